@@ -1,0 +1,43 @@
+"""fedsov: federated learning across jurisdictions. Records stay home, every crossing is decided and written down.
+
+    import fedsov
+
+    result = fedsov.train(["federation.rounds=5"])   # the whole pattern; shows itself as a table
+    fitted = fedsov.federate(model, {"DE": (X, y), "US": (X2, y2)}, rounds=10)   # arrays, in the laboratory
+
+Importing this package loads no torch, flwr, mlflow or sdv; a name loads what it needs when it is first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fedsov.federation.api import train as train
+    from fedsov.federation.laboratory import Fitted as Fitted
+    from fedsov.federation.laboratory import federate as federate
+    from fedsov.label import PUBLIC as PUBLIC
+    from fedsov.label import Label as Label
+
+__version__ = "0.1.0"
+__all__ = ["PUBLIC", "Fitted", "Label", "federate", "train"]
+
+_HOMES = {
+    "train": "fedsov.federation.api",
+    "federate": "fedsov.federation.laboratory",
+    "Fitted": "fedsov.federation.laboratory",
+    "Label": "fedsov.label",
+    "PUBLIC": "fedsov.label",
+}
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    if name not in _HOMES:
+        raise AttributeError(f"module 'fedsov' has no attribute {name!r}; it has {', '.join(__all__)}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

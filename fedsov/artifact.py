@@ -1,0 +1,73 @@
+"""Whatever is stored, released or moved, and the act of moving it over a border.
+
+An `Artifact` is bytes with a kind, a label and the number of people's records it was made from. A `Crossing` is an
+artifact on its way from one party to another, for a purpose, on a day. Both are values: deciding about a crossing
+(`fedsov.border.policy.decide`) looks at them and at nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+from fedsov.label import Label
+
+
+class Kind(StrEnum):
+    """What an artifact is; the border's rules are written in these words."""
+
+    RECORDS = "records"
+    UPDATE = "update"
+    MODEL = "model"
+    SYNTHETIC = "synthetic"
+    METRICS = "metrics"
+    REPORT = "report"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """Content bound by a label.
+
+    Attributes:
+        kind: what it is.
+        label: what binds it, the join of the labels of everything it was computed from.
+        content: the bytes that would move; empty while a crossing is only planned.
+        count: records it was computed from (0 where none, as for a type name).
+        name: a short technical name for people ("joint model, round 3"); never a value from a record.
+        evidence: ids of documents about this artifact (a privacy assessment, an attack test).
+    """
+
+    kind: Kind
+    label: Label
+    content: bytes = b""
+    count: int = 0
+    name: str = ""
+    evidence: tuple[str, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the content, in hexadecimal."""
+        return hashlib.sha256(self.content).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """A legal entity at a place: ``Party("eu", "DE", "Example Bank AG")``; the place is where its machines are."""
+
+    name: str
+    location: str
+    entity: str
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """An artifact on its way from one party to another."""
+
+    artifact: Artifact
+    source: Party
+    target: Party
+    purpose: str
+    on: date

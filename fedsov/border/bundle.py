@@ -1,0 +1,167 @@
+"""Reads the law: facts and rules, each dated and cited, from the files in law/.
+
+    regimes.yaml    which law governs which place, from when until when; named groups of places
+    adequacy.csv    whose authority found which place adequate, in what scope, when
+    documents.yaml  kinds of document, by name and by how hard they are to get
+    rules.yaml      rules for crossings and for releases (the shape is `fedsov.border.rules.Rule`)
+    countries.csv   ISO 3166-1
+
+Everything is read once, checked, and named by one SHA-256 that every ledger entry repeats. Whatever is not understood
+(a field, an operator, an effect, a code, a date) refuses the whole bundle, with file and line. The facts are
+informational; a lawyer must confirm them before anyone relies on them.
+
+>>> load_bundle().regime("DE", date(2026, 11, 22))
+'EU-GDPR'
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from fedsov.border.reading import read_mapping, read_rules
+from fedsov.border.rules import Bundle, DocumentKind, Finding, Regime
+from fedsov.errors import ConfigurationError
+from fedsov.jurisdiction import Atlas
+
+HERE = Path(__file__).parent / "law"
+FILES = ("regimes.yaml", "adequacy.csv", "documents.yaml", "rules.yaml", "countries.csv")
+_log = logging.getLogger("fedsov.border")
+
+
+def load_bundle(extra_rules: Path | None = None) -> Bundle:
+    """The packaged law, with the tenant's own rules added where a file of them is given.
+
+    Args:
+        extra_rules: a YAML file with `rules:` in the shape of rules.yaml; it may forbid more, and may permit what a
+            lawyer answers for; ids must differ from the packaged ones.
+
+    Raises ConfigurationError, naming file and line, for anything it does not understand.
+    """
+    texts = {name: (HERE / name).read_bytes() for name in FILES}
+    law = read_mapping(texts["regimes.yaml"], "regimes.yaml")
+    groups = _groups(law)
+    kinds = read_mapping(texts["documents.yaml"], "documents.yaml")["documents"]
+    documents = {kind: DocumentKind(**parts) for kind, parts in kinds.items()}
+    sources = {"rules.yaml": texts["rules.yaml"]}
+    if extra_rules is not None:
+        sources[str(extra_rules)] = texts[str(extra_rules)] = _read(extra_rules)
+    rules, releases = read_rules(sources, groups=groups, documents=frozenset(documents))
+    regimes = _regimes(law["regimes"], groups)
+    return Bundle(
+        rules=rules,
+        releases=releases,
+        regimes=regimes,
+        groups=groups,
+        adequacy=_adequacy(texts["adequacy.csv"], groups),
+        documents=documents,
+        places=frozenset(regimes) | {row["alpha2"] for row in _rows(texts["countries.csv"])},
+        digest=hashlib.sha256(b"".join(hashlib.sha256(text).digest() for text in texts.values())).hexdigest(),
+        dated=law["dated"],
+    )
+
+
+def unsafe_open() -> Bundle:
+    """A bundle that permits every crossing, for laboratory work; it warns, and marks every decision and entry."""
+    _log.warning(
+        "border=unsafe_open: every crossing is permitted and none is checked; for laboratory use only"
+    )
+    return replace(
+        load_bundle(), rules=(), releases=(), digest=hashlib.sha256(b"unsafe_open").hexdigest(), unsafe=True
+    )
+
+
+def load_atlas(aliases: Mapping[str, str] | None = None) -> Atlas:
+    """Spellings of every country (alpha-2, alpha-3, English names) and of every code with law of its own.
+
+    Args:
+        aliases: the tenant's own spellings, value to code (``{"UK": "GB"}``).
+
+    Raises ConfigurationError for an alias whose code is unknown.
+    """
+    spellings: dict[str, str] = {}
+    for row in _rows((HERE / "countries.csv").read_bytes()):
+        names = [row["alpha2"], row["alpha3"], row["name"], *filter(None, row["other_names"].split("|"))]
+        spellings |= {name.upper(): row["alpha2"] for name in names}
+    law = read_mapping((HERE / "regimes.yaml").read_bytes(), "regimes.yaml")
+    groups = _groups(law)
+    regimes: dict[str, str] = {}
+    for code, reigns in _regimes(law["regimes"], groups).items():
+        spellings[code] = code
+        regimes |= {
+            code: one.id for one in reigns if one.valid_from <= law["dated"] <= (one.valid_until or date.max)
+        }
+    for value, code in (aliases or {}).items():
+        if str(code).upper() not in spellings:
+            raise ConfigurationError(
+                f"alias '{value}' names '{code}', which is no known code; use ISO 3166-1, as 'GB'"
+            )
+        spellings[str(value).strip().upper()] = spellings[str(code).upper()]
+    return Atlas(regimes=regimes, spellings=spellings)
+
+
+def document_kinds() -> frozenset[str]:
+    """The kinds of document that rules know."""
+    return frozenset(read_mapping((HERE / "documents.yaml").read_bytes(), "documents.yaml")["documents"])
+
+
+def load_groups() -> dict[str, frozenset[str]]:
+    """The named groups of places ("@EEA") and their codes."""
+    return _groups(read_mapping((HERE / "regimes.yaml").read_bytes(), "regimes.yaml"))
+
+
+def _groups(law: Mapping[str, Any]) -> dict[str, frozenset[str]]:
+    return {name: frozenset(codes) for name, codes in law["groups"].items()}
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as problem:
+        raise ConfigurationError(f"cannot read the rules in {path}: {problem.strerror}") from problem
+
+
+def _rows(text: bytes) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text.decode("utf-8"))))
+
+
+def _codes(listed: list[str], groups: Mapping[str, frozenset[str]]) -> frozenset[str]:
+    return frozenset().union(*(groups.get(code, frozenset({code})) for code in listed))
+
+
+def _regimes(
+    listed: list[dict[str, Any]], groups: Mapping[str, frozenset[str]]
+) -> dict[str, tuple[Regime, ...]]:
+    """Code to its regimes, in the order of the file."""
+    reigns: dict[str, tuple[Regime, ...]] = {}
+    for parts in listed:
+        regime = Regime(**{**parts, "codes": _codes(parts["codes"], groups)})
+        for code in regime.codes:
+            reigns[code] = (*reigns.get(code, ()), regime)
+    return reigns
+
+
+def _adequacy(
+    text: bytes, groups: Mapping[str, frozenset[str]]
+) -> dict[tuple[str, str], tuple[Finding, ...]]:
+    """(regime, destination) to the findings about it, past and present."""
+    findings: dict[tuple[str, str], tuple[Finding, ...]] = {}
+    for row in _rows(text):
+        finding = Finding(
+            scope=row["scope"],
+            cite=row["cite"],
+            valid_from=date.fromisoformat(row["valid_from"]),
+            valid_until=date.fromisoformat(row["valid_until"]) if row["valid_until"] else None,
+            confidence=row["confidence"],
+        )
+        for code in _codes([row["destination"]], groups):
+            key = row["regime"], code
+            findings[key] = (*findings.get(key, ()), finding)
+    return findings

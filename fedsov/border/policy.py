@@ -1,0 +1,394 @@
+"""May this artifact cross? A pure, total and deterministic answer, in words that a lawyer can check.
+
+`decide` asks the law of **every origin in the label**, since a model made in three countries is an export from all
+three, and gives the strictest of their answers. For each origin: what is forbidden stays forbidden; else, where a rule
+calls for a person, a review; else, where a rule permits and the register holds the documents it asks for, a permit;
+else, where documents exist that a person must weigh, a review; else a refusal that names the least costly documents
+that would change it. Whatever no rule permits is refused, and so is what nobody knows: an unknown jurisdiction, a label
+that binds without naming an origin, an empty bundle.
+
+A permit is not a legal opinion. It says: this bundle permitted it, on these documents, on this day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any, ClassVar, Protocol
+
+from fedsov.artifact import Artifact, Crossing, Kind
+from fedsov.border.rules import Bundle, Rule
+
+UNSAFE_RULE = "unsafe_open"
+LONGEST_TYPE_NAME = 80
+
+
+class Paper(Protocol):
+    """What the policy needs to know of a document: its id and kind."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+
+
+class Evidence(Protocol):
+    """The tenant's documents, as far as a decision asks (`fedsov.border.evidence.Register`)."""
+
+    def holding(
+        self,
+        kind: str,
+        *,
+        origin: str,
+        destination: str,
+        categories: frozenset[str],
+        on: date,
+        entity: str = "",
+    ) -> Paper | None: ...
+
+    def shortcoming(
+        self,
+        kind: str,
+        *,
+        origin: str,
+        destination: str,
+        categories: frozenset[str],
+        on: date,
+        entity: str = "",
+    ) -> str: ...
+
+    def get(self, id: str) -> Paper | None: ...
+
+    def only(self, id: str) -> Evidence: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """It may cross, by these rules, relying on these documents, under these obligations."""
+
+    rules: tuple[str, ...]
+    citations: tuple[str, ...]
+    obligations: tuple[str, ...]
+    documents: tuple[str, ...]
+    bundle_digest: str
+    verdict: ClassVar[str] = "permit"
+    reason: ClassVar[str] = ""
+    missing: ClassVar[tuple[str, ...]] = ()
+    remedy: ClassVar[str] = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The answer as plain JSON, with its verdict."""
+        return _json(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """A person must approve it first; until then it stays."""
+
+    rules: tuple[str, ...]
+    citations: tuple[str, ...]
+    obligations: tuple[str, ...]
+    documents: tuple[str, ...]
+    reason: str
+    bundle_digest: str
+    remedy: str = "Have a responsible person decide, and record the approval."
+    verdict: ClassVar[str] = "review"
+    missing: ClassVar[tuple[str, ...]] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The answer as plain JSON, with its verdict."""
+        return _json(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """It stays: why, which documents are missing, and what would mend it."""
+
+    rules: tuple[str, ...]
+    citations: tuple[str, ...]
+    reason: str
+    missing: tuple[str, ...]
+    remedy: str
+    bundle_digest: str
+    verdict: ClassVar[str] = "refuse"
+    obligations: ClassVar[tuple[str, ...]] = ()
+    documents: ClassVar[tuple[str, ...]] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The answer as plain JSON, with its verdict."""
+        return _json(self)
+
+
+Decision = Permit | Review | Refusal
+
+
+def decide(crossing: Crossing, bundle: Bundle, evidence: Evidence, at: date) -> Decision:
+    """The answer of this bundle and this register to a crossing on the day `at`; it never raises for any label.
+
+    The strictest answer over the origins of the label. A label without any origin is asked about once, as an unknown
+    origin, so that only `PUBLIC` (for which a rule exists) can pass.
+    """
+    if bundle.unsafe:
+        return _unsafe(bundle)
+    shared = _facts(crossing, bundle, at)
+    origins = sorted(crossing.artifact.label.origins) or [""]
+    return _strictest([_ask(origin, shared, bundle=bundle, evidence=evidence, at=at) for origin in origins])
+
+
+def decide_release(
+    artifact: Artifact, document: str, *, bundle: Bundle, evidence: Evidence, at: date
+) -> Decision:
+    """May this artifact's label shrink to `PUBLIC` on the strength of one document (its id in the register)?
+
+    The document must be valid on the day `at`, cover every category and every origin in the label, and name "*" as
+    importer, for a public artifact may go anywhere; and a release rule must accept its kind for that origin.
+    """
+    if bundle.unsafe:
+        return _unsafe(bundle)
+    paper = evidence.get(document)
+    if paper is None:
+        reason = f"The register holds no document '{document}'."
+        return Refusal(("release.no_document",), (), reason, (document,), f"Add '{document}' to the register.",
+                       bundle.digest)  # fmt: skip
+    answers = [
+        _ask_release(origin, artifact, paper, bundle=bundle, evidence=evidence, at=at)
+        for origin in sorted(artifact.label.origins) or [""]
+    ]
+    return _strictest(answers)
+
+
+def _unsafe(bundle: Bundle) -> Permit:
+    return Permit((UNSAFE_RULE,), (), ("Laboratory use only: nothing was checked.",), (), bundle.digest)
+
+
+def _json(answer: Decision) -> dict[str, Any]:
+    parts = {name: list(part) if isinstance(part, tuple) else part for name, part in asdict(answer).items()}
+    return {
+        "verdict": answer.verdict,
+        "reason": answer.reason,
+        "missing": list(answer.missing),
+        "remedy": answer.remedy,
+    } | parts
+
+
+def _facts(crossing: Crossing, bundle: Bundle, at: date) -> dict[str, Any]:
+    """The facts that are the same for every origin, under the names of `rules.FIELDS`."""
+    artifact, source, target = crossing.artifact, crossing.source, crossing.target
+    known = bundle.is_place(target.location)
+    return {
+        "kind": str(artifact.kind),
+        "destination": target.location,
+        "destination_country": target.location.partition("-")[0],
+        "destination_known": known,
+        "destination_regime": (bundle.regime(target.location, at) if known else None) or "unknown",
+        "purpose": crossing.purpose,
+        "categories": artifact.label.categories,
+        "restrictions": artifact.label.restrictions,
+        "count": artifact.count,
+        "public": artifact.label.is_public,
+        "same_party": source.name == target.name and source.location == target.location,
+        "error_type_only": artifact.kind is Kind.ERROR and _is_type_name(artifact.content),
+        "document_kind": "",
+        "entity": target.entity,
+    }
+
+
+def _is_type_name(content: bytes) -> bool:
+    """True for nothing at all (a planned crossing) or one ASCII identifier of at most 80 characters."""
+    if not content:
+        return True
+    return len(content) <= LONGEST_TYPE_NAME and content.isascii() and content.decode("ascii").isidentifier()
+
+
+def _ask(origin: str, shared: dict[str, Any], *, bundle: Bundle, evidence: Evidence, at: date) -> Decision:
+    """The answer of one origin's law."""
+    regime = (bundle.regime(origin, at) if bundle.is_place(origin) else None) or "unknown"
+    at_home = regime != "unknown" and regime == shared["destination_regime"]
+    findings = bundle.findings(regime, shared["destination"], at)
+    facts = shared | {
+        "origin": origin,
+        "origin_regime": regime,
+        "stays_home": regime != "unknown" and (at_home or shared["same_party"]),
+        "adequacy": frozenset(one.scope for one in findings),
+        "findings": findings,
+    }
+    speaking = [rule for rule in bundle.rules_for(regime) if rule.in_force(at) and rule.speaks_of(facts)]
+    return _weigh(speaking, _Papers(evidence, facts, at), bundle)
+
+
+@dataclass(frozen=True, slots=True)
+class _Papers:
+    """The register, asked on behalf of one origin about one crossing."""
+
+    evidence: Evidence
+    facts: dict[str, Any]
+    at: date
+
+    def _terms(self) -> dict[str, Any]:
+        names = ("origin", "destination", "categories", "entity")
+        return {name: self.facts[name] for name in names} | {"on": self.at}
+
+    def find(self, kind: str) -> Paper | None:
+        return self.evidence.holding(kind, **self._terms())
+
+    def shortcoming(self, kind: str) -> str:
+        return self.evidence.shortcoming(kind, **self._terms())
+
+    @property
+    def route(self) -> str:
+        return f"{self.facts['origin'] or 'an unnamed origin'} -> {self.facts['destination']}"
+
+
+def _weigh(speaking: Sequence[Rule], papers: _Papers, bundle: Bundle) -> Decision:
+    """Forbid, then review as a brake, then permit, then review of documents, then refuse."""
+    closing = [rule for rule in speaking if not rule.opens and not any(map(papers.find, rule.kinds("lacks")))]
+    forbidding = [rule for rule in closing if rule.effect == "forbid"]
+    if forbidding:
+        return _forbidden(forbidding, papers, bundle)
+    if closing:
+        return _review(closing, (), papers, bundle)
+    opening = sorted(
+        (rule for rule in speaking if rule.opens),
+        key=lambda rule: (_cost(rule.kinds("holds"), bundle), rule.id),
+    )
+    for effect in ("permit", "review"):
+        for rule in (one for one in opening if one.effect == effect):
+            found = [papers.find(kind) for kind in rule.kinds("holds")]
+            held = tuple(paper.id for paper in found if paper is not None)
+            if len(held) == len(found):
+                if effect == "review":
+                    return _review([rule], held, papers, bundle)
+                return Permit((rule.id,), _cites([rule], papers), rule.obligations, held, bundle.digest)
+    return _lacking(opening, papers, bundle)
+
+
+def _cost(kinds: Iterable[str], bundle: Bundle) -> int:
+    return sum(bundle.documents[kind].effort for kind in kinds)
+
+
+def _cites(rules: Iterable[Rule], papers: _Papers) -> tuple[str, ...]:
+    """What the rules cite, and the instruments of the adequacy findings that they lean on."""
+    cited = []
+    for rule in rules:
+        scopes = frozenset().union(*(one.value for one in rule.when if one.field == "adequacy"))
+        cited += [rule.cite, *(one.cite for one in papers.facts["findings"] if one.scope in scopes)]
+    return tuple(dict.fromkeys(cited))
+
+
+def _forbidden(rules: Sequence[Rule], papers: _Papers, bundle: Bundle) -> Refusal:
+    reason = f"{papers.route}: {' '.join(rule.reason for rule in rules)}"
+    missing = tuple(_named(kind, papers, bundle) for rule in rules for kind in rule.kinds("lacks"))
+    remedy = " ".join(dict.fromkeys(rule.remedy for rule in rules if rule.remedy))
+    return Refusal(
+        tuple(rule.id for rule in rules), _cites(rules, papers), reason, missing, remedy, bundle.digest
+    )
+
+
+def _review(rules: Sequence[Rule], held: tuple[str, ...], papers: _Papers, bundle: Bundle) -> Review:
+    reason = f"{papers.route}: {' '.join(rule.reason for rule in rules)}"
+    obligations = tuple(dict.fromkeys(duty for rule in rules for duty in rule.obligations))
+    return Review(
+        tuple(rule.id for rule in rules), _cites(rules, papers), obligations, held, reason, bundle.digest
+    )
+
+
+def _named(kind: str, papers: _Papers, bundle: Bundle) -> str:
+    return f"{bundle.documents[kind].name} ({kind}) for {papers.route}"
+
+
+def _lacking(opening: Sequence[Rule], papers: _Papers, bundle: Bundle) -> Refusal:
+    """The refusal where only documents are missing, by the rule whose missing documents cost least."""
+    if not opening:
+        return _nothing_permits(papers, bundle)
+    absent = {
+        rule.id: [kind for kind in rule.kinds("holds") if papers.find(kind) is None] for rule in opening
+    }
+    rule = min(opening, key=lambda one: (_cost(absent[one.id], bundle), one.id))
+    lacking = absent[rule.id]
+    needed = " and ".join(f"{bundle.documents[kind].name} ({kind})" for kind in rule.kinds("holds"))
+    faults = " ".join(filter(None, (papers.shortcoming(kind) for kind in lacking)))
+    faults = faults or f"The register holds no {' and no '.join(lacking)} for it."
+    return Refusal(
+        (rule.id,),
+        _cites([rule], papers),
+        f"{papers.route}: needs {needed}. {faults}",
+        tuple(_named(kind, papers, bundle) for kind in lacking),
+        " ".join(_entry_to_add(kind, papers, bundle) for kind in lacking),
+        bundle.digest,
+    )
+
+
+def _entry_to_add(kind: str, papers: _Papers, bundle: Bundle) -> str:
+    facts = papers.facts
+    covered = ", ".join(sorted(facts["categories"])) or "'*'"
+    name = bundle.documents[kind].name
+    return (
+        f"Obtain {name} and enter it in the evidence register: {{kind: {kind}, exporter: [{facts['origin']}], "
+        f"importer: [{facts['destination']}], categories: [{covered}]}}."
+    )
+
+
+def _nothing_permits(papers: _Papers, bundle: Bundle) -> Refusal:
+    reason = f"{papers.route}: no rule of the bundle permits this crossing."
+    remedy = "Keep it at home, or have a lawyer add a rule for this route (border.extra_rules)."
+    return Refusal(("default_refusal",), (), reason, (), remedy, bundle.digest)
+
+
+def _ask_release(
+    origin: str, artifact: Artifact, paper: Paper, *, bundle: Bundle, evidence: Evidence, at: date
+) -> Decision:
+    """The answer of one origin's law to a release on the strength of one document."""
+    regime = (bundle.regime(origin, at) if bundle.is_place(origin) else None) or "unknown"
+    facts = dict.fromkeys(("destination_regime", "purpose"), "") | {
+        "kind": str(artifact.kind),
+        "origin": origin,
+        "origin_regime": regime,
+        "destination": "*",
+        "categories": artifact.label.categories,
+        "restrictions": artifact.label.restrictions,
+        "count": artifact.count,
+        "document_kind": paper.kind,
+        "findings": (),
+        "entity": "",
+    }
+    papers = _Papers(evidence.only(paper.id), facts, at)
+    accepting = [rule for rule in bundle.releases if rule.in_force(at) and rule.speaks_of(facts)]
+    if not accepting:
+        reason = f"{papers.route}: no rule accepts '{paper.id}' ({paper.kind}) for releasing this."
+        return Refusal(("release.not_accepted",), (), reason, (), "Keep the label as it is.", bundle.digest)
+    found = papers.find(paper.kind)
+    if found is None:
+        fault = papers.shortcoming(paper.kind)
+        return Refusal(tuple(rule.id for rule in accepting), _cites(accepting, papers),
+                       f"{papers.route}: {fault}", (_named(paper.kind, papers, bundle),),
+                       f"Renew '{paper.id}' or add one that covers this.", bundle.digest)  # fmt: skip
+    rule = min(accepting, key=lambda one: one.id)
+    return Permit((rule.id,), _cites([rule], papers), rule.obligations, (paper.id,), bundle.digest)
+
+
+def _strictest(answers: Sequence[Decision]) -> Decision:
+    """The answers of all origins as one: all refusals, else all reviews, else all permits together."""
+    for verdict in (Refusal, Review, Permit):
+        alike = [answer for answer in answers if isinstance(answer, verdict)]
+        if len(alike) == 1 or (alike and all(one == alike[0] for one in alike)):
+            return alike[0]
+        if alike:
+            return _together(alike)
+    raise ValueError("expected at least one answer")
+
+
+def _together(answers: Sequence[Decision]) -> Decision:
+    def union(name: str) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(part for answer in answers for part in getattr(answer, name)))
+
+    def words(name: str) -> str:
+        return " ".join(dict.fromkeys(getattr(answer, name) for answer in answers if getattr(answer, name)))
+
+    first = answers[0]
+    rules, citations, digest = union("rules"), union("citations"), first.bundle_digest
+    if isinstance(first, Refusal):
+        return Refusal(rules, citations, words("reason"), union("missing"), words("remedy"), digest)
+    if isinstance(first, Review):
+        return Review(rules, citations, union("obligations"), union("documents"), words("reason"), digest)
+    return Permit(rules, citations, union("obligations"), union("documents"), digest)

@@ -1,0 +1,289 @@
+"""Hydra's configuration becomes frozen settings here and nowhere else.
+
+`compose` finds the config groups (in a checkout or an installed wheel), `settings` checks every value and names what
+is wrong with it. Past this module nobody sees a dictionary of settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fedsov.artifact import Party
+from fedsov.border.bundle import load_atlas
+from fedsov.control_plane.aggregate import Algorithm
+from fedsov.errors import ConfigurationError
+from fedsov.jurisdiction import Atlas, Region
+from fedsov.model.network import NetworkSpec
+from fedsov.partition.classify import ClassifyRules, ConsentRule, RestrictionRule
+from fedsov.partition.sources import DatasetSpec, TargetRule
+from fedsov.training.local import LocalSteps, Recipe
+from fedsov.training.plan import StrategyRule
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+STEPS = ("alone", "update", "tune")
+
+
+@dataclass(frozen=True, slots=True)
+class BorderSettings:
+    """The register of documents, additional rules, and the ugly switch for laboratories."""
+
+    evidence: Path | None
+    rules: Path | None
+    unsafe_open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SyntheticSettings:
+    """Rows of a synthetic table, and the synthesizer that makes it."""
+
+    rows: int
+    synthesizer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One run, checked.
+
+    Attributes:
+        workspace: the folder everything is written under.
+        today: the day decisions are made on; None for the calendar's.
+        regions: the federation's regions, or None for one per jurisdiction found in the data.
+        plain: the composed configuration these settings came from, for other processes and for the record.
+    """
+
+    workspace: Path
+    seed: int
+    today: date | None
+    hub: Party
+    regions: tuple[Region, ...] | None
+    atlas: Atlas
+    dataset: DatasetSpec
+    strategy: StrategyRule
+    synthetic: SyntheticSettings
+    recipe: Recipe
+    algorithm: Algorithm
+    rounds: int
+    minimum_regions: int
+    border: BorderSettings
+    timeout: float
+    plain: Mapping[str, Any]
+
+
+def config_dir() -> Path:
+    """The config groups: beside the package in a checkout or an editable install, inside it in a wheel."""
+    beside = Path(__file__).resolve().parent.parent / "configs"
+    return beside if (beside / "train.yaml").is_file() else Path(str(files("fedsov") / "_configs"))
+
+
+def register_resolvers() -> None:
+    """Makes ``${config_dir:}`` known to configurations."""
+    from omegaconf import OmegaConf
+
+    OmegaConf.register_new_resolver("config_dir", lambda: str(config_dir()), replace=True)
+
+
+def compose(overrides: Sequence[str]) -> DictConfig:
+    """The configuration of a run, composed outside a Hydra application.
+
+    Raises ConfigurationError, in one line, for an override that does not exist or cannot be read.
+    """
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+    from hydra.errors import HydraException
+
+    register_resolvers()
+    try:
+        with initialize_config_dir(version_base="1.3", config_dir=str(config_dir())):
+            return hydra_compose("train", overrides=list(overrides))
+    except HydraException as error:
+        raise ConfigurationError(one_line(error)) from error
+
+
+def one_line(error: BaseException) -> str:
+    """A configuration error in one line, with the way out."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    causes = [str(error.__cause__).splitlines()[0]] if error.__cause__ and str(error.__cause__) else []
+    said = "; ".join(dict.fromkeys(lines[:2] + causes))
+    return f"{said} (see `python -m fedsov train --cfg job` for every key)"
+
+
+def settings(config: DictConfig) -> Settings:
+    """The settings of a composed configuration.
+
+    Raises ConfigurationError for a missing, unknown or impossible value, naming its key.
+    """
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        plain: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise ConfigurationError(one_line(error)) from error
+    return settings_of({key: value for key, value in plain.items() if key != "hydra"})
+
+
+def settings_of(plain: Mapping[str, Any]) -> Settings:
+    """The settings of a configuration given as plain values; see `settings`."""
+    atlas = load_atlas({str(key): str(value) for key, value in plain["dataset"]["aliases"].items()})
+    federation, strategy, border = plain["federation"], plain["strategy"], plain["border"]
+    return Settings(
+        workspace=Path(str(plain["workspace"])),
+        seed=_integer("seed", plain["seed"], at_least=0),
+        today=_day(plain["today"]),
+        hub=Party(**_only("federation.hub", federation["hub"], ("name", "location", "entity"))),
+        regions=_regions(federation, atlas),
+        atlas=atlas,
+        dataset=_dataset(plain["dataset"], seed=_integer("seed", plain["seed"], at_least=0)),
+        strategy=_strategy(strategy, minimum=federation["minimum_regions"]),
+        synthetic=SyntheticSettings(
+            _integer("strategy.synthetic.rows", strategy["synthetic"]["rows"], at_least=1),
+            str(strategy["synthetic"]["synthesizer"]),
+        ),
+        recipe=_recipe(plain["model"], seed=int(plain["seed"])),
+        algorithm=Algorithm(str(plain["algorithm"]["name"]), dict(plain["algorithm"]["options"])),
+        rounds=_integer("federation.rounds", federation["rounds"], at_least=1),
+        minimum_regions=_integer("federation.minimum_regions", federation["minimum_regions"], at_least=1),
+        border=BorderSettings(_path(border["evidence"]), _path(border["rules"]), bool(border["unsafe_open"])),
+        timeout=float(plain["runtime"]["timeout"]),
+        plain=plain,
+    )
+
+
+def _integer(key: str, value: Any, *, at_least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
+        raise ConfigurationError(f"{key} must be a whole number of {at_least} or more, got {value!r}")
+    return value
+
+
+def _day(value: Any) -> date | None:
+    if value is None:
+        return None
+    with suppress(ValueError):
+        return date.fromisoformat(str(value))
+    raise ConfigurationError(f"today must be a day as YYYY-MM-DD, got {value!r}")
+
+
+def _path(value: Any) -> Path | None:
+    return None if value is None else Path(str(value))
+
+
+def _only(group: str, value: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
+    odd = sorted(set(value) - set(keys))
+    if odd:
+        raise ConfigurationError(f"{group}.{odd[0]} is not a setting; {group} has {', '.join(keys)}")
+    return dict(value)
+
+
+def _regions(federation: Mapping[str, Any], atlas: Atlas) -> tuple[Region, ...] | None:
+    wanted, catalogue = federation["regions"], federation.get("catalogue", {})
+    if wanted == "auto":
+        return None
+    if not isinstance(wanted, list) or not wanted:
+        raise ConfigurationError(f"federation.regions must be a list of regions, or auto; got {wanted!r}")
+    if len(set(map(str, wanted))) < len(wanted):
+        raise ConfigurationError(f"federation.regions names a region twice: {', '.join(map(str, wanted))}")
+    return tuple(_region(str(name), catalogue, atlas) for name in wanted)
+
+
+def _region(name: str, catalogue: Mapping[str, Any], atlas: Atlas) -> Region:
+    if name in catalogue:
+        found = catalogue[name]
+        return Region(
+            name=str(found["name"]),
+            jurisdictions=frozenset(map(str, found["jurisdictions"])),
+            location=str(found["location"]),
+            entity=str(found["entity"]),
+            key_id=str(found["key_id"]),
+            retention_days=found.get("retention_days"),
+        )
+    code = atlas.code(name)
+    if code is None:
+        raise ConfigurationError(
+            f"federation.regions: no region {name!r}; name one of the catalogue "
+            f"({', '.join(catalogue) or 'empty'}) or an ISO code of a country"
+        )
+    return region_of(code)
+
+
+def region_of(code: str) -> Region:
+    """The region that a jurisdiction gets where none is described: of its own name, in its own territory."""
+    return Region(code, frozenset({code}), code, f"operator in {code}", f"{code.lower()}-store")
+
+
+def _dataset(plain: Mapping[str, Any], *, seed: int) -> DatasetSpec:
+    consent = plain["consent"]
+    rules = ClassifyRules(
+        categories={str(key): tuple(map(str, value)) for key, value in plain["categories"].items()},
+        default_categories=tuple(map(str, plain["default_categories"])),
+        restrictions=tuple(
+            RestrictionRule(**_only("dataset.restrictions", rule, ("column", "equals", "restriction")))
+            for rule in plain["restrictions"]
+        ),
+    )
+    return DatasetSpec(
+        name=str(plain["name"]),
+        source=plain["source"],
+        path=_path(plain["path"]),
+        package_item=plain["package_item"],
+        sha256=str(plain["sha256"] or ""),
+        jurisdiction=str(plain["jurisdiction"]),
+        subject=plain["subject"],
+        target=TargetRule(
+            str(plain["target"]), bool(plain["target_above_region_median"]), _text(plain["target_positive"])
+        ),
+        aliases={str(key): str(value) for key, value in plain["aliases"].items()},
+        kinds={str(key): str(value) for key, value in plain["kinds"].items()},
+        drop=tuple(map(str, plain["drop"])),
+        classify=rules,
+        consent=None if consent is None else _consent(consent, seed=seed),
+        nonfinite=plain["nonfinite"],
+        missing_target=plain["missing_target"],
+    )
+
+
+def _consent(plain: Mapping[str, Any], *, seed: int) -> ConsentRule:
+    found = _only("dataset.consent", plain, ("share", "document", "column", "equals"))
+    return ConsentRule(
+        share=float(found.get("share") or 0.0),
+        seed=seed,
+        document=str(found["document"]),
+        column=_text(found.get("column")),
+        equals=_text(found.get("equals")),
+    )
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def _strategy(plain: Mapping[str, Any], *, minimum: int) -> StrategyRule:
+    return StrategyRule(
+        order=tuple(map(str, plain["order"])),
+        federated_min_rows=plain["federated"]["min_rows"],
+        federated_min_regions=minimum,
+        transfer_min_rows=plain["transfer_learning"]["min_rows"],
+        transfer_min_public_rows=plain["transfer_learning"]["min_public_rows"],
+        synthetic_min_rows=plain["synthetic"]["min_rows"],
+        synthetic_min_donor_rows=plain["synthetic"]["min_donor_rows"],
+        local_min_rows=plain["local"]["min_rows"],
+    )
+
+
+def _recipe(plain: Mapping[str, Any], *, seed: int) -> Recipe:
+    network = NetworkSpec(str(plain["name"]), tuple(int(width) for width in plain["hidden"]))
+    steps = {}
+    for occasion in STEPS:
+        given = _only(f"model.{occasion}", plain.get(occasion, {}), [*LocalSteps.__dataclass_fields__])
+        try:
+            steps[occasion] = LocalSteps(**{"seed": seed, **given})
+        except TypeError as error:
+            raise ConfigurationError(f"model.{occasion}: {error}") from error
+    return Recipe(network=network, **steps)

@@ -1,0 +1,81 @@
+"""Aggregation by name: Flower's own strategies, and the merging of feature statistics.
+
+Every algorithm is one of Flower's and is built from a table; what fedsov adds is that a round without finite, equal
+shaped updates from the minimum number of regions is a failure with a name, never an empty success.
+
+Sources: FedAvg, McMahan et al. 2017 (https://arxiv.org/abs/1602.05629); FedProx, Li et al. 2020
+(https://arxiv.org/abs/1812.06127); FedAdam and FedYogi, Reddi et al. 2021 (https://arxiv.org/abs/2003.00295); FedMedian,
+Yin et al. 2018 (https://arxiv.org/abs/1803.01498); Krum, Blanchard et al. 2017 (https://arxiv.org/abs/1703.02757).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from fedsov.errors import ConfigurationError, TrainingFailed
+
+if TYPE_CHECKING:
+    from flwr.app import Message
+    from flwr.serverapp.strategy import FedAvg
+
+ALGORITHMS = {
+    "fedavg": "FedAvg",
+    "fedprox": "FedProx",
+    "fedadam": "FedAdam",
+    "fedyogi": "FedYogi",
+    "fedmedian": "FedMedian",
+    "krum": "Krum",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Algorithm:
+    """An aggregation algorithm and its options, named as Flower names them (``proximal_mu``, ``eta``, ...)."""
+
+    name: str = "fedavg"
+    options: Mapping[str, float | int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.name not in ALGORITHMS:
+            raise ConfigurationError(
+                f"no algorithm {self.name!r}; algorithm= takes one of {', '.join(ALGORITHMS)}"
+            )
+
+
+def build(algorithm: Algorithm, nodes: int) -> FedAvg:
+    """Flower's strategy for a fixed set of nodes that all take part in every round.
+
+    Raises ConfigurationError for an option the strategy does not have.
+    """
+    from flwr.serverapp import strategy
+
+    make: Callable[..., FedAvg] = getattr(strategy, ALGORITHMS[algorithm.name])
+    sizes = {"min_train_nodes": nodes, "min_evaluate_nodes": nodes, "min_available_nodes": nodes}
+    try:
+        return make(**sizes, **{key: value for key, value in algorithm.options.items()})
+    except TypeError as error:
+        raise ConfigurationError(f"algorithm {algorithm.name}: {error}") from error
+
+
+def finite_updates(replies: Iterable[Message], like: Mapping[str, Any]) -> list[Message]:
+    """The replies that hold an update, in the order of their nodes, so that sums are equal in every run.
+
+    Args:
+        replies: one Flower message a node; those with an error are left out.
+        like: arrays by name whose shapes an update must have.
+
+    Raises:
+        TrainingFailed: an update holds a number that is not finite, or has another shape than the model.
+    """
+    kept = sorted((reply for reply in replies if reply.has_content()), key=lambda reply: reply.metadata.src_node_id)
+    for reply in kept:
+        for name, array in next(iter(reply.content.array_records.values())).items():
+            values = array.numpy()
+            if name not in like or values.shape != like[name].numpy().shape:
+                raise TrainingFailed(f"an update's array {name} has shape {values.shape}, not the model's")
+            if not math.isfinite(float(values.sum())):
+                raise TrainingFailed(f"an update's array {name} holds a number that is not finite; lower the learning rate")
+    return kept

@@ -1,0 +1,54 @@
+"""Every error fedsov raises on purpose, and the exit code each ends a command with.
+
+    FedsovError                 1   something went wrong that has no better name
+    ├── ConfigurationError      2   a setting, option or region that does not exist or cannot be
+    ├── InputError              3   the data set: a missing file or column, a value that cannot be read
+    ├── CrossingRefused         4   the border refused, and nothing could go on without the crossing
+    ├── LedgerBroken            5   a ledger that does not verify, or cannot be written
+    ├── StoreDamaged            6   a store that was changed, cut or mixed up
+    ├── KeyUnavailable          6   a key that is missing or is not this region's
+    ├── WorkspaceUnusable       7   a workspace that is full, read-only or in use by another run
+    └── TrainingFailed          8   no region, or too few, ended a training with finite parameters
+
+130 is an interruption by the user. The message of each is one line: the value, and the way out.
+"""
+
+from __future__ import annotations
+
+
+class FedsovError(Exception):
+    """The root of the tree above; its message is meant for the person at the terminal."""
+
+    exit_code = 1
+
+
+class ConfigurationError(FedsovError):
+    exit_code = 2
+
+
+class InputError(FedsovError):
+    exit_code = 3
+
+
+class CrossingRefused(FedsovError):
+    exit_code = 4
+
+
+class LedgerBroken(FedsovError):
+    exit_code = 5
+
+
+class StoreDamaged(FedsovError):
+    exit_code = 6
+
+
+class KeyUnavailable(FedsovError):
+    exit_code = 6
+
+
+class WorkspaceUnusable(FedsovError):
+    exit_code = 7
+
+
+class TrainingFailed(FedsovError):
+    exit_code = 8

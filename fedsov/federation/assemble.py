@@ -1,0 +1,198 @@
+"""From settings to a result: ingest, plan, train, record. What the command line and notebooks call."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from fedsov.artifact import Kind
+from fedsov.config import Settings
+from fedsov.errors import TrainingFailed, WorkspaceUnusable
+from fedsov.federation import phases
+from fedsov.federation.api import WarmFor
+from fedsov.federation.modules import TO_REGISTER
+from fedsov.federation.phases import Made, Trained
+from fedsov.federation.region_record import head_json, ledger_summary, model_folder, write_model
+from fedsov.federation.region_record import flat
+from fedsov.federation.result import RegionResult, RunResult
+from fedsov.federation.scene import Ingested, Say, Scene, Tap, ingest_rows, open_regions, opened
+from fedsov.federation.warm import Warm
+from fedsov.federation.wire import Frame, Line, LineClosed
+from fedsov.registry import ModelRecord, RunRecord
+from fedsov.training.plan import Plan, Profile
+
+
+def ingest(settings: Settings, warm: Warm, *, say: Say, again: bool = False) -> Ingested:
+    """Sorts the source into the regions' stores, and nothing else; `again` writes stores that are up to date anew."""
+    with opened(settings, warm, say=say) as scene:
+        return ingest_rows(scene, again=again)
+
+
+def plan(settings: Settings, warm: Warm, *, say: Say, tap: Tap | None = None) -> tuple[Plan, Ingested]:
+    """The plan that `train` would follow today: same stores, same law, same documents; nothing is trained."""
+    with opened(settings, warm, say=say, tap=tap) as scene:
+        ingested = ingest_rows(scene)
+        open_regions(scene)
+        found, _ = phases.planned(scene)
+        return found, ingested
+
+
+def train(settings: Settings, warm: Warm, *, say: Say, tap: Tap | None = None) -> RunResult:
+    """The whole run. Raises a FedsovError where it could not end with at least one trained region."""
+    started = time.monotonic()
+    with opened(settings, warm, say=say, tap=tap) as scene:
+        if settings.border.unsafe_open:
+            say("WARNING: border=unsafe_open permits everything; laboratory work only, and every entry is marked")
+        ingested = ingest_rows(scene)
+        say(f"ingest: {ingested.sentence()}")
+        open_regions(scene)
+        with WarmFor(TO_REGISTER) as registrar:
+            found, known = phases.planned(scene)
+            phases.record_refusals(scene, found)
+            for region in found.regions:
+                say(f"plan: {region.region} {region.strategy}: {region.reasons[-1]}")
+            made = _train(scene, found, known)
+            told = phases.ledgers(scene)
+            if not made.results:
+                raise TrainingFailed(_nothing_trained(found, made))
+            result = _result(scene, found, made, told)
+            versions = _register(scene, registrar, made, result)
+        return result.recorded(versions, seconds=time.monotonic() - started)
+
+
+def _train(scene: Scene, found: Plan, known: Sequence[Profile]) -> Made:
+    made, rule = Made(), scene.settings.strategy
+    by_name = {profile.region: profile for profile in known}
+    waiting = phases.order_synthetic(scene, found)
+    if found.following("transfer_learning"):
+        made.public = phases.train_together(
+            scene,
+            [by_name[name] for name in found.contributors],
+            "public",
+            what="start model on public rows",
+            minimum=1,
+            algorithm=scene.settings.algorithm,
+        )
+    if members := found.following("federated"):
+        made.joint = phases.train_together(
+            scene,
+            [by_name[name] for name in members],
+            "shareable",
+            what="joint model",
+            minimum=min(rule.federated_min_regions, len(members)),
+            algorithm=scene.settings.algorithm,
+        )
+    working = [region.region for region in found.regions if region.strategy != "none"]
+    early = [name for name in working if found.of(name).strategy != "synthetic"]
+    scene.say(f"finish: {', '.join(early) or 'none'}: each strategy beside local training")
+    phases.finish(scene, found, early, made)
+    phases.receive_synthetic(scene, waiting, made)
+    phases.finish(scene, found, [name for name in working if name not in early], made)
+    return made
+
+
+def _nothing_trained(found: Plan, made: Made) -> str:
+    reasons = dict(made.failures) or {region.region: region.reasons[-1] for region in found.regions}
+    first = "; ".join(f"{name}: {why}" for name, why in list(reasons.items())[:3])
+    return f"no region ended with a model ({first}{'; ...' if len(reasons) > 3 else ''}); see `python -m fedsov plan`"
+
+
+def _result(scene: Scene, found: Plan, made: Made, told: dict[str, dict[str, Any]]) -> RunResult:
+    hub = ledger_summary(scene.gate.ledger, scene.run)
+    regions = tuple(
+        RegionResult.of(region, made.results.get(region.region), made.failures.get(region.region),
+                        crossings=_crossings(scene, region.region, told))  # fmt: skip
+        for region in found.regions
+    )
+    refusals = [*hub["refusals"], *(refusal for one in told.values() for refusal in one["refusals"])]
+    heads = {"hub": hub["head"], **{name: one["head"] for name, one in told.items()}}
+    return RunResult(
+        run=scene.run,
+        workspace=scene.workspace.root,
+        unsafe=scene.settings.border.unsafe_open,
+        ingested=scene.ingested,
+        plan=found,
+        regions=regions,
+        refusals=tuple(refusals),
+        heads=heads,
+        rounds=() if made.joint is None else made.joint.rounds,
+    )
+
+
+def _crossings(scene: Scene, region: str, told: dict[str, dict[str, Any]]) -> dict[str, int]:
+    """Crossings of the run that left the region, and those that the hub sent, or would have sent, to it."""
+    inward = [
+        entry.body["verdict"] == "permit"
+        for entry in scene.gate.ledger.entries(scene.run)
+        if entry.body["act"] == "cross" and entry.body["importer"]["name"] == region
+    ]
+    outward = told.get(region, {"permitted": 0, "refused": 0})
+    return {
+        "permitted": sum(inward) + outward["permitted"],
+        "refused": len(inward) - sum(inward) + outward["refused"],
+    }
+
+
+def _register(scene: Scene, registrar: Warm, made: Made, result: RunResult) -> dict[str, list[Any]]:
+    """Writes the hub's registry and has each region's written; model name and version, by owner."""
+    scene.say("record: MLflow, one registry per region and the hub's")
+    line = registrar.fork("registrar", scene.tap)
+    try:
+        versions = {"hub": _written(line, {"folder": str(scene.workspace.hub), "record": _hub_record(scene, made, result)})}
+        for name in made.results:
+            versions[name] = _written(line, {"folder": str(scene.workspace.region(name)), "run": scene.run})
+        return versions
+    except LineClosed as error:
+        raise WorkspaceUnusable("the registrar's process ended early; run again, or look for a lack of memory") from error
+    finally:
+        line.close()
+
+
+def _written(line: Line, request: dict[str, Any]) -> list[Any]:
+    line.send(Frame({"act": "record", **request}))
+    said = line.receive().header
+    if "error" in said:
+        raise WorkspaceUnusable(said["error"])
+    return list(said["models"])
+
+
+def _hub_record(scene: Scene, made: Made, result: RunResult) -> dict[str, Any]:
+    models = () if made.joint is None else (_hub_model(scene, made.joint, scene.settings.dataset.name),)
+    if made.public is not None:
+        models += (_hub_model(scene, made.public, f"{scene.settings.dataset.name}-public"),)
+    metrics = [
+        (f"{scene.name_of(node)}_validation_{key}", value, seen.number)
+        for seen in result.rounds
+        for node, metrics in seen.metrics.items()
+        for key, value in metrics.items()
+        if value == value
+    ]
+    metrics += [(f"{one.region}_{key}", value, 0) for one in result.regions for key, value in one.scores().items()]
+    record = RunRecord(
+        run=scene.run,
+        experiment=scene.settings.dataset.name,
+        params=flat(scene.settings.plain),
+        metrics=tuple(metrics),
+        tags={"role": "hub", "unsafe_open": str(result.unsafe)},
+        artifacts={
+            "plan.json": json.dumps(result.plan.to_json(), indent=1),
+            "ledger_heads.json": json.dumps(result.heads, indent=1),
+            "result.json": json.dumps(result.to_json(), indent=1),
+        },
+        models=models,
+    )
+    return record.to_json()
+
+
+def _hub_model(scene: Scene, trained: Trained, name: str) -> ModelRecord:
+    folder: Path = model_folder(scene.workspace.hub, scene.run) / name
+    return ModelRecord(
+        name=name,
+        path=write_model(folder, trained.parameters, label=trained.label),
+        tags={"label": json.dumps(trained.label.to_json()), "kind": str(Kind.MODEL), "run": scene.run,
+              "ledger_head": head_json(scene.gate.ledger)["digest"]},  # fmt: skip
+        features_json=json.dumps(trained.features.to_json()),
+    )

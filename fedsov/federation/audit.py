@@ -1,0 +1,111 @@
+"""Reading and checking the ledgers of a workspace, without a run.
+
+Each ledger is checked entry by entry; and each head that the hub noted at the end of a run must still be a prefix of
+that region's ledger, so that a ledger that was cut or rewritten is found by the other side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fedsov.border.ledger import Head, Ledger
+from fedsov.errors import ConfigurationError, LedgerBroken
+from fedsov.federation.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One ledger's verification: how many entries hold, the head, and the fault where there is one."""
+
+    owner: str
+    entries: int
+    head: Mapping[str, Any] | None
+    fault: str = ""
+
+    def sentence(self) -> str:
+        """The finding in one line."""
+        if self.fault or self.head is None:
+            return f"{self.owner}: DOES NOT VERIFY: {self.fault}"
+        return f"{self.owner}: {self.entries:,} entries verify, head {self.head['digest']}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {"verifies": not self.fault, "entries": self.entries, "head": self.head, "fault": self.fault}
+
+
+def verify_all(root: Path) -> list[Finding]:
+    """Verifies every ledger of a workspace. Raises ConfigurationError where there is none."""
+    workspace = Workspace(root)
+    workspace.require()
+    found = {owner: _verified(owner, path) for owner, path in workspace.ledgers().items()}
+    if not found:
+        raise ConfigurationError(f"workspace {root} has no ledger yet; run `python -m fedsov train` first")
+    hub = workspace.ledgers().get("hub")
+    if hub is not None and not found["hub"].fault:
+        for owner, fault in _against_noted_heads(workspace, hub).items():
+            earlier = found.get(owner, Finding(owner, 0, None))
+            found[owner] = earlier if earlier.fault else Finding(owner, earlier.entries, earlier.head, fault)
+    return list(found.values())
+
+
+def _verified(owner: str, path: Path) -> Finding:
+    try:
+        with_path = Ledger.read(path)
+        verification = with_path.verify()
+    except LedgerBroken as error:
+        return Finding(owner, 0, None, str(error))
+    return Finding(owner, verification.entries, verification.head.to_json())
+
+
+def _against_noted_heads(workspace: Workspace, hub: Path) -> dict[str, str]:
+    """Owners whose ledger no longer holds a head that the hub noted, with the fault."""
+    faults: dict[str, str] = {}
+    paths = workspace.ledgers()
+    for entry in Ledger.read(hub).entries():
+        for owner, head in entry.body.get("note", {}).get("heads", {}).items():
+            if owner in faults:
+                continue
+            noted = Head(head["size"], head["digest"])
+            if owner not in paths:
+                faults[owner] = f"its ledger is gone; the hub noted {noted.size} entries (hub entry {entry.seq})"
+            elif not _still_holds(paths[owner], noted):
+                faults[owner] = f"it was cut or rewritten: the {noted.size} entries that the hub noted in entry {entry.seq} are not its beginning"
+    return faults
+
+
+def _still_holds(path: Path, head: Head) -> bool:
+    try:
+        return Ledger.read(path).contains(head)
+    except LedgerBroken:
+        return False
+
+
+def entries(root: Path, owner: str | None, run: str | None) -> list[dict[str, Any]]:
+    """Entries of one ledger or of all, oldest first. Raises ConfigurationError for an unknown owner."""
+    workspace = Workspace(root)
+    workspace.require()
+    paths = workspace.ledgers()
+    if owner is not None and owner not in paths:
+        raise ConfigurationError(f"no ledger of {owner!r}; this workspace has {', '.join(paths) or 'none'}")
+    chosen = paths if owner is None else {owner: paths[owner]}
+    return [
+        {"owner": name, "seq": entry.seq, "digest": entry.digest, "body": dict(entry.body)}
+        for name, path in chosen.items()
+        for entry in Ledger.read(path).entries(run)
+    ]
+
+
+def entry_line(entry: Mapping[str, Any]) -> str:
+    """An entry in one line: when, who to whom, what, the verdict and its rules."""
+    body = entry["body"]
+    start = f"{entry['owner']} {entry['seq']} {body['at']} {body['act']}"
+    if body["act"] == "note":
+        return f"{start} {', '.join(body['note'])}"
+    origins = "+".join(body["origins"]) or "public"
+    return (
+        f"{start} {body['kind']} ({body['name']}) of {origins} → {body['importer']['name']}: "
+        f"{body['verdict']} by {', '.join(body['rules'])} {entry['digest'][:12]}"
+    )

@@ -1,0 +1,80 @@
+"""What a region's process is told when it starts, as plain values that can travel to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from fedsov.artifact import Party
+from fedsov.border.bundle import load_bundle, unsafe_open
+from fedsov.border.evidence import Register
+from fedsov.border.rules import Bundle
+
+
+@dataclass(frozen=True, slots=True)
+class RegionBrief:
+    """All that a region's process is told: itself, its folder, whom it may speak to, and what to do.
+
+    Attributes:
+        region, hub, peers: parties; `peers` are the other regions, with their public keys (hexadecimal).
+        folder: the region's own folder.
+        work: what its ClientApp is to do (`fedsov.training.work.Work`, as JSON).
+        evidence, rules: the register of documents and additional rules, as paths; `unsafe` opens the border.
+        today: the day every decision is made on.
+    """
+
+    region: Party
+    hub: Party
+    folder: Path
+    run: str
+    work: Mapping[str, Any]
+    evidence: Path | None
+    rules: Path | None
+    unsafe: bool
+    today: date
+    peers: Mapping[str, Party] = field(default_factory=dict)
+    peer_keys: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for the line."""
+        return {
+            "region": asdict(self.region),
+            "hub": asdict(self.hub),
+            "folder": str(self.folder),
+            "run": self.run,
+            "work": dict(self.work),
+            "evidence": str(self.evidence) if self.evidence else None,
+            "rules": str(self.rules) if self.rules else None,
+            "unsafe": self.unsafe,
+            "today": self.today.isoformat(),
+            "peers": {name: asdict(party) for name, party in self.peers.items()},
+            "peer_keys": dict(self.peer_keys),
+        }
+
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> RegionBrief:
+        """The inverse of `to_json`."""
+        return RegionBrief(
+            region=Party(**value["region"]),
+            hub=Party(**value["hub"]),
+            folder=Path(value["folder"]),
+            run=value["run"],
+            work=value["work"],
+            evidence=Path(value["evidence"]) if value["evidence"] else None,
+            rules=Path(value["rules"]) if value["rules"] else None,
+            unsafe=value["unsafe"],
+            today=date.fromisoformat(value["today"]),
+            peers={name: Party(**party) for name, party in value["peers"].items()},
+            peer_keys=value["peer_keys"],
+        )
+
+    def bundle(self) -> Bundle:
+        """The rules this region decides by: its own copy, read here."""
+        return unsafe_open() if self.unsafe else load_bundle(self.rules)
+
+    def register(self) -> Register:
+        """The documents this region relies on."""
+        return Register.load(self.evidence) if self.evidence else Register(())

@@ -1,0 +1,228 @@
+"""Flower's `Grid` over one long-lived process per region, with the hub's gate on the way out.
+
+A grid speaks to some of the regions about one thing, and knows the label of what it carries: whatever the hub sends
+with parameters is a MODEL bound by the join of every update that ever went into them, and is decided by the hub's
+gate as an export from every origin in that label, before it is written to the region's line. A refused message never
+leaves; Flower sees an error reply in its place and goes on with the others.
+
+Each region answers one message at a time. `push_messages` queues; `pull_messages` gives what has arrived.
+"""
+
+from __future__ import annotations
+
+import select
+import time
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from flwr.app import Error, Message, RecordDict
+from flwr.serverapp import Grid
+from flwr.supercore.run import Run
+from flwr.supercore.task_identity import TaskIdentity
+
+from fedsov.artifact import Artifact, Kind, Party
+from fedsov.border.gate import Gate, Refused
+from fedsov.errors import FedsovError
+from fedsov.federation.wire import Frame, Line, LineClosed, identify, new_id, pack, round_of, unpack
+from fedsov.label import PUBLIC, Label
+
+if TYPE_CHECKING:
+    from flwr.proto.node_pb2 import NodeInfo
+
+HUB_NODE = 1
+REFUSED, LOST = 100, 101
+
+
+@dataclass(slots=True)
+class RegionLine:
+    """A region's process as the hub sees it: a party, a line, and the messages that wait for it."""
+
+    node: int
+    party: Party
+    line: Line
+    waiting: deque[tuple[Message, Label]] = field(default_factory=deque)
+    asked: Message | None = None
+    lost: bool = False
+
+
+class Switchboard:
+    """All the lines of a run. It moves frames, and alone knows which answer belongs to which question."""
+
+    def __init__(self, lines: Iterable[RegionLine]) -> None:
+        self.lines = {line.node: line for line in lines}
+        self.answers: dict[str, tuple[Message, Label]] = {}
+
+    def ask(self, message: Message, label: Label) -> None:
+        """Queues a message for its region; what it carries is bound by the label."""
+        line = self.lines[message.metadata.dst_node_id]
+        line.waiting.append((message, label))
+        self._feed(line)
+
+    def turn(self, seconds: float) -> None:
+        """Waits up to `seconds` for any region to answer, and takes what came."""
+        busy = [line for line in self.lines.values() if line.asked is not None and not line.lost]
+        ready, _, _ = select.select([line.line for line in busy], [], [], seconds) if busy else ([], [], [])
+        for line in busy:
+            if line.line in ready:
+                self._take(line)
+
+    def _feed(self, line: RegionLine) -> None:
+        while line.waiting and line.asked is None:
+            message, label = line.waiting.popleft()
+            if line.lost:
+                self.answer(message, error_reply(message, LOST, "RegionProcessEnded"), PUBLIC)
+                continue
+            line.asked = message
+            try:
+                line.line.send(Frame({"label": label.to_json()}, pack(message)))
+            except LineClosed:
+                self._lose(line)
+
+    def _take(self, line: RegionLine) -> None:
+        try:
+            frame = line.line.receive()
+        except LineClosed:
+            self._lose(line)
+            return
+        asked, line.asked = line.asked, None
+        if asked is not None:
+            self.answer(asked, unpack(frame.body), Label.from_json(frame.header["label"]))
+        self._feed(line)
+
+    def _lose(self, line: RegionLine) -> None:
+        asked, line.asked, line.lost = line.asked, None, True
+        if asked is not None:
+            self.answer(asked, error_reply(asked, LOST, "RegionProcessEnded"), PUBLIC)
+        self._feed(line)
+
+    def answer(self, asked: Message, reply: Message, label: Label) -> None:
+        """Notes the answer to a question, from a region or in its place."""
+        self.answers[asked.metadata.message_id] = (reply, label)
+
+
+def error_reply(message: Message, code: int, reason: str) -> Message:
+    """An answer that says why there is none."""
+    reply = Message(Error(code=code, reason=reason), reply_to=message)
+    identify(reply, new_id())
+    return reply
+
+
+class InProcessGrid(Grid):
+    """Flower's Grid for some regions and one line of work; `label` binds the parameters it carries.
+
+    Args:
+        board: the lines of the run, shared with the other grids.
+        nodes: node ids this grid may speak to.
+        gate: the hub's gate.
+        label: what binds the parameters before the first update.
+        people: records behind the parameters, for the ledger.
+    """
+
+    def __init__(
+        self,
+        board: Switchboard,
+        nodes: Iterable[int],
+        gate: Gate,
+        *,
+        label: Label = PUBLIC,
+        people: int = 0,
+    ) -> None:
+        self._board, self._gate = board, gate
+        self._nodes = tuple(sorted(nodes))
+        self.label, self.people = label, people
+        self._run = Run.create_empty(run_id=1)
+        TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = self._run.run_id, HUB_NODE, 1
+
+    def set_run(self, run: Run) -> None:
+        self._run = run
+
+    @property
+    def run(self) -> Run:
+        return self._run
+
+    def create_message(
+        self, content: RecordDict, message_type: str, dst_node_id: int, group_id: str, ttl: float | None = None
+    ) -> Message:
+        """A message of this run; see Flower's Grid."""
+        return Message(content, dst_node_id, message_type, ttl=ttl, group_id=group_id)
+
+    def get_node_ids(self) -> Iterable[int]:
+        return list(self._nodes)
+
+    def get_nodes(self) -> Iterable[NodeInfo]:
+        """The regions of this grid as Flower's node records."""
+        from flwr.proto.node_pb2 import NodeInfo
+
+        return [NodeInfo(node_id=node) for node in self._nodes]
+
+    def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
+        """Decides, records and queues each message; returns their ids.
+
+        Raises FedsovError for a region this grid may not speak to, LedgerBroken where the ledger cannot be written.
+        """
+        identifiers = []
+        for message in messages:
+            identify(message, new_id())
+            identifiers.append(message.metadata.message_id)
+            self._leave(message)
+        return identifiers
+
+    def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
+        """The answers that have come; each is given once. Joins the labels of updates into the grid's label."""
+        self._board.turn(0.0)
+        pulled = []
+        for identifier in message_ids:
+            if identifier not in self._board.answers:
+                continue
+            reply, label = self._board.answers.pop(identifier)
+            if reply.has_content() and reply.content.array_records:
+                self.label |= label
+            pulled.append(reply)
+        return pulled
+
+    def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
+        """Asks all, waits for all (at most `timeout` seconds), and returns the answers that came."""
+        waiting = list(self.push_messages(messages))
+        until = time.monotonic() + (timeout if timeout is not None else 86_400.0)
+        replies: list[Message] = []
+        while waiting and time.monotonic() < until:
+            came = list(self.pull_messages(waiting))
+            replies += came
+            answered = {reply.metadata.reply_to_message_id for reply in came}
+            waiting = [identifier for identifier in waiting if identifier not in answered]
+            if waiting:
+                self._board.turn(min(1.0, max(0.0, until - time.monotonic())))
+        return replies
+
+    def _leave(self, message: Message) -> None:
+        node = message.metadata.dst_node_id
+        if node not in self._nodes:
+            raise FedsovError(f"node {node} is not one of this grid's regions")
+        carries = bool(message.content.array_records)
+        try:
+            if carries:
+                self._gate.cross(
+                    self._artifact(message), self._board.lines[node].party, round=round_of(message), details=_shapes(message)
+                )
+        except Refused:
+            self._board.answer(message, error_reply(message, REFUSED, "CrossingRefused"), PUBLIC)
+            return
+        self._board.ask(message, self.label if carries else PUBLIC)
+
+    def _artifact(self, message: Message) -> Artifact:
+        content = b"".join(
+            array.data for record in message.content.array_records.values() for array in record.values()
+        )
+        name = "joint model" if self.label.origins else "public model"
+        return Artifact(Kind.MODEL, self.label, content, count=self.people, name=name)
+
+
+def _shapes(message: Message) -> Mapping[str, list[int]]:
+    return {
+        name: list(array.shape)
+        for record in message.content.array_records.values()
+        for name, array in record.items()
+    }
+

@@ -1,0 +1,117 @@
+"""The ingestion process: the one place that sees rows of several jurisdictions, and only while it sorts them.
+
+It runs where the mixed source is, apart from the hub; it classifies and routes each row and writes each region's
+encrypted store, one region's keyring after the other. What it tells the hub are counts over the whole source, the
+kinds of the columns, and the regions' public keys. The consent of people to global use is put to the region's gate
+as a `release`, so that the region's ledger says on which document a label shrank.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from fedsov.artifact import Artifact, Party
+from fedsov.border.bundle import load_bundle, unsafe_open
+from fedsov.border.evidence import Register
+from fedsov.border.gate import Gate, Refused
+from fedsov.border.ledger import Ledger
+from fedsov.config import Settings, settings_of
+from fedsov.errors import FedsovError
+from fedsov.federation.wire import Frame, Line, LineClosed
+from fedsov.federation.workspace import Workspace
+from fedsov.jurisdiction import Region
+from fedsov.partition.ingest import IngestReport, ingest
+from fedsov.partition.keys import LocalKeyring
+
+
+def run(line: Line) -> None:
+    """Ingests once and answers with the report, or with the error's line; the process then ends."""
+    try:
+        request = line.receive().header
+    except LineClosed:
+        return
+    _discard_output()
+    try:
+        line.send(Frame(_ingest(request)))
+    except FedsovError as error:
+        line.send(Frame({"error": str(error), "type": type(error).__name__}))
+
+
+def _discard_output() -> None:
+    """What a library prints about a row must not reach a terminal."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno() if sys.stdout else 1)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+
+
+def _ingest(request: Any) -> dict[str, Any]:
+    settings = settings_of(request["config"])
+    workspace = Workspace(settings.workspace)
+    today = date.fromisoformat(request["today"])
+    report = ingest(
+        settings.dataset,
+        atlas=settings.atlas,
+        regions="auto" if settings.regions is None else {region.name: region for region in settings.regions},
+        workspace=workspace.root,
+        release=_release(settings, workspace, today, request["run"]),
+        today=lambda: today,
+    )
+    return _said(report, workspace)
+
+
+def _release(
+    settings: Settings, workspace: Workspace, today: date, run: str
+) -> Callable[[Region, Artifact], bool] | None:
+    """Asks a region's gate whether the consenting people's rows may become public."""
+    if settings.dataset.consent is None:
+        return None
+    document = settings.dataset.consent.document
+    bundle = unsafe_open() if settings.border.unsafe_open else load_bundle(settings.border.rules)
+    register = Register.load(settings.border.evidence) if settings.border.evidence else Register(())
+
+    def release(region: Region, artifact: Artifact) -> bool:
+        folder = workspace.region(region.name)
+        folder.mkdir(parents=True, exist_ok=True)
+        gate = Gate(
+            Party(region.name, region.location, region.entity),
+            bundle=bundle,
+            evidence=register,
+            ledger=Ledger(folder / "ledger.sqlite", region.name),
+            run=run,
+            today=lambda: today,
+        )
+        try:
+            return gate.release(artifact, document=document).label.is_public
+        except Refused:
+            return False
+
+    return release
+
+
+def _said(report: IngestReport, workspace: Workspace) -> dict[str, Any]:
+    return {
+        "rows_in": report.rows_in,
+        "stored": sum(report.stored.values()),
+        "quarantined": dict(report.quarantined),
+        "kinds": dict(report.kinds),
+        "up_to_date": report.up_to_date,
+        "regions": [
+            {
+                "name": region.name,
+                "location": region.location,
+                "entity": region.entity,
+                "public_key": _public_key(workspace.region(region.name), region.name),
+            }
+            for region in report.regions
+        ],
+    }
+
+
+def _public_key(folder: Path, region: str) -> str:
+    return LocalKeyring.open(folder / "keyring.json", region).public_key.hex()

@@ -1,0 +1,5 @@
+"""What each kind of warm process imports before it forks."""
+
+TO_READ = ("fedsov.federation.region_worker", "fedsov.federation.ingestion", "pyarrow.parquet")
+TO_TRAIN = ("torch", "torch.nn.functional", *TO_READ)
+TO_REGISTER = ("mlflow", "fedsov.federation.registrar")

@@ -1,0 +1,261 @@
+"""The steps of a run, each a few questions to some regions and what follows from the answers.
+
+profile → plan → statistics → start model on public rows → joint model → synthetic rows → finish → ledgers. Every
+question is a Flower message, every answer has passed the region's gate.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from operator import add
+from typing import Any
+
+from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, RecordDict
+
+from fedsov.control_plane.aggregate import Algorithm
+from fedsov.control_plane.server_app import Federation, Outcome, Round, server_app
+from fedsov.errors import TrainingFailed
+from fedsov.federation.failures import of_region
+from fedsov.federation.in_process import REFUSED, InProcessGrid
+from fedsov.federation.scene import Scene, start_region
+from fedsov.label import PUBLIC, Label, join
+from fedsov.model.features import Features, Statistics
+from fedsov.model.network import Parameters, initial
+from fedsov.training.plan import Plan, Profile, RegionPlan, make_plan
+from fedsov.training.work import PARCELS
+
+SECOND_PROCESS = 100_000
+"""Added to a region's node id for its second process, which makes synthetic rows while the first trains."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """Parameters made by several regions, the features they are for, and the label that binds them."""
+
+    parameters: Parameters
+    features: Features
+    label: Label
+    people: int
+    rounds: tuple[Round, ...] = ()
+
+
+@dataclass(slots=True)
+class Made:
+    """What a run has made so far: models, sealed synthetic rows, and each region's result."""
+
+    joint: Trained | None = None
+    public: Trained | None = None
+    parcels: dict[str, bytes] = field(default_factory=dict)
+    results: dict[str, dict[str, Any]] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+
+
+def question(
+    node: int, kind: str, config: Mapping[str, Any] | None = None, arrays: Parameters | None = None
+) -> Message:
+    """A message to one node: its configuration, and parameters where there are any."""
+    content = RecordDict({"config": ConfigRecord(dict(config or {}))})
+    if arrays is not None:
+        content["arrays"] = ArrayRecord({name: Array(value) for name, value in arrays.items()})
+    return Message(content, node, kind)
+
+
+def ask(scene: Scene, regions: Sequence[str], kind: str, config: Mapping[str, Any] | None = None) -> dict[str, Message]:
+    """One question to several regions; the answers by region, errors among them."""
+    grid = scene.grid(list(regions))
+    replies = grid.send_and_receive([question(scene.nodes[name], kind, config) for name in regions])
+    return {scene.name_of(reply.metadata.src_node_id): reply for reply in replies}
+
+
+def told(reply: Message, record: str) -> Any:
+    """The JSON value that an answer holds under a record's name."""
+    return json.loads(str(reply.content.config_records[record]["json"]))
+
+
+def profiles(scene: Scene) -> list[Profile]:
+    """What every region says of itself; a region whose gate holds back its counts has None for rows.
+
+    Raises the error of the first region that could not be opened.
+    """
+    answers = ask(scene, list(scene.nodes), "query.profile")
+    return [_profile(scene, name, answers[name]) for name in scene.nodes]
+
+
+def _profile(scene: Scene, name: str, reply: Message) -> Profile:
+    if reply.has_error():
+        if reply.error.code == REFUSED:
+            return Profile(name, None, 0, PUBLIC, 0)
+        raise of_region(
+            name,
+            reply.error.reason,
+            folder=scene.workspace.region(name),
+            dataset=scene.settings.dataset.name,
+        )
+    said = told(reply, "profile")
+    return Profile(name, said["rows"], said["public"], Label.from_json(said["label"]), said["classes"])
+
+
+def planned(scene: Scene) -> tuple[Plan, list[Profile]]:
+    """The plan for what the regions hold and the border permits; refusals among its reasons go to the ledgers."""
+    found = profiles(scene)
+    plan = make_plan(
+        found,
+        scene.settings.strategy,
+        hub=scene.gate.owner.name,
+        judge=scene.judge,
+        unsafe=scene.settings.border.unsafe_open,
+    )
+    return plan, found
+
+
+def record_refusals(scene: Scene, plan: Plan) -> None:
+    """Writes each refused crossing of the plan into its sender's ledger."""
+    from fedsov.artifact import Artifact
+
+    proposing = set()
+    for blocked in (crossing for region in plan.regions for crossing in region.blocked):
+        if blocked.source == scene.gate.owner.name:
+            artifact = Artifact(blocked.kind, blocked.label, count=blocked.count, name=f"planned {blocked.kind}")
+            scene.gate.refuse(artifact, scene.party(blocked.target))
+        else:
+            proposing.add(blocked.source)
+    ask(scene, sorted(proposing), "query.propose")
+
+
+def agree_on_features(scene: Scene, regions: Sequence[str], scope: str, label: Label) -> tuple[Features, Label]:
+    """Features fitted to the sum of the regions' statistics; no row is pooled.
+
+    Raises TrainingFailed where no region could say anything.
+    """
+    answers = ask(scene, regions, "query.statistics", {"scope": scope})
+    described = [Statistics.from_json(told(reply, "statistics")) for reply in answers.values() if reply.has_content()]
+    if not described:
+        raise TrainingFailed(f"no region of {', '.join(regions)} could send its feature statistics; see the refusals")
+    return Features.fit(reduce(add, described)), label
+
+
+def train_together(
+    scene: Scene, found: Iterable[Profile], scope: str, *, what: str, minimum: int, algorithm: Algorithm
+) -> Trained:
+    """Federated training over the regions of these profiles, on the rows of a scope.
+
+    Raises TrainingFailed where too few regions send an update in some round.
+    """
+    members = list(found)
+    regions = [profile.region for profile in members]
+    label = PUBLIC if scope == "public" else join(profile.label for profile in members)
+    people = sum((profile.public_rows if scope == "public" else profile.rows or 0) for profile in members)
+    features, label = agree_on_features(scene, regions, scope, label)
+    settings = scene.settings
+    start = initial(settings.recipe.network, features.inputs, settings.seed)
+    config = {"scope": scope, "features": json.dumps(features.to_json())}
+    federation = Federation(algorithm, settings.rounds, config, minimum, settings.timeout)
+    grid, outcome = scene.grid(regions, label=label, people=people), Outcome()
+    app = server_app(federation, start, outcome, on_round=lambda seen: scene.say(_round_line(scene, seen, what)))
+    app(grid, Context(run_id=1, node_id=1, node_config={}, state=RecordDict(), run_config={}))
+    return Trained(outcome.parameters, features, grid.label, people, tuple(outcome.rounds))
+
+
+def _round_line(scene: Scene, seen: Round, what: str) -> str:
+    scores = " ".join(
+        f"{scene.name_of(node)} {metrics['auc']:.3f}" for node, metrics in seen.metrics.items() if "auc" in metrics
+    )
+    lost = ", ".join(f"{scene.name_of(node)} ({why})" for node, why in seen.failed.items())
+    return f"{what}, round {seen.number}/{scene.settings.rounds}: validation AUC {scores}{f'; without {lost}' if lost else ''}"
+
+
+def order_synthetic(scene: Scene, plan: Plan) -> dict[str, list[str]]:
+    """Asks each donor, in a second process of its own, for synthetic rows; message id to recipients."""
+    recipients: dict[str, list[str]] = {}
+    for region in plan.regions:
+        if region.strategy == "synthetic" and region.donor:
+            recipients.setdefault(region.donor, []).append(region.region)
+    waiting = {}
+    for donor, names in recipients.items():
+        node = scene.nodes[donor] + SECOND_PROCESS
+        scene.board.lines[node] = start_region(scene, donor, node)
+        grid = InProcessGrid(scene.board, [node], scene.gate)
+        message = question(node, "query.synthesise", {"scope": "shareable", "recipients": json.dumps(names)})
+        (identifier,) = grid.push_messages([message])
+        waiting[identifier] = names
+        scene.say(f"synthetic rows: {donor} makes {scene.settings.synthetic.rows:,} for {', '.join(names)}")
+    return waiting
+
+
+def receive_synthetic(scene: Scene, waiting: Mapping[str, list[str]], made: Made) -> None:
+    """Takes the sealed rows as they come; a recipient that gets none is told why in `made.failures`."""
+    grid = scene.grid([])
+    open_ids = dict(waiting)
+    while open_ids:
+        scene.board.turn(1.0)
+        for identifier in list(open_ids):
+            for reply in grid.pull_messages([identifier]):
+                _take_parcels(reply, open_ids.pop(identifier), made)
+
+
+def _take_parcels(reply: Message, recipients: Sequence[str], made: Made) -> None:
+    if reply.has_error():
+        made.failures |= {name: f"no synthetic rows came ({reply.error.reason})" for name in recipients}
+        return
+    parcels = reply.content.config_records[PARCELS]
+    for name in recipients:
+        if name in parcels:
+            made.parcels[name] = bytes(parcels[name])  # type: ignore[arg-type]
+        else:
+            made.failures[name] = "the donor's gate refused to send synthetic rows"
+
+
+def finish(scene: Scene, plan: Plan, regions: Sequence[str], made: Made) -> None:
+    """Has each region run its strategy beside local training and keep the better; results go to `made`."""
+    for strategy, trained in (("federated", made.joint), ("transfer_learning", made.public), ("", None)):
+        names = [name for name in regions if _served_by(plan.of(name), made) == strategy]
+        if not names:
+            continue
+        label = trained.label if trained else PUBLIC
+        grid = scene.grid(names, label=label, people=trained.people if trained else 0)
+        for reply in grid.send_and_receive([_finishing(scene, plan.of(name), made, trained) for name in names]):
+            _note(scene, reply, made)
+
+
+def _served_by(region: RegionPlan, made: Made) -> str:
+    """The kind of model a region is to start from: "" for none (synthetic rows, or nothing)."""
+    available = {"federated": made.joint, "transfer_learning": made.public}
+    return region.strategy if available.get(region.strategy) else ""
+
+
+def _finishing(scene: Scene, region: RegionPlan, made: Made, trained: Trained | None) -> Message:
+    strategy = region.strategy
+    if strategy == "synthetic" and region.region not in made.parcels or strategy != "synthetic" and not trained:
+        strategy = "local"
+    config: dict[str, Any] = {"strategy": strategy, "scope": "all"}
+    if trained:
+        config["features"] = json.dumps(trained.features.to_json())
+    message = question(scene.nodes[region.region], "query.finish", config, trained.parameters if trained else None)
+    if strategy == "synthetic":
+        message.content[PARCELS] = ConfigRecord({region.region: made.parcels[region.region]})
+    return message
+
+
+def _note(scene: Scene, reply: Message, made: Made) -> None:
+    name = scene.name_of(reply.metadata.src_node_id)
+    if reply.has_content():
+        made.results[name] = told(reply, "metrics")
+        return
+    if reply.error.code == REFUSED:
+        made.failures[name] = "its gate holds back its scores (fewer people than may be reported on)"
+    else:
+        error = of_region(
+            name, reply.error.reason, folder=scene.workspace.region(name), dataset=scene.settings.dataset.name
+        )
+        made.failures[name] = str(error)
+
+
+def ledgers(scene: Scene) -> dict[str, dict[str, Any]]:
+    """Each region's ledger head and what it says of the run's crossings; the hub notes the heads in its own."""
+    answers = ask(scene, list(scene.nodes), "query.ledger")
+    said = {name: told(reply, "ledger") for name, reply in answers.items() if reply.has_content()}
+    scene.gate.note({"heads": {name: one["head"] for name, one in said.items()}})
+    return said

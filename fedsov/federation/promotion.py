@@ -1,0 +1,53 @@
+"""Promotion: the registry that holds a model is found, and its own process gives the version the alias."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from fedsov.errors import ConfigurationError, WorkspaceUnusable
+from fedsov.federation.api import WarmFor
+from fedsov.federation.modules import TO_REGISTER
+from fedsov.federation.wire import Frame, Line
+from fedsov.federation.workspace import Workspace, occupied
+
+REGISTRY = "mlflow.db"
+
+
+def promote(root: Path, model: str, version: int) -> str:
+    """Makes a version the champion; returns the owner of its registry (``hub`` or a region).
+
+    Raises ConfigurationError, listing what there is, for an unknown model or version.
+    """
+    workspace = Workspace(root.resolve())
+    workspace.require()
+    folders = {"hub": workspace.hub} | {name: workspace.region(name) for name in workspace.region_names()}
+    held = {owner: folder for owner, folder in folders.items() if (folder / REGISTRY).exists()}
+    with occupied(workspace), WarmFor(TO_REGISTER) as warm:
+        line = warm.fork("registrar")
+        try:
+            return _promote(line, held, model, version)
+        finally:
+            line.close()
+
+
+def _promote(line: Line, held: dict[str, Path], model: str, version: int) -> str:
+    known: dict[str, list[int]] = {}
+    for owner, folder in held.items():
+        versions = _asked(line, {"act": "models", "folder": str(folder)})["models"]
+        for name, number in versions:
+            known.setdefault(name, []).append(number)
+        if [model, version] in versions:
+            _asked(line, {"act": "promote", "folder": str(folder), "model": model, "version": version})
+            return owner
+    if model in known:
+        raise ConfigurationError(f"{model} has no version {version}; it has {', '.join(map(str, known[model]))}")
+    raise ConfigurationError(f"no registered model {model!r}; there are {', '.join(sorted(known)) or 'none yet'}")
+
+
+def _asked(line: Line, request: dict[str, Any]) -> dict[str, Any]:
+    line.send(Frame(request))
+    said = dict(line.receive().header)
+    if "error" in said:
+        raise WorkspaceUnusable(said["error"])
+    return said

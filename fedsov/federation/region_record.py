@@ -1,0 +1,104 @@
+"""What a region keeps of a run, in its own folder: its model, and the record its own registry will take up.
+
+The model is written as safetensors, its metadata names what binds it. The record waits as JSON beside it for the
+region's registrar (`fedsov.federation.registrar`), the one process that speaks MLflow.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fedsov.border.ledger import Ledger
+from fedsov.label import Label
+from fedsov.registry import ModelRecord, RunRecord
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from fedsov.federation.brief import RegionBrief
+    from fedsov.training.session import Session
+
+RECORD = "record.json"
+
+
+def model_folder(folder: Path, run: str) -> Path:
+    """Where a run's model rests in a region's or the hub's folder."""
+    return folder / "models" / run
+
+
+def write(brief: RegionBrief, session: Session, incoming: Label) -> None:
+    """Writes the region's model and its record. Does nothing where no strategy ended with a model."""
+    kept = session.finished
+    if kept is None:
+        return
+    label = session.label("all") | incoming | session.received
+    folder = model_folder(brief.folder, brief.run)
+    name = f"{session.work.dataset}-{brief.region.name}".lower()
+    path = write_model(folder, kept.parameters, label=label)
+    model = ModelRecord(
+        name=name,
+        path=path,
+        tags={"label": json.dumps(label.to_json()), "kept": kept.kept, "dataset": session.work.dataset},
+        features_json=json.dumps(kept.features.to_json()),
+    )
+    scores = {"auc": kept.auc, "local_auc": kept.local_auc, "gain": kept.gain, "gain_se": kept.gain_se,
+              "validation_auc": kept.validation_auc}  # fmt: skip
+    final = [(key, float(value), 0) for key, value in scores.items() if value is not None]
+    rounds = [(key, value, number) for key, value, number in session.rounds if value == value]
+    record = RunRecord(
+        run=brief.run,
+        experiment=session.work.dataset,
+        params=flat(asdict(session.work)),
+        metrics=tuple(final + rounds),
+        tags={"region": brief.region.name, "kept": kept.kept, "note": kept.note},
+        artifacts={"ledger_head.json": json.dumps(head_json(Ledger(brief.folder / "ledger.sqlite", brief.region.name)))},
+        models=(model,),
+    )
+    (folder / RECORD).write_text(json.dumps(record.to_json()))
+
+
+def write_model(folder: Path, parameters: Mapping[str, np.ndarray[Any, Any]], *, label: Label) -> Path:
+    """Writes parameters as ``model.safetensors`` with their label in the file's metadata; returns its path."""
+    from safetensors.numpy import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "model.safetensors"
+    save_file(dict(parameters), str(path), metadata={"label": json.dumps(label.to_json())})
+    return path
+
+
+def head_json(ledger: Ledger) -> dict[str, Any]:
+    """A ledger's head as plain values."""
+    head = ledger.head()
+    return {"size": head.size, "digest": head.digest}
+
+
+def ledger_summary(ledger: Ledger, run: str) -> dict[str, Any]:
+    """The head, how many crossings of the run were permitted and refused, and each refusal once."""
+    crossings = [entry.body for entry in ledger.entries(run) if entry.body["act"] == "cross"]
+    refused = [body for body in crossings if body["verdict"] != "permit"]
+    return {
+        "head": head_json(ledger),
+        "permitted": len(crossings) - len(refused),
+        "refused": len(refused),
+        "refusals": [dict(kept) for kept in {_key(body): body for body in refused}.values()],
+    }
+
+
+def _key(body: Mapping[str, Any]) -> str:
+    return json.dumps([body["kind"], body["name"], body["importer"], body["rules"]], sort_keys=True)
+
+
+def flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested settings as ``a.b.c`` to text, the form of a tracking server's parameters."""
+    found: dict[str, str] = {}
+    for key, item in value.items():
+        if isinstance(item, Mapping):
+            found |= flat(item, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = str(item)
+    return found

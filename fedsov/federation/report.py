@@ -1,0 +1,153 @@
+"""A run's result for people: one table, then every refusal with its way out, then where things are.
+
+The functions here make text; printing is `fedsov.cli`'s.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.table import Table
+
+    from fedsov.federation.result import RegionResult, RunResult
+    from fedsov.training.plan import Plan
+
+MARK = "UNSAFE: decided by an open border (border=unsafe_open); for laboratory work only."
+COLUMNS = ("region", "rows", "strategy", "kept", "AUC", "local", "gain ± s.e.", "crossings", "refused")
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number for a cell; a dash where there is none."""
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def _cells(one: RegionResult) -> tuple[str, ...]:
+    gain = "–" if one.gain is None else f"{one.gain:+.3f} ± {number(one.gain_se)}"
+    return (
+        one.region,
+        "<10" if one.rows is None else f"{one.rows:,}",
+        one.strategy.replace("_", " "),
+        one.kept,
+        number(one.auc),
+        number(one.local_auc),
+        gain,
+        str(one.crossings["permitted"]),
+        str(one.crossings["refused"]),
+    )
+
+
+def table(result: RunResult) -> Table:
+    """The run's one table."""
+    from rich.table import Table
+
+    made = Table(title=f"run {result.run}{' — ' + MARK if result.unsafe else ''}", title_justify="left")
+    for name in COLUMNS:
+        made.add_column(name, justify="right" if name in ("rows", "AUC", "local", "crossings", "refused") else "left")
+    for one in result.regions:
+        made.add_row(*_cells(one))
+    return made
+
+
+def plan_table(plan: Plan) -> Table:
+    """What each region would do, and why."""
+    from rich.table import Table
+
+    made = Table(title=MARK if plan.unsafe else None, title_justify="left")
+    for name in ("region", "rows", "strategy", "why"):
+        made.add_column(name, justify="right" if name == "rows" else "left")
+    for one in plan.regions:
+        rows = "<10" if one.rows is None else f"{one.rows:,}"
+        made.add_row(one.region, rows, one.strategy.replace("_", " "), "\n".join(one.reasons))
+    return made
+
+
+def refusal_lines(refusals: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Each refusal in words: what, from whom to whom, why, on which rule and citation, and what would mend it."""
+    lines: list[str] = []
+    for one in refusals:
+        origins = "+".join(one.get("origins", [])) or "public"
+        lines.append(
+            f"{one['kind']} ({one['name']}) of {origins}: {one['exporter']['name']} ({one['exporter']['location']}) → "
+            f"{one['importer']['name']} ({one['importer']['location']}): {one['verdict']}"
+        )
+        said = {
+            "why": one.get("reason", ""),
+            "rule": ", ".join(one.get("rules", [])),
+            "law": "; ".join(one.get("citations", [])),
+            "missing": "; ".join(one.get("missing", [])),
+            "remedy": one.get("remedy", ""),
+        }
+        lines += [f"    {key}: {value}" for key, value in said.items() if value]
+    return lines
+
+
+def notes(result: RunResult) -> list[str]:
+    """Why each region has its strategy, and what became of it."""
+    lines = []
+    for one in result.regions:
+        why = result.plan.of(one.region).reasons[-1]
+        lines.append(f"{one.region}: {why}{f' {one.note}.' if one.note else ''}")
+    return lines
+
+
+def whereabouts(result: RunResult) -> list[str]:
+    """Ledger heads, where things were written, and what to do next."""
+    root = result.workspace
+    heads = [f"  {name}: {head['size']} entries, head {head['digest'][:16]}…" for name, head in result.heads.items()]
+    models = [f"  {owner}: {', '.join(f'{name} v{version}' for name, version in found)}"
+              for owner, found in result.models.items() if found]  # fmt: skip
+    return [
+        "Ledger heads (keep them elsewhere; they show later whether a ledger was rewritten):",
+        *heads,
+        "Models registered as `candidate`:",
+        *models,
+        f"Written under {root}: hub/ and regions/NAME/ (store, keyring, ledger, models, registry).",
+        "Next:",
+        f"  mlflow ui --backend-store-uri sqlite:///{root}/hub/mlflow.db",
+        f"  python -m fedsov plan workspace={root}",
+        f"  python -m fedsov ledger verify workspace={root}",
+        f"  python -m fedsov promote {result.plan_model} workspace={root}",
+    ]
+
+
+def everything(result: RunResult) -> list[RenderableType]:
+    """The whole report, in order."""
+    from rich.text import Text
+
+    refused = refusal_lines(result.refusals)
+    parts: list[RenderableType] = [table(result)]
+    blocks = {
+        "Why:": notes(result),
+        "Refused:": refused or ["nothing was refused"],
+    }
+    for title, lines in blocks.items():
+        parts.append(Text("\n".join([title, *(f"  {line}" for line in lines)])))
+    parts.append(Text("\n".join(whereabouts(result))))
+    return parts
+
+
+def as_text(result: RunResult, width: int = 120) -> str:
+    """The report as plain text."""
+    from rich.console import Console
+
+    out = io.StringIO()
+    console: Console = Console(file=out, width=width, color_system=None)
+    for part in everything(result):
+        console.print(part, soft_wrap=True)
+    return out.getvalue()
+
+
+def as_html(result: RunResult) -> str:
+    """The table and the refusals as HTML, for notebooks."""
+    head = "".join(f"<th>{escape(name)}</th>" for name in COLUMNS)
+    rows = "".join(
+        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in _cells(one)) + "</tr>" for one in result.regions
+    )
+    mark = f"<p><b>{escape(MARK)}</b></p>" if result.unsafe else ""
+    refused = "\n".join(refusal_lines(result.refusals)) or "nothing was refused"
+    return f"{mark}<table><tr>{head}</tr>{rows}</table><pre>{escape(refused)}</pre>"

@@ -1,0 +1,210 @@
+"""One run's surroundings: the hub's gate and ledger, the regions' processes, and how they are opened and closed.
+
+The scene is the hub's process. It knows parties, public keys and lines, never a key, a store or a record.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from fedsov.artifact import Artifact, Kind, Party
+from fedsov.border.bundle import load_bundle, unsafe_open
+from fedsov.border.evidence import Register
+from fedsov.border.gate import Gate
+from fedsov.border.ledger import Ledger
+from fedsov.border.policy import Decision
+from fedsov.config import Settings
+from fedsov.errors import FedsovError, InputError
+from fedsov.federation.failures import raised_by_name
+from fedsov.federation.in_process import HUB_NODE, InProcessGrid, RegionLine, Switchboard
+from fedsov.federation.brief import RegionBrief
+from fedsov.federation.warm import Warm
+from fedsov.federation.wire import Frame, Line, LineClosed
+from fedsov.federation.workspace import Workspace, occupied
+from fedsov.label import PUBLIC, Label
+from fedsov.training.work import Target, Work
+
+Tap = Callable[[bytes], None]
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """What the ingestion process said: counts over the whole source, kinds of columns, the regions and their keys."""
+
+    rows_in: int
+    stored: int
+    quarantined: Mapping[str, int]
+    kinds: Mapping[str, str]
+    up_to_date: bool
+    regions: Mapping[str, Party]
+    public_keys: Mapping[str, str]
+
+    def sentence(self) -> str:
+        """Counts in = counts stored + quarantined, in one line."""
+        held_back = sum(self.quarantined.values())
+        why = "; ".join(f"{count:,} {reason}" for reason, count in sorted(self.quarantined.items()))
+        return (
+            f"{self.rows_in:,} rows in = {self.stored:,} stored in {len(self.regions)} regions "
+            f"+ {held_back:,} quarantined{f' ({why})' if why else ''}"
+            f"{'; the stores are up to date' if self.up_to_date else ''}"
+        )
+
+
+@dataclass(slots=True)
+class Scene:
+    """An open run.
+
+    Attributes:
+        board: the regions' lines; empty until `open_regions`.
+        nodes: region name to node id.
+        say: told of progress, one line at a time.
+        tap: told every byte that passes between processes; None outside tests.
+    """
+
+    settings: Settings
+    workspace: Workspace
+    warm: Warm
+    gate: Gate
+    run: str
+    today: date
+    say: Say
+    tap: Tap | None = None
+    ingested: Ingested | None = None
+    board: Switchboard = field(default_factory=lambda: Switchboard(()))
+    nodes: dict[str, int] = field(default_factory=dict)
+
+    def grid(self, regions: Iterator[str] | list[str], *, label: Label = PUBLIC, people: int = 0) -> InProcessGrid:
+        """A Flower grid that speaks to these regions, carrying parameters bound by the label."""
+        return InProcessGrid(
+            self.board, [self.nodes[name] for name in regions], self.gate, label=label, people=people
+        )
+
+    def party(self, name: str) -> Party:
+        """A region's or the hub's party."""
+        return self.gate.owner if name == self.gate.owner.name else self.board.lines[self.nodes[name]].party
+
+    def name_of(self, node: int) -> str:
+        """The region of a node id."""
+        return self.board.lines[node].party.name
+
+    def judge(self, kind: Kind, label: Label, source: str, target: str, count: int) -> Decision:
+        """What the border says of a planned crossing; nothing is recorded."""
+        gate = replace(self.gate, owner=self.party(source))
+        return gate.consider(Artifact(kind, label, count=count, name=f"planned {kind}"), self.party(target))
+
+
+@contextmanager
+def opened(settings: Settings, warm: Warm, *, say: Say, tap: Tap | None = None) -> Iterator[Scene]:
+    """Opens a run: takes the workspace, verifies the hub's ledger, and closes every line at the end.
+
+    Raises:
+        WorkspaceUnusable, LedgerBroken, ConfigurationError: before anything was read or written.
+    """
+    workspace = Workspace(settings.workspace.resolve())
+    today = settings.today or datetime.now(UTC).date()
+    bundle = unsafe_open() if settings.border.unsafe_open else load_bundle(settings.border.rules)
+    evidence = Register.load(settings.border.evidence) if settings.border.evidence else Register(())
+    with occupied(workspace):
+        ledger = Ledger(workspace.hub / "ledger.sqlite", settings.hub.name)
+        ledger.verify()
+        run = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+        gate = Gate(settings.hub, bundle=bundle, evidence=evidence, ledger=ledger, run=run, today=lambda: today)
+        scene = Scene(settings, workspace, warm, gate, run, today, say, tap)
+        try:
+            yield scene
+        finally:
+            for line in scene.board.lines.values():
+                line.line.close()
+
+
+def ingest_rows(scene: Scene, *, again: bool = False) -> Ingested:
+    """Has the ingestion process sort the source into the regions' stores, and waits for its report.
+
+    Args:
+        again: writes the stores anew even where they are up to date.
+
+    Raises:
+        InputError and the other errors of `fedsov.partition`, with the line that process wrote about the source.
+    """
+    line = scene.warm.fork("ingestion", scene.tap)
+    request: dict[str, Any] = {"config": dict(scene.settings.plain), "today": scene.today.isoformat(), "run": scene.run, "again": again}
+    request["config"]["workspace"] = str(scene.workspace.root)
+    try:
+        line.send(Frame(request))
+        said = line.receive().header
+    except LineClosed as error:
+        raise InputError("the ingestion process ended early; is there memory enough for the source?") from error
+    finally:
+        line.close()
+    if "error" in said:
+        raise raised_by_name(said["type"], said["error"])
+    scene.ingested = Ingested(
+        rows_in=said["rows_in"],
+        stored=said["stored"],
+        quarantined=said["quarantined"],
+        kinds=said["kinds"],
+        up_to_date=said["up_to_date"],
+        regions={one["name"]: Party(one["name"], one["location"], one["entity"]) for one in said["regions"]},
+        public_keys={one["name"]: one["public_key"] for one in said["regions"]},
+    )
+    return scene.ingested
+
+
+def open_regions(scene: Scene) -> None:
+    """Starts one process for each region; they open their stores while the hub goes on."""
+    if scene.ingested is None:
+        raise FedsovError("rows are ingested before regions are opened")
+    scene.nodes = {name: HUB_NODE + 1 + place for place, name in enumerate(sorted(scene.ingested.regions))}
+    scene.board = Switchboard([start_region(scene, name, node) for name, node in scene.nodes.items()])
+
+
+def start_region(scene: Scene, name: str, node: int) -> RegionLine:
+    """A process for a region (its first, or another beside it), told its brief."""
+    if scene.ingested is None:
+        raise FedsovError("rows are ingested before regions are opened")
+    party = scene.ingested.regions[name]
+    line: Line = scene.warm.fork("region", scene.tap)
+    line.send(Frame(_brief(scene, party).to_json()))
+    return RegionLine(node, party, line)
+
+
+def _brief(scene: Scene, party: Party) -> RegionBrief:
+    settings, ingested = scene.settings, scene.ingested
+    peers = {} if ingested is None else {name: one for name, one in ingested.regions.items() if name != party.name}
+    return RegionBrief(
+        region=party,
+        hub=scene.gate.owner,
+        folder=scene.workspace.region(party.name),
+        run=scene.run,
+        work=work_of(settings).to_json(),
+        evidence=_absolute(settings.border.evidence),
+        rules=_absolute(settings.border.rules),
+        unsafe=settings.border.unsafe_open,
+        today=scene.today,
+        peers=peers,
+        peer_keys={} if ingested is None else {name: ingested.public_keys[name] for name in peers},
+    )
+
+
+def _absolute(path: Path | None) -> Path | None:
+    return None if path is None else path.resolve()
+
+
+def work_of(settings: Settings) -> Work:
+    """What the settings ask of every region."""
+    target: Any = settings.dataset.target
+    return Work(
+        dataset=settings.dataset.name,
+        target=Target(target.column, target.above_region_median, target.positive),
+        recipe=settings.recipe,
+        seed=settings.seed,
+        synthesizer=settings.synthetic.synthesizer,
+        synthetic_rows=settings.synthetic.rows,
+    )

@@ -1,0 +1,144 @@
+"""Processes that are born warm: one process imports the slow libraries, and each region is a fork of it.
+
+The warm process holds neither keys nor rows: it is started before anything is read, told only which modules to
+import, and forks on request. The request is a byte string of JSON, the socket of the new process comes with it, and
+what the new process runs is a name from `ROLES`, never an import path. Children leave the terminal's process group,
+so that Ctrl-C reaches the person's process alone, which then closes the lines; a child whose line closes ends.
+
+    $ python -m fedsov.federation.warm 5 numpy,torch        # 5: file descriptor of the control socket
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fedsov.errors import FedsovError
+from fedsov.federation.wire import Line
+
+LARGEST_REQUEST = 1 << 16
+
+
+def _region(line: Line) -> None:
+    from fedsov.federation import region_worker
+
+    region_worker.run(line)
+
+
+def _ingestion(line: Line) -> None:
+    from fedsov.federation import ingestion
+
+    ingestion.run(line)
+
+
+def _registrar(line: Line) -> None:
+    from fedsov.federation import registrar
+
+    registrar.run(line)
+
+
+ROLES: Mapping[str, Callable[[Line], None]] = {
+    "region": _region,
+    "ingestion": _ingestion,
+    "registrar": _registrar,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Warm:
+    """The near end of a warm process."""
+
+    process: subprocess.Popen[bytes]
+    control: socket.socket
+
+    @staticmethod
+    def start(modules: Sequence[str]) -> Warm:
+        """Starts a process that imports the modules at once, in the background of the caller."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "fedsov.federation.warm", str(theirs.fileno()), ",".join(modules)],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", **QUIET},
+        )
+        theirs.close()
+        return Warm(process, ours)
+
+    def fork(self, role: str, tap: Callable[[bytes], None] | None = None) -> Line:
+        """A new process in the given role, and the line to it. Returns at once; the fork waits for the imports."""
+        if role not in ROLES:
+            raise FedsovError(f"no such role: {role!r}; the roles are {', '.join(ROLES)}")
+        ours, theirs = socket.socketpair()
+        try:
+            socket.send_fds(self.control, [json.dumps({"role": role}).encode()], [theirs.fileno()])
+        except OSError as error:
+            raise FedsovError("the warm process ended; start again, or look for a lack of memory") from error
+        finally:
+            theirs.close()
+        return Line(ours, tap)
+
+    def stop(self, seconds: float = 5.0) -> None:
+        """Ends the warm process; its children end when their lines close."""
+        self.control.close()
+        try:
+            self.process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+QUIET = {
+    "FLWR_TELEMETRY_ENABLED": "0",
+    "FLWR_DISABLE_UPDATE_CHECK": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "1",
+}
+
+
+def serve(control: socket.socket) -> None:
+    """Forks one child for each request until the other end closes."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    gc.collect()
+    gc.freeze()
+    while True:
+        request, received, _, _ = socket.recv_fds(control, LARGEST_REQUEST, 1)
+        if not request:
+            return
+        if os.fork() == 0:
+            control.close()
+            _live(json.loads(request), socket.socket(fileno=received[0]))
+        os.close(received[0])
+
+
+def _live(request: Mapping[str, Any], stream: socket.socket) -> None:
+    """The child's whole life; leaves without the parent's exit functions, its state written by then."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    code = 1
+    try:
+        ROLES[request["role"]](Line(stream))
+        code = 0
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """The warm process itself: import, then fork on request."""
+    descriptor, modules = arguments
+    for module in filter(None, modules.split(",")):
+        importlib.import_module(module)
+    serve(socket.socket(fileno=int(descriptor)))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,67 @@
+"""What binds a value: the origins, data categories and restrictions of everything it was computed from.
+
+Labels form a join-semilattice: ``a | b`` binds whatever was computed from both, and `PUBLIC` is its identity
+(Denning, "A lattice model of secure information flow", 1976). Joining can only bind more, never less. A label
+shrinks in one place alone, `fedsov.border.gate.Gate.release`, which records the evidence it accepted.
+
+>>> Label(origins=frozenset({"DE"})) | PUBLIC == Label(origins=frozenset({"DE"}))
+True
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import reduce
+from operator import or_
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """Origins are ISO codes of jurisdictions; categories and restrictions are words the border's rules know."""
+
+    origins: frozenset[str] = frozenset()
+    categories: frozenset[str] = frozenset()
+    restrictions: frozenset[str] = frozenset()
+
+    def __or__(self, other: Label) -> Label:
+        return Label(
+            self.origins | other.origins,
+            self.categories | other.categories,
+            self.restrictions | other.restrictions,
+        )
+
+    @property
+    def is_public(self) -> bool:
+        """True where nothing binds: no origin, no category, no restriction."""
+        return self == PUBLIC
+
+    def to_json(self) -> dict[str, list[str]]:
+        """The label as sorted lists, equal for equal labels."""
+        return {
+            "origins": sorted(self.origins),
+            "categories": sorted(self.categories),
+            "restrictions": sorted(self.restrictions),
+        }
+
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> Label:
+        """The inverse of `to_json`. Raises KeyError for a missing part: an absent part is not an empty one."""
+        return Label(
+            frozenset(value["origins"]), frozenset(value["categories"]), frozenset(value["restrictions"])
+        )
+
+    def __str__(self) -> str:
+        if self.is_public:
+            return "public"
+        parts = (self.origins, self.categories, self.restrictions)
+        return " · ".join("+".join(sorted(part)) for part in parts if part)
+
+
+PUBLIC = Label()
+
+
+def join(labels: Iterable[Label]) -> Label:
+    """The label of a value computed from all of these; `PUBLIC` for none."""
+    return reduce(or_, labels, PUBLIC)

@@ -1,0 +1,342 @@
+"""From one mixed source to a store in each region; what has no home is quarantined.
+
+The ingestion process is the one place that sees rows of several jurisdictions, and it keeps none: every row
+ends in the store of its region or in the quarantine, each under its own keys, and the counts say so. It
+promises:
+- rows in = rows stored + rows quarantined;
+- all stores are written beside the old ones and put in force only when every one is whole, so an error, a
+  full disk or Ctrl-C leaves the old ones as they were;
+- a second ingestion of the same source under the same settings reads nothing but the file's digest.
+
+It deliberately does not force files to the platter: a store can be made again from its source.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from fedsov.artifact import Artifact, Kind
+from fedsov.errors import ConfigurationError, KeyUnavailable
+from fedsov.jurisdiction import Atlas, Region
+from fedsov.label import PUBLIC, Label, join
+from fedsov.partition.arrow import from_levels, levels, numbers, text
+from fedsov.partition.homes import Homes, consenting, label_rows, people, sort_rows
+from fedsov.partition.keys import LocalKeyring
+from fedsov.partition.manifest import MANIFEST, check_seal, read_manifest
+from fedsov.partition.rows import prepare
+from fedsov.partition.sources import DatasetSpec, infer_kinds, read_source, source_sha256
+from fedsov.partition.store import JURISDICTION, LABEL, SUBJECT, TARGET, Contents, Staged, stage_store
+
+QUARANTINE = "quarantine"
+REASON = "fedsov:reason"
+_FORMAT = 1
+
+Release = Callable[[Region, Artifact], bool]
+Stamp = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class IngestReport:
+    """What became of the rows: counts by region and by reason, kinds by column; no value of any row."""
+
+    rows_in: int
+    stored: Mapping[str, int]
+    quarantined: Mapping[str, int]
+    kinds: Mapping[str, str]
+    regions: tuple[Region, ...]
+    up_to_date: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Source:
+    """All rows as they will be stored, but for pseudonyms and releases, which are each region's own."""
+
+    spec: DatasetSpec
+    homes: Homes
+    kinds: Mapping[str, str]
+    columns: Mapping[str, pa.Array]
+    persons: list[str]
+    person: np.ndarray
+    consents: np.ndarray
+    labels: tuple[Label, ...]
+    label_of: np.ndarray
+    stamp: Stamp
+
+
+def ingest(
+    spec: DatasetSpec,
+    *,
+    atlas: Atlas,
+    regions: Mapping[str, Region] | Literal["auto"],
+    workspace: Path,
+    release: Release | None,
+    today: Callable[[], date],
+) -> IngestReport:
+    """Brings every region's store in `workspace` up to date with the source.
+
+    Args:
+        atlas: codes and spellings; its own regions are not looked at.
+        regions: the federation's, or "auto" for one per jurisdiction found, named by its code.
+        release: asked once per region whether rows whose people consented may be public (its gate).
+        today: written into the manifests.
+
+    Raises:
+        ConfigurationError: an alias for no known code, or a region's name that cannot be a folder.
+        InputError: the source; see `read_source`, `infer_kinds` and `prepare`; or no row with a region.
+        KeyUnavailable: a region has stores but not their keyring.
+        StoreDamaged: the manifest of an old store was changed.
+        WorkspaceUnusable: the workspace cannot be written; the old stores stay.
+    """
+    atlas = _known_as(atlas, spec)
+    digest = _digest(spec, atlas, regions, release is not None)
+    stamp = {"source_sha256": source_sha256(spec), "spec_digest": digest}
+    previous = _previous(workspace, spec.name)
+    if previous is not None and _in_force(workspace, spec.name, previous, stamp):
+        report = previous[1] if regions == "auto" else replace(previous[1], regions=tuple(regions.values()))
+        return replace(report, up_to_date=True)
+    source = _read(spec, atlas, regions, {**stamp, "ingested": today().isoformat()})
+    report = _report(source, keep_empty=regions != "auto")
+    for store in _stage(workspace, source, report, release):
+        store.commit()
+    _forget(workspace, spec.name, previous, report)
+    return report
+
+
+def region_folder(workspace: Path, region: str) -> Path:
+    """A region's folder in a workspace: ``regions/NAME``, or ``quarantine``."""
+    return workspace / QUARANTINE if region == QUARANTINE else workspace / "regions" / region
+
+
+def store_folder(workspace: Path, region: str, dataset: str) -> Path:
+    """Where a region keeps a data set."""
+    return region_folder(workspace, region) / "store" / dataset
+
+
+def keyring_path(workspace: Path, region: str) -> Path:
+    """Where a region keeps its local keyring."""
+    return region_folder(workspace, region) / "keyring.json"
+
+
+def _known_as(atlas: Atlas, spec: DatasetSpec) -> Atlas:
+    aliases = {}
+    for alias, meant in spec.aliases.items():
+        if (code := atlas.code(meant)) is None:
+            raise ConfigurationError(f"dataset.aliases maps '{alias}' to '{meant}', no known jurisdiction")
+        aliases[str(alias).strip().upper()] = code
+    return replace(atlas, spellings={**atlas.spellings, **aliases})
+
+
+def _digest(spec: DatasetSpec, atlas: Atlas, regions: Mapping[str, Region] | str, releases: bool) -> str:
+    """What decides the stores beside the file's content; where the file lies does not."""
+    homes: object = regions
+    if not isinstance(regions, str):
+        homes = [[name, sorted(region.jurisdictions)] for name, region in regions.items()]
+        for name in regions:
+            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name) or name == QUARANTINE:
+                raise ConfigurationError(
+                    f"region '{name}' cannot name a folder; use letters, digits, - and _"
+                )
+    settings = {"spec": _plain(replace(spec, path=None, sha256="")), "spellings": dict(atlas.spellings)}
+    body = json.dumps([_FORMAT, settings, homes, releases], sort_keys=True)
+    return hashlib.sha256(body.encode()).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value):
+        return {part.name: _plain(getattr(value, part.name)) for part in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(name): _plain(part) for name, part in value.items()}
+    return [_plain(part) for part in value] if isinstance(value, (list, tuple)) else value
+
+
+def _previous(workspace: Path, dataset: str) -> tuple[Stamp, IngestReport] | None:
+    """The last whole ingestion, from the quarantine's manifest, which is put in force last."""
+    folder = store_folder(workspace, QUARANTINE, dataset)
+    if not (folder / MANIFEST).exists():
+        return None
+    manifest = read_manifest(folder)
+    check_seal(folder, manifest, LocalKeyring.open(keyring_path(workspace, QUARANTINE), QUARANTINE))
+    notes = dict(manifest.notes)
+    homes = tuple(
+        Region(**{**home, "jurisdictions": frozenset(home["jurisdictions"])}) for home in notes.pop("regions")
+    )
+    stamp = {"source_sha256": manifest.source_sha256, "spec_digest": manifest.spec_digest}
+    return stamp, IngestReport(regions=homes, **notes)
+
+
+def _in_force(workspace: Path, dataset: str, previous: tuple[Stamp, IngestReport], stamp: Stamp) -> bool:
+    """True where every region has a store of this stamp; whether it is whole, its region finds on reading."""
+    before, report = previous
+    if before != stamp:
+        return False
+    for region in report.regions:
+        folder = store_folder(workspace, region.name, dataset)
+        if not (folder / MANIFEST).exists():
+            return False
+        manifest = read_manifest(folder)
+        if stamp != {"source_sha256": manifest.source_sha256, "spec_digest": manifest.spec_digest}:
+            return False
+    return True
+
+
+def _forget(
+    workspace: Path, dataset: str, previous: tuple[Stamp, IngestReport] | None, report: IngestReport
+) -> None:
+    """Removes the data set from regions that no longer hold it: a record has one home."""
+    kept = {region.name for region in report.regions}
+    for region in previous[1].regions if previous else ():
+        if region.name not in kept:
+            shutil.rmtree(store_folder(workspace, region.name, dataset), ignore_errors=True)
+
+
+def _read(
+    spec: DatasetSpec, atlas: Atlas, regions: Mapping[str, Region] | Literal["auto"], stamp: Stamp
+) -> _Source:
+    table = read_source(spec)
+    kinds = infer_kinds(table, spec)
+    prepared = prepare(table, spec, kinds)
+    homes = sort_rows(table, spec, atlas=atlas, regions=regions, faults=prepared.faults)
+    columns = {**prepared.columns, TARGET: prepared.target}
+    labels, label_of = label_rows(table, spec, homes=homes, columns=[*prepared.columns, spec.target.column])
+    persons, person = people(table, spec, stamp["source_sha256"])
+    consents = consenting(table, spec, homes=homes, person=person)
+    # a restriction outlives consent: those rows are never put to release
+    consents &= np.array([not label.restrictions for label in labels])[label_of]
+    spoken = from_levels(*levels(table.column(spec.jurisdiction)))
+    return _Source(
+        spec, homes, kinds, {**columns, spec.jurisdiction: columns.get(spec.jurisdiction, spoken)},
+        persons, person, consents, labels, label_of, stamp,
+    )  # fmt: skip
+
+
+def _report(source: _Source, *, keep_empty: bool) -> IngestReport:
+    homes = source.homes
+    counts = [int(np.count_nonzero(homes.home == place)) for place in range(len(homes.regions))]
+    counted = {
+        region: count for region, count in zip(homes.regions, counts, strict=True) if count or keep_empty
+    }
+    refused = homes.reason_of[homes.home < 0]
+    reasons = {reason: int(np.count_nonzero(refused == place)) for place, reason in enumerate(homes.reasons)}
+    return IngestReport(
+        rows_in=len(homes.home),
+        stored={region.name: count for region, count in counted.items()},
+        quarantined={reason: count for reason, count in reasons.items() if count},
+        kinds=dict(source.kinds),
+        regions=tuple(counted),
+    )
+
+
+def _stage(workspace: Path, source: _Source, report: IngestReport, release: Release | None) -> list[Staged]:
+    """Every region's new store, and the quarantine's last; none stays where one fails."""
+    staged = []
+    with contextlib.ExitStack() as undo:
+        for region in report.regions:
+            place = source.homes.regions.index(region)
+            rows = np.flatnonzero(source.homes.home == place)
+            staged.append(_stage_region(workspace, region, rows, source=source, release=release))
+            undo.callback(staged[-1].discard)
+        staged.append(_stage_quarantine(workspace, source, report))
+        undo.callback(staged[-1].discard)
+        undo.pop_all()
+    return staged
+
+
+def _stage_region(
+    workspace: Path, region: Region, rows: np.ndarray, *, source: _Source, release: Release | None
+) -> Staged:
+    kinds = {name: kind for name, kind in source.kinds.items() if kind != "drop"}
+    keys = _keyring(workspace, region.name)
+    subjects = [keys.pseudonym(source.persons[person]) for person in source.person[rows]]
+    labels, label_of = _present(source.labels, source.label_of[rows])
+    consented = source.consents[rows]
+    if release is not None and consented.any():
+        artifact = _consented(source, labels, label_of, subjects=subjects, consented=consented)
+        if release(region, artifact):
+            labels, label_of = _present((*labels, PUBLIC), np.where(consented, len(labels), label_of))
+    contents = Contents(source.spec.name, region.jurisdictions, kinds, labels, stamp=source.stamp)
+    table = _table(source, rows, kinds=kinds, subjects=subjects, label_of=label_of)
+    return stage_store(
+        store_folder(workspace, region.name, source.spec.name), table, contents=contents, keys=keys
+    )
+
+
+def _stage_quarantine(workspace: Path, source: _Source, report: IngestReport) -> Staged:
+    """Rows without a home, their reason and what their jurisdiction column said; the notes are the report."""
+    homes, spec = source.homes, source.spec
+    rows = np.flatnonzero(homes.home < 0)
+    kinds = {name: kind for name, kind in source.kinds.items() if kind != "drop"}
+    kinds = {spec.jurisdiction: "identifier"} | kinds
+    keys = _keyring(workspace, QUARANTINE)
+    subjects = [keys.pseudonym(source.persons[person]) for person in source.person[rows]]
+    labels, label_of = _present(source.labels, source.label_of[rows])
+    table = _table(source, rows, kinds=kinds, subjects=subjects, label_of=label_of)
+    table = table.append_column(REASON, from_levels(homes.reasons, homes.reason_of[rows]))
+    notes = {name: value for name, value in asdict(report).items() if name != "up_to_date"}
+    notes["regions"] = [{**home, "jurisdictions": sorted(home["jurisdictions"])} for home in notes["regions"]]
+    held = frozenset(homes.codes[code] for code in np.unique(homes.code_of[rows]))
+    contents = Contents(
+        spec.name, held, {**kinds, REASON: "categorical"}, labels, stamp=source.stamp, notes=notes
+    )
+    return stage_store(store_folder(workspace, QUARANTINE, spec.name), table, contents=contents, keys=keys)
+
+
+def _keyring(workspace: Path, region: str) -> LocalKeyring:
+    """The region's keyring; a new one only where no store would be orphaned by it."""
+    path = keyring_path(workspace, region)
+    if path.exists():
+        return LocalKeyring.open(path, region)
+    if any((region_folder(workspace, region) / "store").glob(f"*/{MANIFEST}")):
+        raise KeyUnavailable(
+            f"{region} has stores but no {path}; restore it from its backup, or delete the stores"
+        )
+    return LocalKeyring.create(path, region)
+
+
+def _present(labels: tuple[Label, ...], label_of: np.ndarray) -> tuple[tuple[Label, ...], np.ndarray]:
+    """Only the labels that occur: a store names no label of another region."""
+    used, places = np.unique(label_of, return_inverse=True)
+    return tuple(labels[place] for place in used), places
+
+
+def _consented(
+    source: _Source,
+    labels: tuple[Label, ...],
+    label_of: np.ndarray,
+    *,
+    subjects: list[str],
+    consented: np.ndarray,
+) -> Artifact:
+    """What is put to release; its content is the pseudonyms, so that its digest says whose rows."""
+    rule = source.spec.consent
+    people = sorted({subjects[row] for row in np.flatnonzero(consented)})
+    return Artifact(
+        Kind.RECORDS,
+        join(labels[place] for place in np.unique(label_of[consented])),
+        content="\n".join(people).encode(),
+        count=int(consented.sum()),
+        name=f"records of {source.spec.name} whose people consented to global use",
+        evidence=(rule.document,) if rule is not None and rule.document else (),
+    )
+
+
+def _table(
+    source: _Source, rows: np.ndarray, *, kinds: Mapping[str, str], subjects: list[str], label_of: np.ndarray
+) -> pa.Table:
+    index = numbers(rows)
+    columns = {name: source.columns[name].take(index) for name in (*kinds, TARGET)}
+    columns[SUBJECT] = text(subjects)
+    columns[JURISDICTION] = from_levels(source.homes.codes, source.homes.code_of[rows])
+    columns[LABEL] = numbers(label_of)
+    return pa.Table.from_arrays(list(columns.values()), names=list(columns))

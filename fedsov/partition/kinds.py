@@ -1,0 +1,106 @@
+"""What each column is for: a number, a category, an identifier kept apart, or nothing.
+
+A declared kind wins. Otherwise the type, the name and the number of different values decide; no value is
+kept. In doubt a column is taken for an identifier: that costs the model a feature, and the other error a
+person's name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from fedsov.errors import ConfigurationError, InputError
+from fedsov.partition.arrow import floats, levels
+
+if TYPE_CHECKING:
+    from fedsov.partition.sources import DatasetSpec
+
+KINDS = ("numeric", "categorical", "identifier", "drop")
+MANY_LEVELS = 200
+FEW_LEVELS = 50
+NEARLY_UNIQUE = 0.5
+
+_PERSONAL = re.compile(
+    r"(^|_)(id|ids|uid|uuid|guid|rowname|rownames|ssn|nin|passport|e?mail|phone|mobile_number|iban|"
+    r"(first|last|sur|full|user|nick|family|given|patient|customer)_?name|name|address|ip|dob|birth_?date)($|_)"
+)
+_NUMBERED = re.compile(r"(^|_)(no|nr|num|number|key|code)($|_)|^unnamed")
+_DAY = re.compile(r"\d{4}-\d\d?-\d\d?([T ].*)?|\d\d?[./]\d\d?[./]\d{4}( .*)?")
+
+
+def infer_kinds(table: pa.Table, spec: DatasetSpec) -> dict[str, str]:
+    """Column to kind, in the table's order, for every column but the target.
+
+    Raises:
+        ConfigurationError: a declared kind that does not exist.
+        InputError: a declared column that does not exist, or no column left to learn from.
+    """
+    declared = _declared(table, spec)
+    kinds = {
+        name: declared.get(name) or _kind(name, table.column(name))
+        for name in table.column_names
+        if name != spec.target.column
+    }
+    if not {"numeric", "categorical"} & set(kinds.values()):
+        raise InputError(
+            f"{spec.name} has no column left to learn from; declare some, as dataset.kinds.COLUMN=numeric"
+        )
+    return kinds
+
+
+def _declared(table: pa.Table, spec: DatasetSpec) -> Mapping[str, str]:
+    for name, kind in spec.kinds.items():
+        if kind not in KINDS:
+            raise ConfigurationError(f"dataset.kinds.{name} is '{kind}'; expected one of {', '.join(KINDS)}")
+        if name not in table.column_names:
+            raise InputError(f"dataset.kinds names column '{name}', which {spec.name} does not have")
+    roles = {spec.jurisdiction: "drop"} | dict(spec.kinds)
+    if spec.subject is not None:
+        roles[spec.subject] = "identifier"
+    return roles | dict.fromkeys(spec.drop, "drop")
+
+
+def _kind(name: str, column: pa.ChunkedArray) -> str:
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return _kind_of_text(name, column)
+    if pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        return _kind_of_numbers(name, column)
+    return "numeric" if pa.types.is_decimal(kind) else "drop"
+
+
+def _kind_of_text(name: str, column: pa.ChunkedArray) -> str:
+    words, codes = levels(column)
+    filled = len(codes) - int(np.count_nonzero(codes == len(words)))
+    if len(words) < 2:
+        return "identifier" if _PERSONAL.search(_snake(name)) and words else "drop"
+    if all(_DAY.fullmatch(word) for word in words):
+        return "drop"
+    nearly_unique = len(words) > FEW_LEVELS and len(words) > NEARLY_UNIQUE * filled
+    if nearly_unique or len(words) > MANY_LEVELS or _PERSONAL.search(_snake(name)):
+        return "identifier"
+    return "categorical"
+
+
+def _kind_of_numbers(name: str, column: pa.ChunkedArray) -> str:
+    values = floats(column)
+    different = np.unique(values[~np.isnan(values)])
+    unlike = len(different) > NEARLY_UNIQUE * np.count_nonzero(~np.isnan(values))
+    if unlike and (_PERSONAL.search(_snake(name)) or _NUMBERED.search(_snake(name))):
+        return "identifier"
+    if len(different) < 2:
+        return "drop"
+    # consecutive whole numbers, each once: a row's number, not a measurement
+    counted = len(different) == len(values) > FEW_LEVELS and np.ptp(different) + 1 == len(values)
+    return "identifier" if counted and pa.types.is_integer(column.type) else "numeric"
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower())

@@ -1,0 +1,104 @@
+"""What a store's folder says in the clear, and how it shows that nobody changed it.
+
+`manifest.json` names the files and their SHA-256, the kinds of the columns and where the rows came from; it
+holds no value of a record. Its seal is its own digest wrapped by the region's key, so a manifest can be
+altered neither with its files nor without. It cannot tell an older whole folder from the newest one.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fedsov.errors import KeyUnavailable, StoreDamaged
+from fedsov.partition.keys import RegionKeys
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A store in the clear.
+
+    Attributes:
+        kinds: column to "numeric", "categorical" or "identifier".
+        files: "records" and, where there are identifiers, "identifiers", to file name.
+        sha256: file name to the SHA-256 of its bytes.
+        notes: of the quarantine alone: what the ingestion reported.
+        seal: base64 of the wrapped digest of all the rest.
+    """
+
+    dataset: str
+    region: str
+    key_id: str
+    rows: int
+    kinds: Mapping[str, str]
+    source_sha256: str
+    spec_digest: str
+    ingested: str
+    files: Mapping[str, str]
+    sha256: Mapping[str, str]
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    seal: str = ""
+
+    def to_json(self) -> str:
+        """The text of ``manifest.json``."""
+        return json.dumps(asdict(self), indent=1, sort_keys=True)
+
+    def digest(self) -> bytes:
+        """SHA-256 of everything but the seal."""
+        body = {name: value for name, value in asdict(self).items() if name != "seal"}
+        return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).digest()
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a store, its seal not yet checked.
+
+    Raises:
+        StoreDamaged: missing, unreadable or not a manifest.
+    """
+    path = folder / MANIFEST
+    try:
+        return Manifest(**json.loads(path.read_bytes()))
+    except FileNotFoundError:
+        raise StoreDamaged(f"{path} is missing; run: python -m fedsov ingest") from None
+    except OSError as error:
+        raise StoreDamaged(f"cannot read {path}: {error.strerror}") from None
+    except (TypeError, ValueError):
+        raise StoreDamaged(changed(path)) from None
+
+
+def sealing(keys: RegionKeys, manifest: Manifest) -> str:
+    """The seal of a manifest, made with its region's key."""
+    return base64.b64encode(keys.wrap(manifest.digest(), f"manifest/{manifest.dataset}")).decode()
+
+
+def check_seal(folder: Path, manifest: Manifest, keys: RegionKeys) -> None:
+    """Raises KeyUnavailable where `keys` are not the store's, StoreDamaged where the manifest was changed."""
+    if (manifest.region, manifest.key_id) != (keys.region, keys.key_id):
+        raise KeyUnavailable(
+            f"{folder} is a store of {manifest.region} under key {manifest.key_id}; "
+            f"the keyring at hand is {keys.region}'s, key {keys.key_id}"
+        )
+    try:
+        sealed = keys.unwrap(base64.b64decode(manifest.seal, validate=True), f"manifest/{manifest.dataset}")
+    except (KeyUnavailable, ValueError, TypeError, binascii.Error):
+        raise StoreDamaged(changed(folder / MANIFEST)) from None
+    if sealed != manifest.digest():
+        raise StoreDamaged(changed(folder / MANIFEST))
+
+
+def mend(path: Path) -> str:
+    """The way out of a damaged store: it can be made again from its source."""
+    return f"delete {path.parent} and run: python -m fedsov ingest"
+
+
+def changed(path: Path) -> str:
+    """What is said of a file whose digest or seal does not fit."""
+    return f"{path} was changed or cut since it was written; {mend(path)}"

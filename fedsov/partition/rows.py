@@ -1,0 +1,109 @@
+"""The source's columns as they will be stored, and the rows that cannot be, each with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from fedsov.errors import InputError
+from fedsov.partition.arrow import floats, from_levels, levels, numbers
+from fedsov.partition.sources import DatasetSpec
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """Columns ready to be stored.
+
+    Attributes:
+        columns: name to column, float64 with NaN for missing or text with nulls; dropped ones are not here.
+        target: float64, or text.
+        faults: reason to (rows,) bool mask of the rows to quarantine for it.
+    """
+
+    columns: Mapping[str, pa.Array]
+    target: pa.Array
+    faults: Mapping[str, np.ndarray]
+
+
+def prepare(table: pa.Table, spec: DatasetSpec, kinds: Mapping[str, str]) -> Prepared:
+    """Casts each column to its kind and applies `spec.nonfinite` and `spec.missing_target`.
+
+    Raises:
+        InputError: text in a numeric column, infinite values or missing targets that are neither allowed nor
+        set to
+            be quarantined.
+    """
+    faults: dict[str, np.ndarray] = {}
+    columns: dict[str, pa.Array] = {}
+    for name, kind in kinds.items():
+        if kind == "numeric":
+            values, infinite = _finite(name, as_floats(table.column(name), name), spec)
+            columns[name] = numbers(values)
+            faults |= infinite
+        elif kind != "drop":
+            columns[name] = from_levels(*levels(table.column(name)))
+    target, missing = _target(table.column(spec.target.column), spec)
+    return Prepared(columns, target, faults | missing)
+
+
+def as_floats(column: pa.ChunkedArray, name: str) -> np.ndarray:
+    """(rows,) float64 of numbers or of text that spells them. Raises InputError naming the first other row."""
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        try:
+            return floats(column)
+        except pa.ArrowException:
+            kind = column.type
+            raise InputError(
+                f"column '{name}' is {kind}, not numeric; set dataset.kinds.{name}=drop"
+            ) from None
+    words, codes = levels(column)
+    values = np.array([*map(_number, words), np.nan])
+    readable = np.array([*(_number(word) is not None for word in words), True])[codes]
+    if not readable.all():
+        row = int(np.argmin(readable)) + 1
+        raise InputError(f"column '{name}' is no number in row {row}; set dataset.kinds.{name}=categorical")
+    return values.astype(np.float64)[codes]
+
+
+def _number(word: str) -> float | None:
+    try:
+        return float(word)
+    except ValueError:
+        return None
+
+
+def _finite(name: str, values: np.ndarray, spec: DatasetSpec) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    infinite = np.isinf(values)
+    if not infinite.any():
+        return values, {}
+    if spec.nonfinite == "missing":
+        return np.where(infinite, np.nan, values), {}
+    if spec.nonfinite == "quarantine":
+        return values, {f"infinite value in column '{name}'": infinite}
+    raise InputError(
+        f"column '{name}' has {infinite.sum()} infinite values, first in row {int(np.argmax(infinite)) + 1}; "
+        "set dataset.nonfinite=missing to treat them as missing, or quarantine"
+    )
+
+
+def _target(column: pa.ChunkedArray, spec: DatasetSpec) -> tuple[pa.Array, dict[str, np.ndarray]]:
+    name = spec.target.column
+    faults: dict[str, np.ndarray] = {}
+    textual = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+    if (textual or pa.types.is_dictionary(column.type)) and not spec.target.above_region_median:
+        words, codes = levels(column)
+        missing, stored = codes == len(words), from_levels(words, codes)
+    else:
+        values, faults = _finite(name, as_floats(column, name), spec)
+        missing, stored = np.isnan(values), numbers(values)
+    if not missing.any():
+        return stored, faults
+    if spec.missing_target == "quarantine":
+        return stored, faults | {f"target '{name}' missing": missing}
+    raise InputError(
+        f"target '{name}' is missing in {missing.sum()} rows, first in row {int(np.argmax(missing)) + 1}; "
+        "set dataset.missing_target=quarantine to leave them out"
+    )

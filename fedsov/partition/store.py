@@ -1,0 +1,313 @@
+"""A region's records on disk: encrypted Parquet that only the region's key opens.
+
+A store is one folder: ``records-*.parquet`` (features, target, jurisdiction, pseudonym, label), a file of its
+own for identifiers, and ``manifest.json``, which names them. Arrow's Parquet Modular Encryption (AES-256-GCM,
+encrypted footer) hides values, column names, statistics and labels; each file's keys are wrapped by the
+region's `RegionKeys` for that data set and file alone. It promises:
+- without the region's key no value can be read (`KeyUnavailable`), and a changed byte is found
+  (`StoreDamaged`);
+- a write that fails leaves the old store as it was: new files get new names, and only replacing the manifest,
+  in one step, makes them the store;
+- rows of a jurisdiction that the region does not hold are refused when written and when read.
+
+Arrow's `CryptoFactory` caches unwrapped keys under `key_access_token`, whose default all factories' users
+share: with one factory, a principal without the key reads what another opened. So every opening makes its own
+factory and token.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pyarrow.parquet.encryption as pe
+
+from fedsov.errors import KeyUnavailable, StoreDamaged, WorkspaceUnusable
+from fedsov.label import PUBLIC, Label
+from fedsov.partition.arrow import floats, levels, objects, view
+from fedsov.partition.keys import RegionKeys
+from fedsov.partition.manifest import MANIFEST, Manifest, changed, check_seal, mend, read_manifest, sealing
+from fedsov.partition.records import Records as Records
+
+SUBJECT, JURISDICTION = "fedsov:subject", "fedsov:jurisdiction"
+LABEL, TARGET = "fedsov:label", "fedsov:target"
+STAMP = ("source_sha256", "spec_digest", "ingested")
+_TAGS = b"fedsov"
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What is written beside the rows: kinds of the stored columns, labels, and the stamp of their origin.
+
+    `stamp` has the keys of `STAMP`: the source file's SHA-256, the digest of the settings, the day.
+    """
+
+    dataset: str
+    jurisdictions: frozenset[str]
+    kinds: Mapping[str, str]
+    labels: tuple[Label, ...]
+    stamp: Mapping[str, str] = field(default_factory=lambda: dict.fromkeys(STAMP, ""))
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A store whose files are written and which is not yet in force: `commit` it, or `discard` it."""
+
+    folder: Path
+    manifest: Manifest
+    pending: Path
+
+    def commit(self) -> Manifest:
+        """Puts the new files in force, in one step, and removes what the manifest no longer names."""
+        with _writing(self.folder):
+            os.replace(self.pending, self.folder / MANIFEST)
+            for path in self.folder.iterdir():
+                if path.name != MANIFEST and path.name not in self.manifest.sha256:
+                    path.unlink(missing_ok=True)
+        return self.manifest
+
+    def discard(self) -> None:
+        """Removes the new files; the old store stays."""
+        _remove(self.folder, [*self.manifest.sha256, self.pending.name])
+
+
+def write_store(folder: Path, table: pa.Table, *, contents: Contents, keys: RegionKeys) -> Manifest:
+    """Writes a region's rows, replacing the store that was there; `stage_store` and `commit` in one."""
+    return stage_store(folder, table, contents=contents, keys=keys).commit()
+
+
+def stage_store(folder: Path, table: pa.Table, *, contents: Contents, keys: RegionKeys) -> Staged:
+    """Writes the files of a new store beside those in force.
+
+    Args:
+        folder: the store's folder; made where missing.
+        table: the columns of `contents.kinds`, and `SUBJECT`, `JURISDICTION`, `LABEL` (place in
+            `contents.labels`) and `TARGET`.
+        keys: of the region whose rows these are.
+
+    Raises:
+        StoreDamaged: rows of a jurisdiction that the region does not hold, or whose label names another
+        origin. WorkspaceUnusable: the disk is full or the folder cannot be written; the new files are gone
+        again.
+    """
+    words, codes = levels(table.column(JURISDICTION))
+    check_tags(
+        folder, contents.jurisdictions, contents.labels, (words, codes, _integers(table.column(LABEL)))
+    )
+    stamp = secrets.token_hex(6)
+    identifiers = [name for name, kind in contents.kinds.items() if kind == "identifier"]
+    parts = {"records": table.drop_columns(identifiers) if identifiers else table}
+    if identifiers:
+        parts["identifiers"] = table.select([SUBJECT, JURISDICTION, *identifiers])
+    files = {part: f"{part}-{stamp}.parquet" for part in parts}
+    pending = folder / f".{MANIFEST}.{stamp}"
+    with contextlib.ExitStack() as undo:  # also after Ctrl-C: half a store is nobody's
+        undo.callback(_remove, folder, [*files.values(), pending.name])
+        with _writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            for part, rows in parts.items():
+                context = f"{contents.dataset}/{part}"
+                _write_encrypted(folder / files[part], _tagged(rows, contents, keys), keys, context)
+            manifest = _manifest(folder, table.num_rows, files, contents=contents, keys=keys)
+            pending.write_text(manifest.to_json())
+        undo.pop_all()
+    return Staged(folder, manifest, pending)
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A store that is in force, opened with its region's keys."""
+
+    folder: Path
+    manifest: Manifest
+    keys: RegionKeys
+
+    @staticmethod
+    def open(folder: Path, keys: RegionKeys) -> Store:
+        """Raises StoreDamaged for a missing or changed manifest, KeyUnavailable for another store's keys."""
+        manifest = read_manifest(folder)
+        check_seal(folder, manifest, keys)
+        return Store(folder, manifest, keys)
+
+    def read(self) -> Records:
+        """All rows. Raises StoreDamaged naming the file that is missing, changed, cut or another region's."""
+        path, table = self._table("records")
+        tags = _read_tags(path, table)
+        labels = tuple(Label.from_json(label) for label in tags["labels"])
+        words, codes = levels(table.column(JURISDICTION))
+        label_of = _integers(table.column(LABEL))
+        if tags["region"] != self.keys.region:
+            raise StoreDamaged(f"{path} holds rows of {tags['region']}, not of {self.keys.region}")
+        check_tags(path, frozenset(tags["jurisdictions"]), labels, (words, codes, label_of))
+        kinds = {name: kind for name, kind in self.manifest.kinds.items() if kind != "identifier"}
+        columns = {name: _values(table.column(name)) for name in kinds}
+        subjects = objects(table.column(SUBJECT)).astype("U32")
+        target = _values(table.column(TARGET))
+        return Records(self.keys.region, columns, kinds, target, subjects, labels, label_of)
+
+    def identifiers(self) -> dict[str, np.ndarray]:
+        """Column to (rows,) object array of text and None, and the pseudonyms as "subject"; rows as in `read`."""
+        if "identifiers" not in self.manifest.files:
+            return {}
+        _, table = self._table("identifiers")
+        names = [name for name, kind in self.manifest.kinds.items() if kind == "identifier"]
+        return {"subject": objects(table.column(SUBJECT))} | {
+            name: objects(table.column(name)) for name in names
+        }
+
+    def _table(self, part: str) -> tuple[Path, pa.Table]:
+        name = self.manifest.files[part]
+        path = self.folder / Path(name).name
+        content = _intact(path, self.manifest.sha256.get(name, ""))
+        return path, _read_encrypted(path, content, self.keys, f"{self.manifest.dataset}/{part}")
+
+
+def check_tags(
+    path: Path,
+    held: frozenset[str],
+    labels: tuple[Label, ...],
+    rows: tuple[list[str], np.ndarray, np.ndarray],
+) -> None:
+    """Raises StoreDamaged unless every row's jurisdiction is held, and its label is public or of that one
+    origin.
+
+    Args:
+        rows: the different jurisdictions, (rows,) places among them, and (rows,) places among `labels`.
+    """
+    words, codes, label_of = rows
+    strangers = sorted(word for word in words if not {word, word.partition("-")[0]} & held)
+    if strangers:
+        owned = ", ".join(sorted(held))
+        raise StoreDamaged(f"{path}: rows of {', '.join(strangers)} among those of {owned}; refused")
+    for code, place in set(zip(codes.tolist(), label_of.tolist(), strict=True)):
+        if not (0 <= place < len(labels) and code < len(words)):
+            raise StoreDamaged(f"{path}: rows without a jurisdiction or a label; refused")
+        if labels[place] != PUBLIC and labels[place].origins != {words[code]}:
+            raise StoreDamaged(f"{path}: rows of {words[code]} under the label '{labels[place]}'; refused")
+
+
+def _tagged(rows: pa.Table, contents: Contents, keys: RegionKeys) -> pa.Table:
+    tags = {
+        "region": keys.region,
+        "jurisdictions": sorted(contents.jurisdictions),
+        "labels": [label.to_json() for label in contents.labels],
+    }
+    return rows.replace_schema_metadata({_TAGS: json.dumps(tags).encode()})
+
+
+def _read_tags(path: Path, table: pa.Table) -> dict[str, Any]:
+    try:
+        return json.loads((table.schema.metadata or {})[_TAGS])
+    except (KeyError, ValueError):
+        raise StoreDamaged(f"{path} carries no jurisdiction in its schema; {mend(path)}") from None
+
+
+def _manifest(
+    folder: Path, rows: int, files: dict[str, str], *, contents: Contents, keys: RegionKeys
+) -> Manifest:
+    manifest = Manifest(
+        dataset=contents.dataset, region=keys.region, key_id=keys.key_id, rows=rows,
+        kinds=dict(contents.kinds), files=files, notes=dict(contents.notes),
+        sha256={name: _sha256(folder / name) for name in files.values()},
+        **{name: contents.stamp[name] for name in STAMP},
+    )  # fmt: skip
+    return replace(manifest, seal=sealing(keys, manifest))
+
+
+class _Kms(pe.KmsClient):
+    """Arrow's question for a key, put to the region's keys, for one context."""
+
+    def __init__(self, keys: RegionKeys, context: str) -> None:
+        super().__init__()
+        self._keys, self._context = keys, context
+
+    def wrap_key(self, key_bytes: bytes, master_key_identifier: str) -> str:
+        return base64.b64encode(self._keys.wrap(key_bytes, self._context)).decode()
+
+    def unwrap_key(self, wrapped_key: str, master_key_identifier: str) -> bytes:
+        return self._keys.unwrap(base64.b64decode(wrapped_key), self._context)
+
+
+def _crypto(keys: RegionKeys, context: str) -> tuple[pe.CryptoFactory, pe.KmsConnectionConfig]:
+    """A factory and a token of this opening's own; see the module's docstring."""
+    token = f"{keys.region}/{keys.key_id}/{secrets.token_hex(8)}"
+    return pe.CryptoFactory(lambda _: _Kms(keys, context)), pe.KmsConnectionConfig(key_access_token=token)
+
+
+def _write_encrypted(path: Path, table: pa.Table, keys: RegionKeys, context: str) -> None:
+    factory, connection = _crypto(keys, context)
+    settings = pe.EncryptionConfiguration(
+        footer_key=keys.key_id,
+        uniform_encryption=True,
+        encryption_algorithm="AES_GCM_V1",
+        data_key_length_bits=256,
+    )
+    properties = factory.file_encryption_properties(connection, settings)
+    pq.write_table(table, path, compression="zstd", encryption_properties=properties)
+
+
+def _read_encrypted(path: Path, content: bytes, keys: RegionKeys, context: str) -> pa.Table:
+    factory, connection = _crypto(keys, context)
+    try:
+        properties = factory.file_decryption_properties(connection, pe.DecryptionConfiguration())
+        return pq.ParquetFile(pa.BufferReader(content), decryption_properties=properties).read()
+    except KeyUnavailable as error:
+        raise KeyUnavailable(f"{path}: {error}") from None
+    except (pa.ArrowException, OSError, ValueError):
+        raise StoreDamaged(f"{path} does not decrypt; {mend(path)}") from None
+
+
+def _intact(path: Path, sha256: str) -> bytes:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise StoreDamaged(f"{path} is missing; {mend(path)}") from None
+    except OSError as error:
+        raise StoreDamaged(f"cannot read {path}: {error.strerror}") from None
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise StoreDamaged(changed(path))
+    return content
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _integers(column: pa.ChunkedArray) -> np.ndarray:
+    """(rows,) int64 of a column without nulls."""
+    parts = [view(chunk) for chunk in column.chunks]
+    return np.concatenate(parts).astype(np.int64) if parts else np.zeros(0, np.int64)
+
+
+def _values(column: pa.ChunkedArray) -> np.ndarray:
+    return floats(column) if pa.types.is_floating(column.type) else objects(column)
+
+
+@contextlib.contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else "the disk refused"
+        raise WorkspaceUnusable(
+            f"cannot write {folder}: {reason}; free space or choose workspace=DIR"
+        ) from None
+
+
+def _remove(folder: Path, names: list[str]) -> None:
+    with contextlib.suppress(OSError):
+        for name in names:
+            (folder / name).unlink(missing_ok=True)

@@ -1,0 +1,121 @@
+"""Runs and models, recorded in MLflow: one registry per region and one at the hub. The only home of mlflow.
+
+A registry is a folder with mlflow.db (SQLite) and artifacts/, and ``mlflow ui --backend-store-uri
+sqlite:///FOLDER/mlflow.db`` shows it. `record` writes a finished run: parameters, metrics, texts, and each
+model's safetensors as a new version of a registered model with the alias "candidate". `promote` moves the
+alias "champion".
+
+Importing this package costs nothing. MLflow takes 3 s to import and is imported by the first call, so whoever
+records imports `fedsov.registry.tracking` early, or forks from a process that did; a `RunRecord` reaches
+it as JSON. A registry holds numbers, texts and weights, never records. Nothing is sent anywhere: telemetry
+is off, and every address is a local file.
+
+    record(Path("hub"), RunRecord(run="r1", experiment="demo", metrics=(("auc/GB", 0.7, 10),)))
+    promote(Path("hub"), "joint", 1)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from fedsov.errors import ConfigurationError
+
+__all__ = ["ModelRecord", "RunRecord", "Version", "models", "promote", "record"]
+
+FILE = "mlflow.db"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRecord:
+    """A trained model: its registered name, its weights (a safetensors file, already written), what
+    describes it.
+
+    The name must be one that MLflow allows for a registered model: no ``/`` and no ``:``.
+    """
+
+    name: str
+    path: Path
+    tags: Mapping[str, str] = field(default_factory=dict)
+    features_json: str = "{}"
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """What one run leaves in a registry. Metrics are (key, value, step); artifacts are texts by file name."""
+
+    run: str
+    experiment: str
+    params: Mapping[str, str] = field(default_factory=dict)
+    metrics: tuple[tuple[str, float, int], ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+    artifacts: Mapping[str, str] = field(default_factory=dict)
+    models: tuple[ModelRecord, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The record as JSON's own types."""
+        return asdict(self) | {"models": [asdict(model) | {"path": str(model.path)} for model in self.models]}
+
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> RunRecord:
+        """The inverse of `to_json`, also after a journey as text. Raises KeyError or TypeError for a wrong
+        part."""
+        made = tuple(ModelRecord(**{**model, "path": Path(model["path"])}) for model in value["models"])
+        metrics = tuple((str(key), float(number), int(step)) for key, number, step in value["metrics"])
+        return RunRecord(**{**value, "models": made, "metrics": metrics})
+
+
+class Version(NamedTuple):
+    """One version of a registered model, with the aliases that point to it."""
+
+    name: str
+    version: int
+    aliases: tuple[str, ...]
+    tags: Mapping[str, str]
+
+
+def record(folder: Path, run: RunRecord) -> tuple[tuple[str, int], ...]:
+    """Write `run` into the registry in `folder`, made where absent; the (name, version) of each of its
+    models.
+
+    Each model becomes the "candidate" of its name. Raises ConfigurationError for what MLflow cannot store
+    (a key with a colon, say), and WorkspaceUnusable where the folder is full or read-only or mlflow.db is
+    damaged; a run that was begun by then stays behind, marked RUNNING.
+    """
+    from fedsov.registry import tracking
+
+    with tracking.opened(folder / FILE) as client:
+        return tracking.write(client, run, artifacts=folder.absolute() / "artifacts")
+
+
+def models(folder: Path) -> tuple[Version, ...]:
+    """Every version of every model in the registry in `folder`, by name, oldest first; none where it is
+    absent.
+
+    Raises WorkspaceUnusable for a damaged registry.
+    """
+    if not (folder / FILE).exists():
+        return ()
+    from fedsov.registry import tracking
+
+    with tracking.opened(folder / FILE) as client:
+        return tracking.versions(client)
+
+
+def promote(folder: Path, name: str, version: int) -> None:
+    """Make `version` of the model `name` its "champion"; an earlier champion loses the alias.
+
+    Raises ConfigurationError, naming what exists, for an unknown model or version.
+    """
+    known = models(folder)
+    if (name, version) not in {(each.name, each.version) for each in known}:
+        listed = (
+            ", ".join(f"{each.name} {each.version}" for each in known) or "no models yet; run train first"
+        )
+        raise ConfigurationError(f"no model {name!r} version {version} in {folder / FILE}; it holds {listed}")
+    from fedsov.registry import tracking
+
+    with tracking.opened(folder / FILE) as client:
+        tracking.crown(client, name, version)

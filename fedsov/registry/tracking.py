@@ -1,0 +1,166 @@
+"""MLflow itself: the calls behind `fedsov.registry`, all through `mlflow.MlflowClient`.
+
+Importing this module imports MLflow and its SQLite stores (2 to 3 s, 200 MB); it opens nothing and starts
+no thread, so a process may import it and fork. Afterwards a new registry with one run and one model takes
+0.2 s.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+os.environ.update(MLFLOW_DISABLE_TELEMETRY="true", DO_NOT_TRACK="true", MLFLOW_LOGGING_LEVEL="ERROR")
+
+import mlflow
+import mlflow.store.model_registry.sqlalchemy_store  # noqa: F401
+import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
+from mlflow import MlflowClient, MlflowException
+from mlflow.entities import Metric, Param
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import configure_mappers
+
+from fedsov.errors import ConfigurationError, WorkspaceUnusable
+from fedsov.registry import ModelRecord, RunRecord, Version, schema
+
+CANDIDATE, CHAMPION = "candidate", "champion"
+METRICS_A_CALL, PARAMS_A_CALL = 1000, 100  # MLflow's limits of one log_batch
+
+configure_mappers()
+logging.getLogger("alembic").setLevel(logging.ERROR)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[MlflowClient]:
+    """MLflow's client for the registry at `path`, made where absent.
+
+    What MLflow rejects becomes ConfigurationError; whatever goes wrong with the files becomes
+    WorkspaceUnusable.
+    """
+    path = path.absolute()
+    address = f"sqlite:///{path}"
+    try:
+        if schema.create(path):
+            _inspect(path)
+        yield MlflowClient(address, address)
+    except MlflowException as error:
+        if error.error_code == "INVALID_PARAMETER_VALUE":
+            raise ConfigurationError(f"MLflow cannot store this run: {_line(error)}") from None
+        raise _unusable(path, error) from None
+    except (OSError, sqlite3.Error, SQLAlchemyError) as error:
+        raise _unusable(path, error) from None
+
+
+def _inspect(path: Path) -> None:
+    """Raise sqlite3.Error where the file cannot be read or locked for writing: MLflow would retry for two
+    minutes."""
+    with closing(sqlite3.connect(path, isolation_level=None, timeout=10)) as file:
+        file.execute("BEGIN IMMEDIATE")
+        (verdict,) = file.execute("PRAGMA quick_check(1)").fetchone()
+        file.execute("ROLLBACK")
+    if verdict != "ok":
+        raise sqlite3.DatabaseError(verdict)
+
+
+def _unusable(path: Path, error: BaseException) -> WorkspaceUnusable:
+    return WorkspaceUnusable(
+        f"the registry {path} cannot be used ({_line(getattr(error, 'orig', None) or error)});"
+        " make room or allow writing, or move a damaged mlflow.db away, and run again"
+    )
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200]
+
+
+def write(client: MlflowClient, run: RunRecord, *, artifacts: Path) -> tuple[tuple[str, int], ...]:
+    """Write a whole run, its files under `artifacts`; the (name, version) of each of its models."""
+    experiment = _experiment(client, run.experiment, artifacts)
+    made = client.create_run(experiment, run_name=run.run, tags=dict(run.tags)).info.run_id
+    now = int(time.time() * 1000)
+    for metrics in _slices(
+        [Metric(key, value, now, step) for key, value, step in run.metrics], METRICS_A_CALL
+    ):
+        client.log_batch(made, metrics=metrics)
+    for params in _slices([Param(key, value) for key, value in run.params.items()], PARAMS_A_CALL):
+        client.log_batch(made, params=params)
+    for name, text in run.artifacts.items():
+        client.log_text(made, text, name)
+    versions = tuple(_register(client, model, experiment=experiment, run=made) for model in run.models)
+    client.set_terminated(made)
+    return versions
+
+
+def _experiment(client: MlflowClient, name: str, artifacts: Path) -> str:
+    found = client.get_experiment_by_name(name)
+    if found is not None:
+        return str(found.experiment_id)
+    return str(client.create_experiment(name, artifact_location=artifacts.as_uri()))
+
+
+def _slices(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def _register(client: MlflowClient, model: ModelRecord, *, experiment: str, run: str) -> tuple[str, int]:
+    """The weights as a LoggedModel of the run, then as the newest version and candidate of the registered
+    model."""
+    tags = dict(model.tags)
+    logged = client.create_logged_model(experiment, source_run_id=run, tags=tags, model_type="safetensors")
+    client.log_model_artifact(logged.model_id, str(model.path))
+    with tempfile.TemporaryDirectory() as folder:
+        features = Path(folder) / "features.json"
+        features.write_text(model.features_json)
+        client.log_model_artifact(logged.model_id, str(features))
+    client.finalize_logged_model(logged.model_id, "READY")
+    _name(client, model.name)
+    version = client.create_model_version(
+        model.name, logged.artifact_location, run, tags, await_creation_for=0, model_id=logged.model_id
+    ).version
+    client.set_registered_model_alias(model.name, CANDIDATE, str(version))
+    return model.name, int(version)
+
+
+def _name(client: MlflowClient, name: str) -> None:
+    """Make a registered model of this name where there is none."""
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
+def crown(client: MlflowClient, name: str, version: int) -> None:
+    """Give the alias "champion" to a version that exists."""
+    client.set_registered_model_alias(name, CHAMPION, str(version))
+
+
+def versions(client: MlflowClient) -> tuple[Version, ...]:
+    """Every version of every registered model, by name, oldest first."""
+    aliases: dict[tuple[str, int], list[str]] = {}
+    for model in _pages(client.search_registered_models):
+        for alias, version in model.aliases.items():
+            aliases.setdefault((model.name, int(version)), []).append(alias)
+    found = (_version(each, aliases) for each in _pages(client.search_model_versions))
+    return tuple(sorted(found, key=lambda each: (each.name, each.version)))
+
+
+def _version(found: Any, aliases: dict[tuple[str, int], list[str]]) -> Version:
+    key = (found.name, int(found.version))
+    return Version(*key, tuple(sorted(aliases.get(key, ()))), dict(found.tags))
+
+
+def _pages(search: Callable[..., Any]) -> Iterator[Any]:
+    """Everything that a search of MLflow's finds, over all of its pages."""
+    page = search(max_results=200)
+    yield from page
+    while page.token:
+        page = search(max_results=200, page_token=page.token)
+        yield from page

@@ -1,0 +1,166 @@
+"""The ClientApp of a region: Flower's messages in, training functions called, Flower's records out.
+
+It answers ``train`` and four queries. It decides nothing about what may leave: the region's worker takes every reply
+to the region's gate (`fedsov.federation.region_worker`).
+
+    query.profile      how many rows, how many of them public, how many classes
+    query.statistics   sums and counts of the columns, over the training rows of a scope
+    query.synthesise   a synthetic table for each recipient, after the release check
+    train              one round from the parameters that came in
+    query.finish       the planned strategy beside local training; writes the region's model
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
+from flwr.clientapp import ClientApp
+
+from fedsov.label import Label
+from fedsov.model.features import Features, Statistics
+from fedsov.model.network import Parameters
+from fedsov.training import choose, federated, synthetic
+from fedsov.training.local import Candidate, LocalSteps, Rows, Start, outcome
+from fedsov.training.measure import auc, log_loss
+from fedsov.training.session import Session
+from fedsov.training.work import PARCELS
+
+OpenParcel = Callable[[bytes], tuple[Label, bytes]]
+
+
+def client_app(session: Session, open_parcel: OpenParcel) -> ClientApp:
+    """The app of one region.
+
+    Args:
+        session: its records and its work.
+        open_parcel: opens what another region sealed for this one; gives the rows' label and bytes.
+    """
+    app = ClientApp()
+    answers: Mapping[str, Callable[[Message], RecordDict]] = {
+        "profile": lambda _: profile(session),
+        "statistics": lambda message: statistics(session, _config(message)),
+        "synthesise": lambda message: synthesise(session, _config(message)),
+        "finish": lambda message: finish(session, message, open_parcel),
+    }
+    for name, answer in answers.items():
+        app.query(name)(_replying(answer))
+    app.train()(_replying(lambda message: train(session, message)))
+    return app
+
+
+def _replying(answer: Callable[[Message], RecordDict]) -> Callable[[Message, Context], Message]:
+    return lambda message, context: Message(answer(message), reply_to=message)
+
+
+def profile(session: Session) -> RecordDict:
+    """Counts for the plan: rows, shareable and public rows, classes of the target; and the shareable rows' label."""
+    counts = {
+        "rows": session.people("all", "all"),
+        "public": session.people("public", "all"),
+        "shareable": session.people("shareable", "all"),
+        "classes": session.classes(),
+        "label": session.label("shareable").to_json(),
+    }
+    return RecordDict({"profile": ConfigRecord({"json": json.dumps(counts)})})
+
+
+def statistics(session: Session, config: Mapping[str, Any]) -> RecordDict:
+    """The column statistics of the scope's training rows; see `fedsov.model.features.Statistics`."""
+    rows = session.divided(str(config["scope"])).train
+    described = Statistics.from_records(rows.columns, rows.kinds)
+    return RecordDict({"statistics": ConfigRecord({"json": json.dumps(described.to_json())})})
+
+
+def synthesise(session: Session, config: Mapping[str, Any]) -> RecordDict:
+    """One synthetic table, given to each recipient; the worker decides about each and seals it."""
+    made = synthetic.synthesise(
+        session.training_records("shareable"),
+        rows=session.work.synthetic_rows,
+        seed=session.work.seed,
+        synthesizer=session.work.synthesizer,
+    )
+    content = synthetic.to_bytes(made)
+    recipients = [str(name) for name in json.loads(str(config["recipients"]))]
+    return RecordDict({PARCELS: ConfigRecord({name: content for name in recipients})})
+
+
+def train(session: Session, message: Message) -> RecordDict:
+    """One round: the incoming model is scored on the validation rows, then trained on the training rows."""
+    config = _config(message)
+    features = Features.from_json(json.loads(str(config["features"])))
+    rows, incoming, number = session.divided(str(config["scope"])), _arrays(message), int(config["server-round"])
+    recipe = session.work.recipe
+    model = Candidate("incoming", recipe.network, features, incoming)
+    scores = _scores(model, rows.validation)
+    steps = _with_proximal(recipe.update, config)
+    inputs = features.encode(rows.train.columns)
+    updated = federated.update(incoming, inputs, rows.train.y, steps, spec=recipe.network, round=number)
+    if config["scope"] != "public":
+        session.rounds += [(f"validation_{name}", value, number - 1) for name, value in scores.items()]
+    metrics = MetricRecord({"num-examples": len(rows.train), **scores})
+    return RecordDict({"arrays": _record(updated), "metrics": metrics})
+
+
+def finish(session: Session, message: Message, open_parcel: OpenParcel) -> RecordDict:
+    """The planned strategy and local training side by side; the better one by validation is the region's model."""
+    config = _config(message)
+    strategy = str(config["strategy"])
+    rows = session.divided("all")
+    start = Start(model=_received(session, message, config), rows=_beside(session, message, open_parcel))
+    session.finished = choose.train(strategy, rows, start, session.work.recipe)
+    said = {
+        key: value
+        for key, value in asdict(session.finished).items()
+        if key not in ("parameters", "features", "network")
+    }
+    return RecordDict({"metrics": ConfigRecord({"json": json.dumps(said)})})
+
+
+def _scores(model: Candidate, rows: Rows) -> dict[str, float]:
+    if not len(rows):
+        return {"loss": math.nan, "auc": math.nan}
+    logits = model.logits(rows)
+    found = auc(rows.y, logits)
+    return {"loss": log_loss(rows.y, logits), "auc": math.nan if found is None else found}
+
+
+def _with_proximal(steps: LocalSteps, config: Mapping[str, Any]) -> LocalSteps:
+    return replace(steps, proximal_mu=float(config["proximal-mu"])) if "proximal-mu" in config else steps
+
+
+def _received(session: Session, message: Message, config: Mapping[str, Any]) -> Candidate | None:
+    if not message.content.array_records:
+        return None
+    features = Features.from_json(json.loads(str(config["features"])))
+    return Candidate("received", session.work.recipe.network, features, _arrays(message))
+
+
+def _beside(session: Session, message: Message, open_parcel: OpenParcel) -> Rows | None:
+    """Synthetic rows that came with the message. Their label joins the session's: the model is made from them too."""
+    parcels = message.content.config_records.get(PARCELS)
+    if not parcels:
+        return None
+    label, content = open_parcel(bytes(next(iter(parcels.values()))))  # type: ignore[arg-type]
+    rows = synthetic.from_bytes(content, region=session.records.region, label=label)
+    session.received |= label
+    return Rows(rows.columns, rows.kinds, outcome(rows.target, session.work.target))
+
+
+def _config(message: Message) -> Mapping[str, Any]:
+    return dict(message.content.config_records.get("config", ConfigRecord()))
+
+
+def _arrays(message: Message) -> Parameters:
+    record = next(iter(message.content.array_records.values()))
+    return {name: np.array(array.numpy()) for name, array in record.items()}
+
+
+def _record(parameters: Parameters) -> ArrayRecord:
+    return ArrayRecord({name: Array(np.asarray(value)) for name, value in parameters.items()})
+

@@ -1,0 +1,62 @@
+"""A region's side of federated training: one round's update, and its own version after the last round.
+
+Pure: the messages, the gate and the aggregation are elsewhere (`fedsov.federation`, `fedsov.control_plane`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from fedsov.errors import TrainingFailed
+from fedsov.model.network import NetworkSpec, Parameters
+from fedsov.training.local import (
+    Candidate,
+    Divided,
+    LocalSteps,
+    Recipe,
+    Start,
+    best,
+    on_own_scale,
+    train_locally,
+    tune,
+)
+
+_STRIDE = 1_000_003
+
+
+def update(
+    incoming: Parameters, X: np.ndarray, y: np.ndarray, steps: LocalSteps, *, spec: NetworkSpec, round: int
+) -> Parameters:
+    """The region's parameters after one round's steps from the incoming ones; each round orders rows anew.
+
+    FedAvg's client update, McMahan et al. 2017, algorithm 1 (https://arxiv.org/abs/1602.05629); with
+    ``steps.proximal_mu`` FedProx's (Li et al. 2020, https://arxiv.org/abs/1812.06127).
+
+    Args:
+        incoming: the joint model's parameters, of the network `spec` with D inputs.
+        X, y: (N, D) inputs and (N,) outcomes of the training rows.
+        round: 0 or more.
+
+    Raises:
+        TrainingFailed: no rows, parameters of another network, or a result that is not finite.
+    """
+    seeded = replace(steps, seed=steps.seed * _STRIDE + round)
+    return train_locally(incoming, X, y, seeded, spec=spec)
+
+
+def train(rows: Divided, start: Start, recipe: Recipe) -> Candidate:
+    """The joint model of `start`, or the region's own version of it where that is better on validation rows.
+
+    Own versions are tuned on the training rows: as agreed among the regions, and on the region's own scale.
+
+    Raises:
+        TrainingFailed: no joint model came, or tuning diverged.
+    """
+    if start.model is None:
+        raise TrainingFailed("federated training needs the joint model of the last round, and none came")
+    joint = replace(start.model, name="federated")
+    tuned = replace(tune(joint, rows.train, recipe.tune), name="federated, tuned")
+    own = replace(on_own_scale(joint, rows.train), name="federated, tuned, own scale")
+    return best([joint, tuned, tune(own, rows.train, recipe.tune)], rows)

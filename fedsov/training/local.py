@@ -1,0 +1,359 @@
+"""Training inside one region: its rows, their division, and gradient steps on them.
+
+Nothing here sends, stores or logs anything; every function takes values and returns values, and equal seeds
+give equal results. torch is imported when a step is taken, not before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import numpy as np
+
+from fedsov.errors import ConfigurationError, InputError, TrainingFailed
+from fedsov.model.features import Features, Statistics
+from fedsov.model.network import NetworkSpec, Parameters, build, check, initial, load, parameters
+from fedsov.training.measure import log_loss
+
+if TYPE_CHECKING:
+    import torch
+
+SHARES = (0.6, 0.2)
+"""Of all subjects: to train on, and to choose on; the rest is looked at once, for the table."""
+NETWORK = NetworkSpec("mlp", (16,))
+
+
+@dataclass(frozen=True, slots=True)
+class LocalSteps:
+    """Stochastic gradient descent with momentum, minimising the mean logistic loss.
+
+    Attributes:
+        learning_rate: above 0, finite.
+        momentum: in [0, 1).
+        batch: rows per step, at least 1.
+        epochs: passes over the rows, 0 or more.
+        weight_decay: L2 penalty on weights (not on biases), 0 or more.
+        proximal_mu: pull towards the parameters that came in (FedProx, Li et al. 2020), 0 or more.
+        seed: of the order of the rows.
+    """
+
+    learning_rate: float = 0.02
+    momentum: float = 0.9
+    batch: int = 16
+    epochs: int = 2
+    weight_decay: float = 0.01
+    proximal_mu: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        allowed = {
+            "learning_rate": ("above 0", 0.0 < self.learning_rate < math.inf),
+            "momentum": ("in [0, 1)", 0.0 <= self.momentum < 1.0),
+            "batch": ("of 1 or more", self.batch >= 1),
+            "epochs": ("of 0 or more", self.epochs >= 0),
+            "weight_decay": ("of 0 or more", 0.0 <= self.weight_decay < math.inf),
+            "proximal_mu": ("of 0 or more", 0.0 <= self.proximal_mu < math.inf),
+            "seed": ("of 0 or more", self.seed >= 0),
+        }
+        for name, (bounds, holds) in allowed.items():
+            if not holds:
+                raise ConfigurationError(f"expected a {name} {bounds}, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """All that a region's training depends on besides its rows: the network, and the steps of each occasion.
+
+    The defaults were searched on the demo's five regions, by validation rows only.
+
+    Attributes:
+        network: the network's specification.
+        alone: training from nothing, on own rows (and synthetic ones beside them).
+        update: one round of federated training.
+        tune: fitting a received model to own rows.
+    """
+
+    network: NetworkSpec = NETWORK
+    alone: LocalSteps = LocalSteps(learning_rate=0.01, batch=32, epochs=20)
+    update: LocalSteps = LocalSteps()
+    tune: LocalSteps = LocalSteps(learning_rate=0.01, batch=32, epochs=10, proximal_mu=0.3)
+
+
+class TargetRule(Protocol):
+    """The part of `fedsov.partition.sources.TargetRule` that decides what an outcome of 1 is."""
+
+    @property
+    def column(self) -> str: ...
+    @property
+    def above_region_median(self) -> bool: ...
+    @property
+    def positive(self) -> str | None: ...
+
+
+class Split(NamedTuple):
+    """(N,) boolean masks; each row is in exactly one."""
+
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A region's rows as columns (see `fedsov.model.features`), with (N,) outcomes of 0 and 1."""
+
+    columns: Mapping[str, np.ndarray]
+    kinds: Mapping[str, str]
+    y: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def select(self, mask: np.ndarray) -> Rows:
+        """The rows where the (N,) mask is true."""
+        return Rows({name: column[mask] for name, column in self.columns.items()}, self.kinds, self.y[mask])
+
+
+@dataclass(frozen=True, slots=True)
+class Divided:
+    """A region's rows: to train on, to choose on, and to report on."""
+
+    train: Rows
+    validation: Rows
+    test: Rows
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A model that can score rows: network, features and parameters, and how it came about."""
+
+    name: str
+    network: NetworkSpec
+    features: Features
+    parameters: Parameters
+
+    def logits(self, rows: Rows) -> np.ndarray:
+        """(N,) logits of these rows' outcomes."""
+        return predict(self.parameters, self.features.encode(rows.columns), self.network)
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a region received to start from: a joint or public model, or a donor's synthetic rows, or none."""
+
+    model: Candidate | None = None
+    rows: Rows | None = None
+
+
+def outcome(target: np.ndarray, rule: TargetRule, median: float | None = None) -> np.ndarray:
+    """The (N,) float32 outcomes of 0 and 1.
+
+    Args:
+        target: (N,) float64, or objects of str.
+        rule: above the region's median, or equal to a value, or already 0 and 1.
+        median: of all the region's rows; computed from `target` where absent.
+
+    Raises:
+        InputError: the target has missing values, is not numeric where it must be, or needs a rule.
+    """
+    if rule.above_region_median:
+        numbers = _numbers(target, rule.column)
+        middle = float(np.median(numbers)) if median is None and len(numbers) else median
+        return np.asarray(numbers > middle if middle is not None else numbers, dtype=np.float32)
+    if rule.positive is not None:
+        return np.asarray(_equal(target, rule), dtype=np.float32)
+    numbers = _numbers(target, rule.column)
+    if not np.isin(numbers, (0.0, 1.0)).all():
+        raise InputError(
+            f"target {rule.column!r} is not 0 or 1; "
+            "set dataset.target.positive=VALUE or dataset.target.above_region_median=true"
+        )
+    return numbers.astype(np.float32)
+
+
+def _numbers(target: np.ndarray, column: str) -> np.ndarray:
+    try:
+        numbers = np.asarray(target, dtype=np.float64)
+    except ValueError:
+        raise InputError(
+            f"target {column!r} holds text; set dataset.target.positive to the value that counts as 1"
+        ) from None
+    if not np.isfinite(numbers).all():
+        raise InputError(
+            f"target {column!r} has missing or infinite values; set dataset.missing_target=quarantine"
+        )
+    return numbers
+
+
+def _equal(target: np.ndarray, rule: TargetRule) -> np.ndarray:
+    if target.dtype != object:
+        try:
+            return _numbers(target, rule.column) == float(str(rule.positive))
+        except ValueError:
+            raise InputError(
+                f"target {rule.column!r} is numeric; positive={rule.positive!r} is no number"
+            ) from None
+    if any(value is None for value in target.tolist()):
+        raise InputError(f"target {rule.column!r} has missing values; set dataset.missing_target=quarantine")
+    return target == str(rule.positive)
+
+
+def split(subjects: np.ndarray, seed: int) -> Split:
+    """Divides rows 60/20/20 by a keyed hash of their subject.
+
+    A person's rows stay together, and stay where they are when others are added or erased.
+
+    Args:
+        subjects: (N,) of str, pseudonymous keys.
+        seed: the hash's key.
+    """
+    key = seed.to_bytes(8, "big", signed=True)
+    digests = (
+        hashlib.blake2b(str(one).encode(), key=key, digest_size=8).digest() for one in subjects.tolist()
+    )
+    place = np.frombuffer(b"".join(digests), dtype=">u8").astype(np.float64) / 2.0**64
+    first, second = SHARES[0], sum(SHARES)
+    return Split(place < first, (place >= first) & (place < second), place >= second)
+
+
+def divide(rows: Rows, subjects: np.ndarray, seed: int) -> Divided:
+    """The rows divided by `split`."""
+    return Divided(*(rows.select(mask) for mask in split(subjects, seed)))
+
+
+def train_locally(
+    arrays: Parameters,
+    X: np.ndarray,
+    y: np.ndarray,
+    steps: LocalSteps,
+    *,
+    spec: NetworkSpec,
+    frozen: Collection[str] = (),
+) -> Parameters:
+    """The parameters after these steps on (N, D) inputs and (N,) outcomes; `arrays` itself is not changed.
+
+    Raises:
+        TrainingFailed: no rows, incoming parameters of another network, or a result that is not finite.
+    """
+    if not len(y):
+        raise TrainingFailed("a region has no rows to train on; give it rows, or leave it out")
+    check(spec, X.shape[1], arrays)
+    trained = _descend(arrays, X, y, steps, spec=spec, frozen=frozen)
+    check(spec, X.shape[1], trained)
+    return trained
+
+
+def _descend(
+    arrays: Parameters,
+    X: np.ndarray,
+    y: np.ndarray,
+    steps: LocalSteps,
+    *,
+    spec: NetworkSpec,
+    frozen: Collection[str],
+) -> Parameters:
+    import torch
+    from torch.nn.functional import binary_cross_entropy_with_logits
+
+    torch.set_num_threads(1)
+    module = load(build(spec, X.shape[1]), arrays)
+    weights = [weight for name, weight in module.named_parameters() if name not in frozen]
+    starts = [weight.detach().clone() for weight in weights]
+    speeds = [torch.zeros_like(weight) for weight in weights]
+    inputs, outcomes = (
+        torch.from_numpy(np.asarray(X, np.float32)),
+        torch.from_numpy(np.asarray(y, np.float32)),
+    )
+    rng = np.random.default_rng(steps.seed)
+    for _ in range(steps.epochs):
+        order = torch.from_numpy(rng.permutation(len(y)))
+        for rows in order.split(steps.batch):
+            loss = binary_cross_entropy_with_logits(module(inputs[rows]).squeeze(1), outcomes[rows])
+            gradients = torch.autograd.grad(loss, weights)
+            _step(weights, gradients, starts, speeds, steps=steps)
+    return parameters(module)
+
+
+def _step(
+    weights: list[torch.nn.Parameter],
+    gradients: tuple[torch.Tensor, ...],
+    starts: list[torch.Tensor],
+    speeds: list[torch.Tensor],
+    *,
+    steps: LocalSteps,
+) -> None:
+    """One step in place. Written out because torch.optim costs a second to import in every process."""
+    import torch
+
+    with torch.no_grad():
+        for weight, gradient, start, speed in zip(weights, gradients, starts, speeds, strict=True):
+            if steps.weight_decay and weight.ndim > 1:
+                gradient = gradient.add(weight, alpha=steps.weight_decay)
+            if steps.proximal_mu:
+                gradient = gradient.add(weight - start, alpha=steps.proximal_mu)
+            speed.mul_(steps.momentum).add_(gradient)
+            weight.add_(speed, alpha=-steps.learning_rate)
+
+
+def predict(arrays: Parameters, X: np.ndarray, spec: NetworkSpec) -> np.ndarray:
+    """(N,) float32 logits of (N, D) inputs."""
+    import torch
+
+    torch.set_num_threads(1)
+    with torch.no_grad():
+        return load(build(spec, X.shape[1]), arrays)(torch.from_numpy(X)).squeeze(1).numpy()
+
+
+def train_alone(rows: Divided, start: Start, recipe: Recipe) -> Candidate:
+    """The last resort, and everybody's comparison: own rows, from nothing; `start` is not used.
+
+    Raises:
+        InputError: too few rows differ in any column to make a feature of it.
+        TrainingFailed: the parameters diverged.
+    """
+    del start
+    return train_beside(rows, Start(), recipe)
+
+
+def train_beside(rows: Divided, start: Start, recipe: Recipe) -> Candidate:
+    """Own training rows, with the synthetic rows of `start` beside them, each on its own region's scale.
+
+    Raises:
+        InputError, TrainingFailed: as `train_alone`.
+    """
+    parts = [rows.train] if start.rows is None else [rows.train, start.rows]
+    described = [Statistics.from_records(part.columns, part.kinds) for part in parts]
+    features = Features.fit(sum(described[1:], described[0]))
+    scaled = [features.scaled_as(own) for own in described]
+    X = np.concatenate([scale.encode(part.columns) for scale, part in zip(scaled, parts, strict=True)])
+    y = np.concatenate([part.y for part in parts])
+    first = initial(recipe.network, features.inputs, recipe.alone.seed)
+    trained = train_locally(first, X, y, recipe.alone, spec=recipe.network)
+    return Candidate("local" if start.rows is None else "synthetic", recipe.network, scaled[0], trained)
+
+
+def on_own_scale(model: Candidate, rows: Rows) -> Candidate:
+    """The same parameters behind inputs standardised by these rows; see `Features.scaled_as`."""
+    own = Statistics.from_records(rows.columns, rows.kinds)
+    return replace(model, name=f"{model.name}, own scale", features=model.features.scaled_as(own))
+
+
+def tune(model: Candidate, rows: Rows, steps: LocalSteps, *, frozen: Collection[str] = ()) -> Candidate:
+    """The model after these steps on own rows; only its parameters change."""
+    X = model.features.encode(rows.columns)
+    tuned = train_locally(model.parameters, X, rows.y, steps, spec=model.network, frozen=frozen)
+    return replace(model, parameters=tuned)
+
+
+def best(candidates: Sequence[Candidate], rows: Divided) -> Candidate:
+    """The one with the least log loss on the validation rows; the first of equals, or where there are none.
+
+    Log loss and not AUC, because on a hundred rows it tells candidates apart with far less noise.
+    """
+    if not len(rows.validation):
+        return candidates[0]
+    return min(candidates, key=lambda one: log_loss(rows.validation.y, one.logits(rows.validation)))

@@ -1,0 +1,46 @@
+"""What the hub asks of a region, as plain values that can travel to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from fedsov.model.network import NetworkSpec
+from fedsov.training.local import LocalSteps, Recipe
+
+PARCELS = "parcels"
+"""The record that carries sealed synthetic rows, one item a recipient."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is predicted: a column, and what counts as 1 (see `fedsov.training.local.outcome`)."""
+
+    column: str
+    above_region_median: bool = False
+    positive: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a region is to do: the data set's name, the target, the recipe, the seed, the size of synthetic tables."""
+
+    dataset: str
+    target: Target
+    recipe: Recipe = field(default_factory=Recipe)
+    seed: int = 0
+    synthesizer: str = "gaussian_copula"
+    synthetic_rows: int = 1000
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for the line."""
+        return asdict(self)
+
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> Work:
+        """The inverse of `to_json`."""
+        recipe = dict(value["recipe"])
+        network = NetworkSpec(recipe["network"]["name"], tuple(recipe["network"]["hidden"]))
+        steps = {name: LocalSteps(**recipe[name]) for name in ("alone", "update", "tune")}
+        return Work(**{**value, "target": Target(**value["target"]), "recipe": Recipe(network=network, **steps)})

@@ -1,0 +1,215 @@
+"""Real MLflow on real SQLite files; the slow import is paid once, by this process."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.numpy import load_file, save_file
+
+from fedsov.errors import ConfigurationError, WorkspaceUnusable
+from fedsov.registry import ModelRecord, RunRecord, models, promote, record
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunRecord:
+    weights = tmp_path / "written" / "model.safetensors"
+    weights.parent.mkdir()
+    save_file({"0.weight": np.ones((1, 3), np.float32)}, weights)
+    return RunRecord(
+        run="r1",
+        experiment="train",
+        params={"strategy.name": "fedavg"},
+        metrics=(("auc/GB", 0.5, 1), ("auc/GB", 0.75, 2)),
+        tags={"unsafe": "false"},
+        artifacts={"plan.json": '{"GB": "federated"}'},
+        models=(ModelRecord("joint", weights, {"digest": "ab"}, '{"levels": []}'),),
+    )
+
+
+words = st.text(max_size=5)
+
+
+@given(
+    words,
+    st.dictionaries(words, words),
+    st.lists(st.tuples(words, st.floats(allow_nan=False), st.integers())),
+)
+def test_a_record_survives_its_journey_as_json(name, texts, metrics):
+    model = ModelRecord(name, Path("/somewhere") / "m", texts, name)
+    sent = RunRecord(name, name, texts, tuple(metrics), texts, texts, (model, model))
+    assert RunRecord.from_json(json.loads(json.dumps(sent.to_json()))) == sent
+
+
+def test_an_unknown_part_of_a_record_is_refused():
+    with pytest.raises(TypeError, match="colour"):
+        RunRecord.from_json(RunRecord("r", "e").to_json() | {"colour": "red"})
+
+
+def test_a_recorded_run_is_found_again_by_mlflow(run, tmp_path):
+    import mlflow
+
+    assert record(tmp_path / "hub", run) == (("joint", 1),)
+    address = f"sqlite:///{tmp_path}/hub/mlflow.db"
+    client = mlflow.MlflowClient(address, address)
+    (found,) = client.search_runs([client.get_experiment_by_name("train").experiment_id])
+    assert found.info.status == "FINISHED"
+    assert found.data.params == {"strategy.name": "fedavg"}
+    assert [(each.value, each.step) for each in client.get_metric_history(found.info.run_id, "auc/GB")] == [
+        (0.5, 1),
+        (0.75, 2),
+    ]
+    assert client.get_model_version_by_alias("joint", "candidate").run_id == found.info.run_id
+    plan = tmp_path / "hub" / "artifacts" / found.info.run_id / "artifacts" / "plan.json"
+    assert plan.read_text() == '{"GB": "federated"}'
+
+
+def test_weights_and_features_lie_under_the_registry_s_folder(run, tmp_path):
+    record(tmp_path / "hub", run)
+    assert models(tmp_path / "hub") == (("joint", 1, ("candidate",), {"digest": "ab"}),)
+    (weights,) = (tmp_path / "hub" / "artifacts").rglob("model.safetensors")
+    assert load_file(weights)["0.weight"].tolist() == [[1.0, 1.0, 1.0]]
+    assert weights.with_name("features.json").read_text() == '{"levels": []}'
+
+
+def test_the_candidate_is_the_newest_version_and_the_champion_the_promoted_one(run, tmp_path):
+    assert record(tmp_path, run) == (("joint", 1),)
+    assert record(tmp_path, run) == (("joint", 2),)
+    promote(tmp_path, "joint", 1)
+    assert [each.aliases for each in models(tmp_path)] == [("champion",), ("candidate",)]
+    promote(tmp_path, "joint", 2)
+    assert [each.aliases for each in models(tmp_path)] == [(), ("candidate", "champion")]
+
+
+def test_more_numbers_than_one_call_takes_are_recorded(tmp_path):
+    many = RunRecord(
+        "r", "e", {f"p{i}": "v" for i in range(230)}, tuple(("m", float(i), i) for i in range(2100))
+    )
+    assert record(tmp_path, many) == ()
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as file:
+        assert file.execute("SELECT count(*) FROM params").fetchone() == (230,)
+        assert file.execute("SELECT count(*) FROM metrics").fetchone() == (2100,)
+
+
+def test_promoting_what_does_not_exist_says_what_does(run, tmp_path):
+    with pytest.raises(
+        ConfigurationError, match=r"no model 'joint' version 1 .* no models yet; run train first"
+    ):
+        promote(tmp_path, "joint", 1)
+    assert not (tmp_path / "mlflow.db").exists()
+    record(tmp_path, run)
+    for name, version in (("joint", 2), ("other", 1)):
+        with pytest.raises(ConfigurationError, match=r"it holds joint 1$"):
+            promote(tmp_path, name, version)
+
+
+def test_a_key_that_mlflow_rejects_is_a_clear_error(tmp_path):
+    with pytest.raises(ConfigurationError, match="MLflow cannot store this run"):
+        record(tmp_path, RunRecord("r", "e", metrics=(("a?b", 1.0, 0),)))
+
+
+def test_a_model_s_name_may_hold_a_quote_but_no_slash(run, tmp_path):
+    odd = replace(run.models[0], name="it's")
+    with pytest.raises(ConfigurationError, match="MLflow cannot store"):
+        record(tmp_path, replace(run, models=(replace(odd, name="a/b"),)))
+    assert record(tmp_path, replace(run, models=(odd,))) == (("it's", 1),)
+    assert record(tmp_path, replace(run, models=(odd,))) == (("it's", 2),)
+
+
+def test_missing_weights_are_named(run, tmp_path):
+    run.models[0].path.unlink()
+    with pytest.raises(WorkspaceUnusable, match=r"model\.safetensors"):
+        record(tmp_path, run)
+
+
+@pytest.mark.parametrize(
+    "content", [b"this is not a database, though long enough" * 20, b"SQLite format 3\0"]
+)
+def test_a_corrupt_registry_is_named(run, tmp_path, content):
+    (tmp_path / "mlflow.db").write_bytes(content)
+    for use in (
+        lambda: record(tmp_path, run),
+        lambda: models(tmp_path),
+        lambda: promote(tmp_path, "joint", 1),
+    ):
+        with pytest.raises(WorkspaceUnusable, match=r"mlflow\.db cannot be used"):
+            use()
+    assert (tmp_path / "mlflow.db").read_bytes() == content
+
+
+def test_a_registry_damaged_in_the_middle_is_named(run, tmp_path):
+    record(tmp_path, run)
+    with (tmp_path / "mlflow.db").open("r+b") as file:
+        file.seek(8192)
+        file.write(os.urandom(400_000))
+    with pytest.raises(WorkspaceUnusable, match=r"mlflow\.db cannot be used"):
+        record(tmp_path, run)
+
+
+def test_a_folder_that_cannot_be_made_is_named(run, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(WorkspaceUnusable, match="file/hub"):
+        record(tmp_path / "file" / "hub", run)
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from fedsov.errors import WorkspaceUnusable
+from fedsov.registry import RunRecord, record, tracking
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)
+metrics = tuple(("m" * 200, 0.5, step) for step in range(4000))
+try:
+    record(Path(sys.argv[1]), RunRecord("r", "e", metrics=metrics))
+except WorkspaceUnusable as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("limit", [200_000, 1_000_000])
+def test_a_full_disk_is_named_and_leaves_no_half_made_registry(tmp_path, limit):
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, tmp_path, str(limit)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout.startswith(f"the registry {tmp_path}/mlflow.db cannot be used ("), done.stderr
+    assert done.stdout.count("\n") == 1
+    assert not list(tmp_path.glob("*.new"))
+
+
+def test_importing_the_registry_imports_no_mlflow_and_recording_writes_nowhere_else(tmp_path):
+    told = "import sys, fedsov.registry; print({'mlflow', 'sqlalchemy', 'numpy'} & set(sys.modules))"
+    assert (
+        subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True).stdout
+        == "set()\n"
+    )
+    home, elsewhere = tmp_path / "home", tmp_path / "elsewhere"
+    home.mkdir()
+    elsewhere.mkdir()
+    wrote = (
+        "from pathlib import Path; from fedsov.registry import *; record(Path('../hub'), RunRecord('r', 'e'))"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", wrote],
+        cwd=elsewhere,
+        env={"HOME": str(home), "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (said.stdout, said.stderr) == ("", "")
+    assert not list(home.iterdir())
+    assert not list(elsewhere.iterdir())

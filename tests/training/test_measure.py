@@ -1,0 +1,68 @@
+"""AUC and its differences, against direct counts and the bootstrap."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fedsov.training.measure import auc, auc_difference, log_loss
+
+PAIRS = st.lists(st.tuples(st.booleans(), st.integers(-3, 3)), min_size=1, max_size=40)
+
+
+@settings(max_examples=100, deadline=None)
+@given(PAIRS)
+def test_auc_is_the_share_of_pairs_in_order_with_ties_counting_half(rows):
+    y, score = np.array([r[0] for r in rows], float), np.array([r[1] for r in rows], float)
+    ones, zeros = score[y == 1], score[y == 0]
+    if not len(ones) or not len(zeros):
+        assert auc(y, score) is None
+        return
+    pairs = np.sign(ones[:, None] - zeros[None, :]) / 2 + 0.5
+    assert auc(y, score) == pytest.approx(pairs.mean())
+    assert auc(y, 3 * score + 1) == pytest.approx(auc(y, score))
+    assert auc(y, -score) == pytest.approx(1 - auc(y, score))
+
+
+def test_nothing_has_no_auc():
+    assert auc(np.array([]), np.array([])) is None
+    assert auc_difference(np.array([1, 0, 0]), np.zeros(3), np.zeros(3)) is None
+
+
+def correlated(seed=0, n=300):
+    rng = np.random.default_rng(seed)
+    y = (rng.random(n) < 0.4).astype(float)
+    shared = rng.normal(size=n)
+    return y, y + shared + rng.normal(size=n), 0.6 * y + shared + rng.normal(size=n)
+
+
+def test_the_gain_is_the_difference_of_the_two_aucs_and_changes_sign_with_their_order():
+    y, a, b = correlated()
+    gain, error = auc_difference(y, a, b)
+    assert gain == pytest.approx(auc(y, a) - auc(y, b))
+    assert auc_difference(y, b, a) == pytest.approx((-gain, error))
+    assert auc_difference(y, a, a) == (0.0, 0.0)
+
+
+def test_the_standard_error_agrees_with_the_bootstrap():
+    y, a, b = correlated()
+    rng, draws = np.random.default_rng(1), []
+    for _ in range(1500):
+        rows = rng.integers(0, len(y), len(y))
+        draws.append(auc(y[rows], a[rows]) - auc(y[rows], b[rows]))
+    assert auc_difference(y, a, b)[1] == pytest.approx(np.std(draws), rel=0.1)
+
+
+def test_the_standard_error_covers_the_true_difference_nineteen_times_in_twenty():
+    truth = np.mean([auc_difference(*correlated(s, 2000))[0] for s in range(1000, 1050)])
+    found = [auc_difference(*correlated(s)) for s in range(400)]
+    covered = np.mean([abs(gain - truth) < 1.96 * error for gain, error in found])
+    assert 0.92 < covered < 0.98
+
+
+def test_log_loss_is_finite_for_extreme_logits_and_nan_for_no_rows():
+    assert log_loss(np.array([1.0, 0.0]), np.array([0.0, 0.0])) == pytest.approx(math.log(2))
+    assert log_loss(np.array([1.0, 0.0]), np.array([1e4, 1e4])) == pytest.approx(5e3)
+    assert math.isnan(log_loss(np.array([]), np.array([])))
