@@ -6,9 +6,9 @@
     rules.yaml      rules for crossings and for releases (the shape is `fedsov.border.rules.Rule`)
     countries.csv   ISO 3166-1
 
-Everything is read once, checked, and named by one SHA-256 that every ledger entry repeats. Whatever is not understood
-(a field, an operator, an effect, a code, a date) refuses the whole bundle, with file and line. The facts are
-informational; a lawyer must confirm them before anyone relies on them.
+Everything is read once, checked, and named by one SHA-256 that every ledger entry repeats. Whatever is not
+understood (a field, an operator, an effect, a code, a date) refuses the whole bundle, with file and line. The
+facts are informational; a lawyer must confirm them before anyone relies on them.
 
 >>> load_bundle().regime("DE", date(2026, 11, 22))
 'EU-GDPR'
@@ -40,8 +40,8 @@ def load_bundle(extra_rules: Path | None = None) -> Bundle:
     """The packaged law, with the tenant's own rules added where a file of them is given.
 
     Args:
-        extra_rules: a YAML file with `rules:` in the shape of rules.yaml; it may forbid more, and may permit what a
-            lawyer answers for; ids must differ from the packaged ones.
+        extra_rules: a YAML file with `rules:` in the shape of rules.yaml; it may forbid more, and may permit
+            what a lawyer answers for; ids must differ from the packaged ones.
 
     Raises ConfigurationError, naming file and line, for anything it does not understand.
     """
@@ -69,7 +69,7 @@ def load_bundle(extra_rules: Path | None = None) -> Bundle:
 
 
 def unsafe_open() -> Bundle:
-    """A bundle that permits every crossing, for laboratory work; it warns, and marks every decision and entry."""
+    """A bundle that permits every crossing, for laboratory work; it warns and marks every entry."""
     _log.warning(
         "border=unsafe_open: every crossing is permitted and none is checked; for laboratory use only"
     )
@@ -95,9 +95,9 @@ def load_atlas(aliases: Mapping[str, str] | None = None) -> Atlas:
     regimes: dict[str, str] = {}
     for code, reigns in _regimes(law["regimes"], groups).items():
         spellings[code] = code
-        regimes |= {
-            code: one.id for one in reigns if one.valid_from <= law["dated"] <= (one.valid_until or date.max)
-        }
+        for one in reigns:
+            if one.valid_from <= law["dated"] <= (one.valid_until or date.max):
+                regimes[code] = one.id
     for value, code in (aliases or {}).items():
         if str(code).upper() not in spellings:
             raise ConfigurationError(

@@ -1,9 +1,10 @@
 """The tenant's register of documents: contracts, assessments, certificates, consents, each valid for a while.
 
-A document speaks for some exporters and importers (codes, named groups such as "@EEA", or "*"), some data categories,
-and some days. `Register.holding` answers whether one of a kind covers a crossing; `Register.shortcoming` says why one
-that comes near does not, so that a refusal can tell "expired" from "never signed". Groups are resolved as the file is
-read, and whatever the reader does not understand refuses the whole register.
+A document speaks for some exporters and importers (codes, named groups such as "@EEA", or "*"), some data
+categories, and some days. `Register.holding` answers whether one of a kind covers a crossing;
+`Register.shortcoming` says why one that comes near does not, so that a refusal can tell "expired" from "never
+signed". Groups are resolved as the file is read, and whatever the reader does not understand refuses the
+whole register.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class Document:
         return self.kind == kind and _covers(self.exporter, origin) and _covers(self.importer, destination)
 
     def fault(self, *, categories: frozenset[str], on: date, entity: str) -> str:
-        """Why it does not cover these categories, this day and this recipient, as a sentence; "" where it does."""
+        """Why it does not cover these categories, this day and recipient, as a sentence; or ""."""
         uncovered = sorted(categories - self.categories)
         if on < self.signed:
             return f"'{self.id}' is only signed on {self.signed}."
@@ -84,8 +85,8 @@ class Register:
     def load(path: Path) -> Register:
         """The register in a YAML file: `documents:`, a list of entries with the fields of `Document`.
 
-        Raises ConfigurationError, naming the file and the document, for an unknown or missing field, a kind no rule
-        knows, a code that is none, a bad date, and an id used twice.
+        Raises ConfigurationError, naming the file and the document, for an unknown or missing field, a kind
+        no rule knows, a code that is none, a bad date, and an id used twice.
         """
         try:
             top = read_mapping(path.read_bytes(), str(path))
@@ -127,9 +128,11 @@ class Register:
         on: date,
         entity: str = "",
     ) -> Document | None:
-        """A document of this kind that covers the origin, the destination, every category, the day and the recipient.
+        """A document of this kind that covers the origin, the destination, every category, the day and the
+        recipient.
 
-        The one that lasts longest, then the smallest id, so that the answer does not hang on the file's order.
+        The one that lasts longest, then the smallest id, so that the answer does not hang on the file's
+        order.
         """
         fit = [
             document
@@ -149,7 +152,7 @@ class Register:
         on: date,
         entity: str = "",
     ) -> str:
-        """Why documents of this kind between these places do not cover the crossing; "" where there are none."""
+        """Why documents of this kind between these places do not cover it; "" where there are none."""
         near = (document for document in self.documents if document.is_for(kind, origin, destination))
         return " ".join(
             document.fault(categories=categories, on=on, entity=entity) for document in near
@@ -183,7 +186,7 @@ def _document(
         )
     for absent in (name for name in _NEEDED if parts.get(name) in (None, "", [])):
         raise ConfigurationError(f"{where} has no '{absent}'")
-    if parts["kind"] not in kinds:
+    if _text(parts, "kind", where) not in kinds:
         raise ConfigurationError(f"{where} is of the kind '{parts['kind']}', which no rule knows")
     return Document(
         id=_text(parts, "id", where),

@@ -1,9 +1,10 @@
 """The one door: whatever leaves a party is decided, written down, and only then let through.
 
-`Gate.cross` does it in that order; if the ledger cannot be written, LedgerBroken goes to the caller and nothing
-crosses. A refusal, and a review that nobody has approved, is an entry too, and raises `Refused`. `Gate.release` is the
-only place where a label shrinks. An entry says what crossed (kind, name, digest, size, shapes), between whom, on which
-rules and documents; never a value: the content itself is not written, not even for an error.
+`Gate.cross` does it in that order; if the ledger cannot be written, LedgerBroken goes to the caller and
+nothing crosses. A refusal, and a review that nobody has approved, is an entry too, and raises `Refused`.
+`Gate.release` is the only place where a label shrinks. An entry says what crossed (kind, name, digest, size,
+shapes), between whom, on which rules and documents; never a value: the content itself is not written, not
+even for an error.
 
     gate = Gate(region, bundle=load_bundle(), evidence=register, ledger=ledger, run="r1", today=date.today)
     sent = gate.cross(update, hub, round=3)
@@ -28,7 +29,7 @@ ANYONE = Party("anyone", "*", "")
 
 
 class Refused(CrossingRefused):
-    """The border's refusal of one crossing, with the decision that explains it; a review counts until approved."""
+    """A crossing that the border refused, or that waits for a review, with the decision that explains it."""
 
     def __init__(self, crossing: Crossing, decision: Decision) -> None:
         self.crossing, self.decision = crossing, decision
@@ -64,7 +65,8 @@ class Gate:
             round: the training round it belongs to, where it belongs to one.
             details: names and shapes of its tensors and the like, as JSON; never a value from a record.
 
-        Raises Refused for a refusal or a review (on the ledger too), LedgerBroken where it cannot be written down.
+        Raises Refused for a refusal or a review (on the ledger too), LedgerBroken where it cannot be written
+        down.
         """
         crossing = self._crossing(artifact, target)
         decision = decide(crossing, self.bundle, self.evidence, crossing.on)

@@ -1,13 +1,14 @@
 """An append-only, hash-chained book of crossings, one for each party, in SQLite.
 
-Each entry is canonical JSON (RFC 8785); its digest is SHA-256 over a zero byte, the digest before it and the body. The
-chain starts from a hash of the owner's name, so one party's book cannot pass for another's. A `Head` (how many
-entries, the last digest) names everything before it: whoever kept an old head can tell whether this book still
-continues it (`contains`), which is the only way to see entries cut from the end.
+Each entry is canonical JSON (RFC 8785); its digest is SHA-256 over a zero byte, the digest before it and the
+body. The chain starts from a hash of the owner's name, so one party's book cannot pass for another's. A
+`Head` (how many entries, the last digest) names everything before it: whoever kept an old head can tell
+whether this book still continues it (`contains`), which is the only way to see entries cut from the end.
 
-An append returns after the entry is on the disk (WAL, synchronous=FULL); several processes may append to one book.
-Whatever goes wrong while writing raises LedgerBroken, and then nothing may cross. The triggers stop mistakes; the
-chain is what shows tampering by someone who holds the file. It holds no personal data: its callers see to that.
+An append returns after the entry is on the disk (WAL, synchronous=FULL); several processes may append to one
+book. Whatever goes wrong while writing raises LedgerBroken, and then nothing may cross. The triggers stop
+mistakes; the chain is what shows tampering by someone who holds the file. It holds no personal data: its
+callers see to that.
 
     ledger = Ledger(folder / "ledger.sqlite", "eu")
     ledger.append({"act": "note", "text": "opened"})
@@ -119,8 +120,8 @@ class Ledger:
     def append(self, entry: Mapping[str, Any]) -> Entry:
         """Adds an entry and returns it once it is on the disk.
 
-        Raises LedgerBroken ("nothing crossed") where it cannot be written: full or read-only disk, a book opened for
-        reading, a value that JSON cannot hold.
+        Raises LedgerBroken ("nothing crossed") where it cannot be written: full or read-only disk, a book
+        opened for reading, a value that JSON cannot hold.
         """
         try:
             body = rfc8785.dumps(dict(entry))
@@ -146,13 +147,13 @@ class Ledger:
             raise LedgerBroken(f"ledger {self._path} holds an entry that is no JSON; verify it") from problem
 
     def head(self) -> Head:
-        """The number of entries and the last digest; for an empty book, 0 and the digest of its owner's name."""
+        """The number of entries and the last digest; for an empty book, 0 and a hash of its owner's name."""
         with self._open("cannot be read") as book:
             last = book.execute("SELECT seq, digest FROM entries ORDER BY seq DESC LIMIT 1").fetchone()
         return Head(last[0], last[1].hex()) if last else Head(0, _start(self._owner).hex())
 
     def contains(self, head: Head) -> bool:
-        """True where this book continues the one that had this head: nothing was cut or rewritten up to it."""
+        """True where this book continues the one that had this head: nothing up to it was cut or changed."""
         if head.size == 0:
             return head.digest == _start(self._owner).hex()
         with self._open("cannot be read") as book:
@@ -162,7 +163,8 @@ class Ledger:
     def verify(self) -> Verification:
         """Recomputes the whole chain from the owner's name on.
 
-        Raises LedgerBroken naming the first bad entry and what is wrong: a gap, a broken chain, a changed body.
+        Raises LedgerBroken naming the first bad entry and what is wrong: a gap, a broken chain, a changed
+        body.
         """
         size, previous = 0, _start(self._owner)
         with self._open("cannot be read") as book:
@@ -243,7 +245,7 @@ def _create(path: Path, owner: str) -> sqlite3.Connection:
 
 
 def _prepare(book: sqlite3.Connection, path: Path, owner: str) -> None:
-    """A new book gets its schema and owner; an old one is looked at, and refused where it is not this owner's."""
+    """A new book gets its schema and owner; an old one is refused where it is not this owner's."""
     known = book.execute("PRAGMA application_id").fetchone()[0]
     if known not in (0, _APPLICATION) or (known == 0 and book.execute("PRAGMA schema_version").fetchone()[0]):
         raise LedgerBroken(f"{path} is a database but no ledger; move it away")
@@ -286,7 +288,7 @@ def _owner(book: sqlite3.Connection, path: Path) -> str:
 
 
 def _look(path: Path) -> sqlite3.Connection:
-    """A connection that cannot write. Without a log beside it the file is at rest, and no log need be made."""
+    """A connection that cannot write. A file without a log beside it is at rest, and no log need be made."""
     if not path.is_file():
         raise LedgerBroken(f"no ledger at {path}; give the workspace of a run")
     log = path.with_name(path.name + "-wal")

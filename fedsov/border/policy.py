@@ -1,11 +1,12 @@
 """May this artifact cross? A pure, total and deterministic answer, in words that a lawyer can check.
 
-`decide` asks the law of **every origin in the label**, since a model made in three countries is an export from all
-three, and gives the strictest of their answers. For each origin: what is forbidden stays forbidden; else, where a rule
-calls for a person, a review; else, where a rule permits and the register holds the documents it asks for, a permit;
-else, where documents exist that a person must weigh, a review; else a refusal that names the least costly documents
-that would change it. Whatever no rule permits is refused, and so is what nobody knows: an unknown jurisdiction, a label
-that binds without naming an origin, an empty bundle.
+`decide` asks the law of **every origin in the label**, since a model made in three countries is an export
+from all three, and gives the strictest of their answers. For each origin: what is forbidden stays forbidden;
+else, where a rule calls for a person, a review; else, where a rule permits and the register holds the
+documents it asks for, a permit; else, where documents exist that a person must weigh, a review; else a
+refusal that names the least costly documents that would change it. Whatever no rule permits is refused, and
+so is what nobody knows: an unknown jurisdiction, a label that binds without naming an origin, an empty
+bundle.
 
 A permit is not a legal opinion. It says: this bundle permitted it, on these documents, on this day.
 """
@@ -13,12 +14,15 @@ A permit is not a legal opinion. It says: this bundle permitted it, on these doc
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 from fedsov.artifact import Artifact, Crossing, Kind
+from fedsov.border.answers import Decision, Permit, Refusal, Review, strictest
 from fedsov.border.rules import Bundle, Rule
+
+__all__ = ["Decision", "Evidence", "Permit", "Refusal", "Review", "decide", "decide_release"]
 
 UNSAFE_RULE = "unsafe_open"
 LONGEST_TYPE_NAME = 80
@@ -63,77 +67,18 @@ class Evidence(Protocol):
     def only(self, id: str) -> Evidence: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Permit:
-    """It may cross, by these rules, relying on these documents, under these obligations."""
-
-    rules: tuple[str, ...]
-    citations: tuple[str, ...]
-    obligations: tuple[str, ...]
-    documents: tuple[str, ...]
-    bundle_digest: str
-    verdict: ClassVar[str] = "permit"
-    reason: ClassVar[str] = ""
-    missing: ClassVar[tuple[str, ...]] = ()
-    remedy: ClassVar[str] = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """The answer as plain JSON, with its verdict."""
-        return _json(self)
-
-
-@dataclass(frozen=True, slots=True)
-class Review:
-    """A person must approve it first; until then it stays."""
-
-    rules: tuple[str, ...]
-    citations: tuple[str, ...]
-    obligations: tuple[str, ...]
-    documents: tuple[str, ...]
-    reason: str
-    bundle_digest: str
-    remedy: str = "Have a responsible person decide, and record the approval."
-    verdict: ClassVar[str] = "review"
-    missing: ClassVar[tuple[str, ...]] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """The answer as plain JSON, with its verdict."""
-        return _json(self)
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """It stays: why, which documents are missing, and what would mend it."""
-
-    rules: tuple[str, ...]
-    citations: tuple[str, ...]
-    reason: str
-    missing: tuple[str, ...]
-    remedy: str
-    bundle_digest: str
-    verdict: ClassVar[str] = "refuse"
-    obligations: ClassVar[tuple[str, ...]] = ()
-    documents: ClassVar[tuple[str, ...]] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """The answer as plain JSON, with its verdict."""
-        return _json(self)
-
-
-Decision = Permit | Review | Refusal
-
-
 def decide(crossing: Crossing, bundle: Bundle, evidence: Evidence, at: date) -> Decision:
-    """The answer of this bundle and this register to a crossing on the day `at`; it never raises for any label.
+    """The answer of this bundle and this register to a crossing on the day `at`; it never raises for any
+    label.
 
-    The strictest answer over the origins of the label. A label without any origin is asked about once, as an unknown
-    origin, so that only `PUBLIC` (for which a rule exists) can pass.
+    The strictest answer over the origins of the label. A label without any origin is asked about once, as an
+    unknown origin, so that only `PUBLIC` (for which a rule exists) can pass.
     """
     if bundle.unsafe:
         return _unsafe(bundle)
     shared = _facts(crossing, bundle, at)
     origins = sorted(crossing.artifact.label.origins) or [""]
-    return _strictest([_ask(origin, shared, bundle=bundle, evidence=evidence, at=at) for origin in origins])
+    return strictest([_ask(origin, shared, bundle=bundle, evidence=evidence, at=at) for origin in origins])
 
 
 def decide_release(
@@ -141,35 +86,26 @@ def decide_release(
 ) -> Decision:
     """May this artifact's label shrink to `PUBLIC` on the strength of one document (its id in the register)?
 
-    The document must be valid on the day `at`, cover every category and every origin in the label, and name "*" as
-    importer, for a public artifact may go anywhere; and a release rule must accept its kind for that origin.
+    The document must be valid on the day `at`, cover every category and every origin in the label, and name
+    "*" as importer, for a public artifact may go anywhere; and a release rule must accept its kind for that
+    origin.
     """
     if bundle.unsafe:
         return _unsafe(bundle)
     paper = evidence.get(document)
     if paper is None:
         reason = f"The register holds no document '{document}'."
-        return Refusal(("release.no_document",), (), reason, (document,), f"Add '{document}' to the register.",
-                       bundle.digest)  # fmt: skip
+        remedy = f"Enter '{document}' in the register."
+        return Refusal(("release.no_document",), (), reason, (document,), remedy, bundle.digest)
     answers = [
         _ask_release(origin, artifact, paper, bundle=bundle, evidence=evidence, at=at)
         for origin in sorted(artifact.label.origins) or [""]
     ]
-    return _strictest(answers)
+    return strictest(answers)
 
 
 def _unsafe(bundle: Bundle) -> Permit:
     return Permit((UNSAFE_RULE,), (), ("Laboratory use only: nothing was checked.",), (), bundle.digest)
-
-
-def _json(answer: Decision) -> dict[str, Any]:
-    parts = {name: list(part) if isinstance(part, tuple) else part for name, part in asdict(answer).items()}
-    return {
-        "verdict": answer.verdict,
-        "reason": answer.reason,
-        "missing": list(answer.missing),
-        "remedy": answer.remedy,
-    } | parts
 
 
 def _facts(crossing: Crossing, bundle: Bundle, at: date) -> dict[str, Any]:
@@ -304,7 +240,11 @@ def _lacking(opening: Sequence[Rule], papers: _Papers, bundle: Bundle) -> Refusa
     absent = {
         rule.id: [kind for kind in rule.kinds("holds") if papers.find(kind) is None] for rule in opening
     }
-    rule = min(opening, key=lambda one: (_cost(absent[one.id], bundle), one.id))
+    efforts = {
+        kind: 1 if papers.shortcoming(kind) else bundle.documents[kind].effort
+        for kind in {kind for kinds in absent.values() for kind in kinds}
+    }
+    rule = min(opening, key=lambda one: (sum(efforts[kind] for kind in absent[one.id]), one.id))
     lacking = absent[rule.id]
     needed = " and ".join(f"{bundle.documents[kind].name} ({kind})" for kind in rule.kinds("holds"))
     faults = " ".join(filter(None, (papers.shortcoming(kind) for kind in lacking)))
@@ -322,10 +262,11 @@ def _lacking(opening: Sequence[Rule], papers: _Papers, bundle: Bundle) -> Refusa
 def _entry_to_add(kind: str, papers: _Papers, bundle: Bundle) -> str:
     facts = papers.facts
     covered = ", ".join(sorted(facts["categories"])) or "'*'"
+    parties = f"exporter: [{facts['origin']}], importer: [{facts['destination']}]"
     name = bundle.documents[kind].name
     return (
-        f"Obtain {name} and enter it in the evidence register: {{kind: {kind}, exporter: [{facts['origin']}], "
-        f"importer: [{facts['destination']}], categories: [{covered}]}}."
+        f"Obtain {name} and enter it in the evidence register: "
+        f"{{kind: {kind}, {parties}, categories: [{covered}]}}."
     )
 
 
@@ -357,38 +298,17 @@ def _ask_release(
     if not accepting:
         reason = f"{papers.route}: no rule accepts '{paper.id}' ({paper.kind}) for releasing this."
         return Refusal(("release.not_accepted",), (), reason, (), "Keep the label as it is.", bundle.digest)
-    found = papers.find(paper.kind)
-    if found is None:
-        fault = papers.shortcoming(paper.kind)
-        return Refusal(tuple(rule.id for rule in accepting), _cites(accepting, papers),
-                       f"{papers.route}: {fault}", (_named(paper.kind, papers, bundle),),
-                       f"Renew '{paper.id}' or add one that covers this.", bundle.digest)  # fmt: skip
+    if papers.find(paper.kind) is None:
+        fault = (
+            papers.shortcoming(paper.kind) or f"'{paper.id}' does not cover {origin} for use anywhere ('*')."
+        )
+        return Refusal(
+            tuple(rule.id for rule in accepting),
+            _cites(accepting, papers),
+            f"{papers.route}: {fault}",
+            (_named(paper.kind, papers, bundle),),
+            f"Renew '{paper.id}' or enter one that covers this.",
+            bundle.digest,
+        )
     rule = min(accepting, key=lambda one: one.id)
     return Permit((rule.id,), _cites([rule], papers), rule.obligations, (paper.id,), bundle.digest)
-
-
-def _strictest(answers: Sequence[Decision]) -> Decision:
-    """The answers of all origins as one: all refusals, else all reviews, else all permits together."""
-    for verdict in (Refusal, Review, Permit):
-        alike = [answer for answer in answers if isinstance(answer, verdict)]
-        if len(alike) == 1 or (alike and all(one == alike[0] for one in alike)):
-            return alike[0]
-        if alike:
-            return _together(alike)
-    raise ValueError("expected at least one answer")
-
-
-def _together(answers: Sequence[Decision]) -> Decision:
-    def union(name: str) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(part for answer in answers for part in getattr(answer, name)))
-
-    def words(name: str) -> str:
-        return " ".join(dict.fromkeys(getattr(answer, name) for answer in answers if getattr(answer, name)))
-
-    first = answers[0]
-    rules, citations, digest = union("rules"), union("citations"), first.bundle_digest
-    if isinstance(first, Refusal):
-        return Refusal(rules, citations, words("reason"), union("missing"), words("remedy"), digest)
-    if isinstance(first, Review):
-        return Review(rules, citations, union("obligations"), union("documents"), words("reason"), digest)
-    return Permit(rules, citations, union("obligations"), union("documents"), digest)

@@ -1,4 +1,4 @@
-"""From the text of rules to checked `Rule` values; whatever is not understood is refused with file and line."""
+"""From the text of rules to checked `Rule` values; what is not understood is refused, with file and line."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def read_mapping(text: bytes, name: str) -> dict[str, Any]:
         found = yaml.load(text, Loader=_LOADER)
     except yaml.YAMLError as problem:
         raise ConfigurationError(f"{name}: {_place_of(problem)}") from problem
-    except (ValueError, UnicodeDecodeError) as problem:
+    except (ValueError, RecursionError) as problem:
         raise ConfigurationError(f"{name}: {problem}") from problem
     if not isinstance(found, dict):
         raise ConfigurationError(f"{name}: expected a mapping at the top, found {type(found).__name__}")
@@ -36,8 +36,9 @@ def read_rules(
 ) -> tuple[tuple[Rule, ...], tuple[Rule, ...]]:
     """The rules for crossings and the rules for releases of all sources (file name to text), ids unique.
 
-    Raises ConfigurationError naming file, line and rule for an unknown part, field, operator, effect, group or kind of
-    document, a value of the wrong shape, a repeated id, and a rule that `fedsov.border.rules.check` finds unsound.
+    Raises ConfigurationError naming file, line and rule for an unknown part, field, operator, effect, group
+    or kind of document, a value of the wrong shape, a repeated id, and a rule that
+    `fedsov.border.rules.check` finds unsound.
     """
     seen: dict[str, str] = {}
     found: dict[str, list[Rule]] = {"rules": [], "releases": []}
@@ -69,7 +70,7 @@ def _sections(text: bytes, name: str) -> Iterator[tuple[str, int, Any]]:
             f"{name}: unknown section '{strange[0]}'; a file of rules has rules: and releases:"
         )
     node = yaml.compose(text, Loader=_LOADER)
-    lines = {key.value: listed for key, listed in node.value}
+    lines = {key.value: listed for key, listed in node.value} if node is not None else {}
     for section in ("rules", "releases"):
         listed = top.get(section) or []
         if not isinstance(listed, list):
@@ -121,7 +122,7 @@ def _check_words(parts: Mapping[str, Any], where: str) -> None:
     if not isinstance(parts.get("remedy", ""), str):
         raise ConfigurationError(f"{where}: 'remedy' must be a text")
     for name in ("valid_from", "valid_until"):
-        if not isinstance(parts.get(name), date | None):
+        if parts.get(name) is not None and type(parts[name]) is not date:
             raise ConfigurationError(f"{where}: '{name}' is {parts[name]!r}; write a date as 2026-11-22")
     if not isinstance(parts["when"], list):
         raise ConfigurationError(f"{where}: 'when' must be a list of [field, operator, value]")

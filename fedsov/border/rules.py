@@ -1,13 +1,15 @@
 """What a rule of the border is: a value, made of conditions over a closed set of fields and operators.
 
-No rule is code. A rule says which crossings it speaks of (`when`), what it does about them (`effect`), why and on
-which text (`reason`, `cite`), for how long, and how sure we are. `check` refuses a rule that could make a longer label
-or a thinner register *open* something, so two properties hold for every bundle, whoever wrote its rules:
+No rule is code. A rule says which crossings it speaks of (`when`), what it does about them (`effect`), why
+and on which text (`reason`, `cite`), for how long, and how sure we are. `check` refuses a rule that could
+make a longer label or a thinner register *open* something, so two properties hold for every bundle, whoever
+wrote its rules:
 
-- joining a label to another can only make the answer stricter: a permit may look at categories and restrictions only
-  to demand that there are none beyond a list (`within`, `excludes`), a prohibition only to find some
-  (`overlaps`, `exceeds`);
-- removing a document can only make it stricter: a permit `holds` documents, a prohibition acts where one is `lacks`.
+- joining a label to another can only make the answer stricter: a permit may look at categories and
+  restrictions only to demand that there are none beyond a list (`within`, `excludes`), a prohibition only to
+  find some (`overlaps`, `exceeds`);
+- removing a document can only make it stricter: a permit `holds` documents, a prohibition acts where one is
+  `lacks`.
 
 This module opens no file: `fedsov.border.bundle` reads the bundle, `fedsov.border.policy` decides with it.
 """
@@ -118,7 +120,7 @@ class Rule:
 
     @property
     def opens(self) -> bool:
-        """True for a permit, and for a review that leans on documents: without them there is nothing to review."""
+        """True for a permit, and for a review of documents: without them there is nothing to review."""
         return self.effect == "permit" or (self.effect == "review" and bool(self.kinds("holds")))
 
 
@@ -136,7 +138,7 @@ class Regime:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """An authority's finding that a place protects personal data well enough, within a scope, for some time."""
+    """An authority's finding that a place protects personal data well enough, within a scope and a time."""
 
     scope: str
     cite: str
@@ -147,7 +149,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class DocumentKind:
-    """A kind of document: its name with its article, and how hard it is to get (1 a form, 5 an authority's approval)."""
+    """A kind of document: its name with its article, and how hard it is to get (1 a form, 5 an approval)."""
 
     name: str
     effort: int
@@ -183,7 +185,7 @@ class Bundle:
             self._index[regime] = tuple(rule for rule in self.rules if _may_concern(rule, regime))
 
     def regime(self, code: str, on: date) -> str | None:
-        """The id of the regime that governs a code on a day; a part of a country falls under its country's."""
+        """The id of the regime that governs a code on a day; a part of a country falls under the whole."""
         reigns = self.regimes.get(code) or self.regimes.get(code.partition("-")[0], ())
         for reign in reigns:
             if reign.valid_from <= on <= (reign.valid_until or date.max):

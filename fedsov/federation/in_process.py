@@ -10,12 +10,13 @@ Each region answers one message at a time. `push_messages` queues; `pull_message
 
 from __future__ import annotations
 
+import logging
 import select
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from flwr.app import Error, Message, RecordDict
 from flwr.serverapp import Grid
@@ -23,13 +24,15 @@ from flwr.supercore.run import Run
 from flwr.supercore.task_identity import TaskIdentity
 
 from fedsov.artifact import Artifact, Kind, Party
-from fedsov.border.gate import Gate, Refused
+from fedsov.border.gate import Refused
 from fedsov.errors import FedsovError
 from fedsov.federation.wire import Frame, Line, LineClosed, identify, new_id, pack, round_of, unpack
 from fedsov.label import PUBLIC, Label
 
 if TYPE_CHECKING:
     from flwr.proto.node_pb2 import NodeInfo
+
+logging.getLogger("flwr").setLevel(logging.ERROR)  # what a round did is told by its own progress line
 
 HUB_NODE = 1
 REFUSED, LOST = 100, 101
@@ -47,12 +50,35 @@ class RegionLine:
     lost: bool = False
 
 
+class Board(Protocol):
+    """What a grid needs of whatever reaches its regions."""
+
+    answers: dict[str, tuple[Message, Label]]
+
+    def party(self, node: int) -> Party: ...
+    def ask(self, message: Message, label: Label) -> None: ...
+    def answer(self, asked: Message, reply: Message, label: Label) -> None: ...
+    def turn(self, seconds: float) -> None: ...
+
+
+class Door(Protocol):
+    """What a grid needs of the hub's gate (`fedsov.border.gate.Gate`)."""
+
+    def cross(
+        self, artifact: Artifact, target: Party, *, round: int | None = None, details: Mapping[str, Any] | None = None
+    ) -> Artifact: ...
+
+
 class Switchboard:
     """All the lines of a run. It moves frames, and alone knows which answer belongs to which question."""
 
     def __init__(self, lines: Iterable[RegionLine]) -> None:
         self.lines = {line.node: line for line in lines}
         self.answers: dict[str, tuple[Message, Label]] = {}
+
+    def party(self, node: int) -> Party:
+        """The party at a node."""
+        return self.lines[node].party
 
     def ask(self, message: Message, label: Label) -> None:
         """Queues a message for its region; what it carries is bound by the label."""
@@ -122,9 +148,9 @@ class InProcessGrid(Grid):
 
     def __init__(
         self,
-        board: Switchboard,
+        board: Board,
         nodes: Iterable[int],
-        gate: Gate,
+        gate: Door,
         *,
         label: Label = PUBLIC,
         people: int = 0,
@@ -204,7 +230,7 @@ class InProcessGrid(Grid):
         try:
             if carries:
                 self._gate.cross(
-                    self._artifact(message), self._board.lines[node].party, round=round_of(message), details=_shapes(message)
+                    self._artifact(message), self._board.party(node), round=round_of(message), details=_shapes(message)
                 )
         except Refused:
             self._board.answer(message, error_reply(message, REFUSED, "CrossingRefused"), PUBLIC)

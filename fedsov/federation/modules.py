@@ -2,4 +2,4 @@
 
 TO_READ = ("fedsov.federation.region_worker", "fedsov.federation.ingestion", "pyarrow.parquet")
 TO_TRAIN = ("torch", "torch.nn.functional", *TO_READ)
-TO_REGISTER = ("mlflow", "fedsov.federation.registrar")
+TO_REGISTER = ("fedsov.registry.tracking", "fedsov.federation.registrar")

@@ -94,11 +94,11 @@ def run(line: Line) -> None:
     if held.name:
         _until_closed(line, held.name)
         return
-    while True:
-        try:
+    try:
+        while True:
             line.send(_answer(home, line.receive()))
-        except LineClosed:
-            return
+    except LineClosed:
+        home.gate.ledger.close()
 
 
 def _until_closed(line: Line, failure: str) -> None:

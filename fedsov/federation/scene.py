@@ -24,6 +24,7 @@ from fedsov.errors import FedsovError, InputError
 from fedsov.federation.failures import raised_by_name
 from fedsov.federation.in_process import HUB_NODE, InProcessGrid, RegionLine, Switchboard
 from fedsov.federation.brief import RegionBrief
+from fedsov.federation.guard import kept_out
 from fedsov.federation.warm import Warm
 from fedsov.federation.wire import Frame, Line, LineClosed
 from fedsov.federation.workspace import Workspace, occupied
@@ -88,11 +89,11 @@ class Scene:
 
     def party(self, name: str) -> Party:
         """A region's or the hub's party."""
-        return self.gate.owner if name == self.gate.owner.name else self.board.lines[self.nodes[name]].party
+        return self.gate.owner if name == self.gate.owner.name else self.board.party(self.nodes[name])
 
     def name_of(self, node: int) -> str:
         """The region of a node id."""
-        return self.board.lines[node].party.name
+        return self.board.party(node).name
 
     def judge(self, kind: Kind, label: Label, source: str, target: str, count: int) -> Decision:
         """What the border says of a planned crossing; nothing is recorded."""
@@ -111,7 +112,7 @@ def opened(settings: Settings, warm: Warm, *, say: Say, tap: Tap | None = None) 
     today = settings.today or datetime.now(UTC).date()
     bundle = unsafe_open() if settings.border.unsafe_open else load_bundle(settings.border.rules)
     evidence = Register.load(settings.border.evidence) if settings.border.evidence else Register(())
-    with occupied(workspace):
+    with occupied(workspace), kept_out(workspace.regions):
         ledger = Ledger(workspace.hub / "ledger.sqlite", settings.hub.name)
         ledger.verify()
         run = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
@@ -122,6 +123,7 @@ def opened(settings: Settings, warm: Warm, *, say: Say, tap: Tap | None = None) 
         finally:
             for line in scene.board.lines.values():
                 line.line.close()
+            ledger.close()
 
 
 def ingest_rows(scene: Scene, *, again: bool = False) -> Ingested:

@@ -3,7 +3,8 @@
 The warm process holds neither keys nor rows: it is started before anything is read, told only which modules to
 import, and forks on request. The request is a byte string of JSON, the socket of the new process comes with it, and
 what the new process runs is a name from `ROLES`, never an import path. Children leave the terminal's process group,
-so that Ctrl-C reaches the person's process alone, which then closes the lines; a child whose line closes ends.
+so that Ctrl-C reaches the person's process alone, which then closes the lines; a child whose line closes ends, and
+one that goes on computing is killed (its files are written so that any instant is a good one).
 
     $ python -m fedsov.federation.warm 5 numpy,torch        # 5: file descriptor of the control socket
 """
@@ -18,6 +19,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -113,11 +115,24 @@ def serve(control: socket.socket) -> None:
     while True:
         request, received, _, _ = socket.recv_fds(control, LARGEST_REQUEST, 1)
         if not request:
+            _end_children()
             return
         if os.fork() == 0:
             control.close()
             _live(json.loads(request), socket.socket(fileno=received[0]))
         os.close(received[0])
+
+
+def _end_children(seconds: float = 2.0) -> None:
+    """Waits for children to notice that their lines are closed; what still computes then is killed, with this group."""
+    until = time.monotonic() + seconds
+    try:
+        while time.monotonic() < until:
+            os.waitpid(-1, os.WNOHANG)
+            time.sleep(0.02)
+    except ChildProcessError:
+        return
+    os.killpg(os.getpgrp(), signal.SIGKILL)
 
 
 def _live(request: Mapping[str, Any], stream: socket.socket) -> None:

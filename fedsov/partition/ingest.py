@@ -143,10 +143,14 @@ def _digest(spec: DatasetSpec, atlas: Atlas, regions: Mapping[str, Region] | str
     homes: object = regions
     if not isinstance(regions, str):
         homes = [[name, sorted(region.jurisdictions)] for name, region in regions.items()]
-        for name in regions:
-            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name) or name == QUARANTINE:
+        for name, region in regions.items():
+            if (
+                not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name)
+                or name == QUARANTINE
+                or region.name != name
+            ):
                 raise ConfigurationError(
-                    f"region '{name}' cannot name a folder; use letters, digits, - and _"
+                    f"region '{name}' cannot name a folder; use letters, digits, - and _, one name each"
                 )
     settings = {"spec": _plain(replace(spec, path=None, sha256="")), "spellings": dict(atlas.spellings)}
     body = json.dumps([_FORMAT, settings, homes, releases], sort_keys=True)

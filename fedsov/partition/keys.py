@@ -111,7 +111,7 @@ class LocalKeyring:
             return _decrypt(self._key_encryption_key, wrapped, self._bound(context))
         except (InvalidTag, ValueError):
             raise KeyUnavailable(
-                f"key {self.key_id} of {self.region} does not open this ({context}); another key's, or changed"
+                f"key {self.key_id} of {self.region} does not open this ({context}); not its, or changed"
             ) from None
 
     def pseudonym(self, subject: str) -> str:
@@ -128,7 +128,7 @@ class LocalKeyring:
         return _raw(X25519PrivateKey.from_private_bytes(self._sealing_key).public_key())
 
     def open_sealed(self, sealed: bytes, context: str) -> bytes:
-        """The content of `seal`. Raises KeyUnavailable for another recipient or context, or a changed byte."""
+        """The content of `seal`. Raises KeyUnavailable for another's, another context's or a changed one."""
         try:
             ephemeral = X25519PublicKey.from_public_bytes(sealed[:_PUBLIC])
             shared = X25519PrivateKey.from_private_bytes(self._sealing_key).exchange(ephemeral)

@@ -96,7 +96,8 @@ def _kind_of_numbers(name: str, column: pa.ChunkedArray) -> str:
     if unlike and (_PERSONAL.search(_snake(name)) or _NUMBERED.search(_snake(name))):
         return "identifier"
     if len(different) < 2:
-        return "drop"
+        # an infinite value is for dataset.nonfinite to judge, never dropped in silence
+        return "numeric" if np.isinf(different).any() else "drop"
     # consecutive whole numbers, each once: a row's number, not a measurement
     counted = len(different) == len(values) > FEW_LEVELS and np.ptp(different) + 1 == len(values)
     return "identifier" if counted and pa.types.is_integer(column.type) else "numeric"

@@ -50,7 +50,7 @@ def prepare(table: pa.Table, spec: DatasetSpec, kinds: Mapping[str, str]) -> Pre
 
 
 def as_floats(column: pa.ChunkedArray, name: str) -> np.ndarray:
-    """(rows,) float64 of numbers or of text that spells them. Raises InputError naming the first other row."""
+    """(rows,) float64 of numbers or of text that spells them. Raises InputError for the first other row."""
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
         try:
             return floats(column)

@@ -33,7 +33,7 @@ _NULLS = ["", "NA", "N/A", "#N/A", "n/a", "NaN", "nan", "NULL", "null", "None"]
 
 @dataclass(frozen=True, slots=True)
 class TargetRule:
-    """The column to predict, and when its outcome is 1: above the region's own median, or spelled `positive`."""
+    """The column to predict, and when it counts as 1: above its region's median, or spelled `positive`."""
 
     column: str
     above_region_median: bool = False
@@ -237,8 +237,8 @@ def _read_csv(path: Path, head: bytes, spec: DatasetSpec) -> pa.Table:
     )
     header = head.splitlines()[0].decode("utf-8", "replace")
     parse = csv.ParseOptions(delimiter=max(",;\t|", key=header.count), newlines_in_values=True)
-    # one block: a column's type must not depend on where a block ends
-    read = csv.ReadOptions(block_size=min(os.path.getsize(path) + 1, (1 << 31) - 1))
+    # one block: a type must not depend on where a block ends; one thread: errors know their row
+    read = csv.ReadOptions(use_threads=False, block_size=min(os.path.getsize(path) + 1, (1 << 31) - 1))
     try:
         table = csv.read_csv(path, read_options=read, parse_options=parse, convert_options=words)
         if (place := table.schema.get_field_index(spec.jurisdiction)) < 0:

@@ -158,7 +158,7 @@ class Store:
         return Records(self.keys.region, columns, kinds, target, subjects, labels, label_of)
 
     def identifiers(self) -> dict[str, np.ndarray]:
-        """Column to (rows,) object array of text and None, and the pseudonyms as "subject"; rows as in `read`."""
+        """Column to (rows,) object array of text and None; pseudonyms as "subject"; rows as in `read`."""
         if "identifiers" not in self.manifest.files:
             return {}
         _, table = self._table("identifiers")

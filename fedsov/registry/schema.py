@@ -55,7 +55,7 @@ def _execute(script: str, path: Path) -> None:
 def dump(path: Path) -> str:
     """The schema of the SQLite file at `path` and the rows that migrations seed, as one script in one
     transaction."""
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as file:
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as file:
         statements = [*_definitions(file), *_seeds(file)]
     return "\n".join(["BEGIN;", *(f"{statement};" for statement in statements), "COMMIT;", ""])
 

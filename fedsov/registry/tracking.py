@@ -16,11 +16,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 os.environ.update(MLFLOW_DISABLE_TELEMETRY="true", DO_NOT_TRACK="true", MLFLOW_LOGGING_LEVEL="ERROR")
 
-import mlflow
-import mlflow.store.model_registry.sqlalchemy_store  # noqa: F401
+import mlflow.store.model_registry.sqlalchemy_store
 import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
 from mlflow import MlflowClient, MlflowException
 from mlflow.entities import Metric, Param
@@ -31,6 +31,7 @@ from fedsov.errors import ConfigurationError, WorkspaceUnusable
 from fedsov.registry import ModelRecord, RunRecord, Version, schema
 
 CANDIDATE, CHAMPION = "candidate", "champion"
+PLAIN = "/ =,+-#'()[]{}~"  # not % and ?, which mean something in an address of SQLAlchemy's
 METRICS_A_CALL, PARAMS_A_CALL = 1000, 100  # MLflow's limits of one log_batch
 
 configure_mappers()
@@ -45,7 +46,7 @@ def opened(path: Path) -> Iterator[MlflowClient]:
     WorkspaceUnusable.
     """
     path = path.absolute()
-    address = f"sqlite:///{path}"
+    address = f"sqlite:///{quote(str(path), safe=PLAIN)}"
     try:
         if schema.create(path):
             _inspect(path)

@@ -15,19 +15,18 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
-import numpy as np
-from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
+from flwr.app import ConfigRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
 from fedsov.label import Label
 from fedsov.model.features import Features, Statistics
-from fedsov.model.network import Parameters
 from fedsov.training import choose, federated, synthetic
-from fedsov.training.local import Candidate, LocalSteps, Rows, Start, outcome
+from fedsov.training.local import Candidate, Rows, Start, outcome
 from fedsov.training.measure import auc, log_loss
+from fedsov.training.messages import config_of, parameters_of, record_of, with_proximal
 from fedsov.training.session import Session
 from fedsov.training.work import PARCELS
 
@@ -44,8 +43,8 @@ def client_app(session: Session, open_parcel: OpenParcel) -> ClientApp:
     app = ClientApp()
     answers: Mapping[str, Callable[[Message], RecordDict]] = {
         "profile": lambda _: profile(session),
-        "statistics": lambda message: statistics(session, _config(message)),
-        "synthesise": lambda message: synthesise(session, _config(message)),
+        "statistics": lambda message: statistics(session, config_of(message)),
+        "synthesise": lambda message: synthesise(session, config_of(message)),
         "finish": lambda message: finish(session, message, open_parcel),
     }
     for name, answer in answers.items():
@@ -92,24 +91,24 @@ def synthesise(session: Session, config: Mapping[str, Any]) -> RecordDict:
 
 def train(session: Session, message: Message) -> RecordDict:
     """One round: the incoming model is scored on the validation rows, then trained on the training rows."""
-    config = _config(message)
+    config = config_of(message)
     features = Features.from_json(json.loads(str(config["features"])))
-    rows, incoming, number = session.divided(str(config["scope"])), _arrays(message), int(config["server-round"])
+    rows, incoming, number = session.divided(str(config["scope"])), parameters_of(message), int(config["server-round"])
     recipe = session.work.recipe
     model = Candidate("incoming", recipe.network, features, incoming)
     scores = _scores(model, rows.validation)
-    steps = _with_proximal(recipe.update, config)
+    steps = with_proximal(recipe.update, config)
     inputs = features.encode(rows.train.columns)
     updated = federated.update(incoming, inputs, rows.train.y, steps, spec=recipe.network, round=number)
     if config["scope"] != "public":
         session.rounds += [(f"validation_{name}", value, number - 1) for name, value in scores.items()]
     metrics = MetricRecord({"num-examples": len(rows.train), **scores})
-    return RecordDict({"arrays": _record(updated), "metrics": metrics})
+    return RecordDict({"arrays": record_of(updated), "metrics": metrics})
 
 
 def finish(session: Session, message: Message, open_parcel: OpenParcel) -> RecordDict:
     """The planned strategy and local training side by side; the better one by validation is the region's model."""
-    config = _config(message)
+    config = config_of(message)
     strategy = str(config["strategy"])
     rows = session.divided("all")
     start = Start(model=_received(session, message, config), rows=_beside(session, message, open_parcel))
@@ -130,15 +129,11 @@ def _scores(model: Candidate, rows: Rows) -> dict[str, float]:
     return {"loss": log_loss(rows.y, logits), "auc": math.nan if found is None else found}
 
 
-def _with_proximal(steps: LocalSteps, config: Mapping[str, Any]) -> LocalSteps:
-    return replace(steps, proximal_mu=float(config["proximal-mu"])) if "proximal-mu" in config else steps
-
-
 def _received(session: Session, message: Message, config: Mapping[str, Any]) -> Candidate | None:
     if not message.content.array_records:
         return None
     features = Features.from_json(json.loads(str(config["features"])))
-    return Candidate("received", session.work.recipe.network, features, _arrays(message))
+    return Candidate("received", session.work.recipe.network, features, parameters_of(message))
 
 
 def _beside(session: Session, message: Message, open_parcel: OpenParcel) -> Rows | None:
@@ -150,17 +145,3 @@ def _beside(session: Session, message: Message, open_parcel: OpenParcel) -> Rows
     rows = synthetic.from_bytes(content, region=session.records.region, label=label)
     session.received |= label
     return Rows(rows.columns, rows.kinds, outcome(rows.target, session.work.target))
-
-
-def _config(message: Message) -> Mapping[str, Any]:
-    return dict(message.content.config_records.get("config", ConfigRecord()))
-
-
-def _arrays(message: Message) -> Parameters:
-    record = next(iter(message.content.array_records.values()))
-    return {name: np.array(array.numpy()) for name, array in record.items()}
-
-
-def _record(parameters: Parameters) -> ArrayRecord:
-    return ArrayRecord({name: Array(np.asarray(value)) for name, value in parameters.items()})
-

@@ -14,11 +14,30 @@ from fedsov.border.bundle import unsafe_open
 from fedsov.border.evidence import Register
 from fedsov.border.policy import decide_release
 from fedsov.label import PUBLIC, Label
+
 from .world import CATEGORIES, DAY, artifact, ask, demo_register, law
 
 STRICTNESS = {"permit": 0, "review": 1, "refuse": 2}
 EMPTY = Register(())
-CODES = ["DE", "FR", "GB", "US", "IN", "CA", "CH", "BR", "CN", "KR", "RU", "JP", "AE", "US-FL", "CA-QC", "AO", "ZZ"]
+CODES = [
+    "DE",
+    "FR",
+    "GB",
+    "US",
+    "IN",
+    "CA",
+    "CH",
+    "BR",
+    "CN",
+    "KR",
+    "RU",
+    "JP",
+    "AE",
+    "US-FL",
+    "CA-QC",
+    "AO",
+    "ZZ",
+]
 WORDS = ["personal", "financial", "health", "genomic", "payment", "government", "telecom", "important_data"]
 BOUNDS = ["contract", "court_order"]
 
@@ -46,7 +65,7 @@ def full_register() -> Register:
     every = tuple(
         replace(pattern, id=f"every-{kind}", kind=kind, categories=frozenset("*"), **everybody)
         for kind in sorted(law().documents)
-        if kind not in ("us_licence", "localisation_exemption")
+        if kind not in ("us_licence", "us_restricted_transaction", "localisation_exemption")
     )
     return Register(demo_register().documents + every)
 
@@ -94,9 +113,20 @@ def test_the_order_of_rules_and_documents_does_not_matter(one, kind, count, sour
     random.shuffle(rules)
     random.shuffle(documents)
     thing = Artifact(kind, one, b"", count)
-    shuffled = ask(thing, source, target, on=day, bundle=replace(law(), rules=tuple(rules)), register=Register(tuple(documents)))
+    shuffled = ask(
+        thing,
+        source,
+        target,
+        on=day,
+        bundle=replace(law(), rules=tuple(rules)),
+        register=Register(tuple(documents)),
+    )
     plain = ask(thing, source, target, on=day)
-    assert (shuffled.verdict, sorted(shuffled.rules), shuffled.missing) == (plain.verdict, sorted(plain.rules), plain.missing)
+    assert (shuffled.verdict, sorted(shuffled.rules), shuffled.missing) == (
+        plain.verdict,
+        sorted(plain.rules),
+        plain.missing,
+    )
 
 
 @settings(max_examples=100, deadline=None)
@@ -122,7 +152,10 @@ def test_a_joint_model_is_an_export_from_every_origin_and_the_refusal_names_the_
     assert refusal.reason.startswith("GB -> IN: needs an International Data Transfer Agreement (scc_uk_idta)")
     assert "DE ->" not in refusal.reason
     assert refusal.missing == ("an International Data Transfer Agreement (scc_uk_idta) for GB -> IN",)
-    assert "{kind: scc_uk_idta, exporter: [GB], importer: [IN], categories: [employment, financial, personal]}" in refusal.remedy
+    assert (
+        "{kind: scc_uk_idta, exporter: [GB], importer: [IN], categories: [employment, financial, personal]}"
+        in refusal.remedy
+    )
     assert refusal.citations == ("UK GDPR Art. 46(2)(d) and 46(1A)",)
 
 
@@ -172,7 +205,10 @@ def test_a_document_for_other_categories_or_another_recipient_is_refused_and_nam
     assert "'demo-scc-de-us' does not cover health." in ask(health, "DE", "US").reason
     stranger = replace(demo_register().documents[0], entities=frozenset({"Example Stranger (fictional)"}))
     register = Register((stranger, *demo_register().documents[1:]))
-    assert "does not bind the recipient" in ask(artifact(Kind.UPDATE, "DE"), "DE", "US", register=register).reason
+    assert (
+        "does not bind the recipient"
+        in ask(artifact(Kind.UPDATE, "DE"), "DE", "US", register=register).reason
+    )
 
 
 @pytest.mark.parametrize("unknown", ["ZZ", "AO", "", "de", "*", "@EEA", "XX-EPO-1"])
@@ -212,10 +248,14 @@ def test_figures_about_fewer_than_ten_records_stay(count, verdict):
 
 @pytest.mark.parametrize("text", [b"", b"ValueError", b"OutOfMemoryError"])
 def test_the_type_name_of_an_error_may_cross(text):
-    assert ask(artifact(Kind.ERROR, "DE", content=text, count=0), "DE", "US", register=EMPTY).verdict == "permit"
+    assert (
+        ask(artifact(Kind.ERROR, "DE", content=text, count=0), "DE", "US", register=EMPTY).verdict == "permit"
+    )
 
 
-@pytest.mark.parametrize("text", [b"bad row: Jane Canary", b"a" * 81, "Müller".encode(), b"X\n", b"3", b"\xff"])
+@pytest.mark.parametrize(
+    "text", [b"bad row: Jane Canary", b"a" * 81, "Müller".encode(), b"X\n", b"3", b"\xff"]
+)
 def test_the_text_of_an_error_may_not_cross_even_when_labelled_public(text):
     assert ask(artifact(Kind.ERROR, "DE", content=text), "DE", "IE").rules == ("floor.error_text",)
     assert ask(Artifact(Kind.ERROR, PUBLIC, text), "DE", "IE").verdict == "refuse"

@@ -40,7 +40,9 @@ def party(code: str) -> Party:
     return Party(code, code, ENTITIES.get(code, f"Example {code}"))
 
 
-def label(*origins: str, categories: frozenset[str] = CATEGORIES, restrictions: frozenset[str] = frozenset()) -> Label:
+def label(
+    *origins: str, categories: frozenset[str] = CATEGORIES, restrictions: frozenset[str] = frozenset()
+) -> Label:
     return Label(frozenset(origins), categories, restrictions)
 
 
@@ -49,7 +51,13 @@ def artifact(kind: Kind, *origins: str, count: int = 500, content: bytes = b"") 
 
 
 def ask(
-    thing: Artifact, source: str, target: str, *, register: Register | None = None, bundle: Bundle | None = None, on: date = DAY
+    thing: Artifact,
+    source: str,
+    target: str,
+    *,
+    register: Register | None = None,
+    bundle: Bundle | None = None,
+    on: date = DAY,
 ) -> Decision:
     crossing = Crossing(thing, party(source), party(target), "training", on)
     return decide(crossing, bundle or law(), demo_register() if register is None else register, on)

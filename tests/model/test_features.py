@@ -35,7 +35,8 @@ def test_identifiers_are_in_no_statistic():
 
 
 def test_a_level_of_fewer_people_than_the_minimum_count_is_not_named():
-    found = described(range(40), ["yes"] * 20 + ["no"] * 9 + ["canary"] * 9 + [None] * 2).categorical["remote"]
+    remote = ["yes"] * 20 + ["no"] * 9 + ["canary"] * 9 + [None] * 2
+    found = described(range(40), remote).categorical["remote"]
     assert found == Counts({"yes": 20}, other=18, missing=0)
 
 
@@ -89,8 +90,9 @@ def test_statistics_and_features_survive_json():
 def test_statistics_that_are_not_finite_are_refused():
     with pytest.raises(ConfigurationError, match="years"):
         Statistics.from_json({"numeric": {"years": [3, float("nan"), 1.0, 0]}, "categorical": {}})
+    counts = {"levels": {"a": -3}, "other": 0, "missing": 0}
     with pytest.raises(ConfigurationError, match="remote"):
-        Statistics.from_json({"numeric": {}, "categorical": {"remote": {"levels": {"a": -3}, "other": 0, "missing": 0}}})
+        Statistics.from_json({"numeric": {}, "categorical": {"remote": counts}})
 
 
 def test_features_standardise_name_and_mark_missing_values():

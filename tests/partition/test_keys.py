@@ -49,7 +49,13 @@ def test_a_missing_damaged_or_open_keyring_is_unavailable(tmp_path: Path, eu: Lo
     with pytest.raises(KeyUnavailable, match="chmod 600"):
         LocalKeyring.open(path, "EU")
     path.chmod(0o600)
-    for damaged in (b"", b"[]", b"\xff", path.read_bytes()[:90], path.read_bytes().replace(b"key_id", b"id_key")):
+    for damaged in (
+        b"",
+        b"[]",
+        b"\xff",
+        path.read_bytes()[:90],
+        path.read_bytes().replace(b"key_id", b"id_key"),
+    ):
         path.write_bytes(damaged)
         with pytest.raises(KeyUnavailable, match="not a whole keyring"):
             LocalKeyring.open(path, "EU")
@@ -66,14 +72,18 @@ def test_a_keyring_shows_no_key(eu: LocalKeyring) -> None:
     assert repr(eu) == f"LocalKeyring(region='EU', key_id='{eu.key_id}')"
 
 
-def test_pseudonyms_are_stable_in_a_region_and_unlinked_between_regions(eu: LocalKeyring, us: LocalKeyring) -> None:
+def test_pseudonyms_are_stable_in_a_region_and_unlinked_between_regions(
+    eu: LocalKeyring, us: LocalKeyring
+) -> None:
     assert eu.pseudonym("Jane") == eu.pseudonyms(["Jane"])[0]
     assert len(eu.pseudonym("Jane")) == 32
     assert eu.pseudonym("Jane") != us.pseudonym("Jane")
 
 
 @given(content=st.binary(max_size=100), place=st.integers(0, 10_000))
-def test_sealed_content_opens_for_its_recipient_and_not_with_one_bit_changed(content: bytes, place: int) -> None:
+def test_sealed_content_opens_for_its_recipient_and_not_with_one_bit_changed(
+    content: bytes, place: int
+) -> None:
     keys = LocalKeyring("EU", "1", b"a" * 32, b"b" * 32, b"c" * 32)
     sealed = bytearray(seal(keys.public_key, content, "synthetic"))
     assert keys.open_sealed(bytes(sealed), "synthetic") == content

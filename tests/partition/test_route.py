@@ -3,12 +3,15 @@ from dataclasses import replace
 import pytest
 
 from fedsov.partition.route import Quarantined, route
-from tests.partition.world import ATLAS, two_regions
+
+from .world import ATLAS, two_regions
 
 HELD = replace(ATLAS, regions=two_regions())
 
 
-@pytest.mark.parametrize(("value", "name"), [("DE", "EU"), (" germany ", "EU"), ("us", "US"), ("US-OH", "US")])
+@pytest.mark.parametrize(
+    ("value", "name"), [("DE", "EU"), (" germany ", "EU"), ("us", "US"), ("US-OH", "US")]
+)
 def test_codes_names_and_parts_of_countries_find_their_region(value: str, name: str) -> None:
     assert route(value, HELD) == HELD.regions[name]
 

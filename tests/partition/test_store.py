@@ -17,7 +17,8 @@ from fedsov.partition.arrow import numbers, text
 from fedsov.partition.ingest import store_folder
 from fedsov.partition.keys import LocalKeyring
 from fedsov.partition.store import JURISDICTION, LABEL, SUBJECT, TARGET, Contents, Store, write_store
-from tests.partition.world import bytes_under
+
+from .world import bytes_under
 
 DE = Label(frozenset({"DE"}), frozenset({"personal"}))
 HELD = frozenset({"DE", "US"})
@@ -115,12 +116,16 @@ def test_pyarrow_alone_reads_nothing_without_the_regions_key(folder: Path, other
 
 
 def test_the_records_key_context_does_not_open_the_identifiers(folder: Path, keys: LocalKeyring) -> None:
-    assert pq.read_table(file_of(folder), decryption_properties=_connected(keys, _factory(keys))).num_rows == 3
+    assert (
+        pq.read_table(file_of(folder), decryption_properties=_connected(keys, _factory(keys))).num_rows == 3
+    )
     with pytest.raises(KeyUnavailable):
         pq.read_table(file_of(folder, "identifiers"), decryption_properties=_connected(keys, _factory(keys)))
 
 
-def test_another_regions_keys_do_not_open_the_store(folder: Path, keys: LocalKeyring, others: LocalKeyring) -> None:
+def test_another_regions_keys_do_not_open_the_store(
+    folder: Path, keys: LocalKeyring, others: LocalKeyring
+) -> None:
     Store.open(folder, keys).read()
     with pytest.raises(KeyUnavailable, match="store of EU"):
         Store.open(folder, others)
@@ -164,7 +169,9 @@ def test_the_cache_of_one_crypto_factory_is_a_trap_and_ours_does_not_fall_into_i
 
 
 @pytest.mark.parametrize("part", ["records", "identifiers"])
-def test_one_changed_byte_anywhere_is_found_and_the_file_named(folder: Path, keys: LocalKeyring, part: str) -> None:
+def test_one_changed_byte_anywhere_is_found_and_the_file_named(
+    folder: Path, keys: LocalKeyring, part: str
+) -> None:
     path = file_of(folder, part)
     whole = path.read_bytes()
     store = Store.open(folder, keys)
@@ -188,7 +195,7 @@ def test_a_manifest_cannot_be_adjusted_to_a_changed_file(folder: Path, keys: Loc
     path = folder / "manifest.json"
     whole = path.read_text()
     body = json.loads(whole)
-    changes = {"rows": 4, "kinds": {}, "sha256": {name: "0" * 64 for name in body["sha256"]}, "seal": "AAAA"}
+    changes = {"rows": 4, "kinds": {}, "sha256": dict.fromkeys(body["sha256"], "0" * 64), "seal": "AAAA"}
     for name, value in changes.items():
         path.write_text(json.dumps(body | {name: value}))
         with pytest.raises(StoreDamaged, match=r"manifest\.json"):
@@ -263,9 +270,37 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, keys: LocalKeyrin
         write_store(tmp_path / "file" / "people", rows(), contents=contents(), keys=keys)
 
 
-def test_a_disk_that_is_really_full_is_named(keys: LocalKeyring) -> None:
-    with pytest.raises(WorkspaceUnusable, match="No space left"), store_module._writing(Path("/dev/full")):
-        pq.write_table(pa.table({"a": list(range(100_000))}), "/dev/full")
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+import numpy as np, pyarrow as pa
+from fedsov.errors import WorkspaceUnusable
+from fedsov.label import Label
+from fedsov.partition.arrow import numbers, text
+from fedsov.partition.keys import LocalKeyring
+from fedsov.partition.store import JURISDICTION, LABEL, SUBJECT, TARGET, Contents, write_store
+
+folder, keys = Path(sys.argv[1]), LocalKeyring.open(Path(sys.argv[2]), "EU")
+values = numbers(np.random.default_rng(0).normal(size=20_000))
+parts = {"age": values, TARGET: values, SUBJECT: text(["a"] * 20_000), JURISDICTION: text(["DE"] * 20_000)}
+parts[LABEL] = numbers(np.zeros(20_000, int))
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+contents = Contents("people", frozenset({"DE"}), {"age": "numeric"}, (Label(frozenset({"DE"})),))
+table = pa.Table.from_arrays(list(parts.values()), names=list(parts))
+try:
+    write_store(folder, table, contents=contents, keys=keys)
+except WorkspaceUnusable as error:
+    print(error)
+"""
+
+
+def test_a_write_that_the_system_really_refuses_leaves_the_old_store(tmp_path: Path, folder: Path) -> None:
+    before = bytes_under(folder)
+    order = [sys.executable, "-c", FULL, str(folder), str(tmp_path / "eu.json")]
+    done = subprocess.run(order, capture_output=True, text=True, env=os.environ, check=True)
+    assert f"cannot write {folder}: File too large" in done.stdout
+    assert bytes_under(folder) == before
 
 
 def test_reading_a_store_imports_no_pandas(tmp_path: Path, folder: Path) -> None:
@@ -275,7 +310,9 @@ def test_reading_a_store_imports_no_pandas(tmp_path: Path, folder: Path) -> None
         f"keys = LocalKeyring.open(Path({str(tmp_path / 'eu.json')!r}), 'EU');"
         f"Store.open(Path({str(folder)!r}), keys).read(); print('pandas' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=os.environ, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=os.environ, check=True
+    )
     assert done.stdout == "False\n"
 
 

@@ -56,8 +56,8 @@ def test_a_copy_fails_for_being_equal_and_for_being_near(rng):
     training = people(rng, 800)
     found = assess(training, training=training, holdout=people(rng, 800))
     assert not found.passed
-    assert (found.exact_excess, found.nearer_share) == (1.0, 1.0)
-    assert len(found.reasons) == 2
+    assert (found.exact_excess, found.nearer_share, found.closest_share) == pytest.approx((1.0, 1.0, 1.0))
+    assert len(found.reasons) == 3
     assert found.tstr_auc == found.trtr_auc
 
 
@@ -68,7 +68,15 @@ def test_one_row_in_five_copied_fails_whatever_the_noise_and_the_sizes(rng, size
     copies = jittered(first(training, 200), rng, size)
     found = assess(joined(people(rng, 800), copies), training=training, holdout=people(rng, sizes[1]))
     assert not found.passed
-    assert found.nearer_share > found.nearer_limit
+    assert found.closest_share > 0.9
+
+
+@pytest.mark.parametrize("size", [0.0, 0.05])
+def test_one_row_in_twenty_copied_fails(rng, size):
+    training = people(rng, 800)
+    copies = jittered(first(training, 50), rng, size)
+    found = assess(joined(people(rng, 950), copies), training=training, holdout=people(rng, 800))
+    assert "of those closest to real rows" in found.reasons[-1]
 
 
 def test_jittered_copies_fail_although_none_is_equal(rng):
@@ -155,10 +163,10 @@ def test_nearest_rows_agree_with_brute_force(seed, s, t, h):
 
 
 def test_the_regression_and_the_auc_agree_with_scikit_learn(rng):
-    linear = pytest.importorskip("sklearn.linear_model", reason="comes with the extra synthetic")
-    metrics = pytest.importorskip("sklearn.metrics")
+    from sklearn import linear_model, metrics  # comes with the extra synthetic
+
     seen, unseen = people(rng, 300), people(rng, 200)
-    theirs = linear.LogisticRegression(C=1.0, tol=1e-10, max_iter=1000).fit(seen.features, seen.outcome)
+    theirs = linear_model.LogisticRegression(C=1.0, tol=1e-10, max_iter=1000).fit(seen.features, seen.outcome)
     ours = assessment._fit(seen)
     np.testing.assert_allclose(ours, [*theirs.intercept_, *theirs.coef_[0]], atol=1e-4)
     coarse = replace(unseen, features=np.round(unseen.features))

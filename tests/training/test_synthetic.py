@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import subprocess
 import sys
@@ -16,8 +15,6 @@ from fedsov.partition.records import Records
 from fedsov.privacy.assessment import Limits
 from fedsov.training import synthetic
 from fedsov.training.synthetic import SyntheticRefused, from_bytes, synthesise, to_bytes
-
-pytest.importorskip("sdv", reason="the extra synthetic")
 
 DE = Label(frozenset({"DE"}), frozenset({"financial"}))
 SECRET = "Unobtainium mining"
@@ -63,7 +60,7 @@ def test_made_rows_resemble_the_donor_s(made):
     assert set(made.columns["field"]) == {"web", "games", None}
     assert np.isnan(made.columns["years"]).mean() == pytest.approx(0.1, abs=0.05)
     raised = made.target[made.columns["remote"] == 1].mean() - made.target[made.columns["remote"] == 0].mean()
-    assert 15_000 < raised < 45_000
+    assert 8_000 < raised < 45_000  # real: 30,000; a copula weakens what a flag tells
 
 
 def test_what_few_people_have_is_never_made():
@@ -201,27 +198,35 @@ def test_infinite_values_are_refused(made):
         from_bytes(to_bytes(rows), region="DE", label=DE)
 
 
-def test_sdv_is_imported_late_and_leaves_nothing_behind(tmp_path):
-    program = "\n".join([
-        "import sys, logging",
-        "logging.basicConfig(level=logging.DEBUG)",
-        "from fedsov.training import synthetic",
-        "assert not {'sdv', 'pandas', 'sklearn'} & set(sys.modules)",
-        "sys.path.insert(0, sys.argv[1])",
-        "from tests.training.test_synthetic import region",
-        "synthetic.synthesise(region(), rows=100, seed=1)",
-    ])  # fmt: skip
+ALONE = """
+import logging, sys
+import numpy as np
+logging.basicConfig(level=logging.DEBUG)
+from fedsov.label import PUBLIC
+from fedsov.partition.records import Records
+from fedsov.training import synthetic
+print({"sdv", "pandas", "sklearn", "torch"} & set(sys.modules))
+rng = np.random.default_rng(0)
+x = rng.normal(size=400)
+subjects = np.arange(400).astype(str)
+rows = Records("DE", {"x": x}, {"x": "numeric"}, x + rng.normal(size=400), subjects, (PUBLIC,), np.zeros(400, int))
+print(len(synthetic.synthesise(rows, rows=100, seed=1)))
+"""
+
+
+def test_sdv_is_imported_late_says_nothing_and_leaves_nothing_behind(tmp_path):
     home = tmp_path / "home"
     home.mkdir()
     said = subprocess.run(
-        [sys.executable, "-c", program, os.getcwd()],
+        [sys.executable, "-c", ALONE],
         cwd=home,
-        env={"HOME": str(home), "PATH": os.environ["PATH"], "PYTHONPATH": os.getcwd()},
+        env={"HOME": str(home), "PATH": os.environ["PATH"]},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert said.stdout == ""
-    assert not [line for line in said.stderr.splitlines() if "Synthesizer" in line or "sdv" in line.lower()]
+    assert said.stdout == "set()\n100\n"
+    assert not [
+        line for line in said.stderr.splitlines() if "synthesizer" in line.lower() or "sdv" in line.lower()
+    ]
     assert not list(home.iterdir())
-    assert logging.getLogger("SingleTableSynthesizer").level in (logging.NOTSET, logging.CRITICAL)

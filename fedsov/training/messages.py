@@ -1,0 +1,34 @@
+"""Parameters and settings in and out of Flower's records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from flwr.app import Array, ArrayRecord, ConfigRecord, Message
+
+from fedsov.model.network import Parameters
+from fedsov.training.local import LocalSteps
+
+
+def config_of(message: Message) -> Mapping[str, Any]:
+    """What a message says beside parameters; empty where it says nothing."""
+    return dict(message.content.config_records.get("config", ConfigRecord()))
+
+
+def parameters_of(message: Message) -> Parameters:
+    """The parameters a message carries, as copies that may be written to. Raises StopIteration where it has none."""
+    record = next(iter(message.content.array_records.values()))
+    return {name: np.array(array.numpy()) for name, array in record.items()}
+
+
+def record_of(parameters: Parameters) -> ArrayRecord:
+    """Parameters as Flower's record, in the same order."""
+    return ArrayRecord({name: Array(np.asarray(value)) for name, value in parameters.items()})
+
+
+def with_proximal(steps: LocalSteps, config: Mapping[str, Any]) -> LocalSteps:
+    """The steps under the proximal term that FedProx sends with a round, where it does."""
+    return replace(steps, proximal_mu=float(config["proximal-mu"])) if "proximal-mu" in config else steps
