@@ -21,7 +21,7 @@ from fedsov.errors import ConfigurationError
 from fedsov.jurisdiction import Atlas, Region
 from fedsov.model.network import NetworkSpec
 from fedsov.partition.classify import ClassifyRules, ConsentRule, RestrictionRule
-from fedsov.partition.sources import DatasetSpec, TargetRule
+from fedsov.partition.dataset import DatasetSpec, TargetRule
 from fedsov.training.local import LocalSteps, Recipe
 from fedsov.training.plan import StrategyRule
 

@@ -246,8 +246,11 @@ def _create(path: Path, owner: str) -> sqlite3.Connection:
 
 def _prepare(book: sqlite3.Connection, path: Path, owner: str) -> None:
     """A new book gets its schema and owner; an old one is refused where it is not this owner's."""
+    book.execute("BEGIN")  # one look at both, for another process may be making the book just now
+    tables = book.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     known = book.execute("PRAGMA application_id").fetchone()[0]
-    if known not in (0, _APPLICATION) or (known == 0 and book.execute("PRAGMA schema_version").fetchone()[0]):
+    book.execute("COMMIT")
+    if known not in (0, _APPLICATION) or (known == 0 and tables):
         raise LedgerBroken(f"{path} is a database but no ledger; move it away")
     book.execute("PRAGMA synchronous = FULL")
     if known == 0:

@@ -1,12 +1,10 @@
 """May this artifact cross? A pure, total and deterministic answer, in words that a lawyer can check.
 
 `decide` asks the law of **every origin in the label**, since a model made in three countries is an export
-from all three, and gives the strictest of their answers. For each origin: what is forbidden stays forbidden;
-else, where a rule calls for a person, a review; else, where a rule permits and the register holds the
-documents it asks for, a permit; else, where documents exist that a person must weigh, a review; else a
-refusal that names the least costly documents that would change it. Whatever no rule permits is refused, and
-so is what nobody knows: an unknown jurisdiction, a label that binds without naming an origin, an empty
-bundle.
+from all three, and gives the strictest of their answers. For each origin, in this order: what a rule forbids is
+refused; what no rule opens with the documents at hand is refused, naming the least costly documents that would
+change it; what a rule wants a person to look at is a review; the rest is a permit. So an unknown jurisdiction is
+refused, and a label that binds without naming an origin, and everything under an empty bundle.
 
 A permit is not a legal opinion. It says: this bundle permitted it, on these documents, on this day.
 """
@@ -177,26 +175,36 @@ class _Papers:
 
 
 def _weigh(speaking: Sequence[Rule], papers: _Papers, bundle: Bundle) -> Decision:
-    """Forbid, then review as a brake, then permit, then review of documents, then refuse."""
+    """Forbid; then refuse what nothing opens; then review as a brake; then what the opening rule says.
+
+    A brake comes after the refusal of what nothing opens: else a longer label, by meeting a brake, would turn
+    a refusal into a review.
+    """
     closing = [rule for rule in speaking if not rule.opens and not any(map(papers.find, rule.kinds("lacks")))]
     forbidding = [rule for rule in closing if rule.effect == "forbid"]
     if forbidding:
         return _forbidden(forbidding, papers, bundle)
-    if closing:
-        return _review(closing, (), papers, bundle)
-    opening = sorted(
-        (rule for rule in speaking if rule.opens),
-        key=lambda rule: (_cost(rule.kinds("holds"), bundle), rule.id),
-    )
-    for effect in ("permit", "review"):
-        for rule in (one for one in opening if one.effect == effect):
-            found = [papers.find(kind) for kind in rule.kinds("holds")]
-            held = tuple(paper.id for paper in found if paper is not None)
-            if len(held) == len(found):
-                if effect == "review":
-                    return _review([rule], held, papers, bundle)
-                return Permit((rule.id,), _cites([rule], papers), rule.obligations, held, bundle.digest)
-    return _lacking(opening, papers, bundle)
+    opening = [rule for rule in speaking if rule.opens]
+    opened = _opened(opening, papers, bundle)
+    if opened is None:
+        return _lacking(opening, papers, bundle)
+    rule, held = opened
+    reviewing = [*closing, *([rule] if rule.effect == "review" else [])]
+    if reviewing:
+        return _review(reviewing, held, papers, bundle)
+    return Permit((rule.id,), _cites([rule], papers), rule.obligations, held, bundle.digest)
+
+
+def _opened(opening: Sequence[Rule], papers: _Papers, bundle: Bundle) -> tuple[Rule, tuple[str, ...]] | None:
+    """The first rule whose documents are all held, and their ids: permits first, then what leans on least."""
+    for rule in sorted(
+        opening, key=lambda one: (one.effect != "permit", _cost(one.kinds("holds"), bundle), one.id)
+    ):
+        found = [papers.find(kind) for kind in rule.kinds("holds")]
+        held = tuple(paper.id for paper in found if paper is not None)
+        if len(held) == len(found):
+            return rule, held
+    return None
 
 
 def _cost(kinds: Iterable[str], bundle: Bundle) -> int:

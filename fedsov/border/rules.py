@@ -88,7 +88,8 @@ class Rule:
     """One sentence of law or policy that a machine can apply and a lawyer can check.
 
     Attributes:
-        effect: "forbid", "review" (a person must approve) or "permit".
+        effect: "forbid", "review" (a person must approve) or "permit". A review that `holds` documents opens,
+            less than a permit does; a review without documents is a brake on what another rule opens.
         when: all must hold; `valid_from` and `valid_until` are both inclusive, None is open.
         cite: the text it rests on; confidence: "high", "medium" or "low" (never for a permit).
         obligations: what must be done, and go on being done, where the crossing relies on this rule.

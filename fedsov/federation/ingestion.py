@@ -61,6 +61,8 @@ def _ingest(request: Any) -> dict[str, Any]:
         workspace=workspace.root,
         release=_release(settings, workspace, today, request["run"]),
         today=lambda: today,
+        basis=_basis(settings, today),
+        again=bool(request.get("again")),
     )
     return _said(report, workspace)
 
@@ -92,6 +94,17 @@ def _release(
             return False
 
     return release
+
+
+def _basis(settings: Settings, today: date) -> str:
+    """The document of consent as it stands today: where it was withdrawn or has expired, rows are sorted again."""
+    if settings.dataset.consent is None or settings.border.unsafe_open:
+        return "open" if settings.border.unsafe_open else ""
+    register = Register.load(settings.border.evidence) if settings.border.evidence else Register(())
+    document = register.get(settings.dataset.consent.document)
+    if document is None or document.signed > today:
+        return "absent"
+    return f"{document}" if document.expires is None or document.expires >= today else "expired"
 
 
 def _said(report: IngestReport, workspace: Workspace) -> dict[str, Any]:

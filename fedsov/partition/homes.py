@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -18,7 +19,7 @@ from fedsov.label import Label
 from fedsov.partition.arrow import levels
 from fedsov.partition.classify import classify, spelled
 from fedsov.partition.route import Quarantined, route
-from fedsov.partition.sources import DatasetSpec
+from fedsov.partition.dataset import DatasetSpec
 
 UNKNOWN = "ZZ"  # "unknown or unspecified country" (Unicode CLDR; unassigned in ISO 3166-1): no rule knows it
 _SHOWN = 10  # a spelling that fewer rows share might be a person's name in the wrong column
@@ -107,6 +108,15 @@ def people(table: pa.Table, spec: DatasetSpec, source_sha256: str) -> tuple[list
     words, person = levels(table.column(spec.subject))
     named = [f"subject:{word}" for word in words]
     return named + nobody, np.where(person == len(words), len(words) + rows, person)
+
+
+def folds(persons: list[str]) -> np.ndarray:
+    """(persons,) of 0 to 65535: where each person falls when rows are divided, the same in every workspace.
+
+    It is a short hash of what names the person, so that thousands share each number and none is known by it.
+    """
+    digests = (hashlib.blake2b(person.encode(), digest_size=2).digest() for person in persons)
+    return np.frombuffer(b"".join(digests), dtype=">u2").astype(np.int64)
 
 
 def consenting(table: pa.Table, spec: DatasetSpec, *, homes: Homes, person: np.ndarray) -> np.ndarray:

@@ -32,16 +32,17 @@ from fedsov.errors import ConfigurationError, KeyUnavailable
 from fedsov.jurisdiction import Atlas, Region
 from fedsov.label import PUBLIC, Label, join
 from fedsov.partition.arrow import from_levels, levels, numbers, text
-from fedsov.partition.homes import Homes, consenting, label_rows, people, sort_rows
+from fedsov.partition.dataset import DatasetSpec
+from fedsov.partition.homes import Homes, consenting, folds, label_rows, people, sort_rows
 from fedsov.partition.keys import LocalKeyring
 from fedsov.partition.manifest import MANIFEST, check_seal, read_manifest
 from fedsov.partition.rows import prepare
-from fedsov.partition.sources import DatasetSpec, infer_kinds, read_source, source_sha256
-from fedsov.partition.store import JURISDICTION, LABEL, SUBJECT, TARGET, Contents, Staged, stage_store
+from fedsov.partition.sources import infer_kinds, read_source, source_sha256
+from fedsov.partition.store import FOLD, JURISDICTION, LABEL, SUBJECT, TARGET, Contents, Staged, stage_store
 
 QUARANTINE = "quarantine"
 REASON = "fedsov:reason"
-_FORMAT = 1
+_FORMAT = 2
 
 Release = Callable[[Region, Artifact], bool]
 Stamp = dict[str, str]
@@ -69,6 +70,7 @@ class _Source:
     columns: Mapping[str, pa.Array]
     persons: list[str]
     person: np.ndarray
+    folds: np.ndarray
     consents: np.ndarray
     labels: tuple[Label, ...]
     label_of: np.ndarray
@@ -83,6 +85,8 @@ def ingest(
     workspace: Path,
     release: Release | None,
     today: Callable[[], date],
+    basis: str = "consent",
+    again: bool = False,
 ) -> IngestReport:
     """Brings every region's store in `workspace` up to date with the source.
 
@@ -91,6 +95,8 @@ def ingest(
         regions: the federation's, or "auto" for one per jurisdiction found, named by its code.
         release: asked once per region whether rows whose people consented may be public (its gate).
         today: written into the manifests.
+        basis: what `release` relies on; where it changes (a document expired, say) the stores are not up to date.
+        again: writes the stores anew even where they are up to date.
 
     Raises:
         ConfigurationError: an alias for no known code, or a region's name that cannot be a folder.
@@ -100,10 +106,10 @@ def ingest(
         WorkspaceUnusable: the workspace cannot be written; the old stores stay.
     """
     atlas = _known_as(atlas, spec)
-    digest = _digest(spec, atlas, regions, release is not None)
+    digest = _digest(spec, atlas, regions, basis if release is not None else "")
     stamp = {"source_sha256": source_sha256(spec), "spec_digest": digest}
     previous = _previous(workspace, spec.name)
-    if previous is not None and _in_force(workspace, spec.name, previous, stamp):
+    if not again and previous is not None and _in_force(workspace, spec.name, previous, stamp):
         report = previous[1] if regions == "auto" else replace(previous[1], regions=tuple(regions.values()))
         return replace(report, up_to_date=True)
     source = _read(spec, atlas, regions, {**stamp, "ingested": today().isoformat()})
@@ -138,7 +144,7 @@ def _known_as(atlas: Atlas, spec: DatasetSpec) -> Atlas:
     return replace(atlas, spellings={**atlas.spellings, **aliases})
 
 
-def _digest(spec: DatasetSpec, atlas: Atlas, regions: Mapping[str, Region] | str, releases: bool) -> str:
+def _digest(spec: DatasetSpec, atlas: Atlas, regions: Mapping[str, Region] | str, basis: str) -> str:
     """What decides the stores beside the file's content; where the file lies does not."""
     homes: object = regions
     if not isinstance(regions, str):
@@ -153,7 +159,7 @@ def _digest(spec: DatasetSpec, atlas: Atlas, regions: Mapping[str, Region] | str
                     f"region '{name}' cannot name a folder; use letters, digits, - and _, one name each"
                 )
     settings = {"spec": _plain(replace(spec, path=None, sha256="")), "spellings": dict(atlas.spellings)}
-    body = json.dumps([_FORMAT, settings, homes, releases], sort_keys=True)
+    body = json.dumps([_FORMAT, settings, homes, basis], sort_keys=True)
     return hashlib.sha256(body.encode()).hexdigest()
 
 
@@ -221,7 +227,7 @@ def _read(
     spoken = from_levels(*levels(table.column(spec.jurisdiction)))
     return _Source(
         spec, homes, kinds, {**columns, spec.jurisdiction: columns.get(spec.jurisdiction, spoken)},
-        persons, person, consents, labels, label_of, stamp,
+        persons, person, folds(persons)[person], consents, labels, label_of, stamp,
     )  # fmt: skip
 
 
@@ -343,4 +349,5 @@ def _table(
     columns[SUBJECT] = text(subjects)
     columns[JURISDICTION] = from_levels(source.homes.codes, source.homes.code_of[rows])
     columns[LABEL] = numbers(label_of)
+    columns[FOLD] = numbers(source.folds[rows])
     return pa.Table.from_arrays(list(columns.values()), names=list(columns))

@@ -18,7 +18,7 @@ from fedsov.errors import ConfigurationError, InputError
 from fedsov.partition.arrow import floats, levels
 
 if TYPE_CHECKING:
-    from fedsov.partition.sources import DatasetSpec
+    from fedsov.partition.dataset import DatasetSpec
 
 KINDS = ("numeric", "categorical", "identifier", "drop")
 MANY_LEVELS = 200

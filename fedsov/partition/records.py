@@ -22,6 +22,7 @@ class Records:
         subjects: (rows,) pseudonyms of 32 hexadecimal digits, known to this region alone.
         labels: the different labels of the rows.
         label_of: (rows,) places in `labels`.
+        folds: (rows,) of 0 to 65535, equal for one person's rows and in every workspace; None for rows of nobody.
     """
 
     region: str
@@ -31,6 +32,7 @@ class Records:
     subjects: np.ndarray
     labels: tuple[Label, ...]
     label_of: np.ndarray
+    folds: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.label_of)
@@ -57,7 +59,8 @@ class Records:
             chosen = chosen.astype(np.int64)
         columns = {name: values[chosen] for name, values in self.columns.items()}
         target, subjects, label_of = self.target[chosen], self.subjects[chosen], self.label_of[chosen]
-        return Records(self.region, columns, self.kinds, target, subjects, self.labels, label_of)
+        folds = None if self.folds is None else self.folds[chosen]
+        return Records(self.region, columns, self.kinds, target, subjects, self.labels, label_of, folds)
 
     def _where(self, flags: list[bool]) -> np.ndarray:
         return np.array(flags, bool)[self.label_of] if flags else np.zeros(len(self), bool)

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from fedsov.errors import InputError
 from fedsov.partition.arrow import floats, from_levels, levels, numbers
-from fedsov.partition.sources import DatasetSpec
+from fedsov.partition.dataset import DatasetSpec
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -41,7 +41,7 @@ from fedsov.partition.manifest import MANIFEST, Manifest, changed, check_seal, m
 from fedsov.partition.records import Records as Records
 
 SUBJECT, JURISDICTION = "fedsov:subject", "fedsov:jurisdiction"
-LABEL, TARGET = "fedsov:label", "fedsov:target"
+LABEL, TARGET, FOLD = "fedsov:label", "fedsov:target", "fedsov:fold"
 STAMP = ("source_sha256", "spec_digest", "ingested")
 _TAGS = b"fedsov"
 
@@ -94,7 +94,7 @@ def stage_store(folder: Path, table: pa.Table, *, contents: Contents, keys: Regi
     Args:
         folder: the store's folder; made where missing.
         table: the columns of `contents.kinds`, and `SUBJECT`, `JURISDICTION`, `LABEL` (place in
-            `contents.labels`) and `TARGET`.
+            `contents.labels`), `TARGET` and `FOLD`.
         keys: of the region whose rows these are.
 
     Raises:
@@ -155,7 +155,8 @@ class Store:
         columns = {name: _values(table.column(name)) for name in kinds}
         subjects = objects(table.column(SUBJECT)).astype("U32")
         target = _values(table.column(TARGET))
-        return Records(self.keys.region, columns, kinds, target, subjects, labels, label_of)
+        folds = _integers(table.column(FOLD))
+        return Records(self.keys.region, columns, kinds, target, subjects, labels, label_of, folds)
 
     def identifiers(self) -> dict[str, np.ndarray]:
         """Column to (rows,) object array of text and None; pseudonyms as "subject"; rows as in `read`."""

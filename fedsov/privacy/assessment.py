@@ -6,8 +6,8 @@ a sample.
    (https://arxiv.org/abs/2011.07018).
 2. *Nearness.* The share of synthetic rows whose nearest real row is a training row. For rows made from the
    distribution alone, training and holdout rows are exchangeable and the share is T / (T + H); copying, even
-   with noise, lifts it. Platzer & Reutterer 2021 (https://doi.org/10.3389/fdata.2021.679939). It is asked of all
-   rows, and again of the tenth that lie closest to any real row, where a few copies show that are lost among
+   with noise, lifts it. Platzer & Reutterer 2021 (https://doi.org/10.3389/fdata.2021.679939). It is asked of
+   all rows, and again of the tenth that lie closest to any real row, where a few copies show that are lost among
    many honest rows. Shares are given as for equally many training and holdout rows: 0.5 is chance.
 3. *Use.* A logistic regression trained on the synthetic rows must rank holdout outcomes nearly as well as
    one trained on the real ones (TSTR, Esteban et al. 2017, https://arxiv.org/abs/1706.02633). Rows of no

@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 os.environ.update(MLFLOW_DISABLE_TELEMETRY="true", DO_NOT_TRACK="true", MLFLOW_LOGGING_LEVEL="ERROR")
 
+import alembic.command  # noqa: F401  MLflow checks the schema with it
 import mlflow.store.model_registry.sqlalchemy_store
 import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
 from mlflow import MlflowClient, MlflowException
@@ -31,7 +31,6 @@ from fedsov.errors import ConfigurationError, WorkspaceUnusable
 from fedsov.registry import ModelRecord, RunRecord, Version, schema
 
 CANDIDATE, CHAMPION = "candidate", "champion"
-PLAIN = "/ =,+-#'()[]{}~"  # not % and ?, which mean something in an address of SQLAlchemy's
 METRICS_A_CALL, PARAMS_A_CALL = 1000, 100  # MLflow's limits of one log_batch
 
 configure_mappers()
@@ -46,7 +45,11 @@ def opened(path: Path) -> Iterator[MlflowClient]:
     WorkspaceUnusable.
     """
     path = path.absolute()
-    address = f"sqlite:///{quote(str(path), safe=PLAIN)}"
+    if set("%?") & set(str(path)):
+        raise ConfigurationError(
+            f"MLflow cannot address {path}; choose a workspace without % and ? in its path"
+        )
+    address = f"sqlite:///{path}"
     try:
         if schema.create(path):
             _inspect(path)

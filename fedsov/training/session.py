@@ -27,7 +27,8 @@ class Session:
     def __init__(self, records: Records, work: Work, folder: Path) -> None:
         self.records, self.work, self.folder = records, work, folder
         self.outcomes = outcome(records.target, work.target) if len(records) else np.zeros(0, np.float32)
-        self.division: Split = split(records.subjects, work.seed)
+        persons = records.subjects if records.folds is None else records.folds.astype(str)
+        self.division: Split = split(persons, work.seed)
         self.rounds: list[tuple[str, float, int]] = []
         self.finished: Outcome | None = None
         self.received: Label = PUBLIC

@@ -295,6 +295,14 @@ def test_without_any_document_the_law_answers_by_origin_place_and_day(origin, ta
     assert ask(thing, origin, target, on=day, register=EMPTY).verdict == verdict
 
 
+def test_a_brake_turns_a_permit_into_a_review_and_never_a_refusal_into_one():
+    state = Artifact(Kind.MODEL, Label(frozenset({"CA"}), frozenset({"government"})), b"", 500)
+    assert ask(state, "CA", "FR", register=EMPTY).verdict == "refuse"
+    review = ask(state, "CA", "FR", register=full_register())
+    assert (review.verdict, review.rules) == ("review", ("local.government",))
+    assert review.documents == ("every-accountability_contract",)
+
+
 def test_unsafe_open_permits_everything_and_says_so(caplog):
     bundle = unsafe_open()
     permit = ask(artifact(Kind.RECORDS, "ZZ"), "DE", "CN", register=EMPTY, bundle=bundle)

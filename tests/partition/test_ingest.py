@@ -15,7 +15,7 @@ from fedsov.partition import ingest as ingest_module
 from fedsov.partition import sources
 from fedsov.partition.classify import ClassifyRules, ConsentRule, RestrictionRule
 from fedsov.partition.ingest import REASON, keyring_path, store_folder
-from fedsov.partition.sources import TargetRule
+from fedsov.partition.dataset import TargetRule
 
 from .world import (
     ATLAS,

@@ -12,7 +12,8 @@ import pytest
 
 from fedsov.errors import ConfigurationError, InputError
 from fedsov.partition.pickled import unpickle_columns
-from fedsov.partition.sources import DatasetSpec, TargetRule, infer_kinds, read_source, source_file
+from fedsov.partition.dataset import DatasetSpec, TargetRule
+from fedsov.partition.sources import infer_kinds, read_source, source_file
 
 from .world import STACKOVERFLOW_SHA256, people, spec_of, stackoverflow, written
 

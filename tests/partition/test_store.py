@@ -16,7 +16,7 @@ from fedsov.partition import store as store_module
 from fedsov.partition.arrow import numbers, text
 from fedsov.partition.ingest import store_folder
 from fedsov.partition.keys import LocalKeyring
-from fedsov.partition.store import JURISDICTION, LABEL, SUBJECT, TARGET, Contents, Store, write_store
+from fedsov.partition.store import FOLD, JURISDICTION, LABEL, SUBJECT, TARGET, Contents, Store, write_store
 
 from .world import bytes_under
 
@@ -39,6 +39,7 @@ def rows(jurisdictions: list[str] | None = None, label_of: list[int] | None = No
         "age": numbers(np.array([30.0, np.nan, 50.0])),
         "job": text(["nurse", None, "clerk"]),
         "name": text(["Jane Canary", "B", "C"]),
+        FOLD: pa.array([1, 2, 3]),
         SUBJECT: text(["a" * 32, "b" * 32, "c" * 32]),
         JURISDICTION: text(jurisdictions or ["DE"] * 3),
         LABEL: numbers(np.array(label_of or [0, 1, 0])),
@@ -278,11 +279,11 @@ from fedsov.errors import WorkspaceUnusable
 from fedsov.label import Label
 from fedsov.partition.arrow import numbers, text
 from fedsov.partition.keys import LocalKeyring
-from fedsov.partition.store import JURISDICTION, LABEL, SUBJECT, TARGET, Contents, write_store
+from fedsov.partition.store import FOLD, JURISDICTION, LABEL, SUBJECT, TARGET, Contents, write_store
 
 folder, keys = Path(sys.argv[1]), LocalKeyring.open(Path(sys.argv[2]), "EU")
 values = numbers(np.random.default_rng(0).normal(size=20_000))
-parts = {"age": values, TARGET: values, SUBJECT: text(["a"] * 20_000), JURISDICTION: text(["DE"] * 20_000)}
+parts = {"age": values, TARGET: values, FOLD: pa.array(range(20_000)), SUBJECT: text(["a"] * 20_000), JURISDICTION: text(["DE"] * 20_000)}
 parts[LABEL] = numbers(np.zeros(20_000, int))
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))

@@ -185,13 +185,20 @@ def test_a_full_disk_is_named_and_leaves_no_half_made_registry(tmp_path):
     assert not list((tmp_path / "early").iterdir())
 
 
-@pytest.mark.parametrize("name", ["a b", "a=1,b=ü", "a%20b", "it's #1", "what?"])
-def test_a_registry_s_folder_may_have_any_name(run, tmp_path, name):
+@pytest.mark.parametrize("name", ["a b", "a=1,b=ü", "it's #1"])
+def test_a_registry_s_folder_may_have_an_odd_name(run, tmp_path, name):
     assert record(tmp_path / name, run) == (("joint", 1),)
     promote(tmp_path / name, "joint", 1)
     assert models(tmp_path / name)[0].aliases == ("candidate", "champion")
     assert len(list((tmp_path / name / "artifacts").rglob("model.safetensors"))) == 1
     assert sorted(each.name for each in tmp_path.iterdir()) == sorted([name, "written"])
+
+
+@pytest.mark.parametrize("name", ["a%20b", "what?"])
+def test_a_folder_that_mlflow_would_mistake_for_another_is_refused(run, tmp_path, name):
+    with pytest.raises(ConfigurationError, match=r"without % and \? in its path"):
+        record(tmp_path / name, run)
+    assert [each.name for each in tmp_path.iterdir()] == ["written"]
 
 
 def test_importing_the_registry_imports_no_mlflow_and_recording_writes_nowhere_else(tmp_path):

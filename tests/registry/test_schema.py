@@ -12,7 +12,7 @@ from fedsov.registry import RunRecord, record, schema
 
 
 def meaning(path: Path) -> tuple[object, ...]:
-    """What a schema says, whatever the order in which a table's constraints are written (it varies from run to run)."""
+    """What a schema says, whatever the order of a table's constraints (it varies from run to run)."""
     with closing(sqlite3.connect(path)) as file:
         made = file.execute(
             "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"

@@ -209,7 +209,8 @@ print({"sdv", "pandas", "sklearn", "torch"} & set(sys.modules))
 rng = np.random.default_rng(0)
 x = rng.normal(size=400)
 subjects = np.arange(400).astype(str)
-rows = Records("DE", {"x": x}, {"x": "numeric"}, x + rng.normal(size=400), subjects, (PUBLIC,), np.zeros(400, int))
+kinds, target, one_label = {"x": "numeric"}, x + rng.normal(size=400), np.zeros(400, int)
+rows = Records("DE", {"x": x}, kinds, target, subjects, (PUBLIC,), one_label)
 print(len(synthetic.synthesise(rows, rows=100, seed=1)))
 """
 
