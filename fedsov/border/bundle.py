@@ -23,6 +23,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -46,13 +47,20 @@ def load_bundle(extra_rules: Path | None = None) -> Bundle:
     Raises ConfigurationError, naming file and line, for anything it does not understand.
     """
     texts = {name: (HERE / name).read_bytes() for name in FILES}
+    if extra_rules is not None:
+        texts[str(extra_rules)] = _read(extra_rules)
+    return _bundle(tuple(texts.items()))
+
+
+@lru_cache(maxsize=4)
+def _bundle(files: tuple[tuple[str, bytes], ...]) -> Bundle:
+    """The bundle of these files (name and content); the same content is read once in a process and its forks."""
+    texts = dict(files)
     law = read_mapping(texts["regimes.yaml"], "regimes.yaml")
     groups = _groups(law)
     kinds = read_mapping(texts["documents.yaml"], "documents.yaml")["documents"]
     documents = {kind: DocumentKind(**parts) for kind, parts in kinds.items()}
-    sources = {"rules.yaml": texts["rules.yaml"]}
-    if extra_rules is not None:
-        sources[str(extra_rules)] = texts[str(extra_rules)] = _read(extra_rules)
+    sources = {name: text for name, text in texts.items() if name == "rules.yaml" or name not in FILES}
     rules, releases = read_rules(sources, groups=groups, documents=frozenset(documents))
     regimes = _regimes(law["regimes"], groups)
     return Bundle(
@@ -70,12 +78,8 @@ def load_bundle(extra_rules: Path | None = None) -> Bundle:
 
 def unsafe_open() -> Bundle:
     """A bundle that permits every crossing, for laboratory work; it warns and marks every entry."""
-    _log.warning(
-        "border=unsafe_open: every crossing is permitted and none is checked; for laboratory use only"
-    )
-    return replace(
-        load_bundle(), rules=(), releases=(), digest=hashlib.sha256(b"unsafe_open").hexdigest(), unsafe=True
-    )
+    _log.warning("border=unsafe_open: every crossing is permitted and none is checked; for laboratory use only")
+    return replace(load_bundle(), rules=(), releases=(), digest=hashlib.sha256(b"unsafe_open").hexdigest(), unsafe=True)
 
 
 def load_atlas(aliases: Mapping[str, str] | None = None) -> Atlas:
@@ -100,9 +104,7 @@ def load_atlas(aliases: Mapping[str, str] | None = None) -> Atlas:
                 regimes[code] = one.id
     for value, code in (aliases or {}).items():
         if str(code).upper() not in spellings:
-            raise ConfigurationError(
-                f"alias '{value}' names '{code}', which is no known code; use ISO 3166-1, as 'GB'"
-            )
+            raise ConfigurationError(f"alias '{value}' names '{code}', which is no known code; use ISO 3166-1, as 'GB'")
         spellings[str(value).strip().upper()] = spellings[str(code).upper()]
     return Atlas(regimes=regimes, spellings=spellings)
 
@@ -136,9 +138,7 @@ def _codes(listed: list[str], groups: Mapping[str, frozenset[str]]) -> frozenset
     return frozenset().union(*(groups.get(code, frozenset({code})) for code in listed))
 
 
-def _regimes(
-    listed: list[dict[str, Any]], groups: Mapping[str, frozenset[str]]
-) -> dict[str, tuple[Regime, ...]]:
+def _regimes(listed: list[dict[str, Any]], groups: Mapping[str, frozenset[str]]) -> dict[str, tuple[Regime, ...]]:
     """Code to its regimes, in the order of the file."""
     reigns: dict[str, tuple[Regime, ...]] = {}
     for parts in listed:
@@ -148,9 +148,7 @@ def _regimes(
     return reigns
 
 
-def _adequacy(
-    text: bytes, groups: Mapping[str, frozenset[str]]
-) -> dict[tuple[str, str], tuple[Finding, ...]]:
+def _adequacy(text: bytes, groups: Mapping[str, frozenset[str]]) -> dict[tuple[str, str], tuple[Finding, ...]]:
     """(regime, destination) to the findings about it, past and present."""
     findings: dict[tuple[str, str], tuple[Finding, ...]] = {}
     for row in _rows(text):

@@ -91,9 +91,7 @@ class Register:
         try:
             top = read_mapping(path.read_bytes(), str(path))
         except OSError as problem:
-            raise ConfigurationError(
-                f"cannot read the evidence register {path}: {problem.strerror}"
-            ) from problem
+            raise ConfigurationError(f"cannot read the evidence register {path}: {problem.strerror}") from problem
         listed = top.get("documents")
         if set(top) != {"documents"} or not isinstance(listed, list):
             raise ConfigurationError(f"{path}: expected `documents:` with a list and nothing else")
@@ -154,36 +152,24 @@ class Register:
     ) -> str:
         """Why documents of this kind between these places do not cover it; "" where there are none."""
         near = (document for document in self.documents if document.is_for(kind, origin, destination))
-        return " ".join(
-            document.fault(categories=categories, on=on, entity=entity) for document in near
-        ).strip()
+        return " ".join(document.fault(categories=categories, on=on, entity=entity) for document in near).strip()
 
 
 def _plain(document: Document) -> dict[str, Any]:
     values = {one.name: getattr(document, one.name) for one in fields(document)}
     return {
-        name: sorted(value)
-        if isinstance(value, frozenset)
-        else str(value)
-        if isinstance(value, date)
-        else value
+        name: sorted(value) if isinstance(value, frozenset) else str(value) if isinstance(value, date) else value
         for name, value in values.items()
     }
 
 
-def _document(
-    parts: Any, path: str, *, groups: Mapping[str, frozenset[str]], kinds: Iterable[str]
-) -> Document:
+def _document(parts: Any, path: str, *, groups: Mapping[str, frozenset[str]], kinds: Iterable[str]) -> Document:
     if not isinstance(parts, dict):
-        raise ConfigurationError(
-            f"{path}: a document is a mapping with {', '.join(_NEEDED)}; found {parts!r}"
-        )
+        raise ConfigurationError(f"{path}: a document is a mapping with {', '.join(_NEEDED)}; found {parts!r}")
     where = f"{path}: document '{parts.get('id')}'"
     known = {one.name for one in fields(Document)}
     for unknown in sorted(str(name) for name in set(parts) - known):
-        raise ConfigurationError(
-            f"{where} has an unknown field '{unknown}'; known are {', '.join(sorted(known))}"
-        )
+        raise ConfigurationError(f"{where} has an unknown field '{unknown}'; known are {', '.join(sorted(known))}")
     for absent in (name for name in _NEEDED if parts.get(name) in (None, "", [])):
         raise ConfigurationError(f"{where} has no '{absent}'")
     if _text(parts, "kind", where) not in kinds:
@@ -221,9 +207,7 @@ def _words(value: Any, where: str) -> frozenset[str]:
     listed = value if isinstance(value, list) else [value]
     for word in listed:
         if not isinstance(word, str) or not word.strip():
-            raise ConfigurationError(
-                f"{where} holds {word!r}; write words, in quotes where YAML reads them otherwise"
-            )
+            raise ConfigurationError(f"{where} holds {word!r}; write words, in quotes where YAML reads them otherwise")
     return frozenset(listed)
 
 
@@ -231,7 +215,5 @@ def _places(value: Any, where: str, groups: Mapping[str, frozenset[str]]) -> fro
     words = _words(value, where)
     for word in words - {ANY} - set(groups):
         if not _CODE.fullmatch(word):
-            raise ConfigurationError(
-                f"{where} holds {word!r}; write an ISO code, one of {', '.join(groups)}, or '*'"
-            )
+            raise ConfigurationError(f"{where} holds {word!r}; write an ISO code, one of {', '.join(groups)}, or '*'")
     return frozenset().union(*(groups.get(word, frozenset({word})) for word in words))

@@ -99,9 +99,7 @@ class Gate:
         Raises Refused where none does, LedgerBroken where the release cannot be written down.
         """
         crossing = self._crossing(artifact, ANYONE)
-        decision = decide_release(
-            artifact, document, bundle=self.bundle, evidence=self.evidence, at=crossing.on
-        )
+        decision = decide_release(artifact, document, bundle=self.bundle, evidence=self.evidence, at=crossing.on)
         self.record(crossing, decision, act="release")
         return replace(_act(crossing, decision), label=PUBLIC)
 
@@ -129,8 +127,7 @@ class Gate:
         """Writes a decision down, whoever took it; `act` is "cross" or "release"."""
         described = _described(crossing) | _decided(decision, self.bundle)
         return self.ledger.append(
-            {"at": _now(), "run": self.run, "round": round, "act": act, "details": dict(details or {})}
-            | described
+            {"at": _now(), "run": self.run, "round": round, "act": act, "details": dict(details or {})} | described
         )
 
     def _crossing(self, artifact: Artifact, target: Party) -> Crossing:

@@ -126,9 +126,7 @@ class Ledger:
         try:
             body = rfc8785.dumps(dict(entry))
         except (rfc8785.CanonicalizationError, TypeError, ValueError, RecursionError) as problem:
-            raise LedgerBroken(
-                f"ledger {self._path}: entry is no JSON ({problem}); nothing crossed"
-            ) from problem
+            raise LedgerBroken(f"ledger {self._path}: entry is no JSON ({problem}); nothing crossed") from problem
         with self._open("nothing crossed") as book, _written(book):
             last = book.execute("SELECT seq, digest FROM entries ORDER BY seq DESC LIMIT 1").fetchone()
             seq, previous = (last[0] + 1, last[1]) if last else (1, _start(self._owner))
@@ -195,9 +193,7 @@ class Ledger:
         with self._lock:
             try:
                 if self._process == _CLOSED:
-                    self._connection = (
-                        _look(self._path) if self._reads_only else _create(self._path, self._owner)
-                    )
+                    self._connection = _look(self._path) if self._reads_only else _create(self._path, self._owner)
                     self._process = os.getpid()
                 yield self._connection
             except sqlite3.Error as problem:
@@ -297,9 +293,7 @@ def _look(path: Path) -> sqlite3.Connection:
     log = path.with_name(path.name + "-wal")
     at_rest = not log.exists() or log.stat().st_size == 0
     address = f"{path.resolve().as_uri()}?mode=ro" + ("&immutable=1" if at_rest else "")
-    book = sqlite3.connect(
-        address, uri=True, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False
-    )
+    book = sqlite3.connect(address, uri=True, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         with closing(book.execute("PRAGMA application_id")) as answer:
             known = answer.fetchone()[0]

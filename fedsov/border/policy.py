@@ -1,10 +1,10 @@
 """May this artifact cross? A pure, total and deterministic answer, in words that a lawyer can check.
 
 `decide` asks the law of **every origin in the label**, since a model made in three countries is an export
-from all three, and gives the strictest of their answers. For each origin, in this order: what a rule forbids is
-refused; what no rule opens with the documents at hand is refused, naming the least costly documents that would
-change it; what a rule wants a person to look at is a review; the rest is a permit. So an unknown jurisdiction is
-refused, and a label that binds without naming an origin, and everything under an empty bundle.
+from all three, and gives the strictest of their answers. For each origin, in this order: what a rule forbids
+is refused; what no rule opens with the documents at hand is refused, naming the least costly documents that
+would change it; what a rule wants a person to look at is a review; the rest is a permit. So an unknown
+jurisdiction is refused, and a label that binds without an origin, and everything under an empty bundle.
 
 A permit is not a legal opinion. It says: this bundle permitted it, on these documents, on this day.
 """
@@ -79,9 +79,7 @@ def decide(crossing: Crossing, bundle: Bundle, evidence: Evidence, at: date) -> 
     return strictest([_ask(origin, shared, bundle=bundle, evidence=evidence, at=at) for origin in origins])
 
 
-def decide_release(
-    artifact: Artifact, document: str, *, bundle: Bundle, evidence: Evidence, at: date
-) -> Decision:
+def decide_release(artifact: Artifact, document: str, *, bundle: Bundle, evidence: Evidence, at: date) -> Decision:
     """May this artifact's label shrink to `PUBLIC` on the strength of one document (its id in the register)?
 
     The document must be valid on the day `at`, cover every category and every origin in the label, and name
@@ -197,9 +195,7 @@ def _weigh(speaking: Sequence[Rule], papers: _Papers, bundle: Bundle) -> Decisio
 
 def _opened(opening: Sequence[Rule], papers: _Papers, bundle: Bundle) -> tuple[Rule, tuple[str, ...]] | None:
     """The first rule whose documents are all held, and their ids: permits first, then what leans on least."""
-    for rule in sorted(
-        opening, key=lambda one: (one.effect != "permit", _cost(one.kinds("holds"), bundle), one.id)
-    ):
+    for rule in sorted(opening, key=lambda one: (one.effect != "permit", _cost(one.kinds("holds"), bundle), one.id)):
         found = [papers.find(kind) for kind in rule.kinds("holds")]
         held = tuple(paper.id for paper in found if paper is not None)
         if len(held) == len(found):
@@ -224,17 +220,13 @@ def _forbidden(rules: Sequence[Rule], papers: _Papers, bundle: Bundle) -> Refusa
     reason = f"{papers.route}: {' '.join(rule.reason for rule in rules)}"
     missing = tuple(_named(kind, papers, bundle) for rule in rules for kind in rule.kinds("lacks"))
     remedy = " ".join(dict.fromkeys(rule.remedy for rule in rules if rule.remedy))
-    return Refusal(
-        tuple(rule.id for rule in rules), _cites(rules, papers), reason, missing, remedy, bundle.digest
-    )
+    return Refusal(tuple(rule.id for rule in rules), _cites(rules, papers), reason, missing, remedy, bundle.digest)
 
 
 def _review(rules: Sequence[Rule], held: tuple[str, ...], papers: _Papers, bundle: Bundle) -> Review:
     reason = f"{papers.route}: {' '.join(rule.reason for rule in rules)}"
     obligations = tuple(dict.fromkeys(duty for rule in rules for duty in rule.obligations))
-    return Review(
-        tuple(rule.id for rule in rules), _cites(rules, papers), obligations, held, reason, bundle.digest
-    )
+    return Review(tuple(rule.id for rule in rules), _cites(rules, papers), obligations, held, reason, bundle.digest)
 
 
 def _named(kind: str, papers: _Papers, bundle: Bundle) -> str:
@@ -245,9 +237,7 @@ def _lacking(opening: Sequence[Rule], papers: _Papers, bundle: Bundle) -> Refusa
     """The refusal where only documents are missing, by the rule whose missing documents cost least."""
     if not opening:
         return _nothing_permits(papers, bundle)
-    absent = {
-        rule.id: [kind for kind in rule.kinds("holds") if papers.find(kind) is None] for rule in opening
-    }
+    absent = {rule.id: [kind for kind in rule.kinds("holds") if papers.find(kind) is None] for rule in opening}
     efforts = {
         kind: 1 if papers.shortcoming(kind) else bundle.documents[kind].effort
         for kind in {kind for kinds in absent.values() for kind in kinds}
@@ -272,10 +262,7 @@ def _entry_to_add(kind: str, papers: _Papers, bundle: Bundle) -> str:
     covered = ", ".join(sorted(facts["categories"])) or "'*'"
     parties = f"exporter: [{facts['origin']}], importer: [{facts['destination']}]"
     name = bundle.documents[kind].name
-    return (
-        f"Obtain {name} and enter it in the evidence register: "
-        f"{{kind: {kind}, {parties}, categories: [{covered}]}}."
-    )
+    return f"Obtain {name} and enter it in the evidence register: {{kind: {kind}, {parties}, categories: [{covered}]}}."
 
 
 def _nothing_permits(papers: _Papers, bundle: Bundle) -> Refusal:
@@ -307,9 +294,7 @@ def _ask_release(
         reason = f"{papers.route}: no rule accepts '{paper.id}' ({paper.kind}) for releasing this."
         return Refusal(("release.not_accepted",), (), reason, (), "Keep the label as it is.", bundle.digest)
     if papers.find(paper.kind) is None:
-        fault = (
-            papers.shortcoming(paper.kind) or f"'{paper.id}' does not cover {origin} for use anywhere ('*')."
-        )
+        fault = papers.shortcoming(paper.kind) or f"'{paper.id}' does not cover {origin} for use anywhere ('*')."
         return Refusal(
             tuple(rule.id for rule in accepting),
             _cites(accepting, papers),

@@ -47,9 +47,7 @@ def read_rules(
             where = f"{name}, line {line}"
             rule = _rule(parts, where, section=section, groups=groups, documents=documents)
             if rule.id in seen:
-                raise ConfigurationError(
-                    f"{where}: rule '{rule.id}' is already defined in {seen[rule.id]}; rename one"
-                )
+                raise ConfigurationError(f"{where}: rule '{rule.id}' is already defined in {seen[rule.id]}; rename one")
             seen[rule.id] = where
             found[section].append(rule)
     return tuple(found["rules"]), tuple(found["releases"])
@@ -66,9 +64,7 @@ def _sections(text: bytes, name: str) -> Iterator[tuple[str, int, Any]]:
     top = read_mapping(text, name)
     strange = sorted(str(key) for key in set(top) - {"rules", "releases", "dated"})
     if strange:
-        raise ConfigurationError(
-            f"{name}: unknown section '{strange[0]}'; a file of rules has rules: and releases:"
-        )
+        raise ConfigurationError(f"{name}: unknown section '{strange[0]}'; a file of rules has rules: and releases:")
     node = yaml.compose(text, Loader=_LOADER)
     lines = {key.value: listed for key, listed in node.value} if node is not None else {}
     for section in ("rules", "releases"):
@@ -86,9 +82,7 @@ def _rule(
         raise ConfigurationError(f"{where}: a rule is a mapping with {', '.join(sorted(_NEEDED))}")
     where = f"{where}: rule '{parts.get('id')}'"
     for unknown in set(parts) - _ALLOWED:
-        raise ConfigurationError(
-            f"{where} has an unknown part '{unknown}'; known are {', '.join(sorted(_ALLOWED))}"
-        )
+        raise ConfigurationError(f"{where} has an unknown part '{unknown}'; known are {', '.join(sorted(_ALLOWED))}")
     for absent in sorted(_NEEDED - set(parts)):
         raise ConfigurationError(f"{where} has no '{absent}'")
     _check_words(parts, where)
@@ -109,13 +103,9 @@ def _rule(
 def _check_words(parts: Mapping[str, Any], where: str) -> None:
     """Each part of a rule has the shape that `Rule` says."""
     if parts["effect"] not in EFFECTS:
-        raise ConfigurationError(
-            f"{where} has the unknown effect '{parts['effect']}'; use {', '.join(EFFECTS)}"
-        )
+        raise ConfigurationError(f"{where} has the unknown effect '{parts['effect']}'; use {', '.join(EFFECTS)}")
     if parts.get("confidence", "high") not in CONFIDENCES:
-        raise ConfigurationError(
-            f"{where} has the unknown confidence '{parts['confidence']}'; use high, medium or low"
-        )
+        raise ConfigurationError(f"{where} has the unknown confidence '{parts['confidence']}'; use high, medium or low")
     for name in ("id", "reason", "cite"):
         if not isinstance(parts[name], str) or not parts[name].strip():
             raise ConfigurationError(f"{where}: '{name}' must be a text that is not empty")
@@ -131,9 +121,7 @@ def _check_words(parts: Mapping[str, Any], where: str) -> None:
         raise ConfigurationError(f"{where}: 'obligations' must be a list of sentences")
 
 
-def _condition(
-    one: Any, where: str, *, groups: Mapping[str, frozenset[str]], documents: frozenset[str]
-) -> Condition:
+def _condition(one: Any, where: str, *, groups: Mapping[str, frozenset[str]], documents: frozenset[str]) -> Condition:
     if not isinstance(one, list) or len(one) != 3 or not all(isinstance(part, str) for part in one[:2]):
         raise ConfigurationError(f"{where}: {one!r} is no condition; write [field, operator, value]")
     field, operator, value = one
@@ -141,9 +129,7 @@ def _condition(
         raise ConfigurationError(f"{where}: unknown field '{field}'; known are {', '.join(FIELDS)}")
     operators = OPERATORS[FIELDS[field]]
     if operator not in operators:
-        raise ConfigurationError(
-            f"{where}: '{field}' has no operator '{operator}'; it has {', '.join(operators)}"
-        )
+        raise ConfigurationError(f"{where}: '{field}' has no operator '{operator}'; it has {', '.join(operators)}")
     if operator in _SINGLE:
         if type(value) is not _SINGLE[operator]:
             raise ConfigurationError(
@@ -156,15 +142,9 @@ def _condition(
     if FIELDS[field] == "documents":
         for kind in words:
             if kind not in documents:
-                raise ConfigurationError(
-                    f"{where}: unknown kind of document '{kind}'; see law/documents.yaml"
-                )
+                raise ConfigurationError(f"{where}: unknown kind of document '{kind}'; see law/documents.yaml")
         return Condition(field, operator, tuple(words))
     for word in words:
         if word.startswith("@") and word not in groups:
-            raise ConfigurationError(
-                f"{where}: unknown group '{word}'; known are {', '.join(sorted(groups))}"
-            )
-    return Condition(
-        field, operator, frozenset().union(*(groups.get(word, frozenset({word})) for word in words))
-    )
+            raise ConfigurationError(f"{where}: unknown group '{word}'; known are {', '.join(sorted(groups))}")
+    return Condition(field, operator, frozenset().union(*(groups.get(word, frozenset({word})) for word in words)))

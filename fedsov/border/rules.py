@@ -203,9 +203,7 @@ class Bundle:
         codes = dict.fromkeys((destination, destination.partition("-")[0]))
         found = (one for code in codes for one in self.adequacy.get((regime, code), ()))
         return tuple(
-            one
-            for one in found
-            if one.confidence != "low" and one.valid_from <= on <= (one.valid_until or date.max)
+            one for one in found if one.confidence != "low" and one.valid_from <= on <= (one.valid_until or date.max)
         )
 
     def rules_for(self, regime: str) -> tuple[Rule, ...]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -80,18 +81,13 @@ def _release(
     def release(region: Region, artifact: Artifact) -> bool:
         folder = workspace.region(region.name)
         folder.mkdir(parents=True, exist_ok=True)
-        gate = Gate(
-            Party(region.name, region.location, region.entity),
-            bundle=bundle,
-            evidence=register,
-            ledger=Ledger(folder / "ledger.sqlite", region.name),
-            run=run,
-            today=lambda: today,
-        )
-        try:
-            return gate.release(artifact, document=document).label.is_public
-        except Refused:
-            return False
+        party = Party(region.name, region.location, region.entity)
+        with closing(Ledger(folder / "ledger.sqlite", region.name)) as ledger:
+            gate = Gate(party, bundle=bundle, evidence=register, ledger=ledger, run=run, today=lambda: today)
+            try:
+                return gate.release(artifact, document=document).label.is_public
+            except Refused:
+                return False
 
     return release
 

@@ -30,7 +30,7 @@ def model_folder(folder: Path, run: str) -> Path:
     return folder / "models" / run
 
 
-def write(brief: RegionBrief, session: Session, incoming: Label) -> None:
+def write(brief: RegionBrief, session: Session, incoming: Label, ledger: Ledger) -> None:
     """Writes the region's model and its record. Does nothing where no strategy ended with a model."""
     kept = session.finished
     if kept is None:
@@ -55,7 +55,7 @@ def write(brief: RegionBrief, session: Session, incoming: Label) -> None:
         params=flat(asdict(session.work)),
         metrics=tuple(final + rounds),
         tags={"region": brief.region.name, "kept": kept.kept, "note": kept.note},
-        artifacts={"ledger_head.json": json.dumps(head_json(Ledger(brief.folder / "ledger.sqlite", brief.region.name)))},
+        artifacts={"ledger_head.json": json.dumps(head_json(ledger))},
         models=(model,),
     )
     (folder / RECORD).write_text(json.dumps(record.to_json()))

@@ -150,7 +150,7 @@ def _answer(home: Home, frame: Frame) -> Frame:
         reply = OWN_ANSWERS.get(message.metadata.message_type, _app_answer)(home, message)
         label = _export(home, message, reply, incoming)
         if message.metadata.message_type == "query.finish":
-            region_record.write(home.brief, home.session, incoming)
+            region_record.write(home.brief, home.session, incoming, home.gate.ledger)
         identify(reply, new_id())
         return Frame({"label": label.to_json()}, pack(reply))
     return Frame({"label": PUBLIC.to_json()}, pack(_failure(home, message, held.name or "Exception")))

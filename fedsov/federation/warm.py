@@ -24,6 +24,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fedsov.border.bundle import load_bundle
 from fedsov.errors import FedsovError
 from fedsov.federation.wire import Line
 
@@ -152,6 +153,7 @@ def main(arguments: Sequence[str]) -> None:
     descriptor, modules = arguments
     for module in filter(None, modules.split(",")):
         importlib.import_module(module)
+    load_bundle()  # the packaged law is nobody's secret; children find it read
     serve(socket.socket(fileno=int(descriptor)))
 
 

@@ -79,9 +79,7 @@ class Assessment:
     reasons: tuple[str, ...]
 
 
-def assess(
-    synthetic: Encoded, *, training: Encoded, holdout: Encoded, limits: Limits | None = None
-) -> Assessment:
+def assess(synthetic: Encoded, *, training: Encoded, holdout: Encoded, limits: Limits | None = None) -> Assessment:
     """Compare synthetic rows with the rows they were made from and with rows of other people, all encoded
     alike.
 

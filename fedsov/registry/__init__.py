@@ -111,9 +111,7 @@ def promote(folder: Path, name: str, version: int) -> None:
     """
     known = models(folder)
     if (name, version) not in {(each.name, each.version) for each in known}:
-        listed = (
-            ", ".join(f"{each.name} {each.version}" for each in known) or "no models yet; run train first"
-        )
+        listed = ", ".join(f"{each.name} {each.version}" for each in known) or "no models yet; run train first"
         raise ConfigurationError(f"no model {name!r} version {version} in {folder / FILE}; it holds {listed}")
     from fedsov.registry import tracking
 

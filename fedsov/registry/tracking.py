@@ -46,9 +46,7 @@ def opened(path: Path) -> Iterator[MlflowClient]:
     """
     path = path.absolute()
     if set("%?") & set(str(path)):
-        raise ConfigurationError(
-            f"MLflow cannot address {path}; choose a workspace without % and ? in its path"
-        )
+        raise ConfigurationError(f"MLflow cannot address {path}; choose a workspace without % and ? in its path")
     address = f"sqlite:///{path}"
     try:
         if schema.create(path):
@@ -89,9 +87,7 @@ def write(client: MlflowClient, run: RunRecord, *, artifacts: Path) -> tuple[tup
     experiment = _experiment(client, run.experiment, artifacts)
     made = client.create_run(experiment, run_name=run.run, tags=dict(run.tags)).info.run_id
     now = int(time.time() * 1000)
-    for metrics in _slices(
-        [Metric(key, value, now, step) for key, value, step in run.metrics], METRICS_A_CALL
-    ):
+    for metrics in _slices([Metric(key, value, now, step) for key, value, step in run.metrics], METRICS_A_CALL):
         client.log_batch(made, metrics=metrics)
     for params in _slices([Param(key, value) for key, value in run.params.items()], PARAMS_A_CALL):
         client.log_batch(made, params=params)

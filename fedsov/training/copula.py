@@ -57,9 +57,7 @@ FAILURES: tuple[type[Exception], ...] = (
 )
 
 
-def fit_and_sample(
-    columns: Mapping[str, np.ndarray], kinds: Mapping[str, str], *, rows: int
-) -> dict[str, np.ndarray]:
+def fit_and_sample(columns: Mapping[str, np.ndarray], kinds: Mapping[str, str], *, rows: int) -> dict[str, np.ndarray]:
     """`rows` rows sampled from a Gaussian copula fitted to `columns`: normal margins, levels by their
     frequency.
 
@@ -76,9 +74,7 @@ def fit_and_sample(
         warnings.simplefilter("ignore")
         metadata = Metadata.load_from_dict({"tables": {TABLE: {"columns": described}}})
         levels = {name: "uniform" for name in columns if kinds[name] == "categorical"}
-        synthesizer = GaussianCopulaSynthesizer(
-            metadata, default_distribution="norm", numerical_distributions=levels
-        )
+        synthesizer = GaussianCopulaSynthesizer(metadata, default_distribution="norm", numerical_distributions=levels)
         synthesizer.fit({TABLE: pd.DataFrame(dict(columns))})
         sampled = synthesizer.sample(rows)[TABLE]
     return {name: _column(sampled[name], kinds[name]) for name in columns}

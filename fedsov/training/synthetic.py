@@ -142,9 +142,7 @@ def _blunt(values: np.ndarray) -> np.ndarray:
 
 
 def _missing(values: np.ndarray) -> np.ndarray:
-    return (
-        np.isnan(values) if values.dtype.kind == "f" else np.array([value is None for value in values], bool)
-    )
+    return np.isnan(values) if values.dtype.kind == "f" else np.array([value is None for value in values], bool)
 
 
 def _sample(fitted: Mapping[str, np.ndarray], *, rows: int) -> dict[str, np.ndarray]:
@@ -153,9 +151,7 @@ def _sample(fitted: Mapping[str, np.ndarray], *, rows: int) -> dict[str, np.ndar
     copula = _copula()
     flags = {name for name, values in fitted.items() if values.dtype.kind == "f" and _is_flag(values)}
     columns = {name: _as_levels(values) if name in flags else values for name, values in fitted.items()}
-    kinds = {
-        name: "numeric" if values.dtype.kind == "f" else "categorical" for name, values in columns.items()
-    }
+    kinds = {name: "numeric" if values.dtype.kind == "f" else "categorical" for name, values in columns.items()}
     try:
         sampled = copula.fit_and_sample(columns, kinds, rows=rows)
     except copula.FAILURES as error:
@@ -167,9 +163,7 @@ def _copula() -> ModuleType:
     try:
         from fedsov.training import copula
     except ImportError:
-        raise ConfigurationError(
-            'synthetic rows need SDV; install it: pip install "fedsov[synthetic]"'
-        ) from None
+        raise ConfigurationError('synthetic rows need SDV; install it: pip install "fedsov[synthetic]"') from None
     return copula
 
 
@@ -208,9 +202,7 @@ def _scaled(values: np.ndarray, pool: np.ndarray) -> np.ndarray:
     if not len(known):
         return np.zeros((len(values), 0))
     distinct = np.unique(known)
-    ranks = (np.searchsorted(known, distinct, "left") + np.searchsorted(known, distinct, "right")) / (
-        2 * len(known)
-    )
+    ranks = (np.searchsorted(known, distinct, "left") + np.searchsorted(known, distinct, "right")) / (2 * len(known))
     absent = np.isnan(values)
     places = np.where(absent, 0.5, np.interp(values, distinct, ranks))
     return np.column_stack([places, absent]) if len(known) < len(pool) else places[:, None]
@@ -253,15 +245,11 @@ def from_bytes(content: bytes, *, region: str, label: Label) -> Records:
         is_text = pa.types.is_large_string(table.schema.field(TARGET).type)
         target = _values(table[TARGET], "categorical" if is_text else "numeric")
     except (pa.ArrowException, LookupError, ValueError, TypeError, OSError, AttributeError):
-        raise InputError(
-            f"the synthetic rows from region {region!r} cannot be read; ask for them again"
-        ) from None
+        raise InputError(f"the synthetic rows from region {region!r} cannot be read; ask for them again") from None
     if _missing(target).any() or any(
         values.dtype.kind == "f" and np.isinf(values).any() for values in columns.values()
     ):
-        raise InputError(
-            f"the synthetic rows from region {region!r} hold infinite values or lack a target; refused"
-        )
+        raise InputError(f"the synthetic rows from region {region!r} hold infinite values or lack a target; refused")
     return _records(columns, kinds, target, region=region, label=label)
 
 

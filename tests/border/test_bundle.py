@@ -43,11 +43,7 @@ def test_the_packaged_law_is_dated_cited_and_named_by_one_digest():
 
 def test_every_regime_has_a_rule_of_its_own_or_is_refused_by_default():
     named = {
-        code
-        for rule in law().rules
-        for one in rule.when
-        if one.field == "origin_regime"
-        for code in _values(one.value)
+        code for rule in law().rules for one in rule.when if one.field == "origin_regime" for code in _values(one.value)
     }
     regimes = {reign.id for reigns in law().regimes.values() for reign in reigns}
     assert named - regimes == {"unknown"}
@@ -59,9 +55,7 @@ def _values(value: object) -> set[str]:
 
 
 def test_every_adequacy_scope_that_could_permit_is_read_by_a_rule():
-    read = {
-        scope for rule in law().rules for one in rule.when if one.field == "adequacy" for scope in one.value
-    }
+    read = {scope for rule in law().rules for one in rule.when if one.field == "adequacy" for scope in one.value}
     scopes = {one.scope for found in law().adequacy.values() for one in found}
     assert read <= scopes
     assert scopes - read == {"privacy_shield", "safe_harbour", "international_organisation"}

@@ -34,9 +34,7 @@ def load(folder, text: str) -> Register:
 def held(
     register: Register, *, kind: str = "tia", origin: str = "DE", destination: str = "US", on: date = DAY
 ) -> str | None:
-    found = register.holding(
-        kind, origin=origin, destination=destination, categories=frozenset({"personal"}), on=on
-    )
+    found = register.holding(kind, origin=origin, destination=destination, categories=frozenset({"personal"}), on=on)
     return found and found.id
 
 
@@ -58,10 +56,7 @@ def test_a_document_covers_nothing_beyond_what_it_says(tmp_path):
     assert held(register, on=date(2027, 1, 1)) is None
     terms = {"origin": "DE", "destination": "US", "on": DAY}
     assert register.holding("tia", categories=frozenset({"personal", "health"}), **terms) is None
-    assert (
-        register.shortcoming("tia", categories=frozenset({"health"}), **terms)
-        == "'tia-1' does not cover health."
-    )
+    assert register.shortcoming("tia", categories=frozenset({"health"}), **terms) == "'tia-1' does not cover health."
     assert register.shortcoming("scc_eu", categories=frozenset(), **terms) == ""
 
 

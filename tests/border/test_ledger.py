@@ -223,9 +223,7 @@ def test_what_json_cannot_hold_is_refused_and_nothing_is_written(book):
 
 
 def test_a_full_disk_is_told_and_leaves_no_half_entry(book):
-    book._connection.execute(
-        f"PRAGMA max_page_count = {book._connection.execute('PRAGMA page_count').fetchone()[0]}"
-    )
+    book._connection.execute(f"PRAGMA max_page_count = {book._connection.execute('PRAGMA page_count').fetchone()[0]}")
     with pytest.raises(LedgerBroken, match="full; nothing crossed"):
         book.append({"text": "x" * 50_000})
     assert book.verify().entries == 7
@@ -273,9 +271,7 @@ while True:
 def test_a_killed_writer_loses_nothing_it_was_told_was_written(tmp_path):
     path, said = tmp_path / "ledger.sqlite", 0
     for attempt in range(4):
-        writer = subprocess.Popen(
-            [sys.executable, "-c", _WRITER, str(path)], stdout=subprocess.PIPE, text=True
-        )
+        writer = subprocess.Popen([sys.executable, "-c", _WRITER, str(path)], stdout=subprocess.PIPE, text=True)
         for line in writer.stdout:
             said = int(line)
             if said % 20 == 0:

@@ -205,10 +205,7 @@ def test_a_document_for_other_categories_or_another_recipient_is_refused_and_nam
     assert "'demo-scc-de-us' does not cover health." in ask(health, "DE", "US").reason
     stranger = replace(demo_register().documents[0], entities=frozenset({"Example Stranger (fictional)"}))
     register = Register((stranger, *demo_register().documents[1:]))
-    assert (
-        "does not bind the recipient"
-        in ask(artifact(Kind.UPDATE, "DE"), "DE", "US", register=register).reason
-    )
+    assert "does not bind the recipient" in ask(artifact(Kind.UPDATE, "DE"), "DE", "US", register=register).reason
 
 
 @pytest.mark.parametrize("unknown", ["ZZ", "AO", "", "de", "*", "@EEA", "XX-EPO-1"])
@@ -248,14 +245,10 @@ def test_figures_about_fewer_than_ten_records_stay(count, verdict):
 
 @pytest.mark.parametrize("text", [b"", b"ValueError", b"OutOfMemoryError"])
 def test_the_type_name_of_an_error_may_cross(text):
-    assert (
-        ask(artifact(Kind.ERROR, "DE", content=text, count=0), "DE", "US", register=EMPTY).verdict == "permit"
-    )
+    assert ask(artifact(Kind.ERROR, "DE", content=text, count=0), "DE", "US", register=EMPTY).verdict == "permit"
 
 
-@pytest.mark.parametrize(
-    "text", [b"bad row: Jane Canary", b"a" * 81, "Müller".encode(), b"X\n", b"3", b"\xff"]
-)
+@pytest.mark.parametrize("text", [b"bad row: Jane Canary", b"a" * 81, "Müller".encode(), b"X\n", b"3", b"\xff"])
 def test_the_text_of_an_error_may_not_cross_even_when_labelled_public(text):
     assert ask(artifact(Kind.ERROR, "DE", content=text), "DE", "IE").rules == ("floor.error_text",)
     assert ask(Artifact(Kind.ERROR, PUBLIC, text), "DE", "IE").verdict == "refuse"

@@ -40,9 +40,7 @@ def party(code: str) -> Party:
     return Party(code, code, ENTITIES.get(code, f"Example {code}"))
 
 
-def label(
-    *origins: str, categories: frozenset[str] = CATEGORIES, restrictions: frozenset[str] = frozenset()
-) -> Label:
+def label(*origins: str, categories: frozenset[str] = CATEGORIES, restrictions: frozenset[str] = frozenset()) -> Label:
     return Label(frozenset(origins), categories, restrictions)
 
 

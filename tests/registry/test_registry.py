@@ -92,9 +92,7 @@ def test_the_candidate_is_the_newest_version_and_the_champion_the_promoted_one(r
 
 
 def test_more_numbers_than_one_call_takes_are_recorded(tmp_path):
-    many = RunRecord(
-        "r", "e", {f"p{i}": "v" for i in range(230)}, tuple(("m", float(i), i) for i in range(2100))
-    )
+    many = RunRecord("r", "e", {f"p{i}": "v" for i in range(230)}, tuple(("m", float(i), i) for i in range(2100)))
     assert record(tmp_path, many) == ()
     with closing(sqlite3.connect(tmp_path / "mlflow.db")) as file:
         assert file.execute("SELECT count(*) FROM params").fetchone() == (230,)
@@ -102,9 +100,7 @@ def test_more_numbers_than_one_call_takes_are_recorded(tmp_path):
 
 
 def test_promoting_what_does_not_exist_says_what_does(run, tmp_path):
-    with pytest.raises(
-        ConfigurationError, match=r"no model 'joint' version 1 .* no models yet; run train first"
-    ):
+    with pytest.raises(ConfigurationError, match=r"no model 'joint' version 1 .* no models yet; run train first"):
         promote(tmp_path, "joint", 1)
     assert not (tmp_path / "mlflow.db").exists()
     record(tmp_path, run)
@@ -132,9 +128,7 @@ def test_missing_weights_are_named(run, tmp_path):
         record(tmp_path, run)
 
 
-@pytest.mark.parametrize(
-    "content", [b"this is not a database, though long enough" * 20, b"SQLite format 3\0"]
-)
+@pytest.mark.parametrize("content", [b"this is not a database, though long enough" * 20, b"SQLite format 3\0"])
 def test_a_corrupt_registry_is_named(run, tmp_path, content):
     (tmp_path / "mlflow.db").write_bytes(content)
     for use in (
@@ -203,16 +197,11 @@ def test_a_folder_that_mlflow_would_mistake_for_another_is_refused(run, tmp_path
 
 def test_importing_the_registry_imports_no_mlflow_and_recording_writes_nowhere_else(tmp_path):
     told = "import sys, fedsov.registry; print({'mlflow', 'sqlalchemy', 'numpy'} & set(sys.modules))"
-    assert (
-        subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True).stdout
-        == "set()\n"
-    )
+    assert subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True).stdout == "set()\n"
     home, elsewhere = tmp_path / "home", tmp_path / "elsewhere"
     home.mkdir()
     elsewhere.mkdir()
-    wrote = (
-        "from pathlib import Path; from fedsov.registry import *; record(Path('../hub'), RunRecord('r', 'e'))"
-    )
+    wrote = "from pathlib import Path; from fedsov.registry import *; record(Path('../hub'), RunRecord('r', 'e'))"
     said = subprocess.run(
         [sys.executable, "-c", wrote],
         cwd=elsewhere,

@@ -14,15 +14,11 @@ from fedsov.registry import RunRecord, record, schema
 def meaning(path: Path) -> tuple[object, ...]:
     """What a schema says, whatever the order of a table's constraints (it varies from run to run)."""
     with closing(sqlite3.connect(path)) as file:
-        made = file.execute(
-            "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
-        ).fetchall()
+        made = file.execute("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name").fetchall()
         tables = [name for kind, name, *_ in made if kind == "table"]
         columns = {name: file.execute(f'PRAGMA table_xinfo("{name}")').fetchall() for name in tables}
         seeds = [file.execute(f"SELECT * FROM {name}").fetchall() for name in schema.SEEDED_BY_MIGRATIONS]
-    texts = [
-        (*names, sorted(line.strip(" \t,") for line in (sql or "").splitlines())) for *names, sql in made
-    ]
+    texts = [(*names, sorted(line.strip(" \t,") for line in (sql or "").splitlines())) for *names, sql in made]
     return texts, columns, seeds
 
 

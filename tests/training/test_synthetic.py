@@ -227,7 +227,5 @@ def test_sdv_is_imported_late_says_nothing_and_leaves_nothing_behind(tmp_path):
         check=True,
     )
     assert said.stdout == "set()\n100\n"
-    assert not [
-        line for line in said.stderr.splitlines() if "synthesizer" in line.lower() or "sdv" in line.lower()
-    ]
+    assert not [line for line in said.stderr.splitlines() if "synthesizer" in line.lower() or "sdv" in line.lower()]
     assert not list(home.iterdir())
