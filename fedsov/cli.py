@@ -279,8 +279,7 @@ def _plan(arguments: list[str]) -> int:
         from fedsov.federation import assemble
         from fedsov.federation.report import plan_table
 
-        plan, ingested = assemble.plan(_composed(words), warm, say=say)
-    say(f"ingest: {ingested.sentence()}")
+        plan, _ = assemble.plan(_composed(words), warm, say=say)
     if words.json:
         _print_json(plan.to_json())
     else:

@@ -48,9 +48,7 @@ class Label:
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> Label:
         """The inverse of `to_json`. Raises KeyError for a missing part: an absent part is not an empty one."""
-        return Label(
-            frozenset(value["origins"]), frozenset(value["categories"]), frozenset(value["restrictions"])
-        )
+        return Label(frozenset(value["origins"]), frozenset(value["categories"]), frozenset(value["restrictions"]))
 
     def __str__(self) -> str:
         if self.is_public:

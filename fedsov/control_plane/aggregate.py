@@ -40,9 +40,7 @@ class Algorithm:
 
     def __post_init__(self) -> None:
         if self.name not in ALGORITHMS:
-            raise ConfigurationError(
-                f"no algorithm {self.name!r}; algorithm= takes one of {', '.join(ALGORITHMS)}"
-            )
+            raise ConfigurationError(f"no algorithm {self.name!r}; algorithm= takes one of {', '.join(ALGORITHMS)}")
 
 
 def build(algorithm: Algorithm, nodes: int) -> FedAvg:
@@ -77,5 +75,7 @@ def finite_updates(replies: Iterable[Message], like: Mapping[str, Any]) -> list[
             if name not in like or values.shape != like[name].numpy().shape:
                 raise TrainingFailed(f"an update's array {name} has shape {values.shape}, not the model's")
             if not math.isfinite(float(values.sum())):
-                raise TrainingFailed(f"an update's array {name} holds a number that is not finite; lower the learning rate")
+                raise TrainingFailed(
+                    f"an update's array {name} holds a number that is not finite; lower the learning rate"
+                )
     return kept

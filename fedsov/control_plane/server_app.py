@@ -70,7 +70,7 @@ def server_app(
         TrainingFailed: fewer than the minimum sent an update in some round, or an update was not finite.
     """
     from flwr.app import Array, ArrayRecord, Context
-    from flwr.serverapp import Grid, ServerApp
+    from flwr.serverapp import ServerApp
 
     app = ServerApp()
 
@@ -96,7 +96,7 @@ def _round(
     messages = strategy.configure_train(number, arrays, config, grid)
     replies = list(grid.send_and_receive(messages, timeout=federation.timeout))
     updates = finite_updates(replies, arrays)
-    failed = {reply.metadata.src_node_id: reply.error.reason for reply in replies if reply.has_error()}
+    failed = {reply.metadata.src_node_id: str(reply.error.reason) for reply in replies if reply.has_error()}
     if len(updates) < federation.minimum:
         raise TrainingFailed(
             f"round {number}: {len(updates)} of at least {federation.minimum} regions sent an update "

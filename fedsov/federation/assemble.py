@@ -15,8 +15,7 @@ from fedsov.federation import phases
 from fedsov.federation.api import WarmFor
 from fedsov.federation.modules import TO_REGISTER
 from fedsov.federation.phases import Made, Trained
-from fedsov.federation.region_record import head_json, ledger_summary, model_folder, write_model
-from fedsov.federation.region_record import flat
+from fedsov.federation.region_record import flat, head_json, ledger_summary, model_folder, write_model
 from fedsov.federation.result import RegionResult, RunResult
 from fedsov.federation.scene import Ingested, Say, Scene, Tap, ingest_rows, open_regions, opened
 from fedsov.federation.warm import Warm
@@ -35,6 +34,7 @@ def plan(settings: Settings, warm: Warm, *, say: Say, tap: Tap | None = None) ->
     """The plan that `train` would follow today: same stores, same law, same documents; nothing is trained."""
     with opened(settings, warm, say=say, tap=tap) as scene:
         ingested = ingest_rows(scene)
+        say(f"ingest: {ingested.sentence()}")
         open_regions(scene)
         found, _ = phases.planned(scene)
         return found, ingested
@@ -103,8 +103,12 @@ def _nothing_trained(found: Plan, made: Made) -> str:
 def _result(scene: Scene, found: Plan, made: Made, told: dict[str, dict[str, Any]]) -> RunResult:
     hub = ledger_summary(scene.gate.ledger, scene.run)
     regions = tuple(
-        RegionResult.of(region, made.results.get(region.region), made.failures.get(region.region),
-                        crossings=_crossings(scene, region.region, told))  # fmt: skip
+        RegionResult.of(
+            region,
+            made.results.get(region.region),
+            made.failures.get(region.region),
+            crossings=_crossings(scene, region.region, told),
+        )
         for region in found.regions
     )
     refusals = [*hub["refusals"], *(refusal for one in told.values() for refusal in one["refusals"])]
@@ -141,12 +145,16 @@ def _register(scene: Scene, registrar: Warm, made: Made, result: RunResult) -> d
     scene.say("record: MLflow, one registry per region and the hub's")
     line = registrar.fork("registrar", scene.tap)
     try:
-        versions = {"hub": _written(line, {"folder": str(scene.workspace.hub), "record": _hub_record(scene, made, result)})}
+        versions = {
+            "hub": _written(line, {"folder": str(scene.workspace.hub), "record": _hub_record(scene, made, result)})
+        }
         for name in made.results:
             versions[name] = _written(line, {"folder": str(scene.workspace.region(name)), "run": scene.run})
         return versions
     except LineClosed as error:
-        raise WorkspaceUnusable("the registrar's process ended early; run again, or look for a lack of memory") from error
+        raise WorkspaceUnusable(
+            "the registrar's process ended early; run again, or look for a lack of memory"
+        ) from error
     finally:
         line.close()
 
@@ -160,9 +168,9 @@ def _written(line: Line, request: dict[str, Any]) -> list[Any]:
 
 
 def _hub_record(scene: Scene, made: Made, result: RunResult) -> dict[str, Any]:
-    models = () if made.joint is None else (_hub_model(scene, made.joint, scene.settings.dataset.name),)
-    if made.public is not None:
-        models += (_hub_model(scene, made.public, f"{scene.settings.dataset.name}-public"),)
+    name = scene.settings.dataset.name
+    trained = {name: made.joint, f"{name}-public": made.public}
+    models = tuple(_hub_model(scene, one, name) for name, one in trained.items() if one is not None)
     metrics = [
         (f"{scene.name_of(node)}_validation_{key}", value, seen.number)
         for seen in result.rounds
@@ -192,7 +200,11 @@ def _hub_model(scene: Scene, trained: Trained, name: str) -> ModelRecord:
     return ModelRecord(
         name=name,
         path=write_model(folder, trained.parameters, label=trained.label),
-        tags={"label": json.dumps(trained.label.to_json()), "kind": str(Kind.MODEL), "run": scene.run,
-              "ledger_head": head_json(scene.gate.ledger)["digest"]},  # fmt: skip
+        tags={
+            "label": json.dumps(trained.label.to_json()),
+            "kind": str(Kind.MODEL),
+            "run": scene.run,
+            "ledger_head": head_json(scene.gate.ledger)["digest"],
+        },
         features_json=json.dumps(trained.features.to_json()),
     )

@@ -72,7 +72,10 @@ def _against_noted_heads(workspace: Workspace, hub: Path) -> dict[str, str]:
             if owner not in paths:
                 faults[owner] = f"its ledger is gone; the hub noted {noted.size} entries (hub entry {entry.seq})"
             elif not _still_holds(paths[owner], noted):
-                faults[owner] = f"it was cut or rewritten: the {noted.size} entries that the hub noted in entry {entry.seq} are not its beginning"
+                faults[owner] = (
+                    f"it was cut or rewritten: its beginning is not the {noted.size} entries that the hub noted "
+                    f"in entry {entry.seq}"
+                )
     return faults
 
 

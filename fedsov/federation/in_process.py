@@ -238,17 +238,12 @@ class InProcessGrid(Grid):
         self._board.ask(message, self.label if carries else PUBLIC)
 
     def _artifact(self, message: Message) -> Artifact:
-        content = b"".join(
-            array.data for record in message.content.array_records.values() for array in record.values()
-        )
+        content = b"".join(array.data for record in message.content.array_records.values() for array in record.values())
         name = "joint model" if self.label.origins else "public model"
         return Artifact(Kind.MODEL, self.label, content, count=self.people, name=name)
 
 
 def _shapes(message: Message) -> Mapping[str, list[int]]:
     return {
-        name: list(array.shape)
-        for record in message.content.array_records.values()
-        for name, array in record.items()
+        name: list(array.shape) for record in message.content.array_records.values() for name, array in record.items()
     }
-

@@ -79,6 +79,7 @@ def _release(
     register = Register.load(settings.border.evidence) if settings.border.evidence else Register(())
 
     def release(region: Region, artifact: Artifact) -> bool:
+        """True where the region's gate released the rows; its ledger says why or why not."""
         folder = workspace.region(region.name)
         folder.mkdir(parents=True, exist_ok=True)
         party = Party(region.name, region.location, region.entity)

@@ -74,7 +74,7 @@ def federate(
         regions: name to (N, D) inputs, already encoded alike everywhere, and (N,) outcomes of 0 and 1.
         rounds: at least 1.
         steps: learning rate, momentum, batch and epochs of a round's local steps.
-        algorithm: a name (``fedavg``, ``fedprox``, ``fedadam``, ``fedyogi``, ``fedmedian``, ``krum``), or one with options.
+        algorithm: ``fedavg``, ``fedprox``, ``fedadam``, ``fedyogi``, ``fedmedian``, ``krum``, or one with options.
         weighting: of updates: by the region's ``rows``, or ``equal``.
         seed: of the first parameters and of the order of rows; equal seeds give equal parameters.
         on_round: called after each round with its number and the regions' metrics.
@@ -181,4 +181,3 @@ class _Bench:
             }
         )
         return Message(RecordDict({"arrays": record_of(updated), "metrics": metrics}), reply_to=message)
-

@@ -21,6 +21,7 @@ from fedsov.errors import TrainingFailed
 from fedsov.federation.failures import of_region
 from fedsov.federation.in_process import REFUSED, InProcessGrid
 from fedsov.federation.scene import Scene, start_region
+from fedsov.federation.wire import reason_of
 from fedsov.label import PUBLIC, Label, join
 from fedsov.model.features import Features, Statistics
 from fedsov.model.network import Parameters, initial
@@ -90,7 +91,7 @@ def _profile(scene: Scene, name: str, reply: Message) -> Profile:
             return Profile(name, None, 0, PUBLIC, 0)
         raise of_region(
             name,
-            reply.error.reason,
+            reason_of(reply),
             folder=scene.workspace.region(name),
             dataset=scene.settings.dataset.name,
         )
@@ -164,7 +165,8 @@ def _round_line(scene: Scene, seen: Round, what: str) -> str:
         f"{scene.name_of(node)} {metrics['auc']:.3f}" for node, metrics in seen.metrics.items() if "auc" in metrics
     )
     lost = ", ".join(f"{scene.name_of(node)} ({why})" for node, why in seen.failed.items())
-    return f"{what}, round {seen.number}/{scene.settings.rounds}: validation AUC {scores}{f'; without {lost}' if lost else ''}"
+    missing = f"; without {lost}" if lost else ""
+    return f"{what}, round {seen.number}/{scene.settings.rounds}: validation AUC {scores}{missing}"
 
 
 def order_synthetic(scene: Scene, plan: Plan) -> dict[str, list[str]]:
@@ -198,7 +200,7 @@ def receive_synthetic(scene: Scene, waiting: Mapping[str, list[str]], made: Made
 
 def _take_parcels(reply: Message, recipients: Sequence[str], made: Made) -> None:
     if reply.has_error():
-        made.failures |= {name: f"no synthetic rows came ({reply.error.reason})" for name in recipients}
+        made.failures |= dict.fromkeys(recipients, f"no synthetic rows came ({reason_of(reply)})")
         return
     parcels = reply.content.config_records[PARCELS]
     for name in recipients:
@@ -228,7 +230,7 @@ def _served_by(region: RegionPlan, made: Made) -> str:
 
 def _finishing(scene: Scene, region: RegionPlan, made: Made, trained: Trained | None) -> Message:
     strategy = region.strategy
-    if strategy == "synthetic" and region.region not in made.parcels or strategy != "synthetic" and not trained:
+    if (strategy == "synthetic" and region.region not in made.parcels) or (strategy != "synthetic" and not trained):
         strategy = "local"
     config: dict[str, Any] = {"strategy": strategy, "scope": "all"}
     if trained:
@@ -248,7 +250,7 @@ def _note(scene: Scene, reply: Message, made: Made) -> None:
         made.failures[name] = "its gate holds back its scores (fewer people than may be reported on)"
     else:
         error = of_region(
-            name, reply.error.reason, folder=scene.workspace.region(name), dataset=scene.settings.dataset.name
+            name, reason_of(reply), folder=scene.workspace.region(name), dataset=scene.settings.dataset.name
         )
         made.failures[name] = str(error)
 

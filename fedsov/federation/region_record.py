@@ -45,8 +45,13 @@ def write(brief: RegionBrief, session: Session, incoming: Label, ledger: Ledger)
         tags={"label": json.dumps(label.to_json()), "kept": kept.kept, "dataset": session.work.dataset},
         features_json=json.dumps(kept.features.to_json()),
     )
-    scores = {"auc": kept.auc, "local_auc": kept.local_auc, "gain": kept.gain, "gain_se": kept.gain_se,
-              "validation_auc": kept.validation_auc}  # fmt: skip
+    scores = {
+        "auc": kept.auc,
+        "local_auc": kept.local_auc,
+        "gain": kept.gain,
+        "gain_se": kept.gain_se,
+        "validation_auc": kept.validation_auc,
+    }
     final = [(key, float(value), 0) for key, value in scores.items() if value is not None]
     rounds = [(key, value, number) for key, value, number in session.rounds if value == value]
     record = RunRecord(

@@ -17,7 +17,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.supercore.task_identity import TaskIdentity
@@ -163,7 +163,10 @@ def _app_answer(home: Home, message: Message) -> Message:
 def _propose(home: Home, message: Message) -> Message:
     """Decides about the update that the plan would need, and records the answer: a refusal is an entry too."""
     artifact = Artifact(
-        Kind.UPDATE, home.session.label("shareable"), count=home.session.people("shareable", "train"), name="planned update"
+        Kind.UPDATE,
+        home.session.label("shareable"),
+        count=home.session.people("shareable", "train"),
+        name="planned update",
     )
     home.gate.refuse(artifact, home.brief.hub)
     return Message(RecordDict(), reply_to=message)
@@ -209,7 +212,7 @@ def _export(home: Home, message: Message, reply: Message, incoming: Label) -> La
             raise FedsovError(f"record {name!r} is not one that leaves in answer to {message.metadata.message_type}")
         kind, part = allowed[name]
         if kind is Kind.SYNTHETIC:
-            _seal(home, record, label)
+            _seal(home, reply.content.config_records[name], label)
             continue
         content, shapes = _content(record)
         artifact = Artifact(kind, label, content, count=home.session.people(scope, part), name=name)
@@ -220,7 +223,7 @@ def _export(home: Home, message: Message, reply: Message, incoming: Label) -> La
 def _seal(home: Home, record: ConfigRecord, label: Label) -> None:
     """Rows for other regions: each a crossing of its own, sealed so that the hub relays what it cannot read."""
     for recipient in list(record):
-        rows = bytes(record.pop(recipient))
+        rows = cast(bytes, record.pop(recipient))
         artifact = Artifact(
             Kind.SYNTHETIC, label, rows, count=home.session.people("shareable", "train"), name="synthetic rows"
         )

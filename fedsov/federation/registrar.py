@@ -59,4 +59,7 @@ def _write(request: dict[str, Any]) -> dict[str, Any]:
     except FedsovError as error:
         return {"error": str(error), "code": error.exit_code}
     except OSError as error:
-        return {"error": f"registry under {folder} cannot be written ({error.strerror})", "code": WorkspaceUnusable.exit_code}
+        return {
+            "error": f"registry under {folder} cannot be written ({error.strerror})",
+            "code": WorkspaceUnusable.exit_code,
+        }

@@ -99,8 +99,11 @@ def whereabouts(result: RunResult) -> list[str]:
     """Ledger heads, where things were written, and what to do next."""
     root = result.workspace
     heads = [f"  {name}: {head['size']} entries, head {head['digest'][:16]}…" for name, head in result.heads.items()]
-    models = [f"  {owner}: {', '.join(f'{name} v{version}' for name, version in found)}"
-              for owner, found in result.models.items() if found]  # fmt: skip
+    models = [
+        f"  {owner}: {', '.join(f'{name} v{version}' for name, version in found)}"
+        for owner, found in result.models.items()
+        if found
+    ]
     return [
         "Ledger heads (keep them elsewhere; they show later whether a ledger was rewritten):",
         *heads,

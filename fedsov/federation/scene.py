@@ -21,10 +21,10 @@ from fedsov.border.ledger import Ledger
 from fedsov.border.policy import Decision
 from fedsov.config import Settings
 from fedsov.errors import FedsovError, InputError
-from fedsov.federation.failures import raised_by_name
-from fedsov.federation.in_process import HUB_NODE, InProcessGrid, RegionLine, Switchboard
 from fedsov.federation.brief import RegionBrief
+from fedsov.federation.failures import raised_by_name
 from fedsov.federation.guard import kept_out
+from fedsov.federation.in_process import HUB_NODE, InProcessGrid, RegionLine, Switchboard
 from fedsov.federation.warm import Warm
 from fedsov.federation.wire import Frame, Line, LineClosed
 from fedsov.federation.workspace import Workspace, occupied
@@ -83,9 +83,7 @@ class Scene:
 
     def grid(self, regions: Iterator[str] | list[str], *, label: Label = PUBLIC, people: int = 0) -> InProcessGrid:
         """A Flower grid that speaks to these regions, carrying parameters bound by the label."""
-        return InProcessGrid(
-            self.board, [self.nodes[name] for name in regions], self.gate, label=label, people=people
-        )
+        return InProcessGrid(self.board, [self.nodes[name] for name in regions], self.gate, label=label, people=people)
 
     def party(self, name: str) -> Party:
         """A region's or the hub's party."""
@@ -136,7 +134,12 @@ def ingest_rows(scene: Scene, *, again: bool = False) -> Ingested:
         InputError and the other errors of `fedsov.partition`, with the line that process wrote about the source.
     """
     line = scene.warm.fork("ingestion", scene.tap)
-    request: dict[str, Any] = {"config": dict(scene.settings.plain), "today": scene.today.isoformat(), "run": scene.run, "again": again}
+    request: dict[str, Any] = {
+        "config": dict(scene.settings.plain),
+        "today": scene.today.isoformat(),
+        "run": scene.run,
+        "again": again,
+    }
     request["config"]["workspace"] = str(scene.workspace.root)
     try:
         line.send(Frame(request))

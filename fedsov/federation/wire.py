@@ -12,7 +12,7 @@ import struct
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from fedsov.errors import FedsovError
 
@@ -114,7 +114,7 @@ def unpack(content: bytes) -> Message:
     for key, length in table["objects"].items():
         objects[key] = content[at : at + length]
         at += length
-    message: Message = inflate_object_from_contents(table["root"], objects)
+    message = cast("Message", inflate_object_from_contents(table["root"], objects))
     identify(message, table["message"])
     return message
 
@@ -132,3 +132,8 @@ def round_of(message: Message) -> int | None:
     """The round a message belongs to, where its configuration names one."""
     config = message.content.config_records.get("config") if message.has_content() else None
     return int(str(config["server-round"])) if config and "server-round" in config else None
+
+
+def reason_of(reply: Message) -> str:
+    """Why an answer is an error: the name of an exception's type."""
+    return str(reply.error.reason or "no reason given")

@@ -105,9 +105,7 @@ class Statistics:
     def to_json(self) -> dict[str, Any]:
         """Plain values; `from_json` gives an equal Statistics."""
         return {
-            "numeric": {
-                name: [sums.n, sums.total, sums.squares, sums.missing] for name, sums in self.numeric.items()
-            },
+            "numeric": {name: [sums.n, sums.total, sums.squares, sums.missing] for name, sums in self.numeric.items()},
             "categorical": {
                 name: {"levels": dict(counts.levels), "other": counts.other, "missing": counts.missing}
                 for name, counts in self.categorical.items()
@@ -117,13 +115,9 @@ class Statistics:
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> Statistics:
         """The inverse of `to_json`. Raises ConfigurationError for a sum not finite or a count below 0."""
-        numeric = {
-            name: Sums(int(n), float(t), float(s), int(m)) for name, (n, t, s, m) in value["numeric"].items()
-        }
+        numeric = {name: Sums(int(n), float(t), float(s), int(m)) for name, (n, t, s, m) in value["numeric"].items()}
         categorical = {
-            name: Counts(
-                {str(k): int(v) for k, v in part["levels"].items()}, int(part["other"]), int(part["missing"])
-            )
+            name: Counts({str(k): int(v) for k, v in part["levels"].items()}, int(part["other"]), int(part["missing"]))
             for name, part in value["categorical"].items()
         }
         for name, sums in numeric.items():
@@ -144,9 +138,7 @@ def _merge(left: Mapping[str, Any], right: Mapping[str, Any]) -> dict[str, Any]:
 
 def _column(columns: Mapping[str, np.ndarray], name: str) -> np.ndarray:
     if name not in columns:
-        raise InputError(
-            f"column {name!r} is missing; the model was agreed on with it, so ingest a table that has it"
-        )
+        raise InputError(f"column {name!r} is missing; the model was agreed on with it, so ingest a table that has it")
     return columns[name]
 
 
@@ -154,9 +146,7 @@ def _numeric(name: str, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     numbers = np.asarray(values, dtype=np.float64)
     infinite = int(np.isinf(numbers).sum())
     if infinite:
-        raise InputError(
-            f"column {name!r} has {infinite} infinite values; set dataset.nonfinite=missing or quarantine"
-        )
+        raise InputError(f"column {name!r} has {infinite} infinite values; set dataset.nonfinite=missing or quarantine")
     return numbers, np.isnan(numbers)
 
 
@@ -220,9 +210,7 @@ class Features:
         missing = tuple(name for name in kept if described[name].missing)
         features = Features(varying, levels, missing)
         if not features.inputs:
-            raise InputError(
-                "no column varies over enough rows to be a feature; declare kinds, or add columns"
-            )
+            raise InputError("no column varies over enough rows to be a feature; declare kinds, or add columns")
         return features
 
     @property
@@ -301,9 +289,7 @@ def _standardised(name: str, values: np.ndarray, mean: float, std: float) -> np.
 
 def _one_hot(values: np.ndarray, levels: tuple[str, ...]) -> np.ndarray:
     place = {level: index for index, level in enumerate(levels)}
-    codes = np.fromiter(
-        (place.get(value, -1) for value in values.tolist()), dtype=np.int64, count=len(values)
-    )
+    codes = np.fromiter((place.get(value, -1) for value in values.tolist()), dtype=np.int64, count=len(values))
     return np.asarray(codes[:, None] == np.arange(len(levels)), dtype=np.float32)
 
 

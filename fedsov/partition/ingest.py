@@ -150,11 +150,7 @@ def _digest(spec: DatasetSpec, atlas: Atlas, regions: Mapping[str, Region] | str
     if not isinstance(regions, str):
         homes = [[name, sorted(region.jurisdictions)] for name, region in regions.items()]
         for name, region in regions.items():
-            if (
-                not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name)
-                or name == QUARANTINE
-                or region.name != name
-            ):
+            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name) or name == QUARANTINE or region.name != name:
                 raise ConfigurationError(
                     f"region '{name}' cannot name a folder; use letters, digits, - and _, one name each"
                 )
@@ -201,9 +197,7 @@ def _in_force(workspace: Path, dataset: str, previous: tuple[Stamp, IngestReport
     return True
 
 
-def _forget(
-    workspace: Path, dataset: str, previous: tuple[Stamp, IngestReport] | None, report: IngestReport
-) -> None:
+def _forget(workspace: Path, dataset: str, previous: tuple[Stamp, IngestReport] | None, report: IngestReport) -> None:
     """Removes the data set from regions that no longer hold it: a record has one home."""
     kept = {region.name for region in report.regions}
     for region in previous[1].regions if previous else ():
@@ -211,9 +205,7 @@ def _forget(
             shutil.rmtree(store_folder(workspace, region.name, dataset), ignore_errors=True)
 
 
-def _read(
-    spec: DatasetSpec, atlas: Atlas, regions: Mapping[str, Region] | Literal["auto"], stamp: Stamp
-) -> _Source:
+def _read(spec: DatasetSpec, atlas: Atlas, regions: Mapping[str, Region] | Literal["auto"], stamp: Stamp) -> _Source:
     table = read_source(spec)
     kinds = infer_kinds(table, spec)
     prepared = prepare(table, spec, kinds)
@@ -226,17 +218,24 @@ def _read(
     consents &= np.array([not label.restrictions for label in labels])[label_of]
     spoken = from_levels(*levels(table.column(spec.jurisdiction)))
     return _Source(
-        spec, homes, kinds, {**columns, spec.jurisdiction: columns.get(spec.jurisdiction, spoken)},
-        persons, person, folds(persons)[person], consents, labels, label_of, stamp,
-    )  # fmt: skip
+        spec,
+        homes,
+        kinds,
+        {**columns, spec.jurisdiction: columns.get(spec.jurisdiction, spoken)},
+        persons,
+        person,
+        folds(persons)[person],
+        consents,
+        labels,
+        label_of,
+        stamp,
+    )
 
 
 def _report(source: _Source, *, keep_empty: bool) -> IngestReport:
     homes = source.homes
     counts = [int(np.count_nonzero(homes.home == place)) for place in range(len(homes.regions))]
-    counted = {
-        region: count for region, count in zip(homes.regions, counts, strict=True) if count or keep_empty
-    }
+    counted = {region: count for region, count in zip(homes.regions, counts, strict=True) if count or keep_empty}
     refused = homes.reason_of[homes.home < 0]
     reasons = {reason: int(np.count_nonzero(refused == place)) for place, reason in enumerate(homes.reasons)}
     return IngestReport(
@@ -277,9 +276,7 @@ def _stage_region(
             labels, label_of = _present((*labels, PUBLIC), np.where(consented, len(labels), label_of))
     contents = Contents(source.spec.name, region.jurisdictions, kinds, labels, stamp=source.stamp)
     table = _table(source, rows, kinds=kinds, subjects=subjects, label_of=label_of)
-    return stage_store(
-        store_folder(workspace, region.name, source.spec.name), table, contents=contents, keys=keys
-    )
+    return stage_store(store_folder(workspace, region.name, source.spec.name), table, contents=contents, keys=keys)
 
 
 def _stage_quarantine(workspace: Path, source: _Source, report: IngestReport) -> Staged:
@@ -296,9 +293,7 @@ def _stage_quarantine(workspace: Path, source: _Source, report: IngestReport) ->
     notes = {name: value for name, value in asdict(report).items() if name != "up_to_date"}
     notes["regions"] = [{**home, "jurisdictions": sorted(home["jurisdictions"])} for home in notes["regions"]]
     held = frozenset(homes.codes[code] for code in np.unique(homes.code_of[rows]))
-    contents = Contents(
-        spec.name, held, {**kinds, REASON: "categorical"}, labels, stamp=source.stamp, notes=notes
-    )
+    contents = Contents(spec.name, held, {**kinds, REASON: "categorical"}, labels, stamp=source.stamp, notes=notes)
     return stage_store(store_folder(workspace, QUARANTINE, spec.name), table, contents=contents, keys=keys)
 
 
@@ -308,9 +303,7 @@ def _keyring(workspace: Path, region: str) -> LocalKeyring:
     if path.exists():
         return LocalKeyring.open(path, region)
     if any((region_folder(workspace, region) / "store").glob(f"*/{MANIFEST}")):
-        raise KeyUnavailable(
-            f"{region} has stores but no {path}; restore it from its backup, or delete the stores"
-        )
+        raise KeyUnavailable(f"{region} has stores but no {path}; restore it from its backup, or delete the stores")
     return LocalKeyring.create(path, region)
 
 

@@ -96,9 +96,7 @@ class LocalKeyring:
         if any(len(part) != 32 for part in parts):
             raise KeyUnavailable(f"{path} holds a key of the wrong length; restore it from its backup")
         if owner != region:
-            raise KeyUnavailable(
-                f"{path} is the keyring of {owner}, not of {region}; put {region}'s own there"
-            )
+            raise KeyUnavailable(f"{path} is the keyring of {owner}, not of {region}; put {region}'s own there")
         return LocalKeyring(owner, key_id, *parts)
 
     def wrap(self, secret: bytes, context: str) -> bytes:

@@ -47,9 +47,7 @@ def infer_kinds(table: pa.Table, spec: DatasetSpec) -> dict[str, str]:
         if name != spec.target.column
     }
     if not {"numeric", "categorical"} & set(kinds.values()):
-        raise InputError(
-            f"{spec.name} has no column left to learn from; declare some, as dataset.kinds.COLUMN=numeric"
-        )
+        raise InputError(f"{spec.name} has no column left to learn from; declare some, as dataset.kinds.COLUMN=numeric")
     return kinds
 
 

@@ -41,9 +41,7 @@ class _Names:
     """Stands for pandas' Index and RangeIndex."""
 
 
-def _block(
-    values: np.ndarray, placement: slice | np.ndarray, _ndim: int
-) -> tuple[np.ndarray, slice | np.ndarray]:
+def _block(values: np.ndarray, placement: slice | np.ndarray, _ndim: int) -> tuple[np.ndarray, slice | np.ndarray]:
     return values, placement
 
 

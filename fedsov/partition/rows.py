@@ -56,9 +56,7 @@ def as_floats(column: pa.ChunkedArray, name: str) -> np.ndarray:
             return floats(column)
         except pa.ArrowException:
             kind = column.type
-            raise InputError(
-                f"column '{name}' is {kind}, not numeric; set dataset.kinds.{name}=drop"
-            ) from None
+            raise InputError(f"column '{name}' is {kind}, not numeric; set dataset.kinds.{name}=drop") from None
     words, codes = levels(column)
     values = np.array([*map(_number, words), np.nan])
     readable = np.array([*(_number(word) is not None for word in words), True])[codes]

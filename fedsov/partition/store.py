@@ -103,9 +103,7 @@ def stage_store(folder: Path, table: pa.Table, *, contents: Contents, keys: Regi
         again.
     """
     words, codes = levels(table.column(JURISDICTION))
-    check_tags(
-        folder, contents.jurisdictions, contents.labels, (words, codes, _integers(table.column(LABEL)))
-    )
+    check_tags(folder, contents.jurisdictions, contents.labels, (words, codes, _integers(table.column(LABEL))))
     stamp = secrets.token_hex(6)
     identifiers = [name for name, kind in contents.kinds.items() if kind == "identifier"]
     parts = {"records": table.drop_columns(identifiers) if identifiers else table}
@@ -164,9 +162,7 @@ class Store:
             return {}
         _, table = self._table("identifiers")
         names = [name for name, kind in self.manifest.kinds.items() if kind == "identifier"]
-        return {"subject": objects(table.column(SUBJECT))} | {
-            name: objects(table.column(name)) for name in names
-        }
+        return {"subject": objects(table.column(SUBJECT))} | {name: objects(table.column(name)) for name in names}
 
     def _table(self, part: str) -> tuple[Path, pa.Table]:
         name = self.manifest.files[part]
@@ -215,15 +211,18 @@ def _read_tags(path: Path, table: pa.Table) -> dict[str, Any]:
         raise StoreDamaged(f"{path} carries no jurisdiction in its schema; {mend(path)}") from None
 
 
-def _manifest(
-    folder: Path, rows: int, files: dict[str, str], *, contents: Contents, keys: RegionKeys
-) -> Manifest:
+def _manifest(folder: Path, rows: int, files: dict[str, str], *, contents: Contents, keys: RegionKeys) -> Manifest:
     manifest = Manifest(
-        dataset=contents.dataset, region=keys.region, key_id=keys.key_id, rows=rows,
-        kinds=dict(contents.kinds), files=files, notes=dict(contents.notes),
+        dataset=contents.dataset,
+        region=keys.region,
+        key_id=keys.key_id,
+        rows=rows,
+        kinds=dict(contents.kinds),
+        files=files,
+        notes=dict(contents.notes),
         sha256={name: _sha256(folder / name) for name in files.values()},
         **{name: contents.stamp[name] for name in STAMP},
-    )  # fmt: skip
+    )
     return replace(manifest, seal=sealing(keys, manifest))
 
 
@@ -303,9 +302,7 @@ def _writing(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else "the disk refused"
-        raise WorkspaceUnusable(
-            f"cannot write {folder}: {reason}; free space or choose workspace=DIR"
-        ) from None
+        raise WorkspaceUnusable(f"cannot write {folder}: {reason}; free space or choose workspace=DIR") from None
 
 
 def _remove(folder: Path, names: list[str]) -> None:

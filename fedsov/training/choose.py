@@ -74,9 +74,7 @@ def compare(candidate: Candidate, alone: Candidate | None, rows: Divided, *, not
     """Keeps the candidate unless its log loss on validation rows is above that of training alone."""
     kept = candidate
     if alone is not None and len(rows.validation):
-        theirs, ours = (
-            log_loss(rows.validation.y, one.logits(rows.validation)) for one in (candidate, alone)
-        )
+        theirs, ours = (log_loss(rows.validation.y, one.logits(rows.validation)) for one in (candidate, alone))
         if theirs > ours:
             kept = alone
             note = f"{candidate.name} was worse on validation rows (log loss {theirs:.3f}, local {ours:.3f})"

@@ -86,7 +86,7 @@ def synthesise(session: Session, config: Mapping[str, Any]) -> RecordDict:
     )
     content = synthetic.to_bytes(made)
     recipients = [str(name) for name in json.loads(str(config["recipients"]))]
-    return RecordDict({PARCELS: ConfigRecord({name: content for name in recipients})})
+    return RecordDict({PARCELS: ConfigRecord(dict.fromkeys(recipients, content))})
 
 
 def train(session: Session, message: Message) -> RecordDict:

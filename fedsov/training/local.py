@@ -183,9 +183,7 @@ def _numbers(target: np.ndarray, column: str) -> np.ndarray:
             f"target {column!r} holds text; set dataset.target.positive to the value that counts as 1"
         ) from None
     if not np.isfinite(numbers).all():
-        raise InputError(
-            f"target {column!r} has missing or infinite values; set dataset.missing_target=quarantine"
-        )
+        raise InputError(f"target {column!r} has missing or infinite values; set dataset.missing_target=quarantine")
     return numbers
 
 
@@ -194,9 +192,7 @@ def _equal(target: np.ndarray, rule: TargetRule) -> np.ndarray:
         try:
             return _numbers(target, rule.column) == float(str(rule.positive))
         except ValueError:
-            raise InputError(
-                f"target {rule.column!r} is numeric; positive={rule.positive!r} is no number"
-            ) from None
+            raise InputError(f"target {rule.column!r} is numeric; positive={rule.positive!r} is no number") from None
     if any(value is None for value in target.tolist()):
         raise InputError(f"target {rule.column!r} has missing values; set dataset.missing_target=quarantine")
     return target == str(rule.positive)
@@ -212,9 +208,7 @@ def split(subjects: np.ndarray, seed: int) -> Split:
         seed: the hash's key.
     """
     key = seed.to_bytes(8, "big", signed=True)
-    digests = (
-        hashlib.blake2b(str(one).encode(), key=key, digest_size=8).digest() for one in subjects.tolist()
-    )
+    digests = (hashlib.blake2b(str(one).encode(), key=key, digest_size=8).digest() for one in subjects.tolist())
     place = np.frombuffer(b"".join(digests), dtype=">u8").astype(np.float64) / 2.0**64
     first, second = SHARES[0], sum(SHARES)
     return Split(place < first, (place >= first) & (place < second), place >= second)

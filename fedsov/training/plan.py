@@ -199,18 +199,14 @@ class _Ground:
     judge: Judge
 
     def look(self, kind: Kind, label: Label, source: str, target: str, count: int) -> PlannedCrossing:
-        return PlannedCrossing(
-            source, target, kind, label, count, self.judge(kind, label, source, target, count)
-        )
+        return PlannedCrossing(source, target, kind, label, count, self.judge(kind, label, source, target, count))
 
     def upward(self, region: str, label: Label, count: int) -> list[PlannedCrossing]:
         """Statistics of the columns, then updates."""
         return [self.look(kind, label, region, self.hub, count) for kind in (Kind.METRICS, Kind.UPDATE)]
 
 
-def make_plan(
-    profiles: Sequence[Profile], rule: StrategyRule, *, hub: str, judge: Judge, unsafe: bool = False
-) -> Plan:
+def make_plan(profiles: Sequence[Profile], rule: StrategyRule, *, hub: str, judge: Judge, unsafe: bool = False) -> Plan:
     """The most private strategy that is both well fed and lawful, for each region.
 
     Args:

@@ -22,7 +22,7 @@ SCOPES = ("all", "shareable", "public")
 
 
 class Session:
-    """One region's records during one run. Keeps what its registry will want to know: rounds, outcome, labels received."""
+    """One region's records during one run; keeps what its registry will ask for: rounds, outcome, labels received."""
 
     def __init__(self, records: Records, work: Work, folder: Path) -> None:
         self.records, self.work, self.folder = records, work, folder

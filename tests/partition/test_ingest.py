@@ -14,8 +14,8 @@ from fedsov.label import PUBLIC, Label
 from fedsov.partition import ingest as ingest_module
 from fedsov.partition import sources
 from fedsov.partition.classify import ClassifyRules, ConsentRule, RestrictionRule
-from fedsov.partition.ingest import REASON, keyring_path, store_folder
 from fedsov.partition.dataset import TargetRule
+from fedsov.partition.ingest import REASON, keyring_path, store_folder
 
 from .world import (
     ATLAS,
@@ -84,9 +84,7 @@ def test_each_row_keeps_its_values_on_the_way_home(tmp_path: Path) -> None:
     )
 
 
-def test_a_second_ingest_is_up_to_date_and_rewrites_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_second_ingest_is_up_to_date_and_rewrites_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = spec_of(written(tmp_path, people()))
     workspace = tmp_path / "w"
     first = run(spec, workspace)
@@ -251,9 +249,7 @@ def test_consent_is_put_to_the_region_and_only_its_answer_makes_rows_public(tmp_
         asked.append((home, artifact))
         return home.name == "EU"
 
-    spec = spec_of(
-        written(tmp_path, people(200)), consent=ConsentRule(share=0.1, seed=3, document="consent-1")
-    )
+    spec = spec_of(written(tmp_path, people(200)), consent=ConsentRule(share=0.1, seed=3, document="consent-1"))
     report = run(spec, tmp_path, release=only_eu)
     eu, us = read(tmp_path, "EU"), read(tmp_path, "US")
     assert us.public.sum() == 0
@@ -312,9 +308,7 @@ def test_a_missing_target_is_refused_or_quarantined(tmp_path: Path) -> None:
     path = written(tmp_path, people(wage=[1.0, None, float("nan"), *([3.0, 4.0, 5.0] * 19)]))
     with pytest.raises(InputError, match="target 'wage' is missing in 2 rows, first in row 2"):
         run(spec_of(path), tmp_path)
-    assert run(spec_of(path, missing_target="quarantine"), tmp_path).quarantined == {
-        "target 'wage' missing": 2
-    }
+    assert run(spec_of(path, missing_target="quarantine"), tmp_path).quarantined == {"target 'wage' missing": 2}
 
 
 def test_a_target_of_words_stays_words(tmp_path: Path) -> None:

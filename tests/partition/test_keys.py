@@ -72,18 +72,14 @@ def test_a_keyring_shows_no_key(eu: LocalKeyring) -> None:
     assert repr(eu) == f"LocalKeyring(region='EU', key_id='{eu.key_id}')"
 
 
-def test_pseudonyms_are_stable_in_a_region_and_unlinked_between_regions(
-    eu: LocalKeyring, us: LocalKeyring
-) -> None:
+def test_pseudonyms_are_stable_in_a_region_and_unlinked_between_regions(eu: LocalKeyring, us: LocalKeyring) -> None:
     assert eu.pseudonym("Jane") == eu.pseudonyms(["Jane"])[0]
     assert len(eu.pseudonym("Jane")) == 32
     assert eu.pseudonym("Jane") != us.pseudonym("Jane")
 
 
 @given(content=st.binary(max_size=100), place=st.integers(0, 10_000))
-def test_sealed_content_opens_for_its_recipient_and_not_with_one_bit_changed(
-    content: bytes, place: int
-) -> None:
+def test_sealed_content_opens_for_its_recipient_and_not_with_one_bit_changed(content: bytes, place: int) -> None:
     keys = LocalKeyring("EU", "1", b"a" * 32, b"b" * 32, b"c" * 32)
     sealed = bytearray(seal(keys.public_key, content, "synthetic"))
     assert keys.open_sealed(bytes(sealed), "synthetic") == content

@@ -9,9 +9,7 @@ from .world import ATLAS, two_regions
 HELD = replace(ATLAS, regions=two_regions())
 
 
-@pytest.mark.parametrize(
-    ("value", "name"), [("DE", "EU"), (" germany ", "EU"), ("us", "US"), ("US-OH", "US")]
-)
+@pytest.mark.parametrize(("value", "name"), [("DE", "EU"), (" germany ", "EU"), ("us", "US"), ("US-OH", "US")])
 def test_codes_names_and_parts_of_countries_find_their_region(value: str, name: str) -> None:
     assert route(value, HELD) == HELD.regions[name]
 

@@ -11,8 +11,8 @@ import pyarrow.csv
 import pytest
 
 from fedsov.errors import ConfigurationError, InputError
-from fedsov.partition.pickled import unpickle_columns
 from fedsov.partition.dataset import DatasetSpec, TargetRule
+from fedsov.partition.pickled import unpickle_columns
 from fedsov.partition.sources import infer_kinds, read_source, source_file
 
 from .world import STACKOVERFLOW_SHA256, people, spec_of, stackoverflow, written
@@ -36,9 +36,7 @@ class _Evil:
         return os.system, (f"touch {os.environ['FEDSOV_TEST_PROOF']}",)
 
 
-def test_a_malicious_pickle_is_refused_and_never_executed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_malicious_pickle_is_refused_and_never_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FEDSOV_TEST_PROOF", str(tmp_path / "executed"))
     evil = lzma.compress(pickle.dumps(_Evil()))
     with pytest.raises(InputError, match=r"evil\.pkl: refused to unpickle: it asks for posix\.system"):
@@ -89,9 +87,7 @@ def test_csv_and_parquet_of_the_same_rows_are_the_same_table(tmp_path: Path) -> 
 @pytest.mark.parametrize("delimiter", [";", "\t", "|"])
 def test_the_delimiter_is_seen_in_the_header(tmp_path: Path, delimiter: str) -> None:
     path = tmp_path / "people.csv"
-    path.write_text(
-        delimiter.join(["country", "wage", "age"]) + "\n" + delimiter.join(["DE", "1.5", "3"]) + "\n"
-    )
+    path.write_text(delimiter.join(["country", "wage", "age"]) + "\n" + delimiter.join(["DE", "1.5", "3"]) + "\n")
     assert read_source(spec_of(path, subject=None)).to_pylist() == [{"country": "DE", "wage": 1.5, "age": 3}]
 
 
@@ -213,8 +209,6 @@ def test_a_declared_kind_wins_and_an_impossible_one_is_refused() -> None:
 
 
 def test_a_measurement_that_never_repeats_stays_a_number() -> None:
-    table = people(
-        300, dose=np.random.default_rng(1).normal(size=300), points=[3 * row for row in range(300)]
-    )
+    table = people(300, dose=np.random.default_rng(1).normal(size=300), points=[3 * row for row in range(300)])
     kinds = infer_kinds(table, spec_of(Path("x")))
     assert kinds["dose"] == kinds["points"] == "numeric"

@@ -117,16 +117,12 @@ def test_pyarrow_alone_reads_nothing_without_the_regions_key(folder: Path, other
 
 
 def test_the_records_key_context_does_not_open_the_identifiers(folder: Path, keys: LocalKeyring) -> None:
-    assert (
-        pq.read_table(file_of(folder), decryption_properties=_connected(keys, _factory(keys))).num_rows == 3
-    )
+    assert pq.read_table(file_of(folder), decryption_properties=_connected(keys, _factory(keys))).num_rows == 3
     with pytest.raises(KeyUnavailable):
         pq.read_table(file_of(folder, "identifiers"), decryption_properties=_connected(keys, _factory(keys)))
 
 
-def test_another_regions_keys_do_not_open_the_store(
-    folder: Path, keys: LocalKeyring, others: LocalKeyring
-) -> None:
+def test_another_regions_keys_do_not_open_the_store(folder: Path, keys: LocalKeyring, others: LocalKeyring) -> None:
     Store.open(folder, keys).read()
     with pytest.raises(KeyUnavailable, match="store of EU"):
         Store.open(folder, others)
@@ -157,9 +153,7 @@ def test_the_cache_of_one_crypto_factory_is_a_trap_and_ours_does_not_fall_into_i
 
     def with_shared(who: str) -> pa.Table:
         connection = pe.KmsConnectionConfig(custom_kms_conf={"who": who})
-        return pq.read_table(
-            file_of(folder), decryption_properties=shared.file_decryption_properties(connection, ask)
-        )
+        return pq.read_table(file_of(folder), decryption_properties=shared.file_decryption_properties(connection, ask))
 
     assert with_shared("EU").num_rows == 3
     assert with_shared("US").num_rows == 3, "Arrow mended its cache: the reason for one factory each is gone"
@@ -170,9 +164,7 @@ def test_the_cache_of_one_crypto_factory_is_a_trap_and_ours_does_not_fall_into_i
 
 
 @pytest.mark.parametrize("part", ["records", "identifiers"])
-def test_one_changed_byte_anywhere_is_found_and_the_file_named(
-    folder: Path, keys: LocalKeyring, part: str
-) -> None:
+def test_one_changed_byte_anywhere_is_found_and_the_file_named(folder: Path, keys: LocalKeyring, part: str) -> None:
     path = file_of(folder, part)
     whole = path.read_bytes()
     store = Store.open(folder, keys)
@@ -283,7 +275,8 @@ from fedsov.partition.store import FOLD, JURISDICTION, LABEL, SUBJECT, TARGET, C
 
 folder, keys = Path(sys.argv[1]), LocalKeyring.open(Path(sys.argv[2]), "EU")
 values = numbers(np.random.default_rng(0).normal(size=20_000))
-parts = {"age": values, TARGET: values, FOLD: pa.array(range(20_000)), SUBJECT: text(["a"] * 20_000), JURISDICTION: text(["DE"] * 20_000)}
+parts = {"age": values, TARGET: values, FOLD: pa.array(range(20_000)), SUBJECT: text(["a"] * 20_000),
+         JURISDICTION: text(["DE"] * 20_000)}
 parts[LABEL] = numbers(np.zeros(20_000, int))
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
@@ -311,9 +304,7 @@ def test_reading_a_store_imports_no_pandas(tmp_path: Path, folder: Path) -> None
         f"keys = LocalKeyring.open(Path({str(tmp_path / 'eu.json')!r}), 'EU');"
         f"Store.open(Path({str(folder)!r}), keys).read(); print('pandas' in sys.modules)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, env=os.environ, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=os.environ, check=True)
     assert done.stdout == "False\n"
 
 

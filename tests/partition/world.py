@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 from fedsov.artifact import Artifact
 from fedsov.jurisdiction import Atlas, Region
 from fedsov.partition.classify import ClassifyRules
+from fedsov.partition.dataset import DatasetSpec, TargetRule
 from fedsov.partition.ingest import IngestReport, ingest, keyring_path, store_folder
 from fedsov.partition.keys import LocalKeyring
-from fedsov.partition.dataset import DatasetSpec, TargetRule
 from fedsov.partition.store import Records, Store
 
 NAMES = {"US": "United States", "GB": "United Kingdom", "DE": "Germany", "IN": "India", "CA": "Canada"}

@@ -215,9 +215,7 @@ def test_a_model_on_its_own_scale_fits_a_shifted_region_better():
     model, shifted = train_alone(divided(600), Start(), Recipe()), divided(600, seed=4, shift=3.0)
     there = on_own_scale(model, shifted.train)
     assert there.parameters is model.parameters
-    assert log_loss(shifted.test.y, there.logits(shifted.test)) < log_loss(
-        shifted.test.y, model.logits(shifted.test)
-    )
+    assert log_loss(shifted.test.y, there.logits(shifted.test)) < log_loss(shifted.test.y, model.logits(shifted.test))
 
 
 def test_the_best_is_chosen_on_validation_rows_and_the_first_where_there_are_none():

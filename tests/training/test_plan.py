@@ -129,11 +129,7 @@ def test_too_few_public_rows_give_no_transfer_learning():
 def test_public_rows_that_may_not_be_sent_do_not_count():
     def judge(kind, label, source, target, count):
         closed = source in ("US", "GB") and kind == Kind.UPDATE and label.is_public
-        return (
-            refusal(source, target)
-            if closed
-            else judge_with(("GB", "IN"))(kind, label, source, target, count)
-        )
+        return refusal(source, target) if closed else judge_with(("GB", "IN"))(kind, label, source, target, count)
 
     plan = make_plan(world(), replace(RULE, transfer_min_public_rows=180), hub="hub", judge=judge)
     assert strategies(plan)["IN"] == "transfer_learning"
