@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 
-CODES = """exit codes: 0 done · 1 unexpected · 2 settings · 3 data set · 4 refused by the border · 5 ledger does not verify
-            6 store or key · 7 workspace · 8 training failed · 130 interrupted"""
+CODES = """exit codes: 0 done · 1 unexpected · 2 settings · 3 data set · 4 refused by the border · 5 a ledger
+            6 a store or key · 7 workspace · 8 training failed · 130 interrupted"""
 
 HELP = f"""usage: python -m fedsov COMMAND [KEY=VALUE ...] [--json]
 

@@ -3,9 +3,9 @@
 Every algorithm is one of Flower's and is built from a table; what fedsov adds is that a round without finite, equal
 shaped updates from the minimum number of regions is a failure with a name, never an empty success.
 
-Sources: FedAvg, McMahan et al. 2017 (https://arxiv.org/abs/1602.05629); FedProx, Li et al. 2020
-(https://arxiv.org/abs/1812.06127); FedAdam and FedYogi, Reddi et al. 2021 (https://arxiv.org/abs/2003.00295); FedMedian,
-Yin et al. 2018 (https://arxiv.org/abs/1803.01498); Krum, Blanchard et al. 2017 (https://arxiv.org/abs/1703.02757).
+Sources: FedAvg, McMahan et al. 2017 (https://arxiv.org/abs/1602.05629); FedProx, Li et al. 2020 (arXiv 1812.06127);
+FedAdam and FedYogi, Reddi et al. 2021 (arXiv 2003.00295); FedMedian, Yin et al. 2018 (arXiv 1803.01498); Krum,
+Blanchard et al. 2017 (arXiv 1703.02757).
 """
 
 from __future__ import annotations

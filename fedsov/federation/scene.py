@@ -29,7 +29,7 @@ from fedsov.federation.warm import Warm
 from fedsov.federation.wire import Frame, Line, LineClosed
 from fedsov.federation.workspace import Workspace, occupied
 from fedsov.label import PUBLIC, Label
-from fedsov.training.work import Target, Work
+from fedsov.training.work import Work
 
 Tap = Callable[[bytes], None]
 Say = Callable[[str], None]
@@ -204,10 +204,9 @@ def _absolute(path: Path | None) -> Path | None:
 
 def work_of(settings: Settings) -> Work:
     """What the settings ask of every region."""
-    target: Any = settings.dataset.target
     return Work(
         dataset=settings.dataset.name,
-        target=Target(target.column, target.above_region_median, target.positive),
+        target=settings.dataset.target,
         recipe=settings.recipe,
         seed=settings.seed,
         synthesizer=settings.synthetic.synthesizer,

@@ -10,7 +10,7 @@ import hashlib
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from fedsov.errors import ConfigurationError, InputError, TrainingFailed
 from fedsov.model.features import Features, Statistics
 from fedsov.model.network import NetworkSpec, Parameters, build, check, initial, load, parameters
 from fedsov.training.measure import log_loss
+from fedsov.partition.dataset import TargetRule
 
 if TYPE_CHECKING:
     import torch
@@ -81,17 +82,6 @@ class Recipe:
     alone: LocalSteps = LocalSteps(learning_rate=0.01, batch=32, epochs=20)
     update: LocalSteps = LocalSteps()
     tune: LocalSteps = LocalSteps(learning_rate=0.01, batch=32, epochs=10, proximal_mu=0.3)
-
-
-class TargetRule(Protocol):
-    """The part of `fedsov.partition.sources.TargetRule` that decides what an outcome of 1 is."""
-
-    @property
-    def column(self) -> str: ...
-    @property
-    def above_region_median(self) -> bool: ...
-    @property
-    def positive(self) -> str | None: ...
 
 
 class Split(NamedTuple):

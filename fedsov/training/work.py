@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from fedsov.model.network import NetworkSpec
+from fedsov.partition.dataset import TargetRule
 from fedsov.training.local import LocalSteps, Recipe
 
 PARCELS = "parcels"
@@ -14,20 +15,11 @@ PARCELS = "parcels"
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """What is predicted: a column, and what counts as 1 (see `fedsov.training.local.outcome`)."""
-
-    column: str
-    above_region_median: bool = False
-    positive: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Work:
     """What a region is to do: the data set's name, the target, the recipe, the seed, the size of synthetic tables."""
 
     dataset: str
-    target: Target
+    target: TargetRule
     recipe: Recipe = field(default_factory=Recipe)
     seed: int = 0
     synthesizer: str = "gaussian_copula"
@@ -43,4 +35,4 @@ class Work:
         recipe = dict(value["recipe"])
         network = NetworkSpec(recipe["network"]["name"], tuple(recipe["network"]["hidden"]))
         steps = {name: LocalSteps(**recipe[name]) for name in ("alone", "update", "tune")}
-        return Work(**{**value, "target": Target(**value["target"]), "recipe": Recipe(network=network, **steps)})
+        return Work(**{**value, "target": TargetRule(**value["target"]), "recipe": Recipe(network=network, **steps)})
