@@ -248,12 +248,12 @@ def _hydra(arguments: list[str], task: Callable[[Any], None]) -> None:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from fedsov.config import config_dir, one_line, register_resolvers
+    from fedsov.config import config_dir, one_line, opened, register_resolvers
 
     register_resolvers()
     os.environ["HYDRA_FULL_ERROR"] = "1"
     application = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")(task)
-    sys.argv = ["python -m fedsov train", *arguments]
+    sys.argv = ["python -m fedsov train", *opened(arguments)]
     try:
         application()
     except (HydraException, OmegaConfBaseException) as error:

@@ -83,6 +83,15 @@ def config_dir() -> Path:
     return beside if (beside / "train.yaml").is_file() else Path(str(files("fedsov") / "_configs"))
 
 
+OPEN = ("dataset.kinds", "dataset.aliases", "dataset.categories", "dataset.consent", "algorithm.options")
+"""Mappings whose keys are the user's own; Hydra takes new keys only under its ``++``."""
+
+
+def opened(overrides: Sequence[str]) -> list[str]:
+    """The overrides, those of an open mapping in the form that lets them add keys."""
+    return [f"++{word}" if word.startswith(OPEN) and "=" in word else word for word in overrides]
+
+
 def register_resolvers() -> None:
     """Makes ``${config_dir:}`` known to configurations."""
     from omegaconf import OmegaConf
@@ -102,7 +111,7 @@ def compose(overrides: Sequence[str]) -> DictConfig:
     register_resolvers()
     try:
         with initialize_config_dir(version_base="1.3", config_dir=str(config_dir())):
-            return hydra_compose("train", overrides=list(overrides))
+            return hydra_compose("train", overrides=opened(overrides))
     except HydraException as error:
         raise ConfigurationError(one_line(error)) from error
 

@@ -86,11 +86,12 @@ def synthesise(
 
 def _divide(records: Records, *, seed: int, max_rows: int) -> tuple[Records, Records]:
     """Rows to learn from and rows to measure against, at most `max_rows` each; no person is in both."""
-    people, person = np.unique(records.subjects.astype(str), return_inverse=True)
+    people, first, person = np.unique(records.subjects.astype(str), return_index=True, return_inverse=True)
     if len(people) < MIN_DONORS:
         raise SyntheticRefused((f"fewer than {MIN_DONORS} people to learn from",))
     rng = np.random.default_rng(seed)
-    learned = rng.permutation(len(people))[person] < len(people) // 2
+    arrival = np.argsort(np.argsort(first))  # pseudonyms differ between workspaces, the order of people does not
+    learned = rng.permutation(len(people))[arrival[person]] < len(people) // 2
     order = rng.permutation(len(records))
     halves = (order[learned[order]], order[~learned[order]])
     return records.select(halves[0][:max_rows]), records.select(halves[1][:max_rows])

@@ -1,0 +1,62 @@
+"""Everyone's small world: real runs in a temporary workspace, with a tap on every line between processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fedsov.config import compose, settings
+from fedsov.federation import assemble
+from fedsov.federation.api import WarmFor
+from fedsov.federation.modules import TO_TRAIN
+from fedsov.federation.result import RunResult
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared"
+
+
+@dataclass
+class Overheard:
+    """A run, what it said while it ran, and every byte that passed between its processes."""
+
+    result: RunResult
+    frames: list[bytes] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+
+
+def overhear(overrides: Sequence[str]) -> Overheard:
+    """Trains in this process, the hub's, and listens to all lines."""
+    frames: list[bytes] = []
+    lines: list[str] = []
+    with WarmFor(TO_TRAIN) as warm:
+        result = assemble.train(settings(compose(overrides)), warm, say=lines.append, tap=frames.append)
+    return Overheard(result, frames, lines)
+
+
+def fedsov(*arguments: str, cwd: Path | None = None, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """`python -m fedsov` with these arguments, its output captured."""
+    return subprocess.run(
+        [sys.executable, "-m", "fedsov", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=cwd or ROOT,
+        env={**os.environ, **(env or {})},
+        timeout=180,
+        check=False,
+    )
+
+
+def answered(done: subprocess.CompletedProcess[str]) -> dict:
+    """The JSON a command printed; fails with its errors where it did not end with 0."""
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def files_below(folder: Path) -> list[Path]:
+    """All regular files below a folder."""
+    return sorted(path for path in folder.rglob("*") if path.is_file())
