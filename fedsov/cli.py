@@ -251,16 +251,34 @@ def _hydra(arguments: list[str], task: Callable[[Any], None]) -> None:
     from fedsov.config import config_dir, one_line, opened, register_resolvers
 
     register_resolvers()
+    failed: list[Exception] = []
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    application = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")(task)
-    sys.argv = ["python -m fedsov train", *opened(arguments)]
+    application = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")(_held(task, failed))
+    several = [word for word in arguments if word in ("-m", "--multirun")]  # Hydra wants overrides in one piece
+    sys.argv = ["python -m fedsov train", *several, *opened([word for word in arguments if word not in several])]
     try:
         application()
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise ConfigurationError(one_line(error)) from error
     except SystemExit as stop:
         if stop.code not in (0, None):
             raise ConfigurationError("the command line could not be read; see --help") from stop
+    for error in failed:
+        raise error
+
+
+def _held(task: Callable[[Any], None], failed: list[Exception]) -> Callable[[Any], None]:
+    """The task, its error kept for the caller: Hydra would print lines of its own. After one, no further run starts."""
+
+    def run(config: Any) -> None:
+        if failed:
+            return
+        try:
+            task(config)
+        except Exception as error:
+            failed.append(error)
+
+    return run
 
 
 def _composed(words: Words) -> Any:

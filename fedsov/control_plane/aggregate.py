@@ -30,6 +30,17 @@ ALGORITHMS = {
     "krum": "Krum",
 }
 
+ADAPTIVE = ("eta", "eta_l", "beta_1", "beta_2", "tau")
+OPTIONS = {
+    "fedavg": (),
+    "fedprox": ("proximal_mu",),
+    "fedadam": ADAPTIVE,
+    "fedyogi": ADAPTIVE,
+    "fedmedian": (),
+    "krum": ("num_malicious_nodes",),
+}
+"""What Flower's strategies may be told beside the sizes that `build` sets; all are numbers of 0 or more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Algorithm:
@@ -41,21 +52,22 @@ class Algorithm:
     def __post_init__(self) -> None:
         if self.name not in ALGORITHMS:
             raise ConfigurationError(f"no algorithm {self.name!r}; algorithm= takes one of {', '.join(ALGORITHMS)}")
+        known = OPTIONS[self.name]
+        for option, value in self.options.items():
+            if option not in known:
+                listed = f"its options are {', '.join(known)}" if known else "it has none"
+                raise ConfigurationError(f"algorithm.options.{option} is no option of {self.name}; {listed}")
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+                raise ConfigurationError(f"algorithm.options.{option} must be a number of 0 or more, got {value!r}")
 
 
 def build(algorithm: Algorithm, nodes: int) -> FedAvg:
-    """Flower's strategy for a fixed set of nodes that all take part in every round.
-
-    Raises ConfigurationError for an option the strategy does not have.
-    """
+    """Flower's strategy for a fixed set of nodes that all take part in every round."""
     from flwr.serverapp import strategy
 
     make: Callable[..., FedAvg] = getattr(strategy, ALGORITHMS[algorithm.name])
     sizes = {"min_train_nodes": nodes, "min_evaluate_nodes": nodes, "min_available_nodes": nodes}
-    try:
-        return make(**sizes, **{key: value for key, value in algorithm.options.items()})
-    except TypeError as error:
-        raise ConfigurationError(f"algorithm {algorithm.name}: {error}") from error
+    return make(**sizes, **algorithm.options)
 
 
 def finite_updates(replies: Iterable[Message], like: Mapping[str, Any]) -> list[Message]:

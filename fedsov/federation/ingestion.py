@@ -101,7 +101,7 @@ def _basis(settings: Settings, today: date) -> str:
     document = register.get(settings.dataset.consent.document)
     if document is None or document.signed > today:
         return "absent"
-    return f"{document}" if document.expires is None or document.expires >= today else "expired"
+    return register.only(document.id).digest if document.expires is None or document.expires >= today else "expired"
 
 
 def _said(report: IngestReport, workspace: Workspace) -> dict[str, Any]:

@@ -91,8 +91,9 @@ class Warm:
         return Line(ours, tap)
 
     def stop(self, seconds: float = 5.0) -> None:
-        """Ends the warm process; its children end when their lines close."""
+        """Ends the warm process, at once where it still imports; its children end when their lines close."""
         self.control.close()
+        self.process.terminate()
         try:
             self.process.wait(timeout=seconds)
         except subprocess.TimeoutExpired:
@@ -109,7 +110,8 @@ QUIET = {
 
 
 def serve(control: socket.socket) -> None:
-    """Forks one child for each request until the other end closes."""
+    """Forks one child for each request until the other end closes; a request to terminate waits for that."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     gc.collect()
     gc.freeze()
@@ -139,6 +141,7 @@ def _end_children(seconds: float = 2.0) -> None:
 def _live(request: Mapping[str, Any], stream: socket.socket) -> None:
     """The child's whole life; leaves without the parent's exit functions, its state written by then."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     code = 1
     try:
         ROLES[request["role"]](Line(stream))
