@@ -1,0 +1,118 @@
+"""Rounds over a grid: a region that fails is left out and told, too few is a failure, never an empty success."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from flwr.app import Array, ArrayRecord, Context, Error, Message, MetricRecord, RecordDict
+
+from fedsov.artifact import Party
+from fedsov.control_plane.aggregate import Algorithm, build
+from fedsov.control_plane.server_app import Federation, Outcome, server_app
+from fedsov.errors import ConfigurationError, TrainingFailed
+from fedsov.federation.in_process import InProcessGrid
+from fedsov.federation.wire import identify, new_id
+from fedsov.label import PUBLIC, Label
+
+START = {"w": np.zeros((2, 2), np.float32)}
+Answer = dict[int, "np.ndarray | str"]
+
+
+class Scripted:
+    """A board whose nodes answer with a fixed array, or with the name of an exception."""
+
+    def __init__(self, script: Answer, labels: dict[int, Label] | None = None) -> None:
+        self.answers: dict[str, tuple[Message, Label]] = {}
+        self.script, self.labels, self.heard = script, labels or {}, []
+
+    def party(self, node: int) -> Party:
+        return Party(f"region {node}", "DE", "")
+
+    def ask(self, message: Message, label: Label) -> None:
+        node = message.metadata.dst_node_id
+        self.heard.append((node, label))
+        answer = self.script[node]
+        if isinstance(answer, str):
+            reply = Message(Error(code=1, reason=answer), reply_to=message)
+        else:
+            content = {"arrays": ArrayRecord({"w": Array(answer)}), "metrics": MetricRecord({"num-examples": node})}
+            reply = Message(RecordDict(content), reply_to=message)
+        identify(reply, new_id())
+        self.answer(message, reply, self.labels.get(node, PUBLIC) | label)
+
+    def answer(self, asked: Message, reply: Message, label: Label) -> None:
+        self.answers[asked.metadata.message_id] = (reply, label)
+
+    def turn(self, seconds: float) -> None: ...
+
+
+class Open:
+    """A door that lets everything through and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.crossed: list = []
+
+    def cross(self, artifact, target, *, round=None, details=None):  # noqa: ANN001, ANN201
+        self.crossed.append((artifact, target.name, round))
+        return artifact
+
+
+def _run(script: Answer, *, rounds: int = 1, minimum: int = 1, labels: dict[int, Label] | None = None):
+    board, door, outcome = Scripted(script, labels), Open(), Outcome()
+    grid = InProcessGrid(board, script, door)
+    app = server_app(Federation(Algorithm(), rounds, minimum=minimum), START, outcome)
+    app(grid, Context(run_id=1, node_id=1, node_config={}, state=RecordDict(), run_config={}))
+    return outcome, grid, door
+
+
+def _full(value: float) -> np.ndarray:
+    return np.full((2, 2), value, np.float32)
+
+
+def test_the_mean_is_weighted_and_a_failed_region_is_left_out_and_named() -> None:
+    outcome, _, _ = _run({2: _full(1.0), 6: _full(5.0), 7: "StoreDamaged"})
+    np.testing.assert_allclose(outcome.parameters["w"], _full((2 * 1 + 6 * 5) / 8))
+    assert outcome.rounds[0].failed == {7: "StoreDamaged"}
+
+
+def test_too_few_updates_end_the_training_with_the_reasons() -> None:
+    with pytest.raises(TrainingFailed, match="1 of at least 2 regions sent an update .KeyUnavailable"):
+        _run({2: _full(1.0), 3: "KeyUnavailable"}, minimum=2)
+
+
+def test_a_training_in_which_every_region_failed_is_no_success() -> None:
+    with pytest.raises(TrainingFailed, match="0 of at least 1"):
+        _run({2: "ValueError", 3: "ValueError"})
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_an_update_that_is_not_finite_is_never_averaged(bad: float) -> None:
+    with pytest.raises(TrainingFailed, match="not finite"):
+        _run({2: _full(1.0), 3: _full(bad)})
+
+
+def test_an_update_of_another_shape_is_never_averaged() -> None:
+    with pytest.raises(TrainingFailed, match="shape"):
+        _run({2: _full(1.0), 3: np.ones((3, 2), np.float32)})
+
+
+def test_the_joint_model_carries_the_join_of_its_updates_labels_into_the_next_round() -> None:
+    labels = {2: Label(frozenset({"DE"})), 3: Label(frozenset({"GB"}), frozenset({"health"}))}
+    _, grid, door = _run({2: _full(1.0), 3: _full(2.0)}, rounds=2, labels=labels)
+    sent = {number: artifact.label for artifact, _, number in door.crossed}
+    assert sent[1] == PUBLIC
+    assert sent[2] == grid.label == labels[2] | labels[3]
+
+
+def test_sums_do_not_depend_on_the_order_in_which_answers_come() -> None:
+    values = {node: np.random.default_rng(node).normal(size=(2, 2)).astype(np.float32) for node in (2, 3, 4, 5)}
+    first, _, _ = _run(values)
+    again, _, _ = _run(dict(reversed(values.items())))
+    assert np.array_equal(first.parameters["w"], again.parameters["w"])
+
+
+def test_an_unknown_algorithm_or_option_is_named() -> None:
+    with pytest.raises(ConfigurationError, match="magic"):
+        Algorithm("magic")
+    with pytest.raises(ConfigurationError, match="speed"):
+        build(Algorithm("fedavg", {"speed": 3}), 2)

@@ -1,0 +1,134 @@
+"""The region's own door: what leaves, what does not, and what is said of a failure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
+from flwr.clientapp import ClientApp
+from flwr.supercore.task_identity import TaskIdentity
+
+from fedsov.artifact import Party
+from fedsov.border.bundle import load_bundle
+from fedsov.border.evidence import Register
+from fedsov.border.gate import Gate
+from fedsov.border.ledger import Ledger
+from fedsov.federation import region_worker
+from fedsov.federation.brief import RegionBrief
+from fedsov.federation.region_worker import Home
+from fedsov.federation.wire import Frame, identify, new_id, pack, unpack
+from fedsov.label import PUBLIC, Label
+from fedsov.partition.dataset import TargetRule
+from fedsov.partition.keys import LocalKeyring
+from fedsov.partition.store import Records
+from fedsov.training.session import Session
+from fedsov.training.work import Work
+
+BOUND = Label(frozenset({"DE"}), frozenset({"health"}))
+HUB = {"IE": Party("hub", "IE", "Example Holding"), "CN": Party("hub", "CN", "Example Holding")}
+Answer = Callable[[Message], RecordDict]
+
+
+def _home(folder: Path, answer: Answer, *, hub: str = "IE", people: int = 200) -> Home:
+    rng = np.random.default_rng(0)
+    records = Records(
+        region="DE",
+        columns={"age": rng.normal(size=people)},
+        kinds={"age": "numeric"},
+        target=rng.integers(0, 2, people).astype(float),
+        subjects=np.array([f"{row:032x}" for row in range(people)]),
+        labels=(BOUND,),
+        label_of=np.zeros(people, int),
+    )
+    work = Work("people", TargetRule("ill"))
+    party = Party("DE", "DE", "Example Deutschland")
+    brief = RegionBrief(party, HUB[hub], folder, "run", work.to_json(), None, None, False, date(2026, 11, 23))
+    ledger = Ledger(folder / "ledger.sqlite", "DE")
+    bundle = load_bundle()
+    gate = Gate(party, bundle=bundle, evidence=Register(()), ledger=ledger, run="run", today=lambda: brief.today)
+    app = ClientApp()
+    app.train()(lambda message, context: Message(answer(message), reply_to=message))
+    context = Context(run_id=1, node_id=2, node_config={}, state=RecordDict(), run_config={})
+    keyring = LocalKeyring.create(folder / "keyring.json", "DE")
+    return Home(brief, gate, Session(records, work, folder), keyring, app, context)
+
+
+def _ask(home: Home, incoming: Label = PUBLIC, scope: str = "shareable") -> tuple[Message, Label]:
+    TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = 1, 1, 1
+    message = Message(RecordDict({"config": ConfigRecord({"scope": scope, "server-round": 3})}), 2, "train")
+    identify(message, new_id())
+    frame = region_worker._answer(home, Frame({"label": incoming.to_json()}, pack(message)))
+    return unpack(frame.body), Label.from_json(frame.header["label"])
+
+
+def _update(_: Message) -> RecordDict:
+    arrays = ArrayRecord({"w": Array(np.ones(3, np.float32))})
+    return RecordDict({"arrays": arrays, "metrics": MetricRecord({"num-examples": 120, "loss": 0.5})})
+
+
+def test_an_update_leaves_with_the_join_of_the_rows_and_the_incoming_model(tmp_path: Path) -> None:
+    home = _home(tmp_path, _update)
+    reply, label = _ask(home, incoming=Label(frozenset({"FR"})))
+    assert reply.has_content() and label == BOUND | Label(frozenset({"FR"}))
+    kinds = [(entry.body["kind"], entry.body["verdict"], entry.body["round"]) for entry in home.gate.ledger.entries()]
+    assert kinds == [("update", "permit", 3), ("metrics", "permit", 3)]
+
+
+def test_an_update_that_the_law_does_not_permit_stays_and_the_ledger_says_so(tmp_path: Path) -> None:
+    home = _home(tmp_path, _update, hub="CN")
+    reply, _ = _ask(home)
+    assert reply.has_error() and reply.error.reason == "Refused"
+    first = home.gate.ledger.entries()[0].body
+    assert (first["kind"], first["verdict"]) == ("update", "refuse") and first["remedy"]
+
+
+def test_an_exception_leaves_as_the_name_of_its_type_and_nothing_more(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(_: Message) -> RecordDict:
+        raise ValueError("bad row: Jane Canary, passport X99C4N4RY7")
+
+    home = _home(tmp_path, fail)
+    reply, label = _ask(home)
+    assert reply.error.reason == "ValueError" and label == PUBLIC
+    assert b"Canary" not in pack(reply) and b"X99C" not in pack(reply)
+    entry = home.gate.ledger.entries()[-1].body
+    assert (entry["kind"], entry["verdict"]) == ("error", "permit") and "Canary" not in str(entry)
+    assert "Jane Canary" in capsys.readouterr().err  # the region's own log, which its process writes stderr to
+
+
+@pytest.mark.parametrize(
+    "smuggled",
+    [
+        {"rows": ArrayRecord({"rows": Array(np.ones((5, 3), np.float32))})},
+        {"notes": ConfigRecord({"text": "Jane Canary"})},
+        {"arrays": ArrayRecord({"w": Array(np.ones(3, np.float32))}), "more": MetricRecord({"age": 33.0})},
+    ],
+)
+def test_a_record_that_nobody_declared_does_not_leave_whoever_wrote_the_app(tmp_path: Path, smuggled: dict) -> None:
+    reply, _ = _ask(_home(tmp_path, lambda _: RecordDict(smuggled)))
+    assert reply.has_error() and b"Canary" not in pack(reply)
+
+
+def test_metrics_of_too_few_people_stay_and_take_the_update_with_them(tmp_path: Path) -> None:
+    home = _home(tmp_path, _update, people=20)
+    reply, _ = _ask(home)
+    assert reply.has_error() and reply.error.reason == "Refused"
+
+
+def test_nothing_leaves_when_the_ledger_cannot_be_written(tmp_path: Path) -> None:
+    home = _home(tmp_path, _update)
+    closed = replace(home.gate, ledger=_read_only(tmp_path, home))
+    reply, _ = _ask(replace(home, gate=closed))
+    assert reply.has_error() and not reply.has_content()
+
+
+def _read_only(folder: Path, home: Home) -> Ledger:
+    home.gate.note({"before": "anything"})
+    home.gate.ledger.close()
+    return Ledger.read(folder / "ledger.sqlite")

@@ -1,0 +1,66 @@
+"""Documents are tests: the notebook runs, the README's Python is Python, its commands are commands."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fedsov.cli import COMMANDS
+from fedsov.config import compose, config_dir, settings
+from tests.world import ROOT
+
+README = (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize("notebook", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.name)
+def test_notebook_runs_to_the_end(notebook: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "--nbmake", "-q", "-p", "no:cacheprovider", str(notebook)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=180,
+    )
+    assert done.returncode == 0 and "1 passed" in done.stdout, done.stdout
+
+
+def test_the_readme_s_python_is_python() -> None:
+    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert blocks and all(ast.parse(block) for block in blocks)
+
+
+def _commands() -> list[list[str]]:
+    text = "\n".join(re.findall(r"```\n(.*?)```", README, re.DOTALL)).replace("\\\n", " ")
+    lines = [line.split("#")[0].split() for line in text.splitlines() if line.startswith("python -m fedsov")]
+    return [line[3:] for line in lines]
+
+
+@pytest.mark.parametrize("words", _commands(), ids=" ".join)
+def test_each_command_of_the_readme_exists_and_its_overrides_compose(words: list[str]) -> None:
+    assert words[0] in COMMANDS
+    overrides = [word for word in words[1:] if "=" in word and "," not in word.replace("[", "").split("=")[0]]
+    single = [word for word in overrides if "--multirun" not in words]
+    assert settings(compose([*single, "workspace=/nowhere"])).workspace.name == "nowhere"
+
+
+def test_every_configuration_file_composes_into_settings() -> None:
+    needed = {
+        "dataset=table": ["dataset.path=p.csv", "dataset.jurisdiction=c", "dataset.target=y"],
+        "border=own": ["border.evidence=documents.yaml"],
+    }
+    for path in sorted(config_dir().glob("*/*.yaml")):
+        choice = f"{path.parent.name}={path.stem}"
+        if path.parent.name in ("region",) or path.stem == "evidence_demo":
+            continue
+        assert settings(compose([choice, *needed.get(choice, [])])).rounds >= 1
+
+
+def test_decisions_say_context_choice_and_what_was_given_up() -> None:
+    for page in (ROOT / "docs" / "decisions").glob("*.md"):
+        text = page.read_text()
+        assert all(word in text for word in ("**Context.**", "**Choice.**", "**Given up.**")), page.name
