@@ -13,20 +13,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fedsov.control_plane.aggregate import Algorithm as Algorithm
     from fedsov.federation.api import train as train
     from fedsov.federation.laboratory import Fitted as Fitted
     from fedsov.federation.laboratory import federate as federate
     from fedsov.label import PUBLIC as PUBLIC
     from fedsov.label import Label as Label
+    from fedsov.model.network import NetworkSpec as NetworkSpec
+    from fedsov.training.local import LocalSteps as LocalSteps
 
 __version__ = "0.1.0"
-__all__ = ["PUBLIC", "Fitted", "Label", "federate", "train"]
+__all__ = ["PUBLIC", "Algorithm", "Fitted", "Label", "LocalSteps", "NetworkSpec", "federate", "train"]
 
 _HOMES = {
     "train": "fedsov.federation.api",
     "federate": "fedsov.federation.laboratory",
     "Fitted": "fedsov.federation.laboratory",
+    "Algorithm": "fedsov.control_plane.aggregate",
     "Label": "fedsov.label",
+    "LocalSteps": "fedsov.training.local",
+    "NetworkSpec": "fedsov.model.network",
     "PUBLIC": "fedsov.label",
 }
 

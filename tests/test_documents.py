@@ -26,7 +26,7 @@ def test_notebook_runs_to_the_end(notebook: Path) -> None:
         cwd=ROOT,
         timeout=180,
     )
-    assert done.returncode == 0 and "1 passed" in done.stdout, done.stdout
+    assert done.returncode == 0, done.stdout  # pytest ends with 5 where nothing was collected
 
 
 def test_the_readme_s_python_is_python() -> None:

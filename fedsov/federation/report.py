@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fedsov.training.plan import Plan
 
 MARK = "UNSAFE: decided by an open border (border=unsafe_open); for laboratory work only."
+MANY = 12
 COLUMNS = ("region", "rows", "strategy", "kept", "AUC", "local", "gain ± s.e.", "crossings", "refused")
 
 
@@ -87,11 +88,12 @@ def refusal_lines(refusals: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def notes(result: RunResult) -> list[str]:
-    """Why each region has its strategy, and what became of it."""
+    """Why each region has its strategy, and what became of it; with many regions, only the last reason of each."""
     lines = []
     for one in result.regions:
-        why = result.plan.of(one.region).reasons[-1]
-        lines.append(f"{one.region}: {why}{f' {one.note}.' if one.note else ''}")
+        reasons = result.plan.of(one.region).reasons
+        told = reasons if len(result.regions) <= MANY else reasons[-1:]
+        lines.append(f"{one.region}: {' '.join(told)}{f' {one.note}.' if one.note else ''}")
     return lines
 
 

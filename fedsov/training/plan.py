@@ -298,7 +298,7 @@ def _federate(ground: _Ground) -> dict[str, _Attempt]:
             able.append(profile)
     members, dropped = _shrink(ground, able)
     downward = _joint(ground, members)
-    names = ", ".join(sorted(member.region for member in members))
+    names = _listed(sorted(member.region for member in members))
     for region, crossing in dropped.items():
         answers[region] = _Attempt(False, f"Not federated: {crossing.why()}.", blocked=(crossing,))
     for member in members:
@@ -311,6 +311,12 @@ def _federate(ground: _Ground) -> dict[str, _Attempt]:
         crossings = (*upward[member.region], downward[member.region])
         answers[member.region] = _Attempt(True, reason, crossings)
     return answers
+
+
+def _listed(names: Sequence[str], most: int = 8) -> str:
+    """Names in a sentence; past a handful, how many more there are."""
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
 def _joint(ground: _Ground, members: Sequence[Profile]) -> dict[str, PlannedCrossing]:
