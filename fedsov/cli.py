@@ -127,7 +127,8 @@ def run(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
     except OSError as error:
-        return _fail(f"{error.strerror or error}: {error.filename or 'a file'}", WorkspaceUnusable.exit_code)
+        place = f"{error.strerror or error}: {error.filename or 'a file'}"
+        return _fail(f"{place}; make room or allow writing, or name another workspace=DIR", WorkspaceUnusable.exit_code)
     except Exception as error:
         if os.environ.get("FEDSOV_DEBUG"):
             raise
@@ -203,6 +204,7 @@ def _console() -> Console:
 
 
 HYDRA_ONLY = ("--cfg", "-c", "--info", "-i", "--hydra-help", "--shell-completion", "-sc", "--version", "--resolve")
+HYDRA_ALSO = ("--multirun", "-m", "--run", "-r", "--package", "-p", "--experimental-rerun")
 
 
 def _train(arguments: list[str]) -> int:
@@ -210,6 +212,9 @@ def _train(arguments: list[str]) -> int:
 
     own = {"--json", "--quiet"}
     said, rest = own & set(arguments), [word for word in arguments if word not in own]
+    for option in (word.partition("=")[0] for word in rest if word.startswith("-")):
+        if option not in HYDRA_ONLY + HYDRA_ALSO:
+            raise ConfigurationError(f"no option {option}; train has --json, --quiet, --multirun, --cfg and --info")
     if any(word.partition("=")[0] in HYDRA_ONLY for word in rest):
         _hydra(rest, lambda _: None)
         return 0
@@ -253,7 +258,9 @@ def _hydra(arguments: list[str], task: Callable[[Any], None]) -> None:
     register_resolvers()
     failed: list[Exception] = []
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    application = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")(_held(task, failed))
+    application = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")(
+        _held(task, failed)
+    )
     several = [word for word in arguments if word in ("-m", "--multirun")]  # Hydra wants overrides in one piece
     sys.argv = ["python -m fedsov train", *several, *opened([word for word in arguments if word not in several])]
     try:
@@ -263,8 +270,8 @@ def _hydra(arguments: list[str], task: Callable[[Any], None]) -> None:
     except SystemExit as stop:
         if stop.code not in (0, None):
             raise ConfigurationError("the command line could not be read; see --help") from stop
-    for error in failed:
-        raise error
+    if failed:
+        raise failed[0]
 
 
 def _held(task: Callable[[Any], None], failed: list[Exception]) -> Callable[[Any], None]:
@@ -316,16 +323,7 @@ def _ingest(arguments: list[str]) -> int:
         again = "--again" in words.options
         report = assemble.ingest(_composed(words), warm, say=_progress("--quiet" in words.options), again=again)
     if words.json:
-        _print_json(
-            {
-                "rows_in": report.rows_in,
-                "stored": report.stored,
-                "quarantined": dict(report.quarantined),
-                "regions": sorted(report.regions),
-                "kinds": dict(report.kinds),
-                "up_to_date": report.up_to_date,
-            }
-        )
+        _print_json(report.to_json())
         return 0
     print(report.sentence())
     print("columns: " + ", ".join(f"{name} {kind}" for name, kind in sorted(report.kinds.items())))

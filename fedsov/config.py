@@ -22,6 +22,7 @@ from fedsov.jurisdiction import Atlas, Region
 from fedsov.model.network import NetworkSpec
 from fedsov.partition.classify import ClassifyRules, ConsentRule, RestrictionRule
 from fedsov.partition.dataset import DatasetSpec, TargetRule
+from fedsov.shape import check_shape, only
 from fedsov.training.local import LocalSteps, Recipe
 from fedsov.training.plan import StrategyRule
 
@@ -112,15 +113,22 @@ def compose(overrides: Sequence[str]) -> DictConfig:
     try:
         with initialize_config_dir(version_base="1.3", config_dir=str(config_dir())):
             return hydra_compose("train", overrides=opened(overrides))
-    except HydraException as error:
+    except (HydraException, ValueError) as error:
         raise ConfigurationError(one_line(error)) from error
 
 
 def one_line(error: BaseException) -> str:
     """A configuration error in one line, with the way out."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    causes = [str(error.__cause__).splitlines()[0]] if error.__cause__ and str(error.__cause__) else []
-    said = "; ".join(dict.fromkeys(lines[:2] + causes))
+    lines = [line.strip() for line in str(error).partition("Config search path")[0].splitlines()]
+    lines = [line for line in lines if line and not line.startswith(("See https:", "To append", "Set the env"))]
+    override = getattr(error, "override", None)
+    if override and override not in lines[0]:
+        lines.insert(0, f"cannot read the override {override}")
+    if lines[0].startswith("Missing mandatory"):
+        return "{0} is not set; give {0}=VALUE".format(getattr(error, "full_key", "a key"))
+    starts = [place for place, line in enumerate(lines) if line.startswith("Available options")]
+    place = starts[0] + 1 if starts else len(lines)
+    said = f"{'; '.join(lines[:place])} {', '.join(lines[place:])}".strip()
     return f"{said} (see `python -m fedsov train --cfg job` for every key)"
 
 
@@ -141,17 +149,27 @@ def settings(config: DictConfig) -> Settings:
 
 def settings_of(plain: Mapping[str, Any]) -> Settings:
     """The settings of a configuration given as plain values; see `settings`."""
+    check_shape(plain)
+    try:
+        return _settings(plain)
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise ConfigurationError(f"a setting has a value of the wrong kind: {error}") from error
+
+
+def _settings(plain: Mapping[str, Any]) -> Settings:
     atlas = load_atlas({str(key): str(value) for key, value in plain["dataset"]["aliases"].items()})
     federation, strategy, border = plain["federation"], plain["strategy"], plain["border"]
     return Settings(
-        workspace=Path(str(plain["workspace"])),
+        workspace=Path(_word("workspace", plain["workspace"], "a folder")),
         seed=_integer("seed", plain["seed"], at_least=0),
         today=_day(plain["today"]),
-        hub=Party(**_only("federation.hub", federation["hub"], ("name", "location", "entity"))),
+        hub=_hub(federation["hub"], atlas),
         regions=_regions(federation, atlas),
         atlas=atlas,
         dataset=_dataset(plain["dataset"], seed=_integer("seed", plain["seed"], at_least=0)),
-        strategy=_strategy(strategy, minimum=federation["minimum_regions"]),
+        strategy=_strategy(
+            strategy, minimum=_integer("federation.minimum_regions", federation["minimum_regions"], at_least=2)
+        ),
         synthetic=SyntheticSettings(
             _integer("strategy.synthetic.rows", strategy["synthetic"]["rows"], at_least=1),
             str(strategy["synthetic"]["synthesizer"]),
@@ -159,11 +177,24 @@ def settings_of(plain: Mapping[str, Any]) -> Settings:
         recipe=_recipe(plain["model"], seed=int(plain["seed"])),
         algorithm=Algorithm(str(plain["algorithm"]["name"]), dict(plain["algorithm"]["options"])),
         rounds=_integer("federation.rounds", federation["rounds"], at_least=1),
-        minimum_regions=_integer("federation.minimum_regions", federation["minimum_regions"], at_least=1),
+        minimum_regions=_integer("federation.minimum_regions", federation["minimum_regions"], at_least=2),
         border=BorderSettings(_path(border["evidence"]), _path(border["rules"]), bool(border["unsafe_open"])),
-        timeout=float(plain["runtime"]["timeout"]),
+        timeout=_seconds("runtime.timeout", plain["runtime"]["timeout"]),
         plain=plain,
     )
+
+
+def _hub(plain: Mapping[str, Any], atlas: Atlas) -> Party:
+    hub = Party(**{name: str(value) for name, value in plain.items()})
+    if atlas.code(hub.location) is None:
+        raise ConfigurationError(f"federation.hub.location is {hub.location!r}, no ISO code of a country")
+    return hub
+
+
+def _seconds(key: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+        raise ConfigurationError(f"{key} must be a number of seconds above 0, got {value!r}")
+    return float(value)
 
 
 def _integer(key: str, value: Any, *, at_least: int) -> int:
@@ -182,13 +213,6 @@ def _day(value: Any) -> date | None:
 
 def _path(value: Any) -> Path | None:
     return None if value is None else Path(str(value))
-
-
-def _only(group: str, value: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
-    odd = sorted(set(value) - set(keys))
-    if odd:
-        raise ConfigurationError(f"{group}.{odd[0]} is not a setting; {group} has {', '.join(keys)}")
-    return dict(value)
 
 
 def _regions(federation: Mapping[str, Any], atlas: Atlas) -> tuple[Region, ...] | None:
@@ -233,7 +257,7 @@ def _dataset(plain: Mapping[str, Any], *, seed: int) -> DatasetSpec:
         categories={str(key): tuple(map(str, value)) for key, value in plain["categories"].items()},
         default_categories=tuple(map(str, plain["default_categories"])),
         restrictions=tuple(
-            RestrictionRule(**_only("dataset.restrictions", rule, ("column", "equals", "restriction")))
+            RestrictionRule(**only("dataset.restrictions", rule, ("column", "equals", "restriction")))
             for rule in plain["restrictions"]
         ),
     )
@@ -243,10 +267,12 @@ def _dataset(plain: Mapping[str, Any], *, seed: int) -> DatasetSpec:
         path=_path(plain["path"]),
         package_item=plain["package_item"],
         sha256=str(plain["sha256"] or ""),
-        jurisdiction=str(plain["jurisdiction"]),
+        jurisdiction=_word("dataset.jurisdiction", plain["jurisdiction"], "the name of a column"),
         subject=plain["subject"],
         target=TargetRule(
-            str(plain["target"]), bool(plain["target_above_region_median"]), _text(plain["target_positive"])
+            _word("dataset.target", plain["target"], "the name of a column"),
+            bool(plain["target_above_region_median"]),
+            _text(plain["target_positive"]),
         ),
         aliases={str(key): str(value) for key, value in plain["aliases"].items()},
         kinds={str(key): str(value) for key, value in plain["kinds"].items()},
@@ -259,14 +285,20 @@ def _dataset(plain: Mapping[str, Any], *, seed: int) -> DatasetSpec:
 
 
 def _consent(plain: Mapping[str, Any], *, seed: int) -> ConsentRule:
-    found = _only("dataset.consent", plain, ("share", "document", "column", "equals"))
+    found = only("dataset.consent", plain, ("share", "document", "column", "equals"))
     return ConsentRule(
         share=float(found.get("share") or 0.0),
         seed=seed,
-        document=str(found["document"]),
+        document=_word("dataset.consent.document", found.get("document"), "the id of a document"),
         column=_text(found.get("column")),
         equals=_text(found.get("equals")),
     )
+
+
+def _word(key: str, value: Any, called: str) -> str:
+    if value is None or isinstance(value, Mapping | list):
+        raise ConfigurationError(f"{key} must be {called}, got {value!r}")
+    return str(value)
 
 
 def _text(value: Any) -> str | None:
@@ -276,23 +308,31 @@ def _text(value: Any) -> str | None:
 def _strategy(plain: Mapping[str, Any], *, minimum: int) -> StrategyRule:
     return StrategyRule(
         order=tuple(map(str, plain["order"])),
-        federated_min_rows=plain["federated"]["min_rows"],
+        federated_min_rows=_integer("strategy.federated.min_rows", plain["federated"]["min_rows"], at_least=0),
         federated_min_regions=minimum,
-        transfer_min_rows=plain["transfer_learning"]["min_rows"],
-        transfer_min_public_rows=plain["transfer_learning"]["min_public_rows"],
-        synthetic_min_rows=plain["synthetic"]["min_rows"],
-        synthetic_min_donor_rows=plain["synthetic"]["min_donor_rows"],
-        local_min_rows=plain["local"]["min_rows"],
+        transfer_min_rows=_integer(
+            "strategy.transfer_learning.min_rows", plain["transfer_learning"]["min_rows"], at_least=0
+        ),
+        transfer_min_public_rows=_integer(
+            "strategy.transfer_learning.min_public_rows", plain["transfer_learning"]["min_public_rows"], at_least=0
+        ),
+        synthetic_min_rows=_integer("strategy.synthetic.min_rows", plain["synthetic"]["min_rows"], at_least=0),
+        synthetic_min_donor_rows=_integer(
+            "strategy.synthetic.min_donor_rows", plain["synthetic"]["min_donor_rows"], at_least=0
+        ),
+        local_min_rows=_integer("strategy.local.min_rows", plain["local"]["min_rows"], at_least=0),
     )
 
 
 def _recipe(plain: Mapping[str, Any], *, seed: int) -> Recipe:
+    for width in plain["hidden"]:
+        _integer("model.hidden", width, at_least=1)
     network = NetworkSpec(str(plain["name"]), tuple(int(width) for width in plain["hidden"]))
     steps = {}
     for occasion in STEPS:
-        given = _only(f"model.{occasion}", plain.get(occasion, {}), [*LocalSteps.__dataclass_fields__])
-        try:
-            steps[occasion] = LocalSteps(**{"seed": seed, **given})
-        except TypeError as error:
-            raise ConfigurationError(f"model.{occasion}: {error}") from error
+        given = only(f"model.{occasion}", plain.get(occasion, {}), [*LocalSteps.__dataclass_fields__])
+        for name, value in given.items():
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise ConfigurationError(f"model.{occasion}.{name} must be a number, got {value!r}")
+        steps[occasion] = LocalSteps(**{"seed": seed, **given})
     return Recipe(network=network, **steps)

@@ -33,7 +33,8 @@ def test_each_command_has_help_and_a_place_in_the_readme(name: str) -> None:
 
 
 def test_every_exit_code_is_documented() -> None:
-    codes = {one.exit_code for one in vars(errors).values() if isinstance(one, type) and issubclass(one, errors.FedsovError)}
+    kinds = [one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, errors.FedsovError)]
+    codes = {one.exit_code for one in kinds}
     for code in codes | {0, 130}:
         assert re.search(rf"^\| {code} \|", README, re.MULTILINE), f"exit code {code} is not in the README's table"
 
@@ -116,7 +117,9 @@ def test_hydra_shows_the_configuration_of_a_job_without_running_it(tmp_path: Pat
 
 
 def test_multirun_runs_each_choice_and_answers_with_a_list(workspace: str) -> None:
-    done = fedsov("train", workspace, "--multirun", "algorithm=fedadam,krum", "strategy.order=[federated]", *SMALL, "--json")
+    done = fedsov(
+        "train", workspace, "--multirun", "algorithm=fedadam,krum", "strategy.order=[federated]", *SMALL, "--json"
+    )
     results = answered(done)
     assert [one["regions"]["US"]["strategy"] for one in results] == ["federated", "federated"]
     assert results[0]["run"] != results[1]["run"]
@@ -159,7 +162,9 @@ def test_unsafe_results_are_marked_in_table_plan_and_ledger(tmp_path: Path) -> N
     path = SHARED / "data" / "heart_uci4" / "data.csv"
     words = ("dataset=table", f"dataset.path={path}", "dataset.jurisdiction=jurisdiction", "dataset.target=target")
     place = f"workspace={tmp_path}"
-    done = fedsov("train", *words, "dataset.drop=[center,num]", "federation.regions=auto", "border=unsafe_open", place, *SMALL)
+    done = fedsov(
+        "train", *words, "dataset.drop=[center,num]", "federation.regions=auto", "border=unsafe_open", place, *SMALL
+    )
     assert done.returncode == 0 and "UNSAFE" in done.stdout
     entries = answered(fedsov("ledger", "show", place, "--json"))
     assert all(one["body"]["unsafe"] for one in entries if one["body"]["act"] == "cross")

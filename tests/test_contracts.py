@@ -42,7 +42,9 @@ def test_all_four_contracts_hold_for_the_tree_as_it_is(copy: Path) -> None:
 def test_a_planted_violation_of_each_contract_is_caught(copy: Path, name: str) -> None:
     file, line = PLANTED[name]
     text = (copy / file).read_text()
-    (copy / file).write_text(text.replace("from __future__ import annotations\n", f"from __future__ import annotations\n{line}\n", 1))
+    (copy / file).write_text(
+        text.replace("from __future__ import annotations\n", f"from __future__ import annotations\n{line}\n", 1)
+    )
     done = _lint(copy)
     broken = [said for said in done.stdout.splitlines() if said.endswith("BROKEN")]
     assert done.returncode != 0 and any(said.startswith(name) for said in broken), done.stdout

@@ -38,7 +38,9 @@ def overhear(overrides: Sequence[str]) -> Overheard:
     return Overheard(result, frames, lines)
 
 
-def fedsov(*arguments: str, cwd: Path | None = None, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def fedsov(
+    *arguments: str, cwd: Path | None = None, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """`python -m fedsov` with these arguments, its output captured."""
     return subprocess.run(
         [sys.executable, "-m", "fedsov", *arguments],

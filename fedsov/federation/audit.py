@@ -43,8 +43,9 @@ def verify_all(root: Path) -> list[Finding]:
     found = {owner: _verified(owner, path) for owner, path in workspace.ledgers().items()}
     if not found:
         raise ConfigurationError(f"workspace {root} has no ledger yet; run `python -m fedsov train` first")
-    hub = workspace.ledgers().get("hub")
-    if hub is not None and not found["hub"].fault:
+    if (hub := workspace.ledgers().get("hub")) is None:
+        return [Finding("hub", 0, None, f"no ledger at {workspace.hub}, though regions have theirs"), *found.values()]
+    if not found["hub"].fault:
         for owner, fault in _against_noted_heads(workspace, hub).items():
             earlier = found.get(owner, Finding(owner, 0, None))
             found[owner] = earlier if earlier.fault else Finding(owner, earlier.entries, earlier.head, fault)
@@ -55,6 +56,10 @@ def _verified(owner: str, path: Path) -> Finding:
     try:
         with_path = Ledger.read(path)
         verification = with_path.verify()
+        if with_path.owner != owner and (
+            owner != "hub" or path.parent.parent.joinpath("regions", with_path.owner).exists()
+        ):
+            raise LedgerBroken(f"ledger {path} belongs to '{with_path.owner}', not to '{owner}'")
     except LedgerBroken as error:
         return Finding(owner, 0, None, str(error))
     return Finding(owner, verification.entries, verification.head.to_json())

@@ -24,6 +24,7 @@ class RegionBrief:
         work: what its ClientApp is to do (`fedsov.training.work.Work`, as JSON).
         evidence, rules: the register of documents and additional rules, as paths; `unsafe` opens the border.
         today: the day every decision is made on.
+        noted: size and digest of this region's ledger when the hub last noted them; the ledger must continue them.
     """
 
     region: Party
@@ -37,6 +38,7 @@ class RegionBrief:
     today: date
     peers: Mapping[str, Party] = field(default_factory=dict)
     peer_keys: Mapping[str, str] = field(default_factory=dict)
+    noted: Mapping[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for the line."""
@@ -52,6 +54,7 @@ class RegionBrief:
             "today": self.today.isoformat(),
             "peers": {name: asdict(party) for name, party in self.peers.items()},
             "peer_keys": dict(self.peer_keys),
+            "noted": None if self.noted is None else dict(self.noted),
         }
 
     @staticmethod
@@ -69,6 +72,7 @@ class RegionBrief:
             today=date.fromisoformat(value["today"]),
             peers={name: Party(**party) for name, party in value["peers"].items()},
             peer_keys=value["peer_keys"],
+            noted=value["noted"],
         )
 
     def bundle(self) -> Bundle:

@@ -13,11 +13,11 @@ from fedsov import errors
 from fedsov.errors import FedsovError
 
 WAYS_OUT: Mapping[str, str] = {
-    "StoreDamaged": "its store of data set {dataset} is damaged or was changed; ingest again with"
+    "StoreDamaged": "its store {folder}/store/{dataset} is damaged or was changed; make it anew with"
     " `python -m fedsov ingest --again`",
     "KeyUnavailable": "its keyring {folder}/keyring.json is missing, unreadable or not this region's;"
     " restore it from your copy (without it the store stays closed)",
-    "LedgerBroken": "its ledger {folder}/ledger.sqlite does not verify or cannot be written; see"
+    "LedgerBroken": "its ledger {folder}/ledger.sqlite does not verify, was cut, or cannot be written; see"
     " `python -m fedsov ledger verify`; nothing crossed",
     "InputError": "its rows cannot be used for this target; its log names the column",
     "WorkspaceUnusable": "its folder {folder} cannot be written; free space or permissions and run again",

@@ -55,6 +55,9 @@ def _ingest(request: Any) -> dict[str, Any]:
     settings = settings_of(request["config"])
     workspace = Workspace(settings.workspace)
     today = date.fromisoformat(request["today"])
+    for owner, path in workspace.ledgers().items():
+        if owner != "hub":  # the hub has verified its own
+            Ledger.read(path).verify()
     report = ingest(
         settings.dataset,
         atlas=settings.atlas,

@@ -17,7 +17,7 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, RecordD
 
 from fedsov.control_plane.aggregate import Algorithm
 from fedsov.control_plane.server_app import Federation, Outcome, Round, server_app
-from fedsov.errors import TrainingFailed
+from fedsov.errors import FedsovError, TrainingFailed
 from fedsov.federation.failures import of_region
 from fedsov.federation.in_process import REFUSED, InProcessGrid
 from fedsov.federation.scene import Scene, start_region
@@ -81,6 +81,9 @@ def profiles(scene: Scene) -> list[Profile]:
 
     Raises the error of the first region that could not be opened.
     """
+    for name, reply in ask(scene, list(scene.nodes), "query.ready").items():  # before anything crosses, and is recorded
+        if reply.has_error():
+            raise _of_region(scene, name, reply)
     answers = ask(scene, list(scene.nodes), "query.profile")
     return [_profile(scene, name, answers[name]) for name in scene.nodes]
 
@@ -89,12 +92,7 @@ def _profile(scene: Scene, name: str, reply: Message) -> Profile:
     if reply.has_error():
         if reply.error.code == REFUSED:
             return Profile(name, None, 0, PUBLIC, 0)
-        raise of_region(
-            name,
-            reason_of(reply),
-            folder=scene.workspace.region(name),
-            dataset=scene.settings.dataset.name,
-        )
+        raise _of_region(scene, name, reply)
     said = told(reply, "profile")
     return Profile(name, said["rows"], said["public"], Label.from_json(said["label"]), said["classes"])
 
@@ -249,10 +247,12 @@ def _note(scene: Scene, reply: Message, made: Made) -> None:
     if reply.error.code == REFUSED:
         made.failures[name] = "its gate holds back its scores (fewer people than may be reported on)"
     else:
-        error = of_region(
-            name, reason_of(reply), folder=scene.workspace.region(name), dataset=scene.settings.dataset.name
-        )
-        made.failures[name] = str(error)
+        made.failures[name] = str(_of_region(scene, name, reply))
+
+
+def _of_region(scene: Scene, name: str, reply: Message) -> FedsovError:
+    folder, dataset = scene.workspace.region(name), scene.settings.dataset.name
+    return of_region(name, reason_of(reply), folder=folder, dataset=dataset)
 
 
 def ledgers(scene: Scene) -> dict[str, dict[str, Any]]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from fedsov.errors import ConfigurationError, WorkspaceUnusable
+from fedsov.errors import ConfigurationError, LedgerBroken, WorkspaceUnusable
 from fedsov.federation.api import WarmFor
+from fedsov.federation.audit import verify_all
 from fedsov.federation.modules import TO_REGISTER
 from fedsov.federation.wire import Frame, Line
 from fedsov.federation.workspace import Workspace, occupied
@@ -17,10 +18,14 @@ REGISTRY = "mlflow.db"
 def promote(root: Path, model: str, version: int) -> str:
     """Makes a version the champion; returns the owner of its registry (``hub`` or a region).
 
-    Raises ConfigurationError, listing what there is, for an unknown model or version.
+    Raises ConfigurationError, listing what there is, for an unknown model or version; LedgerBroken where a ledger of
+    the workspace does not verify.
     """
     workspace = Workspace(root.resolve())
     workspace.require()
+    for finding in verify_all(root):
+        if finding.fault:
+            raise LedgerBroken(finding.sentence())
     folders = {"hub": workspace.hub} | {name: workspace.region(name) for name in workspace.region_names()}
     held = {owner: folder for owner, folder in folders.items() if (folder / REGISTRY).exists()}
     with occupied(workspace), WarmFor(TO_REGISTER) as warm:

@@ -13,7 +13,7 @@ import json
 import os
 import traceback
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -24,8 +24,8 @@ from flwr.supercore.task_identity import TaskIdentity
 
 from fedsov.artifact import Artifact, Kind
 from fedsov.border.gate import Gate, Refused
-from fedsov.border.ledger import Ledger
-from fedsov.errors import FedsovError
+from fedsov.border.ledger import Head, Ledger
+from fedsov.errors import FedsovError, LedgerBroken
 from fedsov.federation import region_record
 from fedsov.federation.brief import RegionBrief
 from fedsov.federation.in_process import REFUSED, error_reply
@@ -121,9 +121,21 @@ def _keep_to_itself(folder: Path) -> None:
 
 
 def _open(brief: RegionBrief) -> Home:
-    work = Work.from_json(brief.work)
+    if brief.noted is not None and not (brief.folder / "ledger.sqlite").exists():
+        raise LedgerBroken("this region's ledger is gone, though the hub noted its head")
     ledger = Ledger(brief.folder / "ledger.sqlite", brief.region.name)
+    with ExitStack() as undo:
+        undo.callback(ledger.close)
+        home = _opened_with(ledger, brief)
+        undo.pop_all()
+    return home
+
+
+def _opened_with(ledger: Ledger, brief: RegionBrief) -> Home:
     ledger.verify()
+    if brief.noted is not None and not ledger.contains(Head(brief.noted["size"], brief.noted["digest"])):
+        raise LedgerBroken("this ledger does not continue the one whose head the hub noted: it was cut or rewritten")
+    work = Work.from_json(brief.work)
     keyring = LocalKeyring.open(brief.folder / "keyring.json", brief.region.name)
     records = Store.open(brief.folder / "store" / work.dataset, keyring).read()
     session = Session(records, work, brief.folder)
@@ -172,6 +184,11 @@ def _propose(home: Home, message: Message) -> Message:
     return Message(RecordDict(), reply_to=message)
 
 
+def _ready(home: Home, message: Message) -> Message:
+    """That this region's ledger, keys and store could be opened; nothing of them is said, so nothing crosses."""
+    return Message(RecordDict(), reply_to=message)
+
+
 def _ledger(home: Home, message: Message) -> Message:
     """The ledger's head, and what this run's entries say of crossings. Nothing in it is personal: it is public."""
     said = json.dumps(region_record.ledger_summary(home.gate.ledger, home.brief.run))
@@ -180,7 +197,7 @@ def _ledger(home: Home, message: Message) -> Message:
     return Message(RecordDict({"ledger": ConfigRecord({"json": said})}), reply_to=message)
 
 
-OWN_ANSWERS = {"query.propose": _propose, "query.ledger": _ledger}
+OWN_ANSWERS = {"query.ready": _ready, "query.propose": _propose, "query.ledger": _ledger}
 """Questions that the worker answers itself, from its gate and ledger; these it has decided about already."""
 
 

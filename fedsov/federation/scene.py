@@ -20,7 +20,7 @@ from fedsov.border.gate import Gate
 from fedsov.border.ledger import Ledger
 from fedsov.border.policy import Decision
 from fedsov.config import Settings
-from fedsov.errors import FedsovError, InputError
+from fedsov.errors import ConfigurationError, FedsovError, InputError, LedgerBroken
 from fedsov.federation.brief import RegionBrief
 from fedsov.federation.failures import raised_by_name
 from fedsov.federation.guard import kept_out
@@ -57,6 +57,17 @@ class Ingested:
             f"{'; the stores are up to date' if self.up_to_date else ''}"
         )
 
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, for ``ingest --json``."""
+        return {
+            "rows_in": self.rows_in,
+            "stored": self.stored,
+            "quarantined": dict(self.quarantined),
+            "regions": sorted(self.regions),
+            "kinds": dict(self.kinds),
+            "up_to_date": self.up_to_date,
+        }
+
 
 @dataclass(slots=True)
 class Scene:
@@ -65,6 +76,7 @@ class Scene:
     Attributes:
         board: the regions' lines; empty until `open_regions`.
         nodes: region name to node id.
+        noted: region name to the head of its ledger that the hub noted last.
         say: told of progress, one line at a time.
         tap: told every byte that passes between processes; None outside tests.
     """
@@ -80,6 +92,7 @@ class Scene:
     ingested: Ingested | None = None
     board: Switchboard = field(default_factory=lambda: Switchboard(()))
     nodes: dict[str, int] = field(default_factory=dict)
+    noted: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def grid(self, regions: Iterator[str] | list[str], *, label: Label = PUBLIC, people: int = 0) -> InProcessGrid:
         """A Flower grid that speaks to these regions, carrying parameters bound by the label."""
@@ -110,8 +123,9 @@ def opened(settings: Settings, warm: Warm, *, say: Say, tap: Tap | None = None) 
     today = settings.today or datetime.now(UTC).date()
     bundle = unsafe_open() if settings.border.unsafe_open else load_bundle(settings.border.rules)
     evidence = Register.load(settings.border.evidence) if settings.border.evidence else Register(())
+    _check_consent(settings, evidence)
     with occupied(workspace), kept_out(workspace.regions):
-        ledger = Ledger(workspace.hub / "ledger.sqlite", settings.hub.name)
+        ledger = _hub_ledger(workspace, settings.hub.name)
         ledger.verify()
         run = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
         gate = Gate(settings.hub, bundle=bundle, evidence=evidence, ledger=ledger, run=run, today=lambda: today)
@@ -122,6 +136,25 @@ def opened(settings: Settings, warm: Warm, *, say: Say, tap: Tap | None = None) 
             for line in scene.board.lines.values():
                 line.line.close()
             ledger.close()
+
+
+def _hub_ledger(workspace: Workspace, owner: str) -> Ledger:
+    """The hub's ledger. Raises LedgerBroken where it is gone: it is made before any region's is."""
+    path, known = workspace.hub / "ledger.sqlite", workspace.ledgers()
+    if set(known) - {"hub"} and not (path.exists() and path.stat().st_size):
+        raise LedgerBroken(f"no ledger at {path}, though regions have theirs; restore it from your copy")
+    return Ledger(path, owner)
+
+
+def _check_consent(settings: Settings, evidence: Register) -> None:
+    """Raises ConfigurationError where consent rests on a document that the register given does not hold."""
+    consent = settings.dataset.consent
+    if consent is None or settings.border.evidence is None or evidence.get(consent.document) is not None:
+        return
+    raise ConfigurationError(
+        f"dataset.consent names document '{consent.document}', which {settings.border.evidence} does not hold; "
+        "enter it there, or set dataset.consent=null"
+    )
 
 
 def ingest_rows(scene: Scene, *, again: bool = False) -> Ingested:
@@ -166,8 +199,10 @@ def open_regions(scene: Scene) -> None:
     """Starts one process for each region; they open their stores while the hub goes on."""
     if scene.ingested is None:
         raise FedsovError("rows are ingested before regions are opened")
+    scene.noted = _noted_heads(scene.gate.ledger)
     scene.nodes = {name: HUB_NODE + 1 + place for place, name in enumerate(sorted(scene.ingested.regions))}
-    scene.board = Switchboard([start_region(scene, name, node) for name, node in scene.nodes.items()])
+    for name, node in scene.nodes.items():  # one by one: Ctrl-C here must find the lines that are open
+        scene.board.lines[node] = start_region(scene, name, node)
 
 
 def start_region(scene: Scene, name: str, node: int) -> RegionLine:
@@ -194,8 +229,15 @@ def _brief(scene: Scene, party: Party) -> RegionBrief:
         unsafe=settings.border.unsafe_open,
         today=scene.today,
         peers=peers,
+        noted=scene.noted.get(party.name),
         peer_keys={} if ingested is None else {name: ingested.public_keys[name] for name in peers},
     )
+
+
+def _noted_heads(ledger: Ledger) -> dict[str, Mapping[str, Any]]:
+    """The head of each region's ledger that the hub noted last, at the end of an earlier run."""
+    notes = [entry.body["note"].get("heads", {}) for entry in ledger.entries() if entry.body["act"] == "note"]
+    return {region: head for heads in notes for region, head in heads.items()}
 
 
 def _absolute(path: Path | None) -> Path | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from fedsov.errors import InputError
 from fedsov.partition.arrow import floats, from_levels, levels, numbers
-from fedsov.partition.dataset import DatasetSpec
+from fedsov.partition.dataset import DatasetSpec, TargetRule
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,9 +94,11 @@ def _target(column: pa.ChunkedArray, spec: DatasetSpec) -> tuple[pa.Array, dict[
     if (textual or pa.types.is_dictionary(column.type)) and not spec.target.above_region_median:
         words, codes = levels(column)
         missing, stored = codes == len(words), from_levels(words, codes)
+        _check_outcome(spec.target, words, [_number(word) for word in words])
     else:
         values, faults = _finite(name, as_floats(column, name), spec)
         missing, stored = np.isnan(values), numbers(values)
+        _check_outcome(spec.target, None, np.unique(values[~missing]).tolist())
     if not missing.any():
         return stored, faults
     if spec.missing_target == "quarantine":
@@ -105,3 +107,23 @@ def _target(column: pa.ChunkedArray, spec: DatasetSpec) -> tuple[pa.Array, dict[
         f"target '{name}' is missing in {missing.sum()} rows, first in row {int(np.argmax(missing)) + 1}; "
         "set dataset.missing_target=quarantine to leave them out"
     )
+
+
+def _check_outcome(rule: TargetRule, words: list[str] | None, values: Sequence[float | None]) -> None:
+    """Raises InputError where the target cannot be made 0 and 1: before any store is touched, not in a region.
+
+    Args:
+        words: the different values of a text; None for numbers.
+        values: the different values as numbers, None for one that is none.
+    """
+    if rule.above_region_median:
+        return
+    if rule.positive is not None:
+        if rule.positive not in words if words is not None else _number(rule.positive) not in values:
+            raise InputError(f"dataset.target_positive={rule.positive} is no value of target '{rule.column}'; mend it")
+        return
+    if not set(values) <= {0.0, 1.0}:
+        raise InputError(
+            f"target '{rule.column}' is not 0 or 1 but has {len(values)} different values; "
+            "set dataset.target_positive=VALUE, or dataset.target_above_region_median=true"
+        )

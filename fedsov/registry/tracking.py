@@ -17,7 +17,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-os.environ.update(MLFLOW_DISABLE_TELEMETRY="true", DO_NOT_TRACK="true", MLFLOW_LOGGING_LEVEL="ERROR")
+os.environ.update(MLFLOW_DISABLE_TELEMETRY="true", DO_NOT_TRACK="true", MLFLOW_LOGGING_LEVEL="CRITICAL")
 
 import alembic.command  # noqa: F401  MLflow checks the schema with it
 import mlflow.store.model_registry.sqlalchemy_store
@@ -79,7 +79,7 @@ def _unusable(path: Path, error: BaseException) -> WorkspaceUnusable:
 
 
 def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200]
+    return " ".join(str(error).partition("(Background on this error")[0].split())[:200]
 
 
 def write(client: MlflowClient, run: RunRecord, *, artifacts: Path) -> tuple[tuple[str, int], ...]:

@@ -17,8 +17,8 @@ import numpy as np
 from fedsov.errors import ConfigurationError, InputError, TrainingFailed
 from fedsov.model.features import Features, Statistics
 from fedsov.model.network import NetworkSpec, Parameters, build, check, initial, load, parameters
-from fedsov.training.measure import log_loss
 from fedsov.partition.dataset import TargetRule
+from fedsov.training.measure import log_loss
 
 if TYPE_CHECKING:
     import torch
@@ -160,7 +160,7 @@ def outcome(target: np.ndarray, rule: TargetRule, median: float | None = None) -
     if not np.isin(numbers, (0.0, 1.0)).all():
         raise InputError(
             f"target {rule.column!r} is not 0 or 1; "
-            "set dataset.target.positive=VALUE or dataset.target.above_region_median=true"
+            "set dataset.target_positive=VALUE or dataset.target_above_region_median=true"
         )
     return numbers.astype(np.float32)
 
@@ -170,7 +170,7 @@ def _numbers(target: np.ndarray, column: str) -> np.ndarray:
         numbers = np.asarray(target, dtype=np.float64)
     except ValueError:
         raise InputError(
-            f"target {column!r} holds text; set dataset.target.positive to the value that counts as 1"
+            f"target {column!r} holds text; set dataset.target_positive to the value that counts as 1"
         ) from None
     if not np.isfinite(numbers).all():
         raise InputError(f"target {column!r} has missing or infinite values; set dataset.missing_target=quarantine")

@@ -52,7 +52,7 @@ class Open:
     def __init__(self) -> None:
         self.crossed: list = []
 
-    def cross(self, artifact, target, *, round=None, details=None):  # noqa: ANN001, ANN201
+    def cross(self, artifact, target, *, round=None, details=None):
         self.crossed.append((artifact, target.name, round))
         return artifact
 

@@ -15,11 +15,15 @@ from tests.world import ROOT
 WATCHED = """
 import json, os, sys
 opened = []
-sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event in ("open", "sqlite3.connect") and args else None)
+def note(event, args):
+    if event in ("open", "sqlite3.connect") and args:
+        opened.append(str(args[0]))
+sys.addaudithook(note)
 from fedsov.cli import run
 code = run(["train", "workspace=" + sys.argv[1], "federation.rounds=1", "--quiet", "--json"])
 regions = os.path.realpath(sys.argv[1]) + "/regions/"
-inside = sorted({os.path.realpath(path)[len(regions):] for path in opened if os.path.realpath(path).startswith(regions)})
+real = {os.path.realpath(path) for path in opened}
+inside = sorted(path[len(regions):] for path in real if path.startswith(regions))
 loaded = [name for name in ("torch", "pyarrow", "pandas", "mlflow", "sdv") if name in sys.modules]
 stores = [name for name in sys.modules if name in ("fedsov.partition.store", "fedsov.partition.keys")]
 print(json.dumps({"code": code, "inside": inside, "loaded": loaded, "stores": stores}), file=sys.stderr)

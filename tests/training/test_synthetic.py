@@ -206,11 +206,11 @@ from fedsov.label import PUBLIC
 from fedsov.partition.records import Records
 from fedsov.training import synthetic
 print({"sdv", "pandas", "sklearn", "torch"} & set(sys.modules))
-rng = np.random.default_rng(0)
-x = rng.normal(size=400)
+rng = np.random.default_rng(1)
+columns = {name: rng.normal(size=400) for name in "xyz"}
 subjects = np.arange(400).astype(str)
-kinds, target, one_label = {"x": "numeric"}, x + rng.normal(size=400), np.zeros(400, int)
-rows = Records("DE", {"x": x}, kinds, target, subjects, (PUBLIC,), one_label)
+kinds, target, one_label = dict.fromkeys("xyz", "numeric"), columns["x"] + rng.normal(size=400), np.zeros(400, int)
+rows = Records("DE", columns, kinds, target, subjects, (PUBLIC,), one_label)
 print(len(synthetic.synthesise(rows, rows=100, seed=1)))
 """
 
