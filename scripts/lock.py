@@ -1,7 +1,7 @@
 """Writes requirements-demo.lock and requirements-test.lock: all that fedsov's extras need, as installed here.
 
-Run in the environment that is to be locked: `.venv/bin/python scripts/lock.py`. torch keeps its range, so that pip takes
-a build for CPUs where one lies at hand.
+Run in the environment that is to be locked: `.venv/bin/python scripts/lock.py`. torch keeps its range, so that pip
+takes a build for CPUs where one lies at hand.
 """
 
 from __future__ import annotations
