@@ -6,12 +6,13 @@ is wrong with it. Past this module nobody sees a dictionary of settings.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from importlib.resources import files
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from fedsov.artifact import Party
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 STEPS = ("alone", "update", "tune")
+COMPOSING = Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +113,24 @@ def compose(overrides: Sequence[str]) -> DictConfig:
 
     register_resolvers()
     try:
-        with initialize_config_dir(version_base="1.3", config_dir=str(config_dir())):
+        with _alone(), initialize_config_dir(version_base="1.3", config_dir=str(config_dir())):
             return hydra_compose("train", overrides=opened(overrides))
     except (HydraException, ValueError) as error:
         raise ConfigurationError(one_line(error)) from error
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Hydra has one state in a process; the caller may be a Hydra application itself, or another thread."""
+    from hydra.core.global_hydra import GlobalHydra
+
+    with COMPOSING:
+        state = GlobalHydra.instance()
+        outer, state.hydra = state.hydra, None
+        try:
+            yield
+        finally:
+            state.hydra = outer
 
 
 def one_line(error: BaseException) -> str:

@@ -12,6 +12,7 @@ even for an error.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -127,7 +128,9 @@ class Gate:
         """Writes a decision down, whoever took it; `act` is "cross" or "release"."""
         described = _described(crossing) | _decided(decision, self.bundle)
         return self.ledger.append(
-            {"at": _now(), "run": self.run, "round": round, "act": act, "details": dict(details or {})} | described
+            {"at": _now(), "run": self.run, "round": round, "act": act, "details": dict(details or {})}
+            | described
+            | {"salt": secrets.token_hex(16)}  # else a head would let a small content be guessed
         )
 
     def _crossing(self, artifact: Artifact, target: Party) -> Crossing:

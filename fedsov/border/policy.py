@@ -267,7 +267,7 @@ def _entry_to_add(kind: str, papers: _Papers, bundle: Bundle) -> str:
 
 def _nothing_permits(papers: _Papers, bundle: Bundle) -> Refusal:
     reason = f"{papers.route}: no rule of the bundle permits this crossing."
-    remedy = "Keep it at home, or have a lawyer add a rule for this route (border.extra_rules)."
+    remedy = "Keep it at home, or have a lawyer add a rule for this route (border.rules)."
     return Refusal(("default_refusal",), (), reason, (), remedy, bundle.digest)
 
 

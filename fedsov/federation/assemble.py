@@ -56,7 +56,7 @@ def train(settings: Settings, warm: Warm, *, say: Say, tap: Tap | None = None) -
                 say(f"plan: {region.region} {region.strategy}: {region.reasons[-1]}")
             made = _train(scene, found, known)
             told = phases.ledgers(scene)
-            if not made.results:
+            if not made.results and not made.withheld:
                 raise TrainingFailed(_nothing_trained(found, made))
             result = _result(scene, found, made, told)
             versions = _register(scene, registrar, made, result)
@@ -148,7 +148,7 @@ def _register(scene: Scene, registrar: Warm, made: Made, result: RunResult) -> d
         versions = {
             "hub": _written(line, {"folder": str(scene.workspace.hub), "record": _hub_record(scene, made, result)})
         }
-        for name in made.results:
+        for name in (*made.results, *made.withheld):
             versions[name] = _written(line, {"folder": str(scene.workspace.region(name)), "run": scene.run})
         return versions
     except LineClosed as error:
@@ -172,11 +172,12 @@ def _hub_record(scene: Scene, made: Made, result: RunResult) -> dict[str, Any]:
     trained = {name: made.joint, f"{name}-public": made.public}
     models = tuple(_hub_model(scene, one, name) for name, one in trained.items() if one is not None)
     metrics = [
-        (f"{scene.name_of(node)}_validation_{key}", value, seen.number)
-        for seen in result.rounds
+        (f"{scene.name_of(node)}_{model}_validation_{key}", value, seen.number - 1)
+        for model, trained in (("joint_model", made.joint), ("public_model", made.public))
+        for seen in (trained.rounds if trained else ())
         for node, metrics in seen.metrics.items()
         for key, value in metrics.items()
-        if value == value
+        if value == value and key != "num-examples"
     ]
     metrics += [(f"{one.region}_{key}", value, 0) for one in result.regions for key, value in one.scores().items()]
     record = RunRecord(

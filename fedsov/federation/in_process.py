@@ -226,7 +226,7 @@ class InProcessGrid(Grid):
         node = message.metadata.dst_node_id
         if node not in self._nodes:
             raise FedsovError(f"node {node} is not one of this grid's regions")
-        carries = bool(message.content.array_records)
+        carries = bool(message.content.array_records) or "features" in _config(message)
         try:
             if carries:
                 self._gate.cross(
@@ -241,6 +241,10 @@ class InProcessGrid(Grid):
         content = b"".join(array.data for record in message.content.array_records.values() for array in record.values())
         name = "joint model" if self.label.origins else "public model"
         return Artifact(Kind.MODEL, self.label, content, count=self.people, name=name)
+
+
+def _config(message: Message) -> dict[str, Any]:
+    return dict(message.content.config_records.get("config", {}))
 
 
 def _shapes(message: Message) -> Mapping[str, list[int]]:

@@ -15,6 +15,7 @@ from typing import Any
 
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, RecordDict
 
+from fedsov.artifact import Artifact
 from fedsov.control_plane.aggregate import Algorithm
 from fedsov.control_plane.server_app import Federation, Outcome, Round, server_app
 from fedsov.errors import FedsovError, TrainingFailed
@@ -45,13 +46,17 @@ class Trained:
 
 @dataclass(slots=True)
 class Made:
-    """What a run has made so far: models, sealed synthetic rows, and each region's result."""
+    """What a run has made so far: models, sealed synthetic rows, each region's result.
+
+    `withheld` are regions that trained and whose scores stayed at home.
+    """
 
     joint: Trained | None = None
     public: Trained | None = None
     parcels: dict[str, bytes] = field(default_factory=dict)
     results: dict[str, dict[str, Any]] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
+    withheld: list[str] = field(default_factory=list)
 
 
 def question(
@@ -94,7 +99,8 @@ def _profile(scene: Scene, name: str, reply: Message) -> Profile:
             return Profile(name, None, 0, PUBLIC, 0)
         raise _of_region(scene, name, reply)
     said = told(reply, "profile")
-    return Profile(name, said["rows"], said["public"], Label.from_json(said["label"]), said["classes"])
+    label = Label.from_json(said["label"])
+    return Profile(name, said["rows"], said["public"], label, said["classes"], said["shareable"])
 
 
 def planned(scene: Scene) -> tuple[Plan, list[Profile]]:
@@ -111,20 +117,23 @@ def planned(scene: Scene) -> tuple[Plan, list[Profile]]:
 
 
 def record_refusals(scene: Scene, plan: Plan) -> None:
-    """Writes each refused crossing of the plan into its sender's ledger."""
-    from fedsov.artifact import Artifact
-
-    proposing = set()
+    """Writes each refused crossing of the plan into its sender's ledger, once."""
+    proposed: dict[str, list[tuple[str, str]]] = {}
+    seen = set()
     for blocked in (crossing for region in plan.regions for crossing in region.blocked):
+        if (what := (blocked.source, str(blocked.kind), blocked.target)) in seen:
+            continue
+        seen.add(what)
         if blocked.source == scene.gate.owner.name:
             artifact = Artifact(blocked.kind, blocked.label, count=blocked.count, name=f"planned {blocked.kind}")
             scene.gate.refuse(artifact, scene.party(blocked.target))
         else:
-            proposing.add(blocked.source)
-    ask(scene, sorted(proposing), "query.propose")
+            proposed.setdefault(blocked.source, []).append((str(blocked.kind), blocked.target))
+    for source, crossings in proposed.items():
+        ask(scene, [source], "query.propose", {"crossings": json.dumps(crossings)})
 
 
-def agree_on_features(scene: Scene, regions: Sequence[str], scope: str, label: Label) -> tuple[Features, Label]:
+def agree_on_features(scene: Scene, regions: Sequence[str], scope: str) -> Features:
     """Features fitted to the sum of the regions' statistics; no row is pooled.
 
     Raises TrainingFailed where no region could say anything.
@@ -133,7 +142,7 @@ def agree_on_features(scene: Scene, regions: Sequence[str], scope: str, label: L
     described = [Statistics.from_json(told(reply, "statistics")) for reply in answers.values() if reply.has_content()]
     if not described:
         raise TrainingFailed(f"no region of {', '.join(regions)} could send its feature statistics; see the refusals")
-    return Features.fit(reduce(add, described)), label
+    return Features.fit(reduce(add, described))
 
 
 def train_together(
@@ -146,8 +155,8 @@ def train_together(
     members = list(found)
     regions = [profile.region for profile in members]
     label = PUBLIC if scope == "public" else join(profile.label for profile in members)
-    people = sum((profile.public_rows if scope == "public" else profile.rows or 0) for profile in members)
-    features, label = agree_on_features(scene, regions, scope, label)
+    people = sum(_volume(profile, scope) for profile in members)
+    features = agree_on_features(scene, regions, scope)
     settings = scene.settings
     start = initial(settings.recipe.network, features.inputs, settings.seed)
     config = {"scope": scope, "features": json.dumps(features.to_json())}
@@ -158,13 +167,20 @@ def train_together(
     return Trained(outcome.parameters, features, grid.label, people, tuple(outcome.rounds))
 
 
+def _volume(profile: Profile, scope: str) -> int:
+    if scope == "public":
+        return profile.public_rows
+    return profile.shareable_rows if profile.shareable_rows is not None else profile.rows or 0
+
+
 def _round_line(scene: Scene, seen: Round, what: str) -> str:
     scores = " ".join(
         f"{scene.name_of(node)} {metrics['auc']:.3f}" for node, metrics in seen.metrics.items() if "auc" in metrics
     )
     lost = ", ".join(f"{scene.name_of(node)} ({why})" for node, why in seen.failed.items())
     missing = f"; without {lost}" if lost else ""
-    return f"{what}, round {seen.number}/{scene.settings.rounds}: validation AUC {scores}{missing}"
+    start = f"{what}, round {seen.number}/{scene.settings.rounds}"
+    return f"{start}: the model that came in had validation AUC {scores}{missing}"
 
 
 def order_synthetic(scene: Scene, plan: Plan) -> dict[str, list[str]]:
@@ -178,7 +194,7 @@ def order_synthetic(scene: Scene, plan: Plan) -> dict[str, list[str]]:
         node = scene.nodes[donor] + SECOND_PROCESS
         scene.board.lines[node] = start_region(scene, donor, node)
         grid = InProcessGrid(scene.board, [node], scene.gate)
-        message = question(node, "query.synthesise", {"scope": "shareable", "recipients": json.dumps(names)})
+        message = question(node, "query.synthesise", {"recipients": json.dumps(names)})
         (identifier,) = grid.push_messages([message])
         waiting[identifier] = names
         scene.say(f"synthetic rows: {donor} makes {scene.settings.synthetic.rows:,} for {', '.join(names)}")
@@ -230,7 +246,7 @@ def _finishing(scene: Scene, region: RegionPlan, made: Made, trained: Trained | 
     strategy = region.strategy
     if (strategy == "synthetic" and region.region not in made.parcels) or (strategy != "synthetic" and not trained):
         strategy = "local"
-    config: dict[str, Any] = {"strategy": strategy, "scope": "all"}
+    config: dict[str, Any] = {"strategy": strategy, "reason": " ".join(region.reasons)}
     if trained:
         config["features"] = json.dumps(trained.features.to_json())
     message = question(scene.nodes[region.region], "query.finish", config, trained.parameters if trained else None)
@@ -245,7 +261,8 @@ def _note(scene: Scene, reply: Message, made: Made) -> None:
         made.results[name] = told(reply, "metrics")
         return
     if reply.error.code == REFUSED:
-        made.failures[name] = "its gate holds back its scores (fewer people than may be reported on)"
+        made.withheld.append(name)
+        made.failures[name] = "trained; its gate holds back its scores (fewer people than may be reported on)"
     else:
         made.failures[name] = str(_of_region(scene, name, reply))
 

@@ -23,6 +23,29 @@ if TYPE_CHECKING:
     from fedsov.training.session import Session
 
 RECORD = "record.json"
+TOLD = (
+    "at",
+    "run",
+    "round",
+    "act",
+    "exporter",
+    "importer",
+    "origins",
+    "destination",
+    "kind",
+    "name",
+    "categories",
+    "restrictions",
+    "purpose",
+    "verdict",
+    "rules",
+    "citations",
+    "reason",
+    "missing",
+    "remedy",
+    "obligations",
+    "unsafe",
+)
 
 
 def model_folder(folder: Path, run: str) -> Path:
@@ -30,8 +53,13 @@ def model_folder(folder: Path, run: str) -> Path:
     return folder / "models" / run
 
 
-def write(brief: RegionBrief, session: Session, incoming: Label, ledger: Ledger) -> None:
-    """Writes the region's model and its record. Does nothing where no strategy ended with a model."""
+def write(brief: RegionBrief, session: Session, incoming: Label, ledger: Ledger, asked: Mapping[str, Any]) -> None:
+    """Writes the region's model and its record. Does nothing where no strategy ended with a model.
+
+    Args:
+        incoming: what binds the model that came with the question.
+        asked: the question's settings: strategy and reason.
+    """
     kept = session.finished
     if kept is None:
         return
@@ -42,7 +70,13 @@ def write(brief: RegionBrief, session: Session, incoming: Label, ledger: Ledger)
     model = ModelRecord(
         name=name,
         path=path,
-        tags={"label": json.dumps(label.to_json()), "kept": kept.kept, "dataset": session.work.dataset},
+        tags={
+            "label": json.dumps(label.to_json()),
+            "kept": kept.kept,
+            "dataset": session.work.dataset,
+            "run": brief.run,
+            "ledger_head": head_json(ledger)["digest"],
+        },
         features_json=json.dumps(kept.features.to_json()),
     )
     scores = {
@@ -50,7 +84,7 @@ def write(brief: RegionBrief, session: Session, incoming: Label, ledger: Ledger)
         "local_auc": kept.local_auc,
         "gain": kept.gain,
         "gain_se": kept.gain_se,
-        "validation_auc": kept.validation_auc,
+        "kept_validation_auc": kept.validation_auc,
     }
     final = [(key, float(value), 0) for key, value in scores.items() if value is not None]
     rounds = [(key, value, number) for key, value, number in session.rounds if value == value]
@@ -59,7 +93,13 @@ def write(brief: RegionBrief, session: Session, incoming: Label, ledger: Ledger)
         experiment=session.work.dataset,
         params=flat(asdict(session.work)),
         metrics=tuple(final + rounds),
-        tags={"region": brief.region.name, "kept": kept.kept, "note": kept.note},
+        tags={
+            "region": brief.region.name,
+            "strategy": str(asked.get("strategy", "")),
+            "reason": str(asked.get("reason", "")),
+            "kept": kept.kept,
+            "note": kept.note,
+        },
         artifacts={"ledger_head.json": json.dumps(head_json(ledger))},
         models=(model,),
     )
@@ -83,14 +123,18 @@ def head_json(ledger: Ledger) -> dict[str, Any]:
 
 
 def ledger_summary(ledger: Ledger, run: str) -> dict[str, Any]:
-    """The head, how many crossings of the run were permitted and refused, and each refusal once."""
+    """The head, how many crossings of the run were permitted and refused, and each refusal once.
+
+    Of a refusal it tells who, whom, what kind, why and the way out; not its size, count or digest, from which a small
+    content that stayed at home could be guessed.
+    """
     crossings = [entry.body for entry in ledger.entries(run) if entry.body["act"] == "cross"]
     refused = [body for body in crossings if body["verdict"] != "permit"]
     return {
         "head": head_json(ledger),
         "permitted": len(crossings) - len(refused),
         "refused": len(refused),
-        "refusals": [dict(kept) for kept in {_key(body): body for body in refused}.values()],
+        "refusals": [{key: body[key] for key in TOLD} for body in {_key(body): body for body in refused}.values()],
     }
 
 

@@ -1,72 +1,44 @@
 """A region's own process: its keys, its store, its ledger, and the one door out of it.
 
 The process is told its brief (`RegionBrief`), opens what is its own, and answers Flower messages with the ClientApp
-that is installed here. Whatever the app answers passes this module before it reaches the line: every record of a
-reply must be one that `EXPORTS` names for that message, becomes an artifact bound by the label of the rows it came
-from and of the model that came in, and is decided, recorded and only then sent by the region's gate. An exception
-leaves as the name of its type; its text stays in the region's own log.
+that is installed here. Whatever the app answers goes through the region's `Door` before it reaches the line: each
+record becomes an artifact bound by the label of the rows it came from and of the model that came in, and is decided,
+recorded and only then sent. An exception leaves as the name of its type; its text stays in the region's own log.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import traceback
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.supercore.task_identity import TaskIdentity
 
 from fedsov.artifact import Artifact, Kind
-from fedsov.border.gate import Gate, Refused
+from fedsov.border.gate import Gate
 from fedsov.border.ledger import Head, Ledger
-from fedsov.errors import FedsovError, LedgerBroken
+from fedsov.errors import LedgerBroken
 from fedsov.federation import region_record
 from fedsov.federation.brief import RegionBrief
+from fedsov.federation.door import Door, TypeNameOnly, open_parcel
 from fedsov.federation.in_process import REFUSED, error_reply
 from fedsov.federation.wire import Frame, Line, LineClosed, identify, new_id, pack, round_of, unpack
 from fedsov.label import PUBLIC, Label
-from fedsov.partition.keys import LocalKeyring, seal
+from fedsov.partition.keys import LocalKeyring
 from fedsov.partition.store import Store
 from fedsov.training.client_app import client_app
+from fedsov.training.messages import config_of
 from fedsov.training.session import Session
-from fedsov.training.work import PARCELS, Work
+from fedsov.training.work import Work
 
 if TYPE_CHECKING:
     from flwr.clientapp import ClientApp
 
 FAILED = 102
-
-EXPORTS: Mapping[str, Mapping[str, tuple[Kind, str]]] = {
-    "query.profile": {"profile": (Kind.METRICS, "all")},
-    "query.statistics": {"statistics": (Kind.METRICS, "train")},
-    "query.synthesise": {PARCELS: (Kind.SYNTHETIC, "train")},
-    "query.finish": {"metrics": (Kind.METRICS, "test")},
-    "train": {"arrays": (Kind.UPDATE, "train"), "metrics": (Kind.METRICS, "validation")},
-}
-"""What may leave, by message and record: its kind, and the part of the rows it was computed from.
-A record that is not here does not leave, whoever wrote the app."""
-
-
-class TypeNameOnly(AbstractContextManager["TypeNameOnly"]):
-    """Holds back an exception: its type's name is all that can be known outside, its text goes to the region's log."""
-
-    def __init__(self) -> None:
-        self.name: str | None = None
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        if kind is None or not issubclass(kind, Exception):
-            return False
-        self.name = kind.__name__
-        traceback.print_exception(error)
-        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +46,7 @@ class Home:
     """An opened region: what its process holds."""
 
     brief: RegionBrief
-    gate: Gate
-    session: Session
-    keyring: LocalKeyring
+    door: Door
     app: ClientApp
     context: Context
 
@@ -98,7 +68,7 @@ def run(line: Line) -> None:
         while True:
             line.send(_answer(home, line.receive()))
     except LineClosed:
-        home.gate.ledger.close()
+        home.door.gate.ledger.close()
 
 
 def _until_closed(line: Line, failure: str) -> None:
@@ -149,38 +119,46 @@ def _opened_with(ledger: Ledger, brief: RegionBrief) -> Home:
     )
     context = Context(run_id=1, node_id=2, node_config={}, state=RecordDict(), run_config={})
     TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = 1, 2, 1
-    return Home(brief, gate, session, keyring, client_app(session, lambda sealed: _opened(keyring, sealed)), context)
+    app = client_app(session, lambda sealed: open_parcel(keyring, sealed))
+    return Home(brief, Door(brief, gate, session), app, context)
 
 
 def _answer(home: Home, frame: Frame) -> Frame:
-    """One message in, one frame out; never an exception, never a record that was not decided upon."""
+    """One message in, one frame out: what passed the door, or the name of what went wrong."""
     message = unpack(frame.body)
-    incoming = Label.from_json(frame.header["label"])
     TaskIdentity.node_id = home.context.node_id = message.metadata.dst_node_id
     held = TypeNameOnly()
     with held:
-        reply = OWN_ANSWERS.get(message.metadata.message_type, _app_answer)(home, message)
-        label = _export(home, message, reply, incoming)
-        if message.metadata.message_type == "query.finish":
-            region_record.write(home.brief, home.session, incoming, home.gate.ledger)
+        reply, label = _replied(home, message, Label.from_json(frame.header["label"]))
         identify(reply, new_id())
         return Frame({"label": label.to_json()}, pack(reply))
     return Frame({"label": PUBLIC.to_json()}, pack(_failure(home, message, held.name or "Exception")))
 
 
-def _app_answer(home: Home, message: Message) -> Message:
-    return home.app(message, home.context)
+def _replied(home: Home, message: Message, incoming: Label) -> tuple[Message, Label]:
+    own = OWN_ANSWERS.get(message.metadata.message_type)
+    if own is not None:
+        return own(home, message), PUBLIC
+    home.door.scope(message)  # a question about rows that no answer may be about is not even worked on
+    reply = home.app(message, home.context)
+    if (
+        message.metadata.message_type == "query.finish"
+    ):  # the model is the region's, whether or not its scores may leave
+        region_record.write(home.brief, home.door.session, incoming, home.door.gate.ledger, config_of(message))
+    return home.door.pass_through(message, reply, incoming)
 
 
 def _propose(home: Home, message: Message) -> Message:
-    """Decides about the update that the plan would need, and records the answer: a refusal is an entry too."""
-    artifact = Artifact(
-        Kind.UPDATE,
-        home.session.label("shareable"),
-        count=home.session.people("shareable", "train"),
-        name="planned update",
-    )
-    home.gate.refuse(artifact, home.brief.hub)
+    """Decides about crossings that the plan would need, and writes down the answers: a refusal is an entry too."""
+    session, brief = home.door.session, home.brief
+    for kind, target in json.loads(str(config_of(message)["crossings"])):
+        artifact = Artifact(
+            Kind(kind),
+            session.label("shareable"),
+            count=session.people("shareable", "train"),
+            name=f"planned {kind}",
+        )
+        home.door.gate.refuse(artifact, brief.hub if target == brief.hub.name else brief.peers[target])
     return Message(RecordDict(), reply_to=message)
 
 
@@ -191,9 +169,9 @@ def _ready(home: Home, message: Message) -> Message:
 
 def _ledger(home: Home, message: Message) -> Message:
     """The ledger's head, and what this run's entries say of crossings. Nothing in it is personal: it is public."""
-    said = json.dumps(region_record.ledger_summary(home.gate.ledger, home.brief.run))
+    said = json.dumps(region_record.ledger_summary(home.door.gate.ledger, home.brief.run))
     artifact = Artifact(Kind.REPORT, PUBLIC, said.encode(), name="ledger head and refusals")
-    home.gate.cross(artifact, home.brief.hub)
+    home.door.gate.cross(artifact, home.brief.hub)
     return Message(RecordDict({"ledger": ConfigRecord({"json": said})}), reply_to=message)
 
 
@@ -206,67 +184,9 @@ def _failure(home: Home, message: Message, name: str) -> Message:
     code = REFUSED if name == "Refused" else FAILED
     held = TypeNameOnly()
     with held:
-        artifact = Artifact(Kind.ERROR, home.session.label("all"), name.encode(), name="name of an exception's type")
-        home.gate.cross(artifact, home.brief.hub, round=round_of(message))
+        artifact = Artifact(
+            Kind.ERROR, home.door.session.label("all"), name.encode(), name="name of an exception's type"
+        )
+        home.door.gate.cross(artifact, home.brief.hub, round=round_of(message))
         return error_reply(message, code, name)
     return error_reply(message, REFUSED, "Refused")
-
-
-def _export(home: Home, message: Message, reply: Message, incoming: Label) -> Label:
-    """Passes every record of a reply through the gate; returns the label of what may now be sent.
-
-    Raises:
-        FedsovError: the reply holds a record that `EXPORTS` does not name.
-        Refused: the gate refused one of them; then none is sent.
-    """
-    scope = str(dict(message.content.config_records.get("config", {})).get("scope", "all"))
-    if message.metadata.message_type in OWN_ANSWERS:
-        return PUBLIC
-    label = home.session.label(scope) | incoming
-    allowed = EXPORTS.get(message.metadata.message_type, {})
-    for name, record in reply.content.items():
-        if name not in allowed:
-            raise FedsovError(f"record {name!r} is not one that leaves in answer to {message.metadata.message_type}")
-        kind, part = allowed[name]
-        if kind is Kind.SYNTHETIC:
-            _seal(home, reply.content.config_records[name], label)
-            continue
-        content, shapes = _content(record)
-        artifact = Artifact(kind, label, content, count=home.session.people(scope, part), name=name)
-        home.gate.cross(artifact, home.brief.hub, round=round_of(message), details=shapes)
-    return label
-
-
-def _seal(home: Home, record: ConfigRecord, label: Label) -> None:
-    """Rows for other regions: each a crossing of its own, sealed so that the hub relays what it cannot read."""
-    for recipient in list(record):
-        rows = cast(bytes, record.pop(recipient))
-        artifact = Artifact(
-            Kind.SYNTHETIC, label, rows, count=home.session.people("shareable", "train"), name="synthetic rows"
-        )
-        held = TypeNameOnly()
-        with held:
-            home.gate.cross(artifact, home.brief.peers[recipient])
-            key = bytes.fromhex(home.brief.peer_keys[recipient])
-            record[recipient] = seal(key, _labelled(label, rows), recipient)
-        if held.name and held.name != Refused.__name__:
-            raise FedsovError(f"rows could not be sealed for {recipient}")
-
-
-def _labelled(label: Label, rows: bytes) -> bytes:
-    head = json.dumps(label.to_json()).encode()
-    return len(head).to_bytes(4, "big") + head + rows
-
-
-def _opened(keyring: LocalKeyring, sealed: bytes) -> tuple[Label, bytes]:
-    content = keyring.open_sealed(sealed, keyring.region)
-    size = 4 + int.from_bytes(content[:4], "big")
-    return Label.from_json(json.loads(content[4:size])), content[size:]
-
-
-def _content(record: Any) -> tuple[bytes, Mapping[str, Any]]:
-    """A record's bytes for the digest, and the names and shapes of its arrays for the ledger."""
-    if hasattr(record, "to_numpy_ndarrays"):
-        content = b"".join(array.data for array in record.values())
-        return content, {name: list(array.shape) for name, array in record.items()}
-    return json.dumps(dict(record), sort_keys=True, default=str).encode(), {}

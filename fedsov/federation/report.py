@@ -6,8 +6,12 @@ The functions here make text; printing is `fedsov.cli`'s.
 from __future__ import annotations
 
 import io
+import shlex
+import shutil
+import sys
 from collections.abc import Iterable, Mapping
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -100,6 +104,7 @@ def notes(result: RunResult) -> list[str]:
 def whereabouts(result: RunResult) -> list[str]:
     """Ledger heads, where things were written, and what to do next."""
     root = result.workspace
+    place = shlex.quote(f"workspace={root}")
     heads = [f"  {name}: {head['size']} entries, head {head['digest'][:16]}…" for name, head in result.heads.items()]
     models = [
         f"  {owner}: {', '.join(f'{name} v{version}' for name, version in found)}"
@@ -113,11 +118,21 @@ def whereabouts(result: RunResult) -> list[str]:
         *models,
         f"Written under {root}: hub/ and regions/NAME/ (store, keyring, ledger, models, registry).",
         "Next:",
-        f"  mlflow ui --backend-store-uri sqlite:///{root}/hub/mlflow.db",
-        f"  python -m fedsov plan workspace={root}",
-        f"  python -m fedsov ledger verify workspace={root}",
-        f"  python -m fedsov promote {result.plan_model} workspace={root}",
+        f"  {program('mlflow')} ui --backend-store-uri {shlex.quote(f'sqlite:///{root}/hub/mlflow.db')}",
+        f"  {program('python')} -m fedsov plan {place}",
+        f"  {program('python')} -m fedsov ledger verify {place}",
+        f"  {program('python')} -m fedsov promote {result.plan_model} {place}",
     ]
+
+
+def program(name: str) -> str:
+    """How to call a program of this environment: by name where the shell finds it there, else by its path."""
+    here = Path(sys.executable).parent / name
+    found = shutil.which(name)
+    if found is not None and Path(found) == here:
+        return name
+    inside = here.is_relative_to(Path.cwd())
+    return shlex.quote(str(here.relative_to(Path.cwd()) if inside else here))
 
 
 def everything(result: RunResult) -> list[RenderableType]:

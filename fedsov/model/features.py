@@ -68,9 +68,10 @@ class Counts:
 class Statistics:
     """What a region says about its columns; ``a + b`` describes both regions' rows together.
 
-    No number in it counts or sums fewer than the minimum count of rows. A rarer level is not named; rows at
-    rare levels, or without a value, are reported as 0 where they are too few. A numeric column in which fewer
-    rows than that differ from its commonest value is not described at all: its sum would tell the few.
+    Its numbers are row counts and sums over rows, but none stands for the rows of fewer people than the minimum
+    count, however many rows these have. A rarer level is not named; rows at rare levels, or without a value, are
+    reported as 0 where they are too few people's. A numeric column in which all but fewer people than that have one
+    and the same value is not described at all: its sum would tell the few.
     """
 
     numeric: Mapping[str, Sums] = field(default_factory=dict)
@@ -81,24 +82,31 @@ class Statistics:
 
     @staticmethod
     def from_records(
-        columns: Mapping[str, np.ndarray], kinds: Mapping[str, str], min_count: int = MINIMUM_COUNT
+        columns: Mapping[str, np.ndarray],
+        kinds: Mapping[str, str],
+        min_count: int = MINIMUM_COUNT,
+        persons: np.ndarray | None = None,
     ) -> Statistics:
         """Describes the columns whose kind is ``numeric`` or ``categorical``; others are left out.
 
         Args:
             columns: (N,) arrays by name: float64 with NaN missing, or objects of str with None missing.
             kinds: column to kind.
-            min_count: the fewest rows that any number may stand for, at least 1.
+            min_count: the fewest people that any number may stand for, at least 1.
+            persons: (N,) str or int, whose row each is; None where every row is another person's. A row of ``""``
+                counts towards no minimum: it is public, so it must not hide another. Where all are, each counts.
 
         Raises:
             InputError: a column is absent, or a numeric one holds infinite values.
+            ValueError: there are not as many persons as rows.
         """
         if min_count < 1:
             raise ConfigurationError(f"expected a minimum count of 1 or more, got {min_count}")
+        owners = _owners(persons, len(next(iter(columns.values()), ())))
 
-        def described(kind: str, describe: Callable[[str, np.ndarray, int], Any]) -> dict[str, Any]:
+        def described(kind: str, describe: Callable[..., Any]) -> dict[str, Any]:
             names = sorted(name for name, of in kinds.items() if of == kind)
-            return {name: describe(name, _column(columns, name), min_count) for name in names}
+            return {name: describe(name, _column(columns, name), owners, min_count) for name in names}
 
         return Statistics(described("numeric", _sums), described("categorical", _counts))
 
@@ -154,27 +162,63 @@ def _absent(value: object) -> bool:
     return value is None or value != value
 
 
-def _floored(count: int, min_count: int) -> int:
-    return count if count >= min_count else 0
+def _owners(persons: np.ndarray | None, rows: int) -> np.ndarray:
+    """(N,) whose row each is, as numbers from 0; -1 for a row that counts towards no minimum."""
+    if persons is None:
+        return np.arange(rows)
+    if len(persons) != rows:
+        raise ValueError(f"expected a person for each of {rows} rows, got {len(persons)}")
+    names = np.asarray(persons).astype(str)
+    nobody = names == ""
+    if nobody.all():
+        return np.arange(rows)
+    return np.where(nobody, -1, np.unique(names, return_inverse=True)[1])
 
 
-def _sums(name: str, values: np.ndarray, min_count: int) -> Sums:
+def _floored(rows: np.ndarray, owners: np.ndarray, min_count: int) -> int:
+    """How many rows are true in the (N,) mask; 0 where they belong to fewer than `min_count` people."""
+    people = np.count_nonzero(np.bincount(owners[rows & (owners >= 0)]))
+    return int(rows.sum()) if people >= min_count else 0
+
+
+def _sums(name: str, values: np.ndarray, owners: np.ndarray, min_count: int) -> Sums:
     numbers, absent = _numeric(name, values)
     present = numbers[~absent]
-    missing = _floored(int(absent.sum()), min_count)
-    _, repeats = np.unique(present, return_counts=True)
-    if not len(present) or len(present) - int(repeats.max()) < min_count:
+    missing = _floored(absent, owners, min_count)
+    if _fewest_apart(present, owners[~absent]) < min_count:
         return Sums(missing=missing)
     return Sums(len(present), float(present.sum()), float(np.square(present).sum()), missing)
 
 
-def _counts(name: str, values: np.ndarray, min_count: int) -> Counts:
+def _fewest_apart(numbers: np.ndarray, owners: np.ndarray) -> int:
+    """The fewest people, over all values, who have a number that differs from the value."""
+    counted = owners >= 0
+    lowest = np.full(owners.max(initial=-1) + 1, np.inf)
+    highest = -lowest
+    np.minimum.at(lowest, owners[counted], numbers[counted])
+    np.maximum.at(highest, owners[counted], numbers[counted])
+    _, alike = np.unique(lowest[lowest == highest], return_counts=True)
+    return int((lowest <= highest).sum()) - int(alike.max(initial=0))
+
+
+def _counts(name: str, values: np.ndarray, owners: np.ndarray, min_count: int) -> Counts:
     del name
     found = Counter(values.tolist())
-    missing = sum(found.pop(value) for value in [key for key in found if _absent(key)])
-    levels = {str(level): count for level, count in sorted(found.items()) if count >= min_count}
-    other = sum(found.values()) - sum(levels.values())
-    return Counts(levels, _floored(other, min_count), _floored(missing, min_count))
+    place = {level: index for index, level in enumerate(found)}
+    codes = np.fromiter(map(place.__getitem__, values.tolist()), dtype=np.int64, count=len(values))
+    absent = np.fromiter(map(_absent, found), dtype=bool, count=len(found))
+    named = ~absent & (_people(codes, owners, len(found)) >= min_count)
+    levels = {str(level): found[level] for level in sorted(level for level in found if named[place[level]])}
+    other = _floored(~(absent | named)[codes], owners, min_count)
+    return Counts(levels, other, _floored(absent[codes], owners, min_count))
+
+
+def _people(codes: np.ndarray, owners: np.ndarray, levels: int) -> np.ndarray:
+    """(levels,) how many different people have a row at each level; `codes` are the rows' levels."""
+    counted = owners >= 0
+    pairs = np.sort(owners[counted] * levels + codes[counted])
+    different = pairs[np.diff(pairs, prepend=-1) > 0]  # np.unique takes ten times as long here
+    return np.bincount(different % max(levels, 1), minlength=levels)
 
 
 @dataclass(frozen=True, slots=True)

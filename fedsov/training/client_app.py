@@ -58,21 +58,15 @@ def _replying(answer: Callable[[Message], RecordDict]) -> Callable[[Message, Con
 
 
 def profile(session: Session) -> RecordDict:
-    """Counts for the plan: rows, shareable and public rows, classes of the target; and the shareable rows' label."""
-    counts = {
-        "rows": session.people("all", "all"),
-        "public": session.people("public", "all"),
-        "shareable": session.people("shareable", "all"),
-        "classes": session.classes(),
-        "label": session.label("shareable").to_json(),
-    }
-    return RecordDict({"profile": ConfigRecord({"json": json.dumps(counts)})})
+    """Counts for the plan (see `Session.counts`), and the shareable rows' label."""
+    said = {**session.counts(), "label": session.label("shareable").to_json()}
+    return RecordDict({"profile": ConfigRecord({"json": json.dumps(said)})})
 
 
 def statistics(session: Session, config: Mapping[str, Any]) -> RecordDict:
     """The column statistics of the scope's training rows; see `fedsov.model.features.Statistics`."""
     rows = session.divided(str(config["scope"])).train
-    described = Statistics.from_records(rows.columns, rows.kinds)
+    described = Statistics.from_records(rows.columns, rows.kinds, persons=rows.persons)
     return RecordDict({"statistics": ConfigRecord({"json": json.dumps(described.to_json())})})
 
 
@@ -100,8 +94,8 @@ def train(session: Session, message: Message) -> RecordDict:
     steps = with_proximal(recipe.update, config)
     inputs = features.encode(rows.train.columns)
     updated = federated.update(incoming, inputs, rows.train.y, steps, spec=recipe.network, round=number)
-    if config["scope"] != "public":
-        session.rounds += [(f"validation_{name}", value, number - 1) for name, value in scores.items()]
+    model_name = "public_model" if config["scope"] == "public" else "joint_model"
+    session.rounds += [(f"{model_name}_validation_{name}", value, number - 1) for name, value in scores.items()]
     metrics = MetricRecord({"num-examples": len(rows.train), **scores})
     return RecordDict({"arrays": record_of(updated), "metrics": metrics})
 

@@ -94,18 +94,24 @@ class Split(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """A region's rows as columns (see `fedsov.model.features`), with (N,) outcomes of 0 and 1."""
+    """A region's rows as columns (see `fedsov.model.features`), with (N,) outcomes of 0 and 1.
+
+    `persons`, where given, is (N,): whose row each is, as `Statistics.from_records` understands it.
+    """
 
     columns: Mapping[str, np.ndarray]
     kinds: Mapping[str, str]
     y: np.ndarray
+    persons: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.y)
 
     def select(self, mask: np.ndarray) -> Rows:
         """The rows where the (N,) mask is true."""
-        return Rows({name: column[mask] for name, column in self.columns.items()}, self.kinds, self.y[mask])
+        columns = {name: column[mask] for name, column in self.columns.items()}
+        persons = None if self.persons is None else self.persons[mask]
+        return Rows(columns, self.kinds, self.y[mask], persons)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,11 +208,6 @@ def split(subjects: np.ndarray, seed: int) -> Split:
     place = np.frombuffer(b"".join(digests), dtype=">u8").astype(np.float64) / 2.0**64
     first, second = SHARES[0], sum(SHARES)
     return Split(place < first, (place >= first) & (place < second), place >= second)
-
-
-def divide(rows: Rows, subjects: np.ndarray, seed: int) -> Divided:
-    """The rows divided by `split`."""
-    return Divided(*(rows.select(mask) for mask in split(subjects, seed)))
 
 
 def train_locally(

@@ -1,24 +1,26 @@
 """Which strategy each region gets, from the volume of its rows and from the law, and why.
 
-The federation is derived, not declared. `make_plan` looks at how many rows each region has and at what a
-judge (the border's `decide`, given by the caller) says of every crossing that a strategy would need. It tries
-the
+The federation is derived, not declared. `make_plan` looks at how many rows each region has and at what a judge
+(the border's `decide`, given by the caller) says of every crossing that a strategy would need. It tries the
 strategies in the order of the rule, most private first, and writes down in sentences why each was or was not
 possible. It reads no clock, no file and no record: the same profiles and judge give the same plan.
 
 The joint model's label is the join of its members' labels, so sending it back to a member is an export from
-every origin among them, and each must permit it. Where one may not receive it, the set shrinks until all may.
+every origin among them, and each must permit it. Of the sets of regions for which all do, the one with the most
+rows federates (`fedsov.training.members`). Rows under a restriction take no part in what leaves a region.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from fedsov.artifact import Kind
 from fedsov.errors import ConfigurationError
 from fedsov.label import PUBLIC, Label, join
+from fedsov.training.members import largest_lawful
 
 if TYPE_CHECKING:
     from fedsov.border.policy import Permit, Refusal, Review
@@ -37,8 +39,9 @@ class Profile:
         region: its name.
         rows: how many it has; None for fewer than the minimum count.
         public_rows: how many of them have the public label.
-        label: the join of its rows' labels.
+        label: the join of its shareable rows' labels.
         classes: distinct outcomes among its rows.
+        shareable_rows: how many of them no restriction binds; None for all.
     """
 
     region: str
@@ -46,6 +49,16 @@ class Profile:
     public_rows: int
     label: Label
     classes: int
+    shareable_rows: int | None = None
+
+    @property
+    def shareable(self) -> int:
+        """How many rows may take part in what leaves the region; 0 where that is not told."""
+        return (self.rows or 0) if self.shareable_rows is None else self.shareable_rows
+
+    def counted(self) -> str:
+        """Its rows in words, and how many of them are shareable where not all are."""
+        return f"{self.rows} rows" if self.shareable == self.rows else f"{self.shareable} shareable of {self.rows} rows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +66,14 @@ class StrategyRule:
     """Strategies in the order they are tried, and the volume each needs (rows of all splits).
 
     Raises:
-        ConfigurationError: a strategy nobody knows, or a threshold below 0.
+        ConfigurationError: a strategy nobody knows or named twice, or a threshold below 0.
     """
 
     order: tuple[str, ...] = ORDER
     federated_min_rows: int = 500
     federated_min_regions: int = 2
     transfer_min_rows: int = 500
-    transfer_min_public_rows: int = 200
+    transfer_min_public_rows: int = 100
     synthetic_min_rows: int = 50
     synthetic_min_donor_rows: int = 1000
     local_min_rows: int = 30
@@ -69,6 +82,8 @@ class StrategyRule:
         for name in self.order:
             if name not in ORDER:
                 raise ConfigurationError(f"unknown strategy {name!r}; choose among {', '.join(ORDER)}")
+        if len(set(self.order)) < len(self.order):
+            raise ConfigurationError(f"expected each strategy once in the order, got {', '.join(self.order)}")
         for name in self.__slots__:
             value = getattr(self, name)
             if isinstance(value, int) and value < 0:
@@ -101,14 +116,8 @@ class PlannedCrossing:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        return {
-            "source": self.source,
-            "target": self.target,
-            "kind": str(self.kind),
-            "label": self.label.to_json(),
-            "count": self.count,
-            "decision": self.decision.to_json(),
-        }
+        route = {"source": self.source, "target": self.target, "kind": str(self.kind)}
+        return {**route, "label": self.label.to_json(), "count": self.count, "decision": self.decision.to_json()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,15 +141,9 @@ class RegionPlan:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        return {
-            "region": self.region,
-            "rows": self.rows,
-            "strategy": self.strategy,
-            "reasons": list(self.reasons),
-            "donor": self.donor,
-            "crossings": [crossing.to_json() for crossing in self.crossings],
-            "blocked": [crossing.to_json() for crossing in self.blocked],
-        }
+        choice = {"region": self.region, "rows": self.rows, "strategy": self.strategy, "reasons": list(self.reasons)}
+        crossings, blocked = ([one.to_json() for one in found] for found in (self.crossings, self.blocked))
+        return {**choice, "donor": self.donor, "crossings": crossings, "blocked": blocked}
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,11 +174,8 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, equal for equal plans."""
-        return {
-            "regions": [one.to_json() for one in self.regions],
-            "contributors": list(self.contributors),
-            "unsafe": self.unsafe,
-        }
+        regions = [one.to_json() for one in self.regions]
+        return {"regions": regions, "contributors": list(self.contributors), "unsafe": self.unsafe}
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +222,7 @@ def make_plan(profiles: Sequence[Profile], rule: StrategyRule, *, hub: str, judg
     names = [profile.region for profile in profiles]
     if len(set(names)) < len(names):
         raise ConfigurationError(f"a region was profiled twice: {', '.join(sorted(names))}")
-    ground = _Ground(tuple(profiles), rule, hub, judge)
+    ground = _Ground(tuple(profiles), rule, hub, cache(judge))
     federated = _federate(ground) if "federated" in rule.order else {}
     contributors = _contributors(ground) if "transfer_learning" in rule.order else {}
     plans = tuple(_choose(ground, profile, federated, contributors) for profile in profiles)
@@ -239,8 +239,7 @@ def _choose(
         "synthetic": lambda: _synthetic(ground, profile),
         "local": lambda: _local(ground.rule, profile),
     }
-    hopeless = _hopeless(profile)
-    if hopeless:
+    if hopeless := _hopeless(profile):
         return RegionPlan(profile.region, profile.rows, "none", (hopeless,))
     reasons: list[str] = []
     blocked: list[PlannedCrossing] = []
@@ -249,9 +248,10 @@ def _choose(
         reasons.append(attempt.reason)
         blocked += attempt.blocked
         if attempt.works:
-            found = (strategy, tuple(reasons), attempt.crossings, attempt.donor, tuple(blocked))
-            return RegionPlan(profile.region, profile.rows, *found)
-    return RegionPlan(profile.region, profile.rows, "none", tuple(reasons), blocked=tuple(blocked))
+            break
+    chosen = strategy if attempt.works else "none"
+    found = (chosen, tuple(reasons), attempt.crossings, attempt.donor, tuple(blocked))
+    return RegionPlan(profile.region, profile.rows, *found)
 
 
 def _hopeless(profile: Profile) -> str:
@@ -263,16 +263,12 @@ def _hopeless(profile: Profile) -> str:
     return same if profile.classes < 2 else ""
 
 
-def _too_few(strategy: str, rows: int, least: int) -> str:
-    return f"Not {strategy}: {rows} rows, and at least {least} are asked for."
+def _too_few(strategy: str, rows: str, least: int) -> str:
+    return f"Not {strategy}: {rows}, and at least {least} are asked for."
 
 
 def _eligible(profile: Profile, least: int) -> bool:
-    return profile.rows is not None and profile.classes >= 2 and profile.rows >= least
-
-
-def _size(profile: Profile) -> tuple[int, str]:
-    return profile.rows or 0, profile.region
+    return profile.rows is not None and profile.classes >= 2 and profile.shareable >= max(least, 1)
 
 
 def _refused(crossings: Iterable[PlannedCrossing]) -> tuple[PlannedCrossing, ...]:
@@ -281,68 +277,65 @@ def _refused(crossings: Iterable[PlannedCrossing]) -> tuple[PlannedCrossing, ...
 
 def _federate(ground: _Ground) -> dict[str, _Attempt]:
     """An attempt for every region: the members' succeed, the others' say what stood in the way."""
-    rule = ground.rule
-    answers: dict[str, _Attempt] = {}
-    upward: dict[str, list[PlannedCrossing]] = {}
-    able: list[Profile] = []
-    for profile in ground.profiles:
-        if not _eligible(profile, rule.federated_min_rows):
-            reason = _too_few("federated", profile.rows or 0, rule.federated_min_rows)
-            answers[profile.region] = _Attempt(False, reason)
-            continue
-        upward[profile.region] = ground.upward(profile.region, profile.label, profile.rows or 0)
-        refused = _refused(upward[profile.region])
-        if refused:
-            answers[profile.region] = _Attempt(False, f"Not federated: {refused[0].why()}.", blocked=refused)
-        else:
-            able.append(profile)
-    members, dropped = _shrink(ground, able)
-    downward = _joint(ground, members)
-    names = _listed(sorted(member.region for member in members))
-    for region, crossing in dropped.items():
-        answers[region] = _Attempt(False, f"Not federated: {crossing.why()}.", blocked=(crossing,))
-    for member in members:
-        if len(members) < rule.federated_min_regions:
-            least = rule.federated_min_regions
-            reason = f"Not federated: only {names} could be a member, and {least} regions are asked for."
-            answers[member.region] = _Attempt(False, reason)
-            continue
-        reason = f"Federated among {names}: {member.rows} rows, and the joint model may go to every member."
-        crossings = (*upward[member.region], downward[member.region])
-        answers[member.region] = _Attempt(True, reason, crossings)
-    return answers
+    upward = {
+        one.region: ground.upward(one.region, one.label, one.shareable)
+        for one in ground.profiles
+        if _eligible(one, ground.rule.federated_min_rows)
+    }
+    able = [one for one in ground.profiles if one.region in upward and not _refused(upward[one.region])]
+    members = _members(ground, able)
+    return {one.region: _membership(ground, one, members, upward.get(one.region)) for one in ground.profiles}
+
+
+def _members(ground: _Ground, able: Sequence[Profile]) -> list[Profile]:
+    """The lawful set with the most shareable rows; fewer than the rule asks for where none has as many."""
+    named = {one.region: one for one in able}
+
+    def may_go(sources: frozenset[str], target: str) -> bool:
+        return _joint(ground, [named[name] for name in sources], target).permitted
+
+    rows = {one.region: one.shareable for one in able}
+    found = largest_lawful(rows, may_go, least=ground.rule.federated_min_regions)
+    found = found or largest_lawful(rows, may_go, least=1)
+    return [one for one in able if one.region in found]
+
+
+def _joint(ground: _Ground, members: Sequence[Profile], target: str) -> PlannedCrossing:
+    """The crossing of the members' joint model from the hub to one of them."""
+    label = join(member.label for member in members)
+    return ground.look(Kind.MODEL, label, ground.hub, target, sum(member.shareable for member in members))
+
+
+def _membership(
+    ground: _Ground, profile: Profile, members: Sequence[Profile], upward: Sequence[PlannedCrossing] | None
+) -> _Attempt:
+    if upward is None:
+        return _Attempt(False, _too_few("federated", profile.counted(), max(ground.rule.federated_min_rows, 1)))
+    if refused := _refused(upward):
+        return _Attempt(False, f"Not federated: {refused[0].why()}.", blocked=refused)
+    if profile not in members:
+        return _left_out(ground, profile, members)
+    names, least = _listed(sorted(member.region for member in members)), ground.rule.federated_min_regions
+    if len(members) < least:
+        return _Attempt(False, f"Not federated: only {names} could be a member, and {least} regions are asked for.")
+    reason = f"Federated among {names}: {profile.counted()}, and the joint model may go to every member."
+    return _Attempt(True, reason, (*upward, _joint(ground, members, profile.region)))
+
+
+def _left_out(ground: _Ground, profile: Profile, members: Sequence[Profile]) -> _Attempt:
+    """Why it is no member: it may not receive what is made with it, or its records may not go to a member."""
+    for one in (profile, *members):
+        crossing = _joint(ground, [*members, profile], one.region)
+        if not crossing.permitted:
+            theirs = f"its records may not go to {one.region}, even in a joint model: " if one is not profile else ""
+            return _Attempt(False, f"Not federated: {theirs}{crossing.why()}.", blocked=(crossing,))
+    return _Attempt(False, "Not federated: it may share a model with no set of regions that has more rows.")
 
 
 def _listed(names: Sequence[str], most: int = 8) -> str:
     """Names in a sentence; past a handful, how many more there are."""
     shown = ", ".join(names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
-
-
-def _joint(ground: _Ground, members: Sequence[Profile]) -> dict[str, PlannedCrossing]:
-    """The joint model's crossing from the hub to each member."""
-    label = join(member.label for member in members)
-    count = sum(member.rows or 0 for member in members)
-    return {one.region: ground.look(Kind.MODEL, label, ground.hub, one.region, count) for one in members}
-
-
-def _shrink(ground: _Ground, able: Sequence[Profile]) -> tuple[list[Profile], dict[str, PlannedCrossing]]:
-    """Members that may all receive the joint model, and for each of the others the crossing that kept it out.
-
-    Of those who may not receive it the one with the fewest rows leaves, and the rest are asked again under
-    the smaller label. In the end whoever left and is no longer in the way is let back in, largest first.
-    """
-    members, left = sorted(able, key=_size), dict[str, PlannedCrossing]()
-    while refused := [one for one in _joint(ground, members).values() if not one.permitted]:
-        out = min(refused, key=lambda crossing: [_size(m) for m in members if m.region == crossing.target])
-        left[out.target] = out
-        members = [member for member in members if member.region != out.target]
-    for profile in sorted(able, key=_size, reverse=True):
-        wider = [*members, profile]
-        if profile.region in left and not _refused(_joint(ground, wider).values()):
-            members = wider
-            del left[profile.region]
-    return members, left
 
 
 def _contributors(ground: _Ground) -> dict[str, int]:
@@ -357,11 +350,11 @@ def _contributors(ground: _Ground) -> dict[str, int]:
 def _transfer_learning(ground: _Ground, profile: Profile, contributors: Mapping[str, int]) -> _Attempt:
     rule, rows, public = ground.rule, profile.rows or 0, sum(contributors.values())
     if rows < rule.transfer_min_rows:
-        return _Attempt(False, _too_few("transfer learning", rows, rule.transfer_min_rows))
+        return _Attempt(False, _too_few("transfer learning", f"{rows} rows", rule.transfer_min_rows))
     if public < rule.transfer_min_public_rows:
-        least = rule.transfer_min_public_rows
-        reason = f"Not transfer learning: {public} public rows in all, and at least {least} are asked for."
-        return _Attempt(False, reason)
+        return _Attempt(
+            False, _too_few("transfer learning", f"{public} public rows in all", rule.transfer_min_public_rows)
+        )
     model = ground.look(Kind.MODEL, PUBLIC, ground.hub, profile.region, public)
     if not model.permitted:
         return _Attempt(False, f"Not transfer learning: {model.why()}.", blocked=(model,))
@@ -374,23 +367,30 @@ def _transfer_learning(ground: _Ground, profile: Profile, contributors: Mapping[
 def _synthetic(ground: _Ground, profile: Profile) -> _Attempt:
     rule, rows = ground.rule, profile.rows or 0
     if rows < rule.synthetic_min_rows:
-        return _Attempt(False, _too_few("synthetic", rows, rule.synthetic_min_rows))
+        return _Attempt(False, _too_few("synthetic", f"{rows} rows", rule.synthetic_min_rows))
     blocked: list[PlannedCrossing] = []
-    for donor in sorted(ground.profiles, key=_size, reverse=True):
-        if donor.region == profile.region or not _eligible(donor, rule.synthetic_min_donor_rows):
+    others = [one for one in ground.profiles if one.region != profile.region]
+    for donor in sorted(others, key=lambda one: (one.shareable, one.region), reverse=True):
+        if not _eligible(donor, rule.synthetic_min_donor_rows):
             continue
-        crossing = ground.look(Kind.SYNTHETIC, donor.label, donor.region, profile.region, donor.rows or 0)
+        crossing = ground.look(Kind.SYNTHETIC, donor.label, donor.region, profile.region, donor.shareable)
         if crossing.permitted:
-            reason = f"Synthetic rows from {donor.region} ({donor.rows} rows) beside {rows} own rows."
+            reason = f"Synthetic rows from {donor.region} ({donor.counted()}) beside {rows} own rows."
             return _Attempt(True, reason, (crossing,), tuple(blocked), donor.region)
         blocked.append(crossing)
-    none = f"no other region has {rule.synthetic_min_donor_rows} rows to give from"
-    why = blocked[0].why() if blocked else none
+    why = blocked[0].why() if blocked else _no_donor(others, max(rule.synthetic_min_donor_rows, 1))
     return _Attempt(False, f"Not synthetic: {why}.", blocked=tuple(blocked))
 
 
+def _no_donor(others: Iterable[Profile], least: int) -> str:
+    """That nobody has rows enough to give from, and who would have, were all of them shareable."""
+    bound = [f"{one.region} has {one.counted()}" for one in others if (one.rows or 0) >= least > one.shareable]
+    none = f"no other region has {least} shareable rows to give from"
+    return f"{none} ({_listed(bound)})" if bound else none
+
+
 def _local(rule: StrategyRule, profile: Profile) -> _Attempt:
-    rows = profile.rows or 0
-    if rows < rule.local_min_rows:
-        return _Attempt(False, f"No training: {rows} rows, and at least {rule.local_min_rows} are asked for.")
+    rows, least = profile.rows or 0, rule.local_min_rows
+    if rows < least:
+        return _Attempt(False, f"No training: {rows} rows, and at least {least} are asked for.")
     return _Attempt(True, f"Local: {rows} own rows, and no better strategy was possible.")

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from fedsov.errors import FedsovError, InputError
+from fedsov.errors import FedsovError
 from fedsov.label import PUBLIC, Label
+from fedsov.model.features import MINIMUM_COUNT
 from fedsov.partition.store import Records
 from fedsov.training.choose import Outcome
 from fedsov.training.local import Divided, Rows, Split, outcome, split
@@ -26,7 +27,6 @@ class Session:
 
     def __init__(self, records: Records, work: Work, folder: Path) -> None:
         self.records, self.work, self.folder = records, work, folder
-        self.outcomes = outcome(records.target, work.target) if len(records) else np.zeros(0, np.float32)
         persons = records.subjects if records.folds is None else records.folds.astype(str)
         self.division: Split = split(persons, work.seed)
         self.rounds: list[tuple[str, float, int]] = []
@@ -43,11 +43,24 @@ class Session:
             return self.records.public
         raise FedsovError(f"no scope {scope!r}; the scopes are {', '.join(SCOPES)}")
 
+    def rows(self, scope: str) -> Rows:
+        """The scope's rows. Outcomes are from the scope's own targets: a median over others would carry their bonds."""
+        mask = self.mask(scope)
+        chosen = self.records.select(mask)
+        target = chosen.target
+        outcomes = outcome(target, self.work.target) if len(chosen) else np.zeros(0, np.float32)
+        return Rows(chosen.columns, chosen.kinds, outcomes, self._persons(scope)[mask])
+
     def divided(self, scope: str) -> Divided:
         """The scope's rows: to train on, to choose on, to report on."""
-        whole = Rows(self.records.columns, self.records.kinds, self.outcomes)
-        mask = self.mask(scope)
-        return Divided(*(whole.select(mask & part) for part in self.division))
+        whole, mask = self.rows(scope), self.mask(scope)
+        return Divided(*(whole.select(part[mask]) for part in self.division))
+
+    def _persons(self, scope: str) -> np.ndarray:
+        """(N,) whose row each is, for floors; empty where the row is public and others are not: it hides nobody."""
+        if scope == "public":
+            return self.records.subjects
+        return np.where(self.records.public, "", self.records.subjects)
 
     def training_records(self, scope: str) -> Records:
         """The scope's records that may be learned from (for a synthesizer; test rows are never in it)."""
@@ -58,18 +71,30 @@ class Session:
         return self.records.select(self.mask(scope)).label
 
     def people(self, scope: str, part: str) -> int:
-        """Records behind an answer: all of the scope, or those of one part of the division."""
+        """How many people an answer is about: all of the scope, or those of one part of the division.
+
+        Public rows do not count beside bound ones: who knows them could subtract them.
+        """
         mask = self.mask(scope)
-        if part == "all":
-            return int(mask.sum())
-        return int((mask & getattr(self.division, part)).sum())
+        if part != "all":
+            mask = mask & getattr(self.division, part)
+        if scope != "public":
+            mask = mask & ~self.records.public
+        return len(np.unique(self.records.subjects[mask]))
 
-    def classes(self) -> int:
-        """How many classes the target has here: 0 (no rows), 1 or 2."""
-        return len(np.unique(self.outcomes))
+    def counts(self) -> dict[str, int]:
+        """Rows, public and shareable rows, classes of the target; a group of fewer than 10 people is not told apart."""
+        all_rows, public, restricted = len(self.records), self.mask("public"), ~self.mask("shareable")
+        told = {
+            name: int(mask.sum()) if self._are_many(mask) else 0
+            for name, mask in (("public", public), ("restricted", restricted))
+        }
+        return {
+            "rows": all_rows,
+            "public": told["public"],
+            "shareable": all_rows - told["restricted"],
+            "classes": len(np.unique(self.rows("all").y)),
+        }
 
-
-def require_rows(rows: Divided, region: str) -> None:
-    """Raises InputError where a region has no row to train on."""
-    if not len(rows.train):
-        raise InputError(f"region {region} has no row to train on")
+    def _are_many(self, mask: np.ndarray) -> bool:
+        return len(np.unique(self.records.subjects[mask])) >= MINIMUM_COUNT

@@ -1,17 +1,16 @@
-"""Synthetic rows for a region too small to federate: made inside a donor region, checked before they are
-offered.
+"""Synthetic rows for a region too small to federate: made inside a donor region, checked before they are offered.
 
 `synthesise` fits SDV's Gaussian copula to at most half of the donor's people, samples, and asks
-`fedsov.privacy.assessment` whether the sample copies anyone and whether it is of use. A sample that fails
-is refused, never repaired. The other half of the people is never shown to the generator: copying is
-measured against them.
+`fedsov.privacy.assessment` whether the sample copies anyone and whether it is of use. A sample that fails is
+refused, never repaired. The other half of the people is never shown to the generator: copying is measured
+against them.
 
-What is fitted is blunted first: a number is drawn in to the range that at least ten rows (and one in a
-hundred) reach at either end, and a level that fewer than ten hold is blanked. So neither the highest
-salary nor a rare nationality can be sampled. Identifiers are never in. The rows keep the join of the
-donor's labels, for they are no less bound; they carry nobody's pseudonym, and they travel as Arrow IPC
-bytes, the label beside them. No epsilon is
-promised: whether such rows may cross is the border's decision.
+What is fitted is blunted first: a number is drawn in to the range that at least ten people (and one row in a
+hundred) reach at either end, and a level that fewer than ten people have is blanked; a person with many rows is
+still one. So neither the highest salary nor a rare nationality can be sampled. Identifiers are never in. The rows
+keep the join of the donor's labels, for they are no less bound; they carry nobody's pseudonym, and they travel as
+Arrow IPC bytes, the label beside them. No epsilon is promised: whether such rows may cross is the border's
+decision.
 
     made = synthesise(records, rows=1000, seed=7)
     from_bytes(to_bytes(made), region=made.region, label=made.label)
@@ -22,6 +21,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from types import ModuleType
 
 import numpy as np
@@ -34,15 +34,14 @@ from fedsov.partition.records import Records
 from fedsov.privacy.assessment import Encoded, Limits, assess
 
 SYNTHESIZERS = ("gaussian_copula",)
-MIN_ROWS = 10  # where fewer rows hold a level or reach a number, the generator does not see it
+MIN_ROWS = 10  # where the rows of fewer people hold a level or reach a number, the generator does not see it
 MIN_DONORS = 100  # fewer people than this cannot be halved and still be described
 MADE = "synthetic-"  # how the subjects of made rows begin; a person's pseudonym is hexadecimal
 TARGET = "target"
 
 
 class SyntheticRefused(FedsovError):
-    """The rows failed their release check, or could not be made. Says why, in shares and counts, never in
-    values."""
+    """The rows failed their release check, or could not be made. Says why, in shares and counts, never in values."""
 
     def __init__(self, reasons: tuple[str, ...]) -> None:
         super().__init__(f"synthetic rows refused: {'; '.join(reasons)}")
@@ -75,9 +74,9 @@ def synthesise(
     if rows < 1:
         raise ConfigurationError(f"expected at least 1 synthetic row, got {rows}")
     shown, withheld = _divide(records, seed=seed, max_rows=max_rows)
-    label = records.label
-    made = _made(shown, rows=rows, label=label)
-    sets = _encode((made, shown, withheld))
+    usable = _usable(shown)
+    made = _made(usable, rows=rows, label=records.label)
+    sets = _encode((made, _drawn_in(shown, like=usable), _drawn_in(withheld, like=usable)))
     verdict = assess(sets[0], training=sets[1], holdout=sets[2], limits=limits)
     if not verdict.passed:
         raise SyntheticRefused(verdict.reasons)
@@ -97,15 +96,24 @@ def _divide(records: Records, *, seed: int, max_rows: int) -> tuple[Records, Rec
     return records.select(halves[0][:max_rows]), records.select(halves[1][:max_rows])
 
 
-def _made(shown: Records, *, rows: int, label: Label) -> Records:
+def _usable(shown: Records) -> Records:
+    """The rows whose target blunting leaves: a row without one cannot be fitted."""
+    kept = shown.select(~_missing(_blunt(shown.target, shown.subjects)))
+    if len(set(kept.subjects.tolist())) < 2 * MIN_ROWS:
+        raise SyntheticRefused((f"fewer than {2 * MIN_ROWS} people have a target that {MIN_ROWS} people share",))
+    return kept
+
+
+def _made(usable: Records, *, rows: int, label: Label) -> Records:
     """Rows sampled from a copula of the blunted rows; columns that blunting left empty stay empty."""
-    columns, target = _blunted(shown)
+    columns = {name: _blunt(usable.columns[name], usable.subjects) for name in usable.kinds}
+    target = _blunt(usable.target, usable.subjects)
     present = {name: values for name, values in columns.items() if not _missing(values).all()}
     fitted = {f"column {name}": values for name, values in present.items()} | {TARGET: target}
     sampled = _sample(fitted, rows=rows)
     empty = {"numeric": np.full(rows, np.nan), "categorical": np.full(rows, None, object)}
-    filled = {name: sampled.get(f"column {name}", empty[shown.kinds[name]]) for name in columns}
-    return _records(filled, shown.kinds, sampled[TARGET], region=shown.region, label=label)
+    filled = {name: sampled.get(f"column {name}", empty[usable.kinds[name]]) for name in columns}
+    return _records(filled, usable.kinds, sampled[TARGET], region=usable.region, label=label)
 
 
 def _records(
@@ -120,26 +128,44 @@ def _records(
     return Records(region, columns, kinds, target, subjects, (label,), np.zeros(len(target), np.int64))
 
 
-def _blunted(shown: Records) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Columns and target in which nothing stands out; rows whose target would be blanked are left out."""
-    target = _blunt(shown.target)
-    kept = ~_missing(target)
-    if kept.sum() < 2 * MIN_ROWS:
-        raise SyntheticRefused((f"fewer than {2 * MIN_ROWS} rows have a target that ten rows share",))
-    return {name: _blunt(shown.columns[name])[kept] for name in shown.kinds}, target[kept]
-
-
-def _blunt(values: np.ndarray) -> np.ndarray:
-    """(N,) the same values, numbers drawn in to where `MIN_ROWS` and 1 % lie, rare levels and short
-    columns blank."""
+def _blunt(values: np.ndarray, subjects: np.ndarray) -> np.ndarray:
+    """(N,) the same values, numbers drawn in to their `_bounds`; rare levels and columns without bounds blank."""
     if values.dtype.kind == "f":
-        known = np.sort(values[~np.isnan(values)])
-        if len(known) < 2 * MIN_ROWS:
-            return np.full(len(values), np.nan)
-        cut = max(MIN_ROWS, len(known) // 100)
-        return np.clip(values, known[cut - 1], known[-cut])
-    counts = Counter(values.tolist())
-    return np.array([value if counts[value] >= MIN_ROWS else None for value in values.tolist()], object)
+        bounds = _bounds(values, subjects)
+        return np.full(len(values), np.nan) if bounds is None else np.clip(values, *bounds)
+    people = Counter(value for value, _ in set(zip(values.tolist(), subjects.tolist(), strict=True)))
+    return np.array([value if people[value] >= MIN_ROWS else None for value in values.tolist()], object)
+
+
+def _bounds(values: np.ndarray, subjects: np.ndarray) -> tuple[float, float] | None:
+    """The numbers that `MIN_ROWS` people and 1 % of rows reach at either end; None where there are too few people
+    for two ends, or one person's many rows make them overlap."""
+    order = np.argsort(values, kind="stable")[: np.count_nonzero(~np.isnan(values))]  # NaN sorts last
+    if len(set(subjects[order].tolist())) < 2 * MIN_ROWS:
+        return None
+    low, high = _reached(values[order], subjects[order]), _reached(values[order[::-1]], subjects[order[::-1]])
+    return (low, high) if low <= high else None
+
+
+def _reached(numbers: np.ndarray, subjects: np.ndarray) -> float:
+    """The first number up to which lie `MIN_ROWS` different people and 1 % of rows."""
+    _, first = np.unique(subjects.astype(str), return_index=True)
+    return float(numbers[max(int(np.sort(first)[MIN_ROWS - 1]), len(numbers) // 100 - 1)])
+
+
+def _drawn_in(records: Records, *, like: Records) -> Records:
+    """The rows with their numbers within the bounds of `like`, as made rows are.
+
+    Without this a made row at a bound would equal a row learned from, the one that set the bound, and hardly
+    ever another person's: not because it was copied, but because it was drawn in.
+    """
+    columns = {name: _clipped(values, like.columns[name], like.subjects) for name, values in records.columns.items()}
+    return replace(records, columns=columns, target=_clipped(records.target, like.target, like.subjects))
+
+
+def _clipped(values: np.ndarray, like: np.ndarray, subjects: np.ndarray) -> np.ndarray:
+    bounds = _bounds(like, subjects) if like.dtype.kind == "f" else None
+    return values if bounds is None else np.clip(values, *bounds)
 
 
 def _missing(values: np.ndarray) -> np.ndarray:
@@ -177,8 +203,7 @@ def _as_levels(values: np.ndarray) -> np.ndarray:
 
 
 def _encode(sets: tuple[Records, Records, Records]) -> list[Encoded]:
-    """Made, shown and withheld rows as comparable numbers; scales and levels come from the two real sets
-    together."""
+    """Made, shown and withheld rows as comparable numbers; scales and levels are those of both real sets together."""
     real = sets[1:]
     names = sorted(sets[0].kinds)
     pools = {name: np.concatenate([each.columns[name] for each in real]) for name in names}
@@ -194,8 +219,7 @@ def _encode(sets: tuple[Records, Records, Records]) -> list[Encoded]:
 
 
 def _scaled(values: np.ndarray, pool: np.ndarray) -> np.ndarray:
-    """(N, K) numbers in 0 to 1 by their rank among `pool`, or levels as indicators; different levels lie 1
-    apart."""
+    """(N, K) numbers in 0 to 1 by their rank among `pool`, or levels as indicators; different levels lie 1 apart."""
     if pool.dtype.kind != "f":
         levels = np.array(sorted(set(pool.tolist()) - {None}), object)
         return (values[:, None] == levels[None, :]).astype(np.float64) / np.sqrt(2)
@@ -235,8 +259,7 @@ def _arrow(values: np.ndarray) -> pa.Array:
 
 
 def from_bytes(content: bytes, *, region: str, label: Label) -> Records:
-    """The rows in `content`, made in `region` and bound by `label`. Raises InputError for anything
-    unreadable."""
+    """The rows in `content`, made in `region` and bound by `label`. Raises InputError for anything unreadable."""
     try:
         with pa.ipc.open_stream(content) as stream:
             table = stream.read_all()

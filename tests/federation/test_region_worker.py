@@ -20,11 +20,11 @@ from fedsov.border.gate import Gate
 from fedsov.border.ledger import Ledger
 from fedsov.federation import region_worker
 from fedsov.federation.brief import RegionBrief
+from fedsov.federation.door import Door
 from fedsov.federation.region_worker import Home
 from fedsov.federation.wire import Frame, identify, new_id, pack, unpack
 from fedsov.label import PUBLIC, Label
 from fedsov.partition.dataset import TargetRule
-from fedsov.partition.keys import LocalKeyring
 from fedsov.partition.store import Records
 from fedsov.training.session import Session
 from fedsov.training.work import Work
@@ -54,13 +54,14 @@ def _home(folder: Path, answer: Answer, *, hub: str = "IE", people: int = 200) -
     app = ClientApp()
     app.train()(lambda message, context: Message(answer(message), reply_to=message))
     context = Context(run_id=1, node_id=2, node_config={}, state=RecordDict(), run_config={})
-    keyring = LocalKeyring.create(folder / "keyring.json", "DE")
-    return Home(brief, gate, Session(records, work, folder), keyring, app, context)
+    return Home(brief, Door(brief, gate, Session(records, work, folder)), app, context)
 
 
 def _ask(home: Home, incoming: Label = PUBLIC, scope: str = "shareable") -> tuple[Message, Label]:
     TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = 1, 1, 1
-    message = Message(RecordDict({"config": ConfigRecord({"scope": scope, "server-round": 3})}), 2, "train")
+    model = ArrayRecord({"w": Array(np.zeros(3, np.float32))})
+    config = ConfigRecord({"scope": scope, "server-round": 3})
+    message = Message(RecordDict({"config": config, "arrays": model}), 2, "train")
     identify(message, new_id())
     frame = region_worker._answer(home, Frame({"label": incoming.to_json()}, pack(message)))
     return unpack(frame.body), Label.from_json(frame.header["label"])
@@ -75,7 +76,9 @@ def test_an_update_leaves_with_the_join_of_the_rows_and_the_incoming_model(tmp_p
     home = _home(tmp_path, _update)
     reply, label = _ask(home, incoming=Label(frozenset({"FR"})))
     assert reply.has_content() and label == BOUND | Label(frozenset({"FR"}))
-    kinds = [(entry.body["kind"], entry.body["verdict"], entry.body["round"]) for entry in home.gate.ledger.entries()]
+    kinds = [
+        (entry.body["kind"], entry.body["verdict"], entry.body["round"]) for entry in home.door.gate.ledger.entries()
+    ]
     assert kinds == [("update", "permit", 3), ("metrics", "permit", 3)]
 
 
@@ -83,7 +86,7 @@ def test_an_update_that_the_law_does_not_permit_stays_and_the_ledger_says_so(tmp
     home = _home(tmp_path, _update, hub="CN")
     reply, _ = _ask(home)
     assert reply.has_error() and reply.error.reason == "Refused"
-    first = home.gate.ledger.entries()[0].body
+    first = home.door.gate.ledger.entries()[0].body
     assert (first["kind"], first["verdict"]) == ("update", "refuse") and first["remedy"]
 
 
@@ -97,7 +100,7 @@ def test_an_exception_leaves_as_the_name_of_its_type_and_nothing_more(
     reply, label = _ask(home)
     assert reply.error.reason == "ValueError" and label == PUBLIC
     assert b"Canary" not in pack(reply) and b"X99C" not in pack(reply)
-    entry = home.gate.ledger.entries()[-1].body
+    entry = home.door.gate.ledger.entries()[-1].body
     assert (entry["kind"], entry["verdict"]) == ("error", "permit") and "Canary" not in str(entry)
     assert "Jane Canary" in capsys.readouterr().err  # the region's own log, which its process writes stderr to
 
@@ -108,11 +111,59 @@ def test_an_exception_leaves_as_the_name_of_its_type_and_nothing_more(
         {"rows": ArrayRecord({"rows": Array(np.ones((5, 3), np.float32))})},
         {"notes": ConfigRecord({"text": "Jane Canary"})},
         {"arrays": ArrayRecord({"w": Array(np.ones(3, np.float32))}), "more": MetricRecord({"age": 33.0})},
+        {"arrays": ConfigRecord({"rows": b"Jane Canary"})},
+        {"arrays": ArrayRecord({"Jane Canary": Array(np.ones(3, np.float32))})},
+        {"arrays": ArrayRecord({"w": Array(np.ones((500, 3), np.float32))})},
     ],
 )
 def test_a_record_that_nobody_declared_does_not_leave_whoever_wrote_the_app(tmp_path: Path, smuggled: dict) -> None:
     reply, _ = _ask(_home(tmp_path, lambda _: RecordDict(smuggled)))
     assert reply.has_error() and b"Canary" not in pack(reply)
+
+
+def test_what_an_app_writes_on_the_envelope_does_not_leave(tmp_path: Path) -> None:
+    def app(message: Message, context: Context) -> Message:
+        return Message(_update(message), reply_to=message, ttl=77.0)
+
+    home = _home(tmp_path, _update)
+    marked = ClientApp()
+
+    @marked.train()
+    def train(message: Message, context: Context) -> Message:
+        reply = app(message, context)
+        reply.metadata.__dict__["_group_id"] = "Jane Canary"
+        return reply
+
+    reply, _ = _ask(replace(home, app=marked))
+    assert reply.has_content()
+    assert b"Canary" not in pack(reply)
+
+
+def test_the_name_of_a_type_that_is_nobody_s_own_is_not_told(tmp_path: Path) -> None:
+    class JaneCanaryError(Exception):
+        pass
+
+    def fail(_: Message) -> RecordDict:
+        raise JaneCanaryError
+
+    reply, _ = _ask(_home(tmp_path, fail))
+    assert reply.error.reason == "Exception"
+
+
+@pytest.mark.parametrize("scope", ["all", "everything", ""])
+def test_the_hub_cannot_ask_for_an_update_on_other_rows_than_the_table_allows(tmp_path: Path, scope: str) -> None:
+    home = _home(tmp_path, _update)
+    reply, _ = _ask(home, scope=scope)
+    assert reply.has_error()
+    assert all(entry.body["kind"] == "error" for entry in home.door.gate.ledger.entries())
+
+
+def test_an_answer_about_all_rows_carries_their_label_whatever_scope_the_hub_names(tmp_path: Path) -> None:
+    home = _home(tmp_path, _update)
+    TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = 1, 1, 1
+    for asked in ("query.profile", "query.finish"):
+        message = Message(RecordDict({"config": ConfigRecord({"scope": "public"})}), 2, asked)
+        assert home.door.scope(message) == "all"
 
 
 def test_metrics_of_too_few_people_stay_and_take_the_update_with_them(tmp_path: Path) -> None:
@@ -123,12 +174,12 @@ def test_metrics_of_too_few_people_stay_and_take_the_update_with_them(tmp_path: 
 
 def test_nothing_leaves_when_the_ledger_cannot_be_written(tmp_path: Path) -> None:
     home = _home(tmp_path, _update)
-    closed = replace(home.gate, ledger=_read_only(tmp_path, home))
-    reply, _ = _ask(replace(home, gate=closed))
+    closed = replace(home.door.gate, ledger=_read_only(tmp_path, home))
+    reply, _ = _ask(replace(home, door=replace(home.door, gate=closed)))
     assert reply.has_error() and not reply.has_content()
 
 
 def _read_only(folder: Path, home: Home) -> Ledger:
-    home.gate.note({"before": "anything"})
-    home.gate.ledger.close()
+    home.door.gate.note({"before": "anything"})
+    home.door.gate.ledger.close()
     return Ledger.read(folder / "ledger.sqlite")

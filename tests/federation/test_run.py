@@ -128,10 +128,16 @@ def test_models_rest_as_safetensors_in_their_owners_registries(demo: Overheard) 
     assert not [path for path in files_below(root) if path.suffix in (".pkl", ".pickle", ".pt", ".pth")]
 
 
-def test_metrics_per_region_and_round_are_in_the_hub_s_registry(demo: Overheard) -> None:
-    with sqlite3.connect(demo.result.workspace / "hub" / "mlflow.db") as registry:
-        steps = registry.execute("SELECT step FROM metrics WHERE key = 'GB_validation_auc' ORDER BY step").fetchall()
-    assert [step for (step,) in steps] == list(range(1, 11))
+def test_metrics_per_region_and_round_are_in_the_registries(demo: Overheard) -> None:
+    root = demo.result.workspace
+    for file, key in (
+        (root / "hub" / "mlflow.db", "GB_joint_model_validation_auc"),
+        (root / "hub" / "mlflow.db", "IN_public_model_validation_auc"),
+        (root / "regions" / "GB" / "mlflow.db", "joint_model_validation_auc"),
+    ):
+        with sqlite3.connect(file) as registry:
+            steps = registry.execute("SELECT step FROM metrics WHERE key = ? ORDER BY step", (key,)).fetchall()
+        assert [step for (step,) in steps] == list(range(10)), key  # of the model that came in, 0 being the first
 
 
 def test_the_report_shows_the_table_every_refusal_and_what_to_do_next(demo: Overheard) -> None:

@@ -21,8 +21,13 @@ def table(years, remote):
     }
 
 
-def described(years, remote, least=10):
-    return Statistics.from_records(table(years, remote), KINDS, least)
+def described(years, remote, least=10, persons=None):
+    return Statistics.from_records(table(years, remote), KINDS, least, persons)
+
+
+def people(*rows):
+    """Whose row each is: people(3, 1) is one person's three rows and another's one."""
+    return np.repeat([f"p{person}" for person in range(len(rows))], rows)
 
 
 def test_a_numeric_column_is_described_by_count_sum_sum_of_squares_and_missing():
@@ -60,6 +65,90 @@ def test_no_number_of_a_region_stands_for_fewer_people_than_the_minimum_count():
         part = found["categorical"]["remote"]
         counts += [part["other"], part["missing"], *part["levels"].values()]
         assert all(count == 0 or count >= 10 for count in counts)
+
+
+def test_many_rows_of_few_people_are_held_back_as_few():
+    years = [0.0] * 20 + [987654.0] * 18
+    remote = ["yes"] * 20 + ["canary"] * 18
+    found = described(years, remote, persons=people(*[1] * 20, *[2] * 9))
+    assert found == Statistics({"years": Sums()}, {"remote": Counts({"yes": 20})})
+    enough = described(years, remote, persons=people(*[1] * 20, *[2] * 8, 1, 1))
+    assert enough.numeric["years"].n == 38
+    assert enough.categorical["remote"] == Counts({"canary": 18, "yes": 20})
+
+
+def test_one_persons_many_rows_do_not_make_a_value_the_commonest():
+    years = [0.0] * 15 + [987654.0] * 500
+    assert described(years, ["yes"] * 515, persons=people(*[1] * 15, 500)).numeric["years"] == Sums()
+
+
+def test_a_person_of_two_values_differs_from_either():
+    years = [0.0, 1.0] * 10
+    assert described(years, ["yes"] * 20, persons=people(*[2] * 10)).numeric["years"].n == 20
+    assert described(years[:18], ["yes"] * 18, persons=people(*[2] * 9)).numeric["years"] == Sums()
+
+
+def test_missing_rows_and_rare_levels_of_few_people_are_not_counted():
+    years = [*range(20), *[np.nan] * 18]
+    remote = ["yes"] * 20 + ["a", "b"] * 9
+    few = described(years, remote, persons=people(*[1] * 20, *[2] * 9))
+    assert (few.numeric["years"].missing, few.categorical["remote"]) == (0, Counts({"yes": 20}))
+    several = described(years, remote, persons=people(*[1] * 20, *[2] * 6, *[1] * 6))
+    assert (several.numeric["years"].missing, several.categorical["remote"]) == (18, Counts({"yes": 20}, other=18))
+    none = described(range(38), ["yes"] * 20 + [None] * 18, persons=people(*[1] * 20, *[2] * 9))
+    assert none.categorical["remote"] == Counts({"yes": 20})
+
+
+def test_public_rows_hide_no_bound_one():
+    persons = np.array([f"p{i}" for i in range(20)] + [""] * 100, dtype=object)
+    years = [0.0] * 19 + [987654.0] + [5.0] * 100
+    remote = ["yes"] * 19 + ["canary"] + ["canary"] * 50 + ["yes"] * 50
+    found = described(years, remote, persons=persons)
+    assert found == Statistics({"years": Sums()}, {"remote": Counts({"yes": 69})})
+
+
+def test_rows_that_are_all_public_are_each_somebodys():
+    years, remote = [*range(15), *[np.nan] * 10], ["yes"] * 14 + ["no"] * 11
+    assert described(years, remote, persons=np.full(25, "")) == described(years, remote)
+
+
+def test_a_person_per_row_is_the_same_as_no_persons_whatever_names_them():
+    years, remote = [*range(15), *[np.nan] * 10], ["yes"] * 14 + ["no"] * 11
+    for persons in (np.arange(25), np.arange(25).astype(str), np.arange(25).astype(str).astype(object)):
+        assert described(years, remote, persons=persons) == described(years, remote)
+    assert described([], [], persons=np.array([], dtype=object)) == described([], [])
+
+
+def test_persons_of_other_rows_are_refused():
+    with pytest.raises(ValueError, match="each of 20 rows, got 19"):
+        described(range(20), ["yes"] * 20, persons=people(*[1] * 19))
+
+
+def expected(years, remote, persons):
+    """Who is counted for each reported number, the slow way."""
+    at = [("level", level, {p for p, r in zip(persons, remote, strict=True) if r == level and p}) for level in "ab"]
+    missing = {p for p, year in zip(persons, years, strict=True) if np.isnan(year) and p}
+    known = [(p, year) for p, year in zip(persons, years, strict=True) if not np.isnan(year) and p]
+    apart = [{p for p, year in known if year != value} for value in [*years, -1.0]]
+    return {level: len(who) >= 3 for _, level, who in at}, len(missing) >= 3, min(map(len, apart)) >= 3
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("pqrstu") | st.just(""), st.sampled_from([0.0, 1.0, np.nan]), st.sampled_from("ab")),
+        min_size=1,
+        max_size=30,
+    )
+)
+def test_what_is_reported_is_what_enough_people_share(rows):
+    persons, years, remote = zip(*rows, strict=True)
+    counted = persons if any(persons) else [str(row) for row in range(len(rows))]
+    found = described(years, remote, 3, np.array(persons, dtype=object))
+    levels, missing, apart = expected(years, remote, counted)
+    assert set(found.categorical["remote"].levels) == {level for level in levels if levels[level]}
+    assert found.numeric["years"].missing == (int(np.isnan(years).sum()) if missing else 0)
+    assert found.numeric["years"].n == (int((~np.isnan(years)).sum()) if apart else 0)
 
 
 @settings(max_examples=40, deadline=None)

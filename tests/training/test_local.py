@@ -10,12 +10,12 @@ import pytest
 from fedsov.errors import ConfigurationError, InputError, TrainingFailed
 from fedsov.model.network import NetworkSpec, head, initial
 from fedsov.training.local import (
+    Divided,
     LocalSteps,
     Recipe,
     Rows,
     Start,
     best,
-    divide,
     on_own_scale,
     outcome,
     predict,
@@ -55,7 +55,8 @@ def rows_of(n, seed=0, shift=0.0):
 
 def divided(n, seed=0, shift=0.0):
     subjects = np.array([f"{seed}/{i}" for i in range(n)], dtype=object)
-    return divide(rows_of(n, seed, shift), subjects, seed=0)
+    whole = rows_of(n, seed, shift)
+    return Divided(*(whole.select(mask) for mask in split(subjects, seed=0)))
 
 
 def test_the_outcome_is_above_the_median_of_all_the_regions_rows():
@@ -96,6 +97,14 @@ def test_each_row_is_in_exactly_one_part_and_a_persons_rows_stay_together():
     assert (np.sum(parts, axis=0) == 1).all()
     assert [part.mean() for part in parts] == pytest.approx([0.6, 0.2, 0.2], abs=0.03)
     assert all((part[::2] == part[1::2]).all() for part in parts)
+
+
+def test_selected_rows_keep_their_persons():
+    rows = rows_of(4)
+    assert rows.select(np.array([True, False, True, False])).persons is None
+    owned = replace(rows, persons=np.array(["a", "a", "", "b"]))
+    chosen = owned.select(np.array([True, False, True, True]))
+    assert (len(chosen), chosen.persons.tolist()) == (3, ["a", "", "b"])
 
 
 def test_a_row_stays_in_its_part_when_others_come_and_go_and_moves_with_the_seed():

@@ -73,6 +73,48 @@ def test_what_few_people_have_is_never_made():
         assert made.target.min() >= shown[9]
 
 
+def test_what_few_people_have_in_many_rows_is_never_made():
+    rows = region()
+    crowd = np.concatenate([np.arange(900), np.full(40, 17)])  # the rich one of a rare field, forty times more
+    made = synthesise(rows.select(crowd), rows=1000, seed=0, limits=Limits(1.0, 1.0, 1.0))
+    assert SECRET not in set(made.columns["field"])
+    assert made.target.max() <= np.sort(rows.target)[-10]
+
+
+def test_bounds_are_where_ten_people_lie_however_many_rows_they_have():
+    subjects = np.repeat([f"p{person}" for person in range(40)], [30, *[1] * 38, 30])
+    values = np.repeat(np.arange(40.0), [30, *[1] * 38, 30])
+    assert synthetic._bounds(values, subjects) == (9.0, 30.0)
+    blunted = synthetic._blunt(np.append(values, np.nan), np.append(subjects, "p0"))
+    assert (np.nanmin(blunted), np.nanmax(blunted), int(np.isnan(blunted).sum())) == (9.0, 30.0, 1)
+    assert synthetic._bounds(np.arange(1e4), np.arange(1e4).astype(str)) == (99.0, 9900.0)
+
+
+def test_a_column_of_few_people_or_of_one_persons_many_rows_has_no_bounds():
+    values = np.arange(60.0)
+    assert synthetic._bounds(values, np.repeat([f"p{person}" for person in range(19)], [42, *[1] * 18])) is None
+    long = np.append(np.arange(19.0), np.arange(5_000.0) + 19)
+    one = np.array([f"p{min(row, 19)}" for row in range(len(long))])
+    assert synthetic._bounds(long, one) is None
+    assert np.isnan(synthetic._blunt(long, one)).all()
+
+
+def test_levels_are_kept_where_ten_people_have_them():
+    subjects = np.array([*(f"p{row // 2}" for row in range(18)), *(f"q{row}" for row in range(10)), "r"], object)
+    levels = np.array([*["many rows"] * 18, *["many people"] * 10, None], object)
+    assert synthetic._blunt(levels, subjects).tolist() == [*[None] * 18, *["many people"] * 10, None]
+
+
+def test_rows_drawn_in_are_compared_with_rows_drawn_in():
+    rng = np.random.default_rng(5)
+    waited = rng.exponential(10.0, 2000)
+    late = (waited + rng.normal(0, 4, 2000) > 12).astype(float)
+    subjects = np.array([f"{row:032x}" for row in range(2000)], object)
+    narrow = Records("DE", {"waited": waited}, {"waited": "numeric"}, late, subjects, (DE,), np.zeros(2000, int))
+    made = synthesise(narrow, rows=1000, seed=1)
+    assert (made.columns["waited"] == made.columns["waited"].min()).mean() > 0.05
+
+
 def test_the_seed_decides(made):
     again, other = synthesise(region(), rows=500, seed=1), synthesise(region(), rows=500, seed=2)
     np.testing.assert_array_equal(made.target, again.target)
@@ -134,7 +176,7 @@ def test_targets_may_be_flags_or_text(target):
     rows = region()
     high = rows.target > np.median(rows.target)
     answers = {"flag": high.astype(float), "text": np.where(high, "yes", "no").astype(object)}[target]
-    columns = {**rows.columns, "target": rows.columns["years"]}
+    columns = {**rows.columns, "target": rows.columns["years"] + np.random.default_rng(1).normal(size=900)}
     kinds = {**KINDS, "target": "numeric"}
     asked = Records("DE", columns, kinds, answers, rows.subjects, rows.labels, rows.label_of)
     made = synthesise(asked, rows=400, seed=1)
@@ -151,7 +193,7 @@ def test_too_few_people_or_one_class_are_refused():
         synthesise(flat, rows=100, seed=1)
     words = np.array([f"word {row}" for row in range(900)], object)
     rare = Records("DE", rows.columns, KINDS, words, rows.subjects, rows.labels, rows.label_of)
-    with pytest.raises(SyntheticRefused, match="fewer than 20 rows have a target"):
+    with pytest.raises(SyntheticRefused, match="fewer than 20 people have a target that 10 people share"):
         synthesise(rare, rows=100, seed=1)
 
 

@@ -1,0 +1,178 @@
+"""What may leave a region, and how: the table, and the passage of each record through the region's gate.
+
+The table decides, not the message and not the app: for each question it says which rows the answer may be about (its
+scope, and with it the label), which records it may hold, of which type, of which kind, and from which part of the rows
+each was computed, so that the people behind it are counted. A record that is not in the table does not leave.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, cast
+
+from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
+
+from fedsov.artifact import Artifact, Kind
+from fedsov.border.gate import Gate, Refused
+from fedsov.errors import FedsovError
+from fedsov.federation.brief import RegionBrief
+from fedsov.federation.wire import round_of
+from fedsov.label import Label
+from fedsov.partition.keys import LocalKeyring, seal
+from fedsov.training.session import Session
+from fedsov.training.work import PARCELS
+
+Record = ArrayRecord | ConfigRecord | MetricRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How one record of an answer leaves: as which kind, in which of Flower's types, from which part of the rows."""
+
+    kind: Kind
+    type: type[Record]
+    part: str
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """What an answer may hold. With one scope the question has no say; with several it must name one of them."""
+
+    scopes: tuple[str, ...]
+    records: Mapping[str, Way]
+
+
+EXPORTS: Mapping[str, Leave] = {
+    "query.profile": Leave(("all",), {"profile": Way(Kind.METRICS, ConfigRecord, "all")}),
+    "query.statistics": Leave(("shareable", "public"), {"statistics": Way(Kind.METRICS, ConfigRecord, "train")}),
+    "query.synthesise": Leave(("shareable",), {PARCELS: Way(Kind.SYNTHETIC, ConfigRecord, "train")}),
+    "query.finish": Leave(("all",), {"metrics": Way(Kind.METRICS, ConfigRecord, "test")}),
+    "train": Leave(
+        ("shareable", "public"),
+        {
+            "arrays": Way(Kind.UPDATE, ArrayRecord, "train"),
+            "metrics": Way(Kind.METRICS, MetricRecord, "validation"),
+        },
+    ),
+}
+
+
+class TypeNameOnly(AbstractContextManager["TypeNameOnly"]):
+    """Holds back an exception: its type's name is all that can be known outside, its text goes to the region's log.
+
+    The name of a type that is neither Python's nor fedsov's own is not told either.
+    """
+
+    def __init__(self) -> None:
+        self.name: str | None = None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        import traceback
+
+        if kind is None or not issubclass(kind, Exception):
+            return False
+        ours = kind.__module__ == "builtins" or kind.__module__.startswith("fedsov.")
+        self.name = kind.__name__ if ours else "Exception"
+        traceback.print_exception(error)
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """A region's way out: its gate, its session (which knows labels and counts people), and whom it may speak to."""
+
+    brief: RegionBrief
+    gate: Gate
+    session: Session
+
+    def scope(self, message: Message) -> str:
+        """The rows an answer to this question is about. Raises FedsovError for a question or scope not in the table."""
+        asked = EXPORTS.get(message.metadata.message_type)
+        if asked is None:
+            raise FedsovError(f"no answer leaves to {message.metadata.message_type!r}")
+        wanted = str(dict(message.content.config_records.get("config", {})).get("scope", ""))
+        if len(asked.scopes) > 1 and wanted not in asked.scopes:
+            raise FedsovError(
+                f"{message.metadata.message_type} is about one of {', '.join(asked.scopes)}, not {wanted!r}"
+            )
+        return wanted if len(asked.scopes) > 1 else asked.scopes[0]
+
+    def pass_through(self, message: Message, reply: Message, incoming: Label) -> tuple[Message, Label]:
+        """The answer as it may be sent, made anew from the records that passed, and what binds it.
+
+        Raises:
+            FedsovError: it holds a record that the table does not name, or one of another type or shape.
+            Refused: the gate refused one of its records; then none is sent.
+        """
+        scope = self.scope(message)
+        label = self.session.label(scope) | incoming | self.session.received
+        allowed = EXPORTS[message.metadata.message_type].records
+        for name, record in reply.content.items():
+            if name not in allowed:
+                raise FedsovError(f"record {name!r} does not leave in answer to {message.metadata.message_type}")
+            way = allowed[name]
+            _check(name, cast(Record, record), way, message)
+            if way.kind is Kind.SYNTHETIC:
+                self._seal(cast(ConfigRecord, record), label, count=self.session.people(scope, way.part))
+            else:
+                self._cross(name, cast(Record, record), way, label=label, scope=scope, message=message)
+        return Message(RecordDict(dict(reply.content)), reply_to=message), label
+
+    def _cross(self, name: str, record: Record, way: Way, *, label: Label, scope: str, message: Message) -> None:
+        content, shapes = _content(record)
+        artifact = Artifact(way.kind, label, content, count=self.session.people(scope, way.part), name=name)
+        self.gate.cross(artifact, self.brief.hub, round=round_of(message), details=shapes)
+
+    def _seal(self, record: ConfigRecord, label: Label, *, count: int) -> None:
+        """Rows for other regions: each a crossing of its own, sealed so that the hub relays what it cannot read."""
+        for recipient in list(record):
+            rows = cast(bytes, record.pop(recipient))
+            artifact = Artifact(Kind.SYNTHETIC, label, rows, count=count, name="synthetic rows")
+            held = TypeNameOnly()
+            with held:
+                self.gate.cross(artifact, self.brief.peers[recipient])
+                key = bytes.fromhex(self.brief.peer_keys[recipient])
+                record[recipient] = seal(key, _labelled(label, rows), recipient)
+            if held.name and held.name != Refused.__name__:
+                raise FedsovError(f"rows could not be sealed for {recipient}")
+
+
+def _check(name: str, record: Record, way: Way, message: Message) -> None:
+    """Raises FedsovError for a record of another type than the table's, or arrays that are not the model's."""
+    if not isinstance(record, way.type):
+        raise FedsovError(f"record {name!r} is a {type(record).__name__}, and only a {way.type.__name__} leaves")
+    if isinstance(record, ArrayRecord):
+        model = next(iter(message.content.array_records.values()), ArrayRecord())
+        if _shapes(record) != _shapes(model):
+            raise FedsovError("the update's arrays are not those of the model that came in")
+    elif isinstance(record, ConfigRecord) and way.kind is Kind.METRICS and set(record) != {"json"}:
+        raise FedsovError(f"record {name!r} holds more than its one text")
+
+
+def _shapes(record: ArrayRecord) -> dict[str, list[int]]:
+    return {name: list(array.shape) for name, array in record.items()}
+
+
+def _content(record: Record) -> tuple[bytes, Mapping[str, Any]]:
+    """A record's bytes for the digest, and the names and shapes of its arrays for the ledger."""
+    if isinstance(record, ArrayRecord):
+        return b"".join(array.data for array in record.values()), _shapes(record)
+    return json.dumps(dict(record), sort_keys=True, default=str).encode(), {}
+
+
+def _labelled(label: Label, rows: bytes) -> bytes:
+    head = json.dumps(label.to_json()).encode()
+    return len(head).to_bytes(4, "big") + head + rows
+
+
+def open_parcel(keyring: LocalKeyring, sealed: bytes) -> tuple[Label, bytes]:
+    """The label and rows that another region sealed for this one. Raises KeyUnavailable for another's."""
+    content = keyring.open_sealed(sealed, keyring.region)
+    size = 4 + int.from_bytes(content[:4], "big")
+    return Label.from_json(json.loads(content[4:size])), content[size:]
