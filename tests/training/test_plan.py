@@ -192,6 +192,15 @@ def test_a_large_federation_that_agrees_in_pairs_only_is_thinned_until_it_is_law
     assert nobody.following("federated") == ()
 
 
+def test_in_a_large_federation_whoever_may_join_after_the_thinning_does():
+    """Of A, B, C and of D, E, F two each may be together; P is barred by C alone, and Q by F alone."""
+    rows = {f"R{number}": 900 for number in range(EXACT - 6)} | dict.fromkeys("ABDE", 800) | dict.fromkeys("CF", 700)
+    profiles = [profile(name, count) for name, count in (rows | {"P": 600, "Q": 600}).items()]
+    judge = bordered({("C", "P"), ("F", "Q")}, {(frozenset("ABC"), "R0"), (frozenset("DEF"), "R0")})
+    chosen = make_plan(profiles, RULE, hub="hub", judge=judge).following("federated")
+    assert set(chosen) == {one.region for one in profiles} - {"C", "F"}
+
+
 def test_only_shareable_rows_count_for_what_leaves_a_region():
     plan = planned([profile("US", 3000, shareable=2000), profile("GB", 900, shareable=600), profile("CA", 200)])
     assert strategies(plan) == {"US": "federated", "GB": "federated", "CA": "synthetic"}
