@@ -35,6 +35,7 @@ def plan(settings: Settings, warm: Warm, *, say: Say, tap: Tap | None = None) ->
     with opened(settings, warm, say=say, tap=tap) as scene:
         ingested = ingest_rows(scene)
         say(f"ingest: {ingested.sentence()}")
+        say(f"columns: {ingested.columns()}")
         open_regions(scene)
         found, _ = phases.planned(scene)
         return found, ingested
@@ -48,6 +49,7 @@ def train(settings: Settings, warm: Warm, *, say: Say, tap: Tap | None = None) -
             say("WARNING: border=unsafe_open permits everything; laboratory work only, and every entry is marked")
         ingested = ingest_rows(scene)
         say(f"ingest: {ingested.sentence()}")
+        say(f"columns: {ingested.columns()}")
         open_regions(scene)
         with WarmFor(TO_REGISTER) as registrar:
             found, known = phases.planned(scene)

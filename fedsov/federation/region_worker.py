@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from flwr.clientapp import ClientApp
 
 FAILED = 102
+LARGEST_LOG = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,9 @@ def _until_closed(line: Line, failure: str) -> None:
 def _keep_to_itself(folder: Path) -> None:
     """Sends all that this process prints to the region's own log; nothing reaches the caller's terminal."""
     folder.mkdir(parents=True, exist_ok=True)
-    log = os.open(folder / "worker.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    log = os.open(folder / "worker.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    if os.fstat(log).st_size > LARGEST_LOG:
+        os.ftruncate(log, 0)
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.close(log)

@@ -6,7 +6,7 @@ The scene is the hub's process. It knows parties, public keys and lines, never a
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -68,6 +68,16 @@ class Ingested:
             "up_to_date": self.up_to_date,
         }
 
+    def columns(self, most: int = 6) -> str:
+        """The columns by kind, declared or inferred, in one line."""
+        by_kind: dict[str, list[str]] = {}
+        for name, kind in sorted(self.kinds.items()):
+            by_kind.setdefault(kind, []).append(name)
+        return "; ".join(
+            f"{len(names)} {kind} ({', '.join(names[:most])}{', …' if len(names) > most else ''})"
+            for kind, names in sorted(by_kind.items())
+        )
+
 
 @dataclass(slots=True)
 class Scene:
@@ -94,7 +104,7 @@ class Scene:
     nodes: dict[str, int] = field(default_factory=dict)
     noted: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
-    def grid(self, regions: Iterator[str] | list[str], *, label: Label = PUBLIC, people: int = 0) -> InProcessGrid:
+    def grid(self, regions: Sequence[str], *, label: Label = PUBLIC, people: int = 0) -> InProcessGrid:
         """A Flower grid that speaks to these regions, carrying parameters bound by the label."""
         return InProcessGrid(self.board, [self.nodes[name] for name in regions], self.gate, label=label, people=people)
 

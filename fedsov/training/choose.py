@@ -67,7 +67,7 @@ def train(strategy: str, rows: Divided, start: Start, recipe: Recipe) -> Outcome
     try:
         return compare(candidate, train_alone(rows, Start(), recipe), rows)
     except InputError as error:
-        return compare(candidate, None, rows, note=f"no comparison with training alone: {error}")
+        return compare(candidate, None, rows, note=f"no comparison: training alone ended with {type(error).__name__}")
 
 
 def compare(candidate: Candidate, alone: Candidate | None, rows: Divided, *, note: str = "") -> Outcome:
