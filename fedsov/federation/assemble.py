@@ -103,13 +103,13 @@ def _nothing_trained(found: Plan, made: Made) -> str:
 
 
 def _result(scene: Scene, found: Plan, made: Made, told: dict[str, dict[str, Any]]) -> RunResult:
-    hub = ledger_summary(scene.gate.ledger, scene.run)
+    hub, crossings = ledger_summary(scene.gate.ledger, scene.run), _crossings(scene, told)
     regions = tuple(
         RegionResult.of(
             region,
             made.results.get(region.region),
             made.failures.get(region.region),
-            crossings=_crossings(scene, region.region, told),
+            crossings=crossings[region.region],
         )
         for region in found.regions
     )
@@ -128,18 +128,14 @@ def _result(scene: Scene, found: Plan, made: Made, told: dict[str, dict[str, Any
     )
 
 
-def _crossings(scene: Scene, region: str, told: dict[str, dict[str, Any]]) -> dict[str, int]:
-    """Crossings of the run that left the region, and those that the hub sent, or would have sent, to it."""
-    inward = [
-        entry.body["verdict"] == "permit"
-        for entry in scene.gate.ledger.entries(scene.run)
-        if entry.body["act"] == "cross" and entry.body["importer"]["name"] == region
-    ]
-    outward = told.get(region, {"permitted": 0, "refused": 0})
-    return {
-        "permitted": sum(inward) + outward["permitted"],
-        "refused": len(inward) - sum(inward) + outward["refused"],
-    }
+def _crossings(scene: Scene, told: dict[str, dict[str, Any]]) -> dict[str, dict[str, int]]:
+    """By region: crossings of the run that left it, and those that the hub sent, or would have sent, to it."""
+    counts = {name: {key: told.get(name, {}).get(key, 0) for key in ("permitted", "refused")} for name in scene.nodes}
+    for entry in scene.gate.ledger.entries(scene.run):
+        if entry.body["act"] == "cross" and entry.body["importer"]["name"] in counts:
+            verdict = "permitted" if entry.body["verdict"] == "permit" else "refused"
+            counts[entry.body["importer"]["name"]][verdict] += 1
+    return counts
 
 
 def _register(scene: Scene, registrar: Warm, made: Made, result: RunResult) -> dict[str, list[Any]]:
