@@ -542,12 +542,24 @@ def all_gone(processes: Iterable[int], seconds: float = 8.0) -> bool:
     return not alive(processes)
 
 
+def at_a_terminal() -> None:
+    """As a shell at a terminal starts a program: where tests run in the background, Ctrl-C would be ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Underway:
     """`python -m fedsov train` in a process of its own, its progress read line by line."""
 
     def __init__(self, words: list[str]) -> None:
         program = [sys.executable, "-m", "fedsov", "train", *words]
-        self.process = subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+        self.process = subprocess.Popen(
+            program,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            preexec_fn=at_a_terminal,
+        )
         self.lines: list[str] = []
 
     def until(self, text: str) -> set[int]:
