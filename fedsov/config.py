@@ -130,7 +130,7 @@ def _alone() -> Iterator[None]:
         try:
             yield
         finally:
-            state.hydra = outer
+            GlobalHydra.instance().hydra = outer
 
 
 def one_line(error: BaseException) -> str:

@@ -1,7 +1,7 @@
 """Reading and checking the ledgers of a workspace, without a run.
 
-Each ledger is checked entry by entry; and each head that the hub noted at the end of a run must still be a prefix of
-that region's ledger, so that a ledger that was cut or rewritten is found by the other side.
+Each ledger is checked entry by entry; and each head that the hub and a region noted of each other at the end of a run
+must still be a prefix of the other's ledger, so that one that was cut or rewritten is found by the other side.
 """
 
 from __future__ import annotations
@@ -43,12 +43,11 @@ def verify_all(root: Path) -> list[Finding]:
     found = {owner: _verified(owner, path) for owner, path in workspace.ledgers().items()}
     if not found:
         raise ConfigurationError(f"workspace {root} has no ledger yet; run `python -m fedsov train` first")
-    if (hub := workspace.ledgers().get("hub")) is None:
+    if "hub" not in found:
         return [Finding("hub", 0, None, f"no ledger at {workspace.hub}, though regions have theirs"), *found.values()]
-    if not found["hub"].fault:
-        for owner, fault in _against_noted_heads(workspace, hub).items():
-            earlier = found.get(owner, Finding(owner, 0, None))
-            found[owner] = earlier if earlier.fault else Finding(owner, earlier.entries, earlier.head, fault)
+    for owner, fault in _against_noted_heads(workspace, found).items():
+        earlier = found.get(owner, Finding(owner, 0, None))
+        found[owner] = earlier if earlier.fault else Finding(owner, earlier.entries, earlier.head, fault)
     return list(found.values())
 
 
@@ -65,21 +64,22 @@ def _verified(owner: str, path: Path) -> Finding:
     return Finding(owner, verification.entries, verification.head.to_json())
 
 
-def _against_noted_heads(workspace: Workspace, hub: Path) -> dict[str, str]:
-    """Owners whose ledger no longer holds a head that the hub noted, with the fault."""
+def _against_noted_heads(workspace: Workspace, found: Mapping[str, Finding]) -> dict[str, str]:
+    """Owners whose ledger no longer holds a head that another noted, with the fault; who notes must verify itself."""
     faults: dict[str, str] = {}
     paths = workspace.ledgers()
-    for entry in Ledger.read(hub).entries():
-        for owner, head in entry.body.get("note", {}).get("heads", {}).items():
-            if owner in faults:
-                continue
-            noted = Head(head["size"], head["digest"])
-            if owner not in paths:
-                faults[owner] = f"its ledger is gone; the hub noted {noted.size} entries (hub entry {entry.seq})"
-            elif not _still_holds(paths[owner], noted):
+    for noter, path in paths.items():
+        if found[noter].fault:
+            continue
+        for entry in Ledger.read(path).entries():
+            for name, head in entry.body.get("note", {}).get("heads", {}).items():
+                owner = name if name in paths or noter == "hub" else "hub"
+                noted = Head(head["size"], head["digest"])
+                if owner in faults or (owner in paths and _still_holds(paths[owner], noted)):
+                    continue
                 faults[owner] = (
-                    f"it was cut or rewritten: its beginning is not the {noted.size} entries that the hub noted "
-                    f"in entry {entry.seq}"
+                    f"it was cut or rewritten, or is gone: its beginning is not the {noted.size} entries that {noter} "
+                    f"noted in its entry {entry.seq}"
                 )
     return faults
 

@@ -7,8 +7,11 @@ each was computed, so that the people behind it are counted. A record that is no
 
 from __future__ import annotations
 
+import builtins
 import json
-from collections.abc import Mapping
+import sys
+import traceback
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import TracebackType
@@ -19,6 +22,7 @@ from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDic
 from fedsov.artifact import Artifact, Kind
 from fedsov.border.gate import Gate, Refused
 from fedsov.errors import FedsovError
+from fedsov.federation import forms
 from fedsov.federation.brief import RegionBrief
 from fedsov.federation.wire import round_of
 from fedsov.label import Label
@@ -31,11 +35,19 @@ Record = ArrayRecord | ConfigRecord | MetricRecord
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How one record of an answer leaves: as which kind, in which of Flower's types, from which part of the rows."""
+    """How one record of an answer leaves.
+
+    Attributes:
+        kind: as what it is decided about.
+        type: Flower's type that it must have.
+        parts: the parts of the rows it was computed from; the fewest people in one of them are counted.
+        form: reads its text, or its numbers, and gives what may leave; what has another form does not.
+    """
 
     kind: Kind
     type: type[Record]
-    part: str
+    parts: tuple[str, ...]
+    form: Callable[[Any], Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +59,19 @@ class Leave:
 
 
 EXPORTS: Mapping[str, Leave] = {
-    "query.profile": Leave(("all",), {"profile": Way(Kind.METRICS, ConfigRecord, "all")}),
-    "query.statistics": Leave(("shareable", "public"), {"statistics": Way(Kind.METRICS, ConfigRecord, "train")}),
-    "query.synthesise": Leave(("shareable",), {PARCELS: Way(Kind.SYNTHETIC, ConfigRecord, "train")}),
-    "query.finish": Leave(("all",), {"metrics": Way(Kind.METRICS, ConfigRecord, "test")}),
+    "query.profile": Leave(("all",), {"profile": Way(Kind.METRICS, ConfigRecord, ("all",), forms.profile)}),
+    "query.statistics": Leave(
+        ("shareable", "public"), {"statistics": Way(Kind.METRICS, ConfigRecord, ("train",), forms.statistics)}
+    ),
+    "query.synthesise": Leave(("shareable",), {PARCELS: Way(Kind.SYNTHETIC, ConfigRecord, ("train",))}),
+    "query.finish": Leave(
+        ("all",), {"metrics": Way(Kind.METRICS, ConfigRecord, ("test", "validation"), forms.outcome)}
+    ),
     "train": Leave(
         ("shareable", "public"),
         {
-            "arrays": Way(Kind.UPDATE, ArrayRecord, "train"),
-            "metrics": Way(Kind.METRICS, MetricRecord, "validation"),
+            "arrays": Way(Kind.UPDATE, ArrayRecord, ("train",)),
+            "metrics": Way(Kind.METRICS, MetricRecord, ("validation",), forms.round_scores),
         },
     ),
 }
@@ -73,12 +89,11 @@ class TypeNameOnly(AbstractContextManager["TypeNameOnly"]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        import traceback
-
         if kind is None or not issubclass(kind, Exception):
             return False
-        ours = kind.__module__ == "builtins" or kind.__module__.startswith("fedsov.")
-        self.name = kind.__name__ if ours else "Exception"
+        home = sys.modules.get(kind.__module__) if kind.__module__.startswith("fedsov.") else builtins
+        known = getattr(home, kind.__name__, None) is kind
+        self.name = str(kind.__name__) if known else "Exception"
         traceback.print_exception(error)
         return True
 
@@ -113,21 +128,21 @@ class Door:
         scope = self.scope(message)
         label = self.session.label(scope) | incoming | self.session.received
         allowed = EXPORTS[message.metadata.message_type].records
+        passed = RecordDict()
         for name, record in reply.content.items():
             if name not in allowed:
                 raise FedsovError(f"record {name!r} does not leave in answer to {message.metadata.message_type}")
             way = allowed[name]
-            _check(name, cast(Record, record), way, message)
+            count = min(self.session.people(scope, part) for part in way.parts)
+            formed = _formed(cast(Record, record), way, message)
             if way.kind is Kind.SYNTHETIC:
-                self._seal(cast(ConfigRecord, record), label, count=self.session.people(scope, way.part))
+                self._seal(cast(ConfigRecord, formed), label, count=count)
             else:
-                self._cross(name, cast(Record, record), way, label=label, scope=scope, message=message)
-        return Message(RecordDict(dict(reply.content)), reply_to=message), label
-
-    def _cross(self, name: str, record: Record, way: Way, *, label: Label, scope: str, message: Message) -> None:
-        content, shapes = _content(record)
-        artifact = Artifact(way.kind, label, content, count=self.session.people(scope, way.part), name=name)
-        self.gate.cross(artifact, self.brief.hub, round=round_of(message), details=shapes)
+                content, shapes = _content(formed)
+                artifact = Artifact(way.kind, label, content, count=count, name=name)
+                self.gate.cross(artifact, self.brief.hub, round=round_of(message), details=shapes)
+            passed[name] = formed
+        return Message(passed, reply_to=message), label
 
     def _seal(self, record: ConfigRecord, label: Label, *, count: int) -> None:
         """Rows for other regions: each a crossing of its own, sealed so that the hub relays what it cannot read."""
@@ -143,16 +158,19 @@ class Door:
                 raise FedsovError(f"rows could not be sealed for {recipient}")
 
 
-def _check(name: str, record: Record, way: Way, message: Message) -> None:
-    """Raises FedsovError for a record of another type than the table's, or arrays that are not the model's."""
+def _formed(record: Record, way: Way, message: Message) -> Record:
+    """The record written anew in its form. Raises FedsovError for another type, or what the form cannot read."""
     if not isinstance(record, way.type):
-        raise FedsovError(f"record {name!r} is a {type(record).__name__}, and only a {way.type.__name__} leaves")
+        raise FedsovError(f"a {type(record).__name__} does not leave where a {way.type.__name__} is asked for")
     if isinstance(record, ArrayRecord):
-        model = next(iter(message.content.array_records.values()), ArrayRecord())
-        if _shapes(record) != _shapes(model):
-            raise FedsovError("the update's arrays are not those of the model that came in")
-    elif isinstance(record, ConfigRecord) and way.kind is Kind.METRICS and set(record) != {"json"}:
-        raise FedsovError(f"record {name!r} holds more than its one text")
+        return forms.update(record, next(iter(message.content.array_records.values()), ArrayRecord()))
+    if way.form is None:
+        return record
+    if isinstance(record, MetricRecord):
+        return MetricRecord(way.form(dict(record)))
+    if set(record) != {"json"}:
+        raise FedsovError("an answer holds more than its one text")
+    return ConfigRecord({"json": json.dumps(way.form(json.loads(str(record["json"]))))})
 
 
 def _shapes(record: ArrayRecord) -> dict[str, list[int]]:

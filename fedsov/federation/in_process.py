@@ -10,8 +10,10 @@ Each region answers one message at a time. `push_messages` queues; `pull_message
 
 from __future__ import annotations
 
+import json
 import logging
 import select
+import struct
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping
@@ -109,12 +111,13 @@ class Switchboard:
     def _take(self, line: RegionLine) -> None:
         try:
             frame = line.line.receive()
-        except LineClosed:
+            reply, label = unpack(frame.body), Label.from_json(frame.header["label"])
+        except (LineClosed, KeyError, ValueError, TypeError, struct.error):  # gone, or no longer making sense
             self._lose(line)
             return
         asked, line.asked = line.asked, None
         if asked is not None:
-            self.answer(asked, unpack(frame.body), Label.from_json(frame.header["label"]))
+            self.answer(asked, reply, label)
         self._feed(line)
 
     def _lose(self, line: RegionLine) -> None:
@@ -238,7 +241,8 @@ class InProcessGrid(Grid):
         self._board.ask(message, self.label if carries else PUBLIC)
 
     def _artifact(self, message: Message) -> Artifact:
-        content = b"".join(array.data for record in message.content.array_records.values() for array in record.values())
+        arrays = (array.data for record in message.content.array_records.values() for array in record.values())
+        content = b"".join((*arrays, json.dumps(_config(message), sort_keys=True, default=str).encode()))
         name = "joint model" if self.label.origins else "public model"
         return Artifact(Kind.MODEL, self.label, content, count=self.people, name=name)
 

@@ -273,8 +273,9 @@ def _of_region(scene: Scene, name: str, reply: Message) -> FedsovError:
 
 
 def ledgers(scene: Scene) -> dict[str, dict[str, Any]]:
-    """Each region's ledger head and what it says of the run's crossings; the hub notes the heads in its own."""
-    answers = ask(scene, list(scene.nodes), "query.ledger")
+    """Each region's ledger head and what it says of the run's crossings; each side notes the other's head."""
+    head = json.dumps(scene.gate.ledger.head().to_json())
+    answers = ask(scene, list(scene.nodes), "query.ledger", {"head": head})
     said = {name: told(reply, "ledger") for name, reply in answers.items() if reply.has_content()}
     scene.gate.note({"heads": {name: one["head"] for name, one in said.items()}})
     return said

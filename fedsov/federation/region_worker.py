@@ -129,9 +129,9 @@ def _opened_with(ledger: Ledger, brief: RegionBrief) -> Home:
 def _answer(home: Home, frame: Frame) -> Frame:
     """One message in, one frame out: what passed the door, or the name of what went wrong."""
     message = unpack(frame.body)
-    TaskIdentity.node_id = home.context.node_id = message.metadata.dst_node_id
     held = TypeNameOnly()
     with held:
+        TaskIdentity.node_id = home.context.node_id = message.metadata.dst_node_id
         reply, label = _replied(home, message, Label.from_json(frame.header["label"]))
         identify(reply, new_id())
         return Frame({"label": label.to_json()}, pack(reply))
@@ -154,7 +154,8 @@ def _replied(home: Home, message: Message, incoming: Label) -> tuple[Message, La
 def _propose(home: Home, message: Message) -> Message:
     """Decides about crossings that the plan would need, and writes down the answers: a refusal is an entry too."""
     session, brief = home.door.session, home.brief
-    for kind, target in json.loads(str(config_of(message)["crossings"])):
+    asked = {(str(kind), str(target)) for kind, target in json.loads(str(config_of(message)["crossings"]))}
+    for kind, target in sorted(asked):
         artifact = Artifact(
             Kind(kind),
             session.label("shareable"),
@@ -171,7 +172,11 @@ def _ready(home: Home, message: Message) -> Message:
 
 
 def _ledger(home: Home, message: Message) -> Message:
-    """The ledger's head, and what this run's entries say of crossings. Nothing in it is personal: it is public."""
+    """The ledger's head, and what this run's entries say of crossings. Nothing in it is personal: it is public.
+
+    The hub's head, which comes with the question, is noted here, as the hub notes the one that is told.
+    """
+    home.door.gate.note({"heads": {home.brief.hub.name: json.loads(str(config_of(message)["head"]))}})
     said = json.dumps(region_record.ledger_summary(home.door.gate.ledger, home.brief.run))
     artifact = Artifact(Kind.REPORT, PUBLIC, said.encode(), name="ledger head and refusals")
     home.door.gate.cross(artifact, home.brief.hub)

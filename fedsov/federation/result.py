@@ -48,7 +48,7 @@ class RegionResult:
             gain=said.get("gain"),
             gain_se=said.get("gain_se"),
             test_rows=said.get("test_rows"),
-            note=failure or str(said.get("note", "")),
+            note=failure or _note(plan.strategy, said),
             crossings=dict(crossings),
         )
 
@@ -137,6 +137,15 @@ class RunResult:
         from fedsov.federation.report import as_html
 
         return as_html(self)
+
+
+def _note(strategy: str, outcome: Mapping[str, Any]) -> str:
+    """What became of the strategy, where that needs a word; the region's own record says more."""
+    if outcome.get("kept") == "local" and strategy != "local":
+        return f"{strategy.replace('_', ' ')} was worse than local training on validation rows".capitalize()
+    if outcome and outcome.get("local_auc") is None and outcome.get("auc") is not None:
+        return "Training alone was not possible"
+    return ""
 
 
 def _line(one: RegionResult) -> dict[str, Any]:

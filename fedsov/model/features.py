@@ -187,7 +187,10 @@ def _sums(name: str, values: np.ndarray, owners: np.ndarray, min_count: int) -> 
     missing = _floored(absent, owners, min_count)
     if _fewest_apart(present, owners[~absent]) < min_count:
         return Sums(missing=missing)
-    return Sums(len(present), float(present.sum()), float(np.square(present).sum()), missing)
+    # where too few lack a value to say so, n must not say it either: the few are taken to be like the others
+    rows = len(present) if missing or not absent.any() else len(numbers)
+    scale = rows / len(present)
+    return Sums(rows, float(present.sum()) * scale, float(np.square(present).sum()) * scale, missing)
 
 
 def _fewest_apart(numbers: np.ndarray, owners: np.ndarray) -> int:

@@ -110,7 +110,7 @@ def finish(session: Session, message: Message, open_parcel: OpenParcel) -> Recor
     said = {
         key: value
         for key, value in asdict(session.finished).items()
-        if key not in ("parameters", "features", "network")
+        if key not in ("parameters", "features", "network", "note")
     }
     return RecordDict({"metrics": ConfigRecord({"json": json.dumps(said)})})
 

@@ -83,16 +83,17 @@ class Session:
         return len(np.unique(self.records.subjects[mask]))
 
     def counts(self) -> dict[str, int]:
-        """Rows, public and shareable rows, classes of the target; a group of fewer than 10 people is not told apart."""
-        all_rows, public, restricted = len(self.records), self.mask("public"), ~self.mask("shareable")
-        told = {
-            name: int(mask.sum()) if self._are_many(mask) else 0
-            for name, mask in (("public", public), ("restricted", restricted))
-        }
+        """Rows, public and shareable rows, classes of the target, for the plan.
+
+        A group of fewer than 10 people is not told apart: so few public rows, or bound rows that may be shared, are
+        told as none; so few restricted rows as shareable (they stay out of what is shared all the same).
+        """
+        public, restricted = self.mask("public"), ~self.mask("shareable")
+        shareable = len(self.records) - (int(restricted.sum()) if self._are_many(restricted) else 0)
         return {
-            "rows": all_rows,
-            "public": told["public"],
-            "shareable": all_rows - told["restricted"],
+            "rows": len(self.records),
+            "public": int(public.sum()) if self._are_many(public) else 0,
+            "shareable": shareable if self._are_many(~public & ~restricted) else 0,
             "classes": len(np.unique(self.rows("all").y)),
         }
 

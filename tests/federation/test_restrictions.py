@@ -63,7 +63,7 @@ def test_restricted_rows_stay_out_of_updates_and_statistics(run: Overheard) -> N
 
 
 def test_what_all_rows_went_into_carries_their_restriction_home(run: Overheard) -> None:
-    finished = [entry for entry in _entries(run, "DE") if entry["name"] == "metrics" and entry["round"] is None]
+    finished = [entry for entry in _entries(run, "DE") if entry.get("name") == "metrics" and entry["round"] is None]
     assert finished
     assert all(entry["restrictions"] == ["contract"] for entry in finished)
 

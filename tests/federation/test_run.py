@@ -108,6 +108,17 @@ def test_a_ledger_cut_short_is_found_by_the_hub(demo: Overheard) -> None:
         ledger.write_bytes(before)
 
 
+def test_a_hub_s_ledger_cut_short_is_found_by_the_regions(demo: Overheard) -> None:
+    ledger = demo.result.workspace / "hub" / "ledger.sqlite"
+    before = ledger.read_bytes()
+    try:
+        _without_triggers(ledger, "DELETE FROM entries WHERE seq > 10")
+        fault = {finding.owner: finding.fault for finding in verify_all(demo.result.workspace)}["hub"]
+        assert "cut or rewritten" in fault
+    finally:
+        ledger.write_bytes(before)
+
+
 def test_a_region_s_files_cannot_be_read_without_its_key(demo: Overheard) -> None:
     parquet = list(demo.result.workspace.glob("regions/*/store/*/*.parquet"))
     assert len(parquet) >= 5

@@ -148,7 +148,17 @@ def test_what_is_reported_is_what_enough_people_share(rows):
     levels, missing, apart = expected(years, remote, counted)
     assert set(found.categorical["remote"].levels) == {level for level in levels if levels[level]}
     assert found.numeric["years"].missing == (int(np.isnan(years).sum()) if missing else 0)
-    assert found.numeric["years"].n == (int((~np.isnan(years)).sum()) if apart else 0)
+    present = int((~np.isnan(years)).sum()) if missing else len(years)  # too few missing are not told by n either
+    assert found.numeric["years"].n == (present if apart else 0)
+
+
+def test_one_missing_value_is_not_told_by_the_number_of_the_others():
+    whole, holed = [float(i % 7) for i in range(70)], [float(i % 7) for i in range(70)]
+    holed[3] = np.nan
+    sums = described(holed, ["yes"] * 70).numeric["years"]
+    assert (sums.n, sums.missing) == (70, 0)
+    assert sums.total / sums.n == pytest.approx(np.nanmean(holed))
+    assert described(whole, ["yes"] * 70).numeric["years"].n == sums.n
 
 
 @settings(max_examples=40, deadline=None)

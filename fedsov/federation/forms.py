@@ -1,0 +1,86 @@
+"""The forms that a region's scores, counts and statistics have when they leave: read, checked, and written anew.
+
+A form takes what an app answered and gives what may be sent: known keys, single numbers, words from a list. What it
+cannot read raises FedsovError, and then nothing leaves. It cannot know whether a number is true.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from flwr.app import Array, ArrayRecord
+
+from fedsov.errors import FedsovError
+from fedsov.label import Label
+from fedsov.model.features import Statistics
+
+WAYS = {
+    "local",
+    "synthetic",
+    "federated",
+    "transfer learning",
+    "tuned",
+    "own scale",
+    "as received",
+    "head tuned",
+    "all tuned",
+}
+"""The words that say how a kept model came about."""
+
+SCORES = ("auc", "local_auc", "gain", "gain_se", "validation_auc")
+COUNTS = ("rows", "public", "shareable", "classes")
+
+
+def profile(said: Any) -> dict[str, Any]:
+    """Counts for the plan, and a label."""
+    found = _exactly(said, {*COUNTS, "label"})
+    return {**{key: _count(found[key]) for key in COUNTS}, "label": Label.from_json(found["label"]).to_json()}
+
+
+def statistics(said: Any) -> dict[str, Any]:
+    """Sums and counts of columns (`fedsov.model.features.Statistics`)."""
+    return Statistics.from_json(said).to_json()
+
+
+def outcome(said: Any) -> dict[str, Any]:
+    """The scores of a region's model and how it came about."""
+    found = _exactly(said, {*SCORES, "test_rows", "kept"})
+    if not set(str(found["kept"]).split(", ")) <= WAYS:
+        raise FedsovError("the kept model's name is not made of the known words")
+    scores = {key: None if found[key] is None else _number(found[key]) for key in SCORES}
+    return {**scores, "test_rows": _count(found["test_rows"]), "kept": found["kept"]}
+
+
+def round_scores(said: Any) -> dict[str, int | float]:
+    """What a round says beside the parameters."""
+    found = _exactly(said, {"num-examples", "loss", "auc"})
+    return {**{key: _number(found[key]) for key in ("loss", "auc")}, "num-examples": _count(found["num-examples"])}
+
+
+def update(arrays: ArrayRecord, model: ArrayRecord) -> ArrayRecord:
+    """The update's arrays made anew from their numbers, of the names, shapes and types of the model that came in."""
+    if {name: array.shape for name, array in arrays.items()} != {name: array.shape for name, array in model.items()}:
+        raise FedsovError("the update's arrays are not those of the model that came in")
+    return ArrayRecord(
+        {name: Array(np.array(array.numpy(), dtype=model[name].numpy().dtype)) for name, array in arrays.items()}
+    )
+
+
+def _exactly(said: Any, keys: set[str]) -> Mapping[str, Any]:
+    if not isinstance(said, Mapping) or set(said) != keys:
+        raise FedsovError(f"an answer must hold exactly {', '.join(sorted(keys))}")
+    return said
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise FedsovError("an answer's score must be one number")
+    return float(value)
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise FedsovError("an answer's count must be a whole number of 0 or more")
+    return value
