@@ -70,8 +70,8 @@ class Statistics:
 
     Its numbers are row counts and sums over rows, but none stands for the rows of fewer people than the minimum
     count, however many rows these have. A rarer level is not named; rows at rare levels, or without a value, are
-    reported as 0 where they are too few people's (in a numeric column they then count as rows of the mean value, so that
-    n does not tell them either). A numeric column in which all but fewer people than that have one and the same value is
+    reported as 0 where they are too few people's (in a numeric column they then count as rows of the mean value, for
+    n would tell them too). A numeric column in which all but fewer people than that have one and the same value is
     not described at all: its sum would tell the few.
     """
 
