@@ -16,7 +16,9 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from fedsov.artifact import Party
-from fedsov.border.bundle import load_atlas
+from fedsov.border.bundle import load_atlas, load_bundle, unsafe_open
+from fedsov.border.evidence import Register
+from fedsov.border.rules import Bundle
 from fedsov.control_plane.aggregate import Algorithm
 from fedsov.errors import ConfigurationError
 from fedsov.jurisdiction import Atlas, Region
@@ -41,6 +43,14 @@ class BorderSettings:
     evidence: Path | None
     rules: Path | None
     unsafe_open: bool
+
+    def bundle(self) -> Bundle:
+        """The rules to decide by, read now."""
+        return unsafe_open() if self.unsafe_open else load_bundle(self.rules)
+
+    def register(self) -> Register:
+        """The documents to rely on, read now; empty where no register is named."""
+        return Register.load(self.evidence) if self.evidence else Register(())
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +84,6 @@ class Settings:
     recipe: Recipe
     algorithm: Algorithm
     rounds: int
-    minimum_regions: int
     border: BorderSettings
     timeout: float
     plain: Mapping[str, Any]
@@ -193,7 +202,6 @@ def _settings(plain: Mapping[str, Any]) -> Settings:
         recipe=_recipe(plain["model"], seed=int(plain["seed"])),
         algorithm=Algorithm(str(plain["algorithm"]["name"]), dict(plain["algorithm"]["options"])),
         rounds=_integer("federation.rounds", federation["rounds"], at_least=1),
-        minimum_regions=_integer("federation.minimum_regions", federation["minimum_regions"], at_least=2),
         border=BorderSettings(_path(border["evidence"]), _path(border["rules"]), bool(border["unsafe_open"])),
         timeout=_seconds("runtime.timeout", plain["runtime"]["timeout"]),
         plain=plain,

@@ -15,7 +15,7 @@ from fedsov.federation import phases
 from fedsov.federation.api import WarmFor
 from fedsov.federation.modules import TO_REGISTER
 from fedsov.federation.phases import Made, Trained
-from fedsov.federation.region_record import flat, head_json, ledger_summary, model_folder, write_model
+from fedsov.federation.region_record import flat, ledger_summary, model_folder, write_model
 from fedsov.federation.result import RegionResult, RunResult
 from fedsov.federation.scene import Ingested, Say, Scene, Tap, ingest_rows, open_regions, opened
 from fedsov.federation.warm import Warm
@@ -33,12 +33,18 @@ def ingest(settings: Settings, warm: Warm, *, say: Say, again: bool = False) -> 
 def plan(settings: Settings, warm: Warm, *, say: Say, tap: Tap | None = None) -> tuple[Plan, Ingested]:
     """The plan that `train` would follow today: same stores, same law, same documents; nothing is trained."""
     with opened(settings, warm, say=say, tap=tap) as scene:
-        ingested = ingest_rows(scene)
-        say(f"ingest: {ingested.sentence()}")
-        say(f"columns: {ingested.columns()}")
-        open_regions(scene)
+        ingested = _ready(scene)
         found, _ = phases.planned(scene)
         return found, ingested
+
+
+def _ready(scene: Scene) -> Ingested:
+    """The stores are up to date, the regions' processes open; says what was ingested."""
+    ingested = ingest_rows(scene)
+    scene.say(f"ingest: {ingested.sentence()}")
+    scene.say(f"columns: {ingested.columns()}")
+    open_regions(scene)
+    return ingested
 
 
 def train(settings: Settings, warm: Warm, *, say: Say, tap: Tap | None = None) -> RunResult:
@@ -47,10 +53,7 @@ def train(settings: Settings, warm: Warm, *, say: Say, tap: Tap | None = None) -
     with opened(settings, warm, say=say, tap=tap) as scene:
         if settings.border.unsafe_open:
             say("WARNING: border=unsafe_open permits everything; laboratory work only, and every entry is marked")
-        ingested = ingest_rows(scene)
-        say(f"ingest: {ingested.sentence()}")
-        say(f"columns: {ingested.columns()}")
-        open_regions(scene)
+        _ready(scene)
         with WarmFor(TO_REGISTER) as registrar:
             found, known = phases.planned(scene)
             phases.record_refusals(scene, found)
@@ -203,7 +206,7 @@ def _hub_model(scene: Scene, trained: Trained, name: str) -> ModelRecord:
             "label": json.dumps(trained.label.to_json()),
             "kind": str(Kind.MODEL),
             "run": scene.run,
-            "ledger_head": head_json(scene.gate.ledger)["digest"],
+            "ledger_head": scene.gate.ledger.head().digest,
         },
         features_json=json.dumps(trained.features.to_json()),
     )

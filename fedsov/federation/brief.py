@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from fedsov.artifact import Party
-from fedsov.border.bundle import load_bundle, unsafe_open
 from fedsov.border.evidence import Register
 from fedsov.border.rules import Bundle
+from fedsov.config import BorderSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +77,8 @@ class RegionBrief:
 
     def bundle(self) -> Bundle:
         """The rules this region decides by: its own copy, read here."""
-        return unsafe_open() if self.unsafe else load_bundle(self.rules)
+        return BorderSettings(self.evidence, self.rules, self.unsafe).bundle()
 
     def register(self) -> Register:
         """The documents this region relies on."""
-        return Register.load(self.evidence) if self.evidence else Register(())
+        return BorderSettings(self.evidence, self.rules, self.unsafe).register()

@@ -27,6 +27,7 @@ from fedsov.federation.brief import RegionBrief
 from fedsov.federation.wire import round_of
 from fedsov.label import Label
 from fedsov.partition.keys import LocalKeyring, seal
+from fedsov.training.messages import config_of
 from fedsov.training.session import Session
 from fedsov.training.work import PARCELS
 
@@ -111,7 +112,7 @@ class Door:
         asked = EXPORTS.get(message.metadata.message_type)
         if asked is None:
             raise FedsovError(f"no answer leaves to {message.metadata.message_type!r}")
-        wanted = str(dict(message.content.config_records.get("config", {})).get("scope", ""))
+        wanted = str(config_of(message).get("scope", ""))
         if len(asked.scopes) > 1 and wanted not in asked.scopes:
             raise FedsovError(
                 f"{message.metadata.message_type} is about one of {', '.join(asked.scopes)}, not {wanted!r}"

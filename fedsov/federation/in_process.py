@@ -30,6 +30,7 @@ from fedsov.border.gate import Refused
 from fedsov.errors import FedsovError
 from fedsov.federation.wire import Frame, Line, LineClosed, identify, new_id, pack, round_of, unpack
 from fedsov.label import PUBLIC, Label
+from fedsov.training.messages import config_of
 
 if TYPE_CHECKING:
     from flwr.proto.node_pb2 import NodeInfo
@@ -63,7 +64,7 @@ class Board(Protocol):
     def turn(self, seconds: float) -> None: ...
 
 
-class Door(Protocol):
+class HubGate(Protocol):
     """What a grid needs of the hub's gate (`fedsov.border.gate.Gate`)."""
 
     def cross(
@@ -153,7 +154,7 @@ class InProcessGrid(Grid):
         self,
         board: Board,
         nodes: Iterable[int],
-        gate: Door,
+        gate: HubGate,
         *,
         label: Label = PUBLIC,
         people: int = 0,
@@ -229,7 +230,7 @@ class InProcessGrid(Grid):
         node = message.metadata.dst_node_id
         if node not in self._nodes:
             raise FedsovError(f"node {node} is not one of this grid's regions")
-        carries = bool(message.content.array_records) or "features" in _config(message)
+        carries = bool(message.content.array_records) or "features" in config_of(message)
         try:
             if carries:
                 self._gate.cross(
@@ -242,13 +243,9 @@ class InProcessGrid(Grid):
 
     def _artifact(self, message: Message) -> Artifact:
         arrays = (array.data for record in message.content.array_records.values() for array in record.values())
-        content = b"".join((*arrays, json.dumps(_config(message), sort_keys=True, default=str).encode()))
+        content = b"".join((*arrays, json.dumps(config_of(message), sort_keys=True, default=str).encode()))
         name = "joint model" if self.label.origins else "public model"
         return Artifact(Kind.MODEL, self.label, content, count=self.people, name=name)
-
-
-def _config(message: Message) -> dict[str, Any]:
-    return dict(message.content.config_records.get("config", {}))
 
 
 def _shapes(message: Message) -> Mapping[str, list[int]]:

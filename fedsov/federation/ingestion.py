@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from fedsov.artifact import Artifact, Party
-from fedsov.border.bundle import load_bundle, unsafe_open
 from fedsov.border.evidence import Register
 from fedsov.border.gate import Gate, Refused
 from fedsov.border.ledger import Ledger
@@ -58,28 +57,28 @@ def _ingest(request: Any) -> dict[str, Any]:
     for owner, path in workspace.ledgers().items():
         if owner != "hub":  # the hub has verified its own
             Ledger.read(path).verify()
+    register = settings.border.register()
     report = ingest(
         settings.dataset,
         atlas=settings.atlas,
         regions="auto" if settings.regions is None else {region.name: region for region in settings.regions},
         workspace=workspace.root,
-        release=_release(settings, workspace, today, request["run"]),
+        release=_release(settings, register, workspace, today=today, run=request["run"]),
         today=lambda: today,
-        basis=_basis(settings, today),
+        basis=_basis(settings, register, today),
         again=bool(request.get("again")),
     )
     return _said(report, workspace)
 
 
 def _release(
-    settings: Settings, workspace: Workspace, today: date, run: str
+    settings: Settings, register: Register, workspace: Workspace, *, today: date, run: str
 ) -> Callable[[Region, Artifact], bool] | None:
     """Asks a region's gate whether the consenting people's rows may become public."""
     if settings.dataset.consent is None:
         return None
     document = settings.dataset.consent.document
-    bundle = unsafe_open() if settings.border.unsafe_open else load_bundle(settings.border.rules)
-    register = Register.load(settings.border.evidence) if settings.border.evidence else Register(())
+    bundle = settings.border.bundle()
 
     def release(region: Region, artifact: Artifact) -> bool:
         """True where the region's gate released the rows; its ledger says why or why not."""
@@ -96,11 +95,10 @@ def _release(
     return release
 
 
-def _basis(settings: Settings, today: date) -> str:
+def _basis(settings: Settings, register: Register, today: date) -> str:
     """The document of consent as it stands today: where it was withdrawn or has expired, rows are sorted again."""
     if settings.dataset.consent is None or settings.border.unsafe_open:
         return "open" if settings.border.unsafe_open else ""
-    register = Register.load(settings.border.evidence) if settings.border.evidence else Register(())
     document = register.get(settings.dataset.consent.document)
     if document is None or document.signed > today:
         return "absent"

@@ -75,7 +75,7 @@ def write(brief: RegionBrief, session: Session, incoming: Label, ledger: Ledger,
             "kept": kept.kept,
             "dataset": session.work.dataset,
             "run": brief.run,
-            "ledger_head": head_json(ledger)["digest"],
+            "ledger_head": ledger.head().digest,
         },
         features_json=json.dumps(kept.features.to_json()),
     )
@@ -100,7 +100,7 @@ def write(brief: RegionBrief, session: Session, incoming: Label, ledger: Ledger,
             "kept": kept.kept,
             "note": kept.note,
         },
-        artifacts={"ledger_head.json": json.dumps(head_json(ledger))},
+        artifacts={"ledger_head.json": json.dumps(ledger.head().to_json())},
         models=(model,),
     )
     (folder / RECORD).write_text(json.dumps(record.to_json()))
@@ -116,12 +116,6 @@ def write_model(folder: Path, parameters: Mapping[str, np.ndarray[Any, Any]], *,
     return path
 
 
-def head_json(ledger: Ledger) -> dict[str, Any]:
-    """A ledger's head as plain values."""
-    head = ledger.head()
-    return {"size": head.size, "digest": head.digest}
-
-
 def ledger_summary(ledger: Ledger, run: str) -> dict[str, Any]:
     """The head, how many crossings of the run were permitted and refused, and each refusal once.
 
@@ -131,7 +125,7 @@ def ledger_summary(ledger: Ledger, run: str) -> dict[str, Any]:
     crossings = [entry.body for entry in ledger.entries(run) if entry.body["act"] == "cross"]
     refused = [body for body in crossings if body["verdict"] != "permit"]
     return {
-        "head": head_json(ledger),
+        "head": ledger.head().to_json(),
         "permitted": len(crossings) - len(refused),
         "refused": len(refused),
         "refusals": [{key: body[key] for key in TOLD} for body in {_key(body): body for body in refused}.values()],

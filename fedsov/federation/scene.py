@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from fedsov.artifact import Artifact, Kind, Party
-from fedsov.border.bundle import load_bundle, unsafe_open
 from fedsov.border.evidence import Register
 from fedsov.border.gate import Gate
 from fedsov.border.ledger import Ledger
@@ -131,8 +130,7 @@ def opened(settings: Settings, warm: Warm, *, say: Say, tap: Tap | None = None) 
     """
     workspace = Workspace(settings.workspace.resolve())
     today = settings.today or datetime.now(UTC).date()
-    bundle = unsafe_open() if settings.border.unsafe_open else load_bundle(settings.border.rules)
-    evidence = Register.load(settings.border.evidence) if settings.border.evidence else Register(())
+    bundle, evidence = settings.border.bundle(), settings.border.register()
     _check_consent(settings, evidence)
     with occupied(workspace), kept_out(workspace.regions):
         ledger = _hub_ledger(workspace, settings.hub.name)
