@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from fedsov.artifact import Party
 from fedsov.border.evidence import Register
-from fedsov.border.rules import Bundle
+from fedsov.border.lawbook import Bundle
 from fedsov.config import BorderSettings
 
 
@@ -43,8 +43,8 @@ class RegionBrief:
     def to_json(self) -> dict[str, Any]:
         """Plain values for the line."""
         return {
-            "region": asdict(self.region),
-            "hub": asdict(self.hub),
+            "region": self.region.to_json(),
+            "hub": self.hub.to_json(),
             "folder": str(self.folder),
             "run": self.run,
             "work": dict(self.work),
@@ -52,7 +52,7 @@ class RegionBrief:
             "rules": str(self.rules) if self.rules else None,
             "unsafe": self.unsafe,
             "today": self.today.isoformat(),
-            "peers": {name: asdict(party) for name, party in self.peers.items()},
+            "peers": {name: party.to_json() for name, party in self.peers.items()},
             "peer_keys": dict(self.peer_keys),
             "noted": None if self.noted is None else dict(self.noted),
         }
@@ -61,8 +61,8 @@ class RegionBrief:
     def from_json(value: Mapping[str, Any]) -> RegionBrief:
         """The inverse of `to_json`."""
         return RegionBrief(
-            region=Party(**value["region"]),
-            hub=Party(**value["hub"]),
+            region=Party.from_json(value["region"]),
+            hub=Party.from_json(value["hub"]),
             folder=Path(value["folder"]),
             run=value["run"],
             work=value["work"],
@@ -70,7 +70,7 @@ class RegionBrief:
             rules=Path(value["rules"]) if value["rules"] else None,
             unsafe=value["unsafe"],
             today=date.fromisoformat(value["today"]),
-            peers={name: Party(**party) for name, party in value["peers"].items()},
+            peers={name: Party.from_json(party) for name, party in value["peers"].items()},
             peer_keys=value["peer_keys"],
             noted=value["noted"],
         )
