@@ -29,8 +29,8 @@ from pathlib import Path
 from typing import Any
 
 from fedsov.border.facts import OPERATORS, Fact
-from fedsov.border.reading import Words, read_mapping, read_rules
 from fedsov.border.lawbook import Bundle, Finding, Mechanism, Regime
+from fedsov.border.reading import Words, read_mapping, read_rules
 from fedsov.border.rules import Rule
 from fedsov.errors import ConfigurationError
 from fedsov.jurisdiction import Atlas

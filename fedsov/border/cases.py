@@ -23,8 +23,8 @@ from fedsov.artifact import Artifact, Crossing, Kind, Party
 from fedsov.border.answers import Decision, Refusal
 from fedsov.border.claims import Claim, Question
 from fedsov.border.facts import Unreadable
-from fedsov.border.policy import decide
 from fedsov.border.lawbook import Bundle
+from fedsov.border.policy import decide
 from fedsov.errors import ConfigurationError
 from fedsov.label import Label
 

@@ -27,8 +27,8 @@ import yaml
 from fedsov.border.bundle import load_groups, load_words
 from fedsov.border.evidence import ANY, Approval, Document, Register
 from fedsov.border.facts import Fact, Unreadable
-from fedsov.border.reading import read_mapping
 from fedsov.border.lawbook import Mechanism
+from fedsov.border.reading import read_mapping
 from fedsov.errors import ConfigurationError
 
 _CODE = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,4})?")
