@@ -111,7 +111,13 @@ def load_atlas(aliases: Mapping[str, str] | None = None) -> Atlas:
 
 def document_kinds() -> frozenset[str]:
     """The kinds of document that rules know."""
-    return frozenset(read_mapping((HERE / "documents.yaml").read_bytes(), "documents.yaml")["documents"])
+    return frozenset(document_names())
+
+
+def document_names() -> dict[str, str]:
+    """The kinds of document that rules know, and what each is called."""
+    listed = read_mapping((HERE / "documents.yaml").read_bytes(), "documents.yaml")["documents"]
+    return {kind: parts["name"] for kind, parts in listed.items()}
 
 
 def load_groups() -> dict[str, frozenset[str]]:

@@ -22,6 +22,7 @@ COMMANDS: Mapping[str, str] = {
     "ingest": "plan",
     "ledger": "ledger",
     "promote": "promote",
+    "report": "report",
 }
 """Each command and the module of `fedsov.cli` that has it, loaded when it is first asked for."""
 
@@ -36,6 +37,7 @@ commands:
   ledger verify   check every entry of every ledger of a workspace
   ledger show     print ledger entries
   promote         make a registered model version the champion
+  report          write the record of processing and cross-border transfers, for people and for machines
 
 `python -m fedsov COMMAND --help` tells more.
 {CODES}

@@ -69,13 +69,19 @@ class Words:
 
 
 def words_of(
-    arguments: Sequence[str], *, flags: Sequence[str] = (), values: Sequence[str] = (), names: int = 0
+    arguments: Sequence[str],
+    *,
+    flags: Sequence[str] = (),
+    values: Sequence[str] = (),
+    keys: Sequence[str] | None = None,
+    names: int = 0,
 ) -> Words:
     """Sorts the words of a command.
 
     Args:
         flags: options without a value, such as --json.
         values: options with one, given as `--run RUN` or `--run=RUN`; the last counts.
+        keys: the KEYs of KEY=VALUE that there are; None where the settings' own reader will check them.
         names: how many words may be neither an option nor KEY=VALUE.
 
     Raises ConfigurationError for a word that the command does not know, or a value that is missing.
@@ -92,6 +98,8 @@ def words_of(
             said.add(word)
         elif word.startswith("-"):
             raise ConfigurationError(f"no option {word}; this command has {', '.join([*flags, *values])}")
+        elif equals and keys is not None and option not in keys:
+            raise ConfigurationError(f"no setting {option!r} here; this command has {', '.join(keys)}")
         elif equals:
             overrides.append(word)
         else:
