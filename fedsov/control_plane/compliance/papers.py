@@ -14,6 +14,7 @@ from fedsov.control_plane.compliance.lines import Book, Line, Member
 from fedsov.control_plane.compliance.tally import grouped, union
 
 SOON = timedelta(days=90)
+STANDINGS = ("waiting", "withdrawn", "expired", "not yet", "in force")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +141,8 @@ def reviews(lines: Sequence[Line], on: date) -> tuple[Review, ...]:
     """Every review that is written down, by its id; waiting ones first."""
     about = [line for line in lines if line.verdict == "review" or line.review]
     cases = grouped(about, lambda line: line.review or f"{line.exporter}{line.importer}{line.origins}{line.kind}")
-    return tuple(sorted((_review(case, on) for case in cases.values()), key=lambda one: (one.status, one.review)))
+    told = (_review(case, on) for case in cases.values())
+    return tuple(sorted(told, key=lambda one: (STANDINGS.index(one.status), one.review)))
 
 
 def _review(case: Sequence[Line], on: date) -> Review:

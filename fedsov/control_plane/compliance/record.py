@@ -154,7 +154,7 @@ def _kept(book: Book) -> Kept:
 def _broken(books: Iterable[Book]) -> Iterable[Warned]:
     for book in books:
         if book.fault:
-            counted = f"Its {book.size:,} entries are shown and counted, but prove nothing." if book.size else ""
+            counted = "What it holds is shown and counted, but proves nothing." if book.size else ""
             yield Warned(True, f"The ledger of {book.owner} does not verify: {book.fault}. {counted}".rstrip())
         if book.strange:
             numbers = ", ".join(map(str, book.strange[:10])) + (" and others" if len(book.strange) > 10 else "")
@@ -165,15 +165,15 @@ def _open_border(unsafe: int) -> Iterable[Warned]:
     if unsafe:
         yield Warned(
             True,
-            f"UNSAFE: {unsafe:,} decisions were taken by an open border (border=unsafe_open), which permits everything "
-            "and checks nothing. They are marked below.",
+            f"UNSAFE: an open border (border=unsafe_open), which permits everything and checks nothing, took "
+            f"{_many(unsafe, 'decision')}, marked below.",
         )
 
 
 def _old_rules(bundles: Iterable[papers.Rules]) -> Iterable[Warned]:
     for one in bundles:
         who = ", ".join(one.in_use_by)
-        if who and one.age is not None and one.age > STALE.days:
+        if who and not one.unsafe and one.age is not None and one.age > STALE.days:
             yield Warned(
                 False,
                 f"The bundle of rules {one.digest[:12]} (last used by {who}) is dated {one.dated}, {one.age} days "
@@ -181,7 +181,7 @@ def _old_rules(bundles: Iterable[papers.Rules]) -> Iterable[Warned]:
             )
     undated = sum(one.decisions for one in bundles if one.dated is None)
     if undated:
-        yield Warned(False, f"{undated:,} decisions do not tell the date of their bundle of rules; its age is unknown.")
+        yield Warned(False, f"The date of the bundle of rules is not told in {_many(undated, 'decision')}.")
 
 
 def _papers(documents: Sequence[papers.Relied], reviews: Sequence[papers.Review]) -> Iterable[Warned]:
@@ -200,7 +200,11 @@ def _papers(documents: Sequence[papers.Relied], reviews: Sequence[papers.Review]
         yield Warned(False, f"Documents marked as made-up examples were relied on: {_some(examples)}.")
     waiting = [one for one in reviews if one.status != "in force"]
     if waiting:
-        yield Warned(False, f"{len(waiting)} reviews have no approval in force.")
+        yield Warned(False, f"No approval is in force for {_many(len(waiting), 'review')}.")
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _some(ids: Sequence[str]) -> str:
