@@ -35,7 +35,10 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One entry. `seq` and `entry` are its number and digest in the book of `owner`; the rest is what it says."""
+    """One entry. `seq` and `entry` are its number and digest in the book of `owner`; the rest is what it says.
+
+    `grounds` tells for each origin on what it crossed ("scc_eu", "adequacy"), as that origin's law sees it.
+    """
 
     owner: str
     seq: int
@@ -56,7 +59,7 @@ class Line:
     digest: str
     bytes: int
     purpose: str
-    basis: tuple[str, ...]
+    grounds: Mapping[str, tuple[str, ...]]
     documents: tuple[str, ...]
     verdict: str
     review: str
@@ -79,26 +82,12 @@ class Line:
     @property
     def bound_by(self) -> tuple[str, ...]:
         """The origins; `public` where nothing binds, `unnamed` where something binds without an origin."""
-        if self.origins:
-            return self.origins
-        return (UNNAMED,) if self.categories or self.restrictions else (PUBLIC,)
-
-    def mechanisms(self, origin: str) -> tuple[str, ...]:
-        """On what ground it crossed, as the law of one origin sees it.
-
-        From `basis` ("DE scc_eu": the origin, then the ground); entries without one give their rules, of which it is
-        not written for which origin each answered.
-        """
-        if self.verdict == "refuse":
-            return (NONE,)
-        split = [ground.partition(" ") for ground in self.basis]
-        own = [rest if space else first for first, space, rest in split if not space or first in ("", origin)]
-        return tuple(dict.fromkeys(own or [f"rule {rule}" for rule in self.rules])) or (NONE,)
+        return tuple(self.grounds)
 
     @property
     def all_mechanisms(self) -> tuple[str, ...]:
         """The grounds of all its origins, each once."""
-        return tuple(dict.fromkeys(one for origin in self.bound_by for one in self.mechanisms(origin)))
+        return tuple(dict.fromkeys(one for grounds in self.grounds.values() for one in grounds))
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +128,7 @@ _TEXTS = (
     *("act", "at", "run", "kind", "name", "digest", "purpose", "verdict", "review", "reason", "remedy"),
     *("bundle", "by", "why", "since", "until", "approval"),
 )
-_LISTS = (
-    *("origins", "categories", "restrictions", "basis", "documents", "rules", "citations", "missing", "obligations"),
-)
+_LISTS = (*("origins", "categories", "restrictions", "documents", "rules", "citations", "missing", "obligations"),)
 
 
 def _line(owner: str, seq: int, digest: str, body: Any) -> Line:
@@ -162,6 +149,7 @@ def _line(owner: str, seq: int, digest: str, body: Any) -> Line:
         importer=importer,
         destination=_text(about, "destination") or importer.location,
         destination_name=_text(about, "destination_name"),
+        grounds=_grounds(_bound_by(lists), _texts(about, "basis"), lists["rules"], verdict=texts["verdict"]),
         bytes=_number(about, "bytes"),
         bundle_dated=date.fromisoformat(dated) if dated else None,
         unsafe=about.get("unsafe") is True,
@@ -169,6 +157,28 @@ def _line(owner: str, seq: int, digest: str, body: Any) -> Line:
         **texts,
         **lists,
     )
+
+
+def _bound_by(lists: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    if lists["origins"]:
+        return lists["origins"]
+    return (UNNAMED,) if lists["categories"] or lists["restrictions"] else (PUBLIC,)
+
+
+def _grounds(
+    origins: Sequence[str], basis: Sequence[str], rules: Sequence[str], *, verdict: str
+) -> dict[str, tuple[str, ...]]:
+    """The grounds of each origin, from `basis` ("DE scc_eu": the origin, then the ground).
+
+    An entry without one gives its rules, of which it is not written for which origin each answered. A refusal has none.
+    """
+    if verdict == "refuse":
+        return dict.fromkeys(origins, (NONE,))
+    own: dict[str, list[str]] = {}
+    for origin, space, ground in (one.partition(" ") for one in basis):
+        own.setdefault(origin if space else "", []).append(ground if space else origin)
+    spare = tuple(f"rule {rule}" for rule in dict.fromkeys(rules)) or (NONE,)
+    return {one: tuple(dict.fromkeys(own.get(one, []) + own.get("", []))) or spare for one in origins}
 
 
 def _text(body: Any, name: str) -> str:

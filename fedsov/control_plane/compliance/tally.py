@@ -177,7 +177,7 @@ def routes(crossings: Sequence[Line]) -> tuple[Route, ...]:
             origin=origin,
             destination=destination,
             count=counted(lines),
-            mechanisms=union(line.mechanisms(origin) for line in lines if line.verdict != "refuse"),
+            mechanisms=union(line.grounds[origin] for line in lines if line.verdict != "refuse"),
             documents=union(line.documents for line in lines if line.verdict == "permit"),
             categories=union(line.categories for line in lines),
             kinds=union((line.kind,) for line in lines),
@@ -197,7 +197,7 @@ def flows(crossings: Sequence[Line]) -> tuple[Flow, ...]:
 
 
 def _alike(lines: Sequence[Line], origin: str) -> list[list[Line]]:
-    found = grouped(lines, lambda line: (line.mechanisms(origin), line.categories, line.kind))
+    found = grouped(lines, lambda line: (line.grounds[origin], line.categories, line.kind))
     return [found[key] for key in sorted(found)]
 
 
@@ -205,7 +205,7 @@ def _flow(origin: str, destination: str, lines: Sequence[Line]) -> Flow:
     return Flow(
         origin=origin,
         destination=destination,
-        mechanisms=lines[0].mechanisms(origin),
+        mechanisms=lines[0].grounds[origin],
         categories=lines[0].categories,
         kind=lines[0].kind,
         count=counted(lines),
