@@ -151,6 +151,11 @@ def load_words() -> tuple[dict[str, Fact], dict[str, Mechanism]]:
     return _facts((HERE / "facts.yaml").read_bytes()), _mechanisms((HERE / "mechanisms.yaml").read_bytes())
 
 
+def document_names() -> dict[str, str]:
+    """What each kind of document is called."""
+    return {kind: one.name for kind, one in load_words()[1].items()}
+
+
 def load_groups() -> dict[str, frozenset[str]]:
     """The named groups of places ("@EEA") and their codes."""
     return _groups(read_mapping((HERE / "regimes.yaml").read_bytes(), "regimes.yaml"))

@@ -124,7 +124,7 @@ def _all_of(tests: tuple[Test, ...]) -> Test:
         return tests[0]
 
     def holds(facts: Facts) -> bool:
-        for test in tests:  # a loop, since `all` with a generator costs twice as much
+        for test in tests:  # noqa: SIM110 (a loop, since `all` with a generator costs twice as much)
             if not test(facts):
                 return False
         return True
