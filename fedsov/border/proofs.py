@@ -20,9 +20,6 @@ from fedsov.border import merkle, verify_ledger
 from fedsov.border.ledger import Head, Ledger
 from fedsov.errors import ConfigurationError, LedgerBroken
 
-ANCHOR = "anchor"
-"""The act of an entry that keeps a time stamp (see `anchor`)."""
-
 _README = """The ledger of {owner}, {size} entries, exported from fedsov.
 
     python verify_ledger.py . --key {key}
@@ -70,7 +67,7 @@ def export(ledger: Ledger, folder: Path) -> Head:
     with (folder / "entries.jsonl").open("wb") as lines:
         for _, body, leaf in ledger.texts(head.size):
             lines.write(b'{"leaf":"' + leaf.hex().encode() + b'","entry":' + body + b"}\n")
-            if b'"act":"anchor"' in body:
+            if b'"anchor"' in body:
                 anchors += _anchor(body)
     for name, value in (("head", head.to_json()), ("anchors", [_plain(one) for one in anchors])):
         (folder / f"{name}.json").write_text(json.dumps(value, indent=1) + "\n")
@@ -83,13 +80,25 @@ def export(ledger: Ledger, folder: Path) -> Head:
 
 
 def _anchor(body: bytes) -> list[tuple[Head, str]]:
-    """The head and the authority's reply (base64) of an entry that keeps a time stamp."""
-    entry = json.loads(body)
-    return [(Head.from_json(entry["head"]), str(entry["reply"]))] if entry.get("act") == ANCHOR else []
+    """The head and the authority's reply (base64) of an entry that keeps a time stamp (see `anchor`); else nothing."""
+    note = json.loads(body).get("note")
+    anchor = note.get("anchor") if isinstance(note, dict) else None
+    if not isinstance(anchor, dict):
+        return []
+    try:
+        return [(Head.from_json(anchor["head"]), str(anchor["reply"]))]
+    except (ConfigurationError, KeyError) as problem:
+        raise LedgerBroken(f"the ledger keeps a time stamp that cannot be read: {problem}") from problem
 
 
 def _plain(anchor: tuple[Head, str]) -> dict[str, Any]:
     return {"head": anchor[0].to_json(), "reply": anchor[1]}
+
+
+def noted_heads(ledger: Ledger) -> dict[str, Any]:
+    """The head of each other party's ledger that was noted last, by that party's name."""
+    notes = [entry.body["note"].get("heads", {}) for entry in ledger.entries() if entry.body.get("act") == "note"]
+    return {party: head for heads in notes for party, head in heads.items()}
 
 
 def continuation(ledger: Ledger, noted: Mapping[str, Any] | None) -> dict[str, Any]:
