@@ -17,25 +17,24 @@ that is in the book.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fedsov.border import merkle
+from fedsov.border.book import Book, Session
 from fedsov.border.canonical import canonical
+from fedsov.border.rows import follow, head_fault, rows_of
 from fedsov.border.signing import Head, Signer
-from fedsov.border.sqlite_book import Book, Session, SqliteBook
+from fedsov.border.sqlite_book import SqliteBook
 from fedsov.errors import LedgerBroken
 
 __all__ = ["Entry", "Head", "Ledger", "Verification"]
 
 _FIRST = -(2**63)  # a forged entry may have any number
 _ROWS = "SELECT seq, body, leaf, above FROM entries WHERE seq >= ? ORDER BY seq"
-_place = struct.Struct(">xQ").pack  # RFC 6962's zero byte before a leaf, and the entry's number in eight
 _DOUBT = "do not rely on it"
 
 Tip = tuple[Head, list[bytes]]
@@ -60,16 +59,14 @@ class Verification:
     since: int = 0
 
 
-def leaf_of(seq: int, body: bytes) -> bytes:
-    """The hash of entry `seq`: of its number (eight bytes, big-endian) and its text, so that neither can change."""
-    return hashlib.sha256(_place(seq) + body).digest()
-
-
 class Ledger:
     """The book of one owner."""
 
     def __init__(self, path: Path, owner: str, *, key: Path | None = None) -> None:
         """Opens the book at `path`, making it, its folder and its signing key where there is none.
+
+        Where a file with the same name and the ending `.postgresql` lies beside it, the address in it is the book's
+        home (see `postgresql`), and there is no file at `path`.
 
         Args:
             key: the owner's private key; `signing.key` beside the book where it is not given.
@@ -78,7 +75,7 @@ class Ledger:
         key is gone or another.
         """
         self._path, self._owner = Path(path), owner
-        self._book: Book = SqliteBook(self._path)
+        self._book = _home(self._path)
         self._tip: Tip | None = None
         try:
             self._signer, self._key = self._claimed(key or self._path.with_name("signing.key"))
@@ -94,7 +91,7 @@ class Ledger:
         """
         ledger = cls.__new__(cls)
         ledger._path, ledger._signer, ledger._tip = Path(path), None, None
-        ledger._book = SqliteBook(ledger._path, reads_only=True)
+        ledger._book = _home(ledger._path, reads_only=True)
         with ledger._book.reading() as session:
             ledger._owner, ledger._key = ledger._named(session)
         return ledger
@@ -130,7 +127,7 @@ class Ledger:
             return ()
         with self._book.writing() as session:
             head, frontier = self._tip_of(session)
-            rows, frontier = _rows(bodies, head.size, frontier)
+            rows, frontier = rows_of(bodies, head.size, frontier)
             session.run_many("INSERT INTO entries (seq, body, leaf, above) VALUES (?, ?, ?, ?)", rows)
             head = self._signer.signed(self._owner, size=head.size + len(rows), root=merkle.root(frontier))
             session.run("UPDATE head SET size = ?, root = ?, signature = ?", _stored(head))
@@ -206,8 +203,8 @@ class Ledger:
             if since is not None:
                 size, frontier = since.size, self._continued(session, since)
             rows = session.stream(_ROWS, (size + 1 if size else _FIRST,))
-            size, fault = _follow(rows, size, frontier)
-        if fault := fault or _head_fault(head, size, merkle.root(frontier).hex()):
+            size, fault = follow(rows, size, frontier)
+        if fault := fault or head_fault(head, size, merkle.root(frontier).hex()):
             raise LedgerBroken(f"ledger {self._path}: {fault}; {_DOUBT}")
         start = since.size if since else 0
         return Verification(size - start, head, start)
@@ -314,80 +311,24 @@ class Ledger:
         return frontier
 
 
+def is_there(path: Path) -> bool:
+    """True where a ledger was made at this path, or PostgreSQL was named as its home."""
+    return path.is_file() or _address_file(path).is_file()
+
+
+def _address_file(path: Path) -> Path:
+    return path.with_suffix(".postgresql")
+
+
+def _home(path: Path, *, reads_only: bool = False) -> Book:
+    """Where the rows of this ledger rest: PostgreSQL where a file beside `path` has its address, else the file."""
+    address = _address_file(path)
+    if not address.is_file():
+        return SqliteBook(path, reads_only=reads_only)
+    from fedsov.border.postgresql import PostgresBook  # needs psycopg, which the extra `postgres` installs
+
+    return PostgresBook(address, reads_only=reads_only)
+
+
 def _stored(head: Head) -> tuple[int, bytes, bytes]:
     return head.size, bytes.fromhex(head.digest), bytes.fromhex(head.signature)
-
-
-def _rows(
-    bodies: Sequence[bytes], size: int, frontier: list[bytes]
-) -> tuple[list[tuple[int, bytes, bytes, bytes]], list[bytes]]:
-    """Rows for entries that follow the first `size`, and the frontier after them."""
-    rows = []
-    for seq, body in enumerate(bodies, size + 1):
-        leaf = leaf_of(seq, body)
-        above = merkle.completed(frontier, seq, leaf)
-        frontier = merkle.grown(frontier, leaf, above)
-        rows.append((seq, body, leaf, b"".join(above)))
-    return rows, frontier
-
-
-def _follow(rows: Iterable[tuple[Any, ...]], size: int, frontier: list[bytes]) -> tuple[int, str]:
-    """Follows rows after the first `size`: how many entries hold, and the first fault in one line, or nothing.
-
-    It changes the frontier it is given, and repeats `merkle` in place: this loop is what verifying a million entries
-    costs.
-    """
-    sha256, place, pop, push = hashlib.sha256, _place, frontier.pop, frontier.append
-    for seq, body, leaf, above in rows:
-        if seq != size + 1:
-            return size, _misplaced(seq, size + 1)
-        try:
-            whole = sha256(place(seq) + body).digest()
-        except TypeError:
-            return size, f"entry {seq} holds no text"
-        if whole != leaf:
-            return size, f"entry {seq} does not match its hash: its text, its hash or its place was changed"
-        made, rest = b"", seq
-        while not rest & 1:
-            whole = sha256(b"\x01" + pop() + whole).digest()
-            made += whole
-            rest >>= 1
-        if made != above:
-            return size, (
-                f"entry {seq} does not match the hashes above it: they were changed, or an entry from {seq - 1} to "
-                f"{seq} was changed together with its hash"
-            )
-        push(whole)
-        size = seq
-    return size, ""
-
-
-def _misplaced(seq: Any, expected: int) -> str:
-    if isinstance(seq, int) and seq < 1:
-        return f"entry {seq} has a number that no entry has"
-    return f"entry {expected} is missing (gap before entry {seq})"
-
-
-def _head_fault(head: Head, size: int, root: str) -> str:
-    """What is wrong with a head over entries that match their own hashes, in one line, or nothing."""
-    try:
-        head.check()
-        is_signed = True
-    except LedgerBroken:
-        is_signed = False
-    if is_signed and size < head.size:
-        return f"entry {size + 1} is missing: of {head.size:,} signed entries the end was cut or rewritten"
-    if is_signed and size > head.size:
-        return f"entry {head.size + 1} is not under the signed head, which covers {head.size:,} entries: it was added"
-    if is_signed and root != head.digest:
-        return (
-            f"entries 1 to {size} do not make up the signed root: some were changed together with the hashes above "
-            "them; verify with --since and a head you kept to find where"
-        )
-    if is_signed:
-        return ""
-    if (size, root) == (head.size, head.digest):
-        what = "signature, owner or key was changed"
-        return f"the head's signature at {size} entries is not that of key {head.key[:16]}: {what}"
-    what = f"size {head.size} instead of {size}" if size != head.size else f"another root than entries 1 to {size} have"
-    return f"the head was changed or forged: it has {what}, and is not signed by key {head.key[:16]}"

@@ -1,10 +1,6 @@
-"""Where a ledger's rows rest: one SQLite file, written ahead and to the disk before a transaction ends.
+"""A ledger in one SQLite file, written ahead and to the disk before a transaction ends.
 
-The tables say what a ledger is in both of its homes (the other is `postgresql`): a `book` of one row (owner, public
-key), a `head` of one row (size, root, signature) that only moves forward, and `entries`. Only the newest signed head
-is kept: an older one left in the file would let whoever holds it cut the ledger back to that head, and it would still
-verify. Beside its text each entry has its leaf's hash and the subtrees it completed (see `merkle`). The triggers stop
-mistakes; what shows tampering is the tree.
+The triggers stop mistakes; what shows tampering is the tree. The tables are those that `book` describes.
 """
 
 from __future__ import annotations
@@ -14,10 +10,11 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+from fedsov.border.book import Session
 from fedsov.errors import LedgerBroken
 
 _APPLICATION = 0x46534C32  # "FSL2": how a file says that it is a ledger of this format
@@ -51,32 +48,6 @@ _SCHEMA = (
         )
     ),
 )
-
-
-class Session(Protocol):
-    """One transaction. Values stand as ``?`` in a statement."""
-
-    def run(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Runs a statement; all the rows it answers with."""
-
-    def stream(self, statement: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
-        """Runs a statement; its rows one after the other, never all in memory."""
-
-    def run_many(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Runs a statement once for each row of values."""
-
-
-class Book(Protocol):
-    """A home for rows. What goes wrong in it is told as LedgerBroken."""
-
-    def reading(self) -> AbstractContextManager[Session]:
-        """A transaction that sees one moment of the book."""
-
-    def writing(self) -> AbstractContextManager[Session]:
-        """A transaction of one writer at a time, on the disk when the block ends and undone where it fails."""
-
-    def close(self) -> None:
-        """Lets the file or the connection go; the next use takes it again."""
 
 
 class SqliteBook:

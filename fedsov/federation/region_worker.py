@@ -20,7 +20,7 @@ from flwr.supercore.task_identity import TaskIdentity
 
 from fedsov.artifact import Artifact, Kind
 from fedsov.border.gate import Gate
-from fedsov.border.ledger import Head, Ledger
+from fedsov.border.ledger import Head, Ledger, is_there
 from fedsov.border.proofs import accepted, continuation, noted_heads
 from fedsov.errors import LedgerBroken
 from fedsov.federation import region_record
@@ -95,9 +95,10 @@ def _keep_to_itself(folder: Path) -> None:
 
 
 def _open(brief: RegionBrief) -> Home:
-    if brief.noted is not None and not (brief.folder / "ledger.sqlite").exists():
+    path = brief.folder / "ledger.sqlite"
+    if brief.noted is not None and not is_there(path):
         raise LedgerBroken("this region's ledger is gone, though the hub noted its head")
-    ledger = Ledger(brief.folder / "ledger.sqlite", brief.region.name)
+    ledger = Ledger(path, brief.region.name)
     with ExitStack() as undo:
         undo.callback(ledger.close)
         home = _opened_with(ledger, brief)

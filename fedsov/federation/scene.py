@@ -150,7 +150,7 @@ def opened(settings: Settings, warm: Warm, *, say: Say, tap: Tap | None = None) 
 def _hub_ledger(workspace: Workspace, owner: str) -> Ledger:
     """The hub's ledger. Raises LedgerBroken where it is gone: it is made before any region's is."""
     path, known = workspace.hub / "ledger.sqlite", workspace.ledgers()
-    if set(known) - {"hub"} and not (path.exists() and path.stat().st_size):
+    if set(known) - {"hub"} and ("hub" not in known or (path.exists() and not path.stat().st_size)):
         raise LedgerBroken(f"no ledger at {path}, though regions have theirs; restore it from your copy")
     return Ledger(path, owner)
 

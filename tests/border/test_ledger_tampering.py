@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedsov.border import merkle
-from fedsov.border.ledger import Head, Ledger, leaf_of
+from fedsov.border.ledger import Head, Ledger
+from fedsov.border.rows import leaf_of
 from fedsov.border.signing import Signer
 from fedsov.errors import LedgerBroken
 
