@@ -68,7 +68,7 @@ def _client() -> ModuleType:
         import rfc3161_client
     except ImportError as problem:
         raise ConfigurationError(
-            "time stamps need the package rfc3161-client: pip install 'fedsov[anchor]'"
+            "time stamps need rfc3161-client (the extra `anchor`): pip install rfc3161-client"
         ) from problem
     return rfc3161_client
 
