@@ -1,58 +1,49 @@
-"""An append-only, hash-chained book of crossings, one for each party, in SQLite.
+"""An append-only book of crossings, one for each party, that cannot be rewritten without being found out.
 
-Each entry is canonical JSON (RFC 8785); its digest is SHA-256 over a zero byte, the digest before it and the
-body. The chain starts from a hash of the owner's name, so one party's book cannot pass for another's. A
-`Head` (how many entries, the last digest) names everything before it: whoever kept an old head can tell
-whether this book still continues it (`contains`), which is the only way to see entries cut from the end.
+Each entry is canonical JSON (RFC 8785) and, behind its number, a leaf of a Merkle tree (RFC 6962). The tree's root and
+the number of entries are the book's `Head`, signed by its owner (Ed25519) whenever an entry is added. Whoever kept an
+old head can tell whether this book still continues it (`contains`), which is the only way to find a book whose owner
+rewrote it and signed again; everybody else is found by the owner's signature.
 
-An append returns after the entry is on the disk (WAL, synchronous=FULL); several processes may append to one
-book. Whatever goes wrong while writing raises LedgerBroken, and then nothing may cross. The triggers stop
-mistakes; the chain is what shows tampering by someone who holds the file. It holds no personal data: its
-callers see to that.
+An append returns after the entry and the new head are on the disk; several processes may append to one book. Nothing
+is ever signed on top of a head that does not verify. Whatever goes wrong while writing raises LedgerBroken, and then
+nothing may cross. The book holds no personal data: its callers see to that. Reading needs the public key alone, and
+that is in the book.
 
-    ledger = Ledger(folder / "ledger.sqlite", "eu")
+    ledger = Ledger(folder / "ledger.sqlite", "eu")       # its key: folder / "signing.key", made with the ledger
     ledger.append({"act": "note", "text": "opened"})
     ledger.verify()
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import sqlite3
-import threading
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import rfc8785
-
+from fedsov.border import merkle
+from fedsov.border.book import Book, Session
+from fedsov.border.canonical import canonical
+from fedsov.border.rows import follow, head_fault, rows_of
+from fedsov.border.signing import Head, Signer
+from fedsov.border.sqlite_book import SqliteBook
 from fedsov.errors import LedgerBroken
 
-_APPLICATION = 0x46534C31  # "FSL1": how a file says that it is a ledger of this format
-_WAIT_SECONDS = 20.0
-_CLOSED = -1
-_INHERITED: list[sqlite3.Connection] = []  # kept after a fork, for closing one would touch the parent's files
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS book (owner TEXT NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS entries (
-  seq INTEGER PRIMARY KEY, previous BLOB NOT NULL, body BLOB NOT NULL, digest BLOB NOT NULL) STRICT;
-CREATE TRIGGER IF NOT EXISTS no_update BEFORE UPDATE ON entries BEGIN SELECT RAISE(ABORT, 'append only'); END;
-CREATE TRIGGER IF NOT EXISTS no_delete BEFORE DELETE ON entries BEGIN SELECT RAISE(ABORT, 'append only'); END;
-CREATE TRIGGER IF NOT EXISTS no_gap BEFORE INSERT ON entries
-  WHEN NEW.seq IS NOT (SELECT COALESCE(MAX(seq), 0) + 1 FROM entries)
-  BEGIN SELECT RAISE(ABORT, 'entries are numbered without gap'); END;
-CREATE TRIGGER IF NOT EXISTS owner_stays BEFORE UPDATE ON book BEGIN SELECT RAISE(ABORT, 'append only'); END;
-"""
+__all__ = ["Entry", "Head", "Ledger", "Verification"]
+
+_FIRST = -(2**63)  # a forged entry may have any number
+_ROWS = "SELECT seq, body, leaf, above FROM entries WHERE seq >= ? ORDER BY seq"
+_DOUBT = "do not rely on it"
+
+Tip = tuple[Head, list[bytes]]
+"""A head and the perfect subtrees below it, from which the next head follows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of the book: its number from 1, its digest in hex, what it says."""
+    """One line of the book: its number from 1, its leaf's hash in hex, what it says."""
 
     seq: int
     digest: str
@@ -60,56 +51,49 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
-    """The state of a book: the number of its entries and the digest of the last, in hex."""
-
-    size: int
-    digest: str
-
-    def to_json(self) -> dict[str, Any]:
-        """For another party to keep."""
-        return {"size": self.size, "digest": self.digest}
-
-
-@dataclass(frozen=True, slots=True)
 class Verification:
-    """That so many entries verify, up to this head."""
+    """That so many entries verify (those after `since`, where a head was given), up to this head."""
 
     entries: int
     head: Head
-
-
-def _start(owner: str) -> bytes:
-    return hashlib.sha256(b"fedsov ledger 1\x00" + owner.encode()).digest()
-
-
-def _link(previous: bytes, body: bytes) -> bytes:
-    return hashlib.sha256(b"\x00" + previous + body).digest()
+    since: int = 0
 
 
 class Ledger:
-    """The book of one owner; a process opens its own, and one opened before a fork reopens after it."""
+    """The book of one owner."""
 
-    def __init__(self, path: Path, owner: str) -> None:
-        """Opens the book at `path`, making it and its folder where there is none.
+    def __init__(self, path: Path, owner: str, *, key: Path | None = None) -> None:
+        """Opens the book at `path`, making it, its folder and its signing key where there is none.
 
-        Raises LedgerBroken where the file is no ledger, is another owner's, or cannot be written.
+        Where a file with the same name and the ending `.postgresql` lies beside it, the address in it is the book's
+        home (see `postgresql`), and there is no file at `path`.
+
+        Args:
+            key: the owner's private key; `signing.key` beside the book where it is not given.
+
+        Raises LedgerBroken where the file is no ledger, is another owner's, cannot be written, or where its signing
+        key is gone or another.
         """
-        self._path, self._owner, self._reads_only = Path(path), owner, False
-        self._lock, self._process = threading.Lock(), os.getpid()
-        self._connection = _create(self._path, owner)
+        self._path, self._owner = Path(path), owner
+        self._book = _home(self._path)
+        self._tip: Tip | None = None
+        try:
+            self._signer, self._key = self._claimed(key or self._path.with_name("signing.key"))
+        except LedgerBroken:
+            self._book.close()
+            raise
 
     @classmethod
     def read(cls, path: Path) -> Ledger:
-        """Opens an existing book for looking only: it makes no file and changes none.
+        """Opens an existing book for looking only: it makes no file, changes none and needs no private key.
 
         Raises LedgerBroken where there is no file or it is no ledger.
         """
         ledger = cls.__new__(cls)
-        ledger._path, ledger._reads_only = Path(path), True
-        ledger._lock, ledger._process = threading.Lock(), os.getpid()
-        ledger._connection = _look(ledger._path)
-        ledger._owner = _owner(ledger._connection, ledger._path)
+        ledger._path, ledger._signer, ledger._tip = Path(path), None, None
+        ledger._book = _home(ledger._path, reads_only=True)
+        with ledger._book.reading() as session:
+            ledger._owner, ledger._key = ledger._named(session)
         return ledger
 
     @property
@@ -117,190 +101,234 @@ class Ledger:
         """Whose book it is."""
         return self._owner
 
+    @property
+    def key(self) -> str:
+        """The owner's public key, in hex."""
+        return self._key
+
     def append(self, entry: Mapping[str, Any]) -> Entry:
-        """Adds an entry and returns it once it is on the disk.
+        """Adds an entry and returns it once it is on the disk, under a newly signed head.
 
         Raises LedgerBroken ("nothing crossed") where it cannot be written: full or read-only disk, a book
-        opened for reading, a value that JSON cannot hold.
+        opened for reading, a head that does not verify, a value that JSON cannot hold.
         """
+        return self.append_all([entry])[0]
+
+    def append_all(self, entries: Iterable[Mapping[str, Any]]) -> tuple[Entry, ...]:
+        """Adds several entries under one signed head: all of them, or none. Raises as `append` does."""
+        if self._signer is None:
+            raise LedgerBroken(f"ledger {self._path} was opened for reading; nothing crossed")
+        given = list(entries)
         try:
-            body = rfc8785.dumps(dict(entry))
-        except (rfc8785.CanonicalizationError, TypeError, ValueError, RecursionError) as problem:
+            bodies = [canonical(entry) for entry in given]
+        except ValueError as problem:
             raise LedgerBroken(f"ledger {self._path}: entry is no JSON ({problem}); nothing crossed") from problem
-        with self._open("nothing crossed") as book, _written(book):
-            last = book.execute("SELECT seq, digest FROM entries ORDER BY seq DESC LIMIT 1").fetchone()
-            seq, previous = (last[0] + 1, last[1]) if last else (1, _start(self._owner))
-            digest = _link(previous, body)
-            book.execute("INSERT INTO entries VALUES (?, ?, ?, ?)", (seq, previous, body, digest))
-        return Entry(seq, digest.hex(), json.loads(body))
+        if not bodies:
+            return ()
+        with self._book.writing() as session:
+            head, frontier = self._tip_of(session)
+            rows, frontier = rows_of(bodies, head.size, frontier)
+            session.run_many("INSERT INTO entries (seq, body, leaf, above) VALUES (?, ?, ?, ?)", rows)
+            head = self._signer.signed(self._owner, size=head.size + len(rows), root=merkle.root(frontier))
+            session.run("UPDATE head SET size = ?, root = ?, signature = ?", _stored(head))
+        self._tip = head, frontier
+        return tuple(Entry(row[0], row[2].hex(), dict(entry)) for row, entry in zip(rows, given, strict=True))
 
     def entries(self, run: str | None = None) -> tuple[Entry, ...]:
         """All entries in order, or those whose `run` is this one. It does not verify them."""
-        with self._open("cannot be read") as book:
-            rows = book.execute("SELECT seq, digest, body FROM entries ORDER BY seq").fetchall()
         try:
-            found = (Entry(seq, digest.hex(), json.loads(body)) for seq, digest, body in rows)
+            found = (Entry(seq, leaf.hex(), json.loads(body)) for seq, body, leaf in self.texts())
             return tuple(entry for entry in found if run is None or entry.body.get("run") == run)
-        except (ValueError, AttributeError) as problem:
+        except (ValueError, AttributeError, TypeError, RecursionError) as problem:
             raise LedgerBroken(f"ledger {self._path} holds an entry that is no JSON; verify it") from problem
 
+    def texts(self, size: int | None = None) -> Iterator[tuple[int, bytes, bytes]]:
+        """Number, text and leaf's hash of each entry in order, up to `size` where it is given; not verified."""
+        with self._book.reading() as session:
+            for seq, body, leaf, _ in session.stream(_ROWS, (_FIRST,)):
+                if size is None or seq <= size:
+                    yield seq, body, leaf
+
     def head(self) -> Head:
-        """The number of entries and the last digest; for an empty book, 0 and a hash of its owner's name."""
-        with self._open("cannot be read") as book:
-            last = book.execute("SELECT seq, digest FROM entries ORDER BY seq DESC LIMIT 1").fetchone()
-        return Head(last[0], last[1].hex()) if last else Head(0, _start(self._owner).hex())
+        """The number of entries and the root over them, signed by the owner."""
+        with self._book.reading() as session:
+            return self._head(session)
 
     def contains(self, head: Head) -> bool:
-        """True where this book continues the one that had this head: nothing up to it was cut or changed."""
-        if head.size == 0:
-            return head.digest == _start(self._owner).hex()
-        with self._open("cannot be read") as book:
-            row = book.execute("SELECT digest FROM entries WHERE seq = ?", (head.size,)).fetchone()
-        return row is not None and row[0].hex() == head.digest
+        """True where this book continues the one that had this head: nothing up to it was cut or changed.
 
-    def verify(self) -> Verification:
-        """Recomputes the whole chain from the owner's name on.
-
-        Raises LedgerBroken naming the first bad entry and what is wrong: a gap, a broken chain, a changed
-        body.
+        A head that names an owner or a key must name this book's.
         """
-        size, previous = 0, _start(self._owner)
-        with self._open("cannot be read") as book:
-            if _owner(book, self._path) != self._owner:
-                raise LedgerBroken(f"ledger {self._path} names another owner than '{self._owner}'")
-            for seq, before, body, digest in book.execute("SELECT * FROM entries ORDER BY seq"):
-                fault = _fault(size + 1, previous, row=(seq, before, body, digest))
-                if fault:
-                    raise LedgerBroken(f"ledger {self._path}: entry {size + 1} {fault}; do not rely on it")
-                size, previous = seq, digest
-        return Verification(size, Head(size, previous.hex()))
+        if head.owner not in ("", self._owner) or head.key not in ("", self._key):
+            return False
+        with self._book.reading() as session:
+            if self._head(session).size < head.size:
+                return False
+            return merkle.root(self._frontier(session, head.size)).hex() == head.digest
+
+    def inclusion(self, seq: int) -> tuple[bytes, list[bytes], Head]:
+        """The text of entry `seq`, the hashes that prove it to be under the head, and that head.
+
+        Raises ValueError for a number that no entry has.
+        """
+        with self._book.reading() as session:
+            head = self._head(session)
+            path = self._hashes(session, merkle.inclusion_ranges(seq, head.size))
+            found = session.run("SELECT body FROM entries WHERE seq = ?", (seq,))
+        if not found:
+            raise LedgerBroken(f"ledger {self._path}: entry {seq} is missing; {_DOUBT}")
+        return found[0][0], path, head
+
+    def consistency(self, old: int) -> tuple[list[bytes], Head]:
+        """The hashes that prove the head to continue the one of size `old`, and that head.
+
+        Raises ValueError for a size that this book has not reached.
+        """
+        with self._book.reading() as session:
+            head = self._head(session)
+            return self._hashes(session, merkle.consistency_ranges(old, head.size)), head
+
+    def verify(self, since: Head | None = None) -> Verification:
+        """Recomputes every leaf, every subtree and the root, and checks the head's signature.
+
+        Args:
+            since: a head kept earlier. That this book continues it is checked, and then only what came after it.
+
+        Raises LedgerBroken naming the first bad entry and what is wrong with it, or what is wrong with the head.
+        """
+        with self._book.reading() as session:
+            if self._named(session) != (self._owner, self._key):
+                raise LedgerBroken(f"ledger {self._path} names another owner or key than it did when opened")
+            head, size, frontier = self._head(session), 0, list[bytes]()
+            if since is not None:
+                size, frontier = since.size, self._continued(session, since)
+            rows = session.stream(_ROWS, (size + 1 if size else _FIRST,))
+            size, fault = follow(rows, size, frontier)
+        if fault := fault or head_fault(head, size, merkle.root(frontier).hex()):
+            raise LedgerBroken(f"ledger {self._path}: {fault}; {_DOUBT}")
+        start = since.size if since else 0
+        return Verification(size - start, head, start)
 
     def close(self) -> None:
         """Closes the file; the next use opens it again."""
-        with self._lock:
-            self._connection.close()
-            self._process = _CLOSED
+        self._book.close()
 
-    @contextmanager
-    def _open(self, consequence: str) -> Iterator[sqlite3.Connection]:
-        """The connection of this process, one thread at a time, its errors told as LedgerBroken."""
-        if self._process not in (
-            os.getpid(),
-            _CLOSED,
-        ):  # the parent's lock and connection are not ours to use or close
-            _INHERITED.append(self._connection)
-            self._lock, self._process = threading.Lock(), _CLOSED
-        with self._lock:
-            try:
-                if self._process == _CLOSED:
-                    self._connection = _look(self._path) if self._reads_only else _create(self._path, self._owner)
-                    self._process = os.getpid()
-                yield self._connection
-            except sqlite3.Error as problem:
-                raise LedgerBroken(f"ledger {self._path}: {problem}; {consequence}") from problem
+    def _claimed(self, key: Path) -> tuple[Signer | None, str]:
+        """The owner's key, after a new book was given its owner and an old one was found to be this owner's."""
+        with self._book.reading() as session:
+            is_new = not session.run("SELECT 1 FROM book")
+        if is_new:
+            with self._book.writing() as session:
+                if not session.run("SELECT 1 FROM book"):  # else another process was first
+                    signer = Signer.made(key)
+                    session.run(
+                        "INSERT INTO book (owner, key) VALUES (?, ?)", (self._owner, bytes.fromhex(signer.public))
+                    )
+                    first = _stored(signer.signed(self._owner, size=0, root=merkle.EMPTY))
+                    session.run("INSERT INTO head (one, size, root, signature) VALUES (1, ?, ?, ?)", first)
+        with self._book.reading() as session:
+            owner, public = self._named(session)
+        if owner != self._owner:
+            raise LedgerBroken(f"ledger {self._path} belongs to '{owner}', not to '{self._owner}'")
+        if not key.exists():
+            raise LedgerBroken(
+                f"signing key {key} is gone, and ledger {self._path} can be continued with no other; "
+                "restore it from your copy, or move the ledger away; nothing crossed"
+            )
+        signer = Signer.read(key)
+        if signer.public != public:
+            raise LedgerBroken(
+                f"ledger {self._path} is signed with key {public[:16]}, but {key} is {signer.public[:16]}; "
+                "one of them was replaced; nothing crossed"
+            )
+        return signer, public
 
+    def _named(self, session: Session) -> tuple[str, str]:
+        rows = session.run("SELECT owner, key FROM book")
+        if len(rows) != 1 or not isinstance(rows[0][0], str) or not isinstance(rows[0][1], bytes):
+            raise LedgerBroken(f"ledger {self._path} does not name one owner and key; {_DOUBT}")
+        return rows[0][0], rows[0][1].hex()
 
-@contextmanager
-def _written(book: sqlite3.Connection) -> Iterator[None]:
-    """One transaction, on the disk when it ends; undone where anything fails, so that no half entry stays."""
-    book.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        book.execute("COMMIT")
-    finally:
-        if book.in_transaction:
-            book.execute("ROLLBACK")
+    def _head(self, session: Session) -> Head:
+        rows = session.run("SELECT size, root, signature FROM head")
+        if len(rows) != 1 or not isinstance(rows[0][0], int) or not all(isinstance(one, bytes) for one in rows[0][1:]):
+            raise LedgerBroken(f"ledger {self._path} does not have one head; {_DOUBT}")
+        size, root, signature = rows[0]
+        return Head(size, root.hex(), self._owner, self._key, signature.hex())
 
+    def _tip_of(self, session: Session) -> Tip:
+        """The head to continue, once more checked where it is not the one that this process wrote last."""
+        head = self._head(session)
+        if self._tip is not None and self._tip[0] == head:
+            return self._tip
+        head.check()
+        frontier = self._frontier(session, head.size)
+        if merkle.root(frontier).hex() != head.digest:
+            raise LedgerBroken(
+                f"ledger {self._path}: entries do not make up the signed head; verify it; nothing crossed"
+            )
+        return head, frontier
 
-def _fault(expected: int, previous: bytes, *, row: tuple[Any, Any, Any, Any]) -> str:
-    seq, before, body, digest = row
-    if seq != expected:
-        return f"is missing (gap before entry {seq})"
-    if before != previous:
-        return "does not continue the one before it (chain broken)"
-    if digest != _link(previous, body):
-        return "does not match its digest (body changed)"
-    return ""
+    def _frontier(self, session: Session, size: int) -> list[bytes]:
+        return self._nodes(session, list(merkle.peaks(size)))
 
+    def _hashes(self, session: Session, ranges: Sequence[merkle.Range]) -> list[bytes]:
+        """The hash of each range, from the rows that hold its perfect subtrees."""
+        wanted = [peak for start, end in ranges for peak in merkle.peaks(end - start, start)]
+        found = dict(zip(wanted, self._nodes(session, wanted), strict=True))
+        return [merkle.range_hash(lambda last, k: found[last, k], one) for one in ranges]
 
-def _create(path: Path, owner: str) -> sqlite3.Connection:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        book = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
-    except (OSError, sqlite3.Error) as problem:
-        raise LedgerBroken(f"ledger {path} cannot be opened: {problem}; nothing crossed") from problem
-    try:
-        _prepare(book, path, owner)
-    except sqlite3.Error as problem:
-        book.close()
-        raise LedgerBroken(f"ledger {path} cannot be used: {problem}; nothing crossed") from problem
-    except LedgerBroken:
-        book.close()
-        raise
-    return book
+    def _nodes(self, session: Session, wanted: Sequence[tuple[int, int]]) -> list[bytes]:
+        """The subtrees of 2^k leaves that end with a given leaf, by (leaf, k)."""
+        if not wanted:
+            return []
+        places = ", ".join("?" * len(wanted))
+        rows = session.run(f"SELECT seq, leaf, above FROM entries WHERE seq IN ({places})", [seq for seq, _ in wanted])
+        kept = {row[0]: row[1] + row[2] for row in rows if isinstance(row[1], bytes) and isinstance(row[2], bytes)}
+        found = [kept.get(seq, b"")[k * merkle.HASH : (k + 1) * merkle.HASH] for seq, k in wanted]
+        for (seq, _), node in zip(wanted, found, strict=True):
+            if len(node) != merkle.HASH:
+                raise LedgerBroken(f"ledger {self._path}: entry {seq} is missing or lacks its hashes; {_DOUBT}")
+        return found
 
-
-def _prepare(book: sqlite3.Connection, path: Path, owner: str) -> None:
-    """A new book gets its schema and owner; an old one is refused where it is not this owner's."""
-    book.execute("BEGIN")  # one look at both, for another process may be making the book just now
-    tables = book.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    known = book.execute("PRAGMA application_id").fetchone()[0]
-    book.execute("COMMIT")
-    if known not in (0, _APPLICATION) or (known == 0 and tables):
-        raise LedgerBroken(f"{path} is a database but no ledger; move it away")
-    book.execute("PRAGMA synchronous = FULL")
-    if known == 0:
-        _use_wal(book)
-        with _written(book):
-            for statement in _SCHEMA.split(";\nCREATE"):
-                text = statement if statement.lstrip().startswith("CREATE") else "CREATE" + statement
-                book.execute(text)
-            if book.execute("SELECT count(*) FROM book").fetchone()[0] == 0:
-                book.execute("INSERT INTO book VALUES (?)", (owner,))
-            book.execute(f"PRAGMA application_id = {_APPLICATION}")
-    found = _owner(book, path)
-    if found != owner:
-        raise LedgerBroken(f"ledger {path} belongs to '{found}', not to '{owner}'")
-
-
-def _use_wal(book: sqlite3.Connection) -> None:
-    """SQLite does not wait for others when the journal's mode changes, so this does."""
-    until = time.monotonic() + _WAIT_SECONDS
-    while True:
-        try:
-            book.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError:
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.02)
-
-
-def _owner(book: sqlite3.Connection, path: Path) -> str:
-    try:
-        row = book.execute("SELECT owner FROM book").fetchone()
-    except sqlite3.Error as problem:
-        raise LedgerBroken(f"{path} is no ledger: {problem}") from problem
-    if row is None:
-        raise LedgerBroken(f"ledger {path} names no owner")
-    return str(row[0])
+    def _continued(self, session: Session, since: Head) -> list[bytes]:
+        """The frontier at an earlier head. Raises LedgerBroken where this book does not continue it."""
+        if since.signature:
+            since.check()
+        if since.owner not in ("", self._owner) or since.key not in ("", self._key):
+            raise LedgerBroken(f"ledger {self._path}: the head given is of another owner or key; {_DOUBT}")
+        held = self._head(session).size
+        if held < since.size:
+            raise LedgerBroken(
+                f"ledger {self._path} was cut: it holds {held:,} entries, the head given {since.size:,}; {_DOUBT}"
+            )
+        frontier = self._frontier(session, since.size)
+        if merkle.root(frontier).hex() != since.digest:
+            raise LedgerBroken(
+                f"ledger {self._path} does not continue the head given: its first {since.size:,} entries were "
+                f"rewritten; {_DOUBT}"
+            )
+        return frontier
 
 
-def _look(path: Path) -> sqlite3.Connection:
-    """A connection that cannot write. A file without a log beside it is at rest, and no log need be made."""
-    if not path.is_file():
-        raise LedgerBroken(f"no ledger at {path}; give the workspace of a run")
-    log = path.with_name(path.name + "-wal")
-    at_rest = not log.exists() or log.stat().st_size == 0
-    address = f"{path.resolve().as_uri()}?mode=ro" + ("&immutable=1" if at_rest else "")
-    book = sqlite3.connect(address, uri=True, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
-    try:
-        with closing(book.execute("PRAGMA application_id")) as answer:
-            known = answer.fetchone()[0]
-    except sqlite3.Error as problem:
-        book.close()
-        raise LedgerBroken(f"{path} is no ledger: {problem}") from problem
-    if known != _APPLICATION:
-        book.close()
-        raise LedgerBroken(f"{path} is no ledger")
-    return book
+def is_there(path: Path) -> bool:
+    """True where a ledger was made at this path, or PostgreSQL was named as its home."""
+    return path.is_file() or _address_file(path).is_file()
+
+
+def _address_file(path: Path) -> Path:
+    return path.with_suffix(".postgresql")
+
+
+def _home(path: Path, *, reads_only: bool = False) -> Book:
+    """Where the rows of this ledger rest: PostgreSQL where a file beside `path` has its address, else the file."""
+    address = _address_file(path)
+    if not address.is_file():
+        return SqliteBook(path, reads_only=reads_only)
+    from fedsov.border.postgresql import PostgresBook  # needs psycopg, which the extra `postgres` installs
+
+    return PostgresBook(address, reads_only=reads_only)
+
+
+def _stored(head: Head) -> tuple[int, bytes, bytes]:
+    return head.size, bytes.fromhex(head.digest), bytes.fromhex(head.signature)

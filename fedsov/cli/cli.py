@@ -36,6 +36,9 @@ commands:
   ingest          only sort the source into the regions' encrypted stores
   ledger verify   check every entry of every ledger of a workspace
   ledger show     print ledger entries
+  ledger prove    prove that one entry is under its owner's signed head
+  ledger export   write a ledger to a folder that anybody can check without fedsov
+  ledger anchor   have an authority stamp the time of a ledger's head
   promote         make a registered model version the champion
   report          write the record of processing and cross-border transfers, for people and for machines
 

@@ -1,7 +1,8 @@
-"""Reading and checking the ledgers of a workspace, without a run.
+"""Reading and checking the ledgers of a workspace, without a run. Public keys suffice, and are in the ledgers.
 
 Each ledger is checked entry by entry; and each head that the hub and a region noted of each other at the end of a run
-must still be a prefix of the other's ledger, so that one that was cut or rewritten is found by the other side.
+must still be a prefix of the other's ledger, signed by the key that was noted first, so that a ledger that was cut,
+rewritten or replaced is found by the other side.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fedsov.border import anchor
 from fedsov.border.ledger import Head, Ledger
 from fedsov.control_plane.compliance.lines import Book, read_book
 from fedsov.errors import ConfigurationError, LedgerBroken
@@ -25,16 +27,19 @@ class Finding:
     entries: int
     head: Mapping[str, Any] | None
     fault: str = ""
+    since: int = 0
 
     def sentence(self) -> str:
         """The finding in one line."""
         if self.fault or self.head is None:
             return f"{self.owner}: DOES NOT VERIFY: {self.fault}"
-        return f"{self.owner}: {self.entries:,} entries verify, head {self.head['digest']}"
+        after = f" after the first {self.since:,}" if self.since else ""
+        return f"{self.owner}: {self.entries:,} entries{after} verify, head {self.head['size']}:{self.head['digest']}"
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        return {"verifies": not self.fault, "entries": self.entries, "head": self.head, "fault": self.fault}
+        said = {"verifies": not self.fault, "entries": self.entries, "head": self.head, "fault": self.fault}
+        return said | ({"since": self.since} if self.since else {})
 
 
 def verify_all(root: Path) -> list[Finding]:
@@ -65,31 +70,77 @@ def _verified(owner: str, path: Path) -> Finding:
     return Finding(owner, verification.entries, verification.head.to_json())
 
 
+def verify_since(root: Path, owner: str | None, head: Head) -> Finding:
+    """Verifies that one ledger continues a head kept earlier, and what came after it.
+
+    Args:
+        owner: whose; None where the head names its owner.
+
+    Raises ConfigurationError where it is not clear whose ledger is meant.
+    """
+    workspace = Workspace(root)
+    workspace.require()
+    paths = workspace.ledgers()
+    if owner is None:
+        named = [name for name, path in paths.items() if head.owner and head.owner in (name, _owner_of(path))]
+        if len(named) != 1:
+            raise ConfigurationError("--since SIZE:ROOT is about one ledger: name its OWNER")
+        owner = named[0]
+    path = path_of(workspace, owner)
+    try:
+        verification = Ledger.read(path).verify(head)
+    except LedgerBroken as error:
+        return Finding(owner, 0, None, str(error), head.size)
+    return Finding(owner, verification.entries, verification.head.to_json(), "", head.size)
+
+
+def _owner_of(path: Path) -> str:
+    try:
+        return Ledger.read(path).owner
+    except LedgerBroken:
+        return ""
+
+
+def path_of(workspace: Workspace, owner: str) -> Path:
+    """Where an owner's ledger is. Raises ConfigurationError for an owner that has none here."""
+    paths = workspace.ledgers()
+    if owner not in paths:
+        raise ConfigurationError(f"no ledger of {owner!r}; this workspace has {', '.join(paths) or 'none'}")
+    return paths[owner]
+
+
 def _against_noted_heads(workspace: Workspace, found: Mapping[str, Finding]) -> dict[str, str]:
-    """Owners whose ledger no longer holds a head that another noted, with the fault; who notes must verify itself."""
+    """Owners whose ledger another's notes, or its own time stamps, speak against; who notes must verify itself."""
     faults: dict[str, str] = {}
     paths = workspace.ledgers()
     for noter, path in paths.items():
         if found[noter].fault:
             continue
-        for entry in Ledger.read(path).entries():
-            for name, head in entry.body.get("note", {}).get("heads", {}).items():
+        ledger, keys = Ledger.read(path), dict[str, str]()
+        for entry in ledger.entries():
+            note = entry.body.get("note", {})
+            if "anchor" in note and (fault := anchor.check(ledger, note["anchor"])):
+                faults.setdefault(noter, f"entry {entry.seq} {fault}")
+            for name, head in note.get("heads", {}).items():
                 owner = name if name in paths or noter == "hub" else "hub"
-                noted = Head(head["size"], head["digest"])
-                if owner in faults or (owner in paths and _still_holds(paths[owner], noted)):
-                    continue
-                faults[owner] = (
-                    f"it was cut or rewritten, or is gone: its beginning is not the {noted.size} entries that {noter} "
-                    f"noted in its entry {entry.seq}"
-                )
+                first = keys.setdefault(owner, str(head.get("key", "")))
+                if owner not in faults and (fault := _fault(paths.get(owner), head, first)):
+                    faults[owner] = f"{fault} that {noter} noted in its entry {entry.seq}"
     return faults
 
 
-def _still_holds(path: Path, head: Head) -> bool:
+def _fault(path: Path | None, noted: Any, key: str) -> str:
+    """What a noted head says against the ledger at `path`, whose key was noted first as `key`; or nothing."""
     try:
-        return Ledger.read(path).contains(head)
-    except LedgerBroken:
-        return False
+        head = Head.from_json(noted)
+        ledger = Ledger.read(path) if path else None
+        if ledger and ledger.contains(head):
+            return "" if key in ("", head.key) else "it is signed with another key than the first"
+        if ledger and head.key not in ("", ledger.key):
+            return "it was replaced: it is signed with another key than the one"
+        return f"it was cut or rewritten, or is gone: its beginning is not the {head.size} entries"
+    except (LedgerBroken, ConfigurationError) as problem:
+        return f"{problem}; it cannot be compared with the head"
 
 
 def books(root: Path) -> list[Book]:
@@ -115,10 +166,7 @@ def entries(root: Path, owner: str | None, run: str | None) -> list[dict[str, An
     """Entries of one ledger or of all, oldest first. Raises ConfigurationError for an unknown owner."""
     workspace = Workspace(root)
     workspace.require()
-    paths = workspace.ledgers()
-    if owner is not None and owner not in paths:
-        raise ConfigurationError(f"no ledger of {owner!r}; this workspace has {', '.join(paths) or 'none'}")
-    chosen = paths if owner is None else {owner: paths[owner]}
+    chosen = workspace.ledgers() if owner is None else {owner: path_of(workspace, owner)}
     return [
         {"owner": name, "seq": entry.seq, "digest": entry.digest, "body": dict(entry.body)}
         for name, path in chosen.items()

@@ -1,8 +1,8 @@
-"""Keeps the hub's process out of the regions' stores and keyrings while a run is open.
+"""Keeps the hub's process out of the regions' stores, keyrings and signing keys while a run is open.
 
-The hub needs neither, and holds no key; this makes the promise fail loudly instead of silently, should a later change
-(or an imported library) reach for a region's files. It is an audit hook of the interpreter (PEP 578): hooks cannot be
-removed, so this one is installed once and asks which workspaces are closed at the moment.
+The hub needs none of them, and holds no key of theirs; this makes the promise fail loudly instead of silently, should
+a later change (or an imported library) reach for a region's files. It is an audit hook of the interpreter (PEP 578):
+hooks cannot be removed, so this one is installed once and asks which workspaces are closed at the moment.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing import Any
 
 _closed: set[str] = set()
 _installed = False
-PRIVATE = (["store"], ["keyring.json"])
+PRIVATE = (["store"], ["keyring.json"], ["signing.key"])
 
 
 @contextmanager
 def kept_out(regions: Path) -> Iterator[None]:
-    """For the length of the block, opening ``regions/NAME/store/...`` or a keyring raises PermissionError here."""
+    """For the length of the block, opening a region's ``store/...``, keyring or signing key raises PermissionError."""
     global _installed
     if not _installed:
         sys.addaudithook(_refuse)

@@ -16,6 +16,7 @@ from typing import Any
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, RecordDict
 
 from fedsov.artifact import Artifact
+from fedsov.border.proofs import accepted
 from fedsov.control_plane.aggregate import Algorithm
 from fedsov.control_plane.server_app import Federation, Outcome, Round, server_app
 from fedsov.errors import FedsovError, TrainingFailed
@@ -277,5 +278,6 @@ def ledgers(scene: Scene) -> dict[str, dict[str, Any]]:
     head = json.dumps(scene.gate.ledger.head().to_json())
     answers = ask(scene, list(scene.nodes), "query.ledger", {"head": head})
     said = {name: told(reply, "ledger") for name, reply in answers.items() if reply.has_content()}
-    scene.gate.note({"heads": {name: one["head"] for name, one in said.items()}})
+    heads = {name: accepted(one["head"], scene.noted.get(name), path=one["path"]) for name, one in said.items()}
+    scene.gate.note({"heads": {name: head.to_json() for name, head in heads.items()}})
     return said

@@ -20,7 +20,8 @@ from flwr.supercore.task_identity import TaskIdentity
 
 from fedsov.artifact import Artifact, Kind
 from fedsov.border.gate import Gate
-from fedsov.border.ledger import Head, Ledger
+from fedsov.border.ledger import Head, Ledger, is_there
+from fedsov.border.proofs import accepted, continuation, noted_heads
 from fedsov.errors import LedgerBroken
 from fedsov.federation import region_record
 from fedsov.federation.brief import RegionBrief
@@ -94,9 +95,10 @@ def _keep_to_itself(folder: Path) -> None:
 
 
 def _open(brief: RegionBrief) -> Home:
-    if brief.noted is not None and not (brief.folder / "ledger.sqlite").exists():
+    path = brief.folder / "ledger.sqlite"
+    if brief.noted is not None and not is_there(path):
         raise LedgerBroken("this region's ledger is gone, though the hub noted its head")
-    ledger = Ledger(brief.folder / "ledger.sqlite", brief.region.name)
+    ledger = Ledger(path, brief.region.name)
     with ExitStack() as undo:
         undo.callback(ledger.close)
         home = _opened_with(ledger, brief)
@@ -106,7 +108,7 @@ def _open(brief: RegionBrief) -> Home:
 
 def _opened_with(ledger: Ledger, brief: RegionBrief) -> Home:
     ledger.verify()
-    if brief.noted is not None and not ledger.contains(Head(brief.noted["size"], brief.noted["digest"])):
+    if brief.noted is not None and not ledger.contains(Head.from_json(brief.noted)):
         raise LedgerBroken("this ledger does not continue the one whose head the hub noted: it was cut or rewritten")
     work = Work.from_json(brief.work)
     keyring = LocalKeyring.open(brief.folder / "keyring.json", brief.region.name)
@@ -174,10 +176,13 @@ def _ready(home: Home, message: Message) -> Message:
 def _ledger(home: Home, message: Message) -> Message:
     """The ledger's head, and what this run's entries say of crossings. Nothing in it is personal: it is public.
 
-    The hub's head, which comes with the question, is noted here, as the hub notes the one that is told.
+    The hub's head, which comes with the question, is noted here where it is signed by the hub's key of the first time,
+    as the hub notes the one that is told; what is told proves that it continues the head that the hub noted before.
     """
-    home.door.gate.note({"heads": {home.brief.hub.name: json.loads(str(config_of(message)["head"]))}})
-    said = json.dumps(region_record.ledger_summary(home.door.gate.ledger, home.brief.run))
+    ledger, hub = home.door.gate.ledger, home.brief.hub.name
+    head = accepted(json.loads(str(config_of(message)["head"])), noted_heads(ledger).get(hub))
+    home.door.gate.note({"heads": {hub: head.to_json()}})
+    said = json.dumps(region_record.ledger_summary(ledger, home.brief.run) | continuation(ledger, home.brief.noted))
     artifact = Artifact(Kind.REPORT, PUBLIC, said.encode(), name="ledger head and refusals")
     home.door.gate.cross(artifact, home.brief.hub)
     return Message(RecordDict({"ledger": ConfigRecord({"json": said})}), reply_to=message)

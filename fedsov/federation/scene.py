@@ -18,6 +18,7 @@ from fedsov.border.evidence import Register
 from fedsov.border.gate import Gate
 from fedsov.border.ledger import Ledger
 from fedsov.border.policy import Decision
+from fedsov.border.proofs import noted_heads
 from fedsov.config import Settings
 from fedsov.errors import ConfigurationError, FedsovError, InputError, LedgerBroken
 from fedsov.federation.brief import RegionBrief
@@ -149,7 +150,7 @@ def opened(settings: Settings, warm: Warm, *, say: Say, tap: Tap | None = None) 
 def _hub_ledger(workspace: Workspace, owner: str) -> Ledger:
     """The hub's ledger. Raises LedgerBroken where it is gone: it is made before any region's is."""
     path, known = workspace.hub / "ledger.sqlite", workspace.ledgers()
-    if set(known) - {"hub"} and not (path.exists() and path.stat().st_size):
+    if set(known) - {"hub"} and ("hub" not in known or (path.exists() and not path.stat().st_size)):
         raise LedgerBroken(f"no ledger at {path}, though regions have theirs; restore it from your copy")
     return Ledger(path, owner)
 
@@ -207,7 +208,7 @@ def open_regions(scene: Scene) -> None:
     """Starts one process for each region; they open their stores while the hub goes on."""
     if scene.ingested is None:
         raise FedsovError("rows are ingested before regions are opened")
-    scene.noted = _noted_heads(scene.gate.ledger)
+    scene.noted = noted_heads(scene.gate.ledger)
     scene.nodes = {name: HUB_NODE + 1 + place for place, name in enumerate(sorted(scene.ingested.regions))}
     for name, node in scene.nodes.items():  # one by one: Ctrl-C here must find the lines that are open
         scene.board.lines[node] = start_region(scene, name, node)
@@ -240,12 +241,6 @@ def _brief(scene: Scene, party: Party) -> RegionBrief:
         noted=scene.noted.get(party.name),
         peer_keys={} if ingested is None else {name: ingested.public_keys[name] for name in peers},
     )
-
-
-def _noted_heads(ledger: Ledger) -> dict[str, Mapping[str, Any]]:
-    """The head of each region's ledger that the hub noted last, at the end of an earlier run."""
-    notes = [entry.body["note"].get("heads", {}) for entry in ledger.entries() if entry.body["act"] == "note"]
-    return {region: head for heads in notes for region, head in heads.items()}
 
 
 def _absolute(path: Path | None) -> Path | None:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from fedsov.border.ledger import is_there
 from fedsov.errors import ConfigurationError, WorkspaceUnusable
 
 
@@ -48,7 +49,7 @@ class Workspace:
         """The ledgers that exist: ``hub`` first, then each region's."""
         folders = {"hub": self.hub, **{name: self.region(name) for name in self.region_names()}}
         found = {name: folder / "ledger.sqlite" for name, folder in folders.items()}
-        return {name: path for name, path in found.items() if path.exists()}
+        return {name: path for name, path in found.items() if is_there(path)}
 
     def require(self) -> None:
         """Raises ConfigurationError where no run has written here yet."""

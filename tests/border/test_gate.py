@@ -68,8 +68,8 @@ def test_nothing_crosses_if_the_ledger_cannot_be_written(hub):
     unwritable = replace(hub, ledger=Ledger.read(hub.ledger._path))
     with pytest.raises(LedgerBroken, match="nothing crossed"):
         unwritable.cross(update, party("US"))
-    pages = hub.ledger._connection.execute("PRAGMA page_count").fetchone()[0]
-    hub.ledger._connection.execute(f"PRAGMA max_page_count = {pages}")
+    pages = hub.ledger._book._connection.execute("PRAGMA page_count").fetchone()[0]
+    hub.ledger._book._connection.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(LedgerBroken, match="nothing crossed"):
         hub.cross(update, party("US"), details={"tensors": "x" * 50_000})
     assert hub.ledger.verify().entries == 0

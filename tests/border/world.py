@@ -1,22 +1,35 @@
-"""The small world of the border's tests: the packaged law, the demo's register, six fictional parties."""
+"""The small world of the border's tests: the packaged law, the demo's register, six fictional parties.
+
+Also the papers that make a rule hold (`papers_for`), and generated crossings and registers (`askings`) that come near
+the law's rules, so that permits, reviews and refusals all occur.
+"""
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
+from typing import Any
+
+from hypothesis import strategies as st
 
 from fedsov.artifact import Artifact, Crossing, Kind, Party
 from fedsov.border.bundle import load_bundle
-from fedsov.border.evidence import Register
-from fedsov.border.lawbook import Bundle
+from fedsov.border.evidence import Approval, Document, Register
+from fedsov.border.facts import Duration, Term
+from fedsov.border.lawbook import Bundle, Mechanism
 from fedsov.border.policy import Decision, decide
 from fedsov.border.register import load_register
-from fedsov.label import Label
+from fedsov.border.rules import Condition, Rule
+from fedsov.label import PUBLIC, Label
 
 DAY = date(2026, 11, 23)
 CATEGORIES = frozenset({"personal", "financial", "employment"})
 DEMO = Path(__file__).parents[2] / "configs" / "border" / "evidence_demo.yaml"
+DECISIONS = Path(__file__).parents[3] / "shared" / "law" / "decisions.csv"
+STRICTNESS = {"permit": 0, "review": 1, "refuse": 2}
 ENTITIES = {
     "IE": "Example Holding Ltd (fictional)",
     "US": "Example US Inc. (fictional)",
@@ -25,6 +38,7 @@ ENTITIES = {
     "IN": "Example India Pvt Ltd (fictional)",
     "CA": "Example Canada Corp. (fictional)",
 }
+_EVERYBODY = frozenset("*")
 
 
 @cache
@@ -37,8 +51,16 @@ def demo_register() -> Register:
     return load_register(DEMO)
 
 
-def party(code: str) -> Party:
-    return Party(code, code, ENTITIES.get(code, f"Example {code}"))
+def register(*documents: Document, approvals: tuple[Approval, ...] = ()) -> Register:
+    """A register of these documents, which knows the law's mechanisms."""
+    return Register(documents, law().mechanisms, approvals)
+
+
+EMPTY = register()
+
+
+def party(code: str, owners: Iterable[str] = ()) -> Party:
+    return Party(code, code, ENTITIES.get(code, f"Example {code}"), frozenset(owners))
 
 
 def label(*origins: str, categories: frozenset[str] = CATEGORIES, restrictions: frozenset[str] = frozenset()) -> Label:
@@ -49,14 +71,329 @@ def artifact(kind: Kind, *origins: str, count: int = 500, content: bytes = b"") 
     return Artifact(kind, label(*origins), content, count)
 
 
+def of(kind: Kind, origin: str, *categories: str, count: int = 500, evidence: tuple[str, ...] = ()) -> Artifact:
+    """An artifact of one origin and these categories."""
+    return Artifact(kind, Label(frozenset({origin}), frozenset(categories)), b"", count, evidence=evidence)
+
+
+def document(kind: str, id: str = "", **other: Any) -> Document:
+    """A document of this kind, by whom and for whatever is not said otherwise, with its terms as given."""
+    parts = {
+        "exporter": _EVERYBODY,
+        "importer": _EVERYBODY,
+        "categories": _EVERYBODY,
+        "signed": date(2026, 1, 1),
+        "expires": None,
+        "sha256": "",
+        "owner": "Example (fictional)",
+    }
+    return Document(id or f"d-{kind}", kind, **(parts | other))
+
+
 def ask(
     thing: Artifact,
-    source: str,
-    target: str,
+    source: str | Party,
+    target: str | Party,
     *,
     register: Register | None = None,
     bundle: Bundle | None = None,
     on: date = DAY,
+    flow: str = "transfer",
+    count_12m: int = 0,
 ) -> Decision:
-    crossing = Crossing(thing, party(source), party(target), "training", on)
+    here, there = (one if isinstance(one, Party) else party(one) for one in (source, target))
+    crossing = Crossing(thing, here, there, "training", on, flow, count_12m)
     return decide(crossing, bundle or law(), demo_register() if register is None else register, on)
+
+
+# ------------------------------------------------------------------ papers that make a rule hold
+
+
+@dataclass(frozen=True)
+class Papers:
+    """Documents that state what a rule asks for, and those of them that an artifact must name as its evidence."""
+
+    documents: tuple[Document, ...]
+    evidence: tuple[str, ...]
+
+
+def papers_for(rule: Rule, ground: str, on: date) -> Papers:
+    """The papers under which every condition of the rule about a claim holds, made for the day `on`."""
+    stated: dict[str, Any] = {}
+    for one in sorted(rule.when, key=lambda one: isinstance(one.value, Term)):
+        stated |= _satisfying(one, stated, on)
+    known = law().mechanisms
+    shown = {one.supports.partition("=")[0]: kind for kind, one in known.items() if one.supports}
+    dates = {name: stated.pop(name, None) for name in ("signed", "effective", "expires")}
+    supports = [document(shown[name], signed=on) for name in sorted(stated) if name in shown]
+    terms = {name: value for name, value in stated.items() if name not in shown and not name.startswith("tia_date")}
+    documents = [*supports]
+    if ground and not known[ground].standing:
+        signed = dates["signed"] or on
+        documents.append(
+            document(ground, signed=signed, effective=dates["effective"], expires=on + timedelta(days=365), terms=terms)
+        )
+    elif terms:
+        about_artifact = any(known[one.kind].about == "artifact" for one in supports)
+        documents.append(document("attack_test" if about_artifact else "recipient", signed=on, terms=terms))
+    evidence = tuple(one.id for one in documents if known[one.kind].about == "artifact")
+    return Papers(tuple(documents), evidence)
+
+
+def _satisfying(one: Condition, stated: Mapping[str, Any], on: date) -> dict[str, Any]:
+    """Facts under which one condition holds, given what is already stated."""
+    if isinstance(one.value, Term):
+        begin = on - timedelta(days=40) if one.operator == "later_than" else on
+        other = {one.value.of: stated.get(one.value.of, begin)}
+        return other | ({one.field: other[one.value.of]} if one.claimed else {})
+    if not one.claimed or one.operator in ("ne", "not_in", "missing"):
+        return {}
+    if one.operator == "matches":
+        key = stated.get(one.value.field) or min(one.value.table)
+        return {one.value.field: key, one.field: one.value.table[key]}
+    return {one.field: _value(one, on)}
+
+
+def _value(one: Condition, on: date) -> Any:
+    if one.operator in ("eq", "at_least", "at_most"):
+        return one.value
+    if one.operator == "in":
+        return "present" if "present" in one.value else min(one.value)
+    if one.operator == "before":
+        return one.value - timedelta(days=1)
+    if one.shape == "words":
+        return frozenset({min(one.value)}) if one.operator == "within" else frozenset({"cpu"})
+    if one.shape in ("day", "number"):
+        return on if one.shape == "day" else 10.0
+    closed = law().facts[one.field].values
+    return min(closed) if closed else "stated"
+
+
+def regime_codes(regime: str) -> list[str]:
+    """The codes that a regime governs at some time."""
+    return sorted(code for code, reigns in law().regimes.items() if any(one.id == regime for one in reigns))
+
+
+def regimes_of(rule: Rule) -> list[str]:
+    """The regimes that a rule speaks of; all of them where it says none."""
+    every = {one.id for reigns in law().regimes.values() for one in reigns}
+    for one in rule.when:
+        if one.field == "origin_regime" and one.operator in ("eq", "in"):
+            return sorted({one.value} if one.operator == "eq" else one.value)
+        if one.field == "origin_regime" and one.operator == "not_in":
+            every -= one.value
+    return sorted(every)
+
+
+def openers(regime: str) -> list[Rule]:
+    """The rules that open for one regime by name."""
+    return [rule for rule in law().rules if rule.opens and _names(rule, regime)]
+
+
+def _names(rule: Rule, regime: str) -> bool:
+    named = [one for one in rule.when if one.field == "origin_regime" and one.operator in ("eq", "in")]
+    return any(regime == one.value or (one.operator == "in" and regime in one.value) for one in named)
+
+
+# ------------------------------------------------------------------ generated crossings and registers
+
+CODES = sorted({*law().regimes, "HK", "MO", "CU", "IR", "KP", "VE", "AO", "ZZ", "US-OH", "CN-BJ", "GL", "FO", "MC", "UY"})
+WORDS = sorted(
+    {word for rule in law().rules for one in rule.when if one.field == "categories" for word in one.value}
+    | {"personal", "unknown", "employment"}
+)
+BOUNDS = ("contract", "court_order")
+COUNTS = (0, 1, 9, 10, 11, 100, 101, 1_000, 1_001, 9_999, 10_000, 10_001, 99_999, 100_000, 100_001, 1_000_000, 2_000_000)
+EDGES = (
+    date(2025, 4, 7), date(2025, 4, 8), date(2026, 11, 30), date(2026, 12, 1), date(2027, 5, 12), date(2027, 5, 13),
+    date(2031, 12, 27), date(2031, 12, 28), DAY,
+)  # fmt: skip
+CONTENTS = (b"", b"ValueError", b"no such row: Jane")
+FLOWS = sorted(law().facts["flow"].values)
+PURPOSES = ("training", "", "missionary", "security", "immigration_control", "marketing")
+_VALUED = sorted(name for name, fact in law().facts.items() if fact.claimed)
+_FIELDS = {"signed", "expires", "effective", "covers", "covers_purposes", "importer_match", "n_12m", "n_year"}
+_SHOWN = {
+    one.supports.partition("=")[0] for one in law().mechanisms.values() if one.supports and one.about == "crossing"
+}
+TERMS = [name for name in _VALUED if name not in _FIELDS | _SHOWN]
+KINDS_OF_DOCUMENT = sorted(name for name, one in law().mechanisms.items() if not one.standing or name == "adequacy")
+
+
+def _harvested() -> dict[str, list[Any]]:
+    """Values of each term that some rule looks for, and of each closed set."""
+    found: dict[str, set[Any]] = {name: set(law().facts[name].values) for name in TERMS}
+    for one in (one for rule in (*law().rules, *law().releases) for one in rule.when if one.field in found):
+        if one.operator in ("eq", "ne") or (one.shape == "number" and one.value is not None):
+            found[one.field].add(one.value)
+        elif one.operator in ("in", "not_in", "matches"):
+            found[one.field] |= set(one.value.table.values() if one.operator == "matches" else one.value)
+    return {name: sorted(values) for name, values in found.items()}
+
+
+HARVESTED = _harvested()
+days = st.one_of(st.sampled_from(EDGES), st.dates(date(2018, 1, 1), date(2033, 12, 31)))
+
+
+def _values(name: str) -> st.SearchStrategy[Any]:
+    shape = law().facts[name].shape
+    known = st.sampled_from(HARVESTED[name]) if HARVESTED[name] else st.nothing()
+    if shape == "word":
+        return known if law().facts[name].values else st.one_of(known, st.just("stated"))
+    if shape == "number":
+        return st.one_of(known, st.sampled_from([0.0, 1e-9, 0.5, 1.0, 3.0, 9.0, 10.0, 11.0, 100.0, 9_999.0, 10_000.0]))
+    if shape == "words":
+        return st.frozensets(st.sampled_from(["cpu", "loss", "ip", "email", "CN", "RU", "US"]), max_size=2)
+    return days if shape == "day" else st.just("stated")
+
+
+PAIRS = st.sampled_from(TERMS).flatmap(lambda name: st.tuples(st.just(name), _values(name)))
+terms = st.lists(PAIRS, max_size=4).map(dict)
+sides = st.one_of(st.just(_EVERYBODY), st.frozensets(st.sampled_from(CODES), min_size=1, max_size=3))
+covers = st.one_of(st.just(_EVERYBODY), st.frozensets(st.sampled_from(WORDS), min_size=1, max_size=4))
+labels = st.builds(
+    Label,
+    st.frozensets(st.sampled_from(CODES), min_size=1, max_size=3),
+    st.frozensets(st.sampled_from(WORDS), max_size=3),
+    st.frozensets(st.sampled_from(BOUNDS), max_size=1),
+)
+kinds = st.sampled_from(list(Kind))
+places = st.sampled_from(CODES)
+parties = st.builds(
+    Party,
+    st.sampled_from(["a", "b"]),
+    places,
+    st.sampled_from(["Example", "Example Stranger", ""]),
+    st.frozensets(st.sampled_from(["CN", "RU", "US", "DE", "JP"]), max_size=1),
+)
+
+
+@st.composite
+def stray_documents(draw: st.DrawFn) -> Document:
+    """Any document at all."""
+    return document(
+        draw(st.sampled_from(KINDS_OF_DOCUMENT)),
+        "s",
+        exporter=draw(sides),
+        importer=draw(sides),
+        categories=draw(covers),
+        signed=draw(days),
+        expires=draw(st.one_of(st.none(), days)),
+        effective=draw(st.one_of(st.none(), st.none(), days)),
+        purposes=draw(st.sampled_from([frozenset(), frozenset(), frozenset({"training"}), frozenset({"marketing"})])),
+        entities=draw(st.sampled_from([frozenset(), frozenset(), frozenset({"Example"})])),
+        terms=draw(terms),
+    )
+
+
+@dataclass(frozen=True)
+class Asking:
+    """A crossing and the documents at hand."""
+
+    crossing: Crossing
+    documents: tuple[Document, ...]
+
+    def answer(self, bundle: Bundle | None = None) -> Decision:
+        return decide(self.crossing, bundle or law(), register(*self.documents), self.crossing.on)
+
+    def strictness(self, bundle: Bundle | None = None) -> int:
+        return STRICTNESS[self.answer(bundle).verdict]
+
+    def labelled(self, new: Label) -> Asking:
+        return replace(self, crossing=replace(self.crossing, artifact=replace(self.crossing.artifact, label=new)))
+
+
+OPENING = sorted((rule for rule in law().rules if rule.opens), key=lambda rule: rule.id)
+
+
+@st.composite
+def askings(draw: st.DrawFn, public: bool = True) -> Asking:
+    """A crossing near some rule that opens, with that rule's papers, some of them spoilt, and stray ones beside."""
+    rule = draw(st.sampled_from(OPENING))
+    regime = draw(st.sampled_from(regimes_of(rule)))
+    begin, end = rule.valid_from or date(2018, 1, 1), rule.valid_until or date(2033, 12, 31)
+    near = st.dates(max(begin, date(2018, 1, 1)), min(end, date(2033, 12, 31)))
+    on = draw(st.one_of(near, st.just(min(max(DAY, begin), end)), days))
+    ground = draw(st.sampled_from(sorted(rule.mechanisms() or {""})))
+    papers = papers_for(rule, ground, on)
+    documents = [draw(_spoilt(one)) for one in papers.documents]
+    strays = draw(st.lists(stray_documents(), max_size=3))
+    documents += [replace(one, id=f"stray-{number}") for number, one in enumerate(strays)]
+    demo = draw(st.sampled_from([(), (), demo_register().documents]))
+    evidence = [*papers.evidence, *(one.id for one in documents if draw(_rarely(one, law().mechanisms)))]
+    wanted = {one.field: one for one in rule.when}
+    kind = draw(kinds)
+    if "kind" in wanted and draw(st.integers(0, 4)):
+        fit = wanted["kind"].value
+        kind = Kind(draw(st.sampled_from(sorted({fit} if isinstance(fit, str) else fit))))
+    named = frozenset({draw(st.sampled_from(regime_codes(regime)))})
+    some = wanted.get("categories")
+    usual = sorted(some.value) if some and some.operator == "within" and some.value else ["personal"]
+    words = draw(st.one_of(st.frozensets(st.sampled_from(usual), max_size=2), st.frozensets(st.sampled_from(WORDS), max_size=2)))
+    one_label = draw(st.one_of(st.just(Label(named, words)), labels, st.just(PUBLIC) if public else labels))
+    flow = wanted["flow"].value if "flow" in wanted and draw(st.booleans()) else draw(st.sampled_from(FLOWS))
+    number = draw(st.sampled_from(COUNTS))
+    thing = Artifact(kind, one_label, draw(st.sampled_from(CONTENTS)), number, evidence=tuple(dict.fromkeys(evidence)))
+    crossing = Crossing(
+        thing,
+        draw(st.one_of(st.just(party(min(named))), parties)),
+        draw(parties),
+        draw(st.sampled_from(PURPOSES)),
+        on,
+        flow,
+        draw(st.sampled_from((0, *COUNTS))),
+        draw(st.sampled_from((0, *COUNTS))),
+    )
+    return Asking(crossing, (*documents, *demo))
+
+
+def _rarely(one: Document, known: Mapping[str, Mechanism]) -> st.SearchStrategy[bool]:
+    """Whether an artifact names a document: every second one about an artifact, one in ten of the others."""
+    return st.integers(0, 1 if known[one.kind].about == "artifact" else 9).map(lambda number: number == 0)
+
+
+@st.composite
+def _spoilt(draw: st.DrawFn, one: Document) -> Document:
+    """The document as it is in most draws, else with other terms, dates or parties."""
+    if draw(st.integers(0, 2)):
+        return one
+    return replace(
+        one,
+        terms={**one.terms, **draw(terms)},
+        expires=draw(st.one_of(st.just(one.expires), days)),
+        categories=draw(covers),
+        importer=draw(sides),
+    )
+
+
+def _may_close(one: Condition) -> bool:
+    if one.field in ("categories", "restrictions"):
+        return one.operator in ("overlaps", "exceeds", "beyond")
+    return one.field != "public" or one.value is False
+
+
+def _closing_conditions() -> list[Condition]:
+    """Every condition of the law that may close, and some that look at what a paper states from the other side."""
+    found = {one.said: one for rule in law().rules for one in rule.when if _may_close(one)}
+    for name in TERMS:
+        shape = law().facts[name].shape
+        own = [Condition(name, shape, bare, None, True, f"{name} {bare}") for bare in ("present", "missing")]
+        if shape == "day":
+            own.append(Condition("day", "day", "later_than", Term(name, Duration(5, "D")), False, f"day after {name}"))
+        if shape == "word":
+            own.append(Condition("destination", "word", "differs_from", name, False, f"destination not {name}"))
+        if shape == "words":
+            own.append(Condition("purpose", "word", "outside", name, False, f"purpose outside {name}"))
+        found |= {one.said: one for one in own}
+    return [found[said] for said in sorted(found)]
+
+
+CLOSING_CONDITIONS = _closing_conditions()
+
+
+@st.composite
+def closers(draw: st.DrawFn) -> Rule:
+    """A prohibition or a brake made of any conditions that may stand in one."""
+    when = tuple(draw(st.lists(st.sampled_from(CLOSING_CONDITIONS), min_size=1, max_size=3)))
+    effect = draw(st.sampled_from(["forbid", "review"]))
+    return Rule("own.rule", effect, when, "A reason.", "A text.", remedy="Do not.")
