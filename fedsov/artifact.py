@@ -40,6 +40,8 @@ class Artifact:
         count: records it was computed from (0 where none, as for a type name).
         name: a short technical name for people ("joint model, round 3"); never a value from a record.
         evidence: ids of documents about this artifact (a privacy assessment, an attack test).
+        pool, pool_people: name and size of the store that the people were drawn from, where that is known: rounds
+            over the same people are not counted again.
     """
 
     kind: Kind
@@ -48,6 +50,8 @@ class Artifact:
     count: int = 0
     name: str = ""
     evidence: tuple[str, ...] = ()
+    pool: str = ""
+    pool_people: int = 0
 
     @property
     def digest(self) -> str:

@@ -16,8 +16,9 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from fedsov.artifact import Party
+from fedsov.border.approvals import Approval
 from fedsov.border.bundle import load_atlas, load_bundle, unsafe_open
-from fedsov.border.evidence import Approval, Register
+from fedsov.border.evidence import Register
 from fedsov.border.lawbook import Bundle
 from fedsov.border.register import load_register
 from fedsov.control_plane.aggregate import Algorithm

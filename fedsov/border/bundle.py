@@ -151,6 +151,18 @@ def load_words() -> tuple[dict[str, Fact], dict[str, Mechanism]]:
     return _facts((HERE / "facts.yaml").read_bytes()), _mechanisms((HERE / "mechanisms.yaml").read_bytes())
 
 
+@lru_cache(maxsize=1)
+def _country_names() -> dict[str, str]:
+    return {row["alpha2"]: row["name"] for row in _rows((HERE / "countries.csv").read_bytes())}
+
+
+def country_name(code: str) -> str:
+    """The English name of a country or of a part of one ("United States (US-CA)"); the code itself where unknown."""
+    country, _, part = code.partition("-")
+    name = _country_names().get(country, country)
+    return f"{name} ({code})" if part else name
+
+
 def document_names() -> dict[str, str]:
     """What each kind of document is called."""
     return {kind: one.name for kind, one in load_words()[1].items()}

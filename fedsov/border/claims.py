@@ -8,7 +8,7 @@ register makes claims from its documents (`fedsov.border.evidence`), a case unde
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Protocol
 
@@ -36,11 +36,20 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A ground, the facts stated for it, and the papers that state them: id to the facts each states."""
+    """A ground, the facts stated for it, and the papers that state them: id to the facts each states.
+
+    `faults` says of each kind of supporting paper that was left out why it does not count, in a sentence.
+    """
 
     mechanism: str
     facts: Mapping[str, Any]
     papers: Mapping[str, frozenset[str]]
+    faults: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def rests_on_paper(self) -> bool:
+        """True where the ground itself is a document at hand."""
+        return any("mechanism" in states for states in self.papers.values())
 
     def relied_on(self, fields: frozenset[str]) -> tuple[str, ...]:
         """The ids of the papers that state any of these facts, or are the ground itself."""

@@ -21,6 +21,7 @@ from datetime import date
 from itertools import product
 from typing import Any
 
+from fedsov.border.approvals import Approval
 from fedsov.border.claims import Claim, Question
 from fedsov.border.facts import ANY
 from fedsov.border.lawbook import Mechanism
@@ -77,9 +78,10 @@ class Document:
             stated["importer_match"] = "yes" if entity in self.entities else "no"
         return stated
 
-    def fault(self, *, categories: frozenset[str], purpose: str, on: date, entity: str) -> str:
+    def fault(self, asked: Question) -> str:
         """Why it does not support a crossing of these categories, this day and recipient, as a sentence; or ""."""
-        uncovered = sorted(categories - self.categories)
+        on, purpose, entity = asked.day, asked.purpose, asked.entity
+        uncovered = sorted(asked.categories - self.categories)
         begins = max(self.signed, self.effective or self.signed)
         if on < begins:
             return f"'{self.id}' is valid from {begins} only."
@@ -96,18 +98,6 @@ class Document:
 
 def _covers(codes: frozenset[str], code: str) -> bool:
     return ANY in codes or code in codes or code.partition("-")[0] in codes
-
-
-@dataclass(frozen=True, slots=True)
-class Approval:
-    """A person's recorded yes to a review: which, who, why, and the last day it holds (None: until withdrawn)."""
-
-    id: str
-    review: str
-    by: str
-    why: str
-    until: date | None
-    since: date
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +129,7 @@ class Register:
 
     def approval(self, review: str, on: date) -> str | None:
         """The id of an approval of this review that holds on the day, or None."""
-        fit = [one for one in self.approvals if one.review == review and one.since <= on <= (one.until or date.max)]
-        return min((one.id for one in fit), default=None)
+        return min((one.id for one in self.approvals if one.review == review and one.holds_on(on)), default=None)
 
     def claims(self, question: Question) -> tuple[Claim, ...]:
         """Every claim that can be made for one origin of a crossing, the cheapest ground first."""
@@ -157,19 +146,23 @@ class Register:
             (self.mechanisms[name].effort if name else -1, name, "", None) for name in asked.standing
         ]
         supporting: dict[str, list[_Stated]] = {}
+        faults: dict[str, str] = {}
         for one in near:
             known = self.mechanisms[one.kind]
             if known.about == "artifact" and (one.id not in asked.evidence or known.supports is not None):
                 continue
             if known.supports is None:
                 grounds.append((known.effort, one.kind, one.id, one))
-            elif not one.fault(categories=asked.categories, purpose=asked.purpose, on=asked.day, entity=asked.entity):
+            elif fault := one.fault(asked):
+                faults[one.kind] = fault
+            else:
                 supporting.setdefault(one.kind, []).append((one.id, _support(one, known)))
         found = self._findings(asked)
         choices = [_choices(several, asked.closing) for several in _kinds(supporting)]
         for _, name, _, document in sorted(grounds, key=lambda one: one[:3]):
             for choice in product(*choices):
-                yield _claim(name, document, [*found, *(one for one in choice if one is not None)], asked)
+                support = [*found, *(one for one in choice if one is not None)]
+                yield _claim(name, document, support, faults=faults, entity=asked.entity)
 
     def _findings(self, asked: Question) -> list[_Stated]:
         """What the documents that an artifact names as its evidence found: none of them can be left aside.
@@ -216,17 +209,19 @@ def _choices(several: list[_Stated], closing: frozenset[str]) -> list[_Stated | 
     return [*sorted(several, key=lambda one: one[0]), *([None] if aside else [])]
 
 
-def _claim(name: str, document: Document | None, support: list[_Stated], asked: Question) -> Claim:
+def _claim(
+    name: str, document: Document | None, support: list[_Stated], *, faults: Mapping[str, str], entity: str
+) -> Claim:
     stated: dict[str, Any] = {}
     papers: dict[str, frozenset[str]] = {}
     for id, facts in support:
         stated |= facts
         papers[id] = frozenset(facts)
     if document is not None:
-        facts = document.facts(asked.entity)
+        facts = document.facts(entity)
         stated |= facts
         papers = {document.id: frozenset(facts) | {"mechanism"}, **papers}
-    return Claim(name, stated, papers)
+    return Claim(name, stated, papers, faults)
 
 
 def _plain(document: Document) -> dict[str, Any]:

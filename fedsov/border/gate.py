@@ -19,9 +19,11 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from fedsov.artifact import Artifact, Crossing, Party
+from fedsov.border.bundle import country_name
 from fedsov.border.lawbook import Bundle
 from fedsov.border.ledger import Entry, Ledger
 from fedsov.border.policy import Decision, Evidence, Permit, decide, decide_release
+from fedsov.border.tally import Pool, Tally
 from fedsov.errors import CrossingRefused
 from fedsov.label import PUBLIC
 
@@ -42,7 +44,10 @@ class Refused(CrossingRefused):
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """A party's door. `today` gives the day of a decision; `run` and `purpose` go into every entry."""
+    """A party's door. `today` gives the day of a decision; `run` and `purpose` go into every entry.
+
+    `tally` counts people over time from the ledger; without one each crossing counts for itself alone.
+    """
 
     owner: Party
     bundle: Bundle = field(kw_only=True)
@@ -51,6 +56,7 @@ class Gate:
     run: str = field(kw_only=True)
     today: Callable[[], date] = field(kw_only=True)
     purpose: str = field(default="training", kw_only=True)
+    tally: Tally | None = field(default=None, kw_only=True, repr=False)
 
     def cross(
         self,
@@ -58,20 +64,20 @@ class Gate:
         target: Party,
         *,
         round: int | None = None,
-        details: Mapping[str, Any] | None = None,
+        tensors: Mapping[str, Any] | None = None,
     ) -> Artifact:
         """The artifact, once its crossing to `target` is permitted and on the ledger's disk.
 
         Args:
             round: the training round it belongs to, where it belongs to one.
-            details: names and shapes of its tensors and the like, as JSON; never a value from a record.
+            tensors: names and shapes of its tensors, as JSON; never a value from a record.
 
         Raises Refused for a refusal or a review (on the ledger too), LedgerBroken where it cannot be written
         down.
         """
         crossing = self._crossing(artifact, target)
         decision = decide(crossing, self.bundle, self.evidence, crossing.on)
-        self.record(crossing, decision, round=round, details=details)
+        self.record(crossing, decision, round=round, tensors=tensors)
         return _act(crossing, decision)
 
     def consider(self, artifact: Artifact, target: Party) -> Decision:
@@ -85,13 +91,13 @@ class Gate:
         target: Party,
         *,
         round: int | None = None,
-        details: Mapping[str, Any] | None = None,
+        tensors: Mapping[str, Any] | None = None,
     ) -> Decision:
         """Considers a crossing that is only planned, and writes it down where it is not permitted."""
         crossing = self._crossing(artifact, target)
         decision = decide(crossing, self.bundle, self.evidence, crossing.on)
         if not isinstance(decision, Permit):
-            self.record(crossing, decision, round=round, details=details)
+            self.record(crossing, decision, round=round, tensors=tensors)
         return decision
 
     def release(self, artifact: Artifact, *, document: str) -> Artifact:
@@ -123,18 +129,24 @@ class Gate:
         *,
         act: str = "cross",
         round: int | None = None,
-        details: Mapping[str, Any] | None = None,
+        tensors: Mapping[str, Any] | None = None,
     ) -> Entry:
         """Writes a decision down, whoever took it; `act` is "cross" or "release"."""
         described = _described(crossing) | _decided(decision, self.bundle)
         return self.ledger.append(
-            {"at": _now(), "run": self.run, "round": round, "act": act, "details": dict(details or {})}
+            {"at": _now(), "run": self.run, "round": round, "act": act, "tensors": dict(tensors or {})}
             | described
             | {"salt": secrets.token_hex(16)}  # else a head would let a small content be guessed
         )
 
     def _crossing(self, artifact: Artifact, target: Party) -> Crossing:
-        return Crossing(artifact, self.owner, target, self.purpose, self.today())
+        day = self.today()
+        crossing = Crossing(artifact, self.owner, target, self.purpose, day)
+        if self.tally is None or not artifact.count:
+            return crossing
+        country = target.location.partition("-")[0]
+        totals = self.tally.totals(artifact.count, country, Pool(artifact.pool, artifact.pool_people), day)
+        return replace(crossing, count_12m=totals.twelve_months, count_year=totals.year)
 
 
 def _act(crossing: Crossing, decision: Decision) -> Artifact:
@@ -147,22 +159,28 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def _party(party: Party) -> dict[str, str]:
-    return {"name": party.name, "entity": party.entity, "location": party.location}
+def _party(party: Party, role: str) -> dict[str, Any]:
+    return {**party.to_json(), "role": role}
 
 
 def _described(crossing: Crossing) -> dict[str, Any]:
     """What crosses, between whom: everything but the content."""
     artifact = crossing.artifact
     return {
-        "exporter": _party(crossing.source),
-        "importer": _party(crossing.target),
+        "exporter": _party(crossing.source, "exporter"),
+        "importer": _party(crossing.target, "importer"),
         "destination": crossing.target.location,
+        "destination_name": country_name(crossing.target.location),
+        "flow": crossing.flow,
         "kind": str(artifact.kind),
         "name": artifact.name,
         "digest": artifact.digest,
         "bytes": len(artifact.content),
         "count": artifact.count,
+        "count_12m": max(artifact.count, crossing.count_12m),
+        "count_year": max(artifact.count, crossing.count_year),
+        "pool": Pool(artifact.pool, artifact.pool_people).to_json(),
+        "evidence": list(artifact.evidence),
         "purpose": crossing.purpose,
         "day": crossing.on.isoformat(),
     } | artifact.label.to_json()
@@ -173,11 +191,14 @@ def _decided(decision: Decision, bundle: Bundle) -> dict[str, Any]:
         "verdict": decision.verdict,
         "rules": list(decision.rules),
         "citations": list(decision.citations),
+        "basis": list(decision.basis),
         "documents": list(decision.documents),
+        "review": decision.id,
         "reason": decision.reason,
         "missing": list(decision.missing),
         "remedy": decision.remedy,
         "obligations": list(decision.obligations),
         "bundle": decision.bundle_digest,
+        "bundle_dated": bundle.dated.isoformat(),
         "unsafe": bundle.unsafe,
     }

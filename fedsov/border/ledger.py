@@ -134,18 +134,18 @@ class Ledger:
         self._tip = head, frontier
         return tuple(Entry(row[0], row[2].hex(), dict(entry)) for row, entry in zip(rows, given, strict=True))
 
-    def entries(self, run: str | None = None) -> tuple[Entry, ...]:
-        """All entries in order, or those whose `run` is this one. It does not verify them."""
+    def entries(self, run: str | None = None, *, since: int = 0) -> tuple[Entry, ...]:
+        """All entries in order, or those whose `run` is this one; those after entry `since`. It verifies none."""
         try:
-            found = (Entry(seq, leaf.hex(), json.loads(body)) for seq, body, leaf in self.texts())
+            found = (Entry(seq, leaf.hex(), json.loads(body)) for seq, body, leaf in self.texts(since=since))
             return tuple(entry for entry in found if run is None or entry.body.get("run") == run)
         except (ValueError, AttributeError, TypeError, RecursionError) as problem:
             raise LedgerBroken(f"ledger {self._path} holds an entry that is no JSON; verify it") from problem
 
-    def texts(self, size: int | None = None) -> Iterator[tuple[int, bytes, bytes]]:
-        """Number, text and leaf's hash of each entry in order, up to `size` where it is given; not verified."""
+    def texts(self, size: int | None = None, *, since: int = 0) -> Iterator[tuple[int, bytes, bytes]]:
+        """Number, text and leaf's hash of each entry in order, after `since`, up to `size` if given; not verified."""
         with self._book.reading() as session:
-            for seq, body, leaf, _ in session.stream(_ROWS, (_FIRST,)):
+            for seq, body, leaf, _ in session.stream(_ROWS, (since + 1 if since else _FIRST,)):
                 if size is None or seq <= size:
                     yield seq, body, leaf
 

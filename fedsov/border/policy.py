@@ -211,7 +211,7 @@ def _review(weighed: Weighed, bundle: Bundle) -> Review:
         cites(asking, weighed.facts, bundle),
         tuple(dict.fromkeys(duty for rule in relied for duty in rule.obligations)),
         _relied(relied, weighed.claim),
-        f"{way(weighed.facts)}: {' '.join(rule.reason for rule in asking)}",
+        f"{way(weighed.facts)}: {' '.join(rule.told(weighed.facts) for rule in asking)}",
         bundle.digest,
         _basis(weighed),
     )
@@ -223,7 +223,7 @@ def _refusal(refused: Sequence[Weighed], facts: Mapping[str, Any], route: Route,
         return Refusal(
             tuple(rule.id for rule in rules),
             cites(rules, facts, bundle),
-            f"{way(facts)}: {' '.join(dict.fromkeys(rule.reason for rule in rules))}",
+            f"{way(facts)}: {' '.join(dict.fromkeys(rule.told(refused[0].facts) for rule in rules))}",
             (),
             " ".join(dict.fromkeys(rule.remedy for rule in rules if rule.remedy)),
             bundle.digest,
@@ -273,7 +273,10 @@ def _ask_release(
         reason = f"{way(facts)}: '{document}' does not cover {origin or 'this'} for use anywhere ('*')."
         return Refusal(("release.not_covered",), (), reason, (document,), f"Have '{document}' cover it.", bundle.digest)
     if rules := found[0].forbidding:
-        said, remedy = " ".join(rule.reason for rule in rules), " ".join(filter(None, (rule.remedy for rule in rules)))
+        said, remedy = (
+            " ".join(rule.told(found[0].facts) for rule in rules),
+            " ".join(filter(None, (rule.remedy for rule in rules))),
+        )
         return Refusal(
             tuple(r.id for r in rules),
             cites(rules, facts, bundle),

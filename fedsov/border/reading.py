@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from fedsov.border.facts import COMPARING, By, Duration, Fact, Term, Unreadable, operators_of
-from fedsov.border.rules import CONFIDENCES, EFFECTS, Condition, Rule, check
+from fedsov.border.rules import CONFIDENCES, EFFECTS, Condition, Rule, check, named_in
 from fedsov.errors import ConfigurationError
 
 _NEEDED = {"id", "effect", "when", "reason", "cite"}
@@ -93,6 +93,7 @@ def _rule(parts: Any, where: str, *, section: str, words: Words) -> Rule:
     _check_words(parts, where)
     if section == "releases" and parts["effect"] == "review":
         raise ConfigurationError(f"{where} is a release, whose effect is permit or forbid")
+    _check_reason(parts["reason"], where, words)
     begins, ends = _valid(parts.get("valid"), where)
     rule = Rule(
         id=parts["id"],
@@ -140,6 +141,16 @@ def _check_words(parts: Mapping[str, Any], where: str) -> None:
     duties = parts.get("obligations", [])
     if not isinstance(duties, list) or not all(isinstance(duty, str) for duty in duties):
         raise ConfigurationError(f"{where}: 'obligations' must be a list of sentences")
+
+
+def _check_reason(reason: str, where: str, words: Words) -> None:
+    """The facts that a reason names in braces are of the vocabulary."""
+    try:
+        unknown = sorted(named_in(reason) - set(words.facts))
+    except ValueError as problem:
+        raise ConfigurationError(f"{where}: 'reason' has braces that do not pair ({problem})") from problem
+    if unknown:
+        raise ConfigurationError(f"{where}: 'reason' names the unknown fact '{unknown[0]}'")
 
 
 def _condition(one: Any, where: str, words: Words) -> Condition:

@@ -24,8 +24,9 @@ from typing import Any
 
 import yaml
 
+from fedsov.border.approvals import Approval
 from fedsov.border.bundle import load_groups, load_words
-from fedsov.border.evidence import ANY, Approval, Document, Register
+from fedsov.border.evidence import ANY, Document, Register
 from fedsov.border.facts import Fact, Unreadable
 from fedsov.border.lawbook import Mechanism
 from fedsov.border.reading import read_mapping

@@ -13,7 +13,7 @@ from typing import Any
 
 from fedsov.border.claims import Claim
 from fedsov.border.lawbook import Bundle, Route
-from fedsov.border.rules import Condition, Rule
+from fedsov.border.rules import Condition, Rule, shown
 
 _MENDING = 1
 Tried = tuple[Claim, Mapping[str, Any], tuple[Rule, ...]]
@@ -37,10 +37,16 @@ class _Way:
     mechanism: str
     unmet: tuple[Condition, ...]
     tried: Tried | None
+    faults: Mapping[str, str]
 
     @property
-    def rank(self) -> tuple[bool, int, bool, str]:
-        return self.rule.effect != "permit", self.effort, self.tried is None, self.rule.id
+    def rank(self) -> tuple[bool, bool, int, bool, str]:
+        """A permit before a review, what a document at hand nearly carries before all else, then by effort."""
+        return self.rule.effect != "permit", not self.rests_on_paper, self.effort, self.tried is None, self.rule.id
+
+    @property
+    def rests_on_paper(self) -> bool:
+        return self.tried is not None and self.tried[0].rests_on_paper
 
 
 def way_out(tried: Sequence[Tried], facts: Mapping[str, Any], route: Route, bundle: Bundle) -> WayOut | None:
@@ -72,15 +78,18 @@ def _way(rule: Rule, mechanism: str, tried: Sequence[Tried], bundle: Bundle) -> 
     asked = [one for one in rule.when if one.claimed]
     made = [one for one in tried if one[0].mechanism == mechanism]
     at_hand = tried[0][1] if tried else {}  # the plainest claim states what supporting papers there are
+    faults = tried[0][0].faults if tried else {}
+    known = bundle.mechanisms.get(mechanism)
+    if known is None:
+        return None  # the empty ground: no paper can be proposed for it
     if not made:
-        known = bundle.mechanisms.get(mechanism)
-        if known is None or known.statement:
+        if known.statement:
             return None
         lacking = tuple(one for one in asked if one.needs_a_statement and not one.test(at_hand))
-        return _Way(known.effort + _efforts(lacking, bundle), rule, mechanism, lacking, None)
+        return _Way(known.effort + _efforts(lacking, bundle), rule, mechanism, lacking, None, faults)
     best = min(made, key=lambda one: (len(one[2]), sum(not c.test(one[1]) for c in asked)))
     unmet = tuple(one for one in asked if not one.test(best[1]))
-    return _Way(_MENDING + _efforts(unmet, bundle), rule, mechanism, unmet, best)
+    return _Way(_MENDING + _efforts(unmet, bundle), rule, mechanism, unmet, best, faults)
 
 
 def _efforts(conditions: Iterable[Condition], bundle: Bundle) -> int:
@@ -89,31 +98,31 @@ def _efforts(conditions: Iterable[Condition], bundle: Bundle) -> int:
 
 
 def _told(way: _Way, facts: Mapping[str, Any], bundle: Bundle) -> WayOut:
-    supports = [
-        k for k in dict.fromkeys(bundle.supports.get(one.field, "") for one in way.unmet if one.needs_a_statement) if k
-    ]
+    asked = (bundle.supports.get(one.field, "") for one in way.unmet if one.needs_a_statement)
+    supports = [kind for kind in dict.fromkeys(asked) if kind]
     if way.tried is None:
         kinds = (way.mechanism, *supports)
-        names = " and ".join(f"{bundle.mechanisms[kind].name} ({kind})" for kind in kinds)
-        held = f"The register holds no {' and no '.join(kinds)} for it."
-        return WayOut((way.rule,), kinds, f"needs {names}. {held}", _entries(kinds, facts, bundle))
+        return WayOut((way.rule,), kinds, f"needs {_names(kinds, way, bundle)}", _entries(kinds, facts, bundle))
     claim, seen, forbidding = way.tried
     papers = ", ".join(f"'{id}'" for id in claim.papers) or bundle.mechanisms[way.mechanism].name
     if forbidding:
-        said = " ".join(dict.fromkeys(rule.reason for rule in forbidding))
+        said = " ".join(dict.fromkeys(rule.told(seen) for rule in forbidding))
         remedy = " ".join(dict.fromkeys(rule.remedy for rule in forbidding if rule.remedy))
         return WayOut(forbidding, (way.mechanism,), f"{papers} does not carry it: {said}", remedy or f"Renew {papers}.")
-    wrong = "; ".join(f"{one.said} (it is {_shown(seen.get(one.field))})" for one in way.unmet)
-    reason = f"{papers} does not carry it: {way.rule.reason.rstrip('.')} only where {wrong}."
     if supports:
+        reason = f"beside {papers} it needs {_names(supports, way, bundle)}"
         return WayOut((way.rule,), tuple(supports), reason, _entries(supports, facts, bundle))
+    wrong = "; ".join(f"{one.said} (it is {shown(seen.get(one.field))})" for one in way.unmet)
+    reason = f"{papers} does not carry it: {way.rule.told(seen).rstrip('.')} only where {wrong}."
     return WayOut((way.rule,), (way.mechanism,), reason, f"Amend {papers}, or present another ground.")
 
 
-def _shown(value: Any) -> str:
-    if value is None:
-        return "not stated"
-    return ", ".join(sorted(value)) if isinstance(value, frozenset) else f"{value}"
+def _names(kinds: Sequence[str], way: _Way, bundle: Bundle) -> str:
+    """The papers by name, and what stands in the register's way: papers that no longer count, or none at all."""
+    names = " and ".join(f"{bundle.mechanisms[kind].name} ({kind})" for kind in kinds)
+    absent = [kind for kind in kinds if kind not in way.faults]
+    held = [f"The register holds no {' and no '.join(absent)} for it."] if absent else []
+    return " ".join([f"{names}.", *(way.faults[kind] for kind in kinds if kind in way.faults), *held])
 
 
 def _entries(kinds: Iterable[str], facts: Mapping[str, Any], bundle: Bundle) -> str:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from dataclasses import field as part
 from datetime import date
+from string import Formatter
 from typing import Any
 
 from fedsov.border.facts import COMPARING, DENYING, By, Facts, Term, Test, compare, compiled
@@ -96,9 +97,27 @@ class Rule:
         """True where every condition holds: the plain definition."""
         return all(one.holds_for(facts) for one in self.when)
 
+    def told(self, facts: Facts) -> str:
+        """The reason, with the facts that it names in braces filled in."""
+        if "{" not in self.reason:
+            return self.reason
+        return self.reason.format_map({name: shown(facts.get(name)) for name in named_in(self.reason)})
+
     def mechanisms(self) -> frozenset[str] | None:
         """The mechanisms it speaks of; None for any."""
         return next((_wanted(one) for one in self.when if one.field == "mechanism" and _wanted(one)), None)
+
+
+def named_in(reason: str) -> frozenset[str]:
+    """The facts that a reason names in braces. Raises ValueError for braces that do not pair."""
+    return frozenset(name for _, name, _, _ in Formatter().parse(reason) if name is not None)
+
+
+def shown(value: Any) -> str:
+    """A fact's value in a sentence."""
+    if value is None:
+        return "not stated"
+    return ", ".join(sorted(value)) if isinstance(value, frozenset) else f"{value}"
 
 
 def _wanted(one: Condition) -> frozenset[str] | None:

@@ -141,7 +141,7 @@ class Door:
             else:
                 content, shapes = _content(formed)
                 artifact = Artifact(way.kind, label, content, count=count, name=name)
-                self.gate.cross(artifact, self.brief.hub, round=round_of(message), details=shapes)
+                self.gate.cross(artifact, self.brief.hub, round=round_of(message), tensors=shapes)
             passed[name] = formed
         return Message(passed, reply_to=message), label
 

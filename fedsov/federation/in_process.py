@@ -68,7 +68,7 @@ class HubGate(Protocol):
     """What a grid needs of the hub's gate (`fedsov.border.gate.Gate`)."""
 
     def cross(
-        self, artifact: Artifact, target: Party, *, round: int | None = None, details: Mapping[str, Any] | None = None
+        self, artifact: Artifact, target: Party, *, round: int | None = None, tensors: Mapping[str, Any] | None = None
     ) -> Artifact: ...
 
 
@@ -234,7 +234,7 @@ class InProcessGrid(Grid):
         try:
             if carries:
                 self._gate.cross(
-                    self._artifact(message), self._board.party(node), round=round_of(message), details=_shapes(message)
+                    self._artifact(message), self._board.party(node), round=round_of(message), tensors=_shapes(message)
                 )
         except Refused:
             self._board.answer(message, error_reply(message, REFUSED, "CrossingRefused"), PUBLIC)

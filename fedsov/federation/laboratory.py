@@ -135,7 +135,7 @@ class _NoBorder:
     """Arrays that are in one process already cross nothing."""
 
     def cross(
-        self, artifact: Artifact, target: Party, *, round: int | None = None, details: Mapping[str, Any] | None = None
+        self, artifact: Artifact, target: Party, *, round: int | None = None, tensors: Mapping[str, Any] | None = None
     ) -> Artifact:
         return artifact
 

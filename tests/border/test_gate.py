@@ -28,7 +28,7 @@ def open_gate(folder, code: str, **other) -> Gate:
 
 def test_a_permitted_crossing_is_written_down_and_handed_over(hub):
     model = artifact(Kind.MODEL, "DE", "GB", "US", content=b"weights", count=900)
-    sent = hub.cross(model, party("US"), round=3, details={"0.weight": [16, 4]})
+    sent = hub.cross(model, party("US"), round=3, tensors={"0.weight": [16, 4]})
     (entry,) = hub.ledger.entries("r1")
     assert sent is model
     assert entry.body["verdict"] == "permit"
@@ -39,7 +39,7 @@ def test_a_permitted_crossing_is_written_down_and_handed_over(hub):
     assert entry.body["bytes"] == 7
     assert entry.body["importer"]["entity"] == "Example US Inc. (fictional)"
     assert "demo-idta-gb-us" in entry.body["documents"]
-    assert entry.body["details"] == {"0.weight": [16, 4]}
+    assert entry.body["tensors"] == {"0.weight": [16, 4]}
     assert entry.body["bundle"] == law().digest
     assert entry.body["unsafe"] is False
 
@@ -71,7 +71,7 @@ def test_nothing_crosses_if_the_ledger_cannot_be_written(hub):
     pages = hub.ledger._book._connection.execute("PRAGMA page_count").fetchone()[0]
     hub.ledger._book._connection.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(LedgerBroken, match="nothing crossed"):
-        hub.cross(update, party("US"), details={"tensors": "x" * 50_000})
+        hub.cross(update, party("US"), tensors={"tensors": "x" * 50_000})
     assert hub.ledger.verify().entries == 0
 
 

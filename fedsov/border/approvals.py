@@ -1,0 +1,71 @@
+"""A person's yes to a review, as entries of a ledger: who, why, until when; and its withdrawal.
+
+An approval is written into the ledger of the party whose gate asked, under that party's key, so that it can neither
+be slipped in nor taken back unseen. It stands for one review id alone (`fedsov.border.policy.review_id`): the same
+kind of thing, made of the same people's data, to the same recipient, for the same purpose, under the same rules.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+APPROVE, WITHDRAW = "approve", "withdraw"
+_ROUTE = ("exporter", "importer", "destination", "origins", "categories", "restrictions", "kind", "name", "purpose")
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """Which review, who approved it, why, and the first and last day it holds."""
+
+    id: str
+    review: str
+    by: str
+    why: str
+    since: date
+    until: date
+
+    def holds_on(self, day: date) -> bool:
+        """True from `since` to `until`, both included."""
+        return self.since <= day <= self.until
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        days = {"since": self.since.isoformat(), "until": self.until.isoformat()}
+        return {"approval": self.id, "review": self.review, "by": self.by, "why": self.why, **days}
+
+
+def approval_entry(asked: Mapping[str, Any], *, by: str, why: str, since: date, until: date, at: str) -> dict[str, Any]:
+    """The entry that approves the review of another entry (`asked`); `at` is the moment, in ISO 8601."""
+    review = str(asked["review"])
+    id = "A" + hashlib.sha256("\x1f".join((review, by, why, at)).encode()).hexdigest()[:10]
+    approval = Approval(id, review, by, why, since, until)
+    route = {name: asked[name] for name in _ROUTE if name in asked}
+    return {"at": at, "act": APPROVE, **approval.to_json(), "crossing": route}
+
+
+def withdrawal_entry(approval: Approval, *, by: str, why: str, at: str) -> dict[str, Any]:
+    """The entry that takes an approval back, from its moment on."""
+    return {"at": at, "act": WITHDRAW, "approval": approval.id, "review": approval.review, "by": by, "why": why}
+
+
+def standing(bodies: Iterable[Mapping[str, Any]]) -> tuple[Approval, ...]:
+    """The approvals that these entries, in order, leave standing; what is no whole approval is none."""
+    found: dict[str, Approval] = {}
+    for body in bodies:
+        if body.get("act") == WITHDRAW:
+            found.pop(str(body.get("approval")), None)
+        elif body.get("act") == APPROVE and (approval := _read(body)):
+            found[approval.id] = approval
+    return tuple(found.values())
+
+
+def _read(body: Mapping[str, Any]) -> Approval | None:
+    try:
+        days = date.fromisoformat(body["since"]), date.fromisoformat(body["until"])
+        return Approval(str(body["approval"]), str(body["review"]), str(body["by"]), str(body["why"]), *days)
+    except (KeyError, TypeError, ValueError):
+        return None
