@@ -14,6 +14,7 @@ A permit is not a legal opinion. It says: this bundle permitted it, on these doc
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -92,7 +93,7 @@ def review_id(review: Review, crossing: Crossing) -> str:
     parts = [str(artifact.kind), str(artifact.label), crossing.purpose, crossing.flow, *sorted(review.rules)]
     for party in (source, target):
         parts += [party.name, party.location, party.entity]
-    return "R" + hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:10]
+    return "R" + hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:10]
 
 
 def decide_release(artifact: Artifact, document: str, *, bundle: Bundle, evidence: Evidence, at: date) -> Decision:
@@ -259,6 +260,7 @@ def _ask_release(
         "count_12m": artifact.count,
         "count_year": artifact.count,
         "document_kind": kind,
+        "purpose": "",
         "same_party": False,
         "evidence_unknown": not all(map(evidence.knows, artifact.evidence)),
         "unreadable": False,
@@ -273,10 +275,8 @@ def _ask_release(
         reason = f"{way(facts)}: '{document}' does not cover {origin or 'this'} for use anywhere ('*')."
         return Refusal(("release.not_covered",), (), reason, (document,), f"Have '{document}' cover it.", bundle.digest)
     if rules := found[0].forbidding:
-        said, remedy = (
-            " ".join(rule.told(found[0].facts) for rule in rules),
-            " ".join(filter(None, (rule.remedy for rule in rules))),
-        )
+        said = " ".join(rule.told(found[0].facts) for rule in rules)
+        remedy = " ".join(filter(None, (rule.remedy for rule in rules)))
         return Refusal(
             tuple(r.id for r in rules),
             cites(rules, facts, bundle),
