@@ -22,7 +22,7 @@ from fedsov.errors import FedsovError, TrainingFailed
 from fedsov.federation.failures import of_region
 from fedsov.federation.in_process import REFUSED, InProcessGrid
 from fedsov.federation.scene import Scene, start_region
-from fedsov.federation.wire import reason_of
+from fedsov.federation.wire import STANDING_BY, reason_of
 from fedsov.label import PUBLIC, Label, join
 from fedsov.model.features import Features, Statistics
 from fedsov.model.network import Parameters, initial
@@ -69,10 +69,17 @@ def question(
     return Message(content, node, kind)
 
 
-def ask(scene: Scene, regions: Sequence[str], kind: str, config: Mapping[str, Any] | None = None) -> dict[str, Message]:
-    """One question to several regions; the answers by region, errors among them."""
-    grid = scene.grid(list(regions))
-    replies = grid.send_and_receive([question(scene.nodes[name], kind, config) for name in regions])
+def ask(
+    scene: Scene,
+    regions: Sequence[str],
+    kind: str,
+    config: Mapping[str, Any] | None = None,
+    *,
+    standing_by: int = 1,
+) -> dict[str, Message]:
+    """One question to several regions, decided on the day of a round; the answers by region, errors among them."""
+    grid, said = scene.grid(list(regions), standing_by=standing_by), {**(config or {}), STANDING_BY: standing_by}
+    replies = grid.send_and_receive([question(scene.nodes[name], kind, said) for name in regions])
     return {scene.name_of(reply.metadata.src_node_id): reply for reply in replies}
 
 
@@ -231,7 +238,8 @@ def finish(scene: Scene, plan: Plan, regions: Sequence[str], made: Made) -> None
         if not names:
             continue
         label = trained.label if trained else PUBLIC
-        grid = scene.grid(names, label=label, people=trained.people if trained else 0)
+        people = trained.people if trained else 0
+        grid = scene.grid(names, label=label, people=people, standing_by=scene.afterwards)
         for reply in grid.send_and_receive([_finishing(scene, plan.of(name), made, trained) for name in names]):
             _note(scene, reply, made)
 
@@ -246,7 +254,11 @@ def _finishing(scene: Scene, region: RegionPlan, made: Made, trained: Trained | 
     strategy = region.strategy
     if (strategy == "synthetic" and region.region not in made.parcels) or (strategy != "synthetic" and not trained):
         strategy = "local"
-    config: dict[str, Any] = {"strategy": strategy, "reason": " ".join(region.reasons)}
+    config: dict[str, Any] = {
+        "strategy": strategy,
+        "reason": " ".join(region.reasons),
+        STANDING_BY: scene.afterwards,
+    }
     if trained:
         config["features"] = json.dumps(trained.features.to_json())
     message = question(scene.nodes[region.region], "query.finish", config, trained.parameters if trained else None)
@@ -275,7 +287,7 @@ def _of_region(scene: Scene, name: str, reply: Message) -> FedsovError:
 def ledgers(scene: Scene) -> dict[str, dict[str, Any]]:
     """Each region's ledger head and what it says of the run's crossings; each side notes the other's head."""
     head = json.dumps(scene.gate.ledger.head().to_json())
-    answers = ask(scene, list(scene.nodes), "query.ledger", {"head": head})
+    answers = ask(scene, list(scene.nodes), "query.ledger", {"head": head}, standing_by=scene.afterwards)
     said = {name: told(reply, "ledger") for name, reply in answers.items() if reply.has_content()}
     scene.gate.note({"heads": {name: one["head"] for name, one in said.items()}})
     return said

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,7 @@ from fedsov.federation import region_record
 from fedsov.federation.brief import RegionBrief
 from fedsov.federation.door import Door, TypeNameOnly, open_parcel
 from fedsov.federation.in_process import REFUSED, error_reply
-from fedsov.federation.wire import Frame, Line, LineClosed, identify, new_id, pack, round_of, unpack
+from fedsov.federation.wire import Frame, Line, LineClosed, day_round_of, identify, new_id, pack, round_of, unpack
 from fedsov.label import PUBLIC, Label
 from fedsov.partition.keys import LocalKeyring
 from fedsov.partition.store import Store
@@ -50,6 +50,11 @@ class Home:
     door: Door
     app: ClientApp
     context: Context
+
+    def on_the_day_of(self, message: Message) -> Home:
+        """The same region, deciding on the day of the message's round."""
+        gate = self.brief.calendar().at(self.door.gate, day_round_of(message))
+        return replace(self, door=replace(self.door, gate=gate))
 
 
 def run(line: Line) -> None:
@@ -118,7 +123,7 @@ def _opened_with(ledger: Ledger, brief: RegionBrief) -> Home:
         evidence=brief.register(),
         ledger=ledger,
         run=brief.run,
-        today=lambda: brief.today,
+        today=brief.calendar().day,
     )
     context = Context(run_id=1, node_id=2, node_config={}, state=RecordDict(), run_config={})
     TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = 1, 2, 1
@@ -129,6 +134,7 @@ def _opened_with(ledger: Ledger, brief: RegionBrief) -> Home:
 def _answer(home: Home, frame: Frame) -> Frame:
     """One message in, one frame out: what passed the door, or the name of what went wrong."""
     message = unpack(frame.body)
+    home = home.on_the_day_of(message)
     held = TypeNameOnly()
     with held:
         TaskIdentity.node_id = home.context.node_id = message.metadata.dst_node_id
