@@ -11,12 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, RecordDict
 
 from fedsov.artifact import Artifact
-from fedsov.control_plane.aggregate import Algorithm
 from fedsov.control_plane.server_app import Federation, Outcome, Round, server_app
 from fedsov.errors import FedsovError, TrainingFailed
 from fedsov.federation.failures import of_region
@@ -28,6 +27,9 @@ from fedsov.model.features import Features, Statistics
 from fedsov.model.network import Parameters, initial
 from fedsov.training.plan import Plan, Profile, RegionPlan, make_plan
 from fedsov.training.work import PARCELS
+
+if TYPE_CHECKING:
+    from fedsov.federation.examination import Examination
 
 SECOND_PROCESS = 100_000
 """Added to a region's node id for its second process, which makes synthetic rows while the first trains."""
@@ -153,11 +155,20 @@ def agree_on_features(scene: Scene, regions: Sequence[str], scope: str) -> Featu
 
 
 def train_together(
-    scene: Scene, found: Iterable[Profile], scope: str, *, what: str, minimum: int, algorithm: Algorithm
+    scene: Scene,
+    found: Iterable[Profile],
+    scope: str,
+    *,
+    what: str,
+    minimum: int,
+    examination: Examination | None = None,
 ) -> Trained:
     """Federated training over the regions of these profiles, on the rows of a scope.
 
-    Raises TrainingFailed where too few regions send an update in some round.
+    Args:
+        examination: asked before each round who may still take part; none is needed for a public model.
+
+    Raises TrainingFailed where too few regions may take part or send an update in some round.
     """
     members = list(found)
     regions = [profile.region for profile in members]
@@ -167,9 +178,18 @@ def train_together(
     settings = scene.settings
     start = initial(settings.recipe.network, features.inputs, settings.seed)
     config = {"scope": scope, "features": json.dumps(features.to_json())}
-    federation = Federation(algorithm, settings.rounds, config, minimum, settings.timeout)
+    federation = Federation(settings.algorithm, settings.rounds, config, minimum, settings.timeout)
     grid, outcome = scene.grid(regions, label=label, people=people), Outcome()
-    app = server_app(federation, start, outcome, on_round=lambda seen: scene.say(_round_line(scene, seen, what)))
+
+    def on_round(seen: Round) -> None:
+        scene.say(_round_line(scene, seen, what))
+        if examination:
+            examination.after(seen)
+
+    def examine(number: int) -> Mapping[int, str]:
+        return examination.before(number, grid.label, people) if examination else {}
+
+    app = server_app(federation, start, outcome, on_round=on_round, examine=examine)
     app(grid, Context(run_id=1, node_id=1, node_config={}, state=RecordDict(), run_config={}))
     return Trained(outcome.parameters, features, grid.label, people, tuple(outcome.rounds))
 
@@ -184,24 +204,27 @@ def _round_line(scene: Scene, seen: Round, what: str) -> str:
     scores = " ".join(
         f"{scene.name_of(node)} {metrics['auc']:.3f}" for node, metrics in seen.metrics.items() if "auc" in metrics
     )
-    lost = ", ".join(f"{scene.name_of(node)} ({why})" for node, why in seen.failed.items())
+    absent = {**seen.failed, **dict.fromkeys(seen.left_out, "left out")}
+    lost = ", ".join(f"{scene.name_of(node)} ({why})" for node, why in absent.items())
     missing = f"; without {lost}" if lost else ""
     start = f"{what}, round {seen.number}/{scene.settings.rounds}"
     return f"{start}: the model that came in had validation AUC {scores}{missing}"
 
 
-def order_synthetic(scene: Scene, plan: Plan) -> dict[str, list[str]]:
+def order_synthetic(scene: Scene, regions: Iterable[RegionPlan], *, standing_by: int = 1) -> dict[str, list[str]]:
     """Asks each donor, in a second process of its own, for synthetic rows; message id to recipients."""
     recipients: dict[str, list[str]] = {}
-    for region in plan.regions:
+    for region in regions:
         if region.strategy == "synthetic" and region.donor:
             recipients.setdefault(region.donor, []).append(region.region)
     waiting = {}
     for donor, names in recipients.items():
         node = scene.nodes[donor] + SECOND_PROCESS
-        scene.board.lines[node] = start_region(scene, donor, node)
+        if node not in scene.board.lines:
+            scene.board.lines[node] = start_region(scene, donor, node)
         grid = InProcessGrid(scene.board, [node], scene.gate)
-        message = question(node, "query.synthesise", {"recipients": json.dumps(names)})
+        said = {"recipients": json.dumps(names), STANDING_BY: standing_by}
+        message = question(node, "query.synthesise", said)
         (identifier,) = grid.push_messages([message])
         waiting[identifier] = names
         scene.say(f"synthetic rows: {donor} makes {scene.settings.synthetic.rows:,} for {', '.join(names)}")

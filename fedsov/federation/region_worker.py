@@ -148,6 +148,7 @@ def _replied(home: Home, message: Message, incoming: Label) -> tuple[Message, La
     own = OWN_ANSWERS.get(message.metadata.message_type)
     if own is not None:
         return own(home, message), PUBLIC
+    home.door.session.received |= incoming  # whatever is made here later may be made from this too
     home.door.scope(message)  # a question about rows that no answer may be about is not even worked on
     reply = home.app(message, home.context)
     if (
@@ -158,17 +159,18 @@ def _replied(home: Home, message: Message, incoming: Label) -> tuple[Message, La
 
 
 def _propose(home: Home, message: Message) -> Message:
-    """Decides about crossings that the plan would need, and writes down the answers: a refusal is an entry too."""
-    session, brief = home.door.session, home.brief
-    asked = {(str(kind), str(target)) for kind, target in json.loads(str(config_of(message)["crossings"]))}
+    """Decides about crossings that the plan would need, and writes down the answers: a refusal is an entry too.
+
+    The question may add the label of a model that the crossing would be made from as well; it cannot take any away.
+    """
+    session, brief, config = home.door.session, home.brief, config_of(message)
+    asked = {(str(kind), str(target)) for kind, target in json.loads(str(config["crossings"]))}
+    beside = Label.from_json(json.loads(str(config["label"]))) if "label" in config else PUBLIC
+    label, people = session.label("shareable") | session.received | beside, session.people("shareable", "train")
     for kind, target in sorted(asked):
-        artifact = Artifact(
-            Kind(kind),
-            session.label("shareable"),
-            count=session.people("shareable", "train"),
-            name=f"planned {kind}",
-        )
-        home.door.gate.refuse(artifact, brief.hub if target == brief.hub.name else brief.peers[target])
+        artifact = Artifact(Kind(kind), label, count=people, name=f"planned {kind}")
+        party = brief.hub if target == brief.hub.name else brief.peers[target]
+        home.door.gate.refuse(artifact, party, round=round_of(message))
     return Message(RecordDict(), reply_to=message)
 
 
