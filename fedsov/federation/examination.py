@@ -8,8 +8,8 @@ of the party whose gate refuses; the change is kept as an `Amendment` of the pla
 its crossings are permitted again.
 
 The hub only foresees what a region's gate will say; that gate still decides about each answer itself. A member whose
-own gate refused its answer in a round stays out for the rest: the hub is not told why, so it cannot tell when it would
-be permitted again.
+own gate refused its answer in a round, for a reason that the hub does not see, stays out for the rest: nor would the
+hub see when it is permitted again.
 
 Deliberately not here: the joint model keeps the label of members that left, so whoever may no longer receive their
 origins' data is out, not the member that the data came from.
@@ -19,11 +19,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache, partial
 
 from fedsov.artifact import Artifact
 from fedsov.border.gate import Refused
 from fedsov.control_plane.server_app import Round
+from fedsov.errors import CrossingRefused
 from fedsov.federation.phases import ask
 from fedsov.federation.scene import Scene
 from fedsov.label import Label
@@ -31,11 +33,20 @@ from fedsov.training.amendment import Amendment, amended, fallback, needed, why_
 from fedsov.training.plan import Plan, PlannedCrossing, Profile, make_plan
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A refusal in the round `number` itself, by the member's own gate or by the hub's."""
+
+    number: int
+    own: bool
+
+
 class Examination:
     """Who of the members of one joint training is out, why, and every change so far."""
 
     def __init__(self, scene: Scene, members: Sequence[Profile]) -> None:
         self._scene, self.members = scene, tuple(members)
+        self._told: dict[str, Told] = {}  # who was refused in the round just ended: on a ledger already
         self._shut: set[str] = set()  # refused by their own gates, for a reason that stays with them
         self.out: dict[str, str] = {}
         self.amendments: list[Amendment] = []
@@ -50,25 +61,32 @@ class Examination:
         """
         judge, hub = cache(partial(self._scene.judge, round=number)), self._scene.gate.owner.name
         for member in self.members:
-            if member.region in self._shut:
-                continue
             found = needed(member, label, people=people, hub=hub, judge=judge)
-            refused = [crossing for crossing in found if not crossing.permitted]
-            if refused and member.region not in self.out:
-                self._write(refused, number, member.region)
-                self._leaves(member.region, number, why_refused(refused[0]), refused[0])
-            elif not refused and member.region in self.out:
-                self._returns(member.region, number)
+            self._settle(member.region, number, [crossing for crossing in found if not crossing.permitted])
+        self._told.clear()
         return {self._scene.nodes[name]: f"{name}: {why}" for name, why in self.out.items()}
 
     def after(self, seen: Round) -> None:
-        """Takes note of the members whose own gate refused to let their answer out in this round."""
+        """Takes note of the members for which a gate refused in the round itself, the hub's or their own."""
         for node, name in seen.failed.items():
-            if name == Refused.__name__:
-                region = self._scene.name_of(node)
-                self._shut.add(region)
-                why = f"its own gate refused its answer in round {seen.number}; its ledger says why."
-                self._leaves(region, seen.number + 1, why, None)
+            if name in (Refused.__name__, CrossingRefused.__name__):
+                self._told[self._scene.name_of(node)] = Told(seen.number, own=name == Refused.__name__)
+
+    def _settle(self, region: str, number: int, refused: Sequence[PlannedCrossing]) -> None:
+        told = self._told.get(region)
+        if region in self._shut:
+            return
+        if region in self.out:
+            if not refused:
+                self._returns(region, number)
+        elif refused:
+            if told is None:
+                self._write(refused, number, region)
+            self._leaves(region, number, why_refused(refused[0]), refused[0])
+        elif told is not None and told.own:
+            self._shut.add(region)
+            why = f"its own gate refused its answer in round {told.number}; its ledger says why."
+            self._leaves(region, number, why, None)
 
     def amended(self, plan: Plan, profiles: Sequence[Profile], *, start_model: bool) -> Plan:
         """The plan as it stands after the training: its amendments, and what follows for those that are out.
