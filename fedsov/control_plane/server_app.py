@@ -49,6 +49,7 @@ class Federation:
         config: what every node is told beside the parameters (feature encoding, scope, local steps).
         minimum: updates without which a round is a failure.
         timeout: seconds a round may take before the missing nodes are left behind.
+        names: what the nodes are called, for an error's line.
     """
 
     algorithm: Algorithm
@@ -56,6 +57,11 @@ class Federation:
     config: Mapping[str, str | int | float] = field(default_factory=dict)
     minimum: int = 1
     timeout: float = 3600.0
+    names: Mapping[int, str] = field(default_factory=dict)
+
+    def told(self, failed: Mapping[int, str]) -> str:
+        """Failures in a line, each with its node's name where it has one."""
+        return "; ".join(f"{self.names[node]}: {why}" if node in self.names else why for node, why in failed.items())
 
 
 @dataclass(slots=True)
@@ -122,7 +128,7 @@ def _round(
     if len(updates) < federation.minimum:
         raise TrainingFailed(
             f"round {number}: {len(updates)} of at least {federation.minimum} regions sent an update "
-            f"({_all(failed) or 'no answer in time'}{'; left out: ' + _all(out) if out else ''})"
+            f"({federation.told(failed) or 'no answer in time'}{'; left out: ' + _all(out) if out else ''})"
         )
     aggregated, _ = strategy.aggregate_train(number, updates)
     if aggregated is None:

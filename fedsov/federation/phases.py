@@ -178,7 +178,8 @@ def train_together(
     settings = scene.settings
     start = initial(settings.recipe.network, features.inputs, settings.seed)
     config = {"scope": scope, "features": json.dumps(features.to_json())}
-    federation = Federation(settings.algorithm, settings.rounds, config, minimum, settings.timeout)
+    names = {scene.nodes[name]: name for name in regions}
+    federation = Federation(settings.algorithm, settings.rounds, config, minimum, settings.timeout, names)
     grid, outcome = scene.grid(regions, label=label, people=people), Outcome()
 
     def on_round(seen: Round) -> None:
