@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 
-from fedsov.artifact import Artifact
+from fedsov.artifact import Artifact, Kind
 from fedsov.border.gate import Refused
 from fedsov.control_plane.server_app import Round
 from fedsov.errors import CrossingRefused
@@ -55,14 +55,15 @@ class Examination:
         """Examines every member for a round; node id and reason of those that are out.
 
         Args:
-            number: the round, or the one past the last for the handing out of the joint model.
+            number: the round; past the last one only the joint model is handed out, and nothing comes back.
             label: what binds the joint model.
             people: records behind it.
         """
         judge, hub = cache(partial(self._scene.judge, round=number)), self._scene.gate.owner.name
         for member in self.members:
             found = needed(member, label, people=people, hub=hub, judge=judge)
-            self._settle(member.region, number, [crossing for crossing in found if not crossing.permitted])
+            asked = found if self._within(number) else [one for one in found if one.kind is Kind.MODEL]
+            self._settle(member.region, number, [one for one in asked if not one.permitted])
         self._told.clear()
         return {self._scene.nodes[name]: f"{name}: {why}" for name, why in self.out.items()}
 

@@ -28,8 +28,8 @@ MEMBERS = [Profile(name, 600, 0, Label(frozenset({name}), frozenset({"personal"}
 LABEL = join(member.label for member in MEMBERS)
 
 
-def _document(kind: str) -> Document:
-    anything, places = frozenset({"*"}), (frozenset({"DE"}), frozenset({"US"}))
+def _document(kind: str, exporter: str = "DE", importer: str = "US") -> Document:
+    anything, places = frozenset({"*"}), (frozenset({exporter}), frozenset({importer}))
     return Document(kind, kind, *places, anything, date(2026, 1, 1), None, "", "office")
 
 
@@ -98,6 +98,15 @@ def test_a_refusal_in_the_round_itself_is_not_written_down_again(scene: Scene) -
     examination.after(Round(2, {DE: {}}, {US: "CrossingRefused"}))
     assert set(examination.before(3, LABEL, 1200)) == {US} and not _refusals(scene)
     assert "DE -> US" in examination.amendments[0].why
+
+
+def test_after_the_last_round_only_the_handing_out_of_the_model_is_examined(scene: Scene) -> None:
+    """India's contract covers the United States and no longer the hub: no update may come, but the model may go."""
+    india = Profile("US", 600, 0, Label(frozenset({"IN"}), frozenset({"personal"})), 2)
+    scene.gate.evidence.register = Register((_document("accountability_contract", "IN", "US"),))
+    assert Examination(scene, [india]).before(6, india.label, 600) == {}
+    scene.gate.evidence.register = Register((_document("accountability_contract", "IN", "IE"),))
+    assert set(Examination(scene, [india]).before(6, india.label, 600)) == {US}
 
 
 def test_other_failures_are_no_refusal(scene: Scene) -> None:
