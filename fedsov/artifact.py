@@ -8,9 +8,11 @@ artifact on its way from one party to another, for a purpose, on a day. Both are
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from typing import Any
 
 from fedsov.label import Label
 
@@ -55,19 +57,42 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """A legal entity at a place: ``Party("eu", "DE", "Example Bank AG")``; the place is where its machines are."""
+    """A legal entity at a place: ``Party("eu", "DE", "Example Bank AG")``; the place is where its machines are.
+
+    `owners` are countries whose persons own half of it or more, or by whose law it is organised, where that is
+    another country than its place.
+    """
 
     name: str
     location: str
     entity: str
+    owners: frozenset[str] = frozenset()
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {"name": self.name, "location": self.location, "entity": self.entity, "owners": sorted(self.owners)}
+
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> Party:
+        """The inverse of `to_json`."""
+        return Party(value["name"], value["location"], value["entity"], frozenset(value.get("owners", ())))
 
 
 @dataclass(frozen=True, slots=True)
 class Crossing:
-    """An artifact on its way from one party to another."""
+    """An artifact on its way from one party to another.
+
+    Attributes:
+        flow: how it crosses, a value of the fact `flow`; "broadcast" is a joint model on its way back.
+        count_12m, count_year: people in crossings of the same way within twelve months and since 1 January,
+            this one included; 0 where nobody counted.
+    """
 
     artifact: Artifact
     source: Party
     target: Party
     purpose: str
     on: date
+    flow: str = "transfer"
+    count_12m: int = 0
+    count_year: int = 0

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from fedsov.artifact import Party
 from fedsov.border.bundle import load_atlas, load_bundle, unsafe_open
-from fedsov.border.evidence import Register
-from fedsov.border.rules import Bundle
+from fedsov.border.evidence import Approval, Register
+from fedsov.border.lawbook import Bundle
+from fedsov.border.register import load_register
 from fedsov.control_plane.aggregate import Algorithm
 from fedsov.errors import ConfigurationError
 from fedsov.jurisdiction import Atlas, Region
@@ -48,9 +49,9 @@ class BorderSettings:
         """The rules to decide by, read now."""
         return unsafe_open() if self.unsafe_open else load_bundle(self.rules)
 
-    def register(self) -> Register:
-        """The documents to rely on, read now; empty where no register is named."""
-        return Register.load(self.evidence) if self.evidence else Register(())
+    def register(self, approvals: tuple[Approval, ...] = ()) -> Register:
+        """The documents to rely on, read now, with the approvals on record; none where no register is named."""
+        return load_register(self.evidence, approvals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +213,7 @@ def _settings(plain: Mapping[str, Any]) -> Settings:
 
 
 def _hub(plain: Mapping[str, Any], atlas: Atlas) -> Party:
-    hub = Party(**{name: str(value) for name, value in plain.items()})
+    hub = Party(str(plain["name"]), str(plain["location"]), str(plain["entity"]))
     if atlas.code(hub.location) is None:
         raise ConfigurationError(f"federation.hub.location is {hub.location!r}, no ISO code of a country")
     return hub

@@ -16,6 +16,7 @@ def test_a_wheel_unpacked_elsewhere_composes_its_configuration_from_another_fold
     subprocess.run([*build, str(ROOT)], check=True, timeout=120, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
+    assert {"page.html", "page.css"} <= {path.name for path in (tmp_path / "site").rglob("page.*")}
     (tmp_path / "elsewhere").mkdir()
     done = subprocess.run(
         [sys.executable, "-m", "fedsov", "plan", "--json", f"workspace={tmp_path / 'w'}"],

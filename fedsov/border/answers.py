@@ -1,6 +1,6 @@
 """The border's three answers as values, and the strictest of several.
 
-Each says by which rules, on which texts and documents, under which duties; a `Refusal` also what is missing
+Each says by which rules, on which texts, grounds and documents, under which duties; a `Refusal` also what is missing
 and what would mend it. All share one set of attributes, so that a reader need not ask which of them it holds.
 """
 
@@ -13,14 +13,16 @@ from typing import Any, ClassVar
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """It may cross, by these rules, relying on these documents, under these obligations."""
+    """It may cross, by these rules, on these grounds ("DE scc_eu") and documents, under these obligations."""
 
     rules: tuple[str, ...]
     citations: tuple[str, ...]
     obligations: tuple[str, ...]
     documents: tuple[str, ...]
     bundle_digest: str
+    basis: tuple[str, ...] = ()
     verdict: ClassVar[str] = "permit"
+    id: ClassVar[str] = ""
     reason: ClassVar[str] = ""
     missing: ClassVar[tuple[str, ...]] = ()
     remedy: ClassVar[str] = ""
@@ -32,7 +34,7 @@ class Permit:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """A person must approve it first; until then it stays."""
+    """A person must approve it first (`border approve ID`); until then it stays."""
 
     rules: tuple[str, ...]
     citations: tuple[str, ...]
@@ -40,9 +42,15 @@ class Review:
     documents: tuple[str, ...]
     reason: str
     bundle_digest: str
-    remedy: str = "Have a responsible person decide, and record the approval."
+    basis: tuple[str, ...] = ()
+    id: str = ""
     verdict: ClassVar[str] = "review"
     missing: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def remedy(self) -> str:
+        """The way on: who can decide it, and how."""
+        return f"Have a responsible person decide: python -m fedsov border approve {self.id or 'ID'}"
 
     def to_json(self) -> dict[str, Any]:
         """The answer as plain JSON, with its verdict."""
@@ -60,6 +68,8 @@ class Refusal:
     remedy: str
     bundle_digest: str
     verdict: ClassVar[str] = "refuse"
+    id: ClassVar[str] = ""
+    basis: ClassVar[tuple[str, ...]] = ()
     obligations: ClassVar[tuple[str, ...]] = ()
     documents: ClassVar[tuple[str, ...]] = ()
 
@@ -69,33 +79,39 @@ class Refusal:
 
 
 Decision = Permit | Review | Refusal
+STRICTEST_FIRST = (Refusal, Review, Permit)
 
 
 def strictest(answers: Sequence[Decision]) -> Decision:
-    """The answers of all origins as one: all refusals, else all reviews, else all permits together."""
-    for verdict in (Refusal, Review, Permit):
+    """The answers of all origins as one: all refusals, else all reviews, else all permits together.
+
+    A review also carries the duties and documents of the permits beside it: an approval will rely on them.
+    """
+    for verdict in STRICTEST_FIRST:
         alike = [answer for answer in answers if isinstance(answer, verdict)]
-        if len(alike) == 1 or (alike and all(one == alike[0] for one in alike)):
-            return alike[0]
         if alike:
-            return _together(alike)
+            return alike[0] if len(answers) == 1 else _together(alike, answers)
     raise ValueError("expected at least one answer")
 
 
-def _together(answers: Sequence[Decision]) -> Decision:
-    def union(name: str) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(part for answer in answers for part in getattr(answer, name)))
-
-    def words(name: str) -> str:
-        return " ".join(dict.fromkeys(getattr(answer, name) for answer in answers if getattr(answer, name)))
-
-    first = answers[0]
-    rules, citations, digest = union("rules"), union("citations"), first.bundle_digest
+def _together(alike: Sequence[Decision], all_of_them: Sequence[Decision]) -> Decision:
+    first = alike[0]
+    rules, cites = _union(alike, "rules"), _union(alike, "citations")
     if isinstance(first, Refusal):
-        return Refusal(rules, citations, words("reason"), union("missing"), words("remedy"), digest)
+        reason, remedy = _words(alike, "reason"), _words(alike, "remedy")
+        return Refusal(rules, cites, reason, _union(alike, "missing"), remedy, first.bundle_digest)
+    duties, papers, basis = (_union(all_of_them, name) for name in ("obligations", "documents", "basis"))
     if isinstance(first, Review):
-        return Review(rules, citations, union("obligations"), union("documents"), words("reason"), digest)
-    return Permit(rules, citations, union("obligations"), union("documents"), digest)
+        return Review(rules, cites, duties, papers, _words(alike, "reason"), first.bundle_digest, basis)
+    return Permit(rules, cites, duties, papers, first.bundle_digest, basis)
+
+
+def _union(answers: Sequence[Decision], name: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(part for answer in answers for part in getattr(answer, name)))
+
+
+def _words(answers: Sequence[Decision], name: str) -> str:
+    return " ".join(dict.fromkeys(getattr(answer, name) for answer in answers if getattr(answer, name)))
 
 
 def _json(answer: Decision) -> dict[str, Any]:
@@ -105,4 +121,8 @@ def _json(answer: Decision) -> dict[str, Any]:
         "reason": answer.reason,
         "missing": list(answer.missing),
         "remedy": answer.remedy,
+        "id": answer.id,
+        "basis": list(answer.basis),
+        "obligations": list(answer.obligations),
+        "documents": list(answer.documents),
     } | parts

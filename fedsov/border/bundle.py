@@ -2,8 +2,9 @@
 
     regimes.yaml    which law governs which place, from when until when; named groups of places
     adequacy.csv    whose authority found which place adequate, in what scope, when
-    documents.yaml  kinds of document, by name and by how hard they are to get
-    rules.yaml      rules for crossings and for releases (the shape is `fedsov.border.rules.Rule`)
+    mechanisms.yaml grounds for a crossing and the papers that support them, by name and by how hard they are to get
+    facts.yaml      the vocabulary: what a rule may look at
+    rules/*.yaml    rules for crossings and for releases (the shape is `fedsov.border.rules.Rule`)
     countries.csv   ISO 3166-1
 
 Everything is read once, checked, and named by one SHA-256 that every ledger entry repeats. Whatever is not
@@ -27,13 +28,16 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from fedsov.border.reading import read_mapping, read_rules
-from fedsov.border.rules import Bundle, DocumentKind, Finding, Regime
+from fedsov.border.facts import OPERATORS, Fact
+from fedsov.border.lawbook import Bundle, Finding, Mechanism, Regime
+from fedsov.border.reading import Words, read_mapping, read_rules
+from fedsov.border.rules import Rule
 from fedsov.errors import ConfigurationError
 from fedsov.jurisdiction import Atlas
 
 HERE = Path(__file__).parent / "law"
-FILES = ("regimes.yaml", "adequacy.csv", "documents.yaml", "rules.yaml", "countries.csv")
+FILES = ("regimes.yaml", "adequacy.csv", "mechanisms.yaml", "facts.yaml", "countries.csv")
+RULES = "rules/"
 _log = logging.getLogger("fedsov.border")
 
 
@@ -41,15 +45,21 @@ def load_bundle(extra_rules: Path | None = None) -> Bundle:
     """The packaged law, with the tenant's own rules added where a file of them is given.
 
     Args:
-        extra_rules: a YAML file with `rules:` in the shape of rules.yaml; it may forbid more, and may permit
+        extra_rules: a YAML file with `rules:` in the shape of rules/*.yaml; it may forbid more, and may permit
             what a lawyer answers for; ids must differ from the packaged ones.
 
     Raises ConfigurationError, naming file and line, for anything it does not understand.
     """
-    texts = {name: (HERE / name).read_bytes() for name in FILES}
+    texts = _packaged()
     if extra_rules is not None:
         texts[str(extra_rules)] = _read(extra_rules)
     return _bundle(tuple(texts.items()))
+
+
+def _packaged() -> dict[str, bytes]:
+    """Every file of the law by name, the rules last, in the order of their names."""
+    rules = sorted(f"{RULES}{path.name}" for path in (HERE / RULES).glob("*.yaml"))
+    return {name: (HERE / name).read_bytes() for name in (*FILES, *rules)}
 
 
 @lru_cache(maxsize=4)
@@ -57,23 +67,50 @@ def _bundle(files: tuple[tuple[str, bytes], ...]) -> Bundle:
     """The bundle of these files (name and content); the same content is read once in a process and its forks."""
     texts = dict(files)
     law = read_mapping(texts["regimes.yaml"], "regimes.yaml")
-    groups = _groups(law)
-    kinds = read_mapping(texts["documents.yaml"], "documents.yaml")["documents"]
-    documents = {kind: DocumentKind(**parts) for kind, parts in kinds.items()}
-    sources = {name: text for name, text in texts.items() if name == "rules.yaml" or name not in FILES}
-    rules, releases = read_rules(sources, groups=groups, documents=frozenset(documents))
-    regimes = _regimes(law["regimes"], groups)
+    groups, facts = _groups(law), _facts(texts["facts.yaml"])
+    mechanisms = _mechanisms(texts["mechanisms.yaml"])
+    sources = {name: text for name, text in texts.items() if name not in FILES}
+    rules, releases = read_rules(sources, Words(facts, groups | _sets(law)))
+    _check_mechanisms(rules, mechanisms)
+    regimes, adequacy = _regimes(law["regimes"], groups), _adequacy(texts["adequacy.csv"], groups)
+    listed = {row["alpha2"] for row in _rows(texts["countries.csv"])}
     return Bundle(
         rules=rules,
         releases=releases,
+        facts=facts,
         regimes=regimes,
         groups=groups,
-        adequacy=_adequacy(texts["adequacy.csv"], groups),
-        documents=documents,
-        places=frozenset(regimes) | {row["alpha2"] for row in _rows(texts["countries.csv"])},
+        adequacy=adequacy,
+        mechanisms=mechanisms,
+        places=frozenset(regimes) | listed | {destination for _, destination in adequacy},
         digest=hashlib.sha256(b"".join(hashlib.sha256(text).digest() for text in texts.values())).hexdigest(),
         dated=law["dated"],
     )
+
+
+def _facts(text: bytes) -> dict[str, Fact]:
+    """The vocabulary. Raises ConfigurationError for an unknown shape or part."""
+    found = {}
+    for group, listed in read_mapping(text, "facts.yaml").items():
+        for name, parts in listed.items():
+            if set(parts) - {"shape", "says", "values"} or parts.get("shape") not in (*OPERATORS,):
+                raise ConfigurationError(f"facts.yaml: fact '{name}' has an unknown part or shape")
+            values = frozenset(parts.get("values", ()))
+            found[name] = Fact(name, parts["shape"], parts["says"], values, claimed=group == "claim")
+    return found
+
+
+def _mechanisms(text: bytes) -> dict[str, Mechanism]:
+    listed = read_mapping(text, "mechanisms.yaml")["mechanisms"]
+    return {name: Mechanism(**parts) for name, parts in listed.items()}
+
+
+def _check_mechanisms(rules: tuple[Rule, ...], mechanisms: Mapping[str, Mechanism]) -> None:
+    """Every mechanism that a rule names is known. Raises ConfigurationError."""
+    for rule in rules:
+        for name in sorted(rule.mechanisms() or ()):
+            if name and name not in mechanisms:
+                raise ConfigurationError(f"rule '{rule.id}' names the unknown mechanism '{name}'; see mechanisms.yaml")
 
 
 def unsafe_open() -> Bundle:
@@ -109,9 +146,14 @@ def load_atlas(aliases: Mapping[str, str] | None = None) -> Atlas:
     return Atlas(regimes=regimes, spellings=spellings)
 
 
-def document_kinds() -> frozenset[str]:
-    """The kinds of document that rules know."""
-    return frozenset(read_mapping((HERE / "documents.yaml").read_bytes(), "documents.yaml")["documents"])
+def load_words() -> tuple[dict[str, Fact], dict[str, Mechanism]]:
+    """The vocabulary and the mechanisms, for readers of documents and cases."""
+    return _facts((HERE / "facts.yaml").read_bytes()), _mechanisms((HERE / "mechanisms.yaml").read_bytes())
+
+
+def document_names() -> dict[str, str]:
+    """What each kind of document is called."""
+    return {kind: one.name for kind, one in load_words()[1].items()}
 
 
 def load_groups() -> dict[str, frozenset[str]]:
@@ -121,6 +163,10 @@ def load_groups() -> dict[str, frozenset[str]]:
 
 def _groups(law: Mapping[str, Any]) -> dict[str, frozenset[str]]:
     return {name: frozenset(codes) for name, codes in law["groups"].items()}
+
+
+def _sets(law: Mapping[str, Any]) -> dict[str, frozenset[str]]:
+    return {name: frozenset(words) for name, words in law["sets"].items()}
 
 
 def _read(path: Path) -> bytes:

@@ -1,30 +1,32 @@
 """The tenant's register of documents: contracts, assessments, certificates, consents, each valid for a while.
 
-A document speaks for some exporters and importers (codes, named groups such as "@EEA", or "*"), some data
-categories, and some days. `Register.holding` answers whether one of a kind covers a crossing;
-`Register.shortcoming` says why one that comes near does not, so that a refusal can tell "expired" from "never
-signed". Groups are resolved as the file is read, and whatever the reader does not understand refuses the
-whole register.
+A document speaks for some exporters and importers (codes, named groups such as "@EEA", or "*") and states
+facts: its `terms`, in the words of law/facts.yaml, and what its dates, categories, purposes and recipients say.
+A document whose kind is a ground makes a claim; one of a supporting kind (an impact assessment, a recipient's
+profile) adds its facts to every claim, as long as it is valid and covers the crossing. What an expired contract
+is worth is not decided here: its claim states the day, and the rules refuse it.
+
+Each choice of supporting documents is a claim of its own, and so is leaving one aside that a prohibition looks
+at; hence no document can close what another opens, and taking one away can never open anything. Whatever the
+reader does not understand refuses the whole register.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from datetime import date
-from pathlib import Path
+from itertools import product
 from typing import Any
 
-from fedsov.border.bundle import document_kinds, load_groups
-from fedsov.border.reading import read_mapping
-from fedsov.errors import ConfigurationError
+from fedsov.border.claims import Claim, Question
+from fedsov.border.facts import ANY
+from fedsov.border.lawbook import Mechanism
 
-ANY = "*"
-_CODE = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,4})?")
-_NEEDED = ("id", "kind", "exporter", "importer", "categories", "signed", "owner")
+_REMEMBERED = 4096
+_Stated = tuple[str, dict[str, Any]]  # a document's id and the facts it states
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +34,11 @@ class Document:
     """One entry of the register.
 
     Attributes:
+        kind: a name of law/mechanisms.yaml.
         exporter, importer: ISO codes, groups already resolved, or "*"; a country covers its parts.
-        categories: data categories covered, or "*".
-        signed, expires: valid on both days and between; None is no end.
+        categories: data categories covered, or "*"; purposes: the same for purposes, empty for any.
+        signed, expires: valid on both days and between; None is no end. effective: the first day, where later.
+        terms: facts it states, name to value, in the shapes of the vocabulary.
         sha256: of the document itself, hex, or "" where it is not at hand; owner: who answers for it.
         entities: legal entities it binds as recipients; empty binds no one by name and covers any.
         example: True for a made-up document of a demonstration.
@@ -49,23 +53,42 @@ class Document:
     expires: date | None
     sha256: str
     owner: str
+    effective: date | None = None
+    purposes: frozenset[str] = frozenset()
+    terms: Mapping[str, Any] = field(default_factory=dict)
     entities: frozenset[str] = frozenset()
     example: bool = False
     note: str = ""
 
-    def is_for(self, kind: str, origin: str, destination: str) -> bool:
-        """True where it is of this kind and between these places, whatever else it lacks."""
-        return self.kind == kind and _covers(self.exporter, origin) and _covers(self.importer, destination)
+    def is_between(self, origin: str, destination: str) -> bool:
+        """True where it is between these places, whatever else it lacks."""
+        return _covers(self.exporter, origin) and _covers(self.importer, destination)
 
-    def fault(self, *, categories: frozenset[str], on: date, entity: str) -> str:
-        """Why it does not cover these categories, this day and recipient, as a sentence; or ""."""
+    def facts(self, entity: str) -> dict[str, Any]:
+        """What it states: its terms, dates, coverage, and whether it binds this recipient."""
+        stated: dict[str, Any] = {"doc": "present", "covers": self.categories, "signed": self.signed, **self.terms}
+        if self.effective is not None:
+            stated["effective"] = self.effective
+        if self.expires is not None:
+            stated["expires"] = self.expires
+        if self.purposes:
+            stated["covers_purposes"] = self.purposes
+        if self.entities:
+            stated["importer_match"] = "yes" if entity in self.entities else "no"
+        return stated
+
+    def fault(self, *, categories: frozenset[str], purpose: str, on: date, entity: str) -> str:
+        """Why it does not support a crossing of these categories, this day and recipient, as a sentence; or ""."""
         uncovered = sorted(categories - self.categories)
-        if on < self.signed:
-            return f"'{self.id}' is only signed on {self.signed}."
+        begins = max(self.signed, self.effective or self.signed)
+        if on < begins:
+            return f"'{self.id}' is valid from {begins} only."
         if self.expires is not None and on > self.expires:
             return f"'{self.id}' expired on {self.expires}."
         if uncovered and ANY not in self.categories:
             return f"'{self.id}' does not cover {', '.join(uncovered)}."
+        if self.purposes and purpose not in self.purposes and ANY not in self.purposes:
+            return f"'{self.id}' does not cover the purpose {purpose}."
         if self.entities and entity not in self.entities:
             return f"'{self.id}' does not bind the recipient {entity or 'without a name'}."
         return ""
@@ -76,31 +99,25 @@ def _covers(codes: frozenset[str], code: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class Approval:
+    """A person's recorded yes to a review: which, who, why, and the last day it holds (None: until withdrawn)."""
+
+    id: str
+    review: str
+    by: str
+    why: str
+    until: date | None
+    since: date
+
+
+@dataclass(frozen=True, slots=True)
 class Register:
-    """All documents of a tenant, in the order of their file."""
+    """All documents of a tenant, and the approvals on record; it answers what can be claimed for a crossing."""
 
     documents: tuple[Document, ...] = ()
-
-    @staticmethod
-    def load(path: Path) -> Register:
-        """The register in a YAML file: `documents:`, a list of entries with the fields of `Document`.
-
-        Raises ConfigurationError, naming the file and the document, for an unknown or missing field, a kind
-        no rule knows, a code that is none, a bad date, and an id used twice.
-        """
-        try:
-            top = read_mapping(path.read_bytes(), str(path))
-        except OSError as problem:
-            raise ConfigurationError(f"cannot read the evidence register {path}: {problem.strerror}") from problem
-        listed = top.get("documents")
-        if set(top) != {"documents"} or not isinstance(listed, list):
-            raise ConfigurationError(f"{path}: expected `documents:` with a list and nothing else")
-        groups, kinds = load_groups(), document_kinds()
-        found = tuple(_document(parts, str(path), groups=groups, kinds=kinds) for parts in listed)
-        ids = [document.id for document in found]
-        for repeated in sorted({id for id in ids if ids.count(id) > 1}):
-            raise ConfigurationError(f"{path}: document '{repeated}' is listed twice; give each its own id")
-        return Register(found)
+    mechanisms: Mapping[str, Mechanism] = field(default_factory=dict, compare=False)
+    approvals: tuple[Approval, ...] = ()
+    _claims: dict[Question, tuple[Claim, ...]] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -114,106 +131,111 @@ class Register:
 
     def only(self, id: str) -> Register:
         """A register with this one document, or empty."""
-        return Register(tuple(document for document in self.documents if document.id == id))
+        return Register(tuple(one for one in self.documents if one.id == id), self.mechanisms)
 
-    def holding(
-        self,
-        kind: str,
-        *,
-        origin: str,
-        destination: str,
-        categories: frozenset[str],
-        on: date,
-        entity: str = "",
-    ) -> Document | None:
-        """A document of this kind that covers the origin, the destination, every category, the day and the
-        recipient.
+    def knows(self, id: str) -> bool:
+        """True where there is a document of this id."""
+        return self.get(id) is not None
 
-        The one that lasts longest, then the smallest id, so that the answer does not hang on the file's
-        order.
-        """
-        fit = [
-            document
-            for document in self.documents
-            if document.is_for(kind, origin, destination)
-            and not document.fault(categories=categories, on=on, entity=entity)
+    def approval(self, review: str, on: date) -> str | None:
+        """The id of an approval of this review that holds on the day, or None."""
+        fit = [one for one in self.approvals if one.review == review and one.since <= on <= (one.until or date.max)]
+        return min((one.id for one in fit), default=None)
+
+    def claims(self, question: Question) -> tuple[Claim, ...]:
+        """Every claim that can be made for one origin of a crossing, the cheapest ground first."""
+        found = self._claims.get(question)
+        if found is None:
+            if len(self._claims) >= _REMEMBERED:
+                self._claims.clear()
+            found = self._claims[question] = tuple(self._made(question))
+        return found
+
+    def _made(self, asked: Question) -> Iterator[Claim]:
+        near = [one for one in self.documents if one.is_between(asked.origin, asked.destination)]
+        grounds: list[tuple[int, str, str, Document | None]] = [
+            (self.mechanisms[name].effort if name else -1, name, "", None) for name in asked.standing
         ]
-        return min(fit, key=lambda one: (-(one.expires or date.max).toordinal(), one.id), default=None)
+        supporting: dict[str, list[_Stated]] = {}
+        for one in near:
+            known = self.mechanisms[one.kind]
+            if known.about == "artifact" and (one.id not in asked.evidence or known.supports is not None):
+                continue
+            if known.supports is None:
+                grounds.append((known.effort, one.kind, one.id, one))
+            elif not one.fault(categories=asked.categories, purpose=asked.purpose, on=asked.day, entity=asked.entity):
+                supporting.setdefault(one.kind, []).append((one.id, _support(one, known)))
+        found = self._findings(asked)
+        choices = [_choices(several, asked.closing) for several in _kinds(supporting)]
+        for _, name, _, document in sorted(grounds, key=lambda one: one[:3]):
+            for choice in product(*choices):
+                yield _claim(name, document, [*found, *(one for one in choice if one is not None)], asked)
 
-    def shortcoming(
-        self,
-        kind: str,
-        *,
-        origin: str,
-        destination: str,
-        categories: frozenset[str],
-        on: date,
-        entity: str = "",
-    ) -> str:
-        """Why documents of this kind between these places do not cover it; "" where there are none."""
-        near = (document for document in self.documents if document.is_for(kind, origin, destination))
-        return " ".join(document.fault(categories=categories, on=on, entity=entity) for document in near).strip()
+    def _findings(self, asked: Question) -> list[_Stated]:
+        """What the documents that an artifact names as its evidence found: none of them can be left aside.
+
+        A finding about fixed bytes does not lapse, so their terms are not looked at. Where two contradict each
+        other, or one is dated later than the crossing, that cannot be read.
+        """
+        named = [one for one in self.documents if one.id in asked.evidence]
+        named = [one for one in named if self.mechanisms[one.kind].about == "artifact"]
+        found = [(one.id, _support(one, self.mechanisms[one.kind])) for one in named]
+        agreed: dict[str, Any] = {}
+        clash = any(agreed.setdefault(name, value) != value for _, facts in found for name, value in facts.items())
+        if clash or any(one.signed > asked.day for one in named):
+            return [(id, {**facts, "unreadable": True}) for id, facts in found]
+        return found
+
+
+def _kinds(supporting: Mapping[str, list[_Stated]]) -> list[list[_Stated]]:
+    """The supporting documents by kind; kinds that state one fact both are one, for only one of them can count."""
+    merged: list[tuple[set[str], list[_Stated]]] = []
+    for _, several in sorted(supporting.items()):
+        states = {name for _, facts in several for name in facts}
+        alike = [one for one in merged if one[0] & states]
+        for one in alike:
+            merged.remove(one)
+        merged.append((states.union(*(one[0] for one in alike)), [*(d for one in alike for d in one[1]), *several]))
+    return [several for _, several in merged]
+
+
+def _support(document: Document, mechanism: Mechanism) -> dict[str, Any]:
+    """The facts that a supporting document, or one about an artifact, adds to a claim."""
+    stated = dict(document.terms)
+    fact, _, value = (mechanism.supports or "").partition("=")
+    if fact:
+        stated[fact] = value or "present"
+        if mechanism.about != "artifact":
+            stated[f"{fact}_date"] = document.signed
+    return stated
+
+
+def _choices(several: list[_Stated], closing: frozenset[str]) -> list[_Stated | None]:
+    """Each document of a kind, and none of them where one states what a prohibition looks at."""
+    aside = any(closing & set(stated) for _, stated in several)
+    return [*sorted(several, key=lambda one: one[0]), *([None] if aside else [])]
+
+
+def _claim(name: str, document: Document | None, support: list[_Stated], asked: Question) -> Claim:
+    stated: dict[str, Any] = {}
+    papers: dict[str, frozenset[str]] = {}
+    for id, facts in support:
+        stated |= facts
+        papers[id] = frozenset(facts)
+    if document is not None:
+        facts = document.facts(asked.entity)
+        stated |= facts
+        papers = {document.id: frozenset(facts) | {"mechanism"}, **papers}
+    return Claim(name, stated, papers)
 
 
 def _plain(document: Document) -> dict[str, Any]:
-    values = {one.name: getattr(document, one.name) for one in fields(document)}
-    return {
-        name: sorted(value) if isinstance(value, frozenset) else str(value) if isinstance(value, date) else value
-        for name, value in values.items()
-    }
+    return {one.name: _json(getattr(document, one.name)) for one in fields(document)}
 
 
-def _document(parts: Any, path: str, *, groups: Mapping[str, frozenset[str]], kinds: Iterable[str]) -> Document:
-    if not isinstance(parts, dict):
-        raise ConfigurationError(f"{path}: a document is a mapping with {', '.join(_NEEDED)}; found {parts!r}")
-    where = f"{path}: document '{parts.get('id')}'"
-    known = {one.name for one in fields(Document)}
-    for unknown in sorted(str(name) for name in set(parts) - known):
-        raise ConfigurationError(f"{where} has an unknown field '{unknown}'; known are {', '.join(sorted(known))}")
-    for absent in (name for name in _NEEDED if parts.get(name) in (None, "", [])):
-        raise ConfigurationError(f"{where} has no '{absent}'")
-    if _text(parts, "kind", where) not in kinds:
-        raise ConfigurationError(f"{where} is of the kind '{parts['kind']}', which no rule knows")
-    return Document(
-        id=_text(parts, "id", where),
-        kind=parts["kind"],
-        exporter=_places(parts["exporter"], f"{where}: exporter", groups),
-        importer=_places(parts["importer"], f"{where}: importer", groups),
-        categories=_words(parts["categories"], f"{where}: categories"),
-        signed=_day(parts["signed"], f"{where}: signed"),
-        expires=_day(parts["expires"], f"{where}: expires") if parts.get("expires") is not None else None,
-        sha256=_text(parts, "sha256", where),
-        owner=_text(parts, "owner", where),
-        entities=_words(parts.get("entities", []), f"{where}: entities"),
-        example=parts.get("example") is True,
-        note=_text(parts, "note", where),
-    )
-
-
-def _text(parts: Mapping[str, Any], name: str, where: str) -> str:
-    value = parts.get(name, "")
-    if not isinstance(value, str):
-        raise ConfigurationError(f"{where}: {name} is {value!r}; write it in quotes")
-    return value
-
-
-def _day(value: Any, where: str) -> date:
-    if type(value) is not date:
-        raise ConfigurationError(f"{where} is {value!r}; write a date as 2026-11-22")
-    return value
-
-
-def _words(value: Any, where: str) -> frozenset[str]:
-    listed = value if isinstance(value, list) else [value]
-    for word in listed:
-        if not isinstance(word, str) or not word.strip():
-            raise ConfigurationError(f"{where} holds {word!r}; write words, in quotes where YAML reads them otherwise")
-    return frozenset(listed)
-
-
-def _places(value: Any, where: str, groups: Mapping[str, frozenset[str]]) -> frozenset[str]:
-    words = _words(value, where)
-    for word in words - {ANY} - set(groups):
-        if not _CODE.fullmatch(word):
-            raise ConfigurationError(f"{where} holds {word!r}; write an ISO code, one of {', '.join(groups)}, or '*'")
-    return frozenset().union(*(groups.get(word, frozenset({word})) for word in words))
+def _json(value: Any) -> Any:
+    if isinstance(value, frozenset):
+        return sorted(value)
+    if isinstance(value, Mapping):
+        return {name: _json(one) for name, one in value.items()}
+    return str(value) if isinstance(value, date) else value

@@ -19,9 +19,9 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from fedsov.artifact import Artifact, Crossing, Party
+from fedsov.border.lawbook import Bundle
 from fedsov.border.ledger import Entry, Ledger
 from fedsov.border.policy import Decision, Evidence, Permit, decide, decide_release
-from fedsov.border.rules import Bundle
 from fedsov.errors import CrossingRefused
 from fedsov.label import PUBLIC
 

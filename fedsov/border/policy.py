@@ -1,282 +1,254 @@
 """May this artifact cross? A pure, total and deterministic answer, in words that a lawyer can check.
 
 `decide` asks the law of **every origin in the label**, since a model made in three countries is an export
-from all three, and gives the strictest of their answers. For each origin, in this order: what a rule forbids
-is refused; what no rule opens with the documents at hand is refused, naming the least costly documents that
-would change it; what a rule wants a person to look at is a review; the rest is a permit. So an unknown
-jurisdiction is refused, and a label that binds without an origin, and everything under an empty bundle.
+from all three, and gives the strictest of their answers. For an origin it weighs every claim that the
+exporter can make (a ground with its papers, or a ground that needs none) and lets the best one count: what a
+rule forbids is refused; what no rule opens is refused, naming the least costly papers that would change it;
+what a rule wants a person to look at is a review; the rest is a permit. So an unknown jurisdiction is refused,
+and a label that binds without an origin, and everything under an empty bundle. A review becomes a permit only
+by a person's recorded approval, which `approved` looks for.
 
 A permit is not a legal opinion. It says: this bundle permitted it, on these documents, on this day.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any, Protocol
+from typing import Any
 
-from fedsov.artifact import Artifact, Crossing, Kind
+from fedsov.artifact import Artifact, Crossing
 from fedsov.border.answers import Decision, Permit, Refusal, Review, strictest
-from fedsov.border.rules import Bundle, Rule
+from fedsov.border.claims import Claim, Evidence, Question
+from fedsov.border.lawbook import Bundle, Route, Speaking
+from fedsov.border.questions import asked_origins, claimed, crossing_facts, question, regime_of, route_of
+from fedsov.border.remedy import way_out
+from fedsov.border.rules import Rule
 
 __all__ = ["Decision", "Evidence", "Permit", "Refusal", "Review", "decide", "decide_release"]
 
 UNSAFE_RULE = "unsafe_open"
-LONGEST_TYPE_NAME = 80
 
 
-class Paper(Protocol):
-    """What the policy needs to know of a document: its id and kind."""
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """What the rules say of one claim: those that forbid, those that brake, those that open, by id."""
+
+    claim: Claim
+    facts: Mapping[str, Any]
+    forbidding: tuple[Rule, ...]
+    braking: tuple[Rule, ...]
+    opening: tuple[Rule, ...]
 
     @property
-    def id(self) -> str: ...
-    @property
-    def kind(self) -> str: ...
+    def verdict(self) -> str:
+        """Forbid; then refuse what nothing opens; then review; then permit.
 
-
-class Evidence(Protocol):
-    """The tenant's documents, as far as a decision asks (`fedsov.border.evidence.Register`)."""
-
-    def holding(
-        self,
-        kind: str,
-        *,
-        origin: str,
-        destination: str,
-        categories: frozenset[str],
-        on: date,
-        entity: str = "",
-    ) -> Paper | None: ...
-
-    def shortcoming(
-        self,
-        kind: str,
-        *,
-        origin: str,
-        destination: str,
-        categories: frozenset[str],
-        on: date,
-        entity: str = "",
-    ) -> str: ...
-
-    def get(self, id: str) -> Paper | None: ...
-
-    def only(self, id: str) -> Evidence: ...
+        A brake comes after the refusal of what nothing opens: else a longer label, by meeting a brake, would
+        turn a refusal into a review.
+        """
+        if self.forbidding or not self.opening:
+            return "refuse"
+        return "review" if self.braking or self.opening[0].effect == "review" else "permit"
 
 
 def decide(crossing: Crossing, bundle: Bundle, evidence: Evidence, at: date) -> Decision:
-    """The answer of this bundle and this register to a crossing on the day `at`; it never raises for any
-    label.
+    """The answer of this bundle and this evidence to a crossing on the day `at`; it never raises for any label.
 
     The strictest answer over the origins of the label. A label without any origin is asked about once, as an
     unknown origin, so that only `PUBLIC` (for which a rule exists) can pass.
     """
     if bundle.unsafe:
         return _unsafe(bundle)
-    shared = _facts(crossing, bundle, at)
-    origins = sorted(crossing.artifact.label.origins) or [""]
-    return strictest([_ask(origin, shared, bundle=bundle, evidence=evidence, at=at) for origin in origins])
+    common = crossing_facts(crossing, evidence)
+    routes = [route_of(origin, crossing, bundle, at) for origin in asked_origins(crossing)]
+    answer = strictest([_ask(route, common, crossing, bundle=bundle, evidence=evidence) for route in routes])
+    return approved(answer, crossing, evidence, at) if isinstance(answer, Review) else answer
+
+
+def approved(review: Review, crossing: Crossing, evidence: Evidence, at: date) -> Decision:
+    """The review with its id; or a permit, where a person's approval of this very review is valid on the day."""
+    review = replace(review, id=review_id(review, crossing))
+    approval = evidence.approval(review.id, at)
+    if approval is None:
+        return review
+    return Permit(
+        review.rules,
+        review.citations,
+        review.obligations,
+        (*review.documents, approval),
+        review.bundle_digest,
+        review.basis,
+    )
+
+
+def review_id(review: Review, crossing: Crossing) -> str:
+    """Names what a person is asked to approve: who sends what kind of thing made of whose data to whom, what for,
+    and which rules ask. The same crossing in the next round is the same review; another rule asks anew.
+    """
+    artifact, source, target = crossing.artifact, crossing.source, crossing.target
+    parts = [str(artifact.kind), str(artifact.label), crossing.purpose, crossing.flow, *sorted(review.rules)]
+    for party in (source, target):
+        parts += [party.name, party.location, party.entity]
+    return "R" + hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:10]
 
 
 def decide_release(artifact: Artifact, document: str, *, bundle: Bundle, evidence: Evidence, at: date) -> Decision:
     """May this artifact's label shrink to `PUBLIC` on the strength of one document (its id in the register)?
 
-    The document must be valid on the day `at`, cover every category and every origin in the label, and name
-    "*" as importer, for a public artifact may go anywhere; and a release rule must accept its kind for that
-    origin.
+    The document must speak for every origin in the label and name "*" as importer, for a public artifact may
+    go anywhere; release rules must accept its kind and terms for each origin, and none may forbid it.
     """
     if bundle.unsafe:
         return _unsafe(bundle)
-    paper = evidence.get(document)
-    if paper is None:
+    if not evidence.knows(document):
         reason = f"The register holds no document '{document}'."
         remedy = f"Enter '{document}' in the register."
         return Refusal(("release.no_document",), (), reason, (document,), remedy, bundle.digest)
-    answers = [
-        _ask_release(origin, artifact, paper, bundle=bundle, evidence=evidence, at=at)
-        for origin in sorted(artifact.label.origins) or [""]
-    ]
-    return strictest(answers)
+    artifact = replace(artifact, evidence=tuple(dict.fromkeys((*artifact.evidence, document))))
+    origins = sorted(artifact.label.origins) or [""]
+    return strictest(
+        [_ask_release(origin, artifact, document, bundle=bundle, evidence=evidence, at=at) for origin in origins]
+    )
 
 
 def _unsafe(bundle: Bundle) -> Permit:
     return Permit((UNSAFE_RULE,), (), ("Laboratory use only: nothing was checked.",), (), bundle.digest)
 
 
-def _facts(crossing: Crossing, bundle: Bundle, at: date) -> dict[str, Any]:
-    """The facts that are the same for every origin, under the names of `rules.FIELDS`."""
-    artifact, source, target = crossing.artifact, crossing.source, crossing.target
-    known = bundle.is_place(target.location)
-    return {
-        "kind": str(artifact.kind),
-        "destination": target.location,
-        "destination_country": target.location.partition("-")[0],
-        "destination_known": known,
-        "destination_regime": (bundle.regime(target.location, at) if known else None) or "unknown",
-        "purpose": crossing.purpose,
-        "categories": artifact.label.categories,
-        "restrictions": artifact.label.restrictions,
-        "count": artifact.count,
-        "public": artifact.label.is_public,
-        "same_party": source.name == target.name and source.location == target.location,
-        "error_type_only": artifact.kind is Kind.ERROR and _is_type_name(artifact.content),
-        "document_kind": "",
-        "entity": target.entity,
-    }
+def weigh(speaking: Speaking, claim: Claim, facts: Mapping[str, Any]) -> Weighed:
+    """What the rules that can speak of a claim say of it."""
+    held = [*speaking.openers.holding(claim.facts, facts), *speaking.closers.holding(claim.facts, facts)]
+    return weighed(claim, facts, held)
 
 
-def _is_type_name(content: bytes) -> bool:
-    """True for nothing at all (a planned crossing) or one ASCII identifier of at most 80 characters."""
-    if not content:
-        return True
-    return len(content) <= LONGEST_TYPE_NAME and content.isascii() and content.decode("ascii").isidentifier()
+def weighed(claim: Claim, facts: Mapping[str, Any], held: Iterable[Rule]) -> Weighed:
+    """The rules that hold, by what they do, each kind in an order that does not hang on the bundle's."""
+    forbidding: list[Rule] = []
+    braking: list[Rule] = []
+    opening: list[Rule] = []
+    for rule in held:
+        (opening if rule.opens else forbidding if rule.effect == "forbid" else braking).append(rule)
+    for several in (forbidding, braking, opening):
+        several.sort(key=_strongest)
+    return Weighed(claim, facts, tuple(forbidding), tuple(braking), tuple(opening))
 
 
-def _ask(origin: str, shared: dict[str, Any], *, bundle: Bundle, evidence: Evidence, at: date) -> Decision:
-    """The answer of one origin's law."""
-    regime = (bundle.regime(origin, at) if bundle.is_place(origin) else None) or "unknown"
-    at_home = regime != "unknown" and regime == shared["destination_regime"]
-    findings = bundle.findings(regime, shared["destination"], at)
-    facts = shared | {
-        "origin": origin,
-        "origin_regime": regime,
-        "stays_home": regime != "unknown" and (at_home or shared["same_party"]),
-        "adequacy": frozenset(one.scope for one in findings),
-        "findings": findings,
-    }
-    speaking = [rule for rule in bundle.rules_for(regime) if rule.in_force(at) and rule.speaks_of(facts)]
-    return _weigh(speaking, _Papers(evidence, facts, at), bundle)
+def _strongest(rule: Rule) -> tuple[bool, str]:
+    return rule.effect != "permit", rule.id
 
 
-@dataclass(frozen=True, slots=True)
-class _Papers:
-    """The register, asked on behalf of one origin about one crossing."""
-
-    evidence: Evidence
-    facts: dict[str, Any]
-    at: date
-
-    def _terms(self) -> dict[str, Any]:
-        names = ("origin", "destination", "categories", "entity")
-        return {name: self.facts[name] for name in names} | {"on": self.at}
-
-    def find(self, kind: str) -> Paper | None:
-        return self.evidence.holding(kind, **self._terms())
-
-    def shortcoming(self, kind: str) -> str:
-        return self.evidence.shortcoming(kind, **self._terms())
-
-    @property
-    def route(self) -> str:
-        return f"{self.facts['origin'] or 'an unnamed origin'} -> {self.facts['destination']}"
-
-
-def _weigh(speaking: Sequence[Rule], papers: _Papers, bundle: Bundle) -> Decision:
-    """Forbid; then refuse what nothing opens; then review as a brake; then what the opening rule says.
-
-    A brake comes after the refusal of what nothing opens: else a longer label, by meeting a brake, would turn
-    a refusal into a review.
-    """
-    closing = [rule for rule in speaking if not rule.opens and not any(map(papers.find, rule.kinds("lacks")))]
-    forbidding = [rule for rule in closing if rule.effect == "forbid"]
-    if forbidding:
-        return _forbidden(forbidding, papers, bundle)
-    opening = [rule for rule in speaking if rule.opens]
-    opened = _opened(opening, papers, bundle)
-    if opened is None:
-        return _lacking(opening, papers, bundle)
-    rule, held = opened
-    reviewing = [*closing, *([rule] if rule.effect == "review" else [])]
-    if reviewing:
-        return _review(reviewing, held, papers, bundle)
-    return Permit((rule.id,), _cites([rule], papers), rule.obligations, held, bundle.digest)
+def _ask(
+    route: Route, common: Mapping[str, Any], crossing: Crossing, *, bundle: Bundle, evidence: Evidence
+) -> Decision:
+    """The answer of one origin's law: of the first claim that it permits, else of the first it would review."""
+    facts = {**route.facts, **common}
+    claims = evidence.claims(question(route, crossing, bundle))
+    review: Weighed | None = None
+    for claim in claims:
+        speaking = route.speaking(claim.mechanism)
+        if not speaking.openers.touched_by(claim.facts):
+            continue  # nothing can open for it; what else it lacks matters only where nothing opens at all
+        found = weigh(speaking, claim, claimed(facts, claim))
+        if (verdict := found.verdict) == "permit":
+            return _permit(found, bundle)
+        if verdict == "review" and review is None:
+            review = found
+    if review:
+        return _review(review, bundle)
+    refused = [weigh(route.speaking(claim.mechanism), claim, claimed(facts, claim)) for claim in claims]
+    return _refusal(refused, facts, route, bundle)
 
 
-def _opened(opening: Sequence[Rule], papers: _Papers, bundle: Bundle) -> tuple[Rule, tuple[str, ...]] | None:
-    """The first rule whose documents are all held, and their ids: permits first, then what leans on least."""
-    for rule in sorted(opening, key=lambda one: (one.effect != "permit", _cost(one.kinds("holds"), bundle), one.id)):
-        found = [papers.find(kind) for kind in rule.kinds("holds")]
-        held = tuple(paper.id for paper in found if paper is not None)
-        if len(held) == len(found):
-            return rule, held
-    return None
+def way(facts: Mapping[str, Any]) -> str:
+    """From where to where, in words."""
+    return f"{facts['origin'] or 'an unnamed origin'} -> {facts['destination']}"
 
 
-def _cost(kinds: Iterable[str], bundle: Bundle) -> int:
-    return sum(bundle.documents[kind].effort for kind in kinds)
-
-
-def _cites(rules: Iterable[Rule], papers: _Papers) -> tuple[str, ...]:
+def cites(rules: Iterable[Rule], facts: Mapping[str, Any], bundle: Bundle) -> tuple[str, ...]:
     """What the rules cite, and the instruments of the adequacy findings that they lean on."""
     cited = []
     for rule in rules:
-        scopes = frozenset().union(*(one.value for one in rule.when if one.field == "adequacy"))
-        cited += [rule.cite, *(one.cite for one in papers.facts["findings"] if one.scope in scopes)]
+        cited.append(rule.cite)
+        scopes = frozenset().union(*(one.value for one in rule.when if one.field == "adequacy" and one.value))
+        if scopes:
+            findings = bundle.findings(facts["origin_regime"], facts["destination"], facts["day"])
+            cited += [one.cite for one in findings if one.scope in scopes]
     return tuple(dict.fromkeys(cited))
 
 
-def _forbidden(rules: Sequence[Rule], papers: _Papers, bundle: Bundle) -> Refusal:
-    reason = f"{papers.route}: {' '.join(rule.reason for rule in rules)}"
-    missing = tuple(_named(kind, papers, bundle) for rule in rules for kind in rule.kinds("lacks"))
-    remedy = " ".join(dict.fromkeys(rule.remedy for rule in rules if rule.remedy))
-    return Refusal(tuple(rule.id for rule in rules), _cites(rules, papers), reason, missing, remedy, bundle.digest)
+def _relied(rules: Sequence[Rule], claim: Claim) -> tuple[str, ...]:
+    if not claim.papers:
+        return ()
+    return claim.relied_on(frozenset(one.field for rule in rules for one in rule.when))
 
 
-def _review(rules: Sequence[Rule], held: tuple[str, ...], papers: _Papers, bundle: Bundle) -> Review:
-    reason = f"{papers.route}: {' '.join(rule.reason for rule in rules)}"
-    obligations = tuple(dict.fromkeys(duty for rule in rules for duty in rule.obligations))
-    return Review(tuple(rule.id for rule in rules), _cites(rules, papers), obligations, held, reason, bundle.digest)
+def _basis(weighed: Weighed) -> tuple[str, ...]:
+    ground = weighed.claim.mechanism or weighed.opening[0].id
+    return (f"{weighed.facts['origin'] or '-'} {ground}",)
 
 
-def _named(kind: str, papers: _Papers, bundle: Bundle) -> str:
-    return f"{bundle.documents[kind].name} ({kind}) for {papers.route}"
-
-
-def _lacking(opening: Sequence[Rule], papers: _Papers, bundle: Bundle) -> Refusal:
-    """The refusal where only documents are missing, by the rule whose missing documents cost least."""
-    if not opening:
-        return _nothing_permits(papers, bundle)
-    absent = {rule.id: [kind for kind in rule.kinds("holds") if papers.find(kind) is None] for rule in opening}
-    efforts = {
-        kind: 1 if papers.shortcoming(kind) else bundle.documents[kind].effort
-        for kind in {kind for kinds in absent.values() for kind in kinds}
-    }
-    rule = min(opening, key=lambda one: (sum(efforts[kind] for kind in absent[one.id]), one.id))
-    lacking = absent[rule.id]
-    needed = " and ".join(f"{bundle.documents[kind].name} ({kind})" for kind in rule.kinds("holds"))
-    faults = " ".join(filter(None, (papers.shortcoming(kind) for kind in lacking)))
-    faults = faults or f"The register holds no {' and no '.join(lacking)} for it."
-    return Refusal(
-        (rule.id,),
-        _cites([rule], papers),
-        f"{papers.route}: needs {needed}. {faults}",
-        tuple(_named(kind, papers, bundle) for kind in lacking),
-        " ".join(_entry_to_add(kind, papers, bundle) for kind in lacking),
+def _permit(weighed: Weighed, bundle: Bundle) -> Permit:
+    rules = weighed.opening[:1]
+    return Permit(
+        (rules[0].id,),
+        cites(rules, weighed.facts, bundle),
+        rules[0].obligations,
+        _relied(rules, weighed.claim),
         bundle.digest,
+        _basis(weighed),
     )
 
 
-def _entry_to_add(kind: str, papers: _Papers, bundle: Bundle) -> str:
-    facts = papers.facts
-    covered = ", ".join(sorted(facts["categories"])) or "'*'"
-    parties = f"exporter: [{facts['origin']}], importer: [{facts['destination']}]"
-    name = bundle.documents[kind].name
-    return f"Obtain {name} and enter it in the evidence register: {{kind: {kind}, {parties}, categories: [{covered}]}}."
+def _review(weighed: Weighed, bundle: Bundle) -> Review:
+    opener = weighed.opening[0]
+    asking = (*weighed.braking, *([opener] if opener.effect == "review" else []))
+    relied = (*weighed.braking, opener)
+    return Review(
+        tuple(rule.id for rule in asking),
+        cites(asking, weighed.facts, bundle),
+        tuple(dict.fromkeys(duty for rule in relied for duty in rule.obligations)),
+        _relied(relied, weighed.claim),
+        f"{way(weighed.facts)}: {' '.join(rule.reason for rule in asking)}",
+        bundle.digest,
+        _basis(weighed),
+    )
 
 
-def _nothing_permits(papers: _Papers, bundle: Bundle) -> Refusal:
-    reason = f"{papers.route}: no rule of the bundle permits this crossing."
-    remedy = "Keep it at home, or have a lawyer add a rule for this route (border.rules)."
-    return Refusal(("default_refusal",), (), reason, (), remedy, bundle.digest)
+def _refusal(refused: Sequence[Weighed], facts: Mapping[str, Any], route: Route, bundle: Bundle) -> Refusal:
+    """The refusal of an origin: by the prohibition that meets the plainest claim, else for want of papers."""
+    if refused and (rules := refused[0].forbidding):
+        return Refusal(
+            tuple(rule.id for rule in rules),
+            cites(rules, facts, bundle),
+            f"{way(facts)}: {' '.join(dict.fromkeys(rule.reason for rule in rules))}",
+            (),
+            " ".join(dict.fromkeys(rule.remedy for rule in rules if rule.remedy)),
+            bundle.digest,
+        )
+    mend = way_out([(one.claim, one.facts, one.forbidding) for one in refused], facts, route, bundle)
+    if mend is None:
+        reason = f"{way(facts)}: no rule of the bundle permits this crossing."
+        remedy = "Keep it at home, or have a lawyer add a rule for this route (border.rules)."
+        return Refusal(("default_refusal",), (), reason, (), remedy, bundle.digest)
+    rules = mend.rules
+    named = tuple(f"{bundle.mechanisms[kind].name} ({kind}) for {way(facts)}" for kind in mend.missing)
+    reason = f"{way(facts)}: {mend.reason}"
+    return Refusal(tuple(r.id for r in rules), cites(rules, facts, bundle), reason, named, mend.remedy, bundle.digest)
 
 
 def _ask_release(
-    origin: str, artifact: Artifact, paper: Paper, *, bundle: Bundle, evidence: Evidence, at: date
+    origin: str, artifact: Artifact, document: str, *, bundle: Bundle, evidence: Evidence, at: date
 ) -> Decision:
     """The answer of one origin's law to a release on the strength of one document."""
-    regime = (bundle.regime(origin, at) if bundle.is_place(origin) else None) or "unknown"
-    facts = dict.fromkeys(("destination_regime", "purpose"), "") | {
+    regime = regime_of(origin, bundle, at)
+    asked = Question(origin, "*", "", "", artifact.label.categories, at, (), frozenset(), artifact.evidence)
+    claims = [one for one in evidence.claims(asked) if "mechanism" in one.papers.get(document, ())]
+    kind = claims[0].mechanism if claims else ""
+    facts = {
+        "day": at,
         "kind": str(artifact.kind),
         "origin": origin,
         "origin_regime": regime,
@@ -284,24 +256,31 @@ def _ask_release(
         "categories": artifact.label.categories,
         "restrictions": artifact.label.restrictions,
         "count": artifact.count,
-        "document_kind": paper.kind,
-        "findings": (),
-        "entity": "",
+        "count_12m": artifact.count,
+        "count_year": artifact.count,
+        "document_kind": kind,
+        "same_party": False,
+        "evidence_unknown": not all(map(evidence.knows, artifact.evidence)),
+        "unreadable": False,
+        "unknown_fact": False,
     }
-    papers = _Papers(evidence.only(paper.id), facts, at)
-    accepting = [rule for rule in bundle.releases if rule.in_force(at) and rule.speaks_of(facts)]
-    if not accepting:
-        reason = f"{papers.route}: no rule accepts '{paper.id}' ({paper.kind}) for releasing this."
-        return Refusal(("release.not_accepted",), (), reason, (), "Keep the label as it is.", bundle.digest)
-    if papers.find(paper.kind) is None:
-        fault = papers.shortcoming(paper.kind) or f"'{paper.id}' does not cover {origin} for use anywhere ('*')."
+    speaking = bundle.releasing(at)
+    found = [weigh(speaking, claim, claimed(facts, claim)) for claim in claims]
+    for one in found:
+        if one.verdict == "permit":
+            return _permit(one, bundle)
+    if not found:
+        reason = f"{way(facts)}: '{document}' does not cover {origin or 'this'} for use anywhere ('*')."
+        return Refusal(("release.not_covered",), (), reason, (document,), f"Have '{document}' cover it.", bundle.digest)
+    if rules := found[0].forbidding:
+        said, remedy = " ".join(rule.reason for rule in rules), " ".join(filter(None, (rule.remedy for rule in rules)))
         return Refusal(
-            tuple(rule.id for rule in accepting),
-            _cites(accepting, papers),
-            f"{papers.route}: {fault}",
-            (_named(paper.kind, papers, bundle),),
-            f"Renew '{paper.id}' or enter one that covers this.",
+            tuple(r.id for r in rules),
+            cites(rules, facts, bundle),
+            f"{way(facts)}: {said}",
+            (),
+            remedy,
             bundle.digest,
         )
-    rule = min(accepting, key=lambda one: one.id)
-    return Permit((rule.id,), _cites([rule], papers), rule.obligations, (paper.id,), bundle.digest)
+    reason = f"{way(facts)}: no rule accepts '{document}' ({kind}) for releasing this."
+    return Refusal(("release.not_accepted",), (), reason, (), "Keep the label as it is.", bundle.digest)

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 import yaml
 
-from fedsov.border.rules import CONFIDENCES, EFFECTS, FIELDS, OPERATORS, Condition, Rule, check
+from fedsov.border.facts import COMPARING, By, Duration, Fact, Term, Unreadable, operators_of
+from fedsov.border.rules import CONFIDENCES, EFFECTS, Condition, Rule, check
 from fedsov.errors import ConfigurationError
 
-RELEASE_FIELDS = ("kind", "origin", "origin_regime", "document_kind", "categories", "restrictions", "count")
 _NEEDED = {"id", "effect", "when", "reason", "cite"}
-_ALLOWED = _NEEDED | {"valid_from", "valid_until", "confidence", "obligations", "remedy"}
+_ALLOWED = _NEEDED | {"valid", "confidence", "obligations", "remedy", "opens"}
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_SINGLE: Mapping[str, type] = {"eq": str, "is": bool, "at_least": int, "below": int}
+_BARE = ("missing", "present", "on_or_before_crossing", "before_crossing", "after_crossing")
+_SETS = ("in", "not_in", "overlaps", "excludes", "within", "exceeds")
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What conditions may name: facts, and groups of codes."""
+
+    facts: Mapping[str, Fact]
+    groups: Mapping[str, frozenset[str]]
 
 
 def read_mapping(text: bytes, name: str) -> dict[str, Any]:
@@ -24,28 +34,25 @@ def read_mapping(text: bytes, name: str) -> dict[str, Any]:
         found = yaml.load(text, Loader=_LOADER)
     except yaml.YAMLError as problem:
         raise ConfigurationError(f"{name}: {_place_of(problem)}") from problem
-    except (ValueError, RecursionError) as problem:
+    except (ValueError, RecursionError, TypeError) as problem:
         raise ConfigurationError(f"{name}: {problem}") from problem
     if not isinstance(found, dict):
         raise ConfigurationError(f"{name}: expected a mapping at the top, found {type(found).__name__}")
     return found
 
 
-def read_rules(
-    sources: Mapping[str, bytes], *, groups: Mapping[str, frozenset[str]], documents: frozenset[str]
-) -> tuple[tuple[Rule, ...], tuple[Rule, ...]]:
+def read_rules(sources: Mapping[str, bytes], words: Words) -> tuple[tuple[Rule, ...], tuple[Rule, ...]]:
     """The rules for crossings and the rules for releases of all sources (file name to text), ids unique.
 
-    Raises ConfigurationError naming file, line and rule for an unknown part, field, operator, effect, group
-    or kind of document, a value of the wrong shape, a repeated id, and a rule that
-    `fedsov.border.rules.check` finds unsound.
+    Raises ConfigurationError naming file, line and rule for an unknown part, field, operator, effect or group,
+    a value of the wrong shape, a repeated id, and a rule that `fedsov.border.rules.check` finds unsound.
     """
     seen: dict[str, str] = {}
     found: dict[str, list[Rule]] = {"rules": [], "releases": []}
     for name, text in sources.items():
         for section, line, parts in _sections(text, name):
             where = f"{name}, line {line}"
-            rule = _rule(parts, where, section=section, groups=groups, documents=documents)
+            rule = _rule(parts, where, section=section, words=words)
             if rule.id in seen:
                 raise ConfigurationError(f"{where}: rule '{rule.id}' is already defined in {seen[rule.id]}; rename one")
             seen[rule.id] = where
@@ -75,29 +82,44 @@ def _sections(text: bytes, name: str) -> Iterator[tuple[str, int, Any]]:
             yield section, entry.start_mark.line + 1, parts
 
 
-def _rule(
-    parts: Any, where: str, *, section: str, groups: Mapping[str, frozenset[str]], documents: frozenset[str]
-) -> Rule:
+def _rule(parts: Any, where: str, *, section: str, words: Words) -> Rule:
     if not isinstance(parts, dict):
         raise ConfigurationError(f"{where}: a rule is a mapping with {', '.join(sorted(_NEEDED))}")
     where = f"{where}: rule '{parts.get('id')}'"
-    for unknown in set(parts) - _ALLOWED:
+    for unknown in sorted(str(name) for name in set(parts) - _ALLOWED):
         raise ConfigurationError(f"{where} has an unknown part '{unknown}'; known are {', '.join(sorted(_ALLOWED))}")
     for absent in sorted(_NEEDED - set(parts)):
         raise ConfigurationError(f"{where} has no '{absent}'")
     _check_words(parts, where)
-    if section == "releases" and parts["effect"] != "permit":
-        raise ConfigurationError(f"{where} is a release, whose effect can only be 'permit'")
-    when = tuple(_condition(one, where, groups=groups, documents=documents) for one in parts["when"])
-    if section == "releases":
-        for one in when:
-            if one.field not in RELEASE_FIELDS:
-                raise ConfigurationError(f"{where} is a release and may not look at '{one.field}'")
-    rule = Rule(**{**parts, "when": when, "obligations": tuple(parts.get("obligations", ()))})
+    if section == "releases" and parts["effect"] == "review":
+        raise ConfigurationError(f"{where} is a release, whose effect is permit or forbid")
+    begins, ends = _valid(parts.get("valid"), where)
+    rule = Rule(
+        id=parts["id"],
+        effect=parts["effect"],
+        when=tuple(_condition(one, where, words) for one in parts["when"]),
+        reason=parts["reason"],
+        cite=parts["cite"],
+        valid_from=begins,
+        valid_until=ends,
+        confidence=parts.get("confidence", "high"),
+        obligations=tuple(parts.get("obligations", ())),
+        remedy=parts.get("remedy", ""),
+        opens=parts.get("opens", False) or parts["effect"] == "permit",
+    )
     fault = check(rule)
     if fault:
         raise ConfigurationError(f"{where} {fault}")
     return rule
+
+
+def _valid(value: Any, where: str) -> tuple[date | None, date | None]:
+    """First and last day of a rule, each None where it is open."""
+    if value is None:
+        return None, None
+    if not isinstance(value, list) or len(value) != 2 or not all(one is None or type(one) is date for one in value):
+        raise ConfigurationError(f"{where}: 'valid' is {value!r}; write [2026-11-22, null], first and last day")
+    return value[0], value[1]
 
 
 def _check_words(parts: Mapping[str, Any], where: str) -> None:
@@ -111,9 +133,8 @@ def _check_words(parts: Mapping[str, Any], where: str) -> None:
             raise ConfigurationError(f"{where}: '{name}' must be a text that is not empty")
     if not isinstance(parts.get("remedy", ""), str):
         raise ConfigurationError(f"{where}: 'remedy' must be a text")
-    for name in ("valid_from", "valid_until"):
-        if parts.get(name) is not None and type(parts[name]) is not date:
-            raise ConfigurationError(f"{where}: '{name}' is {parts[name]!r}; write a date as 2026-11-22")
+    if type(parts.get("opens", False)) is not bool:
+        raise ConfigurationError(f"{where}: 'opens' must be true or false")
     if not isinstance(parts["when"], list):
         raise ConfigurationError(f"{where}: 'when' must be a list of [field, operator, value]")
     duties = parts.get("obligations", [])
@@ -121,30 +142,97 @@ def _check_words(parts: Mapping[str, Any], where: str) -> None:
         raise ConfigurationError(f"{where}: 'obligations' must be a list of sentences")
 
 
-def _condition(one: Any, where: str, *, groups: Mapping[str, frozenset[str]], documents: frozenset[str]) -> Condition:
+def _condition(one: Any, where: str, words: Words) -> Condition:
     if not isinstance(one, list) or len(one) != 3 or not all(isinstance(part, str) for part in one[:2]):
         raise ConfigurationError(f"{where}: {one!r} is no condition; write [field, operator, value]")
     field, operator, value = one
-    if field not in FIELDS:
-        raise ConfigurationError(f"{where}: unknown field '{field}'; known are {', '.join(FIELDS)}")
-    operators = OPERATORS[FIELDS[field]]
-    if operator not in operators:
-        raise ConfigurationError(f"{where}: '{field}' has no operator '{operator}'; it has {', '.join(operators)}")
-    if operator in _SINGLE:
-        if type(value) is not _SINGLE[operator]:
-            raise ConfigurationError(
-                f"{where}: '{field} {operator}' needs a {_SINGLE[operator].__name__}, not {value!r}"
-            )
-        return Condition(field, operator, value)
-    words = value if isinstance(value, list) else [value]
-    if not all(isinstance(word, str) for word in words):
-        raise ConfigurationError(f"{where}: '{field} {operator}' needs words, not {value!r} (quote \"NO\")")
-    if FIELDS[field] == "documents":
-        for kind in words:
-            if kind not in documents:
-                raise ConfigurationError(f"{where}: unknown kind of document '{kind}'; see law/documents.yaml")
-        return Condition(field, operator, tuple(words))
-    for word in words:
-        if word.startswith("@") and word not in groups:
-            raise ConfigurationError(f"{where}: unknown group '{word}'; known are {', '.join(sorted(groups))}")
-    return Condition(field, operator, frozenset().union(*(groups.get(word, frozenset({word})) for word in words)))
+    fact = words.facts.get(field)
+    if fact is None:
+        raise ConfigurationError(f"{where}: unknown field '{field}'; known are those of facts.yaml")
+    known = operators_of(fact.shape)
+    if operator not in known:
+        raise ConfigurationError(f"{where}: '{field}' has no operator '{operator}'; it has {', '.join(known)}")
+    wanted = _wanted(fact, operator, value, where=f"{where}: '{field} {operator}'", words=words)
+    said = f"{field} {operator.replace('_', ' ')} {_plain(value)}".rstrip()
+    return Condition(field, fact.shape, operator, wanted, claimed=fact.claimed, said=said)
+
+
+def _plain(value: Any) -> str:
+    if value is None:
+        return ""
+    return ", ".join(str(one) for one in value) if isinstance(value, list) else str(value)
+
+
+def _wanted(fact: Fact, operator: str, value: Any, *, where: str, words: Words) -> Any:
+    """The value of a condition in the form that its operator compares with."""
+    if operator in _BARE:
+        if value is not None:
+            raise ConfigurationError(f"{where} takes no value; write null, not {value!r}")
+        return None
+    if operator in COMPARING:
+        if value not in words.facts:
+            raise ConfigurationError(f"{where} needs the name of a field, not {value!r}")
+        return value
+    if operator in _SETS:
+        return _set(fact, value, where, words)
+    if operator in ("later_than", "no_later_than"):
+        return _term(value, where, words)
+    if operator == "matches":
+        return _by(fact, value, where, words)
+    if operator in ("older_than", "not_older_than"):
+        return _duration(value, where)
+    expected: dict[str, type | tuple[type, ...]] = {"word": str, "number": (int, float), "day": date, "flag": bool}
+    right = expected[fact.shape]
+    if not isinstance(value, right) or (fact.shape == "number" and isinstance(value, bool)):
+        raise ConfigurationError(f"{where} needs a {fact.shape}, not {value!r}")
+    if fact.shape == "word":
+        _in_closed_set(fact, str(value), where)
+    return value
+
+
+def _set(fact: Fact, value: Any, where: str, words: Words) -> Any:
+    if fact.shape == "day":  # `within` means a term there
+        return _term(value, where, words)
+    listed = value if isinstance(value, list) else [value]
+    if not all(isinstance(word, str) for word in listed):
+        raise ConfigurationError(f'{where} needs words, not {value!r} (quote "NO")')
+    for word in listed:
+        if word.startswith("@") and word not in words.groups:
+            raise ConfigurationError(f"{where}: unknown group '{word}'; known are {', '.join(sorted(words.groups))}")
+        if not word.startswith("@"):
+            _in_closed_set(fact, word, where)
+    return frozenset().union(*(words.groups.get(word, frozenset({word})) for word in listed))
+
+
+def _in_closed_set(fact: Fact, word: str, where: str) -> None:
+    if fact.values and word not in fact.values:
+        raise ConfigurationError(f"{where}: {word!r} is no value of it; it has {', '.join(sorted(fact.values))}")
+
+
+def _duration(value: Any, where: str) -> Duration:
+    try:
+        return Duration.read(value)
+    except Unreadable as problem:
+        raise ConfigurationError(f"{where}: {problem}") from problem
+
+
+def _term(value: Any, where: str, words: Words) -> Term:
+    if not isinstance(value, dict) or not {"of", "days"} <= set(value) <= {"of", "days", "working"}:
+        raise ConfigurationError(f"{where} needs {{of: field, days: N, working: true or false}}, not {value!r}")
+    of, days, working = words.facts.get(str(value["of"])), value["days"], value.get("working", False)
+    if of is None or of.shape != "day" or type(days) is not int or days < 1 or type(working) is not bool:
+        raise ConfigurationError(f"{where} counts days from a field that is a day, not {value!r}")
+    return Term(of.name, _duration(f"P{days}{'WD' if working else 'D'}", where))
+
+
+def _by(fact: Fact, value: Any, where: str, words: Words) -> By:
+    if not isinstance(value, dict) or set(value) != {"by", "map"} or not isinstance(value["map"], dict):
+        raise ConfigurationError(f"{where} needs {{by: field, map: {{value: value}}}}, not {value!r}")
+    by = words.facts.get(str(value["by"]))
+    table = value["map"]
+    if by is None or by.shape != "word" or not all(isinstance(one, str) for pair in table.items() for one in pair):
+        raise ConfigurationError(f"{where} maps a field of words to words, not {value!r}")
+    for key, wanted in table.items():
+        _in_closed_set(by, key, where)
+        _in_closed_set(fact, str(wanted), where)
+    return By(by.name, dict(table))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fedsov.border.ledger import Head, Ledger
+from fedsov.control_plane.compliance.lines import Book, read_book
 from fedsov.errors import ConfigurationError, LedgerBroken
 from fedsov.federation.workspace import Workspace
 
@@ -89,6 +90,25 @@ def _still_holds(path: Path, head: Head) -> bool:
         return Ledger.read(path).contains(head)
     except LedgerBroken:
         return False
+
+
+def books(root: Path) -> list[Book]:
+    """Every ledger of a workspace, verified and read. One that does not verify is read as far as it can be.
+
+    What a running run adds after the verification is left for the next report.
+    """
+    paths = Workspace(root).ledgers()
+    return [_book(finding, paths.get(finding.owner)) for finding in verify_all(root)]
+
+
+def _book(finding: Finding, path: Path | None) -> Book:
+    try:
+        found = Ledger.read(path).entries() if path is not None else ()
+    except LedgerBroken:
+        found = ()
+    head = str(finding.head["digest"]) if finding.head else ""
+    listed = [(entry.seq, entry.digest, entry.body) for entry in found if finding.fault or entry.seq <= finding.entries]
+    return read_book(finding.owner, listed, head=head, fault=finding.fault)
 
 
 def entries(root: Path, owner: str | None, run: str | None) -> list[dict[str, Any]]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from fedsov.artifact import Party
 from fedsov.border.evidence import Register
-from fedsov.border.rules import Bundle
+from fedsov.border.lawbook import Bundle
 from fedsov.config import BorderSettings
 from fedsov.federation.clock import Calendar
 
@@ -46,8 +46,8 @@ class RegionBrief:
     def to_json(self) -> dict[str, Any]:
         """Plain values for the line."""
         return {
-            "region": asdict(self.region),
-            "hub": asdict(self.hub),
+            "region": self.region.to_json(),
+            "hub": self.hub.to_json(),
             "folder": str(self.folder),
             "run": self.run,
             "work": dict(self.work),
@@ -56,7 +56,7 @@ class RegionBrief:
             "unsafe": self.unsafe,
             "today": self.today.isoformat() if self.today else None,
             "days_per_round": self.days_per_round,
-            "peers": {name: asdict(party) for name, party in self.peers.items()},
+            "peers": {name: party.to_json() for name, party in self.peers.items()},
             "peer_keys": dict(self.peer_keys),
             "noted": None if self.noted is None else dict(self.noted),
         }
@@ -65,8 +65,8 @@ class RegionBrief:
     def from_json(value: Mapping[str, Any]) -> RegionBrief:
         """The inverse of `to_json`."""
         return RegionBrief(
-            region=Party(**value["region"]),
-            hub=Party(**value["hub"]),
+            region=Party.from_json(value["region"]),
+            hub=Party.from_json(value["hub"]),
             folder=Path(value["folder"]),
             run=value["run"],
             work=value["work"],
@@ -75,7 +75,7 @@ class RegionBrief:
             unsafe=value["unsafe"],
             today=date.fromisoformat(value["today"]) if value["today"] else None,
             days_per_round=value["days_per_round"],
-            peers={name: Party(**party) for name, party in value["peers"].items()},
+            peers={name: Party.from_json(party) for name, party in value["peers"].items()},
             peer_keys=value["peer_keys"],
             noted=value["noted"],
         )

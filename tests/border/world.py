@@ -9,8 +9,9 @@ from pathlib import Path
 from fedsov.artifact import Artifact, Crossing, Kind, Party
 from fedsov.border.bundle import load_bundle
 from fedsov.border.evidence import Register
+from fedsov.border.lawbook import Bundle
 from fedsov.border.policy import Decision, decide
-from fedsov.border.rules import Bundle
+from fedsov.border.register import load_register
 from fedsov.label import Label
 
 DAY = date(2026, 11, 23)
@@ -33,7 +34,7 @@ def law() -> Bundle:
 
 @cache
 def demo_register() -> Register:
-    return Register.load(DEMO)
+    return load_register(DEMO)
 
 
 def party(code: str) -> Party:

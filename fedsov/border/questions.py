@@ -1,0 +1,118 @@
+"""From a crossing to what its decision looks at: the facts of each origin, and what the evidence is asked.
+
+Facts have the names of law/facts.yaml. What one origin, two parties, a kind and a day settle is a `Route`, worked out
+once; the rest (categories, counts, purpose, content) comes with each crossing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from fedsov.artifact import Crossing, Kind
+from fedsov.border.claims import Claim, Evidence, Question
+from fedsov.border.lawbook import UNKNOWN, Bundle, Route
+
+LONGEST_TYPE_NAME = 80
+_TOTALS = {"count": ("count", "count_12m", "count_year"), "n_12m": ("count_12m",), "n_year": ("count_year",)}
+
+
+def asked_origins(crossing: Crossing) -> list[str]:
+    """The origins whose law is asked: those of the label, and for an onward transfer the place that it leaves.
+
+    A label without any origin is asked about as one that nobody knows.
+    """
+    origins = crossing.artifact.label.origins
+    if origins and crossing.flow == "onward_transfer":
+        origins |= {crossing.source.location}
+    return sorted(origins) or [""]
+
+
+def route_of(origin: str, crossing: Crossing, bundle: Bundle, at: date) -> Route:
+    """What the origin, the two parties, the kind and the day settle."""
+    source, target, kind = crossing.source, crossing.target, crossing.artifact.kind
+    key = origin, source.name, source.location, target.name, target.location, target.owners, kind, crossing.flow, at
+    return bundle.route(key, lambda: _settled(origin, crossing, bundle, at))
+
+
+def _settled(origin: str, crossing: Crossing, bundle: Bundle, at: date) -> dict[str, Any]:
+    source, target = crossing.source, crossing.target
+    known = bundle.is_place(target.location)
+    destination_regime = (bundle.regime(target.location, at) if known else None) or UNKNOWN
+    regime = regime_of(origin, bundle, at)
+    same_party = source.name == target.name and source.location == target.location
+    country = target.location.partition("-")[0]
+    return {
+        "day": at,
+        "kind": str(crossing.artifact.kind),
+        "flow": crossing.flow,
+        "origin": origin,
+        "origin_regime": regime,
+        "exporter": source.location,
+        "destination": target.location,
+        "destination_country": country,
+        "destination_known": known,
+        "destination_regime": destination_regime,
+        "same_party": same_party,
+        "stays_home": regime != UNKNOWN and (regime == destination_regime or same_party),
+        "owners": target.owners,
+        "controlled_by": target.owners | {country},
+        "adequacy": bundle.scopes(regime, target.location, at),
+        "exporter_adequacy": bundle.scopes(regime, source.location, at),
+    }
+
+
+def regime_of(origin: str, bundle: Bundle, at: date) -> str:
+    """The regime that governs an origin on a day; unknown where none does."""
+    return (bundle.regime(origin, at) if bundle.is_place(origin) else None) or UNKNOWN
+
+
+def crossing_facts(crossing: Crossing, evidence: Evidence) -> dict[str, Any]:
+    """What comes with this very crossing, the same for every origin."""
+    artifact, count = crossing.artifact, crossing.artifact.count
+    return {
+        "purpose": crossing.purpose,
+        "categories": artifact.label.categories,
+        "restrictions": artifact.label.restrictions,
+        "count": count,
+        "count_12m": max(count, crossing.count_12m),
+        "count_year": max(count, crossing.count_year),
+        "public": artifact.label.is_public,
+        "error_type_only": artifact.kind is Kind.ERROR and _is_type_name(artifact.content),
+        "evidence_unknown": not all(map(evidence.knows, artifact.evidence)),
+        "unreadable": False,
+        "unknown_fact": False,
+    }
+
+
+def _is_type_name(content: bytes) -> bool:
+    """True for nothing at all (a planned crossing) or one ASCII identifier of at most 80 characters."""
+    if not content:
+        return True
+    return len(content) <= LONGEST_TYPE_NAME and content.isascii() and content.decode("ascii").isidentifier()
+
+
+def question(route: Route, crossing: Crossing, bundle: Bundle) -> Question:
+    """What the evidence is asked for one origin."""
+    artifact = crossing.artifact
+    return Question(
+        origin=route.facts["origin"],
+        destination=crossing.target.location,
+        entity=crossing.target.entity,
+        purpose=crossing.purpose,
+        categories=artifact.label.categories,
+        day=route.facts["day"],
+        standing=route.standing,
+        closing=bundle.closing,
+        evidence=artifact.evidence,
+    )
+
+
+def claimed(facts: Mapping[str, Any], claim: Claim) -> dict[str, Any]:
+    """The facts of an origin with those that a claim states; totals are the larger of what both say."""
+    found = {**facts, **claim.facts, "mechanism": claim.mechanism, "count": facts["count"]}
+    for stated, totals in _TOTALS.items():
+        if (number := claim.facts.get(stated)) is not None:
+            found |= {total: max(found[total], number) for total in totals}
+    return found

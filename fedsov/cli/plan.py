@@ -1,0 +1,66 @@
+"""`plan` and `ingest`: what comes before training, on its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fedsov.cli.words import CODES, Command, Words, console, print_json, progress, words_of
+
+PLAN_HELP = f"""usage: python -m fedsov plan [KEY=VALUE ...] [--json] [--quiet]
+
+Ingests if need be, and prints for each region the strategy that `train` would follow today, the reasons, and for what
+was refused the missing document. Takes the same overrides as train. Trains nothing.
+{CODES}
+"""
+
+INGEST_HELP = f"""usage: python -m fedsov ingest [KEY=VALUE ...] [--again] [--json] [--quiet]
+
+Sorts the source into the regions' encrypted stores: classify, route, encrypt; rows without a region go to quarantine.
+Does nothing where the stores are up to date; --again writes them anew. Takes the same overrides as train.
+{CODES}
+"""
+
+
+def _composed(words: Words) -> Any:
+    from fedsov.config import compose, settings
+
+    return settings(compose(words.overrides))
+
+
+def _plan(arguments: list[str]) -> int:
+    from fedsov.federation.api import WarmFor
+    from fedsov.federation.modules import TO_READ
+
+    words = words_of(arguments, flags=("--json", "--quiet"))
+    say = progress(words.quiet)
+    with WarmFor(TO_READ) as warm:
+        from fedsov.federation import assemble
+        from fedsov.federation.report import plan_table
+
+        plan, _ = assemble.plan(_composed(words), warm, say=say)
+    if words.json:
+        print_json(plan.to_json())
+    else:
+        console().print(plan_table(plan))
+    return 0
+
+
+def _ingest(arguments: list[str]) -> int:
+    from fedsov.federation.api import WarmFor
+    from fedsov.federation.modules import TO_READ
+
+    words = words_of(arguments, flags=("--json", "--quiet", "--again"))
+    with WarmFor(TO_READ) as warm:
+        from fedsov.federation import assemble
+
+        again = "--again" in words.flags
+        report = assemble.ingest(_composed(words), warm, say=progress(words.quiet), again=again)
+    if words.json:
+        print_json(report.to_json())
+        return 0
+    print(report.sentence())
+    print("columns: " + ", ".join(f"{name} {kind}" for name, kind in sorted(report.kinds.items())))
+    return 0
+
+
+COMMANDS = {"plan": Command(_plan, PLAN_HELP), "ingest": Command(_ingest, INGEST_HELP)}

@@ -1,0 +1,15 @@
+"""The record of processing and cross-border transfers: ledger entries in, one value, its JSON and its page out.
+
+    record = record_of([read_book("DE", entries, head=head)], on=date.today())
+    record.to_json(), as_html(record)
+
+`lines` reads entries, `tally` counts crossings, `papers` tells what they rest on, `record` puts it together with its
+warnings, `page` renders it (the only home of jinja2, not imported here).
+"""
+
+from __future__ import annotations
+
+from fedsov.control_plane.compliance.lines import Book, read_book
+from fedsov.control_plane.compliance.record import Record, record_of
+
+__all__ = ["Book", "Record", "read_book", "record_of"]

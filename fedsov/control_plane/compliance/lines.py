@@ -1,0 +1,226 @@
+"""What a ledger's entries say, as values: bytes in, `Line` out, and what is not understood is counted, not guessed.
+
+Entries of older versions lack some fields; these are empty here. An entry of a wrong shape is set aside as strange
+with its number, for a report must neither stop at it nor pretend that it was not there.
+
+    book = read_book("DE", bodies, size=46, head="70b2…", fault="")
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+DECIDED = ("cross", "release")
+ACTS = (*DECIDED, "approve", "withdraw")
+VERDICTS = ("permit", "review", "refuse")
+PUBLIC = "public"
+UNNAMED = "unnamed"
+NONE = "none"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Member:
+    """A party as an entry names it; `owners` are the jurisdictions of who owns it, `role` its part in the law."""
+
+    name: str
+    entity: str
+    location: str
+    owners: tuple[str, ...] = ()
+    role: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One entry. `seq` and `entry` are its number and digest in the book of `owner`; the rest is what it says.
+
+    `grounds` tells for each origin on what it crossed ("scc_eu", "adequacy"), as that origin's law sees it.
+    """
+
+    owner: str
+    seq: int
+    entry: str
+    act: str
+    at: str
+    run: str
+    day: str
+    exporter: Member
+    importer: Member
+    destination: str
+    destination_name: str
+    origins: tuple[str, ...]
+    categories: tuple[str, ...]
+    restrictions: tuple[str, ...]
+    kind: str
+    name: str
+    digest: str
+    bytes: int
+    purpose: str
+    grounds: Mapping[str, tuple[str, ...]]
+    documents: tuple[str, ...]
+    verdict: str
+    review: str
+    rules: tuple[str, ...]
+    citations: tuple[str, ...]
+    reason: str
+    missing: tuple[str, ...]
+    remedy: str
+    obligations: tuple[str, ...]
+    bundle: str
+    bundle_dated: date | None
+    unsafe: bool
+    privacy: tuple[tuple[str, str | float], ...]
+    by: str
+    why: str
+    since: str
+    until: str
+    approval: str
+
+    @property
+    def bound_by(self) -> tuple[str, ...]:
+        """The origins; `public` where nothing binds, `unnamed` where something binds without an origin."""
+        return tuple(self.grounds)
+
+    @property
+    def all_mechanisms(self) -> tuple[str, ...]:
+        """The grounds of all its origins, each once."""
+        return tuple(dict.fromkeys(one for grounds in self.grounds.values() for one in grounds))
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """A ledger as it was read.
+
+    Attributes:
+        size, head: the number of its entries and the digest of the last.
+        fault: why it does not verify, or "".
+        lines: what was decided, approved and withdrawn; notes: how many other entries it has.
+        strange: numbers of the entries that were not understood.
+    """
+
+    owner: str
+    size: int
+    head: str
+    fault: str
+    lines: tuple[Line, ...]
+    notes: int = 0
+    strange: tuple[int, ...] = ()
+
+
+def read_book(owner: str, entries: Sequence[tuple[int, str, Any]], *, head: str, fault: str = "") -> Book:
+    """A ledger's entries (number, digest, body) as lines."""
+    lines: list[Line] = []
+    strange: list[int] = []
+    for seq, digest, body in entries:
+        try:
+            if _text(body, "act") in ACTS:
+                lines.append(_line(owner, seq, digest, body))
+        except ValueError:
+            strange.append(seq)
+    notes = len(entries) - len(lines) - len(strange)
+    return Book(owner, len(entries), head, fault, tuple(lines), notes, tuple(strange))
+
+
+_TEXTS = (
+    *("act", "at", "run", "kind", "name", "digest", "purpose", "verdict", "review", "reason", "remedy"),
+    *("bundle", "by", "why", "since", "until", "approval"),
+)
+_LISTS = (*("origins", "categories", "restrictions", "documents", "rules", "citations", "missing", "obligations"),)
+
+
+def _line(owner: str, seq: int, digest: str, body: Any) -> Line:
+    """Raises ValueError where a field is of another shape than entries have."""
+    about = _mapping(body, "crossing") | body  # an approval tells the route that it is for
+    texts: dict[str, Any] = {name: _text(about, name) for name in _TEXTS}
+    lists: dict[str, Any] = {name: _texts(about, name) for name in _LISTS}
+    if texts["act"] in DECIDED and texts["verdict"] not in VERDICTS:
+        raise ValueError(f"verdict is {texts['verdict']!r}")
+    importer = _member(about, "importer")
+    dated = _text(about, "bundle_dated")
+    return Line(
+        owner=owner,
+        seq=seq,
+        entry=digest,
+        day=_text(about, "day") or texts["at"][:10],
+        exporter=_member(about, "exporter"),
+        importer=importer,
+        destination=_text(about, "destination") or importer.location,
+        destination_name=_text(about, "destination_name"),
+        grounds=_grounds(_bound_by(lists), _texts(about, "basis"), lists["rules"], verdict=texts["verdict"]),
+        bytes=_number(about, "bytes"),
+        bundle_dated=date.fromisoformat(dated) if dated else None,
+        unsafe=about.get("unsafe") is True,
+        privacy=tuple((_written(str(key)), _plain(value)) for key, value in _mapping(about, "privacy").items()),
+        **texts,
+        **lists,
+    )
+
+
+def _bound_by(lists: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    if lists["origins"]:
+        return lists["origins"]
+    return (UNNAMED,) if lists["categories"] or lists["restrictions"] else (PUBLIC,)
+
+
+def _grounds(
+    origins: Sequence[str], basis: Sequence[str], rules: Sequence[str], *, verdict: str
+) -> dict[str, tuple[str, ...]]:
+    """The grounds of each origin, from `basis` ("DE scc_eu": the origin, then the ground).
+
+    An entry without one gives its rules, of which it is not written for which origin each answered. A refusal has none.
+    """
+    if verdict == "refuse":
+        return dict.fromkeys(origins, (NONE,))
+    own: dict[str, list[str]] = {}
+    for origin, space, ground in (one.partition(" ") for one in basis):
+        own.setdefault(origin if space else "", []).append(ground if space else origin)
+    spare = tuple(f"rule {rule}" for rule in dict.fromkeys(rules)) or (NONE,)
+    return {one: tuple(dict.fromkeys(own.get(one, []) + own.get("", []))) or spare for one in origins}
+
+
+def _text(body: Any, name: str) -> str:
+    value = body.get(name) if isinstance(body, Mapping) else ()
+    if not isinstance(value, str | None):
+        raise ValueError(f"{name} is no text")
+    return _written(value or "")
+
+
+def _written(text: str) -> str:
+    """The text, where it can be written to a file; half a surrogate pair raises UnicodeEncodeError, a ValueError."""
+    text.encode()
+    return text
+
+
+def _texts(body: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    value = body.get(name) or []
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise ValueError(f"{name} is no list of texts")
+    return tuple(map(_written, value))
+
+
+def _mapping(body: Mapping[str, Any], name: str) -> dict[str, Any]:
+    value = body.get(name) or {}
+    if not isinstance(value, dict):
+        raise ValueError(f"{name} is no mapping")
+    return value
+
+
+def _number(body: Mapping[str, Any], name: str) -> int:
+    value = body.get(name) or 0
+    if not isinstance(value, int):
+        raise ValueError(f"{name} is no whole number")
+    return value
+
+
+def _plain(value: Any) -> str | float:
+    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return value if number else _written(str(value))
+
+
+def _member(body: Mapping[str, Any], name: str) -> Member:
+    said = _mapping(body, name)
+    words = (_text(said, "name"), _text(said, "entity"), _text(said, "location"))
+    return Member(*words, _texts(said, "owners"), _text(said, "role"))

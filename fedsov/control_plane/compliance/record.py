@@ -1,0 +1,222 @@
+"""The record of processing and cross-border transfers, as one value made from ledger entries alone.
+
+    record = record_of(books, on=date.today(), register=register.documents)
+    record.to_json()
+
+It says what was decided, on which grounds and documents, and when. It does not say that this was right: whoever reads
+it must judge, and the record names what stands in the way of relying on it (`warnings`), the gravest first. It reads no
+store, no model and no record of a person; numbers of people behind an artifact are left out on purpose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from fedsov.border.evidence import Document
+from fedsov.control_plane.compliance import papers, tally
+from fedsov.control_plane.compliance.lines import Book
+from fedsov.control_plane.compliance.tally import Count
+
+TITLE = "Record of processing and cross-border transfers"
+STATEMENT = (
+    "The bundle of rules permitted this, on these documents, at this time; it is not a legal opinion. Rules and facts "
+    "of law were written by engineers, and a lawyer must confirm them."
+)
+LIMITS = (
+    "It is made from the ledgers alone and tells what passed the gates; what left a machine another way is not here.",
+    "A ledger that verifies was not changed after it was written, up to the head shown. Compare the heads with copies "
+    "that were kept elsewhere: entries cut from all ledgers at once are not seen otherwise.",
+    "Documents are named as the register named them. Nobody has checked here that they exist or say what is claimed.",
+    "How long data are kept, and how they are secured, is not in a ledger; a record of processing needs both.",
+    "A crossing of a value that was made from several origins is counted once in a total and once under each origin.",
+)
+STALE = timedelta(days=90)
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Something a reader must know first. `grave` where figures below cannot be relied on."""
+
+    grave: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A ledger: entries, head, whether it verifies, and the numbers of entries that were not understood."""
+
+    owner: str
+    verifies: bool
+    fault: str
+    entries: int
+    head: str
+    decisions: int
+    notes: int
+    strange: tuple[int, ...]
+    first: str
+    last: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The whole record; `on` is the day it was made, and that its warnings are about."""
+
+    on: date
+    first: str
+    last: str
+    days: tuple[str, ...]
+    crossings: Count
+    unsafe: int
+    warnings: tuple[Warned, ...]
+    ledgers: tuple[Kept, ...]
+    tallies: Mapping[str, Mapping[str, Count]]
+    matrix: tuple[tally.Route, ...]
+    flows: tuple[tally.Flow, ...]
+    parties: tuple[tally.Partner, ...]
+    refusals: tuple[tally.Refused, ...]
+    reviews: tuple[papers.Review, ...]
+    documents: tuple[papers.Relied, ...]
+    register_given: bool
+    releases: tuple[papers.Release, ...]
+    privacy: tuple[papers.Spent, ...]
+    models: tuple[tally.Model, ...]
+    bundles: tuple[papers.Rules, ...]
+    duties: Mapping[str, int]
+    runs: tuple[tally.Run, ...]
+    places: Mapping[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values: dates as ISO texts, tuples as lists."""
+        head = {"title": TITLE, "statement": STATEMENT, "limits": list(LIMITS)}
+        return head | {one.name: _plain(getattr(self, one.name)) for one in fields(self)}
+
+
+def record_of(books: Sequence[Book], *, on: date, register: Sequence[Document] | None = None) -> Record:
+    """The record of some ledgers.
+
+    Args:
+        on: the day of the report, by which documents, approvals and rules are judged old or young.
+        register: the evidence register's documents, where it is at hand.
+    """
+    lines = [line for book in books for line in book.lines]
+    crossings = [line for line in lines if line.act == "cross"]
+    decisions = [line for line in lines if line.act in ("cross", "release")]
+    relied = papers.documents(decisions, register, on)
+    reviews = papers.reviews(lines, on)
+    bundles = papers.bundles(books, on)
+    unsafe = sum(line.unsafe for line in decisions)
+    return Record(
+        on=on,
+        first=min((line.at for line in lines), default=""),
+        last=max((line.at for line in lines), default=""),
+        days=tally.union((line.day,) for line in decisions),
+        crossings=tally.counted(crossings),
+        unsafe=unsafe,
+        warnings=(*_broken(books), *_open_border(unsafe), *_old_rules(bundles), *_papers(relied, reviews)),
+        ledgers=tuple(map(_kept, books)),
+        tallies=tally.tallies(crossings),
+        matrix=tally.routes(crossings),
+        flows=tally.flows(crossings),
+        parties=tally.partners(crossings),
+        refusals=tally.refusals(decisions),
+        reviews=reviews,
+        documents=relied,
+        register_given=register is not None,
+        releases=papers.releases(lines),
+        privacy=papers.spendings(decisions),
+        models=tally.models(crossings),
+        bundles=bundles,
+        duties=papers.duties(decisions),
+        runs=tally.runs(decisions),
+        places=tally.places(decisions),
+    )
+
+
+def _kept(book: Book) -> Kept:
+    times = [line.at for line in book.lines]
+    return Kept(
+        owner=book.owner,
+        verifies=not book.fault,
+        fault=book.fault,
+        entries=book.size,
+        head=book.head,
+        decisions=sum(line.act in ("cross", "release") for line in book.lines),
+        notes=book.notes,
+        strange=book.strange,
+        first=min(times, default=""),
+        last=max(times, default=""),
+    )
+
+
+def _broken(books: Iterable[Book]) -> Iterable[Warned]:
+    for book in books:
+        if book.fault:
+            counted = "What it holds is shown and counted, but proves nothing." if book.size else ""
+            yield Warned(True, f"The ledger of {book.owner} does not verify: {book.fault}. {counted}".rstrip())
+        if book.strange:
+            numbers = ", ".join(map(str, book.strange[:10])) + (" and others" if len(book.strange) > 10 else "")
+            yield Warned(True, f"The ledger of {book.owner} has entries that were not understood: {numbers}.")
+
+
+def _open_border(unsafe: int) -> Iterable[Warned]:
+    if unsafe:
+        yield Warned(
+            True,
+            f"UNSAFE: an open border (border=unsafe_open), which permits everything and checks nothing, took "
+            f"{_many(unsafe, 'decision')}, marked below.",
+        )
+
+
+def _old_rules(bundles: Iterable[papers.Rules]) -> Iterable[Warned]:
+    for one in bundles:
+        who = ", ".join(one.in_use_by)
+        if who and not one.unsafe and one.age is not None and one.age > STALE.days:
+            yield Warned(
+                False,
+                f"The bundle of rules {one.digest[:12]} (last used by {who}) is dated {one.dated}, {one.age} days "
+                f"before this report. Law may have changed since: have rules older than {STALE.days} days read again.",
+            )
+    undated = sum(one.decisions for one in bundles if one.dated is None)
+    if undated:
+        yield Warned(False, f"The date of the bundle of rules is not told in {_many(undated, 'decision')}.")
+
+
+def _papers(documents: Sequence[papers.Relied], reviews: Sequence[papers.Review]) -> Iterable[Warned]:
+    told = {
+        "expired": "Documents have expired, and nothing new may rely on them",
+        "expires soon": f"Documents expire within {papers.SOON.days} days",
+        "not yet valid": "Documents were relied on that are signed only after this day",
+        "not in the register": "Documents were relied on that are not in the register given",
+    }
+    for status, what in told.items():
+        found = [one.id for one in documents if one.status == status]
+        if found:
+            yield Warned(False, f"{what}: {_some(found)}.")
+    examples = [one.id for one in documents if one.example and (one.crossings or one.releases)]
+    if examples:
+        yield Warned(False, f"Documents marked as made-up examples were relied on: {_some(examples)}.")
+    waiting = [one for one in reviews if one.status != "in force"]
+    if waiting:
+        yield Warned(False, f"No approval is in force for {_many(len(waiting), 'review')}.")
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def _some(ids: Sequence[str]) -> str:
+    return ", ".join(ids[:8]) + (f" and {len(ids) - 8} others" if len(ids) > 8 else "")
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        total = {"total": value.total} if isinstance(value, Count) else {}
+        return {one.name: _plain(getattr(value, one.name)) for one in fields(value)} | total
+    if isinstance(value, Mapping):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(one) for one in value]
+    return value.isoformat() if isinstance(value, date) else value
