@@ -23,9 +23,11 @@ from dataclasses import dataclass
 from functools import cache, partial
 
 from fedsov.artifact import Artifact, Kind
+from fedsov.border.evidence import Register
 from fedsov.border.gate import Refused
+from fedsov.config import BorderSettings
 from fedsov.control_plane.server_app import Round
-from fedsov.errors import CrossingRefused
+from fedsov.errors import ConfigurationError, CrossingRefused
 from fedsov.federation.phases import ask
 from fedsov.federation.scene import Scene
 from fedsov.label import Label
@@ -46,6 +48,7 @@ class Examination:
 
     def __init__(self, scene: Scene, members: Sequence[Profile]) -> None:
         self._scene, self.members = scene, tuple(members)
+        self._rested: dict[tuple[str, Kind], tuple[str, ...]] = {}  # documents that a permission leaned on last
         self._told: dict[str, Told] = {}  # who was refused in the round just ended: on a ledger already
         self._shut: set[str] = set()  # refused by their own gates, for a reason that stays with them
         self.out: dict[str, str] = {}
@@ -64,6 +67,7 @@ class Examination:
             found = needed(member, label, people=people, hub=hub, judge=judge)
             asked = found if self._within(number) else [one for one in found if one.kind is Kind.MODEL]
             self._settle(member.region, number, [one for one in asked if not one.permitted])
+            self._lean(member.region, found)
         self._told.clear()
         return {self._scene.nodes[name]: f"{name}: {why}" for name, why in self.out.items()}
 
@@ -81,9 +85,10 @@ class Examination:
             if not refused:
                 self._returns(region, number)
         elif refused:
+            lapsed = self._lapsed(region, refused, number)
             if told is None:
-                self._write(refused, number, region)
-            self._leaves(region, number, why_refused(refused[0]), refused[0])
+                self._write(refused, number, region, lapsed)
+            self._leaves(region, number, why_refused(refused[0], lapsed), refused[0])
         elif told is not None and told.own:
             self._shut.add(region)
             why = f"its own gate refused its answer in round {told.number}; its ledger says why."
@@ -121,18 +126,45 @@ class Examination:
         self.amendments.append(amendment)
         self._scene.say(f"plan amended: {amendment.sentence()}")
 
+    def _lean(self, region: str, found: Sequence[PlannedCrossing]) -> None:
+        knows = self._scene.gate.evidence.knows  # an approval has an id too, and is no document
+        for one in found:
+            if one.permitted:
+                self._rested[region, one.kind] = tuple(filter(knows, one.decision.documents))
+
+    def _lapsed(self, region: str, refused: Sequence[PlannedCrossing], number: int) -> list[str]:
+        """What became of the documents that these crossings were permitted on before, in sentences."""
+        evidence, register = self._scene.gate.evidence, _readable(self._scene.settings.border)
+        day, said = self._scene.calendar.day(number), []
+        for id in dict.fromkeys(id for one in refused for id in self._rested.get((region, one.kind), ())):
+            document = register.get(id)
+            if not evidence.knows(id):
+                said.append(f"'{id}' was taken from the register.")
+            elif document is not None and document.expires is not None and document.expires < day:
+                said.append(f"'{id}' expired on {document.expires}.")
+        return said
+
     def _within(self, number: int) -> int | None:
         return number if number <= self._scene.settings.rounds else None
 
-    def _write(self, refused: Sequence[PlannedCrossing], number: int, region: str) -> None:
+    def _write(self, refused: Sequence[PlannedCrossing], number: int, region: str, lapsed: Sequence[str]) -> None:
         """Has the refused crossings written down by the gates that refuse them: the hub's, or the region's own."""
         scene, round = self._scene, self._within(number)
         proposed = [(str(one.kind), one.target) for one in refused if one.source == region]
         for one in refused:
             if one.source != region:
                 artifact = Artifact(one.kind, one.label, count=one.count, name=f"joint {one.kind}")
-                scene.calendar.at(scene.gate, number).refuse(artifact, scene.party(one.target), round=round)
+                gate, details = scene.calendar.at(scene.gate, number), {"lapsed": list(lapsed)} if lapsed else None
+                gate.refuse(artifact, scene.party(one.target), round=round, details=details)
         if proposed:
             said = {"crossings": json.dumps(proposed), "label": json.dumps(refused[-1].label.to_json())}
             said |= {} if round is None else {"server-round": str(round)}
             ask(scene, [region], "query.propose", said, standing_by=number)
+
+
+def _readable(border: BorderSettings) -> Register:
+    """The register as it is now, for an explanation only: one that somebody is just editing explains nothing."""
+    try:
+        return border.register()
+    except ConfigurationError:
+        return Register()

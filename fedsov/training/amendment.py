@@ -74,11 +74,18 @@ def needed(member: Profile, label: Label, *, people: int, hub: str, judge: Judge
     )
 
 
-def why_refused(crossing: PlannedCrossing) -> str:
-    """Why a crossing is not permitted and what would mend it: the border's own words."""
+def why_refused(crossing: PlannedCrossing, lapsed: Sequence[str] = ()) -> str:
+    """Why a crossing is no longer permitted and what would mend it, in the border's own words.
+
+    Args:
+        lapsed: what became of documents that its permission rested on before, in sentences; the border names the
+            papers that would cost least, and these need not be the same.
+    """
     decision = crossing.decision
     said = "" if decision.verdict == "refuse" else f"{crossing.kind} {crossing.source} -> {crossing.target} waits: "
-    return f"{said}{decision.reason} {decision.remedy}".strip()
+    rested = " ".join(one for one in lapsed if one not in decision.reason)
+    parts = (f"{said}{decision.reason}", f"It was permitted until now: {rested}" if rested else "", decision.remedy)
+    return " ".join(filter(None, parts))
 
 
 def fallback(rule: StrategyRule, *, start_model: bool) -> StrategyRule:

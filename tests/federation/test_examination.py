@@ -13,6 +13,7 @@ import pytest
 
 from fedsov.artifact import Party
 from fedsov.border.evidence import Document, Register
+from fedsov.border.register import load_register
 from fedsov.config import compose, settings
 from fedsov.control_plane.server_app import Round
 from fedsov.federation.api import WarmFor
@@ -28,16 +29,26 @@ MEMBERS = [Profile(name, 600, 0, Label(frozenset({name}), frozenset({"personal"}
 LABEL = join(member.label for member in MEMBERS)
 
 
+TERMS = {
+    "scc_eu": {"doc": "2021/914", "module": "1", "role": "C->C"},
+    "accountability_contract": {"comparable_protection": "yes", "consent": "yes"},
+}
+
+
 def _document(kind: str, exporter: str = "DE", importer: str = "US") -> Document:
     anything, places = frozenset({"*"}), (frozenset({exporter}), frozenset({importer}))
-    return Document(kind, kind, *places, anything, date(2026, 1, 1), None, "", "office")
+    return Document(kind, kind, *places, anything, date(2026, 1, 1), None, "", "office", terms=TERMS.get(kind, {}))
+
+
+def _register(*documents: Document) -> Register:
+    return replace(load_register(None), documents=documents)
 
 
 class Shelf:
     """Documents that somebody may take away or put back while a run goes on."""
 
     def __init__(self, *kinds: str) -> None:
-        self.register = Register(tuple(map(_document, kinds)))
+        self.register = _register(*map(_document, kinds))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.register, name)
@@ -70,14 +81,15 @@ def test_nobody_is_out_and_nothing_is_written_while_all_is_permitted(scene: Scen
 def test_a_document_that_is_withdrawn_takes_the_recipient_out_and_one_that_returns_brings_it_back(scene: Scene) -> None:
     examination, shelf = Examination(scene, MEMBERS), scene.gate.evidence
     assert examination.before(1, LABEL, 1200) == {}
-    shelf.register = Register(())
+    shelf.register = _register()
     for number in (2, 3):
         out = examination.before(number, LABEL, 1200)
-        assert set(out) == {US} and out[US].startswith("US: DE -> US: needs")
+        assert set(out) == {US} and out[US].startswith("US: DE -> US: ")
+        assert "'scc_eu' was taken from the register." in out[US]
     assert _refusals(scene) == [(2, "US")]  # once, not every round
-    shelf.register = Register((_document("scc_eu"), _document("tia")))
+    shelf.register = _register(_document("scc_eu"), _document("tia"))
     assert examination.before(4, LABEL, 1200) == {}
-    shelf.register = Register((_document("tia"),))
+    shelf.register = _register(_document("tia"))
     assert set(examination.before(6, LABEL, 1200)) == {US}
     assert _refusals(scene) == [(2, "US"), (None, "US")]
     assert [(one.round, one.left) for one in examination.amendments] == [(2, True), (4, False), (None, True)]
@@ -94,7 +106,7 @@ def test_a_member_whose_own_gate_refused_stays_out_for_a_reason_only_its_ledger_
 
 def test_a_refusal_in_the_round_itself_is_not_written_down_again(scene: Scene) -> None:
     examination = Examination(scene, MEMBERS)
-    scene.gate.evidence.register = Register(())
+    scene.gate.evidence.register = _register()
     examination.after(Round(2, {DE: {}}, {US: "CrossingRefused"}))
     assert set(examination.before(3, LABEL, 1200)) == {US} and not _refusals(scene)
     assert "DE -> US" in examination.amendments[0].why
@@ -103,9 +115,9 @@ def test_a_refusal_in_the_round_itself_is_not_written_down_again(scene: Scene) -
 def test_after_the_last_round_only_the_handing_out_of_the_model_is_examined(scene: Scene) -> None:
     """India's contract covers the United States and no longer the hub: no update may come, but the model may go."""
     india = Profile("US", 600, 0, Label(frozenset({"IN"}), frozenset({"personal"})), 2)
-    scene.gate.evidence.register = Register((_document("accountability_contract", "IN", "US"),))
+    scene.gate.evidence.register = _register(_document("accountability_contract", "IN", "US"))
     assert Examination(scene, [india]).before(6, india.label, 600) == {}
-    scene.gate.evidence.register = Register((_document("accountability_contract", "IN", "IE"),))
+    scene.gate.evidence.register = _register(_document("accountability_contract", "IN", "IE"))
     assert set(Examination(scene, [india]).before(6, india.label, 600)) == {US}
 
 

@@ -32,10 +32,18 @@ def _table(place: Path, rows: Mapping[str, int]) -> Path:
     return place / "people.csv"
 
 
+TERMS = {
+    "scc_eu": "{doc: '2021/914', module: '1', role: 'C->C'}",
+    "tia": "{}",
+    "accountability_contract": "{comparable_protection: 'yes', consent: 'yes'}",
+}
+
+
 def _document(name: str, kind: str, *, signed: str = "2026-01-01", expires: str = "2030-12-31", **route: str) -> str:
     places = {"exporter": "'@EEA'", "importer": "[US]"} | route
     return (
-        f"- {{id: {name}, kind: {kind}, exporter: {places['exporter']}, importer: {places['importer']}, "
+        f"- {{id: {name}, kind: {kind}, terms: {TERMS[kind]}, "
+        f"exporter: {places['exporter']}, importer: {places['importer']}, "
         f"categories: '*', signed: {signed}, expires: {expires}, owner: office}}\n"
     )
 
@@ -102,9 +110,11 @@ def test_every_crossing_is_decided_on_the_day_of_its_round_by_both_gates(run: Ov
 def test_the_plan_is_amended_and_names_the_document_the_day_and_the_way_out(run: Overheard) -> None:
     plan = run.result.plan.of("US")
     (amendment,) = plan.amendments
+    assert amendment.crossing is not None
+    refused = amendment.crossing.decision
     assert (amendment.round, amendment.day, amendment.left) == (4, date(2026, 11, 25), True)
-    assert amendment.sentence().startswith("US left the federation before round 4 (2026-11-25): DE -> US: needs EU")
-    assert "'de-clauses' expired on 2026-11-24." in amendment.why and "evidence register" in amendment.why
+    assert amendment.sentence().startswith("US left the federation before round 4 (2026-11-25): DE -> US: ")
+    assert "'de-clauses' expired on 2026-11-24." in amendment.why and refused.remedy in amendment.why
     assert plan.strategy != "federated" and plan.reasons[0] == amendment.sentence()
     said = next(one for one in json.loads(json.dumps(run.result.plan.to_json()))["regions"] if one["region"] == "US")
     assert said["amendments"][0]["crossing"]["decision"]["verdict"] == "refuse"
@@ -116,7 +126,8 @@ def test_the_ledger_of_the_hub_tells_the_refusal_once(run: Overheard) -> None:
     (refusal,) = [entry for entry in _entries(run, "hub") if entry.get("verdict") == "refuse"]
     assert (refusal["round"], refusal["day"], refusal["kind"]) == (4, "2026-11-25", "model")
     assert refusal["importer"]["name"] == "US" and refusal["origins"] == ["AT", "DE", "US"]
-    assert "expired on 2026-11-24" in refusal["reason"] and refusal["remedy"]
+    assert refusal["reason"].startswith("DE -> US: ") and refusal["remedy"]
+    assert refusal["details"]["lapsed"] == ["'de-clauses' expired on 2026-11-24."]
 
 
 def test_nothing_of_the_joint_model_goes_to_a_region_that_left(run: Overheard) -> None:
@@ -226,5 +237,6 @@ def test_the_ledger_of_that_demo_tells_why(demo: dict) -> None:
     ledger.verify()
     told = [entry.body for entry in ledger.entries() if entry.body.get("verdict") == "refuse"]
     (refusal,) = [body for body in told if body["importer"]["name"] == "US"]
-    assert refusal["round"] == 4 and "'demo-scc-de-us' expired on 2026-11-24" in refusal["reason"]
+    assert refusal["round"] == 4 and refusal["reason"].startswith("DE -> US: ")
+    assert refusal["details"]["lapsed"] == ["'demo-scc-de-us' expired on 2026-11-24."]
     assert any(one["round"] == 4 and one["importer"]["name"] == "US" for one in demo["refusals"])

@@ -73,6 +73,14 @@ def test_an_amendment_says_when_why_and_what_would_mend_it():
     assert "before the joint model was handed out" in left(None).sentence()
 
 
+def test_an_amendment_names_the_lapsed_document_where_the_border_names_another():
+    crossing = PlannedCrossing("hub", "US", Kind.MODEL, LABEL, 1, REFUSAL)
+    said = (
+        "DE -> US: 'clauses' expired on 2026-11-24. It was permitted until now: 'tia' expired on 2026-11-24. Renew it."
+    )
+    assert why_refused(crossing, ["'clauses' expired on 2026-11-24.", "'tia' expired on 2026-11-24."]) == said
+
+
 def test_a_review_says_that_it_waits_for_one():
     review = Review(("rule",), ("law",), (), (), "DE -> US: a person must look.", "0")
     why = why_refused(PlannedCrossing("hub", "US", Kind.MODEL, LABEL, 1, review))
