@@ -69,7 +69,8 @@ class Settings:
 
     Attributes:
         workspace: the folder everything is written under.
-        today: the day decisions are made on; None for the calendar's.
+        today: the day decisions are made on; None for the real day of each decision.
+        days_per_round: how many days pass with each round, in a rehearsal of a long training.
         regions: the federation's regions, or None for one per jurisdiction found in the data.
         plain: the composed configuration these settings came from, for other processes and for the record.
     """
@@ -86,6 +87,7 @@ class Settings:
     recipe: Recipe
     algorithm: Algorithm
     rounds: int
+    days_per_round: int
     border: BorderSettings
     timeout: float
     plain: Mapping[str, Any]
@@ -204,6 +206,7 @@ def _settings(plain: Mapping[str, Any]) -> Settings:
         recipe=_recipe(plain["model"], seed=int(plain["seed"])),
         algorithm=Algorithm(str(plain["algorithm"]["name"]), dict(plain["algorithm"]["options"])),
         rounds=_integer("federation.rounds", federation["rounds"], at_least=1),
+        days_per_round=_integer("federation.days_per_round", federation.get("days_per_round", 0), at_least=0),
         border=BorderSettings(_path(border["evidence"]), _path(border["rules"]), bool(border["unsafe_open"])),
         timeout=_seconds("runtime.timeout", plain["runtime"]["timeout"]),
         plain=plain,

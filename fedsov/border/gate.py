@@ -13,7 +13,7 @@ even for an error.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Any
@@ -91,13 +91,17 @@ class Gate:
         target: Party,
         *,
         round: int | None = None,
-        tensors: Mapping[str, Any] | None = None,
+        lapsed: Sequence[str] = (),
     ) -> Decision:
-        """Considers a crossing that is only planned, and writes it down where it is not permitted."""
+        """Considers a crossing that is only planned, and writes it down where it is not permitted.
+
+        Args:
+            lapsed: what became of the documents that permitted it before, in sentences.
+        """
         crossing = self._crossing(artifact, target)
         decision = decide(crossing, self.bundle, self.evidence, crossing.on)
         if not isinstance(decision, Permit):
-            self.record(crossing, decision, round=round, tensors=tensors)
+            self.record(crossing, decision, round=round, lapsed=lapsed)
         return decision
 
     def release(self, artifact: Artifact, *, document: str) -> Artifact:
@@ -130,11 +134,13 @@ class Gate:
         act: str = "cross",
         round: int | None = None,
         tensors: Mapping[str, Any] | None = None,
+        lapsed: Sequence[str] = (),
     ) -> Entry:
         """Writes a decision down, whoever took it; `act` is "cross" or "release"."""
         described = _described(crossing) | _decided(decision, self.bundle)
         return self.ledger.append(
             {"at": _now(), "run": self.run, "round": round, "act": act, "tensors": dict(tensors or {})}
+            | {"lapsed": list(lapsed)}
             | described
             | {"salt": secrets.token_hex(16)}  # else a head would let a small content be guessed
         )

@@ -20,8 +20,8 @@ from fedsov.border.rules import Rule
 UNKNOWN = "unknown"
 _REMEMBERED = 4096
 _OF_PAPERS = (
-    "categories", "count", "count_12m", "evidence_unknown", "kind", "mechanism", "origin_regime", "purpose", "same_party",
-    "unreadable",
+    "categories", "count", "count_12m", "evidence_unknown", "kind", "mechanism", "origin_regime", "purpose",
+    "same_party", "unreadable",
 )  # fmt: skip
 
 

@@ -25,6 +25,7 @@ privacy, border, dataset, model, runtime and experiment (files in configs/).
   python -m fedsov train federation.regions=[US,GB]               some regions; other rows go to quarantine
   python -m fedsov train dataset=table dataset.path=people.parquet dataset.jurisdiction=country dataset.target=y \\
       federation.regions=auto                                     your own table, one region per jurisdiction found
+  python -m fedsov train today=2026-11-22 federation.days_per_round=30   rehearse a long training: what would expire?
   python -m fedsov train border=unsafe_open                       laboratory only: everything is permitted, and marked
   python -m fedsov train --multirun seed=0,1,2                    several runs
   python -m fedsov train --cfg job                                print the settings a run would use

@@ -1,7 +1,9 @@
 """The ServerApp: rounds of one federated training, over any Flower grid.
 
 Flower's strategies configure and aggregate; the loop is ours, because Flower's own ends "completed" when every node
-has failed, and because a round that lost a region has to be told. What the loop sees of a round goes to `on_round`.
+has failed, and because a round that lost a region has to be told. What the loop sees of a round goes to `on_round`;
+who may take part in it is asked before it, of `examine`, since what permitted a region in one round may have expired by
+the next.
 """
 
 from __future__ import annotations
@@ -23,11 +25,18 @@ WEIGHT = "num-examples"
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What the hub learned in one round: each node's metrics, and the nodes that sent none, with the error's name."""
+    """What the hub learned in one round.
+
+    Attributes:
+        metrics: of each node that sent an update.
+        failed: the nodes that were asked and sent none, with the error's name.
+        left_out: the nodes that were not asked, with the reason.
+    """
 
     number: int
     metrics: Mapping[int, Mapping[str, float]]
     failed: Mapping[int, str]
+    left_out: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +49,7 @@ class Federation:
         config: what every node is told beside the parameters (feature encoding, scope, local steps).
         minimum: updates without which a round is a failure.
         timeout: seconds a round may take before the missing nodes are left behind.
+        names: what the nodes are called, for an error's line.
     """
 
     algorithm: Algorithm
@@ -47,6 +57,11 @@ class Federation:
     config: Mapping[str, str | int | float] = field(default_factory=dict)
     minimum: int = 1
     timeout: float = 3600.0
+    names: Mapping[int, str] = field(default_factory=dict)
+
+    def told(self, failed: Mapping[int, str]) -> str:
+        """Failures in a line, each with its node's name where it has one."""
+        return "; ".join(f"{self.names[node]}: {why}" if node in self.names else why for node, why in failed.items())
 
 
 @dataclass(slots=True)
@@ -63,11 +78,17 @@ def server_app(
     outcome: Outcome,
     *,
     on_round: Callable[[Round], None] = lambda _: None,
+    examine: Callable[[int], Mapping[int, str]] = lambda _: {},
 ) -> ServerApp:
     """A Flower ServerApp that trains from `start` and fills `outcome`.
 
+    Args:
+        on_round: told of each round as it ends.
+        examine: asked before each round, by its number, which nodes may not take part in it, and why.
+
     Raises (when run):
-        TrainingFailed: fewer than the minimum sent an update in some round, or an update was not finite.
+        TrainingFailed: fewer than the minimum may take part or sent an update in some round, or an update was not
+            finite.
     """
     from flwr.app import Array, ArrayRecord, Context
     from flwr.serverapp import ServerApp
@@ -79,7 +100,8 @@ def server_app(
         arrays = ArrayRecord({name: Array(value) for name, value in start.items()})
         strategy = build(federation.algorithm, len(list(grid.get_node_ids())))
         for number in range(1, federation.rounds + 1):
-            arrays, seen = _round(grid, strategy, federation, number, arrays)
+            out = examine(number)
+            arrays, seen = _round(grid, strategy, federation, number, arrays, out=out)
             outcome.rounds.append(seen)
             on_round(seen)
         outcome.parameters = {name: array.numpy() for name, array in arrays.items()}
@@ -88,24 +110,34 @@ def server_app(
 
 
 def _round(
-    grid: Grid, strategy: Any, federation: Federation, number: int, arrays: ArrayRecord
+    grid: Grid, strategy: Any, federation: Federation, number: int, arrays: ArrayRecord, *, out: Mapping[int, str]
 ) -> tuple[ArrayRecord, Round]:
     from flwr.app import ConfigRecord
 
+    remaining = len(set(grid.get_node_ids()) - set(out))
+    if remaining < federation.minimum:
+        raise TrainingFailed(
+            f"round {number}: {remaining} of at least {federation.minimum} regions may take part ({_all(out)})"
+        )
     config = ConfigRecord(dict(federation.config))
-    messages = strategy.configure_train(number, arrays, config, grid)
+    configured = strategy.configure_train(number, arrays, config, grid)
+    messages = [message for message in configured if message.metadata.dst_node_id not in out]
     replies = list(grid.send_and_receive(messages, timeout=federation.timeout))
     updates = finite_updates(replies, arrays)
     failed = {reply.metadata.src_node_id: str(reply.error.reason) for reply in replies if reply.has_error()}
     if len(updates) < federation.minimum:
         raise TrainingFailed(
             f"round {number}: {len(updates)} of at least {federation.minimum} regions sent an update "
-            f"({', '.join(failed.values()) or 'no answer in time'})"
+            f"({federation.told(failed) or 'no answer in time'}{'; left out: ' + _all(out) if out else ''})"
         )
     aggregated, _ = strategy.aggregate_train(number, updates)
     if aggregated is None:
         raise TrainingFailed(f"round {number}: {federation.algorithm.name} made no aggregate of {len(updates)} updates")
-    return aggregated, Round(number, {reply.metadata.src_node_id: _metrics(reply) for reply in updates}, failed)
+    return aggregated, Round(number, {reply.metadata.src_node_id: _metrics(reply) for reply in updates}, failed, out)
+
+
+def _all(reasons: Mapping[int, str]) -> str:
+    return "; ".join(reasons.values())
 
 
 def _metrics(reply: Message) -> dict[str, float]:

@@ -13,6 +13,7 @@ from fedsov.config import Settings
 from fedsov.errors import TrainingFailed, WorkspaceUnusable
 from fedsov.federation import phases
 from fedsov.federation.api import WarmFor
+from fedsov.federation.examination import Examination
 from fedsov.federation.modules import TO_REGISTER
 from fedsov.federation.phases import Made, Trained
 from fedsov.federation.region_record import flat, ledger_summary, model_folder, write_model
@@ -59,7 +60,7 @@ def train(settings: Settings, warm: Warm, *, say: Say, tap: Tap | None = None) -
             phases.record_refusals(scene, found)
             for region in found.regions:
                 say(f"plan: {region.region} {region.strategy}: {region.reasons[-1]}")
-            made = _train(scene, found, known)
+            made, found = _train(scene, found, known)
             told = phases.ledgers(scene)
             if not made.results and not made.withheld:
                 raise TrainingFailed(_nothing_trained(found, made))
@@ -68,10 +69,10 @@ def train(settings: Settings, warm: Warm, *, say: Say, tap: Tap | None = None) -
         return result.recorded(versions, seconds=time.monotonic() - started)
 
 
-def _train(scene: Scene, found: Plan, known: Sequence[Profile]) -> Made:
-    made, rule = Made(), scene.settings.strategy
-    by_name = {profile.region: profile for profile in known}
-    waiting = phases.order_synthetic(scene, found)
+def _train(scene: Scene, found: Plan, known: Sequence[Profile]) -> tuple[Made, Plan]:
+    """What the regions made, and the plan as it was amended on the way."""
+    made, by_name = Made(), {profile.region: profile for profile in known}
+    waiting = phases.order_synthetic(scene, found.regions)
     if found.following("transfer_learning"):
         made.public = phases.train_together(
             scene,
@@ -79,24 +80,34 @@ def _train(scene: Scene, found: Plan, known: Sequence[Profile]) -> Made:
             "public",
             what="start model on public rows",
             minimum=1,
-            algorithm=scene.settings.algorithm,
         )
     if members := found.following("federated"):
-        made.joint = phases.train_together(
-            scene,
-            [by_name[name] for name in members],
-            "shareable",
-            what="joint model",
-            minimum=min(rule.federated_min_regions, len(members)),
-            algorithm=scene.settings.algorithm,
-        )
+        left = _train_joint(scene, Examination(scene, [by_name[name] for name in members]), made)
+        found = left.amended(found, known, start_model=made.public is not None)
+        late = [found.of(name) for name in left.out]
+        waiting |= phases.order_synthetic(scene, late, standing_by=scene.afterwards)
     working = [region.region for region in found.regions if region.strategy != "none"]
     early = [name for name in working if found.of(name).strategy != "synthetic"]
     scene.say(f"finish: {', '.join(early) or 'none'}: each strategy beside local training")
     phases.finish(scene, found, early, made)
     phases.receive_synthetic(scene, waiting, made)
     phases.finish(scene, found, [name for name in working if name not in early], made)
-    return made
+    return made, found
+
+
+def _train_joint(scene: Scene, examination: Examination, made: Made) -> Examination:
+    """Trains the joint model, its members examined before each round and once more before it is handed out."""
+    members, least = examination.members, scene.settings.strategy.federated_min_regions
+    made.joint = phases.train_together(
+        scene,
+        members,
+        "shareable",
+        what="joint model",
+        minimum=min(least, len(members)),
+        examination=examination,
+    )
+    examination.before(scene.afterwards, made.joint.label, made.joint.people)
+    return examination
 
 
 def _nothing_trained(found: Plan, made: Made) -> str:

@@ -12,6 +12,7 @@ from fedsov.artifact import Party
 from fedsov.border.evidence import Register
 from fedsov.border.lawbook import Bundle
 from fedsov.config import BorderSettings
+from fedsov.federation.clock import Calendar
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,8 @@ class RegionBrief:
         folder: the region's own folder.
         work: what its ClientApp is to do (`fedsov.training.work.Work`, as JSON).
         evidence, rules: the register of documents and additional rules, as paths; `unsafe` opens the border.
-        today: the day every decision is made on.
+        today: the day of the first round, or None for this region's own clock at every decision.
+        days_per_round: of a rehearsal (`fedsov.federation.clock`).
         noted: size and digest of this region's ledger when the hub last noted them; the ledger must continue them.
     """
 
@@ -35,10 +37,11 @@ class RegionBrief:
     evidence: Path | None
     rules: Path | None
     unsafe: bool
-    today: date
+    today: date | None
     peers: Mapping[str, Party] = field(default_factory=dict)
     peer_keys: Mapping[str, str] = field(default_factory=dict)
     noted: Mapping[str, Any] | None = None
+    days_per_round: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for the line."""
@@ -51,7 +54,8 @@ class RegionBrief:
             "evidence": str(self.evidence) if self.evidence else None,
             "rules": str(self.rules) if self.rules else None,
             "unsafe": self.unsafe,
-            "today": self.today.isoformat(),
+            "today": self.today.isoformat() if self.today else None,
+            "days_per_round": self.days_per_round,
             "peers": {name: party.to_json() for name, party in self.peers.items()},
             "peer_keys": dict(self.peer_keys),
             "noted": None if self.noted is None else dict(self.noted),
@@ -69,11 +73,16 @@ class RegionBrief:
             evidence=Path(value["evidence"]) if value["evidence"] else None,
             rules=Path(value["rules"]) if value["rules"] else None,
             unsafe=value["unsafe"],
-            today=date.fromisoformat(value["today"]),
+            today=date.fromisoformat(value["today"]) if value["today"] else None,
+            days_per_round=value["days_per_round"],
             peers={name: Party.from_json(party) for name, party in value["peers"].items()},
             peer_keys=value["peer_keys"],
             noted=value["noted"],
         )
+
+    def calendar(self) -> Calendar:
+        """The days this region decides on."""
+        return Calendar.of(self.today, self.days_per_round)
 
     def bundle(self) -> Bundle:
         """The rules this region decides by: its own copy, read here."""

@@ -22,6 +22,7 @@ from fedsov.border.gate import Gate, Refused
 from fedsov.border.ledger import Ledger
 from fedsov.config import Settings, settings_of
 from fedsov.errors import FedsovError
+from fedsov.federation.clock import Calendar
 from fedsov.federation.wire import Frame, Line, LineClosed
 from fedsov.federation.workspace import Workspace
 from fedsov.jurisdiction import Region
@@ -53,7 +54,7 @@ def _discard_output() -> None:
 def _ingest(request: Any) -> dict[str, Any]:
     settings = settings_of(request["config"])
     workspace = Workspace(settings.workspace)
-    today = date.fromisoformat(request["today"])
+    calendar = Calendar.of(settings.today)
     for owner, path in workspace.ledgers().items():
         if owner != "hub":  # the hub has verified its own
             Ledger.read(path).verify()
@@ -63,16 +64,16 @@ def _ingest(request: Any) -> dict[str, Any]:
         atlas=settings.atlas,
         regions="auto" if settings.regions is None else {region.name: region for region in settings.regions},
         workspace=workspace.root,
-        release=_release(settings, register, workspace, today=today, run=request["run"]),
-        today=lambda: today,
-        basis=_basis(settings, register, today),
+        release=_release(settings, register, workspace, today=calendar.day, run=request["run"]),
+        today=calendar.day,
+        basis=_basis(settings, register, calendar.day()),
         again=bool(request.get("again")),
     )
     return _said(report, workspace)
 
 
 def _release(
-    settings: Settings, register: Register, workspace: Workspace, *, today: date, run: str
+    settings: Settings, register: Register, workspace: Workspace, *, today: Callable[[], date], run: str
 ) -> Callable[[Region, Artifact], bool] | None:
     """Asks a region's gate whether the consenting people's rows may become public."""
     if settings.dataset.consent is None:
@@ -86,7 +87,7 @@ def _release(
         folder.mkdir(parents=True, exist_ok=True)
         party = Party(region.name, region.location, region.entity)
         with closing(Ledger(folder / "ledger.sqlite", region.name)) as ledger:
-            gate = Gate(party, bundle=bundle, evidence=register, ledger=ledger, run=run, today=lambda: today)
+            gate = Gate(party, bundle=bundle, evidence=register, ledger=ledger, run=run, today=today)
             try:
                 return gate.release(artifact, document=document).label.is_public
             except Refused:

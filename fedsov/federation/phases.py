@@ -11,24 +11,26 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, RecordDict
 
 from fedsov.artifact import Artifact
 from fedsov.border.proofs import accepted
-from fedsov.control_plane.aggregate import Algorithm
 from fedsov.control_plane.server_app import Federation, Outcome, Round, server_app
 from fedsov.errors import FedsovError, TrainingFailed
 from fedsov.federation.failures import of_region
 from fedsov.federation.in_process import REFUSED, InProcessGrid
 from fedsov.federation.scene import Scene, start_region
-from fedsov.federation.wire import reason_of
+from fedsov.federation.wire import STANDING_BY, reason_of
 from fedsov.label import PUBLIC, Label, join
 from fedsov.model.features import Features, Statistics
 from fedsov.model.network import Parameters, initial
 from fedsov.training.plan import Plan, Profile, RegionPlan, make_plan
 from fedsov.training.work import PARCELS
+
+if TYPE_CHECKING:
+    from fedsov.federation.examination import Examination
 
 SECOND_PROCESS = 100_000
 """Added to a region's node id for its second process, which makes synthetic rows while the first trains."""
@@ -70,10 +72,17 @@ def question(
     return Message(content, node, kind)
 
 
-def ask(scene: Scene, regions: Sequence[str], kind: str, config: Mapping[str, Any] | None = None) -> dict[str, Message]:
-    """One question to several regions; the answers by region, errors among them."""
-    grid = scene.grid(list(regions))
-    replies = grid.send_and_receive([question(scene.nodes[name], kind, config) for name in regions])
+def ask(
+    scene: Scene,
+    regions: Sequence[str],
+    kind: str,
+    config: Mapping[str, Any] | None = None,
+    *,
+    standing_by: int = 1,
+) -> dict[str, Message]:
+    """One question to several regions, decided on the day of a round; the answers by region, errors among them."""
+    grid, said = scene.grid(list(regions), standing_by=standing_by), {**(config or {}), STANDING_BY: standing_by}
+    replies = grid.send_and_receive([question(scene.nodes[name], kind, said) for name in regions])
     return {scene.name_of(reply.metadata.src_node_id): reply for reply in replies}
 
 
@@ -147,11 +156,20 @@ def agree_on_features(scene: Scene, regions: Sequence[str], scope: str) -> Featu
 
 
 def train_together(
-    scene: Scene, found: Iterable[Profile], scope: str, *, what: str, minimum: int, algorithm: Algorithm
+    scene: Scene,
+    found: Iterable[Profile],
+    scope: str,
+    *,
+    what: str,
+    minimum: int,
+    examination: Examination | None = None,
 ) -> Trained:
     """Federated training over the regions of these profiles, on the rows of a scope.
 
-    Raises TrainingFailed where too few regions send an update in some round.
+    Args:
+        examination: asked before each round who may still take part; none is needed for a public model.
+
+    Raises TrainingFailed where too few regions may take part or send an update in some round.
     """
     members = list(found)
     regions = [profile.region for profile in members]
@@ -161,9 +179,19 @@ def train_together(
     settings = scene.settings
     start = initial(settings.recipe.network, features.inputs, settings.seed)
     config = {"scope": scope, "features": json.dumps(features.to_json())}
-    federation = Federation(algorithm, settings.rounds, config, minimum, settings.timeout)
+    names = {scene.nodes[name]: name for name in regions}
+    federation = Federation(settings.algorithm, settings.rounds, config, minimum, settings.timeout, names)
     grid, outcome = scene.grid(regions, label=label, people=people), Outcome()
-    app = server_app(federation, start, outcome, on_round=lambda seen: scene.say(_round_line(scene, seen, what)))
+
+    def on_round(seen: Round) -> None:
+        scene.say(_round_line(scene, seen, what))
+        if examination:
+            examination.after(seen)
+
+    def examine(number: int) -> Mapping[int, str]:
+        return examination.before(number, grid.label, people) if examination else {}
+
+    app = server_app(federation, start, outcome, on_round=on_round, examine=examine)
     app(grid, Context(run_id=1, node_id=1, node_config={}, state=RecordDict(), run_config={}))
     return Trained(outcome.parameters, features, grid.label, people, tuple(outcome.rounds))
 
@@ -178,24 +206,27 @@ def _round_line(scene: Scene, seen: Round, what: str) -> str:
     scores = " ".join(
         f"{scene.name_of(node)} {metrics['auc']:.3f}" for node, metrics in seen.metrics.items() if "auc" in metrics
     )
-    lost = ", ".join(f"{scene.name_of(node)} ({why})" for node, why in seen.failed.items())
+    absent = {**seen.failed, **dict.fromkeys(seen.left_out, "left out")}
+    lost = ", ".join(f"{scene.name_of(node)} ({why})" for node, why in absent.items())
     missing = f"; without {lost}" if lost else ""
     start = f"{what}, round {seen.number}/{scene.settings.rounds}"
     return f"{start}: the model that came in had validation AUC {scores}{missing}"
 
 
-def order_synthetic(scene: Scene, plan: Plan) -> dict[str, list[str]]:
+def order_synthetic(scene: Scene, regions: Iterable[RegionPlan], *, standing_by: int = 1) -> dict[str, list[str]]:
     """Asks each donor, in a second process of its own, for synthetic rows; message id to recipients."""
     recipients: dict[str, list[str]] = {}
-    for region in plan.regions:
+    for region in regions:
         if region.strategy == "synthetic" and region.donor:
             recipients.setdefault(region.donor, []).append(region.region)
     waiting = {}
     for donor, names in recipients.items():
         node = scene.nodes[donor] + SECOND_PROCESS
-        scene.board.lines[node] = start_region(scene, donor, node)
+        if node not in scene.board.lines:
+            scene.board.lines[node] = start_region(scene, donor, node)
         grid = InProcessGrid(scene.board, [node], scene.gate)
-        message = question(node, "query.synthesise", {"recipients": json.dumps(names)})
+        said = {"recipients": json.dumps(names), STANDING_BY: standing_by}
+        message = question(node, "query.synthesise", said)
         (identifier,) = grid.push_messages([message])
         waiting[identifier] = names
         scene.say(f"synthetic rows: {donor} makes {scene.settings.synthetic.rows:,} for {', '.join(names)}")
@@ -232,7 +263,8 @@ def finish(scene: Scene, plan: Plan, regions: Sequence[str], made: Made) -> None
         if not names:
             continue
         label = trained.label if trained else PUBLIC
-        grid = scene.grid(names, label=label, people=trained.people if trained else 0)
+        people = trained.people if trained else 0
+        grid = scene.grid(names, label=label, people=people, standing_by=scene.afterwards)
         for reply in grid.send_and_receive([_finishing(scene, plan.of(name), made, trained) for name in names]):
             _note(scene, reply, made)
 
@@ -247,7 +279,11 @@ def _finishing(scene: Scene, region: RegionPlan, made: Made, trained: Trained | 
     strategy = region.strategy
     if (strategy == "synthetic" and region.region not in made.parcels) or (strategy != "synthetic" and not trained):
         strategy = "local"
-    config: dict[str, Any] = {"strategy": strategy, "reason": " ".join(region.reasons)}
+    config: dict[str, Any] = {
+        "strategy": strategy,
+        "reason": " ".join(region.reasons),
+        STANDING_BY: scene.afterwards,
+    }
     if trained:
         config["features"] = json.dumps(trained.features.to_json())
     message = question(scene.nodes[region.region], "query.finish", config, trained.parameters if trained else None)
@@ -276,7 +312,7 @@ def _of_region(scene: Scene, name: str, reply: Message) -> FedsovError:
 def ledgers(scene: Scene) -> dict[str, dict[str, Any]]:
     """Each region's ledger head and what it says of the run's crossings; each side notes the other's head."""
     head = json.dumps(scene.gate.ledger.head().to_json())
-    answers = ask(scene, list(scene.nodes), "query.ledger", {"head": head})
+    answers = ask(scene, list(scene.nodes), "query.ledger", {"head": head}, standing_by=scene.afterwards)
     said = {name: told(reply, "ledger") for name, reply in answers.items() if reply.has_content()}
     heads = {name: accepted(one["head"], scene.noted.get(name), path=one["path"]) for name, one in said.items()}
     scene.gate.note({"heads": {name: head.to_json() for name, head in heads.items()}})

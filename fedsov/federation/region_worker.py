@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,7 @@ from fedsov.federation import region_record
 from fedsov.federation.brief import RegionBrief
 from fedsov.federation.door import Door, TypeNameOnly, open_parcel
 from fedsov.federation.in_process import REFUSED, error_reply
-from fedsov.federation.wire import Frame, Line, LineClosed, identify, new_id, pack, round_of, unpack
+from fedsov.federation.wire import Frame, Line, LineClosed, day_round_of, identify, new_id, pack, round_of, unpack
 from fedsov.label import PUBLIC, Label
 from fedsov.partition.keys import LocalKeyring
 from fedsov.partition.store import Store
@@ -51,6 +51,11 @@ class Home:
     door: Door
     app: ClientApp
     context: Context
+
+    def on_the_day_of(self, message: Message) -> Home:
+        """The same region, deciding on the day of the message's round."""
+        gate = self.brief.calendar().at(self.door.gate, day_round_of(message))
+        return replace(self, door=replace(self.door, gate=gate))
 
 
 def run(line: Line) -> None:
@@ -120,7 +125,7 @@ def _opened_with(ledger: Ledger, brief: RegionBrief) -> Home:
         evidence=brief.register(),
         ledger=ledger,
         run=brief.run,
-        today=lambda: brief.today,
+        today=brief.calendar().day,
     )
     context = Context(run_id=1, node_id=2, node_config={}, state=RecordDict(), run_config={})
     TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = 1, 2, 1
@@ -131,6 +136,7 @@ def _opened_with(ledger: Ledger, brief: RegionBrief) -> Home:
 def _answer(home: Home, frame: Frame) -> Frame:
     """One message in, one frame out: what passed the door, or the name of what went wrong."""
     message = unpack(frame.body)
+    home = home.on_the_day_of(message)
     held = TypeNameOnly()
     with held:
         TaskIdentity.node_id = home.context.node_id = message.metadata.dst_node_id
@@ -144,6 +150,7 @@ def _replied(home: Home, message: Message, incoming: Label) -> tuple[Message, La
     own = OWN_ANSWERS.get(message.metadata.message_type)
     if own is not None:
         return own(home, message), PUBLIC
+    home.door.session.received |= incoming  # whatever is made here later may be made from this too
     home.door.scope(message)  # a question about rows that no answer may be about is not even worked on
     reply = home.app(message, home.context)
     if (
@@ -154,17 +161,18 @@ def _replied(home: Home, message: Message, incoming: Label) -> tuple[Message, La
 
 
 def _propose(home: Home, message: Message) -> Message:
-    """Decides about crossings that the plan would need, and writes down the answers: a refusal is an entry too."""
-    session, brief = home.door.session, home.brief
-    asked = {(str(kind), str(target)) for kind, target in json.loads(str(config_of(message)["crossings"]))}
+    """Decides about crossings that the plan would need, and writes down the answers: a refusal is an entry too.
+
+    The question may add the label of a model that the crossing would be made from as well; it cannot take any away.
+    """
+    session, brief, config = home.door.session, home.brief, config_of(message)
+    asked = {(str(kind), str(target)) for kind, target in json.loads(str(config["crossings"]))}
+    beside = Label.from_json(json.loads(str(config["label"]))) if "label" in config else PUBLIC
+    label, people = session.label("shareable") | session.received | beside, session.people("shareable", "train")
     for kind, target in sorted(asked):
-        artifact = Artifact(
-            Kind(kind),
-            session.label("shareable"),
-            count=session.people("shareable", "train"),
-            name=f"planned {kind}",
-        )
-        home.door.gate.refuse(artifact, brief.hub if target == brief.hub.name else brief.peers[target])
+        artifact = Artifact(Kind(kind), label, count=people, name=f"planned {kind}")
+        party = brief.hub if target == brief.hub.name else brief.peers[target]
+        home.door.gate.refuse(artifact, party, round=round_of(message))
     return Message(RecordDict(), reply_to=message)
 
 

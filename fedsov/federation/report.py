@@ -95,10 +95,15 @@ def notes(result: RunResult) -> list[str]:
     """Why each region has its strategy, and what became of it; with many regions, only the last reason of each."""
     lines = []
     for one in result.regions:
-        reasons = result.plan.of(one.region).reasons
+        reasons = [reason for reason in result.plan.of(one.region).reasons if reason not in one.amendments]
         told = reasons if len(result.regions) <= MANY else reasons[-1:]
         lines.append(f"{one.region}: {' '.join(told)}{f' {one.note}.' if one.note else ''}")
     return lines
+
+
+def amendment_lines(plan: Plan) -> list[str]:
+    """Each change of the plan during training in one sentence, in the order of the regions."""
+    return [amendment.sentence() for region in plan.regions for amendment in region.amendments]
 
 
 def whereabouts(result: RunResult) -> list[str]:
@@ -141,8 +146,10 @@ def everything(result: RunResult) -> list[RenderableType]:
 
     refused = refusal_lines(result.refusals)
     parts: list[RenderableType] = [table(result)]
+    changed = amendment_lines(result.plan)
     blocks = {
         "Why:": notes(result),
+        **({"Amended during training:": changed} if changed else {}),
         "Refused:": refused or ["nothing was refused"],
     }
     for title, lines in blocks.items():
@@ -169,5 +176,5 @@ def as_html(result: RunResult) -> str:
         "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in _cells(one)) + "</tr>" for one in result.regions
     )
     mark = f"<p><b>{escape(MARK)}</b></p>" if result.unsafe else ""
-    refused = "\n".join(refusal_lines(result.refusals)) or "nothing was refused"
+    refused = "\n".join([*amendment_lines(result.plan), *refusal_lines(result.refusals)]) or "nothing was refused"
     return f"{mark}<table><tr>{head}</tr>{rows}</table><pre>{escape(refused)}</pre>"

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RegionResult:
-    """One region's line of the table. AUCs are on test rows; None where there is no model, or one class."""
+    """One region's line of the table. AUCs are on test rows; None where there is no model, or one class.
+
+    `amendments` say in sentences how its plan changed during training.
+    """
 
     region: str
     rows: int | None
@@ -30,6 +33,7 @@ class RegionResult:
     test_rows: int | None
     note: str
     crossings: Mapping[str, int]
+    amendments: tuple[str, ...] = ()
 
     @staticmethod
     def of(
@@ -50,6 +54,7 @@ class RegionResult:
             test_rows=said.get("test_rows"),
             note=failure or _note(plan.strategy, said),
             crossings=dict(crossings),
+            amendments=tuple(one.sentence() for one in plan.amendments),
         )
 
     def scores(self) -> dict[str, float]:
@@ -151,4 +156,5 @@ def _note(strategy: str, outcome: Mapping[str, Any]) -> str:
 def _line(one: RegionResult) -> dict[str, Any]:
     keys = ("rows", "strategy", "reason", "kept", "auc", "local_auc", "gain", "gain_se", "test_rows", "note")
     plain = {key: getattr(one, key) for key in keys} | {"crossings": dict(one.crossings)}
+    plain["amendments"] = list(one.amendments)
     return json.loads(json.dumps(plain, allow_nan=False, default=str))

@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from fedsov.border.proofs import noted_heads
 from fedsov.config import Settings
 from fedsov.errors import ConfigurationError, FedsovError, InputError, LedgerBroken
 from fedsov.federation.brief import RegionBrief
+from fedsov.federation.clock import Calendar, DatedGate
 from fedsov.federation.failures import raised_by_name
 from fedsov.federation.guard import kept_out
 from fedsov.federation.in_process import HUB_NODE, InProcessGrid, RegionLine, Switchboard
@@ -85,6 +86,7 @@ class Scene:
 
     Attributes:
         board: the regions' lines; empty until `open_regions`.
+        calendar: the day of each round; the gate's own day is the first round's.
         nodes: region name to node id.
         noted: region name to the head of its ledger that the hub noted last.
         say: told of progress, one line at a time.
@@ -96,7 +98,7 @@ class Scene:
     warm: Warm
     gate: Gate
     run: str
-    today: date
+    calendar: Calendar
     say: Say
     tap: Tap | None = None
     ingested: Ingested | None = None
@@ -104,9 +106,15 @@ class Scene:
     nodes: dict[str, int] = field(default_factory=dict)
     noted: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
-    def grid(self, regions: Sequence[str], *, label: Label = PUBLIC, people: int = 0) -> InProcessGrid:
-        """A Flower grid that speaks to these regions, carrying parameters bound by the label."""
-        return InProcessGrid(self.board, [self.nodes[name] for name in regions], self.gate, label=label, people=people)
+    def grid(
+        self, regions: Sequence[str], *, label: Label = PUBLIC, people: int = 0, standing_by: int = 1
+    ) -> InProcessGrid:
+        """A Flower grid that speaks to these regions, carrying parameters bound by the label.
+
+        Each message is decided on the day of its round; one that belongs to none, on that of the round it stands by.
+        """
+        gate = DatedGate(self.gate, self.calendar, standing_by)
+        return InProcessGrid(self.board, [self.nodes[name] for name in regions], gate, label=label, people=people)
 
     def party(self, name: str) -> Party:
         """A region's or the hub's party."""
@@ -116,9 +124,14 @@ class Scene:
         """The region of a node id."""
         return self.board.party(node).name
 
-    def judge(self, kind: Kind, label: Label, source: str, target: str, count: int) -> Decision:
-        """What the border says of a planned crossing; nothing is recorded."""
-        gate = replace(self.gate, owner=self.party(source))
+    @property
+    def afterwards(self) -> int:
+        """The round by whose day everything after the last one is decided."""
+        return self.settings.rounds + 1
+
+    def judge(self, kind: Kind, label: Label, source: str, target: str, count: int, *, round: int = 1) -> Decision:
+        """What the border says of a planned crossing on the day of a round; nothing is recorded."""
+        gate = replace(self.calendar.at(self.gate, round), owner=self.party(source))
         return gate.consider(Artifact(kind, label, count=count, name=f"planned {kind}"), self.party(target))
 
 
@@ -130,15 +143,15 @@ def opened(settings: Settings, warm: Warm, *, say: Say, tap: Tap | None = None) 
         WorkspaceUnusable, LedgerBroken, ConfigurationError: before anything was read or written.
     """
     workspace = Workspace(settings.workspace.resolve())
-    today = settings.today or datetime.now(UTC).date()
+    calendar = Calendar.of(settings.today, settings.days_per_round)
     bundle, evidence = settings.border.bundle(), settings.border.register()
     _check_consent(settings, evidence)
     with occupied(workspace), kept_out(workspace.regions):
         ledger = _hub_ledger(workspace, settings.hub.name)
         ledger.verify()
         run = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
-        gate = Gate(settings.hub, bundle=bundle, evidence=evidence, ledger=ledger, run=run, today=lambda: today)
-        scene = Scene(settings, workspace, warm, gate, run, today, say, tap)
+        gate = Gate(settings.hub, bundle=bundle, evidence=evidence, ledger=ledger, run=run, today=calendar.day)
+        scene = Scene(settings, workspace, warm, gate, run, calendar, say, tap)
         try:
             yield scene
         finally:
@@ -178,7 +191,6 @@ def ingest_rows(scene: Scene, *, again: bool = False) -> Ingested:
     line = scene.warm.fork("ingestion", scene.tap)
     request: dict[str, Any] = {
         "config": dict(scene.settings.plain),
-        "today": scene.today.isoformat(),
         "run": scene.run,
         "again": again,
     }
@@ -236,7 +248,8 @@ def _brief(scene: Scene, party: Party) -> RegionBrief:
         evidence=_absolute(settings.border.evidence),
         rules=_absolute(settings.border.rules),
         unsafe=settings.border.unsafe_open,
-        today=scene.today,
+        today=settings.today,
+        days_per_round=settings.days_per_round,
         peers=peers,
         noted=scene.noted.get(party.name),
         peer_keys={} if ingested is None else {name: ingested.public_keys[name] for name in peers},

@@ -134,6 +134,17 @@ def round_of(message: Message) -> int | None:
     return int(str(config["server-round"])) if config and "server-round" in config else None
 
 
+STANDING_BY = "standing-by-round"
+"""In a message that belongs to no round: the round by whose day it is decided (`fedsov.federation.clock`)."""
+
+
+def day_round_of(message: Message) -> int:
+    """The round by whose day a message is decided: its own, or the one it stands by; 1 where it names none."""
+    config = dict(message.content.config_records.get("config") or {}) if message.has_content() else {}
+    named = str(config.get("server-round", config.get(STANDING_BY, 1)))
+    return int(named) if named.isdecimal() and len(named) < 10 else 1
+
+
 def reason_of(reply: Message) -> str:
     """Why an answer is an error: the name of an exception's type."""
     return str(reply.error.reason or "no reason given")

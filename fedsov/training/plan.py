@@ -24,6 +24,7 @@ from fedsov.training.members import largest_lawful
 
 if TYPE_CHECKING:
     from fedsov.border.policy import Permit, Refusal, Review
+    from fedsov.training.amendment import Amendment
 
     Decision = Permit | Review | Refusal
     Judge = Callable[[Kind, Label, str, str, int], Decision]
@@ -129,6 +130,7 @@ class RegionPlan:
         crossings: those the chosen strategy needs, all permitted.
         donor: the region whose synthetic rows it gets.
         blocked: crossings that were refused or need review on the way to the choice.
+        amendments: what changed while it trained, in order (`fedsov.training.amendment`).
     """
 
     region: str
@@ -138,12 +140,14 @@ class RegionPlan:
     crossings: tuple[PlannedCrossing, ...] = ()
     donor: str | None = None
     blocked: tuple[PlannedCrossing, ...] = ()
+    amendments: tuple[Amendment, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         choice = {"region": self.region, "rows": self.rows, "strategy": self.strategy, "reasons": list(self.reasons)}
         crossings, blocked = ([one.to_json() for one in found] for found in (self.crossings, self.blocked))
-        return {**choice, "donor": self.donor, "crossings": crossings, "blocked": blocked}
+        amendments = [one.to_json() for one in self.amendments]
+        return {**choice, "donor": self.donor, "crossings": crossings, "blocked": blocked, "amendments": amendments}
 
 
 @dataclass(frozen=True, slots=True)

@@ -197,13 +197,33 @@ def _names(rule: Rule, regime: str) -> bool:
 
 # ------------------------------------------------------------------ generated crossings and registers
 
-CODES = sorted({*law().regimes, "HK", "MO", "CU", "IR", "KP", "VE", "AO", "ZZ", "US-OH", "CN-BJ", "GL", "FO", "MC", "UY"})
+CODES = sorted(
+    {*law().regimes, "HK", "MO", "CU", "IR", "KP", "VE", "AO", "ZZ", "US-OH", "CN-BJ", "GL", "FO", "MC", "UY"}
+)
 WORDS = sorted(
     {word for rule in law().rules for one in rule.when if one.field == "categories" for word in one.value}
     | {"personal", "unknown", "employment"}
 )
 BOUNDS = ("contract", "court_order")
-COUNTS = (0, 1, 9, 10, 11, 100, 101, 1_000, 1_001, 9_999, 10_000, 10_001, 99_999, 100_000, 100_001, 1_000_000, 2_000_000)
+COUNTS = (
+    0,
+    1,
+    9,
+    10,
+    11,
+    100,
+    101,
+    1_000,
+    1_001,
+    9_999,
+    10_000,
+    10_001,
+    99_999,
+    100_000,
+    100_001,
+    1_000_000,
+    2_000_000,
+)
 EDGES = (
     date(2025, 4, 7), date(2025, 4, 8), date(2026, 11, 30), date(2026, 12, 1), date(2027, 5, 12), date(2027, 5, 13),
     date(2031, 12, 27), date(2031, 12, 28), DAY,
@@ -224,7 +244,7 @@ def _harvested() -> dict[str, list[Any]]:
     """Values of each term that some rule looks for, and of each closed set."""
     found: dict[str, set[Any]] = {name: set(law().facts[name].values) for name in TERMS}
     for one in (one for rule in (*law().rules, *law().releases) for one in rule.when if one.field in found):
-        if one.operator in ("eq", "ne") or (one.shape == "number" and one.value is not None):
+        if one.operator in ("eq", "ne", "at_least", "above", "at_most", "below"):
             found[one.field].add(one.value)
         elif one.operator in ("in", "not_in", "matches"):
             found[one.field] |= set(one.value.table.values() if one.operator == "matches" else one.value)
@@ -307,7 +327,7 @@ OPENING = sorted((rule for rule in law().rules if rule.opens), key=lambda rule: 
 
 
 @st.composite
-def askings(draw: st.DrawFn, public: bool = True) -> Asking:
+def askings(draw: st.DrawFn) -> Asking:
     """A crossing near some rule that opens, with that rule's papers, some of them spoilt, and stray ones beside."""
     rule = draw(st.sampled_from(OPENING))
     regime = draw(st.sampled_from(regimes_of(rule)))
@@ -329,8 +349,11 @@ def askings(draw: st.DrawFn, public: bool = True) -> Asking:
     named = frozenset({draw(st.sampled_from(regime_codes(regime)))})
     some = wanted.get("categories")
     usual = sorted(some.value) if some and some.operator == "within" and some.value else ["personal"]
-    words = draw(st.one_of(st.frozensets(st.sampled_from(usual), max_size=2), st.frozensets(st.sampled_from(WORDS), max_size=2)))
-    one_label = draw(st.one_of(st.just(Label(named, words)), labels, st.just(PUBLIC) if public else labels))
+    words = draw(
+        st.one_of(st.frozensets(st.sampled_from(usual), max_size=2), st.frozensets(st.sampled_from(WORDS), max_size=2))
+    )
+    chance = draw(st.integers(0, 9))
+    one_label = PUBLIC if chance == 9 else draw(labels) if chance > 5 else Label(named, words)
     flow = wanted["flow"].value if "flow" in wanted and draw(st.booleans()) else draw(st.sampled_from(FLOWS))
     number = draw(st.sampled_from(COUNTS))
     thing = Artifact(kind, one_label, draw(st.sampled_from(CONTENTS)), number, evidence=tuple(dict.fromkeys(evidence)))

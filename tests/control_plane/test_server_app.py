@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
 from flwr.app import Array, ArrayRecord, Context, Error, Message, MetricRecord, RecordDict
 
 from fedsov.artifact import Party
-from fedsov.control_plane.aggregate import Algorithm, build
+from fedsov.control_plane.aggregate import ALGORITHMS, Algorithm, build
 from fedsov.control_plane.server_app import Federation, Outcome, server_app
 from fedsov.errors import ConfigurationError, TrainingFailed
 from fedsov.federation.in_process import InProcessGrid
@@ -52,15 +54,25 @@ class Open:
     def __init__(self) -> None:
         self.crossed: list = []
 
-    def cross(self, artifact, target, *, round=None, details=None):
+    def cross(self, artifact, target, *, round=None, tensors=None):
         self.crossed.append((artifact, target.name, round))
         return artifact
 
 
-def _run(script: Answer, *, rounds: int = 1, minimum: int = 1, labels: dict[int, Label] | None = None):
+def _run(
+    script: Answer,
+    *,
+    rounds: int = 1,
+    minimum: int = 1,
+    labels: dict[int, Label] | None = None,
+    algorithm: str = "fedavg",
+    out: Mapping[int, Mapping[int, str]] | None = None,
+):
+    """`out` is, by round, who may not take part in it and why."""
     board, door, outcome = Scripted(script, labels), Open(), Outcome()
     grid = InProcessGrid(board, script, door)
-    app = server_app(Federation(Algorithm(), rounds, minimum=minimum), START, outcome)
+    federation = Federation(Algorithm(algorithm), rounds, minimum=minimum)
+    app = server_app(federation, START, outcome, examine=lambda number: (out or {}).get(number, {}))
     app(grid, Context(run_id=1, node_id=1, node_config={}, state=RecordDict(), run_config={}))
     return outcome, grid, door
 
@@ -78,6 +90,13 @@ def test_the_mean_is_weighted_and_a_failed_region_is_left_out_and_named() -> Non
 def test_too_few_updates_end_the_training_with_the_reasons() -> None:
     with pytest.raises(TrainingFailed, match="1 of at least 2 regions sent an update .KeyUnavailable"):
         _run({2: _full(1.0), 3: "KeyUnavailable"}, minimum=2)
+
+
+def test_a_failure_names_the_node_where_it_has_a_name() -> None:
+    federation = Federation(Algorithm(), 1, minimum=2, names={3: "DE"})
+    grid = InProcessGrid(Scripted({2: _full(1.0), 3: "Refused"}), (2, 3), Open())
+    with pytest.raises(TrainingFailed, match="1 of at least 2 regions sent an update .DE: Refused"):
+        server_app(federation, START, Outcome())(grid, Context(1, 1, {}, RecordDict(), {}))
 
 
 def test_a_training_in_which_every_region_failed_is_no_success() -> None:
@@ -109,6 +128,45 @@ def test_sums_do_not_depend_on_the_order_in_which_answers_come() -> None:
     first, _, _ = _run(values)
     again, _, _ = _run(dict(reversed(values.items())))
     assert np.array_equal(first.parameters["w"], again.parameters["w"])
+
+
+def test_who_may_not_take_part_in_a_round_is_not_sent_anything_and_may_come_back() -> None:
+    outcome, _, door = _run({2: _full(1.0), 3: _full(5.0)}, rounds=3, out={2: {3: "region 3: a clause expired"}})
+    asked = [(number, name) for _, name, number in door.crossed]
+    assert sorted(asked) == [(1, "region 2"), (1, "region 3"), (2, "region 2"), (3, "region 2"), (3, "region 3")]
+    assert [set(seen.metrics) for seen in outcome.rounds] == [{2, 3}, {2}, {2, 3}]
+    assert [dict(seen.left_out) for seen in outcome.rounds] == [{}, {3: "region 3: a clause expired"}, {}]
+    assert not outcome.rounds[1].failed
+
+
+def test_the_aggregate_of_a_round_is_of_those_who_took_part() -> None:
+    outcome, _, _ = _run({2: _full(1.0), 3: _full(5.0)}, out={1: {3: "out"}})
+    np.testing.assert_allclose(outcome.parameters["w"], _full(1.0))
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_every_algorithm_goes_on_with_fewer(algorithm: str) -> None:
+    script = {node: _full(1.0) for node in (2, 3, 4)}
+    outcome, _, _ = _run(script, rounds=3, algorithm=algorithm, out={2: {3: "out"}, 3: {3: "out"}})
+    assert [set(seen.metrics) for seen in outcome.rounds] == [{2, 3, 4}, {2, 4}, {2, 4}]
+    assert np.isfinite(outcome.parameters["w"]).all()
+
+
+def test_too_few_who_may_take_part_end_the_training_before_anything_is_sent() -> None:
+    out = {2: {3: "region 3: a clause expired", 4: "region 4: a clause expired"}}
+    said = "round 2: 1 of at least 2 regions may take part .region 3: a clause expired; region 4: a clause expired"
+    with pytest.raises(TrainingFailed, match=said):
+        _run({node: _full(1.0) for node in (2, 3, 4)}, rounds=3, minimum=2, out=out)
+
+
+def test_nobody_left_is_a_failure_even_where_no_minimum_was_asked_for() -> None:
+    with pytest.raises(TrainingFailed, match="0 of at least 1"):
+        _run({2: _full(1.0)}, out={1: {2: "region 2: a clause expired"}})
+
+
+def test_too_few_updates_are_told_with_who_was_left_out() -> None:
+    with pytest.raises(TrainingFailed, match="KeyUnavailable; left out: region 4: expired"):
+        _run({2: _full(1.0), 3: "KeyUnavailable", 4: _full(1.0)}, minimum=2, out={1: {4: "region 4: expired"}})
 
 
 def test_an_unknown_algorithm_or_option_is_named() -> None:

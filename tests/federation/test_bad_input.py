@@ -142,6 +142,7 @@ SETTINGS = [
     (["privacy.mechanism=gauss"], 2, ["privacy.mechanism", "'gauss'", "none"]),
     (["runtime.kind=cloud"], 2, ["runtime.kind", "'cloud'"]),
     (["runtime.timeout=-1"], 2, ["runtime.timeout", "-1"]),
+    (["federation.days_per_round=-1"], 2, ["federation.days_per_round", "0 or more", "-1"]),
     (["today=yesterday"], 2, ["today", "'yesterday'", "YYYY-MM-DD"]),
     (["strategy.local.min_rows=many"], 2, ["strategy.local.min_rows", "'many'"]),
     (["model.update.learning_rate=fast"], 2, ["model.update.learning_rate", "'fast'"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
@@ -20,6 +21,7 @@ from fedsov.border.gate import Gate
 from fedsov.border.ledger import Ledger
 from fedsov.federation import region_worker
 from fedsov.federation.brief import RegionBrief
+from fedsov.federation.clock import real_day
 from fedsov.federation.door import Door
 from fedsov.federation.region_worker import Home
 from fedsov.federation.wire import Frame, identify, new_id, pack, unpack
@@ -172,6 +174,50 @@ def test_metrics_of_too_few_people_stay_and_take_the_update_with_them(tmp_path: 
     home = _home(tmp_path, _update, people=20)
     reply, _ = _ask(home)
     assert reply.has_error() and reply.error.reason == "Refused"
+
+
+def test_what_came_in_once_binds_every_later_answer(tmp_path: Path) -> None:
+    home, joint = _home(tmp_path, _update), Label(frozenset({"FR", "DE"}))
+    _ask(home, incoming=joint)
+    _, later = _ask(home)
+    assert later == BOUND | joint
+    assert home.door.gate.ledger.entries()[-1].body["origins"] == ["DE", "FR"]
+
+
+def test_a_region_reckons_the_day_of_a_round_from_its_own_brief(tmp_path: Path) -> None:
+    home = _home(tmp_path, _update)
+    _ask(replace(home, brief=replace(home.brief, days_per_round=10)))
+    assert {entry.body["day"] for entry in home.door.gate.ledger.entries()} == {"2026-12-13"}  # round 3
+
+
+def test_a_region_without_a_rehearsed_day_decides_on_its_own_clock_whatever_round_it_is_told(tmp_path: Path) -> None:
+    home, before = _home(tmp_path, _update), real_day()
+    _ask(replace(home, brief=replace(home.brief, today=None)))
+    days = {entry.body["day"] for entry in home.door.gate.ledger.entries()}
+    assert days and all(before <= date.fromisoformat(day) <= real_day() for day in days)
+
+
+def test_a_brief_travels_with_its_calendar(tmp_path: Path) -> None:
+    brief = _home(tmp_path, _update).brief
+    for sent in (replace(brief, days_per_round=7), replace(brief, today=None)):
+        came = RegionBrief.from_json(json.loads(json.dumps(sent.to_json())))
+        assert (came.today, came.days_per_round) == (sent.today, sent.days_per_round)
+
+
+@pytest.mark.parametrize(("round", "beside"), [(None, None), (4, Label(frozenset({"FR"})))])
+def test_a_crossing_that_would_be_refused_goes_into_the_region_s_own_ledger(
+    tmp_path: Path, round: int | None, beside: Label | None
+) -> None:
+    home = _home(tmp_path, _update, hub="CN")
+    said = {"crossings": json.dumps([["update", "hub"]])} | ({} if round is None else {"server-round": round})
+    said |= {} if beside is None else {"label": json.dumps(beside.to_json())}
+    TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = 1, 1, 1
+    message = Message(RecordDict({"config": ConfigRecord(said)}), 2, "query.propose")
+    identify(message, new_id())
+    reply = unpack(region_worker._answer(home, Frame({"label": PUBLIC.to_json()}, pack(message))).body)
+    (entry,) = home.door.gate.ledger.entries()
+    assert reply.has_content() and (entry.body["verdict"], entry.body["round"]) == ("refuse", round)
+    assert set(entry.body["origins"]) == (BOUND | (beside or PUBLIC)).origins
 
 
 def test_nothing_leaves_when_the_ledger_cannot_be_written(tmp_path: Path) -> None:

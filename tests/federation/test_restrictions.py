@@ -78,4 +78,4 @@ def test_a_region_too_small_to_report_keeps_its_model_at_home(run: Overheard) ->
 def test_refusals_are_told_without_what_they_would_let_one_guess(run: Overheard) -> None:
     assert run.result.refusals
     for refusal in run.result.refusals:
-        assert not {"count", "bytes", "digest", "details", "salt"} & set(refusal)
+        assert not {"count", "bytes", "digest", "tensors", "pool", "salt"} & set(refusal)

@@ -79,7 +79,7 @@ def test_rows_became_public_only_by_a_recorded_release(demo: Overheard) -> None:
 def test_every_reply_of_a_region_is_in_its_ledger_before_the_hub_has_it(demo: Overheard) -> None:
     updates = [entry for entry in _entries(demo, "US") if entry["kind"] == "update"]
     assert [entry["round"] for entry in updates] == [*range(1, 11), *range(1, 11)]  # the public model, the joint one
-    assert all(entry["digest"] and entry["bytes"] > 0 and entry["details"] for entry in updates)
+    assert all(entry["digest"] and entry["bytes"] > 0 and entry["tensors"] for entry in updates)
 
 
 def test_ledgers_verify_and_a_changed_byte_is_found_and_named(demo: Overheard, tmp_path: Path) -> None:

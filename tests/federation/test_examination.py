@@ -1,0 +1,127 @@
+"""The examination before a round: with the documents of that moment, each change told once."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fedsov.artifact import Party
+from fedsov.border.evidence import Document, Register
+from fedsov.border.register import load_register
+from fedsov.config import compose, settings
+from fedsov.control_plane.server_app import Round
+from fedsov.federation.api import WarmFor
+from fedsov.federation.examination import Examination
+from fedsov.federation.in_process import RegionLine, Switchboard
+from fedsov.federation.scene import Scene, opened
+from fedsov.federation.wire import Line
+from fedsov.label import Label, join
+from fedsov.training.plan import Profile
+
+DE, US = 2, 3
+MEMBERS = [Profile(name, 600, 0, Label(frozenset({name}), frozenset({"personal"})), 2) for name in ("DE", "US")]
+LABEL = join(member.label for member in MEMBERS)
+
+
+TERMS = {
+    "scc_eu": {"doc": "2021/914", "module": "1", "role": "C->C"},
+    "accountability_contract": {"comparable_protection": "yes", "consent": "yes"},
+}
+
+
+def _document(kind: str, exporter: str = "DE", importer: str = "US") -> Document:
+    anything, places = frozenset({"*"}), (frozenset({exporter}), frozenset({importer}))
+    return Document(kind, kind, *places, anything, date(2026, 1, 1), None, "", "office", terms=TERMS.get(kind, {}))
+
+
+def _register(*documents: Document) -> Register:
+    return replace(load_register(None), documents=documents)
+
+
+class Shelf:
+    """Documents that somebody may take away or put back while a run goes on."""
+
+    def __init__(self, *kinds: str) -> None:
+        self.register = _register(*map(_document, kinds))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.register, name)
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    """A hub with two regions at the other ends of its lines, which are never asked anything."""
+    chosen = settings(compose([f"workspace={tmp_path}", "border=none", "today=2026-11-22", "federation.rounds=5"]))
+    with WarmFor([]) as warm, opened(chosen, warm, say=lambda _: None) as found:
+        found.gate = replace(found.gate, evidence=Shelf("scc_eu", "tia"))
+        found.nodes = {"DE": DE, "US": US}
+        near, _far = socket.socketpair()
+        lines = [RegionLine(node, Party(name, name, ""), Line(near)) for name, node in found.nodes.items()]
+        found.board = Switchboard(lines)
+        yield found
+
+
+def _refusals(scene: Scene) -> list[tuple[int | None, str]]:
+    bodies = [entry.body for entry in scene.gate.ledger.entries()]
+    return [(body["round"], body["importer"]["name"]) for body in bodies if body["verdict"] != "permit"]
+
+
+def test_nobody_is_out_and_nothing_is_written_while_all_is_permitted(scene: Scene) -> None:
+    examination = Examination(scene, MEMBERS)
+    assert [examination.before(number, LABEL, 1200) for number in (1, 2, 3)] == [{}, {}, {}]
+    assert not examination.amendments and not scene.gate.ledger.entries()
+
+
+def test_a_document_that_is_withdrawn_takes_the_recipient_out_and_one_that_returns_brings_it_back(scene: Scene) -> None:
+    examination, shelf = Examination(scene, MEMBERS), scene.gate.evidence
+    assert examination.before(1, LABEL, 1200) == {}
+    shelf.register = _register()
+    for number in (2, 3):
+        out = examination.before(number, LABEL, 1200)
+        assert set(out) == {US} and out[US].startswith("US: DE -> US: ")
+        assert "'scc_eu' was taken from the register." in out[US]
+    assert _refusals(scene) == [(2, "US")]  # once, not every round
+    shelf.register = _register(_document("scc_eu"), _document("tia"))
+    assert examination.before(4, LABEL, 1200) == {}
+    shelf.register = _register(_document("tia"))
+    assert set(examination.before(6, LABEL, 1200)) == {US}
+    assert _refusals(scene) == [(2, "US"), (None, "US")]
+    assert [(one.round, one.left) for one in examination.amendments] == [(2, True), (4, False), (None, True)]
+
+
+def test_a_member_whose_own_gate_refused_stays_out_for_a_reason_only_its_ledger_knows(scene: Scene) -> None:
+    examination = Examination(scene, MEMBERS)
+    examination.after(Round(2, {US: {}}, {DE: "Refused"}))
+    assert set(examination.before(3, LABEL, 1200)) == set(examination.before(4, LABEL, 1200)) == {DE}
+    (amendment,) = examination.amendments
+    assert amendment.crossing is None and "its own gate refused its answer in round 2" in amendment.why
+    assert not _refusals(scene)
+
+
+def test_a_refusal_in_the_round_itself_is_not_written_down_again(scene: Scene) -> None:
+    examination = Examination(scene, MEMBERS)
+    scene.gate.evidence.register = _register()
+    examination.after(Round(2, {DE: {}}, {US: "CrossingRefused"}))
+    assert set(examination.before(3, LABEL, 1200)) == {US} and not _refusals(scene)
+    assert "DE -> US" in examination.amendments[0].why
+
+
+def test_after_the_last_round_only_the_handing_out_of_the_model_is_examined(scene: Scene) -> None:
+    """India's contract covers the United States and no longer the hub: no update may come, but the model may go."""
+    india = Profile("US", 600, 0, Label(frozenset({"IN"}), frozenset({"personal"})), 2)
+    scene.gate.evidence.register = _register(_document("accountability_contract", "IN", "US"))
+    assert Examination(scene, [india]).before(6, india.label, 600) == {}
+    scene.gate.evidence.register = _register(_document("accountability_contract", "IN", "IE"))
+    assert set(Examination(scene, [india]).before(6, india.label, 600)) == {US}
+
+
+def test_other_failures_are_no_refusal(scene: Scene) -> None:
+    examination = Examination(scene, MEMBERS)
+    examination.after(Round(1, {US: {}}, {DE: "RegionProcessEnded"}))
+    assert examination.before(2, LABEL, 1200) == {}
