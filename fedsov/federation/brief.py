@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from fedsov.artifact import Party
-from fedsov.border.evidence import Register
 from fedsov.border.lawbook import Bundle
 from fedsov.config import BorderSettings
 from fedsov.federation.clock import Calendar
@@ -87,7 +86,3 @@ class RegionBrief:
     def bundle(self) -> Bundle:
         """The rules this region decides by: its own copy, read here."""
         return BorderSettings(self.evidence, self.rules, self.unsafe).bundle()
-
-    def register(self) -> Register:
-        """The documents this region relies on."""
-        return BorderSettings(self.evidence, self.rules, self.unsafe).register()

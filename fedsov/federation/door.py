@@ -13,7 +13,7 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, cast
 
@@ -137,19 +137,24 @@ class Door:
             count = min(self.session.people(scope, part) for part in way.parts)
             formed = _formed(cast(Record, record), way, message)
             if way.kind is Kind.SYNTHETIC:
-                self._seal(cast(ConfigRecord, formed), label, count=count)
+                self._seal(cast(ConfigRecord, formed), label, count=count, scope=scope)
             else:
                 content, shapes = _content(formed)
-                artifact = Artifact(way.kind, label, content, count=count, name=name)
+                artifact = self._from_here(Artifact(way.kind, label, content, count=count, name=name), scope)
                 self.gate.cross(artifact, self.brief.hub, round=round_of(message), tensors=shapes)
             passed[name] = formed
         return Message(passed, reply_to=message), label
 
-    def _seal(self, record: ConfigRecord, label: Label, *, count: int) -> None:
+    def _from_here(self, artifact: Artifact, scope: str) -> Artifact:
+        """The artifact with the pool its people were drawn from, so that rounds do not count them again and again."""
+        return replace(artifact, pool=self.session.work.dataset, pool_people=self.session.people(scope, "all"))
+
+    def _seal(self, record: ConfigRecord, label: Label, *, count: int, scope: str) -> None:
         """Rows for other regions: each a crossing of its own, sealed so that the hub relays what it cannot read."""
         for recipient in list(record):
             rows = cast(bytes, record.pop(recipient))
             artifact = Artifact(Kind.SYNTHETIC, label, rows, count=count, name="synthetic rows")
+            artifact = self._from_here(artifact, scope)
             held = TypeNameOnly()
             with held:
                 self.gate.cross(artifact, self.brief.peers[recipient])

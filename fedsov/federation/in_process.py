@@ -245,7 +245,8 @@ class InProcessGrid(Grid):
         arrays = (array.data for record in message.content.array_records.values() for array in record.values())
         content = b"".join((*arrays, json.dumps(config_of(message), sort_keys=True, default=str).encode()))
         name = "joint model" if self.label.origins else "public model"
-        return Artifact(Kind.MODEL, self.label, content, count=self.people, name=name)
+        people = self.people
+        return Artifact(Kind.MODEL, self.label, content, count=people, name=name, pool=name, pool_people=people)
 
 
 def _shapes(message: Message) -> Mapping[str, list[int]]:

@@ -22,6 +22,8 @@ from fedsov.artifact import Artifact, Kind
 from fedsov.border.gate import Gate
 from fedsov.border.ledger import Head, Ledger, is_there
 from fedsov.border.proofs import accepted, continuation, noted_heads
+from fedsov.border.standing import Standing
+from fedsov.border.tally import Tally
 from fedsov.errors import LedgerBroken
 from fedsov.federation import region_record
 from fedsov.federation.brief import RegionBrief
@@ -122,10 +124,11 @@ def _opened_with(ledger: Ledger, brief: RegionBrief) -> Home:
     gate = Gate(
         brief.region,
         bundle=brief.bundle(),
-        evidence=brief.register(),
+        evidence=Standing(brief.evidence, ledger),
         ledger=ledger,
         run=brief.run,
         today=brief.calendar().day,
+        tally=Tally(ledger),
     )
     context = Context(run_id=1, node_id=2, node_config={}, state=RecordDict(), run_config={})
     TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = 1, 2, 1

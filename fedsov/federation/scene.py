@@ -19,6 +19,8 @@ from fedsov.border.gate import Gate
 from fedsov.border.ledger import Ledger
 from fedsov.border.policy import Decision
 from fedsov.border.proofs import noted_heads
+from fedsov.border.standing import Standing
+from fedsov.border.tally import Tally
 from fedsov.config import Settings
 from fedsov.errors import ConfigurationError, FedsovError, InputError, LedgerBroken
 from fedsov.federation.brief import RegionBrief
@@ -144,13 +146,21 @@ def opened(settings: Settings, warm: Warm, *, say: Say, tap: Tap | None = None) 
     """
     workspace = Workspace(settings.workspace.resolve())
     calendar = Calendar.of(settings.today, settings.days_per_round)
-    bundle, evidence = settings.border.bundle(), settings.border.register()
-    _check_consent(settings, evidence)
+    bundle = settings.border.bundle()
+    _check_consent(settings, settings.border.register())
     with occupied(workspace), kept_out(workspace.regions):
         ledger = _hub_ledger(workspace, settings.hub.name)
         ledger.verify()
         run = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
-        gate = Gate(settings.hub, bundle=bundle, evidence=evidence, ledger=ledger, run=run, today=calendar.day)
+        gate = Gate(
+            settings.hub,
+            bundle=bundle,
+            evidence=Standing(settings.border.evidence, ledger),
+            ledger=ledger,
+            run=run,
+            today=calendar.day,
+            tally=Tally(ledger),
+        )
         scene = Scene(settings, workspace, warm, gate, run, calendar, say, tap)
         try:
             yield scene
