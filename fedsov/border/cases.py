@@ -246,6 +246,7 @@ class Checked:
 
     case: Case
     decision: Decision
+    stated: Stated
 
     @property
     def decided(self) -> str:
@@ -260,13 +261,20 @@ class Checked:
         found, expected = STRICTNESS.index(self.decided), STRICTNESS.index(self.case.expected)
         return "exact" if found == expected else "stricter" if found > expected else "looser"
 
+    @property
+    def reason(self) -> str:
+        """Why, and which facts could not be read or are in no vocabulary."""
+        said = [self.decision.reason or "; ".join(self.decision.basis)]
+        said += [f"Unreadable: {', '.join(self.stated.unreadable)}."] if self.stated.unreadable else []
+        said += [f"Unknown: {', '.join(self.stated.unknown)}."] if self.stated.unknown else []
+        return " ".join(said)
+
     def to_json(self) -> dict[str, Any]:
         """For `border check --json`."""
-        said = self.decision
-        reason = said.reason or "; ".join(said.basis)
-        return {"case_id": self.case.id, "decision": self.decided, "rules": list(said.rules), "reason": reason}
+        rules = list(self.decision.rules)
+        return {"case_id": self.case.id, "decision": self.decided, "rules": rules, "reason": self.reason}
 
 
 def check_cases(cases: Sequence[Case], bundle: Bundle) -> list[Checked]:
     """Every case with its answer."""
-    return [Checked(case, answer(case, bundle)) for case in cases]
+    return [Checked(case, answer(case, bundle), read_facts(case.facts, bundle)) for case in cases]

@@ -61,6 +61,10 @@ class Document:
     example: bool = False
     note: str = ""
 
+    def to_json(self) -> dict[str, Any]:
+        """Every field as plain values, equal for equal documents."""
+        return {one.name: _json(getattr(self, one.name)) for one in fields(self)}
+
     def is_between(self, origin: str, destination: str) -> bool:
         """True where it is between these places, whatever else it lacks."""
         return _covers(self.exporter, origin) and _covers(self.importer, destination)
@@ -112,7 +116,7 @@ class Register:
     @property
     def digest(self) -> str:
         """SHA-256 over every field of every document, hex, the same in whatever order they are listed."""
-        lines = sorted(json.dumps(_plain(document), sort_keys=True) for document in self.documents)
+        lines = sorted(json.dumps(document.to_json(), sort_keys=True) for document in self.documents)
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
     def get(self, id: str) -> Document | None:
@@ -222,10 +226,6 @@ def _claim(
         stated |= facts
         papers = {document.id: frozenset(facts) | {"mechanism"}, **papers}
     return Claim(name, stated, papers, faults)
-
-
-def _plain(document: Document) -> dict[str, Any]:
-    return {one.name: _json(getattr(document, one.name)) for one in fields(document)}
 
 
 def _json(value: Any) -> Any:

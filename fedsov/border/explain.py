@@ -30,6 +30,11 @@ class Asked:
     held: bool
     conditions: tuple[tuple[Condition, Any, bool], ...]
 
+    @property
+    def near(self) -> bool:
+        """True where it holds, or only papers are missing: all that it asks of the crossing itself is so."""
+        return self.held or all(held for one, _, held in self.conditions if not one.claimed)
+
 
 @dataclass(frozen=True, slots=True)
 class ClaimTrace:

@@ -97,6 +97,26 @@ class Rule:
         """True where every condition holds: the plain definition."""
         return all(one.holds_for(facts) for one in self.when)
 
+    def speaks_of(self, regime: str) -> bool:
+        """True where a condition on the origin's regime holds for this one, or there is none."""
+        return all(one.test({one.field: regime}) for one in self.when if one.field == "origin_regime")
+
+    def to_json(self) -> dict[str, Any]:
+        """The rule in words, for machines."""
+        days = [None if day is None else day.isoformat() for day in (self.valid_from, self.valid_until)]
+        return {
+            "id": self.id,
+            "effect": self.effect,
+            "when": [one.said for one in self.when],
+            "reason": self.reason,
+            "cite": self.cite,
+            "valid": days,
+            "confidence": self.confidence,
+            "obligations": list(self.obligations),
+            "remedy": self.remedy,
+            "opens": self.opens,
+        }
+
     def told(self, facts: Facts) -> str:
         """The reason, with the facts that it names in braces filled in."""
         if "{" not in self.reason:

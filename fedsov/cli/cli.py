@@ -20,6 +20,8 @@ COMMANDS: Mapping[str, str] = {
     "train": "train",
     "plan": "plan",
     "ingest": "plan",
+    "border": "border",
+    "evidence": "evidence",
     "ledger": "ledger",
     "promote": "promote",
     "report": "report",
@@ -34,6 +36,10 @@ commands:
   train           ingest, plan, train every region and record models (the demo's five countries by default)
   plan            the same plan without training: each region's strategy, why, and which document is missing
   ingest          only sort the source into the regions' encrypted stores
+  border explain  the whole evaluation of one crossing as a tree; `border why REGION` explains a plan's choice
+  border check    answer a file of cases
+  border reviews  what waits for a person; `border approve`, `border withdraw` answer it
+  evidence        list, add and check the documents that decisions rely on
   ledger verify   check every entry of every ledger of a workspace
   ledger show     print ledger entries
   ledger prove    prove that one entry is under its owner's signed head

@@ -1,0 +1,122 @@
+"""What waits for a person in a workspace, and the person's answer, written into the ledgers.
+
+A review is found in the ledger of the party whose gate asked. Its approval is written there, under that party's own
+key, and into the hub's ledger as well, since the hub plans with what it knows; each gate believes its own ledger only.
+Opening a ledger for writing needs its signing key, so whoever may approve is whoever holds that key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from fedsov.border import approvals
+from fedsov.border.approvals import Approval
+from fedsov.border.ledger import Ledger
+from fedsov.errors import ConfigurationError
+from fedsov.federation.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One review: in whose ledgers it was asked, the latest entry about it, and the approvals that stand."""
+
+    id: str
+    owners: tuple[str, ...]
+    body: Mapping[str, Any]
+    approvals: tuple[Approval, ...]
+
+    def standing(self, on: date) -> Approval | None:
+        """The approval that holds on a day, or None."""
+        return next((one for one in self.approvals if one.holds_on(on)), None)
+
+    def to_json(self, on: date) -> dict[str, Any]:
+        """For `border reviews --json`."""
+        body = self.body
+        answered = self.standing(on)
+        told = ("kind", "origins", "categories", "purpose", "reason", "rules", "citations", "obligations")
+        return {
+            "review": self.id,
+            "asked_by": list(self.owners),
+            "exporter": body["exporter"],
+            "importer": body["importer"],
+            **{name: body[name] for name in told},
+            "approved": None if answered is None else answered.to_json(),
+        }
+
+
+def reviews(root: Path) -> list[Asked]:
+    """Every review in the ledgers of a workspace, in the order they were first asked."""
+    found: dict[str, tuple[list[str], Mapping[str, Any]]] = {}
+    standing: dict[str, list[Approval]] = {}
+    for owner, path in _ledgers(root).items():
+        bodies = [entry.body for entry in Ledger.read(path).entries()]
+        for body in bodies:
+            if body.get("verdict") == "review" and body.get("review"):
+                owners, _ = found.get(body["review"], ([], {}))
+                found[body["review"]] = (owners if owner in owners else [*owners, owner], body)
+        for approval in approvals.standing(bodies):
+            standing.setdefault(approval.review, []).append(approval)
+    return [
+        Asked(id, tuple(owners), body, tuple({one.id: one for one in standing.get(id, ())}.values()))
+        for id, (owners, body) in found.items()
+    ]
+
+
+def approve(root: Path, id: str, *, by: str, why: str, until: date, today: date) -> Approval:
+    """Records a person's yes to a review. Raises ConfigurationError for an unknown review or a day that has passed."""
+    asked = _review(root, id)
+    if until < today:
+        raise ConfigurationError(f"--until {until} has passed; name a day from {today} on")
+    entry = approvals.approval_entry(asked.body, by=by, why=why, since=today, until=until, at=_now())
+    _write(root, asked.owners, entry)
+    return Approval(entry["approval"], id, by, why, today, until)
+
+
+def withdraw(root: Path, id: str, *, by: str, why: str) -> list[Approval]:
+    """Takes back an approval, or every approval of a review; they count for nothing from the next decision on."""
+    found = [(asked, one) for asked in reviews(root) for one in asked.approvals if id in (one.id, asked.id)]
+    if not found:
+        raise ConfigurationError(f"no approval or approved review {id!r} in this workspace; see `border reviews`")
+    for asked, approval in found:
+        _write(root, asked.owners, approvals.withdrawal_entry(approval, by=by, why=why, at=_now()))
+    return [approval for _, approval in found]
+
+
+def _review(root: Path, id: str) -> Asked:
+    known = {one.id: one for one in reviews(root)}
+    if id not in known:
+        listed = ", ".join(known) or "none"
+        raise ConfigurationError(
+            f"no review {id!r} in this workspace; there are: {listed} (run `plan` or `train` first)"
+        )
+    return known[id]
+
+
+def _write(root: Path, owners: tuple[str, ...], entry: Mapping[str, Any]) -> None:
+    ledgers = _ledgers(root)
+    _each(lambda ledger: ledger.append(entry), {name: ledgers[name] for name in dict.fromkeys((*owners, "hub"))})
+
+
+def _each(act: Callable[[Ledger], object], paths: Mapping[str, Path]) -> None:
+    """Does something to each ledger; all are opened, with their keys, before the first is written."""
+    opened = [Ledger(path, Ledger.read(path).owner) for path in paths.values()]
+    try:
+        for ledger in opened:
+            act(ledger)
+    finally:
+        for ledger in opened:
+            ledger.close()
+
+
+def _ledgers(root: Path) -> dict[str, Path]:
+    workspace = Workspace(root)
+    workspace.require()
+    return workspace.ledgers()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
