@@ -169,9 +169,16 @@ def _condition(one: Any, where: str, words: Words) -> Condition:
 
 
 def _plain(value: Any) -> str:
+    """A condition's value in words."""
     if value is None:
         return ""
-    return ", ".join(str(one) for one in value) if isinstance(value, list) else str(value)
+    if isinstance(value, list):
+        return ", ".join(_plain(one) for one in value) or "nothing"
+    if isinstance(value, dict) and "map" in value:
+        return f"its {value['by']}: " + ", ".join(f"{key} {wanted}" for key, wanted in value["map"].items())
+    if isinstance(value, dict):
+        return f"{value.get('days')} {'working ' if value.get('working') else ''}days of {value.get('of')}"
+    return str(value) or "none"
 
 
 def _wanted(fact: Fact, operator: str, value: Any, *, where: str, words: Words) -> Any:

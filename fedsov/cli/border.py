@@ -36,7 +36,7 @@ explain   prints the whole evaluation of one crossing as a tree: every origin, e
             --purpose     (default training)                          --on        the day (default today)
             --evidence    the register of documents                   --rules     additional rules
             --documents   ids that the artifact names as its evidence
-            --all         also rules that speak of other places or scopes of the same ground
+            --all         also rules that did not hold and would have opened nothing here
 why       explains the plan's choice for a REGION: each strategy in order, and what the law said of each crossing.
 check     answers the cases of a CSV file (the columns of a decision table: case_id, date, origin, destination, flow,
           payload, data_category, mechanism, facts) and, where it has a column `expected`, compares.
@@ -137,7 +137,7 @@ def _tree(found: Explanation, *, every: bool) -> Tree:
             ground = claim.claim.mechanism or "no ground claimed"
             leaf = branch.add(Text(f"{ground}{papers}: {claim.weighed.verdict}"))
             for asked in claim.asked:
-                if every or asked.near:
+                if every or asked.held or (asked.near and asked.rule.opens):
                     _add_rule(leaf, asked)
     root.add(Text(f"bundle {found.decision.bundle_digest[:16]}"))
     return root
