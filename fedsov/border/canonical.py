@@ -16,6 +16,7 @@ from typing import Any
 import rfc8785
 
 _LARGEST = 2**53 - 1  # whole numbers beyond it are no JSON numbers that every reader understands (RFC 8785, 3.2.2.3)
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, check_circular=False)
 _MOST = 100_000
 
 
@@ -23,7 +24,7 @@ def canonical(value: Mapping[str, Any]) -> bytes:
     """The canonical JSON of a mapping. Raises ValueError for what JSON cannot hold."""
     try:
         if _is_plain(value):
-            return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+            return _ENCODER.encode(value).encode()
         return rfc8785.dumps(dict(value))
     except (rfc8785.CanonicalizationError, TypeError, RecursionError) as problem:
         raise ValueError(str(problem)) from problem

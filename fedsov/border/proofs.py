@@ -20,6 +20,8 @@ from fedsov.border import merkle, verify_ledger
 from fedsov.border.ledger import Head, Ledger
 from fedsov.errors import ConfigurationError, LedgerBroken
 
+_REMEMBERED = 500  # runs; a party that was away for more must be compared by `ledger verify`
+
 _README = """The ledger of {owner}, {size} entries, exported from fedsov.
 
     python verify_ledger.py . --key {key}
@@ -107,12 +109,25 @@ def continuation(ledger: Ledger, noted: Mapping[str, Any] | None) -> dict[str, A
     return {"head": head.to_json(), "path": [one.hex() for one in path]}
 
 
-def accepted(told: Any, noted: Any, *, path: Sequence[Any] | None = None) -> Head:
+def continuations(ledger: Ledger) -> dict[str, str]:
+    """The head to tell all others, with a proof for every head that they may have noted: those told before.
+
+    Its entries that say "told" were the last under a head that was told, so their numbers are those heads' sizes.
+    """
+    told = [entry.seq for entry in ledger.entries() if "told" in entry.body.get("note", {})]
+    head, paths = ledger.head(), {}
+    for size in told[-_REMEMBERED:]:
+        path, head = ledger.consistency(size)
+        paths[str(size)] = [one.hex() for one in path]
+    return {"head": json.dumps(head.to_json()), "paths": json.dumps(paths)}
+
+
+def accepted(told: Any, noted: Any, *, path: Any = ()) -> Head:
     """A head that another party told, where it may follow the one noted of it before.
 
     Args:
         noted: the head noted last, as JSON; None on first use, when its key is taken as that party's.
-        path: what proves that the new head continues the old; without it only key and size are compared.
+        path: what proves that the new head continues the old.
 
     Raises LedgerBroken where the head is malformed or unsigned, of another owner or key, smaller, or does not continue.
     """
@@ -127,10 +142,10 @@ def accepted(told: Any, noted: Any, *, path: Sequence[Any] | None = None) -> Hea
             f"the ledger of {before.owner} is now signed as {head.owner} with key {head.key[:16]}, and was with "
             f"{before.key[:16]} when its head was noted first: it was replaced"
         )
-    if head.size < before.size or (path is not None and not _continues(before, head, path)):
+    if not isinstance(path, list | tuple) or not _continues(before, head, path):
         raise LedgerBroken(
             f"the ledger of {before.owner}, now {head.size:,} entries, does not continue the {before.size:,} that were "
-            "noted: it was cut or rewritten"
+            "noted, or does not prove it: it was cut or rewritten"
         )
     return head
 

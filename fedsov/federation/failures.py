@@ -17,8 +17,8 @@ WAYS_OUT: Mapping[str, str] = {
     " `python -m fedsov ingest --again`",
     "KeyUnavailable": "its keyring {folder}/keyring.json is missing, unreadable or not this region's;"
     " restore it from your copy (without it the store stays closed)",
-    "LedgerBroken": "its ledger {folder}/ledger.sqlite does not verify, was cut, or cannot be written; see"
-    " `python -m fedsov ledger verify`; nothing crossed",
+    "LedgerBroken": "its ledger {folder}/ledger.sqlite does not verify, was cut, or cannot be written, or the hub's is"
+    " not the one whose head it noted; see `python -m fedsov ledger verify`; nothing crossed",
     "InputError": "its rows cannot be used for this target; its log names the column",
     "WorkspaceUnusable": "its folder {folder} cannot be written; free space or permissions and run again",
     "SyntheticRefused": "its synthetic rows did not pass the release check; its log says which measure",

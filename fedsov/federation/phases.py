@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, RecordDict
 
 from fedsov.artifact import Artifact
-from fedsov.border.proofs import accepted
+from fedsov.border.proofs import accepted, continuations
 from fedsov.control_plane.server_app import Federation, Outcome, Round, server_app
-from fedsov.errors import FedsovError, TrainingFailed
+from fedsov.errors import FedsovError, LedgerBroken, TrainingFailed
 from fedsov.federation.failures import of_region
 from fedsov.federation.in_process import REFUSED, InProcessGrid
 from fedsov.federation.scene import Scene, start_region
@@ -310,9 +310,17 @@ def _of_region(scene: Scene, name: str, reply: Message) -> FedsovError:
 
 
 def ledgers(scene: Scene) -> dict[str, dict[str, Any]]:
-    """Each region's ledger head and what it says of the run's crossings; each side notes the other's head."""
-    head = json.dumps(scene.gate.ledger.head().to_json())
-    answers = ask(scene, list(scene.nodes), "query.ledger", {"head": head}, standing_by=scene.afterwards)
+    """Each region's ledger head and what it says of the run's crossings; each side notes the other's head.
+
+    Raises LedgerBroken where a head is not of the ledger that was noted before: here, or in a region of the hub's.
+    """
+    scene.gate.note({"told": list(scene.nodes)})
+    answers = ask(
+        scene, list(scene.nodes), "query.ledger", continuations(scene.gate.ledger), standing_by=scene.afterwards
+    )
+    for name, reply in answers.items():
+        if reply.has_error() and reason_of(reply) == LedgerBroken.__name__:
+            raise _of_region(scene, name, reply)
     said = {name: told(reply, "ledger") for name, reply in answers.items() if reply.has_content()}
     heads = {name: accepted(one["head"], scene.noted.get(name), path=one["path"]) for name, one in said.items()}
     scene.gate.note({"heads": {name: head.to_json() for name, head in heads.items()}})

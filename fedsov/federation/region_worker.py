@@ -187,11 +187,13 @@ def _ready(home: Home, message: Message) -> Message:
 def _ledger(home: Home, message: Message) -> Message:
     """The ledger's head, and what this run's entries say of crossings. Nothing in it is personal: it is public.
 
-    The hub's head, which comes with the question, is noted here where it is signed by the hub's key of the first time,
-    as the hub notes the one that is told; what is told proves that it continues the head that the hub noted before.
+    The hub's head, which comes with the question, is noted here where it is signed by the hub's key of the first time
+    and proved to continue the head noted last; so does the hub with the one that is told.
     """
     ledger, hub = home.door.gate.ledger, home.brief.hub.name
-    head = accepted(json.loads(str(config_of(message)["head"])), noted_heads(ledger).get(hub))
+    told, noted = config_of(message), noted_heads(ledger).get(hub)
+    paths = json.loads(str(told.get("paths", "{}")))
+    head = accepted(json.loads(str(told["head"])), noted, path=paths.get(str(noted["size"])) if noted else ())
     home.door.gate.note({"heads": {hub: head.to_json()}})
     said = json.dumps(region_record.ledger_summary(ledger, home.brief.run) | continuation(ledger, home.brief.noted))
     artifact = Artifact(Kind.REPORT, PUBLIC, said.encode(), name="ledger head and refusals")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from fedsov.border.bundle import load_bundle
 from fedsov.border.evidence import Register
 from fedsov.border.gate import Gate
 from fedsov.border.ledger import Ledger
+from fedsov.border.proofs import accepted, continuations, noted_heads
 from fedsov.federation import region_worker
 from fedsov.federation.brief import RegionBrief
 from fedsov.federation.clock import real_day
@@ -231,3 +234,53 @@ def _read_only(folder: Path, home: Home) -> Ledger:
     home.door.gate.note({"before": "anything"})
     home.door.gate.ledger.close()
     return Ledger.read(folder / "ledger.sqlite")
+
+
+def _told(home: Home, config: dict[str, str]) -> Message:
+    message = Message(RecordDict({"config": ConfigRecord(dict(config))}), 2, "query.ledger")
+    identify(message, new_id())
+    return unpack(region_worker._answer(home, Frame({"label": PUBLIC.to_json()}, pack(message))).body)
+
+
+def _hub_says(folder: Path, entries: int = 3) -> dict[str, str]:
+    """What the hub tells at the end of a run, after so many more entries."""
+    with closing(Ledger(folder / "ledger.sqlite", "hub")) as ledger:
+        ledger.append_all({"act": "cross", "number": number} for number in range(entries))
+        ledger.append({"act": "note", "note": {"told": ["DE"]}})
+        return continuations(ledger)
+
+
+def test_a_region_notes_the_hubs_head_only_from_the_same_key_and_with_a_proof(tmp_path: Path) -> None:
+    home = _home(tmp_path / "DE", _update)
+    for entries in (3, 0, 5):
+        said = _hub_says(tmp_path / "hub", entries)
+        assert _told(home, said).has_content()
+        assert noted_heads(home.door.gate.ledger)["hub"] == json.loads(said["head"])
+    said, kept = _hub_says(tmp_path / "hub"), noted_heads(home.door.gate.ledger)
+    unsigned = {**json.loads(said["head"]), "signature": "0" * 128}
+    other = _hub_says(tmp_path / "another", 40)
+    for wrong in (
+        {"head": said["head"]},
+        {"head": said["head"], "paths": other["paths"]},
+        {"head": json.dumps(unsigned), "paths": said["paths"]},
+        other,
+        {"head": "{}"},
+    ):
+        assert _told(home, wrong).error.reason == "LedgerBroken"
+    assert noted_heads(home.door.gate.ledger) == kept
+    for path in (tmp_path / "hub").glob("ledger.sqlite*"):
+        path.unlink()
+    assert _told(home, _hub_says(tmp_path / "hub", 90)).error.reason == "LedgerBroken"
+
+
+def test_a_region_proves_that_its_ledger_continues_the_head_that_was_noted(tmp_path: Path) -> None:
+    home = _home(tmp_path / "DE", _update)
+    first = _said(_told(home, _hub_says(tmp_path / "hub")))
+    noted = accepted(first["head"], None).to_json()
+    again = replace(home, brief=replace(home.brief, noted=noted))
+    second = _said(_told(again, _hub_says(tmp_path / "hub")))
+    assert accepted(second["head"], noted, path=second["path"]).size > noted["size"]
+
+
+def _said(reply: Message) -> dict[str, Any]:
+    return json.loads(str(reply.content.config_records["ledger"]["json"]))
