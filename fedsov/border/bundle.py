@@ -93,10 +93,11 @@ def _facts(text: bytes) -> dict[str, Fact]:
     found = {}
     for group, listed in read_mapping(text, "facts.yaml").items():
         for name, parts in listed.items():
-            if set(parts) - {"shape", "says", "values"} or parts.get("shape") not in (*OPERATORS,):
+            if set(parts) - {"shape", "says", "values", "effort"} or parts.get("shape") not in (*OPERATORS,):
                 raise ConfigurationError(f"facts.yaml: fact '{name}' has an unknown part or shape")
             values = frozenset(parts.get("values", ()))
-            found[name] = Fact(name, parts["shape"], parts["says"], values, claimed=group == "claim")
+            claimed, effort = group == "claim", int(parts.get("effort", 1))
+            found[name] = Fact(name, parts["shape"], parts["says"], values, claimed=claimed, effort=effort)
     return found
 
 

@@ -35,13 +35,17 @@ class Unreadable(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One word of the vocabulary: its shape, its closed set of values (empty: open), what it says."""
+    """One word of the vocabulary: its shape, its closed set of values (empty: open), what it says.
+
+    `claimed`: a paper states it; `effort`: how hard it is to make true, as for mechanisms.
+    """
 
     name: str
     shape: str
     says: str
     values: frozenset[str] = frozenset()
     claimed: bool = False
+    effort: int = 1
 
     def read(self, text: str) -> Any:
         """The value a text states: None where it says that there is none. Raises Unreadable."""

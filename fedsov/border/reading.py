@@ -14,7 +14,7 @@ from fedsov.border.rules import CONFIDENCES, EFFECTS, Condition, Rule, check, na
 from fedsov.errors import ConfigurationError
 
 _NEEDED = {"id", "effect", "when", "reason", "cite"}
-_ALLOWED = _NEEDED | {"valid", "confidence", "obligations", "remedy", "opens"}
+_ALLOWED = _NEEDED | {"valid", "confidence", "obligations", "remedy", "opens", "unusual"}
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _BARE = ("missing", "present", "on_or_before_crossing", "before_crossing", "after_crossing")
 _SETS = ("in", "not_in", "overlaps", "excludes", "within", "exceeds")
@@ -107,6 +107,7 @@ def _rule(parts: Any, where: str, *, section: str, words: Words) -> Rule:
         obligations=tuple(parts.get("obligations", ())),
         remedy=parts.get("remedy", ""),
         opens=parts.get("opens", False) or parts["effect"] == "permit",
+        unusual=parts.get("unusual", False),
     )
     fault = check(rule)
     if fault:
@@ -134,8 +135,9 @@ def _check_words(parts: Mapping[str, Any], where: str) -> None:
             raise ConfigurationError(f"{where}: '{name}' must be a text that is not empty")
     if not isinstance(parts.get("remedy", ""), str):
         raise ConfigurationError(f"{where}: 'remedy' must be a text")
-    if type(parts.get("opens", False)) is not bool:
-        raise ConfigurationError(f"{where}: 'opens' must be true or false")
+    for name in ("opens", "unusual"):
+        if type(parts.get(name, False)) is not bool:
+            raise ConfigurationError(f"{where}: '{name}' must be true or false")
     if not isinstance(parts["when"], list):
         raise ConfigurationError(f"{where}: 'when' must be a list of [field, operator, value]")
     duties = parts.get("obligations", [])

@@ -134,6 +134,8 @@ def _document(parts: Any, path: str, words: _Words) -> Document:
         example=parts.get("example") is True,
         note=_text(parts, "note", where),
     )
+    if document.expires is not None and document.expires < document.signed:
+        raise ConfigurationError(f"{where}: expires on {document.expires}, before it is signed on {document.signed}")
     return replace(document, terms=_terms(parts.get("terms", {}), where, words))
 
 

@@ -8,7 +8,7 @@ a paper at hand (renewing what has expired) counts as the easiest.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fedsov.border.claims import Claim
@@ -16,6 +16,9 @@ from fedsov.border.lawbook import Bundle, Route
 from fedsov.border.rules import Condition, Rule, shown
 
 _MENDING = 1
+_BY_FIELDS = ("signed", "expires", "effective", "covers", "covers_purposes", "importer_match")
+PROFILE = "recipient"
+"""The kind of document that states what a recipient is."""
 Tried = tuple[Claim, Mapping[str, Any], tuple[Rule, ...]]
 """A claim that was made, the facts under it, and the rules that forbade it."""
 
@@ -83,13 +86,14 @@ def _way(rule: Rule, mechanism: str, tried: Sequence[Tried], bundle: Bundle) -> 
     if known is None:
         return None  # the empty ground: no paper can be proposed for it
     if not made:
-        if known.statement:
+        if known.statement or rule.unusual:
             return None
         lacking = tuple(one for one in asked if one.needs_a_statement and not one.test(at_hand))
         return _Way(known.effort + _efforts(lacking, bundle), rule, mechanism, lacking, None, faults)
     best = min(made, key=lambda one: (len(one[2]), sum(not c.test(one[1]) for c in asked)))
     unmet = tuple(one for one in asked if not one.test(best[1]))
-    return _Way(_MENDING + _efforts(unmet, bundle), rule, mechanism, unmet, best, faults)
+    stated = 0 if best[0].rests_on_paper else sum(bundle.facts[one.field].effort for one in unmet)
+    return _Way(_MENDING + _efforts(unmet, bundle) + stated, rule, mechanism, unmet, best, faults)
 
 
 def _efforts(conditions: Iterable[Condition], bundle: Bundle) -> int:
@@ -102,8 +106,12 @@ def _told(way: _Way, facts: Mapping[str, Any], bundle: Bundle) -> WayOut:
     supports = [kind for kind in dict.fromkeys(asked) if kind]
     if way.tried is None:
         kinds = (way.mechanism, *supports)
-        return WayOut((way.rule,), kinds, f"needs {_names(kinds, way, bundle)}", _entries(kinds, facts, bundle))
+        return WayOut((way.rule,), kinds, f"needs {_names(kinds, way, bundle)}", _entries(kinds, way, facts, bundle))
     claim, seen, forbidding = way.tried
+    if not forbidding and not claim.rests_on_paper and not supports:
+        stated = " and ".join(one.said for one in way.unmet)
+        reason = f"needs {bundle.mechanisms[PROFILE].name} ({PROFILE}) which states that {stated}."
+        return WayOut((way.rule,), (PROFILE,), reason, _entries((PROFILE,), way, facts, bundle))
     papers = ", ".join(f"'{id}'" for id in claim.papers) or bundle.mechanisms[way.mechanism].name
     if forbidding:
         said = " ".join(dict.fromkeys(rule.told(seen) for rule in forbidding))
@@ -111,7 +119,7 @@ def _told(way: _Way, facts: Mapping[str, Any], bundle: Bundle) -> WayOut:
         return WayOut(forbidding, (way.mechanism,), f"{papers} does not carry it: {said}", remedy or f"Renew {papers}.")
     if supports:
         reason = f"beside {papers} it needs {_names(supports, way, bundle)}"
-        return WayOut((way.rule,), tuple(supports), reason, _entries(supports, facts, bundle))
+        return WayOut((way.rule,), tuple(supports), reason, _entries(supports, replace(way, unmet=()), facts, bundle))
     wrong = "; ".join(f"{one.said} (it is {shown(seen.get(one.field))})" for one in way.unmet)
     reason = f"{papers} does not carry it: {way.rule.told(seen).rstrip('.')} only where {wrong}."
     return WayOut((way.rule,), (way.mechanism,), reason, f"Amend {papers}, or present another ground.")
@@ -125,11 +133,23 @@ def _names(kinds: Sequence[str], way: _Way, bundle: Bundle) -> str:
     return " ".join([f"{names}.", *(way.faults[kind] for kind in kinds if kind in way.faults), *held])
 
 
-def _entries(kinds: Iterable[str], facts: Mapping[str, Any], bundle: Bundle) -> str:
+def _entries(kinds: Iterable[str], way: _Way, facts: Mapping[str, Any], bundle: Bundle) -> str:
+    """What to enter in the register for these kinds; the first states what the rule asks of the ground itself."""
     covered = ", ".join(sorted(facts["categories"])) or "'*'"
     parties = f"exporter: [{facts['origin']}], importer: [{facts['destination']}]"
+    own = [one for one in way.unmet if one.needs_a_statement and one.field not in (*bundle.supports, *_BY_FIELDS)]
+    terms = f", terms: {{{', '.join(map(_term, own))}}}" if own else ""
     return " ".join(
         f"Obtain {bundle.mechanisms[kind].name} and enter it in the evidence register: "
-        f"{{kind: {kind}, {parties}, categories: [{covered}]}}."
-        for kind in kinds
+        f"{{kind: {kind}, {parties}, categories: [{covered}]{'' if place else terms}}}."
+        for place, kind in enumerate(kinds)
     )
+
+
+def _term(one: Condition) -> str:
+    """What a document would state so that a condition holds, as far as one value can say it."""
+    if one.operator == "eq":
+        return f"{one.field}: {one.value}"
+    if one.operator == "in":
+        return f"{one.field}: {' or '.join(sorted(one.value))}"
+    return f"{one.field}: ({one.said.removeprefix(one.field).strip()})"

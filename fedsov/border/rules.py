@@ -75,6 +75,7 @@ class Rule:
         cite: the text it rests on; confidence: "high", "medium" or "low" (never for a permit).
         obligations: what must be done, and go on being done, where the crossing relies on this rule.
         remedy: for a prohibition, what would make the crossing possible.
+        unusual: it opens in a special case that a refusal does not propose.
     """
 
     id: str
@@ -88,6 +89,7 @@ class Rule:
     obligations: tuple[str, ...] = ()
     remedy: str = ""
     opens: bool = False
+    unusual: bool = False
 
     def in_force(self, on: date) -> bool:
         """True on every day from `valid_from` to `valid_until`."""
