@@ -64,22 +64,25 @@ class Party:
     """A legal entity at a place: ``Party("eu", "DE", "Example Bank AG")``; the place is where its machines are.
 
     `owners` are countries whose persons own half of it or more, or by whose law it is organised, where that is
-    another country than its place.
+    another country than its place. `role` is its part in data-protection law: controller or processor.
     """
 
     name: str
     location: str
     entity: str
     owners: frozenset[str] = frozenset()
+    role: str = "controller"
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        return {"name": self.name, "location": self.location, "entity": self.entity, "owners": sorted(self.owners)}
+        words = {"name": self.name, "location": self.location, "entity": self.entity, "role": self.role}
+        return {**words, "owners": sorted(self.owners)}
 
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> Party:
         """The inverse of `to_json`."""
-        return Party(value["name"], value["location"], value["entity"], frozenset(value.get("owners", ())))
+        owners, role = frozenset(value.get("owners", ())), value.get("role", "controller")
+        return Party(value["name"], value["location"], value["entity"], owners, role)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ class Permit:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """A person must approve it first (`border approve ID`); until then it stays."""
+    """A person must approve it first (`border approve ID`); until then it stays. Several origins have several ids."""
 
     rules: tuple[str, ...]
     citations: tuple[str, ...]
@@ -50,7 +50,9 @@ class Review:
     @property
     def remedy(self) -> str:
         """The way on: who can decide it, and how."""
-        return f"Have a responsible person decide: python -m fedsov border approve {self.id or 'ID'}"
+        ids = self.id.split(JOINED) if self.id else ["ID"]
+        acts = (f"python -m fedsov border approve {id}" for id in ids)
+        return f"Have a responsible person decide: {' and '.join(acts)}"
 
     def to_json(self) -> dict[str, Any]:
         """The answer as plain JSON, with its verdict."""
@@ -79,6 +81,8 @@ class Refusal:
 
 
 Decision = Permit | Review | Refusal
+JOINED = "+"
+"""Between the ids of a review that several origins ask for."""
 STRICTEST_FIRST = (Refusal, Review, Permit)
 
 
@@ -102,7 +106,8 @@ def _together(alike: Sequence[Decision], all_of_them: Sequence[Decision]) -> Dec
         return Refusal(rules, cites, reason, _union(alike, "missing"), remedy, first.bundle_digest)
     duties, papers, basis = (_union(all_of_them, name) for name in ("obligations", "documents", "basis"))
     if isinstance(first, Review):
-        return Review(rules, cites, duties, papers, _words(alike, "reason"), first.bundle_digest, basis)
+        ids = JOINED.join(dict.fromkeys(answer.id for answer in alike))
+        return Review(rules, cites, duties, papers, _words(alike, "reason"), first.bundle_digest, basis, ids)
     return Permit(rules, cites, duties, papers, first.bundle_digest, basis)
 
 

@@ -1,8 +1,9 @@
 """A person's yes to a review, as entries of a ledger: who, why, until when; and its withdrawal.
 
-An approval is written into the ledger of the party whose gate asked, under that party's key, so that it can neither
-be slipped in nor taken back unseen. It stands for one review id alone (`fedsov.border.policy.review_id`): the same
-kind of thing, made of the same people's data, to the same recipient, for the same purpose, under the same rules.
+An approval is written into the ledger of each party whose gate is to believe it, under that party's key, so that it
+can neither be slipped in nor taken back unseen. It stands for one review id alone (`fedsov.border.policy.review_id`):
+one origin's data of the same categories, in the same kind of thing, to the same recipient, for the same purpose, under
+the same rules.
 """
 
 from __future__ import annotations

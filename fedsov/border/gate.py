@@ -165,16 +165,12 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def _party(party: Party, role: str) -> dict[str, Any]:
-    return {**party.to_json(), "role": role}
-
-
 def _described(crossing: Crossing) -> dict[str, Any]:
     """What crosses, between whom: everything but the content."""
     artifact = crossing.artifact
     return {
-        "exporter": _party(crossing.source, "exporter"),
-        "importer": _party(crossing.target, "importer"),
+        "exporter": crossing.source.to_json(),
+        "importer": crossing.target.to_json(),
         "destination": crossing.target.location,
         "destination_name": country_name(crossing.target.location),
         "flow": crossing.flow,

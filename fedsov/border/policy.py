@@ -65,34 +65,26 @@ def decide(crossing: Crossing, bundle: Bundle, evidence: Evidence, at: date) -> 
         return _unsafe(bundle)
     common = crossing_facts(crossing, evidence)
     routes = [route_of(origin, crossing, bundle, at) for origin in asked_origins(crossing)]
-    answer = strictest([_ask(route, common, crossing, bundle=bundle, evidence=evidence) for route in routes])
-    return approved(answer, crossing, evidence, at) if isinstance(answer, Review) else answer
+    return strictest([_ask(route, common, crossing, bundle=bundle, evidence=evidence) for route in routes])
 
 
-def approved(review: Review, crossing: Crossing, evidence: Evidence, at: date) -> Decision:
+def approved(review: Review, origin: str, crossing: Crossing, evidence: Evidence, at: date) -> Decision:
     """The review with its id; or a permit, where a person's approval of this very review is valid on the day."""
-    review = replace(review, id=review_id(review, crossing))
+    review = replace(review, id=review_id(review, origin, crossing))
     approval = evidence.approval(review.id, at)
     if approval is None:
         return review
-    return Permit(
-        review.rules,
-        review.citations,
-        review.obligations,
-        (*review.documents, approval),
-        review.bundle_digest,
-        review.basis,
-    )
+    papers = (*review.documents, approval)
+    return Permit(review.rules, review.citations, review.obligations, papers, review.bundle_digest, review.basis)
 
 
-def review_id(review: Review, crossing: Crossing) -> str:
-    """Names what a person is asked to approve: who sends what kind of thing made of whose data to whom, what for,
-    and which rules ask. The same crossing in the next round is the same review; another rule asks anew.
+def review_id(review: Review, origin: str, crossing: Crossing) -> str:
+    """Names what a person is asked to approve: whose data, of which categories, in what kind of thing, go to whom,
+    what for, and which rules ask. The same in every round and whoever passes it on; another rule asks anew.
     """
-    artifact, source, target = crossing.artifact, crossing.source, crossing.target
-    parts = [str(artifact.kind), str(artifact.label), crossing.purpose, crossing.flow, *sorted(review.rules)]
-    for party in (source, target):
-        parts += [party.name, party.location, party.entity]
+    artifact, target = crossing.artifact, crossing.target
+    parts = [origin, str(artifact.kind), *sorted(artifact.label.categories), "", crossing.purpose, crossing.flow]
+    parts += ["", target.name, target.location, target.entity, *sorted(target.owners), "", *sorted(review.rules)]
     return "R" + hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:10]
 
 
@@ -158,7 +150,7 @@ def _ask(
         if verdict == "review" and review is None:
             review = found
     if review:
-        return _review(review, bundle)
+        return approved(_review(review, bundle), facts["origin"], crossing, evidence, facts["day"])
     refused = [weigh(route.speaking(claim.mechanism), claim, claimed(facts, claim)) for claim in claims]
     return _refusal(refused, facts, route, bundle)
 

@@ -1,19 +1,21 @@
 """What waits for a person in a workspace, and the person's answer, written into the ledgers.
 
-A review is found in the ledger of the party whose gate asked. Its approval is written there, under that party's own
-key, and into the hub's ledger as well, since the hub plans with what it knows; each gate believes its own ledger only.
-Opening a ledger for writing needs its signing key, so whoever may approve is whoever holds that key.
+A review is found in the ledger of the party whose gate asked. Its approval is written into every ledger of the
+workspace, under each party's own key: the same data may be passed on by another party (a region's update also holds
+what the joint model brought it), and each gate believes its own ledger only. Opening a ledger for writing needs its
+signing key, so whoever may approve is whoever holds the keys.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 from fedsov.border import approvals
+from fedsov.border.answers import JOINED
 from fedsov.border.approvals import Approval
 from fedsov.border.ledger import Ledger
 from fedsov.errors import ConfigurationError
@@ -55,9 +57,9 @@ def reviews(root: Path) -> list[Asked]:
     for owner, path in _ledgers(root).items():
         bodies = [entry.body for entry in Ledger.read(path).entries()]
         for body in bodies:
-            if body.get("verdict") == "review" and body.get("review"):
-                owners, _ = found.get(body["review"], ([], {}))
-                found[body["review"]] = (owners if owner in owners else [*owners, owner], body)
+            for id in _ids(body):
+                owners, _ = found.get(id, ([], {}))
+                found[id] = (owners if owner in owners else [*owners, owner], body)
         for approval in approvals.standing(bodies):
             standing.setdefault(approval.review, []).append(approval)
     return [
@@ -68,11 +70,11 @@ def reviews(root: Path) -> list[Asked]:
 
 def approve(root: Path, id: str, *, by: str, why: str, until: date, today: date) -> Approval:
     """Records a person's yes to a review. Raises ConfigurationError for an unknown review or a day that has passed."""
-    asked = _review(root, id)
+    asked = {**_review(root, id).body, "review": id}
     if until < today:
         raise ConfigurationError(f"--until {until} has passed; name a day from {today} on")
-    entry = approvals.approval_entry(asked.body, by=by, why=why, since=today, until=until, at=_now())
-    _write(root, asked.owners, entry)
+    entry = approvals.approval_entry(asked, by=by, why=why, since=today, until=until, at=_now())
+    _write(root, entry)
     return Approval(entry["approval"], id, by, why, today, until)
 
 
@@ -81,9 +83,14 @@ def withdraw(root: Path, id: str, *, by: str, why: str) -> list[Approval]:
     found = [(asked, one) for asked in reviews(root) for one in asked.approvals if id in (one.id, asked.id)]
     if not found:
         raise ConfigurationError(f"no approval or approved review {id!r} in this workspace; see `border reviews`")
-    for asked, approval in found:
-        _write(root, asked.owners, approvals.withdrawal_entry(approval, by=by, why=why, at=_now()))
+    for _, approval in found:
+        _write(root, approvals.withdrawal_entry(approval, by=by, why=why, at=_now()))
     return [approval for _, approval in found]
+
+
+def _ids(body: Mapping[str, Any]) -> list[str]:
+    """The reviews that an entry asks for."""
+    return body["review"].split(JOINED) if body.get("verdict") == "review" and body.get("review") else []
 
 
 def _review(root: Path, id: str) -> Asked:
@@ -96,17 +103,12 @@ def _review(root: Path, id: str) -> Asked:
     return known[id]
 
 
-def _write(root: Path, owners: tuple[str, ...], entry: Mapping[str, Any]) -> None:
-    ledgers = _ledgers(root)
-    _each(lambda ledger: ledger.append(entry), {name: ledgers[name] for name in dict.fromkeys((*owners, "hub"))})
-
-
-def _each(act: Callable[[Ledger], object], paths: Mapping[str, Path]) -> None:
-    """Does something to each ledger; all are opened, with their keys, before the first is written."""
-    opened = [Ledger(path, Ledger.read(path).owner) for path in paths.values()]
+def _write(root: Path, entry: Mapping[str, Any]) -> None:
+    """Into every ledger of the workspace; all are opened, with their keys, before the first is written."""
+    opened = [Ledger(path, Ledger.read(path).owner) for path in _ledgers(root).values()]
     try:
         for ledger in opened:
-            act(ledger)
+            ledger.append(entry)
     finally:
         for ledger in opened:
             ledger.close()

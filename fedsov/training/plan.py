@@ -296,7 +296,7 @@ def _members(ground: _Ground, able: Sequence[Profile]) -> list[Profile]:
     named = {one.region: one for one in able}
 
     def may_go(sources: frozenset[str], target: str) -> bool:
-        return _joint(ground, [named[name] for name in sources], target).permitted
+        return not _refused(_joint(ground, [named[name] for name in sources], target))
 
     rows = {one.region: one.shareable for one in able}
     found = largest_lawful(rows, may_go, least=ground.rule.federated_min_regions)
@@ -304,10 +304,11 @@ def _members(ground: _Ground, able: Sequence[Profile]) -> list[Profile]:
     return [one for one in able if one.region in found]
 
 
-def _joint(ground: _Ground, members: Sequence[Profile], target: str) -> PlannedCrossing:
-    """The crossing of the members' joint model from the hub to one of them."""
-    label = join(member.label for member in members)
-    return ground.look(Kind.MODEL, label, ground.hub, target, sum(member.shareable for member in members))
+def _joint(ground: _Ground, members: Sequence[Profile], target: str) -> list[PlannedCrossing]:
+    """The joint model from the hub to a member, and the update that comes back, bound by all of them from then on."""
+    label, people = join(member.label for member in members), {one.region: one.shareable for one in members}
+    down = ground.look(Kind.MODEL, label, ground.hub, target, sum(people.values()))
+    return [down, ground.look(Kind.UPDATE, label, target, ground.hub, people[target])]
 
 
 def _membership(
@@ -323,16 +324,16 @@ def _membership(
     if len(members) < least:
         return _Attempt(False, f"Not federated: only {names} could be a member, and {least} regions are asked for.")
     reason = f"Federated among {names}: {profile.counted()}, and the joint model may go to every member."
-    return _Attempt(True, reason, (*upward, _joint(ground, members, profile.region)))
+    return _Attempt(True, reason, (*upward, *_joint(ground, members, profile.region)))
 
 
 def _left_out(ground: _Ground, profile: Profile, members: Sequence[Profile]) -> _Attempt:
     """Why it is no member: it may not receive what is made with it, or its records may not go to a member."""
-    for one in (profile, *members):
-        crossing = _joint(ground, [*members, profile], one.region)
-        if not crossing.permitted:
-            theirs = f"its records may not go to {one.region}, even in a joint model: " if one is not profile else ""
-            return _Attempt(False, f"Not federated: {theirs}{crossing.why()}.", blocked=(crossing,))
+    blocked = _refused(way for one in (profile, *members) for way in _joint(ground, [*members, profile], one.region))
+    if blocked:
+        target = next((one.region for one in members if one.region in (blocked[0].source, blocked[0].target)), "")
+        theirs = f"its records may not go to {target}, even in a joint model: " if target else ""
+        return _Attempt(False, f"Not federated: {theirs}{blocked[0].why()}.", blocked=blocked)
     return _Attempt(False, "Not federated: it may share a model with no set of regions that has more rows.")
 
 

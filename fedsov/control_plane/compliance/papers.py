@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
+from fedsov.border.answers import JOINED
 from fedsov.border.evidence import Document
 from fedsov.control_plane.compliance.lines import Book, Line, Member
 from fedsov.control_plane.compliance.tally import grouped, union
@@ -139,7 +140,8 @@ class Rules:
 
 def reviews(lines: Sequence[Line], on: date) -> tuple[Review, ...]:
     """Every review that is written down, by its id; waiting ones first."""
-    about = [line for line in lines if line.verdict == "review" or line.review]
+    asked = [line for line in lines if line.verdict == "review" or line.review]
+    about = [replace(line, review=id) for line in asked for id in line.review.split(JOINED)]
     cases = grouped(about, lambda line: line.review or f"{line.exporter}{line.importer}{line.origins}{line.kind}")
     told = (_review(case, on) for case in cases.values())
     return tuple(sorted(told, key=lambda one: (STANDINGS.index(one.status), one.review)))
