@@ -34,6 +34,7 @@ from fedsov.training.plan import StrategyRule
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+ROLES = ("controller", "processor")
 STEPS = ("alone", "update", "tune")
 COMPOSING = Lock()
 
@@ -214,10 +215,23 @@ def _settings(plain: Mapping[str, Any]) -> Settings:
 
 
 def _hub(plain: Mapping[str, Any], atlas: Atlas) -> Party:
-    hub = Party(str(plain["name"]), str(plain["location"]), str(plain["entity"]))
+    hub = Party(
+        str(plain["name"]), str(plain["location"]), str(plain["entity"]), *_part("federation.hub", plain, atlas)
+    )
     if atlas.code(hub.location) is None:
         raise ConfigurationError(f"federation.hub.location is {hub.location!r}, no ISO code of a country")
     return hub
+
+
+def _part(key: str, plain: Mapping[str, Any], atlas: Atlas) -> tuple[frozenset[str], str]:
+    """The countries that own half of a party or more, and its role in the law; neither need be set."""
+    owners, role = frozenset(map(str, plain.get("owners") or ())), str(plain.get("role", "controller"))
+    for owner in sorted(owners):
+        if atlas.code(owner) is None:
+            raise ConfigurationError(f"{key} has the owner {owner!r}, which is no ISO code of a country")
+    if role not in ROLES:
+        raise ConfigurationError(f"{key} has the role {role!r}; expected {' or '.join(ROLES)}")
+    return owners, role
 
 
 def _seconds(key: str, value: Any) -> float:
@@ -258,6 +272,7 @@ def _regions(federation: Mapping[str, Any], atlas: Atlas) -> tuple[Region, ...] 
 def _region(name: str, catalogue: Mapping[str, Any], atlas: Atlas) -> Region:
     if name in catalogue:
         found = catalogue[name]
+        owners, role = _part(f"the region {name}", found, atlas)
         return Region(
             name=str(found["name"]),
             jurisdictions=frozenset(map(str, found["jurisdictions"])),
@@ -265,6 +280,8 @@ def _region(name: str, catalogue: Mapping[str, Any], atlas: Atlas) -> Region:
             entity=str(found["entity"]),
             key_id=str(found["key_id"]),
             retention_days=found.get("retention_days"),
+            owners=owners,
+            role=role,
         )
     code = atlas.code(name)
     if code is None:

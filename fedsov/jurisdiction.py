@@ -13,7 +13,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """Where records live: the jurisdictions held, the place of its machines, its legal entity, key and retention."""
+    """Where records live: the jurisdictions held, the place of its machines, its legal entity, key and retention.
+
+    `owners` are other countries whose persons own half of the entity or more; `role` is its part in the law.
+    """
 
     name: str
     jurisdictions: frozenset[str]
@@ -21,6 +24,8 @@ class Region:
     entity: str
     key_id: str
     retention_days: int | None = None
+    owners: frozenset[str] = frozenset()
+    role: str = "controller"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from fedsov.errors import ConfigurationError
 SHAPE: Mapping[str, str] = {
     "": "federation dataset model strategy algorithm privacy border runtime workspace seed today",
     "federation": "regions catalogue hub rounds days_per_round minimum_regions",
-    "federation.hub": "name location entity",
+    "federation.hub": "name location entity owners role",
     "dataset": "name source path package_item sha256 jurisdiction subject target target_above_region_median"
     " target_positive aliases kinds drop categories default_categories restrictions consent nonfinite missing_target",
     "model": "name hidden update alone tune",
@@ -32,7 +32,7 @@ SHAPE: Mapping[str, str] = {
 """The keys of each group; one that is not here would be ignored, and is refused instead."""
 MAPPINGS = ("federation.catalogue", "dataset.aliases", "dataset.kinds", "dataset.categories", "algorithm.options")
 LISTS = ("dataset.drop", "dataset.default_categories", "dataset.restrictions", "model.hidden", "strategy.order")
-OPTIONAL = {"catalogue", "days_per_round", "update", "alone", "tune"}
+OPTIONAL = {"catalogue", "owners", "role", "days_per_round", "update", "alone", "tune"}
 ONLY: Mapping[str, tuple[str | bool, ...]] = {
     "privacy.mechanism": ("none",),
     "runtime.kind": ("in_process",),

@@ -85,7 +85,7 @@ def _release(
         """True where the region's gate released the rows; its ledger says why or why not."""
         folder = workspace.region(region.name)
         folder.mkdir(parents=True, exist_ok=True)
-        party = Party(region.name, region.location, region.entity)
+        party = party_of(region)
         with closing(Ledger(folder / "ledger.sqlite", region.name)) as ledger:
             gate = Gate(party, bundle=bundle, evidence=register, ledger=ledger, run=run, today=today)
             try:
@@ -115,14 +115,17 @@ def _said(report: IngestReport, workspace: Workspace) -> dict[str, Any]:
         "up_to_date": report.up_to_date,
         "regions": [
             {
-                "name": region.name,
-                "location": region.location,
-                "entity": region.entity,
+                **party_of(region).to_json(),
                 "public_key": _public_key(workspace.region(region.name), region.name),
             }
             for region in report.regions
         ],
     }
+
+
+def party_of(region: Region) -> Party:
+    """A region as a party to crossings."""
+    return Party(region.name, region.location, region.entity, region.owners, region.role)
 
 
 def _public_key(folder: Path, region: str) -> str:

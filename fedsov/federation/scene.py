@@ -220,7 +220,7 @@ def ingest_rows(scene: Scene, *, again: bool = False) -> Ingested:
         quarantined=said["quarantined"],
         kinds=said["kinds"],
         up_to_date=said["up_to_date"],
-        regions={one["name"]: Party(one["name"], one["location"], one["entity"]) for one in said["regions"]},
+        regions={one["name"]: Party.from_json(one) for one in said["regions"]},
         public_keys={one["name"]: one["public_key"] for one in said["regions"]},
     )
     return scene.ingested
