@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,20 @@ class Region:
     retention_days: int | None = None
     owners: frozenset[str] = frozenset()
     role: str = "controller"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        listed = {"jurisdictions": sorted(self.jurisdictions), "owners": sorted(self.owners)}
+        words = {
+            name: getattr(self, name) for name in ("name", "location", "entity", "key_id", "retention_days", "role")
+        }
+        return words | listed
+
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> Region:
+        """The inverse of `to_json`."""
+        sets = {"jurisdictions": frozenset(value["jurisdictions"]), "owners": frozenset(value.get("owners", ()))}
+        return Region(**{**value, **sets})
 
 
 @dataclass(frozen=True, slots=True)

@@ -175,9 +175,7 @@ def _previous(workspace: Path, dataset: str) -> tuple[Stamp, IngestReport] | Non
     manifest = read_manifest(folder)
     check_seal(folder, manifest, LocalKeyring.open(keyring_path(workspace, QUARANTINE), QUARANTINE))
     notes = dict(manifest.notes)
-    homes = tuple(
-        Region(**{**home, "jurisdictions": frozenset(home["jurisdictions"])}) for home in notes.pop("regions")
-    )
+    homes = tuple(map(Region.from_json, notes.pop("regions")))
     stamp = {"source_sha256": manifest.source_sha256, "spec_digest": manifest.spec_digest}
     return stamp, IngestReport(regions=homes, **notes)
 
@@ -291,7 +289,7 @@ def _stage_quarantine(workspace: Path, source: _Source, report: IngestReport) ->
     table = _table(source, rows, kinds=kinds, subjects=subjects, label_of=label_of)
     table = table.append_column(REASON, from_levels(homes.reasons, homes.reason_of[rows]))
     notes = {name: value for name, value in asdict(report).items() if name != "up_to_date"}
-    notes["regions"] = [{**home, "jurisdictions": sorted(home["jurisdictions"])} for home in notes["regions"]]
+    notes["regions"] = [home.to_json() for home in report.regions]
     held = frozenset(homes.codes[code] for code in np.unique(homes.code_of[rows]))
     contents = Contents(spec.name, held, {**kinds, REASON: "categorical"}, labels, stamp=source.stamp, notes=notes)
     return stage_store(store_folder(workspace, QUARANTINE, spec.name), table, contents=contents, keys=keys)
