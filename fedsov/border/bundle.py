@@ -29,9 +29,9 @@ from pathlib import Path
 from typing import Any
 
 from fedsov.border.facts import OPERATORS, Fact
-from fedsov.border.lawbook import Bundle, Finding, Mechanism, Regime
-from fedsov.border.reading import Words, read_mapping, read_rules
-from fedsov.border.rules import Rule
+from fedsov.border.lawbook import UNKNOWN, Bundle, Finding, Mechanism, Regime, scope_of
+from fedsov.border.reading import Words, read_rules
+from fedsov.border.yaml_text import read_mapping
 from fedsov.errors import ConfigurationError
 from fedsov.jurisdiction import Atlas
 
@@ -67,13 +67,13 @@ def _bundle(files: tuple[tuple[str, bytes], ...]) -> Bundle:
     """The bundle of these files (name and content); the same content is read once in a process and its forks."""
     texts = dict(files)
     law = read_mapping(texts["regimes.yaml"], "regimes.yaml")
-    groups, facts = _groups(law), _facts(texts["facts.yaml"])
-    mechanisms = _mechanisms(texts["mechanisms.yaml"])
-    sources = {name: text for name, text in texts.items() if name not in FILES}
-    rules, releases = read_rules(sources, Words(facts, groups | _sets(law)))
-    _check_mechanisms(rules, mechanisms)
+    groups, mechanisms = _groups(law), _mechanisms(texts["mechanisms.yaml"])
     regimes, adequacy = _regimes(law["regimes"], groups), _adequacy(texts["adequacy.csv"], groups)
     listed = {row["alpha2"] for row in _rows(texts["countries.csv"])}
+    places = frozenset(regimes) | listed | {destination for _, destination in adequacy}
+    facts = _closed(_facts(texts["facts.yaml"]), regimes, adequacy, mechanisms)
+    sources = {name: text for name, text in texts.items() if name not in FILES}
+    rules, releases = read_rules(sources, Words(facts, groups | _sets(law), places))
     return Bundle(
         rules=rules,
         releases=releases,
@@ -82,7 +82,7 @@ def _bundle(files: tuple[tuple[str, bytes], ...]) -> Bundle:
         groups=groups,
         adequacy=adequacy,
         mechanisms=mechanisms,
-        places=frozenset(regimes) | listed | {destination for _, destination in adequacy},
+        places=places,
         digest=hashlib.sha256(b"".join(hashlib.sha256(text).digest() for text in texts.values())).hexdigest(),
         dated=law["dated"],
     )
@@ -96,8 +96,8 @@ def _facts(text: bytes) -> dict[str, Fact]:
             if set(parts) - {"shape", "says", "values", "effort"} or parts.get("shape") not in (*OPERATORS,):
                 raise ConfigurationError(f"facts.yaml: fact '{name}' has an unknown part or shape")
             values = frozenset(parts.get("values", ()))
-            claimed, effort = group == "claim", int(parts.get("effort", 1))
-            found[name] = Fact(name, parts["shape"], parts["says"], values, claimed=claimed, effort=effort)
+            claimed, effort = group != "crossing", int(parts.get("effort", 1))
+            found[name] = Fact(name, parts["shape"], parts["says"], values, claimed, effort, group == "artifact")
     return found
 
 
@@ -106,12 +106,24 @@ def _mechanisms(text: bytes) -> dict[str, Mechanism]:
     return {name: Mechanism(**parts) for name, parts in listed.items()}
 
 
-def _check_mechanisms(rules: tuple[Rule, ...], mechanisms: Mapping[str, Mechanism]) -> None:
-    """Every mechanism that a rule names is known. Raises ConfigurationError."""
-    for rule in rules:
-        for name in sorted(rule.mechanisms() or ()):
-            if name and name not in mechanisms:
-                raise ConfigurationError(f"rule '{rule.id}' names the unknown mechanism '{name}'; see mechanisms.yaml")
+def _closed(
+    facts: Mapping[str, Fact],
+    regimes: Mapping[str, tuple[Regime, ...]],
+    adequacy: Mapping[tuple[str, str], tuple[Finding, ...]],
+    mechanisms: Mapping[str, Mechanism],
+) -> dict[str, Fact]:
+    """The vocabulary, its sets closed that the law itself lists: a mistyped word in a rule is none of them."""
+    scopes = {scope_of(one) for several in adequacy.values() for one in several}
+    ids = {reign.id for reigns in regimes.values() for reign in reigns} | {UNKNOWN}
+    sets = {
+        "mechanism": {"", *mechanisms},
+        "document_kind": {"", *mechanisms},
+        "origin_regime": ids,
+        "destination_regime": ids,
+        "adequacy": scopes,
+        "exporter_adequacy": scopes,
+    }
+    return {**facts, **{name: replace(facts[name], values=frozenset(values)) for name, values in sets.items()}}
 
 
 def unsafe_open() -> Bundle:

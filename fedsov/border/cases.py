@@ -141,7 +141,7 @@ def read_facts(text: str, bundle: Bundle) -> Stated:
         if fact is not None and (fact.claimed or fact.name == "count"):
             try:
                 found[fact.name] = _last_day(name, fact.read(value))
-            except Unreadable:
+            except (Unreadable, OverflowError):
                 unreadable.append(name)
         elif one := _OF_ORIGIN.fullmatch(name):
             of_origin[(one["one"] or one["one2"]).upper(), one["what"] or one["what2"]] = value.strip()

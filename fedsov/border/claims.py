@@ -20,6 +20,7 @@ class Question:
     Attributes:
         standing: mechanisms that need no paper, so that the answer can hold a claim for each.
         closing: fields a prohibition looks at; a paper that states one of them may also be left aside.
+        reads: facts that some rule for this route looks at; papers that state no such fact do not matter.
         evidence: ids of documents that the artifact names as evidence about itself.
     """
 
@@ -31,6 +32,7 @@ class Question:
     day: date
     standing: tuple[str, ...]
     closing: frozenset[str]
+    reads: frozenset[str]
     evidence: tuple[str, ...] = ()
 
 

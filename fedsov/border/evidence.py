@@ -18,7 +18,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import date
-from itertools import product
+from itertools import combinations, product
 from typing import Any
 
 from fedsov.border.approvals import Approval
@@ -144,12 +144,16 @@ class Register:
             found = self._claims[question] = tuple(self._made(question))
         return found
 
+    def _sorted(self) -> list[Document]:
+        """The documents in an order that does not hang on the file's: of papers that state the same, one is chosen."""
+        return sorted(self.documents, key=lambda one: one.id, reverse=True)
+
     def _made(self, asked: Question) -> Iterator[Claim]:
-        near = [one for one in self.documents if one.is_between(asked.origin, asked.destination)]
+        near = [one for one in self._sorted() if one.is_between(asked.origin, asked.destination)]
         grounds: list[tuple[int, str, str, Document | None]] = [
             (self.mechanisms[name].effort if name else -1, name, "", None) for name in asked.standing
         ]
-        supporting: dict[str, list[_Stated]] = {}
+        supporting: dict[str, dict[str, _Stated]] = {}  # by kind; papers that state the same count once
         faults: dict[str, str] = {}
         for one in near:
             known = self.mechanisms[one.kind]
@@ -159,14 +163,13 @@ class Register:
                 grounds.append((known.effort, one.kind, one.id, one))
             elif fault := one.fault(asked):
                 faults[one.kind] = fault
-            else:
-                supporting.setdefault(one.kind, []).append((one.id, _support(one, known)))
+            elif stated := {name: fact for name, fact in _support(one, known).items() if name in asked.reads}:
+                supporting.setdefault(one.kind, {})[_key(stated)] = one.id, stated
         found = self._findings(asked)
-        choices = [_choices(several, asked.closing) for several in _kinds(supporting)]
+        choices = _choices(supporting, asked.closing)
         for _, name, _, document in sorted(grounds, key=lambda one: one[:3]):
-            for choice in product(*choices):
-                support = [*found, *(one for one in choice if one is not None)]
-                yield _claim(name, document, support, faults=faults, entity=asked.entity)
+            for choice in choices:
+                yield _claim(name, document, choice, found=found, faults=faults, entity=asked.entity)
 
     def _findings(self, asked: Question) -> list[_Stated]:
         """What the documents that an artifact names as its evidence found: none of them can be left aside.
@@ -174,7 +177,7 @@ class Register:
         A finding about fixed bytes does not lapse, so their terms are not looked at. Where two contradict each
         other, or one is dated later than the crossing, that cannot be read.
         """
-        named = [one for one in self.documents if one.id in asked.evidence]
+        named = [one for one in self._sorted() if one.id in asked.evidence]
         named = [one for one in named if self.mechanisms[one.kind].about == "artifact"]
         found = [(one.id, _support(one, self.mechanisms[one.kind])) for one in named]
         agreed: dict[str, Any] = {}
@@ -182,18 +185,6 @@ class Register:
         if clash or any(one.signed > asked.day for one in named):
             return [(id, {**facts, "unreadable": True}) for id, facts in found]
         return found
-
-
-def _kinds(supporting: Mapping[str, list[_Stated]]) -> list[list[_Stated]]:
-    """The supporting documents by kind; kinds that state one fact both are one, for only one of them can count."""
-    merged: list[tuple[set[str], list[_Stated]]] = []
-    for _, several in sorted(supporting.items()):
-        states = {name for _, facts in several for name in facts}
-        alike = [one for one in merged if one[0] & states]
-        for one in alike:
-            merged.remove(one)
-        merged.append((states.union(*(one[0] for one in alike)), [*(d for one in alike for d in one[1]), *several]))
-    return [several for _, several in merged]
 
 
 def _support(document: Document, mechanism: Mechanism) -> dict[str, Any]:
@@ -207,25 +198,49 @@ def _support(document: Document, mechanism: Mechanism) -> dict[str, Any]:
     return stated
 
 
-def _choices(several: list[_Stated], closing: frozenset[str]) -> list[_Stated | None]:
-    """Each document of a kind, and none of them where one states what a prohibition looks at."""
-    aside = any(closing & set(stated) for _, stated in several)
-    return [*sorted(several, key=lambda one: one[0]), *([None] if aside else [])]
+def _choices(supporting: Mapping[str, Mapping[str, _Stated]], closing: frozenset[str]) -> list[list[_Stated]]:
+    """Every way to take at most one supporting paper of each kind, none of them contradicting another.
+
+    A kind may also be left aside where one of its papers states what a prohibition looks at, or contradicts a paper
+    of another kind: so adding a paper only ever adds ways.
+    """
+    kinds = [sorted(several.values()) for _, several in sorted(supporting.items())]
+    options: list[list[_Stated | None]] = []
+    for place, several in enumerate(kinds):
+        others = [paper for other, papers in enumerate(kinds) if other != place for paper in papers]
+        aside = any(closing & set(facts) or any(_clash(facts, other) for _, other in others) for _, facts in several)
+        options.append([*several, *([None] if aside else [])])
+    ways = ([one for one in choice if one is not None] for choice in product(*options))
+    return [way for way in ways if not any(_clash(a, b) for (_, a), (_, b) in combinations(way, 2))]
+
+
+def _clash(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return any(name in other and other[name] != value for name, value in one.items())
+
+
+def _key(stated: Mapping[str, Any]) -> str:
+    return json.dumps({name: _json(value) for name, value in stated.items()}, sort_keys=True)
 
 
 def _claim(
-    name: str, document: Document | None, support: list[_Stated], *, faults: Mapping[str, str], entity: str
+    name: str,
+    document: Document | None,
+    support: list[_Stated],
+    *,
+    found: list[_Stated],
+    faults: Mapping[str, str],
+    entity: str,
 ) -> Claim:
+    """A ground with what its papers state; what was found about the artifact itself has the last word."""
+    own = [] if document is None else [(document.id, document.facts(entity) | {"mechanism": name})]
     stated: dict[str, Any] = {}
     papers: dict[str, frozenset[str]] = {}
-    for id, facts in support:
+    for id, facts in (*support, *own, *found):
         stated |= facts
-        papers[id] = frozenset(facts)
-    if document is not None:
-        facts = document.facts(entity)
-        stated |= facts
-        papers = {document.id: frozenset(facts) | {"mechanism"}, **papers}
-    return Claim(name, stated, papers, faults)
+        papers[id] = papers.get(id, frozenset()) | frozenset(facts)
+    stated.pop("mechanism", None)
+    first = [] if document is None else [document.id]
+    return Claim(name, stated, {id: papers[id] for id in dict.fromkeys((*first, *papers))}, faults)
 
 
 def _json(value: Any) -> Any:

@@ -37,7 +37,8 @@ class Unreadable(ValueError):
 class Fact:
     """One word of the vocabulary: its shape, its closed set of values (empty: open), what it says.
 
-    `claimed`: a paper states it; `effort`: how hard it is to make true, as for mechanisms.
+    `claimed`: a paper states it, one about an artifact alone where it is `of_artifact`; `effort`: how hard it is to
+    make true, as for mechanisms.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Fact:
     values: frozenset[str] = frozenset()
     claimed: bool = False
     effort: int = 1
+    of_artifact: bool = False
 
     def read(self, text: str) -> Any:
         """The value a text states: None where it says that there is none. Raises Unreadable."""
@@ -126,6 +128,7 @@ def days_after(day: date, count: int, *, working: bool) -> date:
     """The day so many days (Monday to Friday only, where working) after another."""
     if not working:
         return day + timedelta(days=count)
+    day -= timedelta(days=max(0, day.weekday() - 4))  # counting begins on a working day, at the latest the day itself
     weeks, rest = divmod(count, 5)
     later = day + timedelta(weeks=weeks)
     while rest:

@@ -144,11 +144,13 @@ class Route:
     Attributes:
         facts: all that is settled by that.
         rules: those in force that these facts do not rule out.
+        standing: mechanisms that anybody can claim here; reads: facts that these rules look at.
     """
 
     facts: Mapping[str, Any]
     rules: tuple[Rule, ...]
     standing: tuple[str, ...]
+    reads: frozenset[str]
     _speaking: dict[str, Speaking] = part(init=False, repr=False, compare=False, default_factory=dict)
 
     def speaking(self, mechanism: str) -> Speaking:
@@ -165,7 +167,8 @@ class Route:
         return tuple(rule for rule in self.rules if rule.opens)
 
 
-def _scope(finding: Finding) -> str:
+def scope_of(finding: Finding) -> str:
+    """What a finding covers; one of low confidence is `unverified_`."""
     return f"unverified_{finding.scope}" if finding.confidence == "low" else finding.scope
 
 
@@ -219,17 +222,17 @@ class Bundle:
     def scopes(self, regime: str, place: str, on: date) -> frozenset[str]:
         """What a regime's findings say of a place on a day; one of low confidence counts as `unverified_` only."""
         key = ("scopes", regime, place, on)
-        return self._remembered(key, lambda: frozenset(map(_scope, self.findings(regime, place, on))))
+        return self._remembered(key, lambda: frozenset(map(scope_of, self.findings(regime, place, on))))
 
     @property
     def closing(self) -> frozenset[str]:
-        """The fields whose mention can close: looked at by a prohibition or a brake, or denied by what opens."""
-        return self._remembered(
-            "closing",
-            lambda: frozenset(
-                c.field for r in self.rules for c in r.when if c.claimed and (not r.opens or c.operator in DENYING)
-            ),
-        )
+        """The facts whose mention can close: looked at by a prohibition or a brake, or denied by what opens."""
+        return self._remembered("closing", self._closing)
+
+    def _closing(self) -> frozenset[str]:
+        rules = (*self.rules, *self.releases)
+        looked = (one for r in rules for one in r.when if not r.opens or one.operator in DENYING or one.other)
+        return frozenset(name for one in looked for name in one.names if self.facts[name].claimed)
 
     @property
     def supports(self) -> Mapping[str, str]:
@@ -247,7 +250,8 @@ class Bundle:
         rules = tuple(rule for rule in self.rules if rule.in_force(facts["day"]) and _may_hold(rule, facts))
         free = (name for name, one in self.mechanisms.items() if one.standing)
         open_to_all = (name for name in free if any(r.opens and name in (r.mechanisms() or ()) for r in rules))
-        return Route(facts, rules, ("", *open_to_all))
+        reads = frozenset(name for rule in rules for one in rule.when for name in one.names)
+        return Route(facts, rules, ("", *open_to_all), reads)
 
     def releasing(self, on: date) -> Speaking:
         """The release rules in force, and every prohibition that speaks of nothing but papers and categories."""

@@ -237,7 +237,18 @@ def _ask_release(
 ) -> Decision:
     """The answer of one origin's law to a release on the strength of one document."""
     regime = regime_of(origin, bundle, at)
-    asked = Question(origin, "*", "", "", artifact.label.categories, at, (), frozenset(), artifact.evidence)
+    asked = Question(
+        origin=origin,
+        destination="*",
+        entity="",
+        purpose="",
+        categories=artifact.label.categories,
+        day=at,
+        standing=(),
+        closing=bundle.closing,
+        reads=frozenset(bundle.facts),
+        evidence=artifact.evidence,
+    )
     claims = [one for one in evidence.claims(asked) if "mechanism" in one.papers.get(document, ())]
     kind = claims[0].mechanism if claims else ""
     facts = {

@@ -105,6 +105,7 @@ def question(route: Route, crossing: Crossing, bundle: Bundle) -> Question:
         day=route.facts["day"],
         standing=route.standing,
         closing=bundle.closing,
+        reads=route.reads,
         evidence=artifact.evidence,
     )
 

@@ -5,40 +5,37 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from math import isfinite
 from typing import Any
-
-import yaml
 
 from fedsov.border.facts import COMPARING, By, Duration, Fact, Term, Unreadable, operators_of
 from fedsov.border.rules import CONFIDENCES, EFFECTS, Condition, Rule, check, named_in
+from fedsov.border.yaml_text import read_tree
 from fedsov.errors import ConfigurationError
 
 _NEEDED = {"id", "effect", "when", "reason", "cite"}
 _ALLOWED = _NEEDED | {"valid", "confidence", "obligations", "remedy", "opens", "unusual"}
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_SCALARS: Mapping[str, tuple[type, ...]] = {"word": (str,), "number": (int, float), "day": (date,), "flag": (bool,)}
+_OTHERS = {
+    "same_as": "word",
+    "differs_from": "word",
+    "outside": "words",
+    "beyond": "words",
+    "at_least_one_over": "number",
+}
+PLACES = ("origin", "exporter", "destination", "destination_country", "owners", "controlled_by", "part_owners")
+"""Facts whose values are codes of places."""
 _BARE = ("missing", "present", "on_or_before_crossing", "before_crossing", "after_crossing")
 _SETS = ("in", "not_in", "overlaps", "excludes", "within", "exceeds")
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What conditions may name: facts, and groups of codes."""
+    """What conditions may name: facts (with closed sets of values where these can be listed), groups, places."""
 
     facts: Mapping[str, Fact]
     groups: Mapping[str, frozenset[str]]
-
-
-def read_mapping(text: bytes, name: str) -> dict[str, Any]:
-    """A YAML file whose top is a mapping. Raises ConfigurationError with file and line for anything else."""
-    try:
-        found = yaml.load(text, Loader=_LOADER)
-    except yaml.YAMLError as problem:
-        raise ConfigurationError(f"{name}: {_place_of(problem)}") from problem
-    except (ValueError, RecursionError, TypeError) as problem:
-        raise ConfigurationError(f"{name}: {problem}") from problem
-    if not isinstance(found, dict):
-        raise ConfigurationError(f"{name}: expected a mapping at the top, found {type(found).__name__}")
-    return found
+    places: frozenset[str]
 
 
 def read_rules(sources: Mapping[str, bytes], words: Words) -> tuple[tuple[Rule, ...], tuple[Rule, ...]]:
@@ -60,20 +57,13 @@ def read_rules(sources: Mapping[str, bytes], words: Words) -> tuple[tuple[Rule, 
     return tuple(found["rules"]), tuple(found["releases"])
 
 
-def _place_of(problem: yaml.YAMLError) -> str:
-    mark = getattr(problem, "problem_mark", None)
-    said = " ".join(str(getattr(problem, "problem", None) or problem).split())
-    return f"line {mark.line + 1}: {said}" if mark is not None else said
-
-
 def _sections(text: bytes, name: str) -> Iterator[tuple[str, int, Any]]:
     """(section, line, parts) of every rule in a file."""
-    top = read_mapping(text, name)
+    top, node = read_tree(text, name)
     strange = sorted(str(key) for key in set(top) - {"rules", "releases", "dated"})
     if strange:
         raise ConfigurationError(f"{name}: unknown section '{strange[0]}'; a file of rules has rules: and releases:")
-    node = yaml.compose(text, Loader=_LOADER)
-    lines = {key.value: listed for key, listed in node.value} if node is not None else {}
+    lines = {key.value: listed for key, listed in node.value}
     for section in ("rules", "releases"):
         listed = top.get(section) or []
         if not isinstance(listed, list):
@@ -190,9 +180,7 @@ def _wanted(fact: Fact, operator: str, value: Any, *, where: str, words: Words) 
             raise ConfigurationError(f"{where} takes no value; write null, not {value!r}")
         return None
     if operator in COMPARING:
-        if value not in words.facts:
-            raise ConfigurationError(f"{where} needs the name of a field, not {value!r}")
-        return value
+        return _other(operator, value, where, words)
     if operator in _SETS:
         return _set(fact, value, where, words)
     if operator in ("later_than", "no_later_than"):
@@ -201,13 +189,23 @@ def _wanted(fact: Fact, operator: str, value: Any, *, where: str, words: Words) 
         return _by(fact, value, where, words)
     if operator in ("older_than", "not_older_than"):
         return _duration(value, where)
-    expected: dict[str, type | tuple[type, ...]] = {"word": str, "number": (int, float), "day": date, "flag": bool}
-    right = expected[fact.shape]
-    if not isinstance(value, right) or (fact.shape == "number" and isinstance(value, bool)):
+    if type(value) not in _SCALARS[fact.shape] or (isinstance(value, float) and not isfinite(value)):
         raise ConfigurationError(f"{where} needs a {fact.shape}, not {value!r}")
     if fact.shape == "word":
-        _in_closed_set(fact, str(value), where)
+        _in_closed_set(fact, str(value), where, words)
     return value
+
+
+def _other(operator: str, value: Any, where: str, words: Words) -> str:
+    """The name of the field that a condition compares with, of the shape that its operator needs."""
+    other = words.facts.get(value) if isinstance(value, str) else None
+    if other is None:
+        raise ConfigurationError(f"{where} needs the name of a field, not {value!r}")
+    if other.shape != _OTHERS[operator]:
+        raise ConfigurationError(
+            f"{where} needs a field of the shape {_OTHERS[operator]}, and '{value}' is a {other.shape}"
+        )
+    return other.name
 
 
 def _set(fact: Fact, value: Any, where: str, words: Words) -> Any:
@@ -220,13 +218,15 @@ def _set(fact: Fact, value: Any, where: str, words: Words) -> Any:
         if word.startswith("@") and word not in words.groups:
             raise ConfigurationError(f"{where}: unknown group '{word}'; known are {', '.join(sorted(words.groups))}")
         if not word.startswith("@"):
-            _in_closed_set(fact, word, where)
+            _in_closed_set(fact, word, where, words)
     return frozenset().union(*(words.groups.get(word, frozenset({word})) for word in listed))
 
 
-def _in_closed_set(fact: Fact, word: str, where: str) -> None:
+def _in_closed_set(fact: Fact, word: str, where: str, words: Words) -> None:
     if fact.values and word not in fact.values:
         raise ConfigurationError(f"{where}: {word!r} is no value of it; it has {', '.join(sorted(fact.values))}")
+    if fact.name in PLACES and word not in words.places and word.partition("-")[0] not in words.places:
+        raise ConfigurationError(f"{where}: {word!r} is no code of a place; use ISO 3166-1, as 'GB'")
 
 
 def _duration(value: Any, where: str) -> Duration:
@@ -253,6 +253,6 @@ def _by(fact: Fact, value: Any, where: str, words: Words) -> By:
     if by is None or by.shape != "word" or not all(isinstance(one, str) for pair in table.items() for one in pair):
         raise ConfigurationError(f"{where} maps a field of words to words, not {value!r}")
     for key, wanted in table.items():
-        _in_closed_set(by, key, where)
-        _in_closed_set(fact, str(wanted), where)
+        _in_closed_set(by, key, where, words)
+        _in_closed_set(fact, str(wanted), where, words)
     return By(by.name, dict(table))

@@ -29,7 +29,7 @@ from fedsov.border.bundle import load_groups, load_words
 from fedsov.border.evidence import ANY, Document, Register
 from fedsov.border.facts import Fact, Unreadable
 from fedsov.border.lawbook import Mechanism
-from fedsov.border.reading import read_mapping
+from fedsov.border.yaml_text import read_mapping
 from fedsov.errors import ConfigurationError
 
 _CODE = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,4})?")
@@ -89,8 +89,8 @@ def add_document(path: Path, parts: Mapping[str, Any]) -> Document:
     """
     try:
         old = path.read_text(encoding="utf-8") if path.exists() else "documents:\n"
-    except OSError as problem:
-        raise ConfigurationError(f"cannot read the evidence register {path}: {problem.strerror}") from problem
+    except (OSError, UnicodeDecodeError) as problem:
+        raise ConfigurationError(f"cannot read the evidence register {path}: {problem}") from problem
     if re.search(r"^documents:\s*\[\s*\]\s*$", old, re.MULTILINE):
         old = re.sub(r"^documents:\s*\[\s*\]\s*$", "documents:", old, flags=re.MULTILINE)
     entry = yaml.safe_dump([dict(parts)], sort_keys=False, allow_unicode=True, width=120)
@@ -136,10 +136,10 @@ def _document(parts: Any, path: str, words: _Words) -> Document:
     )
     if document.expires is not None and document.expires < document.signed:
         raise ConfigurationError(f"{where}: expires on {document.expires}, before it is signed on {document.signed}")
-    return replace(document, terms=_terms(parts.get("terms", {}), where, words))
+    return replace(document, terms=_terms(parts.get("terms", {}), document.kind, where, words))
 
 
-def _terms(stated: Any, where: str, words: _Words) -> dict[str, Any]:
+def _terms(stated: Any, kind: str, where: str, words: _Words) -> dict[str, Any]:
     """The facts that a document states, in the shapes of the vocabulary."""
     if not isinstance(stated, dict):
         raise ConfigurationError(f"{where}: terms are a mapping of facts, not {stated!r}")
@@ -153,6 +153,10 @@ def _terms(stated: Any, where: str, words: _Words) -> dict[str, Any]:
             raise ConfigurationError(f"{where}: '{name}' is counted from the ledger and no document's to state")
         if field := _STATED_ELSEWHERE.get(name):
             raise ConfigurationError(f"{where}: '{name}' is no term; write it as the document's {field}")
+        if fact.of_artifact and words.mechanisms[kind].about != "artifact":
+            raise ConfigurationError(
+                f"{where}: '{name}' is about an artifact, and only documents about one can state it"
+            )
         if name in shown and words.mechanisms[shown[name]].about == "crossing":
             raise ConfigurationError(f"{where}: '{name}' is shown by a document of the kind {shown[name]}, not a term")
         try:

@@ -49,6 +49,11 @@ class Condition:
             return self.value.of
         return self.value.field if isinstance(self.value, By) else None
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The fields that it looks at."""
+        return (self.field,) if self.other is None else (self.field, self.other)
+
     def is_settled_by(self, facts: Facts) -> bool:
         """True where these facts alone say whether it holds."""
         return self.field in facts and (self.other is None or self.other in facts)
@@ -131,8 +136,11 @@ class Rule:
 
 
 def named_in(reason: str) -> frozenset[str]:
-    """The facts that a reason names in braces. Raises ValueError for braces that do not pair."""
-    return frozenset(name for _, name, _, _ in Formatter().parse(reason) if name is not None)
+    """The facts that a reason names in braces. Raises ValueError for braces that do not pair or hold more."""
+    found = [part for part in Formatter().parse(reason) if part[1] is not None]
+    if any(form or change for _, _, form, change in found):
+        raise ValueError("a fact in braces takes no format")
+    return frozenset(str(name) for _, name, _, _ in found)
 
 
 def shown(value: Any) -> str:

@@ -1,0 +1,89 @@
+"""YAML as law and registers are written in: plain mappings, lists and words, each key once, nothing that grows.
+
+YAML can do more than people read: anchors that unfold into gigabytes, keys that silently replace each other, nesting
+that overruns a parser's stack, numbers that take minutes to print. All of it is refused here, with file and line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from fedsov.errors import ConfigurationError
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_DEEPEST = 30
+_LARGEST = 2**63
+
+
+def read_mapping(text: bytes, name: str) -> dict[str, Any]:
+    """A YAML file whose top is a mapping. Raises ConfigurationError with file and line for anything else."""
+    return read_tree(text, name)[0]
+
+
+def read_tree(text: bytes, name: str) -> tuple[dict[str, Any], Any]:
+    """As `read_mapping`, with the tree of nodes that knows the lines."""
+    try:
+        _check_events(text, name)
+        loader = _LOADER(text)
+        try:
+            node = loader.get_single_node()
+            _check_nodes(node, name)
+            found = loader.construct_document(node) if node is not None else None
+        finally:
+            loader.dispose()
+    except yaml.YAMLError as problem:
+        raise ConfigurationError(f"{name}: {_place_of(problem)}") from problem
+    except (ValueError, RecursionError, TypeError, OverflowError) as problem:
+        raise ConfigurationError(f"{name}: {str(problem)[:200]}") from problem
+    if not isinstance(found, dict):
+        raise ConfigurationError(f"{name}: expected a mapping at the top, found {type(found).__name__}")
+    return found, node
+
+
+def _check_events(text: bytes, name: str) -> None:
+    """No alias, and no deeper nesting than anybody writes; before anything is built."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        where = f"{name}: line {event.start_mark.line + 1}"
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            raise ConfigurationError(f"{where}: anchors and aliases are not read here; write the value itself")
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > _DEEPEST:
+                raise ConfigurationError(f"{where}: nested deeper than {_DEEPEST} levels")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+
+
+def _check_nodes(top: Any, name: str) -> None:
+    """No key twice, no merging, no number beyond what a count or a date can be."""
+    for node in _walk(top):
+        where = f"{name}: line {node.start_mark.line + 1}"
+        if isinstance(node, yaml.MappingNode):
+            keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+            if "<<" in keys:
+                raise ConfigurationError(f"{where}: '<<' is not read here; write the keys themselves")
+            for repeated in sorted({key for key in keys if keys.count(key) > 1}):
+                raise ConfigurationError(f"{where}: '{repeated[:40]}' is given twice")
+        elif node.tag == "tag:yaml.org,2002:int" and len(node.value) > len(str(_LARGEST)):
+            raise ConfigurationError(f"{where}: a number of {len(node.value)} digits is not read here")
+
+
+def _walk(node: Any) -> Iterator[Any]:
+    left = [node] if node is not None else []
+    while left:
+        found = left.pop()
+        yield found
+        if isinstance(found, yaml.MappingNode):
+            left += [part for pair in found.value for part in pair]
+        elif isinstance(found, yaml.SequenceNode):
+            left += found.value
+
+
+def _place_of(problem: yaml.YAMLError) -> str:
+    mark = getattr(problem, "problem_mark", None)
+    said = " ".join(str(getattr(problem, "problem", None) or problem).split())
+    return f"line {mark.line + 1}: {said}" if mark is not None else said
