@@ -47,7 +47,7 @@ def _check_events(text: bytes, name: str) -> None:
     """No alias, and no deeper nesting than anybody writes; before anything is built."""
     depth = 0
     for event in yaml.parse(text, Loader=_LOADER):
-        where = f"{name}: line {event.start_mark.line + 1}"
+        where = f"{name}: line {event.start_mark.line + 1}"  # type: ignore[union-attr]
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise ConfigurationError(f"{where}: anchors and aliases are not read here; write the value itself")
         if isinstance(event, yaml.CollectionStartEvent):
