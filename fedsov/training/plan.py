@@ -253,18 +253,16 @@ def _choose(
         blocked += attempt.blocked
         if attempt.works:
             break
-    chosen = strategy if attempt.works else "none"
-    found = (chosen, tuple(reasons), attempt.crossings, attempt.donor, tuple(blocked))
+    found = (strategy if attempt.works else "none", tuple(reasons), attempt.crossings, attempt.donor, tuple(blocked))
     return RegionPlan(profile.region, profile.rows, *found)
 
 
 def _hopeless(profile: Profile) -> str:
     if profile.rows is None:
-        return "No training: the region has fewer rows than the minimum count, so their number is not told."
+        return "No training: the region's gate does not tell its rows: they are fewer than ten, or may not be told."
     if not profile.rows:
         return "No training: the region has no rows."
-    same = f"No training: all {profile.rows} rows have the same outcome, so there is nothing to tell apart."
-    return same if profile.classes < 2 else ""
+    return "" if profile.classes >= 2 else f"No training: all {profile.rows} rows have the same outcome."
 
 
 def _too_few(strategy: str, rows: str, least: int) -> str:

@@ -291,6 +291,7 @@ def test_a_writer_killed_while_it_makes_its_book_leaves_one_that_can_be_opened(t
         writer.kill()
         writer.wait()
         ledger = Ledger(path, "eu")
+        before = ledger.verify().entries
         ledger.append({"number": 0})
-        ledger.verify()
+        assert ledger.verify().entries == before + 1
         ledger.close()

