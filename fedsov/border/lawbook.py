@@ -145,12 +145,14 @@ class Route:
         facts: all that is settled by that.
         rules: those in force that these facts do not rule out.
         standing: mechanisms that anybody can claim here; reads: facts that these rules look at.
+        answers: permits given before, by rule, ground and papers: the same words, made once.
     """
 
     facts: Mapping[str, Any]
     rules: tuple[Rule, ...]
     standing: tuple[str, ...]
     reads: frozenset[str]
+    answers: dict[Any, Any] = part(init=False, repr=False, compare=False, default_factory=dict)
     _speaking: dict[str, Speaking] = part(init=False, repr=False, compare=False, default_factory=dict)
 
     def speaking(self, mechanism: str) -> Speaking:

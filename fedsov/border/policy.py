@@ -146,7 +146,7 @@ def _ask(
             continue  # nothing can open for it; what else it lacks matters only where nothing opens at all
         found = weigh(speaking, claim, claimed(facts, claim))
         if (verdict := found.verdict) == "permit":
-            return _permit(found, bundle)
+            return _permitted(found, route, bundle)
         if verdict == "review" and review is None:
             review = found
     if review:
@@ -181,6 +181,14 @@ def _relied(rules: Sequence[Rule], claim: Claim) -> tuple[str, ...]:
 def _basis(weighed: Weighed) -> tuple[str, ...]:
     ground = weighed.claim.mechanism or weighed.opening[0].id
     return (f"{weighed.facts['origin'] or '-'} {ground}",)
+
+
+def _permitted(weighed: Weighed, route: Route, bundle: Bundle) -> Permit:
+    """The permit of a claim; the same one as before where rule, ground and papers are the same."""
+    key = weighed.opening[0].id, weighed.claim.mechanism, tuple(weighed.claim.papers)
+    if (known := route.answers.get(key)) is None:
+        known = route.answers[key] = _permit(weighed, bundle)
+    return known
 
 
 def _permit(weighed: Weighed, bundle: Bundle) -> Permit:

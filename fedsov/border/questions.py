@@ -32,7 +32,19 @@ def asked_origins(crossing: Crossing) -> list[str]:
 def route_of(origin: str, crossing: Crossing, bundle: Bundle, at: date) -> Route:
     """What the origin, the two parties, the kind and the day settle."""
     source, target, kind = crossing.source, crossing.target, crossing.artifact.kind
-    key = origin, source.name, source.location, target.name, target.location, target.owners, kind, crossing.flow, at
+    public = crossing.artifact.label.is_public
+    key = (
+        origin,
+        public,
+        source.name,
+        source.location,
+        target.name,
+        target.location,
+        target.owners,
+        kind,
+        crossing.flow,
+        at,
+    )
     return bundle.route(key, lambda: _settled(origin, crossing, bundle, at))
 
 
@@ -47,6 +59,7 @@ def _settled(origin: str, crossing: Crossing, bundle: Bundle, at: date) -> dict[
         "day": at,
         "kind": str(crossing.artifact.kind),
         "flow": crossing.flow,
+        "public": crossing.artifact.label.is_public,
         "origin": origin,
         "origin_regime": regime,
         "exporter": source.location,
@@ -78,7 +91,6 @@ def crossing_facts(crossing: Crossing, evidence: Evidence) -> dict[str, Any]:
         "count": count,
         "count_12m": max(count, crossing.count_12m),
         "count_year": max(count, crossing.count_year),
-        "public": artifact.label.is_public,
         "error_type_only": artifact.kind is Kind.ERROR and _is_type_name(artifact.content),
         "evidence_unknown": not all(map(evidence.knows, artifact.evidence)),
         "unreadable": False,
@@ -113,6 +125,8 @@ def question(route: Route, crossing: Crossing, bundle: Bundle) -> Question:
 def claimed(facts: Mapping[str, Any], claim: Claim) -> dict[str, Any]:
     """The facts of an origin with those that a claim states; totals are the larger of what both say."""
     found = {**facts, **claim.facts, "mechanism": claim.mechanism, "count": facts["count"]}
+    if _TOTALS.keys().isdisjoint(claim.facts):
+        return found
     for stated, totals in _TOTALS.items():
         if (number := claim.facts.get(stated)) is not None:
             found |= {total: max(found[total], number) for total in totals}
