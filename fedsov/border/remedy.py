@@ -17,6 +17,7 @@ from fedsov.border.rules import Condition, Rule, shown
 
 _MENDING = 1
 _BY_FIELDS = ("signed", "expires", "effective", "covers", "covers_purposes", "importer_match")
+_ENTERED = {"doc": "present"}  # what every document that is entered states
 PROFILE = "recipient"
 """The kind of document that states what a recipient is."""
 Tried = tuple[Claim, Mapping[str, Any], tuple[Rule, ...]]
@@ -137,7 +138,8 @@ def _entries(kinds: Iterable[str], way: _Way, facts: Mapping[str, Any], bundle: 
     """What to enter in the register for these kinds; the first states what the rule asks of the ground itself."""
     covered = ", ".join(sorted(facts["categories"])) or "'*'"
     parties = f"exporter: [{facts['origin']}], importer: [{facts['destination']}]"
-    own = [one for one in way.unmet if one.needs_a_statement and one.field not in (*bundle.supports, *_BY_FIELDS)]
+    asked = (one for one in way.unmet if one.needs_a_statement and one.field not in (*bundle.supports, *_BY_FIELDS))
+    own = [one for one in asked if not one.test(_ENTERED)]
     terms = f", terms: {{{', '.join(map(_term, own))}}}" if own else ""
     return " ".join(
         f"Obtain {bundle.mechanisms[kind].name} and enter it in the evidence register: "
