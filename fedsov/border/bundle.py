@@ -159,6 +159,7 @@ def load_atlas(aliases: Mapping[str, str] | None = None) -> Atlas:
     return Atlas(regimes=regimes, spellings=spellings)
 
 
+@lru_cache(maxsize=1)
 def load_words() -> tuple[dict[str, Fact], dict[str, Mechanism]]:
     """The vocabulary and the mechanisms, for readers of documents and cases."""
     return _facts((HERE / "facts.yaml").read_bytes()), _mechanisms((HERE / "mechanisms.yaml").read_bytes())
@@ -181,6 +182,7 @@ def document_names() -> dict[str, str]:
     return {kind: one.name for kind, one in load_words()[1].items()}
 
 
+@lru_cache(maxsize=1)
 def load_groups() -> dict[str, frozenset[str]]:
     """The named groups of places ("@EEA") and their codes."""
     return _groups(read_mapping((HERE / "regimes.yaml").read_bytes(), "regimes.yaml"))

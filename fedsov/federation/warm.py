@@ -24,7 +24,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fedsov.border.bundle import load_bundle
+from fedsov.border.bundle import load_bundle, load_words
 from fedsov.errors import FedsovError
 from fedsov.federation.wire import Line
 
@@ -157,6 +157,7 @@ def main(arguments: Sequence[str]) -> None:
     for module in filter(None, modules.split(",")):
         importlib.import_module(module)
     load_bundle()  # the packaged law is nobody's secret; children find it read
+    load_words()
     serve(socket.socket(fileno=int(descriptor)))
 
 
