@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import csv
 import re
 import shlex
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from fedsov.border.bundle import load_bundle
 from fedsov.cli import COMMANDS
 from fedsov.config import compose, config_dir, settings
 from tests.world import ROOT
@@ -45,7 +47,9 @@ def _commands() -> list[list[str]]:
 def test_each_command_of_the_readme_exists_and_its_overrides_compose(words: list[str]) -> None:
     assert words[0] in COMMANDS
     takes_settings = words[0] in ("train", "plan", "ingest") or words[:2] == ["border", "why"]
-    overrides = [word for word in words[1:] if takes_settings and "=" in word and "," not in word.replace("[", "").split("=")[0]]
+    overrides = [
+        word for word in words[1:] if takes_settings and "=" in word and "," not in word.replace("[", "").split("=")[0]
+    ]
     single = [word for word in overrides if "--multirun" not in words]
     assert settings(compose([*single, "workspace=/nowhere"])).workspace.name == "nowhere"
 
@@ -66,3 +70,18 @@ def test_decisions_say_context_choice_and_what_was_given_up() -> None:
     for page in (ROOT / "docs" / "decisions").glob("*.md"):
         text = page.read_text()
         assert all(word in text for word in ("**Context.**", "**Choice.**", "**Given up.**")), page.name
+
+
+def test_the_readme_counts_the_law_as_it_is() -> None:
+    law = load_bundle()
+    regimes = {reign.id for reigns in law.regimes.values() for reign in reigns}
+    text = (ROOT / "fedsov" / "border" / "law" / "adequacy.csv").read_text()
+    counted = {
+        "regimes": len(regimes),
+        "findings": len(list(csv.DictReader(text.splitlines()))),
+        "kinds": len(law.mechanisms),
+        "facts": len(law.facts),
+        "rules": len(law.rules) + len(law.releases),
+    }
+    for what, count in counted.items():
+        assert re.search(rf"\b{count} {what}\b", README), f"{count} {what}"
