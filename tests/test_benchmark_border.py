@@ -1,0 +1,123 @@
+"""The border's benchmark asks what it says it asks, and says the law to Cedar as we mean it."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Sequence
+from datetime import date
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from fedsov.border.facts import By, Duration, Term
+from fedsov.border.rules import Condition
+from tests.border.world import demo_register, law
+from tests.world import ROOT
+
+
+def _script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("benchmark_border", ROOT / "scripts" / "benchmark_border.py")
+    assert spec is not None and spec.loader is not None
+    found = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(found)
+    return found
+
+
+border = _script()
+
+
+def test_the_mix_is_the_same_every_time_and_holds_permits_reviews_and_refusals() -> None:
+    asked = border.mix(demo_register(), 60)
+    assert [one.crossing for one in asked] == [one.crossing for one in border.mix(demo_register(), 60)]
+    sorts = {border.sort_of(one, one.answer(law())) for one in asked}
+    assert sorts >= {"permit of one origin", "permit of 3 origins", "permit of what is public", "refusal", "review"}
+
+
+@pytest.mark.parametrize(
+    ("field", "shape", "operator", "value", "said"),
+    [
+        ("doc", "word", "eq", "A1.0", '(context has doc && (context.doc == "A1.0"))'),
+        ("doc", "word", "not_in", frozenset({"b", "a"}), '(!(context has doc) || !["a", "b"].contains(context.doc))'),
+        ("doc", "word", "missing", None, "!(context has doc)"),
+        ("public", "flag", "is", True, "(context has public && (context.public == true))"),
+        ("count", "number", "above", 1.5, "(context has count && (context.count > 1500000))"),
+        ("signed", "day", "before", date(2026, 1, 1), "(context has signed && (context.signed < 739617))"),
+        ("covers", "words", "exceeds", frozenset("a"), '(context has covers && (!["a"].containsAll(context.covers)))'),
+        (
+            "module",
+            "word",
+            "matches",
+            By("role", {"C->P": "2"}),
+            '(context has module && context has role && ((context.role == "C->P" && context.module == "2")))',
+        ),
+        (
+            "filed",
+            "day",
+            "no_later_than",
+            Term("signed", Duration(60, "D")),
+            "(context has filed && context has signed && (context.filed <= context.signed + 60))",
+        ),
+        ("filed", "day", "no_later_than", Term("signed", Duration(10, "WD")), None),
+        ("tia_date", "day", "older_than", Duration(3, "Y"), None),
+        ("delta", "number", "at_least_one_over", "count", None),
+    ],
+)
+def test_a_condition_in_cedar_s_words(field: str, shape: str, operator: str, value: Any, said: str | None) -> None:
+    assert border.condition(Condition(field, shape, operator, value)) == said
+
+
+def test_only_calendar_years_working_days_and_products_are_computed_for_cedar() -> None:
+    for one in border.beyond_cedar(law().rules).values():
+        span = one.value.span if isinstance(one.value, Term) else one.value
+        assert one.operator == "at_least_one_over" or span.unit in ("WD", "M", "Y"), one.said
+
+
+def test_a_round_lasts_until_the_next_of_the_same_model() -> None:
+    def body(second: int, kind: str, name: str, round: int | None, verdict: str = "permit") -> dict[str, Any]:
+        at = f"2026-11-25T20:00:{second:02}.500+00:00"
+        return {"at": at, "kind": kind, "name": name, "round": round, "verdict": verdict}
+
+    bodies = [
+        body(0, "metrics", "profile", None),
+        body(1, "model", "public model", 1),
+        body(2, "update", "arrays", 1),
+        body(4, "model", "public model", 2),
+        body(5, "model", "planned model", 1, "refuse"),
+        body(6, "model", "joint model", 1),
+        body(7, "update", "arrays", 1),
+        body(11, "model", "joint model", 2),
+    ]
+    assert border.rounds_of(bodies) == [
+        border.Round("public model", (1, 2), 3.0),
+        border.Round("joint model", (5, 6), 5.0),
+    ]
+
+
+class Refuser:
+    """Stands in for cedarpy, which only scripts/benchmark installs: it reads every policy, and allows nothing."""
+
+    class PolicySet:
+        from_str = staticmethod(str)
+
+    class Entities:
+        from_json_str = staticmethod(str)
+
+    @staticmethod
+    def is_authorized_batch(requests: Sequence[Any], policies: str, entities: str) -> list[SimpleNamespace]:
+        return [SimpleNamespace(allowed=False, diagnostics=SimpleNamespace(errors=[])) for _ in requests]
+
+
+def test_every_permit_that_cedar_would_not_give_is_reported() -> None:
+    asked = border.mix(demo_register(), 0)
+    found = border.differences(border.cedar_for(Refuser, asked, law()), asked, law())
+    assert len(found) == sum(one.answer(law()).verdict == "permit" for one in asked) > 0
+
+
+def test_each_rule_that_bears_on_a_permit_is_one_policy() -> None:
+    cedar = border.cedar_for(Refuser, border.mix(demo_register(), 0), law())
+    permits = [rule for rule in law().rules if rule.effect == "permit"]
+    stopping = [rule for rule in law().rules if not rule.opens]
+    assert cedar.policies.count("\npermit (") == len(permits) and cedar.policies.count("\nforbid (") == len(stopping)
+    assert all(f'@id("{rule.id}")' in cedar.policies for rule in (*permits, *stopping))
