@@ -148,7 +148,7 @@ class Gate:
     def _crossing(self, artifact: Artifact, target: Party) -> Crossing:
         day = self.today()
         crossing = Crossing(artifact, self.owner, target, self.purpose, day)
-        if self.tally is None or not artifact.count:
+        if self.tally is None or not artifact.count or artifact.label.is_public:
             return crossing
         country = target.location.partition("-")[0]
         totals = self.tally.totals(artifact.count, country, Pool(artifact.pool, artifact.pool_people), day)

@@ -146,6 +146,7 @@ class Route:
         rules: those in force that these facts do not rule out.
         standing: mechanisms that anybody can claim here; reads: facts that these rules look at.
         answers: permits given before, by rule, ground and papers: the same words, made once.
+        asked: what the evidence was asked before, by what a crossing adds to the route.
     """
 
     facts: Mapping[str, Any]
@@ -153,6 +154,7 @@ class Route:
     standing: tuple[str, ...]
     reads: frozenset[str]
     answers: dict[Any, Any] = part(init=False, repr=False, compare=False, default_factory=dict)
+    asked: dict[Any, Any] = part(init=False, repr=False, compare=False, default_factory=dict)
     _speaking: dict[str, Speaking] = part(init=False, repr=False, compare=False, default_factory=dict)
 
     def speaking(self, mechanism: str) -> Speaking:
@@ -201,6 +203,7 @@ class Bundle:
     dated: date
     unsafe: bool = False
     _index: dict[Any, Any] = part(init=False, repr=False, compare=False, default_factory=dict)
+    _joined: dict[Any, Any] = part(init=False, repr=False, compare=False, default_factory=dict)
 
     def regime(self, code: str, on: date) -> str | None:
         """The id of the regime that governs a code on a day; a part of a country falls under the whole."""
@@ -254,6 +257,16 @@ class Bundle:
         open_to_all = (name for name in free if any(r.opens and name in (r.mechanisms() or ()) for r in rules))
         reads = frozenset(name for rule in rules for one in rule.when for name in one.names)
         return Route(facts, rules, ("", *open_to_all), reads)
+
+    def together(self, answers: tuple[Any, ...], join: Callable[[tuple[Any, ...]], Any]) -> Any:
+        """What several answers make; remembered by the answers themselves, which are kept, so that no id is reused."""
+        key = tuple(map(id, answers))
+        kept = self._joined.get(key)
+        if kept is None:
+            if len(self._joined) >= _REMEMBERED:
+                self._joined.clear()
+            kept = self._joined[key] = answers, join(answers)
+        return kept[1]
 
     def releasing(self, on: date) -> Speaking:
         """The release rules in force, and every prohibition that speaks of nothing but papers and categories."""

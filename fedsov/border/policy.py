@@ -65,7 +65,10 @@ def decide(crossing: Crossing, bundle: Bundle, evidence: Evidence, at: date) -> 
         return _unsafe(bundle)
     common = crossing_facts(crossing, evidence)
     routes = [route_of(origin, crossing, bundle, at) for origin in asked_origins(crossing)]
-    return strictest([_ask(route, common, crossing, bundle=bundle, evidence=evidence) for route in routes])
+    answers = tuple(_ask(route, common, crossing, bundle=bundle, evidence=evidence) for route in routes)
+    if len(answers) > 1 and all(type(answer) is Permit for answer in answers):
+        return bundle.together(answers, strictest)
+    return strictest(answers)
 
 
 def approved(review: Review, origin: str, crossing: Crossing, evidence: Evidence, at: date) -> Decision:

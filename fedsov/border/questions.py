@@ -15,6 +15,7 @@ from fedsov.border.claims import Claim, Evidence, Question
 from fedsov.border.lawbook import UNKNOWN, Bundle, Route
 
 LONGEST_TYPE_NAME = 80
+_REMEMBERED = 256
 _TOTALS = {"count": ("count", "count_12m", "count_year"), "n_12m": ("count_12m",), "n_year": ("count_year",)}
 
 
@@ -106,20 +107,26 @@ def _is_type_name(content: bytes) -> bool:
 
 
 def question(route: Route, crossing: Crossing, bundle: Bundle) -> Question:
-    """What the evidence is asked for one origin."""
-    artifact = crossing.artifact
-    return Question(
-        origin=route.facts["origin"],
-        destination=crossing.target.location,
-        entity=crossing.target.entity,
-        purpose=crossing.purpose,
-        categories=artifact.label.categories,
-        day=route.facts["day"],
-        standing=route.standing,
-        closing=bundle.closing,
-        reads=route.reads,
-        evidence=artifact.evidence,
-    )
+    """What the evidence is asked for one origin; the same value for the same question."""
+    artifact, target = crossing.artifact, crossing.target
+    key = target.entity, crossing.purpose, artifact.label.categories, artifact.evidence
+    known = route.asked.get(key)
+    if known is None:
+        if len(route.asked) >= _REMEMBERED:
+            route.asked.clear()
+        known = route.asked[key] = Question(
+            origin=route.facts["origin"],
+            destination=target.location,
+            entity=target.entity,
+            purpose=crossing.purpose,
+            categories=artifact.label.categories,
+            day=route.facts["day"],
+            standing=route.standing,
+            closing=bundle.closing,
+            reads=route.reads,
+            evidence=artifact.evidence,
+        )
+    return known
 
 
 def claimed(facts: Mapping[str, Any], claim: Claim) -> dict[str, Any]:

@@ -74,6 +74,8 @@ class Tally:
 def _moves_people(body: Mapping[str, Any]) -> bool:
     if body.get("act") != "cross" or body.get("verdict") != "permit" or not body.get("count"):
         return False
+    if not body.get("origins"):
+        return False  # public: nobody's law counts it
     return _country(body["destination"]) != _country(body["exporter"]["location"])
 
 

@@ -26,7 +26,7 @@ def ledger(tmp_path: Path) -> Ledger:
 def moved(ledger: Ledger, count: int, to: str, day: date, *, pool: Pool = HOME, verdict: str = "permit") -> None:
     ledger.append(
         {"act": "cross", "verdict": verdict, "count": count, "destination": to, "day": day.isoformat(),
-         "exporter": {"location": "US"}, "pool": pool.to_json()}
+         "exporter": {"location": "US"}, "origins": ["US"], "pool": pool.to_json()}
     )  # fmt: skip
 
 
