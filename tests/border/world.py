@@ -6,7 +6,9 @@ the law's rules, so that permits, reviews and refusals all occur.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import signal
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cache
@@ -16,8 +18,9 @@ from typing import Any
 from hypothesis import strategies as st
 
 from fedsov.artifact import Artifact, Crossing, Kind, Party
+from fedsov.border.approvals import Approval
 from fedsov.border.bundle import load_bundle
-from fedsov.border.evidence import Approval, Document, Register
+from fedsov.border.evidence import Document, Register
 from fedsov.border.facts import Duration, Term
 from fedsov.border.lawbook import Bundle, Mechanism
 from fedsov.border.policy import Decision, decide
@@ -100,9 +103,10 @@ def ask(
     on: date = DAY,
     flow: str = "transfer",
     count_12m: int = 0,
+    purpose: str = "training",
 ) -> Decision:
     here, there = (one if isinstance(one, Party) else party(one) for one in (source, target))
-    crossing = Crossing(thing, here, there, "training", on, flow, count_12m)
+    crossing = Crossing(thing, here, there, purpose, on, flow, count_12m)
     return decide(crossing, bundle or law(), demo_register() if register is None else register, on)
 
 
@@ -120,22 +124,23 @@ class Papers:
 def papers_for(rule: Rule, ground: str, on: date) -> Papers:
     """The papers under which every condition of the rule about a claim holds, made for the day `on`."""
     stated: dict[str, Any] = {}
-    for one in sorted(rule.when, key=lambda one: isinstance(one.value, Term)):
-        stated |= _satisfying(one, stated, on)
+    for one in sorted(rule.when, key=lambda one: not isinstance(one.value, Term)):
+        stated = _satisfying(one, stated, on) | stated
     known = law().mechanisms
     shown = {one.supports.partition("=")[0]: kind for kind, one in known.items() if one.supports}
     dates = {name: stated.pop(name, None) for name in ("signed", "effective", "expires")}
-    supports = [document(shown[name], signed=on) for name in sorted(stated) if name in shown]
-    terms = {name: value for name, value in stated.items() if name not in shown and not name.startswith("tia_date")}
-    documents = [*supports]
+    documents = [document(shown[name], signed=on) for name in sorted(stated) if name in shown]
+    terms = {name: value for name, value in stated.items() if name not in shown and name != "tia_date"}
+    found = {name: terms.pop(name) for name in list(terms) if law().facts[name].of_artifact}
     if ground and not known[ground].standing:
-        signed = dates["signed"] or on
-        documents.append(
-            document(ground, signed=signed, effective=dates["effective"], expires=on + timedelta(days=365), terms=terms)
-        )
+        if known[ground].about == "artifact":
+            terms, found = terms | found, {}
+        signed, expires = dates["signed"] or on, on + timedelta(days=365)
+        documents.append(document(ground, signed=signed, effective=dates["effective"], expires=expires, terms=terms))
     elif terms:
-        about_artifact = any(known[one.kind].about == "artifact" for one in supports)
-        documents.append(document("attack_test" if about_artifact else "recipient", signed=on, terms=terms))
+        documents.append(document("recipient", signed=on, terms=terms))
+    if found:
+        documents.append(document("attack_test", signed=on, terms=found))
     evidence = tuple(one.id for one in documents if known[one.kind].about == "artifact")
     return Papers(tuple(documents), evidence)
 
@@ -267,8 +272,14 @@ def _values(name: str) -> st.SearchStrategy[Any]:
     return days if shape == "day" else st.just("stated")
 
 
-PAIRS = st.sampled_from(TERMS).flatmap(lambda name: st.tuples(st.just(name), _values(name)))
-terms = st.lists(PAIRS, max_size=4).map(dict)
+@cache
+def terms_of(kind: str) -> st.SearchStrategy[dict[str, Any]]:
+    """A few terms that a document of this kind may state."""
+    fit = [name for name in TERMS if not law().facts[name].of_artifact or law().mechanisms[kind].about == "artifact"]
+    pairs = st.sampled_from(fit).flatmap(lambda name: st.tuples(st.just(name), _values(name)))
+    return st.lists(pairs, max_size=4).map(dict)
+
+
 sides = st.one_of(st.just(_EVERYBODY), st.frozensets(st.sampled_from(CODES), min_size=1, max_size=3))
 covers = st.one_of(st.just(_EVERYBODY), st.frozensets(st.sampled_from(WORDS), min_size=1, max_size=4))
 labels = st.builds(
@@ -291,8 +302,9 @@ parties = st.builds(
 @st.composite
 def stray_documents(draw: st.DrawFn) -> Document:
     """Any document at all."""
+    kind = draw(st.sampled_from(KINDS_OF_DOCUMENT))
     return document(
-        draw(st.sampled_from(KINDS_OF_DOCUMENT)),
+        kind,
         "s",
         exporter=draw(sides),
         importer=draw(sides),
@@ -302,7 +314,7 @@ def stray_documents(draw: st.DrawFn) -> Document:
         effective=draw(st.one_of(st.none(), st.none(), days)),
         purposes=draw(st.sampled_from([frozenset(), frozenset(), frozenset({"training"}), frozenset({"marketing"})])),
         entities=draw(st.sampled_from([frozenset(), frozenset(), frozenset({"Example"})])),
-        terms=draw(terms),
+        terms=draw(terms_of(kind)),
     )
 
 
@@ -382,7 +394,7 @@ def _spoilt(draw: st.DrawFn, one: Document) -> Document:
         return one
     return replace(
         one,
-        terms={**one.terms, **draw(terms)},
+        terms={**one.terms, **draw(terms_of(one.kind))},
         expires=draw(st.one_of(st.just(one.expires), days)),
         categories=draw(covers),
         importer=draw(sides),
@@ -420,3 +432,67 @@ def closers(draw: st.DrawFn) -> Rule:
     when = tuple(draw(st.lists(st.sampled_from(CLOSING_CONDITIONS), min_size=1, max_size=3)))
     effect = draw(st.sampled_from(["forbid", "review"]))
     return Rule("own.rule", effect, when, "A reason.", "A text.", remedy="Do not.")
+
+
+# ------------------------------------------------------------------ texts that a reader must survive
+
+BOMB = "[&a0 [x, x, x, x, x, x, x, x, x], " + ", ".join(
+    f"&a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)
+) + "]"  # fmt: skip
+"""Eleven times nine aliases: a few hundred bytes that would be written out as many gigabytes."""
+
+BROKEN: Mapping[str, str | bytes] = {
+    "nothing": "",
+    "a word": "rules",
+    "a list": "[]",
+    "a bomb": BOMB,
+    "itself": "&a [*a]",
+    "itself as a key's value": "&a {rules: *a, documents: *a}",
+    "deep lists": "[" * 100_000,
+    "deep lists that end": "rules: " + "[" * 3_000 + "]" * 3_000,
+    "deep mappings": "{a: " * 50_000,
+    "deep keys": "? " * 50_000,
+    "deep indents": "\n".join(" " * n + "a:" for n in range(2_000)),
+    "a NUL": b"rules: \0",
+    "no UTF-8": b"rules: \xff\xfe",
+    "half UTF-16": b"\xff\xfe\0",
+    "a lone surrogate": b"rules: \xed\xa0\x80",
+    "two texts": "rules: []\n---\nrules: []",
+    "an object": "rules: !!python/object/apply:os.getcwd []",
+    "a huge number": f"rules: 0x{'F' * 5000}",
+    "a huge decimal": f"rules: {'9' * 5000}",
+    "no day": "rules: 2026-99-99",
+    "a tab": "rules:\n\t- id: x",
+    "an anchor nowhere": "rules: *nowhere",
+}
+
+
+@contextmanager
+def broken_yaml(text: str | bytes) -> Iterator[bytes]:
+    """The text as bytes, to be refused within ten seconds; else the test fails."""
+
+    def late(*_: object) -> None:
+        raise AssertionError("the reader took longer than ten seconds")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(10)
+    try:
+        yield text if isinstance(text, bytes) else text.encode()
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def yaml_texts(words: Iterable[str]) -> st.SearchStrategy[bytes]:
+    """Bytes of any kind, and texts of these words with YAML's own signs between them."""
+    days = ["2026-01-01", "9999-12-31", "0001-01-01"]
+    own = [*"[]{}',#%|~\0", ": ", "- ", ", ", "\n", "\n  ", "&a ", "*a", "<<: ", "? ", "!!", f"0x{'F' * 99}"]
+    signs = st.sampled_from([*words, *own, *days])
+    made = st.lists(signs, max_size=25).map("".join)
+    text = st.one_of(
+        made,
+        st.text(max_size=60),
+        made.map(lambda one: f"rules:\n- {one}"),
+        made.map(lambda one: f"documents:\n- {one}"),
+    )
+    return st.one_of(st.binary(max_size=60), text.map(lambda one: one.encode()))

@@ -1,0 +1,206 @@
+"""What a decision looks at follows from the crossing, and no words in it make it fail."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fedsov.artifact import Artifact, Crossing, Kind, Party
+from fedsov.border.claims import Claim
+from fedsov.border.policy import decide, decide_release
+from fedsov.border.questions import asked_origins, claimed, crossing_facts, question, regime_of, route_of
+from fedsov.label import PUBLIC, Label
+
+from .world import DAY, EMPTY, STRICTNESS, artifact, ask, demo_register, document, label, law, of, party, register
+
+
+def crossing(thing: Artifact, source: str = "DE", target: str = "US", **other) -> Crossing:
+    return Crossing(thing, party(source), party(target), "training", DAY, **other)
+
+
+def settled(thing: Artifact, source: str, target: str | Party, origin: str = "", on: date = DAY) -> dict:
+    there = target if isinstance(target, Party) else party(target)
+    one = Crossing(thing, party(source), there, "training", on)
+    return dict(route_of(origin or min(thing.label.origins), one, law(), on).facts)
+
+
+def test_the_law_of_every_origin_of_the_label_is_asked_and_not_the_senders():
+    assert asked_origins(crossing(artifact(Kind.MODEL, "US", "DE", "GB"), "IE")) == ["DE", "GB", "US"]
+    assert asked_origins(crossing(Artifact(Kind.MODEL, PUBLIC), "IE")) == [""]
+    assert asked_origins(crossing(Artifact(Kind.MODEL, Label(categories=frozenset({"health"}))), "IE")) == [""]
+
+
+def test_an_onward_transfer_is_also_asked_of_the_place_it_leaves():
+    thing = of(Kind.RECORDS, "DE", "personal")
+    assert asked_origins(crossing(thing, "GB", flow="onward_transfer")) == ["DE", "GB"]
+    assert asked_origins(crossing(Artifact(Kind.MODEL, PUBLIC), "GB", flow="onward_transfer")) == [""]
+
+
+def test_a_joint_model_on_its_way_back_to_a_region_is_asked_of_every_origin():
+    joint = artifact(Kind.MODEL, "DE", "GB", "US")
+    for region in ("DE", "GB", "US", "IN"):
+        assert asked_origins(crossing(joint, "IE", region, flow="broadcast")) == ["DE", "GB", "US"]
+    assert ask(joint, "IE", "US", flow="broadcast").verdict == "permit"
+    assert ask(joint, "IE", "IN", flow="broadcast").verdict == "refuse"
+    assert ask(joint, "IE", "US", flow="broadcast", register=EMPTY).verdict == "refuse"
+
+
+@pytest.mark.parametrize(
+    ("origin", "source", "target", "same", "home"),
+    [
+        ("DE", "DE", "FR", False, True),  # under the same law
+        ("DE", "DE", "US", False, False),
+        ("US", "US", "US-CA", False, False),  # California has law of its own
+        ("US", "US", "US-OH", False, True),
+        ("DE", "IE", "IE", True, True),
+        ("US", "IE", "IE", True, True),
+        ("ZZ", "ZZ", "ZZ", True, False),  # nobody knows its law
+        ("DK", "DK", "GL", False, False),
+        ("CN", "CN", "HK", False, False),
+    ],
+)
+def test_it_stays_home_with_the_same_party_or_under_the_law_of_its_origin(origin, source, target, same, home):
+    facts = settled(of(Kind.UPDATE, origin, "personal"), source, target)
+    assert facts["same_party"] is same
+    assert facts["stays_home"] is home
+
+
+def test_a_party_of_the_same_name_elsewhere_is_another_party():
+    elsewhere = Party("DE", "US", "Example")
+    assert settled(of(Kind.UPDATE, "DE", "personal"), "DE", elsewhere)["same_party"] is False
+
+
+def test_owners_control_with_the_country_of_the_place():
+    owned = party("IE", owners=["CN"])
+    facts = settled(of(Kind.UPDATE, "US", "personal"), "US", owned)
+    assert facts["owners"] == {"CN"}
+    assert facts["controlled_by"] == {"CN", "IE"}
+    assert settled(of(Kind.UPDATE, "US", "personal"), "US", "CN-BJ")["controlled_by"] == {"CN"}
+
+
+def test_the_regime_of_the_day_governs():
+    assert regime_of("CL", law(), date(2026, 11, 30)) == "CL-19628"
+    assert regime_of("CL", law(), date(2026, 12, 1)) == "CL-21719"
+    assert regime_of("GB", law(), date(2019, 1, 1)) == "unknown"
+    assert regime_of("nowhere", law(), DAY) == "unknown"
+
+
+def test_people_are_counted_at_least_as_many_as_any_source_says():
+    thing = artifact(Kind.UPDATE, "US", count=500)
+    facts = crossing_facts(crossing(thing, count_12m=700, count_year=300), EMPTY)
+    assert (facts["count"], facts["count_12m"], facts["count_year"]) == (500, 700, 500)
+    one = Claim("", {"n_12m": 900.0, "n_year": 400.0}, {})
+    found = claimed(facts, one)
+    assert (found["count"], found["count_12m"], found["count_year"]) == (500, 900.0, 500)
+    assert claimed(facts, Claim("", {"count": 1}, {}))["count"] == 500  # no paper makes a crossing smaller
+
+
+def test_evidence_that_nobody_holds_is_unknown():
+    thing = of(Kind.UPDATE, "DE", "personal", evidence=("here",))
+    held = register(document("dp_report", "here"))
+    assert crossing_facts(crossing(thing), held)["evidence_unknown"] is False
+    lost = replace(thing, evidence=("here", "lost"))
+    assert crossing_facts(crossing(lost), held)["evidence_unknown"] is True
+
+
+@pytest.mark.parametrize(
+    ("content", "only"),
+    [(b"", True), (b"ValueError", True), (b"_x1", True), (b"a" * 80, True), (b"a" * 81, False), (b"two words", False),
+     (b"1abc", False), (b"a\n", False), ("Müller".encode(), False), (b"\xff", False), (b"a.b", False)],
+)  # fmt: skip
+def test_an_error_is_its_types_name_only_where_its_content_is_one_plain_identifier(content, only):
+    thing = replace(artifact(Kind.ERROR, "DE"), content=content)
+    assert crossing_facts(crossing(thing), EMPTY)["error_type_only"] is only
+    assert crossing_facts(crossing(replace(thing, kind=Kind.REPORT)), EMPTY)["error_type_only"] is False
+
+
+def test_the_question_to_the_evidence_names_the_origin_and_the_recipient_of_this_crossing():
+    one = crossing(of(Kind.UPDATE, "DE", "personal", evidence=("dp",)))
+    asked = question(route_of("DE", one, law(), DAY), one, law())
+    assert (asked.origin, asked.destination, asked.entity) == ("DE", "US", party("US").entity)
+    assert (asked.categories, asked.day, asked.evidence) == (frozenset({"personal"}), DAY, ("dp",))
+    assert "" in asked.standing
+
+
+def test_routes_do_not_confuse_what_is_public_with_what_binds():
+    public = crossing(Artifact(Kind.UPDATE, PUBLIC, b"", 500))
+    nameless = crossing(Artifact(Kind.UPDATE, Label(categories=frozenset({"health"})), b"", 500))
+    fresh = replace(law())
+    verdicts = [decide(one, fresh, EMPTY, DAY).verdict for one in (public, nameless, public, nameless)]
+    assert verdicts == ["permit", "refuse", "permit", "refuse"]
+
+
+# ------------------------------------------------------------------ any words at all
+
+ODD = [
+    "",
+    "*",
+    "@EEA",
+    "US-",
+    "-US",
+    "US-CA-SF",
+    "us",
+    "\x1f",
+    "\0",
+    "\ud800",
+    "NO",
+    "{origin}",
+    "ü" * 99,
+    "US\n",
+    "１２",
+    "+",
+]
+words = st.one_of(
+    st.sampled_from([*ODD, "DE", "US", "CN", "CA-QC", "VN", "KZ", "health", "personal"]), st.text(max_size=6)
+)
+sets = st.frozensets(words, max_size=3)
+numbers = st.one_of(st.sampled_from([0, -1, 9, 10, 10**6, 10**30]), st.integers())
+some_party = st.builds(Party, words, words, words, sets)
+some_days = st.one_of(st.sampled_from([date.min, date.max, DAY]), st.dates())
+crossings = st.builds(
+    Crossing,
+    st.builds(
+        Artifact, st.sampled_from(list(Kind)), st.builds(Label, sets, sets, sets), st.binary(max_size=6), numbers, words,
+        st.lists(st.sampled_from(["demo-scc-de-us", "demo-global-consent", "dp", "lost"]), max_size=2).map(tuple),
+    ),
+    some_party, some_party, words, some_days, words, numbers, numbers,
+)  # fmt: skip
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(crossings)
+def test_deciding_raises_for_no_words_numbers_or_days_and_what_it_says_is_json(one):
+    held = register(*demo_register().documents, document("dp_report", "dp", terms={"eps": 1.0, "delta": 1e-9}))
+    for evidence in (held, EMPTY):
+        answer = decide(one, law(), evidence, one.on)
+        assert answer.verdict in STRICTNESS
+        assert answer.to_json()["verdict"] == answer.verdict
+    for paper in ("demo-global-consent", "dp", "lost"):
+        assert decide_release(one.artifact, paper, bundle=law(), evidence=held, at=one.on).verdict in STRICTNESS
+
+
+@settings(max_examples=100, deadline=None)
+@given(words, words, st.sampled_from(list(Kind)))
+def test_an_origin_or_destination_that_is_no_place_is_never_permitted(origin, target, kind):
+    if not (law().is_place(origin) and law().is_place(target)) and kind is not Kind.ERROR:
+        there = Party("there", target, "Example")
+        thing = Artifact(kind, label(origin), b"", 500)
+        assert ask(thing, "IE", there, register=EMPTY).verdict == "refuse"
+
+
+def test_two_crossings_that_differ_in_who_receives_are_two_reviews_whatever_their_names():
+    thing = of(Kind.UPDATE, "US", "personal")
+    pairs = [
+        ("a", "CN", "b\x1fc"),
+        ("a\x1fb", "CN", "c"),
+        ("a", "CN", "bc"),
+        ("a\ud800", "CN", "b"),
+        ("a", "CN", "\ud800b"),
+    ]
+    ids = {ask(thing, "US", Party(*three), register=EMPTY).id for three in pairs}
+    assert len(ids) == len(pairs)
+    assert "" not in ids
