@@ -27,6 +27,7 @@ from .world import (
     of,
     party,
     register,
+    with_rules,
 )
 
 some = settings(
@@ -51,7 +52,7 @@ def test_the_fast_answer_is_the_strictest_origin_of_the_plain_evaluation_and_nam
 
 def named_by(one: OriginTrace) -> tuple[str, ...] | None:
     """The rules that this origin's answer names; None where it names what would open instead."""
-    found = next((claim.weighed for claim in one.claims if claim.weighed.verdict == one.verdict))
+    found = next(claim.weighed for claim in one.claims if claim.weighed.verdict == one.verdict)
     if one.verdict == "permit":
         return (found.opening[0].id,)
     if one.verdict == "review":
@@ -64,8 +65,6 @@ def named_by(one: OriginTrace) -> tuple[str, ...] | None:
 @given(askings(), closers())
 def test_every_claim_meets_the_very_rules_that_hold_by_their_definition(asking, rule):
     """Also in a bundle with a rule of the tenant's; what nothing opens is not asked about its brakes alone."""
-    from .test_policy import with_rules
-
     bundle, crossing, on = with_rules(rule), asking.crossing, asking.crossing.on
     evidence = register(*asking.documents)
     common = crossing_facts(crossing, evidence)

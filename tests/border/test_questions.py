@@ -164,7 +164,12 @@ some_days = st.one_of(st.sampled_from([date.min, date.max, DAY]), st.dates())
 crossings = st.builds(
     Crossing,
     st.builds(
-        Artifact, st.sampled_from(list(Kind)), st.builds(Label, sets, sets, sets), st.binary(max_size=6), numbers, words,
+        Artifact,
+        st.sampled_from(list(Kind)),
+        st.builds(Label, sets, sets, sets),
+        st.binary(max_size=6),
+        numbers,
+        words,
         st.lists(st.sampled_from(["demo-scc-de-us", "demo-global-consent", "dp", "lost"]), max_size=2).map(tuple),
     ),
     some_party, some_party, words, some_days, words, numbers, numbers,

@@ -62,6 +62,11 @@ def register(*documents: Document, approvals: tuple[Approval, ...] = ()) -> Regi
 EMPTY = register()
 
 
+def with_rules(*own: Rule) -> Bundle:
+    """The law and these rules of a tenant's."""
+    return replace(law(), rules=(*law().rules, *own))
+
+
 def party(code: str, owners: Iterable[str] = ()) -> Party:
     return Party(code, code, ENTITIES.get(code, f"Example {code}"), frozenset(owners))
 
