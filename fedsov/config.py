@@ -225,10 +225,10 @@ def _hub(plain: Mapping[str, Any], atlas: Atlas) -> Party:
 
 def _part(key: str, plain: Mapping[str, Any], atlas: Atlas) -> tuple[frozenset[str], str]:
     """The countries that own half of a party or more, and its role in the law; neither need be set."""
-    owners, role = frozenset(map(str, plain.get("owners") or ())), str(plain.get("role", "controller"))
-    for owner in sorted(owners):
-        if atlas.code(owner) is None:
-            raise ConfigurationError(f"{key} has the owner {owner!r}, which is no ISO code of a country")
+    codes = {str(owner): atlas.code(owner) for owner in plain.get("owners") or ()}
+    owners, role = frozenset(filter(None, codes.values())), str(plain.get("role", "controller"))
+    for owner in sorted(name for name, code in codes.items() if code is None):
+        raise ConfigurationError(f"{key} has the owner {owner!r}, which is no ISO code of a country")
     if role not in ROLES:
         raise ConfigurationError(f"{key} has the role {role!r}; expected {' or '.join(ROLES)}")
     return owners, role

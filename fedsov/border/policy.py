@@ -83,11 +83,13 @@ def approved(review: Review, origin: str, crossing: Crossing, evidence: Evidence
 
 def review_id(review: Review, origin: str, crossing: Crossing) -> str:
     """Names what a person is asked to approve: whose data, of which categories, in what kind of thing, go to whom,
-    what for, and which rules ask. The same in every round and whoever passes it on; another rule asks anew.
+    what for, on which papers, and which rules ask. The same in every round and whoever passes it on; another rule, or
+    other papers about the artifact, ask anew.
     """
     artifact, target = crossing.artifact, crossing.target
     parts = [origin, str(artifact.kind), *sorted(artifact.label.categories), "", crossing.purpose, crossing.flow]
-    parts += ["", target.name, target.location, target.entity, *sorted(target.owners), "", *sorted(review.rules)]
+    parts += ["", target.name, target.location, target.entity, *sorted(target.owners), "", *sorted(review.rules), ""]
+    parts += [*sorted(review.documents), "", *sorted(artifact.evidence)]
     return "R" + hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:10]
 
 
@@ -187,8 +189,9 @@ def _basis(weighed: Weighed) -> tuple[str, ...]:
 
 
 def _permitted(weighed: Weighed, route: Route, bundle: Bundle) -> Permit:
-    """The permit of a claim; the same one as before where rule, ground and papers are the same."""
-    key = weighed.opening[0].id, weighed.claim.mechanism, tuple(weighed.claim.papers)
+    """The permit of a claim; the same one as before where route, rule, ground and papers are the same."""
+    rules = weighed.opening[:1]
+    key = rules[0].id, weighed.claim.mechanism, _relied(rules, weighed.claim)
     if (known := route.answers.get(key)) is None:
         known = route.answers[key] = _permit(weighed, bundle)
     return known

@@ -37,10 +37,8 @@ def route_of(origin: str, crossing: Crossing, bundle: Bundle, at: date) -> Route
     key = (
         origin,
         public,
-        source.name,
-        source.location,
-        target.name,
-        target.location,
+        *(source.name, source.location, source.entity),
+        *(target.name, target.location, target.entity),
         target.owners,
         kind,
         crossing.flow,
@@ -54,7 +52,7 @@ def _settled(origin: str, crossing: Crossing, bundle: Bundle, at: date) -> dict[
     known = bundle.is_place(target.location)
     destination_regime = (bundle.regime(target.location, at) if known else None) or UNKNOWN
     regime = regime_of(origin, bundle, at)
-    same_party = source.name == target.name and source.location == target.location
+    same_party = all(getattr(source, part) == getattr(target, part) for part in ("name", "location", "entity"))
     country = target.location.partition("-")[0]
     return {
         "day": at,
@@ -71,7 +69,7 @@ def _settled(origin: str, crossing: Crossing, bundle: Bundle, at: date) -> dict[
         "same_party": same_party,
         "stays_home": regime != UNKNOWN and (regime == destination_regime or same_party),
         "owners": target.owners,
-        "controlled_by": target.owners | {country},
+        "controlled_by": frozenset(owner.partition("-")[0] for owner in target.owners) | {country},
         "adequacy": bundle.scopes(regime, target.location, at),
         "exporter_adequacy": bundle.scopes(regime, source.location, at),
     }

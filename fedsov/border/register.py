@@ -131,7 +131,7 @@ def _document(parts: Any, path: str, words: _Words) -> Document:
         effective=_optional_day(parts, "effective", where),
         purposes=_several(parts.get("purposes", []), f"{where}: purposes"),
         entities=_several(parts.get("entities", []), f"{where}: entities"),
-        example=parts.get("example") is True,
+        example=_flag(parts.get("example", False), f"{where}: example"),
         note=_text(parts, "note", where),
     )
     if document.expires is not None and document.expires < document.signed:
@@ -180,6 +180,12 @@ def _text(parts: Mapping[str, Any], name: str, where: str) -> str:
     value = parts.get(name, "")
     if not isinstance(value, str):
         raise ConfigurationError(f"{where}: {name} is {value!r}; write it in quotes")
+    return value
+
+
+def _flag(value: Any, where: str) -> bool:
+    if type(value) is not bool:
+        raise ConfigurationError(f"{where} is {value!r}; write true or false")
     return value
 
 

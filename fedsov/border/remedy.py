@@ -44,9 +44,12 @@ class _Way:
     faults: Mapping[str, str]
 
     @property
-    def rank(self) -> tuple[bool, bool, int, bool, str]:
-        """A permit before a review, what a document at hand nearly carries before all else, then by effort."""
-        return self.rule.effect != "permit", not self.rests_on_paper, self.effort, self.tried is None, self.rule.id
+    def rank(self) -> tuple[bool, bool, bool, int, bool, str, str]:
+        """The usual before the unusual, a permit before a review, what a document at hand nearly carries before all
+        else, then by effort.
+        """
+        kind = self.rule.unusual, self.rule.effect != "permit", not self.rests_on_paper
+        return *kind, self.effort, self.tried is None, self.rule.id, self.mechanism
 
     @property
     def rests_on_paper(self) -> bool:

@@ -180,6 +180,8 @@ def entry_line(entry: Mapping[str, Any]) -> str:
     start = f"{entry['owner']} {entry['seq']} {body['at']} {body['act']}"
     if body["act"] == "note":
         return f"{start} {', '.join(body['note'])}"
+    if body["act"] in ("approve", "withdraw"):
+        return f"{start} {body['approval']} of review {body['review']} by {body['by']}: {body['why']}"
     origins = "+".join(body["origins"]) or "public"
     return (
         f"{start} {body['kind']} ({body['name']}) of {origins} → {body['importer']['name']}: "

@@ -104,14 +104,26 @@ def _review(root: Path, id: str) -> Asked:
 
 
 def _write(root: Path, entry: Mapping[str, Any]) -> None:
-    """Into every ledger of the workspace; all are opened, with their keys, before the first is written."""
-    opened = [Ledger(path, Ledger.read(path).owner) for path in _ledgers(root).values()]
+    """Into every ledger of the workspace; all are opened, with their keys, before the first is written.
+
+    Then each side notes the other's head, as at the end of a run: a ledger that is put back to before is found.
+    """
+    opened = {name: Ledger(path, Ledger.read(path).owner) for name, path in _ledgers(root).items()}
+    regions = {name: ledger for name, ledger in opened.items() if name != "hub"}
     try:
-        for ledger in opened:
+        for ledger in opened.values():
             ledger.append(entry)
+        hub = opened["hub"]
+        hub.append(_note(entry, hub, {name: ledger.head().to_json() for name, ledger in regions.items()}))
+        for ledger in regions.values():
+            ledger.append(_note(entry, ledger, {hub.owner: hub.head().to_json()}))
     finally:
-        for ledger in opened:
+        for ledger in opened.values():
             ledger.close()
+
+
+def _note(entry: Mapping[str, Any], ledger: Ledger, heads: Mapping[str, Any]) -> dict[str, Any]:
+    return {"at": entry["at"], "run": "", "act": "note", "owner": ledger.owner, "note": {"heads": dict(heads)}}
 
 
 def _ledgers(root: Path) -> dict[str, Path]:

@@ -340,6 +340,9 @@ class Asking:
         return replace(self, crossing=replace(self.crossing, artifact=replace(self.crossing.artifact, label=new)))
 
 
+SUPPORTING = sorted(
+    name for name, one in law().mechanisms.items() if one.supports is not None and one.about == "crossing"
+)
 OPENING = sorted((rule for rule in law().rules if rule.opens), key=lambda rule: rule.id)
 
 
@@ -353,8 +356,8 @@ def askings(draw: st.DrawFn) -> Asking:
     on = draw(st.one_of(near, st.just(min(max(DAY, begin), end)), days))
     ground = draw(st.sampled_from(sorted(rule.mechanisms() or {""})))
     papers = papers_for(rule, ground, on)
-    documents = [draw(_spoilt(one)) for one in papers.documents]
-    strays = draw(st.lists(stray_documents(), max_size=3))
+    documents = [draw(_spoilt(one)) for one in draw(_parted(papers.documents))]
+    strays = draw(st.lists(st.one_of(stray_documents(), _rivals(papers.documents)), max_size=3))
     documents += [replace(one, id=f"stray-{number}") for number, one in enumerate(strays)]
     demo = draw(st.sampled_from([(), (), demo_register().documents]))
     evidence = [*papers.evidence, *(one.id for one in documents if draw(_rarely(one, law().mechanisms)))]
@@ -390,6 +393,38 @@ def askings(draw: st.DrawFn) -> Asking:
 def _rarely(one: Document, known: Mapping[str, Mechanism]) -> st.SearchStrategy[bool]:
     """Whether an artifact names a document: every second one about an artifact, one in ten of the others."""
     return st.integers(0, 1 if known[one.kind].about == "artifact" else 9).map(lambda number: number == 0)
+
+
+PROFILES = ("recipient", "exporter", "storage")
+
+
+@st.composite
+def _parted(draw: st.DrawFn, papers: tuple[Document, ...]) -> tuple[Document, ...]:
+    """The same papers, with some of what they state moved to a profile, which may state it as well."""
+    if draw(st.booleans()) or not papers:
+        return papers
+    whole = papers[-1]
+    fit = sorted(name for name in whole.terms if not law().facts[name].of_artifact)
+    moved = draw(st.frozensets(st.sampled_from(fit))) if fit else frozenset()
+    rest = replace(whole, terms={name: value for name, value in whole.terms.items() if name not in moved})
+    profile = document(
+        draw(st.sampled_from(PROFILES)),
+        "profile",
+        signed=whole.signed,
+        terms={name: whole.terms[name] for name in moved},
+    )
+    return (*papers[:-1], rest, *([profile] if moved else []))
+
+
+@st.composite
+def _rivals(draw: st.DrawFn, papers: tuple[Document, ...]) -> Document:
+    """A paper beside these that covers everything and states a fact or two of theirs, often otherwise."""
+    kind = draw(st.sampled_from([*PROFILES, *(one.kind for one in papers), *SUPPORTING]))
+    about_artifact = law().mechanisms[kind].about == "artifact"
+    fit = sorted({name for one in papers for name in one.terms if about_artifact or not law().facts[name].of_artifact})
+    names = draw(st.frozensets(st.sampled_from(fit), max_size=2)) if fit else frozenset()
+    stated = {name: draw(_values(name)) for name in sorted(names)}
+    return document(kind, "rival", signed=date(2018, 1, 1), terms=stated)
 
 
 @st.composite
