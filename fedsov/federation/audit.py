@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fedsov.border import anchor
+from fedsov.border import anchor, approvals
 from fedsov.border.ledger import Head, Ledger
 from fedsov.control_plane.compliance.lines import Book, read_book
 from fedsov.errors import ConfigurationError, LedgerBroken
@@ -51,7 +51,8 @@ def verify_all(root: Path) -> list[Finding]:
         raise ConfigurationError(f"workspace {root} has no ledger yet; run `python -m fedsov train` first")
     if "hub" not in found:
         return [Finding("hub", 0, None, f"no ledger at {workspace.hub}, though regions have theirs"), *found.values()]
-    for owner, fault in _against_noted_heads(workspace, found).items():
+    faults = _withdrawn_elsewhere(workspace, found) | _against_noted_heads(workspace, found)
+    for owner, fault in faults.items():
         earlier = found.get(owner, Finding(owner, 0, None))
         found[owner] = earlier if earlier.fault else Finding(owner, earlier.entries, earlier.head, fault)
     return list(found.values())
@@ -126,6 +127,24 @@ def _against_noted_heads(workspace: Workspace, found: Mapping[str, Finding]) -> 
                 first = keys.setdefault(owner, str(head.get("key", "")))
                 if owner not in faults and (fault := _fault(paths.get(owner), head, first)):
                     faults[owner] = f"{fault} that {noter} noted in its entry {entry.seq}"
+    return faults
+
+
+def _withdrawn_elsewhere(workspace: Workspace, found: Mapping[str, Finding]) -> dict[str, str]:
+    """Owners whose ledger still approves what another's has as withdrawn: a withdrawal is written into all of them."""
+    sound = {name: path for name, path in workspace.ledgers().items() if name in found and not found[name].fault}
+    bodies = {name: [entry.body for entry in Ledger.read(path).entries()] for name, path in sound.items()}
+    gone = {
+        str(body.get("approval")): name
+        for name, several in bodies.items()
+        for body in several
+        if body.get("act") == approvals.WITHDRAW
+    }
+    faults: dict[str, str] = {}
+    for name, several in bodies.items():
+        for one in approvals.standing(several):
+            if one.id in gone:
+                faults[name] = f"it holds approval {one.id}, which {gone[one.id]} has as withdrawn: it was put back"
     return faults
 
 

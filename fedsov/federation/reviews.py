@@ -106,7 +106,8 @@ def _review(root: Path, id: str) -> Asked:
 def _write(root: Path, entry: Mapping[str, Any]) -> None:
     """Into every ledger of the workspace; all are opened, with their keys, before the first is written.
 
-    Then each side notes the other's head, as at the end of a run: a ledger that is put back to before is found.
+    Then the hub notes the regions' heads, as at the end of a run. That a ledger was put back to before a withdrawal is
+    found by the others, which hold it (`fedsov.federation.audit`).
     """
     opened = {name: Ledger(path, Ledger.read(path).owner) for name, path in _ledgers(root).items()}
     regions = {name: ledger for name, ledger in opened.items() if name != "hub"}
@@ -115,8 +116,6 @@ def _write(root: Path, entry: Mapping[str, Any]) -> None:
             ledger.append(entry)
         hub = opened["hub"]
         hub.append(_note(entry, hub, {name: ledger.head().to_json() for name, ledger in regions.items()}))
-        for ledger in regions.values():
-            ledger.append(_note(entry, ledger, {hub.owner: hub.head().to_json()}))
     finally:
         for ledger in opened.values():
             ledger.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import random
+import shutil
 from pathlib import Path
 
 import pytest
@@ -77,12 +78,20 @@ def test_a_review_waits_is_approved_is_relied_on_and_is_withdrawn(settings: list
 
     why = why_of(settings, "NG")
     assert made["approval"] in why and "ng-instrument" in why
+    kept = workspace / "kept.sqlite"
+    shutil.copy(workspace / "hub" / "ledger.sqlite", kept)
     assert fedsov("border", "withdraw", made["approval"], "--by", "B. Person", "--why", "doubts", place).returncode == 0
     assert strategy_of(settings, "NG") != "federated"
     assert "border approve" in why_of(settings, "NG")
     assert fedsov("ledger", "verify", place).returncode == 0
+    assert made["approval"] in fedsov("ledger", "show", place).stdout
     report = answered(fedsov("report", place, "--json"))
     assert {"A. Person", "B. Person"} <= set(str(report).replace("'", '"').split('"'))
+    for end in ("", "-wal", "-shm"):
+        (workspace / "hub" / f"ledger.sqlite{end}").unlink(missing_ok=True)
+    shutil.copy(kept, workspace / "hub" / "ledger.sqlite")
+    put_back = fedsov("ledger", "verify", place)
+    assert put_back.returncode == 5 and "hub" in put_back.stderr and "as withdrawn" in put_back.stderr
 
 
 def why_of(settings: list[str], region: str) -> str:
