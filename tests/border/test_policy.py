@@ -32,6 +32,7 @@ from .world import (
     artifact,
     ask,
     askings,
+    carried,
     closers,
     demo_register,
     document,
@@ -94,6 +95,22 @@ def test_taking_documents_away_never_opens_anything(asking, data):
 def test_taking_documents_away_never_opens_anything_whatever_a_tenant_forbids(asking, rule, data):
     bundle = with_rules(rule)
     assert data.draw(fewer(asking)).strictness(bundle) >= asking.strictness(bundle)
+
+
+@some
+@given(carried())
+def test_no_paper_closes_what_others_open(found):
+    """As above from the other side: a crossing that a rule's papers carry, and what speaks against it beside them."""
+    more = replace(found.asking, documents=(*found.asking.documents, *found.more))
+    assert more.strictness() <= found.asking.strictness()
+
+
+@some
+@given(carried(), closers())
+def test_no_paper_closes_what_others_open_whatever_a_tenant_forbids(found, rule):
+    bundle = with_rules(rule)
+    more = replace(found.asking, documents=(*found.asking.documents, *found.more))
+    assert more.strictness(bundle) <= found.asking.strictness(bundle)
 
 
 def fewer(asking: Asking) -> st.SearchStrategy[Asking]:
@@ -519,6 +536,14 @@ def test_papers_about_one_artifact_that_contradict_each_other_cannot_be_read():
     passed, failed = (document("attack_test", result, terms={"attack_test": result}) for result in ("pass", "fail"))
     thing = replace(artifact(Kind.UPDATE, "FR"), evidence=("pass", "fail"))
     assert "floor.unreadable" in ask(thing, "FR", "IE", register=register(passed, failed)).rules
+
+
+def test_evidence_that_contradicts_or_lacks_is_refused_within_the_same_party_too():
+    passed, failed = (document("attack_test", result, terms={"attack_test": result}) for result in ("pass", "fail"))
+    later = document("attack_test", "fail", signed=date(2030, 1, 1))
+    thing = replace(artifact(Kind.UPDATE, "FR"), evidence=("pass", "fail"))
+    for held in ((passed, failed), (passed, later), (passed,), (failed,), ()):
+        assert ask(thing, "FR", "FR", register=register(*held)).verdict == "refuse"
 
 
 # ------------------------------------------------------------------ countries of concern

@@ -343,6 +343,7 @@ class Asking:
 SUPPORTING = sorted(
     name for name, one in law().mechanisms.items() if one.supports is not None and one.about == "crossing"
 )
+PROFILES = ("recipient", "exporter", "storage")
 OPENING = sorted((rule for rule in law().rules if rule.opens), key=lambda rule: rule.id)
 
 
@@ -395,9 +396,6 @@ def _rarely(one: Document, known: Mapping[str, Mechanism]) -> st.SearchStrategy[
     return st.integers(0, 1 if known[one.kind].about == "artifact" else 9).map(lambda number: number == 0)
 
 
-PROFILES = ("recipient", "exporter", "storage")
-
-
 @st.composite
 def _parted(draw: st.DrawFn, papers: tuple[Document, ...]) -> tuple[Document, ...]:
     """The same papers, with some of what they state moved to a profile, which may state it as well."""
@@ -439,6 +437,58 @@ def _spoilt(draw: st.DrawFn, one: Document) -> Document:
         categories=draw(covers),
         importer=draw(sides),
     )
+
+
+@dataclass(frozen=True)
+class Carried:
+    """A crossing with the papers of a rule that may carry it, and more papers about the same way."""
+
+    asking: Asking
+    more: tuple[Document, ...]
+
+
+@st.composite
+def carried(draw: st.DrawFn) -> Carried:
+    """A crossing made to meet a rule under its papers; and papers that speak for or against the same way."""
+    rule = draw(st.sampled_from(OPENING))
+    regime = draw(st.sampled_from(regimes_of(rule)))
+    ground = draw(st.sampled_from(sorted(rule.mechanisms() or {""})))
+    on = max(min(DAY, rule.valid_until or DAY), rule.valid_from or date(2018, 1, 1))
+    papers = papers_for(rule, ground, on)
+    documents = draw(_parted(papers.documents))
+    wanted = {one.field: one for one in rule.when}
+    fit = wanted["kind"].value if "kind" in wanted else "update"
+    words = wanted["categories"].value if "categories" in wanted and wanted["categories"].operator == "within" else ()
+    origin = draw(st.sampled_from(regime_codes(regime)))
+    thing = Artifact(
+        Kind(fit if isinstance(fit, str) else min(fit)),
+        Label(
+            frozenset({origin}), frozenset({min(words)} if words else {draw(st.sampled_from(["personal", "health"]))})
+        ),
+        b"",
+        draw(st.sampled_from([60, 500, 20_000])),
+        evidence=papers.evidence,
+    )
+    target = draw(st.sampled_from(["US", "VU", "CN", "GB", "KR", "FR", "IL"]))
+    flow = wanted["flow"].value if "flow" in wanted else "transfer"
+    asking = Asking(Crossing(thing, party(origin), party(target), "training", on, flow), documents)
+    more = draw(st.lists(st.one_of(_against(regime), _rivals(papers.documents)), min_size=1, max_size=3))
+    return Carried(asking, tuple(replace(one, id=f"more-{place}") for place, one in enumerate(more)))
+
+
+@st.composite
+def _against(draw: st.DrawFn, regime: str) -> Document:
+    """A profile that states what some prohibition or brake of this regime looks for."""
+    rule = draw(st.sampled_from([one for one in CLOSING if one.speaks_of(regime)]))
+    stated = {name: value for one in papers_for(rule, "", DAY).documents for name, value in one.terms.items()}
+    fit = {name: value for name, value in stated.items() if not law().facts[name].of_artifact}
+    return document(draw(st.sampled_from([*PROFILES, *SUPPORTING])), "against", signed=date(2018, 1, 1), terms=fit)
+
+
+CLOSING = sorted(
+    (rule for rule in law().rules if not rule.opens and any(one.needs_a_statement for one in rule.when)),
+    key=lambda rule: rule.id,
+)
 
 
 def _may_close(one: Condition) -> bool:
