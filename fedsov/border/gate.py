@@ -13,7 +13,7 @@ even for an error.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Any
@@ -40,6 +40,15 @@ class Refused(CrossingRefused):
         what = f"{artifact.kind} of {artifact.label} to {target.name} ({target.location})"
         said = "needs a review" if decision.verdict == "review" else "refused"
         super().__init__(f"{what} {said}: {decision.reason} {decision.remedy}".rstrip())
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """An artifact on its way to a party; `tensors` has names and shapes of its tensors, as JSON, never a value."""
+
+    artifact: Artifact
+    target: Party
+    tensors: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +84,26 @@ class Gate:
         Raises Refused for a refusal or a review (on the ledger too), LedgerBroken where it cannot be written
         down.
         """
-        crossing = self._crossing(artifact, target)
-        decision = decide(crossing, self.bundle, self.evidence, crossing.on)
-        self.record(crossing, decision, round=round, tensors=tensors)
-        return _act(crossing, decision)
+        (passed,) = self.cross_all([Leaving(artifact, target, tensors or {})], round=round)
+        if isinstance(passed, Refused):
+            raise passed
+        return passed
+
+    def cross_all(self, leaving: Iterable[Leaving], *, round: int | None = None) -> tuple[Artifact | Refused, ...]:
+        """For each, the artifact where its crossing is permitted, or what `cross` would have raised, in order.
+
+        All are decided one after the other, as if each before had crossed, and written down together: one wait for
+        the disk. Raises LedgerBroken where they cannot be written down.
+        """
+        decided: list[tuple[Crossing, Decision]] = []
+        bodies: list[dict[str, Any]] = []
+        for one in leaving:
+            crossing = self._crossing(one.artifact, one.target, beside=bodies)
+            decision = decide(crossing, self.bundle, self.evidence, crossing.on)
+            decided.append((crossing, decision))
+            bodies.append(self._body(crossing, decision, round=round, tensors=one.tensors))
+        self.ledger.append_all(bodies)
+        return tuple(_settled(crossing, decision) for crossing, decision in decided)
 
     def consider(self, artifact: Artifact, target: Party) -> Decision:
         """What `cross` would answer now. Nothing is written, nothing crosses."""
@@ -112,7 +137,10 @@ class Gate:
         crossing = self._crossing(artifact, ANYONE)
         decision = decide_release(artifact, document, bundle=self.bundle, evidence=self.evidence, at=crossing.on)
         self.record(crossing, decision, act="release")
-        return replace(_act(crossing, decision), label=PUBLIC)
+        settled = _settled(crossing, decision)
+        if isinstance(settled, Refused):
+            raise settled
+        return replace(settled, label=PUBLIC)
 
     def note(self, text_fields: Mapping[str, Any]) -> Entry:
         """Writes down something that is no crossing, such as the head of another party's ledger."""
@@ -137,28 +165,42 @@ class Gate:
         lapsed: Sequence[str] = (),
     ) -> Entry:
         """Writes a decision down, whoever took it; `act` is "cross" or "release"."""
-        described = _described(crossing) | _decided(decision, self.bundle)
         return self.ledger.append(
-            {"at": _now(), "run": self.run, "round": round, "act": act, "tensors": dict(tensors or {})}
+            self._body(crossing, decision, act=act, round=round, tensors=tensors or {}, lapsed=lapsed)
+        )
+
+    def _body(
+        self,
+        crossing: Crossing,
+        decision: Decision,
+        *,
+        act: str = "cross",
+        round: int | None = None,
+        tensors: Mapping[str, Any],
+        lapsed: Sequence[str] = (),
+    ) -> dict[str, Any]:
+        described = _described(crossing) | _decided(decision, self.bundle)
+        return (
+            {"at": _now(), "run": self.run, "round": round, "act": act, "tensors": dict(tensors)}
             | {"lapsed": list(lapsed)}
             | described
             | {"salt": secrets.token_hex(16)}  # else a head would let a small content be guessed
         )
 
-    def _crossing(self, artifact: Artifact, target: Party) -> Crossing:
+    def _crossing(self, artifact: Artifact, target: Party, *, beside: Sequence[Mapping[str, Any]] = ()) -> Crossing:
         day = self.today()
         crossing = Crossing(artifact, self.owner, target, self.purpose, day)
         if self.tally is None or not artifact.count or artifact.label.is_public:
             return crossing
         country = target.location.partition("-")[0]
-        totals = self.tally.totals(artifact.count, country, Pool(artifact.pool, artifact.pool_people), day)
+        totals = self.tally.totals(
+            artifact.count, country, Pool(artifact.pool, artifact.pool_people), day, beside=beside
+        )
         return replace(crossing, count_12m=totals.twelve_months, count_year=totals.year)
 
 
-def _act(crossing: Crossing, decision: Decision) -> Artifact:
-    if isinstance(decision, Permit):
-        return crossing.artifact
-    raise Refused(crossing, decision)
+def _settled(crossing: Crossing, decision: Decision) -> Artifact | Refused:
+    return crossing.artifact if isinstance(decision, Permit) else Refused(crossing, decision)
 
 
 def _now() -> str:

@@ -19,22 +19,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fedsov.border import merkle
-from fedsov.border.book import Book, Session
+from fedsov.border.beside import LONG, Beside, middle
+from fedsov.border.book import Session
 from fedsov.border.canonical import canonical
-from fedsov.border.rows import follow, head_fault, rows_of
-from fedsov.border.signing import Head, Signer
-from fedsov.border.sqlite_book import SqliteBook
+from fedsov.border.home import home
+from fedsov.border.rows import FIRST, LAST, ROWS, follow, rows_of
+from fedsov.border.signing import Head, Signer, head_fault
 from fedsov.errors import LedgerBroken
 
 __all__ = ["Entry", "Head", "Ledger", "Verification"]
 
-_FIRST = -(2**63)  # a forged entry may have any number
-_ROWS = "SELECT seq, body, leaf, above FROM entries WHERE seq >= ? ORDER BY seq"
 _DOUBT = "do not rely on it"
 
 Tip = tuple[Head, list[bytes]]
@@ -75,7 +75,7 @@ class Ledger:
         key is gone or another.
         """
         self._path, self._owner = Path(path), owner
-        self._book = _home(self._path)
+        self._book = home(self._path)
         self._tip: Tip | None = None
         try:
             self._signer, self._key = self._claimed(key or self._path.with_name("signing.key"))
@@ -91,7 +91,7 @@ class Ledger:
         """
         ledger = cls.__new__(cls)
         ledger._path, ledger._signer, ledger._tip = Path(path), None, None
-        ledger._book = _home(ledger._path, reads_only=True)
+        ledger._book = home(ledger._path, reads_only=True)
         with ledger._book.reading() as session:
             ledger._owner, ledger._key = ledger._named(session)
         return ledger
@@ -145,7 +145,7 @@ class Ledger:
     def texts(self, size: int | None = None, *, since: int = 0) -> Iterator[tuple[int, bytes, bytes]]:
         """Number, text and leaf's hash of each entry in order, after `since`, up to `size` if given; not verified."""
         with self._book.reading() as session:
-            for seq, body, leaf, _ in session.stream(_ROWS, (since + 1 if since else _FIRST,)):
+            for seq, body, leaf, _ in session.stream(ROWS, (since + 1 if since else FIRST, LAST)):
                 if size is None or seq <= size:
                     yield seq, body, leaf
 
@@ -188,11 +188,12 @@ class Ledger:
             head = self._head(session)
             return self._hashes(session, merkle.consistency_ranges(old, head.size)), head
 
-    def verify(self, since: Head | None = None) -> Verification:
+    def verify(self, since: Head | None = None, *, long: int = LONG) -> Verification:
         """Recomputes every leaf, every subtree and the root, and checks the head's signature.
 
         Args:
             since: a head kept earlier. That this book continues it is checked, and then only what came after it.
+            long: entries from which two processes share the work, where there are two cores.
 
         Raises LedgerBroken naming the first bad entry and what is wrong with it, or what is wrong with the head.
         """
@@ -202,8 +203,7 @@ class Ledger:
             head, size, frontier = self._head(session), 0, list[bytes]()
             if since is not None:
                 size, frontier = since.size, self._continued(session, since)
-            rows = session.stream(_ROWS, (size + 1 if size else _FIRST,))
-            size, fault = follow(rows, size, frontier)
+            size, fault = self._followed(session, size, head.size, frontier, long=long)
         if fault := fault or head_fault(head, size, merkle.root(frontier).hex()):
             raise LedgerBroken(f"ledger {self._path}: {fault}; {_DOUBT}")
         start = since.size if since else 0
@@ -291,6 +291,20 @@ class Ledger:
                 raise LedgerBroken(f"ledger {self._path}: entry {seq} is missing or lacks its hashes; {_DOUBT}")
         return found
 
+    def _followed(self, session: Session, size: int, end: int, frontier: list[bytes], *, long: int) -> tuple[int, str]:
+        """Follows all rows after `size`, as `rows.follow`, with a second process where `end` is far."""
+        half, claimed = middle(size, end, long=long), list[bytes]()
+        with suppress(LedgerBroken):  # rows are missing: followed alone, the first of them is named
+            claimed = [] if half is None else self._frontier(session, half)
+        if half is not None and claimed:
+            there = list(claimed)
+            with closing(Beside(self._path, size, half, frontier)) as beside:
+                reached, fault = follow(session.stream(ROWS, (half + 1, LAST)), half, there)
+                if not fault and beside.arrives_at(claimed):
+                    frontier[:] = there
+                    return reached, ""
+        return follow(session.stream(ROWS, (size + 1 if size else FIRST, LAST)), size, frontier)
+
     def _continued(self, session: Session, since: Head) -> list[bytes]:
         """The frontier at an earlier head. Raises LedgerBroken where this book does not continue it."""
         if since.signature:
@@ -309,25 +323,6 @@ class Ledger:
                 f"rewritten; {_DOUBT}"
             )
         return frontier
-
-
-def is_there(path: Path) -> bool:
-    """True where a ledger was made at this path, or PostgreSQL was named as its home."""
-    return path.is_file() or _address_file(path).is_file()
-
-
-def _address_file(path: Path) -> Path:
-    return path.with_suffix(".postgresql")
-
-
-def _home(path: Path, *, reads_only: bool = False) -> Book:
-    """Where the rows of this ledger rest: PostgreSQL where a file beside `path` has its address, else the file."""
-    address = _address_file(path)
-    if not address.is_file():
-        return SqliteBook(path, reads_only=reads_only)
-    from fedsov.border.postgresql import PostgresBook  # needs psycopg, which the extra `postgres` installs
-
-    return PostgresBook(address, reads_only=reads_only)
 
 
 def _stored(head: Head) -> tuple[int, bytes, bytes]:

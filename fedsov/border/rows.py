@@ -12,10 +12,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from fedsov.border import merkle
-from fedsov.border.signing import Head
-from fedsov.errors import LedgerBroken
 
 Row = tuple[int, bytes, bytes, bytes]
+FIRST, LAST = -(2**63), 2**63 - 1
+"""The least and the greatest number that an entry may claim; a forged one may have any."""
+ROWS = "SELECT seq, body, leaf, above FROM entries WHERE seq >= ? AND seq <= ? ORDER BY seq"
 
 _place = struct.Struct(">xQ").pack  # RFC 6962's zero byte before a leaf, and the entry's number in eight
 
@@ -74,28 +75,3 @@ def _misplaced(seq: Any, expected: int) -> str:
     if isinstance(seq, int) and seq < 1:
         return f"entry {seq} has a number that no entry has"
     return f"entry {expected} is missing (gap before entry {seq})"
-
-
-def head_fault(head: Head, size: int, root: str) -> str:
-    """What is wrong with a head over entries that match their own hashes, in one line, or nothing."""
-    try:
-        head.check()
-        is_signed = True
-    except LedgerBroken:
-        is_signed = False
-    if is_signed and size < head.size:
-        return f"entry {size + 1} is missing: of {head.size:,} signed entries the end was cut or rewritten"
-    if is_signed and size > head.size:
-        return f"entry {head.size + 1} is not under the signed head, which covers {head.size:,} entries: it was added"
-    if is_signed and root != head.digest:
-        return (
-            f"entries 1 to {size} do not make up the signed root: some were changed together with the hashes above "
-            "them; verify with --since and a head you kept to find where"
-        )
-    if is_signed:
-        return ""
-    if (size, root) == (head.size, head.digest):
-        what = "signature, owner or key was changed"
-        return f"the head's signature at {size} entries is not that of key {head.key[:16]}: {what}"
-    what = f"size {head.size} instead of {size}" if size != head.size else f"another root than entries 1 to {size} have"
-    return f"the head was changed or forged: it has {what}, and is not signed by key {head.key[:16]}"

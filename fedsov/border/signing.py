@@ -159,3 +159,28 @@ def _write_new(path: Path, key: Ed25519PrivateKey) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def head_fault(head: Head, size: int, root: str) -> str:
+    """What is wrong with a head over entries that match their own hashes, in one line, or nothing."""
+    try:
+        head.check()
+        is_signed = True
+    except LedgerBroken:
+        is_signed = False
+    if is_signed and size < head.size:
+        return f"entry {size + 1} is missing: of {head.size:,} signed entries the end was cut or rewritten"
+    if is_signed and size > head.size:
+        return f"entry {head.size + 1} is not under the signed head, which covers {head.size:,} entries: it was added"
+    if is_signed and root != head.digest:
+        return (
+            f"entries 1 to {size} do not make up the signed root: some were changed together with the hashes above "
+            "them; verify with --since and a head you kept to find where"
+        )
+    if is_signed:
+        return ""
+    if (size, root) == (head.size, head.digest):
+        what = "signature, owner or key was changed"
+        return f"the head's signature at {size} entries is not that of key {head.key[:16]}: {what}"
+    what = f"size {head.size} instead of {size}" if size != head.size else f"another root than entries 1 to {size} have"
+    return f"the head was changed or forged: it has {what}, and is not signed by key {head.key[:16]}"

@@ -49,11 +49,20 @@ class Tally:
     _counts: dict[tuple[date, str, str], int] = field(default_factory=dict, init=False)
     _sizes: dict[str, int] = field(default_factory=dict, init=False)
 
-    def totals(self, count: int, country: str, pool: Pool, on: date) -> Totals:
-        """The totals of a crossing that is about to be decided, itself included; a crossing at home moves nobody."""
+    def totals(
+        self, count: int, country: str, pool: Pool, on: date, *, beside: Iterable[Mapping[str, Any]] = ()
+    ) -> Totals:
+        """The totals of a crossing that is about to be decided, itself included; a crossing at home moves nobody.
+
+        Args:
+            beside: entries that will be written down together with it, before it.
+        """
         self._catch_up()
-        sizes = self._sizes | {pool.name: max(pool.people, self._sizes.get(pool.name, 0))}
-        before = [(key, moved) for key, moved in self._counts.items() if on - TWELVE_MONTHS < key[0] <= on]
+        counts, sizes = dict(self._counts), dict(self._sizes)
+        for body in filter(_moves_people, beside):
+            _count(body, counts, sizes)
+        sizes[pool.name] = max(pool.people, sizes.get(pool.name, 0))
+        before = [(key, moved) for key, moved in counts.items() if on - TWELVE_MONTHS < key[0] <= on]
         this = ((on, country, pool.name), count)
         within = _people([this, *(one for one in before if one[0][1] == country)], sizes)
         return Totals(count, within, _people([this, *(one for one in before if one[0][0].year == on.year)], sizes))
@@ -62,13 +71,15 @@ class Tally:
         for entry in self.ledger.entries(since=self._read_to):
             self._read_to = entry.seq
             if _moves_people(entry.body):
-                self._count(entry.body)
+                _count(entry.body, self._counts, self._sizes)
 
-    def _count(self, body: Mapping[str, Any]) -> None:
-        pool = Pool(**body.get("pool", {}))
-        key = date.fromisoformat(body["day"]), _country(body["destination"]), pool.name
-        self._counts[key] = self._counts.get(key, 0) + int(body["count"])
-        self._sizes[pool.name] = max(pool.people, self._sizes.get(pool.name, 0))
+
+def _count(body: Mapping[str, Any], counts: dict[tuple[date, str, str], int], sizes: dict[str, int]) -> None:
+    """Adds an entry's people to these counts, and its pool to these sizes."""
+    pool = Pool(**body.get("pool", {}))
+    key = date.fromisoformat(body["day"]), _country(body["destination"]), pool.name
+    counts[key] = counts.get(key, 0) + int(body["count"])
+    sizes[pool.name] = max(pool.people, sizes.get(pool.name, 0))
 
 
 def _moves_people(body: Mapping[str, Any]) -> bool:

@@ -12,13 +12,12 @@ datetime.date(2026, 11, 25)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
-from typing import Any
 
-from fedsov.artifact import Artifact, Party
-from fedsov.border.gate import Gate
+from fedsov.artifact import Artifact
+from fedsov.border.gate import Gate, Leaving, Refused
 
 
 def real_day() -> date:
@@ -61,9 +60,7 @@ class DatedGate:
     calendar: Calendar
     standing_by: int = 1
 
-    def cross(
-        self, artifact: Artifact, target: Party, *, round: int | None = None, tensors: Mapping[str, Any] | None = None
-    ) -> Artifact:
-        """As `Gate.cross`, on the round's day."""
+    def cross_all(self, leaving: Iterable[Leaving], *, round: int | None = None) -> tuple[Artifact | Refused, ...]:
+        """As `Gate.cross_all`, on the round's day."""
         gate = self.calendar.at(self.gate, self.standing_by if round is None else round)
-        return gate.cross(artifact, target, round=round, tensors=tensors)
+        return gate.cross_all(leaving, round=round)

@@ -20,7 +20,7 @@ from typing import Any, cast
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 
 from fedsov.artifact import Artifact, Kind
-from fedsov.border.gate import Gate, Refused
+from fedsov.border.gate import Gate, Leaving, Refused
 from fedsov.errors import FedsovError
 from fedsov.federation import forms
 from fedsov.federation.brief import RegionBrief
@@ -129,7 +129,7 @@ class Door:
         scope = self.scope(message)
         label = self.session.label(scope) | incoming | self.session.received
         allowed = EXPORTS[message.metadata.message_type].records
-        passed = RecordDict()
+        passed, leaving = RecordDict(), list[Leaving]()
         for name, record in reply.content.items():
             if name not in allowed:
                 raise FedsovError(f"record {name!r} does not leave in answer to {message.metadata.message_type}")
@@ -141,8 +141,11 @@ class Door:
             else:
                 content, shapes = _content(formed)
                 artifact = self._from_here(Artifact(way.kind, label, content, count=count, name=name), scope)
-                self.gate.cross(artifact, self.brief.hub, round=round_of(message), tensors=shapes)
+                leaving.append(Leaving(artifact, self.brief.hub, shapes))
             passed[name] = formed
+        for settled in self.gate.cross_all(leaving, round=round_of(message)):
+            if isinstance(settled, Refused):
+                raise settled
         return Message(passed, reply_to=message), label
 
     def _from_here(self, artifact: Artifact, scope: str) -> Artifact:

@@ -16,9 +16,10 @@ import select
 import struct
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from itertools import groupby
+from typing import TYPE_CHECKING, Protocol
 
 from flwr.app import Error, Message, RecordDict
 from flwr.serverapp import Grid
@@ -26,7 +27,7 @@ from flwr.supercore.run import Run
 from flwr.supercore.task_identity import TaskIdentity
 
 from fedsov.artifact import Artifact, Kind, Party
-from fedsov.border.gate import Refused
+from fedsov.border.gate import Leaving, Refused
 from fedsov.errors import FedsovError
 from fedsov.federation.wire import Frame, Line, LineClosed, identify, new_id, pack, round_of, unpack
 from fedsov.label import PUBLIC, Label
@@ -67,9 +68,7 @@ class Board(Protocol):
 class HubGate(Protocol):
     """What a grid needs of the hub's gate (`fedsov.border.gate.Gate`)."""
 
-    def cross(
-        self, artifact: Artifact, target: Party, *, round: int | None = None, tensors: Mapping[str, Any] | None = None
-    ) -> Artifact: ...
+    def cross_all(self, leaving: Iterable[Leaving], *, round: int | None = None) -> tuple[Artifact | Refused, ...]: ...
 
 
 class Switchboard:
@@ -192,12 +191,12 @@ class InProcessGrid(Grid):
 
         Raises FedsovError for a region this grid may not speak to, LedgerBroken where the ledger cannot be written.
         """
-        identifiers = []
-        for message in messages:
+        pushed = list(messages)
+        for message in pushed:
             identify(message, new_id())
-            identifiers.append(message.metadata.message_id)
-            self._leave(message)
-        return identifiers
+        for round, together in groupby(pushed, key=round_of):
+            self._leave(list(together), round)
+        return [message.metadata.message_id for message in pushed]
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
         """The answers that have come; each is given once. Joins the labels of updates into the grid's label."""
@@ -226,20 +225,21 @@ class InProcessGrid(Grid):
                 self._board.turn(min(1.0, max(0.0, until - time.monotonic())))
         return replies
 
-    def _leave(self, message: Message) -> None:
-        node = message.metadata.dst_node_id
-        if node not in self._nodes:
-            raise FedsovError(f"node {node} is not one of this grid's regions")
-        carries = bool(message.content.array_records) or "features" in config_of(message)
-        try:
-            if carries:
-                self._gate.cross(
-                    self._artifact(message), self._board.party(node), round=round_of(message), tensors=_shapes(message)
-                )
-        except Refused:
-            self._board.answer(message, error_reply(message, REFUSED, "CrossingRefused"), PUBLIC)
-            return
-        self._board.ask(message, self.label if carries else PUBLIC)
+    def _leave(self, messages: Sequence[Message], round: int | None) -> None:
+        for node in (message.metadata.dst_node_id for message in messages):
+            if node not in self._nodes:
+                raise FedsovError(f"node {node} is not one of this grid's regions")
+        loaded = [message for message in messages if _carries(message)]
+        leaving = [
+            Leaving(self._artifact(message), self._board.party(message.metadata.dst_node_id), _shapes(message))
+            for message in loaded
+        ]
+        passed = dict(zip(map(_id, loaded), self._gate.cross_all(leaving, round=round), strict=True))
+        for message in messages:
+            if isinstance(passed.get(_id(message)), Refused):
+                self._board.answer(message, error_reply(message, REFUSED, "CrossingRefused"), PUBLIC)
+            else:
+                self._board.ask(message, self.label if _id(message) in passed else PUBLIC)
 
     def _artifact(self, message: Message) -> Artifact:
         arrays = (array.data for record in message.content.array_records.values() for array in record.values())
@@ -247,6 +247,15 @@ class InProcessGrid(Grid):
         name = "joint model" if self.label.origins else "public model"
         people = self.people
         return Artifact(Kind.MODEL, self.label, content, count=people, name=name, pool=name, pool_people=people)
+
+
+def _id(message: Message) -> str:
+    return str(message.metadata.message_id)
+
+
+def _carries(message: Message) -> bool:
+    """True where a message holds a model, or what was learned from rows."""
+    return bool(message.content.array_records) or "features" in config_of(message)
 
 
 def _shapes(message: Message) -> Mapping[str, list[int]]:

@@ -13,15 +13,16 @@ or recorded. The messages, the aggregation and the local steps are the same as i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from flwr.app import Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
 from fedsov.artifact import Artifact, Party
+from fedsov.border.gate import Leaving
 from fedsov.control_plane.aggregate import Algorithm
 from fedsov.control_plane.server_app import Federation, Outcome, Round, server_app
 from fedsov.errors import ConfigurationError, InputError
@@ -134,10 +135,8 @@ def _inputs(arrays: Regions) -> int:
 class _NoBorder:
     """Arrays that are in one process already cross nothing."""
 
-    def cross(
-        self, artifact: Artifact, target: Party, *, round: int | None = None, tensors: Mapping[str, Any] | None = None
-    ) -> Artifact:
-        return artifact
+    def cross_all(self, leaving: Iterable[Leaving], *, round: int | None = None) -> tuple[Artifact, ...]:
+        return tuple(one.artifact for one in leaving)
 
 
 class _Bench:

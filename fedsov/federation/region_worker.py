@@ -20,7 +20,8 @@ from flwr.supercore.task_identity import TaskIdentity
 
 from fedsov.artifact import Artifact, Kind
 from fedsov.border.gate import Gate
-from fedsov.border.ledger import Head, Ledger, is_there
+from fedsov.border.home import is_there
+from fedsov.border.ledger import Head, Ledger
 from fedsov.border.proofs import accepted, continuation, noted_heads
 from fedsov.border.standing import Standing
 from fedsov.border.tally import Tally

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from fedsov.border.ledger import is_there
+from fedsov.border.home import is_there
 from fedsov.errors import ConfigurationError, WorkspaceUnusable
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from fedsov.artifact import Artifact, Kind
 from fedsov.border.bundle import unsafe_open
-from fedsov.border.gate import Gate, Refused
+from fedsov.border.gate import Gate, Leaving, Refused
 from fedsov.border.ledger import Ledger
 from fedsov.errors import CrossingRefused, LedgerBroken
 
@@ -54,6 +54,25 @@ def test_a_refused_crossing_is_written_down_and_raised_with_its_way_out(hub):
     (entry,) = hub.ledger.entries()
     assert entry.body["verdict"] == "refuse"
     assert entry.body["missing"] == ["an International Data Transfer Agreement (scc_uk_idta) for GB -> IN"]
+
+
+def test_crossings_together_are_each_decided_and_all_written_down_at_once(hub):
+    model = artifact(Kind.MODEL, "DE", "GB", "US", content=b"weights", count=900)
+    leaving = [Leaving(model, party(code), {"0.bias": [4]}) for code in ("US", "IN", "DE")]
+    first, refused, last = hub.cross_all(leaving, round=2)
+    assert first is model and last is model
+    assert isinstance(refused, Refused) and refused.crossing.target == party("IN")
+    assert [entry.body["verdict"] for entry in hub.ledger.entries()] == ["permit", "refuse", "permit"]
+    assert {entry.body["round"] for entry in hub.ledger.entries()} == {2}
+    assert hub.cross_all([]) == ()
+    assert hub.ledger.verify().entries == 3
+
+
+def test_of_crossings_together_none_passes_if_one_cannot_be_written(hub):
+    update = artifact(Kind.MODEL, "US", content=b"weights")
+    with pytest.raises(LedgerBroken, match="nothing crossed"):
+        hub.cross_all([Leaving(update, party("US")), Leaving(update, party("US"), {"size": float("nan")})])
+    assert hub.ledger.verify().entries == 0
 
 
 def test_a_review_stops_the_crossing_and_is_written_down(tmp_path):

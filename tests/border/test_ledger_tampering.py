@@ -318,3 +318,36 @@ def test_any_bytes_anywhere_in_the_file_make_it_verify_or_broken_and_nothing_els
             ledger.append({"number": 14})
     except LedgerBroken:
         pass
+
+
+def together(path: Path) -> str:
+    """What two processes that share the work say, or an empty text where all verifies."""
+    try:
+        with closing(Ledger.read(path)) as ledger:
+            assert ledger.verify(long=2).entries == SIZE
+    except LedgerBroken as broken:
+        return str(broken)
+    return ""
+
+
+@pytest.mark.parametrize("seq", [1, 4, 6, 7, 8, 12, SIZE])
+def test_two_processes_find_what_one_finds_and_name_it_alike(path: Path, seq: int) -> None:
+    assert together(path) == ""
+    for column in ("body", "leaf", "above"):
+        before = value(path, f"SELECT {column} FROM entries WHERE seq = {seq}")
+        changed = bytes(byte ^ 1 for byte in before) or b"more"
+        tamper(path, (f"UPDATE entries SET {column} = ? WHERE seq = ?", (changed, seq)))
+        assert together(path) == fault(path)
+        tamper(path, (f"UPDATE entries SET {column} = ? WHERE seq = ?", (before, seq)))
+    tamper(path, f"DELETE FROM entries WHERE seq = {seq}")
+    assert together(path) == fault(path)
+
+
+def test_two_processes_follow_a_book_from_a_head_kept(path: Path) -> None:
+    with closing(Ledger(path, "eu")) as ledger:
+        kept = ledger.head()
+        ledger.append_all({"act": "note", "number": number} for number in range(9))
+        assert ledger.verify(kept, long=2).entries == 9
+        tamper(path, "UPDATE entries SET body = x'00' WHERE seq = 15")
+        with pytest.raises(LedgerBroken, match="entry 15 does not match"):
+            ledger.verify(kept, long=2)

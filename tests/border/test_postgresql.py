@@ -19,7 +19,8 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from fedsov.border import verify_ledger
-from fedsov.border.ledger import Ledger, is_there
+from fedsov.border.home import is_there
+from fedsov.border.ledger import Ledger
 from fedsov.border.postgresql import provision, write_address
 from fedsov.border.proofs import export, prove
 from fedsov.errors import ConfigurationError, LedgerBroken

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fedsov.artifact import Artifact, Kind
-from fedsov.border.gate import Gate
+from fedsov.border.gate import Gate, Leaving
 from fedsov.border.ledger import Ledger
 from fedsov.border.tally import Pool, Tally, Totals
 from fedsov.label import Label
@@ -71,3 +71,16 @@ def test_a_gate_refuses_when_many_small_crossings_add_up_to_bulk(ledger: Ledger)
     assert (decision.verdict, decision.rules) == ("refuse", ("us.doj.omic",))
     entry = gate.record(gate._crossing(genomes, party("CN")), decision).body
     assert (entry["count"], entry["count_12m"], entry["count_year"]) == (60, 120, 120)
+
+
+def test_crossings_written_together_count_those_before_them(ledger: Ledger) -> None:
+    gate = Gate(
+        party("US"), bundle=law(), evidence=demo_register(), ledger=ledger, run="r", today=lambda: DAY,
+        tally=Tally(ledger),
+    )  # fmt: skip
+    things = [Artifact(Kind.UPDATE, Label(frozenset({"US"})), b"", count=count) for count in (30, 50, 70)]
+    gate.cross_all([Leaving(thing, party("IE")) for thing in things])
+    entries = [entry.body for entry in ledger.entries()]
+    assert [body["verdict"] for body in entries] == ["permit"] * 3
+    assert [body["count_year"] for body in entries] == [30, 80, 150]
+    assert Tally(ledger).totals(1, "IE", Pool(), DAY).year == 151

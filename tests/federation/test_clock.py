@@ -12,7 +12,7 @@ from flwr.supercore.task_identity import TaskIdentity
 from fedsov.artifact import Artifact, Kind, Party
 from fedsov.border.bundle import load_bundle
 from fedsov.border.evidence import Register
-from fedsov.border.gate import Gate
+from fedsov.border.gate import Gate, Leaving
 from fedsov.border.ledger import Ledger
 from fedsov.federation.clock import Calendar, DatedGate
 from fedsov.federation.wire import STANDING_BY, day_round_of
@@ -42,8 +42,9 @@ def test_a_gate_writes_the_day_of_the_round_and_of_what_stands_by_one(tmp_path: 
     hub, ledger = Party("hub", "IE", "Example Holding"), Ledger(tmp_path / "ledger.sqlite", "hub")
     gate = Gate(hub, bundle=load_bundle(), evidence=Register(()), ledger=ledger, run="r", today=lambda: FIRST)
     dated, model = DatedGate(gate, Calendar.of(FIRST, 1), standing_by=7), Artifact(Kind.MODEL, PUBLIC)
-    dated.cross(model, Party("US", "US", "Example US"), round=3)
-    dated.cross(model, Party("US", "US", "Example US"))
+    leaving = Leaving(model, Party("US", "US", "Example US"))
+    dated.cross_all([leaving], round=3)
+    dated.cross_all([leaving])
     written = [(entry.body["round"], entry.body["day"]) for entry in ledger.entries()]
     assert written == [(3, "2026-11-24"), (None, "2026-11-28")]
 
