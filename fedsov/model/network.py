@@ -3,7 +3,7 @@
 Parameters travel and rest as plain numpy arrays under the names of ``torch.nn.Sequential.state_dict()``
 (``"0.weight"``, ``"0.bias"``, ...), in that order. `shapes`, `initial` and `check` need no torch, so that the
 hub can make the first model and check an incoming one; `build` imports torch when it is called, in a region.
-Every network here ends in one logit, for an outcome of 0 or 1.
+A user's own module joins them under a name (`register`), in every process that is to build it.
 
 >>> {name: array.shape for name, array in initial(NetworkSpec("mlp", (4,)), 3, seed=0).items()}
 {'0.weight': (4, 3), '0.bias': (4,), '2.weight': (1, 4), '2.bias': (1,)}
@@ -12,7 +12,7 @@ Every network here ends in one logit, for an outcome of 0 or 1.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -26,11 +26,42 @@ if TYPE_CHECKING:
 
 Parameters = dict[str, np.ndarray]
 NETWORKS = ("logistic", "mlp")
+ACTIVATIONS = {
+    "relu": "ReLU",
+    "leaky_relu": "LeakyReLU",
+    "tanh": "Tanh",
+    "sigmoid": "Sigmoid",
+    "gelu": "GELU",
+    "silu": "SiLU",
+    "elu": "ELU",
+}
+"""An mlp's activations, and torch's names for them, each as torch has it by default."""
+
+_registered: dict[str, Callable[[int, int], nn.Module]] = {}
+
+
+def register(name: str, build: Callable[[int, int], nn.Module]) -> None:
+    """Gives a name to a module of one's own: `build(inputs, outputs)` makes it, (N, inputs) to (N, outputs) logits.
+
+    Its state must be its parameters: a module with buffers (batch normalisation) would average what is no parameter.
+
+    Raises:
+        ConfigurationError: the name is taken.
+    """
+    if name in NETWORKS or name in _registered:
+        raise ConfigurationError(f"a network is named {name!r} already")
+    _registered[name] = build
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkSpec:
-    """``logistic`` is one linear layer; ``mlp`` has a ReLU layer of each width in `hidden` before it.
+    """``logistic`` is one linear layer; ``mlp`` has a layer and an activation of each width in `hidden` before it.
+
+    Attributes:
+        name: one of these, or a registered one.
+        hidden: widths of an mlp's hidden layers.
+        outputs: logits: 1 for an outcome of 0 or 1, or one for each class, label or number.
+        activation: after each hidden layer, one of `ACTIVATIONS`.
 
     Raises:
         ConfigurationError: for an unknown name, or widths that do not fit it.
@@ -38,43 +69,66 @@ class NetworkSpec:
 
     name: str = "logistic"
     hidden: tuple[int, ...] = ()
+    outputs: int = 1
+    activation: str = "relu"
 
     def __post_init__(self) -> None:
-        if self.name not in NETWORKS:
-            raise ConfigurationError(f"unknown network {self.name!r}; choose one of {', '.join(NETWORKS)}")
+        if self.name not in NETWORKS and self.name not in _registered:
+            known = ", ".join((*NETWORKS, *_registered))
+            raise ConfigurationError(
+                f"unknown network {self.name!r}; choose one of {known}, or register your own by that name"
+            )
+        if self.outputs < 1:
+            raise ConfigurationError(f"a network needs one output or more, got {self.outputs}")
+        if self.activation not in ACTIVATIONS:
+            raise ConfigurationError(f"no activation {self.activation!r}; choose one of {', '.join(ACTIVATIONS)}")
+        if self.name in _registered:
+            return
         if self.name == "logistic" and self.hidden:
             raise ConfigurationError(f"network logistic has no hidden layers, got {self.hidden}; choose mlp")
         if self.name == "mlp" and not (self.hidden and all(width >= 1 for width in self.hidden)):
             raise ConfigurationError(f"network mlp needs hidden widths of 1 or more, got {self.hidden}")
 
 
-def _widths(spec: NetworkSpec, inputs: int) -> tuple[int, ...]:
+def is_layered(spec: NetworkSpec) -> bool:
+    """True where the network is a stack of linear layers and activations, whose gradients have a closed form."""
+    return spec.name in NETWORKS
+
+
+def widths(spec: NetworkSpec, inputs: int) -> tuple[int, ...]:
+    """Inputs, each hidden width, and outputs of a layered network."""
     if inputs < 1:
         raise ConfigurationError(f"a network needs at least one input, got {inputs}; no column can be a feature")
-    return (inputs, *spec.hidden, 1)
+    return (inputs, *spec.hidden, spec.outputs)
 
 
 def shapes(spec: NetworkSpec, inputs: int) -> dict[str, tuple[int, ...]]:
-    """Name and shape of every parameter, in the state dict's order (ReLU layers take the odd numbers)."""
+    """Name and shape of every parameter, in the state dict's order (activations take the odd numbers)."""
     found: dict[str, tuple[int, ...]] = {}
-    for layer, (into, out) in enumerate(pairwise(_widths(spec, inputs))):
+    if not is_layered(spec):
+        return {name: tuple(tensor.shape) for name, tensor in build(spec, inputs).state_dict().items()}
+    for layer, (into, out) in enumerate(pairwise(widths(spec, inputs))):
         found[f"{2 * layer}.weight"] = (out, into)
         found[f"{2 * layer}.bias"] = (out,)
     return found
 
 
 def head(spec: NetworkSpec) -> frozenset[str]:
-    """The names of the last layer's parameters."""
+    """The names of the last layer's parameters; none of a registered network, whose layers have no order here."""
+    if not is_layered(spec):
+        return frozenset()
     last = 2 * len(spec.hidden)
     return frozenset({f"{last}.weight", f"{last}.bias"})
 
 
 def initial(spec: NetworkSpec, inputs: int, seed: int) -> Parameters:
-    """First parameters, float32, the same for the same seed; no torch.
+    """First parameters, float32, the same for the same seed; no torch, but for a registered module its own.
 
     A logistic regression starts at zero. The layers of an mlp start uniform in ±1/sqrt(fan in), torch's own
     default for ``nn.Linear`` (He et al. 2015 with a = sqrt(5)).
     """
+    if not is_layered(spec):
+        return _own_initial(spec, inputs, seed)
     rng = np.random.default_rng(seed)
     bound = 0.0
     found: Parameters = {}
@@ -83,6 +137,14 @@ def initial(spec: NetworkSpec, inputs: int, seed: int) -> Parameters:
             bound = 1.0 / math.sqrt(shape[1])
         found[name] = rng.uniform(-bound, bound, shape).astype(np.float32)
     return found
+
+
+def _own_initial(spec: NetworkSpec, inputs: int, seed: int) -> Parameters:
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return parameters(build(spec, inputs))
 
 
 def check(spec: NetworkSpec, inputs: int, arrays: Mapping[str, np.ndarray]) -> None:
@@ -103,12 +165,23 @@ def check(spec: NetworkSpec, inputs: int, arrays: Mapping[str, np.ndarray]) -> N
 
 
 def build(spec: NetworkSpec, inputs: int) -> nn.Module:
-    """The torch module: (N, inputs) float32 to (N, 1) logits; its parameters are torch's own random ones."""
+    """The torch module: (N, inputs) float32 to (N, outputs) logits; its parameters are torch's own random ones.
+
+    Raises:
+        ConfigurationError: a registered module holds buffers.
+    """
     from torch import nn
 
+    if not is_layered(spec):
+        module = _registered[spec.name](inputs, spec.outputs)
+        if odd := next((name for name, _ in module.named_buffers()), None):
+            raise ConfigurationError(
+                f"network {spec.name} holds the buffer {odd!r}; use a normalisation without one (GroupNorm, LayerNorm)"
+            )
+        return module
     layers: list[nn.Module] = []
-    for into, out in pairwise(_widths(spec, inputs)):
-        layers += [nn.Linear(into, out), nn.ReLU()]
+    for into, out in pairwise(widths(spec, inputs)):
+        layers += [nn.Linear(into, out), getattr(nn, ACTIVATIONS[spec.activation])()]
     return nn.Sequential(*layers[:-1])
 
 

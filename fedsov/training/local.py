@@ -7,81 +7,22 @@ give equal results. torch is imported when a step is taken, not before.
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from fedsov.errors import ConfigurationError, InputError, TrainingFailed
+from fedsov.errors import InputError, TrainingFailed
 from fedsov.model.features import Features, Statistics
-from fedsov.model.network import NetworkSpec, Parameters, build, check, initial, load, parameters
+from fedsov.model.network import NetworkSpec, Parameters, build, check, initial, load
 from fedsov.partition.dataset import TargetRule
+from fedsov.training import engine
 from fedsov.training.measure import log_loss
-
-if TYPE_CHECKING:
-    import torch
+from fedsov.training.steps import LocalSteps, Recipe
 
 SHARES = (0.6, 0.2)
 """Of all subjects: to train on, and to choose on; the rest is looked at once, for the table."""
-NETWORK = NetworkSpec("mlp", (16,))
-
-
-@dataclass(frozen=True, slots=True)
-class LocalSteps:
-    """Stochastic gradient descent with momentum, minimising the mean logistic loss.
-
-    Attributes:
-        learning_rate: above 0, finite.
-        momentum: in [0, 1).
-        batch: rows per step, at least 1.
-        epochs: passes over the rows, 0 or more.
-        weight_decay: L2 penalty on weights (not on biases), 0 or more.
-        proximal_mu: pull towards the parameters that came in (FedProx, Li et al. 2020), 0 or more.
-        seed: of the order of the rows.
-    """
-
-    learning_rate: float = 0.02
-    momentum: float = 0.9
-    batch: int = 16
-    epochs: int = 2
-    weight_decay: float = 0.01
-    proximal_mu: float = 0.0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        allowed = {
-            "learning_rate": ("above 0", 0.0 < self.learning_rate < math.inf),
-            "momentum": ("in [0, 1)", 0.0 <= self.momentum < 1.0),
-            "batch": ("of 1 or more", self.batch >= 1),
-            "epochs": ("of 0 or more", self.epochs >= 0),
-            "weight_decay": ("of 0 or more", 0.0 <= self.weight_decay < math.inf),
-            "proximal_mu": ("of 0 or more", 0.0 <= self.proximal_mu < math.inf),
-            "seed": ("of 0 or more", self.seed >= 0),
-        }
-        for name, (bounds, holds) in allowed.items():
-            if not holds:
-                raise ConfigurationError(f"expected a {name} {bounds}, got {getattr(self, name)}")
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """All that a region's training depends on besides its rows: the network, and the steps of each occasion.
-
-    The defaults were searched on the demo's five regions, by validation rows only.
-
-    Attributes:
-        network: the network's specification.
-        alone: training from nothing, on own rows (and synthetic ones beside them).
-        update: one round of federated training.
-        tune: fitting a received model to own rows.
-    """
-
-    network: NetworkSpec = NETWORK
-    alone: LocalSteps = LocalSteps(learning_rate=0.01, batch=32, epochs=20)
-    update: LocalSteps = LocalSteps()
-    tune: LocalSteps = LocalSteps(learning_rate=0.01, batch=32, epochs=10, proximal_mu=0.3)
 
 
 class Split(NamedTuple):
@@ -223,74 +164,24 @@ def train_locally(
 
     Raises:
         TrainingFailed: no rows, incoming parameters of another network, or a result that is not finite.
+        InputError: outcomes that the loss cannot have.
     """
     if not len(y):
         raise TrainingFailed("a region has no rows to train on; give it rows, or leave it out")
     check(spec, X.shape[1], arrays)
-    trained = _descend(arrays, X, y, steps, spec=spec, frozen=frozen)
+    trained = engine.train_one(arrays, X, y, steps, spec=spec, frozen=frozen)
     check(spec, X.shape[1], trained)
     return trained
 
 
-def _descend(
-    arrays: Parameters,
-    X: np.ndarray,
-    y: np.ndarray,
-    steps: LocalSteps,
-    *,
-    spec: NetworkSpec,
-    frozen: Collection[str],
-) -> Parameters:
-    import torch
-    from torch.nn.functional import binary_cross_entropy_with_logits
-
-    torch.set_num_threads(1)
-    module = load(build(spec, X.shape[1]), arrays)
-    weights = [weight for name, weight in module.named_parameters() if name not in frozen]
-    starts = [weight.detach().clone() for weight in weights]
-    speeds = [torch.zeros_like(weight) for weight in weights]
-    inputs, outcomes = (
-        torch.from_numpy(np.asarray(X, np.float32)),
-        torch.from_numpy(np.asarray(y, np.float32)),
-    )
-    rng = np.random.default_rng(steps.seed)
-    for _ in range(steps.epochs):
-        order = torch.from_numpy(rng.permutation(len(y)))
-        for rows in order.split(steps.batch):
-            loss = binary_cross_entropy_with_logits(module(inputs[rows]).squeeze(1), outcomes[rows])
-            gradients = torch.autograd.grad(loss, weights)
-            _step(weights, gradients, starts, speeds, steps=steps)
-    return parameters(module)
-
-
-def _step(
-    weights: list[torch.nn.Parameter],
-    gradients: tuple[torch.Tensor, ...],
-    starts: list[torch.Tensor],
-    speeds: list[torch.Tensor],
-    *,
-    steps: LocalSteps,
-) -> None:
-    """One step in place. Written out because torch.optim costs a second to import in every process."""
-    import torch
-
-    with torch.no_grad():
-        for weight, gradient, start, speed in zip(weights, gradients, starts, speeds, strict=True):
-            if steps.weight_decay and weight.ndim > 1:
-                gradient = gradient.add(weight, alpha=steps.weight_decay)
-            if steps.proximal_mu:
-                gradient = gradient.add(weight - start, alpha=steps.proximal_mu)
-            speed.mul_(steps.momentum).add_(gradient)
-            weight.add_(speed, alpha=-steps.learning_rate)
-
-
 def predict(arrays: Parameters, X: np.ndarray, spec: NetworkSpec) -> np.ndarray:
-    """(N,) float32 logits of (N, D) inputs."""
+    """(N,) float32 logits of (N, D) inputs; (N, outputs) for a network of several outputs."""
     import torch
 
     torch.set_num_threads(1)
     with torch.no_grad():
-        return load(build(spec, X.shape[1]), arrays)(torch.from_numpy(X)).squeeze(1).numpy()
+        logits = load(build(spec, X.shape[1]), arrays)(torch.from_numpy(X)).numpy()
+    return logits[:, 0] if spec.outputs == 1 else logits
 
 
 def train_alone(rows: Divided, start: Start, recipe: Recipe) -> Candidate:

@@ -30,7 +30,8 @@ def train(rows: Divided, start: Start, recipe: Recipe) -> Candidate:
 
 def versions(model: Candidate, rows: Divided, recipe: Recipe) -> list[Candidate]:
     """The model as it is, with its head tuned, and with all tuned (which for a single layer is the head)."""
-    body = shapes(model.network, model.features.inputs).keys() - head(model.network)
+    last = head(model.network)
+    body = shapes(model.network, model.features.inputs).keys() - last if last else set[str]()
     frozen = {"head tuned": body, "all tuned": set()} if body else {"tuned": set[str]()}
     tuned = [
         replace(tune(model, rows.train, recipe.tune, frozen=names), name=f"{model.name}, {how}")

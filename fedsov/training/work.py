@@ -33,6 +33,9 @@ class Work:
     def from_json(value: Mapping[str, Any]) -> Work:
         """The inverse of `to_json`."""
         recipe = dict(value["recipe"])
-        network = NetworkSpec(recipe["network"]["name"], tuple(recipe["network"]["hidden"]))
-        steps = {name: LocalSteps(**recipe[name]) for name in ("alone", "update", "tune")}
+        network = NetworkSpec(**{**recipe["network"], "hidden": tuple(recipe["network"]["hidden"])})
+        steps = {
+            name: LocalSteps(**{**recipe[name], "class_weights": tuple(recipe[name]["class_weights"])})
+            for name in ("alone", "update", "tune")
+        }
         return Work(**{**value, "target": TargetRule(**value["target"]), "recipe": Recipe(network=network, **steps)})

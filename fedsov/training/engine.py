@@ -1,0 +1,174 @@
+"""One or many clients' local steps: on the closed form where the network has one, by autograd where it has not.
+
+Which it is follows from the network alone and changes nothing but the time (`stacked`, `general`). Nothing here
+imports torch before a step is taken, nor torch.optim at all, which costs a second in every process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fedsov.errors import ConfigurationError
+from fedsov.model.network import NetworkSpec, Parameters, build, is_layered, shapes, widths
+from fedsov.training import general, stacked
+from fedsov.training.losses import loss_named, weights_of
+from fedsov.training.stacked import Clipping, Descent, Held, Layer
+from fedsov.training.steps import LocalSteps, shuffled
+
+if TYPE_CHECKING:
+    import torch
+
+Rows = tuple[np.ndarray, np.ndarray]
+"""(N, D) inputs and (N,) or (N, C) outcomes of a client."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pull:
+    """What moves parameters beside a client's rows.
+
+    Attributes:
+        clipping: bounds each record's gradient and adds noise.
+        anchor: (P,) or (K, P); the steps' `proximal_mu` pulls towards it, by default towards where each client starts.
+        drift: (P,) or (K, P), added to every gradient (SCAFFOLD, Karimireddy et al. 2020).
+    """
+
+    clipping: Clipping | None = None
+    anchor: torch.Tensor | None = None
+    drift: torch.Tensor | None = None
+
+
+def flat(arrays: Mapping[str, np.ndarray], names: Mapping[str, Any], dtype: type = np.float32) -> np.ndarray:
+    """(P,) all parameters in the order of the names."""
+    return np.concatenate([np.asarray(arrays[name], dtype=dtype).reshape(-1) for name in names])
+
+
+def named(row: np.ndarray, shaped: Mapping[str, tuple[int, ...]]) -> Parameters:
+    """The inverse of `flat`; copies."""
+    ends = np.cumsum([int(np.prod(shape)) for shape in shaped.values()])
+    parts = np.split(row, ends[:-1])
+    return {name: part.reshape(shape).copy() for part, (name, shape) in zip(parts, shaped.items(), strict=True)}
+
+
+def held(rows: Sequence[Rows], steps: LocalSteps, spec: NetworkSpec, dtype: type = np.float32) -> Held:
+    """The rows of K clients as the steps take them.
+
+    Raises:
+        InputError: outcomes that the loss cannot have.
+    """
+    import torch
+
+    torch.set_num_threads(1)
+    X = np.concatenate([np.asarray(one, dtype=dtype) for one, _ in rows])
+    y = np.concatenate([np.asarray(one, dtype=dtype) for _, one in rows])
+    targets = loss_named(steps.loss).outcomes(y, spec.outputs)
+    weights = weights_of(targets, steps.class_weights, steps.loss)
+    sizes = np.array([len(one) for one, _ in rows])
+    return Held(
+        torch.from_numpy(X),
+        torch.from_numpy(np.ascontiguousarray(targets)),
+        None if weights is None else torch.from_numpy(np.asarray(weights, dtype=dtype)),
+        np.concatenate([[0], np.cumsum(sizes)[:-1]]),
+        sizes,
+    )
+
+
+def layers_of(spec: NetworkSpec, inputs: int, frozen: Collection[str] = ()) -> tuple[Layer, ...]:
+    """The linear layers of a layered network, and what of them is trained."""
+    sizes = list(pairwise(widths(spec, inputs)))
+    return tuple(
+        Layer(
+            into,
+            out,
+            spec.activation if place < len(sizes) - 1 else None,
+            f"{2 * place}.weight" not in frozen,
+            f"{2 * place}.bias" not in frozen,
+        )
+        for place, (into, out) in enumerate(sizes)
+    )
+
+
+def advance(
+    parameters: torch.Tensor,
+    rows: Held,
+    batches: Sequence[Sequence[np.ndarray]],
+    steps: LocalSteps,
+    *,
+    spec: NetworkSpec,
+    frozen: Collection[str] = (),
+    pull: Pull | None = None,
+    closed_form: bool | None = None,
+) -> None:
+    """Takes the steps of K clients on the rows of the (K, P) `parameters`, in place.
+
+    Args:
+        batches: for each client, the rows of each of its steps.
+        frozen: names of parameters that stay as they are.
+        closed_form: False for autograd, whatever the network.
+
+    Raises:
+        ConfigurationError: a closed form is asked of a network that has none.
+    """
+    inputs, pull = rows.X.shape[1], pull or Pull()
+    shaped = shapes(spec, inputs)
+    anchor = parameters.clone() if steps.proximal_mu and pull.anchor is None else pull.anchor
+    descent = Descent(
+        rate=steps.learning_rate,
+        momentum=steps.momentum,
+        slope=loss_named(steps.loss).slope,
+        batch=steps.batch,
+        decay=_decay(steps.weight_decay, shaped, frozen, parameters),
+        anchor=anchor,
+        anchor_weight=steps.proximal_mu,
+        drift=pull.drift,
+        clipping=pull.clipping,
+    )
+    if closed_form and not is_layered(spec):
+        raise ConfigurationError(f"network {spec.name} has no closed form; leave closed_form out")
+    if is_layered(spec) and closed_form is not False:
+        stacked.descend(parameters, layers_of(spec, inputs, frozen), rows, batches, descent)
+        return
+    trained = np.concatenate([np.full(int(np.prod(shape)), name not in frozen) for name, shape in shaped.items()])
+    loss, module = loss_named(steps.loss), build(spec, inputs).to(parameters.dtype)
+    general.descend(parameters, module, shaped, rows, batches, descent, loss=loss, trained=trained.astype(np.float64))
+
+
+def _decay(
+    weight_decay: float, shaped: Mapping[str, tuple[int, ...]], frozen: Collection[str], like: torch.Tensor
+) -> torch.Tensor | None:
+    """(P,) the penalty on each parameter: on trained weights, not on biases."""
+    import torch
+
+    if not weight_decay:
+        return None
+    each = [
+        np.full(int(np.prod(shape)), weight_decay if len(shape) > 1 and name not in frozen else 0.0)
+        for name, shape in shaped.items()
+    ]
+    return torch.from_numpy(np.concatenate(each)).to(like.dtype)
+
+
+def train_one(
+    arrays: Parameters,
+    X: np.ndarray,
+    y: np.ndarray,
+    steps: LocalSteps,
+    *,
+    spec: NetworkSpec,
+    frozen: Collection[str] = (),
+    pull: Pull | None = None,
+    batches: Sequence[np.ndarray] | None = None,
+) -> Parameters:
+    """One client's parameters after its steps; by default its rows are shuffled by the steps' seed."""
+    import torch
+
+    shaped = shapes(spec, X.shape[1])
+    rows = held([(X, y)], steps, spec)
+    chosen = shuffled(len(y), steps, np.random.default_rng(steps.seed)) if batches is None else batches
+    parameters = torch.from_numpy(flat(arrays, shaped)[None].copy())
+    advance(parameters, rows, [chosen], steps, spec=spec, frozen=frozen, pull=pull)
+    return named(parameters[0].numpy(), shaped)

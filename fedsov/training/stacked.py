@@ -1,0 +1,424 @@
+"""Gradient steps in closed form, without autograd, for several clients at once.
+
+A network that is a stack of linear layers and activations has a gradient that can be written down: the slope of the
+loss in the logits, passed back through the layers, times what each layer was given. So the steps of K clients are
+matrix products over (K, rows, width), and a record's own gradient is never formed: its norm follows from what layers
+were given (a) and the slopes in what they gave (d), ``|g|^2 = sum over layers (|a|^2 + 1) |d|^2`` (Goodfellow 2015,
+https://arxiv.org/abs/1510.01799), which is all that clipping needs.
+
+All parameters of a client are one row of a (K, P) tensor, in the order of the state dict. A client's result does not
+depend on who is stacked with it, bit by bit, unless its gradients are clipped: batches are padded to a width that is
+its own (`width_of`) with rows of weight zero, what is multiplied begins where vector registers do (`places`), and a
+stack of one is multiplied as a stack of two: the libraries below round a lone product, a remainder that does not fill a
+register, and numbers that lie astride two differently. Large products are always made one by one.
+
+A step: ``v <- m v + g + decay w + mu (w - anchor) + drift``, then ``w <- w - rate v``, where g is the mean of the
+weighted rows' gradients, or with clipping their clipped sum plus noise, over the expected batch (Abadi et al. 2016).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+LARGE = 16_384
+"""Weights of a layer from which its products are made client by client; a batched product gains nothing there."""
+CHUNK = 16_384
+"""Rows gathered at once, of all clients together; a stack's memory beside its rows grows with it."""
+_EVEN = 16  # floats in what a processor loads at once, and what torch computes in one turn
+
+Slope = Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor"]
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A linear layer of (out, into) weights and (out,) biases, and the activation after it, by name or none."""
+
+    into: int
+    out: int
+    activation: str | None = None
+    trains_weight: bool = True
+    trains_bias: bool = True
+
+    @property
+    def size(self) -> int:
+        """Number of its parameters."""
+        return self.into * self.out + self.out
+
+    @property
+    def is_large(self) -> bool:
+        """True where its products are made client by client."""
+        return self.into * self.out >= LARGE
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The rows of K clients one after the other, as tensors.
+
+    Attributes:
+        X: (N, D) inputs.
+        targets: (N, O), as the loss has them.
+        weights: (N, 1) or (N, O), or None where every row weighs 1.
+        starts: (K,) where each client's rows begin.
+        sizes: (K,) how many it has.
+    """
+
+    X: torch.Tensor
+    targets: torch.Tensor
+    weights: torch.Tensor | None
+    starts: np.ndarray
+    sizes: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Clipping:
+    """A bound on each record's gradient, and noise of standard deviation `noise` on the sum, a generator a client."""
+
+    clip: float
+    noise: float
+    expected: Sequence[float]
+    generators: Sequence[np.random.Generator]
+
+
+@dataclass(frozen=True, slots=True)
+class Descent:
+    """How to step. `decay` is (P,) or None; `anchor` and `drift` are (K, P), (P,) or None."""
+
+    rate: float
+    momentum: float
+    slope: Slope
+    batch: int
+    decay: torch.Tensor | None = None
+    anchor: torch.Tensor | None = None
+    anchor_weight: float = 0.0
+    drift: torch.Tensor | None = None
+    clipping: Clipping | None = None
+
+
+class Views(NamedTuple):
+    """One layer's part of a (K, P) tensor: (K, out, into) weights, the same transposed, and (K, 1, out) biases."""
+
+    weight: torch.Tensor
+    transposed: torch.Tensor
+    bias: torch.Tensor
+
+
+def _even(count: int) -> int:
+    return -(-count // _EVEN) * _EVEN
+
+
+def places(layers: Sequence[Layer]) -> tuple[np.ndarray, int]:
+    """(P,) where each parameter lies in a row that gives every array an even start, and that row's length."""
+    found, at = [], 0
+    for layer in layers:
+        for size in (layer.into * layer.out, layer.out):
+            found.append(np.arange(at, at + size))
+            at += _even(size)
+    return np.concatenate(found), at
+
+
+def views(stacked: torch.Tensor, layers: Sequence[Layer]) -> list[Views]:
+    """Each layer's part of (K, `places`) parameters; views, not copies."""
+    found, at, count = [], 0, stacked.shape[0]
+    for layer in layers:
+        weight = stacked[:, at : at + layer.into * layer.out].view(count, layer.out, layer.into)
+        at += _even(layer.into * layer.out)
+        bias = stacked[:, at : at + layer.out].view(count, 1, layer.out)
+        at += _even(layer.out)
+        found.append(Views(weight, weight.transpose(1, 2), bias))
+    return found
+
+
+def width_of(rows: int, batch: int) -> int:
+    """The width that a client's batches are padded to: the batch, or its own rows where these are fewer, rounded up."""
+    return _even(min(rows, batch))
+
+
+def descend(
+    parameters: torch.Tensor,
+    layers: Sequence[Layer],
+    held: Held,
+    batches: Sequence[Sequence[np.ndarray]],
+    descent: Descent,
+) -> None:
+    """Takes each client's steps, on its row of the (K, P) `parameters`, in place.
+
+    Args:
+        batches: for each client, the rows of each of its steps, counted from 0 among its own; empty ones only where
+            gradients are clipped.
+    """
+    import torch
+
+    with torch.inference_mode():
+        for together in _alike(held, batches, descent):
+            _descend(parameters, layers, held, batches, descent, together)
+
+
+def _alike(held: Held, batches: Sequence[Sequence[np.ndarray]], descent: Descent) -> list[list[int]]:
+    """Clients whose batches have the same width, those with most steps first."""
+    groups: dict[int, list[int]] = {}
+    for client, size in enumerate(held.sizes):
+        width = 0 if descent.clipping else width_of(int(size), descent.batch)
+        groups.setdefault(width, []).append(client)
+    return [sorted(group, key=lambda client: -len(batches[client])) for group in groups.values()]
+
+
+def _descend(
+    parameters: torch.Tensor,
+    layers: Sequence[Layer],
+    held: Held,
+    batches: Sequence[Sequence[np.ndarray]],
+    descent: Descent,
+    together: list[int],
+) -> None:
+    import torch
+
+    at, length = places(layers)
+    at_them = torch.from_numpy(at)
+
+    def spread(given: torch.Tensor) -> torch.Tensor:
+        """(P,) or (K, P) values as the stack has them."""
+        own = given if given.ndim == 1 else given[together]
+        return torch.zeros((*own.shape[:-1], length), dtype=given.dtype).index_copy_(-1, at_them, own)
+
+    w = spread(parameters)
+    speeds = torch.zeros_like(w)
+    anchor, drift, decay = (
+        None if one is None else spread(one) for one in (descent.anchor, descent.drift, descent.decay)
+    )
+    noise = _Noise(descent.clipping, layers, together, w) if descent.clipping else None
+    active, parts, moving = 0, list[Views](), list[Views]()
+    for step in _steps(held, batches, descent, together):
+        if step.clients != active:
+            active = step.clients
+            parts, moving = views(w[:active], layers), views(speeds[:active], layers)
+        v = speeds[:active]
+        v.mul_(descent.momentum)
+        passed = _forward(step.X, layers, parts)
+        slopes = _backward(passed, layers, parts, descent.slope(passed[-1].given, step.targets).mul_(step.weights))
+        if descent.clipping:
+            _clip(slopes, passed, layers, descent.clipping.clip, step.divisors)
+        _accumulate(moving, slopes, passed, layers)
+        if noise is not None:
+            v.add_(noise.drawn(active))
+        if decay is not None:
+            v.addcmul_(w[:active], decay)
+        if descent.anchor_weight and anchor is not None:
+            v.add_(w[:active] - (anchor if anchor.ndim == 1 else anchor[:active]), alpha=descent.anchor_weight)
+        if drift is not None:
+            v.add_(drift if drift.ndim == 1 else drift[:active])
+        w[:active].add_(v, alpha=-descent.rate)
+    parameters[together] = w.index_select(1, at_them)
+
+
+class _Step(NamedTuple):
+    """The first `clients` of a stack at one step: (k, B, D) inputs, (k, B, O) targets, (k, B, 1 or O) weights.
+
+    With clipping the weights are not divided by the batch; `divisors` (k, 1, 1) does that after clipping.
+    """
+
+    clients: int
+    X: torch.Tensor
+    targets: torch.Tensor
+    weights: torch.Tensor
+    divisors: torch.Tensor
+
+
+def _steps(
+    held: Held, batches: Sequence[Sequence[np.ndarray]], descent: Descent, together: Sequence[int]
+) -> Iterator[_Step]:
+    """The steps of a stack, gathered some at a time."""
+    import torch
+
+    counts = [len(batches[client]) for client in together]
+    clipping, first = descent.clipping, 0
+    width = 0 if clipping else width_of(int(held.sizes[together[0]]), descent.batch)
+    while first < counts[0]:
+        active = sum(count > first for count in counts)
+        last = counts[active - 1]  # so far the same clients take part
+        each = max(1, CHUNK // (active * max(width, descent.batch)))
+        for begin in range(first, last, each):
+            end = min(begin + each, last)
+            lengths = np.array([[len(one) for one in batches[client][begin:end]] for client in together[:active]]).T
+            wide = width or max(_EVEN, _even(int(lengths.max())))
+            chosen = np.zeros((end - begin, active, wide), dtype=np.int64)
+            real = np.arange(wide) < lengths[:, :, None]
+            for place, client in enumerate(together[:active]):
+                rows = np.concatenate(batches[client][begin:end])
+                chosen[:, place][real[:, place]] = rows + held.starts[client]
+                chosen[:, place][~real[:, place]] = held.starts[client]
+            yield from _gathered(held, chosen, real, lengths, clipping, together[:active], torch)
+        first = last
+
+
+def _gathered(
+    held: Held, chosen: np.ndarray, real: np.ndarray, lengths: np.ndarray, clipping: Clipping | None,
+    together: Sequence[int], torch: Any,
+) -> Iterator[_Step]:  # fmt: skip
+    steps, active, wide = chosen.shape
+    flat = torch.from_numpy(chosen.reshape(-1))
+    inputs = held.X.index_select(0, flat).view(steps, active, wide, -1)
+    targets = held.targets.index_select(0, flat).view(steps, active, wide, -1)
+    shares = real.astype(np.float64)[..., None]
+    if clipping is None:
+        shares /= lengths[:, :, None, None]
+    weights = torch.from_numpy(shares).to(inputs.dtype)
+    if held.weights is not None:
+        weights = weights * held.weights.index_select(0, flat).view(steps, active, wide, -1)
+    expected = clipping.expected if clipping else [1.0] * (max(together) + 1)
+    divisors = torch.tensor([1.0 / expected[client] for client in together], dtype=inputs.dtype).view(active, 1, 1)
+    for X, y, share in zip(inputs.unbind(0), targets.unbind(0), weights.unbind(0), strict=True):
+        yield _Step(active, X, y, share, divisors)
+
+
+class _Passed(NamedTuple):
+    """What a layer was given, what it made of it, and what the next one is given."""
+
+    taken: torch.Tensor
+    made: torch.Tensor
+    given: torch.Tensor
+
+
+def _forward(X: torch.Tensor, layers: Sequence[Layer], parts: Sequence[Views]) -> list[_Passed]:
+    passed, given = list[_Passed](), X
+    for layer, part in zip(layers, parts, strict=True):
+        made = _product(part.bias, given, part.transposed, large=layer.is_large)
+        onward = made if layer.activation is None else activation(layer.activation).forward(made)
+        passed.append(_Passed(given, made, onward))
+        given = onward
+    return passed
+
+
+def _product(added: torch.Tensor | None, left: torch.Tensor, right: torch.Tensor, *, large: bool) -> torch.Tensor:
+    """(K, ...) added + left @ right, for each client the same bits whatever K is."""
+    import torch
+
+    if large:
+        if added is None:
+            return torch.stack([torch.mm(*pair) for pair in zip(left, right, strict=True)])
+        return torch.stack([torch.addmm(*three) for three in zip(added, left, right, strict=True)])
+    if left.shape[0] == 1:
+        pair = [one.expand(2, -1, -1) for one in (left, right)]
+        return (torch.bmm(*pair) if added is None else torch.baddbmm(added.expand(2, -1, -1), *pair))[:1]
+    return torch.bmm(left, right) if added is None else torch.baddbmm(added, left, right)
+
+
+def _add_product(total: torch.Tensor, left: torch.Tensor, right: torch.Tensor, *, large: bool) -> None:
+    """Adds left @ right to (K, ...) `total`, in place."""
+    if large:
+        for own, mine, other in zip(total, left, right, strict=True):
+            own.addmm_(mine, other)
+    elif left.shape[0] == 1:
+        total.copy_(_product(total, left, right, large=False))
+    else:
+        total.baddbmm_(left, right)
+
+
+def _backward(
+    passed: Sequence[_Passed], layers: Sequence[Layer], parts: Sequence[Views], slope: torch.Tensor
+) -> list[torch.Tensor]:
+    """The loss's slope in what each layer made, (k, B, out) each."""
+    slopes = [slope]
+    for below, layer, above, part in zip(passed[-2::-1], layers[-2::-1], layers[:0:-1], parts[:0:-1], strict=True):
+        down = _product(None, slopes[0], part.weight, large=above.is_large)
+        slopes.insert(0, down if layer.activation is None else activation(layer.activation).backward(down, below))
+    return slopes
+
+
+def _accumulate(
+    moving: Sequence[Views], slopes: Sequence[torch.Tensor], passed: Sequence[_Passed], layers: Sequence[Layer]
+) -> None:
+    for part, slope, through, layer in zip(moving, slopes, passed, layers, strict=True):
+        if layer.trains_weight:
+            _add_product(part.weight, slope.transpose(1, 2), through.taken, large=layer.is_large)
+        if layer.trains_bias:
+            part.bias.add_(slope.sum(1, keepdim=True))
+
+
+def _clip(
+    slopes: Sequence[torch.Tensor],
+    passed: Sequence[_Passed],
+    layers: Sequence[Layer],
+    clip: float,
+    divisors: torch.Tensor,
+) -> None:
+    """Scales each record's slopes so that its gradient is at most `clip` long, and divides by the expected batch."""
+    squares: Any = 0.0
+    for slope, through, layer in zip(slopes, passed, layers, strict=True):
+        own = through.taken.square().sum(2, keepdim=True) if layer.trains_weight else 0.0
+        squares = squares + (own + float(layer.trains_bias)) * slope.square().sum(2, keepdim=True)
+    scale = (clip / squares.sqrt()).clamp_(max=1.0).mul_(divisors)  # a norm of 0 gives infinity, hence 1
+    for slope in slopes:
+        slope.mul_(scale)
+
+
+class _Noise:
+    """Fresh normal noise for the clients of a stack, nothing on what is not trained."""
+
+    def __init__(
+        self, clipping: Clipping, layers: Sequence[Layer], together: Sequence[int], like: torch.Tensor
+    ) -> None:
+        import torch
+
+        at, mask = places(layers)[0], trained(layers)
+        self._generators = [clipping.generators[client] for client in together]
+        self._drawn = np.zeros((len(together), len(mask)), dtype=np.float32 if like.dtype == torch.float32 else float)
+        scale = np.array([clipping.noise / clipping.expected[client] for client in together])[:, None] * mask
+        self._scale, self._at = torch.from_numpy(scale).to(like.dtype), torch.from_numpy(at)
+        self._spread = torch.zeros_like(like)
+
+    def drawn(self, active: int) -> torch.Tensor:
+        """(active, places) noise, already divided by each client's expected batch."""
+        import torch
+
+        for generator, row in zip(self._generators[:active], self._drawn, strict=False):
+            generator.standard_normal(out=row, dtype=row.dtype)
+        fresh = torch.from_numpy(self._drawn[:active]) * self._scale[:active]
+        return self._spread[:active].index_copy_(1, self._at, fresh)
+
+
+def trained(layers: Sequence[Layer]) -> np.ndarray:
+    """(P,) ones where a parameter is trained, zeros where it is not."""
+    flags = [
+        flag
+        for layer in layers
+        for flag in ([layer.trains_weight] * (layer.into * layer.out), [layer.trains_bias] * layer.out)
+    ]
+    return np.concatenate(flags).astype(np.float64)
+
+
+class Activation(NamedTuple):
+    """An activation, and its slope from the slope above it and what passed."""
+
+    forward: Callable[[torch.Tensor], torch.Tensor]
+    backward: Callable[[torch.Tensor, _Passed], torch.Tensor]
+
+
+_ACTIVATIONS: dict[str, Activation] = {}
+
+
+def activation(name: str) -> Activation:
+    """The activation of that name, of those in `fedsov.model.network.ACTIVATIONS`."""
+    return _ACTIVATIONS.get(name) or _ACTIVATIONS.setdefault(name, _activations()[name])
+
+
+def _activations() -> Mapping[str, Activation]:
+    import torch
+    from torch.nn import functional
+
+    aten = torch.ops.aten
+    return {
+        "relu": Activation(torch.relu_, lambda d, p: aten.threshold_backward(d, p.given, 0)),
+        "leaky_relu": Activation(functional.leaky_relu, lambda d, p: aten.leaky_relu_backward(d, p.made, 0.01, False)),
+        "tanh": Activation(torch.tanh, lambda d, p: aten.tanh_backward(d, p.given)),
+        "sigmoid": Activation(torch.sigmoid, lambda d, p: aten.sigmoid_backward(d, p.given)),
+        "gelu": Activation(functional.gelu, lambda d, p: aten.gelu_backward(d, p.made)),
+        "silu": Activation(functional.silu, lambda d, p: aten.silu_backward(d, p.made)),
+        "elu": Activation(functional.elu, lambda d, p: aten.elu_backward(d, 1.0, 1.0, 1.0, False, p.made)),
+    }

@@ -1,0 +1,215 @@
+"""The closed form and autograd take the same steps; neither depends on who else is in the stack."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fedsov.errors import ConfigurationError, InputError
+from fedsov.model.network import ACTIVATIONS, NetworkSpec, initial, shapes
+from fedsov.training.engine import Clipping, Pull, advance, flat, held, layers_of
+from fedsov.training.losses import LOSSES
+from fedsov.training.stacked import trained, width_of
+from fedsov.training.steps import LocalSteps, poisson, shuffled
+
+STEPS = LocalSteps(learning_rate=0.1, momentum=0.9, batch=8, epochs=2, weight_decay=0.01)
+SIZES = (40, 5, 19, 40)
+
+
+def task(loss: str, outputs: int, rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    y = {
+        "binary": rng.integers(0, 2, rows),
+        "multiclass": rng.integers(0, outputs, rows),
+        "multilabel": rng.integers(0, 2, (rows, outputs)),
+        "regression": rng.normal(size=(rows, outputs)),
+    }[loss]
+    return rng.normal(size=(rows, 4)), y
+
+
+def run(spec, steps, rows, batches, *, dtype=np.float64, **how) -> np.ndarray:
+    """(K, P) parameters after the steps; all clients start alike."""
+    start = flat(initial(spec, 4, 3), shapes(spec, 4), dtype)
+    parameters = torch.from_numpy(np.tile(start, (len(rows), 1)))
+    advance(parameters, held(rows, steps, spec, dtype), batches, steps, spec=spec, **how)
+    return parameters.numpy()
+
+
+def orders(rows, steps):
+    return [shuffled(len(y), steps, np.random.default_rng(place)) for place, (_, y) in enumerate(rows)]
+
+
+def both(spec, steps, rows, batches, **how):
+    return (run(spec, steps, rows, batches, closed_form=form, **how) for form in (True, False))
+
+
+@pytest.mark.parametrize(
+    ("loss", "outputs", "weights"),
+    [
+        ("binary", 1, ()), ("binary", 1, (0.5, 3.0)), ("multiclass", 3, ()), ("multiclass", 3, (1.0, 2.0, 0.5)),
+        ("multilabel", 3, ()), ("multilabel", 2, (4.0, 0.5)), ("regression", 1, ()), ("regression", 2, ()),
+    ],
+)  # fmt: skip
+def test_the_closed_form_equals_autograd_for_every_loss(loss, outputs, weights):
+    spec = NetworkSpec("mlp", (6, 5), outputs)
+    steps = replace(STEPS, loss=loss, class_weights=weights, proximal_mu=0.05)
+    rows = [task(loss, outputs, size, place) for place, size in enumerate(SIZES)]
+    closed, general = both(spec, steps, rows, orders(rows, steps))
+    assert np.abs(closed - general).max() <= 1e-12
+    assert np.abs(closed - closed[:1]).max() > 1e-3
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("frozen", [(), ("0.weight", "2.bias")])
+def test_the_closed_form_equals_autograd_for_every_activation_and_what_is_frozen(activation, frozen):
+    spec = NetworkSpec("mlp", (6, 5), activation=activation)
+    rows = [task("binary", 1, size, place) for place, size in enumerate(SIZES)]
+    drift = torch.linspace(-0.1, 0.1, flat(initial(spec, 4, 0), shapes(spec, 4)).size, dtype=torch.float64)
+    drift *= torch.from_numpy(trained(layers_of(spec, 4, frozen)))
+    closed, general = both(spec, STEPS, rows, orders(rows, STEPS), frozen=frozen, pull=Pull(drift=drift))
+    assert np.abs(closed - general).max() <= 1e-12
+    start = initial(spec, 4, 3)
+    if frozen:
+        assert np.array_equal(closed[:, : start["0.weight"].size], np.tile(start["0.weight"].ravel(), (4, 1)))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.integers(1, 30), min_size=1, max_size=5), st.integers(1, 9), st.integers(0, 3))
+def test_the_closed_form_equals_autograd_for_any_sizes(sizes, batch, epochs):
+    steps = replace(STEPS, batch=batch, epochs=epochs)
+    rows = [task("binary", 1, size, place) for place, size in enumerate(sizes)]
+    closed, general = both(NetworkSpec("mlp", (5,)), steps, rows, orders(rows, steps))
+    assert np.abs(closed - general).max() <= 1e-12
+
+
+@pytest.mark.parametrize("hidden", [(), (16,), (8, 4), (150, 120)])
+def test_a_client_s_result_is_the_same_bits_whoever_is_stacked_with_it(hidden):
+    spec = NetworkSpec("mlp", hidden) if hidden else NetworkSpec()
+    rows = [task("binary", 1, size, place) for place, size in enumerate((40, 5, 19, 40, 333, 7, 64, 1))]
+    steps = replace(STEPS, batch=64)
+    batches = orders(rows, steps)
+    together = run(spec, steps, rows, batches, dtype=np.float32)
+    for chosen in ([0], [1], [4, 0], [7, 3, 4], [5], [6, 4]):
+        apart = run(spec, steps, [rows[k] for k in chosen], [batches[k] for k in chosen], dtype=np.float32)
+        assert np.array_equal(apart, together[chosen])
+
+
+def test_float32_agrees_with_float64_as_far_as_float32_can():
+    spec = NetworkSpec("mlp", (16,))
+    rows = [task("binary", 1, 200, place) for place in range(3)]
+    batches = orders(rows, STEPS)
+    closed, general = (run(spec, STEPS, rows, batches, dtype=np.float32, closed_form=form) for form in (True, False))
+    exact = run(spec, STEPS, rows, batches)
+    errors = [np.abs(found - exact).max() for found in (closed, general)]
+    assert max(errors) < 1e-5
+    assert errors[0] < 5 * errors[1] + 1e-7
+
+
+def clipping(clip, noise, rows, rate, seed=0):
+    generators = [np.random.default_rng((seed, place)) for place in range(len(rows))]
+    return Clipping(clip, noise, [rate * len(y) for _, y in rows], generators)
+
+
+@pytest.mark.parametrize("spec", [NetworkSpec(), NetworkSpec("mlp", (6, 5)), NetworkSpec("mlp", (6,), 3, "tanh")])
+@pytest.mark.parametrize("noise", [0.0, 0.3])
+def test_clipped_steps_equal_opacus_gradients_clipped_one_by_one(spec, noise):
+    loss = "multiclass" if spec.outputs > 1 else "binary"
+    rows = [task(loss, spec.outputs, size, place) for place, size in enumerate(SIZES)]
+    batches = [poisson(len(y), 0.3, 6, np.random.default_rng(place)) for place, (_, y) in enumerate(rows)]
+    assert any(not len(one) for many in batches for one in many)
+    found = [
+        run(spec, replace(STEPS, loss=loss), rows, batches, closed_form=form,
+            pull=Pull(clipping(0.2, noise, rows, 0.3)))
+        for form in (True, False)
+    ]  # fmt: skip
+    assert np.abs(found[0] - found[1]).max() <= 1e-12
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from([0.01, 0.5, 3.0]), st.sampled_from([1.0, 100.0, 1e4]), st.booleans())
+def test_without_noise_one_record_moves_the_parameters_by_no_more_than_the_bound(seed, clip, scale, closed_form):
+    spec = NetworkSpec("mlp", (6,))
+    X, y = task("binary", 1, 1, seed)
+    steps = LocalSteps(learning_rate=1.0, momentum=0.0, batch=1, epochs=1, weight_decay=0.0)
+    pull = Pull(Clipping(clip, 0.0, [1.0], [np.random.default_rng(0)]))
+    start = flat(initial(spec, 4, 3), shapes(spec, 4), np.float64)
+    moved = run(spec, steps, [(X * scale, y)], [[np.array([0])]], closed_form=closed_form, pull=pull)[0] - start
+    assert np.linalg.norm(moved) <= clip * (1 + 1e-9)
+
+
+def test_noise_has_the_stated_spread_and_leaves_frozen_parameters_alone():
+    spec, frozen = NetworkSpec("mlp", (64,)), ("0.bias",)
+    rows = [task("binary", 1, 20, 0)]
+    steps = LocalSteps(learning_rate=1.0, momentum=0.0, batch=1, epochs=1, weight_decay=0.0)
+    noise = Pull(Clipping(1.0, 2.0, [4.0], [np.random.default_rng(5)]))
+    start = flat(initial(spec, 4, 3), shapes(spec, 4), np.float64)
+    moved = run(spec, steps, rows, [[np.array([], dtype=int)] * 40], pull=noise, frozen=frozen)[0] - start
+    mask = trained(layers_of(spec, 4, frozen)).astype(bool)
+    assert np.all(moved[~mask] == 0)
+    assert moved[mask].std() == pytest.approx(2.0 / 4.0 * np.sqrt(40), rel=0.1)
+
+
+def test_a_poisson_sample_takes_each_row_with_its_rate_and_never_twice():
+    drawn = poisson(50, 0.2, 4000, np.random.default_rng(1))
+    counts = np.bincount(np.concatenate(drawn), minlength=50) / 4000
+    sizes = np.array([len(one) for one in drawn])
+    assert all(len(set(one.tolist())) == len(one) for one in drawn)
+    assert np.abs(counts - 0.2).max() < 5 * np.sqrt(0.2 * 0.8 / 4000)
+    assert sizes.var() == pytest.approx(50 * 0.2 * 0.8, rel=0.1)
+
+
+def test_batches_are_as_wide_as_a_client_s_own_rows_ask():
+    assert [width_of(rows, 64) for rows in (1, 16, 17, 63, 64, 1000)] == [16, 16, 32, 64, 64, 64]
+    assert width_of(3, 5) == 16
+
+
+@pytest.mark.parametrize(
+    ("loss", "spec", "y", "said"),
+    [
+        ("binary", NetworkSpec(), [0, 2], "0 or 1"),
+        ("binary", NetworkSpec(outputs=2), [0, 1], "one output"),
+        ("multiclass", NetworkSpec(outputs=3), [0, 3], "0 to 2"),
+        ("multilabel", NetworkSpec(outputs=2), [0, 1], "2 a row"),
+        ("regression", NetworkSpec(), [0, np.nan], "finite"),
+    ],
+)
+def test_outcomes_that_a_loss_cannot_have_are_refused(loss, spec, y, said):
+    with pytest.raises(InputError, match=said):
+        held([(np.ones((2, 4)), np.array(y))], replace(STEPS, loss=loss), spec)
+
+
+@pytest.mark.parametrize(("loss", "weights"), [("regression", (1.0,)), ("binary", (1.0,)), ("binary", (1.0, -1.0))])
+def test_class_weights_that_do_not_fit_the_loss_are_refused(loss, weights):
+    with pytest.raises(ConfigurationError, match="class weights"):
+        held([task(loss, 1, 4, 0)], replace(STEPS, loss=loss, class_weights=weights), NetworkSpec())
+
+
+def test_every_loss_has_a_slope_that_is_its_derivative():
+    for name, loss in LOSSES.items():
+        outputs = 1 if name == "binary" else 3
+        y = task(name, outputs, 7, 2)[1].astype(float)
+        targets = torch.from_numpy(np.ascontiguousarray(loss.outcomes(y, outputs)))
+        logits = torch.randn(7, outputs, dtype=torch.float64, requires_grad=True)
+        (expected,) = torch.autograd.grad(loss.parts(logits, targets).mean(-1).sum(), logits)
+        assert torch.allclose(loss.slope(logits.detach().clone(), targets), expected, atol=1e-14)
+
+
+def test_the_first_step_imports_neither_torch_s_optimisers_nor_its_compiler():
+    code = (
+        "import numpy as np, sys\n"
+        "from fedsov.model.network import NetworkSpec, initial\n"
+        "from fedsov.training.local import LocalSteps, train_locally\n"
+        "spec = NetworkSpec('mlp', (4,))\n"
+        "train_locally(initial(spec, 3, 0), np.ones((9, 3)), np.ones(9), LocalSteps(), spec=spec)\n"
+        "assert 'torch' in sys.modules\n"
+        "print([name for name in ('torch._dynamo', 'torch.optim.sgd', 'opacus') if name in sys.modules])\n"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said.strip() == "[]"
