@@ -4,40 +4,56 @@ Every algorithm is one of Flower's and is built from a table; what fedsov adds i
 shaped updates from the minimum number of regions is a failure with a name, never an empty success.
 
 Sources: FedAvg, McMahan et al. 2017 (https://arxiv.org/abs/1602.05629); FedProx, Li et al. 2020 (arXiv 1812.06127);
-FedAdam and FedYogi, Reddi et al. 2021 (arXiv 2003.00295); FedMedian, Yin et al. 2018 (arXiv 1803.01498); Krum,
-Blanchard et al. 2017 (arXiv 1703.02757).
+FedAvgM, Hsu et al. 2019 (arXiv 1909.06335); FedAdagrad, FedAdam and FedYogi, Reddi et al. 2021 (arXiv 2003.00295);
+FedMedian and FedTrimmedAvg, Yin et al. 2018 (arXiv 1803.01498); Krum and MultiKrum, Blanchard et al. 2017 (arXiv
+1703.02757); Bulyan, El Mhamdi et al. 2018 (arXiv 1802.07927).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from fedsov.errors import ConfigurationError, TrainingFailed
 
 if TYPE_CHECKING:
     from flwr.app import Message
+    from flwr.serverapp import Grid
     from flwr.serverapp.strategy import FedAvg
 
 ALGORITHMS = {
     "fedavg": "FedAvg",
     "fedprox": "FedProx",
+    "fedavgm": "FedAvgM",
+    "fedadagrad": "FedAdagrad",
     "fedadam": "FedAdam",
     "fedyogi": "FedYogi",
     "fedmedian": "FedMedian",
+    "fedtrimmedavg": "FedTrimmedAvg",
     "krum": "Krum",
+    "multikrum": "MultiKrum",
+    "bulyan": "Bulyan",
 }
+PLAIN = ("fedavg", "fedprox")
+"""Those whose next parameters are the mean."""
+ROBUST = ("fedmedian", "fedtrimmedavg", "krum", "multikrum", "bulyan")
+"""Those that must see each update; the others need the mean alone."""
 
 ADAPTIVE = ("eta", "eta_l", "beta_1", "beta_2", "tau")
 OPTIONS = {
     "fedavg": (),
     "fedprox": ("proximal_mu",),
+    "fedavgm": ("server_learning_rate", "server_momentum"),
+    "fedadagrad": ("eta", "eta_l", "tau"),
     "fedadam": ADAPTIVE,
     "fedyogi": ADAPTIVE,
     "fedmedian": (),
+    "fedtrimmedavg": ("beta",),
     "krum": ("num_malicious_nodes",),
+    "multikrum": ("num_malicious_nodes", "num_nodes_to_select"),
+    "bulyan": ("num_malicious_nodes",),
 }
 """What Flower's strategies may be told beside the sizes that `build` sets; all are numbers of 0 or more."""
 
@@ -68,6 +84,61 @@ def build(algorithm: Algorithm, nodes: int) -> FedAvg:
     make: Callable[..., FedAvg] = getattr(strategy, ALGORITHMS[algorithm.name])
     sizes = {"min_train_nodes": nodes, "min_evaluate_nodes": nodes, "min_available_nodes": nodes}
     return make(**sizes, **algorithm.options)
+
+
+@dataclass(frozen=True, slots=True)
+class _Nodes:
+    """All that a strategy asks of a grid to which nothing is sent."""
+
+    count: int
+
+    def get_node_ids(self) -> list[int]:
+        return list(range(2, 2 + self.count))
+
+
+class Server:
+    """The hub's side of a round over updates that are already here: the next parameters, by Flower's strategy.
+
+    A strategy that needs the mean alone is shown one update, the mean; which is the same, as it is linear.
+    """
+
+    def __init__(self, algorithm: Algorithm, nodes: int) -> None:
+        """One node, or for a robust algorithm one for each update."""
+        from flwr.supercore.task_identity import TaskIdentity
+
+        TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = 1, 1, 1
+        self._algorithm, self._nodes = algorithm, _Nodes(nodes)
+        self._strategy = build(algorithm, nodes)
+
+    def step(
+        self, number: int, current: Mapping[str, Any], updates: Sequence[tuple[Mapping[str, Any], float]]
+    ) -> dict[str, Any]:
+        """The parameters after a round.
+
+        Args:
+            current: arrays by name that the clients started from.
+            updates: arrays by name and the weight of each.
+
+        Raises:
+            TrainingFailed: the strategy made no aggregate of them.
+        """
+        from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
+
+        def record(arrays: Mapping[str, Any]) -> ArrayRecord:
+            return ArrayRecord({name: Array(value) for name, value in arrays.items()})
+
+        asked = list(self._strategy.configure_train(number, record(current), ConfigRecord(), cast("Grid", self._nodes)))
+        replies = [
+            Message(
+                RecordDict({"arrays": record(arrays), "metrics": MetricRecord({"num-examples": weight})}),
+                reply_to=message,
+            )
+            for message, (arrays, weight) in zip(asked, updates, strict=False)
+        ]
+        aggregated, _ = self._strategy.aggregate_train(number, replies)
+        if aggregated is None:
+            raise TrainingFailed(f"round {number}: {self._algorithm.name} made no aggregate of {len(updates)} updates")
+        return {name: array.numpy() for name, array in aggregated.items()}
 
 
 def finite_updates(replies: Iterable[Message], like: Mapping[str, Any]) -> list[Message]:

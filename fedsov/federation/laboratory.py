@@ -1,7 +1,8 @@
-"""One federated training on arrays, in this process: for notebooks, comparisons and benchmarks.
+"""One federated training on arrays, on this machine: for notebooks, comparisons and benchmarks.
 
 The arrays of all regions are in the caller's memory already, so nothing crosses a border here and nothing is decided
-or recorded. The messages, the aggregation and the local steps are the same as in a run.
+or recorded. The local steps and the aggregation are the same as in a run, without a message for each client: clients
+are stepped together, as many processes as there are cores share them, and their mean is made where they are.
 
 >>> import numpy as np
 >>> rng = np.random.default_rng(0)
@@ -13,30 +14,26 @@ or recorded. The messages, the aggregation and the local steps are the same as i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from flwr.app import Context, Message, MetricRecord, RecordDict
-from flwr.clientapp import ClientApp
 
-from fedsov.artifact import Artifact, Party
-from fedsov.border.gate import Leaving
-from fedsov.control_plane.aggregate import Algorithm
-from fedsov.control_plane.server_app import Federation, Outcome, Round, server_app
-from fedsov.errors import ConfigurationError, InputError
-from fedsov.federation.in_process import InProcessGrid
-from fedsov.federation.wire import identify, new_id, pack, round_of, unpack
-from fedsov.label import Label
-from fedsov.model.network import NetworkSpec, Parameters, initial
-from fedsov.training.federated import update
-from fedsov.training.local import LocalSteps, predict
-from fedsov.training.measure import auc, log_loss
-from fedsov.training.messages import config_of, parameters_of, record_of, with_proximal
+from fedsov.control_plane.aggregate import PLAIN, ROBUST, Algorithm, Server
+from fedsov.errors import ConfigurationError, InputError, TrainingFailed
+from fedsov.federation.cohort import Cohort, Found, Job, Order, RecordNoise
+from fedsov.model.network import NetworkSpec, Parameters, check, initial, shapes
+from fedsov.training.engine import flat, named
+from fedsov.training.local import predict
+from fedsov.training.losses import loss_named
+from fedsov.training.steps import LocalSteps
 
-Regions = Mapping[str, tuple[np.ndarray, np.ndarray]]
+Rows = tuple[np.ndarray, np.ndarray]
+Regions = Mapping[str, Rows] | Sequence[Rows]
 Weighting = Literal["rows", "equal"]
+Client = str | int
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +42,38 @@ class Fitted:
 
     Attributes:
         parameters: arrays under the names of ``nn.Sequential.state_dict()``.
-        rounds: for each round and region, ``loss`` (nats) and ``auc`` of the model that came in, on the region's rows.
+        rounds: for each round and client, ``loss`` (nats) of the model that came in, and ``auc`` where outcomes are 0
+            and 1, on the client's rows; empty where nothing was measured.
+        refused: for each round, the clients whose update was refused, and why.
     """
 
     network: NetworkSpec
     parameters: Parameters
-    rounds: tuple[Mapping[str, Mapping[str, float]], ...]
+    rounds: tuple[Mapping[Client, Mapping[str, float]], ...]
+    refused: tuple[Mapping[Client, str], ...] = ()
 
     def logits(self, X: np.ndarray) -> np.ndarray:
-        """(N,) logits of (N, D) inputs."""
+        """(N,) logits of (N, D) inputs, or (N, outputs)."""
         return predict(self.parameters, np.asarray(X, dtype=np.float32), self.network)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """How a federation works, beside what it learns.
+
+    Attributes:
+        processes: how many share the clients; None: as many as there are cores. The result does not depend on it.
+        measures: whether each round tells the loss and AUC of the model that came in.
+        order: the rows of each step of a client's round, by (seed, client's number, round), where they are given.
+        bound: the longest update (L2) that is accepted; a longer one is refused.
+        minimum: clients without whose updates a round fails; None: all.
+    """
+
+    processes: int | None = None
+    measures: bool = True
+    order: Order | None = None
+    bound: float = math.inf
+    minimum: int | None = None
 
 
 def federate(
@@ -66,45 +85,96 @@ def federate(
     algorithm: str | Algorithm = "fedavg",
     weighting: Weighting = "rows",
     seed: int = 0,
-    on_round: Callable[[int, Mapping[str, Mapping[str, float]]], None] | None = None,
+    start: Parameters | None = None,
+    noise: RecordNoise | None = None,
+    work: Work = Work(),
+    on_round: Callable[[int, Mapping[Client, Mapping[str, float]]], None] | None = None,
 ) -> Fitted:
-    """One federated training over regions that are given as arrays.
+    """One federated training over clients that are given as arrays.
 
     Args:
         model: ``logistic``, ``mlp`` (one hidden layer of 32), or a `fedsov.model.network.NetworkSpec`.
-        regions: name to (N, D) inputs, already encoded alike everywhere, and (N,) outcomes of 0 and 1.
+        regions: name to (N, D) inputs, already encoded alike everywhere, and outcomes as the steps' loss has them
+            (by default (N,) of 0 and 1); or the same as a sequence of clients, known by their numbers.
         rounds: at least 1.
-        steps: learning rate, momentum, batch and epochs of a round's local steps.
-        algorithm: ``fedavg``, ``fedprox``, ``fedadam``, ``fedyogi``, ``fedmedian``, ``krum``, or one with options.
+        steps: learning rate, momentum, batch, epochs and loss of a round's local steps.
+        algorithm: one of `fedsov.control_plane.aggregate.ALGORITHMS`, or one with options.
         weighting: of updates: by the region's ``rows``, or ``equal``.
-        seed: of the first parameters and of the order of rows; equal seeds give equal parameters.
-        on_round: called after each round with its number and the regions' metrics.
+        seed: of the first parameters and of the order of rows; equal seeds give equal parameters, bit by bit, with any
+            number of processes.
+        start: the first parameters; by default those of the seed.
+        noise: bounds what each record may do, and adds noise; then the result is not reproducible, on purpose.
+        work: processes, measurements, own batches, what is refused.
+        on_round: called after each round with its number and the clients' metrics.
 
     Raises:
-        ConfigurationError: no such model, algorithm or weighting.
+        ConfigurationError: no such model, algorithm, weighting or number.
         InputError: shapes that do not fit, values that are not finite, no region.
-        TrainingFailed: parameters did not stay finite.
+        TrainingFailed: parameters did not stay finite, or fewer than the minimum of updates were accepted.
     """
-    network = _network(model)
-    arrays = {name: _checked(name, X, y) for name, (X, y) in regions.items()}
-    inputs = _inputs(arrays)
+    network, steps = _network(model), steps or LocalSteps(seed=seed)
+    chosen = algorithm if isinstance(algorithm, Algorithm) else Algorithm(algorithm)
     if weighting not in ("rows", "equal"):
         raise ConfigurationError(f"weighting is rows or equal, got {weighting!r}")
-    bench = _Bench(arrays, network, steps or LocalSteps(seed=seed), weighting)
-    chosen = algorithm if isinstance(algorithm, Algorithm) else Algorithm(algorithm)
-    outcome, seen = Outcome(), []
+    if rounds < 1:
+        raise ConfigurationError(f"expected 1 round or more, got {rounds}")
+    names, arrays = _clients(regions, network, steps)
+    sizes = [len(y) if weighting == "rows" else 1 for _, y in arrays]
+    mu = float(chosen.options.get("proximal_mu", steps.proximal_mu))
+    job = Job(
+        arrays,
+        np.array(sizes, dtype=np.float64),
+        network,
+        replace(steps, proximal_mu=mu),
+        seed=seed,
+        order=work.order,
+        noise=noise,
+        bound=work.bound,
+        measures=work.measures,
+    )
+    first = start if start is not None else initial(network, job.inputs, seed)
+    check(network, job.inputs, first)
+    return _rounds(job, chosen, rounds, first, names, work=work, on_round=on_round)
 
-    def note(one: Round) -> None:
-        metrics = {bench.party(node).name: found for node, found in one.metrics.items()}
-        seen.append(metrics)
-        if on_round:
-            on_round(one.number, metrics)
 
-    federation = Federation(chosen, rounds, minimum=len(arrays))
-    app = server_app(federation, initial(network, inputs, seed), outcome, on_round=note)
-    grid = InProcessGrid(bench, bench.nodes, _NoBorder())
-    app(grid, Context(run_id=1, node_id=1, node_config={}, state=RecordDict(), run_config={}))
-    return Fitted(network, outcome.parameters, tuple(seen))
+def _rounds(
+    job: Job,
+    algorithm: Algorithm,
+    rounds: int,
+    first: Parameters,
+    names: Sequence[Client],
+    *,
+    work: Work,
+    on_round: Callable[[int, Mapping[Client, Mapping[str, float]]], None] | None,
+) -> Fitted:
+    shaped, seen, refused = shapes(job.spec, job.inputs), list[Mapping[Client, Mapping[str, float]]](), []
+    current, is_robust = flat(first, shaped), algorithm.name in ROBUST
+    minimum = len(names) if work.minimum is None else work.minimum
+    with Cohort(job, processes=work.processes, keeps_updates=is_robust) as cohort:
+        server = None if algorithm.name in PLAIN else Server(algorithm, len(names) if is_robust else 1)
+        for number in range(1, rounds + 1):
+            found = cohort.round(number, current)
+            if len(names) - len(found.refused) < minimum:
+                client, why = next(iter(found.refused.items()))
+                raise TrainingFailed(f"round {number}: {names[client]}: {why}")
+            current = found.mean if server is None else _served(server, job, number, current, found)
+            if not np.isfinite(current).all():
+                raise TrainingFailed(f"round {number}: the joint parameters are not finite; lower the learning rate")
+            seen.append({names[client]: one for client, one in found.metrics.items()})
+            refused.append({names[client]: why for client, why in found.refused.items()})
+            if on_round:
+                on_round(number, seen[-1])
+    return Fitted(job.spec, named(current, shaped), tuple(seen), tuple(refused))
+
+
+def _served(server: Server, job: Job, number: int, current: np.ndarray, found: Found) -> np.ndarray:
+    """The next parameters by Flower's strategy."""
+    shaped = shapes(job.spec, job.inputs)
+    updates = [(named(found.mean, shaped), float(job.weights.sum()))]
+    if found.updates is not None:
+        kept = [client for client in range(len(job.rows)) if client not in found.refused]
+        updates = [(named(found.updates[client], shaped), float(job.weights[client])) for client in kept]
+    return flat(server.step(number, named(current, shaped), updates), shaped)
 
 
 def _network(model: str | NetworkSpec) -> NetworkSpec:
@@ -113,70 +183,27 @@ def _network(model: str | NetworkSpec) -> NetworkSpec:
     return NetworkSpec(model, (32,)) if model == "mlp" else NetworkSpec(model)
 
 
-def _checked(name: str, X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    inputs, outcomes = np.asarray(X, dtype=np.float32), np.asarray(y, dtype=np.float32)
-    if inputs.ndim != 2 or outcomes.shape != (len(inputs),) or not len(inputs):
-        raise InputError(
-            f"region {name}: expected (N, D) inputs and (N,) outcomes with N of 1 or more, "
-            f"got {inputs.shape} and {outcomes.shape}"
-        )
-    if not np.isfinite(inputs).all() or not np.isin(outcomes, (0.0, 1.0)).all():
-        raise InputError(f"region {name}: inputs must be finite and outcomes 0 or 1; impute or drop such rows first")
-    return inputs, outcomes
-
-
-def _inputs(arrays: Regions) -> int:
-    widths = {X.shape[1] for X, _ in arrays.values()}
+def _clients(regions: Regions, network: NetworkSpec, steps: LocalSteps) -> tuple[list[Client], list[Rows]]:
+    """What the clients are called, and their checked rows."""
+    given = dict(regions) if isinstance(regions, Mapping) else dict(enumerate(regions))
+    arrays = [_checked(name, X, y, network, steps) for name, (X, y) in given.items()]
+    widths = {X.shape[1] for X, _ in arrays}
     if len(widths) != 1:
         raise InputError(f"regions must be given with the same number of inputs, got {sorted(widths) or 'no region'}")
-    return int(widths.pop())
+    return list(given), arrays
 
 
-class _NoBorder:
-    """Arrays that are in one process already cross nothing."""
-
-    def cross_all(self, leaving: Iterable[Leaving], *, round: int | None = None) -> tuple[Artifact, ...]:
-        return tuple(one.artifact for one in leaving)
-
-
-class _Bench:
-    """A board whose regions answer at once, in this process."""
-
-    def __init__(self, arrays: Regions, network: NetworkSpec, steps: LocalSteps, weighting: Weighting) -> None:
-        self.answers: dict[str, tuple[Message, Label]] = {}
-        self.nodes = tuple(range(2, 2 + len(arrays)))
-        self._names = dict(zip(self.nodes, arrays, strict=True))
-        self._arrays, self._network, self._steps, self._weighting = arrays, network, steps, weighting
-        self._contexts = {node: Context(1, node, {}, RecordDict(), {}) for node in self.nodes}
-        self._app = ClientApp()
-        self._app.train()(self._train)
-
-    def party(self, node: int) -> Party:
-        return Party(self._names[node], "", "")
-
-    def ask(self, message: Message, label: Label) -> None:
-        reply = self._app(unpack(pack(message)), self._contexts[message.metadata.dst_node_id])
-        identify(reply, new_id())
-        self.answer(message, unpack(pack(reply)), label)
-
-    def answer(self, asked: Message, reply: Message, label: Label) -> None:
-        self.answers[asked.metadata.message_id] = (reply, label)
-
-    def turn(self, seconds: float) -> None:
-        """Nothing to wait for: answers are there when asked."""
-
-    def _train(self, message: Message, context: Context) -> Message:
-        X, y = self._arrays[self._names[context.node_id]]
-        incoming = parameters_of(message)
-        logits = predict(incoming, X, self._network)
-        found = auc(y, logits)
-        steps = with_proximal(self._steps, config_of(message))
-        updated = update(incoming, X, y, steps, spec=self._network, round=round_of(message) or 0)
-        metrics = MetricRecord(
-            {
-                "num-examples": len(y) if self._weighting == "rows" else 1,
-                "loss": log_loss(y, logits),
-                "auc": float("nan") if found is None else found,
-            }
+def _checked(name: Client, X: np.ndarray, y: np.ndarray, network: NetworkSpec, steps: LocalSteps) -> Rows:
+    inputs, outcomes = np.asarray(X, dtype=np.float32), np.asarray(y, dtype=np.float32)
+    if inputs.ndim != 2 or len(outcomes) != len(inputs) or not len(inputs):
+        raise InputError(
+            f"region {name}: expected (N, D) inputs and N outcomes with N of 1 or more, "
+            f"got {inputs.shape} and {outcomes.shape}"
         )
-        return Message(RecordDict({"arrays": record_of(updated), "metrics": metrics}), reply_to=message)
+    if not np.isfinite(inputs).all():
+        raise InputError(f"region {name}: inputs must be finite; impute or drop such rows first")
+    try:
+        loss_named(steps.loss).outcomes(outcomes, network.outputs)
+    except InputError as error:
+        raise InputError(f"region {name}: {error}") from None
+    return inputs, outcomes

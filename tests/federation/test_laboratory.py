@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 import numpy as np
 import pytest
 
 import fedsov
 from fedsov.control_plane.aggregate import ALGORITHMS, Algorithm
 from fedsov.errors import ConfigurationError, InputError, TrainingFailed
-from fedsov.model.network import NetworkSpec, initial
-from fedsov.training.federated import update
-from fedsov.training.local import LocalSteps
+from fedsov.federation.cohort import STEP, Cohort, Job, RecordNoise
+from fedsov.federation.laboratory import Work
+from fedsov.model.network import NetworkSpec, initial, register
+from fedsov.training.engine import train_one
 from fedsov.training.measure import auc
+from fedsov.training.steps import LocalSteps, shuffled
 
 WEIGHTS = np.linspace(-1.0, 1.0, 6)
 STEPS = LocalSteps(learning_rate=0.05, momentum=0.9, batch=32, epochs=2)
+
+
+def _order(seed: int, client: int, round: int, rows: int) -> list[np.ndarray]:
+    return shuffled(rows, STEPS, np.random.default_rng((seed, client, round)))
 
 
 def _region(seed: int, rows: int = 300) -> tuple[np.ndarray, np.ndarray]:
@@ -27,8 +36,13 @@ REGIONS = {"DE": _region(0), "US": _region(1, 900), "GB": _region(2)}
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
-def test_each_algorithm_learns_on_flower_s_messages(name: str) -> None:
-    options = {"fedprox": {"proximal_mu": 0.1}, "fedadam": {"eta": 0.05}, "fedyogi": {"eta": 0.05}}.get(name, {})
+def test_each_algorithm_learns(name: str) -> None:
+    options = {
+        "fedprox": {"proximal_mu": 0.1},
+        "fedadam": {"eta": 0.05},
+        "fedyogi": {"eta": 0.05},
+        "fedadagrad": {"eta": 0.1},
+    }.get(name, {})
     fitted = fedsov.federate("mlp", REGIONS, rounds=8, steps=STEPS, algorithm=Algorithm(name, options))
     X, y = _region(9)
     found = auc(y, fitted.logits(X))
@@ -40,8 +54,8 @@ def test_one_round_of_fedavg_is_the_mean_weighted_by_rows() -> None:
     spec = NetworkSpec("logistic")
     start = initial(spec, 6, 0)
     alone = {
-        name: update(start, X.astype(np.float32), y.astype(np.float32), STEPS, spec=spec, round=1)
-        for name, (X, y) in REGIONS.items()
+        name: train_one(start, X, y, STEPS, spec=spec, batches=_order(0, place, 1, len(y)))
+        for place, (name, (X, y)) in enumerate(REGIONS.items())
     }
     rows = {name: len(y) for name, (_, y) in REGIONS.items()}
     fitted = fedsov.federate("logistic", REGIONS, rounds=1, steps=STEPS)
@@ -50,6 +64,124 @@ def test_one_round_of_fedavg_is_the_mean_weighted_by_rows() -> None:
         mean = sum(alone[name][key] * rows[name] for name in alone) / sum(rows.values())
         np.testing.assert_allclose(fitted.parameters[key], mean, atol=1e-6)
         np.testing.assert_allclose(equal.parameters[key], sum(one[key] for one in alone.values()) / 3, atol=1e-6)
+
+
+def test_the_result_is_the_same_bits_with_any_number_of_processes() -> None:
+    clients = [_region(place, rows) for place, rows in enumerate((300, 40, 7, 1, 64, 300, 90, 90, 12))]
+    runs = [
+        fedsov.federate("mlp", clients, rounds=3, steps=STEPS, work=Work(processes=count), algorithm="fedadam")
+        for count in (1, 2, 3, 5)
+    ]
+    for key, value in runs[0].parameters.items():
+        assert all(np.array_equal(value, other.parameters[key]) for other in runs[1:])
+    assert all(runs[0].rounds == other.rounds for other in runs[1:])
+    assert set(runs[0].rounds[0]) == set(range(9))
+
+
+def test_own_batches_and_a_first_state_are_followed_weight_by_weight() -> None:
+    spec = NetworkSpec("mlp", (8,))
+    clients, start = list(REGIONS.values()), initial(spec, 6, 7)
+
+    def order(seed: int, client: int, round: int) -> list[np.ndarray]:
+        return [np.arange(client + round, client + round + 5) * 2, np.arange(3)]
+
+    fitted = fedsov.federate(spec, clients, rounds=2, steps=STEPS, start=start, work=Work(order=order))
+    joint = start
+    for number in (1, 2):
+        alone = [
+            train_one(joint, X, y, STEPS, spec=spec, batches=order(0, place, number))
+            for place, (X, y) in enumerate(clients)
+        ]
+        rows = [len(y) for _, y in clients]
+        joint = {key: sum(one[key] * n for one, n in zip(alone, rows, strict=True)) / sum(rows) for key in start}
+        joint = {key: value.astype(np.float32) for key, value in joint.items()}
+    for key, value in joint.items():
+        np.testing.assert_allclose(fitted.parameters[key], value, atol=1e-6)
+
+
+def test_a_client_whose_update_is_not_accepted_is_named_and_the_others_go_on() -> None:
+    clients = dict(REGIONS) | {"odd": (_region(5)[0] * 1e30, _region(5)[1])}
+    with pytest.raises(TrainingFailed, match="odd: its update is not finite"):
+        fedsov.federate("logistic", clients, rounds=2, steps=STEPS)
+    fitted = fedsov.federate("logistic", clients, rounds=2, steps=STEPS, work=Work(minimum=3, measures=False))
+    assert [list(one) for one in fitted.refused] == [["odd"], ["odd"]]
+    apart = {key: value for key, value in clients.items() if key != "odd"}
+    same = fedsov.federate("logistic", apart, rounds=2, steps=STEPS, work=Work(measures=False))
+    for key, value in same.parameters.items():
+        np.testing.assert_allclose(fitted.parameters[key], value, atol=1e-6)
+    with pytest.raises(TrainingFailed, match="at most 0.01 is accepted"):
+        fedsov.federate("logistic", REGIONS, rounds=1, steps=STEPS, work=Work(bound=0.01, minimum=0))
+
+
+def test_a_class_of_one_s_own_is_federated_under_its_name() -> None:
+    import torch
+
+    def build(inputs: int, outputs: int) -> torch.nn.Module:
+        return torch.nn.Sequential(torch.nn.LayerNorm(inputs), torch.nn.Linear(inputs, outputs))
+
+    register("normed-for-a-test", build)
+    X, y = _region(3)
+    parts = {"DE": (X, y), "US": (X[::2], y[::2])}
+    fitted = fedsov.federate(NetworkSpec("normed-for-a-test"), parts, rounds=5, steps=STEPS)
+    found = auc(y, fitted.logits(X))
+    assert set(fitted.parameters) == {"0.weight", "0.bias", "1.weight", "1.bias"}
+    assert found is not None and found > 0.85
+    with pytest.raises(ConfigurationError, match="already"):
+        register("normed-for-a-test", build)
+    register("with-a-buffer", lambda inputs, outputs: torch.nn.BatchNorm1d(inputs))
+    with pytest.raises(ConfigurationError, match="buffer"):
+        fedsov.federate(NetworkSpec("with-a-buffer"), parts)
+
+
+@pytest.mark.parametrize("loss", ["multiclass", "multilabel", "regression"])
+def test_other_tasks_are_learned(loss: str) -> None:
+    rng = np.random.default_rng(1)
+    X, W = rng.normal(size=(600, 6)), rng.normal(size=(6, 3))
+    y = {"multiclass": (X @ W).argmax(1), "multilabel": (X @ W > 0).astype(int), "regression": X @ W}[loss]
+    parts = {"DE": (X[:200], y[:200]), "US": (X[200:], y[200:])}
+    steps = LocalSteps(learning_rate=0.05, batch=32, epochs=2, loss=loss, weight_decay=0.0)
+    fitted = fedsov.federate(NetworkSpec(outputs=3), parts, rounds=8, steps=steps)
+    losses = [one["DE"]["loss"] for one in fitted.rounds]
+    assert losses[-1] < losses[0] / 2 and "auc" not in fitted.rounds[0]["DE"]
+    assert fitted.logits(X).shape == (600, 3)
+
+
+def test_noise_hides_records_and_the_model_still_learns() -> None:
+    noise = RecordNoise(clip=1.0, noise_multiplier=0.7, sampling_rate=0.1, steps=10, generator=np.random.default_rng)
+    fitted, again = (fedsov.federate("logistic", REGIONS, rounds=10, steps=STEPS, noise=noise) for _ in range(2))
+    X, y = _region(9)
+    found = auc(y, fitted.logits(X))
+    assert found is not None and found > 0.85
+    assert not np.array_equal(fitted.parameters["0.weight"], again.parameters["0.weight"])
+
+
+def test_ten_thousand_clients_need_no_more_memory_than_a_few() -> None:
+    rng = np.random.default_rng(0)
+    clients = [(rng.normal(size=(5, 6)), rng.integers(0, 2, 5)) for _ in range(10_000)]
+    fitted = fedsov.federate("mlp", clients, rounds=1, steps=STEPS, work=Work(measures=False))
+    assert np.isfinite(fitted.parameters["0.weight"]).all()
+    job = Job([(X, y) for X, y in clients], np.ones(10_000), NetworkSpec("mlp", (32,)), STEPS)
+    with Cohort(job) as cohort:
+        assert sum(one.nbytes for one in (cohort._incoming, cohort._sums)) < 2**16
+
+
+def test_a_process_that_ends_is_told_of() -> None:
+    job = Job([_region(place) for place in range(4)], np.ones(4), NetworkSpec(), STEPS)
+    with Cohort(job, processes=2) as cohort:
+        start = np.zeros(7, dtype=np.float32)
+        cohort.round(1, start)
+        os.kill(cohort._lines[0][0], signal.SIGKILL)
+        with pytest.raises(TrainingFailed, match="a process of virtual clients ended"):
+            cohort.round(2, start)
+
+
+def test_sums_are_as_good_as_their_step_says() -> None:
+    job = Job([_region(place) for place in range(4)], np.array([1.0, 2.0, 3.0, 5.0]), NetworkSpec(), STEPS)
+    with Cohort(job, keeps_updates=True) as cohort:
+        found = cohort.round(1, np.zeros(7, dtype=np.float32))
+    assert found.updates is not None
+    mean = np.average(found.updates.astype(np.float64), axis=0, weights=job.weights)
+    assert np.abs(found.mean - mean).max() <= 4 * STEP + np.spacing(np.float32(np.abs(mean).max()))
 
 
 def test_equal_seeds_give_equal_parameters_and_others_do_not() -> None:

@@ -1,0 +1,301 @@
+"""Many virtual clients in a few processes: one round of local steps for all of them, and the sum of what they learned.
+
+The clients are dealt into blocks that are stepped as one stack (`fedsov.training.stacked`), the blocks to as many
+processes as there are cores. A process is a fork of this one, so that the rows are never sent; parameters go out and
+sums come back through memory that all share: it grows with the model and the processes, not with the clients. Sums are
+of whole numbers (`STEP`), so that they are the same bits in whichever order and by whichever process they were added.
+A client whose update is not finite, or longer than the bound, is refused and named.
+
+    with Cohort(job, processes=2) as cohort:
+        found = cohort.round(1, parameters)
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import mmap
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, Pipe
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from fedsov.errors import FedsovError, TrainingFailed
+from fedsov.model.network import NetworkSpec, build, load, shapes
+from fedsov.training import engine
+from fedsov.training.engine import Clipping, Held, Pull, Rows
+from fedsov.training.losses import loss_named
+from fedsov.training.measure import auc
+from fedsov.training.steps import LocalSteps, poisson, shuffled
+
+Order = Callable[[int, int, int], Sequence[np.ndarray]]
+"""(seed, client, round) to the rows of each of the client's steps, counted from 0 among its own."""
+
+STEP = 2.0**-40
+"""What sums are counted in: an update's number is rounded to it, and may be up to `LARGEST`."""
+LARGEST = 2.0**20
+_STACK, _BLOCKS, _FLOATS = 64, 16, 2**23
+
+
+@dataclass(frozen=True, slots=True)
+class RecordNoise:
+    """Each record's gradient at most `clip` long, normal noise on their sum, and how records are drawn.
+
+    Attributes:
+        clip: above 0.
+        noise_multiplier: the noise's standard deviation over `clip`.
+        sampling_rate: each record's chance to be in a step.
+        steps: of a round.
+        generator: makes a generator of noise, fresh from the operating system's entropy.
+    """
+
+    clip: float
+    noise_multiplier: float
+    sampling_rate: float
+    steps: int
+    generator: Callable[[], np.random.Generator]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a cohort is to do.
+
+    Attributes:
+        rows: of each client.
+        weights: (n,) each above 0: how much each update counts.
+        order: the batches of a client's round; by default its rows are shuffled, or drawn for noise.
+        bound: the longest update that is accepted.
+        measures: whether each round tells the loss (and AUC) of the incoming model on each client's rows.
+    """
+
+    rows: Sequence[Rows]
+    weights: np.ndarray
+    spec: NetworkSpec
+    steps: LocalSteps
+    seed: int = 0
+    order: Order | None = None
+    noise: RecordNoise | None = None
+    bound: float = math.inf
+    measures: bool = True
+
+    @property
+    def inputs(self) -> int:
+        """The number of inputs."""
+        return int(np.shape(self.rows[0][0])[1])
+
+    def batches(self, client: int, round: int) -> Sequence[np.ndarray]:
+        """The rows of each step."""
+        if self.order is not None:
+            return self.order(self.seed, client, round)
+        count = len(self.rows[client][1])
+        if self.noise is not None:
+            return poisson(count, self.noise.sampling_rate, self.noise.steps, self.noise.generator())
+        return shuffled(count, self.steps, np.random.default_rng((self.seed, client, round)))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a round found.
+
+    Attributes:
+        mean: (P,) float32 weighted mean of the accepted clients' parameters.
+        refused: client to the reason.
+        metrics: client to the incoming model's ``loss`` and, for outcomes of 0 and 1, ``auc``; empty if not asked for.
+        updates: (n, P) float32 parameters of each client, zeros for a refused one; only if asked for.
+    """
+
+    mean: np.ndarray
+    refused: Mapping[int, str]
+    metrics: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
+    updates: np.ndarray | None = None
+
+
+def blocks_of(clients: int, parameters: int) -> list[range]:
+    """The clients of each block: stacks of what one core does well, and two blocks or more from four clients on."""
+    size = min(_STACK, max(1, _FLOATS // parameters), max(2, -(-clients // _BLOCKS)))
+    return [range(start, min(start + size, clients)) for start in range(0, clients, size)]
+
+
+def _shared(shape: tuple[int, ...], dtype: type) -> np.ndarray:
+    """An array of zeros that forks see too."""
+    size = max(1, math.prod(shape) * np.dtype(dtype).itemsize)
+    return np.frombuffer(mmap.mmap(-1, size), dtype=dtype, count=math.prod(shape)).reshape(shape)
+
+
+class Cohort(AbstractContextManager["Cohort"]):
+    """The clients of a job and their processes, for the length of a block."""
+
+    def __init__(self, job: Job, *, processes: int | None = None, keeps_updates: bool = False) -> None:
+        """Forks the processes.
+
+        Args:
+            processes: at most so many, this one among them; by default the cores of this machine.
+            keeps_updates: each round gives every client's parameters too, for robust means.
+        """
+        import torch
+
+        torch.set_num_threads(1)
+        self._job, self._size = job, sum(map(math.prod, shapes(job.spec, job.inputs).values()))
+        blocks = blocks_of(len(job.rows), self._size)
+        count = max(1, min(processes or len(os.sched_getaffinity(0)), len(blocks)))
+        self._incoming = _shared((self._size,), np.float32)
+        self._sums = _shared((count, self._size), np.int64)
+        self._updates = _shared((len(job.rows), self._size), np.float32) if keeps_updates else None
+        self._lines: list[tuple[int, Connection]] = []
+        for place in range(1, count):
+            self._lines.append(self._forked(place, blocks[place::count]))
+        self._own = _Part(job, blocks[0::count], self._incoming, self._sums[0], self._updates)
+
+    def _forked(self, place: int, blocks: Sequence[range]) -> tuple[int, Connection]:
+        ours, theirs = Pipe()
+        process = os.fork()
+        if process:
+            theirs.close()
+            return process, ours
+        code = 1
+        try:
+            ours.close()
+            for _, line in self._lines:  # those of the forks before
+                line.close()
+            _Part(self._job, blocks, self._incoming, self._sums[place], self._updates).serve(theirs)
+            code = 0
+        finally:
+            os._exit(code)
+
+    def round(self, number: int, parameters: np.ndarray) -> Found:
+        """All clients' steps from the (P,) float32 parameters.
+
+        Raises:
+            TrainingFailed: a process ended, or no client's update was accepted.
+        """
+        self._incoming[:] = parameters
+        for _, line in self._lines:
+            with suppress(OSError):  # told when it is asked for its answer
+                line.send_bytes(json.dumps({"round": number}).encode())
+        told = [self._own.round(number)]
+        for _, line in self._lines:
+            try:
+                told.append(json.loads(line.recv_bytes()))
+            except (EOFError, OSError) as error:
+                raise TrainingFailed("a process of virtual clients ended; look for a lack of memory") from error
+        if failed := next((one["error"] for one in told if "error" in one), None):
+            raise TrainingFailed(str(failed))
+        refused = {int(client): str(why) for one in told for client, why in one["refused"].items()}
+        weight = float(self._job.weights.sum()) - sum(float(self._job.weights[client]) for client in refused)
+        if weight <= 0:
+            raise TrainingFailed(f"round {number}: every update was refused; the first: {next(iter(refused.values()))}")
+        total = self._sums.sum(axis=0)  # whole numbers: in any order the same
+        mean = parameters + total.astype(np.float64) * (STEP * float(self._job.weights.sum()) / weight)
+        metrics = {int(client): found for one in told for client, found in one["metrics"].items()}
+        return Found(
+            mean.astype(np.float32),
+            dict(sorted(refused.items())),
+            dict(sorted(metrics.items())),
+            None if self._updates is None else self._updates.copy(),
+        )
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for process, line in self._lines:
+            line.close()
+            with suppress(ChildProcessError):
+                os.waitpid(process, 0)
+
+
+class _Part:
+    """One process's blocks."""
+
+    def __init__(
+        self, job: Job, blocks: Sequence[range], incoming: np.ndarray, total: np.ndarray, updates: np.ndarray | None
+    ) -> None:
+        self._job, self._incoming, self._total, self._updates = job, incoming, total, updates
+        self._blocks = [(block, _held(job, block)) for block in blocks]
+        self._shares = job.weights / job.weights.sum()
+
+    def serve(self, line: Connection) -> None:
+        """Answers until the other end closes. Problems that name themselves are told; others end the process."""
+        with closing(line), suppress(EOFError):
+            while True:
+                asked = json.loads(line.recv_bytes())
+                try:
+                    told = self.round(asked["round"])
+                except FedsovError as error:
+                    told = {"error": str(error)}
+                line.send_bytes(json.dumps(told).encode())
+
+    def round(self, number: int) -> dict[str, Any]:
+        """Adds up what these clients learned; who was refused, and the metrics."""
+        self._total[:] = 0
+        refused, metrics = dict[int, str](), dict[int, dict[str, float]]()
+        for block, rows in self._blocks:
+            if self._job.measures:
+                metrics |= _measured(self._job, block, rows, self._incoming)
+            stepped = _stepped(self._job, block, rows, self._incoming, number)
+            moved = stepped - self._incoming
+            refused |= _refused(block, moved, self._job.bound)
+            good = np.array([client not in refused for client in block])
+            if self._updates is not None:
+                self._updates[block.start : block.stop] = np.where(good[:, None], stepped, 0)
+            counted = moved[good] * (self._shares[block.start : block.stop][good, None] / STEP)
+            self._total += np.rint(counted).astype(np.int64).sum(axis=0)
+        return {"refused": refused, "metrics": metrics}
+
+
+def _held(job: Job, block: range) -> Held:
+    return engine.held([job.rows[client] for client in block], job.steps, job.spec)
+
+
+def _stepped(job: Job, block: range, rows: Held, incoming: np.ndarray, number: int) -> np.ndarray:
+    """(K, P) parameters of a block's clients after their steps."""
+    import torch
+
+    parameters = torch.from_numpy(np.tile(incoming, (len(block), 1)))
+    batches = [job.batches(client, number) for client in block]
+    engine.advance(parameters, rows, batches, job.steps, spec=job.spec, pull=_pull(job, rows, len(block)))
+    return np.asarray(parameters.numpy())
+
+
+def _pull(job: Job, rows: Held, clients: int) -> Pull:
+    if job.noise is None:
+        return Pull()
+    expected = [job.noise.sampling_rate * int(size) for size in rows.sizes]
+    generators = [job.noise.generator() for _ in range(clients)]
+    return Pull(Clipping(job.noise.clip, job.noise.noise_multiplier * job.noise.clip, expected, generators))
+
+
+def _refused(block: range, moved: np.ndarray, bound: float) -> dict[int, str]:
+    """The clients whose updates are not finite, too large to be added, or longer than the bound."""
+    found = {}
+    with np.errstate(over="ignore", invalid="ignore"):
+        norms, largest = np.linalg.norm(moved.astype(np.float64), axis=1), np.abs(moved).max(axis=1, initial=0.0)
+    for client, norm, most in zip(block, norms.tolist(), largest.tolist(), strict=True):
+        if not math.isfinite(norm) or most >= LARGEST:
+            found[client] = "its update is not finite, or as good as that; lower the learning rate"
+        elif norm > bound:
+            found[client] = f"its update is {norm:.3g} long; at most {bound:.3g} is accepted"
+    return found
+
+
+def _measured(job: Job, block: range, rows: Held, incoming: np.ndarray) -> dict[int, dict[str, float]]:
+    """The incoming model's mean loss and AUC on each client's rows."""
+    import torch
+
+    shaped = shapes(job.spec, job.inputs)
+    module = load(build(job.spec, job.inputs), engine.named(incoming, shaped))
+    with torch.inference_mode():
+        logits = module(rows.X)
+        losses = loss_named(job.steps.loss).parts(logits, rows.targets).mean(-1)
+    found = {}
+    for client, start, size in zip(block, rows.starts, rows.sizes, strict=True):
+        mine = slice(start, start + size)
+        found[client] = {"loss": float(losses[mine].mean())}
+        if job.steps.loss == "binary":
+            score = auc(rows.targets[mine, 0].numpy(), logits[mine, 0].numpy())
+            found[client]["auc"] = float("nan") if score is None else score
+    return found
