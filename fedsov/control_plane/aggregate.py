@@ -11,6 +11,7 @@ FedMedian and FedTrimmedAvg, Yin et al. 2018 (arXiv 1803.01498); Krum and MultiK
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -107,6 +108,7 @@ class Server:
         from flwr.supercore.task_identity import TaskIdentity
 
         TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = 1, 1, 1
+        logging.getLogger("flwr").setLevel(logging.ERROR)
         self._algorithm, self._nodes = algorithm, _Nodes(nodes)
         self._strategy = build(algorithm, nodes)
 

@@ -74,7 +74,7 @@ def test_the_result_is_the_same_bits_with_any_number_of_processes() -> None:
     ]
     for key, value in runs[0].parameters.items():
         assert all(np.array_equal(value, other.parameters[key]) for other in runs[1:])
-    assert all(runs[0].rounds == other.rounds for other in runs[1:])
+    assert all(repr(runs[0].rounds) == repr(other.rounds) for other in runs[1:])  # one row has no AUC: nan
     assert set(runs[0].rounds[0]) == set(range(9))
 
 
