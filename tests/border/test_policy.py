@@ -113,6 +113,36 @@ def test_no_paper_closes_what_others_open_whatever_a_tenant_forbids(found, rule)
     assert more.strictness(bundle) <= found.asking.strictness(bundle)
 
 
+@some
+@given(carried())
+def test_the_papers_that_an_answer_names_carry_it_alone(found):
+    """With those that the artifact names: a ledger entry lists what an auditor must ask to see, and no less."""
+    whole = replace(found.asking, documents=(*found.asking.documents, *found.more))
+    answer = whole.answer()
+    assume(answer.verdict != "refuse")
+    named = {*answer.documents, *whole.crossing.artifact.evidence}
+    alone = replace(whole, documents=tuple(one for one in whole.documents if one.id in named)).answer()
+    assert (alone.verdict, alone.rules) == (answer.verdict, answer.rules)
+    assert set(alone.documents) <= set(answer.documents)
+
+
+@pytest.mark.parametrize(
+    ("thing", "profile", "others", "verdict"),
+    [
+        (of(Kind.RECORDS, "US-FL", "health"), {"provider": "no"}, (), "permit"),
+        (of(Kind.UPDATE, "KZ", "personal"), {"local_copy": "yes"}, ("self_assessed_adequacy", "assessment"), "review"),
+    ],
+)
+def test_a_paper_that_holds_off_a_prohibition_is_named(thing, profile, others, verdict):
+    """Florida keeps the health records of providers, Kazakhstan wants a copy: silence would refuse."""
+    (origin,) = thing.label.origins
+    papers = [document(kind) for kind in others]
+    assert ask(thing, origin, "IN", register=register(*papers)).verdict == "refuse"
+    answer = ask(thing, origin, "IN", register=register(*papers, document("storage", "profile", terms=profile)))
+    assert answer.verdict == verdict
+    assert "profile" in answer.documents
+
+
 def fewer(asking: Asking) -> st.SearchStrategy[Asking]:
     """The same crossing with one document less, or with any of them."""
     every = st.sampled_from([one.id for one in asking.documents]) if asking.documents else st.nothing()
