@@ -24,7 +24,7 @@ from fedsov.artifact import Artifact, Crossing
 from fedsov.border.answers import Decision, Permit, Refusal, Review, strictest
 from fedsov.border.claims import Claim, Evidence, Question
 from fedsov.border.lawbook import Bundle, Route, Speaking
-from fedsov.border.questions import asked_origins, claimed, crossing_facts, question, regime_of, route_of
+from fedsov.border.questions import asked_origins, claimed, crossing_facts, is_count, question, regime_of, route_of
 from fedsov.border.remedy import way_out
 from fedsov.border.rules import Rule
 
@@ -256,6 +256,7 @@ def _ask_release(
 ) -> Decision:
     """The answer of one origin's law to a release on the strength of one document."""
     regime = regime_of(origin, bundle, at)
+    count = artifact.count if is_count(artifact.count) else 0
     asked = Question(
         origin=origin,
         destination="*",
@@ -278,14 +279,14 @@ def _ask_release(
         "destination": "*",
         "categories": artifact.label.categories,
         "restrictions": artifact.label.restrictions,
-        "count": artifact.count,
-        "count_12m": artifact.count,
-        "count_year": artifact.count,
+        "count": count,
+        "count_12m": count,
+        "count_year": count,
         "document_kind": kind,
         "purpose": "",
         "same_party": False,
         "evidence_unknown": not all(map(evidence.knows, artifact.evidence)),
-        "unreadable": False,
+        "unreadable": not is_count(artifact.count),
         "unknown_fact": False,
     }
     speaking = bundle.releasing(at)

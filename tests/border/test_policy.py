@@ -620,6 +620,30 @@ def test_the_people_of_twelve_months_are_counted_and_not_those_of_one_crossing()
     assert ask(thing, "US", "CN", register=EMPTY, count_12m=10_001).verdict == "refuse"
 
 
+@pytest.mark.parametrize("owner", ["cn", "China", "ZZ", "", "*"])
+def test_an_owner_that_is_no_known_place_is_refused(owner):
+    """Even where the law of the origin asks of no owner but those of countries of concern."""
+    answer = ask(of(Kind.MODEL, "US", "health", count=40_000), "US", party("IE", owners=[owner]), register=EMPTY)
+    assert (answer.verdict, answer.rules) == ("refuse", ("floor.unknown_owner",))
+
+
+@pytest.mark.parametrize("number", [None, "x", -1, 500.5, float("nan"), float("inf"), True])
+@pytest.mark.parametrize("place", ["count", "count_12m", "count_year"])
+def test_a_number_of_people_that_is_none_is_refused(number, place):
+    thing = artifact(Kind.METRICS, "DE")
+    crossing = Crossing(thing, party("DE"), party("FR"), "training", DAY)
+    assert Asking(crossing, ()).answer().verdict == "permit"
+    if place == "count":
+        crossing = replace(crossing, artifact=replace(thing, count=number))
+        released = release(crossing.artifact, "assessed", register=register(assessment("assessed")))
+        assert (released.verdict, released.rules) == ("refuse", ("floor.unreadable",))
+    else:
+        crossing = replace(crossing, **{place: number})
+    answer = Asking(crossing, ()).answer()
+    assert answer.verdict == "refuse"
+    assert "floor.unreadable" in answer.rules
+
+
 # ------------------------------------------------------------------ approvals
 
 
