@@ -369,6 +369,16 @@ def test_an_expired_document_is_refused_and_named():
     assert "expired" in refusal.reason
 
 
+def test_an_expired_assessment_beside_clauses_in_force_is_refused_and_named():
+    scc, tia = demo("demo-scc-de-us", "demo-tia-de-us")
+    held = register(scc, replace(tia, expires=DAY))
+    thing = artifact(Kind.UPDATE, "DE")
+    assert ask(thing, "DE", "US", register=held).verdict == "permit"
+    refusal = ask(thing, "DE", "US", register=held, on=date(2026, 11, 24))
+    assert refusal.verdict == "refuse"
+    assert f"'demo-tia-de-us' expired on {DAY}" in refusal.reason
+
+
 def test_a_document_not_yet_signed_is_no_document():
     assert ask(artifact(Kind.UPDATE, "DE"), "DE", "US", on=date(2025, 1, 14)).verdict == "refuse"
     assert ask(artifact(Kind.UPDATE, "DE"), "DE", "US", on=date(2025, 1, 15)).verdict == "permit"
