@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from collections.abc import Sequence
 from datetime import date
-from types import ModuleType, SimpleNamespace
+from importlib import import_module
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,22 +16,14 @@ from fedsov.border.rules import Condition
 from tests.border.world import demo_register, law
 from tests.world import ROOT
 
-
-def _script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("benchmark_border", ROOT / "scripts" / "benchmark_border.py")
-    assert spec is not None and spec.loader is not None
-    found = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(found)
-    return found
-
-
-border = _script()
+sys.path.insert(0, str(ROOT / "scripts"))  # where `python scripts/benchmark_border.py` finds its modules
+cedar, questions, rounds = map(import_module, ("border_cedar", "border_questions", "border_rounds"))
 
 
 def test_the_mix_is_the_same_every_time_and_holds_permits_reviews_and_refusals() -> None:
-    asked = border.mix(demo_register(), 60)
-    assert [one.crossing for one in asked] == [one.crossing for one in border.mix(demo_register(), 60)]
-    sorts = {border.sort_of(one, one.answer(law())) for one in asked}
+    asked = questions.mix(demo_register(), 60)
+    assert [one.crossing for one in asked] == [one.crossing for one in questions.mix(demo_register(), 60)]
+    sorts = {questions.sort_of(one, one.answer(law())) for one in asked}
     assert sorts >= {"permit of one origin", "permit of 3 origins", "permit of what is public", "refusal", "review"}
 
 
@@ -65,11 +57,11 @@ def test_the_mix_is_the_same_every_time_and_holds_permits_reviews_and_refusals()
     ],
 )
 def test_a_condition_in_cedar_s_words(field: str, shape: str, operator: str, value: Any, said: str | None) -> None:
-    assert border.condition(Condition(field, shape, operator, value)) == said
+    assert cedar.condition(Condition(field, shape, operator, value)) == said
 
 
 def test_only_calendar_years_working_days_and_products_are_computed_for_cedar() -> None:
-    for one in border.beyond_cedar(law().rules).values():
+    for one in cedar.beyond_cedar(law().rules).values():
         span = one.value.span if isinstance(one.value, Term) else one.value
         assert one.operator == "at_least_one_over" or span.unit in ("WD", "M", "Y"), one.said
 
@@ -89,9 +81,9 @@ def test_a_round_lasts_until_the_next_of_the_same_model() -> None:
         body(7, "update", "arrays", 1),
         body(11, "model", "joint model", 2),
     ]
-    assert border.rounds_of(bodies) == [
-        border.Round("public model", (1, 2), 3.0),
-        border.Round("joint model", (5, 6), 5.0),
+    assert rounds.rounds_of(bodies) == [
+        rounds.Round("public model", (1, 2), 3.0),
+        rounds.Round("joint model", (5, 6), 5.0),
     ]
 
 
@@ -110,14 +102,14 @@ class Refuser:
 
 
 def test_every_permit_that_cedar_would_not_give_is_reported() -> None:
-    asked = border.mix(demo_register(), 0)
-    found = border.differences(border.cedar_for(Refuser, asked, law()), asked, law())
+    asked = questions.mix(demo_register(), 0)
+    found = cedar.differences(cedar.cedar_for(Refuser, asked, law()), asked, law())
     assert len(found) == sum(one.answer(law()).verdict == "permit" for one in asked) > 0
 
 
 def test_each_rule_that_bears_on_a_permit_is_one_policy() -> None:
-    cedar = border.cedar_for(Refuser, border.mix(demo_register(), 0), law())
+    made = cedar.cedar_for(Refuser, questions.mix(demo_register(), 0), law())
     permits = [rule for rule in law().rules if rule.effect == "permit"]
     stopping = [rule for rule in law().rules if not rule.opens]
-    assert cedar.policies.count("\npermit (") == len(permits) and cedar.policies.count("\nforbid (") == len(stopping)
-    assert all(f'@id("{rule.id}")' in cedar.policies for rule in (*permits, *stopping))
+    assert made.policies.count("\npermit (") == len(permits) and made.policies.count("\nforbid (") == len(stopping)
+    assert all(f'@id("{rule.id}")' in made.policies for rule in (*permits, *stopping))

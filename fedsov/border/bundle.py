@@ -183,6 +183,12 @@ def document_names() -> dict[str, str]:
 
 
 @lru_cache(maxsize=1)
+def load_categories() -> frozenset[str]:
+    """Every category that a label may hold; any other word refuses."""
+    return _sets(read_mapping((HERE / "regimes.yaml").read_bytes(), "regimes.yaml"))["@CATEGORIES"]
+
+
+@lru_cache(maxsize=1)
 def load_groups() -> dict[str, frozenset[str]]:
     """The named groups of places ("@EEA") and their codes."""
     return _groups(read_mapping((HERE / "regimes.yaml").read_bytes(), "regimes.yaml"))

@@ -115,7 +115,7 @@ def answer(case: Case, bundle: Bundle) -> Decision:
     if case.flow not in bundle.facts["flow"].values:
         return _unreadable("case.flow", f"'{case.flow[:40]}' is no flow that rules know.", bundle)
     stated = read_facts(case.facts, bundle)
-    return decide(_crossing(case, kind, on, stated), bundle, CaseEvidence(case, stated, bundle), on)
+    return decide(crossing_of(case, kind, on, stated), bundle, CaseEvidence(case, stated, bundle), on)
 
 
 def _unreadable(rule: str, reason: str, bundle: Bundle) -> Refusal:
@@ -155,7 +155,8 @@ def _last_day(name: str, value: Any) -> Any:
     return value - timedelta(days=1) if name in ("expires", "anon_expires") and value else value
 
 
-def _crossing(case: Case, kind: Kind, on: date, stated: Stated) -> Crossing:
+def crossing_of(case: Case, kind: Kind, on: date, stated: Stated) -> Crossing:
+    """The crossing that a case describes, of this kind on this day, with the facts read from it."""
     facts = stated.facts
     label = Label(_origins(case, facts), frozenset({_CATEGORIES.get(case.category, case.category)}))
     people = facts.get("count")

@@ -8,7 +8,7 @@ that it touches. A property test holds this equal to asking every rule (`fedsov.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from dataclasses import field as part
 from datetime import date
@@ -94,19 +94,41 @@ class Rules:
         return held
 
 
+Denial = tuple[frozenset[str], Test]
+"""Facts whose silence a closing rule takes for a no, and the test of that rule."""
+
+
 @dataclass(frozen=True, slots=True)
 class Speaking:
-    """The rules that can open for a claim, and those that can forbid it or stop it."""
+    """The rules that can open for a claim, and those that can forbid it or stop it, some of them for silence alone."""
 
     openers: Rules
     closers: Rules
+    denials: tuple[Denial, ...]
+
+    def held_off(self, stated: Facts, facts: Facts) -> frozenset[str]:
+        """The stated facts without which a rule would close: what opened relies on whoever states them."""
+        found: frozenset[str] = frozenset()
+        for denied, holds in self.denials:
+            said = denied & stated.keys()
+            if said and holds({name: fact for name, fact in facts.items() if name not in said}):
+                found |= said
+        return found
 
 
 def sort_out(rules: Iterable[Rule], settled: Facts) -> Speaking:
     """The rules that settled facts do not rule out, with the tests they leave open."""
     left = [rule for rule in rules if _may_hold(rule, settled)]
     openers, closers = ([rule for rule in left if rule.opens is opens] for opens in (True, False))
-    return Speaking(_waiting(openers, settled), _waiting(closers, settled))
+    return Speaking(_waiting(openers, settled), _waiting(closers, settled), tuple(_denials(closers, settled)))
+
+
+def _denials(closers: Iterable[Rule], settled: Facts) -> Iterator[Denial]:
+    for rule in closers:
+        open_ones = [one for one in rule.when if not one.is_settled_by(settled)]
+        denied = frozenset(one.field for one in open_ones if one.claimed and one.operator in DENYING)
+        if denied:
+            yield denied, _all_of(tuple(one.test for one in open_ones))
 
 
 def _waiting(rules: Iterable[Rule], settled: Facts) -> Rules:

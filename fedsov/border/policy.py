@@ -24,7 +24,7 @@ from fedsov.artifact import Artifact, Crossing
 from fedsov.border.answers import Decision, Permit, Refusal, Review, strictest
 from fedsov.border.claims import Claim, Evidence, Question
 from fedsov.border.lawbook import Bundle, Route, Speaking
-from fedsov.border.questions import asked_origins, claimed, crossing_facts, question, regime_of, route_of
+from fedsov.border.questions import asked_origins, claimed, crossing_facts, is_count, question, regime_of, route_of
 from fedsov.border.remedy import way_out
 from fedsov.border.rules import Rule
 
@@ -155,7 +155,8 @@ def _ask(
         if verdict == "review" and review is None:
             review = found
     if review:
-        return approved(_review(review, bundle), facts["origin"], crossing, evidence, facts["day"])
+        asked = _review(review, route.speaking(review.claim.mechanism), bundle)
+        return approved(asked, facts["origin"], crossing, evidence, facts["day"])
     refused = [weigh(route.speaking(claim.mechanism), claim, claimed(facts, claim)) for claim in claims]
     return _refusal(refused, facts, route, bundle)
 
@@ -177,10 +178,13 @@ def cites(rules: Iterable[Rule], facts: Mapping[str, Any], bundle: Bundle) -> tu
     return tuple(dict.fromkeys(cited))
 
 
-def _relied(rules: Sequence[Rule], claim: Claim) -> tuple[str, ...]:
+def _relied(rules: Sequence[Rule], weighed: Weighed, speaking: Speaking) -> tuple[str, ...]:
+    """The papers without which the answer would be another: what the rules look at, and what holds others off."""
+    claim = weighed.claim
     if not claim.papers:
         return ()
-    return claim.relied_on(frozenset(one.field for rule in rules for one in rule.when))
+    looked = frozenset(name for rule in rules for one in rule.when for name in one.names)
+    return claim.relied_on(looked | speaking.held_off(claim.facts, weighed.facts))
 
 
 def _basis(weighed: Weighed) -> tuple[str, ...]:
@@ -190,26 +194,27 @@ def _basis(weighed: Weighed) -> tuple[str, ...]:
 
 def _permitted(weighed: Weighed, route: Route, bundle: Bundle) -> Permit:
     """The permit of a claim; the same one as before where route, rule, ground and papers are the same."""
-    rules = weighed.opening[:1]
-    key = rules[0].id, weighed.claim.mechanism, _relied(rules, weighed.claim)
+    rules, ground = weighed.opening[:1], weighed.claim.mechanism
+    papers = _relied(rules, weighed, route.speaking(ground))
+    key = rules[0].id, ground, papers
     if (known := route.answers.get(key)) is None:
-        known = route.answers[key] = _permit(weighed, bundle)
+        known = route.answers[key] = _permit(weighed, papers, bundle)
     return known
 
 
-def _permit(weighed: Weighed, bundle: Bundle) -> Permit:
+def _permit(weighed: Weighed, papers: tuple[str, ...], bundle: Bundle) -> Permit:
     rules = weighed.opening[:1]
     return Permit(
         (rules[0].id,),
         cites(rules, weighed.facts, bundle),
         rules[0].obligations,
-        _relied(rules, weighed.claim),
+        papers,
         bundle.digest,
         _basis(weighed),
     )
 
 
-def _review(weighed: Weighed, bundle: Bundle) -> Review:
+def _review(weighed: Weighed, speaking: Speaking, bundle: Bundle) -> Review:
     opener = weighed.opening[0]
     asking = (*weighed.braking, *([opener] if opener.effect == "review" else []))
     relied = (*weighed.braking, opener)
@@ -217,7 +222,7 @@ def _review(weighed: Weighed, bundle: Bundle) -> Review:
         tuple(rule.id for rule in asking),
         cites(asking, weighed.facts, bundle),
         tuple(dict.fromkeys(duty for rule in relied for duty in rule.obligations)),
-        _relied(relied, weighed.claim),
+        _relied(relied, weighed, speaking),
         f"{way(weighed.facts)}: {' '.join(rule.told(weighed.facts) for rule in asking)}",
         bundle.digest,
         _basis(weighed),
@@ -251,6 +256,7 @@ def _ask_release(
 ) -> Decision:
     """The answer of one origin's law to a release on the strength of one document."""
     regime = regime_of(origin, bundle, at)
+    count = artifact.count if is_count(artifact.count) else 0
     asked = Question(
         origin=origin,
         destination="*",
@@ -273,21 +279,21 @@ def _ask_release(
         "destination": "*",
         "categories": artifact.label.categories,
         "restrictions": artifact.label.restrictions,
-        "count": artifact.count,
-        "count_12m": artifact.count,
-        "count_year": artifact.count,
+        "count": count,
+        "count_12m": count,
+        "count_year": count,
         "document_kind": kind,
         "purpose": "",
         "same_party": False,
         "evidence_unknown": not all(map(evidence.knows, artifact.evidence)),
-        "unreadable": False,
+        "unreadable": not is_count(artifact.count),
         "unknown_fact": False,
     }
     speaking = bundle.releasing(at)
     found = [weigh(speaking, claim, claimed(facts, claim)) for claim in claims]
     for one in found:
         if one.verdict == "permit":
-            return _permit(one, bundle)
+            return _permit(one, _relied(one.opening[:1], one, speaking), bundle)
     if not found:
         reason = f"{way(facts)}: '{document}' does not cover {origin or 'this'} for use anywhere ('*')."
         return Refusal(("release.not_covered",), (), reason, (document,), f"Have '{document}' cover it.", bundle.digest)

@@ -69,6 +69,7 @@ def _settled(origin: str, crossing: Crossing, bundle: Bundle, at: date) -> dict[
         "same_party": same_party,
         "stays_home": regime != UNKNOWN and (regime == destination_regime or same_party),
         "owners": target.owners,
+        "owners_known": all(map(bundle.is_place, target.owners)),
         "controlled_by": frozenset(owner.partition("-")[0] for owner in target.owners) | {country},
         "adequacy": bundle.scopes(regime, target.location, at),
         "exporter_adequacy": bundle.scopes(regime, source.location, at),
@@ -82,19 +83,27 @@ def regime_of(origin: str, bundle: Bundle, at: date) -> str:
 
 def crossing_facts(crossing: Crossing, evidence: Evidence) -> dict[str, Any]:
     """What comes with this very crossing, the same for every origin."""
-    artifact, count = crossing.artifact, crossing.artifact.count
+    artifact = crossing.artifact
+    counts = (artifact.count, crossing.count_12m, crossing.count_year)
+    readable = all(map(is_count, counts))
+    count, twelve_months, year = counts if readable else (0, 0, 0)
     return {
         "purpose": crossing.purpose,
         "categories": artifact.label.categories,
         "restrictions": artifact.label.restrictions,
         "count": count,
-        "count_12m": max(count, crossing.count_12m),
-        "count_year": max(count, crossing.count_year),
+        "count_12m": max(count, twelve_months),
+        "count_year": max(count, year),
         "error_type_only": artifact.kind is Kind.ERROR and _is_type_name(artifact.content),
         "evidence_unknown": not all(map(evidence.knows, artifact.evidence)),
-        "unreadable": False,
+        "unreadable": not readable,
         "unknown_fact": False,
     }
+
+
+def is_count(number: object) -> bool:
+    """True for a whole number from 0 on: how many people there are. Of anything else no rule could tell."""
+    return type(number) is int and number >= 0
 
 
 def _is_type_name(content: bytes) -> bool:

@@ -25,7 +25,7 @@ from typing import Any
 import yaml
 
 from fedsov.border.approvals import Approval
-from fedsov.border.bundle import load_groups, load_words
+from fedsov.border.bundle import load_categories, load_groups, load_words
 from fedsov.border.evidence import ANY, Document, Register
 from fedsov.border.facts import Fact, Unreadable
 from fedsov.border.lawbook import Mechanism
@@ -85,7 +85,8 @@ def add_document(path: Path, parts: Mapping[str, Any]) -> Document:
     """Adds one document to the register's file, which is made where there is none, and returns it.
 
     The file is replaced as a whole once the new register has been read back, so that a bad document changes
-    nothing. Raises ConfigurationError as `load_register`, and where the file cannot be written.
+    nothing. Raises ConfigurationError as `load_register`, for a category that no label can hold, and where the file
+    cannot be written.
     """
     try:
         old = path.read_text(encoding="utf-8") if path.exists() else "documents:\n"
@@ -96,6 +97,12 @@ def add_document(path: Path, parts: Mapping[str, Any]) -> Document:
     entry = yaml.safe_dump([dict(parts)], sort_keys=False, allow_unicode=True, width=120)
     text = f"{old.rstrip()}\n{entry}"
     register = read_register(text.encode(), str(path))
+    made = register.documents[-1]
+    if unknown := sorted(made.categories - load_categories() - {ANY}):
+        raise ConfigurationError(
+            f"document '{made.id}' covers {', '.join(map(repr, unknown))}, which no rule knows as a category: it would "
+            f"cover nothing; known are {', '.join(sorted(load_categories()))}, or '*'"
+        )
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -103,7 +110,7 @@ def add_document(path: Path, parts: Mapping[str, Any]) -> Document:
         draft.replace(path)
     except OSError as problem:
         raise ConfigurationError(f"cannot write the evidence register {path}: {problem.strerror}") from problem
-    return register.documents[-1]
+    return made
 
 
 def _document(parts: Any, path: str, words: _Words) -> Document:

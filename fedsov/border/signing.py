@@ -97,6 +97,11 @@ def read_head(text: str) -> Head:
     """
     if match := re.fullmatch(r"(\d{1,18}):([0-9a-f]{64})", text.strip()):
         return Head(int(match[1]), match[2])
+    if re.match(r"\d+:", text.strip()):
+        raise ConfigurationError(
+            f"{text[:80]!r} is no head: SIZE:ROOT is a number, a colon and 64 hexadecimal digits (0-9, a-f), as "
+            "`ledger verify` prints"
+        )
     try:
         return Head.from_json(parsed(text if text.lstrip().startswith("{") else Path(text).read_bytes()))
     except (OSError, ValueError) as problem:

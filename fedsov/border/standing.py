@@ -2,13 +2,15 @@
 
 The register's file is read again whenever it changed on the disk, and approvals are those that the party's own ledger
 holds now; so a document that is taken out of the register, or an approval that is withdrawn, counts for nothing from
-the next decision on. A file that has become unreadable raises ConfigurationError, and then nothing crosses.
+the next decision on. A file that cannot be read just then, since somebody is writing it, is a register without any
+document: what needs one is refused, a warning says why, and the next decision reads the file again.
 
     gate = Gate(region, evidence=Standing(Path("documents.yaml"), ledger), ...)
 """
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -20,6 +22,8 @@ from fedsov.border.evidence import Register
 from fedsov.border.ledger import Ledger
 from fedsov.border.register import load_register
 from fedsov.errors import ConfigurationError
+
+_log = logging.getLogger("fedsov.border")
 
 
 @dataclass(slots=True)
@@ -55,10 +59,14 @@ class Standing:
         return approvals.standing(self._bodies)
 
     def register(self) -> Register:
-        """The register as its file is now."""
-        state = self._stat()
-        if self._register is None or state != self._state:
-            self._register, self._state = load_register(self.path), state
+        """The register as its file is now; one without documents where it cannot be read."""
+        try:
+            state = self._stat()
+            if self._register is None or state != self._state:
+                self._register, self._state = load_register(self.path), state
+        except ConfigurationError as problem:
+            _log.warning("no document counts for the decision at hand: %s", problem)
+            return load_register(None)
         return self._register
 
     def _stat(self) -> tuple[int, ...]:

@@ -8,10 +8,11 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fedsov.cli.words import CODES, Command, Words, console, print_json, progress, words_of
+from fedsov.cli.words import CODES, Command, Words, console, print_json, print_line, printable, progress, words_of
 from fedsov.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from rich.text import Text
     from rich.tree import Tree
 
     from fedsov.artifact import Crossing
@@ -120,40 +121,43 @@ def _day(words: Words, option: str) -> date:
 
 
 def _tree(found: Explanation, *, every: bool) -> Tree:
-    from rich.text import Text
     from rich.tree import Tree
 
     crossing = found.crossing
     what = f"{crossing.artifact.kind} of {crossing.artifact.label}, {crossing.artifact.count:,} people"
     route = f"{crossing.source.location} -> {crossing.target.location} on {crossing.on}"
-    root = Tree(Text(f"{found.decision.verdict.upper()}: {what}, {route}"))
+    root = Tree(_text(f"{found.decision.verdict.upper()}: {what}, {route}"))
     for line in (found.decision.reason, found.decision.remedy):
         if line:
-            root.add(Text(line))
+            root.add(_text(line))
     for origin in found.origins:
-        branch = root.add(Text(f"origin {origin.origin or 'unnamed'} ({origin.regime}): {origin.verdict}"))
+        branch = root.add(_text(f"origin {origin.origin or 'unnamed'} ({origin.regime}): {origin.verdict}"))
         for claim in origin.claims:
             papers = f" by {', '.join(claim.claim.papers)}" if claim.claim.papers else ""
             ground = claim.claim.mechanism or "no ground claimed"
-            leaf = branch.add(Text(f"{ground}{papers}: {claim.weighed.verdict}"))
+            leaf = branch.add(_text(f"{ground}{papers}: {claim.weighed.verdict}"))
             for asked in claim.asked:
                 if every or asked.held or (asked.near and asked.rule.opens):
                     _add_rule(leaf, asked)
-    root.add(Text(f"bundle {found.decision.bundle_digest[:16]}"))
+    root.add(_text(f"bundle {found.decision.bundle_digest[:16]}"))
     return root
 
 
 def _add_rule(leaf: Tree, asked: Asked) -> None:
-    from rich.text import Text
-
     from fedsov.border.rules import shown
 
     rule = asked.rule
-    node = leaf.add(Text(f"{'holds' if asked.held else 'fails'}: {rule.effect} {rule.id} [{rule.cite}]"))
+    node = leaf.add(_text(f"{'holds' if asked.held else 'fails'}: {rule.effect} {rule.id} [{rule.cite}]"))
     for one, found, held in asked.conditions:
         if not asked.held and held:
             continue  # of a rule that fails, what fails is enough
-        node.add(Text(f"{'yes' if held else 'no '} {one.said} (it is {shown(found)})"))
+        node.add(_text(f"{'yes' if held else 'no '} {one.said} (it is {shown(found)})"))
+
+
+def _text(line: str) -> Text:
+    from rich.text import Text
+
+    return Text(printable(line))
 
 
 def _why(arguments: list[str]) -> int:
@@ -172,18 +176,18 @@ def _why(arguments: list[str]) -> int:
     if words.json:
         print_json(region.to_json())
         return 0
-    print(f"{region.region}: {region.strategy}")
+    print_line(f"{region.region}: {region.strategy}")
     for reason in region.reasons:
-        print(f"  {reason}")
+        print_line(f"  {reason}")
     for title, crossings in (("stood in the way", region.blocked), ("relies on", region.crossings)):
         for one in crossings:
             said = one.decision
-            print(f"{title}: {one.kind} of {one.label} {one.source} -> {one.target}: {said.verdict}")
+            print_line(f"{title}: {one.kind} of {one.label} {one.source} -> {one.target}: {said.verdict}")
             lines = {"why": said.reason, "rules": ", ".join(said.rules), "law": "; ".join(said.citations),
                      "documents": ", ".join(said.documents), "remedy": said.remedy}  # fmt: skip
             for name, line in lines.items():
                 if line:
-                    print(f"    {name}: {line}")
+                    print_line(f"    {name}: {line}")
     return 0
 
 
@@ -210,14 +214,14 @@ def _show_cases(found: list[Checked]) -> None:
     for one in found:
         if one.standing != "exact":
             beside = f" (expected {one.case.expected}: {one.standing})" if one.standing else ""
-            print(f"{one.case.id}: {one.decided}{beside} by {', '.join(one.decision.rules)}: {one.reason}")
+            print_line(f"{one.case.id}: {one.decided}{beside} by {', '.join(one.decision.rules)}: {one.reason}")
     counts, sure = Counter(one.standing for one in found), [one for one in found if one.case.confidence == "high"]
     compared = sum(counts[name] for name in ("exact", "stricter", "looser"))
-    print(f"{len(found)} cases, {compared} compared: {counts['exact']} exact, {counts['stricter']} stricter, "
+    print_line(f"{len(found)} cases, {compared} compared: {counts['exact']} exact, {counts['stricter']} stricter, "
           f"{counts['looser']} looser")  # fmt: skip
     if sure:
         exact = sum(one.standing == "exact" for one in sure)
-        print(f"of {len(sure)} with high confidence: {exact} exact ({exact / len(sure):.1%})")
+        print_line(f"of {len(sure)} with high confidence: {exact} exact ({exact / len(sure):.1%})")
 
 
 def _rules(arguments: list[str]) -> int:
@@ -232,9 +236,9 @@ def _rules(arguments: list[str]) -> int:
         print_json([rule.to_json() for rule in listed])
         return 0
     for rule in listed:
-        print(f"{rule.effect:7} {rule.id}: {rule.reason} [{rule.cite}; {rule.confidence} confidence]")
-        print("        when " + "; ".join(one.said for one in rule.when))
-    print(f"{len(listed)} rules; bundle {bundle.digest[:16]} of {bundle.dated}")
+        print_line(f"{rule.effect:7} {rule.id}: {rule.reason} [{rule.cite}; {rule.confidence} confidence]")
+        print_line("        when " + "; ".join(one.said for one in rule.when))
+    print_line(f"{len(listed)} rules; bundle {bundle.digest[:16]} of {bundle.dated}")
     return 0
 
 
@@ -250,8 +254,8 @@ def _reviews(arguments: list[str]) -> int:
         body, answered = one.body, one.standing(today)
         said = f"approved by {answered.by} until {answered.until} ({answered.id})" if answered else "waits"
         route = f"{body['exporter']['name']} -> {body['importer']['name']} ({body['destination']})"
-        print(f"{one.id}: {said}: {body['kind']} of {'+'.join(body['origins'])}, {route}: {body['reason']}")
-    print(f"{len(found)} reviews, {sum(one.standing(today) is None for one in found)} wait for a person")
+        print_line(f"{one.id}: {said}: {body['kind']} of {'+'.join(body['origins'])}, {route}: {body['reason']}")
+    print_line(f"{len(found)} reviews, {sum(one.standing(today) is None for one in found)} wait for a person")
     return 0
 
 
@@ -266,7 +270,7 @@ def _approve(arguments: list[str]) -> int:
     if words.json:
         print_json(made.to_json())
     else:
-        print(f"{made.id} approves {made.review} until {made.until}; `border withdraw {made.id}` takes it back")
+        print_line(f"{made.id} approves {made.review} until {made.until}; `border withdraw {made.id}` takes it back")
     return 0
 
 
@@ -278,7 +282,7 @@ def _withdraw(arguments: list[str]) -> int:
     if words.json:
         print_json([one.to_json() for one in gone])
     else:
-        print(f"withdrawn: {', '.join(one.id for one in gone)}; no decision relies on it from now on")
+        print_line(f"withdrawn: {', '.join(one.id for one in gone)}; no decision relies on it from now on")
     return 0
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
 
-from fedsov.cli.words import CODES, Command
+from fedsov.cli.words import CODES, Command, printable
 from fedsov.errors import ConfigurationError, FedsovError, WorkspaceUnusable
 
 INTERRUPTED = 130
@@ -84,7 +84,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"fedsov: {' '.join(message.split())}", file=sys.stderr)
+    print(f"fedsov: {printable(' '.join(message.split()))}", file=sys.stderr)
     return code
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fedsov.cli.words import CODES, Command, Words, console, print_json, words_of
+from fedsov.cli.words import CODES, Command, Words, console, print_json, print_line, printable, words_of
 from fedsov.errors import ConfigurationError, CrossingRefused
 
 if TYPE_CHECKING:
@@ -49,13 +49,15 @@ def _list(arguments: list[str]) -> int:
         print_json([_plain(one, day) for one in documents])
         return 0
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(title=f"{len(documents)} documents on {day}", title_justify="left")
     for column in ("id", "kind", "exporter", "importer", "categories", "until", "stands"):
         table.add_column(column)
     for one in documents:
         lists = (", ".join(sorted(part)) for part in (one.exporter, one.importer, one.categories))
-        table.add_row(one.id, one.kind, *lists, str(one.expires or "open"), standing(one, day))
+        cells = (one.id, one.kind, *lists, str(one.expires or "open"), standing(one, day))
+        table.add_row(*(Text(printable(cell)) for cell in cells))
     console().print(table)
     return 0
 
@@ -70,7 +72,7 @@ def _check(arguments: list[str]) -> int:
         print_json([_plain(one, day) | {"faults": faults, "remarks": remarks} for one, faults, remarks in listed])
     else:
         for one, faults, remarks in listed:
-            print(f"{one.id}: {'; '.join([*faults, *remarks]) or 'stands'}")
+            print_line(f"{one.id}: {'; '.join([*faults, *remarks]) or 'stands'}")
         print(f"{len(listed)} documents, {sum(not faults for _, faults, _ in listed)} stand on {day}")
     fallen = [one.id for one, faults, _ in listed if faults]
     if fallen:
@@ -87,7 +89,7 @@ def _add(arguments: list[str]) -> int:
     if words.json:
         print_json(_plain(made, _day(words)))
     else:
-        print(f"{made.id} entered: {made.kind}, {standing(made, _day(words))}")
+        print_line(f"{made.id} entered: {made.kind}, {standing(made, _day(words))}")
     return 0
 
 
@@ -173,11 +175,16 @@ def _faults(one: Document, day: date) -> list[str]:
 
 
 def _remarks(one: Document, day: date) -> list[str]:
+    from fedsov.border.bundle import load_categories
+    from fedsov.border.facts import ANY
+
     remarks = ["an example, no real document"] if one.example else []
     if one.expires is not None and 0 <= (one.expires - day).days <= _SOON:
         remarks.append(f"expires on {one.expires}")
     if not one.sha256 and not one.example:
         remarks.append("has no hash, so nobody can tell which document is meant")
+    if unknown := sorted(one.categories - load_categories() - {ANY}):
+        remarks.append(f"covers {', '.join(unknown)}, which no rule knows as a category")
     return remarks
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from fedsov.cli.words import CODES, Command, Words, print_json, words_of
+from fedsov.cli.words import CODES, Command, Words, print_json, print_line, words_of
 from fedsov.errors import ConfigurationError, LedgerBroken
 
 HELP = f"""usage: python -m fedsov ledger verify [OWNER] [--since HEAD] [workspace=DIR] [--json]
@@ -59,7 +60,7 @@ def _verify(arguments: list[str]) -> int:
         print_json({finding.owner: finding.to_json() for finding in findings})
     else:
         for finding in findings:
-            print(finding.sentence())
+            print_line(finding.sentence())
         print(f"{sum(finding.entries for finding in findings):,} entries verify in {len(findings)} ledgers")
     if broken:
         raise LedgerBroken("; ".join(finding.sentence() for finding in broken))
@@ -77,7 +78,7 @@ def _show(arguments: list[str]) -> int:
         print_json(found)
     else:
         for one in found:
-            print(entry_line(one))
+            print_line(entry_line(one))
     return 0
 
 
@@ -115,7 +116,7 @@ def _export(arguments: list[str]) -> int:
         print_json({"folder": str(folder), "head": head.to_json()})
     else:
         print(f"{head.size:,} entries of {head.owner} are in {folder}; check them anywhere with")
-        print(f"  python {folder / 'verify_ledger.py'} {folder} --key {head.key}")
+        print(f"  python {shlex.join([str(folder / 'verify_ledger.py'), str(folder)])} --key {head.key}")
     return 0
 
 

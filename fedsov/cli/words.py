@@ -131,6 +131,16 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=1, default=str, allow_nan=False))
 
 
+def printable(text: str) -> str:
+    """The text as one line for a terminal: whatever steers one, hides or ends the line is escaped."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
+def print_line(text: str) -> None:
+    """One line of a command's answer for people."""
+    print(printable(text))
+
+
 def console() -> Console:
     """A terminal's console; where output is piped, wide enough that no cell is cut."""
     from rich.console import Console

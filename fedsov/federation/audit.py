@@ -18,6 +18,8 @@ from fedsov.control_plane.compliance.lines import Book, read_book
 from fedsov.errors import ConfigurationError, LedgerBroken
 from fedsov.federation.workspace import Workspace
 
+_PUT_BACK = "it was put back, or the withdrawal was interrupted; withdraw it again"
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -144,7 +146,7 @@ def _withdrawn_elsewhere(workspace: Workspace, found: Mapping[str, Finding]) -> 
     for name, several in bodies.items():
         for one in approvals.standing(several):
             if one.id in gone:
-                faults[name] = f"it holds approval {one.id}, which {gone[one.id]} has as withdrawn: it was put back"
+                faults[name] = f"it holds approval {one.id}, which {gone[one.id]} has as withdrawn: {_PUT_BACK}"
     return faults
 
 

@@ -135,6 +135,8 @@ class Examination:
     def _lapsed(self, region: str, refused: Sequence[PlannedCrossing], number: int) -> list[str]:
         """What became of the documents that these crossings were permitted on before, in sentences."""
         evidence, register = self._scene.gate.evidence, _readable(self._scene.settings.border)
+        if register is None:
+            return ["The register of documents cannot be read at the moment."]
         day, said = self._scene.calendar.day(number), []
         for id in dict.fromkeys(id for one in refused for id in self._rested.get((region, one.kind), ())):
             document = register.get(id)
@@ -162,9 +164,9 @@ class Examination:
             ask(scene, [region], "query.propose", said, standing_by=number)
 
 
-def _readable(border: BorderSettings) -> Register:
-    """The register as it is now, for an explanation only: one that somebody is just editing explains nothing."""
+def _readable(border: BorderSettings) -> Register | None:
+    """The register as it is now, for an explanation only; None for one that somebody is just writing."""
     try:
         return border.register()
     except ConfigurationError:
-        return Register()
+        return None

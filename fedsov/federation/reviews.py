@@ -18,7 +18,7 @@ from fedsov.border import approvals
 from fedsov.border.answers import JOINED
 from fedsov.border.approvals import Approval
 from fedsov.border.ledger import Ledger
-from fedsov.errors import ConfigurationError
+from fedsov.errors import ConfigurationError, LedgerBroken
 from fedsov.federation.workspace import Workspace
 
 
@@ -109,7 +109,10 @@ def _write(root: Path, entry: Mapping[str, Any]) -> None:
     Then the hub notes the regions' heads, as at the end of a run. That a ledger was put back to before a withdrawal is
     found by the others, which hold it (`fedsov.federation.audit`).
     """
-    opened = {name: Ledger(path, Ledger.read(path).owner) for name, path in _ledgers(root).items()}
+    paths = _ledgers(root)
+    if "hub" not in paths:
+        raise LedgerBroken(f"no ledger at {Workspace(root).hub}, though regions have theirs; restore it from your copy")
+    opened = {name: Ledger(path, Ledger.read(path).owner) for name, path in paths.items()}
     regions = {name: ledger for name, ledger in opened.items() if name != "hub"}
     try:
         for ledger in opened.values():

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from fedsov.artifact import Kind
 from fedsov.border.claims import Claim, Question
 from fedsov.border.evidence import Document, Register
+from fedsov.border.facts import Duration, Term
+from fedsov.border.rules import Condition, Rule
 
 from .world import (
     CATEGORIES,
@@ -26,6 +28,7 @@ from .world import (
     law,
     of,
     register,
+    with_rules,
 )
 
 TIA = document(
@@ -187,6 +190,51 @@ def test_papers_that_together_carried_a_crossing_carry_it_beside_any_other():
     assert ask(thing, "CN", "DE", register=register(*papers)).verdict == "permit"
     another = document("pipia", "another", terms={"ciio": "yes"})
     assert ask(thing, "CN", "DE", register=register(*papers, another)).verdict == "permit"
+
+
+def test_papers_that_contradict_each_other_never_count_together():
+    one = document("recipient", "one", terms={"ciio": "no", "pipeda": "yes"})
+    other = document("exporter", "other", terms={"ciio": "yes", "local_copy": "yes"})
+    claims = register(one, other).claims(question())
+    assert {tuple(sorted(claim.papers)) for claim in claims} >= {("one",), ("other",)}
+    assert all(set(claim.papers) != {"one", "other"} for claim in claims)
+
+
+def test_papers_about_an_artifact_are_named_in_one_order():
+    found = [
+        document("attack_test", "b", terms={"attack_test": "pass"}),
+        document("secagg_report", "a"),
+        document("dp_report", "c"),
+    ]
+    asked = question(evidence=("c", "b", "a"))
+    orders = {
+        tuple(tuple(claim.papers) for claim in register(*several).claims(asked)) for several in (found, found[::-1])
+    }
+    assert len(orders) == 1
+
+
+def test_a_paper_that_states_only_what_a_term_is_counted_from_counts():
+    dossier = document("vn_ctia", terms={"dossier": "present", "filed": date(2026, 3, 1)})
+    first = document("exporter", "first", terms={"first_transfer": date(2026, 1, 10)})
+    thing = of(Kind.UPDATE, "VN", "personal")
+    assert ask(thing, "VN", "US", register=register(dossier)).verdict == "refuse"
+    permit = ask(thing, "VN", "US", register=register(dossier, first))
+    assert (permit.verdict, set(permit.documents)) == ("permit", {"d-vn_ctia", "first"})
+
+
+def test_a_profile_never_closes_by_what_a_rule_compares_with_or_denies():
+    contract = document("ad_hoc_clauses", terms={"doc": "x", "approval": "y"})
+    profile = document("recipient", "profile", terms={"verified_on": date(2026, 1, 2), "destination_province": "x"})
+    thing = of(Kind.UPDATE, "CH", "personal")
+    swiss = Condition("origin", "word", "eq", "CH")
+    late = Condition("day", "day", "later_than", Term("verified_on", Duration(5, "D")))
+    elsewhere = Condition("destination", "word", "differs_from", "destination_province")
+    for one in (late, elsewhere):
+        bundle = with_rules(Rule("own.rule", "forbid", (swiss, one), "A reason.", "A text.", remedy="Do not."))
+        assert ask(thing, "CH", "US", register=register(contract, profile), bundle=bundle).verdict == "permit"
+    unseen = Condition("verified_on", "day", "missing", None, True)
+    opener = Rule("own.rule", "permit", (swiss, unseen), "A reason.", "A text.", opens=True)
+    assert ask(thing, "CH", "US", register=register(profile), bundle=with_rules(opener)).verdict == "permit"
 
 
 SUPPORTS = {

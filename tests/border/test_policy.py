@@ -113,6 +113,36 @@ def test_no_paper_closes_what_others_open_whatever_a_tenant_forbids(found, rule)
     assert more.strictness(bundle) <= found.asking.strictness(bundle)
 
 
+@some
+@given(carried())
+def test_the_papers_that_an_answer_names_carry_it_alone(found):
+    """With those that the artifact names: a ledger entry lists what an auditor must ask to see, and no less."""
+    whole = replace(found.asking, documents=(*found.asking.documents, *found.more))
+    answer = whole.answer()
+    assume(answer.verdict != "refuse")
+    named = {*answer.documents, *whole.crossing.artifact.evidence}
+    alone = replace(whole, documents=tuple(one for one in whole.documents if one.id in named)).answer()
+    assert (alone.verdict, alone.rules) == (answer.verdict, answer.rules)
+    assert set(alone.documents) <= set(answer.documents)
+
+
+@pytest.mark.parametrize(
+    ("thing", "profile", "others", "verdict"),
+    [
+        (of(Kind.RECORDS, "US-FL", "health"), {"provider": "no"}, (), "permit"),
+        (of(Kind.UPDATE, "KZ", "personal"), {"local_copy": "yes"}, ("self_assessed_adequacy", "assessment"), "review"),
+    ],
+)
+def test_a_paper_that_holds_off_a_prohibition_is_named(thing, profile, others, verdict):
+    """Florida keeps the health records of providers, Kazakhstan wants a copy: silence would refuse."""
+    (origin,) = thing.label.origins
+    papers = [document(kind) for kind in others]
+    assert ask(thing, origin, "IN", register=register(*papers)).verdict == "refuse"
+    answer = ask(thing, origin, "IN", register=register(*papers, document("storage", "profile", terms=profile)))
+    assert answer.verdict == verdict
+    assert "profile" in answer.documents
+
+
 def fewer(asking: Asking) -> st.SearchStrategy[Asking]:
     """The same crossing with one document less, or with any of them."""
     every = st.sampled_from([one.id for one in asking.documents]) if asking.documents else st.nothing()
@@ -337,6 +367,16 @@ def test_an_expired_document_is_refused_and_named():
     assert refusal.verdict == "refuse"
     assert "'demo-scc-de-us'" in refusal.reason
     assert "expired" in refusal.reason
+
+
+def test_an_expired_assessment_beside_clauses_in_force_is_refused_and_named():
+    scc, tia = demo("demo-scc-de-us", "demo-tia-de-us")
+    held = register(scc, replace(tia, expires=DAY))
+    thing = artifact(Kind.UPDATE, "DE")
+    assert ask(thing, "DE", "US", register=held).verdict == "permit"
+    refusal = ask(thing, "DE", "US", register=held, on=date(2026, 11, 24))
+    assert refusal.verdict == "refuse"
+    assert f"'demo-tia-de-us' expired on {DAY}" in refusal.reason
 
 
 def test_a_document_not_yet_signed_is_no_document():
@@ -588,6 +628,30 @@ def test_the_people_of_twelve_months_are_counted_and_not_those_of_one_crossing()
     thing = of(Kind.RECORDS, "US", "health", count=600)
     assert ask(thing, "US", "CN", register=EMPTY, count_12m=10_000).verdict == "review"
     assert ask(thing, "US", "CN", register=EMPTY, count_12m=10_001).verdict == "refuse"
+
+
+@pytest.mark.parametrize("owner", ["cn", "China", "ZZ", "", "*"])
+def test_an_owner_that_is_no_known_place_is_refused(owner):
+    """Even where the law of the origin asks of no owner but those of countries of concern."""
+    answer = ask(of(Kind.MODEL, "US", "health", count=40_000), "US", party("IE", owners=[owner]), register=EMPTY)
+    assert (answer.verdict, answer.rules) == ("refuse", ("floor.unknown_owner",))
+
+
+@pytest.mark.parametrize("number", [None, "x", -1, 500.5, float("nan"), float("inf"), True])
+@pytest.mark.parametrize("place", ["count", "count_12m", "count_year"])
+def test_a_number_of_people_that_is_none_is_refused(number, place):
+    thing = artifact(Kind.METRICS, "DE")
+    crossing = Crossing(thing, party("DE"), party("FR"), "training", DAY)
+    assert Asking(crossing, ()).answer().verdict == "permit"
+    if place == "count":
+        crossing = replace(crossing, artifact=replace(thing, count=number))
+        released = release(crossing.artifact, "assessed", register=register(assessment("assessed")))
+        assert (released.verdict, released.rules) == ("refuse", ("floor.unreadable",))
+    else:
+        crossing = replace(crossing, **{place: number})
+    answer = Asking(crossing, ()).answer()
+    assert answer.verdict == "refuse"
+    assert "floor.unreadable" in answer.rules
 
 
 # ------------------------------------------------------------------ approvals

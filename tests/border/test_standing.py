@@ -15,7 +15,6 @@ from fedsov.border.approvals import approval_entry, withdrawal_entry
 from fedsov.border.gate import Gate, Refused
 from fedsov.border.ledger import Ledger
 from fedsov.border.standing import Standing
-from fedsov.errors import ConfigurationError
 from fedsov.label import Label
 
 from .world import DAY, DEMO, artifact, law, party
@@ -57,18 +56,24 @@ def test_a_document_taken_from_the_file_counts_for_nothing_from_the_next_crossin
         gate.cross(update, party("US"))
 
 
-def test_a_register_that_has_become_unreadable_lets_nothing_cross(tmp_path: Path) -> None:
+def test_a_register_that_cannot_be_read_lets_nothing_cross_that_needs_a_document_until_it_can(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     register = tmp_path / "documents.yaml"
     register.write_text(DEMO.read_text())
     gate, update = gate_of(tmp_path, "DE", register), artifact(Kind.UPDATE, "DE")
     gate.cross(update, party("US"))
-    register.write_text("documents: [")
-    with pytest.raises(ConfigurationError, match=r"documents\.yaml"):
-        gate.cross(update, party("US"))
-    os.remove(register)
-    with pytest.raises(ConfigurationError, match="cannot read"):
-        gate.cross(update, party("US"))
-    assert len(gate.ledger.entries()) == 1
+    for spoil in (lambda: register.write_text("documents: ["), lambda: os.remove(register)):
+        spoil()
+        with pytest.raises(Refused, match="scc_eu"):
+            gate.cross(update, party("US"))
+        gate.cross(update, party("GB"))  # which needs none
+        assert "documents.yaml" in caplog.text
+        caplog.clear()
+    register.write_text(DEMO.read_text())
+    gate.cross(update, party("US"))
+    verdicts = [entry.body["verdict"] for entry in gate.ledger.entries()]
+    assert verdicts == ["permit", "refuse", "permit", "refuse", "permit", "permit"]
 
 
 def test_a_review_crosses_once_a_person_approved_it_and_stops_when_the_approval_is_withdrawn(tmp_path: Path) -> None:

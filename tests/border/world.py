@@ -21,7 +21,7 @@ from fedsov.artifact import Artifact, Crossing, Kind, Party
 from fedsov.border.approvals import Approval
 from fedsov.border.bundle import load_bundle
 from fedsov.border.evidence import Document, Register
-from fedsov.border.facts import Duration, Term
+from fedsov.border.facts import DENYING, Duration, Term
 from fedsov.border.lawbook import Bundle, Mechanism
 from fedsov.border.policy import Decision, decide
 from fedsov.border.register import load_register
@@ -472,7 +472,7 @@ def carried(draw: st.DrawFn) -> Carried:
     target = draw(st.sampled_from(["US", "VU", "CN", "GB", "KR", "FR", "IL"]))
     flow = wanted["flow"].value if "flow" in wanted else "transfer"
     asking = Asking(Crossing(thing, party(origin), party(target), "training", on, flow), documents)
-    more = draw(st.lists(st.one_of(_against(regime), _rivals(papers.documents)), min_size=1, max_size=3))
+    more = draw(st.lists(st.one_of(_against(regime), _for(regime), _rivals(papers.documents)), min_size=1, max_size=3))
     return Carried(asking, tuple(replace(one, id=f"more-{place}") for place, one in enumerate(more)))
 
 
@@ -485,6 +485,22 @@ def _against(draw: st.DrawFn, regime: str) -> Document:
     return document(draw(st.sampled_from([*PROFILES, *SUPPORTING])), "against", signed=date(2018, 1, 1), terms=fit)
 
 
+@st.composite
+def _for(draw: st.DrawFn, regime: str) -> Document:
+    """A profile that denies what some prohibition or brake of this regime reads into silence."""
+    rule = draw(st.sampled_from([one for one in DENYING_RULES if one.speaks_of(regime)]))
+    stated = {}
+    for one in rule.when:
+        if one.claimed and one.operator in DENYING and not law().facts[one.field].of_artifact:
+            wanted = one.value if one.operator == "ne" else min(one.value) if one.value else None
+            stated[one.field] = wanted or draw(_values(one.field))
+    return document(draw(st.sampled_from(PROFILES)), "for", signed=date(2018, 1, 1), terms=stated)
+
+
+DENYING_RULES = sorted(
+    (rule for rule in law().rules if not rule.opens and any(c.claimed and c.operator in DENYING for c in rule.when)),
+    key=lambda rule: rule.id,
+)
 CLOSING = sorted(
     (rule for rule in law().rules if not rule.opens and any(one.needs_a_statement for one in rule.when)),
     key=lambda rule: rule.id,

@@ -57,6 +57,22 @@ def test_a_crossing_is_explained_as_a_tree_and_as_json() -> None:
     assert "eu.scc" in held
 
 
+def test_whatever_is_asked_steers_no_terminal() -> None:
+    words = {
+        "--from": "D\x1b[31mE",
+        "--to": "U\rS",
+        "--kind": "update",
+        "--categories": "a\nb\u202e",
+        "--purpose": "\x07",
+    }
+    done = fedsov("border", "explain", *(word for pair in words.items() for word in pair), "--all")
+    assert done.returncode == 0 and done.stdout.startswith("REFUSE: update of ")
+    assert all(one.isprintable() or one == "\n" for one in done.stdout)
+    assert r"D\x1b[31mE" in done.stdout and r"a\nb\u202e" in done.stdout
+    wrong = fedsov("border", "explain", "--from", "DE", "--to", "US", "--kind", "update", "--rules", "/\x1b[2J")
+    assert wrong.returncode == 2 and "\x1b" not in wrong.stderr
+
+
 def test_a_refusal_is_explained_with_what_would_mend_it() -> None:
     told = answered(fedsov("border", "explain", *ASKED, "--json"))["decision"]
     assert told["verdict"] == "refuse" and "scc_eu" in told["missing"][0] and "kind: scc_eu" in told["remedy"]
@@ -119,12 +135,24 @@ def test_a_document_is_added_listed_and_checked_against_its_file(tmp_path: Path)
     assert "scc-1" in fedsov("evidence", "list", "--evidence", str(register)).stdout
 
 
+def test_a_document_for_a_category_that_no_rule_knows_is_remarked_on(tmp_path: Path) -> None:
+    """It covers nothing, for a label that holds such a category is refused; so the register may be read."""
+    file = tmp_path / "documents.yaml"
+    file.write_text(
+        "documents:\n- {id: one, kind: tia, exporter: [DE], importer: [US], categories: [personal, Health], "
+        f"signed: 2026-01-01, owner: office, sha256: {'ab' * 32}}}\n"
+    )
+    done = fedsov("evidence", "check", "--evidence", str(file))
+    assert done.returncode == 0 and "one: covers Health, which no rule knows as a category" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         (("--kind", "scc_mars"), "scc_mars"),
         (("--signed", "soon"), "--signed is 'soon'"),
         (("--terms", "module"), "NAME=VALUE"),
+        (("--categories", "personal,Health"), "covers 'Health', which no rule knows as a category"),
         (("--terms", "shoe=43"), "unknown fact 'shoe'"),
         (("--importer", "America"), "importer holds 'America'"),
         (("--expires", "2024-01-01"), "expires"),

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fedsov import cli
+from fedsov.border.approvals import approval_entry
+from fedsov.border.ledger import Ledger
 from fedsov.border.signing import Signer
 from tests.border.test_anchor import Authority
 from tests.border.test_ledger_tampering import tamper
+from tests.border.world import DAY
 from tests.federation.test_audit import append, history
 
 Run = Callable[..., tuple[int, str, str]]
@@ -54,6 +59,8 @@ def test_verify_prints_heads_that_since_takes(run: Run, tmp_path: Path) -> None:
     for nonsense in ("here", "5:ff", str(tmp_path), "{}"):
         code, _, err = run("verify", "--since", nonsense)
         assert code == 2 and err.count("\n") == 1
+    code, _, err = run("verify", "DE", "--since", "5:abc")
+    assert code == 2 and "'5:abc' is no head: SIZE:ROOT is a number, a colon and 64 hexadecimal digits" in err
 
 
 def test_verify_names_the_entry_that_was_changed_and_ends_with_5(run: Run, tmp_path: Path) -> None:
@@ -70,8 +77,29 @@ def test_a_proof_and_an_export_are_checked_by_the_exported_verifier(run: Run, tm
     for given in (folder, tmp_path / "proof.json"):
         words = ["-I", folder / "verify_ledger.py", given, "--key", proof["head"]["key"]]
         assert subprocess.run([sys.executable, *words], capture_output=True).returncode == 0
+    code, out, _ = run("export", tmp_path / "an export's folder", "DE")
+    command = shlex.split(out.splitlines()[-1])
+    assert subprocess.run([sys.executable, "-I", *command[1:]], capture_output=True).returncode == 0
     assert answered(run, "export", tmp_path / "hub_export")["head"]["owner"] == "hub"
     assert answered(run, "prove", 9)["head"]["size"] == 9
+
+
+def test_what_somebody_wrote_into_an_entry_is_shown_in_one_line_and_steers_no_terminal(
+    run: Run, tmp_path: Path
+) -> None:
+    said = approval_entry(
+        {"review": "R1"},
+        by="A\x1b[31m",
+        why="x\nhub 10 fake\x1b[2J\u202e",
+        since=DAY,
+        until=DAY,
+        at="2026-11-23T10:00:00",
+    )
+    with closing(Ledger(tmp_path / "w/hub/ledger.sqlite", "hub")) as ledger:
+        ledger.append(said)
+    code, out, _ = run("show", "hub")
+    assert code == 0 and len(out.splitlines()) == 10
+    assert out.splitlines()[-1].endswith(r"by A\x1b[31m: x\nhub 10 fake\x1b[2J\u202e")
 
 
 def test_all_but_anchor_need_no_private_key(run: Run, tmp_path: Path) -> None:

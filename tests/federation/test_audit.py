@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 
+from fedsov.border.approvals import withdrawal_entry
 from fedsov.border.ledger import Head, Ledger
-from fedsov.errors import ConfigurationError
+from fedsov.errors import ConfigurationError, LedgerBroken
 from fedsov.federation.audit import Finding, entries, entry_line, verify_all, verify_since
+from fedsov.federation.reviews import approve, withdraw
+from tests.border.world import DAY
 
 AT = {"at": "2026-11-25T12:00:00.000+00:00", "run": "r"}
 
@@ -44,6 +47,30 @@ def place(tmp_path: Path) -> Path:
 
 def faults(place: Path) -> dict[str, str]:
     return {finding.owner: finding.fault for finding in verify_all(place) if finding.fault}
+
+
+def test_an_approval_is_not_written_where_the_hub_s_ledger_is_gone(place: Path) -> None:
+    asked = {"verdict": "review", "review": "R1", **AT, "act": "cross"}
+    with closing(Ledger(place / "regions/DE/ledger.sqlite", "DE")) as ledger:
+        ledger.append(asked)
+        size = ledger.head().size
+    for path in (place / "hub").glob("ledger.sqlite*"):
+        path.unlink()
+    with pytest.raises(LedgerBroken, match="restore it from your copy"):
+        approve(place, "R1", by="A. Person", why="checked", until=DAY, today=DAY)
+    assert Ledger.read(place / "regions/DE/ledger.sqlite").head().size == size
+
+
+def test_a_withdrawal_that_was_interrupted_is_found_and_mended_by_another(place: Path) -> None:
+    with closing(Ledger(place / "regions/DE/ledger.sqlite", "DE")) as ledger:
+        ledger.append({"verdict": "review", "review": "R1", **AT, "act": "cross"})
+    approval = approve(place, "R1", by="A. Person", why="checked", until=DAY, today=DAY)
+    with closing(Ledger(place / "hub/ledger.sqlite", "hub")) as ledger:
+        ledger.append(withdrawal_entry(approval, by="A. Person", why="doubts", at=AT["at"]))
+    found = faults(place)
+    assert set(found) == {"DE", "US"} and "the withdrawal was interrupted; withdraw it again" in found["DE"]
+    withdraw(place, approval.id, by="A. Person", why="doubts")
+    assert faults(place) == {}
 
 
 def rewrite(folder: Path, owner: str, bodies: Sequence[dict[str, Any]], *, keeps_key: bool = True) -> None:

@@ -14,6 +14,7 @@ import pytest
 from fedsov.artifact import Party
 from fedsov.border.evidence import Document, Register
 from fedsov.border.register import load_register
+from fedsov.border.standing import Standing
 from fedsov.config import compose, settings
 from fedsov.control_plane.server_app import Round
 from fedsov.federation.api import WarmFor
@@ -93,6 +94,32 @@ def test_a_document_that_is_withdrawn_takes_the_recipient_out_and_one_that_retur
     assert set(examination.before(6, LABEL, 1200)) == {US}
     assert _refusals(scene) == [(2, "US"), (None, "US")]
     assert [(one.round, one.left) for one in examination.amendments] == [(2, True), (4, False), (None, True)]
+
+
+def test_a_register_that_is_half_written_at_one_examination_is_read_again_at_the_next(
+    scene: Scene, tmp_path: Path
+) -> None:
+    file, whole = (
+        tmp_path / "documents.yaml",
+        (
+            "documents:\n"
+            "- {id: clauses, kind: scc_eu, exporter: [DE], importer: [US], categories: '*', signed: 2026-01-01,\n"
+            "   owner: office, terms: {doc: '2021/914', module: '1', role: 'C->C'}}\n"
+            "- {id: assessment, kind: tia, exporter: [DE], importer: [US], categories: '*', signed: 2026-01-01,\n"
+            "   owner: office}\n"
+        ),
+    )
+    file.write_text(whole)
+    scene.settings = replace(scene.settings, border=replace(scene.settings.border, evidence=file))
+    scene.gate = replace(scene.gate, evidence=Standing(file, scene.gate.ledger))
+    examination = Examination(scene, MEMBERS)
+    assert examination.before(1, LABEL, 1200) == {}
+    file.write_text(whole[:150])
+    out = examination.before(2, LABEL, 1200)
+    assert set(out) == {US} and "cannot be read at the moment" in out[US]
+    file.write_text(whole)
+    assert examination.before(3, LABEL, 1200) == {}
+    assert _refusals(scene) == [(2, "US")]
 
 
 def test_a_member_whose_own_gate_refused_stays_out_for_a_reason_only_its_ledger_knows(scene: Scene) -> None:

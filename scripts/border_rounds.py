@@ -1,0 +1,142 @@
+"""The gates' share of a round: a run of the demo, by its ledgers, beside its crossings decided and written once more.
+
+How long a round took is what the ledgers say. What its gates took is measured at new gates with new ledgers on a real
+disk, one crossing after another.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from border_clock import microseconds, undisturbed
+from border_questions import DAY, REGISTER, ROOT
+
+from fedsov.artifact import Artifact, Kind, Party
+from fedsov.border.gate import Gate, Refused
+from fedsov.border.lawbook import Bundle
+from fedsov.border.ledger import Ledger
+from fedsov.border.standing import Standing
+from fedsov.border.tally import Tally
+from fedsov.federation.workspace import Workspace
+from fedsov.label import Label
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One round as the ledgers show it: the model it trained, its crossings (their places among all), its seconds."""
+
+    model: str
+    crossings: tuple[int, ...]
+    seconds: float
+
+
+def rounds_of(bodies: Sequence[Mapping[str, Any]]) -> list[Round]:
+    """The rounds in a run's crossings, given in the order of their time; a last one has no end and is left out."""
+    model, found = "", dict[tuple[str, int], list[int]]()
+    for place, body in enumerate(bodies):
+        if body["round"] is not None and body["verdict"] == "permit":
+            model = body["name"] if body["kind"] == "model" else model
+            found.setdefault((model, body["round"]), []).append(place)
+    rounds = []
+    for (model, number), places in found.items():
+        if following := found.get((model, number + 1)):
+            begins, ends = (datetime.fromisoformat(bodies[one[0]]["at"]) for one in (places, following))
+            rounds.append(Round(model, tuple(places), (ends - begins).total_seconds()))
+    return rounds
+
+
+def demo_crossings(workspace: Path) -> list[dict[str, Any]]:
+    """Runs the demo in a new workspace: every crossing in its ledgers, by the time it was decided."""
+    command = [sys.executable, "-m", "fedsov", "train", f"workspace={workspace}", "--quiet"]
+    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    found = [entry.body for path in Workspace(workspace).ledgers().values() for entry in Ledger.read(path).entries()]
+    return sorted((body for body in found if body["act"] == "cross"), key=lambda body: body["at"])
+
+
+def replayed(bodies: Sequence[Mapping[str, Any]], folder: Path, bundle: Bundle) -> list[float]:
+    """Microseconds of each crossing at its party's gate: counting, deciding, and the entry on the disk."""
+    with ExitStack() as opened, undisturbed():
+        gates = {name: opened.enter_context(_gate(name, party, folder, bundle)) for name, party in _parties(bodies)}
+        return [microseconds(_passing(gates[body["exporter"]["name"]], body)) for body in bodies]
+
+
+def _parties(bodies: Sequence[Mapping[str, Any]]) -> list[tuple[str, Party]]:
+    return list({body["exporter"]["name"]: Party.from_json(body["exporter"]) for body in bodies}.items())
+
+
+@contextmanager
+def _gate(name: str, party: Party, folder: Path, bundle: Bundle) -> Iterator[Gate]:
+    with closing(Ledger(folder / name / "ledger.sqlite", name)) as ledger:
+        evidence = Standing(REGISTER, ledger)
+        yield Gate(
+            party, bundle=bundle, evidence=evidence, ledger=ledger, run="r", today=lambda: DAY, tally=Tally(ledger)
+        )
+
+
+def _passing(gate: Gate, body: Mapping[str, Any]) -> Callable[[], object]:
+    """The crossing of an entry once more, with other content of the same size."""
+    day, target, pool = date.fromisoformat(body["day"]), Party.from_json(body["importer"]), body["pool"]
+    artifact = Artifact(
+        Kind(body["kind"]),
+        Label.from_json(body),
+        b"a" * body["bytes"],
+        body["count"],
+        body["name"],
+        tuple(body["evidence"]),
+        pool["name"],
+        pool["people"],
+    )
+    gate = replace(gate, today=lambda: day)
+
+    def act() -> None:
+        verdict = "permit"
+        try:
+            gate.cross(artifact, target, round=body["round"], tensors=body["tensors"])
+        except Refused as refused:
+            verdict = refused.decision.verdict
+        if verdict != body["verdict"]:
+            raise SystemExit(f"{artifact.kind} to {target.name}: the run says {body['verdict']}, now it is {verdict}")
+
+    return act
+
+
+def fsync_milliseconds(folder: Path, times: int = 50) -> float:
+    """The median of writing a kibibyte and waiting for the disk, which every entry of a ledger does too."""
+    with (folder / "fsync").open("wb", buffering=0) as file:
+
+        def write() -> None:
+            file.write(bytes(1024))
+            os.fsync(file.fileno())
+
+        return statistics.median(microseconds(write) for _ in range(times)) / 1_000
+
+
+def shares(folder: Path, bundle: Bundle, repeats: int) -> dict[str, dict[str, Any]]:
+    """By model: rounds, crossings, and the median milliseconds of gates and of a whole round."""
+    bodies = demo_crossings(folder / "demo")
+    replays = [replayed(bodies, folder / str(repeat), bundle) for repeat in range(repeats)]
+    each, found = [statistics.median(column) for column in zip(*replays, strict=True)], dict[str, list[Any]]()
+    for one in rounds_of(bodies):
+        spent = sum(each[place] for place in one.crossings) / 1_000
+        found.setdefault(one.model, []).append((spent, one.seconds * 1_000, len(one.crossings)))
+    return {model: _share(measured) for model, measured in found.items()}
+
+
+def _share(measured: Sequence[tuple[float, float, int]]) -> dict[str, Any]:
+    gates, whole, crossings = (statistics.median(column) for column in zip(*measured, strict=True))
+    return {
+        "rounds": len(measured),
+        "crossings": crossings,
+        "gates_milliseconds": gates,
+        "round_milliseconds": whole,
+        "share": gates / whole,
+    }
