@@ -1,7 +1,7 @@
 """The gates' share of a round: a run of the demo, by its ledgers, beside its crossings decided and written once more.
 
 How long a round took is what the ledgers say. What its gates took is measured at new gates with new ledgers on a real
-disk, one crossing after another.
+disk, one transaction after another: what a party decided together in a round is decided together again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from border_clock import microseconds, undisturbed
 from border_questions import DAY, REGISTER, ROOT
 
 from fedsov.artifact import Artifact, Kind, Party
-from fedsov.border.gate import Gate, Refused
+from fedsov.border.gate import Gate, Leaving, Refused
 from fedsov.border.lawbook import Bundle
 from fedsov.border.ledger import Ledger
 from fedsov.border.standing import Standing
@@ -62,11 +62,29 @@ def demo_crossings(workspace: Path) -> list[dict[str, Any]]:
     return sorted((body for body in found if body["act"] == "cross"), key=lambda body: body["at"])
 
 
+def together(bodies: Sequence[Mapping[str, Any]]) -> list[list[int]]:
+    """The places of crossings that one party decided together: those of one round that follow each other in its ledger."""
+    latest, found = dict[str, tuple[int | None, list[int]]](), list[list[int]]()
+    for place, body in enumerate(bodies):
+        name, round = body["exporter"]["name"], body["round"]
+        before, places = latest.get(name, (None, []))
+        if round is None or round != before:
+            places = []
+            found.append(places)
+        places.append(place)
+        latest[name] = round, places
+    return found
+
+
 def replayed(bodies: Sequence[Mapping[str, Any]], folder: Path, bundle: Bundle) -> list[float]:
-    """Microseconds of each crossing at its party's gate: counting, deciding, and the entry on the disk."""
+    """Microseconds at the parties' gates, counting, deciding and writing to the disk; all of them at the first place."""
+    spent = [0.0] * len(bodies)
     with ExitStack() as opened, undisturbed():
         gates = {name: opened.enter_context(_gate(name, party, folder, bundle)) for name, party in _parties(bodies)}
-        return [microseconds(_passing(gates[body["exporter"]["name"]], body)) for body in bodies]
+        for places in together(bodies):
+            group = [bodies[place] for place in places]
+            spent[places[0]] = microseconds(_passing(gates[group[0]["exporter"]["name"]], group))
+    return spent
 
 
 def _parties(bodies: Sequence[Mapping[str, Any]]) -> list[tuple[str, Party]]:
@@ -82,9 +100,9 @@ def _gate(name: str, party: Party, folder: Path, bundle: Bundle) -> Iterator[Gat
         )
 
 
-def _passing(gate: Gate, body: Mapping[str, Any]) -> Callable[[], object]:
-    """The crossing of an entry once more, with other content of the same size."""
-    day, target, pool = date.fromisoformat(body["day"]), Party.from_json(body["importer"]), body["pool"]
+def _leaving(body: Mapping[str, Any]) -> Leaving:
+    """What an entry is about once more, with other content of the same size."""
+    pool = body["pool"]
     artifact = Artifact(
         Kind(body["kind"]),
         Label.from_json(body),
@@ -95,16 +113,19 @@ def _passing(gate: Gate, body: Mapping[str, Any]) -> Callable[[], object]:
         pool["name"],
         pool["people"],
     )
+    return Leaving(artifact, Party.from_json(body["importer"]), body["tensors"])
+
+
+def _passing(gate: Gate, group: Sequence[Mapping[str, Any]]) -> Callable[[], object]:
+    """The crossings of these entries once more, on their day."""
+    day, leaving = date.fromisoformat(group[0]["day"]), [_leaving(body) for body in group]
     gate = replace(gate, today=lambda: day)
 
     def act() -> None:
-        verdict = "permit"
-        try:
-            gate.cross(artifact, target, round=body["round"], tensors=body["tensors"])
-        except Refused as refused:
-            verdict = refused.decision.verdict
-        if verdict != body["verdict"]:
-            raise SystemExit(f"{artifact.kind} to {target.name}: the run says {body['verdict']}, now it is {verdict}")
+        for settled, body in zip(gate.cross_all(leaving, round=group[0]["round"]), group, strict=True):
+            verdict = settled.decision.verdict if isinstance(settled, Refused) else "permit"
+            if verdict != body["verdict"]:
+                raise SystemExit(f"{body['kind']} to {body['importer']['name']}: {body['verdict']} is {verdict} now")
 
     return act
 

@@ -87,6 +87,22 @@ def test_a_round_lasts_until_the_next_of_the_same_model() -> None:
     ]
 
 
+def test_what_a_party_decided_in_a_round_is_measured_as_one_transaction() -> None:
+    entries = [
+        ("hub", 1),
+        ("hub", 1),
+        ("DE", 1),
+        ("US", 1),
+        ("DE", 1),
+        ("US", 1),
+        ("hub", 2),
+        ("DE", None),
+        ("DE", None),
+    ]
+    bodies = [{"exporter": {"name": name}, "round": round} for name, round in entries]
+    assert rounds.together(bodies) == [[0, 1], [2, 4], [3, 5], [6], [7], [8]]
+
+
 class Refuser:
     """Stands in for cedarpy, which only scripts/benchmark installs: it reads every policy, and allows nothing."""
 
