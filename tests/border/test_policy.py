@@ -711,6 +711,23 @@ def test_an_approval_is_for_no_other_recipient_kind_origin_category_purpose_flow
     assert verdict(thing, bundle=with_rules(brake)) == "review"
 
 
+def test_an_approval_is_for_the_papers_that_a_person_saw():
+    """Those that the review rests on, and those that the artifact names about itself."""
+    thing, ground = of(Kind.UPDATE, "KZ", "personal"), document("self_assessed_adequacy")
+    first, other = (document("assessment", id) for id in ("first", "other"))
+    copy = document("storage", "copy", terms={"local_copy": "yes"})
+    review = ask(thing, "KZ", "US", register=register(ground, first, copy))
+    assert set(review.documents) == {ground.id, "first", "copy"}
+    for papers, verdict in (((first, copy), "permit"), ((other, copy), "review"),
+                            ((first, replace(copy, id="another")), "review")):  # fmt: skip
+        held = approving(review, register(ground, *papers))
+        assert ask(thing, "KZ", "US", register=held).verdict == verdict
+    tested = replace(thing, evidence=("about",))
+    about = document("attack_test", "about", terms={"attack_test": "pass"})
+    held = approving(review, register(ground, first, copy, about))
+    assert ask(tested, "KZ", "US", register=held).verdict == "review"
+
+
 def test_an_approval_holds_in_the_next_round_and_whoever_passes_the_data_on():
     thing, papers = reviewed()
     approved = approving(ask(thing, "DE", "US", register=papers), papers, until=date(2026, 12, 31))
