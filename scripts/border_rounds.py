@@ -63,7 +63,7 @@ def demo_crossings(workspace: Path) -> list[dict[str, Any]]:
 
 
 def together(bodies: Sequence[Mapping[str, Any]]) -> list[list[int]]:
-    """The places of crossings that one party decided together: those of one round that follow each other in its ledger."""
+    """The places of what one party decided together: crossings of one round that follow each other in its ledger."""
     latest, found = dict[str, tuple[int | None, list[int]]](), list[list[int]]()
     for place, body in enumerate(bodies):
         name, round = body["exporter"]["name"], body["round"]
@@ -77,7 +77,7 @@ def together(bodies: Sequence[Mapping[str, Any]]) -> list[list[int]]:
 
 
 def replayed(bodies: Sequence[Mapping[str, Any]], folder: Path, bundle: Bundle) -> list[float]:
-    """Microseconds at the parties' gates, counting, deciding and writing to the disk; all of them at the first place."""
+    """Microseconds at the parties' gates, counting, deciding and writing to disk; all of them at the first place."""
     spent = [0.0] * len(bodies)
     with ExitStack() as opened, undisturbed():
         gates = {name: opened.enter_context(_gate(name, party, folder, bundle)) for name, party in _parties(bodies)}
