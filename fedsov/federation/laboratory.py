@@ -13,8 +13,8 @@ or recorded. The messages, the aggregation and the local steps are the same as i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -29,10 +29,11 @@ from fedsov.federation.in_process import InProcessGrid
 from fedsov.federation.wire import identify, new_id, pack, round_of, unpack
 from fedsov.label import Label
 from fedsov.model.network import NetworkSpec, Parameters, initial
-from fedsov.training.federated import update
+from fedsov.training import personal
 from fedsov.training.local import LocalSteps, predict
 from fedsov.training.measure import auc, log_loss
 from fedsov.training.messages import config_of, parameters_of, record_of, with_proximal
+from fedsov.training.personal import Private
 
 Regions = Mapping[str, tuple[np.ndarray, np.ndarray]]
 Weighting = Literal["rows", "equal"]
@@ -43,17 +44,29 @@ class Fitted:
     """A jointly trained model.
 
     Attributes:
-        parameters: arrays under the names of ``nn.Sequential.state_dict()``.
+        parameters: arrays under the names of ``nn.Sequential.state_dict()``; the shared ones, where some are private.
         rounds: for each round and region, ``loss`` (nats) and ``auc`` of the model that came in, on the region's rows.
+        private: for each region the parameters that never left it; empty where all are shared.
     """
 
     network: NetworkSpec
     parameters: Parameters
     rounds: tuple[Mapping[str, Mapping[str, float]], ...]
+    private: Mapping[str, Parameters] = field(default_factory=dict)
 
-    def logits(self, X: np.ndarray) -> np.ndarray:
-        """(N,) logits of (N, D) inputs."""
-        return predict(self.parameters, np.asarray(X, dtype=np.float32), self.network)
+    def logits(self, X: np.ndarray, region: str | None = None) -> np.ndarray:
+        """(N,) logits of (N, D) inputs, by the joint model as `region` completes it."""
+        return predict(self.of(region), np.asarray(X, dtype=np.float32), self.network)
+
+    def of(self, region: str | None = None) -> Parameters:
+        """All parameters of the network: the shared ones and, where some are private, those of `region`.
+
+        Raises:
+            InputError: some are private, and no region that took part is named.
+        """
+        if self.private and region not in self.private:
+            raise InputError(f"some parameters are private; name a region of {', '.join(self.private)}, not {region!r}")
+        return personal.joined(self.parameters, self.private.get(region or "", {}), self.network)
 
 
 def federate(
@@ -64,6 +77,7 @@ def federate(
     steps: LocalSteps | None = None,
     algorithm: str | Algorithm = "fedavg",
     weighting: Weighting = "rows",
+    private: Collection[str] | Private = (),
     seed: int = 0,
     on_round: Callable[[int, Mapping[str, Mapping[str, float]]], None] | None = None,
 ) -> Fitted:
@@ -76,6 +90,8 @@ def federate(
         steps: learning rate, momentum, batch and epochs of a round's local steps.
         algorithm: ``fedavg``, ``fedprox``, ``fedadam``, ``fedyogi``, ``fedmedian``, ``krum``, or one with options.
         weighting: of updates: by the region's ``rows``, or ``equal``.
+        private: parameters that stay with their region, see `fedsov.training.personal.private_names`: ``intercept``,
+            ``head``, ``first.bias``, ``bias``, or their own names; or these with steps of their own.
         seed: of the first parameters and of the order of rows; equal seeds give equal parameters.
         on_round: called after each round with its number and the regions' metrics.
 
@@ -89,7 +105,10 @@ def federate(
     inputs = _inputs(arrays)
     if weighting not in ("rows", "equal"):
         raise ConfigurationError(f"weighting is rows or equal, got {weighting!r}")
-    bench = _Bench(arrays, network, steps or LocalSteps(seed=seed), weighting)
+    mine = private if isinstance(private, Private) else Private(tuple(private))
+    names, first = personal.private_names(network, mine.names), initial(network, inputs, seed)
+    kept = {name: personal.own(first, names) for name in arrays} if names else {}
+    bench = _Bench(arrays, network, steps or LocalSteps(seed=seed), weighting, kept, mine.first)
     chosen = algorithm if isinstance(algorithm, Algorithm) else Algorithm(algorithm)
     outcome, seen = Outcome(), []
 
@@ -100,10 +119,10 @@ def federate(
             on_round(one.number, metrics)
 
     federation = Federation(chosen, rounds, minimum=len(arrays))
-    app = server_app(federation, initial(network, inputs, seed), outcome, on_round=note)
+    app = server_app(federation, personal.shared(first, names), outcome, on_round=note)
     grid = InProcessGrid(bench, bench.nodes, _NoBorder())
     app(grid, Context(run_id=1, node_id=1, node_config={}, state=RecordDict(), run_config={}))
-    return Fitted(network, outcome.parameters, tuple(seen))
+    return Fitted(network, outcome.parameters, tuple(seen), bench.kept)
 
 
 def _network(model: str | NetworkSpec) -> NetworkSpec:
@@ -143,7 +162,16 @@ class _NoBorder:
 class _Bench:
     """A board whose regions answer at once, in this process."""
 
-    def __init__(self, arrays: Regions, network: NetworkSpec, steps: LocalSteps, weighting: Weighting) -> None:
+    def __init__(
+        self,
+        arrays: Regions,
+        network: NetworkSpec,
+        steps: LocalSteps,
+        weighting: Weighting,
+        kept: Mapping[str, Parameters],
+        first: LocalSteps | None,
+    ) -> None:
+        self.kept, self._first = dict(kept), first
         self.answers: dict[str, tuple[Message, Label]] = {}
         self.nodes = tuple(range(2, 2 + len(arrays)))
         self._names = dict(zip(self.nodes, arrays, strict=True))
@@ -167,12 +195,17 @@ class _Bench:
         """Nothing to wait for: answers are there when asked."""
 
     def _train(self, message: Message, context: Context) -> Message:
-        X, y = self._arrays[self._names[context.node_id]]
-        incoming = parameters_of(message)
-        logits = predict(incoming, X, self._network)
+        name = self._names[context.node_id]
+        (X, y), incoming, kept = self._arrays[name], parameters_of(message), self.kept.get(name, {})
+        logits = predict(personal.joined(incoming, kept, self._network), X, self._network)
         found = auc(y, logits)
         steps = with_proximal(self._steps, config_of(message))
-        updated = update(incoming, X, y, steps, spec=self._network, round=round_of(message) or 0)
+        number = round_of(message) or 0
+        updated, kept = personal.update(
+            incoming, kept, X, y, steps, spec=self._network, round=number, first=self._first
+        )
+        if kept:
+            self.kept[name] = kept
         metrics = MetricRecord(
             {
                 "num-examples": len(y) if self._weighting == "rows" else 1,
