@@ -71,6 +71,8 @@ class Job:
         order: the batches of a client's round; by default its rows are shuffled, or drawn for noise.
         bound: the longest update that is accepted.
         measures: whether each round tells the loss (and AUC) of the incoming model on each client's rows.
+        private: names of parameters that stay with their client (`fedsov.training.personal`).
+        first: steps of the private parameters alone, before each round's steps of all.
     """
 
     rows: Sequence[Rows]
@@ -82,11 +84,19 @@ class Job:
     noise: RecordNoise | None = None
     bound: float = math.inf
     measures: bool = True
+    private: frozenset[str] = frozenset()
+    first: LocalSteps | None = None
 
     @property
     def inputs(self) -> int:
         """The number of inputs."""
         return int(np.shape(self.rows[0][0])[1])
+
+    def own(self) -> np.ndarray:
+        """(p,) places of the private parameters among the P."""
+        shaped = shapes(self.spec, self.inputs)
+        flags = [np.full(math.prod(shape), name in self.private) for name, shape in shaped.items()]
+        return np.flatnonzero(np.concatenate(flags))
 
     def batches(self, client: int, round: int) -> Sequence[np.ndarray]:
         """The rows of each step."""
@@ -130,10 +140,13 @@ def _shared(shape: tuple[int, ...], dtype: type) -> np.ndarray:
 class Cohort(AbstractContextManager["Cohort"]):
     """The clients of a job and their processes, for the length of a block."""
 
-    def __init__(self, job: Job, *, processes: int | None = None, keeps_updates: bool = False) -> None:
+    def __init__(
+        self, job: Job, parameters: np.ndarray, *, processes: int | None = None, keeps_updates: bool = False
+    ) -> None:
         """Forks the processes.
 
         Args:
+            parameters: (P,) float32 first ones; of each client's `kept`, (n, p), the private ones begin with them.
             processes: at most so many, this one among them; by default the cores of this machine.
             keeps_updates: each round gives every client's parameters too, for robust means.
         """
@@ -146,10 +159,12 @@ class Cohort(AbstractContextManager["Cohort"]):
         self._incoming = _shared((self._size,), np.float32)
         self._sums = _shared((count, self._size), np.int64)
         self._updates = _shared((len(job.rows), self._size), np.float32) if keeps_updates else None
+        self.kept = _shared((len(job.rows), len(job.own())), np.float32)
+        self.kept[:] = parameters[job.own()]
         self._lines: list[tuple[int, Connection]] = []
         for place in range(1, count):
             self._lines.append(self._forked(place, blocks[place::count]))
-        self._own = _Part(job, blocks[0::count], self._incoming, self._sums[0], self._updates)
+        self._own = _Part(job, blocks[0::count], self._incoming, self._sums[0], self._updates, self.kept)
 
     def _forked(self, place: int, blocks: Sequence[range]) -> tuple[int, Connection]:
         ours, theirs = Pipe()
@@ -162,7 +177,7 @@ class Cohort(AbstractContextManager["Cohort"]):
             ours.close()
             for _, line in self._lines:  # those of the forks before
                 line.close()
-            _Part(self._job, blocks, self._incoming, self._sums[place], self._updates).serve(theirs)
+            _Part(self._job, blocks, self._incoming, self._sums[place], self._updates, self.kept).serve(theirs)
             code = 0
         finally:
             os._exit(code)
@@ -212,9 +227,11 @@ class _Part:
     """One process's blocks."""
 
     def __init__(
-        self, job: Job, blocks: Sequence[range], incoming: np.ndarray, total: np.ndarray, updates: np.ndarray | None
-    ) -> None:
+        self, job: Job, blocks: Sequence[range], incoming: np.ndarray, total: np.ndarray, updates: np.ndarray | None,
+        kept: np.ndarray,
+    ) -> None:  # fmt: skip
         self._job, self._incoming, self._total, self._updates = job, incoming, total, updates
+        self._kept, self._private = kept, job.own()
         self._blocks = [(block, _held(job, block)) for block in blocks]
         self._shares = job.weights / job.weights.sum()
 
@@ -234,12 +251,18 @@ class _Part:
         self._total[:] = 0
         refused, metrics = dict[int, str](), dict[int, dict[str, float]]()
         for block, rows in self._blocks:
+            begun = np.tile(self._incoming, (len(block), 1))
+            kept = self._kept[block.start : block.stop]
+            begun[:, self._private] = kept
             if self._job.measures:
-                metrics |= _measured(self._job, block, rows, self._incoming)
-            stepped = _stepped(self._job, block, rows, self._incoming, number)
+                metrics |= _measured(self._job, block, rows, begun)
+            stepped = _stepped(self._job, block, rows, begun, number)
+            own = stepped[:, self._private]
+            stepped[:, self._private] = self._incoming[self._private]  # what is private is not summed
             moved = stepped - self._incoming
-            refused |= _refused(block, moved, self._job.bound)
+            refused |= _refused(block, np.concatenate([moved, own - kept], axis=1), self._job.bound)
             good = np.array([client not in refused for client in block])
+            kept[good] = own[good]
             if self._updates is not None:
                 self._updates[block.start : block.stop] = np.where(good[:, None], stepped, 0)
             counted = moved[good] * (self._shares[block.start : block.stop][good, None] / STEP)
@@ -251,11 +274,15 @@ def _held(job: Job, block: range) -> Held:
     return engine.held([job.rows[client] for client in block], job.steps, job.spec)
 
 
-def _stepped(job: Job, block: range, rows: Held, incoming: np.ndarray, number: int) -> np.ndarray:
-    """(K, P) parameters of a block's clients after their steps."""
+def _stepped(job: Job, block: range, rows: Held, begun: np.ndarray, number: int) -> np.ndarray:
+    """(K, P) parameters of a block's clients after their steps from (K, P)."""
     import torch
 
-    parameters = torch.from_numpy(np.tile(incoming, (len(block), 1)))
+    parameters = torch.from_numpy(begun.copy())
+    if job.first is not None and job.private:
+        first = [shuffled(int(size), job.first, np.random.default_rng(job.first.seed)) for size in rows.sizes]
+        shared = shapes(job.spec, job.inputs).keys() - job.private
+        engine.advance(parameters, rows, first, job.first, spec=job.spec, frozen=shared)
     batches = [job.batches(client, number) for client in block]
     engine.advance(parameters, rows, batches, job.steps, spec=job.spec, pull=_pull(job, rows, len(block)))
     return np.asarray(parameters.numpy())
@@ -282,20 +309,19 @@ def _refused(block: range, moved: np.ndarray, bound: float) -> dict[int, str]:
     return found
 
 
-def _measured(job: Job, block: range, rows: Held, incoming: np.ndarray) -> dict[int, dict[str, float]]:
-    """The incoming model's mean loss and AUC on each client's rows."""
+def _measured(job: Job, block: range, rows: Held, begun: np.ndarray) -> dict[int, dict[str, float]]:
+    """The mean loss and AUC on each client's rows of the model that it begins with."""
     import torch
 
-    shaped = shapes(job.spec, job.inputs)
-    module = load(build(job.spec, job.inputs), engine.named(incoming, shaped))
-    with torch.inference_mode():
-        logits = module(rows.X)
-        losses = loss_named(job.steps.loss).parts(logits, rows.targets).mean(-1)
-    found = {}
-    for client, start, size in zip(block, rows.starts, rows.sizes, strict=True):
+    shaped, module, found = shapes(job.spec, job.inputs), build(job.spec, job.inputs), dict[int, dict[str, float]]()
+    for client, start, size, parameters in zip(block, rows.starts, rows.sizes, begun, strict=True):
         mine = slice(start, start + size)
-        found[client] = {"loss": float(losses[mine].mean())}
+        load(module, engine.named(parameters, shaped))
+        with torch.inference_mode():
+            logits = module(rows.X[mine])
+            losses = loss_named(job.steps.loss).parts(logits, rows.targets[mine])
+        found[client] = {"loss": float(losses.mean())}
         if job.steps.loss == "binary":
-            score = auc(rows.targets[mine, 0].numpy(), logits[mine, 0].numpy())
+            score = auc(rows.targets[mine, 0].numpy(), logits[:, 0].numpy())
             found[client]["auc"] = float("nan") if score is None else score
     return found

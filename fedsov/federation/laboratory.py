@@ -15,8 +15,8 @@ are stepped together, as many processes as there are cores share them, and their
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -25,9 +25,11 @@ from fedsov.control_plane.aggregate import PLAIN, ROBUST, Algorithm, Server
 from fedsov.errors import ConfigurationError, InputError, TrainingFailed
 from fedsov.federation.cohort import Cohort, Found, Job, Order, RecordNoise
 from fedsov.model.network import NetworkSpec, Parameters, check, initial, shapes
+from fedsov.training import personal
 from fedsov.training.engine import flat, named
 from fedsov.training.local import predict
 from fedsov.training.losses import loss_named
+from fedsov.training.personal import Private
 from fedsov.training.steps import LocalSteps
 
 Rows = tuple[np.ndarray, np.ndarray]
@@ -41,20 +43,35 @@ class Fitted:
     """A jointly trained model.
 
     Attributes:
-        parameters: arrays under the names of ``nn.Sequential.state_dict()``.
+        parameters: arrays under the names of ``nn.Sequential.state_dict()``; the shared ones, where some are private.
         rounds: for each round and client, ``loss`` (nats) of the model that came in, and ``auc`` where outcomes are 0
             and 1, on the client's rows; empty where nothing was measured.
         refused: for each round, the clients whose update was refused, and why.
+        private: for each client the parameters that never left it; empty where all are shared.
     """
 
     network: NetworkSpec
     parameters: Parameters
     rounds: tuple[Mapping[Client, Mapping[str, float]], ...]
     refused: tuple[Mapping[Client, str], ...] = ()
+    private: Mapping[Client, Parameters] = field(default_factory=dict)
 
-    def logits(self, X: np.ndarray) -> np.ndarray:
-        """(N,) logits of (N, D) inputs, or (N, outputs)."""
-        return predict(self.parameters, np.asarray(X, dtype=np.float32), self.network)
+    def logits(self, X: np.ndarray, region: Client | None = None) -> np.ndarray:
+        """(N,) logits of (N, D) inputs, or (N, outputs), by the joint model as `region` completes it."""
+        return predict(self.of(region), np.asarray(X, dtype=np.float32), self.network)
+
+    def of(self, region: Client | None = None) -> Parameters:
+        """All parameters of the network: the shared ones and, where some are private, those of `region`.
+
+        Raises:
+            InputError: some are private, and no region that took part is named.
+        """
+        if not self.private:
+            return self.parameters
+        if region is None or region not in self.private:
+            known = ", ".join(map(str, self.private))
+            raise InputError(f"some parameters are private; name a region of {known}, not {region!r}")
+        return personal.joined(self.parameters, self.private[region], self.network)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +103,7 @@ def federate(
     weighting: Weighting = "rows",
     seed: int = 0,
     start: Parameters | None = None,
+    private: Collection[str] | Private = (),
     noise: RecordNoise | None = None,
     work: Work = Work(),
     on_round: Callable[[int, Mapping[Client, Mapping[str, float]]], None] | None = None,
@@ -103,6 +121,8 @@ def federate(
         seed: of the first parameters and of the order of rows; equal seeds give equal parameters, bit by bit, with any
             number of processes.
         start: the first parameters; by default those of the seed.
+        private: parameters that stay with their region, see `fedsov.training.personal.private_names`: ``intercept``,
+            ``head``, ``first.bias``, ``bias``, or their own names; or these with steps of their own.
         noise: bounds what each record may do, and adds noise; then the result is not reproducible, on purpose.
         work: processes, measurements, own batches, what is refused.
         on_round: called after each round with its number and the clients' metrics.
@@ -120,6 +140,7 @@ def federate(
         raise ConfigurationError(f"expected 1 round or more, got {rounds}")
     names, arrays = _clients(regions, network, steps)
     sizes = [len(y) if weighting == "rows" else 1 for _, y in arrays]
+    mine = private if isinstance(private, Private) else Private(tuple(private))
     mu = float(chosen.options.get("proximal_mu", steps.proximal_mu))
     job = Job(
         arrays,
@@ -131,6 +152,8 @@ def federate(
         noise=noise,
         bound=work.bound,
         measures=work.measures,
+        private=personal.private_names(network, mine.names),
+        first=mine.first,
     )
     first = start if start is not None else initial(network, job.inputs, seed)
     check(network, job.inputs, first)
@@ -150,7 +173,7 @@ def _rounds(
     shaped, seen, refused = shapes(job.spec, job.inputs), list[Mapping[Client, Mapping[str, float]]](), []
     current, is_robust = flat(first, shaped), algorithm.name in ROBUST
     minimum = len(names) if work.minimum is None else work.minimum
-    with Cohort(job, processes=work.processes, keeps_updates=is_robust) as cohort:
+    with Cohort(job, current, processes=work.processes, keeps_updates=is_robust) as cohort:
         server = None if algorithm.name in PLAIN else Server(algorithm, len(names) if is_robust else 1)
         for number in range(1, rounds + 1):
             found = cohort.round(number, current)
@@ -164,7 +187,17 @@ def _rounds(
             refused.append({names[client]: why for client, why in found.refused.items()})
             if on_round:
                 on_round(number, seen[-1])
-    return Fitted(job.spec, named(current, shaped), tuple(seen), tuple(refused))
+        kept = [dict(personal.own(named(_with(current, job, row), shaped), job.private)) for row in cohort.kept]
+    parameters = personal.shared(named(current, shaped), job.private)
+    apart = dict(zip(names, kept, strict=True)) if job.private else {}
+    return Fitted(job.spec, parameters, tuple(seen), tuple(refused), apart)
+
+
+def _with(current: np.ndarray, job: Job, own: np.ndarray) -> np.ndarray:
+    """(P,) parameters with a client's private ones in their places."""
+    whole = current.copy()
+    whole[job.own()] = own
+    return whole
 
 
 def _served(server: Server, job: Job, number: int, current: np.ndarray, found: Found) -> np.ndarray:

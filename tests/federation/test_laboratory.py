@@ -161,14 +161,14 @@ def test_ten_thousand_clients_need_no_more_memory_than_a_few() -> None:
     fitted = fedsov.federate("mlp", clients, rounds=1, steps=STEPS, work=Work(measures=False))
     assert np.isfinite(fitted.parameters["0.weight"]).all()
     job = Job([(X, y) for X, y in clients], np.ones(10_000), NetworkSpec("mlp", (32,)), STEPS)
-    with Cohort(job) as cohort:
+    with Cohort(job, np.zeros(257, dtype=np.float32)) as cohort:
         assert sum(one.nbytes for one in (cohort._incoming, cohort._sums)) < 2**16
 
 
 def test_a_process_that_ends_is_told_of() -> None:
     job = Job([_region(place) for place in range(4)], np.ones(4), NetworkSpec(), STEPS)
-    with Cohort(job, processes=2) as cohort:
-        start = np.zeros(7, dtype=np.float32)
+    start = np.zeros(7, dtype=np.float32)
+    with Cohort(job, start, processes=2) as cohort:
         cohort.round(1, start)
         os.kill(cohort._lines[0][0], signal.SIGKILL)
         with pytest.raises(TrainingFailed, match="a process of virtual clients ended"):
@@ -177,7 +177,7 @@ def test_a_process_that_ends_is_told_of() -> None:
 
 def test_sums_are_as_good_as_their_step_says() -> None:
     job = Job([_region(place) for place in range(4)], np.array([1.0, 2.0, 3.0, 5.0]), NetworkSpec(), STEPS)
-    with Cohort(job, keeps_updates=True) as cohort:
+    with Cohort(job, np.zeros(7, dtype=np.float32), keeps_updates=True) as cohort:
         found = cohort.round(1, np.zeros(7, dtype=np.float32))
     assert found.updates is not None
     mean = np.average(found.updates.astype(np.float64), axis=0, weights=job.weights)

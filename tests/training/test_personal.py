@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pytest
 
 import fedsov
 from fedsov.errors import ConfigurationError, InputError, TrainingFailed
-from fedsov.federation import laboratory
+from fedsov.federation.cohort import Cohort, Job
 from fedsov.model.network import NetworkSpec, initial, shapes
 from fedsov.training import federated, personal
+from fedsov.training.engine import flat, train_one
 from fedsov.training.local import LocalSteps, predict
 from fedsov.training.measure import log_loss
-from fedsov.training.messages import parameters_of
 from fedsov.training.personal import Private
+from fedsov.training.steps import shuffled
 
 SPEC = NetworkSpec("mlp", (4,))
 STEPS = LocalSteps(learning_rate=0.05, batch=32, epochs=1)
@@ -59,24 +59,27 @@ def test_a_word_that_means_nothing_and_a_network_that_shares_nothing_are_refused
 
 
 @pytest.mark.parametrize("private", [("intercept",), ("head",), ("first.bias",), Private(("bias",), first=FIRST)])
-def test_private_parameters_are_in_no_message_and_in_no_aggregate(
-    private: tuple[str, ...] | Private, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Every message that the laboratory packs is opened, both ways; the laboratory itself runs unchanged."""
-    seen: list[set[str]] = []
-    pack = laboratory.pack
+def test_private_parameters_are_in_no_sum_and_in_no_update(private: tuple[str, ...] | Private) -> None:
+    names = personal.private_names(SPEC, private.names if isinstance(private, Private) else private)
+    job = Job(
+        list(REGIONS.values()), np.ones(3), SPEC, STEPS, private=names,
+        first=private.first if isinstance(private, Private) else None,
+    )  # fmt: skip
+    start = flat(initial(SPEC, 3, 0), shapes(SPEC, 3))
+    with Cohort(job, start, keeps_updates=True) as cohort:
+        found = cohort.round(2, cohort.round(1, start).mean)
+        kept = cohort.kept.copy()
+    own, shared = job.own(), np.setdiff1d(np.arange(len(start)), job.own())
+    assert found.updates is not None
+    assert np.array_equal(found.mean[own], start[own]) and (found.updates[:, own] == start[own]).all()
+    assert (found.mean[shared] != start[shared]).all()
+    assert len({row.tobytes() for row in kept}) == 3 and (kept != start[own]).all()
 
-    def listening(message: Any) -> Any:
-        seen.append(set(parameters_of(message)))
-        return pack(message)
 
-    monkeypatch.setattr(laboratory, "pack", listening)
-    fitted = fedsov.federate(SPEC, REGIONS, rounds=2, steps=STEPS, private=private)
-    names = private.names if isinstance(private, Private) else private
-    stay = personal.private_names(SPEC, names)
-    leave = set(shapes(SPEC, 3)) - stay
-    assert len(seen) == 2 * 2 * len(REGIONS) and all(names == leave for names in seen)
-    assert set(fitted.parameters) == leave
+def test_what_is_private_is_told_apart_by_region() -> None:
+    fitted = fedsov.federate(SPEC, REGIONS, rounds=2, steps=STEPS, private=("head",))
+    stay = personal.private_names(SPEC, ("head",))
+    assert set(fitted.parameters) == set(shapes(SPEC, 3)) - stay
     assert {name: set(kept) for name, kept in fitted.private.items()} == dict.fromkeys(REGIONS, stay)
 
 
@@ -103,7 +106,8 @@ def test_a_region_alone_learns_what_it_would_have_learned_with_nothing_private()
     plain = fedsov.federate(SPEC, alone, rounds=3, steps=STEPS, seed=5)
     by_hand = initial(SPEC, 3, 5)
     for number in (1, 2, 3):
-        by_hand = federated.update(by_hand, *REGIONS["DE"], STEPS, spec=SPEC, round=number)
+        batches = shuffled(200, STEPS, np.random.default_rng((5, 0, number)))
+        by_hand = train_one(by_hand, *REGIONS["DE"], STEPS, spec=SPEC, batches=batches)
     for name, value in by_hand.items():
         np.testing.assert_allclose(private.of("DE")[name], value, atol=1e-6)
         np.testing.assert_allclose(plain.parameters[name], value, atol=1e-6)
