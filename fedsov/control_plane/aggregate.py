@@ -42,6 +42,9 @@ PLAIN = ("fedavg", "fedprox")
 ROBUST = ("fedmedian", "fedtrimmedavg", "krum", "multikrum", "bulyan")
 """Those that must see each update; the others need the mean alone."""
 
+ROBUST = ("fedmedian", "krum")
+"""Algorithms that look at each update by itself, which a secure sum does not show."""
+
 ADAPTIVE = ("eta", "eta_l", "beta_1", "beta_2", "tau")
 OPTIONS = {
     "fedavg": (),
@@ -76,6 +79,16 @@ class Algorithm:
                 raise ConfigurationError(f"algorithm.options.{option} is no option of {self.name}; {listed}")
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
                 raise ConfigurationError(f"algorithm.options.{option} must be a number of 0 or more, got {value!r}")
+
+
+def check_summed(algorithm: Algorithm) -> None:
+    """Raises ConfigurationError for an algorithm that cannot work on the mean of all updates alone."""
+    if algorithm.name in ROBUST:
+        others = ", ".join(name for name in ALGORITHMS if name not in ROBUST)
+        raise ConfigurationError(
+            f"algorithm={algorithm.name} looks at each region's update by itself, and privacy.secure_aggregation shows "
+            f"the hub their sum alone; choose one of {others}, or privacy.secure_aggregation=false"
+        )
 
 
 def build(algorithm: Algorithm, nodes: int) -> FedAvg:

@@ -42,6 +42,18 @@ COARSEST = 10
 
 
 @dataclass(frozen=True, slots=True)
+class Bounds:
+    """What the regions agree on before they sum: how far a value may be from 0, and the largest weight."""
+
+    clip: float = 64.0
+    largest_weight: int = 2**24
+
+    def among(self, regions: int) -> FixedPoint:
+        """The finest arithmetic for so many regions. Raises ConfigurationError as `FixedPoint.finest`."""
+        return FixedPoint.finest(clip=self.clip, largest_weight=self.largest_weight, regions=regions)
+
+
+@dataclass(frozen=True, slots=True)
 class FixedPoint:
     """How values become words; see the module for the inequality that it keeps.
 
