@@ -6,6 +6,7 @@ cannot read raises FedsovError, and then nothing leaves. It cannot know whether 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -75,7 +76,7 @@ def update(arrays: ArrayRecord, model: ArrayRecord) -> ArrayRecord:
 
 def words(arrays: ArrayRecord, model: ArrayRecord) -> ArrayRecord:
     """Words of a secure sum: one for each number of the model that came in, and one for the weight."""
-    size = sum(array.numpy().size for array in model.values()) + 1
+    size = sum(math.prod(array.shape) for array in model.values()) + 1
     found = arrays["words"].numpy() if set(arrays) == {"words"} else np.zeros(0)
     if found.dtype != np.uint64 or found.shape != (size,):
         raise FedsovError(f"a secure sum takes one array of {size} words")

@@ -10,6 +10,8 @@ look at each update cannot work, and are refused where the algorithm is chosen (
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from flwr.serverapp import Grid
 
 Said = TypeVar("Said")
-Content = Callable[[str], Mapping[str, Any]]
+Tell = Callable[[str], Mapping[str, Any]]
 
 
 def summed(names: Mapping[int, str], *, bounds: Bounds, run: str) -> Gather:
@@ -48,7 +50,7 @@ def summed(names: Mapping[int, str], *, bounds: Bounds, run: str) -> Gather:
         asked = {names[message.metadata.dst_node_id]: message for message in messages}
         first = next(iter(messages), None)
         number = (first and round_of(first)) or 0
-        size = sum(array.numpy().size for array in _model(first).values()) if first else 0
+        size = sum(math.prod(array.shape) for array in _model(first).values()) if first else 0
         members = tuple(sorted(asked))
         try:
             terms = Terms(run, number, members, size + 1, bounds.among(max(len(members), 1)))
@@ -84,7 +86,7 @@ class _Round:
         opened = self._step(
             words.UNMASK,
             masked,
-            lambda _: {"lists": words.record(lists)},
+            lambda _: lists,
             lambda _, reply: words.opened_of(words.said_in(reply, "shares")),
         )
         plain = opened_sum(self.terms, adverts, total, among=letters, opened=self._enough(opened, "opened the sum"))
@@ -96,7 +98,7 @@ class _Round:
             self._step(
                 words.ADVERTISE,
                 self.terms.members,
-                lambda _: {"members": words.record(said)},
+                lambda _: said,
                 lambda name, reply: words.keys_of(name, words.said_in(reply, "keys")),
             ),
             "advertised keys",
@@ -108,16 +110,15 @@ class _Round:
             self._step(
                 words.SHARE,
                 adverts,
-                lambda _: {"keys": words.record(keys)},
+                lambda _: {"keys": keys},
                 lambda _, reply: words.unhexed(words.said_in(reply, "letters")),
             ),
             "shared their secrets",
         )
 
     def _masked(self, letters: Mapping[str, Mapping[str, bytes]]) -> dict[str, tuple[Words, bytes]]:
-        def content(name: str) -> Mapping[str, Any]:
-            mine = {sender: sent[name] for sender, sent in letters.items() if name in sent}
-            return {**self.asked[name].content, "letters": words.record(words.hexed(mine))}
+        def told(name: str) -> Mapping[str, Any]:
+            return {"letters": words.hexed({sender: sent[name] for sender, sent in letters.items() if name in sent})}
 
         def read(_: str, reply: Message) -> tuple[Words, bytes]:
             came = reply.content.array_records["words"]["words"].numpy()
@@ -125,17 +126,19 @@ class _Round:
                 raise ValueError(f"expected {self.terms.words} words")
             return came, bytes.fromhex(words.said_in(reply, "list")["signature"])
 
-        return self._enough(self._step(words.MASK, letters, content, read), "sent their words")
+        return self._enough(self._step(words.MASK, letters, told, read), "sent their words")
 
     def _step(
-        self, step: str, members: Iterable[str], content: Content, read: Callable[[str, Message], Said]
+        self, step: str, members: Iterable[str], tell: Tell, read: Callable[[str, Message], Said]
     ) -> dict[str, Said]:
         """One exchange: what each region said, in order of names; who said nothing that can be read is lost."""
         about = {"server-round": self.terms.round, "words": self.terms.words}
         sent = {}
         for name in sorted(members):
-            told = RecordDict({"config": ConfigRecord(dict(about)), **content(name)})
-            sent[name] = Message(told, self.asked[name].metadata.dst_node_id, step)
+            content = RecordDict(dict(self.asked[name].content) if step == words.MASK else {})
+            config = content.config_records.get("config", ConfigRecord())
+            content["config"] = ConfigRecord({**config, **about, words.TOLD: json.dumps(tell(name))})
+            sent[name] = Message(content, self.asked[name].metadata.dst_node_id, step)
         replies = {
             reply.metadata.src_node_id: reply
             for reply in self.grid.send_and_receive(list(sent.values()), timeout=self.timeout)

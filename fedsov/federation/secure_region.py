@@ -23,13 +23,14 @@ from fedsov.federation.secure_words import (
     ADVERTISE,
     MASK,
     SHARE,
+    TOLD,
     UNMASK,
     hexed,
     keys_of,
     keys_said,
     opened_said,
     record,
-    said_in,
+    told_in,
     unhexed,
 )
 from fedsov.federation.wire import identify, round_of
@@ -71,7 +72,7 @@ class Member:
 
     def _advertise(self, message: Message, _: App) -> RecordDict:
         config = config_of(message)
-        members = tuple(said_in(message, "members")["names"])
+        members = tuple(told_in(message)["names"])
         if strangers := sorted(set(members) - set(self.directory)):
             raise SumRefused(f"nobody gave this region the verify keys of {', '.join(strangers)}")
         bounds, number = self.bounds.among(max(len(members), 1)), round_of(message) or 0
@@ -81,12 +82,12 @@ class Member:
         return RecordDict({"keys": record(keys_said(advert))})
 
     def _share(self, message: Message, _: App) -> RecordDict:
-        adverts = [keys_of(member, said) for member, said in said_in(message, "keys").items()]
+        adverts = [keys_of(member, said) for member, said in told_in(message)["keys"].items()]
         self.held, letters = share(self._of_round(message), adverts, directory=self.directory)
         return RecordDict({"letters": record(hexed(letters))})
 
     def _mask(self, message: Message, app: App) -> RecordDict:
-        held, letters = self._of_round(message), unhexed(said_in(message, "letters"))
+        held, letters = self._of_round(message), unhexed(told_in(message)["letters"])
         reply = app(_ordinary(message))
         if reply.has_error():
             raise FedsovError(f"the app answered an error: {reply.error.reason}")
@@ -98,7 +99,7 @@ class Member:
         return RecordDict({"words": ArrayRecord({"words": Array(masked.words)}), "list": signed})
 
     def _unmask(self, message: Message, _: App) -> RecordDict:
-        lists = said_in(message, "lists")
+        lists = told_in(message)
         survivors, dropped = unhexed(lists["survivors"]), [str(name) for name in lists["dropped"]]
         self.held, opened = unmask(self._of_round(message), survivors, dropped, directory=self.directory)
         return RecordDict({"shares": record(opened_said(opened))})
@@ -124,7 +125,7 @@ def change(model: ArrayRecord, updated: ArrayRecord) -> np.ndarray:
     Raises FedsovError where the update's arrays are not the model's.
     """
     arrays: dict[str, Any] = {name: array.numpy() for name, array in updated.items()}
-    start = {name: array.numpy() for name, array in model.items()}
+    start: dict[str, Any] = {name: array.numpy() for name, array in model.items()}
     if {name: array.shape for name, array in arrays.items()} != {name: array.shape for name, array in start.items()}:
         raise FedsovError("the update's arrays are not those of the model that came in")
     moved, at = np.empty(sum(array.size for array in start.values())), 0
@@ -137,8 +138,8 @@ def change(model: ArrayRecord, updated: ArrayRecord) -> np.ndarray:
 
 def _ordinary(message: Message) -> Message:
     """The round as the app knows it, on the rows that the door says a sum is about, whatever the hub names."""
-    content = RecordDict({name: found for name, found in message.content.items() if name != "letters"})
-    content["config"] = ConfigRecord({**config_of(message), "scope": SCOPE})
+    config = {key: value for key, value in config_of(message).items() if key != TOLD}
+    content = RecordDict({**message.content, "config": ConfigRecord({**config, "scope": SCOPE})})
     plain = Message(content, message.metadata.dst_node_id, "train")
     identify(plain, message.metadata.message_id)
     return plain

@@ -15,6 +15,7 @@ from flwr.app import ConfigRecord, Message
 from fedsov.privacy.secure_aggregation import Advert, Opened
 
 ADVERTISE, SHARE, MASK, UNMASK = "query.advertise", "query.share", "train.masked", "query.unmask"
+TOLD = "told"
 UNREADABLE = (KeyError, TypeError, ValueError, AttributeError)
 
 
@@ -24,10 +25,19 @@ def record(said: Mapping[str, Any]) -> ConfigRecord:
 
 
 def said_in(message: Message, name: str) -> dict[str, Any]:
-    """The value that a message's record holds."""
-    found = json.loads(str(message.content.config_records[name]["json"]))
+    """The value that an answer's record holds."""
+    return _mapping(message.content.config_records[name]["json"])
+
+
+def told_in(message: Message) -> dict[str, Any]:
+    """What a step's question says beside the round: a text in its configuration, for each record costs time."""
+    return _mapping(message.content.config_records["config"][TOLD])
+
+
+def _mapping(text: Any) -> dict[str, Any]:
+    found = json.loads(str(text))
     if not isinstance(found, dict):
-        raise TypeError(f"the record {name} holds no mapping")
+        raise TypeError("a step of a secure sum tells a mapping")
     return found
 
 

@@ -31,18 +31,22 @@ _CHUNK = 2**15  # words at a time: noise and the part of the vector that it goes
 _NONCE, _HEAD, _TAG = 12, 32, 16
 
 
-def public_key(private: bytes) -> bytes:
-    """The X25519 public key of 32 private bytes."""
-    return X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
+def private_key(content: bytes) -> X25519PrivateKey:
+    """The X25519 key of 32 private bytes."""
+    return X25519PrivateKey.from_private_bytes(content)
 
 
-def agreed_key(private: bytes, public: bytes, purpose: bytes) -> bytes:
-    """The 32-byte key that the owners of two X25519 keys share for a purpose.
+def public_key(private: X25519PrivateKey) -> bytes:
+    """Its public half, 32 bytes."""
+    return private.public_key().public_bytes_raw()
+
+
+def agreed(private: X25519PrivateKey, public: bytes) -> bytes:
+    """The 32-byte secret that the owners of two X25519 keys share, from which keys are derived for each purpose.
 
     Raises ValueError for a public key that leads every private one to the same secret.
     """
-    secret = X25519PrivateKey.from_private_bytes(private).exchange(X25519PublicKey.from_public_bytes(public))
-    return derived_key(secret, purpose)
+    return private.exchange(X25519PublicKey.from_public_bytes(public))
 
 
 def derived_key(secret: bytes, purpose: bytes) -> bytes:

@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping
 from fedsov.errors import TrainingFailed
 from fedsov.privacy import masks, shamir
 from fedsov.privacy.fixed_point import Words
-from fedsov.privacy.secure_aggregation import Advert, Opened, Terms, own_mask_key, purpose
+from fedsov.privacy.secure_aggregation import Advert, Opened, Terms, own_mask_key, pair_key
 
 
 def opened_sum(
@@ -42,12 +42,12 @@ def opened_sum(
             raise TrainingFailed(f"the seed that was opened for {member} is not the one it advertised")
         taken.append(own_mask_key(terms, member, seed))
     for gone in dropped:
-        key = _joined(gone, {places[one]: said.keys[gone] for one, said in opened.items() if gone in said.keys})
-        if masks.public_key(key) != adverts[gone].mask:
+        content = _joined(gone, {places[one]: said.keys[gone] for one, said in opened.items() if gone in said.keys})
+        private = masks.private_key(content)
+        if masks.public_key(private) != adverts[gone].mask:
             raise TrainingFailed(f"the masking key that was opened for {gone} is not the one it advertised")
         for member in survivors:  # the one with the lesser name had added their mask, the other taken it away
-            pair = masks.agreed_key(key, adverts[member].mask, purpose("mask", terms, *sorted((gone, member))))
-            (taken if member < gone else added).append(pair)
+            (taken if member < gone else added).append(pair_key(terms, private, gone, adverts[member]))
     return masks.masked(total, added=added, taken=taken)
 
 

@@ -40,6 +40,7 @@ from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from fedsov.border.canonical import canonical
 from fedsov.errors import SumRefused
@@ -142,8 +143,8 @@ class Advert:
 class Secrets:
     """A region's private keys and seed of one round; never shown."""
 
-    channel: bytes = field(repr=False)
-    mask: bytes = field(repr=False)
+    channel: X25519PrivateKey = field(repr=False)
+    mask: X25519PrivateKey = field(repr=False)
     seed: bytes = field(repr=False)
 
 
@@ -178,6 +179,7 @@ class Held:
     Attributes:
         step: the last one it took.
         adverts: the keys it checked, its own among them.
+        channels: the secrets agreed with each other region, to seal letters.
         shares: its shares of every member's secrets that came to it, its own among them.
         among: the list that it masked among.
         told: the lists that it opened under.
@@ -188,6 +190,7 @@ class Held:
     step: str
     secrets: Secrets
     adverts: Mapping[str, Advert]
+    channels: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     shares: Mapping[str, Shares] = field(default_factory=dict, repr=False)
     among: tuple[str, ...] = ()
     told: tuple[tuple[str, ...], tuple[str, ...]] | None = None
@@ -208,7 +211,7 @@ def advertise(
         raise SumRefused(f"{me} is no member of this sum")
     if terms.round <= after:
         raise SumRefused(f"round {terms.round} was answered before: summed twice among others, parts could be told")
-    own = Secrets(draw(masks.KEY), draw(masks.KEY), draw(shamir.SECRET))
+    own = Secrets(masks.private_key(draw(masks.KEY)), masks.private_key(draw(masks.KEY)), draw(shamir.SECRET))
     channel, mask = masks.public_key(own.channel), masks.public_key(own.mask)
     unsigned = Advert(me, channel, mask, hashlib.sha256(own.seed).digest())
     advert = replace(unsigned, signature=sign(unsigned.signed_text(terms)))
@@ -230,15 +233,17 @@ def share(
     if known.get(held.me) != held.adverts[held.me]:
         raise SumRefused("the keys that came under this region's own name are not its own")
     _enough(held.terms, known, "advertised keys")
-    for member, advert in known.items():
+    for member, advert in (one for one in known.items() if one[0] != held.me):
         _check_signature(member, advert.signature, advert.signed_text(held.terms), directory, what="keys")
     terms, own = held.terms, held.secrets
     split = [
         shamir.split(secret, threshold=terms.threshold, holders=len(terms.members), draw=draw)
-        for secret in (own.seed, own.mask)
+        for secret in (own.seed, own.mask.private_bytes_raw())
     ]
     parts = {member: Shares(*(shares[terms.place(member)] for shares in split)) for member in known}
-    advanced = replace(held, step="share", adverts=known, shares={held.me: parts.pop(held.me)})
+    mine = parts.pop(held.me)
+    channels = {other: masks.agreed(own.channel, known[other].channel) for other in parts}
+    advanced = replace(held, step="share", adverts=known, channels=channels, shares={held.me: mine})
     return advanced, {to: _letter(advanced, to, part, draw) for to, part in parts.items()}
 
 
@@ -255,7 +260,7 @@ def mask(held: Held, letters: Mapping[str, bytes], words: Words, *, sign: Sign) 
     among = tuple(sorted({*letters, held.me}))
     _enough(held.terms, among, "shared their secrets")
     shares = {sender: _read(held, sender, letter) for sender, letter in letters.items()}
-    keys = {other: _pair_key(held, other) for other in letters}
+    keys = {other: pair_key(held.terms, held.secrets.mask, held.me, held.adverts[other]) for other in letters}
     added = [own_mask_key(held.terms, held.me, held.secrets.seed)]
     added += [key for other, key in keys.items() if held.me < other]
     taken = [key for other, key in keys.items() if other < held.me]
@@ -289,7 +294,7 @@ def unmask(
         raise SumRefused(
             "this round was opened under other lists before: the difference would be single regions' parts"
         )
-    for member, signature in survivors.items():
+    for member, signature in (one for one in survivors.items() if one[0] != held.me):
         _check_signature(member, signature, _list_text(held), directory, what="list of regions it masked among")
     seeds = {member: held.shares[member].seed for member in survivors}
     return replace(held, step="unmask", told=lists), Opened(seeds, {one: held.shares[one].key for one in dropped})
@@ -297,23 +302,21 @@ def unmask(
 
 def own_mask_key(terms: Terms, member: str, seed: bytes) -> bytes:
     """The key of a member's own mask."""
-    return masks.derived_key(seed, purpose("own mask", terms, member))
+    return masks.derived_key(seed, _purpose("own mask", terms, member))
 
 
-def _pair_key(held: Held, other: str) -> bytes:
-    about = purpose("mask", held.terms, *sorted((held.me, other)))
-    return masks.agreed_key(held.secrets.mask, held.adverts[other].mask, about)
+def pair_key(terms: Terms, mine: X25519PrivateKey, me: str, advert: Advert) -> bytes:
+    """The key of the mask that two members share, from the one's private and the other's public masking key."""
+    return masks.derived_key(masks.agreed(mine, advert.mask), _purpose("mask", terms, *sorted((me, advert.member))))
 
 
 def _letter(held: Held, to: str, part: Shares, draw: Draw) -> bytes:
-    about = purpose("letter", held.terms, held.me, to)
-    key = masks.agreed_key(held.secrets.channel, held.adverts[to].channel, about)
+    key = masks.derived_key(held.channels[to], _purpose("letter", held.terms, held.me, to))
     return masks.sealed(key, part.seed + part.key, about=_about(held, held.me, to), draw=draw)
 
 
 def _read(held: Held, sender: str, letter: bytes) -> Shares:
-    about = purpose("letter", held.terms, sender, held.me)
-    key = masks.agreed_key(held.secrets.channel, held.adverts[sender].channel, about)
+    key = masks.derived_key(held.channels[sender], _purpose("letter", held.terms, sender, held.me))
     try:
         content = masks.opened(key, letter, about=_about(held, sender, held.me))
     except masks.NotThisLetter as problem:
@@ -360,7 +363,7 @@ def _check_signature(member: str, signature: bytes, text: bytes, directory: Dire
         ) from problem
 
 
-def purpose(what: str, terms: Terms, *names: str) -> bytes:
+def _purpose(what: str, terms: Terms, *names: str) -> bytes:
     """What a key of this round is for: its use, the terms, and whose it is."""
     return _text(what, terms, {"names": list(names)})
 

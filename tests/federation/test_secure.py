@@ -18,7 +18,7 @@ from fedsov.control_plane.aggregate import ALGORITHMS, ROBUST, Algorithm
 from fedsov.errors import ConfigurationError, FedsovError, KeyUnavailable, TrainingFailed
 from fedsov.federation import directory, forms
 from fedsov.federation.secure_hub import summed
-from fedsov.federation.secure_words import ADVERTISE, MASK, SHARE, UNMASK, record
+from fedsov.federation.secure_words import ADVERTISE, MASK, SHARE, TOLD, UNMASK, told_in
 from fedsov.federation.wire import identify, new_id, pack, round_of
 from fedsov.federation.workspace import Workspace
 from fedsov.label import PUBLIC, Label
@@ -142,7 +142,7 @@ def test_nothing_that_the_hub_receives_is_an_update_or_a_score_of_one_region(tmp
 
 
 def test_all_masked_words_that_the_hub_receives_are_uniform_noise(tmp_path: Path) -> None:
-    regions = board(tmp_path, 4)
+    regions = board(tmp_path, 4, moves={name: (1e-5, rows) for name, (_, rows) in MOVES.items()})
     train(regions, rounds=2, start={"w": np.zeros((100, 400), np.float32)})
     words = [reply.content["words"]["words"].numpy() for reply in regions.heard if "words" in reply.content]
     counts = np.bincount(np.concatenate(words).view(np.uint8), minlength=256)
@@ -190,12 +190,11 @@ def test_a_region_whose_gate_refuses_is_a_dropout_and_the_others_go_on(tmp_path:
 # ------------------------------------------------------------------ what a region refuses
 
 
-def _ask(
-    regions: Board, node: int, kind: str, records: dict[str, Any], config: dict[str, Any] | None = None
-) -> Message:
+def _ask(regions: Board, node: int, kind: str, told: dict[str, Any], config: dict[str, Any] | None = None) -> Message:
     TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = 1, 1, 1
-    told = {"server-round": 1, "words": 8, **(config or {})}
-    message = Message(RecordDict({"config": ConfigRecord(told), **records}), node, kind)
+    said = {"server-round": 1, "words": 8, TOLD: json.dumps(told), **(config or {})}
+    records = {"arrays": _model()} if kind.startswith("train") else {}
+    message = Message(RecordDict({"config": ConfigRecord(said), **records}), node, kind)
     identify(message, new_id())
     regions.ask(message, PUBLIC)
     return regions.answers.pop(message.metadata.message_id)[0]
@@ -209,7 +208,7 @@ def _model() -> ArrayRecord:
 
 def test_a_region_with_secure_sums_sends_no_update_by_itself(tmp_path: Path) -> None:
     regions = board(tmp_path, 3)
-    reply = _ask(regions, 2, "train", {"arrays": _model()}, {"scope": "shareable"})
+    reply = _ask(regions, 2, "train", {}, {"scope": "shareable"})
     assert reply.error.reason == "SumRefused"
     with pytest.raises(TrainingFailed, match="SumRefused"):
         train(regions, gather=lambda grid, messages, timeout: grid.send_and_receive(messages, timeout=timeout))
@@ -218,7 +217,7 @@ def test_a_region_with_secure_sums_sends_no_update_by_itself(tmp_path: Path) -> 
 def test_a_region_without_secure_sums_takes_no_step_of_one(tmp_path: Path) -> None:
     regions = board(tmp_path, 3)
     regions.homes = {node: replace(home, member=None) for node, home in regions.homes.items()}
-    reply = _ask(regions, 2, ADVERTISE, {"members": record({"names": list(NAMES[:3])})})
+    reply = _ask(regions, 2, ADVERTISE, {"names": list(NAMES[:3])})
     assert reply.error.reason == "SumRefused"
 
 
@@ -226,34 +225,35 @@ def test_a_region_without_secure_sums_takes_no_step_of_one(tmp_path: Path) -> No
 def test_a_region_advertises_no_keys_for_a_sum_of_two_or_among_strangers_or_without_itself(
     tmp_path: Path, names: list[str]
 ) -> None:
-    reply = _ask(board(tmp_path, 4), 2, ADVERTISE, {"members": record({"names": names})})
+    reply = _ask(board(tmp_path, 4), 2, ADVERTISE, {"names": names})
     assert reply.error.reason == "SumRefused"
 
 
 def test_a_step_of_another_round_or_out_of_turn_is_refused(tmp_path: Path) -> None:
     regions = board(tmp_path, 3)
     train(regions, rounds=2)
-    again = {"members": record({"names": list(NAMES[:3])})}
+    again = {"names": list(NAMES[:3])}
     for number in (1, 2):
         assert _ask(regions, 2, ADVERTISE, again, {"server-round": number}).error.reason == "SumRefused"
     assert _ask(regions, 2, ADVERTISE, again, {"server-round": 3}).has_content()
-    for kind, records in (
-        (MASK, {"letters": record({}), "arrays": _model()}),
-        (UNMASK, {"lists": record({"survivors": {}, "dropped": []})}),
+    for kind, told in (
+        (MASK, {"letters": {}}),
+        (UNMASK, {"survivors": {}, "dropped": []}),
     ):
         for number in (1, 3, 4):
-            assert _ask(regions, 2, kind, records, {"server-round": number}).error.reason == "SumRefused"
+            assert _ask(regions, 2, kind, told, {"server-round": number}).error.reason == "SumRefused"
 
 
 Meddle = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 def _swapped(said: dict[str, Any]) -> dict[str, Any]:
-    return {**said, "ES": {**said["ES"], "mask": "05" * 32}}
+    return {"keys": {**said["keys"], "ES": {**said["keys"]["ES"], "mask": "05" * 32}}}
 
 
 def _tampered(said: dict[str, Any]) -> dict[str, Any]:
-    return {name: letter[:-2] + ("00" if letter[-2:] != "00" else "11") for name, letter in said.items()}
+    letters = said["letters"].items()
+    return {"letters": {name: letter[:-2] + ("00" if letter[-2:] != "00" else "11") for name, letter in letters}}
 
 
 def _overlapping(said: dict[str, Any]) -> dict[str, Any]:
@@ -265,23 +265,22 @@ def _without_es(said: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("step", "name", "change", "says"),
+    ("step", "change", "says"),
     [
-        (SHARE, "keys", _swapped, "ES's keys: not signed by its pinned key"),
-        (MASK, "letters", _tampered, "letter was changed on its way"),
-        (UNMASK, "lists", _overlapping, "both its masks would be opened"),
-        (UNMASK, "lists", _without_es, "2 of 3 regions survived, and it takes 3"),
+        (SHARE, _swapped, "ES's keys: not signed by its pinned key"),
+        (MASK, _tampered, "letter was changed on its way"),
+        (UNMASK, _overlapping, "both its masks would be opened"),
+        (UNMASK, _without_es, "2 of 3 regions survived, and it takes 3"),
     ],
 )
 def test_a_hub_that_meddles_is_refused_by_every_region_and_learns_nothing(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], step: str, name: str, change: Meddle, says: str
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], step: str, change: Meddle, says: str
 ) -> None:
     regions = board(tmp_path, 3)
 
     def meddle(message: Message) -> Message:
         if message.metadata.message_type == step:
-            said = json.loads(str(message.content[name]["json"]))
-            message.content[name] = record(change(said))
+            message.content["config"][TOLD] = json.dumps(change(told_in(message)))
         return message
 
     regions.meddle = meddle
@@ -294,9 +293,9 @@ def test_a_second_request_to_unmask_with_another_list_is_refused(tmp_path: Path)
     regions = board(tmp_path, 5)
     train(regions)
     request = next(one for one in regions.sent if one.metadata.message_type == UNMASK)
-    same = json.loads(str(request.content["lists"]["json"]))
-    assert _ask(regions, 2, UNMASK, {"lists": record(same)}).has_content()
-    assert _ask(regions, 2, UNMASK, {"lists": record(_without_es(same))}).error.reason == "SumRefused"
+    same = told_in(request)
+    assert _ask(regions, 2, UNMASK, same).has_content()
+    assert _ask(regions, 2, UNMASK, _without_es(same)).error.reason == "SumRefused"
 
 
 def test_the_app_trains_on_the_rows_that_the_door_names_whatever_the_hub_says(tmp_path: Path) -> None:
@@ -304,7 +303,9 @@ def test_the_app_trains_on_the_rows_that_the_door_names_whatever_the_hub_says(tm
     inner = regions.homes[2].app
 
     def spying(message: Message, context: Any) -> Message:
-        seen.append((message.metadata.message_type, message.content["config"]["scope"], "letters" in message.content))
+        seen.append(
+            (message.metadata.message_type, message.content["config"]["scope"], TOLD in message.content["config"])
+        )
         return inner(message, context)
 
     regions.homes[2] = replace(regions.homes[2], app=spying)

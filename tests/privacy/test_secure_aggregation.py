@@ -22,7 +22,7 @@ from fedsov.privacy.secure_aggregation import (
     advertise,
     mask,
     own_mask_key,
-    purpose,
+    pair_key,
     share,
     threshold_of,
     unmask,
@@ -144,7 +144,7 @@ def test_keys_that_their_region_did_not_sign_are_refused() -> None:
 @pytest.mark.parametrize("part", ["channel", "mask", "seed"])
 def test_a_key_that_the_hub_swapped_for_its_own_is_refused(part: str) -> None:
     heard = _advertised()
-    swapped = replace(heard.adverts["DE"], **{part: masks.public_key(b"\x05" * 32)})
+    swapped = replace(heard.adverts["DE"], **{part: masks.public_key(masks.private_key(b"\x05" * 32))})
     with pytest.raises(SumRefused, match="DE's keys: not signed"):
         _share(heard, [*(one for one in heard.adverts.values() if one.member != "DE"), swapped])
 
@@ -375,14 +375,10 @@ def _with_known_masks_off(heard: Overheard) -> dict[str, np.ndarray]:
         words = masks.masked(words, taken=[own_mask_key(heard.terms, name, joined(seeds))])
         for gone in heard.dropped:
             key = joined({heard.terms.place(at): said.keys[gone] for at, said in heard.opened.items()})
-            pair = _pair(heard.terms, key, heard, name, gone)
+            pair = pair_key(heard.terms, masks.private_key(key), gone, heard.adverts[name])
             words = masks.masked(words, taken=[pair]) if name < gone else masks.masked(words, added=[pair])
         single[name] = words
     return single
-
-
-def _pair(terms: Terms, key: bytes, heard: Overheard, name: str, gone: str) -> bytes:
-    return masks.agreed_key(key, heard.adverts[name].mask, purpose("mask", terms, *sorted((name, gone))))
 
 
 def test_what_the_hub_is_sent_holds_no_secret_and_no_share_in_the_clear() -> None:
@@ -390,11 +386,12 @@ def test_what_the_hub_is_sent_holds_no_secret_and_no_share_in_the_clear() -> Non
     relayed = b"".join(letter for letters in heard.letters.values() for letter in letters.values())
     relayed += b"".join(one.channel + one.mask + one.seed + one.signature for one in heard.adverts.values())
     for held in heard.held.values():
-        for secret in (held.secrets.channel, held.secrets.mask, held.secrets.seed):
+        keys = (held.secrets.channel.private_bytes_raw(), held.secrets.mask.private_bytes_raw())
+        for secret in (*keys, held.secrets.seed, *held.channels.values()):
             assert secret not in relayed
         for part in held.shares.values():
             assert part.seed not in relayed and part.key not in relayed
-        assert not any(secret in repr(held) for secret in ("secrets.seed", repr(held.secrets.seed)))
+        assert repr(held.secrets) == "Secrets()" and "channels" not in repr(held) and "Shares" not in repr(held)
 
 
 # ------------------------------------------------------------------ a hub that tells each region another list
