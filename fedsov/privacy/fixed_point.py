@@ -37,6 +37,7 @@ Words = np.ndarray[Any, np.dtype[np.uint64]]
 
 LARGEST = 2**63
 EXACT = 2**53
+_CHUNK = 2**15  # values at a time, so that their steps stay in the processor's cache
 COARSEST = 10
 """A step of at least 2^-10 would show in a model; `FixedPoint.finest` refuses it."""
 
@@ -109,14 +110,18 @@ class FixedPoint:
         """
         if not 1 <= weight <= self.largest_weight:
             raise TrainingFailed(f"a weight of {weight:,} is not in 1 to {self.largest_weight:,}, as was agreed")
-        if values.ndim != 1 or not (not len(values) or float(np.abs(values).max()) <= self.clip):  # false for NaN too
+        largest = max(float(values.max()), -float(values.min())) if values.size else 0.0  # NaN where one is
+        if values.ndim != 1 or not largest <= self.clip:
             raise TrainingFailed(
                 f"a value is not finite or moved by more than {self.clip:g} in one round; lower the learning rate"
             )
-        scaled = np.multiply(values, math.ldexp(1.0, self.fraction), dtype=np.float64)
+        scale = math.ldexp(1.0, self.fraction)
         words = np.empty(len(values) + 1, dtype=np.int64)
-        np.rint(scaled, out=scaled)
-        np.multiply(scaled.astype(np.int64), weight, out=words[:-1])
+        for start in range(0, len(values), _CHUNK):
+            part = words[start : min(start + _CHUNK, len(values))]
+            scaled = np.multiply(values[start : start + _CHUNK], scale, dtype=np.float64)
+            np.copyto(part, np.rint(scaled, out=scaled), casting="unsafe")  # whole numbers within int64 by the bounds
+            part *= weight
         words[-1] = weight
         return words.view(np.uint64)
 
@@ -129,7 +134,9 @@ class FixedPoint:
         weight = int(signed[-1])
         if not 1 <= weight <= self.regions * self.largest_weight:
             raise TrainingFailed("the sum of the regions' weights is impossible: a mask was not taken off, or changed")
-        return signed[:-1] / float(weight) * self.step, weight
+        mean = signed[:-1] / float(weight)
+        mean *= self.step  # a power of two: exact
+        return mean, weight
 
     @property
     def step(self) -> float:
