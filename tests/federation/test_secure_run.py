@@ -75,7 +75,8 @@ def test_every_region_has_the_verify_keys_of_all_and_they_never_passed_the_hub(s
 
 
 def test_two_members_are_too_few_for_a_sum_and_the_plan_says_so(tmp_path: Path) -> None:
-    chosen = settings(compose(["privacy=secure", "federation.regions=[us,gb]", f"workspace={tmp_path}", *ALIKE]))
+    two = ["privacy=secure", "federation.regions=[US,GB]", "border=unsafe_open", f"workspace={tmp_path}", *ALIKE]
+    chosen = settings(compose(two))
     with WarmFor(TO_TRAIN) as warm:
         plan, _ = assemble.plan(chosen, warm, say=lambda line: None)
     assert not plan.following("federated")
