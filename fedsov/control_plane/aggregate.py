@@ -42,8 +42,8 @@ PLAIN = ("fedavg", "fedprox")
 ROBUST = ("fedmedian", "fedtrimmedavg", "krum", "multikrum", "bulyan")
 """Those that must see each update; the others need the mean alone."""
 
-ROBUST = ("fedmedian", "krum")
-"""Algorithms that look at each update by itself, which a secure sum does not show."""
+SUMMED = ("fedavg", "fedprox", "fedadam", "fedyogi")
+"""Algorithms that need the mean of all updates alone; any other looks at single ones, which a secure sum hides."""
 
 ADAPTIVE = ("eta", "eta_l", "beta_1", "beta_2", "tau")
 OPTIONS = {
@@ -83,11 +83,10 @@ class Algorithm:
 
 def check_summed(algorithm: Algorithm) -> None:
     """Raises ConfigurationError for an algorithm that cannot work on the mean of all updates alone."""
-    if algorithm.name in ROBUST:
-        others = ", ".join(name for name in ALGORITHMS if name not in ROBUST)
+    if algorithm.name not in SUMMED:
         raise ConfigurationError(
             f"algorithm={algorithm.name} looks at each region's update by itself, and privacy.secure_aggregation shows "
-            f"the hub their sum alone; choose one of {others}, or privacy.secure_aggregation=false"
+            f"the hub their sum alone; choose one of {', '.join(SUMMED)}, or privacy.secure_aggregation=false"
         )
 
 

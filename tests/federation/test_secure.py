@@ -14,7 +14,7 @@ from flwr.app import ArrayRecord, ConfigRecord, Message, RecordDict
 from flwr.supercore.task_identity import TaskIdentity
 
 from fedsov.config import compose, settings
-from fedsov.control_plane.aggregate import ALGORITHMS, ROBUST, Algorithm
+from fedsov.control_plane.aggregate import ALGORITHMS, SUMMED, Algorithm
 from fedsov.errors import ConfigurationError, FedsovError, KeyUnavailable, TrainingFailed
 from fedsov.federation import directory, forms
 from fedsov.federation.secure_hub import summed
@@ -26,7 +26,6 @@ from fedsov.privacy.fixed_point import Bounds
 from tests.federation.secure_board import BOUNDS, MOVES, NAMES, START, Board, array_record, board, mean, train, updated
 
 STEPS = (ADVERTISE, SHARE, MASK, UNMASK)
-MEANS = [name for name in ALGORITHMS if name not in ROBUST]
 ERROR = BOUNDS.among(6).worst_error
 
 
@@ -81,7 +80,7 @@ def test_rounds_go_on_without_a_region_that_fell_silent(tmp_path: Path) -> None:
         np.testing.assert_allclose(outcome.parameters[key], array, rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", MEANS)
+@pytest.mark.parametrize("name", SUMMED)
 def test_every_algorithm_of_the_mean_makes_the_same_of_the_sum_as_of_the_updates(tmp_path: Path, name: str) -> None:
     options = {"fedprox": {"proximal_mu": 0.1}}.get(name, {})
     sums, _ = train(board(tmp_path / "s", 3), rounds=3, algorithm=Algorithm(name, options))
@@ -401,7 +400,7 @@ def test_words_leave_only_as_one_vector_as_long_as_the_model(words: np.ndarray) 
 # ------------------------------------------------------------------ configuration and directory
 
 
-@pytest.mark.parametrize("name", ROBUST)
+@pytest.mark.parametrize("name", sorted(set(ALGORITHMS) - set(SUMMED)))
 def test_a_robust_algorithm_beside_secure_sums_is_refused_in_words(name: str) -> None:
     with pytest.raises(ConfigurationError, match=f"algorithm={name} looks at each region's update by itself"):
         settings(compose(["privacy=secure", f"algorithm={name}"]))
