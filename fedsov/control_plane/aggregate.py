@@ -42,7 +42,7 @@ PLAIN = ("fedavg", "fedprox")
 ROBUST = ("fedmedian", "fedtrimmedavg", "krum", "multikrum", "bulyan")
 """Those that must see each update; the others need the mean alone."""
 
-SUMMED = ("fedavg", "fedprox", "fedadam", "fedyogi")
+SUMMED = ("fedavg", "fedprox", "fedavgm", "fedadagrad", "fedadam", "fedyogi")
 """Algorithms that need the mean of all updates alone; any other looks at single ones, which a secure sum hides."""
 
 ADAPTIVE = ("eta", "eta_l", "beta_1", "beta_2", "tau")

@@ -14,7 +14,7 @@ from flwr.app import ArrayRecord, ConfigRecord, Message, RecordDict
 from flwr.supercore.task_identity import TaskIdentity
 
 from fedsov.config import compose, settings
-from fedsov.control_plane.aggregate import ALGORITHMS, SUMMED, Algorithm
+from fedsov.control_plane.aggregate import ALGORITHMS, ROBUST, SUMMED, Algorithm
 from fedsov.errors import ConfigurationError, FedsovError, KeyUnavailable, TrainingFailed
 from fedsov.federation import directory, forms
 from fedsov.federation.secure_hub import summed
@@ -405,6 +405,10 @@ def test_a_robust_algorithm_beside_secure_sums_is_refused_in_words(name: str) ->
     with pytest.raises(ConfigurationError, match=f"algorithm={name} looks at each region's update by itself"):
         settings(compose(["privacy=secure", f"algorithm={name}"]))
     assert settings(compose([f"algorithm={name}"])).sums is None
+
+
+def test_every_algorithm_either_needs_the_mean_alone_or_single_updates() -> None:
+    assert set(SUMMED) | set(ROBUST) == set(ALGORITHMS) and not set(SUMMED) & set(ROBUST)
 
 
 def test_secure_sums_ask_for_three_members_in_the_plan() -> None:
