@@ -21,12 +21,14 @@ from fedsov.border.bundle import load_atlas, load_bundle, unsafe_open
 from fedsov.border.evidence import Register
 from fedsov.border.lawbook import Bundle
 from fedsov.border.register import load_register
-from fedsov.control_plane.aggregate import Algorithm
+from fedsov.control_plane.aggregate import Algorithm, check_summed
 from fedsov.errors import ConfigurationError
 from fedsov.jurisdiction import Atlas, Region
 from fedsov.model.network import NetworkSpec
 from fedsov.partition.classify import ClassifyRules, ConsentRule, RestrictionRule
 from fedsov.partition.dataset import DatasetSpec, TargetRule
+from fedsov.privacy.fixed_point import Bounds
+from fedsov.privacy.secure_aggregation import FEWEST
 from fedsov.shape import check_shape, only
 from fedsov.training.local import LocalSteps, Recipe
 from fedsov.training.plan import StrategyRule
@@ -73,6 +75,7 @@ class Settings:
         today: the day decisions are made on; None for the real day of each decision.
         days_per_round: how many days pass with each round, in a rehearsal of a long training.
         regions: the federation's regions, or None for one per jurisdiction found in the data.
+        sums: bounds of the secure sums that a joint model is made by; None where the hub sees each update.
         plain: the composed configuration these settings came from, for other processes and for the record.
     """
 
@@ -92,6 +95,11 @@ class Settings:
     border: BorderSettings
     timeout: float
     plain: Mapping[str, Any]
+    sums: Bounds | None = None
+
+    def __post_init__(self) -> None:
+        if self.sums is not None:
+            check_summed(self.algorithm)
 
 
 def config_dir() -> Path:
@@ -189,6 +197,7 @@ def settings_of(plain: Mapping[str, Any]) -> Settings:
 def _settings(plain: Mapping[str, Any]) -> Settings:
     atlas = load_atlas({str(key): str(value) for key, value in plain["dataset"]["aliases"].items()})
     federation, strategy, border = plain["federation"], plain["strategy"], plain["border"]
+    summed = plain["privacy"]["secure_aggregation"]
     return Settings(
         workspace=Path(_word("workspace", plain["workspace"], "a folder")),
         seed=_integer("seed", plain["seed"], at_least=0),
@@ -198,7 +207,11 @@ def _settings(plain: Mapping[str, Any]) -> Settings:
         atlas=atlas,
         dataset=_dataset(plain["dataset"], seed=_integer("seed", plain["seed"], at_least=0)),
         strategy=_strategy(
-            strategy, minimum=_integer("federation.minimum_regions", federation["minimum_regions"], at_least=2)
+            strategy,
+            minimum=max(
+                _integer("federation.minimum_regions", federation["minimum_regions"], at_least=2),
+                FEWEST if summed else 0,
+            ),
         ),
         synthetic=SyntheticSettings(
             _integer("strategy.synthetic.rows", strategy["synthetic"]["rows"], at_least=1),
@@ -211,6 +224,7 @@ def _settings(plain: Mapping[str, Any]) -> Settings:
         border=BorderSettings(_path(border["evidence"]), _path(border["rules"]), bool(border["unsafe_open"])),
         timeout=_seconds("runtime.timeout", plain["runtime"]["timeout"]),
         plain=plain,
+        sums=Bounds() if summed else None,
     )
 
 

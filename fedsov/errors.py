@@ -8,7 +8,8 @@
     ├── StoreDamaged            6   a store that was changed, cut or mixed up
     ├── KeyUnavailable          6   a key that is missing or is not this region's
     ├── WorkspaceUnusable       7   a workspace that is full, read-only or in use by another run
-    └── TrainingFailed          8   no region, or too few, ended a training with finite parameters
+    ├── TrainingFailed          8   no region, or too few, ended a training with finite parameters
+    └── SumRefused              8   a step of a secure sum in which a region takes no part, because it would not be safe
 
 130 is an interruption by the user. The message of each is one line: the value, and the way out.
 """
@@ -51,4 +52,8 @@ class WorkspaceUnusable(FedsovError):
 
 
 class TrainingFailed(FedsovError):
+    exit_code = 8
+
+
+class SumRefused(FedsovError):
     exit_code = 8

@@ -25,7 +25,7 @@ SHAPE: Mapping[str, str] = {
     "strategy.synthetic": "min_rows min_donor_rows rows synthesizer",
     "strategy.local": "min_rows",
     "algorithm": "name options",
-    "privacy": "mechanism",
+    "privacy": "mechanism secure_aggregation",
     "border": "evidence rules unsafe_open",
     "runtime": "kind timeout",
 }
@@ -36,6 +36,7 @@ OPTIONAL = {"catalogue", "owners", "role", "days_per_round", "update", "alone", 
 ONLY: Mapping[str, tuple[str | bool, ...]] = {
     "privacy.mechanism": ("none",),
     "runtime.kind": ("in_process",),
+    "privacy.secure_aggregation": (True, False),
     "border.unsafe_open": (True, False),
     "dataset.target_above_region_median": (True, False),
     "strategy.synthetic.synthesizer": ("gaussian_copula",),

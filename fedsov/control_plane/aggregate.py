@@ -39,8 +39,8 @@ ALGORITHMS = {
 }
 PLAIN = ("fedavg", "fedprox")
 """Those whose next parameters are the mean."""
-ROBUST = ("fedmedian", "fedtrimmedavg", "krum", "multikrum", "bulyan")
-"""Those that must see each update; the others need the mean alone."""
+SUMMED = ("fedavg", "fedprox", "fedavgm", "fedadagrad", "fedadam", "fedyogi")
+"""Algorithms that need the mean of all updates alone; any other looks at single ones, which a secure sum hides."""
 
 ADAPTIVE = ("eta", "eta_l", "beta_1", "beta_2", "tau")
 OPTIONS = {
@@ -76,6 +76,15 @@ class Algorithm:
                 raise ConfigurationError(f"algorithm.options.{option} is no option of {self.name}; {listed}")
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
                 raise ConfigurationError(f"algorithm.options.{option} must be a number of 0 or more, got {value!r}")
+
+
+def check_summed(algorithm: Algorithm) -> None:
+    """Raises ConfigurationError for an algorithm that cannot work on the mean of all updates alone."""
+    if algorithm.name not in SUMMED:
+        raise ConfigurationError(
+            f"algorithm={algorithm.name} looks at each region's update by itself, and privacy.secure_aggregation shows "
+            f"the hub their sum alone; choose one of {', '.join(SUMMED)}, or privacy.secure_aggregation=false"
+        )
 
 
 def build(algorithm: Algorithm, nodes: int) -> FedAvg:

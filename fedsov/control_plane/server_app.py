@@ -8,7 +8,7 @@ the next.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,16 @@ if TYPE_CHECKING:
     from flwr.serverapp import Grid, ServerApp
 
 WEIGHT = "num-examples"
+CONTRIBUTORS = "contributors"
+"""In the metrics of an update that stands for several: how many."""
+
+Gather = Callable[["Grid", "list[Message]", float], "Iterable[Message]"]
+"""Sends a round's messages, waits up to so many seconds, and gives the updates and errors that came."""
+
+
+def each_by_itself(grid: Grid, messages: list[Message], timeout: float) -> Iterable[Message]:
+    """Every node's own update, as it sent it."""
+    return grid.send_and_receive(messages, timeout=timeout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +41,15 @@ class Round:
         metrics: of each node that sent an update.
         failed: the nodes that were asked and sent none, with the error's name.
         left_out: the nodes that were not asked, with the reason.
+        together: of all that sent an update as one, where their updates came as one sum (`CONTRIBUTORS` and `WEIGHT`);
+            the hub then learned no node's metrics.
     """
 
     number: int
     metrics: Mapping[int, Mapping[str, float]]
     failed: Mapping[int, str]
     left_out: Mapping[int, str] = field(default_factory=dict)
+    together: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +92,14 @@ def server_app(
     *,
     on_round: Callable[[Round], None] = lambda _: None,
     examine: Callable[[int], Mapping[int, str]] = lambda _: {},
+    gather: Gather = each_by_itself,
 ) -> ServerApp:
     """A Flower ServerApp that trains from `start` and fills `outcome`.
 
     Args:
         on_round: told of each round as it ends.
         examine: asked before each round, by its number, which nodes may not take part in it, and why.
+        gather: how updates are had; `fedsov.federation.secure_hub` has them as one sum.
 
     Raises (when run):
         TrainingFailed: fewer than the minimum may take part or sent an update in some round, or an update was not
@@ -101,7 +116,7 @@ def server_app(
         strategy = build(federation.algorithm, len(list(grid.get_node_ids())))
         for number in range(1, federation.rounds + 1):
             out = examine(number)
-            arrays, seen = _round(grid, strategy, federation, number, arrays, out=out)
+            arrays, seen = _round(grid, strategy, federation, number, arrays, out=out, gather=gather)
             outcome.rounds.append(seen)
             on_round(seen)
         outcome.parameters = {name: array.numpy() for name, array in arrays.items()}
@@ -110,7 +125,14 @@ def server_app(
 
 
 def _round(
-    grid: Grid, strategy: Any, federation: Federation, number: int, arrays: ArrayRecord, *, out: Mapping[int, str]
+    grid: Grid,
+    strategy: Any,
+    federation: Federation,
+    number: int,
+    arrays: ArrayRecord,
+    *,
+    out: Mapping[int, str],
+    gather: Gather,
 ) -> tuple[ArrayRecord, Round]:
     from flwr.app import ConfigRecord
 
@@ -122,18 +144,21 @@ def _round(
     config = ConfigRecord(dict(federation.config))
     configured = strategy.configure_train(number, arrays, config, grid)
     messages = [message for message in configured if message.metadata.dst_node_id not in out]
-    replies = list(grid.send_and_receive(messages, timeout=federation.timeout))
+    replies = list(gather(grid, messages, federation.timeout))
     updates = finite_updates(replies, arrays)
     failed = {reply.metadata.src_node_id: str(reply.error.reason) for reply in replies if reply.has_error()}
-    if len(updates) < federation.minimum:
+    metrics = {reply.metadata.src_node_id: _metrics(reply) for reply in updates}
+    together = next((found for found in metrics.values() if CONTRIBUTORS in found), {})
+    came = int(together.get(CONTRIBUTORS, len(updates)))
+    if came < federation.minimum:
         raise TrainingFailed(
-            f"round {number}: {len(updates)} of at least {federation.minimum} regions sent an update "
+            f"round {number}: {came} of at least {federation.minimum} regions sent an update "
             f"({federation.told(failed) or 'no answer in time'}{'; left out: ' + _all(out) if out else ''})"
         )
     aggregated, _ = strategy.aggregate_train(number, updates)
     if aggregated is None:
         raise TrainingFailed(f"round {number}: {federation.algorithm.name} made no aggregate of {len(updates)} updates")
-    return aggregated, Round(number, {reply.metadata.src_node_id: _metrics(reply) for reply in updates}, failed, out)
+    return aggregated, Round(number, {} if together else metrics, failed, out, together)
 
 
 def _all(reasons: Mapping[int, str]) -> str:

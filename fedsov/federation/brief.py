@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from fedsov.artifact import Party
 from fedsov.border.lawbook import Bundle
 from fedsov.config import BorderSettings
 from fedsov.federation.clock import Calendar
+from fedsov.privacy.fixed_point import Bounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class RegionBrief:
         evidence, rules: the register of documents and additional rules, as paths; `unsafe` opens the border.
         today: the day of the first round, or None for this region's own clock at every decision.
         days_per_round: of a rehearsal (`fedsov.federation.clock`).
+        sums: the bounds of secure sums, outside which nothing of a joint model's training leaves; None without them.
         noted: size and digest of this region's ledger when the hub last noted them; the ledger must continue them.
     """
 
@@ -41,6 +43,7 @@ class RegionBrief:
     peer_keys: Mapping[str, str] = field(default_factory=dict)
     noted: Mapping[str, Any] | None = None
     days_per_round: int = 0
+    sums: Bounds | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for the line."""
@@ -57,6 +60,7 @@ class RegionBrief:
             "days_per_round": self.days_per_round,
             "peers": {name: party.to_json() for name, party in self.peers.items()},
             "peer_keys": dict(self.peer_keys),
+            "sums": None if self.sums is None else asdict(self.sums),
             "noted": None if self.noted is None else dict(self.noted),
         }
 
@@ -76,6 +80,7 @@ class RegionBrief:
             days_per_round=value["days_per_round"],
             peers={name: Party.from_json(party) for name, party in value["peers"].items()},
             peer_keys=value["peer_keys"],
+            sums=None if value["sums"] is None else Bounds(**value["sums"]),
             noted=value["noted"],
         )
 

@@ -21,11 +21,11 @@ from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDic
 
 from fedsov.artifact import Artifact, Kind
 from fedsov.border.gate import Gate, Leaving, Refused
-from fedsov.errors import FedsovError
+from fedsov.errors import FedsovError, SumRefused
 from fedsov.federation import forms
 from fedsov.federation.brief import RegionBrief
 from fedsov.federation.wire import round_of
-from fedsov.label import Label
+from fedsov.label import PUBLIC, Label
 from fedsov.partition.keys import LocalKeyring, seal
 from fedsov.training.messages import config_of
 from fedsov.training.session import Session
@@ -41,14 +41,16 @@ class Way:
     Attributes:
         kind: as what it is decided about.
         type: Flower's type that it must have.
-        parts: the parts of the rows it was computed from; the fewest people in one of them are counted.
-        form: reads its text, or its numbers, and gives what may leave; what has another form does not.
+        parts: the parts of the rows it was computed from; the fewest people in one of them are counted. None for what
+            was computed from no row, keys and shares of them: it is public, and about nobody.
+        form: reads its text, or its numbers (arrays: and the model that came in), and gives what may leave; what has
+            another form does not.
     """
 
     kind: Kind
     type: type[Record]
     parts: tuple[str, ...]
-    form: Callable[[Any], Any] | None = None
+    form: Callable[..., Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,19 @@ EXPORTS: Mapping[str, Leave] = {
             "metrics": Way(Kind.METRICS, MetricRecord, ("validation",), forms.round_scores),
         },
     ),
+    "query.advertise": Leave(("shareable",), {"keys": Way(Kind.REPORT, ConfigRecord, (), forms.keys)}),
+    "query.share": Leave(("shareable",), {"letters": Way(Kind.REPORT, ConfigRecord, (), forms.letters)}),
+    "train.masked": Leave(
+        ("shareable",),
+        {
+            "words": Way(Kind.UPDATE, ArrayRecord, ("train",), forms.words),
+            "list": Way(Kind.REPORT, ConfigRecord, (), forms.signature),
+        },
+    ),
+    "query.unmask": Leave(("shareable",), {"shares": Way(Kind.REPORT, ConfigRecord, (), forms.shares)}),
 }
+SUMMED_ONLY = frozenset({("train", "shareable")})
+"""Questions and scopes that a region with secure sums does not answer: what they ask for leaves in a sum only."""
 
 
 class TypeNameOnly(AbstractContextManager["TypeNameOnly"]):
@@ -117,7 +131,10 @@ class Door:
             raise FedsovError(
                 f"{message.metadata.message_type} is about one of {', '.join(asked.scopes)}, not {wanted!r}"
             )
-        return wanted if len(asked.scopes) > 1 else asked.scopes[0]
+        scope = wanted if len(asked.scopes) > 1 else asked.scopes[0]
+        if self.brief.sums is not None and (message.metadata.message_type, scope) in SUMMED_ONLY:
+            raise SumRefused("this region's part in a joint model leaves it in a secure sum only")
+        return scope
 
     def pass_through(self, message: Message, reply: Message, incoming: Label) -> tuple[Message, Label]:
         """The answer as it may be sent, made anew from the records that passed, and what binds it.
@@ -134,13 +151,14 @@ class Door:
             if name not in allowed:
                 raise FedsovError(f"record {name!r} does not leave in answer to {message.metadata.message_type}")
             way = allowed[name]
-            count = min(self.session.people(scope, part) for part in way.parts)
+            count = min((self.session.people(scope, part) for part in way.parts), default=0)
             formed = _formed(cast(Record, record), way, message)
             if way.kind is Kind.SYNTHETIC:
                 self._seal(cast(ConfigRecord, formed), label, count=count, scope=scope)
             else:
                 content, shapes = _content(formed)
-                artifact = self._from_here(Artifact(way.kind, label, content, count=count, name=name), scope)
+                artifact = Artifact(way.kind, label if way.parts else PUBLIC, content, count=count, name=name)
+                artifact = self._from_here(artifact, scope) if way.parts else artifact
                 leaving.append(Leaving(artifact, self.brief.hub, shapes))
             passed[name] = formed
         for settled in self.gate.cross_all(leaving, round=round_of(message)):
@@ -172,7 +190,8 @@ def _formed(record: Record, way: Way, message: Message) -> Record:
     if not isinstance(record, way.type):
         raise FedsovError(f"a {type(record).__name__} does not leave where a {way.type.__name__} is asked for")
     if isinstance(record, ArrayRecord):
-        return forms.update(record, next(iter(message.content.array_records.values()), ArrayRecord()))
+        form = way.form or forms.update
+        return cast(ArrayRecord, form(record, next(iter(message.content.array_records.values()), ArrayRecord())))
     if way.form is None:
         return record
     if isinstance(record, MetricRecord):

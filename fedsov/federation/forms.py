@@ -6,6 +6,8 @@ cannot read raises FedsovError, and then nothing leaves. It cannot know whether 
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +17,10 @@ from flwr.app import Array, ArrayRecord
 from fedsov.errors import FedsovError
 from fedsov.label import Label
 from fedsov.model.features import Statistics
+from fedsov.privacy.masks import letter_size
+from fedsov.privacy.shamir import SIZE
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 WAYS = {
     "local",
@@ -66,6 +72,54 @@ def update(arrays: ArrayRecord, model: ArrayRecord) -> ArrayRecord:
     return ArrayRecord(
         {name: Array(np.array(array.numpy(), dtype=model[name].numpy().dtype)) for name, array in arrays.items()}
     )
+
+
+def words(arrays: ArrayRecord, model: ArrayRecord) -> ArrayRecord:
+    """Words of a secure sum: one for each number of the model that came in, and one for the weight."""
+    size = sum(math.prod(array.shape) for array in model.values()) + 1
+    found = arrays["words"].numpy() if set(arrays) == {"words"} else np.zeros(0)
+    if found.dtype != np.uint64 or found.shape != (size,):
+        raise FedsovError(f"a secure sum takes one array of {size} words")
+    return ArrayRecord({"words": Array(found)})
+
+
+def keys(said: Any) -> dict[str, str]:
+    """A region's signed keys of one round."""
+    found = _exactly(said, {"channel", "mask", "seed", "signature"})
+    return {name: _hex(found[name], 64 if name == "signature" else 32) for name in sorted(found)}
+
+
+def letters(said: Any) -> dict[str, str]:
+    """Sealed shares, by the region that each is for."""
+    return {name: _hex(letter, letter_size(2 * SIZE)) for name, letter in _named(said).items()}
+
+
+def signature(said: Any) -> dict[str, str]:
+    """A signature over the list of regions that words were masked among."""
+    return {"signature": _hex(_exactly(said, {"signature"})["signature"], 64)}
+
+
+def shares(said: Any) -> dict[str, dict[str, str]]:
+    """Shares of survivors' seeds and of dropouts' masking keys, never of both of one region."""
+    found = {what: _named(several) for what, several in _exactly(said, {"seeds", "keys"}).items()}
+    if set(found["seeds"]) & set(found["keys"]):
+        raise FedsovError("shares of both secrets of one region do not leave")
+    return {what: {name: _hex(share, SIZE) for name, share in found[what].items()} for what in sorted(found)}
+
+
+def _named(said: Any) -> Mapping[str, Any]:
+    """A mapping by names of regions, of which there are not more than a federation has."""
+    if not isinstance(said, Mapping) or len(said) > 1000:
+        raise FedsovError("an answer must hold one thing for each of some regions")
+    if not all(isinstance(name, str) and _NAME.fullmatch(name) for name in said):
+        raise FedsovError("an answer names something that is no region")
+    return said
+
+
+def _hex(value: Any, size: int) -> str:
+    if not isinstance(value, str) or not re.fullmatch(rf"[0-9a-f]{{{2 * size}}}", value):
+        raise FedsovError(f"an answer must hold {size} bytes in hexadecimal")
+    return value
 
 
 def _exactly(said: Any, keys: set[str]) -> Mapping[str, Any]:

@@ -22,6 +22,7 @@ from fedsov.border.gate import Gate, Refused
 from fedsov.border.ledger import Ledger
 from fedsov.config import Settings, settings_of
 from fedsov.errors import FedsovError
+from fedsov.federation import directory
 from fedsov.federation.clock import Calendar
 from fedsov.federation.wire import Frame, Line, LineClosed
 from fedsov.federation.workspace import Workspace
@@ -69,6 +70,8 @@ def _ingest(request: Any) -> dict[str, Any]:
         basis=_basis(settings, register, calendar.day()),
         again=bool(request.get("again")),
     )
+    if settings.sums is not None:
+        directory.pin(workspace, [region.name for region in report.regions])
     return _said(report, workspace)
 
 

@@ -21,7 +21,7 @@ from typing import Literal
 
 import numpy as np
 
-from fedsov.control_plane.aggregate import PLAIN, ROBUST, Algorithm, Server
+from fedsov.control_plane.aggregate import PLAIN, SUMMED, Algorithm, Server
 from fedsov.errors import ConfigurationError, InputError, TrainingFailed
 from fedsov.federation.cohort import Cohort, Found, Job, Order, RecordNoise
 from fedsov.model.network import NetworkSpec, Parameters, check, initial, shapes
@@ -171,7 +171,7 @@ def _rounds(
     on_round: Callable[[int, Mapping[Client, Mapping[str, float]]], None] | None,
 ) -> Fitted:
     shaped, seen, refused = shapes(job.spec, job.inputs), list[Mapping[Client, Mapping[str, float]]](), []
-    current, is_robust = flat(first, shaped), algorithm.name in ROBUST
+    current, is_robust = flat(first, shaped), algorithm.name not in SUMMED
     minimum = len(names) if work.minimum is None else work.minimum
     with Cohort(job, current, processes=work.processes, keeps_updates=is_robust) as cohort:
         server = None if algorithm.name in PLAIN else Server(algorithm, len(names) if is_robust else 1)

@@ -17,11 +17,21 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, RecordD
 
 from fedsov.artifact import Artifact
 from fedsov.border.proofs import accepted, continuations
-from fedsov.control_plane.server_app import Federation, Outcome, Round, server_app
+from fedsov.control_plane.server_app import (
+    CONTRIBUTORS,
+    WEIGHT,
+    Federation,
+    Gather,
+    Outcome,
+    Round,
+    each_by_itself,
+    server_app,
+)
 from fedsov.errors import FedsovError, LedgerBroken, TrainingFailed
 from fedsov.federation.failures import of_region
 from fedsov.federation.in_process import REFUSED, InProcessGrid
 from fedsov.federation.scene import Scene, start_region
+from fedsov.federation.secure_hub import summed
 from fedsov.federation.wire import STANDING_BY, reason_of
 from fedsov.label import PUBLIC, Label, join
 from fedsov.model.features import Features, Statistics
@@ -191,7 +201,10 @@ def train_together(
     def examine(number: int) -> Mapping[int, str]:
         return examination.before(number, grid.label, people) if examination else {}
 
-    app = server_app(federation, start, outcome, on_round=on_round, examine=examine)
+    gather: Gather = each_by_itself
+    if settings.sums is not None and scope != "public":
+        gather = summed(names, bounds=settings.sums, run=scene.run)
+    app = server_app(federation, start, outcome, on_round=on_round, examine=examine, gather=gather)
     app(grid, Context(run_id=1, node_id=1, node_config={}, state=RecordDict(), run_config={}))
     return Trained(outcome.parameters, features, grid.label, people, tuple(outcome.rounds))
 
@@ -210,6 +223,9 @@ def _round_line(scene: Scene, seen: Round, what: str) -> str:
     lost = ", ".join(f"{scene.name_of(node)} ({why})" for node, why in absent.items())
     missing = f"; without {lost}" if lost else ""
     start = f"{what}, round {seen.number}/{scene.settings.rounds}"
+    if seen.together:
+        rows, parts = int(seen.together[WEIGHT]), int(seen.together[CONTRIBUTORS])
+        return f"{start}: the sum of {parts} regions' updates, made of {rows:,} rows{missing}"
     return f"{start}: the model that came in had validation AUC {scores}{missing}"
 
 

@@ -23,13 +23,15 @@ from fedsov.border.gate import Gate
 from fedsov.border.home import is_there
 from fedsov.border.ledger import Head, Ledger
 from fedsov.border.proofs import accepted, continuation, noted_heads
+from fedsov.border.signing import Signer
 from fedsov.border.standing import Standing
 from fedsov.border.tally import Tally
-from fedsov.errors import LedgerBroken
-from fedsov.federation import region_record
+from fedsov.errors import LedgerBroken, SumRefused
+from fedsov.federation import directory, region_record
 from fedsov.federation.brief import RegionBrief
 from fedsov.federation.door import Door, TypeNameOnly, open_parcel
 from fedsov.federation.in_process import REFUSED, error_reply
+from fedsov.federation.secure_region import STEPS, Member
 from fedsov.federation.wire import Frame, Line, LineClosed, day_round_of, identify, new_id, pack, round_of, unpack
 from fedsov.label import PUBLIC, Label
 from fedsov.partition.keys import LocalKeyring
@@ -48,12 +50,13 @@ LARGEST_LOG = 2**20
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """An opened region: what its process holds."""
+    """An opened region: what its process holds; `member` is its part in secure sums, where it takes one."""
 
     brief: RegionBrief
     door: Door
     app: ClientApp
     context: Context
+    member: Member | None = None
 
     def on_the_day_of(self, message: Message) -> Home:
         """The same region, deciding on the day of the message's round."""
@@ -134,7 +137,14 @@ def _opened_with(ledger: Ledger, brief: RegionBrief) -> Home:
     context = Context(run_id=1, node_id=2, node_config={}, state=RecordDict(), run_config={})
     TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = 1, 2, 1
     app = client_app(session, lambda sealed: open_parcel(keyring, sealed))
-    return Home(brief, Door(brief, gate, session), app, context)
+    return Home(brief, Door(brief, gate, session), app, context, _member(brief))
+
+
+def _member(brief: RegionBrief) -> Member | None:
+    if brief.sums is None:
+        return None
+    signer = Signer.read(brief.folder / "signing.key")
+    return Member(brief.region.name, brief.run, signer.private.sign, directory.read(brief.folder), brief.sums)
 
 
 def _answer(home: Home, frame: Frame) -> Frame:
@@ -156,12 +166,21 @@ def _replied(home: Home, message: Message, incoming: Label) -> tuple[Message, La
         return own(home, message), PUBLIC
     home.door.session.received |= incoming  # whatever is made here later may be made from this too
     home.door.scope(message)  # a question about rows that no answer may be about is not even worked on
-    reply = home.app(message, home.context)
+    reply = _worked(home, message)
     if (
         message.metadata.message_type == "query.finish"
     ):  # the model is the region's, whether or not its scores may leave
         region_record.write(home.brief, home.door.session, incoming, home.door.gate.ledger, config_of(message))
     return home.door.pass_through(message, reply, incoming)
+
+
+def _worked(home: Home, message: Message) -> Message:
+    """What the app answers, or this region's part in a secure sum: masked before anything else sees it."""
+    if message.metadata.message_type not in STEPS:
+        return home.app(message, home.context)
+    if home.member is None:
+        raise SumRefused("this region was not asked to take part in secure sums when the run began")
+    return home.member.answer(message, lambda plain: home.app(plain, home.context))
 
 
 def _propose(home: Home, message: Message) -> Message:

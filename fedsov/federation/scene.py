@@ -260,6 +260,7 @@ def _brief(scene: Scene, party: Party) -> RegionBrief:
         unsafe=settings.border.unsafe_open,
         today=settings.today,
         days_per_round=settings.days_per_round,
+        sums=settings.sums,
         peers=peers,
         noted=scene.noted.get(party.name),
         peer_keys={} if ingested is None else {name: ingested.public_keys[name] for name in peers},

@@ -91,12 +91,14 @@ class Line:
 
 def pack(message: Message) -> bytes:
     """A Flower message as bytes: its nested objects, each deflated, behind a table of their ids and lengths."""
-    from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects
+    from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects, no_object_id_recompute
 
-    objects = {key: item.deflate() for key, item in get_all_nested_objects(message).items()}
+    with no_object_id_recompute():  # an id is a hash over the whole subtree: worked out once, not at every level anew
+        objects = {key: item.deflate() for key, item in get_all_nested_objects(message).items()}
+        root = message.object_id
     table = json.dumps(
         {
-            "root": message.object_id,
+            "root": root,
             "message": message.metadata.message_id or new_id(),
             "objects": {key: len(content) for key, content in objects.items()},
         }

@@ -54,9 +54,10 @@ class Open:
     def __init__(self) -> None:
         self.crossed: list = []
 
-    def cross(self, artifact, target, *, round=None, tensors=None):
-        self.crossed.append((artifact, target.name, round))
-        return artifact
+    def cross_all(self, leaving, *, round=None):
+        several = list(leaving)
+        self.crossed += [(one.artifact, one.target.name, round) for one in several]
+        return tuple(one.artifact for one in several)
 
 
 def _run(
