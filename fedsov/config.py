@@ -27,6 +27,7 @@ from fedsov.jurisdiction import Atlas, Region
 from fedsov.model.network import NetworkSpec
 from fedsov.partition.classify import ClassifyRules, ConsentRule, RestrictionRule
 from fedsov.partition.dataset import DatasetSpec, TargetRule
+from fedsov.privacy.settings import RecordPrivacy
 from fedsov.shape import check_shape, only
 from fedsov.training.local import LocalSteps, Recipe
 from fedsov.training.plan import StrategyRule
@@ -74,6 +75,7 @@ class Settings:
         days_per_round: how many days pass with each round, in a rehearsal of a long training.
         regions: the federation's regions, or None for one per jurisdiction found in the data.
         plain: the composed configuration these settings came from, for other processes and for the record.
+        privacy: what is asked of privacy; None where no noise is added.
     """
 
     workspace: Path
@@ -92,6 +94,7 @@ class Settings:
     border: BorderSettings
     timeout: float
     plain: Mapping[str, Any]
+    privacy: RecordPrivacy | None = None
 
 
 def config_dir() -> Path:
@@ -100,7 +103,15 @@ def config_dir() -> Path:
     return beside if (beside / "train.yaml").is_file() else Path(str(files("fedsov") / "_configs"))
 
 
-OPEN = ("dataset.kinds", "dataset.aliases", "dataset.categories", "dataset.consent", "algorithm.options")
+OPEN = (
+    "dataset.kinds",
+    "dataset.aliases",
+    "dataset.categories",
+    "dataset.consent",
+    "algorithm.options",
+    "dataset.bounds",
+    "dataset.levels",
+)
 """Mappings whose keys are the user's own; Hydra takes new keys only under its ``++``."""
 
 
@@ -211,6 +222,7 @@ def _settings(plain: Mapping[str, Any]) -> Settings:
         border=BorderSettings(_path(border["evidence"]), _path(border["rules"]), bool(border["unsafe_open"])),
         timeout=_seconds("runtime.timeout", plain["runtime"]["timeout"]),
         plain=plain,
+        privacy=RecordPrivacy.from_settings(plain["privacy"], plain["dataset"]),
     )
 
 
