@@ -29,6 +29,7 @@ from fedsov.partition.classify import ClassifyRules, ConsentRule, RestrictionRul
 from fedsov.partition.dataset import DatasetSpec, TargetRule
 from fedsov.privacy.fixed_point import Bounds
 from fedsov.privacy.secure_aggregation import FEWEST
+from fedsov.privacy.settings import RecordPrivacy
 from fedsov.shape import check_shape, only
 from fedsov.training.local import LocalSteps, Recipe
 from fedsov.training.plan import StrategyRule
@@ -77,6 +78,7 @@ class Settings:
         regions: the federation's regions, or None for one per jurisdiction found in the data.
         sums: bounds of the secure sums that a joint model is made by; None where the hub sees each update.
         plain: the composed configuration these settings came from, for other processes and for the record.
+        privacy: what is asked of privacy; None where no noise is added.
     """
 
     workspace: Path
@@ -96,6 +98,7 @@ class Settings:
     timeout: float
     plain: Mapping[str, Any]
     sums: Bounds | None = None
+    privacy: RecordPrivacy | None = None
 
     def __post_init__(self) -> None:
         if self.sums is not None:
@@ -108,7 +111,15 @@ def config_dir() -> Path:
     return beside if (beside / "train.yaml").is_file() else Path(str(files("fedsov") / "_configs"))
 
 
-OPEN = ("dataset.kinds", "dataset.aliases", "dataset.categories", "dataset.consent", "algorithm.options")
+OPEN = (
+    "dataset.kinds",
+    "dataset.aliases",
+    "dataset.categories",
+    "dataset.consent",
+    "algorithm.options",
+    "dataset.bounds",
+    "dataset.levels",
+)
 """Mappings whose keys are the user's own; Hydra takes new keys only under its ``++``."""
 
 
@@ -225,6 +236,7 @@ def _settings(plain: Mapping[str, Any]) -> Settings:
         timeout=_seconds("runtime.timeout", plain["runtime"]["timeout"]),
         plain=plain,
         sums=Bounds() if summed else None,
+        privacy=RecordPrivacy.from_settings(plain["privacy"], plain["dataset"]),
     )
 
 

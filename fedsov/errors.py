@@ -8,8 +8,10 @@
     ├── StoreDamaged            6   a store that was changed, cut or mixed up
     ├── KeyUnavailable          6   a key that is missing or is not this region's
     ├── WorkspaceUnusable       7   a workspace that is full, read-only or in use by another run
+    ├── BudgetBroken            5   a privacy budget that was cut, rewritten or lost, or cannot be written
     ├── TrainingFailed          8   no region, or too few, ended a training with finite parameters
-    └── SumRefused              8   a step of a secure sum in which a region takes no part, because it would not be safe
+    ├── SumRefused              8   a step of a secure sum in which a region takes no part, because it would not be safe
+    └── BudgetExceeded          9   a release that the rest of a region's privacy budget does not hold
 
 130 is an interruption by the user. The message of each is one line: the value, and the way out.
 """
@@ -57,3 +59,17 @@ class TrainingFailed(FedsovError):
 
 class SumRefused(FedsovError):
     exit_code = 8
+
+
+class BudgetBroken(FedsovError):
+    exit_code = 5
+
+
+class BudgetExceeded(FedsovError):
+    """`left` is the epsilon that is left; `fits` the one that the same release could have, None where none fits."""
+
+    exit_code = 9
+
+    def __init__(self, message: str, *, left: float | None = None, fits: float | None = None) -> None:
+        super().__init__(message)
+        self.left, self.fits = left, fits

@@ -17,7 +17,8 @@ SHAPE: Mapping[str, str] = {
     "federation": "regions catalogue hub rounds days_per_round minimum_regions",
     "federation.hub": "name location entity owners role",
     "dataset": "name source path package_item sha256 jurisdiction subject target target_above_region_median"
-    " target_positive aliases kinds drop categories default_categories restrictions consent nonfinite missing_target",
+    " target_positive aliases kinds drop categories default_categories restrictions consent nonfinite missing_target"
+    " bounds levels",
     "model": "name hidden update alone tune",
     "strategy": "order federated transfer_learning synthetic local",
     "strategy.federated": "min_rows",
@@ -25,16 +26,28 @@ SHAPE: Mapping[str, str] = {
     "strategy.synthetic": "min_rows min_donor_rows rows synthesizer",
     "strategy.local": "min_rows",
     "algorithm": "name options",
-    "privacy": "mechanism secure_aggregation",
+    "privacy": "mechanism secure_aggregation epsilon delta clip lifetime_epsilon batch statistics_noise median_epsilon",
     "border": "evidence rules unsafe_open",
     "runtime": "kind timeout",
 }
 """The keys of each group; one that is not here would be ignored, and is refused instead."""
-MAPPINGS = ("federation.catalogue", "dataset.aliases", "dataset.kinds", "dataset.categories", "algorithm.options")
+MAPPINGS = (
+    "federation.catalogue",
+    "dataset.aliases",
+    "dataset.kinds",
+    "dataset.categories",
+    "dataset.bounds",
+    "dataset.levels",
+    "algorithm.options",
+)
 LISTS = ("dataset.drop", "dataset.default_categories", "dataset.restrictions", "model.hidden", "strategy.order")
-OPTIONAL = {"catalogue", "owners", "role", "days_per_round", "update", "alone", "tune"}
+PRIVATE = set(SHAPE["privacy"].split()) - {
+    "mechanism",
+    "secure_aggregation",
+}  # `fedsov.privacy.settings` says which a choice needs
+OPTIONAL = {"catalogue", "owners", "role", "days_per_round", "update", "alone", "tune", "bounds", "levels"} | PRIVATE
 ONLY: Mapping[str, tuple[str | bool, ...]] = {
-    "privacy.mechanism": ("none",),
+    "privacy.mechanism": ("none", "record"),
     "runtime.kind": ("in_process",),
     "privacy.secure_aggregation": (True, False),
     "border.unsafe_open": (True, False),

@@ -57,15 +57,15 @@ def ours(case: Case) -> list[float]:
     import numpy as np
 
     import fedsov
-    from fedsov.federation.cohort import RecordNoise
     from fedsov.federation.laboratory import Work
+    from fedsov.privacy.mechanism import RecordMechanism
 
     rng = np.random.default_rng(0)
     clients = [
         (rng.normal(size=(case.rows, 32)).astype(np.float32), rng.integers(0, 2, case.rows))
         for _ in range(case.clients)
     ]
-    noise = RecordNoise(1.0, 1.0, case.batch / case.rows, -(-case.rows // case.batch), np.random.default_rng)
+    noise = RecordMechanism(1.0, 1.0, min(1.0, case.batch / case.rows), -(-case.rows // case.batch))
     marks: list[float] = []
     fedsov.federate(
         fedsov.NetworkSpec("mlp", case.widths[1:-1]),

@@ -23,6 +23,7 @@ COMMANDS: Mapping[str, str] = {
     "border": "border",
     "evidence": "evidence",
     "ledger": "ledger",
+    "budget": "budget",
     "promote": "promote",
     "report": "report",
 }
@@ -45,6 +46,7 @@ commands:
   ledger prove    prove that one entry is under its owner's signed head
   ledger export   write a ledger to a folder that anybody can check without fedsov
   ledger anchor   have an authority stamp the time of a ledger's head
+  budget          what of each region's privacy budget is spent and left, by run
   promote         make a registered model version the champion
   report          write the record of processing and cross-border transfers, for people and for machines
 

@@ -39,6 +39,8 @@ ALGORITHMS = {
 }
 PLAIN = ("fedavg", "fedprox")
 """Those whose next parameters are the mean."""
+ROBUST = ("fedmedian", "fedtrimmedavg", "krum", "multikrum", "bulyan")
+"""Those that look at each update by itself."""
 SUMMED = ("fedavg", "fedprox", "fedavgm", "fedadagrad", "fedadam", "fedyogi")
 """Algorithms that need the mean of all updates alone; any other looks at single ones, which a secure sum hides."""
 

@@ -139,6 +139,7 @@ def _result(scene: Scene, found: Plan, made: Made, told: dict[str, dict[str, Any
         refusals=tuple(refusals),
         heads=heads,
         rounds=() if made.joint is None else made.joint.rounds,
+        privacy=tuple(scene.privacy),
     )
 
 

@@ -27,6 +27,7 @@ import numpy as np
 
 from fedsov.errors import FedsovError, TrainingFailed
 from fedsov.model.network import NetworkSpec, build, load, shapes
+from fedsov.privacy.mechanism import RecordMechanism, noise_generator
 from fedsov.training import engine
 from fedsov.training.engine import Clipping, Held, Pull, Rows
 from fedsov.training.losses import loss_named
@@ -43,25 +44,6 @@ _STACK, _BLOCKS, _FLOATS = 64, 16, 2**23
 
 
 @dataclass(frozen=True, slots=True)
-class RecordNoise:
-    """Each record's gradient at most `clip` long, normal noise on their sum, and how records are drawn.
-
-    Attributes:
-        clip: above 0.
-        noise_multiplier: the noise's standard deviation over `clip`.
-        sampling_rate: each record's chance to be in a step.
-        steps: of a round.
-        generator: makes a generator of noise, fresh from the operating system's entropy.
-    """
-
-    clip: float
-    noise_multiplier: float
-    sampling_rate: float
-    steps: int
-    generator: Callable[[], np.random.Generator]
-
-
-@dataclass(frozen=True, slots=True)
 class Job:
     """What a cohort is to do.
 
@@ -69,6 +51,7 @@ class Job:
         rows: of each client.
         weights: (n,) each above 0: how much each update counts.
         order: the batches of a client's round; by default its rows are shuffled, or drawn for noise.
+        noise: each record's bound, the noise, and how records are drawn, all for one round.
         bound: the longest update that is accepted.
         measures: whether each round tells the loss (and AUC) of the incoming model on each client's rows.
         private: names of parameters that stay with their client (`fedsov.training.personal`).
@@ -81,7 +64,7 @@ class Job:
     steps: LocalSteps
     seed: int = 0
     order: Order | None = None
-    noise: RecordNoise | None = None
+    noise: RecordMechanism | None = None
     bound: float = math.inf
     measures: bool = True
     private: frozenset[str] = frozenset()
@@ -104,7 +87,7 @@ class Job:
             return self.order(self.seed, client, round)
         count = len(self.rows[client][1])
         if self.noise is not None:
-            return poisson(count, self.noise.sampling_rate, self.noise.steps, self.noise.generator())
+            return poisson(count, self.noise.sampling_rate, self.noise.steps, noise_generator())
         return shuffled(count, self.steps, np.random.default_rng((self.seed, client, round)))
 
 
@@ -291,9 +274,8 @@ def _stepped(job: Job, block: range, rows: Held, begun: np.ndarray, number: int)
 def _pull(job: Job, rows: Held, clients: int) -> Pull:
     if job.noise is None:
         return Pull()
-    expected = [job.noise.sampling_rate * int(size) for size in rows.sizes]
-    generators = [job.noise.generator() for _ in range(clients)]
-    return Pull(Clipping(job.noise.clip, job.noise.noise_multiplier * job.noise.clip, expected, generators))
+    expected = [job.noise.expected_batch(int(size)) for size in rows.sizes]
+    return Pull(Clipping(job.noise.clip, job.noise.stddev, expected, [noise_generator() for _ in range(clients)]))
 
 
 def _refused(block: range, moved: np.ndarray, bound: float) -> dict[int, str]:

@@ -19,6 +19,9 @@ WAYS_OUT: Mapping[str, str] = {
     " restore it from your copy (without it the store stays closed)",
     "LedgerBroken": "its ledger {folder}/ledger.sqlite does not verify, was cut, or cannot be written, or the hub's is"
     " not the one whose head it noted; see `python -m fedsov ledger verify`; nothing crossed",
+    "BudgetBroken": "its privacy budget {folder}/privacy.jsonl was changed, cut or lost, or cannot be written;"
+    " restore it from your copy; see `python -m fedsov budget`; no row was touched",
+    "BudgetExceeded": "what is left of its privacy budget does not hold this; see `python -m fedsov budget`",
     "InputError": "its rows cannot be used for this target; its log names the column",
     "WorkspaceUnusable": "its folder {folder} cannot be written; free space or permissions and run again",
     "SyntheticRefused": "its synthetic rows did not pass the release check; its log says which measure",

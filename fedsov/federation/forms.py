@@ -32,6 +32,7 @@ WAYS = {
     "as received",
     "head tuned",
     "all tuned",
+    "withheld",
 }
 """The words that say how a kept model came about."""
 

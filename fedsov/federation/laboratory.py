@@ -23,8 +23,9 @@ import numpy as np
 
 from fedsov.control_plane.aggregate import PLAIN, SUMMED, Algorithm, Server
 from fedsov.errors import ConfigurationError, InputError, TrainingFailed
-from fedsov.federation.cohort import Cohort, Found, Job, Order, RecordNoise
+from fedsov.federation.cohort import Cohort, Found, Job, Order
 from fedsov.model.network import NetworkSpec, Parameters, check, initial, shapes
+from fedsov.privacy.mechanism import RecordMechanism
 from fedsov.training import personal
 from fedsov.training.engine import flat, named
 from fedsov.training.local import predict
@@ -104,7 +105,7 @@ def federate(
     seed: int = 0,
     start: Parameters | None = None,
     private: Collection[str] | Private = (),
-    noise: RecordNoise | None = None,
+    noise: RecordMechanism | None = None,
     work: Work = Work(),
     on_round: Callable[[int, Mapping[Client, Mapping[str, float]]], None] | None = None,
 ) -> Fitted:
@@ -123,7 +124,8 @@ def federate(
         start: the first parameters; by default those of the seed.
         private: parameters that stay with their region, see `fedsov.training.personal.private_names`: ``intercept``,
             ``head``, ``first.bias``, ``bias``, or their own names; or these with steps of their own.
-        noise: bounds what each record may do, and adds noise; then the result is not reproducible, on purpose.
+        noise: bounds what each record may do, and adds noise, for one round; what all rounds cost together is for the
+            caller to account (`fedsov.privacy.accounting`). Then the result is not reproducible, on purpose.
         work: processes, measurements, own batches, what is refused.
         on_round: called after each round with its number and the clients' metrics.
 

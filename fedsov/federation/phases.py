@@ -7,6 +7,7 @@ question is a Flower message, every answer has passed the region's gate.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
@@ -27,9 +28,10 @@ from fedsov.control_plane.server_app import (
     each_by_itself,
     server_app,
 )
-from fedsov.errors import FedsovError, LedgerBroken, TrainingFailed
+from fedsov.errors import BudgetExceeded, FedsovError, LedgerBroken, TrainingFailed
 from fedsov.federation.failures import of_region
 from fedsov.federation.in_process import REFUSED, InProcessGrid
+from fedsov.federation.report import privacy_line
 from fedsov.federation.scene import Scene, start_region
 from fedsov.federation.secure_hub import summed
 from fedsov.federation.wire import STANDING_BY, reason_of
@@ -185,8 +187,10 @@ def train_together(
     regions = [profile.region for profile in members]
     label = PUBLIC if scope == "public" else join(profile.label for profile in members)
     people = sum(_volume(profile, scope) for profile in members)
-    features = agree_on_features(scene, regions, scope)
     settings = scene.settings
+    if settings.privacy and scope != "public":
+        price_privacy(scene, regions)
+    features = agree_on_features(scene, regions, scope)
     start = initial(settings.recipe.network, features.inputs, settings.seed)
     config = {"scope": scope, "features": json.dumps(features.to_json())}
     names = {scene.nodes[name]: name for name in regions}
@@ -209,6 +213,23 @@ def train_together(
     return Trained(outcome.parameters, features, grid.label, people, tuple(outcome.rounds))
 
 
+def price_privacy(scene: Scene, regions: Sequence[str]) -> None:
+    """Asks each region what the run would cost of its privacy budget, and says so; nothing is spent.
+
+    Raises BudgetExceeded, before any row was touched, where it does not fit in some region: what is left, what would.
+    """
+    answers = ask(scene, regions, "query.privacy")
+    for name, reply in answers.items():
+        if reply.has_error():
+            raise _of_region(scene, name, reply)
+    said = {name: told(reply, "privacy") for name, reply in answers.items()}
+    if over := [f"{name}: {one['why']}" for name, one in said.items() if not one["fits"]]:
+        raise BudgetExceeded(f"{'; '.join(over)}; privacy.epsilon=null takes what is left")
+    scene.privacy = [privacy_line(name, one) for name, one in sorted(said.items())]
+    for line in scene.privacy:
+        scene.say(f"privacy: {line}")
+
+
 def _volume(profile: Profile, scope: str) -> int:
     if scope == "public":
         return profile.public_rows
@@ -217,7 +238,9 @@ def _volume(profile: Profile, scope: str) -> int:
 
 def _round_line(scene: Scene, seen: Round, what: str) -> str:
     scores = " ".join(
-        f"{scene.name_of(node)} {metrics['auc']:.3f}" for node, metrics in seen.metrics.items() if "auc" in metrics
+        f"{scene.name_of(node)} {metrics['auc']:.3f}"
+        for node, metrics in seen.metrics.items()
+        if metrics.get("auc", math.nan) == metrics.get("auc")
     )
     absent = {**seen.failed, **dict.fromkeys(seen.left_out, "left out")}
     lost = ", ".join(f"{scene.name_of(node)} ({why})" for node, why in absent.items())
@@ -226,7 +249,8 @@ def _round_line(scene: Scene, seen: Round, what: str) -> str:
     if seen.together:
         rows, parts = int(seen.together[WEIGHT]), int(seen.together[CONTRIBUTORS])
         return f"{start}: the sum of {parts} regions' updates, made of {rows:,} rows{missing}"
-    return f"{start}: the model that came in had validation AUC {scores}{missing}"
+    said = f"the model that came in had validation AUC {scores}" if scores else "answered; scores stay in the regions"
+    return f"{start}: {said}{missing}"
 
 
 def order_synthetic(scene: Scene, regions: Iterable[RegionPlan], *, standing_by: int = 1) -> dict[str, list[str]]:

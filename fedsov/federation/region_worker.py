@@ -13,7 +13,7 @@ import os
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.supercore.task_identity import TaskIdentity
@@ -26,18 +26,23 @@ from fedsov.border.proofs import accepted, continuation, noted_heads
 from fedsov.border.signing import Signer
 from fedsov.border.standing import Standing
 from fedsov.border.tally import Tally
-from fedsov.errors import LedgerBroken, SumRefused
+from fedsov.errors import BudgetExceeded, LedgerBroken, SumRefused
 from fedsov.federation import directory, region_record
 from fedsov.federation.brief import RegionBrief
 from fedsov.federation.door import Door, TypeNameOnly, open_parcel
 from fedsov.federation.in_process import REFUSED, error_reply
+from fedsov.federation.region_budget import NAME as BUDGET
+from fedsov.federation.region_budget import noted
 from fedsov.federation.secure_region import STEPS, Member
 from fedsov.federation.wire import Frame, Line, LineClosed, day_round_of, identify, new_id, pack, round_of, unpack
 from fedsov.label import PUBLIC, Label
 from fedsov.partition.keys import LocalKeyring
 from fedsov.partition.store import Store
+from fedsov.privacy.budget import Budget
+from fedsov.privacy.budget import Head as BudgetHead
 from fedsov.training.client_app import client_app
 from fedsov.training.messages import config_of
+from fedsov.training.private_run import PrivateRun
 from fedsov.training.session import Session
 from fedsov.training.work import Work
 
@@ -136,6 +141,7 @@ def _opened_with(ledger: Ledger, brief: RegionBrief) -> Home:
     )
     context = Context(run_id=1, node_id=2, node_config={}, state=RecordDict(), run_config={})
     TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = 1, 2, 1
+    session.private = _private(brief, session, gate)
     app = client_app(session, lambda sealed: open_parcel(keyring, sealed))
     return Home(brief, Door(brief, gate, session), app, context, _member(brief))
 
@@ -145,6 +151,21 @@ def _member(brief: RegionBrief) -> Member | None:
         return None
     signer = Signer.read(brief.folder / "signing.key")
     return Member(brief.region.name, brief.run, signer.private.sign, directory.read(brief.folder), brief.sums)
+
+
+def _private(brief: RegionBrief, session: Session, gate: Gate) -> PrivateRun | None:
+    """The run's draw on this region's budget, where privacy is asked for. Raises BudgetBroken, ConfigurationError."""
+    asked = session.work.privacy
+    if asked is None:
+        return None
+    lifetime = (asked.lifetime_epsilon, asked.delta_for(len(session.records)))
+    budget = Budget.open(brief.folder / BUDGET, lifetime=lifetime, noted=noted(gate.ledger))
+
+    def note(head: BudgetHead, report: dict[str, Any]) -> None:
+        gate.note({"privacy": {"head": head._asdict(), "report": report}})
+
+    dataset = session.work.dataset
+    return PrivateRun(asked, budget, session.extent(), run=brief.run, dataset=dataset, note=note)
 
 
 def _answer(home: Home, frame: Frame) -> Frame:
@@ -221,7 +242,19 @@ def _ledger(home: Home, message: Message) -> Message:
     return Message(RecordDict({"ledger": ConfigRecord({"json": said})}), reply_to=message)
 
 
-OWN_ANSWERS = {"query.ready": _ready, "query.propose": _propose, "query.ledger": _ledger}
+def _privacy(home: Home, message: Message) -> Message:
+    """What the run would cost here, or why it does not fit; nothing is spent. It stands on counts of rows alone."""
+    private = home.door.session.private
+    try:
+        said = {"fits": True, **(private.price() if private else {})}
+    except BudgetExceeded as error:
+        said = {"fits": False, "why": str(error)}
+    text = json.dumps(said)
+    home.door.gate.cross(Artifact(Kind.REPORT, PUBLIC, text.encode(), name="privacy budget"), home.brief.hub)
+    return Message(RecordDict({"privacy": ConfigRecord({"json": text})}), reply_to=message)
+
+
+OWN_ANSWERS = {"query.ready": _ready, "query.privacy": _privacy, "query.propose": _propose, "query.ledger": _ledger}
 """Questions that the worker answers itself, from its gate and ledger; these it has decided about already."""
 
 

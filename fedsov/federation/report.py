@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
 MARK = "UNSAFE: decided by an open border (border=unsafe_open); for laboratory work only."
 MANY = 12
+PRIVACY_SAYS = (
+    "This holds for records that are not public; a person with k records is protected k times less.",
+    "Row counts were told and are taken as known; scores stayed in the regions; what a region keeps is not noisy.",
+)
+"""What the guarantee of a private run does not cover, said beside it."""
 COLUMNS = ("region", "rows", "strategy", "kept", "AUC", "local", "gain ± s.e.", "crossings", "refused")
 
 
@@ -130,6 +135,20 @@ def whereabouts(result: RunResult) -> list[str]:
     ]
 
 
+def privacy_line(region: str, report: Mapping[str, Any]) -> str:
+    """What a region's part of a private run guarantees and costs, in one line."""
+    return (
+        f"{region}: epsilon {report['epsilon']:.3f} at delta {report['delta']:.3g} for one record, by "
+        f"{report['steps']:,} steps of noise {report['noise_multiplier']:.3g} and clip {report['clip']:g}; "
+        f"{report['spent_with']:.3f} of {report['lifetime_epsilon']:g} is spent with it"
+    )
+
+
+def privacy_lines(result: RunResult) -> list[str]:
+    """What was private, and what was not; empty for a run without privacy."""
+    return [*result.privacy, *PRIVACY_SAYS] if result.privacy else []
+
+
 def program(name: str) -> str:
     """How to call a program of this environment: by name where the shell finds it there, else by its path."""
     here = Path(sys.executable).parent / name
@@ -149,6 +168,7 @@ def everything(result: RunResult) -> list[RenderableType]:
     changed = amendment_lines(result.plan)
     blocks = {
         "Why:": notes(result),
+        **({"Privacy:": privacy_lines(result)} if result.privacy else {}),
         **({"Amended during training:": changed} if changed else {}),
         "Refused:": refused or ["nothing was refused"],
     }

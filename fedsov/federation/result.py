@@ -70,6 +70,7 @@ class RunResult:
     Attributes:
         refusals: the ledger entries of what was refused, each once (no content, no value of a record).
         heads: each ledger's size and digest at the end, ``hub`` first.
+        privacy: what each region's private release guarantees and costs, in sentences; empty without privacy.
         models: registered name and version, by the owner of the registry.
     """
 
@@ -84,6 +85,7 @@ class RunResult:
     rounds: tuple[Round, ...] = ()
     models: Mapping[str, list[Any]] = field(default_factory=dict)
     seconds: float = 0.0
+    privacy: tuple[str, ...] = ()
 
     def recorded(self, versions: Mapping[str, list[Any]], *, seconds: float) -> RunResult:
         """The same run with the versions its models were registered under."""
@@ -107,6 +109,7 @@ class RunResult:
                 "kinds": dict(ingested.kinds),
             },
             "regions": {one.region: _line(one) for one in self.regions},
+            "privacy": list(self.privacy),
             "refusals": [dict(refusal) for refusal in self.refusals],
             "ledger_heads": {name: dict(head) for name, head in self.heads.items()},
             "models": {owner: [list(one) for one in versions] for owner, versions in self.models.items()},

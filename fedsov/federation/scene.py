@@ -91,6 +91,7 @@ class Scene:
         calendar: the day of each round; the gate's own day is the first round's.
         nodes: region name to node id.
         noted: region name to the head of its ledger that the hub noted last.
+        privacy: what each region's privacy costs, in sentences; empty without privacy.
         say: told of progress, one line at a time.
         tap: told every byte that passes between processes; None outside tests.
     """
@@ -107,6 +108,7 @@ class Scene:
     board: Switchboard = field(default_factory=lambda: Switchboard(()))
     nodes: dict[str, int] = field(default_factory=dict)
     noted: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    privacy: list[str] = field(default_factory=list)
 
     def grid(
         self, regions: Sequence[str], *, label: Label = PUBLIC, people: int = 0, standing_by: int = 1
@@ -280,4 +282,6 @@ def work_of(settings: Settings) -> Work:
         seed=settings.seed,
         synthesizer=settings.synthetic.synthesizer,
         synthetic_rows=settings.synthetic.rows,
+        privacy=settings.privacy,
+        rounds=settings.rounds,
     )

@@ -27,6 +27,7 @@ from fedsov.training import choose, federated, synthetic
 from fedsov.training.local import Candidate, Rows, Start, outcome
 from fedsov.training.measure import auc, log_loss
 from fedsov.training.messages import config_of, parameters_of, record_of, with_proximal
+from fedsov.training.private_run import WITHHELD
 from fedsov.training.session import Session
 from fedsov.training.work import PARCELS
 
@@ -65,13 +66,19 @@ def profile(session: Session) -> RecordDict:
 
 def statistics(session: Session, config: Mapping[str, Any]) -> RecordDict:
     """The column statistics of the scope's training rows; see `fedsov.model.features.Statistics`."""
-    rows = session.divided(str(config["scope"])).train
-    described = Statistics.from_records(rows.columns, rows.kinds, persons=rows.persons)
+    scope = str(config["scope"])
+    private = session.private_in(scope)
+    rows = session.divided(scope).train
+    described = (
+        private.statistics(rows) if private else Statistics.from_records(rows.columns, rows.kinds, persons=rows.persons)
+    )
     return RecordDict({"statistics": ConfigRecord({"json": json.dumps(described.to_json())})})
 
 
 def synthesise(session: Session, config: Mapping[str, Any]) -> RecordDict:
     """One synthetic table, given to each recipient; the worker decides about each and seals it."""
+    if session.private:
+        raise synthetic.SyntheticRefused(("they have no privacy guarantee, and privacy=record asks for one",))
     made = synthetic.synthesise(
         session.training_records("shareable"),
         rows=session.work.synthetic_rows,
@@ -93,10 +100,16 @@ def train(session: Session, message: Message) -> RecordDict:
     scores = _scores(model, rows.validation)
     steps = with_proximal(recipe.update, config)
     inputs = features.encode(rows.train.columns)
-    updated = federated.update(incoming, inputs, rows.train.y, steps, spec=recipe.network, round=number)
+    private = session.private_in(str(config["scope"]))
+    updated = (
+        federated.private_update(incoming, inputs, rows.train.y, steps, spec=recipe.network, run=private)
+        if private
+        else federated.update(incoming, inputs, rows.train.y, steps, spec=recipe.network, round=number)
+    )
     model_name = "public_model" if config["scope"] == "public" else "joint_model"
     session.rounds += [(f"{model_name}_validation_{name}", value, number - 1) for name, value in scores.items()]
-    metrics = MetricRecord({"num-examples": len(rows.train), **scores})
+    told = dict.fromkeys(scores, math.nan) if private else scores
+    metrics = MetricRecord({"num-examples": len(rows.train), **told})
     return RecordDict({"arrays": record_of(updated), "metrics": metrics})
 
 
@@ -112,6 +125,8 @@ def finish(session: Session, message: Message, open_parcel: OpenParcel) -> Recor
         for key, value in asdict(session.finished).items()
         if key not in ("parameters", "features", "network", "note")
     }
+    if session.private:  # means over rows: they stay in the region's registry
+        said = {**dict.fromkeys(said), "test_rows": said["test_rows"], "kept": WITHHELD}
     return RecordDict({"metrics": ConfigRecord({"json": json.dumps(said)})})
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from fedsov.errors import TrainingFailed
 from fedsov.model.network import NetworkSpec, Parameters
+from fedsov.privacy.mechanism import noise_generator
 from fedsov.training.local import (
     Candidate,
     Divided,
@@ -22,6 +23,8 @@ from fedsov.training.local import (
     train_locally,
     tune,
 )
+from fedsov.training.private import private_steps
+from fedsov.training.private_run import PrivateRun
 
 _STRIDE = 1_000_003
 
@@ -44,6 +47,19 @@ def update(
     """
     seeded = replace(steps, seed=steps.seed * _STRIDE + round)
     return train_locally(incoming, X, y, seeded, spec=spec)
+
+
+def private_update(
+    incoming: Parameters, X: np.ndarray, y: np.ndarray, steps: LocalSteps, *, spec: NetworkSpec, run: PrivateRun
+) -> Parameters:
+    """The same under the private run's mechanism for one more round, with samples and noise that no seed repeats.
+
+    Raises:
+        BudgetExceeded: a round more than was reserved.
+        TrainingFailed: as `update`.
+    """
+    mechanism = run.next_round()
+    return private_steps(incoming, X, y, steps, mechanism, spec=spec, rng=noise_generator())
 
 
 def train(rows: Divided, start: Start, recipe: Recipe) -> Candidate:

@@ -15,8 +15,10 @@ from fedsov.errors import FedsovError
 from fedsov.label import PUBLIC, Label
 from fedsov.model.features import MINIMUM_COUNT
 from fedsov.partition.store import Records
+from fedsov.privacy.release import Extent
 from fedsov.training.choose import Outcome
 from fedsov.training.local import Divided, Rows, Split, outcome, split
+from fedsov.training.private_run import PrivateRun
 from fedsov.training.work import Work
 
 SCOPES = ("all", "shareable", "public")
@@ -32,6 +34,7 @@ class Session:
         self.rounds: list[tuple[str, float, int]] = []
         self.finished: Outcome | None = None
         self.received: Label = PUBLIC
+        self.private: PrivateRun | None = None
 
     def mask(self, scope: str) -> np.ndarray:
         """(N,) True for the rows a scope holds."""
@@ -47,9 +50,27 @@ class Session:
         """The scope's rows. Outcomes are from the scope's own targets: a median over others would carry their bonds."""
         mask = self.mask(scope)
         chosen = self.records.select(mask)
-        target = chosen.target
-        outcomes = outcome(target, self.work.target) if len(chosen) else np.zeros(0, np.float32)
+        target, private = chosen.target, self.private_in(scope)
+        median = private.median(target, self.work.target) if private and len(chosen) else None
+        outcomes = outcome(target, self.work.target, median) if len(chosen) else np.zeros(0, np.float32)
         return Rows(chosen.columns, chosen.kinds, outcomes, self._persons(scope)[mask])
+
+    def private_in(self, scope: str) -> PrivateRun | None:
+        """The private run, where an answer about this scope leaves under it: rows that are shared and not public."""
+        return self.private if scope == "shareable" else None
+
+    def extent(self) -> Extent:
+        """What a private run would learn from, in numbers."""
+        categorical = [name for name, kind in self.records.kinds.items() if kind == "categorical"]
+        declared = self.work.privacy.levels if self.work.privacy else {}
+        return Extent(
+            rows=len(self.records),
+            train_rows=int((self.mask("shareable") & self.division.train).sum()),
+            rounds=self.work.rounds,
+            epochs=self.work.recipe.update.epochs,
+            thresholds=len(set(categorical) - set(declared)),
+            median=self.work.target.above_region_median,
+        )
 
     def divided(self, scope: str) -> Divided:
         """The scope's rows: to train on, to choose on, to report on."""

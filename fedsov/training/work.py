@@ -8,6 +8,7 @@ from typing import Any
 
 from fedsov.model.network import NetworkSpec
 from fedsov.partition.dataset import TargetRule
+from fedsov.privacy.settings import RecordPrivacy
 from fedsov.training.local import LocalSteps, Recipe
 
 PARCELS = "parcels"
@@ -16,7 +17,10 @@ PARCELS = "parcels"
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a region is to do: the data set's name, the target, the recipe, the seed, the size of synthetic tables."""
+    """What a region is to do: the data set's name, the target, the recipe, the seed, the size of synthetic tables.
+
+    `privacy` is what it asks of privacy, None for nothing; `rounds` how often a joint model will come to be trained.
+    """
 
     dataset: str
     target: TargetRule
@@ -24,6 +28,8 @@ class Work:
     seed: int = 0
     synthesizer: str = "gaussian_copula"
     synthetic_rows: int = 1000
+    privacy: RecordPrivacy | None = None
+    rounds: int = 1
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for the line."""
@@ -38,4 +44,9 @@ class Work:
             name: LocalSteps(**{**recipe[name], "class_weights": tuple(recipe[name]["class_weights"])})
             for name in ("alone", "update", "tune")
         }
-        return Work(**{**value, "target": TargetRule(**value["target"]), "recipe": Recipe(network=network, **steps)})
+        asked = {
+            "target": TargetRule(**value["target"]),
+            "recipe": Recipe(network=network, **steps),
+            "privacy": RecordPrivacy.from_json(value["privacy"]) if value["privacy"] else None,
+        }
+        return Work(**{**value, **asked})

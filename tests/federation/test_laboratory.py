@@ -11,9 +11,10 @@ import pytest
 import fedsov
 from fedsov.control_plane.aggregate import ALGORITHMS, Algorithm
 from fedsov.errors import ConfigurationError, InputError, TrainingFailed
-from fedsov.federation.cohort import STEP, Cohort, Job, RecordNoise
+from fedsov.federation.cohort import STEP, Cohort, Job
 from fedsov.federation.laboratory import Work
 from fedsov.model.network import NetworkSpec, initial, register
+from fedsov.privacy.mechanism import RecordMechanism
 from fedsov.training.engine import train_one
 from fedsov.training.measure import auc
 from fedsov.training.steps import LocalSteps, shuffled
@@ -147,7 +148,7 @@ def test_other_tasks_are_learned(loss: str) -> None:
 
 
 def test_noise_hides_records_and_the_model_still_learns() -> None:
-    noise = RecordNoise(clip=1.0, noise_multiplier=0.7, sampling_rate=0.1, steps=10, generator=np.random.default_rng)
+    noise = RecordMechanism(clip=1.0, noise_multiplier=0.7, sampling_rate=0.1, steps=10)
     fitted, again = (fedsov.federate("logistic", REGIONS, rounds=10, steps=STEPS, noise=noise) for _ in range(2))
     X, y = _region(9)
     found = auc(y, fitted.logits(X))

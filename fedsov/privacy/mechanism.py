@@ -1,0 +1,120 @@
+"""Differentially private gradient steps as one value: clip, noise, sampling, steps, and the event they amount to.
+
+Noise that is set in one place and accounted in another will disagree one day. `RecordMechanism` holds the numbers
+once: training takes them from it, the budget takes `event` from it. A training step is, with the sum over a true
+Poisson sample (each record for itself, with chance `sampling_rate`; an empty sample is a step too):
+
+    (sum of gradients, each scaled to a norm of at most clip  +  N(0, (noise_multiplier × clip)²))
+        / expected_batch(rows)
+
+Divided by the expected batch and not by the drawn one, whose size is private. Unit: one record; neighbours: sets of
+which one has one record more (Abadi et al. 2016, https://arxiv.org/abs/1607.00133). A person with k records is
+protected k times less. The number of rows is taken as known, as is usual: rate and delta follow from it.
+
+Not promised: noise is drawn in floating point (Mironov 2012, https://doi.org/10.1145/2382196.2382264 shows what the low
+bits of such noise can tell). Importing this module imports neither torch nor an accountant.
+
+>>> mechanism = RecordMechanism(clip=1.0, noise_multiplier=2.0, sampling_rate=0.01, steps=50)
+>>> mechanism.event.noise_multiplier, mechanism.expected_batch(3000)
+(2.0, 30.0)
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import secrets
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from fedsov.errors import ConfigurationError, TrainingFailed
+from fedsov.privacy.event import Event
+
+SEED_BITS = 256
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordMechanism:
+    """Sampled Gaussian steps under a bound on each record's gradient.
+
+    Attributes:
+        clip: the most L2 norm that one record's gradient may have, above 0.
+        noise_multiplier: standard deviation of the noise in units of `clip`, above 0.
+        sampling_rate: each record's chance to be in a step, in (0, 1].
+        steps: how many steps, 1 or more.
+
+    Raises:
+        ConfigurationError: a number outside these bounds.
+    """
+
+    clip: float
+    noise_multiplier: float
+    sampling_rate: float
+    steps: int
+
+    def __post_init__(self) -> None:
+        real = isinstance(self.clip, int | float) and not isinstance(self.clip, bool)
+        if not real or not 0.0 < self.clip < math.inf:
+            raise ConfigurationError(f"expected a clip above 0, got {self.clip!r}; 1.0 is a good start")
+        _ = self.event  # refuses the other numbers where they are impossible
+
+    @property
+    def event(self) -> Event:
+        """What all the steps cost together, for the accountant."""
+        return Event(
+            "sampled_gaussian",
+            noise_multiplier=self.noise_multiplier,
+            sampling_rate=self.sampling_rate,
+            steps=self.steps,
+            sampler="poisson",
+        )
+
+    @property
+    def stddev(self) -> float:
+        """Standard deviation of the noise that is added to a step's sum of clipped gradients."""
+        return self.noise_multiplier * self.clip
+
+    def expected_batch(self, rows: int) -> float:
+        """Records in a step on average: what its noisy sum is divided by. Raises ConfigurationError for no rows."""
+        if rows < 1:
+            raise ConfigurationError(f"private steps need 1 row or more, got {rows}")
+        return self.sampling_rate * rows
+
+    def for_steps(self, steps: int) -> RecordMechanism:
+        """The same mechanism for a part of its steps. Raises ConfigurationError for more than it has."""
+        if steps > self.steps:
+            raise ConfigurationError(f"this mechanism was accounted for {self.steps} steps, not {steps}")
+        return replace(self, steps=steps)
+
+
+def noise_generator() -> np.random.Generator:
+    """A generator of samples and noise, seeded anew from the system's secret randomness at each use."""
+    return _seeded(secrets.randbits(SEED_BITS))
+
+
+def unsafe_noise_generator(seed: int) -> np.random.Generator:
+    """A generator whose noise anybody who knows the seed can subtract: no privacy. For tests and comparisons."""
+    _LOG.warning("noise is drawn from the seed %d: whoever knows it can subtract it, nothing is private", seed)
+    return _seeded(seed)
+
+
+def _seeded(seed: int) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64DXSM(np.random.SeedSequence(seed)))
+
+
+def finite_norms(norms: np.ndarray) -> np.ndarray:
+    """The same (B,) gradient norms, once all are finite: NaN would slip through every clip.
+
+    Raises:
+        TrainingFailed: one is not.
+    """
+    if not np.isfinite(norms).all():
+        raise TrainingFailed("a record's gradient is not finite; lower the learning rate")
+    return norms
+
+
+def clip_factors(norms: np.ndarray, clip: float) -> np.ndarray:
+    """(B,) factors min(1, clip / norm) that scale each record's gradient to a norm of at most `clip`; 1 for norm 0."""
+    return clip / np.maximum(finite_norms(norms), clip)

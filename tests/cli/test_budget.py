@@ -1,0 +1,63 @@
+"""`budget`: what it says of a workspace, and of one in which something is wrong."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from fedsov.border.ledger import Ledger
+from fedsov.privacy.budget import Budget
+from fedsov.privacy.event import Event
+from tests.world import answered, fedsov
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    """DE spent twice, and its ledger noted it; US never did."""
+    (tmp_path / "hub").mkdir()
+    for name in ("DE", "US"):
+        with closing(Ledger(tmp_path / "regions" / name / "ledger.sqlite", name)) as ledger:
+            if name == "DE":
+                budget = Budget.open(tmp_path / "regions" / "DE" / "privacy.jsonl", lifetime=(4.0, 1e-6))
+                for run in ("r1", "r2"):
+                    _, head = budget.reserve(run, "training", [Event("gaussian", 6.0)], dataset="people", rows=1000)
+                    note = {"privacy": {"head": head._asdict()}}
+                    ledger.append({"at": "2026-01-01", "run": run, "act": "note", "owner": name, "note": note})
+    return tmp_path
+
+
+def test_spent_left_and_runs_are_told_by_region(workspace: Path) -> None:
+    said = answered(fedsov("budget", f"workspace={workspace}", "--json"))
+    assert said["US"] == {"spent": 0.0, "left": None, "lifetime": None, "runs": []}
+    found = said["DE"]
+    assert found["lifetime"] == {"epsilon": 4.0, "delta": 1e-6} and found["unit"] == "record"
+    assert found["spent"] + found["left"] == pytest.approx(4.0)
+    assert [run["run"] for run in found["runs"]] == ["r1", "r2"]
+    assert found["runs"][0]["spent"] < found["runs"][1]["spent"] == found["spent"]
+    assert found["spent"] < sum(run["epsilon"] for run in found["runs"])
+
+
+def test_people_read_a_line_for_each_region_and_run(workspace: Path) -> None:
+    lines = fedsov("budget", "--region", "DE", f"workspace={workspace}").stdout.splitlines()
+    assert len(lines) == 3 and lines[0].startswith("DE: epsilon") and "left, at delta 1e-06" in lines[0]
+    assert "r2  training of people, 1,000 rows" in lines[2]
+    assert "US: nothing spent" in fedsov("budget", f"workspace={workspace}").stdout
+
+
+def test_an_unknown_region_and_a_workspace_without_a_run_are_refused(workspace: Path, tmp_path: Path) -> None:
+    done = fedsov("budget", "--region", "FR", f"workspace={workspace}")
+    assert done.returncode == 2 and "there are DE, US" in done.stderr
+    assert fedsov("budget", f"workspace={tmp_path / 'empty'}").returncode == 2
+    assert fedsov("budget", "privacy=record").returncode == 2
+
+
+def test_a_lost_or_cut_file_is_found_by_the_region_s_ledger(workspace: Path) -> None:
+    path = workspace / "regions" / "DE" / "privacy.jsonl"
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:2]))
+    done = fedsov("budget", f"workspace={workspace}")
+    assert done.returncode == 5 and "cut or rewritten" in done.stderr
+    path.unlink()
+    done = fedsov("budget", f"workspace={workspace}", "--json")
+    assert done.returncode == 5 and "is gone" in done.stderr and not done.stdout
