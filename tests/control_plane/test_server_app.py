@@ -147,9 +147,11 @@ def test_the_aggregate_of_a_round_is_of_those_who_took_part() -> None:
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_every_algorithm_goes_on_with_fewer(algorithm: str) -> None:
-    script = {node: _full(1.0) for node in (2, 3, 4)}
-    outcome, _, _ = _run(script, rounds=3, algorithm=algorithm, out={2: {3: "out"}, 3: {3: "out"}})
-    assert [set(seen.metrics) for seen in outcome.rounds] == [{2, 3, 4}, {2, 4}, {2, 4}]
+    nodes = (2, 3, 4, 5)  # Bulyan needs three of them
+    outcome, _, _ = _run(
+        {node: _full(1.0) for node in nodes}, rounds=3, algorithm=algorithm, out={2: {3: "out"}, 3: {3: "out"}}
+    )
+    assert [set(seen.metrics) for seen in outcome.rounds] == [{*nodes}, {2, 4, 5}, {2, 4, 5}]
     assert np.isfinite(outcome.parameters["w"]).all()
 
 
