@@ -113,14 +113,24 @@ def _even(count: int) -> int:
     return -(-count // _EVEN) * _EVEN
 
 
-def places(layers: Sequence[Layer]) -> tuple[np.ndarray, int]:
-    """(P,) where each parameter lies in a row that gives every array an even start, and that row's length."""
-    found, at = [], 0
-    for layer in layers:
-        for size in (layer.into * layer.out, layer.out):
-            found.append(np.arange(at, at + size))
-            at += _even(size)
-    return np.concatenate(found), at
+def places(layers: Sequence[Layer]) -> tuple[list[tuple[slice, slice]], int]:
+    """For each array its place among the P, and in a row that gives every array an even start; that row's length."""
+    found, at, even = [], 0, 0
+    for size in (size for layer in layers for size in (layer.into * layer.out, layer.out)):
+        found.append((slice(at, at + size), slice(even, even + size)))
+        at, even = at + size, even + _even(size)
+    return found, even
+
+
+def spread(given: torch.Tensor, layers: Sequence[Layer]) -> torch.Tensor:
+    """(..., P) values as (..., `places`) ones."""
+    import torch
+
+    where, length = places(layers)
+    found = torch.zeros((*given.shape[:-1], length), dtype=given.dtype)
+    for flat, even in where:
+        found[..., even] = given[..., flat]
+    return found
 
 
 def views(stacked: torch.Tensor, layers: Sequence[Layer]) -> list[Views]:
@@ -179,19 +189,12 @@ def _descend(
 ) -> None:
     import torch
 
-    at, length = places(layers)
-    at_them = torch.from_numpy(at)
+    def own(given: torch.Tensor | None) -> torch.Tensor | None:
+        return None if given is None else spread(given if given.ndim == 1 else given[together], layers)
 
-    def spread(given: torch.Tensor) -> torch.Tensor:
-        """(P,) or (K, P) values as the stack has them."""
-        own = given if given.ndim == 1 else given[together]
-        return torch.zeros((*own.shape[:-1], length), dtype=given.dtype).index_copy_(-1, at_them, own)
-
-    w = spread(parameters)
+    w = spread(parameters[together], layers)
     speeds = torch.zeros_like(w)
-    anchor, drift, decay = (
-        None if one is None else spread(one) for one in (descent.anchor, descent.drift, descent.decay)
-    )
+    anchor, drift, decay = own(descent.anchor), own(descent.drift), own(descent.decay)
     noise = _Noise(descent.clipping, layers, together, w) if descent.clipping else None
     active, parts, moving = 0, list[Views](), list[Views]()
     for step in _steps(held, batches, descent, together):
@@ -199,12 +202,12 @@ def _descend(
             active = step.clients
             parts, moving = views(w[:active], layers), views(speeds[:active], layers)
         v = speeds[:active]
-        v.mul_(descent.momentum)
+        _slow(v, moving, layers, descent.momentum)
         passed = _forward(step.X, layers, parts)
         slopes = _backward(passed, layers, parts, descent.slope(passed[-1].given, step.targets).mul_(step.weights))
         if descent.clipping:
             _clip(slopes, passed, layers, descent.clipping.clip, step.divisors)
-        _accumulate(moving, slopes, passed, layers)
+        _accumulate(moving, slopes, passed, layers, momentum=descent.momentum)
         if noise is not None:
             v.add_(noise.drawn(active))
         if decay is not None:
@@ -214,7 +217,8 @@ def _descend(
         if drift is not None:
             v.add_(drift if drift.ndim == 1 else drift[:active])
         w[:active].add_(v, alpha=-descent.rate)
-    parameters[together] = w.index_select(1, at_them)
+    for flat, even in places(layers)[0]:
+        parameters[together, flat] = w[:, even]
 
 
 class _Step(NamedTuple):
@@ -309,11 +313,11 @@ def _product(added: torch.Tensor | None, left: torch.Tensor, right: torch.Tensor
     return torch.bmm(left, right) if added is None else torch.baddbmm(added, left, right)
 
 
-def _add_product(total: torch.Tensor, left: torch.Tensor, right: torch.Tensor, *, large: bool) -> None:
-    """Adds left @ right to (K, ...) `total`, in place."""
-    if large:
+def _add_product(total: torch.Tensor, left: torch.Tensor, right: torch.Tensor, slowed: float | None) -> None:
+    """Adds left @ right to (K, ...) `total`, in place; to `slowed` times it, client by client, for a large layer."""
+    if slowed is not None:
         for own, mine, other in zip(total, left, right, strict=True):
-            own.addmm_(mine, other)
+            own.addmm_(mine, other, beta=slowed)
     elif left.shape[0] == 1:
         total.copy_(_product(total, left, right, large=False))
     else:
@@ -331,12 +335,24 @@ def _backward(
     return slopes
 
 
+def _slow(v: torch.Tensor, moving: Sequence[Views], layers: Sequence[Layer], momentum: float) -> None:
+    """Multiplies speeds by the momentum: at once, or where a layer is large all but that, which its product does."""
+    if not any(layer.is_large for layer in layers):
+        v.mul_(momentum)
+        return
+    for part, layer in zip(moving, layers, strict=True):
+        part.bias.mul_(momentum)
+        if not (layer.is_large and layer.trains_weight):
+            part.weight.mul_(momentum)
+
+
 def _accumulate(
-    moving: Sequence[Views], slopes: Sequence[torch.Tensor], passed: Sequence[_Passed], layers: Sequence[Layer]
-) -> None:
+    moving: Sequence[Views], slopes: Sequence[torch.Tensor], passed: Sequence[_Passed], layers: Sequence[Layer],
+    *, momentum: float,
+) -> None:  # fmt: skip
     for part, slope, through, layer in zip(moving, slopes, passed, layers, strict=True):
         if layer.trains_weight:
-            _add_product(part.weight, slope.transpose(1, 2), through.taken, large=layer.is_large)
+            _add_product(part.weight, slope.transpose(1, 2), through.taken, momentum if layer.is_large else None)
         if layer.trains_bias:
             part.bias.add_(slope.sum(1, keepdim=True))
 
@@ -366,12 +382,11 @@ class _Noise:
     ) -> None:
         import torch
 
-        at, mask = places(layers)[0], trained(layers)
+        mask = trained(layers)
         self._generators = [clipping.generators[client] for client in together]
         self._drawn = np.zeros((len(together), len(mask)), dtype=np.float32 if like.dtype == torch.float32 else float)
         scale = np.array([clipping.noise / clipping.expected[client] for client in together])[:, None] * mask
-        self._scale, self._at = torch.from_numpy(scale).to(like.dtype), torch.from_numpy(at)
-        self._spread = torch.zeros_like(like)
+        self._scale, self._layers = torch.from_numpy(scale).to(like.dtype), layers
 
     def drawn(self, active: int) -> torch.Tensor:
         """(active, places) noise, already divided by each client's expected batch."""
@@ -379,8 +394,7 @@ class _Noise:
 
         for generator, row in zip(self._generators[:active], self._drawn, strict=False):
             generator.standard_normal(out=row, dtype=row.dtype)
-        fresh = torch.from_numpy(self._drawn[:active]) * self._scale[:active]
-        return self._spread[:active].index_copy_(1, self._at, fresh)
+        return spread(torch.from_numpy(self._drawn[:active]) * self._scale[:active], self._layers)
 
 
 def trained(layers: Sequence[Layer]) -> np.ndarray:
