@@ -37,7 +37,9 @@ ALGORITHMS = {
     "multikrum": "MultiKrum",
     "bulyan": "Bulyan",
 }
-PLAIN = ("fedavg", "fedprox")
+CORRECTED = {"scaffold": "scaffold", "fednova": "fednova"}
+"""Those that Flower does not have: `fedsov.federation.cohort` corrects each client, and the mean is what is left."""
+PLAIN = ("fedavg", "fedprox", *CORRECTED)
 """Those whose next parameters are the mean."""
 ROBUST = ("fedmedian", "fedtrimmedavg", "krum", "multikrum", "bulyan")
 """Those that look at each update by itself."""
@@ -69,9 +71,9 @@ class Algorithm:
     options: Mapping[str, float | int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.name not in ALGORITHMS:
+        if self.name not in ALGORITHMS and self.name not in CORRECTED:
             raise ConfigurationError(f"no algorithm {self.name!r}; algorithm= takes one of {', '.join(ALGORITHMS)}")
-        known = OPTIONS[self.name]
+        known = OPTIONS.get(self.name, ())
         for option, value in self.options.items():
             if option not in known:
                 listed = f"its options are {', '.join(known)}" if known else "it has none"
@@ -91,6 +93,10 @@ def check_summed(algorithm: Algorithm) -> None:
 
 def build(algorithm: Algorithm, nodes: int) -> FedAvg:
     """Flower's strategy for a fixed set of nodes that all take part in every round."""
+    if algorithm.name not in ALGORITHMS:
+        raise ConfigurationError(
+            f"algorithm={algorithm.name} is for fedsov.federate alone; a run has no state for it yet"
+        )
     from flwr.serverapp import strategy
 
     make: Callable[..., FedAvg] = getattr(strategy, ALGORITHMS[algorithm.name])

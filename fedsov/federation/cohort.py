@@ -18,10 +18,10 @@ import mmap
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, Pipe
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -32,10 +32,12 @@ from fedsov.training import engine
 from fedsov.training.engine import Clipping, Held, Pull, Rows
 from fedsov.training.losses import loss_named
 from fedsov.training.measure import auc
-from fedsov.training.steps import LocalSteps, poisson, shuffled
+from fedsov.training.steps import LocalSteps, generator, poisson, shuffled
 
 Order = Callable[[int, int, int], Sequence[np.ndarray]]
 """(seed, client, round) to the rows of each of the client's steps, counted from 0 among its own."""
+
+Correction = Literal["none", "fednova", "scaffold"]
 
 STEP = 2.0**-40
 """What sums are counted in: an update's number is rounded to it, and may be up to `LARGEST`."""
@@ -56,6 +58,9 @@ class Job:
         measures: whether each round tells the loss (and AUC) of the incoming model on each client's rows.
         private: names of parameters that stay with their client (`fedsov.training.personal`).
         first: steps of the private parameters alone, before each round's steps of all.
+        correction: ``none``; ``fednova``: updates are normalised by the steps that they took (Wang et al. 2020,
+            https://arxiv.org/abs/2007.07481); ``scaffold``: clients are held on the common course by control variates
+            (Karimireddy et al. 2020, https://arxiv.org/abs/1910.06378, option II), one set of P a client.
     """
 
     rows: Sequence[Rows]
@@ -69,6 +74,7 @@ class Job:
     measures: bool = True
     private: frozenset[str] = frozenset()
     first: LocalSteps | None = None
+    correction: Correction = "none"
 
     @property
     def inputs(self) -> int:
@@ -88,7 +94,7 @@ class Job:
         count = len(self.rows[client][1])
         if self.noise is not None:
             return poisson(count, self.noise.sampling_rate, self.noise.steps, noise_generator())
-        return shuffled(count, self.steps, np.random.default_rng((self.seed, client, round)))
+        return shuffled(count, self.steps, generator(self.seed, client, round))
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,13 +147,20 @@ class Cohort(AbstractContextManager["Cohort"]):
         count = max(1, min(processes or len(os.sched_getaffinity(0)), len(blocks)))
         self._incoming = _shared((self._size,), np.float32)
         self._sums = _shared((count, self._size), np.int64)
+        controls = job.correction == "scaffold"
+        self._control = _shared((self._size if controls else 0,), np.float32)
+        self._turns = _shared((count, self._size if controls else 0), np.int64)
         self._updates = _shared((len(job.rows), self._size), np.float32) if keeps_updates else None
         self.kept = _shared((len(job.rows), len(job.own())), np.float32)
         self.kept[:] = parameters[job.own()]
         self._lines: list[tuple[int, Connection]] = []
         for place in range(1, count):
             self._lines.append(self._forked(place, blocks[place::count]))
-        self._own = _Part(job, blocks[0::count], self._incoming, self._sums[0], self._updates, self.kept)
+        self._own = self._part(0, blocks[0::count])
+
+    def _part(self, place: int, blocks: Sequence[range]) -> _Part:
+        memory = _Memory(self._incoming, self._sums[place], self._updates, self.kept, self._control, self._turns[place])
+        return _Part(self._job, blocks, memory)
 
     def _forked(self, place: int, blocks: Sequence[range]) -> tuple[int, Connection]:
         ours, theirs = Pipe()
@@ -160,7 +173,7 @@ class Cohort(AbstractContextManager["Cohort"]):
             ours.close()
             for _, line in self._lines:  # those of the forks before
                 line.close()
-            _Part(self._job, blocks, self._incoming, self._sums[place], self._updates, self.kept).serve(theirs)
+            self._part(place, blocks).serve(theirs)
             code = 0
         finally:
             os._exit(code)
@@ -188,7 +201,14 @@ class Cohort(AbstractContextManager["Cohort"]):
         if weight <= 0:
             raise TrainingFailed(f"round {number}: every update was refused; the first: {next(iter(refused.values()))}")
         total = self._sums.sum(axis=0)  # whole numbers: in any order the same
-        mean = parameters + total.astype(np.float64) * (STEP * float(self._job.weights.sum()) / weight)
+        scale = float(self._job.weights.sum()) / weight
+        if self._job.correction == "fednova":
+            lengths = {int(client): length for one in told for client, length in one["lengths"].items()}
+            kept = [client for client in range(len(self._job.rows)) if client not in refused]
+            scale *= sum(float(self._job.weights[client]) * lengths[client] for client in kept) / weight
+        mean = parameters + total.astype(np.float64) * (STEP * scale)
+        if self._job.correction == "scaffold":
+            self._control += (self._turns.sum(axis=0) * STEP).astype(np.float32)
         metrics = {int(client): found for one in told for client, found in one["metrics"].items()}
         return Found(
             mean.astype(np.float32),
@@ -206,17 +226,35 @@ class Cohort(AbstractContextManager["Cohort"]):
                 os.waitpid(process, 0)
 
 
+@dataclass(frozen=True, slots=True)
+class _Memory:
+    """What a process shares with the others: what it reads, and its own sums.
+
+    Attributes:
+        incoming: (P,) parameters that the round starts from.
+        total: (P,) sum of its clients' updates, in `STEP`.
+        updates: (n, P) parameters of all clients, or None.
+        kept: (n, p) private parameters of all clients.
+        control: (P,) the common control variate; none without SCAFFOLD, as for `turn`.
+        turn: (P,) sum of its clients' changes of their own, in `STEP`.
+    """
+
+    incoming: np.ndarray
+    total: np.ndarray
+    updates: np.ndarray | None
+    kept: np.ndarray
+    control: np.ndarray
+    turn: np.ndarray
+
+
 class _Part:
     """One process's blocks."""
 
-    def __init__(
-        self, job: Job, blocks: Sequence[range], incoming: np.ndarray, total: np.ndarray, updates: np.ndarray | None,
-        kept: np.ndarray,
-    ) -> None:  # fmt: skip
-        self._job, self._incoming, self._total, self._updates = job, incoming, total, updates
-        self._kept, self._private = kept, job.own()
+    def __init__(self, job: Job, blocks: Sequence[range], memory: _Memory) -> None:
+        self._job, self._memory, self._private = job, memory, job.own()
         self._blocks = [(block, _held(job, block)) for block in blocks]
         self._shares = job.weights / job.weights.sum()
+        self._controls = {block: np.zeros((len(block), len(memory.control)), np.float32) for block in blocks}
 
     def serve(self, line: Connection) -> None:
         """Answers until the other end closes. Problems that name themselves are told; others end the process."""
@@ -230,44 +268,82 @@ class _Part:
                 line.send_bytes(json.dumps(told).encode())
 
     def round(self, number: int) -> dict[str, Any]:
-        """Adds up what these clients learned; who was refused, and the metrics."""
-        self._total[:] = 0
-        refused, metrics = dict[int, str](), dict[int, dict[str, float]]()
+        """Adds up what these clients learned; who was refused, the metrics, how far FedNova says that each went."""
+        self._memory.total[:] = 0
+        self._memory.turn[:] = 0
+        told: dict[str, Any] = {"refused": {}, "metrics": {}, "lengths": {}}
         for block, rows in self._blocks:
-            begun = np.tile(self._incoming, (len(block), 1))
-            kept = self._kept[block.start : block.stop]
-            begun[:, self._private] = kept
+            begun = np.tile(self._memory.incoming, (len(block), 1))
+            begun[:, self._private] = self._memory.kept[block.start : block.stop]
             if self._job.measures:
-                metrics |= _measured(self._job, block, rows, begun)
-            stepped = _stepped(self._job, block, rows, begun, number)
-            own = stepped[:, self._private]
-            stepped[:, self._private] = self._incoming[self._private]  # what is private is not summed
-            moved = stepped - self._incoming
-            refused |= _refused(block, np.concatenate([moved, own - kept], axis=1), self._job.bound)
-            good = np.array([client not in refused for client in block])
-            kept[good] = own[good]
-            if self._updates is not None:
-                self._updates[block.start : block.stop] = np.where(good[:, None], stepped, 0)
-            _count(moved, np.where(good, self._shares[block.start : block.stop], 0.0), self._total)
-        return {"refused": refused, "metrics": metrics}
+                told["metrics"] |= _measured(self._job, block, rows, begun)
+            batches = [self._job.batches(client, number) for client in block]
+            pull = _pull(self._job, rows, len(block))
+            if self._job.correction == "scaffold":
+                pull = replace(pull, drift=_tensor(self._memory.control - self._controls[block]))
+            stepped = _stepped(self._job, rows, begun, batches, pull)
+            taken = np.array([len(one) for one in batches])
+            told["refused"] |= self._settle(block, stepped, taken, told["lengths"])
+        return told
+
+    def _settle(
+        self, block: range, stepped: np.ndarray, taken: np.ndarray, lengths: dict[int, float]
+    ) -> dict[int, str]:
+        """Adds a block's updates; the clients that are refused. `stepped` is used up, `lengths` gains the block's."""
+        memory, mine, private = self._memory, slice(block.start, block.stop), self._private
+        own, kept = stepped[:, private], memory.kept[mine]
+        stepped[:, private] = memory.incoming[private]  # what is private is not summed
+        moved = stepped - memory.incoming
+        refused = _refused(
+            block, np.concatenate([moved, own - kept], axis=1) if len(private) else moved, self._job.bound
+        )
+        good = np.array([client not in refused for client in block])
+        kept[good] = own[good]
+        if memory.updates is not None:
+            memory.updates[mine] = np.where(good[:, None], stepped, 0)
+        shares = np.where(good, self._shares[mine], 0.0)
+        if self._job.correction == "fednova":
+            far = _lengths(taken, self._job.steps.momentum)
+            lengths |= dict(zip(block, far.tolist(), strict=True))
+            shares = shares / far
+        if self._job.correction == "scaffold":
+            turn = -memory.control - moved / (np.maximum(taken, 1)[:, None] * np.float32(self._job.steps.learning_rate))
+            turn = turn.astype(np.float32)
+            self._controls[block][good] += turn[good]
+            _count(turn, np.where(good, 1.0 / len(self._job.rows), 0.0), memory.turn)
+        _count(moved, shares, memory.total)
+        return refused
+
+
+def _lengths(taken: np.ndarray, momentum: float) -> np.ndarray:
+    """(K,) the one-norm of what each of these many steps adds to an update, with momentum (FedNova, section 4); 1 for 0."""
+    if momentum:
+        slowed = momentum * (1.0 - momentum**taken) / (1.0 - momentum)
+        return np.maximum((taken - slowed) / (1.0 - momentum), 1.0)
+    return np.maximum(taken, 1).astype(np.float64)
+
+
+def _tensor(values: np.ndarray) -> Any:
+    import torch
+
+    return torch.from_numpy(values)
 
 
 def _held(job: Job, block: range) -> Held:
     return engine.held([job.rows[client] for client in block], job.steps, job.spec)
 
 
-def _stepped(job: Job, block: range, rows: Held, begun: np.ndarray, number: int) -> np.ndarray:
+def _stepped(
+    job: Job, rows: Held, begun: np.ndarray, batches: Sequence[Sequence[np.ndarray]], pull: Pull
+) -> np.ndarray:
     """(K, P) parameters of a block's clients after their steps, in place of those that they begin with."""
-    import torch
-
-    parameters = torch.from_numpy(begun)
+    parameters = _tensor(begun)
     if job.first is not None and job.private:
         first = [shuffled(int(size), job.first, np.random.default_rng(job.first.seed)) for size in rows.sizes]
         shared = shapes(job.spec, job.inputs).keys() - job.private
         engine.advance(parameters, rows, first, job.first, spec=job.spec, frozen=shared)
-    batches = [job.batches(client, number) for client in block]
-    engine.advance(parameters, rows, batches, job.steps, spec=job.spec, pull=_pull(job, rows, len(block)))
-    return np.asarray(parameters.numpy())
+    engine.advance(parameters, rows, batches, job.steps, spec=job.spec, pull=pull)
+    return begun
 
 
 def _pull(job: Job, rows: Held, clients: int) -> Pull:

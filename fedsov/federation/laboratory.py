@@ -21,7 +21,7 @@ from typing import Literal
 
 import numpy as np
 
-from fedsov.control_plane.aggregate import PLAIN, SUMMED, Algorithm, Server
+from fedsov.control_plane.aggregate import CORRECTED, PLAIN, SUMMED, Algorithm, Server
 from fedsov.errors import ConfigurationError, InputError, TrainingFailed
 from fedsov.federation.cohort import Cohort, Found, Job, Order
 from fedsov.model.network import NetworkSpec, Parameters, check, initial, shapes
@@ -117,7 +117,7 @@ def federate(
             (by default (N,) of 0 and 1); or the same as a sequence of clients, known by their numbers.
         rounds: at least 1.
         steps: learning rate, momentum, batch, epochs and loss of a round's local steps.
-        algorithm: one of `fedsov.control_plane.aggregate.ALGORITHMS`, or one with options.
+        algorithm: one of `fedsov.control_plane.aggregate.ALGORITHMS`, ``scaffold``, ``fednova``, or one with options.
         weighting: of updates: by the region's ``rows``, or ``equal``.
         seed: of the first parameters and of the order of rows; equal seeds give equal parameters, bit by bit, with any
             number of processes.
@@ -156,6 +156,7 @@ def federate(
         measures=work.measures,
         private=personal.private_names(network, mine.names),
         first=mine.first,
+        correction=CORRECTED.get(chosen.name, "none"),
     )
     first = start if start is not None else initial(network, job.inputs, seed)
     check(network, job.inputs, first)

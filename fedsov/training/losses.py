@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def _binary(y: np.ndarray, outputs: int) -> np.ndarray:
-    if outputs != 1 or y.ndim != 1 or not np.isin(y, (0.0, 1.0)).all():
+    if outputs != 1 or y.ndim != 1 or not ((y == 0) | (y == 1)).all():
         raise InputError("outcomes must be 0 or 1, one a row, for a network of one output")
     return y[:, None]
 

@@ -75,6 +75,11 @@ class Recipe:
     tune: LocalSteps = LocalSteps(learning_rate=0.01, batch=32, epochs=10, proximal_mu=0.3)
 
 
+def generator(seed: int, client: int, round: int) -> np.random.Generator:
+    """The generator of a client's order in a round: a counter-based one keyed by all three, so that none overlap."""
+    return np.random.Generator(np.random.Philox(key=np.array([seed, client << 32 | round], dtype=np.uint64)))
+
+
 def in_order(order: np.ndarray, batch: int) -> list[np.ndarray]:
     """(N,) row numbers as batches; the last may be shorter."""
     return [order[start : start + batch] for start in range(0, len(order), batch)]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fedsov
-from fedsov.control_plane.aggregate import ALGORITHMS, Algorithm
+from fedsov.control_plane.aggregate import ALGORITHMS, CORRECTED, Algorithm
 from fedsov.errors import ConfigurationError, InputError, TrainingFailed
 from fedsov.federation.cohort import STEP, Cohort, Job
 from fedsov.federation.laboratory import Work
@@ -17,14 +17,14 @@ from fedsov.model.network import NetworkSpec, initial, register
 from fedsov.privacy.mechanism import RecordMechanism
 from fedsov.training.engine import train_one
 from fedsov.training.measure import auc
-from fedsov.training.steps import LocalSteps, shuffled
+from fedsov.training.steps import LocalSteps, generator, shuffled
 
 WEIGHTS = np.linspace(-1.0, 1.0, 6)
 STEPS = LocalSteps(learning_rate=0.05, momentum=0.9, batch=32, epochs=2)
 
 
 def _order(seed: int, client: int, round: int, rows: int) -> list[np.ndarray]:
-    return shuffled(rows, STEPS, np.random.default_rng((seed, client, round)))
+    return shuffled(rows, STEPS, generator(seed, client, round))
 
 
 def _region(seed: int, rows: int = 300) -> tuple[np.ndarray, np.ndarray]:
@@ -36,7 +36,7 @@ def _region(seed: int, rows: int = 300) -> tuple[np.ndarray, np.ndarray]:
 REGIONS = {"DE": _region(0), "US": _region(1, 900), "GB": _region(2)}
 
 
-@pytest.mark.parametrize("name", ALGORITHMS)
+@pytest.mark.parametrize("name", [*ALGORITHMS, *CORRECTED])
 def test_each_algorithm_learns(name: str) -> None:
     options = {
         "fedprox": {"proximal_mu": 0.1},
@@ -98,6 +98,51 @@ def test_own_batches_and_a_first_state_are_followed_weight_by_weight() -> None:
         joint = {key: value.astype(np.float32) for key, value in joint.items()}
     for key, value in joint.items():
         np.testing.assert_allclose(fitted.parameters[key], value, atol=1e-6)
+
+
+def test_fednova_is_the_normalised_mean_worked_by_hand() -> None:
+    spec, start = NetworkSpec(), initial(NetworkSpec(), 6, 3)
+    clients = list(REGIONS.values())
+    fitted = fedsov.federate(spec, clients, rounds=1, steps=STEPS, start=start, algorithm="fednova")
+    rows = np.array([len(y) for _, y in clients])
+    taken = [len(_order(0, place, 1, count)) for place, count in enumerate(rows.tolist())]
+    far = np.array([sum((1 - 0.9 ** (steps - j)) / (1 - 0.9) for j in range(steps)) for steps in taken])
+    moved = [
+        train_one(start, X, y, STEPS, spec=spec, batches=_order(0, place, 1, len(y)))["0.weight"] - start["0.weight"]
+        for place, (X, y) in enumerate(clients)
+    ]
+    share = rows / rows.sum()
+    normal = sum(share[k] * moved[k] / far[k] for k in range(3))
+    np.testing.assert_allclose(fitted.parameters["0.weight"], start["0.weight"] + (share @ far) * normal, atol=1e-6)
+
+
+def test_scaffold_s_controls_take_the_clients_to_the_common_optimum_where_fedavg_stays_beside_it() -> None:
+    rng = np.random.default_rng(0)
+    parts = []
+    for shift, rows in ((2.0, 100), (-2.0, 100), (0.5, 100)):
+        X = rng.normal(size=(rows, 2)) * np.array([1.0 + abs(shift), 1.0])
+        parts.append((X, X @ np.array([1.0 + shift, -1.0]) + shift))
+    steps = LocalSteps(learning_rate=0.02, momentum=0.0, batch=100, epochs=20, weight_decay=0.0, loss="regression")
+    whole = np.concatenate([np.column_stack([X, np.ones(len(X))]) for X, _ in parts])
+    best = np.linalg.lstsq(whole, np.concatenate([y for _, y in parts]), rcond=None)[0]
+    found = {}
+    for name in ("fedavg", "scaffold"):
+        fitted = fedsov.federate(
+            NetworkSpec(), parts, rounds=150, steps=steps, algorithm=name, work=Work(measures=False)
+        )
+        got = np.append(fitted.parameters["0.weight"].ravel(), fitted.parameters["0.bias"])
+        found[name] = float(np.abs(got - best).max())
+    assert found["scaffold"] < 1e-3 < 0.05 < found["fedavg"]
+
+
+def test_corrections_give_the_same_bits_with_any_number_of_processes() -> None:
+    clients = [_region(place, rows) for place, rows in enumerate((300, 40, 7, 64, 90))]
+    for name in CORRECTED:
+        runs = [
+            fedsov.federate("mlp", clients, rounds=3, steps=STEPS, work=Work(processes=count), algorithm=name)
+            for count in (1, 3)
+        ]
+        assert all(np.array_equal(runs[0].parameters[key], runs[1].parameters[key]) for key in runs[0].parameters)
 
 
 def test_a_client_whose_update_is_not_accepted_is_named_and_the_others_go_on() -> None:

@@ -16,7 +16,7 @@ from fedsov.training.engine import flat, train_one
 from fedsov.training.local import LocalSteps, predict
 from fedsov.training.measure import log_loss
 from fedsov.training.personal import Private
-from fedsov.training.steps import shuffled
+from fedsov.training.steps import generator, shuffled
 
 SPEC = NetworkSpec("mlp", (4,))
 STEPS = LocalSteps(learning_rate=0.05, batch=32, epochs=1)
@@ -106,7 +106,7 @@ def test_a_region_alone_learns_what_it_would_have_learned_with_nothing_private()
     plain = fedsov.federate(SPEC, alone, rounds=3, steps=STEPS, seed=5)
     by_hand = initial(SPEC, 3, 5)
     for number in (1, 2, 3):
-        batches = shuffled(200, STEPS, np.random.default_rng((5, 0, number)))
+        batches = shuffled(200, STEPS, generator(5, 0, number))
         by_hand = train_one(by_hand, *REGIONS["DE"], STEPS, spec=SPEC, batches=batches)
     for name, value in by_hand.items():
         np.testing.assert_allclose(private.of("DE")[name], value, atol=1e-6)
