@@ -21,7 +21,7 @@ from fedsov.border.bundle import load_atlas, load_bundle, unsafe_open
 from fedsov.border.evidence import Register
 from fedsov.border.lawbook import Bundle
 from fedsov.border.register import load_register
-from fedsov.control_plane.aggregate import Algorithm, check_summed
+from fedsov.control_plane.aggregate import Algorithm, check_run, check_summed
 from fedsov.errors import ConfigurationError
 from fedsov.jurisdiction import Atlas, Region
 from fedsov.model.network import NetworkSpec
@@ -101,6 +101,7 @@ class Settings:
     privacy: RecordPrivacy | None = None
 
     def __post_init__(self) -> None:
+        check_run(self.algorithm)
         if self.sums is not None:
             check_summed(self.algorithm)
 

@@ -15,7 +15,7 @@ import logging
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from fedsov.errors import ConfigurationError, TrainingFailed
 
@@ -37,7 +37,7 @@ ALGORITHMS = {
     "multikrum": "MultiKrum",
     "bulyan": "Bulyan",
 }
-CORRECTED = {"scaffold": "scaffold", "fednova": "fednova"}
+CORRECTED: Mapping[str, Literal["scaffold", "fednova"]] = {"scaffold": "scaffold", "fednova": "fednova"}
 """Those that Flower does not have: `fedsov.federation.cohort` corrects each client, and the mean is what is left."""
 PLAIN = ("fedavg", "fedprox", *CORRECTED)
 """Those whose next parameters are the mean."""
@@ -82,6 +82,14 @@ class Algorithm:
                 raise ConfigurationError(f"algorithm.options.{option} must be a number of 0 or more, got {value!r}")
 
 
+def check_run(algorithm: Algorithm) -> None:
+    """Raises ConfigurationError for an algorithm whose clients keep what a run's regions do not keep."""
+    if algorithm.name not in ALGORITHMS:
+        raise ConfigurationError(
+            f"algorithm={algorithm.name} works in fedsov.federate alone; choose one of {', '.join(ALGORITHMS)}"
+        )
+
+
 def check_summed(algorithm: Algorithm) -> None:
     """Raises ConfigurationError for an algorithm that cannot work on the mean of all updates alone."""
     if algorithm.name not in SUMMED:
@@ -93,10 +101,7 @@ def check_summed(algorithm: Algorithm) -> None:
 
 def build(algorithm: Algorithm, nodes: int) -> FedAvg:
     """Flower's strategy for a fixed set of nodes that all take part in every round."""
-    if algorithm.name not in ALGORITHMS:
-        raise ConfigurationError(
-            f"algorithm={algorithm.name} is for fedsov.federate alone; a run has no state for it yet"
-        )
+    check_run(algorithm)
     from flwr.serverapp import strategy
 
     make: Callable[..., FedAvg] = getattr(strategy, ALGORITHMS[algorithm.name])

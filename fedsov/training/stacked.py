@@ -18,11 +18,13 @@ weighted rows' gradients, or with clipping their clipped sum plus noise, over th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+
+from fedsov.training.activations import Passed, activation
 
 if TYPE_CHECKING:
     import torch
@@ -281,20 +283,12 @@ def _gathered(
         yield _Step(active, X, y, share, divisors)
 
 
-class _Passed(NamedTuple):
-    """What a layer was given, what it made of it, and what the next one is given."""
-
-    taken: torch.Tensor
-    made: torch.Tensor
-    given: torch.Tensor
-
-
-def _forward(X: torch.Tensor, layers: Sequence[Layer], parts: Sequence[Views]) -> list[_Passed]:
-    passed, given = list[_Passed](), X
+def _forward(X: torch.Tensor, layers: Sequence[Layer], parts: Sequence[Views]) -> list[Passed]:
+    passed, given = list[Passed](), X
     for layer, part in zip(layers, parts, strict=True):
         made = _product(part.bias, given, part.transposed, large=layer.is_large)
         onward = made if layer.activation is None else activation(layer.activation).forward(made)
-        passed.append(_Passed(given, made, onward))
+        passed.append(Passed(given, made, onward))
         given = onward
     return passed
 
@@ -325,7 +319,7 @@ def _add_product(total: torch.Tensor, left: torch.Tensor, right: torch.Tensor, s
 
 
 def _backward(
-    passed: Sequence[_Passed], layers: Sequence[Layer], parts: Sequence[Views], slope: torch.Tensor
+    passed: Sequence[Passed], layers: Sequence[Layer], parts: Sequence[Views], slope: torch.Tensor
 ) -> list[torch.Tensor]:
     """The loss's slope in what each layer made, (k, B, out) each."""
     slopes = [slope]
@@ -347,7 +341,7 @@ def _slow(v: torch.Tensor, moving: Sequence[Views], layers: Sequence[Layer], mom
 
 
 def _accumulate(
-    moving: Sequence[Views], slopes: Sequence[torch.Tensor], passed: Sequence[_Passed], layers: Sequence[Layer],
+    moving: Sequence[Views], slopes: Sequence[torch.Tensor], passed: Sequence[Passed], layers: Sequence[Layer],
     *, momentum: float,
 ) -> None:  # fmt: skip
     for part, slope, through, layer in zip(moving, slopes, passed, layers, strict=True):
@@ -359,7 +353,7 @@ def _accumulate(
 
 def _clip(
     slopes: Sequence[torch.Tensor],
-    passed: Sequence[_Passed],
+    passed: Sequence[Passed],
     layers: Sequence[Layer],
     clip: float,
     divisors: torch.Tensor,
@@ -405,34 +399,3 @@ def trained(layers: Sequence[Layer]) -> np.ndarray:
         for flag in ([layer.trains_weight] * (layer.into * layer.out), [layer.trains_bias] * layer.out)
     ]
     return np.concatenate(flags).astype(np.float64)
-
-
-class Activation(NamedTuple):
-    """An activation, and its slope from the slope above it and what passed."""
-
-    forward: Callable[[torch.Tensor], torch.Tensor]
-    backward: Callable[[torch.Tensor, _Passed], torch.Tensor]
-
-
-_ACTIVATIONS: dict[str, Activation] = {}
-
-
-def activation(name: str) -> Activation:
-    """The activation of that name, of those in `fedsov.model.network.ACTIVATIONS`."""
-    return _ACTIVATIONS.get(name) or _ACTIVATIONS.setdefault(name, _activations()[name])
-
-
-def _activations() -> Mapping[str, Activation]:
-    import torch
-    from torch.nn import functional
-
-    aten = torch.ops.aten
-    return {
-        "relu": Activation(torch.relu_, lambda d, p: aten.threshold_backward(d, p.given, 0)),
-        "leaky_relu": Activation(functional.leaky_relu, lambda d, p: aten.leaky_relu_backward(d, p.made, 0.01, False)),
-        "tanh": Activation(torch.tanh, lambda d, p: aten.tanh_backward(d, p.given)),
-        "sigmoid": Activation(torch.sigmoid, lambda d, p: aten.sigmoid_backward(d, p.given)),
-        "gelu": Activation(functional.gelu, lambda d, p: aten.gelu_backward(d, p.made)),
-        "silu": Activation(functional.silu, lambda d, p: aten.silu_backward(d, p.made)),
-        "elu": Activation(functional.elu, lambda d, p: aten.elu_backward(d, 1.0, 1.0, 1.0, False, p.made)),
-    }
