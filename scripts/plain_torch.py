@@ -1,7 +1,8 @@
 """Federated averaging as anybody would write it in PyTorch: what `benchmark_speed` is measured against.
 
 One process, a module and torch's own optimiser for each client and round, one client after the other; with noise,
-Opacus' hooks and optimiser on Poisson samples. Threads as the case says: what is quicker for it. Called with a case in JSON, it prints the seconds of each round.
+Opacus' hooks and optimiser on Poisson samples. It uses as many threads as the case says, which is what is quicker for
+it. Called with a case in JSON, it prints the seconds of each round.
 """
 
 from __future__ import annotations

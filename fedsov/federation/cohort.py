@@ -53,7 +53,7 @@ class Job:
         rows: of each client.
         weights: (n,) each above 0: how much each update counts.
         order: the batches of a client's round; by default its rows are shuffled, or drawn for noise.
-        noise: each record's bound, the noise, and how records are drawn, all for one round.
+        noise: for each client its records' bound (the same for all), noise and chance to be drawn, all for one round.
         bound: the longest update that is accepted.
         measures: whether each round tells the loss (and AUC) of the incoming model on each client's rows.
         private: names of parameters that stay with their client (`fedsov.training.personal`).
@@ -69,7 +69,7 @@ class Job:
     steps: LocalSteps
     seed: int = 0
     order: Order | None = None
-    noise: RecordMechanism | None = None
+    noise: Sequence[RecordMechanism] = ()
     bound: float = math.inf
     measures: bool = True
     private: frozenset[str] = frozenset()
@@ -92,8 +92,8 @@ class Job:
         if self.order is not None:
             return self.order(self.seed, client, round)
         count = len(self.rows[client][1])
-        if self.noise is not None:
-            return poisson(count, self.noise.sampling_rate, self.noise.steps, noise_generator())
+        if self.noise:
+            return poisson(count, self.noise[client].sampling_rate, self.noise[client].steps, noise_generator())
         return shuffled(count, self.steps, generator(self.seed, client, round))
 
 
@@ -278,7 +278,7 @@ class _Part:
             if self._job.measures:
                 told["metrics"] |= _measured(self._job, block, rows, begun)
             batches = [self._job.batches(client, number) for client in block]
-            pull = _pull(self._job, rows, len(block))
+            pull = _pull(self._job, block, rows)
             if self._job.correction == "scaffold":
                 pull = replace(pull, drift=_tensor(self._memory.control - self._controls[block]))
             stepped = _stepped(self._job, rows, begun, batches, pull)
@@ -316,7 +316,7 @@ class _Part:
 
 
 def _lengths(taken: np.ndarray, momentum: float) -> np.ndarray:
-    """(K,) the one-norm of what each of these many steps adds to an update, with momentum (FedNova, section 4); 1 for 0."""
+    """(K,) one-norms of the weights that an update's gradients have after these many steps (FedNova, section 4)."""
     if momentum:
         slowed = momentum * (1.0 - momentum**taken) / (1.0 - momentum)
         return np.maximum((taken - slowed) / (1.0 - momentum), 1.0)
@@ -346,11 +346,13 @@ def _stepped(
     return begun
 
 
-def _pull(job: Job, rows: Held, clients: int) -> Pull:
-    if job.noise is None:
+def _pull(job: Job, block: range, rows: Held) -> Pull:
+    """The noise of a block's clients."""
+    if not job.noise:
         return Pull()
-    expected = [job.noise.expected_batch(int(size)) for size in rows.sizes]
-    return Pull(Clipping(job.noise.clip, job.noise.stddev, expected, [noise_generator() for _ in range(clients)]))
+    mine = [job.noise[client] for client in block]
+    expected = [one.expected_batch(int(size)) for one, size in zip(mine, rows.sizes, strict=True)]
+    return Pull(Clipping(mine[0].clip, [one.stddev for one in mine], expected, [noise_generator() for _ in mine]))
 
 
 def _count(moved: np.ndarray, shares: np.ndarray, total: np.ndarray) -> None:

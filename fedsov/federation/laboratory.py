@@ -105,7 +105,7 @@ def federate(
     seed: int = 0,
     start: Parameters | None = None,
     private: Collection[str] | Private = (),
-    noise: RecordMechanism | None = None,
+    noise: RecordMechanism | Mapping[Client, RecordMechanism] | None = None,
     work: Work = Work(),
     on_round: Callable[[int, Mapping[Client, Mapping[str, float]]], None] | None = None,
 ) -> Fitted:
@@ -124,8 +124,9 @@ def federate(
         start: the first parameters; by default those of the seed.
         private: parameters that stay with their region, see `fedsov.training.personal.private_names`: ``intercept``,
             ``head``, ``first.bias``, ``bias``, or their own names; or these with steps of their own.
-        noise: bounds what each record may do, and adds noise, for one round; what all rounds cost together is for the
-            caller to account (`fedsov.privacy.accounting`). Then the result is not reproducible, on purpose.
+        noise: bounds what each record may do, and adds noise, for one round: one for all, or for each client its own;
+            what all rounds cost together is for the caller to account (`fedsov.privacy.accounting`). Then the result is
+            not reproducible, on purpose.
         work: processes, measurements, own batches, what is refused.
         on_round: called after each round with its number and the clients' metrics.
 
@@ -151,7 +152,7 @@ def federate(
         replace(steps, proximal_mu=mu),
         seed=seed,
         order=work.order,
-        noise=noise,
+        noise=_mechanisms(noise, names),
         bound=work.bound,
         measures=work.measures,
         private=personal.private_names(network, mine.names),
@@ -227,6 +228,20 @@ def _clients(regions: Regions, network: NetworkSpec, steps: LocalSteps) -> tuple
     if len(widths) != 1:
         raise InputError(f"regions must be given with the same number of inputs, got {sorted(widths) or 'no region'}")
     return list(given), arrays
+
+
+def _mechanisms(
+    noise: RecordMechanism | Mapping[Client, RecordMechanism] | None, names: Sequence[Client]
+) -> tuple[RecordMechanism, ...]:
+    """Each client's mechanism, in order; none without noise."""
+    if noise is None:
+        return ()
+    each = dict.fromkeys(names, noise) if isinstance(noise, RecordMechanism) else dict(noise)
+    if missing := [name for name in names if name not in each]:
+        raise ConfigurationError(f"noise is given for some clients only; {missing[0]} has none")
+    if len({each[name].clip for name in names}) > 1:
+        raise ConfigurationError("the clients' clips differ; give all the same")
+    return tuple(each[name] for name in names)
 
 
 def _checked(name: Client, X: np.ndarray, y: np.ndarray, network: NetworkSpec, steps: LocalSteps) -> Rows:

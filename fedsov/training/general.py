@@ -137,7 +137,7 @@ class _Clipped:
                 total += self._bounded(held, part, clipping.clip, mask)
         drawn = clipping.generators[client].standard_normal(len(w))
         noise = torch.from_numpy(drawn).to(w.dtype) * mask
-        return (total + noise * clipping.noise) / clipping.expected[client]
+        return (total + noise * clipping.noise[client]) / clipping.expected[client]
 
     def _bounded(self, held: Held, chosen: torch.Tensor, clip: float, mask: torch.Tensor) -> torch.Tensor:
         """(P,) sum of these records' gradients, each at most `clip` long."""

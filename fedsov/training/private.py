@@ -46,7 +46,7 @@ def private_steps(
         raise TrainingFailed("a region has no rows to train on; give it rows, or leave it out")
     check(spec, X.shape[1], arrays)
     samples = poisson(len(y), mechanism.sampling_rate, mechanism.steps, rng)
-    clipping = Clipping(mechanism.clip, mechanism.stddev, [mechanism.expected_batch(len(y))], [rng])
+    clipping = Clipping(mechanism.clip, [mechanism.stddev], [mechanism.expected_batch(len(y))], [rng])
     trained = engine.train_one(arrays, X, y, steps, spec=spec, pull=Pull(clipping), batches=samples)
     check(spec, X.shape[1], trained)
     return trained

@@ -80,10 +80,10 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Clipping:
-    """A bound on each record's gradient, and noise of standard deviation `noise` on the sum, a generator a client."""
+    """A bound on each record's gradient; for each client the noise's standard deviation, its batch, and a generator."""
 
     clip: float
-    noise: float
+    noise: Sequence[float]
     expected: Sequence[float]
     generators: Sequence[np.random.Generator]
 
@@ -379,7 +379,7 @@ class _Noise:
         mask = trained(layers)
         self._generators = [clipping.generators[client] for client in together]
         self._drawn = np.zeros((len(together), len(mask)), dtype=np.float32 if like.dtype == torch.float32 else float)
-        scale = np.array([clipping.noise / clipping.expected[client] for client in together])[:, None] * mask
+        scale = np.array([clipping.noise[client] / clipping.expected[client] for client in together])[:, None] * mask
         self._scale, self._layers = torch.from_numpy(scale).to(like.dtype), layers
 
     def drawn(self, active: int) -> torch.Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -199,6 +200,12 @@ def test_noise_hides_records_and_the_model_still_learns() -> None:
     found = auc(y, fitted.logits(X))
     assert found is not None and found > 0.85
     assert not np.array_equal(fitted.parameters["0.weight"], again.parameters["0.weight"])
+    each = {name: replace(noise, noise_multiplier=0.6 + place / 10) for place, name in enumerate(REGIONS)}
+    assert fedsov.federate("logistic", REGIONS, rounds=1, steps=STEPS, noise=each).parameters
+    with pytest.raises(ConfigurationError, match="GB has none"):
+        fedsov.federate("logistic", REGIONS, noise={"DE": noise, "US": noise})
+    with pytest.raises(ConfigurationError, match="clips differ"):
+        fedsov.federate("logistic", REGIONS, noise={**each, "GB": replace(noise, clip=2.0)})
 
 
 def test_ten_thousand_clients_need_no_more_memory_than_a_few() -> None:

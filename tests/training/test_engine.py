@@ -114,7 +114,7 @@ def test_float32_agrees_with_float64_as_far_as_float32_can():
 
 def clipping(clip, noise, rows, rate, seed=0):
     generators = [np.random.default_rng((seed, place)) for place in range(len(rows))]
-    return Clipping(clip, noise, [rate * len(y) for _, y in rows], generators)
+    return Clipping(clip, [noise] * len(rows), [rate * len(y) for _, y in rows], generators)
 
 
 @pytest.mark.parametrize("spec", [NetworkSpec(), NetworkSpec("mlp", (6, 5)), NetworkSpec("mlp", (6,), 3, "tanh")])
@@ -138,7 +138,7 @@ def test_without_noise_one_record_moves_the_parameters_by_no_more_than_the_bound
     spec = NetworkSpec("mlp", (6,))
     X, y = task("binary", 1, 1, seed)
     steps = LocalSteps(learning_rate=1.0, momentum=0.0, batch=1, epochs=1, weight_decay=0.0)
-    pull = Pull(Clipping(clip, 0.0, [1.0], [np.random.default_rng(0)]))
+    pull = Pull(Clipping(clip, [0.0], [1.0], [np.random.default_rng(0)]))
     start = flat(initial(spec, 4, 3), shapes(spec, 4), np.float64)
     moved = run(spec, steps, [(X * scale, y)], [[np.array([0])]], closed_form=closed_form, pull=pull)[0] - start
     assert np.linalg.norm(moved) <= clip * (1 + 1e-9)
@@ -148,7 +148,7 @@ def test_noise_has_the_stated_spread_and_leaves_frozen_parameters_alone():
     spec, frozen = NetworkSpec("mlp", (64,)), ("0.bias",)
     rows = [task("binary", 1, 20, 0)]
     steps = LocalSteps(learning_rate=1.0, momentum=0.0, batch=1, epochs=1, weight_decay=0.0)
-    noise = Pull(Clipping(1.0, 2.0, [4.0], [np.random.default_rng(5)]))
+    noise = Pull(Clipping(1.0, [2.0], [4.0], [np.random.default_rng(5)]))
     start = flat(initial(spec, 4, 3), shapes(spec, 4), np.float64)
     moved = run(spec, steps, rows, [[np.array([], dtype=int)] * 40], pull=noise, frozen=frozen)[0] - start
     mask = trained(layers_of(spec, 4, frozen)).astype(bool)
