@@ -17,6 +17,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 regions = importlib.import_module("benchmark_regions")
 heart = importlib.import_module("benchmark_heart")
 quality = importlib.import_module("benchmark_quality")
+privacy = importlib.import_module("benchmark_privacy")
 sys.path.remove(str(ROOT / "scripts"))
 
 SHARED = ROOT.parent / "shared" / "data"
@@ -86,3 +87,10 @@ def test_the_table_says_by_region_what_was_measured_and_how_sure_it_is() -> None
     for row in found.values():
         assert row["mixture"] > 0.7 and 0 < row["standard error"] < 0.1
         assert row["gain"] == pytest.approx(row["mixture"] - max(row["pooled"], row["local"]))
+
+
+def test_a_country_s_noise_keeps_to_the_epsilon_asked_over_all_rounds() -> None:
+    found = privacy.private(900, 3.0)
+    assert 2.9 < found.epsilon <= 3.0 and found.delta == 1 / 900**2
+    assert found.mechanism.steps * found.mechanism.sampling_rate == pytest.approx(1.0)
+    assert found.mechanism.sampling_rate == privacy.MOST_OFTEN
