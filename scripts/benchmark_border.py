@@ -139,10 +139,12 @@ def shown(found: Mapping[str, Any]) -> Iterator[str]:
         _shown_cedar(found["cedar"]) if found["cedar"] else ["Cedar: not measured, since cedarpy is not installed"]
     )
     yield from (f"DIFFERENT: {one}" for one in found["differences"])
-    yield f"\n{'milliseconds of a round of the demo, medians':<50}{'gates':>10}{'round':>8}{'share':>9}{'asked':>9}"
+    columns = f"{'gates':>8}{'added':>8}{'round':>8}{'share':>9}{'asked':>9}"
+    yield f"\n{'milliseconds of a round of the demo, medians':<50}{columns}"
     for model, one in found["round"].items():
         name = f"{model}: {one['crossings']:g} crossings, {one['rounds']} rounds"
-        figures = f"{one['gates_milliseconds']:>10.1f}{one['round_milliseconds']:>8.0f}{one['share']:>9.1%}"
+        took = f"{one['gates_milliseconds']:>8.1f}{one['added_milliseconds']:>8.1f}{one['round_milliseconds']:>8.0f}"
+        figures = f"{took}{one['share']:>9.1%}"
         yield f"{name:<50}{figures}{'<= ' + format(ASKED_SHARE, '.0%'):>9}"
     yield f"one kibibyte written, and waited for until it is on the disk: {found['fsync_milliseconds']:.2f}"
 

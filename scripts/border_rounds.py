@@ -142,22 +142,38 @@ def fsync_milliseconds(folder: Path, times: int = 50) -> float:
 
 
 def shares(folder: Path, bundle: Bundle, repeats: int) -> dict[str, dict[str, Any]]:
-    """By model: rounds, crossings, and the median milliseconds of gates and of a whole round."""
+    """By model: rounds, crossings, and the median milliseconds of all gates, of what they add, and of a whole round.
+
+    The regions' gates work beside each other, in processes of their own, as the regions' training does: of theirs a
+    round waits for what one core has to do. The hub's it waits for whole.
+    """
     bodies = demo_crossings(folder / "demo")
     replays = [replayed(bodies, folder / str(repeat), bundle) for repeat in range(repeats)]
     each, found = [statistics.median(column) for column in zip(*replays, strict=True)], dict[str, list[Any]]()
     for one in rounds_of(bodies):
-        spent = sum(each[place] for place in one.crossings) / 1_000
-        found.setdefault(one.model, []).append((spent, one.seconds * 1_000, len(one.crossings)))
+        spent = dict[str, float]()
+        for place in one.crossings:
+            name = bodies[place]["exporter"]["name"]
+            spent[name] = spent.get(name, 0.0) + each[place] / 1_000
+        found.setdefault(one.model, []).append((*_added(spent), one.seconds * 1_000, len(one.crossings)))
     return {model: _share(measured) for model, measured in found.items()}
 
 
-def _share(measured: Sequence[tuple[float, float, int]]) -> dict[str, Any]:
-    gates, whole, crossings = (statistics.median(column) for column in zip(*measured, strict=True))
+def _added(spent: Mapping[str, float]) -> tuple[float, float]:
+    """Milliseconds of all gates in turn, and what a round waits for."""
+    regions = [value for name, value in spent.items() if name != "hub"]
+    cores = min(len(os.sched_getaffinity(0)), len(regions)) or 1
+    return sum(spent.values()), spent.get("hub", 0.0) + max([sum(regions) / cores, *regions], default=0.0)
+
+
+def _share(measured: Sequence[tuple[float, float, float, int]]) -> dict[str, Any]:
+    gates, added, whole, crossings = (statistics.median(column) for column in zip(*measured, strict=True))
     return {
         "rounds": len(measured),
         "crossings": crossings,
         "gates_milliseconds": gates,
+        "added_milliseconds": added,
         "round_milliseconds": whole,
-        "share": gates / whole,
+        "share_in_turn": gates / whole,
+        "share": added / whole,
     }

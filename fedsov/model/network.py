@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fedsov.errors import ConfigurationError, TrainingFailed
+from fedsov.model.architectures import ARCHITECTURES
 
 if TYPE_CHECKING:
     from torch import nn
@@ -48,7 +49,7 @@ def register(name: str, build: Callable[[int, int], nn.Module]) -> None:
     Raises:
         ConfigurationError: the name is taken.
     """
-    if name in NETWORKS or name in _registered:
+    if name in (*NETWORKS, *ARCHITECTURES, *_registered):
         raise ConfigurationError(f"a network is named {name!r} already")
     _registered[name] = build
 
@@ -58,8 +59,8 @@ class NetworkSpec:
     """``logistic`` is one linear layer; ``mlp`` has a layer and an activation of each width in `hidden` before it.
 
     Attributes:
-        name: one of these, or a registered one.
-        hidden: widths of an mlp's hidden layers.
+        name: one of these, one of `fedsov.model.architectures.ARCHITECTURES`, or a registered one.
+        hidden: widths of an mlp's hidden layers, or what the architecture makes of it.
         outputs: logits: 1 for an outcome of 0 or 1, or one for each class, label or number.
         activation: after each hidden layer, one of `ACTIVATIONS`.
 
@@ -73,8 +74,9 @@ class NetworkSpec:
     activation: str = "relu"
 
     def __post_init__(self) -> None:
-        if self.name not in NETWORKS and self.name not in _registered:
-            known = ", ".join((*NETWORKS, *_registered))
+        names = (*NETWORKS, *ARCHITECTURES, *_registered)
+        if self.name not in names:
+            known = ", ".join(names)
             raise ConfigurationError(
                 f"unknown network {self.name!r}; choose one of {known}, or register your own by that name"
             )
@@ -82,7 +84,7 @@ class NetworkSpec:
             raise ConfigurationError(f"a network needs one output or more, got {self.outputs}")
         if self.activation not in ACTIVATIONS:
             raise ConfigurationError(f"no activation {self.activation!r}; choose one of {', '.join(ACTIVATIONS)}")
-        if self.name in _registered:
+        if self.name not in NETWORKS:
             return
         if self.name == "logistic" and self.hidden:
             raise ConfigurationError(f"network logistic has no hidden layers, got {self.hidden}; choose mlp")
@@ -173,6 +175,8 @@ def build(spec: NetworkSpec, inputs: int) -> nn.Module:
     from torch import nn
 
     if not is_layered(spec):
+        if spec.name in ARCHITECTURES:
+            return ARCHITECTURES[spec.name](inputs, spec.outputs, spec.hidden)
         module = _registered[spec.name](inputs, spec.outputs)
         if odd := next((name for name, _ in module.named_buffers()), None):
             raise ConfigurationError(

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from fedsov.errors import ConfigurationError, InputError
 from fedsov.model.network import ACTIVATIONS, NetworkSpec, initial, shapes
-from fedsov.training.engine import Clipping, Pull, advance, flat, held, layers_of
+from fedsov.training.engine import Clipping, Pull, advance, flat, held, layers_of, named
+from fedsov.training.local import predict
 from fedsov.training.losses import LOSSES
 from fedsov.training.stacked import trained, width_of
 from fedsov.training.steps import LocalSteps, poisson, shuffled
@@ -142,6 +143,31 @@ def test_without_noise_one_record_moves_the_parameters_by_no_more_than_the_bound
     start = flat(initial(spec, 4, 3), shapes(spec, 4), np.float64)
     moved = run(spec, steps, [(X * scale, y)], [[np.array([0])]], closed_form=closed_form, pull=pull)[0] - start
     assert np.linalg.norm(moved) <= clip * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("spec", [NetworkSpec("ft_transformer", (8, 1)), NetworkSpec("cnn", (3,), 2)])
+def test_other_architectures_learn_and_their_records_are_bounded_too(spec):
+    loss = "multiclass" if spec.outputs > 1 else "binary"
+    X, y = np.random.default_rng(0).normal(size=(64, 4)), np.random.default_rng(1).integers(0, 2, 64)
+    y = (X[:, 0] > 0).astype(int)
+    steps = LocalSteps(learning_rate=0.1, momentum=0.9, batch=16, epochs=15, weight_decay=0.0, loss=loss)
+    start = torch.from_numpy(np.tile(flat(initial(spec, 4, 0), shapes(spec, 4), np.float64), (1, 1)))
+    trained = start.clone()
+    advance(trained, held([(X, y)], steps, spec, np.float64), orders([(X, y)], steps), steps, spec=spec)
+    logits = predict(named(trained[0].numpy().astype(np.float32), shapes(spec, 4)), X.astype(np.float32), spec)
+    said = logits.argmax(1) if spec.outputs > 1 else logits > 0
+    assert (said == y).mean() > 0.9
+    one = LocalSteps(learning_rate=1.0, momentum=0.0, batch=1, epochs=1, weight_decay=0.0, loss=loss)
+    for bound in (0.01, 1e9):
+        moved = start.clone()
+        pull = Pull(Clipping(bound, [0.0], [1.0], [np.random.default_rng(0)]))
+        advance(moved, held([(X * 9, y)], one, spec, np.float64), [[np.arange(3)]], one, spec=spec, pull=pull)
+        plain = start.clone()
+        advance(plain, held([(X * 9, y)], one, spec, np.float64), [[np.arange(3)]], one, spec=spec)
+        norm = float((moved - start).norm())
+        assert norm <= 3 * bound * (1 + 1e-9)
+        if bound > 1:  # unbounded, the sum of the records' gradients is three times their mean
+            assert norm == pytest.approx(3 * float((plain - start).norm()), rel=1e-9)
 
 
 def test_noise_has_the_stated_spread_and_leaves_frozen_parameters_alone():
