@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fedsov.control_plane.aggregate import Algorithm as Algorithm
     from fedsov.federation.api import train as train
     from fedsov.federation.laboratory import Fitted as Fitted
+    from fedsov.federation.laboratory import Work as Work
     from fedsov.federation.laboratory import federate as federate
     from fedsov.label import PUBLIC as PUBLIC
     from fedsov.label import Label as Label
@@ -23,12 +24,13 @@ if TYPE_CHECKING:
     from fedsov.training.local import LocalSteps as LocalSteps
 
 __version__ = "0.1.0"
-__all__ = ["PUBLIC", "Algorithm", "Fitted", "Label", "LocalSteps", "NetworkSpec", "federate", "train"]
+__all__ = ["PUBLIC", "Algorithm", "Fitted", "Label", "LocalSteps", "NetworkSpec", "Work", "federate", "train"]
 
 _HOMES = {
     "train": "fedsov.federation.api",
     "federate": "fedsov.federation.laboratory",
     "Fitted": "fedsov.federation.laboratory",
+    "Work": "fedsov.federation.laboratory",
     "Algorithm": "fedsov.control_plane.aggregate",
     "Label": "fedsov.label",
     "LocalSteps": "fedsov.training.local",

@@ -6,7 +6,7 @@ sums come back through memory that all share: it grows with the model and the pr
 of whole numbers (`STEP`), so that they are the same bits in whichever order and by whichever process they were added.
 A client whose update is not finite, or longer than the bound, is refused and named.
 
-    with Cohort(job, processes=2) as cohort:
+    with Cohort(job, parameters) as cohort:
         found = cohort.round(1, parameters)
 """
 
@@ -52,6 +52,7 @@ class Job:
     Attributes:
         rows: of each client.
         weights: (n,) each above 0: how much each update counts.
+        rate: what the learning rate is multiplied by in a round.
         order: the batches of a client's round; by default its rows are shuffled, or drawn for noise.
         noise: for each client its records' bound (the same for all), noise and chance to be drawn, all for one round.
         bound: the longest update that is accepted.
@@ -68,6 +69,7 @@ class Job:
     spec: NetworkSpec
     steps: LocalSteps
     seed: int = 0
+    rate: Callable[[int], float] = lambda _: 1.0
     order: Order | None = None
     noise: Sequence[RecordMechanism] = ()
     bound: float = math.inf
@@ -80,6 +82,10 @@ class Job:
     def inputs(self) -> int:
         """The number of inputs."""
         return int(np.shape(self.rows[0][0])[1])
+
+    def steps_of(self, round: int) -> LocalSteps:
+        """The steps of a round. Raises ConfigurationError where its rate makes no learning rate."""
+        return replace(self.steps, learning_rate=self.steps.learning_rate * self.rate(round))
 
     def own(self) -> np.ndarray:
         """(p,) places of the private parameters among the P."""
@@ -281,13 +287,14 @@ class _Part:
             pull = _pull(self._job, block, rows)
             if self._job.correction == "scaffold":
                 pull = replace(pull, drift=_tensor(self._memory.control - self._controls[block]))
-            stepped = _stepped(self._job, rows, begun, batches, pull)
+            steps = self._job.steps_of(number)
+            stepped = _stepped(self._job, steps, rows, begun, batches, pull)
             taken = np.array([len(one) for one in batches])
-            told["refused"] |= self._settle(block, stepped, taken, told["lengths"])
+            told["refused"] |= self._settle(block, stepped, taken, told["lengths"], rate=steps.learning_rate)
         return told
 
     def _settle(
-        self, block: range, stepped: np.ndarray, taken: np.ndarray, lengths: dict[int, float]
+        self, block: range, stepped: np.ndarray, taken: np.ndarray, lengths: dict[int, float], *, rate: float
     ) -> dict[int, str]:
         """Adds a block's updates; the clients that are refused. `stepped` is used up, `lengths` gains the block's."""
         memory, mine, private = self._memory, slice(block.start, block.stop), self._private
@@ -307,7 +314,7 @@ class _Part:
             lengths |= dict(zip(block, far.tolist(), strict=True))
             shares = shares / far
         if self._job.correction == "scaffold":
-            turn = -memory.control - moved / (np.maximum(taken, 1)[:, None] * np.float32(self._job.steps.learning_rate))
+            turn = -memory.control - moved / (np.maximum(taken, 1)[:, None] * np.float32(rate))
             turn = turn.astype(np.float32)
             self._controls[block][good] += turn[good]
             _count(turn, np.where(good, 1.0 / len(self._job.rows), 0.0), memory.turn)
@@ -334,7 +341,7 @@ def _held(job: Job, block: range) -> Held:
 
 
 def _stepped(
-    job: Job, rows: Held, begun: np.ndarray, batches: Sequence[Sequence[np.ndarray]], pull: Pull
+    job: Job, steps: LocalSteps, rows: Held, begun: np.ndarray, batches: Sequence[Sequence[np.ndarray]], pull: Pull
 ) -> np.ndarray:
     """(K, P) parameters of a block's clients after their steps, in place of those that they begin with."""
     parameters = _tensor(begun)
@@ -342,7 +349,7 @@ def _stepped(
         first = [shuffled(int(size), job.first, np.random.default_rng(job.first.seed)) for size in rows.sizes]
         shared = shapes(job.spec, job.inputs).keys() - job.private
         engine.advance(parameters, rows, first, job.first, spec=job.spec, frozen=shared)
-    engine.advance(parameters, rows, batches, job.steps, spec=job.spec, pull=pull)
+    engine.advance(parameters, rows, batches, steps, spec=job.spec, pull=pull)
     return begun
 
 

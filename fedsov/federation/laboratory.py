@@ -85,6 +85,9 @@ class Work:
         order: the rows of each step of a client's round, by (seed, client's number, round), where they are given.
         bound: the longest update (L2) that is accepted; a longer one is refused.
         minimum: clients without whose updates a round fails; None: all.
+        rate: what the learning rate is multiplied by in a round, from 1; see `cosine`.
+        patience: rounds without a lesser mean loss (of the models that came in, on the clients' rows, by their weights)
+            after which the training ends, with the parameters of the least; None: never. It needs `measures`.
     """
 
     processes: int | None = None
@@ -92,6 +95,17 @@ class Work:
     order: Order | None = None
     bound: float = math.inf
     minimum: int | None = None
+    rate: Callable[[int], float] = lambda _: 1.0
+    patience: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.patience is not None and (self.patience < 1 or not self.measures):
+            raise ConfigurationError(f"patience is 1 or more and needs measures=True, got {self.patience}")
+
+
+def cosine(rounds: int, least: float = 0.0) -> Callable[[int], float]:
+    """Half a cosine from 1 in the first round to `least` in the last (Loshchilov & Hutter 2017, arXiv 1608.03983)."""
+    return lambda round: least + (1 - least) * (1 + math.cos(math.pi * (round - 1) / max(rounds - 1, 1))) / 2
 
 
 def federate(
@@ -151,6 +165,7 @@ def federate(
         network,
         replace(steps, proximal_mu=mu),
         seed=seed,
+        rate=work.rate,
         order=work.order,
         noise=_mechanisms(noise, names),
         bound=work.bound,
@@ -179,22 +194,49 @@ def _rounds(
     minimum = len(names) if work.minimum is None else work.minimum
     with Cohort(job, current, processes=work.processes, keeps_updates=is_robust) as cohort:
         server = None if algorithm.name in PLAIN else Server(algorithm, len(names) if is_robust else 1)
+        kept, best = cohort.kept.copy(), _Best()
         for number in range(1, rounds + 1):
             found = cohort.round(number, current)
+            best = best.or_of(_loss(job, found), number, current, kept)
             if len(names) - len(found.refused) < minimum:
                 client, why = next(iter(found.refused.items()))
                 raise TrainingFailed(f"round {number}: {names[client]}: {why}")
             current = found.mean if server is None else _served(server, job, number, current, found)
+            kept = cohort.kept.copy()
             if not np.isfinite(current).all():
                 raise TrainingFailed(f"round {number}: the joint parameters are not finite; lower the learning rate")
             seen.append({names[client]: one for client, one in found.metrics.items()})
             refused.append({names[client]: why for client, why in found.refused.items()})
             if on_round:
                 on_round(number, seen[-1])
-        kept = [dict(personal.own(named(_with(current, job, row), shaped), job.private)) for row in cohort.kept]
+            if work.patience is not None and number - best.round >= work.patience:
+                current, kept = best.parameters, best.kept
+                break
+    own = [dict(personal.own(named(_with(current, job, row), shaped), job.private)) for row in kept]
     parameters = personal.shared(named(current, shaped), job.private)
-    apart = dict(zip(names, kept, strict=True)) if job.private else {}
+    apart = dict(zip(names, own, strict=True)) if job.private else {}
     return Fitted(job.spec, parameters, tuple(seen), tuple(refused), apart)
+
+
+@dataclass(frozen=True, slots=True)
+class _Best:
+    """The least loss so far, of the parameters that came into a round, with the private ones beside them."""
+
+    loss: float = math.inf
+    round: int = 0
+    parameters: np.ndarray = field(default_factory=lambda: np.empty(0))
+    kept: np.ndarray = field(default_factory=lambda: np.empty(0))
+
+    def or_of(self, loss: float, round: int, parameters: np.ndarray, kept: np.ndarray) -> _Best:
+        """Whichever loss is less; the earlier of equals."""
+        return _Best(loss, round, parameters, kept) if loss < self.loss else self
+
+
+def _loss(job: Job, found: Found) -> float:
+    """The clients' mean loss by weight; inf where nothing was measured."""
+    if not found.metrics:
+        return math.inf
+    return float(np.average([one["loss"] for one in found.metrics.values()], weights=job.weights[list(found.metrics)]))
 
 
 def _with(current: np.ndarray, job: Job, own: np.ndarray) -> np.ndarray:

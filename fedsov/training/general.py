@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 Shapes = Mapping[str, tuple[int, ...]]
+_ROWS = 4096
+"""Rows that pass the module at once; the gradient of a larger batch is added up in parts."""
 _RECORDS = 64
 """Records whose gradients are held at once while they are clipped."""
 
@@ -102,11 +104,12 @@ class _Plain:
         import torch
         from torch.func import functional_call
 
-        leaf = w.detach().requires_grad_()
-        logits = functional_call(self._module, named(leaf, self._shapes), (held.X.index_select(0, chosen),))
-        total = _row_losses(logits, held, chosen, self._loss).sum() / len(chosen)
-        (gradient,) = torch.autograd.grad(total, leaf)
-        return gradient
+        leaf, total = w.detach().requires_grad_(), torch.zeros_like(w)
+        for part in chosen.split(_ROWS):
+            logits = functional_call(self._module, named(leaf, self._shapes), (held.X.index_select(0, part),))
+            loss = _row_losses(logits, held, part, self._loss).sum() / len(chosen)
+            total += torch.autograd.grad(loss, leaf)[0]
+        return total
 
 
 class _Clipped:

@@ -13,7 +13,7 @@ import fedsov
 from fedsov.control_plane.aggregate import ALGORITHMS, CORRECTED, Algorithm
 from fedsov.errors import ConfigurationError, InputError, TrainingFailed
 from fedsov.federation.cohort import STEP, Cohort, Job
-from fedsov.federation.laboratory import Work
+from fedsov.federation.laboratory import Work, cosine
 from fedsov.model.network import NetworkSpec, initial, register
 from fedsov.privacy.mechanism import RecordMechanism
 from fedsov.training.engine import train_one
@@ -144,6 +144,30 @@ def test_corrections_give_the_same_bits_with_any_number_of_processes() -> None:
             for count in (1, 3)
         ]
         assert all(np.array_equal(runs[0].parameters[key], runs[1].parameters[key]) for key in runs[0].parameters)
+
+
+def test_a_schedule_is_followed_round_by_round() -> None:
+    still = Work(rate=lambda round: 1.0 if round == 1 else 1e-9)
+    one, three = (fedsov.federate("logistic", REGIONS, rounds=n, steps=STEPS, work=still) for n in (1, 3))
+    for key, value in one.parameters.items():
+        np.testing.assert_allclose(three.parameters[key], value, atol=1e-6)
+    rates = [cosine(5, 0.1)(round) for round in range(1, 6)]
+    assert rates == sorted(rates, reverse=True) and (rates[0], rates[-1]) == (1.0, pytest.approx(0.1))
+    with pytest.raises(ConfigurationError, match="learning_rate"):
+        fedsov.federate("logistic", REGIONS, rounds=1, steps=STEPS, work=Work(rate=lambda _: 0.0, processes=1))
+
+
+def test_training_ends_when_the_loss_stays_and_gives_the_parameters_of_the_least() -> None:
+    wild = Work(rate=lambda round: 1.0 if round < 4 else 200.0, patience=2)
+    fitted = fedsov.federate("mlp", REGIONS, rounds=30, steps=STEPS, work=wild, private=("head",))
+    calm = fedsov.federate("mlp", REGIONS, rounds=3, steps=STEPS, private=("head",))
+    losses = [np.average([one[name]["loss"] for name in REGIONS], weights=[300, 900, 300]) for one in fitted.rounds]
+    assert len(losses) == int(np.argmin(losses)) + 3 < 30
+    if int(np.argmin(losses)) == 3:  # the model that round 4 began with
+        assert all(np.array_equal(calm.of("US")[key], value) for key, value in fitted.of("US").items())
+    assert min(losses) < losses[0]
+    with pytest.raises(ConfigurationError, match="measures"):
+        Work(patience=2, measures=False)
 
 
 def test_a_client_whose_update_is_not_accepted_is_named_and_the_others_go_on() -> None:
