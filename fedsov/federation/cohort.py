@@ -16,91 +16,29 @@ import json
 import math
 import mmap
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, Pipe
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from fedsov.errors import FedsovError, TrainingFailed
-from fedsov.model.network import NetworkSpec, build, load, shapes
-from fedsov.privacy.mechanism import RecordMechanism, noise_generator
+from fedsov.federation.job import Job
+from fedsov.model.network import build, load, shapes
+from fedsov.privacy.mechanism import noise_generator
 from fedsov.training import engine
-from fedsov.training.engine import Clipping, Held, Pull, Rows
+from fedsov.training.engine import Clipping, Held, Pull
 from fedsov.training.losses import loss_named
 from fedsov.training.measure import auc
-from fedsov.training.steps import LocalSteps, generator, poisson, shuffled
-
-Order = Callable[[int, int, int], Sequence[np.ndarray]]
-"""(seed, client, round) to the rows of each of the client's steps, counted from 0 among its own."""
-
-Correction = Literal["none", "fednova", "scaffold"]
+from fedsov.training.steps import LocalSteps, shuffled
 
 STEP = 2.0**-40
 """What sums are counted in: an update's number is rounded to it, and may be up to `LARGEST`."""
 LARGEST = 2.0**20
 _STACK, _BLOCKS, _FLOATS, _COLUMNS = 64, 16, 2**23, 2**14
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What a cohort is to do.
-
-    Attributes:
-        rows: of each client.
-        weights: (n,) each above 0: how much each update counts.
-        rate: what the learning rate is multiplied by in a round.
-        order: the batches of a client's round; by default its rows are shuffled, or drawn for noise.
-        noise: for each client its records' bound (the same for all), noise and chance to be drawn, all for one round.
-        bound: the longest update that is accepted.
-        measures: whether each round tells the loss (and AUC) of the incoming model on each client's rows.
-        private: names of parameters that stay with their client (`fedsov.training.personal`).
-        first: steps of the private parameters alone, before each round's steps of all.
-        correction: ``none``; ``fednova``: updates are normalised by the steps that they took (Wang et al. 2020,
-            https://arxiv.org/abs/2007.07481); ``scaffold``: clients are held on the common course by control variates
-            (Karimireddy et al. 2020, https://arxiv.org/abs/1910.06378, option II), one set of P a client.
-    """
-
-    rows: Sequence[Rows]
-    weights: np.ndarray
-    spec: NetworkSpec
-    steps: LocalSteps
-    seed: int = 0
-    rate: Callable[[int], float] = lambda _: 1.0
-    order: Order | None = None
-    noise: Sequence[RecordMechanism] = ()
-    bound: float = math.inf
-    measures: bool = True
-    private: frozenset[str] = frozenset()
-    first: LocalSteps | None = None
-    correction: Correction = "none"
-
-    @property
-    def inputs(self) -> int:
-        """The number of inputs."""
-        return int(np.shape(self.rows[0][0])[1])
-
-    def steps_of(self, round: int) -> LocalSteps:
-        """The steps of a round. Raises ConfigurationError where its rate makes no learning rate."""
-        return replace(self.steps, learning_rate=self.steps.learning_rate * self.rate(round))
-
-    def own(self) -> np.ndarray:
-        """(p,) places of the private parameters among the P."""
-        shaped = shapes(self.spec, self.inputs)
-        flags = [np.full(math.prod(shape), name in self.private) for name, shape in shaped.items()]
-        return np.flatnonzero(np.concatenate(flags))
-
-    def batches(self, client: int, round: int) -> Sequence[np.ndarray]:
-        """The rows of each step."""
-        if self.order is not None:
-            return self.order(self.seed, client, round)
-        count = len(self.rows[client][1])
-        if self.noise:
-            return poisson(count, self.noise[client].sampling_rate, self.noise[client].steps, noise_generator())
-        return shuffled(count, self.steps, generator(self.seed, client, round))
 
 
 @dataclass(frozen=True, slots=True)

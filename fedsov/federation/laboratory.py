@@ -23,7 +23,8 @@ import numpy as np
 
 from fedsov.control_plane.aggregate import CORRECTED, PLAIN, SUMMED, Algorithm, Server
 from fedsov.errors import ConfigurationError, InputError, TrainingFailed
-from fedsov.federation.cohort import Cohort, Found, Job, Order
+from fedsov.federation.cohort import Cohort, Found
+from fedsov.federation.job import Job, Order
 from fedsov.model.network import NetworkSpec, Parameters, check, initial, shapes
 from fedsov.privacy.mechanism import RecordMechanism
 from fedsov.training import personal

@@ -16,8 +16,9 @@ import numpy as np
 from fedsov.errors import ConfigurationError
 from fedsov.model.network import NetworkSpec, Parameters, build, is_layered, shapes, widths
 from fedsov.training import general, stacked
+from fedsov.training.layout import Layer
 from fedsov.training.losses import loss_named, weights_of
-from fedsov.training.stacked import Clipping, Descent, Held, Layer
+from fedsov.training.stacked import Clipping, Descent, Held
 from fedsov.training.steps import LocalSteps, shuffled
 
 if TYPE_CHECKING:

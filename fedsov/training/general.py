@@ -101,6 +101,7 @@ class _Plain:
         self, w: torch.Tensor, held: Held, chosen: torch.Tensor, clipping: Clipping | None, client: int,
         mask: torch.Tensor,
     ) -> torch.Tensor:  # fmt: skip
+        """(P,) gradient at `w` of the chosen rows' mean loss."""
         import torch
         from torch.func import functional_call
 
@@ -127,6 +128,7 @@ class _Clipped:
         self, w: torch.Tensor, held: Held, chosen: torch.Tensor, clipping: Clipping | None, client: int,
         mask: torch.Tensor,
     ) -> torch.Tensor:  # fmt: skip
+        """(P,) noisy sum of the chosen rows' bounded gradients at `w`, over the expected batch."""
         import torch
 
         if clipping is None:

@@ -8,7 +8,7 @@ https://arxiv.org/abs/1510.01799), which is all that clipping needs.
 
 All parameters of a client are one row of a (K, P) tensor, in the order of the state dict. A client's result does not
 depend on who is stacked with it, bit by bit, unless its gradients are clipped: batches are padded to a width that is
-its own (`width_of`) with rows of weight zero, what is multiplied begins where vector registers do (`places`), and a
+its own (`width_of`) with rows of weight zero, what is multiplied begins where vector registers do (`layout`), and a
 stack of one is multiplied as a stack of two: the libraries below round a lone product, a remainder that does not fill a
 register, and numbers that lie astride two differently. Large products are always made one by one.
 
@@ -25,38 +25,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fedsov.training.activations import Passed, activation
+from fedsov.training.layout import EVEN, Layer, Views, evened, places, spread, trained, views
 
 if TYPE_CHECKING:
     import torch
 
-LARGE = 16_384
-"""Weights of a layer from which its products are made client by client; a batched product gains nothing there."""
 CHUNK = 16_384
 """Rows gathered at once, of all clients together; a stack's memory beside its rows grows with it."""
-_EVEN = 16  # floats in what a processor loads at once, and what torch computes in one turn
 
 Slope = Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor"]
-
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """A linear layer of (out, into) weights and (out,) biases, and the activation after it, by name or none."""
-
-    into: int
-    out: int
-    activation: str | None = None
-    trains_weight: bool = True
-    trains_bias: bool = True
-
-    @property
-    def size(self) -> int:
-        """Number of its parameters."""
-        return self.into * self.out + self.out
-
-    @property
-    def is_large(self) -> bool:
-        """True where its products are made client by client."""
-        return self.into * self.out >= LARGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,53 +80,9 @@ class Descent:
     clipping: Clipping | None = None
 
 
-class Views(NamedTuple):
-    """One layer's part of a (K, P) tensor: (K, out, into) weights, the same transposed, and (K, 1, out) biases."""
-
-    weight: torch.Tensor
-    transposed: torch.Tensor
-    bias: torch.Tensor
-
-
-def _even(count: int) -> int:
-    return -(-count // _EVEN) * _EVEN
-
-
-def places(layers: Sequence[Layer]) -> tuple[list[tuple[slice, slice]], int]:
-    """For each array its place among the P, and in a row that gives every array an even start; that row's length."""
-    found, at, even = [], 0, 0
-    for size in (size for layer in layers for size in (layer.into * layer.out, layer.out)):
-        found.append((slice(at, at + size), slice(even, even + size)))
-        at, even = at + size, even + _even(size)
-    return found, even
-
-
-def spread(given: torch.Tensor, layers: Sequence[Layer]) -> torch.Tensor:
-    """(..., P) values as (..., `places`) ones."""
-    import torch
-
-    where, length = places(layers)
-    found = torch.zeros((*given.shape[:-1], length), dtype=given.dtype)
-    for flat, even in where:
-        found[..., even] = given[..., flat]
-    return found
-
-
-def views(stacked: torch.Tensor, layers: Sequence[Layer]) -> list[Views]:
-    """Each layer's part of (K, `places`) parameters; views, not copies."""
-    found, at, count = [], 0, stacked.shape[0]
-    for layer in layers:
-        weight = stacked[:, at : at + layer.into * layer.out].view(count, layer.out, layer.into)
-        at += _even(layer.into * layer.out)
-        bias = stacked[:, at : at + layer.out].view(count, 1, layer.out)
-        at += _even(layer.out)
-        found.append(Views(weight, weight.transpose(1, 2), bias))
-    return found
-
-
 def width_of(rows: int, batch: int) -> int:
     """The width that a client's batches are padded to: the batch, or its own rows where these are fewer, rounded up."""
-    return _even(min(rows, batch))
+    return evened(min(rows, batch))
 
 
 def descend(
@@ -252,7 +185,7 @@ def _steps(
         for begin in range(first, last, each):
             end = min(begin + each, last)
             lengths = np.array([[len(one) for one in batches[client][begin:end]] for client in together[:active]]).T
-            wide = width or max(_EVEN, _even(int(lengths.max())))
+            wide = width or max(EVEN, evened(int(lengths.max())))
             chosen = np.zeros((end - begin, active, wide), dtype=np.int64)
             real = np.arange(wide) < lengths[:, :, None]
             for place, client in enumerate(together[:active]):
@@ -389,13 +322,3 @@ class _Noise:
         for generator, row in zip(self._generators[:active], self._drawn, strict=False):
             generator.standard_normal(out=row, dtype=row.dtype)
         return spread(torch.from_numpy(self._drawn[:active]) * self._scale[:active], self._layers)
-
-
-def trained(layers: Sequence[Layer]) -> np.ndarray:
-    """(P,) ones where a parameter is trained, zeros where it is not."""
-    flags = [
-        flag
-        for layer in layers
-        for flag in ([layer.trains_weight] * (layer.into * layer.out), [layer.trains_bias] * layer.out)
-    ]
-    return np.concatenate(flags).astype(np.float64)

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from fedsov.errors import ConfigurationError, InputError
 from fedsov.model.network import ACTIVATIONS, NetworkSpec, initial, shapes
 from fedsov.training.engine import Clipping, Pull, advance, flat, held, layers_of, named
+from fedsov.training.layout import trained
 from fedsov.training.local import predict
 from fedsov.training.losses import LOSSES
-from fedsov.training.stacked import trained, width_of
+from fedsov.training.stacked import width_of
 from fedsov.training.steps import LocalSteps, poisson, shuffled
 
 STEPS = LocalSteps(learning_rate=0.1, momentum=0.9, batch=8, epochs=2, weight_decay=0.01)

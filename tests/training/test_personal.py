@@ -9,7 +9,8 @@ import pytest
 
 import fedsov
 from fedsov.errors import ConfigurationError, InputError, TrainingFailed
-from fedsov.federation.cohort import Cohort, Job
+from fedsov.federation.cohort import Cohort
+from fedsov.federation.job import Job
 from fedsov.model.network import NetworkSpec, initial, shapes
 from fedsov.training import federated, personal
 from fedsov.training.engine import flat, train_one

@@ -1,0 +1,78 @@
+"""What virtual clients are to do: their rows, the network, the steps, and what of it differs by client and round."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from fedsov.model.network import NetworkSpec, shapes
+from fedsov.privacy.mechanism import RecordMechanism, noise_generator
+from fedsov.training.engine import Rows
+from fedsov.training.steps import LocalSteps, generator, poisson, shuffled
+
+Order = Callable[[int, int, int], Sequence[np.ndarray]]
+"""(seed, client, round) to the rows of each of the client's steps, counted from 0 among its own."""
+
+Correction = Literal["none", "fednova", "scaffold"]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a cohort is to do.
+
+    Attributes:
+        rows: of each client.
+        weights: (n,) each above 0: how much each update counts.
+        rate: what the learning rate is multiplied by in a round.
+        order: the batches of a client's round; by default its rows are shuffled, or drawn for noise.
+        noise: for each client its records' bound (the same for all), noise and chance to be drawn, all for one round.
+        bound: the longest update that is accepted.
+        measures: whether each round tells the loss (and AUC) of the incoming model on each client's rows.
+        private: names of parameters that stay with their client (`fedsov.training.personal`).
+        first: steps of the private parameters alone, before each round's steps of all.
+        correction: ``none``; ``fednova``: updates are normalised by the steps that they took (Wang et al. 2020,
+            https://arxiv.org/abs/2007.07481); ``scaffold``: clients are held on the common course by control variates
+            (Karimireddy et al. 2020, https://arxiv.org/abs/1910.06378, option II), one set of P a client.
+    """
+
+    rows: Sequence[Rows]
+    weights: np.ndarray
+    spec: NetworkSpec
+    steps: LocalSteps
+    seed: int = 0
+    rate: Callable[[int], float] = lambda _: 1.0
+    order: Order | None = None
+    noise: Sequence[RecordMechanism] = ()
+    bound: float = math.inf
+    measures: bool = True
+    private: frozenset[str] = frozenset()
+    first: LocalSteps | None = None
+    correction: Correction = "none"
+
+    @property
+    def inputs(self) -> int:
+        """The number of inputs."""
+        return int(np.shape(self.rows[0][0])[1])
+
+    def steps_of(self, round: int) -> LocalSteps:
+        """The steps of a round. Raises ConfigurationError where its rate makes no learning rate."""
+        return replace(self.steps, learning_rate=self.steps.learning_rate * self.rate(round))
+
+    def own(self) -> np.ndarray:
+        """(p,) places of the private parameters among the P."""
+        shaped = shapes(self.spec, self.inputs)
+        flags = [np.full(math.prod(shape), name in self.private) for name, shape in shaped.items()]
+        return np.flatnonzero(np.concatenate(flags))
+
+    def batches(self, client: int, round: int) -> Sequence[np.ndarray]:
+        """The rows of each step."""
+        if self.order is not None:
+            return self.order(self.seed, client, round)
+        count = len(self.rows[client][1])
+        if self.noise:
+            return poisson(count, self.noise[client].sampling_rate, self.noise[client].steps, noise_generator())
+        return shuffled(count, self.steps, generator(self.seed, client, round))
