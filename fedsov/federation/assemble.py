@@ -167,7 +167,7 @@ def _crossings(scene: Scene, told: dict[str, dict[str, Any]]) -> dict[str, dict[
 def _register(scene: Scene, registrar: Warm, made: Made, result: RunResult) -> dict[str, list[Any]]:
     """Writes the hub's registry and has each region's written; model name and version, by owner."""
     scene.say("record: MLflow, one registry per region and the hub's")
-    line = registrar.fork("registrar", scene.tap)
+    line = registrar.fork("registrar", scene.tap, hold=scene.workspace.lock)
     try:
         versions = {
             "hub": _written(line, {"folder": str(scene.workspace.hub), "record": _hub_record(scene, made, result)})

@@ -167,7 +167,7 @@ def opened(
     calendar = Calendar.of(settings.today, settings.days_per_round)
     bundle = settings.border.bundle()
     _check_consent(settings, settings.border.register())
-    with occupied(workspace), kept_out(workspace.regions):
+    with occupied(workspace) as workspace, kept_out(workspace.regions):
         ledger = _hub_ledger(workspace, settings.hub.name)
         ledger.verify()
         run = resumed.run if resumed else f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
@@ -217,7 +217,7 @@ def ingest_rows(scene: Scene, *, again: bool = False) -> Ingested:
     Raises:
         InputError and the other errors of `fedsov.partition`, with the line that process wrote about the source.
     """
-    line = scene.warm.fork("ingestion", scene.tap)
+    line = scene.warm.fork("ingestion", scene.tap, hold=scene.workspace.lock)
     request: dict[str, Any] = {
         "config": dict(scene.settings.plain),
         "run": scene.run,
@@ -261,8 +261,8 @@ def start_region(scene: Scene, name: str, node: int) -> RegionLine:
     if scene.ingested is None:
         raise FedsovError("rows are ingested before regions are opened")
     party = scene.ingested.regions[name]
-    line: Line = scene.warm.fork("region", scene.tap)
-    line.send(Frame(_brief(scene, party).to_json()))
+    line: Line = scene.warm.fork("region", scene.tap, hold=scene.workspace.lock)
+    line.send(Frame(replace(_brief(scene, party), beside=node != scene.nodes[name]).to_json()))
     return RegionLine(node, party, line)
 
 

@@ -88,11 +88,6 @@ def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def of_values(value: Any) -> str:
-    """The digest of plain values, equal for equal values."""
-    return digest(json.dumps(value, sort_keys=True).encode())
-
-
 def _plain(value: Any) -> bytes:
     """The one form: keys in the order they have, which reading keeps; a score that is not a number is NaN."""
     return json.dumps(value, separators=(",", ":")).encode()

@@ -77,13 +77,18 @@ class Warm:
         theirs.close()
         return Warm(process, ours)
 
-    def fork(self, role: str, tap: Callable[[bytes], None] | None = None) -> Line:
-        """A new process in the given role, and the line to it. Returns at once; the fork waits for the imports."""
+    def fork(self, role: str, tap: Callable[[bytes], None] | None = None, *, hold: int | None = None) -> Line:
+        """A new process in the given role, and the line to it. Returns at once; the fork waits for the imports.
+
+        Args:
+            hold: a descriptor that the new process holds for as long as it lives, such as the workspace's lock.
+        """
         if role not in ROLES:
             raise FedsovError(f"no such role: {role!r}; the roles are {', '.join(ROLES)}")
         ours, theirs = socket.socketpair()
+        held = [theirs.fileno(), *([] if hold is None else [hold])]
         try:
-            socket.send_fds(self.control, [json.dumps({"role": role}).encode()], [theirs.fileno()])
+            socket.send_fds(self.control, [json.dumps({"role": role}).encode()], held)
         except OSError as error:
             raise FedsovError("the warm process ended; start again, or look for a lack of memory") from error
         finally:
@@ -116,14 +121,15 @@ def serve(control: socket.socket) -> None:
     gc.collect()
     gc.freeze()
     while True:
-        request, received, _, _ = socket.recv_fds(control, LARGEST_REQUEST, 1)
+        request, received, _, _ = socket.recv_fds(control, LARGEST_REQUEST, 2)
         if not request:
             _end_children()
             return
         if os.fork() == 0:
             control.close()
             _live(json.loads(request), socket.socket(fileno=received[0]))
-        os.close(received[0])
+        for descriptor in received:
+            os.close(descriptor)
 
 
 def _end_children(seconds: float = 2.0) -> None:

@@ -56,6 +56,26 @@ def test_an_unknown_part_of_a_record_is_refused():
         RunRecord.from_json(RunRecord("r", "e").to_json() | {"colour": "red"})
 
 
+def test_a_run_that_is_recorded_again_is_one_run_with_one_version(run, tmp_path):
+    first = record(tmp_path, run)
+    assert record(tmp_path, run) == first
+    assert [(one.name, one.version) for one in models(tmp_path)] == [("joint", 1)]
+
+
+def test_a_run_that_was_half_recorded_gives_way_to_the_whole_one(run, tmp_path):
+    from fedsov.registry import tracking
+
+    record(tmp_path, run)
+    with tracking.opened(tmp_path / "mlflow.db") as client:
+        (old,) = client.search_runs(["1"])
+        client.update_run(old.info.run_id, status="RUNNING")
+    record(tmp_path, replace(run, run="another"))
+    assert record(tmp_path, run) == (("joint", 3),)
+    assert [one.version for one in models(tmp_path)] == [2, 3]
+    with tracking.opened(tmp_path / "mlflow.db") as client:
+        assert sorted(one.info.run_name for one in client.search_runs(["1"])) == ["another", "r1"]
+
+
 def test_a_recorded_run_is_found_again_by_mlflow(run, tmp_path):
     import mlflow
 
