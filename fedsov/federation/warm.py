@@ -15,12 +15,15 @@ import gc
 import importlib
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -157,14 +160,36 @@ def _live(request: Mapping[str, Any], stream: socket.socket) -> None:
         os._exit(code)
 
 
+@contextmanager
+def _ending_with(control: socket.socket) -> Iterator[None]:
+    """Ends this process where the other end closes while it still imports: whom it would serve was killed."""
+    imported, hung_up = threading.Event(), select.poll()
+    hung_up.register(control, 0)
+
+    def watch() -> None:
+        while not imported.is_set():
+            if hung_up.poll(100):
+                os._exit(0)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        imported.set()
+        watcher.join()  # a process that forks has one thread
+
+
 def main(arguments: Sequence[str]) -> None:
     """The warm process itself: import, then fork on request."""
     descriptor, modules = arguments
-    for module in filter(None, modules.split(",")):
-        importlib.import_module(module)
-    load_bundle()  # the packaged law is nobody's secret; children find it read
-    load_words()
-    serve(socket.socket(fileno=int(descriptor)))
+    control = socket.socket(fileno=int(descriptor))
+    with _ending_with(control):
+        for module in filter(None, modules.split(",")):
+            importlib.import_module(module)
+        load_bundle()  # the packaged law is nobody's secret; children find it read
+        load_words()
+    serve(control)
 
 
 if __name__ == "__main__":
