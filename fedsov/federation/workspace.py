@@ -23,6 +23,9 @@ LONGEST_WAIT = 15.0
 """Seconds for the processes of a killed run to end; they are given two to notice (`fedsov.federation.warm`)."""
 
 
+NOBODY = b" " * 12
+
+
 @dataclass(frozen=True, slots=True)
 class Workspace:
     """Paths of one workspace; nothing is created until it is needed. `lock` is its lock's descriptor while held."""
@@ -85,7 +88,10 @@ def occupied(workspace: Workspace) -> Iterator[Workspace]:
         ) from error
     try:
         _take(lock, workspace)
-        yield replace(workspace, lock=lock)
+        try:
+            yield replace(workspace, lock=lock)
+        finally:
+            os.pwrite(lock, NOBODY, 0)  # its processes hold the lock until they have ended, which is soon
     finally:
         os.close(lock)
 
@@ -98,9 +104,9 @@ def _take(lock: int, workspace: Workspace) -> None:
         os.pwrite(lock, f"{os.getpid():<12}".encode(), 0)
     except BlockingIOError as error:
         holder = _holder(lock)
+        by = f"the run with process id {holder}" if holder else "processes of a run that is over"
         raise WorkspaceUnusable(
-            f"workspace {workspace.root} is in use by the run with process id {holder}; "
-            "wait for it, or name another with workspace=DIR"
+            f"workspace {workspace.root} is in use by {by}; wait for it, or name another with workspace=DIR"
         ) from error
     except OSError as error:
         raise WorkspaceUnusable(f"workspace {workspace.root} cannot be written ({error.strerror})") from error

@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -33,10 +34,19 @@ from fedsov.federation.region_budget import account
 from fedsov.federation.region_journal import Journal, hold_alone
 from fedsov.federation.result import RunResult
 from fedsov.federation.warm import Warm
-from tests.federation.test_privacy import SMALL as PRIVATE
+from fedsov.training.written import plan_read
 from tests.world import ROOT, fedsov
 
 ROWS = {"AT": 150, "DE": 170, "FR": 60}
+
+
+PRIVATE = (
+    "privacy=record",
+    "dataset.bounds={age:[18,90],visits:[0,9]}",
+    "dataset.levels={consent:[none,global]}",
+    "strategy.order=[federated]",
+    "federation.rounds=2",
+)
 
 
 def _words(place: Path, *more: str) -> list[str]:
@@ -97,6 +107,8 @@ def _killed(words: Sequence[str], warm: Warm, *, line: str = "", file: str = "",
                 tap=lambda _: die(bool(file) and any(workspace.glob(file))),
                 resumed=begun[1],
             )
+        except Exception:
+            traceback.print_exc()
         finally:
             os._exit(0)
     if after:
@@ -250,6 +262,10 @@ def test_a_checkpoint_notes_what_binds_its_parameters(killed: Path) -> None:
     assert (joint.round, public.round) == (2, 3)
 
 
+def test_a_plan_is_read_as_it_was_written(undisturbed: RunResult) -> None:
+    assert plan_read(json.loads(json.dumps(undisturbed.plan.to_json()))) == undisturbed.plan
+
+
 def test_a_checkpoint_with_any_byte_flipped_is_refused_and_named(killed: Path) -> None:
     checkpoints = Checkpoints(killed / "w" / "hub", runs(killed / "w" / "hub")[0])
     for name, step in (("shareable-0002.json", 1), ("shareable-0002.safetensors", 97), ("run.json", 211)):
@@ -383,12 +399,12 @@ def test_one_process_answers_for_a_region_in_a_run(tmp_path: Path) -> None:
 
 
 def test_a_private_run_reserves_once_and_answers_a_question_once(tmp_path: Path, warm: Warm) -> None:
-    words = [f"workspace={tmp_path / 'w'}", *PRIVATE]
+    words = _words(tmp_path, *PRIVATE)
     for number in (1, 2):
         _killed(words, warm, line=f"joint model, round {number}/2")
     workspace = _to_the_end(words, warm)
     (run,) = runs(workspace / "hub")
-    for name in ("GB", "US"):
+    for name in ("AT", "DE"):
         folder = workspace / "regions" / name
         book = account(folder, name).book
         assert book is not None and [entry.run for entry in book.entries] == [run]
