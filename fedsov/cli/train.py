@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fedsov.cli.cli import failure
-from fedsov.cli.words import CODES, Command, console, print_json, progress
+from fedsov.cli.words import CODES, Command, console, print_json, progress, words_of
 from fedsov.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fedsov.federation.warm import Warm
 
 HELP = f"""usage: python -m fedsov train [KEY=VALUE ...] [--json] [--quiet] [Hydra options]
+       python -m fedsov train --resume RUN [workspace=DIR] [--json] [--quiet]
 
 Runs the whole pattern. Every setting is a Hydra override; the groups are federation, region, strategy, algorithm,
 privacy, border, dataset, model, runtime and experiment (files in configs/).
@@ -29,7 +30,11 @@ privacy, border, dataset, model, runtime and experiment (files in configs/).
   python -m fedsov train border=unsafe_open                       laboratory only: everything is permitted, and marked
   python -m fedsov train --multirun seed=0,1,2                    several runs
   python -m fedsov train --cfg job                                print the settings a run would use
+  python -m fedsov train --resume latest                          go on with the newest run after it was killed
 
+  --resume RUN    go on after the last round that ended, with the run's own settings and to the same result; a run
+                  says its name when it begins. Refused: a run that ended well or is not in this workspace (code 2),
+                  other rows than it began with (3), a changed checkpoint (6)
   workspace=DIR   everything is written under DIR (default .fedsov)
   --json          the result as JSON on standard output
   --quiet         no progress
@@ -37,6 +42,7 @@ privacy, border, dataset, model, runtime and experiment (files in configs/).
 """
 
 HYDRA_ONLY = ("--cfg", "-c", "--info", "-i", "--hydra-help", "--shell-completion", "-sc", "--version", "--resolve")
+RESUME = "--resume"
 HYDRA_ALSO = ("--multirun", "-m", "--run", "-r", "--package", "-p", "--experimental-rerun")
 
 
@@ -45,9 +51,13 @@ def _train(arguments: list[str]) -> int:
 
     own = {"--json", "--quiet"}
     said, rest = own & set(arguments), [word for word in arguments if word not in own]
+    if any(word.partition("=")[0] == RESUME for word in rest):
+        return _resumed(rest, said)
     for option in (word.partition("=")[0] for word in rest if word.startswith("-")):
         if option not in HYDRA_ONLY + HYDRA_ALSO:
-            raise ConfigurationError(f"no option {option}; train has --json, --quiet, --multirun, --cfg and --info")
+            raise ConfigurationError(
+                f"no option {option}; train has --resume, --json, --quiet, --multirun, --cfg and --info"
+            )
     if any(word.partition("=")[0] in HYDRA_ONLY for word in rest):
         _hydra(rest, lambda _: None)
         return 0
@@ -56,12 +66,35 @@ def _train(arguments: list[str]) -> int:
 
     with WarmFor(TO_TRAIN) as warm:
         _hydra(rest, lambda config: results.append(_train_once(config, warm, say)))
+    _answer(results, said)
+    return 0
+
+
+def _resumed(words: list[str], said: set[str]) -> int:
+    """`train --resume RUN`: the settings are the run's own, and the workspace alone may be named beside it."""
+    from fedsov.federation.modules import TO_TRAIN
+
+    found = words_of(words, values=(RESUME,))
+    if refused := [word for word in found.overrides if not word.startswith("workspace=")]:
+        raise ConfigurationError(
+            f"a run goes on with its own settings; take away {' '.join(refused)} (only workspace=DIR may be given)"
+        )
+    from fedsov.federation import assemble, resume
+    from fedsov.federation.api import WarmFor
+
+    settings, begun = resume.found(found.workspace, found.required(RESUME))
+    with WarmFor(TO_TRAIN) as warm:
+        result = assemble.train(settings, warm, say=progress("--quiet" in said), resumed=begun)
+    _answer([result], said)
+    return 0
+
+
+def _answer(results: Sequence[RunResult], said: set[str]) -> None:
     if "--json" in said:
         values = [result.to_json() for result in results]
         print_json(values[0] if len(values) == 1 else values)
     else:
         _show(results)
-    return 0
 
 
 def _train_once(config: Any, warm: Warm, say: Callable[[str], None]) -> RunResult:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 CODES = """exit codes: 0 done · 1 unexpected · 2 settings · 3 data set · 4 refused by the border · 5 a ledger or budget
-            6 a store or key · 7 workspace · 8 training failed · 9 privacy budget exceeded · 130 interrupted"""
+            6 a store, key or checkpoint · 7 workspace · 8 training failed · 9 privacy budget exceeded
+            130 interrupted"""
 
 
 @dataclass(frozen=True, slots=True)

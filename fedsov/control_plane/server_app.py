@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from fedsov.control_plane.aggregate import Algorithm, build, finite_updates
+from fedsov.control_plane.server_state import remind, state_of
 from fedsov.errors import TrainingFailed
 
 if TYPE_CHECKING:
@@ -77,6 +78,21 @@ class Federation:
         return "; ".join(f"{self.names[node]}: {why}" if node in self.names else why for node, why in failed.items())
 
 
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """How far a training came: all that its next round begins with.
+
+    Attributes:
+        parameters: arrays by name, in the order of the model.
+        state: what the strategy remembers (`fedsov.control_plane.server_state`).
+        rounds: those that have ended.
+    """
+
+    parameters: Mapping[str, np.ndarray[Any, Any]]
+    state: Mapping[str, np.ndarray[Any, Any]] = field(default_factory=dict)
+    rounds: tuple[Round, ...] = ()
+
+
 @dataclass(slots=True)
 class Outcome:
     """What a ServerApp leaves behind, since Flower's returns nothing: parameters and the rounds' metrics."""
@@ -87,17 +103,20 @@ class Outcome:
 
 def server_app(
     federation: Federation,
-    start: Mapping[str, np.ndarray[Any, Any]],
+    start: Mapping[str, np.ndarray[Any, Any]] | Reached,
     outcome: Outcome,
     *,
     on_round: Callable[[Round], None] = lambda _: None,
+    keep: Callable[[Reached], None] = lambda _: None,
     examine: Callable[[int], Mapping[int, str]] = lambda _: {},
     gather: Gather = each_by_itself,
 ) -> ServerApp:
     """A Flower ServerApp that trains from `start` and fills `outcome`.
 
     Args:
+        start: the first parameters; or where an earlier run of the same training had come, to go on from there.
         on_round: told of each round as it ends.
+        keep: given all that the next round begins with, after `on_round`; the next round waits for it.
         examine: asked before each round, by its number, which nodes may not take part in it, and why.
         gather: how updates are had; `fedsov.federation.secure_hub` has them as one sum.
 
@@ -112,16 +131,24 @@ def server_app(
 
     @app.main()
     def main(grid: Grid, context: Context) -> None:
-        arrays = ArrayRecord({name: Array(value) for name, value in start.items()})
+        begun = start if isinstance(start, Reached) else Reached(start)
+        arrays = ArrayRecord({name: Array(value) for name, value in begun.parameters.items()})
         strategy = build(federation.algorithm, len(list(grid.get_node_ids())))
-        for number in range(1, federation.rounds + 1):
+        remind(strategy, begun.state)
+        outcome.rounds += begun.rounds
+        for number in range(len(begun.rounds) + 1, federation.rounds + 1):
             out = examine(number)
             arrays, seen = _round(grid, strategy, federation, number, arrays, out=out, gather=gather)
             outcome.rounds.append(seen)
             on_round(seen)
-        outcome.parameters = {name: array.numpy() for name, array in arrays.items()}
+            keep(Reached(_numbers(arrays), state_of(strategy), tuple(outcome.rounds)))
+        outcome.parameters = _numbers(arrays)
 
     return app
+
+
+def _numbers(arrays: ArrayRecord) -> dict[str, np.ndarray[Any, Any]]:
+    return {name: array.numpy() for name, array in arrays.items()}
 
 
 def _round(

@@ -11,8 +11,9 @@ from typing import Any
 from fedsov.artifact import Kind
 from fedsov.config import Settings
 from fedsov.errors import TrainingFailed, WorkspaceUnusable
-from fedsov.federation import phases
+from fedsov.federation import phases, resume
 from fedsov.federation.api import WarmFor
+from fedsov.federation.checkpoint import Begun
 from fedsov.federation.examination import Examination
 from fedsov.federation.modules import TO_REGISTER
 from fedsov.federation.phases import Made, Trained
@@ -44,20 +45,29 @@ def _ready(scene: Scene) -> Ingested:
     ingested = ingest_rows(scene)
     scene.say(f"ingest: {ingested.sentence()}")
     scene.say(f"columns: {ingested.columns()}")
+    resume.check_stores(scene)
     open_regions(scene)
     return ingested
 
 
-def train(settings: Settings, warm: Warm, *, say: Say, tap: Tap | None = None) -> RunResult:
-    """The whole run. Raises a FedsovError where it could not end with at least one trained region."""
+def train(
+    settings: Settings, warm: Warm, *, say: Say, tap: Tap | None = None, resumed: Begun | None = None
+) -> RunResult:
+    """The whole run, or the rest of one that was killed.
+
+    Args:
+        resumed: with the settings, as `fedsov.federation.resume.found` gives them.
+
+    Raises a FedsovError where it could not end with at least one trained region.
+    """
     started = time.monotonic()
-    with opened(settings, warm, say=say, tap=tap) as scene:
+    with opened(settings, warm, say=say, tap=tap, resumed=resumed) as scene:
+        resume.begin(scene)
         if settings.border.unsafe_open:
             say("WARNING: border=unsafe_open permits everything; laboratory work only, and every entry is marked")
         _ready(scene)
         with WarmFor(TO_REGISTER) as registrar:
-            found, known = phases.planned(scene)
-            phases.record_refusals(scene, found)
+            found, known = resume.planned(scene)
             for region in found.regions:
                 say(f"plan: {region.region} {region.strategy}: {region.reasons[-1]}")
             made, found = _train(scene, found, known)
@@ -66,6 +76,7 @@ def train(settings: Settings, warm: Warm, *, say: Say, tap: Tap | None = None) -
                 raise TrainingFailed(_nothing_trained(found, made))
             result = _result(scene, found, made, told)
             versions = _register(scene, registrar, made, result)
+        scene.checkpoints.finish()
         return result.recorded(versions, seconds=time.monotonic() - started)
 
 
@@ -156,7 +167,7 @@ def _crossings(scene: Scene, told: dict[str, dict[str, Any]]) -> dict[str, dict[
 def _register(scene: Scene, registrar: Warm, made: Made, result: RunResult) -> dict[str, list[Any]]:
     """Writes the hub's registry and has each region's written; model name and version, by owner."""
     scene.say("record: MLflow, one registry per region and the hub's")
-    line = registrar.fork("registrar", scene.tap)
+    line = registrar.fork("registrar", scene.tap, hold=scene.workspace.lock)
     try:
         versions = {
             "hub": _written(line, {"folder": str(scene.workspace.hub), "record": _hub_record(scene, made, result)})

@@ -27,6 +27,7 @@ class RegionBrief:
         today: the day of the first round, or None for this region's own clock at every decision.
         days_per_round: of a rehearsal (`fedsov.federation.clock`).
         sums: the bounds of secure sums, outside which nothing of a joint model's training leaves; None without them.
+        beside: a second process of the region, which makes synthetic rows while the first trains, and nothing else.
         noted: size and digest of this region's ledger when the hub last noted them; the ledger must continue them.
     """
 
@@ -44,6 +45,7 @@ class RegionBrief:
     noted: Mapping[str, Any] | None = None
     days_per_round: int = 0
     sums: Bounds | None = None
+    beside: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for the line."""
@@ -60,6 +62,7 @@ class RegionBrief:
             "days_per_round": self.days_per_round,
             "peers": {name: party.to_json() for name, party in self.peers.items()},
             "peer_keys": dict(self.peer_keys),
+            "beside": self.beside,
             "sums": None if self.sums is None else asdict(self.sums),
             "noted": None if self.noted is None else dict(self.noted),
         }
@@ -82,6 +85,7 @@ class RegionBrief:
             peer_keys=value["peer_keys"],
             sums=None if value["sums"] is None else Bounds(**value["sums"]),
             noted=value["noted"],
+            beside=value["beside"],
         )
 
     def calendar(self) -> Calendar:

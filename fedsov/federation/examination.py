@@ -18,9 +18,10 @@ origins' data is out, not the member that the data came from.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
+from typing import Any
 
 from fedsov.artifact import Artifact, Kind
 from fedsov.border.evidence import Register
@@ -33,6 +34,7 @@ from fedsov.federation.scene import Scene
 from fedsov.label import Label
 from fedsov.training.amendment import Amendment, amended, fallback, needed, why_refused
 from fedsov.training.plan import Plan, PlannedCrossing, Profile, make_plan
+from fedsov.training.written import amendment_read
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,23 @@ class Examination:
         for node, name in seen.failed.items():
             if name in (Refused.__name__, CrossingRefused.__name__):
                 self._told[self._scene.name_of(node)] = Told(seen.number, own=name == Refused.__name__)
+
+    def state(self) -> dict[str, Any]:
+        """All that it remembers, in plain values, for a run that goes on later."""
+        return {
+            "rested": [[region, str(kind), list(ids)] for (region, kind), ids in self._rested.items()],
+            "told": {region: [told.number, told.own] for region, told in self._told.items()},
+            "shut": sorted(self._shut),
+            "out": dict(self.out),
+            "amendments": [one.to_json() for one in self.amendments],
+        }
+
+    def remind(self, said: Mapping[str, Any]) -> None:
+        """The inverse of `state`, for an examination that has just begun."""
+        self._rested = {(region, Kind(kind)): tuple(ids) for region, kind, ids in said["rested"]}
+        self._told = {region: Told(number, own) for region, (number, own) in said["told"].items()}
+        self._shut, self.out = set(said["shut"]), dict(said["out"])
+        self.amendments = [amendment_read(one) for one in said["amendments"]]
 
     def _settle(self, region: str, number: int, refused: Sequence[PlannedCrossing]) -> None:
         told = self._told.get(region)

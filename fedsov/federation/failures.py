@@ -22,8 +22,10 @@ WAYS_OUT: Mapping[str, str] = {
     "BudgetBroken": "its privacy budget {folder}/privacy.jsonl was changed, cut or lost, or cannot be written;"
     " restore it from your copy; see `python -m fedsov budget`; no row was touched",
     "BudgetExceeded": "what is left of its privacy budget does not hold this; see `python -m fedsov budget`",
+    "CheckpointDamaged": "what it noted of this run under {folder}/runs was changed or cut; begin a new run",
     "InputError": "its rows cannot be used for this target; its log names the column",
-    "WorkspaceUnusable": "its folder {folder} cannot be written; free space or permissions and run again",
+    "WorkspaceUnusable": "its folder {folder} cannot be written, or another process answers for it in this run;"
+    " free space or permissions and run again",
     "SyntheticRefused": "its synthetic rows did not pass the release check; its log says which measure",
     "RegionProcessEnded": "its process ended; was it killed, or is there too little memory?",
 }

@@ -27,8 +27,9 @@ from fedsov.federation.clock import Calendar
 from fedsov.federation.wire import Frame, Line, LineClosed
 from fedsov.federation.workspace import Workspace
 from fedsov.jurisdiction import Region
-from fedsov.partition.ingest import IngestReport, ingest
+from fedsov.partition.ingest import IngestReport, ingest, store_folder
 from fedsov.partition.keys import LocalKeyring
+from fedsov.partition.manifest import read_manifest
 
 
 def run(line: Line) -> None:
@@ -72,7 +73,7 @@ def _ingest(request: Any) -> dict[str, Any]:
     )
     if settings.sums is not None:
         directory.pin(workspace, [region.name for region in report.regions])
-    return _said(report, workspace)
+    return _said(report, workspace, settings.dataset.name)
 
 
 def _release(
@@ -109,13 +110,17 @@ def _basis(settings: Settings, register: Register, today: date) -> str:
     return register.only(document.id).digest if document.expires is None or document.expires >= today else "expired"
 
 
-def _said(report: IngestReport, workspace: Workspace) -> dict[str, Any]:
+def _said(report: IngestReport, workspace: Workspace, dataset: str) -> dict[str, Any]:
     return {
         "rows_in": report.rows_in,
         "stored": sum(report.stored.values()),
         "quarantined": dict(report.quarantined),
         "kinds": dict(report.kinds),
         "up_to_date": report.up_to_date,
+        "stores": {
+            region.name: read_manifest(store_folder(workspace.root, region.name, dataset)).rows_digest()
+            for region in report.regions
+        },
         "regions": [
             {
                 **party_of(region).to_json(),

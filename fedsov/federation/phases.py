@@ -24,11 +24,13 @@ from fedsov.control_plane.server_app import (
     Federation,
     Gather,
     Outcome,
+    Reached,
     Round,
     each_by_itself,
     server_app,
 )
 from fedsov.errors import BudgetExceeded, FedsovError, LedgerBroken, TrainingFailed
+from fedsov.federation.checkpoint import Checkpoint
 from fedsov.federation.failures import of_region
 from fedsov.federation.in_process import REFUSED, InProcessGrid
 from fedsov.federation.report import privacy_line
@@ -103,14 +105,19 @@ def told(reply: Message, record: str) -> Any:
     return json.loads(str(reply.content.config_records[record]["json"]))
 
 
+def check_ready(scene: Scene) -> None:
+    """Raises the error of the first region that could not be opened, before anything crosses and is recorded."""
+    for name, reply in ask(scene, list(scene.nodes), "query.ready").items():
+        if reply.has_error():
+            raise _of_region(scene, name, reply)
+
+
 def profiles(scene: Scene) -> list[Profile]:
     """What every region says of itself; a region whose gate holds back its counts has None for rows.
 
     Raises the error of the first region that could not be opened.
     """
-    for name, reply in ask(scene, list(scene.nodes), "query.ready").items():  # before anything crosses, and is recorded
-        if reply.has_error():
-            raise _of_region(scene, name, reply)
+    check_ready(scene)
     answers = ask(scene, list(scene.nodes), "query.profile")
     return [_profile(scene, name, answers[name]) for name in scene.nodes]
 
@@ -128,14 +135,18 @@ def _profile(scene: Scene, name: str, reply: Message) -> Profile:
 def planned(scene: Scene) -> tuple[Plan, list[Profile]]:
     """The plan for what the regions hold and the border permits; refusals among its reasons go to the ledgers."""
     found = profiles(scene)
-    plan = make_plan(
+    return plan_of(scene, found), found
+
+
+def plan_of(scene: Scene, found: Sequence[Profile]) -> Plan:
+    """The plan for these profiles, by the law and documents of this moment; nothing is recorded."""
+    return make_plan(
         found,
         scene.settings.strategy,
         hub=scene.gate.owner.name,
         judge=scene.judge,
         unsafe=scene.settings.border.unsafe_open,
     )
-    return plan, found
 
 
 def record_refusals(scene: Scene, plan: Plan) -> None:
@@ -176,7 +187,7 @@ def train_together(
     minimum: int,
     examination: Examination | None = None,
 ) -> Trained:
-    """Federated training over the regions of these profiles, on the rows of a scope.
+    """Federated training over the regions of these profiles, on the rows of a scope; from its checkpoint on, if any.
 
     Args:
         examination: asked before each round who may still take part; none is needed for a public model.
@@ -190,8 +201,17 @@ def train_together(
     settings = scene.settings
     if settings.privacy and scope != "public":
         price_privacy(scene, regions)
-    features = agree_on_features(scene, regions, scope)
-    start = initial(settings.recipe.network, features.inputs, settings.seed)
+    held = scene.checkpoints.last(scope)
+    if held is None:
+        features = agree_on_features(scene, regions, scope)
+        start = initial(settings.recipe.network, features.inputs, settings.seed)
+        held = Checkpoint(scope, label, people, features, Reached(start))
+        scene.checkpoints.keep(held)
+    else:
+        scene.say(f"resume: {what} goes on after round {held.round}/{settings.rounds}")
+    if examination and held.examination is not None:
+        examination.remind(held.examination)
+    features, label = held.features, held.label
     config = {"scope": scope, "features": json.dumps(features.to_json())}
     names = {scene.nodes[name]: name for name in regions}
     federation = Federation(settings.algorithm, settings.rounds, config, minimum, settings.timeout, names)
@@ -202,13 +222,17 @@ def train_together(
         if examination:
             examination.after(seen)
 
+    def keep(reached: Reached) -> None:
+        state = examination.state() if examination else None
+        scene.checkpoints.keep(Checkpoint(scope, grid.label, people, features, reached, state))
+
     def examine(number: int) -> Mapping[int, str]:
         return examination.before(number, grid.label, people) if examination else {}
 
     gather: Gather = each_by_itself
     if settings.sums is not None and scope != "public":
         gather = summed(names, bounds=settings.sums, run=scene.run)
-    app = server_app(federation, start, outcome, on_round=on_round, examine=examine, gather=gather)
+    app = server_app(federation, held.reached, outcome, on_round=on_round, keep=keep, examine=examine, gather=gather)
     app(grid, Context(run_id=1, node_id=1, node_config={}, state=RecordDict(), run_config={}))
     return Trained(outcome.parameters, features, grid.label, people, tuple(outcome.rounds))
 

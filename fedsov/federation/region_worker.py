@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,14 +26,16 @@ from fedsov.border.proofs import accepted, continuation, noted_heads
 from fedsov.border.signing import Signer
 from fedsov.border.standing import Standing
 from fedsov.border.tally import Tally
-from fedsov.errors import BudgetExceeded, LedgerBroken, SumRefused
+from fedsov.errors import BudgetBroken, BudgetExceeded, FedsovError, LedgerBroken, SumRefused
 from fedsov.federation import directory, region_record
 from fedsov.federation.brief import RegionBrief
 from fedsov.federation.door import Door, TypeNameOnly, open_parcel
 from fedsov.federation.in_process import REFUSED, error_reply
 from fedsov.federation.region_budget import NAME as BUDGET
 from fedsov.federation.region_budget import noted
+from fedsov.federation.region_journal import Journal, Released, hold_alone
 from fedsov.federation.secure_region import STEPS, Member
+from fedsov.federation.secure_words import MASK
 from fedsov.federation.wire import Frame, Line, LineClosed, day_round_of, identify, new_id, pack, round_of, unpack
 from fedsov.label import PUBLIC, Label
 from fedsov.partition.keys import LocalKeyring
@@ -55,13 +57,17 @@ LARGEST_LOG = 2**20
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """An opened region: what its process holds; `member` is its part in secure sums, where it takes one."""
+    """An opened region: what its process holds; `member` is its part in secure sums, where it takes one.
+
+    `journal` is what it remembers of the run from process to process.
+    """
 
     brief: RegionBrief
     door: Door
     app: ClientApp
     context: Context
     member: Member | None = None
+    journal: Journal = field(default_factory=Journal)
 
     def on_the_day_of(self, message: Message) -> Home:
         """The same region, deciding on the day of the message's round."""
@@ -78,6 +84,8 @@ def run(line: Line) -> None:
     _keep_to_itself(brief.folder)
     held = TypeNameOnly()
     with held:
+        if not brief.beside:
+            hold_alone(brief.folder, brief.run)
         home = _open(brief)
     if held.name:
         _until_closed(line, held.name)
@@ -141,19 +149,24 @@ def _opened_with(ledger: Ledger, brief: RegionBrief) -> Home:
     )
     context = Context(run_id=1, node_id=2, node_config={}, state=RecordDict(), run_config={})
     TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = 1, 2, 1
-    session.private = _private(brief, session, gate)
+    journal = Journal.open(brief.folder, brief.run)
+    session.private = _private(brief, session, gate, journal)
+    if not brief.beside:
+        session.received = Label.from_json(journal.said["received"]) if "received" in journal.said else PUBLIC
+        session.rounds = [(name, value, number) for name, value, number in journal.said.get("rounds", ())]
     app = client_app(session, lambda sealed: open_parcel(keyring, sealed))
-    return Home(brief, Door(brief, gate, session), app, context, _member(brief))
+    return Home(brief, Door(brief, gate, session), app, context, _member(brief, journal), journal)
 
 
-def _member(brief: RegionBrief) -> Member | None:
+def _member(brief: RegionBrief, journal: Journal) -> Member | None:
     if brief.sums is None:
         return None
     signer = Signer.read(brief.folder / "signing.key")
-    return Member(brief.region.name, brief.run, signer.private.sign, directory.read(brief.folder), brief.sums)
+    known = directory.read(brief.folder)
+    return Member(brief.region.name, brief.run, signer.private.sign, known, brief.sums, journal=journal)
 
 
-def _private(brief: RegionBrief, session: Session, gate: Gate) -> PrivateRun | None:
+def _private(brief: RegionBrief, session: Session, gate: Gate, journal: Journal) -> PrivateRun | None:
     """The run's draw on this region's budget, where privacy is asked for. Raises BudgetBroken, ConfigurationError."""
     asked = session.work.privacy
     if asked is None:
@@ -164,8 +177,21 @@ def _private(brief: RegionBrief, session: Session, gate: Gate) -> PrivateRun | N
     def note(head: BudgetHead, report: dict[str, Any]) -> None:
         gate.note({"privacy": {"head": head._asdict(), "report": report}})
 
-    dataset = session.work.dataset
-    return PrivateRun(asked, budget, session.extent(), run=brief.run, dataset=dataset, note=note)
+    dataset, memory = session.work.dataset, Released(journal)
+    private = PrivateRun(asked, budget, session.extent(), run=brief.run, dataset=dataset, note=note, memory=memory)
+    if len(_rounds_that_left(gate.ledger, brief.run)) > private.answered:
+        raise BudgetBroken("the ledger knows of more private rounds than the run's journal: it was lost or put back")
+    return private
+
+
+def _rounds_that_left(ledger: Ledger, run: str) -> set[int]:
+    """The rounds of a run in which an update that is bound left this region."""
+    bodies = [entry.body for entry in ledger.entries(run) if entry.body["act"] == "cross"]
+    return {
+        body["round"]
+        for body in bodies
+        if body["kind"] == Kind.UPDATE and body["verdict"] == "permit" and body["origins"] and body["round"]
+    }
 
 
 def _answer(home: Home, frame: Frame) -> Frame:
@@ -185,14 +211,30 @@ def _replied(home: Home, message: Message, incoming: Label) -> tuple[Message, La
     own = OWN_ANSWERS.get(message.metadata.message_type)
     if own is not None:
         return own(home, message), PUBLIC
-    home.door.session.received |= incoming  # whatever is made here later may be made from this too
+    session = home.door.session
+    session.received |= incoming  # whatever is made here later may be made from this too
     home.door.scope(message)  # a question about rows that no answer may be about is not even worked on
+    if home.brief.beside:
+        _only_beside(message)
+    else:
+        home.journal.note(received=session.received.to_json())
     reply = _worked(home, message)
+    if message.metadata.message_type in TRAINS:
+        session.rounds = home.journal.rounds(session.rounds)
     if (
         message.metadata.message_type == "query.finish"
     ):  # the model is the region's, whether or not its scores may leave
         region_record.write(home.brief, home.door.session, incoming, home.door.gate.ledger, config_of(message))
     return home.door.pass_through(message, reply, incoming)
+
+
+TRAINS = ("train", MASK)
+
+
+def _only_beside(message: Message) -> None:
+    """Raises FedsovError for what the region's first process alone answers: it remembers what it answered before."""
+    if message.metadata.message_type != "query.synthesise":
+        raise FedsovError("a region's second process makes synthetic rows and nothing else")
 
 
 def _worked(home: Home, message: Message) -> Message:

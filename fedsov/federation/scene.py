@@ -24,6 +24,7 @@ from fedsov.border.tally import Tally
 from fedsov.config import Settings
 from fedsov.errors import ConfigurationError, FedsovError, InputError, LedgerBroken
 from fedsov.federation.brief import RegionBrief
+from fedsov.federation.checkpoint import Begun, Checkpoints
 from fedsov.federation.clock import Calendar, DatedGate
 from fedsov.federation.failures import raised_by_name
 from fedsov.federation.guard import kept_out
@@ -40,7 +41,10 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Ingested:
-    """What the ingestion process said: counts over the whole source, kinds of columns, the regions and their keys."""
+    """What the ingestion process said: counts over the whole source, kinds of columns, the regions and their keys.
+
+    `stores` are digests of what each region's rows are: equal for the same rows, sorted by the same rules.
+    """
 
     rows_in: int
     stored: int
@@ -49,6 +53,7 @@ class Ingested:
     up_to_date: bool
     regions: Mapping[str, Party]
     public_keys: Mapping[str, str]
+    stores: Mapping[str, str] = field(default_factory=dict)
 
     def sentence(self) -> str:
         """Counts in = counts stored + quarantined, in one line."""
@@ -94,6 +99,7 @@ class Scene:
         privacy: what each region's privacy costs, in sentences; empty without privacy.
         say: told of progress, one line at a time.
         tap: told every byte that passes between processes; None outside tests.
+        resumed: what the run began with, where it goes on after it was killed; None where it begins.
     """
 
     settings: Settings
@@ -109,6 +115,12 @@ class Scene:
     nodes: dict[str, int] = field(default_factory=dict)
     noted: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     privacy: list[str] = field(default_factory=list)
+    resumed: Begun | None = None
+
+    @property
+    def checkpoints(self) -> Checkpoints:
+        """Where the run's state rests while it goes on."""
+        return Checkpoints(self.workspace.hub, self.run)
 
     def grid(
         self, regions: Sequence[str], *, label: Label = PUBLIC, people: int = 0, standing_by: int = 1
@@ -140,8 +152,13 @@ class Scene:
 
 
 @contextmanager
-def opened(settings: Settings, warm: Warm, *, say: Say, tap: Tap | None = None) -> Iterator[Scene]:
+def opened(
+    settings: Settings, warm: Warm, *, say: Say, tap: Tap | None = None, resumed: Begun | None = None
+) -> Iterator[Scene]:
     """Opens a run: takes the workspace, verifies the hub's ledger, and closes every line at the end.
+
+    Args:
+        resumed: what a run began with that was killed; it goes on under its own name.
 
     Raises:
         WorkspaceUnusable, LedgerBroken, ConfigurationError: before anything was read or written.
@@ -150,10 +167,10 @@ def opened(settings: Settings, warm: Warm, *, say: Say, tap: Tap | None = None) 
     calendar = Calendar.of(settings.today, settings.days_per_round)
     bundle = settings.border.bundle()
     _check_consent(settings, settings.border.register())
-    with occupied(workspace), kept_out(workspace.regions):
+    with occupied(workspace) as workspace, kept_out(workspace.regions):
         ledger = _hub_ledger(workspace, settings.hub.name)
         ledger.verify()
-        run = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+        run = resumed.run if resumed else f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
         gate = Gate(
             settings.hub,
             bundle=bundle,
@@ -163,7 +180,7 @@ def opened(settings: Settings, warm: Warm, *, say: Say, tap: Tap | None = None) 
             today=calendar.day,
             tally=Tally(ledger),
         )
-        scene = Scene(settings, workspace, warm, gate, run, calendar, say, tap)
+        scene = Scene(settings, workspace, warm, gate, run, calendar, say, tap, resumed=resumed)
         try:
             yield scene
         finally:
@@ -200,7 +217,7 @@ def ingest_rows(scene: Scene, *, again: bool = False) -> Ingested:
     Raises:
         InputError and the other errors of `fedsov.partition`, with the line that process wrote about the source.
     """
-    line = scene.warm.fork("ingestion", scene.tap)
+    line = scene.warm.fork("ingestion", scene.tap, hold=scene.workspace.lock)
     request: dict[str, Any] = {
         "config": dict(scene.settings.plain),
         "run": scene.run,
@@ -224,6 +241,7 @@ def ingest_rows(scene: Scene, *, again: bool = False) -> Ingested:
         up_to_date=said["up_to_date"],
         regions={one["name"]: Party.from_json(one) for one in said["regions"]},
         public_keys={one["name"]: one["public_key"] for one in said["regions"]},
+        stores=said["stores"],
     )
     return scene.ingested
 
@@ -243,8 +261,8 @@ def start_region(scene: Scene, name: str, node: int) -> RegionLine:
     if scene.ingested is None:
         raise FedsovError("rows are ingested before regions are opened")
     party = scene.ingested.regions[name]
-    line: Line = scene.warm.fork("region", scene.tap)
-    line.send(Frame(_brief(scene, party).to_json()))
+    line: Line = scene.warm.fork("region", scene.tap, hold=scene.workspace.lock)
+    line.send(Frame(replace(_brief(scene, party), beside=node != scene.nodes[name]).to_json()))
     return RegionLine(node, party, line)
 
 

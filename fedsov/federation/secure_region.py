@@ -12,13 +12,14 @@ members. It names the members; a region takes part only among those whose verify
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
 
 from fedsov.errors import FedsovError, SumRefused
+from fedsov.federation.region_journal import Journal
 from fedsov.federation.secure_words import (
     ADVERTISE,
     MASK,
@@ -36,7 +37,7 @@ from fedsov.federation.secure_words import (
 from fedsov.federation.wire import identify, round_of
 from fedsov.privacy.fixed_point import Bounds
 from fedsov.privacy.secure_aggregation import Directory, Held, Sign, Terms, advertise, mask, share, unmask
-from fedsov.training.messages import config_of
+from fedsov.training.messages import config_of, question_digest
 
 App = Callable[[Message], Message]
 SCOPE = "shareable"
@@ -52,6 +53,7 @@ class Member:
         sign: signs with the region's pinned Ed25519 key.
         directory: every region's verify key, from before the run.
         held: what it keeps of the round under way; None before the first.
+        journal: what it remembers of rounds it answered before its process was started anew.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Member:
     directory: Directory
     bounds: Bounds
     held: Held | None = None
+    journal: Journal = field(default_factory=Journal)
 
     def answer(self, message: Message, app: App) -> Message:
         """The answer to one step; `app` is called with an ordinary round where the step is to mask.
@@ -88,7 +91,9 @@ class Member:
 
     def _mask(self, message: Message, app: App) -> RecordDict:
         held, letters = self._of_round(message), unhexed(told_in(message)["letters"])
-        reply = app(_ordinary(message))
+        plain, members = _ordinary(message), list(held.terms.members)
+        self.journal.answers_sum(held.terms.round, members=members, model=question_digest(plain))
+        reply = app(plain)
         if reply.has_error():
             raise FedsovError(f"the app answered an error: {reply.error.reason}")
         model = next(iter(message.content.array_records.values()))
@@ -101,6 +106,7 @@ class Member:
     def _unmask(self, message: Message, _: App) -> RecordDict:
         lists = told_in(message)
         survivors, dropped = unhexed(lists["survivors"]), [str(name) for name in lists["dropped"]]
+        self.journal.answers_sum(round_of(message) or 0, survivors=sorted(survivors), dropped=sorted(dropped))
         self.held, opened = unmask(self._of_round(message), survivors, dropped, directory=self.directory)
         return RecordDict({"shares": record(opened_said(opened))})
 

@@ -15,12 +15,15 @@ import gc
 import importlib
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,13 +80,18 @@ class Warm:
         theirs.close()
         return Warm(process, ours)
 
-    def fork(self, role: str, tap: Callable[[bytes], None] | None = None) -> Line:
-        """A new process in the given role, and the line to it. Returns at once; the fork waits for the imports."""
+    def fork(self, role: str, tap: Callable[[bytes], None] | None = None, *, hold: int | None = None) -> Line:
+        """A new process in the given role, and the line to it. Returns at once; the fork waits for the imports.
+
+        Args:
+            hold: a descriptor that the new process holds for as long as it lives, such as the workspace's lock.
+        """
         if role not in ROLES:
             raise FedsovError(f"no such role: {role!r}; the roles are {', '.join(ROLES)}")
         ours, theirs = socket.socketpair()
+        held = [theirs.fileno(), *([] if hold is None else [hold])]
         try:
-            socket.send_fds(self.control, [json.dumps({"role": role}).encode()], [theirs.fileno()])
+            socket.send_fds(self.control, [json.dumps({"role": role}).encode()], held)
         except OSError as error:
             raise FedsovError("the warm process ended; start again, or look for a lack of memory") from error
         finally:
@@ -116,14 +124,15 @@ def serve(control: socket.socket) -> None:
     gc.collect()
     gc.freeze()
     while True:
-        request, received, _, _ = socket.recv_fds(control, LARGEST_REQUEST, 1)
+        request, received, _, _ = socket.recv_fds(control, LARGEST_REQUEST, 2)
         if not request:
             _end_children()
             return
         if os.fork() == 0:
             control.close()
             _live(json.loads(request), socket.socket(fileno=received[0]))
-        os.close(received[0])
+        for descriptor in received:
+            os.close(descriptor)
 
 
 def _end_children(seconds: float = 2.0) -> None:
@@ -151,14 +160,36 @@ def _live(request: Mapping[str, Any], stream: socket.socket) -> None:
         os._exit(code)
 
 
+@contextmanager
+def _ending_with(control: socket.socket) -> Iterator[None]:
+    """Ends this process where the other end closes while it still imports: whom it would serve was killed."""
+    imported, hung_up = threading.Event(), select.poll()
+    hung_up.register(control, 0)
+
+    def watch() -> None:
+        while not imported.is_set():
+            if hung_up.poll(100):
+                os._exit(0)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        imported.set()
+        watcher.join()  # a process that forks has one thread
+
+
 def main(arguments: Sequence[str]) -> None:
     """The warm process itself: import, then fork on request."""
     descriptor, modules = arguments
-    for module in filter(None, modules.split(",")):
-        importlib.import_module(module)
-    load_bundle()  # the packaged law is nobody's secret; children find it read
-    load_words()
-    serve(socket.socket(fileno=int(descriptor)))
+    control = socket.socket(fileno=int(descriptor))
+    with _ending_with(control):
+        for module in filter(None, modules.split(",")):
+            importlib.import_module(module)
+        load_bundle()  # the packaged law is nobody's secret; children find it read
+        load_words()
+    serve(control)
 
 
 if __name__ == "__main__":

@@ -56,6 +56,11 @@ class Manifest:
         body = {name: value for name, value in asdict(self).items() if name != "seal"}
         return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).digest()
 
+    def rows_digest(self) -> str:
+        """SHA-256 of what the rows are: their source, how they were sorted, how many. Equal where written anew."""
+        rows = [self.dataset, self.region, self.rows, dict(self.kinds), self.source_sha256, self.spec_digest]
+        return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()
+
 
 def read_manifest(folder: Path) -> Manifest:
     """The manifest of a store, its seal not yet checked.

@@ -80,7 +80,8 @@ def record(folder: Path, run: RunRecord) -> tuple[tuple[str, int], ...]:
     """Write `run` into the registry in `folder`, made where absent; the (name, version) of each of its
     models.
 
-    Each model becomes the "candidate" of its name. Raises ConfigurationError for what MLflow cannot store
+    Each model becomes the "candidate" of its name. Recording a run again changes nothing where it was recorded whole,
+    and takes the place of what was half recorded. Raises ConfigurationError for what MLflow cannot store
     (a key with a colon, say), and WorkspaceUnusable where the folder is full or read-only or mlflow.db is
     damaged; a run that was begun by then stays behind, marked RUNNING.
     """

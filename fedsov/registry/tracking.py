@@ -14,8 +14,10 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 os.environ.update(MLFLOW_DISABLE_TELEMETRY="true", DO_NOT_TRACK="true", MLFLOW_LOGGING_LEVEL="CRITICAL")
 
@@ -83,8 +85,14 @@ def _line(error: BaseException) -> str:
 
 
 def write(client: MlflowClient, run: RunRecord, *, artifacts: Path) -> tuple[tuple[str, int], ...]:
-    """Write a whole run, its files under `artifacts`; the (name, version) of each of its models."""
+    """Write a whole run, its files under `artifacts`; the (name, version) of each of its models.
+
+    A run that was written before, whole and with the same models, is left as it is: a run that was killed and went on
+    may record itself again. What is there of it otherwise, half written or with other models, gives way.
+    """
     experiment = _experiment(client, run.experiment, artifacts)
+    if known := _written_before(client, run, experiment):
+        return known
     made = client.create_run(experiment, run_name=run.run, tags=dict(run.tags)).info.run_id
     now = int(time.time() * 1000)
     for metrics in _slices([Metric(key, value, now, step) for key, value, step in run.metrics], METRICS_A_CALL):
@@ -96,6 +104,33 @@ def write(client: MlflowClient, run: RunRecord, *, artifacts: Path) -> tuple[tup
     versions = tuple(_register(client, model, experiment=experiment, run=made) for model in run.models)
     client.set_terminated(made)
     return versions
+
+
+def _written_before(client: MlflowClient, run: RunRecord, experiment: str) -> tuple[tuple[str, int], ...]:
+    """The versions of a run that was written whole before; none, and all of it taken away, where it was not."""
+    named = "" if "'" in run.run else f"attributes.run_name = '{run.run}'"
+    several = _pages(partial(client.search_runs, [experiment], filter_string=named))
+    old = {each.info.run_id: each.info.status for each in several if each.info.run_name == run.run}
+    there = [each for id in old for each in _pages(partial(client.search_model_versions, f"run_id = '{id}'"))]
+    if not old:
+        return ()
+    content = {model.name: model.path.read_bytes() for model in run.models}
+    same = {each.name: int(each.version) for each in there if _weights(each) == content.get(each.name)}
+    if len(there) == len(same) == len(content) and list(old.values()) == ["FINISHED"]:
+        return tuple((model.name, same[model.name]) for model in run.models)
+    for each in there:
+        client.delete_model_version(each.name, each.version)
+    for id in old:
+        client.delete_run(id)
+    return ()
+
+
+def _weights(version: Any) -> bytes | None:
+    """The weights a version points to; None where there are none."""
+    try:
+        return (Path(unquote(urlsplit(version.source).path)) / "model.safetensors").read_bytes()
+    except OSError:
+        return None
 
 
 def _experiment(client: MlflowClient, name: str, artifacts: Path) -> str:

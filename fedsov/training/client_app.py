@@ -26,7 +26,7 @@ from fedsov.model.features import Features, Statistics
 from fedsov.training import choose, federated, synthetic
 from fedsov.training.local import Candidate, Rows, Start, outcome
 from fedsov.training.measure import auc, log_loss
-from fedsov.training.messages import config_of, parameters_of, record_of, with_proximal
+from fedsov.training.messages import config_of, parameters_of, question_digest, record_of, with_proximal
 from fedsov.training.private_run import WITHHELD
 from fedsov.training.session import Session
 from fedsov.training.work import PARCELS
@@ -101,10 +101,14 @@ def train(session: Session, message: Message) -> RecordDict:
     steps = with_proximal(recipe.update, config)
     inputs = features.encode(rows.train.columns)
     private = session.private_in(str(config["scope"]))
+    spec, y = recipe.network, rows.train.y
     updated = (
-        federated.private_update(incoming, inputs, rows.train.y, steps, spec=recipe.network, run=private)
+        private.answer(
+            question_digest(message),
+            lambda: federated.private_update(incoming, inputs, y, steps, spec=spec, run=private),
+        )
         if private
-        else federated.update(incoming, inputs, rows.train.y, steps, spec=recipe.network, round=number)
+        else federated.update(incoming, inputs, y, steps, spec=spec, round=number)
     )
     model_name = "public_model" if config["scope"] == "public" else "joint_model"
     session.rounds += [(f"{model_name}_validation_{name}", value, number - 1) for name, value in scores.items()]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -27,6 +29,14 @@ def parameters_of(message: Message) -> Parameters:
 def record_of(parameters: Parameters) -> ArrayRecord:
     """Parameters as Flower's record, in the same order."""
     return ArrayRecord({name: Array(np.asarray(value)) for name, value in parameters.items()})
+
+
+def question_digest(message: Message) -> str:
+    """SHA-256 of a message's parameters and settings, in hexadecimal: equal for the same question asked again."""
+    record = next(iter(message.content.array_records.values()))
+    arrays = {name: hashlib.sha256(array.data).hexdigest() for name, array in record.items()}
+    text = json.dumps([arrays, config_of(message)], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def with_proximal(steps: LocalSteps, config: Mapping[str, Any]) -> LocalSteps:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
@@ -152,3 +153,17 @@ def test_other_failures_are_no_refusal(scene: Scene) -> None:
     examination = Examination(scene, MEMBERS)
     examination.after(Round(1, {US: {}}, {DE: "RegionProcessEnded"}))
     assert examination.before(2, LABEL, 1200) == {}
+
+
+def test_an_examination_that_goes_on_elsewhere_remembers_who_is_out_and_why(scene: Scene) -> None:
+    first, shelf = Examination(scene, MEMBERS), scene.gate.evidence
+    assert first.before(1, LABEL, 1200) == {}
+    shelf.register = _register()
+    out = first.before(2, LABEL, 1200)
+    first.after(Round(2, {}, {DE: "Refused"}))
+    second = Examination(scene, MEMBERS)
+    second.remind(json.loads(json.dumps(first.state())))
+    assert second.amendments == first.amendments and second.state() == first.state()
+    assert set(second.before(3, LABEL, 1200)) == set(first.before(3, LABEL, 1200)) == {DE, US}
+    assert out[US] == second.before(4, LABEL, 1200)[US]
+    assert _refusals(scene) == [(2, "US")]  # not once more

@@ -56,6 +56,26 @@ def test_an_unknown_part_of_a_record_is_refused():
         RunRecord.from_json(RunRecord("r", "e").to_json() | {"colour": "red"})
 
 
+def test_a_run_that_is_recorded_again_is_one_run_with_one_version(run, tmp_path):
+    first = record(tmp_path, run)
+    assert record(tmp_path, run) == first
+    assert [(one.name, one.version) for one in models(tmp_path)] == [("joint", 1)]
+
+
+def test_a_run_that_was_half_recorded_gives_way_to_the_whole_one(run, tmp_path):
+    from fedsov.registry import tracking
+
+    record(tmp_path, run)
+    with tracking.opened(tmp_path / "mlflow.db") as client:
+        (old,) = client.search_runs(["1"])
+        client.update_run(old.info.run_id, status="RUNNING")
+    record(tmp_path, replace(run, run="another"))
+    assert record(tmp_path, run) == (("joint", 3),)
+    assert [one.version for one in models(tmp_path)] == [2, 3]
+    with tracking.opened(tmp_path / "mlflow.db") as client:
+        assert sorted(one.info.run_name for one in client.search_runs(["1"])) == ["another", "r1"]
+
+
 def test_a_recorded_run_is_found_again_by_mlflow(run, tmp_path):
     import mlflow
 
@@ -84,7 +104,7 @@ def test_weights_and_features_lie_under_the_registry_s_folder(run, tmp_path):
 
 def test_the_candidate_is_the_newest_version_and_the_champion_the_promoted_one(run, tmp_path):
     assert record(tmp_path, run) == (("joint", 1),)
-    assert record(tmp_path, run) == (("joint", 2),)
+    assert record(tmp_path, replace(run, run="r2")) == (("joint", 2),)
     promote(tmp_path, "joint", 1)
     assert [each.aliases for each in models(tmp_path)] == [("champion",), ("candidate",)]
     promote(tmp_path, "joint", 2)
@@ -119,7 +139,7 @@ def test_a_model_s_name_may_hold_a_quote_but_no_slash(run, tmp_path):
     with pytest.raises(ConfigurationError, match="MLflow cannot store"):
         record(tmp_path, replace(run, models=(replace(odd, name="a/b"),)))
     assert record(tmp_path, replace(run, models=(odd,))) == (("it's", 1),)
-    assert record(tmp_path, replace(run, models=(odd,))) == (("it's", 2),)
+    assert record(tmp_path, replace(run, run="r2", models=(odd,))) == (("it's", 2),)
 
 
 def test_missing_weights_are_named(run, tmp_path):

@@ -1,0 +1,121 @@
+"""What a region remembers of a run beyond its process: whoever starts the process anew makes it forget nothing.
+
+    regions/NAME/runs/RUN/journal.json           labels of models received, scores of its rounds, the last sum that it
+                                                 answered, and what it released under privacy
+                          update-….safetensors   its last update under noise
+                          lock                   held by the one process that answers for the region in this run
+
+A run that was killed is asked on from the round after the last checkpoint, so a region may be asked for a round twice.
+Without noise it answers the same. Under noise, what was drawn is on the disk before it leaves, and the same question
+gets the same answer again. In a secure sum it takes part again among the same members, from the same model, and opens
+the same survivors' sum: two sums of one round over different members would tell their difference.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fedsov.errors import CheckpointDamaged, ConfigurationError, SumRefused, WorkspaceUnusable
+from fedsov.federation.sealed import Arrays, digest, packed, put, put_sealed, read_sealed, unpacked
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+Scores = Sequence[tuple[str, float, int]]
+
+
+@dataclass(slots=True)
+class Journal:
+    """One run's journal; `folder` is None for one that ends with the process."""
+
+    folder: Path | None = None
+    said: dict[str, Any] = field(default_factory=dict)
+
+    @staticmethod
+    def open(region: Path, run: str) -> Journal:
+        """The journal of a run in a region's folder, empty where none was written.
+
+        Raises ConfigurationError for a name that is no run's, CheckpointDamaged for a journal that was changed.
+        """
+        if not NAME.fullmatch(run):
+            raise ConfigurationError(f"{run!r} is no name of a run")
+        folder = region / "runs" / run
+        try:
+            return Journal(folder, read_sealed(folder / "journal.json"))
+        except FileNotFoundError:
+            return Journal(folder)
+
+    def note(self, **said: Any) -> None:
+        """Notes values by name, on the disk when this returns; what is noted already is not written again."""
+        if all(self.said.get(name) == value for name, value in said.items()):
+            return
+        self.said |= said
+        if self.folder is not None:
+            put_sealed(self.folder / "journal.json", self.said)
+
+    def rounds(self, scores: Scores) -> list[tuple[str, float, int]]:
+        """The scores of all rounds, noted; of a round that was worked twice the later ones."""
+        found = {(name, number): (name, value, number) for name, value, number in scores}
+        self.note(rounds=[list(one) for one in found.values()])
+        return list(found.values())
+
+    def answers_sum(self, number: int, **said: Any) -> None:
+        """Notes what a sum's round is answered from. Raises SumRefused where it was answered from anything else."""
+        before = self.said.get("sum", {"round": 0})
+        if number < before["round"]:
+            raise SumRefused(f"this region answered round {before['round']} of the run, and no earlier one again")
+        same = before if before["round"] == number else {}
+        if other := [name for name, value in said.items() if same.get(name, value) != value]:
+            raise SumRefused(f"this region answered round {number} already, with other {' and '.join(other)}")
+        self.note(sum={**same, "round": number, **said})
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """The private part of a journal (`fedsov.training.private_run.Memory`)."""
+
+    journal: Journal
+
+    def recall(self) -> Mapping[str, Any]:
+        """All that was kept."""
+        return dict(self.journal.said.get("private", {}))
+
+    def keep(self, arrays: Arrays | None = None, **said: Any) -> None:
+        """Keeps values by name, and arrays in the place of those before; on the disk when this returns."""
+        if arrays is not None and self.journal.folder is not None:
+            content = packed(arrays)
+            put(self.journal.folder / f"update-{digest(content)[:16]}.safetensors", content)
+            said |= {"update": digest(content), "order": list(arrays)}
+        self.journal.note(private={**self.recall(), **said})
+        if arrays is not None and self.journal.folder is not None:
+            for path in self.journal.folder.glob("update-*.safetensors"):
+                if path.name != f"update-{said['update'][:16]}.safetensors":
+                    path.unlink(missing_ok=True)
+
+    def arrays(self) -> dict[str, Any]:
+        """The arrays kept last. Raises CheckpointDamaged where they are gone or were changed."""
+        kept, folder = self.recall(), self.journal.folder
+        if folder is None or "update" not in kept:
+            raise CheckpointDamaged("no update was kept")
+        found = unpacked(folder / f"update-{kept['update'][:16]}.safetensors", kept["update"])
+        return {name: found[name] for name in kept["order"]}
+
+
+def hold_alone(region: Path, run: str) -> int:
+    """Makes this process the one that answers for the region in this run, until it ends; the lock's descriptor.
+
+    Raises WorkspaceUnusable where another does.
+    """
+    folder = region / "runs" / run
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise WorkspaceUnusable(f"another process answers for {region.name} in run {run}") from None
+    return lock
