@@ -442,6 +442,8 @@ def test_a_workspace_in_use_is_left_to_its_run(workspace: Path, people: Path, re
     words = ["table", "1", f"workspace={workspace}"] if command == "promote" else settings_for(workspace, people)
     with (workspace / "hub/lock").open("r+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write(f"{os.getppid():<12}")  # another process that is alive, as the holder is
+        lock.flush()
         assert "is in use by the run with process id" in refused(command, *words, workspace=workspace, code=7)
 
 
