@@ -143,7 +143,7 @@ def _descent(
         made = torch.autograd.grad(cross_entropy(model(rows), outcomes), parameters, create_graph=True)
         along = torch.stack([(one * other).sum() for one, other in zip(made, goal, strict=True)]).sum()
         own = torch.stack([one.square().sum() for one in made]).sum()
-        apart = own - 2.0 * along + length
+        apart = torch.stack([(one - other).square().sum() for one, other in zip(made, goal, strict=True)]).sum()
         distance = 1.0 - along / torch.sqrt(own * length + 1e-12) + apart / (length + 1e-12)
         if float(distance.detach()) < least:
             least, best = float(distance.detach()), rows.detach().numpy().copy()
