@@ -1,6 +1,6 @@
 """The commands: the only place that prints and exits.
 
-    python -m fedsov train | plan | ingest | border | evidence | ledger | budget | report | promote   [KEY=VALUE ...]
+    python -m fedsov train|plan|ingest|border|evidence|ledger|budget|attack|report|promote   [KEY=VALUE ...]
 
 Standard output holds the answer (a table, or JSON with --json); progress and errors go to standard error. An error is
 one line. Exit codes: 0 done, 1 unexpected, 2 settings, 3 the data set, 4 refused by the border, 5 a ledger or budget

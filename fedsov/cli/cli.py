@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, str] = {
     "evidence": "evidence",
     "ledger": "ledger",
     "budget": "budget",
+    "attack": "attack",
     "promote": "promote",
     "report": "report",
 }
@@ -47,6 +48,7 @@ commands:
   ledger export   write a ledger to a folder that anybody can check without fedsov
   ledger anchor   have an authority stamp the time of a ledger's head
   budget          what of each region's privacy budget is spent and left, by run
+  attack          known attacks on a region's training: what they find, beside the epsilon that is claimed
   promote         make a registered model version the champion
   report          write the record of processing and cross-border transfers, for people and for machines
 

@@ -13,7 +13,7 @@ import importlib.util
 import io
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -24,7 +24,7 @@ from fedsov.partition.classify import spelled
 from fedsov.partition.dataset import DatasetSpec
 from fedsov.partition.kinds import infer_kinds
 
-__all__ = ["infer_kinds", "read_source", "source_file", "source_sha256"]
+__all__ = ["infer_kinds", "read_public", "read_source", "source_file", "source_sha256"]
 
 _ITEM = re.compile(r"[A-Za-z0-9_.-]*[A-Za-z0-9_-]/[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 _NULLS = ["", "NA", "N/A", "#N/A", "n/a", "NaN", "nan", "NULL", "null", "None"]
@@ -70,6 +70,16 @@ def read_source(spec: DatasetSpec) -> pa.Table:
     return table
 
 
+def read_public(spec: DatasetSpec) -> pa.Table:
+    """The source of a table that is public, as `read_source`, but whose rows need not say whose law they are under."""
+    source_sha256(spec)
+    table = _read_table(source_file(spec), spec)
+    _check_columns(table, spec, besides=("dataset.jurisdiction",))
+    if table.num_rows == 0:
+        raise InputError(f"{spec.path} has a header but no rows; give a file with records")
+    return table
+
+
 def named_columns(spec: DatasetSpec) -> Iterator[tuple[str, str]]:
     """(setting, column) for every column that the spec names."""
     yield "dataset.jurisdiction", spec.jurisdiction
@@ -84,12 +94,12 @@ def named_columns(spec: DatasetSpec) -> Iterator[tuple[str, str]]:
     yield from (("dataset.classify.categories", column) for column in spec.classify.categories)
 
 
-def _check_columns(table: pa.Table, spec: DatasetSpec) -> None:
+def _check_columns(table: pa.Table, spec: DatasetSpec, besides: Sequence[str] = ()) -> None:
     names = table.column_names
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise InputError(f"{spec.name} has two columns named '{twice[0]}'; rename one")
     for setting, column in named_columns(spec):
-        if column not in names:
+        if column not in names and setting not in besides:
             close = difflib.get_close_matches(column, names, n=3) or names[:8]
             hint = ", ".join(f"'{name}'" for name in close)
             raise InputError(f"{setting} names column '{column}', which {spec.name} does not have; it has {hint}")
