@@ -95,7 +95,7 @@ def observed(start: Parameters, X: np.ndarray, y: np.ndarray, spec: NetworkSpec,
     """The mean gradient that one step's update tells, as the engine takes the step."""
     clipping = None
     if noise is not None:
-        clipping = Clipping(noise.clip, noise.clip * noise.multiplier, [float(len(y))], [noise.generators()])
+        clipping = Clipping(noise.clip, [noise.clip * noise.multiplier], [float(len(y))], [noise.generators()])
     steps = replace(ONE_STEP, batch=len(y))
     after = train_one(start, X, y, steps, spec=spec, pull=Pull(clipping), batches=[np.arange(len(y))])
     return {name: np.asarray(start[name], np.float64) - after[name] for name in start}

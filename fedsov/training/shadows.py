@@ -85,7 +85,7 @@ def _steps(
     rate, steps = mechanism.sampling_rate, mechanism.steps
     drawn = [poisson(len(rows), rate, steps, rng) for rows, rng in zip(members, generators, strict=True)]
     expected = [mechanism.expected_batch(expected_rows)] * len(members)
-    return Clipping(mechanism.clip, mechanism.stddev, expected, generators), _placed(members, drawn)
+    return Clipping(mechanism.clip, [mechanism.stddev] * len(members), expected, generators), _placed(members, drawn)
 
 
 def _placed(members: Sequence[np.ndarray], drawn: Sequence[Sequence[np.ndarray]]) -> list[list[np.ndarray]]:
