@@ -34,7 +34,7 @@ NOT_CLAIMED = (
     "an attack that fails here proves nothing about another one, nor about this one with more shadow models",
     "nobody is anonymous because of this report",
     "the attacker here sees the final model alone; who sees each round's update can do better",
-    "intervals hold for these rows and this one target model; another draw is another model",
+    "intervals hold for these rows and this one target model; a test repeated until it passes has not passed",
     "the audit's bound is from below: a small one shows no privacy; gradient inversion has no part in the verdict",
 )
 _ASSUMED = Noise(1.0, 1.0, Trained().generators)
