@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -62,12 +63,13 @@ def train(
     """
     started = time.monotonic()
     with opened(settings, warm, say=say, tap=tap, resumed=resumed) as scene:
-        resume.begin(scene)
-        if settings.border.unsafe_open:
-            say("WARNING: border=unsafe_open permits everything; laboratory work only, and every entry is marked")
-        _ready(scene)
-        with WarmFor(TO_REGISTER) as registrar:
-            found, known = resume.planned(scene)
+        with ExitStack() as stack:
+            with resume.until_planned(scene):
+                if settings.border.unsafe_open:
+                    say("WARNING: border=unsafe_open permits everything; laboratory work only, every entry is marked")
+                _ready(scene)
+                registrar = stack.enter_context(WarmFor(TO_REGISTER))
+                found, known = resume.planned(scene)
             for region in found.regions:
                 say(f"plan: {region.region} {region.strategy}: {region.reasons[-1]}")
             made, found = _train(scene, found, known)

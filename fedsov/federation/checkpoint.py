@@ -159,6 +159,12 @@ class Checkpoints:
             if path.name != "run.json":
                 path.unlink(missing_ok=True)
 
+    def forget(self) -> None:
+        """Removes all of the run, as if it had not begun."""
+        for path in self.folder.iterdir():
+            path.unlink(missing_ok=True)
+        self.folder.rmdir()
+
     def _of(self, scope: str) -> list[Path]:
         return sorted(self.folder.glob(f"{scope}-*.json"))
 

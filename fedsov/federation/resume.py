@@ -10,13 +10,14 @@ round takes out whoever may no longer take part.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from fedsov.config import Settings, settings_of
-from fedsov.errors import ConfigurationError, InputError
+from fedsov.errors import ConfigurationError, FedsovError, InputError
 from fedsov.federation import phases
 from fedsov.federation.checkpoint import Begun, Checkpoints, runs
 from fedsov.federation.scene import Scene
@@ -58,6 +59,21 @@ def _meant(begun: Begun) -> dict[str, Any]:
         if plain[group][key] is not None:
             plain[group] = {**plain[group], key: str(Path(begun.folder, plain[group][key]))}
     return plain
+
+
+@contextmanager
+def until_planned(scene: Scene) -> Iterator[None]:
+    """Begins a run; one that an error ends before its plan stands has nothing to go on with, and leaves nothing.
+
+    Raises as `begin`.
+    """
+    begin(scene)
+    try:
+        yield
+    except FedsovError:
+        if scene.resumed is None:
+            scene.checkpoints.forget()
+        raise
 
 
 def begin(scene: Scene) -> None:

@@ -128,7 +128,7 @@ SETTINGS = [
     (["nosuch=1"], 2, ["nosuch", "--cfg job"]),
     (["+nosuch=1"], 2, ["nosuch is not a setting", "federation"]),
     (["+federation.round=3"], 2, ["federation.round ", "rounds"]),
-    (["algorithm=nosuch"], 2, ["algorithm/nosuch", "fedavg, fedmedian"]),
+    (["algorithm=nosuch"], 2, ["algorithm/nosuch", "fedavg, fedavgm, fedmedian"]),
     (["algorithm.options.nosuch=1"], 2, ["algorithm.options.nosuch", "fedavg"]),
     (["algorithm=fedadam", "algorithm.options.eta=high"], 2, ["algorithm.options.eta", "'high'"]),
     (["federation.regions=[US"], 2, ["federation.regions=[US"]),
