@@ -12,7 +12,6 @@ import pytest
 from fedsov.training.local import LocalSteps
 from tests.world import ROOT
 
-pytest.importorskip("sklearn")
 sys.path.insert(0, str(ROOT / "scripts"))
 regions = importlib.import_module("benchmark_regions")
 heart = importlib.import_module("benchmark_heart")

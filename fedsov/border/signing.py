@@ -30,6 +30,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from fedsov.border.canonical import canonical, parsed
+from fedsov.border.durable import sync
 from fedsov.errors import ConfigurationError, LedgerBroken
 
 FORMAT = "fedsov ledger head 1"
@@ -159,11 +160,7 @@ def _write_new(path: Path, key: Ed25519PrivateKey) -> None:
     finally:
         os.close(file)
         unnamed.unlink()
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync(path.parent)
 
 
 def head_fault(head: Head, size: int, root: str) -> str:

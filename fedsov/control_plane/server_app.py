@@ -131,6 +131,7 @@ def server_app(
 
     @app.main()
     def main(grid: Grid, context: Context) -> None:
+        """All the rounds, from the start or from where a checkpoint ended."""
         begun = start if isinstance(start, Reached) else Reached(start)
         arrays = ArrayRecord({name: Array(value) for name, value in begun.parameters.items()})
         strategy = build(federation.algorithm, len(list(grid.get_node_ids())))

@@ -216,6 +216,7 @@ class _Part:
         self._memory.total[:] = 0
         self._memory.turn[:] = 0
         told: dict[str, Any] = {"refused": {}, "metrics": {}, "lengths": {}}
+        steps = self._job.steps_of(number)
         for block, rows in self._blocks:
             begun = np.tile(self._memory.incoming, (len(block), 1))
             begun[:, self._private] = self._memory.kept[block.start : block.stop]
@@ -225,7 +226,6 @@ class _Part:
             pull = _pull(self._job, block, rows)
             if self._job.correction == "scaffold":
                 pull = replace(pull, drift=_tensor(self._memory.control - self._controls[block]))
-            steps = self._job.steps_of(number)
             stepped = _stepped(self._job, steps, rows, begun, batches, pull)
             taken = np.array([len(one) for one in batches])
             told["refused"] |= self._settle(block, stepped, taken, told["lengths"], rate=steps.learning_rate)

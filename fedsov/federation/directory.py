@@ -8,11 +8,11 @@ exchange these keys themselves; in one workspace the ingestion process does, whi
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
+from fedsov.border.durable import put
 from fedsov.border.home import is_there
 from fedsov.border.ledger import Ledger
 from fedsov.errors import KeyUnavailable
@@ -53,6 +53,4 @@ def _read(path: Path) -> dict[str, str]:
 
 
 def _write(path: Path, keys: dict[str, str]) -> None:
-    beside = path.with_suffix(".new")
-    beside.write_text(json.dumps(keys, indent=1, sort_keys=True))
-    os.replace(beside, path)
+    put(path, json.dumps(keys, indent=1, sort_keys=True).encode())

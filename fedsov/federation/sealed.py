@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from fedsov.border import durable
 from fedsov.errors import CheckpointDamaged, WorkspaceUnusable
 
 Arrays = Mapping[str, np.ndarray[Any, Any]]
@@ -27,20 +27,9 @@ def put(path: Path, content: bytes) -> None:
     Raises:
         WorkspaceUnusable: it cannot be written; the old one stays.
     """
-    aside = path.with_name(path.name + ".new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with aside.open("wb") as file:
-            os.fchmod(file.fileno(), 0o600)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        durable.put(path, content)
     except OSError as error:
         raise WorkspaceUnusable(f"{path} cannot be written: {error.strerror}; make room or allow writing") from error
 

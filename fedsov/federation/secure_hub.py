@@ -47,6 +47,7 @@ def summed(names: Mapping[int, str], *, bounds: Bounds, run: str) -> Gather:
     """
 
     def gather(grid: Grid, messages: list[Message], timeout: float) -> Iterable[Message]:
+        """One round's sum, as one update of the members who gave it."""
         asked = {names[message.metadata.dst_node_id]: message for message in messages}
         first = next(iter(messages), None)
         number = (first and round_of(first)) or 0

@@ -34,6 +34,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from fedsov.border import durable
 from fedsov.errors import BudgetBroken, BudgetExceeded, ConfigurationError
 from fedsov.privacy.accounting import Guarantee, epsilon, guarantee, least
 from fedsov.privacy.event import Event
@@ -304,18 +305,7 @@ def _alone(path: Path) -> Iterator[None]:
 
 def _replace(path: Path, content: bytes) -> None:
     """Puts a new version in the file's place, whole and on the disk, or raises BudgetBroken and leaves the old one."""
-    aside = path.with_name(path.name + ".new")
     try:
-        with aside.open("wb") as file:
-            os.fchmod(file.fileno(), 0o600)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        durable.put(path, content)
     except OSError as error:
         raise BudgetBroken(f"privacy budget {path} cannot be written: {error.strerror}; no row was touched") from error

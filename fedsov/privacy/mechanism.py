@@ -28,7 +28,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fedsov.errors import ConfigurationError, TrainingFailed
+from fedsov.errors import ConfigurationError
 from fedsov.privacy.event import Event
 
 SEED_BITS = 256
@@ -102,19 +102,3 @@ def unsafe_noise_generator(seed: int) -> np.random.Generator:
 
 def _seeded(seed: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64DXSM(np.random.SeedSequence(seed)))
-
-
-def finite_norms(norms: np.ndarray) -> np.ndarray:
-    """The same (B,) gradient norms, once all are finite: NaN would slip through every clip.
-
-    Raises:
-        TrainingFailed: one is not.
-    """
-    if not np.isfinite(norms).all():
-        raise TrainingFailed("a record's gradient is not finite; lower the learning rate")
-    return norms
-
-
-def clip_factors(norms: np.ndarray, clip: float) -> np.ndarray:
-    """(B,) factors min(1, clip / norm) that scale each record's gradient to a norm of at most `clip`; 1 for norm 0."""
-    return clip / np.maximum(finite_norms(norms), clip)

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedsov.errors import ConfigurationError, TrainingFailed
-from fedsov.privacy.mechanism import RecordMechanism, clip_factors, noise_generator, unsafe_noise_generator
+from fedsov.errors import ConfigurationError
+from fedsov.privacy.mechanism import RecordMechanism, noise_generator, unsafe_noise_generator
 from tests.world import ROOT
 
 mechanisms = st.builds(
@@ -94,17 +94,6 @@ def test_a_seeded_generator_repeats_and_warns(caplog: pytest.LogCaptureFixture) 
         one, two = unsafe_noise_generator(7), unsafe_noise_generator(7)
     assert one.normal() == two.normal()
     assert "nothing is private" in caplog.text
-
-
-def test_factors_scale_to_the_clip_and_leave_small_and_zero_gradients_alone() -> None:
-    norms = np.array([0.0, 0.5, 1.0, 4.0])
-    assert np.array_equal(clip_factors(norms, 1.0), [1.0, 1.0, 1.0, 0.25])
-
-
-@pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_a_gradient_that_is_not_finite_does_not_slip_through_the_clip(bad: float) -> None:
-    with pytest.raises(TrainingFailed, match="not finite"):
-        clip_factors(np.array([1.0, bad]), 1.0)
 
 
 def test_importing_the_mechanism_and_the_budget_loads_nothing_heavy() -> None:

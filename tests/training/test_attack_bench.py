@@ -77,7 +77,6 @@ def test_an_overfit_model_s_rows_are_told_apart_the_same_each_time(rows: tuple) 
 
 
 def test_art_s_black_box_attack_tells_them_apart_too_the_same_each_time(rows: tuple) -> None:
-    pytest.importorskip("art")
     seen = observe(Target(*rows, Trained(WIDE, OVERFIT)), 8)
     found = membership(seen, ("art",))
     assert found["art"].auc_interval.low > 0.55 and membership(seen, ("art",)) == found

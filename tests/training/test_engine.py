@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from dataclasses import replace
@@ -144,6 +145,28 @@ def test_without_noise_one_record_moves_the_parameters_by_no_more_than_the_bound
     start = flat(initial(spec, 4, 3), shapes(spec, 4), np.float64)
     moved = run(spec, steps, [(X * scale, y)], [[np.array([0])]], closed_form=closed_form, pull=pull)[0] - start
     assert np.linalg.norm(moved) <= clip * (1 + 1e-9)
+
+
+def clipped_move(error: float, X: np.ndarray, *, closed_form: bool) -> float:
+    """How far one record moves a linear regression under a bound of 1; its bias' gradient is twice the error."""
+    steps = LocalSteps(learning_rate=1.0, momentum=0.0, batch=1, weight_decay=0.0, loss="regression")
+    rows = held([(X, np.zeros(1))], steps, NetworkSpec(), np.float64)
+    begun = torch.tensor([[0.0, 0.0, 0.0, 0.0, error]], dtype=torch.float64)
+    parameters, pull = begun.clone(), Pull(Clipping(1.0, [0.0], [1.0], [np.random.default_rng(0)]))
+    advance(parameters, rows, [[np.array([0])]], steps, spec=NetworkSpec(), pull=pull, closed_form=closed_form)
+    return float((parameters - begun).norm())
+
+
+@pytest.mark.parametrize("closed_form", [True, False])
+def test_clipping_scales_to_the_bound_and_leaves_small_and_zero_gradients_alone(closed_form):
+    moved = [clipped_move(error, np.zeros((1, 4)), closed_form=closed_form) for error in (0.0, 0.25, 0.5, 2.0)]
+    assert moved == pytest.approx([0.0, 0.5, 1.0, 1.0])
+
+
+@pytest.mark.parametrize("closed_form", [True, False])
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_gradient_that_is_not_finite_does_not_slip_through_the_clip_as_a_number(bad, closed_form):
+    assert math.isnan(clipped_move(0.0, np.full((1, 4), bad), closed_form=closed_form))
 
 
 @pytest.mark.parametrize("spec", [NetworkSpec("ft_transformer", (8, 1)), NetworkSpec("cnn", (3,), 2)])
