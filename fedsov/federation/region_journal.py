@@ -3,6 +3,7 @@
     regions/NAME/runs/RUN/journal.json           labels of models received, scores of its rounds, the last sum that it
                                                  answered, and what it released under privacy
                           update-….safetensors   its last update under noise
+                          own-….safetensors      what of its training stays with it from round to round
                           lock                   held by the one process that answers for the region in this run
 
 A run that was killed is asked on from the round after the last checkpoint, so a region may be asked for a round twice.
@@ -103,6 +104,43 @@ class Released:
             raise CheckpointDamaged("no update was kept")
         found = unpacked(folder / f"update-{kept['update'][:16]}.safetensors", kept["update"])
         return {name: found[name] for name in kept["order"]}
+
+
+@dataclass(frozen=True, slots=True)
+class OwnStates:
+    """What stays in the region from round to round (`fedsov.training.own_state.OwnState`), by the round it is for.
+
+    A round that is asked for again begins with what it began with; the newest `OWN_KEPT` rounds are kept.
+    """
+
+    journal: Journal
+    folder: Path
+
+    def of(self, scope: str, number: int) -> dict[str, Any]:
+        """What a round begins with; nothing in the first. Raises CheckpointDamaged where it is gone or was changed."""
+        known = self.journal.said.get("own", {}).get(scope, {})
+        if number == 1 and "1" not in known:
+            return {}
+        if str(number) not in known:
+            raise CheckpointDamaged(f"this region kept nothing to begin round {number} of its {scope} rows with")
+        return unpacked(self._path(scope, number), known[str(number)])
+
+    def keep(self, scope: str, number: int, arrays: Arrays) -> None:
+        """Keeps what a round is to begin with; on the disk when this returns."""
+        content, every = packed(arrays), self.journal.said.get("own", {})
+        put(self._path(scope, number), content)
+        mine = {**every.get(scope, {}), str(number): digest(content)}
+        newest = sorted(mine, key=int)[-OWN_KEPT:]
+        self.journal.note(own={**every, scope: {key: mine[key] for key in newest}})
+        for key in set(mine) - set(newest):
+            self._path(scope, int(key)).unlink(missing_ok=True)
+
+    def _path(self, scope: str, number: int) -> Path:
+        return self.folder / f"own-{scope}-{number:04d}.safetensors"
+
+
+OWN_KEPT = 4
+"""Two checkpoints of the hub, the round after them, and the one that it leads to."""
 
 
 def hold_alone(region: Path, run: str) -> int:

@@ -33,7 +33,7 @@ from fedsov.federation.door import Door, TypeNameOnly, open_parcel
 from fedsov.federation.in_process import REFUSED, error_reply
 from fedsov.federation.region_budget import NAME as BUDGET
 from fedsov.federation.region_budget import noted
-from fedsov.federation.region_journal import Journal, Released, hold_alone
+from fedsov.federation.region_journal import Journal, OwnStates, Released, hold_alone
 from fedsov.federation.secure_region import STEPS, Member
 from fedsov.federation.secure_words import MASK
 from fedsov.federation.wire import Frame, Line, LineClosed, day_round_of, identify, new_id, pack, round_of, unpack
@@ -154,6 +154,8 @@ def _opened_with(ledger: Ledger, brief: RegionBrief) -> Home:
     if not brief.beside:
         session.received = Label.from_json(journal.said["received"]) if "received" in journal.said else PUBLIC
         session.rounds = [(name, value, number) for name, value, number in journal.said.get("rounds", ())]
+        if journal.folder is not None:
+            session.own = OwnStates(journal, journal.folder)
     app = client_app(session, lambda sealed: open_parcel(keyring, sealed))
     return Home(brief, Door(brief, gate, session), app, context, _member(brief, journal), journal)
 

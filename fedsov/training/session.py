@@ -18,6 +18,7 @@ from fedsov.partition.store import Records
 from fedsov.privacy.release import Extent
 from fedsov.training.choose import Outcome
 from fedsov.training.local import Divided, Rows, Split, outcome, split
+from fedsov.training.own_state import InMemory, OwnState
 from fedsov.training.private_run import PrivateRun
 from fedsov.training.work import Work
 
@@ -35,6 +36,7 @@ class Session:
         self.finished: Outcome | None = None
         self.received: Label = PUBLIC
         self.private: PrivateRun | None = None
+        self.own: OwnState = InMemory()
 
     def mask(self, scope: str) -> np.ndarray:
         """(N,) True for the rows a scope holds."""

@@ -1,0 +1,43 @@
+"""What a region remembers of a run: own states by round."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fedsov.errors import CheckpointDamaged
+from fedsov.federation.region_journal import OWN_KEPT, Journal, OwnStates
+
+
+def _states(region):
+    journal = Journal.open(region, "r1")
+    return OwnStates(journal, journal.folder)
+
+
+def test_a_round_that_is_asked_for_again_begins_with_the_same_arrays_in_another_process(tmp_path):
+    first = _states(tmp_path)
+    assert first.of("shareable", 1) == {}
+    first.keep("shareable", 2, {"private/2.bias": np.float32([1.5])})
+    first.keep("shareable", 3, {"private/2.bias": np.float32([2.5])})
+    again = _states(tmp_path)
+    assert [float(again.of("shareable", number)["private/2.bias"][0]) for number in (2, 3)] == [1.5, 2.5]
+
+
+def test_only_the_newest_rounds_are_kept_and_others_are_never_guessed(tmp_path):
+    states = _states(tmp_path)
+    for number in range(2, OWN_KEPT + 4):
+        states.keep("public", number, {"control/0.bias": np.float32([number])})
+    assert len(list(states.folder.glob("own-public-*"))) == OWN_KEPT
+    with pytest.raises(CheckpointDamaged, match="kept nothing to begin round 2"):
+        states.of("public", 2)
+    with pytest.raises(CheckpointDamaged, match="kept nothing to begin round 2"):
+        states.of("shareable", 2)
+
+
+def test_a_changed_state_is_refused(tmp_path):
+    states = _states(tmp_path)
+    states.keep("public", 2, {"residual/0.bias": np.float32([2])})
+    path = states.folder / "own-public-0002.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    with pytest.raises(CheckpointDamaged, match="changed"):
+        states.of("public", 2)
