@@ -144,18 +144,21 @@ class Cohort(AbstractContextManager["Cohort"]):
         weight = float(self._job.weights.sum()) - sum(float(self._job.weights[client]) for client in refused)
         if weight <= 0:
             raise TrainingFailed(f"round {number}: every update was refused; the first: {next(iter(refused.values()))}")
-        total = self._sums.sum(axis=0)  # whole numbers: in any order the same
         scale = float(self._job.weights.sum()) / weight
         if self._job.correction == "fednova":
             lengths = {int(client): length for one in told for client, length in one["lengths"].items()}
             kept = [client for client in range(len(self._job.rows)) if client not in refused]
             scale *= sum(float(self._job.weights[client]) * lengths[client] for client in kept) / weight
-        mean = parameters + total.astype(np.float64) * (STEP * scale)
+        mean = np.empty_like(self._incoming)
+        for start in range(0, self._size, _COLUMNS):  # pieces that stay in the cache
+            part = slice(start, start + _COLUMNS)
+            total = self._sums[:, part].sum(axis=0)  # whole numbers: in any order the same
+            mean[part] = parameters[part] + total * (STEP * scale)
         if self._job.correction == "scaffold":
             self._control += (self._turns.sum(axis=0) * STEP).astype(np.float32)
         metrics = {int(client): found for one in told for client, found in one["metrics"].items()}
         return Found(
-            mean.astype(np.float32),
+            mean,
             dict(sorted(refused.items())),
             dict(sorted(metrics.items())),
             None if self._updates is None else self._updates.copy(),
@@ -238,14 +241,17 @@ class _Part:
         memory, mine, private = self._memory, slice(block.start, block.stop), self._private
         own, kept = stepped[:, private], memory.kept[mine]
         stepped[:, private] = memory.incoming[private]  # what is private is not summed
-        moved = stepped - memory.incoming
+        if memory.updates is not None:
+            memory.updates[mine] = stepped
+        moved = np.subtract(stepped, memory.incoming, out=stepped)
         refused = _refused(
             block, np.concatenate([moved, own - kept], axis=1) if len(private) else moved, self._job.bound
         )
         good = np.array([client not in refused for client in block])
         kept[good] = own[good]
+        moved[~good] = 0
         if memory.updates is not None:
-            memory.updates[mine] = np.where(good[:, None], stepped, 0)
+            memory.updates[mine][~good] = 0
         shares = np.where(good, self._shares[mine], 0.0)
         if self._job.correction == "fednova":
             far = _lengths(taken, self._job.steps.momentum)
@@ -301,21 +307,24 @@ def _pull(job: Job, block: range, rows: Held) -> Pull:
 
 
 def _count(moved: np.ndarray, shares: np.ndarray, total: np.ndarray) -> None:
-    """Adds (K, P) updates, each times its share, to the (P,) sums of whole `STEP`s, in place; a share of 0 is none."""
-    chosen = np.flatnonzero(shares)
-    for start in range(0, moved.shape[1], _COLUMNS):  # pieces that stay in the cache
-        part = moved[chosen, start : start + _COLUMNS] * (shares[chosen, None] / STEP)
-        total[start : start + _COLUMNS] += np.rint(part, out=part).astype(np.int64).sum(axis=0)
+    """Adds (K, P) updates, each times its share, to the (P,) sums of whole `STEP`s, in place. All are finite."""
+    counted = shares[:, None] / STEP
+    high = max(1, _COLUMNS // moved.shape[1])  # pieces that stay in the cache
+    for first in range(0, len(moved), high):
+        for start in range(0, moved.shape[1], _COLUMNS):
+            piece = slice(first, first + high), slice(start, start + _COLUMNS)
+            part = moved[piece] * counted[piece[0]]
+            total[piece[1]] += np.rint(part, out=part).astype(np.int64).sum(axis=0)
 
 
 def _refused(block: range, moved: np.ndarray, bound: float) -> dict[int, str]:
     """The clients whose updates are not finite, too large to be added, or longer than the bound."""
     found = {}
     with np.errstate(over="ignore", invalid="ignore"):
-        norms = [math.sqrt(float(row @ row)) if np.isfinite(row @ row) else math.inf for row in moved]
-        largest = np.maximum(moved.max(axis=1, initial=0.0), -moved.min(axis=1, initial=0.0))
-    for client, norm, most in zip(block, norms, largest.tolist(), strict=True):
-        if not math.isfinite(norm) or most >= LARGEST:
+        squares = [float(row @ row) for row in moved]
+        norms = [math.sqrt(square) if math.isfinite(square) else math.inf for square in squares]
+    for client, row, norm in zip(block, moved, norms, strict=True):
+        if not math.isfinite(norm) or (norm >= LARGEST / 2 and np.abs(row).max() >= LARGEST):
             found[client] = "its update is not finite, or as good as that; lower the learning rate"
         elif norm > bound:
             found[client] = f"its update is {norm:.3g} long; at most {bound:.3g} is accepted"

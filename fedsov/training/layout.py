@@ -6,6 +6,7 @@ place: what lies astride two vector registers is rounded differently from what f
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 
 LARGE = 16_384
 """Weights of a layer from which its products are made client by client; a batched product gains nothing there."""
-EVEN = 16
-"""Floats in what a processor loads at once, and what torch computes in one turn."""
+EVEN = 32
+"""Floats that torch computes in one turn: two vectors of AVX-512; the rest of an array it rounds differently."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +65,36 @@ def places(layers: Sequence[Layer]) -> tuple[list[tuple[slice, slice]], int]:
     return found, even
 
 
-def spread(given: torch.Tensor, layers: Sequence[Layer]) -> torch.Tensor:
-    """(..., P) values as (..., `places`) ones."""
+def empty(shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
+    """A tensor of any values that begins at an even place of numpy's memory, which has huge pages where it is large."""
     import torch
 
+    kind = np.dtype(np.float32 if dtype == torch.float32 else np.float64)
+    size, line = math.prod(shape), EVEN * kind.itemsize
+    whole = np.empty(size + EVEN, kind)
+    first = -whole.ctypes.data % line // kind.itemsize
+    return torch.from_numpy(whole[first : first + size].reshape(shape))
+
+
+def spread(given: torch.Tensor, layers: Sequence[Layer]) -> torch.Tensor:
+    """(..., P) values as (..., `places`) ones; a copy."""
     where, length = places(layers)
-    found = torch.zeros((*given.shape[:-1], length), dtype=given.dtype)
-    for flat, even in where:
+    found = empty((*given.shape[:-1], length), given.dtype)
+    ends = [even.start for _, even in where[1:]] + [length]
+    for (flat, even), end in zip(where, ends, strict=True):
         found[..., even] = given[..., flat]
+        found[..., even.stop : end] = 0
+    return found
+
+
+def still(shape: Sequence[int], dtype: torch.dtype, layers: Sequence[Layer]) -> torch.Tensor:
+    """(K, `places`) zeros; large trained weights have any value yet, for their first product to overwrite."""
+    found, (where, length) = empty(shape, dtype), places(layers)
+    ends = [even.start for _, even in where[1:]] + [length]
+    for place, ((_, even), end) in enumerate(zip(where, ends, strict=True)):
+        layer, is_weight = layers[place // 2], place % 2 == 0
+        written = is_weight and layer.is_large and layer.trains_weight
+        found[..., even.stop if written else even.start : end] = 0
     return found
 
 

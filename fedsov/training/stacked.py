@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fedsov.training.activations import Passed, activation
-from fedsov.training.layout import EVEN, Layer, Views, evened, places, spread, trained, views
+from fedsov.training.layout import EVEN, Layer, Views, evened, places, spread, still, trained, views
 
 if TYPE_CHECKING:
     import torch
@@ -127,8 +127,8 @@ def _descend(
     def own(given: torch.Tensor | None) -> torch.Tensor | None:
         return None if given is None else spread(given if given.ndim == 1 else given[together], layers)
 
-    w = spread(parameters[together], layers)
-    speeds = torch.zeros_like(w)
+    w = spread(parameters if together == list(range(len(parameters))) else parameters[together], layers)
+    speeds, momentum = still(w.shape, w.dtype, layers), 0.0  # what has no speed yet keeps none of it
     anchor, drift, decay = own(descent.anchor), own(descent.drift), own(descent.decay)
     noise = _Noise(descent.clipping, layers, together, w) if descent.clipping else None
     active, parts, moving = 0, list[Views](), list[Views]()
@@ -137,12 +137,13 @@ def _descend(
             active = step.clients
             parts, moving = views(w[:active], layers), views(speeds[:active], layers)
         v = speeds[:active]
-        _slow(v, moving, layers, descent.momentum)
+        _slow(v, moving, layers, momentum)
         passed = _forward(step.X, layers, parts)
         slopes = _backward(passed, layers, parts, descent.slope(passed[-1].given, step.targets).mul_(step.weights))
         if descent.clipping:
             _clip(slopes, passed, layers, descent.clipping.clip, step.divisors)
-        _accumulate(moving, slopes, passed, layers, momentum=descent.momentum)
+        _accumulate(moving, slopes, passed, layers, momentum=momentum)
+        momentum = descent.momentum
         if noise is not None:
             v.add_(noise.drawn(active))
         if decay is not None:
@@ -231,9 +232,9 @@ def _product(added: torch.Tensor | None, left: torch.Tensor, right: torch.Tensor
     import torch
 
     if large:
-        if added is None:
-            return torch.stack([torch.mm(*pair) for pair in zip(left, right, strict=True)])
-        return torch.stack([torch.addmm(*three) for three in zip(added, left, right, strict=True)])
+        each = zip(left, right, strict=True) if added is None else zip(added, left, right, strict=True)
+        made = [torch.mm(*one) if added is None else torch.addmm(*one) for one in each]
+        return torch.stack(made) if made[1:] else made[0][None]
     if left.shape[0] == 1:
         pair = [one.expand(2, -1, -1) for one in (left, right)]
         return (torch.bmm(*pair) if added is None else torch.baddbmm(added.expand(2, -1, -1), *pair))[:1]
@@ -242,13 +243,11 @@ def _product(added: torch.Tensor | None, left: torch.Tensor, right: torch.Tensor
 
 def _add_product(total: torch.Tensor, left: torch.Tensor, right: torch.Tensor, slowed: float | None) -> None:
     """Adds left @ right to (K, ...) `total`, in place; to `slowed` times it, client by client, for a large layer."""
-    if slowed is not None:
-        for own, mine, other in zip(total, left, right, strict=True):
-            own.addmm_(mine, other, beta=slowed)
-    elif left.shape[0] == 1:
-        total.copy_(_product(total, left, right, large=False))
-    else:
-        total.baddbmm_(left, right)
+    if slowed is None:  # never into `total` itself: torch multiplies otherwise where its rows have gaps between them
+        total.add_(_product(None, left, right, large=False))
+        return
+    for own, mine, other in zip(total, left, right, strict=True):
+        own.addmm_(mine, other, beta=slowed)
 
 
 def _backward(

@@ -216,8 +216,8 @@ def test_a_poisson_sample_takes_each_row_with_its_rate_and_never_twice():
 
 
 def test_batches_are_as_wide_as_a_client_s_own_rows_ask():
-    assert [width_of(rows, 64) for rows in (1, 16, 17, 63, 64, 1000)] == [16, 16, 32, 64, 64, 64]
-    assert width_of(3, 5) == 16
+    assert [width_of(rows, 64) for rows in (1, 32, 33, 63, 64, 1000)] == [32, 32, 64, 64, 64, 64]
+    assert width_of(3, 5) == 32
 
 
 @pytest.mark.parametrize(
