@@ -20,17 +20,30 @@ if TYPE_CHECKING:
     from fedsov.federation.laboratory import federate as federate
     from fedsov.label import PUBLIC as PUBLIC
     from fedsov.label import Label as Label
+    from fedsov.model.embedded import Embedding as Embedding
     from fedsov.model.network import NetworkSpec as NetworkSpec
     from fedsov.training.local import LocalSteps as LocalSteps
 
 __version__ = "0.1.0"
-__all__ = ["PUBLIC", "Algorithm", "Fitted", "Label", "LocalSteps", "NetworkSpec", "Work", "federate", "train"]
+__all__ = [
+    "PUBLIC",
+    "Algorithm",
+    "Embedding",
+    "Fitted",
+    "Label",
+    "LocalSteps",
+    "NetworkSpec",
+    "Work",
+    "federate",
+    "train",
+]
 
 _HOMES = {
     "train": "fedsov.federation.api",
     "federate": "fedsov.federation.laboratory",
     "Fitted": "fedsov.federation.laboratory",
     "Work": "fedsov.federation.laboratory",
+    "Embedding": "fedsov.model.embedded",
     "Algorithm": "fedsov.control_plane.aggregate",
     "Label": "fedsov.label",
     "LocalSteps": "fedsov.training.local",

@@ -28,7 +28,7 @@ from fedsov.federation.job import Job, Order
 from fedsov.model.network import NetworkSpec, Parameters, check, initial, shapes
 from fedsov.privacy.mechanism import RecordMechanism
 from fedsov.training import personal
-from fedsov.training.engine import flat, named
+from fedsov.training.engine import check_codes, flat, named
 from fedsov.training.local import predict
 from fedsov.training.losses import loss_named
 from fedsov.training.personal import Private
@@ -297,6 +297,7 @@ def _checked(name: Client, X: np.ndarray, y: np.ndarray, network: NetworkSpec, s
     if not np.isfinite(inputs).all():
         raise InputError(f"region {name}: inputs must be finite; impute or drop such rows first")
     try:
+        check_codes(inputs, network)
         loss_named(steps.loss).outcomes(outcomes, network.outputs)
     except InputError as error:
         raise InputError(f"region {name}: {error}") from None

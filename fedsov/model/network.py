@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fedsov.errors import ConfigurationError, TrainingFailed
+from fedsov.model import embedded
 from fedsov.model.architectures import ARCHITECTURES
+from fedsov.model.embedded import Embedding
 
 if TYPE_CHECKING:
     from torch import nn
@@ -63,6 +65,7 @@ class NetworkSpec:
         hidden: widths of an mlp's hidden layers, or what the architecture makes of it.
         outputs: logits: 1 for an outcome of 0 or 1, or one for each class, label or number.
         activation: after each hidden layer, one of `ACTIVATIONS`.
+        embeddings: inputs of a layered network that are codes, with a table for each (`Embedding`).
 
     Raises:
         ConfigurationError: for an unknown name, or widths that do not fit it.
@@ -72,6 +75,7 @@ class NetworkSpec:
     hidden: tuple[int, ...] = ()
     outputs: int = 1
     activation: str = "relu"
+    embeddings: tuple[Embedding, ...] = ()
 
     def __post_init__(self) -> None:
         names = (*NETWORKS, *ARCHITECTURES, *_registered)
@@ -84,12 +88,21 @@ class NetworkSpec:
             raise ConfigurationError(f"a network needs one output or more, got {self.outputs}")
         if self.activation not in ACTIVATIONS:
             raise ConfigurationError(f"no activation {self.activation!r}; choose one of {', '.join(ACTIVATIONS)}")
+        if self.embeddings:
+            self._check_embeddings()
         if self.name not in NETWORKS:
             return
         if self.name == "logistic" and self.hidden:
             raise ConfigurationError(f"network logistic has no hidden layers, got {self.hidden}; choose mlp")
         if self.name == "mlp" and not (self.hidden and all(width >= 1 for width in self.hidden)):
             raise ConfigurationError(f"network mlp needs hidden widths of 1 or more, got {self.hidden}")
+
+    def _check_embeddings(self) -> None:
+        if self.name not in NETWORKS:
+            raise ConfigurationError(f"network {self.name} takes no embeddings; {' and '.join(NETWORKS)} do")
+        for one in self.embeddings:
+            if one.column < 0 or one.levels < 1 or one.width < 1:
+                raise ConfigurationError(f"an embedding needs a column, and 1 level and 1 number or more, got {one}")
 
 
 def is_layered(spec: NetworkSpec) -> bool:
@@ -98,10 +111,13 @@ def is_layered(spec: NetworkSpec) -> bool:
 
 
 def widths(spec: NetworkSpec, inputs: int) -> tuple[int, ...]:
-    """Inputs, each hidden width, and outputs of a layered network."""
+    """What the first layer is given, each hidden width, and outputs of a layered network."""
     if inputs < 1:
         raise ConfigurationError(f"a network needs at least one input, got {inputs}; no column can be a feature")
-    return (inputs, *spec.hidden, spec.outputs)
+    if beyond := [one for one in spec.embeddings if one.column >= inputs]:
+        raise ConfigurationError(f"of {inputs} inputs none is column {beyond[0].column} of {beyond[0]}")
+    given = len(embedded.plain(spec.embeddings, inputs)) + sum(one.width for one in spec.embeddings)
+    return (given, *spec.hidden, spec.outputs)
 
 
 def shapes(spec: NetworkSpec, inputs: int) -> dict[str, tuple[int, ...]]:
@@ -109,10 +125,17 @@ def shapes(spec: NetworkSpec, inputs: int) -> dict[str, tuple[int, ...]]:
     found: dict[str, tuple[int, ...]] = {}
     if not is_layered(spec):
         return {name: tuple(tensor.shape) for name, tensor in build(spec, inputs).state_dict().items()}
+    for place, one in enumerate(spec.embeddings):
+        found[f"embedding.{place}.weight"] = (one.levels, one.width)
     for layer, (into, out) in enumerate(pairwise(widths(spec, inputs))):
         found[f"{2 * layer}.weight"] = (out, into)
         found[f"{2 * layer}.bias"] = (out,)
     return found
+
+
+def names(spec: NetworkSpec) -> tuple[str, ...]:
+    """The name of every parameter, in the state dict's order, which no number of inputs changes."""
+    return tuple(shapes(spec, 1 + max((one.column for one in spec.embeddings), default=0)))
 
 
 def head(spec: NetworkSpec) -> frozenset[str]:
@@ -127,7 +150,7 @@ def initial(spec: NetworkSpec, inputs: int, seed: int) -> Parameters:
     """First parameters, float32, the same for the same seed; no torch, but for a registered module its own.
 
     A logistic regression starts at zero. The layers of an mlp start uniform in ±1/sqrt(fan in), torch's own
-    default for ``nn.Linear`` (He et al. 2015 with a = sqrt(5)).
+    default for ``nn.Linear`` (He et al. 2015 with a = sqrt(5)), and so do embeddings, of their width.
     """
     if not is_layered(spec):
         return _own_initial(spec, inputs, seed)
@@ -135,8 +158,8 @@ def initial(spec: NetworkSpec, inputs: int, seed: int) -> Parameters:
     bound = 0.0
     found: Parameters = {}
     for name, shape in shapes(spec, inputs).items():
-        if spec.hidden and name.endswith("weight"):
-            bound = 1.0 / math.sqrt(shape[1])
+        if name.endswith("weight"):
+            bound = 1.0 / math.sqrt(shape[1]) if spec.hidden or name.startswith("embedding") else 0.0
         found[name] = rng.uniform(-bound, bound, shape).astype(np.float32)
     return found
 
@@ -186,6 +209,8 @@ def build(spec: NetworkSpec, inputs: int) -> nn.Module:
     layers: list[nn.Module] = []
     for into, out in pairwise(widths(spec, inputs)):
         layers += [nn.Linear(into, out), getattr(nn, ACTIVATIONS[spec.activation])()]
+    if spec.embeddings:
+        return embedded.module(spec.embeddings, inputs, layers[:-1])
     return nn.Sequential(*layers[:-1])
 
 

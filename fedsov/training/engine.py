@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fedsov.errors import ConfigurationError
+from fedsov.errors import ConfigurationError, InputError
+from fedsov.model.embedded import plain
 from fedsov.model.network import NetworkSpec, Parameters, build, is_layered, shapes, widths
 from fedsov.training import general, stacked
-from fedsov.training.layout import Layer
+from fedsov.training.layout import Layer, Stack, Table
 from fedsov.training.losses import loss_named, weights_of
 from fedsov.training.stacked import Clipping, Descent, Held
 from fedsov.training.steps import LocalSteps, shuffled
@@ -59,13 +60,14 @@ def held(rows: Sequence[Rows], steps: LocalSteps, spec: NetworkSpec, dtype: type
     """The rows of K clients as the steps take them.
 
     Raises:
-        InputError: outcomes that the loss cannot have.
+        InputError: outcomes that the loss cannot have, or inputs that are no codes of an embedding.
     """
     import torch
 
     torch.set_num_threads(1)
     X = np.concatenate([np.asarray(one, dtype=dtype) for one, _ in rows])
     y = np.concatenate([np.asarray(one, dtype=dtype) for _, one in rows])
+    check_codes(X, spec)
     targets = loss_named(steps.loss).outcomes(y, spec.outputs)
     weights = weights_of(targets, steps.class_weights, steps.loss)
     sizes = np.array([len(one) for one, _ in rows])
@@ -78,10 +80,20 @@ def held(rows: Sequence[Rows], steps: LocalSteps, spec: NetworkSpec, dtype: type
     )
 
 
-def layers_of(spec: NetworkSpec, inputs: int, frozen: Collection[str] = ()) -> tuple[Layer, ...]:
-    """The linear layers of a layered network, and what of them is trained."""
+def check_codes(X: np.ndarray, spec: NetworkSpec) -> None:
+    """Raises InputError where an input of (N, D) that has an embedding holds anything but its codes."""
+    for one in spec.embeddings:
+        codes = X[:, one.column]
+        if not np.isin(codes, np.arange(one.levels)).all():
+            raise InputError(
+                f"input {one.column} must hold whole numbers from 0 to {one.levels - 1}, for its embedding"
+            )
+
+
+def stack_of(spec: NetworkSpec, inputs: int, frozen: Collection[str] = ()) -> Stack:
+    """The tables and linear layers of a layered network, and what of them is trained."""
     sizes = list(pairwise(widths(spec, inputs)))
-    return tuple(
+    layers = (
         Layer(
             into,
             out,
@@ -91,6 +103,8 @@ def layers_of(spec: NetworkSpec, inputs: int, frozen: Collection[str] = ()) -> t
         )
         for place, (into, out) in enumerate(sizes)
     )
+    tables = (Table(*one, f"embedding.{place}.weight" not in frozen) for place, one in enumerate(spec.embeddings))
+    return Stack(tuple(layers), tuple(tables), tuple(plain(spec.embeddings, inputs)))
 
 
 def advance(
@@ -131,7 +145,7 @@ def advance(
     if closed_form and not is_layered(spec):
         raise ConfigurationError(f"network {spec.name} has no closed form; leave closed_form out")
     if is_layered(spec) and closed_form is not False:
-        stacked.descend(parameters, layers_of(spec, inputs, frozen), rows, batches, descent)
+        stacked.descend(parameters, stack_of(spec, inputs, frozen), rows, batches, descent)
         return
     trained = np.concatenate([np.full(int(np.prod(shape)), name not in frozen) for name, shape in shaped.items()])
     loss, module = loss_named(steps.loss), build(spec, inputs).to(parameters.dtype)

@@ -1,4 +1,4 @@
-"""How the parameters of a stack of linear layers lie in one row, and where each array begins in it.
+"""How the parameters of tables and a stack of linear layers lie in one row, and where each array begins in it.
 
 A row in the order of the state dict has P numbers. For products it is spread out, so that every array begins at an even
 place: what lies astride two vector registers is rounded differently from what fills one.
@@ -33,14 +33,49 @@ class Layer:
     trains_bias: bool = True
 
     @property
-    def size(self) -> int:
-        """Number of its parameters."""
-        return self.into * self.out + self.out
-
-    @property
     def is_large(self) -> bool:
         """True where its products are made client by client."""
         return self.into * self.out >= LARGE
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of (levels, width) numbers: those of the level that the input of this column names."""
+
+    column: int
+    levels: int
+    width: int
+    trains: bool = True
+
+
+class Array(NamedTuple):
+    """How many numbers, whether they are trained, and whether a first product overwrites their speed."""
+
+    size: int
+    trains: bool
+    overwritten: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """Layers one after the other; before them tables, where there are any: the numbers follow on the `plain` inputs."""
+
+    layers: tuple[Layer, ...]
+    tables: tuple[Table, ...] = ()
+    plain: tuple[int, ...] = ()
+
+    @property
+    def has_large(self) -> bool:
+        """True where products of a layer are made client by client."""
+        return any(layer.is_large for layer in self.layers)
+
+    def arrays(self) -> list[Array]:
+        """In the order of the state dict."""
+        found = [Array(table.levels * table.width, table.trains) for table in self.tables]
+        for layer in self.layers:
+            weights, trains = layer.into * layer.out, layer.trains_weight
+            found += [Array(weights, trains, trains and layer.is_large), Array(layer.out, layer.trains_bias)]
+        return found
 
 
 class Views(NamedTuple):
@@ -51,15 +86,22 @@ class Views(NamedTuple):
     bias: torch.Tensor
 
 
+class Parts(NamedTuple):
+    """The (K, levels, width) tables of a (K, P) tensor, and its layers."""
+
+    tables: list[torch.Tensor]
+    layers: list[Views]
+
+
 def evened(count: int) -> int:
     """The count, rounded up."""
     return -(-count // EVEN) * EVEN
 
 
-def places(layers: Sequence[Layer]) -> tuple[list[tuple[slice, slice]], int]:
+def places(stack: Stack) -> tuple[list[tuple[slice, slice]], int]:
     """For each array its place among the P, and in a row that gives every array an even start; that row's length."""
     found, at, even = [], 0, 0
-    for size in (size for layer in layers for size in (layer.into * layer.out, layer.out)):
+    for size, *_ in stack.arrays():
         found.append((slice(at, at + size), slice(even, even + size)))
         at, even = at + size, even + evened(size)
     return found, even
@@ -76,45 +118,35 @@ def empty(shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
     return torch.from_numpy(whole[first : first + size].reshape(shape))
 
 
-def spread(given: torch.Tensor, layers: Sequence[Layer]) -> torch.Tensor:
+def spread(given: torch.Tensor, stack: Stack) -> torch.Tensor:
     """(..., P) values as (..., `places`) ones; a copy."""
-    where, length = places(layers)
+    where, length = places(stack)
     found = empty((*given.shape[:-1], length), given.dtype)
-    ends = [even.start for _, even in where[1:]] + [length]
-    for (flat, even), end in zip(where, ends, strict=True):
+    for flat, even in where:
         found[..., even] = given[..., flat]
-        found[..., even.stop : end] = 0
+        found[..., even.stop : even.start + evened(even.stop - even.start)] = 0
     return found
 
 
-def still(shape: Sequence[int], dtype: torch.dtype, layers: Sequence[Layer]) -> torch.Tensor:
-    """(K, `places`) zeros; large trained weights have any value yet, for their first product to overwrite."""
-    found, (where, length) = empty(shape, dtype), places(layers)
-    ends = [even.start for _, even in where[1:]] + [length]
-    for place, ((_, even), end) in enumerate(zip(where, ends, strict=True)):
-        layer, is_weight = layers[place // 2], place % 2 == 0
-        written = is_weight and layer.is_large and layer.trains_weight
-        found[..., even.stop if written else even.start : end] = 0
+def still(shape: Sequence[int], dtype: torch.dtype, stack: Stack) -> torch.Tensor:
+    """(K, `places`) zeros; what is overwritten anyway has any value."""
+    found = empty(shape, dtype)
+    for (_, even), array in zip(places(stack)[0], stack.arrays(), strict=True):
+        found[..., even.stop if array.overwritten else even.start : even.start + evened(array.size)] = 0
     return found
 
 
-def views(stacked: torch.Tensor, layers: Sequence[Layer]) -> list[Views]:
-    """Each layer's part of (K, `places`) parameters; views, not copies."""
-    found, at, count = [], 0, stacked.shape[0]
-    for layer in layers:
-        weight = stacked[:, at : at + layer.into * layer.out].view(count, layer.out, layer.into)
-        at += evened(layer.into * layer.out)
-        bias = stacked[:, at : at + layer.out].view(count, 1, layer.out)
-        at += evened(layer.out)
-        found.append(Views(weight, weight.transpose(1, 2), bias))
-    return found
+def views(stacked: torch.Tensor, stack: Stack) -> Parts:
+    """The parts of (K, `places`) parameters; views, not copies."""
+    count, arrays = stacked.shape[0], [stacked[:, even] for _, even in places(stack)[0]]
+    tables = [one.view(count, table.levels, -1) for one, table in zip(arrays, stack.tables, strict=False)]
+    layers, rest = list[Views](), arrays[len(tables) :]
+    for layer, flat, bias in zip(stack.layers, rest[::2], rest[1::2], strict=True):
+        weight = flat.view(count, layer.out, layer.into)
+        layers.append(Views(weight, weight.transpose(1, 2), bias.view(count, 1, layer.out)))
+    return Parts(tables, layers)
 
 
-def trained(layers: Sequence[Layer]) -> np.ndarray:
+def trained(stack: Stack) -> np.ndarray:
     """(P,) ones where a parameter is trained, zeros where it is not."""
-    flags = [
-        flag
-        for layer in layers
-        for flag in ([layer.trains_weight] * (layer.into * layer.out), [layer.trains_bias] * layer.out)
-    ]
-    return np.concatenate(flags).astype(np.float64)
+    return np.concatenate([np.full(array.size, float(array.trains)) for array in stack.arrays()])

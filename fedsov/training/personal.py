@@ -31,7 +31,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fedsov.errors import ConfigurationError, TrainingFailed
-from fedsov.model.network import NetworkSpec, Parameters, head, shapes
+from fedsov.model.network import NetworkSpec, Parameters, head, names
 from fedsov.training import federated
 from fedsov.training.local import LocalSteps, predict, train_locally
 from fedsov.training.measure import log_loss
@@ -64,13 +64,13 @@ def private_names(spec: NetworkSpec, private: Iterable[str]) -> frozenset[str]:
     Raises:
         ConfigurationError: a word that means none of this network's parameters, or nothing would be left to share.
     """
-    names = tuple(shapes(spec, 1))
+    parameters = names(spec)
     words = {
         "intercept": {name for name in head(spec) if name.endswith("bias")},
         "head": set(head(spec)),
         "first.bias": {"0.bias"},
-        "bias": {name for name in names if name.endswith("bias")},
-        **{name: {name} for name in names},
+        "bias": {name for name in parameters if name.endswith("bias")},
+        **{name: {name} for name in parameters},
     }
     chosen: set[str] = set()
     for word in private:
@@ -79,7 +79,7 @@ def private_names(spec: NetworkSpec, private: Iterable[str]) -> frozenset[str]:
                 f"private={word!r} is no part of network {spec.name}; choose of {', '.join(words)}"
             )
         chosen |= words[word]
-    if chosen == set(names):
+    if chosen == set(parameters):
         raise ConfigurationError(f"private={', '.join(private)} leaves no parameter to share; train each region alone")
     return frozenset(chosen)
 
@@ -104,10 +104,10 @@ def joined(incoming: Parameters, kept: Parameters, spec: NetworkSpec) -> Paramet
     if twice:
         raise TrainingFailed(f"parameter {min(twice)!r} is private, and came in from outside all the same")
     both = {**incoming, **kept}
-    absent = shapes(spec, 1).keys() - both.keys()
+    absent = set(names(spec)) - both.keys()
     if absent:
         raise TrainingFailed(f"parameter {min(absent)!r} is neither shared nor the region's own")
-    return {name: both[name] for name in shapes(spec, 1)}
+    return {name: both[name] for name in names(spec)}
 
 
 def update(

@@ -6,6 +6,9 @@ matrix products over (K, rows, width), and a record's own gradient is never form
 were given (a) and the slopes in what they gave (d), ``|g|^2 = sum over layers (|a|^2 + 1) |d|^2`` (Goodfellow 2015,
 https://arxiv.org/abs/1510.01799), which is all that clipping needs.
 
+Where inputs are codes, tables of numbers stand before the first layer: a record's gradient in a table is the slope in
+what was looked up, in one row of it.
+
 All parameters of a client are one row of a (K, P) tensor, in the order of the state dict. A client's result does not
 depend on who is stacked with it, bit by bit, unless its gradients are clipped: batches are padded to a width that is
 its own (`width_of`) with rows of weight zero, what is multiplied begins where vector registers do (`layout`), and a
@@ -25,7 +28,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fedsov.training.activations import Passed, activation
-from fedsov.training.layout import EVEN, Layer, Views, evened, places, spread, still, trained, views
+from fedsov.training.layout import EVEN, Layer, Parts, Stack, Views, evened, places, spread, still, trained, views
 
 if TYPE_CHECKING:
     import torch
@@ -87,7 +90,7 @@ def width_of(rows: int, batch: int) -> int:
 
 def descend(
     parameters: torch.Tensor,
-    layers: Sequence[Layer],
+    stack: Stack,
     held: Held,
     batches: Sequence[Sequence[np.ndarray]],
     descent: Descent,
@@ -102,7 +105,7 @@ def descend(
 
     with torch.inference_mode():
         for together in _alike(held, batches, descent):
-            _descend(parameters, layers, held, batches, descent, together)
+            _descend(parameters, stack, held, batches, descent, together)
 
 
 def _alike(held: Held, batches: Sequence[Sequence[np.ndarray]], descent: Descent) -> list[list[int]]:
@@ -116,33 +119,35 @@ def _alike(held: Held, batches: Sequence[Sequence[np.ndarray]], descent: Descent
 
 def _descend(
     parameters: torch.Tensor,
-    layers: Sequence[Layer],
+    stack: Stack,
     held: Held,
     batches: Sequence[Sequence[np.ndarray]],
     descent: Descent,
     together: list[int],
 ) -> None:
-    import torch
-
     def own(given: torch.Tensor | None) -> torch.Tensor | None:
-        return None if given is None else spread(given if given.ndim == 1 else given[together], layers)
+        return None if given is None else spread(given if given.ndim == 1 else given[together], stack)
 
-    w = spread(parameters if together == list(range(len(parameters))) else parameters[together], layers)
-    speeds, momentum = still(w.shape, w.dtype, layers), 0.0  # what has no speed yet keeps none of it
+    w = spread(parameters if together == list(range(len(parameters))) else parameters[together], stack)
+    speeds, momentum = still(w.shape, w.dtype, stack), 0.0  # what has no speed yet keeps none of it
     anchor, drift, decay = own(descent.anchor), own(descent.drift), own(descent.decay)
-    noise = _Noise(descent.clipping, layers, together, w) if descent.clipping else None
-    active, parts, moving = 0, list[Views](), list[Views]()
+    noise = _Noise(descent.clipping, stack, together, w) if descent.clipping else None
+    active, parts, moving = 0, Parts([], []), Parts([], [])
     for step in _steps(held, batches, descent, together):
         if step.clients != active:
             active = step.clients
-            parts, moving = views(w[:active], layers), views(speeds[:active], layers)
+            parts, moving = views(w[:active], stack), views(speeds[:active], stack)
         v = speeds[:active]
-        _slow(v, moving, layers, momentum)
-        passed = _forward(step.X, layers, parts)
-        slopes = _backward(passed, layers, parts, descent.slope(passed[-1].given, step.targets).mul_(step.weights))
+        _slow(v, moving, stack, momentum)
+        codes, given = _looked_up(step.X, stack, parts.tables)
+        passed = _forward(given, stack.layers, parts.layers)
+        slope = descent.slope(passed[-1].given, step.targets).mul_(step.weights)
+        slopes = _backward(passed, stack.layers, parts.layers, slope)
+        below = _below(slopes[0], stack, parts.layers)
         if descent.clipping:
-            _clip(slopes, passed, layers, descent.clipping.clip, step.divisors)
-        _accumulate(moving, slopes, passed, layers, momentum=momentum)
+            _clip([*slopes, *below], _squares(slopes, passed, below, stack), descent.clipping.clip, step.divisors)
+        _accumulate(moving.layers, slopes, passed, stack.layers, momentum=momentum)
+        _accumulate_tables(moving.tables, below, codes, stack)
         momentum = descent.momentum
         if noise is not None:
             v.add_(noise.drawn(active))
@@ -153,7 +158,7 @@ def _descend(
         if drift is not None:
             v.add_(drift if drift.ndim == 1 else drift[:active])
         w[:active].add_(v, alpha=-descent.rate)
-    for flat, even in places(layers)[0]:
+    for flat, even in places(stack)[0]:
         parameters[together, flat] = w[:, even]
 
 
@@ -217,6 +222,40 @@ def _gathered(
         yield _Step(active, X, y, share, divisors)
 
 
+def _looked_up(
+    X: torch.Tensor, stack: Stack, tables: Sequence[torch.Tensor]
+) -> tuple[list[tuple[torch.Tensor, torch.Tensor]], torch.Tensor]:
+    """For each table (k, 1) clients and (k, B) codes, and the (k, B, D) that the first layer is given."""
+    import torch
+
+    if not tables:
+        return [], X
+    client = torch.arange(len(X))[:, None]
+    codes = [(client, X[:, :, table.column].long()) for table in stack.tables]
+    found = [numbers[code] for numbers, code in zip(tables, codes, strict=True)]
+    return codes, torch.cat([X[:, :, list(stack.plain)], *found], 2)
+
+
+def _below(slope: torch.Tensor, stack: Stack, parts: Sequence[Views]) -> list[torch.Tensor]:
+    """The loss's slope in what each table gave, (k, B, width) each."""
+    if not stack.tables:
+        return []
+    down = _product(None, slope, parts[0].weight, large=stack.layers[0].is_large)
+    widths = [len(stack.plain), *(table.width for table in stack.tables)]
+    return list(down.split(widths, 2)[1:])
+
+
+def _accumulate_tables(
+    moving: Sequence[torch.Tensor],
+    below: Sequence[torch.Tensor],
+    codes: Sequence[tuple[torch.Tensor, torch.Tensor]],
+    stack: Stack,
+) -> None:
+    for part, slope, code, table in zip(moving, below, codes, stack.tables, strict=True):
+        if table.trains:
+            part.index_put_(code, slope, accumulate=True)
+
+
 def _forward(X: torch.Tensor, layers: Sequence[Layer], parts: Sequence[Views]) -> list[Passed]:
     passed, given = list[Passed](), X
     for layer, part in zip(layers, parts, strict=True):
@@ -261,12 +300,14 @@ def _backward(
     return slopes
 
 
-def _slow(v: torch.Tensor, moving: Sequence[Views], layers: Sequence[Layer], momentum: float) -> None:
+def _slow(v: torch.Tensor, moving: Parts, stack: Stack, momentum: float) -> None:
     """Multiplies speeds by the momentum: at once, or where a layer is large all but that, which its product does."""
-    if not any(layer.is_large for layer in layers):
+    if not stack.has_large:
         v.mul_(momentum)
         return
-    for part, layer in zip(moving, layers, strict=True):
+    for table in moving.tables:
+        table.mul_(momentum)
+    for part, layer in zip(moving.layers, stack.layers, strict=True):
         part.bias.mul_(momentum)
         if not (layer.is_large and layer.trains_weight):
             part.weight.mul_(momentum)
@@ -283,18 +324,21 @@ def _accumulate(
             part.bias.add_(slope.sum(1, keepdim=True))
 
 
-def _clip(
-    slopes: Sequence[torch.Tensor],
-    passed: Sequence[Passed],
-    layers: Sequence[Layer],
-    clip: float,
-    divisors: torch.Tensor,
-) -> None:
-    """Scales each record's slopes so that its gradient is at most `clip` long, and divides by the expected batch."""
-    squares: Any = 0.0
-    for slope, through, layer in zip(slopes, passed, layers, strict=True):
+def _squares(
+    slopes: Sequence[torch.Tensor], passed: Sequence[Passed], below: Sequence[torch.Tensor], stack: Stack
+) -> Any:
+    """(k, B, 1) squared length of each record's gradient."""
+    found: Any = 0.0
+    for slope, through, layer in zip(slopes, passed, stack.layers, strict=True):
         own = through.taken.square().sum(2, keepdim=True) if layer.trains_weight else 0.0
-        squares = squares + (own + float(layer.trains_bias)) * slope.square().sum(2, keepdim=True)
+        found = found + (own + float(layer.trains_bias)) * slope.square().sum(2, keepdim=True)
+    for slope, table in zip(below, stack.tables, strict=True):
+        found = found + float(table.trains) * slope.square().sum(2, keepdim=True)
+    return found
+
+
+def _clip(slopes: Sequence[torch.Tensor], squares: Any, clip: float, divisors: torch.Tensor) -> None:
+    """Scales each record's slopes so that its gradient is at most `clip` long, and divides by the expected batch."""
     scale = (clip / squares.sqrt()).clamp_(max=1.0).mul_(divisors)  # a norm of 0 gives infinity, hence 1
     for slope in slopes:
         slope.mul_(scale)
@@ -303,16 +347,14 @@ def _clip(
 class _Noise:
     """Fresh normal noise for the clients of a stack, nothing on what is not trained."""
 
-    def __init__(
-        self, clipping: Clipping, layers: Sequence[Layer], together: Sequence[int], like: torch.Tensor
-    ) -> None:
+    def __init__(self, clipping: Clipping, stack: Stack, together: Sequence[int], like: torch.Tensor) -> None:
         import torch
 
-        mask = trained(layers)
+        mask = trained(stack)
         self._generators = [clipping.generators[client] for client in together]
         self._drawn = np.zeros((len(together), len(mask)), dtype=np.float32 if like.dtype == torch.float32 else float)
         scale = np.array([clipping.noise[client] / clipping.expected[client] for client in together])[:, None] * mask
-        self._scale, self._layers = torch.from_numpy(scale).to(like.dtype), layers
+        self._scale, self._stack = torch.from_numpy(scale).to(like.dtype), stack
 
     def drawn(self, active: int) -> torch.Tensor:
         """(active, places) noise, already divided by each client's expected batch."""
@@ -320,4 +362,4 @@ class _Noise:
 
         for generator, row in zip(self._generators[:active], self._drawn, strict=False):
             generator.standard_normal(out=row, dtype=row.dtype)
-        return spread(torch.from_numpy(self._drawn[:active]) * self._scale[:active], self._layers)
+        return spread(torch.from_numpy(self._drawn[:active]) * self._scale[:active], self._stack)

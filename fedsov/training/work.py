@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from fedsov.model.embedded import Embedding
 from fedsov.model.network import NetworkSpec
 from fedsov.partition.dataset import TargetRule
 from fedsov.privacy.settings import RecordPrivacy
@@ -39,7 +40,9 @@ class Work:
     def from_json(value: Mapping[str, Any]) -> Work:
         """The inverse of `to_json`."""
         recipe = dict(value["recipe"])
-        network = NetworkSpec(**{**recipe["network"], "hidden": tuple(recipe["network"]["hidden"])})
+        plain = recipe["network"]
+        embeddings = tuple(Embedding(*one) for one in plain["embeddings"])
+        network = NetworkSpec(**{**plain, "hidden": tuple(plain["hidden"]), "embeddings": embeddings})
         steps = {
             name: LocalSteps(**{**recipe[name], "class_weights": tuple(recipe[name]["class_weights"])})
             for name in ("alone", "update", "tune")

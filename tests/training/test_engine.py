@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedsov.errors import ConfigurationError, InputError
+from fedsov.model.embedded import Embedding
 from fedsov.model.network import ACTIVATIONS, NetworkSpec, initial, shapes
-from fedsov.training.engine import Clipping, Pull, advance, flat, held, layers_of, named
+from fedsov.training.engine import Clipping, Pull, advance, flat, held, named, stack_of
 from fedsov.training.layout import trained
 from fedsov.training.local import predict
 from fedsov.training.losses import LOSSES
@@ -75,7 +76,7 @@ def test_the_closed_form_equals_autograd_for_every_activation_and_what_is_frozen
     spec = NetworkSpec("mlp", (6, 5), activation=activation)
     rows = [task("binary", 1, size, place) for place, size in enumerate(SIZES)]
     drift = torch.linspace(-0.1, 0.1, flat(initial(spec, 4, 0), shapes(spec, 4)).size, dtype=torch.float64)
-    drift *= torch.from_numpy(trained(layers_of(spec, 4, frozen)))
+    drift *= torch.from_numpy(trained(stack_of(spec, 4, frozen)))
     closed, general = both(spec, STEPS, rows, orders(rows, STEPS), frozen=frozen, pull=Pull(drift=drift))
     assert np.abs(closed - general).max() <= 1e-12
     start = initial(spec, 4, 3)
@@ -92,16 +93,77 @@ def test_the_closed_form_equals_autograd_for_any_sizes(sizes, batch, epochs):
     assert np.abs(closed - general).max() <= 1e-12
 
 
-@pytest.mark.parametrize("hidden", [(), (16,), (8, 4), (150, 120)])
-def test_a_client_s_result_is_the_same_bits_whoever_is_stacked_with_it(hidden):
-    spec = NetworkSpec("mlp", hidden) if hidden else NetworkSpec()
-    rows = [task("binary", 1, size, place) for place, size in enumerate((40, 5, 19, 40, 333, 7, 64, 1))]
+SPECS = [NetworkSpec(), *(NetworkSpec("mlp", hidden) for hidden in ((16,), (8, 4), (150, 120)))]
+
+
+@pytest.mark.parametrize("embeddings", [(), (Embedding(1, 7, 3), Embedding(3, 2, 4))])
+@pytest.mark.parametrize("spec", SPECS)
+def test_a_client_s_result_is_the_same_bits_whoever_is_stacked_with_it(spec, embeddings):
+    spec = replace(spec, embeddings=embeddings)
+    rows = [coded(size, place) for place, size in enumerate((40, 5, 19, 40, 333, 7, 64, 1))]
     steps = replace(STEPS, batch=64)
     batches = orders(rows, steps)
     together = run(spec, steps, rows, batches, dtype=np.float32)
     for chosen in ([0], [1], [4, 0], [7, 3, 4], [5], [6, 4]):
         apart = run(spec, steps, [rows[k] for k in chosen], [batches[k] for k in chosen], dtype=np.float32)
         assert np.array_equal(apart, together[chosen])
+
+
+EMBEDDED = NetworkSpec("mlp", (6, 5), embeddings=(Embedding(1, 7, 3), Embedding(3, 2, 4)))
+
+
+def coded(size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of which the inputs 1 and 3 are codes of few levels, so that many rows of a batch share one."""
+    X, y = task("binary", 1, size, seed)
+    rng = np.random.default_rng(seed)
+    X[:, 1], X[:, 3] = rng.integers(0, 7, size), rng.integers(0, 2, size)
+    return X, y
+
+
+@pytest.mark.parametrize("spec", [EMBEDDED, replace(EMBEDDED, name="logistic", hidden=())])
+@pytest.mark.parametrize("frozen", [(), ("embedding.0.weight", "0.weight")])
+def test_the_closed_form_equals_autograd_through_embeddings(spec, frozen):
+    rows = [coded(size, place) for place, size in enumerate(SIZES)]
+    steps = replace(STEPS, proximal_mu=0.1)
+    closed, general = both(spec, steps, rows, orders(rows, steps), frozen=frozen)
+    assert np.abs(closed - general).max() <= 1e-12
+    moved = closed[0] - flat(initial(spec, 4, 3), shapes(spec, 4), np.float64)
+    assert np.any(moved[:21]) == (not frozen) and np.any(moved[21:29])
+
+
+@pytest.mark.parametrize("frozen", [(), ("embedding.0.weight",)])
+def test_clipped_steps_through_embeddings_equal_opacus_gradients_clipped_one_by_one(frozen):
+    rows = [coded(size, place) for place, size in enumerate(SIZES)]
+    batches = [poisson(len(y), 0.3, 6, np.random.default_rng(place)) for place, (_, y) in enumerate(rows)]
+    found = [
+        run(EMBEDDED, STEPS, rows, batches, closed_form=form, frozen=frozen, pull=Pull(clipping(0.2, 0.3, rows, 0.3)))
+        for form in (True, False)
+    ]
+    assert np.abs(found[0] - found[1]).max() <= 1e-12
+
+
+def test_an_embedding_is_the_first_layer_of_a_one_hot_encoding():
+    """Its gradient, worked by hand: one step of one record moves one row of the table, by its slope."""
+    spec = NetworkSpec("logistic", embeddings=(Embedding(0, 3, 2),))
+    start = {"embedding.0.weight": np.arange(6.0).reshape(3, 2), "0.weight": np.array([[0.5, -1.0]])}
+    start["0.bias"] = np.array([0.25])
+    parameters = torch.from_numpy(flat(start, shapes(spec, 1), np.float64)[None])
+    rows, steps = [(np.array([[2.0]]), np.array([1.0]))], replace(STEPS, weight_decay=0.0)
+    advance(parameters, held(rows, steps, spec, np.float64), [[np.array([0])]], steps, spec=spec)
+    slope = 1 / (1 + math.exp(-(4 * 0.5 - 5 + 0.25))) - 1
+    table, weights = [0, 1, 2, 3, 4 - 0.1 * slope * 0.5, 5 + 0.1 * slope], [0.5 - 0.1 * slope * 4, -1 - 0.1 * slope * 5]
+    assert parameters[0].numpy() == pytest.approx([*table, *weights, 0.25 - 0.1 * slope], abs=1e-12)
+
+
+def test_what_is_no_code_of_an_embedding_is_refused():
+    rows = [coded(9, 0)]
+    rows[0][0][4, 1] = 7
+    with pytest.raises(InputError, match="input 1 must hold whole numbers from 0 to 6"):
+        held(rows, STEPS, EMBEDDED)
+    with pytest.raises(ConfigurationError, match="none is column 3"):
+        shapes(EMBEDDED, 3)
+    with pytest.raises(ConfigurationError, match="takes no embeddings"):
+        replace(EMBEDDED, name="ft_transformer", hidden=())
 
 
 def test_float32_agrees_with_float64_as_far_as_float32_can():
@@ -201,7 +263,7 @@ def test_noise_has_the_stated_spread_and_leaves_frozen_parameters_alone():
     noise = Pull(Clipping(1.0, [2.0], [4.0], [np.random.default_rng(5)]))
     start = flat(initial(spec, 4, 3), shapes(spec, 4), np.float64)
     moved = run(spec, steps, rows, [[np.array([], dtype=int)] * 40], pull=noise, frozen=frozen)[0] - start
-    mask = trained(layers_of(spec, 4, frozen)).astype(bool)
+    mask = trained(stack_of(spec, 4, frozen)).astype(bool)
     assert np.all(moved[~mask] == 0)
     assert moved[mask].std() == pytest.approx(2.0 / 4.0 * np.sqrt(40), rel=0.1)
 
