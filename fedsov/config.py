@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from importlib.resources import files
 from pathlib import Path
@@ -21,7 +21,7 @@ from fedsov.border.bundle import load_atlas, load_bundle, unsafe_open
 from fedsov.border.evidence import Register
 from fedsov.border.lawbook import Bundle
 from fedsov.border.register import load_register
-from fedsov.control_plane.aggregate import Algorithm, check_run, check_summed
+from fedsov.control_plane.aggregate import Algorithm, check_noisy, check_summed
 from fedsov.errors import ConfigurationError
 from fedsov.jurisdiction import Atlas, Region
 from fedsov.model.network import NetworkSpec
@@ -31,6 +31,8 @@ from fedsov.privacy.fixed_point import Bounds
 from fedsov.privacy.secure_aggregation import FEWEST
 from fedsov.privacy.settings import RecordPrivacy
 from fedsov.shape import check_shape, only
+from fedsov.training import apart
+from fedsov.training.apart import Apart
 from fedsov.training.local import LocalSteps, Recipe
 from fedsov.training.plan import StrategyRule
 
@@ -79,6 +81,7 @@ class Settings:
         sums: bounds of the secure sums that a joint model is made by; None where the hub sees each update.
         plain: the composed configuration these settings came from, for other processes and for the record.
         privacy: what is asked of privacy; None where no noise is added.
+        apart: what regions keep to themselves while a joint model is trained.
     """
 
     workspace: Path
@@ -99,9 +102,12 @@ class Settings:
     plain: Mapping[str, Any]
     sums: Bounds | None = None
     privacy: RecordPrivacy | None = None
+    apart: Apart = field(default_factory=Apart)
 
     def __post_init__(self) -> None:
-        check_run(self.algorithm)
+        if self.privacy is not None:
+            check_noisy(self.algorithm)
+            apart.check_noisy(self.apart)
         if self.sums is not None:
             check_summed(self.algorithm)
 
@@ -207,6 +213,8 @@ def settings_of(plain: Mapping[str, Any]) -> Settings:
 
 
 def _settings(plain: Mapping[str, Any]) -> Settings:
+    recipe = _recipe(plain["model"], seed=int(plain["seed"]))
+    algorithm = Algorithm(str(plain["algorithm"]["name"]), dict(plain["algorithm"]["options"]))
     atlas = load_atlas({str(key): str(value) for key, value in plain["dataset"]["aliases"].items()})
     federation, strategy, border = plain["federation"], plain["strategy"], plain["border"]
     summed = plain["privacy"]["secure_aggregation"]
@@ -229,8 +237,8 @@ def _settings(plain: Mapping[str, Any]) -> Settings:
             _integer("strategy.synthetic.rows", strategy["synthetic"]["rows"], at_least=1),
             str(strategy["synthetic"]["synthesizer"]),
         ),
-        recipe=_recipe(plain["model"], seed=int(plain["seed"])),
-        algorithm=Algorithm(str(plain["algorithm"]["name"]), dict(plain["algorithm"]["options"])),
+        recipe=recipe,
+        algorithm=algorithm,
         rounds=_integer("federation.rounds", federation["rounds"], at_least=1),
         days_per_round=_integer("federation.days_per_round", federation.get("days_per_round", 0), at_least=0),
         border=BorderSettings(_path(border["evidence"]), _path(border["rules"]), bool(border["unsafe_open"])),
@@ -238,6 +246,7 @@ def _settings(plain: Mapping[str, Any]) -> Settings:
         plain=plain,
         sums=Bounds() if summed else None,
         privacy=RecordPrivacy.from_settings(plain["privacy"], plain["dataset"]),
+        apart=apart.from_settings(plain["model"], algorithm.name, algorithm.options, recipe),
     )
 
 

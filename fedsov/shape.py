@@ -19,7 +19,7 @@ SHAPE: Mapping[str, str] = {
     "dataset": "name source path package_item sha256 jurisdiction subject target target_above_region_median"
     " target_positive aliases kinds drop categories default_categories restrictions consent nonfinite missing_target"
     " bounds levels",
-    "model": "name hidden update alone tune",
+    "model": "name hidden update alone tune private private_first",
     "strategy": "order federated transfer_learning synthetic local",
     "strategy.federated": "min_rows",
     "strategy.transfer_learning": "min_rows min_public_rows",
@@ -46,6 +46,7 @@ PRIVATE = set(SHAPE["privacy"].split()) - {
     "secure_aggregation",
 }  # `fedsov.privacy.settings` says which a choice needs
 OPTIONAL = {"catalogue", "owners", "role", "days_per_round", "update", "alone", "tune", "bounds", "levels"} | PRIVATE
+OPTIONAL |= {"private", "private_first"}
 ONLY: Mapping[str, tuple[str | bool, ...]] = {
     "privacy.mechanism": ("none", "record"),
     "runtime.kind": ("in_process",),

@@ -6,7 +6,9 @@ shaped updates from the minimum number of regions is a failure with a name, neve
 Sources: FedAvg, McMahan et al. 2017 (https://arxiv.org/abs/1602.05629); FedProx, Li et al. 2020 (arXiv 1812.06127);
 FedAvgM, Hsu et al. 2019 (arXiv 1909.06335); FedAdagrad, FedAdam and FedYogi, Reddi et al. 2021 (arXiv 2003.00295);
 FedMedian and FedTrimmedAvg, Yin et al. 2018 (arXiv 1803.01498); Krum and MultiKrum, Blanchard et al. 2017 (arXiv
-1703.02757); Bulyan, El Mhamdi et al. 2018 (arXiv 1802.07927).
+1703.02757); Bulyan, El Mhamdi et al. 2018 (arXiv 1802.07927). FedPer (arXiv 1912.00818), FedRep (arXiv 2102.07078) and
+Ditto (arXiv 2012.04221) are FedAvg here; what is theirs happens in the regions (`fedsov.training.apart`). SCAFFOLD and
+FedNova are `fedsov.control_plane.corrected`.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from flwr.serverapp import Grid
     from flwr.serverapp.strategy import FedAvg
 
+    from fedsov.model.corrections import Pace
+
 ALGORITHMS = {
     "fedavg": "FedAvg",
     "fedprox": "FedProx",
@@ -36,14 +40,19 @@ ALGORITHMS = {
     "krum": "Krum",
     "multikrum": "MultiKrum",
     "bulyan": "Bulyan",
+    "fedper": "FedAvg",
+    "fedrep": "FedAvg",
+    "ditto": "FedAvg",
 }
 CORRECTED: Mapping[str, Literal["scaffold", "fednova"]] = {"scaffold": "scaffold", "fednova": "fednova"}
-"""Those that Flower does not have: `fedsov.federation.cohort` corrects each client, and the mean is what is left."""
-PLAIN = ("fedavg", "fedprox", *CORRECTED)
+"""Those that Flower does not have: each client is corrected, and the mean is what is left."""
+APART = ("fedper", "fedrep", "ditto")
+"""Those whose clients keep something to themselves; the mean is FedAvg's."""
+PLAIN = ("fedavg", "fedprox", *APART, *CORRECTED)
 """Those whose next parameters are the mean."""
 ROBUST = ("fedmedian", "fedtrimmedavg", "krum", "multikrum", "bulyan")
 """Those that look at each update by itself."""
-SUMMED = ("fedavg", "fedprox", "fedavgm", "fedadagrad", "fedadam", "fedyogi")
+SUMMED = ("fedavg", "fedprox", "fedavgm", "fedadagrad", "fedadam", "fedyogi", *APART)
 """Algorithms that need the mean of all updates alone; any other looks at single ones, which a secure sum hides."""
 
 ADAPTIVE = ("eta", "eta_l", "beta_1", "beta_2", "tau")
@@ -59,8 +68,12 @@ OPTIONS = {
     "krum": ("num_malicious_nodes",),
     "multikrum": ("num_malicious_nodes", "num_nodes_to_select"),
     "bulyan": ("num_malicious_nodes",),
+    "fedrep": ("head_epochs",),
+    "ditto": ("ditto_lambda",),
 }
-"""What Flower's strategies may be told beside the sizes that `build` sets; all are numbers of 0 or more."""
+"""What an algorithm may be told; all are numbers of 0 or more, and Flower's strategies are told all but `AT_HOME`."""
+AT_HOME = ("head_epochs", "ditto_lambda")
+"""Options that the clients are told of, and not the strategy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,21 +85,23 @@ class Algorithm:
 
     def __post_init__(self) -> None:
         if self.name not in ALGORITHMS and self.name not in CORRECTED:
-            raise ConfigurationError(f"no algorithm {self.name!r}; algorithm= takes one of {', '.join(ALGORITHMS)}")
-        known = OPTIONS.get(self.name, ())
+            known = ", ".join((*ALGORITHMS, *CORRECTED))
+            raise ConfigurationError(f"no algorithm {self.name!r}; algorithm= takes one of {known}")
+        options = OPTIONS.get(self.name, ())
         for option, value in self.options.items():
-            if option not in known:
-                listed = f"its options are {', '.join(known)}" if known else "it has none"
+            if option not in options:
+                listed = f"its options are {', '.join(options)}" if options else "it has none"
                 raise ConfigurationError(f"algorithm.options.{option} is no option of {self.name}; {listed}")
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
                 raise ConfigurationError(f"algorithm.options.{option} must be a number of 0 or more, got {value!r}")
 
 
-def check_run(algorithm: Algorithm) -> None:
-    """Raises ConfigurationError for an algorithm whose clients keep what a run's regions do not keep."""
-    if algorithm.name not in ALGORITHMS:
+def check_noisy(algorithm: Algorithm) -> None:
+    """Raises ConfigurationError for an algorithm that counts ordinary steps, beside privacy=record."""
+    if algorithm.name in CORRECTED:
         raise ConfigurationError(
-            f"algorithm={algorithm.name} works in fedsov.federate alone; choose one of {', '.join(ALGORITHMS)}"
+            f"algorithm={algorithm.name} counts each region's steps by its rows, and privacy=record draws other steps; "
+            f"choose one of {', '.join(SUMMED)}, or privacy=none"
         )
 
 
@@ -99,14 +114,26 @@ def check_summed(algorithm: Algorithm) -> None:
         )
 
 
-def build(algorithm: Algorithm, nodes: int) -> FedAvg:
-    """Flower's strategy for a fixed set of nodes that all take part in every round."""
-    check_run(algorithm)
+def build(algorithm: Algorithm, nodes: int, pace: Callable[[int], Pace] | None = None) -> FedAvg:
+    """The strategy for a fixed set of nodes that all take part in every round.
+
+    Args:
+        pace: how all step in a round; `CORRECTED` need it.
+
+    Raises:
+        ConfigurationError: a pace is needed, and none given.
+    """
     from flwr.serverapp import strategy
 
+    sizes: dict[str, Any] = {"min_train_nodes": nodes, "min_evaluate_nodes": nodes, "min_available_nodes": nodes}
+    if algorithm.name in CORRECTED:
+        from fedsov.control_plane.corrected import STRATEGIES
+
+        if pace is None:
+            raise ConfigurationError(f"algorithm={algorithm.name} needs to know how clients step; give their pace")
+        return STRATEGIES[algorithm.name](pace, **sizes)
     make: Callable[..., FedAvg] = getattr(strategy, ALGORITHMS[algorithm.name])
-    sizes = {"min_train_nodes": nodes, "min_evaluate_nodes": nodes, "min_available_nodes": nodes}
-    return make(**sizes, **algorithm.options)
+    return make(**sizes, **{name: value for name, value in algorithm.options.items() if name not in AT_HOME})
 
 
 @dataclass(frozen=True, slots=True)

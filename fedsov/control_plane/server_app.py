@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from flwr.app import ArrayRecord, Message
     from flwr.serverapp import Grid, ServerApp
 
+    from fedsov.model.corrections import Pace
+
 WEIGHT = "num-examples"
 CONTRIBUTORS = "contributors"
 """In the metrics of an update that stands for several: how many."""
@@ -64,6 +66,7 @@ class Federation:
         minimum: updates without which a round is a failure.
         timeout: seconds a round may take before the missing nodes are left behind.
         names: what the nodes are called, for an error's line.
+        pace: how all nodes step in a round, for algorithms that count steps.
     """
 
     algorithm: Algorithm
@@ -72,6 +75,7 @@ class Federation:
     minimum: int = 1
     timeout: float = 3600.0
     names: Mapping[int, str] = field(default_factory=dict)
+    pace: Callable[[int], Pace] | None = None
 
     def told(self, failed: Mapping[int, str]) -> str:
         """Failures in a line, each with its node's name where it has one."""
@@ -134,7 +138,7 @@ def server_app(
         """All the rounds, from the start or from where a checkpoint ended."""
         begun = start if isinstance(start, Reached) else Reached(start)
         arrays = ArrayRecord({name: Array(value) for name, value in begun.parameters.items()})
-        strategy = build(federation.algorithm, len(list(grid.get_node_ids())))
+        strategy = build(federation.algorithm, len(list(grid.get_node_ids())), federation.pace)
         remind(strategy, begun.state)
         outcome.rounds += begun.rounds
         for number in range(len(begun.rounds) + 1, federation.rounds + 1):

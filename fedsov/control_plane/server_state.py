@@ -1,6 +1,6 @@
 """What a Flower strategy remembers from round to round, as arrays by name: out of it, and back into one just built.
 
-Flower's strategies keep their moments as attributes. Those of `KEPT` are all that any of ours remembers;
+Strategies keep their moments, and SCAFFOLD its controls, as attributes. Those of `KEPT` are all that any remembers;
 ``current_arrays`` are the round's own parameters, which the strategy takes anew from the round. A strategy with
 any other array in it is refused, for a training that goes on without it would end elsewhere, and nobody would notice.
 
@@ -17,7 +17,7 @@ import numpy as np
 
 from fedsov.errors import TrainingFailed
 
-KEPT = ("m_t", "v_t", "momentum_vector")
+KEPT = ("m_t", "v_t", "momentum_vector", "controls")
 TAKEN_ANEW = ("current_arrays",)
 
 

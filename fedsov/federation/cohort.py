@@ -27,6 +27,7 @@ import numpy as np
 
 from fedsov.errors import FedsovError, TrainingFailed
 from fedsov.federation.job import Job
+from fedsov.model import corrections
 from fedsov.model.network import build, load, shapes
 from fedsov.privacy.mechanism import noise_generator
 from fedsov.training import engine
@@ -97,14 +98,16 @@ class Cohort(AbstractContextManager["Cohort"]):
         self._updates = _shared((len(job.rows), self._size), np.float32) if keeps_updates else None
         self.kept = _shared((len(job.rows), len(job.own())), np.float32)
         self.kept[:] = parameters[job.own()]
+        self.copies = _shared((len(job.rows), 0 if job.ditto_lambda is None else self._size), np.float32)
+        self.copies[:] = parameters[: self.copies.shape[1]]
         self._lines: list[tuple[int, Connection]] = []
         for place in range(1, count):
             self._lines.append(self._forked(place, blocks[place::count]))
         self._own = self._part(0, blocks[0::count])
 
     def _part(self, place: int, blocks: Sequence[range]) -> _Part:
-        memory = _Memory(self._incoming, self._sums[place], self._updates, self.kept, self._control, self._turns[place])
-        return _Part(self._job, blocks, memory)
+        sums, turn, several = self._sums[place], self._turns[place], (self._updates, self.kept, self.copies)
+        return _Part(self._job, blocks, _Memory(self._incoming, sums, *several, self._control, turn))
 
     def _forked(self, place: int, blocks: Sequence[range]) -> tuple[int, Connection]:
         ours, theirs = Pipe()
@@ -148,7 +151,7 @@ class Cohort(AbstractContextManager["Cohort"]):
         if self._job.correction == "fednova":
             lengths = {int(client): length for one in told for client, length in one["lengths"].items()}
             kept = [client for client in range(len(self._job.rows)) if client not in refused]
-            scale *= sum(float(self._job.weights[client]) * lengths[client] for client in kept) / weight
+            scale *= corrections.reach(self._job.weights[kept], np.array([lengths[client] for client in kept]))
         mean = np.empty_like(self._incoming)
         for start in range(0, self._size, _COLUMNS):  # pieces that stay in the cache
             part = slice(start, start + _COLUMNS)
@@ -182,6 +185,7 @@ class _Memory:
         total: (P,) sum of its clients' updates, in `STEP`.
         updates: (n, P) parameters of all clients, or None.
         kept: (n, p) private parameters of all clients.
+        copies: (n, P) personal copies of all clients; (n, 0) without Ditto.
         control: (P,) the common control variate; none without SCAFFOLD, as for `turn`.
         turn: (P,) sum of its clients' changes of their own, in `STEP`.
     """
@@ -190,6 +194,7 @@ class _Memory:
     total: np.ndarray
     updates: np.ndarray | None
     kept: np.ndarray
+    copies: np.ndarray
     control: np.ndarray
     turn: np.ndarray
 
@@ -229,10 +234,31 @@ class _Part:
             pull = _pull(self._job, block, rows)
             if self._job.correction == "scaffold":
                 pull = replace(pull, drift=_tensor(self._memory.control - self._controls[block]))
+            copies = self._beside(block, rows, begun, batches, steps)
             stepped = _stepped(self._job, steps, rows, begun, batches, pull)
             taken = np.array([len(one) for one in batches])
-            told["refused"] |= self._settle(block, stepped, taken, told["lengths"], rate=steps.learning_rate)
+            refused = self._settle(block, stepped, taken, told["lengths"], rate=steps.learning_rate)
+            good = [client for client in block if client not in refused]
+            self._memory.copies[good] = copies[[client - block.start for client in good]]
+            told["refused"] |= refused
         return told
+
+    def _beside(
+        self, block: range, rows: Held, begun: np.ndarray, batches: Sequence[Sequence[np.ndarray]], steps: LocalSteps
+    ) -> np.ndarray:
+        """(K, P) personal copies after the same steps under a pull to the models that they begin with (Ditto).
+
+        Noise is for what leaves; copies stay, and have none. Raises TrainingFailed for one that is not finite.
+        """
+        copies = self._memory.copies[block.start : block.stop].copy()
+        if self._job.ditto_lambda is None:
+            return copies
+        pulled = replace(steps, proximal_mu=self._job.ditto_lambda)
+        anchor = _tensor(begun.copy())
+        engine.advance(_tensor(copies), rows, batches, pulled, spec=self._job.spec, pull=Pull(anchor=anchor))
+        if not np.isfinite(copies).all():
+            raise TrainingFailed("a personal copy is not finite; lower the learning rate")
+        return copies
 
     def _settle(
         self, block: range, stepped: np.ndarray, taken: np.ndarray, lengths: dict[int, float], *, rate: float
@@ -253,25 +279,16 @@ class _Part:
         if memory.updates is not None:
             memory.updates[mine][~good] = 0
         shares = np.where(good, self._shares[mine], 0.0)
+        far = corrections.lengths(taken, self._job.steps.momentum)
         if self._job.correction == "fednova":
-            far = _lengths(taken, self._job.steps.momentum)
             lengths |= dict(zip(block, far.tolist(), strict=True))
-            shares = shares / far
+            shares = corrections.normalised(shares, far)
         if self._job.correction == "scaffold":
-            turn = -memory.control - moved / (np.maximum(taken, 1)[:, None] * np.float32(rate))
-            turn = turn.astype(np.float32)
+            turn = corrections.turn(memory.control, moved, far[:, None], rate)
             self._controls[block][good] += turn[good]
             _count(turn, np.where(good, 1.0 / len(self._job.rows), 0.0), memory.turn)
         _count(moved, shares, memory.total)
         return refused
-
-
-def _lengths(taken: np.ndarray, momentum: float) -> np.ndarray:
-    """(K,) one-norms of the weights that an update's gradients have after these many steps (FedNova, section 4)."""
-    if momentum:
-        slowed = momentum * (1.0 - momentum**taken) / (1.0 - momentum)
-        return np.maximum((taken - slowed) / (1.0 - momentum), 1.0)
-    return np.maximum(taken, 1).astype(np.float64)
 
 
 def _tensor(values: np.ndarray) -> Any:
@@ -293,7 +310,8 @@ def _stepped(
         first = [shuffled(int(size), job.first, np.random.default_rng(job.first.seed)) for size in rows.sizes]
         shared = shapes(job.spec, job.inputs).keys() - job.private
         engine.advance(parameters, rows, first, job.first, spec=job.spec, frozen=shared)
-    engine.advance(parameters, rows, batches, steps, spec=job.spec, pull=pull)
+    frozen = job.private if job.alternates else ()
+    engine.advance(parameters, rows, batches, steps, spec=job.spec, frozen=frozen, pull=pull)
     return begun
 
 

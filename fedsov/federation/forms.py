@@ -29,6 +29,7 @@ WAYS = {
     "transfer learning",
     "tuned",
     "own scale",
+    "personal",
     "as received",
     "head tuned",
     "all tuned",

@@ -34,6 +34,8 @@ class Job:
         measures: whether each round tells the loss (and AUC) of the incoming model on each client's rows.
         private: names of parameters that stay with their client (`fedsov.training.personal`).
         first: steps of the private parameters alone, before each round's steps of all.
+        alternates: whether the private ones rest while the shared ones step (FedRep).
+        ditto_lambda: the pull of each client's personal copy to the model that came in (Ditto); None for no copies.
         correction: ``none``; ``fednova``: updates are normalised by the steps that they took (Wang et al. 2020,
             https://arxiv.org/abs/2007.07481); ``scaffold``: clients are held on the common course by control variates
             (Karimireddy et al. 2020, https://arxiv.org/abs/1910.06378, option II), one set of P a client.
@@ -51,6 +53,8 @@ class Job:
     measures: bool = True
     private: frozenset[str] = frozenset()
     first: LocalSteps | None = None
+    alternates: bool = False
+    ditto_lambda: float | None = None
     correction: Correction = "none"
 
     @property

@@ -27,7 +27,7 @@ from fedsov.federation.cohort import Cohort, Found
 from fedsov.federation.job import Job, Order
 from fedsov.model.network import NetworkSpec, Parameters, check, initial, shapes
 from fedsov.privacy.mechanism import RecordMechanism
-from fedsov.training import personal
+from fedsov.training import apart, personal
 from fedsov.training.engine import check_codes, flat, named
 from fedsov.training.local import predict
 from fedsov.training.losses import loss_named
@@ -38,6 +38,8 @@ Rows = tuple[np.ndarray, np.ndarray]
 Regions = Mapping[str, Rows] | Sequence[Rows]
 Weighting = Literal["rows", "equal"]
 Client = str | int
+Apart = tuple[np.ndarray, np.ndarray]
+"""(n, p) private parameters and (n, P) personal copies of the clients."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class Fitted:
             and 1, on the client's rows; empty where nothing was measured.
         refused: for each round, the clients whose update was refused, and why.
         private: for each client the parameters that never left it; empty where all are shared.
+        personal: for each client its own copy of the whole network (``ditto``); empty for other algorithms.
     """
 
     network: NetworkSpec
@@ -57,17 +60,22 @@ class Fitted:
     rounds: tuple[Mapping[Client, Mapping[str, float]], ...]
     refused: tuple[Mapping[Client, str], ...] = ()
     private: Mapping[Client, Parameters] = field(default_factory=dict)
+    personal: Mapping[Client, Parameters] = field(default_factory=dict)
 
     def logits(self, X: np.ndarray, region: Client | None = None) -> np.ndarray:
-        """(N,) logits of (N, D) inputs, or (N, outputs), by the joint model as `region` completes it."""
+        """(N,) logits of (N, D) inputs, or (N, outputs), by the model of `region` (`of`)."""
         return predict(self.of(region), np.asarray(X, dtype=np.float32), self.network)
 
     def of(self, region: Client | None = None) -> Parameters:
-        """All parameters of the network: the shared ones and, where some are private, those of `region`.
+        """All parameters of the network: the shared ones and, where some are private, those of `region`; or its copy.
 
         Raises:
-            InputError: some are private, and no region that took part is named.
+            InputError: some are private, and no region is named; or one that took no part.
         """
+        if self.personal and region is not None:
+            if region not in self.personal:
+                raise InputError(f"{region!r} has no personal copy; {', '.join(map(str, self.personal))} have")
+            return self.personal[region]
         if not self.private:
             return self.parameters
         if region is None or region not in self.private:
@@ -132,7 +140,8 @@ def federate(
             (by default (N,) of 0 and 1); or the same as a sequence of clients, known by their numbers.
         rounds: at least 1.
         steps: learning rate, momentum, batch, epochs and loss of a round's local steps.
-        algorithm: one of `fedsov.control_plane.aggregate.ALGORITHMS`, ``scaffold``, ``fednova``, or one with options.
+        algorithm: one of `fedsov.control_plane.aggregate.ALGORITHMS`, ``scaffold``, ``fednova``, or one with options;
+            ``fedper``, ``fedrep`` and ``ditto`` keep parameters with their client (`fedsov.training.apart`).
         weighting: of updates: by the region's ``rows``, or ``equal``.
         seed: of the first parameters and of the order of rows; equal seeds give equal parameters, bit by bit, with any
             number of processes.
@@ -146,7 +155,8 @@ def federate(
         on_round: called after each round with its number and the clients' metrics.
 
     Raises:
-        ConfigurationError: no such model, algorithm, weighting or number.
+        ConfigurationError: no such model, algorithm, weighting or number; or private parameters that step alone, beside
+            noise.
         InputError: shapes that do not fit, values that are not finite, no region.
         TrainingFailed: parameters did not stay finite, or fewer than the minimum of updates were accepted.
     """
@@ -159,6 +169,9 @@ def federate(
     names, arrays = _clients(regions, network, steps)
     sizes = [len(y) if weighting == "rows" else 1 for _, y in arrays]
     mine = private if isinstance(private, Private) else Private(tuple(private))
+    keeps = apart.chosen(chosen.name, chosen.options, mine, steps)
+    if noise is not None:
+        apart.check_noisy(keeps)
     mu = float(chosen.options.get("proximal_mu", steps.proximal_mu))
     job = Job(
         arrays,
@@ -171,8 +184,10 @@ def federate(
         noise=_mechanisms(noise, names),
         bound=work.bound,
         measures=work.measures,
-        private=personal.private_names(network, mine.names),
-        first=mine.first,
+        private=keeps.names(network),
+        first=keeps.private.first,
+        alternates=keeps.private.alternates,
+        ditto_lambda=keeps.ditto_lambda,
         correction=CORRECTED.get(chosen.name, "none"),
     )
     first = start if start is not None else initial(network, job.inputs, seed)
@@ -195,7 +210,7 @@ def _rounds(
     minimum = len(names) if work.minimum is None else work.minimum
     with Cohort(job, current, processes=work.processes, keeps_updates=is_robust) as cohort:
         server = None if algorithm.name in PLAIN else Server(algorithm, len(names) if is_robust else 1)
-        kept, best = cohort.kept.copy(), _Best()
+        kept, best = (cohort.kept.copy(), cohort.copies.copy()), _Best()
         for number in range(1, rounds + 1):
             found = cohort.round(number, current)
             best = best.or_of(_loss(job, found), number, current, kept)
@@ -203,7 +218,7 @@ def _rounds(
                 client, why = next(iter(found.refused.items()))
                 raise TrainingFailed(f"round {number}: {names[client]}: {why}")
             current = found.mean if server is None else _served(server, job, number, current, found)
-            kept = cohort.kept.copy()
+            kept = cohort.kept.copy(), cohort.copies.copy()
             if not np.isfinite(current).all():
                 raise TrainingFailed(f"round {number}: the joint parameters are not finite; lower the learning rate")
             seen.append({names[client]: one for client, one in found.metrics.items()})
@@ -213,22 +228,23 @@ def _rounds(
             if work.patience is not None and number - best.round >= work.patience:
                 current, kept = best.parameters, best.kept
                 break
-    own = [dict(personal.own(named(_with(current, job, row), shaped), job.private)) for row in kept]
+    own = [dict(personal.own(named(_with(current, job, row), shaped), job.private)) for row in kept[0]]
+    copies = {name: named(row, shaped) for name, row in zip(names, kept[1], strict=True) if len(row)}
     parameters = personal.shared(named(current, shaped), job.private)
-    apart = dict(zip(names, own, strict=True)) if job.private else {}
-    return Fitted(job.spec, parameters, tuple(seen), tuple(refused), apart)
+    private = dict(zip(names, own, strict=True)) if job.private else {}
+    return Fitted(job.spec, parameters, tuple(seen), tuple(refused), private, copies)
 
 
 @dataclass(frozen=True, slots=True)
 class _Best:
-    """The least loss so far, of the parameters that came into a round, with the private ones beside them."""
+    """The least loss so far, of the parameters that came into a round, with the private ones and copies beside them."""
 
     loss: float = math.inf
     round: int = 0
     parameters: np.ndarray = field(default_factory=lambda: np.empty(0))
-    kept: np.ndarray = field(default_factory=lambda: np.empty(0))
+    kept: Apart = field(default_factory=lambda: (np.empty(0), np.empty(0)))
 
-    def or_of(self, loss: float, round: int, parameters: np.ndarray, kept: np.ndarray) -> _Best:
+    def or_of(self, loss: float, round: int, parameters: np.ndarray, kept: Apart) -> _Best:
         """Whichever loss is less; the earlier of equals."""
         return _Best(loss, round, parameters, kept) if loss < self.loss else self
 

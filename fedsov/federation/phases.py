@@ -34,12 +34,13 @@ from fedsov.federation.checkpoint import Checkpoint
 from fedsov.federation.failures import of_region
 from fedsov.federation.in_process import REFUSED, InProcessGrid
 from fedsov.federation.report import privacy_line
-from fedsov.federation.scene import Scene, start_region
+from fedsov.federation.scene import Scene, pace_of, start_region
 from fedsov.federation.secure_hub import summed
 from fedsov.federation.wire import STANDING_BY, reason_of
 from fedsov.label import PUBLIC, Label, join
 from fedsov.model.features import Features, Statistics
 from fedsov.model.network import Parameters, initial
+from fedsov.training.personal import shared
 from fedsov.training.plan import Plan, Profile, RegionPlan, make_plan
 from fedsov.training.work import PARCELS
 
@@ -205,6 +206,8 @@ def train_together(
     if held is None:
         features = agree_on_features(scene, regions, scope)
         start = initial(settings.recipe.network, features.inputs, settings.seed)
+        if scope != "public":
+            start = shared(start, settings.apart.names(settings.recipe.network) if settings.apart.private.names else ())
         held = Checkpoint(scope, label, people, features, Reached(start))
         scene.checkpoints.keep(held)
     else:
@@ -214,7 +217,9 @@ def train_together(
     features, label = held.features, held.label
     config = {"scope": scope, "features": json.dumps(features.to_json())}
     names = {scene.nodes[name]: name for name in regions}
-    federation = Federation(settings.algorithm, settings.rounds, config, minimum, settings.timeout, names)
+    federation = Federation(
+        settings.algorithm, settings.rounds, config, minimum, settings.timeout, names, pace=pace_of(settings)
+    )
     grid, outcome = scene.grid(regions, label=label, people=people), Outcome()
 
     def on_round(seen: Round) -> None:
@@ -349,7 +354,7 @@ def _finishing(scene: Scene, region: RegionPlan, made: Made, trained: Trained | 
         STANDING_BY: scene.afterwards,
     }
     if trained:
-        config["features"] = json.dumps(trained.features.to_json())
+        config |= {"features": json.dumps(trained.features.to_json()), "rounds": len(trained.rounds)}
     message = question(scene.nodes[region.region], "query.finish", config, trained.parameters if trained else None)
     if strategy == "synthetic":
         message.content[PARCELS] = ConfigRecord({region.region: made.parcels[region.region]})

@@ -117,13 +117,21 @@ class OwnStates:
     folder: Path
 
     def of(self, scope: str, number: int) -> dict[str, Any]:
-        """What a round begins with; nothing in the first. Raises CheckpointDamaged where it is gone or was changed."""
+        """What a round begins with: the newest kept for it or, where the region missed rounds, for one before.
+
+        Nothing before its first. Raises CheckpointDamaged where it is gone or was changed.
+        """
         known = self.journal.said.get("own", {}).get(scope, {})
-        if number == 1 and "1" not in known:
-            return {}
-        if str(number) not in known:
+        before = [key for key in map(int, known) if key <= number]
+        if not before and known and number > 1:
             raise CheckpointDamaged(f"this region kept nothing to begin round {number} of its {scope} rows with")
-        return unpacked(self._path(scope, number), known[str(number)])
+        if not before:
+            return {}
+        return unpacked(self._path(scope, max(before)), known[str(max(before))])
+
+    def newest(self, scope: str) -> int:
+        """The latest round that something is kept for; 0 for none."""
+        return max(map(int, self.journal.said.get("own", {}).get(scope, {})), default=0)
 
     def keep(self, scope: str, number: int, arrays: Arrays) -> None:
         """Keeps what a round is to begin with; on the disk when this returns."""

@@ -26,7 +26,7 @@ from fedsov.border.proofs import accepted, continuation, noted_heads
 from fedsov.border.signing import Signer
 from fedsov.border.standing import Standing
 from fedsov.border.tally import Tally
-from fedsov.errors import BudgetBroken, BudgetExceeded, FedsovError, LedgerBroken, SumRefused
+from fedsov.errors import BudgetBroken, BudgetExceeded, CheckpointDamaged, FedsovError, LedgerBroken, SumRefused
 from fedsov.federation import directory, region_record
 from fedsov.federation.brief import RegionBrief
 from fedsov.federation.door import Door, TypeNameOnly, open_parcel
@@ -155,9 +155,17 @@ def _opened_with(ledger: Ledger, brief: RegionBrief) -> Home:
         session.received = Label.from_json(journal.said["received"]) if "received" in journal.said else PUBLIC
         session.rounds = [(name, value, number) for name, value, number in journal.said.get("rounds", ())]
         if journal.folder is not None:
-            session.own = OwnStates(journal, journal.folder)
+            session.own = _own_states(journal, journal.folder, session, _rounds_that_left(ledger, brief.run))
     app = client_app(session, lambda sealed: open_parcel(keyring, sealed))
     return Home(brief, Door(brief, gate, session), app, context, _member(brief, journal), journal)
+
+
+def _own_states(journal: Journal, folder: Path, session: Session, left: set[int]) -> OwnStates:
+    """What stays in the region. Raises CheckpointDamaged where it is older than the rounds that left, or gone."""
+    states = OwnStates(journal, folder)
+    if session.work.apart.remembers and left and states.newest("shareable") <= max(left):
+        raise CheckpointDamaged("the ledger knows of later rounds than the run's journal: it was lost or put back")
+    return states
 
 
 def _member(brief: RegionBrief, journal: Journal) -> Member | None:

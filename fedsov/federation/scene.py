@@ -33,6 +33,7 @@ from fedsov.federation.warm import Warm
 from fedsov.federation.wire import Frame, Line, LineClosed
 from fedsov.federation.workspace import Workspace, occupied
 from fedsov.label import PUBLIC, Label
+from fedsov.model.corrections import Pace
 from fedsov.training.work import Work
 
 Tap = Callable[[bytes], None]
@@ -302,4 +303,16 @@ def work_of(settings: Settings) -> Work:
         synthetic_rows=settings.synthetic.rows,
         privacy=settings.privacy,
         rounds=settings.rounds,
+        apart=settings.apart,
     )
+
+
+def pace_of(settings: Settings) -> Callable[[int], Pace]:
+    """How every region steps in a round, for algorithms that count steps."""
+    work = work_of(settings)
+
+    def pace(number: int) -> Pace:
+        steps = work.steps_of(number)
+        return Pace(steps.learning_rate, steps.momentum, steps.batch, steps.epochs)
+
+    return pace

@@ -23,10 +23,13 @@ from flwr.clientapp import ClientApp
 
 from fedsov.label import Label
 from fedsov.model.features import Features, Statistics
-from fedsov.training import choose, federated, synthetic
+from fedsov.model.network import Parameters
+from fedsov.training import apart, choose, federated, personal, synthetic
+from fedsov.training.apart import Apart
 from fedsov.training.local import Candidate, Rows, Start, outcome
 from fedsov.training.measure import auc, log_loss
-from fedsov.training.messages import config_of, parameters_of, question_digest, record_of, with_proximal
+from fedsov.training.messages import config_of, drift_of, parameters_of, question_digest, record_of, with_proximal
+from fedsov.training.personal import Course
 from fedsov.training.private_run import WITHHELD
 from fedsov.training.session import Session
 from fedsov.training.work import PARCELS
@@ -94,27 +97,49 @@ def train(session: Session, message: Message) -> RecordDict:
     """One round: the incoming model is scored on the validation rows, then trained on the training rows."""
     config = config_of(message)
     features = Features.from_json(json.loads(str(config["features"])))
-    rows, incoming, number = session.divided(str(config["scope"])), parameters_of(message), int(config["server-round"])
-    recipe = session.work.recipe
-    model = Candidate("incoming", recipe.network, features, incoming)
-    scores = _scores(model, rows.validation)
-    steps = with_proximal(recipe.update, config)
+    scope, number = str(config["scope"]), int(config["server-round"])
+    rows, incoming, spec = session.divided(scope), parameters_of(message), session.work.recipe.network
     inputs = features.encode(rows.train.columns)
-    private = session.private_in(str(config["scope"]))
-    spec, y = recipe.network, rows.train.y
-    updated = (
-        private.answer(
-            question_digest(message),
-            lambda: federated.private_update(incoming, inputs, y, steps, spec=spec, run=private),
-        )
-        if private
-        else federated.update(incoming, inputs, y, steps, spec=spec, round=number)
-    )
-    model_name = "public_model" if config["scope"] == "public" else "joint_model"
+    keeps = _keeps(session, scope)
+    own = session.own.of(scope, number) if keeps.remembers else {}
+    private = apart.begun(keeps, own, spec=spec, inputs=inputs.shape[1], seed=session.work.seed)
+    whole = personal.joined(incoming, private, spec)
+    scores = _scores(Candidate("incoming", spec, features, whole), rows.validation)
+    steps = with_proximal(session.work.steps_of(number), config)
+    course = Course(spec, steps, keeps.private, drift_of(message))
+    updated, private = _updated(session, message, incoming, private, (inputs, rows.train.y), course)
+    if keeps.remembers:
+        copy = None
+        if keeps.ditto_lambda is not None:
+            before, lesson = apart.copied(own, whole), (inputs, rows.train.y)
+            copy = personal.beside(before, whole, lesson, course, weight=keeps.ditto_lambda, round=number)
+        session.own.keep(scope, number + 1, apart.after(own, private, copy))
+    model_name = "public_model" if scope == "public" else "joint_model"
     session.rounds += [(f"{model_name}_validation_{name}", value, number - 1) for name, value in scores.items()]
-    told = dict.fromkeys(scores, math.nan) if private else scores
+    told = dict.fromkeys(scores, math.nan) if session.private_in(scope) else scores
     metrics = MetricRecord({"num-examples": len(rows.train), **told})
     return RecordDict({"arrays": record_of(updated), "metrics": metrics})
+
+
+def _keeps(session: Session, scope: str) -> Apart:
+    """What the region keeps to itself of a training; nothing of the start model, which is to be whole for others."""
+    return session.work.apart if scope == "shareable" else Apart()
+
+
+def _updated(
+    session: Session, message: Message, incoming: Parameters, private: Parameters, rows: personal.Rows, course: Course
+) -> tuple[Parameters, Parameters]:
+    """What leaves of a round and what stays, under the private run's noise where there is one: then both are noisy."""
+    config = config_of(message)
+    run = session.private_in(str(config["scope"]))
+    if run is None:
+        return personal.update(incoming, private, rows, course, round=int(config["server-round"]))
+    whole, spec, steps = personal.joined(incoming, private, course.spec), course.spec, course.steps
+    noisy = run.answer(
+        question_digest(message),
+        lambda: federated.private_update(whole, *rows, steps, spec=spec, run=run),
+    )
+    return personal.shared(noisy, private), personal.own(noisy, private)
 
 
 def finish(session: Session, message: Message, open_parcel: OpenParcel) -> RecordDict:
@@ -122,7 +147,8 @@ def finish(session: Session, message: Message, open_parcel: OpenParcel) -> Recor
     config = config_of(message)
     strategy = str(config["strategy"])
     rows = session.divided("all")
-    start = Start(model=_received(session, message, config), rows=_beside(session, message, open_parcel))
+    model, copy = _received(session, message, config)
+    start = Start(model=model, rows=_beside(session, message, open_parcel), personal=copy)
     session.finished = choose.train(strategy, rows, start, session.work.recipe)
     said = {
         key: value
@@ -142,11 +168,21 @@ def _scores(model: Candidate, rows: Rows) -> dict[str, float]:
     return {"loss": log_loss(rows.y, logits), "auc": math.nan if found is None else found}
 
 
-def _received(session: Session, message: Message, config: Mapping[str, Any]) -> Candidate | None:
+def _received(
+    session: Session, message: Message, config: Mapping[str, Any]
+) -> tuple[Candidate | None, Candidate | None]:
+    """The model that came, made whole by what the region kept apart for it; and the region's own copy of it."""
     if not message.content.array_records:
-        return None
+        return None, None
     features = Features.from_json(json.loads(str(config["features"])))
-    return Candidate("received", session.work.recipe.network, features, parameters_of(message))
+    came, spec, keeps = parameters_of(message), session.work.recipe.network, Apart()
+    if config["strategy"] == "federated":
+        keeps = _keeps(session, "shareable")
+    own = session.own.of("shareable", int(config["rounds"]) + 1) if keeps.remembers else {}
+    private = apart.begun(keeps, own, spec=spec, inputs=features.inputs, seed=session.work.seed)
+    whole = personal.joined(came, private, spec)
+    copy = None if keeps.ditto_lambda is None else Candidate("personal", spec, features, apart.copied(own, whole))
+    return Candidate("received", spec, features, whole), copy
 
 
 def _beside(session: Session, message: Message, open_parcel: OpenParcel) -> Rows | None:

@@ -5,6 +5,7 @@ Pure: the messages, the gate and the aggregation are elsewhere (`fedsov.federati
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from fedsov.errors import TrainingFailed
 from fedsov.model.network import NetworkSpec, Parameters
 from fedsov.privacy.mechanism import noise_generator
+from fedsov.training.engine import Pull
 from fedsov.training.local import (
     Candidate,
     Divided,
@@ -30,7 +32,15 @@ _STRIDE = 1_000_003
 
 
 def update(
-    incoming: Parameters, X: np.ndarray, y: np.ndarray, steps: LocalSteps, *, spec: NetworkSpec, round: int
+    incoming: Parameters,
+    X: np.ndarray,
+    y: np.ndarray,
+    steps: LocalSteps,
+    *,
+    spec: NetworkSpec,
+    round: int,
+    frozen: Collection[str] = (),
+    pull: Pull | None = None,
 ) -> Parameters:
     """The region's parameters after one round's steps from the incoming ones; each round orders rows anew.
 
@@ -41,12 +51,14 @@ def update(
         incoming: the joint model's parameters, of the network `spec` with D inputs.
         X, y: (N, D) inputs and (N,) outcomes of the training rows.
         round: 0 or more.
+        frozen: names of parameters that stay as they came in.
+        pull: what moves parameters beside the rows.
 
     Raises:
         TrainingFailed: no rows, parameters of another network, or a result that is not finite.
     """
     seeded = replace(steps, seed=steps.seed * _STRIDE + round)
-    return train_locally(incoming, X, y, seeded, spec=spec)
+    return train_locally(incoming, X, y, seeded, spec=spec, frozen=frozen, pull=pull)
 
 
 def private_update(
@@ -65,7 +77,8 @@ def private_update(
 def train(rows: Divided, start: Start, recipe: Recipe) -> Candidate:
     """The joint model of `start`, or the region's own version of it where that is better on validation rows.
 
-    Own versions are tuned on the training rows: as agreed among the regions, and on the region's own scale.
+    Own versions are tuned on the training rows: as agreed among the regions, and on the region's own scale; and the
+    personal copy, where one was trained beside the joint model.
 
     Raises:
         TrainingFailed: no joint model came, or tuning diverged.
@@ -75,4 +88,5 @@ def train(rows: Divided, start: Start, recipe: Recipe) -> Candidate:
     joint = replace(start.model, name="federated")
     tuned = replace(tune(joint, rows.train, recipe.tune), name="federated, tuned")
     own = replace(on_own_scale(joint, rows.train), name="federated, tuned, own scale")
-    return best([joint, tuned, tune(own, rows.train, recipe.tune)], rows)
+    beside = [] if start.personal is None else [replace(start.personal, name="federated, personal")]
+    return best([joint, tuned, tune(own, rows.train, recipe.tune), *beside], rows)

@@ -80,10 +80,14 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What a region received to start from: a joint or public model, or a donor's synthetic rows, or none."""
+    """What a region has to start from: a joint or public model, or a donor's synthetic rows, or none.
+
+    `personal` is its own copy of the joint model, where it trained one beside it (Ditto).
+    """
 
     model: Candidate | None = None
     rows: Rows | None = None
+    personal: Candidate | None = None
 
 
 def outcome(target: np.ndarray, rule: TargetRule, median: float | None = None) -> np.ndarray:
@@ -159,6 +163,7 @@ def train_locally(
     *,
     spec: NetworkSpec,
     frozen: Collection[str] = (),
+    pull: engine.Pull | None = None,
 ) -> Parameters:
     """The parameters after these steps on (N, D) inputs and (N,) outcomes; `arrays` itself is not changed.
 
@@ -169,7 +174,7 @@ def train_locally(
     if not len(y):
         raise TrainingFailed("a region has no rows to train on; give it rows, or leave it out")
     check(spec, X.shape[1], arrays)
-    trained = engine.train_one(arrays, X, y, steps, spec=spec, frozen=frozen)
+    trained = engine.train_one(arrays, X, y, steps, spec=spec, frozen=frozen, pull=pull)
     check(spec, X.shape[1], trained)
     return trained
 

@@ -26,6 +26,12 @@ def parameters_of(message: Message) -> Parameters:
     return {name: np.array(array.numpy()) for name, array in record.items()}
 
 
+def drift_of(message: Message) -> Parameters:
+    """What a region is to add to its gradients (`fedsov.control_plane.corrected`); empty where nothing came."""
+    record = message.content.array_records.get("drift", ArrayRecord())
+    return {name.removeprefix("drift/"): np.array(array.numpy()) for name, array in record.items()}
+
+
 def record_of(parameters: Parameters) -> ArrayRecord:
     """Parameters as Flower's record, in the same order."""
     return ArrayRecord({name: Array(np.asarray(value)) for name, value in parameters.items()})
@@ -33,8 +39,8 @@ def record_of(parameters: Parameters) -> ArrayRecord:
 
 def question_digest(message: Message) -> str:
     """SHA-256 of a message's parameters and settings, in hexadecimal: equal for the same question asked again."""
-    record = next(iter(message.content.array_records.values()))
-    arrays = {name: hashlib.sha256(array.data).hexdigest() for name, array in record.items()}
+    records = message.content.array_records.values()
+    arrays = {name: hashlib.sha256(one.data).hexdigest() for record in records for name, one in record.items()}
     text = json.dumps([arrays, config_of(message)], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 

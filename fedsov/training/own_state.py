@@ -5,7 +5,9 @@ an answer is the same however often it is asked for. Who keeps them is the calle
 on the region's disk.
 
     before = session.own.of("shareable", 4)
-    session.own.keep("shareable", 5, {"private/2.bias": bias})
+    session.own.keep("shareable", 5, replaced(before, "private/", {"2.bias": bias}))
+
+Who took no part in a round kept nothing for the next one, and begins that with the newest that it has.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ Arrays = Mapping[str, np.ndarray]
 
 
 class OwnState(Protocol):
-    """By scope and round (from 1): what it begins with, nothing in the first."""
+    """By scope and round (from 1): what it begins with, the newest kept for it or a round before; nothing at first."""
 
     def of(self, scope: str, number: int) -> dict[str, np.ndarray]: ...
     def keep(self, scope: str, number: int, arrays: Arrays) -> None: ...
@@ -33,7 +35,19 @@ class InMemory:
     kept: dict[tuple[str, int], dict[str, np.ndarray]] = field(default_factory=dict)
 
     def of(self, scope: str, number: int) -> dict[str, np.ndarray]:
-        return dict(self.kept.get((scope, number), {}))
+        known = [kept for kept in self.kept if kept[0] == scope and kept[1] <= number]
+        return dict(self.kept[max(known)]) if known else {}
 
     def keep(self, scope: str, number: int, arrays: Arrays) -> None:
         self.kept[scope, number] = dict(arrays)
+
+
+def part(arrays: Arrays, prefix: str) -> dict[str, np.ndarray]:
+    """The arrays whose names begin with the prefix, without it."""
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+
+def replaced(arrays: Arrays, prefix: str, by: Arrays) -> dict[str, np.ndarray]:
+    """All arrays, those of the prefix as they are in `by`, which has the names without it."""
+    others = {name: array for name, array in arrays.items() if not name.startswith(prefix)}
+    return others | {f"{prefix}{name}": array for name, array in by.items()}

@@ -6,7 +6,9 @@ Two independent means, both for regions that differ:
   them, and answers with the shared ones alone (`update`). With the head private this is FedPer (Arivazhagan et al.
   2019, https://arxiv.org/abs/1912.00818); Collins et al. 2021 (FedRep, https://arxiv.org/abs/2102.07078) train the two
   parts in turn, and Pillutla et al. 2022 (https://arxiv.org/abs/2204.03809) compare both ways and call this one FedSim.
-  A private intercept is the smallest case: the base rate of each region is its own.
+  A private intercept is the smallest case: the base rate of each region is its own. FedBN (Li et al. 2021,
+  https://arxiv.org/abs/2102.07623) keeps the batch normalisation at home, which shifts and scales what layers are given
+  by region; a network without one has that shift in its biases, ``first.bias`` or ``bias``.
 - A *mixture* of the joint model, of copies of it tuned to own rows (Li et al. 2021, Ditto,
   https://arxiv.org/abs/2012.04221: the proximal term is its pull) and of models trained alone, weighted on rows that
   none of them was fitted to (`mixture`). Two members are model interpolation (Mansour et al. 2020,
@@ -26,15 +28,20 @@ Pure: values in, values out. Who keeps a region's private part between rounds is
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fedsov.errors import ConfigurationError, TrainingFailed
 from fedsov.model.network import NetworkSpec, Parameters, head, names
 from fedsov.training import federated
+from fedsov.training.engine import Pull, Rows, flat
 from fedsov.training.local import LocalSteps, predict, train_locally
 from fedsov.training.measure import log_loss
+
+if TYPE_CHECKING:
+    import torch
 
 PICKS = 20
 """Models that the greedy choice adds up; a weight is a multiple of 1 / PICKS."""
@@ -48,10 +55,26 @@ class Private:
         names: words that `private_names` understands.
         first: steps of the private parameters alone, before each round's steps of all (FedRep's turns); None for no
             such steps. A region of few rows, or of one class, needs them: its intercept has far to go.
+        alternates: whether the private ones rest while the shared ones step (FedRep).
     """
 
     names: tuple[str, ...] = ()
     first: LocalSteps | None = None
+    alternates: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How a region's round is trained, beside its rows.
+
+    Attributes:
+        drift: by name what is added to every gradient of the shared parameters (SCAFFOLD); nothing for none.
+    """
+
+    spec: NetworkSpec
+    steps: LocalSteps
+    private: Private = Private()
+    drift: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def private_names(spec: NetworkSpec, private: Iterable[str]) -> frozenset[str]:
@@ -74,10 +97,9 @@ def private_names(spec: NetworkSpec, private: Iterable[str]) -> frozenset[str]:
     }
     chosen: set[str] = set()
     for word in private:
-        if word not in words:
-            raise ConfigurationError(
-                f"private={word!r} is no part of network {spec.name}; choose of {', '.join(words)}"
-            )
+        if not words.get(word):  # a head or an intercept that this network is not known to have
+            known = ", ".join(one for one, meant in words.items() if meant)
+            raise ConfigurationError(f"private={word!r} is no part of network {spec.name}; choose of {known}")
         chosen |= words[word]
     if chosen == set(parameters):
         raise ConfigurationError(f"private={', '.join(private)} leaves no parameter to share; train each region alone")
@@ -111,33 +133,56 @@ def joined(incoming: Parameters, kept: Parameters, spec: NetworkSpec) -> Paramet
 
 
 def update(
-    incoming: Parameters,
-    kept: Parameters,
-    X: np.ndarray,
-    y: np.ndarray,
-    steps: LocalSteps,
-    *,
-    spec: NetworkSpec,
-    round: int,
-    first: LocalSteps | None = None,
+    incoming: Parameters, kept: Parameters, rows: Rows, course: Course, *, round: int
 ) -> tuple[Parameters, Parameters]:
     """One round of a region with private parameters: what it answers with, and what it keeps for the next round.
 
     Without private ones it is `federated.update`. Shared and private parameters take the same steps, after those that
-    the private ones take alone where `first` is given; neither `incoming` nor `kept` is changed.
+    the private ones take alone where the course has such; or, where they alternate, the shared ones step alone then.
+    Neither `incoming` nor `kept` is changed.
 
     Args:
         incoming, kept: the shared parameters that came in, and the region's own of the round before.
-        X, y: (N, D) inputs and (N,) outcomes of the training rows.
+        rows: (N, D) inputs and (N,) outcomes of the training rows.
 
     Raises:
-        TrainingFailed: as `joined` and `federated.update`.
+        TrainingFailed: as `joined` and `federated.update`; or a drift that is not of the shared parameters.
     """
-    whole = joined(incoming, kept, spec)
-    if first is not None and kept:
-        whole = train_locally(whole, X, y, first, spec=spec, frozen=incoming.keys())
-    trained = federated.update(whole, X, y, steps, spec=spec, round=round)
+    whole, private, spec = joined(incoming, kept, course.spec), course.private, course.spec
+    if private.first is not None and kept:
+        whole = train_locally(whole, *rows, private.first, spec=spec, frozen=incoming.keys())
+    frozen = kept.keys() if private.alternates else ()
+    pull = _drifting(course.drift, incoming, whole) if course.drift else None
+    trained = federated.update(whole, *rows, course.steps, spec=spec, round=round, frozen=frozen, pull=pull)
     return shared(trained, kept.keys()), own(trained, kept.keys())
+
+
+def _drifting(drift: Mapping[str, np.ndarray], incoming: Parameters, whole: Parameters) -> Pull:
+    """The pull of a drift; none on what is private."""
+    if {name: one.shape for name, one in drift.items()} != {name: one.shape for name, one in incoming.items()}:
+        raise TrainingFailed("the drift that came in is not of the shared parameters")
+    if not all(np.isfinite(one).all() for one in drift.values()):
+        raise TrainingFailed("the drift that came in is not finite")
+    return Pull(drift=_row({name: drift.get(name, np.zeros_like(one)) for name, one in whole.items()}))
+
+
+def beside(copy: Parameters, joint: Parameters, rows: Rows, course: Course, *, weight: float, round: int) -> Parameters:
+    """Ditto: a region's personal copy after the round's steps under a pull towards the joint model that came in.
+
+    The steps minimise the mean loss plus weight / 2 |copy - joint|^2 (Li et al. 2021, algorithm 1,
+    https://arxiv.org/abs/2012.04221), in the same order of rows as the joint model's own.
+
+    Raises:
+        TrainingFailed: as `federated.update`.
+    """
+    steps = replace(course.steps, proximal_mu=weight)
+    return federated.update(copy, *rows, steps, spec=course.spec, round=round, pull=Pull(anchor=_row(joint)))
+
+
+def _row(arrays: Parameters) -> torch.Tensor:
+    import torch
+
+    return torch.from_numpy(flat(arrays, arrays))
 
 
 @dataclass(frozen=True, slots=True)

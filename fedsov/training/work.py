@@ -10,6 +10,7 @@ from fedsov.model.embedded import Embedding
 from fedsov.model.network import NetworkSpec
 from fedsov.partition.dataset import TargetRule
 from fedsov.privacy.settings import RecordPrivacy
+from fedsov.training.apart import Apart
 from fedsov.training.local import LocalSteps, Recipe
 
 PARCELS = "parcels"
@@ -20,7 +21,8 @@ PARCELS = "parcels"
 class Work:
     """What a region is to do: the data set's name, the target, the recipe, the seed, the size of synthetic tables.
 
-    `privacy` is what it asks of privacy, None for nothing; `rounds` how often a joint model will come to be trained.
+    `privacy` is what it asks of privacy, None for nothing; `rounds` how often a joint model will come to be trained;
+    `apart` what the region keeps to itself meanwhile.
     """
 
     dataset: str
@@ -31,6 +33,11 @@ class Work:
     synthetic_rows: int = 1000
     privacy: RecordPrivacy | None = None
     rounds: int = 1
+    apart: Apart = field(default_factory=Apart)
+
+    def steps_of(self, round: int) -> LocalSteps:
+        """The steps of one round of federated training, from 1."""
+        return self.recipe.update
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for the line."""
@@ -51,5 +58,6 @@ class Work:
             "target": TargetRule(**value["target"]),
             "recipe": Recipe(network=network, **steps),
             "privacy": RecordPrivacy.from_json(value["privacy"]) if value["privacy"] else None,
+            "apart": Apart.from_json(value["apart"]),
         }
         return Work(**{**value, **asked})

@@ -30,8 +30,7 @@ def test_only_the_newest_rounds_are_kept_and_others_are_never_guessed(tmp_path):
     assert len(list(states.folder.glob("own-public-*"))) == OWN_KEPT
     with pytest.raises(CheckpointDamaged, match="kept nothing to begin round 2"):
         states.of("public", 2)
-    with pytest.raises(CheckpointDamaged, match="kept nothing to begin round 2"):
-        states.of("shareable", 2)
+    assert states.of("shareable", 2) == {}  # it took part in none before
 
 
 def test_a_changed_state_is_refused(tmp_path):
@@ -41,3 +40,21 @@ def test_a_changed_state_is_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     with pytest.raises(CheckpointDamaged, match="changed"):
         states.of("public", 2)
+
+
+def test_a_region_that_missed_rounds_begins_with_the_newest_it_has_and_never_with_a_later_one(tmp_path):
+    states = _states(tmp_path)
+    for number in (2, 5):
+        states.keep("shareable", number, {"private/2.bias": np.float32([number])})
+    for number, kept in ((2, 2), (3, 2), (4, 2), (5, 5), (9, 5)):
+        assert float(states.of("shareable", number)["private/2.bias"][0]) == kept
+    assert states.of("shareable", 1) == {}
+
+
+def test_a_file_that_was_lost_is_no_missed_round(tmp_path):
+    states = _states(tmp_path)
+    for number in (2, 3):
+        states.keep("shareable", number, {"private/2.bias": np.float32([number])})
+    (states.folder / "own-shareable-0003.safetensors").unlink()
+    with pytest.raises(CheckpointDamaged):
+        states.of("shareable", 4)

@@ -16,12 +16,13 @@ from fedsov.training import federated, personal
 from fedsov.training.engine import flat, train_one
 from fedsov.training.local import LocalSteps, predict
 from fedsov.training.measure import log_loss
-from fedsov.training.personal import Private
+from fedsov.training.personal import Course, Private
 from fedsov.training.steps import generator, shuffled
 
 SPEC = NetworkSpec("mlp", (4,))
 STEPS = LocalSteps(learning_rate=0.05, batch=32, epochs=1)
 FIRST = LocalSteps(learning_rate=0.5, momentum=0.0, batch=1000, epochs=5)
+COURSE = Course(SPEC, STEPS, Private(first=FIRST))
 
 
 def _region(seed: int, rows: int = 200, shift: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
@@ -89,7 +90,7 @@ def test_a_round_moves_both_halves_and_changes_neither_argument() -> None:
     names = personal.private_names(SPEC, ("head",))
     incoming, kept = personal.shared(whole, names), personal.own(whole, names)
     before = {name: value.copy() for name, value in whole.items()}
-    sent, stays = personal.update(incoming, kept, *REGIONS["DE"], STEPS, spec=SPEC, round=1, first=FIRST)
+    sent, stays = personal.update(incoming, kept, REGIONS["DE"], COURSE, round=1)
     assert sent.keys() == incoming.keys() and stays.keys() == kept.keys()
     assert _same({**incoming, **kept}, before)
     assert not any(np.array_equal(value, whole[name]) for name, value in {**sent, **stays}.items())
@@ -97,7 +98,7 @@ def test_a_round_moves_both_halves_and_changes_neither_argument() -> None:
 
 def test_without_private_parameters_a_round_is_the_federated_one() -> None:
     whole = initial(SPEC, 3, 0)
-    sent, stays = personal.update(whole, {}, *REGIONS["DE"], STEPS, spec=SPEC, round=3, first=FIRST)
+    sent, stays = personal.update(whole, {}, REGIONS["DE"], COURSE, round=3)
     assert not stays and _same(sent, federated.update(whole, *REGIONS["DE"], STEPS, spec=SPEC, round=3))
 
 
