@@ -185,6 +185,31 @@ def test_a_server_s_moments_survive_the_hub(tmp_path: Path, warm: Warm, algorith
     _assert_same(_to_the_end(words, warm), _to_the_end(_words(tmp_path / "again", *more), warm))
 
 
+@pytest.mark.parametrize(
+    "more",
+    [("algorithm=scaffold",), ("algorithm=ditto", "model.private=[first.bias]", "federation.minimum_regions=2")],
+    ids=["scaffold", "ditto"],
+)
+def test_what_is_kept_from_round_to_round_survives_the_hub(tmp_path: Path, warm: Warm, more: tuple[str, ...]) -> None:
+    words = _words(tmp_path, *more)
+    _killed(words, warm, line="joint model, round 2/3")  # the regions have answered, and the hub kept nothing of it
+    for number in (2, 3):
+        _killed(words, warm, file=f"hub/checkpoints/*/shareable-000{number}.json")
+    _assert_same(_to_the_end(words, warm), _to_the_end(_words(tmp_path / "again", *more), warm))
+
+
+def test_a_region_whose_own_state_was_put_back_does_not_go_on(tmp_path: Path, warm: Warm) -> None:
+    words = _words(tmp_path, "model.private=[intercept]")
+    _killed(words, warm, line="joint model, round 3/3")
+    for name in ("own-shareable-0003.safetensors", "journal.json"):
+        (path,) = tmp_path.glob(f"w/regions/AT/runs/*/{name}")
+        whole = path.read_bytes()
+        path.unlink()
+        with pytest.raises(FedsovError, match="AT.*CheckpointDamaged"):
+            _resume(tmp_path / "w", warm)
+        path.write_bytes(whole)
+
+
 def test_a_run_killed_before_its_first_round_begins_at_the_first(
     tmp_path: Path, warm: Warm, undisturbed: RunResult
 ) -> None:

@@ -14,6 +14,7 @@ from flwr.supercore.task_identity import TaskIdentity
 
 import fedsov
 from fedsov.errors import ConfigurationError, InputError, TrainingFailed
+from fedsov.federation import forms
 from fedsov.federation.laboratory import Work as Laboratory
 from fedsov.label import Label
 from fedsov.model.features import Features, Statistics
@@ -21,10 +22,10 @@ from fedsov.model.network import NetworkSpec, initial
 from fedsov.partition.dataset import TargetRule
 from fedsov.partition.records import Records
 from fedsov.privacy.mechanism import RecordMechanism
-from fedsov.training import apart, client_app, personal
+from fedsov.training import apart, client_app, federated, personal
 from fedsov.training.apart import Apart
 from fedsov.training.engine import train_one
-from fedsov.training.local import LocalSteps, Recipe
+from fedsov.training.local import Candidate, LocalSteps, Recipe, Start
 from fedsov.training.messages import parameters_of
 from fedsov.training.own_state import InMemory, part, replaced
 from fedsov.training.personal import Course, Private
@@ -275,6 +276,19 @@ def test_the_region_s_model_is_made_whole_and_its_copy_stands_for_choice() -> No
     assert _same(copy.parameters, part(own, "personal/")) and _same(parameters_of(message), model)
     client_app.finish(session, message, lambda sealed: (Label(frozenset()), sealed))
     assert session.finished is not None and set(session.finished.parameters) == set(initial(MLP, 2, 0))
+
+
+def test_a_personal_copy_is_kept_where_it_is_better_and_its_name_may_be_told() -> None:
+    session = _session(PRIVATE)
+    rows, spec, features = session.divided("all"), NetworkSpec(), _features(session)
+    wrong = {"0.weight": np.float32([[-9.0, 0.0]]), "0.bias": np.zeros(1, np.float32)}
+    right = {"0.weight": np.float32([[9.0, 0.0]]), "0.bias": np.zeros(1, np.float32)}
+    joint, copy = (Candidate("received", spec, features, arrays) for arrays in (wrong, right))
+    recipe = Recipe(network=spec, tune=LocalSteps(epochs=0))
+    assert federated.train(rows, Start(joint, personal=copy), recipe).name == "federated, personal"
+    assert federated.train(rows, Start(copy, personal=joint), recipe).name == "federated"
+    said = dict.fromkeys(forms.SCORES) | {"test_rows": 80, "kept": "federated, personal"}
+    assert forms.outcome(said)["kept"] == "federated, personal"
 
 
 # ------------------------------------------------------------------ settings
