@@ -222,6 +222,13 @@ def _hub_record(scene: Scene, made: Made, result: RunResult) -> dict[str, Any]:
     return record.to_json()
 
 
+def _private(scene: Scene, trained: Trained) -> dict[str, str]:
+    """The tag that names what a joint model lacks; none where it is whole."""
+    spec, keeps = scene.settings.recipe.network, scene.settings.apart
+    absent = sorted(keeps.names(spec) - set(trained.parameters)) if keeps.private.names else []
+    return {"private": ", ".join(absent)} if absent else {}
+
+
 def _hub_model(scene: Scene, trained: Trained, name: str) -> ModelRecord:
     folder: Path = model_folder(scene.workspace.hub, scene.run) / name
     return ModelRecord(
@@ -230,6 +237,7 @@ def _hub_model(scene: Scene, trained: Trained, name: str) -> ModelRecord:
         tags={
             "label": json.dumps(trained.label.to_json()),
             "kind": str(Kind.MODEL),
+            **_private(scene, trained),
             "run": scene.run,
             "ledger_head": scene.gate.ledger.head().digest,
         },

@@ -141,7 +141,7 @@ def federate(
         rounds: at least 1.
         steps: learning rate, momentum, batch, epochs and loss of a round's local steps.
         algorithm: one of `fedsov.control_plane.aggregate.ALGORITHMS`, ``scaffold``, ``fednova``, or one with options;
-            ``fedper``, ``fedrep`` and ``ditto`` keep parameters with their client (`fedsov.training.apart`).
+            under ``fedper``, ``fedrep`` and ``ditto`` clients keep something (`fedsov.training.apart`).
         weighting: of updates: by the region's ``rows``, or ``equal``.
         seed: of the first parameters and of the order of rows; equal seeds give equal parameters, bit by bit, with any
             number of processes.

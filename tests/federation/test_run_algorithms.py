@@ -106,6 +106,7 @@ def test_the_hub_keeps_the_shared_parameters_alone_and_a_region_s_model_is_whole
     workspace = apart.workspace
     (joint,) = workspace.glob("hub/models/*/people/model.safetensors")
     assert set(load_file(joint)) == SHARED
+    assert b'"private":"2.bias"' in apart.frames[-1]  # the registered model's tag
     for name in TRAINED:
         (kept,) = workspace.glob(f"regions/{name}/models/*/model.safetensors")
         assert set(load_file(kept)) == SHARED | {"2.bias"}
