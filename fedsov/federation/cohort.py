@@ -30,6 +30,7 @@ from fedsov.federation.job import Job
 from fedsov.model.network import build, load, shapes
 from fedsov.privacy.mechanism import noise_generator
 from fedsov.training import engine
+from fedsov.training.compression import chance, packed, unpacked
 from fedsov.training.engine import Clipping, Held, Pull
 from fedsov.training.losses import loss_named
 from fedsov.training.measure import auc
@@ -202,6 +203,8 @@ class _Part:
         self._blocks = [(block, _held(job, block)) for block in blocks]
         self._shares = job.weights / job.weights.sum()
         self._controls = {block: np.zeros((len(block), len(memory.control)), np.float32) for block in blocks}
+        late = len(job.sent()) if job.compression.remembers else 0
+        self._late = {block: np.zeros((len(block), late), np.float32) for block in blocks}
 
     def serve(self, line: Connection) -> None:
         """Answers until the other end closes. Problems that name themselves are told; others end the process."""
@@ -231,7 +234,11 @@ class _Part:
                 pull = replace(pull, drift=_tensor(self._memory.control - self._controls[block]))
             stepped = _stepped(self._job, steps, rows, begun, batches, pull)
             taken = np.array([len(one) for one in batches])
-            told["refused"] |= self._settle(block, stepped, taken, told["lengths"], rate=steps.learning_rate)
+            late = _compressed(self._job, block, stepped, self._memory.incoming, self._late[block], number)
+            refused = self._settle(block, stepped, taken, told["lengths"], rate=steps.learning_rate)
+            good = [client not in refused for client in block]
+            self._late[block][good] = late[good]
+            told["refused"] |= refused
         return told
 
     def _settle(
@@ -293,8 +300,29 @@ def _stepped(
         first = [shuffled(int(size), job.first, np.random.default_rng(job.first.seed)) for size in rows.sizes]
         shared = shapes(job.spec, job.inputs).keys() - job.private
         engine.advance(parameters, rows, first, job.first, spec=job.spec, frozen=shared)
-    engine.advance(parameters, rows, batches, steps, spec=job.spec, pull=pull)
+    engine.advance(parameters, rows, batches, steps, spec=job.spec, frozen=job.frozen, pull=pull)
     return begun
+
+
+def _compressed(
+    job: Job, block: range, stepped: np.ndarray, incoming: np.ndarray, late: np.ndarray, number: int
+) -> np.ndarray:
+    """Puts what arrives in the place of the (K, P) that was trained; what each client keeps back instead of `late`.
+
+    What is not finite, or as good as that, is left for `_refused` to find.
+    """
+    if job.compression.name == "none":
+        return late
+    places, after = job.sent(), late.copy()
+    for row, client in enumerate(block):
+        with np.errstate(over="ignore", invalid="ignore"):
+            change = stepped[row, places] - incoming[places]
+        if np.abs(change).max() < LARGEST:
+            rng = chance(job.seed, client=client, round=number)
+            found = packed(change, job.compression, rng=rng, residual=late[row])
+            stepped[row, places] = incoming[places] + unpacked(found.arrays, len(places), job.compression)
+            after[row] = found.residual
+    return after
 
 
 def _pull(job: Job, block: range, rows: Held) -> Pull:

@@ -17,7 +17,7 @@ from flwr.app import ArrayRecord, Message, RecordDict
 from fedsov.control_plane.server_app import Gather
 from fedsov.errors import TrainingFailed
 from fedsov.federation.wire import identify, new_id
-from fedsov.training.compression import Arrays, Compression, received
+from fedsov.training.compression import Arrays, Compression, received, trained
 from fedsov.training.messages import record_of
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ def expanded(
         names: what nodes are called, for an error's line.
         frozen: names of parameters that are not sent up.
 
-    What it gives raises TrainingFailed for an update that has not the form agreed on, naming the node.
+    What it gives raises TrainingFailed for an update that has not the form agreed on, naming the node, and
+    ConfigurationError for a frozen name that the model has not.
     """
     if compression.name == "none" and not frozen:
         return gather
@@ -41,6 +42,8 @@ def expanded(
     def whole(grid: Grid, messages: list[Message], timeout: float) -> Iterable[Message]:
         """A round's messages answered, each update a whole model."""
         asked = {message.metadata.dst_node_id: message for message in messages}
+        for message in messages[:1]:  # a name that the model has not is told before anything is sent
+            trained(list(_arrays(message)), frozen)
         for reply in gather(grid, messages, timeout):
             if not reply.has_content():
                 yield reply

@@ -41,7 +41,6 @@ from fedsov.federation.wire import STANDING_BY, reason_of
 from fedsov.label import PUBLIC, Label, join
 from fedsov.model.features import Features, Statistics
 from fedsov.model.network import Parameters, initial
-from fedsov.training import compression
 from fedsov.training.plan import Plan, Profile, RegionPlan, make_plan
 from fedsov.training.work import PARCELS
 
@@ -232,9 +231,6 @@ def train_together(
         return examination.before(number, grid.label, people) if examination else {}
 
     frozen = settings.recipe.frozen
-    compression.trained(
-        list(held.reached.parameters), frozen
-    )  # names that the model has not are told before anything is sent
     gather: Gather = expanded(each_by_itself, settings.compression, names=names, frozen=frozen)
     if settings.sums is not None and scope != "public":
         gather = summed(names, bounds=settings.sums, run=scene.run, frozen=frozen)

@@ -102,13 +102,13 @@ def check_sent(compression: Compression, *, algorithm: str, summed: bool) -> Non
         return
     if summed:
         raise ConfigurationError(
-            f"federation.compression={compression.name} and privacy.secure_aggregation exclude each other: "
-            "words of a secure sum are masked one by one; choose federation.compression=none"
+            f"compression={compression.name} and secure_aggregation exclude each other: the words of a secure sum are "
+            "masked one by one; choose federation.compression=none"
         )
     if algorithm in CORRECTED:
         raise ConfigurationError(
-            f"federation.compression={compression.name} is not for algorithm={algorithm}, whose clients say more than "
-            "a change; choose federation.compression=none"
+            f"compression={compression.name} is not for algorithm={algorithm}, whose clients say more than a change; "
+            "choose compression none"
         )
 
 
@@ -223,10 +223,10 @@ def trained(names: Collection[str], frozen: Collection[str]) -> list[str]:
         ConfigurationError: a frozen one is not among them, or none is left.
     """
     if odd := sorted(set(frozen) - set(names)):
-        raise ConfigurationError(f"model.frozen: the model has no parameter {odd[0]!r}; it has {', '.join(names)}")
+        raise ConfigurationError(f"frozen: no shared parameter {odd[0]!r}; there are {', '.join(names)}")
     left = [name for name in names if name not in frozen]
     if not left:
-        raise ConfigurationError("model.frozen: every parameter is, and nothing is left to train")
+        raise ConfigurationError("frozen: every shared parameter is, and nothing is left to train")
     return left
 
 

@@ -176,7 +176,7 @@ def test_an_update_of_other_arrays_than_those_trained_is_refused() -> None:
 
 def test_names_that_cannot_be_frozen_are_refused() -> None:
     assert trained(["w", "b"], ["b"]) == ["w"]
-    with pytest.raises(ConfigurationError, match="no parameter 'x'; it has w, b"):
+    with pytest.raises(ConfigurationError, match="no shared parameter 'x'; there are w, b"):
         trained(["w", "b"], ["x"])
     with pytest.raises(ConfigurationError, match="nothing is left to train"):
         trained(["w", "b"], ["b", "w"])
