@@ -203,7 +203,8 @@ class _Part:
         self._blocks = [(block, _held(job, block)) for block in blocks]
         self._shares = job.weights / job.weights.sum()
         self._controls = {block: np.zeros((len(block), len(memory.control)), np.float32) for block in blocks}
-        late = len(job.sent()) if job.compression.remembers else 0
+        self._sent = job.sent() if job.compression.name != "none" else np.empty(0, dtype=int)
+        late = len(self._sent) if job.compression.remembers else 0
         self._late = {block: np.zeros((len(block), late), np.float32) for block in blocks}
 
     def serve(self, line: Connection) -> None:
@@ -234,12 +235,29 @@ class _Part:
                 pull = replace(pull, drift=_tensor(self._memory.control - self._controls[block]))
             stepped = _stepped(self._job, steps, rows, begun, batches, pull)
             taken = np.array([len(one) for one in batches])
-            late = _compressed(self._job, block, stepped, self._memory.incoming, self._late[block], number)
+            late = self._compressed(block, stepped, number)
             refused = self._settle(block, stepped, taken, told["lengths"], rate=steps.learning_rate)
             good = [client not in refused for client in block]
             self._late[block][good] = late[good]
             told["refused"] |= refused
         return told
+
+    def _compressed(self, block: range, stepped: np.ndarray, number: int) -> np.ndarray:
+        """Puts what arrives in the place of the (K, P) that was trained; what each client now keeps back.
+
+        What is not finite, or as good as that, is left for `_refused` to find.
+        """
+        how, places, late = self._job.compression, self._sent, self._late[block].copy()
+        incoming = self._memory.incoming[places]
+        for row, client in enumerate(block if len(places) else ()):
+            with np.errstate(over="ignore", invalid="ignore"):
+                change = stepped[row, places] - incoming
+            if np.abs(change).max() < LARGEST:
+                rng = chance(self._job.seed, client=client, round=number)
+                found = packed(change, how, rng=rng, residual=late[row])
+                stepped[row, places] = incoming + unpacked(found.arrays, len(places), how)
+                late[row] = found.residual
+        return late
 
     def _settle(
         self, block: range, stepped: np.ndarray, taken: np.ndarray, lengths: dict[int, float], *, rate: float
@@ -302,27 +320,6 @@ def _stepped(
         engine.advance(parameters, rows, first, job.first, spec=job.spec, frozen=shared)
     engine.advance(parameters, rows, batches, steps, spec=job.spec, frozen=job.frozen, pull=pull)
     return begun
-
-
-def _compressed(
-    job: Job, block: range, stepped: np.ndarray, incoming: np.ndarray, late: np.ndarray, number: int
-) -> np.ndarray:
-    """Puts what arrives in the place of the (K, P) that was trained; what each client keeps back instead of `late`.
-
-    What is not finite, or as good as that, is left for `_refused` to find.
-    """
-    if job.compression.name == "none":
-        return late
-    places, after = job.sent(), late.copy()
-    for row, client in enumerate(block):
-        with np.errstate(over="ignore", invalid="ignore"):
-            change = stepped[row, places] - incoming[places]
-        if np.abs(change).max() < LARGEST:
-            rng = chance(job.seed, client=client, round=number)
-            found = packed(change, job.compression, rng=rng, residual=late[row])
-            stepped[row, places] = incoming[places] + unpacked(found.arrays, len(places), job.compression)
-            after[row] = found.residual
-    return after
 
 
 def _pull(job: Job, block: range, rows: Held) -> Pull:
