@@ -24,7 +24,7 @@ from fedsov.border.register import load_register
 from fedsov.control_plane.aggregate import Algorithm, check_run, check_summed
 from fedsov.errors import ConfigurationError
 from fedsov.jurisdiction import Atlas, Region
-from fedsov.model.network import NetworkSpec, is_layered, shapes
+from fedsov.model.network import NetworkSpec, is_layered, names
 from fedsov.partition.classify import ClassifyRules, ConsentRule, RestrictionRule
 from fedsov.partition.dataset import DatasetSpec, TargetRule
 from fedsov.privacy.fixed_point import Bounds
@@ -415,5 +415,5 @@ def _recipe(plain: Mapping[str, Any], *, seed: int) -> Recipe:
         steps[occasion] = LocalSteps(**{"seed": seed, **given})
     frozen = tuple(map(str, plain.get("frozen", ())))
     if is_layered(network):  # of another the names are known when it is built
-        trained(list(shapes(network, 1)), frozen)
+        trained(names(network), frozen)
     return Recipe(network=network, frozen=frozen, **steps)
