@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from importlib.resources import files
 from pathlib import Path
@@ -24,13 +24,14 @@ from fedsov.border.register import load_register
 from fedsov.control_plane.aggregate import Algorithm, check_run, check_summed
 from fedsov.errors import ConfigurationError
 from fedsov.jurisdiction import Atlas, Region
-from fedsov.model.network import NetworkSpec
+from fedsov.model.network import NetworkSpec, is_layered, names
 from fedsov.partition.classify import ClassifyRules, ConsentRule, RestrictionRule
 from fedsov.partition.dataset import DatasetSpec, TargetRule
 from fedsov.privacy.fixed_point import Bounds
 from fedsov.privacy.secure_aggregation import FEWEST
 from fedsov.privacy.settings import RecordPrivacy
 from fedsov.shape import check_shape, only
+from fedsov.training.compression import Compression, check_sent, trained
 from fedsov.training.local import LocalSteps, Recipe
 from fedsov.training.plan import StrategyRule
 
@@ -79,6 +80,7 @@ class Settings:
         sums: bounds of the secure sums that a joint model is made by; None where the hub sees each update.
         plain: the composed configuration these settings came from, for other processes and for the record.
         privacy: what is asked of privacy; None where no noise is added.
+        compression: how updates are sent up.
     """
 
     workspace: Path
@@ -99,9 +101,11 @@ class Settings:
     plain: Mapping[str, Any]
     sums: Bounds | None = None
     privacy: RecordPrivacy | None = None
+    compression: Compression = field(default_factory=Compression)
 
     def __post_init__(self) -> None:
         check_run(self.algorithm)
+        check_sent(self.compression, algorithm=self.algorithm.name, summed=self.sums is not None)
         if self.sums is not None:
             check_summed(self.algorithm)
 
@@ -238,6 +242,7 @@ def _settings(plain: Mapping[str, Any]) -> Settings:
         plain=plain,
         sums=Bounds() if summed else None,
         privacy=RecordPrivacy.from_settings(plain["privacy"], plain["dataset"]),
+        compression=Compression.from_settings(federation),
     )
 
 
@@ -408,4 +413,7 @@ def _recipe(plain: Mapping[str, Any], *, seed: int) -> Recipe:
             if isinstance(value, bool) or not isinstance(value, int | float):
                 raise ConfigurationError(f"model.{occasion}.{name} must be a number, got {value!r}")
         steps[occasion] = LocalSteps(**{"seed": seed, **given})
-    return Recipe(network=network, **steps)
+    frozen = tuple(map(str, plain.get("frozen", ())))
+    if is_layered(network):  # of another the names are known when it is built
+        trained(names(network), frozen)
+    return Recipe(network=network, frozen=frozen, **steps)

@@ -10,6 +10,7 @@ from fedsov.model.embedded import Embedding
 from fedsov.model.network import NetworkSpec
 from fedsov.partition.dataset import TargetRule
 from fedsov.privacy.settings import RecordPrivacy
+from fedsov.training.compression import Compression
 from fedsov.training.local import LocalSteps, Recipe
 
 PARCELS = "parcels"
@@ -20,7 +21,8 @@ PARCELS = "parcels"
 class Work:
     """What a region is to do: the data set's name, the target, the recipe, the seed, the size of synthetic tables.
 
-    `privacy` is what it asks of privacy, None for nothing; `rounds` how often a joint model will come to be trained.
+    `privacy` is what it asks of privacy, None for nothing; `rounds` how often a joint model will come to be trained,
+    `compression` how updates of it are sent up.
     """
 
     dataset: str
@@ -31,6 +33,7 @@ class Work:
     synthetic_rows: int = 1000
     privacy: RecordPrivacy | None = None
     rounds: int = 1
+    compression: Compression = field(default_factory=Compression)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for the line."""
@@ -49,7 +52,8 @@ class Work:
         }
         asked = {
             "target": TargetRule(**value["target"]),
-            "recipe": Recipe(network=network, **steps),
+            "recipe": Recipe(network=network, frozen=tuple(recipe["frozen"]), **steps),
             "privacy": RecordPrivacy.from_json(value["privacy"]) if value["privacy"] else None,
+            "compression": Compression(**value["compression"]),
         }
         return Work(**{**value, **asked})
