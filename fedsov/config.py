@@ -1,18 +1,16 @@
 """Hydra's configuration becomes frozen settings here and nowhere else.
 
-`compose` finds the config groups (in a checkout or an installed wheel), `settings` checks every value and names what
-is wrong with it. Past this module nobody sees a dictionary of settings.
+`settings` checks every value of a composed configuration (`fedsov.composing`) and names what is wrong with it. Past
+this module nobody sees a dictionary of settings.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
-from importlib.resources import files
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from fedsov.artifact import Party
@@ -21,6 +19,7 @@ from fedsov.border.bundle import load_atlas, load_bundle, unsafe_open
 from fedsov.border.evidence import Register
 from fedsov.border.lawbook import Bundle
 from fedsov.border.register import load_register
+from fedsov.composing import one_line
 from fedsov.control_plane.aggregate import Algorithm, check_run, check_summed
 from fedsov.errors import ConfigurationError
 from fedsov.jurisdiction import Atlas, Region
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
 
 ROLES = ("controller", "processor")
 STEPS = ("alone", "update", "tune")
-COMPOSING = Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,82 +102,6 @@ class Settings:
         check_run(self.algorithm)
         if self.sums is not None:
             check_summed(self.algorithm)
-
-
-def config_dir() -> Path:
-    """The config groups: beside the package in a checkout or an editable install, inside it in a wheel."""
-    beside = Path(__file__).resolve().parent.parent / "configs"
-    return beside if (beside / "train.yaml").is_file() else Path(str(files("fedsov") / "_configs"))
-
-
-OPEN = (
-    "dataset.kinds",
-    "dataset.aliases",
-    "dataset.categories",
-    "dataset.consent",
-    "algorithm.options",
-    "dataset.bounds",
-    "dataset.levels",
-)
-"""Mappings whose keys are the user's own; Hydra takes new keys only under its ``++``."""
-
-
-def opened(overrides: Sequence[str]) -> list[str]:
-    """The overrides, those of an open mapping in the form that lets them add keys."""
-    return [f"++{word}" if word.startswith(OPEN) and "=" in word else word for word in overrides]
-
-
-def register_resolvers() -> None:
-    """Makes ``${config_dir:}`` known to configurations."""
-    from omegaconf import OmegaConf
-
-    OmegaConf.register_new_resolver("config_dir", lambda: str(config_dir()), replace=True)
-
-
-def compose(overrides: Sequence[str]) -> DictConfig:
-    """The configuration of a run, composed outside a Hydra application.
-
-    Raises ConfigurationError, in one line, for an override that does not exist or cannot be read.
-    """
-    from hydra import compose as hydra_compose
-    from hydra import initialize_config_dir
-    from hydra.errors import HydraException
-
-    register_resolvers()
-    try:
-        with _alone(), initialize_config_dir(version_base="1.3", config_dir=str(config_dir())):
-            return hydra_compose("train", overrides=opened(overrides))
-    except (HydraException, ValueError) as error:
-        raise ConfigurationError(one_line(error)) from error
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    """Hydra has one state in a process; the caller may be a Hydra application itself, or another thread."""
-    from hydra.core.global_hydra import GlobalHydra
-
-    with COMPOSING:
-        state = GlobalHydra.instance()
-        outer, state.hydra = state.hydra, None
-        try:
-            yield
-        finally:
-            GlobalHydra.instance().hydra = outer
-
-
-def one_line(error: BaseException) -> str:
-    """A configuration error in one line, with the way out."""
-    lines = [line.strip() for line in str(error).partition("Config search path")[0].splitlines()]
-    lines = [line for line in lines if line and not line.startswith(("See https:", "To append", "Set the env"))]
-    override = getattr(error, "override", None)
-    if override and override not in lines[0]:
-        lines.insert(0, f"cannot read the override {override}")
-    if lines[0].startswith("Missing mandatory"):
-        return "{0} is not set; give {0}=VALUE".format(getattr(error, "full_key", "a key"))
-    starts = [place for place, line in enumerate(lines) if line.startswith("Available options")]
-    place = starts[0] + 1 if starts else len(lines)
-    said = f"{'; '.join(lines[:place])} {', '.join(lines[place:])}".strip()
-    return f"{said} (see `python -m fedsov train --cfg job` for every key)"
 
 
 def settings(config: DictConfig) -> Settings:

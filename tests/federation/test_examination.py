@@ -16,7 +16,8 @@ from fedsov.artifact import Party
 from fedsov.border.evidence import Document, Register
 from fedsov.border.register import load_register
 from fedsov.border.standing import Standing
-from fedsov.config import compose, settings
+from fedsov.composing import compose
+from fedsov.config import settings
 from fedsov.control_plane.server_app import Round
 from fedsov.federation.api import WarmFor
 from fedsov.federation.examination import Examination

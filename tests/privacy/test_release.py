@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from fedsov.config import compose, settings
+from fedsov.composing import compose
+from fedsov.config import settings
 from fedsov.errors import BudgetExceeded, ConfigurationError
 from fedsov.privacy.accounting import epsilon
 from fedsov.privacy.budget import Book, Budget, Head, Lifetime
