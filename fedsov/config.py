@@ -32,6 +32,7 @@ from fedsov.privacy.settings import RecordPrivacy
 from fedsov.shape import check_shape, only
 from fedsov.training.local import LocalSteps, Recipe
 from fedsov.training.plan import StrategyRule
+from fedsov.training.schedule import CONSTANT, READS, Schedule
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -72,6 +73,7 @@ class Settings:
     Attributes:
         workspace: the folder everything is written under.
         today: the day decisions are made on; None for the real day of each decision.
+        schedule: what the regions' learning rate is multiplied by in each round.
         days_per_round: how many days pass with each round, in a rehearsal of a long training.
         regions: the federation's regions, or None for one per jurisdiction found in the data.
         sums: bounds of the secure sums that a joint model is made by; None where the hub sees each update.
@@ -97,6 +99,7 @@ class Settings:
     plain: Mapping[str, Any]
     sums: Bounds | None = None
     privacy: RecordPrivacy | None = None
+    schedule: Schedule = CONSTANT
 
     def __post_init__(self) -> None:
         check_run(self.algorithm)
@@ -160,6 +163,7 @@ def _settings(plain: Mapping[str, Any]) -> Settings:
         plain=plain,
         sums=Bounds() if summed else None,
         privacy=RecordPrivacy.from_settings(plain["privacy"], plain["dataset"]),
+        schedule=_schedule(federation.get("schedule", "constant")),
     )
 
 
@@ -317,6 +321,14 @@ def _strategy(plain: Mapping[str, Any], *, minimum: int) -> StrategyRule:
         ),
         local_min_rows=_integer("strategy.local.min_rows", plain["local"]["min_rows"], at_least=0),
     )
+
+
+def _schedule(plain: Any) -> Schedule:
+    """A schedule by its name, or with its numbers; those that it does not read are refused."""
+    given = plain if isinstance(plain, Mapping) else {"name": plain}
+    name = Schedule(str(given.get("name"))).name
+    numbers = only("federation.schedule", given, ("name", *READS[name], "warmup"))
+    return Schedule(**{**numbers, "name": name})
 
 
 def _recipe(plain: Mapping[str, Any], *, seed: int) -> Recipe:

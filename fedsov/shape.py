@@ -14,7 +14,7 @@ from fedsov.errors import ConfigurationError
 
 SHAPE: Mapping[str, str] = {
     "": "federation dataset model strategy algorithm privacy border runtime workspace seed today",
-    "federation": "regions catalogue hub rounds days_per_round minimum_regions",
+    "federation": "regions catalogue hub rounds days_per_round minimum_regions schedule",
     "federation.hub": "name location entity owners role",
     "dataset": "name source path package_item sha256 jurisdiction subject target target_above_region_median"
     " target_positive aliases kinds drop categories default_categories restrictions consent nonfinite missing_target"
@@ -45,7 +45,18 @@ PRIVATE = set(SHAPE["privacy"].split()) - {
     "mechanism",
     "secure_aggregation",
 }  # `fedsov.privacy.settings` says which a choice needs
-OPTIONAL = {"catalogue", "owners", "role", "days_per_round", "update", "alone", "tune", "bounds", "levels"} | PRIVATE
+OPTIONAL = {
+    "catalogue",
+    "owners",
+    "role",
+    "days_per_round",
+    "schedule",
+    "update",
+    "alone",
+    "tune",
+    "bounds",
+    "levels",
+} | PRIVATE
 ONLY: Mapping[str, tuple[str | bool, ...]] = {
     "privacy.mechanism": ("none", "record"),
     "runtime.kind": ("in_process",),

@@ -302,4 +302,5 @@ def work_of(settings: Settings) -> Work:
         synthetic_rows=settings.synthetic.rows,
         privacy=settings.privacy,
         rounds=settings.rounds,
+        schedule=settings.schedule,
     )

@@ -98,7 +98,7 @@ def train(session: Session, message: Message) -> RecordDict:
     recipe = session.work.recipe
     model = Candidate("incoming", recipe.network, features, incoming)
     scores = _scores(model, rows.validation)
-    steps = with_proximal(recipe.update, config)
+    steps = with_proximal(session.work.steps_of(number), config)
     inputs = features.encode(rows.train.columns)
     private = session.private_in(str(config["scope"]))
     spec, y = recipe.network, rows.train.y

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from fedsov.model.embedded import Embedding
@@ -11,6 +11,7 @@ from fedsov.model.network import NetworkSpec
 from fedsov.partition.dataset import TargetRule
 from fedsov.privacy.settings import RecordPrivacy
 from fedsov.training.local import LocalSteps, Recipe
+from fedsov.training.schedule import CONSTANT, Schedule
 
 PARCELS = "parcels"
 """The record that carries sealed synthetic rows, one item a recipient."""
@@ -20,7 +21,8 @@ PARCELS = "parcels"
 class Work:
     """What a region is to do: the data set's name, the target, the recipe, the seed, the size of synthetic tables.
 
-    `privacy` is what it asks of privacy, None for nothing; `rounds` how often a joint model will come to be trained.
+    `privacy` is what it asks of privacy, None for nothing; `rounds` how often a joint model will come to be
+    trained, and `schedule` what its learning rate is multiplied by in each of them.
     """
 
     dataset: str
@@ -31,6 +33,12 @@ class Work:
     synthetic_rows: int = 1000
     privacy: RecordPrivacy | None = None
     rounds: int = 1
+    schedule: Schedule = CONSTANT
+
+    def steps_of(self, round: int) -> LocalSteps:
+        """The steps of one round of federated training, from 1."""
+        steps = self.recipe.update
+        return replace(steps, learning_rate=steps.learning_rate * self.schedule.rate(round, self.rounds))
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for the line."""
@@ -51,5 +59,6 @@ class Work:
             "target": TargetRule(**value["target"]),
             "recipe": Recipe(network=network, **steps),
             "privacy": RecordPrivacy.from_json(value["privacy"]) if value["privacy"] else None,
+            "schedule": Schedule(**value["schedule"]),
         }
         return Work(**{**value, **asked})
