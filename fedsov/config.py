@@ -74,6 +74,7 @@ class Settings:
         workspace: the folder everything is written under.
         today: the day decisions are made on; None for the real day of each decision.
         schedule: what the regions' learning rate is multiplied by in each round.
+        patience: rounds without a lesser validation loss after which the joint training ends; None: never.
         days_per_round: how many days pass with each round, in a rehearsal of a long training.
         regions: the federation's regions, or None for one per jurisdiction found in the data.
         sums: bounds of the secure sums that a joint model is made by; None where the hub sees each update.
@@ -100,11 +101,13 @@ class Settings:
     sums: Bounds | None = None
     privacy: RecordPrivacy | None = None
     schedule: Schedule = CONSTANT
+    patience: int | None = None
 
     def __post_init__(self) -> None:
         check_run(self.algorithm)
         if self.sums is not None:
             check_summed(self.algorithm)
+        _check_patience(self)
 
 
 def settings(config: DictConfig) -> Settings:
@@ -164,6 +167,7 @@ def _settings(plain: Mapping[str, Any]) -> Settings:
         sums=Bounds() if summed else None,
         privacy=RecordPrivacy.from_settings(plain["privacy"], plain["dataset"]),
         schedule=_schedule(federation.get("schedule", "constant")),
+        patience=_patience(federation.get("patience")),
     )
 
 
@@ -321,6 +325,25 @@ def _strategy(plain: Mapping[str, Any], *, minimum: int) -> StrategyRule:
         ),
         local_min_rows=_integer("strategy.local.min_rows", plain["local"]["min_rows"], at_least=0),
     )
+
+
+def _patience(value: Any) -> int | None:
+    return None if value is None else _integer("federation.patience", value, at_least=1)
+
+
+def _check_patience(settings: Settings) -> None:
+    """Raises ConfigurationError where the hub will not hear the losses that would end a training."""
+    blind = {
+        "privacy=record": "no score leaves a region" if settings.privacy else "",
+        "privacy=secure": "the hub hears no region's scores" if settings.sums else "",
+    }
+    if settings.patience is not None and (
+        why := "; ".join(f"under {key} {said}" for key, said in blind.items() if said)
+    ):
+        raise ConfigurationError(
+            f"federation.patience ends a training by the regions' validation losses, and {why}; "
+            "set federation.patience=null, and federation.rounds to what the training is to have"
+        )
 
 
 def _schedule(plain: Any) -> Schedule:

@@ -14,7 +14,7 @@ from fedsov.errors import ConfigurationError
 
 SHAPE: Mapping[str, str] = {
     "": "federation dataset model strategy algorithm privacy border runtime workspace seed today",
-    "federation": "regions catalogue hub rounds days_per_round minimum_regions schedule",
+    "federation": "regions catalogue hub rounds days_per_round minimum_regions schedule patience",
     "federation.hub": "name location entity owners role",
     "dataset": "name source path package_item sha256 jurisdiction subject target target_above_region_median"
     " target_positive aliases kinds drop categories default_categories restrictions consent nonfinite missing_target"
@@ -51,6 +51,7 @@ OPTIONAL = {
     "role",
     "days_per_round",
     "schedule",
+    "patience",
     "update",
     "alone",
     "tune",

@@ -85,3 +85,86 @@ def test_a_scheduled_run_that_is_killed_ends_as_if_it_had_not_been(tmp_path: Pat
     words = _words(tmp_path / "killed", schedule)
     _killed(words, warm, line="joint model, round 2/3")
     _assert_same(_resume(tmp_path / "killed" / "w", warm).workspace, whole.workspace)
+
+
+WILD = ("federation.schedule={name:step,every:2,by:8}", "federation.rounds=7")
+"""From round 5 on the steps are far too long, so that losses rise."""
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory: pytest.TempPathFactory, warm: Warm) -> tuple[RunResult, list[str]]:
+    lines: list[str] = []
+    words = _words(tmp_path_factory.mktemp("stopped"), *WILD, "federation.patience=2")
+    return assemble.train(settings(compose(words)), warm, say=lines.append), lines
+
+
+def _losses(result: RunResult) -> list[float]:
+    each = [seen.metrics.values() for seen in result.rounds]
+    return [np.average([one["loss"] for one in some], weights=[one["num-examples"] for one in some]) for some in each]
+
+
+def test_a_run_ends_when_its_loss_stays_with_the_parameters_of_the_best_round(
+    stopped: tuple[RunResult, list[str]], tmp_path: Path, warm: Warm
+) -> None:
+    result, losses = stopped[0], _losses(stopped[0])
+    best = int(np.argmin(losses))  # the model after so many rounds
+    assert len(losses) == best + 3 < 7 and best >= 1
+    whole = _trained(tmp_path, warm, WILD[0], f"federation.rounds={best}")
+    for name, array in _joint(whole).items():
+        assert np.array_equal(_joint(result)[name], array)
+
+
+def test_a_run_that_stopped_says_so_and_why(stopped: tuple[RunResult, list[str]]) -> None:
+    result, lines = stopped
+    ran, why = (
+        len(result.rounds),
+        "no lesser mean validation loss in 2 rounds; the model is the one that came into round",
+    )
+    assert any(line.startswith(f"joint model: stopped after round {ran}/7: {why}") for line in lines)
+    said = result.to_json()["rounds"]
+    assert (said["planned"], said["run"]) == (7, ran) and said["stopped"].startswith(why)
+    assert f"The joint training ended after {ran} of 7 rounds: {why}" in str(result)
+    assert not any("start model" in line and "stopped" in line for line in lines)  # patience is the joint training's
+
+
+def test_a_run_with_patience_that_is_killed_ends_in_the_same_round_with_the_same_bits(
+    stopped: tuple[RunResult, list[str]], tmp_path: Path, warm: Warm
+) -> None:
+    words, ran = _words(tmp_path, *WILD, "federation.patience=2"), len(stopped[0].rounds)
+    for line in (
+        *(f"joint model, round {number}/7" for number in range(1, ran + 1)),
+        "joint model: stopped",
+        "finish: ",
+    ):
+        _killed(words, warm, line=line)
+    result = _resume(tmp_path / "w", warm)
+    _assert_same(result.workspace, stopped[0].workspace)
+    assert result.to_json()["rounds"] == stopped[0].to_json()["rounds"]
+
+
+def test_a_run_that_is_not_patient_has_all_its_rounds(tmp_path: Path, warm: Warm) -> None:
+    result = _trained(tmp_path, warm, "federation.rounds=2")
+    assert result.to_json()["rounds"] == {"planned": 2, "run": 2, "stopped": ""}
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("privacy=record",), "under privacy=record no score leaves a region; set federation.patience=null"),
+        (("privacy=secure",), "under privacy=secure the hub hears no region's scores; set"),
+        (
+            ("privacy=record", "privacy.secure_aggregation=true"),
+            "no score leaves a region; under privacy=secure the hub",
+        ),
+    ],
+)
+def test_patience_is_refused_where_the_hub_hears_no_losses(words: tuple[str, ...], told: str) -> None:
+    assert _asked(*words).patience is None
+    with pytest.raises(ConfigurationError, match=told):
+        _asked(*words, "federation.patience=3")
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "2.5", "true", "soon"])
+def test_patience_is_a_whole_number_of_rounds(value: str) -> None:
+    with pytest.raises(ConfigurationError, match="federation.patience must be a whole number of 1 or more"):
+        _asked(f"federation.patience={value}")
