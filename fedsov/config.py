@@ -138,6 +138,8 @@ def _settings(plain: Mapping[str, Any]) -> Settings:
     atlas = load_atlas({str(key): str(value) for key, value in plain["dataset"]["aliases"].items()})
     federation, strategy, border = plain["federation"], plain["strategy"], plain["border"]
     summed = plain["privacy"]["secure_aggregation"]
+    recipe = _recipe(plain["model"], seed=int(plain["seed"]))
+    privacy = RecordPrivacy.from_settings(plain["privacy"], plain["dataset"])
     return Settings(
         workspace=Path(_word("workspace", plain["workspace"], "a folder")),
         seed=_integer("seed", plain["seed"], at_least=0),
@@ -157,7 +159,7 @@ def _settings(plain: Mapping[str, Any]) -> Settings:
             _integer("strategy.synthetic.rows", strategy["synthetic"]["rows"], at_least=1),
             str(strategy["synthetic"]["synthesizer"]),
         ),
-        recipe=_recipe(plain["model"], seed=int(plain["seed"])),
+        recipe=recipe,
         algorithm=Algorithm(str(plain["algorithm"]["name"]), dict(plain["algorithm"]["options"])),
         rounds=_integer("federation.rounds", federation["rounds"], at_least=1),
         days_per_round=_integer("federation.days_per_round", federation.get("days_per_round", 0), at_least=0),
@@ -165,7 +167,7 @@ def _settings(plain: Mapping[str, Any]) -> Settings:
         timeout=_seconds("runtime.timeout", plain["runtime"]["timeout"]),
         plain=plain,
         sums=Bounds() if summed else None,
-        privacy=RecordPrivacy.from_settings(plain["privacy"], plain["dataset"]),
+        privacy=privacy and privacy.accumulating(recipe.update.accumulate),
         schedule=_schedule(federation.get("schedule", "constant")),
         patience=_patience(federation.get("patience")),
     )
@@ -362,7 +364,9 @@ def _recipe(plain: Mapping[str, Any], *, seed: int) -> Recipe:
     for occasion in STEPS:
         given = only(f"model.{occasion}", plain.get(occasion, {}), [*LocalSteps.__dataclass_fields__])
         for name, value in given.items():
-            if isinstance(value, bool) or not isinstance(value, int | float):
+            if name in ("batch", "accumulate", "epochs", "seed"):
+                _integer(f"model.{occasion}.{name}", value, at_least=0 if name in ("epochs", "seed") else 1)
+            elif isinstance(value, bool) or not isinstance(value, int | float):
                 raise ConfigurationError(f"model.{occasion}.{name} must be a number, got {value!r}")
         steps[occasion] = LocalSteps(**{"seed": seed, **given})
     return Recipe(network=network, **steps)

@@ -168,3 +168,22 @@ def test_patience_is_refused_where_the_hub_hears_no_losses(words: tuple[str, ...
 def test_patience_is_a_whole_number_of_rounds(value: str) -> None:
     with pytest.raises(ConfigurationError, match="federation.patience must be a whole number of 1 or more"):
         _asked(f"federation.patience={value}")
+
+
+@pytest.mark.parametrize("key", ["batch", "accumulate", "epochs"])
+@pytest.mark.parametrize("value", ["2.5", "-1", "true", "few"])
+def test_what_is_counted_is_a_whole_number(key: str, value: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"model.tune.{key} must be a whole number"):
+        _asked(f"model.tune.{key}={value}")
+
+
+def test_a_run_accumulates_batches_as_if_they_were_larger(tmp_path: Path, warm: Warm) -> None:
+    words = ("federation.rounds=1", "strategy.order=[federated]")
+    found = [
+        _joint(
+            _trained(tmp_path / name, warm, *words, f"model.update.batch={batch}", f"model.update.accumulate={count}")
+        )
+        for name, batch, count in (("several", 8, 4), ("one", 32, 1), ("small", 8, 1))
+    ]
+    assert all(np.array_equal(found[0][name], array) for name, array in found[1].items())
+    assert any(not np.array_equal(found[0][name], array) for name, array in found[2].items())
