@@ -400,8 +400,8 @@ import resource, numpy as np, torch
 from fedsov.model.network import NetworkSpec, initial, shapes
 from fedsov.training.engine import Clipping, Pull, advance, flat, held
 from fedsov.training.steps import LocalSteps
-spec, count = NetworkSpec("mlp", (64,)), 300_000
-steps = LocalSteps(batch=1000, accumulate=300, epochs=1)
+spec, count = NetworkSpec("mlp", (64,)), 600_000
+steps = LocalSteps(batch=1000, accumulate=600, epochs=1)
 rng = np.random.default_rng(0)
 data = held([(rng.normal(size=(count, 4)), rng.integers(0, 2, count))], steps, spec)
 def step(rows, form, noisy):
@@ -410,7 +410,7 @@ def step(rows, form, noisy):
     advance(parameters, data, [[rows]], steps, spec=spec, closed_form=form, pull=pull)
 for noisy in (False, True):
     for form in (True, False):
-        step(np.arange(1000), form, noisy)
+        step(np.arange(40_000 if form else 9_000), form, noisy)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for form, noisy in ((True, False), (False, False), (True, True)):
     step(np.arange(count), form, noisy)
@@ -419,6 +419,6 @@ for form, noisy in ((True, False), (False, False), (True, True)):
 
 
 def test_a_step_of_many_batches_needs_little_more_memory_than_one_of_few():
-    """300,000 rows through a layer of 64 would take 75 MB for each thing that a layer keeps, and it keeps several."""
+    """600,000 rows through a layer of 64 would take 150 MB for each thing that a layer keeps, and it keeps several."""
     done = subprocess.run([sys.executable, "-c", LONG], capture_output=True, text=True, check=True)
-    assert all(int(kilobytes) < 60_000 for kilobytes in done.stdout.split()), done.stdout
+    assert all(int(kilobytes) < 80_000 for kilobytes in done.stdout.split()), done.stdout
