@@ -23,22 +23,21 @@ from fedsov.composing import one_line
 from fedsov.control_plane.aggregate import Algorithm, check_run, check_summed
 from fedsov.errors import ConfigurationError
 from fedsov.jurisdiction import Atlas, Region
-from fedsov.model.network import NetworkSpec
 from fedsov.partition.classify import ClassifyRules, ConsentRule, RestrictionRule
 from fedsov.partition.dataset import DatasetSpec, TargetRule
 from fedsov.privacy.fixed_point import Bounds
 from fedsov.privacy.secure_aggregation import FEWEST
 from fedsov.privacy.settings import RecordPrivacy
-from fedsov.shape import check_shape, only
-from fedsov.training.local import LocalSteps, Recipe
+from fedsov.recipe import recipe_of, schedule_of
+from fedsov.shape import check_shape, only, whole
+from fedsov.training.local import Recipe
 from fedsov.training.plan import StrategyRule
-from fedsov.training.schedule import CONSTANT, READS, Schedule
+from fedsov.training.schedule import CONSTANT, Schedule
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 ROLES = ("controller", "processor")
-STEPS = ("alone", "update", "tune")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,37 +137,38 @@ def _settings(plain: Mapping[str, Any]) -> Settings:
     atlas = load_atlas({str(key): str(value) for key, value in plain["dataset"]["aliases"].items()})
     federation, strategy, border = plain["federation"], plain["strategy"], plain["border"]
     summed = plain["privacy"]["secure_aggregation"]
-    recipe = _recipe(plain["model"], seed=int(plain["seed"]))
+    dataset = _dataset(plain["dataset"], seed=whole("seed", plain["seed"], at_least=0))
+    recipe = recipe_of(plain["model"], seed=int(plain["seed"]), target=dataset.target)
     privacy = RecordPrivacy.from_settings(plain["privacy"], plain["dataset"])
     return Settings(
         workspace=Path(_word("workspace", plain["workspace"], "a folder")),
-        seed=_integer("seed", plain["seed"], at_least=0),
+        seed=whole("seed", plain["seed"], at_least=0),
         today=_day(plain["today"]),
         hub=_hub(federation["hub"], atlas),
         regions=_regions(federation, atlas),
         atlas=atlas,
-        dataset=_dataset(plain["dataset"], seed=_integer("seed", plain["seed"], at_least=0)),
+        dataset=dataset,
         strategy=_strategy(
             strategy,
             minimum=max(
-                _integer("federation.minimum_regions", federation["minimum_regions"], at_least=2),
+                whole("federation.minimum_regions", federation["minimum_regions"], at_least=2),
                 FEWEST if summed else 0,
             ),
         ),
         synthetic=SyntheticSettings(
-            _integer("strategy.synthetic.rows", strategy["synthetic"]["rows"], at_least=1),
+            whole("strategy.synthetic.rows", strategy["synthetic"]["rows"], at_least=1),
             str(strategy["synthetic"]["synthesizer"]),
         ),
         recipe=recipe,
         algorithm=Algorithm(str(plain["algorithm"]["name"]), dict(plain["algorithm"]["options"])),
-        rounds=_integer("federation.rounds", federation["rounds"], at_least=1),
-        days_per_round=_integer("federation.days_per_round", federation.get("days_per_round", 0), at_least=0),
+        rounds=whole("federation.rounds", federation["rounds"], at_least=1),
+        days_per_round=whole("federation.days_per_round", federation.get("days_per_round", 0), at_least=0),
         border=BorderSettings(_path(border["evidence"]), _path(border["rules"]), bool(border["unsafe_open"])),
         timeout=_seconds("runtime.timeout", plain["runtime"]["timeout"]),
         plain=plain,
         sums=Bounds() if summed else None,
         privacy=privacy and privacy.accumulating(recipe.update.accumulate),
-        schedule=_schedule(federation.get("schedule", "constant")),
+        schedule=schedule_of(federation.get("schedule", "constant")),
         patience=_patience(federation.get("patience")),
     )
 
@@ -197,12 +197,6 @@ def _seconds(key: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
         raise ConfigurationError(f"{key} must be a number of seconds above 0, got {value!r}")
     return float(value)
-
-
-def _integer(key: str, value: Any, *, at_least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
-        raise ConfigurationError(f"{key} must be a whole number of {at_least} or more, got {value!r}")
-    return value
 
 
 def _day(value: Any) -> date | None:
@@ -274,11 +268,7 @@ def _dataset(plain: Mapping[str, Any], *, seed: int) -> DatasetSpec:
         sha256=str(plain["sha256"] or ""),
         jurisdiction=_word("dataset.jurisdiction", plain["jurisdiction"], "the name of a column"),
         subject=plain["subject"],
-        target=TargetRule(
-            _word("dataset.target", plain["target"], "the name of a column"),
-            bool(plain["target_above_region_median"]),
-            _text(plain["target_positive"]),
-        ),
+        target=_target(plain),
         aliases={str(key): str(value) for key, value in plain["aliases"].items()},
         kinds={str(key): str(value) for key, value in plain["kinds"].items()},
         drop=tuple(map(str, plain["drop"])),
@@ -313,24 +303,24 @@ def _text(value: Any) -> str | None:
 def _strategy(plain: Mapping[str, Any], *, minimum: int) -> StrategyRule:
     return StrategyRule(
         order=tuple(map(str, plain["order"])),
-        federated_min_rows=_integer("strategy.federated.min_rows", plain["federated"]["min_rows"], at_least=0),
+        federated_min_rows=whole("strategy.federated.min_rows", plain["federated"]["min_rows"], at_least=0),
         federated_min_regions=minimum,
-        transfer_min_rows=_integer(
+        transfer_min_rows=whole(
             "strategy.transfer_learning.min_rows", plain["transfer_learning"]["min_rows"], at_least=0
         ),
-        transfer_min_public_rows=_integer(
+        transfer_min_public_rows=whole(
             "strategy.transfer_learning.min_public_rows", plain["transfer_learning"]["min_public_rows"], at_least=0
         ),
-        synthetic_min_rows=_integer("strategy.synthetic.min_rows", plain["synthetic"]["min_rows"], at_least=0),
-        synthetic_min_donor_rows=_integer(
+        synthetic_min_rows=whole("strategy.synthetic.min_rows", plain["synthetic"]["min_rows"], at_least=0),
+        synthetic_min_donor_rows=whole(
             "strategy.synthetic.min_donor_rows", plain["synthetic"]["min_donor_rows"], at_least=0
         ),
-        local_min_rows=_integer("strategy.local.min_rows", plain["local"]["min_rows"], at_least=0),
+        local_min_rows=whole("strategy.local.min_rows", plain["local"]["min_rows"], at_least=0),
     )
 
 
 def _patience(value: Any) -> int | None:
-    return None if value is None else _integer("federation.patience", value, at_least=1)
+    return None if value is None else whole("federation.patience", value, at_least=1)
 
 
 def _check_patience(settings: Settings) -> None:
@@ -348,25 +338,25 @@ def _check_patience(settings: Settings) -> None:
         )
 
 
-def _schedule(plain: Any) -> Schedule:
-    """A schedule by its name, or with its numbers; those that it does not read are refused."""
-    given = plain if isinstance(plain, Mapping) else {"name": plain}
-    name = Schedule(str(given.get("name"))).name
-    numbers = only("federation.schedule", given, ("name", *READS[name], "warmup"))
-    return Schedule(**{**numbers, "name": name})
-
-
-def _recipe(plain: Mapping[str, Any], *, seed: int) -> Recipe:
-    for width in plain["hidden"]:
-        _integer("model.hidden", width, at_least=1)
-    network = NetworkSpec(str(plain["name"]), tuple(int(width) for width in plain["hidden"]))
-    steps = {}
-    for occasion in STEPS:
-        given = only(f"model.{occasion}", plain.get(occasion, {}), [*LocalSteps.__dataclass_fields__])
-        for name, value in given.items():
-            if name in ("batch", "accumulate", "epochs", "seed"):
-                _integer(f"model.{occasion}.{name}", value, at_least=0 if name in ("epochs", "seed") else 1)
-            elif isinstance(value, bool) or not isinstance(value, int | float):
-                raise ConfigurationError(f"model.{occasion}.{name} must be a number, got {value!r}")
-        steps[occasion] = LocalSteps(**{"seed": seed, **given})
-    return Recipe(network=network, **steps)
+def _target(plain: Mapping[str, Any]) -> TargetRule:
+    """The target, binary or of several classes. Raises ConfigurationError for another task, naming the way out."""
+    task, classes = plain.get("task", "binary"), plain.get("classes", [])
+    if task == "regression":
+        raise ConfigurationError(
+            "dataset.task=regression is for fedsov.federate alone: a run scores by AUC and has no scale for a target; "
+            "dataset.target_above_region_median=true learns on which side of its median a number is"
+        )
+    if not isinstance(classes, list):
+        raise ConfigurationError(f"dataset.classes must be a list as [A, B], got {classes!r}")
+    rule = TargetRule(
+        _word("dataset.target", plain["target"], "the name of a column"),
+        bool(plain["target_above_region_median"]),
+        _text(plain["target_positive"]),
+        tuple(map(str, classes)),
+    )
+    if task != rule.task:
+        raise ConfigurationError(
+            f"dataset.task is {task!r} and dataset.classes has {len(classes)} classes; "
+            "expected binary without, or multiclass with dataset.classes=[A, B, C]"
+        )
+    return rule

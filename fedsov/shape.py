@@ -18,7 +18,7 @@ SHAPE: Mapping[str, str] = {
     "federation.hub": "name location entity owners role",
     "dataset": "name source path package_item sha256 jurisdiction subject target target_above_region_median"
     " target_positive aliases kinds drop categories default_categories restrictions consent nonfinite missing_target"
-    " bounds levels",
+    " bounds levels task classes",
     "model": "name hidden update alone tune",
     "strategy": "order federated transfer_learning synthetic local",
     "strategy.federated": "min_rows",
@@ -57,6 +57,8 @@ OPTIONAL = {
     "tune",
     "bounds",
     "levels",
+    "task",
+    "classes",
 } | PRIVATE
 ONLY: Mapping[str, tuple[str | bool, ...]] = {
     "privacy.mechanism": ("none", "record"),
@@ -101,3 +103,10 @@ def only(group: str, value: Mapping[str, Any], keys: Sequence[str]) -> dict[str,
         place = f"{group}." if group else ""
         raise ConfigurationError(f"{place}{odd[0]} is not a setting; {group or 'a run'} has {', '.join(keys)}")
     return dict(value)
+
+
+def whole(key: str, value: Any, *, at_least: int) -> int:
+    """The value, where it is a whole number of so much or more. Raises ConfigurationError."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
+        raise ConfigurationError(f"{key} must be a whole number of {at_least} or more, got {value!r}")
+    return value

@@ -56,7 +56,7 @@ class Work:
             for name in ("alone", "update", "tune")
         }
         asked = {
-            "target": TargetRule(**value["target"]),
+            "target": TargetRule(**{**value["target"], "classes": tuple(value["target"]["classes"])}),
             "recipe": Recipe(network=network, **steps),
             "privacy": RecordPrivacy.from_json(value["privacy"]) if value["privacy"] else None,
             "schedule": Schedule(**value["schedule"]),

@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 
 from fedsov.composing import compose
 from fedsov.config import settings
-from fedsov.errors import ConfigurationError
+from fedsov.errors import ConfigurationError, InputError
 from fedsov.federation import assemble
 from fedsov.federation.api import WarmFor
 from fedsov.federation.modules import TO_TRAIN
@@ -19,6 +19,7 @@ from fedsov.federation.result import RunResult
 from fedsov.federation.warm import Warm
 from fedsov.training.schedule import Schedule
 from tests.federation.test_resume import _assert_same, _killed, _resume, _words
+from tests.world import fedsov
 
 Parameters = Mapping[str, np.ndarray]
 
@@ -187,3 +188,134 @@ def test_a_run_accumulates_batches_as_if_they_were_larger(tmp_path: Path, warm: 
     ]
     assert all(np.array_equal(found[0][name], array) for name, array in found[1].items())
     assert any(not np.array_equal(found[0][name], array) for name, array in found[2].items())
+
+
+ONLY_JOINT = ("strategy.order=[federated]", "federation.rounds=2", "model.tune.epochs=2", "model.alone.epochs=2")
+
+
+def _weighing(*weights: float, of: tuple[str, ...] = ("update", "alone", "tune")) -> list[str]:
+    return [f"model.{occasion}.class_weights={list(weights)}" for occasion in of]
+
+
+def test_class_weights_of_a_binary_run_move_its_model_and_weights_of_one_do_not(tmp_path: Path, warm: Warm) -> None:
+    none = _trained(tmp_path / "none", warm, *ONLY_JOINT)
+    ones = _trained(tmp_path / "ones", warm, *ONLY_JOINT, *_weighing(1.0, 1.0))
+    more = _trained(tmp_path / "more", warm, *ONLY_JOINT, *_weighing(1.0, 9.0))
+    _assert_same(none.workspace, ones.workspace, models=4)
+    biases = [float(_joint(result)["2.bias"][0]) for result in (none, more)]
+    assert biases[1] > biases[0] + 0.05  # rows of 1 count nine times, so that the base rate rises
+    first = [seen.metrics[2]["loss"] for seen in (none.rounds[0], more.rounds[0])]
+    assert first[1] > 2 * first[0]  # of the same model, by the loss that is minimised
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (_weighing(1.0, of=("update",)), r"model.update.class_weights must be \[\] or 2 numbers above 0, got \[1.0\]"),
+        (_weighing(1.0, 0.0, of=("tune",)), "model.tune.class_weights must be"),
+        (["model.alone.class_weights=3"], "model.alone.class_weights must be"),
+        (["model.update.class_weights=[a,b]"], "model.update.class_weights must be"),
+        (["model.update.loss=multiclass"], "model.update.loss is 'multiclass', and the loss of dataset.task=binary is"),
+        (["dataset.task=multiclass"], "dataset.task is 'multiclass' and dataset.classes has 0 classes"),
+        (["dataset.task=ranking"], "dataset.task is 'ranking'"),
+        (["dataset.classes=[a,b,c]"], "leave target_positive and the median"),
+        (
+            ["dataset.classes=[a,b,c]", "dataset.target_above_region_median=false"],
+            "dataset.task is 'binary' and dataset.classes has 3",
+        ),
+        (["dataset.classes=[a]", "dataset.target_above_region_median=false"], "two classes or more, each once"),
+        (["dataset.classes=abc"], "dataset.classes must be a list"),
+        (["dataset.task=regression"], "dataset.task=regression is for fedsov.federate alone"),
+    ],
+)
+def test_weights_losses_and_tasks_that_do_not_fit_are_refused_by_their_key(words: list[str], told: str) -> None:
+    with pytest.raises(ConfigurationError, match=told):
+        _asked(*words)
+
+
+def _three_classes(place: Path, *more: str, numbers: bool = False) -> list[str]:
+    """The age and the number of visits tell three classes apart."""
+    rng, lines = np.random.default_rng(0), ["country,age,visits,kind"]
+    for country, count in {"AT": 400, "DE": 450, "FR": 120}.items():
+        for label in rng.integers(0, 3, count):
+            age, visits = rng.normal((25, 45, 65)[label], 9), rng.normal((2, 7, 4)[label], 2)
+            lines.append(f"{country},{age:.1f},{visits:.1f},{(1, 2, 5)[label] if numbers else 'abc'[label]}")
+    place.mkdir(exist_ok=True)
+    (place / "people.csv").write_text("\n".join(lines) + "\n")
+    return [
+        f"workspace={place / 'w'}",
+        "dataset=table",
+        "dataset.name=people",
+        f"dataset.path={place / 'people.csv'}",
+        "dataset.jurisdiction=country",
+        "dataset.target=kind",
+        "dataset.task=multiclass",
+        f"dataset.classes={'[1,2,5]' if numbers else '[a,b,c]'}",
+        "federation.regions=auto",
+        "federation.rounds=4",
+        "strategy.order=[federated]",
+        "strategy.federated.min_rows=200",
+        "border=unsafe_open",
+        *more,
+    ]
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory: pytest.TempPathFactory, warm: Warm) -> RunResult:
+    words = _three_classes(tmp_path_factory.mktemp("three"))
+    return assemble.train(settings(compose(words)), warm, say=lambda _: None)
+
+
+def test_a_run_learns_several_classes(three: RunResult) -> None:
+    assert _joint(three)["2.bias"].shape == (3,)
+    said = three.to_json()["regions"]
+    assert {name: one["strategy"] for name, one in said.items()} == {
+        "AT": "federated",
+        "DE": "federated",
+        "FR": "local",
+    }
+    assert all(one["auc"] > 0.9 and 0 < one["gain_se"] < 0.1 for name, one in said.items() if name != "FR")
+    assert said["FR"]["auc"] > 0.9  # the mean of each class against the others
+    losses = _losses(three)
+    assert losses[-1] < losses[0] and losses[-1] < 0.5 < np.log(3)
+
+
+def test_a_run_of_several_classes_is_resumed_to_the_same_bits_and_may_end_early(
+    three: RunResult, tmp_path: Path, warm: Warm
+) -> None:
+    words = _three_classes(tmp_path, "federation.patience=4")
+    _killed(words, warm, line="joint model, round 2/4")
+    _assert_same(_resume(tmp_path / "w", warm).workspace, three.workspace, models=4)
+
+
+def test_a_small_region_gets_synthetic_rows_of_several_classes_that_are_numbers(tmp_path: Path, warm: Warm) -> None:
+    words = _three_classes(
+        tmp_path, "strategy.order=[federated,synthetic]", "strategy.synthetic.min_donor_rows=300", numbers=True
+    )
+    result = assemble.train(settings(compose(words)), warm, say=lambda _: None)
+    fr = result.results["FR"]
+    assert fr.strategy == "synthetic" and fr.auc is not None and fr.auc > 0.9, (fr, result.refusals)
+
+
+def test_a_private_run_learns_several_classes_with_weights(tmp_path: Path, warm: Warm) -> None:
+    words = _three_classes(
+        tmp_path,
+        "privacy=record",
+        "privacy.batch=50",
+        "dataset.bounds={age:[0,100],visits:[-9,20]}",
+        "federation.rounds=2",
+        *_weighing(1, 2, 1),
+    )
+    result = assemble.train(settings(compose(words)), warm, say=lambda _: None)
+    assert _joint(result)["2.bias"].shape == (3,) and len(result.privacy) == 2
+
+
+def test_a_value_that_is_no_class_ends_the_run_with_one_line(tmp_path: Path, warm: Warm) -> None:
+    words = _three_classes(tmp_path, "dataset.classes=[a,b,x]")
+    with pytest.raises(InputError, match="target 'kind' has 1 different values that are none of dataset.classes"):
+        assemble.train(settings(compose(words)), warm, say=lambda _: None)
+
+
+def test_attacks_are_refused_on_several_classes(three: RunResult) -> None:
+    done = fedsov("attack", "--region", "DE", *_three_classes(three.workspace.parent))
+    assert done.returncode == 2 and "attacks are made on outcomes of 0 and 1" in done.stderr
