@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,7 @@ from fedsov.privacy.secure_aggregation import FEWEST
 from fedsov.privacy.settings import RecordPrivacy
 from fedsov.recipe import recipe_of, schedule_of
 from fedsov.shape import check_shape, only, whole
+from fedsov.training.compression import Compression, check_sent
 from fedsov.training.local import Recipe
 from fedsov.training.plan import StrategyRule
 from fedsov.training.schedule import CONSTANT, Schedule
@@ -79,6 +80,7 @@ class Settings:
         sums: bounds of the secure sums that a joint model is made by; None where the hub sees each update.
         plain: the composed configuration these settings came from, for other processes and for the record.
         privacy: what is asked of privacy; None where no noise is added.
+        compression: how updates are sent up.
     """
 
     workspace: Path
@@ -101,9 +103,11 @@ class Settings:
     privacy: RecordPrivacy | None = None
     schedule: Schedule = CONSTANT
     patience: int | None = None
+    compression: Compression = field(default_factory=Compression)
 
     def __post_init__(self) -> None:
         check_run(self.algorithm)
+        check_sent(self.compression, algorithm=self.algorithm.name, summed=self.sums is not None)
         if self.sums is not None:
             check_summed(self.algorithm)
         _check_patience(self)
@@ -170,6 +174,7 @@ def _settings(plain: Mapping[str, Any]) -> Settings:
         privacy=privacy and privacy.accumulating(recipe.update.accumulate),
         schedule=schedule_of(federation.get("schedule", "constant")),
         patience=_patience(federation.get("patience")),
+        compression=Compression.from_settings(federation),
     )
 
 

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from fedsov.errors import ConfigurationError
-from fedsov.model.network import NetworkSpec
+from fedsov.model.network import NetworkSpec, is_layered, names
 from fedsov.partition.dataset import TargetRule
 from fedsov.shape import only, whole
+from fedsov.training.compression import trained
 from fedsov.training.local import LocalSteps, Recipe
 from fedsov.training.schedule import READS, Schedule
 
@@ -27,9 +28,11 @@ def recipe_of(plain: Mapping[str, Any], *, seed: int, target: TargetRule) -> Rec
         whole("model.hidden", width, at_least=1)
     outputs = len(target.classes) or 1
     network = NetworkSpec(str(plain["name"]), tuple(int(width) for width in plain["hidden"]), outputs)
-    return Recipe(
-        network=network, **{occasion: _steps(occasion, plain.get(occasion, {}), seed, target) for occasion in STEPS}
-    )
+    steps = {occasion: _steps(occasion, plain.get(occasion, {}), seed, target) for occasion in STEPS}
+    frozen = tuple(map(str, plain.get("frozen", ())))
+    if is_layered(network):  # of another the names are known when it is built
+        trained(names(network), frozen)
+    return Recipe(network=network, frozen=frozen, **steps)
 
 
 def _steps(occasion: str, plain: Mapping[str, Any], seed: int, target: TargetRule) -> LocalSteps:

@@ -14,12 +14,13 @@ from fedsov.errors import ConfigurationError
 
 SHAPE: Mapping[str, str] = {
     "": "federation dataset model strategy algorithm privacy border runtime workspace seed today",
-    "federation": "regions catalogue hub rounds days_per_round minimum_regions schedule patience",
+    "federation": "regions catalogue hub rounds days_per_round minimum_regions schedule patience compression"
+    " compression_share",
     "federation.hub": "name location entity owners role",
     "dataset": "name source path package_item sha256 jurisdiction subject target target_above_region_median"
     " target_positive aliases kinds drop categories default_categories restrictions consent nonfinite missing_target"
     " bounds levels task classes",
-    "model": "name hidden update alone tune",
+    "model": "name hidden update alone tune frozen",
     "strategy": "order federated transfer_learning synthetic local",
     "strategy.federated": "min_rows",
     "strategy.transfer_learning": "min_rows min_public_rows",
@@ -40,26 +41,20 @@ MAPPINGS = (
     "dataset.levels",
     "algorithm.options",
 )
-LISTS = ("dataset.drop", "dataset.default_categories", "dataset.restrictions", "model.hidden", "strategy.order")
+LISTS = (
+    "dataset.drop",
+    "dataset.default_categories",
+    "dataset.restrictions",
+    "model.hidden",
+    "model.frozen",
+    "strategy.order",
+)
 PRIVATE = set(SHAPE["privacy"].split()) - {
     "mechanism",
     "secure_aggregation",
 }  # `fedsov.privacy.settings` says which a choice needs
-OPTIONAL = {
-    "catalogue",
-    "owners",
-    "role",
-    "days_per_round",
-    "schedule",
-    "patience",
-    "update",
-    "alone",
-    "tune",
-    "bounds",
-    "levels",
-    "task",
-    "classes",
-} | PRIVATE
+OPTIONAL = {"catalogue", "owners", "role", "days_per_round", "update", "alone", "tune", "bounds", "levels"} | PRIVATE
+OPTIONAL |= {"compression", "compression_share", "frozen", "schedule", "patience", "task", "classes"}
 ONLY: Mapping[str, tuple[str | bool, ...]] = {
     "privacy.mechanism": ("none", "record"),
     "runtime.kind": ("in_process",),

@@ -30,6 +30,7 @@ from fedsov.federation.job import Job
 from fedsov.model.network import build, load, shapes
 from fedsov.privacy.mechanism import noise_generator
 from fedsov.training import engine
+from fedsov.training.compression import chance, packed, unpacked
 from fedsov.training.engine import Clipping, Held, Pull
 from fedsov.training.losses import loss_named
 from fedsov.training.measure import auc
@@ -202,6 +203,9 @@ class _Part:
         self._blocks = [(block, _held(job, block)) for block in blocks]
         self._shares = job.weights / job.weights.sum()
         self._controls = {block: np.zeros((len(block), len(memory.control)), np.float32) for block in blocks}
+        self._sent = job.sent() if job.compression.name != "none" else np.empty(0, dtype=int)
+        late = len(self._sent) if job.compression.remembers else 0
+        self._late = {block: np.zeros((len(block), late), np.float32) for block in blocks}
 
     def serve(self, line: Connection) -> None:
         """Answers until the other end closes. Problems that name themselves are told; others end the process."""
@@ -231,8 +235,29 @@ class _Part:
                 pull = replace(pull, drift=_tensor(self._memory.control - self._controls[block]))
             stepped = _stepped(self._job, steps, rows, begun, batches, pull)
             taken = np.array([len(one) for one in batches])
-            told["refused"] |= self._settle(block, stepped, taken, told["lengths"], rate=steps.learning_rate)
+            late = self._compressed(block, stepped, number)
+            refused = self._settle(block, stepped, taken, told["lengths"], rate=steps.learning_rate)
+            good = [client not in refused for client in block]
+            self._late[block][good] = late[good]
+            told["refused"] |= refused
         return told
+
+    def _compressed(self, block: range, stepped: np.ndarray, number: int) -> np.ndarray:
+        """Puts what arrives in the place of the (K, P) that was trained; what each client now keeps back.
+
+        What is not finite, or as good as that, is left for `_refused` to find.
+        """
+        how, places, late = self._job.compression, self._sent, self._late[block].copy()
+        incoming = self._memory.incoming[places]
+        for row, client in enumerate(block if len(places) else ()):
+            with np.errstate(over="ignore", invalid="ignore"):
+                change = stepped[row, places] - incoming
+            if np.abs(change).max() < LARGEST:
+                rng = chance(self._job.seed, client=client, round=number)
+                found = packed(change, how, rng=rng, residual=late[row])
+                stepped[row, places] = incoming + unpacked(found.arrays, len(places), how)
+                late[row] = found.residual
+        return late
 
     def _settle(
         self, block: range, stepped: np.ndarray, taken: np.ndarray, lengths: dict[int, float], *, rate: float
@@ -293,7 +318,7 @@ def _stepped(
         first = [shuffled(int(size), job.first, np.random.default_rng(job.first.seed)) for size in rows.sizes]
         shared = shapes(job.spec, job.inputs).keys() - job.private
         engine.advance(parameters, rows, first, job.first, spec=job.spec, frozen=shared)
-    engine.advance(parameters, rows, batches, steps, spec=job.spec, pull=pull)
+    engine.advance(parameters, rows, batches, steps, spec=job.spec, frozen=job.frozen, pull=pull)
     return begun
 
 

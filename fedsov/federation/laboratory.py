@@ -28,6 +28,7 @@ from fedsov.federation.job import Job, Order
 from fedsov.model.network import NetworkSpec, Parameters, check, initial, shapes
 from fedsov.privacy.mechanism import RecordMechanism
 from fedsov.training import personal
+from fedsov.training.compression import Compression, check_sent
 from fedsov.training.engine import check_codes, flat, named
 from fedsov.training.local import predict
 from fedsov.training.losses import loss_named
@@ -51,6 +52,7 @@ class Fitted:
             and 1, on the client's rows; empty where nothing was measured.
         refused: for each round, the clients whose update was refused, and why.
         private: for each client the parameters that never left it; empty where all are shared.
+        sent: for each round, the bytes of the numbers that all clients together would send up.
     """
 
     network: NetworkSpec
@@ -58,6 +60,7 @@ class Fitted:
     rounds: tuple[Mapping[Client, Mapping[str, float]], ...]
     refused: tuple[Mapping[Client, str], ...] = ()
     private: Mapping[Client, Parameters] = field(default_factory=dict)
+    sent: tuple[int, ...] = ()
 
     def logits(self, X: np.ndarray, region: Client | None = None) -> np.ndarray:
         """(N,) logits of (N, D) inputs, or (N, outputs), by the joint model as `region` completes it."""
@@ -90,6 +93,8 @@ class Work:
         rate: what the learning rate is multiplied by in a round, from 1; see `scheduled`.
         patience: rounds without a lesser mean loss (of the models that came in, on the clients' rows, by their weights)
             after which the training ends, with the parameters of the least; None: never. It needs `measures`.
+        compression: of the updates, as they would be sent up (`fedsov.training.compression`).
+        frozen: names of parameters that stay as they began, and would not be sent up.
     """
 
     processes: int | None = None
@@ -99,6 +104,8 @@ class Work:
     minimum: int | None = None
     rate: Callable[[int], float] = lambda _: 1.0
     patience: int | None = None
+    compression: Compression = field(default_factory=Compression)
+    frozen: Collection[str] = ()
 
     def __post_init__(self) -> None:
         if self.patience is not None and (self.patience < 1 or not self.measures):
@@ -148,7 +155,7 @@ def federate(
         noise: bounds what each record may do, and adds noise, for one round: one for all, or for each client its own;
             what all rounds cost together is for the caller to account (`fedsov.privacy.accounting`). Then the result is
             not reproducible, on purpose.
-        work: processes, measurements, own batches, what is refused.
+        work: processes, measurements, own batches, what is refused, compression.
         on_round: called after each round with its number and the clients' metrics.
 
     Raises:
@@ -180,6 +187,8 @@ def federate(
         private=personal.private_names(network, mine.names),
         first=mine.first,
         correction=CORRECTED.get(chosen.name, "none"),
+        compression=work.compression,
+        frozen=frozenset(work.frozen),
     )
     first = start if start is not None else initial(network, job.inputs, seed)
     check(network, job.inputs, first)
@@ -199,6 +208,8 @@ def _rounds(
     shaped, seen, refused = shapes(job.spec, job.inputs), list[Mapping[Client, Mapping[str, float]]](), []
     current, is_robust = flat(first, shaped), algorithm.name not in SUMMED
     minimum = len(names) if work.minimum is None else work.minimum
+    check_sent(job.compression, algorithm=algorithm.name, summed=False)
+    sent = job.compression.bytes_of(len(job.sent())) * len(names)
     with Cohort(job, current, processes=work.processes, keeps_updates=is_robust) as cohort:
         server = None if algorithm.name in PLAIN else Server(algorithm, len(names) if is_robust else 1)
         kept, best = cohort.kept.copy(), _Best()
@@ -222,7 +233,7 @@ def _rounds(
     own = [dict(personal.own(named(_with(current, job, row), shaped), job.private)) for row in kept]
     parameters = personal.shared(named(current, shaped), job.private)
     apart = dict(zip(names, own, strict=True)) if job.private else {}
-    return Fitted(job.spec, parameters, tuple(seen), tuple(refused), apart)
+    return Fitted(job.spec, parameters, tuple(seen), tuple(refused), apart, (sent,) * len(seen))
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from fedsov.control_plane.server_app import (
 )
 from fedsov.errors import BudgetExceeded, FedsovError, LedgerBroken, TrainingFailed
 from fedsov.federation.checkpoint import Checkpoint
+from fedsov.federation.expansion import expanded
 from fedsov.federation.failures import of_region
 from fedsov.federation.in_process import REFUSED, InProcessGrid
 from fedsov.federation.report import privacy_line
@@ -234,9 +235,10 @@ def train_together(
     def examine(number: int) -> Mapping[int, str]:
         return examination.before(number, grid.label, people) if examination else {}
 
-    gather: Gather = each_by_itself
+    frozen = settings.recipe.frozen
+    gather: Gather = expanded(each_by_itself, settings.compression, names=names, frozen=frozen)
     if settings.sums is not None and scope != "public":
-        gather = summed(names, bounds=settings.sums, run=scene.run)
+        gather = summed(names, bounds=settings.sums, run=scene.run, frozen=frozen)
     app = server_app(federation, held.reached, outcome, on_round=on_round, keep=keep, examine=examine, gather=gather)
     app(grid, Context(run_id=1, node_id=1, node_config={}, state=RecordDict(), run_config={}))
     return Trained(outcome.parameters, features, grid.label, people, tuple(outcome.rounds), outcome.stopped)

@@ -110,20 +110,25 @@ class Released:
 class OwnStates:
     """What stays in the region from round to round (`fedsov.training.own_state.OwnState`), by the round it is for.
 
-    A round that is asked for again begins with what it began with; the newest `OWN_KEPT` rounds are kept.
+    A round that is asked for again begins with what it began with; one after rounds that the region had no part in,
+    with what those would have begun with. The newest `OWN_KEPT` rounds are kept.
     """
 
     journal: Journal
     folder: Path
 
     def of(self, scope: str, number: int) -> dict[str, Any]:
-        """What a round begins with; nothing in the first. Raises CheckpointDamaged where it is gone or was changed."""
+        """What a round begins with: what the last round that was worked on left, nothing in the first.
+
+        Raises CheckpointDamaged where it is gone or was changed.
+        """
         known = self.journal.said.get("own", {}).get(scope, {})
-        if number == 1 and "1" not in known:
-            return {}
-        if str(number) not in known:
+        last = max((int(key) for key in known if int(key) <= number), default=None)
+        if last is not None:
+            return unpacked(self._path(scope, last), known[str(last)])
+        if number > 1:
             raise CheckpointDamaged(f"this region kept nothing to begin round {number} of its {scope} rows with")
-        return unpacked(self._path(scope, number), known[str(number)])
+        return {}
 
     def keep(self, scope: str, number: int, arrays: Arrays) -> None:
         """Keeps what a round is to begin with; on the disk when this returns."""

@@ -165,7 +165,8 @@ def _member(brief: RegionBrief, journal: Journal) -> Member | None:
         return None
     signer = Signer.read(brief.folder / "signing.key")
     known = directory.read(brief.folder)
-    return Member(brief.region.name, brief.run, signer.private.sign, known, brief.sums, journal=journal)
+    frozen = Work.from_json(brief.work).recipe.frozen
+    return Member(brief.region.name, brief.run, signer.private.sign, known, brief.sums, journal=journal, frozen=frozen)
 
 
 def _private(brief: RegionBrief, session: Session, gate: Gate, journal: Journal) -> PrivateRun | None:

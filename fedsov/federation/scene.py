@@ -305,4 +305,5 @@ def work_of(settings: Settings) -> Work:
         privacy=settings.privacy,
         rounds=settings.rounds,
         schedule=settings.schedule,
+        compression=settings.compression,
     )

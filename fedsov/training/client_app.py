@@ -23,7 +23,8 @@ from flwr.clientapp import ClientApp
 
 from fedsov.label import Label
 from fedsov.model.features import Features, Statistics
-from fedsov.training import choose, federated, synthetic
+from fedsov.model.network import Parameters
+from fedsov.training import choose, compression, federated, synthetic
 from fedsov.training.local import Candidate, Rows, Start, in_words, outcome
 from fedsov.training.measure import auc, log_loss
 from fedsov.training.messages import config_of, parameters_of, question_digest, record_of, with_proximal
@@ -31,6 +32,8 @@ from fedsov.training.private_run import WITHHELD
 from fedsov.training.session import Session
 from fedsov.training.work import PARCELS
 
+RESIDUAL = "residual/change"
+"""What compression kept back, among what stays with a region from round to round."""
 OpenParcel = Callable[[bytes], tuple[Label, bytes]]
 
 
@@ -102,20 +105,42 @@ def train(session: Session, message: Message) -> RecordDict:
     steps = with_proximal(session.work.steps_of(number), config)
     inputs = features.encode(rows.train.columns)
     private = session.private_in(str(config["scope"]))
-    spec, y = recipe.network, rows.train.y
+    spec, y, frozen = recipe.network, rows.train.y, recipe.frozen
     updated = (
         private.answer(
             question_digest(message),
-            lambda: federated.private_update(incoming, inputs, y, steps, spec=spec, run=private),
+            lambda: federated.private_update(incoming, inputs, y, steps, spec=spec, run=private, frozen=frozen),
         )
         if private
-        else federated.update(incoming, inputs, y, steps, spec=spec, round=number)
+        else federated.update(incoming, inputs, y, steps, spec=spec, round=number, frozen=frozen)
     )
     model_name = "public_model" if config["scope"] == "public" else "joint_model"
     session.rounds += [(f"{model_name}_validation_{name}", value, number - 1) for name, value in scores.items()]
     told = dict.fromkeys(scores, math.nan) if private else scores
     metrics = MetricRecord({"num-examples": len(rows.train), **told})
-    return RecordDict({"arrays": record_of(updated), "metrics": metrics})
+    sent = _sent(session, config, incoming, updated)
+    return RecordDict({"arrays": record_of(sent), "metrics": metrics})
+
+
+def _sent(session: Session, config: Mapping[str, Any], incoming: Parameters, updated: Parameters) -> Parameters:
+    """What goes up of a round; what compression kept back stays with the region, for the next round.
+
+    Under privacy this comes after the noise: whatever is made of a noisy update tells no more than that did.
+    """
+    work, scope, number = session.work, str(config["scope"]), int(config["server-round"])
+    own = session.own.of(scope, number) if work.compression.remembers else {}
+    client = compression.number_of(f"{session.records.region}/{scope}")
+    found = compression.sent(
+        incoming,
+        updated,
+        work.compression,
+        rng=compression.chance(work.seed, client=client, round=number),
+        frozen=work.recipe.frozen,
+        residual=own.get(RESIDUAL),
+    )
+    if work.compression.remembers:
+        session.own.keep(scope, number + 1, {**own, RESIDUAL: found.residual})
+    return found.arrays
 
 
 def finish(session: Session, message: Message, open_parcel: OpenParcel) -> RecordDict:

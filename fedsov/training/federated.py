@@ -5,6 +5,7 @@ Pure: the messages, the gate and the aggregation are elsewhere (`fedsov.federati
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
@@ -30,7 +31,14 @@ _STRIDE = 1_000_003
 
 
 def update(
-    incoming: Parameters, X: np.ndarray, y: np.ndarray, steps: LocalSteps, *, spec: NetworkSpec, round: int
+    incoming: Parameters,
+    X: np.ndarray,
+    y: np.ndarray,
+    steps: LocalSteps,
+    *,
+    spec: NetworkSpec,
+    round: int,
+    frozen: Collection[str] = (),
 ) -> Parameters:
     """The region's parameters after one round's steps from the incoming ones; each round orders rows anew.
 
@@ -41,16 +49,24 @@ def update(
         incoming: the joint model's parameters, of the network `spec` with D inputs.
         X, y: (N, D) inputs and (N,) outcomes of the training rows.
         round: 0 or more.
+        frozen: names of parameters that stay as they came in.
 
     Raises:
         TrainingFailed: no rows, parameters of another network, or a result that is not finite.
     """
     seeded = replace(steps, seed=steps.seed * _STRIDE + round)
-    return train_locally(incoming, X, y, seeded, spec=spec)
+    return train_locally(incoming, X, y, seeded, spec=spec, frozen=frozen)
 
 
 def private_update(
-    incoming: Parameters, X: np.ndarray, y: np.ndarray, steps: LocalSteps, *, spec: NetworkSpec, run: PrivateRun
+    incoming: Parameters,
+    X: np.ndarray,
+    y: np.ndarray,
+    steps: LocalSteps,
+    *,
+    spec: NetworkSpec,
+    run: PrivateRun,
+    frozen: Collection[str] = (),
 ) -> Parameters:
     """The same under the private run's mechanism for one more round, with samples and noise that no seed repeats.
 
@@ -59,7 +75,7 @@ def private_update(
         TrainingFailed: as `update`.
     """
     mechanism = run.next_round()
-    return private_steps(incoming, X, y, steps, mechanism, spec=spec, rng=noise_generator())
+    return private_steps(incoming, X, y, steps, mechanism, spec=spec, rng=noise_generator(), frozen=frozen)
 
 
 def train(rows: Divided, start: Start, recipe: Recipe) -> Candidate:

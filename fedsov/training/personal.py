@@ -199,6 +199,21 @@ def greedy_weights(logits: Sequence[np.ndarray], y: np.ndarray, *, picks: int = 
     return tuple(count / picks for count in counts)
 
 
+def likelihood_weights(losses: Sequence[float], rows: int) -> tuple[float, ...]:
+    """Each model's share in a mean of logits by how likely it made rows that it was not fitted to; together 1.
+
+    Pseudo-Bayesian model averaging (Yao et al. 2018, section 3, https://doi.org/10.1214/17-BA1091), without its
+    bootstrap: less certain than choosing the best where several are about as good.
+
+    Args:
+        losses: mean log loss (nats) of each model on those rows.
+        rows: how many.
+    """
+    least = min(losses)
+    likely = np.exp([rows * (least - loss) for loss in losses])
+    return tuple((likely / likely.sum()).tolist())
+
+
 def variants(
     joint: Parameters,
     alone: Parameters | None,

@@ -78,12 +78,14 @@ class Recipe:
         alone: training from nothing, on own rows (and synthetic ones beside them).
         update: one round of federated training.
         tune: fitting a received model to own rows.
+        frozen: names of parameters that federated training leaves as they are; they are not sent up.
     """
 
     network: NetworkSpec = NETWORK
     alone: LocalSteps = LocalSteps(learning_rate=0.01, batch=32, epochs=20)
     update: LocalSteps = LocalSteps()
     tune: LocalSteps = LocalSteps(learning_rate=0.01, batch=32, epochs=10, proximal_mu=0.3)
+    frozen: tuple[str, ...] = ()
 
 
 def generator(seed: int, client: int, round: int) -> np.random.Generator:

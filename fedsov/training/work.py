@@ -10,6 +10,7 @@ from fedsov.model.embedded import Embedding
 from fedsov.model.network import NetworkSpec
 from fedsov.partition.dataset import TargetRule
 from fedsov.privacy.settings import RecordPrivacy
+from fedsov.training.compression import Compression
 from fedsov.training.local import LocalSteps, Recipe
 from fedsov.training.schedule import CONSTANT, Schedule
 
@@ -21,8 +22,8 @@ PARCELS = "parcels"
 class Work:
     """What a region is to do: the data set's name, the target, the recipe, the seed, the size of synthetic tables.
 
-    `privacy` is what it asks of privacy, None for nothing; `rounds` how often a joint model will come to be
-    trained, and `schedule` what its learning rate is multiplied by in each of them.
+    `privacy` is what it asks of privacy, None for nothing; `rounds` how often a joint model will come to be trained,
+    `schedule` what its learning rate is multiplied by in each round, `compression` how updates of it are sent up.
     """
 
     dataset: str
@@ -34,6 +35,7 @@ class Work:
     privacy: RecordPrivacy | None = None
     rounds: int = 1
     schedule: Schedule = CONSTANT
+    compression: Compression = field(default_factory=Compression)
 
     def steps_of(self, round: int) -> LocalSteps:
         """The steps of one round of federated training, from 1."""
@@ -57,8 +59,9 @@ class Work:
         }
         asked = {
             "target": TargetRule(**{**value["target"], "classes": tuple(value["target"]["classes"])}),
-            "recipe": Recipe(network=network, **steps),
+            "recipe": Recipe(network=network, frozen=tuple(recipe["frozen"]), **steps),
             "privacy": RecordPrivacy.from_json(value["privacy"]) if value["privacy"] else None,
             "schedule": Schedule(**value["schedule"]),
+            "compression": Compression(**value["compression"]),
         }
         return Work(**{**value, **asked})

@@ -7,6 +7,7 @@ import pytest
 
 from fedsov.errors import CheckpointDamaged
 from fedsov.federation.region_journal import OWN_KEPT, Journal, OwnStates
+from fedsov.training.own_state import InMemory
 
 
 def _states(region):
@@ -41,3 +42,11 @@ def test_a_changed_state_is_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     with pytest.raises(CheckpointDamaged, match="changed"):
         states.of("public", 2)
+
+
+def test_a_round_after_others_without_this_region_begins_with_what_it_last_kept(tmp_path):
+    for states in (_states(tmp_path), InMemory()):
+        states.keep("shareable", 2, {"residual/change": np.float32([2])})
+        states.keep("shareable", 6, {"residual/change": np.float32([6])})  # after round 5; 3 and 4 were without it
+        found = [float(states.of("shareable", number)["residual/change"][0]) for number in (2, 5, 5, 6)]
+        assert found == [2, 2, 2, 6]
