@@ -64,7 +64,7 @@ def test_a_schedule_is_set_by_its_name_or_with_its_numbers(given: str, expected:
         ("{name:cosine,every:3}", "federation.schedule.every is not a setting"),
         ("{name:step,every:0}", "every must be a whole number of 1 or more, got 0"),
         ("{least:0.1}", "no schedule 'None'"),
-        ("[cosine]", 'no schedule "[[]'),
+        ("[cosine]", "no schedule .*cosine"),
     ],
 )
 def test_a_schedule_that_would_be_ignored_or_is_none_is_refused(given: str, told: str) -> None:
@@ -319,3 +319,24 @@ def test_a_value_that_is_no_class_ends_the_run_with_one_line(tmp_path: Path, war
 def test_attacks_are_refused_on_several_classes(three: RunResult) -> None:
     done = fedsov("attack", "--region", "DE", *_three_classes(three.workspace.parent))
     assert done.returncode == 2 and "attacks are made on outcomes of 0 and 1" in done.stderr
+
+
+def test_a_compressed_run_of_several_classes_with_schedule_and_patience_is_resumed_to_the_same_bits(
+    tmp_path: Path, warm: Warm
+) -> None:
+    words = (
+        "federation.compression=topk",
+        "federation.schedule={name:step,every:2,by:20}",
+        "federation.rounds=8",
+        "federation.patience=1",
+        "algorithm=fedavgm",
+        *_weighing(1, 2, 1, of=("update",)),
+    )
+    whole = assemble.train(settings(compose(_three_classes(tmp_path / "whole", *words))), warm, say=lambda _: None)
+    assert whole.stopped and len(whole.rounds) < 8, _losses(whole)
+    killed = _three_classes(tmp_path / "killed", *words)
+    for number in range(1, len(whole.rounds) + 1):
+        _killed(killed, warm, line=f"joint model, round {number}/8")
+    result = _resume(tmp_path / "killed" / "w", warm)
+    _assert_same(result.workspace, whole.workspace, models=4)
+    assert result.stopped == whole.stopped
