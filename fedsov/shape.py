@@ -14,11 +14,12 @@ from fedsov.errors import ConfigurationError
 
 SHAPE: Mapping[str, str] = {
     "": "federation dataset model strategy algorithm privacy border runtime workspace seed today",
-    "federation": "regions catalogue hub rounds days_per_round minimum_regions compression compression_share",
+    "federation": "regions catalogue hub rounds days_per_round minimum_regions schedule patience compression"
+    " compression_share",
     "federation.hub": "name location entity owners role",
     "dataset": "name source path package_item sha256 jurisdiction subject target target_above_region_median"
     " target_positive aliases kinds drop categories default_categories restrictions consent nonfinite missing_target"
-    " bounds levels",
+    " bounds levels task classes",
     "model": "name hidden update alone tune frozen",
     "strategy": "order federated transfer_learning synthetic local",
     "strategy.federated": "min_rows",
@@ -53,7 +54,7 @@ PRIVATE = set(SHAPE["privacy"].split()) - {
     "secure_aggregation",
 }  # `fedsov.privacy.settings` says which a choice needs
 OPTIONAL = {"catalogue", "owners", "role", "days_per_round", "update", "alone", "tune", "bounds", "levels"} | PRIVATE
-OPTIONAL |= {"compression", "compression_share", "frozen"}
+OPTIONAL |= {"compression", "compression_share", "frozen", "schedule", "patience", "task", "classes"}
 ONLY: Mapping[str, tuple[str | bool, ...]] = {
     "privacy.mechanism": ("none", "record"),
     "runtime.kind": ("in_process",),
@@ -97,3 +98,10 @@ def only(group: str, value: Mapping[str, Any], keys: Sequence[str]) -> dict[str,
         place = f"{group}." if group else ""
         raise ConfigurationError(f"{place}{odd[0]} is not a setting; {group or 'a run'} has {', '.join(keys)}")
     return dict(value)
+
+
+def whole(key: str, value: Any, *, at_least: int) -> int:
+    """The value, where it is a whole number of so much or more. Raises ConfigurationError."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
+        raise ConfigurationError(f"{key} must be a whole number of {at_least} or more, got {value!r}")
+    return value

@@ -33,6 +33,7 @@ from fedsov.training.engine import check_codes, flat, named
 from fedsov.training.local import predict
 from fedsov.training.losses import loss_named
 from fedsov.training.personal import Private
+from fedsov.training.schedule import Schedule
 from fedsov.training.steps import LocalSteps
 
 Rows = tuple[np.ndarray, np.ndarray]
@@ -89,7 +90,7 @@ class Work:
         order: the rows of each step of a client's round, by (seed, client's number, round), where they are given.
         bound: the longest update (L2) that is accepted; a longer one is refused.
         minimum: clients without whose updates a round fails; None: all.
-        rate: what the learning rate is multiplied by in a round, from 1; see `cosine`.
+        rate: what the learning rate is multiplied by in a round, from 1; see `scheduled`.
         patience: rounds without a lesser mean loss (of the models that came in, on the clients' rows, by their weights)
             after which the training ends, with the parameters of the least; None: never. It needs `measures`.
         compression: of the updates, as they would be sent up (`fedsov.training.compression`).
@@ -111,9 +112,14 @@ class Work:
             raise ConfigurationError(f"patience is 1 or more and needs measures=True, got {self.patience}")
 
 
-def cosine(rounds: int, least: float = 0.0) -> Callable[[int], float]:
-    """Half a cosine from 1 in the first round to `least` in the last (Loshchilov & Hutter 2017, arXiv 1608.03983)."""
-    return lambda round: least + (1 - least) * (1 + math.cos(math.pi * (round - 1) / max(rounds - 1, 1))) / 2
+def cosine(rounds: int, least: float = 0.01) -> Callable[[int], float]:
+    """Half a cosine from 1 in the first round to `least` in the last; see `scheduled`."""
+    return scheduled(Schedule("cosine", least=least), rounds)
+
+
+def scheduled(schedule: Schedule, rounds: int) -> Callable[[int], float]:
+    """A run's schedule (`fedsov.training.schedule`) over so many rounds, for `Work.rate`."""
+    return lambda round: schedule.rate(round, rounds)
 
 
 def federate(

@@ -53,13 +53,17 @@ SECOND_PROCESS = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """Parameters made by several regions, the features they are for, and the label that binds them."""
+    """Parameters made by several regions, the features they are for, and the label that binds them.
+
+    `stopped` is why the training ended before its last round; empty where it did not.
+    """
 
     parameters: Parameters
     features: Features
     label: Label
     people: int
     rounds: tuple[Round, ...] = ()
+    stopped: str = ""
 
 
 @dataclass(slots=True)
@@ -215,7 +219,8 @@ def train_together(
     features, label = held.features, held.label
     config = {"scope": scope, "features": json.dumps(features.to_json())}
     names = {scene.nodes[name]: name for name in regions}
-    federation = Federation(settings.algorithm, settings.rounds, config, minimum, settings.timeout, names)
+    patience = None if scope == "public" else settings.patience
+    federation = Federation(settings.algorithm, settings.rounds, config, minimum, settings.timeout, names, patience)
     grid, outcome = scene.grid(regions, label=label, people=people), Outcome()
 
     def on_round(seen: Round) -> None:
@@ -236,7 +241,7 @@ def train_together(
         gather = summed(names, bounds=settings.sums, run=scene.run, frozen=frozen)
     app = server_app(federation, held.reached, outcome, on_round=on_round, keep=keep, examine=examine, gather=gather)
     app(grid, Context(run_id=1, node_id=1, node_config={}, state=RecordDict(), run_config={}))
-    return Trained(outcome.parameters, features, grid.label, people, tuple(outcome.rounds))
+    return Trained(outcome.parameters, features, grid.label, people, tuple(outcome.rounds), outcome.stopped)
 
 
 def price_privacy(scene: Scene, regions: Sequence[str]) -> None:

@@ -100,6 +100,7 @@ class Scene:
         say: told of progress, one line at a time.
         tap: told every byte that passes between processes; None outside tests.
         resumed: what the run began with, where it goes on after it was killed; None where it begins.
+        ended: the round after which the joint training stopped early; None where it did not, or has not yet.
     """
 
     settings: Settings
@@ -116,6 +117,7 @@ class Scene:
     noted: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     privacy: list[str] = field(default_factory=list)
     resumed: Begun | None = None
+    ended: int | None = None
 
     @property
     def checkpoints(self) -> Checkpoints:
@@ -143,7 +145,7 @@ class Scene:
     @property
     def afterwards(self) -> int:
         """The round by whose day everything after the last one is decided."""
-        return self.settings.rounds + 1
+        return (self.settings.rounds if self.ended is None else self.ended) + 1
 
     def judge(self, kind: Kind, label: Label, source: str, target: str, count: int, *, round: int = 1) -> Decision:
         """What the border says of a planned crossing on the day of a round; nothing is recorded."""
@@ -302,5 +304,6 @@ def work_of(settings: Settings) -> Work:
         synthetic_rows=settings.synthetic.rows,
         privacy=settings.privacy,
         rounds=settings.rounds,
+        schedule=settings.schedule,
         compression=settings.compression,
     )

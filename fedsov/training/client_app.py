@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 from flwr.app import ConfigRecord, Context, Message, MetricRecord, RecordDict
@@ -25,7 +25,7 @@ from fedsov.label import Label
 from fedsov.model.features import Features, Statistics
 from fedsov.model.network import Parameters
 from fedsov.training import choose, compression, federated, synthetic
-from fedsov.training.local import Candidate, Rows, Start, outcome
+from fedsov.training.local import Candidate, Rows, Start, in_words, outcome
 from fedsov.training.measure import auc, log_loss
 from fedsov.training.messages import config_of, parameters_of, question_digest, record_of, with_proximal
 from fedsov.training.private_run import WITHHELD
@@ -82,8 +82,9 @@ def synthesise(session: Session, config: Mapping[str, Any]) -> RecordDict:
     """One synthetic table, given to each recipient; the worker decides about each and seals it."""
     if session.private:
         raise synthetic.SyntheticRefused(("they have no privacy guarantee, and privacy=record asks for one",))
+    records = session.training_records("shareable")
     made = synthetic.synthesise(
-        session.training_records("shareable"),
+        replace(records, target=in_words(records.target, session.work.target)),
         rows=session.work.synthetic_rows,
         seed=session.work.seed,
         synthesizer=session.work.synthesizer,
@@ -100,8 +101,8 @@ def train(session: Session, message: Message) -> RecordDict:
     rows, incoming, number = session.divided(str(config["scope"])), parameters_of(message), int(config["server-round"])
     recipe = session.work.recipe
     model = Candidate("incoming", recipe.network, features, incoming)
-    scores = _scores(model, rows.validation)
-    steps = with_proximal(recipe.update, config)
+    scores = _scores(model, rows.validation, recipe.update.class_weights)
+    steps = with_proximal(session.work.steps_of(number), config)
     inputs = features.encode(rows.train.columns)
     private = session.private_in(str(config["scope"]))
     spec, y, frozen = recipe.network, rows.train.y, recipe.frozen
@@ -159,12 +160,12 @@ def finish(session: Session, message: Message, open_parcel: OpenParcel) -> Recor
     return RecordDict({"metrics": ConfigRecord({"json": json.dumps(said)})})
 
 
-def _scores(model: Candidate, rows: Rows) -> dict[str, float]:
+def _scores(model: Candidate, rows: Rows, class_weights: Sequence[float]) -> dict[str, float]:
     if not len(rows):
         return {"loss": math.nan, "auc": math.nan}
     logits = model.logits(rows)
     found = auc(rows.y, logits)
-    return {"loss": log_loss(rows.y, logits), "auc": math.nan if found is None else found}
+    return {"loss": log_loss(rows.y, logits, class_weights), "auc": math.nan if found is None else found}
 
 
 def _received(session: Session, message: Message, config: Mapping[str, Any]) -> Candidate | None:

@@ -91,4 +91,4 @@ def train(rows: Divided, start: Start, recipe: Recipe) -> Candidate:
     joint = replace(start.model, name="federated")
     tuned = replace(tune(joint, rows.train, recipe.tune), name="federated, tuned")
     own = replace(on_own_scale(joint, rows.train), name="federated, tuned, own scale")
-    return best([joint, tuned, tune(own, rows.train, recipe.tune)], rows)
+    return best([joint, tuned, tune(own, rows.train, recipe.tune)], rows, recipe.tune.class_weights)

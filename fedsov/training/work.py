@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from fedsov.model.embedded import Embedding
@@ -12,6 +12,7 @@ from fedsov.partition.dataset import TargetRule
 from fedsov.privacy.settings import RecordPrivacy
 from fedsov.training.compression import Compression
 from fedsov.training.local import LocalSteps, Recipe
+from fedsov.training.schedule import CONSTANT, Schedule
 
 PARCELS = "parcels"
 """The record that carries sealed synthetic rows, one item a recipient."""
@@ -22,7 +23,7 @@ class Work:
     """What a region is to do: the data set's name, the target, the recipe, the seed, the size of synthetic tables.
 
     `privacy` is what it asks of privacy, None for nothing; `rounds` how often a joint model will come to be trained,
-    `compression` how updates of it are sent up.
+    `schedule` what its learning rate is multiplied by in each round, `compression` how updates of it are sent up.
     """
 
     dataset: str
@@ -33,7 +34,13 @@ class Work:
     synthetic_rows: int = 1000
     privacy: RecordPrivacy | None = None
     rounds: int = 1
+    schedule: Schedule = CONSTANT
     compression: Compression = field(default_factory=Compression)
+
+    def steps_of(self, round: int) -> LocalSteps:
+        """The steps of one round of federated training, from 1."""
+        steps = self.recipe.update
+        return replace(steps, learning_rate=steps.learning_rate * self.schedule.rate(round, self.rounds))
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for the line."""
@@ -51,9 +58,10 @@ class Work:
             for name in ("alone", "update", "tune")
         }
         asked = {
-            "target": TargetRule(**value["target"]),
+            "target": TargetRule(**{**value["target"], "classes": tuple(value["target"]["classes"])}),
             "recipe": Recipe(network=network, frozen=tuple(recipe["frozen"]), **steps),
             "privacy": RecordPrivacy.from_json(value["privacy"]) if value["privacy"] else None,
+            "schedule": Schedule(**value["schedule"]),
             "compression": Compression(**value["compression"]),
         }
         return Work(**{**value, **asked})

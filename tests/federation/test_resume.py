@@ -23,7 +23,8 @@ import pytest
 
 from fedsov.border.ledger import Ledger
 from fedsov.cli.cli import run as command
-from fedsov.config import compose, settings
+from fedsov.composing import compose
+from fedsov.config import settings
 from fedsov.errors import CheckpointDamaged, ConfigurationError, FedsovError, InputError, SumRefused, WorkspaceUnusable
 from fedsov.federation import assemble, resume
 from fedsov.federation.api import WarmFor
