@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from fedsov.label import Label as Label
     from fedsov.model.embedded import Embedding as Embedding
     from fedsov.model.network import NetworkSpec as NetworkSpec
+    from fedsov.training.compression import Compression as Compression
     from fedsov.training.local import LocalSteps as LocalSteps
 
 __version__ = "0.1.0"
 __all__ = [
     "PUBLIC",
     "Algorithm",
+    "Compression",
     "Embedding",
     "Fitted",
     "Label",
@@ -45,6 +47,7 @@ _HOMES = {
     "Work": "fedsov.federation.laboratory",
     "Embedding": "fedsov.model.embedded",
     "Algorithm": "fedsov.control_plane.aggregate",
+    "Compression": "fedsov.training.compression",
     "Label": "fedsov.label",
     "LocalSteps": "fedsov.training.local",
     "NetworkSpec": "fedsov.model.network",

@@ -1,18 +1,16 @@
 """Hydra's configuration becomes frozen settings here and nowhere else.
 
-`compose` finds the config groups (in a checkout or an installed wheel), `settings` checks every value and names what
-is wrong with it. Past this module nobody sees a dictionary of settings.
+`settings` checks every value of a composed configuration (`fedsov.composing`) and names what is wrong with it. Past
+this module nobody sees a dictionary of settings.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
-from importlib.resources import files
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from fedsov.artifact import Party
@@ -21,27 +19,28 @@ from fedsov.border.bundle import load_atlas, load_bundle, unsafe_open
 from fedsov.border.evidence import Register
 from fedsov.border.lawbook import Bundle
 from fedsov.border.register import load_register
+from fedsov.composing import one_line
 from fedsov.control_plane.aggregate import Algorithm, check_noisy, check_summed
 from fedsov.errors import ConfigurationError
 from fedsov.jurisdiction import Atlas, Region
-from fedsov.model.network import NetworkSpec
 from fedsov.partition.classify import ClassifyRules, ConsentRule, RestrictionRule
 from fedsov.partition.dataset import DatasetSpec, TargetRule
 from fedsov.privacy.fixed_point import Bounds
 from fedsov.privacy.secure_aggregation import FEWEST
 from fedsov.privacy.settings import RecordPrivacy
-from fedsov.shape import check_shape, only
+from fedsov.recipe import recipe_of, schedule_of
+from fedsov.shape import check_shape, only, whole
 from fedsov.training import apart
 from fedsov.training.apart import Apart
-from fedsov.training.local import LocalSteps, Recipe
+from fedsov.training.compression import Compression, check_sent
+from fedsov.training.local import Recipe
 from fedsov.training.plan import StrategyRule
+from fedsov.training.schedule import CONSTANT, Schedule
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 ROLES = ("controller", "processor")
-STEPS = ("alone", "update", "tune")
-COMPOSING = Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +75,14 @@ class Settings:
     Attributes:
         workspace: the folder everything is written under.
         today: the day decisions are made on; None for the real day of each decision.
+        schedule: what the regions' learning rate is multiplied by in each round.
+        patience: rounds without a lesser validation loss after which the joint training ends; None: never.
         days_per_round: how many days pass with each round, in a rehearsal of a long training.
         regions: the federation's regions, or None for one per jurisdiction found in the data.
         sums: bounds of the secure sums that a joint model is made by; None where the hub sees each update.
         plain: the composed configuration these settings came from, for other processes and for the record.
         privacy: what is asked of privacy; None where no noise is added.
+        compression: how updates are sent up.
         apart: what regions keep to themselves while a joint model is trained.
     """
 
@@ -102,90 +104,19 @@ class Settings:
     plain: Mapping[str, Any]
     sums: Bounds | None = None
     privacy: RecordPrivacy | None = None
+    schedule: Schedule = CONSTANT
+    patience: int | None = None
+    compression: Compression = field(default_factory=Compression)
     apart: Apart = field(default_factory=Apart)
 
     def __post_init__(self) -> None:
         if self.privacy is not None:
             check_noisy(self.algorithm)
             apart.check_noisy(self.apart)
+        check_sent(self.compression, algorithm=self.algorithm.name, summed=self.sums is not None)
         if self.sums is not None:
             check_summed(self.algorithm)
-
-
-def config_dir() -> Path:
-    """The config groups: beside the package in a checkout or an editable install, inside it in a wheel."""
-    beside = Path(__file__).resolve().parent.parent / "configs"
-    return beside if (beside / "train.yaml").is_file() else Path(str(files("fedsov") / "_configs"))
-
-
-OPEN = (
-    "dataset.kinds",
-    "dataset.aliases",
-    "dataset.categories",
-    "dataset.consent",
-    "algorithm.options",
-    "dataset.bounds",
-    "dataset.levels",
-)
-"""Mappings whose keys are the user's own; Hydra takes new keys only under its ``++``."""
-
-
-def opened(overrides: Sequence[str]) -> list[str]:
-    """The overrides, those of an open mapping in the form that lets them add keys."""
-    return [f"++{word}" if word.startswith(OPEN) and "=" in word else word for word in overrides]
-
-
-def register_resolvers() -> None:
-    """Makes ``${config_dir:}`` known to configurations."""
-    from omegaconf import OmegaConf
-
-    OmegaConf.register_new_resolver("config_dir", lambda: str(config_dir()), replace=True)
-
-
-def compose(overrides: Sequence[str]) -> DictConfig:
-    """The configuration of a run, composed outside a Hydra application.
-
-    Raises ConfigurationError, in one line, for an override that does not exist or cannot be read.
-    """
-    from hydra import compose as hydra_compose
-    from hydra import initialize_config_dir
-    from hydra.errors import HydraException
-
-    register_resolvers()
-    try:
-        with _alone(), initialize_config_dir(version_base="1.3", config_dir=str(config_dir())):
-            return hydra_compose("train", overrides=opened(overrides))
-    except (HydraException, ValueError) as error:
-        raise ConfigurationError(one_line(error)) from error
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    """Hydra has one state in a process; the caller may be a Hydra application itself, or another thread."""
-    from hydra.core.global_hydra import GlobalHydra
-
-    with COMPOSING:
-        state = GlobalHydra.instance()
-        outer, state.hydra = state.hydra, None
-        try:
-            yield
-        finally:
-            GlobalHydra.instance().hydra = outer
-
-
-def one_line(error: BaseException) -> str:
-    """A configuration error in one line, with the way out."""
-    lines = [line.strip() for line in str(error).partition("Config search path")[0].splitlines()]
-    lines = [line for line in lines if line and not line.startswith(("See https:", "To append", "Set the env"))]
-    override = getattr(error, "override", None)
-    if override and override not in lines[0]:
-        lines.insert(0, f"cannot read the override {override}")
-    if lines[0].startswith("Missing mandatory"):
-        return "{0} is not set; give {0}=VALUE".format(getattr(error, "full_key", "a key"))
-    starts = [place for place, line in enumerate(lines) if line.startswith("Available options")]
-    place = starts[0] + 1 if starts else len(lines)
-    said = f"{'; '.join(lines[:place])} {', '.join(lines[place:])}".strip()
-    return f"{said} (see `python -m fedsov train --cfg job` for every key)"
+        _check_patience(self)
 
 
 def settings(config: DictConfig) -> Settings:
@@ -213,39 +144,44 @@ def settings_of(plain: Mapping[str, Any]) -> Settings:
 
 
 def _settings(plain: Mapping[str, Any]) -> Settings:
-    recipe = _recipe(plain["model"], seed=int(plain["seed"]))
     algorithm = Algorithm(str(plain["algorithm"]["name"]), dict(plain["algorithm"]["options"]))
     atlas = load_atlas({str(key): str(value) for key, value in plain["dataset"]["aliases"].items()})
     federation, strategy, border = plain["federation"], plain["strategy"], plain["border"]
     summed = plain["privacy"]["secure_aggregation"]
+    dataset = _dataset(plain["dataset"], seed=whole("seed", plain["seed"], at_least=0))
+    recipe = recipe_of(plain["model"], seed=int(plain["seed"]), target=dataset.target)
+    privacy = RecordPrivacy.from_settings(plain["privacy"], plain["dataset"])
     return Settings(
         workspace=Path(_word("workspace", plain["workspace"], "a folder")),
-        seed=_integer("seed", plain["seed"], at_least=0),
+        seed=whole("seed", plain["seed"], at_least=0),
         today=_day(plain["today"]),
         hub=_hub(federation["hub"], atlas),
         regions=_regions(federation, atlas),
         atlas=atlas,
-        dataset=_dataset(plain["dataset"], seed=_integer("seed", plain["seed"], at_least=0)),
+        dataset=dataset,
         strategy=_strategy(
             strategy,
             minimum=max(
-                _integer("federation.minimum_regions", federation["minimum_regions"], at_least=2),
+                whole("federation.minimum_regions", federation["minimum_regions"], at_least=2),
                 FEWEST if summed else 0,
             ),
         ),
         synthetic=SyntheticSettings(
-            _integer("strategy.synthetic.rows", strategy["synthetic"]["rows"], at_least=1),
+            whole("strategy.synthetic.rows", strategy["synthetic"]["rows"], at_least=1),
             str(strategy["synthetic"]["synthesizer"]),
         ),
         recipe=recipe,
         algorithm=algorithm,
-        rounds=_integer("federation.rounds", federation["rounds"], at_least=1),
-        days_per_round=_integer("federation.days_per_round", federation.get("days_per_round", 0), at_least=0),
+        rounds=whole("federation.rounds", federation["rounds"], at_least=1),
+        days_per_round=whole("federation.days_per_round", federation.get("days_per_round", 0), at_least=0),
         border=BorderSettings(_path(border["evidence"]), _path(border["rules"]), bool(border["unsafe_open"])),
         timeout=_seconds("runtime.timeout", plain["runtime"]["timeout"]),
         plain=plain,
         sums=Bounds() if summed else None,
-        privacy=RecordPrivacy.from_settings(plain["privacy"], plain["dataset"]),
+        privacy=privacy and privacy.accumulating(recipe.update.accumulate),
+        schedule=schedule_of(federation.get("schedule", "constant")),
+        patience=_patience(federation.get("patience")),
+        compression=Compression.from_settings(federation),
         apart=apart.from_settings(plain["model"], algorithm.name, algorithm.options, recipe),
     )
 
@@ -274,12 +210,6 @@ def _seconds(key: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
         raise ConfigurationError(f"{key} must be a number of seconds above 0, got {value!r}")
     return float(value)
-
-
-def _integer(key: str, value: Any, *, at_least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
-        raise ConfigurationError(f"{key} must be a whole number of {at_least} or more, got {value!r}")
-    return value
 
 
 def _day(value: Any) -> date | None:
@@ -351,11 +281,7 @@ def _dataset(plain: Mapping[str, Any], *, seed: int) -> DatasetSpec:
         sha256=str(plain["sha256"] or ""),
         jurisdiction=_word("dataset.jurisdiction", plain["jurisdiction"], "the name of a column"),
         subject=plain["subject"],
-        target=TargetRule(
-            _word("dataset.target", plain["target"], "the name of a column"),
-            bool(plain["target_above_region_median"]),
-            _text(plain["target_positive"]),
-        ),
+        target=_target(plain),
         aliases={str(key): str(value) for key, value in plain["aliases"].items()},
         kinds={str(key): str(value) for key, value in plain["kinds"].items()},
         drop=tuple(map(str, plain["drop"])),
@@ -390,31 +316,60 @@ def _text(value: Any) -> str | None:
 def _strategy(plain: Mapping[str, Any], *, minimum: int) -> StrategyRule:
     return StrategyRule(
         order=tuple(map(str, plain["order"])),
-        federated_min_rows=_integer("strategy.federated.min_rows", plain["federated"]["min_rows"], at_least=0),
+        federated_min_rows=whole("strategy.federated.min_rows", plain["federated"]["min_rows"], at_least=0),
         federated_min_regions=minimum,
-        transfer_min_rows=_integer(
+        transfer_min_rows=whole(
             "strategy.transfer_learning.min_rows", plain["transfer_learning"]["min_rows"], at_least=0
         ),
-        transfer_min_public_rows=_integer(
+        transfer_min_public_rows=whole(
             "strategy.transfer_learning.min_public_rows", plain["transfer_learning"]["min_public_rows"], at_least=0
         ),
-        synthetic_min_rows=_integer("strategy.synthetic.min_rows", plain["synthetic"]["min_rows"], at_least=0),
-        synthetic_min_donor_rows=_integer(
+        synthetic_min_rows=whole("strategy.synthetic.min_rows", plain["synthetic"]["min_rows"], at_least=0),
+        synthetic_min_donor_rows=whole(
             "strategy.synthetic.min_donor_rows", plain["synthetic"]["min_donor_rows"], at_least=0
         ),
-        local_min_rows=_integer("strategy.local.min_rows", plain["local"]["min_rows"], at_least=0),
+        local_min_rows=whole("strategy.local.min_rows", plain["local"]["min_rows"], at_least=0),
     )
 
 
-def _recipe(plain: Mapping[str, Any], *, seed: int) -> Recipe:
-    for width in plain["hidden"]:
-        _integer("model.hidden", width, at_least=1)
-    network = NetworkSpec(str(plain["name"]), tuple(int(width) for width in plain["hidden"]))
-    steps = {}
-    for occasion in STEPS:
-        given = only(f"model.{occasion}", plain.get(occasion, {}), [*LocalSteps.__dataclass_fields__])
-        for name, value in given.items():
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                raise ConfigurationError(f"model.{occasion}.{name} must be a number, got {value!r}")
-        steps[occasion] = LocalSteps(**{"seed": seed, **given})
-    return Recipe(network=network, **steps)
+def _patience(value: Any) -> int | None:
+    return None if value is None else whole("federation.patience", value, at_least=1)
+
+
+def _check_patience(settings: Settings) -> None:
+    """Raises ConfigurationError where the hub will not hear the losses that would end a training."""
+    blind = {
+        "privacy=record": "no score leaves a region" if settings.privacy else "",
+        "privacy=secure": "the hub hears no region's scores" if settings.sums else "",
+    }
+    if settings.patience is not None and (
+        why := "; ".join(f"under {key} {said}" for key, said in blind.items() if said)
+    ):
+        raise ConfigurationError(
+            f"federation.patience ends a training by the regions' validation losses, and {why}; "
+            "set federation.patience=null, and federation.rounds to what the training is to have"
+        )
+
+
+def _target(plain: Mapping[str, Any]) -> TargetRule:
+    """The target, binary or of several classes. Raises ConfigurationError for another task, naming the way out."""
+    task, classes = plain.get("task", "binary"), plain.get("classes", [])
+    if task == "regression":
+        raise ConfigurationError(
+            "dataset.task=regression is for fedsov.federate alone: a run scores by AUC and has no scale for a target; "
+            "dataset.target_above_region_median=true learns on which side of its median a number is"
+        )
+    if not isinstance(classes, list):
+        raise ConfigurationError(f"dataset.classes must be a list as [A, B], got {classes!r}")
+    rule = TargetRule(
+        _word("dataset.target", plain["target"], "the name of a column"),
+        bool(plain["target_above_region_median"]),
+        _text(plain["target_positive"]),
+        tuple(map(str, classes)),
+    )
+    if task != rule.task:
+        raise ConfigurationError(
+            f"dataset.task is {task!r} and dataset.classes has {len(classes)} classes; "
+            "expected binary without, or multiclass with dataset.classes=[A, B, C]"
+        )
+    return rule

@@ -14,12 +14,13 @@ from fedsov.errors import ConfigurationError
 
 SHAPE: Mapping[str, str] = {
     "": "federation dataset model strategy algorithm privacy border runtime workspace seed today",
-    "federation": "regions catalogue hub rounds days_per_round minimum_regions",
+    "federation": "regions catalogue hub rounds days_per_round minimum_regions schedule patience compression"
+    " compression_share",
     "federation.hub": "name location entity owners role",
     "dataset": "name source path package_item sha256 jurisdiction subject target target_above_region_median"
     " target_positive aliases kinds drop categories default_categories restrictions consent nonfinite missing_target"
-    " bounds levels",
-    "model": "name hidden update alone tune private private_first",
+    " bounds levels task classes",
+    "model": "name hidden update alone tune frozen private private_first",
     "strategy": "order federated transfer_learning synthetic local",
     "strategy.federated": "min_rows",
     "strategy.transfer_learning": "min_rows min_public_rows",
@@ -40,12 +41,20 @@ MAPPINGS = (
     "dataset.levels",
     "algorithm.options",
 )
-LISTS = ("dataset.drop", "dataset.default_categories", "dataset.restrictions", "model.hidden", "strategy.order")
+LISTS = (
+    "dataset.drop",
+    "dataset.default_categories",
+    "dataset.restrictions",
+    "model.hidden",
+    "model.frozen",
+    "strategy.order",
+)
 PRIVATE = set(SHAPE["privacy"].split()) - {
     "mechanism",
     "secure_aggregation",
 }  # `fedsov.privacy.settings` says which a choice needs
 OPTIONAL = {"catalogue", "owners", "role", "days_per_round", "update", "alone", "tune", "bounds", "levels"} | PRIVATE
+OPTIONAL |= {"compression", "compression_share", "frozen", "schedule", "patience", "task", "classes"}
 OPTIONAL |= {"private", "private_first"}
 ONLY: Mapping[str, tuple[str | bool, ...]] = {
     "privacy.mechanism": ("none", "record"),
@@ -90,3 +99,10 @@ def only(group: str, value: Mapping[str, Any], keys: Sequence[str]) -> dict[str,
         place = f"{group}." if group else ""
         raise ConfigurationError(f"{place}{odd[0]} is not a setting; {group or 'a run'} has {', '.join(keys)}")
     return dict(value)
+
+
+def whole(key: str, value: Any, *, at_least: int) -> int:
+    """The value, where it is a whole number of so much or more. Raises ConfigurationError."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
+        raise ConfigurationError(f"{key} must be a whole number of {at_least} or more, got {value!r}")
+    return value

@@ -17,7 +17,7 @@ from fedsov.border.claims import Evidence
 from fedsov.border.evidence import Register
 from fedsov.border.lawbook import Bundle
 from fedsov.border.policy import Decision, Permit, decide
-from fedsov.config import config_dir
+from fedsov.composing import config_dir
 from fedsov.label import Label
 
 ROOT = Path(__file__).parents[1]

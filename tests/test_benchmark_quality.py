@@ -50,7 +50,7 @@ def test_the_heart_split_has_flamby_s_sizes() -> None:
 def test_one_seed_on_heart_is_above_guessing_and_above_what_was_published() -> None:
     table = heart.read(str(SHARED / "heart_uci4" / "data.csv"))
     test = heart.test_rows(table, heart.FLAMBY)
-    found = heart.accuracies(table, heart.ours(table, ~test, own_scale=True, decay=0.01), test)
+    found = heart.accuracies(table, heart.federated(table, ~test, (True, 0.01)), test)
     assert found["mean"] >= 0.78 and found["by rows"] >= 0.76
 
 
@@ -65,7 +65,7 @@ def test_scale_and_model_owe_nothing_to_rows_outside_the_fit() -> None:
         table.regions,
     )
     for own_scale in (False, True):
-        one, other = (heart.ours(each, fit, own_scale=own_scale, decay=0.01) for each in (table, changed))
+        one, other = (heart.federated(each, fit, (own_scale, 0.01)) for each in (table, changed))
         assert np.array_equal(one[fit], other[fit])
 
 

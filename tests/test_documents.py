@@ -14,7 +14,8 @@ import pytest
 
 from fedsov.border.bundle import load_bundle
 from fedsov.cli import COMMANDS
-from fedsov.config import compose, config_dir, settings
+from fedsov.composing import compose, config_dir
+from fedsov.config import settings
 from tests.world import ROOT
 
 README = (ROOT / "README.md").read_text()

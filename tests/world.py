@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fedsov.config import compose, settings
+from fedsov.composing import compose
+from fedsov.config import settings
 from fedsov.federation import assemble
 from fedsov.federation.api import WarmFor
 from fedsov.federation.modules import TO_TRAIN

@@ -83,7 +83,8 @@ def _count(words: Words, option: str, otherwise: int) -> int:
 
 
 def _settings(words: Words) -> Any:
-    from fedsov.config import compose, settings
+    from fedsov.composing import compose
+    from fedsov.config import settings
 
     if (words.value("--region") is None) == (words.value("--data") is None):
         raise ConfigurationError("give --region NAME for a region's stored rows, or --data FILE for a public table")

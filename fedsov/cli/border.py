@@ -168,7 +168,8 @@ def _why(arguments: list[str]) -> int:
     if not words.names:
         raise ConfigurationError("border why takes a region: python -m fedsov border why IN")
     with WarmFor(TO_READ) as warm:
-        from fedsov.config import compose, settings
+        from fedsov.composing import compose
+        from fedsov.config import settings
         from fedsov.federation import assemble
 
         found, _ = assemble.plan(settings(compose(words.overrides)), warm, say=progress(words.quiet))

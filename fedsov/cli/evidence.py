@@ -117,7 +117,7 @@ def _documents(words: Words) -> tuple[Document, ...]:
 
 
 def _demo() -> Path:
-    from fedsov.config import config_dir
+    from fedsov.composing import config_dir
 
     return config_dir() / "border" / "evidence_demo.yaml"
 

@@ -22,7 +22,8 @@ Does nothing where the stores are up to date; --again writes them anew. Takes th
 
 
 def _composed(words: Words) -> Any:
-    from fedsov.config import compose, settings
+    from fedsov.composing import compose
+    from fedsov.config import settings
 
     return settings(compose(words.overrides))
 

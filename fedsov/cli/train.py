@@ -1,4 +1,4 @@
-"""`train`: the whole run, as a Hydra application. The only home of hydra besides `fedsov.config`."""
+"""`train`: the whole run, as a Hydra application. The only home of hydra besides `fedsov.composing`."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def _hydra(arguments: list[str], task: Callable[[Any], None]) -> None:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from fedsov.config import config_dir, one_line, opened, register_resolvers
+    from fedsov.composing import config_dir, one_line, opened, register_resolvers
 
     register_resolvers()
     failed: list[Exception] = []

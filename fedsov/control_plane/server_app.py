@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from fedsov.control_plane.aggregate import Algorithm, build, finite_updates
+from fedsov.control_plane.patience import KEPT, Best
 from fedsov.control_plane.server_state import remind, state_of
 from fedsov.errors import TrainingFailed
 
@@ -66,6 +67,7 @@ class Federation:
         minimum: updates without which a round is a failure.
         timeout: seconds a round may take before the missing nodes are left behind.
         names: what the nodes are called, for an error's line.
+        patience: rounds without a lesser loss that end it (`fedsov.control_plane.patience`); None: all are had.
         pace: how all nodes step in a round, for algorithms that count steps.
     """
 
@@ -75,6 +77,7 @@ class Federation:
     minimum: int = 1
     timeout: float = 3600.0
     names: Mapping[int, str] = field(default_factory=dict)
+    patience: int | None = None
     pace: Callable[[int], Pace] | None = None
 
     def told(self, failed: Mapping[int, str]) -> str:
@@ -88,7 +91,8 @@ class Reached:
 
     Attributes:
         parameters: arrays by name, in the order of the model.
-        state: what the strategy remembers (`fedsov.control_plane.server_state`).
+        state: what the strategy remembers (`fedsov.control_plane.server_state`), and the best parameters so far, where
+            the training may end early (`fedsov.control_plane.patience`).
         rounds: those that have ended.
     """
 
@@ -99,10 +103,16 @@ class Reached:
 
 @dataclass(slots=True)
 class Outcome:
-    """What a ServerApp leaves behind, since Flower's returns nothing: parameters and the rounds' metrics."""
+    """What a ServerApp leaves behind, since Flower's returns nothing: parameters and the rounds' metrics.
+
+    `stopped` is why it ended before the last round; empty where it did not. `learned` are the rounds that made the
+    parameters: all, or those before the best.
+    """
 
     parameters: dict[str, np.ndarray[Any, Any]] = field(default_factory=dict)
     rounds: list[Round] = field(default_factory=list)
+    stopped: str = ""
+    learned: int = 0
 
 
 def server_app(
@@ -139,15 +149,21 @@ def server_app(
         begun = start if isinstance(start, Reached) else Reached(start)
         arrays = ArrayRecord({name: Array(value) for name, value in begun.parameters.items()})
         strategy = build(federation.algorithm, len(list(grid.get_node_ids())), federation.pace)
-        remind(strategy, begun.state)
+        remind(strategy, {name: array for name, array in begun.state.items() if not name.startswith(KEPT)})
         outcome.rounds += begun.rounds
+        best = Best.of(begun.rounds, begun.state)
         for number in range(len(begun.rounds) + 1, federation.rounds + 1):
-            out = examine(number)
+            if best.ends(number - 1, federation.patience):
+                break
+            out, came = examine(number), arrays
             arrays, seen = _round(grid, strategy, federation, number, arrays, out=out, gather=gather)
             outcome.rounds.append(seen)
             on_round(seen)
-            keep(Reached(_numbers(arrays), state_of(strategy), tuple(outcome.rounds)))
-        outcome.parameters = _numbers(arrays)
+            best = best if federation.patience is None else best.or_of(seen, _numbers(came))
+            keep(Reached(_numbers(arrays), state_of(strategy) | best.state(), tuple(outcome.rounds)))
+        outcome.stopped = best.ends(len(outcome.rounds), federation.patience)
+        outcome.learned = best.seen.number - 1 if outcome.stopped and best.seen else len(outcome.rounds)
+        outcome.parameters = dict(best.parameters) if outcome.stopped else _numbers(arrays)
 
     return app
 

@@ -39,7 +39,8 @@ def train(overrides: Sequence[str] = (), *, say: Callable[[str], None] | None = 
     from fedsov.federation.modules import TO_TRAIN
 
     with WarmFor(TO_TRAIN) as warm:
-        from fedsov.config import compose, settings
+        from fedsov.composing import compose
+        from fedsov.config import settings
         from fedsov.federation import assemble
 
         return assemble.train(settings(compose(overrides)), warm, say=say or _to_stderr)

@@ -119,6 +119,9 @@ def _train_joint(scene: Scene, examination: Examination, made: Made) -> Examinat
         minimum=min(least, len(members)),
         examination=examination,
     )
+    if made.joint.stopped:
+        scene.ended = len(made.joint.rounds)
+        scene.say(f"joint model: stopped after round {scene.ended}/{scene.settings.rounds}: {made.joint.stopped}")
     examination.before(scene.afterwards, made.joint.label, made.joint.people)
     return examination
 
@@ -152,6 +155,8 @@ def _result(scene: Scene, found: Plan, made: Made, told: dict[str, dict[str, Any
         refusals=tuple(refusals),
         heads=heads,
         rounds=() if made.joint is None else made.joint.rounds,
+        planned=scene.settings.rounds,
+        stopped="" if made.joint is None else made.joint.stopped,
         privacy=tuple(scene.privacy),
     )
 

@@ -31,6 +31,7 @@ from fedsov.model import corrections
 from fedsov.model.network import build, load, shapes
 from fedsov.privacy.mechanism import noise_generator
 from fedsov.training import engine
+from fedsov.training.compression import chance, packed, unpacked
 from fedsov.training.engine import Clipping, Held, Pull
 from fedsov.training.losses import loss_named
 from fedsov.training.measure import auc
@@ -207,6 +208,9 @@ class _Part:
         self._blocks = [(block, _held(job, block)) for block in blocks]
         self._shares = job.weights / job.weights.sum()
         self._controls = {block: np.zeros((len(block), len(memory.control)), np.float32) for block in blocks}
+        self._sent = job.sent() if job.compression.name != "none" else np.empty(0, dtype=int)
+        late = len(self._sent) if job.compression.remembers else 0
+        self._late = {block: np.zeros((len(block), late), np.float32) for block in blocks}
 
     def serve(self, line: Connection) -> None:
         """Answers until the other end closes. Problems that name themselves are told; others end the process."""
@@ -237,9 +241,11 @@ class _Part:
             copies = self._beside(block, rows, begun, batches, steps)
             stepped = _stepped(self._job, steps, rows, begun, batches, pull)
             taken = np.array([len(one) for one in batches])
+            late = self._compressed(block, stepped, number)
             refused = self._settle(block, stepped, taken, told["lengths"], rate=steps.learning_rate)
-            good = [client for client in block if client not in refused]
-            self._memory.copies[good] = copies[[client - block.start for client in good]]
+            good = np.array([client not in refused for client in block])
+            self._late[block][good] = late[good]
+            self._memory.copies[block.start : block.stop][good] = copies[good]
             told["refused"] |= refused
         return told
 
@@ -250,15 +256,31 @@ class _Part:
 
         Noise is for what leaves; copies stay, and have none. Raises TrainingFailed for one that is not finite.
         """
-        copies = self._memory.copies[block.start : block.stop].copy()
-        if self._job.ditto_lambda is None:
+        job, copies = self._job, self._memory.copies[block.start : block.stop].copy()
+        if job.ditto_lambda is None:
             return copies
-        pulled = replace(steps, proximal_mu=self._job.ditto_lambda)
-        anchor = _tensor(begun.copy())
-        engine.advance(_tensor(copies), rows, batches, pulled, spec=self._job.spec, pull=Pull(anchor=anchor))
+        pulled, pull = replace(steps, proximal_mu=job.ditto_lambda), Pull(anchor=_tensor(begun.copy()))
+        engine.advance(_tensor(copies), rows, batches, pulled, spec=job.spec, frozen=job.frozen, pull=pull)
         if not np.isfinite(copies).all():
             raise TrainingFailed("a personal copy is not finite; lower the learning rate")
         return copies
+
+    def _compressed(self, block: range, stepped: np.ndarray, number: int) -> np.ndarray:
+        """Puts what arrives in the place of the (K, P) that was trained; what each client now keeps back.
+
+        What is not finite, or as good as that, is left for `_refused` to find.
+        """
+        how, places, late = self._job.compression, self._sent, self._late[block].copy()
+        incoming = self._memory.incoming[places]
+        for row, client in enumerate(block if len(places) else ()):
+            with np.errstate(over="ignore", invalid="ignore"):
+                change = stepped[row, places] - incoming
+            if np.abs(change).max() < LARGEST:
+                rng = chance(self._job.seed, client=client, round=number)
+                found = packed(change, how, rng=rng, residual=late[row])
+                stepped[row, places] = incoming + unpacked(found.arrays, len(places), how)
+                late[row] = found.residual
+        return late
 
     def _settle(
         self, block: range, stepped: np.ndarray, taken: np.ndarray, lengths: dict[int, float], *, rate: float
@@ -310,7 +332,7 @@ def _stepped(
         first = [shuffled(int(size), job.first, np.random.default_rng(job.first.seed)) for size in rows.sizes]
         shared = shapes(job.spec, job.inputs).keys() - job.private
         engine.advance(parameters, rows, first, job.first, spec=job.spec, frozen=shared)
-    frozen = job.private if job.alternates else ()
+    frozen = job.frozen | job.private if job.alternates else job.frozen
     engine.advance(parameters, rows, batches, steps, spec=job.spec, frozen=frozen, pull=pull)
     return begun
 

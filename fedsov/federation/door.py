@@ -29,7 +29,7 @@ from fedsov.label import PUBLIC, Label
 from fedsov.partition.keys import LocalKeyring, seal
 from fedsov.training.messages import config_of
 from fedsov.training.session import Session
-from fedsov.training.work import PARCELS
+from fedsov.training.work import PARCELS, Work
 
 Record = ArrayRecord | ConfigRecord | MetricRecord
 
@@ -43,8 +43,8 @@ class Way:
         type: Flower's type that it must have.
         parts: the parts of the rows it was computed from; the fewest people in one of them are counted. None for what
             was computed from no row, keys and shares of them: it is public, and about nobody.
-        form: reads its text, or its numbers (arrays: and the model that came in), and gives what may leave; what has
-            another form does not.
+        form: reads its text, or its numbers (arrays: and the model that came in, and the work), and gives what may
+            leave; what has another form does not.
     """
 
     kind: Kind
@@ -152,7 +152,7 @@ class Door:
                 raise FedsovError(f"record {name!r} does not leave in answer to {message.metadata.message_type}")
             way = allowed[name]
             count = min((self.session.people(scope, part) for part in way.parts), default=0)
-            formed = _formed(cast(Record, record), way, message)
+            formed = _formed(cast(Record, record), way, message, work=self.session.work)
             if way.kind is Kind.SYNTHETIC:
                 self._seal(cast(ConfigRecord, formed), label, count=count, scope=scope)
             else:
@@ -185,13 +185,13 @@ class Door:
                 raise FedsovError(f"rows could not be sealed for {recipient}")
 
 
-def _formed(record: Record, way: Way, message: Message) -> Record:
+def _formed(record: Record, way: Way, message: Message, *, work: Work) -> Record:
     """The record written anew in its form. Raises FedsovError for another type, or what the form cannot read."""
     if not isinstance(record, way.type):
         raise FedsovError(f"a {type(record).__name__} does not leave where a {way.type.__name__} is asked for")
     if isinstance(record, ArrayRecord):
-        form = way.form or forms.update
-        return cast(ArrayRecord, form(record, next(iter(message.content.array_records.values()), ArrayRecord())))
+        form, model = way.form or forms.update, next(iter(message.content.array_records.values()), ArrayRecord())
+        return cast(ArrayRecord, form(record, model, work))
     if way.form is None:
         return record
     if isinstance(record, MetricRecord):

@@ -166,7 +166,7 @@ class Examination:
         return said
 
     def _within(self, number: int) -> int | None:
-        return number if number <= self._scene.settings.rounds else None
+        return number if number < self._scene.afterwards else None
 
     def _write(self, refused: Sequence[PlannedCrossing], number: int, region: str, lapsed: Sequence[str]) -> None:
         """Has the refused crossings written down by the gates that refuse them: the hub's, or the region's own."""

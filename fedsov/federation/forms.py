@@ -19,6 +19,8 @@ from fedsov.label import Label
 from fedsov.model.features import Statistics
 from fedsov.privacy.masks import letter_size
 from fedsov.privacy.shamir import SIZE
+from fedsov.training.compression import trained, unpacked
+from fedsov.training.work import Work
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -67,18 +69,28 @@ def round_scores(said: Any) -> dict[str, int | float]:
     return {**{key: _number(found[key]) for key in ("loss", "auc")}, "num-examples": _count(found["num-examples"])}
 
 
-def update(arrays: ArrayRecord, model: ArrayRecord) -> ArrayRecord:
-    """The update's arrays made anew from their numbers, of the names, shapes and types of the model that came in."""
-    if {name: array.shape for name, array in arrays.items()} != {name: array.shape for name, array in model.items()}:
+def update(arrays: ArrayRecord, model: ArrayRecord, work: Work | None = None) -> ArrayRecord:
+    """The update's arrays made anew from their numbers, of the names, shapes and types of the model that came in.
+
+    Args:
+        work: what is trained of the model, and how its change is compressed; then its one compressed form leaves.
+    """
+    names = trained(list(model), () if work is None else work.recipe.frozen)
+    if work is not None and work.compression.name != "none":
+        found = {name: np.array(array.numpy()) for name, array in arrays.items()}
+        unpacked(found, sum(math.prod(model[name].shape) for name in names), work.compression)
+        return ArrayRecord({name: Array(array) for name, array in found.items()})
+    if {name: array.shape for name, array in arrays.items()} != {name: model[name].shape for name in names}:
         raise FedsovError("the update's arrays are not those of the model that came in")
     return ArrayRecord(
         {name: Array(np.array(array.numpy(), dtype=model[name].numpy().dtype)) for name, array in arrays.items()}
     )
 
 
-def words(arrays: ArrayRecord, model: ArrayRecord) -> ArrayRecord:
-    """Words of a secure sum: one for each number of the model that came in, and one for the weight."""
-    size = sum(math.prod(array.shape) for array in model.values()) + 1
+def words(arrays: ArrayRecord, model: ArrayRecord, work: Work | None = None) -> ArrayRecord:
+    """Words of a secure sum: one for each trained number of the model that came in, and one for the weight."""
+    names = trained(list(model), () if work is None else work.recipe.frozen)
+    size = sum(math.prod(model[name].shape) for name in names) + 1
     found = arrays["words"].numpy() if set(arrays) == {"words"} else np.zeros(0)
     if found.dtype != np.uint64 or found.shape != (size,):
         raise FedsovError(f"a secure sum takes one array of {size} words")

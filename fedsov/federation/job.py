@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 
 from fedsov.model.network import NetworkSpec, shapes
 from fedsov.privacy.mechanism import RecordMechanism, noise_generator
+from fedsov.training.compression import Compression, trained
 from fedsov.training.engine import Rows
 from fedsov.training.steps import LocalSteps, generator, poisson, shuffled
 
@@ -39,6 +40,8 @@ class Job:
         correction: ``none``; ``fednova``: updates are normalised by the steps that they took (Wang et al. 2020,
             https://arxiv.org/abs/2007.07481); ``scaffold``: clients are held on the common course by control variates
             (Karimireddy et al. 2020, https://arxiv.org/abs/1910.06378, option II), one set of P a client.
+        compression: of what each client sends up; what that keeps back stays with the client.
+        frozen: names of parameters that stay as they came in; they are not sent up.
     """
 
     rows: Sequence[Rows]
@@ -56,6 +59,8 @@ class Job:
     alternates: bool = False
     ditto_lambda: float | None = None
     correction: Correction = "none"
+    compression: Compression = field(default_factory=Compression)
+    frozen: frozenset[str] = frozenset()
 
     @property
     def inputs(self) -> int:
@@ -68,8 +73,20 @@ class Job:
 
     def own(self) -> np.ndarray:
         """(p,) places of the private parameters among the P."""
+        return self._places(self.private)
+
+    def sent(self) -> np.ndarray:
+        """(s,) places of what is sent up: shared and trained.
+
+        Raises ConfigurationError for a frozen name that is no shared parameter, or where all are frozen.
+        """
+        return self._places(
+            trained([name for name in shapes(self.spec, self.inputs) if name not in self.private], self.frozen)
+        )
+
+    def _places(self, names: Collection[str]) -> np.ndarray:
         shaped = shapes(self.spec, self.inputs)
-        flags = [np.full(math.prod(shape), name in self.private) for name, shape in shaped.items()]
+        flags = [np.full(math.prod(shape), name in names) for name, shape in shaped.items()]
         return np.flatnonzero(np.concatenate(flags))
 
     def batches(self, client: int, round: int) -> Sequence[np.ndarray]:

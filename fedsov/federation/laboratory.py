@@ -28,10 +28,12 @@ from fedsov.federation.job import Job, Order
 from fedsov.model.network import NetworkSpec, Parameters, check, initial, shapes
 from fedsov.privacy.mechanism import RecordMechanism
 from fedsov.training import apart, personal
+from fedsov.training.compression import Compression, check_sent
 from fedsov.training.engine import check_codes, flat, named
 from fedsov.training.local import predict
 from fedsov.training.losses import loss_named
 from fedsov.training.personal import Private
+from fedsov.training.schedule import Schedule
 from fedsov.training.steps import LocalSteps
 
 Rows = tuple[np.ndarray, np.ndarray]
@@ -52,6 +54,7 @@ class Fitted:
             and 1, on the client's rows; empty where nothing was measured.
         refused: for each round, the clients whose update was refused, and why.
         private: for each client the parameters that never left it; empty where all are shared.
+        sent: for each round, the bytes of the numbers that all clients together would send up.
         personal: for each client its own copy of the whole network (``ditto``); empty for other algorithms.
     """
 
@@ -60,6 +63,7 @@ class Fitted:
     rounds: tuple[Mapping[Client, Mapping[str, float]], ...]
     refused: tuple[Mapping[Client, str], ...] = ()
     private: Mapping[Client, Parameters] = field(default_factory=dict)
+    sent: tuple[int, ...] = ()
     personal: Mapping[Client, Parameters] = field(default_factory=dict)
 
     def logits(self, X: np.ndarray, region: Client | None = None) -> np.ndarray:
@@ -94,9 +98,11 @@ class Work:
         order: the rows of each step of a client's round, by (seed, client's number, round), where they are given.
         bound: the longest update (L2) that is accepted; a longer one is refused.
         minimum: clients without whose updates a round fails; None: all.
-        rate: what the learning rate is multiplied by in a round, from 1; see `cosine`.
+        rate: what the learning rate is multiplied by in a round, from 1; see `scheduled`.
         patience: rounds without a lesser mean loss (of the models that came in, on the clients' rows, by their weights)
             after which the training ends, with the parameters of the least; None: never. It needs `measures`.
+        compression: of the updates, as they would be sent up (`fedsov.training.compression`).
+        frozen: names of parameters that stay as they began, and would not be sent up.
     """
 
     processes: int | None = None
@@ -106,15 +112,22 @@ class Work:
     minimum: int | None = None
     rate: Callable[[int], float] = lambda _: 1.0
     patience: int | None = None
+    compression: Compression = field(default_factory=Compression)
+    frozen: Collection[str] = ()
 
     def __post_init__(self) -> None:
         if self.patience is not None and (self.patience < 1 or not self.measures):
             raise ConfigurationError(f"patience is 1 or more and needs measures=True, got {self.patience}")
 
 
-def cosine(rounds: int, least: float = 0.0) -> Callable[[int], float]:
-    """Half a cosine from 1 in the first round to `least` in the last (Loshchilov & Hutter 2017, arXiv 1608.03983)."""
-    return lambda round: least + (1 - least) * (1 + math.cos(math.pi * (round - 1) / max(rounds - 1, 1))) / 2
+def cosine(rounds: int, least: float = 0.01) -> Callable[[int], float]:
+    """Half a cosine from 1 in the first round to `least` in the last; see `scheduled`."""
+    return scheduled(Schedule("cosine", least=least), rounds)
+
+
+def scheduled(schedule: Schedule, rounds: int) -> Callable[[int], float]:
+    """A run's schedule (`fedsov.training.schedule`) over so many rounds, for `Work.rate`."""
+    return lambda round: schedule.rate(round, rounds)
 
 
 def federate(
@@ -151,7 +164,7 @@ def federate(
         noise: bounds what each record may do, and adds noise, for one round: one for all, or for each client its own;
             what all rounds cost together is for the caller to account (`fedsov.privacy.accounting`). Then the result is
             not reproducible, on purpose.
-        work: processes, measurements, own batches, what is refused.
+        work: processes, measurements, own batches, what is refused, compression.
         on_round: called after each round with its number and the clients' metrics.
 
     Raises:
@@ -189,6 +202,8 @@ def federate(
         alternates=keeps.private.alternates,
         ditto_lambda=keeps.ditto_lambda,
         correction=CORRECTED.get(chosen.name, "none"),
+        compression=work.compression,
+        frozen=frozenset(work.frozen),
     )
     first = start if start is not None else initial(network, job.inputs, seed)
     check(network, job.inputs, first)
@@ -208,6 +223,8 @@ def _rounds(
     shaped, seen, refused = shapes(job.spec, job.inputs), list[Mapping[Client, Mapping[str, float]]](), []
     current, is_robust = flat(first, shaped), algorithm.name not in SUMMED
     minimum = len(names) if work.minimum is None else work.minimum
+    check_sent(job.compression, algorithm=algorithm.name, summed=False)
+    sent = job.compression.bytes_of(len(job.sent())) * len(names)
     with Cohort(job, current, processes=work.processes, keeps_updates=is_robust) as cohort:
         server = None if algorithm.name in PLAIN else Server(algorithm, len(names) if is_robust else 1)
         kept, best = (cohort.kept.copy(), cohort.copies.copy()), _Best()
@@ -232,7 +249,7 @@ def _rounds(
     copies = {name: named(row, shaped) for name, row in zip(names, kept[1], strict=True) if len(row)}
     parameters = personal.shared(named(current, shaped), job.private)
     private = dict(zip(names, own, strict=True)) if job.private else {}
-    return Fitted(job.spec, parameters, tuple(seen), tuple(refused), private, copies)
+    return Fitted(job.spec, parameters, tuple(seen), tuple(refused), private, (sent,) * len(seen), copies)
 
 
 @dataclass(frozen=True, slots=True)

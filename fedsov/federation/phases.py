@@ -31,16 +31,16 @@ from fedsov.control_plane.server_app import (
 )
 from fedsov.errors import BudgetExceeded, FedsovError, LedgerBroken, TrainingFailed
 from fedsov.federation.checkpoint import Checkpoint
+from fedsov.federation.expansion import expanded
 from fedsov.federation.failures import of_region
 from fedsov.federation.in_process import REFUSED, InProcessGrid
 from fedsov.federation.report import privacy_line
-from fedsov.federation.scene import Scene, pace_of, start_region
+from fedsov.federation.scene import Scene, first_model, pace_of, start_region
 from fedsov.federation.secure_hub import summed
 from fedsov.federation.wire import STANDING_BY, reason_of
 from fedsov.label import PUBLIC, Label, join
 from fedsov.model.features import Features, Statistics
-from fedsov.model.network import Parameters, initial
-from fedsov.training.personal import shared
+from fedsov.model.network import Parameters
 from fedsov.training.plan import Plan, Profile, RegionPlan, make_plan
 from fedsov.training.work import PARCELS
 
@@ -53,13 +53,18 @@ SECOND_PROCESS = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """Parameters made by several regions, the features they are for, and the label that binds them."""
+    """Parameters made by several regions, the features they are for, and the label that binds them.
+
+    `stopped` is why the training ended before its last round; empty where it did not. `learned` rounds made them.
+    """
 
     parameters: Parameters
     features: Features
     label: Label
     people: int
     rounds: tuple[Round, ...] = ()
+    stopped: str = ""
+    learned: int = 0
 
 
 @dataclass(slots=True)
@@ -205,10 +210,7 @@ def train_together(
     held = scene.checkpoints.last(scope)
     if held is None:
         features = agree_on_features(scene, regions, scope)
-        start = initial(settings.recipe.network, features.inputs, settings.seed)
-        if scope != "public":
-            start = shared(start, settings.apart.names(settings.recipe.network) if settings.apart.private.names else ())
-        held = Checkpoint(scope, label, people, features, Reached(start))
+        held = Checkpoint(scope, label, people, features, Reached(first_model(settings, features.inputs, scope)))
         scene.checkpoints.keep(held)
     else:
         scene.say(f"resume: {what} goes on after round {held.round}/{settings.rounds}")
@@ -217,9 +219,8 @@ def train_together(
     features, label = held.features, held.label
     config = {"scope": scope, "features": json.dumps(features.to_json())}
     names = {scene.nodes[name]: name for name in regions}
-    federation = Federation(
-        settings.algorithm, settings.rounds, config, minimum, settings.timeout, names, pace=pace_of(settings)
-    )
+    patience, pace, rounds = None if scope == "public" else settings.patience, pace_of(settings), settings.rounds
+    federation = Federation(settings.algorithm, rounds, config, minimum, settings.timeout, names, patience, pace)
     grid, outcome = scene.grid(regions, label=label, people=people), Outcome()
 
     def on_round(seen: Round) -> None:
@@ -234,12 +235,14 @@ def train_together(
     def examine(number: int) -> Mapping[int, str]:
         return examination.before(number, grid.label, people) if examination else {}
 
-    gather: Gather = each_by_itself
+    frozen = settings.recipe.frozen
+    gather: Gather = expanded(each_by_itself, settings.compression, names=names, frozen=frozen)
     if settings.sums is not None and scope != "public":
-        gather = summed(names, bounds=settings.sums, run=scene.run)
+        gather = summed(names, bounds=settings.sums, run=scene.run, frozen=frozen)
     app = server_app(federation, held.reached, outcome, on_round=on_round, keep=keep, examine=examine, gather=gather)
     app(grid, Context(run_id=1, node_id=1, node_config={}, state=RecordDict(), run_config={}))
-    return Trained(outcome.parameters, features, grid.label, people, tuple(outcome.rounds))
+    seen, stopped, learned = tuple(outcome.rounds), outcome.stopped, outcome.learned
+    return Trained(outcome.parameters, features, grid.label, people, seen, stopped, learned)
 
 
 def price_privacy(scene: Scene, regions: Sequence[str]) -> None:
@@ -354,7 +357,7 @@ def _finishing(scene: Scene, region: RegionPlan, made: Made, trained: Trained | 
         STANDING_BY: scene.afterwards,
     }
     if trained:
-        config |= {"features": json.dumps(trained.features.to_json()), "rounds": len(trained.rounds)}
+        config |= {"features": json.dumps(trained.features.to_json()), "rounds": trained.learned}
     message = question(scene.nodes[region.region], "query.finish", config, trained.parameters if trained else None)
     if strategy == "synthetic":
         message.content[PARCELS] = ConfigRecord({region.region: made.parcels[region.region]})

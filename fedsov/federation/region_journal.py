@@ -27,6 +27,8 @@ from fedsov.federation.sealed import Arrays, digest, packed, put, put_sealed, re
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 Scores = Sequence[tuple[str, float, int]]
+OWN_KEPT = 4
+"""Two checkpoints of the hub, the round after them, and the one that it leads to."""
 
 
 @dataclass(slots=True)
@@ -110,20 +112,23 @@ class Released:
 class OwnStates:
     """What stays in the region from round to round (`fedsov.training.own_state.OwnState`), by the round it is for.
 
-    A round that is asked for again begins with what it began with; the newest `OWN_KEPT` rounds are kept.
+    A round that is asked for again begins with what it began with; one after rounds that the region had no part in,
+    with what those would have begun with. The newest `kept` rounds are kept; a training that may end
+    with a model of an earlier round needs as many more.
     """
 
     journal: Journal
     folder: Path
+    kept: int = OWN_KEPT
 
     def of(self, scope: str, number: int) -> dict[str, Any]:
         """What a round begins with: the newest kept for it or, where the region missed rounds, for one before.
 
-        Nothing before its first. Raises CheckpointDamaged where it is gone or was changed.
+        Nothing in its first. Raises CheckpointDamaged where it is gone or was changed.
         """
         known = self.journal.said.get("own", {}).get(scope, {})
         before = [key for key in map(int, known) if key <= number]
-        if not before and known and number > 1:
+        if not before and number > 1 and len(known) >= self.kept:  # older ones were given up
             raise CheckpointDamaged(f"this region kept nothing to begin round {number} of its {scope} rows with")
         if not before:
             return {}
@@ -138,17 +143,13 @@ class OwnStates:
         content, every = packed(arrays), self.journal.said.get("own", {})
         put(self._path(scope, number), content)
         mine = {**every.get(scope, {}), str(number): digest(content)}
-        newest = sorted(mine, key=int)[-OWN_KEPT:]
+        newest = sorted(mine, key=int)[-self.kept :]
         self.journal.note(own={**every, scope: {key: mine[key] for key in newest}})
         for key in set(mine) - set(newest):
             self._path(scope, int(key)).unlink(missing_ok=True)
 
     def _path(self, scope: str, number: int) -> Path:
         return self.folder / f"own-{scope}-{number:04d}.safetensors"
-
-
-OWN_KEPT = 4
-"""Two checkpoints of the hub, the round after them, and the one that it leads to."""
 
 
 def hold_alone(region: Path, run: str) -> int:

@@ -33,7 +33,7 @@ from fedsov.federation.door import Door, TypeNameOnly, open_parcel
 from fedsov.federation.in_process import REFUSED, error_reply
 from fedsov.federation.region_budget import NAME as BUDGET
 from fedsov.federation.region_budget import noted
-from fedsov.federation.region_journal import Journal, OwnStates, Released, hold_alone
+from fedsov.federation.region_journal import OWN_KEPT, Journal, OwnStates, Released, hold_alone
 from fedsov.federation.secure_region import STEPS, Member
 from fedsov.federation.secure_words import MASK
 from fedsov.federation.wire import Frame, Line, LineClosed, day_round_of, identify, new_id, pack, round_of, unpack
@@ -162,8 +162,8 @@ def _opened_with(ledger: Ledger, brief: RegionBrief) -> Home:
 
 def _own_states(journal: Journal, folder: Path, session: Session, left: set[int]) -> OwnStates:
     """What stays in the region. Raises CheckpointDamaged where it is older than the rounds that left, or gone."""
-    states = OwnStates(journal, folder)
-    if session.work.apart.remembers and left and states.newest("shareable") <= max(left):
+    states = OwnStates(journal, folder, OWN_KEPT + session.work.patience)
+    if session.work.remembers and left and states.newest("shareable") <= max(left):
         raise CheckpointDamaged("the ledger knows of later rounds than the run's journal: it was lost or put back")
     return states
 
@@ -173,7 +173,8 @@ def _member(brief: RegionBrief, journal: Journal) -> Member | None:
         return None
     signer = Signer.read(brief.folder / "signing.key")
     known = directory.read(brief.folder)
-    return Member(brief.region.name, brief.run, signer.private.sign, known, brief.sums, journal=journal)
+    frozen = Work.from_json(brief.work).recipe.frozen
+    return Member(brief.region.name, brief.run, signer.private.sign, known, brief.sums, journal=journal, frozen=frozen)
 
 
 def _private(brief: RegionBrief, session: Session, gate: Gate, journal: Journal) -> PrivateRun | None:

@@ -149,6 +149,11 @@ def privacy_lines(result: RunResult) -> list[str]:
     return [*result.privacy, *PRIVACY_SAYS] if result.privacy else []
 
 
+def stopped_line(result: RunResult) -> str:
+    """That the joint training ended early, and why."""
+    return f"The joint training ended after {len(result.rounds)} of {result.planned} rounds: {result.stopped}."
+
+
 def program(name: str) -> str:
     """How to call a program of this environment: by name where the shell finds it there, else by its path."""
     here = Path(sys.executable).parent / name
@@ -168,6 +173,7 @@ def everything(result: RunResult) -> list[RenderableType]:
     changed = amendment_lines(result.plan)
     blocks = {
         "Why:": notes(result),
+        **({"Rounds:": [stopped_line(result)]} if result.stopped else {}),
         **({"Privacy:": privacy_lines(result)} if result.privacy else {}),
         **({"Amended during training:": changed} if changed else {}),
         "Refused:": refused or ["nothing was refused"],

@@ -72,6 +72,8 @@ class RunResult:
         heads: each ledger's size and digest at the end, ``hub`` first.
         privacy: what each region's private release guarantees and costs, in sentences; empty without privacy.
         models: registered name and version, by the owner of the registry.
+        planned: how many rounds a joint training was to have; `rounds` are those that it had.
+        stopped: why it ended before, empty where it did not.
     """
 
     run: str
@@ -86,6 +88,8 @@ class RunResult:
     models: Mapping[str, list[Any]] = field(default_factory=dict)
     seconds: float = 0.0
     privacy: tuple[str, ...] = ()
+    planned: int = 0
+    stopped: str = ""
 
     def recorded(self, versions: Mapping[str, list[Any]], *, seconds: float) -> RunResult:
         """The same run with the versions its models were registered under."""
@@ -109,6 +113,7 @@ class RunResult:
                 "kinds": dict(ingested.kinds),
             },
             "regions": {one.region: _line(one) for one in self.regions},
+            "rounds": {"planned": self.planned, "run": len(self.rounds), "stopped": self.stopped},
             "privacy": list(self.privacy),
             "refusals": [dict(refusal) for refusal in self.refusals],
             "ledger_heads": {name: dict(head) for name, head in self.heads.items()},

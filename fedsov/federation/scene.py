@@ -34,6 +34,7 @@ from fedsov.federation.wire import Frame, Line, LineClosed
 from fedsov.federation.workspace import Workspace, occupied
 from fedsov.label import PUBLIC, Label
 from fedsov.model.corrections import Pace
+from fedsov.model.network import Parameters, initial
 from fedsov.training.work import Work
 
 Tap = Callable[[bytes], None]
@@ -101,6 +102,7 @@ class Scene:
         say: told of progress, one line at a time.
         tap: told every byte that passes between processes; None outside tests.
         resumed: what the run began with, where it goes on after it was killed; None where it begins.
+        ended: the round after which the joint training stopped early; None where it did not, or has not yet.
     """
 
     settings: Settings
@@ -117,6 +119,7 @@ class Scene:
     noted: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     privacy: list[str] = field(default_factory=list)
     resumed: Begun | None = None
+    ended: int | None = None
 
     @property
     def checkpoints(self) -> Checkpoints:
@@ -144,7 +147,7 @@ class Scene:
     @property
     def afterwards(self) -> int:
         """The round by whose day everything after the last one is decided."""
-        return self.settings.rounds + 1
+        return (self.settings.rounds if self.ended is None else self.ended) + 1
 
     def judge(self, kind: Kind, label: Label, source: str, target: str, count: int, *, round: int = 1) -> Decision:
         """What the border says of a planned crossing on the day of a round; nothing is recorded."""
@@ -303,8 +306,17 @@ def work_of(settings: Settings) -> Work:
         synthetic_rows=settings.synthetic.rows,
         privacy=settings.privacy,
         rounds=settings.rounds,
+        schedule=settings.schedule,
+        compression=settings.compression,
         apart=settings.apart,
+        patience=settings.patience or 0,
     )
+
+
+def first_model(settings: Settings, inputs: int, scope: str) -> Parameters:
+    """What a training begins with: of the start model for others all, of the joint model the shared parameters."""
+    start = initial(settings.recipe.network, inputs, settings.seed)
+    return start if scope == "public" else settings.apart.shared(start, settings.recipe.network)
 
 
 def pace_of(settings: Settings) -> Callable[[int], Pace]:
@@ -313,6 +325,6 @@ def pace_of(settings: Settings) -> Callable[[int], Pace]:
 
     def pace(number: int) -> Pace:
         steps = work.steps_of(number)
-        return Pace(steps.learning_rate, steps.momentum, steps.batch, steps.epochs)
+        return Pace(steps.learning_rate, steps.momentum, steps.rows, steps.epochs)
 
     return pace

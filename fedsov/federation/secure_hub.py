@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -27,6 +27,7 @@ from fedsov.federation.wire import reason_of, round_of
 from fedsov.privacy.fixed_point import Bounds, Words
 from fedsov.privacy.opening import opened_sum
 from fedsov.privacy.secure_aggregation import Advert, Terms
+from fedsov.training.compression import trained
 
 if TYPE_CHECKING:
     from flwr.serverapp import Grid
@@ -35,13 +36,14 @@ Said = TypeVar("Said")
 Tell = Callable[[str], Mapping[str, Any]]
 
 
-def summed(names: Mapping[int, str], *, bounds: Bounds, run: str) -> Gather:
+def summed(names: Mapping[int, str], *, bounds: Bounds, run: str, frozen: Collection[str] = ()) -> Gather:
     """Has a round's updates as one sum.
 
     Args:
         names: each node's region, as the regions' directory names it.
         bounds: as the regions have them; with others, no region would believe another's signature.
         run: the run's name, as the regions have it.
+        frozen: names of parameters that no word is about.
 
     What it gives raises TrainingFailed where fewer than three regions are asked, or too few answer a step.
     """
@@ -51,7 +53,7 @@ def summed(names: Mapping[int, str], *, bounds: Bounds, run: str) -> Gather:
         asked = {names[message.metadata.dst_node_id]: message for message in messages}
         first = next(iter(messages), None)
         number = (first and round_of(first)) or 0
-        size = sum(math.prod(array.shape) for array in _model(first).values()) if first else 0
+        size = sum(math.prod(array.shape) for array in _trained(first, frozen).values()) if first else 0
         members = tuple(sorted(asked))
         try:
             terms = Terms(run, number, members, size + 1, bounds.among(max(len(members), 1)))
@@ -59,7 +61,7 @@ def summed(names: Mapping[int, str], *, bounds: Bounds, run: str) -> Gather:
             raise TrainingFailed(
                 f"round {number}: {problem} ({', '.join(members) or 'nobody'} may take part)"
             ) from None
-        return _Round(grid, asked, terms, timeout).updates()
+        return _Round(grid, asked, terms, timeout, frozen).updates()
 
     return gather
 
@@ -72,6 +74,7 @@ class _Round:
     asked: Mapping[str, Message]
     terms: Terms
     timeout: float
+    frozen: Collection[str] = ()
     lost: dict[str, Message] = field(default_factory=dict)
 
     def updates(self) -> list[Message]:
@@ -168,8 +171,9 @@ class _Round:
     def _mean(self, plain: Words, masked: Mapping[str, object]) -> Message:
         """The incoming model and the mean of how far it moved, as if one region had sent it."""
         mean, weight = self.terms.fixed.decoded(plain)
-        first, at, arrays = self.asked[min(masked)], 0, {}
-        for name, array in _model(first).items():
+        first, at = self.asked[min(masked)], 0
+        arrays = dict(_model(first))
+        for name, array in _trained(first, self.frozen).items():
             start = array.numpy()
             moved = mean[at : at + start.size].reshape(start.shape)
             arrays[name] = Array(np.asarray(start + moved, dtype=start.dtype))
@@ -180,3 +184,9 @@ class _Round:
 
 def _model(message: Message) -> ArrayRecord:
     return next(iter(message.content.array_records.values()))
+
+
+def _trained(message: Message, frozen: Collection[str]) -> dict[str, Array]:
+    """What of a message's model words are about, in order."""
+    model = _model(message)
+    return {name: model[name] for name in trained(list(model), frozen)}

@@ -11,7 +11,7 @@ members. It names the members; a region takes part only among those whose verify
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +37,7 @@ from fedsov.federation.secure_words import (
 from fedsov.federation.wire import identify, round_of
 from fedsov.privacy.fixed_point import Bounds
 from fedsov.privacy.secure_aggregation import Directory, Held, Sign, Terms, advertise, mask, share, unmask
+from fedsov.training.compression import trained
 from fedsov.training.messages import config_of, question_digest
 
 App = Callable[[Message], Message]
@@ -54,6 +55,7 @@ class Member:
         directory: every region's verify key, from before the run.
         held: what it keeps of the round under way; None before the first.
         journal: what it remembers of rounds it answered before its process was started anew.
+        frozen: names of parameters that are not trained, and that no word is about.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Member:
     bounds: Bounds
     held: Held | None = None
     journal: Journal = field(default_factory=Journal)
+    frozen: Collection[str] = ()
 
     def answer(self, message: Message, app: App) -> Message:
         """The answer to one step; `app` is called with an ordinary round where the step is to mask.
@@ -96,7 +99,8 @@ class Member:
         reply = app(plain)
         if reply.has_error():
             raise FedsovError(f"the app answered an error: {reply.error.reason}")
-        model = next(iter(message.content.array_records.values()))
+        whole = next(iter(message.content.array_records.values()))
+        model = ArrayRecord({name: whole[name] for name in trained(list(whole), self.frozen)})
         moved, rows = change(model, reply.content.array_records["arrays"]), reply.content.metric_records["metrics"]
         words = held.terms.fixed.encoded(moved, int(rows["num-examples"]))  # type: ignore[arg-type]
         self.held, masked = mask(held, letters, words, sign=self.sign)

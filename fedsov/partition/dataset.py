@@ -17,11 +17,33 @@ from fedsov.partition.classify import ClassifyRules, ConsentRule
 
 @dataclass(frozen=True, slots=True)
 class TargetRule:
-    """The column to predict, and when it counts as 1: above its region's median, or spelled `positive`."""
+    """The column to predict, and when it counts as 1: above its region's median, or spelled `positive`.
+
+    Or what its values are called where there are several: an outcome is then the place of its class among `classes`, in
+    every region the same.
+    """
 
     column: str
     above_region_median: bool = False
     positive: str | None = None
+    classes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.classes:
+            return
+        if self.above_region_median or self.positive is not None:
+            raise ConfigurationError(
+                "dataset.classes says what each outcome is called; leave target_positive and the median"
+            )
+        if len(self.classes) < 2 or len(set(self.classes)) < len(self.classes):
+            raise ConfigurationError(
+                f"dataset.classes must be two classes or more, each once; got {list(self.classes)}"
+            )
+
+    @property
+    def task(self) -> str:
+        """What is learned, which is also the name of the loss that fits it."""
+        return "multiclass" if self.classes else "binary"
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,7 +110,7 @@ def _target(column: pa.ChunkedArray, spec: DatasetSpec) -> tuple[pa.Array, dict[
 
 
 def _check_outcome(rule: TargetRule, words: list[str] | None, values: Sequence[float | None]) -> None:
-    """Raises InputError where the target cannot be made 0 and 1: before any store is touched, not in a region.
+    """Raises InputError where the target cannot be made an outcome: before any store is touched, not in a region.
 
     Args:
         words: the different values of a text; None for numbers.
@@ -122,8 +122,13 @@ def _check_outcome(rule: TargetRule, words: list[str] | None, values: Sequence[f
         if rule.positive not in words if words is not None else _number(rule.positive) not in values:
             raise InputError(f"dataset.target_positive={rule.positive} is no value of target '{rule.column}'; mend it")
         return
+    if rule.classes:
+        known = set(rule.classes) if words is not None else {_number(name) for name in rule.classes}
+        if odd := len(set(values if words is None else words) - known):
+            raise InputError(f"target '{rule.column}' has {odd} different values that are none of dataset.classes")
+        return
     if not set(values) <= {0.0, 1.0}:
         raise InputError(
             f"target '{rule.column}' is not 0 or 1 but has {len(values)} different values; "
-            "set dataset.target_positive=VALUE, or dataset.target_above_region_median=true"
+            "set dataset.target_positive=VALUE, dataset.target_above_region_median=true, or dataset.task=multiclass"
         )

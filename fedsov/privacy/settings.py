@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from fedsov.errors import ConfigurationError
@@ -55,6 +55,10 @@ class RecordPrivacy:
         for column, (low, high) in self.bounds.items():
             if not -math.inf < low < high < math.inf:
                 raise ConfigurationError(f"dataset.bounds.{column} must be [LOW, HIGH] with LOW < HIGH")
+
+    def accumulating(self, batches: int) -> RecordPrivacy:
+        """The same with steps of so many batches: each record's chance to be in a step is that many times as high."""
+        return replace(self, batch=self.batch * batches)
 
     def delta_for(self, rows: int) -> float:
         """The delta of a region with so many records (at least 2 are counted)."""

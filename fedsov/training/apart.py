@@ -19,7 +19,9 @@ import numpy as np
 
 from fedsov.errors import ConfigurationError
 from fedsov.model.network import NetworkSpec, Parameters, initial
+from fedsov.model.network import names as parameter_names
 from fedsov.training import personal
+from fedsov.training.compression import trained
 from fedsov.training.own_state import Arrays, part, replaced
 from fedsov.training.personal import Private
 from fedsov.training.steps import LocalSteps, Recipe
@@ -51,6 +53,10 @@ class Apart:
     def names(self, spec: NetworkSpec) -> frozenset[str]:
         """The private parameters' names. Raises ConfigurationError; see `personal.private_names`."""
         return personal.private_names(spec, self.private.names)
+
+    def shared(self, parameters: Parameters, spec: NetworkSpec) -> Parameters:
+        """What of a network's parameters may be sent."""
+        return personal.shared(parameters, self.names(spec)) if self.private.names else parameters
 
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> Apart:
@@ -93,7 +99,8 @@ def from_settings(plain: Mapping[str, Any], algorithm: str, options: Mapping[str
     steps = None if first is None else replace(recipe.update, **first)
     found = chosen(algorithm, options, Private(tuple(names), steps), recipe.update)
     if found.private.names:
-        found.names(recipe.network)
+        private = found.names(recipe.network)
+        trained([name for name in parameter_names(recipe.network) if name not in private], recipe.frozen)
     elif first is not None:
         raise ConfigurationError("model.private_first trains private parameters, and model.private names none")
     return found

@@ -5,7 +5,7 @@ Training rows fit, validation rows choose, test rows are looked at once, for the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from fedsov.errors import ConfigurationError, InputError
@@ -31,7 +31,8 @@ class Outcome:
     Attributes:
         kept: how the kept model came about ("federated, tuned", "local", ...).
         network, features, parameters: the kept model.
-        auc: of the kept model on test rows; None where they have one class.
+        auc: of the kept model on test rows (of several classes, the mean of each against the others); None where they
+            have one class.
         local_auc: of training alone on the same rows; None also where training alone was not possible.
         gain, gain_se: auc - local_auc and its standard error; None where either class has fewer than 2 rows.
         validation_auc: of the kept model on validation rows.
@@ -64,17 +65,21 @@ def train(strategy: str, rows: Divided, start: Start, recipe: Recipe) -> Outcome
     candidate = STRATEGIES[strategy](rows, start, recipe)
     if strategy == "local":
         return compare(candidate, candidate, rows)
+    weights = recipe.tune.class_weights
     try:
-        return compare(candidate, train_alone(rows, Start(), recipe), rows)
+        return compare(candidate, train_alone(rows, Start(), recipe), rows, class_weights=weights)
     except InputError as error:
         return compare(candidate, None, rows, note=f"no comparison: training alone ended with {type(error).__name__}")
 
 
-def compare(candidate: Candidate, alone: Candidate | None, rows: Divided, *, note: str = "") -> Outcome:
-    """Keeps the candidate unless its log loss on validation rows is above that of training alone."""
+def compare(
+    candidate: Candidate, alone: Candidate | None, rows: Divided, *, class_weights: Sequence[float] = (), note: str = ""
+) -> Outcome:
+    """Keeps the candidate unless its (weighted) log loss on validation rows is above that of training alone."""
     kept = candidate
     if alone is not None and len(rows.validation):
-        theirs, ours = (log_loss(rows.validation.y, one.logits(rows.validation)) for one in (candidate, alone))
+        y = rows.validation.y
+        theirs, ours = (log_loss(y, one.logits(rows.validation), class_weights) for one in (candidate, alone))
         if theirs > ours:
             kept = alone
             note = f"{candidate.name} was worse on validation rows (log loss {theirs:.3f}, local {ours:.3f})"

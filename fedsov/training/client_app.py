@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 from flwr.app import ConfigRecord, Context, Message, MetricRecord, RecordDict
@@ -24,16 +24,19 @@ from flwr.clientapp import ClientApp
 from fedsov.label import Label
 from fedsov.model.features import Features, Statistics
 from fedsov.model.network import Parameters
-from fedsov.training import apart, choose, federated, personal, synthetic
+from fedsov.training import apart, choose, compression, federated, personal, synthetic
 from fedsov.training.apart import Apart
-from fedsov.training.local import Candidate, Rows, Start, outcome
+from fedsov.training.local import Candidate, Rows, Start, in_words, outcome
 from fedsov.training.measure import auc, log_loss
 from fedsov.training.messages import config_of, drift_of, parameters_of, question_digest, record_of, with_proximal
+from fedsov.training.own_state import Arrays
 from fedsov.training.personal import Course
 from fedsov.training.private_run import WITHHELD
 from fedsov.training.session import Session
 from fedsov.training.work import PARCELS
 
+RESIDUAL = "residual/change"
+"""What compression kept back, among what stays with a region from round to round."""
 OpenParcel = Callable[[bytes], tuple[Label, bytes]]
 
 
@@ -82,8 +85,9 @@ def synthesise(session: Session, config: Mapping[str, Any]) -> RecordDict:
     """One synthetic table, given to each recipient; the worker decides about each and seals it."""
     if session.private:
         raise synthetic.SyntheticRefused(("they have no privacy guarantee, and privacy=record asks for one",))
+    records = session.training_records("shareable")
     made = synthetic.synthesise(
-        session.training_records("shareable"),
+        replace(records, target=in_words(records.target, session.work.target)),
         rows=session.work.synthetic_rows,
         seed=session.work.seed,
         synthesizer=session.work.synthesizer,
@@ -97,28 +101,49 @@ def train(session: Session, message: Message) -> RecordDict:
     """One round: the incoming model is scored on the validation rows, then trained on the training rows."""
     config = config_of(message)
     features = Features.from_json(json.loads(str(config["features"])))
-    scope, number = str(config["scope"]), int(config["server-round"])
-    rows, incoming, spec = session.divided(scope), parameters_of(message), session.work.recipe.network
-    inputs = features.encode(rows.train.columns)
-    keeps = _keeps(session, scope)
-    own = session.own.of(scope, number) if keeps.remembers else {}
-    private = apart.begun(keeps, own, spec=spec, inputs=inputs.shape[1], seed=session.work.seed)
-    whole = personal.joined(incoming, private, spec)
-    scores = _scores(Candidate("incoming", spec, features, whole), rows.validation)
-    steps = with_proximal(session.work.steps_of(number), config)
-    course = Course(spec, steps, keeps.private, drift_of(message))
-    updated, private = _updated(session, message, incoming, private, (inputs, rows.train.y), course)
-    if keeps.remembers:
-        copy = None
-        if keeps.ditto_lambda is not None:
-            before, lesson = apart.copied(own, whole), (inputs, rows.train.y)
-            copy = personal.beside(before, whole, lesson, course, weight=keeps.ditto_lambda, round=number)
-        session.own.keep(scope, number + 1, apart.after(own, private, copy))
+    scope, number, work = str(config["scope"]), int(config["server-round"]), session.work
+    rows, incoming, spec = session.divided(scope), parameters_of(message), work.recipe.network
+    inputs, keeps = features.encode(rows.train.columns), _keeps(session, scope)
+    remembers = keeps.remembers or work.compression.remembers
+    own = session.own.of(scope, number) if remembers else {}
+    private = apart.begun(keeps, own, spec=spec, inputs=inputs.shape[1], seed=work.seed)
+    whole, lesson = personal.joined(incoming, private, spec), (inputs, rows.train.y)
+    scores = _scores(Candidate("incoming", spec, features, whole), rows.validation, work.recipe.update.class_weights)
+    steps = with_proximal(work.steps_of(number), config)
+    course = Course(spec, steps, keeps.private, drift_of(message), work.recipe.frozen)
+    updated, after = _updated(session, message, incoming, private, lesson, course)
+    copy = None
+    if keeps.ditto_lambda is not None:
+        before = apart.copied(own, whole)
+        copy = personal.beside(before, whole, lesson, course, weight=keeps.ditto_lambda, round=number)
+    sent, kept = _sent(session, config, incoming, updated, own)
+    if remembers:
+        session.own.keep(scope, number + 1, apart.after(kept, after, copy))
     model_name = "public_model" if scope == "public" else "joint_model"
     session.rounds += [(f"{model_name}_validation_{name}", value, number - 1) for name, value in scores.items()]
     told = dict.fromkeys(scores, math.nan) if session.private_in(scope) else scores
     metrics = MetricRecord({"num-examples": len(rows.train), **told})
-    return RecordDict({"arrays": record_of(updated), "metrics": metrics})
+    return RecordDict({"arrays": record_of(sent), "metrics": metrics})
+
+
+def _sent(
+    session: Session, config: Mapping[str, Any], incoming: Parameters, updated: Parameters, own: Arrays
+) -> tuple[Parameters, Arrays]:
+    """What goes up of a round; and what stays with the region, what compression kept back in its place.
+
+    Under privacy this comes after the noise: whatever is made of a noisy update tells no more than that did.
+    """
+    work, scope, number = session.work, str(config["scope"]), int(config["server-round"])
+    client = compression.number_of(f"{session.records.region}/{scope}")
+    found = compression.sent(
+        incoming,
+        updated,
+        work.compression,
+        rng=compression.chance(work.seed, client=client, round=number),
+        frozen=work.recipe.frozen,
+        residual=own.get(RESIDUAL),
+    )
+    return found.arrays, {**own, RESIDUAL: found.residual} if work.compression.remembers else own
 
 
 def _keeps(session: Session, scope: str) -> Apart:
@@ -137,7 +162,7 @@ def _updated(
     whole, spec, steps = personal.joined(incoming, private, course.spec), course.spec, course.steps
     noisy = run.answer(
         question_digest(message),
-        lambda: federated.private_update(whole, *rows, steps, spec=spec, run=run),
+        lambda: federated.private_update(whole, *rows, steps, spec=spec, run=run, frozen=course.frozen),
     )
     return personal.shared(noisy, private), personal.own(noisy, private)
 
@@ -160,12 +185,12 @@ def finish(session: Session, message: Message, open_parcel: OpenParcel) -> Recor
     return RecordDict({"metrics": ConfigRecord({"json": json.dumps(said)})})
 
 
-def _scores(model: Candidate, rows: Rows) -> dict[str, float]:
+def _scores(model: Candidate, rows: Rows, class_weights: Sequence[float]) -> dict[str, float]:
     if not len(rows):
         return {"loss": math.nan, "auc": math.nan}
     logits = model.logits(rows)
     found = auc(rows.y, logits)
-    return {"loss": log_loss(rows.y, logits), "auc": math.nan if found is None else found}
+    return {"loss": log_loss(rows.y, logits, class_weights), "auc": math.nan if found is None else found}
 
 
 def _received(

@@ -135,7 +135,7 @@ def advance(
         rate=steps.learning_rate,
         momentum=steps.momentum,
         slope=loss_named(steps.loss).slope,
-        batch=steps.batch,
+        batch=steps.rows,
         decay=_decay(steps.weight_decay, shaped, frozen, parameters),
         anchor=anchor,
         anchor_weight=steps.proximal_mu,

@@ -62,7 +62,14 @@ def update(
 
 
 def private_update(
-    incoming: Parameters, X: np.ndarray, y: np.ndarray, steps: LocalSteps, *, spec: NetworkSpec, run: PrivateRun
+    incoming: Parameters,
+    X: np.ndarray,
+    y: np.ndarray,
+    steps: LocalSteps,
+    *,
+    spec: NetworkSpec,
+    run: PrivateRun,
+    frozen: Collection[str] = (),
 ) -> Parameters:
     """The same under the private run's mechanism for one more round, with samples and noise that no seed repeats.
 
@@ -71,7 +78,7 @@ def private_update(
         TrainingFailed: as `update`.
     """
     mechanism = run.next_round()
-    return private_steps(incoming, X, y, steps, mechanism, spec=spec, rng=noise_generator())
+    return private_steps(incoming, X, y, steps, mechanism, spec=spec, rng=noise_generator(), frozen=frozen)
 
 
 def train(rows: Divided, start: Start, recipe: Recipe) -> Candidate:
@@ -89,4 +96,5 @@ def train(rows: Divided, start: Start, recipe: Recipe) -> Candidate:
     tuned = replace(tune(joint, rows.train, recipe.tune), name="federated, tuned")
     own = replace(on_own_scale(joint, rows.train), name="federated, tuned, own scale")
     beside = [] if start.personal is None else [replace(start.personal, name="federated, personal")]
-    return best([joint, tuned, tune(own, rows.train, recipe.tune), *beside], rows)
+    several = [joint, tuned, tune(own, rows.train, recipe.tune), *beside]
+    return best(several, rows, recipe.tune.class_weights)

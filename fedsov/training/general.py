@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 Shapes = Mapping[str, tuple[int, ...]]
-_ROWS = 4096
+ROWS = 4096
 """Rows that pass the module at once; the gradient of a larger batch is added up in parts."""
 _RECORDS = 64
 """Records whose gradients are held at once while they are clipped."""
@@ -106,7 +106,7 @@ class _Plain:
         from torch.func import functional_call
 
         leaf, total = w.detach().requires_grad_(), torch.zeros_like(w)
-        for part in chosen.split(_ROWS):
+        for part in chosen.split(ROWS):
             logits = functional_call(self._module, named(leaf, self._shapes), (held.X.index_select(0, part),))
             loss = _row_losses(logits, held, part, self._loss).sum() / len(chosen)
             total += torch.autograd.grad(loss, leaf)[0]

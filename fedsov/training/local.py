@@ -35,7 +35,7 @@ class Split(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """A region's rows as columns (see `fedsov.model.features`), with (N,) outcomes of 0 and 1.
+    """A region's rows as columns (see `fedsov.model.features`), with (N,) outcomes.
 
     `persons`, where given, is (N,): whose row each is, as `Statistics.from_records` understands it.
     """
@@ -74,7 +74,7 @@ class Candidate:
     parameters: Parameters
 
     def logits(self, rows: Rows) -> np.ndarray:
-        """(N,) logits of these rows' outcomes."""
+        """(N,) logits of these rows' outcomes, or (N, C) of several classes."""
         return predict(self.parameters, self.features.encode(rows.columns), self.network)
 
 
@@ -91,7 +91,7 @@ class Start:
 
 
 def outcome(target: np.ndarray, rule: TargetRule, median: float | None = None) -> np.ndarray:
-    """The (N,) float32 outcomes of 0 and 1.
+    """The (N,) float32 outcomes of 0 and 1, or the places of several classes.
 
     Args:
         target: (N,) float64, or objects of str.
@@ -99,8 +99,10 @@ def outcome(target: np.ndarray, rule: TargetRule, median: float | None = None) -
         median: of all the region's rows; computed from `target` where absent.
 
     Raises:
-        InputError: the target has missing values, is not numeric where it must be, or needs a rule.
+        InputError: the target has missing values, is not numeric where it must be, is of no class, or needs a rule.
     """
+    if rule.classes:
+        return _places(target, rule)
     if rule.above_region_median:
         numbers = _numbers(target, rule.column)
         middle = float(np.median(numbers)) if median is None and len(numbers) else median
@@ -114,6 +116,20 @@ def outcome(target: np.ndarray, rule: TargetRule, median: float | None = None) -
             "set dataset.target_positive=VALUE or dataset.target_above_region_median=true"
         )
     return numbers.astype(np.float32)
+
+
+def _places(target: np.ndarray, rule: TargetRule) -> np.ndarray:
+    found = np.full(len(target), -1, dtype=np.float32)
+    for place, name in enumerate(rule.classes):
+        found[_equal(target, replace(rule, classes=(), positive=name))] = place
+    if (found < 0).any():
+        raise InputError(f"target {rule.column!r} has a value that is none of dataset.classes")
+    return found
+
+
+def in_words(target: np.ndarray, rule: TargetRule) -> np.ndarray:
+    """(N,) the targets by the names of their classes, where there are several; else as they are."""
+    return np.array(rule.classes, object)[outcome(target, rule).astype(np.int64)] if rule.classes else target
 
 
 def _numbers(target: np.ndarray, column: str) -> np.ndarray:
@@ -133,7 +149,7 @@ def _equal(target: np.ndarray, rule: TargetRule) -> np.ndarray:
         try:
             return _numbers(target, rule.column) == float(str(rule.positive))
         except ValueError:
-            raise InputError(f"target {rule.column!r} is numeric; positive={rule.positive!r} is no number") from None
+            raise InputError(f"target {rule.column!r} is numeric; {rule.positive!r} is no number") from None
     if any(value is None for value in target.tolist()):
         raise InputError(f"target {rule.column!r} has missing values; set dataset.missing_target=quarantine")
     return target == str(rule.positive)
@@ -230,11 +246,12 @@ def tune(model: Candidate, rows: Rows, steps: LocalSteps, *, frozen: Collection[
     return replace(model, parameters=tuned)
 
 
-def best(candidates: Sequence[Candidate], rows: Divided) -> Candidate:
-    """The one with the least log loss on the validation rows; the first of equals, or where there are none.
+def best(candidates: Sequence[Candidate], rows: Divided, class_weights: Sequence[float] = ()) -> Candidate:
+    """The one with the least (weighted) log loss on the validation rows; the first of equals, or where there are none.
 
     Log loss and not AUC, because on a hundred rows it tells candidates apart with far less noise.
     """
     if not len(rows.validation):
         return candidates[0]
-    return min(candidates, key=lambda one: log_loss(rows.validation.y, one.logits(rows.validation)))
+    y = rows.validation.y
+    return min(candidates, key=lambda one: log_loss(y, one.logits(rows.validation), class_weights))

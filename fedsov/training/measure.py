@@ -1,6 +1,7 @@
 """How good a score is, and how sure we are that one is better than another.
 
-Pure numpy. A region with one class has no AUC: the answer is None, never a number that looks like one.
+Pure numpy. A region with one class has no AUC: the answer is None, never a number that looks like one. Scores of
+several classes, (N, C), have the mean of each class's AUC against all others (macro, one-vs-rest), of those that occur.
 
 >>> import numpy as np
 >>> auc(np.array([0, 0, 1, 1]), np.array([0.1, 0.4, 0.35, 0.8]))
@@ -10,6 +11,7 @@ Pure numpy. A region with one class has no AUC: the answer is None, never a numb
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -18,12 +20,16 @@ def auc(y: np.ndarray, score: np.ndarray) -> float | None:
     """Area under the receiver operating characteristic: P(score of a 1 > score of a 0), ties counting half.
 
     Args:
-        y: (N,) of 0 and 1.
-        score: (N,) of any monotone scale.
+        y: (N,) of 0 and 1, or class numbers from 0.
+        score: (N,) of any monotone scale, or (N, C), one for each class.
 
     Returns:
         None where y has one class, or none.
     """
+    if np.ndim(score) == 2:
+        each = [auc(y == label, np.asarray(score)[:, label]) for label in _occurring(y)]
+        known = [one for one in each if one is not None]
+        return float(np.mean(known)) if known else None
     positive = np.asarray(y) > 0.5
     ones, zeros = int(positive.sum()), int((~positive).sum())
     if not ones or not zeros:
@@ -38,25 +44,56 @@ def auc_difference(y: np.ndarray, score_a: np.ndarray, score_b: np.ndarray) -> t
     DeLong, DeLong and Clarke-Pearson, Biometrics 44 (1988) 837-845; placements by midranks as in Sun and Xu,
     IEEE Signal Processing Letters 21 (2014) 1389-1393.
 
+    For several classes the same over the mean of their AUCs: each row's deviations, of all classes, are added before
+    they are squared.
+
     Returns:
-        (gain, standard error), or None where a class has fewer than two rows.
+        (gain, standard error), or None where a class that occurs, or all others, have fewer than two rows.
     """
-    positive = np.asarray(y) > 0.5
-    if min(int(positive.sum()), int((~positive).sum())) < 2:
+    if np.ndim(score_a) == 1:
+        positives, several = [np.asarray(y) > 0.5], [(np.asarray(score_a), np.asarray(score_b))]
+    else:
+        labels = _occurring(y)
+        positives = [np.asarray(y) == label for label in labels]
+        several = [(score_a[:, label], score_b[:, label]) for label in labels]
+    if not positives or min(min(int(one.sum()), int((~one).sum())) for one in positives) < 2:
         return None
-    ones_a, zeros_a = _placements(positive, np.asarray(score_a))
-    ones_b, zeros_b = _placements(positive, np.asarray(score_b))
-    of_ones, of_zeros = ones_a - ones_b, zeros_a - zeros_b
-    variance = of_ones.var(ddof=1) / len(of_ones) + of_zeros.var(ddof=1) / len(of_zeros)
-    return float(of_ones.mean()), math.sqrt(max(0.0, float(variance)))
+    gains, deviations = zip(*map(_deviations, positives, several), strict=True)
+    variance = np.square(np.mean(deviations, axis=0)).sum()
+    return float(np.mean(gains)), math.sqrt(float(variance))
 
 
-def log_loss(y: np.ndarray, logits: np.ndarray) -> float:
-    """Mean negative log likelihood, in nats, of (N,) outcomes under (N,) logits; NaN for no rows."""
+def _deviations(positive: np.ndarray, scores: tuple[np.ndarray, np.ndarray]) -> tuple[float, np.ndarray]:
+    """The gain, and (N,) each row's share in its error: squared and added up they are DeLong's variance."""
+    (ones_a, zeros_a), (ones_b, zeros_b) = (_placements(positive, one) for one in scores)
+    found = np.zeros(len(positive))
+    for rows, placed in ((positive, ones_a - ones_b), (~positive, zeros_a - zeros_b)):
+        found[rows] = (placed - placed.mean()) / math.sqrt(len(placed) * (len(placed) - 1))
+    return float((ones_a - ones_b).mean()), found
+
+
+def _occurring(y: np.ndarray) -> list[int]:
+    """The classes that rows have."""
+    return [int(label) for label in np.unique(y)]
+
+
+def log_loss(y: np.ndarray, logits: np.ndarray, class_weights: Sequence[float] = ()) -> float:
+    """Mean negative log likelihood, in nats, of (N,) outcomes; NaN for no rows.
+
+    Args:
+        y: of 0 and 1, or class numbers from 0.
+        logits: (N,), or (N, C), one for each class.
+        class_weights: how much rows of 0 and of 1, or of each class, count in the sum; it is divided by the number of
+            rows all the same, as in training.
+    """
     if not len(y):
         return math.nan
-    z = np.asarray(logits, dtype=np.float64)
-    return float(np.mean(np.logaddexp(0.0, z) - np.asarray(y) * z))
+    z, chosen = np.asarray(logits, dtype=np.float64), np.asarray(y).astype(np.int64)
+    if z.ndim == 1:
+        losses = np.logaddexp(0.0, z) - np.asarray(y) * z
+    else:
+        losses = np.logaddexp.reduce(z, axis=1) - z[np.arange(len(z)), chosen]
+    return float(np.mean(losses * np.asarray(class_weights)[chosen] if len(class_weights) else losses))
 
 
 def _midranks(score: np.ndarray) -> np.ndarray:

@@ -35,8 +35,8 @@ class InMemory:
     kept: dict[tuple[str, int], dict[str, np.ndarray]] = field(default_factory=dict)
 
     def of(self, scope: str, number: int) -> dict[str, np.ndarray]:
-        known = [kept for kept in self.kept if kept[0] == scope and kept[1] <= number]
-        return dict(self.kept[max(known)]) if known else {}
+        last = max((at for where, at in self.kept if where == scope and at <= number), default=0)
+        return dict(self.kept.get((scope, last), {}))
 
     def keep(self, scope: str, number: int, arrays: Arrays) -> None:
         self.kept[scope, number] = dict(arrays)

@@ -69,12 +69,14 @@ class Course:
 
     Attributes:
         drift: by name what is added to every gradient of the shared parameters (SCAFFOLD); nothing for none.
+        frozen: names of shared parameters that stay as they came in.
     """
 
     spec: NetworkSpec
     steps: LocalSteps
     private: Private = Private()
     drift: Mapping[str, np.ndarray] = field(default_factory=dict)
+    frozen: tuple[str, ...] = ()
 
 
 def private_names(spec: NetworkSpec, private: Iterable[str]) -> frozenset[str]:
@@ -151,7 +153,7 @@ def update(
     whole, private, spec = joined(incoming, kept, course.spec), course.private, course.spec
     if private.first is not None and kept:
         whole = train_locally(whole, *rows, private.first, spec=spec, frozen=incoming.keys())
-    frozen = kept.keys() if private.alternates else ()
+    frozen = {*course.frozen, *(kept if private.alternates else ())}
     pull = _drifting(course.drift, incoming, whole) if course.drift else None
     trained = federated.update(whole, *rows, course.steps, spec=spec, round=round, frozen=frozen, pull=pull)
     return shared(trained, kept.keys()), own(trained, kept.keys())
@@ -176,7 +178,8 @@ def beside(copy: Parameters, joint: Parameters, rows: Rows, course: Course, *, w
         TrainingFailed: as `federated.update`.
     """
     steps = replace(course.steps, proximal_mu=weight)
-    return federated.update(copy, *rows, steps, spec=course.spec, round=round, pull=Pull(anchor=_row(joint)))
+    spec, frozen, pull = course.spec, course.frozen, Pull(anchor=_row(joint))
+    return federated.update(copy, *rows, steps, spec=spec, round=round, frozen=frozen, pull=pull)
 
 
 def _row(arrays: Parameters) -> torch.Tensor:
@@ -242,6 +245,21 @@ def greedy_weights(logits: Sequence[np.ndarray], y: np.ndarray, *, picks: int = 
         counts[best] += 1
         total = total + logits[best]
     return tuple(count / picks for count in counts)
+
+
+def likelihood_weights(losses: Sequence[float], rows: int) -> tuple[float, ...]:
+    """Each model's share in a mean of logits by how likely it made rows that it was not fitted to; together 1.
+
+    Pseudo-Bayesian model averaging (Yao et al. 2018, section 3, https://doi.org/10.1214/17-BA1091), without its
+    bootstrap: less certain than choosing the best where several are about as good.
+
+    Args:
+        losses: mean log loss (nats) of each model on those rows.
+        rows: how many.
+    """
+    least = min(losses)
+    likely = np.exp([rows * (least - loss) for loss in losses])
+    return tuple((likely / likely.sum()).tolist())
 
 
 def variants(

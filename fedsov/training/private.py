@@ -6,6 +6,8 @@ arithmetic is the engine's (`fedsov.training.engine`), in closed form where the 
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 
 from fedsov.errors import TrainingFailed
@@ -26,6 +28,7 @@ def private_steps(
     *,
     spec: NetworkSpec,
     rng: np.random.Generator,
+    frozen: Collection[str] = (),
 ) -> Parameters:
     """The parameters after all steps of the mechanism; `arrays` itself is not changed.
 
@@ -38,6 +41,7 @@ def private_steps(
         X, y: (N, D) inputs and outcomes as the loss has them.
         steps: learning rate, momentum, decay, proximal term and loss; its batch and epochs are the mechanism's affair.
         rng: draws samples and noise; `fedsov.privacy.mechanism.noise_generator()`.
+        frozen: names of parameters that stay as they are; the bound and the noise are of the others.
 
     Raises:
         TrainingFailed: no rows, parameters of another network, or a number that is not finite.
@@ -47,6 +51,7 @@ def private_steps(
     check(spec, X.shape[1], arrays)
     samples = poisson(len(y), mechanism.sampling_rate, mechanism.steps, rng)
     clipping = Clipping(mechanism.clip, [mechanism.stddev], [mechanism.expected_batch(len(y))], [rng])
-    trained = engine.train_one(arrays, X, y, steps, spec=spec, pull=Pull(clipping), batches=samples)
+    pull = Pull(clipping)
+    trained = engine.train_one(arrays, X, y, steps, spec=spec, frozen=frozen, pull=pull, batches=samples)
     check(spec, X.shape[1], trained)
     return trained

@@ -34,7 +34,12 @@ if TYPE_CHECKING:
     import torch
 
 CHUNK = 16_384
-"""Rows gathered at once, of all clients together; a stack's memory beside its rows grows with it."""
+"""Rows gathered at once, of all clients together; a stack's memory beside its rows grows with it.
+
+A step of more rows than this of one client passes the layers in parts, whose gradients are added up.
+"""
+TOGETHER = 4 * CHUNK
+"""Rows of one step of all clients that are stacked; more are taken in stacks one after the other."""
 
 Slope = Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor"]
 
@@ -114,7 +119,17 @@ def _alike(held: Held, batches: Sequence[Sequence[np.ndarray]], descent: Descent
     for client, size in enumerate(held.sizes):
         width = 0 if descent.clipping else width_of(int(size), descent.batch)
         groups.setdefault(width, []).append(client)
-    return [sorted(group, key=lambda client: -len(batches[client])) for group in groups.values()]
+    found = []
+    for width, group in groups.items():
+        most = max(1, TOGETHER // (width or _widest(batches, group)))
+        ordered = sorted(group, key=lambda client: -len(batches[client]))
+        found += [ordered[first : first + most] for first in range(0, len(ordered), most)]
+    return found
+
+
+def _widest(batches: Sequence[Sequence[np.ndarray]], clients: Sequence[int]) -> int:
+    """The width that the longest of these clients' batches is padded to."""
+    return max(EVEN, evened(max((len(one) for client in clients for one in batches[client]), default=0)))
 
 
 def _descend(
@@ -138,7 +153,8 @@ def _descend(
             active = step.clients
             parts, moving = views(w[:active], stack), views(speeds[:active], stack)
         v = speeds[:active]
-        _slow(v, moving, stack, momentum)
+        if step.begins:
+            _slow(v, moving, stack, momentum)
         codes, given = _looked_up(step.X, stack, parts.tables)
         passed = _forward(given, stack.layers, parts.layers)
         slope = descent.slope(passed[-1].given, step.targets).mul_(step.weights)
@@ -146,8 +162,10 @@ def _descend(
         below = _below(slopes[0], stack, parts.layers)
         if descent.clipping:
             _clip([*slopes, *below], _squares(slopes, passed, below, stack), descent.clipping.clip, step.divisors)
-        _accumulate(moving.layers, slopes, passed, stack.layers, momentum=momentum)
+        _accumulate(moving.layers, slopes, passed, stack.layers, momentum=momentum if step.begins else 1.0)
         _accumulate_tables(moving.tables, below, codes, stack)
+        if not step.ends:
+            continue
         momentum = descent.momentum
         if noise is not None:
             v.add_(noise.drawn(active))
@@ -165,7 +183,8 @@ def _descend(
 class _Step(NamedTuple):
     """The first `clients` of a stack at one step: (k, B, D) inputs, (k, B, O) targets, (k, B, 1 or O) weights.
 
-    With clipping the weights are not divided by the batch; `divisors` (k, 1, 1) does that after clipping.
+    With clipping the weights are not divided by the batch; `divisors` (k, 1, 1) does that after clipping. A part of a
+    step `begins` it, or `ends` it; a whole one does both.
     """
 
     clients: int
@@ -173,21 +192,21 @@ class _Step(NamedTuple):
     targets: torch.Tensor
     weights: torch.Tensor
     divisors: torch.Tensor
+    begins: bool
+    ends: bool
 
 
 def _steps(
     held: Held, batches: Sequence[Sequence[np.ndarray]], descent: Descent, together: Sequence[int]
 ) -> Iterator[_Step]:
-    """The steps of a stack, gathered some at a time."""
-    import torch
-
+    """The steps of a stack, gathered some at a time, or a part at a time where one is long."""
     counts = [len(batches[client]) for client in together]
     clipping, first = descent.clipping, 0
     width = 0 if clipping else width_of(int(held.sizes[together[0]]), descent.batch)
     while first < counts[0]:
         active = sum(count > first for count in counts)
         last = counts[active - 1]  # so far the same clients take part
-        each = max(1, CHUNK // (active * max(width, descent.batch)))
+        each = max(1, CHUNK // (active * (max(width, descent.batch) if width else _widest(batches, together))))
         for begin in range(first, last, each):
             end = min(begin + each, last)
             lengths = np.array([[len(one) for one in batches[client][begin:end]] for client in together[:active]]).T
@@ -198,14 +217,18 @@ def _steps(
                 rows = np.concatenate(batches[client][begin:end])
                 chosen[:, place][real[:, place]] = rows + held.starts[client]
                 chosen[:, place][~real[:, place]] = held.starts[client]
-            yield from _gathered(held, chosen, real, lengths, clipping, together[:active], torch)
+            for at in range(0, wide, CHUNK):  # more than one part only where `each` is 1
+                ends, part = (at == 0, at + CHUNK >= wide), np.s_[:, :, at : at + CHUNK]
+                yield from _gathered(held, chosen[part], real[part], lengths, clipping, together[:active], ends)
         first = last
 
 
 def _gathered(
     held: Held, chosen: np.ndarray, real: np.ndarray, lengths: np.ndarray, clipping: Clipping | None,
-    together: Sequence[int], torch: Any,
+    together: Sequence[int], ends: tuple[bool, bool],
 ) -> Iterator[_Step]:  # fmt: skip
+    import torch
+
     steps, active, wide = chosen.shape
     flat = torch.from_numpy(chosen.reshape(-1))
     inputs = held.X.index_select(0, flat).view(steps, active, wide, -1)
@@ -219,7 +242,7 @@ def _gathered(
     expected = clipping.expected if clipping else [1.0] * (max(together) + 1)
     divisors = torch.tensor([1.0 / expected[client] for client in together], dtype=inputs.dtype).view(active, 1, 1)
     for X, y, share in zip(inputs.unbind(0), targets.unbind(0), weights.unbind(0), strict=True):
-        yield _Step(active, X, y, share, divisors)
+        yield _Step(active, X, y, share, divisors, *ends)
 
 
 def _looked_up(

@@ -21,13 +21,17 @@ class LocalSteps:
     Attributes:
         learning_rate: above 0, finite.
         momentum: in [0, 1).
-        batch: rows per step, at least 1.
+        batch: rows of a batch, at least 1; under a noise mechanism the mechanism says what is in a step.
         epochs: passes over the rows, 0 or more.
         weight_decay: L2 penalty on weights (not on biases), 0 or more.
         proximal_mu: pull towards the parameters that came in (FedProx, Li et al. 2020), 0 or more.
         seed: of the order of the rows.
         loss: what is minimised, one of `fedsov.training.losses.LOSSES`.
         class_weights: see `fedsov.training.losses.weights_of`; none: every row weighs 1.
+        accumulate: batches that make a step together, at least 1: the step is that of one batch of all their rows, so
+            gradients are averaged by rows, and an epoch's last step has the rows that are left. Memory grows with it by
+            the numbers of the rows alone: a step's rows are gathered and passed on some thousands at a time
+            (`stacked.CHUNK`, `general.ROWS`), and the sum is the whole batch's up to rounding (1e-12 in float64).
     """
 
     learning_rate: float = 0.02
@@ -39,6 +43,12 @@ class LocalSteps:
     seed: int = 0
     loss: str = "binary"
     class_weights: tuple[float, ...] = ()
+    accumulate: int = 1
+
+    @property
+    def rows(self) -> int:
+        """The rows of a step."""
+        return self.batch * self.accumulate
 
     def __post_init__(self) -> None:
         allowed = {
@@ -48,6 +58,7 @@ class LocalSteps:
             "epochs": ("of 0 or more", self.epochs >= 0),
             "weight_decay": ("of 0 or more", 0.0 <= self.weight_decay < math.inf),
             "proximal_mu": ("of 0 or more", 0.0 <= self.proximal_mu < math.inf),
+            "accumulate": ("of 1 or more", self.accumulate >= 1),
             "seed": ("of 0 or more", self.seed >= 0),
         }
         for name, (bounds, holds) in allowed.items():
@@ -67,12 +78,14 @@ class Recipe:
         alone: training from nothing, on own rows (and synthetic ones beside them).
         update: one round of federated training.
         tune: fitting a received model to own rows.
+        frozen: names of parameters that federated training leaves as they are; they are not sent up.
     """
 
     network: NetworkSpec = NETWORK
     alone: LocalSteps = LocalSteps(learning_rate=0.01, batch=32, epochs=20)
     update: LocalSteps = LocalSteps()
     tune: LocalSteps = LocalSteps(learning_rate=0.01, batch=32, epochs=10, proximal_mu=0.3)
+    frozen: tuple[str, ...] = ()
 
 
 def generator(seed: int, client: int, round: int) -> np.random.Generator:
@@ -86,8 +99,8 @@ def in_order(order: np.ndarray, batch: int) -> list[np.ndarray]:
 
 
 def shuffled(rows: int, steps: LocalSteps, rng: np.random.Generator) -> list[np.ndarray]:
-    """The rows of each step: every epoch a new order, cut into batches."""
-    return [one for _ in range(steps.epochs) for one in in_order(rng.permutation(rows), steps.batch)]
+    """The rows of each step: every epoch a new order, cut into steps of one batch, or of those it accumulates."""
+    return [one for _ in range(steps.epochs) for one in in_order(rng.permutation(rows), steps.rows)]
 
 
 def poisson(rows: int, rate: float, steps: int, rng: np.random.Generator) -> list[np.ndarray]:

@@ -25,7 +25,8 @@ def train(rows: Divided, start: Start, recipe: Recipe) -> Candidate:
         raise TrainingFailed("transfer learning needs a start model, and none came")
     as_trained = replace(start.model, name="transfer learning")
     scales = [as_trained, on_own_scale(as_trained, rows.train)]
-    return best([version for model in scales for version in versions(model, rows, recipe)], rows)
+    several = [version for model in scales for version in versions(model, rows, recipe)]
+    return best(several, rows, recipe.tune.class_weights)
 
 
 def versions(model: Candidate, rows: Divided, recipe: Recipe) -> list[Candidate]:

@@ -16,7 +16,8 @@ from fedsov.artifact import Party
 from fedsov.border.evidence import Document, Register
 from fedsov.border.register import load_register
 from fedsov.border.standing import Standing
-from fedsov.config import compose, settings
+from fedsov.composing import compose
+from fedsov.config import settings
 from fedsov.control_plane.server_app import Round
 from fedsov.federation.api import WarmFor
 from fedsov.federation.examination import Examination
@@ -167,3 +168,13 @@ def test_an_examination_that_goes_on_elsewhere_remembers_who_is_out_and_why(scen
     assert set(second.before(3, LABEL, 1200)) == set(first.before(3, LABEL, 1200)) == {DE, US}
     assert out[US] == second.before(4, LABEL, 1200)[US]
     assert _refusals(scene) == [(2, "US")]  # not once more
+
+
+def test_what_comes_after_a_training_that_ended_early_is_decided_on_the_day_after_its_last_round(scene: Scene) -> None:
+    scene.calendar = replace(scene.calendar, days_per_round=30)
+    examination = Examination(scene, MEMBERS)
+    for number in (1, 2, 3):
+        examination.before(number, LABEL, 1200)
+    scene.ended, scene.gate.evidence.register = 3, _register()
+    assert scene.afterwards == 4 and set(examination.before(scene.afterwards, LABEL, 1200)) == {US}
+    assert [(one.round, one.day) for one in examination.amendments] == [(None, scene.calendar.day(4))]

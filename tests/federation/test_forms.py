@@ -10,6 +10,11 @@ from fedsov.errors import FedsovError
 from fedsov.federation import forms
 from fedsov.label import Label
 from fedsov.model.features import Statistics
+from fedsov.partition.dataset import TargetRule
+from fedsov.training import compression
+from fedsov.training.compression import Compression
+from fedsov.training.steps import Recipe
+from fedsov.training.work import Work
 
 PROFILE = {"rows": 40, "public": 0, "shareable": 40, "classes": 2, "label": Label(frozenset({"DE"})).to_json()}
 OUTCOME = {**dict.fromkeys(forms.SCORES, 0.7), "gain": None, "test_rows": 20, "kept": "federated, tuned, own scale"}
@@ -54,3 +59,45 @@ def test_an_update_is_made_anew_from_its_numbers() -> None:
     assert b"Canary" not in forms.update(ArrayRecord({"w": smuggled}), model)["w"].data
     with pytest.raises(FedsovError, match="not those of the model"):
         forms.update(ArrayRecord({"w": Array(np.zeros(3, np.float32))}), model)
+
+
+PEOPLE = TargetRule("ill")
+LAYERS = ArrayRecord({"w": Array(np.zeros((20, 5), np.float32)), "b": Array(np.zeros(20, np.float32))})
+
+
+@pytest.mark.parametrize("how", [Compression("int8"), Compression("topk")])
+def test_a_compressed_update_leaves_in_its_one_form_and_nothing_else_does(how: Compression) -> None:
+    work = Work("people", PEOPLE, compression=how)
+    change = np.random.default_rng(0).normal(size=120).astype(np.float32)
+    packed = compression.packed(change, how, rng=compression.chance(0, client=0, round=1)).arrays
+    honest = {name: Array(array) for name, array in packed.items()}
+    made = forms.update(ArrayRecord(honest), LAYERS, work)
+    assert {name: array.numpy().tolist() for name, array in made.items()} == {
+        name: array.tolist() for name, array in packed.items()
+    }
+    smuggled = {name: _longer(array) for name, array in honest.items()}
+    assert all(b"Canary" not in one.data for one in forms.update(ArrayRecord(smuggled), LAYERS, work).values())
+    for wrong in (
+        LAYERS,  # the whole model, where a compressed change was agreed on
+        ArrayRecord({**honest, "note": Array(np.zeros(3, np.float32))}),
+        ArrayRecord({name: Array(array.numpy().astype(np.float64)) for name, array in honest.items()}),
+        ArrayRecord({name: Array(np.append(array.numpy(), array.numpy()[:1])) for name, array in honest.items()}),
+    ):
+        with pytest.raises(FedsovError):
+            forms.update(wrong, LAYERS, work)
+
+
+def _longer(array: Array) -> Array:
+    return Array(array.dtype, array.shape, "numpy.ndarray", array.data + b"Jane Canary" * 50)
+
+
+def test_what_is_frozen_does_not_leave() -> None:
+    work = Work("people", PEOPLE, Recipe(frozen=("b",)))
+    update = ArrayRecord({"w": Array(np.ones((20, 5), np.float32))})
+    assert list(forms.update(update, LAYERS, work)) == ["w"]
+    with pytest.raises(FedsovError, match="not those of the model"):
+        forms.update(ArrayRecord({**update, "b": LAYERS["b"]}), LAYERS, work)
+    words = Array(np.zeros(101, np.uint64))
+    assert list(forms.words(ArrayRecord({"words": words}), LAYERS, work)) == ["words"]
+    with pytest.raises(FedsovError, match="one array of 121 words"):
+        forms.words(ArrayRecord({"words": words}), LAYERS)

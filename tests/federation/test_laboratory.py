@@ -17,8 +17,9 @@ from fedsov.federation.job import Job
 from fedsov.federation.laboratory import Work, cosine
 from fedsov.model.network import NetworkSpec, initial, register
 from fedsov.privacy.mechanism import RecordMechanism
+from fedsov.training.compression import Compression
 from fedsov.training.engine import train_one
-from fedsov.training.measure import auc
+from fedsov.training.measure import auc, log_loss
 from fedsov.training.steps import LocalSteps, generator, shuffled
 
 WEIGHTS = np.linspace(-1.0, 1.0, 6)
@@ -294,3 +295,85 @@ def test_what_cannot_be_used_is_refused_in_words(change: dict, error: type[Excep
     given = {"model": "mlp", "regions": REGIONS, "rounds": 2, **change}
     with pytest.raises(error, match=says):
         fedsov.federate(given.pop("model"), given.pop("regions"), **given)
+
+
+SHORT = replace(STEPS, learning_rate=0.01, momentum=0.0, epochs=1)
+"""Error feedback is made for short steps: what is kept back of long ones is too much when it is sent."""
+
+
+@pytest.mark.parametrize("how", [Compression("int8"), Compression("topk", share=0.1)])
+def test_compressed_updates_reach_nearly_the_loss_of_whole_ones(how: Compression) -> None:
+    X, y = _region(9, 2000)
+    whole = fedsov.federate("logistic", REGIONS, rounds=60, steps=SHORT)
+    found = fedsov.federate("logistic", REGIONS, rounds=60, steps=SHORT, work=Work(compression=how))
+    first = log_loss(y, np.zeros(len(y)))
+    reached, asked = log_loss(y, found.logits(X)), log_loss(y, whole.logits(X))
+    assert reached < asked + 0.02 * (first - asked)
+    assert found.sent == (3 * how.bytes_of(7),) * 60 and whole.sent == (3 * 4 * 7,) * 60
+
+
+@pytest.mark.parametrize("name", ["fedadam", "fedmedian"])
+@pytest.mark.parametrize("how", ["int8", "topk"])
+def test_compressed_updates_are_the_same_bits_with_any_number_of_processes(how: str, name: str) -> None:
+    clients = [_region(seed, 20) for seed in range(9)]
+    one, several = (
+        fedsov.federate(
+            "mlp",
+            clients,
+            rounds=3,
+            steps=STEPS,
+            algorithm=name,
+            work=Work(processes=count, compression=Compression(how)),  # type: ignore[arg-type]
+        )
+        for count in (1, 3)
+    )
+    for key, array in one.parameters.items():
+        np.testing.assert_array_equal(array, several.parameters[key])
+
+
+def test_what_topk_keeps_back_of_a_client_is_sent_in_later_rounds() -> None:
+    """Two clients that disagree about what matters most would never send what they agree about, if it were lost."""
+    rng = np.random.default_rng(0)
+    X, noise = rng.normal(size=(2, 400, 3)), rng.normal(size=(2, 400))
+    clients = [(X[0], X[0] @ [3, 1, 0] + noise[0] > 0), (X[1], X[1] @ [-3, 1, 0] + noise[1] > 0)]
+    how = Compression("topk", share=0.1)  # one of four numbers a round
+    weights = [
+        fedsov.federate("logistic", clients, rounds=60, steps=SHORT, work=Work(compression=one)).parameters["0.weight"]
+        for one in (Compression(), how)
+    ]
+    assert weights[0][0, 1] > 0.5
+    np.testing.assert_allclose(weights[1], weights[0], atol=0.05)  # without its residual the second stays 0
+
+
+def test_a_refused_client_keeps_back_what_it_kept_before_and_others_go_on() -> None:
+    X, y = _region(0)
+    wild = (1e18 * X, y)
+    work = Work(minimum=1, measures=False, compression=Compression("topk"))
+    fitted = fedsov.federate("logistic", {"DE": (X, y), "US": wild}, rounds=2, steps=STEPS, work=work)
+    assert all(set(one) == {"US"} for one in fitted.refused)
+    assert np.isfinite(fitted.parameters["0.weight"]).all()
+
+
+@pytest.mark.parametrize("how", [Compression(), Compression("int8"), Compression("topk")])
+def test_what_is_frozen_stays_as_it_began_and_is_not_sent(how: Compression) -> None:
+    spec = NetworkSpec("mlp", (4,))
+    start = initial(spec, 6, 3)
+    work = Work(frozen=["0.weight"], compression=how)
+    fitted = fedsov.federate(spec, REGIONS, rounds=2, steps=STEPS, start=start, work=work)
+    np.testing.assert_array_equal(fitted.parameters["0.weight"], start["0.weight"])
+    assert (fitted.parameters["2.weight"] != start["2.weight"]).any()
+    assert fitted.sent == (3 * how.bytes_of(4 + 4 + 1),) * 2
+    with pytest.raises(ConfigurationError, match="no shared parameter '9.weight'"):
+        fedsov.federate(spec, REGIONS, rounds=1, work=Work(frozen=["9.weight"]))
+
+
+def test_private_parameters_are_not_among_what_is_compressed() -> None:
+    work = Work(compression=Compression("int8"))
+    fitted = fedsov.federate("logistic", REGIONS, rounds=3, steps=STEPS, private=("intercept",), work=work)
+    assert fitted.sent == (3 * (6 + 4),) * 3 and set(fitted.private["DE"]) == {"0.bias"}
+    assert len({float(one["0.bias"][0]) for one in fitted.private.values()}) == 3
+
+
+def test_control_variates_are_not_compressed() -> None:
+    with pytest.raises(ConfigurationError, match="compression=int8 is not for algorithm=scaffold"):
+        fedsov.federate("logistic", REGIONS, algorithm="scaffold", work=Work(compression=Compression("int8")))

@@ -7,6 +7,7 @@ import pytest
 
 from fedsov.errors import CheckpointDamaged
 from fedsov.federation.region_journal import OWN_KEPT, Journal, OwnStates
+from fedsov.training.own_state import InMemory
 
 
 def _states(region):
@@ -58,3 +59,18 @@ def test_a_file_that_was_lost_is_no_missed_round(tmp_path):
     (states.folder / "own-shareable-0003.safetensors").unlink()
     with pytest.raises(CheckpointDamaged):
         states.of("shareable", 4)
+
+
+def test_a_round_after_others_without_this_region_begins_with_what_it_last_kept(tmp_path):
+    for states in (_states(tmp_path), InMemory()):
+        states.keep("shareable", 2, {"residual/change": np.float32([2])})
+        states.keep("shareable", 6, {"residual/change": np.float32([6])})  # after round 5; 3 and 4 were without it
+        found = [float(states.of("shareable", number)["residual/change"][0]) for number in (2, 5, 5, 6)]
+        assert found == [2, 2, 2, 6]
+
+
+def test_a_region_that_came_late_begins_its_first_round_with_nothing_however_often_it_is_asked(tmp_path):
+    for states in (_states(tmp_path), InMemory()):
+        assert states.of("shareable", 3) == {}
+        states.keep("shareable", 4, {"private/2.bias": np.float32([4])})
+        assert states.of("shareable", 3) == {}

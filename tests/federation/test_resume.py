@@ -23,7 +23,8 @@ import pytest
 
 from fedsov.border.ledger import Ledger
 from fedsov.cli.cli import run as command
-from fedsov.config import compose, settings
+from fedsov.composing import compose
+from fedsov.config import settings
 from fedsov.errors import CheckpointDamaged, ConfigurationError, FedsovError, InputError, SumRefused, WorkspaceUnusable
 from fedsov.federation import assemble, resume
 from fedsov.federation.api import WarmFor
@@ -187,7 +188,10 @@ def test_a_server_s_moments_survive_the_hub(tmp_path: Path, warm: Warm, algorith
 
 @pytest.mark.parametrize(
     "more",
-    [("algorithm=scaffold",), ("algorithm=ditto", "model.private=[first.bias]", "federation.minimum_regions=2")],
+    [
+        ("algorithm=scaffold", "federation.schedule={name:step,every:1,by:0.5}"),
+        ("algorithm=ditto", "model.private=[first.bias]", "federation.compression=topk"),
+    ],
     ids=["scaffold", "ditto"],
 )
 def test_what_is_kept_from_round_to_round_survives_the_hub(tmp_path: Path, warm: Warm, more: tuple[str, ...]) -> None:

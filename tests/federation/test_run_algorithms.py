@@ -17,8 +17,10 @@ from fedsov.federation import assemble
 from fedsov.federation.api import WarmFor
 from fedsov.federation.audit import verify_all
 from fedsov.federation.modules import TO_TRAIN
+from fedsov.federation.scene import pace_of
 from fedsov.federation.warm import Warm
 from fedsov.federation.wire import LENGTHS, unpack
+from fedsov.training.steps import shuffled
 from tests.federation.test_resume import PRIVATE as NOISY
 from tests.federation.test_resume import _words, compose, settings
 
@@ -36,6 +38,7 @@ class Trained:
 
     workspace: Path
     frames: list[bytes] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
 
     def hear(self, frame: bytes) -> None:
         self.frames.append(frame)
@@ -52,7 +55,7 @@ def warm() -> Iterator[Warm]:
 def _run(place: Path, warm: Warm, *more: str) -> Trained:
     words, run = _words(place, "federation.rounds=2", *more), Trained(place / "w")
     with pytest.raises(Enough):
-        assemble.train(settings(compose(words)), warm, say=lambda _: None, tap=run.hear)
+        assemble.train(settings(compose(words)), warm, say=run.lines.append, tap=run.hear)
     return run
 
 
@@ -134,6 +137,27 @@ def test_each_algorithm_runs_and_sends_no_more_than_it_says(tmp_path: Path, warm
         assert {"auc", "local_auc"} < {metric for metric, _, _ in _record(run, name)["metrics"]}
     drifts = [name for names in _tensors(run, "hub", "model") for name in names if name.startswith("drift/")]
     assert len(drifts) == (8 if algorithm == "scaffold" else 0)  # four arrays to each of two regions in round 2
+
+
+def test_scaffold_s_controls_follow_the_schedule_of_the_regions_rate() -> None:
+    chosen = settings(compose(["federation.schedule={name:step,every:2,by:0.5}", "model.update.accumulate=3"]))
+    paces = [pace_of(chosen)(number) for number in (1, 2, 3, 5)]
+    assert [pace.rate for pace in paces] == pytest.approx([0.02, 0.02, 0.01, 0.005])
+    assert paces[0].taken(100) == len(shuffled(100, chosen.recipe.update, np.random.default_rng(0))) == 6
+
+
+def test_a_training_that_ended_early_has_the_private_parameters_of_its_best_round(tmp_path: Path, warm: Warm) -> None:
+    wild = ("federation.schedule={name:step,every:2,by:15}", "federation.patience=3", "federation.rounds=9")
+    still = ("model.tune.epochs=0", "model.alone.epochs=0", "model.private=[intercept]", "strategy.order=[federated]")
+    run = _run(tmp_path, warm, *wild, *still)
+    (stopped,) = [line for line in run.lines if "joint model: stopped" in line]
+    best = int(stopped.partition("came into round ")[2].partition(" ")[0])
+    assert 1 < best < 6 and f"after round {best + 3}/9" in stopped
+    for name in TRAINED:
+        (own,) = run.workspace.glob(f"regions/{name}/runs/*/own-shareable-{best:04d}.safetensors")
+        (kept,) = run.workspace.glob(f"regions/{name}/models/*/model.safetensors")
+        assert np.array_equal(load_file(kept)["2.bias"], load_file(own)["private/2.bias"])
+        assert not np.array_equal(load_file(kept)["2.bias"], _own(run, name)["private/2.bias"])
 
 
 def test_private_parameters_take_noisy_steps_under_privacy_and_what_is_kept_beside_is_told_to_nobody(

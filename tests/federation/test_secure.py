@@ -13,7 +13,8 @@ import pytest
 from flwr.app import ArrayRecord, ConfigRecord, Message, RecordDict
 from flwr.supercore.task_identity import TaskIdentity
 
-from fedsov.config import compose, settings
+from fedsov.composing import compose
+from fedsov.config import settings
 from fedsov.control_plane.aggregate import ALGORITHMS, ROBUST, SUMMED, Algorithm
 from fedsov.errors import ConfigurationError, FedsovError, KeyUnavailable, TrainingFailed
 from fedsov.federation import directory, forms

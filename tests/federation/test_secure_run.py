@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from fedsov.border.ledger import Ledger
-from fedsov.config import compose, settings
+from fedsov.composing import compose
+from fedsov.config import settings
 from fedsov.federation import assemble
 from fedsov.federation.api import WarmFor
 from fedsov.federation.audit import verify_all

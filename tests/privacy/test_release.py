@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from fedsov.config import compose, settings
+from fedsov.composing import compose
+from fedsov.config import settings
 from fedsov.errors import BudgetExceeded, ConfigurationError
 from fedsov.privacy.accounting import epsilon
 from fedsov.privacy.budget import Book, Budget, Head, Lifetime
@@ -99,3 +100,14 @@ def test_a_second_run_that_does_not_fit_is_refused_and_null_takes_what_is_left(t
 def test_numbers_that_are_none_are_refused_on_construction(name: str, value: Any) -> None:
     with pytest.raises(ConfigurationError, match=name):
         replace(ASKED, **{name: value})
+
+
+def test_accumulated_batches_are_one_step_of_the_mechanism() -> None:
+    words = ["privacy=record", "model.update.accumulate=3", "privacy.batch=100"]
+    asked = settings(compose(words)).privacy
+    assert asked is not None and asked.batch == 300
+    before, after = (priced(one, EMPTY, EXTENT, run="r").mechanism for one in (ASKED, ASKED.accumulating(3)))
+    assert (before.sampling_rate, after.sampling_rate) == pytest.approx((0.1, 0.3))
+    assert after.expected_batch(EXTENT.train_rows) == pytest.approx(300)
+    assert after.steps == pytest.approx(before.steps / 3, abs=EXTENT.rounds)  # so many steps see each row as often
+    assert epsilon([after.event], 1e-7) <= 3.0

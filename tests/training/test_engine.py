@@ -20,7 +20,7 @@ from fedsov.training.engine import Clipping, Pull, advance, flat, held, named, s
 from fedsov.training.layout import trained
 from fedsov.training.local import predict
 from fedsov.training.losses import LOSSES
-from fedsov.training.stacked import width_of
+from fedsov.training.stacked import CHUNK, width_of
 from fedsov.training.steps import LocalSteps, poisson, shuffled
 
 STEPS = LocalSteps(learning_rate=0.1, momentum=0.9, batch=8, epochs=2, weight_decay=0.01)
@@ -325,3 +325,100 @@ def test_the_first_step_imports_neither_torch_s_compiler_nor_what_is_not_needed(
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert said.strip() == "[]"
+
+
+def _logistic_by_hand(X, y, batches, steps) -> np.ndarray:
+    """(D + 1,) weights and bias after steps of one client, each the mean of its batches' gradients by rows."""
+    start = initial(NetworkSpec("logistic"), 4, 3)
+    w, v = np.concatenate([start["0.weight"].ravel(), start["0.bias"]]).astype(float), np.zeros(5)
+    whole = np.hstack([X, np.ones((len(X), 1))])
+    for together in batches:
+        sums = [((1 / (1 + np.exp(-whole[rows] @ w)) - y[rows]) @ whole[rows], len(rows)) for rows in together]
+        gradient = sum(part for part, _ in sums) / sum(count for _, count in sums)
+        v = steps.momentum * v + gradient + steps.weight_decay * np.append(w[:4], 0.0)
+        w = w - steps.learning_rate * v
+    return w
+
+
+@pytest.mark.parametrize("rows", [40, 41, 7])
+def test_accumulated_batches_make_the_step_of_their_gradients_mean_by_rows(rows):
+    steps = replace(STEPS, batch=5, accumulate=3)
+    X, y = task("binary", 1, rows, 0)
+    one_by_one = shuffled(rows, replace(steps, accumulate=1), np.random.default_rng(0))
+    epoch = -(-rows // 5)
+    apart = [one_by_one[at : at + epoch] for at in range(0, len(one_by_one), epoch)]
+    expected = _logistic_by_hand(X, y, [part[at : at + 3] for part in apart for at in range(0, epoch, 3)], steps)
+    batches = shuffled(rows, steps, np.random.default_rng(0))
+    for found in both(NetworkSpec("logistic"), steps, [(X, y)], [batches]):
+        assert np.abs(found[0] - expected).max() <= 1e-12
+
+
+def test_accumulating_is_one_large_batch_bit_by_bit():
+    rows = [task("binary", 1, size, place) for place, size in enumerate(SIZES)]
+    accumulating, large = replace(STEPS, batch=4, accumulate=3), replace(STEPS, batch=12)
+    found = [run(NetworkSpec("mlp", (6,)), steps, rows, orders(rows, steps)) for steps in (accumulating, large)]
+    assert np.array_equal(*found)
+    with pytest.raises(ConfigurationError, match="accumulate of 1 or more"):
+        LocalSteps(accumulate=0)
+
+
+@pytest.mark.parametrize("spec", [NetworkSpec("mlp", (6,)), NetworkSpec("mlp", (150, 120)), EMBEDDED])
+def test_a_step_of_more_rows_than_are_held_at_once_is_the_whole_batch_s(spec):
+    sizes = (2 * CHUNK + 7, 300)
+    rows = [coded(size, place) for place, size in enumerate(sizes)]
+    steps = replace(STEPS, batch=3 * CHUNK // 16, accumulate=8, weight_decay=0.02)
+    closed, general = both(spec, steps, rows, orders(rows, steps))
+    assert np.abs(closed - general).max() <= 1e-12
+    by_hand = _logistic_by_hand(*rows[0], [[one] for one in orders(rows, steps)[0]], steps)
+    plain = run(NetworkSpec("logistic"), steps, rows, orders(rows, steps))
+    assert np.abs(plain[0] - by_hand).max() <= 1e-12
+
+
+def test_a_long_noisy_step_bounds_each_record_and_adds_noise_once():
+    rows = [task("binary", 1, CHUNK + 2000, 0), task("binary", 1, 900, 1)]
+    batches = [[np.arange(len(y))] * 2 for _, y in rows]
+    spec = NetworkSpec("mlp", (6,))
+    closed, general = (
+        run(spec, STEPS, rows, batches, closed_form=form, pull=Pull(clipping(0.2, 0.3, rows, 1.0)))
+        for form in (True, False)
+    )
+    assert np.abs(closed - general).max() <= 1e-12
+
+
+def test_long_steps_give_the_same_bits_whoever_is_stacked_with_them():
+    rows = [task("binary", 1, size, place) for place, size in enumerate((CHUNK + 50,) * 6 + (CHUNK // 2, 70))]
+    steps = replace(STEPS, batch=5000, accumulate=4)
+    batches, spec = orders(rows, steps), NetworkSpec("mlp", (16,))
+    together = run(spec, steps, rows, batches, dtype=np.float32)
+    for chosen in ([0], [5, 2], [6], [7, 6]):
+        apart = run(spec, steps, [rows[k] for k in chosen], [batches[k] for k in chosen], dtype=np.float32)
+        assert np.array_equal(apart, together[chosen])
+
+
+LONG = """
+import resource, numpy as np, torch
+from fedsov.model.network import NetworkSpec, initial, shapes
+from fedsov.training.engine import Clipping, Pull, advance, flat, held
+from fedsov.training.steps import LocalSteps
+spec, count = NetworkSpec("mlp", (64,)), 600_000
+steps = LocalSteps(batch=1000, accumulate=600, epochs=1)
+rng = np.random.default_rng(0)
+data = held([(rng.normal(size=(count, 4)), rng.integers(0, 2, count))], steps, spec)
+def step(rows, form, noisy):
+    parameters = torch.from_numpy(flat(initial(spec, 4, 0), shapes(spec, 4))[None].copy())
+    pull = Pull(Clipping(1.0, [1.0], [1000.0], [rng])) if noisy else None
+    advance(parameters, data, [[rows]], steps, spec=spec, closed_form=form, pull=pull)
+for noisy in (False, True):
+    for form in (True, False):
+        step(np.arange(40_000 if form else 9_000), form, noisy)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+for form, noisy in ((True, False), (False, False), (True, True)):
+    step(np.arange(count), form, noisy)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def test_a_step_of_many_batches_needs_little_more_memory_than_one_of_few():
+    """600,000 rows through a layer of 64 would take 150 MB for each thing that a layer keeps, and it keeps several."""
+    done = subprocess.run([sys.executable, "-c", LONG], capture_output=True, text=True, check=True)
+    assert all(int(kilobytes) < 80_000 for kilobytes in done.stdout.split()), done.stdout

@@ -1,14 +1,17 @@
 """Training in one region: outcomes, divisions, steps."""
 
+import math
 import subprocess
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 
 from fedsov.errors import ConfigurationError, InputError, TrainingFailed
 from fedsov.model.network import NetworkSpec, head, initial
+from fedsov.partition.dataset import TargetRule
 from fedsov.training.local import (
     Divided,
     LocalSteps,
@@ -16,6 +19,7 @@ from fedsov.training.local import (
     Rows,
     Start,
     best,
+    in_words,
     on_own_scale,
     outcome,
     predict,
@@ -31,11 +35,7 @@ LOGISTIC, MLP = NetworkSpec(), NetworkSpec("mlp", (4,))
 STEPS = LocalSteps(learning_rate=0.05, batch=16, epochs=3, weight_decay=0.0)
 
 
-@dataclass
-class Target:
-    column: str = "salary"
-    above_region_median: bool = False
-    positive: str | None = None
+Target = partial(TargetRule, "salary")
 
 
 def examples(n=200, seed=0):
@@ -252,3 +252,30 @@ def test_importing_the_training_modules_brings_no_torch_and_no_way_out():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_an_outcome_of_several_classes_is_the_place_of_its_name_in_every_region():
+    rule = Target(classes=("low", "middle", "high"))
+    assert outcome(np.array(["high", "low"], object), rule).tolist() == [2, 0]
+    assert outcome(np.array(["low"], object), rule).tolist() == [0]
+    stars = Target(classes=("1", "2", "5"))
+    assert outcome(np.array([5.0, 1.0, 2.0]), stars).tolist() == [2, 0, 1]
+    assert in_words(np.array([5.0, 1.0]), stars).tolist() == ["5", "1"]
+    assert outcome(in_words(np.array([5.0, 1.0]), stars), stars).tolist() == [2, 0]  # as synthetic rows come
+    assert in_words(np.array([1.0, 0.0]), Target()).tolist() == [1.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("target", "classes", "told"),
+    [
+        (["low", "huge"], ("low", "high"), "none of dataset.classes"),
+        (["low", None], ("low", "high"), "missing values"),
+        ([1.0, 3.0], ("1", "2"), "none of dataset.classes"),
+        ([1.0, math.nan], ("1", "2"), "missing or infinite"),
+        ([1.0, 2.0], ("1", "two"), "'two' is no number"),
+    ],
+)
+def test_a_value_that_is_no_class_is_refused(target, classes, told):
+    kind = float if isinstance(target[0], float) else object
+    with pytest.raises(InputError, match=told):
+        outcome(np.array(target, dtype=kind), Target(classes=classes))

@@ -66,3 +66,56 @@ def test_log_loss_is_finite_for_extreme_logits_and_nan_for_no_rows():
     assert log_loss(np.array([1.0, 0.0]), np.array([0.0, 0.0])) == pytest.approx(math.log(2))
     assert log_loss(np.array([1.0, 0.0]), np.array([1e4, 1e4])) == pytest.approx(5e3)
     assert math.isnan(log_loss(np.array([]), np.array([])))
+
+
+def several(seed, rows=90):
+    """Scores of three classes by two models, the second worse, and the classes."""
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 3, rows)
+    sure = rng.normal(size=(rows, 3)) + 1.5 * np.eye(3)[y]
+    return y, sure, sure + rng.normal(size=(rows, 3))
+
+
+def test_the_auc_of_several_classes_is_the_mean_of_each_against_the_others():
+    from sklearn.metrics import roc_auc_score
+
+    y, scores, _ = several(0)
+    expected = np.mean([roc_auc_score(y == label, scores[:, label]) for label in range(3)])
+    assert auc(y, scores) == pytest.approx(expected)
+    some = y < 2
+    expected = np.mean([roc_auc_score(y[some] == label, scores[some, label]) for label in range(2)])
+    assert auc(y[some], scores[some]) == pytest.approx(expected)  # a class that does not occur has no say
+    assert auc(np.zeros(4), scores[:4]) is None and auc(np.zeros(0), scores[:0]) is None
+
+
+def test_two_classes_are_compared_as_one_outcome_is():
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 80)
+    a, b = y + rng.normal(size=80), y + 2 * rng.normal(size=80)
+    both = [np.column_stack([-score, score]) for score in (a, b)]
+    assert auc(y, both[0]) == pytest.approx(auc(y, a))
+    assert auc_difference(y, *both) == pytest.approx(auc_difference(y, a, b))
+
+
+def test_the_error_of_several_classes_is_the_spread_over_other_rows():
+    gains, errors = zip(*(auc_difference(*several(seed)) for seed in range(400)), strict=True)
+    assert np.mean(errors) == pytest.approx(np.std(gains), rel=0.1)
+    y, a, b = several(0)
+    assert auc_difference(y, a, a) == (0.0, 0.0)
+    assert auc_difference(np.append(y[y > 0][:40], 0), a[:41], b[:41]) is None  # one row of class 0
+
+
+def test_log_loss_of_classes_and_weights_is_torch_s():
+    import torch
+    from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
+
+    y, scores, _ = several(1)
+    weights = (1.0, 3.0, 0.5)
+    each = cross_entropy(torch.from_numpy(scores), torch.from_numpy(y), reduction="none").numpy()
+    assert log_loss(y, scores) == pytest.approx(each.mean())
+    assert log_loss(y, scores, weights) == pytest.approx((each * np.array(weights)[y]).mean())
+    ones = (y > 0).astype(float)
+    each = binary_cross_entropy_with_logits(*map(torch.from_numpy, (scores[:, 0], ones)), reduction="none").numpy()
+    assert log_loss(ones, scores[:, 0], (2.0, 5.0)) == pytest.approx((each * np.where(ones > 0, 5.0, 2.0)).mean())
+    assert log_loss(ones, scores[:, 0], (1.0, 1.0)) == log_loss(ones, scores[:, 0])
+    assert math.isfinite(log_loss(y, 1e5 * scores))

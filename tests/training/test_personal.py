@@ -172,3 +172,9 @@ def test_without_rows_to_weigh_on_the_joint_model_stays_and_without_models_there
     assert personal.mixture(members, *none, spec=SPEC).weights == {"joint": 1.0}
     with pytest.raises(ConfigurationError, match="at least one model"):
         personal.mixture({}, *none, spec=SPEC)
+
+
+def test_a_model_weighs_as_much_as_it_made_rows_likely_that_it_was_not_fitted_to():
+    weights = personal.likelihood_weights([0.5, 0.5, 0.5 + np.log(2) / 40], 40)
+    assert weights == pytest.approx((0.4, 0.4, 0.2))
+    assert personal.likelihood_weights([0.9, 0.1], 100_000) == (0.0, 1.0)

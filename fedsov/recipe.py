@@ -1,0 +1,66 @@
+"""What a run's configuration says of the training itself: the network, the steps of each occasion, the schedule.
+
+The group `model` and `federation.schedule` as plain values become a `Recipe` and a `Schedule`; every value is checked,
+and what is wrong is named by its key. The loss follows from the target: there is one for each task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fedsov.errors import ConfigurationError
+from fedsov.model.network import NetworkSpec, is_layered, names
+from fedsov.partition.dataset import TargetRule
+from fedsov.shape import only, whole
+from fedsov.training.compression import trained
+from fedsov.training.local import LocalSteps, Recipe
+from fedsov.training.schedule import READS, Schedule
+
+STEPS = ("alone", "update", "tune")
+COUNTS = {"batch": 1, "accumulate": 1, "epochs": 0, "seed": 0}
+"""Whole numbers among the settings of steps, and the least of each."""
+
+
+def recipe_of(plain: Mapping[str, Any], *, seed: int, target: TargetRule) -> Recipe:
+    """The recipe of the group `model`, for this target. Raises ConfigurationError, naming the key."""
+    for width in plain["hidden"]:
+        whole("model.hidden", width, at_least=1)
+    outputs = len(target.classes) or 1
+    network = NetworkSpec(str(plain["name"]), tuple(int(width) for width in plain["hidden"]), outputs)
+    steps = {occasion: _steps(occasion, plain.get(occasion, {}), seed, target) for occasion in STEPS}
+    frozen = tuple(map(str, plain.get("frozen", ())))
+    if is_layered(network):  # of another the names are known when it is built
+        trained(names(network), frozen)
+    return Recipe(network=network, frozen=frozen, **steps)
+
+
+def _steps(occasion: str, plain: Mapping[str, Any], seed: int, target: TargetRule) -> LocalSteps:
+    group = f"model.{occasion}"
+    given = only(group, plain, [*LocalSteps.__dataclass_fields__])
+    loss, weights = given.pop("loss", target.task), given.pop("class_weights", [])
+    for name, value in given.items():
+        if name in COUNTS:
+            whole(f"{group}.{name}", value, at_least=COUNTS[name])
+        elif isinstance(value, bool) or not isinstance(value, int | float):
+            raise ConfigurationError(f"{group}.{name} must be a number, got {value!r}")
+    if loss != target.task:
+        raise ConfigurationError(
+            f"{group}.loss is {loss!r}, and the loss of dataset.task={target.task} is {target.task}"
+        )
+    expected = len(target.classes) or 2
+    if not isinstance(weights, list) or len(weights) not in (0, expected) or not all(map(_is_weight, weights)):
+        raise ConfigurationError(f"{group}.class_weights must be [] or {expected} numbers above 0, got {weights!r}")
+    return LocalSteps(**{"seed": seed, **given, "loss": loss, "class_weights": tuple(map(float, weights))})
+
+
+def _is_weight(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0.0 < value < float("inf")
+
+
+def schedule_of(plain: Any) -> Schedule:
+    """A schedule by its name, or with its numbers; others are refused. Raises ConfigurationError."""
+    given = plain if isinstance(plain, Mapping) else {"name": plain}
+    name = Schedule(str(given.get("name"))).name
+    numbers = only("federation.schedule", given, ("name", *READS[name], "warmup"))
+    return Schedule(**{**numbers, "name": name})

@@ -1,0 +1,342 @@
+"""What a run's configuration says of its training: schedules, the end of a training, steps and losses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from fedsov.composing import compose
+from fedsov.config import settings
+from fedsov.errors import ConfigurationError, InputError
+from fedsov.federation import assemble
+from fedsov.federation.api import WarmFor
+from fedsov.federation.modules import TO_TRAIN
+from fedsov.federation.result import RunResult
+from fedsov.federation.warm import Warm
+from fedsov.training.schedule import Schedule
+from tests.federation.test_resume import _assert_same, _killed, _resume, _words
+from tests.world import fedsov
+
+Parameters = Mapping[str, np.ndarray]
+
+
+@pytest.fixture(scope="module")
+def warm() -> Iterator[Warm]:
+    with WarmFor(TO_TRAIN) as found:
+        yield found
+
+
+def _trained(place: Path, warm: Warm, *more: str) -> RunResult:
+    place.mkdir(exist_ok=True)
+    return assemble.train(settings(compose(_words(place, *more))), warm, say=lambda _: None)
+
+
+def _joint(result: RunResult) -> Parameters:
+    (path,) = result.workspace.glob("hub/models/*/people/model.safetensors")
+    return load_file(path)
+
+
+def _asked(*overrides: str):
+    return settings(compose(overrides))
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("cosine", Schedule("cosine")),
+        ("{name:cosine,least:0.2,warmup:2}", Schedule("cosine", least=0.2, warmup=2)),
+        ("{name:step,every:3,by:0.1}", Schedule("step", every=3, by=0.1)),
+        ("{name:constant,warmup:1}", Schedule(warmup=1)),
+    ],
+)
+def test_a_schedule_is_set_by_its_name_or_with_its_numbers(given: str, expected: Schedule) -> None:
+    assert _asked(f"federation.schedule={given}").schedule == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("linear", "no schedule 'linear'"),
+        ("{name:cosine,every:3}", "federation.schedule.every is not a setting"),
+        ("{name:step,every:0}", "every must be a whole number of 1 or more, got 0"),
+        ("{least:0.1}", "no schedule 'None'"),
+        ("[cosine]", "no schedule .*cosine"),
+    ],
+)
+def test_a_schedule_that_would_be_ignored_or_is_none_is_refused(given: str, told: str) -> None:
+    with pytest.raises(ConfigurationError, match=told):
+        _asked(f"federation.schedule={given}")
+
+
+def test_the_regions_step_at_the_round_s_rate(tmp_path: Path, warm: Warm) -> None:
+    still = "federation.schedule={name:step,every:1,by:1e-9}"
+    one = _trained(tmp_path / "one", warm, "federation.rounds=1", still)
+    three = _trained(tmp_path / "three", warm, "federation.rounds=3", still)
+    for name, array in _joint(one).items():
+        np.testing.assert_allclose(_joint(three)[name], array, atol=1e-6)
+
+
+def test_a_scheduled_run_that_is_killed_ends_as_if_it_had_not_been(tmp_path: Path, warm: Warm) -> None:
+    schedule = "federation.schedule={name:cosine,least:0.1,warmup:1}"
+    whole = _trained(tmp_path / "whole", warm, schedule)
+    words = _words(tmp_path / "killed", schedule)
+    _killed(words, warm, line="joint model, round 2/3")
+    _assert_same(_resume(tmp_path / "killed" / "w", warm).workspace, whole.workspace)
+
+
+WILD = ("federation.schedule={name:step,every:2,by:8}", "federation.rounds=7")
+"""From round 5 on the steps are far too long, so that losses rise."""
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory: pytest.TempPathFactory, warm: Warm) -> tuple[RunResult, list[str]]:
+    lines: list[str] = []
+    words = _words(tmp_path_factory.mktemp("stopped"), *WILD, "federation.patience=2")
+    return assemble.train(settings(compose(words)), warm, say=lines.append), lines
+
+
+def _losses(result: RunResult) -> list[float]:
+    each = [seen.metrics.values() for seen in result.rounds]
+    return [np.average([one["loss"] for one in some], weights=[one["num-examples"] for one in some]) for some in each]
+
+
+def test_a_run_ends_when_its_loss_stays_with_the_parameters_of_the_best_round(
+    stopped: tuple[RunResult, list[str]], tmp_path: Path, warm: Warm
+) -> None:
+    result, losses = stopped[0], _losses(stopped[0])
+    best = int(np.argmin(losses))  # the model after so many rounds
+    assert len(losses) == best + 3 < 7 and best >= 1
+    whole = _trained(tmp_path, warm, WILD[0], f"federation.rounds={best}")
+    for name, array in _joint(whole).items():
+        assert np.array_equal(_joint(result)[name], array)
+
+
+def test_a_run_that_stopped_says_so_and_why(stopped: tuple[RunResult, list[str]]) -> None:
+    result, lines = stopped
+    ran, why = (
+        len(result.rounds),
+        "no lesser mean validation loss in 2 rounds; the model is the one that came into round",
+    )
+    assert any(line.startswith(f"joint model: stopped after round {ran}/7: {why}") for line in lines)
+    said = result.to_json()["rounds"]
+    assert (said["planned"], said["run"]) == (7, ran) and said["stopped"].startswith(why)
+    assert f"The joint training ended after {ran} of 7 rounds: {why}" in str(result)
+    assert not any("start model" in line and "stopped" in line for line in lines)  # patience is the joint training's
+
+
+def test_a_run_with_patience_that_is_killed_ends_in_the_same_round_with_the_same_bits(
+    stopped: tuple[RunResult, list[str]], tmp_path: Path, warm: Warm
+) -> None:
+    words, ran = _words(tmp_path, *WILD, "federation.patience=2"), len(stopped[0].rounds)
+    for line in (
+        *(f"joint model, round {number}/7" for number in range(1, ran + 1)),
+        "joint model: stopped",
+        "finish: ",
+    ):
+        _killed(words, warm, line=line)
+    result = _resume(tmp_path / "w", warm)
+    _assert_same(result.workspace, stopped[0].workspace)
+    assert result.to_json()["rounds"] == stopped[0].to_json()["rounds"]
+
+
+def test_a_run_that_is_not_patient_has_all_its_rounds(tmp_path: Path, warm: Warm) -> None:
+    result = _trained(tmp_path, warm, "federation.rounds=2")
+    assert result.to_json()["rounds"] == {"planned": 2, "run": 2, "stopped": ""}
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("privacy=record",), "under privacy=record no score leaves a region; set federation.patience=null"),
+        (("privacy=secure",), "under privacy=secure the hub hears no region's scores; set"),
+        (
+            ("privacy=record", "privacy.secure_aggregation=true"),
+            "no score leaves a region; under privacy=secure the hub",
+        ),
+    ],
+)
+def test_patience_is_refused_where_the_hub_hears_no_losses(words: tuple[str, ...], told: str) -> None:
+    assert _asked(*words).patience is None
+    with pytest.raises(ConfigurationError, match=told):
+        _asked(*words, "federation.patience=3")
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "2.5", "true", "soon"])
+def test_patience_is_a_whole_number_of_rounds(value: str) -> None:
+    with pytest.raises(ConfigurationError, match="federation.patience must be a whole number of 1 or more"):
+        _asked(f"federation.patience={value}")
+
+
+@pytest.mark.parametrize("key", ["batch", "accumulate", "epochs"])
+@pytest.mark.parametrize("value", ["2.5", "-1", "true", "few"])
+def test_what_is_counted_is_a_whole_number(key: str, value: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"model.tune.{key} must be a whole number"):
+        _asked(f"model.tune.{key}={value}")
+
+
+def test_a_run_accumulates_batches_as_if_they_were_larger(tmp_path: Path, warm: Warm) -> None:
+    words = ("federation.rounds=1", "strategy.order=[federated]")
+    found = [
+        _joint(
+            _trained(tmp_path / name, warm, *words, f"model.update.batch={batch}", f"model.update.accumulate={count}")
+        )
+        for name, batch, count in (("several", 8, 4), ("one", 32, 1), ("small", 8, 1))
+    ]
+    assert all(np.array_equal(found[0][name], array) for name, array in found[1].items())
+    assert any(not np.array_equal(found[0][name], array) for name, array in found[2].items())
+
+
+ONLY_JOINT = ("strategy.order=[federated]", "federation.rounds=2", "model.tune.epochs=2", "model.alone.epochs=2")
+
+
+def _weighing(*weights: float, of: tuple[str, ...] = ("update", "alone", "tune")) -> list[str]:
+    return [f"model.{occasion}.class_weights={list(weights)}" for occasion in of]
+
+
+def test_class_weights_of_a_binary_run_move_its_model_and_weights_of_one_do_not(tmp_path: Path, warm: Warm) -> None:
+    none = _trained(tmp_path / "none", warm, *ONLY_JOINT)
+    ones = _trained(tmp_path / "ones", warm, *ONLY_JOINT, *_weighing(1.0, 1.0))
+    more = _trained(tmp_path / "more", warm, *ONLY_JOINT, *_weighing(1.0, 9.0))
+    _assert_same(none.workspace, ones.workspace, models=4)
+    biases = [float(_joint(result)["2.bias"][0]) for result in (none, more)]
+    assert biases[1] > biases[0] + 0.05  # rows of 1 count nine times, so that the base rate rises
+    first = [seen.metrics[2]["loss"] for seen in (none.rounds[0], more.rounds[0])]
+    assert first[1] > 2 * first[0]  # of the same model, by the loss that is minimised
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (_weighing(1.0, of=("update",)), r"model.update.class_weights must be \[\] or 2 numbers above 0, got \[1.0\]"),
+        (_weighing(1.0, 0.0, of=("tune",)), "model.tune.class_weights must be"),
+        (["model.alone.class_weights=3"], "model.alone.class_weights must be"),
+        (["model.update.class_weights=[a,b]"], "model.update.class_weights must be"),
+        (["model.update.loss=multiclass"], "model.update.loss is 'multiclass', and the loss of dataset.task=binary is"),
+        (["dataset.task=multiclass"], "dataset.task is 'multiclass' and dataset.classes has 0 classes"),
+        (["dataset.task=ranking"], "dataset.task is 'ranking'"),
+        (["dataset.classes=[a,b,c]"], "leave target_positive and the median"),
+        (
+            ["dataset.classes=[a,b,c]", "dataset.target_above_region_median=false"],
+            "dataset.task is 'binary' and dataset.classes has 3",
+        ),
+        (["dataset.classes=[a]", "dataset.target_above_region_median=false"], "two classes or more, each once"),
+        (["dataset.classes=abc"], "dataset.classes must be a list"),
+        (["dataset.task=regression"], "dataset.task=regression is for fedsov.federate alone"),
+    ],
+)
+def test_weights_losses_and_tasks_that_do_not_fit_are_refused_by_their_key(words: list[str], told: str) -> None:
+    with pytest.raises(ConfigurationError, match=told):
+        _asked(*words)
+
+
+def _three_classes(place: Path, *more: str, numbers: bool = False) -> list[str]:
+    """The age and the number of visits tell three classes apart."""
+    rng, lines = np.random.default_rng(0), ["country,age,visits,kind"]
+    for country, count in {"AT": 400, "DE": 450, "FR": 120}.items():
+        for label in rng.integers(0, 3, count):
+            age, visits = rng.normal((25, 45, 65)[label], 9), rng.normal((2, 7, 4)[label], 2)
+            lines.append(f"{country},{age:.1f},{visits:.1f},{(1, 2, 5)[label] if numbers else 'abc'[label]}")
+    place.mkdir(exist_ok=True)
+    (place / "people.csv").write_text("\n".join(lines) + "\n")
+    return [
+        f"workspace={place / 'w'}",
+        "dataset=table",
+        "dataset.name=people",
+        f"dataset.path={place / 'people.csv'}",
+        "dataset.jurisdiction=country",
+        "dataset.target=kind",
+        "dataset.task=multiclass",
+        f"dataset.classes={'[1,2,5]' if numbers else '[a,b,c]'}",
+        "federation.regions=auto",
+        "federation.rounds=4",
+        "strategy.order=[federated]",
+        "strategy.federated.min_rows=200",
+        "border=unsafe_open",
+        *more,
+    ]
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory: pytest.TempPathFactory, warm: Warm) -> RunResult:
+    words = _three_classes(tmp_path_factory.mktemp("three"))
+    return assemble.train(settings(compose(words)), warm, say=lambda _: None)
+
+
+def test_a_run_learns_several_classes(three: RunResult) -> None:
+    assert _joint(three)["2.bias"].shape == (3,)
+    said = three.to_json()["regions"]
+    assert {name: one["strategy"] for name, one in said.items()} == {
+        "AT": "federated",
+        "DE": "federated",
+        "FR": "local",
+    }
+    assert all(one["auc"] > 0.9 and 0 < one["gain_se"] < 0.1 for name, one in said.items() if name != "FR")
+    assert said["FR"]["auc"] > 0.9  # the mean of each class against the others
+    losses = _losses(three)
+    assert losses[-1] < losses[0] and losses[-1] < 0.5 < np.log(3)
+
+
+def test_a_run_of_several_classes_is_resumed_to_the_same_bits_and_may_end_early(
+    three: RunResult, tmp_path: Path, warm: Warm
+) -> None:
+    words = _three_classes(tmp_path, "federation.patience=4")
+    _killed(words, warm, line="joint model, round 2/4")
+    _assert_same(_resume(tmp_path / "w", warm).workspace, three.workspace, models=4)
+
+
+def test_a_small_region_gets_synthetic_rows_of_several_classes_that_are_numbers(tmp_path: Path, warm: Warm) -> None:
+    words = _three_classes(
+        tmp_path, "strategy.order=[federated,synthetic]", "strategy.synthetic.min_donor_rows=300", numbers=True
+    )
+    result = assemble.train(settings(compose(words)), warm, say=lambda _: None)
+    fr = result.results["FR"]
+    assert fr.strategy == "synthetic" and fr.auc is not None and fr.auc > 0.9, (fr, result.refusals)
+
+
+def test_a_private_run_learns_several_classes_with_weights(tmp_path: Path, warm: Warm) -> None:
+    words = _three_classes(
+        tmp_path,
+        "privacy=record",
+        "privacy.batch=50",
+        "dataset.bounds={age:[0,100],visits:[-9,20]}",
+        "federation.rounds=2",
+        *_weighing(1, 2, 1),
+    )
+    result = assemble.train(settings(compose(words)), warm, say=lambda _: None)
+    assert _joint(result)["2.bias"].shape == (3,) and len(result.privacy) == 2
+
+
+def test_a_value_that_is_no_class_ends_the_run_with_one_line(tmp_path: Path, warm: Warm) -> None:
+    words = _three_classes(tmp_path, "dataset.classes=[a,b,x]")
+    with pytest.raises(InputError, match="target 'kind' has 1 different values that are none of dataset.classes"):
+        assemble.train(settings(compose(words)), warm, say=lambda _: None)
+
+
+def test_attacks_are_refused_on_several_classes(three: RunResult) -> None:
+    done = fedsov("attack", "--region", "DE", *_three_classes(three.workspace.parent))
+    assert done.returncode == 2 and "attacks are made on outcomes of 0 and 1" in done.stderr
+
+
+def test_a_compressed_run_of_several_classes_with_schedule_and_patience_is_resumed_to_the_same_bits(
+    tmp_path: Path, warm: Warm
+) -> None:
+    words = (
+        "federation.compression=topk",
+        "federation.schedule={name:step,every:2,by:20}",
+        "federation.rounds=8",
+        "federation.patience=1",
+        "algorithm=fedavgm",
+        *_weighing(1, 2, 1, of=("update",)),
+    )
+    whole = assemble.train(settings(compose(_three_classes(tmp_path / "whole", *words))), warm, say=lambda _: None)
+    assert whole.stopped and len(whole.rounds) < 8, _losses(whole)
+    killed = _three_classes(tmp_path / "killed", *words)
+    for number in range(1, len(whole.rounds) + 1):
+        _killed(killed, warm, line=f"joint model, round {number}/8")
+    result = _resume(tmp_path / "killed" / "w", warm)
+    _assert_same(result.workspace, whole.workspace, models=4)
+    assert result.stopped == whole.stopped
