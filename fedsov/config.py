@@ -337,12 +337,7 @@ def _patience(value: Any) -> int | None:
 
 
 def _check_patience(settings: Settings) -> None:
-    """Raises ConfigurationError where the hub will not hear the losses, or regions keep what it cannot put back."""
-    if settings.patience is not None and settings.apart.remembers:
-        raise ConfigurationError(
-            "federation.patience ends with the best round's parameters, and what regions keep to themselves would be "
-            "of the last; set federation.patience=null, or an algorithm and model.private that keep nothing"
-        )
+    """Raises ConfigurationError where the hub will not hear the losses that would end a training."""
     blind = {
         "privacy=record": "no score leaves a region" if settings.privacy else "",
         "privacy=secure": "the hub hears no region's scores" if settings.sums else "",

@@ -165,13 +165,6 @@ def test_patience_is_refused_where_the_hub_hears_no_losses(words: tuple[str, ...
         _asked(*words, "federation.patience=3")
 
 
-@pytest.mark.parametrize("word", ["algorithm=ditto", "algorithm=fedrep", "model.private=[intercept]"])
-def test_patience_is_refused_where_regions_keep_what_the_best_round_had(word: str) -> None:
-    assert _asked(word).apart.remembers
-    with pytest.raises(ConfigurationError, match="what regions keep to themselves would be of the last"):
-        _asked(word, "federation.patience=3")
-
-
 @pytest.mark.parametrize("value", ["0", "-1", "2.5", "true", "soon"])
 def test_patience_is_a_whole_number_of_rounds(value: str) -> None:
     with pytest.raises(ConfigurationError, match="federation.patience must be a whole number of 1 or more"):
