@@ -148,12 +148,13 @@ def _settings(plain: Mapping[str, Any]) -> Settings:
     atlas = load_atlas({str(key): str(value) for key, value in plain["dataset"]["aliases"].items()})
     federation, strategy, border = plain["federation"], plain["strategy"], plain["border"]
     summed = plain["privacy"]["secure_aggregation"]
-    dataset = _dataset(plain["dataset"], seed=whole("seed", plain["seed"], at_least=0))
-    recipe = recipe_of(plain["model"], seed=int(plain["seed"]), target=dataset.target)
+    seed = whole("seed", plain["seed"], at_least=0)
+    dataset = _dataset(plain["dataset"], seed=seed)
+    recipe = recipe_of(plain["model"], seed=seed, target=dataset.target)
     privacy = RecordPrivacy.from_settings(plain["privacy"], plain["dataset"])
     return Settings(
         workspace=Path(_word("workspace", plain["workspace"], "a folder")),
-        seed=whole("seed", plain["seed"], at_least=0),
+        seed=seed,
         today=_day(plain["today"]),
         hub=_hub(federation["hub"], atlas),
         regions=_regions(federation, atlas),

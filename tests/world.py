@@ -63,3 +63,19 @@ def answered(done: subprocess.CompletedProcess[str]) -> dict:
 def files_below(folder: Path) -> list[Path]:
     """All regular files below a folder."""
     return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def people(place: Path, lines: Sequence[str], *, target: str) -> list[str]:
+    """The words of a run over a table of people by country, which is written to `place` with these lines."""
+    place.mkdir(exist_ok=True)
+    (place / "people.csv").write_text("\n".join(lines) + "\n")
+    return [
+        f"workspace={place / 'w'}",
+        "dataset=table",
+        "dataset.name=people",
+        f"dataset.path={place / 'people.csv'}",
+        "dataset.jurisdiction=country",
+        f"dataset.target={target}",
+        "federation.regions=auto",
+        "border=unsafe_open",
+    ]

@@ -36,7 +36,7 @@ from fedsov.federation.region_journal import Journal, hold_alone
 from fedsov.federation.result import RunResult
 from fedsov.federation.warm import Warm
 from fedsov.training.written import plan_read
-from tests.world import ROOT, fedsov
+from tests.world import ROOT, fedsov, people
 
 ROWS = {"AT": 150, "DE": 170, "FR": 60}
 
@@ -57,23 +57,14 @@ def _words(place: Path, *more: str) -> list[str]:
         for _ in range(count):
             visits, consent = rng.randint(0, 9), "global" if rng.random() < 0.4 else "none"
             lines.append(f"{country},{rng.randint(18, 90)},{visits},{consent},{int(visits + rng.gauss(0, 2) > 4)}")
-    place.mkdir(exist_ok=True)
-    (place / "people.csv").write_text("\n".join(lines) + "\n")
     return [
-        f"workspace={place / 'w'}",
-        "dataset=table",
-        "dataset.name=people",
-        f"dataset.path={place / 'people.csv'}",
-        "dataset.jurisdiction=country",
-        "dataset.target=bought",
+        *people(place, lines, target="bought"),
         "dataset.consent={column:consent,equals:global,document:leave}",
-        "federation.regions=auto",
         "federation.rounds=3",
         "strategy.order=[federated,transfer_learning]",
         "strategy.federated.min_rows=100",
         "strategy.transfer_learning.min_rows=50",
         "strategy.transfer_learning.min_public_rows=20",
-        "border=unsafe_open",
         *more,
     ]
 

@@ -19,7 +19,7 @@ from fedsov.federation.result import RunResult
 from fedsov.federation.warm import Warm
 from fedsov.training.schedule import Schedule
 from tests.federation.test_resume import _assert_same, _killed, _resume, _words
-from tests.world import fedsov
+from tests.world import fedsov, people
 
 Parameters = Mapping[str, np.ndarray]
 
@@ -240,22 +240,13 @@ def _three_classes(place: Path, *more: str, numbers: bool = False) -> list[str]:
         for label in rng.integers(0, 3, count):
             age, visits = rng.normal((25, 45, 65)[label], 9), rng.normal((2, 7, 4)[label], 2)
             lines.append(f"{country},{age:.1f},{visits:.1f},{(1, 2, 5)[label] if numbers else 'abc'[label]}")
-    place.mkdir(exist_ok=True)
-    (place / "people.csv").write_text("\n".join(lines) + "\n")
     return [
-        f"workspace={place / 'w'}",
-        "dataset=table",
-        "dataset.name=people",
-        f"dataset.path={place / 'people.csv'}",
-        "dataset.jurisdiction=country",
-        "dataset.target=kind",
+        *people(place, lines, target="kind"),
         "dataset.task=multiclass",
         f"dataset.classes={'[1,2,5]' if numbers else '[a,b,c]'}",
-        "federation.regions=auto",
         "federation.rounds=4",
         "strategy.order=[federated]",
         "strategy.federated.min_rows=200",
-        "border=unsafe_open",
         *more,
     ]
 
