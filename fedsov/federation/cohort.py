@@ -156,8 +156,10 @@ class Cohort(AbstractContextManager["Cohort"]):
         mean = np.empty_like(self._incoming)
         for start in range(0, self._size, _COLUMNS):  # pieces that stay in the cache
             part = slice(start, start + _COLUMNS)
-            total = self._sums[:, part].sum(axis=0)  # whole numbers: in any order the same
-            mean[part] = parameters[part] + total * (STEP * scale)
+            total = sum(self._sums[1:, part], start=self._sums[0, part])  # whole numbers: in any order the same
+            moved = total.astype(np.float64)
+            moved *= STEP * scale
+            mean[part] = moved + parameters[part]
         if self._job.correction == "scaffold":
             self._control += (self._turns.sum(axis=0) * STEP).astype(np.float32)
         metrics = {int(client): found for one in told for client, found in one["metrics"].items()}
@@ -353,8 +355,10 @@ def _count(moved: np.ndarray, shares: np.ndarray, total: np.ndarray) -> None:
     for first in range(0, len(moved), high):
         for start in range(0, moved.shape[1], _COLUMNS):
             piece = slice(first, first + high), slice(start, start + _COLUMNS)
-            part = moved[piece] * counted[piece[0]]
-            total[piece[1]] += np.rint(part, out=part).astype(np.int64).sum(axis=0)
+            part = moved[piece].astype(np.float64)
+            part *= counted[piece[0]]
+            whole = np.rint(part, out=part).astype(np.int64)
+            total[piece[1]] += whole[0] if len(whole) == 1 else whole.sum(axis=0)
 
 
 def _refused(block: range, moved: np.ndarray, bound: float) -> dict[int, str]:

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fedsov.training.activations import Passed, activation
-from fedsov.training.layout import EVEN, Layer, Parts, Stack, Views, evened, places, spread, still, trained, views
+from fedsov.training.layout import EVEN, Layer, Parts, Stack, Views, evened, gather, spread, still, trained, views
 
 if TYPE_CHECKING:
     import torch
@@ -143,7 +143,9 @@ def _descend(
     def own(given: torch.Tensor | None) -> torch.Tensor | None:
         return None if given is None else spread(given if given.ndim == 1 else given[together], stack)
 
-    w = spread(parameters if together == list(range(len(parameters))) else parameters[together], stack)
+    whole = together == list(range(len(parameters)))
+    rows = parameters if whole else parameters[together]
+    w = spread(rows, stack)
     speeds, momentum = still(w.shape, w.dtype, stack), 0.0  # what has no speed yet keeps none of it
     anchor, drift, decay = own(descent.anchor), own(descent.drift), own(descent.decay)
     noise = _Noise(descent.clipping, stack, together, w) if descent.clipping else None
@@ -176,8 +178,9 @@ def _descend(
         if drift is not None:
             v.add_(drift if drift.ndim == 1 else drift[:active])
         w[:active].add_(v, alpha=-descent.rate)
-    for flat, even in places(stack)[0]:
-        parameters[together, flat] = w[:, even]
+    gather(w, rows, stack)
+    if not whole:
+        parameters[together] = rows
 
 
 class _Step(NamedTuple):

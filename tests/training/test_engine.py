@@ -93,7 +93,17 @@ def test_the_closed_form_equals_autograd_for_any_sizes(sizes, batch, epochs):
     assert np.abs(closed - general).max() <= 1e-12
 
 
-SPECS = [NetworkSpec(), *(NetworkSpec("mlp", hidden) for hidden in ((16,), (8, 4), (150, 120)))]
+GAPPED = NetworkSpec("mlp", (1024, 20))
+SPECS = [NetworkSpec(), *(NetworkSpec("mlp", hidden) for hidden in ((16,), (8, 4), (150, 120))), GAPPED]
+
+
+@pytest.mark.parametrize("frozen", [(), ("2.weight",), ("0.bias", "2.bias")])
+def test_the_closed_form_equals_autograd_where_rows_have_gaps(frozen):
+    assert any(array.gap for array in stack_of(GAPPED, 4).arrays())
+    rows = [task("binary", 1, size, place) for place, size in enumerate(SIZES)]
+    steps = replace(STEPS, proximal_mu=0.05)
+    closed, general = both(GAPPED, steps, rows, orders(rows, steps), frozen=frozen)
+    assert np.abs(closed - general).max() <= 1e-12
 
 
 @pytest.mark.parametrize("embeddings", [(), (Embedding(1, 7, 3), Embedding(3, 2, 4))])
@@ -182,7 +192,9 @@ def clipping(clip, noise, rows, rate, seed=0):
     return Clipping(clip, [noise] * len(rows), [rate * len(y) for _, y in rows], generators)
 
 
-@pytest.mark.parametrize("spec", [NetworkSpec(), NetworkSpec("mlp", (6, 5)), NetworkSpec("mlp", (6,), 3, "tanh")])
+@pytest.mark.parametrize(
+    "spec", [NetworkSpec(), NetworkSpec("mlp", (6, 5)), NetworkSpec("mlp", (6,), 3, "tanh"), GAPPED]
+)
 @pytest.mark.parametrize("noise", [0.0, 0.3])
 def test_clipped_steps_equal_opacus_gradients_clipped_one_by_one(spec, noise):
     loss = "multiclass" if spec.outputs > 1 else "binary"
