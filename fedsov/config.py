@@ -353,13 +353,10 @@ def _check_patience(settings: Settings) -> None:
 
 
 def _target(plain: Mapping[str, Any]) -> TargetRule:
-    """The target, binary or of several classes. Raises ConfigurationError for another task, naming the way out."""
-    task, classes = plain.get("task", "binary"), plain.get("classes", [])
-    if task == "regression":
-        raise ConfigurationError(
-            "dataset.task=regression is for fedsov.federate alone: a run scores by AUC and has no scale for a target; "
-            "dataset.target_above_region_median=true learns on which side of its median a number is"
-        )
+    """The target, binary, of several classes or a number. Raises ConfigurationError for another, naming the way out."""
+    task, classes, scale = plain.get("task", "binary"), plain.get("classes", []), plain.get("target_scale") or []
+    if not isinstance(scale, list) or not all(type(one) in (int, float) for one in scale):
+        raise ConfigurationError(f"dataset.target_scale must be two numbers as [LOW, HIGH], got {scale!r}")
     if not isinstance(classes, list):
         raise ConfigurationError(f"dataset.classes must be a list as [A, B], got {classes!r}")
     rule = TargetRule(
@@ -367,10 +364,11 @@ def _target(plain: Mapping[str, Any]) -> TargetRule:
         bool(plain["target_above_region_median"]),
         _text(plain["target_positive"]),
         tuple(map(str, classes)),
+        tuple(map(float, scale)),
     )
     if task != rule.task:
         raise ConfigurationError(
-            f"dataset.task is {task!r} and dataset.classes has {len(classes)} classes; "
-            "expected binary without, or multiclass with dataset.classes=[A, B, C]"
+            f"dataset.task is {task!r}, and what is said of the target is {rule.task}: regression has "
+            "dataset.target_scale=[LOW, HIGH], multiclass dataset.classes=[A, B, C], and binary neither"
         )
     return rule

@@ -48,9 +48,10 @@ def _steps(occasion: str, plain: Mapping[str, Any], seed: int, target: TargetRul
         raise ConfigurationError(
             f"{group}.loss is {loss!r}, and the loss of dataset.task={target.task} is {target.task}"
         )
-    expected = len(target.classes) or 2
+    expected = 0 if target.scale else len(target.classes) or 2
     if not isinstance(weights, list) or len(weights) not in (0, expected) or not all(map(_is_weight, weights)):
-        raise ConfigurationError(f"{group}.class_weights must be [] or {expected} numbers above 0, got {weights!r}")
+        allowed = f"[] or {expected} numbers above 0" if expected else "[]: numbers have no classes"
+        raise ConfigurationError(f"{group}.class_weights must be {allowed}, got {weights!r}")
     return LocalSteps(**{"seed": seed, **given, "loss": loss, "class_weights": tuple(map(float, weights))})
 
 

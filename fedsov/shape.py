@@ -18,8 +18,8 @@ SHAPE: Mapping[str, str] = {
     " compression_share",
     "federation.hub": "name location entity owners role",
     "dataset": "name source path package_item sha256 jurisdiction subject target target_above_region_median"
-    " target_positive aliases kinds drop categories default_categories restrictions consent nonfinite missing_target"
-    " bounds levels task classes",
+    " target_positive target_scale aliases kinds drop categories default_categories restrictions consent nonfinite"
+    " missing_target bounds levels task classes",
     "model": "name hidden update alone tune frozen private private_first",
     "strategy": "order federated transfer_learning synthetic local",
     "strategy.federated": "min_rows",
@@ -54,7 +54,7 @@ PRIVATE = set(SHAPE["privacy"].split()) - {
     "secure_aggregation",
 }  # `fedsov.privacy.settings` says which a choice needs
 OPTIONAL = {"catalogue", "owners", "role", "days_per_round", "update", "alone", "tune", "bounds", "levels"} | PRIVATE
-OPTIONAL |= {"compression", "compression_share", "frozen", "schedule", "patience", "task", "classes"}
+OPTIONAL |= {"compression", "compression_share", "frozen", "schedule", "patience", "task", "classes", "target_scale"}
 OPTIONAL |= {"private", "private_first"}
 ONLY: Mapping[str, tuple[str | bool, ...]] = {
     "privacy.mechanism": ("none", "record"),

@@ -25,9 +25,9 @@ def main() -> None:
             print(f"seed {seed}", file=sys.stderr)
             result = fedsov.train([f"workspace={folder}/w", f"seed={seed}"], say=lambda line: None)
             for one in result.regions:
-                if one.auc is not None and one.local_auc is not None and one.gain is not None:
+                if one.score is not None and one.local_score is not None and one.gain is not None:
                     gains.setdefault(one.region, []).append(one.gain)
-                    kept.setdefault(one.region, []).append((one.auc, one.local_auc))
+                    kept.setdefault(one.region, []).append((one.score, one.local_score))
     print(f"{len(seeds)} seeds       AUC   local   gain (mean, standard deviation over seeds)")
     for region, values in gains.items():
         auc, local = (statistics.mean(pair[place] for pair in kept[region]) for place in (0, 1))

@@ -158,6 +158,7 @@ def _result(scene: Scene, found: Plan, made: Made, told: dict[str, dict[str, Any
         planned=scene.settings.rounds,
         stopped="" if made.joint is None else made.joint.stopped,
         privacy=tuple(scene.privacy),
+        measure=scene.measure.name,
     )
 
 
@@ -202,15 +203,18 @@ def _hub_record(scene: Scene, made: Made, result: RunResult) -> dict[str, Any]:
     name = scene.settings.dataset.name
     trained = {name: made.joint, f"{name}-public": made.public}
     models = tuple(_hub_model(scene, one, name) for name, one in trained.items() if one is not None)
+    called = scene.measure.called
     metrics = [
-        (f"{scene.name_of(node)}_{model}_validation_{key}", value, seen.number - 1)
+        (f"{scene.name_of(node)}_{model}_validation_{called(key)}", value, seen.number - 1)
         for model, trained in (("joint_model", made.joint), ("public_model", made.public))
         for seen in (trained.rounds if trained else ())
         for node, metrics in seen.metrics.items()
         for key, value in metrics.items()
         if value == value and key != "num-examples"
     ]
-    metrics += [(f"{one.region}_{key}", value, 0) for one in result.regions for key, value in one.scores().items()]
+    metrics += [
+        (f"{one.region}_{called(key)}", value, 0) for one in result.regions for key, value in one.scores().items()
+    ]
     record = RunRecord(
         run=scene.run,
         experiment=scene.settings.dataset.name,

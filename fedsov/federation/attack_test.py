@@ -105,8 +105,9 @@ def examine(settings: Settings, rows: Attacked, attacks: tuple[str, ...], size: 
         ConfigurationError, InputError, TrainingFailed: nothing could be attacked.
     """
     check(attacks)
-    if settings.dataset.target.classes:
-        raise ConfigurationError("attacks are made on outcomes of 0 and 1; dataset.task=multiclass has none")
+    if settings.dataset.target.task != "binary":
+        task = settings.dataset.target.task
+        raise ConfigurationError(f"attacks are made on outcomes of 0 and 1; dataset.task={task} has none")
     claim, took = claimed(settings, len(rows.y) // 2), dict[str, float]()
     target = Target(rows.X, rows.y, claim.training, settings.seed)
     figures = _timed(took, "membership", lambda: _membership(target, attacks, size, say))

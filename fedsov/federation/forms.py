@@ -39,7 +39,7 @@ WAYS = {
 }
 """The words that say how a kept model came about."""
 
-SCORES = ("auc", "local_auc", "gain", "gain_se", "validation_auc")
+SCORES = ("score", "local_score", "gain", "gain_se", "validation_score")
 COUNTS = ("rows", "public", "shareable", "classes")
 
 
@@ -65,8 +65,8 @@ def outcome(said: Any) -> dict[str, Any]:
 
 def round_scores(said: Any) -> dict[str, int | float]:
     """What a round says beside the parameters."""
-    found = _exactly(said, {"num-examples", "loss", "auc"})
-    return {**{key: _number(found[key]) for key in ("loss", "auc")}, "num-examples": _count(found["num-examples"])}
+    found = _exactly(said, {"num-examples", "loss", "score"})
+    return {**{key: _number(found[key]) for key in ("loss", "score")}, "num-examples": _count(found["num-examples"])}
 
 
 def update(arrays: ArrayRecord, model: ArrayRecord, work: Work | None = None) -> ArrayRecord:

@@ -7,7 +7,6 @@ question is a Flower message, every answer has passed the region's gate.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
@@ -19,8 +18,6 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, RecordD
 from fedsov.artifact import Artifact
 from fedsov.border.proofs import accepted, continuations
 from fedsov.control_plane.server_app import (
-    CONTRIBUTORS,
-    WEIGHT,
     Federation,
     Gather,
     Outcome,
@@ -34,7 +31,7 @@ from fedsov.federation.checkpoint import Checkpoint
 from fedsov.federation.expansion import expanded
 from fedsov.federation.failures import of_region
 from fedsov.federation.in_process import REFUSED, InProcessGrid
-from fedsov.federation.report import privacy_line
+from fedsov.federation.report import privacy_line, round_line
 from fedsov.federation.scene import Scene, first_model, pace_of, start_region
 from fedsov.federation.secure_hub import summed
 from fedsov.federation.wire import STANDING_BY, reason_of
@@ -224,7 +221,7 @@ def train_together(
     grid, outcome = scene.grid(regions, label=label, people=people), Outcome()
 
     def on_round(seen: Round) -> None:
-        scene.say(_round_line(scene, seen, what))
+        scene.say(round_line(scene, seen, what))
         if examination:
             examination.after(seen)
 
@@ -266,23 +263,6 @@ def _volume(profile: Profile, scope: str) -> int:
     if scope == "public":
         return profile.public_rows
     return profile.shareable_rows if profile.shareable_rows is not None else profile.rows or 0
-
-
-def _round_line(scene: Scene, seen: Round, what: str) -> str:
-    scores = " ".join(
-        f"{scene.name_of(node)} {metrics['auc']:.3f}"
-        for node, metrics in seen.metrics.items()
-        if metrics.get("auc", math.nan) == metrics.get("auc")
-    )
-    absent = {**seen.failed, **dict.fromkeys(seen.left_out, "left out")}
-    lost = ", ".join(f"{scene.name_of(node)} ({why})" for node, why in absent.items())
-    missing = f"; without {lost}" if lost else ""
-    start = f"{what}, round {seen.number}/{scene.settings.rounds}"
-    if seen.together:
-        rows, parts = int(seen.together[WEIGHT]), int(seen.together[CONTRIBUTORS])
-        return f"{start}: the sum of {parts} regions' updates, made of {rows:,} rows{missing}"
-    said = f"the model that came in had validation AUC {scores}" if scores else "answered; scores stay in the regions"
-    return f"{start}: {said}{missing}"
 
 
 def order_synthetic(scene: Scene, regions: Iterable[RegionPlan], *, standing_by: int = 1) -> dict[str, list[str]]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from fedsov.border.ledger import Ledger
 from fedsov.label import Label
 from fedsov.registry import ModelRecord, RunRecord
+from fedsov.training.measure import MEASURES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -74,19 +75,21 @@ def write(brief: RegionBrief, session: Session, incoming: Label, ledger: Ledger,
             "label": json.dumps(label.to_json()),
             "kept": kept.kept,
             "dataset": session.work.dataset,
+            "target": json.dumps(asdict(session.work.target)),
             "run": brief.run,
             "ledger_head": ledger.head().digest,
         },
         features_json=json.dumps(kept.features.to_json()),
     )
     scores = {
-        "auc": kept.auc,
-        "local_auc": kept.local_auc,
+        "score": kept.score,
+        "local_score": kept.local_score,
         "gain": kept.gain,
         "gain_se": kept.gain_se,
-        "kept_validation_auc": kept.validation_auc,
+        "kept_validation_score": kept.validation_score,
     }
-    final = [(key, float(value), 0) for key, value in scores.items() if value is not None]
+    called = MEASURES[session.work.target.task].called
+    final = [(called(key), float(value), 0) for key, value in scores.items() if value is not None]
     rounds = [(key, value, number) for key, value, number in session.rounds if value == value]
     record = RunRecord(
         run=brief.run,

@@ -6,6 +6,7 @@ The functions here make text; printing is `fedsov.cli`'s.
 from __future__ import annotations
 
 import io
+import math
 import shlex
 import shutil
 import sys
@@ -14,11 +15,16 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fedsov.control_plane.server_app import CONTRIBUTORS, WEIGHT
+from fedsov.training.measure import MEASURES
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
 
+    from fedsov.control_plane.server_app import Round
     from fedsov.federation.result import RegionResult, RunResult
+    from fedsov.federation.scene import Scene
     from fedsov.training.plan import Plan
 
 MARK = "UNSAFE: decided by an open border (border=unsafe_open); for laboratory work only."
@@ -28,7 +34,13 @@ PRIVACY_SAYS = (
     "Row counts were told and are taken as known; scores stayed in the regions; what a region keeps is not noisy.",
 )
 """What the guarantee of a private run does not cover, said beside it."""
-COLUMNS = ("region", "rows", "strategy", "kept", "AUC", "local", "gain ± s.e.", "crossings", "refused")
+TITLES = {measure.name: measure.title for measure in MEASURES.values()}
+
+
+def columns(result: RunResult) -> tuple[str, ...]:
+    """The heads of the run's table; what a score is called follows from what was learned."""
+    score = TITLES[result.measure]
+    return ("region", "rows", "strategy", "kept", score, "local", "gain ± s.e.", "crossings", "refused")
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -43,8 +55,8 @@ def _cells(one: RegionResult) -> tuple[str, ...]:
         "<10" if one.rows is None else f"{one.rows:,}",
         one.strategy.replace("_", " "),
         one.kept,
-        number(one.auc),
-        number(one.local_auc),
+        number(one.score),
+        number(one.local_score),
         gain,
         str(one.crossings["permitted"]),
         str(one.crossings["refused"]),
@@ -56,8 +68,8 @@ def table(result: RunResult) -> Table:
     from rich.table import Table
 
     made = Table(title=f"run {result.run}{' — ' + MARK if result.unsafe else ''}", title_justify="left")
-    for name in COLUMNS:
-        made.add_column(name, justify="right" if name in ("rows", "AUC", "local", "crossings", "refused") else "left")
+    for name in columns(result):
+        made.add_column(name, justify="left" if name in ("region", "strategy", "kept", "gain ± s.e.") else "right")
     for one in result.regions:
         made.add_row(*_cells(one))
     return made
@@ -104,6 +116,25 @@ def notes(result: RunResult) -> list[str]:
         told = reasons if len(result.regions) <= MANY else reasons[-1:]
         lines.append(f"{one.region}: {' '.join(told)}{f' {one.note}.' if one.note else ''}")
     return lines
+
+
+def round_line(scene: Scene, seen: Round, what: str) -> str:
+    """What became of a round of a joint training, while it goes on: scores, the members of a sum, who was missing."""
+    scores = " ".join(
+        f"{scene.name_of(node)} {metrics['score']:.3f}"
+        for node, metrics in seen.metrics.items()
+        if not math.isnan(metrics.get("score", math.nan))
+    )
+    absent = {**seen.failed, **dict.fromkeys(seen.left_out, "left out")}
+    lost = ", ".join(f"{scene.name_of(node)} ({why})" for node, why in absent.items())
+    missing = f"; without {lost}" if lost else ""
+    start = f"{what}, round {seen.number}/{scene.settings.rounds}"
+    if seen.together:
+        rows, parts = int(seen.together[WEIGHT]), int(seen.together[CONTRIBUTORS])
+        return f"{start}: the sum of {parts} regions' updates, made of {rows:,} rows{missing}"
+    if not scores:
+        return f"{start}: answered; scores stay in the regions{missing}"
+    return f"{start}: the model that came in had validation {TITLES[scene.measure.name]} {scores}{missing}"
 
 
 def amendment_lines(plan: Plan) -> list[str]:
@@ -197,7 +228,7 @@ def as_text(result: RunResult, width: int = 120) -> str:
 
 def as_html(result: RunResult) -> str:
     """The table and the refusals as HTML, for notebooks."""
-    head = "".join(f"<th>{escape(name)}</th>" for name in COLUMNS)
+    head = "".join(f"<th>{escape(name)}</th>" for name in columns(result))
     rows = "".join(
         "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in _cells(one)) + "</tr>" for one in result.regions
     )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RegionResult:
-    """One region's line of the table. AUCs are on test rows; None where there is no model, or one class.
+    """One region's line of the table. Scores are on test rows; None where there is no model, or one class.
 
     `amendments` say in sentences how its plan changed during training.
     """
@@ -26,8 +26,8 @@ class RegionResult:
     strategy: str
     reason: str
     kept: str
-    auc: float | None
-    local_auc: float | None
+    score: float | None
+    local_score: float | None
     gain: float | None
     gain_se: float | None
     test_rows: int | None
@@ -47,8 +47,8 @@ class RegionResult:
             strategy=plan.strategy,
             reason=" ".join(plan.reasons),
             kept=str(said.get("kept", "none")),
-            auc=said.get("auc"),
-            local_auc=said.get("local_auc"),
+            score=said.get("score"),
+            local_score=said.get("local_score"),
             gain=said.get("gain"),
             gain_se=said.get("gain_se"),
             test_rows=said.get("test_rows"),
@@ -59,7 +59,7 @@ class RegionResult:
 
     def scores(self) -> dict[str, float]:
         """The numbers that exist, by name."""
-        found = {"auc": self.auc, "local_auc": self.local_auc, "gain": self.gain, "gain_se": self.gain_se}
+        found = {"score": self.score, "local_score": self.local_score, "gain": self.gain, "gain_se": self.gain_se}
         return {key: value for key, value in found.items() if value is not None}
 
 
@@ -74,6 +74,7 @@ class RunResult:
         models: registered name and version, by the owner of the registry.
         planned: how many rounds a joint training was to have; `rounds` are those that it had.
         stopped: why it ended before, empty where it did not.
+        measure: what the regions' scores are, "auc" or, of numbers, "r2".
     """
 
     run: str
@@ -90,6 +91,7 @@ class RunResult:
     privacy: tuple[str, ...] = ()
     planned: int = 0
     stopped: str = ""
+    measure: str = "auc"
 
     def recorded(self, versions: Mapping[str, list[Any]], *, seconds: float) -> RunResult:
         """The same run with the versions its models were registered under."""
@@ -112,6 +114,7 @@ class RunResult:
                 "up_to_date": ingested.up_to_date,
                 "kinds": dict(ingested.kinds),
             },
+            "measure": self.measure,
             "regions": {one.region: _line(one) for one in self.regions},
             "rounds": {"planned": self.planned, "run": len(self.rounds), "stopped": self.stopped},
             "privacy": list(self.privacy),
@@ -156,13 +159,13 @@ def _note(strategy: str, outcome: Mapping[str, Any]) -> str:
     """What became of the strategy, where that needs a word; the region's own record says more."""
     if outcome.get("kept") == "local" and strategy != "local":
         return f"{strategy.replace('_', ' ')} was worse than local training on validation rows".capitalize()
-    if outcome and outcome.get("local_auc") is None and outcome.get("auc") is not None:
+    if outcome and outcome.get("local_score") is None and outcome.get("score") is not None:
         return "Training alone was not possible"
     return ""
 
 
 def _line(one: RegionResult) -> dict[str, Any]:
-    keys = ("rows", "strategy", "reason", "kept", "auc", "local_auc", "gain", "gain_se", "test_rows", "note")
+    keys = ("rows", "strategy", "reason", "kept", "score", "local_score", "gain", "gain_se", "test_rows", "note")
     plain = {key: getattr(one, key) for key in keys} | {"crossings": dict(one.crossings)}
     plain["amendments"] = list(one.amendments)
     return json.loads(json.dumps(plain, allow_nan=False, default=str))

@@ -35,6 +35,7 @@ from fedsov.federation.workspace import Workspace, occupied
 from fedsov.label import PUBLIC, Label
 from fedsov.model.corrections import Pace
 from fedsov.model.network import Parameters, initial
+from fedsov.training.measure import MEASURES, Measure
 from fedsov.training.work import Work
 
 Tap = Callable[[bytes], None]
@@ -143,6 +144,11 @@ class Scene:
     def name_of(self, node: int) -> str:
         """The region of a node id."""
         return self.board.party(node).name
+
+    @property
+    def measure(self) -> Measure:
+        """What the regions' scores are, which follows from the target."""
+        return MEASURES[self.settings.dataset.target.task]
 
     @property
     def afterwards(self) -> int:

@@ -5,6 +5,7 @@ Free of pyarrow, so that the hub can hold a description of what it must never op
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,30 +21,41 @@ class TargetRule:
     """The column to predict, and when it counts as 1: above its region's median, or spelled `positive`.
 
     Or what its values are called where there are several: an outcome is then the place of its class among `classes`, in
-    every region the same.
+    every region the same. Or, where numbers are predicted, which two of them are learned as -1 and 1: a `scale` that
+    all regions share, known beforehand and not from their rows.
     """
 
     column: str
     above_region_median: bool = False
     positive: str | None = None
     classes: tuple[str, ...] = ()
+    scale: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.classes:
-            return
-        if self.above_region_median or self.positive is not None:
+        ways = [self.above_region_median, self.positive is not None, bool(self.classes), bool(self.scale)]
+        if sum(ways) > 1:
             raise ConfigurationError(
-                "dataset.classes says what each outcome is called; leave target_positive and the median"
+                "a target has one rule: leave all but one of dataset.target_positive, target_above_region_median, "
+                "classes and target_scale"
             )
-        if len(self.classes) < 2 or len(set(self.classes)) < len(self.classes):
+        if self.scale and not (len(self.scale) == 2 and -math.inf < self.scale[0] < self.scale[1] < math.inf):
+            raise ConfigurationError(
+                f"dataset.target_scale must be [LOW, HIGH], LOW below HIGH; got {list(self.scale)}"
+            )
+        if len(self.classes) == 1 or len(set(self.classes)) < len(self.classes):
             raise ConfigurationError(
                 f"dataset.classes must be two classes or more, each once; got {list(self.classes)}"
             )
 
     @property
+    def is_number(self) -> bool:
+        """True where the column holds any numbers, not one of a few values."""
+        return self.above_region_median or bool(self.scale)
+
+    @property
     def task(self) -> str:
         """What is learned, which is also the name of the loss that fits it."""
-        return "multiclass" if self.classes else "binary"
+        return "multiclass" if self.classes else "regression" if self.scale else "binary"
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,7 +91,7 @@ def _target(column: pa.ChunkedArray, spec: DatasetSpec) -> tuple[pa.Array, dict[
     name = spec.target.column
     faults: dict[str, np.ndarray] = {}
     textual = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
-    if (textual or pa.types.is_dictionary(column.type)) and not spec.target.above_region_median:
+    if (textual or pa.types.is_dictionary(column.type)) and not spec.target.is_number:
         words, codes = levels(column)
         missing, stored = codes == len(words), from_levels(words, codes)
         _check_outcome(spec.target, words, [_number(word) for word in words])
@@ -116,7 +116,7 @@ def _check_outcome(rule: TargetRule, words: list[str] | None, values: Sequence[f
         words: the different values of a text; None for numbers.
         values: the different values as numbers, None for one that is none.
     """
-    if rule.above_region_median:
+    if rule.is_number:
         return
     if rule.positive is not None:
         if rule.positive not in words if words is not None else _number(rule.positive) not in values:
@@ -130,5 +130,6 @@ def _check_outcome(rule: TargetRule, words: list[str] | None, values: Sequence[f
     if not set(values) <= {0.0, 1.0}:
         raise InputError(
             f"target '{rule.column}' is not 0 or 1 but has {len(values)} different values; "
-            "set dataset.target_positive=VALUE, dataset.target_above_region_median=true, or dataset.task=multiclass"
+            "set dataset.target_positive=VALUE, dataset.target_above_region_median=true, or dataset.task=multiclass "
+            "or regression"
         )

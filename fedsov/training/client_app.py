@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -27,12 +27,13 @@ from fedsov.model.network import Parameters
 from fedsov.training import apart, choose, compression, federated, personal, synthetic
 from fedsov.training.apart import Apart
 from fedsov.training.local import Candidate, Rows, Start, in_words, outcome
-from fedsov.training.measure import auc, log_loss
+from fedsov.training.measure import MEASURES
 from fedsov.training.messages import config_of, drift_of, parameters_of, question_digest, record_of, with_proximal
 from fedsov.training.own_state import Arrays
 from fedsov.training.personal import Course
 from fedsov.training.private_run import WITHHELD
 from fedsov.training.session import Session
+from fedsov.training.steps import LocalSteps
 from fedsov.training.work import PARCELS
 
 RESIDUAL = "residual/change"
@@ -108,7 +109,7 @@ def train(session: Session, message: Message) -> RecordDict:
     own = session.own.of(scope, number) if remembers else {}
     private = apart.begun(keeps, own, spec=spec, inputs=inputs.shape[1], seed=work.seed)
     whole, lesson = personal.joined(incoming, private, spec), (inputs, rows.train.y)
-    scores = _scores(Candidate("incoming", spec, features, whole), rows.validation, work.recipe.update.class_weights)
+    scores = _scores(Candidate("incoming", spec, features, whole), rows.validation, work.recipe.update)
     steps = with_proximal(work.steps_of(number), config)
     course = Course(spec, steps, keeps.private, drift_of(message), work.recipe.frozen)
     updated, after = _updated(session, message, incoming, private, lesson, course)
@@ -120,7 +121,8 @@ def train(session: Session, message: Message) -> RecordDict:
     if remembers:
         session.own.keep(scope, number + 1, apart.after(kept, after, copy))
     model_name = "public_model" if scope == "public" else "joint_model"
-    session.rounds += [(f"{model_name}_validation_{name}", value, number - 1) for name, value in scores.items()]
+    called = MEASURES[work.recipe.update.loss].called
+    session.rounds += [(called(f"{model_name}_validation_{name}"), value, number - 1) for name, value in scores.items()]
     told = dict.fromkeys(scores, math.nan) if session.private_in(scope) else scores
     metrics = MetricRecord({"num-examples": len(rows.train), **told})
     return RecordDict({"arrays": record_of(sent), "metrics": metrics})
@@ -185,12 +187,12 @@ def finish(session: Session, message: Message, open_parcel: OpenParcel) -> Recor
     return RecordDict({"metrics": ConfigRecord({"json": json.dumps(said)})})
 
 
-def _scores(model: Candidate, rows: Rows, class_weights: Sequence[float]) -> dict[str, float]:
+def _scores(model: Candidate, rows: Rows, steps: LocalSteps) -> dict[str, float]:
     if not len(rows):
-        return {"loss": math.nan, "auc": math.nan}
-    logits = model.logits(rows)
-    found = auc(rows.y, logits)
-    return {"loss": log_loss(rows.y, logits, class_weights), "auc": math.nan if found is None else found}
+        return {"loss": math.nan, "score": math.nan}
+    measure, logits = MEASURES[steps.loss], model.logits(rows)
+    found = measure.score(rows.y, logits)
+    return {"loss": measure.loss(rows.y, logits, steps.class_weights), "score": math.nan if found is None else found}
 
 
 def _received(

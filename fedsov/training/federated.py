@@ -97,4 +97,4 @@ def train(rows: Divided, start: Start, recipe: Recipe) -> Candidate:
     own = replace(on_own_scale(joint, rows.train), name="federated, tuned, own scale")
     beside = [] if start.personal is None else [replace(start.personal, name="federated, personal")]
     several = [joint, tuned, tune(own, rows.train, recipe.tune), *beside]
-    return best(several, rows, recipe.tune.class_weights)
+    return best(several, rows, recipe.tune)

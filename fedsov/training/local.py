@@ -18,7 +18,7 @@ from fedsov.model.features import Features, Statistics
 from fedsov.model.network import NetworkSpec, Parameters, build, check, initial, load
 from fedsov.partition.dataset import TargetRule
 from fedsov.training import engine
-from fedsov.training.measure import log_loss
+from fedsov.training.measure import MEASURES
 from fedsov.training.steps import LocalSteps, Recipe
 
 SHARES = (0.6, 0.2)
@@ -74,7 +74,7 @@ class Candidate:
     parameters: Parameters
 
     def logits(self, rows: Rows) -> np.ndarray:
-        """(N,) logits of these rows' outcomes, or (N, C) of several classes."""
+        """(N,) logits of these rows' outcomes, or numbers on their scale; (N, C) logits of several classes."""
         return predict(self.parameters, self.features.encode(rows.columns), self.network)
 
 
@@ -91,11 +91,11 @@ class Start:
 
 
 def outcome(target: np.ndarray, rule: TargetRule, median: float | None = None) -> np.ndarray:
-    """The (N,) float32 outcomes of 0 and 1, or the places of several classes.
+    """The (N,) float32 outcomes of 0 and 1, the places of several classes, or numbers on the target's scale.
 
     Args:
         target: (N,) float64, or objects of str.
-        rule: above the region's median, or equal to a value, or already 0 and 1.
+        rule: above the region's median, or equal to a value, or already 0 and 1; or of classes, or numbers.
         median: of all the region's rows; computed from `target` where absent.
 
     Raises:
@@ -103,6 +103,9 @@ def outcome(target: np.ndarray, rule: TargetRule, median: float | None = None) -
     """
     if rule.classes:
         return _places(target, rule)
+    if rule.scale:
+        low, high = rule.scale
+        return ((2.0 * _numbers(target, rule.column) - (high + low)) / (high - low)).astype(np.float32)
     if rule.above_region_median:
         numbers = _numbers(target, rule.column)
         middle = float(np.median(numbers)) if median is None and len(numbers) else median
@@ -246,12 +249,12 @@ def tune(model: Candidate, rows: Rows, steps: LocalSteps, *, frozen: Collection[
     return replace(model, parameters=tuned)
 
 
-def best(candidates: Sequence[Candidate], rows: Divided, class_weights: Sequence[float] = ()) -> Candidate:
-    """The one with the least (weighted) log loss on the validation rows; the first of equals, or where there are none.
+def best(candidates: Sequence[Candidate], rows: Divided, steps: LocalSteps) -> Candidate:
+    """The one with the least loss on the validation rows, as `steps` have it; the first of equals, or of no rows.
 
     Log loss and not AUC, because on a hundred rows it tells candidates apart with far less noise.
     """
     if not len(rows.validation):
         return candidates[0]
-    y = rows.validation.y
-    return min(candidates, key=lambda one: log_loss(y, one.logits(rows.validation), class_weights))
+    y, loss = rows.validation.y, MEASURES[steps.loss].loss
+    return min(candidates, key=lambda one: loss(y, one.logits(rows.validation), steps.class_weights))

@@ -1,7 +1,9 @@
-"""How good a score is, and how sure we are that one is better than another.
+"""How good a model's answers are, and how sure we are that one model is better than another.
 
-Pure numpy. A region with one class has no AUC: the answer is None, never a number that looks like one. Scores of
-several classes, (N, C), have the mean of each class's AUC against all others (macro, one-vs-rest), of those that occur.
+Pure numpy. Classes are measured by AUC, numbers by R², the share of their variance that is explained. A region with
+one class has no AUC, one whose numbers are all the same no R²: the answer is None, never a number that looks like one.
+Scores of several classes, (N, C), have the mean of each class's AUC against all others (macro, one-vs-rest),
+of those that occur.
 
 >>> import numpy as np
 >>> auc(np.array([0, 0, 1, 1]), np.array([0.1, 0.4, 0.35, 0.8]))
@@ -11,7 +13,8 @@ several classes, (N, C), have the mean of each class's AUC against all others (m
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -94,6 +97,78 @@ def log_loss(y: np.ndarray, logits: np.ndarray, class_weights: Sequence[float] =
     else:
         losses = np.logaddexp.reduce(z, axis=1) - z[np.arange(len(z)), chosen]
     return float(np.mean(losses * np.asarray(class_weights)[chosen] if len(class_weights) else losses))
+
+
+def r_squared(y: np.ndarray, answers: np.ndarray) -> float | None:
+    """1 less the answers' squared error over that of the mean of (N,) outcomes; None where all are the same number."""
+    spread = _spread(y)
+    return 1.0 - float(_squares(y, answers).sum()) / spread if spread else None
+
+
+def r_squared_difference(y: np.ndarray, answers_a: np.ndarray, answers_b: np.ndarray) -> tuple[float, float] | None:
+    """R² of a less R² of b on the same rows, and its standard error, the outcomes' variance taken as given.
+
+    The gain is a mean over rows of how much less b's squared error a has, so that its error is that of a mean of paired
+    differences (as Diebold and Mariano, Journal of Business & Economic Statistics 13 (1995) 253-263, of single steps).
+
+    Returns:
+        (gain, standard error), or None for fewer than two different outcomes.
+    """
+    spread = _spread(y)
+    if not spread:
+        return None
+    less = (_squares(y, answers_b) - _squares(y, answers_a)) / spread
+    return float(less.sum()), math.sqrt(len(less)) * float(np.std(less, ddof=1))
+
+
+def squared_error(y: np.ndarray, answers: np.ndarray, class_weights: Sequence[float] = ()) -> float:
+    """Mean squared error of (N,) answers; NaN for no rows. Numbers have no classes, and no `class_weights`."""
+    del class_weights
+    return float(_squares(y, answers).mean()) if len(y) else math.nan
+
+
+def _squares(y: np.ndarray, answers: np.ndarray) -> np.ndarray:
+    return np.square(np.asarray(y, dtype=np.float64) - np.asarray(answers, dtype=np.float64))
+
+
+def _spread(y: np.ndarray) -> float:
+    """The sum of squared distances of (N,) numbers from their mean; 0.0 where all are the same."""
+    numbers = np.asarray(y, dtype=np.float64)
+    return float(np.square(numbers - numbers.mean()).sum()) if len(np.unique(numbers)) > 1 else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """How models are told apart: one is chosen by its `loss`, and `score` is for people.
+
+    Attributes:
+        name: of the score in records, "auc" or "r2".
+        title: the same in a table.
+        loss: (N,) outcomes, (N,) or (N, C) answers and class weights to a mean; less is better.
+        loss_name: what the loss is called in a sentence.
+        score: outcomes and answers to a number, more is better; or None.
+        difference: outcomes and two models' answers to the gain of the first and its standard error; or None.
+    """
+
+    name: str
+    title: str
+    loss: Callable[[np.ndarray, np.ndarray, Sequence[float]], float]
+    loss_name: str
+    score: Callable[[np.ndarray, np.ndarray], float | None]
+    difference: Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[float, float] | None]
+
+    def called(self, key: str) -> str:
+        """A figure's key as records have it: "local_score" is "local_auc"."""
+        return key.replace("score", self.name)
+
+
+_AUC = Measure("auc", "AUC", log_loss, "log loss", auc, auc_difference)
+MEASURES: Mapping[str, Measure] = {
+    "binary": _AUC,
+    "multiclass": _AUC,
+    "regression": Measure("r2", "R²", squared_error, "squared error", r_squared, r_squared_difference),
+}
+"""By what a run learns (`fedsov.partition.dataset.TargetRule.task`)."""
 
 
 def _midranks(score: np.ndarray) -> np.ndarray:

@@ -106,7 +106,7 @@ class Session:
         return len(np.unique(self.records.subjects[mask]))
 
     def counts(self) -> dict[str, int]:
-        """Rows, public and shareable rows, classes of the target, for the plan.
+        """Rows, public and shareable rows, classes of the target (of numbers, 2 or more are told as 2), for the plan.
 
         A group of fewer than 10 people is not told apart: so few public rows, or bound rows that may be shared, are
         told as none; so few restricted rows as shareable (they stay out of what is shared all the same).
@@ -117,7 +117,7 @@ class Session:
             "rows": len(self.records),
             "public": int(public.sum()) if self._are_many(public) else 0,
             "shareable": shareable if self._are_many(~public & ~restricted) else 0,
-            "classes": len(np.unique(self.rows("all").y)),
+            "classes": min(len(np.unique(self.rows("all").y)), len(self.work.target.classes) or 2),
         }
 
     def _are_many(self, mask: np.ndarray) -> bool:

@@ -26,7 +26,7 @@ def train(rows: Divided, start: Start, recipe: Recipe) -> Candidate:
     as_trained = replace(start.model, name="transfer learning")
     scales = [as_trained, on_own_scale(as_trained, rows.train)]
     several = [version for model in scales for version in versions(model, rows, recipe)]
-    return best(several, rows, recipe.tune.class_weights)
+    return best(several, rows, recipe.tune)
 
 
 def versions(model: Candidate, rows: Divided, recipe: Recipe) -> list[Candidate]:

@@ -66,8 +66,9 @@ class Work:
             name: LocalSteps(**{**recipe[name], "class_weights": tuple(recipe[name]["class_weights"])})
             for name in ("alone", "update", "tune")
         }
+        lists = {key: tuple(value["target"][key]) for key in ("classes", "scale")}
         asked = {
-            "target": TargetRule(**{**value["target"], "classes": tuple(value["target"]["classes"])}),
+            "target": TargetRule(**{**value["target"], **lists}),
             "recipe": Recipe(network=network, frozen=tuple(recipe["frozen"]), **steps),
             "privacy": RecordPrivacy.from_json(value["privacy"]) if value["privacy"] else None,
             "schedule": Schedule(**value["schedule"]),

@@ -82,7 +82,7 @@ def region(folder: Path, name: str, moves: Moves, *, sums: Bounds | None = BOUND
     @app.train()
     def train(message: Message, context: Context) -> Message:
         arrays = updated(name, parameters_of(message), moves)
-        metrics = MetricRecord({"num-examples": moves[name][1], "loss": 0.5, "auc": 0.7})
+        metrics = MetricRecord({"num-examples": moves[name][1], "loss": 0.5, "score": 0.7})
         return Message(RecordDict({"arrays": record_of(arrays), "metrics": metrics}), reply_to=message)
 
     context = Context(run_id=1, node_id=2, node_config={}, state=RecordDict(), run_config={})

@@ -251,7 +251,7 @@ def test_a_region_with_one_class_or_one_row_or_none_is_planned_as_such_and_the_o
     )
     assert "all 60 rows have the same outcome" in done["regions"]["FR"]["reason"]
     assert "has no rows" in done["regions"]["CA"]["reason"]
-    assert done["regions"]["US"]["auc"] is not None
+    assert done["regions"]["US"]["score"] is not None
 
 
 def test_where_no_region_can_train_the_run_ends_with_one_line(tmp_path: Path) -> None:

@@ -58,12 +58,12 @@ def test_the_ledger_says_a_quarter_of_the_bytes_and_the_tensors_that_crossed(
 
 
 def test_the_quantised_model_is_as_good(plain: Overheard, quantised: Overheard) -> None:
-    one, other = ({name: found.auc for name, found in run.result.results.items()} for run in (plain, quantised))
+    one, other = ({name: found.score for name, found in run.result.results.items()} for run in (plain, quantised))
     assert one.keys() == other.keys() and len(one) == 5
     for name, score in one.items():
         assert abs(score - other[name]) < 0.02
     for node, metrics in plain.result.rounds[-1].metrics.items():
-        assert abs(metrics["auc"] - quantised.result.rounds[-1].metrics[node]["auc"]) < 0.01
+        assert abs(metrics["score"] - quantised.result.rounds[-1].metrics[node]["score"]) < 0.01
 
 
 def test_what_is_frozen_is_not_sent_and_stays(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from fedsov.training.work import Work
 
 PROFILE = {"rows": 40, "public": 0, "shareable": 40, "classes": 2, "label": Label(frozenset({"DE"})).to_json()}
 OUTCOME = {**dict.fromkeys(forms.SCORES, 0.7), "gain": None, "test_rows": 20, "kept": "federated, tuned, own scale"}
-SCORES = {"num-examples": 20, "loss": 0.5, "auc": 0.7}
+SCORES = {"num-examples": 20, "loss": 0.5, "score": 0.7}
 
 
 def test_answers_in_their_form_pass_unchanged() -> None:
@@ -37,7 +37,7 @@ def test_answers_in_their_form_pass_unchanged() -> None:
         (forms.profile, {**PROFILE, "rows": 1.5}),
         (forms.profile, list(b"Jane Canary")),
         (forms.outcome, {**OUTCOME, "kept": "Jane Canary"}),
-        (forms.outcome, {**OUTCOME, "auc": [0.1, 0.2]}),
+        (forms.outcome, {**OUTCOME, "score": [0.1, 0.2]}),
         (forms.outcome, {**OUTCOME, "note": "Jane Canary 61000"}),
         (forms.round_scores, {**SCORES, "loss": [0.1] * 400}),
         (forms.round_scores, {**SCORES, "Jane Canary": 1.0}),

@@ -60,9 +60,9 @@ def test_the_ledger_notes_the_reservation_before_the_first_answer_about_rows(hea
 def test_no_score_leaves_and_the_report_says_what_is_not_covered(heard: Overheard) -> None:
     for seen in heard.result.rounds:
         for metrics in seen.metrics.values():
-            assert metrics["loss"] != metrics["loss"] and metrics["auc"] != metrics["auc"]
+            assert metrics["loss"] != metrics["loss"] and metrics["score"] != metrics["score"]
     for one in heard.result.regions:
-        assert one.auc is None and one.local_auc is None and one.gain is None and one.kept == "withheld"
+        assert one.score is None and one.local_score is None and one.gain is None and one.kept == "withheld"
     said = str(heard.result)
     assert "Privacy:" in said and "Row counts were told" in said and "scores stayed" in said
     assert json.loads(json.dumps(heard.result.to_json()))["privacy"]
@@ -91,4 +91,4 @@ def test_without_privacy_no_budget_is_made_and_scores_are_told(tmp_path: Path) -
     words = [word for word in SMALL if word != "privacy=record"]
     result = overhear([*words, f"workspace={tmp_path}"]).result
     assert not list(tmp_path.rglob("privacy.jsonl*")) and not result.privacy
-    assert all(one.auc is not None for one in result.regions)
+    assert all(one.score is not None for one in result.regions)

@@ -74,7 +74,7 @@ def _ask(home: Home, incoming: Label = PUBLIC, scope: str = "shareable") -> tupl
 
 def _update(_: Message) -> RecordDict:
     arrays = ArrayRecord({"w": Array(np.ones(3, np.float32))})
-    return RecordDict({"arrays": arrays, "metrics": MetricRecord({"num-examples": 120, "loss": 0.5, "auc": 0.7})})
+    return RecordDict({"arrays": arrays, "metrics": MetricRecord({"num-examples": 120, "loss": 0.5, "score": 0.7})})
 
 
 def test_an_update_leaves_with_the_join_of_the_rows_and_the_incoming_model(tmp_path: Path) -> None:
@@ -119,8 +119,8 @@ def test_an_exception_leaves_as_the_name_of_its_type_and_nothing_more(
         {"arrays": ConfigRecord({"rows": b"Jane Canary"})},
         {"arrays": ArrayRecord({"Jane Canary": Array(np.ones(3, np.float32))})},
         {"arrays": ArrayRecord({"w": Array(np.ones((500, 3), np.float32))})},
-        {"metrics": MetricRecord({"num-examples": 120, "loss": 0.5, "auc": 0.7, "Jane Canary": 1.0})},
-        {"metrics": MetricRecord({"num-examples": 120, "loss": [0.5] * 400, "auc": 0.7})},
+        {"metrics": MetricRecord({"num-examples": 120, "loss": 0.5, "score": 0.7, "Jane Canary": 1.0})},
+        {"metrics": MetricRecord({"num-examples": 120, "loss": [0.5] * 400, "score": 0.7})},
     ],
 )
 def test_a_record_that_nobody_declared_does_not_leave_whoever_wrote_the_app(tmp_path: Path, smuggled: dict) -> None:

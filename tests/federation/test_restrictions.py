@@ -70,7 +70,7 @@ def test_what_all_rows_went_into_carries_their_restriction_home(run: Overheard) 
 
 def test_a_region_too_small_to_report_keeps_its_model_at_home(run: Overheard) -> None:
     ireland = run.result.results["IE"]
-    assert ireland.auc is None
+    assert ireland.score is None
     assert "holds back its scores" in ireland.note
     assert [name for name, _ in run.result.models["IE"]] == ["people-ie"]
 

@@ -248,8 +248,8 @@ def test_the_command_goes_on_after_a_real_kill_and_leaves_nothing_behind(
     assert done.returncode == 0, done.stderr
     assert "resume: joint model goes on after round" in done.stderr
     said = json.loads(done.stdout)
-    assert {name: one["auc"] for name, one in said["regions"].items()} == {
-        one.region: one.auc for one in undisturbed.regions
+    assert {name: one["score"] for name, one in said["regions"].items()} == {
+        one.region: one.score for one in undisturbed.regions
     }
     assert said["models"]["hub"] == [["people", 1], ["people-public", 1]]
     hub.stderr.close()

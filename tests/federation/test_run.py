@@ -32,8 +32,8 @@ def test_each_region_has_rows_strategy_reason_scores_and_crossings(demo: Overhea
     regions = json.loads(json.dumps(demo.result.to_json()))["regions"]
     assert {name: one["rows"] for name, one in regions.items()} == ROWS
     for one in regions.values():
-        assert 0.6 < one["auc"] < 0.95 and 0.6 < one["local_auc"] < 0.95
-        assert one["gain"] == pytest.approx(one["auc"] - one["local_auc"]) and one["gain_se"] >= 0
+        assert 0.6 < one["score"] < 0.95 and 0.6 < one["local_score"] < 0.95
+        assert one["gain"] == pytest.approx(one["score"] - one["local_score"]) and one["gain_se"] >= 0
         assert one["reason"] and one["crossings"]["permitted"] > 0
 
 

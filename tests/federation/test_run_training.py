@@ -208,6 +208,9 @@ def test_class_weights_of_a_binary_run_move_its_model_and_weights_of_one_do_not(
     assert first[1] > 2 * first[0]  # of the same model, by the loss that is minimised
 
 
+_NUMBERS = ["dataset.task=regression", "dataset.target_above_region_median=false"]
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -216,16 +219,22 @@ def test_class_weights_of_a_binary_run_move_its_model_and_weights_of_one_do_not(
         (["model.alone.class_weights=3"], "model.alone.class_weights must be"),
         (["model.update.class_weights=[a,b]"], "model.update.class_weights must be"),
         (["model.update.loss=multiclass"], "model.update.loss is 'multiclass', and the loss of dataset.task=binary is"),
-        (["dataset.task=multiclass"], "dataset.task is 'multiclass' and dataset.classes has 0 classes"),
+        (["dataset.task=multiclass"], "what is said of the target is binary"),
         (["dataset.task=ranking"], "dataset.task is 'ranking'"),
-        (["dataset.classes=[a,b,c]"], "leave target_positive and the median"),
+        (["dataset.classes=[a,b,c]"], "a target has one rule"),
         (
             ["dataset.classes=[a,b,c]", "dataset.target_above_region_median=false"],
-            "dataset.task is 'binary' and dataset.classes has 3",
+            "dataset.task is 'binary', and what is said of the target is multiclass",
         ),
         (["dataset.classes=[a]", "dataset.target_above_region_median=false"], "two classes or more, each once"),
         (["dataset.classes=abc"], "dataset.classes must be a list"),
-        (["dataset.task=regression"], "dataset.task=regression is for fedsov.federate alone"),
+        (["dataset.task=regression"], r"regression has dataset.target_scale=\[LOW, HIGH\]"),
+        (["dataset.target_scale=[0,1]"], "a target has one rule"),
+        ([*_NUMBERS, "dataset.target_scale=[2,1]"], r"must be \[LOW, HIGH\], LOW below HIGH; got \[2.0, 1.0\]"),
+        ([*_NUMBERS, "dataset.target_scale=[1]"], "LOW below HIGH"),
+        ([*_NUMBERS, "dataset.target_scale=[0,inf]"], "LOW below HIGH"),
+        ([*_NUMBERS, "dataset.target_scale=[a,b]"], "two numbers as"),
+        ([*_NUMBERS, "dataset.target_scale=[0,1]", "model.tune.class_weights=[1,2]"], "numbers have no classes"),
     ],
 )
 def test_weights_losses_and_tasks_that_do_not_fit_are_refused_by_their_key(words: list[str], told: str) -> None:
@@ -265,8 +274,8 @@ def test_a_run_learns_several_classes(three: RunResult) -> None:
         "DE": "federated",
         "FR": "local",
     }
-    assert all(one["auc"] > 0.9 and 0 < one["gain_se"] < 0.1 for name, one in said.items() if name != "FR")
-    assert said["FR"]["auc"] > 0.9  # the mean of each class against the others
+    assert all(one["score"] > 0.9 and 0 < one["gain_se"] < 0.1 for name, one in said.items() if name != "FR")
+    assert said["FR"]["score"] > 0.9  # the mean of each class against the others
     losses = _losses(three)
     assert losses[-1] < losses[0] and losses[-1] < 0.5 < np.log(3)
 
@@ -285,7 +294,7 @@ def test_a_small_region_gets_synthetic_rows_of_several_classes_that_are_numbers(
     )
     result = assemble.train(settings(compose(words)), warm, say=lambda _: None)
     fr = result.results["FR"]
-    assert fr.strategy == "synthetic" and fr.auc is not None and fr.auc > 0.9, (fr, result.refusals)
+    assert fr.strategy == "synthetic" and fr.score is not None and fr.score > 0.9, (fr, result.refusals)
 
 
 def test_a_private_run_learns_several_classes_with_weights(tmp_path: Path, warm: Warm) -> None:
@@ -331,3 +340,47 @@ def test_a_compressed_run_of_several_classes_with_schedule_and_patience_is_resum
     result = _resume(tmp_path / "killed" / "w", warm)
     _assert_same(result.workspace, whole.workspace, models=4)
     assert result.stopped == whole.stopped
+
+
+def _numbers(place: Path, *more: str) -> list[str]:
+    """The age and the number of visits tell what a visit costs, on a scale that regions share."""
+    rng, lines = np.random.default_rng(0), ["country,age,visits,cost"]
+    for country, count in {"AT": 400, "DE": 450, "FR": 120}.items():
+        for age, visits, noise in zip(*rng.normal(size=(3, count)), strict=True):
+            lines.append(
+                f"{country},{45 + 9 * age:.1f},{5 + 2 * visits:.1f},{500 + 80 * age - 60 * visits + 30 * noise:.2f}"
+            )
+    return [
+        *people(place, lines, target="cost"),
+        "dataset.task=regression",
+        "dataset.target_scale=[200,800]",
+        "federation.rounds=4",
+        "strategy.order=[federated,synthetic]",
+        "strategy.federated.min_rows=200",
+        "strategy.synthetic.min_donor_rows=300",
+        *more,
+    ]
+
+
+def test_a_run_learns_numbers_and_is_resumed_to_the_same_bits(tmp_path: Path, warm: Warm) -> None:
+    lines: list[str] = []
+    result = assemble.train(settings(compose(_numbers(tmp_path / "whole"))), warm, say=lines.append)
+    said = result.to_json()
+    assert said["measure"] == "r2" and "R²" in str(result)
+    assert {name: one["strategy"] for name, one in said["regions"].items()} == {
+        "AT": "federated",
+        "DE": "federated",
+        "FR": "synthetic",
+    }
+    assert all(0.75 < one["score"] <= 1 for one in said["regions"].values())  # 10,000 of 10,900 can be explained
+    assert _losses(result)[-1] < _losses(result)[0] / 2
+    assert any("validation R² AT" in line for line in lines)
+    _killed(_numbers(tmp_path / "killed"), warm, line="joint model, round 2/4")
+    _assert_same(_resume(tmp_path / "killed" / "w", warm).workspace, result.workspace, models=4)
+
+
+def test_a_private_run_learns_numbers_and_says_no_score(tmp_path: Path, warm: Warm) -> None:
+    words = _numbers(tmp_path, "privacy=record", "dataset.bounds={age:[0,100],visits:[-9,20]}", "federation.rounds=2")
+    result = assemble.train(settings(compose(words)), warm, say=lambda _: None)
+    assert all(one.score is None for one in result.regions) and len(result.privacy) == 2
+    assert all(np.isfinite(array).all() for array in _joint(result).values())

@@ -136,7 +136,7 @@ def test_nothing_that_the_hub_receives_is_an_update_or_a_score_of_one_region(tmp
     for name in NAMES[:4]:
         moved = updated(name, START)
         assert all(array.tobytes() not in heard for array in moved.values())
-    assert b"num-examples" not in heard and b"auc" not in heard
+    assert b"num-examples" not in heard and b"score" not in heard
     kinds = [(sorted(reply.content.keys())) for reply in regions.heard]
     assert kinds == [*4 * [["keys"]], *4 * [["letters"]], *4 * [["list", "words"]], *4 * [["shares"]]] * 2
 

@@ -137,7 +137,7 @@ def test_nothing_of_the_joint_model_goes_to_a_region_that_left(run: Overheard) -
 
 def test_the_region_that_left_ends_with_a_model_of_its_own(run: Overheard) -> None:
     result = run.result.results["US"]
-    assert result.auc is not None and result.auc > 0.6
+    assert result.score is not None and result.score > 0.6
     assert result.strategy == run.result.plan.of("US").strategy == "synthetic" and not result.note.startswith("no syn")
     assert run.result.plan.of("US").donor == "AT"  # whose law still permits it
     assert result.amendments and result.amendments[0] in result.reason
@@ -168,7 +168,7 @@ def test_a_region_comes_back_under_a_new_document_and_is_not_handed_the_joint_mo
     assert "before the joint model was handed out" in plan.amendments[-1].sentence()
     refused = [entry["round"] for entry in _entries(run, "hub") if entry.get("verdict") == "refuse"]
     assert refused == [4, None]
-    assert plan.strategy == "local" and run.result.results["US"].auc is not None
+    assert plan.strategy == "local" and run.result.results["US"].score is not None
 
 
 def test_too_few_remaining_members_end_the_training_in_a_line_that_names_them(tmp_path: Path) -> None:
@@ -220,7 +220,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> dict:
 
 def test_a_demo_in_which_a_clause_expires_ends_with_that_region_out_and_the_plan_amended(demo: dict) -> None:
     us = demo["regions"]["US"]
-    assert us["strategy"] == "transfer_learning" and us["auc"] is not None and us["kept"] != "none"
+    assert us["strategy"] == "transfer_learning" and us["score"] is not None and us["kept"] != "none"
     (sentence,) = us["amendments"]
     assert sentence.startswith("US left the federation before round 4 (2026-11-25): DE -> US:")
     assert "'demo-scc-de-us' expired on 2026-11-24" in sentence and sentence in us["reason"]

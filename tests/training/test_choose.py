@@ -28,9 +28,9 @@ def test_every_strategy_ends_with_a_model_and_its_comparison(strategy):
     rows = divided(300, seed=1)
     start = Start(model=joint_of([divided(900, seed=2)], rounds=2), rows=rows_of(500, seed=3))
     found = choose.train(strategy, rows, start, RECIPE)
-    assert found.gain == pytest.approx(found.auc - found.local_auc)
+    assert found.gain == pytest.approx(found.score - found.local_score)
     assert found.test_rows == len(rows.test)
-    numbers = [found.auc, found.local_auc, found.gain, found.gain_se, found.validation_auc]
+    numbers = [found.score, found.local_score, found.gain, found.gain_se, found.validation_score]
     assert json.loads(json.dumps(numbers)) == numbers
 
 
@@ -42,7 +42,7 @@ def test_local_is_its_own_comparison():
 def test_a_strategy_worse_than_local_on_validation_rows_is_replaced_and_the_note_says_so():
     rows = divided(600, seed=1)
     alone = train_alone(rows, Start(), RECIPE)
-    found = choose.compare(turned(alone), alone, rows)
+    found = choose.compare(turned(alone), alone, rows, RECIPE.tune)
     assert found.kept == "local"
     assert "opposite was worse on validation rows" in found.note
     assert found.gain == 0.0
@@ -52,23 +52,23 @@ def test_test_rows_have_no_say_in_the_choice():
     rows = divided(600, seed=1)
     alone = train_alone(rows, Start(), RECIPE)
     reversed_test = replace(rows, test=replace(rows.test, y=1 - rows.test.y))
-    assert choose.compare(turned(alone), alone, reversed_test).kept == "local"
+    assert choose.compare(turned(alone), alone, reversed_test, RECIPE.tune).kept == "local"
 
 
 def test_one_class_or_no_row_in_the_test_part_gives_none_not_a_number():
     rows = divided(300, seed=1)
     ones = replace(rows, test=replace(rows.test, y=np.ones_like(rows.test.y)))
     found = choose.train("local", ones, Start(), RECIPE)
-    assert (found.auc, found.local_auc, found.gain, found.gain_se) == (None, None, None, None)
+    assert (found.score, found.local_score, found.gain, found.gain_se) == (None, None, None, None)
     none = replace(rows, test=rows.test.select(np.zeros(len(rows.test), bool)))
-    assert choose.train("local", none, Start(), RECIPE).auc is None
+    assert choose.train("local", none, Start(), RECIPE).score is None
 
 
 def test_a_region_too_small_to_train_alone_keeps_the_joint_model():
     rows = divided(12, seed=1)
     found = choose.train("federated", rows, Start(model=joint_of([divided(900, seed=2)])), RECIPE)
     assert found.kept.startswith("federated")
-    assert found.local_auc is None
+    assert found.local_score is None
     assert "training alone ended with InputError" in found.note
     with pytest.raises(InputError, match="no column varies"):
         choose.train("local", rows, Start(), RECIPE)
@@ -78,7 +78,7 @@ def test_the_kept_model_scores_as_the_outcome_says():
     rows = divided(300, seed=1)
     found = choose.train("local", rows, Start(), RECIPE)
     again = train_alone(rows, Start(), RECIPE)
-    assert found.auc == auc(rows.test.y, again.logits(rows.test))
+    assert found.score == auc(rows.test.y, again.logits(rows.test))
     assert found.features.digest == again.features.digest
 
 

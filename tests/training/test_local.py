@@ -231,9 +231,9 @@ def test_the_best_is_chosen_on_validation_rows_and_the_first_where_there_are_non
     rows = divided(300)
     good = train_alone(rows, Start(), Recipe())
     bad = replace(good, name="bad", parameters={name: -array for name, array in good.parameters.items()})
-    assert best([bad, good], rows) is good
+    assert best([bad, good], rows, Recipe().tune) is good
     nothing = rows.validation.select(np.zeros(len(rows.validation), bool))
-    assert best([bad, good], replace(rows, validation=nothing)) is bad
+    assert best([bad, good], replace(rows, validation=nothing), Recipe().tune) is bad
 
 
 def test_tuning_changes_parameters_only():

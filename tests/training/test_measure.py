@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedsov.training.measure import auc, auc_difference, log_loss
+from fedsov.training.measure import auc, auc_difference, log_loss, r_squared, r_squared_difference, squared_error
 
 PAIRS = st.lists(st.tuples(st.booleans(), st.integers(-3, 3)), min_size=1, max_size=40)
 
@@ -119,3 +119,34 @@ def test_log_loss_of_classes_and_weights_is_torch_s():
     assert log_loss(ones, scores[:, 0], (2.0, 5.0)) == pytest.approx((each * np.where(ones > 0, 5.0, 2.0)).mean())
     assert log_loss(ones, scores[:, 0], (1.0, 1.0)) == log_loss(ones, scores[:, 0])
     assert math.isfinite(log_loss(y, 1e5 * scores))
+
+
+def numbers(seed, rows=90):
+    """Numbers, and two models' answers to them, the second worse."""
+    rng = np.random.default_rng(seed)
+    y = 3.0 + rng.normal(size=rows)
+    near = y + 0.5 * rng.normal(size=rows)
+    return y, near, near + 0.5 * rng.normal(size=rows)
+
+
+def test_r_squared_is_scikit_learn_s_and_squared_error_its_numerator():
+    from sklearn.metrics import mean_squared_error, r2_score
+
+    y, near, _ = numbers(0)
+    assert r_squared(y, near) == pytest.approx(r2_score(y, near))
+    assert squared_error(y, near) == pytest.approx(mean_squared_error(y, near))
+    assert r_squared(y, np.full(len(y), y.mean())) == pytest.approx(0.0)
+    assert r_squared(7 * y + 1, 7 * near + 1) == pytest.approx(r_squared(y, near))
+    assert r_squared(np.full(5, 0.1), np.zeros(5)) is None and r_squared(np.zeros(0), np.zeros(0)) is None
+    assert r_squared_difference(np.full(5, 0.1), np.zeros(5), np.ones(5)) is None
+    assert math.isnan(squared_error(np.zeros(0), np.zeros(0)))
+
+
+def test_the_gain_in_r_squared_is_the_difference_and_its_error_the_spread_over_other_rows():
+    y, a, b = numbers(0)
+    gain, error = r_squared_difference(y, a, b)
+    assert gain == pytest.approx(r_squared(y, a) - r_squared(y, b))
+    assert r_squared_difference(y, b, a) == pytest.approx((-gain, error))
+    assert r_squared_difference(y, a, a) == (0.0, 0.0)
+    gains, errors = zip(*(r_squared_difference(*numbers(seed)) for seed in range(400)), strict=True)
+    assert np.mean(errors) == pytest.approx(np.std(gains), rel=0.15)
