@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fedsov.control_plane.aggregate import Algorithm as Algorithm
+    from fedsov.federation.api import resume as resume
     from fedsov.federation.api import train as train
     from fedsov.federation.laboratory import Fitted as Fitted
     from fedsov.federation.laboratory import Work as Work
@@ -37,11 +38,13 @@ __all__ = [
     "NetworkSpec",
     "Work",
     "federate",
+    "resume",
     "train",
 ]
 
 _HOMES = {
     "train": "fedsov.federation.api",
+    "resume": "fedsov.federation.api",
     "federate": "fedsov.federation.laboratory",
     "Fitted": "fedsov.federation.laboratory",
     "Work": "fedsov.federation.laboratory",

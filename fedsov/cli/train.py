@@ -72,20 +72,15 @@ def _train(arguments: list[str]) -> int:
 
 def _resumed(words: list[str], said: set[str]) -> int:
     """`train --resume RUN`: the settings are the run's own, and the workspace alone may be named beside it."""
-    from fedsov.federation.modules import TO_TRAIN
-
     found = words_of(words, values=(RESUME,))
     if refused := [word for word in found.overrides if not word.startswith("workspace=")]:
         raise ConfigurationError(
             f"a run goes on with its own settings; take away {' '.join(refused)} (only workspace=DIR may be given)"
         )
-    from fedsov.federation import assemble, resume
-    from fedsov.federation.api import WarmFor
+    from fedsov.federation import api
 
-    settings, begun = resume.found(found.workspace, found.required(RESUME))
-    with WarmFor(TO_TRAIN) as warm:
-        result = assemble.train(settings, warm, say=progress("--quiet" in said), resumed=begun)
-    _answer([result], said)
+    run = found.required(RESUME)
+    _answer([api.resume(run, workspace=found.workspace, say=progress("--quiet" in said))], said)
     return 0
 
 

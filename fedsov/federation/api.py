@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from types import TracebackType
 
 from fedsov.federation.result import RunResult
@@ -44,6 +45,26 @@ def train(overrides: Sequence[str] = (), *, say: Callable[[str], None] | None = 
         from fedsov.federation import assemble
 
         return assemble.train(settings(compose(overrides)), warm, say=say or _to_stderr)
+
+
+def resume(
+    run: str = "latest", *, workspace: Path | str = ".fedsov", say: Callable[[str], None] | None = None
+) -> RunResult:
+    """Goes on with a run that was killed, under its own settings and to the bit-identical result.
+
+    Args:
+        run: its name, which it says when it begins; by default the workspace's newest.
+        say: as of `train`.
+
+    Raises:
+        FedsovError: as `train`; and for a run that has ended well, is not in this workspace or began on other rows.
+    """
+    from fedsov.federation import assemble, resume
+    from fedsov.federation.modules import TO_TRAIN
+
+    settings, begun = resume.found(Path(workspace), run)
+    with WarmFor(TO_TRAIN) as warm:
+        return assemble.train(settings, warm, say=say or _to_stderr, resumed=begun)
 
 
 def _to_stderr(line: str) -> None:

@@ -3,7 +3,11 @@
 Parameters travel and rest as plain numpy arrays under the names of ``torch.nn.Sequential.state_dict()``
 (``"0.weight"``, ``"0.bias"``, ...), in that order. `shapes`, `initial` and `check` need no torch, so that the
 hub can make the first model and check an incoming one; `build` imports torch when it is called, in a region.
-A user's own module joins them under a name (`register`), in every process that is to build it.
+A user's own module joins them under a name: by `register` in one process, or in every process of a machine by a package
+that is installed there and has an entry point of the group `INSTALLED`:
+
+    [project.entry-points."fedsov.networks"]
+    mine = "my_package:build"        # build(inputs, outputs) makes the module
 
 >>> {name: array.shape for name, array in initial(NetworkSpec("mlp", (4,)), 3, seed=0).items()}
 {'0.weight': (4, 3), '0.bias': (4,), '2.weight': (1, 4), '2.bias': (1,)}
@@ -14,6 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -40,6 +45,9 @@ ACTIVATIONS = {
 }
 """An mlp's activations, and torch's names for them, each as torch has it by default."""
 
+INSTALLED = "fedsov.networks"
+"""Entry points of installed packages that are networks. What is not installed where rows are is never run there."""
+
 _registered: dict[str, Callable[[int, int], nn.Module]] = {}
 
 
@@ -54,6 +62,22 @@ def register(name: str, build: Callable[[int, int], nn.Module]) -> None:
     if name in (*NETWORKS, *ARCHITECTURES, *_registered):
         raise ConfigurationError(f"a network is named {name!r} already")
     _registered[name] = build
+
+
+def _own(name: str) -> Callable[[int, int], nn.Module] | None:
+    """What makes a user's own network of this name, if there is one; an installed one is loaded when first asked for.
+
+    Raises ConfigurationError where its package cannot be imported.
+    """
+    if name not in _registered:
+        for point in entry_points(group=INSTALLED, name=name):
+            try:
+                _registered[name] = point.load()
+            except (ImportError, AttributeError) as error:
+                raise ConfigurationError(
+                    f"network {name!r} is {point.value}, which cannot be imported: {error}"
+                ) from error
+    return _registered.get(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +102,10 @@ class NetworkSpec:
     embeddings: tuple[Embedding, ...] = ()
 
     def __post_init__(self) -> None:
-        names = (*NETWORKS, *ARCHITECTURES, *_registered)
-        if self.name not in names:
-            known = ", ".join(names)
+        if self.name not in (*NETWORKS, *ARCHITECTURES) and _own(self.name) is None:
+            known = ", ".join((*NETWORKS, *ARCHITECTURES, *_registered))
             raise ConfigurationError(
-                f"unknown network {self.name!r}; choose one of {known}, or register your own by that name"
+                f"unknown network {self.name!r}; choose one of {known}, or install or register your own by that name"
             )
         if self.outputs < 1:
             raise ConfigurationError(f"a network needs one output or more, got {self.outputs}")
@@ -200,7 +223,7 @@ def build(spec: NetworkSpec, inputs: int) -> nn.Module:
     if not is_layered(spec):
         if spec.name in ARCHITECTURES:
             return ARCHITECTURES[spec.name](inputs, spec.outputs, spec.hidden)
-        module = _registered[spec.name](inputs, spec.outputs)
+        module = _made(spec, inputs)
         if odd := next((name for name, _ in module.named_buffers()), None):
             raise ConfigurationError(
                 f"network {spec.name} holds the buffer {odd!r}; use a normalisation without one (GroupNorm, LayerNorm)"
@@ -212,6 +235,13 @@ def build(spec: NetworkSpec, inputs: int) -> nn.Module:
     if spec.embeddings:
         return embedded.module(spec.embeddings, inputs, layers[:-1])
     return nn.Sequential(*layers[:-1])
+
+
+def _made(spec: NetworkSpec, inputs: int) -> nn.Module:
+    own = _own(spec.name)
+    if own is None:
+        raise ConfigurationError(f"network {spec.name!r} is not known in this process; install it, or register it here")
+    return own(inputs, spec.outputs)
 
 
 def parameters(module: nn.Module) -> Parameters:

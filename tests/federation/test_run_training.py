@@ -19,7 +19,7 @@ from fedsov.federation.result import RunResult
 from fedsov.federation.warm import Warm
 from fedsov.training.schedule import Schedule
 from tests.federation.test_resume import _assert_same, _killed, _resume, _words
-from tests.world import fedsov, people
+from tests.world import answered, fedsov, people
 
 Parameters = Mapping[str, np.ndarray]
 
@@ -384,3 +384,22 @@ def test_a_private_run_learns_numbers_and_says_no_score(tmp_path: Path, warm: Wa
     result = assemble.train(settings(compose(words)), warm, say=lambda _: None)
     assert all(one.score is None for one in result.regions) and len(result.privacy) == 2
     assert all(np.isfinite(array).all() for array in _joint(result).values())
+
+
+def test_a_network_of_an_installed_package_is_trained_and_a_broken_one_named(tmp_path: Path) -> None:
+    place = tmp_path / "site" / "mine-1.0.dist-info"
+    place.mkdir(parents=True)
+    (place / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n")
+    (place / "entry_points.txt").write_text("[fedsov.networks]\nmine = mine:build\nbroken = mine:nothing\n")
+    layers = "nn.Linear(inputs, 8), nn.LayerNorm(8), nn.GELU(), nn.Linear(8, outputs)"
+    (tmp_path / "site" / "mine.py").write_text(
+        f"from torch import nn\n\n\ndef build(inputs, outputs):\n    return nn.Sequential({layers})\n"
+    )
+    known = {"PYTHONPATH": str(tmp_path / "site")}
+    words = [*_words(tmp_path / "run"), "model.hidden=[]", "--json"]
+    said = answered(fedsov("train", "model.name=mine", *words, env=known))
+    assert all(one["score"] is not None for one in said["regions"].values())
+    done = fedsov("train", "model.name=broken", *words, env=known)
+    assert done.returncode == 2 and "network 'broken' is mine:nothing, which cannot be imported" in done.stderr
+    done = fedsov("train", "model.name=mine", *words)
+    assert done.returncode == 2 and "unknown network 'mine'" in done.stderr
