@@ -6,6 +6,7 @@ this module nobody sees a dictionary of settings.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -77,6 +78,7 @@ class Settings:
         today: the day decisions are made on; None for the real day of each decision.
         schedule: what the regions' learning rate is multiplied by in each round.
         patience: rounds without a lesser validation loss after which the joint training ends; None: never.
+        bound: the longest update (L2) of a region that is accepted.
         days_per_round: how many days pass with each round, in a rehearsal of a long training.
         regions: the federation's regions, or None for one per jurisdiction found in the data.
         sums: bounds of the secure sums that a joint model is made by; None where the hub sees each update.
@@ -106,6 +108,7 @@ class Settings:
     privacy: RecordPrivacy | None = None
     schedule: Schedule = CONSTANT
     patience: int | None = None
+    bound: float = math.inf
     compression: Compression = field(default_factory=Compression)
     apart: Apart = field(default_factory=Apart)
 
@@ -182,6 +185,7 @@ def _settings(plain: Mapping[str, Any]) -> Settings:
         privacy=privacy and privacy.accumulating(recipe.update.accumulate),
         schedule=schedule_of(federation.get("schedule", "constant")),
         patience=_patience(federation.get("patience")),
+        bound=_bound(federation.get("bound"), summed=summed),
         compression=Compression.from_settings(federation),
         apart=apart.from_settings(plain["model"], algorithm.name, algorithm.options, recipe),
     )
@@ -335,6 +339,19 @@ def _strategy(plain: Mapping[str, Any], *, minimum: int) -> StrategyRule:
 
 def _patience(value: Any) -> int | None:
     return None if value is None else whole("federation.patience", value, at_least=1)
+
+
+def _bound(value: Any, *, summed: bool) -> float:
+    """The longest update that is accepted. Raises ConfigurationError."""
+    if value is None:
+        return math.inf
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 < value < math.inf:
+        raise ConfigurationError(f"federation.bound must be a number above 0, or null, got {value!r}")
+    if summed:
+        raise ConfigurationError(
+            "federation.bound is on each region's update, and a secure sum shows the hub their sum"
+        )
+    return float(value)
 
 
 def _check_patience(settings: Settings) -> None:

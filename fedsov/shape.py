@@ -15,7 +15,7 @@ from fedsov.errors import ConfigurationError
 SHAPE: Mapping[str, str] = {
     "": "federation dataset model strategy algorithm privacy border runtime workspace seed today",
     "federation": "regions catalogue hub rounds days_per_round minimum_regions schedule patience compression"
-    " compression_share",
+    " compression_share bound",
     "federation.hub": "name location entity owners role",
     "dataset": "name source path package_item sha256 jurisdiction subject target target_above_region_median"
     " target_positive target_scale aliases kinds drop categories default_categories restrictions consent nonfinite"
@@ -55,7 +55,7 @@ PRIVATE = set(SHAPE["privacy"].split()) - {
 }  # `fedsov.privacy.settings` says which a choice needs
 OPTIONAL = {"catalogue", "owners", "role", "days_per_round", "update", "alone", "tune", "bounds", "levels"} | PRIVATE
 OPTIONAL |= {"compression", "compression_share", "frozen", "schedule", "patience", "task", "classes", "target_scale"}
-OPTIONAL |= {"private", "private_first"}
+OPTIONAL |= {"private", "private_first", "bound"}
 ONLY: Mapping[str, tuple[str | bool, ...]] = {
     "privacy.mechanism": ("none", "record"),
     "runtime.kind": ("in_process",),

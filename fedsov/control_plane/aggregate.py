@@ -1,7 +1,8 @@
 """Aggregation by name: Flower's own strategies, and the merging of feature statistics.
 
-Every algorithm is one of Flower's and is built from a table; what fedsov adds is that a round without finite, equal
-shaped updates from the minimum number of regions is a failure with a name, never an empty success.
+Every algorithm is one of Flower's and is built from a table; what fedsov adds is that an update which is not finite, of
+another shape or too long is refused with its region's name, and that a round without updates from the minimum number of
+regions is a failure, never an empty success.
 
 Sources: FedAvg, McMahan et al. 2017 (https://arxiv.org/abs/1602.05629); FedProx, Li et al. 2020 (arXiv 1812.06127);
 FedAvgM, Hsu et al. 2019 (arXiv 1909.06335); FedAdagrad, FedAdam and FedYogi, Reddi et al. 2021 (arXiv 2003.00295);
@@ -18,6 +19,8 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast
+
+import numpy as np
 
 from fedsov.errors import ConfigurationError, TrainingFailed
 
@@ -192,24 +195,41 @@ class Server:
         return {name: array.numpy() for name, array in aggregated.items()}
 
 
-def finite_updates(replies: Iterable[Message], like: Mapping[str, Any]) -> list[Message]:
-    """The replies that hold an update, in the order of their nodes, so that sums are equal in every run.
+def accepted_updates(
+    replies: Iterable[Message], like: Mapping[str, Any], bound: float = math.inf
+) -> tuple[list[Message], dict[int, str]]:
+    """The replies whose update may be aggregated, in the order of their nodes, so that sums are equal in every run.
 
     Args:
         replies: one Flower message a node; those with an error are left out.
-        like: arrays by name whose shapes an update must have.
+        like: arrays by name, the model that went down: an update has its names and shapes.
+        bound: the longest way (L2, over all arrays together) that an update may be from it.
 
-    Raises:
-        TrainingFailed: an update holds a number that is not finite, or has another shape than the model.
+    Returns:
+        The replies, and by node why each other update is refused: another shape, a number that is not finite, too long.
     """
-    kept = sorted((reply for reply in replies if reply.has_content()), key=lambda reply: reply.metadata.src_node_id)
-    for reply in kept:
-        for name, array in next(iter(reply.content.array_records.values())).items():
-            values = array.numpy()
-            if name not in like or values.shape != like[name].numpy().shape:
-                raise TrainingFailed(f"an update's array {name} has shape {values.shape}, not the model's")
-            if not math.isfinite(float(values.sum())):
-                raise TrainingFailed(
-                    f"an update's array {name} holds a number that is not finite; lower the learning rate"
-                )
-    return kept
+    kept: list[Message] = []
+    refused: dict[int, str] = {}
+    start = {name: array.numpy() for name, array in like.items()}
+    for reply in sorted((one for one in replies if one.has_content()), key=lambda one: one.metadata.src_node_id):
+        came = {name: array.numpy() for name, array in next(iter(reply.content.array_records.values())).items()}
+        if why := _fault(came, start, bound):
+            refused[reply.metadata.src_node_id] = why
+        else:
+            kept.append(reply)
+    return kept, refused
+
+
+def _fault(came: Mapping[str, np.ndarray], start: Mapping[str, np.ndarray], bound: float) -> str:
+    """Why an update is refused; empty where it is not."""
+    if came.keys() != start.keys():
+        return f"its update has the array {sorted(came.keys() ^ start.keys())[0]}, or lacks it, unlike the model"
+    for name, values in came.items():
+        if values.shape != start[name].shape:
+            return f"its update's array {name} has shape {values.shape}, and the model's {start[name].shape}"
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares = [float(np.square(came[name] - start[name], dtype=np.float64).sum()) for name in start]
+    length = math.sqrt(sum(squares))
+    if not math.isfinite(length):
+        return "its update is not finite; lower the learning rate"
+    return f"its update is {length:.3g} long; at most {bound:.3g} is accepted" if length > bound else ""

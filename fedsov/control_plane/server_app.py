@@ -8,11 +8,12 @@ the next.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from fedsov.control_plane.aggregate import Algorithm, build, finite_updates
+from fedsov.control_plane.aggregate import Algorithm, accepted_updates, build
 from fedsov.control_plane.patience import KEPT, Best
 from fedsov.control_plane.server_state import remind, state_of
 from fedsov.errors import TrainingFailed
@@ -43,7 +44,7 @@ class Round:
 
     Attributes:
         metrics: of each node that sent an update.
-        failed: the nodes that were asked and sent none, with the error's name.
+        failed: the nodes that were asked and sent none, with the error's name, or why theirs was refused.
         left_out: the nodes that were not asked, with the reason.
         together: of all that sent an update as one, where their updates came as one sum (`CONTRIBUTORS` and `WEIGHT`);
             the hub then learned no node's metrics.
@@ -69,6 +70,7 @@ class Federation:
         names: what the nodes are called, for an error's line.
         patience: rounds without a lesser loss that end it (`fedsov.control_plane.patience`); None: all are had.
         pace: how all nodes step in a round, for algorithms that count steps.
+        bound: the longest update (L2) that is accepted.
     """
 
     algorithm: Algorithm
@@ -79,6 +81,7 @@ class Federation:
     names: Mapping[int, str] = field(default_factory=dict)
     patience: int | None = None
     pace: Callable[[int], Pace] | None = None
+    bound: float = math.inf
 
     def told(self, failed: Mapping[int, str]) -> str:
         """Failures in a line, each with its node's name where it has one."""
@@ -135,8 +138,7 @@ def server_app(
         gather: how updates are had; `fedsov.federation.secure_hub` has them as one sum.
 
     Raises (when run):
-        TrainingFailed: fewer than the minimum may take part or sent an update in some round, or an update was not
-            finite.
+        TrainingFailed: fewer than the minimum may take part or sent an update that is accepted in some round.
     """
     from flwr.app import Array, ArrayRecord, Context
     from flwr.serverapp import ServerApp
@@ -193,8 +195,8 @@ def _round(
     configured = strategy.configure_train(number, arrays, config, grid)
     messages = [message for message in configured if message.metadata.dst_node_id not in out]
     replies = list(gather(grid, messages, federation.timeout))
-    updates = finite_updates(replies, arrays)
-    failed = {reply.metadata.src_node_id: str(reply.error.reason) for reply in replies if reply.has_error()}
+    updates, refused = accepted_updates(replies, arrays, federation.bound)
+    failed = refused | {reply.metadata.src_node_id: str(reply.error.reason) for reply in replies if reply.has_error()}
     metrics = {reply.metadata.src_node_id: _metrics(reply) for reply in updates}
     together = next((found for found in metrics.values() if CONTRIBUTORS in found), {})
     came = int(together.get(CONTRIBUTORS, len(updates)))

@@ -217,7 +217,9 @@ def train_together(
     config = {"scope": scope, "features": json.dumps(features.to_json())}
     names = {scene.nodes[name]: name for name in regions}
     patience, pace, rounds = None if scope == "public" else settings.patience, pace_of(settings), settings.rounds
-    federation = Federation(settings.algorithm, rounds, config, minimum, settings.timeout, names, patience, pace)
+    federation = Federation(
+        settings.algorithm, rounds, config, minimum, settings.timeout, names, patience, pace, settings.bound
+    )
     grid, outcome = scene.grid(regions, label=label, people=people), Outcome()
 
     def on_round(seen: Round) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -18,6 +20,10 @@ from fedsov.label import PUBLIC, Label
 
 START = {"w": np.zeros((2, 2), np.float32)}
 Answer = dict[int, "np.ndarray | str"]
+
+
+def _full(value: float) -> np.ndarray:
+    return np.full((2, 2), value, np.float32)
 
 
 class Scripted:
@@ -68,18 +74,15 @@ def _run(
     labels: dict[int, Label] | None = None,
     algorithm: str = "fedavg",
     out: Mapping[int, Mapping[int, str]] | None = None,
+    bound: float = math.inf,
 ):
     """`out` is, by round, who may not take part in it and why."""
     board, door, outcome = Scripted(script, labels), Open(), Outcome()
     grid = InProcessGrid(board, script, door)
-    federation = Federation(Algorithm(algorithm), rounds, minimum=minimum)
+    federation = Federation(Algorithm(algorithm), rounds, minimum=minimum, bound=bound)
     app = server_app(federation, START, outcome, examine=lambda number: (out or {}).get(number, {}))
     app(grid, Context(run_id=1, node_id=1, node_config={}, state=RecordDict(), run_config={}))
     return outcome, grid, door
-
-
-def _full(value: float) -> np.ndarray:
-    return np.full((2, 2), value, np.float32)
 
 
 def test_the_mean_is_weighted_and_a_failed_region_is_left_out_and_named() -> None:
@@ -105,15 +108,23 @@ def test_a_training_in_which_every_region_failed_is_no_success() -> None:
         _run({2: "ValueError", 3: "ValueError"})
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_an_update_that_is_not_finite_is_never_averaged(bad: float) -> None:
-    with pytest.raises(TrainingFailed, match="not finite"):
-        _run({2: _full(1.0), 3: _full(bad)})
-
-
-def test_an_update_of_another_shape_is_never_averaged() -> None:
-    with pytest.raises(TrainingFailed, match="shape"):
-        _run({2: _full(1.0), 3: np.ones((3, 2), np.float32)})
+@pytest.mark.parametrize(
+    ("bad", "why"),
+    [
+        (_full(np.nan), "its update is not finite"),
+        (_full(np.inf), "its update is not finite"),
+        (np.array([[np.inf, -np.inf], [0, 0]], np.float32), "its update is not finite"),
+        (np.ones((3, 2), np.float32), r"its update's array w has shape \(3, 2\), and the model's \(2, 2\)"),
+        (_full(50.1), "its update is 100 long; at most 100 is accepted"),
+    ],
+)
+def test_an_update_that_cannot_be_averaged_is_refused_and_its_region_named(bad: np.ndarray, why: str) -> None:
+    outcome, _, _ = _run({2: _full(1.0), 3: bad, 4: _full(50.0)}, bound=100.0, minimum=2)
+    np.testing.assert_allclose(outcome.parameters["w"], _full((2 * 1 + 4 * 50) / 6))
+    ((node, said),) = outcome.rounds[0].failed.items()
+    assert node == 3 and re.match(why, said) and 3 not in outcome.rounds[0].metrics
+    with pytest.raises(TrainingFailed, match=f"1 of at least 2 regions sent an update .*{why}"):
+        _run({2: _full(1.0), 3: bad}, bound=100.0, minimum=2)
 
 
 def test_the_joint_model_carries_the_join_of_its_updates_labels_into_the_next_round() -> None:

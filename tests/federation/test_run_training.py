@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 
 from fedsov.composing import compose
 from fedsov.config import settings
-from fedsov.errors import ConfigurationError, InputError
+from fedsov.errors import ConfigurationError, InputError, TrainingFailed
 from fedsov.federation import assemble
 from fedsov.federation.api import WarmFor
 from fedsov.federation.modules import TO_TRAIN
@@ -229,6 +229,9 @@ _NUMBERS = ["dataset.task=regression", "dataset.target_above_region_median=false
         (["dataset.classes=[a]", "dataset.target_above_region_median=false"], "two classes or more, each once"),
         (["dataset.classes=abc"], "dataset.classes must be a list"),
         (["dataset.task=regression"], r"regression has dataset.target_scale=\[LOW, HIGH\]"),
+        (["federation.bound=0"], "federation.bound must be a number above 0, or null, got 0"),
+        (["federation.bound=far"], "federation.bound must be a number above 0"),
+        (["federation.bound=1", "privacy=secure"], "a secure sum shows the hub their sum"),
         (["dataset.target_scale=[0,1]"], "a target has one rule"),
         ([*_NUMBERS, "dataset.target_scale=[2,1]"], r"must be \[LOW, HIGH\], LOW below HIGH; got \[2.0, 1.0\]"),
         ([*_NUMBERS, "dataset.target_scale=[1]"], "LOW below HIGH"),
@@ -384,6 +387,13 @@ def test_a_private_run_learns_numbers_and_says_no_score(tmp_path: Path, warm: Wa
     result = assemble.train(settings(compose(words)), warm, say=lambda _: None)
     assert all(one.score is None for one in result.regions) and len(result.privacy) == 2
     assert all(np.isfinite(array).all() for array in _joint(result).values())
+
+
+def test_updates_longer_than_the_bound_are_refused_with_their_regions(tmp_path: Path, warm: Warm) -> None:
+    with pytest.raises(TrainingFailed, match="AT: its update is .* long; at most 0.001 is accepted; DE: its update is"):
+        _trained(tmp_path / "short", warm, "federation.bound=0.001")
+    unbounded, bounded = (_trained(tmp_path / name, warm, f"federation.bound={name}") for name in ("null", "1000"))
+    _assert_same(bounded.workspace, unbounded.workspace)
 
 
 def test_a_network_of_an_installed_package_is_trained_and_a_broken_one_named(tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ def _run(
     for number in range(1, rounds + 1):
         asked = strategy.configure_train(number, record_of(current), ConfigRecord(), _Nodes())  # type: ignore[arg-type]
         replies = []
-        for message in sorted(asked, key=lambda one: one.metadata.dst_node_id):  # as `finite_updates` has them
+        for message in sorted(asked, key=lambda one: one.metadata.dst_node_id):  # as `accepted_updates` has them
             client = message.metadata.dst_node_id - 2
             if absent.get(number) == client:
                 continue
