@@ -4,18 +4,19 @@
 comes, compressed or of trained parameters alone, is put on the model that went down to its node. So every strategy,
 every check and every error goes on as if whole models had come.
 
-    app = server_app(federation, start, outcome, gather=expanded(each_by_itself, Compression("int8"), names=names))
+    app = server_app(federation, start, outcome, gather=expanded(each_by_itself, Compression("int8")))
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 from flwr.app import ArrayRecord, Message, RecordDict
 
 from fedsov.control_plane.server_app import Gather
 from fedsov.errors import TrainingFailed
+from fedsov.federation.in_process import LOST, error_reply
 from fedsov.federation.wire import identify, new_id
 from fedsov.training.compression import Arrays, Compression, received, trained
 from fedsov.training.messages import record_of
@@ -24,17 +25,13 @@ if TYPE_CHECKING:
     from flwr.serverapp import Grid
 
 
-def expanded(
-    gather: Gather, compression: Compression, *, names: Mapping[int, str], frozen: Collection[str] = ()
-) -> Gather:
-    """The same updates as whole models.
+def expanded(gather: Gather, compression: Compression, *, frozen: Collection[str] = ()) -> Gather:
+    """The same updates as whole models; an error in the place of one that has not the form agreed on.
 
     Args:
-        names: what nodes are called, for an error's line.
         frozen: names of parameters that are not sent up.
 
-    What it gives raises TrainingFailed for an update that has not the form agreed on, naming the node, and
-    ConfigurationError for a frozen name that the model has not.
+    What it gives raises ConfigurationError for a frozen name that the model has not.
     """
     if compression.name == "none" and not frozen:
         return gather
@@ -53,7 +50,8 @@ def expanded(
             try:
                 updated = received(_arrays(asked[node]), came, compression, frozen)
             except TrainingFailed as problem:
-                raise TrainingFailed(f"{names.get(node, f'node {node}')}: {problem}") from None
+                yield error_reply(asked[node], LOST, str(problem))
+                continue
             yield _answer(asked[node], reply, record_of(dict(updated)))
 
     return whole

@@ -235,7 +235,7 @@ def train_together(
         return examination.before(number, grid.label, people) if examination else {}
 
     frozen = settings.recipe.frozen
-    gather: Gather = expanded(each_by_itself, settings.compression, names=names, frozen=frozen)
+    gather: Gather = expanded(each_by_itself, settings.compression, frozen=frozen)
     if settings.sums is not None and scope != "public":
         gather = summed(names, bounds=settings.sums, run=scene.run, frozen=frozen)
     app = server_app(federation, held.reached, outcome, on_round=on_round, keep=keep, examine=examine, gather=gather)
