@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from fedsov.training.local import LocalSteps
-from tests.world import ROOT
+from tests.world import ROOT, SHARED
 
 sys.path.insert(0, str(ROOT / "scripts"))
 regions = importlib.import_module("benchmark_regions")
@@ -19,8 +19,7 @@ quality = importlib.import_module("benchmark_quality")
 privacy = importlib.import_module("benchmark_privacy")
 sys.path.remove(str(ROOT / "scripts"))
 
-SHARED = ROOT.parent / "shared" / "data"
-needs_tables = pytest.mark.skipif(not SHARED.is_dir(), reason="the public tables are not beside the project")
+TABLES = SHARED / "data"
 
 
 def _made(rows: int = 1200) -> regions.Table:
@@ -38,17 +37,15 @@ def _made(rows: int = 1200) -> regions.Table:
     return regions.Table.of(frame, "where", y, numeric=("years",), levels=("job",))
 
 
-@needs_tables
 def test_the_heart_split_has_flamby_s_sizes() -> None:
-    table = heart.read(str(SHARED / "heart_uci4" / "data.csv"))
+    table = heart.read(str(TABLES / "heart_uci4" / "data.csv"))
     test = heart.test_rows(table, heart.FLAMBY)
     sizes = {name: (int(table.mask(name, ~test).sum()), int(table.mask(name, test).sum())) for name in table.regions}
     assert sizes == {"cleveland": (199, 104), "hungarian": (172, 89), "switzerland": (30, 16), "va": (85, 45)}
 
 
-@needs_tables
 def test_one_seed_on_heart_is_above_guessing_and_above_what_was_published() -> None:
-    table = heart.read(str(SHARED / "heart_uci4" / "data.csv"))
+    table = heart.read(str(TABLES / "heart_uci4" / "data.csv"))
     test = heart.test_rows(table, heart.FLAMBY)
     found = heart.accuracies(table, heart.federated(table, ~test, (True, 0.01)), test)
     assert found["mean"] >= 0.78 and found["by rows"] >= 0.76

@@ -130,7 +130,7 @@ def scheduled(schedule: Schedule, rounds: int) -> Callable[[int], float]:
     return lambda round: schedule.rate(round, rounds)
 
 
-def federate(
+def federate(  # twelve parameters: each is a question of its own, most calls set three, and `Work` has what is rare
     model: str | NetworkSpec,
     regions: Regions,
     *,
