@@ -382,10 +382,12 @@ def _target(plain: Mapping[str, Any]) -> TargetRule:
         _text(plain["target_positive"]),
         tuple(map(str, classes)),
         tuple(map(float, scale)),
+        _text(plain.get("label_separator")) or "",
     )
     if task != rule.task:
         raise ConfigurationError(
             f"dataset.task is {task!r}, and what is said of the target is {rule.task}: regression has "
-            "dataset.target_scale=[LOW, HIGH], multiclass dataset.classes=[A, B, C], and binary neither"
+            "dataset.target_scale=[LOW, HIGH], multiclass dataset.classes=[A, B, C], multilabel these and "
+            "dataset.label_separator, and binary none of them"
         )
     return rule

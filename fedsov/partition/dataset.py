@@ -21,8 +21,9 @@ class TargetRule:
     """The column to predict, and when it counts as 1: above its region's median, or spelled `positive`.
 
     Or what its values are called where there are several: an outcome is then the place of its class among `classes`, in
-    every region the same. Or, where numbers are predicted, which two of them are learned as -1 and 1: a `scale` that
-    all regions share, known beforehand and not from their rows.
+    every region the same; with a `separator` a value names any number of them, its labels. Or, where numbers are
+    predicted, which two of them are learned as -1 and 1: a `scale` that all regions share, known beforehand, and not
+    from their rows.
     """
 
     column: str
@@ -30,6 +31,7 @@ class TargetRule:
     positive: str | None = None
     classes: tuple[str, ...] = ()
     scale: tuple[float, ...] = ()
+    separator: str = ""
 
     def __post_init__(self) -> None:
         ways = [self.above_region_median, self.positive is not None, bool(self.classes), bool(self.scale)]
@@ -42,10 +44,18 @@ class TargetRule:
             raise ConfigurationError(
                 f"dataset.target_scale must be [LOW, HIGH], LOW below HIGH; got {list(self.scale)}"
             )
+        if self.separator and (not self.classes or any(self.separator in name for name in self.classes)):
+            raise ConfigurationError(
+                f"dataset.label_separator={self.separator!r} is for names in dataset.classes, and stands in no name"
+            )
         if len(self.classes) == 1 or len(set(self.classes)) < len(self.classes):
             raise ConfigurationError(
                 f"dataset.classes must be two classes or more, each once; got {list(self.classes)}"
             )
+
+    def labels(self, value: str) -> list[str]:
+        """The classes that a value names; none where it is the separator alone."""
+        return [part for part in map(str.strip, value.split(self.separator)) if part]
 
     @property
     def is_number(self) -> bool:
@@ -55,7 +65,9 @@ class TargetRule:
     @property
     def task(self) -> str:
         """What is learned, which is also the name of the loss that fits it."""
-        return "multiclass" if self.classes else "regression" if self.scale else "binary"
+        if self.classes:
+            return "multilabel" if self.separator else "multiclass"
+        return "regression" if self.scale else "binary"
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,6 +122,12 @@ def _check_outcome(rule: TargetRule, words: list[str] | None, values: Sequence[f
         if rule.positive not in words if words is not None else _number(rule.positive) not in values:
             raise InputError(f"dataset.target_positive={rule.positive} is no value of target '{rule.column}'; mend it")
         return
+    if rule.separator:
+        if words is None:
+            raise InputError(f"target '{rule.column}' holds numbers, and labels are text with dataset.label_separator")
+        if odd := len({name for word in words for name in rule.labels(word)} - set(rule.classes)):
+            raise InputError(f"target '{rule.column}' has {odd} different labels that are none of dataset.classes")
+        return
     if rule.classes:
         known = set(rule.classes) if words is not None else {_number(name) for name in rule.classes}
         if odd := len(set(values if words is None else words) - known):

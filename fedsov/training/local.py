@@ -91,7 +91,7 @@ class Start:
 
 
 def outcome(target: np.ndarray, rule: TargetRule, median: float | None = None) -> np.ndarray:
-    """The (N,) float32 outcomes of 0 and 1, the places of several classes, or numbers on the target's scale.
+    """The (N,) float32 outcomes of 0 and 1, places of several classes, or numbers on a scale; (N, C) of labels.
 
     Args:
         target: (N,) float64, or objects of str.
@@ -102,7 +102,7 @@ def outcome(target: np.ndarray, rule: TargetRule, median: float | None = None) -
         InputError: the target has missing values, is not numeric where it must be, is of no class, or needs a rule.
     """
     if rule.classes:
-        return _places(target, rule)
+        return _labels(target, rule) if rule.separator else _places(target, rule)
     if rule.scale:
         low, high = rule.scale
         return ((2.0 * _numbers(target, rule.column) - (high + low)) / (high - low)).astype(np.float32)
@@ -130,9 +130,23 @@ def _places(target: np.ndarray, rule: TargetRule) -> np.ndarray:
     return found
 
 
+def _labels(target: np.ndarray, rule: TargetRule) -> np.ndarray:
+    """(N, C) ones where a row has a label."""
+    if target.dtype != object or any(value is None for value in target.tolist()):
+        raise InputError(
+            f"target {rule.column!r} has a value without text; labels are text, the separator alone for none"
+        )
+    named = [rule.labels(value) for value in target.tolist()]
+    if any(name not in rule.classes for names in named for name in names):
+        raise InputError(f"target {rule.column!r} has a label that is none of dataset.classes")
+    return np.array([[name in names for name in rule.classes] for names in named], np.float32).reshape(len(target), -1)
+
+
 def in_words(target: np.ndarray, rule: TargetRule) -> np.ndarray:
-    """(N,) the targets by the names of their classes, where there are several; else as they are."""
-    return np.array(rule.classes, object)[outcome(target, rule).astype(np.int64)] if rule.classes else target
+    """(N,) the targets by the names of their classes, where each has one of several; else as they are."""
+    if rule.task != "multiclass":
+        return target
+    return np.array(rule.classes, object)[outcome(target, rule).astype(np.int64)]
 
 
 def _numbers(target: np.ndarray, column: str) -> np.ndarray:

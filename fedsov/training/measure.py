@@ -2,8 +2,8 @@
 
 Pure numpy. Classes are measured by AUC, numbers by R², the share of their variance that is explained. A region with
 one class has no AUC, one whose numbers are all the same no R²: the answer is None, never a number that looks like one.
-Scores of several classes, (N, C), have the mean of each class's AUC against all others (macro, one-vs-rest),
-of those that occur.
+Scores of several classes or labels, (N, C), have the mean of each one's AUC against all others (macro, one-vs-rest), of
+those that occur.
 
 >>> import numpy as np
 >>> auc(np.array([0, 0, 1, 1]), np.array([0.1, 0.4, 0.35, 0.8]))
@@ -23,22 +23,14 @@ def auc(y: np.ndarray, score: np.ndarray) -> float | None:
     """Area under the receiver operating characteristic: P(score of a 1 > score of a 0), ties counting half.
 
     Args:
-        y: (N,) of 0 and 1, or class numbers from 0.
-        score: (N,) of any monotone scale, or (N, C), one for each class.
+        y: (N,) of 0 and 1, or class numbers from 0; or (N, C) of 0 and 1, a column for each label.
+        score: (N,) of any monotone scale, or (N, C), one for each class or label: then the mean of each one's AUC.
 
     Returns:
         None where y has one class, or none.
     """
-    if np.ndim(score) == 2:
-        each = [auc(y == label, np.asarray(score)[:, label]) for label in _occurring(y)]
-        known = [one for one in each if one is not None]
-        return float(np.mean(known)) if known else None
-    positive = np.asarray(y) > 0.5
-    ones, zeros = int(positive.sum()), int((~positive).sum())
-    if not ones or not zeros:
-        return None
-    above = _midranks(np.asarray(score))[positive].sum() - ones * (ones + 1) / 2
-    return float(above / (ones * zeros))
+    each = [_area(*one) for one in _sides(y, score)]
+    return float(np.mean(each)) if each else None
 
 
 def auc_difference(y: np.ndarray, score_a: np.ndarray, score_b: np.ndarray) -> tuple[float, float] | None:
@@ -47,23 +39,35 @@ def auc_difference(y: np.ndarray, score_a: np.ndarray, score_b: np.ndarray) -> t
     DeLong, DeLong and Clarke-Pearson, Biometrics 44 (1988) 837-845; placements by midranks as in Sun and Xu,
     IEEE Signal Processing Letters 21 (2014) 1389-1393.
 
-    For several classes the same over the mean of their AUCs: each row's deviations, of all classes, are added before
-    they are squared.
+    For several classes or labels the same over the mean of their AUCs: each row's deviations, of all classes, are added
+    before they are squared.
 
     Returns:
         (gain, standard error), or None where a class that occurs, or all others, have fewer than two rows.
     """
-    if np.ndim(score_a) == 1:
-        positives, several = [np.asarray(y) > 0.5], [(np.asarray(score_a), np.asarray(score_b))]
-    else:
-        labels = _occurring(y)
-        positives = [np.asarray(y) == label for label in labels]
-        several = [(score_a[:, label], score_b[:, label]) for label in labels]
-    if not positives or min(min(int(one.sum()), int((~one).sum())) for one in positives) < 2:
+    sides = list(zip(_sides(y, score_a), _sides(y, score_b), strict=True))
+    if not sides or min(min(int(one.sum()), int((~one).sum())) for (one, _), _ in sides) < 2:
         return None
-    gains, deviations = zip(*map(_deviations, positives, several), strict=True)
+    gains, deviations = zip(*(_deviations(one, (a, b)) for (one, a), (_, b) in sides), strict=True)
     variance = np.square(np.mean(deviations, axis=0)).sum()
     return float(np.mean(gains)), math.sqrt(float(variance))
+
+
+def _sides(y: np.ndarray, score: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """(N,) whether a row is of it, and (N,) scores, for each outcome, class or label that tells rows apart."""
+    outcomes, scores = np.asarray(y), np.asarray(score)
+    if scores.ndim == 1:
+        found = [(outcomes > 0.5, scores)]
+    elif outcomes.ndim == 2:
+        found = [(outcomes[:, label] > 0.5, scores[:, label]) for label in range(outcomes.shape[1])]
+    else:
+        found = [(outcomes == label, scores[:, int(label)]) for label in np.unique(outcomes)]
+    return [(positive, one) for positive, one in found if positive.any() and not positive.all()]
+
+
+def _area(positive: np.ndarray, score: np.ndarray) -> float:
+    ones, zeros = int(positive.sum()), int((~positive).sum())
+    return float((_midranks(score)[positive].sum() - ones * (ones + 1) / 2) / (ones * zeros))
 
 
 def _deviations(positive: np.ndarray, scores: tuple[np.ndarray, np.ndarray]) -> tuple[float, np.ndarray]:
@@ -75,27 +79,24 @@ def _deviations(positive: np.ndarray, scores: tuple[np.ndarray, np.ndarray]) -> 
     return float((ones_a - ones_b).mean()), found
 
 
-def _occurring(y: np.ndarray) -> list[int]:
-    """The classes that rows have."""
-    return [int(label) for label in np.unique(y)]
-
-
 def log_loss(y: np.ndarray, logits: np.ndarray, class_weights: Sequence[float] = ()) -> float:
     """Mean negative log likelihood, in nats, of (N,) outcomes; NaN for no rows.
 
     Args:
-        y: of 0 and 1, or class numbers from 0.
-        logits: (N,), or (N, C), one for each class.
-        class_weights: how much rows of 0 and of 1, or of each class, count in the sum; it is divided by the number of
-            rows all the same, as in training.
+        y: of 0 and 1, or class numbers from 0; or (N, C) of 0 and 1: then the mean over labels too.
+        logits: (N,), or (N, C), one for each class or label.
+        class_weights: how much rows of 0 and of 1, of each class, or a label where a row has it, count in the sum; it
+            is divided by the number of rows all the same, as in training.
     """
     if not len(y):
         return math.nan
     z, chosen = np.asarray(logits, dtype=np.float64), np.asarray(y).astype(np.int64)
-    if z.ndim == 1:
-        losses = np.logaddexp(0.0, z) - np.asarray(y) * z
+    if z.shape == chosen.shape:
+        losses = np.logaddexp(0.0, z) - chosen * z
     else:
         losses = np.logaddexp.reduce(z, axis=1) - z[np.arange(len(z)), chosen]
+    if chosen.ndim == 2:
+        return float(np.mean(losses * np.where(chosen, class_weights, 1.0) if len(class_weights) else losses))
     return float(np.mean(losses * np.asarray(class_weights)[chosen] if len(class_weights) else losses))
 
 
@@ -166,6 +167,7 @@ _AUC = Measure("auc", "AUC", log_loss, "log loss", auc, auc_difference)
 MEASURES: Mapping[str, Measure] = {
     "binary": _AUC,
     "multiclass": _AUC,
+    "multilabel": _AUC,
     "regression": Measure("r2", "R²", squared_error, "squared error", r_squared, r_squared_difference),
 }
 """By what a run learns (`fedsov.partition.dataset.TargetRule.task`)."""

@@ -208,6 +208,7 @@ def test_class_weights_of_a_binary_run_move_its_model_and_weights_of_one_do_not(
     assert first[1] > 2 * first[0]  # of the same model, by the loss that is minimised
 
 
+_LABELS = ["dataset.task=multilabel", "dataset.target_above_region_median=false"]
 _NUMBERS = ["dataset.task=regression", "dataset.target_above_region_median=false"]
 
 
@@ -232,6 +233,12 @@ _NUMBERS = ["dataset.task=regression", "dataset.target_above_region_median=false
         (["federation.bound=0"], "federation.bound must be a number above 0, or null, got 0"),
         (["federation.bound=far"], "federation.bound must be a number above 0"),
         (["federation.bound=1", "privacy=secure"], "a secure sum shows the hub their sum"),
+        (
+            [*_LABELS, "dataset.classes=[a,b]", "dataset.label_separator=null"],
+            "what is said of the target is multiclass",
+        ),
+        ([*_LABELS, 'dataset.label_separator=";"'], "is for names in dataset.classes"),
+        ([*_LABELS, 'dataset.classes=["a;b",c]', 'dataset.label_separator=";"'], "and stands in no name"),
         (["dataset.target_scale=[0,1]"], "a target has one rule"),
         ([*_NUMBERS, "dataset.target_scale=[2,1]"], r"must be \[LOW, HIGH\], LOW below HIGH; got \[2.0, 1.0\]"),
         ([*_NUMBERS, "dataset.target_scale=[1]"], "LOW below HIGH"),
@@ -413,3 +420,37 @@ def test_a_network_of_an_installed_package_is_trained_and_a_broken_one_named(tmp
     assert done.returncode == 2 and "network 'broken' is mine:nothing, which cannot be imported" in done.stderr
     done = fedsov("train", "model.name=mine", *words)
     assert done.returncode == 2 and "unknown network 'mine'" in done.stderr
+
+
+def _labels(place: Path, *more: str, odd: str = "") -> list[str]:
+    """The age tells who reads and the number of visits who writes; some do both, some neither."""
+    rng, lines = np.random.default_rng(0), ["country,age,visits,does"]
+    for country, count in {"AT": 400, "DE": 450, "FR": 120}.items():
+        for age, visits, *noise in zip(*rng.normal(size=(4, count)), strict=True):
+            does = [name for name, at in (("read", age + noise[0] / 3), ("write", visits + noise[1] / 3)) if at > 0]
+            lines.append(f"{country},{45 + 9 * age:.1f},{5 + 2 * visits:.1f},{';'.join(does) or ';'}")
+    lines += [f"DE,1,1,{odd}"] * bool(odd)
+    return [
+        *people(place, lines, target="does"),
+        "dataset.task=multilabel",
+        "dataset.classes=[read,write]",
+        'dataset.label_separator=";"',
+        "federation.rounds=4",
+        "strategy.order=[federated,synthetic]",
+        "strategy.federated.min_rows=200",
+        "strategy.synthetic.min_donor_rows=300",
+        *more,
+    ]
+
+
+def test_a_run_learns_labels_of_which_a_row_may_have_several(tmp_path: Path, warm: Warm) -> None:
+    result = assemble.train(settings(compose(_labels(tmp_path))), warm, say=lambda _: None)
+    assert _joint(result)["2.bias"].shape == (2,)
+    assert [one.strategy for one in result.regions] == ["federated", "federated", "synthetic"]
+    assert all(one.score is not None and one.score > 0.9 and one.gain is not None for one in result.regions)
+    assert _losses(result)[-1] < _losses(result)[0]
+
+
+def test_a_label_that_nobody_declared_is_refused_before_any_store_is_written(tmp_path: Path, warm: Warm) -> None:
+    with pytest.raises(InputError, match="1 different labels that are none of dataset.classes"):
+        assemble.train(settings(compose(_labels(tmp_path, odd="read;sing"))), warm, say=lambda _: None)

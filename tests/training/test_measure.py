@@ -150,3 +150,24 @@ def test_the_gain_in_r_squared_is_the_difference_and_its_error_the_spread_over_o
     assert r_squared_difference(y, a, a) == (0.0, 0.0)
     gains, errors = zip(*(r_squared_difference(*numbers(seed)) for seed in range(400)), strict=True)
     assert np.mean(errors) == pytest.approx(np.std(gains), rel=0.15)
+
+
+def test_labels_are_measured_one_by_one_and_their_loss_is_torch_s():
+    import torch
+    from sklearn.metrics import roc_auc_score
+    from torch.nn.functional import binary_cross_entropy_with_logits
+
+    rng = np.random.default_rng(0)
+    y = (rng.random((90, 3)) < (0.2, 0.5, 0.7)).astype(float)
+    a = y + rng.normal(size=y.shape)
+    b = a + rng.normal(size=y.shape)
+    assert auc(y, a) == pytest.approx(roc_auc_score(y, a, average="macro"))
+    gain, error = auc_difference(y, a, b)
+    assert gain == pytest.approx(auc(y, a) - auc(y, b)) and 0 < error < 0.1
+    lacking = np.column_stack([y[:, :2], np.zeros(90)])
+    assert auc(lacking, a) == pytest.approx(auc(y[:, :2], a[:, :2]))  # a label that no row has says nothing
+    weights = (4.0, 1.0, 0.5)
+    targets, logits = torch.from_numpy(y), torch.from_numpy(a)
+    each = binary_cross_entropy_with_logits(logits, targets, reduction="none").numpy()
+    assert log_loss(y, a) == pytest.approx(each.mean())
+    assert log_loss(y, a, weights) == pytest.approx((each * (1 + (np.array(weights) - 1) * y)).mean())
