@@ -16,6 +16,7 @@ from fedsov.shape import only, whole
 from fedsov.training.compression import trained
 from fedsov.training.local import LocalSteps, Recipe
 from fedsov.training.schedule import READS, Schedule
+from fedsov.training.steps import LARGEST, LEAST
 
 STEPS = ("alone", "update", "tune")
 COUNTS = {"batch": 1, "accumulate": 1, "epochs": 0, "seed": 0}
@@ -55,7 +56,7 @@ def _steps(occasion: str, plain: Mapping[str, Any], seed: int, target: TargetRul
 
 
 def _is_weight(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0.0 < value < float("inf")
+    return isinstance(value, int | float) and not isinstance(value, bool) and LEAST <= value <= LARGEST
 
 
 def schedule_of(plain: Any) -> Schedule:

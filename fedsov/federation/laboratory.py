@@ -177,8 +177,8 @@ def federate(
     chosen = algorithm if isinstance(algorithm, Algorithm) else Algorithm(algorithm)
     if weighting not in ("rows", "equal"):
         raise ConfigurationError(f"weighting is rows or equal, got {weighting!r}")
-    if rounds < 1:
-        raise ConfigurationError(f"expected 1 round or more, got {rounds}")
+    if rounds < 1 or not 0 <= seed < 2**63:
+        raise ConfigurationError(f"expected 1 round or more and a seed from 0 to below 2^63, got {rounds} and {seed}")
     names, arrays = _clients(regions, network, steps)
     sizes = [len(y) if weighting == "rows" else 1 for _, y in arrays]
     mine = private if isinstance(private, Private) else Private(tuple(private))

@@ -269,6 +269,9 @@ def test_equal_seeds_give_equal_parameters_and_others_do_not() -> None:
     for key, value in first.parameters.items():
         assert np.array_equal(value, again.parameters[key])
     assert any(not np.array_equal(value, other.parameters[key]) for key, value in first.parameters.items())
+    for wrong in (-1, 2**63):
+        with pytest.raises(ConfigurationError, match="a seed from 0"):
+            fedsov.federate("mlp", REGIONS, steps=STEPS, seed=wrong)
 
 
 def test_on_round_is_told_every_round_as_it_ends() -> None:

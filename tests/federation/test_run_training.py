@@ -215,6 +215,8 @@ def test_class_weights_of_a_binary_run_move_its_model_and_weights_of_one_do_not(
         (_weighing(1.0, 0.0, of=("tune",)), "model.tune.class_weights must be"),
         (["model.alone.class_weights=3"], "model.alone.class_weights must be"),
         (["model.update.class_weights=[a,b]"], "model.update.class_weights must be"),
+        (["model.update.class_weights=[1,1e39]"], "model.update.class_weights must be"),  # infinite in float32
+        (["model.alone.class_weights=[1,1e-46]"], "model.alone.class_weights must be"),  # and 0
         (["model.update.loss=multiclass"], "model.update.loss is 'multiclass', and the loss of dataset.task=binary is"),
         (["dataset.task=multiclass"], "dataset.task is 'multiclass' and dataset.classes has 0 classes"),
         (["dataset.task=ranking"], "dataset.task is 'ranking'"),

@@ -176,6 +176,19 @@ def test_what_is_no_code_of_an_embedding_is_refused():
         replace(EMBEDDED, name="ft_transformer", hidden=())
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[("learning_rate", value) for value in (0.0, 1e-320, 1e-46, 1e39, 1e300, math.nan)],
+        *[(name, value) for name in ("weight_decay", "proximal_mu") for value in (1e39, math.inf)],
+        *[("seed", value) for value in (-1, 2**63, 2**80)],
+    ],
+)
+def test_a_number_that_steps_cannot_be_taken_with_is_refused_before_they_are(name, value):
+    with pytest.raises(ConfigurationError, match=f"expected a {name} "):
+        replace(STEPS, **{name: value})
+
+
 def test_float32_agrees_with_float64_as_far_as_float32_can():
     spec = NetworkSpec("mlp", (16,))
     rows = [task("binary", 1, 200, place) for place in range(3)]
