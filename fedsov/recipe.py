@@ -7,6 +7,7 @@ and what is wrong is named by its key. The loss follows from the target: there i
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from fedsov.errors import ConfigurationError
@@ -65,3 +66,13 @@ def schedule_of(plain: Any) -> Schedule:
     name = Schedule(str(given.get("name"))).name
     numbers = only("federation.schedule", given, ("name", *READS[name], "warmup"))
     return Schedule(**{**numbers, "name": name})
+
+
+def check_rates(schedule: Schedule, steps: LocalSteps, rounds: int) -> None:
+    """Raises ConfigurationError where a round would have no learning rate; its first and last are the extremes."""
+    for number in (1, rounds):
+        rate = steps.learning_rate * schedule.rate(number, rounds)
+        try:
+            replace(steps, learning_rate=rate)
+        except ConfigurationError as problem:
+            raise ConfigurationError(f"federation.schedule in round {number} of {rounds}: {problem}") from None
