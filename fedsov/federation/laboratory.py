@@ -67,8 +67,13 @@ class Fitted:
     personal: Mapping[Client, Parameters] = field(default_factory=dict)
 
     def logits(self, X: np.ndarray, region: Client | None = None) -> np.ndarray:
-        """(N,) logits of (N, D) inputs, or (N, outputs), by the model of `region` (`of`)."""
-        return predict(self.of(region), np.asarray(X, dtype=np.float32), self.network)
+        """(N,) logits of (N, D) inputs, or (N, outputs), by the model of `region` (`of`).
+
+        Raises InputError where an input that has an embedding holds anything but its codes.
+        """
+        inputs = np.asarray(X, dtype=np.float32)
+        check_codes(inputs, self.network)
+        return predict(self.of(region), inputs, self.network)
 
     def of(self, region: Client | None = None) -> Parameters:
         """All parameters of the network: the shared ones and, where some are private, those of `region`; or its copy.

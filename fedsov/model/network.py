@@ -40,6 +40,9 @@ ACTIVATIONS = {
 }
 """An mlp's activations, and torch's names for them, each as torch has it by default."""
 
+MOST_LEVELS = 2**24
+"""Of an embedding: codes travel as float32, which has no odd number beyond."""
+
 _registered: dict[str, Callable[[int, int], nn.Module]] = {}
 
 
@@ -103,6 +106,8 @@ class NetworkSpec:
         for one in self.embeddings:
             if one.column < 0 or one.levels < 1 or one.width < 1:
                 raise ConfigurationError(f"an embedding needs a column, and 1 level and 1 number or more, got {one}")
+            if one.levels > MOST_LEVELS:
+                raise ConfigurationError(f"an embedding has {MOST_LEVELS:,} levels at most, got {one}")
 
 
 def is_layered(spec: NetworkSpec) -> bool:

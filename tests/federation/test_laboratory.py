@@ -15,6 +15,7 @@ from fedsov.errors import ConfigurationError, InputError, TrainingFailed
 from fedsov.federation.cohort import STEP, Cohort
 from fedsov.federation.job import Job
 from fedsov.federation.laboratory import Work, cosine
+from fedsov.model.embedded import Embedding
 from fedsov.model.network import NetworkSpec, initial, register
 from fedsov.privacy.mechanism import RecordMechanism
 from fedsov.training.compression import Compression
@@ -380,3 +381,15 @@ def test_private_parameters_are_not_among_what_is_compressed() -> None:
 def test_control_variates_are_not_compressed() -> None:
     with pytest.raises(ConfigurationError, match="compression=int8 is not for algorithm=scaffold"):
         fedsov.federate("logistic", REGIONS, algorithm="scaffold", work=Work(compression=Compression("int8")))
+
+
+@pytest.mark.parametrize("code", [3.0, -1.0, 0.5, np.nan])
+def test_a_model_does_not_take_what_is_no_code_of_its_embedding(code: float) -> None:
+    spec = NetworkSpec("logistic", embeddings=(Embedding(0, 3, 2),))
+    coded = {name: (np.column_stack([np.arange(len(X)) % 3, X]), y) for name, (X, y) in REGIONS.items()}
+    fitted = fedsov.federate(spec, coded, rounds=1, steps=STEPS, work=Work(processes=1))
+    rows = coded["DE"][0][:4].copy()
+    assert fitted.logits(rows).shape == (4,)
+    rows[1, 0] = code
+    with pytest.raises(InputError, match="input 0 must hold whole numbers from 0 to 2"):
+        fitted.logits(rows)
