@@ -121,8 +121,10 @@ class Work:
     frozen: Collection[str] = ()
 
     def __post_init__(self) -> None:
-        if self.patience is not None and (self.patience < 1 or not self.measures):
-            raise ConfigurationError(f"patience is 1 or more and needs measures=True, got {self.patience}")
+        if self.patience is not None and (type(self.patience) is not int or self.patience < 1 or not self.measures):
+            raise ConfigurationError(
+                f"patience is a whole number of 1 or more and needs measures=True, got {self.patience!r}"
+            )
 
 
 def cosine(rounds: int, least: float = 0.01) -> Callable[[int], float]:
@@ -267,15 +269,16 @@ class _Best:
     kept: Apart = field(default_factory=lambda: (np.empty(0), np.empty(0)))
 
     def or_of(self, loss: float, round: int, parameters: np.ndarray, kept: Apart) -> _Best:
-        """Whichever loss is less; the earlier of equals."""
-        return _Best(loss, round, parameters, kept) if loss < self.loss else self
+        """Whichever loss is less; the earlier of equals, the first where none is finite."""
+        return _Best(loss, round, parameters, kept) if loss < self.loss or not self.round else self
 
 
 def _loss(job: Job, found: Found) -> float:
-    """The clients' mean loss by weight; inf where nothing was measured."""
+    """The clients' mean loss by weight; inf where nothing was measured, or it is no number."""
     if not found.metrics:
         return math.inf
-    return float(np.average([one["loss"] for one in found.metrics.values()], weights=job.weights[list(found.metrics)]))
+    mean = np.average([one["loss"] for one in found.metrics.values()], weights=job.weights[list(found.metrics)])
+    return math.inf if np.isnan(mean) else float(mean)
 
 
 def _with(current: np.ndarray, job: Job, own: np.ndarray) -> np.ndarray:

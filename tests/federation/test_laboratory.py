@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 from dataclasses import replace
@@ -171,6 +172,17 @@ def test_training_ends_when_the_loss_stays_and_gives_the_parameters_of_the_least
     assert min(losses) < losses[0]
     with pytest.raises(ConfigurationError, match="measures"):
         Work(patience=2, measures=False)
+    for wrong in (0, 1.5, math.nan, True):
+        with pytest.raises(ConfigurationError, match="a whole number of 1 or more"):
+            Work(patience=wrong)  # type: ignore[arg-type]
+
+
+def test_training_whose_loss_is_beyond_all_numbers_ends_with_the_parameters_it_began_with() -> None:
+    far = {name: (X, np.full(len(X), 1e25)) for name, (X, _) in REGIONS.items()}  # squared: beyond float32
+    steps, start = LocalSteps(loss="regression", learning_rate=1e-30), initial(NetworkSpec(), 6, 0)
+    fitted = fedsov.federate("logistic", far, rounds=9, steps=steps, start=start, work=Work(patience=2))
+    assert len(fitted.rounds) == 3 and fitted.rounds[0]["DE"]["loss"] == math.inf
+    assert all(np.array_equal(fitted.parameters[key], value) for key, value in start.items())
 
 
 def test_a_client_whose_update_is_not_accepted_is_named_and_the_others_go_on() -> None:
