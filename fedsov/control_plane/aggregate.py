@@ -197,17 +197,23 @@ def finite_updates(replies: Iterable[Message], like: Mapping[str, Any]) -> list[
 
     Args:
         replies: one Flower message a node; those with an error are left out.
-        like: arrays by name whose shapes an update must have.
+        like: arrays by name whose names, shapes and kinds of numbers an update must have.
 
     Raises:
-        TrainingFailed: an update holds a number that is not finite, or has another shape than the model.
+        TrainingFailed: an update holds a number that is not finite, or is not of the model's arrays.
     """
+    model = {name: array.numpy() for name, array in like.items()}
     kept = sorted((reply for reply in replies if reply.has_content()), key=lambda reply: reply.metadata.src_node_id)
     for reply in kept:
-        for name, array in next(iter(reply.content.array_records.values())).items():
+        update = next(iter(reply.content.array_records.values()))
+        if odd := sorted(update.keys() ^ model.keys()):
+            raise TrainingFailed(f"an update must hold the model's arrays, and {odd[0]} is in one of them alone")
+        for name, array in update.items():
             values = array.numpy()
-            if name not in like or values.shape != like[name].numpy().shape:
-                raise TrainingFailed(f"an update's array {name} has shape {values.shape}, not the model's")
+            if values.shape != model[name].shape or values.dtype.kind != model[name].dtype.kind:
+                raise TrainingFailed(
+                    f"an update's array {name} has shape {values.shape} of {values.dtype}, not the model's"
+                )
             if not math.isfinite(float(values.sum())):
                 raise TrainingFailed(
                     f"an update's array {name} holds a number that is not finite; lower the learning rate"

@@ -116,6 +116,11 @@ def test_an_update_of_another_shape_is_never_averaged() -> None:
         _run({2: _full(1.0), 3: np.ones((3, 2), np.float32)})
 
 
+def test_an_update_of_another_kind_of_numbers_is_never_averaged() -> None:
+    with pytest.raises(TrainingFailed, match="of complex128, not the model's"):
+        _run({2: _full(1.0), 3: np.full((2, 2), 1j)})
+
+
 def test_the_joint_model_carries_the_join_of_its_updates_labels_into_the_next_round() -> None:
     labels = {2: Label(frozenset({"DE"})), 3: Label(frozenset({"GB"}), frozenset({"health"}))}
     _, grid, door = _run({2: _full(1.0), 3: _full(2.0)}, rounds=2, labels=labels)

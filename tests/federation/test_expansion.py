@@ -110,5 +110,11 @@ def test_an_update_of_unknown_arrays_is_malformed() -> None:
         list(expanded(gather, INT8, names={3: "DE"})(None, [asked], 1.0))  # type: ignore[arg-type]
 
 
+def test_updates_that_lack_an_array_of_the_model_or_all_are_never_averaged() -> None:
+    for only in ({"w": START["w"]}, {"w": START["w"], "x": START["b"]}):
+        with pytest.raises(TrainingFailed, match="an update must hold the model's arrays, and b is in one of them"):
+            _run(lambda message, node, arrays=only: arrays, Compression())  # type: ignore[misc]
+
+
 def test_without_compression_nothing_stands_between() -> None:
     assert expanded(each_by_itself, Compression(), names={}) is each_by_itself
