@@ -29,7 +29,7 @@ from fedsov.partition.dataset import DatasetSpec, TargetRule
 from fedsov.privacy.fixed_point import Bounds
 from fedsov.privacy.secure_aggregation import FEWEST
 from fedsov.privacy.settings import RecordPrivacy
-from fedsov.recipe import recipe_of, schedule_of
+from fedsov.recipe import check_rates, recipe_of, schedule_of
 from fedsov.shape import check_shape, only, whole
 from fedsov.training import apart
 from fedsov.training.apart import Apart
@@ -119,6 +119,7 @@ class Settings:
         check_sent(self.compression, algorithm=self.algorithm.name, summed=self.sums is not None)
         if self.sums is not None:
             check_summed(self.algorithm)
+        check_rates(self.schedule, self.recipe.update, self.rounds)
         _check_patience(self)
 
 

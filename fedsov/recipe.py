@@ -7,6 +7,7 @@ and what is wrong is named by its key. The loss follows from the target: there i
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from fedsov.errors import ConfigurationError
@@ -16,6 +17,7 @@ from fedsov.shape import only, whole
 from fedsov.training.compression import trained
 from fedsov.training.local import LocalSteps, Recipe
 from fedsov.training.schedule import READS, Schedule
+from fedsov.training.steps import LARGEST, LEAST
 
 STEPS = ("alone", "update", "tune")
 COUNTS = {"batch": 1, "accumulate": 1, "epochs": 0, "seed": 0}
@@ -56,7 +58,7 @@ def _steps(occasion: str, plain: Mapping[str, Any], seed: int, target: TargetRul
 
 
 def _is_weight(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0.0 < value < float("inf")
+    return isinstance(value, int | float) and not isinstance(value, bool) and LEAST <= value <= LARGEST
 
 
 def schedule_of(plain: Any) -> Schedule:
@@ -65,3 +67,13 @@ def schedule_of(plain: Any) -> Schedule:
     name = Schedule(str(given.get("name"))).name
     numbers = only("federation.schedule", given, ("name", *READS[name], "warmup"))
     return Schedule(**{**numbers, "name": name})
+
+
+def check_rates(schedule: Schedule, steps: LocalSteps, rounds: int) -> None:
+    """Raises ConfigurationError where a round would have no learning rate; its first and last are the extremes."""
+    for number in (1, rounds):
+        rate = steps.learning_rate * schedule.rate(number, rounds)
+        try:
+            replace(steps, learning_rate=rate)
+        except ConfigurationError as problem:
+            raise ConfigurationError(f"federation.schedule in round {number} of {rounds}: {problem}") from None

@@ -19,6 +19,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -58,6 +59,8 @@ ROBUST = ("fedmedian", "fedtrimmedavg", "krum", "multikrum", "bulyan")
 SUMMED = ("fedavg", "fedprox", "fedavgm", "fedadagrad", "fedadam", "fedyogi", *APART)
 """Algorithms that need the mean of all updates alone; any other looks at single ones, which a secure sum hides."""
 
+UNREADABLE = (ValueError, EOFError, BadZipFile)
+"""What an array of a message raises whose bytes are none of numpy's."""
 ADAPTIVE = ("eta", "eta_l", "beta_1", "beta_2", "tau")
 OPTIONS = {
     "fedavg": (),
@@ -206,27 +209,33 @@ def accepted_updates(
         bound: the longest way (L2, over all arrays together) that an update may be from it.
 
     Returns:
-        The replies, and by node why each other update is refused: another shape, a number that is not finite, too long.
+        The replies, and by node why each other update is refused: another shape, a number that is not finite,
+        too long.
     """
     kept: list[Message] = []
     refused: dict[int, str] = {}
     start = {name: array.numpy() for name, array in like.items()}
     for reply in sorted((one for one in replies if one.has_content()), key=lambda one: one.metadata.src_node_id):
-        came = {name: array.numpy() for name, array in next(iter(reply.content.array_records.values())).items()}
-        if why := _fault(came, start, bound):
+        if why := _fault(reply, start, bound):
             refused[reply.metadata.src_node_id] = why
         else:
             kept.append(reply)
     return kept, refused
 
 
-def _fault(came: Mapping[str, np.ndarray], start: Mapping[str, np.ndarray], bound: float) -> str:
+def _fault(reply: Message, start: Mapping[str, np.ndarray], bound: float) -> str:
     """Why an update is refused; empty where it is not."""
+    record = next(iter(reply.content.array_records.values()), {})
+    try:
+        came = {name: array.numpy() for name, array in record.items()}
+    except UNREADABLE:
+        return "its update cannot be read"
     if came.keys() != start.keys():
         return f"its update has the array {sorted(came.keys() ^ start.keys())[0]}, or lacks it, unlike the model"
     for name, values in came.items():
-        if values.shape != start[name].shape:
-            return f"its update's array {name} has shape {values.shape}, and the model's {start[name].shape}"
+        found, expected = (f"shape {one.shape} of {one.dtype}" for one in (values, start[name]))
+        if values.shape != start[name].shape or values.dtype.kind != start[name].dtype.kind:
+            return f"its update's array {name} has {found}, and the model's {expected}"
     with np.errstate(over="ignore", invalid="ignore"):
         squares = [float(np.square(came[name] - start[name], dtype=np.float64).sum()) for name in start]
     length = math.sqrt(sum(squares))

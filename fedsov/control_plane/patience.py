@@ -7,7 +7,8 @@ have passed since the best, the training is over, and its parameters are those t
 
 What it remembers is little: the losses are in the rounds themselves, and the best parameters go into a checkpoint as
 arrays whose names begin with `KEPT`. So a training that is resumed ends in the same round, with the same bits. A region
-without validation rows has no loss (NaN); rounds in which nobody has one never end a training.
+without validation rows has no loss (NaN), and one that counts no rows is not heard. Rounds in which nobody is heard are
+never the best, and by themselves end nothing; after the best one they pass as any other that was not better.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ class Best:
 def _losses(seen: Round | None) -> dict[int, float]:
     """The losses that were heard, by node."""
     heard = {} if seen is None else seen.metrics
-    found = {node: metrics.get("loss", math.nan) for node, metrics in heard.items()}
+    found = {node: one.get("loss", math.nan) for node, one in heard.items() if one.get("num-examples", 1.0) > 0}
     return {node: loss for node, loss in found.items() if not math.isnan(loss)}
 
 

@@ -166,7 +166,8 @@ class Checkpoints:
         self.folder.rmdir()
 
     def _of(self, scope: str) -> list[Path]:
-        return sorted(self.folder.glob(f"{scope}-*.json"))
+        found = self.folder.glob(f"{scope}-*.json")
+        return sorted(found, key=lambda path: int(path.stem.rpartition("-")[2]))  # round 10000 is after 9999
 
     def _read(self, path: Path) -> Checkpoint:
         said = read_sealed(path)

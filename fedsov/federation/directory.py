@@ -1,5 +1,7 @@
 """The regions' verify keys, laid into each region's folder before the first round, so that no hub has a say in them.
 
+The hub's folder has a copy, by which it drops and names a region that no other would believe; no region relies on that.
+
 A region believes what another signed only by the key that it has for it here. A key that is pinned stays: a region
 that comes back with another key is not believed by those that knew it. Where regions are apart, their operators
 exchange these keys themselves; in one workspace the ingestion process does, which sees every region's folder once.
@@ -22,13 +24,14 @@ FILE = "verify_keys.json"
 
 
 def pin(workspace: Workspace, regions: Iterable[str]) -> None:
-    """Adds to each region's directory the verify keys that it has not yet, of all these regions.
+    """Adds to each region's directory, and the hub's, the verify keys that it has not yet, of all these regions.
 
     Raises LedgerBroken where a region's signing key is gone or another; the key is that of its ledger.
     """
     keys = {name: _verify_key(workspace.region(name), name) for name in regions}
-    for name in keys:
-        path = workspace.region(name) / FILE
+    workspace.hub.mkdir(exist_ok=True)
+    for folder in (*map(workspace.region, keys), workspace.hub):
+        path = folder / FILE
         known = _read(path) if path.is_file() else {}
         if set(keys) - set(known):
             _write(path, {**keys, **known})

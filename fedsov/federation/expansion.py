@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from flwr.app import ArrayRecord, Message, RecordDict
 
+from fedsov.control_plane.aggregate import UNREADABLE
 from fedsov.control_plane.server_app import Gather
 from fedsov.errors import TrainingFailed
 from fedsov.federation.in_process import LOST, error_reply
@@ -46,10 +47,9 @@ def expanded(gather: Gather, compression: Compression, *, frozen: Collection[str
                 yield reply
                 continue
             node = reply.metadata.src_node_id
-            came = _arrays(reply)
             try:
-                updated = received(_arrays(asked[node]), came, compression, frozen)
-            except TrainingFailed as problem:
+                updated = received(_arrays(asked[node]), _arrays(reply), compression, frozen)
+            except (TrainingFailed, *UNREADABLE) as problem:
                 yield error_reply(asked[node], LOST, str(problem))
                 continue
             yield _answer(asked[node], reply, record_of(dict(updated)))

@@ -67,8 +67,13 @@ class Fitted:
     personal: Mapping[Client, Parameters] = field(default_factory=dict)
 
     def logits(self, X: np.ndarray, region: Client | None = None) -> np.ndarray:
-        """(N,) logits of (N, D) inputs, or (N, outputs), by the model of `region` (`of`)."""
-        return predict(self.of(region), np.asarray(X, dtype=np.float32), self.network)
+        """(N,) logits of (N, D) inputs, or (N, outputs), by the model of `region` (`of`).
+
+        Raises InputError where an input that has an embedding holds anything but its codes.
+        """
+        inputs = np.asarray(X, dtype=np.float32)
+        check_codes(inputs, self.network)
+        return predict(self.of(region), inputs, self.network)
 
     def of(self, region: Client | None = None) -> Parameters:
         """All parameters of the network: the shared ones and, where some are private, those of `region`; or its copy.
@@ -116,8 +121,10 @@ class Work:
     frozen: Collection[str] = ()
 
     def __post_init__(self) -> None:
-        if self.patience is not None and (self.patience < 1 or not self.measures):
-            raise ConfigurationError(f"patience is 1 or more and needs measures=True, got {self.patience}")
+        if self.patience is not None and (type(self.patience) is not int or self.patience < 1 or not self.measures):
+            raise ConfigurationError(
+                f"patience is a whole number of 1 or more and needs measures=True, got {self.patience!r}"
+            )
 
 
 def cosine(rounds: int, least: float = 0.01) -> Callable[[int], float]:
@@ -177,8 +184,8 @@ def federate(  # twelve parameters: each is a question of its own, most calls se
     chosen = algorithm if isinstance(algorithm, Algorithm) else Algorithm(algorithm)
     if weighting not in ("rows", "equal"):
         raise ConfigurationError(f"weighting is rows or equal, got {weighting!r}")
-    if rounds < 1:
-        raise ConfigurationError(f"expected 1 round or more, got {rounds}")
+    if rounds < 1 or not 0 <= seed < 2**63:
+        raise ConfigurationError(f"expected 1 round or more and a seed from 0 to below 2^63, got {rounds} and {seed}")
     names, arrays = _clients(regions, network, steps)
     sizes = [len(y) if weighting == "rows" else 1 for _, y in arrays]
     mine = private if isinstance(private, Private) else Private(tuple(private))
@@ -262,15 +269,16 @@ class _Best:
     kept: Apart = field(default_factory=lambda: (np.empty(0), np.empty(0)))
 
     def or_of(self, loss: float, round: int, parameters: np.ndarray, kept: Apart) -> _Best:
-        """Whichever loss is less; the earlier of equals."""
-        return _Best(loss, round, parameters, kept) if loss < self.loss else self
+        """Whichever loss is less; the earlier of equals, the first where none is finite."""
+        return _Best(loss, round, parameters, kept) if loss < self.loss or not self.round else self
 
 
 def _loss(job: Job, found: Found) -> float:
-    """The clients' mean loss by weight; inf where nothing was measured."""
+    """The clients' mean loss by weight; inf where nothing was measured, or it is no number."""
     if not found.metrics:
         return math.inf
-    return float(np.average([one["loss"] for one in found.metrics.values()], weights=job.weights[list(found.metrics)]))
+    mean = np.average([one["loss"] for one in found.metrics.values()], weights=job.weights[list(found.metrics)])
+    return math.inf if np.isnan(mean) else float(mean)
 
 
 def _with(current: np.ndarray, job: Job, own: np.ndarray) -> np.ndarray:

@@ -27,6 +27,7 @@ from fedsov.control_plane.server_app import (
     server_app,
 )
 from fedsov.errors import BudgetExceeded, FedsovError, LedgerBroken, TrainingFailed
+from fedsov.federation import directory
 from fedsov.federation.checkpoint import Checkpoint
 from fedsov.federation.expansion import expanded
 from fedsov.federation.failures import of_region
@@ -237,7 +238,8 @@ def train_together(
     frozen = settings.recipe.frozen
     gather: Gather = expanded(each_by_itself, settings.compression, frozen=frozen)
     if settings.sums is not None and scope != "public":
-        gather = summed(names, bounds=settings.sums, run=scene.run, frozen=frozen)
+        keys = directory.read(scene.workspace.hub)
+        gather = summed(names, bounds=settings.sums, run=scene.run, frozen=frozen, directory=keys)
     app = server_app(federation, held.reached, outcome, on_round=on_round, keep=keep, examine=examine, gather=gather)
     app(grid, Context(run_id=1, node_id=1, node_config={}, state=RecordDict(), run_config={}))
     seen, stopped, learned = tuple(outcome.rounds), outcome.stopped, outcome.learned
@@ -316,8 +318,7 @@ def finish(scene: Scene, plan: Plan, regions: Sequence[str], made: Made) -> None
         names = [name for name in regions if _served_by(plan.of(name), made) == strategy]
         if not names:
             continue
-        label = trained.label if trained else PUBLIC
-        people = trained.people if trained else 0
+        label, people = (trained.label, trained.people) if trained else (PUBLIC, 0)
         grid = scene.grid(names, label=label, people=people, standing_by=scene.afterwards)
         for reply in grid.send_and_receive([_finishing(scene, plan.of(name), made, trained) for name in names]):
             _note(scene, reply, made)

@@ -5,6 +5,9 @@ exchanges, and gives the strategy a single update, the mean weighted by rows of 
 for each region that fell silent before. So every strategy that looks at the mean alone goes on unchanged; those that
 look at each update cannot work, and are refused where the algorithm is chosen (`fedsov.control_plane.aggregate`).
 
+A region whose signature is not its pinned key's would be believed by no other, and end the sum for all; the hub takes
+it for one that fell silent. That spares the others, and no region relies on it: each checks for itself.
+
     app = server_app(federation, start, outcome, gather=summed(names, bounds=Bounds(), run="r"))
 """
 
@@ -26,7 +29,7 @@ from fedsov.federation.in_process import LOST, error_reply
 from fedsov.federation.wire import reason_of, round_of
 from fedsov.privacy.fixed_point import Bounds, Words
 from fedsov.privacy.opening import opened_sum
-from fedsov.privacy.secure_aggregation import Advert, Terms
+from fedsov.privacy.secure_aggregation import Advert, Directory, Terms, check_keys, check_list
 from fedsov.training.compression import trained
 
 if TYPE_CHECKING:
@@ -36,7 +39,14 @@ Said = TypeVar("Said")
 Tell = Callable[[str], Mapping[str, Any]]
 
 
-def summed(names: Mapping[int, str], *, bounds: Bounds, run: str, frozen: Collection[str] = ()) -> Gather:
+def summed(
+    names: Mapping[int, str],
+    *,
+    bounds: Bounds,
+    run: str,
+    frozen: Collection[str] = (),
+    directory: Directory | None = None,
+) -> Gather:
     """Has a round's updates as one sum.
 
     Args:
@@ -44,6 +54,7 @@ def summed(names: Mapping[int, str], *, bounds: Bounds, run: str, frozen: Collec
         bounds: as the regions have them; with others, no region would believe another's signature.
         run: the run's name, as the regions have it.
         frozen: names of parameters that no word is about.
+        directory: the regions' verify keys as the hub has them; None: the regions alone check signatures.
 
     What it gives raises TrainingFailed where fewer than three regions are asked, or too few answer a step.
     """
@@ -61,7 +72,7 @@ def summed(names: Mapping[int, str], *, bounds: Bounds, run: str, frozen: Collec
             raise TrainingFailed(
                 f"round {number}: {problem} ({', '.join(members) or 'nobody'} may take part)"
             ) from None
-        return _Round(grid, asked, terms, timeout, frozen).updates()
+        return _Round(grid, asked, terms, timeout, frozen, directory).updates()
 
     return gather
 
@@ -75,13 +86,14 @@ class _Round:
     terms: Terms
     timeout: float
     frozen: Collection[str] = ()
+    directory: Directory | None = None
     lost: dict[str, Message] = field(default_factory=dict)
 
     def updates(self) -> list[Message]:
         """The mean of all whose words came, and an error for each other region."""
         adverts = self._advertised()
         letters = self._shared(adverts)
-        masked = self._masked(letters)
+        masked = self._masked(adverts, letters)
         total = np.zeros(self.terms.words, dtype=np.uint64)
         for one, _ in masked.values():
             total += one
@@ -98,37 +110,40 @@ class _Round:
 
     def _advertised(self) -> dict[str, Advert]:
         said = {"names": list(self.terms.members)}
-        return self._enough(
-            self._step(
-                words.ADVERTISE,
-                self.terms.members,
-                lambda _: said,
-                lambda name, reply: words.keys_of(name, words.said_in(reply, "keys")),
-            ),
-            "advertised keys",
-        )
+
+        def read(name: str, reply: Message) -> Advert:
+            advert = words.keys_of(name, words.said_in(reply, "keys"))
+            if self.directory is not None:
+                check_keys(self.terms, advert, self.directory)
+            return advert
+
+        return self._enough(self._step(words.ADVERTISE, self.terms.members, lambda _: said, read), "advertised keys")
 
     def _shared(self, adverts: Mapping[str, Advert]) -> dict[str, dict[str, bytes]]:
         keys = {name: words.keys_said(advert) for name, advert in adverts.items()}
-        return self._enough(
-            self._step(
-                words.SHARE,
-                adverts,
-                lambda _: {"keys": keys},
-                lambda _, reply: words.unhexed(words.said_in(reply, "letters")),
-            ),
-            "shared their secrets",
-        )
 
-    def _masked(self, letters: Mapping[str, Mapping[str, bytes]]) -> dict[str, tuple[Words, bytes]]:
+        def read(name: str, reply: Message) -> dict[str, bytes]:
+            letters = words.unhexed(words.said_in(reply, "letters"))
+            if set(letters) != set(adverts) - {name}:
+                raise ValueError("expected a letter for each other region")  # or lists would differ, and no sum open
+            return letters
+
+        return self._enough(self._step(words.SHARE, adverts, lambda _: {"keys": keys}, read), "shared their secrets")
+
+    def _masked(
+        self, adverts: Mapping[str, Advert], letters: Mapping[str, Mapping[str, bytes]]
+    ) -> dict[str, tuple[Words, bytes]]:
         def told(name: str) -> Mapping[str, Any]:
-            return {"letters": words.hexed({sender: sent[name] for sender, sent in letters.items() if name in sent})}
+            return {"letters": words.hexed({sender: sent[name] for sender, sent in letters.items() if name != sender})}
 
-        def read(_: str, reply: Message) -> tuple[Words, bytes]:
+        def read(name: str, reply: Message) -> tuple[Words, bytes]:
             came = reply.content.array_records["words"]["words"].numpy()
             if came.dtype != np.uint64 or came.shape != (self.terms.words,):
                 raise ValueError(f"expected {self.terms.words} words")
-            return came, bytes.fromhex(words.said_in(reply, "list")["signature"])
+            signature = bytes.fromhex(words.said_in(reply, "list")["signature"])
+            if self.directory is not None:
+                check_list(self.terms, adverts, letters, member=name, signature=signature, directory=self.directory)
+            return came, signature
 
         return self._enough(self._step(words.MASK, letters, told, read), "sent their words")
 
@@ -156,6 +171,8 @@ class _Round:
                     continue
             except words.UNREADABLE:
                 reply = error_reply(message, LOST, "AnswerUnreadable")
+            except SumRefused:
+                reply = error_reply(message, LOST, "NotSignedByItsKey")
             self.lost[name] = reply
         return said
 

@@ -1,7 +1,7 @@
 """What is said in a secure sum, as Flower's records: the names of the four steps, and keys and shares in JSON.
 
 The steps are those of `fedsov.privacy.secure_aggregation`; bytes are written in hexadecimal. Reading what another
-party wrote raises KeyError, TypeError, ValueError or AttributeError where it is not of this form.
+party wrote raises KeyError, TypeError, ValueError, AttributeError or EOFError where it is not of this form.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from fedsov.privacy.secure_aggregation import Advert, Opened
 
 ADVERTISE, SHARE, MASK, UNMASK = "query.advertise", "query.share", "train.masked", "query.unmask"
 TOLD = "told"
-UNREADABLE = (KeyError, TypeError, ValueError, AttributeError)
+UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, EOFError)
 
 
 def record(said: Mapping[str, Any]) -> ConfigRecord:

@@ -47,6 +47,8 @@ ACTIVATIONS = {
 
 INSTALLED = "fedsov.networks"
 """Entry points of installed packages that are networks. What is not installed where rows are is never run there."""
+MOST_LEVELS = 2**24
+"""Of an embedding: codes travel as float32, which has no odd number beyond."""
 
 _registered: dict[str, Callable[[int, int], nn.Module]] = {}
 
@@ -126,6 +128,8 @@ class NetworkSpec:
         for one in self.embeddings:
             if one.column < 0 or one.levels < 1 or one.width < 1:
                 raise ConfigurationError(f"an embedding needs a column, and 1 level and 1 number or more, got {one}")
+            if one.levels > MOST_LEVELS:
+                raise ConfigurationError(f"an embedding has {MOST_LEVELS:,} levels at most, got {one}")
 
 
 def is_layered(spec: NetworkSpec) -> bool:

@@ -139,6 +139,10 @@ class Advert:
         return _text("keys", terms, {"member": self.member, **keys})
 
 
+Adverts = Mapping[str, Advert]
+"""All keys of a round, by member."""
+
+
 @dataclass(frozen=True, slots=True)
 class Secrets:
     """A region's private keys and seed of one round; never shown."""
@@ -233,8 +237,8 @@ def share(
     if known.get(held.me) != held.adverts[held.me]:
         raise SumRefused("the keys that came under this region's own name are not its own")
     _enough(held.terms, known, "advertised keys")
-    for member, advert in (one for one in known.items() if one[0] != held.me):
-        _check_signature(member, advert.signature, advert.signed_text(held.terms), directory, what="keys")
+    for advert in (one for one in known.values() if one.member != held.me):
+        check_keys(held.terms, advert, directory)
     terms, own = held.terms, held.secrets
     split = [
         shamir.split(secret, threshold=terms.threshold, holders=len(terms.members), draw=draw)
@@ -265,7 +269,8 @@ def mask(held: Held, letters: Mapping[str, bytes], words: Words, *, sign: Sign) 
     added += [key for other, key in keys.items() if held.me < other]
     taken = [key for other, key in keys.items() if other < held.me]
     advanced = replace(held, step="mask", shares={**held.shares, **shares}, among=among)
-    return advanced, Masked(masks.masked(words, added=added, taken=taken), sign(_list_text(advanced)))
+    signature = sign(_list_text(held.terms, held.adverts, among))
+    return advanced, Masked(masks.masked(words, added=added, taken=taken), signature)
 
 
 def unmask(
@@ -295,9 +300,22 @@ def unmask(
             "this round was opened under other lists before: the difference would be single regions' parts"
         )
     for member, signature in (one for one in survivors.items() if one[0] != held.me):
-        _check_signature(member, signature, _list_text(held), directory, what="list of regions it masked among")
+        check_list(held.terms, held.adverts, held.among, member=member, signature=signature, directory=directory)
     seeds = {member: held.shares[member].seed for member in survivors}
     return replace(held, step="unmask", told=lists), Opened(seeds, {one: held.shares[one].key for one in dropped})
+
+
+def check_keys(terms: Terms, advert: Advert, directory: Directory) -> None:
+    """Raises SumRefused for keys that their region did not sign, or whose region has no verify key in the directory."""
+    _check_signature(advert.member, advert.signature, advert.signed_text(terms), directory, what="keys")
+
+
+def check_list(
+    terms: Terms, adverts: Adverts, among: Collection[str], *, member: str, signature: bytes, directory: Directory
+) -> None:
+    """Raises SumRefused for a signature that is not the member's over this very list that words were masked among."""
+    text = _list_text(terms, adverts, among)
+    _check_signature(member, signature, text, directory, what="list of regions it masked among")
 
 
 def own_mask_key(terms: Terms, member: str, seed: bytes) -> bytes:
@@ -330,16 +348,16 @@ def _read(held: Held, sender: str, letter: bytes) -> Shares:
 
 def _about(held: Held, sender: str, receiver: str) -> bytes:
     """What a letter is bound to: run and round, all keys of the round, who wrote it to whom."""
-    return _text("letter", held.terms, {"keys": _keys_digest(held), "from": sender, "to": receiver})
+    return _text("letter", held.terms, {"keys": _keys_digest(held.adverts), "from": sender, "to": receiver})
 
 
-def _keys_digest(held: Held) -> str:
+def _keys_digest(adverts: Adverts) -> str:
     """SHA-256 over all keys that a region checked, in hexadecimal."""
-    return _digest({member: advert.signature.hex() for member, advert in held.adverts.items()})
+    return _digest({member: advert.signature.hex() for member, advert in adverts.items()})
 
 
-def _list_text(held: Held) -> bytes:
-    return _text("list", held.terms, {"keys": _keys_digest(held), "among": list(held.among)})
+def _list_text(terms: Terms, adverts: Adverts, among: Collection[str]) -> bytes:
+    return _text("list", terms, {"keys": _keys_digest(adverts), "among": sorted(among)})
 
 
 def _follows(held: Held, step: str) -> None:

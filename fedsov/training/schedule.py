@@ -61,13 +61,22 @@ class Schedule:
                 raise ConfigurationError(f"a schedule's {name} must be {bounds}, got {getattr(self, name)!r}")
 
     def rate(self, round: int, rounds: int) -> float:
-        """The factor in a round, from 1, of so many; above 0. A warm-up longer than the training is all there is."""
+        """The factor in a round, from 1, of so many. A warm-up longer than the training is all there is.
+
+        Above 0 and finite, unless steps went beyond all numbers, which `fedsov.recipe.check_rates` refuses.
+        """
         if round <= self.warmup:
             return round / (self.warmup + 1)
         place, last = round - self.warmup - 1, rounds - self.warmup - 1
         if self.name == "cosine":
             return self.least + (1.0 - self.least) * (1.0 + math.cos(math.pi * place / max(last, 1))) / 2.0
-        return self.by ** (place // self.every) if self.name == "step" else 1.0
+        return self._fallen(place // self.every) if self.name == "step" else 1.0
+
+    def _fallen(self, times: int) -> float:
+        try:
+            return float(self.by**times)
+        except OverflowError:
+            return math.inf
 
 
 def _is_number(value: object) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +11,8 @@ from fedsov.model.network import NetworkSpec
 from fedsov.training.losses import loss_named
 
 NETWORK = NetworkSpec("mlp", (16,))
+LEAST, LARGEST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
+"""Of what steps are reckoned in, float32: to it a lesser rate or weight is as good as 0, and a larger one infinite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class LocalSteps:
     """Stochastic gradient descent with momentum, minimising the mean loss of a batch.
 
     Attributes:
-        learning_rate: above 0, finite.
+        learning_rate: above 0 and finite, in float32 (`LEAST` to `LARGEST`).
         momentum: in [0, 1).
         batch: rows of a batch, at least 1; under a noise mechanism the mechanism says what is in a step.
         epochs: passes over the rows, 0 or more.
@@ -52,14 +53,14 @@ class LocalSteps:
 
     def __post_init__(self) -> None:
         allowed = {
-            "learning_rate": ("above 0", 0.0 < self.learning_rate < math.inf),
+            "learning_rate": ("above 0 and finite in float32", LEAST <= self.learning_rate <= LARGEST),
             "momentum": ("in [0, 1)", 0.0 <= self.momentum < 1.0),
             "batch": ("of 1 or more", self.batch >= 1),
             "epochs": ("of 0 or more", self.epochs >= 0),
-            "weight_decay": ("of 0 or more", 0.0 <= self.weight_decay < math.inf),
-            "proximal_mu": ("of 0 or more", 0.0 <= self.proximal_mu < math.inf),
+            "weight_decay": ("of 0 or more, finite in float32", 0.0 <= self.weight_decay <= LARGEST),
+            "proximal_mu": ("of 0 or more, finite in float32", 0.0 <= self.proximal_mu <= LARGEST),
             "accumulate": ("of 1 or more", self.accumulate >= 1),
-            "seed": ("of 0 or more", self.seed >= 0),
+            "seed": ("of 0 or more, below 2^63", 0 <= self.seed < 2**63),
         }
         for name, (bounds, holds) in allowed.items():
             if not holds:

@@ -67,6 +67,17 @@ def test_a_round_in_which_nobody_has_a_loss_is_never_the_best_and_alone_ends_not
     assert best.seen is not None and best.seen.number == 2
 
 
+def test_after_the_best_round_those_in_which_nobody_is_heard_pass_as_any_other() -> None:
+    best = _best([*_alike(0.5), _round(2, {1: math.nan}), _round(3, {1: math.nan})])
+    assert not best.ends(2, 2) and best.ends(3, 2)
+
+
+def test_a_region_that_counts_no_rows_is_not_heard() -> None:
+    empty = {1: {"loss": 0.1, "num-examples": 0.0}}
+    best = _best([Round(1, empty, {}), Round(2, empty, {}), _round(3, {2: 0.4}), Round(4, empty, {})])
+    assert best.seen is not None and best.seen.number == 3
+
+
 def test_a_model_that_diverged_in_one_region_is_not_better() -> None:
     best = _best([_round(1, {1: 0.5, 2: 0.5}), _round(2, {1: math.inf, 2: 0.1})])
     assert best.seen is not None and best.seen.number == 1

@@ -9,7 +9,7 @@ import pytest
 from flwr.app import Array, ArrayRecord, Context, Error, Message, MetricRecord, RecordDict
 
 from fedsov.artifact import Party
-from fedsov.control_plane.aggregate import ALGORITHMS, Algorithm
+from fedsov.control_plane.aggregate import ALGORITHMS, Algorithm, accepted_updates
 from fedsov.control_plane.server_app import Federation, Outcome, each_by_itself, server_app
 from fedsov.federation.expansion import expanded
 from fedsov.federation.in_process import InProcessGrid
@@ -107,9 +107,30 @@ def test_an_update_of_unknown_arrays_is_malformed() -> None:
 
     (asked,) = [Message(RecordDict({"arrays": record_of(START)}), 3, "train")]
     (reply,) = expanded(gather, INT8)(None, [asked], 1.0)  # type: ignore[arg-type]
-    assert reply.metadata.src_node_id == 3 and reply.error.reason.startswith(
-        "an update compressed by int8 must be codes"
-    )
+    assert reply.metadata.src_node_id == 3
+    assert reply.error.reason.startswith("an update compressed by int8 must be codes")
+
+
+@pytest.mark.parametrize("junk", [b"", b"no array", b"PK\x03\x04 no archive"])
+def test_an_update_whose_bytes_are_no_array_is_refused(junk: bytes) -> None:
+    def gather(grid, messages, timeout):
+        for message in messages:
+            arrays = ArrayRecord(
+                {name: Array("float32", one.shape, "numpy.ndarray", junk) for name, one in START.items()}
+            )
+            yield Message(RecordDict({"arrays": arrays}), reply_to=message)
+
+    (asked,) = [Message(RecordDict({"arrays": record_of(START)}), 3, "train")]
+    (reply,) = expanded(gather, INT8)(None, [asked], 1.0)  # type: ignore[arg-type]
+    assert reply.has_error()
+    kept, refused = accepted_updates(gather(None, [asked], 1.0), record_of(START))
+    assert not kept and refused == {3: "its update cannot be read"}
+
+
+def test_updates_that_lack_an_array_of_the_model_or_all_are_never_averaged() -> None:
+    for only in ({"w": START["w"]}, {"w": START["w"], "x": START["b"]}):
+        with pytest.raises(TrainingFailed, match="its update has the array b, or lacks it, unlike the model"):
+            _run(lambda message, node, arrays=only: arrays, Compression())  # type: ignore[misc]
 
 
 def test_without_compression_nothing_stands_between() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 from dataclasses import replace
@@ -15,6 +16,7 @@ from fedsov.errors import ConfigurationError, InputError, TrainingFailed
 from fedsov.federation.cohort import STEP, Cohort
 from fedsov.federation.job import Job
 from fedsov.federation.laboratory import Work, cosine
+from fedsov.model.embedded import Embedding
 from fedsov.model.network import NetworkSpec, initial, register
 from fedsov.privacy.mechanism import RecordMechanism
 from fedsov.training.compression import Compression
@@ -170,6 +172,17 @@ def test_training_ends_when_the_loss_stays_and_gives_the_parameters_of_the_least
     assert min(losses) < losses[0]
     with pytest.raises(ConfigurationError, match="measures"):
         Work(patience=2, measures=False)
+    for wrong in (0, 1.5, math.nan, True):
+        with pytest.raises(ConfigurationError, match="a whole number of 1 or more"):
+            Work(patience=wrong)  # type: ignore[arg-type]
+
+
+def test_training_whose_loss_is_beyond_all_numbers_ends_with_the_parameters_it_began_with() -> None:
+    far = {name: (X, np.full(len(X), 1e25)) for name, (X, _) in REGIONS.items()}  # squared: beyond float32
+    steps, start = LocalSteps(loss="regression", learning_rate=1e-30), initial(NetworkSpec(), 6, 0)
+    fitted = fedsov.federate("logistic", far, rounds=9, steps=steps, start=start, work=Work(patience=2))
+    assert len(fitted.rounds) == 3 and fitted.rounds[0]["DE"]["loss"] == math.inf
+    assert all(np.array_equal(fitted.parameters[key], value) for key, value in start.items())
 
 
 def test_a_client_whose_update_is_not_accepted_is_named_and_the_others_go_on() -> None:
@@ -269,6 +282,9 @@ def test_equal_seeds_give_equal_parameters_and_others_do_not() -> None:
     for key, value in first.parameters.items():
         assert np.array_equal(value, again.parameters[key])
     assert any(not np.array_equal(value, other.parameters[key]) for key, value in first.parameters.items())
+    for wrong in (-1, 2**63):
+        with pytest.raises(ConfigurationError, match="a seed from 0"):
+            fedsov.federate("mlp", REGIONS, steps=STEPS, seed=wrong)
 
 
 def test_on_round_is_told_every_round_as_it_ends() -> None:
@@ -377,3 +393,15 @@ def test_private_parameters_are_not_among_what_is_compressed() -> None:
 def test_control_variates_are_not_compressed() -> None:
     with pytest.raises(ConfigurationError, match="compression=int8 is not for algorithm=scaffold"):
         fedsov.federate("logistic", REGIONS, algorithm="scaffold", work=Work(compression=Compression("int8")))
+
+
+@pytest.mark.parametrize("code", [3.0, -1.0, 0.5, np.nan])
+def test_a_model_does_not_take_what_is_no_code_of_its_embedding(code: float) -> None:
+    spec = NetworkSpec("logistic", embeddings=(Embedding(0, 3, 2),))
+    coded = {name: (np.column_stack([np.arange(len(X)) % 3, X]), y) for name, (X, y) in REGIONS.items()}
+    fitted = fedsov.federate(spec, coded, rounds=1, steps=STEPS, work=Work(processes=1))
+    rows = coded["DE"][0][:4].copy()
+    assert fitted.logits(rows).shape == (4,)
+    rows[1, 0] = code
+    with pytest.raises(InputError, match="input 0 must hold whole numbers from 0 to 2"):
+        fitted.logits(rows)

@@ -19,22 +19,26 @@ import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fedsov.border.ledger import Ledger
 from fedsov.cli.cli import run as command
 from fedsov.composing import compose
 from fedsov.config import settings
+from fedsov.control_plane.server_app import Reached, Round
 from fedsov.errors import CheckpointDamaged, ConfigurationError, FedsovError, InputError, SumRefused, WorkspaceUnusable
 from fedsov.federation import assemble, resume
 from fedsov.federation.api import WarmFor
 from fedsov.federation.audit import verify_all
-from fedsov.federation.checkpoint import Checkpoints, runs
+from fedsov.federation.checkpoint import Checkpoint, Checkpoints, runs
 from fedsov.federation.modules import TO_TRAIN
 from fedsov.federation.region_budget import account
 from fedsov.federation.region_journal import Journal, hold_alone
 from fedsov.federation.result import RunResult
 from fedsov.federation.warm import Warm
+from fedsov.label import PUBLIC
+from fedsov.model.features import Features
 from fedsov.training.written import plan_read
 from tests.world import ROOT, fedsov, people
 
@@ -272,6 +276,17 @@ def test_the_newest_two_checkpoints_of_each_training_are_kept_and_none_when_it_e
     assert files == sorted(["run.json", *(f"{name}.{end}" for name in trained for end in ("json", "safetensors"))])
     ended = undisturbed.workspace / "hub" / "checkpoints" / undisturbed.run
     assert [path.name for path in ended.iterdir()] == ["run.json"]
+
+
+def test_the_newest_checkpoint_is_that_of_the_highest_round_however_long_its_number(tmp_path: Path) -> None:
+    checkpoints, features = Checkpoints(tmp_path, "long"), Features((("age", 40.0, 10.0),))
+    checkpoints.folder.mkdir(parents=True)
+    for count in (9999, 10_000, 10_001):
+        rounds = tuple(Round(number, {}, {}) for number in range(1, count + 1))
+        checkpoints.keep(Checkpoint("public", PUBLIC, 9, features, Reached({"w": np.zeros(1, np.float32)}, {}, rounds)))
+    last = checkpoints.last("public")
+    assert last is not None and last.round == 10_001
+    assert sorted(path.stem for path in checkpoints.folder.glob("*.json")) == ["public-10000", "public-10001"]
 
 
 def test_a_checkpoint_notes_what_binds_its_parameters(killed: Path) -> None:

@@ -72,6 +72,24 @@ def test_a_schedule_that_would_be_ignored_or_is_none_is_refused(given: str, told
         _asked(f"federation.schedule={given}")
 
 
+@pytest.mark.parametrize(
+    ("given", "rounds", "told"),
+    [
+        ("{name:step,every:1,by:1e-30}", 3, "in round 3 of 3: expected a learning_rate above 0"),
+        ("{name:step,every:1,by:0.5}", 2000, "in round 2000 of 2000"),
+        ("{name:step,every:1,by:1e300}", 2, "in round 2 of 2"),
+        ("{name:step,every:1,by:1e300}", 3, "in round 3 of 3.*got inf"),
+        ("{name:cosine,least:1e-320}", 2, "in round 2 of 2"),
+    ],
+)
+def test_a_schedule_that_leaves_a_round_without_a_rate_is_refused_before_anything_runs(
+    given: str, rounds: int, told: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=f"federation.schedule {told}"):
+        _asked(f"federation.schedule={given}", f"federation.rounds={rounds}")
+    assert _asked(f"federation.schedule={given}", "federation.rounds=1").rounds == 1
+
+
 def test_the_regions_step_at_the_round_s_rate(tmp_path: Path, warm: Warm) -> None:
     still = "federation.schedule={name:step,every:1,by:1e-9}"
     one = _trained(tmp_path / "one", warm, "federation.rounds=1", still)
@@ -219,6 +237,8 @@ _NUMBERS = ["dataset.task=regression", "dataset.target_above_region_median=false
         (_weighing(1.0, 0.0, of=("tune",)), "model.tune.class_weights must be"),
         (["model.alone.class_weights=3"], "model.alone.class_weights must be"),
         (["model.update.class_weights=[a,b]"], "model.update.class_weights must be"),
+        (["model.update.class_weights=[1,1e39]"], "model.update.class_weights must be"),  # infinite in float32
+        (["model.alone.class_weights=[1,1e-46]"], "model.alone.class_weights must be"),  # and 0
         (["model.update.loss=multiclass"], "model.update.loss is 'multiclass', and the loss of dataset.task=binary is"),
         (["dataset.task=multiclass"], "what is said of the target is binary"),
         (["dataset.task=ranking"], "dataset.task is 'ranking'"),

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from flwr.app import ArrayRecord, ConfigRecord, Message, RecordDict
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from flwr.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
 from flwr.supercore.task_identity import TaskIdentity
 
 from fedsov.composing import compose
@@ -27,6 +28,7 @@ from fedsov.privacy.fixed_point import Bounds
 from tests.federation.secure_board import BOUNDS, MOVES, NAMES, START, Board, array_record, board, mean, train, updated
 
 STEPS = (ADVERTISE, SHARE, MASK, UNMASK)
+NO_BYTES = Array("uint64", (8,), "numpy.ndarray", b"")
 ERROR = BOUNDS.among(6).worst_error
 
 
@@ -336,18 +338,65 @@ def test_bounds_that_are_not_the_regions_own_are_refused_by_the_regions(tmp_path
         train(regions)
 
 
-def test_an_answer_that_cannot_be_read_or_has_the_wrong_length_makes_its_region_a_dropout(tmp_path: Path) -> None:
+@pytest.mark.parametrize("words", [array_record(np.zeros(5, np.uint64)), ArrayRecord({"words": NO_BYTES})])
+def test_an_answer_that_cannot_be_read_or_has_the_wrong_length_makes_its_region_a_dropout(
+    tmp_path: Path, words: ArrayRecord
+) -> None:
     regions = board(tmp_path, 4)
     answer = regions.answer
 
     def garbled(asked: Message, reply: Message, label: Label) -> None:
         if asked.metadata.message_type == MASK and asked.metadata.dst_node_id == 3:
-            reply.content["words"] = array_record(np.zeros(5, np.uint64))
+            reply.content["words"] = words
         answer(asked, reply, label)
 
     regions.answer = garbled  # type: ignore[method-assign]
     outcome, _ = train(regions)
     assert outcome.rounds[0].failed == {3: "AnswerUnreadable"}
+
+
+def _pinned(regions: Board) -> dict[str, bytes]:
+    return {home.brief.region.name: bytes.fromhex(home.door.gate.ledger.key) for home in regions.homes.values()}
+
+
+@pytest.mark.parametrize("honest", [0, 1])
+def test_a_region_that_signs_with_another_key_is_a_dropout_that_the_hub_names(tmp_path: Path, honest: int) -> None:
+    regions = board(tmp_path, 4)
+    member, other = regions.homes[3].member, Ed25519PrivateKey.generate()
+    assert member is not None
+    keys = iter([member.sign] * honest + [other.sign] * 2)  # of its keys, then of the list it masked among
+    member.sign = lambda text: next(keys)(text)
+    gather = summed(regions.names, bounds=BOUNDS, run="run", directory=_pinned(regions))
+    outcome, _ = train(regions, gather=gather)
+    assert outcome.rounds[0].failed == {3: "NotSignedByItsKey"}
+    _close(outcome.parameters, mean(("DE", "FR", "IT"), START))
+
+
+def test_a_region_without_a_letter_for_every_other_is_a_dropout(tmp_path: Path) -> None:
+    regions = board(tmp_path, 4)
+    answer = regions.answer
+
+    def short(asked: Message, reply: Message, label: Label) -> None:
+        if asked.metadata.message_type == SHARE and asked.metadata.dst_node_id == 3:
+            letters = json.loads(str(reply.content["letters"]["json"]))
+            reply.content["letters"] = ConfigRecord({"json": json.dumps({"DE": letters["DE"]})})
+        answer(asked, reply, label)
+
+    regions.answer = short  # type: ignore[method-assign]
+    outcome, _ = train(regions)
+    assert outcome.rounds[0].failed == {3: "AnswerUnreadable"}
+    _close(outcome.parameters, mean(("DE", "FR", "IT"), START))
+
+
+def test_the_hub_s_own_directory_spares_no_region_its_check(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    regions, other = board(tmp_path, 4), Ed25519PrivateKey.generate()
+    member = regions.homes[3].member
+    assert member is not None
+    member.sign = other.sign
+    lied = {**_pinned(regions), "ES": other.public_key().public_bytes_raw()}
+    with pytest.raises(TrainingFailed, match=r"1 of 4 regions shared their secrets"):  # ES, who does not check itself
+        train(regions, gather=summed(regions.names, bounds=BOUNDS, run="run", directory=lied))
+    assert "ES's keys: not signed by its pinned key" in capfd.readouterr().err
 
 
 def test_a_region_that_never_answers_is_left_behind_at_the_end_of_the_time(tmp_path: Path) -> None:
@@ -424,12 +473,14 @@ def test_a_directory_is_laid_into_every_region_and_a_pinned_key_stays(tmp_path: 
     workspace = Workspace(tmp_path)
     directory.pin(workspace, ["DE", "ES"])
     first = directory.read(workspace.region("DE"))
-    assert first == directory.read(workspace.region("ES")) and set(first) == {"DE", "ES"}
+    assert first == directory.read(workspace.region("ES")) == directory.read(workspace.hub)
+    assert set(first) == {"DE", "ES"}
     for path in workspace.region("ES").glob("*"):
         path.unlink()
     directory.pin(workspace, ["DE", "ES", "FR"])
     pinned, renewed = (directory.read(workspace.region(name)) for name in ("DE", "FR"))
     assert pinned["ES"] == first["ES"] != renewed["ES"] and set(pinned) == {"DE", "ES", "FR"}
+    assert directory.read(workspace.hub) == pinned
 
 
 def test_a_region_without_a_directory_says_so(tmp_path: Path) -> None:

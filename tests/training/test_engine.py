@@ -172,8 +172,23 @@ def test_what_is_no_code_of_an_embedding_is_refused():
         held(rows, STEPS, EMBEDDED)
     with pytest.raises(ConfigurationError, match="none is column 3"):
         shapes(EMBEDDED, 3)
+    with pytest.raises(ConfigurationError, match="16,777,216 levels at most"):  # 2^24 + 1 is 2^24 in float32
+        replace(EMBEDDED, embeddings=(Embedding(0, 2**24 + 1, 1),))
     with pytest.raises(ConfigurationError, match="takes no embeddings"):
         replace(EMBEDDED, name="ft_transformer", hidden=())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[("learning_rate", value) for value in (0.0, 1e-320, 1e-46, 1e39, 1e300, math.nan)],
+        *[(name, value) for name in ("weight_decay", "proximal_mu") for value in (1e39, math.inf)],
+        *[("seed", value) for value in (-1, 2**63, 2**80)],
+    ],
+)
+def test_a_number_that_steps_cannot_be_taken_with_is_refused_before_they_are(name, value):
+    with pytest.raises(ConfigurationError, match=f"expected a {name} "):
+        replace(STEPS, **{name: value})
 
 
 def test_float32_agrees_with_float64_as_far_as_float32_can():

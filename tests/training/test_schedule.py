@@ -44,6 +44,10 @@ def test_no_round_has_a_rate_of_zero(name: str, rounds: int) -> None:
         assert all(0.0 < rate <= 1.0 for rate in _rates(Schedule(name, warmup=warmup), rounds))
 
 
+def test_steps_beyond_all_numbers_are_infinite_and_no_error() -> None:
+    assert Schedule("step", every=1, by=1e300).rate(3, 3) == math.inf
+
+
 @pytest.mark.parametrize(
     ("numbers", "told"),
     [
