@@ -240,7 +240,7 @@ class _Part:
             pull = _pull(self._job, block, rows)
             if self._job.correction == "scaffold":
                 pull = replace(pull, drift=_tensor(self._memory.control - self._controls[block]))
-            copies = self._beside(block, rows, begun, batches, steps)
+            copies = self._beside(block, rows, begun, steps, number)
             stepped = _stepped(self._job, steps, rows, begun, batches, pull)
             taken = np.array([len(one) for one in batches])
             late = self._compressed(block, stepped, number)
@@ -251,17 +251,17 @@ class _Part:
             told["refused"] |= refused
         return told
 
-    def _beside(
-        self, block: range, rows: Held, begun: np.ndarray, batches: Sequence[Sequence[np.ndarray]], steps: LocalSteps
-    ) -> np.ndarray:
-        """(K, P) personal copies after the same steps under a pull to the models that they begin with (Ditto).
+    def _beside(self, block: range, rows: Held, begun: np.ndarray, steps: LocalSteps, number: int) -> np.ndarray:
+        """(K, P) personal copies after a round's steps under a pull to the models that they begin with (Ditto).
 
-        Noise is for what leaves; copies stay, and have none. Raises TrainingFailed for one that is not finite.
+        Noise is for what leaves; copies stay, and have none, nor rows drawn for it. Raises TrainingFailed for one that
+        is not finite.
         """
         job, copies = self._job, self._memory.copies[block.start : block.stop].copy()
         if job.ditto_lambda is None:
             return copies
         pulled, pull = replace(steps, proximal_mu=job.ditto_lambda), Pull(anchor=_tensor(begun.copy()))
+        batches = [job.ordinary(client, number) for client in block]
         engine.advance(_tensor(copies), rows, batches, pulled, spec=job.spec, frozen=job.frozen, pull=pull)
         if not np.isfinite(copies).all():
             raise TrainingFailed("a personal copy is not finite; lower the learning rate")

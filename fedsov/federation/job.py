@@ -91,9 +91,13 @@ class Job:
 
     def batches(self, client: int, round: int) -> Sequence[np.ndarray]:
         """The rows of each step."""
+        if self.order is None and self.noise:
+            count, drawn = len(self.rows[client][1]), self.noise[client]
+            return poisson(count, drawn.sampling_rate, drawn.steps, noise_generator())
+        return self.ordinary(client, round)
+
+    def ordinary(self, client: int, round: int) -> Sequence[np.ndarray]:
+        """The rows of each step where none are drawn for noise: no step is empty, or longer than a batch."""
         if self.order is not None:
             return self.order(self.seed, client, round)
-        count = len(self.rows[client][1])
-        if self.noise:
-            return poisson(count, self.noise[client].sampling_rate, self.noise[client].steps, noise_generator())
-        return shuffled(count, self.steps, generator(self.seed, client, round))
+        return shuffled(len(self.rows[client][1]), self.steps, generator(self.seed, client, round))

@@ -122,6 +122,16 @@ def test_ditto_s_personal_models_are_as_plain_numpy_has_them() -> None:
         fitted.of("FR")
 
 
+def test_copies_are_the_same_beside_noise_which_they_have_none_of() -> None:
+    noise = RecordMechanism(clip=1.0, noise_multiplier=1.0, sampling_rate=0.02, steps=200)  # empty steps, and long ones
+    noisy, calm = (
+        fedsov.federate(MLP, CLIENTS, rounds=1, steps=STEPS, algorithm="ditto", noise=mechanism)
+        for mechanism in (noise, None)
+    )
+    assert all(_same(noisy.of(client), calm.of(client)) for client in CLIENTS)
+    assert not _same(noisy.of(), calm.of())
+
+
 def test_a_region_s_copy_is_as_a_virtual_client_s() -> None:
     steps, keeps = replace(STEPS, batch=100), apart.chosen("ditto", {}, Private(), STEPS)
     joint, copy, rows = initial(MLP, 3, 0), initial(MLP, 3, 0), CLIENTS["DE"]
