@@ -294,9 +294,7 @@ class _Part:
         if memory.updates is not None:
             memory.updates[mine] = stepped
         moved = np.subtract(stepped, memory.incoming, out=stepped)
-        refused = _refused(
-            block, np.concatenate([moved, own - kept], axis=1) if len(private) else moved, self._job.bound
-        )
+        refused = _refused(block, moved, own - kept, self._job.bound)
         good = np.array([client not in refused for client in block])
         kept[good] = own[good]
         moved[~good] = 0
@@ -361,14 +359,20 @@ def _count(moved: np.ndarray, shares: np.ndarray, total: np.ndarray) -> None:
             total[piece[1]] += whole[0] if len(whole) == 1 else whole.sum(axis=0)
 
 
-def _refused(block: range, moved: np.ndarray, bound: float) -> dict[int, str]:
-    """The clients whose updates are not finite, too large to be added, or longer than the bound."""
+def _refused(block: range, moved: np.ndarray, own: np.ndarray, bound: float) -> dict[int, str]:
+    """The clients whose updates are not finite, too large to be added, or longer than the bound.
+
+    Args:
+        moved: (K, P), zeros in the places of what is private.
+        own: (K, p) how far what is private moved: no part of the update, and in no bound, but it must be finite too.
+    """
     found = {}
     with np.errstate(over="ignore", invalid="ignore"):
         squares = [float(row @ row) for row in moved]
         norms = [math.sqrt(square) if math.isfinite(square) else math.inf for square in squares]
-    for client, row, norm in zip(block, moved, norms, strict=True):
-        if not math.isfinite(norm) or (norm >= LARGEST / 2 and np.abs(row).max() >= LARGEST):
+    for client, row, norm, stayed in zip(block, moved, norms, own, strict=True):
+        is_large = norm >= LARGEST / 2 and np.abs(row).max() >= LARGEST
+        if not math.isfinite(norm) or is_large or not np.abs(stayed).max(initial=0.0) < LARGEST:
             found[client] = "its update is not finite, or as good as that; lower the learning rate"
         elif norm > bound:
             found[client] = f"its update is {norm:.3g} long; at most {bound:.3g} is accepted"
