@@ -214,3 +214,10 @@ def test_steps_of_private_parameters_are_a_round_s_but_for_what_is_said() -> Non
     chosen = settings(compose(["model.private=[first.bias]", "model.private_first={epochs:5,learning_rate:0.5}"]))
     first, update = chosen.apart.private.first, chosen.recipe.update
     assert first is not None and (first.epochs, first.learning_rate, first.batch) == (5, 0.5, update.batch)
+
+
+def test_fedrep_s_head_epochs_stand_beside_what_else_is_said_of_its_steps() -> None:
+    for said, epochs in (("{learning_rate:0.5}", 7), ("{learning_rate:0.5,epochs:3}", 3)):
+        words = ["algorithm=fedrep", "algorithm.options.head_epochs=7", f"model.private_first={said}"]
+        first = settings(compose(words)).apart.private.first
+        assert first is not None and (first.epochs, first.learning_rate) == (epochs, 0.5)
