@@ -241,7 +241,7 @@ class _Part:
             if self._job.correction == "scaffold":
                 pull = replace(pull, drift=_tensor(self._memory.control - self._controls[block]))
             copies = self._beside(block, rows, begun, steps, number)
-            stepped = _stepped(self._job, steps, rows, begun, batches, pull)
+            stepped = _stepped(self._job, number, rows, begun, batches, pull)
             taken = np.array([len(one) for one in batches])
             late = self._compressed(block, stepped, number)
             refused = self._settle(block, stepped, taken, told["lengths"], rate=steps.learning_rate)
@@ -324,14 +324,14 @@ def _held(job: Job, block: range) -> Held:
 
 
 def _stepped(
-    job: Job, steps: LocalSteps, rows: Held, begun: np.ndarray, batches: Sequence[Sequence[np.ndarray]], pull: Pull
+    job: Job, number: int, rows: Held, begun: np.ndarray, batches: Sequence[Sequence[np.ndarray]], pull: Pull
 ) -> np.ndarray:
     """(K, P) parameters of a block's clients after their steps, in place of those that they begin with."""
-    parameters = _tensor(begun)
-    if job.first is not None and job.private:
-        first = [shuffled(int(size), job.first, np.random.default_rng(job.first.seed)) for size in rows.sizes]
+    parameters, steps, first = _tensor(begun), job.steps_of(number), job.first_of(number)
+    if first is not None and job.private:
+        alone = [shuffled(int(size), first, np.random.default_rng(first.seed)) for size in rows.sizes]
         shared = shapes(job.spec, job.inputs).keys() - job.private
-        engine.advance(parameters, rows, first, job.first, spec=job.spec, frozen=shared)
+        engine.advance(parameters, rows, alone, first, spec=job.spec, frozen=shared)
     frozen = job.frozen | job.private if job.alternates else job.frozen
     engine.advance(parameters, rows, batches, steps, spec=job.spec, frozen=frozen, pull=pull)
     return begun

@@ -71,6 +71,10 @@ class Job:
         """The steps of a round. Raises ConfigurationError where its rate makes no learning rate."""
         return replace(self.steps, learning_rate=self.steps.learning_rate * self.rate(round))
 
+    def first_of(self, round: int) -> LocalSteps | None:
+        """The steps of the private parameters alone in a round, None for none. Raises as `steps_of`."""
+        return self.first and replace(self.first, learning_rate=self.first.learning_rate * self.rate(round))
+
     def own(self) -> np.ndarray:
         """(p,) places of the private parameters among the P."""
         return self._places(self.private)

@@ -62,6 +62,11 @@ class Private:
     first: LocalSteps | None = None
     alternates: bool = False
 
+    def at(self, factor: float) -> Private:
+        """The same in a round whose schedule multiplies learning rates by this."""
+        first = self.first and replace(self.first, learning_rate=self.first.learning_rate * factor)
+        return replace(self, first=first)
+
 
 @dataclass(frozen=True, slots=True)
 class Course:

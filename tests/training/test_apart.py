@@ -29,6 +29,7 @@ from fedsov.training.local import Candidate, LocalSteps, Recipe, Start
 from fedsov.training.messages import parameters_of
 from fedsov.training.own_state import InMemory, part, replaced
 from fedsov.training.personal import Course, Private
+from fedsov.training.schedule import Schedule
 from fedsov.training.session import Session
 from fedsov.training.steps import shuffled
 from fedsov.training.work import Work
@@ -229,6 +230,22 @@ def test_a_region_that_missed_a_round_goes_on_from_what_it_kept() -> None:
     assert _same(_trained(one, 3, model), _trained(other, 3, model))
     assert _same(one.own.of("shareable", 4), other.own.of("shareable", 4))
     assert not _same(_trained(_session(PRIVATE), 3, model), _trained(one, 3, model))
+
+
+def test_a_schedule_slows_the_steps_of_private_parameters_too() -> None:
+    halved = {occasion: replace(STEPS, learning_rate=STEPS.learning_rate / 2**occasion) for occasion in (0, 1)}
+    federated_alike = [
+        fedsov.federate(MLP, CLIENTS, rounds=1, steps=halved[1 - slow], algorithm="fedrep", work=Laboratory(rate=rate))
+        for slow, rate in enumerate((lambda _: 1.0, lambda _: 0.5))
+    ]
+    assert all(_same(federated_alike[0].of(client), federated_alike[1].of(client)) for client in CLIENTS)
+    keeps = [apart.chosen("fedrep", {}, Private(), halved[occasion]) for occasion in (0, 1)]
+    slowed, slow = _session(keeps[0]), _session(keeps[1])
+    slowed.work = replace(slowed.work, schedule=Schedule("step", every=1, by=0.5), recipe=Recipe(MLP, update=halved[0]))
+    slow.work = replace(slow.work, recipe=Recipe(MLP, update=halved[1]))
+    model = personal.shared(initial(MLP, 2, 0), {"2.weight", "2.bias"})
+    assert _same(_trained(slowed, 2, model), _trained(slow, 2, model))
+    assert _same(slowed.own.of("shareable", 3), slow.own.of("shareable", 3))
 
 
 def test_what_others_keep_in_the_same_place_stays() -> None:
