@@ -98,7 +98,7 @@ def private_names(spec: NetworkSpec, private: Iterable[str]) -> frozenset[str]:
     words = {
         "intercept": {name for name in head(spec) if name.endswith("bias")},
         "head": set(head(spec)),
-        "first.bias": {"0.bias"},
+        "first.bias": {"0.bias"} & set(parameters),
         "bias": {name for name in parameters if name.endswith("bias")},
         **{name: {name} for name in parameters},
     }

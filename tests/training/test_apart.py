@@ -346,6 +346,10 @@ def test_a_head_that_a_network_has_not_is_refused_and_not_ignored() -> None:
         apart.from_settings({}, "fedrep", {}, Recipe(network=NetworkSpec()))
     with pytest.raises(ConfigurationError, match="'head' is no part of network ft_transformer"):
         apart.from_settings({}, "fedper", {}, Recipe(network=NetworkSpec("ft_transformer", (8, 1))))
+    with pytest.raises(ConfigurationError, match="'first.bias' is no part of network ft_transformer; choose of bias"):
+        apart.from_settings(
+            {"private": ["first.bias"]}, "fedavg", {}, Recipe(network=NetworkSpec("ft_transformer", (8, 1)))
+        )
 
 
 def test_private_steps_without_noise_are_not_mixed_with_noise() -> None:
