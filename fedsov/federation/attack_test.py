@@ -107,6 +107,11 @@ def examine(settings: Settings, rows: Attacked, attacks: tuple[str, ...], size: 
     check(attacks)
     if settings.dataset.target.classes:
         raise ConfigurationError("attacks are made on outcomes of 0 and 1; dataset.task=multiclass has none")
+    if settings.apart.private.first is not None:
+        raise ConfigurationError(
+            "attacks are made on a training in which all parameters step together; under algorithm=fedrep or with "
+            "model.private_first some step alone, and what was attacked would be another training"
+        )
     claim, took = claimed(settings, len(rows.y) // 2), dict[str, float]()
     target = Target(rows.X, rows.y, claim.training, settings.seed)
     figures = _timed(took, "membership", lambda: _membership(target, attacks, size, say))

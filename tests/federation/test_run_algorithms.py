@@ -15,11 +15,14 @@ from fedsov.border.ledger import Ledger
 from fedsov.errors import ConfigurationError
 from fedsov.federation import assemble
 from fedsov.federation.api import WarmFor
+from fedsov.federation.attack_rows import Attacked
+from fedsov.federation.attack_test import Size, examine
 from fedsov.federation.audit import verify_all
 from fedsov.federation.modules import TO_TRAIN
 from fedsov.federation.scene import pace_of
 from fedsov.federation.warm import Warm
 from fedsov.federation.wire import LENGTHS, unpack
+from fedsov.label import PUBLIC
 from fedsov.training.steps import shuffled
 from tests.federation.test_resume import PRIVATE as NOISY
 from tests.federation.test_resume import _words, compose, settings
@@ -221,3 +224,11 @@ def test_fedrep_s_head_epochs_stand_beside_what_else_is_said_of_its_steps() -> N
         words = ["algorithm=fedrep", "algorithm.options.head_epochs=7", f"model.private_first={said}"]
         first = settings(compose(words)).apart.private.first
         assert first is not None and (first.epochs, first.learning_rate) == (epochs, 0.5)
+
+
+def test_a_training_in_which_some_parameters_step_alone_is_not_attacked_as_if_it_were_another() -> None:
+    rng = np.random.default_rng(0)
+    rows = Attacked("DE", PUBLIC, rng.normal(size=(40, 2)).astype(np.float32), np.arange(40) % 2, ("age", "visits"), 40)
+    for words in (["algorithm=fedrep"], ["model.private=[intercept]", "model.private_first={epochs:3}"]):
+        with pytest.raises(ConfigurationError, match="would be another training"):
+            examine(settings(compose(words)), rows, ("loss",), Size(shadows=2), say=print)
