@@ -99,9 +99,10 @@ class Algorithm:
 def check_noisy(algorithm: Algorithm) -> None:
     """Raises ConfigurationError for an algorithm that counts ordinary steps, beside privacy=record."""
     if algorithm.name in CORRECTED:
+        others = ", ".join(name for name in SUMMED if name != "fedrep")  # whose head steps alone: refused as well
         raise ConfigurationError(
             f"algorithm={algorithm.name} counts each region's steps by its rows, and privacy=record draws other steps; "
-            f"choose one of {', '.join(SUMMED)}, or privacy=none"
+            f"choose one of {others}, or privacy=none"
         )
 
 
