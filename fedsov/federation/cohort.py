@@ -244,6 +244,7 @@ class _Part:
             stepped = _stepped(self._job, number, rows, begun, batches, pull)
             taken = np.array([len(one) for one in batches])
             late = self._compressed(block, stepped, number)
+            stepped[~np.isfinite(copies).all(axis=1)] = np.nan  # as in a run: whose copy went astray sends nothing
             refused = self._settle(block, stepped, taken, told["lengths"], rate=steps.learning_rate)
             good = np.array([client not in refused for client in block])
             self._late[block][good] = late[good]
@@ -254,8 +255,7 @@ class _Part:
     def _beside(self, block: range, rows: Held, begun: np.ndarray, steps: LocalSteps, number: int) -> np.ndarray:
         """(K, P) personal copies after a round's steps under a pull to the models that they begin with (Ditto).
 
-        Noise is for what leaves; copies stay, and have none, nor rows drawn for it. Raises TrainingFailed for one that
-        is not finite.
+        Noise is for what leaves; copies stay, and have none, nor rows drawn for it.
         """
         job, copies = self._job, self._memory.copies[block.start : block.stop].copy()
         if job.ditto_lambda is None:
@@ -263,8 +263,6 @@ class _Part:
         pulled, pull = replace(steps, proximal_mu=job.ditto_lambda), Pull(anchor=_tensor(begun.copy()))
         batches = [job.ordinary(client, number) for client in block]
         engine.advance(_tensor(copies), rows, batches, pulled, spec=job.spec, frozen=job.frozen, pull=pull)
-        if not np.isfinite(copies).all():
-            raise TrainingFailed("a personal copy is not finite; lower the learning rate")
         return copies
 
     def _compressed(self, block: range, stepped: np.ndarray, number: int) -> np.ndarray:

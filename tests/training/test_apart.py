@@ -133,6 +133,19 @@ def test_copies_are_the_same_beside_noise_which_they_have_none_of() -> None:
     assert not _same(noisy.of(), calm.of())
 
 
+def test_a_client_whose_copy_goes_astray_is_refused_by_name_and_the_others_go_on() -> None:
+    clients, ditto = CLIENTS | {"odd": _client(7, 4000)}, fedsov.Algorithm("ditto", {"ditto_lambda": 30.0})
+    with pytest.raises(TrainingFailed, match="odd: its update is not finite"):
+        fedsov.federate(MLP, clients, rounds=2, steps=STEPS, algorithm=ditto)
+    few = Laboratory(minimum=3)
+    fitted = fedsov.federate(MLP, clients, rounds=2, steps=STEPS, algorithm=ditto, work=few)
+    assert [list(one) for one in fitted.refused] == [["odd"], ["odd"]]
+    without = fedsov.federate(MLP, CLIENTS, rounds=2, steps=STEPS, algorithm=ditto, work=few)
+    for client in CLIENTS:
+        for key, value in without.of(client).items():
+            np.testing.assert_allclose(fitted.of(client)[key], value, atol=1e-6)
+
+
 def test_a_region_s_copy_is_as_a_virtual_client_s() -> None:
     steps, keeps = replace(STEPS, batch=100), apart.chosen("ditto", {}, Private(), STEPS)
     joint, copy, rows = initial(MLP, 3, 0), initial(MLP, 3, 0), CLIENTS["DE"]
