@@ -33,7 +33,7 @@ from fedsov.privacy.mechanism import noise_generator
 from fedsov.training import engine
 from fedsov.training.compression import chance, packed, unpacked
 from fedsov.training.engine import Clipping, Held, Pull
-from fedsov.training.losses import loss_named
+from fedsov.training.losses import loss_named, weights_of
 from fedsov.training.measure import auc
 from fedsov.training.steps import LocalSteps, shuffled
 
@@ -321,6 +321,12 @@ def _held(job: Job, block: range) -> Held:
     return engine.held([job.rows[client] for client in block], job.steps, job.spec)
 
 
+def _weighed(rows: Held, steps: LocalSteps) -> Held:
+    """The same rows, counted as these steps count their classes."""
+    weights = weights_of(rows.targets.numpy(), steps.class_weights, steps.loss)
+    return replace(rows, weights=None if weights is None else _tensor(np.asarray(weights, dtype=np.float32)))
+
+
 def _stepped(
     job: Job, number: int, rows: Held, begun: np.ndarray, batches: Sequence[Sequence[np.ndarray]], pull: Pull
 ) -> np.ndarray:
@@ -329,7 +335,8 @@ def _stepped(
     if first is not None and job.private:
         alone = [shuffled(int(size), first, np.random.default_rng(first.seed)) for size in rows.sizes]
         shared = shapes(job.spec, job.inputs).keys() - job.private
-        engine.advance(parameters, rows, alone, first, spec=job.spec, frozen=shared)
+        weighed = rows if first.class_weights == job.steps.class_weights else _weighed(rows, first)
+        engine.advance(parameters, weighed, alone, first, spec=job.spec, frozen=shared)
     frozen = job.frozen | job.private if job.alternates else job.frozen
     engine.advance(parameters, rows, batches, steps, spec=job.spec, frozen=frozen, pull=pull)
     return begun
@@ -358,11 +365,9 @@ def _count(moved: np.ndarray, shares: np.ndarray, total: np.ndarray) -> None:
 
 
 def _refused(block: range, moved: np.ndarray, own: np.ndarray, bound: float) -> dict[int, str]:
-    """The clients whose updates are not finite, too large to be added, or longer than the bound.
+    """The clients whose updates (K, P) are not finite, too large to be added, or longer than the bound.
 
-    Args:
-        moved: (K, P), zeros in the places of what is private.
-        own: (K, p) how far what is private moved: no part of the update, and in no bound, but it must be finite too.
+    How far what is private moved, (K, p) `own`, is no part of an update and in no bound, but must be finite too.
     """
     found = {}
     with np.errstate(over="ignore", invalid="ignore"):

@@ -261,6 +261,18 @@ def test_a_schedule_slows_the_steps_of_private_parameters_too() -> None:
     assert _same(slowed.own.of("shareable", 3), slow.own.of("shareable", 3))
 
 
+@pytest.mark.parametrize(("first", "then"), [((1.0, 5.0), ()), ((), (1.0, 5.0))])
+def test_steps_of_private_parameters_count_classes_as_they_say_in_federate_too(first: tuple, then: tuple) -> None:
+    steps, rows = replace(STEPS, batch=100, class_weights=then), CLIENTS["DE"]
+    private = Private(("intercept",), first=replace(steps, class_weights=first))
+    whole = initial(MLP, 3, 0)
+    joint, kept = personal.shared(whole, {"2.bias"}), personal.own(whole, {"2.bias"})
+    sent, stays = personal.update(joint, kept, rows, Course(MLP, steps, private), round=1)
+    fitted = fedsov.federate(MLP, {"DE": rows}, rounds=1, steps=steps, private=private)
+    for key, value in {**sent, **stays}.items():
+        np.testing.assert_allclose(fitted.of("DE")[key], value, atol=1e-6)
+
+
 def test_what_others_keep_in_the_same_place_stays() -> None:
     session = _session(PRIVATE)
     session.own.keep("shareable", 2, {"residual/change": np.float32([7.0])})
