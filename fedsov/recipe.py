@@ -31,6 +31,8 @@ def recipe_of(plain: Mapping[str, Any], *, seed: int, target: TargetRule) -> Rec
     outputs = len(target.classes) or 1
     network = NetworkSpec(str(plain["name"]), tuple(int(width) for width in plain["hidden"]), outputs)
     steps = {occasion: _steps(occasion, plain.get(occasion, {}), seed, target) for occasion in STEPS}
+    if (first := plain.get("private_first")) is not None:  # checked alike; `fedsov.training.apart` takes it up
+        _steps("private_first", first, seed, target)
     frozen = tuple(map(str, plain.get("frozen", ())))
     if is_layered(network):  # of another the names are known when it is built
         trained(names(network), frozen)

@@ -105,9 +105,10 @@ class Algorithm:
 def check_noisy(algorithm: Algorithm) -> None:
     """Raises ConfigurationError for an algorithm that counts ordinary steps, beside privacy=record."""
     if algorithm.name in CORRECTED:
+        others = ", ".join(name for name in SUMMED if name != "fedrep")  # whose head steps alone: refused as well
         raise ConfigurationError(
             f"algorithm={algorithm.name} counts each region's steps by its rows, and privacy=record draws other steps; "
-            f"choose one of {', '.join(SUMMED)}, or privacy=none"
+            f"choose one of {others}, or privacy=none"
         )
 
 
@@ -225,7 +226,7 @@ def accepted_updates(
 
 def _fault(reply: Message, start: Mapping[str, np.ndarray], bound: float) -> str:
     """Why an update is refused; empty where it is not."""
-    record = next(iter(reply.content.array_records.values()), {})
+    record: Mapping[str, Any] = next(iter(reply.content.array_records.values()), {})
     try:
         came = {name: array.numpy() for name, array in record.items()}
     except UNREADABLE:

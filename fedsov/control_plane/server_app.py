@@ -29,6 +29,9 @@ WEIGHT = "num-examples"
 CONTRIBUTORS = "contributors"
 """In the metrics of an update that stands for several: how many."""
 
+SILENT = "NoAnswerInTime"
+"""Why a node failed that was asked and did not answer, or did too late."""
+
 Gather = Callable[["Grid", "list[Message]", float], "Iterable[Message]"]
 """Sends a round's messages, waits up to so many seconds, and gives the updates and errors that came."""
 
@@ -199,11 +202,15 @@ def _round(
     failed = refused | {reply.metadata.src_node_id: str(reply.error.reason) for reply in replies if reply.has_error()}
     metrics = {reply.metadata.src_node_id: _metrics(reply) for reply in updates}
     together = next((found for found in metrics.values() if CONTRIBUTORS in found), {})
+    if not together:  # who is in a sum sent no update by itself, and who fell silent before it is told there
+        answered = {reply.metadata.src_node_id for reply in replies}
+        asked = [message.metadata.dst_node_id for message in messages]
+        failed |= {node: SILENT for node in sorted(asked) if node not in answered}
     came = int(together.get(CONTRIBUTORS, len(updates)))
     if came < federation.minimum:
         raise TrainingFailed(
             f"round {number}: {came} of at least {federation.minimum} regions sent an update "
-            f"({federation.told(failed) or 'no answer in time'}{'; left out: ' + _all(out) if out else ''})"
+            f"({federation.told(failed)}{'; left out: ' + _all(out) if out else ''})"
         )
     aggregated, _ = strategy.aggregate_train(number, updates)
     if aggregated is None:

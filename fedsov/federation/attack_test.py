@@ -108,6 +108,11 @@ def examine(settings: Settings, rows: Attacked, attacks: tuple[str, ...], size: 
     if settings.dataset.target.task != "binary":
         task = settings.dataset.target.task
         raise ConfigurationError(f"attacks are made on outcomes of 0 and 1; dataset.task={task} has none")
+    if settings.apart.private.first is not None:
+        raise ConfigurationError(
+            "attacks are made on a training in which all parameters step together; under algorithm=fedrep or with "
+            "model.private_first some step alone, and what was attacked would be another training"
+        )
     claim, took = claimed(settings, len(rows.y) // 2), dict[str, float]()
     target = Target(rows.X, rows.y, claim.training, settings.seed)
     figures = _timed(took, "membership", lambda: _membership(target, attacks, size, say))

@@ -33,7 +33,7 @@ from fedsov.privacy.mechanism import noise_generator
 from fedsov.training import engine
 from fedsov.training.compression import chance, packed, unpacked
 from fedsov.training.engine import Clipping, Held, Pull
-from fedsov.training.losses import loss_named
+from fedsov.training.losses import loss_named, weights_of
 from fedsov.training.measure import auc
 from fedsov.training.steps import LocalSteps, shuffled
 
@@ -240,10 +240,11 @@ class _Part:
             pull = _pull(self._job, block, rows)
             if self._job.correction == "scaffold":
                 pull = replace(pull, drift=_tensor(self._memory.control - self._controls[block]))
-            copies = self._beside(block, rows, begun, batches, steps)
-            stepped = _stepped(self._job, steps, rows, begun, batches, pull)
+            copies = self._beside(block, rows, begun, steps, number)
+            stepped = _stepped(self._job, number, rows, begun, batches, pull)
             taken = np.array([len(one) for one in batches])
             late = self._compressed(block, stepped, number)
+            stepped[~np.isfinite(copies).all(axis=1)] = np.nan  # as in a run: whose copy went astray sends nothing
             refused = self._settle(block, stepped, taken, told["lengths"], rate=steps.learning_rate)
             good = np.array([client not in refused for client in block])
             self._late[block][good] = late[good]
@@ -251,20 +252,17 @@ class _Part:
             told["refused"] |= refused
         return told
 
-    def _beside(
-        self, block: range, rows: Held, begun: np.ndarray, batches: Sequence[Sequence[np.ndarray]], steps: LocalSteps
-    ) -> np.ndarray:
-        """(K, P) personal copies after the same steps under a pull to the models that they begin with (Ditto).
+    def _beside(self, block: range, rows: Held, begun: np.ndarray, steps: LocalSteps, number: int) -> np.ndarray:
+        """(K, P) personal copies after a round's steps under a pull to the models that they begin with (Ditto).
 
-        Noise is for what leaves; copies stay, and have none. Raises TrainingFailed for one that is not finite.
+        Noise is for what leaves; copies stay, and have none, nor rows drawn for it.
         """
         job, copies = self._job, self._memory.copies[block.start : block.stop].copy()
         if job.ditto_lambda is None:
             return copies
         pulled, pull = replace(steps, proximal_mu=job.ditto_lambda), Pull(anchor=_tensor(begun.copy()))
+        batches = [job.ordinary(client, number) for client in block]
         engine.advance(_tensor(copies), rows, batches, pulled, spec=job.spec, frozen=job.frozen, pull=pull)
-        if not np.isfinite(copies).all():
-            raise TrainingFailed("a personal copy is not finite; lower the learning rate")
         return copies
 
     def _compressed(self, block: range, stepped: np.ndarray, number: int) -> np.ndarray:
@@ -294,9 +292,7 @@ class _Part:
         if memory.updates is not None:
             memory.updates[mine] = stepped
         moved = np.subtract(stepped, memory.incoming, out=stepped)
-        refused = _refused(
-            block, np.concatenate([moved, own - kept], axis=1) if len(private) else moved, self._job.bound
-        )
+        refused = _refused(block, moved, own - kept, self._job.bound)
         good = np.array([client not in refused for client in block])
         kept[good] = own[good]
         moved[~good] = 0
@@ -325,15 +321,22 @@ def _held(job: Job, block: range) -> Held:
     return engine.held([job.rows[client] for client in block], job.steps, job.spec)
 
 
+def _weighed(rows: Held, steps: LocalSteps) -> Held:
+    """The same rows, counted as these steps count their classes."""
+    weights = weights_of(rows.targets.numpy(), steps.class_weights, steps.loss)
+    return replace(rows, weights=None if weights is None else _tensor(np.asarray(weights, dtype=np.float32)))
+
+
 def _stepped(
-    job: Job, steps: LocalSteps, rows: Held, begun: np.ndarray, batches: Sequence[Sequence[np.ndarray]], pull: Pull
+    job: Job, number: int, rows: Held, begun: np.ndarray, batches: Sequence[Sequence[np.ndarray]], pull: Pull
 ) -> np.ndarray:
     """(K, P) parameters of a block's clients after their steps, in place of those that they begin with."""
-    parameters = _tensor(begun)
-    if job.first is not None and job.private:
-        first = [shuffled(int(size), job.first, np.random.default_rng(job.first.seed)) for size in rows.sizes]
+    parameters, steps, first = _tensor(begun), job.steps_of(number), job.first_of(number)
+    if first is not None and job.private:
+        alone = [shuffled(int(size), first, np.random.default_rng(first.seed)) for size in rows.sizes]
         shared = shapes(job.spec, job.inputs).keys() - job.private
-        engine.advance(parameters, rows, first, job.first, spec=job.spec, frozen=shared)
+        weighed = rows if first.class_weights == job.steps.class_weights else _weighed(rows, first)
+        engine.advance(parameters, weighed, alone, first, spec=job.spec, frozen=shared)
     frozen = job.frozen | job.private if job.alternates else job.frozen
     engine.advance(parameters, rows, batches, steps, spec=job.spec, frozen=frozen, pull=pull)
     return begun
@@ -361,14 +364,18 @@ def _count(moved: np.ndarray, shares: np.ndarray, total: np.ndarray) -> None:
             total[piece[1]] += whole[0] if len(whole) == 1 else whole.sum(axis=0)
 
 
-def _refused(block: range, moved: np.ndarray, bound: float) -> dict[int, str]:
-    """The clients whose updates are not finite, too large to be added, or longer than the bound."""
+def _refused(block: range, moved: np.ndarray, own: np.ndarray, bound: float) -> dict[int, str]:
+    """The clients whose updates (K, P) are not finite, too large to be added, or longer than the bound.
+
+    How far what is private moved, (K, p) `own`, is no part of an update and in no bound, but must be finite too.
+    """
     found = {}
     with np.errstate(over="ignore", invalid="ignore"):
         squares = [float(row @ row) for row in moved]
         norms = [math.sqrt(square) if math.isfinite(square) else math.inf for square in squares]
-    for client, row, norm in zip(block, moved, norms, strict=True):
-        if not math.isfinite(norm) or (norm >= LARGEST / 2 and np.abs(row).max() >= LARGEST):
+    for client, row, norm, stayed in zip(block, moved, norms, own, strict=True):
+        is_large = norm >= LARGEST / 2 and np.abs(row).max() >= LARGEST
+        if not math.isfinite(norm) or is_large or not np.abs(stayed).max(initial=0.0) < LARGEST:
             found[client] = "its update is not finite, or as good as that; lower the learning rate"
         elif norm > bound:
             found[client] = f"its update is {norm:.3g} long; at most {bound:.3g} is accepted"

@@ -71,6 +71,10 @@ class Job:
         """The steps of a round. Raises ConfigurationError where its rate makes no learning rate."""
         return replace(self.steps, learning_rate=self.steps.learning_rate * self.rate(round))
 
+    def first_of(self, round: int) -> LocalSteps | None:
+        """The steps of the private parameters alone in a round, None for none. Raises as `steps_of`."""
+        return self.first and replace(self.first, learning_rate=self.first.learning_rate * self.rate(round))
+
     def own(self) -> np.ndarray:
         """(p,) places of the private parameters among the P."""
         return self._places(self.private)
@@ -91,9 +95,13 @@ class Job:
 
     def batches(self, client: int, round: int) -> Sequence[np.ndarray]:
         """The rows of each step."""
+        if self.order is None and self.noise:
+            count, drawn = len(self.rows[client][1]), self.noise[client]
+            return poisson(count, drawn.sampling_rate, drawn.steps, noise_generator())
+        return self.ordinary(client, round)
+
+    def ordinary(self, client: int, round: int) -> Sequence[np.ndarray]:
+        """The rows of each step where none are drawn for noise: no step is empty, or longer than a batch."""
         if self.order is not None:
             return self.order(self.seed, client, round)
-        count = len(self.rows[client][1])
-        if self.noise:
-            return poisson(count, self.noise[client].sampling_rate, self.noise[client].steps, noise_generator())
-        return shuffled(count, self.steps, generator(self.seed, client, round))
+        return shuffled(len(self.rows[client][1]), self.steps, generator(self.seed, client, round))

@@ -80,11 +80,16 @@ def chosen(algorithm: str, options: Mapping[str, float], private: Private, updat
     if algorithm in ("fedper", "fedrep") and not private.names:
         private = replace(private, names=("head",))
     if algorithm == "fedrep":
-        epochs = options.get("head_epochs", HEAD_EPOCHS)
-        if epochs < 1 or epochs != int(epochs):
-            raise ConfigurationError(f"algorithm.options.head_epochs must be a whole number of 1 or more, got {epochs}")
-        private = replace(private, first=private.first or replace(update, epochs=int(epochs)), alternates=True)
+        private = replace(private, first=private.first or _of_head(options, update), alternates=True)
     return Apart(private, float(options.get("ditto_lambda", DITTO_LAMBDA)) if algorithm == "ditto" else None)
+
+
+def _of_head(options: Mapping[str, float], update: LocalSteps) -> LocalSteps:
+    """FedRep's steps of the head alone. Raises ConfigurationError."""
+    epochs = options.get("head_epochs", HEAD_EPOCHS)
+    if epochs < 1 or epochs != int(epochs):
+        raise ConfigurationError(f"algorithm.options.head_epochs must be a whole number of 1 or more, got {epochs}")
+    return replace(update, epochs=int(epochs))
 
 
 def from_settings(plain: Mapping[str, Any], algorithm: str, options: Mapping[str, float], recipe: Recipe) -> Apart:
@@ -96,7 +101,8 @@ def from_settings(plain: Mapping[str, Any], algorithm: str, options: Mapping[str
     names, first = plain.get("private") or [], plain.get("private_first")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ConfigurationError(f"model.private must be a list as [intercept], got {names!r}")
-    steps = None if first is None else replace(recipe.update, **first)
+    unsaid = _of_head(options, recipe.update) if algorithm == "fedrep" else recipe.update
+    steps = None if first is None else replace(unsaid, **first)
     found = chosen(algorithm, options, Private(tuple(names), steps), recipe.update)
     if found.private.names:
         private = found.names(recipe.network)

@@ -110,8 +110,8 @@ def train(session: Session, message: Message) -> RecordDict:
     private = apart.begun(keeps, own, spec=spec, inputs=inputs.shape[1], seed=work.seed)
     whole, lesson = personal.joined(incoming, private, spec), (inputs, rows.train.y)
     scores = _scores(Candidate("incoming", spec, features, whole), rows.validation, work.recipe.update)
-    steps = with_proximal(work.steps_of(number), config)
-    course = Course(spec, steps, keeps.private, drift_of(message), work.recipe.frozen)
+    steps, factor = with_proximal(work.steps_of(number), config), work.schedule.rate(number, work.rounds)
+    course = Course(spec, steps, keeps.private.at(factor), drift_of(message), work.recipe.frozen)
     updated, after = _updated(session, message, incoming, private, lesson, course)
     copy = None
     if keeps.ditto_lambda is not None:

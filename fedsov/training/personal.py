@@ -62,6 +62,11 @@ class Private:
     first: LocalSteps | None = None
     alternates: bool = False
 
+    def at(self, factor: float) -> Private:
+        """The same in a round whose schedule multiplies learning rates by this."""
+        first = self.first and replace(self.first, learning_rate=self.first.learning_rate * factor)
+        return replace(self, first=first)
+
 
 @dataclass(frozen=True, slots=True)
 class Course:
@@ -93,7 +98,7 @@ def private_names(spec: NetworkSpec, private: Iterable[str]) -> frozenset[str]:
     words = {
         "intercept": {name for name in head(spec) if name.endswith("bias")},
         "head": set(head(spec)),
-        "first.bias": {"0.bias"},
+        "first.bias": {"0.bias"} & set(parameters),
         "bias": {name for name in parameters if name.endswith("bias")},
         **{name: {name} for name in parameters},
     }

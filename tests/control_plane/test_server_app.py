@@ -19,7 +19,7 @@ from fedsov.federation.wire import identify, new_id
 from fedsov.label import PUBLIC, Label
 
 START = {"w": np.zeros((2, 2), np.float32)}
-Answer = dict[int, "np.ndarray | str"]
+Answer = dict[int, "np.ndarray | str | None"]
 
 
 def _full(value: float) -> np.ndarray:
@@ -27,7 +27,7 @@ def _full(value: float) -> np.ndarray:
 
 
 class Scripted:
-    """A board whose nodes answer with a fixed array, or with the name of an exception."""
+    """A board whose nodes answer with a fixed array, or with the name of an exception, or not at all."""
 
     def __init__(self, script: Answer, labels: dict[int, Label] | None = None) -> None:
         self.answers: dict[str, tuple[Message, Label]] = {}
@@ -40,6 +40,8 @@ class Scripted:
         node = message.metadata.dst_node_id
         self.heard.append((node, label))
         answer = self.script[node]
+        if answer is None:
+            return
         if isinstance(answer, str):
             reply = Message(Error(code=1, reason=answer), reply_to=message)
         else:
@@ -101,6 +103,20 @@ def test_a_failure_names_the_node_where_it_has_a_name() -> None:
     grid = InProcessGrid(Scripted({2: _full(1.0), 3: "Refused"}), (2, 3), Open())
     with pytest.raises(TrainingFailed, match="1 of at least 2 regions sent an update .DE: Refused"):
         server_app(federation, START, Outcome())(grid, Context(1, 1, {}, RecordDict(), {}))
+
+
+def test_a_region_that_does_not_answer_in_time_is_named_too() -> None:
+    script: Answer = {2: _full(1.0), 3: None, 4: "Refused"}
+    for minimum in (1, 2):
+        federation = Federation(Algorithm(), 1, minimum=minimum, timeout=0.05, names={3: "DE"})
+        grid, outcome = InProcessGrid(Scripted(script), script, Open()), Outcome()
+        run = server_app(federation, START, outcome)
+        if minimum == 1:
+            run(grid, Context(1, 1, {}, RecordDict(), {}))
+            assert outcome.rounds[0].failed == {3: "NoAnswerInTime", 4: "Refused"}
+            continue
+        with pytest.raises(TrainingFailed, match="1 of at least 2 regions sent an update .Refused; DE: NoAnswerInTime"):
+            run(grid, Context(1, 1, {}, RecordDict(), {}))
 
 
 def test_a_training_in_which_every_region_failed_is_no_success() -> None:

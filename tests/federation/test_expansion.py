@@ -11,6 +11,7 @@ from flwr.app import Array, ArrayRecord, Context, Error, Message, MetricRecord, 
 from fedsov.artifact import Party
 from fedsov.control_plane.aggregate import ALGORITHMS, Algorithm, accepted_updates
 from fedsov.control_plane.server_app import Federation, Outcome, each_by_itself, server_app
+from fedsov.errors import TrainingFailed
 from fedsov.federation.expansion import expanded
 from fedsov.federation.in_process import InProcessGrid
 from fedsov.federation.wire import identify, new_id

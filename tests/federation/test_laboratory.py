@@ -22,6 +22,7 @@ from fedsov.privacy.mechanism import RecordMechanism
 from fedsov.training.compression import Compression
 from fedsov.training.engine import train_one
 from fedsov.training.measure import auc, log_loss
+from fedsov.training.personal import Private
 from fedsov.training.steps import LocalSteps, generator, shuffled
 
 WEIGHTS = np.linspace(-1.0, 1.0, 6)
@@ -197,6 +198,18 @@ def test_a_client_whose_update_is_not_accepted_is_named_and_the_others_go_on() -
         np.testing.assert_allclose(fitted.parameters[key], value, atol=1e-6)
     with pytest.raises(TrainingFailed, match="at most 0.01 is accepted"):
         fedsov.federate("logistic", REGIONS, rounds=1, steps=STEPS, work=Work(bound=0.01, minimum=0))
+
+
+def test_the_bound_is_on_what_would_be_sent_and_what_is_private_must_only_be_finite() -> None:
+    steps, work = replace(STEPS, learning_rate=1e-4), Work(bound=0.1, measures=False, minimum=0)
+    head = Private(("head",), first=replace(STEPS, learning_rate=0.5), alternates=True)
+    fitted = fedsov.federate("mlp", REGIONS, rounds=1, steps=steps, private=head, work=work)
+    assert fitted.refused == ({},)
+    start = initial(fitted.network, 6, 0)
+    assert np.linalg.norm(fitted.private["DE"]["2.weight"] - start["2.weight"]) > 0.1
+    wild = replace(head, first=replace(STEPS, learning_rate=1e38))
+    with pytest.raises(TrainingFailed, match="not finite"):  # though nothing of what is sent moved
+        fedsov.federate("mlp", REGIONS, rounds=1, steps=replace(steps, epochs=0), private=wild, work=work)
 
 
 def test_a_class_of_one_s_own_is_federated_under_its_name() -> None:

@@ -15,11 +15,14 @@ from fedsov.border.ledger import Ledger
 from fedsov.errors import ConfigurationError
 from fedsov.federation import assemble
 from fedsov.federation.api import WarmFor
+from fedsov.federation.attack_rows import Attacked
+from fedsov.federation.attack_test import Size, examine
 from fedsov.federation.audit import verify_all
 from fedsov.federation.modules import TO_TRAIN
 from fedsov.federation.scene import pace_of
 from fedsov.federation.warm import Warm
 from fedsov.federation.wire import LENGTHS, unpack
+from fedsov.label import PUBLIC
 from fedsov.training.steps import shuffled
 from tests.federation.test_resume import PRIVATE as NOISY
 from tests.federation.test_resume import _words, compose, settings
@@ -187,7 +190,7 @@ def test_private_parameters_are_in_no_secure_sum(tmp_path: Path, warm: Warm) -> 
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["algorithm=scaffold", "privacy=record"], "counts each region's steps.*choose one of fedavg"),
+        (["algorithm=scaffold", "privacy=record"], "counts each region's steps.*choose one of fedavg(?!.*fedrep)"),
         (["algorithm=fednova", "privacy=record"], "counts each region's steps"),
         (["algorithm=scaffold", "privacy=secure"], "looks at each region's update by itself"),
         (["algorithm=fednova", "privacy=secure"], "looks at each region's update by itself"),
@@ -195,6 +198,11 @@ def test_private_parameters_are_in_no_secure_sum(tmp_path: Path, warm: Warm) -> 
         (["model.private=[intercept]", "model.private_first={epochs:5}", "privacy=record"], "without noise"),
         (["model.private=[tail]"], "'tail' is no part of network mlp"),
         (["model.private_first={epochs:5}"], "model.private names none"),
+        (["model.private=[intercept]", "model.private_first={epochs:0.5}"], "private_first.epochs must be a whole"),
+        (["model.private=[intercept]", "model.private_first={batch:2.5}"], "private_first.batch must be a whole"),
+        (["model.private=[intercept]", "model.private_first={loss:regression}"], "private_first.loss is 'regression'"),
+        (["model.private=[intercept]", "model.private_first={class_weights:[1]}"], "class_weights must be"),
+        (["model.private=[intercept]", "model.private_first={pace:2}"], "private_first.pace is not a setting"),
         (["algorithm=fedrep", "model=logistic"], "leaves no parameter to share"),
         (["algorithm=fedrep", "algorithm.options.head_epochs=0"], "head_epochs must be a whole number"),
     ],
@@ -209,3 +217,18 @@ def test_steps_of_private_parameters_are_a_round_s_but_for_what_is_said() -> Non
     chosen = settings(compose(["model.private=[first.bias]", "model.private_first={epochs:5,learning_rate:0.5}"]))
     first, update = chosen.apart.private.first, chosen.recipe.update
     assert first is not None and (first.epochs, first.learning_rate, first.batch) == (5, 0.5, update.batch)
+
+
+def test_fedrep_s_head_epochs_stand_beside_what_else_is_said_of_its_steps() -> None:
+    for said, epochs in (("{learning_rate:0.5}", 7), ("{learning_rate:0.5,epochs:3}", 3)):
+        words = ["algorithm=fedrep", "algorithm.options.head_epochs=7", f"model.private_first={said}"]
+        first = settings(compose(words)).apart.private.first
+        assert first is not None and (first.epochs, first.learning_rate) == (epochs, 0.5)
+
+
+def test_a_training_in_which_some_parameters_step_alone_is_not_attacked_as_if_it_were_another() -> None:
+    rng = np.random.default_rng(0)
+    rows = Attacked("DE", PUBLIC, rng.normal(size=(40, 2)).astype(np.float32), np.arange(40) % 2, ("age", "visits"), 40)
+    for words in (["algorithm=fedrep"], ["model.private=[intercept]", "model.private_first={epochs:3}"]):
+        with pytest.raises(ConfigurationError, match="would be another training"):
+            examine(settings(compose(words)), rows, ("loss",), Size(shadows=2), say=print)

@@ -29,6 +29,7 @@ from fedsov.training.local import Candidate, LocalSteps, Recipe, Start
 from fedsov.training.messages import parameters_of
 from fedsov.training.own_state import InMemory, part, replaced
 from fedsov.training.personal import Course, Private
+from fedsov.training.schedule import Schedule
 from fedsov.training.session import Session
 from fedsov.training.steps import shuffled
 from fedsov.training.work import Work
@@ -120,6 +121,29 @@ def test_ditto_s_personal_models_are_as_plain_numpy_has_them() -> None:
     assert _same(plain.parameters, fitted.parameters)  # copies are in no sum
     with pytest.raises(InputError, match="'FR' has no personal copy"):
         fitted.of("FR")
+
+
+def test_copies_are_the_same_beside_noise_which_they_have_none_of() -> None:
+    noise = RecordMechanism(clip=1.0, noise_multiplier=1.0, sampling_rate=0.02, steps=200)  # empty steps, and long ones
+    noisy, calm = (
+        fedsov.federate(MLP, CLIENTS, rounds=1, steps=STEPS, algorithm="ditto", noise=mechanism)
+        for mechanism in (noise, None)
+    )
+    assert all(_same(noisy.of(client), calm.of(client)) for client in CLIENTS)
+    assert not _same(noisy.of(), calm.of())
+
+
+def test_a_client_whose_copy_goes_astray_is_refused_by_name_and_the_others_go_on() -> None:
+    clients, ditto = CLIENTS | {"odd": _client(7, 4000)}, fedsov.Algorithm("ditto", {"ditto_lambda": 30.0})
+    with pytest.raises(TrainingFailed, match="odd: its update is not finite"):
+        fedsov.federate(MLP, clients, rounds=2, steps=STEPS, algorithm=ditto)
+    few = Laboratory(minimum=3)
+    fitted = fedsov.federate(MLP, clients, rounds=2, steps=STEPS, algorithm=ditto, work=few)
+    assert [list(one) for one in fitted.refused] == [["odd"], ["odd"]]
+    without = fedsov.federate(MLP, CLIENTS, rounds=2, steps=STEPS, algorithm=ditto, work=few)
+    for client in CLIENTS:
+        for key, value in without.of(client).items():
+            np.testing.assert_allclose(fitted.of(client)[key], value, atol=1e-6)
 
 
 def test_a_region_s_copy_is_as_a_virtual_client_s() -> None:
@@ -221,6 +245,34 @@ def test_a_region_that_missed_a_round_goes_on_from_what_it_kept() -> None:
     assert not _same(_trained(_session(PRIVATE), 3, model), _trained(one, 3, model))
 
 
+def test_a_schedule_slows_the_steps_of_private_parameters_too() -> None:
+    halved = {occasion: replace(STEPS, learning_rate=STEPS.learning_rate / 2**occasion) for occasion in (0, 1)}
+    federated_alike = [
+        fedsov.federate(MLP, CLIENTS, rounds=1, steps=halved[1 - slow], algorithm="fedrep", work=Laboratory(rate=rate))
+        for slow, rate in enumerate((lambda _: 1.0, lambda _: 0.5))
+    ]
+    assert all(_same(federated_alike[0].of(client), federated_alike[1].of(client)) for client in CLIENTS)
+    keeps = [apart.chosen("fedrep", {}, Private(), halved[occasion]) for occasion in (0, 1)]
+    slowed, slow = _session(keeps[0]), _session(keeps[1])
+    slowed.work = replace(slowed.work, schedule=Schedule("step", every=1, by=0.5), recipe=Recipe(MLP, update=halved[0]))
+    slow.work = replace(slow.work, recipe=Recipe(MLP, update=halved[1]))
+    model = personal.shared(initial(MLP, 2, 0), {"2.weight", "2.bias"})
+    assert _same(_trained(slowed, 2, model), _trained(slow, 2, model))
+    assert _same(slowed.own.of("shareable", 3), slow.own.of("shareable", 3))
+
+
+@pytest.mark.parametrize(("first", "then"), [((1.0, 5.0), ()), ((), (1.0, 5.0))])
+def test_steps_of_private_parameters_count_classes_as_they_say_in_federate_too(first: tuple, then: tuple) -> None:
+    steps, rows = replace(STEPS, batch=100, class_weights=then), CLIENTS["DE"]
+    private = Private(("intercept",), first=replace(steps, class_weights=first))
+    whole = initial(MLP, 3, 0)
+    joint, kept = personal.shared(whole, {"2.bias"}), personal.own(whole, {"2.bias"})
+    sent, stays = personal.update(joint, kept, rows, Course(MLP, steps, private), round=1)
+    fitted = fedsov.federate(MLP, {"DE": rows}, rounds=1, steps=steps, private=private)
+    for key, value in {**sent, **stays}.items():
+        np.testing.assert_allclose(fitted.of("DE")[key], value, atol=1e-6)
+
+
 def test_what_others_keep_in_the_same_place_stays() -> None:
     session = _session(PRIVATE)
     session.own.keep("shareable", 2, {"residual/change": np.float32([7.0])})
@@ -319,6 +371,10 @@ def test_a_head_that_a_network_has_not_is_refused_and_not_ignored() -> None:
         apart.from_settings({}, "fedrep", {}, Recipe(network=NetworkSpec()))
     with pytest.raises(ConfigurationError, match="'head' is no part of network ft_transformer"):
         apart.from_settings({}, "fedper", {}, Recipe(network=NetworkSpec("ft_transformer", (8, 1))))
+    with pytest.raises(ConfigurationError, match="'first.bias' is no part of network ft_transformer; choose of bias"):
+        apart.from_settings(
+            {"private": ["first.bias"]}, "fedavg", {}, Recipe(network=NetworkSpec("ft_transformer", (8, 1)))
+        )
 
 
 def test_private_steps_without_noise_are_not_mixed_with_noise() -> None:
