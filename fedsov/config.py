@@ -21,7 +21,7 @@ from fedsov.border.evidence import Register
 from fedsov.border.lawbook import Bundle
 from fedsov.border.register import load_register
 from fedsov.composing import one_line
-from fedsov.control_plane.aggregate import Algorithm, check_noisy, check_summed
+from fedsov.control_plane.aggregate import Algorithm, check_noisy, check_pulled, check_summed
 from fedsov.errors import ConfigurationError
 from fedsov.jurisdiction import Atlas, Region
 from fedsov.partition.classify import ClassifyRules, ConsentRule, RestrictionRule
@@ -119,6 +119,7 @@ class Settings:
         check_sent(self.compression, algorithm=self.algorithm.name, summed=self.sums is not None)
         if self.sums is not None:
             check_summed(self.algorithm)
+        check_pulled(self.algorithm, self.recipe.update.proximal_mu)
         check_rates(self.schedule, self.recipe.update, self.rounds)
         _check_patience(self)
 

@@ -112,6 +112,15 @@ def check_noisy(algorithm: Algorithm) -> None:
         )
 
 
+def check_pulled(algorithm: Algorithm, proximal_mu: float) -> None:
+    """Raises ConfigurationError for a pull on local steps beside an algorithm that reads gradients out of updates."""
+    if algorithm.name in CORRECTED and proximal_mu:
+        raise ConfigurationError(
+            f"algorithm={algorithm.name} takes an update for a sum of gradients, and model.update.proximal_mu pulls "
+            "steps otherwise; set it to 0, or choose fedprox"
+        )
+
+
 def check_summed(algorithm: Algorithm) -> None:
     """Raises ConfigurationError for an algorithm that cannot work on the mean of all updates alone."""
     if algorithm.name not in SUMMED:

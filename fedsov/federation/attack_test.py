@@ -24,6 +24,7 @@ from fedsov.privacy.attacks import CONFIDENCE, Figures, Limits, verdict
 from fedsov.training import art_attack
 from fedsov.training.attack_bench import Target, canary_audit, membership, observe
 from fedsov.training.inversion import Noise, invert
+from fedsov.training.schedule import CONSTANT
 from fedsov.training.shadows import Trained
 
 FORMAT = "fedsov attack test 1"
@@ -98,6 +99,23 @@ def check(attacks: tuple[str, ...]) -> None:
         art_attack.require()
 
 
+def _check_training(settings: Settings) -> None:
+    """Raises ConfigurationError where what would be attacked is not the training that these settings ask for."""
+    if settings.dataset.target.task != "binary":
+        task = settings.dataset.target.task
+        raise ConfigurationError(f"attacks are made on outcomes of 0 and 1; dataset.task={task} has none")
+    unlike = {
+        "algorithm=fedrep or model.private_first": settings.apart.private.first is not None,
+        "federation.schedule": settings.schedule != CONSTANT,
+        "model.frozen": bool(settings.recipe.frozen),
+    }
+    if found := [name for name, asked in unlike.items() if asked]:
+        raise ConfigurationError(
+            f"attacks are made on a training in which all parameters step together at one rate; with {found[0]} what "
+            "was attacked would be another training"
+        )
+
+
 def examine(settings: Settings, rows: Attacked, attacks: tuple[str, ...], size: Size, *, say: Say) -> dict[str, Any]:
     """The report of a test, as plain values.
 
@@ -105,14 +123,7 @@ def examine(settings: Settings, rows: Attacked, attacks: tuple[str, ...], size: 
         ConfigurationError, InputError, TrainingFailed: nothing could be attacked.
     """
     check(attacks)
-    if settings.dataset.target.task != "binary":
-        task = settings.dataset.target.task
-        raise ConfigurationError(f"attacks are made on outcomes of 0 and 1; dataset.task={task} has none")
-    if settings.apart.private.first is not None:
-        raise ConfigurationError(
-            "attacks are made on a training in which all parameters step together; under algorithm=fedrep or with "
-            "model.private_first some step alone, and what was attacked would be another training"
-        )
+    _check_training(settings)
     claim, took = claimed(settings, len(rows.y) // 2), dict[str, float]()
     target = Target(rows.X, rows.y, claim.training, settings.seed)
     figures = _timed(took, "membership", lambda: _membership(target, attacks, size, say))

@@ -188,8 +188,7 @@ def federate(  # twelve parameters: each is a question of its own, most calls se
         raise ConfigurationError(f"expected 1 round or more and a seed from 0 to below 2^63, got {rounds} and {seed}")
     names, arrays = _clients(regions, network, steps)
     sizes = [len(y) if weighting == "rows" else 1 for _, y in arrays]
-    mine = private if isinstance(private, Private) else Private(tuple(private))
-    keeps = apart.chosen(chosen.name, chosen.options, mine, steps)
+    keeps = apart.chosen(chosen.name, chosen.options, _private(private), steps)
     if noise is not None:
         apart.check_noisy(keeps)
     mu = float(chosen.options.get("proximal_mu", steps.proximal_mu))
@@ -312,6 +311,12 @@ def _clients(regions: Regions, network: NetworkSpec, steps: LocalSteps) -> tuple
     if len(widths) != 1:
         raise InputError(f"regions must be given with the same number of inputs, got {sorted(widths) or 'no region'}")
     return list(given), arrays
+
+
+def _private(given: Collection[str] | Private) -> Private:
+    if isinstance(given, Private):
+        return given
+    return Private((given,) if isinstance(given, str) else tuple(given))
 
 
 def _mechanisms(

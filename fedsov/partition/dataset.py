@@ -48,7 +48,7 @@ class TargetRule:
             raise ConfigurationError(
                 f"dataset.label_separator={self.separator!r} is for names in dataset.classes, and stands in no name"
             )
-        if len(self.classes) == 1 or len(set(self.classes)) < len(self.classes):
+        if len(self.classes) == 1 or len(set(map(_as_number, self.classes))) < len(self.classes):
             raise ConfigurationError(
                 f"dataset.classes must be two classes or more, each once; got {list(self.classes)}"
             )
@@ -68,6 +68,14 @@ class TargetRule:
         if self.classes:
             return "multilabel" if self.separator else "multiclass"
         return "regression" if self.scale else "binary"
+
+
+def _as_number(name: str) -> str:
+    """What a class is in a column of numbers: "01" and "1.0" are one there."""
+    try:
+        return repr(float(name))
+    except ValueError:
+        return name
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,10 +75,16 @@ def chosen(algorithm: str, options: Mapping[str, float], private: Private, updat
         update: a round's steps; the head's own are the same with another number of epochs.
 
     Raises:
-        ConfigurationError: head_epochs is no whole number of 1 or more.
+        ConfigurationError: head_epochs is no whole number of 1 or more; or steps of private parameters where none are,
+            or by another loss.
     """
     if algorithm in ("fedper", "fedrep") and not private.names:
         private = replace(private, names=("head",))
+    if private.first is not None and (not private.names or private.first.loss != update.loss):
+        raise ConfigurationError(
+            "model.private_first trains private parameters alone, by the loss of the other steps; model.private names "
+            f"{', '.join(private.names) or 'none'}, and the losses are {private.first.loss} and {update.loss}"
+        )
     if algorithm == "fedrep":
         private = replace(private, first=private.first or _of_head(options, update), alternates=True)
     return Apart(private, float(options.get("ditto_lambda", DITTO_LAMBDA)) if algorithm == "ditto" else None)
@@ -107,8 +113,6 @@ def from_settings(plain: Mapping[str, Any], algorithm: str, options: Mapping[str
     if found.private.names:
         private = found.names(recipe.network)
         trained([name for name in parameter_names(recipe.network) if name not in private], recipe.frozen)
-    elif first is not None:
-        raise ConfigurationError("model.private_first trains private parameters, and model.private names none")
     return found
 
 

@@ -418,3 +418,12 @@ def test_a_model_does_not_take_what_is_no_code_of_its_embedding(code: float) -> 
     rows[1, 0] = code
     with pytest.raises(InputError, match="input 0 must hold whole numbers from 0 to 2"):
         fitted.logits(rows)
+
+
+def test_one_private_word_may_be_given_by_itself_and_steps_need_something_private() -> None:
+    rows = {name: _region(seed, 40) for seed, name in enumerate(("DE", "US"))}
+    one, several = (fedsov.federate("logistic", rows, rounds=2, private=said) for said in ("intercept", ["intercept"]))
+    assert np.array_equal(one.of("DE")["0.bias"], several.of("DE")["0.bias"]) and set(one.private["DE"]) == {"0.bias"}
+    for lone in (Private((), first=LocalSteps()), Private(("intercept",), first=LocalSteps(loss="regression"))):
+        with pytest.raises(ConfigurationError, match="by the loss of the other steps"):
+            fedsov.federate("logistic", rows, private=lone)

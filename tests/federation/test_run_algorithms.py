@@ -198,6 +198,7 @@ def test_private_parameters_are_in_no_secure_sum(tmp_path: Path, warm: Warm) -> 
         (["model.private=[intercept]", "model.private_first={epochs:5}", "privacy=record"], "without noise"),
         (["model.private=[tail]"], "'tail' is no part of network mlp"),
         (["model.private_first={epochs:5}"], "model.private names none"),
+        (["algorithm=scaffold", "+model.update.proximal_mu=1"], "model.update.proximal_mu pulls steps otherwise"),
         (["model.private=[intercept]", "model.private_first={epochs:0.5}"], "private_first.epochs must be a whole"),
         (["model.private=[intercept]", "model.private_first={batch:2.5}"], "private_first.batch must be a whole"),
         (["model.private=[intercept]", "model.private_first={loss:regression}"], "private_first.loss is 'regression'"),
@@ -229,6 +230,11 @@ def test_fedrep_s_head_epochs_stand_beside_what_else_is_said_of_its_steps() -> N
 def test_a_training_in_which_some_parameters_step_alone_is_not_attacked_as_if_it_were_another() -> None:
     rng = np.random.default_rng(0)
     rows = Attacked("DE", PUBLIC, rng.normal(size=(40, 2)).astype(np.float32), np.arange(40) % 2, ("age", "visits"), 40)
-    for words in (["algorithm=fedrep"], ["model.private=[intercept]", "model.private_first={epochs:3}"]):
+    for words in (
+        ["algorithm=fedrep"],
+        ["model.private=[intercept]", "model.private_first={epochs:3}"],
+        ["federation.schedule=cosine"],
+        ["model.frozen=[0.bias]"],
+    ):
         with pytest.raises(ConfigurationError, match="would be another training"):
             examine(settings(compose(words)), rows, ("loss",), Size(shadows=2), say=print)

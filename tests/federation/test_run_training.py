@@ -248,6 +248,10 @@ _NUMBERS = ["dataset.task=regression", "dataset.target_above_region_median=false
             "dataset.task is 'binary', and what is said of the target is multiclass",
         ),
         (["dataset.classes=[a]", "dataset.target_above_region_median=false"], "two classes or more, each once"),
+        (
+            ["dataset.classes=['1','1.0',2]", "dataset.target_above_region_median=false"],
+            "two classes or more, each once",
+        ),
         (["dataset.classes=abc"], "dataset.classes must be a list"),
         (["dataset.task=regression"], r"regression has dataset.target_scale=\[LOW, HIGH\]"),
         (["federation.bound=0"], "federation.bound must be a number above 0, or null, got 0"),
