@@ -13,9 +13,10 @@ import pytest
 import fedsov
 from fedsov.control_plane.aggregate import ALGORITHMS, CORRECTED, Algorithm
 from fedsov.errors import ConfigurationError, InputError, TrainingFailed
-from fedsov.federation.cohort import STEP, Cohort
+from fedsov.federation.cohort import Cohort
 from fedsov.federation.job import Job
 from fedsov.federation.laboratory import Work, cosine
+from fedsov.federation.part import STEP
 from fedsov.model.embedded import Embedding
 from fedsov.model.network import NetworkSpec, initial, register
 from fedsov.privacy.mechanism import RecordMechanism
