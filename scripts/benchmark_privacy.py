@@ -93,31 +93,42 @@ def private(rows: int, wanted: float) -> Private:
     return Private(whole.for_steps(each), epsilon([whole.event], delta), delta)
 
 
-def compare(table: Table, seed: int, wanted: float, *, rehearse: bool = False) -> dict[str, dict[str, float]]:
-    """By country: rows, noise, epsilon, and the AUC on test rows with privacy and without."""
+def compare(
+    table: Table, seed: int, wanted: float, *, rehearse: bool = False, draws: int = 1
+) -> tuple[dict[str, dict[str, float]], list[float]]:
+    """By country: rows, noise, epsilon, and the AUC on test rows without noise and, mean over draws, with it.
+
+    And the mean over countries of each draw.
+    """
     fit, choose, test = divided(table, seed, rehearse=rehearse)
     X, train = inputs(table), fit | choose
     regions = {name: (X[table.mask(name, train)], table.y[table.mask(name, train)]) for name in table.regions}
     noise = {name: private(len(y), wanted) for name, (_, y) in regions.items()}
     quiet = Work(measures=False)
     plain = fedsov.federate("logistic", regions, rounds=ROUNDS, steps=STEPS, seed=seed, work=quiet)
-    hidden = fedsov.federate(
-        "logistic", regions, rounds=ROUNDS, steps=STEPS, seed=seed, work=quiet,
-        noise={name: one.mechanism for name, one in noise.items()},
-    )  # fmt: skip
-    found = {}
-    for name in table.regions:
+    mechanisms = {name: one.mechanism for name, one in noise.items()}
+    hidden = [
+        fedsov.federate("logistic", regions, rounds=ROUNDS, steps=STEPS, seed=seed, work=quiet, noise=mechanisms)
+        for _ in range(draws)
+    ]
+
+    def scored(fitted: fedsov.Fitted, name: str) -> float:
         rows = table.mask(name, test)
-        scores = {
-            "private": auc(table.y[rows], hidden.logits(X[rows])),
-            "plain": auc(table.y[rows], plain.logits(X[rows])),
-        }
-        found[name] = {
+        found = auc(table.y[rows], fitted.logits(X[rows]))
+        return float("nan") if found is None else found
+
+    each = {name: [scored(fitted, name) for fitted in hidden] for name in table.regions}
+    found = {
+        name: {
             "rows": float(len(regions[name][1])),
             "noise": noise[name].mechanism.noise_multiplier,
             "epsilon": noise[name].epsilon,
-        } | {key: float("nan") if value is None else value for key, value in scores.items()}
-    return found
+            "plain": scored(plain, name),
+            "private": statistics.mean(each[name]),
+        }
+        for name in table.regions
+    }
+    return found, [statistics.mean(draw) for draw in zip(*each.values(), strict=True)]
 
 
 def main() -> None:
@@ -125,13 +136,15 @@ def main() -> None:
     parser.add_argument("--data", help="the folder with hotel_bookings/")
     parser.add_argument("--epsilon", type=float, default=3.0)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--draws", type=int, default=10, help="of noise, which no seed repeats")
     parser.add_argument("--rehearse", action="store_true", help="leave the test rows out; settings were chosen so")
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
-    found = compare(hotel(folder(chosen.data)), chosen.seed, chosen.epsilon, rehearse=chosen.rehearse)
+    table = hotel(folder(chosen.data))
+    found, draws = compare(table, chosen.seed, chosen.epsilon, rehearse=chosen.rehearse, draws=chosen.draws)
     macro = {key: statistics.mean(one[key] for one in found.values()) for key in ("plain", "private")}
     if chosen.json:
-        print(json.dumps({"countries": found, "macro": macro, "asked": ASKED}, indent=1))
+        print(json.dumps({"countries": found, "macro": macro, "draws": draws, "asked": ASKED}, indent=1))
         return
     print(f"hotel bookings, epsilon {chosen.epsilon:g} a record, delta 1/n^2, {ROUNDS} rounds, logistic regression")
     print(f"{'':6}{'rows':>8}{'noise':>8}{'epsilon':>9}{'plain':>8}{'private':>9}{'loss':>8}")
@@ -140,6 +153,7 @@ def main() -> None:
         print(f"{line}{one['private']:>9.3f}{one['plain'] - one['private']:>8.3f}")
     loss = macro["plain"] - macro["private"]
     print(f"{'macro':6}{'':>25}{macro['plain']:>8.3f}{macro['private']:>9.3f}{loss:>8.3f}   asked: at most {ASKED}")
+    print(f"private macro of {len(draws)} draws of noise: from {min(draws):.3f} to {max(draws):.3f}")
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from fedsov.border.gate import Leaving
 from fedsov.control_plane.aggregate import Algorithm
 from fedsov.control_plane.server_app import Federation, Gather, Outcome, each_by_itself, server_app
 from fedsov.federation.in_process import InProcessGrid
+from fedsov.federation.region_journal import Journal
 from fedsov.federation.secure_hub import summed
 from fedsov.federation.secure_region import STEPS, Member
 from fedsov.federation.wire import identify, new_id, pack, round_of, unpack
@@ -55,7 +56,7 @@ class Bench:
     def begin_anew(self) -> None:
         """Forgets the rounds before."""
         for member in self.members.values():
-            member.held = None
+            member.held, member.journal = None, Journal()
 
     def party(self, node: int) -> Party:
         return Party(f"region {node}", "", "")

@@ -27,6 +27,7 @@ from fedsov.errors import SumRefused, TrainingFailed
 from fedsov.federation import secure_words as words
 from fedsov.federation.in_process import LOST, error_reply
 from fedsov.federation.wire import reason_of, round_of
+from fedsov.privacy import fixed_point
 from fedsov.privacy.fixed_point import Bounds, Words
 from fedsov.privacy.opening import opened_sum
 from fedsov.privacy.secure_aggregation import Advert, Directory, Terms, check_keys, check_list
@@ -94,9 +95,7 @@ class _Round:
         adverts = self._advertised()
         letters = self._shared(adverts)
         masked = self._masked(adverts, letters)
-        total = np.zeros(self.terms.words, dtype=np.uint64)
-        for one, _ in masked.values():
-            total += one
+        total = fixed_point.summed([one for one, _ in masked.values()])
         dropped = sorted(set(letters) - set(masked))
         lists = {"survivors": words.hexed({name: signed for name, (_, signed) in masked.items()}), "dropped": dropped}
         opened = self._step(
@@ -193,7 +192,7 @@ class _Round:
         for name, array in _trained(first, self.frozen).items():
             start = array.numpy()
             moved = mean[at : at + start.size].reshape(start.shape)
-            arrays[name] = Array(np.asarray(start + moved, dtype=start.dtype))
+            arrays[name] = Array(np.add(start, moved, out=np.empty_like(start)))
             at += start.size
         metrics = MetricRecord({WEIGHT: float(weight), CONTRIBUTORS: len(masked)})
         return Message(RecordDict({"arrays": ArrayRecord(arrays), "metrics": metrics}), reply_to=first)

@@ -25,6 +25,7 @@ Rounding is to nearest and not stochastic: equal seeds give equal models, and th
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,16 +111,15 @@ class FixedPoint:
         """
         if not 1 <= weight <= self.largest_weight:
             raise TrainingFailed(f"a weight of {weight:,} is not in 1 to {self.largest_weight:,}, as was agreed")
-        largest = max(float(values.max()), -float(values.min())) if values.size else 0.0  # NaN where one is
-        if values.ndim != 1 or not largest <= self.clip:
-            raise TrainingFailed(
-                f"a value is not finite or moved by more than {self.clip:g} in one round; lower the learning rate"
-            )
         scale = math.ldexp(1.0, self.fraction)
         words = np.empty(len(values) + 1, dtype=np.int64)
         for start in range(0, len(values), _CHUNK):
-            part = words[start : min(start + _CHUNK, len(values))]
-            scaled = np.multiply(values[start : start + _CHUNK], scale, dtype=np.float64)
+            given, part = values[start : start + _CHUNK], words[start : min(start + _CHUNK, len(values))]
+            if not max(given.max(), -given.min()) <= self.clip:  # false too where one is NaN
+                raise TrainingFailed(
+                    f"a value is not finite or moved by more than {self.clip:g} in one round; lower the learning rate"
+                )
+            scaled = np.multiply(given, scale, dtype=np.float64)
             np.copyto(part, np.rint(scaled, out=scaled), casting="unsafe")  # whole numbers within int64 by the bounds
             part *= weight
         words[-1] = weight
@@ -134,14 +134,28 @@ class FixedPoint:
         weight = int(signed[-1])
         if not 1 <= weight <= self.regions * self.largest_weight:
             raise TrainingFailed("the sum of the regions' weights is impossible: a mask was not taken off, or changed")
-        mean = signed[:-1] / float(weight)
-        mean *= self.step  # a power of two: exact
+        mean = np.empty(len(signed) - 1)
+        for start in range(0, len(mean), _CHUNK):
+            part = mean[start : start + _CHUNK]
+            np.divide(signed[start : start + len(part)], float(weight), out=part)
+            part *= self.step  # a power of two: exact
         return mean, weight
 
     @property
     def step(self) -> float:
         """The distance between neighbouring values."""
         return math.ldexp(1.0, -self.fraction)
+
+
+def summed(several: Sequence[Words]) -> Words:
+    """The sum of one array of words or more, all of a length, modulo 2^64."""
+    total = np.empty_like(several[0])
+    for start in range(0, len(total), _CHUNK):
+        part = total[start : start + _CHUNK]
+        part[:] = several[0][start : start + _CHUNK]
+        for other in several[1:]:
+            part += other[start : start + _CHUNK]
+    return total
 
 
 def _largest_value(clip: float, fraction: int) -> int:

@@ -56,11 +56,12 @@ def derived_key(secret: bytes, purpose: bytes) -> bytes:
 
 def masked(words: Words, *, added: Sequence[bytes] = (), taken: Sequence[bytes] = ()) -> Words:
     """A copy of the words with the key streams of some keys added and of others taken away, modulo 2^64."""
-    total = np.array(words, dtype="<u8")
+    total = np.empty(len(words), dtype="<u8")
     plus, minus = ([_stream(key) for key in keys] for keys in (added, taken))
     nothing, buffer = memoryview(bytes(8 * _CHUNK)), np.empty(8 * _CHUNK + _TAG, dtype=np.uint8)
     for start in range(0, len(total), _CHUNK):
         part = total[start : start + _CHUNK]
+        part[:] = words[start : start + _CHUNK]
         zeros, noise = nothing[: 8 * len(part)], buffer[: 8 * len(part)].view("<u8")
         for stream in plus:
             stream.update_into(zeros, buffer)
