@@ -25,14 +25,16 @@ from benchmark_regions import Table, folder, linear, scores
 from sklearn.model_selection import StratifiedKFold, train_test_split
 
 import fedsov
+from fedsov.federation.laboratory import Work, cosine
 from fedsov.training.measure import log_loss
 from fedsov.training.personal import Private, likelihood_weights
 
 NUMERIC = ("age", "trestbps", "chol", "thalach", "oldpeak")
 LEVELS = ("sex", "cp", "fbs", "restecg", "exang")
 FLAMBY = 43
-ROUNDS, EPOCHS, RATE, BATCH = 10, 3, 0.1, 64
-"""Enough for every centre to converge, as five folds of FLamby's training rows showed."""
+ROUNDS, EPOCHS, RATE, BATCH = 30, 3, 0.1, 64
+"""Rounds under half a cosine, so that the last are calm. Of 10 to 60 rounds, with it and without, these had the least
+log loss over five folds of the training rows of all splits."""
 PRIVATE = Private(("intercept",), first=fedsov.LocalSteps(learning_rate=1.0, momentum=0.0, batch=1000, epochs=8))
 GRID = tuple(product((False, True), (0.01, 0.03)))
 """(the centre's own scale, weight decay)."""
@@ -81,7 +83,9 @@ def federated(table: Table, fit: np.ndarray, point: Point, seed: int = 0) -> np.
     X = table.inputs(fit, own_scale=own_scale)
     regions = {name: (X[rows], table.y[rows]) for name in table.regions for rows in [table.mask(name, fit)]}
     steps = fedsov.LocalSteps(learning_rate=RATE, batch=BATCH, epochs=EPOCHS, weight_decay=decay, seed=seed)
-    fitted = fedsov.federate("logistic", regions, rounds=ROUNDS, steps=steps, private=PRIVATE, seed=seed)
+    fitted = fedsov.federate(
+        "logistic", regions, rounds=ROUNDS, steps=steps, private=PRIVATE, seed=seed, work=Work(rate=cosine(ROUNDS))
+    )
     logits = np.zeros(len(table.y))
     for name in table.regions:
         rows = table.region == name
