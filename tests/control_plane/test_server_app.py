@@ -130,6 +130,7 @@ def test_a_training_in_which_every_region_failed_is_no_success() -> None:
         (_full(np.nan), "its update is not finite"),
         (_full(np.inf), "its update is not finite"),
         (np.array([[np.inf, -np.inf], [0, 0]], np.float32), "its update is not finite"),
+        (np.full((2, 2), 1e40), "its update is not finite"),  # a number, but none of the model's float32
         (np.ones((3, 2), np.float32), r"its update's array w has shape \(3, 2\) of float32, and the model's"),
         (np.full((2, 2), 1j), r"its update's array w has shape \(2, 2\) of complex128, and the model's"),
         (_full(50.1), "its update is 100 long; at most 100 is accepted"),
