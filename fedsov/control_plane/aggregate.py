@@ -222,7 +222,7 @@ def accepted_updates(
         bound: the longest way (L2, over all arrays together) that an update may be from it.
 
     Returns:
-        The replies, and by node why each other update is refused: another shape, a number that is not finite,
+        The replies, and by node why each other update is refused: another shape, no rows, a number that is not finite,
         too long.
     """
     kept: list[Message] = []
@@ -251,6 +251,10 @@ def _fault(reply: Message, start: Mapping[str, np.ndarray], bound: float) -> str
         found, expected = (f"shape {one.shape} of {one.dtype}" for one in (values, start[name]))
         if values.shape != start[name].shape or values.dtype.kind != start[name].dtype.kind:
             return f"its update's array {name} has {found}, and the model's {expected}"
+    counts: Mapping[str, Any] = next(iter(reply.content.metric_records.values()), {})
+    rows = counts.get("num-examples")
+    if not isinstance(rows, int | float) or not 0 < rows < math.inf:
+        return "its update does not say of how many rows it is made"
     with np.errstate(over="ignore", invalid="ignore"):
         kept = {name: values.astype(start[name].dtype, copy=False) for name, values in came.items()}
         squares = [float(np.square(kept[name] - start[name], dtype=np.float64).sum()) for name in start]
