@@ -18,6 +18,7 @@ import logging
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from tokenize import TokenError
 from typing import TYPE_CHECKING, Any, Literal, cast
 from zipfile import BadZipFile
 
@@ -59,8 +60,10 @@ ROBUST = ("fedmedian", "fedtrimmedavg", "krum", "multikrum", "bulyan")
 SUMMED = ("fedavg", "fedprox", "fedavgm", "fedadagrad", "fedadam", "fedyogi", *APART)
 """Algorithms that need the mean of all updates alone; any other looks at single ones, which a secure sum hides."""
 
-UNREADABLE = (ValueError, EOFError, BadZipFile)
-"""What an array of a message raises whose bytes are none of numpy's."""
+UNREADABLE = (
+    ValueError, TypeError, AttributeError, EOFError, BadZipFile, TokenError, OverflowError, MemoryError, RecursionError,
+)  # fmt: skip
+"""What an array of a message raises whose bytes are none of numpy's, or say that they are more than fit anywhere."""
 ADAPTIVE = ("eta", "eta_l", "beta_1", "beta_2", "tau")
 OPTIONS = {
     "fedavg": (),
@@ -219,7 +222,7 @@ def accepted_updates(
         bound: the longest way (L2, over all arrays together) that an update may be from it.
 
     Returns:
-        The replies, and by node why each other update is refused: another shape, a number that is not finite,
+        The replies, and by node why each other update is refused: another shape, no rows, a number that is not finite,
         too long.
     """
     kept: list[Message] = []
@@ -239,6 +242,8 @@ def _fault(reply: Message, start: Mapping[str, np.ndarray], bound: float) -> str
     try:
         came = {name: array.numpy() for name, array in record.items()}
     except UNREADABLE:
+        came = {"": None}
+    if not all(isinstance(values, np.ndarray) for values in came.values()):  # an archive is read as another thing
         return "its update cannot be read"
     if came.keys() != start.keys():
         return f"its update has the array {sorted(came.keys() ^ start.keys())[0]}, or lacks it, unlike the model"
@@ -246,8 +251,13 @@ def _fault(reply: Message, start: Mapping[str, np.ndarray], bound: float) -> str
         found, expected = (f"shape {one.shape} of {one.dtype}" for one in (values, start[name]))
         if values.shape != start[name].shape or values.dtype.kind != start[name].dtype.kind:
             return f"its update's array {name} has {found}, and the model's {expected}"
+    counts: Mapping[str, Any] = next(iter(reply.content.metric_records.values()), {})
+    rows = counts.get("num-examples")
+    if not isinstance(rows, int | float) or not 0 < rows < math.inf:
+        return "its update does not say of how many rows it is made"
     with np.errstate(over="ignore", invalid="ignore"):
-        squares = [float(np.square(came[name] - start[name], dtype=np.float64).sum()) for name in start]
+        kept = {name: values.astype(start[name].dtype, copy=False) for name, values in came.items()}
+        squares = [float(np.square(kept[name] - start[name], dtype=np.float64).sum()) for name in start]
     length = math.sqrt(sum(squares))
     if not math.isfinite(length):
         return "its update is not finite; lower the learning rate"

@@ -75,7 +75,7 @@ def _own(name: str) -> Callable[[int, int], nn.Module] | None:
         for point in entry_points(group=INSTALLED, name=name):
             try:
                 _registered[name] = point.load()
-            except (ImportError, AttributeError) as error:
+            except (ImportError, AttributeError, SyntaxError, RuntimeError) as error:
                 raise ConfigurationError(
                     f"network {name!r} is {point.value}, which cannot be imported: {error}"
                 ) from error
@@ -196,7 +196,10 @@ def _own_initial(spec: NetworkSpec, inputs: int, seed: int) -> Parameters:
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return parameters(build(spec, inputs))
+        module = build(spec, inputs)
+        if spec.name not in ARCHITECTURES:
+            _check_answer(spec, module, inputs)
+        return parameters(module)
 
 
 def check(spec: NetworkSpec, inputs: int, arrays: Mapping[str, np.ndarray]) -> None:
@@ -220,7 +223,7 @@ def build(spec: NetworkSpec, inputs: int) -> nn.Module:
     """The torch module: (N, inputs) float32 to (N, outputs) logits; its parameters are torch's own random ones.
 
     Raises:
-        ConfigurationError: a registered module holds buffers.
+        ConfigurationError: a registered module holds buffers, or cannot be made.
     """
     from torch import nn
 
@@ -242,10 +245,37 @@ def build(spec: NetworkSpec, inputs: int) -> nn.Module:
 
 
 def _made(spec: NetworkSpec, inputs: int) -> nn.Module:
+    from torch import nn
+
     own = _own(spec.name)
     if own is None:
         raise ConfigurationError(f"network {spec.name!r} is not known in this process; install it, or register it here")
-    return own(inputs, spec.outputs)
+    try:
+        module = own(inputs, spec.outputs)
+    except (TypeError, ValueError, RuntimeError, AttributeError) as error:
+        raise ConfigurationError(
+            f"network {spec.name!r} cannot be made of {inputs} inputs and {spec.outputs} outputs: {error}"
+        ) from error
+    if not isinstance(module, nn.Module) or not list(module.parameters()):
+        raise ConfigurationError(f"network {spec.name!r} is no torch module with parameters, but {module!r}")
+    return module
+
+
+def _check_answer(spec: NetworkSpec, module: nn.Module, inputs: int) -> None:
+    """Raises ConfigurationError where a user's own module does not answer a row with a logit for each output."""
+    import torch
+
+    try:
+        with torch.no_grad():
+            found = tuple(module(torch.zeros(2, inputs)).shape)
+    except (TypeError, ValueError, RuntimeError, AttributeError) as error:
+        raise ConfigurationError(
+            f"network {spec.name!r} answers nothing to rows of {inputs} inputs: {error}"
+        ) from error
+    if found != (2, spec.outputs):
+        raise ConfigurationError(
+            f"network {spec.name!r} answers 2 rows with shape {found}; expected {(2, spec.outputs)}, a logit an output"
+        )
 
 
 def parameters(module: nn.Module) -> Parameters:

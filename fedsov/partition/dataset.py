@@ -5,15 +5,17 @@ Free of pyarrow, so that the hub can hold a description of what it must never op
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from fedsov.errors import ConfigurationError
 from fedsov.partition.classify import ClassifyRules, ConsentRule
+
+FARTHEST = 3.4e38
+"""No number of float32, in which outcomes are, is much farther from 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +42,16 @@ class TargetRule:
                 "a target has one rule: leave all but one of dataset.target_positive, target_above_region_median, "
                 "classes and target_scale"
             )
-        if self.scale and not (len(self.scale) == 2 and -math.inf < self.scale[0] < self.scale[1] < math.inf):
+        if self.scale and not (len(self.scale) == 2 and -FARTHEST < self.scale[0] < self.scale[1] < FARTHEST):
             raise ConfigurationError(
-                f"dataset.target_scale must be [LOW, HIGH], LOW below HIGH; got {list(self.scale)}"
+                f"dataset.target_scale must be [LOW, HIGH], LOW below HIGH, finite in float32; got {list(self.scale)}"
             )
         if self.separator and (not self.classes or any(self.separator in name for name in self.classes)):
             raise ConfigurationError(
                 f"dataset.label_separator={self.separator!r} is for names in dataset.classes, and stands in no name"
             )
+        if self.separator and (odd := [name for name in self.classes if self.labels(name) != [name]]):
+            raise ConfigurationError(f"dataset.classes has {odd[0]!r}, which no value can name; take the spaces away")
         if len(self.classes) == 1 or len(set(map(_as_number, self.classes))) < len(self.classes):
             raise ConfigurationError(
                 f"dataset.classes must be two classes or more, each once; got {list(self.classes)}"
@@ -56,6 +60,11 @@ class TargetRule:
     def labels(self, value: str) -> list[str]:
         """The classes that a value names; none where it is the separator alone."""
         return [part for part in map(str.strip, value.split(self.separator)) if part]
+
+    def on_scale(self, number: Any) -> Any:
+        """A number, or an array of numbers, as it is learned: the scale's LOW as -1 and its HIGH as 1."""
+        low, high = self.scale
+        return (2.0 * number - (high + low)) / (high - low)
 
     @property
     def is_number(self) -> bool:

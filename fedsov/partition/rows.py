@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ import pyarrow as pa
 
 from fedsov.errors import InputError
 from fedsov.partition.arrow import floats, from_levels, levels, numbers
-from fedsov.partition.dataset import DatasetSpec, TargetRule
+from fedsov.partition.dataset import FARTHEST, DatasetSpec, TargetRule
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,9 +115,12 @@ def _check_outcome(rule: TargetRule, words: list[str] | None, values: Sequence[f
 
     Args:
         words: the different values of a text; None for numbers.
-        values: the different values as numbers, None for one that is none.
+        values: the different values as numbers, None for one that is none; of numbers, the least first.
     """
     if rule.is_number:
+        ends = [value for value in values if value is not None and math.isfinite(value)] if rule.scale else []
+        if any(abs(rule.on_scale(value)) > FARTHEST for value in ends[:1] + ends[-1:]):
+            raise InputError(f"target '{rule.column}' has a value too far from dataset.target_scale; widen the scale")
         return
     if rule.positive is not None:
         if rule.positive not in words if words is not None else _number(rule.positive) not in values:

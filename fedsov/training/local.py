@@ -104,8 +104,7 @@ def outcome(target: np.ndarray, rule: TargetRule, median: float | None = None) -
     if rule.classes:
         return _labels(target, rule) if rule.separator else _places(target, rule)
     if rule.scale:
-        low, high = rule.scale
-        return ((2.0 * _numbers(target, rule.column) - (high + low)) / (high - low)).astype(np.float32)
+        return np.asarray(rule.on_scale(_numbers(target, rule.column)), dtype=np.float32)
     if rule.above_region_median:
         numbers = _numbers(target, rule.column)
         middle = float(np.median(numbers)) if median is None and len(numbers) else median

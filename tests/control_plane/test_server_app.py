@@ -12,7 +12,7 @@ from flwr.app import Array, ArrayRecord, Context, Error, Message, MetricRecord, 
 
 from fedsov.artifact import Party
 from fedsov.control_plane.aggregate import ALGORITHMS, Algorithm, build
-from fedsov.control_plane.server_app import Federation, Outcome, server_app
+from fedsov.control_plane.server_app import Federation, Outcome, each_by_itself, server_app
 from fedsov.errors import ConfigurationError, TrainingFailed
 from fedsov.federation.in_process import InProcessGrid
 from fedsov.federation.wire import identify, new_id
@@ -130,6 +130,7 @@ def test_a_training_in_which_every_region_failed_is_no_success() -> None:
         (_full(np.nan), "its update is not finite"),
         (_full(np.inf), "its update is not finite"),
         (np.array([[np.inf, -np.inf], [0, 0]], np.float32), "its update is not finite"),
+        (np.full((2, 2), 1e40), "its update is not finite"),  # a number, but none of the model's float32
         (np.ones((3, 2), np.float32), r"its update's array w has shape \(3, 2\) of float32, and the model's"),
         (np.full((2, 2), 1j), r"its update's array w has shape \(2, 2\) of complex128, and the model's"),
         (_full(50.1), "its update is 100 long; at most 100 is accepted"),
@@ -142,6 +143,22 @@ def test_an_update_that_cannot_be_averaged_is_refused_and_its_region_named(bad: 
     assert node == 3 and re.match(why, said) and 3 not in outcome.rounds[0].metrics
     with pytest.raises(TrainingFailed, match=f"1 of at least 2 regions sent an update .*{why}"):
         _run({2: _full(1.0), 3: bad}, bound=100.0, minimum=2)
+
+
+@pytest.mark.parametrize("rows", [math.nan, math.inf, -10, 0, [3, 4], None])
+def test_an_update_of_an_impossible_number_of_rows_is_refused_and_its_region_named(rows: object) -> None:
+    def gather(grid, messages, timeout):
+        for reply in each_by_itself(grid, messages, timeout):
+            if reply.metadata.src_node_id == 3:
+                said = MetricRecord({} if rows is None else {"num-examples": rows})  # type: ignore[dict-item]
+                reply.content["metrics"] = said
+            yield reply
+
+    grid, outcome = InProcessGrid(Scripted({2: _full(1.0), 3: _full(5.0)}), (2, 3), Open()), Outcome()
+    app = server_app(Federation(Algorithm(), 1), START, outcome, gather=gather)
+    app(grid, Context(run_id=1, node_id=1, node_config={}, state=RecordDict(), run_config={}))
+    np.testing.assert_array_equal(outcome.parameters["w"], _full(1.0))
+    assert outcome.rounds[0].failed == {3: "its update does not say of how many rows it is made"}
 
 
 def test_the_joint_model_carries_the_join_of_its_updates_labels_into_the_next_round() -> None:

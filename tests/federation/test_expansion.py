@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from io import BytesIO
 
 import numpy as np
 import pytest
@@ -112,13 +113,30 @@ def test_an_update_of_unknown_arrays_is_malformed() -> None:
     assert reply.error.reason.startswith("an update compressed by int8 must be codes")
 
 
-@pytest.mark.parametrize("junk", [b"", b"no array", b"PK\x03\x04 no archive"])
-def test_an_update_whose_bytes_are_no_array_is_refused(junk: bytes) -> None:
+def _archive() -> bytes:
+    np.savez(content := BytesIO(), w=START["w"])
+    return content.getvalue()
+
+
+def _of_size(size: int) -> bytes:
+    header = {"descr": "<f4", "fortran_order": False, "shape": (size,)}
+    np.lib.format.write_array_header_1_0(content := BytesIO(), header)
+    return content.getvalue()
+
+
+_HALVES = _of_size(1).split(b"'descr'")
+"""Around three brackets that nothing closes."""
+
+
+@pytest.mark.parametrize("kind", ["numpy.ndarray", "of another library"])
+@pytest.mark.parametrize(
+    "junk",
+    [b"", b"no array", b"PK\x03\x04 no archive", _archive(), _of_size(10**15), _of_size(10**30), b"[[[".join(_HALVES)],
+)
+def test_an_update_whose_bytes_are_no_array_is_refused(junk: bytes, kind: str) -> None:
     def gather(grid, messages, timeout):
         for message in messages:
-            arrays = ArrayRecord(
-                {name: Array("float32", one.shape, "numpy.ndarray", junk) for name, one in START.items()}
-            )
+            arrays = ArrayRecord({name: Array("float32", one.shape, kind, junk) for name, one in START.items()})
             yield Message(RecordDict({"arrays": arrays}), reply_to=message)
 
     (asked,) = [Message(RecordDict({"arrays": record_of(START)}), 3, "train")]

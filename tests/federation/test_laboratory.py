@@ -233,6 +233,21 @@ def test_a_class_of_one_s_own_is_federated_under_its_name() -> None:
         fedsov.federate(NetworkSpec("with-a-buffer"), parts)
 
 
+def test_what_is_no_network_is_named_before_it_is_trained() -> None:
+    import torch
+
+    for name, odd, told in (
+        ("of-one-argument", lambda inputs: torch.nn.Linear(inputs, 1), "cannot be made of"),
+        ("of-no-module", lambda inputs, outputs: outputs, "is no torch module with parameters, but 1"),
+        ("of-no-parameters", lambda inputs, outputs: torch.nn.ReLU(), "is no torch module with parameters"),
+        ("of-too-many", lambda inputs, outputs: torch.nn.Linear(inputs, outputs + 1), r"expected \(2, 1\)"),
+        ("of-other-rows", lambda inputs, outputs: torch.nn.Linear(inputs + 1, outputs), "answers nothing to rows"),
+    ):
+        register(name, odd)
+        with pytest.raises(ConfigurationError, match=f"network '{name}' .*{told}"):
+            fedsov.federate(NetworkSpec(name), REGIONS)
+
+
 @pytest.mark.parametrize("loss", ["multiclass", "multilabel", "regression"])
 def test_other_tasks_are_learned(loss: str) -> None:
     rng = np.random.default_rng(1)

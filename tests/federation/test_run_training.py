@@ -263,10 +263,16 @@ _NUMBERS = ["dataset.task=regression", "dataset.target_above_region_median=false
         ),
         ([*_LABELS, 'dataset.label_separator=";"'], "is for names in dataset.classes"),
         ([*_LABELS, 'dataset.classes=["a;b",c]', 'dataset.label_separator=";"'], "and stands in no name"),
+        ([*_LABELS, 'dataset.classes=[" a",c]', 'dataset.label_separator=";"'], "' a', which no value can name"),
+        ([*_LABELS, 'dataset.classes=["",c]', 'dataset.label_separator=";"'], "'', which no value can name"),
         (["dataset.target_scale=[0,1]"], "a target has one rule"),
-        ([*_NUMBERS, "dataset.target_scale=[2,1]"], r"must be \[LOW, HIGH\], LOW below HIGH; got \[2.0, 1.0\]"),
+        (
+            [*_NUMBERS, "dataset.target_scale=[2,1]"],
+            r"must be \[LOW, HIGH\], LOW below HIGH, finite in float32; got \[2.0, 1.0\]",
+        ),
         ([*_NUMBERS, "dataset.target_scale=[1]"], "LOW below HIGH"),
         ([*_NUMBERS, "dataset.target_scale=[0,inf]"], "LOW below HIGH"),
+        ([*_NUMBERS, "dataset.target_scale=[-1e308,1e308]"], "finite in float32"),
         ([*_NUMBERS, "dataset.target_scale=[a,b]"], "two numbers as"),
         ([*_NUMBERS, "dataset.target_scale=[0,1]", "model.tune.class_weights=[1,2]"], "numbers have no classes"),
     ],
@@ -411,6 +417,14 @@ def test_a_run_learns_numbers_and_is_resumed_to_the_same_bits(tmp_path: Path, wa
     assert any("validation R² AT" in line for line in lines)
     _killed(_numbers(tmp_path / "killed"), warm, line="joint model, round 2/4")
     _assert_same(_resume(tmp_path / "killed" / "w", warm).workspace, result.workspace, models=4)
+
+
+def test_a_number_beyond_float32_on_its_scale_is_refused_before_any_store_is_written(
+    tmp_path: Path, warm: Warm
+) -> None:
+    with pytest.raises(InputError, match=r"target 'cost' has a value too far from dataset.target_scale"):
+        assemble.train(settings(compose(_numbers(tmp_path, "dataset.target_scale=[0,1e-38]"))), warm, say=print)
+    assert not list(tmp_path.glob("w/regions/*/*.parquet"))
 
 
 def test_a_private_run_learns_numbers_and_says_no_score(tmp_path: Path, warm: Warm) -> None:
