@@ -50,20 +50,28 @@ def prepare(table: pa.Table, spec: DatasetSpec, kinds: Mapping[str, str]) -> Pre
     return Prepared(columns, target, faults | missing)
 
 
-def as_floats(column: pa.ChunkedArray, name: str) -> np.ndarray:
-    """(rows,) float64 of numbers or of text that spells them. Raises InputError for the first other row."""
+NO_NUMBER = "choose another dataset.target, or a task of names (dataset.task=multiclass, dataset.target_positive=VALUE)"
+
+
+def as_floats(column: pa.ChunkedArray, name: str, *, way_out: str = "") -> np.ndarray:
+    """(rows,) float64 of numbers or of text that spells them.
+
+    Raises InputError for the first other row, with this way out, or the kinds that a feature can have.
+    """
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
         try:
             return floats(column)
         except pa.ArrowException:
             kind = column.type
-            raise InputError(f"column '{name}' is {kind}, not numeric; set dataset.kinds.{name}=drop") from None
+            instead = way_out or f"set dataset.kinds.{name}=drop"
+            raise InputError(f"column '{name}' is {kind}, not numeric; {instead}") from None
     words, codes = levels(column)
     values = np.array([*map(_number, words), np.nan])
     readable = np.array([*(_number(word) is not None for word in words), True])[codes]
     if not readable.all():
         row = int(np.argmin(readable)) + 1
-        raise InputError(f"column '{name}' is no number in row {row}; set dataset.kinds.{name}=categorical")
+        instead = way_out or f"set dataset.kinds.{name}=categorical"
+        raise InputError(f"column '{name}' is no number in row {row}; {instead}")
     return values.astype(np.float64)[codes]
 
 
@@ -97,7 +105,7 @@ def _target(column: pa.ChunkedArray, spec: DatasetSpec) -> tuple[pa.Array, dict[
         missing, stored = codes == len(words), from_levels(words, codes)
         _check_outcome(spec.target, words, [_number(word) for word in words])
     else:
-        values, faults = _finite(name, as_floats(column, name), spec)
+        values, faults = _finite(name, as_floats(column, name, way_out=NO_NUMBER), spec)
         missing, stored = np.isnan(values), numbers(values)
         _check_outcome(spec.target, None, np.unique(values[~missing]).tolist())
     if not missing.any():

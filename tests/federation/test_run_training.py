@@ -492,3 +492,11 @@ def test_a_run_learns_labels_of_which_a_row_may_have_several(tmp_path: Path, war
 def test_a_label_that_nobody_declared_is_refused_before_any_store_is_written(tmp_path: Path, warm: Warm) -> None:
     with pytest.raises(InputError, match="1 different labels that are none of dataset.classes"):
         assemble.train(settings(compose(_labels(tmp_path, odd="read;sing"))), warm, say=lambda _: None)
+
+
+def test_a_target_of_text_where_numbers_are_learned_is_told_what_would_help(tmp_path: Path, warm: Warm) -> None:
+    words = _labels(tmp_path, "dataset.task=regression", "dataset.classes=[]", "dataset.label_separator=null")
+    with pytest.raises(
+        InputError, match="'does' is no number in row 1; choose another dataset.target, or a task of names"
+    ):
+        assemble.train(settings(compose([*words, "dataset.target_scale=[0,1]"])), warm, say=lambda _: None)
