@@ -236,20 +236,25 @@ def accepted_updates(
     return kept, refused
 
 
+def arrays_of(message: Message) -> dict[str, Any]:
+    """The arrays that a message carries, none where it has none. Raises one of `UNREADABLE` for other bytes."""
+    record: Mapping[str, Any] = next(iter(message.content.array_records.values()), {})
+    return {name: array.numpy() for name, array in record.items()}
+
+
 def _fault(reply: Message, start: Mapping[str, np.ndarray], bound: float) -> str:
     """Why an update is refused; empty where it is not."""
-    record: Mapping[str, Any] = next(iter(reply.content.array_records.values()), {})
     try:
-        came = {name: array.numpy() for name, array in record.items()}
+        came = arrays_of(reply)
     except UNREADABLE:
-        came = {"": None}
+        return "its update cannot be read"
     if not all(isinstance(values, np.ndarray) for values in came.values()):  # an archive is read as another thing
         return "its update cannot be read"
     if came.keys() != start.keys():
         return f"its update has the array {sorted(came.keys() ^ start.keys())[0]}, or lacks it, unlike the model"
     for name, values in came.items():
-        found, expected = (f"shape {one.shape} of {one.dtype}" for one in (values, start[name]))
         if values.shape != start[name].shape or values.dtype.kind != start[name].dtype.kind:
+            found, expected = (f"shape {one.shape} of {one.dtype}" for one in (values, start[name]))
             return f"its update's array {name} has {found}, and the model's {expected}"
     counts: Mapping[str, Any] = next(iter(reply.content.metric_records.values()), {})
     rows = counts.get("num-examples")

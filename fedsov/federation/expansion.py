@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 from flwr.app import ArrayRecord, Message, RecordDict
 
-from fedsov.control_plane.aggregate import UNREADABLE
+from fedsov.control_plane.aggregate import UNREADABLE, arrays_of
 from fedsov.control_plane.server_app import Gather
 from fedsov.errors import TrainingFailed
 from fedsov.federation.in_process import LOST, error_reply
 from fedsov.federation.wire import identify, new_id
-from fedsov.training.compression import Arrays, Compression, received, trained
+from fedsov.training.compression import Compression, received, trained
 from fedsov.training.messages import record_of
 
 if TYPE_CHECKING:
@@ -41,25 +41,20 @@ def expanded(gather: Gather, compression: Compression, *, frozen: Collection[str
         """A round's messages answered, each update a whole model."""
         asked = {message.metadata.dst_node_id: message for message in messages}
         for message in messages[:1]:  # a name that the model has not is told before anything is sent
-            trained(list(_arrays(message)), frozen)
+            trained(list(arrays_of(message)), frozen)
         for reply in gather(grid, messages, timeout):
             if not reply.has_content():
                 yield reply
                 continue
             node = reply.metadata.src_node_id
             try:
-                updated = received(_arrays(asked[node]), _arrays(reply), compression, frozen)
+                updated = received(arrays_of(asked[node]), arrays_of(reply), compression, frozen)
             except (TrainingFailed, *UNREADABLE) as problem:
                 yield error_reply(asked[node], LOST, str(problem))
                 continue
             yield _answer(asked[node], reply, record_of(dict(updated)))
 
     return whole
-
-
-def _arrays(message: Message) -> Arrays:
-    record = next(iter(message.content.array_records.values()), ArrayRecord())
-    return {name: array.numpy() for name, array in record.items()}
 
 
 def _answer(asked: Message, reply: Message, updated: ArrayRecord) -> Message:

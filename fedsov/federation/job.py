@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -69,11 +69,11 @@ class Job:
 
     def steps_of(self, round: int) -> LocalSteps:
         """The steps of a round. Raises ConfigurationError where its rate makes no learning rate."""
-        return replace(self.steps, learning_rate=self.steps.learning_rate * self.rate(round))
+        return self.steps.at(self.rate(round))
 
     def first_of(self, round: int) -> LocalSteps | None:
         """The steps of the private parameters alone in a round, None for none. Raises as `steps_of`."""
-        return self.first and replace(self.first, learning_rate=self.first.learning_rate * self.rate(round))
+        return self.first and self.first.at(self.rate(round))
 
     def own(self) -> np.ndarray:
         """(p,) places of the private parameters among the P."""

@@ -134,7 +134,7 @@ def round_line(scene: Scene, seen: Round, what: str) -> str:
         return f"{start}: the sum of {parts} regions' updates, made of {rows:,} rows{missing}"
     if not scores:
         return f"{start}: answered; scores stay in the regions{missing}"
-    return f"{start}: the model that came in had validation {TITLES[scene.measure.name]} {scores}{missing}"
+    return f"{start}: the model that came in had validation {scene.measure.title} {scores}{missing}"
 
 
 def amendment_lines(plan: Plan) -> list[str]:

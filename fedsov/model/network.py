@@ -47,6 +47,8 @@ ACTIVATIONS = {
 
 INSTALLED = "fedsov.networks"
 """Entry points of installed packages that are networks. What is not installed where rows are is never run there."""
+BROKEN = (TypeError, ValueError, RuntimeError, AttributeError)
+"""What a user's own network raises that cannot be made, or does not answer."""
 MOST_LEVELS = 2**24
 """Of an embedding: codes travel as float32, which has no odd number beyond."""
 
@@ -252,7 +254,7 @@ def _made(spec: NetworkSpec, inputs: int) -> nn.Module:
         raise ConfigurationError(f"network {spec.name!r} is not known in this process; install it, or register it here")
     try:
         module = own(inputs, spec.outputs)
-    except (TypeError, ValueError, RuntimeError, AttributeError) as error:
+    except BROKEN as error:
         raise ConfigurationError(
             f"network {spec.name!r} cannot be made of {inputs} inputs and {spec.outputs} outputs: {error}"
         ) from error
@@ -268,7 +270,7 @@ def _check_answer(spec: NetworkSpec, module: nn.Module, inputs: int) -> None:
     try:
         with torch.no_grad():
             found = tuple(module(torch.zeros(2, inputs)).shape)
-    except (TypeError, ValueError, RuntimeError, AttributeError) as error:
+    except BROKEN as error:
         raise ConfigurationError(
             f"network {spec.name!r} answers nothing to rows of {inputs} inputs: {error}"
         ) from error

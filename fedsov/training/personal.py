@@ -64,8 +64,7 @@ class Private:
 
     def at(self, factor: float) -> Private:
         """The same in a round whose schedule multiplies learning rates by this."""
-        first = self.first and replace(self.first, learning_rate=self.first.learning_rate * factor)
-        return replace(self, first=first)
+        return replace(self, first=self.first and self.first.at(factor))
 
 
 @dataclass(frozen=True, slots=True)

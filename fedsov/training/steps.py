@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -50,6 +50,10 @@ class LocalSteps:
     def rows(self) -> int:
         """The rows of a step."""
         return self.batch * self.accumulate
+
+    def at(self, factor: float) -> LocalSteps:
+        """The same in a round whose schedule multiplies the learning rate by this. Raises ConfigurationError."""
+        return replace(self, learning_rate=self.learning_rate * factor)
 
     def __post_init__(self) -> None:
         allowed = {

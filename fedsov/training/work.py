@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from fedsov.model.embedded import Embedding
@@ -48,8 +48,7 @@ class Work:
 
     def steps_of(self, round: int) -> LocalSteps:
         """The steps of one round of federated training, from 1."""
-        steps = self.recipe.update
-        return replace(steps, learning_rate=steps.learning_rate * self.schedule.rate(round, self.rounds))
+        return self.recipe.update.at(self.schedule.rate(round, self.rounds))
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for the line."""
