@@ -13,18 +13,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fedsov.control_plane.aggregate import Algorithm as Algorithm
-    from fedsov.federation.api import resume as resume
-    from fedsov.federation.api import train as train
-    from fedsov.federation.laboratory import Fitted as Fitted
-    from fedsov.federation.laboratory import Work as Work
-    from fedsov.federation.laboratory import federate as federate
-    from fedsov.label import PUBLIC as PUBLIC
-    from fedsov.label import Label as Label
-    from fedsov.model.embedded import Embedding as Embedding
-    from fedsov.model.network import NetworkSpec as NetworkSpec
-    from fedsov.training.compression import Compression as Compression
-    from fedsov.training.local import LocalSteps as LocalSteps
+    from fedsov.api.resume import resume
+    from fedsov.api.train import train
+    from fedsov.control_plane.aggregate import Algorithm
+    from fedsov.federation.laboratory import Fitted, Work, federate
+    from fedsov.label import PUBLIC, Label
+    from fedsov.model.embeddings import Embedding
+    from fedsov.model.network import NetworkSpec
+    from fedsov.training.compression import Compression
+    from fedsov.training.steps import LocalSteps
 
 __version__ = "0.1.0"
 __all__ = [
@@ -43,16 +40,16 @@ __all__ = [
 ]
 
 _HOMES = {
-    "train": "fedsov.federation.api",
-    "resume": "fedsov.federation.api",
+    "train": "fedsov.api.train",
+    "resume": "fedsov.api.train",
     "federate": "fedsov.federation.laboratory",
     "Fitted": "fedsov.federation.laboratory",
     "Work": "fedsov.federation.laboratory",
-    "Embedding": "fedsov.model.embedded",
+    "Embedding": "fedsov.model.embeddings",
     "Algorithm": "fedsov.control_plane.aggregate",
     "Compression": "fedsov.training.compression",
     "Label": "fedsov.label",
-    "LocalSteps": "fedsov.training.local",
+    "LocalSteps": "fedsov.region.strategies.candidates",
     "NetworkSpec": "fedsov.model.network",
     "PUBLIC": "fedsov.label",
 }

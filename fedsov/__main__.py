@@ -7,7 +7,7 @@ import sys
 
 def main() -> None:
     """Runs the command line and ends with its exit code."""
-    from fedsov.cli import run
+    from fedsov.cli.cli import run
 
     sys.exit(run(sys.argv[1:]))
 

@@ -37,10 +37,10 @@ from border_clock import Timed, middle, timed, undisturbed
 from border_questions import REGISTER, Asked, mix, read_cases, sort_of
 from border_rounds import fsync_milliseconds, shares
 
-from fedsov.border.bundle import load_bundle
-from fedsov.border.evidence import Register
-from fedsov.border.lawbook import Bundle
-from fedsov.border.register import load_register
+from fedsov.border.evidence.register import Register
+from fedsov.border.evidence.register_file import load_register
+from fedsov.border.law.bundle import Bundle
+from fedsov.border.law.bundle_loader import load_bundle
 
 TIMES = 10
 ASKED_MICROSECONDS, ASKED_SHARE = 50.0, 0.05

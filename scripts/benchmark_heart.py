@@ -26,7 +26,7 @@ from sklearn.model_selection import StratifiedKFold, train_test_split
 
 import fedsov
 from fedsov.federation.laboratory import Work, cosine
-from fedsov.training.measure import log_loss
+from fedsov.model.metrics import log_loss
 from fedsov.training.personal import Private, likelihood_weights
 
 NUMERIC = ("age", "trestbps", "chol", "thalach", "oldpeak")

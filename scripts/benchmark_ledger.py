@@ -15,9 +15,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fedsov.border.ledger import Ledger
-from fedsov.border.proofs import prove
-from fedsov.border.verify_ledger import check_proof
+from fedsov.ledger.ledger import Ledger
+from fedsov.ledger.proofs import prove
+from fedsov.ledger.standalone_verifier import check_proof
 
 ASKED = {
     "appended one by one": 400.0,

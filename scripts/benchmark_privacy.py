@@ -22,9 +22,9 @@ from benchmark_regions import Table, folder
 
 import fedsov
 from fedsov.federation.laboratory import Work
+from fedsov.model.metrics import auc
 from fedsov.privacy.accounting import calibrated, epsilon
 from fedsov.privacy.mechanism import RecordMechanism
-from fedsov.training.measure import auc
 
 BOUNDS: Mapping[str, tuple[float, float]] = {
     "lead_time": (0, 365),

@@ -23,10 +23,10 @@ import pandas as pd
 from benchmark_regions import Table, folder, linear, scores
 
 import fedsov
+from fedsov.model.metrics import auc, auc_difference
 from fedsov.model.network import initial
-from fedsov.training.local import LocalSteps
-from fedsov.training.measure import auc, auc_difference
 from fedsov.training.personal import Mixture, mixture, variants
+from fedsov.training.steps import LocalSteps
 
 LEAKS = ("reservation_status", "reservation_status_date")
 IDENTITIES = ("agent", "company")

@@ -12,7 +12,7 @@ import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
 from fedsov.model.features import Features, Statistics
-from fedsov.training.measure import log_loss
+from fedsov.model.metrics import log_loss
 
 STRENGTHS = (0.03, 0.3, 3.0)
 """Inverse L2 penalties that a linear model beside ours may choose from, each by its own training rows."""

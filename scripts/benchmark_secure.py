@@ -26,17 +26,16 @@ from fedsov.artifact import Artifact, Party
 from fedsov.border.gate import Leaving
 from fedsov.control_plane.aggregate import Algorithm
 from fedsov.control_plane.server_app import Federation, Gather, Outcome, each_by_itself, server_app
-from fedsov.federation.in_process import InProcessGrid
-from fedsov.federation.region_journal import Journal
-from fedsov.federation.secure_hub import summed
-from fedsov.federation.secure_region import STEPS, Member
-from fedsov.federation.wire import identify, new_id, pack, round_of, unpack
+from fedsov.hub.gated_grid import GatedGrid
+from fedsov.hub.secure_sum import summed
 from fedsov.label import Label
 from fedsov.model.network import NetworkSpec, initial
-from fedsov.privacy.fixed_point import Bounds
+from fedsov.privacy.secure_aggregation.fixed_point import Bounds
+from fedsov.protocol.flower_messages import identify, new_id, pack, parameters_of, record_of, round_of, unpack
+from fedsov.region.journal import Journal
+from fedsov.region.secure_sum_member import STEPS, SecureSumMember
 from fedsov.training.federated import update
-from fedsov.training.local import LocalSteps
-from fedsov.training.messages import parameters_of, record_of
+from fedsov.training.steps import LocalSteps
 
 ASKED = 1.5
 REPEATS = 3
@@ -49,7 +48,7 @@ class Bench:
 
     arrays: dict[int, tuple[np.ndarray, np.ndarray]]
     spec: NetworkSpec
-    members: dict[int, Member]
+    members: dict[int, SecureSumMember]
     answers: dict[str, tuple[Message, Label]] = field(default_factory=dict)
     spent: dict[str, list[float]] = field(default_factory=dict)
 
@@ -108,14 +107,16 @@ def bench(regions: int, rows: int, inputs: int, spec: NetworkSpec) -> Bench:
     }
     signers = {node: Ed25519PrivateKey.generate() for node in nodes}
     directory = {f"region {node}": key.public_key().public_bytes_raw() for node, key in signers.items()}
-    members = {node: Member(f"region {node}", "run", key.sign, directory, Bounds()) for node, key in signers.items()}
+    members = {
+        node: SecureSumMember(f"region {node}", "run", key.sign, directory, Bounds()) for node, key in signers.items()
+    }
     return Bench(arrays, spec, members)
 
 
 def seconds_per_round(made: Bench, gather: Gather, *, rounds: int, inputs: int) -> tuple[list[Seconds], Outcome]:
     """Seconds of each round after the first, which warms the process up."""
     outcome, ends = Outcome(), [now()]
-    grid = InProcessGrid(made, made.arrays, made)
+    grid = GatedGrid(made, made.arrays, made)
     app = server_app(
         Federation(Algorithm(), rounds + 1, minimum=len(made.arrays)),
         initial(made.spec, inputs, 0),

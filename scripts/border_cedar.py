@@ -17,11 +17,11 @@ from typing import Any
 
 from border_questions import Asked
 
+from fedsov.border.decisions import Permit
 from fedsov.border.explain import traces
-from fedsov.border.facts import ANY, By, Duration, Facts, Term
-from fedsov.border.lawbook import Bundle
-from fedsov.border.policy import Permit
-from fedsov.border.rules import Condition, Rule
+from fedsov.border.law.bundle import Bundle
+from fedsov.border.law.rules import Condition, Rule
+from fedsov.border.law.vocabulary import ANY, By, Duration, Facts, Term
 
 SCALE = 1_000_000  # Cedar has whole numbers only
 SAID: Mapping[str, str] = {

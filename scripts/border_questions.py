@@ -12,12 +12,13 @@ from datetime import date
 from pathlib import Path
 
 from fedsov.artifact import Artifact, Crossing, Kind, Party
-from fedsov.border import cases
-from fedsov.border.claims import Evidence
-from fedsov.border.evidence import Register
-from fedsov.border.lawbook import Bundle
-from fedsov.border.policy import Decision, Permit, decide
-from fedsov.composing import config_dir
+from fedsov.border import case_table
+from fedsov.border.decisions import Decision, Permit
+from fedsov.border.evidence.claims import Evidence
+from fedsov.border.evidence.register import Register
+from fedsov.border.law.bundle import Bundle
+from fedsov.border.policy import decide
+from fedsov.config.hydra_compose import config_dir
 from fedsov.label import Label
 
 ROOT = Path(__file__).parents[1]
@@ -93,12 +94,12 @@ def _crossing(kind: Kind, origins: str, source: str, target: str, most: int, cha
 def read_cases(bundle: Bundle) -> list[Asked]:
     """The register-free cases, where they lie beside the project and can be asked about at all."""
     found = []
-    for case in cases.read_cases(CASES.read_bytes(), str(CASES)) if CASES.is_file() else ():
-        if cases.answer(case, bundle).rules[:1] in (("case.date",), ("case.payload",), ("case.flow",)):
+    for case in case_table.read_cases(CASES.read_bytes(), str(CASES)) if CASES.is_file() else ():
+        if case_table.answer(case, bundle).rules[:1] in (("case.date",), ("case.payload",), ("case.flow",)):
             continue
-        on, stated = date.fromisoformat(case.date), cases.read_facts(case.facts, bundle)
-        crossing = cases.crossing_of(case, cases.PAYLOADS[case.payload], on, stated)
-        found.append(Asked(crossing, cases.CaseEvidence(case, stated, bundle), on))
+        on, stated = date.fromisoformat(case.date), case_table.read_facts(case.facts, bundle)
+        crossing = case_table.crossing_of(case, case_table.PAYLOADS[case.payload], on, stated)
+        found.append(Asked(crossing, case_table.CaseEvidence(case, stated, bundle), on))
     return found
 
 

@@ -21,13 +21,13 @@ from border_clock import microseconds, undisturbed
 from border_questions import DAY, REGISTER, ROOT
 
 from fedsov.artifact import Artifact, Kind, Party
+from fedsov.border.evidence.live_register import Standing
 from fedsov.border.gate import Gate, Leaving, Refused
-from fedsov.border.lawbook import Bundle
-from fedsov.border.ledger import Ledger
-from fedsov.border.standing import Standing
-from fedsov.border.tally import Tally
-from fedsov.federation.workspace import Workspace
+from fedsov.border.law.bundle import Bundle
+from fedsov.border.people_counts import Tally
 from fedsov.label import Label
+from fedsov.ledger.ledger import Ledger
+from fedsov.storage.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from fedsov.border.facts import By, Duration, Term
-from fedsov.border.rules import Condition
+from fedsov.border.law.rules import Condition
+from fedsov.border.law.vocabulary import By, Duration, Term
 from tests.border.world import demo_register, law
 from tests.world import ROOT
 

@@ -9,7 +9,7 @@ import pytest
 
 import fedsov as package
 from fedsov import errors
-from fedsov.cli import COMMANDS, HELP, command
+from fedsov.cli.cli import COMMANDS, HELP, command
 from tests.world import ROOT, SHARED, answered, fedsov
 
 README = (ROOT / "README.md").read_text()

@@ -22,7 +22,7 @@ PLANTED = {
     "One direction": ("fedsov/border/policy.py", "import fedsov.partition.classify"),
     "The control plane cannot see data": ("fedsov/control_plane/aggregate.py", "import fedsov.partition.store"),
     "Regions have no way out but the border": ("fedsov/partition/store.py", "import urllib.request"),
-    "Decisions are pure": ("fedsov/training/plan.py", "import os"),
+    "Decisions are pure": ("fedsov/hub/planning/plan.py", "import os"),
 }
 
 
@@ -64,9 +64,9 @@ def test_importing_fedsov_loads_nothing_heavy() -> None:
 def test_each_heavy_package_has_one_home() -> None:
     homes = {
         "mlflow": {"fedsov/registry/tracking.py", "fedsov/registry/schema.py", "fedsov/registry/__init__.py"},
-        "sdv": {"fedsov/training/copula.py"},
+        "sdv": {"fedsov/region/strategies/sdv_copula.py"},
         "jinja2": {"fedsov/control_plane/compliance/page.py"},
-        "hydra": {"fedsov/cli/train.py", "fedsov/composing.py"},
+        "hydra": {"fedsov/cli/train.py", "fedsov/config/hydra_compose.py"},
     }
     for package, allowed in homes.items():
         users = {

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from fedsov.border.bundle import load_bundle
-from fedsov.cli import COMMANDS
-from fedsov.composing import compose, config_dir
-from fedsov.config import settings
+from fedsov.border.law.bundle_loader import load_bundle
+from fedsov.cli.cli import COMMANDS
+from fedsov.config.hydra_compose import compose, config_dir
+from fedsov.config.settings import settings
 from tests.world import ROOT
 
 README = (ROOT / "README.md").read_text()

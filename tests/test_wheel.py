@@ -29,7 +29,7 @@ def test_a_wheel_unpacked_elsewhere_composes_its_configuration_from_another_fold
     assert done.returncode == 0, done.stderr
     assert '"strategy": "synthetic"' in done.stdout
     where = subprocess.run(
-        [sys.executable, "-c", "import fedsov.composing; print(fedsov.composing.config_dir())"],
+        [sys.executable, "-c", "import fedsov.config.hydra_compose; print(fedsov.config.hydra_compose.config_dir())"],
         capture_output=True,
         text=True,
         cwd=tmp_path / "elsewhere",

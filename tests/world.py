@@ -10,12 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fedsov.composing import compose
-from fedsov.config import settings
-from fedsov.federation import assemble
-from fedsov.federation.api import WarmFor
-from fedsov.federation.modules import TO_TRAIN
-from fedsov.federation.result import RunResult
+from fedsov.api import train
+from fedsov.api.result import RunResult
+from fedsov.config.hydra_compose import compose
+from fedsov.config.settings import settings
+from fedsov.runtimes.fork_server import TO_TRAIN, WarmFor
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
@@ -35,7 +34,7 @@ def overhear(overrides: Sequence[str]) -> Overheard:
     frames: list[bytes] = []
     lines: list[str] = []
     with WarmFor(TO_TRAIN) as warm:
-        result = assemble.train(settings(compose(overrides)), warm, say=lines.append, tap=frames.append)
+        result = train.train_settings(settings(compose(overrides)), warm, say=lines.append, tap=frames.append)
     return Overheard(result, frames, lines)
 
 

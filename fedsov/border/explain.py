@@ -13,11 +13,12 @@ from datetime import date
 from typing import Any
 
 from fedsov.artifact import Crossing
-from fedsov.border.claims import Claim, Evidence
-from fedsov.border.lawbook import Bundle
-from fedsov.border.policy import Decision, Weighed, decide, weighed
+from fedsov.border.decisions import Decision
+from fedsov.border.evidence.claims import Claim, Evidence
+from fedsov.border.law.bundle import Bundle
+from fedsov.border.law.rules import Condition, Rule
+from fedsov.border.policy import Weighed, decide, weighed
 from fedsov.border.questions import asked_origins, claimed, crossing_facts, question, route_of
-from fedsov.border.rules import Condition, Rule
 
 _RANK = {"permit": 0, "review": 1, "refuse": 2}
 

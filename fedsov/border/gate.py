@@ -19,13 +19,15 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from fedsov.artifact import Artifact, Crossing, Party
-from fedsov.border.bundle import country_name
-from fedsov.border.lawbook import Bundle
-from fedsov.border.ledger import Entry, Ledger
-from fedsov.border.policy import Decision, Evidence, Permit, decide, decide_release
-from fedsov.border.tally import Pool, Tally
+from fedsov.border.decisions import Decision, Permit
+from fedsov.border.evidence.claims import Evidence
+from fedsov.border.law.bundle import Bundle
+from fedsov.border.law.bundle_loader import country_name
+from fedsov.border.people_counts import Pool, Tally
+from fedsov.border.policy import decide, decide_release
 from fedsov.errors import CrossingRefused
 from fedsov.label import PUBLIC
+from fedsov.ledger.ledger import Entry, Ledger
 
 ANYONE = Party("anyone", "*", "")
 """The importer written for a release: a public artifact may go to anyone, anywhere."""

@@ -21,12 +21,12 @@ from datetime import date
 from typing import Any
 
 from fedsov.artifact import Artifact, Crossing
-from fedsov.border.answers import Decision, Permit, Refusal, Review, strictest
-from fedsov.border.claims import Claim, Evidence, Question
-from fedsov.border.lawbook import Bundle, Route, Speaking
+from fedsov.border.decisions import Decision, Permit, Refusal, Review, strictest
+from fedsov.border.evidence.claims import Claim, Evidence, Question
+from fedsov.border.law.bundle import Bundle, Route, Speaking
+from fedsov.border.law.rules import Rule
 from fedsov.border.questions import asked_origins, claimed, crossing_facts, is_count, question, regime_of, route_of
-from fedsov.border.remedy import way_out
-from fedsov.border.rules import Rule
+from fedsov.border.remedies import way_out
 
 __all__ = ["Decision", "Evidence", "Permit", "Refusal", "Review", "decide", "decide_release"]
 

@@ -11,8 +11,8 @@ from datetime import date
 from typing import Any
 
 from fedsov.artifact import Crossing, Kind
-from fedsov.border.claims import Claim, Evidence, Question
-from fedsov.border.lawbook import UNKNOWN, Bundle, Route
+from fedsov.border.evidence.claims import Claim, Evidence, Question
+from fedsov.border.law.bundle import UNKNOWN, Bundle, Route
 
 LONGEST_TYPE_NAME = 80
 _REMEMBERED = 256

@@ -11,8 +11,8 @@ from fedsov.cli.words import CODES, Command, Words, console, print_json, print_l
 from fedsov.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from fedsov.federation.attack_rows import Attacked
-    from fedsov.federation.attack_test import Size
+    from fedsov.api.attack import Size
+    from fedsov.api.attack_rows import Attacked
 
 HELP = f"""usage: python -m fedsov attack --region NAME [KEY=VALUE ...] [--attacks A,B] [--quick] [--json] [--quiet]
        python -m fedsov attack --data FILE dataset.target=COLUMN [KEY=VALUE ...] [--attacks A,B] [--quick] [--json]
@@ -43,7 +43,7 @@ def _attack(arguments: list[str]) -> int:
         flags=("--json", "--quiet", "--quick"),
         values=("--region", "--data", "--attacks", "--shadows", "--rows", "--runs", "--out"),
     )
-    from fedsov.federation.attack_test import ATTACKS, check, examine, written
+    from fedsov.api.attack import ATTACKS, check, examine, written
 
     attacks = tuple(one.strip() for one in (words.value("--attacks") or ",".join(ATTACKS)).split(",") if one.strip())
     check(attacks)
@@ -64,7 +64,7 @@ def _attack(arguments: list[str]) -> int:
 def _size(words: Words) -> Size:
     from dataclasses import replace
 
-    from fedsov.federation.attack_test import QUICK, Size
+    from fedsov.api.attack import QUICK, Size
 
     start = QUICK if "--quick" in words.flags else Size()
     return replace(
@@ -83,8 +83,8 @@ def _count(words: Words, option: str, otherwise: int) -> int:
 
 
 def _settings(words: Words) -> Any:
-    from fedsov.composing import compose
-    from fedsov.config import settings
+    from fedsov.config.hydra_compose import compose
+    from fedsov.config.settings import settings
 
     if (words.value("--region") is None) == (words.value("--data") is None):
         raise ConfigurationError("give --region NAME for a region's stored rows, or --data FILE for a public table")
@@ -100,7 +100,7 @@ def _quoted(text: str) -> str:
 
 
 def _rows(words: Words, settings: Any, most: int) -> Attacked:
-    from fedsov.federation.attack_rows import of_region, of_table
+    from fedsov.api.attack_rows import of_region, of_table
 
     region = words.value("--region")
     return of_table(settings, most=most) if region is None else of_region(settings, region, most=most)

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from rich.tree import Tree
 
     from fedsov.artifact import Crossing
-    from fedsov.border.cases import Checked
+    from fedsov.border.case_table import Checked
     from fedsov.border.explain import Asked, Explanation
-    from fedsov.border.lawbook import Bundle
+    from fedsov.border.law.bundle import Bundle
 
 HELP = f"""usage: python -m fedsov border explain --from CODE --to CODE --kind KIND --categories A,B [...] [--json]
        python -m fedsov border why REGION [KEY=VALUE ...] [--json]
@@ -60,8 +60,8 @@ def _border(arguments: list[str]) -> int:
 
 
 def _explain(arguments: list[str]) -> int:
+    from fedsov.border.evidence.register_file import load_register
     from fedsov.border.explain import explain
-    from fedsov.border.register import load_register
 
     words = words_of(arguments, flags=("--json", "--all"), values=_EXPLAIN)
     bundle, file = _bundle(words), words.value("--evidence")
@@ -75,7 +75,7 @@ def _explain(arguments: list[str]) -> int:
 
 
 def _bundle(words: Words) -> Bundle:
-    from fedsov.border.bundle import load_bundle
+    from fedsov.border.law.bundle_loader import load_bundle
 
     rules = words.value("--rules")
     return load_bundle(Path(rules) if rules else None)
@@ -144,7 +144,7 @@ def _tree(found: Explanation, *, every: bool) -> Tree:
 
 
 def _add_rule(leaf: Tree, asked: Asked) -> None:
-    from fedsov.border.rules import shown
+    from fedsov.border.law.rules import shown
 
     rule = asked.rule
     node = leaf.add(_text(f"{'holds' if asked.held else 'fails'}: {rule.effect} {rule.id} [{rule.cite}]"))
@@ -161,18 +161,17 @@ def _text(line: str) -> Text:
 
 
 def _why(arguments: list[str]) -> int:
-    from fedsov.federation.api import WarmFor
-    from fedsov.federation.modules import TO_READ
+    from fedsov.runtimes.fork_server import TO_READ, WarmFor
 
     words = words_of(arguments, flags=("--json", "--quiet"), names=1)
     if not words.names:
         raise ConfigurationError("border why takes a region: python -m fedsov border why IN")
     with WarmFor(TO_READ) as warm:
-        from fedsov.composing import compose
-        from fedsov.config import settings
-        from fedsov.federation import assemble
+        from fedsov.api import train
+        from fedsov.config.hydra_compose import compose
+        from fedsov.config.settings import settings
 
-        found, _ = assemble.plan(settings(compose(words.overrides)), warm, say=progress(words.quiet))
+        found, _ = train.plan_settings(settings(compose(words.overrides)), warm, say=progress(words.quiet))
     region = found.of(words.names[0])
     if words.json:
         print_json(region.to_json())
@@ -193,7 +192,7 @@ def _why(arguments: list[str]) -> int:
 
 
 def _check(arguments: list[str]) -> int:
-    from fedsov.border.cases import check_cases, read_cases
+    from fedsov.border.case_table import check_cases, read_cases
 
     words = words_of(arguments, flags=("--json",), values=("--rules",), names=1)
     if not words.names:
@@ -244,7 +243,7 @@ def _rules(arguments: list[str]) -> int:
 
 
 def _reviews(arguments: list[str]) -> int:
-    from fedsov.federation.reviews import reviews
+    from fedsov.api.reviews import reviews
 
     words, today = words_of(arguments, flags=("--json",), keys=("workspace",)), datetime.now(UTC).date()
     found = reviews(words.workspace)
@@ -261,7 +260,7 @@ def _reviews(arguments: list[str]) -> int:
 
 
 def _approve(arguments: list[str]) -> int:
-    from fedsov.federation.reviews import approve
+    from fedsov.api.reviews import approve
 
     words = _person(arguments, ("--until",))
     until, today = _day(words, "--until"), datetime.now(UTC).date()
@@ -276,7 +275,7 @@ def _approve(arguments: list[str]) -> int:
 
 
 def _withdraw(arguments: list[str]) -> int:
-    from fedsov.federation.reviews import withdraw
+    from fedsov.api.reviews import withdraw
 
     words = _person(arguments, ())
     gone = withdraw(words.workspace, words.names[0], by=words.required("--by"), why=words.required("--why"))

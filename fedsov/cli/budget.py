@@ -17,7 +17,7 @@ region's ledger, which notes its head at each entry.
 
 
 def _budget(arguments: list[str]) -> int:
-    from fedsov.federation.region_budget import accounts
+    from fedsov.api.budgets import accounts
 
     words = words_of(arguments, flags=("--json",), values=("--region",), keys=("workspace",))
     found = accounts(words.workspace, words.value("--region"))

@@ -12,7 +12,7 @@ from fedsov.cli.words import CODES, Command, Words, console, print_json, print_l
 from fedsov.errors import ConfigurationError, CrossingRefused
 
 if TYPE_CHECKING:
-    from fedsov.border.evidence import Document
+    from fedsov.border.evidence.register import Document
 
 HELP = f"""usage: python -m fedsov evidence list [--evidence FILE] [--on DATE] [--json]
        python -m fedsov evidence check [--evidence FILE] [--on DATE] [--files DIR] [--json]
@@ -81,7 +81,7 @@ def _check(arguments: list[str]) -> int:
 
 
 def _add(arguments: list[str]) -> int:
-    from fedsov.border.register import add_document
+    from fedsov.border.evidence.register_file import add_document
 
     more = ("--evidence", "--entities", "--terms", "--file")
     words = words_of(arguments, flags=("--json",), values=(*_FIELDS, *_LISTS, *more))
@@ -94,7 +94,7 @@ def _add(arguments: list[str]) -> int:
 
 
 def _kinds(arguments: list[str]) -> int:
-    from fedsov.border.bundle import load_words
+    from fedsov.border.law.bundle_loader import load_words
 
     words = words_of(arguments, flags=("--json",))
     facts, mechanisms = load_words()
@@ -111,13 +111,13 @@ def _kinds(arguments: list[str]) -> int:
 
 
 def _documents(words: Words) -> tuple[Document, ...]:
-    from fedsov.border.register import load_register
+    from fedsov.border.evidence.register_file import load_register
 
     return load_register(Path(words.value("--evidence") or _demo())).documents
 
 
 def _demo() -> Path:
-    from fedsov.composing import config_dir
+    from fedsov.config.hydra_compose import config_dir
 
     return config_dir() / "border" / "evidence_demo.yaml"
 
@@ -175,8 +175,8 @@ def _faults(one: Document, day: date) -> list[str]:
 
 
 def _remarks(one: Document, day: date) -> list[str]:
-    from fedsov.border.bundle import load_categories
-    from fedsov.border.facts import ANY
+    from fedsov.border.law.bundle_loader import load_categories
+    from fedsov.border.law.vocabulary import ANY
 
     remarks = ["an example, no real document"] if one.example else []
     if one.expires is not None and 0 <= (one.expires - day).days <= _SOON:

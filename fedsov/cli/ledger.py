@@ -43,8 +43,8 @@ def _ledger(arguments: list[str]) -> int:
 
 
 def _verify(arguments: list[str]) -> int:
-    from fedsov.border.signing import read_head
-    from fedsov.federation.audit import verify_all, verify_since
+    from fedsov.api.ledger_audit import verify_all, verify_since
+    from fedsov.ledger.signed_head import read_head
 
     words = words_of(arguments, flags=("--json",), values=("--since",), names=1)
     owner, since = (words.names[0] if words.names else None), words.value("--since")
@@ -68,7 +68,7 @@ def _verify(arguments: list[str]) -> int:
 
 
 def _show(arguments: list[str]) -> int:
-    from fedsov.federation.audit import entries, entry_line
+    from fedsov.api.ledger_audit import entries, entry_line
 
     words = words_of(arguments, flags=("--json", "--refused"), values=("--run",), names=1)
     found = entries(words.workspace, words.names[0] if words.names else None, words.value("--run"))
@@ -84,8 +84,8 @@ def _show(arguments: list[str]) -> int:
 
 def _path(words: Words, place: int) -> Path:
     """The ledger of the owner named as word number `place`, the hub's where none is."""
-    from fedsov.federation.audit import path_of
-    from fedsov.federation.workspace import Workspace
+    from fedsov.api.ledger_audit import path_of
+    from fedsov.storage.workspace import Workspace
 
     workspace = Workspace(words.workspace)
     workspace.require()
@@ -93,8 +93,8 @@ def _path(words: Words, place: int) -> Path:
 
 
 def _prove(arguments: list[str]) -> int:
-    from fedsov.border.ledger import Ledger
-    from fedsov.border.proofs import prove
+    from fedsov.ledger.ledger import Ledger
+    from fedsov.ledger.proofs import prove
 
     words = words_of(arguments, flags=("--json",), names=2)
     if not words.names or not words.names[0].isdecimal() or len(words.names[0]) > 18:
@@ -104,8 +104,8 @@ def _prove(arguments: list[str]) -> int:
 
 
 def _export(arguments: list[str]) -> int:
-    from fedsov.border.ledger import Ledger
-    from fedsov.border.proofs import export
+    from fedsov.ledger.ledger import Ledger
+    from fedsov.ledger.proofs import export
 
     words = words_of(arguments, flags=("--json",), names=2)
     if not words.names:
@@ -121,25 +121,25 @@ def _export(arguments: list[str]) -> int:
 
 
 def _anchor(arguments: list[str]) -> int:
-    from fedsov.border import anchor
-    from fedsov.border.ledger import Ledger
+    from fedsov.ledger import timestamps
+    from fedsov.ledger.ledger import Ledger
 
     words = words_of(arguments, flags=("--json",), values=("--request", "--reply", "--root", "--url"), names=1)
     path = _path(words, 0)
     if not words.value("--reply") and not words.value("--url"):
-        asked = anchor.query(Ledger.read(path).verify().head)
+        asked = timestamps.query(Ledger.read(path).verify().head)
         asked.write(Path(words.required("--request")))
         _tell(words, f"query written to {words.required('--request')}, for the head at {asked.head.size:,} entries")
         return 0
     roots = _content(words.required("--root"))
     if words.value("--url"):
-        asked = anchor.query(Ledger.read(path).verify().head)
-        reply = anchor.post(words.required("--url"), asked)
+        asked = timestamps.query(Ledger.read(path).verify().head)
+        reply = timestamps.post(words.required("--url"), asked)
     else:
-        asked, reply = anchor.Query.read(Path(words.required("--request"))), _content(words.required("--reply"))
-    moment = anchor.stamped(asked, reply, roots)
+        asked, reply = timestamps.Query.read(Path(words.required("--request"))), _content(words.required("--reply"))
+    moment = timestamps.stamped(asked, reply, roots)
     ledger = Ledger(path, Ledger.read(path).owner)
-    entry = anchor.keep(ledger, asked, reply, stamped_at=moment, now=datetime.now(UTC))
+    entry = timestamps.keep(ledger, asked, reply, stamped_at=moment, now=datetime.now(UTC))
     ledger.close()
     _tell(
         words, f"the head at {asked.head.size:,} entries was stamped at {moment.isoformat()}; kept as entry {entry.seq}"

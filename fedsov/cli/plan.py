@@ -22,23 +22,22 @@ Does nothing where the stores are up to date; --again writes them anew. Takes th
 
 
 def _composed(words: Words) -> Any:
-    from fedsov.composing import compose
-    from fedsov.config import settings
+    from fedsov.config.hydra_compose import compose
+    from fedsov.config.settings import settings
 
     return settings(compose(words.overrides))
 
 
 def _plan(arguments: list[str]) -> int:
-    from fedsov.federation.api import WarmFor
-    from fedsov.federation.modules import TO_READ
+    from fedsov.runtimes.fork_server import TO_READ, WarmFor
 
     words = words_of(arguments, flags=("--json", "--quiet"))
     say = progress(words.quiet)
     with WarmFor(TO_READ) as warm:
-        from fedsov.federation import assemble
-        from fedsov.federation.report import plan_table
+        from fedsov.api import train
+        from fedsov.api.report import plan_table
 
-        plan, _ = assemble.plan(_composed(words), warm, say=say)
+        plan, _ = train.plan_settings(_composed(words), warm, say=say)
     if words.json:
         print_json(plan.to_json())
     else:
@@ -47,15 +46,14 @@ def _plan(arguments: list[str]) -> int:
 
 
 def _ingest(arguments: list[str]) -> int:
-    from fedsov.federation.api import WarmFor
-    from fedsov.federation.modules import TO_READ
+    from fedsov.runtimes.fork_server import TO_READ, WarmFor
 
     words = words_of(arguments, flags=("--json", "--quiet", "--again"))
     with WarmFor(TO_READ) as warm:
-        from fedsov.federation import assemble
+        from fedsov.api import train
 
         again = "--again" in words.flags
-        report = assemble.ingest(_composed(words), warm, say=progress(words.quiet), again=again)
+        report = train.ingest_settings(_composed(words), warm, say=progress(words.quiet), again=again)
     if words.json:
         print_json(report.to_json())
         return 0

@@ -13,7 +13,7 @@ Gives a version of a registered model the alias `champion`, in the registry that
 
 
 def _promote(arguments: list[str]) -> int:
-    from fedsov.federation.promotion import promote
+    from fedsov.api.promotion import promote
 
     words = words_of(arguments, flags=("--json",), names=2)
     if len(words.names) != 2 or not words.names[1].isdigit():

@@ -12,7 +12,7 @@ from fedsov.cli.words import CODES, Command, Words, words_of
 from fedsov.errors import LedgerBroken
 
 if TYPE_CHECKING:
-    from fedsov.control_plane.compliance import Record
+    from fedsov.control_plane.compliance.record import Record
 
 HELP = f"""usage: python -m fedsov report [workspace=DIR] [--evidence FILE] [--out DIR] [--json]
 
@@ -30,7 +30,7 @@ Where a ledger does not verify, the report is written, says so first, and the co
 
 
 def _report(arguments: list[str]) -> int:
-    from fedsov.federation.audit import books
+    from fedsov.api.ledger_audit import books
 
     words = words_of(arguments, flags=("--json",), values=("--evidence", "--out"), keys=("workspace",))
     found = books(words.workspace)
@@ -46,8 +46,8 @@ def _report(arguments: list[str]) -> int:
 
 
 def _record(words: Words, found: Any) -> Record:
-    from fedsov.border.register import load_register
-    from fedsov.control_plane.compliance import record_of
+    from fedsov.border.evidence.register_file import load_register
+    from fedsov.control_plane.compliance.record import record_of
 
     file = words.value("--evidence")
     register = load_register(Path(file)).documents if file else None
@@ -55,7 +55,7 @@ def _record(words: Words, found: Any) -> Record:
 
 
 def _write(record: Record, folder: Path) -> tuple[Path, Path]:
-    from fedsov.border.bundle import document_names
+    from fedsov.border.law.bundle_loader import document_names
     from fedsov.control_plane.compliance.page import as_html
 
     text = json.dumps(record.to_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"

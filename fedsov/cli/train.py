@@ -1,4 +1,4 @@
-"""`train`: the whole run, as a Hydra application. The only home of hydra besides `fedsov.composing`."""
+"""`train`: the whole run, as a Hydra application. The only home of hydra besides `fedsov.config.hydra_compose`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from fedsov.cli.words import CODES, Command, console, print_json, progress, word
 from fedsov.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from fedsov.federation.result import RunResult
-    from fedsov.federation.warm import Warm
+    from fedsov.api.result import RunResult
+    from fedsov.runtimes.fork_server import ForkServer
 
 HELP = f"""usage: python -m fedsov train [KEY=VALUE ...] [--json] [--quiet] [Hydra options]
        python -m fedsov train --resume RUN [workspace=DIR] [--json] [--quiet]
@@ -47,7 +47,7 @@ HYDRA_ALSO = ("--multirun", "-m", "--run", "-r", "--package", "-p", "--experimen
 
 
 def _train(arguments: list[str]) -> int:
-    from fedsov.federation.modules import TO_TRAIN
+    from fedsov.runtimes.fork_server import TO_TRAIN
 
     own = {"--json", "--quiet"}
     said, rest = own & set(arguments), [word for word in arguments if word not in own]
@@ -62,7 +62,7 @@ def _train(arguments: list[str]) -> int:
         _hydra(rest, lambda _: None)
         return 0
     say, results = progress("--quiet" in said), []
-    from fedsov.federation.api import WarmFor
+    from fedsov.runtimes.fork_server import WarmFor
 
     with WarmFor(TO_TRAIN) as warm:
         _hydra(rest, lambda config: results.append(_train_once(config, warm, say)))
@@ -77,10 +77,10 @@ def _resumed(words: list[str], said: set[str]) -> int:
         raise ConfigurationError(
             f"a run goes on with its own settings; take away {' '.join(refused)} (only workspace=DIR may be given)"
         )
-    from fedsov.federation import api
+    from fedsov.api import resume
 
     run = found.required(RESUME)
-    _answer([api.resume(run, workspace=found.workspace, say=progress("--quiet" in said))], said)
+    _answer([resume.resume(run, workspace=found.workspace, say=progress("--quiet" in said))], said)
     return 0
 
 
@@ -92,15 +92,15 @@ def _answer(results: Sequence[RunResult], said: set[str]) -> None:
         _show(results)
 
 
-def _train_once(config: Any, warm: Warm, say: Callable[[str], None]) -> RunResult:
-    from fedsov.config import settings
-    from fedsov.federation import assemble
+def _train_once(config: Any, warm: ForkServer, say: Callable[[str], None]) -> RunResult:
+    from fedsov.api import train
+    from fedsov.config.settings import settings
 
-    return assemble.train(settings(config), warm, say=say)
+    return train.train_settings(settings(config), warm, say=say)
 
 
 def _show(results: Sequence[RunResult]) -> None:
-    from fedsov.federation.report import everything
+    from fedsov.api.report import everything
 
     screen = console()
     for result in results:
@@ -114,7 +114,7 @@ def _hydra(arguments: list[str], task: Callable[[Any], None]) -> None:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from fedsov.composing import config_dir, one_line, opened, register_resolvers
+    from fedsov.config.hydra_compose import config_dir, one_line, opened, register_resolvers
 
     register_resolvers()
     failed: list[Exception] = []

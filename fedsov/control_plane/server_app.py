@@ -92,7 +92,7 @@ class Federation:
 
 
 @dataclass(frozen=True, slots=True)
-class Reached:
+class TrainingState:
     """How far a training came: all that its next round begins with.
 
     Attributes:
@@ -123,11 +123,11 @@ class Outcome:
 
 def server_app(
     federation: Federation,
-    start: Mapping[str, np.ndarray[Any, Any]] | Reached,
+    start: Mapping[str, np.ndarray[Any, Any]] | TrainingState,
     outcome: Outcome,
     *,
     on_round: Callable[[Round], None] = lambda _: None,
-    keep: Callable[[Reached], None] = lambda _: None,
+    keep: Callable[[TrainingState], None] = lambda _: None,
     examine: Callable[[int], Mapping[int, str]] = lambda _: {},
     gather: Gather = each_by_itself,
 ) -> ServerApp:
@@ -138,7 +138,7 @@ def server_app(
         on_round: told of each round as it ends.
         keep: given all that the next round begins with, after `on_round`; the next round waits for it.
         examine: asked before each round, by its number, which nodes may not take part in it, and why.
-        gather: how updates are had; `fedsov.federation.secure_hub` has them as one sum.
+        gather: how updates are had; `fedsov.hub.secure_sum` has them as one sum.
 
     Raises (when run):
         TrainingFailed: fewer than the minimum may take part or sent an update that is accepted in some round.
@@ -151,7 +151,7 @@ def server_app(
     @app.main()
     def main(grid: Grid, context: Context) -> None:
         """All the rounds, from the start or from where a checkpoint ended."""
-        begun = start if isinstance(start, Reached) else Reached(start)
+        begun = start if isinstance(start, TrainingState) else TrainingState(start)
         arrays = ArrayRecord({name: Array(value) for name, value in begun.parameters.items()})
         strategy = build(federation.algorithm, len(list(grid.get_node_ids())), federation.pace)
         remind(strategy, {name: array for name, array in begun.state.items() if not name.startswith(KEPT)})
@@ -165,7 +165,7 @@ def server_app(
             outcome.rounds.append(seen)
             on_round(seen)
             best = best if federation.patience is None else best.or_of(seen, _numbers(came))
-            keep(Reached(_numbers(arrays), state_of(strategy) | best.state(), tuple(outcome.rounds)))
+            keep(TrainingState(_numbers(arrays), state_of(strategy) | best.state(), tuple(outcome.rounds)))
         outcome.stopped = best.ends(len(outcome.rounds), federation.patience)
         outcome.learned = best.seen.number - 1 if outcome.stopped and best.seen else len(outcome.rounds)
         outcome.parameters = dict(best.parameters) if outcome.stopped else _numbers(arrays)

@@ -1,6 +1,6 @@
 """Many virtual clients in a few processes: one round of local steps for all of them, and the sum of what they learned.
 
-The clients are dealt into blocks that are stepped as one stack (`fedsov.training.stacked`), the blocks to as many
+The clients are dealt into blocks that are stepped as one stack (`fedsov.training.closed_form`), the blocks to as many
 processes as there are cores. A process is a fork of this one, so that the rows are never sent; parameters go out and
 sums come back through memory that all share: it grows with the model and the processes, not with the clients. Sums are
 of whole numbers (`STEP`), so that they are the same bits in whichever order and by whichever process they were added.

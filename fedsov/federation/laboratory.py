@@ -25,13 +25,12 @@ from fedsov.control_plane.aggregate import CORRECTED, PLAIN, SUMMED, Algorithm, 
 from fedsov.errors import ConfigurationError, InputError, TrainingFailed
 from fedsov.federation.cohort import Cohort, Found
 from fedsov.federation.job import Job, Order
+from fedsov.model.losses import loss_named
 from fedsov.model.network import NetworkSpec, Parameters, check, initial, shapes
 from fedsov.privacy.mechanism import RecordMechanism
 from fedsov.training import apart, personal
 from fedsov.training.compression import Compression, check_sent
-from fedsov.training.engine import check_codes, flat, named
-from fedsov.training.local import predict
-from fedsov.training.losses import loss_named
+from fedsov.training.engine import check_codes, flat, named, predict
 from fedsov.training.personal import Private
 from fedsov.training.schedule import Schedule
 from fedsov.training.steps import LocalSteps

@@ -21,13 +21,14 @@ import numpy as np
 from fedsov.errors import FedsovError
 from fedsov.federation.job import Job
 from fedsov.model import corrections
+from fedsov.model.losses import loss_named, weights_of
+from fedsov.model.metrics import auc
 from fedsov.model.network import build, load, shapes
 from fedsov.privacy.mechanism import noise_generator
 from fedsov.training import engine
+from fedsov.training.closed_form import ClientBatch, Clipping
 from fedsov.training.compression import chance, packed, unpacked
-from fedsov.training.engine import Clipping, Held, Pull
-from fedsov.training.losses import loss_named, weights_of
-from fedsov.training.measure import auc
+from fedsov.training.engine import Pull
 from fedsov.training.steps import LocalSteps, shuffled
 
 STEP = 2.0**-40
@@ -110,7 +111,7 @@ class Part:
             told["refused"] |= refused
         return told
 
-    def _beside(self, block: range, rows: Held, begun: np.ndarray, steps: LocalSteps, number: int) -> np.ndarray:
+    def _beside(self, block: range, rows: ClientBatch, begun: np.ndarray, steps: LocalSteps, number: int) -> np.ndarray:
         """(K, P) personal copies after a round's steps under a pull to the models that they begin with (Ditto).
 
         Noise is for what leaves; copies stay, and have none, nor rows drawn for it.
@@ -175,18 +176,18 @@ def _tensor(values: np.ndarray) -> Any:
     return torch.from_numpy(values)
 
 
-def _held(job: Job, block: range) -> Held:
+def _held(job: Job, block: range) -> ClientBatch:
     return engine.held([job.rows[client] for client in block], job.steps, job.spec)
 
 
-def _weighed(rows: Held, steps: LocalSteps) -> Held:
+def _weighed(rows: ClientBatch, steps: LocalSteps) -> ClientBatch:
     """The same rows, counted as these steps count their classes."""
     weights = weights_of(rows.targets.numpy(), steps.class_weights, steps.loss)
     return replace(rows, weights=None if weights is None else _tensor(np.asarray(weights, dtype=np.float32)))
 
 
 def _stepped(
-    job: Job, number: int, rows: Held, begun: np.ndarray, batches: Sequence[Sequence[np.ndarray]], pull: Pull
+    job: Job, number: int, rows: ClientBatch, begun: np.ndarray, batches: Sequence[Sequence[np.ndarray]], pull: Pull
 ) -> np.ndarray:
     """(K, P) parameters of a block's clients after their steps, in place of those that they begin with."""
     parameters, steps, first = _tensor(begun), job.steps_of(number), job.first_of(number)
@@ -200,7 +201,7 @@ def _stepped(
     return begun
 
 
-def _pull(job: Job, block: range, rows: Held) -> Pull:
+def _pull(job: Job, block: range, rows: ClientBatch) -> Pull:
     """The noise of a block's clients."""
     if not job.noise:
         return Pull()
@@ -240,7 +241,7 @@ def _refused(block: range, moved: np.ndarray, own: np.ndarray, bound: float) -> 
     return found
 
 
-def _measured(job: Job, block: range, rows: Held, begun: np.ndarray) -> dict[int, dict[str, float]]:
+def _measured(job: Job, block: range, rows: ClientBatch, begun: np.ndarray) -> dict[int, dict[str, float]]:
     """The mean loss and AUC on each client's rows of the model that it begins with."""
     import torch
 

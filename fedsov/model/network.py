@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fedsov.errors import ConfigurationError, TrainingFailed
-from fedsov.model import embedded
+from fedsov.model import embeddings as embeddings_steps
 from fedsov.model.architectures import ARCHITECTURES
-from fedsov.model.embedded import Embedding
+from fedsov.model.embeddings import Embedding
 
 if TYPE_CHECKING:
     from torch import nn
@@ -145,7 +145,7 @@ def widths(spec: NetworkSpec, inputs: int) -> tuple[int, ...]:
         raise ConfigurationError(f"a network needs at least one input, got {inputs}; no column can be a feature")
     if beyond := [one for one in spec.embeddings if one.column >= inputs]:
         raise ConfigurationError(f"of {inputs} inputs none is column {beyond[0].column} of {beyond[0]}")
-    given = len(embedded.plain(spec.embeddings, inputs)) + sum(one.width for one in spec.embeddings)
+    given = len(embeddings_steps.plain(spec.embeddings, inputs)) + sum(one.width for one in spec.embeddings)
     return (given, *spec.hidden, spec.outputs)
 
 
@@ -242,7 +242,7 @@ def build(spec: NetworkSpec, inputs: int) -> nn.Module:
     for into, out in pairwise(widths(spec, inputs)):
         layers += [nn.Linear(into, out), getattr(nn, ACTIVATIONS[spec.activation])()]
     if spec.embeddings:
-        return embedded.module(spec.embeddings, inputs, layers[:-1])
+        return embeddings_steps.module(spec.embeddings, inputs, layers[:-1])
     return nn.Sequential(*layers[:-1])
 
 

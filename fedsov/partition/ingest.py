@@ -35,9 +35,10 @@ from fedsov.partition.arrow import from_levels, levels, numbers, text
 from fedsov.partition.dataset import DatasetSpec
 from fedsov.partition.homes import Homes, consenting, folds, label_rows, people, sort_rows
 from fedsov.partition.keys import LocalKeyring
+from fedsov.partition.kinds import infer_kinds
 from fedsov.partition.manifest import MANIFEST, check_seal, read_manifest
 from fedsov.partition.rows import prepare
-from fedsov.partition.sources import infer_kinds, read_source, source_sha256
+from fedsov.partition.sources import read_source, source_sha256
 from fedsov.partition.store import FOLD, JURISDICTION, LABEL, SUBJECT, TARGET, Contents, Staged, stage_store
 
 QUARANTINE = "quarantine"

@@ -10,8 +10,9 @@ import numpy as np
 import pyarrow as pa
 
 from fedsov.errors import InputError
+from fedsov.model.targets import FARTHEST, TargetRule
 from fedsov.partition.arrow import floats, from_levels, levels, numbers
-from fedsov.partition.dataset import FARTHEST, DatasetSpec, TargetRule
+from fedsov.partition.dataset import DatasetSpec
 
 
 @dataclass(frozen=True, slots=True, eq=False)

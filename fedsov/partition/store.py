@@ -38,7 +38,7 @@ from fedsov.label import PUBLIC, Label
 from fedsov.partition.arrow import floats, levels, objects, view
 from fedsov.partition.keys import RegionKeys
 from fedsov.partition.manifest import MANIFEST, Manifest, changed, check_seal, mend, read_manifest, sealing
-from fedsov.partition.records import Records as Records
+from fedsov.partition.records import Records
 
 SUBJECT, JURISDICTION = "fedsov:subject", "fedsov:jurisdiction"
 LABEL, TARGET, FOLD = "fedsov:label", "fedsov:target", "fedsov:fold"

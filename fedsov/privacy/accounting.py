@@ -21,7 +21,7 @@ from functools import lru_cache, reduce
 from typing import Any
 
 from fedsov.errors import BudgetExceeded, ConfigurationError
-from fedsov.privacy.event import NEIGHBOURS, UNIT, Event
+from fedsov.privacy.events import NEIGHBOURS, UNIT, Event
 from fedsov.privacy.mechanism import RecordMechanism
 
 GRIDS = (1e-3, 5e-4, 2e-4, 1e-4, 5e-5)

@@ -10,7 +10,7 @@ by today's accounting. The rules of this file:
 - An entry that would exceed the lifetime budget is refused, before anything is written, with what would fit.
 - Each line names the digest of the line before. A line that was changed, cut in half, removed or moved is found, and
   the file is refused. Entries cut off the end, and a lost file, are found by whoever noted its `head` elsewhere: the
-  region's ledger does (`fedsov.federation.region_budget`).
+  region's ledger does (`fedsov.api.budgets`).
 - The first lifetime counts: who opens the file later with a higher one is refused, with a lower one is held to that.
 - All data sets of a region share the budget: the same people may be in two of them, under names that a job chooses.
 
@@ -34,10 +34,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fedsov.border import durable
 from fedsov.errors import BudgetBroken, BudgetExceeded, ConfigurationError
 from fedsov.privacy.accounting import Guarantee, epsilon, guarantee, least
-from fedsov.privacy.event import Event
+from fedsov.privacy.events import Event
+from fedsov.storage import atomic_files
 
 FORMAT = "fedsov privacy budget 1"
 
@@ -306,6 +306,6 @@ def _alone(path: Path) -> Iterator[None]:
 def _replace(path: Path, content: bytes) -> None:
     """Puts a new version in the file's place, whole and on the disk, or raises BudgetBroken and leaves the old one."""
     try:
-        durable.put(path, content)
+        atomic_files.replace_file(path, content)
     except OSError as error:
         raise BudgetBroken(f"privacy budget {path} cannot be written: {error.strerror}; no row was touched") from error

@@ -29,7 +29,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fedsov.errors import ConfigurationError
-from fedsov.privacy.event import Event
+from fedsov.privacy.events import Event
 
 SEED_BITS = 256
 _LOG = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import torch
 
 
-class Passed(NamedTuple):
+class LayerCache(NamedTuple):
     """What a layer was given, what it made of it, and what the next one is given."""
 
     taken: torch.Tensor
@@ -21,7 +21,7 @@ class Activation(NamedTuple):
     """An activation, and its slope from the slope above it and what passed."""
 
     forward: Callable[[torch.Tensor], torch.Tensor]
-    backward: Callable[[torch.Tensor, Passed], torch.Tensor]
+    backward: Callable[[torch.Tensor, LayerCache], torch.Tensor]
 
 
 _known: dict[str, Activation] = {}

@@ -1,7 +1,7 @@
 """The ClientApp of a region: Flower's messages in, training functions called, Flower's records out.
 
 It answers ``train`` and four queries. It decides nothing about what may leave: the region's worker takes every reply
-to the region's gate (`fedsov.federation.region_worker`).
+to the region's gate (`fedsov.region.worker`).
 
     query.profile      how many rows, how many of them public, how many classes
     query.statistics   sums and counts of the columns, over the training rows of a scope
@@ -23,18 +23,28 @@ from flwr.clientapp import ClientApp
 
 from fedsov.label import Label
 from fedsov.model.features import Features, Statistics
+from fedsov.model.metrics import MEASURES
 from fedsov.model.network import Parameters
-from fedsov.training import apart, choose, compression, federated, personal, synthetic
+from fedsov.model.targets import in_words, outcome
+from fedsov.protocol.flower_messages import (
+    config_of,
+    drift_of,
+    parameters_of,
+    question_digest,
+    record_of,
+    with_proximal,
+)
+from fedsov.protocol.job import SEALED_ROWS
+from fedsov.region.private_run import WITHHELD
+from fedsov.region.session import Session
+from fedsov.region.strategies import selection, synthetic
+from fedsov.region.strategies.candidates import Candidate, StartingPoint
+from fedsov.training import apart, compression, engine, federated, personal
 from fedsov.training.apart import Apart
-from fedsov.training.local import Candidate, Rows, Start, in_words, outcome
-from fedsov.training.measure import MEASURES
-from fedsov.training.messages import config_of, drift_of, parameters_of, question_digest, record_of, with_proximal
 from fedsov.training.own_state import Arrays
 from fedsov.training.personal import Course
-from fedsov.training.private_run import WITHHELD
-from fedsov.training.session import Session
+from fedsov.training.rows import Rows
 from fedsov.training.steps import LocalSteps
-from fedsov.training.work import PARCELS
 
 RESIDUAL = "residual/change"
 """What compression kept back, among what stays with a region from round to round."""
@@ -95,7 +105,7 @@ def synthesise(session: Session, config: Mapping[str, Any]) -> RecordDict:
     )
     content = synthetic.to_bytes(made)
     recipients = [str(name) for name in json.loads(str(config["recipients"]))]
-    return RecordDict({PARCELS: ConfigRecord(dict.fromkeys(recipients, content))})
+    return RecordDict({SEALED_ROWS: ConfigRecord(dict.fromkeys(recipients, content))})
 
 
 def train(session: Session, message: Message) -> RecordDict:
@@ -154,7 +164,7 @@ def _keeps(session: Session, scope: str) -> Apart:
 
 
 def _updated(
-    session: Session, message: Message, incoming: Parameters, private: Parameters, rows: personal.Rows, course: Course
+    session: Session, message: Message, incoming: Parameters, private: Parameters, rows: engine.Rows, course: Course
 ) -> tuple[Parameters, Parameters]:
     """What leaves of a round and what stays, under the private run's noise where there is one: then both are noisy."""
     config = config_of(message)
@@ -175,8 +185,8 @@ def finish(session: Session, message: Message, open_parcel: OpenParcel) -> Recor
     strategy = str(config["strategy"])
     rows = session.divided("all")
     model, copy = _received(session, message, config)
-    start = Start(model=model, rows=_beside(session, message, open_parcel), personal=copy)
-    session.finished = choose.train(strategy, rows, start, session.work.recipe)
+    start = StartingPoint(model=model, rows=_beside(session, message, open_parcel), personal=copy)
+    session.finished = selection.train(strategy, rows, start, session.work.recipe)
     said = {
         key: value
         for key, value in asdict(session.finished).items()
@@ -214,7 +224,7 @@ def _received(
 
 def _beside(session: Session, message: Message, open_parcel: OpenParcel) -> Rows | None:
     """Synthetic rows that came with the message. Their label joins the session's: the model is made from them too."""
-    parcels = message.content.config_records.get(PARCELS)
+    parcels = message.content.config_records.get(SEALED_ROWS)
     if not parcels:
         return None
     label, content = open_parcel(bytes(next(iter(parcels.values()))))  # type: ignore[arg-type]

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fedsov.errors import ConfigurationError, InputError
-from fedsov.model.embedded import plain
-from fedsov.model.network import NetworkSpec, Parameters, build, is_layered, shapes, widths
-from fedsov.training import general, stacked
-from fedsov.training.layout import Layer, Stack, Table
-from fedsov.training.losses import loss_named, weights_of
-from fedsov.training.stacked import Clipping, Descent, Held
+from fedsov.errors import ConfigurationError, InputError, TrainingFailed
+from fedsov.model.embeddings import plain
+from fedsov.model.losses import loss_named, weights_of
+from fedsov.model.network import NetworkSpec, Parameters, build, check, is_layered, load, shapes, widths
+from fedsov.training import autograd
+from fedsov.training import closed_form as closed_form_steps
+from fedsov.training.closed_form import ClientBatch, Clipping, SgdSettings
+from fedsov.training.memory_layout import Layer, Stack, Table
 from fedsov.training.steps import LocalSteps, shuffled
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def named(row: np.ndarray, shaped: Mapping[str, tuple[int, ...]]) -> Parameters:
     return {name: part.reshape(shape).copy() for part, (name, shape) in zip(parts, shaped.items(), strict=True)}
 
 
-def held(rows: Sequence[Rows], steps: LocalSteps, spec: NetworkSpec, dtype: type = np.float32) -> Held:
+def held(rows: Sequence[Rows], steps: LocalSteps, spec: NetworkSpec, dtype: type = np.float32) -> ClientBatch:
     """The rows of K clients as the steps take them.
 
     Raises:
@@ -71,7 +72,7 @@ def held(rows: Sequence[Rows], steps: LocalSteps, spec: NetworkSpec, dtype: type
     targets = loss_named(steps.loss).outcomes(y, spec.outputs)
     weights = weights_of(targets, steps.class_weights, steps.loss)
     sizes = np.array([len(one) for one, _ in rows])
-    return Held(
+    return ClientBatch(
         torch.from_numpy(X),
         torch.from_numpy(np.ascontiguousarray(targets)),
         None if weights is None else torch.from_numpy(np.asarray(weights, dtype=dtype)),
@@ -109,7 +110,7 @@ def stack_of(spec: NetworkSpec, inputs: int, frozen: Collection[str] = ()) -> St
 
 def advance(
     parameters: torch.Tensor,
-    rows: Held,
+    rows: ClientBatch,
     batches: Sequence[Sequence[np.ndarray]],
     steps: LocalSteps,
     *,
@@ -131,7 +132,7 @@ def advance(
     inputs, pull = rows.X.shape[1], pull or Pull()
     shaped = shapes(spec, inputs)
     anchor = parameters.clone() if steps.proximal_mu and pull.anchor is None else pull.anchor
-    descent = Descent(
+    descent = SgdSettings(
         rate=steps.learning_rate,
         momentum=steps.momentum,
         slope=loss_named(steps.loss).slope,
@@ -145,11 +146,11 @@ def advance(
     if closed_form and not is_layered(spec):
         raise ConfigurationError(f"network {spec.name} has no closed form; leave closed_form out")
     if is_layered(spec) and closed_form is not False:
-        stacked.descend(parameters, stack_of(spec, inputs, frozen), rows, batches, descent)
+        closed_form_steps.descend(parameters, stack_of(spec, inputs, frozen), rows, batches, descent)
         return
     trained = np.concatenate([np.full(int(np.prod(shape)), name not in frozen) for name, shape in shaped.items()])
     loss, module = loss_named(steps.loss), build(spec, inputs).to(parameters.dtype)
-    general.descend(parameters, module, shaped, rows, batches, descent, loss=loss, trained=trained.astype(np.float64))
+    autograd.descend(parameters, module, shaped, rows, batches, descent, loss=loss, trained=trained.astype(np.float64))
 
 
 def _decay(
@@ -187,3 +188,37 @@ def train_one(
     parameters = torch.from_numpy(flat(arrays, shaped)[None].copy())
     advance(parameters, rows, [chosen], steps, spec=spec, frozen=frozen, pull=pull)
     return named(parameters[0].numpy(), shaped)
+
+
+def train_locally(
+    arrays: Parameters,
+    X: np.ndarray,
+    y: np.ndarray,
+    steps: LocalSteps,
+    *,
+    spec: NetworkSpec,
+    frozen: Collection[str] = (),
+    pull: Pull | None = None,
+) -> Parameters:
+    """The parameters after these steps on (N, D) inputs and (N,) outcomes; `arrays` itself is not changed.
+
+    Raises:
+        TrainingFailed: no rows, incoming parameters of another network, or a result that is not finite.
+        InputError: outcomes that the loss cannot have.
+    """
+    if not len(y):
+        raise TrainingFailed("a region has no rows to train on; give it rows, or leave it out")
+    check(spec, X.shape[1], arrays)
+    trained = train_one(arrays, X, y, steps, spec=spec, frozen=frozen, pull=pull)
+    check(spec, X.shape[1], trained)
+    return trained
+
+
+def predict(arrays: Parameters, X: np.ndarray, spec: NetworkSpec) -> np.ndarray:
+    """(N,) float32 logits of (N, D) inputs; (N, outputs) for a network of several outputs."""
+    import torch
+
+    torch.set_num_threads(1)
+    with torch.no_grad():
+        logits = load(build(spec, X.shape[1]), arrays)(torch.from_numpy(X)).numpy()
+    return logits[:, 0] if spec.outputs == 1 else logits

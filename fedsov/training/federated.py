@@ -13,20 +13,12 @@ import numpy as np
 from fedsov.errors import TrainingFailed
 from fedsov.model.network import NetworkSpec, Parameters
 from fedsov.privacy.mechanism import noise_generator
-from fedsov.training.engine import Pull
-from fedsov.training.local import (
-    Candidate,
-    Divided,
-    LocalSteps,
-    Recipe,
-    Start,
-    best,
-    on_own_scale,
-    train_locally,
-    tune,
-)
+from fedsov.region.private_run import PrivateRun
+from fedsov.region.strategies.candidates import Candidate, StartingPoint, best, on_own_scale, tune
+from fedsov.training.engine import Pull, train_locally
 from fedsov.training.private import private_steps
-from fedsov.training.private_run import PrivateRun
+from fedsov.training.rows import DataSplit
+from fedsov.training.steps import LocalSteps, Recipe
 
 _STRIDE = 1_000_003
 
@@ -81,7 +73,7 @@ def private_update(
     return private_steps(incoming, X, y, steps, mechanism, spec=spec, rng=noise_generator(), frozen=frozen)
 
 
-def train(rows: Divided, start: Start, recipe: Recipe) -> Candidate:
+def train(rows: DataSplit, start: StartingPoint, recipe: Recipe) -> Candidate:
     """The joint model of `start`, or the region's own version of it where that is better on validation rows.
 
     Own versions are tuned on the training rows: as agreed among the regions, and on the region's own scale; and the

@@ -34,11 +34,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fedsov.errors import ConfigurationError, TrainingFailed
+from fedsov.model.metrics import log_loss
 from fedsov.model.network import NetworkSpec, Parameters, head, names
 from fedsov.training import federated
-from fedsov.training.engine import Pull, Rows, flat
-from fedsov.training.local import LocalSteps, predict, train_locally
-from fedsov.training.measure import log_loss
+from fedsov.training.engine import Pull, Rows, flat, predict, train_locally
+from fedsov.training.steps import LocalSteps
 
 if TYPE_CHECKING:
     import torch

@@ -14,9 +14,9 @@ from fedsov.errors import TrainingFailed
 from fedsov.model.network import NetworkSpec, Parameters, check
 from fedsov.privacy.mechanism import RecordMechanism
 from fedsov.training import engine
-from fedsov.training.engine import Clipping, Pull
-from fedsov.training.local import LocalSteps
-from fedsov.training.steps import poisson
+from fedsov.training.closed_form import Clipping
+from fedsov.training.engine import Pull
+from fedsov.training.steps import LocalSteps, poisson
 
 
 def private_steps(

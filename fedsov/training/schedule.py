@@ -63,7 +63,7 @@ class Schedule:
     def rate(self, round: int, rounds: int) -> float:
         """The factor in a round, from 1, of so many. A warm-up longer than the training is all there is.
 
-        Above 0 and finite, unless steps went beyond all numbers, which `fedsov.recipe.check_rates` refuses.
+        Above 0 and finite, unless steps went beyond all numbers, which `fedsov.config.recipe.check_rates` refuses.
         """
         if round <= self.warmup:
             return round / (self.warmup + 1)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fedsov.errors import ConfigurationError
+from fedsov.model.losses import loss_named
 from fedsov.model.network import NetworkSpec
-from fedsov.training.losses import loss_named
 
 NETWORK = NetworkSpec("mlp", (16,))
 LEAST, LARGEST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
@@ -27,8 +27,8 @@ class LocalSteps:
         weight_decay: L2 penalty on weights (not on biases), 0 or more.
         proximal_mu: pull towards the parameters that came in (FedProx, Li et al. 2020), 0 or more.
         seed: of the order of the rows.
-        loss: what is minimised, one of `fedsov.training.losses.LOSSES`.
-        class_weights: see `fedsov.training.losses.weights_of`; none: every row weighs 1.
+        loss: what is minimised, one of `fedsov.model.losses.LOSSES`.
+        class_weights: see `fedsov.model.losses.weights_of`; none: every row weighs 1.
         accumulate: batches that make a step together, at least 1: the step is that of one batch of all their rows, so
             gradients are averaged by rows, and an epoch's last step has the rows that are left. Memory grows with it by
             the numbers of the rows alone: a step's rows are gathered and passed on some thousands at a time

@@ -9,12 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from fedsov.artifact import Crossing, Kind
-from fedsov.border.bundle import load_bundle
 from fedsov.border.explain import OriginTrace, explain, traces
+from fedsov.border.law.bundle_loader import load_bundle
 from fedsov.border.policy import weigh
 from fedsov.border.questions import asked_origins, claimed, crossing_facts, question, route_of
-
-from .world import (
+from tests.border.world import (
     DAY,
     EMPTY,
     STRICTNESS,

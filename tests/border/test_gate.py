@@ -8,12 +8,11 @@ from dataclasses import replace
 import pytest
 
 from fedsov.artifact import Artifact, Kind
-from fedsov.border.bundle import unsafe_open
 from fedsov.border.gate import Gate, Leaving, Refused
-from fedsov.border.ledger import Ledger
+from fedsov.border.law.bundle_loader import unsafe_open
 from fedsov.errors import CrossingRefused, LedgerBroken
-
-from .world import DAY, artifact, demo_register, law, party
+from fedsov.ledger.ledger import Ledger
+from tests.border.world import DAY, artifact, demo_register, law, party
 
 
 @pytest.fixture

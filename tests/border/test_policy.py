@@ -15,14 +15,14 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from fedsov.artifact import Artifact, Crossing, Kind, Party
-from fedsov.border.approvals import Approval
-from fedsov.border.bundle import unsafe_open
-from fedsov.border.evidence import Document, Register
-from fedsov.border.policy import Decision, decide_release
-from fedsov.border.rules import Rule
+from fedsov.border.decisions import Decision
+from fedsov.border.evidence.approvals import Approval
+from fedsov.border.evidence.register import Document, Register
+from fedsov.border.law.bundle_loader import unsafe_open
+from fedsov.border.law.rules import Rule
+from fedsov.border.policy import decide_release
 from fedsov.label import PUBLIC, Label
-
-from .world import (
+from tests.border.world import (
     CATEGORIES,
     CODES,
     DAY,

@@ -10,12 +10,24 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fedsov.artifact import Artifact, Crossing, Kind, Party
-from fedsov.border.claims import Claim
+from fedsov.border.evidence.claims import Claim
 from fedsov.border.policy import decide, decide_release
 from fedsov.border.questions import asked_origins, claimed, crossing_facts, question, regime_of, route_of
 from fedsov.label import PUBLIC, Label
-
-from .world import DAY, EMPTY, STRICTNESS, artifact, ask, demo_register, document, label, law, of, party, register
+from tests.border.world import (
+    DAY,
+    EMPTY,
+    STRICTNESS,
+    artifact,
+    ask,
+    demo_register,
+    document,
+    label,
+    law,
+    of,
+    party,
+    register,
+)
 
 
 def crossing(thing: Artifact, source: str = "DE", target: str = "US", **other) -> Crossing:

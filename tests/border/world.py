@@ -18,14 +18,15 @@ from typing import Any
 from hypothesis import strategies as st
 
 from fedsov.artifact import Artifact, Crossing, Kind, Party
-from fedsov.border.approvals import Approval
-from fedsov.border.bundle import load_bundle
-from fedsov.border.evidence import Document, Register
-from fedsov.border.facts import DENYING, Duration, Term
-from fedsov.border.lawbook import Bundle, Mechanism
-from fedsov.border.policy import Decision, decide
-from fedsov.border.register import load_register
-from fedsov.border.rules import Condition, Rule
+from fedsov.border.decisions import Decision
+from fedsov.border.evidence.approvals import Approval
+from fedsov.border.evidence.register import Document, Register
+from fedsov.border.evidence.register_file import load_register
+from fedsov.border.law.bundle import Bundle, Mechanism
+from fedsov.border.law.bundle_loader import load_bundle
+from fedsov.border.law.rules import Condition, Rule
+from fedsov.border.law.vocabulary import DENYING, Duration, Term
+from fedsov.border.policy import decide
 from fedsov.label import PUBLIC, Label
 
 DAY = date(2026, 11, 23)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fedsov.border.register import load_register
+from fedsov.border.evidence.register_file import load_register
 from tests.world import ROOT, SHARED, answered, fedsov
 
 CASES = SHARED / "law" / "decisions.csv"

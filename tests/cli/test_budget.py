@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from fedsov.border.ledger import Ledger
+from fedsov.ledger.ledger import Ledger
 from fedsov.privacy.budget import Budget
-from fedsov.privacy.event import Event
+from fedsov.privacy.events import Event
 from tests.world import answered, fedsov
 
 

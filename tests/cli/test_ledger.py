@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
-from fedsov import cli
-from fedsov.border.approvals import approval_entry
-from fedsov.border.ledger import Ledger
-from fedsov.border.signing import Signer
-from tests.border.test_anchor import Authority
-from tests.border.test_ledger_tampering import tamper
+from fedsov.border.evidence.approvals import approval_entry
+from fedsov.cli import cli
+from fedsov.ledger.ledger import Ledger
+from fedsov.ledger.signed_head import Signer
+from tests.api.test_ledger_audit import append, history
 from tests.border.world import DAY
-from tests.federation.test_audit import append, history
+from tests.ledger.test_ledger_tampering import tamper
+from tests.ledger.test_timestamps import Authority
 
 Run = Callable[..., tuple[int, str, str]]
 

@@ -14,15 +14,16 @@ from typing import Any
 
 import pytest
 
+from fedsov.api.ledger_audit import books
 from fedsov.artifact import Artifact, Kind
-from fedsov.border.bundle import unsafe_open
 from fedsov.border.gate import Gate, Refused
-from fedsov.border.ledger import Ledger
-from fedsov.control_plane.compliance import Book, Record, read_book, record_of
+from fedsov.border.law.bundle_loader import unsafe_open
+from fedsov.control_plane.compliance.entries import Book, read_book
 from fedsov.control_plane.compliance.page import as_html
+from fedsov.control_plane.compliance.record import Record, record_of
 from fedsov.errors import LedgerBroken
-from fedsov.federation.audit import books
 from fedsov.label import Label
+from fedsov.ledger.ledger import Ledger
 from tests.border.world import DAY, DEMO, artifact, demo_register, law, party
 from tests.world import answered, fedsov
 

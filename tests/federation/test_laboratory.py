@@ -17,12 +17,12 @@ from fedsov.federation.cohort import Cohort
 from fedsov.federation.job import Job
 from fedsov.federation.laboratory import Work, cosine
 from fedsov.federation.part import STEP
-from fedsov.model.embedded import Embedding
+from fedsov.model.embeddings import Embedding
+from fedsov.model.metrics import auc, log_loss
 from fedsov.model.network import NetworkSpec, initial, register
 from fedsov.privacy.mechanism import RecordMechanism
 from fedsov.training.compression import Compression
 from fedsov.training.engine import train_one
-from fedsov.training.measure import auc, log_loss
 from fedsov.training.personal import Private
 from fedsov.training.steps import LocalSteps, generator, shuffled
 

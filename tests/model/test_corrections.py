@@ -20,11 +20,10 @@ from fedsov.federation.laboratory import Work
 from fedsov.model import corrections
 from fedsov.model.corrections import Pace
 from fedsov.model.network import NetworkSpec
+from fedsov.protocol.flower_messages import drift_of, parameters_of, record_of
 from fedsov.training import personal
-from fedsov.training.local import LocalSteps
-from fedsov.training.messages import drift_of, parameters_of, record_of
 from fedsov.training.personal import Course
-from fedsov.training.steps import shuffled
+from fedsov.training.steps import LocalSteps, shuffled
 
 SPEC = NetworkSpec()
 STEPS = LocalSteps(learning_rate=0.3, momentum=0.0, batch=20, epochs=2, weight_decay=0.0, seed=5)

@@ -7,17 +7,16 @@ import pyarrow.parquet as pq
 import pytest
 
 from fedsov.artifact import Artifact, Kind
-from fedsov.border.bundle import load_atlas
+from fedsov.border.law.bundle_loader import load_atlas
 from fedsov.errors import ConfigurationError, InputError, KeyUnavailable, StoreDamaged, WorkspaceUnusable
 from fedsov.jurisdiction import Region
 from fedsov.label import PUBLIC, Label
-from fedsov.partition import ingest as ingest_module
+from fedsov.model.targets import TargetRule
 from fedsov.partition import sources
+from fedsov.partition import store as ingest_module
 from fedsov.partition.classify import ClassifyRules, ConsentRule, RestrictionRule
-from fedsov.partition.dataset import TargetRule
 from fedsov.partition.ingest import REASON, keyring_path, store_folder
-
-from .world import (
+from tests.partition.world import (
     ATLAS,
     CANARY,
     NAMES,

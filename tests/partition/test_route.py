@@ -3,8 +3,7 @@ from dataclasses import replace
 import pytest
 
 from fedsov.partition.route import Quarantined, route
-
-from .world import ATLAS, two_regions
+from tests.partition.world import ATLAS, two_regions
 
 HELD = replace(ATLAS, regions=two_regions())
 

@@ -11,11 +11,12 @@ import pyarrow.csv
 import pytest
 
 from fedsov.errors import ConfigurationError, InputError
-from fedsov.partition.dataset import DatasetSpec, TargetRule
+from fedsov.model.targets import TargetRule
+from fedsov.partition.dataset import DatasetSpec
+from fedsov.partition.kinds import infer_kinds
 from fedsov.partition.pickled import unpickle_columns
-from fedsov.partition.sources import infer_kinds, read_source, source_file
-
-from .world import STACKOVERFLOW_SHA256, people, spec_of, stackoverflow, written
+from fedsov.partition.sources import read_source, source_file
+from tests.partition.world import STACKOVERFLOW_SHA256, people, spec_of, stackoverflow, written
 
 
 def test_stackoverflow_is_read_as_pandas_would_read_it_and_without_importing_the_package() -> None:

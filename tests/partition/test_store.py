@@ -17,8 +17,7 @@ from fedsov.partition.arrow import numbers, text
 from fedsov.partition.ingest import store_folder
 from fedsov.partition.keys import LocalKeyring
 from fedsov.partition.store import FOLD, JURISDICTION, LABEL, SUBJECT, TARGET, Contents, Store, write_store
-
-from .world import bytes_under
+from tests.partition.world import bytes_under
 
 DE = Label(frozenset({"DE"}), frozenset({"personal"}))
 HELD = frozenset({"DE", "US"})

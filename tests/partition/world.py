@@ -12,11 +12,13 @@ import pyarrow.parquet as pq
 
 from fedsov.artifact import Artifact
 from fedsov.jurisdiction import Atlas, Region
+from fedsov.model.targets import TargetRule
 from fedsov.partition.classify import ClassifyRules
-from fedsov.partition.dataset import DatasetSpec, TargetRule
+from fedsov.partition.dataset import DatasetSpec
 from fedsov.partition.ingest import IngestReport, ingest, keyring_path, store_folder
 from fedsov.partition.keys import LocalKeyring
-from fedsov.partition.store import Records, Store
+from fedsov.partition.records import Records
+from fedsov.partition.store import Store
 
 NAMES = {"US": "United States", "GB": "United Kingdom", "DE": "Germany", "IN": "India", "CA": "Canada"}
 ATLAS = Atlas(

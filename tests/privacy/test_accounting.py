@@ -13,7 +13,7 @@ from scipy.stats import norm
 
 from fedsov.errors import BudgetExceeded, ConfigurationError
 from fedsov.privacy.accounting import calibrated, epsilon, guarantee, least
-from fedsov.privacy.event import Event
+from fedsov.privacy.events import Event
 
 
 def sampled(noise: float, rate: float, steps: int) -> Event:

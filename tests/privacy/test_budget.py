@@ -15,7 +15,7 @@ import pytest
 from fedsov.errors import BudgetBroken, BudgetExceeded, ConfigurationError
 from fedsov.privacy.accounting import epsilon
 from fedsov.privacy.budget import Budget, Head, read
-from fedsov.privacy.event import Event
+from fedsov.privacy.events import Event
 from fedsov.privacy.mechanism import RecordMechanism
 from tests.world import ROOT
 
@@ -196,7 +196,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from fedsov.privacy import budget
-from fedsov.privacy.event import Event
+from fedsov.privacy.events import Event
 budget.check = lambda *_, **__: None  # the arithmetic is tested elsewhere; here only the file
 path, name = Path(sys.argv[1]), sys.argv[2]
 for number in range(int(sys.argv[3])):

@@ -14,25 +14,25 @@ from flwr.supercore.task_identity import TaskIdentity
 
 import fedsov
 from fedsov.errors import ConfigurationError, InputError, TrainingFailed
-from fedsov.federation import forms
 from fedsov.federation.laboratory import Work as Laboratory
 from fedsov.label import Label
 from fedsov.model.features import Features, Statistics
 from fedsov.model.network import NetworkSpec, initial
-from fedsov.partition.dataset import TargetRule
+from fedsov.model.targets import TargetRule
 from fedsov.partition.records import Records
 from fedsov.privacy.mechanism import RecordMechanism
+from fedsov.protocol import payloads
+from fedsov.protocol.flower_messages import parameters_of
+from fedsov.protocol.job import TrainingJob
+from fedsov.region.session import Session
+from fedsov.region.strategies.candidates import Candidate, StartingPoint
 from fedsov.training import apart, client_app, federated, personal
 from fedsov.training.apart import Apart
 from fedsov.training.engine import train_one
-from fedsov.training.local import Candidate, LocalSteps, Recipe, Start
-from fedsov.training.messages import parameters_of
 from fedsov.training.own_state import InMemory, part, replaced
 from fedsov.training.personal import Course, Private
 from fedsov.training.schedule import Schedule
-from fedsov.training.session import Session
-from fedsov.training.steps import shuffled
-from fedsov.training.work import Work
+from fedsov.training.steps import LocalSteps, Recipe, shuffled
 
 MLP = NetworkSpec("mlp", (4,))
 STEPS = LocalSteps(learning_rate=0.1, momentum=0.0, batch=20, epochs=2, weight_decay=0.0)
@@ -195,7 +195,7 @@ def _session(keeps: Apart) -> Session:
         label_of=np.zeros(rows, int),
     )
     recipe = Recipe(network=MLP)
-    return Session(records, Work("people", TargetRule("ill"), recipe, rounds=4, apart=keeps), Path("."))
+    return Session(records, TrainingJob("people", TargetRule("ill"), recipe, rounds=4, apart=keeps), Path("."))
 
 
 def _features(session: Session) -> Features:
@@ -337,10 +337,10 @@ def test_a_personal_copy_is_kept_where_it_is_better_and_its_name_may_be_told() -
     right = {"0.weight": np.float32([[9.0, 0.0]]), "0.bias": np.zeros(1, np.float32)}
     joint, copy = (Candidate("received", spec, features, arrays) for arrays in (wrong, right))
     recipe = Recipe(network=spec, tune=LocalSteps(epochs=0))
-    assert federated.train(rows, Start(joint, personal=copy), recipe).name == "federated, personal"
-    assert federated.train(rows, Start(copy, personal=joint), recipe).name == "federated"
-    said = dict.fromkeys(forms.SCORES) | {"test_rows": 80, "kept": "federated, personal"}
-    assert forms.outcome(said)["kept"] == "federated, personal"
+    assert federated.train(rows, StartingPoint(joint, personal=copy), recipe).name == "federated, personal"
+    assert federated.train(rows, StartingPoint(copy, personal=joint), recipe).name == "federated"
+    said = dict.fromkeys(payloads.SCORES) | {"test_rows": 80, "kept": "federated, personal"}
+    assert payloads.outcome(said)["kept"] == "federated, personal"
 
 
 # ------------------------------------------------------------------ settings
@@ -348,8 +348,8 @@ def test_a_personal_copy_is_kept_where_it_is_better_and_its_name_may_be_told() -
 
 def test_what_regions_keep_travels_with_their_work() -> None:
     keeps = apart.chosen("fedrep", {}, Private(("intercept",)), STEPS)
-    work = Work("people", TargetRule("ill"), apart=keeps)
-    assert Work.from_json(json.loads(json.dumps(asdict(work)))).apart == keeps
+    work = TrainingJob("people", TargetRule("ill"), apart=keeps)
+    assert TrainingJob.from_json(json.loads(json.dumps(asdict(work)))).apart == keeps
 
 
 @pytest.mark.parametrize(

@@ -14,13 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedsov.errors import ConfigurationError, InputError
-from fedsov.model.embedded import Embedding
+from fedsov.model.embeddings import Embedding
+from fedsov.model.losses import LOSSES
 from fedsov.model.network import ACTIVATIONS, NetworkSpec, initial, shapes
-from fedsov.training.engine import Clipping, Pull, advance, flat, held, named, stack_of
-from fedsov.training.layout import trained
-from fedsov.training.local import predict
-from fedsov.training.losses import LOSSES
-from fedsov.training.stacked import CHUNK, width_of
+from fedsov.training.closed_form import CHUNK, Clipping, width_of
+from fedsov.training.engine import Pull, advance, flat, held, named, predict, stack_of
+from fedsov.training.memory_layout import trained
 from fedsov.training.steps import LocalSteps, poisson, shuffled
 
 STEPS = LocalSteps(learning_rate=0.1, momentum=0.9, batch=8, epochs=2, weight_decay=0.01)
@@ -344,7 +343,7 @@ def test_the_first_step_imports_neither_torch_s_compiler_nor_what_is_not_needed(
     code = (
         "import numpy as np, sys\n"
         "from fedsov.model.network import NetworkSpec, initial\n"
-        "from fedsov.training.local import LocalSteps, train_locally\n"
+        "from fedsov.region.strategies.candidates import LocalSteps, train_locally\n"
         "spec = NetworkSpec('mlp', (4,))\n"
         "train_locally(initial(spec, 3, 0), np.ones((9, 3)), np.ones(9), LocalSteps(), spec=spec)\n"
         "assert 'torch' in sys.modules\n"

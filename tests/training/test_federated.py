@@ -7,12 +7,12 @@ import pytest
 
 from fedsov.errors import TrainingFailed
 from fedsov.model.features import Features, Statistics
+from fedsov.model.metrics import log_loss
 from fedsov.model.network import NetworkSpec, initial
+from fedsov.region.strategies.candidates import Candidate, StartingPoint, train_alone
 from fedsov.training import federated
-from fedsov.training.local import Candidate, LocalSteps, Recipe, Start, train_alone
-from fedsov.training.measure import log_loss
-
-from .test_local import divided, examples
+from fedsov.training.steps import LocalSteps, Recipe
+from tests.region.strategies.test_candidates import divided, examples
 
 SPEC = NetworkSpec("mlp", (4,))
 
@@ -43,15 +43,15 @@ def test_a_small_region_gains_from_the_others():
     small = divided(60, seed=1)
     joint = joint_of([divided(1200, seed=2), divided(800, seed=3), small])
     wide = divided(2000, seed=4).test
-    model = federated.train(small, Start(model=joint), Recipe(network=SPEC))
-    alone = train_alone(small, Start(), Recipe(network=SPEC))
+    model = federated.train(small, StartingPoint(model=joint), Recipe(network=SPEC))
+    alone = train_alone(small, StartingPoint(), Recipe(network=SPEC))
     assert log_loss(wide.y, model.logits(wide)) < log_loss(wide.y, alone.logits(wide))
 
 
 def test_a_region_on_another_scale_keeps_a_tuned_version():
     odd = divided(600, seed=5, shift=4.0)
     joint = joint_of([divided(1200, seed=2), divided(800, seed=3)])
-    model = federated.train(odd, Start(model=joint), Recipe(network=SPEC))
+    model = federated.train(odd, StartingPoint(model=joint), Recipe(network=SPEC))
     assert "tuned" in model.name
     theirs = log_loss(odd.validation.y, joint.logits(odd.validation))
     assert log_loss(odd.validation.y, model.logits(odd.validation)) < theirs
@@ -61,10 +61,10 @@ def test_the_joint_model_stays_where_tuning_does_not_help():
     rows = divided(300, seed=6)
     joint = joint_of([divided(1200, seed=2), rows])
     recipe = Recipe(network=SPEC, tune=LocalSteps(learning_rate=5.0, momentum=0.0, epochs=1))
-    model = federated.train(rows, Start(model=joint), recipe)
+    model = federated.train(rows, StartingPoint(model=joint), recipe)
     assert model == replace(joint, name="federated")
 
 
 def test_without_a_joint_model_there_is_nothing_to_train():
     with pytest.raises(TrainingFailed, match="joint model"):
-        federated.train(divided(100), Start(), Recipe())
+        federated.train(divided(100), StartingPoint(), Recipe())

@@ -11,13 +11,12 @@ import fedsov
 from fedsov.errors import ConfigurationError, InputError, TrainingFailed
 from fedsov.federation.cohort import Cohort
 from fedsov.federation.job import Job
+from fedsov.model.metrics import log_loss
 from fedsov.model.network import NetworkSpec, initial, shapes
 from fedsov.training import federated, personal
-from fedsov.training.engine import flat, train_one
-from fedsov.training.local import LocalSteps, predict
-from fedsov.training.measure import log_loss
+from fedsov.training.engine import flat, predict, train_one
 from fedsov.training.personal import Course, Private
-from fedsov.training.steps import generator, shuffled
+from fedsov.training.steps import LocalSteps, generator, shuffled
 
 SPEC = NetworkSpec("mlp", (4,))
 STEPS = LocalSteps(learning_rate=0.05, batch=32, epochs=1)

@@ -15,8 +15,8 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from fedsov.control_plane.compliance.counts import Count, Model, Route, union
 from fedsov.control_plane.compliance.record import LIMITS, STATEMENT, TITLE, Record
-from fedsov.control_plane.compliance.tally import Count, Model, Route, union
 
 MANY_CELLS = 2_500
 """A matrix of more cells shows counts without details; the routes below it have them."""

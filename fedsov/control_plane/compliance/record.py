@@ -15,10 +15,11 @@ from dataclasses import dataclass, fields, is_dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from fedsov.border.evidence import Document
-from fedsov.control_plane.compliance import papers, tally
-from fedsov.control_plane.compliance.lines import Book
-from fedsov.control_plane.compliance.tally import Count
+from fedsov.border.evidence.register import Document
+from fedsov.control_plane.compliance import counts
+from fedsov.control_plane.compliance import documents as documents_steps
+from fedsov.control_plane.compliance.counts import Count
+from fedsov.control_plane.compliance.entries import Book
 
 TITLE = "Record of processing and cross-border transfers"
 STATEMENT = (
@@ -73,19 +74,19 @@ class Record:
     warnings: tuple[Warned, ...]
     ledgers: tuple[Kept, ...]
     tallies: Mapping[str, Mapping[str, Count]]
-    matrix: tuple[tally.Route, ...]
-    flows: tuple[tally.Flow, ...]
-    parties: tuple[tally.Partner, ...]
-    refusals: tuple[tally.Refused, ...]
-    reviews: tuple[papers.Review, ...]
-    documents: tuple[papers.Relied, ...]
+    matrix: tuple[counts.Route, ...]
+    flows: tuple[counts.Flow, ...]
+    parties: tuple[counts.Partner, ...]
+    refusals: tuple[counts.Refused, ...]
+    reviews: tuple[documents_steps.Review, ...]
+    documents: tuple[documents_steps.Relied, ...]
     register_given: bool
-    releases: tuple[papers.Release, ...]
-    privacy: tuple[papers.Spent, ...]
-    models: tuple[tally.Model, ...]
-    bundles: tuple[papers.Rules, ...]
+    releases: tuple[documents_steps.Release, ...]
+    privacy: tuple[documents_steps.Spent, ...]
+    models: tuple[counts.Model, ...]
+    bundles: tuple[documents_steps.Rules, ...]
     duties: Mapping[str, int]
-    runs: tuple[tally.Run, ...]
+    runs: tuple[counts.Run, ...]
     places: Mapping[str, str]
 
     def to_json(self) -> dict[str, Any]:
@@ -104,34 +105,34 @@ def record_of(books: Sequence[Book], *, on: date, register: Sequence[Document] |
     lines = [line for book in books for line in book.lines]
     crossings = [line for line in lines if line.act == "cross"]
     decisions = [line for line in lines if line.act in ("cross", "release")]
-    relied = papers.documents(decisions, register, on)
-    reviews = papers.reviews(lines, on)
-    bundles = papers.bundles(books, on)
+    relied = documents_steps.documents(decisions, register, on)
+    reviews = documents_steps.reviews(lines, on)
+    bundles = documents_steps.bundles(books, on)
     unsafe = sum(line.unsafe for line in decisions)
     return Record(
         on=on,
         first=min((line.at for line in lines), default=""),
         last=max((line.at for line in lines), default=""),
-        days=tally.union((line.day,) for line in decisions),
-        crossings=tally.counted(crossings),
+        days=counts.union((line.day,) for line in decisions),
+        crossings=counts.counted(crossings),
         unsafe=unsafe,
         warnings=(*_broken(books), *_open_border(unsafe), *_old_rules(bundles), *_papers(relied, reviews)),
         ledgers=tuple(map(_kept, books)),
-        tallies=tally.tallies(crossings),
-        matrix=tally.routes(crossings),
-        flows=tally.flows(crossings),
-        parties=tally.partners(crossings),
-        refusals=tally.refusals(decisions),
+        tallies=counts.tallies(crossings),
+        matrix=counts.routes(crossings),
+        flows=counts.flows(crossings),
+        parties=counts.partners(crossings),
+        refusals=counts.refusals(decisions),
         reviews=reviews,
         documents=relied,
         register_given=register is not None,
-        releases=papers.releases(lines),
-        privacy=papers.spendings(decisions),
-        models=tally.models(crossings),
+        releases=documents_steps.releases(lines),
+        privacy=documents_steps.spendings(decisions),
+        models=counts.models(crossings),
         bundles=bundles,
-        duties=papers.duties(decisions),
-        runs=tally.runs(decisions),
-        places=tally.places(decisions),
+        duties=documents_steps.duties(decisions),
+        runs=counts.runs(decisions),
+        places=counts.places(decisions),
     )
 
 
@@ -170,7 +171,7 @@ def _open_border(unsafe: int) -> Iterable[Warned]:
         )
 
 
-def _old_rules(bundles: Iterable[papers.Rules]) -> Iterable[Warned]:
+def _old_rules(bundles: Iterable[documents_steps.Rules]) -> Iterable[Warned]:
     for one in bundles:
         who = ", ".join(one.in_use_by)
         if who and not one.unsafe and one.age is not None and one.age > STALE.days:
@@ -184,10 +185,10 @@ def _old_rules(bundles: Iterable[papers.Rules]) -> Iterable[Warned]:
         yield Warned(False, f"The date of the bundle of rules is not told in {_many(undated, 'decision')}.")
 
 
-def _papers(documents: Sequence[papers.Relied], reviews: Sequence[papers.Review]) -> Iterable[Warned]:
+def _papers(documents: Sequence[documents_steps.Relied], reviews: Sequence[documents_steps.Review]) -> Iterable[Warned]:
     told = {
         "expired": "Documents have expired, and nothing new may rely on them",
-        "expires soon": f"Documents expire within {papers.SOON.days} days",
+        "expires soon": f"Documents expire within {documents_steps.SOON.days} days",
         "not yet valid": "Documents were relied on that are signed only after this day",
         "not in the register": "Documents were relied on that are not in the register given",
     }

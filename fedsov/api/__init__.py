@@ -1,0 +1,1 @@
+"""The composition root: what commands and notebooks call."""

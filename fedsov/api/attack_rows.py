@@ -1,0 +1,105 @@
+"""The rows an attack test works on: a region's own, opened with its keys as its process does, or a public table's.
+
+A command that opens a region's store is that region at work: it needs the region's keyring, and what it learns of the
+rows belongs in the region's folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fedsov.config.settings import Settings
+from fedsov.errors import ConfigurationError, InputError
+from fedsov.label import Label
+from fedsov.model.features import Features, Statistics
+from fedsov.model.targets import outcome
+from fedsov.partition.keys import LocalKeyring
+from fedsov.partition.store import Store
+from fedsov.storage.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Attacked:
+    """Rows as a model sees them.
+
+    Attributes:
+        where: the region's name, or the table's file.
+        label: what binds the rows; public for a public table.
+        X, y: (N, D) standardised inputs and (N,) outcomes of 0 and 1.
+        names: of the inputs.
+        held: how many rows there were before some were drawn.
+    """
+
+    where: str
+    label: Label
+    X: np.ndarray
+    y: np.ndarray
+    names: Sequence[str]
+    held: int
+
+
+def of_region(settings: Settings, region: str, *, most: int) -> Attacked:
+    """Rows of a region's store that a joint training may learn from: those that no restriction binds.
+
+    Raises:
+        ConfigurationError: no run was here yet, or no such region, or no store of that data set.
+        KeyUnavailable, StoreDamaged: as the region's own process.
+        InputError: no rows, or none that differ.
+    """
+    workspace, dataset = Workspace(settings.workspace), settings.dataset
+    workspace.require()
+    folder = workspace.region(region)
+    if not (folder / "store" / dataset.name).is_dir():
+        known = [
+            name for name in workspace.region_names() if (workspace.region(name) / "store" / dataset.name).is_dir()
+        ]
+        raise ConfigurationError(
+            f"no region {region!r} with rows of {dataset.name} in {settings.workspace}; "
+            f"there are {', '.join(known) or 'none'}"
+        )
+    keyring = LocalKeyring.open(folder / "keyring.json", region)
+    whole = Store.open(folder / "store" / dataset.name, keyring).read()
+    records = whole.select(whole.unrestricted)
+    if not len(records):
+        raise InputError(f"{region} has no row of {dataset.name} that no restriction binds")
+    y = outcome(records.target, dataset.target)
+    features = Features.fit(Statistics.from_records(records.columns, records.kinds, persons=records.subjects))
+    return _some(region, records.label, features.encode(records.columns), y, features.names, most, settings.seed)
+
+
+def of_table(settings: Settings, *, most: int) -> Attacked:
+    """Rows of a public CSV or Parquet file, as `dataset.path` and the other settings of the data set describe it.
+
+    Raises:
+        InputError: a missing file or column, a value that cannot be read, or no column that differs.
+    """
+    from fedsov.partition.arrow import floats, objects
+    from fedsov.partition.kinds import infer_kinds
+    from fedsov.partition.rows import prepare
+    from fedsov.partition.sources import read_public
+
+    spec = settings.dataset
+    table = read_public(spec)
+    kinds = infer_kinds(table, spec)
+    prepared = prepare(table, spec, kinds)
+    kept = ~np.any([np.zeros(table.num_rows, bool), *prepared.faults.values()], axis=0)
+    learned = {name: kind for name, kind in kinds.items() if kind in ("numeric", "categorical")}
+    columns = {
+        name: (floats if kind == "numeric" else objects)(prepared.columns[name])[kept] for name, kind in learned.items()
+    }
+    is_number = str(prepared.target.type) in ("double", "int64")
+    target = (floats if is_number else objects)(prepared.target)[kept]
+    features = Features.fit(Statistics.from_records(columns, learned))
+    y = outcome(target, spec.target)
+    return _some(str(spec.path), Label(), features.encode(columns), y, features.names, most, settings.seed)
+
+
+def _some(
+    where: str, label: Label, X: np.ndarray, y: np.ndarray, names: Sequence[str], most: int, seed: int
+) -> Attacked:
+    """At most so many rows, drawn by the seed."""
+    chosen = np.sort(np.random.default_rng([seed, 6]).permutation(len(y))[:most])
+    return Attacked(where, label, X[chosen], y[chosen].astype(np.float64), tuple(names), len(y))

@@ -1,0 +1,97 @@
+"""A region's privacy budget beside its ledger: each keeps the other from being cut.
+
+The budget's file (``regions/NAME/privacy.jsonl``) is synced before the region's ledger notes its head, and both before
+a row is touched. So the ledger never notes an entry that is not in the file, and a file that was lost, cut or
+put back to an older copy is found by the ledger's last note.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fedsov.errors import ConfigurationError
+from fedsov.ledger.ledger import Ledger
+from fedsov.privacy.accounting import epsilon
+from fedsov.privacy.budget import Book, read
+from fedsov.region.private_run import BUDGET_FILE, noted_head
+from fedsov.storage.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A region's budget for people: None for `book` where nothing private was ever released."""
+
+    region: str
+    book: Book | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values with stable keys (README, "Privacy budget")."""
+        if self.book is None:
+            return {"spent": 0.0, "left": None, "lifetime": None, "runs": []}
+        spent = self.book.spent()
+        return {
+            "spent": spent.epsilon,
+            "left": self.book.left(),
+            "lifetime": self.book.lifetime._asdict(),
+            "unit": spent.unit,
+            "neighbours": spent.neighbours,
+            "head": self.book.head._asdict(),
+            "runs": list(_runs(self.book)),
+        }
+
+    def lines(self) -> list[str]:
+        """The same in sentences, one a run."""
+        if self.book is None:
+            return [f"{self.region}: nothing spent; no private run yet"]
+        said = self.to_json()
+        lifetime = self.book.lifetime
+        head = (
+            f"{self.region}: epsilon {said['spent']:.3f} spent of {lifetime.epsilon:g}, {said['left']:.3f} left, "
+            f"at delta {lifetime.delta:.3g}, for one {said['unit']} more or less"
+        )
+        return [head, *(_run_line(run) for run in said["runs"])]
+
+
+def _runs(book: Book) -> Iterable[dict[str, Any]]:
+    """Each entry with its epsilon by itself, and what was spent with it and all before it."""
+    events, delta = book.events, book.lifetime.delta
+    reached = 0
+    for entry in book.entries:
+        reached += len(entry.events)
+        yield {
+            **entry.to_json(),
+            "epsilon": epsilon(entry.events, delta),
+            "spent": epsilon(events[:reached], delta),
+        }
+
+
+def _run_line(run: Mapping[str, Any]) -> str:
+    return (
+        f"  {run['at']}  {run['run']}  {run['purpose']} of {run['dataset']}, {run['rows']:,} rows: "
+        f"epsilon {run['epsilon']:.3f}, {run['spent']:.3f} with all before"
+    )
+
+
+def account(folder: Path, region: str) -> Account:
+    """The budget of a region's folder, checked against its ledger. Raises BudgetBroken, LedgerBroken."""
+    path = folder / "ledger.sqlite"
+    head = noted_head(Ledger.read(path)) if path.exists() else None
+    return Account(region, read(folder / BUDGET_FILE, noted=head))
+
+
+def accounts(root: Path, region: str | None = None) -> list[Account]:
+    """The budgets of a workspace's regions, or of one.
+
+    Raises:
+        ConfigurationError: no run was here yet, or no such region.
+        BudgetBroken, LedgerBroken: one of them does not hold.
+    """
+    workspace = Workspace(root)
+    workspace.require()
+    names = workspace.region_names()
+    if region is not None and region not in names:
+        raise ConfigurationError(f"no region {region!r} in {root}; there are {', '.join(names) or 'none'}")
+    return [account(workspace.region(name), name) for name in names if region in (None, name)]

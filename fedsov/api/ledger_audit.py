@@ -1,0 +1,215 @@
+"""Reading and checking the ledgers of a workspace, without a run. Public keys suffice, and are in the ledgers.
+
+Each ledger is checked entry by entry; and each head that the hub and a region noted of each other at the end of a run
+must still be a prefix of the other's ledger, signed by the key that was noted first, so that a ledger that was cut,
+rewritten or replaced is found by the other side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fedsov.border.evidence import approvals
+from fedsov.control_plane.compliance.entries import Book, read_book
+from fedsov.errors import ConfigurationError, LedgerBroken
+from fedsov.ledger import timestamps
+from fedsov.ledger.ledger import Ledger
+from fedsov.ledger.signed_head import Head
+from fedsov.storage.workspace import Workspace
+
+_PUT_BACK = "it was put back, or the withdrawal was interrupted; withdraw it again"
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerFinding:
+    """One ledger's verification: how many entries hold, the head, and the fault where there is one."""
+
+    owner: str
+    entries: int
+    head: Mapping[str, Any] | None
+    fault: str = ""
+    since: int = 0
+
+    def sentence(self) -> str:
+        """The finding in one line."""
+        if self.fault or self.head is None:
+            return f"{self.owner}: DOES NOT VERIFY: {self.fault}"
+        after = f" after the first {self.since:,}" if self.since else ""
+        return f"{self.owner}: {self.entries:,} entries{after} verify, head {self.head['size']}:{self.head['digest']}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        said = {"verifies": not self.fault, "entries": self.entries, "head": self.head, "fault": self.fault}
+        return said | ({"since": self.since} if self.since else {})
+
+
+def verify_all(root: Path) -> list[LedgerFinding]:
+    """Verifies every ledger of a workspace. Raises ConfigurationError where there is none."""
+    workspace = Workspace(root)
+    workspace.require()
+    found = {owner: _verified(owner, path) for owner, path in workspace.ledgers().items()}
+    if not found:
+        raise ConfigurationError(f"workspace {root} has no ledger yet; run `python -m fedsov train` first")
+    if "hub" not in found:
+        return [
+            LedgerFinding("hub", 0, None, f"no ledger at {workspace.hub}, though regions have theirs"),
+            *found.values(),
+        ]
+    faults = _withdrawn_elsewhere(workspace, found) | _against_noted_heads(workspace, found)
+    for owner, fault in faults.items():
+        earlier = found.get(owner, LedgerFinding(owner, 0, None))
+        found[owner] = earlier if earlier.fault else LedgerFinding(owner, earlier.entries, earlier.head, fault)
+    return list(found.values())
+
+
+def _verified(owner: str, path: Path) -> LedgerFinding:
+    try:
+        with_path = Ledger.read(path)
+        verification = with_path.verify()
+        if with_path.owner != owner and (
+            owner != "hub" or path.parent.parent.joinpath("regions", with_path.owner).exists()
+        ):
+            raise LedgerBroken(f"ledger {path} belongs to '{with_path.owner}', not to '{owner}'")
+    except LedgerBroken as error:
+        return LedgerFinding(owner, 0, None, str(error))
+    return LedgerFinding(owner, verification.entries, verification.head.to_json())
+
+
+def verify_since(root: Path, owner: str | None, head: Head) -> LedgerFinding:
+    """Verifies that one ledger continues a head kept earlier, and what came after it.
+
+    Args:
+        owner: whose; None where the head names its owner.
+
+    Raises ConfigurationError where it is not clear whose ledger is meant.
+    """
+    workspace = Workspace(root)
+    workspace.require()
+    paths = workspace.ledgers()
+    if owner is None:
+        named = [name for name, path in paths.items() if head.owner and head.owner in (name, _owner_of(path))]
+        if len(named) != 1:
+            raise ConfigurationError("--since SIZE:ROOT is about one ledger: name its OWNER")
+        owner = named[0]
+    path = path_of(workspace, owner)
+    try:
+        verification = Ledger.read(path).verify(head)
+    except LedgerBroken as error:
+        return LedgerFinding(owner, 0, None, str(error), head.size)
+    return LedgerFinding(owner, verification.entries, verification.head.to_json(), "", head.size)
+
+
+def _owner_of(path: Path) -> str:
+    try:
+        return Ledger.read(path).owner
+    except LedgerBroken:
+        return ""
+
+
+def path_of(workspace: Workspace, owner: str) -> Path:
+    """Where an owner's ledger is. Raises ConfigurationError for an owner that has none here."""
+    paths = workspace.ledgers()
+    if owner not in paths:
+        raise ConfigurationError(f"no ledger of {owner!r}; this workspace has {', '.join(paths) or 'none'}")
+    return paths[owner]
+
+
+def _against_noted_heads(workspace: Workspace, found: Mapping[str, LedgerFinding]) -> dict[str, str]:
+    """Owners whose ledger another's notes, or its own time stamps, speak against; who notes must verify itself."""
+    faults: dict[str, str] = {}
+    paths = workspace.ledgers()
+    for noter, path in paths.items():
+        if found[noter].fault:
+            continue
+        ledger, keys = Ledger.read(path), dict[str, str]()
+        for entry in ledger.entries():
+            note = entry.body.get("note", {})
+            if "anchor" in note and (fault := timestamps.check(ledger, note["anchor"])):
+                faults.setdefault(noter, f"entry {entry.seq} {fault}")
+            for name, head in note.get("heads", {}).items():
+                owner = name if name in paths or noter == "hub" else "hub"
+                first = keys.setdefault(owner, str(head.get("key", "")))
+                if owner not in faults and (fault := _fault(paths.get(owner), head, first)):
+                    faults[owner] = f"{fault} that {noter} noted in its entry {entry.seq}"
+    return faults
+
+
+def _withdrawn_elsewhere(workspace: Workspace, found: Mapping[str, LedgerFinding]) -> dict[str, str]:
+    """Owners whose ledger still approves what another's has as withdrawn: a withdrawal is written into all of them."""
+    sound = {name: path for name, path in workspace.ledgers().items() if name in found and not found[name].fault}
+    bodies = {name: [entry.body for entry in Ledger.read(path).entries()] for name, path in sound.items()}
+    gone = {
+        str(body.get("approval")): name
+        for name, several in bodies.items()
+        for body in several
+        if body.get("act") == approvals.WITHDRAW
+    }
+    faults: dict[str, str] = {}
+    for name, several in bodies.items():
+        for one in approvals.standing(several):
+            if one.id in gone:
+                faults[name] = f"it holds approval {one.id}, which {gone[one.id]} has as withdrawn: {_PUT_BACK}"
+    return faults
+
+
+def _fault(path: Path | None, noted: Any, key: str) -> str:
+    """What a noted head says against the ledger at `path`, whose key was noted first as `key`; or nothing."""
+    try:
+        head = Head.from_json(noted)
+        ledger = Ledger.read(path) if path else None
+        if ledger and ledger.contains(head):
+            return "" if key in ("", head.key) else "it is signed with another key than the first"
+        if ledger and head.key not in ("", ledger.key):
+            return "it was replaced: it is signed with another key than the one"
+        return f"it was cut or rewritten, or is gone: its beginning is not the {head.size} entries"
+    except (LedgerBroken, ConfigurationError) as problem:
+        return f"{problem}; it cannot be compared with the head"
+
+
+def books(root: Path) -> list[Book]:
+    """Every ledger of a workspace, verified and read. One that does not verify is read as far as it can be.
+
+    What a running run adds after the verification is left for the next report.
+    """
+    paths = Workspace(root).ledgers()
+    return [_book(finding, paths.get(finding.owner)) for finding in verify_all(root)]
+
+
+def _book(finding: LedgerFinding, path: Path | None) -> Book:
+    try:
+        found = Ledger.read(path).entries() if path is not None else ()
+    except LedgerBroken:
+        found = ()
+    head = str(finding.head["digest"]) if finding.head else ""
+    listed = [(entry.seq, entry.digest, entry.body) for entry in found if finding.fault or entry.seq <= finding.entries]
+    return read_book(finding.owner, listed, head=head, fault=finding.fault)
+
+
+def entries(root: Path, owner: str | None, run: str | None) -> list[dict[str, Any]]:
+    """Entries of one ledger or of all, oldest first. Raises ConfigurationError for an unknown owner."""
+    workspace = Workspace(root)
+    workspace.require()
+    chosen = workspace.ledgers() if owner is None else {owner: path_of(workspace, owner)}
+    return [
+        {"owner": name, "seq": entry.seq, "digest": entry.digest, "body": dict(entry.body)}
+        for name, path in chosen.items()
+        for entry in Ledger.read(path).entries(run)
+    ]
+
+
+def entry_line(entry: Mapping[str, Any]) -> str:
+    """An entry in one line: when, who to whom, what, the verdict and its rules."""
+    body = entry["body"]
+    start = f"{entry['owner']} {entry['seq']} {body['at']} {body['act']}"
+    if body["act"] == "note":
+        return f"{start} {', '.join(body['note'])}"
+    if body["act"] in ("approve", "withdraw"):
+        return f"{start} {body['approval']} of review {body['review']} by {body['by']}: {body['why']}"
+    origins = "+".join(body["origins"]) or "public"
+    return (
+        f"{start} {body['kind']} ({body['name']}) of {origins} → {body['importer']['name']}: "
+        f"{body['verdict']} by {', '.join(body['rules'])} {entry['digest'][:12]}"
+    )

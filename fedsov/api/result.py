@@ -1,0 +1,171 @@
+"""What a run ended with, as values: for the table, for ``--json``, and for notebooks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fedsov.control_plane.server_app import Round
+    from fedsov.hub.planning.plan_values import Plan, RegionPlan
+    from fedsov.protocol.ingestion_report import IngestionReport
+
+
+@dataclass(frozen=True, slots=True)
+class RegionResult:
+    """One region's line of the table. Scores are on test rows; None where there is no model, or one class.
+
+    `amendments` say in sentences how its plan changed during training.
+    """
+
+    region: str
+    rows: int | None
+    strategy: str
+    reason: str
+    kept: str
+    score: float | None
+    local_score: float | None
+    gain: float | None
+    gain_se: float | None
+    test_rows: int | None
+    note: str
+    crossings: Mapping[str, int]
+    amendments: tuple[str, ...] = ()
+
+    @staticmethod
+    def of(
+        plan: RegionPlan, outcome: Mapping[str, Any] | None, failure: str | None, *, crossings: Mapping[str, int]
+    ) -> RegionResult:
+        """A region's plan and outcome in one line; `failure` is why there is no outcome."""
+        said = outcome or {}
+        return RegionResult(
+            region=plan.region,
+            rows=plan.rows,
+            strategy=plan.strategy,
+            reason=" ".join(plan.reasons),
+            kept=str(said.get("kept", "none")),
+            score=said.get("score"),
+            local_score=said.get("local_score"),
+            gain=said.get("gain"),
+            gain_se=said.get("gain_se"),
+            test_rows=said.get("test_rows"),
+            note=failure or _note(plan.strategy, said),
+            crossings=dict(crossings),
+            amendments=tuple(one.sentence() for one in plan.amendments),
+        )
+
+    def scores(self) -> dict[str, float]:
+        """The numbers that exist, by name."""
+        found = {"score": self.score, "local_score": self.local_score, "gain": self.gain, "gain_se": self.gain_se}
+        return {key: value for key, value in found.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """A whole run.
+
+    Attributes:
+        refusals: the ledger entries of what was refused, each once (no content, no value of a record).
+        heads: each ledger's size and digest at the end, ``hub`` first.
+        privacy: what each region's private release guarantees and costs, in sentences; empty without privacy.
+        models: registered name and version, by the owner of the registry.
+        planned: how many rounds a joint training was to have; `rounds` are those that it had.
+        stopped: why it ended before, empty where it did not.
+        measure: what the regions' scores are, "auc" or, of numbers, "r2".
+    """
+
+    run: str
+    workspace: Path
+    unsafe: bool
+    ingested: IngestionReport | None
+    plan: Plan
+    regions: tuple[RegionResult, ...]
+    refusals: tuple[Mapping[str, Any], ...]
+    heads: Mapping[str, Mapping[str, Any]]
+    rounds: tuple[Round, ...] = ()
+    models: Mapping[str, list[Any]] = field(default_factory=dict)
+    seconds: float = 0.0
+    privacy: tuple[str, ...] = ()
+    planned: int = 0
+    stopped: str = ""
+    measure: str = "auc"
+
+    def recorded(self, versions: Mapping[str, list[Any]], *, seconds: float) -> RunResult:
+        """The same run with the versions its models were registered under."""
+        return replace(self, models=dict(versions), seconds=seconds)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values with stable keys (README, "For machines")."""
+        ingested = self.ingested
+        return {
+            "run": self.run,
+            "workspace": str(self.workspace),
+            "unsafe_open": self.unsafe,
+            "seconds": round(self.seconds, 3),
+            "ingested": None
+            if ingested is None
+            else {
+                "rows_in": ingested.rows_in,
+                "stored": ingested.stored,
+                "quarantined": dict(ingested.quarantined),
+                "up_to_date": ingested.up_to_date,
+                "kinds": dict(ingested.kinds),
+            },
+            "measure": self.measure,
+            "regions": {one.region: _line(one) for one in self.regions},
+            "rounds": {"planned": self.planned, "run": len(self.rounds), "stopped": self.stopped},
+            "privacy": list(self.privacy),
+            "refusals": [dict(refusal) for refusal in self.refusals],
+            "ledger_heads": {name: dict(head) for name, head in self.heads.items()},
+            "models": {owner: [list(one) for one in versions] for owner, versions in self.models.items()},
+            "plan": self.plan.to_json(),
+        }
+
+    @property
+    def results(self) -> dict[str, RegionResult]:
+        """Each region's line by its name."""
+        return {one.region: one for one in self.regions}
+
+    @property
+    def plan_model(self) -> str:
+        """A registered model and its version, ``NAME VERSION``: the hub's first, else a region's."""
+        for owner in sorted(self.models, key=lambda name: name != "hub"):
+            for name, version in self.models[owner]:
+                return f"{name} {version}"
+        return "MODEL VERSION"
+
+    @property
+    def ledger(self) -> dict[str, Path]:
+        """The ledgers' files, ``hub`` first."""
+        from fedsov.storage.workspace import Workspace
+
+        return Workspace(self.workspace).ledgers()
+
+    def __str__(self) -> str:
+        from fedsov.api.report import as_text
+
+        return as_text(self)
+
+    def _repr_html_(self) -> str:
+        from fedsov.api.report import as_html
+
+        return as_html(self)
+
+
+def _note(strategy: str, outcome: Mapping[str, Any]) -> str:
+    """What became of the strategy, where that needs a word; the region's own record says more."""
+    if outcome.get("kept") == "local" and strategy != "local":
+        return f"{strategy.replace('_', ' ')} was worse than local training on validation rows".capitalize()
+    if outcome and outcome.get("local_score") is None and outcome.get("score") is not None:
+        return "Training alone was not possible"
+    return ""
+
+
+def _line(one: RegionResult) -> dict[str, Any]:
+    keys = ("rows", "strategy", "reason", "kept", "score", "local_score", "gain", "gain_se", "test_rows", "note")
+    plain = {key: getattr(one, key) for key in keys} | {"crossings": dict(one.crossings)}
+    plain["amendments"] = list(one.amendments)
+    return json.loads(json.dumps(plain, allow_nan=False, default=str))

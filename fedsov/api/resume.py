@@ -1,0 +1,74 @@
+"""Resuming a run that was killed: it is found, checked, and continued under its own settings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from fedsov.api.result import RunResult
+from fedsov.api.train import _to_stderr
+from fedsov.config.settings import Settings, settings_of
+from fedsov.errors import ConfigurationError
+from fedsov.hub.checkpoints import Checkpoints, RunManifest, runs
+from fedsov.runtimes.fork_server import WarmFor
+
+
+def resume(
+    run: str = "latest", *, workspace: Path | str = ".fedsov", say: Callable[[str], None] | None = None
+) -> RunResult:
+    """Goes on with a run that was killed, under its own settings and to the bit-identical result.
+
+    Args:
+        run: its name, which it says when it begins; by default the workspace's newest.
+        say: as of `train`.
+
+    Raises:
+        FedsovError: as `train`; and for a run that has ended well, is not in this workspace or began on other rows.
+    """
+    from fedsov.api import train
+    from fedsov.runtimes.fork_server import TO_TRAIN
+
+    settings, begun = find_run(Path(workspace), run)
+    with WarmFor(TO_TRAIN) as warm:
+        return train.train_settings(settings, warm, say=say or _to_stderr, resumed=begun)
+
+
+LATEST = "latest"
+
+
+PATHS = (("dataset", "path"), ("border", "evidence"), ("border", "rules"))
+
+
+def find_run(workspace: Path, name: str) -> tuple[Settings, RunManifest]:
+    """A run to go on with, by its name or as the latest of the workspace.
+
+    Raises:
+        ConfigurationError: no such run, or one that has ended well.
+        CheckpointDamaged: what it wrote down was changed.
+    """
+    hub = workspace.resolve() / "hub"
+    known = runs(hub)
+    if name == LATEST and known:
+        name = known[-1]
+    if name not in known:
+        listed = f"it has {', '.join(known[-3:])}" if known else "no run was begun there"
+        raise ConfigurationError(
+            f"no run {name!r} in workspace {workspace}; {listed}; another is named by workspace=DIR"
+        )
+    begun = Checkpoints(hub, name).begun()
+    if begun is None:
+        raise ConfigurationError(f"run {name} has ended well; there is nothing to resume")
+    return settings_of({**_meant(begun), "workspace": str(workspace)}), begun
+
+
+def _meant(begun: RunManifest) -> dict[str, Any]:
+    """The settings, their paths as they were meant where the run began."""
+    plain = {**begun.settings}
+    if os.getcwd() == begun.folder:
+        return plain
+    for group, key in PATHS:
+        if plain[group][key] is not None:
+            plain[group] = {**plain[group], key: str(Path(begun.folder, plain[group][key]))}
+    return plain

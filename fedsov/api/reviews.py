@@ -1,0 +1,138 @@
+"""What waits for a person in a workspace, and the person's answer, written into the ledgers.
+
+A review is found in the ledger of the party whose gate asked. Its approval is written into every ledger of the
+workspace, under each party's own key: the same data may be passed on by another party (a region's update also holds
+what the joint model brought it), and each gate believes its own ledger only. Opening a ledger for writing needs its
+signing key, so whoever may approve is whoever holds the keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from fedsov.border.decisions import JOINED
+from fedsov.border.evidence import approvals
+from fedsov.border.evidence.approvals import Approval
+from fedsov.errors import ConfigurationError, LedgerBroken
+from fedsov.ledger.ledger import Ledger
+from fedsov.storage.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class PendingReview:
+    """One review: in whose ledgers it was asked, the latest entry about it, and the approvals that stand."""
+
+    id: str
+    owners: tuple[str, ...]
+    body: Mapping[str, Any]
+    approvals: tuple[Approval, ...]
+
+    def standing(self, on: date) -> Approval | None:
+        """The approval that holds on a day, or None."""
+        return next((one for one in self.approvals if one.holds_on(on)), None)
+
+    def to_json(self, on: date) -> dict[str, Any]:
+        """For `border reviews --json`."""
+        body = self.body
+        answered = self.standing(on)
+        told = ("kind", "origins", "categories", "purpose", "reason", "rules", "citations", "obligations")
+        return {
+            "review": self.id,
+            "asked_by": list(self.owners),
+            "exporter": body["exporter"],
+            "importer": body["importer"],
+            **{name: body[name] for name in told},
+            "approved": None if answered is None else answered.to_json(),
+        }
+
+
+def reviews(root: Path) -> list[PendingReview]:
+    """Every review in the ledgers of a workspace, in the order they were first asked."""
+    found: dict[str, tuple[list[str], Mapping[str, Any]]] = {}
+    standing: dict[str, list[Approval]] = {}
+    for owner, path in _ledgers(root).items():
+        bodies = [entry.body for entry in Ledger.read(path).entries()]
+        for body in bodies:
+            for id in _ids(body):
+                owners, _ = found.get(id, ([], {}))
+                found[id] = (owners if owner in owners else [*owners, owner], body)
+        for approval in approvals.standing(bodies):
+            standing.setdefault(approval.review, []).append(approval)
+    return [
+        PendingReview(id, tuple(owners), body, tuple({one.id: one for one in standing.get(id, ())}.values()))
+        for id, (owners, body) in found.items()
+    ]
+
+
+def approve(root: Path, id: str, *, by: str, why: str, until: date, today: date) -> Approval:
+    """Records a person's yes to a review. Raises ConfigurationError for an unknown review or a day that has passed."""
+    asked = {**_review(root, id).body, "review": id}
+    if until < today:
+        raise ConfigurationError(f"--until {until} has passed; name a day from {today} on")
+    entry = approvals.approval_entry(asked, by=by, why=why, since=today, until=until, at=_now())
+    _write(root, entry)
+    return Approval(entry["approval"], id, by, why, today, until)
+
+
+def withdraw(root: Path, id: str, *, by: str, why: str) -> list[Approval]:
+    """Takes back an approval, or every approval of a review; they count for nothing from the next decision on."""
+    found = [(asked, one) for asked in reviews(root) for one in asked.approvals if id in (one.id, asked.id)]
+    if not found:
+        raise ConfigurationError(f"no approval or approved review {id!r} in this workspace; see `border reviews`")
+    for _, approval in found:
+        _write(root, approvals.withdrawal_entry(approval, by=by, why=why, at=_now()))
+    return [approval for _, approval in found]
+
+
+def _ids(body: Mapping[str, Any]) -> list[str]:
+    """The reviews that an entry asks for."""
+    return body["review"].split(JOINED) if body.get("verdict") == "review" and body.get("review") else []
+
+
+def _review(root: Path, id: str) -> PendingReview:
+    known = {one.id: one for one in reviews(root)}
+    if id not in known:
+        listed = ", ".join(known) or "none"
+        raise ConfigurationError(
+            f"no review {id!r} in this workspace; there are: {listed} (run `plan` or `train` first)"
+        )
+    return known[id]
+
+
+def _write(root: Path, entry: Mapping[str, Any]) -> None:
+    """Into every ledger of the workspace; all are opened, with their keys, before the first is written.
+
+    Then the hub notes the regions' heads, as at the end of a run. That a ledger was put back to before a withdrawal is
+    found by the others, which hold it (`fedsov.api.ledger_audit`).
+    """
+    paths = _ledgers(root)
+    if "hub" not in paths:
+        raise LedgerBroken(f"no ledger at {Workspace(root).hub}, though regions have theirs; restore it from your copy")
+    opened = {name: Ledger(path, Ledger.read(path).owner) for name, path in paths.items()}
+    regions = {name: ledger for name, ledger in opened.items() if name != "hub"}
+    try:
+        for ledger in opened.values():
+            ledger.append(entry)
+        hub = opened["hub"]
+        hub.append(_note(entry, hub, {name: ledger.head().to_json() for name, ledger in regions.items()}))
+    finally:
+        for ledger in opened.values():
+            ledger.close()
+
+
+def _note(entry: Mapping[str, Any], ledger: Ledger, heads: Mapping[str, Any]) -> dict[str, Any]:
+    return {"at": entry["at"], "run": "", "act": "note", "owner": ledger.owner, "note": {"heads": dict(heads)}}
+
+
+def _ledgers(root: Path) -> dict[str, Path]:
+    workspace = Workspace(root)
+    workspace.require()
+    return workspace.ledgers()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,1 @@
+"""Known attacks on a training, and the verdict over their figures."""

@@ -1,0 +1,281 @@
+"""Cases under test: one line of CSV each, answered by the same `decide` that guards a run.
+
+A line says on which day what kind of thing made of whose data would go where, on which ground, with which
+facts ("doc=2021/914;module=2;tia=present"). It becomes a crossing and the claims it states, and nothing else: a
+case does not fall back on grounds it does not name. What a fact says is read by the vocabulary; a value that
+cannot be read makes the claim unreadable, and a fact that no rule knows stops a permit for a person to look at.
+Expected answers, reasons and evidence are never read as input.
+
+    for case in read_cases(path.read_bytes(), str(path)): print(case.id, answer(case, bundle).verdict)
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any
+
+from fedsov.artifact import Artifact, Crossing, Kind, Party
+from fedsov.border.decisions import Decision, Refusal
+from fedsov.border.evidence.claims import Claim, Question
+from fedsov.border.law.bundle import Bundle
+from fedsov.border.law.vocabulary import Unreadable
+from fedsov.border.policy import decide
+from fedsov.errors import ConfigurationError
+from fedsov.label import Label
+
+COLUMNS = ("case_id", "date", "origin", "destination", "flow", "payload", "data_category", "mechanism", "facts")
+PAYLOADS = {
+    "raw_records": Kind.RECORDS,
+    "telemetry": Kind.RECORDS,
+    "model_update": Kind.UPDATE,
+    "model_weights": Kind.MODEL,
+    "model_artifact": Kind.MODEL,
+    "synthetic_data": Kind.SYNTHETIC,
+    "aggregate_metrics": Kind.METRICS,
+    "report": Kind.REPORT,
+}
+DECISIONS = {"permit": "allow", "review": "needs_review", "refuse": "deny"}
+STRICTNESS = ("allow", "needs_review", "deny")
+_CATEGORIES = {
+    "biometric": "biometric_id", "hr": "employment", "precise_geolocation": "precise_location",
+    "geolocation": "precise_location", "human_genomic": "genomic", "": "unknown",
+}  # fmt: skip
+_ALIASES = {
+    "anon_expires": "expires", "data_broker": "data_brokerage", "decision_reference": "ref", "doc_version": "doc",
+    "due_diligence_program": "due_diligence", "effective_from": "effective", "exporter": "exporter_type",
+    "licence": "licence_no", "n": "count", "reason_code": "reason", "covers_categories": "covers",
+    "scc_eu": "underlying",
+}  # fmt: skip
+_FREE = ("us_no_restriction", "permitted_unless_restricted", "intra_jurisdiction")
+_OF_ORIGIN = re.compile(r"(?P<one>[a-z]{2})_(?P<what>mechanism|contract|ref)|(?P<what2>n)_(?P<one2>[a-z]{2})")
+_OWNER = re.compile(r"([A-Z]{2})(?:\s+(\d{1,3})\s*%)?")
+_HALF, _FIFTH = 50, 20
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One line: the plain columns as they stand, and what was expected, kept apart from the input."""
+
+    id: str
+    date: str
+    origin: str
+    destination: str
+    flow: str
+    payload: str
+    category: str
+    mechanism: str
+    facts: str
+    expected: str = field(default="", compare=False)
+    confidence: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """What a case states: facts by name, claims of single origins, and whether something could not be read."""
+
+    facts: Mapping[str, Any]
+    of_origin: Mapping[tuple[str, str], str]
+    unreadable: tuple[str, ...]
+    unknown: tuple[str, ...]
+
+
+def read_cases(text: bytes, name: str) -> list[Case]:
+    """The cases of a CSV file. Raises ConfigurationError for what is no such file, naming it and the line."""
+    try:
+        rows = csv.DictReader(io.StringIO(text.decode("utf-8-sig"), newline=""), strict=True)
+        absent = [column for column in COLUMNS if column not in (rows.fieldnames or ())]
+        if absent:
+            raise ConfigurationError(f"{name}: no column {', '.join(absent)}; a case has {', '.join(COLUMNS)}")
+        return [_case(row, f"{name}, line {rows.line_num}") for row in rows]
+    except (UnicodeDecodeError, csv.Error) as problem:
+        raise ConfigurationError(f"{name} is no CSV file in UTF-8: {problem}") from problem
+
+
+def _case(row: Mapping[str | None, Any], where: str) -> Case:
+    if None in row or any(row[column] is None for column in COLUMNS):
+        raise ConfigurationError(f"{where}: has more or fewer columns than the head")
+    told = (str(row.get(column) or "").strip() for column in (*COLUMNS, "expected", "confidence"))
+    return Case(*told)
+
+
+def answer(case: Case, bundle: Bundle) -> Decision:
+    """The bundle's answer to a case; a case whose day, payload or flow cannot be read is refused."""
+    try:
+        on = date.fromisoformat(case.date)
+    except ValueError:
+        return _unreadable("case.date", f"'{case.date[:40]}' is no day; write 2026-11-22.", bundle)
+    kind = PAYLOADS.get(case.payload)
+    if kind is None:
+        return _unreadable("case.payload", f"'{case.payload[:40]}' is no payload that rules know.", bundle)
+    if case.flow not in bundle.facts["flow"].values:
+        return _unreadable("case.flow", f"'{case.flow[:40]}' is no flow that rules know.", bundle)
+    stated = read_facts(case.facts, bundle)
+    return decide(crossing_of(case, kind, on, stated), bundle, CaseEvidence(case, stated, bundle), on)
+
+
+def _unreadable(rule: str, reason: str, bundle: Bundle) -> Refusal:
+    return Refusal((rule,), (), reason, (), "Correct the case.", bundle.digest)
+
+
+def read_facts(text: str, bundle: Bundle) -> Stated:
+    """The facts of a case ("name=value;name=value"), each read in its shape."""
+    found: dict[str, Any] = {}
+    of_origin: dict[tuple[str, str], str] = {}
+    unreadable, unknown = [], []
+    said: dict[str, str] = {}
+    for part in filter(None, (part.strip() for part in text.split(";"))):
+        name, equals, value = part.partition("=")
+        name = name.strip()
+        if not equals or said.setdefault(name, value) != value:
+            unreadable.append(name[:40])
+            continue
+        if name in ("origins", "purpose", "recipient_owner"):
+            found[name] = value.strip()
+            continue
+        fact = bundle.facts.get(_ALIASES.get(name, name))
+        if fact is not None and (fact.claimed or fact.name == "count"):
+            try:
+                found[fact.name] = _last_day(name, fact.read(value))
+            except (Unreadable, OverflowError):
+                unreadable.append(name)
+        elif one := _OF_ORIGIN.fullmatch(name):
+            of_origin[(one["one"] or one["one2"]).upper(), one["what"] or one["what2"]] = value.strip()
+        else:
+            unknown.append(name[:40])
+    return Stated(found, of_origin, tuple(unreadable), tuple(unknown))
+
+
+def _last_day(name: str, value: Any) -> Any:
+    """A case's expiry is the first day without the paper; ours is the last day with it."""
+    return value - timedelta(days=1) if name in ("expires", "anon_expires") and value else value
+
+
+def crossing_of(case: Case, kind: Kind, on: date, stated: Stated) -> Crossing:
+    """The crossing that a case describes, of this kind on this day, with the facts read from it."""
+    facts = stated.facts
+    label = Label(_origins(case, facts), frozenset({_CATEGORIES.get(case.category, case.category)}))
+    people = facts.get("count")
+    count = facts.get("k") if people is None and kind in (Kind.METRICS, Kind.REPORT) else people
+    return Crossing(
+        Artifact(kind, label, count=int(count or 0)),
+        Party("exporter", case.origin, ""),
+        Party("importer", case.destination, "", _owners(facts)),
+        str(facts.get("purpose", "")),
+        on,
+        flow=case.flow,
+    )
+
+
+def _origins(case: Case, facts: Mapping[str, Any]) -> frozenset[str]:
+    """The origins of the label: those stated, else the place it leaves."""
+    named = frozenset(word.strip() for word in str(facts.get("origins", "")).split(",") if word.strip())
+    return named or frozenset({case.origin})
+
+
+def _owners(facts: Mapping[str, Any]) -> frozenset[str]:
+    """Countries that own half of the recipient or more, and its parent's."""
+    parent = {str(facts["importer_parent"])} if facts.get("importer_parent") else set()
+    return _holders(facts, _HALF) | parent
+
+
+def _holders(facts: Mapping[str, Any], least: int) -> frozenset[str]:
+    """Countries that hold so many hundredths of the recipient or more; a share that cannot be read counts."""
+    owners = set()
+    for part in filter(None, map(str.strip, str(facts.get("recipient_owner", "")).split(","))):
+        found = _OWNER.fullmatch(part)
+        if found is None or found[2] is None or int(found[2]) >= least:
+            owners.add(part[:2].upper())
+    return frozenset(owners)
+
+
+@dataclass(frozen=True, slots=True)
+class CaseEvidence:
+    """The claims that a case states, and no others."""
+
+    case: Case
+    stated: Stated
+    bundle: Bundle
+
+    def claims(self, question: Question) -> tuple[Claim, ...]:
+        """The case's ground for this origin; for one origin of several, also grounds that need no paper."""
+        of_origin = self._of_origin(question)
+        named = of_origin.get("mechanism", self.case.mechanism)
+        facts = dict(self.stated.facts)
+        if number := of_origin.get("n"):
+            facts |= _number(number, self.bundle)
+        if contract := of_origin.get("contract"):
+            facts["doc"] = contract
+        facts["part_owners"] = _holders(facts, _FIFTH)
+        facts["unreadable"] = bool(self.stated.unreadable) or facts.pop("unreadable", False)
+        facts["unknown_fact"] = bool(self.stated.unknown)
+        mechanisms = ["" if named in ("", "none") else named]
+        if "mechanism" not in of_origin and "origins" in facts:
+            mechanisms += [name for name in _FREE if name in question.standing and name not in mechanisms]
+        return tuple(Claim(name, facts, {}) for name in mechanisms)
+
+    def _of_origin(self, question: Question) -> dict[str, str]:
+        """What the case states for this origin alone, by its code, its country's, or "EU" for the Union's law."""
+        codes = {question.origin, question.origin.partition("-")[0]}
+        if self.bundle.regime(question.origin, question.day) == "EU-GDPR":
+            codes.add("EU")
+        return {what: value for (code, what), value in self.stated.of_origin.items() if code in codes}
+
+    def knows(self, id: str) -> bool:
+        """True: a case names no documents."""
+        return True
+
+    def approval(self, review: str, on: date) -> str | None:
+        """None: nobody approves a case."""
+        return None
+
+
+def _number(text: str, bundle: Bundle) -> dict[str, Any]:
+    try:
+        return {"count": bundle.facts["count"].read(text)}
+    except Unreadable:
+        return {"unreadable": True}
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A case, what the bundle said, and how that stands beside what was expected ("" where nothing was)."""
+
+    case: Case
+    decision: Decision
+    stated: Stated
+
+    @property
+    def decided(self) -> str:
+        """allow, needs_review or deny."""
+        return DECISIONS[self.decision.verdict]
+
+    @property
+    def standing(self) -> str:
+        """exact, stricter or looser than expected; "" where no answer was expected."""
+        if self.case.expected not in STRICTNESS:
+            return ""
+        found, expected = STRICTNESS.index(self.decided), STRICTNESS.index(self.case.expected)
+        return "exact" if found == expected else "stricter" if found > expected else "looser"
+
+    @property
+    def reason(self) -> str:
+        """Why, and which facts could not be read or are in no vocabulary."""
+        said = [self.decision.reason or "; ".join(self.decision.basis)]
+        said += [f"Unreadable: {', '.join(self.stated.unreadable)}."] if self.stated.unreadable else []
+        said += [f"Unknown: {', '.join(self.stated.unknown)}."] if self.stated.unknown else []
+        return " ".join(said)
+
+    def to_json(self) -> dict[str, Any]:
+        """For `border check --json`."""
+        rules = list(self.decision.rules)
+        return {"case_id": self.case.id, "decision": self.decided, "rules": rules, "reason": self.reason}
+
+
+def check_cases(cases: Sequence[Case], bundle: Bundle) -> list[Checked]:
+    """Every case with its answer."""
+    return [Checked(case, answer(case, bundle), read_facts(case.facts, bundle)) for case in cases]

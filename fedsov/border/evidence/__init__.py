@@ -1,0 +1,1 @@
+"""The tenant's evidence: claims, the register of documents, approvals."""

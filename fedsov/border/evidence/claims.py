@@ -1,0 +1,74 @@
+"""What an exporter can claim for one origin of a crossing, and what a decision asks the evidence for.
+
+A claim is a ground (a name of mechanisms.yaml, or none) with the facts that papers state about it. The tenant's
+register makes claims from its documents (`fedsov.border.evidence.register`), a case under test from its one line
+(`fedsov.border.case_table`); the policy weighs each alike and lets the best one count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What the evidence is asked for: one origin of one crossing.
+
+    Attributes:
+        standing: mechanisms that need no paper, so that the answer can hold a claim for each.
+        closing: fields a prohibition looks at; a paper that states one of them may also be left aside.
+        reads: facts that some rule for this route looks at; papers that state no such fact do not matter.
+        evidence: ids of documents that the artifact names as evidence about itself.
+    """
+
+    origin: str
+    destination: str
+    entity: str
+    purpose: str
+    categories: frozenset[str]
+    day: date
+    standing: tuple[str, ...]
+    closing: frozenset[str]
+    reads: frozenset[str]
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A ground, the facts stated for it, and the papers that state them: id to the facts each states.
+
+    `faults` says of each kind of supporting paper that was left out why it does not count, in a sentence.
+    """
+
+    mechanism: str
+    facts: Mapping[str, Any]
+    papers: Mapping[str, frozenset[str]]
+    faults: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def rests_on_paper(self) -> bool:
+        """True where the ground itself is a document at hand."""
+        return any("mechanism" in states for states in self.papers.values())
+
+    def relied_on(self, fields: frozenset[str]) -> tuple[str, ...]:
+        """The ids of the papers that state any of these facts, or are the ground itself."""
+        return tuple(id for id, states in self.papers.items() if states & fields or "mechanism" in states)
+
+
+class Evidence(Protocol):
+    """The tenant's papers, as far as a decision asks."""
+
+    def claims(self, question: Question) -> tuple[Claim, ...]:
+        """Every claim that can be made, the cheapest first, in an order that does not hang on a file's."""
+        ...
+
+    def knows(self, id: str) -> bool:
+        """True where there is a document of this id."""
+        ...
+
+    def approval(self, review: str, on: date) -> str | None:
+        """The id of a person's approval of this review that is valid on the day, or None."""
+        ...

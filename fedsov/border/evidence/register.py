@@ -1,0 +1,251 @@
+"""The tenant's register of documents: contracts, assessments, certificates, consents, each valid for a while.
+
+A document speaks for some exporters and importers (codes, named groups such as "@EEA", or "*") and states
+facts: its `terms`, in the words of law/facts.yaml, and what its dates, categories, purposes and recipients say.
+A document whose kind is a ground makes a claim; one of a supporting kind (an impact assessment, a recipient's
+profile) adds its facts to every claim, as long as it is valid and covers the crossing. What an expired contract
+is worth is not decided here: its claim states the day, and the rules refuse it.
+
+Each choice of supporting documents is a claim of its own, and so is leaving one aside that a prohibition looks
+at; hence no document can close what another opens, and taking one away can never open anything. Whatever the
+reader does not understand refuses the whole register.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from datetime import date
+from itertools import combinations, product
+from typing import Any
+
+from fedsov.border.evidence.approvals import Approval
+from fedsov.border.evidence.claims import Claim, Question
+from fedsov.border.law.bundle import Mechanism
+from fedsov.border.law.vocabulary import ANY
+
+_REMEMBERED = 4096
+_Stated = tuple[str, dict[str, Any]]  # a document's id and the facts it states
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One entry of the register.
+
+    Attributes:
+        kind: a name of law/mechanisms.yaml.
+        exporter, importer: ISO codes, groups already resolved, or "*"; a country covers its parts.
+        categories: data categories covered, or "*"; purposes: the same for purposes, empty for any.
+        signed, expires: valid on both days and between; None is no end. effective: the first day, where later.
+        terms: facts it states, name to value, in the shapes of the vocabulary.
+        sha256: of the document itself, hex, or "" where it is not at hand; owner: who answers for it.
+        entities: legal entities it binds as recipients; empty binds no one by name and covers any.
+        example: True for a made-up document of a demonstration.
+    """
+
+    id: str
+    kind: str
+    exporter: frozenset[str]
+    importer: frozenset[str]
+    categories: frozenset[str]
+    signed: date
+    expires: date | None
+    sha256: str
+    owner: str
+    effective: date | None = None
+    purposes: frozenset[str] = frozenset()
+    terms: Mapping[str, Any] = field(default_factory=dict)
+    entities: frozenset[str] = frozenset()
+    example: bool = False
+    note: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Every field as plain values, equal for equal documents."""
+        return {one.name: _json(getattr(self, one.name)) for one in fields(self)}
+
+    def is_between(self, origin: str, destination: str) -> bool:
+        """True where it is between these places, whatever else it lacks."""
+        return _covers(self.exporter, origin) and _covers(self.importer, destination)
+
+    def facts(self, entity: str) -> dict[str, Any]:
+        """What it states: its terms, dates, coverage, and whether it binds this recipient."""
+        stated: dict[str, Any] = {"doc": "present", "covers": self.categories, "signed": self.signed, **self.terms}
+        if self.effective is not None:
+            stated["effective"] = self.effective
+        if self.expires is not None:
+            stated["expires"] = self.expires
+        if self.purposes:
+            stated["covers_purposes"] = self.purposes
+        if self.entities:
+            stated["importer_match"] = "yes" if entity in self.entities else "no"
+        return stated
+
+    def fault(self, asked: Question) -> str:
+        """Why it does not support a crossing of these categories, this day and recipient, as a sentence; or ""."""
+        on, purpose, entity = asked.day, asked.purpose, asked.entity
+        uncovered = sorted(asked.categories - self.categories)
+        begins = max(self.signed, self.effective or self.signed)
+        if on < begins:
+            return f"'{self.id}' is valid from {begins} only."
+        if self.expires is not None and on > self.expires:
+            return f"'{self.id}' expired on {self.expires}."
+        if uncovered and ANY not in self.categories:
+            return f"'{self.id}' does not cover {', '.join(uncovered)}."
+        if self.purposes and purpose not in self.purposes and ANY not in self.purposes:
+            return f"'{self.id}' does not cover the purpose {purpose}."
+        if self.entities and entity not in self.entities:
+            return f"'{self.id}' does not bind the recipient {entity or 'without a name'}."
+        return ""
+
+
+def _covers(codes: frozenset[str], code: str) -> bool:
+    return ANY in codes or code in codes or code.partition("-")[0] in codes
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """All documents of a tenant, and the approvals on record; it answers what can be claimed for a crossing."""
+
+    documents: tuple[Document, ...] = ()
+    mechanisms: Mapping[str, Mechanism] = field(default_factory=dict, compare=False)
+    approvals: tuple[Approval, ...] = ()
+    _claims: dict[Question, tuple[Claim, ...]] = field(init=False, repr=False, compare=False, default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over every field of every document, hex, the same in whatever order they are listed."""
+        lines = sorted(json.dumps(document.to_json(), sort_keys=True) for document in self.documents)
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    def get(self, id: str) -> Document | None:
+        """The document of this id, or None."""
+        return next((document for document in self.documents if document.id == id), None)
+
+    def only(self, id: str) -> Register:
+        """A register with this one document, or empty."""
+        return Register(tuple(one for one in self.documents if one.id == id), self.mechanisms)
+
+    def knows(self, id: str) -> bool:
+        """True where there is a document of this id."""
+        return self.get(id) is not None
+
+    def approval(self, review: str, on: date) -> str | None:
+        """The id of an approval of this review that holds on the day, or None."""
+        return min((one.id for one in self.approvals if one.review == review and one.holds_on(on)), default=None)
+
+    def claims(self, question: Question) -> tuple[Claim, ...]:
+        """Every claim that can be made for one origin of a crossing, the cheapest ground first."""
+        found = self._claims.get(question)
+        if found is None:
+            if len(self._claims) >= _REMEMBERED:
+                self._claims.clear()
+            found = self._claims[question] = tuple(self._made(question))
+        return found
+
+    def _sorted(self) -> list[Document]:
+        """The documents in an order that does not hang on the file's: of papers that state the same, one is chosen."""
+        return sorted(self.documents, key=lambda one: one.id, reverse=True)
+
+    def _made(self, asked: Question) -> Iterator[Claim]:
+        near = [one for one in self._sorted() if one.is_between(asked.origin, asked.destination)]
+        grounds: list[tuple[int, str, str, Document | None]] = [
+            (self.mechanisms[name].effort if name else -1, name, "", None) for name in asked.standing
+        ]
+        supporting: dict[str, dict[str, _Stated]] = {}  # by kind; papers that state the same count once
+        faults: dict[str, str] = {}
+        for one in near:
+            known = self.mechanisms[one.kind]
+            if known.about == "artifact" and (one.id not in asked.evidence or known.supports is not None):
+                continue
+            if known.supports is None:
+                grounds.append((known.effort, one.kind, one.id, one))
+            elif fault := one.fault(asked):
+                faults[one.kind] = fault
+            elif stated := {name: fact for name, fact in _support(one, known).items() if name in asked.reads}:
+                supporting.setdefault(one.kind, {})[_key(stated)] = one.id, stated
+        found = self._findings(asked)
+        choices = _choices(supporting, asked.closing)
+        for _, name, _, document in sorted(grounds, key=lambda one: one[:3]):
+            for choice in choices:
+                yield _claim(name, document, choice, found=found, faults=faults, entity=asked.entity)
+
+    def _findings(self, asked: Question) -> list[_Stated]:
+        """What the documents that an artifact names as its evidence found: none of them can be left aside.
+
+        A finding about fixed bytes does not lapse, so their terms are not looked at. Where two contradict each
+        other, or one is dated later than the crossing, that cannot be read.
+        """
+        named = [one for one in self._sorted() if one.id in asked.evidence]
+        named = [one for one in named if self.mechanisms[one.kind].about == "artifact"]
+        found = [(one.id, _support(one, self.mechanisms[one.kind])) for one in named]
+        agreed: dict[str, Any] = {}
+        clash = any(agreed.setdefault(name, value) != value for _, facts in found for name, value in facts.items())
+        if clash or any(one.signed > asked.day for one in named):
+            return [(id, {**facts, "unreadable": True}) for id, facts in found]
+        return found
+
+
+def _support(document: Document, mechanism: Mechanism) -> dict[str, Any]:
+    """The facts that a supporting document, or one about an artifact, adds to a claim."""
+    stated = dict(document.terms)
+    fact, _, value = (mechanism.supports or "").partition("=")
+    if fact:
+        stated[fact] = value or "present"
+        if mechanism.about != "artifact":
+            stated[f"{fact}_date"] = document.signed
+    return stated
+
+
+def _choices(supporting: Mapping[str, Mapping[str, _Stated]], closing: frozenset[str]) -> list[list[_Stated]]:
+    """Every way to take at most one supporting paper of each kind, none of them contradicting another.
+
+    A kind may also be left aside where one of its papers states what a prohibition looks at, or contradicts a paper
+    of another kind: so adding a paper only ever adds ways.
+    """
+    kinds = [sorted(several.values()) for _, several in sorted(supporting.items())]
+    options: list[list[_Stated | None]] = []
+    for place, several in enumerate(kinds):
+        others = [paper for other, papers in enumerate(kinds) if other != place for paper in papers]
+        aside = any(closing & set(facts) or any(_clash(facts, other) for _, other in others) for _, facts in several)
+        options.append([*several, *([None] if aside else [])])
+    ways = ([one for one in choice if one is not None] for choice in product(*options))
+    return [way for way in ways if not any(_clash(a, b) for (_, a), (_, b) in combinations(way, 2))]
+
+
+def _clash(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return any(name in other and other[name] != value for name, value in one.items())
+
+
+def _key(stated: Mapping[str, Any]) -> str:
+    return json.dumps({name: _json(value) for name, value in stated.items()}, sort_keys=True)
+
+
+def _claim(
+    name: str,
+    document: Document | None,
+    support: list[_Stated],
+    *,
+    found: list[_Stated],
+    faults: Mapping[str, str],
+    entity: str,
+) -> Claim:
+    """A ground with what its papers state; what was found about the artifact itself has the last word."""
+    own = [] if document is None else [(document.id, document.facts(entity) | {"mechanism": name})]
+    stated: dict[str, Any] = {}
+    papers: dict[str, frozenset[str]] = {}
+    for id, facts in (*support, *own, *found):
+        stated |= facts
+        papers[id] = papers.get(id, frozenset()) | frozenset(facts)
+    stated.pop("mechanism", None)
+    first = [] if document is None else [document.id]
+    return Claim(name, stated, {id: papers[id] for id in dict.fromkeys((*first, *papers))}, faults)
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, frozenset):
+        return sorted(value)
+    if isinstance(value, Mapping):
+        return {name: _json(one) for name, one in value.items()}
+    return str(value) if isinstance(value, date) else value

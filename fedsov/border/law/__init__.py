@@ -1,0 +1,1 @@
+"""The law as data: the vocabulary of facts, rules, their reader, and the bundle of both."""

@@ -1,0 +1,244 @@
+"""Reads the law: facts and rules, each dated and cited, from the files in law/.
+
+    regimes.yaml    which law governs which place, from when until when; named groups of places
+    adequacy.csv    whose authority found which place adequate, in what scope, when
+    mechanisms.yaml grounds for a crossing and the papers that support them, by name and by how hard they are to get
+    facts.yaml      the vocabulary: what a rule may look at
+    rules/*.yaml    rules for crossings and for releases (the shape is `fedsov.border.law.rules.Rule`)
+    countries.csv   ISO 3166-1
+
+Everything is read once, checked, and named by one SHA-256 that every ledger entry repeats. Whatever is not
+understood (a field, an operator, an effect, a code, a date) refuses the whole bundle, with file and line. The
+facts are informational; a lawyer must confirm them before anyone relies on them.
+
+>>> load_bundle().regime("DE", date(2026, 11, 22))
+'EU-GDPR'
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from fedsov.border.law.bundle import UNKNOWN, Bundle, Finding, Mechanism, Regime, scope_of
+from fedsov.border.law.rule_reader import Words, read_rules
+from fedsov.border.law.vocabulary import OPERATORS, Fact
+from fedsov.border.law.yaml_text import read_mapping
+from fedsov.errors import ConfigurationError
+from fedsov.jurisdiction import Atlas
+
+HERE = Path(__file__).parent
+FILES = ("regimes.yaml", "adequacy.csv", "mechanisms.yaml", "facts.yaml", "countries.csv")
+RULES = "rules/"
+_log = logging.getLogger("fedsov.border")
+
+
+def load_bundle(extra_rules: Path | None = None) -> Bundle:
+    """The packaged law, with the tenant's own rules added where a file of them is given.
+
+    Args:
+        extra_rules: a YAML file with `rules:` in the shape of rules/*.yaml; it may forbid more, and may permit
+            what a lawyer answers for; ids must differ from the packaged ones.
+
+    Raises ConfigurationError, naming file and line, for anything it does not understand.
+    """
+    texts = _packaged()
+    if extra_rules is not None:
+        texts[str(extra_rules)] = _read(extra_rules)
+    return _bundle(tuple(texts.items()))
+
+
+def _packaged() -> dict[str, bytes]:
+    """Every file of the law by name, the rules last, in the order of their names."""
+    rules = sorted(f"{RULES}{path.name}" for path in (HERE / RULES).glob("*.yaml"))
+    return {name: (HERE / name).read_bytes() for name in (*FILES, *rules)}
+
+
+@lru_cache(maxsize=4)
+def _bundle(files: tuple[tuple[str, bytes], ...]) -> Bundle:
+    """The bundle of these files (name and content); the same content is read once in a process and its forks."""
+    texts = dict(files)
+    law = read_mapping(texts["regimes.yaml"], "regimes.yaml")
+    groups, mechanisms = _groups(law), _mechanisms(texts["mechanisms.yaml"])
+    regimes, adequacy = _regimes(law["regimes"], groups), _adequacy(texts["adequacy.csv"], groups)
+    listed = {row["alpha2"] for row in _rows(texts["countries.csv"])}
+    places = frozenset(regimes) | listed | {destination for _, destination in adequacy}
+    facts = _closed(_facts(texts["facts.yaml"]), regimes, adequacy, mechanisms)
+    sources = {name: text for name, text in texts.items() if name not in FILES}
+    rules, releases = read_rules(sources, Words(facts, groups | _sets(law), places))
+    return Bundle(
+        rules=rules,
+        releases=releases,
+        facts=facts,
+        regimes=regimes,
+        groups=groups,
+        adequacy=adequacy,
+        mechanisms=mechanisms,
+        places=places,
+        digest=hashlib.sha256(b"".join(hashlib.sha256(text).digest() for text in texts.values())).hexdigest(),
+        dated=law["dated"],
+    )
+
+
+def _facts(text: bytes) -> dict[str, Fact]:
+    """The vocabulary. Raises ConfigurationError for an unknown shape or part."""
+    found = {}
+    for group, listed in read_mapping(text, "facts.yaml").items():
+        for name, parts in listed.items():
+            if set(parts) - {"shape", "says", "values", "effort"} or parts.get("shape") not in (*OPERATORS,):
+                raise ConfigurationError(f"facts.yaml: fact '{name}' has an unknown part or shape")
+            values = frozenset(parts.get("values", ()))
+            claimed, effort = group != "crossing", int(parts.get("effort", 1))
+            found[name] = Fact(name, parts["shape"], parts["says"], values, claimed, effort, group == "artifact")
+    return found
+
+
+def _mechanisms(text: bytes) -> dict[str, Mechanism]:
+    listed = read_mapping(text, "mechanisms.yaml")["mechanisms"]
+    return {name: Mechanism(**parts) for name, parts in listed.items()}
+
+
+def _closed(
+    facts: Mapping[str, Fact],
+    regimes: Mapping[str, tuple[Regime, ...]],
+    adequacy: Mapping[tuple[str, str], tuple[Finding, ...]],
+    mechanisms: Mapping[str, Mechanism],
+) -> dict[str, Fact]:
+    """The vocabulary, its sets closed that the law itself lists: a mistyped word in a rule is none of them."""
+    scopes = {scope_of(one) for several in adequacy.values() for one in several}
+    ids = {reign.id for reigns in regimes.values() for reign in reigns} | {UNKNOWN}
+    sets = {
+        "mechanism": {"", *mechanisms},
+        "document_kind": {"", *mechanisms},
+        "origin_regime": ids,
+        "destination_regime": ids,
+        "adequacy": scopes,
+        "exporter_adequacy": scopes,
+    }
+    return {**facts, **{name: replace(facts[name], values=frozenset(values)) for name, values in sets.items()}}
+
+
+def unsafe_open() -> Bundle:
+    """A bundle that permits every crossing, for laboratory work; it warns and marks every entry."""
+    _log.warning("border=unsafe_open: every crossing is permitted and none is checked; for laboratory use only")
+    return replace(load_bundle(), rules=(), releases=(), digest=hashlib.sha256(b"unsafe_open").hexdigest(), unsafe=True)
+
+
+def load_atlas(aliases: Mapping[str, str] | None = None) -> Atlas:
+    """Spellings of every country (alpha-2, alpha-3, English names) and of every code with law of its own.
+
+    Args:
+        aliases: the tenant's own spellings, value to code (``{"UK": "GB"}``).
+
+    Raises ConfigurationError for an alias whose code is unknown.
+    """
+    spellings: dict[str, str] = {}
+    for row in _rows((HERE / "countries.csv").read_bytes()):
+        names = [row["alpha2"], row["alpha3"], row["name"], *filter(None, row["other_names"].split("|"))]
+        spellings |= {name.upper(): row["alpha2"] for name in names}
+    law = read_mapping((HERE / "regimes.yaml").read_bytes(), "regimes.yaml")
+    groups = _groups(law)
+    regimes: dict[str, str] = {}
+    for code, reigns in _regimes(law["regimes"], groups).items():
+        spellings[code] = code
+        for one in reigns:
+            if one.valid_from <= law["dated"] <= (one.valid_until or date.max):
+                regimes[code] = one.id
+    for value, code in (aliases or {}).items():
+        if str(code).upper() not in spellings:
+            raise ConfigurationError(f"alias '{value}' names '{code}', which is no known code; use ISO 3166-1, as 'GB'")
+        spellings[str(value).strip().upper()] = spellings[str(code).upper()]
+    return Atlas(regimes=regimes, spellings=spellings)
+
+
+@lru_cache(maxsize=1)
+def load_words() -> tuple[dict[str, Fact], dict[str, Mechanism]]:
+    """The vocabulary and the mechanisms, for readers of documents and cases."""
+    return _facts((HERE / "facts.yaml").read_bytes()), _mechanisms((HERE / "mechanisms.yaml").read_bytes())
+
+
+@lru_cache(maxsize=1)
+def _country_names() -> dict[str, str]:
+    return {row["alpha2"]: row["name"] for row in _rows((HERE / "countries.csv").read_bytes())}
+
+
+def country_name(code: str) -> str:
+    """The English name of a country or of a part of one ("United States (US-CA)"); the code itself where unknown."""
+    country, _, part = code.partition("-")
+    name = _country_names().get(country, country)
+    return f"{name} ({code})" if part else name
+
+
+def document_names() -> dict[str, str]:
+    """What each kind of document is called."""
+    return {kind: one.name for kind, one in load_words()[1].items()}
+
+
+@lru_cache(maxsize=1)
+def load_categories() -> frozenset[str]:
+    """Every category that a label may hold; any other word refuses."""
+    return _sets(read_mapping((HERE / "regimes.yaml").read_bytes(), "regimes.yaml"))["@CATEGORIES"]
+
+
+@lru_cache(maxsize=1)
+def load_groups() -> dict[str, frozenset[str]]:
+    """The named groups of places ("@EEA") and their codes."""
+    return _groups(read_mapping((HERE / "regimes.yaml").read_bytes(), "regimes.yaml"))
+
+
+def _groups(law: Mapping[str, Any]) -> dict[str, frozenset[str]]:
+    return {name: frozenset(codes) for name, codes in law["groups"].items()}
+
+
+def _sets(law: Mapping[str, Any]) -> dict[str, frozenset[str]]:
+    return {name: frozenset(words) for name, words in law["sets"].items()}
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as problem:
+        raise ConfigurationError(f"cannot read the rules in {path}: {problem.strerror}") from problem
+
+
+def _rows(text: bytes) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text.decode("utf-8"))))
+
+
+def _codes(listed: list[str], groups: Mapping[str, frozenset[str]]) -> frozenset[str]:
+    return frozenset().union(*(groups.get(code, frozenset({code})) for code in listed))
+
+
+def _regimes(listed: list[dict[str, Any]], groups: Mapping[str, frozenset[str]]) -> dict[str, tuple[Regime, ...]]:
+    """Code to its regimes, in the order of the file."""
+    reigns: dict[str, tuple[Regime, ...]] = {}
+    for parts in listed:
+        regime = Regime(**{**parts, "codes": _codes(parts["codes"], groups)})
+        for code in regime.codes:
+            reigns[code] = (*reigns.get(code, ()), regime)
+    return reigns
+
+
+def _adequacy(text: bytes, groups: Mapping[str, frozenset[str]]) -> dict[tuple[str, str], tuple[Finding, ...]]:
+    """(regime, destination) to the findings about it, past and present."""
+    findings: dict[tuple[str, str], tuple[Finding, ...]] = {}
+    for row in _rows(text):
+        finding = Finding(
+            scope=row["scope"],
+            cite=row["cite"],
+            valid_from=date.fromisoformat(row["valid_from"]),
+            valid_until=date.fromisoformat(row["valid_until"]) if row["valid_until"] else None,
+            confidence=row["confidence"],
+        )
+        for code in _codes([row["destination"]], groups):
+            key = row["regime"], code
+            findings[key] = (*findings.get(key, ()), finding)
+    return findings

@@ -1,0 +1,33 @@
+"""The border's settings: the register of documents, additional rules, and the open border of laboratories."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fedsov.border.evidence.approvals import Approval
+from fedsov.border.evidence.register import Register
+from fedsov.border.evidence.register_file import load_register
+from fedsov.border.law.bundle import Bundle
+from fedsov.border.law.bundle_loader import load_bundle, unsafe_open
+
+if TYPE_CHECKING:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class BorderSettings:
+    """The register of documents, additional rules, and the ugly switch for laboratories."""
+
+    evidence: Path | None
+    rules: Path | None
+    unsafe_open: bool
+
+    def bundle(self) -> Bundle:
+        """The rules to decide by, read now."""
+        return unsafe_open() if self.unsafe_open else load_bundle(self.rules)
+
+    def register(self, approvals: tuple[Approval, ...] = ()) -> Register:
+        """The documents to rely on, read now, with the approvals on record; none where no register is named."""
+        return load_register(self.evidence, approvals)

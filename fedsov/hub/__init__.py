@@ -1,0 +1,1 @@
+"""What runs at the hub: planning, rounds, membership, checkpoints. It never sees a record."""

@@ -1,0 +1,63 @@
+"""The hub makes whole models of what regions send up of them, before anything else looks at an update.
+
+`expanded` stands around the way a round's updates are had (`fedsov.control_plane.server_app.Gather`): each update that
+comes, compressed or of trained parameters alone, is put on the model that went down to its node. So every strategy,
+every check and every error goes on as if whole models had come.
+
+    app = server_app(federation, start, outcome, gather=expanded(each_by_itself, Compression("int8")))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING
+
+from flwr.app import ArrayRecord, Message, RecordDict
+
+from fedsov.control_plane.aggregate import UNREADABLE, arrays_of
+from fedsov.control_plane.server_app import Gather
+from fedsov.errors import TrainingFailed
+from fedsov.protocol.flower_messages import LOST, error_reply, identify, new_id, record_of
+from fedsov.training.compression import Compression, received, trained
+
+if TYPE_CHECKING:
+    from flwr.serverapp import Grid
+
+
+def expanded(gather: Gather, compression: Compression, *, frozen: Collection[str] = ()) -> Gather:
+    """The same updates as whole models; an error in the place of one that has not the form agreed on.
+
+    Args:
+        frozen: names of parameters that are not sent up.
+
+    What it gives raises ConfigurationError for a frozen name that the model has not.
+    """
+    if compression.name == "none" and not frozen:
+        return gather
+
+    def whole(grid: Grid, messages: list[Message], timeout: float) -> Iterable[Message]:
+        """A round's messages answered, each update a whole model."""
+        asked = {message.metadata.dst_node_id: message for message in messages}
+        for message in messages[:1]:  # a name that the model has not is told before anything is sent
+            trained(list(arrays_of(message)), frozen)
+        for reply in gather(grid, messages, timeout):
+            if not reply.has_content():
+                yield reply
+                continue
+            node = reply.metadata.src_node_id
+            try:
+                updated = received(arrays_of(asked[node]), arrays_of(reply), compression, frozen)
+            except (TrainingFailed, *UNREADABLE) as problem:
+                yield error_reply(asked[node], LOST, str(problem))
+                continue
+            yield _answer(asked[node], reply, record_of(dict(updated)))
+
+    return whole
+
+
+def _answer(asked: Message, reply: Message, updated: ArrayRecord) -> Message:
+    """The reply with other arrays in their place."""
+    content = {name: updated if isinstance(record, ArrayRecord) else record for name, record in reply.content.items()}
+    made = Message(RecordDict(content), reply_to=asked)
+    identify(made, new_id())
+    return made

@@ -1,0 +1,251 @@
+"""Which strategy each region gets, from the volume of its rows and from the law, and why.
+
+The federation is derived, not declared. `make_plan` looks at how many rows each region has and at what a judge
+(the border's `decide`, given by the caller) says of every crossing that a strategy would need. It tries the
+strategies in the order of the rule, most private first, and writes down in sentences why each was or was not
+possible. It reads no clock, no file and no record: the same profiles and judge give the same plan.
+
+The joint model's label is the join of its members' labels, so sending it back to a member is an export from
+every origin among them, and each must permit it. Of the sets of regions for which all do, the one with the most
+rows federates (`fedsov.hub.planning.lawful_sets`). Rows under a restriction take no part in what leaves a region.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from fedsov.artifact import Kind
+from fedsov.errors import ConfigurationError
+from fedsov.hub.planning.lawful_sets import largest_lawful
+from fedsov.hub.planning.plan_values import Plan, PlannedCrossing, Profile, RegionPlan, StrategyRule
+from fedsov.label import PUBLIC, Label, join
+
+if TYPE_CHECKING:
+    from fedsov.border.decisions import Permit, Refusal, Review
+
+
+if TYPE_CHECKING:
+    from fedsov.border.decisions import Permit, Refusal, Review
+
+    Decision = Permit | Review | Refusal
+    Judge = Callable[[Kind, Label, str, str, int], Decision]
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """One strategy tried for one region."""
+
+    works: bool
+    reason: str
+    crossings: tuple[PlannedCrossing, ...] = ()
+    blocked: tuple[PlannedCrossing, ...] = ()
+    donor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What every attempt looks at."""
+
+    profiles: tuple[Profile, ...]
+    rule: StrategyRule
+    hub: str
+    judge: Judge
+
+    def look(self, kind: Kind, label: Label, source: str, target: str, count: int) -> PlannedCrossing:
+        return PlannedCrossing(source, target, kind, label, count, self.judge(kind, label, source, target, count))
+
+    def upward(self, region: str, label: Label, count: int) -> list[PlannedCrossing]:
+        """Statistics of the columns, then updates."""
+        return [self.look(kind, label, region, self.hub, count) for kind in (Kind.METRICS, Kind.UPDATE)]
+
+
+def make_plan(profiles: Sequence[Profile], rule: StrategyRule, *, hub: str, judge: Judge, unsafe: bool = False) -> Plan:
+    """The most private strategy that is both well fed and lawful, for each region.
+
+    Args:
+        profiles: one per region, with distinct names.
+        rule: thresholds and order.
+        hub: the name of the hub's party.
+        judge: (kind, label, source, target, count) to a decision; records nothing.
+        unsafe: whether the judge is an open border; only carried into the plan.
+
+    Raises:
+        ConfigurationError: two profiles of one region.
+    """
+    names = [profile.region for profile in profiles]
+    if len(set(names)) < len(names):
+        raise ConfigurationError(f"a region was profiled twice: {', '.join(sorted(names))}")
+    ground = _Ground(tuple(profiles), rule, hub, cache(judge))
+    federated = _federate(ground) if "federated" in rule.order else {}
+    contributors = _contributors(ground) if "transfer_learning" in rule.order else {}
+    plans = tuple(_choose(ground, profile, federated, contributors) for profile in profiles)
+    needed = any(plan.strategy == "transfer_learning" for plan in plans)
+    return Plan(plans, tuple(contributors) if needed else (), unsafe)
+
+
+def _choose(
+    ground: _Ground, profile: Profile, federated: Mapping[str, _Attempt], contributors: Mapping[str, int]
+) -> RegionPlan:
+    attempts: dict[str, Callable[[], _Attempt]] = {
+        "federated": lambda: federated[profile.region],
+        "transfer_learning": lambda: _transfer_learning(ground, profile, contributors),
+        "synthetic": lambda: _synthetic(ground, profile),
+        "local": lambda: _local(ground.rule, profile),
+    }
+    if hopeless := _hopeless(profile):
+        return RegionPlan(profile.region, profile.rows, "none", (hopeless,))
+    reasons: list[str] = []
+    blocked: list[PlannedCrossing] = []
+    for strategy in (*ground.rule.order, "local"):
+        attempt = attempts[strategy]()
+        reasons.append(attempt.reason)
+        blocked += attempt.blocked
+        if attempt.works:
+            break
+    found = (strategy if attempt.works else "none", tuple(reasons), attempt.crossings, attempt.donor, tuple(blocked))
+    return RegionPlan(profile.region, profile.rows, *found)
+
+
+def _hopeless(profile: Profile) -> str:
+    if profile.rows is None:
+        return "No training: the region's gate does not tell its rows: they are fewer than ten, or may not be told."
+    if not profile.rows:
+        return "No training: the region has no rows."
+    return "" if profile.classes >= 2 else f"No training: all {profile.rows} rows have the same outcome."
+
+
+def _too_few(strategy: str, rows: str, least: int) -> str:
+    return f"Not {strategy}: {rows}, and at least {least} are asked for."
+
+
+def _eligible(profile: Profile, least: int) -> bool:
+    return profile.rows is not None and profile.classes >= 2 and profile.shareable >= max(least, 1)
+
+
+def _refused(crossings: Iterable[PlannedCrossing]) -> tuple[PlannedCrossing, ...]:
+    return tuple(crossing for crossing in crossings if not crossing.permitted)
+
+
+def _federate(ground: _Ground) -> dict[str, _Attempt]:
+    """An attempt for every region: the members' succeed, the others' say what stood in the way."""
+    upward = {
+        one.region: ground.upward(one.region, one.label, one.shareable)
+        for one in ground.profiles
+        if _eligible(one, ground.rule.federated_min_rows)
+    }
+    able = [one for one in ground.profiles if one.region in upward and not _refused(upward[one.region])]
+    members = _members(ground, able)
+    return {one.region: _membership(ground, one, members, upward.get(one.region)) for one in ground.profiles}
+
+
+def _members(ground: _Ground, able: Sequence[Profile]) -> list[Profile]:
+    """The lawful set with the most shareable rows; fewer than the rule asks for where none has as many."""
+    named = {one.region: one for one in able}
+
+    def may_go(sources: frozenset[str], target: str) -> bool:
+        return not _refused(_joint(ground, [named[name] for name in sources], target))
+
+    rows = {one.region: one.shareable for one in able}
+    found = largest_lawful(rows, may_go, least=ground.rule.federated_min_regions)
+    found = found or largest_lawful(rows, may_go, least=1)
+    return [one for one in able if one.region in found]
+
+
+def _joint(ground: _Ground, members: Sequence[Profile], target: str) -> list[PlannedCrossing]:
+    """The joint model from the hub to a member, and the update that comes back, bound by all of them from then on."""
+    label, people = join(member.label for member in members), {one.region: one.shareable for one in members}
+    down = ground.look(Kind.MODEL, label, ground.hub, target, sum(people.values()))
+    return [down, ground.look(Kind.UPDATE, label, target, ground.hub, people[target])]
+
+
+def _membership(
+    ground: _Ground, profile: Profile, members: Sequence[Profile], upward: Sequence[PlannedCrossing] | None
+) -> _Attempt:
+    if upward is None:
+        return _Attempt(False, _too_few("federated", profile.counted(), max(ground.rule.federated_min_rows, 1)))
+    if refused := _refused(upward):
+        return _Attempt(False, f"Not federated: {refused[0].why()}.", blocked=refused)
+    if profile not in members:
+        return _left_out(ground, profile, members)
+    names, least = _listed(sorted(member.region for member in members)), ground.rule.federated_min_regions
+    if len(members) < least:
+        return _Attempt(False, f"Not federated: only {names} could be a member, and {least} regions are asked for.")
+    reason = f"Federated among {names}: {profile.counted()}, and the joint model may go to every member."
+    return _Attempt(True, reason, (*upward, *_joint(ground, members, profile.region)))
+
+
+def _left_out(ground: _Ground, profile: Profile, members: Sequence[Profile]) -> _Attempt:
+    """Why it is no member: it may not receive what is made with it, or its records may not go to a member."""
+    blocked = _refused(way for one in (profile, *members) for way in _joint(ground, [*members, profile], one.region))
+    if blocked:
+        target = next((one.region for one in members if one.region in (blocked[0].source, blocked[0].target)), "")
+        theirs = f"its records may not go to {target}, even in a joint model: " if target else ""
+        return _Attempt(False, f"Not federated: {theirs}{blocked[0].why()}.", blocked=blocked)
+    return _Attempt(False, "Not federated: it may share a model with no set of regions that has more rows.")
+
+
+def _listed(names: Sequence[str], most: int = 8) -> str:
+    """Names in a sentence; past a handful, how many more there are."""
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
+def _contributors(ground: _Ground) -> dict[str, int]:
+    """Regions that may send an update made from their public rows, and how many such rows each has."""
+    return {
+        one.region: one.public_rows
+        for one in ground.profiles
+        if one.public_rows and not _refused(ground.upward(one.region, PUBLIC, one.public_rows))
+    }
+
+
+def _transfer_learning(ground: _Ground, profile: Profile, contributors: Mapping[str, int]) -> _Attempt:
+    rule, rows, public = ground.rule, profile.rows or 0, sum(contributors.values())
+    if rows < rule.transfer_min_rows:
+        return _Attempt(False, _too_few("transfer learning", f"{rows} rows", rule.transfer_min_rows))
+    if public < rule.transfer_min_public_rows:
+        return _Attempt(
+            False, _too_few("transfer learning", f"{public} public rows in all", rule.transfer_min_public_rows)
+        )
+    model = ground.look(Kind.MODEL, PUBLIC, ground.hub, profile.region, public)
+    if not model.permitted:
+        return _Attempt(False, f"Not transfer learning: {model.why()}.", blocked=(model,))
+    mine = contributors.get(profile.region, 0)
+    sent = ground.upward(profile.region, PUBLIC, mine) if mine else []
+    reason = f"Transfer learning on {rows} own rows, from a model of {public} public rows of all regions."
+    return _Attempt(True, reason, (*sent, model))
+
+
+def _synthetic(ground: _Ground, profile: Profile) -> _Attempt:
+    rule, rows = ground.rule, profile.rows or 0
+    if rows < rule.synthetic_min_rows:
+        return _Attempt(False, _too_few("synthetic", f"{rows} rows", rule.synthetic_min_rows))
+    blocked: list[PlannedCrossing] = []
+    others = [one for one in ground.profiles if one.region != profile.region]
+    for donor in sorted(others, key=lambda one: (one.shareable, one.region), reverse=True):
+        if not _eligible(donor, rule.synthetic_min_donor_rows):
+            continue
+        crossing = ground.look(Kind.SYNTHETIC, donor.label, donor.region, profile.region, donor.shareable)
+        if crossing.permitted:
+            reason = f"Synthetic rows from {donor.region} ({donor.counted()}) beside {rows} own rows."
+            return _Attempt(True, reason, (crossing,), tuple(blocked), donor.region)
+        blocked.append(crossing)
+    why = blocked[0].why() if blocked else _no_donor(others, max(rule.synthetic_min_donor_rows, 1))
+    return _Attempt(False, f"Not synthetic: {why}.", blocked=tuple(blocked))
+
+
+def _no_donor(others: Iterable[Profile], least: int) -> str:
+    """That nobody has rows enough to give from, and who would have, were all of them shareable."""
+    bound = [f"{one.region} has {one.counted()}" for one in others if (one.rows or 0) >= least > one.shareable]
+    none = f"no other region has {least} shareable rows to give from"
+    return f"{none} ({_listed(bound)})" if bound else none
+
+
+def _local(rule: StrategyRule, profile: Profile) -> _Attempt:
+    rows, least = profile.rows or 0, rule.local_min_rows
+    if rows < least:
+        return _Attempt(False, f"No training: {rows} rows, and at least {least} are asked for.")
+    return _Attempt(True, f"Local: {rows} own rows, and no better strategy was possible.")

@@ -1,0 +1,41 @@
+"""Progress of a run in lines for people."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from fedsov.control_plane.server_app import CONTRIBUTORS, WEIGHT
+
+if TYPE_CHECKING:
+    from fedsov.control_plane.server_app import Round
+    from fedsov.hub.run import HubRun
+
+
+def round_line(scene: HubRun, seen: Round, what: str) -> str:
+    """What became of a round of a joint training, while it goes on: scores, the members of a sum, who was missing."""
+    scores = " ".join(
+        f"{scene.name_of(node)} {metrics['score']:.3f}"
+        for node, metrics in seen.metrics.items()
+        if not math.isnan(metrics.get("score", math.nan))
+    )
+    absent = {**seen.failed, **dict.fromkeys(seen.left_out, "left out")}
+    lost = ", ".join(f"{scene.name_of(node)} ({why})" for node, why in absent.items())
+    missing = f"; without {lost}" if lost else ""
+    start = f"{what}, round {seen.number}/{scene.settings.rounds}"
+    if seen.together:
+        rows, parts = int(seen.together[WEIGHT]), int(seen.together[CONTRIBUTORS])
+        return f"{start}: the sum of {parts} regions' updates, made of {rows:,} rows{missing}"
+    if not scores:
+        return f"{start}: answered; scores stay in the regions{missing}"
+    return f"{start}: the model that came in had validation {scene.measure.title} {scores}{missing}"
+
+
+def privacy_line(region: str, report: Mapping[str, Any]) -> str:
+    """What a region's part of a private run guarantees and costs, in one line."""
+    return (
+        f"{region}: epsilon {report['epsilon']:.3f} at delta {report['delta']:.3g} for one record, by "
+        f"{report['steps']:,} steps of noise {report['noise_multiplier']:.3g} and clip {report['clip']:g}; "
+        f"{report['spent_with']:.3f} of {report['lifetime_epsilon']:g} is spent with it"
+    )

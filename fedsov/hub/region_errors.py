@@ -1,0 +1,45 @@
+"""What the hub can say when all it knows of a region's failure is the name of a type.
+
+The text of an exception stays in the region (``worker.log`` in its folder). The names of fedsov's own errors say
+enough for a line with a way out; any other name is given as it is, with the place of the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from fedsov import errors
+from fedsov.errors import FedsovError
+
+WAYS_OUT: Mapping[str, str] = {
+    "StoreDamaged": "its store {folder}/store/{dataset} is damaged or was changed; make it anew with"
+    " `python -m fedsov ingest --again`",
+    "KeyUnavailable": "its keyring {folder}/keyring.json is missing, unreadable or not this region's;"
+    " restore it from your copy (without it the store stays closed)",
+    "LedgerBroken": "its ledger {folder}/ledger.sqlite does not verify, was cut, or cannot be written, or the hub's is"
+    " not the one whose head it noted; see `python -m fedsov ledger verify`; nothing crossed",
+    "BudgetBroken": "its privacy budget {folder}/privacy.jsonl was changed, cut or lost, or cannot be written;"
+    " restore it from your copy; see `python -m fedsov budget`; no row was touched",
+    "BudgetExceeded": "what is left of its privacy budget does not hold this; see `python -m fedsov budget`",
+    "CheckpointDamaged": "what it noted of this run under {folder}/runs was changed or cut; begin a new run",
+    "InputError": "its rows cannot be used for this target; its log names the column",
+    "WorkspaceUnusable": "its folder {folder} cannot be written, or another process answers for it in this run;"
+    " free space or permissions and run again",
+    "SyntheticRefused": "its synthetic rows did not pass the release check; its log says which measure",
+    "RegionProcessEnded": "its process ended; was it killed, or is there too little memory?",
+}
+
+
+def error_by_name(name: str, message: str) -> FedsovError:
+    """The error of fedsov's tree with that name and this message; FedsovError for a name not in the tree."""
+    kind = getattr(errors, name, FedsovError)
+    return kind(message) if isinstance(kind, type) and issubclass(kind, FedsovError) else FedsovError(message)
+
+
+def region_error(region: str, name: str, *, folder: Path, dataset: str) -> FedsovError:
+    """The error to show for a region that answered with the name of an exception's type."""
+    way = WAYS_OUT.get(name, "it failed with {name}; its text is in the region's own log").format(
+        folder=folder, dataset=dataset, name=name
+    )
+    return error_by_name(name, f"region {region}: {way} ({name}; log: {folder / 'worker.log'})")

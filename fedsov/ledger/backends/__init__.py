@@ -1,0 +1,1 @@
+"""Where a ledger's rows are stored: SQLite or PostgreSQL."""

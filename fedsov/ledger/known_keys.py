@@ -1,0 +1,58 @@
+"""The regions' verify keys, laid into each region's folder before the first round, so that no hub has a say in them.
+
+The hub's folder has a copy, by which it drops and names a region that no other would believe; no region relies on that.
+
+A region believes what another signed only by the key that it has for it here. A key that is pinned stays: a region
+that comes back with another key is not believed by those that knew it. Where regions are apart, their operators
+exchange these keys themselves; in one workspace the ingestion process does, which sees every region's folder once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
+
+from fedsov.errors import KeyUnavailable
+from fedsov.ledger.ledger import Ledger
+from fedsov.storage.atomic_files import replace_file
+from fedsov.storage.workspace import Workspace, is_there
+
+FILE = "verify_keys.json"
+
+
+def pin_keys(workspace: Workspace, regions: Iterable[str]) -> None:
+    """Adds to each region's directory, and the hub's, the verify keys that it has not yet, of all these regions.
+
+    Raises LedgerBroken where a region's signing key is gone or another; the key is that of its ledger.
+    """
+    keys = {name: _verify_key(workspace.region(name), name) for name in regions}
+    workspace.hub.mkdir(exist_ok=True)
+    for folder in (*map(workspace.region, keys), workspace.hub):
+        path = folder / FILE
+        known = _read(path) if path.is_file() else {}
+        if set(keys) - set(known):
+            _write(path, {**keys, **known})
+
+
+def read_keys(folder: Path) -> dict[str, bytes]:
+    """A region's directory: name to Ed25519 key. Raises KeyUnavailable where it has none that can be read."""
+    try:
+        return {name: bytes.fromhex(key) for name, key in _read(folder / FILE).items()}
+    except (OSError, ValueError, TypeError, AttributeError) as problem:
+        raise KeyUnavailable(f"{folder / FILE}: the other regions' verify keys cannot be read ({problem})") from problem
+
+
+def _verify_key(folder: Path, region: str) -> str:
+    path = folder / "ledger.sqlite"
+    with closing(Ledger.read(path) if is_there(path) else Ledger(path, region)) as ledger:
+        return ledger.key
+
+
+def _read(path: Path) -> dict[str, str]:
+    return dict(json.loads(path.read_text()))
+
+
+def _write(path: Path, keys: dict[str, str]) -> None:
+    replace_file(path, json.dumps(keys, indent=1, sort_keys=True).encode())

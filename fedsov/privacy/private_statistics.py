@@ -1,0 +1,124 @@
+"""Feature statistics and a median under noise, for regions whose raw sums must not leave.
+
+What `fedsov.model.features.Statistics` says is here a Gaussian release with a stated sensitivity: it stands on bounds
+and levels that are declared, never looked up in the rows. The numbers of the noise are those of the events that
+`fedsov.privacy.run_cost` reserves.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+
+from fedsov.errors import InputError
+from fedsov.model.features import Counts, Statistics, Sums
+
+CLEAR = 3.0
+"""Standard deviations of noise above which a count is taken to be there at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """What is known of columns without looking at a row: bounds of numeric ones, levels of categorical ones.
+
+    A numeric column without bounds is not described. A categorical one without levels is described by those levels
+    whose noisy count is above a threshold.
+    """
+
+    bounds: Mapping[str, tuple[float, float]]
+    levels: Mapping[str, tuple[str, ...]]
+
+
+def private_statistics(
+    columns: Mapping[str, np.ndarray],
+    kinds: Mapping[str, str],
+    schema: Schema,
+    *,
+    noise_multiplier: float,
+    threshold_delta: float,
+    rng: np.random.Generator,
+) -> Statistics:
+    """Statistics of (N,) columns under one Gaussian release of noise_multiplier × sensitivity.
+
+    With each bounded column scaled to u in [-1, 1], one record adds (1, u, u²) or a 1 for missing to a numeric
+    column's sums, and a 1 to one count of a categorical column. So one record more or less moves all of them together
+    by an L2 norm of at most sqrt(3 × numeric + categorical): the sensitivity. A level that was not declared is named
+    where its noisy count is above 1 + stddev × z, with z such that a level of one record alone is named, in any column,
+    with a chance of at most threshold_delta (Wilson et al. 2020, https://arxiv.org/abs/1909.01917). N is taken as
+    known.
+
+    Raises:
+        InputError: no column has bounds or levels.
+    """
+    numeric = sorted(name for name, kind in kinds.items() if kind == "numeric" and name in schema.bounds)
+    categorical = sorted(name for name, kind in kinds.items() if kind == "categorical")
+    if not numeric and not categorical:
+        raise InputError("no numeric column has dataset.bounds and none is categorical: nothing can be a feature")
+    stddev = noise_multiplier * math.sqrt(3.0 * len(numeric) + len(categorical))
+    found = [name for name in categorical if name not in schema.levels]
+    z = NormalDist().inv_cdf(1.0 - threshold_delta / len(found)) if found and threshold_delta else math.inf
+    return Statistics(
+        {name: _noisy_sums(columns[name], schema.bounds[name], stddev, rng) for name in numeric},
+        {
+            name: _noisy_counts(columns[name], schema.levels.get(name), stddev, threshold=1.0 + stddev * z, rng=rng)
+            for name in categorical
+        },
+    )
+
+
+def _noisy_sums(values: np.ndarray, bounds: tuple[float, float], stddev: float, rng: np.random.Generator) -> Sums:
+    middle, half = (bounds[0] + bounds[1]) / 2.0, (bounds[1] - bounds[0]) / 2.0
+    numbers = np.asarray(values, np.float64)
+    present = ~np.isnan(numbers)
+    u = np.clip((numbers[present] - middle) / half, -1.0, 1.0)
+    true = np.array([len(u), u.sum(), np.square(u).sum(), len(numbers) - len(u)])
+    count, total, squares, missing = (true + rng.normal(0.0, stddev, 4)).tolist()
+    if count < CLEAR * stddev:
+        return Sums()
+    mean = min(1.0, max(-1.0, total / count))
+    variance = min(1.0, max(squares / count - mean**2, stddev / count))  # no narrower than the noise can tell
+    n = max(1, round(count))
+    x, spread = middle + half * mean, half**2 * variance
+    return Sums(n, n * x, n * (spread + x**2), round(missing) if missing > CLEAR * stddev else 0)
+
+
+def _noisy_counts(
+    values: np.ndarray,
+    declared: tuple[str, ...] | None,
+    stddev: float,
+    *,
+    threshold: float,
+    rng: np.random.Generator,
+) -> Counts:
+    texts = ["" if value is None or value != value else f"={value}" for value in values.tolist()]
+    levels, counts = np.unique(np.array(texts, dtype=object).astype(str), return_counts=True)
+    true = dict(zip(levels.tolist(), counts.tolist(), strict=True))
+    wanted = sorted(true.keys() - {""} if declared is None else {f"={level}" for level in declared})
+    noisy = {level[1:]: true.get(level, 0) + rng.normal(0.0, stddev) for level in wanted}
+    named = {level: max(1, round(n)) for level, n in noisy.items() if declared is not None or n > threshold}
+    missing = true.get("", 0) + rng.normal(0.0, stddev)
+    missing = missing if missing > CLEAR * stddev else 0.0
+    other = len(texts) - sum(named.values()) - missing
+    clear = CLEAR * stddev * math.sqrt(len(named) + 1.0)
+    return Counts(named, round(other) if other > clear else 0, round(missing))
+
+
+def private_median(
+    numbers: np.ndarray, bounds: tuple[float, float], *, epsilon: float, rng: np.random.Generator
+) -> float:
+    """A value near the median of (N,) numbers, by the exponential mechanism: epsilon-private, adding or removing one.
+
+    A value's utility is -|numbers below - numbers above| / 2, which one record moves by 1/2 at most; so its chance is
+    in proportion to exp(-epsilon |below - above| / 2) (McSherry & Talwar 2007; Smith 2011, algorithm 2).
+    """
+    low, high = bounds
+    edges = np.concatenate([[low], np.sort(np.clip(np.asarray(numbers, np.float64), low, high)), [high]])
+    lengths, below = np.diff(edges), np.arange(len(edges) - 1)
+    with np.errstate(divide="ignore"):
+        scores = np.log(lengths) - epsilon * np.abs(2 * below - len(numbers)) / 2.0
+    place = int(np.argmax(scores + rng.gumbel(size=len(scores))))
+    return float(rng.uniform(edges[place], edges[place + 1]))

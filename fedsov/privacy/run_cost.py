@@ -1,0 +1,96 @@
+"""All that one run will release of a region's private rows, priced before the first of it is made.
+
+A run under `privacy=record` releases: feature statistics (one Gaussian release, and a threshold for level names that
+were not declared), the region's median where the target asks for one, and noisy gradient steps over all its rounds.
+Nothing else: scores stay in the region. Row counts are told; they are taken as known, as rate and delta are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fedsov.privacy.accounting import calibrated, epsilon
+from fedsov.privacy.budget import Book, check
+from fedsov.privacy.events import Event
+from fedsov.privacy.mechanism import RecordMechanism
+from fedsov.privacy.settings import RecordPrivacy
+
+THRESHOLD_SHARE = 0.05
+"""Of delta, for naming levels that were not declared: the chance that a level of one record alone is named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """What a run is to learn from: records of the region, training rows, rounds and epochs of each, undeclared columns.
+
+    Attributes:
+        thresholds: categorical columns whose levels are found in the rows.
+        median: whether the target asks for the region's median.
+    """
+
+    rows: int
+    train_rows: int
+    rounds: int
+    epochs: int
+    thresholds: int
+    median: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """The priced release: what is fixed, and the mechanism of the steps of all rounds."""
+
+    fixed: tuple[Event, ...]
+    mechanism: RecordMechanism
+    rounds: int
+    threshold_delta: float
+    delta: float
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """Everything, for the budget."""
+        return (*self.fixed, self.mechanism.event)
+
+    @property
+    def round(self) -> RecordMechanism:
+        """The mechanism of one round's steps."""
+        return self.mechanism.for_steps(self.mechanism.steps // self.rounds)
+
+    def report(self, book: Book) -> dict[str, float | int]:
+        """What the run guarantees by itself, how, and what was spent before: for ledgers and people."""
+        return {
+            "epsilon": epsilon(self.events, self.delta),
+            "delta": self.delta,
+            "clip": self.mechanism.clip,
+            "noise_multiplier": self.mechanism.noise_multiplier,
+            "sampling_rate": self.mechanism.sampling_rate,
+            "steps": self.mechanism.steps,
+            "spent_before": book.spent().epsilon,
+            "spent_with": epsilon([*book.events, *self.events], self.delta),
+            "lifetime_epsilon": book.lifetime.epsilon,
+        }
+
+
+def priced(settings: RecordPrivacy, book: Book, extent: Extent, *, run: str) -> Release:
+    """The release with the least noise that the run's epsilon and the lifetime budget allow.
+
+    Raises:
+        BudgetExceeded: the run's epsilon does not fit what is left, or nothing is left.
+    """
+    delta = book.lifetime.delta
+    threshold_delta = THRESHOLD_SHARE * delta if extent.thresholds else 0.0
+    fixed = [Event("gaussian", settings.statistics_noise)]
+    fixed += [Event("stated", delta=threshold_delta)] if extent.thresholds else []
+    fixed += [Event("stated", epsilon=settings.median_epsilon)] if extent.median else []
+    own = settings.epsilon is not None
+    mechanism = calibrated(
+        fixed if own else [*book.events, *fixed],
+        settings.epsilon if settings.epsilon is not None else book.lifetime.epsilon,
+        delta,
+        sampling_rate=settings.sampling_rate(extent.train_rows),
+        steps=settings.steps(extent.train_rows, extent.epochs) * extent.rounds,
+        clip=settings.clip,
+    )
+    release = Release(tuple(fixed), mechanism, extent.rounds, threshold_delta, delta)
+    check(book, release.events, said=f"training of run {run}")
+    return release

@@ -1,0 +1,395 @@
+"""A sum that nobody learns the parts of: Bonawitz et al. 2017 with double masking, state in and state out.
+
+Each region sends its words (`fedsov.privacy.secure_aggregation.fixed_point`) under two masks: one of its own, and one
+for each other region, which that region takes away. The masks vanish in the sum only; the hub learns the sum and
+nothing else. A round has four steps, each a function here from a region's state and what the hub relayed to a new
+state and an answer:
+
+    advertise   two fresh X25519 keys, signed by the region's pinned Ed25519 key over everything the round is about
+    share       Shamir shares of the own mask's seed and of the masking key, sealed for each other region
+    mask        the masked words, and a signature over the very list of regions that they were masked among
+    unmask      for each survivor a share of its seed, for each dropout a share of its masking key, never both
+
+Promises, and what keeps them. *The hub cannot sit in the middle*: keys are signed by keys that the regions were given
+beforehand (`directory`). *Nothing is used twice*: every key, letter and signature is bound to run, round, members and
+arithmetic (`Terms`); a region takes each step once, and rounds only grow. *Regions agree on whom they mask among*: the
+unmasking step shows each region the signatures of all survivors over the list, and one with another list refuses.
+*A sum of fewer than three is never opened by a hub alone*: a region gives, for each other one, a share of at most one
+of its two secrets, under lists with at least `threshold` survivors. To open the sum of two among m regions with lists
+told differently to each, the hub needs shares of the masking keys of the m - 2 others from `threshold` regions each,
+and each region gives such for at most m - threshold: impossible where t(m - 2) > m(m - t), that is 2(n - 1)t > n^2.
+The threshold is the smallest such number, which is more than half; so no two disjoint groups can open both masks of one
+region either. A region that conspires with the hub takes its own part from every sum; beside one such, no sum of fewer
+than two others is opened, as (t - 1)(n - 2) > (n - 1)(n - t) for every n; beside two, a third region's part can be.
+
+Deliberately not here: that a region's own numbers are true, and what the sum itself discloses (clip and add noise
+before, `fedsov.privacy`). A false share is found when the hub opens the sum
+(`fedsov.privacy.secure_aggregation.unmasking`), but not whose it was.
+
+Sources: Bonawitz et al. 2017, Practical Secure Aggregation (https://doi.org/10.1145/3133956.3133982); Bell et al. 2020,
+SecAgg+ (https://eprint.iacr.org/2020/704), whose graph of neighbours is complete here, as there are few regions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from fedsov.errors import SumRefused
+from fedsov.ledger.canonical_json import canonical
+from fedsov.privacy.secure_aggregation import masks, secret_sharing
+from fedsov.privacy.secure_aggregation.fixed_point import FixedPoint, Words
+from fedsov.privacy.secure_aggregation.secret_sharing import Draw
+
+FORMAT = "fedsov secure sum 1"
+FEWEST = 3
+"""Contributors without which no sum is opened: of two, each could take its own away and see the other's."""
+
+Sign = Callable[[bytes], bytes]
+Directory = Mapping[str, bytes]
+"""Regions' names and their Ed25519 verify keys (32 bytes each), known before the first round and not from the hub."""
+
+
+def threshold_of(members: int) -> int:
+    """Regions without which nothing is opened: the smallest t of at least 3 with 2(n - 1)t > n^2 (see the module).
+
+    >>> [threshold_of(n) for n in range(3, 10)]
+    [3, 3, 4, 4, 5, 5, 6]
+    """
+    return max(FEWEST, members * members // (2 * max(members - 1, 1)) + 1)
+
+
+@dataclass(frozen=True)  # no slots: every key's purpose holds the digest, which is worked out once
+class Terms:
+    """What one round's sum is about; all its keys and signatures are bound to it.
+
+    Attributes:
+        members: the regions that were asked, distinct and in order.
+        words: length of each region's vector.
+        fixed: the arithmetic, of as many regions.
+
+    Raises SumRefused for fewer than three members, or terms that do not fit each other.
+    """
+
+    run: str
+    round: int
+    members: tuple[str, ...]
+    words: int
+    fixed: FixedPoint
+
+    def __post_init__(self) -> None:
+        if len(set(self.members)) < FEWEST:
+            raise SumRefused(
+                f"a secure sum of {len(set(self.members))} regions would show one of them the others' parts; "
+                f"it takes at least {FEWEST}"
+            )
+        if list(self.members) != sorted(set(self.members)) or self.words < 1 or self.round < 1:
+            raise SumRefused("the terms of a secure sum name distinct members in order, words and a round from 1 on")
+        if self.fixed.regions < len(self.members):
+            raise SumRefused(f"the arithmetic is for {self.fixed.regions} regions, and {len(self.members)} are members")
+
+    @property
+    def threshold(self) -> int:
+        """Regions without which nothing is opened."""
+        return threshold_of(len(self.members))
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of these terms, in hexadecimal."""
+        return _digest({"format": FORMAT, "terms": self.to_json()})
+
+    def place(self, member: str) -> int:
+        """Where on the polynomials a member's shares are: 1 for the first."""
+        return self.members.index(member) + 1
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; whole numbers and text alone, so that they have one canonical form."""
+        numbers = {"words": self.words, "fraction": self.fixed.fraction, "largest_weight": self.fixed.largest_weight}
+        clip = self.fixed.clip.hex()
+        named = {"run": self.run, "round": self.round, "members": list(self.members)}
+        return {**named, **numbers, "clip": clip, "regions": self.fixed.regions}
+
+
+@dataclass(frozen=True, slots=True)
+class Advert:
+    """A region's keys of one round.
+
+    Attributes:
+        channel, mask: X25519 public keys, to seal letters and to make masks; 32 bytes each.
+        seed: SHA-256 of the seed of its own mask, so that a false share is found.
+        signature: Ed25519, over all this and the round's terms.
+    """
+
+    member: str
+    channel: bytes
+    mask: bytes
+    seed: bytes
+    signature: bytes = b""
+
+    def signed_text(self, terms: Terms) -> bytes:
+        """What the region signs."""
+        keys = {"channel": self.channel.hex(), "mask": self.mask.hex(), "seed": self.seed.hex()}
+        return _text("keys", terms, {"member": self.member, **keys})
+
+
+Adverts = Mapping[str, Advert]
+"""All keys of a round, by member."""
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """A region's private keys and seed of one round; never shown."""
+
+    channel: X25519PrivateKey = field(repr=False)
+    mask: X25519PrivateKey = field(repr=False)
+    seed: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """One holder's shares of a member's two secrets; never shown."""
+
+    seed: bytes = field(repr=False)
+    key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What a region gives at the end: shares of survivors' seeds and of dropouts' masking keys, by their names."""
+
+    seeds: Mapping[str, bytes]
+    keys: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Masked:
+    """A region's words under its masks, and its signature over the list that they were masked among."""
+
+    words: Words
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a region keeps between the steps of one round.
+
+    Attributes:
+        step: the last one it took.
+        adverts: the keys it checked, its own among them.
+        channels: the secrets agreed with each other region, to seal letters.
+        shares: its shares of every member's secrets that came to it, its own among them.
+        among: the list that it masked among.
+        told: the lists that it opened under.
+    """
+
+    terms: Terms
+    me: str
+    step: str
+    secrets: Secrets
+    adverts: Mapping[str, Advert]
+    channels: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    shares: Mapping[str, Shares] = field(default_factory=dict, repr=False)
+    among: tuple[str, ...] = ()
+    told: tuple[tuple[str, ...], tuple[str, ...]] | None = None
+
+
+def advertise(
+    terms: Terms, me: str, *, sign: Sign, after: int = 0, draw: Draw = secrets.token_bytes
+) -> tuple[Held, Advert]:
+    """Fresh keys for a round, and their public halves signed.
+
+    Args:
+        after: the last round of this run that this region advertised keys for.
+        draw: chance that nobody can foresee.
+
+    Raises SumRefused for a round that came before, or terms that do not name this region.
+    """
+    if me not in terms.members:
+        raise SumRefused(f"{me} is no member of this sum")
+    if terms.round <= after:
+        raise SumRefused(f"round {terms.round} was answered before: summed twice among others, parts could be told")
+    own = Secrets(masks.private_key(draw(masks.KEY)), masks.private_key(draw(masks.KEY)), draw(secret_sharing.SECRET))
+    channel, mask = masks.public_key(own.channel), masks.public_key(own.mask)
+    unsigned = Advert(me, channel, mask, hashlib.sha256(own.seed).digest())
+    advert = replace(unsigned, signature=sign(unsigned.signed_text(terms)))
+    return Held(terms, me, "advertise", own, {me: advert}), advert
+
+
+def share(
+    held: Held, adverts: Collection[Advert], *, directory: Directory, draw: Draw = secrets.token_bytes
+) -> tuple[Held, dict[str, bytes]]:
+    """Shares of this region's secrets, sealed for each other region that advertised.
+
+    Raises SumRefused for keys that are unsigned, of a region nobody knows, given twice, not this region's own where
+    they bear its name, or of too few.
+    """
+    _follows(held, "advertise")
+    known = {advert.member: advert for advert in adverts}
+    if len(known) < len(adverts) or not set(known) <= set(held.terms.members):
+        raise SumRefused("keys came twice for one region, or for one that is no member")
+    if known.get(held.me) != held.adverts[held.me]:
+        raise SumRefused("the keys that came under this region's own name are not its own")
+    _enough(held.terms, known, "advertised keys")
+    for advert in (one for one in known.values() if one.member != held.me):
+        check_keys(held.terms, advert, directory)
+    terms, own = held.terms, held.secrets
+    split = [
+        secret_sharing.split(secret, threshold=terms.threshold, holders=len(terms.members), draw=draw)
+        for secret in (own.seed, own.mask.private_bytes_raw())
+    ]
+    parts = {member: Shares(*(shares[terms.place(member)] for shares in split)) for member in known}
+    mine = parts.pop(held.me)
+    channels = {other: masks.agreed(own.channel, known[other].channel) for other in parts}
+    advanced = replace(held, step="share", adverts=known, channels=channels, shares={held.me: mine})
+    return advanced, {to: _letter(advanced, to, part, draw) for to, part in parts.items()}
+
+
+def mask(held: Held, letters: Mapping[str, bytes], words: Words, *, sign: Sign) -> tuple[Held, Masked]:
+    """The words under this region's masks, among itself and all whose letters came.
+
+    Raises SumRefused for a letter of another round or region, one that was changed, or too few of them.
+    """
+    _follows(held, "share")
+    if words.shape != (held.terms.words,):
+        raise SumRefused(f"{held.terms.words} words are summed, and {words.shape} were given")
+    if not set(letters) <= set(held.adverts) - {held.me}:
+        raise SumRefused("a letter came from a region that advertised no keys")
+    among = tuple(sorted({*letters, held.me}))
+    _enough(held.terms, among, "shared their secrets")
+    shares = {sender: _read(held, sender, letter) for sender, letter in letters.items()}
+    keys = {other: pair_key(held.terms, held.secrets.mask, held.me, held.adverts[other]) for other in letters}
+    added = [own_mask_key(held.terms, held.me, held.secrets.seed)]
+    added += [key for other, key in keys.items() if held.me < other]
+    taken = [key for other, key in keys.items() if other < held.me]
+    advanced = replace(held, step="mask", shares={**held.shares, **shares}, among=among)
+    signature = sign(_list_text(held.terms, held.adverts, among))
+    return advanced, Masked(masks.masked(words, added=added, taken=taken), signature)
+
+
+def unmask(
+    held: Held, survivors: Mapping[str, bytes], dropped: Collection[str], *, directory: Directory
+) -> tuple[Held, Opened]:
+    """Shares that open the sum of the survivors.
+
+    Args:
+        survivors: whose words are in the sum, each with its signature over the list it was masked among.
+        dropped: those of that list whose words are not.
+
+    Raises SumRefused for lists that overlap, name strangers, leave this region or too many out, or differ from those
+    it answered before; and where a survivor masked among others than this region did.
+    """
+    if held.step not in ("mask", "unmask"):
+        raise SumRefused(f"nothing is opened after the step {held.step!r}: this region's words are in no sum")
+    lists = tuple(sorted(survivors)), tuple(sorted(dropped))
+    if set(survivors) & set(dropped):
+        raise SumRefused("a region is said to have survived and to have dropped out: both its masks would be opened")
+    if not {*survivors, *dropped} <= set(held.among):
+        raise SumRefused("a list names a region that this sum was not masked among")
+    if held.me not in survivors:
+        raise SumRefused("this region's words are not among those to be opened")
+    _enough(held.terms, survivors, "survived")
+    if held.told not in (None, lists):
+        raise SumRefused(
+            "this round was opened under other lists before: the difference would be single regions' parts"
+        )
+    for member, signature in (one for one in survivors.items() if one[0] != held.me):
+        check_list(held.terms, held.adverts, held.among, member=member, signature=signature, directory=directory)
+    seeds = {member: held.shares[member].seed for member in survivors}
+    return replace(held, step="unmask", told=lists), Opened(seeds, {one: held.shares[one].key for one in dropped})
+
+
+def check_keys(terms: Terms, advert: Advert, directory: Directory) -> None:
+    """Raises SumRefused for keys that their region did not sign, or whose region has no verify key in the directory."""
+    _check_signature(advert.member, advert.signature, advert.signed_text(terms), directory, what="keys")
+
+
+def check_list(
+    terms: Terms, adverts: Adverts, among: Collection[str], *, member: str, signature: bytes, directory: Directory
+) -> None:
+    """Raises SumRefused for a signature that is not the member's over this very list that words were masked among."""
+    text = _list_text(terms, adverts, among)
+    _check_signature(member, signature, text, directory, what="list of regions it masked among")
+
+
+def own_mask_key(terms: Terms, member: str, seed: bytes) -> bytes:
+    """The key of a member's own mask."""
+    return masks.derived_key(seed, _purpose("own mask", terms, member))
+
+
+def pair_key(terms: Terms, mine: X25519PrivateKey, me: str, advert: Advert) -> bytes:
+    """The key of the mask that two members share, from the one's private and the other's public masking key."""
+    return masks.derived_key(masks.agreed(mine, advert.mask), _purpose("mask", terms, *sorted((me, advert.member))))
+
+
+def _letter(held: Held, to: str, part: Shares, draw: Draw) -> bytes:
+    key = masks.derived_key(held.channels[to], _purpose("letter", held.terms, held.me, to))
+    return masks.sealed(key, part.seed + part.key, about=_about(held, held.me, to), draw=draw)
+
+
+def _read(held: Held, sender: str, letter: bytes) -> Shares:
+    key = masks.derived_key(held.channels[sender], _purpose("letter", held.terms, sender, held.me))
+    try:
+        content = masks.opened(key, letter, about=_about(held, sender, held.me))
+    except masks.NotThisLetter as problem:
+        raise SumRefused(f"the letter under {sender}'s name is of another round, or for another region") from problem
+    except masks.Unopened as problem:
+        raise SumRefused(f"{sender}'s letter was changed on its way") from problem
+    if len(content) != 2 * secret_sharing.SIZE:
+        raise SumRefused(f"{sender}'s letter holds no two shares")
+    return Shares(content[: secret_sharing.SIZE], content[secret_sharing.SIZE :])
+
+
+def _about(held: Held, sender: str, receiver: str) -> bytes:
+    """What a letter is bound to: run and round, all keys of the round, who wrote it to whom."""
+    return _text("letter", held.terms, {"keys": _keys_digest(held.adverts), "from": sender, "to": receiver})
+
+
+def _keys_digest(adverts: Adverts) -> str:
+    """SHA-256 over all keys that a region checked, in hexadecimal."""
+    return _digest({member: advert.signature.hex() for member, advert in adverts.items()})
+
+
+def _list_text(terms: Terms, adverts: Adverts, among: Collection[str]) -> bytes:
+    return _text("list", terms, {"keys": _keys_digest(adverts), "among": sorted(among)})
+
+
+def _follows(held: Held, step: str) -> None:
+    if held.step != step:
+        raise SumRefused(f"this step follows {step!r}, and was asked for after {held.step!r}; each is taken once")
+
+
+def _enough(terms: Terms, members: Collection[str], did: str) -> None:
+    if len(members) < terms.threshold:
+        raise SumRefused(f"{len(members)} of {len(terms.members)} regions {did}, and it takes {terms.threshold}")
+
+
+def _check_signature(member: str, signature: bytes, text: bytes, directory: Directory, *, what: str) -> None:
+    if member not in directory:
+        raise SumRefused(f"nobody gave this region {member}'s verify key, so nothing it signs is believed")
+    try:
+        Ed25519PublicKey.from_public_bytes(directory[member]).verify(signature, text)
+    except (InvalidSignature, ValueError) as problem:
+        raise SumRefused(
+            f"{member}'s {what}: not signed by its pinned key, or another than this region has"
+        ) from problem
+
+
+def _purpose(what: str, terms: Terms, *names: str) -> bytes:
+    """What a key of this round is for: its use, the terms, and whose it is."""
+    return _text(what, terms, {"names": list(names)})
+
+
+def _text(what: str, terms: Terms, said: Mapping[str, Any]) -> bytes:
+    return canonical({"format": FORMAT, "what": what, "terms": terms.digest, **said})
+
+
+def _digest(value: Mapping[str, Any]) -> str:
+    return hashlib.sha256(canonical(value)).hexdigest()

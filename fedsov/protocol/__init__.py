@@ -1,0 +1,1 @@
+"""What hub and region say to each other."""

@@ -1,0 +1,135 @@
+"""Flower's records and messages, in and out: settings, parameters, ids, rounds, errors, and bytes.
+
+Nothing is ever pickled: a message travels in Flower's own serial form (its objects deflated one by one), so what
+arrives shares nothing with what was sent and can hold no code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+import uuid
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from flwr.app import Array, ArrayRecord, ConfigRecord, Error, Message
+
+from fedsov.model.network import Parameters
+from fedsov.training.steps import LocalSteps
+
+if TYPE_CHECKING:
+    from flwr.app import Message
+
+
+def config_of(message: Message) -> Mapping[str, Any]:
+    """What a message says beside parameters; empty where it says nothing."""
+    return dict(message.content.config_records.get("config", ConfigRecord()))
+
+
+def parameters_of(message: Message) -> Parameters:
+    """The parameters a message carries, as copies that may be written to. Raises StopIteration where it has none."""
+    record = next(iter(message.content.array_records.values()))
+    return {name: np.array(array.numpy()) for name, array in record.items()}
+
+
+def drift_of(message: Message) -> Parameters:
+    """What a region is to add to its gradients (`fedsov.control_plane.corrected`); empty where nothing came."""
+    record = message.content.array_records.get("drift", ArrayRecord())
+    return {name.removeprefix("drift/"): np.array(array.numpy()) for name, array in record.items()}
+
+
+def record_of(parameters: Parameters) -> ArrayRecord:
+    """Parameters as Flower's record, in the same order."""
+    return ArrayRecord({name: Array(np.asarray(value)) for name, value in parameters.items()})
+
+
+def question_digest(message: Message) -> str:
+    """SHA-256 of a message's parameters and settings, in hexadecimal: equal for the same question asked again."""
+    records = message.content.array_records.values()
+    arrays = {name: hashlib.sha256(one.data).hexdigest() for record in records for name, one in record.items()}
+    text = json.dumps([arrays, config_of(message)], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def with_proximal(steps: LocalSteps, config: Mapping[str, Any]) -> LocalSteps:
+    """The steps under the proximal term that FedProx sends with a round, where it does."""
+    return replace(steps, proximal_mu=float(config["proximal-mu"])) if "proximal-mu" in config else steps
+
+
+REFUSED, LOST = 100, 101
+
+
+def error_reply(message: Message, code: int, reason: str) -> Message:
+    """An answer that says why there is none."""
+    reply = Message(Error(code=code, reason=reason), reply_to=message)
+    identify(reply, new_id())
+    return reply
+
+
+def pack(message: Message) -> bytes:
+    """A Flower message as bytes: its nested objects, each deflated, behind a table of their ids and lengths."""
+    from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects, no_object_id_recompute
+
+    with no_object_id_recompute():  # an id is a hash over the whole subtree: worked out once, not at every level anew
+        objects = {key: item.deflate() for key, item in get_all_nested_objects(message).items()}
+        root = message.object_id
+    table = json.dumps(
+        {
+            "root": root,
+            "message": message.metadata.message_id or new_id(),
+            "objects": {key: len(content) for key, content in objects.items()},
+        }
+    ).encode()
+    return b"".join((struct.pack("!I", len(table)), table, *objects.values()))
+
+
+def unpack(content: bytes) -> Message:
+    """The inverse of `pack`: a message that shares no object with the sender's."""
+    from flwr.supercore.inflatable.inflatable_utils import inflate_object_from_contents
+
+    (size,) = struct.unpack_from("!I", content)
+    table = json.loads(content[4 : 4 + size])
+    objects, at = {}, 4 + size
+    for key, length in table["objects"].items():
+        objects[key] = content[at : at + length]
+        at += length
+    message = cast("Message", inflate_object_from_contents(table["root"], objects))
+    identify(message, table["message"])
+    return message
+
+
+def identify(message: Message, identifier: str) -> None:
+    """Gives a message its id; Flower leaves this to the transport and offers no public way."""
+    message.metadata.__dict__["_message_id"] = identifier
+
+
+def new_id() -> str:
+    return uuid.uuid4().hex
+
+
+def round_of(message: Message) -> int | None:
+    """The round a message belongs to, where its configuration names one."""
+    config = message.content.config_records.get("config") if message.has_content() else None
+    return int(str(config["server-round"])) if config and "server-round" in config else None
+
+
+DECISION_ROUND = "standing-by-round"
+"""In a message that belongs to no round: the round by whose day it is decided (`fedsov.protocol.calendar`)."""
+
+
+def day_round_of(message: Message) -> int:
+    """The round by whose day a message is decided: its own, or the one it stands by; 1 where it names none."""
+    config = dict(message.content.config_records.get("config") or {}) if message.has_content() else {}
+    named = str(config.get("server-round", config.get(DECISION_ROUND, 1)))
+    return int(named) if named.isdecimal() and len(named) < 10 else 1
+
+
+def reason_of(reply: Message) -> str:
+    """Why an answer is an error: the name of an exception's type."""
+    return str(reply.error.reason or "no reason given")
+
+
+FAILED = 102

@@ -1,0 +1,57 @@
+"""What the ingestion process reports: counts over the whole source, kinds of columns, the regions and their keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fedsov.artifact import Party
+
+
+@dataclass(frozen=True, slots=True)
+class IngestionReport:
+    """What the ingestion process said: counts over the whole source, kinds of columns, the regions and their keys.
+
+    `stores` are digests of what each region's rows are: equal for the same rows, sorted by the same rules.
+    """
+
+    rows_in: int
+    stored: int
+    quarantined: Mapping[str, int]
+    kinds: Mapping[str, str]
+    up_to_date: bool
+    regions: Mapping[str, Party]
+    public_keys: Mapping[str, str]
+    stores: Mapping[str, str] = field(default_factory=dict)
+
+    def sentence(self) -> str:
+        """Counts in = counts stored + quarantined, in one line."""
+        held_back = sum(self.quarantined.values())
+        why = "; ".join(f"{count:,} {reason}" for reason, count in sorted(self.quarantined.items()))
+        return (
+            f"{self.rows_in:,} rows in = {self.stored:,} stored in {len(self.regions)} regions "
+            f"+ {held_back:,} quarantined{f' ({why})' if why else ''}"
+            f"{'; the stores are up to date' if self.up_to_date else ''}"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, for ``ingest --json``."""
+        return {
+            "rows_in": self.rows_in,
+            "stored": self.stored,
+            "quarantined": dict(self.quarantined),
+            "regions": sorted(self.regions),
+            "kinds": dict(self.kinds),
+            "up_to_date": self.up_to_date,
+        }
+
+    def columns(self, most: int = 6) -> str:
+        """The columns by kind, declared or inferred, in one line."""
+        by_kind: dict[str, list[str]] = {}
+        for name, kind in sorted(self.kinds.items()):
+            by_kind.setdefault(kind, []).append(name)
+        return "; ".join(
+            f"{len(names)} {kind} ({', '.join(names[:most])}{', …' if len(names) > most else ''})"
+            for kind, names in sorted(by_kind.items())
+        )

@@ -1,0 +1,154 @@
+"""The forms that a region's scores, counts and statistics have when they leave: read, checked, and written anew.
+
+A form takes what an app answered and gives what may be sent: known keys, single numbers, words from a list. What it
+cannot read raises FedsovError, and then nothing leaves. It cannot know whether a number is true.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from flwr.app import Array, ArrayRecord
+
+from fedsov.errors import FedsovError
+from fedsov.label import Label
+from fedsov.model.features import Statistics
+from fedsov.privacy.secure_aggregation.masks import letter_size
+from fedsov.privacy.secure_aggregation.secret_sharing import SIZE
+from fedsov.protocol.job import TrainingJob
+from fedsov.training.compression import trained, unpacked
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+WAYS = {
+    "local",
+    "synthetic",
+    "federated",
+    "transfer learning",
+    "tuned",
+    "own scale",
+    "personal",
+    "as received",
+    "head tuned",
+    "all tuned",
+    "withheld",
+}
+"""The words that say how a kept model came about."""
+
+SCORES = ("score", "local_score", "gain", "gain_se", "validation_score")
+COUNTS = ("rows", "public", "shareable", "classes")
+
+
+def profile(said: Any) -> dict[str, Any]:
+    """Counts for the plan, and a label."""
+    found = _exactly(said, {*COUNTS, "label"})
+    return {**{key: _count(found[key]) for key in COUNTS}, "label": Label.from_json(found["label"]).to_json()}
+
+
+def statistics(said: Any) -> dict[str, Any]:
+    """Sums and counts of columns (`fedsov.model.features.Statistics`)."""
+    return Statistics.from_json(said).to_json()
+
+
+def outcome(said: Any) -> dict[str, Any]:
+    """The scores of a region's model and how it came about."""
+    found = _exactly(said, {*SCORES, "test_rows", "kept"})
+    if not set(str(found["kept"]).split(", ")) <= WAYS:
+        raise FedsovError("the kept model's name is not made of the known words")
+    scores = {key: None if found[key] is None else _number(found[key]) for key in SCORES}
+    return {**scores, "test_rows": _count(found["test_rows"]), "kept": found["kept"]}
+
+
+def round_scores(said: Any) -> dict[str, int | float]:
+    """What a round says beside the parameters."""
+    found = _exactly(said, {"num-examples", "loss", "score"})
+    return {**{key: _number(found[key]) for key in ("loss", "score")}, "num-examples": _count(found["num-examples"])}
+
+
+def update(arrays: ArrayRecord, model: ArrayRecord, work: TrainingJob | None = None) -> ArrayRecord:
+    """The update's arrays made anew from their numbers, of the names, shapes and types of the model that came in.
+
+    Args:
+        work: what is trained of the model, and how its change is compressed; then its one compressed form leaves.
+    """
+    names = trained(list(model), () if work is None else work.recipe.frozen)
+    if work is not None and work.compression.name != "none":
+        found = {name: np.array(array.numpy()) for name, array in arrays.items()}
+        unpacked(found, sum(math.prod(model[name].shape) for name in names), work.compression)
+        return ArrayRecord({name: Array(array) for name, array in found.items()})
+    if {name: array.shape for name, array in arrays.items()} != {name: model[name].shape for name in names}:
+        raise FedsovError("the update's arrays are not those of the model that came in")
+    return ArrayRecord(
+        {name: Array(np.array(array.numpy(), dtype=model[name].numpy().dtype)) for name, array in arrays.items()}
+    )
+
+
+def words(arrays: ArrayRecord, model: ArrayRecord, work: TrainingJob | None = None) -> ArrayRecord:
+    """Words of a secure sum: one for each trained number of the model that came in, and one for the weight."""
+    names = trained(list(model), () if work is None else work.recipe.frozen)
+    size = sum(math.prod(model[name].shape) for name in names) + 1
+    found = arrays["words"].numpy() if set(arrays) == {"words"} else np.zeros(0)
+    if found.dtype != np.uint64 or found.shape != (size,):
+        raise FedsovError(f"a secure sum takes one array of {size} words")
+    return ArrayRecord({"words": Array(found)})
+
+
+def keys(said: Any) -> dict[str, str]:
+    """A region's signed keys of one round."""
+    found = _exactly(said, {"channel", "mask", "seed", "signature"})
+    return {name: _hex(found[name], 64 if name == "signature" else 32) for name in sorted(found)}
+
+
+def letters(said: Any) -> dict[str, str]:
+    """Sealed shares, by the region that each is for."""
+    return {name: _hex(letter, letter_size(2 * SIZE)) for name, letter in _named(said).items()}
+
+
+def signature(said: Any) -> dict[str, str]:
+    """A signature over the list of regions that words were masked among."""
+    return {"signature": _hex(_exactly(said, {"signature"})["signature"], 64)}
+
+
+def shares(said: Any) -> dict[str, dict[str, str]]:
+    """Shares of survivors' seeds and of dropouts' masking keys, never of both of one region."""
+    found = {what: _named(several) for what, several in _exactly(said, {"seeds", "keys"}).items()}
+    if set(found["seeds"]) & set(found["keys"]):
+        raise FedsovError("shares of both secrets of one region do not leave")
+    return {what: {name: _hex(share, SIZE) for name, share in found[what].items()} for what in sorted(found)}
+
+
+def _named(said: Any) -> Mapping[str, Any]:
+    """A mapping by names of regions, of which there are not more than a federation has."""
+    if not isinstance(said, Mapping) or len(said) > 1000:
+        raise FedsovError("an answer must hold one thing for each of some regions")
+    if not all(isinstance(name, str) and _NAME.fullmatch(name) for name in said):
+        raise FedsovError("an answer names something that is no region")
+    return said
+
+
+def _hex(value: Any, size: int) -> str:
+    if not isinstance(value, str) or not re.fullmatch(rf"[0-9a-f]{{{2 * size}}}", value):
+        raise FedsovError(f"an answer must hold {size} bytes in hexadecimal")
+    return value
+
+
+def _exactly(said: Any, keys: set[str]) -> Mapping[str, Any]:
+    if not isinstance(said, Mapping) or set(said) != keys:
+        raise FedsovError(f"an answer must hold exactly {', '.join(sorted(keys))}")
+    return said
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise FedsovError("an answer's score must be one number")
+    return float(value)
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise FedsovError("an answer's count must be a whole number of 0 or more")
+    return value

@@ -1,0 +1,176 @@
+"""What a region remembers of a run beyond its process: whoever starts the process anew makes it forget nothing.
+
+    regions/NAME/runs/RUN/journal.json           labels of models received, scores of its rounds, the last sum that it
+                                                 answered, and what it released under privacy
+                          update-….safetensors   its last update under noise
+                          own-….safetensors      what of its training stays with it from round to round
+                          lock                   held by the one process that answers for the region in this run
+
+A run that was killed is asked on from the round after the last checkpoint, so a region may be asked for a round twice.
+Without noise it answers the same. Under noise, what was drawn is on the disk before it leaves, and the same question
+gets the same answer again. In a secure sum it takes part again among the same members, from the same model, and opens
+the same survivors' sum: two sums of one round over different members would tell their difference.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fedsov.errors import CheckpointDamaged, ConfigurationError, SumRefused, WorkspaceUnusable
+from fedsov.storage.atomic_files import (
+    Arrays,
+    pack_arrays,
+    read_arrays,
+    read_sealed,
+    sha256_hex,
+    write_file,
+    write_sealed,
+)
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+Scores = Sequence[tuple[str, float, int]]
+OWN_KEPT = 4
+"""Two checkpoints of the hub, the round after them, and the one that it leads to."""
+
+
+@dataclass(slots=True)
+class Journal:
+    """One run's journal; `folder` is None for one that ends with the process."""
+
+    folder: Path | None = None
+    said: dict[str, Any] = field(default_factory=dict)
+
+    @staticmethod
+    def open(region: Path, run: str) -> Journal:
+        """The journal of a run in a region's folder, empty where none was written.
+
+        Raises ConfigurationError for a name that is no run's, CheckpointDamaged for a journal that was changed.
+        """
+        if not NAME.fullmatch(run):
+            raise ConfigurationError(f"{run!r} is no name of a run")
+        folder = region / "runs" / run
+        try:
+            return Journal(folder, read_sealed(folder / "journal.json"))
+        except FileNotFoundError:
+            return Journal(folder)
+
+    def note(self, **said: Any) -> None:
+        """Notes values by name, on the disk when this returns; what is noted already is not written again."""
+        if all(self.said.get(name) == value for name, value in said.items()):
+            return
+        self.said |= said
+        if self.folder is not None:
+            write_sealed(self.folder / "journal.json", self.said)
+
+    def rounds(self, scores: Scores) -> list[tuple[str, float, int]]:
+        """The scores of all rounds, noted; of a round that was worked twice the later ones."""
+        found = {(name, number): (name, value, number) for name, value, number in scores}
+        self.note(rounds=[list(one) for one in found.values()])
+        return list(found.values())
+
+    def answers_sum(self, number: int, **said: Any) -> None:
+        """Notes what a sum's round is answered from. Raises SumRefused where it was answered from anything else."""
+        before = self.said.get("sum", {"round": 0})
+        if number < before["round"]:
+            raise SumRefused(f"this region answered round {before['round']} of the run, and no earlier one again")
+        same = before if before["round"] == number else {}
+        if other := [name for name, value in said.items() if same.get(name, value) != value]:
+            raise SumRefused(f"this region answered round {number} already, with other {' and '.join(other)}")
+        self.note(sum={**same, "round": number, **said})
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """The private part of a journal (`fedsov.region.private_run.Memory`)."""
+
+    journal: Journal
+
+    def recall(self) -> Mapping[str, Any]:
+        """All that was kept."""
+        return dict(self.journal.said.get("private", {}))
+
+    def keep(self, arrays: Arrays | None = None, **said: Any) -> None:
+        """Keeps values by name, and arrays in the place of those before; on the disk when this returns."""
+        if arrays is not None and self.journal.folder is not None:
+            content = pack_arrays(arrays)
+            write_file(self.journal.folder / f"update-{sha256_hex(content)[:16]}.safetensors", content)
+            said |= {"update": sha256_hex(content), "order": list(arrays)}
+        self.journal.note(private={**self.recall(), **said})
+        if arrays is not None and self.journal.folder is not None:
+            for path in self.journal.folder.glob("update-*.safetensors"):
+                if path.name != f"update-{said['update'][:16]}.safetensors":
+                    path.unlink(missing_ok=True)
+
+    def arrays(self) -> dict[str, Any]:
+        """The arrays kept last. Raises CheckpointDamaged where they are gone or were changed."""
+        kept, folder = self.recall(), self.journal.folder
+        if folder is None or "update" not in kept:
+            raise CheckpointDamaged("no update was kept")
+        found = read_arrays(folder / f"update-{kept['update'][:16]}.safetensors", kept["update"])
+        return {name: found[name] for name in kept["order"]}
+
+
+@dataclass(frozen=True, slots=True)
+class OwnStates:
+    """What stays in the region from round to round (`fedsov.training.own_state.OwnState`), by the round it is for.
+
+    A round that is asked for again begins with what it began with; one after rounds that the region had no part in,
+    with what those would have begun with. The newest `kept` rounds are kept; a training that may end
+    with a model of an earlier round needs as many more.
+    """
+
+    journal: Journal
+    folder: Path
+    kept: int = OWN_KEPT
+
+    def of(self, scope: str, number: int) -> dict[str, Any]:
+        """What a round begins with: the newest kept for it or, where the region missed rounds, for one before.
+
+        Nothing in its first. Raises CheckpointDamaged where it is gone or was changed.
+        """
+        known = self.journal.said.get("own", {}).get(scope, {})
+        before = [key for key in map(int, known) if key <= number]
+        if not before and number > 1 and len(known) >= self.kept:  # older ones were given up
+            raise CheckpointDamaged(f"this region kept nothing to begin round {number} of its {scope} rows with")
+        if not before:
+            return {}
+        return read_arrays(self._path(scope, max(before)), known[str(max(before))])
+
+    def newest(self, scope: str) -> int:
+        """The latest round that something is kept for; 0 for none."""
+        return max(map(int, self.journal.said.get("own", {}).get(scope, {})), default=0)
+
+    def keep(self, scope: str, number: int, arrays: Arrays) -> None:
+        """Keeps what a round is to begin with; on the disk when this returns."""
+        content, every = pack_arrays(arrays), self.journal.said.get("own", {})
+        write_file(self._path(scope, number), content)
+        mine = {**every.get(scope, {}), str(number): sha256_hex(content)}
+        newest = sorted(mine, key=int)[-self.kept :]
+        self.journal.note(own={**every, scope: {key: mine[key] for key in newest}})
+        for key in set(mine) - set(newest):
+            self._path(scope, int(key)).unlink(missing_ok=True)
+
+    def _path(self, scope: str, number: int) -> Path:
+        return self.folder / f"own-{scope}-{number:04d}.safetensors"
+
+
+def hold_alone(region: Path, run: str) -> int:
+    """Makes this process the one that answers for the region in this run, until it ends; the lock's descriptor.
+
+    Raises WorkspaceUnusable where another does.
+    """
+    folder = region / "runs" / run
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise WorkspaceUnusable(f"another process answers for {region.name} in run {run}") from None
+    return lock

@@ -1,0 +1,163 @@
+"""What may leave a region, and how: the table, and the passage of each record through the region's gate.
+
+The table decides, not the message and not the app: for each question it says which rows the answer may be about (its
+scope, and with it the label), which records it may hold, of which type, of which kind, and from which part of the rows
+each was computed, so that the people behind it are counted. A record that is not in the table does not leave.
+"""
+
+from __future__ import annotations
+
+import builtins
+import json
+import sys
+import traceback
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Any, cast
+
+from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
+
+from fedsov.artifact import Artifact, Kind
+from fedsov.border.gate import Gate, Leaving, Refused
+from fedsov.errors import FedsovError, SumRefused
+from fedsov.label import PUBLIC, Label
+from fedsov.partition.keys import LocalKeyring, seal
+from fedsov.protocol import payloads
+from fedsov.protocol.flower_messages import config_of, round_of
+from fedsov.protocol.job import RegionStart, TrainingJob
+from fedsov.protocol.message_types import MESSAGE_TYPES, SUMMED_ONLY, PayloadRule, Record
+from fedsov.region.session import Session
+
+
+class RedactedErrors(AbstractContextManager["RedactedErrors"]):
+    """Holds back an exception: its type's name is all that can be known outside, its text goes to the region's log.
+
+    The name of a type that is neither Python's nor fedsov's own is not told either.
+    """
+
+    def __init__(self) -> None:
+        self.name: str | None = None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if kind is None or not issubclass(kind, Exception):
+            return False
+        home = sys.modules.get(kind.__module__) if kind.__module__.startswith("fedsov.") else builtins
+        known = getattr(home, kind.__name__, None) is kind
+        self.name = str(kind.__name__) if known else "Exception"
+        traceback.print_exception(error)
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Outbound:
+    """A region's way out: its gate, its session (which knows labels and counts people), and whom it may speak to."""
+
+    brief: RegionStart
+    gate: Gate
+    session: Session
+
+    def scope(self, message: Message) -> str:
+        """The rows an answer to this question is about. Raises FedsovError for a question or scope not in the table."""
+        asked = MESSAGE_TYPES.get(message.metadata.message_type)
+        if asked is None:
+            raise FedsovError(f"no answer leaves to {message.metadata.message_type!r}")
+        wanted = str(config_of(message).get("scope", ""))
+        if len(asked.scopes) > 1 and wanted not in asked.scopes:
+            raise FedsovError(
+                f"{message.metadata.message_type} is about one of {', '.join(asked.scopes)}, not {wanted!r}"
+            )
+        scope = wanted if len(asked.scopes) > 1 else asked.scopes[0]
+        if self.brief.sums is not None and (message.metadata.message_type, scope) in SUMMED_ONLY:
+            raise SumRefused("this region's part in a joint model leaves it in a secure sum only")
+        return scope
+
+    def pass_through(self, message: Message, reply: Message, incoming: Label) -> tuple[Message, Label]:
+        """The answer as it may be sent, made anew from the records that passed, and what binds it.
+
+        Raises:
+            FedsovError: it holds a record that the table does not name, or one of another type or shape.
+            Refused: the gate refused one of its records; then none is sent.
+        """
+        scope = self.scope(message)
+        label = self.session.label(scope) | incoming | self.session.received
+        allowed = MESSAGE_TYPES[message.metadata.message_type].records
+        passed, leaving = RecordDict(), list[Leaving]()
+        for name, record in reply.content.items():
+            if name not in allowed:
+                raise FedsovError(f"record {name!r} does not leave in answer to {message.metadata.message_type}")
+            way = allowed[name]
+            count = min((self.session.people(scope, part) for part in way.parts), default=0)
+            formed = _formed(cast(Record, record), way, message, work=self.session.work)
+            if way.kind is Kind.SYNTHETIC:
+                self._seal(cast(ConfigRecord, formed), label, count=count, scope=scope)
+            else:
+                content, shapes = _content(formed)
+                artifact = Artifact(way.kind, label if way.parts else PUBLIC, content, count=count, name=name)
+                artifact = self._from_here(artifact, scope) if way.parts else artifact
+                leaving.append(Leaving(artifact, self.brief.hub, shapes))
+            passed[name] = formed
+        for settled in self.gate.cross_all(leaving, round=round_of(message)):
+            if isinstance(settled, Refused):
+                raise settled
+        return Message(passed, reply_to=message), label
+
+    def _from_here(self, artifact: Artifact, scope: str) -> Artifact:
+        """The artifact with the pool its people were drawn from, so that rounds do not count them again and again."""
+        return replace(artifact, pool=self.session.work.dataset, pool_people=self.session.people(scope, "all"))
+
+    def _seal(self, record: ConfigRecord, label: Label, *, count: int, scope: str) -> None:
+        """Rows for other regions: each a crossing of its own, sealed so that the hub relays what it cannot read."""
+        for recipient in list(record):
+            rows = cast(bytes, record.pop(recipient))
+            artifact = Artifact(Kind.SYNTHETIC, label, rows, count=count, name="synthetic rows")
+            artifact = self._from_here(artifact, scope)
+            held = RedactedErrors()
+            with held:
+                self.gate.cross(artifact, self.brief.peers[recipient])
+                key = bytes.fromhex(self.brief.peer_keys[recipient])
+                record[recipient] = seal(key, _labelled(label, rows), recipient)
+            if held.name and held.name != Refused.__name__:
+                raise FedsovError(f"rows could not be sealed for {recipient}")
+
+
+def _formed(record: Record, way: PayloadRule, message: Message, *, work: TrainingJob) -> Record:
+    """The record written anew in its form. Raises FedsovError for another type, or what the form cannot read."""
+    if not isinstance(record, way.type):
+        raise FedsovError(f"a {type(record).__name__} does not leave where a {way.type.__name__} is asked for")
+    if isinstance(record, ArrayRecord):
+        form, model = way.form or payloads.update, next(iter(message.content.array_records.values()), ArrayRecord())
+        return cast(ArrayRecord, form(record, model, work))
+    if way.form is None:
+        return record
+    if isinstance(record, MetricRecord):
+        return MetricRecord(way.form(dict(record)))
+    if set(record) != {"json"}:
+        raise FedsovError("an answer holds more than its one text")
+    return ConfigRecord({"json": json.dumps(way.form(json.loads(str(record["json"]))))})
+
+
+def _shapes(record: ArrayRecord) -> dict[str, list[int]]:
+    return {name: list(array.shape) for name, array in record.items()}
+
+
+def _content(record: Record) -> tuple[bytes, Mapping[str, Any]]:
+    """A record's bytes for the digest, and the names and shapes of its arrays for the ledger."""
+    if isinstance(record, ArrayRecord):
+        return b"".join(array.data for array in record.values()), _shapes(record)
+    return json.dumps(dict(record), sort_keys=True, default=str).encode(), {}
+
+
+def _labelled(label: Label, rows: bytes) -> bytes:
+    head = json.dumps(label.to_json()).encode()
+    return len(head).to_bytes(4, "big") + head + rows
+
+
+def open_sealed_rows(keyring: LocalKeyring, sealed: bytes) -> tuple[Label, bytes]:
+    """The label and rows that another region sealed for this one. Raises KeyUnavailable for another's."""
+    content = keyring.open_sealed(sealed, keyring.region)
+    size = 4 + int.from_bytes(content[:4], "big")
+    return Label.from_json(json.loads(content[4:size])), content[size:]

@@ -1,0 +1,150 @@
+"""What a region keeps of a run, in its own folder: its model, and the record its own registry will take up.
+
+The model is written as safetensors, its metadata names what binds it. The record waits as JSON beside it for the
+region's registrar (`fedsov.runtimes.registry_process`), the one process that speaks MLflow.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fedsov.label import Label
+from fedsov.ledger.ledger import Ledger
+from fedsov.model.metrics import MEASURES
+from fedsov.registry import ModelRecord, RunRecord
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from fedsov.protocol.job import RegionStart
+    from fedsov.region.session import Session
+
+RECORD = "record.json"
+TOLD = (
+    "at",
+    "run",
+    "round",
+    "act",
+    "exporter",
+    "importer",
+    "origins",
+    "destination",
+    "kind",
+    "name",
+    "categories",
+    "restrictions",
+    "purpose",
+    "verdict",
+    "rules",
+    "citations",
+    "reason",
+    "missing",
+    "remedy",
+    "obligations",
+    "unsafe",
+)
+
+
+def model_folder(folder: Path, run: str) -> Path:
+    """Where a run's model rests in a region's or the hub's folder."""
+    return folder / "models" / run
+
+
+def write(brief: RegionStart, session: Session, incoming: Label, ledger: Ledger, asked: Mapping[str, Any]) -> None:
+    """Writes the region's model and its record. Does nothing where no strategy ended with a model.
+
+    Args:
+        incoming: what binds the model that came with the question.
+        asked: the question's settings: strategy and reason.
+    """
+    kept = session.finished
+    if kept is None:
+        return
+    label = session.label("all") | incoming | session.received
+    folder = model_folder(brief.folder, brief.run)
+    name = f"{session.work.dataset}-{brief.region.name}".lower()
+    path = write_model(folder, kept.parameters, label=label)
+    model = ModelRecord(
+        name=name,
+        path=path,
+        tags={
+            "label": json.dumps(label.to_json()),
+            "kept": kept.kept,
+            "dataset": session.work.dataset,
+            "target": json.dumps(asdict(session.work.target)),
+            "run": brief.run,
+            "ledger_head": ledger.head().digest,
+        },
+        features_json=json.dumps(kept.features.to_json()),
+    )
+    scores = {
+        "score": kept.score,
+        "local_score": kept.local_score,
+        "gain": kept.gain,
+        "gain_se": kept.gain_se,
+        "kept_validation_score": kept.validation_score,
+    }
+    called = MEASURES[session.work.target.task].called
+    final = [(called(key), float(value), 0) for key, value in scores.items() if value is not None]
+    rounds = [(key, value, number) for key, value, number in session.rounds if value == value]
+    record = RunRecord(
+        run=brief.run,
+        experiment=session.work.dataset,
+        params=flat(asdict(session.work)),
+        metrics=tuple(final + rounds),
+        tags={
+            "region": brief.region.name,
+            "strategy": str(asked.get("strategy", "")),
+            "reason": str(asked.get("reason", "")),
+            "kept": kept.kept,
+            "note": kept.note,
+        },
+        artifacts={"ledger_head.json": json.dumps(ledger.head().to_json())},
+        models=(model,),
+    )
+    (folder / RECORD).write_text(json.dumps(record.to_json()))
+
+
+def write_model(folder: Path, parameters: Mapping[str, np.ndarray[Any, Any]], *, label: Label) -> Path:
+    """Writes parameters as ``model.safetensors`` with their label in the file's metadata; returns its path."""
+    from safetensors.numpy import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "model.safetensors"
+    save_file(dict(parameters), str(path), metadata={"label": json.dumps(label.to_json())})
+    return path
+
+
+def ledger_summary(ledger: Ledger, run: str) -> dict[str, Any]:
+    """The head, how many crossings of the run were permitted and refused, and each refusal once.
+
+    Of a refusal it tells who, whom, what kind, why and the way out; not its size, count or digest, from which a small
+    content that stayed at home could be guessed.
+    """
+    crossings = [entry.body for entry in ledger.entries(run) if entry.body["act"] == "cross"]
+    refused = [body for body in crossings if body["verdict"] != "permit"]
+    return {
+        "head": ledger.head().to_json(),
+        "permitted": len(crossings) - len(refused),
+        "refused": len(refused),
+        "refusals": [{key: body[key] for key in TOLD} for body in {_key(body): body for body in refused}.values()],
+    }
+
+
+def _key(body: Mapping[str, Any]) -> str:
+    return json.dumps([body["kind"], body["name"], body["importer"], body["rules"]], sort_keys=True)
+
+
+def flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested settings as ``a.b.c`` to text, the form of a tracking server's parameters."""
+    found: dict[str, str] = {}
+    for key, item in value.items():
+        if isinstance(item, Mapping):
+            found |= flat(item, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = str(item)
+    return found

@@ -1,0 +1,125 @@
+"""A region at work: its records, divided once, and what each kind of question may look at.
+
+A *scope* says which rows a question is about: ``all`` (stays at home), ``shareable`` (no restriction binds them) and
+``public`` (nothing binds them: their people agreed to global use). The label of an answer is the join over the rows
+of its scope, computed here from the records and never passed by hand.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from fedsov.errors import FedsovError
+from fedsov.label import PUBLIC, Label
+from fedsov.model.features import MINIMUM_COUNT
+from fedsov.model.targets import outcome
+from fedsov.partition.records import Records
+from fedsov.privacy.run_cost import Extent
+from fedsov.protocol.job import TrainingJob
+from fedsov.region.private_run import PrivateRun
+from fedsov.region.strategies.selection import Outcome
+from fedsov.training.own_state import InMemory, OwnState
+from fedsov.training.rows import DataSplit, Rows, SplitMasks, split
+
+SCOPES = ("all", "shareable", "public")
+
+
+class Session:
+    """One region's records during one run; keeps what its registry will ask for: rounds, outcome, labels received."""
+
+    def __init__(self, records: Records, work: TrainingJob, folder: Path) -> None:
+        self.records, self.work, self.folder = records, work, folder
+        persons = records.subjects if records.folds is None else records.folds.astype(str)
+        self.division: SplitMasks = split(persons, work.seed)
+        self.rounds: list[tuple[str, float, int]] = []
+        self.finished: Outcome | None = None
+        self.received: Label = PUBLIC
+        self.private: PrivateRun | None = None
+        self.own: OwnState = InMemory()
+
+    def mask(self, scope: str) -> np.ndarray:
+        """(N,) True for the rows a scope holds."""
+        if scope == "all":
+            return np.ones(len(self.records), dtype=bool)
+        if scope == "shareable":
+            return self.records.unrestricted
+        if scope == "public":
+            return self.records.public
+        raise FedsovError(f"no scope {scope!r}; the scopes are {', '.join(SCOPES)}")
+
+    def rows(self, scope: str) -> Rows:
+        """The scope's rows. Outcomes are from the scope's own targets: a median over others would carry their bonds."""
+        mask = self.mask(scope)
+        chosen = self.records.select(mask)
+        target, private = chosen.target, self.private_in(scope)
+        median = private.median(target, self.work.target) if private and len(chosen) else None
+        outcomes = outcome(target, self.work.target, median) if len(chosen) else np.zeros(0, np.float32)
+        return Rows(chosen.columns, chosen.kinds, outcomes, self._persons(scope)[mask])
+
+    def private_in(self, scope: str) -> PrivateRun | None:
+        """The private run, where an answer about this scope leaves under it: rows that are shared and not public."""
+        return self.private if scope == "shareable" else None
+
+    def extent(self) -> Extent:
+        """What a private run would learn from, in numbers."""
+        categorical = [name for name, kind in self.records.kinds.items() if kind == "categorical"]
+        declared = self.work.privacy.levels if self.work.privacy else {}
+        return Extent(
+            rows=len(self.records),
+            train_rows=int((self.mask("shareable") & self.division.train).sum()),
+            rounds=self.work.rounds,
+            epochs=self.work.recipe.update.epochs,
+            thresholds=len(set(categorical) - set(declared)),
+            median=self.work.target.above_region_median,
+        )
+
+    def divided(self, scope: str) -> DataSplit:
+        """The scope's rows: to train on, to choose on, to report on."""
+        whole, mask = self.rows(scope), self.mask(scope)
+        return DataSplit(*(whole.select(part[mask]) for part in self.division))
+
+    def _persons(self, scope: str) -> np.ndarray:
+        """(N,) whose row each is, for floors; empty where the row is public and others are not: it hides nobody."""
+        if scope == "public":
+            return self.records.subjects
+        return np.where(self.records.public, "", self.records.subjects)
+
+    def training_records(self, scope: str) -> Records:
+        """The scope's records that may be learned from (for a synthesizer; test rows are never in it)."""
+        return self.records.select(self.mask(scope) & self.division.train)
+
+    def label(self, scope: str) -> Label:
+        """The join over the scope's rows."""
+        return self.records.select(self.mask(scope)).label
+
+    def people(self, scope: str, part: str) -> int:
+        """How many people an answer is about: all of the scope, or those of one part of the division.
+
+        Public rows do not count beside bound ones: who knows them could subtract them.
+        """
+        mask = self.mask(scope)
+        if part != "all":
+            mask = mask & getattr(self.division, part)
+        if scope != "public":
+            mask = mask & ~self.records.public
+        return len(np.unique(self.records.subjects[mask]))
+
+    def counts(self) -> dict[str, int]:
+        """Rows, public and shareable rows, classes of the target (of numbers, 2 or more are told as 2), for the plan.
+
+        A group of fewer than 10 people is not told apart: so few public rows, or bound rows that may be shared, are
+        told as none; so few restricted rows as shareable (they stay out of what is shared all the same).
+        """
+        public, restricted = self.mask("public"), ~self.mask("shareable")
+        shareable = len(self.records) - (int(restricted.sum()) if self._are_many(restricted) else 0)
+        return {
+            "rows": len(self.records),
+            "public": int(public.sum()) if self._are_many(public) else 0,
+            "shareable": shareable if self._are_many(~public & ~restricted) else 0,
+            "classes": min(len(np.unique(self.rows("all").y)), len(self.work.target.classes) or 2),
+        }
+
+    def _are_many(self, mask: np.ndarray) -> bool:
+        return len(np.unique(self.records.subjects[mask])) >= MINIMUM_COUNT

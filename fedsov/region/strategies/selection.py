@@ -1,0 +1,105 @@
+"""Runs a region's planned strategy beside training alone, and keeps the better of the two.
+
+Training rows fit, validation rows choose, test rows are looked at once, for the numbers in the `Outcome`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fedsov.errors import ConfigurationError, InputError
+from fedsov.model.features import Features
+from fedsov.model.metrics import MEASURES
+from fedsov.model.network import NetworkSpec, Parameters
+from fedsov.region.strategies import transfer_learning
+from fedsov.region.strategies.candidates import Candidate, StartingPoint, train_alone, train_beside
+from fedsov.training import federated
+from fedsov.training.rows import DataSplit
+from fedsov.training.steps import LocalSteps, Recipe
+
+STRATEGIES: dict[str, Callable[[DataSplit, StartingPoint, Recipe], Candidate]] = {
+    "federated": federated.train,
+    "transfer_learning": transfer_learning.train,
+    "synthetic": train_beside,
+    "local": train_alone,
+}
+"""Every strategy, most private first: the region's rows and what it received become a model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a region ended with.
+
+    Attributes:
+        kept: how the kept model came about ("federated, tuned", "local", ...).
+        network, features, parameters: the kept model.
+        score: AUC of the kept model on test rows (of several classes, the mean of each against the others), or R² of
+            numbers; None where they have one class, or number.
+        local_score: of training alone on the same rows; None also where training alone was not possible.
+        gain, gain_se: score - local_score and its standard error; None where a class has fewer than 2 rows.
+        validation_score: of the kept model on validation rows.
+        test_rows: how many rows the scores stand on.
+        note: why the planned strategy was replaced, or what could not be compared; empty otherwise.
+    """
+
+    kept: str
+    network: NetworkSpec
+    features: Features
+    parameters: Parameters
+    score: float | None
+    local_score: float | None
+    gain: float | None
+    gain_se: float | None
+    validation_score: float | None
+    test_rows: int
+    note: str = ""
+
+
+def train(strategy: str, rows: DataSplit, start: StartingPoint, recipe: Recipe) -> Outcome:
+    """The strategy's model, or the one trained alone where that is better on the validation rows.
+
+    Raises:
+        ConfigurationError: a strategy that nobody knows.
+        InputError, TrainingFailed: the strategy could not train.
+    """
+    if strategy not in STRATEGIES:
+        raise ConfigurationError(f"unknown strategy {strategy!r}; choose one of {', '.join(STRATEGIES)}")
+    candidate = STRATEGIES[strategy](rows, start, recipe)
+    if strategy == "local":
+        return compare(candidate, candidate, rows, recipe.tune)
+    try:
+        return compare(candidate, train_alone(rows, StartingPoint(), recipe), rows, recipe.tune)
+    except InputError as error:
+        note = f"no comparison: training alone ended with {type(error).__name__}"
+        return compare(candidate, None, rows, recipe.tune, note=note)
+
+
+def compare(
+    candidate: Candidate, alone: Candidate | None, rows: DataSplit, steps: LocalSteps, *, note: str = ""
+) -> Outcome:
+    """Keeps the candidate unless its loss on validation rows, as `steps` have it, is above that of training alone."""
+    kept, measure = candidate, MEASURES[steps.loss]
+    if alone is not None and len(rows.validation):
+        y = rows.validation.y
+        answers = [one.logits(rows.validation) for one in (candidate, alone)]
+        theirs, ours = (measure.loss(y, one, steps.class_weights) for one in answers)
+        if theirs > ours:
+            kept = alone
+            note = f"{candidate.name} was worse on validation rows ({measure.loss_name} {theirs:.3f}, local {ours:.3f})"
+    y, scores = rows.test.y, kept.logits(rows.test)
+    alone_scores = alone.logits(rows.test) if alone is not None else None
+    difference = measure.difference(y, scores, alone_scores) if alone_scores is not None else None
+    return Outcome(
+        kept.name,
+        kept.network,
+        kept.features,
+        kept.parameters,
+        score=measure.score(y, scores),
+        local_score=measure.score(y, alone_scores) if alone_scores is not None else None,
+        gain=difference[0] if difference else None,
+        gain_se=difference[1] if difference else None,
+        validation_score=measure.score(rows.validation.y, kept.logits(rows.validation)),
+        test_rows=len(rows.test),
+        note=note,
+    )

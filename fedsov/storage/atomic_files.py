@@ -1,0 +1,107 @@
+"""Files that are whole or not there: written aside, synced and renamed; refused where a byte of them changed.
+
+A sealed file is JSON of one form only, a body and its SHA-256; any other text, however alike, is damage. Arrays are
+safetensors beside it, whose digest the body holds. The seal finds what a disk, a copy or a careless hand did; it is no
+signature: whoever may write the folder can seal anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fedsov.errors import CheckpointDamaged, WorkspaceUnusable
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Puts a file in its place, readable by its owner alone; at any instant the old or the new one is there.
+
+    Raises OSError where it cannot be written; the old one stays.
+    """
+    aside = path.with_name(path.name + ".new")
+    with aside.open("wb") as file:
+        os.fchmod(file.fileno(), 0o600)
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(aside, path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Waits until the names in a folder are on the disk."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+Arrays = Mapping[str, np.ndarray[Any, Any]]
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Puts a file in its place, on the disk when this returns; at any instant the old or the new one is there.
+
+    Raises:
+        WorkspaceUnusable: it cannot be written; the old one stays.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, content)
+    except OSError as error:
+        raise WorkspaceUnusable(f"{path} cannot be written: {error.strerror}; make room or allow writing") from error
+
+
+def write_sealed(path: Path, body: Mapping[str, Any]) -> None:
+    """Writes plain values under their digest. Raises WorkspaceUnusable."""
+    write_file(path, _plain({"body": body, "sha256": sha256_hex(_plain(body))}))
+
+
+def read_sealed(path: Path) -> dict[str, Any]:
+    """The body of a sealed file. Raises FileNotFoundError, and CheckpointDamaged for a file with any byte changed."""
+    content = path.read_bytes()
+    try:
+        value = json.loads(content)
+        whole = _plain(value) == content and sha256_hex(_plain(value["body"])) == value["sha256"]
+    except (ValueError, KeyError, TypeError):
+        whole = False
+    if not whole:
+        raise CheckpointDamaged(f"{path} was changed or cut since it was written")
+    return dict(value["body"])
+
+
+def pack_arrays(arrays: Arrays) -> bytes:
+    """Arrays as safetensors."""
+    from safetensors.numpy import save
+
+    return save({name: np.array(array, order="C") for name, array in arrays.items()})
+
+
+def read_arrays(path: Path, sha256: str) -> dict[str, np.ndarray[Any, Any]]:
+    """The arrays of a file with this digest. Raises CheckpointDamaged for any other file, or none."""
+    from safetensors.numpy import load
+
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise CheckpointDamaged(f"{path} is gone") from None
+    if sha256_hex(content) != sha256:
+        raise CheckpointDamaged(f"{path} was changed or cut since it was written")
+    return load(content)
+
+
+def sha256_hex(content: bytes) -> str:
+    """SHA-256, in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def _plain(value: Any) -> bytes:
+    """The one form: keys in the order they have, which reading keeps; a score that is not a number is NaN."""
+    return json.dumps(value, separators=(",", ":")).encode()

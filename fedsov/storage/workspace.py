@@ -1,0 +1,64 @@
+"""The folders of a run: ``hub/``, one folder per region, and the quarantine, all under one workspace.
+
+Every path of a workspace is asked for here, as a value; nothing is created until it is needed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fedsov.errors import ConfigurationError
+
+
+def is_there(path: Path) -> bool:
+    """True where a ledger was made at this path, or PostgreSQL was named as its home."""
+    return path.is_file() or _address_file(path).is_file()
+
+
+def _address_file(path: Path) -> Path:
+    return path.with_suffix(".postgresql")
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """Paths of one workspace; nothing is created until it is needed. `lock` is its lock's descriptor while held."""
+
+    root: Path
+    lock: int | None = None
+
+    @property
+    def hub(self) -> Path:
+        return self.root / "hub"
+
+    @property
+    def regions(self) -> Path:
+        return self.root / "regions"
+
+    @property
+    def quarantine(self) -> Path:
+        return self.root / "quarantine"
+
+    def region(self, name: str) -> Path:
+        """The folder of one region. Raises ConfigurationError for a name that would leave the workspace."""
+        if not name or not name.replace("-", "").replace("_", "").isalnum():
+            raise ConfigurationError(f"region name {name!r} must be letters, digits, '-' or '_'")
+        return self.regions / name
+
+    def region_names(self) -> list[str]:
+        """Names of the regions that have a folder, sorted."""
+        return sorted(path.name for path in self.regions.glob("*") if path.is_dir())
+
+    def ledgers(self) -> dict[str, Path]:
+        """The ledgers that exist: ``hub`` first, then each region's."""
+        folders = {"hub": self.hub, **{name: self.region(name) for name in self.region_names()}}
+        found = {name: folder / "ledger.sqlite" for name, folder in folders.items()}
+        return {name: path for name, path in found.items() if is_there(path)}
+
+    def require(self) -> None:
+        """Raises ConfigurationError where no run has written here yet."""
+        if not self.hub.is_dir():
+            raise ConfigurationError(
+                f"workspace {self.root} holds no run yet; run `python -m fedsov train` first, "
+                "or name another with workspace=DIR"
+            )

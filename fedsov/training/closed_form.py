@@ -1,0 +1,403 @@
+"""Gradient steps in closed form, without autograd, for several clients at once.
+
+A network that is a stack of linear layers and activations has a gradient that can be written down: the slope of the
+loss in the logits, passed back through the layers, times what each layer was given. So the steps of K clients are
+matrix products over (K, rows, width), and a record's own gradient is never formed: its norm follows from what layers
+were given (a) and the slopes in what they gave (d), ``|g|^2 = sum over layers (|a|^2 + 1) |d|^2`` (Goodfellow 2015,
+https://arxiv.org/abs/1510.01799), which is all that clipping needs.
+
+Where inputs are codes, tables of numbers stand before the first layer: a record's gradient in a table is the slope in
+what was looked up, in one row of it.
+
+All parameters of a client are one row of a (K, P) tensor, in the order of the state dict. A client's result does not
+depend on who is stacked with it, bit by bit, unless its gradients are clipped: batches are padded to a width that is
+its own (`width_of`) with rows of weight zero, what is multiplied begins where vector registers do (`layout`), and a
+stack of one is multiplied as a stack of two: the libraries below round a lone product, a remainder that does not fill a
+register, and numbers that lie astride two differently. Large products are always made one by one.
+
+A step: ``v <- m v + g + decay w + mu (w - anchor) + drift``, then ``w <- w - rate v``, where g is the mean of the
+weighted rows' gradients, or with clipping their clipped sum plus noise, over the expected batch (Abadi et al. 2016).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from fedsov.training.activations import LayerCache, activation
+from fedsov.training.memory_layout import (
+    EVEN,
+    Layer,
+    Parts,
+    Stack,
+    Views,
+    evened,
+    gather,
+    spread,
+    still,
+    trained,
+    views,
+)
+
+if TYPE_CHECKING:
+    import torch
+
+CHUNK = 16_384
+"""Rows gathered at once, of all clients together; a stack's memory beside its rows grows with it.
+
+A step of more rows than this of one client passes the layers in parts, whose gradients are added up.
+"""
+TOGETHER = 4 * CHUNK
+"""Rows of one step of all clients that are stacked; more are taken in stacks one after the other."""
+
+Slope = Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor"]
+
+
+@dataclass(frozen=True, slots=True)
+class ClientBatch:
+    """The rows of K clients one after the other, as tensors.
+
+    Attributes:
+        X: (N, D) inputs.
+        targets: (N, O), as the loss has them.
+        weights: (N, 1) or (N, O), or None where every row weighs 1.
+        starts: (K,) where each client's rows begin.
+        sizes: (K,) how many it has.
+    """
+
+    X: torch.Tensor
+    targets: torch.Tensor
+    weights: torch.Tensor | None
+    starts: np.ndarray
+    sizes: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Clipping:
+    """A bound on each record's gradient; for each client the noise's standard deviation, its batch, and a generator."""
+
+    clip: float
+    noise: Sequence[float]
+    expected: Sequence[float]
+    generators: Sequence[np.random.Generator]
+
+
+@dataclass(frozen=True, slots=True)
+class SgdSettings:
+    """How to step. `decay` is (P,) or None; `anchor` and `drift` are (K, P), (P,) or None."""
+
+    rate: float
+    momentum: float
+    slope: Slope
+    batch: int
+    decay: torch.Tensor | None = None
+    anchor: torch.Tensor | None = None
+    anchor_weight: float = 0.0
+    drift: torch.Tensor | None = None
+    clipping: Clipping | None = None
+
+
+def width_of(rows: int, batch: int) -> int:
+    """The width that a client's batches are padded to: the batch, or its own rows where these are fewer, rounded up."""
+    return evened(min(rows, batch))
+
+
+def descend(
+    parameters: torch.Tensor,
+    stack: Stack,
+    held: ClientBatch,
+    batches: Sequence[Sequence[np.ndarray]],
+    descent: SgdSettings,
+) -> None:
+    """Takes each client's steps, on its row of the (K, P) `parameters`, in place.
+
+    Args:
+        batches: for each client, the rows of each of its steps, counted from 0 among its own; empty ones only where
+            gradients are clipped.
+    """
+    import torch
+
+    with torch.inference_mode():
+        for together in _alike(held, batches, descent):
+            _descend(parameters, stack, held, batches, descent, together)
+
+
+def _alike(held: ClientBatch, batches: Sequence[Sequence[np.ndarray]], descent: SgdSettings) -> list[list[int]]:
+    """Clients whose batches have the same width, those with most steps first."""
+    groups: dict[int, list[int]] = {}
+    for client, size in enumerate(held.sizes):
+        width = 0 if descent.clipping else width_of(int(size), descent.batch)
+        groups.setdefault(width, []).append(client)
+    found = []
+    for width, group in groups.items():
+        most = max(1, TOGETHER // (width or _widest(batches, group)))
+        ordered = sorted(group, key=lambda client: -len(batches[client]))
+        found += [ordered[first : first + most] for first in range(0, len(ordered), most)]
+    return found
+
+
+def _widest(batches: Sequence[Sequence[np.ndarray]], clients: Sequence[int]) -> int:
+    """The width that the longest of these clients' batches is padded to."""
+    return max(EVEN, evened(max((len(one) for client in clients for one in batches[client]), default=0)))
+
+
+def _descend(
+    parameters: torch.Tensor,
+    stack: Stack,
+    held: ClientBatch,
+    batches: Sequence[Sequence[np.ndarray]],
+    descent: SgdSettings,
+    together: list[int],
+) -> None:
+    def own(given: torch.Tensor | None) -> torch.Tensor | None:
+        return None if given is None else spread(given if given.ndim == 1 else given[together], stack)
+
+    whole = together == list(range(len(parameters)))
+    rows = parameters if whole else parameters[together]
+    w = spread(rows, stack)
+    speeds, momentum = still(w.shape, w.dtype, stack), 0.0  # what has no speed yet keeps none of it
+    anchor, drift, decay = own(descent.anchor), own(descent.drift), own(descent.decay)
+    noise = _Noise(descent.clipping, stack, together, w) if descent.clipping else None
+    active, parts, moving = 0, Parts([], []), Parts([], [])
+    for step in _steps(held, batches, descent, together):
+        if step.clients != active:
+            active = step.clients
+            parts, moving = views(w[:active], stack), views(speeds[:active], stack)
+        v = speeds[:active]
+        if step.begins:
+            _slow(v, moving, stack, momentum)
+        codes, given = _looked_up(step.X, stack, parts.tables)
+        passed = _forward(given, stack.layers, parts.layers)
+        slope = descent.slope(passed[-1].given, step.targets).mul_(step.weights)
+        slopes = _backward(passed, stack.layers, parts.layers, slope)
+        below = _below(slopes[0], stack, parts.layers)
+        if descent.clipping:
+            _clip([*slopes, *below], _squares(slopes, passed, below, stack), descent.clipping.clip, step.divisors)
+        _accumulate(moving.layers, slopes, passed, stack.layers, momentum=momentum if step.begins else 1.0)
+        _accumulate_tables(moving.tables, below, codes, stack)
+        if not step.ends:
+            continue
+        momentum = descent.momentum
+        if noise is not None:
+            v.add_(noise.drawn(active))
+        if decay is not None:
+            v.addcmul_(w[:active], decay)
+        if descent.anchor_weight and anchor is not None:
+            v.add_(w[:active] - (anchor if anchor.ndim == 1 else anchor[:active]), alpha=descent.anchor_weight)
+        if drift is not None:
+            v.add_(drift if drift.ndim == 1 else drift[:active])
+        w[:active].add_(v, alpha=-descent.rate)
+    gather(w, rows, stack)
+    if not whole:
+        parameters[together] = rows
+
+
+class _Step(NamedTuple):
+    """The first `clients` of a stack at one step: (k, B, D) inputs, (k, B, O) targets, (k, B, 1 or O) weights.
+
+    With clipping the weights are not divided by the batch; `divisors` (k, 1, 1) does that after clipping. A part of a
+    step `begins` it, or `ends` it; a whole one does both.
+    """
+
+    clients: int
+    X: torch.Tensor
+    targets: torch.Tensor
+    weights: torch.Tensor
+    divisors: torch.Tensor
+    begins: bool
+    ends: bool
+
+
+def _steps(
+    held: ClientBatch, batches: Sequence[Sequence[np.ndarray]], descent: SgdSettings, together: Sequence[int]
+) -> Iterator[_Step]:
+    """The steps of a stack, gathered some at a time, or a part at a time where one is long."""
+    counts = [len(batches[client]) for client in together]
+    clipping, first = descent.clipping, 0
+    width = 0 if clipping else width_of(int(held.sizes[together[0]]), descent.batch)
+    while first < counts[0]:
+        active = sum(count > first for count in counts)
+        last = counts[active - 1]  # so far the same clients take part
+        each = max(1, CHUNK // (active * (max(width, descent.batch) if width else _widest(batches, together))))
+        for begin in range(first, last, each):
+            end = min(begin + each, last)
+            lengths = np.array([[len(one) for one in batches[client][begin:end]] for client in together[:active]]).T
+            wide = width or max(EVEN, evened(int(lengths.max())))
+            chosen = np.zeros((end - begin, active, wide), dtype=np.int64)
+            real = np.arange(wide) < lengths[:, :, None]
+            for place, client in enumerate(together[:active]):
+                rows = np.concatenate(batches[client][begin:end])
+                chosen[:, place][real[:, place]] = rows + held.starts[client]
+                chosen[:, place][~real[:, place]] = held.starts[client]
+            for at in range(0, wide, CHUNK):  # more than one part only where `each` is 1
+                ends, part = (at == 0, at + CHUNK >= wide), np.s_[:, :, at : at + CHUNK]
+                yield from _gathered(held, chosen[part], real[part], lengths, clipping, together[:active], ends)
+        first = last
+
+
+def _gathered(
+    held: ClientBatch, chosen: np.ndarray, real: np.ndarray, lengths: np.ndarray, clipping: Clipping | None,
+    together: Sequence[int], ends: tuple[bool, bool],
+) -> Iterator[_Step]:  # fmt: skip
+    import torch
+
+    steps, active, wide = chosen.shape
+    flat = torch.from_numpy(chosen.reshape(-1))
+    inputs = held.X.index_select(0, flat).view(steps, active, wide, -1)
+    targets = held.targets.index_select(0, flat).view(steps, active, wide, -1)
+    shares = real.astype(np.float64)[..., None]
+    if clipping is None:
+        shares /= lengths[:, :, None, None]
+    weights = torch.from_numpy(shares).to(inputs.dtype)
+    if held.weights is not None:
+        weights = weights * held.weights.index_select(0, flat).view(steps, active, wide, -1)
+    expected = clipping.expected if clipping else [1.0] * (max(together) + 1)
+    divisors = torch.tensor([1.0 / expected[client] for client in together], dtype=inputs.dtype).view(active, 1, 1)
+    for X, y, share in zip(inputs.unbind(0), targets.unbind(0), weights.unbind(0), strict=True):
+        yield _Step(active, X, y, share, divisors, *ends)
+
+
+def _looked_up(
+    X: torch.Tensor, stack: Stack, tables: Sequence[torch.Tensor]
+) -> tuple[list[tuple[torch.Tensor, torch.Tensor]], torch.Tensor]:
+    """For each table (k, 1) clients and (k, B) codes, and the (k, B, D) that the first layer is given."""
+    import torch
+
+    if not tables:
+        return [], X
+    client = torch.arange(len(X))[:, None]
+    codes = [(client, X[:, :, table.column].long()) for table in stack.tables]
+    found = [numbers[code] for numbers, code in zip(tables, codes, strict=True)]
+    return codes, torch.cat([X[:, :, list(stack.plain)], *found], 2)
+
+
+def _below(slope: torch.Tensor, stack: Stack, parts: Sequence[Views]) -> list[torch.Tensor]:
+    """The loss's slope in what each table gave, (k, B, width) each."""
+    if not stack.tables:
+        return []
+    down = _product(None, slope, parts[0].weight, large=stack.layers[0].is_large)
+    widths = [len(stack.plain), *(table.width for table in stack.tables)]
+    return list(down.split(widths, 2)[1:])
+
+
+def _accumulate_tables(
+    moving: Sequence[torch.Tensor],
+    below: Sequence[torch.Tensor],
+    codes: Sequence[tuple[torch.Tensor, torch.Tensor]],
+    stack: Stack,
+) -> None:
+    for part, slope, code, table in zip(moving, below, codes, stack.tables, strict=True):
+        if table.trains:
+            part.index_put_(code, slope, accumulate=True)
+
+
+def _forward(X: torch.Tensor, layers: Sequence[Layer], parts: Sequence[Views]) -> list[LayerCache]:
+    passed, given = list[LayerCache](), X
+    for layer, part in zip(layers, parts, strict=True):
+        made = _product(part.bias, given, part.transposed, large=layer.is_large)
+        onward = made if layer.activation is None else activation(layer.activation).forward(made)
+        passed.append(LayerCache(given, made, onward))
+        given = onward
+    return passed
+
+
+def _product(added: torch.Tensor | None, left: torch.Tensor, right: torch.Tensor, *, large: bool) -> torch.Tensor:
+    """(K, ...) added + left @ right, for each client the same bits whatever K is."""
+    import torch
+
+    if large:
+        each = zip(left, right, strict=True) if added is None else zip(added, left, right, strict=True)
+        made = [torch.mm(*one) if added is None else torch.addmm(*one) for one in each]
+        return torch.stack(made) if made[1:] else made[0][None]
+    if left.shape[0] == 1:
+        pair = [one.expand(2, -1, -1) for one in (left, right)]
+        return (torch.bmm(*pair) if added is None else torch.baddbmm(added.expand(2, -1, -1), *pair))[:1]
+    return torch.bmm(left, right) if added is None else torch.baddbmm(added, left, right)
+
+
+def _add_product(total: torch.Tensor, left: torch.Tensor, right: torch.Tensor, slowed: float | None) -> None:
+    """Adds left @ right to (K, ...) `total`, in place; to `slowed` times it, client by client, for a large layer."""
+    if slowed is None:  # never into `total` itself: torch multiplies otherwise where its rows have gaps between them
+        total.add_(_product(None, left, right, large=False))
+        return
+    for own, mine, other in zip(total, left, right, strict=True):
+        own.addmm_(mine, other, beta=slowed)
+
+
+def _backward(
+    passed: Sequence[LayerCache], layers: Sequence[Layer], parts: Sequence[Views], slope: torch.Tensor
+) -> list[torch.Tensor]:
+    """The loss's slope in what each layer made, (k, B, out) each."""
+    slopes = [slope]
+    for below, layer, above, part in zip(passed[-2::-1], layers[-2::-1], layers[:0:-1], parts[:0:-1], strict=True):
+        down = _product(None, slopes[0], part.weight, large=above.is_large)
+        slopes.insert(0, down if layer.activation is None else activation(layer.activation).backward(down, below))
+    return slopes
+
+
+def _slow(v: torch.Tensor, moving: Parts, stack: Stack, momentum: float) -> None:
+    """Multiplies speeds by the momentum: at once, or where a layer is large all but that, which its product does."""
+    if not stack.has_large:
+        v.mul_(momentum)
+        return
+    for table in moving.tables:
+        table.mul_(momentum)
+    for part, layer in zip(moving.layers, stack.layers, strict=True):
+        part.bias.mul_(momentum)
+        if not (layer.is_large and layer.trains_weight):
+            part.weight.mul_(momentum)
+
+
+def _accumulate(
+    moving: Sequence[Views], slopes: Sequence[torch.Tensor], passed: Sequence[LayerCache], layers: Sequence[Layer],
+    *, momentum: float,
+) -> None:  # fmt: skip
+    for part, slope, through, layer in zip(moving, slopes, passed, layers, strict=True):
+        if layer.trains_weight:
+            _add_product(part.weight, slope.transpose(1, 2), through.taken, momentum if layer.is_large else None)
+        if layer.trains_bias:
+            part.bias.add_(slope.sum(1, keepdim=True))
+
+
+def _squares(
+    slopes: Sequence[torch.Tensor], passed: Sequence[LayerCache], below: Sequence[torch.Tensor], stack: Stack
+) -> Any:
+    """(k, B, 1) squared length of each record's gradient."""
+    found: Any = 0.0
+    for slope, through, layer in zip(slopes, passed, stack.layers, strict=True):
+        own = through.taken.square().sum(2, keepdim=True) if layer.trains_weight else 0.0
+        found = found + (own + float(layer.trains_bias)) * slope.square().sum(2, keepdim=True)
+    for slope, table in zip(below, stack.tables, strict=True):
+        found = found + float(table.trains) * slope.square().sum(2, keepdim=True)
+    return found
+
+
+def _clip(slopes: Sequence[torch.Tensor], squares: Any, clip: float, divisors: torch.Tensor) -> None:
+    """Scales each record's slopes so that its gradient is at most `clip` long, and divides by the expected batch."""
+    scale = (clip / squares.sqrt()).clamp_(max=1.0).mul_(divisors)  # a norm of 0 gives infinity, hence 1
+    for slope in slopes:
+        slope.mul_(scale)
+
+
+class _Noise:
+    """Fresh normal noise for the clients of a stack, nothing on what is not trained."""
+
+    def __init__(self, clipping: Clipping, stack: Stack, together: Sequence[int], like: torch.Tensor) -> None:
+        import torch
+
+        mask = trained(stack)
+        self._generators = [clipping.generators[client] for client in together]
+        self._drawn = np.zeros((len(together), len(mask)), dtype=np.float32 if like.dtype == torch.float32 else float)
+        scale = np.array([clipping.noise[client] / clipping.expected[client] for client in together])[:, None] * mask
+        self._scale, self._stack = torch.from_numpy(scale).to(like.dtype), stack
+
+    def drawn(self, active: int) -> torch.Tensor:
+        """(active, places) noise, already divided by each client's expected batch."""
+        import torch
+
+        for generator, row in zip(self._generators[:active], self._drawn, strict=False):
+            generator.standard_normal(out=row, dtype=row.dtype)
+        return spread(torch.from_numpy(self._drawn[:active]) * self._scale[:active], self._stack)

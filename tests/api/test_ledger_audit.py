@@ -1,0 +1,156 @@
+"""Whoever kept a head finds a ledger that was cut, rewritten or replaced, also where its owner did it and signed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fedsov.api.ledger_audit import LedgerFinding, entries, entry_line, verify_all, verify_since
+from fedsov.api.reviews import approve, withdraw
+from fedsov.border.evidence.approvals import withdrawal_entry
+from fedsov.errors import ConfigurationError, LedgerBroken
+from fedsov.ledger.ledger import Ledger
+from fedsov.ledger.signed_head import Head
+from tests.border.world import DAY
+
+AT = {"at": "2026-11-25T12:00:00.000+00:00", "run": "r"}
+
+
+def append(folder: Path, owner: str, *bodies: dict[str, Any]) -> Head:
+    """Adds to a ledger, made where there is none; its head after that."""
+    with closing(Ledger(folder / "ledger.sqlite", owner)) as ledger:
+        ledger.append_all({**AT, "act": "note", "note": body} for body in bodies)
+        return ledger.head()
+
+
+def history(size: int, word: str = "n") -> list[dict[str, Any]]:
+    return [{word: number} for number in range(size)]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A hub and two regions, which noted each other's heads at the end of two runs."""
+    folders = {"hub": tmp_path / "hub", "DE": tmp_path / "regions/DE", "US": tmp_path / "regions/US"}
+    for _ in range(2):
+        hub = append(folders["hub"], "hub", *history(6))
+        heads = {
+            name: append(folders[name], name, *history(5, name), {"heads": {"hub": hub.to_json()}})
+            for name in ("DE", "US")
+        }
+        append(folders["hub"], "hub", {"heads": {name: head.to_json() for name, head in heads.items()}})
+    return tmp_path
+
+
+def faults(place: Path) -> dict[str, str]:
+    return {finding.owner: finding.fault for finding in verify_all(place) if finding.fault}
+
+
+def test_an_approval_is_not_written_where_the_hub_s_ledger_is_gone(place: Path) -> None:
+    asked = {"verdict": "review", "review": "R1", **AT, "act": "cross"}
+    with closing(Ledger(place / "regions/DE/ledger.sqlite", "DE")) as ledger:
+        ledger.append(asked)
+        size = ledger.head().size
+    for path in (place / "hub").glob("ledger.sqlite*"):
+        path.unlink()
+    with pytest.raises(LedgerBroken, match="restore it from your copy"):
+        approve(place, "R1", by="A. Person", why="checked", until=DAY, today=DAY)
+    assert Ledger.read(place / "regions/DE/ledger.sqlite").head().size == size
+
+
+def test_a_withdrawal_that_was_interrupted_is_found_and_mended_by_another(place: Path) -> None:
+    with closing(Ledger(place / "regions/DE/ledger.sqlite", "DE")) as ledger:
+        ledger.append({"verdict": "review", "review": "R1", **AT, "act": "cross"})
+    approval = approve(place, "R1", by="A. Person", why="checked", until=DAY, today=DAY)
+    with closing(Ledger(place / "hub/ledger.sqlite", "hub")) as ledger:
+        ledger.append(withdrawal_entry(approval, by="A. Person", why="doubts", at=AT["at"]))
+    found = faults(place)
+    assert set(found) == {"DE", "US"} and "the withdrawal was interrupted; withdraw it again" in found["DE"]
+    withdraw(place, approval.id, by="A. Person", why="doubts")
+    assert faults(place) == {}
+
+
+def rewrite(folder: Path, owner: str, bodies: Sequence[dict[str, Any]], *, keeps_key: bool = True) -> None:
+    """What an owner can do: a new history, whole and signed."""
+    for path in folder.glob("ledger.sqlite*"):
+        path.unlink()
+    if not keeps_key:
+        (folder / "signing.key").unlink()
+    append(folder, owner, *bodies)
+
+
+def test_ledgers_that_hold_what_others_noted_verify(place: Path) -> None:
+    assert faults(place) == {}
+    assert [finding.owner for finding in verify_all(place)] == ["hub", "DE", "US"]
+
+
+@pytest.mark.parametrize(
+    ("folder", "owner", "noter"), [("hub", "hub", "DE"), ("regions/DE", "DE", "hub"), ("regions/US", "US", "hub")]
+)
+def test_an_owner_who_rewrites_and_signs_again_is_found_by_the_other_side(
+    place: Path, folder: str, owner: str, noter: str
+) -> None:
+    rewrite(place / folder, owner, history(40, "other"))
+    found = faults(place)
+    assert list(found) == [owner]
+    assert "cut or rewritten" in found[owner] and f"that {noter} noted in its entry" in found[owner]
+
+
+def test_an_owner_who_starts_again_with_another_key_is_found(place: Path) -> None:
+    with closing(Ledger.read(place / "regions/DE/ledger.sqlite")) as ledger:
+        same = [entry.body["note"] for entry in ledger.entries()]
+    rewrite(place / "regions/DE", "DE", same, keeps_key=False)
+    found = faults(place)
+    assert list(found) == ["DE"] and "replaced: it is signed with another key" in found["DE"]
+
+
+def test_a_ledger_put_back_to_an_older_copy_is_found(place: Path, tmp_path: Path) -> None:
+    path = place / "regions/DE/ledger.sqlite"
+    rewrite(place / "regions/DE", "DE", history(5))
+    shutil.copy(path, tmp_path / "copy")
+    assert "its beginning is not the 6 entries" in faults(place)["DE"]
+
+
+def test_a_ledger_that_is_gone_or_anothers_is_found(place: Path) -> None:
+    shutil.copy(place / "regions/US/ledger.sqlite", place / "regions/DE/ledger.sqlite")
+    assert "belongs to 'US', not to 'DE'" in faults(place)["DE"]
+    (place / "regions/DE/ledger.sqlite").unlink()
+    assert "is gone" in faults(place)["DE"]
+
+
+def test_a_key_that_changed_between_two_notes_is_found(place: Path, tmp_path: Path) -> None:
+    other = append(tmp_path / "elsewhere", "DE", *history(3))
+    append(place / "hub", "hub", {"heads": {"DE": other.to_json()}})
+    assert "replaced" in faults(place)["DE"]
+
+
+def test_a_note_that_holds_no_head_is_named(place: Path) -> None:
+    append(place / "hub", "hub", {"heads": {"DE": {"size": "many", "digest": ""}}})
+    assert "cannot be compared with the head that hub noted" in faults(place)["DE"]
+
+
+def test_verification_since_a_head_checks_one_ledger_from_there(place: Path) -> None:
+    with closing(Ledger.read(place / "regions/DE/ledger.sqlite")) as ledger:
+        old = ledger.head()
+    append(place / "regions/DE", "DE", *history(7))
+    for owner, head in ((None, old), ("DE", old), ("DE", Head(old.size, old.digest))):
+        finding = verify_since(place, owner, head)
+        assert (finding.owner, finding.entries, finding.since, finding.fault) == ("DE", 7, old.size, "")
+        assert f"7 entries after the first {old.size} verify" in finding.sentence()
+        assert finding.to_json()["since"] == old.size
+    assert "another owner or key" in verify_since(place, "US", old).fault
+    assert "rewritten" in verify_since(place, "US", Head(old.size, old.digest)).fault
+    with pytest.raises(ConfigurationError, match="name its OWNER"):
+        verify_since(place, None, Head(old.size, old.digest))
+    with pytest.raises(ConfigurationError, match="no ledger of 'FR'"):
+        verify_since(place, "FR", old)
+
+
+def test_every_entry_has_a_line(place: Path) -> None:
+    lines = [entry_line(entry) for entry in entries(place, None, None)]
+    assert any("note heads" in line for line in lines)
+    assert LedgerFinding("DE", 0, None, "broken").sentence() == "DE: DOES NOT VERIFY: broken"

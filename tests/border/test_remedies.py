@@ -1,0 +1,180 @@
+"""A refusal says what would open it; whoever does that, it opens."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import date
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+
+from fedsov.artifact import Artifact, Kind
+from fedsov.border.decisions import Decision
+from fedsov.border.evidence.register import Document, Register
+from tests.border.world import (
+    DAY,
+    EMPTY,
+    STRICTNESS,
+    artifact,
+    ask,
+    askings,
+    demo_register,
+    document,
+    law,
+    of,
+    papers_for,
+    register,
+)
+
+_ENTRY = re.compile(r"\{kind: .*?\}\.(?= |$)")
+
+
+def entered(refusal: Decision, on: date = DAY) -> list[Document]:
+    """The documents whose entries a remedy gives, signed today and with what else the named rule asks of them."""
+    (rule,) = (one for one in law().rules if one.id == refusal.rules[0])
+    found = []
+    for text in _ENTRY.findall(refusal.remedy):
+        parts = yaml.safe_load(re.sub(r"terms: \{.*\}\}\.", "}", text).rstrip("."))
+        ground = parts["kind"] if parts["kind"] in (rule.mechanisms() or ()) else ""
+        like = {one.kind: one for one in papers_for(rule, ground, on).documents}.get(parts["kind"])
+        made = like or document(parts["kind"], signed=on)
+        sides = {side: frozenset([parts[side]] if isinstance(parts[side], str) else parts[side]) for side in SIDES}
+        found.append(replace(made, **sides))
+    return found
+
+
+SIDES = ("exporter", "importer", "categories")
+
+
+def opened(
+    thing: Artifact, source: str, target: str, held: Register = EMPTY, on: date = DAY
+) -> tuple[Decision, set[str]]:
+    """The answer once every remedy was followed, one refusal after another, and the kinds entered on the way."""
+    answer, kinds = ask(thing, source, target, register=held, on=on), set()
+    for step in range(8):
+        if answer.verdict != "refuse":
+            break
+        papers = [replace(one, id=f"step-{step}-{place}") for place, one in enumerate(entered(answer))]
+        if not papers:
+            break
+        kinds |= {one.kind for one in papers}
+        held = replace(held, documents=(*held.documents, *papers))
+        answer = ask(thing, source, target, register=held)
+    return answer, kinds
+
+
+@pytest.mark.parametrize(
+    ("origin", "target", "kinds", "verdict"),
+    [
+        ("DE", "US", {"scc_eu", "tia"}, "permit"),
+        ("GB", "IN", {"scc_uk_idta", "tia"}, "permit"),
+        ("CH", "US", {"scc_ch", "tia"}, "permit"),
+        ("CN", "DE", {"cn_standard_contract", "pipia"}, "permit"),
+        ("CN", "US", {"cn_standard_contract", "pipia"}, "permit"),
+        ("BR", "US", {"scc_br"}, "permit"),
+        ("CA", "US", {"accountability_contract"}, "permit"),
+        ("CA-QC", "US", {"pia", "pia_transfer"}, "permit"),
+        ("JP", "US", {"derogation_consent"}, "permit"),
+        ("IN", "IE", {"accountability_contract"}, "permit"),
+        ("SG", "US", {"accountability_contract"}, "permit"),
+        ("ID", "US", {"accountability_contract", "ministry_report"}, "permit"),
+        ("KE", "US", {"accountability_contract", "proof_to_regulator"}, "permit"),
+        ("SA", "US", {"scc_sa", "tia"}, "permit"),
+        ("TR", "US", {"scc_tr"}, "permit"),
+        ("AE-DIFC", "IN", {"scc_difc"}, "permit"),
+        ("AU", "US", {"accountability_contract"}, "permit"),
+        ("VN", "US", {"vn_ctia"}, "permit"),
+    ],
+)
+def test_who_enters_the_papers_that_a_refusal_names_opens_it(origin, target, kinds, verdict):
+    thing = of(Kind.UPDATE, origin, "personal", count=50)
+    before = ask(thing, origin, target, register=EMPTY)
+    assert before.verdict == "refuse"
+    assert before.missing
+    answer, entered_kinds = opened(thing, origin, target)
+    assert answer.verdict == verdict
+    assert entered_kinds == kinds
+    assert set(answer.documents) <= {f"step-{step}-{place}" for step in range(8) for place in range(8)}
+
+
+def test_of_two_papers_that_are_needed_neither_alone_opens():
+    thing = of(Kind.UPDATE, "CN", "personal", count=50)
+    papers = entered(ask(thing, "CN", "DE", register=EMPTY))
+    assert {one.kind for one in papers} == {"cn_standard_contract", "pipia"}
+    for one in papers:
+        refusal = ask(thing, "CN", "DE", register=register(one))
+        assert refusal.verdict == "refuse"
+        (rest,) = {other.kind for other in papers} - {one.kind}
+        assert rest in refusal.remedy
+        assert f"kind: {one.kind}," not in refusal.remedy
+    assert ask(thing, "CN", "DE", register=register(*papers)).verdict == "permit"
+
+
+def test_a_joint_model_s_remedies_are_those_of_every_origin_at_fault():
+    joint = artifact(Kind.MODEL, "DE", "GB", "CA", "US")
+    refusal = ask(joint, "IE", "IN", register=EMPTY)
+    for origin in ("DE", "GB", "CA"):
+        assert f"exporter: [{origin}], importer: [IN]" in refusal.remedy
+    assert "exporter: [US]" not in refusal.remedy
+    assert len(refusal.missing) >= 3
+
+
+def test_an_expired_paper_is_named_to_be_renewed_rather_than_another_asked_for():
+    scc = document("scc_eu", "old", expires=date(2026, 6, 1), terms={"doc": "2021/914", "role": "C->C", "module": "1"})
+    refusal = ask(of(Kind.UPDATE, "DE", "personal"), "DE", "US", register=register(scc, document("tia")))
+    assert "'old'" in refusal.reason
+    assert "2026-06-01" in refusal.reason
+    assert "Renew" in refusal.remedy
+    renewed = replace(scc, expires=None)
+    permit = ask(of(Kind.UPDATE, "DE", "personal"), "DE", "US", register=register(renewed, document("tia")))
+    assert permit.verdict == "permit"
+
+
+def test_an_expired_supporting_paper_is_named_beside_the_ground_that_needs_it():
+    scc = document("scc_eu", terms={"doc": "2021/914", "role": "C->C", "module": "1"})
+    old = document("tia", "old-tia", expires=date(2026, 6, 1))
+    refusal = ask(of(Kind.UPDATE, "DE", "personal"), "DE", "US", register=register(scc, old))
+    assert refusal.verdict == "refuse"
+    assert "'old-tia' expired on 2026-06-01." in refusal.reason
+    assert "kind: tia" in refusal.remedy
+
+
+def test_no_remedy_proposes_a_paper_that_only_states_what_is_the_case():
+    statements = {name for name, one in law().mechanisms.items() if one.statement}
+    for code in sorted(law().regimes):
+        refusal = ask(of(Kind.UPDATE, code, "personal"), code, "VU", register=EMPTY)
+        assert not any(f"kind: {name}," in refusal.remedy for name in statements), code
+
+
+def test_where_nothing_would_open_the_remedy_is_to_keep_it_at_home():
+    refusal = ask(of(Kind.UPDATE, "DE", "personal"), "DE", "US", bundle=replace(law(), rules=()))
+    assert refusal.rules == ("default_refusal",)
+    assert "Keep it at home" in refusal.remedy
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(askings())
+def test_entering_what_a_remedy_names_never_makes_any_answer_stricter(asking):
+    answer = asking.answer()
+    if answer.verdict == "refuse" and _ENTRY.search(answer.remedy) and len(answer.rules) == 1:
+        papers = [replace(one, id=f"new-{place}") for place, one in enumerate(entered(answer, asking.crossing.on))]
+        after = replace(asking, documents=(*asking.documents, *papers)).answer()
+        assert STRICTNESS[after.verdict] <= STRICTNESS[answer.verdict]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(askings())
+def test_every_refusal_names_kinds_of_paper_that_there_are(asking):
+    answer = asking.answer()
+    for kind in re.findall(r"\{kind: (\w+),", answer.remedy if answer.verdict == "refuse" else ""):
+        assert kind in law().mechanisms
+    for name in answer.missing:
+        assert re.search(r"\((\w+)\) for ", name)[1] in law().mechanisms
+
+
+def test_the_demo_s_one_missing_paper_is_the_one_that_its_refusal_names():
+    answer, kinds = opened(artifact(Kind.MODEL, "DE", "GB", "US"), "IE", "IN", demo_register())
+    assert kinds == {"scc_uk_idta"}
+    assert answer.verdict == "permit"

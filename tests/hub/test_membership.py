@@ -1,0 +1,184 @@
+"""The examination before a round: with the documents of that moment, each change told once."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fedsov.artifact import Party
+from fedsov.border.evidence.live_register import Standing
+from fedsov.border.evidence.register import Document, Register
+from fedsov.border.evidence.register_file import load_register
+from fedsov.config.hydra_compose import compose
+from fedsov.config.settings import settings
+from fedsov.control_plane.server_app import Round
+from fedsov.hub.membership import Membership
+from fedsov.hub.planning.plan_values import Profile
+from fedsov.hub.run import HubRun, open_run
+from fedsov.label import Label, join
+from fedsov.runtimes.fork_server import WarmFor
+from fedsov.runtimes.framed_socket import FramedSocket
+from fedsov.runtimes.in_process import ProcessLinks, RegionConnection
+
+DE, US = 2, 3
+MEMBERS = [Profile(name, 600, 0, Label(frozenset({name}), frozenset({"personal"})), 2) for name in ("DE", "US")]
+LABEL = join(member.label for member in MEMBERS)
+
+
+TERMS = {
+    "scc_eu": {"doc": "2021/914", "module": "1", "role": "C->C"},
+    "accountability_contract": {"comparable_protection": "yes", "consent": "yes"},
+}
+
+
+def _document(kind: str, exporter: str = "DE", importer: str = "US") -> Document:
+    anything, places = frozenset({"*"}), (frozenset({exporter}), frozenset({importer}))
+    return Document(kind, kind, *places, anything, date(2026, 1, 1), None, "", "office", terms=TERMS.get(kind, {}))
+
+
+def _register(*documents: Document) -> Register:
+    return replace(load_register(None), documents=documents)
+
+
+class Shelf:
+    """Documents that somebody may take away or put back while a run goes on."""
+
+    def __init__(self, *kinds: str) -> None:
+        self.register = _register(*map(_document, kinds))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.register, name)
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[HubRun]:
+    """A hub with two regions at the other ends of its lines, which are never asked anything."""
+    chosen = settings(compose([f"workspace={tmp_path}", "border=none", "today=2026-11-22", "federation.rounds=5"]))
+    with WarmFor([]) as warm, open_run(chosen, warm, say=lambda _: None) as found:
+        found.gate = replace(found.gate, evidence=Shelf("scc_eu", "tia"))
+        found.nodes = {"DE": DE, "US": US}
+        near, _far = socket.socketpair()
+        lines = [
+            RegionConnection(node, Party(name, name, ""), FramedSocket(near)) for name, node in found.nodes.items()
+        ]
+        found.board = ProcessLinks(lines)
+        yield found
+
+
+def _refusals(scene: HubRun) -> list[tuple[int | None, str]]:
+    bodies = [entry.body for entry in scene.gate.ledger.entries()]
+    return [(body["round"], body["importer"]["name"]) for body in bodies if body["verdict"] != "permit"]
+
+
+def test_nobody_is_out_and_nothing_is_written_while_all_is_permitted(scene: HubRun) -> None:
+    examination = Membership(scene, MEMBERS)
+    assert [examination.before(number, LABEL, 1200) for number in (1, 2, 3)] == [{}, {}, {}]
+    assert not examination.amendments and not scene.gate.ledger.entries()
+
+
+def test_a_document_that_is_withdrawn_takes_the_recipient_out_and_one_that_returns_brings_it_back(
+    scene: HubRun,
+) -> None:
+    examination, shelf = Membership(scene, MEMBERS), scene.gate.evidence
+    assert examination.before(1, LABEL, 1200) == {}
+    shelf.register = _register()
+    for number in (2, 3):
+        out = examination.before(number, LABEL, 1200)
+        assert set(out) == {US} and out[US].startswith("US: DE -> US: ")
+        assert "'scc_eu' was taken from the register." in out[US]
+    assert _refusals(scene) == [(2, "US")]  # once, not every round
+    shelf.register = _register(_document("scc_eu"), _document("tia"))
+    assert examination.before(4, LABEL, 1200) == {}
+    shelf.register = _register(_document("tia"))
+    assert set(examination.before(6, LABEL, 1200)) == {US}
+    assert _refusals(scene) == [(2, "US"), (None, "US")]
+    assert [(one.round, one.left) for one in examination.amendments] == [(2, True), (4, False), (None, True)]
+
+
+def test_a_register_that_is_half_written_at_one_examination_is_read_again_at_the_next(
+    scene: HubRun, tmp_path: Path
+) -> None:
+    file, whole = (
+        tmp_path / "documents.yaml",
+        (
+            "documents:\n"
+            "- {id: clauses, kind: scc_eu, exporter: [DE], importer: [US], categories: '*', signed: 2026-01-01,\n"
+            "   owner: office, terms: {doc: '2021/914', module: '1', role: 'C->C'}}\n"
+            "- {id: assessment, kind: tia, exporter: [DE], importer: [US], categories: '*', signed: 2026-01-01,\n"
+            "   owner: office}\n"
+        ),
+    )
+    file.write_text(whole)
+    scene.settings = replace(scene.settings, border=replace(scene.settings.border, evidence=file))
+    scene.gate = replace(scene.gate, evidence=Standing(file, scene.gate.ledger))
+    examination = Membership(scene, MEMBERS)
+    assert examination.before(1, LABEL, 1200) == {}
+    file.write_text(whole[:150])
+    out = examination.before(2, LABEL, 1200)
+    assert set(out) == {US} and "cannot be read at the moment" in out[US]
+    file.write_text(whole)
+    assert examination.before(3, LABEL, 1200) == {}
+    assert _refusals(scene) == [(2, "US")]
+
+
+def test_a_member_whose_own_gate_refused_stays_out_for_a_reason_only_its_ledger_knows(scene: HubRun) -> None:
+    examination = Membership(scene, MEMBERS)
+    examination.after(Round(2, {US: {}}, {DE: "Refused"}))
+    assert set(examination.before(3, LABEL, 1200)) == set(examination.before(4, LABEL, 1200)) == {DE}
+    (amendment,) = examination.amendments
+    assert amendment.crossing is None and "its own gate refused its answer in round 2" in amendment.why
+    assert not _refusals(scene)
+
+
+def test_a_refusal_in_the_round_itself_is_not_written_down_again(scene: HubRun) -> None:
+    examination = Membership(scene, MEMBERS)
+    scene.gate.evidence.register = _register()
+    examination.after(Round(2, {DE: {}}, {US: "CrossingRefused"}))
+    assert set(examination.before(3, LABEL, 1200)) == {US} and not _refusals(scene)
+    assert "DE -> US" in examination.amendments[0].why
+
+
+def test_after_the_last_round_only_the_handing_out_of_the_model_is_examined(scene: HubRun) -> None:
+    """India's contract covers the United States and no longer the hub: no update may come, but the model may go."""
+    india = Profile("US", 600, 0, Label(frozenset({"IN"}), frozenset({"personal"})), 2)
+    scene.gate.evidence.register = _register(_document("accountability_contract", "IN", "US"))
+    assert Membership(scene, [india]).before(6, india.label, 600) == {}
+    scene.gate.evidence.register = _register(_document("accountability_contract", "IN", "IE"))
+    assert set(Membership(scene, [india]).before(6, india.label, 600)) == {US}
+
+
+def test_other_failures_are_no_refusal(scene: HubRun) -> None:
+    examination = Membership(scene, MEMBERS)
+    examination.after(Round(1, {US: {}}, {DE: "RegionProcessEnded"}))
+    assert examination.before(2, LABEL, 1200) == {}
+
+
+def test_an_examination_that_goes_on_elsewhere_remembers_who_is_out_and_why(scene: HubRun) -> None:
+    first, shelf = Membership(scene, MEMBERS), scene.gate.evidence
+    assert first.before(1, LABEL, 1200) == {}
+    shelf.register = _register()
+    out = first.before(2, LABEL, 1200)
+    first.after(Round(2, {}, {DE: "Refused"}))
+    second = Membership(scene, MEMBERS)
+    second.remind(json.loads(json.dumps(first.state())))
+    assert second.amendments == first.amendments and second.state() == first.state()
+    assert set(second.before(3, LABEL, 1200)) == set(first.before(3, LABEL, 1200)) == {DE, US}
+    assert out[US] == second.before(4, LABEL, 1200)[US]
+    assert _refusals(scene) == [(2, "US")]  # not once more
+
+
+def test_what_comes_after_a_training_that_ended_early_is_decided_on_the_day_after_its_last_round(scene: HubRun) -> None:
+    scene.calendar = replace(scene.calendar, days_per_round=30)
+    examination = Membership(scene, MEMBERS)
+    for number in (1, 2, 3):
+        examination.before(number, LABEL, 1200)
+    scene.ended, scene.gate.evidence.register = 3, _register()
+    assert scene.afterwards == 4 and set(examination.before(scene.afterwards, LABEL, 1200)) == {US}
+    assert [(one.round, one.day) for one in examination.amendments] == [(None, scene.calendar.day(4))]

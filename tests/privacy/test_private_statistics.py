@@ -1,0 +1,168 @@
+"""Statistics under noise: their sensitivity, and what they say and do not say."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from fedsov.errors import InputError
+from fedsov.model.features import Features, Statistics
+from fedsov.privacy.private_statistics import Schema, private_median, private_statistics
+
+KINDS = {"age": "numeric", "income": "numeric", "town": "categorical", "name": "identifier"}
+SCHEMA = Schema({"age": (0.0, 100.0), "income": (-1e5, 1e5)}, {})
+
+
+class Silent:
+    """A generator whose noise is 0, so that what is released is what is noised."""
+
+    def normal(self, mean: float, stddev: float, size: int | None = None) -> Any:
+        return 0.0 if size is None else np.zeros(size)
+
+
+def columns(n: int = 4000, *, seed: int = 0) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    age = rng.uniform(20, 80, n)
+    age[: n // 10] = np.nan
+    town = rng.choice(np.array(["Bonn", "Ulm", None], dtype=object), n, p=[0.6, 0.3, 0.1])
+    return {"age": age, "income": rng.normal(3e4, 1e4, n), "town": town}
+
+
+def described(
+    table: dict[str, np.ndarray], *, noise: float = 5.0, schema: Schema = SCHEMA, delta: float = 1e-8, rng: Any = None
+) -> Statistics:
+    generator = rng or np.random.default_rng(1)
+    return private_statistics(table, KINDS, schema, noise_multiplier=noise, threshold_delta=delta, rng=generator)
+
+
+def test_with_rows_enough_noisy_statistics_are_near_the_true_ones() -> None:
+    table = columns()
+    noisy, true = described(table), Statistics.from_records(table, KINDS)
+    for name in ("age", "income"):
+        a, b = noisy.numeric[name], true.numeric[name]
+        assert a.n == pytest.approx(b.n, rel=0.05)
+        low, high = SCHEMA.bounds[name]
+        assert a.total / a.n == pytest.approx(b.total / b.n, abs=0.03 * (high - low))
+        spread = [math.sqrt(one.squares / one.n - (one.total / one.n) ** 2) for one in (a, b)]
+        assert spread[0] == pytest.approx(spread[1], abs=0.05 * (high - low))
+    assert noisy.categorical["town"].levels.keys() == {"Bonn", "Ulm"}
+    assert Features.fit(noisy).names == Features.fit(true).names
+    assert Statistics.from_json(noisy.to_json()) == noisy
+
+
+@hypothesis_settings(deadline=None, max_examples=60)
+@given(
+    age=st.one_of(st.none(), st.floats(-1e6, 1e6)),
+    income=st.one_of(st.none(), st.floats(-1e9, 1e9)),
+    town=st.sampled_from(["Bonn", "Ulm", None]),
+)
+def test_one_record_moves_everything_together_by_no_more_than_the_stated_sensitivity(
+    age: float | None, income: float | None, town: str | None
+) -> None:
+    """The noise is recorded in place of drawn: what is handed to it is the whole of what is released."""
+    released: list[list[float]] = []
+
+    class Recorder:
+        def __init__(self) -> None:
+            self.stddevs: set[float] = set()
+
+        def normal(self, mean: float, stddev: float, size: int | None = None) -> Any:
+            self.stddevs.add(stddev)
+            return 0.0 if size is None else np.zeros(size)
+
+    table = {
+        "age": np.array([30.0, 40.0]),
+        "income": np.array([1.0, 2.0]),
+        "town": np.array(["Bonn", "Ulm"], dtype=object),
+    }
+    more = {
+        "age": np.append(table["age"], np.nan if age is None else age),
+        "income": np.append(table["income"], np.nan if income is None else income),
+        "town": np.append(table["town"], np.array([town], dtype=object)),
+    }
+    recorder = Recorder()
+    for one in (table, more):
+        described(one, noise=1.0, schema=Schema(SCHEMA.bounds, {"town": ("Bonn", "Ulm")}), rng=recorder)
+        released.append(_vector(one))
+    (stddev,) = recorder.stddevs
+    moved = math.dist(*released)
+    assert stddev == pytest.approx(math.sqrt(3 * 2 + 1)) and moved <= stddev + 1e-9
+
+
+def _vector(table: dict[str, np.ndarray]) -> list[float]:
+    """The sums as their definition says, for two bounded columns and one of levels."""
+    found: list[float] = []
+    for name, (low, high) in SCHEMA.bounds.items():
+        present = table[name][~np.isnan(table[name])]
+        u = np.clip((present - (low + high) / 2) / ((high - low) / 2), -1, 1)
+        found += [len(u), float(u.sum()), float((u**2).sum()), len(table[name]) - len(u)]
+    towns = table["town"].tolist()
+    return [*found, towns.count("Bonn"), towns.count("Ulm"), towns.count(None)]
+
+
+def test_without_bounds_a_numeric_column_is_not_described() -> None:
+    noisy = described(columns(), schema=Schema({"age": (0.0, 100.0)}, {}))
+    assert noisy.numeric.keys() == {"age"}
+    with pytest.raises(InputError, match=r"dataset\.bounds"):
+        private_statistics(
+            {"age": np.zeros(3)},
+            {"age": "numeric"},
+            Schema({}, {}),
+            noise_multiplier=1.0,
+            threshold_delta=0.0,
+            rng=np.random.default_rng(0),
+        )
+
+
+def test_a_level_of_one_record_is_not_named_and_an_outlier_does_not_show() -> None:
+    table = columns()
+    table["town"][0], table["income"][0] = "Atlantis", 1e12
+    for seed in range(40):
+        noisy = described(table, rng=np.random.default_rng(seed))
+        assert "Atlantis" not in noisy.categorical["town"].levels
+        assert abs(noisy.numeric["income"].total / noisy.numeric["income"].n) < 1e5
+
+
+def test_declared_levels_are_named_whatever_the_rows_and_others_are_not() -> None:
+    noisy = described(columns(), schema=Schema(SCHEMA.bounds, {"town": ("Bonn", "Rome")}))
+    assert noisy.categorical["town"].levels.keys() == {"Bonn", "Rome"}
+    assert noisy.categorical["town"].other > 0
+
+
+def test_few_rows_are_lost_in_the_noise() -> None:
+    noisy = described(columns(20))
+    assert noisy.numeric["age"].n == 0 and not noisy.categorical["town"].levels
+
+
+def test_without_noise_the_threshold_still_hides_single_records() -> None:
+    noisy = described(columns(), rng=Silent())
+    assert noisy.categorical["town"].levels.keys() == {"Bonn", "Ulm"} and noisy.numeric["age"].n == 3600
+
+
+def test_the_private_median_is_near_the_true_one_and_within_its_bounds() -> None:
+    numbers = np.random.default_rng(0).normal(50.0, 10.0, 2000)
+    drawn = [private_median(numbers, (0.0, 200.0), epsilon=0.1, rng=np.random.default_rng(s)) for s in range(50)]
+    assert np.abs(np.array(drawn) - np.median(numbers)).max() < 2.0
+    beyond = private_median(numbers + 1e6, (0.0, 200.0), epsilon=0.1, rng=np.random.default_rng(0))
+    assert 0.0 <= private_median(np.zeros(0), (0.0, 200.0), epsilon=0.1, rng=np.random.default_rng(0)) <= 200.0
+    assert 0.0 <= beyond <= 200.0
+
+
+def test_the_private_median_keeps_its_epsilon_on_neighbours() -> None:
+    """By counting: over a fine histogram no bin's chance differs by more than exp(epsilon), within sampling error."""
+    numbers, more = np.array([10.0, 20.0, 30.0]), np.array([10.0, 20.0, 30.0, 90.0])
+    rng, cost = np.random.default_rng(0), 0.5
+    one, two = (
+        np.histogram([private_median(some, (0.0, 100.0), epsilon=cost, rng=rng) for _ in range(20_000)], 10, (0, 100))[
+            0
+        ]
+        for some in (numbers, more)
+    )
+    ratio = np.log(one / two)
+    assert np.abs(ratio).max() < cost + 4 * np.sqrt((1 / one + 1 / two).max())

@@ -1,0 +1,81 @@
+"""A region's private run: nothing is spent by asking, all of it before the first answer, and no round more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fedsov.errors import BudgetBroken, BudgetExceeded
+from fedsov.model.targets import TargetRule
+from fedsov.privacy.budget import Budget, Head
+from fedsov.privacy.run_cost import Extent
+from fedsov.privacy.settings import RecordPrivacy
+from fedsov.region.private_run import PrivateRun
+from fedsov.training.rows import Rows
+
+ASKED = RecordPrivacy(
+    epsilon=3.0,
+    delta=1e-6,
+    clip=1.0,
+    lifetime_epsilon=4.0,
+    batch=50,
+    statistics_noise=5.0,
+    median_epsilon=0.2,
+    bounds={"pay": (0.0, 100.0), "age": (0.0, 100.0)},
+)
+EXTENT = Extent(rows=900, train_rows=500, rounds=2, epochs=1, thresholds=0, median=True)
+RULE = TargetRule("pay", above_region_median=True)
+
+
+def private_run(tmp_path: Path, noted: list[tuple[Head, dict[str, Any]]]) -> PrivateRun:
+    budget = Budget.open(tmp_path / "privacy.jsonl", lifetime=(4.0, 1e-6))
+    return PrivateRun(
+        ASKED, budget, EXTENT, run="r1", dataset="people", note=lambda head, report: noted.append((head, report))
+    )
+
+
+def test_asking_the_price_spends_nothing_and_the_first_answer_spends_it_all_once(tmp_path: Path) -> None:
+    noted: list[tuple[Head, dict[str, Any]]] = []
+    run = private_run(tmp_path, noted)
+    price = run.price()
+    assert not list(tmp_path.iterdir()) and not noted
+    ages = np.linspace(20, 80, 500)
+    run.median(ages, RULE)
+    run.statistics(Rows({"age": ages}, {"age": "numeric"}, np.zeros(500)))
+    run.next_round()
+    ((head, report),) = noted
+    assert head.entries == 1 and report == price and 2.95 < report["epsilon"] <= 3.0
+
+
+def test_statistics_and_median_asked_again_are_the_same_answer(tmp_path: Path) -> None:
+    run = private_run(tmp_path, [])
+    ages = np.linspace(20, 80, 500)
+    rows = Rows({"age": ages}, {"age": "numeric"}, np.zeros(500))
+    assert run.median(ages, RULE) == run.median(ages, RULE)
+    assert run.statistics(rows) == run.statistics(rows)
+
+
+def test_a_round_more_than_was_reserved_is_refused(tmp_path: Path) -> None:
+    run = private_run(tmp_path, [])
+    steps = [run.next_round().steps for _ in range(2)]
+    assert sum(steps) == run.begin().mechanism.steps
+    with pytest.raises(BudgetExceeded, match="reserved 2 rounds"):
+        run.next_round()
+
+
+def test_where_nothing_can_be_reserved_nothing_is_answered(tmp_path: Path) -> None:
+    run = private_run(tmp_path, [])
+    (tmp_path / "privacy.jsonl.new").mkdir()
+    for ask in (run.next_round, lambda: run.median(np.zeros(3), RULE)):
+        with pytest.raises(BudgetBroken, match="no row was touched"):
+            ask()
+
+
+def test_a_process_that_starts_again_in_the_same_run_goes_on_with_its_one_reservation(tmp_path: Path) -> None:
+    private_run(tmp_path, []).begin()
+    spent = (tmp_path / "privacy.jsonl").read_bytes()
+    private_run(tmp_path, []).begin()
+    assert spent and (tmp_path / "privacy.jsonl").read_bytes() == spent
