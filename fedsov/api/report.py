@@ -115,7 +115,7 @@ def notes(result: RunResult) -> list[str]:
     """Why each region has its strategy, and what became of it; with many regions, only the last reason of each."""
     lines = []
     for one in result.regions:
-        reasons = [reason for reason in result.plan.of(one.region).reasons if reason not in one.amendments]
+        reasons = [reason for reason in result.plan.region(one.region).reasons if reason not in one.amendments]
         told = reasons if len(result.regions) <= MANY else reasons[-1:]
         lines.append(f"{one.region}: {' '.join(told)}{f' {one.note}.' if one.note else ''}")
     return lines

@@ -172,7 +172,7 @@ def _why(arguments: list[str]) -> int:
         from fedsov.config.settings import settings
 
         found, _ = train.plan_settings(settings(compose(words.overrides)), warm, say=progress(words.quiet))
-    region = found.of(words.names[0])
+    region = found.region(words.names[0])
     if words.json:
         print_json(region.to_json())
         return 0

@@ -25,8 +25,10 @@ from typing import Any
 
 from fedsov.control_plane.server_app import Round, TrainingState
 from fedsov.errors import CheckpointDamaged
+from fedsov.hub.planning.plan_values import Plan, Profile
 from fedsov.label import Label
 from fedsov.model.features import Features
+from fedsov.serialization import Unserializable, fields_of, from_plain
 from fedsov.storage.atomic_files import pack_arrays, read_arrays, read_sealed, sha256_hex, write_file, write_sealed
 
 FORMAT = "fedsov checkpoint 1"
@@ -67,7 +69,8 @@ class RunManifest:
         hub: the public key of the hub's ledger: a run goes on in its own workspace only.
         law: digests of the rules and of the documents it began under.
         stores: each region's digest of what its rows are; empty until they were ingested.
-        profiles, plan: as they were written down (`fedsov.hub.planning.stored_plans`); None until the plan was made.
+        profiles, plan: those that it trains by; None until the plan was made. What each crossing was answered then
+            decides nothing any more: every crossing is decided anew when it happens.
     """
 
     run: str
@@ -76,14 +79,8 @@ class RunManifest:
     hub: str
     law: Mapping[str, str]
     stores: Mapping[str, str] = field(default_factory=dict)
-    profiles: tuple[Mapping[str, Any], ...] = ()
-    plan: Mapping[str, Any] | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        plain = {name: getattr(self, name) for name in ("run", "folder", "hub", "plan")}
-        several = {name: dict(getattr(self, name)) for name in ("settings", "law", "stores")}
-        return {**plain, **several, "profiles": list(self.profiles), "finished": False}
+    profiles: tuple[Profile, ...] = ()
+    plan: Plan | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +96,7 @@ class Checkpoints:
 
     def begin(self, begun: RunManifest) -> None:
         """Writes down what the run began with, in the place of what was written before. Raises WorkspaceUnusable."""
-        write_sealed(self.folder / "run.json", {"format": FORMAT, **begun.to_json()})
+        write_sealed(self.folder / "run.json", {"format": FORMAT, "finished": False, **fields_of(begun)})
 
     def begun(self) -> RunManifest | None:
         """What the run began with; None where it has ended well.
@@ -112,7 +109,10 @@ class Checkpoints:
             raise CheckpointDamaged(f"{path} is not of run {self.run}, or of another version of fedsov")
         if said.pop("finished"):
             return None
-        return RunManifest(**{**said, "profiles": tuple(said["profiles"])})
+        try:
+            return from_plain(RunManifest, said)
+        except Unserializable as problem:
+            raise CheckpointDamaged(f"{path} is of another version of fedsov: {problem}") from problem
 
     def keep(self, checkpoint: Checkpoint) -> None:
         """Writes a checkpoint, then removes all of its training but the newest two. Raises WorkspaceUnusable."""

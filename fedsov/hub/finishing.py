@@ -90,12 +90,12 @@ def _take_parcels(reply: Message, recipients: Sequence[str], made: RunOutputs) -
 def finish(scene: HubRun, plan: Plan, regions: Sequence[str], made: RunOutputs) -> None:
     """Has each region run its strategy beside local training and keep the better; results go to `made`."""
     for strategy, trained in (("federated", made.joint), ("transfer_learning", made.public), ("", None)):
-        names = [name for name in regions if _served_by(plan.of(name), made) == strategy]
+        names = [name for name in regions if _served_by(plan.region(name), made) == strategy]
         if not names:
             continue
         label, people = (trained.label, trained.people) if trained else (PUBLIC, 0)
         grid = scene.grid(names, label=label, people=people, standing_by=scene.afterwards)
-        for reply in grid.send_and_receive([_finishing(scene, plan.of(name), made, trained) for name in names]):
+        for reply in grid.send_and_receive([_finishing(scene, plan.region(name), made, trained) for name in names]):
             _note(scene, reply, made)
 
 
@@ -149,10 +149,10 @@ def train_regions(scene: HubRun, found: Plan, known: Sequence[Profile]) -> tuple
     if members := found.following("federated"):
         left = _train_joint(scene, Membership(scene, [by_name[name] for name in members]), made)
         found = left.amended(found, known, start_model=made.public is not None)
-        late = [found.of(name) for name in left.out]
+        late = [found.region(name) for name in left.out]
         waiting |= order_synthetic(scene, late, standing_by=scene.afterwards)
     working = [region.region for region in found.regions if region.strategy != "none"]
-    early = [name for name in working if found.of(name).strategy != "synthetic"]
+    early = [name for name in working if found.region(name).strategy != "synthetic"]
     scene.say(f"finish: {', '.join(early) or 'none'}: each strategy beside local training")
     finish(scene, found, early, made)
     receive_synthetic(scene, waiting, made)

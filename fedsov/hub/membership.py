@@ -29,10 +29,9 @@ from fedsov.border.gate import Refused
 from fedsov.border.settings import BorderSettings
 from fedsov.control_plane.server_app import Round
 from fedsov.errors import ConfigurationError, CrossingRefused
-from fedsov.hub.planning.amendments import Amendment, amended, fallback, needed, why_refused
+from fedsov.hub.planning.amendments import amended, fallback, needed, why_refused
 from fedsov.hub.planning.plan import make_plan
-from fedsov.hub.planning.plan_values import Plan, PlannedCrossing, Profile
-from fedsov.hub.planning.stored_plans import amendment_read
+from fedsov.hub.planning.plan_values import Amendment, Plan, PlannedCrossing, Profile
 from fedsov.hub.region_queries import ask
 from fedsov.hub.run import HubRun
 from fedsov.label import Label
@@ -95,7 +94,7 @@ class Membership:
         self._rested = {(region, Kind(kind)): tuple(ids) for region, kind, ids in said["rested"]}
         self._told = {region: RoundRefusal(number, own) for region, (number, own) in said["told"].items()}
         self._shut, self.out = set(said["shut"]), dict(said["out"])
-        self.amendments = [amendment_read(one) for one in said["amendments"]]
+        self.amendments = [Amendment.from_json(one) for one in said["amendments"]]
 
     def _settle(self, region: str, number: int, refused: Sequence[PlannedCrossing]) -> None:
         told = self._told.get(region)

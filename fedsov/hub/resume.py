@@ -18,7 +18,6 @@ from fedsov.errors import ConfigurationError, FedsovError, InputError
 from fedsov.hub import region_queries
 from fedsov.hub.checkpoints import RunManifest
 from fedsov.hub.planning.plan_values import Plan, Profile
-from fedsov.hub.planning.stored_plans import plan_read, profile_read, profile_said
 from fedsov.hub.run import HubRun
 
 
@@ -76,7 +75,7 @@ def check_stores(scene: HubRun) -> None:
 def planned(scene: HubRun) -> tuple[Plan, list[Profile]]:
     """The plan and the profiles it was made of: those of the run that goes on, or made now and written down."""
     if scene.resumed is not None and scene.resumed.plan is not None:
-        plan, known = plan_read(scene.resumed.plan), [profile_read(one) for one in scene.resumed.profiles]
+        plan, known = scene.resumed.plan, list(scene.resumed.profiles)
         region_queries.check_ready(scene)
         _tell_what_would_differ(scene, plan, known)
         return plan, known
@@ -84,15 +83,14 @@ def planned(scene: HubRun) -> tuple[Plan, list[Profile]]:
     region_queries.record_refusals(scene, plan)
     begun, stores = scene.checkpoints.begun(), {} if scene.ingested is None else scene.ingested.stores
     if begun is not None:
-        profiles = tuple(profile_said(one) for one in known)
-        scene.checkpoints.begin(replace(begun, stores=stores, profiles=profiles, plan=plan.to_json()))
+        scene.checkpoints.begin(replace(begun, stores=stores, profiles=tuple(known), plan=plan))
     return plan, known
 
 
 def _tell_what_would_differ(scene: HubRun, plan: Plan, known: list[Profile]) -> None:
     today = region_queries.plan_of(scene, known)
     for region in plan.regions:
-        if (other := today.of(region.region).strategy) != region.strategy:
+        if (other := today.region(region.region).strategy) != region.strategy:
             scene.say(
                 f"resume: {region.region} would be planned {other} now; the run's plan stands, {region.strategy}, "
                 "and every crossing is decided anew"

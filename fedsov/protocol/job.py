@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,6 @@ from typing import Any
 from fedsov.artifact import Party
 from fedsov.border.law.bundle import Bundle
 from fedsov.border.settings import BorderSettings
-from fedsov.model.embeddings import Embedding
-from fedsov.model.network import NetworkSpec
 from fedsov.model.targets import TargetRule
 from fedsov.privacy.secure_aggregation.fixed_point import Bounds
 from fedsov.privacy.settings import RecordPrivacy
@@ -57,32 +55,6 @@ class TrainingJob:
         """The steps of one round of federated training, from 1."""
         return self.recipe.update.at(self.schedule.rate(round, self.rounds))
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain values for the line."""
-        return asdict(self)
-
-    @staticmethod
-    def from_json(value: Mapping[str, Any]) -> TrainingJob:
-        """The inverse of `to_json`."""
-        recipe = dict(value["recipe"])
-        plain = recipe["network"]
-        embeddings = tuple(Embedding(*one) for one in plain["embeddings"])
-        network = NetworkSpec(**{**plain, "hidden": tuple(plain["hidden"]), "embeddings": embeddings})
-        steps = {
-            name: LocalSteps(**{**recipe[name], "class_weights": tuple(recipe[name]["class_weights"])})
-            for name in ("alone", "update", "tune")
-        }
-        lists = {key: tuple(value["target"][key]) for key in ("classes", "scale")}
-        asked = {
-            "target": TargetRule(**{**value["target"], **lists}),
-            "recipe": Recipe(network=network, frozen=tuple(recipe["frozen"]), **steps),
-            "privacy": RecordPrivacy.from_json(value["privacy"]) if value["privacy"] else None,
-            "schedule": Schedule(**value["schedule"]),
-            "compression": Compression(**value["compression"]),
-            "apart": Apart.from_json(value["apart"]),
-        }
-        return TrainingJob(**{**value, **asked})
-
 
 @dataclass(frozen=True, slots=True)
 class RegionStart:
@@ -91,7 +63,7 @@ class RegionStart:
     Attributes:
         region, hub, peers: parties; `peers` are the other regions, with their public keys (hexadecimal).
         folder: the region's own folder.
-        work: what its ClientApp is to do (`fedsov.protocol.job.TrainingJob`, as JSON).
+        job: what its ClientApp is to do.
         evidence, rules: the register of documents and additional rules, as paths; `unsafe` opens the border.
         today: the day of the first round, or None for this region's own clock at every decision.
         days_per_round: of a rehearsal (`fedsov.protocol.calendar`).
@@ -104,7 +76,7 @@ class RegionStart:
     hub: Party
     folder: Path
     run: str
-    work: Mapping[str, Any]
+    job: TrainingJob
     evidence: Path | None
     rules: Path | None
     unsafe: bool
@@ -115,47 +87,6 @@ class RegionStart:
     days_per_round: int = 0
     sums: Bounds | None = None
     beside: bool = False
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values for the line."""
-        return {
-            "region": self.region.to_json(),
-            "hub": self.hub.to_json(),
-            "folder": str(self.folder),
-            "run": self.run,
-            "work": dict(self.work),
-            "evidence": str(self.evidence) if self.evidence else None,
-            "rules": str(self.rules) if self.rules else None,
-            "unsafe": self.unsafe,
-            "today": self.today.isoformat() if self.today else None,
-            "days_per_round": self.days_per_round,
-            "peers": {name: party.to_json() for name, party in self.peers.items()},
-            "peer_keys": dict(self.peer_keys),
-            "beside": self.beside,
-            "sums": None if self.sums is None else asdict(self.sums),
-            "noted": None if self.noted is None else dict(self.noted),
-        }
-
-    @staticmethod
-    def from_json(value: Mapping[str, Any]) -> RegionStart:
-        """The inverse of `to_json`."""
-        return RegionStart(
-            region=Party.from_json(value["region"]),
-            hub=Party.from_json(value["hub"]),
-            folder=Path(value["folder"]),
-            run=value["run"],
-            work=value["work"],
-            evidence=Path(value["evidence"]) if value["evidence"] else None,
-            rules=Path(value["rules"]) if value["rules"] else None,
-            unsafe=value["unsafe"],
-            today=date.fromisoformat(value["today"]) if value["today"] else None,
-            days_per_round=value["days_per_round"],
-            peers={name: Party.from_json(party) for name, party in value["peers"].items()},
-            peer_keys=value["peer_keys"],
-            sums=None if value["sums"] is None else Bounds(**value["sums"]),
-            noted=value["noted"],
-            beside=value["beside"],
-        )
 
     def calendar(self) -> Calendar:
         """The days this region decides on."""

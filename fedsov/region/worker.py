@@ -43,7 +43,7 @@ from fedsov.protocol.flower_messages import (
     round_of,
     unpack,
 )
-from fedsov.protocol.job import RegionStart, TrainingJob
+from fedsov.protocol.job import RegionStart
 from fedsov.protocol.secure_sum_messages import MASK
 from fedsov.region import run_record
 from fedsov.region.journal import OWN_KEPT, Journal, OwnStates, Released
@@ -96,7 +96,7 @@ def _opened_with(ledger: Ledger, brief: RegionStart) -> OpenRegion:
     ledger.verify()
     if brief.noted is not None and not ledger.contains(Head.from_json(brief.noted)):
         raise LedgerBroken("this ledger does not continue the one whose head the hub noted: it was cut or rewritten")
-    work = TrainingJob.from_json(brief.work)
+    work = brief.job
     keyring = LocalKeyring.open(brief.folder / "keyring.json", brief.region.name)
     records = Store.open(brief.folder / "store" / work.dataset, keyring).read()
     session = Session(records, work, brief.folder)
@@ -135,7 +135,7 @@ def _member(brief: RegionStart, journal: Journal) -> SecureSumMember | None:
         return None
     signer = Signer.read(brief.folder / "signing.key")
     known = known_keys.read_keys(brief.folder)
-    frozen = TrainingJob.from_json(brief.work).recipe.frozen
+    frozen = brief.job.recipe.frozen
     return SecureSumMember(
         brief.region.name, brief.run, signer.private.sign, known, brief.sums, journal=journal, frozen=frozen
     )

@@ -22,6 +22,7 @@ from fedsov.protocol.flower_messages import LOST, error_reply, pack, unpack
 from fedsov.protocol.ingestion_report import IngestionReport
 from fedsov.protocol.job import RegionStart
 from fedsov.runtimes.framed_socket import ConnectionClosed, Frame, FramedSocket
+from fedsov.serialization import to_plain
 
 if TYPE_CHECKING:
     from fedsov.hub.run import HubRun
@@ -81,7 +82,7 @@ def start_region(scene: HubRun, name: str, node: int) -> RegionConnection:
         raise FedsovError("rows are ingested before regions are opened")
     party = scene.ingested.regions[name]
     line: FramedSocket = scene.warm.fork("region", scene.tap, hold=scene.workspace.lock)
-    line.send(Frame(replace(_brief(scene, party), beside=node != scene.nodes[name]).to_json()))
+    line.send(Frame(to_plain(replace(_brief(scene, party), beside=node != scene.nodes[name]))))
     return RegionConnection(node, party, line)
 
 
@@ -95,7 +96,7 @@ def _brief(scene: HubRun, party: Party) -> RegionStart:
         hub=scene.gate.owner,
         folder=scene.workspace.region(party.name),
         run=scene.run,
-        work=training_job(settings).to_json(),
+        job=training_job(settings),
         evidence=_absolute(settings.border.evidence),
         rules=_absolute(settings.border.rules),
         unsafe=settings.border.unsafe_open,

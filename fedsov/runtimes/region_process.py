@@ -18,6 +18,7 @@ from fedsov.region.journal import hold_alone
 from fedsov.region.outbound import RedactedErrors
 from fedsov.region.worker import _answer, _open
 from fedsov.runtimes.framed_socket import ConnectionClosed, Frame, FramedSocket
+from fedsov.serialization import from_plain
 
 if TYPE_CHECKING:
     pass
@@ -29,7 +30,7 @@ LARGEST_LOG = 2**20
 def run(line: FramedSocket) -> None:
     """The life of a region's process: open, answer until the line closes."""
     try:
-        brief = RegionStart.from_json(line.receive().header)
+        brief = from_plain(RegionStart, line.receive().header)
     except ConnectionClosed:
         return
     _keep_to_itself(brief.folder)

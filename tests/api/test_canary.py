@@ -78,7 +78,7 @@ def test_the_run_used_every_way_out_of_a_region(played: tuple[Overheard, Path]) 
     heard, _ = played
     strategies = {one.region: one.strategy for one in heard.result.regions}
     assert strategies == {"DE": "federated", "AT": "federated", "FR": "transfer_learning", "IT": "synthetic"}
-    assert heard.result.plan.of("IT").donor == HOME
+    assert heard.result.plan.region("IT").donor == HOME
 
 
 def test_the_search_finds_a_planted_canary_in_every_spelling() -> None:

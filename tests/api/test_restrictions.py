@@ -52,7 +52,7 @@ def _entries(run: Overheard, owner: str) -> list[dict]:
 def test_a_region_whose_rows_are_all_restricted_does_not_federate_and_is_told_why(run: Overheard) -> None:
     strategies = {one.region: one.strategy for one in run.result.regions}
     assert strategies == {"DE": "federated", "AT": "federated", "FR": "local", "IE": "local"}
-    assert "shareable" in " ".join(run.result.plan.of("FR").reasons)
+    assert "shareable" in " ".join(run.result.plan.region("FR").reasons)
 
 
 def test_restricted_rows_stay_out_of_updates_and_statistics(run: Overheard) -> None:

@@ -32,12 +32,13 @@ from fedsov.config.settings import settings
 from fedsov.control_plane.server_app import Round, TrainingState
 from fedsov.errors import CheckpointDamaged, ConfigurationError, FedsovError, InputError, SumRefused, WorkspaceUnusable
 from fedsov.hub.checkpoints import Checkpoint, Checkpoints, runs
-from fedsov.hub.planning.stored_plans import plan_read
+from fedsov.hub.planning.plan_values import Plan
 from fedsov.label import PUBLIC
 from fedsov.ledger.ledger import Ledger
 from fedsov.model.features import Features
 from fedsov.region.journal import Journal, hold_alone
 from fedsov.runtimes.fork_server import TO_TRAIN, ForkServer, WarmFor
+from fedsov.serialization import from_plain
 from tests.world import ROOT, fedsov, people
 
 ROWS = {"AT": 150, "DE": 170, "FR": 60}
@@ -300,7 +301,7 @@ def test_a_checkpoint_notes_what_binds_its_parameters(killed: Path) -> None:
 
 
 def test_a_plan_is_read_as_it_was_written(undisturbed: RunResult) -> None:
-    assert plan_read(json.loads(json.dumps(undisturbed.plan.to_json()))) == undisturbed.plan
+    assert from_plain(Plan, json.loads(json.dumps(undisturbed.plan.to_json()))) == undisturbed.plan
 
 
 def test_a_checkpoint_with_any_byte_flipped_is_refused_and_named(killed: Path) -> None:

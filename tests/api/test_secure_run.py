@@ -81,4 +81,4 @@ def test_two_members_are_too_few_for_a_sum_and_the_plan_says_so(tmp_path: Path) 
         plan, _ = train.plan_settings(chosen, warm, say=lambda line: None)
     assert not plan.following("federated")
     said = "Not federated: only GB, US could be a member, and 3 regions are asked for."
-    assert all(said in plan.of(name).reasons for name in ("GB", "US"))
+    assert all(said in plan.region(name).reasons for name in ("GB", "US"))

@@ -108,7 +108,7 @@ def test_every_crossing_is_decided_on_the_day_of_its_round_by_both_gates(run: Ov
 
 
 def test_the_plan_is_amended_and_names_the_document_the_day_and_the_way_out(run: Overheard) -> None:
-    plan = run.result.plan.of("US")
+    plan = run.result.plan.region("US")
     (amendment,) = plan.amendments
     assert amendment.crossing is not None
     refused = amendment.crossing.decision
@@ -119,7 +119,7 @@ def test_the_plan_is_amended_and_names_the_document_the_day_and_the_way_out(run:
     said = next(one for one in json.loads(json.dumps(run.result.plan.to_json()))["regions"] if one["region"] == "US")
     assert said["amendments"][0]["crossing"]["decision"]["verdict"] == "refuse"
     assert said["amendments"][0]["change"] == "left"
-    assert not run.result.plan.of("DE").amendments and not run.result.plan.of("AT").amendments
+    assert not run.result.plan.region("DE").amendments and not run.result.plan.region("AT").amendments
 
 
 def test_the_ledger_of_the_hub_tells_the_refusal_once(run: Overheard) -> None:
@@ -138,8 +138,10 @@ def test_nothing_of_the_joint_model_goes_to_a_region_that_left(run: Overheard) -
 def test_the_region_that_left_ends_with_a_model_of_its_own(run: Overheard) -> None:
     result = run.result.results["US"]
     assert result.score is not None and result.score > 0.6
-    assert result.strategy == run.result.plan.of("US").strategy == "synthetic" and not result.note.startswith("no syn")
-    assert run.result.plan.of("US").donor == "AT"  # whose law still permits it
+    assert result.strategy == run.result.plan.region("US").strategy == "synthetic" and not result.note.startswith(
+        "no syn"
+    )
+    assert run.result.plan.region("US").donor == "AT"  # whose law still permits it
     assert result.amendments and result.amendments[0] in result.reason
     assert [name for name, _ in run.result.models["US"]] == ["people-us"]
 
@@ -163,7 +165,7 @@ def test_a_region_comes_back_under_a_new_document_and_is_not_handed_the_joint_mo
     renewed = _document("us-clauses-2", "scc_eu", signed="2026-11-26", expires="2026-11-26")  # the day of round 5
     run = overhear(_overrides(tmp_path, CLAUSES + renewed + ASSESSMENT, ROWS))
     assert _in_rounds(run, "US") == [1, 2, 3, 5]
-    plan = run.result.plan.of("US")
+    plan = run.result.plan.region("US")
     assert [(one.round, one.left) for one in plan.amendments] == [(4, True), (5, False), (None, True)]
     assert "before the joint model was handed out" in plan.amendments[-1].sentence()
     refused = [entry["round"] for entry in _entries(run, "hub") if entry.get("verdict") == "refuse"]

@@ -53,7 +53,7 @@ def test_the_refused_crossing_names_the_missing_document_and_the_way_out(demo: O
     assert refusal["importer"]["name"] == "IN" and refusal["kind"] == "model"
     assert any("scc_uk_idta" in missing for missing in refusal["missing"])
     assert refusal["rules"] and refusal["citations"] and "evidence register" in refusal["remedy"]
-    assert any("scc_uk_idta" in reason for reason in demo.result.plan.of("IN").reasons)
+    assert any("scc_uk_idta" in reason for reason in demo.result.plan.region("IN").reasons)
     assert demo.result.results["IN"].crossings["refused"] == 1
 
 

@@ -34,6 +34,7 @@ from fedsov.region.secure_sum_member import SecureSumMember
 from fedsov.region.session import Session
 from fedsov.region.worker import OpenRegion
 from fedsov.runtimes.framed_socket import Frame
+from fedsov.serialization import from_plain, to_plain
 
 NAMES = ("DE", "ES", "FR", "IT", "NL", "PL")
 START = {"w": np.linspace(-1, 1, 6, dtype=np.float32).reshape(2, 3), "b": np.array([0.5], np.float32)}
@@ -72,8 +73,8 @@ def region(folder: Path, name: str, moves: Moves, *, sums: Bounds | None = BOUND
         label_of=np.zeros(200, int),
     )
     work, party = TrainingJob("people", TargetRule("ill")), Party(name, name, f"Example {name}")
-    brief = RegionStart(party, HUB, folder, "run", work.to_json(), None, None, False, date(2026, 11, 23), sums=sums)
-    brief = RegionStart.from_json(json.loads(json.dumps(brief.to_json())))
+    brief = RegionStart(party, HUB, folder, "run", work, None, None, False, date(2026, 11, 23), sums=sums)
+    brief = from_plain(RegionStart, json.loads(json.dumps(to_plain(brief))))
     ledger = Ledger(folder / "ledger.sqlite", name)
     gate = Gate(party, bundle=load_bundle(), evidence=Register(()), ledger=ledger, run="run", today=lambda: brief.today)
     app = ClientApp()

@@ -33,6 +33,7 @@ from fedsov.region.outbound import Outbound
 from fedsov.region.session import Session
 from fedsov.region.worker import OpenRegion
 from fedsov.runtimes.framed_socket import Frame
+from fedsov.serialization import from_plain, to_plain
 
 BOUND = Label(frozenset({"DE"}), frozenset({"health"}))
 HUB = {"IE": Party("hub", "IE", "Example Holding"), "CN": Party("hub", "CN", "Example Holding")}
@@ -52,7 +53,7 @@ def _home(folder: Path, answer: Answer, *, hub: str = "IE", people: int = 200) -
     )
     work = TrainingJob("people", TargetRule("ill"))
     party = Party("DE", "DE", "Example Deutschland")
-    brief = RegionStart(party, HUB[hub], folder, "run", work.to_json(), None, None, False, date(2026, 11, 23))
+    brief = RegionStart(party, HUB[hub], folder, "run", work, None, None, False, date(2026, 11, 23))
     ledger = Ledger(folder / "ledger.sqlite", "DE")
     bundle = load_bundle()
     gate = Gate(party, bundle=bundle, evidence=Register(()), ledger=ledger, run="run", today=lambda: brief.today)
@@ -203,7 +204,7 @@ def test_a_region_without_a_rehearsed_day_decides_on_its_own_clock_whatever_roun
 def test_a_brief_travels_with_its_calendar(tmp_path: Path) -> None:
     brief = _home(tmp_path, _update).brief
     for sent in (replace(brief, days_per_round=7), replace(brief, today=None)):
-        came = RegionStart.from_json(json.loads(json.dumps(sent.to_json())))
+        came = from_plain(RegionStart, json.loads(json.dumps(to_plain(sent))))
         assert (came.today, came.days_per_round) == (sent.today, sent.days_per_round)
 
 

@@ -9,48 +9,15 @@ decisions and the new plan come in from outside.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
-from datetime import date
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from fedsov.artifact import Kind
-from fedsov.hub.planning.plan_values import Plan, PlannedCrossing, Profile, RegionPlan, StrategyRule
+from fedsov.hub.planning.plan_values import Amendment, Plan, PlannedCrossing, Profile, RegionPlan, StrategyRule
 from fedsov.label import Label
 
 if TYPE_CHECKING:
     from fedsov.hub.planning.plan import Judge
-
-
-@dataclass(frozen=True, slots=True)
-class Amendment:
-    """A region left a joint training, or came back to it.
-
-    Attributes:
-        round: the round before which it did; None for after the last, before the joint model is handed out.
-        day: the day of the decision.
-        left: False where it came back.
-        why: in a sentence, with the way out; for a refusal it names the origin whose law refuses, and the document.
-        crossing: the refused crossing; None where it came back, or where its own gate refused without telling why.
-    """
-
-    region: str
-    round: int | None
-    day: date
-    left: bool
-    why: str
-    crossing: PlannedCrossing | None = None
-
-    def sentence(self) -> str:
-        """The change in one sentence, for people."""
-        when = "the joint model was handed out" if self.round is None else f"round {self.round}"
-        what = "left" if self.left else "came back to"
-        return f"{self.region} {what} the federation before {when} ({self.day}): {self.why}"
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        said = {"region": self.region, "round": self.round, "day": self.day.isoformat(), "why": self.why}
-        crossing = None if self.crossing is None else self.crossing.to_json()
-        return {**said, "change": "left" if self.left else "returned", "crossing": crossing}
 
 
 def needed(member: Profile, label: Label, *, people: int, hub: str, judge: Judge) -> tuple[PlannedCrossing, ...]:
@@ -112,6 +79,6 @@ def _amended(one: RegionPlan, amendments: Sequence[Amendment], *, out: Collectio
     mine = tuple(found for found in amendments if found.region == one.region)
     if one.region not in out:
         return replace(one, amendments=mine)
-    new, refused = instead.of(one.region), tuple(found.crossing for found in mine if found.crossing is not None)
+    new, refused = instead.region(one.region), tuple(found.crossing for found in mine if found.crossing is not None)
     reasons = (mine[-1].sentence(), *new.reasons)
     return replace(new, reasons=reasons, blocked=(*refused, *new.blocked), amendments=mine)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from datetime import date
+from typing import Any
 
 from fedsov.artifact import Kind
+from fedsov.border.decisions import Decision
 from fedsov.errors import ConfigurationError
 from fedsov.label import Label
-
-if TYPE_CHECKING:
-    from fedsov.border.decisions import Permit, Refusal, Review
-    from fedsov.hub.planning.amendments import Amendment
-
-    Decision = Permit | Review | Refusal
+from fedsov.serialization import fields_of, from_fields
 
 ORDER = ("federated", "transfer_learning", "synthetic")
 
@@ -101,10 +99,45 @@ class PlannedCrossing:
         needs = f"missing {missing}" if missing else reason
         return f"{self.kind} {self.source} -> {self.target} ends in {self.decision.verdict}: {needs}"
 
+
+@dataclass(frozen=True, slots=True)
+class Amendment:
+    """A region left a joint training, or came back to it.
+
+    Attributes:
+        round: the round before which it did; None for after the last, before the joint model is handed out.
+        day: the day of the decision.
+        left: False where it came back.
+        why: in a sentence, with the way out; for a refusal it names the origin whose law refuses, and the document.
+        crossing: the refused crossing; None where it came back, or where its own gate refused without telling why.
+    """
+
+    region: str
+    round: int | None
+    day: date
+    left: bool
+    why: str
+    crossing: PlannedCrossing | None = None
+
+    def sentence(self) -> str:
+        """The change in one sentence, for people."""
+        when = "the joint model was handed out" if self.round is None else f"round {self.round}"
+        what = "left" if self.left else "came back to"
+        return f"{self.region} {what} the federation before {when} ({self.day}): {self.why}"
+
+    @property
+    def change(self) -> str:
+        """``left`` or ``returned``; written beside the fields."""
+        return "left" if self.left else "returned"
+
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        route = {"source": self.source, "target": self.target, "kind": str(self.kind)}
-        return {**route, "label": self.label.to_json(), "count": self.count, "decision": self.decision.to_json()}
+        return {**fields_of(self), "change": self.change}
+
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> Amendment:
+        """The inverse of `to_json`; one that was written without `left` is read by its `change`."""
+        return from_fields(Amendment, {"left": value.get("change") == "left", **value})
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +149,7 @@ class RegionPlan:
         crossings: those the chosen strategy needs, all permitted.
         donor: the region whose synthetic rows it gets.
         blocked: crossings that were refused or need review on the way to the choice.
-        amendments: what changed while it trained, in order (`fedsov.hub.planning.amendments`).
+        amendments: what changed while it trained, in order.
     """
 
     region: str
@@ -127,13 +160,6 @@ class RegionPlan:
     donor: str | None = None
     blocked: tuple[PlannedCrossing, ...] = ()
     amendments: tuple[Amendment, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        choice = {"region": self.region, "rows": self.rows, "strategy": self.strategy, "reasons": list(self.reasons)}
-        crossings, blocked = ([one.to_json() for one in found] for found in (self.crossings, self.blocked))
-        amendments = [one.to_json() for one in self.amendments]
-        return {**choice, "donor": self.donor, "crossings": crossings, "blocked": blocked, "amendments": amendments}
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,20 +175,19 @@ class Plan:
     contributors: tuple[str, ...] = ()
     unsafe: bool = False
 
-    def of(self, region: str) -> RegionPlan:
+    def region(self, name: str) -> RegionPlan:
         """One region's plan. Raises ConfigurationError for a region that is not in it."""
-        for one in self.regions:
-            if one.region == region:
-                return one
+        for planned in self.regions:
+            if planned.region == name:
+                return planned
         raise ConfigurationError(
-            f"region {region!r} is not in the plan; it has {', '.join(one.region for one in self.regions)}"
+            f"region {name!r} is not in the plan; it has {', '.join(planned.region for planned in self.regions)}"
         )
 
     def following(self, strategy: str) -> tuple[str, ...]:
         """The names of the regions that follow a strategy."""
-        return tuple(one.region for one in self.regions if one.strategy == strategy)
+        return tuple(planned.region for planned in self.regions if planned.strategy == strategy)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, equal for equal plans."""
-        regions = [one.to_json() for one in self.regions]
-        return {"regions": regions, "contributors": list(self.contributors), "unsafe": self.unsafe}
+        """Plain values, equal for equal plans; `from_plain(Plan, ...)` reads them."""
+        return fields_of(self)

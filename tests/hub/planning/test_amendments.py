@@ -54,16 +54,16 @@ def test_a_member_that_left_follows_what_is_left_for_it_and_the_others_go_on():
         "GB": "federated",
         "US": "synthetic",
     }
-    us = plan.of("US")
+    us = plan.region("US")
     assert us.donor == "GB" and us.reasons[0] == us.amendments[0].sentence() and us.blocked[0].decision == REFUSAL
-    assert plan.of("DE") == before.of("DE")
+    assert plan.region("DE") == before.region("DE")
 
 
 def test_a_member_that_came_back_keeps_its_strategy_and_its_history():
     before, instead = plans()
     history = [left(), Amendment("US", 5, DAY, False, "all its crossings are permitted again.")]
-    us = amended(before, history, out=(), instead=instead).of("US")
-    assert us.strategy == "federated" and us.reasons == before.of("US").reasons
+    us = amended(before, history, out=(), instead=instead).region("US")
+    assert us.strategy == "federated" and us.reasons == before.region("US").reasons
     assert [one["change"] for one in us.to_json()["amendments"]] == ["left", "returned"]
     assert "US came back to the federation before round 5 (2026-11-25)" in us.amendments[1].sentence()
 

@@ -67,13 +67,13 @@ def test_one_missing_document_gives_the_demo_all_three_strategies():
         "IN": "transfer_learning",
         "CA": "synthetic",
     }
-    assert plan.of("CA").donor == "US"
+    assert plan.region("CA").donor == "US"
     assert set(plan.contributors) == set(ROWS)
-    assert "transfer agreement for GB -> IN" in plan.of("IN").reasons[0]
-    blocked = plan.of("IN").blocked[0]
+    assert "transfer agreement for GB -> IN" in plan.region("IN").reasons[0]
+    blocked = plan.region("IN").blocked[0]
     assert (blocked.kind, blocked.source, blocked.target) == (Kind.MODEL, "hub", "IN")
     assert blocked.label.origins == {"DE", "GB", "IN", "US"} and blocked.count == 2791 + 1023 + 757 + 538
-    assert plan.of("IN").blocked[0].decision.missing == ("transfer agreement for GB -> IN",)
+    assert plan.region("IN").blocked[0].decision.missing == ("transfer agreement for GB -> IN",)
     assert plan.following("federated") == ("US", "GB", "DE")
 
 
@@ -92,7 +92,7 @@ def test_the_joint_models_label_is_the_join_of_the_members_labels():
 def test_a_region_whose_update_may_not_leave_is_no_member():
     plan = planned(None, ("DE", "hub"))
     assert strategies(plan)["DE"] == "transfer_learning"
-    assert {one.kind for one in plan.of("DE").blocked} == {Kind.METRICS, Kind.UPDATE}
+    assert {one.kind for one in plan.region("DE").blocked} == {Kind.METRICS, Kind.UPDATE}
 
 
 def test_of_two_who_may_not_share_a_model_the_one_with_fewer_rows_stays_out():
@@ -110,15 +110,15 @@ def test_a_region_goes_where_the_sum_of_the_rows_is_largest():
         "IN": "federated",
         "CA": "synthetic",
     }
-    assert plan.of("IN").blocked == ()
+    assert plan.region("IN").blocked == ()
 
 
 def test_the_origin_that_blocks_stays_out_not_whoever_is_refused():
     plan = planned([profile("A", 600), profile("B", 700), profile("C", 800)], ("C", "A"), ("C", "B"))
     assert plan.following("federated") == ("A", "B")
     said = "Not federated: its records may not go to A, even in a joint model: model hub -> A ends in refuse"
-    assert plan.of("C").reasons[0].startswith(said)
-    blocked = plan.of("C").blocked[0]
+    assert plan.region("C").reasons[0].startswith(said)
+    blocked = plan.region("C").blocked[0]
     assert blocked.target == "A" and blocked.label.origins == {"A", "B", "C"}
 
 
@@ -141,21 +141,21 @@ def test_pairs_that_agree_are_still_asked_together():
     profiles = [profile(name, 700, categories=(name.lower(),)) for name in "ABC"]
     plan = make_plan(profiles, RULE, hub="hub", judge=judge)
     assert plan.following("federated") == ("A", "B")
-    assert plan.of("C").blocked[0].target == "C"
+    assert plan.region("C").blocked[0].target == "C"
 
 
 def test_a_set_smaller_than_the_rule_asks_for_is_no_federation():
     plan = planned(None, ("GB", "IN"), ("US", "DE"), rule=replace(RULE, federated_min_regions=4))
     assert plan.following("federated") == ()
-    assert "only GB, US could be a member, and 4 regions are asked for" in plan.of("US").reasons[0]
-    assert "its records may not go" not in plan.of("IN").reasons[0]
-    assert [one.target for one in plan.of("DE").blocked] == ["DE"]
+    assert "only GB, US could be a member, and 4 regions are asked for" in plan.region("US").reasons[0]
+    assert "its records may not go" not in plan.region("IN").reasons[0]
+    assert [one.target for one in plan.region("DE").blocked] == ["DE"]
 
 
 def test_a_region_that_may_not_have_its_own_model_back_is_no_member():
     plan = planned([profile("A", 700), profile("B", 700)], ("A", "A"), ("B", "B"))
     assert plan.following("federated") == ()
-    assert [one.label.origins for one in plan.of("A").blocked] == [{"A"}]
+    assert [one.label.origins for one in plan.region("A").blocked] == [{"A"}]
 
 
 def test_a_border_that_is_freer_for_more_rows_still_gets_an_answer():
@@ -214,9 +214,9 @@ def test_only_shareable_rows_count_for_what_leaves_a_region():
         (Kind.MODEL, "hub"): 2600,
         (Kind.SYNTHETIC, "US"): 2000,
     }
-    assert "600 shareable of 900 rows" in plan.of("GB").reasons[0]
-    assert "US (2000 shareable of 3000 rows)" in plan.of("CA").reasons[-1]
-    assert plan.of("US").rows == 3000
+    assert "600 shareable of 900 rows" in plan.region("GB").reasons[0]
+    assert "US (2000 shareable of 3000 rows)" in plan.region("CA").reasons[-1]
+    assert plan.region("US").rows == 3000
 
 
 def test_the_set_with_the_most_shareable_rows_federates():
@@ -229,10 +229,10 @@ def test_a_region_with_too_few_shareable_rows_learns_from_its_own_and_gives_noth
     profiles = [profile("US", 3000, public=0, shareable=499), profile("GB", 900), profile("CA", 200, public=0)]
     plan = planned(profiles)
     assert strategies(plan) == {"US": "local", "GB": "local", "CA": "local"}
-    assert plan.of("US").reasons[0] == "Not federated: 499 shareable of 3000 rows, and at least 500 are asked for."
+    assert plan.region("US").reasons[0] == "Not federated: 499 shareable of 3000 rows, and at least 500 are asked for."
     said = "no other region has 1000 shareable rows to give from (US has 499 shareable of 3000 rows)"
-    assert said in plan.of("CA").reasons[2]
-    assert "(" not in plan.of("US").reasons[2]
+    assert said in plan.region("CA").reasons[2]
+    assert "(" not in plan.region("US").reasons[2]
 
 
 def test_without_shareable_rows_nothing_leaves_even_where_no_volume_is_asked_for():
@@ -241,31 +241,31 @@ def test_without_shareable_rows_nothing_leaves_even_where_no_volume_is_asked_for
     rule = replace(RULE, federated_min_rows=0, synthetic_min_donor_rows=0)
     plan = planned([bound, profile("GB", 900), profile("DE", 900), profile("CA", 0)], rule=rule)
     assert plan.following("federated") == ("GB", "DE")
-    assert plan.of("US").strategy == "transfer_learning"
-    assert "0 shareable of 3000 rows, and at least 1 are asked for" in plan.of("US").reasons[0]
+    assert plan.region("US").strategy == "transfer_learning"
+    assert "0 shareable of 3000 rows, and at least 1 are asked for" in plan.region("US").reasons[0]
     assert not [one for region in plan.regions for one in region.crossings if one.source == "US"]
     alone = planned([bound, profile("CA", 200, public=0)], rule=replace(rule, order=("synthetic",)))
     assert strategies(alone) == {"US": "synthetic", "CA": "local"}
-    assert "1 shareable rows to give from (US has 0 shareable of 3000 rows)" in alone.of("CA").reasons[0]
+    assert "1 shareable rows to give from (US has 0 shareable of 3000 rows)" in alone.region("CA").reasons[0]
 
 
 def test_one_region_alone_is_no_federation():
     plan = planned([profile("US", 3000), profile("DE", 100, public=39)])
     assert strategies(plan) == {"US": "local", "DE": "synthetic"}
-    assert "only US could be a member" in plan.of("US").reasons[0]
+    assert "only US could be a member" in plan.region("US").reasons[0]
     assert plan.contributors == ()
 
 
 def test_review_is_not_permission():
     plan = make_plan(world(), RULE, hub="hub", judge=lambda *_: REVIEW)
     assert set(strategies(plan).values()) == {"local"}
-    assert "a person must look" in plan.of("US").reasons[0]
+    assert "a person must look" in plan.region("US").reasons[0]
 
 
 def test_too_few_public_rows_give_no_transfer_learning():
     plan = planned([replace(one, public_rows=19) for one in world()], ("GB", "IN"))
     assert strategies(plan)["IN"] == "synthetic"
-    assert "95 public rows in all, and at least 100" in plan.of("IN").reasons[1]
+    assert "95 public rows in all, and at least 100" in plan.region("IN").reasons[1]
 
 
 def test_public_rows_that_may_not_be_sent_do_not_count():
@@ -280,8 +280,8 @@ def test_public_rows_that_may_not_be_sent_do_not_count():
 
 def test_the_donor_is_the_largest_whose_rows_may_come():
     plan = planned(None, ("US", "CA"))
-    assert plan.of("CA").donor == "GB"
-    assert [one.source for one in plan.of("CA").blocked] == ["US"]
+    assert plan.region("CA").donor == "GB"
+    assert [one.source for one in plan.region("CA").blocked] == ["US"]
     nobody = planned(None, ("US", "CA"), ("GB", "CA"))
     assert strategies(nobody)["CA"] == "local"
 
@@ -298,7 +298,7 @@ def test_the_donor_is_the_largest_whose_rows_may_come():
 def test_a_region_that_cannot_learn_is_planned_as_such(rows, classes, said):
     plan = planned([*world(), profile("FR", rows, public=0, classes=classes)], ("GB", "IN"))
     assert strategies(plan)["FR"] == "none"
-    assert said in plan.of("FR").reasons[-1]
+    assert said in plan.region("FR").reasons[-1]
     assert strategies(plan)["US"] == "federated"
 
 
@@ -318,7 +318,7 @@ def test_impossible_rules_and_unknown_regions_are_refused():
     with pytest.raises(ConfigurationError, match="2 regions"):
         StrategyRule(federated_min_regions=1)
     with pytest.raises(ConfigurationError, match="'XX'"):
-        planned().of("XX")
+        planned().region("XX")
     with pytest.raises(ConfigurationError, match="twice"):
         planned([profile("US", 1000), profile("US", 2000)])
 
@@ -389,12 +389,14 @@ def test_whatever_is_planned_is_permitted_and_whoever_is_left_out_is_told_why(re
     members = plan.following("federated")
     for outsider in profiles:
         if members and outsider.region not in members and outsider.shareable >= RULE.federated_min_rows:
-            assert any(one.kind in (Kind.MODEL, Kind.UPDATE, Kind.METRICS) for one in plan.of(outsider.region).blocked)
+            assert any(
+                one.kind in (Kind.MODEL, Kind.UPDATE, Kind.METRICS) for one in plan.region(outsider.region).blocked
+            )
 
 
 def test_a_public_model_binds_nobody():
     plan = planned(None, ("GB", "IN"))
-    assert [one.label for one in plan.of("IN").crossings] == [PUBLIC] * 3
+    assert [one.label for one in plan.region("IN").crossings] == [PUBLIC] * 3
 
 
 def test_planning_imports_no_framework():
