@@ -29,7 +29,8 @@ from fedsov.errors import FedsovError
 from fedsov.hub.runtime import RegionLinks
 from fedsov.label import PUBLIC, Label
 from fedsov.protocol.calendar import Calendar
-from fedsov.protocol.flower_messages import REFUSED, config_of, error_reply, identify, new_id, round_of
+from fedsov.protocol.flower_messages import REFUSED, config_of, error_reply, identify, new_id, round_of, with_version
+from fedsov.protocol.message_types import VERSION
 
 if TYPE_CHECKING:
     from flwr.proto.node_pb2 import NodeInfo
@@ -103,6 +104,7 @@ class GatedGrid(Grid):
         pushed = list(messages)
         for message in pushed:
             identify(message, new_id())
+            with_version(message, VERSION)
         for round, together in groupby(pushed, key=round_of):
             self._leave(list(together), round)
         return [message.metadata.message_id for message in pushed]

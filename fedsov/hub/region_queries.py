@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
 
 from fedsov.artifact import Artifact
-from fedsov.errors import BudgetExceeded, FedsovError, LedgerBroken
+from fedsov.errors import BudgetExceeded, ConfigurationError, FedsovError, LedgerBroken
 from fedsov.hub.planning.plan import make_plan
 from fedsov.hub.planning.plan_values import Plan, Profile
 from fedsov.hub.progress_lines import privacy_line
@@ -21,7 +21,7 @@ from fedsov.hub.run import HubRun
 from fedsov.label import PUBLIC, Label
 from fedsov.ledger.proofs import accepted, continuations
 from fedsov.model.network import Parameters
-from fedsov.protocol.flower_messages import DECISION_ROUND, REFUSED, reason_of
+from fedsov.protocol.flower_messages import DECISION_ROUND, OTHER_VERSION, REFUSED, reason_of
 
 if TYPE_CHECKING:
     pass
@@ -135,6 +135,8 @@ def price_privacy(scene: HubRun, regions: Sequence[str]) -> None:
 
 
 def _of_region(scene: HubRun, name: str, reply: Message) -> FedsovError:
+    if reply.error.code == OTHER_VERSION:
+        return ConfigurationError(reason_of(reply))
     folder, dataset = scene.workspace.region(name), scene.settings.dataset.name
     return region_error(name, reason_of(reply), folder=folder, dataset=dataset)
 

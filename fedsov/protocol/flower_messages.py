@@ -29,6 +29,19 @@ def config_of(message: Message) -> Mapping[str, Any]:
     return dict(message.content.config_records.get("config", ConfigRecord()))
 
 
+VERSION_KEY = "protocol-version"
+"""In every message of a hub: the version of the message table that it speaks (`fedsov.protocol.message_types`)."""
+
+
+def with_version(message: Message, version: int) -> None:
+    """Writes the version into a message that is about to be sent, in place."""
+    record = message.content.config_records.get("config")
+    if record is None:
+        message.content["config"] = ConfigRecord({VERSION_KEY: version})
+    else:
+        record[VERSION_KEY] = version
+
+
 def parameters_of(message: Message) -> Parameters:
     """The parameters a message carries, as copies that may be written to. Raises StopIteration where it has none."""
     record = next(iter(message.content.array_records.values()))
@@ -59,7 +72,8 @@ def with_proximal(steps: LocalSteps, config: Mapping[str, Any]) -> LocalSteps:
     return replace(steps, proximal_mu=float(config["proximal-mu"])) if "proximal-mu" in config else steps
 
 
-REFUSED, LOST = 100, 101
+REFUSED, LOST, FAILED, OTHER_VERSION = 100, 101, 102, 103
+"""Codes of error replies: a gate refused; nobody answered; the region failed; it speaks another version."""
 
 
 def error_reply(message: Message, code: int, reason: str) -> Message:
@@ -130,6 +144,3 @@ def day_round_of(message: Message) -> int:
 def reason_of(reply: Message) -> str:
     """Why an answer is an error: the name of an exception's type."""
     return str(reply.error.reason or "no reason given")
-
-
-FAILED = 102

@@ -1,21 +1,48 @@
-"""Every message: which rows its answer is about, which records may answer, of which kind, from which part of the rows.
+"""Every message between hub and region: who asks, who answers, about which rows, and which records may answer.
 
-The table decides, not the message and not the app: a record that is not in the table does not leave a region.
+The table decides, not the message and not the app: a record that is not in the table does not leave a region, and a
+message that is not in it is not answered. `VERSION` is the version of this table. The hub writes it into every message;
+a region that has another answers with an error that names both (`version_fault`). Raise it whenever a message, a
+record or the form of one changes so that the other side would misread it.
+
+To add a message: a row here, its payload's form in `fedsov.protocol.payloads`, and whoever answers it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
-from flwr.app import ArrayRecord, ConfigRecord, MetricRecord
+from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord
 
 from fedsov.artifact import Kind
 from fedsov.protocol import payloads
+from fedsov.protocol.flower_messages import VERSION_KEY, config_of
 from fedsov.protocol.job import SEALED_ROWS
+from fedsov.protocol.secure_sum_messages import ADVERTISE, MASK, SHARE, UNMASK
+
+VERSION = 1
+"""Of the messages below, their records and their payloads."""
+
+READY, PRIVACY, PROPOSE, LEDGER = "query.ready", "query.privacy", "query.propose", "query.ledger"
+PROFILE, STATISTICS, SYNTHESISE, FINISH = "query.profile", "query.statistics", "query.synthesise", "query.finish"
+TRAIN = "train"
 
 Record = ArrayRecord | ConfigRecord | MetricRecord
+
+
+class Answerer(StrEnum):
+    """Who in a region answers a message.
+
+    The worker answers from its gate and ledger, and has decided about its answer itself; the app works on rows; a
+    member of a secure sum masks what the app answered.
+    """
+
+    WORKER = "worker"
+    APP = "app"
+    SECURE_SUM = "secure sum"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +54,7 @@ class PayloadRule:
         type: Flower's type that it must have.
         parts: the parts of the rows it was computed from; the fewest people in one of them are counted. None for what
             was computed from no row, keys and shares of them: it is public, and about nobody.
-        form: reads its text, or its numbers (arrays: and the model that came in, and the work), and gives what may
+        form: reads its text, or its numbers (arrays: and the model that came in, and the job), and gives what may
             leave; what has another form does not.
     """
 
@@ -39,43 +66,78 @@ class PayloadRule:
 
 @dataclass(frozen=True, slots=True)
 class ReplyRule:
-    """What an answer may hold. With one scope the question has no say; with several it must name one of them."""
+    """One message, and what its answer may hold. The hub asks every one of them.
 
-    scopes: tuple[str, ...]
-    records: Mapping[str, PayloadRule]
+    Attributes:
+        answerer: who in the region answers.
+        scopes: the rows an answer is about. With one, the question has no say; with several it names one of them.
+        records: the records an answer may hold, by name; of the worker's own answers, none is passed on unread.
+        only_summed: scopes for which a region that takes part in secure sums does not answer: what the message asks
+            for leaves such a region in a sum only.
+        second_process: whether a region's second process answers it too, while the first one trains.
+    """
+
+    answerer: Answerer
+    scopes: tuple[str, ...] = ()
+    records: Mapping[str, PayloadRule] = field(default_factory=dict)
+    only_summed: frozenset[str] = frozenset()
+    second_process: bool = False
+
+
+def _text(kind: Kind, parts: tuple[str, ...], form: Callable[..., Any]) -> PayloadRule:
+    return PayloadRule(kind, ConfigRecord, parts, form)
 
 
 MESSAGE_TYPES: Mapping[str, ReplyRule] = {
-    "query.profile": ReplyRule(
-        ("all",), {"profile": PayloadRule(Kind.METRICS, ConfigRecord, ("all",), payloads.profile)}
-    ),
-    "query.statistics": ReplyRule(
+    READY: ReplyRule(Answerer.WORKER),
+    PRIVACY: ReplyRule(Answerer.WORKER),
+    PROPOSE: ReplyRule(Answerer.WORKER),
+    LEDGER: ReplyRule(Answerer.WORKER),
+    PROFILE: ReplyRule(Answerer.APP, ("all",), {"profile": _text(Kind.METRICS, ("all",), payloads.profile)}),
+    STATISTICS: ReplyRule(
+        Answerer.APP,
         ("shareable", "public"),
-        {"statistics": PayloadRule(Kind.METRICS, ConfigRecord, ("train",), payloads.statistics)},
+        {"statistics": _text(Kind.METRICS, ("train",), payloads.statistics)},
     ),
-    "query.synthesise": ReplyRule(("shareable",), {SEALED_ROWS: PayloadRule(Kind.SYNTHETIC, ConfigRecord, ("train",))}),
-    "query.finish": ReplyRule(
-        ("all",), {"metrics": PayloadRule(Kind.METRICS, ConfigRecord, ("test", "validation"), payloads.outcome)}
+    SYNTHESISE: ReplyRule(
+        Answerer.APP,
+        ("shareable",),
+        {SEALED_ROWS: PayloadRule(Kind.SYNTHETIC, ConfigRecord, ("train",))},
+        second_process=True,
     ),
-    "train": ReplyRule(
+    TRAIN: ReplyRule(
+        Answerer.APP,
         ("shareable", "public"),
         {
             "arrays": PayloadRule(Kind.UPDATE, ArrayRecord, ("train",)),
             "metrics": PayloadRule(Kind.METRICS, MetricRecord, ("validation",), payloads.round_scores),
         },
+        only_summed=frozenset({"shareable"}),
     ),
-    "query.advertise": ReplyRule(("shareable",), {"keys": PayloadRule(Kind.REPORT, ConfigRecord, (), payloads.keys)}),
-    "query.share": ReplyRule(("shareable",), {"letters": PayloadRule(Kind.REPORT, ConfigRecord, (), payloads.letters)}),
-    "train.masked": ReplyRule(
+    FINISH: ReplyRule(
+        Answerer.APP, ("all",), {"metrics": _text(Kind.METRICS, ("test", "validation"), payloads.outcome)}
+    ),
+    ADVERTISE: ReplyRule(Answerer.SECURE_SUM, ("shareable",), {"keys": _text(Kind.REPORT, (), payloads.keys)}),
+    SHARE: ReplyRule(Answerer.SECURE_SUM, ("shareable",), {"letters": _text(Kind.REPORT, (), payloads.letters)}),
+    MASK: ReplyRule(
+        Answerer.SECURE_SUM,
         ("shareable",),
         {
             "words": PayloadRule(Kind.UPDATE, ArrayRecord, ("train",), payloads.words),
-            "list": PayloadRule(Kind.REPORT, ConfigRecord, (), payloads.signature),
+            "list": _text(Kind.REPORT, (), payloads.signature),
         },
     ),
-    "query.unmask": ReplyRule(("shareable",), {"shares": PayloadRule(Kind.REPORT, ConfigRecord, (), payloads.shares)}),
+    UNMASK: ReplyRule(Answerer.SECURE_SUM, ("shareable",), {"shares": _text(Kind.REPORT, (), payloads.shares)}),
 }
 
 
-SUMMED_ONLY = frozenset({("train", "shareable")})
-"""Questions and scopes that a region with secure sums does not answer: what they ask for leaves in a sum only."""
+def version_fault(message: Message, region: str) -> str | None:
+    """Why a region cannot answer a message of another version than its own, in words that name both; None where it can.
+
+    A message without a version was not made by a hub of this protocol.
+    """
+    theirs = config_of(message).get(VERSION_KEY)
+    if theirs == VERSION:
+        return None
+    asked = f"version {theirs}" if isinstance(theirs, int) else "no version"
+    return f"the hub speaks {asked} of the protocol, region {region} speaks version {VERSION}; install the same fedsov"

@@ -27,7 +27,7 @@ from fedsov.partition.keys import LocalKeyring, seal
 from fedsov.protocol import payloads
 from fedsov.protocol.flower_messages import config_of, round_of
 from fedsov.protocol.job import RegionStart, TrainingJob
-from fedsov.protocol.message_types import MESSAGE_TYPES, SUMMED_ONLY, PayloadRule, Record
+from fedsov.protocol.message_types import MESSAGE_TYPES, PayloadRule, Record
 from fedsov.region.session import Session
 
 
@@ -63,7 +63,7 @@ class Outbound:
     def scope(self, message: Message) -> str:
         """The rows an answer to this question is about. Raises FedsovError for a question or scope not in the table."""
         asked = MESSAGE_TYPES.get(message.metadata.message_type)
-        if asked is None:
+        if asked is None or not asked.scopes:
             raise FedsovError(f"no answer leaves to {message.metadata.message_type!r}")
         wanted = str(config_of(message).get("scope", ""))
         if len(asked.scopes) > 1 and wanted not in asked.scopes:
@@ -71,7 +71,7 @@ class Outbound:
                 f"{message.metadata.message_type} is about one of {', '.join(asked.scopes)}, not {wanted!r}"
             )
         scope = wanted if len(asked.scopes) > 1 else asked.scopes[0]
-        if self.brief.sums is not None and (message.metadata.message_type, scope) in SUMMED_ONLY:
+        if self.brief.sums is not None and scope in asked.only_summed:
             raise SumRefused("this region's part in a joint model leaves it in a secure sum only")
         return scope
 

@@ -33,6 +33,7 @@ from fedsov.privacy.budget import Budget
 from fedsov.privacy.budget import Head as BudgetHead
 from fedsov.protocol.flower_messages import (
     FAILED,
+    OTHER_VERSION,
     REFUSED,
     config_of,
     day_round_of,
@@ -44,6 +45,7 @@ from fedsov.protocol.flower_messages import (
     unpack,
 )
 from fedsov.protocol.job import RegionStart
+from fedsov.protocol.message_types import version_fault
 from fedsov.protocol.secure_sum_messages import MASK
 from fedsov.region import run_record
 from fedsov.region.journal import OWN_KEPT, Journal, OwnStates, Released
@@ -172,6 +174,8 @@ def _rounds_that_left(ledger: Ledger, run: str) -> set[int]:
 def _answer(home: OpenRegion, frame: Frame) -> Frame:
     """One message in, one frame out: what passed the door, or the name of what went wrong."""
     message = unpack(frame.body)
+    if fault := version_fault(message, home.brief.region.name):
+        return Frame({"label": PUBLIC.to_json()}, pack(error_reply(message, OTHER_VERSION, fault)))
     home = home.on_the_day_of(message)
     held = RedactedErrors()
     with held:

@@ -23,7 +23,8 @@ from fedsov.label import PUBLIC, Label
 from fedsov.ledger import known_keys
 from fedsov.privacy.secure_aggregation.fixed_point import Bounds
 from fedsov.protocol import payloads
-from fedsov.protocol.flower_messages import identify, new_id, pack, round_of
+from fedsov.protocol.flower_messages import identify, new_id, pack, round_of, with_version
+from fedsov.protocol.message_types import VERSION
 from fedsov.protocol.secure_sum_messages import ADVERTISE, MASK, SHARE, TOLD, UNMASK, told_in
 from fedsov.storage.workspace import Workspace
 from tests.hub.secure_links import BOUNDS, MOVES, NAMES, START, Board, array_record, board, mean, train, updated
@@ -198,6 +199,7 @@ def _ask(regions: Board, node: int, kind: str, told: dict[str, Any], config: dic
     said = {"server-round": 1, "words": 8, TOLD: json.dumps(told), **(config or {})}
     records = {"arrays": _model()} if kind.startswith("train") else {}
     message = Message(RecordDict({"config": ConfigRecord(said), **records}), node, kind)
+    with_version(message, VERSION)
     identify(message, new_id())
     regions.ask(message, PUBLIC)
     return regions.answers.pop(message.metadata.message_id)[0]

@@ -26,8 +26,9 @@ from fedsov.ledger.proofs import accepted, continuations, noted_heads
 from fedsov.model.targets import TargetRule
 from fedsov.partition.records import Records
 from fedsov.protocol.calendar import real_day
-from fedsov.protocol.flower_messages import identify, new_id, pack, unpack
+from fedsov.protocol.flower_messages import OTHER_VERSION, identify, new_id, pack, unpack, with_version
 from fedsov.protocol.job import RegionStart, TrainingJob
+from fedsov.protocol.message_types import VERSION
 from fedsov.region import worker
 from fedsov.region.outbound import Outbound
 from fedsov.region.session import Session
@@ -68,6 +69,7 @@ def _ask(home: OpenRegion, incoming: Label = PUBLIC, scope: str = "shareable") -
     model = ArrayRecord({"w": Array(np.zeros(3, np.float32))})
     config = ConfigRecord({"scope": scope, "server-round": 3})
     message = Message(RecordDict({"config": config, "arrays": model}), 2, "train")
+    with_version(message, VERSION)
     identify(message, new_id())
     frame = worker._answer(home, Frame({"label": incoming.to_json()}, pack(message)))
     return unpack(frame.body), Label.from_json(frame.header["label"])
@@ -171,6 +173,7 @@ def test_an_answer_about_all_rows_carries_their_label_whatever_scope_the_hub_nam
     TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = 1, 1, 1
     for asked in ("query.profile", "query.finish"):
         message = Message(RecordDict({"config": ConfigRecord({"scope": "public"})}), 2, asked)
+        with_version(message, VERSION)
         assert home.door.scope(message) == "all"
 
 
@@ -217,6 +220,7 @@ def test_a_crossing_that_would_be_refused_goes_into_the_region_s_own_ledger(
     said |= {} if beside is None else {"label": json.dumps(beside.to_json())}
     TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = 1, 1, 1
     message = Message(RecordDict({"config": ConfigRecord(said)}), 2, "query.propose")
+    with_version(message, VERSION)
     identify(message, new_id())
     reply = unpack(worker._answer(home, Frame({"label": PUBLIC.to_json()}, pack(message))).body)
     (entry,) = home.door.gate.ledger.entries()
@@ -239,6 +243,7 @@ def _read_only(folder: Path, home: OpenRegion) -> Ledger:
 
 def _told(home: OpenRegion, config: dict[str, str]) -> Message:
     message = Message(RecordDict({"config": ConfigRecord(dict(config))}), 2, "query.ledger")
+    with_version(message, VERSION)
     identify(message, new_id())
     return unpack(worker._answer(home, Frame({"label": PUBLIC.to_json()}, pack(message))).body)
 
@@ -285,3 +290,15 @@ def test_a_region_proves_that_its_ledger_continues_the_head_that_was_noted(tmp_p
 
 def _said(reply: Message) -> dict[str, Any]:
     return json.loads(str(reply.content.config_records["ledger"]["json"]))
+
+
+def test_a_message_of_another_version_is_answered_with_an_error_that_names_both(tmp_path: Path) -> None:
+    home = _home(tmp_path, _update)
+    message = Message(RecordDict(), 2, "query.profile")
+    with_version(message, VERSION + 1)
+    identify(message, new_id())
+    frame = worker._answer(home, Frame({"label": PUBLIC.to_json()}, pack(message)))
+    reply = unpack(frame.body)
+    assert reply.has_error() and reply.error.code == OTHER_VERSION
+    assert f"version {VERSION + 1}" in reply.error.reason and f"speaks version {VERSION}" in reply.error.reason
+    assert not home.door.gate.ledger.entries()  # it says nothing of a row: nothing crosses
