@@ -19,6 +19,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class FedsovError(Exception):
     """The root of the tree above; its message is meant for the person at the terminal."""
@@ -78,3 +80,29 @@ class BudgetExceeded(FedsovError):
     def __init__(self, message: str, *, left: float | None = None, fits: float | None = None) -> None:
         super().__init__(message)
         self.left, self.fits = left, fits
+
+
+def did_you_mean(word: str, known: Iterable[str], rest: str = "") -> str:
+    """The end of a sentence about an unknown word: the known word nearest to it, if one is near, and `rest`.
+
+    >>> did_you_mean("scc", ["scc_eu", "tia"], "see `fedsov evidence kinds`")
+    '; did you mean scc_eu? See `fedsov evidence kinds`'
+    >>> did_you_mean("x", ["scc_eu", "tia"])
+    ''
+    """
+    import difflib  # a millisecond that only such an error should cost
+
+    near = difflib.get_close_matches(word[:80], list(known), n=1)
+    if near:
+        return f"; did you mean {near[0]}?{' ' if rest else ''}{rest[:1].upper()}{rest[1:]}"
+    return f"; {rest}" if rest else ""
+
+
+def one_of(word: str, known: Iterable[str]) -> str:
+    """As `did_you_mean`, with every known word.
+
+    >>> one_of("permits", ["forbid", "permit"])
+    '; did you mean permit? It is one of forbid, permit'
+    """
+    words = sorted(known)
+    return did_you_mean(word, words, f"it is one of {', '.join(words)}")

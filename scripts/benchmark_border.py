@@ -115,7 +115,7 @@ def _cedar(cedar: Cedar, bundle: Bundle, each: Mapping[str, Sequence[Timed]]) ->
     return {
         "policies": len(cedar.translated),
         "left_out": len(bundle.rules) - len(cedar.translated),
-        "computed": sorted(one.said for one in cedar.computed.values()),
+        "computed": sorted(one.notation for one in cedar.computed.values()),
         "rules_with_computed": leaning,
         "requests_per_question": statistics.mean(sum(len(one) for _, one in put.origins) for put in cedar.questions),
         "forms": {name: {**asdict(one), "times_ours": one.loops / ours.loops} for name, one in found.items()},

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flwr.app import Context, Message, MetricRecord, RecordDict
 
 from fedsov.artifact import Artifact, Party
-from fedsov.border.gate import Leaving
+from fedsov.border.gate import Outgoing
 from fedsov.control_plane.aggregate import Algorithm
 from fedsov.control_plane.server_app import Federation, Gather, Outcome, each_by_itself, server_app
 from fedsov.hub.gated_grid import GatedGrid
@@ -82,7 +82,7 @@ class Bench:
         metrics = MetricRecord({"num-examples": len(y)})
         return Message(RecordDict({"arrays": record_of(updated), "metrics": metrics}), reply_to=message)
 
-    def cross_all(self, leaving: Iterable[Leaving], *, round: int | None = None) -> tuple[Artifact, ...]:
+    def cross_all(self, leaving: Iterable[Outgoing], *, round: int | None = None) -> tuple[Artifact, ...]:
         return tuple(one.artifact for one in leaving)
 
 

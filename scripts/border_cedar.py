@@ -103,7 +103,7 @@ def bears_on_permits(rule: Rule) -> bool:
 
 def beyond_cedar(rules: Sequence[Rule]) -> dict[str, Condition]:
     """The conditions that Cedar cannot say, by the name of the fact that stands for each."""
-    cannot = {one.said: one for rule in rules for one in rule.when if condition(one) is None}
+    cannot = {one.notation: one for rule in rules for one in rule.when if condition(one) is None}
     return {f"computed_{number}": cannot[said] for number, said in enumerate(sorted(cannot))}
 
 
@@ -114,7 +114,7 @@ def policy(rule: Rule, names: Mapping[str, str]) -> str:
         for sign, day in ((">=", rule.valid_from), ("<=", rule.valid_until))
         if day
     ]
-    said = [condition(one) or f"context.{names[one.said]}" for one in rule.when]
+    said = [condition(one) or f"context.{names[one.notation]}" for one in rule.when]
     effect = "permit" if rule.effect == "permit" else "forbid"
     return f'@id("{rule.id}")\n{effect} (principal, action, resource)\nwhen {{ {" && ".join([*said, *days])} }};'
 
@@ -191,9 +191,9 @@ def cedar_for(package: Any, asked: Sequence[Asked], bundle: Bundle) -> Cedar:
     """Cedar with the bundle's rules and these questions. Raises ValueError for a policy that it cannot read."""
     rules = tuple(rule for rule in bundle.rules if bears_on_permits(rule))
     facts = beyond_cedar(rules)
-    names = {one.said: name for name, one in facts.items()}
+    names = {one.notation: name for name, one in facts.items()}
     texts = [(rule, policy(rule, names)) for rule in rules]
-    said = [one for rule in rules for one in rule.when if one.said not in names]
+    said = [one for rule in rules for one in rule.when if one.notation not in names]
     read = frozenset({"day", *(one.field for one in said), *(one.other for one in said if one.other)})
     questions = tuple(put_to_cedar(one, bundle, read, facts) for one in asked)
 

@@ -21,10 +21,10 @@ from border_clock import microseconds, undisturbed
 from border_questions import DAY, REGISTER, ROOT
 
 from fedsov.artifact import Artifact, Kind, Party
-from fedsov.border.evidence.live_register import Standing
-from fedsov.border.gate import Gate, Leaving, Refused
+from fedsov.border.evidence.live_register import LiveRegister
+from fedsov.border.gate import Gate, Outgoing, Refused
 from fedsov.border.law.bundle import Bundle
-from fedsov.border.people_counts import Tally
+from fedsov.border.people_counts import PeopleCounter
 from fedsov.label import Label
 from fedsov.ledger.ledger import Ledger
 from fedsov.storage.workspace import Workspace
@@ -94,13 +94,19 @@ def _parties(bodies: Sequence[Mapping[str, Any]]) -> list[tuple[str, Party]]:
 @contextmanager
 def _gate(name: str, party: Party, folder: Path, bundle: Bundle) -> Iterator[Gate]:
     with closing(Ledger(folder / name / "ledger.sqlite", name)) as ledger:
-        evidence = Standing(REGISTER, ledger)
+        evidence = LiveRegister(REGISTER, ledger)
         yield Gate(
-            party, bundle=bundle, evidence=evidence, ledger=ledger, run="r", today=lambda: DAY, tally=Tally(ledger)
+            party,
+            bundle=bundle,
+            evidence=evidence,
+            ledger=ledger,
+            run="r",
+            today=lambda: DAY,
+            tally=PeopleCounter(ledger),
         )
 
 
-def _leaving(body: Mapping[str, Any]) -> Leaving:
+def _leaving(body: Mapping[str, Any]) -> Outgoing:
     """What an entry is about once more, with other content of the same size."""
     pool = body["pool"]
     artifact = Artifact(
@@ -113,7 +119,7 @@ def _leaving(body: Mapping[str, Any]) -> Leaving:
         pool["name"],
         pool["people"],
     )
-    return Leaving(artifact, Party.from_json(body["importer"]), body["tensors"])
+    return Outgoing(artifact, Party.from_json(body["importer"]), body["tensors"])
 
 
 def _passing(gate: Gate, group: Sequence[Mapping[str, Any]]) -> Callable[[], object]:

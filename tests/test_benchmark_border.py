@@ -63,7 +63,7 @@ def test_a_condition_in_cedar_s_words(field: str, shape: str, operator: str, val
 def test_only_calendar_years_working_days_and_products_are_computed_for_cedar() -> None:
     for one in cedar.beyond_cedar(law().rules).values():
         span = one.value.span if isinstance(one.value, Term) else one.value
-        assert one.operator == "at_least_one_over" or span.unit in ("WD", "M", "Y"), one.said
+        assert one.operator == "at_least_one_over" or span.unit in ("WD", "M", "Y"), one.notation
 
 
 def test_a_round_lasts_until_the_next_of_the_same_model() -> None:

@@ -61,7 +61,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class AttackClaim:
+class ClaimedPrivacy:
     """The training that is attacked, and the epsilon and delta claimed for it; None where nothing is."""
 
     training: Trained
@@ -69,12 +69,12 @@ class AttackClaim:
     delta: float
 
 
-def claimed(settings: Settings, rows: int) -> AttackClaim:
+def claimed(settings: Settings, rows: int) -> ClaimedPrivacy:
     """The training of a run with these settings in a region of so many training rows."""
     update, asked = settings.recipe.update, settings.privacy
     if asked is None:
         steps = replace(update, epochs=update.epochs * settings.rounds)
-        return AttackClaim(Trained(settings.recipe.network, steps), None, 1.0 / max(rows, 2) ** 2)
+        return ClaimedPrivacy(Trained(settings.recipe.network, steps), None, 1.0 / max(rows, 2) ** 2)
     delta = asked.delta_for(rows)
     mechanism = calibrated(
         (),
@@ -85,7 +85,7 @@ def claimed(settings: Settings, rows: int) -> AttackClaim:
         clip=asked.clip,
     )
     spent = guarantee([mechanism.event], delta).epsilon
-    return AttackClaim(Trained(settings.recipe.network, update, mechanism), spent, delta)
+    return ClaimedPrivacy(Trained(settings.recipe.network, update, mechanism), spent, delta)
 
 
 def check(attacks: tuple[str, ...]) -> None:
@@ -172,7 +172,7 @@ def _membership(target: Target, attacks: tuple[str, ...], size: Size, say: Say) 
     return membership(observe(target, size.shadows), wanted)
 
 
-def _audit(target: Target, claim: AttackClaim, size: Size, say: Say) -> dict[str, Any]:
+def _audit(target: Target, claim: ClaimedPrivacy, size: Size, say: Say) -> dict[str, Any]:
     say(f"trains {size.runs} runs with or without a canary")
     shown, other = canary_audit(target, size.runs, delta=claim.delta)
     return {**shown.to_json(), "claimed": claim.epsilon, "jax_privacy": other}
@@ -189,7 +189,7 @@ def _inversion(target: Target, size: Size, say: Say) -> list[dict[str, Any]]:
     ]
 
 
-def _described(claim: AttackClaim) -> dict[str, Any]:
+def _described(claim: ClaimedPrivacy) -> dict[str, Any]:
     mechanism = claim.training.mechanism
     return {
         "network": asdict(claim.training.network),

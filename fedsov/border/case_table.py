@@ -25,7 +25,7 @@ from fedsov.border.evidence.claims import Claim, Question
 from fedsov.border.law.bundle import Bundle
 from fedsov.border.law.vocabulary import Unreadable
 from fedsov.border.policy import decide
-from fedsov.errors import ConfigurationError
+from fedsov.errors import ConfigurationError, one_of
 from fedsov.label import Label
 
 COLUMNS = ("case_id", "date", "origin", "destination", "flow", "payload", "data_category", "mechanism", "facts")
@@ -52,7 +52,7 @@ _ALIASES = {
     "scc_eu": "underlying",
 }  # fmt: skip
 _FREE = ("us_no_restriction", "permitted_unless_restricted", "intra_jurisdiction")
-_OF_ORIGIN = re.compile(r"(?P<one>[a-z]{2})_(?P<what>mechanism|contract|ref)|(?P<what2>n)_(?P<one2>[a-z]{2})")
+_OF_ORIGIN = re.compile(r"(?P<code>[a-z]{2})_(?P<what>mechanism|contract|ref)|(?P<what2>n)_(?P<code2>[a-z]{2})")
 _OWNER = re.compile(r"([A-Z]{2})(?:\s+(\d{1,3})\s*%)?")
 _HALF, _FIFTH = 50, 20
 
@@ -99,8 +99,7 @@ def read_cases(text: bytes, name: str) -> list[Case]:
 def _case(row: Mapping[str | None, Any], where: str) -> Case:
     if None in row or any(row[column] is None for column in COLUMNS):
         raise ConfigurationError(f"{where}: has more or fewer columns than the head")
-    told = (str(row.get(column) or "").strip() for column in (*COLUMNS, "expected", "confidence"))
-    return Case(*told)
+    return Case(*(str(row.get(column) or "").strip() for column in (*COLUMNS, "expected", "confidence")))
 
 
 def answer(case: Case, bundle: Bundle) -> Decision:
@@ -111,9 +110,11 @@ def answer(case: Case, bundle: Bundle) -> Decision:
         return _unreadable("case.date", f"'{case.date[:40]}' is no day; write 2026-11-22.", bundle)
     kind = PAYLOADS.get(case.payload)
     if kind is None:
-        return _unreadable("case.payload", f"'{case.payload[:40]}' is no payload that rules know.", bundle)
-    if case.flow not in bundle.facts["flow"].values:
-        return _unreadable("case.flow", f"'{case.flow[:40]}' is no flow that rules know.", bundle)
+        return _unreadable(
+            "case.payload", f"unknown payload '{case.payload[:40]}'{one_of(case.payload, PAYLOADS)}.", bundle
+        )
+    if case.flow not in (flows := bundle.facts["flow"].values):
+        return _unreadable("case.flow", f"unknown flow '{case.flow[:40]}'{one_of(case.flow, flows)}.", bundle)
     stated = read_facts(case.facts, bundle)
     return decide(crossing_of(case, kind, on, stated), bundle, CaseEvidence(case, stated, bundle), on)
 
@@ -124,34 +125,35 @@ def _unreadable(rule: str, reason: str, bundle: Bundle) -> Refusal:
 
 def read_facts(text: str, bundle: Bundle) -> Stated:
     """The facts of a case ("name=value;name=value"), each read in its shape."""
-    found: dict[str, Any] = {}
+    facts: dict[str, Any] = {}
     of_origin: dict[tuple[str, str], str] = {}
     unreadable, unknown = [], []
-    said: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for part in filter(None, (part.strip() for part in text.split(";"))):
         name, equals, value = part.partition("=")
         name = name.strip()
-        if not equals or said.setdefault(name, value) != value:
+        if not equals or texts.setdefault(name, value) != value:
             unreadable.append(name[:40])
             continue
         if name in ("origins", "purpose", "recipient_owner"):
-            found[name] = value.strip()
+            facts[name] = value.strip()
             continue
         fact = bundle.facts.get(_ALIASES.get(name, name))
         if fact is not None and (fact.claimed or fact.name == "count"):
             try:
-                found[fact.name] = _last_day(name, fact.read(value))
+                facts[fact.name] = _last_day(name, fact.read(value))
             except (Unreadable, OverflowError):
                 unreadable.append(name)
-        elif one := _OF_ORIGIN.fullmatch(name):
-            of_origin[(one["one"] or one["one2"]).upper(), one["what"] or one["what2"]] = value.strip()
+        elif match := _OF_ORIGIN.fullmatch(name):
+            code, what = match["code"] or match["code2"], match["what"] or match["what2"]
+            of_origin[code.upper(), what] = value.strip()
         else:
             unknown.append(name[:40])
-    return Stated(found, of_origin, tuple(unreadable), tuple(unknown))
+    return Stated(facts, of_origin, tuple(unreadable), tuple(unknown))
 
 
 def _last_day(name: str, value: Any) -> Any:
-    """A case's expiry is the first day without the paper; ours is the last day with it."""
+    """A case's expiry is the first day without the document; ours is the last day with it."""
     return value - timedelta(days=1) if name in ("expires", "anon_expires") and value else value
 
 
@@ -187,8 +189,8 @@ def _holders(facts: Mapping[str, Any], least: int) -> frozenset[str]:
     """Countries that hold so many hundredths of the recipient or more; a share that cannot be read counts."""
     owners = set()
     for part in filter(None, map(str.strip, str(facts.get("recipient_owner", "")).split(","))):
-        found = _OWNER.fullmatch(part)
-        if found is None or found[2] is None or int(found[2]) >= least:
+        match = _OWNER.fullmatch(part)
+        if match is None or match[2] is None or int(match[2]) >= least:
             owners.add(part[:2].upper())
     return frozenset(owners)
 
@@ -202,7 +204,7 @@ class CaseEvidence:
     bundle: Bundle
 
     def claims(self, question: Question) -> tuple[Claim, ...]:
-        """The case's ground for this origin; for one origin of several, also grounds that need no paper."""
+        """The case's ground for this origin; for one origin of several, also grounds that need no document."""
         of_origin = self._of_origin(question)
         named = of_origin.get("mechanism", self.case.mechanism)
         facts = dict(self.stated.facts)
@@ -229,6 +231,10 @@ class CaseEvidence:
         """True: a case names no documents."""
         return True
 
+    def absent(self, kinds: Sequence[str]) -> str:
+        """A sentence that says what the case does not state."""
+        return f"The case states no {' and no '.join(kinds)}."
+
     def approval(self, review: str, on: date) -> str | None:
         """None: nobody approves a case."""
         return None
@@ -243,7 +249,7 @@ def _number(text: str, bundle: Bundle) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A case, what the bundle said, and how that stands beside what was expected ("" where nothing was)."""
+    """A case, the bundle's answer, and how it compares with what was expected."""
 
     case: Case
     decision: Decision
@@ -259,16 +265,16 @@ class Checked:
         """exact, stricter or looser than expected; "" where no answer was expected."""
         if self.case.expected not in STRICTNESS:
             return ""
-        found, expected = STRICTNESS.index(self.decided), STRICTNESS.index(self.case.expected)
-        return "exact" if found == expected else "stricter" if found > expected else "looser"
+        decided, expected = STRICTNESS.index(self.decided), STRICTNESS.index(self.case.expected)
+        return "exact" if decided == expected else "stricter" if decided > expected else "looser"
 
     @property
     def reason(self) -> str:
         """Why, and which facts could not be read or are in no vocabulary."""
-        said = [self.decision.reason or "; ".join(self.decision.basis)]
-        said += [f"Unreadable: {', '.join(self.stated.unreadable)}."] if self.stated.unreadable else []
-        said += [f"Unknown: {', '.join(self.stated.unknown)}."] if self.stated.unknown else []
-        return " ".join(said)
+        sentences = [self.decision.reason or "; ".join(self.decision.basis)]
+        sentences += [f"Unreadable: {', '.join(self.stated.unreadable)}."] if self.stated.unreadable else []
+        sentences += [f"Unknown: {', '.join(self.stated.unknown)}."] if self.stated.unknown else []
+        return " ".join(sentences)
 
     def to_json(self) -> dict[str, Any]:
         """For `border check --json`."""

@@ -51,7 +51,7 @@ class Review:
     def remedy(self) -> str:
         """The way on: who can decide it, and how."""
         ids = self.id.split(JOINED) if self.id else ["ID"]
-        acts = (f"python -m fedsov border approve {id}" for id in ids)
+        acts = (f"fedsov border approve {id}" for id in ids)
         return f"Have a responsible person decide: {' and '.join(acts)}"
 
     def to_json(self) -> dict[str, Any]:
@@ -106,11 +106,11 @@ def _together(alike: Sequence[Decision], all_of_them: Sequence[Decision]) -> Dec
     if isinstance(first, Refusal):
         reason, remedy = _words(alike, "reason"), _words(alike, "remedy")
         return Refusal(rules, cites, reason, _union(alike, "missing"), remedy, first.bundle_digest)
-    duties, papers, basis = (_union(all_of_them, name) for name in ("obligations", "documents", "basis"))
+    duties, documents, basis = (_union(all_of_them, name) for name in ("obligations", "documents", "basis"))
     if isinstance(first, Review):
         ids = JOINED.join(dict.fromkeys(answer.id for answer in alike))
-        return Review(rules, cites, duties, papers, _words(alike, "reason"), first.bundle_digest, basis, ids)
-    return Permit(rules, cites, duties, papers, first.bundle_digest, basis)
+        return Review(rules, cites, duties, documents, _words(alike, "reason"), first.bundle_digest, basis, ids)
+    return Permit(rules, cites, duties, documents, first.bundle_digest, basis)
 
 
 def _union(answers: Sequence[Decision], name: str) -> tuple[str, ...]:

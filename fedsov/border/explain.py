@@ -17,33 +17,57 @@ from fedsov.border.decisions import Decision
 from fedsov.border.evidence.claims import Claim, Evidence
 from fedsov.border.law.bundle import Bundle
 from fedsov.border.law.rules import Condition, Rule
-from fedsov.border.policy import Weighed, decide, weighed
+from fedsov.border.law.rules import shown as in_sentence
+from fedsov.border.policy import WeighedClaim, decide, weighed
 from fedsov.border.questions import asked_origins, claimed, crossing_facts, question, route_of
 
 _RANK = {"permit": 0, "review": 1, "refuse": 2}
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """One rule that speaks of a claim's regime and ground: whether it held, and each condition with what was found."""
+class RuleTrace:
+    """One rule about a claim's regime and ground: whether it holds, and each condition with its value and answer."""
 
     rule: Rule
-    held: bool
+    holds: bool
     conditions: tuple[tuple[Condition, Any, bool], ...]
 
     @property
     def near(self) -> bool:
-        """True where it holds, or only papers are missing: all that it asks of the crossing itself is so."""
-        return self.held or all(held for one, _, held in self.conditions if not one.claimed)
+        """True where it holds, or only documents are missing: all that it asks of the crossing itself is so."""
+        return self.holds or all(holds for condition, _, holds in self.conditions if not condition.claimed)
+
+    @property
+    def words(self) -> str:
+        """Whether it applies, and why not: "does not apply: eu.dpf (permit): needs dpf_listed = yes; not stated"."""
+        name = f"{self.rule.id} ({self.rule.effect})"
+        if self.holds:
+            return f"applies: {name}"
+        unmet = [(condition, value) for condition, value, holds in self.conditions if not holds]
+        lacks = [f"needs {condition.words}; {_met(condition, value)}" for condition, value in unmet]
+        return f"does not apply: {name}: {', and '.join(lacks)}"
+
+    @property
+    def met(self) -> tuple[str, ...]:
+        """The conditions of a rule that holds, each with the value that meets it; none for any other rule."""
+        conditions = self.conditions if self.holds else ()
+        return tuple(f"{condition.words}: {_met(condition, value)}" for condition, value, _ in conditions)
+
+
+def _met(condition: Condition, value: Any) -> str:
+    """What a condition met: a value, or nothing where nobody stated one."""
+    if value is None:
+        return "not stated"
+    return f"{'stated' if condition.claimed else 'it is'} {in_sentence(value)}"
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimTrace:
-    """One claim: its verdict, the rules that held, and those that came near."""
+    """One claim: its verdict, the rules that hold, and those that come near."""
 
     claim: Claim
-    weighed: Weighed
-    asked: tuple[Asked, ...]
+    weighed: WeighedClaim
+    rules: tuple[RuleTrace, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +81,7 @@ class OriginTrace:
     @property
     def verdict(self) -> str:
         """The best claim's: permit, review or refuse."""
-        return min((one.weighed.verdict for one in self.claims), key=_RANK.__getitem__, default="refuse")
+        return min((trace.weighed.verdict for trace in self.claims), key=_RANK.__getitem__, default="refuse")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +95,13 @@ class Explanation:
     @property
     def verdict(self) -> str:
         """The strictest origin's, before any approval of a review."""
-        return max((one.verdict for one in self.origins), key=_RANK.__getitem__)
+        return max((trace.verdict for trace in self.origins), key=_RANK.__getitem__)
 
     def to_json(self) -> dict[str, Any]:
         """For `border explain --json`."""
         return {
             "decision": self.decision.to_json(),
-            "origins": [_origin_json(one) for one in self.origins],
+            "origins": [_origin_json(trace) for trace in self.origins],
         }
 
 
@@ -88,31 +112,31 @@ def explain(crossing: Crossing, bundle: Bundle, evidence: Evidence, at: date) ->
 
 def traces(crossing: Crossing, bundle: Bundle, evidence: Evidence, at: date) -> tuple[OriginTrace, ...]:
     """Every origin's claims, each weighed by all rules of the bundle one after another."""
-    common, found = crossing_facts(crossing, evidence), []
+    common, origins = crossing_facts(crossing, evidence), []
     for origin in asked_origins(crossing):
         route = route_of(origin, crossing, bundle, at)
         facts = {**route.facts, **common}
         claims = evidence.claims(question(route, crossing, bundle))
-        traced = tuple(_traced(one, claimed(facts, one), bundle) for one in claims)
-        found.append(OriginTrace(origin, facts["origin_regime"], traced))
-    return tuple(found)
+        traced = tuple(_traced(claim, claimed(facts, claim), bundle) for claim in claims)
+        origins.append(OriginTrace(origin, facts["origin_regime"], traced))
+    return tuple(origins)
 
 
 def _traced(claim: Claim, facts: dict[str, Any], bundle: Bundle) -> ClaimTrace:
-    held = [rule for rule in bundle.rules if rule.in_force(facts["day"]) and rule.holds_for(facts)]
-    return ClaimTrace(claim, weighed(claim, facts, held), tuple(_asked(held, facts, bundle)))
+    holding = [rule for rule in bundle.rules if rule.in_force(facts["day"]) and rule.holds_for(facts)]
+    return ClaimTrace(claim, weighed(claim, facts, holding), tuple(_traced_rules(holding, facts, bundle)))
 
 
-def _asked(held: Sequence[Rule], facts: Mapping[str, Any], bundle: Bundle) -> Iterator[Asked]:
-    """The rules that held, then those written for this regime and ground that did not."""
+def _traced_rules(holding: Sequence[Rule], facts: Mapping[str, Any], bundle: Bundle) -> Iterator[RuleTrace]:
+    """The rules that hold, and those written for this regime and ground that do not."""
     for rule in bundle.rules:
         if not rule.in_force(facts["day"]):
             continue
-        tried = tuple((one, facts.get(one.field), one.holds_for(facts)) for one in rule.when)
-        if rule in held:
-            yield Asked(rule, True, tried)
+        tried = tuple((condition, facts.get(condition.field), condition.holds_for(facts)) for condition in rule.when)
+        if rule in holding:
+            yield RuleTrace(rule, True, tried)
         elif _is_near(rule, facts):
-            yield Asked(rule, False, tried)
+            yield RuleTrace(rule, False, tried)
 
 
 def _is_near(rule: Rule, facts: Mapping[str, Any]) -> bool:
@@ -120,35 +144,37 @@ def _is_near(rule: Rule, facts: Mapping[str, Any]) -> bool:
     named = rule.mechanisms()
     if named is None or facts["mechanism"] not in named:
         return False
-    return all(one.holds_for(facts) for one in rule.when if one.field in ("origin_regime", "kind", "destination"))
+    about = (condition for condition in rule.when if condition.field in ("origin_regime", "kind", "destination"))
+    return all(condition.holds_for(facts) for condition in about)
 
 
-def _origin_json(one: OriginTrace) -> dict[str, Any]:
+def _origin_json(origin: OriginTrace) -> dict[str, Any]:
     return {
-        "origin": one.origin,
-        "regime": one.regime,
-        "verdict": one.verdict,
+        "origin": origin.origin,
+        "regime": origin.regime,
+        "verdict": origin.verdict,
         "claims": [
             {
                 "mechanism": trace.claim.mechanism,
-                "documents": list(trace.claim.papers),
+                "documents": list(trace.claim.documents),
                 "verdict": trace.weighed.verdict,
-                "rules": [_rule_json(asked) for asked in trace.asked],
+                "rules": [_rule_json(rule) for rule in trace.rules],
             }
-            for trace in one.claims
+            for trace in origin.claims
         ],
     }
 
 
-def _rule_json(asked: Asked) -> dict[str, Any]:
+def _rule_json(trace: RuleTrace) -> dict[str, Any]:
     return {
-        "id": asked.rule.id,
-        "effect": asked.rule.effect,
-        "held": asked.held,
-        "reason": asked.rule.reason,
-        "cite": asked.rule.cite,
+        "id": trace.rule.id,
+        "effect": trace.rule.effect,
+        "held": trace.holds,
+        "reason": trace.rule.reason,
+        "cite": trace.rule.cite,
         "conditions": [
-            {"condition": one.said, "found": shown(found), "held": held} for one, found, held in asked.conditions
+            {"condition": condition.notation, "found": shown(value), "held": holds}
+            for condition, value, holds in trace.conditions
         ],
     }
 

@@ -1,4 +1,4 @@
-"""The one door: whatever leaves a party is decided, written down, and only then let through.
+"""The gate: whatever leaves a party is decided, written down, and only then let through.
 
 `Gate.cross` does it in that order; if the ledger cannot be written, LedgerBroken goes to the caller and
 nothing crosses. A refusal, and a review that nobody has approved, is an entry too, and raises `Refused`.
@@ -23,14 +23,12 @@ from fedsov.border.decisions import Decision, Permit
 from fedsov.border.evidence.claims import Evidence
 from fedsov.border.law.bundle import Bundle
 from fedsov.border.law.bundle_loader import country_name
-from fedsov.border.people_counts import Pool, Tally
+from fedsov.border.people_counts import PeopleCounter, Pool
 from fedsov.border.policy import decide, decide_release
+from fedsov.border.questions import ANYONE
 from fedsov.errors import CrossingRefused
 from fedsov.label import PUBLIC
 from fedsov.ledger.ledger import Entry, Ledger
-
-ANYONE = Party("anyone", "*", "")
-"""The importer written for a release: a public artifact may go to anyone, anywhere."""
 
 
 class Refused(CrossingRefused):
@@ -40,12 +38,12 @@ class Refused(CrossingRefused):
         self.crossing, self.decision = crossing, decision
         artifact, target = crossing.artifact, crossing.target
         what = f"{artifact.kind} of {artifact.label} to {target.name} ({target.location})"
-        said = "needs a review" if decision.verdict == "review" else "refused"
-        super().__init__(f"{what} {said}: {decision.reason} {decision.remedy}".rstrip())
+        verdict = "needs a review" if decision.verdict == "review" else "is refused"
+        super().__init__(f"{what} {verdict}: {decision.reason} {decision.remedy}".rstrip())
 
 
 @dataclass(frozen=True, slots=True)
-class Leaving:
+class Outgoing:
     """An artifact on its way to a party; `tensors` has names and shapes of its tensors, as JSON, never a value."""
 
     artifact: Artifact
@@ -55,7 +53,7 @@ class Leaving:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """A party's door. `today` gives the day of a decision; `run` and `purpose` go into every entry.
+    """A party's gate. `today` gives the day of a decision; `run` and `purpose` go into every entry.
 
     `tally` counts people over time from the ledger; without one each crossing counts for itself alone.
     """
@@ -67,7 +65,7 @@ class Gate:
     run: str = field(kw_only=True)
     today: Callable[[], date] = field(kw_only=True)
     purpose: str = field(default="training", kw_only=True)
-    tally: Tally | None = field(default=None, kw_only=True, repr=False)
+    tally: PeopleCounter | None = field(default=None, kw_only=True, repr=False)
 
     def cross(
         self,
@@ -86,24 +84,24 @@ class Gate:
         Raises Refused for a refusal or a review (on the ledger too), LedgerBroken where it cannot be written
         down.
         """
-        (passed,) = self.cross_all([Leaving(artifact, target, tensors or {})], round=round)
+        (passed,) = self.cross_all([Outgoing(artifact, target, tensors or {})], round=round)
         if isinstance(passed, Refused):
             raise passed
         return passed
 
-    def cross_all(self, leaving: Iterable[Leaving], *, round: int | None = None) -> tuple[Artifact | Refused, ...]:
-        """For each, the artifact where its crossing is permitted, or what `cross` would have raised, in order.
+    def cross_all(self, outgoing: Iterable[Outgoing], *, round: int | None = None) -> tuple[Artifact | Refused, ...]:
+        """Returns each permitted artifact, or a `Refused`, in order.
 
         All are decided one after the other, as if each before had crossed, and written down together: one wait for
         the disk. Raises LedgerBroken where they cannot be written down.
         """
         decided: list[tuple[Crossing, Decision]] = []
         bodies: list[dict[str, Any]] = []
-        for one in leaving:
-            crossing = self._crossing(one.artifact, one.target, beside=bodies)
+        for each in outgoing:
+            crossing = self._crossing(each.artifact, each.target, pending=bodies)
             decision = decide(crossing, self.bundle, self.evidence, crossing.on)
             decided.append((crossing, decision))
-            bodies.append(self._body(crossing, decision, round=round, tensors=one.tensors))
+            bodies.append(self._body(crossing, decision, round=round, tensors=each.tensors))
         self.ledger.append_all(bodies)
         return tuple(_settled(crossing, decision) for crossing, decision in decided)
 
@@ -137,7 +135,7 @@ class Gate:
         Raises Refused where none does, LedgerBroken where the release cannot be written down.
         """
         crossing = self._crossing(artifact, ANYONE)
-        decision = decide_release(artifact, document, bundle=self.bundle, evidence=self.evidence, at=crossing.on)
+        decision = decide_release(crossing, document, bundle=self.bundle, evidence=self.evidence, at=crossing.on)
         self.record(crossing, decision, act="release")
         settled = _settled(crossing, decision)
         if isinstance(settled, Refused):
@@ -189,15 +187,13 @@ class Gate:
             | {"salt": secrets.token_hex(16)}  # else a head would let a small content be guessed
         )
 
-    def _crossing(self, artifact: Artifact, target: Party, *, beside: Sequence[Mapping[str, Any]] = ()) -> Crossing:
+    def _crossing(self, artifact: Artifact, target: Party, *, pending: Sequence[Mapping[str, Any]] = ()) -> Crossing:
         day = self.today()
         crossing = Crossing(artifact, self.owner, target, self.purpose, day)
         if self.tally is None or not artifact.count or artifact.label.is_public:
             return crossing
-        country = target.location.partition("-")[0]
-        totals = self.tally.totals(
-            artifact.count, country, Pool(artifact.pool, artifact.pool_people), day, beside=beside
-        )
+        country, pool = target.location.partition("-")[0], Pool(artifact.pool, artifact.pool_people)
+        totals = self.tally.totals(artifact.count, country, pool, day, pending=pending)
         return replace(crossing, count_12m=totals.twelve_months, count_year=totals.year)
 
 

@@ -41,7 +41,7 @@ class Pool:
 
 
 @dataclass(slots=True)
-class Tally:
+class PeopleCounter:
     """The permitted crossings out of one party's country, as its ledger has them, added up by day, country and pool."""
 
     ledger: Ledger
@@ -50,22 +50,23 @@ class Tally:
     _sizes: dict[str, int] = field(default_factory=dict, init=False)
 
     def totals(
-        self, count: int, country: str, pool: Pool, on: date, *, beside: Iterable[Mapping[str, Any]] = ()
+        self, count: int, country: str, pool: Pool, on: date, *, pending: Iterable[Mapping[str, Any]] = ()
     ) -> Totals:
         """The totals of a crossing that is about to be decided, itself included; a crossing at home moves nobody.
 
         Args:
-            beside: entries that will be written down together with it, before it.
+            pending: entries that will be written down together with it, before it.
         """
         self._catch_up()
         counts, sizes = dict(self._counts), dict(self._sizes)
-        for body in filter(_moves_people, beside):
+        for body in filter(_moves_people, pending):
             _count(body, counts, sizes)
         sizes[pool.name] = max(pool.people, sizes.get(pool.name, 0))
         before = [(key, moved) for key, moved in counts.items() if on - TWELVE_MONTHS < key[0] <= on]
         this = ((on, country, pool.name), count)
-        within = _people([this, *(one for one in before if one[0][1] == country)], sizes)
-        return Totals(count, within, _people([this, *(one for one in before if one[0][0].year == on.year)], sizes))
+        to_country = [this, *(crossed for crossed in before if crossed[0][1] == country)]
+        this_year = [this, *(crossed for crossed in before if crossed[0][0].year == on.year)]
+        return Totals(count, _people(to_country, sizes), _people(this_year, sizes))
 
     def _catch_up(self) -> None:
         for entry in self.ledger.entries(since=self._read_to):

@@ -2,8 +2,8 @@
 
 `decide` asks the law of **every origin in the label**, since a model made in three countries is an export
 from all three, and gives the strictest of their answers. For an origin it weighs every claim that the
-exporter can make (a ground with its papers, or a ground that needs none) and lets the best one count: what a
-rule forbids is refused; what no rule opens is refused, naming the least costly papers that would change it;
+exporter can make (a ground with its documents, or a ground that needs none) and lets the best one count: what a
+rule forbids is refused; what no rule opens is refused, naming the least costly documents that would change it;
 what a rule wants a person to look at is a review; the rest is a permit. So an unknown jurisdiction is refused,
 and a label that binds without an origin, and everything under an empty bundle. A review becomes a permit only
 by a person's recorded approval, which `approved` looks for.
@@ -20,21 +20,21 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-from fedsov.artifact import Artifact, Crossing
+from fedsov.artifact import Crossing
 from fedsov.border.decisions import Decision, Permit, Refusal, Review, strictest
-from fedsov.border.evidence.claims import Claim, Evidence, Question
-from fedsov.border.law.bundle import Bundle, Route, Speaking
+from fedsov.border.evidence.claims import Claim, Evidence
+from fedsov.border.law.bundle import ApplicableRules, Bundle, Route
 from fedsov.border.law.rules import Rule
-from fedsov.border.questions import asked_origins, claimed, crossing_facts, is_count, question, regime_of, route_of
-from fedsov.border.remedies import way_out
+from fedsov.border.questions import ANYONE, as_release, asked_origins, claimed, crossing_facts, question, route_of
+from fedsov.border.remedies import Tried, cheapest_remedy
 
-__all__ = ["Decision", "Evidence", "Permit", "Refusal", "Review", "decide", "decide_release"]
+__all__ = ["ANYONE", "Decision", "Evidence", "Permit", "Refusal", "Review", "decide", "decide_release"]
 
 UNSAFE_RULE = "unsafe_open"
 
 
 @dataclass(frozen=True, slots=True)
-class Weighed:
+class WeighedClaim:
     """What the rules say of one claim: those that forbid, those that brake, those that open, by id."""
 
     claim: Claim
@@ -77,14 +77,14 @@ def approved(review: Review, origin: str, crossing: Crossing, evidence: Evidence
     approval = evidence.approval(review.id, at)
     if approval is None:
         return review
-    papers = (*review.documents, approval)
-    return Permit(review.rules, review.citations, review.obligations, papers, review.bundle_digest, review.basis)
+    documents = (*review.documents, approval)
+    return Permit(review.rules, review.citations, review.obligations, documents, review.bundle_digest, review.basis)
 
 
 def review_id(review: Review, origin: str, crossing: Crossing) -> str:
     """Names what a person is asked to approve: whose data, of which categories, in what kind of thing, go to whom,
-    what for, on which papers, and which rules ask. The same in every round and whoever passes it on; another rule, or
-    other papers about the artifact, ask anew.
+    what for, on which documents, and which rules ask. The same in every round and whoever passes it on; another rule,
+    or other documents about the artifact, ask anew.
     """
     artifact, target = crossing.artifact, crossing.target
     parts = [origin, str(artifact.kind), *sorted(artifact.label.categories), "", crossing.purpose, crossing.flow]
@@ -93,45 +93,48 @@ def review_id(review: Review, origin: str, crossing: Crossing) -> str:
     return "R" + hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:10]
 
 
-def decide_release(artifact: Artifact, document: str, *, bundle: Bundle, evidence: Evidence, at: date) -> Decision:
-    """May this artifact's label shrink to `PUBLIC` on the strength of one document (its id in the register)?
+def decide_release(crossing: Crossing, document: str, *, bundle: Bundle, evidence: Evidence, at: date) -> Decision:
+    """May the label of a crossing's artifact shrink to `PUBLIC` on the strength of one document (its id)?
 
-    The document must speak for every origin in the label and name "*" as importer, for a public artifact may
-    go anywhere; release rules must accept its kind and terms for each origin, and none may forbid it.
+    A release is a crossing to anyone, for any purpose, whatever target, purpose and earlier people the crossing names.
+    So the document must speak for every origin in the label and name "*" as importer; release rules must accept its
+    kind and terms for each origin, and none may forbid it.
     """
     if bundle.unsafe:
         return _unsafe(bundle)
     if not evidence.knows(document):
-        reason = f"The register holds no document '{document}'."
-        remedy = f"Enter '{document}' in the register."
-        return Refusal(("release.no_document",), (), reason, (document,), remedy, bundle.digest)
-    artifact = replace(artifact, evidence=tuple(dict.fromkeys((*artifact.evidence, document))))
-    origins = sorted(artifact.label.origins) or [""]
-    return strictest(
-        [_ask_release(origin, artifact, document, bundle=bundle, evidence=evidence, at=at) for origin in origins]
-    )
+        remedy = f"Enter '{document}' in the evidence register."
+        return Refusal(("release.no_document",), (), evidence.absent([f"document '{document}'"]), (document,), remedy,
+                       bundle.digest)  # fmt: skip
+    artifact = crossing.artifact
+    relying = replace(artifact, evidence=tuple(dict.fromkeys((*artifact.evidence, document))))
+    crossing = as_release(replace(crossing, artifact=relying))
+    common = crossing_facts(crossing, evidence)
+    routes = [route_of(origin, crossing, bundle, at, release=True) for origin in asked_origins(crossing)]
+    answers = [_ask_release(route, common, crossing, document, bundle=bundle, evidence=evidence) for route in routes]
+    return strictest(answers)
 
 
 def _unsafe(bundle: Bundle) -> Permit:
-    return Permit((UNSAFE_RULE,), (), ("Laboratory use only: nothing was checked.",), (), bundle.digest)
+    return Permit((UNSAFE_RULE,), (), ("For simulations only: nothing was checked.",), (), bundle.digest)
 
 
-def weigh(speaking: Speaking, claim: Claim, facts: Mapping[str, Any]) -> Weighed:
-    """What the rules that can speak of a claim say of it."""
-    held = [*speaking.openers.holding(claim.facts, facts), *speaking.closers.holding(claim.facts, facts)]
-    return weighed(claim, facts, held)
+def weigh(rules: ApplicableRules, claim: Claim, facts: Mapping[str, Any]) -> WeighedClaim:
+    """What the rules that can apply to a claim say of it."""
+    holding = [*rules.openers.holding(claim.facts, facts), *rules.closers.holding(claim.facts, facts)]
+    return weighed(claim, facts, holding)
 
 
-def weighed(claim: Claim, facts: Mapping[str, Any], held: Iterable[Rule]) -> Weighed:
+def weighed(claim: Claim, facts: Mapping[str, Any], holding: Iterable[Rule]) -> WeighedClaim:
     """The rules that hold, by what they do, each kind in an order that does not hang on the bundle's."""
     forbidding: list[Rule] = []
     braking: list[Rule] = []
     opening: list[Rule] = []
-    for rule in held:
+    for rule in holding:
         (opening if rule.opens else forbidding if rule.effect == "forbid" else braking).append(rule)
     for several in (forbidding, braking, opening):
         several.sort(key=_strongest)
-    return Weighed(claim, facts, tuple(forbidding), tuple(braking), tuple(opening))
+    return WeighedClaim(claim, facts, tuple(forbidding), tuple(braking), tuple(opening))
 
 
 def _strongest(rule: Rule) -> tuple[bool, str]:
@@ -144,21 +147,42 @@ def _ask(
     """The answer of one origin's law: of the first claim that it permits, else of the first it would review."""
     facts = {**route.facts, **common}
     claims = evidence.claims(question(route, crossing, bundle))
-    review: Weighed | None = None
+    review: WeighedClaim | None = None
     for claim in claims:
-        speaking = route.speaking(claim.mechanism)
-        if not speaking.openers.touched_by(claim.facts):
+        rules = route.applicable(claim.mechanism)
+        if not rules.openers.touched_by(claim.facts):
             continue  # nothing can open for it; what else it lacks matters only where nothing opens at all
-        found = weigh(speaking, claim, claimed(facts, claim))
-        if (verdict := found.verdict) == "permit":
-            return _permitted(found, route, bundle)
+        candidate = weigh(rules, claim, claimed(facts, claim))
+        if (verdict := candidate.verdict) == "permit":
+            return _permitted(candidate, route, bundle)
         if verdict == "review" and review is None:
-            review = found
+            review = candidate
     if review:
-        asked = _review(review, route.speaking(review.claim.mechanism), bundle)
-        return approved(asked, facts["origin"], crossing, evidence, facts["day"])
-    refused = [weigh(route.speaking(claim.mechanism), claim, claimed(facts, claim)) for claim in claims]
-    return _refusal(refused, facts, route, bundle)
+        pending = _review(review, route.applicable(review.claim.mechanism), bundle)
+        return approved(pending, facts["origin"], crossing, evidence, facts["day"])
+    refused = [weigh(route.applicable(claim.mechanism), claim, claimed(facts, claim)) for claim in claims]
+    return _refusal(refused, facts, route, bundle=bundle, evidence=evidence)
+
+
+def _ask_release(
+    route: Route, common: Mapping[str, Any], crossing: Crossing, document: str, *, bundle: Bundle, evidence: Evidence
+) -> Permit | Refusal:
+    """The answer of one origin's law to a release: of the first claim on this document that a release rule permits."""
+    claims = [claim for claim in evidence.claims(question(route, crossing, bundle)) if document in claim.grounds]
+    kind = claims[0].mechanism if claims else ""
+    facts = {**route.facts, **common, "document_kind": kind}
+    candidates = [weigh(route.applicable(claim.mechanism), claim, claimed(facts, claim)) for claim in claims]
+    for candidate in candidates:
+        if candidate.verdict == "permit":
+            return _permitted(candidate, route, bundle)
+    if not candidates:
+        origin = facts["origin"] or "this"
+        reason = f"{way(facts)}: '{document}' does not cover {origin} for use anywhere ('*')."
+        return Refusal(("release.not_covered",), (), reason, (document,), f"Have '{document}' cover it.", bundle.digest)
+    if candidates[0].forbidding:
+        return _forbidden(candidates[0], facts, bundle)
+    reason = f"{way(facts)}: no rule accepts '{document}' ({kind}) for releasing this."
+    return Refusal(("release.not_accepted",), (), reason, (), "Keep the label as it is.", bundle.digest)
 
 
 def way(facts: Mapping[str, Any]) -> str:
@@ -171,50 +195,52 @@ def cites(rules: Iterable[Rule], facts: Mapping[str, Any], bundle: Bundle) -> tu
     cited = []
     for rule in rules:
         cited.append(rule.cite)
-        scopes = frozenset().union(*(one.value for one in rule.when if one.field == "adequacy" and one.value))
+        leaning = (condition for condition in rule.when if condition.field == "adequacy" and condition.value)
+        scopes = frozenset().union(*(condition.value for condition in leaning))
         if scopes:
             findings = bundle.findings(facts["origin_regime"], facts["destination"], facts["day"])
-            cited += [one.cite for one in findings if one.scope in scopes]
+            cited += [finding.cite for finding in findings if finding.scope in scopes]
     return tuple(dict.fromkeys(cited))
 
 
-def _relied(rules: Sequence[Rule], weighed: Weighed, speaking: Speaking) -> tuple[str, ...]:
-    """The papers without which the answer would be another: what the rules look at, and what holds others off."""
+def _relied(rules: Sequence[Rule], weighed: WeighedClaim, applicable: ApplicableRules) -> tuple[str, ...]:
+    """The documents without which the answer would be another: what the rules look at, and what holds others off."""
     claim = weighed.claim
-    if not claim.papers:
+    if not claim.documents:
         return ()
-    looked = frozenset(name for rule in rules for one in rule.when for name in one.names)
-    return claim.relied_on(looked | speaking.held_off(claim.facts, weighed.facts))
+    read = frozenset(name for rule in rules for condition in rule.when for name in condition.names)
+    return claim.relied_on(read | applicable.needed_against_denials(claim.facts, weighed.facts))
 
 
-def _basis(weighed: Weighed) -> tuple[str, ...]:
+def _basis(weighed: WeighedClaim) -> tuple[str, ...]:
     ground = weighed.claim.mechanism or weighed.opening[0].id
     return (f"{weighed.facts['origin'] or '-'} {ground}",)
 
 
-def _permitted(weighed: Weighed, route: Route, bundle: Bundle) -> Permit:
-    """The permit of a claim; the same one as before where route, rule, ground and papers are the same."""
+def _permitted(weighed: WeighedClaim, route: Route, bundle: Bundle) -> Permit:
+    """The permit of a claim; the same one as before where route, rule, ground and documents are the same."""
     rules, ground = weighed.opening[:1], weighed.claim.mechanism
-    papers = _relied(rules, weighed, route.speaking(ground))
-    key = rules[0].id, ground, papers
-    if (known := route.answers.get(key)) is None:
-        known = route.answers[key] = _permit(weighed, papers, bundle)
-    return known
+    documents = _relied(rules, weighed, route.applicable(ground))
+    key = rules[0].id, ground, documents
+    remembered: Permit | None = route.answers.get(key)
+    if remembered is None:
+        remembered = route.answers[key] = _permit(weighed, documents, bundle)
+    return remembered
 
 
-def _permit(weighed: Weighed, papers: tuple[str, ...], bundle: Bundle) -> Permit:
+def _permit(weighed: WeighedClaim, documents: tuple[str, ...], bundle: Bundle) -> Permit:
     rules = weighed.opening[:1]
     return Permit(
         (rules[0].id,),
         cites(rules, weighed.facts, bundle),
         rules[0].obligations,
-        papers,
+        documents,
         bundle.digest,
         _basis(weighed),
     )
 
 
-def _review(weighed: Weighed, speaking: Speaking, bundle: Bundle) -> Review:
+def _review(weighed: WeighedClaim, applicable: ApplicableRules, bundle: Bundle) -> Review:
     opener = weighed.opening[0]
     asking = (*weighed.braking, *([opener] if opener.effect == "review" else []))
     relied = (*weighed.braking, opener)
@@ -222,91 +248,35 @@ def _review(weighed: Weighed, speaking: Speaking, bundle: Bundle) -> Review:
         tuple(rule.id for rule in asking),
         cites(asking, weighed.facts, bundle),
         tuple(dict.fromkeys(duty for rule in relied for duty in rule.obligations)),
-        _relied(relied, weighed, speaking),
-        f"{way(weighed.facts)}: {' '.join(rule.told(weighed.facts) for rule in asking)}",
+        _relied(relied, weighed, applicable),
+        f"{way(weighed.facts)}: {' '.join(rule.reason_for(weighed.facts) for rule in asking)}",
         bundle.digest,
         _basis(weighed),
     )
 
 
-def _refusal(refused: Sequence[Weighed], facts: Mapping[str, Any], route: Route, bundle: Bundle) -> Refusal:
-    """The refusal of an origin: by the prohibition that meets the plainest claim, else for want of papers."""
-    if refused and (rules := refused[0].forbidding):
-        return Refusal(
-            tuple(rule.id for rule in rules),
-            cites(rules, facts, bundle),
-            f"{way(facts)}: {' '.join(dict.fromkeys(rule.told(refused[0].facts) for rule in rules))}",
-            (),
-            " ".join(dict.fromkeys(rule.remedy for rule in rules if rule.remedy)),
-            bundle.digest,
-        )
-    mend = way_out([(one.claim, one.facts, one.forbidding) for one in refused], facts, route, bundle)
+def _refusal(
+    refused: Sequence[WeighedClaim], facts: Mapping[str, Any], route: Route, *, bundle: Bundle, evidence: Evidence
+) -> Refusal:
+    """The refusal of an origin: by the prohibition that meets the plainest claim, else for want of documents."""
+    if refused and refused[0].forbidding:
+        return _forbidden(refused[0], facts, bundle)
+    tried = [Tried(each.claim, each.facts, each.forbidding) for each in refused]
+    mend = cheapest_remedy(tried, facts, route, bundle=bundle, evidence=evidence)
     if mend is None:
         reason = f"{way(facts)}: no rule of the bundle permits this crossing."
         remedy = "Keep it at home, or have a lawyer add a rule for this route (border.rules)."
         return Refusal(("default_refusal",), (), reason, (), remedy, bundle.digest)
-    rules = mend.rules
-    named = tuple(f"{bundle.mechanisms[kind].name} ({kind}) for {way(facts)}" for kind in mend.missing)
-    reason = f"{way(facts)}: {mend.reason}"
-    return Refusal(tuple(r.id for r in rules), cites(rules, facts, bundle), reason, named, mend.remedy, bundle.digest)
+    ids = tuple(rule.id for rule in mend.rules)
+    missing = tuple(f"{bundle.mechanisms[kind].name} ({kind}) for {way(facts)}" for kind in mend.missing)
+    cited, reason = cites(mend.rules, facts, bundle), f"{way(facts)}: {mend.reason}"
+    return Refusal(ids, cited, reason, missing, mend.remedy, bundle.digest)
 
 
-def _ask_release(
-    origin: str, artifact: Artifact, document: str, *, bundle: Bundle, evidence: Evidence, at: date
-) -> Decision:
-    """The answer of one origin's law to a release on the strength of one document."""
-    regime = regime_of(origin, bundle, at)
-    count = artifact.count if is_count(artifact.count) else 0
-    asked = Question(
-        origin=origin,
-        destination="*",
-        entity="",
-        purpose="",
-        categories=artifact.label.categories,
-        day=at,
-        standing=(),
-        closing=bundle.closing,
-        reads=frozenset(bundle.facts),
-        evidence=artifact.evidence,
-    )
-    claims = [one for one in evidence.claims(asked) if "mechanism" in one.papers.get(document, ())]
-    kind = claims[0].mechanism if claims else ""
-    facts = {
-        "day": at,
-        "kind": str(artifact.kind),
-        "origin": origin,
-        "origin_regime": regime,
-        "destination": "*",
-        "categories": artifact.label.categories,
-        "restrictions": artifact.label.restrictions,
-        "count": count,
-        "count_12m": count,
-        "count_year": count,
-        "document_kind": kind,
-        "purpose": "",
-        "same_party": False,
-        "evidence_unknown": not all(map(evidence.knows, artifact.evidence)),
-        "unreadable": not is_count(artifact.count),
-        "unknown_fact": False,
-    }
-    speaking = bundle.releasing(at)
-    found = [weigh(speaking, claim, claimed(facts, claim)) for claim in claims]
-    for one in found:
-        if one.verdict == "permit":
-            return _permit(one, _relied(one.opening[:1], one, speaking), bundle)
-    if not found:
-        reason = f"{way(facts)}: '{document}' does not cover {origin or 'this'} for use anywhere ('*')."
-        return Refusal(("release.not_covered",), (), reason, (document,), f"Have '{document}' cover it.", bundle.digest)
-    if rules := found[0].forbidding:
-        said = " ".join(rule.told(found[0].facts) for rule in rules)
-        remedy = " ".join(filter(None, (rule.remedy for rule in rules)))
-        return Refusal(
-            tuple(r.id for r in rules),
-            cites(rules, facts, bundle),
-            f"{way(facts)}: {said}",
-            (),
-            remedy,
-            bundle.digest,
-        )
-    reason = f"{way(facts)}: no rule accepts '{document}' ({kind}) for releasing this."
-    return Refusal(("release.not_accepted",), (), reason, (), "Keep the label as it is.", bundle.digest)
+def _forbidden(weighed: WeighedClaim, facts: Mapping[str, Any], bundle: Bundle) -> Refusal:
+    """The refusal by the rules that forbid a claim."""
+    rules = weighed.forbidding
+    reason = " ".join(dict.fromkeys(rule.reason_for(weighed.facts) for rule in rules))
+    remedy = " ".join(dict.fromkeys(rule.remedy for rule in rules if rule.remedy))
+    ids, cited = tuple(rule.id for rule in rules), cites(rules, facts, bundle)
+    return Refusal(ids, cited, f"{way(facts)}: {reason}", (), remedy, bundle.digest)

@@ -1,19 +1,24 @@
 """From a crossing to what its decision looks at: the facts of each origin, and what the evidence is asked.
 
 Facts have the names of law/facts.yaml. What one origin, two parties, a kind and a day settle is a `Route`, worked out
-once; the rest (categories, counts, purpose, content) comes with each crossing.
+once; the rest (categories, counts, purpose, content) comes with each crossing. A release is a crossing to anyone, for
+any purpose (`as_release`), which meets the rules for releases.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from fedsov.artifact import Crossing, Kind
+from fedsov.artifact import Crossing, Kind, Party
 from fedsov.border.evidence.claims import Claim, Evidence, Question
 from fedsov.border.law.bundle import UNKNOWN, Bundle, Route
+from fedsov.border.law.vocabulary import ANY
 
+ANYONE = Party("anyone", "*", "")
+"""The importer of a release: a public artifact may go to anyone, anywhere."""
 LONGEST_TYPE_NAME = 80
 _REMEMBERED = 256
 _TOTALS = {"count": ("count", "count_12m", "count_year"), "n_12m": ("count_12m",), "n_year": ("count_year",)}
@@ -30,8 +35,13 @@ def asked_origins(crossing: Crossing) -> list[str]:
     return sorted(origins) or [""]
 
 
-def route_of(origin: str, crossing: Crossing, bundle: Bundle, at: date) -> Route:
-    """What the origin, the two parties, the kind and the day settle."""
+def as_release(crossing: Crossing) -> Crossing:
+    """The crossing that a release amounts to: to anyone, for any purpose, of this artifact's people alone."""
+    return replace(crossing, target=ANYONE, purpose=ANY, flow="transfer", count_12m=0, count_year=0)
+
+
+def route_of(origin: str, crossing: Crossing, bundle: Bundle, at: date, *, release: bool = False) -> Route:
+    """What the origin, the two parties, the kind and the day settle, under the rules for crossings or for releases."""
     source, target, kind = crossing.source, crossing.target, crossing.artifact.kind
     public = crossing.artifact.label.is_public
     key = (
@@ -44,13 +54,13 @@ def route_of(origin: str, crossing: Crossing, bundle: Bundle, at: date) -> Route
         crossing.flow,
         at,
     )
-    return bundle.route(key, lambda: _settled(origin, crossing, bundle, at))
+    return bundle.route(key, lambda: _settled(origin, crossing, bundle, at), release=release)
 
 
 def _settled(origin: str, crossing: Crossing, bundle: Bundle, at: date) -> dict[str, Any]:
     source, target = crossing.source, crossing.target
-    known = bundle.is_place(target.location)
-    destination_regime = (bundle.regime(target.location, at) if known else None) or UNKNOWN
+    is_place = bundle.is_place(target.location)
+    destination_regime = (bundle.regime(target.location, at) if is_place else None) or UNKNOWN
     regime = regime_of(origin, bundle, at)
     same_party = all(getattr(source, part) == getattr(target, part) for part in ("name", "location", "entity"))
     country = target.location.partition("-")[0]
@@ -64,7 +74,7 @@ def _settled(origin: str, crossing: Crossing, bundle: Bundle, at: date) -> dict[
         "exporter": source.location,
         "destination": target.location,
         "destination_country": country,
-        "destination_known": known,
+        "destination_known": is_place,
         "destination_regime": destination_regime,
         "same_party": same_party,
         "stays_home": regime != UNKNOWN and (regime == destination_regime or same_party),
@@ -117,11 +127,11 @@ def question(route: Route, crossing: Crossing, bundle: Bundle) -> Question:
     """What the evidence is asked for one origin; the same value for the same question."""
     artifact, target = crossing.artifact, crossing.target
     key = target.entity, crossing.purpose, artifact.label.categories, artifact.evidence
-    known = route.asked.get(key)
-    if known is None:
-        if len(route.asked) >= _REMEMBERED:
-            route.asked.clear()
-        known = route.asked[key] = Question(
+    remembered: Question | None = route.questions.get(key)
+    if remembered is None:
+        if len(route.questions) >= _REMEMBERED:
+            route.questions.clear()
+        remembered = route.questions[key] = Question(
             origin=route.facts["origin"],
             destination=target.location,
             entity=target.entity,
@@ -133,15 +143,15 @@ def question(route: Route, crossing: Crossing, bundle: Bundle) -> Question:
             reads=route.reads,
             evidence=artifact.evidence,
         )
-    return known
+    return remembered
 
 
 def claimed(facts: Mapping[str, Any], claim: Claim) -> dict[str, Any]:
     """The facts of an origin with those that a claim states; totals are the larger of what both say."""
-    found = {**facts, **claim.facts, "mechanism": claim.mechanism, "count": facts["count"]}
+    combined = {**facts, **claim.facts, "mechanism": claim.mechanism, "count": facts["count"]}
     if _TOTALS.keys().isdisjoint(claim.facts):
-        return found
+        return combined
     for stated, totals in _TOTALS.items():
         if (number := claim.facts.get(stated)) is not None:
-            found |= {total: max(found[total], number) for total in totals}
-    return found
+            combined |= {total: max(combined[total], number) for total in totals}
+    return combined

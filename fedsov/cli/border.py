@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from fedsov.artifact import Crossing
     from fedsov.border.case_table import Checked
-    from fedsov.border.explain import Asked, Explanation
+    from fedsov.border.explain import Explanation
     from fedsov.border.law.bundle import Bundle
 
 HELP = f"""usage: python -m fedsov border explain --from CODE --to CODE --kind KIND --categories A,B [...] [--json]
@@ -133,25 +133,16 @@ def _tree(found: Explanation, *, every: bool) -> Tree:
     for origin in found.origins:
         branch = root.add(_text(f"origin {origin.origin or 'unnamed'} ({origin.regime}): {origin.verdict}"))
         for claim in origin.claims:
-            papers = f" by {', '.join(claim.claim.papers)}" if claim.claim.papers else ""
+            papers = f" by {', '.join(claim.claim.documents)}" if claim.claim.documents else ""
             ground = claim.claim.mechanism or "no ground claimed"
             leaf = branch.add(_text(f"{ground}{papers}: {claim.weighed.verdict}"))
-            for asked in claim.asked:
-                if every or asked.held or (asked.near and asked.rule.opens):
-                    _add_rule(leaf, asked)
+            for trace in claim.rules:
+                if every or trace.holds or (trace.near and trace.rule.opens):
+                    node = leaf.add(_text(f"{trace.words} [{trace.rule.cite}]"))
+                    for line in trace.met:
+                        node.add(_text(line))
     root.add(_text(f"bundle {found.decision.bundle_digest[:16]}"))
     return root
-
-
-def _add_rule(leaf: Tree, asked: Asked) -> None:
-    from fedsov.border.law.rules import shown
-
-    rule = asked.rule
-    node = leaf.add(_text(f"{'holds' if asked.held else 'fails'}: {rule.effect} {rule.id} [{rule.cite}]"))
-    for one, found, held in asked.conditions:
-        if not asked.held and held:
-            continue  # of a rule that fails, what fails is enough
-        node.add(_text(f"{'yes' if held else 'no '} {one.said} (it is {shown(found)})"))
 
 
 def _text(line: str) -> Text:
@@ -237,7 +228,7 @@ def _rules(arguments: list[str]) -> int:
         return 0
     for rule in listed:
         print_line(f"{rule.effect:7} {rule.id}: {rule.reason} [{rule.cite}; {rule.confidence} confidence]")
-        print_line("        when " + "; ".join(one.said for one in rule.when))
+        print_line("        when " + "; ".join(one.words for one in rule.when))
     print_line(f"{len(listed)} rules; bundle {bundle.digest[:16]} of {bundle.dated}")
     return 0
 

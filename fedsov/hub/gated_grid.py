@@ -24,7 +24,7 @@ from flwr.supercore.run import Run
 from flwr.supercore.task_identity import TaskIdentity
 
 from fedsov.artifact import Artifact, Kind
-from fedsov.border.gate import Gate, Leaving, Refused
+from fedsov.border.gate import Gate, Outgoing, Refused
 from fedsov.errors import FedsovError
 from fedsov.hub.runtime import RegionLinks
 from fedsov.label import PUBLIC, Label
@@ -45,7 +45,7 @@ HUB_NODE = 1
 class CrossingGate(Protocol):
     """What a grid needs of the hub's gate (`fedsov.border.gate.Gate`)."""
 
-    def cross_all(self, leaving: Iterable[Leaving], *, round: int | None = None) -> tuple[Artifact | Refused, ...]: ...
+    def cross_all(self, leaving: Iterable[Outgoing], *, round: int | None = None) -> tuple[Artifact | Refused, ...]: ...
 
 
 class GatedGrid(Grid):
@@ -142,7 +142,7 @@ class GatedGrid(Grid):
                 raise FedsovError(f"node {node} is not one of this grid's regions")
         loaded = [message for message in messages if _carries(message)]
         leaving = [
-            Leaving(self._artifact(message), self._board.party(message.metadata.dst_node_id), _shapes(message))
+            Outgoing(self._artifact(message), self._board.party(message.metadata.dst_node_id), _shapes(message))
             for message in loaded
         ]
         passed = dict(zip(map(_id, loaded), self._gate.cross_all(leaving, round=round), strict=True))
@@ -183,7 +183,7 @@ class DatedGate:
     calendar: Calendar
     standing_by: int = 1
 
-    def cross_all(self, leaving: Iterable[Leaving], *, round: int | None = None) -> tuple[Artifact | Refused, ...]:
+    def cross_all(self, leaving: Iterable[Outgoing], *, round: int | None = None) -> tuple[Artifact | Refused, ...]:
         """As `Gate.cross_all`, on the round's day."""
         gate = self.calendar.at(self.gate, self.standing_by if round is None else round)
         return gate.cross_all(leaving, round=round)

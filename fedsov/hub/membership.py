@@ -1,4 +1,4 @@
-"""Standing permissions, asked about anew before each round of a joint training.
+"""LiveRegister permissions, asked about anew before each round of a joint training.
 
 What permitted a member in one round may not hold in the next: a document expired, was shortened or withdrawn, or an
 approval was. So before a round's messages are built the hub asks, on that round's day and with the documents of that

@@ -14,10 +14,10 @@ from typing import Any
 
 from fedsov.artifact import Artifact, Kind, Party
 from fedsov.border.decisions import Decision
-from fedsov.border.evidence.live_register import Standing
+from fedsov.border.evidence.live_register import LiveRegister
 from fedsov.border.evidence.register import Register
 from fedsov.border.gate import Gate
-from fedsov.border.people_counts import Tally
+from fedsov.border.people_counts import PeopleCounter
 from fedsov.config.settings import Settings
 from fedsov.errors import ConfigurationError, LedgerBroken
 from fedsov.hub.checkpoints import Checkpoints, RunManifest
@@ -136,11 +136,11 @@ def open_run(
         gate = Gate(
             settings.hub,
             bundle=bundle,
-            evidence=Standing(settings.border.evidence, ledger),
+            evidence=LiveRegister(settings.border.evidence, ledger),
             ledger=ledger,
             run=run,
             today=calendar.day,
-            tally=Tally(ledger),
+            tally=PeopleCounter(ledger),
         )
         scene = HubRun(settings, workspace, warm, gate, run, calendar, say, tap, resumed=resumed)
         try:

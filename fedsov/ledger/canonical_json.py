@@ -45,18 +45,18 @@ def _is_plain(value: Any) -> bool:
     """True where the standard library writes a value as RFC 8785 asks. A loop, for this is most of an append's cost."""
     left, seen = [value], 0
     while left:
-        one = left.pop()
-        kind = type(one)
+        container = left.pop()
+        kind = type(container)
         if kind is dict:
-            for key in one:
+            for key in container:
                 if type(key) is not str or not key.isascii():  # others would be sorted by UTF-16
                     return False
-            inner = one.values()
+            inner = container.values()
         elif kind is list or kind is tuple:
-            inner = one
+            inner = container
         else:
             return False
-        seen += len(one)
+        seen += len(container)
         if seen > _MOST:  # or it holds itself
             return False
         for part in inner:

@@ -57,12 +57,12 @@ def follow(rows: Iterable[tuple[Any, ...]], size: int, frontier: list[bytes]) ->
         if seq & 1 and above == b"":  # every second leaf completes nothing
             push(leaf)
             continue
-        made, rest = b"", seq
+        subtrees, rest = b"", seq
         while not rest & 1:
             whole = sha256(b"\x01" + pop() + whole).digest()
-            made += whole
+            subtrees += whole
             rest >>= 1
-        if made != above:
+        if subtrees != above:
             return seq - 1, (
                 f"entry {seq} does not match the hashes above it: they were changed, or an entry from {seq - 1} to "
                 f"{seq} was changed together with its hash"

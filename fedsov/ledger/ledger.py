@@ -1,14 +1,14 @@
-"""An append-only book of crossings, one for each party, that cannot be rewritten without being found out.
+"""An append-only ledger, one for each party, that cannot be rewritten without being found out.
 
 Each entry is canonical JSON (RFC 8785) and, behind its number, a leaf of a Merkle tree (RFC 6962). The tree's root and
-the number of entries are the book's `Head`, signed by its owner (Ed25519) whenever an entry is added. Whoever kept an
-old head can tell whether this book still continues it (`contains`), which is the only way to find a book whose owner
+the number of entries are the ledger's `Head`, signed by its owner (Ed25519) whenever an entry is added. Whoever kept an
+old head can tell whether the ledger still continues it (`contains`). That is the only way to find a ledger whose owner
 rewrote it and signed again; everybody else is found by the owner's signature.
 
-An append returns after the entry and the new head are on the disk; several processes may append to one book. Nothing
+An append returns after the entry and the new head are on the disk; several processes may append to one ledger. Nothing
 is ever signed on top of a head that does not verify. Whatever goes wrong while writing raises LedgerBroken, and then
-nothing may cross. The book holds no personal data: its callers see to that. Reading needs the public key alone, and
-that is in the book.
+nothing may cross. The ledger holds no personal data: its callers see to that. Reading needs the public key alone, and
+that is in the ledger.
 
     ledger = Ledger(folder / "ledger.sqlite", "eu")       # its key: folder / "signing.key", made with the ledger
     ledger.append({"act": "note", "text": "opened"})
@@ -27,10 +27,10 @@ from typing import Any
 from fedsov.errors import LedgerBroken
 from fedsov.ledger import merkle
 from fedsov.ledger.backends.opening import open_backend
-from fedsov.ledger.backends.protocol import Session
+from fedsov.ledger.backends.protocol import Transaction
 from fedsov.ledger.canonical_json import canonical
 from fedsov.ledger.entry_hashes import FIRST, LAST, ROWS, follow, rows_of
-from fedsov.ledger.parallel_verify import LONG, Beside, middle
+from fedsov.ledger.parallel_verify import LONG, ParallelVerifier, middle
 from fedsov.ledger.signed_head import Head, Signer, head_fault
 
 __all__ = ["Entry", "Head", "Ledger", "Verification"]
@@ -43,7 +43,7 @@ Tip = tuple[Head, list[bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of the book: its number from 1, its leaf's hash in hex, what it says."""
+    """One line of the ledger: its number from 1, its leaf's hash in hex, what it says."""
 
     seq: int
     digest: str
@@ -60,45 +60,45 @@ class Verification:
 
 
 class Ledger:
-    """The book of one owner."""
+    """The ledger of one owner."""
 
     def __init__(self, path: Path, owner: str, *, key: Path | None = None) -> None:
-        """Opens the book at `path`, making it, its folder and its signing key where there is none.
+        """Opens the ledger at `path`, making it, its folder and its signing key where there is none.
 
-        Where a file with the same name and the ending `.postgresql` lies beside it, the address in it is the book's
-        home (see `postgresql`), and there is no file at `path`.
+        Where a file with the same name and the ending `.postgresql` lies beside it, the ledger is stored at the address
+        in it (see `postgresql`), and there is no file at `path`.
 
         Args:
-            key: the owner's private key; `signing.key` beside the book where it is not given.
+            key: the owner's private key; `signing.key` beside the ledger where it is not given.
 
         Raises LedgerBroken where the file is no ledger, is another owner's, cannot be written, or where its signing
         key is gone or another.
         """
         self._path, self._owner = Path(path), owner
-        self._book = open_backend(self._path)
+        self._backend = open_backend(self._path)
         self._tip: Tip | None = None
         try:
             self._signer, self._key = self._claimed(key or self._path.with_name("signing.key"))
         except LedgerBroken:
-            self._book.close()
+            self._backend.close()
             raise
 
     @classmethod
     def read(cls, path: Path) -> Ledger:
-        """Opens an existing book for looking only: it makes no file, changes none and needs no private key.
+        """Opens an existing ledger for looking only: it makes no file, changes none and needs no private key.
 
         Raises LedgerBroken where there is no file or it is no ledger.
         """
         ledger = cls.__new__(cls)
         ledger._path, ledger._signer, ledger._tip = Path(path), None, None
-        ledger._book = open_backend(ledger._path, reads_only=True)
-        with ledger._book.reading() as session:
-            ledger._owner, ledger._key = ledger._named(session)
+        ledger._backend = open_backend(ledger._path, reads_only=True)
+        with ledger._backend.reading() as transaction:
+            ledger._owner, ledger._key = ledger._named(transaction)
         return ledger
 
     @property
     def owner(self) -> str:
-        """Whose book it is."""
+        """Whose ledger it is."""
         return self._owner
 
     @property
@@ -109,7 +109,7 @@ class Ledger:
     def append(self, entry: Mapping[str, Any]) -> Entry:
         """Adds an entry and returns it once it is on the disk, under a newly signed head.
 
-        Raises LedgerBroken ("nothing crossed") where it cannot be written: full or read-only disk, a book
+        Raises LedgerBroken ("nothing crossed") where it cannot be written: full or read-only disk, a ledger
         opened for reading, a head that does not verify, a value that JSON cannot hold.
         """
         return self.append_all([entry])[0]
@@ -118,92 +118,92 @@ class Ledger:
         """Adds several entries under one signed head: all of them, or none. Raises as `append` does."""
         if self._signer is None:
             raise LedgerBroken(f"ledger {self._path} was opened for reading; nothing crossed")
-        given = list(entries)
+        added = list(entries)
         try:
-            bodies = [canonical(entry) for entry in given]
+            bodies = [canonical(entry) for entry in added]
         except ValueError as problem:
             raise LedgerBroken(f"ledger {self._path}: entry is no JSON ({problem}); nothing crossed") from problem
         if not bodies:
             return ()
-        with self._book.writing() as session:
-            head, frontier = self._tip_of(session)
+        with self._backend.writing() as transaction:
+            head, frontier = self._tip_of(transaction)
             rows, frontier = rows_of(bodies, head.size, frontier)
-            session.run_many("INSERT INTO entries (seq, body, leaf, above) VALUES (?, ?, ?, ?)", rows)
+            transaction.run_many("INSERT INTO entries (seq, body, leaf, above) VALUES (?, ?, ?, ?)", rows)
             head = self._signer.signed(self._owner, size=head.size + len(rows), root=merkle.root(frontier))
-            session.run("UPDATE head SET size = ?, root = ?, signature = ?", _stored(head))
+            transaction.run("UPDATE head SET size = ?, root = ?, signature = ?", _stored(head))
         self._tip = head, frontier
-        return tuple(Entry(row[0], row[2].hex(), dict(entry)) for row, entry in zip(rows, given, strict=True))
+        return tuple(Entry(row[0], row[2].hex(), dict(entry)) for row, entry in zip(rows, added, strict=True))
 
     def entries(self, run: str | None = None, *, since: int = 0) -> tuple[Entry, ...]:
         """All entries in order, or those whose `run` is this one; those after entry `since`. It verifies none."""
         try:
-            found = (Entry(seq, leaf.hex(), json.loads(body)) for seq, body, leaf in self.texts(since=since))
-            return tuple(entry for entry in found if run is None or entry.body.get("run") == run)
+            entries = (Entry(seq, leaf.hex(), json.loads(body)) for seq, body, leaf in self.texts(since=since))
+            return tuple(entry for entry in entries if run is None or entry.body.get("run") == run)
         except (ValueError, AttributeError, TypeError, RecursionError) as problem:
             raise LedgerBroken(f"ledger {self._path} holds an entry that is no JSON; verify it") from problem
 
     def texts(self, size: int | None = None, *, since: int = 0) -> Iterator[tuple[int, bytes, bytes]]:
         """Number, text and leaf's hash of each entry in order, after `since`, up to `size` if given; not verified."""
-        with self._book.reading() as session:
-            for seq, body, leaf, _ in session.stream(ROWS, (since + 1 if since else FIRST, LAST)):
+        with self._backend.reading() as transaction:
+            for seq, body, leaf, _ in transaction.stream(ROWS, (since + 1 if since else FIRST, LAST)):
                 if size is None or seq <= size:
                     yield seq, body, leaf
 
     def head(self) -> Head:
         """The number of entries and the root over them, signed by the owner."""
-        with self._book.reading() as session:
-            return self._head(session)
+        with self._backend.reading() as transaction:
+            return self._head(transaction)
 
     def contains(self, head: Head) -> bool:
-        """True where this book continues the one that had this head: nothing up to it was cut or changed.
+        """True where this ledger continues the one that had this head: nothing up to it was cut or changed.
 
-        A head that names an owner or a key must name this book's.
+        A head that names an owner or a key must name this ledger's.
         """
         if head.owner not in ("", self._owner) or head.key not in ("", self._key):
             return False
-        with self._book.reading() as session:
-            if self._head(session).size < head.size:
+        with self._backend.reading() as transaction:
+            if self._head(transaction).size < head.size:
                 return False
-            return merkle.root(self._frontier(session, head.size)).hex() == head.digest
+            return merkle.root(self._frontier(transaction, head.size)).hex() == head.digest
 
     def inclusion(self, seq: int) -> tuple[bytes, list[bytes], Head]:
         """The text of entry `seq`, the hashes that prove it to be under the head, and that head.
 
         Raises ValueError for a number that no entry has.
         """
-        with self._book.reading() as session:
-            head = self._head(session)
-            path = self._hashes(session, merkle.inclusion_ranges(seq, head.size))
-            found = session.run("SELECT body FROM entries WHERE seq = ?", (seq,))
-        if not found:
+        with self._backend.reading() as transaction:
+            head = self._head(transaction)
+            path = self._hashes(transaction, merkle.inclusion_ranges(seq, head.size))
+            rows = transaction.run("SELECT body FROM entries WHERE seq = ?", (seq,))
+        if not rows:
             raise LedgerBroken(f"ledger {self._path}: entry {seq} is missing; {_DOUBT}")
-        return found[0][0], path, head
+        return rows[0][0], path, head
 
     def consistency(self, old: int) -> tuple[list[bytes], Head]:
         """The hashes that prove the head to continue the one of size `old`, and that head.
 
-        Raises ValueError for a size that this book has not reached.
+        Raises ValueError for a size that this ledger has not reached.
         """
-        with self._book.reading() as session:
-            head = self._head(session)
-            return self._hashes(session, merkle.consistency_ranges(old, head.size)), head
+        with self._backend.reading() as transaction:
+            head = self._head(transaction)
+            return self._hashes(transaction, merkle.consistency_ranges(old, head.size)), head
 
     def verify(self, since: Head | None = None, *, long: int = LONG) -> Verification:
         """Recomputes every leaf, every subtree and the root, and checks the head's signature.
 
         Args:
-            since: a head kept earlier. That this book continues it is checked, and then only what came after it.
+            since: a head kept earlier. That this ledger continues it is checked, and then only what came after it.
             long: entries from which two processes share the work, where there are two cores.
 
         Raises LedgerBroken naming the first bad entry and what is wrong with it, or what is wrong with the head.
         """
-        with self._book.reading() as session:
-            if self._named(session) != (self._owner, self._key):
+        with self._backend.reading() as transaction:
+            if self._named(transaction) != (self._owner, self._key):
                 raise LedgerBroken(f"ledger {self._path} names another owner or key than it did when opened")
-            head, size, frontier = self._head(session), 0, list[bytes]()
+            head, size, frontier = self._head(transaction), 0, list[bytes]()
             if since is not None:
-                size, frontier = since.size, self._continued(session, since)
-            size, fault = self._followed(session, size, head.size, frontier, long=long)
+                size, frontier = since.size, self._continued(transaction, since)
+            size, fault = self._followed(transaction, size, head.size, frontier, long=long)
         if fault := fault or head_fault(head, size, merkle.root(frontier).hex()):
             raise LedgerBroken(f"ledger {self._path}: {fault}; {_DOUBT}")
         start = since.size if since else 0
@@ -211,23 +211,23 @@ class Ledger:
 
     def close(self) -> None:
         """Closes the file; the next use opens it again."""
-        self._book.close()
+        self._backend.close()
 
     def _claimed(self, key: Path) -> tuple[Signer | None, str]:
-        """The owner's key, after a new book was given its owner and an old one was found to be this owner's."""
-        with self._book.reading() as session:
-            is_new = not session.run("SELECT 1 FROM book")
+        """The owner's key, after a new ledger was given its owner and an old one turned out to be this owner's."""
+        with self._backend.reading() as transaction:
+            is_new = not transaction.run("SELECT 1 FROM book")
         if is_new:
-            with self._book.writing() as session:
-                if not session.run("SELECT 1 FROM book"):  # else another process was first
+            with self._backend.writing() as transaction:
+                if not transaction.run("SELECT 1 FROM book"):  # else another process was first
                     signer = Signer.made(key)
-                    session.run(
+                    transaction.run(
                         "INSERT INTO book (owner, key) VALUES (?, ?)", (self._owner, bytes.fromhex(signer.public))
                     )
                     first = _stored(signer.signed(self._owner, size=0, root=merkle.EMPTY))
-                    session.run("INSERT INTO head (one, size, root, signature) VALUES (1, ?, ?, ?)", first)
-        with self._book.reading() as session:
-            owner, public = self._named(session)
+                    transaction.run("INSERT INTO head (one, size, root, signature) VALUES (1, ?, ?, ?)", first)
+        with self._backend.reading() as transaction:
+            owner, public = self._named(transaction)
         if owner != self._owner:
             raise LedgerBroken(f"ledger {self._path} belongs to '{owner}', not to '{self._owner}'")
         if not key.exists():
@@ -243,80 +243,84 @@ class Ledger:
             )
         return signer, public
 
-    def _named(self, session: Session) -> tuple[str, str]:
-        rows = session.run("SELECT owner, key FROM book")
+    def _named(self, transaction: Transaction) -> tuple[str, str]:
+        rows = transaction.run("SELECT owner, key FROM book")
         if len(rows) != 1 or not isinstance(rows[0][0], str) or not isinstance(rows[0][1], bytes):
             raise LedgerBroken(f"ledger {self._path} does not name one owner and key; {_DOUBT}")
         return rows[0][0], rows[0][1].hex()
 
-    def _head(self, session: Session) -> Head:
-        rows = session.run("SELECT size, root, signature FROM head")
-        if len(rows) != 1 or not isinstance(rows[0][0], int) or not all(isinstance(one, bytes) for one in rows[0][1:]):
+    def _head(self, transaction: Transaction) -> Head:
+        rows = transaction.run("SELECT size, root, signature FROM head")
+        if [tuple(map(type, row)) for row in rows] != [(int, bytes, bytes)]:
             raise LedgerBroken(f"ledger {self._path} does not have one head; {_DOUBT}")
         size, root, signature = rows[0]
         return Head(size, root.hex(), self._owner, self._key, signature.hex())
 
-    def _tip_of(self, session: Session) -> Tip:
+    def _tip_of(self, transaction: Transaction) -> Tip:
         """The head to continue, once more checked where it is not the one that this process wrote last."""
-        head = self._head(session)
+        head = self._head(transaction)
         if self._tip is not None and self._tip[0] == head:
             return self._tip
         head.check()
-        frontier = self._frontier(session, head.size)
+        frontier = self._frontier(transaction, head.size)
         if merkle.root(frontier).hex() != head.digest:
             raise LedgerBroken(
                 f"ledger {self._path}: entries do not make up the signed head; verify it; nothing crossed"
             )
         return head, frontier
 
-    def _frontier(self, session: Session, size: int) -> list[bytes]:
-        return self._nodes(session, list(merkle.peaks(size)))
+    def _frontier(self, transaction: Transaction, size: int) -> list[bytes]:
+        return self._nodes(transaction, list(merkle.peaks(size)))
 
-    def _hashes(self, session: Session, ranges: Sequence[merkle.Range]) -> list[bytes]:
+    def _hashes(self, transaction: Transaction, ranges: Sequence[merkle.Range]) -> list[bytes]:
         """The hash of each range, from the rows that hold its perfect subtrees."""
         wanted = [peak for start, end in ranges for peak in merkle.peaks(end - start, start)]
-        found = dict(zip(wanted, self._nodes(session, wanted), strict=True))
-        return [merkle.range_hash(lambda last, k: found[last, k], one) for one in ranges]
+        nodes = dict(zip(wanted, self._nodes(transaction, wanted), strict=True))
+        return [merkle.range_hash(lambda last, k: nodes[last, k], leaves) for leaves in ranges]
 
-    def _nodes(self, session: Session, wanted: Sequence[tuple[int, int]]) -> list[bytes]:
+    def _nodes(self, transaction: Transaction, wanted: Sequence[tuple[int, int]]) -> list[bytes]:
         """The subtrees of 2^k leaves that end with a given leaf, by (leaf, k)."""
         if not wanted:
             return []
         places = ", ".join("?" * len(wanted))
-        rows = session.run(f"SELECT seq, leaf, above FROM entries WHERE seq IN ({places})", [seq for seq, _ in wanted])
-        kept = {row[0]: row[1] + row[2] for row in rows if isinstance(row[1], bytes) and isinstance(row[2], bytes)}
-        found = [kept.get(seq, b"")[k * merkle.HASH : (k + 1) * merkle.HASH] for seq, k in wanted]
-        for (seq, _), node in zip(wanted, found, strict=True):
+        rows = transaction.run(
+            f"SELECT seq, leaf, above FROM entries WHERE seq IN ({places})", [seq for seq, _ in wanted]
+        )
+        hashes = {row[0]: row[1] + row[2] for row in rows if isinstance(row[1], bytes) and isinstance(row[2], bytes)}
+        nodes = [hashes.get(seq, b"")[k * merkle.HASH : (k + 1) * merkle.HASH] for seq, k in wanted]
+        for (seq, _), node in zip(wanted, nodes, strict=True):
             if len(node) != merkle.HASH:
                 raise LedgerBroken(f"ledger {self._path}: entry {seq} is missing or lacks its hashes; {_DOUBT}")
-        return found
+        return nodes
 
-    def _followed(self, session: Session, size: int, end: int, frontier: list[bytes], *, long: int) -> tuple[int, str]:
+    def _followed(
+        self, transaction: Transaction, size: int, end: int, frontier: list[bytes], *, long: int
+    ) -> tuple[int, str]:
         """Follows all rows after `size`, as `rows.follow`, with a second process where `end` is far."""
         half, claimed = middle(size, end, long=long), list[bytes]()
         with suppress(LedgerBroken):  # rows are missing: followed alone, the first of them is named
-            claimed = [] if half is None else self._frontier(session, half)
+            claimed = [] if half is None else self._frontier(transaction, half)
         if half is not None and claimed:
             there = list(claimed)
-            with closing(Beside(self._path, size, half, frontier)) as beside:
-                reached, fault = follow(session.stream(ROWS, (half + 1, LAST)), half, there)
-                if not fault and beside.arrives_at(claimed):
+            with closing(ParallelVerifier(self._path, size, half, frontier)) as second_process:
+                reached, fault = follow(transaction.stream(ROWS, (half + 1, LAST)), half, there)
+                if not fault and second_process.arrives_at(claimed):
                     frontier[:] = there
                     return reached, ""
-        return follow(session.stream(ROWS, (size + 1 if size else FIRST, LAST)), size, frontier)
+        return follow(transaction.stream(ROWS, (size + 1 if size else FIRST, LAST)), size, frontier)
 
-    def _continued(self, session: Session, since: Head) -> list[bytes]:
-        """The frontier at an earlier head. Raises LedgerBroken where this book does not continue it."""
+    def _continued(self, transaction: Transaction, since: Head) -> list[bytes]:
+        """The frontier at an earlier head. Raises LedgerBroken where this ledger does not continue it."""
         if since.signature:
             since.check()
         if since.owner not in ("", self._owner) or since.key not in ("", self._key):
             raise LedgerBroken(f"ledger {self._path}: the head given is of another owner or key; {_DOUBT}")
-        held = self._head(session).size
-        if held < since.size:
+        size = self._head(transaction).size
+        if size < since.size:
             raise LedgerBroken(
-                f"ledger {self._path} was cut: it holds {held:,} entries, the head given {since.size:,}; {_DOUBT}"
+                f"ledger {self._path} was cut: it holds {size:,} entries, the head given {since.size:,}; {_DOUBT}"
             )
-        frontier = self._frontier(session, since.size)
+        frontier = self._frontier(transaction, since.size)
         if merkle.root(frontier).hex() != since.digest:
             raise LedgerBroken(
                 f"ledger {self._path} does not continue the head given: its first {since.size:,} entries were "

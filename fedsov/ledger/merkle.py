@@ -84,16 +84,16 @@ def inclusion_ranges(number: int, size: int) -> list[Range]:
     """The subtrees whose hashes prove leaf `number` to be in a tree of `size` leaves, in the order of RFC 6962."""
     if not 1 <= number <= size:
         raise ValueError(f"expected an entry from 1 to {size}, got {number}")
-    found, start, end = [], 0, size
+    ranges, start, end = [], 0, size
     while end - start > 1:
         middle = start + _split(end - start)
         if number <= middle:
-            found.append((middle, end))
+            ranges.append((middle, end))
             end = middle
         else:
-            found.append((start, middle))
+            ranges.append((start, middle))
             start = middle
-    return found[::-1]
+    return ranges[::-1]
 
 
 def consistency_ranges(old: int, size: int) -> list[Range]:
@@ -102,16 +102,16 @@ def consistency_ranges(old: int, size: int) -> list[Range]:
         raise ValueError(f"expected a size from 0 to {size}, got {old}")
     if old in (0, size):
         return []
-    found, start, end, is_known = [], 0, size, True
+    ranges, start, end, is_known = [], 0, size, True
     while old < end:
         middle = start + _split(end - start)
         if old <= middle:
-            found.append((middle, end))
+            ranges.append((middle, end))
             end = middle
         else:
-            found.append((start, middle))
+            ranges.append((start, middle))
             start, is_known = middle, False
-    return [*([] if is_known else [(start, end)]), *found[::-1]]
+    return [*([] if is_known else [(start, end)]), *ranges[::-1]]
 
 
 def _split(size: int) -> int:
@@ -126,18 +126,18 @@ def includes(leaf: bytes, number: int, *, size: int, path: Sequence[bytes], whol
     """
     if not 1 <= number <= size:
         return False
-    place, last, found = number - 1, size - 1, leaf
+    place, last, reached = number - 1, size - 1, leaf
     for sibling in path:
         if last == 0:
             return False
         if place & 1 or place == last:
-            found = node_hash(sibling, found)
+            reached = node_hash(sibling, reached)
             while not place & 1 and place:
                 place, last = place >> 1, last >> 1
         else:
-            found = node_hash(found, sibling)
+            reached = node_hash(reached, sibling)
         place, last = place >> 1, last >> 1
-    return last == 0 and found == whole
+    return last == 0 and reached == whole
 
 
 def continues(old: int, before: bytes, *, size: int, whole: bytes, path: Sequence[bytes]) -> bool:
@@ -153,15 +153,15 @@ def continues(old: int, before: bytes, *, size: int, whole: bytes, path: Sequenc
     place, last = old - 1, size - 1
     while place & 1:
         place, last = place >> 1, last >> 1
-    found_before = found = hashes[0]
+    reached_before = reached = hashes[0]
     for sibling in hashes[1:]:
         if last == 0:
             return False
         if place & 1 or place == last:
-            found_before, found = node_hash(sibling, found_before), node_hash(sibling, found)
+            reached_before, reached = node_hash(sibling, reached_before), node_hash(sibling, reached)
             while not place & 1 and place:
                 place, last = place >> 1, last >> 1
         else:
-            found = node_hash(found, sibling)
+            reached = node_hash(reached, sibling)
         place, last = place >> 1, last >> 1
-    return last == 0 and found_before == before and found == whole
+    return last == 0 and reached_before == before and reached == whole

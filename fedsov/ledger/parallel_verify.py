@@ -1,4 +1,4 @@
-"""Following a long ledger with two processes: the first half beside, the second half here.
+"""Following a long ledger with two processes: the first half in another, the second half here.
 
 Hashing a million entries keeps one core busy for seconds, and Python's threads do not share that work. The second half
 starts from the subtrees that the rows claim at the middle; they are the true ones where the other process, which
@@ -30,7 +30,7 @@ def middle(size: int, end: int, *, long: int = LONG) -> int | None:
     return (size + end) // 2
 
 
-class Beside:
+class ParallelVerifier:
     """The process that follows the entries after `size` up to `end`."""
 
     def __init__(self, path: Path, size: int, end: int, frontier: Sequence[bytes]) -> None:
@@ -43,8 +43,8 @@ class Beside:
 
     def arrives_at(self, frontier: Sequence[bytes]) -> bool:
         """Waits for its end: True where all its rows hold and make up this frontier."""
-        said, _ = self._process.communicate()
-        return self._process.returncode == 0 and said.decode().strip() == b"".join(frontier).hex()
+        output, _ = self._process.communicate()
+        return self._process.returncode == 0 and output.decode().strip() == b"".join(frontier).hex()
 
     def close(self) -> None:
         """Ends it, where it has not ended yet."""
@@ -58,8 +58,8 @@ def main(arguments: Sequence[str]) -> int:
     """Follows a part and prints the frontier at its end, in hex; 1 where a row does not hold."""
     path, size, end, subtrees = Path(arguments[0]), int(arguments[1]), int(arguments[2]), bytes.fromhex(arguments[3])
     frontier = [subtrees[start : start + HASH] for start in range(0, len(subtrees), HASH)]
-    with closing(open_backend(path, reads_only=True)) as book, book.reading() as session:
-        reached, fault = follow(session.stream(ROWS, (size + 1 if size else FIRST, end)), size, frontier)
+    with closing(open_backend(path, reads_only=True)) as backend, backend.reading() as transaction:
+        reached, fault = follow(transaction.stream(ROWS, (size + 1 if size else FIRST, end)), size, frontier)
     print(b"".join(frontier).hex())
     return 1 if fault or reached != end else 0
 

@@ -1,6 +1,6 @@
 """What a ledger's owner hands to others: proofs, exports, and heads that others accept or do not.
 
-A proof shows that one entry is under a signed head, without showing any other. An export is the whole book, in files
+A proof shows that one entry is under a signed head, without showing any other. An export is the whole ledger, in files
 that `verify_ledger.py` (in every export, and without fedsov) checks. `accepted` is the other side: a party that kept a
 head takes a newer one only from the same key, and only where a consistency proof shows that nothing before it changed.
 All of it needs public keys alone.
@@ -48,11 +48,11 @@ def prove(ledger: Ledger, seq: int) -> dict[str, Any]:
             "format": standalone_verifier.PROOF,
             "seq": seq,
             "entry": body.decode(),
-            "path": [one.hex() for one in path],
+            "path": [sibling.hex() for sibling in path],
             "head": head.to_json(),
         }
         standalone_verifier.check_proof(proof, ledger.key)
-    except (standalone_verifier.Broken, standalone_verifier.Unreadable, ValueError, AttributeError) as problem:
+    except (standalone_verifier.Broken, standalone_verifier.UnreadableInput, ValueError, AttributeError) as problem:
         raise LedgerBroken(f"the ledger of {ledger.owner} does not verify: {problem}") from problem
     return proof
 
@@ -72,11 +72,11 @@ def export(ledger: Ledger, folder: Path) -> Head:
             lines.write(b'{"leaf":"' + leaf.hex().encode() + b'","entry":' + body + b"}\n")
             if b'"anchor"' in body:
                 anchors += _anchor(body)
-    for name, value in (("head", head.to_json()), ("anchors", [_plain(one) for one in anchors])):
+    for name, value in (("head", head.to_json()), ("anchors", [_plain(anchor) for anchor in anchors])):
         (folder / f"{name}.json").write_text(json.dumps(value, indent=1) + "\n")
-    for one in anchors:
-        (folder / f"{one[0].size}.head").write_bytes(one[0].message())
-        (folder / f"{one[0].size}.tsr").write_bytes(base64.b64decode(one[1]))
+    for stamped, reply in anchors:
+        (folder / f"{stamped.size}.head").write_bytes(stamped.message())
+        (folder / f"{stamped.size}.tsr").write_bytes(base64.b64decode(reply))
     shutil.copy(standalone_verifier.__file__, folder / "verify_ledger.py")
     (folder / "README.txt").write_text(_README.format(owner=head.owner, size=head.size, key=head.key))
     return head
@@ -107,7 +107,7 @@ def noted_heads(ledger: Ledger) -> dict[str, Any]:
 def continuation(ledger: Ledger, noted: Mapping[str, Any] | None) -> dict[str, Any]:
     """The head to tell a party that noted an earlier one, with the hashes that prove that it continues that one."""
     path, head = ledger.consistency(Head.from_json(noted).size if noted else 0)
-    return {"head": head.to_json(), "path": [one.hex() for one in path]}
+    return {"head": head.to_json(), "path": [sibling.hex() for sibling in path]}
 
 
 def continuations(ledger: Ledger) -> dict[str, str]:
@@ -115,16 +115,16 @@ def continuations(ledger: Ledger) -> dict[str, str]:
 
     Its entries that say "told" were the last under a head that was told, so their numbers are those heads' sizes.
     """
-    told = [entry.seq for entry in ledger.entries() if "told" in entry.body.get("note", {})]
+    announced = [entry.seq for entry in ledger.entries() if "told" in entry.body.get("note", {})]
     head, paths = ledger.head(), {}
-    for size in told[-_REMEMBERED:]:
+    for size in announced[-_REMEMBERED:]:
         path, head = ledger.consistency(size)
-        paths[str(size)] = [one.hex() for one in path]
+        paths[str(size)] = [sibling.hex() for sibling in path]
     return {"head": json.dumps(head.to_json()), "paths": json.dumps(paths)}
 
 
-def accepted(told: Any, noted: Any, *, path: Any = ()) -> Head:
-    """A head that another party told, where it may follow the one noted of it before.
+def accepted(announced: Any, noted: Any, *, path: Any = ()) -> Head:
+    """A head that another party announced, where it may follow the one noted of it before.
 
     Args:
         noted: the head noted last, as JSON; None on first use, when its key is taken as that party's.
@@ -133,7 +133,7 @@ def accepted(told: Any, noted: Any, *, path: Any = ()) -> Head:
     Raises LedgerBroken where the head is malformed or unsigned, of another owner or key, smaller, or does not continue.
     """
     try:
-        head, before = Head.from_json(told).check(), Head.from_json(noted) if noted else None
+        head, before = Head.from_json(announced).check(), Head.from_json(noted) if noted else None
     except ConfigurationError as problem:
         raise LedgerBroken(f"a ledger's head cannot be read: {problem}") from problem
     if before is None:
@@ -152,8 +152,8 @@ def accepted(told: Any, noted: Any, *, path: Any = ()) -> Head:
 
 
 def _continues(before: Head, head: Head, path: Sequence[Any]) -> bool:
-    if not all(isinstance(one, str) and re.fullmatch("[0-9a-f]{64}", one) for one in path):
+    if not all(isinstance(text, str) and re.fullmatch("[0-9a-f]{64}", text) for text in path):
         return False
-    hashes = [bytes.fromhex(one) for one in path]
+    hashes = [bytes.fromhex(text) for text in path]
     old, new = bytes.fromhex(before.digest), bytes.fromhex(head.digest)
     return merkle.continues(before.size, old, size=head.size, whole=new, path=hashes)

@@ -35,7 +35,7 @@ class Broken(Exception):
     """What does not hold."""
 
 
-class Unreadable(Exception):
+class UnreadableInput(Exception):
     """What is no export and no proof."""
 
 
@@ -59,17 +59,17 @@ def root_of(frontier: Sequence[bytes]) -> str:
 
 def signed_text(head: dict[str, Any]) -> bytes:
     """The bytes that a head's signature is over."""
-    said = {"format": "fedsov ledger head 1", **{name: head[name] for name in ("owner", "size", "digest")}}
-    return json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    signed = {"format": "fedsov ledger head 1", **{name: head[name] for name in ("owner", "size", "digest")}}
+    return json.dumps(signed, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def checked_head(value: Any, key: str) -> dict[str, Any]:
     """A head whose signature is that of the key; of the key it names where none is given."""
     if not isinstance(value, dict) or type(value.get("size")) is not int or not 0 <= value["size"] < 2**63:
-        raise Unreadable("there is no head with a size")
+        raise UnreadableInput("there is no head with a size")
     for name in ("digest", "owner", "key", "signature"):
         if not isinstance(value.get(name), str):
-            raise Unreadable(f"the head has no {name}")
+            raise UnreadableInput(f"the head has no {name}")
     if key and value["key"] != key:
         raise Broken(f"the head names key {value['key'][:64]}, not {key}")
     try:
@@ -80,11 +80,11 @@ def checked_head(value: Any, key: str) -> dict[str, Any]:
     return value
 
 
-def check_entries(lines: Iterable[bytes], head: dict[str, Any], kept: dict[int, set[str]]) -> None:
-    """Every entry against its hash, the roots at earlier sizes against those kept, and the root against the head."""
+def check_entries(lines: Iterable[bytes], head: dict[str, Any], earlier_roots: dict[int, set[str]]) -> None:
+    """Every entry against its hash, roots at earlier sizes against the known ones, and the root against the head."""
     frontier: list[bytes] = []
     size = 0
-    _compare(0, frontier, kept)
+    _compare(0, frontier, earlier_roots)
     for size, line in enumerate(lines, 1):
         entry = line[START : -len(AFTER_ENTRY)]
         whole = leaf_hash(size, entry)
@@ -94,32 +94,32 @@ def check_entries(lines: Iterable[bytes], head: dict[str, Any], kept: dict[int, 
         while not rest & 1:
             whole, rest = node_hash(frontier.pop(), whole), rest >> 1
         frontier.append(whole)
-        if size in kept:
-            _compare(size, frontier, kept)
+        if size in earlier_roots:
+            _compare(size, frontier, earlier_roots)
     if size != head["size"]:
         raise Broken(f"there are {size} entries, and the signed head covers {head['size']}: entry {size + 1} on")
     if root_of(frontier) != head["digest"]:
         raise Broken(f"entries 1 to {size} do not make up the signed root: some were changed together with their hash")
-    if late := [one for one in kept if one > size]:
+    if late := [earlier for earlier in earlier_roots if earlier > size]:
         raise Broken(f"the ledger was cut: it has {size} entries, a head kept earlier {max(late)}")
 
 
-def _compare(size: int, frontier: list[bytes], kept: dict[int, set[str]]) -> None:
-    if kept.get(size, set()) - {root_of(frontier)}:
+def _compare(size: int, frontier: list[bytes], earlier_roots: dict[int, set[str]]) -> None:
+    if earlier_roots.get(size, set()) - {root_of(frontier)}:
         raise Broken(f"the ledger does not continue a head kept at {size} entries: it was rewritten before that")
 
 
-def check_anchors(value: Any, key: str, kept: dict[int, set[str]]) -> int:
-    """That each time stamp is of a head of this key; those heads are added to the ones kept. How many there are."""
+def check_anchors(value: Any, key: str, earlier_roots: dict[int, set[str]]) -> int:
+    """That each time stamp is of a head of this key; those heads are added to the known ones. How many there are."""
     if not isinstance(value, list):
-        raise Unreadable("anchors.json holds no list")
+        raise UnreadableInput("anchors.json holds no list")
     for anchor in value:
         if not isinstance(anchor, dict) or not isinstance(anchor.get("reply"), str):
-            raise Unreadable("an anchor has no reply")
+            raise UnreadableInput("an anchor has no reply")
         head = checked_head(anchor.get("head"), key)
         if hashlib.sha256(signed_text(head)).digest() not in base64.b64decode(anchor["reply"], validate=True):
             raise Broken(f"the time stamp kept for the head at {head['size']} entries is of something else")
-        kept.setdefault(head["size"], set()).add(head["digest"])
+        earlier_roots.setdefault(head["size"], set()).add(head["digest"])
     return len(value)
 
 
@@ -132,7 +132,7 @@ def check_proof(value: dict[str, Any], key: str) -> str:
         value.get("path"),
     )
     if type(number) is not int or not isinstance(entry, str) or not isinstance(path, list):
-        raise Unreadable("a proof has seq, entry, path and head")
+        raise UnreadableInput("a proof has seq, entry, path and head")
     if not 1 <= number <= head["size"]:
         raise Broken(f"entry {number} is not among the {head['size']} under the head")
     place, last, whole = number - 1, head["size"] - 1, leaf_hash(number, entry.encode())
@@ -154,15 +154,15 @@ def check_proof(value: dict[str, Any], key: str) -> str:
 
 def check_export(folder: Path, key: str, since: str) -> str:
     """That an export holds. One line that says so."""
-    head, kept = checked_head(json.loads((folder / "head.json").read_bytes()), key), dict[int, set[str]]()
-    anchors = check_anchors(json.loads((folder / "anchors.json").read_bytes()), head["key"], kept)
+    head, earlier_roots = checked_head(json.loads((folder / "head.json").read_bytes()), key), dict[int, set[str]]()
+    anchors = check_anchors(json.loads((folder / "anchors.json").read_bytes()), head["key"], earlier_roots)
     if since:
         match = re.fullmatch(r"(\d{1,18}):([0-9a-f]{64})", since)
         if not match:
-            raise Unreadable("--since takes SIZE:ROOT")
-        kept.setdefault(int(match[1]), set()).add(match[2])
+            raise UnreadableInput("--since takes SIZE:ROOT")
+        earlier_roots.setdefault(int(match[1]), set()).add(match[2])
     with (folder / "entries.jsonl").open("rb") as lines:
-        check_entries(lines, head, kept)
+        check_entries(lines, head, earlier_roots)
     stamps = f", {anchors} time stamps (their authority is for `openssl ts -verify` to check)" if anchors else ""
     return f"{head['size']} entries of {head['owner']} hold, root {head['digest']}, key {head['key']}{stamps}"
 
@@ -170,23 +170,23 @@ def check_export(folder: Path, key: str, since: str) -> str:
 def main(arguments: Sequence[str]) -> int:
     """The exit code. What is wrong is one line on standard error."""
     parser = argparse.ArgumentParser(description="Checks a ledger's export, or the proof of one entry.")
-    parser.add_argument("given", type=Path, metavar="FOLDER_OR_PROOF")
+    parser.add_argument("place", type=Path, metavar="FOLDER_OR_PROOF")
     parser.add_argument("--key", default="", metavar="HEX", help="the owner's public key, as you noted it")
     parser.add_argument("--since", default="", metavar="SIZE:ROOT", help="a head that you kept")
-    said = parser.parse_args(arguments)
+    words = parser.parse_args(arguments)
     try:
-        if said.given.is_dir():
-            print("OK:", check_export(said.given, said.key, said.since))
+        if words.place.is_dir():
+            print("OK:", check_export(words.place, words.key, words.since))
             return 0
-        proof = json.loads(said.given.read_bytes())
+        proof = json.loads(words.place.read_bytes())
         if not isinstance(proof, dict) or proof.get("format") != PROOF:
-            raise Unreadable("it is neither an export's folder nor a proof")
-        print("OK:", check_proof(proof, said.key))
+            raise UnreadableInput("it is neither an export's folder nor a proof")
+        print("OK:", check_proof(proof, words.key))
         return 0
     except Broken as problem:
         print(f"BROKEN: {problem}", file=sys.stderr)
         return 1
-    except (Unreadable, OSError, ValueError, RecursionError) as problem:
+    except (UnreadableInput, OSError, ValueError, RecursionError) as problem:
         print(f"cannot be read: {str(problem)[:200]!a}", file=sys.stderr)
         return 2
 

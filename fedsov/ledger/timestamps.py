@@ -5,7 +5,7 @@ where owner and everybody who keeps its heads would agree on another past. The a
 else. What it answers is verified against a root certificate that the owner trusts and kept in the ledger itself, as a
 note, so that it is under the next head; an export has it as a file for `openssl ts -verify`.
 
-This is the one module of the border that can reach a network (`post`), and no region's process imports it. It needs
+This is the one module of the ledger that can reach a network (`post`), and no region's process imports it. It needs
 the package `rfc3161-client` (the extra `anchor`).
 """
 
@@ -51,11 +51,11 @@ class Query:
     def read(path: Path) -> Query:
         """A query written earlier. Raises ConfigurationError where it is not there whole."""
         try:
-            said = json.loads(_beside(path).read_bytes())
-            nonce = said["nonce"]
+            beside = json.loads(_beside(path).read_bytes())
+            nonce = beside["nonce"]
             if nonce is not None and type(nonce) is not int:
                 raise ValueError("its nonce is no number")
-            return Query(Head.from_json(said["head"]), nonce, path.read_bytes())
+            return Query(Head.from_json(beside["head"]), nonce, path.read_bytes())
         except (OSError, ValueError, KeyError, TypeError) as problem:
             raise ConfigurationError(f"no query at {path} ({problem}); write one with --request {path}") from problem
 
@@ -82,7 +82,7 @@ def query(head: Head) -> Query:
     return Query(head, request.nonce, request.as_bytes())
 
 
-def stamped(asked: Query, reply: bytes, roots: bytes) -> datetime:
+def stamped(question: Query, reply: bytes, roots: bytes) -> datetime:
     """The time that a reply bears for the head of a query.
 
     Args:
@@ -96,15 +96,15 @@ def stamped(asked: Query, reply: bytes, roots: bytes) -> datetime:
         certificates = x509.load_pem_x509_certificates(roots)
     except ValueError as problem:
         raise ConfigurationError(f"--root holds no certificate in PEM: {problem}") from problem
-    builder = client.VerifierBuilder(roots=certificates, nonce=asked.nonce)
+    builder = client.VerifierBuilder(roots=certificates, nonce=question.nonce)
     try:
         answer = client.decode_timestamp_response(reply)
-        builder.build().verify_message(answer, asked.head.message())
+        builder.build().verify_message(answer, question.head.message())
         if answer.tst_info.message_imprint.hash_algorithm.dotted_string != _SHA256:
             raise ValueError("it is not over SHA-256")
         return _utc(answer.tst_info.gen_time)
     except (client.VerificationError, ValueError, TypeError) as problem:
-        what = f"the head of {asked.head.owner} at {asked.head.size:,} entries"
+        what = f"the head of {question.head.owner} at {question.head.size:,} entries"
         raise LedgerBroken(f"the reply is no time stamp of {what}: {problem}; it was not kept") from problem
 
 
@@ -112,15 +112,15 @@ def _utc(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-def keep(ledger: Ledger, asked: Query, reply: bytes, *, stamped_at: datetime, now: datetime) -> Entry:
+def keep(ledger: Ledger, question: Query, reply: bytes, *, stamped_at: datetime, now: datetime) -> Entry:
     """Writes a verified reply into the ledger, whose past the query's head must be.
 
     Raises LedgerBroken where it is not, or where the entry cannot be written.
     """
-    if not ledger.contains(asked.head):
+    if not ledger.contains(question.head):
         raise LedgerBroken(f"the ledger of {ledger.owner} does not continue the head that was stamped; verify it")
     anchor = {
-        "head": asked.head.to_json(),
+        "head": question.head.to_json(),
         "time": stamped_at.isoformat(timespec="seconds"),
         "reply": base64.b64encode(reply).decode(),
     }
@@ -139,12 +139,12 @@ def check(ledger: Ledger, anchor: Mapping[str, Any]) -> str:
     return "" if hashlib.sha256(head.message()).digest() in reply else "holds a time stamp of something else"
 
 
-def post(url: str, asked: Query) -> bytes:
+def post(url: str, question: Query) -> bytes:
     """Sends a query to an authority; its reply, unverified. Raises ConfigurationError where it gives none."""
     if not url.startswith(("https://", "http://")):
         raise ConfigurationError(f"--url takes an address that begins with https:// or http://, not {url!r}")
     headers = {"Content-Type": "application/timestamp-query", "Accept": "application/timestamp-reply"}
-    request = urllib.request.Request(url, data=asked.content, headers=headers)
+    request = urllib.request.Request(url, data=question.content, headers=headers)
     try:
         with urllib.request.urlopen(request, timeout=_SECONDS) as answer:
             return bytes(answer.read(_LARGEST_REPLY))

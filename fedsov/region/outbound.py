@@ -20,7 +20,7 @@ from typing import Any, cast
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 
 from fedsov.artifact import Artifact, Kind
-from fedsov.border.gate import Gate, Leaving, Refused
+from fedsov.border.gate import Gate, Outgoing, Refused
 from fedsov.errors import FedsovError, SumRefused
 from fedsov.label import PUBLIC, Label
 from fedsov.partition.keys import LocalKeyring, seal
@@ -85,7 +85,7 @@ class Outbound:
         scope = self.scope(message)
         label = self.session.label(scope) | incoming | self.session.received
         allowed = MESSAGE_TYPES[message.metadata.message_type].records
-        passed, leaving = RecordDict(), list[Leaving]()
+        passed, leaving = RecordDict(), list[Outgoing]()
         for name, record in reply.content.items():
             if name not in allowed:
                 raise FedsovError(f"record {name!r} does not leave in answer to {message.metadata.message_type}")
@@ -98,7 +98,7 @@ class Outbound:
                 content, shapes = _content(formed)
                 artifact = Artifact(way.kind, label if way.parts else PUBLIC, content, count=count, name=name)
                 artifact = self._from_here(artifact, scope) if way.parts else artifact
-                leaving.append(Leaving(artifact, self.brief.hub, shapes))
+                leaving.append(Outgoing(artifact, self.brief.hub, shapes))
             passed[name] = formed
         for settled in self.gate.cross_all(leaving, round=round_of(message)):
             if isinstance(settled, Refused):

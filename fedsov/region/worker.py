@@ -18,9 +18,9 @@ from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.supercore.task_identity import TaskIdentity
 
 from fedsov.artifact import Artifact, Kind
-from fedsov.border.evidence.live_register import Standing
+from fedsov.border.evidence.live_register import LiveRegister
 from fedsov.border.gate import Gate
-from fedsov.border.people_counts import Tally
+from fedsov.border.people_counts import PeopleCounter
 from fedsov.errors import BudgetBroken, BudgetExceeded, CheckpointDamaged, FedsovError, LedgerBroken, SumRefused
 from fedsov.label import PUBLIC, Label
 from fedsov.ledger import known_keys
@@ -105,11 +105,11 @@ def _opened_with(ledger: Ledger, brief: RegionStart) -> OpenRegion:
     gate = Gate(
         brief.region,
         bundle=brief.bundle(),
-        evidence=Standing(brief.evidence, ledger),
+        evidence=LiveRegister(brief.evidence, ledger),
         ledger=ledger,
         run=brief.run,
         today=brief.calendar().day,
-        tally=Tally(ledger),
+        tally=PeopleCounter(ledger),
     )
     context = Context(run_id=1, node_id=2, node_config={}, state=RecordDict(), run_config={})
     TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = 1, 2, 1

@@ -12,7 +12,7 @@ from fedsov.errors import ConfigurationError
 
 
 def is_there(path: Path) -> bool:
-    """True where a ledger was made at this path, or PostgreSQL was named as its home."""
+    """True where a ledger was made at this path, or PostgreSQL was named as its store."""
     return path.is_file() or _address_file(path).is_file()
 
 

@@ -1,4 +1,4 @@
-"""Standing permissions: what permitted a region in one round may have expired by the next."""
+"""LiveRegister permissions: what permitted a region in one round may have expired by the next."""
 
 from __future__ import annotations
 

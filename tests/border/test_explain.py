@@ -72,7 +72,7 @@ def test_every_claim_meets_the_very_rules_that_hold_by_their_definition(asking, 
         claims = evidence.claims(question(route, crossing, bundle))
         assert [one.claim for one in traced.claims] == list(claims)
         for claim, one in zip(claims, traced.claims, strict=True):
-            fast = weigh(route.speaking(claim.mechanism), claim, claimed({**route.facts, **common}, claim))
+            fast = weigh(route.applicable(claim.mechanism), claim, claimed({**route.facts, **common}, claim))
             assert (fast.forbidding, fast.braking, fast.opening) == (
                 one.weighed.forbidding,
                 one.weighed.braking,
@@ -99,9 +99,9 @@ def test_an_explanation_shows_the_rules_that_held_and_those_that_came_near_with_
     told = explain(crossing, law(), register(old), DAY)
     (origin,) = told.origins
     claim = next(one for one in origin.claims if one.claim.mechanism == "scc_eu")
-    held = {one.rule.id: one for one in claim.asked}
-    assert held["eu.scc.repealed"].held
-    assert not held["eu.scc"].held
+    held = {one.rule.id: one for one in claim.rules}
+    assert held["eu.scc.repealed"].holds
+    assert not held["eu.scc"].holds
     failed = [(one.field, found) for one, found, holds in held["eu.scc"].conditions if not holds]
     assert failed == [("doc", "2010/87"), ("tia", None)]
     assert (origin.origin, origin.regime, origin.verdict) == ("DE", "EU-GDPR", "refuse")

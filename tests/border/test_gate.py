@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from fedsov.artifact import Artifact, Kind
-from fedsov.border.gate import Gate, Leaving, Refused
+from fedsov.border.gate import Gate, Outgoing, Refused
 from fedsov.border.law.bundle_loader import unsafe_open
 from fedsov.errors import CrossingRefused, LedgerBroken
 from fedsov.ledger.ledger import Ledger
@@ -57,7 +57,7 @@ def test_a_refused_crossing_is_written_down_and_raised_with_its_way_out(hub):
 
 def test_crossings_together_are_each_decided_and_all_written_down_at_once(hub):
     model = artifact(Kind.MODEL, "DE", "GB", "US", content=b"weights", count=900)
-    leaving = [Leaving(model, party(code), {"0.bias": [4]}) for code in ("US", "IN", "DE")]
+    leaving = [Outgoing(model, party(code), {"0.bias": [4]}) for code in ("US", "IN", "DE")]
     first, refused, last = hub.cross_all(leaving, round=2)
     assert first is model and last is model
     assert isinstance(refused, Refused) and refused.crossing.target == party("IN")
@@ -70,7 +70,7 @@ def test_crossings_together_are_each_decided_and_all_written_down_at_once(hub):
 def test_of_crossings_together_none_passes_if_one_cannot_be_written(hub):
     update = artifact(Kind.MODEL, "US", content=b"weights")
     with pytest.raises(LedgerBroken, match="nothing crossed"):
-        hub.cross_all([Leaving(update, party("US")), Leaving(update, party("US"), {"size": float("nan")})])
+        hub.cross_all([Outgoing(update, party("US")), Outgoing(update, party("US"), {"size": float("nan")})])
     assert hub.ledger.verify().entries == 0
 
 
@@ -86,8 +86,8 @@ def test_nothing_crosses_if_the_ledger_cannot_be_written(hub):
     unwritable = replace(hub, ledger=Ledger.read(hub.ledger._path))
     with pytest.raises(LedgerBroken, match="nothing crossed"):
         unwritable.cross(update, party("US"))
-    pages = hub.ledger._book._connection.execute("PRAGMA page_count").fetchone()[0]
-    hub.ledger._book._connection.execute(f"PRAGMA max_page_count = {pages}")
+    pages = hub.ledger._backend._connection.execute("PRAGMA page_count").fetchone()[0]
+    hub.ledger._backend._connection.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(LedgerBroken, match="nothing crossed"):
         hub.cross(update, party("US"), tensors={"tensors": "x" * 50_000})
     assert hub.ledger.verify().entries == 0

@@ -771,7 +771,8 @@ def assessment(id: str, **other) -> Document:
 
 
 def release(thing: Artifact, document: str, *, on: date = DAY, register: Register | None = None) -> Decision:
-    return decide_release(thing, document, bundle=law(), evidence=register or demo_register(), at=on)
+    crossing = Crossing(thing, party("IE"), party("US"), "training", on)
+    return decide_release(crossing, document, bundle=law(), evidence=register or demo_register(), at=on)
 
 
 def test_records_are_released_only_by_a_document_that_covers_origin_category_day_and_the_world():

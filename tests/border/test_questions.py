@@ -197,7 +197,7 @@ def test_deciding_raises_for_no_words_numbers_or_days_and_what_it_says_is_json(o
         assert answer.verdict in STRICTNESS
         assert answer.to_json()["verdict"] == answer.verdict
     for paper in ("demo-global-consent", "dp", "lost"):
-        assert decide_release(one.artifact, paper, bundle=law(), evidence=held, at=one.on).verdict in STRICTNESS
+        assert decide_release(one, paper, bundle=law(), evidence=held, at=one.on).verdict in STRICTNESS
 
 
 @settings(max_examples=100, deadline=None)

@@ -516,7 +516,7 @@ def _may_close(one: Condition) -> bool:
 
 def _closing_conditions() -> list[Condition]:
     """Every condition of the law that may close, and some that look at what a paper states from the other side."""
-    found = {one.said: one for rule in law().rules for one in rule.when if _may_close(one)}
+    found = {one.notation: one for rule in law().rules for one in rule.when if _may_close(one)}
     for name in TERMS:
         shape = law().facts[name].shape
         own = [Condition(name, shape, bare, None, True, f"{name} {bare}") for bare in ("present", "missing")]
@@ -526,7 +526,7 @@ def _closing_conditions() -> list[Condition]:
             own.append(Condition("destination", "word", "differs_from", name, False, f"destination not {name}"))
         if shape == "words":
             own.append(Condition("purpose", "word", "outside", name, False, f"purpose outside {name}"))
-        found |= {one.said: one for one in own}
+        found |= {one.notation: one for one in own}
     return [found[said] for said in sorted(found)]
 
 

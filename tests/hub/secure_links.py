@@ -14,7 +14,7 @@ from flwr.clientapp import ClientApp
 
 from fedsov.artifact import Artifact, Party
 from fedsov.border.evidence.register import Register
-from fedsov.border.gate import Gate, Leaving
+from fedsov.border.gate import Gate, Outgoing
 from fedsov.border.law.bundle_loader import load_bundle
 from fedsov.control_plane.aggregate import Algorithm
 from fedsov.control_plane.server_app import Federation, Gather, Outcome, server_app
@@ -92,7 +92,7 @@ def region(folder: Path, name: str, moves: Moves, *, sums: Bounds | None = BOUND
 class Open:
     """The hub's gate in these tests: everything may leave it."""
 
-    def cross_all(self, leaving: Iterable[Leaving], *, round: int | None = None) -> tuple[Artifact, ...]:
+    def cross_all(self, leaving: Iterable[Outgoing], *, round: int | None = None) -> tuple[Artifact, ...]:
         return tuple(one.artifact for one in leaving)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from fedsov.artifact import Party
-from fedsov.border.evidence.live_register import Standing
+from fedsov.border.evidence.live_register import LiveRegister
 from fedsov.border.evidence.register import Document, Register
 from fedsov.border.evidence.register_file import load_register
 from fedsov.config.hydra_compose import compose
@@ -117,7 +117,7 @@ def test_a_register_that_is_half_written_at_one_examination_is_read_again_at_the
     )
     file.write_text(whole)
     scene.settings = replace(scene.settings, border=replace(scene.settings.border, evidence=file))
-    scene.gate = replace(scene.gate, evidence=Standing(file, scene.gate.ledger))
+    scene.gate = replace(scene.gate, evidence=LiveRegister(file, scene.gate.ledger))
     examination = Membership(scene, MEMBERS)
     assert examination.before(1, LABEL, 1200) == {}
     file.write_text(whole[:150])

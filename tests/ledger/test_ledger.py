@@ -208,7 +208,7 @@ def test_what_json_cannot_hold_is_refused_and_nothing_is_written(book: Ledger) -
 
 
 def test_a_full_disk_is_told_and_leaves_no_half_entry(book: Ledger) -> None:
-    connection = book._book._connection
+    connection = book._backend._connection
     connection.execute(f"PRAGMA max_page_count = {connection.execute('PRAGMA page_count').fetchone()[0]}")
     with pytest.raises(LedgerBroken, match="full; nothing crossed"):
         book.append({"text": "x" * 50_000})

@@ -177,7 +177,7 @@ def test_entries_added_with_all_their_hashes_are_not_under_the_signed_head(path:
 
 
 def frontier_of(path: Path) -> list[bytes]:
-    with closing(Ledger.read(path)) as ledger, ledger._book.reading() as session:
+    with closing(Ledger.read(path)) as ledger, ledger._backend.reading() as session:
         return ledger._frontier(session, SIZE)
 
 

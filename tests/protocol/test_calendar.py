@@ -11,7 +11,7 @@ from flwr.supercore.task_identity import TaskIdentity
 
 from fedsov.artifact import Artifact, Kind, Party
 from fedsov.border.evidence.register import Register
-from fedsov.border.gate import Gate, Leaving
+from fedsov.border.gate import Gate, Outgoing
 from fedsov.border.law.bundle_loader import load_bundle
 from fedsov.hub.gated_grid import DatedGate
 from fedsov.label import PUBLIC
@@ -43,7 +43,7 @@ def test_a_gate_writes_the_day_of_the_round_and_of_what_stands_by_one(tmp_path: 
     hub, ledger = Party("hub", "IE", "Example Holding"), Ledger(tmp_path / "ledger.sqlite", "hub")
     gate = Gate(hub, bundle=load_bundle(), evidence=Register(()), ledger=ledger, run="r", today=lambda: FIRST)
     dated, model = DatedGate(gate, Calendar.of(FIRST, 1), standing_by=7), Artifact(Kind.MODEL, PUBLIC)
-    leaving = Leaving(model, Party("US", "US", "Example US"))
+    leaving = Outgoing(model, Party("US", "US", "Example US"))
     dated.cross_all([leaving], round=3)
     dated.cross_all([leaving])
     written = [(entry.body["round"], entry.body["day"]) for entry in ledger.entries()]

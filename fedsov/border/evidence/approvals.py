@@ -1,7 +1,7 @@
 """A person's yes to a review, as entries of a ledger: who, why, until when; and its withdrawal.
 
 An approval is written into the ledger of each party whose gate is to believe it, under that party's key, so that it
-can neither be slipped in nor taken back unseen. It stands for one review id alone (`fedsov.border.policy.review_id`):
+can neither be slipped in nor taken back unseen. It holds for one review id alone (`fedsov.border.policy.review_id`):
 one origin's data of the same categories, in the same kind of thing, to the same recipient, for the same purpose, under
 the same rules.
 """
@@ -39,12 +39,14 @@ class Approval:
         return {"approval": self.id, "review": self.review, "by": self.by, "why": self.why, **days}
 
 
-def approval_entry(asked: Mapping[str, Any], *, by: str, why: str, since: date, until: date, at: str) -> dict[str, Any]:
-    """The entry that approves the review of another entry (`asked`); `at` is the moment, in ISO 8601."""
-    review = str(asked["review"])
+def approval_entry(
+    pending: Mapping[str, Any], *, by: str, why: str, since: date, until: date, at: str
+) -> dict[str, Any]:
+    """The entry that approves the review of another entry (`pending`); `at` is the moment, in ISO 8601."""
+    review = str(pending["review"])
     id = "A" + hashlib.sha256("\x1f".join((review, by, why, at)).encode()).hexdigest()[:10]
     approval = Approval(id, review, by, why, since, until)
-    route = {name: asked[name] for name in _ROUTE if name in asked}
+    route = {name: pending[name] for name in _ROUTE if name in pending}
     return {"at": at, "act": APPROVE, **approval.to_json(), "crossing": route}
 
 
@@ -54,14 +56,14 @@ def withdrawal_entry(approval: Approval, *, by: str, why: str, at: str) -> dict[
 
 
 def standing(bodies: Iterable[Mapping[str, Any]]) -> tuple[Approval, ...]:
-    """The approvals that these entries, in order, leave standing; what is no whole approval is none."""
-    found: dict[str, Approval] = {}
+    """The approvals in these entries, in order, that no later entry withdraws; what is no whole approval is none."""
+    approvals: dict[str, Approval] = {}
     for body in bodies:
         if body.get("act") == WITHDRAW:
-            found.pop(str(body.get("approval")), None)
+            approvals.pop(str(body.get("approval")), None)
         elif body.get("act") == APPROVE and (approval := _read(body)):
-            found[approval.id] = approval
-    return tuple(found.values())
+            approvals[approval.id] = approval
+    return tuple(approvals.values())
 
 
 def _read(body: Mapping[str, Any]) -> Approval | None:

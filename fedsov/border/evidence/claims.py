@@ -1,13 +1,13 @@
 """What an exporter can claim for one origin of a crossing, and what a decision asks the evidence for.
 
-A claim is a ground (a name of mechanisms.yaml, or none) with the facts that papers state about it. The tenant's
+A claim is a ground (a name of mechanisms.yaml, or none) with the facts that documents state about it. The tenant's
 register makes claims from its documents (`fedsov.border.evidence.register`), a case under test from its one line
 (`fedsov.border.case_table`); the policy weighs each alike and lets the best one count.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Protocol
@@ -18,9 +18,9 @@ class Question:
     """What the evidence is asked for: one origin of one crossing.
 
     Attributes:
-        standing: mechanisms that need no paper, so that the answer can hold a claim for each.
-        closing: fields a prohibition looks at; a paper that states one of them may also be left aside.
-        reads: facts that some rule for this route looks at; papers that state no such fact do not matter.
+        standing: mechanisms that need no document, so that the answer can hold a claim for each.
+        closing: fields a prohibition looks at; a document that states one of them may also be left aside.
+        reads: facts that some rule for this route looks at; documents that state no such fact do not matter.
         evidence: ids of documents that the artifact names as evidence about itself.
     """
 
@@ -38,28 +38,28 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A ground, the facts stated for it, and the papers that state them: id to the facts each states.
+    """A ground, the facts stated for it, and the documents that state them: id to the facts each states.
 
-    `faults` says of each kind of supporting paper that was left out why it does not count, in a sentence.
+    `faults` says of each kind of supporting document that was left out why it does not count, in a sentence.
     """
 
     mechanism: str
     facts: Mapping[str, Any]
-    papers: Mapping[str, frozenset[str]]
+    documents: Mapping[str, frozenset[str]]
     faults: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def rests_on_paper(self) -> bool:
-        """True where the ground itself is a document at hand."""
-        return any("mechanism" in states for states in self.papers.values())
+    def grounds(self) -> tuple[str, ...]:
+        """The ids of the documents that are the ground itself; none where it needs no document."""
+        return tuple(id for id, states in self.documents.items() if "mechanism" in states)
 
     def relied_on(self, fields: frozenset[str]) -> tuple[str, ...]:
-        """The ids of the papers that state any of these facts, or are the ground itself."""
-        return tuple(id for id, states in self.papers.items() if states & fields or "mechanism" in states)
+        """The ids of the documents that state any of these facts, or are the ground itself."""
+        return tuple(id for id, states in self.documents.items() if states & fields or "mechanism" in states)
 
 
 class Evidence(Protocol):
-    """The tenant's papers, as far as a decision asks."""
+    """The tenant's documents, as far as a decision asks."""
 
     def claims(self, question: Question) -> tuple[Claim, ...]:
         """Every claim that can be made, the cheapest first, in an order that does not hang on a file's."""
@@ -67,6 +67,10 @@ class Evidence(Protocol):
 
     def knows(self, id: str) -> bool:
         """True where there is a document of this id."""
+        ...
+
+    def absent(self, kinds: Sequence[str]) -> str:
+        """A sentence that says of these kinds of document that there is none, for a refusal."""
         ...
 
     def approval(self, review: str, on: date) -> str | None:

@@ -1,17 +1,18 @@
-"""Evidence as it stands at the moment of a decision, for runs that last longer than a document.
+"""Evidence as it is at the moment of a decision, for runs that last longer than a document.
 
 The register's file is read again whenever it changed on the disk, and approvals are those that the party's own ledger
 holds now; so a document that is taken out of the register, or an approval that is withdrawn, counts for nothing from
 the next decision on. A file that cannot be read just then, since somebody is writing it, is a register without any
 document: what needs one is refused, a warning says why, and the next decision reads the file again.
 
-    gate = Gate(region, evidence=Standing(Path("documents.yaml"), ledger), ...)
+    gate = Gate(region, evidence=LiveRegister(Path("documents.yaml"), ledger), ...)
 """
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
@@ -27,7 +28,7 @@ _log = logging.getLogger("fedsov.border")
 
 
 @dataclass(slots=True)
-class Standing:
+class LiveRegister:
     """The evidence of one party: its register (None for no documents) and its ledger's approvals."""
 
     path: Path | None
@@ -46,12 +47,16 @@ class Standing:
         return self.register().knows(id)
 
     def approval(self, review: str, on: date) -> str | None:
-        """The id of an approval of this review that stands in the ledger and holds on the day, or None."""
-        fit = [one.id for one in self.approvals() if one.review == review and one.holds_on(on)]
-        return min(fit, default=None)
+        """The id of an approval of this review that is in the ledger, not withdrawn, and holds on the day; or None."""
+        approved = (approval for approval in self.approvals() if approval.review == review)
+        return min((approval.id for approval in approved if approval.holds_on(on)), default=None)
+
+    def absent(self, kinds: Sequence[str]) -> str:
+        """See `fedsov.border.evidence.claims.Evidence`."""
+        return self.register().absent(kinds)
 
     def approvals(self) -> tuple[Approval, ...]:
-        """The approvals that the ledger leaves standing."""
+        """The approvals in the ledger that nobody withdrew."""
         for entry in self.ledger.entries(since=self._read_to):
             self._read_to = entry.seq
             if entry.body.get("act") in (approvals.APPROVE, approvals.WITHDRAW):
@@ -66,15 +71,15 @@ class Standing:
                 self._register, self._state = load_register(self.path), state
         except ConfigurationError as problem:
             _log.warning("no document counts for the decision at hand: %s", problem)
-            return load_register(None)
+            return replace(load_register(None), is_given=True)
         return self._register
 
     def _stat(self) -> tuple[int, ...]:
         if self.path is None:
             return ()
         try:
-            found = self.path.stat()
+            file = self.path.stat()
         except OSError as problem:
             reason = f"cannot read the evidence register {self.path}: {problem.strerror}"
             raise ConfigurationError(reason) from problem
-        return found.st_mtime_ns, found.st_size, found.st_ino
+        return file.st_mtime_ns, file.st_size, file.st_ino

@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from dataclasses import field as part
 from datetime import date
 from itertools import combinations, product
 from typing import Any
@@ -56,14 +57,14 @@ class Document:
     owner: str
     effective: date | None = None
     purposes: frozenset[str] = frozenset()
-    terms: Mapping[str, Any] = field(default_factory=dict)
+    terms: Mapping[str, Any] = part(default_factory=dict)
     entities: frozenset[str] = frozenset()
     example: bool = False
     note: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Every field as plain values, equal for equal documents."""
-        return {one.name: _json(getattr(self, one.name)) for one in fields(self)}
+        return {field.name: _json(getattr(self, field.name)) for field in fields(self)}
 
     def is_between(self, origin: str, destination: str) -> bool:
         """True where it is between these places, whatever else it lacks."""
@@ -82,10 +83,10 @@ class Document:
             stated["importer_match"] = "yes" if entity in self.entities else "no"
         return stated
 
-    def fault(self, asked: Question) -> str:
+    def fault(self, question: Question) -> str:
         """Why it does not support a crossing of these categories, this day and recipient, as a sentence; or ""."""
-        on, purpose, entity = asked.day, asked.purpose, asked.entity
-        uncovered = sorted(asked.categories - self.categories)
+        on, purpose, entity = question.day, question.purpose, question.entity
+        uncovered = sorted(question.categories - self.categories)
         begins = max(self.signed, self.effective or self.signed)
         if on < begins:
             return f"'{self.id}' is valid from {begins} only."
@@ -106,12 +107,16 @@ def _covers(codes: frozenset[str], code: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """All documents of a tenant, and the approvals on record; it answers what can be claimed for a crossing."""
+    """All documents of a tenant, and the approvals on record; it answers what can be claimed for a crossing.
+
+    `is_given` is False where there is no register at all, so that a refusal can say so.
+    """
 
     documents: tuple[Document, ...] = ()
-    mechanisms: Mapping[str, Mechanism] = field(default_factory=dict, compare=False)
+    mechanisms: Mapping[str, Mechanism] = part(default_factory=dict, compare=False)
     approvals: tuple[Approval, ...] = ()
-    _claims: dict[Question, tuple[Claim, ...]] = field(init=False, repr=False, compare=False, default_factory=dict)
+    is_given: bool = part(default=True, compare=False)
+    _claims: dict[Question, tuple[Claim, ...]] = part(init=False, repr=False, compare=False, default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -125,7 +130,7 @@ class Register:
 
     def only(self, id: str) -> Register:
         """A register with this one document, or empty."""
-        return Register(tuple(one for one in self.documents if one.id == id), self.mechanisms)
+        return Register(tuple(document for document in self.documents if document.id == id), self.mechanisms)
 
     def knows(self, id: str) -> bool:
         """True where there is a document of this id."""
@@ -133,58 +138,71 @@ class Register:
 
     def approval(self, review: str, on: date) -> str | None:
         """The id of an approval of this review that holds on the day, or None."""
-        return min((one.id for one in self.approvals if one.review == review and one.holds_on(on)), default=None)
+        valid = (approval.id for approval in self.approvals if approval.review == review and approval.holds_on(on))
+        return min(valid, default=None)
+
+    def absent(self, kinds: Sequence[str]) -> str:
+        """A sentence that says of these kinds of document that there is none."""
+        if not self.is_given:
+            return "No evidence register was given (border.evidence, or --evidence FILE)."
+        return f"The register holds no {' and no '.join(kinds)} for it."
 
     def claims(self, question: Question) -> tuple[Claim, ...]:
         """Every claim that can be made for one origin of a crossing, the cheapest ground first."""
-        found = self._claims.get(question)
-        if found is None:
+        claims = self._claims.get(question)
+        if claims is None:
             if len(self._claims) >= _REMEMBERED:
                 self._claims.clear()
-            found = self._claims[question] = tuple(self._made(question))
-        return found
+            claims = self._claims[question] = tuple(self._new_claims(question))
+        return claims
 
     def _sorted(self) -> list[Document]:
-        """The documents in an order that does not hang on the file's: of papers that state the same, one is chosen."""
-        return sorted(self.documents, key=lambda one: one.id, reverse=True)
+        """The documents in an order that does not hang on the file's: one of those that state the same is chosen."""
+        return sorted(self.documents, key=lambda document: document.id, reverse=True)
 
-    def _made(self, asked: Question) -> Iterator[Claim]:
-        near = [one for one in self._sorted() if one.is_between(asked.origin, asked.destination)]
+    def _new_claims(self, question: Question) -> Iterator[Claim]:
+        origin, destination = question.origin, question.destination
+        near = [document for document in self._sorted() if document.is_between(origin, destination)]
         grounds: list[tuple[int, str, str, Document | None]] = [
-            (self.mechanisms[name].effort if name else -1, name, "", None) for name in asked.standing
+            (self.mechanisms[name].effort if name else -1, name, "", None) for name in question.standing
         ]
-        supporting: dict[str, dict[str, _Stated]] = {}  # by kind; papers that state the same count once
+        supporting: dict[str, dict[str, _Stated]] = {}  # by kind; documents that state the same count once
         faults: dict[str, str] = {}
-        for one in near:
-            known = self.mechanisms[one.kind]
-            if known.about == "artifact" and (one.id not in asked.evidence or known.supports is not None):
+        for document in near:
+            mechanism = self.mechanisms[document.kind]
+            is_named = document.id in question.evidence
+            if mechanism.about == "artifact" and (not is_named or mechanism.supports is not None):
                 continue
-            if known.supports is None:
-                grounds.append((known.effort, one.kind, one.id, one))
-            elif fault := one.fault(asked):
-                faults[one.kind] = fault
-            elif stated := {name: fact for name, fact in _support(one, known).items() if name in asked.reads}:
-                supporting.setdefault(one.kind, {})[_key(stated)] = one.id, stated
-        found = self._findings(asked)
-        choices = _choices(supporting, asked.closing)
-        for _, name, _, document in sorted(grounds, key=lambda one: one[:3]):
+            if mechanism.supports is None:
+                grounds.append((mechanism.effort, document.kind, document.id, document))
+            elif fault := document.fault(question):
+                faults[document.kind] = fault
+            elif stated := _only(question.reads, _support(document, mechanism)):
+                supporting.setdefault(document.kind, {})[_key(stated)] = document.id, stated
+        findings = self._findings(question)
+        choices = _choices(supporting, question.closing)
+        for _, name, _, ground in sorted(grounds, key=lambda each: each[:3]):
             for choice in choices:
-                yield _claim(name, document, choice, found=found, faults=faults, entity=asked.entity)
+                yield _claim(name, ground, choice, findings=findings, faults=faults, entity=question.entity)
 
-    def _findings(self, asked: Question) -> list[_Stated]:
+    def _findings(self, question: Question) -> list[_Stated]:
         """What the documents that an artifact names as its evidence found: none of them can be left aside.
 
         A finding about fixed bytes does not lapse, so their terms are not looked at. Where two contradict each
         other, or one is dated later than the crossing, that cannot be read.
         """
-        named = [one for one in self._sorted() if one.id in asked.evidence]
-        named = [one for one in named if self.mechanisms[one.kind].about == "artifact"]
-        found = [(one.id, _support(one, self.mechanisms[one.kind])) for one in named]
+        named = [document for document in self._sorted() if document.id in question.evidence]
+        named = [document for document in named if self.mechanisms[document.kind].about == "artifact"]
+        findings = [(document.id, _support(document, self.mechanisms[document.kind])) for document in named]
         agreed: dict[str, Any] = {}
-        clash = any(agreed.setdefault(name, value) != value for _, facts in found for name, value in facts.items())
-        if clash or any(one.signed > asked.day for one in named):
-            return [(id, {**facts, "unreadable": True}) for id, facts in found]
-        return found
+        clash = any(agreed.setdefault(name, value) != value for _, facts in findings for name, value in facts.items())
+        if clash or any(document.signed > question.day for document in named):
+            return [(id, {**facts, "unreadable": True}) for id, facts in findings]
+        return findings
+
+
+def _only(names: frozenset[str], facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: fact for name, fact in facts.items() if name in names}
 
 
 def _support(document: Document, mechanism: Mechanism) -> dict[str, Any]:
@@ -199,23 +217,23 @@ def _support(document: Document, mechanism: Mechanism) -> dict[str, Any]:
 
 
 def _choices(supporting: Mapping[str, Mapping[str, _Stated]], closing: frozenset[str]) -> list[list[_Stated]]:
-    """Every way to take at most one supporting paper of each kind, none of them contradicting another.
+    """Every way to take at most one supporting document of each kind, none of them contradicting another.
 
-    A kind may also be left aside where one of its papers states what a prohibition looks at, or contradicts a paper
-    of another kind: so adding a paper only ever adds ways.
+    A kind may also be left aside where one of its documents states what a prohibition looks at, or contradicts a
+    document of another kind: so adding a document only ever adds ways.
     """
     kinds = [sorted(several.values()) for _, several in sorted(supporting.items())]
     options: list[list[_Stated | None]] = []
     for place, several in enumerate(kinds):
-        others = [paper for other, papers in enumerate(kinds) if other != place for paper in papers]
+        others = [document for other, documents in enumerate(kinds) if other != place for document in documents]
         aside = any(closing & set(facts) or any(_clash(facts, other) for _, other in others) for _, facts in several)
         options.append([*several, *([None] if aside else [])])
-    ways = ([one for one in choice if one is not None] for choice in product(*options))
+    ways = ([document for document in choice if document is not None] for choice in product(*options))
     return [way for way in ways if not any(_clash(a, b) for (_, a), (_, b) in combinations(way, 2))]
 
 
-def _clash(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    return any(name in other and other[name] != value for name, value in one.items())
+def _clash(facts: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return any(name in other and other[name] != value for name, value in facts.items())
 
 
 def _key(stated: Mapping[str, Any]) -> str:
@@ -227,25 +245,25 @@ def _claim(
     document: Document | None,
     support: list[_Stated],
     *,
-    found: list[_Stated],
+    findings: list[_Stated],
     faults: Mapping[str, str],
     entity: str,
 ) -> Claim:
-    """A ground with what its papers state; what was found about the artifact itself has the last word."""
+    """A ground with what its documents state; what was found about the artifact itself has the last word."""
     own = [] if document is None else [(document.id, document.facts(entity) | {"mechanism": name})]
     stated: dict[str, Any] = {}
-    papers: dict[str, frozenset[str]] = {}
-    for id, facts in (*support, *own, *found):
+    states: dict[str, frozenset[str]] = {}
+    for id, facts in (*support, *own, *findings):
         stated |= facts
-        papers[id] = papers.get(id, frozenset()) | frozenset(facts)
+        states[id] = states.get(id, frozenset()) | frozenset(facts)
     stated.pop("mechanism", None)
     first = [] if document is None else [document.id]
-    return Claim(name, stated, {id: papers[id] for id in dict.fromkeys((*first, *papers))}, faults)
+    return Claim(name, stated, {id: states[id] for id in dict.fromkeys((*first, *states))}, faults)
 
 
 def _json(value: Any) -> Any:
     if isinstance(value, frozenset):
         return sorted(value)
     if isinstance(value, Mapping):
-        return {name: _json(one) for name, one in value.items()}
+        return {name: _json(inner) for name, inner in value.items()}
     return str(value) if isinstance(value, date) else value

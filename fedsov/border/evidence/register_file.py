@@ -30,7 +30,7 @@ from fedsov.border.law.bundle import Mechanism
 from fedsov.border.law.bundle_loader import load_categories, load_groups, load_words
 from fedsov.border.law.vocabulary import ANY, Fact, Unreadable
 from fedsov.border.law.yaml_text import read_mapping
-from fedsov.errors import ConfigurationError
+from fedsov.errors import ConfigurationError, did_you_mean, one_of
 
 _CODE = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,4})?")
 _NEEDED = ("id", "kind", "exporter", "importer", "categories", "signed", "owner")
@@ -43,7 +43,7 @@ _COUNTED = ("n_12m", "n_year")
 
 
 @dataclass(frozen=True, slots=True)
-class _Words:
+class _Vocabulary:
     facts: Mapping[str, Fact]
     mechanisms: Mapping[str, Mechanism]
     groups: Mapping[str, frozenset[str]]
@@ -57,28 +57,28 @@ def load_register(path: Path | None, approvals: tuple[Approval, ...] = ()) -> Re
     """
     facts, mechanisms = load_words()
     if path is None:
-        return Register((), mechanisms, approvals)
+        return Register((), mechanisms, approvals, is_given=False)
     try:
         text = path.read_bytes()
     except OSError as problem:
         raise ConfigurationError(f"cannot read the evidence register {path}: {problem.strerror}") from problem
-    return read_register(text, str(path), approvals, words=_Words(facts, mechanisms, load_groups()))
+    return read_register(text, str(path), approvals, words=_Vocabulary(facts, mechanisms, load_groups()))
 
 
 def read_register(
-    text: bytes, name: str, approvals: tuple[Approval, ...] = (), *, words: _Words | None = None
+    text: bytes, name: str, approvals: tuple[Approval, ...] = (), *, words: _Vocabulary | None = None
 ) -> Register:
     """The register in a text; `name` is what errors call it. Raises ConfigurationError as `load_register`."""
-    words = words or _Words(*load_words(), load_groups())
+    words = words or _Vocabulary(*load_words(), load_groups())
     top = read_mapping(text, name)
     listed = top.get("documents")
     if set(top) != {"documents"} or not isinstance(listed, list):
         raise ConfigurationError(f"{name}: expected `documents:` with a list and nothing else")
-    found = tuple(_document(parts, name, words) for parts in listed)
-    ids = [document.id for document in found]
+    documents = tuple(_document(parts, name, words) for parts in listed)
+    ids = [document.id for document in documents]
     for repeated in sorted({id for id in ids if ids.count(id) > 1}):
         raise ConfigurationError(f"{name}: document '{repeated}' is listed twice; give each its own id")
-    return Register(found, words.mechanisms, approvals)
+    return Register(documents, words.mechanisms, approvals)
 
 
 def add_document(path: Path, parts: Mapping[str, Any]) -> Document:
@@ -97,11 +97,11 @@ def add_document(path: Path, parts: Mapping[str, Any]) -> Document:
     entry = yaml.safe_dump([dict(parts)], sort_keys=False, allow_unicode=True, width=120)
     text = f"{old.rstrip()}\n{entry}"
     register = read_register(text.encode(), str(path))
-    made = register.documents[-1]
-    if unknown := sorted(made.categories - load_categories() - {ANY}):
+    document = register.documents[-1]
+    if unknown := sorted(document.categories - load_categories() - {ANY}):
         raise ConfigurationError(
-            f"document '{made.id}' covers {', '.join(map(repr, unknown))}, which no rule knows as a category: it would "
-            f"cover nothing; known are {', '.join(sorted(load_categories()))}, or '*'"
+            f"document '{document.id}' covers {', '.join(map(repr, unknown))}, which no rule knows as a category: it "
+            f"would cover nothing{one_of(unknown[0], {*load_categories(), ANY})}"
         )
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -110,21 +110,21 @@ def add_document(path: Path, parts: Mapping[str, Any]) -> Document:
         draft.replace(path)
     except OSError as problem:
         raise ConfigurationError(f"cannot write the evidence register {path}: {problem.strerror}") from problem
-    return made
+    return document
 
 
-def _document(parts: Any, path: str, words: _Words) -> Document:
+def _document(parts: Any, path: str, words: _Vocabulary) -> Document:
     if not isinstance(parts, dict):
         raise ConfigurationError(f"{path}: a document is a mapping with {', '.join(_NEEDED)}; found {parts!r}")
     where = f"{path}: document '{parts.get('id')}'"
-    known = {one.name for one in fields(Document)}
-    for unknown in sorted(str(name) for name in set(parts) - known):
-        raise ConfigurationError(f"{where} has an unknown field '{unknown}'; known are {', '.join(sorted(known))}")
+    names = {field.name for field in fields(Document)}
+    for unknown in sorted(str(name) for name in set(parts) - names):
+        raise ConfigurationError(f"{where} has an unknown field '{unknown[:80]}'{one_of(unknown, names)}")
     for absent in (name for name in _NEEDED if parts.get(name) in (None, "", [])):
         raise ConfigurationError(f"{where} has no '{absent}'")
-    known_kind = words.mechanisms.get(_text(parts, "kind", where))
-    if known_kind is None or (known_kind.standing and parts["kind"] != "adequacy"):
-        raise ConfigurationError(f"{where} is of the kind '{parts['kind']}', which no rule knows; see mechanisms.yaml")
+    if (kind := _text(parts, "kind", where)) not in (kinds := _kinds(words)):
+        near = did_you_mean(kind, kinds, "see `fedsov evidence kinds`")
+        raise ConfigurationError(f"{where}: unknown kind '{kind[:80]}'{near}")
     document = Document(
         id=_text(parts, "id", where),
         kind=parts["kind"],
@@ -146,16 +146,24 @@ def _document(parts: Any, path: str, words: _Words) -> Document:
     return replace(document, terms=_terms(parts.get("terms", {}), document.kind, where, words))
 
 
-def _terms(stated: Any, kind: str, where: str, words: _Words) -> dict[str, Any]:
+def _kinds(words: _Vocabulary) -> list[str]:
+    """The kinds that a document can be of; a ground that needs no document is none of them, but for adequacy."""
+    return [name for name, mechanism in words.mechanisms.items() if not mechanism.standing or name == "adequacy"]
+
+
+def _terms(stated: Any, kind: str, where: str, words: _Vocabulary) -> dict[str, Any]:
     """The facts that a document states, in the shapes of the vocabulary."""
     if not isinstance(stated, dict):
         raise ConfigurationError(f"{where}: terms are a mapping of facts, not {stated!r}")
-    shown = {one.supports.partition("=")[0]: kind for kind, one in words.mechanisms.items() if one.supports}
+    stating = ((name, mechanism.supports) for name, mechanism in words.mechanisms.items())
+    shown = {statement.partition("=")[0]: name for name, statement in stating if statement}
     read = {}
     for name, value in stated.items():
         fact = words.facts.get(str(name))
         if fact is None or not fact.claimed:
-            raise ConfigurationError(f"{where}: terms hold the unknown fact '{name}'; known are those of facts.yaml")
+            claimed = [term.name for term in words.facts.values() if term.claimed]
+            near = did_you_mean(str(name), claimed, "see `fedsov evidence kinds` for the terms")
+            raise ConfigurationError(f"{where}: terms hold the unknown fact '{str(name)[:80]}'{near}")
         if name in _COUNTED:
             raise ConfigurationError(f"{where}: '{name}' is counted from the ledger and no document's to state")
         if field := _STATED_ELSEWHERE.get(name):
@@ -177,7 +185,7 @@ def _plain(value: Any, where: str) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):
-        return ",".join(_plain(one, where) for one in value)
+        return ",".join(_plain(part, where) for part in value)
     if not isinstance(value, (str, int, float, date)):
         raise ConfigurationError(f"{where} is {value!r}; write a word, a number or a day")
     return str(value)

@@ -1,9 +1,9 @@
 """The law as one value: facts and rules, read once, with what a decision looks up in them.
 
 Deciding asks few questions again and again: the same origin, the same two parties, the same day. What such a `Route`
-settles is worked out once: which rules can still speak of it, and which of their conditions are left to ask. A rule
-that can only hold for something a paper states waits under that fact's name, so that a claim meets only the rules
-that it touches. A property test holds this equal to asking every rule (`fedsov.border.explain`).
+settles is worked out once: which rules can still apply, and which of their conditions are left to ask. A rule that
+can only hold for something a document states waits under that fact's name, so that a claim meets only the rules that
+it touches. A property test holds this equal to asking every rule (`fedsov.border.explain`).
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from dataclasses import field as part
 from datetime import date
-from typing import Any
+from typing import Any, TypeVar
 
-from fedsov.border.law.rules import Rule
+from fedsov.border.law.rules import Condition, Rule
 from fedsov.border.law.vocabulary import DENYING, Fact, Facts, Test
 
 UNKNOWN = "unknown"
 _REMEMBERED = 4096
-_OF_PAPERS = (
+_OF_DOCUMENTS = (
     "categories", "count", "count_12m", "evidence_unknown", "kind", "mechanism", "origin_regime", "purpose",
     "same_party", "unreadable",
 )  # fmt: skip
@@ -38,7 +38,7 @@ class Regime:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class AdequacyFinding:
     """An authority's finding that a place protects personal data well enough, within a scope and a time."""
 
     scope: str
@@ -50,16 +50,16 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Mechanism:
-    """A ground for a crossing, or a paper that supports one.
+    """A ground for a crossing, or a document that supports one.
 
     Attributes:
         name: with its article ("an International Data Transfer Agreement").
         effort: how hard it is to get (0 nothing to get, 1 a form, 5 an approval).
-        standing: it needs no paper, so that everybody can claim it.
+        standing: it needs no document, so that everybody can claim it.
         supports: it is no ground itself; what a valid document of this kind states ("tia" for tia=present,
             "dp=yes"; "" for nothing but its terms).
         statement: it says what is the case, and cannot be obtained; a refusal does not propose it.
-        about: "crossing", or "artifact" for a paper about one artifact, which counts only where that names it.
+        about: "crossing", or "artifact" for a document about one artifact, which counts only where that names it.
     """
 
     name: str
@@ -70,28 +70,29 @@ class Mechanism:
     statement: bool = False
 
 
-Left = tuple[Rule, Test]
-"""A rule, and one test of all its conditions that are still open."""
+Unsettled = tuple[Rule, Test]
+"""A rule, and one test of all its conditions that are not settled yet."""
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Rules that can speak: always, or only where a paper states a fact."""
+    """Rules that can apply: always, or only where a document states a fact."""
 
-    always: tuple[Left, ...]
-    stated: Mapping[str, tuple[Left, ...]]
+    always: tuple[Unsettled, ...]
+    stated: Mapping[str, tuple[Unsettled, ...]]
 
     def touched_by(self, stated: Facts) -> bool:
         """False where none of these rules can hold for what a claim states."""
         return bool(self.always) or not self.stated.keys().isdisjoint(stated)
 
     def holding(self, stated: Facts, facts: Facts) -> list[Rule]:
-        """Those that hold; `stated` are the facts that come from papers, `facts` all of them."""
-        held = [rule for rule, holds in self.always if holds(facts)]
+        """Those that hold; `stated` are the facts that come from documents, `facts` all of them."""
+        rules = [rule for rule, holds in self.always if holds(facts)]
         for name in stated:
             if name in self.stated:
-                held += [rule for rule, holds in self.stated[name] if holds(facts)]
-        return held
+                rules += [rule for rule, holds in self.stated[name] if holds(facts)]
+        return rules
 
 
 Denial = tuple[frozenset[str], Test]
@@ -99,50 +100,55 @@ Denial = tuple[frozenset[str], Test]
 
 
 @dataclass(frozen=True, slots=True)
-class Speaking:
+class ApplicableRules:
     """The rules that can open for a claim, and those that can forbid it or stop it, some of them for silence alone."""
 
     openers: Rules
     closers: Rules
     denials: tuple[Denial, ...]
 
-    def held_off(self, stated: Facts, facts: Facts) -> frozenset[str]:
+    def needed_against_denials(self, stated: Facts, facts: Facts) -> frozenset[str]:
         """The stated facts without which a rule would close: what opened relies on whoever states them."""
-        found: frozenset[str] = frozenset()
+        needed: frozenset[str] = frozenset()
         for denied, holds in self.denials:
-            said = denied & stated.keys()
-            if said and holds({name: fact for name, fact in facts.items() if name not in said}):
-                found |= said
-        return found
+            spoken = denied & stated.keys()
+            if spoken and holds({name: fact for name, fact in facts.items() if name not in spoken}):
+                needed |= spoken
+        return needed
 
 
-def sort_out(rules: Iterable[Rule], settled: Facts) -> Speaking:
+def applicable(rules: Iterable[Rule], settled: Facts) -> ApplicableRules:
     """The rules that settled facts do not rule out, with the tests they leave open."""
     left = [rule for rule in rules if _may_hold(rule, settled)]
     openers, closers = ([rule for rule in left if rule.opens is opens] for opens in (True, False))
-    return Speaking(_waiting(openers, settled), _waiting(closers, settled), tuple(_denials(closers, settled)))
+    return ApplicableRules(_waiting(openers, settled), _waiting(closers, settled), tuple(_denials(closers, settled)))
 
 
 def _denials(closers: Iterable[Rule], settled: Facts) -> Iterator[Denial]:
     for rule in closers:
-        open_ones = [one for one in rule.when if not one.is_settled_by(settled)]
-        denied = frozenset(one.field for one in open_ones if one.claimed and one.operator in DENYING)
+        conditions = _unsettled(rule, settled)
+        denied = frozenset(each.field for each in conditions if each.claimed and each.operator in DENYING)
         if denied:
-            yield denied, _all_of(tuple(one.test for one in open_ones))
+            yield denied, _all_of(conditions)
 
 
 def _waiting(rules: Iterable[Rule], settled: Facts) -> Rules:
-    always: list[Left] = []
-    stated: dict[str, list[Left]] = {}
+    always: list[Unsettled] = []
+    stated: dict[str, list[Unsettled]] = {}
     for rule in rules:
-        open_ones = [one for one in rule.when if not one.is_settled_by(settled)]
-        waits = next((one.field for one in open_ones if one.needs_a_statement), None)
-        left = rule, _all_of(tuple(one.test for one in open_ones))
-        (always if waits is None else stated.setdefault(waits, [])).append(left)
+        conditions = _unsettled(rule, settled)
+        waits = next((condition.field for condition in conditions if condition.needs_a_statement), None)
+        (always if waits is None else stated.setdefault(waits, [])).append((rule, _all_of(conditions)))
     return Rules(tuple(always), {name: tuple(several) for name, several in stated.items()})
 
 
-def _all_of(tests: tuple[Test, ...]) -> Test:
+def _unsettled(rule: Rule, settled: Facts) -> list[Condition]:
+    return [condition for condition in rule.when if not condition.is_settled_by(settled)]
+
+
+def _all_of(conditions: Iterable[Condition]) -> Test:
+    """One test that all these conditions hold."""
+    tests = tuple(condition.test for condition in conditions)
     if len(tests) == 1:
         return tests[0]
 
@@ -156,7 +162,7 @@ def _all_of(tests: tuple[Test, ...]) -> Test:
 
 
 def _may_hold(rule: Rule, settled: Facts) -> bool:
-    return all(one.test(settled) for one in rule.when if one.is_settled_by(settled))
+    return all(condition.test(settled) for condition in rule.when if condition.is_settled_by(settled))
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +173,8 @@ class Route:
         facts: all that is settled by that.
         rules: those in force that these facts do not rule out.
         standing: mechanisms that anybody can claim here; reads: facts that these rules look at.
-        answers: permits given before, by rule, ground and papers: the same words, made once.
-        asked: what the evidence was asked before, by what a crossing adds to the route.
+        answers: permits given before, by rule, ground and documents: the same words, made once.
+        questions: what the evidence was asked before, by what a crossing adds to the route.
     """
 
     facts: Mapping[str, Any]
@@ -176,16 +182,16 @@ class Route:
     standing: tuple[str, ...]
     reads: frozenset[str]
     answers: dict[Any, Any] = part(init=False, repr=False, compare=False, default_factory=dict)
-    asked: dict[Any, Any] = part(init=False, repr=False, compare=False, default_factory=dict)
-    _speaking: dict[str, Speaking] = part(init=False, repr=False, compare=False, default_factory=dict)
+    questions: dict[Any, Any] = part(init=False, repr=False, compare=False, default_factory=dict)
+    _applicable: dict[str, ApplicableRules] = part(init=False, repr=False, compare=False, default_factory=dict)
 
-    def speaking(self, mechanism: str) -> Speaking:
-        """Every rule that could speak of a claim of this ground."""
-        found = self._speaking.get(mechanism)
-        if found is None:
+    def applicable(self, mechanism: str) -> ApplicableRules:
+        """Every rule that could apply to a claim of this ground."""
+        rules = self._applicable.get(mechanism)
+        if rules is None:
             settled = {**self.facts, "mechanism": mechanism}
-            found = self._speaking[mechanism] = sort_out(self.rules, settled)
-        return found
+            rules = self._applicable[mechanism] = applicable(self.rules, settled)
+        return rules
 
     @property
     def openers(self) -> tuple[Rule, ...]:
@@ -193,7 +199,7 @@ class Route:
         return tuple(rule for rule in self.rules if rule.opens)
 
 
-def scope_of(finding: Finding) -> str:
+def scope_of(finding: AdequacyFinding) -> str:
     """What a finding covers; one of low confidence is `unverified_`."""
     return f"unverified_{finding.scope}" if finding.confidence == "low" else finding.scope
 
@@ -210,7 +216,7 @@ class Bundle:
         adequacy: (regime id, code of the destination) to findings.
         mechanisms: grounds and supports, by name.
         digest: SHA-256 over the law files, hex; dated: the day the facts were last read.
-        unsafe: permits everything (laboratory only); see `fedsov.border.law.bundle_loader.unsafe_open`.
+        unsafe: permits everything (for simulations only); see `fedsov.border.law.bundle_loader.unsafe_open`.
     """
 
     rules: tuple[Rule, ...]
@@ -218,7 +224,7 @@ class Bundle:
     facts: Mapping[str, Fact]
     regimes: Mapping[str, tuple[Regime, ...]]
     groups: Mapping[str, frozenset[str]]
-    adequacy: Mapping[tuple[str, str], tuple[Finding, ...]]
+    adequacy: Mapping[tuple[str, str], tuple[AdequacyFinding, ...]]
     mechanisms: Mapping[str, Mechanism]
     places: frozenset[str]
     digest: str
@@ -240,11 +246,11 @@ class Bundle:
         country, _, part = code.partition("-")
         return code in self.places or (country in self.places and part.isalnum() and len(part) <= 3)
 
-    def findings(self, regime: str, destination: str, on: date) -> tuple[Finding, ...]:
+    def findings(self, regime: str, destination: str, on: date) -> tuple[AdequacyFinding, ...]:
         """Adequacy findings of a regime for a place on a day, of whatever confidence."""
         codes = dict.fromkeys((destination, destination.partition("-")[0]))
-        found = (one for code in codes for one in self.adequacy.get((regime, code), ()))
-        return tuple(one for one in found if one.valid_from <= on <= (one.valid_until or date.max))
+        findings = (finding for code in codes for finding in self.adequacy.get((regime, code), ()))
+        return tuple(each for each in findings if each.valid_from <= on <= (each.valid_until or date.max))
 
     def scopes(self, regime: str, place: str, on: date) -> frozenset[str]:
         """What a regime's findings say of a place on a day; one of low confidence counts as `unverified_` only."""
@@ -258,54 +264,60 @@ class Bundle:
 
     def _closing(self) -> frozenset[str]:
         rules = (*self.rules, *self.releases)
-        looked = (one for r in rules for one in r.when if not r.opens or one.operator in DENYING or one.other)
-        return frozenset(name for one in looked for name in one.names if self.facts[name].claimed)
+        pairs = ((rule, condition) for rule in rules for condition in rule.when)
+        close = (each for rule, each in pairs if not rule.opens or each.operator in DENYING or each.other)
+        return frozenset(name for condition in close for name in condition.names if self.facts[name].claimed)
 
     @property
     def supports(self) -> Mapping[str, str]:
         """Fact to the kind of document that states it."""
-        return self._remembered(
-            "supports",
-            lambda: {one.supports.partition("=")[0]: kind for kind, one in self.mechanisms.items() if one.supports},
-        )
+        return self._remembered("supports", self._supports)
 
-    def route(self, key: Any, settle: Callable[[], Mapping[str, Any]]) -> Route:
-        """The route of a key; what it settles is asked for once."""
-        return self._remembered(("route", key), lambda: self._route(settle()))
+    def _supports(self) -> dict[str, str]:
+        stating = ((kind, mechanism.supports) for kind, mechanism in self.mechanisms.items())
+        return {statement.partition("=")[0]: kind for kind, statement in stating if statement}
 
-    def _route(self, facts: Mapping[str, Any]) -> Route:
-        rules = tuple(rule for rule in self.rules if rule.in_force(facts["day"]) and _may_hold(rule, facts))
-        free = (name for name, one in self.mechanisms.items() if one.standing)
+    def route(self, key: Any, settle: Callable[[], Mapping[str, Any]], *, release: bool = False) -> Route:
+        """The route of a key, for a crossing or for a release; what it settles is asked for once."""
+        if release:
+            return self._remembered(("release", key), lambda: self._route(self.release_rules, settle(), self.facts))
+        return self._remembered(("route", key), lambda: self._route(self.rules, settle()))
+
+    def _route(self, law: Iterable[Rule], facts: Mapping[str, Any], reads: Iterable[str] = ()) -> Route:
+        """The route under the rules of `law`, which reads what they look at and these facts."""
+        rules = tuple(rule for rule in law if rule.in_force(facts["day"]) and _may_hold(rule, facts))
+        free = (name for name, mechanism in self.mechanisms.items() if mechanism.standing)
         open_to_all = (name for name in free if any(r.opens and name in (r.mechanisms() or ()) for r in rules))
-        reads = frozenset(name for rule in rules for one in rule.when for name in one.names)
-        return Route(facts, rules, ("", *open_to_all), reads)
+        looked_at = frozenset(name for rule in rules for condition in rule.when for name in condition.names)
+        return Route(facts, rules, ("", *open_to_all), looked_at.union(reads))
 
-    def together(self, answers: tuple[Any, ...], join: Callable[[tuple[Any, ...]], Any]) -> Any:
+    def together(self, answers: tuple[_Value, ...], join: Callable[[tuple[_Value, ...]], _Value]) -> _Value:
         """What several answers make; remembered by the answers themselves, which are kept, so that no id is reused."""
         key = tuple(map(id, answers))
-        kept = self._joined.get(key)
-        if kept is None:
+        remembered: tuple[Any, _Value] | None = self._joined.get(key)
+        if remembered is None:
             if len(self._joined) >= _REMEMBERED:
                 self._joined.clear()
-            kept = self._joined[key] = answers, join(answers)
-        return kept[1]
+            remembered = self._joined[key] = answers, join(answers)
+        return remembered[1]
 
-    def releasing(self, on: date) -> Speaking:
-        """The release rules in force, and every prohibition that speaks of nothing but papers and categories."""
-        return self._remembered(("releasing", on), lambda: sort_out(self._releasing(on), {"day": on}))
+    @property
+    def release_rules(self) -> tuple[Rule, ...]:
+        """The rules for releases, and every prohibition that looks at nothing but documents and categories."""
+        return self._remembered("release_rules", self._release_rules)
 
-    def _releasing(self, on: date) -> list[Rule]:
-        papers = [
-            rule
-            for rule in self.rules
-            if rule.effect == "forbid" and all(one.claimed or one.field in _OF_PAPERS for one in rule.when)
-        ]
-        return [rule for rule in (*self.releases, *papers) if rule.in_force(on)]
+    def _release_rules(self) -> tuple[Rule, ...]:
+        prohibitions = (rule for rule in self.rules if rule.effect == "forbid")
+        return (*self.releases, *(rule for rule in prohibitions if _looks_at_documents_alone(rule)))
 
-    def _remembered(self, key: Any, make: Callable[[], Any]) -> Any:
-        found = self._index.get(key)
-        if found is None:
+    def _remembered(self, key: Any, make: Callable[[], _Value]) -> _Value:
+        value: _Value | None = self._index.get(key)
+        if value is None:
             if len(self._index) >= _REMEMBERED:
                 self._index.clear()
-            found = self._index[key] = make()
-        return found
+            value = self._index[key] = make()
+        return value
+
+
+def _looks_at_documents_alone(rule: Rule) -> bool:
+    return all(condition.claimed or condition.field in _OF_DOCUMENTS for condition in rule.when)

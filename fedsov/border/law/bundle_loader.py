@@ -2,7 +2,7 @@
 
     regimes.yaml    which law governs which place, from when until when; named groups of places
     adequacy.csv    whose authority found which place adequate, in what scope, when
-    mechanisms.yaml grounds for a crossing and the papers that support them, by name and by how hard they are to get
+    mechanisms.yaml grounds for a crossing and the documents that support them, by name and by how hard they are to get
     facts.yaml      the vocabulary: what a rule may look at
     rules/*.yaml    rules for crossings and for releases (the shape is `fedsov.border.law.rules.Rule`)
     countries.csv   ISO 3166-1
@@ -28,14 +28,16 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from fedsov.border.law.bundle import UNKNOWN, Bundle, Finding, Mechanism, Regime, scope_of
-from fedsov.border.law.rule_reader import Words, read_rules
+from fedsov import border
+from fedsov.border.law.bundle import UNKNOWN, AdequacyFinding, Bundle, Mechanism, Regime, scope_of
+from fedsov.border.law.rule_reader import Vocabulary, read_rules
 from fedsov.border.law.vocabulary import OPERATORS, Fact
 from fedsov.border.law.yaml_text import read_mapping
 from fedsov.errors import ConfigurationError
 from fedsov.jurisdiction import Atlas
 
-HERE = Path(__file__).parent
+HERE = Path(border.__path__[0]) / "law"
+"""The folder of the law's files."""
 FILES = ("regimes.yaml", "adequacy.csv", "mechanisms.yaml", "facts.yaml", "countries.csv")
 RULES = "rules/"
 _log = logging.getLogger("fedsov.border")
@@ -73,7 +75,7 @@ def _bundle(files: tuple[tuple[str, bytes], ...]) -> Bundle:
     places = frozenset(regimes) | listed | {destination for _, destination in adequacy}
     facts = _closed(_facts(texts["facts.yaml"]), regimes, adequacy, mechanisms)
     sources = {name: text for name, text in texts.items() if name not in FILES}
-    rules, releases = read_rules(sources, Words(facts, groups | _sets(law), places))
+    rules, releases = read_rules(sources, Vocabulary(facts, groups | _sets(law), places))
     return Bundle(
         rules=rules,
         releases=releases,
@@ -90,15 +92,15 @@ def _bundle(files: tuple[tuple[str, bytes], ...]) -> Bundle:
 
 def _facts(text: bytes) -> dict[str, Fact]:
     """The vocabulary. Raises ConfigurationError for an unknown shape or part."""
-    found = {}
+    facts = {}
     for group, listed in read_mapping(text, "facts.yaml").items():
         for name, parts in listed.items():
             if set(parts) - {"shape", "says", "values", "effort"} or parts.get("shape") not in (*OPERATORS,):
                 raise ConfigurationError(f"facts.yaml: fact '{name}' has an unknown part or shape")
             values = frozenset(parts.get("values", ()))
             claimed, effort = group != "crossing", int(parts.get("effort", 1))
-            found[name] = Fact(name, parts["shape"], parts["says"], values, claimed, effort, group == "artifact")
-    return found
+            facts[name] = Fact(name, parts["shape"], parts["says"], values, claimed, effort, group == "artifact")
+    return facts
 
 
 def _mechanisms(text: bytes) -> dict[str, Mechanism]:
@@ -109,11 +111,11 @@ def _mechanisms(text: bytes) -> dict[str, Mechanism]:
 def _closed(
     facts: Mapping[str, Fact],
     regimes: Mapping[str, tuple[Regime, ...]],
-    adequacy: Mapping[tuple[str, str], tuple[Finding, ...]],
+    adequacy: Mapping[tuple[str, str], tuple[AdequacyFinding, ...]],
     mechanisms: Mapping[str, Mechanism],
 ) -> dict[str, Fact]:
     """The vocabulary, its sets closed that the law itself lists: a mistyped word in a rule is none of them."""
-    scopes = {scope_of(one) for several in adequacy.values() for one in several}
+    scopes = {scope_of(finding) for findings in adequacy.values() for finding in findings}
     ids = {reign.id for reigns in regimes.values() for reign in reigns} | {UNKNOWN}
     sets = {
         "mechanism": {"", *mechanisms},
@@ -127,8 +129,8 @@ def _closed(
 
 
 def unsafe_open() -> Bundle:
-    """A bundle that permits every crossing, for laboratory work; it warns and marks every entry."""
-    _log.warning("border=unsafe_open: every crossing is permitted and none is checked; for laboratory use only")
+    """A bundle that permits every crossing, for simulations; it warns and marks every entry."""
+    _log.warning("border=unsafe_open: every crossing is permitted and none is checked; for simulations only")
     return replace(load_bundle(), rules=(), releases=(), digest=hashlib.sha256(b"unsafe_open").hexdigest(), unsafe=True)
 
 
@@ -149,9 +151,9 @@ def load_atlas(aliases: Mapping[str, str] | None = None) -> Atlas:
     regimes: dict[str, str] = {}
     for code, reigns in _regimes(law["regimes"], groups).items():
         spellings[code] = code
-        for one in reigns:
-            if one.valid_from <= law["dated"] <= (one.valid_until or date.max):
-                regimes[code] = one.id
+        for regime in reigns:
+            if regime.valid_from <= law["dated"] <= (regime.valid_until or date.max):
+                regimes[code] = regime.id
     for value, code in (aliases or {}).items():
         if str(code).upper() not in spellings:
             raise ConfigurationError(f"alias '{value}' names '{code}', which is no known code; use ISO 3166-1, as 'GB'")
@@ -179,7 +181,7 @@ def country_name(code: str) -> str:
 
 def document_names() -> dict[str, str]:
     """What each kind of document is called."""
-    return {kind: one.name for kind, one in load_words()[1].items()}
+    return {kind: mechanism.name for kind, mechanism in load_words()[1].items()}
 
 
 @lru_cache(maxsize=1)
@@ -227,11 +229,11 @@ def _regimes(listed: list[dict[str, Any]], groups: Mapping[str, frozenset[str]])
     return reigns
 
 
-def _adequacy(text: bytes, groups: Mapping[str, frozenset[str]]) -> dict[tuple[str, str], tuple[Finding, ...]]:
+def _adequacy(text: bytes, groups: Mapping[str, frozenset[str]]) -> dict[tuple[str, str], tuple[AdequacyFinding, ...]]:
     """(regime, destination) to the findings about it, past and present."""
-    findings: dict[tuple[str, str], tuple[Finding, ...]] = {}
+    findings: dict[tuple[str, str], tuple[AdequacyFinding, ...]] = {}
     for row in _rows(text):
-        finding = Finding(
+        finding = AdequacyFinding(
             scope=row["scope"],
             cite=row["cite"],
             valid_from=date.fromisoformat(row["valid_from"]),

@@ -11,7 +11,7 @@ from typing import Any
 from fedsov.border.law.rules import CONFIDENCES, EFFECTS, Condition, Rule, check, named_in
 from fedsov.border.law.vocabulary import COMPARING, By, Duration, Fact, Term, Unreadable, operators_of
 from fedsov.border.law.yaml_text import read_tree
-from fedsov.errors import ConfigurationError
+from fedsov.errors import ConfigurationError, did_you_mean, one_of
 
 _NEEDED = {"id", "effect", "when", "reason", "cite"}
 _ALLOWED = _NEEDED | {"valid", "confidence", "obligations", "remedy", "opens", "unusual"}
@@ -30,7 +30,7 @@ _SETS = ("in", "not_in", "overlaps", "excludes", "within", "exceeds")
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class Vocabulary:
     """What conditions may name: facts (with closed sets of values where these can be listed), groups, places."""
 
     facts: Mapping[str, Fact]
@@ -38,14 +38,14 @@ class Words:
     places: frozenset[str]
 
 
-def read_rules(sources: Mapping[str, bytes], words: Words) -> tuple[tuple[Rule, ...], tuple[Rule, ...]]:
+def read_rules(sources: Mapping[str, bytes], words: Vocabulary) -> tuple[tuple[Rule, ...], tuple[Rule, ...]]:
     """The rules for crossings and the rules for releases of all sources (file name to text), ids unique.
 
     Raises ConfigurationError naming file, line and rule for an unknown part, field, operator, effect or group,
     a value of the wrong shape, a repeated id, and a rule that `fedsov.border.law.rules.check` finds unsound.
     """
     seen: dict[str, str] = {}
-    found: dict[str, list[Rule]] = {"rules": [], "releases": []}
+    rules: dict[str, list[Rule]] = {"rules": [], "releases": []}
     for name, text in sources.items():
         for section, line, parts in _sections(text, name):
             where = f"{name}, line {line}"
@@ -53,8 +53,8 @@ def read_rules(sources: Mapping[str, bytes], words: Words) -> tuple[tuple[Rule, 
             if rule.id in seen:
                 raise ConfigurationError(f"{where}: rule '{rule.id}' is already defined in {seen[rule.id]}; rename one")
             seen[rule.id] = where
-            found[section].append(rule)
-    return tuple(found["rules"]), tuple(found["releases"])
+            rules[section].append(rule)
+    return tuple(rules["rules"]), tuple(rules["releases"])
 
 
 def _sections(text: bytes, name: str) -> Iterator[tuple[str, int, Any]]:
@@ -62,7 +62,8 @@ def _sections(text: bytes, name: str) -> Iterator[tuple[str, int, Any]]:
     top, node = read_tree(text, name)
     strange = sorted(str(key) for key in set(top) - {"rules", "releases", "dated"})
     if strange:
-        raise ConfigurationError(f"{name}: unknown section '{strange[0]}'; a file of rules has rules: and releases:")
+        near = did_you_mean(strange[0], ("rules", "releases"), "a file of rules has rules: and releases:")
+        raise ConfigurationError(f"{name}: unknown section '{strange[0][:80]}'{near}")
     lines = {key.value: listed for key, listed in node.value}
     for section in ("rules", "releases"):
         listed = top.get(section) or []
@@ -72,12 +73,12 @@ def _sections(text: bytes, name: str) -> Iterator[tuple[str, int, Any]]:
             yield section, entry.start_mark.line + 1, parts
 
 
-def _rule(parts: Any, where: str, *, section: str, words: Words) -> Rule:
+def _rule(parts: Any, where: str, *, section: str, words: Vocabulary) -> Rule:
     if not isinstance(parts, dict):
         raise ConfigurationError(f"{where}: a rule is a mapping with {', '.join(sorted(_NEEDED))}")
     where = f"{where}: rule '{parts.get('id')}'"
     for unknown in sorted(str(name) for name in set(parts) - _ALLOWED):
-        raise ConfigurationError(f"{where} has an unknown part '{unknown}'; known are {', '.join(sorted(_ALLOWED))}")
+        raise ConfigurationError(f"{where} has an unknown part '{unknown[:80]}'{one_of(unknown, _ALLOWED)}")
     for absent in sorted(_NEEDED - set(parts)):
         raise ConfigurationError(f"{where} has no '{absent}'")
     _check_words(parts, where)
@@ -88,7 +89,7 @@ def _rule(parts: Any, where: str, *, section: str, words: Words) -> Rule:
     rule = Rule(
         id=parts["id"],
         effect=parts["effect"],
-        when=tuple(_condition(one, where, words) for one in parts["when"]),
+        when=tuple(_condition(triple, where, words) for triple in parts["when"]),
         reason=parts["reason"],
         cite=parts["cite"],
         valid_from=begins,
@@ -109,7 +110,7 @@ def _valid(value: Any, where: str) -> tuple[date | None, date | None]:
     """First and last day of a rule, each None where it is open."""
     if value is None:
         return None, None
-    if not isinstance(value, list) or len(value) != 2 or not all(one is None or type(one) is date for one in value):
+    if not isinstance(value, list) or len(value) != 2 or not all(day is None or type(day) is date for day in value):
         raise ConfigurationError(f"{where}: 'valid' is {value!r}; write [2026-11-22, null], first and last day")
     return value[0], value[1]
 
@@ -117,9 +118,11 @@ def _valid(value: Any, where: str) -> tuple[date | None, date | None]:
 def _check_words(parts: Mapping[str, Any], where: str) -> None:
     """Each part of a rule has the shape that `Rule` says."""
     if parts["effect"] not in EFFECTS:
-        raise ConfigurationError(f"{where} has the unknown effect '{parts['effect']}'; use {', '.join(EFFECTS)}")
+        near = one_of(str(parts["effect"]), EFFECTS)
+        raise ConfigurationError(f"{where} has the unknown effect '{parts['effect']}'{near}")
     if parts.get("confidence", "high") not in CONFIDENCES:
-        raise ConfigurationError(f"{where} has the unknown confidence '{parts['confidence']}'; use high, medium or low")
+        near = one_of(str(parts["confidence"]), CONFIDENCES)
+        raise ConfigurationError(f"{where} has the unknown confidence '{parts['confidence']}'{near}")
     for name in ("id", "reason", "cite"):
         if not isinstance(parts[name], str) or not parts[name].strip():
             raise ConfigurationError(f"{where}: '{name}' must be a text that is not empty")
@@ -135,29 +138,31 @@ def _check_words(parts: Mapping[str, Any], where: str) -> None:
         raise ConfigurationError(f"{where}: 'obligations' must be a list of sentences")
 
 
-def _check_reason(reason: str, where: str, words: Words) -> None:
+def _check_reason(reason: str, where: str, words: Vocabulary) -> None:
     """The facts that a reason names in braces are of the vocabulary."""
     try:
         unknown = sorted(named_in(reason) - set(words.facts))
     except ValueError as problem:
         raise ConfigurationError(f"{where}: 'reason' has braces that do not pair ({problem})") from problem
     if unknown:
-        raise ConfigurationError(f"{where}: 'reason' names the unknown fact '{unknown[0]}'")
+        near = did_you_mean(unknown[0], words.facts)
+        raise ConfigurationError(f"{where}: 'reason' names the unknown fact '{unknown[0]}'{near}")
 
 
-def _condition(one: Any, where: str, words: Words) -> Condition:
-    if not isinstance(one, list) or len(one) != 3 or not all(isinstance(part, str) for part in one[:2]):
-        raise ConfigurationError(f"{where}: {one!r} is no condition; write [field, operator, value]")
-    field, operator, value = one
+def _condition(triple: Any, where: str, words: Vocabulary) -> Condition:
+    if not isinstance(triple, list) or len(triple) != 3 or not all(isinstance(part, str) for part in triple[:2]):
+        raise ConfigurationError(f"{where}: {triple!r} is no condition; write [field, operator, value]")
+    field, operator, value = triple
     fact = words.facts.get(field)
     if fact is None:
-        raise ConfigurationError(f"{where}: unknown field '{field}'; known are those of facts.yaml")
-    known = operators_of(fact.shape)
-    if operator not in known:
-        raise ConfigurationError(f"{where}: '{field}' has no operator '{operator}'; it has {', '.join(known)}")
+        near = did_you_mean(field, words.facts, "the fields are those of facts.yaml")
+        raise ConfigurationError(f"{where}: unknown field '{field}'{near}")
+    operators = operators_of(fact.shape)
+    if operator not in operators:
+        raise ConfigurationError(f"{where}: '{field}' has no operator '{operator}'{one_of(operator, operators)}")
     wanted = _wanted(fact, operator, value, where=f"{where}: '{field} {operator}'", words=words)
-    said = f"{field} {operator.replace('_', ' ')} {_plain(value)}".rstrip()
-    return Condition(field, fact.shape, operator, wanted, claimed=fact.claimed, said=said)
+    notation = f"{field} {operator.replace('_', ' ')} {_plain(value)}".rstrip()
+    return Condition(field, fact.shape, operator, wanted, claimed=fact.claimed, notation=notation)
 
 
 def _plain(value: Any) -> str:
@@ -165,7 +170,7 @@ def _plain(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, list):
-        return ", ".join(_plain(one) for one in value) or "nothing"
+        return ", ".join(_plain(part) for part in value) or "nothing"
     if isinstance(value, dict) and "map" in value:
         return f"its {value['by']}: " + ", ".join(f"{key} {wanted}" for key, wanted in value["map"].items())
     if isinstance(value, dict):
@@ -173,7 +178,7 @@ def _plain(value: Any) -> str:
     return str(value) or "none"
 
 
-def _wanted(fact: Fact, operator: str, value: Any, *, where: str, words: Words) -> Any:
+def _wanted(fact: Fact, operator: str, value: Any, *, where: str, words: Vocabulary) -> Any:
     """The value of a condition in the form that its operator compares with."""
     if operator in _BARE:
         if value is not None:
@@ -196,7 +201,7 @@ def _wanted(fact: Fact, operator: str, value: Any, *, where: str, words: Words) 
     return value
 
 
-def _other(operator: str, value: Any, where: str, words: Words) -> str:
+def _other(operator: str, value: Any, where: str, words: Vocabulary) -> str:
     """The name of the field that a condition compares with, of the shape that its operator needs."""
     other = words.facts.get(value) if isinstance(value, str) else None
     if other is None:
@@ -208,7 +213,7 @@ def _other(operator: str, value: Any, where: str, words: Words) -> str:
     return other.name
 
 
-def _set(fact: Fact, value: Any, where: str, words: Words) -> Any:
+def _set(fact: Fact, value: Any, where: str, words: Vocabulary) -> Any:
     if fact.shape == "day":  # `within` means a term there
         return _term(value, where, words)
     listed = value if isinstance(value, list) else [value]
@@ -216,15 +221,15 @@ def _set(fact: Fact, value: Any, where: str, words: Words) -> Any:
         raise ConfigurationError(f'{where} needs words, not {value!r} (quote "NO")')
     for word in listed:
         if word.startswith("@") and word not in words.groups:
-            raise ConfigurationError(f"{where}: unknown group '{word}'; known are {', '.join(sorted(words.groups))}")
+            raise ConfigurationError(f"{where}: unknown group '{word}'{one_of(word, words.groups)}")
         if not word.startswith("@"):
             _in_closed_set(fact, word, where, words)
     return frozenset().union(*(words.groups.get(word, frozenset({word})) for word in listed))
 
 
-def _in_closed_set(fact: Fact, word: str, where: str, words: Words) -> None:
+def _in_closed_set(fact: Fact, word: str, where: str, words: Vocabulary) -> None:
     if fact.values and word not in fact.values:
-        raise ConfigurationError(f"{where}: {word!r} is no value of it; it has {', '.join(sorted(fact.values))}")
+        raise ConfigurationError(f"{where}: {word!r} is no value of it{one_of(word, fact.values)}")
     if fact.name in PLACES and word not in words.places and word.partition("-")[0] not in words.places:
         raise ConfigurationError(f"{where}: {word!r} is no code of a place; use ISO 3166-1, as 'GB'")
 
@@ -236,7 +241,7 @@ def _duration(value: Any, where: str) -> Duration:
         raise ConfigurationError(f"{where}: {problem}") from problem
 
 
-def _term(value: Any, where: str, words: Words) -> Term:
+def _term(value: Any, where: str, words: Vocabulary) -> Term:
     if not isinstance(value, dict) or not {"of", "days"} <= set(value) <= {"of", "days", "working"}:
         raise ConfigurationError(f"{where} needs {{of: field, days: N, working: true or false}}, not {value!r}")
     of, days, working = words.facts.get(str(value["of"])), value["days"], value.get("working", False)
@@ -245,12 +250,12 @@ def _term(value: Any, where: str, words: Words) -> Term:
     return Term(of.name, _duration(f"P{days}{'WD' if working else 'D'}", where))
 
 
-def _by(fact: Fact, value: Any, where: str, words: Words) -> By:
+def _by(fact: Fact, value: Any, where: str, words: Vocabulary) -> By:
     if not isinstance(value, dict) or set(value) != {"by", "map"} or not isinstance(value["map"], dict):
         raise ConfigurationError(f"{where} needs {{by: field, map: {{value: value}}}}, not {value!r}")
     by = words.facts.get(str(value["by"]))
     table = value["map"]
-    if by is None or by.shape != "word" or not all(isinstance(one, str) for pair in table.items() for one in pair):
+    if by is None or by.shape != "word" or not all(isinstance(word, str) for pair in table.items() for word in pair):
         raise ConfigurationError(f"{where} maps a field of words to words, not {value!r}")
     for key, wanted in table.items():
         _in_closed_set(by, key, where, words)

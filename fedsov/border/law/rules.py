@@ -23,18 +23,47 @@ EFFECTS = ("forbid", "review", "permit")
 CONFIDENCES = ("high", "medium", "low")
 _OPENING = {"categories": ("within", "excludes"), "restrictions": ("within", "excludes")}
 _CLOSING = {"categories": ("overlaps", "exceeds", "beyond"), "restrictions": ("overlaps", "exceeds")}
+_IN_WORDS = {
+    "present": "{field} stated",
+    "missing": "{field} not stated",
+    "eq": "{field} = {value}",
+    "ne": "{field} other than {value}",
+    "in": "{field} = {choices}",
+    "not_in": "{field} none of {value}",
+    "matches": "{field} that matches {value}",
+    "same_as": "{field} the same as {value}",
+    "differs_from": "{field} other than {value}",
+    "overlaps": "{field} with any of {value}",
+    "excludes": "{field} with none of {value}",
+    "exceeds": "{field} beyond {value}",
+    "at_least": "{field} {value} or more",
+    "at_most": "{field} {value} or less",
+    "at_least_one_over": "{field} of 1 over {value} or more",
+    "on_or_before_crossing": "{field} on or before the day of the crossing",
+    "before_crossing": "{field} before the day of the crossing",
+    "after_crossing": "{field} after the day of the crossing",
+    "on_or_after": "{field} on or after {value}",
+    "is": "{field} = {value}",
+}
+"""What a condition asks for, by its operator; any other operator stands as its own word between field and value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """``[field, operator, value]``; a list or a named group of codes has become a frozenset."""
+    """``[field, operator, value]``; a list or a named group of codes has become a frozenset.
+
+    Attributes:
+        claimed: a document states the field, not the crossing itself.
+        notation: the condition as it stands in the rules ("dpf_listed eq yes"), groups by their names.
+        test: `holds_for`, compiled.
+    """
 
     field: str
     shape: str
     operator: str
     value: Any
     claimed: bool = False
-    said: str = part(compare=False, default="")
+    notation: str = part(compare=False, default="")
     test: Test = part(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -60,8 +89,27 @@ class Condition:
 
     @property
     def needs_a_statement(self) -> bool:
-        """True where only a paper can make it hold: silence cannot."""
+        """True where only a document can make it hold: silence cannot."""
         return self.claimed and self.operator not in DENYING
+
+    @property
+    def words(self) -> str:
+        """What it asks for, for people: "dpf_listed = yes", "role = C->C or C->P"."""
+        form = _IN_WORDS.get(self.operator, "{field} {operator} {value}")
+        spoken = self.operator.replace("_", " ")
+        return form.format(field=self.field, operator=spoken, value=self.wanted, choices=self.choices).rstrip()
+
+    @property
+    def wanted(self) -> str:
+        """The value that it compares with, as the rules write it; of a flag yes or no."""
+        if isinstance(self.value, bool):
+            return "yes" if self.value else "no"
+        return self.notation.removeprefix(f"{self.field} {self.operator.replace('_', ' ')}").strip()
+
+    @property
+    def choices(self) -> str:
+        """The values of a list, the last behind an "or"."""
+        return " or ".join(self.wanted.rsplit(", ", 1))
 
     def holds_for(self, facts: Facts) -> bool:
         """True where the facts satisfy this condition: the plain definition, of which `test` is the fast form."""
@@ -102,11 +150,12 @@ class Rule:
 
     def holds_for(self, facts: Facts) -> bool:
         """True where every condition holds: the plain definition."""
-        return all(one.holds_for(facts) for one in self.when)
+        return all(condition.holds_for(facts) for condition in self.when)
 
     def speaks_of(self, regime: str) -> bool:
         """True where a condition on the origin's regime holds for this one, or there is none."""
-        return all(one.test({one.field: regime}) for one in self.when if one.field == "origin_regime")
+        conditions = (condition for condition in self.when if condition.field == "origin_regime")
+        return all(condition.test({condition.field: regime}) for condition in conditions)
 
     def to_json(self) -> dict[str, Any]:
         """The rule in words, for machines."""
@@ -114,7 +163,7 @@ class Rule:
         return {
             "id": self.id,
             "effect": self.effect,
-            "when": [one.said for one in self.when],
+            "when": [condition.notation for condition in self.when],
             "reason": self.reason,
             "cite": self.cite,
             "valid": days,
@@ -124,7 +173,7 @@ class Rule:
             "opens": self.opens,
         }
 
-    def told(self, facts: Facts) -> str:
+    def reason_for(self, facts: Facts) -> str:
         """The reason, with the facts that it names in braces filled in."""
         if "{" not in self.reason:
             return self.reason
@@ -132,15 +181,16 @@ class Rule:
 
     def mechanisms(self) -> frozenset[str] | None:
         """The mechanisms it speaks of; None for any."""
-        return next((_wanted(one) for one in self.when if one.field == "mechanism" and _wanted(one)), None)
+        grounds = (_values(condition) for condition in self.when if condition.field == "mechanism")
+        return next((values for values in grounds if values), None)
 
 
 def named_in(reason: str) -> frozenset[str]:
     """The facts that a reason names in braces. Raises ValueError for braces that do not pair or hold more."""
-    found = [part for part in Formatter().parse(reason) if part[1] is not None]
-    if any(form or change for _, _, form, change in found):
+    fields = [piece for piece in Formatter().parse(reason) if piece[1] is not None]
+    if any(form or change for _, _, form, change in fields):
         raise ValueError("a fact in braces takes no format")
-    return frozenset(str(name) for _, name, _, _ in found)
+    return frozenset(str(name) for _, name, _, _ in fields)
 
 
 def shown(value: Any) -> str:
@@ -150,10 +200,11 @@ def shown(value: Any) -> str:
     return ", ".join(sorted(value)) if isinstance(value, frozenset) else f"{value}"
 
 
-def _wanted(one: Condition) -> frozenset[str] | None:
-    if one.operator == "eq":
-        return frozenset({one.value})
-    return one.value if one.operator == "in" else None
+def _values(condition: Condition) -> frozenset[str] | None:
+    """The values that an `eq` or an `in` accepts; None for any other operator."""
+    if condition.operator == "eq":
+        return frozenset({condition.value})
+    return frozenset(condition.value) if condition.operator == "in" else None
 
 
 def check(rule: Rule) -> str | None:
@@ -164,12 +215,16 @@ def check(rule: Rule) -> str | None:
         return "permits with low confidence; only high and medium may"
     if rule.opens and rule.effect == "forbid":
         return "is a prohibition, which cannot open"
-    for one in rule.when:
-        allowed = (_OPENING if rule.opens else _CLOSING).get(one.field)
-        if allowed and one.operator not in allowed:
-            return f"looks at {one.field} with '{one.operator}'; a {rule.effect} may use {', '.join(allowed)}"
-        if one.field == "public" and one.value is not rule.opens:
-            return f"a {rule.effect} may not depend on public being {str(one.value).lower()}"
-        if rule.opens and one.field in ("unreadable", "unknown_fact", "evidence_unknown") and one.value is True:
-            return f"opens where {one.field} is true"
+    return next(filter(None, (_check_condition(condition, rule) for condition in rule.when)), None)
+
+
+def _check_condition(condition: Condition, rule: Rule) -> str | None:
+    field, operator, value = condition.field, condition.operator, condition.value
+    allowed = (_OPENING if rule.opens else _CLOSING).get(field)
+    if allowed and operator not in allowed:
+        return f"looks at {field} with '{operator}'; a {rule.effect} may use {', '.join(allowed)}"
+    if field == "public" and value is not rule.opens:
+        return f"is a {rule.effect}, which may not depend on public being {str(value).lower()}"
+    if rule.opens and field in ("unreadable", "unknown_fact", "evidence_unknown") and value is True:
+        return f"opens where {field} is true"
     return None

@@ -20,6 +20,8 @@ from datetime import date, timedelta
 from math import isfinite
 from typing import Any
 
+from fedsov.errors import one_of
+
 ANY = "*"
 Facts = Mapping[str, Any]
 Test = Callable[[Facts], bool]
@@ -37,7 +39,7 @@ class Unreadable(ValueError):
 class Fact:
     """One word of the vocabulary: its shape, its closed set of values (empty: open), what it says.
 
-    `claimed`: a paper states it, one about an artifact alone where it is `of_artifact`; `effort`: how hard it is to
+    `claimed`: a document states it, one about an artifact alone where it is `of_artifact`; `effort`: how hard it is to
     make true, as for mechanisms.
     """
 
@@ -62,7 +64,7 @@ class Fact:
 
 def _word(fact: Fact, word: str) -> str | None:
     if fact.values and word not in fact.values:
-        raise Unreadable(f"{fact.name} is '{word[:40]}'; known are {', '.join(sorted(fact.values))}")
+        raise Unreadable(f"{fact.name} is '{word[:40]}'{one_of(word, fact.values)}")
     return word or None
 
 
@@ -107,10 +109,10 @@ class Duration:
     @staticmethod
     def read(text: Any) -> Duration:
         """From ISO 8601 ("P3Y", "P12M", "P60D") and "P10WD". Raises Unreadable."""
-        found = _DURATION.fullmatch(text) if isinstance(text, str) else None
-        if found is None:
+        match = _DURATION.fullmatch(text) if isinstance(text, str) else None
+        if match is None:
             raise Unreadable(f"{text!r} is no duration; write P3Y, P12M, P60D or P10WD")
-        return Duration(int(found[1]), found[2])
+        return Duration(int(match[1]), match[2])
 
     def after(self, day: date) -> date:
         """The day so much later; the last of its month where the month has no such day; never past year 9999."""
@@ -158,70 +160,70 @@ class By:
     table: Mapping[str, str]
 
 
-def _within(found: date, term: Term, facts: Facts) -> bool:
+def _within(value: date, term: Term, facts: Facts) -> bool:
     end = term.end(facts)
-    return end is not None and facts[term.of] <= found <= end
+    return end is not None and facts[term.of] <= value <= end
 
 
-def _by_then(found: date, term: Term, facts: Facts) -> bool:
+def _by_then(value: date, term: Term, facts: Facts) -> bool:
     end = term.end(facts)
-    return end is not None and found <= end
+    return end is not None and value <= end
 
 
-def _later(found: date, term: Term, facts: Facts) -> bool:
+def _later(value: date, term: Term, facts: Facts) -> bool:
     end = term.end(facts)
-    return end is not None and found > end
+    return end is not None and value > end
 
 
-def _beyond(found: frozenset[str], field: str, facts: Facts) -> bool:
+def _beyond(value: frozenset[str], field: str, facts: Facts) -> bool:
     other = facts.get(field)
-    return other is not None and ANY not in other and not found <= other
+    return other is not None and ANY not in other and not value <= other
 
 
-def _outside(found: str, field: str, facts: Facts) -> bool:
+def _outside(value: str, field: str, facts: Facts) -> bool:
     other = facts.get(field)
-    return other is not None and ANY not in other and found not in other
+    return other is not None and ANY not in other and value not in other
 
 
-def _one_over(found: float, field: str, facts: Facts) -> bool:
+def _one_over(value: float, field: str, facts: Facts) -> bool:
     other = facts.get(field)
-    return bool(other) and found * float(other or 0) >= 1
+    return bool(other) and value * float(other or 0) >= 1
 
 
 Operator = Callable[[Any, Any, Facts], bool]
-_ANYTHING: dict[str, Operator] = {"present": lambda found, wanted, facts: True}
+_ANYTHING: dict[str, Operator] = {"present": lambda value, wanted, facts: True}
 _WORD: dict[str, Operator] = {
-    "eq": lambda found, wanted, facts: found == wanted,
-    "ne": lambda found, wanted, facts: found != wanted,
-    "in": lambda found, wanted, facts: found in wanted,
-    "not_in": lambda found, wanted, facts: found not in wanted,
-    "matches": lambda found, by, facts: found == by.table.get(facts.get(by.field)),
-    "same_as": lambda found, field, facts: found == facts.get(field),
-    "differs_from": lambda found, field, facts: facts.get(field) not in (None, found),
+    "eq": lambda value, wanted, facts: value == wanted,
+    "ne": lambda value, wanted, facts: value != wanted,
+    "in": lambda value, wanted, facts: value in wanted,
+    "not_in": lambda value, wanted, facts: value not in wanted,
+    "matches": lambda value, by, facts: value == by.table.get(facts.get(by.field)),
+    "same_as": lambda value, field, facts: value == facts.get(field),
+    "differs_from": lambda value, field, facts: facts.get(field) not in (None, value),
     "outside": _outside,
 }
 _WORDS: dict[str, Operator] = {
-    "overlaps": lambda found, wanted, facts: not found.isdisjoint(wanted),
-    "excludes": lambda found, wanted, facts: found.isdisjoint(wanted),
-    "within": lambda found, wanted, facts: found <= wanted,
-    "exceeds": lambda found, wanted, facts: not found <= wanted,
+    "overlaps": lambda value, wanted, facts: not value.isdisjoint(wanted),
+    "excludes": lambda value, wanted, facts: value.isdisjoint(wanted),
+    "within": lambda value, wanted, facts: value <= wanted,
+    "exceeds": lambda value, wanted, facts: not value <= wanted,
     "beyond": _beyond,
 }
 _NUMBER: dict[str, Operator] = {
-    "at_least": lambda found, wanted, facts: found >= wanted,
-    "above": lambda found, wanted, facts: found > wanted,
-    "at_most": lambda found, wanted, facts: found <= wanted,
-    "below": lambda found, wanted, facts: found < wanted,
+    "at_least": lambda value, wanted, facts: value >= wanted,
+    "above": lambda value, wanted, facts: value > wanted,
+    "at_most": lambda value, wanted, facts: value <= wanted,
+    "below": lambda value, wanted, facts: value < wanted,
     "at_least_one_over": _one_over,
 }
 _DAY: dict[str, Operator] = {
-    "on_or_before_crossing": lambda found, wanted, facts: found <= facts["day"],
-    "before_crossing": lambda found, wanted, facts: found < facts["day"],
-    "after_crossing": lambda found, wanted, facts: found > facts["day"],
-    "older_than": lambda found, span, facts: span.after(found) < facts["day"],
-    "not_older_than": lambda found, span, facts: span.after(found) >= facts["day"],
-    "on_or_after": lambda found, wanted, facts: found >= wanted,
-    "before": lambda found, wanted, facts: found < wanted,
+    "on_or_before_crossing": lambda value, wanted, facts: value <= facts["day"],
+    "before_crossing": lambda value, wanted, facts: value < facts["day"],
+    "after_crossing": lambda value, wanted, facts: value > facts["day"],
+    "older_than": lambda value, span, facts: span.after(value) < facts["day"],
+    "not_older_than": lambda value, span, facts: span.after(value) >= facts["day"],
+    "on_or_after": lambda value, wanted, facts: value >= wanted,
+    "before": lambda value, wanted, facts: value < wanted,
     "within": _within,
     "no_later_than": _by_then,
     "later_than": _later,
@@ -232,7 +234,7 @@ OPERATORS: Mapping[str, Mapping[str, Operator]] = {
     "words": _WORDS | _ANYTHING,
     "number": _NUMBER | _ANYTHING,
     "day": _DAY | _ANYTHING,
-    "flag": {"is": lambda found, wanted, facts: found is wanted},
+    "flag": {"is": lambda value, wanted, facts: value is wanted},
 }
 """Operators by shape; `missing` is known to every shape but the flags, and is true where the fact is not there."""
 
@@ -248,13 +250,13 @@ def operators_of(shape: str) -> tuple[str, ...]:
     return (*OPERATORS[shape], *(() if shape == "flag" else ("missing",)))
 
 
-def compare(shape: str, operator: str, found: Any, wanted: Any, facts: Facts) -> bool:
-    """What one operator says of one value, found and wanted; the definition that the compiled tests must match."""
+def compare(shape: str, operator: str, value: Any, wanted: Any, facts: Facts) -> bool:
+    """Whether a stated value meets a wanted one; the definition that the compiled tests must match."""
     if operator == "missing":
-        return found is None
-    if found is None:
+        return value is None
+    if value is None:
         return operator in DENYING
-    return OPERATORS[shape][operator](found, wanted, facts)
+    return OPERATORS[shape][operator](value, wanted, facts)
 
 
 def compiled(field: str, shape: str, operator: str, wanted: Any) -> Test:
@@ -274,7 +276,7 @@ def compiled(field: str, shape: str, operator: str, wanted: Any) -> Test:
     act = OPERATORS[shape][operator]
 
     def test(facts: Facts) -> bool:
-        found = facts.get(field)
-        return found is not None and act(found, wanted, facts)
+        value = facts.get(field)
+        return value is not None and act(value, wanted, facts)
 
     return test

@@ -31,16 +31,16 @@ def read_tree(text: bytes, name: str) -> tuple[dict[str, Any], Any]:
         try:
             node = loader.get_single_node()
             _check_nodes(node, name)
-            found = loader.construct_document(node) if node is not None else None
+            tree = loader.construct_document(node) if node is not None else None
         finally:
             loader.dispose()
     except yaml.YAMLError as problem:
         raise ConfigurationError(f"{name}: {_place_of(problem)}") from problem
     except (ValueError, RecursionError, TypeError, OverflowError) as problem:
         raise ConfigurationError(f"{name}: {str(problem)[:200]}") from problem
-    if not isinstance(found, dict):
-        raise ConfigurationError(f"{name}: expected a mapping at the top, found {type(found).__name__}")
-    return found, node
+    if not isinstance(tree, dict):
+        raise ConfigurationError(f"{name}: expected a mapping at the top, found {type(tree).__name__}")
+    return tree, node
 
 
 def _check_events(text: bytes, name: str) -> None:
@@ -75,15 +75,15 @@ def _check_nodes(top: Any, name: str) -> None:
 def _walk(node: Any) -> Iterator[Any]:
     left = [node] if node is not None else []
     while left:
-        found = left.pop()
-        yield found
-        if isinstance(found, yaml.MappingNode):
-            left += [part for pair in found.value for part in pair]
-        elif isinstance(found, yaml.SequenceNode):
-            left += found.value
+        top = left.pop()
+        yield top
+        if isinstance(top, yaml.MappingNode):
+            left += [part for pair in top.value for part in pair]
+        elif isinstance(top, yaml.SequenceNode):
+            left += top.value
 
 
 def _place_of(problem: yaml.YAMLError) -> str:
     mark = getattr(problem, "problem_mark", None)
-    said = " ".join(str(getattr(problem, "problem", None) or problem).split())
-    return f"line {mark.line + 1}: {said}" if mark is not None else said
+    text = " ".join(str(getattr(problem, "problem", None) or problem).split())
+    return f"line {mark.line + 1}: {text}" if mark is not None else text

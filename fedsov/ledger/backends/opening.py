@@ -1,4 +1,4 @@
-"""Where a ledger's rows rest: in the file at its path, or in PostgreSQL.
+"""Where a ledger's rows are stored: in the file at its path, or in PostgreSQL.
 
 A file with the same name and the ending `.postgresql` beside the path names the database's address.
 """
@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fedsov.ledger.backends.protocol import Book
-from fedsov.ledger.backends.sqlite import SqliteBook
+from fedsov.ledger.backends.protocol import LedgerBackend
+from fedsov.ledger.backends.sqlite import SqliteBackend
 from fedsov.storage.workspace import _address_file
 
 
-def open_backend(path: Path, *, reads_only: bool = False) -> Book:
-    """Opens the home of the ledger at `path`. Raises LedgerBroken where it cannot be opened."""
+def open_backend(path: Path, *, reads_only: bool = False) -> LedgerBackend:
+    """Opens the store of the ledger at `path`. Raises LedgerBroken where it cannot be opened."""
     address = _address_file(path)
     if not address.is_file():
-        return SqliteBook(path, reads_only=reads_only)
-    from fedsov.ledger.backends.postgresql import PostgresBook  # needs psycopg, which the extra `postgres` installs
+        return SqliteBackend(path, reads_only=reads_only)
+    from fedsov.ledger.backends.postgresql import (
+        PostgresqlBackend,  # needs psycopg, which the extra `postgres` installs
+    )
 
-    return PostgresBook(address, reads_only=reads_only)
+    return PostgresqlBackend(address, reads_only=reads_only)

@@ -27,7 +27,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from fedsov.errors import ConfigurationError, LedgerBroken
-from fedsov.ledger.backends.protocol import Session
+from fedsov.ledger.backends.protocol import Transaction
 
 _VERSION = "fedsov ledger 2"
 _CHUNK = 2000
@@ -54,8 +54,8 @@ CREATE TRIGGER head_grows BEFORE UPDATE ON head FOR EACH ROW EXECUTE FUNCTION he
 """
 
 
-class PostgresBook:
-    """The book of one database; a process has its own connection, and takes a new one after a fork or a break."""
+class PostgresqlBackend:
+    """The ledger of one database; a process has its own connection, and takes a new one after a fork or a break."""
 
     def __init__(self, address_file: Path, *, reads_only: bool = False) -> None:
         """Connects to the address in a file. Raises LedgerBroken where there is no ledger, or none can be reached."""
@@ -64,14 +64,14 @@ class PostgresBook:
         self._connection = self._connected()
 
     @contextmanager
-    def reading(self) -> Iterator[Session]:
+    def reading(self) -> Iterator[Transaction]:
         with self._transaction(
             "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY", "cannot be read"
         ) as session:
             yield session
 
     @contextmanager
-    def writing(self) -> Iterator[Session]:
+    def writing(self) -> Iterator[Transaction]:
         if self._reads_only:
             raise LedgerBroken(f"ledger {self._file} was opened for reading; nothing crossed")
         with self._transaction(f"SELECT pg_advisory_xact_lock({_WRITING})", "nothing crossed") as session:
@@ -82,7 +82,7 @@ class PostgresBook:
             self._connection.close()
 
     @contextmanager
-    def _transaction(self, first: str, consequence: str) -> Iterator[Session]:
+    def _transaction(self, first: str, consequence: str) -> Iterator[Transaction]:
         """One thread at a time, on the connection of this process."""
         if self._process != os.getpid():  # the parent's lock and connection are not ours to close
             _INHERITED.append(self._connection)
@@ -94,7 +94,7 @@ class PostgresBook:
             try:
                 with self._connection.transaction():
                     self._connection.execute(first)
-                    yield _PostgresSession(self._connection)
+                    yield _PostgresqlTransaction(self._connection)
             except psycopg.Error as problem:
                 raise LedgerBroken(f"ledger {self._file}: {_line(problem)}; {consequence}") from problem
 
@@ -115,8 +115,8 @@ class PostgresBook:
 
     def _check(self, connection: psycopg.Connection[Any]) -> None:
         """Raises LedgerBroken for a database without a ledger, or a server that does not write to its disk."""
-        found = connection.execute("SELECT obj_description(to_regclass('entries'), 'pg_class')").fetchone()
-        if found != (_VERSION,):
+        version = connection.execute("SELECT obj_description(to_regclass('entries'), 'pg_class')").fetchone()
+        if version != (_VERSION,):
             raise LedgerBroken(f"{self._file} names a database without a ledger; its administrator provisions one")
         for setting in ("fsync", "full_page_writes"):
             if connection.execute(f"SHOW {setting}").fetchone() != ("on",):
@@ -124,7 +124,7 @@ class PostgresBook:
         connection.execute("SET synchronous_commit = on")
 
 
-class _PostgresSession:
+class _PostgresqlTransaction:
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self._connection = connection
 
@@ -143,7 +143,7 @@ class _PostgresSession:
 
 
 def _line(problem: Exception) -> str:
-    """What a server said, without its hints and without the address, which holds a password."""
+    """What a server answered, without its hints and without the address, which holds a password."""
     return (str(problem).splitlines() or [type(problem).__name__])[0]
 
 

@@ -1,6 +1,6 @@
-"""The seam between a ledger and where its rows rest: a transaction that reads, and one that writes.
+"""The seam between a ledger and where its rows are stored: a transaction that reads, and one that writes.
 
-Both homes (`sqlite_book`, `postgresql`) have the same three tables: `book` of one row (owner, public key), `head` of
+Both backends (`sqlite_book`, `postgresql`) have the same three tables: `book` of one row (owner, public key), `head` of
 one row (size, root, signature) that only moves forward, and `entries` (number, text, leaf's hash, the subtrees that it
 completed). Only the newest signed head is kept: an older one left beside it would let whoever holds the rows cut the
 ledger back to that head, and it would still verify.
@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 
-class Session(Protocol):
+class Transaction(Protocol):
     """One transaction. Values stand as ``?`` in a statement."""
 
     def run(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -26,13 +26,13 @@ class Session(Protocol):
         """Runs a statement once for each row of values."""
 
 
-class Book(Protocol):
-    """A home for rows. What goes wrong in it is told as LedgerBroken."""
+class LedgerBackend(Protocol):
+    """A store for rows. What goes wrong in it is raised as LedgerBroken."""
 
-    def reading(self) -> AbstractContextManager[Session]:
-        """A transaction that sees one moment of the book."""
+    def reading(self) -> AbstractContextManager[Transaction]:
+        """A transaction that sees one moment of the ledger."""
 
-    def writing(self) -> AbstractContextManager[Session]:
+    def writing(self) -> AbstractContextManager[Transaction]:
         """A transaction of one writer at a time, on the disk when the block ends and undone where it fails."""
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from fedsov.errors import LedgerBroken
-from fedsov.ledger.backends.protocol import Session
+from fedsov.ledger.backends.protocol import Transaction
 
 _APPLICATION = 0x46534C32  # "FSL2": how a file says that it is a ledger of this format
 _EARLIER = 0x46534C31  # "FSL1": the hash chain before it
@@ -50,8 +50,8 @@ _SCHEMA = (
 )
 
 
-class SqliteBook:
-    """The book of one file; a process opens its own, and one opened before a fork reopens after it."""
+class SqliteBackend:
+    """The ledger of one file; a process opens its own, and one opened before a fork reopens after it."""
 
     def __init__(self, path: Path, *, reads_only: bool = False) -> None:
         """Opens the file at `path`, making it and its folder where there is none, unless it `reads_only`.
@@ -63,12 +63,12 @@ class SqliteBook:
         self._connection = self._open_file(path)
 
     @contextmanager
-    def reading(self) -> Iterator[Session]:
+    def reading(self) -> Iterator[Transaction]:
         with self._transaction("BEGIN", "cannot be read") as session:
             yield session
 
     @contextmanager
-    def writing(self) -> Iterator[Session]:
+    def writing(self) -> Iterator[Transaction]:
         with self._transaction("BEGIN IMMEDIATE", "nothing crossed") as session:
             yield session
 
@@ -78,7 +78,7 @@ class SqliteBook:
             self._process = _CLOSED
 
     @contextmanager
-    def _transaction(self, begin: str, consequence: str) -> Iterator[Session]:
+    def _transaction(self, begin: str, consequence: str) -> Iterator[Transaction]:
         """One thread at a time, on the connection of this process."""
         if self._process not in (os.getpid(), _CLOSED):  # the parent's lock and connection are not ours to close
             _INHERITED.append(self._connection)
@@ -88,12 +88,12 @@ class SqliteBook:
                 if self._process == _CLOSED:
                     self._connection, self._process = self._open_file(self._path), os.getpid()
                 with _whole(self._connection, begin):
-                    yield _SqliteSession(self._connection)
+                    yield _SqliteTransaction(self._connection)
             except _FAULTS as problem:
                 raise LedgerBroken(f"ledger {self._path}: {problem}; {consequence}") from problem
 
 
-class _SqliteSession:
+class _SqliteTransaction:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
@@ -108,15 +108,15 @@ class _SqliteSession:
 
 
 @contextmanager
-def _whole(book: sqlite3.Connection, begin: str) -> Iterator[None]:
+def _whole(connection: sqlite3.Connection, begin: str) -> Iterator[None]:
     """One transaction, undone where anything fails, so that no half entry stays."""
-    book.execute(begin)
+    connection.execute(begin)
     try:
         yield
-        book.execute("COMMIT")
+        connection.execute("COMMIT")
     finally:
-        if book.in_transaction:
-            book.execute("ROLLBACK")
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
 
 
 def _connected(place: str | Path, *, uri: bool = False) -> sqlite3.Connection:
@@ -126,56 +126,56 @@ def _connected(place: str | Path, *, uri: bool = False) -> sqlite3.Connection:
 def _create(path: Path) -> sqlite3.Connection:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        book = _connected(path)
+        connection = _connected(path)
     except (OSError, *_FAULTS) as problem:
         raise LedgerBroken(f"ledger {path} cannot be opened: {problem}; nothing crossed") from problem
     try:
-        _prepare(book, path)
+        _prepare(connection, path)
     except _FAULTS as problem:
-        book.close()
+        connection.close()
         raise LedgerBroken(f"ledger {path} cannot be used: {problem}; nothing crossed") from problem
     except LedgerBroken:
-        book.close()
+        connection.close()
         raise
-    return book
+    return connection
 
 
-def _prepare(book: sqlite3.Connection, path: Path) -> None:
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     """A new file gets its tables; one that is no ledger is refused."""
-    if _known(book, path, empty_is_new=True):
-        book.execute("PRAGMA synchronous = FULL")
+    if _known(connection, path, empty_is_new=True):
+        connection.execute("PRAGMA synchronous = FULL")
         return
-    book.execute("PRAGMA page_size = 8192")  # some ten entries a page: a third faster to read than by 4,096
-    _use_wal(book)
-    book.execute("PRAGMA synchronous = FULL")
-    with _whole(book, "BEGIN IMMEDIATE"):
-        if book.execute("PRAGMA application_id").fetchone()[0] == _APPLICATION:
+    connection.execute("PRAGMA page_size = 8192")  # some ten entries a page: a third faster to read than by 4,096
+    _use_wal(connection)
+    connection.execute("PRAGMA synchronous = FULL")
+    with _whole(connection, "BEGIN IMMEDIATE"):
+        if connection.execute("PRAGMA application_id").fetchone()[0] == _APPLICATION:
             return  # another process has just made it
         for statement in _SCHEMA:
-            book.execute(statement)
-        book.execute(f"PRAGMA application_id = {_APPLICATION}")
+            connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {_APPLICATION}")
 
 
-def _known(book: sqlite3.Connection, path: Path, *, empty_is_new: bool) -> bool:
+def _known(connection: sqlite3.Connection, path: Path, *, empty_is_new: bool) -> bool:
     """True for a ledger of this format, False for an empty file. Raises LedgerBroken for anything else."""
-    with _whole(book, "BEGIN"):  # one look at both, for another process may be making the book just now
-        tables = book.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        found = book.execute("PRAGMA application_id").fetchone()[0]
-    if found == _EARLIER:
+    with _whole(connection, "BEGIN"):  # one look at both, for another process may be making the ledger just now
+        tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        application = connection.execute("PRAGMA application_id").fetchone()[0]
+    if application == _EARLIER:
         raise LedgerBroken(f"ledger {path} was made by an earlier version; move it away")
-    if found == _APPLICATION:
+    if application == _APPLICATION:
         return True
-    if found or tables or not empty_is_new:
+    if application or tables or not empty_is_new:
         raise LedgerBroken(f"{path} is a database but no ledger; move it away")
     return False
 
 
-def _use_wal(book: sqlite3.Connection) -> None:
+def _use_wal(connection: sqlite3.Connection) -> None:
     """SQLite does not wait for others when the journal's mode changes, so this does."""
     until = time.monotonic() + _WAIT_SECONDS
     while True:
         try:
-            book.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA journal_mode = WAL")
             return
         except sqlite3.OperationalError:
             if time.monotonic() > until:

@@ -12,7 +12,7 @@ import pytest
 from fedsov.artifact import Artifact, Kind
 from fedsov.border.evidence import approvals
 from fedsov.border.evidence.approvals import approval_entry, withdrawal_entry
-from fedsov.border.evidence.live_register import Standing
+from fedsov.border.evidence.live_register import LiveRegister
 from fedsov.border.gate import Gate, Refused
 from fedsov.label import Label
 from fedsov.ledger.ledger import Ledger
@@ -24,7 +24,7 @@ AT = "2026-11-23T10:00:00.000+00:00"
 def gate_of(place: Path, code: str, register: Path | None) -> Gate:
     ledger = Ledger(place / f"{code}.sqlite", code)
     return Gate(
-        party(code), bundle=law(), evidence=Standing(register, ledger), ledger=ledger, run="r", today=lambda: DAY
+        party(code), bundle=law(), evidence=LiveRegister(register, ledger), ledger=ledger, run="r", today=lambda: DAY
     )
 
 

@@ -156,8 +156,8 @@ def test_what_can_be_claimed_does_not_hang_on_the_order_of_the_register(asking, 
         evidence=thing.evidence,
     )
     one, other = register(*asking.documents).claims(asked), register(*shuffled).claims(asked)
-    assert [(c.mechanism, c.facts, list(c.papers.items()), c.faults) for c in one] == [
-        (c.mechanism, c.facts, list(c.papers.items()), c.faults) for c in other
+    assert [(c.mechanism, c.facts, list(c.documents.items()), c.faults) for c in one] == [
+        (c.mechanism, c.facts, list(c.documents.items()), c.faults) for c in other
     ]
 
 
@@ -178,7 +178,7 @@ def test_an_assessment_that_the_artifact_names_is_a_ground_and_a_finding():
     assessed = document("anonymous_assessed", "assessed", terms={"anon_assessment": "approved"})
     claims = register(assessed).claims(question(evidence=("assessed",)))
     assert [one.mechanism for one in claims] == ["", "anonymous_assessed"]
-    assert claims[1].rests_on_paper
+    assert claims[1].grounds
     assert claims[1].relied_on(frozenset({"anon_assessment"})) == ("assessed",)
 
 
@@ -195,8 +195,8 @@ def test_papers_that_contradict_each_other_never_count_together():
     one = document("recipient", "one", terms={"ciio": "no", "pipeda": "yes"})
     other = document("exporter", "other", terms={"ciio": "yes", "local_copy": "yes"})
     claims = register(one, other).claims(question())
-    assert {tuple(sorted(claim.papers)) for claim in claims} >= {("one",), ("other",)}
-    assert all(set(claim.papers) != {"one", "other"} for claim in claims)
+    assert {tuple(sorted(claim.documents)) for claim in claims} >= {("one",), ("other",)}
+    assert all(set(claim.documents) != {"one", "other"} for claim in claims)
 
 
 def test_papers_about_an_artifact_are_named_in_one_order():
@@ -207,7 +207,7 @@ def test_papers_about_an_artifact_are_named_in_one_order():
     ]
     asked = question(evidence=("c", "b", "a"))
     orders = {
-        tuple(tuple(claim.papers) for claim in register(*several).claims(asked)) for several in (found, found[::-1])
+        tuple(tuple(claim.documents) for claim in register(*several).claims(asked)) for several in (found, found[::-1])
     }
     assert len(orders) == 1
 
@@ -271,7 +271,7 @@ def test_every_document_of_the_demo_is_marked_as_an_example_and_one_is_missing_o
     india = question(origin="GB", destination="IN", categories=CATEGORIES, entity="Example India Pvt Ltd (fictional)")
     claims = demo_register().claims(india)
     assert all(one.mechanism != "scc_uk_idta" for one in claims)
-    assert any("demo-tra-gb-in" in one.papers for one in claims)
+    assert any("demo-tra-gb-in" in one.documents for one in claims)
 
 
 def test_a_part_of_the_register_holds_one_document_or_none():

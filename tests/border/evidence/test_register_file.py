@@ -60,8 +60,8 @@ def test_what_is_read_is_what_decides():
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("kind: scc_eu", "kind: scc_eq", "kind 'scc_eq', which no rule knows"),
-        ("kind: scc_eu", "kind: us_no_restriction", "which no rule knows"),
+        ("kind: scc_eu", "kind: scc_eq", "unknown kind 'scc_eq'; did you mean scc_eu? See `fedsov evidence kinds`"),
+        ("kind: scc_eu", "kind: us_no_restriction", "unknown kind 'us_no_restriction'"),
         ("kind: scc_eu", "kind: [scc_eu]", "kind is ['scc_eu']"),
         ("  owner", "  holder", "unknown field 'holder'"),
         ("  owner: Example (fictional)", "", "has no 'owner'"),

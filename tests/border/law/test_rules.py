@@ -107,8 +107,8 @@ def test_a_rule_speaks_of_the_mechanisms_it_names_and_of_any_where_it_names_none
 def test_a_reason_is_told_with_its_facts_and_says_so_where_one_is_not_stated():
     told = replace(rule(HERE), reason="Signed on {signed} for {categories}.")
     facts = {"signed": date(2026, 1, 2), "categories": frozenset({"b", "a"})}
-    assert told.told(facts) == "Signed on 2026-01-02 for a, b."
-    assert told.told({}) == "Signed on not stated for not stated."
+    assert told.reason_for(facts) == "Signed on 2026-01-02 for a, b."
+    assert told.reason_for({}) == "Signed on not stated for not stated."
 
 
 def test_a_rule_shows_itself_in_words():

@@ -102,7 +102,7 @@ VALUES = {
     "flag": st.sampled_from([True, False, None]),
     "text": st.sampled_from(["x", None]),
 }
-CONDITIONS = sorted({one.said: one for rule in law().rules for one in rule.when}.items())
+CONDITIONS = sorted({one.notation: one for rule in law().rules for one in rule.when}.items())
 
 
 @some
