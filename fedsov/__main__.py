@@ -1,14 +1,17 @@
-"""`python -m fedsov`: see `fedsov.cli`."""
+"""`python -m fedsov`, installed as `fedsov`: see `fedsov.cli`."""
 
 from __future__ import annotations
 
+import io
 import sys
 
 
 def main() -> None:
     """Runs the command line and ends with its exit code."""
-    from fedsov.cli.cli import run
+    from fedsov.cli.main import run
 
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")
     sys.exit(run(sys.argv[1:]))
 
 

@@ -14,7 +14,8 @@
     ├── SumRefused              8   a step of a secure sum in which a region takes no part, because it would not be safe
     └── BudgetExceeded          9   a release that the rest of a region's privacy budget does not hold
 
-130 is an interruption by the user. The message of each is one line: the value, and the way out.
+130 is an interruption by the user. The message of each is one line: the value, and the way out. `unknown` words the
+message about a name that does not exist.
 """
 
 from __future__ import annotations
@@ -82,6 +83,43 @@ class BudgetExceeded(FedsovError):
         self.left, self.fits = left, fits
 
 
+def nearest(word: str, choices: Iterable[str], *, most: int = 1) -> list[str]:
+    """The choices that a mistyped word may mean, whatever its case: those that it begins, else the one it resembles.
+
+    Args:
+        most: how many to name.
+    """
+    from difflib import get_close_matches
+
+    by_spelling = {choice.casefold(): choice for choice in choices}
+    spelled = word.casefold()
+    begun = [spelling for spelling in by_spelling if len(spelled) > 1 and spelling.startswith(spelled)]
+    matches = [spelled] if spelled in by_spelling else begun or get_close_matches(spelled, by_spelling, n=1)
+    return [by_spelling[match] for match in matches[:most]]
+
+
+def unknown(what: str, word: str, choices: Iterable[str], *, see: str = "", guess: str = "") -> str:
+    """The message about a word that is none of the choices: what it may mean, and what there is.
+
+    Args:
+        what: what the word should name, such as ``region``.
+        see: the command that lists the choices, where they are too many for a line.
+        guess: the choice that is meant, where the caller knows better than `nearest`.
+
+    >>> unknown("region", "DEE", ["DE", "US"])
+    "unknown region 'DEE'; did you mean DE? There are DE, US"
+    >>> unknown("region", "FR", ["DE", "US"])
+    "unknown region 'FR'; there are DE, US"
+    """
+    listed = list(choices)
+    guess = guess or " or ".join(nearest(word, listed, most=3))
+    there = f"there {'is' if len(listed) == 1 else 'are'} {', '.join(listed) or 'none'}"
+    listing = f"see `{see}`" if see else there
+    if not guess:
+        return f"unknown {what} {word!r}; {listing}"
+    return f"unknown {what} {word!r}; did you mean {guess}? {listing[0].upper()}{listing[1:]}"
+
+
 def did_you_mean(word: str, known: Iterable[str], rest: str = "") -> str:
     """The end of a sentence about an unknown word: the known word nearest to it, if one is near, and `rest`.
 
@@ -90,9 +128,7 @@ def did_you_mean(word: str, known: Iterable[str], rest: str = "") -> str:
     >>> did_you_mean("x", ["scc_eu", "tia"])
     ''
     """
-    import difflib  # a millisecond that only such an error should cost
-
-    near = difflib.get_close_matches(word[:80], list(known), n=1)
+    near = nearest(word[:80], known)
     if near:
         return f"; did you mean {near[0]}?{' ' if rest else ''}{rest[:1].upper()}{rest[1:]}"
     return f"; {rest}" if rest else ""

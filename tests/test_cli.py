@@ -9,7 +9,8 @@ import pytest
 
 import fedsov as package
 from fedsov import errors
-from fedsov.cli.cli import COMMANDS, HELP, command
+from fedsov.cli import HELP, command
+from fedsov.cli.main import COMMANDS
 from tests.world import ROOT, SHARED, answered, fedsov
 
 README = (ROOT / "README.md").read_text()

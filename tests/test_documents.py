@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from fedsov.border.law.bundle_loader import load_bundle
-from fedsov.cli.cli import COMMANDS
+from fedsov.cli.main import COMMANDS
 from fedsov.config.hydra_compose import compose, config_dir
 from fedsov.config.settings import settings
 from tests.world import ROOT

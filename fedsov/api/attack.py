@@ -23,7 +23,7 @@ from fedsov.attacks.membership import Target, canary_audit, membership, observe
 from fedsov.attacks.shadow_models import Trained
 from fedsov.attacks.verdict import CONFIDENCE, Figures, Limits, verdict
 from fedsov.config.settings import Settings
-from fedsov.errors import ConfigurationError, WorkspaceUnusable
+from fedsov.errors import ConfigurationError, WorkspaceUnusable, unknown
 from fedsov.privacy.accounting import calibrated, guarantee
 from fedsov.training.schedule import CONSTANT
 
@@ -92,7 +92,7 @@ def check(attacks: tuple[str, ...]) -> None:
     """Raises ConfigurationError for an attack that there is not, none at all, or one whose package is missing."""
     for name in attacks:
         if name not in ATTACKS:
-            raise ConfigurationError(f"no attack {name!r}; the attacks are {', '.join(ATTACKS)}")
+            raise ConfigurationError(unknown("attack", name, ATTACKS))
     if not attacks:
         raise ConfigurationError(f"no attack is named; the attacks are {', '.join(ATTACKS)}")
     if "art" in attacks:

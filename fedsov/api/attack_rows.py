@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fedsov.config.settings import Settings
-from fedsov.errors import ConfigurationError, InputError
+from fedsov.errors import ConfigurationError, InputError, unknown
 from fedsov.label import Label
 from fedsov.model.features import Features, Statistics
 from fedsov.model.targets import outcome
@@ -56,10 +56,7 @@ def of_region(settings: Settings, region: str, *, most: int) -> Attacked:
         known = [
             name for name in workspace.region_names() if (workspace.region(name) / "store" / dataset.name).is_dir()
         ]
-        raise ConfigurationError(
-            f"no region {region!r} with rows of {dataset.name} in {settings.workspace}; "
-            f"there are {', '.join(known) or 'none'}"
-        )
+        raise ConfigurationError(unknown(f"region with rows of {dataset.name}", region, known))
     keyring = LocalKeyring.open(folder / "keyring.json", region)
     whole = Store.open(folder / "store" / dataset.name, keyring).read()
     records = whole.select(whole.unrestricted)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fedsov.errors import ConfigurationError
+from fedsov.errors import ConfigurationError, unknown
 from fedsov.ledger.ledger import Ledger
 from fedsov.privacy.accounting import epsilon
 from fedsov.privacy.budget import Book, read
@@ -93,5 +93,5 @@ def accounts(root: Path, region: str | None = None) -> list[Account]:
     workspace.require()
     names = workspace.region_names()
     if region is not None and region not in names:
-        raise ConfigurationError(f"no region {region!r} in {root}; there are {', '.join(names) or 'none'}")
+        raise ConfigurationError(unknown("region", region, names))
     return [account(workspace.region(name), name) for name in names if region in (None, name)]

@@ -14,7 +14,7 @@ from typing import Any
 
 from fedsov.border.evidence import approvals
 from fedsov.control_plane.compliance.entries import Book, read_book
-from fedsov.errors import ConfigurationError, LedgerBroken
+from fedsov.errors import ConfigurationError, LedgerBroken, unknown
 from fedsov.ledger import timestamps
 from fedsov.ledger.ledger import Ledger
 from fedsov.ledger.signed_head import Head
@@ -113,7 +113,7 @@ def path_of(workspace: Workspace, owner: str) -> Path:
     """Where an owner's ledger is. Raises ConfigurationError for an owner that has none here."""
     paths = workspace.ledgers()
     if owner not in paths:
-        raise ConfigurationError(f"no ledger of {owner!r}; this workspace has {', '.join(paths) or 'none'}")
+        raise ConfigurationError(unknown("ledger owner", owner, paths))
     return paths[owner]
 
 

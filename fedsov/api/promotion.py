@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from fedsov.api.ledger_audit import verify_all
-from fedsov.errors import ConfigurationError, LedgerBroken, WorkspaceUnusable
+from fedsov.errors import ConfigurationError, LedgerBroken, WorkspaceUnusable, unknown
 from fedsov.runtimes.fork_server import TO_REGISTER, WarmFor
 from fedsov.runtimes.framed_socket import Frame, FramedSocket
 from fedsov.storage.locks import hold_workspace
@@ -47,7 +47,7 @@ def _promote(line: FramedSocket, held: dict[str, Path], model: str, version: int
             return owner
     if model in known:
         raise ConfigurationError(f"{model} has no version {version}; it has {', '.join(map(str, known[model]))}")
-    raise ConfigurationError(f"no registered model {model!r}; there are {', '.join(sorted(known)) or 'none yet'}")
+    raise ConfigurationError(unknown("registered model", model, sorted(known)))
 
 
 def _asked(line: FramedSocket, request: dict[str, Any]) -> dict[str, Any]:

@@ -3,127 +3,165 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from fedsov.cli.words import CODES, Command, Words, console, print_json, print_line, progress, words_of
+import typer
+
+from fedsov.cli.arguments import (
+    Arguments,
+    Quiet,
+    comma_list,
+    console,
+    positive,
+    print_json,
+    print_line,
+    progress,
+    quoted,
+    run_settings,
+)
+from fedsov.cli.declaration import command, command_app
 from fedsov.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from fedsov.api.attack import Size
     from fedsov.api.attack_rows import Attacked
+    from fedsov.config.settings import Settings
 
-HELP = f"""usage: python -m fedsov attack --region NAME [KEY=VALUE ...] [--attacks A,B] [--quick] [--json] [--quiet]
-       python -m fedsov attack --data FILE dataset.target=COLUMN [KEY=VALUE ...] [--attacks A,B] [--quick] [--json]
-
-Attacks the training that `train` with the same KEY=VALUE takes in a region (privacy=record included), on the region's
-stored rows, which are opened with the region's keyring, or on the rows of a public table. Nothing leaves: the report
-is written into the region's folder, and is about its rows.
-
-  --attacks A,B   of loss, lira, art, inversion, canary (default: all; art needs: pip install 'fedsov[attack]')
-                  loss, lira, art    was a row trained on? AUC, and TPR at 1% FPR, with 95% intervals
-                  canary             a lower bound of epsilon at 95% confidence, beside the claimed one
-                  inversion          rows found again from the update of one step
-  --shadows N     shadow models, an even number (default 64)     --rows N   most rows (default 2000)
-  --runs N        runs of the canary audit (default 500)         --quick    16 shadow models, 600 rows, 128 runs
-  --out FILE      where the report is written (default: attack.json in the region's folder, or in the workspace)
-
-The report's verdict is `pass` where the upper ends of all membership intervals are within AUC 0.55 and TPR 0.03 and
-the audit shows no more than is claimed; `fail` where an estimate is above; else `undecided`: too few rows to tell. It
-is about these attacks on these rows: one that fails here proves nothing about another. The command that registers the
-report as evidence is printed, too.
-{CODES}
-"""
+Number = int | None
+app = command_app()
 
 
-def _attack(arguments: list[str]) -> int:
-    words = words_of(
-        arguments,
-        flags=("--json", "--quiet", "--quick"),
-        values=("--region", "--data", "--attacks", "--shadows", "--rows", "--runs", "--out"),
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttackArguments(Arguments):
+    """Whose rows are attacked, how, and where the report goes."""
+
+    region: Annotated[
+        str | None, typer.Option("--region", metavar="NAME", help="Attack the training on this region's stored rows.")
+    ] = None
+    table: Annotated[
+        Path | None, typer.Option("--data", metavar="FILE", help="Attack the training on a public table's rows.")
+    ] = None
+    attacks: Annotated[
+        Sequence[str] | None,
+        typer.Option(
+            "--attacks", metavar="A,B", help="Of loss, lira, art, inversion, canary (default: all).", parser=comma_list
+        ),
+    ] = None
+    shadows: Annotated[
+        Number,
+        typer.Option("--shadows", metavar="N", help="Shadow models, an even number (default 64).", parser=positive),
+    ] = None
+    rows: Annotated[Number, typer.Option("--rows", metavar="N", help="Most rows (default 2000).", parser=positive)] = (
+        None
     )
+    runs: Annotated[
+        Number, typer.Option("--runs", metavar="N", help="Runs of the canary audit (default 500).", parser=positive)
+    ] = None
+    quick: Annotated[bool, typer.Option("--quick", help="Defaults of 16 shadow models, 600 rows, 128 runs.")] = False
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="The report (default: attack.json, in the region or workspace)."),
+    ] = None
+    quiet: Quiet = False
+
+    def __post_init__(self) -> None:
+        Arguments.__post_init__(self)
+        if (self.region is None) == (self.table is None):
+            raise ConfigurationError(
+                "give --region NAME for a region's stored rows, or --data FILE for a public table; one of them"
+            )
+
+    @property
+    def report(self) -> Path:
+        """Where the report is written."""
+        folder = self.workspace if self.region is None else self.workspace / "regions" / self.region
+        return self.out or folder / "attack.json"
+
+
+@command(
+    app,
+    examples=(
+        "fedsov attack --region DE --quick",
+        "fedsov attack --region DE privacy=record privacy.epsilon=3",
+        "fedsov attack --data people.csv dataset.target=sick dataset.drop=[country] --attacks loss,lira",
+    ),
+    reads="run settings",
+)
+def attack(arguments: AttackArguments) -> None:
+    """Attacks the training that `train` with the same settings takes in a region.
+
+    The rows are the region's stored ones, which are opened with the region's keyring, or those of a public table.
+    Nothing leaves: the report is written into the region's folder, and is about its rows.
+
+    loss, lira and art ask whether a row was trained on: AUC, and TPR at 1% FPR, with 95% intervals (art needs: pip
+    install 'fedsov[attack]'). canary is a lower bound of epsilon at 95% confidence, beside the claimed one. inversion
+    finds rows again from the update of one step.
+
+    The verdict is `pass` where the upper ends of all membership intervals are within AUC 0.55 and TPR 0.03 and the
+    audit shows no more than is claimed; `fail` where an estimate is above; else `undecided`: too few rows to tell. It
+    is about these attacks on these rows: one that fails here proves nothing about another. The command that registers
+    the report as evidence is printed, too.
+    """
+    say = progress(arguments.quiet)
+    say("starting: loading PyTorch and Hydra")
     from fedsov.api.attack import ATTACKS, check, examine, written
 
-    attacks = tuple(one.strip() for one in (words.value("--attacks") or ",".join(ATTACKS)).split(",") if one.strip())
+    attacks = ATTACKS if arguments.attacks is None else tuple(arguments.attacks)
     check(attacks)
-    size = _size(words)
-    settings = _settings(words)
-    rows = _rows(words, settings, size.rows)
-    report = examine(settings, rows, attacks, size, say=progress(words.quiet))
-    path = _path(words, settings)
-    digest = written(report, path)
-    register = _register(report, rows, path)
-    if words.json:
-        print_json({**report, "file": str(path), "sha256": digest, "register": register})
-    else:
-        _show(report, path, digest, register)
-    return 0
+    size, settings = _size(arguments), run_settings(_overrides(arguments))
+    rows = _rows(arguments, settings, size.rows)
+    report = examine(settings, rows, attacks, size, say=say)
+    digest = written(report, arguments.report)
+    register = _register(report, rows, arguments.report)
+    if arguments.json:
+        print_json({**report, "file": str(arguments.report), "sha256": digest, "register": register})
+        return
+    _show(report)
+    print_line(f"report: {arguments.report}, sha256 {digest}")
+    print_line(f"to register it: {register}" if register else "nothing to register: the test decided nothing")
 
 
-def _size(words: Words) -> Size:
-    from dataclasses import replace
-
+def _size(arguments: AttackArguments) -> Size:
     from fedsov.api.attack import QUICK, Size
 
-    start = QUICK if "--quick" in words.flags else Size()
+    size = QUICK if arguments.quick else Size()
     return replace(
-        start,
-        shadows=_count(words, "--shadows", start.shadows),
-        rows=_count(words, "--rows", start.rows),
-        runs=_count(words, "--runs", start.runs),
+        size,
+        shadows=arguments.shadows or size.shadows,
+        rows=arguments.rows or size.rows,
+        runs=arguments.runs or size.runs,
     )
 
 
-def _count(words: Words, option: str, otherwise: int) -> int:
-    value = words.value(option) or str(otherwise)
-    if not (value.isascii() and value.isdigit() and int(value)):
-        raise ConfigurationError(f"{option} is {value!r}; give a whole number above 0")
-    return int(value)
+def _overrides(arguments: AttackArguments) -> tuple[str, ...]:
+    if arguments.table is None:
+        return arguments.overrides
+    table = ["dataset=table", f"dataset.path={quoted(str(arguments.table))}"]
+    if not arguments.setting("dataset.jurisdiction"):
+        table.append("dataset.jurisdiction=''")
+    return (*table, *arguments.overrides)
 
 
-def _settings(words: Words) -> Any:
-    from fedsov.config.hydra_compose import compose
-    from fedsov.config.settings import settings
-
-    if (words.value("--region") is None) == (words.value("--data") is None):
-        raise ConfigurationError("give --region NAME for a region's stored rows, or --data FILE for a public table")
-    overrides = list(words.overrides)
-    if (file := words.value("--data")) is not None:
-        own = [] if words.override("dataset.jurisdiction") else ["dataset.jurisdiction=''"]
-        overrides = ["dataset=table", f"dataset.path={_quoted(file)}", *own, *overrides]
-    return settings(compose(overrides))
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-
-def _rows(words: Words, settings: Any, most: int) -> Attacked:
+def _rows(arguments: AttackArguments, settings: Settings, most: int) -> Attacked:
     from fedsov.api.attack_rows import of_region, of_table
 
-    region = words.value("--region")
-    return of_table(settings, most=most) if region is None else of_region(settings, region, most=most)
-
-
-def _path(words: Words, settings: Any) -> Path:
-    if (out := words.value("--out")) is not None:
-        return Path(out)
-    region = words.value("--region")
-    return Path(
-        settings.workspace / "attack.json"
-        if region is None
-        else settings.workspace / "regions" / region / "attack.json"
-    )
+    if arguments.region is None:
+        return of_table(settings, most=most)
+    return of_region(settings, arguments.region, most=most)
 
 
 def _register(report: Mapping[str, Any], rows: Attacked, path: Path) -> str | None:
     """The command that enters the report in a register; None for a test that decided nothing."""
+    from fedsov.api.report import program
+
     if report["verdict"] == "undecided":
         return None
     day = str(report["at"])[:10]
-    name = "".join(one if one.isalnum() else "-" for one in Path(rows.where).stem)
-    said = {
+    name = "".join(letter if letter.isalnum() else "-" for letter in Path(rows.where).stem)
+    options = {
         "--evidence": "documents.yaml",
         "--id": f"attack-{name}-{day}",
         "--kind": "attack_test",
@@ -135,15 +173,14 @@ def _register(report: Mapping[str, Any], rows: Attacked, path: Path) -> str | No
         "--terms": f"attack_test={report['verdict']}",
         "--file": str(path),
     }
-    return "python -m fedsov evidence add " + " ".join(
-        f"{option} {shlex.quote(value)}" for option, value in said.items()
-    )
+    words = " ".join(f"{option} {shlex.quote(value)}" for option, value in options.items())
+    return f"{program('fedsov')} evidence add {words}"
 
 
-def _show(report: Mapping[str, Any], path: Path, digest: str, register: str | None) -> None:
+def _show(report: Mapping[str, Any]) -> None:
     screen, rows = console(), report["rows"]
     print_line(
-        f"{rows['where']}: {rows['attacked']:,} of {rows['held']:,} rows, {rows['inputs']} inputs; {_training(report)}"
+        f"{rows['where']}: {rows['attacked']:,} of {rows['held']:,} rows, {rows['inputs']} inputs; {_claim(report)}"
     )
     if report["membership"]:
         screen.print(_membership_table(report))
@@ -154,15 +191,14 @@ def _show(report: Mapping[str, Any], path: Path, digest: str, register: str | No
     print_line(f"seconds: {', '.join(f'{name} {value:.1f}' for name, value in report['seconds'].items())}")
     print_line(f"verdict: {report['verdict']}{''.join(f'; {reason}' for reason in report['reasons'])}")
     print_line("not claimed: " + "; ".join(report["not_claimed"]))
-    print_line(f"report: {path}, sha256 {digest}")
-    print_line(f"to register it: {register}" if register else "nothing to register: the test decided nothing")
 
 
-def _training(report: Mapping[str, Any]) -> str:
+def _claim(report: Mapping[str, Any]) -> str:
     claimed = report["claimed"]
     if claimed["epsilon"] is None:
         return "trained without noise, so no epsilon is claimed"
-    return f"claimed: epsilon {claimed['epsilon']:.3f} at delta {claimed['delta']:.2g}, for one record more or less"
+    guarantee = f"epsilon {claimed['epsilon']:.3f} at delta {claimed['delta']:.2g}"
+    return f"claimed: {guarantee}, record-level, add-or-remove-one adjacency"
 
 
 def _membership_table(report: Mapping[str, Any]) -> Any:
@@ -171,20 +207,20 @@ def _membership_table(report: Mapping[str, Any]) -> Any:
     table = Table(title=f"was a row trained on? {report['shadow_models']} shadow models", title_justify="left")
     for column in ("attack", "AUC", "95% interval", "TPR at 1% FPR", "95% interval", "members", "others"):
         table.add_column(column, justify="left" if column == "attack" else "right")
-    for name, one in report["membership"].items():
-        auc, tpr = ("{:.3f} to {:.3f}".format(*one[which]) for which in ("auc_interval", "tpr_interval"))
-        counts = (f"{one[who]:,}" for who in ("members", "others"))
-        table.add_row(name.replace("_", " "), f"{one['auc']:.3f}", auc, f"{one['tpr']:.3f}", tpr, *counts)
+    for name, figures in report["membership"].items():
+        auc, tpr = ("{:.3f} to {:.3f}".format(*figures[which]) for which in ("auc_interval", "tpr_interval"))
+        counts = (f"{figures[who]:,}" for who in ("members", "others"))
+        table.add_row(name.replace("_", " "), f"{figures['auc']:.3f}", auc, f"{figures['tpr']:.3f}", tpr, *counts)
     return table
 
 
 def _audit_line(report: Mapping[str, Any]) -> str:
-    one = report["audit"]
-    claim = "none is claimed" if one["claimed"] is None else f"{one['claimed']:.3f} is claimed"
-    other = "not installed" if one["jax_privacy"] is None else f"{one['jax_privacy']:.3f}"
+    audit = report["audit"]
+    claim = "none is claimed" if audit["claimed"] is None else f"{audit['claimed']:.3f} is claimed"
+    other = "not installed" if audit["jax_privacy"] is None else f"{audit['jax_privacy']:.3f}"
     return (
-        f"canary audit, {report['canary_runs']} runs: epsilon is at least {one['epsilon']:.3f} with "
-        f"{one['confidence']:.0%} confidence ({claim}; so many runs can show {one['most']:.2f} at most; "
+        f"canary audit, {report['canary_runs']} runs: epsilon is at least {audit['epsilon']:.3f} with "
+        f"{audit['confidence']:.0%} confidence ({claim}; so many runs can show {audit['most']:.2f} at most; "
         f"jax_privacy's bound {other})"
     )
 
@@ -195,10 +231,7 @@ def _inversion_table(report: Mapping[str, Any]) -> Any:
     table = Table(title="rows found again from one step's update (relative error)", title_justify="left")
     for column in ("batch", "clipped, noisy", "error", "a random row's", "recovered", "trials"):
         table.add_column(column, justify="right")
-    for one in report["inversion"]:
-        numbers = (f"{one['error']:.2g}", f"{one['guess']:.2g}", f"{one['recovered']:.0%}")
-        table.add_row(str(one["batch"]), "yes" if one["noisy"] else "no", *numbers, str(one["trials"]))
+    for trial in report["inversion"]:
+        numbers = (f"{trial['error']:.2g}", f"{trial['guess']:.2g}", f"{trial['recovered']:.0%}")
+        table.add_row(str(trial["batch"]), "yes" if trial["noisy"] else "no", *numbers, str(trial["trials"]))
     return table
-
-
-COMMANDS = {"attack": Command(_attack, HELP)}

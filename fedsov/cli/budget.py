@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
-from fedsov.cli.words import CODES, Command, print_json, words_of
+from dataclasses import dataclass
+from typing import Annotated
 
-HELP = f"""usage: python -m fedsov budget [--region NAME] [workspace=DIR] [--json]
+import typer
 
-For each region: the epsilon that all its private releases have spent together, what is left of its lifetime budget, at
-which delta, and each run with its epsilon by itself and the total that it brought. Noises compose, so the total is less
-than the sum. Replays the events of regions/NAME/privacy.jsonl; that file is checked line by line, and against the
-region's ledger, which notes its head at each entry.
+from fedsov.cli.arguments import Arguments, print_json, print_line
+from fedsov.cli.declaration import command, command_app
 
---region NAME   only this region
-{CODES}
-"""
+app = command_app()
 
 
-def _budget(arguments: list[str]) -> int:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetArguments(Arguments):
+    """Whose budget."""
+
+    region: Annotated[str | None, typer.Option("--region", metavar="NAME", help="Only this region.")] = None
+
+
+@command(app, examples=("fedsov budget", "fedsov budget --region DE --json"))
+def budget(arguments: BudgetArguments) -> None:
+    """Prints what of each region's privacy budget is spent and left, and by which run.
+
+    For each region: the epsilon that all its private releases have spent together, what is left of its lifetime
+    budget, at which delta, and each run with its epsilon by itself and the total that it brought. Noises compose, so
+    the total is less than the sum. Replays the events of regions/NAME/privacy.jsonl; that file is checked line by
+    line, and against the region's ledger, which notes its head at each entry.
+    """
     from fedsov.api.budgets import accounts
 
-    words = words_of(arguments, flags=("--json",), values=("--region",), keys=("workspace",))
-    found = accounts(words.workspace, words.value("--region"))
-    if words.json:
-        print_json({one.region: one.to_json() for one in found})
-    else:
-        for line in (line for one in found for line in one.lines()):
-            print(line)
-    return 0
-
-
-COMMANDS = {"budget": Command(_budget, HELP)}
+    budgets = accounts(arguments.workspace, arguments.region)
+    if arguments.json:
+        print_json({account.region: account.to_json() for account in budgets})
+        return
+    for account in budgets:
+        for line in account.lines():
+            print_line(line)

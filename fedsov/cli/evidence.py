@@ -3,193 +3,309 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from fedsov.cli.words import CODES, Command, Words, console, print_json, print_line, printable, words_of
-from fedsov.errors import ConfigurationError, CrossingRefused
+import typer
+
+from fedsov.cli.arguments import (
+    Arguments,
+    comma_list,
+    console,
+    counted,
+    day,
+    near_place,
+    print_json,
+    print_line,
+    printable,
+    today,
+)
+from fedsov.cli.declaration import command, group_app
+from fedsov.errors import ConfigurationError, CrossingRefused, unknown
 
 if TYPE_CHECKING:
     from fedsov.border.evidence.register import Document
 
-HELP = f"""usage: python -m fedsov evidence list [--evidence FILE] [--on DATE] [--json]
-       python -m fedsov evidence check [--evidence FILE] [--on DATE] [--files DIR] [--json]
-       python -m fedsov evidence add --evidence FILE --id ID --kind KIND --exporter CODES --importer CODES
-              --categories A,B --signed DATE --owner NAME [--expires DATE] [--effective DATE] [--purposes A,B]
-              [--entities "A; B"] [--terms "NAME=VALUE; NAME=VALUE"] [--file DOCUMENT] [--note TEXT] [--json]
-       python -m fedsov evidence kinds [--json]
-
-list    the documents of a register (default: the demo's EXAMPLE register): kind, between whom, until when.
-check   reads the whole register, and says of each document whether it stands on the day, expires within 90 days, is an
-        example, or lacks its hash; --files DIR looks in a folder for the file that each hash names. Ends with 4 where
-        a document does not stand.
-add     enters a document; the register is read back as a whole before it replaces the file. CODES are ISO codes or
-        groups such as @EEA, or *. --file takes the hash of the document itself. --terms states facts about it, such
-        as "doc=2021/914; module=2; role=C->P".
-kinds   the kinds of document that rules ask for, and the facts that terms may state.
-{CODES}
-"""
-_FIELDS = ("--id", "--kind", "--signed", "--owner", "--expires", "--effective", "--note")
-_LISTS = ("--exporter", "--importer", "--categories", "--purposes")
-_SOON = 90
+SOON = 90
+"""Days before a document's end from which it is remarked on."""
+EXAMPLE = "an example, no real document"
+KINDS = "fedsov evidence kinds"
+LISTED = ("exporter", "importer", "categories", "purposes")
+WRITTEN = ("id", "kind", "signed", "owner", "expires", "effective", "note")
+Register = Annotated[
+    Path | None,
+    typer.Option("--evidence", metavar="FILE", help="The register (default: the demo's, of fictional documents)."),
+]
+On = Annotated[
+    date | None, typer.Option("--on", metavar="DATE", help="The day that is asked about (default: today).", parser=day)
+]
+app = group_app(
+    "The register of documents that decisions rely on: listed, checked, added to.",
+    examples=("fedsov evidence list", "fedsov evidence check --evidence documents.yaml", KINDS),
+)
 
 
-def _evidence(arguments: list[str]) -> int:
-    if not arguments or arguments[0] not in _ACTS:
-        raise ConfigurationError(f"evidence takes {', '.join(_ACTS)}; see `python -m fedsov evidence --help`")
-    return _ACTS[arguments[0]](arguments[1:])
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListArguments(Arguments):
+    """Which register, on which day."""
+
+    evidence: Register = None
+    on: On = None
 
 
-def _list(arguments: list[str]) -> int:
-    words = words_of(arguments, flags=("--json",), values=("--evidence", "--on"))
-    day, documents = _day(words), _documents(words)
-    if words.json:
-        print_json([_plain(one, day) for one in documents])
-        return 0
+@command(app, examples=("fedsov evidence list --evidence documents.yaml",), reads="nothing", name="list")
+def list_documents(arguments: ListArguments) -> None:
+    """Lists the documents of a register: kind, between whom, until when, and whether each is valid on the day."""
+    on, documents = arguments.on or today(), _documents(arguments.evidence)
+    if arguments.json:
+        print_json([_plain(document, on) for document in documents])
+        return
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=f"{len(documents)} documents on {day}", title_justify="left")
-    for column in ("id", "kind", "exporter", "importer", "categories", "until", "stands"):
+    table = Table(title=f"{counted(len(documents), 'document')} on {on}", title_justify="left")
+    for column in ("id", "kind", "exporter", "importer", "categories", "until", "status"):
         table.add_column(column)
-    for one in documents:
-        lists = (", ".join(sorted(part)) for part in (one.exporter, one.importer, one.categories))
-        cells = (one.id, one.kind, *lists, str(one.expires or "open"), standing(one, day))
-        table.add_row(*(Text(printable(cell)) for cell in cells))
+    for document in documents:
+        covers = (document.exporter, document.importer, document.categories)
+        cells = (document.id, document.kind, *(", ".join(sorted(words)) for words in covers))
+        until = str(document.expires or "open")
+        table.add_row(*(Text(printable(cell)) for cell in (*cells, until, status(document, on))))
     console().print(table)
-    return 0
 
 
-def _check(arguments: list[str]) -> int:
-    words = words_of(arguments, flags=("--json",), values=("--evidence", "--on", "--files"))
-    day, documents = _day(words), _documents(words)
-    folder = words.value("--files")
-    found = _hashes(Path(folder)) if folder else None
-    listed = [(one, [*_faults(one, day), *_file_faults(one, found)], _remarks(one, day)) for one in documents]
-    if words.json:
-        print_json([_plain(one, day) | {"faults": faults, "remarks": remarks} for one, faults, remarks in listed])
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckArguments(Arguments):
+    """Which register, on which day, and where the documents themselves are."""
+
+    evidence: Register = None
+    on: On = None
+    files: Annotated[
+        Path | None,
+        typer.Option("--files", metavar="DIR", help="Look in this folder for the file that each hash names."),
+    ] = None
+
+
+@command(
+    app,
+    examples=(
+        "fedsov evidence check --evidence documents.yaml",
+        "fedsov evidence check --evidence documents.yaml --files papers/ --on 2027-01-01",
+    ),
+    reads="nothing",
+)
+def check(arguments: CheckArguments) -> None:
+    """Checks a whole register: which documents are valid on the day.
+
+    Also which expire within 90 days, are examples, or lack their hash. Ends with 4 where a document is not valid.
+    """
+    on, documents = arguments.on or today(), _documents(arguments.evidence)
+    hashes = _hashes(arguments.files) if arguments.files else None
+    checked = [
+        (document, [*_faults(document, on), *_file_faults(document, hashes)], _remarks(document, on))
+        for document in documents
+    ]
+    if arguments.json:
+        print_json(
+            [_plain(document, on) | {"faults": faults, "remarks": remarks} for document, faults, remarks in checked]
+        )
     else:
-        for one, faults, remarks in listed:
-            print_line(f"{one.id}: {'; '.join([*faults, *remarks]) or 'stands'}")
-        print(f"{len(listed)} documents, {sum(not faults for _, faults, _ in listed)} stand on {day}")
-    fallen = [one.id for one, faults, _ in listed if faults]
-    if fallen:
-        raise CrossingRefused(f"{len(fallen)} documents do not stand: {', '.join(fallen)}; renew or remove them")
-    return 0
+        for document, faults, remarks in checked:
+            print_line(f"{document.id}: {'; '.join([*faults, *remarks]) or 'valid'}")
+        valid = sum(not faults for _, faults, _ in checked)
+        print_line(f"{counted(len(checked), 'document')}, {valid} valid on {on}")
+    invalid = [document.id for document, faults, _ in checked if faults]
+    if invalid:
+        verb = "is" if len(invalid) == 1 else "are"
+        raise CrossingRefused(
+            f"{counted(len(invalid), 'document')} {verb} not valid: {', '.join(invalid)}; renew or remove"
+        )
 
 
-def _add(arguments: list[str]) -> int:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddArguments(Arguments):
+    """A document, field by field, as the register has it."""
+
+    evidence: Annotated[
+        Path, typer.Option("--evidence", metavar="FILE", help="The register; made where there is none.")
+    ]
+    id: Annotated[str, typer.Option("--id", metavar="ID", help="The document's id, which no other has.")]
+    kind: Annotated[str, typer.Option("--kind", metavar="KIND", help=f"What it is; `{KINDS}` lists the kinds.")]
+    exporter: Annotated[
+        Sequence[str],
+        typer.Option("--exporter", metavar="CODES", help="ISO codes, groups such as @EEA, or *.", parser=comma_list),
+    ]
+    importer: Annotated[
+        Sequence[str], typer.Option("--importer", metavar="CODES", help="As for --exporter.", parser=comma_list)
+    ]
+    categories: Annotated[
+        Sequence[str], typer.Option("--categories", metavar="A,B", help="Categories of data, or *.", parser=comma_list)
+    ]
+    signed: Annotated[date, typer.Option("--signed", metavar="DATE", help="The day it was signed.", parser=day)]
+    owner: Annotated[str, typer.Option("--owner", metavar="NAME", help="Who is responsible for it.")]
+    expires: Annotated[
+        date | None, typer.Option("--expires", metavar="DATE", help="Its last day (default: open).", parser=day)
+    ] = None
+    effective: Annotated[
+        date | None, typer.Option("--effective", metavar="DATE", help="Its first day (default: signed).", parser=day)
+    ] = None
+    purposes: Annotated[
+        Sequence[str] | None, typer.Option("--purposes", metavar="A,B", help="What it is for.", parser=comma_list)
+    ] = None
+    entities: Annotated[
+        str | None, typer.Option("--entities", metavar='"A; B"', help="The recipients that it binds.")
+    ] = None
+    terms: Annotated[
+        str | None,
+        typer.Option("--terms", metavar='"NAME=VALUE; ..."', help=f"Facts it states; `{KINDS}` lists the names."),
+    ] = None
+    file: Annotated[
+        Path | None, typer.Option("--file", metavar="DOCUMENT", help="The document itself, whose hash is taken.")
+    ] = None
+    note: Annotated[str | None, typer.Option("--note", metavar="TEXT", help="A remark for people.")] = None
+
+
+@command(
+    app,
+    examples=(
+        "fedsov evidence add --evidence documents.yaml --id scc-1 --kind scc_eu --exporter @EEA --importer US \\",
+        '    --categories personal,health --signed 2025-03-01 --expires 2027-02-28 --owner "protection office" \\',
+        '    --terms "doc=2021/914; module=2; role=C->P" --file clauses.pdf',
+    ),
+    reads="nothing",
+)
+def add(arguments: AddArguments) -> None:
+    """Enters a document in a register.
+
+    The register is read back as a whole before it replaces the file, so that a bad document changes nothing.
+    """
     from fedsov.border.evidence.register_file import add_document
 
-    more = ("--evidence", "--entities", "--terms", "--file")
-    words = words_of(arguments, flags=("--json",), values=(*_FIELDS, *_LISTS, *more))
-    made = add_document(Path(words.required("--evidence")), _entry(words))
-    if words.json:
-        print_json(_plain(made, _day(words)))
+    _check_words(arguments)
+    document = add_document(arguments.evidence, _entry(arguments))
+    if arguments.json:
+        print_json(_plain(document, today()))
     else:
-        print_line(f"{made.id} entered: {made.kind}, {standing(made, _day(words))}")
-    return 0
+        print_line(f"{document.id} entered: {document.kind}, {status(document, today())}")
 
 
-def _kinds(arguments: list[str]) -> int:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KindsArguments(Arguments):
+    """Nothing of its own."""
+
+
+@command(app, examples=("fedsov evidence kinds",), reads="nothing")
+def kinds(arguments: KindsArguments) -> None:
+    """Lists the kinds of document that rules ask for, and the facts that terms may state."""
     from fedsov.border.law.bundle_loader import load_words
 
-    words = words_of(arguments, flags=("--json",))
     facts, mechanisms = load_words()
-    kinds = {name: one.name for name, one in mechanisms.items() if not one.standing}
-    terms = {name: one.says for name, one in facts.items() if one.claimed}
-    if words.json:
-        print_json({"kinds": kinds, "terms": terms})
-        return 0
-    for title, listed in (("kinds", kinds), ("terms", terms)):
+    names = {name: mechanism.name for name, mechanism in mechanisms.items() if not mechanism.standing}
+    terms = {name: fact.says for name, fact in facts.items() if fact.claimed}
+    if arguments.json:
+        print_json({"kinds": names, "terms": terms})
+        return
+    for title, words in (("kinds", names), ("terms", terms)):
         print(f"{title}:")
-        for name, says in listed.items():
+        for name, says in words.items():
             print(f"  {name}: {says}")
-    return 0
 
 
-def _documents(words: Words) -> tuple[Document, ...]:
+def _documents(register: Path | None) -> tuple[Document, ...]:
     from fedsov.border.evidence.register_file import load_register
-
-    return load_register(Path(words.value("--evidence") or _demo())).documents
-
-
-def _demo() -> Path:
     from fedsov.config.hydra_compose import config_dir
 
-    return config_dir() / "border" / "evidence_demo.yaml"
+    return load_register(register or config_dir() / "border" / "evidence_demo.yaml").documents
 
 
-def _entry(words: Words) -> dict[str, Any]:
-    """The document as the register's file holds it. Raises ConfigurationError for a day or term that cannot be read."""
-    entry: dict[str, Any] = {}
-    for option in _FIELDS:
-        if (value := words.value(option)) is not None:
-            is_day = option in ("--signed", "--expires", "--effective")
-            entry[option[2:]] = _as_day(option, value) if is_day else value
-    for option in _LISTS:
-        if words.value(option) is not None:
-            entry[option[2:]] = [part.strip() for part in str(words.value(option)).split(",") if part.strip()]
-    if entities := words.value("--entities"):
-        entry["entities"] = [part.strip() for part in entities.split(";") if part.strip()]
-    if terms := words.value("--terms"):
-        entry["terms"] = dict(_term(part) for part in terms.split(";") if part.strip())
-    if file := words.value("--file"):
-        entry["sha256"] = hashlib.sha256(Path(file).read_bytes()).hexdigest()
-    return entry
+def _check_words(arguments: AddArguments) -> None:
+    """Refuses a kind, category, fact or place that does not exist, with the nearest one that does."""
+    from fedsov.border.law.bundle_loader import load_categories, load_words
+    from fedsov.border.law.vocabulary import ANY
+
+    facts, mechanisms = load_words()
+    kinds = [name for name, mechanism in mechanisms.items() if not mechanism.standing or name == "adequacy"]
+    if arguments.kind not in kinds:
+        raise ConfigurationError(unknown("kind", arguments.kind, kinds, see=KINDS))
+    for category in arguments.categories:
+        if category not in load_categories() | {ANY}:
+            raise ConfigurationError(unknown("category", category, [*sorted(load_categories()), ANY]))
+    claimed = [name for name, fact in facts.items() if fact.claimed]
+    for name in _terms(arguments.terms or ""):
+        if name not in claimed:
+            raise ConfigurationError(unknown("fact", name, claimed, see=KINDS))
+    for option, codes in (("--exporter", arguments.exporter), ("--importer", arguments.importer)):
+        for code in codes:
+            _check_place(option, code)
 
 
-def _term(part: str) -> tuple[str, str]:
-    name, equals, value = part.partition("=")
-    if not equals:
-        raise ConfigurationError(f"--terms holds {part.strip()!r}; write NAME=VALUE; NAME=VALUE")
-    return name.strip(), value.strip()
+def _check_place(option: str, code: str) -> None:
+    from fedsov.border.law.bundle_loader import load_groups
+    from fedsov.border.law.vocabulary import ANY
+
+    groups = load_groups()
+    if code.startswith("@") and code not in groups:
+        raise ConfigurationError(unknown(f"group in {option}", code, sorted(groups)))
+    if code not in (ANY, *groups) and (guess := near_place(code)) != code:
+        meant = f"did you mean {guess}?" if guess else f"write one, or a group ({', '.join(sorted(groups))}), or '*'"
+        raise ConfigurationError(f"{option} holds {code!r}, which is no ISO code of a place; {meant}")
 
 
-def _as_day(option: str, value: str) -> date:
-    try:
-        return date.fromisoformat(value)
-    except ValueError as problem:
-        raise ConfigurationError(f"{option} is {value!r}; write a day as 2026-11-22") from problem
+def _entry(arguments: AddArguments) -> dict[str, Any]:
+    """The document as the register's file holds it: what was given, and no more."""
+    entry: dict[str, Any] = {name: getattr(arguments, name) for name in WRITTEN}
+    entry |= {name: [*(getattr(arguments, name) or ())] for name in LISTED}
+    entry["entities"] = [part.strip() for part in (arguments.entities or "").split(";") if part.strip()]
+    entry["terms"] = _terms(arguments.terms or "")
+    if arguments.file is not None:
+        entry["sha256"] = hashlib.sha256(arguments.file.read_bytes()).hexdigest()
+    return {name: value for name, value in entry.items() if value not in (None, [], {})}
 
 
-def _day(words: Words) -> date:
-    given = words.value("--on")
-    return datetime.now(UTC).date() if given is None else _as_day("--on", given)
+def _terms(text: str) -> dict[str, str]:
+    """NAME=VALUE; NAME=VALUE as a mapping. Raises ConfigurationError for a part that is no NAME=VALUE."""
+    terms = {}
+    for part in filter(str.strip, text.split(";")):
+        name, equals, value = part.partition("=")
+        if not equals:
+            raise ConfigurationError(f"--terms holds {part.strip()!r}; write NAME=VALUE; NAME=VALUE")
+        terms[name.strip()] = value.strip()
+    return terms
 
 
-def standing(one: Document, day: date) -> str:
-    """Whether a document stands on a day, in a few words."""
-    if faults := _faults(one, day):
+def status(document: Document, on: date) -> str:
+    """Whether a document is valid on a day, in a few words."""
+    if faults := _faults(document, on):
         return faults[0]
-    return "example" if one.example else "stands"
+    return "example" if document.example else "valid"
 
 
-def _faults(one: Document, day: date) -> list[str]:
-    begins = max(one.signed, one.effective or one.signed)
-    early = [f"valid from {begins} only"] if day < begins else []
-    late = [f"expired on {one.expires}"] if one.expires is not None and day > one.expires else []
+def _faults(document: Document, on: date) -> list[str]:
+    begins = max(document.signed, document.effective or document.signed)
+    early = [f"valid from {begins} only"] if on < begins else []
+    late = [f"expired on {document.expires}"] if document.expires is not None and on > document.expires else []
     return early + late
 
 
-def _remarks(one: Document, day: date) -> list[str]:
+def _remarks(document: Document, on: date) -> list[str]:
     from fedsov.border.law.bundle_loader import load_categories
     from fedsov.border.law.vocabulary import ANY
 
-    remarks = ["an example, no real document"] if one.example else []
-    if one.expires is not None and 0 <= (one.expires - day).days <= _SOON:
-        remarks.append(f"expires on {one.expires}")
-    if not one.sha256 and not one.example:
+    remarks = [EXAMPLE] if document.example else []
+    if document.expires is not None and 0 <= (document.expires - on).days <= SOON:
+        remarks.append(f"expires on {document.expires}")
+    if not document.sha256 and not document.example:
         remarks.append("has no hash, so nobody can tell which document is meant")
-    if unknown := sorted(one.categories - load_categories() - {ANY}):
-        remarks.append(f"covers {', '.join(unknown)}, which no rule knows as a category")
+    if surplus := sorted(document.categories - load_categories() - {ANY}):
+        remarks.append(f"covers {', '.join(surplus)}, which no rule knows as a category")
     return remarks
 
 
-def _file_faults(one: Document, found: Mapping[str, Path] | None) -> list[str]:
-    if found is None or not one.sha256 or one.sha256.lower() in found:
+def _file_faults(document: Document, files: Mapping[str, Path] | None) -> list[str]:
+    if files is None or not document.sha256 or document.sha256.lower() in files:
         return []
     return ["no file has its hash: it is missing or was changed"]
 
@@ -201,9 +317,7 @@ def _hashes(folder: Path) -> dict[str, Path]:
     return {hashlib.sha256(path.read_bytes()).hexdigest(): path for path in files}
 
 
-def _plain(one: Document, day: date) -> dict[str, Any]:
-    return one.to_json() | {"standing": standing(one, day)}
-
-
-_ACTS: dict[str, Callable[[list[str]], int]] = {"list": _list, "check": _check, "add": _add, "kinds": _kinds}
-COMMANDS = {"evidence": Command(_evidence, HELP)}
+def _plain(document: Document, on: date) -> dict[str, Any]:
+    """A document as plain values. `standing` is `status` in the words of version 0.1, kept for one release."""
+    word = status(document, on)
+    return document.to_json() | {"standing": "stands" if word == "valid" else word, "status": word}

@@ -3,170 +3,241 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from fedsov.cli.words import CODES, Command, Words, print_json, print_line, words_of
-from fedsov.errors import ConfigurationError, LedgerBroken
+import typer
 
-HELP = f"""usage: python -m fedsov ledger verify [OWNER] [--since HEAD] [workspace=DIR] [--json]
-       python -m fedsov ledger show [OWNER] [workspace=DIR] [--refused] [--run RUN] [--json]
-       python -m fedsov ledger prove ENTRY [OWNER] [workspace=DIR]
-       python -m fedsov ledger export FOLDER [OWNER] [workspace=DIR] [--json]
-       python -m fedsov ledger anchor [OWNER] --request FILE [--reply FILE --root CA.pem] [workspace=DIR] [--json]
-       python -m fedsov ledger anchor [OWNER] --url URL --root CA.pem [workspace=DIR] [--json]
+from fedsov.cli.arguments import Arguments, count, counted, print_json, print_line, require_options
+from fedsov.cli.declaration import command, group_app
+from fedsov.errors import ConfigurationError, LedgerBroken, unknown
 
-verify   checks every entry, hash and head of every ledger (the hub's and each region's), and that no ledger was cut,
-         rewritten or replaced since another noted its head; names the first bad entry. --since HEAD checks of one
-         OWNER's ledger that it continues a head kept earlier (SIZE:ROOT, or the head.json of an export), and then
-         only what came after.
-show     prints entries, of one OWNER (hub, or a region) or of all; --refused only what was not permitted.
-prove    prints a proof, as JSON, that entry number ENTRY of OWNER's ledger (the hub's by default) is under its signed
-         head; verify_ledger.py of any export checks it without fedsov.
-export   writes OWNER's ledger to a new FOLDER: entries, signed head, public key, time stamps, and verify_ledger.py,
-         which checks them offline, without fedsov.
-anchor   has an authority stamp the time of OWNER's signed head (RFC 3161). --request FILE writes the query; with
-         --reply FILE and --root CA.pem the authority's answer to that query is verified and kept in the ledger;
-         --url URL asks the authority itself.
-Only anchor opens an OWNER's private signing key; the others need the public key, which is in the ledger.
-{CODES}
-"""
+if TYPE_CHECKING:
+    from fedsov.api.ledger_audit import LedgerFinding
+    from fedsov.ledger.timestamps import Query
 
+HUB = "hub"
+Owner = Annotated[str | None, typer.Argument(metavar="OWNER", help="Whose ledger: hub, or a region (default: all).")]
+OneOwner = Annotated[str, typer.Argument(metavar="OWNER", help="Whose ledger: hub, or a region.")]
+app = group_app(
+    """What the ledgers hold, whether they still hold it, and how others can see that.
 
-def _ledger(arguments: list[str]) -> int:
-    if not arguments or arguments[0] not in _ACTS:
-        raise ConfigurationError(
-            "ledger takes verify or show, prove, export or anchor; see `python -m fedsov ledger --help`"
-        )
-    return _ACTS[arguments[0]](arguments[1:])
+    Only `anchor` opens an owner's private signing key; the others need the public key, which is in the ledger.
+    """,
+    examples=(
+        "fedsov ledger verify",
+        "fedsov ledger show US --refused",
+        "fedsov ledger export audit US",
+    ),
+)
 
 
-def _verify(arguments: list[str]) -> int:
-    from fedsov.api.ledger_audit import verify_all, verify_since
-    from fedsov.ledger.signed_head import read_head
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyArguments(Arguments):
+    """Which ledgers, and a head kept earlier."""
 
-    words = words_of(arguments, flags=("--json",), values=("--since",), names=1)
-    owner, since = (words.names[0] if words.names else None), words.value("--since")
-    if since is not None:
-        findings = [verify_since(words.workspace, owner, read_head(since))]
-    else:
-        every = verify_all(words.workspace)
-        findings = [finding for finding in every if owner in (None, finding.owner)]
-        if not findings:
-            raise ConfigurationError(f"no ledger of {owner!r}; there are {', '.join(one.owner for one in every)}")
+    owner: Owner = None
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="HEAD", help="A head kept earlier: SIZE:ROOT, or the head.json of an export."),
+    ] = None
+
+
+@command(app, examples=("fedsov ledger verify", "fedsov ledger verify US --since head.json"))
+def verify(arguments: VerifyArguments) -> None:
+    """Checks every entry, hash and head of every ledger.
+
+    Also that no ledger was cut, rewritten or replaced since another noted its head. Names the first bad entry, and
+    ends with 5. --since HEAD checks of one owner's ledger that it continues that head, and then only what came after.
+    """
+    findings = _findings(arguments)
     broken = [finding for finding in findings if finding.fault]
-    if words.json:
+    if arguments.json:
         print_json({finding.owner: finding.to_json() for finding in findings})
     else:
         for finding in findings:
             print_line(finding.sentence())
-        print(f"{sum(finding.entries for finding in findings):,} entries verify in {len(findings)} ledgers")
+        entries = counted(sum(finding.entries for finding in findings), "entry verifies", "entries verify")
+        print_line(f"{entries} in {counted(len(findings), 'ledger')}")
     if broken:
         raise LedgerBroken("; ".join(finding.sentence() for finding in broken))
-    return 0
 
 
-def _show(arguments: list[str]) -> int:
+def _findings(arguments: VerifyArguments) -> list[LedgerFinding]:
+    from fedsov.api.ledger_audit import verify_all, verify_since
+    from fedsov.ledger.signed_head import read_head
+
+    if arguments.since is not None:
+        return [verify_since(arguments.workspace, arguments.owner, read_head(arguments.since))]
+    every = verify_all(arguments.workspace)
+    if arguments.owner is None:
+        return every
+    findings = [finding for finding in every if finding.owner == arguments.owner]
+    if not findings:
+        raise ConfigurationError(unknown("ledger owner", arguments.owner, [finding.owner for finding in every]))
+    return findings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShowArguments(Arguments):
+    """Which entries."""
+
+    owner: Owner = None
+    refused: Annotated[bool, typer.Option("--refused", help="Only what was not permitted.")] = False
+    run: Annotated[str | None, typer.Option("--run", metavar="RUN", help="Only entries of this run.")] = None
+
+
+@command(app, examples=("fedsov ledger show", "fedsov ledger show US --refused --json"))
+def show(arguments: ShowArguments) -> None:
+    """Prints entries, of one owner or of all."""
     from fedsov.api.ledger_audit import entries, entry_line
 
-    words = words_of(arguments, flags=("--json", "--refused"), values=("--run",), names=1)
-    found = entries(words.workspace, words.names[0] if words.names else None, words.value("--run"))
-    if "--refused" in words.flags:
-        found = [one for one in found if one["body"].get("verdict", "permit") != "permit"]
-    if words.json:
-        print_json(found)
+    shown = entries(arguments.workspace, arguments.owner, arguments.run)
+    if arguments.refused:
+        shown = [entry for entry in shown if entry["body"].get("verdict", "permit") != "permit"]
+    if arguments.json:
+        print_json(shown)
     else:
-        for one in found:
-            print_line(entry_line(one))
-    return 0
+        for entry in shown:
+            print_line(entry_line(entry))
 
 
-def _path(words: Words, place: int) -> Path:
-    """The ledger of the owner named as word number `place`, the hub's where none is."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProveArguments(Arguments):
+    """Which entry."""
+
+    entry: Annotated[int, typer.Argument(metavar="ENTRY", help="The entry's number.", parser=count)]
+    owner: OneOwner = HUB
+
+
+@command(app, examples=("fedsov ledger prove 7 US > proof.json",))
+def prove(arguments: ProveArguments) -> None:
+    """Prints a proof that one entry is under its owner's signed head.
+
+    The proof is JSON. The verify_ledger.py of any export checks it without fedsov.
+    """
+    from fedsov.ledger import proofs
+    from fedsov.ledger.ledger import Ledger
+
+    print_json(proofs.prove(Ledger.read(_path(arguments.workspace, arguments.owner)), arguments.entry))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportArguments(Arguments):
+    """Which ledger, and where to."""
+
+    to: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new folder.")]
+    owner: OneOwner = HUB
+
+
+@command(app, examples=("fedsov ledger export audit US",))
+def export(arguments: ExportArguments) -> None:
+    """Writes a ledger to a folder that anybody can check.
+
+    Entries, signed head, public key, time stamps, and verify_ledger.py, which checks them offline, without fedsov.
+    """
+    from fedsov.ledger import proofs
+    from fedsov.ledger.ledger import Ledger
+
+    head = proofs.export(Ledger.read(_path(arguments.workspace, arguments.owner)), arguments.to)
+    if arguments.json:
+        print_json({"folder": str(arguments.to), "head": head.to_json()})
+    else:
+        script = shlex.join([str(arguments.to / "verify_ledger.py"), str(arguments.to)])
+        print(f"{counted(head.size, 'entry', 'entries')} of {head.owner}, in {arguments.to}; check anywhere with")
+        print(f"  python {script} --key {head.key}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnchorArguments(Arguments):
+    """Whose head, and the authority's part."""
+
+    owner: OneOwner = HUB
+    request: Annotated[Path | None, typer.Option("--request", metavar="FILE", help="Where the query is.")] = None
+    reply: Annotated[Path | None, typer.Option("--reply", metavar="FILE", help="The authority's answer.")] = None
+    root: Annotated[Path | None, typer.Option("--root", metavar="CA.pem", help="Whom to trust in it.")] = None
+    url: Annotated[str | None, typer.Option("--url", metavar="URL", help="Ask this authority directly.")] = None
+
+    def __post_init__(self) -> None:
+        Arguments.__post_init__(self)
+        stamped = self.url is not None or self.reply is not None
+        needed = {} if self.url is not None else {"--request (or --url)": self.request}
+        needed |= {"--root": self.root} if stamped else {}
+        require_options(*(option for option, value in needed.items() if value is None))
+        unread = {"--root": self.root} if not stamped else {"--request": self.request, "--reply": self.reply}
+        surplus = [option for option, value in unread.items() if value is not None]
+        if surplus and not (stamped and self.url is None):
+            raise ConfigurationError(
+                f"take away {' and '.join(surplus)}: a query is written with --request, its answer is kept with "
+                "--request, --reply and --root, and --url with --root asks and keeps at once"
+            )
+
+
+@command(
+    app,
+    examples=(
+        "fedsov ledger anchor US --request head.tsq    # take head.tsq to an authority, and then",
+        "fedsov ledger anchor US --request head.tsq --reply head.tsr --root authority.pem",
+        "fedsov ledger anchor US --url URL --root authority.pem    # or ask it directly",
+    ),
+)
+def anchor(arguments: AnchorArguments) -> None:
+    """Has an authority stamp the time of a ledger's signed head (RFC 3161).
+
+    --request FILE writes the query. With --reply and --root, the answer to that query is verified and kept in the
+    ledger. --url asks the authority itself.
+    """
+    from fedsov.ledger import timestamps as stamps
+    from fedsov.ledger.ledger import Ledger
+
+    path = _path(arguments.workspace, arguments.owner)
+    if arguments.reply is None and arguments.url is None and arguments.request is not None:
+        query = stamps.query(Ledger.read(path).verify().head)
+        query.write(arguments.request)
+        _answer(arguments, f"query written to {arguments.request}, for the head at {query.head.size:,} entries")
+        return
+    roots = _content(arguments.root)
+    query, reply = _stamped(arguments, path)
+    moment = stamps.stamped(query, reply, roots)
+    ledger = Ledger(path, Ledger.read(path).owner)
+    entry = stamps.keep(ledger, query, reply, stamped_at=moment, now=datetime.now(UTC))
+    ledger.close()
+    stamp = f"the head at {query.head.size:,} entries was stamped at {moment.isoformat()}"
+    _answer(arguments, f"{stamp}; kept as entry {entry.seq}")
+
+
+def _stamped(arguments: AnchorArguments, path: Path) -> tuple[Query, bytes]:
+    """The query and the authority's reply to it, asked for now or read from files."""
+    from fedsov.ledger import timestamps as stamps
+    from fedsov.ledger.ledger import Ledger
+
+    if arguments.url is not None:
+        query = stamps.query(Ledger.read(path).verify().head)
+        return query, stamps.post(arguments.url, query)
+    return stamps.Query.read(Path(arguments.request or "")), _content(arguments.reply)
+
+
+def _path(root: Path, owner: str) -> Path:
+    """Where an owner's ledger is."""
     from fedsov.api.ledger_audit import path_of
     from fedsov.storage.workspace import Workspace
 
-    workspace = Workspace(words.workspace)
+    workspace = Workspace(root)
     workspace.require()
-    return path_of(workspace, words.names[place] if len(words.names) > place else "hub")
+    return path_of(workspace, owner)
 
 
-def _prove(arguments: list[str]) -> int:
-    from fedsov.ledger.ledger import Ledger
-    from fedsov.ledger.proofs import prove
-
-    words = words_of(arguments, flags=("--json",), names=2)
-    if not words.names or not words.names[0].isdecimal() or len(words.names[0]) > 18:
-        raise ConfigurationError("prove takes an entry's number: python -m fedsov ledger prove 7 US")
-    print_json(prove(Ledger.read(_path(words, 1)), int(words.names[0])))
-    return 0
-
-
-def _export(arguments: list[str]) -> int:
-    from fedsov.ledger.ledger import Ledger
-    from fedsov.ledger.proofs import export
-
-    words = words_of(arguments, flags=("--json",), names=2)
-    if not words.names:
-        raise ConfigurationError("export takes a folder to make: python -m fedsov ledger export FOLDER US")
-    folder = Path(words.names[0])
-    head = export(Ledger.read(_path(words, 1)), folder)
-    if words.json:
-        print_json({"folder": str(folder), "head": head.to_json()})
-    else:
-        print(f"{head.size:,} entries of {head.owner} are in {folder}; check them anywhere with")
-        print(f"  python {shlex.join([str(folder / 'verify_ledger.py'), str(folder)])} --key {head.key}")
-    return 0
-
-
-def _anchor(arguments: list[str]) -> int:
-    from fedsov.ledger import timestamps
-    from fedsov.ledger.ledger import Ledger
-
-    words = words_of(arguments, flags=("--json",), values=("--request", "--reply", "--root", "--url"), names=1)
-    path = _path(words, 0)
-    if not words.value("--reply") and not words.value("--url"):
-        asked = timestamps.query(Ledger.read(path).verify().head)
-        asked.write(Path(words.required("--request")))
-        _tell(words, f"query written to {words.required('--request')}, for the head at {asked.head.size:,} entries")
-        return 0
-    roots = _content(words.required("--root"))
-    if words.value("--url"):
-        asked = timestamps.query(Ledger.read(path).verify().head)
-        reply = timestamps.post(words.required("--url"), asked)
-    else:
-        asked, reply = timestamps.Query.read(Path(words.required("--request"))), _content(words.required("--reply"))
-    moment = timestamps.stamped(asked, reply, roots)
-    ledger = Ledger(path, Ledger.read(path).owner)
-    entry = timestamps.keep(ledger, asked, reply, stamped_at=moment, now=datetime.now(UTC))
-    ledger.close()
-    _tell(
-        words, f"the head at {asked.head.size:,} entries was stamped at {moment.isoformat()}; kept as entry {entry.seq}"
-    )
-    return 0
-
-
-def _content(name: str) -> bytes:
+def _content(path: Path | None) -> bytes:
     try:
-        return Path(name).read_bytes()
+        return Path(path or "").read_bytes()
     except OSError as error:
-        raise ConfigurationError(f"{name} cannot be read: {error.strerror or error}") from error
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
-def _tell(words: Words, sentence: str) -> None:
-    if words.json:
-        print_json({"said": sentence})
+def _answer(arguments: AnchorArguments, sentence: str) -> None:
+    if arguments.json:
+        print_json({"said": sentence, "answer": sentence})
     else:
-        print(sentence)
-
-
-_ACTS: dict[str, Callable[[list[str]], int]] = {
-    "verify": _verify,
-    "show": _show,
-    "prove": _prove,
-    "export": _export,
-    "anchor": _anchor,
-}
-
-COMMANDS = {"ledger": Command(_ledger, HELP)}
+        print_line(sentence)

@@ -1,65 +1,47 @@
-"""`plan` and `ingest`: what comes before training, on its own."""
+"""`plan`: the strategy that a run would follow, and why."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
-from fedsov.cli.words import CODES, Command, Words, console, print_json, progress, words_of
+from fedsov.cli.arguments import Arguments, Quiet, console, print_json, progress, run_settings
+from fedsov.cli.declaration import command, command_app
 
-PLAN_HELP = f"""usage: python -m fedsov plan [KEY=VALUE ...] [--json] [--quiet]
-
-Ingests if need be, and prints for each region the strategy that `train` would follow today, the reasons, and for what
-was refused the missing document. Takes the same overrides as train. Trains nothing.
-{CODES}
-"""
-
-INGEST_HELP = f"""usage: python -m fedsov ingest [KEY=VALUE ...] [--again] [--json] [--quiet]
-
-Sorts the source into the regions' encrypted stores: classify, route, encrypt; rows without a region go to quarantine.
-Does nothing where the stores are up to date; --again writes them anew. Takes the same overrides as train.
-{CODES}
-"""
+app = command_app()
 
 
-def _composed(words: Words) -> Any:
-    from fedsov.config.hydra_compose import compose
-    from fedsov.config.settings import settings
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanArguments(Arguments):
+    """The settings of a run."""
 
-    return settings(compose(words.overrides))
+    quiet: Quiet = False
 
 
-def _plan(arguments: list[str]) -> int:
+@command(
+    app,
+    examples=(
+        "fedsov plan",
+        "fedsov plan federation.regions=[US,GB] strategy.federated.min_rows=300",
+        "fedsov plan border=own border.evidence=documents.yaml --json",
+    ),
+    reads="run settings",
+)
+def plan(arguments: PlanArguments) -> None:
+    """Prints for each region the strategy that `train` would follow today.
+
+    Says the reasons, and for what was refused the missing document. Ingests first if need be; trains nothing. Takes
+    the same settings as `train`.
+    """
+    say = progress(arguments.quiet)
+    say("starting: loading Flower and Hydra")
     from fedsov.runtimes.fork_server import TO_READ, WarmFor
 
-    words = words_of(arguments, flags=("--json", "--quiet"))
-    say = progress(words.quiet)
     with WarmFor(TO_READ) as warm:
         from fedsov.api import train
         from fedsov.api.report import plan_table
 
-        plan, _ = train.plan_settings(_composed(words), warm, say=say)
-    if words.json:
-        print_json(plan.to_json())
+        derived, _ = train.plan_settings(run_settings(arguments.overrides), warm, say=say)
+    if arguments.json:
+        print_json(derived.to_json())
     else:
-        console().print(plan_table(plan))
-    return 0
-
-
-def _ingest(arguments: list[str]) -> int:
-    from fedsov.runtimes.fork_server import TO_READ, WarmFor
-
-    words = words_of(arguments, flags=("--json", "--quiet", "--again"))
-    with WarmFor(TO_READ) as warm:
-        from fedsov.api import train
-
-        again = "--again" in words.flags
-        report = train.ingest_settings(_composed(words), warm, say=progress(words.quiet), again=again)
-    if words.json:
-        print_json(report.to_json())
-        return 0
-    print(report.sentence())
-    print("columns: " + ", ".join(f"{name} {kind}" for name, kind in sorted(report.kinds.items())))
-    return 0
-
-
-COMMANDS = {"plan": Command(_plan, PLAN_HELP), "ingest": Command(_ingest, INGEST_HELP)}
+        console().print(plan_table(derived))

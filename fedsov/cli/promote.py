@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
-from fedsov.cli.words import CODES, Command, print_json, words_of
-from fedsov.errors import ConfigurationError
+from dataclasses import dataclass
+from typing import Annotated
 
-HELP = f"""usage: python -m fedsov promote MODEL VERSION [workspace=DIR] [--json]
+import typer
 
-Gives a version of a registered model the alias `champion`, in the registry that holds it (the hub's or a region's).
-{CODES}
-"""
+from fedsov.cli.arguments import Arguments, positive, print_json, print_line
+from fedsov.cli.declaration import command, command_app
+
+app = command_app()
 
 
-def _promote(arguments: list[str]) -> int:
-    from fedsov.api.promotion import promote
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromoteArguments(Arguments):
+    """A version of a model."""
 
-    words = words_of(arguments, flags=("--json",), names=2)
-    if len(words.names) != 2 or not words.names[1].isdigit():
-        raise ConfigurationError("promote takes a model and a version: python -m fedsov promote MODEL 1")
-    model, version = words.names[0], int(words.names[1])
-    owner = promote(words.workspace, model, version)
-    if words.json:
-        print_json({"model": model, "version": version, "alias": "champion", "registry": owner})
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="The name of a registered model.")]
+    version: Annotated[int, typer.Argument(metavar="VERSION", help="The number of its version.", parser=positive)]
+
+
+@command(app, examples=("fedsov promote stackoverflow-gb 1",))
+def promote(arguments: PromoteArguments) -> None:
+    """Gives a version of a registered model the alias `champion`.
+
+    The alias is set in the registry that holds the model: the hub's or a region's.
+    """
+    from fedsov.api import promotion
+
+    owner = promotion.promote(arguments.workspace, arguments.model, arguments.version)
+    if arguments.json:
+        answer = {"model": arguments.model, "version": arguments.version, "alias": "champion", "registry": owner}
+        print_json(answer)
     else:
-        print(f"{model} v{version} is now champion in the registry of {owner}")
-    return 0
-
-
-COMMANDS = {"promote": Command(_promote, HELP)}
+        print_line(f"{arguments.model} v{arguments.version} is now champion in the registry of {owner}")

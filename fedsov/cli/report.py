@@ -4,54 +4,61 @@ from __future__ import annotations
 
 import hashlib
 import json
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated
 
-from fedsov.cli.words import CODES, Command, Words, words_of
+import typer
+
+from fedsov.cli.arguments import Arguments, today
+from fedsov.cli.declaration import command, command_app
 from fedsov.errors import LedgerBroken
 
 if TYPE_CHECKING:
     from fedsov.control_plane.compliance.record import Record
 
-HELP = f"""usage: python -m fedsov report [workspace=DIR] [--evidence FILE] [--out DIR] [--json]
-
-Writes report.html (one file, for reading and printing) and report.json: who sent what to whom, on which ground and
-documents; what was refused, why, and what would mend it; reviews and approvals; releases; privacy spent; which origins
-bind which model; and whether each ledger verifies. It is made from the ledgers alone, offline.
-
-  --evidence FILE   the register of documents: adds what each document is, and which expire within 90 days
-  --out DIR         where to write (default: report/ in the workspace)
-  --json            print the JSON too, on standard output
-
-Where a ledger does not verify, the report is written, says so first, and the command ends with 5.
-{CODES}
-"""
+app = command_app()
 
 
-def _report(arguments: list[str]) -> int:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportArguments(Arguments):
+    """What the report adds, and where it is written."""
+
+    evidence: Annotated[
+        Path | None,
+        typer.Option("--evidence", metavar="FILE", help="The register: says what each document is, which expire soon."),
+    ] = None
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Where to write (default: report/ in the workspace).")
+    ] = None
+
+
+@command(app, examples=("fedsov report", "fedsov report --evidence documents.yaml --out audit-2026"))
+def report(arguments: ReportArguments) -> None:
+    """Writes the record of processing and cross-border transfers.
+
+    Writes report.html (one file, for reading and printing) and report.json: who sent what to whom, on which ground
+    and documents; what was refused, why, and what would mend it; reviews and approvals; releases; privacy spent;
+    which origins bind which model; and whether each ledger verifies. It is made from the ledgers alone, offline. With
+    --json the JSON is printed, too.
+
+    Where a ledger does not verify, the report is written, says so first, and the command ends with 5.
+    """
     from fedsov.api.ledger_audit import books
-
-    words = words_of(arguments, flags=("--json",), values=("--evidence", "--out"), keys=("workspace",))
-    found = books(words.workspace)
-    page, sheet = _write(_record(words, found), Path(words.value("--out") or words.workspace / "report"))
-    if words.json:
-        print(sheet.read_text(encoding="utf-8"), end="")
-    else:
-        print(f"report for people:   {page}\nreport for machines: {sheet}")
-    broken = [book for book in found if book.fault]
-    if broken:
-        raise LedgerBroken("; ".join(f"{book.owner} does not verify: {book.fault}" for book in broken))
-    return 0
-
-
-def _record(words: Words, found: Any) -> Record:
     from fedsov.border.evidence.register_file import load_register
     from fedsov.control_plane.compliance.record import record_of
 
-    file = words.value("--evidence")
-    register = load_register(Path(file)).documents if file else None
-    return record_of(found, on=datetime.now(UTC).date(), register=register)
+    ledgers = books(arguments.workspace)
+    register = load_register(arguments.evidence).documents if arguments.evidence else None
+    record = record_of(ledgers, on=today(), register=register)
+    page, sheet = _write(record, arguments.out or arguments.workspace / "report")
+    if arguments.json:
+        print(sheet.read_text(encoding="utf-8"), end="")
+    else:
+        print(f"report for people:   {page}\nreport for machines: {sheet}")
+    broken = [ledger for ledger in ledgers if ledger.fault]
+    if broken:
+        raise LedgerBroken("; ".join(f"{ledger.owner} does not verify: {ledger.fault}" for ledger in broken))
 
 
 def _write(record: Record, folder: Path) -> tuple[Path, Path]:
@@ -65,6 +72,3 @@ def _write(record: Record, folder: Path) -> tuple[Path, Path]:
     sheet.write_text(text, encoding="utf-8")
     page.write_text(as_html(record, names=document_names(), json_digest=digest), encoding="utf-8")
     return page, sheet
-
-
-COMMANDS = {"report": Command(_report, HELP)}

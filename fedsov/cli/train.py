@@ -2,92 +2,170 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
 
-from fedsov.cli.cli import failure
-from fedsov.cli.words import CODES, Command, console, print_json, progress, words_of
-from fedsov.errors import ConfigurationError
+import typer
+
+from fedsov.cli.arguments import Arguments, Quiet, console, key_of, print_json, progress
+from fedsov.cli.declaration import command, command_app
+from fedsov.errors import ConfigurationError, unknown
 
 if TYPE_CHECKING:
     from fedsov.api.result import RunResult
     from fedsov.runtimes.fork_server import ForkServer
 
-HELP = f"""usage: python -m fedsov train [KEY=VALUE ...] [--json] [--quiet] [Hydra options]
-       python -m fedsov train --resume RUN [workspace=DIR] [--json] [--quiet]
-
-Runs the whole pattern. Every setting is a Hydra override; the groups are federation, region, strategy, algorithm,
-privacy, border, dataset, model, runtime and experiment (files in configs/).
-
-  python -m fedsov train                                          the demo
-  python -m fedsov train algorithm=fedyogi federation.rounds=20   another aggregation, more rounds
-  python -m fedsov train federation.regions=[US,GB]               some regions; other rows go to quarantine
-  python -m fedsov train dataset=table dataset.path=people.parquet dataset.jurisdiction=country dataset.target=y \\
-      federation.regions=auto                                     your own table, one region per jurisdiction found
-  python -m fedsov train today=2026-11-22 federation.days_per_round=30   rehearse a long training: what would expire?
-  python -m fedsov train border=unsafe_open                       laboratory only: everything is permitted, and marked
-  python -m fedsov train --multirun seed=0,1,2                    several runs
-  python -m fedsov train --cfg job                                print the settings a run would use
-  python -m fedsov train --resume latest                          go on with the newest run after it was killed
-
-  --resume RUN    go on after the last round that ended, with the run's own settings and to the same result; a run
-                  says its name when it begins. Refused: a run that ended well or is not in this workspace (code 2),
-                  other rows than it began with (3), a changed checkpoint (6)
-  workspace=DIR   everything is written under DIR (default .fedsov)
-  --json          the result as JSON on standard output
-  --quiet         no progress
-{CODES}
-"""
-
-HYDRA_ONLY = ("--cfg", "-c", "--info", "-i", "--hydra-help", "--shell-completion", "-sc", "--version", "--resolve")
-RESUME = "--resume"
-HYDRA_ALSO = ("--multirun", "-m", "--run", "-r", "--package", "-p", "--experimental-rerun")
+CONFIGURATIONS = ("job", "hydra", "all")
+INFORMATION = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
+STARTING = "starting: loading PyTorch, Flower and Hydra"
+app = command_app()
 
 
-def _train(arguments: list[str]) -> int:
-    from fedsov.runtimes.fork_server import TO_TRAIN
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainArguments(Arguments):
+    """A run, or one to go on with; and Hydra's own options, which are handed to Hydra."""
 
-    own = {"--json", "--quiet"}
-    said, rest = own & set(arguments), [word for word in arguments if word not in own]
-    if any(word.partition("=")[0] == RESUME for word in rest):
-        return _resumed(rest, said)
-    for option in (word.partition("=")[0] for word in rest if word.startswith("-")):
-        if option not in HYDRA_ONLY + HYDRA_ALSO:
-            raise ConfigurationError(
-                f"no option {option}; train has --resume, --json, --quiet, --multirun, --cfg and --info"
-            )
-    if any(word.partition("=")[0] in HYDRA_ONLY for word in rest):
-        _hydra(rest, lambda _: None)
-        return 0
-    say, results = progress("--quiet" in said), []
-    from fedsov.runtimes.fork_server import WarmFor
+    resume: Annotated[
+        str | None,
+        typer.Option("--resume", metavar="RUN", help="Go on with a run that was interrupted, or with the `latest`."),
+    ] = None
+    quiet: Quiet = False
+    multirun: Annotated[bool, typer.Option("--multirun", "-m", help="One run for each value in KEY=A,B.")] = False
+    cfg: Annotated[
+        str | None,
+        typer.Option("--cfg", "-c", metavar="WHAT", help="Print the settings a run would use: job, hydra or all."),
+    ] = None
+    resolve: Annotated[bool, typer.Option("--resolve", help="With --cfg: resolve interpolations.")] = False
+    package: Annotated[
+        str | None, typer.Option("--package", "-p", metavar="NAME", help="With --cfg: this group of settings alone.")
+    ] = None
+    info: Annotated[
+        str | None,
+        typer.Option("--info", "-i", metavar="[WHAT]", help=f"Print what Hydra knows: {', '.join(INFORMATION)}."),
+    ] = None
+    single: Annotated[bool, typer.Option("--run", "-r", help="Hydra's word for one run, the default.")] = False
+    rerun: Annotated[
+        str | None, typer.Option("--experimental-rerun", metavar="FILE", help="Hydra's: run a pickled job again.")
+    ] = None
+    hydra_help: Annotated[bool, typer.Option("--hydra-help", help="Print Hydra's own help.")] = False
+    hydra_version: Annotated[bool, typer.Option("--version", help="Print Hydra's version.")] = False
+    shell_completion: Annotated[
+        bool, typer.Option("--shell-completion", "-sc", help="Hydra's completion of settings, for `python`.")
+    ] = False
+
+    def __post_init__(self) -> None:
+        Arguments.__post_init__(self)
+        for option, value, choices in (("--cfg", self.cfg, CONFIGURATIONS), ("--info", self.info, ("", *INFORMATION))):
+            if value is not None and value not in choices:
+                raise ConfigurationError(unknown(option, value, filter(None, choices)))
+        if self.json and self.prints and self.cfg is None:
+            raise ConfigurationError(f"--json goes with a run and with --cfg; take it away from {self.prints[0]}")
+
+    @property
+    def prints(self) -> list[str]:
+        """The options by which Hydra prints something and nothing runs."""
+        flags = {
+            "--resolve": self.resolve,
+            "--hydra-help": self.hydra_help,
+            "--version": self.hydra_version,
+            "--shell-completion": self.shell_completion,
+        }
+        values = {"--cfg": self.cfg, "--info": None if self.info is None else self.info or INFORMATION[0]}
+        return [*(f"{name}={value}" for name, value in values.items() if value), *_set(flags)]
+
+    @property
+    def hydra(self) -> list[str]:
+        """Hydra's options, as Hydra reads them."""
+        values = {"--package": self.package, "--experimental-rerun": self.rerun}
+        flags = {"--multirun": self.multirun, "--run": self.single}
+        return [*self.prints, *(f"{name}={value}" for name, value in values.items() if value), *_set(flags)]
+
+
+def _set(flags: dict[str, bool]) -> list[str]:
+    return [name for name, value in flags.items() if value]
+
+
+@command(
+    app,
+    examples=(
+        "fedsov train                                           # the demo",
+        "fedsov train algorithm=fedyogi federation.rounds=20    # another aggregation, more rounds",
+        "fedsov train federation.regions=[US,GB]                # some regions; other rows go to quarantine",
+        "fedsov train dataset=table dataset.path=people.parquet dataset.jurisdiction=country dataset.target=y \\",
+        "    federation.regions=auto                            # your own table, one region per jurisdiction",
+        "fedsov train today=2026-11-22 federation.days_per_round=30    # rehearse: what expires meanwhile?",
+        "fedsov train border=unsafe_open                        # simulation only: all is permitted, and marked",
+        "fedsov train --multirun seed=0,1,2                     # several runs",
+        "fedsov train --cfg job                                 # the settings that a run would use",
+        "fedsov train --resume latest                           # go on with the newest run",
+    ),
+    reads="run settings",
+)
+def train(arguments: TrainArguments) -> None:
+    """Runs the whole pattern: ingest, plan, train every region, record the models.
+
+    Every setting is a Hydra override. The groups are federation, region, strategy, algorithm, privacy, border,
+    dataset, model, runtime and experiment (files in configs/); `fedsov train --cfg job` prints every setting.
+
+    --resume RUN goes on after the last round that ended, with the run's own settings and to the same result; a run
+    says its name when it begins. Refused: a run that ended well or is not in this workspace (code 2), other rows than
+    it began with (3), a changed checkpoint (6).
+    """
+    if arguments.resume is not None:
+        _resume(arguments, arguments.resume)
+    elif arguments.prints:
+        _print_settings(arguments)
+    else:
+        with _resumable(arguments):
+            _answer(_run(arguments), arguments)
+
+
+def _run(arguments: TrainArguments) -> list[RunResult]:
+    results: list[RunResult] = []
+    say = progress(arguments.quiet)
+    say(STARTING)
+    from fedsov.runtimes.fork_server import TO_TRAIN, WarmFor
 
     with WarmFor(TO_TRAIN) as warm:
-        _hydra(rest, lambda config: results.append(_train_once(config, warm, say)))
-    _answer(results, said)
-    return 0
+        _hydra(arguments, lambda config: results.append(_train_once(config, warm, say)))
+    return results
 
 
-def _resumed(words: list[str], said: set[str]) -> int:
-    """`train --resume RUN`: the settings are the run's own, and the workspace alone may be named beside it."""
-    found = words_of(words, values=(RESUME,))
-    if refused := [word for word in found.overrides if not word.startswith("workspace=")]:
+def _resume(arguments: TrainArguments, run: str) -> None:
+    """The settings are the run's own; the workspace alone may be named beside it."""
+    surplus = [word for word in arguments.settings if key_of(word) != "workspace"] + arguments.hydra
+    if surplus:
         raise ConfigurationError(
-            f"a run goes on with its own settings; take away {' '.join(refused)} (only workspace=DIR may be given)"
+            f"a run goes on with its own settings; take away {' '.join(surplus)} (only --workspace may be given)"
         )
-    from fedsov.api import resume
+    say = progress(arguments.quiet)
+    say(STARTING)
+    from fedsov.api import resume as resume_steps
 
-    run = found.required(RESUME)
-    _answer([resume.resume(run, workspace=found.workspace, say=progress("--quiet" in said))], said)
-    return 0
+    with _resumable(arguments):
+        _answer([resume_steps.resume(run, workspace=arguments.workspace, say=say)], arguments)
 
 
-def _answer(results: Sequence[RunResult], said: set[str]) -> None:
-    if "--json" in said:
-        values = [result.to_json() for result in results]
-        print_json(values[0] if len(values) == 1 else values)
+@contextmanager
+def _resumable(arguments: TrainArguments) -> Iterator[None]:
+    """An interruption that says how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        place = "" if arguments.folder is None and not arguments.setting("workspace") else f"{arguments.workspace}"
+        where = f" --workspace {place}" if place else ""
+        raise KeyboardInterrupt(f"to resume after an interruption: fedsov train --resume latest{where}") from stop
+
+
+def _answer(results: Sequence[RunResult], arguments: TrainArguments) -> None:
+    if arguments.json:
+        answers = [result.to_json() for result in results]
+        print_json(answers[0] if len(answers) == 1 else answers)
     else:
         _show(results)
 
@@ -108,41 +186,67 @@ def _show(results: Sequence[RunResult]) -> None:
             screen.print(part, soft_wrap=not sys.stdout.isatty())
 
 
-def _hydra(arguments: list[str], task: Callable[[Any], None]) -> None:
+def _print_settings(arguments: TrainArguments) -> None:
+    """What Hydra prints of the settings or of itself; with --json the settings as JSON."""
+    if not arguments.json:
+        _hydra(arguments, lambda _: None)
+        return
+    import yaml
+
+    printed = io.StringIO()
+    with redirect_stdout(printed):
+        _hydra(arguments, lambda _: None)
+    print_json(yaml.safe_load(printed.getvalue()))
+
+
+def _hydra(arguments: TrainArguments, task: Callable[[Any], None]) -> None:
     """Runs a task as a Hydra application over these arguments. Hydra's own errors become one line."""
     import hydra
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from fedsov.config.hydra_compose import config_dir, one_line, opened, register_resolvers
+    from fedsov.config.hydra_compose import check_choices, config_dir, one_line, opened, register_resolvers
 
     register_resolvers()
-    failed: list[Exception] = []
-    os.environ["HYDRA_FULL_ERROR"] = "1"
+    check_choices(arguments.overrides)
+    failures: list[Exception] = []
     application = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")(
-        _held(task, failed)
+        _keeping_failure(task, failures)
     )
-    several = [word for word in arguments if word in ("-m", "--multirun")]  # Hydra wants overrides in one piece
-    sys.argv = ["python -m fedsov train", *several, *opened([word for word in arguments if word not in several])]
     try:
-        application()
+        with _as_program(["fedsov train", *arguments.hydra, *opened(arguments.overrides)]):
+            application()
     except (HydraException, OmegaConfBaseException, ValueError) as error:
-        raise ConfigurationError(one_line(error)) from error
+        raise ConfigurationError(one_line(error, arguments.overrides)) from error
     except SystemExit as stop:
         if stop.code not in (0, None):
-            raise ConfigurationError("the command line could not be read; see --help") from stop
-    if failed:
-        raise failed[0]
+            raise ConfigurationError("the command line could not be read; see `fedsov train --help`") from stop
+    if failures:
+        raise failures[0]
 
 
-def _held(task: Callable[[Any], None], failed: list[Exception]) -> Callable[[Any], None]:
-    """The task, its error kept for the caller: Hydra would print lines of its own. After one, no further run starts."""
+@contextmanager
+def _as_program(words: list[str]) -> Iterator[None]:
+    """The words as this process's command line, which is where Hydra reads them; errors come back whole."""
+    before, full = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    sys.argv, os.environ["HYDRA_FULL_ERROR"] = words, "1"
+    try:
+        yield
+    finally:
+        sys.argv = before
+        if full is None:
+            del os.environ["HYDRA_FULL_ERROR"]
+
+
+def _keeping_failure(task: Callable[[Any], None], failures: list[Exception]) -> Callable[[Any], None]:
+    """The task, its error kept for the caller. After one, no further run of a multirun starts."""
 
     def run(config: Any) -> None:
-        if not failed:
-            failed.extend(failure(lambda: task(config)))
+        if failures:
+            return
+        try:
+            task(config)
+        except Exception as error:  # boundary: Hydra would print lines of its own about it, and exit
+            failures.append(error)
 
     return run
-
-
-COMMANDS = {"train": Command(_train, HELP)}

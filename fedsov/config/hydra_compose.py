@@ -8,14 +8,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from fedsov.errors import ConfigurationError
+from fedsov.errors import ConfigurationError, nearest, unknown
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -63,11 +64,35 @@ def compose(overrides: Sequence[str]) -> DictConfig:
     from hydra.errors import HydraException
 
     register_resolvers()
+    check_choices(overrides)
     try:
         with _alone(), initialize_config_dir(version_base="1.3", config_dir=str(config_dir())):
             return hydra_compose("train", overrides=opened(overrides))
     except (HydraException, ValueError) as error:
-        raise ConfigurationError(one_line(error)) from error
+        raise ConfigurationError(one_line(error, overrides)) from error
+
+
+def check_choices(overrides: Sequence[str]) -> None:
+    """Raises ConfigurationError for GROUP=CHOICE where the group has no such choice.
+
+    Hydra says nothing about one of an optional group (`experiment`), and runs without it. Choices that a search path
+    of the user's own may add are left to Hydra.
+    """
+    if any(word.lstrip("+").startswith("hydra.searchpath") for word in overrides):
+        return
+    groups = _groups()
+    for word in overrides:
+        group, _, value = word.lstrip("+").partition("=")
+        if (choices := groups.get(group.partition("@")[0])) and re.fullmatch(r"[\w.,-]+", value):
+            for choice in value.split(","):
+                if choice not in ("null", *choices):
+                    raise ConfigurationError(unknown(group, choice, choices))
+
+
+def _groups() -> Mapping[str, list[str]]:
+    """The config groups, and the choices of each."""
+    folders = (path for path in config_dir().iterdir() if path.is_dir())
+    return {folder.name: sorted(path.stem for path in folder.glob("*.yaml")) for folder in sorted(folders)}
 
 
 @contextmanager
@@ -84,9 +109,19 @@ def _alone() -> Iterator[None]:
             GlobalHydra.instance().hydra = outer
 
 
-def one_line(error: BaseException) -> str:
-    """A configuration error in one line, with the way out."""
-    lines = [line.strip() for line in str(error).partition("Config search path")[0].splitlines()]
+SETTINGS = "fedsov train --cfg job"
+"""The command that prints every setting."""
+_UNKNOWN = re.compile(r"Could not (?:override|delete from config\.) '([^']+)'")
+
+
+def one_line(error: BaseException, overrides: Sequence[str] = ()) -> str:
+    """A configuration error in one line, with the way out; an unknown setting with the one that it resembles."""
+    text = str(error).partition("Config search path")[0]
+    if match := _UNKNOWN.match(text):
+        return _unknown_setting(match[1], overrides)
+    if match := re.match(r"Multiple values for (\S+)\. ", text):
+        return f"{match[1]} has a value already; write {match[1]}=CHOICE without a + to choose another"
+    lines = [line.strip() for line in text.splitlines()]
     lines = [line for line in lines if line and not line.startswith(("See https:", "To append", "Set the env"))]
     override = getattr(error, "override", None)
     if override and override not in lines[0]:
@@ -96,4 +131,53 @@ def one_line(error: BaseException) -> str:
     starts = [place for place, line in enumerate(lines) if line.startswith("Available options")]
     place = starts[0] + 1 if starts else len(lines)
     said = f"{'; '.join(lines[:place])} {', '.join(lines[place:])}".strip()
-    return f"{said} (see `python -m fedsov train --cfg job` for every key)"
+    return f"{said} (see `{SETTINGS}` for every key)"
+
+
+def _unknown_setting(key: str, overrides: Sequence[str]) -> str:
+    """The message about a setting that does not exist; those of the same group are meant before others."""
+    settings = _settings_of(overrides)
+    groups = {name.rpartition(".")[0] for name in settings} - {""}
+    group, _, last = key.rpartition(".")
+    if group and group not in groups and (spelled := nearest(group, groups)):
+        group = spelled[0]
+    siblings = {name.rpartition(".")[2]: name for name in settings if name.rpartition(".")[0] == group}
+    within = nearest(last, siblings) or [name for name in siblings if _abbreviates(last, name)]
+    namesakes = [name for name in settings if name.rpartition(".")[2] == last]
+    guesses = [siblings[name] for name in within[:1]] or namesakes[:3] or nearest(key, settings)
+    if group and siblings and not within and not namesakes:
+        return f"unknown setting {key!r}; {group} has {', '.join(siblings)}"
+    return unknown("setting", key, settings, see=SETTINGS, guess=" or ".join(guesses))
+
+
+def _abbreviates(short: str, name: str) -> bool:
+    """True for the first letters of a name's words, as "lr" of learning_rate."""
+    return short == "".join(word[:1] for word in name.split("_"))
+
+
+def _settings_of(overrides: Sequence[str]) -> list[str]:
+    """Every setting and group that there is with these choices of groups, such as ``model.hidden``."""
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+    from hydra.errors import HydraException
+
+    groups = _groups()
+    chosen = [word for word in overrides if word.lstrip("+").partition("=")[0] in groups and "," not in word]
+    with _alone(), initialize_config_dir(version_base="1.3", config_dir=str(config_dir())):
+        try:
+            config = hydra_compose("train", overrides=chosen)
+        except HydraException:
+            config = hydra_compose("train")
+    return [*groups, *_paths(config)]
+
+
+def _paths(config: DictConfig, prefix: str = "") -> Iterator[str]:
+    from omegaconf import DictConfig, OmegaConf
+
+    for key in map(str, config):
+        path = f"{prefix}{key}"
+        yield path
+        if not OmegaConf.is_missing(config, key) and not OmegaConf.is_interpolation(config, key):
+            part = config[key]
+            if isinstance(part, DictConfig):
+                yield from _paths(part, f"{path}.")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fedsov.errors import ConfigurationError
+from fedsov.errors import ConfigurationError, nearest
 
 SHAPE: Mapping[str, str] = {
     "": "federation dataset model strategy algorithm privacy border runtime workspace seed today",
@@ -97,7 +97,9 @@ def only(group: str, value: Mapping[str, Any], keys: Sequence[str]) -> dict[str,
     odd = sorted(set(value) - set(keys))
     if odd:
         place = f"{group}." if group else ""
-        raise ConfigurationError(f"{place}{odd[0]} is not a setting; {group or 'a run'} has {', '.join(keys)}")
+        guess = nearest(str(odd[0]), keys)
+        meant = f"; did you mean {place}{guess[0]}? {group or 'A run'}" if guess else f"; {group or 'a run'}"
+        raise ConfigurationError(f"{place}{odd[0]} is not a setting{meant} has {', '.join(keys)}")
     return dict(value)
 
 

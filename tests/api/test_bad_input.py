@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fedsov.cli import cli
+from fedsov.cli import main
 from fedsov.partition.keys import LocalKeyring
 from tests.world import ROOT, answered, fedsov
 
@@ -116,7 +116,7 @@ def refused(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) 
     def run(command: str, *words: str, workspace: Path | None = None, code: int) -> str:
         before = kept(workspace) if workspace else {}
         capfd.readouterr()
-        ended = cli.run([*command.split(), *words])
+        ended = main.run([*command.split(), *words])
         line = the_line(ended, capfd.readouterr().err, code)
         assert workspace is None or kept(workspace) == before, "a refused run changed what it found"
         return line

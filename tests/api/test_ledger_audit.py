@@ -146,7 +146,7 @@ def test_verification_since_a_head_checks_one_ledger_from_there(place: Path) -> 
     assert "rewritten" in verify_since(place, "US", Head(old.size, old.digest)).fault
     with pytest.raises(ConfigurationError, match="name its OWNER"):
         verify_since(place, None, Head(old.size, old.digest))
-    with pytest.raises(ConfigurationError, match="no ledger of 'FR'"):
+    with pytest.raises(ConfigurationError, match="unknown ledger owner 'FR'"):
         verify_since(place, "FR", old)
 
 

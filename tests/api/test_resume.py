@@ -26,7 +26,7 @@ from fedsov.api import resume, train
 from fedsov.api.budgets import account
 from fedsov.api.ledger_audit import verify_all
 from fedsov.api.result import RunResult
-from fedsov.cli.cli import run as command
+from fedsov.cli.main import run as command
 from fedsov.config.hydra_compose import compose
 from fedsov.config.settings import settings
 from fedsov.control_plane.server_app import Round, TrainingState

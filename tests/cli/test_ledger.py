@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from fedsov.border.evidence.approvals import approval_entry
-from fedsov.cli import cli
+from fedsov.cli import main
 from fedsov.ledger.ledger import Ledger
 from fedsov.ledger.signed_head import Signer
 from tests.api.test_ledger_audit import append, history
@@ -32,7 +32,7 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
     append(tmp_path / "w/regions/DE", "DE", *history(5))
 
     def act(*words: object) -> tuple[int, str, str]:
-        code = cli.run(["ledger", *map(str, words), f"workspace={tmp_path / 'w'}"])
+        code = main.run(["ledger", *map(str, words), f"workspace={tmp_path / 'w'}"])
         said = capsys.readouterr()
         return code, said.out, said.err
 

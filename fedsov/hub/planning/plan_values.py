@@ -9,7 +9,7 @@ from typing import Any
 
 from fedsov.artifact import Kind
 from fedsov.border.decisions import Decision
-from fedsov.errors import ConfigurationError
+from fedsov.errors import ConfigurationError, unknown
 from fedsov.label import Label
 from fedsov.serialization import fields_of, from_fields
 
@@ -180,9 +180,7 @@ class Plan:
         for planned in self.regions:
             if planned.region == name:
                 return planned
-        raise ConfigurationError(
-            f"region {name!r} is not in the plan; it has {', '.join(planned.region for planned in self.regions)}"
-        )
+        raise ConfigurationError(unknown("region", name, [planned.region for planned in self.regions]))
 
     def following(self, strategy: str) -> tuple[str, ...]:
         """The names of the regions that follow a strategy."""

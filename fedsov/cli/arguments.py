@@ -1,0 +1,195 @@
+"""What all commands share: options as values, what options may hold, and how an answer is printed.
+
+`Arguments` is what every command takes; `fedsov.cli.declaration` says how a command adds options of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import click
+import typer
+
+from fedsov.cli.parsing import require
+from fedsov.errors import ConfigurationError, nearest
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from fedsov.config.settings import Settings
+
+WORKSPACE = ".fedsov"
+CUSTOMARY = {"UK": "GB", "EL": "GR"}
+"""Codes that people and the European Union write for places whose ISO code is another."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arguments:
+    """What every command takes: a workspace, `--json`, and settings, those KEY=VALUE words that are no option.
+
+    Raises ConfigurationError where `--workspace` and `workspace=` name different folders.
+    """
+
+    folder: Annotated[
+        str | None,
+        typer.Option("--workspace", metavar="DIR", help="The folder of all runs (default .fedsov); or workspace=DIR."),
+    ] = None
+    json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False
+    settings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        named = self.setting("workspace")
+        if named is not None and self.folder is not None and Path(unquoted(named)) != Path(self.folder):
+            raise ConfigurationError(
+                f"--workspace {self.folder} and workspace={named} name different folders; give one of them"
+            )
+
+    @property
+    def workspace(self) -> Path:
+        """The folder that `--workspace` or `workspace=` names, or the default one."""
+        return Path(self.folder or unquoted(self.setting("workspace") or WORKSPACE))
+
+    @property
+    def overrides(self) -> tuple[str, ...]:
+        """The settings as Hydra takes them, `--workspace` among them."""
+        if self.folder is None or self.setting("workspace") is not None:
+            return self.settings
+        return (*self.settings, f"workspace={quoted(self.folder)}")
+
+    def setting(self, key: str) -> str | None:
+        """The last VALUE given as KEY=VALUE; None where there is none."""
+        values = [word.partition("=")[2] for word in self.settings if key_of(word) == key]
+        return values[-1] if values else None
+
+
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print no progress.")]
+
+
+def key_of(setting: str) -> str:
+    """The KEY of KEY=VALUE, without the signs by which Hydra adds or deletes one."""
+    return setting.partition("=")[0].lstrip("+~")
+
+
+def quoted(text: str) -> str:
+    """The text as a value that Hydra reads as it stands, whatever is in it."""
+    escaped = re.sub(r"(\\*)('|$)", lambda match: match[1] * 2 + (r"\'" if match[2] else ""), text)
+    return f"'{escaped}'"
+
+
+def unquoted(value: str) -> str:
+    """The text of a value that may be quoted for Hydra."""
+    if len(value) < 2 or value[0] != value[-1] or value[0] not in "'\"":
+        return value
+    return re.sub(r"(\\+)(['\"]|$)", lambda match: match[1][: len(match[1]) // 2] + match[2], value[1:-1])
+
+
+# What options may hold.
+
+
+def day(text: str) -> date:
+    """A day as 2026-11-22."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r}; write a day as 2026-11-22") from error
+
+
+def today() -> date:
+    """The day on which a command is run, in UTC."""
+    return datetime.now(UTC).date()
+
+
+def count(text: str) -> int:
+    """A whole number, 0 or more."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise typer.BadParameter(f"{text!r}; write a whole number")
+    return int(text)
+
+
+def positive(text: str) -> int:
+    """A whole number above 0."""
+    if not count(text):
+        raise typer.BadParameter(f"{text!r}; write a whole number above 0")
+    return int(text)
+
+
+def comma_list(text: str) -> tuple[str, ...]:
+    """Words between commas."""
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def near_place(word: str) -> str | None:
+    """The code of the place that a word may mean: a country's name, another spelling, a mistyped code."""
+    from fedsov.border.law.bundle_loader import load_atlas
+
+    atlas = load_atlas(CUSTOMARY)
+    names = [spelling for spelling in atlas.spellings if len(spelling) > 3]
+    matches = nearest(word, names)
+    return atlas.code(word) or (atlas.spellings[matches[0]] if matches else None)
+
+
+def require_options(*names: str) -> None:
+    """Raises ConfigurationError that names options which the command needs beside the given ones."""
+    require(names, click.get_current_context())
+
+
+def run_settings(overrides: Iterable[str]) -> Settings:
+    """The settings of a run, composed and checked."""
+    from fedsov.config.hydra_compose import compose
+    from fedsov.config.settings import settings
+
+    return settings(compose(list(overrides)))
+
+
+# How an answer is printed.
+
+
+def progress(quiet: bool) -> Callable[[str], None]:
+    """Prints each line on standard error with the seconds since now; prints nothing where quiet."""
+    started = time.monotonic()
+
+    def say(line: str) -> None:
+        if not quiet:
+            print(f"[{time.monotonic() - started:6.1f} s] {line}", file=sys.stderr, flush=True)
+
+    return say
+
+
+def note(text: str) -> None:
+    """One line on standard error about something that the answer does not say."""
+    print(f"fedsov: note: {printable(text)}", file=sys.stderr)
+
+
+def print_json(value: Any) -> None:
+    """A command's answer for machines."""
+    print(json.dumps(value, indent=1, default=str, allow_nan=False))
+
+
+def printable(text: str) -> str:
+    """The text as one line for a terminal: whatever steers one, hides or ends the line is escaped."""
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+
+
+def print_line(text: str) -> None:
+    """One line of a command's answer for people."""
+    print(printable(text))
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """`1 document`, `2 documents`, `1,200 entries`."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def console() -> Console:
+    """A terminal's console; where output is piped, wide enough that no cell is cut."""
+    from rich.console import Console
+
+    return Console() if sys.stdout.isatty() else Console(width=160, color_system=None)

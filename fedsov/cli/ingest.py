@@ -1,0 +1,52 @@
+"""`ingest`: a source sorted into the regions' stores, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from fedsov.cli.arguments import Arguments, Quiet, print_json, print_line, progress, run_settings
+from fedsov.cli.declaration import command, command_app
+
+app = command_app()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestArguments(Arguments):
+    """The settings of a run, and whether stores that are up to date are written anew."""
+
+    again: Annotated[bool, typer.Option("--again", help="Write stores that are up to date anew.")] = False
+    quiet: Quiet = False
+
+
+@command(
+    app,
+    examples=(
+        "fedsov ingest",
+        "fedsov ingest --again",
+        "fedsov ingest dataset=table dataset.path=people.csv dataset.jurisdiction=country dataset.target=y \\",
+        "    federation.regions=auto --workspace my-people",
+    ),
+    reads="run settings",
+)
+def ingest(arguments: IngestArguments) -> None:
+    """Sorts the source into the regions' encrypted stores: classify, route, encrypt.
+
+    Rows without a region go to quarantine. Does nothing where the stores are up to date. Takes the same settings as
+    `train`.
+    """
+    say = progress(arguments.quiet)
+    say("starting: loading Flower and Hydra")
+    from fedsov.runtimes.fork_server import TO_READ, WarmFor
+
+    with WarmFor(TO_READ) as warm:
+        from fedsov.api import train
+
+        report = train.ingest_settings(run_settings(arguments.overrides), warm, say=say, again=arguments.again)
+    if arguments.json:
+        print_json(report.to_json())
+        return
+    print_line(report.sentence())
+    print_line("columns: " + ", ".join(f"{name} {kind}" for name, kind in sorted(report.kinds.items())))

@@ -1,0 +1,151 @@
+"""The command line as one call: `run` finds the command, and turns whatever goes wrong into one line and an exit code.
+
+A command's module is imported when the command is called, so that `--help` stays quick. A new command is its module
+(`fedsov.cli.declaration` shows one) and a line in `COMMANDS`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Annotated
+
+import typer
+from click import Command, Context, HelpFormatter
+from click.exceptions import ClickException, Exit
+
+from fedsov.cli.arguments import printable
+from fedsov.cli.declaration import COMPLETION, PROGRAM, epilog
+from fedsov.cli.parsing import GroupParser
+from fedsov.errors import ConfigurationError, FedsovError, WorkspaceUnusable
+
+INTERRUPTED = 130
+
+COMMANDS: Mapping[str, str] = {
+    "train": "Ingest, plan, train every region and record the models.",
+    "plan": "The same plan without training: strategies, reasons, missing documents.",
+    "ingest": "Only sort the source into the regions' encrypted stores.",
+    "border": "What the law answers and why; what waits for a person's approval.",
+    "evidence": "The documents that decisions rely on: list, check, add, kinds.",
+    "ledger": "What the ledgers hold: verify, show, prove, export, anchor.",
+    "budget": "What of each region's privacy budget is spent and left, by run.",
+    "attack": "Known attacks on a region's training, beside the epsilon claimed.",
+    "promote": "Make a registered model version the champion.",
+    "report": "Write the record of processing and cross-border transfers.",
+    "completion": "Print the completion script for bash, zsh or fish.",
+}
+"""Each command, and what it does; it is in the module of `fedsov.cli` that has its name."""
+
+HELP = """Federated learning across jurisdictions: records stay home, every crossing is decided and written down.
+
+KEY=VALUE words are settings, for the commands that take them (`fedsov train --help`); they and options may stand in
+any order after the command's name. The answer goes to standard output, progress and errors to standard error.
+"""
+EXAMPLES = (
+    "fedsov train                     # the demo",
+    "fedsov plan algorithm=fedyogi    # what a run with this setting would do",
+    "fedsov border why IN             # why the plan gives a region its strategy",
+    "fedsov ledger verify --json      # every ledger checked, the answer as JSON",
+    "fedsov train --help              # a command's options and examples",
+)
+
+
+class LazyCommands(GroupParser):
+    """The commands of `COMMANDS`, each imported when it is called."""
+
+    def list_commands(self, ctx: Context) -> list[str]:
+        """The commands' names, in the table's order."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Context, cmd_name: str) -> Command | None:
+        """A command, imported; None where there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = typer.main.get_command(import_module(f"fedsov.cli.{cmd_name}").app)
+        command.name = cmd_name
+        return command
+
+    def format_commands(self, ctx: Context, formatter: HelpFormatter) -> None:
+        """The table, without an import of any command."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+app = typer.Typer(
+    cls=LazyCommands,
+    help=HELP,
+    epilog=epilog(EXAMPLES),
+    options_metavar="",
+    subcommand_metavar="COMMAND ...",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from fedsov import __version__
+
+        print(__version__)
+        raise Exit()
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Options before the command."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """One command; returns its exit code and never raises."""
+    try:
+        return _call(list(arguments))
+    except FedsovError as error:
+        return _fail(str(error), error.exit_code)
+    except ClickException as error:
+        return _fail(error.format_message(), ConfigurationError.exit_code)
+    except KeyboardInterrupt as stop:
+        return _fail(f"interrupted; {stop or 'nothing was half written, run the same command again'}", INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+    except OSError as error:
+        place = f"{error.strerror or error}: {error.filename or 'a file'}"
+        return _fail(f"{place}; make room or allow writing, or name another --workspace", WorkspaceUnusable.exit_code)
+    except Exception as error:  # boundary: the process ends with a line and a code, whatever happened
+        if os.environ.get("FEDSOV_DEBUG"):
+            raise
+        return _fail(f"unexpected {type(error).__name__}: {_first_line(error)} (FEDSOV_DEBUG=1 shows where)", 1)
+
+
+def _call(arguments: list[str]) -> int:
+    """Runs one command line, or answers a shell that completes one."""
+    command = typer.main.get_command(app)
+    if instruction := os.environ.get(COMPLETION):
+        from click.shell_completion import shell_complete
+
+        return shell_complete(command, {}, PROGRAM, COMPLETION, instruction)
+    if arguments[:1] in ([], ["help"]):
+        arguments = [*arguments[1:], "--help"]
+    try:
+        with command.make_context(PROGRAM, arguments) as context:
+            command.invoke(context)
+    except Exit as stop:
+        return stop.exit_code
+    return 0
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [""])[0]
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"fedsov: {printable(' '.join(message.split()))}", file=sys.stderr)
+    return code
