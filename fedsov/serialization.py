@@ -109,7 +109,7 @@ def _read(kind: Any, value: Any, path: str) -> Any:
         return _read_container(origin, get_args(kind), value, path)
     if hasattr(kind, "from_json"):
         return kind.from_json(value)
-    if is_dataclass(kind):
+    if isinstance(kind, type) and is_dataclass(kind):
         return from_fields(kind, value, path=path)
     return _read_scalar(kind, value, path)
 

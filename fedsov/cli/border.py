@@ -14,6 +14,7 @@ from fedsov.cli import border_explain, border_reviews
 from fedsov.cli.arguments import Arguments, Quiet, counted, print_json, print_line, progress, run_settings
 from fedsov.cli.declaration import command, group_app
 from fedsov.errors import ConfigurationError, unknown
+from fedsov.serialization import to_plain
 
 if TYPE_CHECKING:
     from fedsov.border.case_table import Checked
@@ -58,7 +59,7 @@ def why(arguments: WhyArguments) -> None:
         plan, _ = train.plan_settings(settings, warm, say=say)
     region = plan.region(arguments.region)
     if arguments.json:
-        print_json(region.to_json())
+        print_json(to_plain(region))
         return
     for line in _reasons(region):
         print_line(line)
@@ -161,7 +162,7 @@ def rules(arguments: RulesArguments) -> None:
         return
     for rule in matching:
         print_line(f"{rule.effect:7} {rule.id}: {rule.reason} [{rule.cite}; {rule.confidence} confidence]")
-        print_line("        when " + "; ".join(condition.said for condition in rule.when))
+        print_line("        when " + "; ".join(condition.words for condition in rule.when))
     print_line(f"{counted(len(matching), 'rule')}; bundle {bundle.digest[:16]} of {bundle.dated}")
 
 

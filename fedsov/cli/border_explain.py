@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from rich.tree import Tree
 
     from fedsov.artifact import Crossing
-    from fedsov.border.explain import Asked, Explanation
+    from fedsov.border.explain import Explanation
     from fedsov.border.law.bundle import Bundle
 
 Rules = Annotated[
@@ -168,31 +168,12 @@ def _tree(explanation: Explanation, *, every: bool) -> Tree:
             ground = trace.claim.mechanism or "no ground claimed"
             leaf = branch.add(_text(f"{ground}{documents}: {trace.weighed.verdict}"))
             for asked in trace.rules:
-                if every or asked.held or (asked.near and asked.rule.opens):
-                    _add_rule(leaf, asked)
+                if every or asked.holds or (asked.near and asked.rule.opens):
+                    node = leaf.add(_text(f"{asked.words} [{asked.rule.cite}]"))
+                    for line in asked.met:
+                        node.add(_text(line))
     root.add(_text(f"bundle {decision.bundle_digest[:16]}"))
     return root
-
-
-def _add_rule(leaf: Tree, asked: Asked) -> None:
-    rule = asked.rule
-    applies = "applies" if asked.held else "does not apply"
-    node = leaf.add(_text(f"{applies}: {rule.id} ({rule.effect}) [{rule.cite}]"))
-    for line in _conditions(asked):
-        node.add(_text(line))
-
-
-def _conditions(asked: Asked) -> Iterator[str]:
-    """Each condition of a rule that applies; of one that does not, what is lacking."""
-    from fedsov.border.law.rules import shown
-
-    for condition, value, met in asked.conditions:
-        demand = condition.said.replace(" eq ", " = ")
-        actual = "not stated" if value is None else f"it is {shown(value)}"
-        if asked.held:
-            yield f"has {demand} ({actual})"
-        elif not met:
-            yield f"needs {demand}; {actual}"
 
 
 def _text(line: str) -> Text:
