@@ -120,25 +120,10 @@ def unknown(what: str, word: str, choices: Iterable[str], *, see: str = "", gues
     return f"unknown {what} {word!r}; did you mean {guess}? {listing[0].upper()}{listing[1:]}"
 
 
-def did_you_mean(word: str, known: Iterable[str], rest: str = "") -> str:
-    """The end of a sentence about an unknown word: the known word nearest to it, if one is near, and `rest`.
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """A number with its noun, for a message: "1 document", "2 documents", "1,200 entries".
 
-    >>> did_you_mean("scc", ["scc_eu", "tia"], "see `fedsov evidence kinds`")
-    '; did you mean scc_eu? See `fedsov evidence kinds`'
-    >>> did_you_mean("x", ["scc_eu", "tia"])
-    ''
+    Args:
+        plural: where an s does not make it.
     """
-    near = nearest(word[:80], known)
-    if near:
-        return f"; did you mean {near[0]}?{' ' if rest else ''}{rest[:1].upper()}{rest[1:]}"
-    return f"; {rest}" if rest else ""
-
-
-def one_of(word: str, known: Iterable[str]) -> str:
-    """As `did_you_mean`, with every known word.
-
-    >>> one_of("permits", ["forbid", "permit"])
-    '; did you mean permit? It is one of forbid, permit'
-    """
-    words = sorted(known)
-    return did_you_mean(word, words, f"it is one of {', '.join(words)}")
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

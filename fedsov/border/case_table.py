@@ -25,7 +25,7 @@ from fedsov.border.evidence.claims import Claim, Question
 from fedsov.border.law.bundle import Bundle
 from fedsov.border.law.vocabulary import Unreadable
 from fedsov.border.policy import decide
-from fedsov.errors import ConfigurationError, one_of
+from fedsov.errors import ConfigurationError, unknown
 from fedsov.label import Label
 
 COLUMNS = ("case_id", "date", "origin", "destination", "flow", "payload", "data_category", "mechanism", "facts")
@@ -110,11 +110,9 @@ def answer(case: Case, bundle: Bundle) -> Decision:
         return _unreadable("case.date", f"'{case.date[:40]}' is no day; write 2026-11-22.", bundle)
     kind = PAYLOADS.get(case.payload)
     if kind is None:
-        return _unreadable(
-            "case.payload", f"unknown payload '{case.payload[:40]}'{one_of(case.payload, PAYLOADS)}.", bundle
-        )
+        return _unreadable("case.payload", f"{unknown('payload', case.payload[:40], PAYLOADS)}.", bundle)
     if case.flow not in (flows := bundle.facts["flow"].values):
-        return _unreadable("case.flow", f"unknown flow '{case.flow[:40]}'{one_of(case.flow, flows)}.", bundle)
+        return _unreadable("case.flow", f"{unknown('flow', case.flow[:40], sorted(flows))}.", bundle)
     stated = read_facts(case.facts, bundle)
     return decide(crossing_of(case, kind, on, stated), bundle, CaseEvidence(case, stated, bundle), on)
 
@@ -127,7 +125,7 @@ def read_facts(text: str, bundle: Bundle) -> Stated:
     """The facts of a case ("name=value;name=value"), each read in its shape."""
     facts: dict[str, Any] = {}
     of_origin: dict[tuple[str, str], str] = {}
-    unreadable, unknown = [], []
+    unreadable, strange = [], []
     texts: dict[str, str] = {}
     for part in filter(None, (part.strip() for part in text.split(";"))):
         name, equals, value = part.partition("=")
@@ -148,8 +146,8 @@ def read_facts(text: str, bundle: Bundle) -> Stated:
             code, what = match["code"] or match["code2"], match["what"] or match["what2"]
             of_origin[code.upper(), what] = value.strip()
         else:
-            unknown.append(name[:40])
-    return Stated(facts, of_origin, tuple(unreadable), tuple(unknown))
+            strange.append(name[:40])
+    return Stated(facts, of_origin, tuple(unreadable), tuple(strange))
 
 
 def _last_day(name: str, value: Any) -> Any:

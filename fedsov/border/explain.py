@@ -17,7 +17,6 @@ from fedsov.border.decisions import Decision
 from fedsov.border.evidence.claims import Claim, Evidence
 from fedsov.border.law.bundle import Bundle
 from fedsov.border.law.rules import Condition, Rule
-from fedsov.border.law.rules import shown as in_sentence
 from fedsov.border.policy import WeighedClaim, decide, weighed
 from fedsov.border.questions import asked_origins, claimed, crossing_facts, question, route_of
 
@@ -36,29 +35,6 @@ class RuleTrace:
     def near(self) -> bool:
         """True where it holds, or only documents are missing: all that it asks of the crossing itself is so."""
         return self.holds or all(holds for condition, _, holds in self.conditions if not condition.claimed)
-
-    @property
-    def words(self) -> str:
-        """Whether it applies, and why not: "does not apply: eu.dpf (permit): needs dpf_listed = yes; not stated"."""
-        name = f"{self.rule.id} ({self.rule.effect})"
-        if self.holds:
-            return f"applies: {name}"
-        unmet = [(condition, value) for condition, value, holds in self.conditions if not holds]
-        lacks = [f"needs {condition.words}; {_met(condition, value)}" for condition, value in unmet]
-        return f"does not apply: {name}: {', and '.join(lacks)}"
-
-    @property
-    def met(self) -> tuple[str, ...]:
-        """The conditions of a rule that holds, each with the value that meets it; none for any other rule."""
-        conditions = self.conditions if self.holds else ()
-        return tuple(f"{condition.words}: {_met(condition, value)}" for condition, value, _ in conditions)
-
-
-def _met(condition: Condition, value: Any) -> str:
-    """What a condition met: a value, or nothing where nobody stated one."""
-    if value is None:
-        return "not stated"
-    return f"{'stated' if condition.claimed else 'it is'} {in_sentence(value)}"
 
 
 @dataclass(frozen=True, slots=True)

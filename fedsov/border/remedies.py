@@ -164,11 +164,13 @@ def _lacks(unmet: Iterable[Condition], seen: Mapping[str, Any]) -> str:
 
 
 def _to_state(condition: Condition) -> str:
-    """A fact to be stated, with what it may be: "role (C->C, C->P or P->P)", "module"."""
+    """A fact to be stated, with what it may be: "role (C->C, C->P or P->P)", "module (for its role: C->C 1, ...)"."""
     if condition.operator == "present":
         return condition.field
     if condition.operator in ("eq", "in"):
         return f"{condition.field} ({condition.choices})"
+    if condition.operator == "matches":
+        return f"{condition.field} (for {condition.wanted})"
     return condition.words
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from rich.tree import Tree
 
     from fedsov.artifact import Crossing
-    from fedsov.border.explain import Explanation
+    from fedsov.border.explain import Explanation, RuleTrace
     from fedsov.border.law.bundle import Bundle
 
 Rules = Annotated[
@@ -169,11 +169,30 @@ def _tree(explanation: Explanation, *, every: bool) -> Tree:
             leaf = branch.add(_text(f"{ground}{documents}: {trace.weighed.verdict}"))
             for asked in trace.rules:
                 if every or asked.holds or (asked.near and asked.rule.opens):
-                    node = leaf.add(_text(f"{asked.words} [{asked.rule.cite}]"))
-                    for line in asked.met:
-                        node.add(_text(line))
+                    _add_rule(leaf, asked)
     root.add(_text(f"bundle {decision.bundle_digest[:16]}"))
     return root
+
+
+def _add_rule(leaf: Tree, asked: RuleTrace) -> None:
+    rule = asked.rule
+    applies = "applies" if asked.holds else "does not apply"
+    node = leaf.add(_text(f"{applies}: {rule.id} ({rule.effect}) [{rule.cite}]"))
+    for line in _conditions(asked):
+        node.add(_text(line))
+
+
+def _conditions(asked: RuleTrace) -> Iterator[str]:
+    """Each condition of a rule that applies; of one that does not, what is lacking."""
+    from fedsov.border.law.rules import shown
+
+    for condition, value, met in asked.conditions:
+        demand = condition.words.replace(" eq ", " = ")
+        actual = "not stated" if value is None else f"it is {shown(value)}"
+        if asked.holds:
+            yield f"has {demand} ({actual})"
+        elif not met:
+            yield f"needs {demand}; {actual}"
 
 
 def _text(line: str) -> Text:

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fedsov.errors import LedgerBroken
+from fedsov.errors import LedgerBroken, counted
 from fedsov.ledger import merkle
 from fedsov.ledger.backends.opening import open_backend
 from fedsov.ledger.backends.protocol import Transaction
@@ -318,13 +318,14 @@ class Ledger:
         size = self._head(transaction).size
         if size < since.size:
             raise LedgerBroken(
-                f"ledger {self._path} was cut: it holds {size:,} entries, the head given {since.size:,}; {_DOUBT}"
+                f"ledger {self._path} was cut: it holds {counted(size, 'entry', 'entries')}, "
+                f"the head given {since.size:,}; {_DOUBT}"
             )
         frontier = self._frontier(transaction, since.size)
         if merkle.root(frontier).hex() != since.digest:
             raise LedgerBroken(
-                f"ledger {self._path} does not continue the head given: its first {since.size:,} entries were "
-                f"rewritten; {_DOUBT}"
+                f"ledger {self._path} does not continue the head given: its first "
+                f"{counted(since.size, 'entry was', 'entries were')} rewritten; {_DOUBT}"
             )
         return frontier
 

@@ -16,14 +16,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fedsov.errors import ConfigurationError, LedgerBroken
+from fedsov.errors import ConfigurationError, LedgerBroken, counted
 from fedsov.ledger import merkle, standalone_verifier
 from fedsov.ledger.ledger import Ledger
 from fedsov.ledger.signed_head import Head
 
 _REMEMBERED = 500  # runs; a party that was away for more must be compared by `ledger verify`
 
-_README = """The ledger of {owner}, {size} entries, exported from fedsov.
+_README = """The ledger of {owner}, {entries}, exported from fedsov.
 
     python verify_ledger.py . --key {key}
 
@@ -78,7 +78,9 @@ def export(ledger: Ledger, folder: Path) -> Head:
         (folder / f"{stamped.size}.head").write_bytes(stamped.message())
         (folder / f"{stamped.size}.tsr").write_bytes(base64.b64decode(reply))
     shutil.copy(standalone_verifier.__file__, folder / "verify_ledger.py")
-    (folder / "README.txt").write_text(_README.format(owner=head.owner, size=head.size, key=head.key))
+    (folder / "README.txt").write_text(
+        _README.format(owner=head.owner, entries=counted(head.size, "entry", "entries"), key=head.key)
+    )
     return head
 
 
@@ -145,8 +147,8 @@ def accepted(announced: Any, noted: Any, *, path: Any = ()) -> Head:
         )
     if not isinstance(path, list | tuple) or not _continues(before, head, path):
         raise LedgerBroken(
-            f"the ledger of {before.owner}, now {head.size:,} entries, does not continue the {before.size:,} that were "
-            "noted, or does not prove it: it was cut or rewritten"
+            f"the ledger of {before.owner}, now of size {head.size:,}, does not continue the head of size "
+            f"{before.size:,} that was noted, or does not prove it: it was cut or rewritten"
         )
     return head
 

@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from fedsov.errors import ConfigurationError, LedgerBroken
+from fedsov.errors import ConfigurationError, LedgerBroken, counted
 from fedsov.ledger.canonical_json import canonical, parsed
 from fedsov.storage.atomic_files import sync_folder
 
@@ -85,7 +85,8 @@ class Head:
             key.verify(bytes.fromhex(self.signature), self.message())
         except (InvalidSignature, ValueError) as problem:
             raise LedgerBroken(
-                f"the head of {self.owner or 'nobody'} at {self.size:,} entries is not signed by key {self.key[:16]}: "
+                f"the head of {self.owner or 'nobody'} at size {self.size:,} is not signed by key "
+                f"{self.key[:16]}: "
                 "size, root, owner or signature was changed, or another key signed it"
             ) from problem
         return self
@@ -171,9 +172,11 @@ def head_fault(head: Head, size: int, root: str) -> str:
     except LedgerBroken:
         is_signed = False
     if is_signed and size < head.size:
-        return f"entry {size + 1} is missing: of {head.size:,} signed entries the end was cut or rewritten"
+        signed = counted(head.size, "signed entry", "signed entries")
+        return f"entry {size + 1} is missing: of {signed} the end was cut or rewritten"
     if is_signed and size > head.size:
-        return f"entry {head.size + 1} is not under the signed head, which covers {head.size:,} entries: it was added"
+        covered = counted(head.size, "entry", "entries")
+        return f"entry {head.size + 1} is not under the signed head, which covers {covered}: it was added"
     if is_signed and root != head.digest:
         return (
             f"entries 1 to {size} do not make up the signed root: some were changed together with the hashes above "
@@ -183,6 +186,7 @@ def head_fault(head: Head, size: int, root: str) -> str:
         return ""
     if (size, root) == (head.size, head.digest):
         what = "signature, owner or key was changed"
-        return f"the head's signature at {size} entries is not that of key {head.key[:16]}: {what}"
+        place = counted(size, "entry", "entries")
+        return f"the head's signature at {place} is not that of key {head.key[:16]}: {what}"
     what = f"size {head.size} instead of {size}" if size != head.size else f"another root than entries 1 to {size} have"
     return f"the head was changed or forged: it has {what}, and is not signed by key {head.key[:16]}"

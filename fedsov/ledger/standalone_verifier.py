@@ -76,7 +76,7 @@ def checked_head(value: Any, key: str) -> dict[str, Any]:
         public = Ed25519PublicKey.from_public_bytes(bytes.fromhex(value["key"]))
         public.verify(bytes.fromhex(value["signature"]), signed_text(value))
     except (InvalidSignature, ValueError) as problem:
-        raise Broken(f"the head at {value['size']} entries is not signed by key {value['key'][:64]}") from problem
+        raise Broken(f"the head at size {value['size']} is not signed by key {value['key'][:64]}") from problem
     return value
 
 
@@ -97,16 +97,16 @@ def check_entries(lines: Iterable[bytes], head: dict[str, Any], earlier_roots: d
         if size in earlier_roots:
             _compare(size, frontier, earlier_roots)
     if size != head["size"]:
-        raise Broken(f"there are {size} entries, and the signed head covers {head['size']}: entry {size + 1} on")
+        raise Broken(f"the export ends with entry {size}, and the signed head covers {head['size']}")
     if root_of(frontier) != head["digest"]:
         raise Broken(f"entries 1 to {size} do not make up the signed root: some were changed together with their hash")
     if late := [earlier for earlier in earlier_roots if earlier > size]:
-        raise Broken(f"the ledger was cut: it has {size} entries, a head kept earlier {max(late)}")
+        raise Broken(f"the ledger was cut: it ends with entry {size}, a head kept earlier with {max(late)}")
 
 
 def _compare(size: int, frontier: list[bytes], earlier_roots: dict[int, set[str]]) -> None:
     if earlier_roots.get(size, set()) - {root_of(frontier)}:
-        raise Broken(f"the ledger does not continue a head kept at {size} entries: it was rewritten before that")
+        raise Broken(f"the ledger does not continue a head kept at size {size}: it was rewritten before that")
 
 
 def check_anchors(value: Any, key: str, earlier_roots: dict[int, set[str]]) -> int:
@@ -118,7 +118,7 @@ def check_anchors(value: Any, key: str, earlier_roots: dict[int, set[str]]) -> i
             raise UnreadableInput("an anchor has no reply")
         head = checked_head(anchor.get("head"), key)
         if hashlib.sha256(signed_text(head)).digest() not in base64.b64decode(anchor["reply"], validate=True):
-            raise Broken(f"the time stamp kept for the head at {head['size']} entries is of something else")
+            raise Broken(f"the time stamp kept for the head at size {head['size']} is of something else")
         earlier_roots.setdefault(head["size"], set()).add(head["digest"])
     return len(value)
 
@@ -149,7 +149,7 @@ def check_proof(value: dict[str, Any], key: str) -> str:
         place, last = place >> 1, last >> 1
     if last or whole.hex() != head["digest"]:
         raise Broken(f"entry {number} is not under the signed root: its text, number or path was changed")
-    return f"entry {number} of {head['owner']} is under the head at {head['size']} entries, key {head['key']}"
+    return f"entry {number} of {head['owner']} is under the head at size {head['size']}, key {head['key']}"
 
 
 def check_export(folder: Path, key: str, since: str) -> str:
@@ -163,8 +163,10 @@ def check_export(folder: Path, key: str, since: str) -> str:
         earlier_roots.setdefault(int(match[1]), set()).add(match[2])
     with (folder / "entries.jsonl").open("rb") as lines:
         check_entries(lines, head, earlier_roots)
-    stamps = f", {anchors} time stamps (their authority is for `openssl ts -verify` to check)" if anchors else ""
-    return f"{head['size']} entries of {head['owner']} hold, root {head['digest']}, key {head['key']}{stamps}"
+    stamps = f", time stamps: {anchors} (`openssl ts -verify` checks them)" if anchors else ""
+    return (
+        f"the ledger of {head['owner']} verifies: size {head['size']}, root {head['digest']}, key {head['key']}{stamps}"
+    )
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -25,7 +25,7 @@ from typing import Any
 
 from cryptography import x509
 
-from fedsov.errors import ConfigurationError, LedgerBroken
+from fedsov.errors import ConfigurationError, LedgerBroken, counted
 from fedsov.ledger.ledger import Entry, Ledger
 from fedsov.ledger.signed_head import Head
 
@@ -104,7 +104,7 @@ def stamped(question: Query, reply: bytes, roots: bytes) -> datetime:
             raise ValueError("it is not over SHA-256")
         return _utc(answer.tst_info.gen_time)
     except (client.VerificationError, ValueError, TypeError) as problem:
-        what = f"the head of {question.head.owner} at {question.head.size:,} entries"
+        what = f"the head of {question.head.owner} at {counted(question.head.size, 'entry', 'entries')}"
         raise LedgerBroken(f"the reply is no time stamp of {what}: {problem}; it was not kept") from problem
 
 
@@ -135,7 +135,7 @@ def check(ledger: Ledger, anchor: Mapping[str, Any]) -> str:
     except (ConfigurationError, KeyError, ValueError, TypeError):
         return "holds a time stamp that cannot be read"
     if not ledger.contains(head):
-        return f"holds a time stamp of a head at {head.size:,} entries that it does not continue"
+        return f"holds a time stamp of a head at {counted(head.size, 'entry', 'entries')} that it does not continue"
     return "" if hashlib.sha256(head.message()).digest() in reply else "holds a time stamp of something else"
 
 

@@ -49,7 +49,7 @@ def test_a_crossing_is_explained_as_a_tree_and_as_json() -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("PERMIT: update of DE")
     assert "scc_eu by demo-scc-de-us, demo-tia-de-us: permit" in done.stdout
-    assert "holds: permit eu.scc [GDPR Art. 46(2)(c)" in done.stdout
+    assert "applies: eu.scc (permit) [GDPR Art. 46(2)(c)" in done.stdout
     told = answered(fedsov("border", "explain", *words, "--json"))
     assert told["decision"]["verdict"] == "permit"
     (origin,) = told["origins"]

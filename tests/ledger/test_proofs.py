@@ -62,7 +62,7 @@ def test_an_export_is_checked_by_its_own_verifier_alone(ledger: Ledger, bundle: 
     done = subprocess.run(
         [sys.executable, "-I", "verify_ledger.py", ".", "--key", ledger.key], capture_output=True, text=True, cwd=bundle
     )
-    assert done.returncode == 0 and f"OK: {SIZE} entries of eu hold" in done.stdout, done.stderr
+    assert done.returncode == 0 and f"OK: the ledger of eu verifies: size {SIZE}" in done.stdout, done.stderr
     lines = [json.loads(line) for line in (bundle / "entries.jsonl").read_text().splitlines()]
     assert [line["entry"] for line in lines] == [entry.body for entry in ledger.entries()]
     assert Head.from_json(json.loads((bundle / "head.json").read_text())) == ledger.head()
@@ -140,8 +140,8 @@ def test_lines_dropped_swapped_doubled_or_cut_are_found(bundle: Path, capsys: py
         ([*lines[:4], *lines[5:]], "entry 5 does not match"),
         ([*lines[:4], lines[5], lines[4], *lines[6:]], "entry 5 does not match"),
         ([*lines, lines[0]], f"entry {SIZE + 1} does not match"),
-        (lines[:-1], f"there are {SIZE - 1} entries, and the signed head covers {SIZE}"),
-        ([], "there are 0 entries"),
+        (lines[:-1], f"the export ends with entry {SIZE - 1}, and the signed head covers {SIZE}"),
+        ([], "the export ends with entry 0"),
     ):
         path.write_bytes(b"".join(changed))
         assert words in broken(capsys, bundle)
@@ -166,8 +166,9 @@ def test_an_export_that_does_not_continue_a_kept_head_is_broken(
     for size in (1, 8, 13, SIZE):
         assert standalone_verifier.main([str(bundle), "--since", f"{size}:{roots[size - 1]}"]) == 0
         capsys.readouterr()
-        assert f"kept at {size} entries" in broken(capsys, bundle, "--since", f"{size}:{'0' * 64}")
-    assert f"it has {SIZE} entries" in broken(capsys, bundle, "--since", f"{SIZE + 1}:{'0' * 64}")
+        assert f"kept at size {size}" in broken(capsys, bundle, "--since", f"{size}:{'0' * 64}")
+    cut = f"it ends with entry {SIZE}, a head kept earlier with {SIZE + 1}"
+    assert cut in broken(capsys, bundle, "--since", f"{SIZE + 1}:{'0' * 64}")
     assert "SIZE:ROOT" in broken(capsys, bundle, "--since", "nonsense", code=2)
 
 

@@ -30,7 +30,7 @@ from fedsov.border.law.bundle import Mechanism
 from fedsov.border.law.bundle_loader import load_categories, load_groups, load_words
 from fedsov.border.law.vocabulary import ANY, Fact, Unreadable
 from fedsov.border.law.yaml_text import read_mapping
-from fedsov.errors import ConfigurationError, did_you_mean, one_of
+from fedsov.errors import ConfigurationError, unknown
 
 _CODE = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,4})?")
 _NEEDED = ("id", "kind", "exporter", "importer", "categories", "signed", "owner")
@@ -98,10 +98,10 @@ def add_document(path: Path, parts: Mapping[str, Any]) -> Document:
     text = f"{old.rstrip()}\n{entry}"
     register = read_register(text.encode(), str(path))
     document = register.documents[-1]
-    if unknown := sorted(document.categories - load_categories() - {ANY}):
+    if strange := sorted(document.categories - load_categories() - {ANY}):
         raise ConfigurationError(
-            f"document '{document.id}' covers {', '.join(map(repr, unknown))}, which no rule knows as a category: it "
-            f"would cover nothing{one_of(unknown[0], {*load_categories(), ANY})}"
+            f"document '{document.id}' covers {', '.join(map(repr, strange))}, which no rule knows as a category: it "
+            f"would cover nothing: {unknown('category', strange[0][:80], [*sorted(load_categories()), ANY])}"
         )
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -118,13 +118,12 @@ def _document(parts: Any, path: str, words: _Vocabulary) -> Document:
         raise ConfigurationError(f"{path}: a document is a mapping with {', '.join(_NEEDED)}; found {parts!r}")
     where = f"{path}: document '{parts.get('id')}'"
     names = {field.name for field in fields(Document)}
-    for unknown in sorted(str(name) for name in set(parts) - names):
-        raise ConfigurationError(f"{where} has an unknown field '{unknown[:80]}'{one_of(unknown, names)}")
+    for strange in sorted(str(name) for name in set(parts) - names):
+        raise ConfigurationError(f"{where}: {unknown('field', strange[:80], sorted(names))}")
     for absent in (name for name in _NEEDED if parts.get(name) in (None, "", [])):
         raise ConfigurationError(f"{where} has no '{absent}'")
     if (kind := _text(parts, "kind", where)) not in (kinds := _kinds(words)):
-        near = did_you_mean(kind, kinds, "see `fedsov evidence kinds`")
-        raise ConfigurationError(f"{where}: unknown kind '{kind[:80]}'{near}")
+        raise ConfigurationError(f"{where}: {unknown('kind', kind[:80], kinds, see='fedsov evidence kinds')}")
     document = Document(
         id=_text(parts, "id", where),
         kind=parts["kind"],
@@ -162,8 +161,8 @@ def _terms(stated: Any, kind: str, where: str, words: _Vocabulary) -> dict[str, 
         fact = words.facts.get(str(name))
         if fact is None or not fact.claimed:
             claimed = [term.name for term in words.facts.values() if term.claimed]
-            near = did_you_mean(str(name), claimed, "see `fedsov evidence kinds` for the terms")
-            raise ConfigurationError(f"{where}: terms hold the unknown fact '{str(name)[:80]}'{near}")
+            message = unknown("fact", str(name)[:80], claimed, see="fedsov evidence kinds")
+            raise ConfigurationError(f"{where}: terms: {message}")
         if name in _COUNTED:
             raise ConfigurationError(f"{where}: '{name}' is counted from the ledger and no document's to state")
         if field := _STATED_ELSEWHERE.get(name):

@@ -11,7 +11,7 @@ from typing import Any
 from fedsov.border.law.rules import CONFIDENCES, EFFECTS, Condition, Rule, check, named_in
 from fedsov.border.law.vocabulary import COMPARING, By, Duration, Fact, Term, Unreadable, operators_of
 from fedsov.border.law.yaml_text import read_tree
-from fedsov.errors import ConfigurationError, did_you_mean, one_of
+from fedsov.errors import ConfigurationError, unknown
 
 _NEEDED = {"id", "effect", "when", "reason", "cite"}
 _ALLOWED = _NEEDED | {"valid", "confidence", "obligations", "remedy", "opens", "unusual"}
@@ -26,6 +26,7 @@ _OTHERS = {
 PLACES = ("origin", "exporter", "destination", "destination_country", "owners", "controlled_by", "part_owners")
 """Facts whose values are codes of places."""
 _BARE = ("missing", "present", "on_or_before_crossing", "before_crossing", "after_crossing")
+_FACTS = "facts.yaml"
 _SETS = ("in", "not_in", "overlaps", "excludes", "within", "exceeds")
 
 
@@ -62,8 +63,7 @@ def _sections(text: bytes, name: str) -> Iterator[tuple[str, int, Any]]:
     top, node = read_tree(text, name)
     strange = sorted(str(key) for key in set(top) - {"rules", "releases", "dated"})
     if strange:
-        near = did_you_mean(strange[0], ("rules", "releases"), "a file of rules has rules: and releases:")
-        raise ConfigurationError(f"{name}: unknown section '{strange[0][:80]}'{near}")
+        raise ConfigurationError(f"{name}: {unknown('section', strange[0][:80], ('rules', 'releases'))}")
     lines = {key.value: listed for key, listed in node.value}
     for section in ("rules", "releases"):
         listed = top.get(section) or []
@@ -77,8 +77,8 @@ def _rule(parts: Any, where: str, *, section: str, words: Vocabulary) -> Rule:
     if not isinstance(parts, dict):
         raise ConfigurationError(f"{where}: a rule is a mapping with {', '.join(sorted(_NEEDED))}")
     where = f"{where}: rule '{parts.get('id')}'"
-    for unknown in sorted(str(name) for name in set(parts) - _ALLOWED):
-        raise ConfigurationError(f"{where} has an unknown part '{unknown[:80]}'{one_of(unknown, _ALLOWED)}")
+    for strange in sorted(str(name) for name in set(parts) - _ALLOWED):
+        raise ConfigurationError(f"{where}: {unknown('part', strange[:80], sorted(_ALLOWED))}")
     for absent in sorted(_NEEDED - set(parts)):
         raise ConfigurationError(f"{where} has no '{absent}'")
     _check_words(parts, where)
@@ -118,11 +118,9 @@ def _valid(value: Any, where: str) -> tuple[date | None, date | None]:
 def _check_words(parts: Mapping[str, Any], where: str) -> None:
     """Each part of a rule has the shape that `Rule` says."""
     if parts["effect"] not in EFFECTS:
-        near = one_of(str(parts["effect"]), EFFECTS)
-        raise ConfigurationError(f"{where} has the unknown effect '{parts['effect']}'{near}")
+        raise ConfigurationError(f"{where}: {unknown('effect', str(parts['effect'])[:80], EFFECTS)}")
     if parts.get("confidence", "high") not in CONFIDENCES:
-        near = one_of(str(parts["confidence"]), CONFIDENCES)
-        raise ConfigurationError(f"{where} has the unknown confidence '{parts['confidence']}'{near}")
+        raise ConfigurationError(f"{where}: {unknown('confidence', str(parts['confidence'])[:80], CONFIDENCES)}")
     for name in ("id", "reason", "cite"):
         if not isinstance(parts[name], str) or not parts[name].strip():
             raise ConfigurationError(f"{where}: '{name}' must be a text that is not empty")
@@ -141,12 +139,11 @@ def _check_words(parts: Mapping[str, Any], where: str) -> None:
 def _check_reason(reason: str, where: str, words: Vocabulary) -> None:
     """The facts that a reason names in braces are of the vocabulary."""
     try:
-        unknown = sorted(named_in(reason) - set(words.facts))
+        strange = sorted(named_in(reason) - set(words.facts))
     except ValueError as problem:
         raise ConfigurationError(f"{where}: 'reason' has braces that do not pair ({problem})") from problem
-    if unknown:
-        near = did_you_mean(unknown[0], words.facts)
-        raise ConfigurationError(f"{where}: 'reason' names the unknown fact '{unknown[0]}'{near}")
+    if strange:
+        raise ConfigurationError(f"{where}: 'reason': {unknown('fact', strange[0][:80], words.facts, see=_FACTS)}")
 
 
 def _condition(triple: Any, where: str, words: Vocabulary) -> Condition:
@@ -155,11 +152,10 @@ def _condition(triple: Any, where: str, words: Vocabulary) -> Condition:
     field, operator, value = triple
     fact = words.facts.get(field)
     if fact is None:
-        near = did_you_mean(field, words.facts, "the fields are those of facts.yaml")
-        raise ConfigurationError(f"{where}: unknown field '{field}'{near}")
+        raise ConfigurationError(f"{where}: {unknown('field', field[:80], words.facts, see=_FACTS)}")
     operators = operators_of(fact.shape)
     if operator not in operators:
-        raise ConfigurationError(f"{where}: '{field}' has no operator '{operator}'{one_of(operator, operators)}")
+        raise ConfigurationError(f"{where}: {unknown(f'operator of {field}', operator[:80], operators)}")
     wanted = _wanted(fact, operator, value, where=f"{where}: '{field} {operator}'", words=words)
     notation = f"{field} {operator.replace('_', ' ')} {_plain(value)}".rstrip()
     return Condition(field, fact.shape, operator, wanted, claimed=fact.claimed, notation=notation)
@@ -221,7 +217,7 @@ def _set(fact: Fact, value: Any, where: str, words: Vocabulary) -> Any:
         raise ConfigurationError(f'{where} needs words, not {value!r} (quote "NO")')
     for word in listed:
         if word.startswith("@") and word not in words.groups:
-            raise ConfigurationError(f"{where}: unknown group '{word}'{one_of(word, words.groups)}")
+            raise ConfigurationError(f"{where}: {unknown('group', word[:80], sorted(words.groups))}")
         if not word.startswith("@"):
             _in_closed_set(fact, word, where, words)
     return frozenset().union(*(words.groups.get(word, frozenset({word})) for word in listed))
@@ -229,7 +225,7 @@ def _set(fact: Fact, value: Any, where: str, words: Vocabulary) -> Any:
 
 def _in_closed_set(fact: Fact, word: str, where: str, words: Vocabulary) -> None:
     if fact.values and word not in fact.values:
-        raise ConfigurationError(f"{where}: {word!r} is no value of it{one_of(word, fact.values)}")
+        raise ConfigurationError(f"{where}: {unknown('value', word[:80], sorted(fact.values))}")
     if fact.name in PLACES and word not in words.places and word.partition("-")[0] not in words.places:
         raise ConfigurationError(f"{where}: {word!r} is no code of a place; use ISO 3166-1, as 'GB'")
 

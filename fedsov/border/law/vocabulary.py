@@ -20,7 +20,7 @@ from datetime import date, timedelta
 from math import isfinite
 from typing import Any
 
-from fedsov.errors import one_of
+from fedsov.errors import unknown
 
 ANY = "*"
 Facts = Mapping[str, Any]
@@ -64,7 +64,7 @@ class Fact:
 
 def _word(fact: Fact, word: str) -> str | None:
     if fact.values and word not in fact.values:
-        raise Unreadable(f"{fact.name} is '{word[:40]}'{one_of(word, fact.values)}")
+        raise Unreadable(f"{fact.name}: {unknown('value', word[:40], sorted(fact.values))}")
     return word or None
 
 

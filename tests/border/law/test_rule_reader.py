@@ -54,9 +54,9 @@ def rules(folder: Path, text: str | bytes) -> Path:
 NOT_UNDERSTOOD = [
     ("allow", "[[kind, eq, model]]", "unknown effect 'allow'"),
     ("permit", "[[colour, eq, red]]", "unknown field 'colour'"),
-    ("permit", "[[kind, like, model]]", "'kind' has no operator 'like'"),
-    ("permit", "[[count, overlaps, [1]]]", "'count' has no operator 'overlaps'"),
-    ("permit", "[[public, missing, null]]", "'public' has no operator 'missing'"),
+    ("permit", "[[kind, like, model]]", "unknown operator of kind 'like'"),
+    ("permit", "[[count, overlaps, [1]]]", "unknown operator of count 'overlaps'"),
+    ("permit", "[[public, missing, null]]", "unknown operator of public 'missing'"),
     ("permit", "[[count, at_least, many]]", "needs a number"),
     ("permit", "[[count, at_least, true]]", "needs a number"),
     ("forbid", "[[count, at_least, .nan]]", "count at_least"),
@@ -73,11 +73,11 @@ NOT_UNDERSTOOD = [
     ("permit", "[[mechanism, eq, scc_mars]]", "'scc_mars'"),
     ("forbid", "[[mechanism, not_in, [scc_mars]]]", "'scc_mars'"),
     ("forbid", "[[mechanism, ne, scc_mars]]", "'scc_mars'"),
-    ("permit", "[[kind, eq, models]]", "'models' is no value of it"),
-    ("permit", "[[flow, in, [transfer, swim]]]", "'swim' is no value of it"),
-    ("permit", "[[tia, eq, done]]", "'done' is no value of it"),
-    ("permit", "[[role, matches, {by: module, map: {'1': 'C->X'}}]]", "'C->X' is no value of it"),
-    ("permit", "[[module, matches, {by: role, map: {'C->X': '1'}}]]", "'C->X' is no value of it"),
+    ("permit", "[[kind, eq, models]]", "unknown value 'models'"),
+    ("permit", "[[flow, in, [transfer, swim]]]", "unknown value 'swim'"),
+    ("permit", "[[tia, eq, done]]", "unknown value 'done'"),
+    ("permit", "[[role, matches, {by: module, map: {'1': 'C->X'}}]]", "unknown value 'C->X'"),
+    ("permit", "[[module, matches, {by: role, map: {'C->X': '1'}}]]", "unknown value 'C->X'"),
     ("permit", "[[module, matches, {by: signed, map: {a: b}}]]", "maps a field of words"),
     ("permit", "[[module, matches, {by: role}]]", "needs {by: field"),
     ("permit", "[[tia_date, older_than, 3 years]]", "is no duration"),
@@ -175,7 +175,7 @@ def test_a_rules_line_is_the_line_it_starts_on(tmp_path):
         tmp_path,
         RULE.format(effect="forbid", when="[[origin, eq, DE]]") + RULE[8:].format(effect="x", when="[]"),
     )
-    with pytest.raises(ConfigurationError, match=r"line 8: rule 'own.rule' has the unknown effect 'x'"):
+    with pytest.raises(ConfigurationError, match=r"line 8: rule 'own.rule': unknown effect 'x'"):
         load(path)
 
 
