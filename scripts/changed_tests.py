@@ -27,7 +27,7 @@ def changed(base: str) -> list[Path]:
 
 
 def tests_of(paths: Iterable[Path]) -> list[Path]:
-    """The test files of these paths: a changed test itself, and tests/**/test_NAME.py of a changed fedsov/**/NAME.py."""
+    """The test files: a changed test itself, and tests/**/test_NAME.py of a changed fedsov/**/NAME.py."""
     by_name: dict[str, list[Path]] = {}
     for test in sorted(ROOT.glob("tests/**/test_*.py")):
         by_name.setdefault(test.stem.removeprefix("test_"), []).append(test.relative_to(ROOT))

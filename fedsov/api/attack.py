@@ -20,8 +20,8 @@ from fedsov.api.attack_rows import Attacked
 from fedsov.attacks import art_membership
 from fedsov.attacks.gradient_inversion import Noise, invert
 from fedsov.attacks.membership import Target, canary_audit, membership, observe
-from fedsov.attacks.shadow_models import Trained
-from fedsov.attacks.verdict import CONFIDENCE, Figures, Limits, verdict
+from fedsov.attacks.shadow_models import AttackedTraining
+from fedsov.attacks.verdict import CONFIDENCE, AttackLimits, Figures, verdict
 from fedsov.config.settings import Settings
 from fedsov.errors import ConfigurationError, WorkspaceUnusable, unknown
 from fedsov.privacy.accounting import calibrated, guarantee
@@ -38,7 +38,7 @@ NOT_CLAIMED = (
     "intervals hold for these rows and this one target model; a test repeated until it passes has not passed",
     "the audit's bound is from below: a small one shows no privacy; gradient inversion has no part in the verdict",
 )
-_ASSUMED = Noise(1.0, 1.0, Trained().generators)
+_ASSUMED = Noise(1.0, 1.0, AttackedTraining().generators)
 """Clipping and noise that inversion is compared with where the run has none."""
 
 
@@ -64,7 +64,7 @@ Say = Callable[[str], None]
 class ClaimedPrivacy:
     """The training that is attacked, and the epsilon and delta claimed for it; None where nothing is."""
 
-    training: Trained
+    training: AttackedTraining
     epsilon: float | None
     delta: float
 
@@ -74,7 +74,7 @@ def claimed(settings: Settings, rows: int) -> ClaimedPrivacy:
     update, asked = settings.recipe.update, settings.privacy
     if asked is None:
         steps = replace(update, epochs=update.epochs * settings.rounds)
-        return ClaimedPrivacy(Trained(settings.recipe.network, steps), None, 1.0 / max(rows, 2) ** 2)
+        return ClaimedPrivacy(AttackedTraining(settings.recipe.network, steps), None, 1.0 / max(rows, 2) ** 2)
     delta = asked.delta_for(rows)
     mechanism = calibrated(
         (),
@@ -85,7 +85,7 @@ def claimed(settings: Settings, rows: int) -> ClaimedPrivacy:
         clip=asked.clip,
     )
     spent = guarantee([mechanism.event], delta).epsilon
-    return ClaimedPrivacy(Trained(settings.recipe.network, update, mechanism), spent, delta)
+    return ClaimedPrivacy(AttackedTraining(settings.recipe.network, update, mechanism), spent, delta)
 
 
 def check(attacks: tuple[str, ...]) -> None:
@@ -130,7 +130,7 @@ def examine(settings: Settings, rows: Attacked, attacks: tuple[str, ...], size: 
     audit = _timed(took, "canary", lambda: _audit(target, claim, size, say)) if "canary" in attacks else None
     inverted = _timed(took, "inversion", lambda: _inversion(target, size, say)) if "inversion" in attacks else []
     shown = {} if audit is None or claim.epsilon is None else {"canary": (audit["epsilon"], claim.epsilon)}
-    judged = verdict(figures, shown, Limits())
+    judged = verdict(figures, shown, AttackLimits())
     return {
         "format": FORMAT,
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -149,7 +149,7 @@ def examine(settings: Settings, rows: Attacked, attacks: tuple[str, ...], size: 
         "audit": audit,
         "inversion": inverted,
         "confidence": CONFIDENCE,
-        "limits": asdict(Limits()),
+        "limits": asdict(AttackLimits()),
         "verdict": judged.word,
         "reasons": list(judged.reasons),
         "not_claimed": list(NOT_CLAIMED),

@@ -13,10 +13,11 @@ import numpy as np
 
 from fedsov.config.settings import Settings
 from fedsov.errors import ConfigurationError, InputError, unknown
+from fedsov.keys import open_keys
+from fedsov.keys.protocol import KeySettings
 from fedsov.label import Label
 from fedsov.model.features import Features, Statistics
 from fedsov.model.targets import outcome
-from fedsov.partition.keys import LocalKeyring
 from fedsov.partition.store import Store
 from fedsov.storage.workspace import Workspace
 
@@ -57,8 +58,8 @@ def of_region(settings: Settings, region: str, *, most: int) -> Attacked:
             name for name in workspace.region_names() if (workspace.region(name) / "store" / dataset.name).is_dir()
         ]
         raise ConfigurationError(unknown(f"region with rows of {dataset.name}", region, known))
-    keyring = LocalKeyring.open(folder / "keyring.json", region)
-    whole = Store.open(folder / "store" / dataset.name, keyring).read()
+    keys = open_keys(KeySettings(region, folder))
+    whole = Store.open(folder / "store" / dataset.name, keys).read()
     records = whole.select(whole.unrestricted)
     if not len(records):
         raise InputError(f"{region} has no row of {dataset.name} that no restriction binds")
@@ -73,9 +74,9 @@ def of_table(settings: Settings, *, most: int) -> Attacked:
     Raises:
         InputError: a missing file or column, a value that cannot be read, or no column that differs.
     """
-    from fedsov.partition.arrow import floats, objects
-    from fedsov.partition.kinds import infer_kinds
-    from fedsov.partition.rows import prepare
+    from fedsov.partition.arrow_columns import floats, objects
+    from fedsov.partition.clean import prepare
+    from fedsov.partition.column_kinds import infer_kinds
     from fedsov.partition.sources import read_public
 
     spec = settings.dataset

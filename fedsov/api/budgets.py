@@ -15,7 +15,7 @@ from typing import Any
 from fedsov.errors import ConfigurationError, unknown
 from fedsov.ledger.ledger import Ledger
 from fedsov.privacy.accounting import epsilon
-from fedsov.privacy.budget import Book, read
+from fedsov.privacy.budget import BudgetState, read
 from fedsov.region.private_run import BUDGET_FILE, noted_head
 from fedsov.storage.workspace import Workspace
 
@@ -25,7 +25,7 @@ class Account:
     """A region's budget for people: None for `book` where nothing private was ever released."""
 
     region: str
-    book: Book | None
+    book: BudgetState | None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values with stable keys (README, "Privacy budget")."""
@@ -55,7 +55,7 @@ class Account:
         return [head, *(_run_line(run) for run in said["runs"])]
 
 
-def _runs(book: Book) -> Iterable[dict[str, Any]]:
+def _runs(book: BudgetState) -> Iterable[dict[str, Any]]:
     """Each entry with its epsilon by itself, and what was spent with it and all before it."""
     events, delta = book.events, book.lifetime.delta
     reached = 0
@@ -79,7 +79,7 @@ def account(folder: Path, region: str) -> Account:
     """The budget of a region's folder, checked against its ledger. Raises BudgetBroken, LedgerBroken."""
     path = folder / "ledger.sqlite"
     head = noted_head(Ledger.read(path)) if path.exists() else None
-    return Account(region, read(folder / BUDGET_FILE, noted=head))
+    return Account(region, read(folder / BUDGET_FILE, last_known_head=head))
 
 
 def accounts(root: Path, region: str | None = None) -> list[Account]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fedsov.border.evidence import approvals
-from fedsov.control_plane.compliance.entries import Book, read_book
+from fedsov.control_plane.compliance.entries import LedgerView, read_book
 from fedsov.errors import ConfigurationError, LedgerBroken, unknown
 from fedsov.ledger import timestamps
 from fedsov.ledger.ledger import Ledger
@@ -169,7 +169,7 @@ def _fault(path: Path | None, noted: Any, key: str) -> str:
         return f"{problem}; it cannot be compared with the head"
 
 
-def books(root: Path) -> list[Book]:
+def books(root: Path) -> list[LedgerView]:
     """Every ledger of a workspace, verified and read. One that does not verify is read as far as it can be.
 
     What a running run adds after the verification is left for the next report.
@@ -178,7 +178,7 @@ def books(root: Path) -> list[Book]:
     return [_book(finding, paths.get(finding.owner)) for finding in verify_all(root)]
 
 
-def _book(finding: LedgerFinding, path: Path | None) -> Book:
+def _book(finding: LedgerFinding, path: Path | None) -> LedgerView:
     try:
         found = Ledger.read(path).entries() if path is not None else ()
     except LedgerBroken:

@@ -13,7 +13,7 @@ from fedsov.hub.federated_training import GlobalModel
 from fedsov.hub.finishing import RunOutputs
 from fedsov.hub.run import HubRun
 from fedsov.region.run_record import flat, model_folder, write_model
-from fedsov.registry import ModelRecord, RunRecord
+from fedsov.registry.values import ModelRecord, RunRecord
 from fedsov.runtimes.fork_server import ForkServer
 from fedsov.runtimes.framed_socket import ConnectionClosed, Frame, FramedSocket
 

@@ -40,16 +40,19 @@ def membership(scores: np.ndarray, members: np.ndarray, y: np.ndarray, *, seed: 
     from art.attacks.inference.membership_inference import MembershipInferenceBlackBox
     from art.estimators.classification import BlackBoxClassifierNeuralNetwork
 
-    said, outcomes = _probabilities(scores, y), np.eye(2)[y.astype(int)]
-    estimator = BlackBoxClassifierNeuralNetwork(lambda _: said[0], input_shape=(1,), nb_classes=2, clip_values=None)
+    probabilities, outcomes = _probabilities(scores, y), np.eye(2)[y.astype(int)]
+    of_target = probabilities[0]
+    estimator = BlackBoxClassifierNeuralNetwork(lambda _: of_target, input_shape=(1,), nb_classes=2, clip_values=None)
     attack = MembershipInferenceBlackBox(estimator, attack_model_type="gb")
     attack.attack_model.set_params(random_state=seed, n_estimators=50)  # ART seeds none of its classifiers
     shadow, row = np.divmod(_some((len(scores) - 1) * len(y), seed), len(y))
     inside = members[1:][shadow, row]
-    known = [(said[1:][shadow[part], row[part]], outcomes[row[part]]) for part in (inside, ~inside)]
-    attack.fit(pred=known[0][0], y=known[0][1], test_pred=known[1][0], test_y=known[1][1])
-    found = attack.infer(None, outcomes, pred=said[0], probabilities=True)
-    return np.asarray(found, np.float64).reshape(len(y), -1)[:, -1]
+    of_members, of_others = (
+        (probabilities[1:][shadow[part], row[part]], outcomes[row[part]]) for part in (inside, ~inside)
+    )
+    attack.fit(pred=of_members[0], y=of_members[1], test_pred=of_others[0], test_y=of_others[1])
+    inferred = attack.infer(None, outcomes, pred=of_target, probabilities=True)
+    return np.asarray(inferred, np.float64).reshape(len(y), -1)[:, -1]
 
 
 def _probabilities(scores: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -112,4 +112,4 @@ def _promising(inside: np.ndarray, outside: np.ndarray, *, delta: float, confide
         return lower_bound(hits, len(inside), wrong, len(outside), delta=delta, confidence=confidence)
 
     candidates = [(float(threshold), above) for threshold in thresholds for above in (True, False)]
-    return max(candidates, key=lambda one: shown(*one))
+    return max(candidates, key=lambda candidate: shown(*candidate))

@@ -84,8 +84,8 @@ def invert(
         chosen = rng.permutation(len(y))
         real, other = chosen[:batch], chosen[batch : 2 * batch]
         seen = observed(start, X[real], y[real], spec, noise)
-        found = _alone(seen) if batch == 1 else _sought(seen, start, y[real], spec, X.shape[1], rng)
-        near.append(errors(found, X[real]))
+        rows = _alone(seen) if batch == 1 else _sought(seen, start, y[real], spec, X.shape[1], rng)
+        near.append(errors(rows, X[real]))
         guessed.append(errors(X[other], X[real]))
     each = np.concatenate(near)
     guess = float(np.median(np.concatenate(guessed)))
@@ -120,7 +120,7 @@ def _sought(
     goal = [torch.from_numpy(gradient[name].astype(np.float32)) for name in start]
     outcomes = torch.from_numpy(np.asarray(y, np.float32))[:, None]
     tried = [_descent(model, goal, outcomes, inputs, rng) for _ in range(RESTARTS)]
-    return min(tried, key=lambda one: one[0])[1]
+    return min(tried, key=lambda descent: descent[0])[1]
 
 
 def _descent(
@@ -137,15 +137,15 @@ def _descent(
     rows = torch.from_numpy(rng.normal(size=(len(outcomes), inputs)).astype(np.float32)).requires_grad_()
     descent = torch.optim.Adam([rows], lr=0.1)
     parameters = list(model.parameters())
-    length = torch.stack([one.square().sum() for one in goal]).sum()
+    length = torch.stack([part.square().sum() for part in goal]).sum()
     least, best = np.inf, rows.detach().numpy().copy()
     for _ in range(DESCENTS):
         descent.zero_grad()
-        made = torch.autograd.grad(cross_entropy(model(rows), outcomes), parameters, create_graph=True)
-        along = torch.stack([(one * other).sum() for one, other in zip(made, goal, strict=True)]).sum()
-        own = torch.stack([one.square().sum() for one in made]).sum()
-        apart = torch.stack([(one - other).square().sum() for one, other in zip(made, goal, strict=True)]).sum()
-        distance = 1.0 - along / torch.sqrt(own * length + 1e-12) + apart / (length + 1e-12)
+        gradients = torch.autograd.grad(cross_entropy(model(rows), outcomes), parameters, create_graph=True)
+        along = torch.stack([(own * sought).sum() for own, sought in zip(gradients, goal, strict=True)]).sum()
+        squared = torch.stack([part.square().sum() for part in gradients]).sum()
+        apart = torch.stack([(own - sought).square().sum() for own, sought in zip(gradients, goal, strict=True)]).sum()
+        distance = 1.0 - along / torch.sqrt(squared * length + 1e-12) + apart / (length + 1e-12)
         if float(distance.detach()) < least:
             least, best = float(distance.detach()), rows.detach().numpy().copy()
         distance.backward()
@@ -153,11 +153,11 @@ def _descent(
     return least, best
 
 
-def errors(found: np.ndarray, real: np.ndarray) -> np.ndarray:
-    """(B,) relative distances of (B, D) real rows to the rows found, matched so that the sum of distances is least."""
+def errors(recovered: np.ndarray, real: np.ndarray) -> np.ndarray:
+    """(B,) relative distances of (B, D) real rows to those recovered, matched so that the sum of distances is least."""
     from scipy.optimize import linear_sum_assignment
 
-    apart = np.linalg.norm(np.asarray(found, np.float64)[:, None] - np.asarray(real, np.float64)[None], axis=-1)
+    apart = np.linalg.norm(np.asarray(recovered, np.float64)[:, None] - np.asarray(real, np.float64)[None], axis=-1)
     at, of = linear_sum_assignment(apart)
     lengths = np.maximum(np.linalg.norm(np.asarray(real, np.float64), axis=1), 1e-12)
     distances: np.ndarray = apart[at, of] / lengths[of]

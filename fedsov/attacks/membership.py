@@ -21,7 +21,7 @@ import numpy as np
 
 from fedsov.attacks import lira
 from fedsov.attacks.canary_audit import Audit, audited
-from fedsov.attacks.shadow_models import Trained, halves, logits_of, train_many
+from fedsov.attacks.shadow_models import AttackedTraining, halves, logits_of, train_many
 from fedsov.attacks.verdict import Figures, figures
 from fedsov.errors import ConfigurationError, InputError
 
@@ -43,7 +43,7 @@ class Target:
 
     X: np.ndarray
     y: np.ndarray
-    training: Trained
+    training: AttackedTraining
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -23,7 +23,7 @@ from fedsov.training.steps import LocalSteps, poisson, shuffled
 
 
 @dataclass(frozen=True, slots=True)
-class Trained:
+class AttackedTraining:
     """The training that is attacked.
 
     Attributes:
@@ -41,7 +41,13 @@ class Trained:
 
 
 def train_many(
-    X: np.ndarray, y: np.ndarray, members: Sequence[np.ndarray], training: Trained, *, expected_rows: int, seed: int
+    X: np.ndarray,
+    y: np.ndarray,
+    members: Sequence[np.ndarray],
+    training: AttackedTraining,
+    *,
+    expected_rows: int,
+    seed: int,
 ) -> np.ndarray:
     """(K, P) float32 parameters of K models.
 
@@ -73,7 +79,7 @@ def train_many(
 
 
 def _steps(
-    members: Sequence[np.ndarray], training: Trained, *, expected_rows: int, seed: int
+    members: Sequence[np.ndarray], training: AttackedTraining, *, expected_rows: int, seed: int
 ) -> tuple[Clipping | None, list[list[np.ndarray]]]:
     """How records are bounded, and for each model the places of the rows of each of its steps."""
     mechanism = training.mechanism

@@ -61,7 +61,7 @@ class Figures:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class AttackLimits:
     """What a passed test may not exceed; the same whatever is tested, so that a verdict means one thing."""
 
     auc: float = 0.55
@@ -137,19 +137,19 @@ def _auc(inside: np.ndarray, outside: np.ndarray) -> float:
     return float(below.sum() / (2.0 * len(inside) * len(outside)))
 
 
-def verdict(attacks: Mapping[str, Figures], audits: Mapping[str, tuple[float, float]], limits: Limits) -> Verdict:
+def verdict(attacks: Mapping[str, Figures], audits: Mapping[str, tuple[float, float]], limits: AttackLimits) -> Verdict:
     """The verdict on attacks by name, and on audits by name as (lower bound, claimed epsilon).
 
     An audit can only fail a test: a lower bound far below the claim is what weak canaries give, too.
     """
     failed, unclear = [], []
-    for name, one in attacks.items():
-        for what, found, high, limit in (
-            ("AUC", one.auc, one.auc_interval.high, limits.auc),
-            ("TPR at 1% FPR", one.tpr, one.tpr_interval.high, limits.tpr),
+    for name, shown in attacks.items():
+        for what, estimate, high, limit in (
+            ("AUC", shown.auc, shown.auc_interval.high, limits.auc),
+            ("TPR at 1% FPR", shown.tpr, shown.tpr_interval.high, limits.tpr),
         ):
-            if found > limit:
-                failed.append(f"{name} has {what} {found:.3f} (at most {limit:g})")
+            if estimate > limit:
+                failed.append(f"{name} has {what} {estimate:.3f} (at most {limit:g})")
             elif high > limit:
                 unclear.append(f"{name} may have {what} up to {high:.3f} (at most {limit:g}): too few rows to tell")
     failed += [

@@ -37,6 +37,7 @@ OPEN = (
     "dataset.consent",
     "algorithm.options",
     "dataset.bounds",
+    "dataset.source_options",
     "dataset.levels",
 )
 """Mappings whose keys are the user's own; Hydra takes new keys only under its ``++``."""

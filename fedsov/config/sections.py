@@ -19,7 +19,7 @@ SHAPE: Mapping[str, str] = {
     "federation.hub": "name location entity owners role",
     "dataset": "name source path package_item sha256 jurisdiction subject target target_above_region_median"
     " target_positive target_scale label_separator aliases kinds drop categories default_categories restrictions"
-    " consent nonfinite missing_target bounds levels task classes",
+    " consent nonfinite missing_target bounds levels task classes source_options",
     "model": "name hidden update alone tune frozen private private_first",
     "strategy": "order federated transfer_learning synthetic local",
     "strategy.federated": "min_rows",
@@ -39,6 +39,7 @@ MAPPINGS = (
     "dataset.categories",
     "dataset.bounds",
     "dataset.levels",
+    "dataset.source_options",
     "algorithm.options",
 )
 LISTS = (
@@ -55,7 +56,7 @@ PRIVATE = set(SHAPE["privacy"].split()) - {
 }  # `fedsov.privacy.settings` says which a choice needs
 OPTIONAL = {"catalogue", "owners", "role", "days_per_round", "update", "alone", "tune", "bounds", "levels"} | PRIVATE
 OPTIONAL |= {"compression", "compression_share", "frozen", "schedule", "patience", "task", "classes", "target_scale"}
-OPTIONAL |= {"private", "private_first", "bound", "label_separator"}
+OPTIONAL |= {"private", "private_first", "bound", "label_separator", "source_options"}
 ONLY: Mapping[str, tuple[str | bool, ...]] = {
     "privacy.mechanism": ("none", "record"),
     "runtime.kind": ("in_process",),

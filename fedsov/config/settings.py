@@ -264,9 +264,10 @@ def _dataset(plain: Mapping[str, Any], *, seed: int) -> DatasetSpec:
     )
     return DatasetSpec(
         name=str(plain["name"]),
-        source=plain["source"],
+        source=str(plain["source"]),
         path=_path(plain["path"]),
-        package_item=plain["package_item"],
+        package_item=_text(plain["package_item"]),
+        source_options=plain.get("source_options", {}),
         sha256=str(plain["sha256"] or ""),
         jurisdiction=_word("dataset.jurisdiction", plain["jurisdiction"], "the name of a column"),
         subject=plain["subject"],

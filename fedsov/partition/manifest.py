@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from fedsov.errors import KeyUnavailable, StoreDamaged
-from fedsov.partition.keys import RegionKeys
+from fedsov.keys.protocol import RegionKeys
 
 MANIFEST = "manifest.json"
 

@@ -34,11 +34,12 @@ import pyarrow.parquet as pq
 import pyarrow.parquet.encryption as pe
 
 from fedsov.errors import KeyUnavailable, StoreDamaged, WorkspaceUnusable
+from fedsov.keys.protocol import RegionKeys
 from fedsov.label import PUBLIC, Label
-from fedsov.partition.arrow import floats, levels, objects, view
-from fedsov.partition.keys import RegionKeys
+from fedsov.partition.arrow_columns import floats, levels, objects, view
 from fedsov.partition.manifest import MANIFEST, Manifest, changed, check_seal, mend, read_manifest, sealing
 from fedsov.partition.records import Records
+from fedsov.storage.private_files import create_private_file, make_private_folder
 
 SUBJECT, JURISDICTION = "fedsov:subject", "fedsov:jurisdiction"
 LABEL, TARGET, FOLD = "fedsov:label", "fedsov:target", "fedsov:fold"
@@ -114,11 +115,12 @@ def stage_store(folder: Path, table: pa.Table, *, contents: Contents, keys: Regi
     with contextlib.ExitStack() as undo:  # also after Ctrl-C: half a store is nobody's
         undo.callback(_remove, folder, [*files.values(), pending.name])
         with _writing(folder):
-            folder.mkdir(parents=True, exist_ok=True)
+            make_private_folder(folder)
             for part, rows in parts.items():
                 context = f"{contents.dataset}/{part}"
                 _write_encrypted(folder / files[part], _tagged(rows, contents, keys), keys, context)
             manifest = _manifest(folder, table.num_rows, files, contents=contents, keys=keys)
+            create_private_file(pending)
             pending.write_text(manifest.to_json())
         undo.pop_all()
     return Staged(folder, manifest, pending)
@@ -173,7 +175,7 @@ class Store:
 
 def check_tags(
     path: Path,
-    held: frozenset[str],
+    jurisdictions: frozenset[str],
     labels: tuple[Label, ...],
     rows: tuple[list[str], np.ndarray, np.ndarray],
 ) -> None:
@@ -181,12 +183,13 @@ def check_tags(
     origin.
 
     Args:
+        jurisdictions: those that the region holds.
         rows: the different jurisdictions, (rows,) places among them, and (rows,) places among `labels`.
     """
     words, codes, label_of = rows
-    strangers = sorted(word for word in words if not {word, word.partition("-")[0]} & held)
+    strangers = sorted(word for word in words if not {word, word.partition("-")[0]} & jurisdictions)
     if strangers:
-        owned = ", ".join(sorted(held))
+        owned = ", ".join(sorted(jurisdictions))
         raise StoreDamaged(f"{path}: rows of {', '.join(strangers)} among those of {owned}; refused")
     for code, place in set(zip(codes.tolist(), label_of.tolist(), strict=True)):
         if not (0 <= place < len(labels) and code < len(words)):
@@ -206,8 +209,8 @@ def _tagged(rows: pa.Table, contents: Contents, keys: RegionKeys) -> pa.Table:
 
 def _read_tags(path: Path, table: pa.Table) -> dict[str, Any]:
     try:
-        return json.loads((table.schema.metadata or {})[_TAGS])
-    except (KeyError, ValueError):
+        return dict(json.loads((table.schema.metadata or {})[_TAGS]))
+    except (KeyError, TypeError, ValueError):
         raise StoreDamaged(f"{path} carries no jurisdiction in its schema; {mend(path)}") from None
 
 
@@ -226,7 +229,7 @@ def _manifest(folder: Path, rows: int, files: dict[str, str], *, contents: Conte
     return replace(manifest, seal=sealing(keys, manifest))
 
 
-class _Kms(pe.KmsClient):
+class _Kms(pe.KmsClient):  # type: ignore[misc]  # pyarrow has no types
     """Arrow's question for a key, put to the region's keys, for one context."""
 
     def __init__(self, keys: RegionKeys, context: str) -> None:
@@ -255,6 +258,7 @@ def _write_encrypted(path: Path, table: pa.Table, keys: RegionKeys, context: str
         data_key_length_bits=256,
     )
     properties = factory.file_encryption_properties(connection, settings)
+    create_private_file(path)
     pq.write_table(table, path, compression="zstd", encryption_properties=properties)
 
 

@@ -66,8 +66,8 @@ def epsilon(events: Iterable[Event], delta: float) -> float:
 
 def guarantee(events: Iterable[Event], delta: float) -> Guarantee:
     """What all events together guarantee at this delta; see `epsilon`."""
-    kept = tuple(events)
-    return Guarantee(epsilon(kept, delta), delta, UNIT, NEIGHBOURS, kept)
+    accounted = tuple(events)
+    return Guarantee(epsilon(accounted, delta), delta, UNIT, NEIGHBOURS, accounted)
 
 
 def calibrated(
@@ -103,21 +103,21 @@ def least(events_of: Callable[[float], Sequence[Event]], epsilon: float, delta: 
 
     if isinstance(epsilon, bool) or not isinstance(epsilon, int | float) or not 0.0 < epsilon < math.inf:
         raise ConfigurationError(f"expected an epsilon above 0, got {epsilon!r}")
-    known: dict[float, float] = {}
+    excesses: dict[float, float] = {}
 
     def excess(log_number: float) -> float:
-        if log_number not in known:
+        if log_number not in excesses:
             cost = _epsilon(_merged(events_of(math.exp(log_number))), _delta(delta))
-            known[log_number] = math.log(max(cost, 1e-12) / epsilon) if cost < math.inf else 50.0
-        return known[log_number]
+            excesses[log_number] = math.log(max(cost, 1e-12) / epsilon) if cost < math.inf else 50.0
+        return excesses[log_number]
 
     if excess(math.log(MOST_NOISE)) > 0.0:
         raise BudgetExceeded(f"no amount of noise keeps this within epsilon {epsilon:.4g} at delta {delta:.3g}")
     low, high = _bracket(excess, math.log(start))
-    found = brentq(excess, low, high, xtol=TOLERANCE / 2) if low < high else high
-    while excess(found) > 0.0:
-        found += TOLERANCE / 2
-    return math.exp(found)
+    log_least = brentq(excess, low, high, xtol=TOLERANCE / 2) if low < high else high
+    while excess(log_least) > 0.0:
+        log_least += TOLERANCE / 2
+    return math.exp(log_least)
 
 
 def _bracket(excess: Callable[[float], float], start: float) -> tuple[float, float]:
@@ -159,7 +159,7 @@ def _epsilon(events: Sequence[Event], delta: float) -> float:
         return 0.0
     grid = _grid(events)
     losses = [_loss(event, grid) for event in events]
-    return float(reduce(lambda one, other: one.compose(other), losses).get_epsilon_for_delta(delta))
+    return float(reduce(lambda total, loss: total.compose(loss), losses).get_epsilon_for_delta(delta))
 
 
 def _grid(events: Sequence[Event]) -> float:
@@ -179,16 +179,16 @@ def _loss(event: Event, grid: float) -> Any:
 
     if event.kind == "stated":
         bound = common.DifferentialPrivacyParameters(event.epsilon, event.delta)
-        made = privacy_loss_distribution.from_privacy_parameters(bound, value_discretization_interval=grid)
+        step = privacy_loss_distribution.from_privacy_parameters(bound, value_discretization_interval=grid)
     elif event.kind == "laplace":
-        made = privacy_loss_distribution.from_laplace_mechanism(
+        step = privacy_loss_distribution.from_laplace_mechanism(
             event.noise_multiplier, value_discretization_interval=grid
         )
     elif event.sampling_rate == 1.0:  # Gaussian steps compose to one with less noise, exactly
         noise = event.noise_multiplier / math.sqrt(event.steps)
         return privacy_loss_distribution.from_gaussian_mechanism(noise, value_discretization_interval=grid)
     else:
-        made = privacy_loss_distribution.from_gaussian_mechanism(
+        step = privacy_loss_distribution.from_gaussian_mechanism(
             event.noise_multiplier, value_discretization_interval=grid, sampling_prob=event.sampling_rate
         )
-    return made.self_compose(event.steps) if event.steps > 1 else made
+    return step.self_compose(event.steps) if event.steps > 1 else step

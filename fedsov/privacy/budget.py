@@ -38,6 +38,7 @@ from fedsov.errors import BudgetBroken, BudgetExceeded, ConfigurationError
 from fedsov.privacy.accounting import Guarantee, epsilon, guarantee, least
 from fedsov.privacy.events import Event
 from fedsov.storage import atomic_files
+from fedsov.storage.private_files import make_private_folder
 
 FORMAT = "fedsov privacy budget 1"
 
@@ -49,7 +50,7 @@ class Lifetime(NamedTuple):
     delta: float
 
 
-class Head(NamedTuple):
+class BudgetHead(NamedTuple):
     """How many entries a file has, and the SHA-256 of its last line: what to note elsewhere."""
 
     entries: int
@@ -57,7 +58,7 @@ class Head(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class Reservation:
     """One reservation.
 
     Attributes:
@@ -82,18 +83,18 @@ class Entry:
         return {**plain, "events": [event.to_json() for event in self.events]}
 
     @staticmethod
-    def from_json(value: Mapping[str, Any]) -> Entry:
+    def from_json(value: Mapping[str, Any]) -> Reservation:
         """The inverse of `to_json`. Raises ConfigurationError for an event that nobody knows."""
-        return Entry(**{**value, "events": tuple(Event.from_json(event) for event in value["events"])})
+        return Reservation(**{**value, "events": tuple(Event.from_json(event) for event in value["events"])})
 
 
 @dataclass(frozen=True, slots=True)
-class Book:
+class BudgetState:
     """What a budget's file held when it was read."""
 
     lifetime: Lifetime
-    entries: tuple[Entry, ...]
-    head: Head
+    entries: tuple[Reservation, ...]
+    head: BudgetHead
 
     @property
     def events(self) -> tuple[Event, ...]:
@@ -115,47 +116,49 @@ class Budget:
 
     path: Path
     lifetime: Lifetime
-    noted: Head | None = None
+    last_known_head: BudgetHead | None = None
 
     @staticmethod
-    def open(path: Path, *, lifetime: tuple[float, float], noted: Head | None = None) -> Budget:
+    def open(path: Path, *, lifetime: tuple[float, float], last_known_head: BudgetHead | None = None) -> Budget:
         """The budget of a file that may not exist yet; it is made with the first entry.
 
         Args:
             lifetime: the most epsilon, at which delta.
-            noted: the head that was noted of it last, which it must continue.
+            last_known_head: the head that was noted of it last, which it must continue.
 
         Raises:
             ConfigurationError: a lifetime that is none, or an epsilon above the one the file began with.
             BudgetBroken: it was changed or cut, is gone though noted, or cannot be read.
         """
-        asked = _checked(Lifetime(*lifetime))
-        book = read(path, noted=noted)
-        if book is None:
-            return Budget(path, asked, noted)
-        if asked.epsilon > book.lifetime.epsilon:
+        limit = _checked(Lifetime(*lifetime))
+        state = read(path, last_known_head=last_known_head)
+        if state is None:
+            return Budget(path, limit, last_known_head)
+        if limit.epsilon > state.lifetime.epsilon:
             raise ConfigurationError(
-                f"the lifetime epsilon of {path} is {book.lifetime.epsilon:g} since its first entry and cannot be "
-                f"raised to {asked.epsilon:g}; set privacy.lifetime_epsilon={book.lifetime.epsilon:g} or less"
+                f"the lifetime epsilon of {path} is {state.lifetime.epsilon:g} since its first entry and cannot be "
+                f"raised to {limit.epsilon:g}; set privacy.lifetime_epsilon={state.lifetime.epsilon:g} or less"
             )
-        return Budget(path, Lifetime(asked.epsilon, min(asked.delta, book.lifetime.delta)), noted)
+        return Budget(path, Lifetime(limit.epsilon, min(limit.delta, state.lifetime.delta)), last_known_head)
 
-    def book(self) -> Book:
+    def state(self) -> BudgetState:
         """What the file holds now. Raises BudgetBroken."""
-        found = read(self.path, noted=self.noted)
-        return Book(self.lifetime, (), Head(0, "")) if found is None else replace(found, lifetime=self.lifetime)
+        state = read(self.path, last_known_head=self.last_known_head)
+        if state is None:
+            return BudgetState(self.lifetime, (), BudgetHead(0, ""))
+        return replace(state, lifetime=self.lifetime)
 
     def spent(self) -> Guarantee:
-        """See `Book.spent`."""
-        return self.book().spent()
+        """See `BudgetState.spent`."""
+        return self.state().spent()
 
     def left(self) -> float:
-        """See `Book.left`."""
-        return self.book().left()
+        """See `BudgetState.left`."""
+        return self.state().left()
 
     def reserve(
         self, run: str, purpose: str, events: Sequence[Event], *, dataset: str, rows: int
-    ) -> tuple[Entry, Head]:
+    ) -> tuple[Reservation, BudgetHead]:
         """Spends the events, and returns once they are on the disk.
 
         Returns the entry, and the file's head with it, for the region's ledger.
@@ -165,43 +168,43 @@ class Budget:
             BudgetBroken: the file was changed, or cannot be written.
         """
         with _alone(self.path):
-            book = self.book()
-            check(book, events, said=f"{purpose} of run {run}")
+            state = self.state()
+            check(state, events, purpose=f"{purpose} of run {run}")
             at = datetime.now(UTC).isoformat(timespec="seconds")
-            entry = Entry(at, run, purpose, dataset, rows, self.lifetime.delta, tuple(events))
-            lines = self.path.read_bytes().splitlines() if book.head.digest else [_first(self.lifetime, at)]
+            entry = Reservation(at, run, purpose, dataset, rows, self.lifetime.delta, tuple(events))
+            lines = self.path.read_bytes().splitlines() if state.head.digest else [_first(self.lifetime, at)]
             lines.append(_line({**entry.to_json(), "before": _digest(lines[-1])}))
             _replace(self.path, b"".join(line + b"\n" for line in lines))
-        return entry, Head(len(book.entries) + 1, _digest(lines[-1]))
+        return entry, BudgetHead(len(state.entries) + 1, _digest(lines[-1]))
 
 
-def check(book: Book, events: Sequence[Event], *, said: str) -> None:
-    """Raises BudgetExceeded where the events do not fit the book's lifetime; ConfigurationError for no events."""
+def check(state: BudgetState, events: Sequence[Event], *, purpose: str) -> None:
+    """Raises BudgetExceeded where the events do not fit the lifetime; ConfigurationError for no events."""
     if not events:
-        raise ConfigurationError(f"{said} would reserve nothing; what is released under privacy has an event")
-    lifetime, spent = book.lifetime, book.events
+        raise ConfigurationError(f"{purpose} would reserve nothing; what is released under privacy has an event")
+    lifetime, spent = state.lifetime, state.events
     total = epsilon([*spent, *events], lifetime.delta)
     if total <= lifetime.epsilon:
         return
-    left, fits = book.left(), fitting(book, events)
+    left, fits = state.left(), fitting(state, events)
     way = (
         f"the same under more noise would fit, with an epsilon of its own of {fits:.3g}"
         if fits
         else "no amount of noise would fit"
     )
     raise BudgetExceeded(
-        f"{said} would bring what is spent to epsilon {total:.4g} at delta {lifetime.delta:.3g}; the lifetime "
+        f"{purpose} would bring what is spent to epsilon {total:.4g} at delta {lifetime.delta:.3g}; the lifetime "
         f"budget is {lifetime.epsilon:g}, of which {left:.4g} is left; {way}",
         left=left,
         fits=fits,
     )
 
 
-def fitting(book: Book, events: Sequence[Event]) -> float | None:
+def fitting(state: BudgetState, events: Sequence[Event]) -> float | None:
     """The epsilon, by themselves, of the same events under just so much more noise that they fit; None for never."""
-    delta = book.lifetime.delta
+    delta = state.lifetime.delta
     try:
-        factor = least(lambda by: [*book.events, *_quieter(events, by)], book.lifetime.epsilon, delta)
+        factor = least(lambda by: [*state.events, *_quieter(events, by)], state.lifetime.epsilon, delta)
     except BudgetExceeded:
         return None
     return epsilon(_quieter(events, factor), delta)
@@ -217,7 +220,7 @@ def _quieter(events: Sequence[Event], by: float) -> list[Event]:
     ]
 
 
-def read(path: Path, *, noted: Head | None = None) -> Book | None:
+def read(path: Path, *, last_known_head: BudgetHead | None = None) -> BudgetState | None:
     """A budget's file as it is; None where there is none and none was noted.
 
     Raises:
@@ -226,22 +229,27 @@ def read(path: Path, *, noted: Head | None = None) -> Book | None:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        if noted is None:
+        if last_known_head is None:
             return None
-        raise BudgetBroken(f"privacy budget {path} is gone, though {noted.entries} entries of it were noted") from None
+        entries = last_known_head.entries
+        raise BudgetBroken(f"privacy budget {path} is gone, though {entries} entries of it were noted") from None
     except OSError as error:
         raise BudgetBroken(f"privacy budget {path} cannot be read: {error.strerror}") from error
-    book, digests = _parsed(path, content)
-    if noted is not None and (noted.entries >= len(digests) or digests[noted.entries] != noted.digest):
+    state, digests = _parsed(path, content)
+    if last_known_head is not None and not _continues(digests, last_known_head):
         raise BudgetBroken(
-            f"privacy budget {path} has {len(book.entries)} entries and does not continue the one of "
-            f"{noted.entries} that was noted: it was cut or rewritten; restore it from your copy"
+            f"privacy budget {path} has {len(state.entries)} entries and does not continue the one of "
+            f"{last_known_head.entries} that was noted: it was cut or rewritten; restore it from your copy"
         )
-    return book
+    return state
 
 
-def _parsed(path: Path, content: bytes) -> tuple[Book, list[str]]:
-    """The book, and the digest of each line."""
+def _continues(digests: Sequence[str], head: BudgetHead) -> bool:
+    return head.entries < len(digests) and digests[head.entries] == head.digest
+
+
+def _parsed(path: Path, content: bytes) -> tuple[BudgetState, list[str]]:
+    """The state, and the digest of each line."""
     if not content.endswith(b"\n"):
         raise BudgetBroken(f"privacy budget {path} ends in half a line; restore it from your copy")
     lines = content.splitlines()
@@ -253,14 +261,14 @@ def _parsed(path: Path, content: bytes) -> tuple[Book, list[str]]:
             if value.pop("before") != (digests[number - 1] if number else ""):
                 raise ValueError("it does not follow the line before")
             if number:
-                entries.append(Entry.from_json(value))
+                entries.append(Reservation.from_json(value))
             else:
                 lifetime = _lifetime(value)
         except (ValueError, KeyError, TypeError, ConfigurationError) as error:
             raise BudgetBroken(
                 f"privacy budget {path}, line {number + 1} was changed or damaged ({error}); restore it from your copy"
             ) from error
-    return Book(lifetime, tuple(entries), Head(len(entries), digests[-1])), digests
+    return BudgetState(lifetime, tuple(entries), BudgetHead(len(entries), digests[-1])), digests
 
 
 def _lifetime(value: Mapping[str, Any]) -> Lifetime:
@@ -270,7 +278,7 @@ def _lifetime(value: Mapping[str, Any]) -> Lifetime:
 
 
 def _checked(lifetime: Lifetime) -> Lifetime:
-    numbers = all(isinstance(one, int | float) and not isinstance(one, bool) for one in lifetime)
+    numbers = all(isinstance(number, int | float) and not isinstance(number, bool) for number in lifetime)
     if not numbers or not 0.0 < lifetime.epsilon < float("inf") or not 0.0 < lifetime.delta < 1.0:
         raise ConfigurationError(f"a lifetime budget has an epsilon above 0 and a delta in (0, 1), got {lifetime}")
     return lifetime
@@ -292,7 +300,7 @@ def _digest(line: bytes) -> str:
 def _alone(path: Path) -> Iterator[None]:
     """Waits for other writers of this file, in this process or another; the lock ends with the process."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(path.parent)
         lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(lock, fcntl.LOCK_EX)
     except OSError as error:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fedsov.privacy.accounting import calibrated, epsilon
-from fedsov.privacy.budget import Book, check
+from fedsov.privacy.budget import BudgetState, check
 from fedsov.privacy.events import Event
 from fedsov.privacy.mechanism import RecordMechanism
 from fedsov.privacy.settings import RecordPrivacy
@@ -20,7 +20,7 @@ THRESHOLD_SHARE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Extent:
+class RunSize:
     """What a run is to learn from: records of the region, training rows, rounds and epochs of each, undeclared columns.
 
     Attributes:
@@ -37,8 +37,8 @@ class Extent:
 
 
 @dataclass(frozen=True, slots=True)
-class Release:
-    """The priced release: what is fixed, and the mechanism of the steps of all rounds."""
+class RunCost:
+    """What a run releases, priced: what is fixed, and the mechanism of the steps of all rounds."""
 
     fixed: tuple[Event, ...]
     mechanism: RecordMechanism
@@ -56,7 +56,7 @@ class Release:
         """The mechanism of one round's steps."""
         return self.mechanism.for_steps(self.mechanism.steps // self.rounds)
 
-    def report(self, book: Book) -> dict[str, float | int]:
+    def report(self, state: BudgetState) -> dict[str, float | int]:
         """What the run guarantees by itself, how, and what was spent before: for ledgers and people."""
         return {
             "epsilon": epsilon(self.events, self.delta),
@@ -65,32 +65,32 @@ class Release:
             "noise_multiplier": self.mechanism.noise_multiplier,
             "sampling_rate": self.mechanism.sampling_rate,
             "steps": self.mechanism.steps,
-            "spent_before": book.spent().epsilon,
-            "spent_with": epsilon([*book.events, *self.events], self.delta),
-            "lifetime_epsilon": book.lifetime.epsilon,
+            "spent_before": state.spent().epsilon,
+            "spent_with": epsilon([*state.events, *self.events], self.delta),
+            "lifetime_epsilon": state.lifetime.epsilon,
         }
 
 
-def priced(settings: RecordPrivacy, book: Book, extent: Extent, *, run: str) -> Release:
-    """The release with the least noise that the run's epsilon and the lifetime budget allow.
+def priced(settings: RecordPrivacy, state: BudgetState, size: RunSize, *, run: str) -> RunCost:
+    """The cost of a run with the least noise that the run's epsilon and the lifetime budget allow.
 
     Raises:
         BudgetExceeded: the run's epsilon does not fit what is left, or nothing is left.
     """
-    delta = book.lifetime.delta
-    threshold_delta = THRESHOLD_SHARE * delta if extent.thresholds else 0.0
+    delta = state.lifetime.delta
+    threshold_delta = THRESHOLD_SHARE * delta if size.thresholds else 0.0
     fixed = [Event("gaussian", settings.statistics_noise)]
-    fixed += [Event("stated", delta=threshold_delta)] if extent.thresholds else []
-    fixed += [Event("stated", epsilon=settings.median_epsilon)] if extent.median else []
+    fixed += [Event("stated", delta=threshold_delta)] if size.thresholds else []
+    fixed += [Event("stated", epsilon=settings.median_epsilon)] if size.median else []
     own = settings.epsilon is not None
     mechanism = calibrated(
-        fixed if own else [*book.events, *fixed],
-        settings.epsilon if settings.epsilon is not None else book.lifetime.epsilon,
+        fixed if own else [*state.events, *fixed],
+        settings.epsilon if settings.epsilon is not None else state.lifetime.epsilon,
         delta,
-        sampling_rate=settings.sampling_rate(extent.train_rows),
-        steps=settings.steps(extent.train_rows, extent.epochs) * extent.rounds,
+        sampling_rate=settings.sampling_rate(size.train_rows),
+        steps=settings.steps(size.train_rows, size.epochs) * size.rounds,
         clip=settings.clip,
     )
-    release = Release(tuple(fixed), mechanism, extent.rounds, threshold_delta, delta)
-    check(book, release.events, said=f"training of run {run}")
-    return release
+    cost = RunCost(tuple(fixed), mechanism, size.rounds, threshold_delta, delta)
+    check(state, cost.events, purpose=f"training of run {run}")
+    return cost

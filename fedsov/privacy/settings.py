@@ -89,13 +89,13 @@ class RecordPrivacy:
 
         Raises ConfigurationError for a key that is missing, or that would be ignored.
         """
-        given = {key: value for key, value in privacy.items() if key not in ("mechanism", "secure_aggregation")}
-        wanted = [one.name for one in fields(RecordPrivacy) if one.name not in ("bounds", "levels")]
+        settings = {key: value for key, value in privacy.items() if key not in ("mechanism", "secure_aggregation")}
+        wanted = [part.name for part in fields(RecordPrivacy) if part.name not in ("bounds", "levels")]
         if privacy["mechanism"] == "none":
-            for key in given:
+            for key in settings:
                 raise ConfigurationError(f"privacy.{key} would be ignored: no noise is added; choose privacy=record")
             return None
-        for key in (key for key in wanted if key not in given):
+        for key in (key for key in wanted if key not in settings):
             raise ConfigurationError(f"privacy.{key} is not set; choose privacy=record")
         schema = {key: dataset.get(key) or {} for key in ("bounds", "levels")}
         if dataset["target_above_region_median"] and dataset["target"] not in schema["bounds"]:
@@ -103,7 +103,7 @@ class RecordPrivacy:
                 f"a private median needs bounds that are known beforehand: set dataset.bounds.{dataset['target']}"
                 "=[LOW,HIGH], or dataset.target_positive instead of dataset.target_above_region_median"
             )
-        return RecordPrivacy.from_json({**given, **schema})
+        return RecordPrivacy.from_json({**settings, **schema})
 
 
 def _above_zero(value: Any) -> bool:
@@ -112,6 +112,6 @@ def _above_zero(value: Any) -> bool:
 
 def _bounds(column: Any, pair: Any) -> tuple[float, float]:
     numbers = isinstance(pair, list | tuple) and len(pair) == 2
-    if not numbers or not all(isinstance(one, int | float) and not isinstance(one, bool) for one in pair):
+    if not numbers or not all(isinstance(end, int | float) and not isinstance(end, bool) for end in pair):
         raise ConfigurationError(f"dataset.bounds.{column} must be [LOW, HIGH], got {pair!r}")
     return float(pair[0]), float(pair[1])

@@ -55,7 +55,7 @@ class Encoded:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class SyntheticLimits:
     """What is tolerated: shares of rows, a loss of AUC; `tolerance` is in standard errors of the nearer
     share."""
 
@@ -79,7 +79,9 @@ class Assessment:
     reasons: tuple[str, ...]
 
 
-def assess(synthetic: Encoded, *, training: Encoded, holdout: Encoded, limits: Limits | None = None) -> Assessment:
+def assess(
+    synthetic: Encoded, *, training: Encoded, holdout: Encoded, limits: SyntheticLimits | None = None
+) -> Assessment:
     """Compare synthetic rows with the rows they were made from and with rows of other people, all encoded
     alike.
 
@@ -90,12 +92,12 @@ def assess(synthetic: Encoded, *, training: Encoded, holdout: Encoded, limits: L
 
     Raises ValueError for an empty set, unequal widths or values that are not finite.
     """
-    limits = limits or Limits()
+    limits = limits or SyntheticLimits()
     _check(synthetic, training, holdout)
-    made, seen, unseen = synthetic.rows, training.rows, holdout.rows
-    excess = _exact_share(made, seen) - _exact_share(made, unseen)
-    nearer = nearer_share(made, training=seen, holdout=unseen)
-    closest = nearer_share(_closest(made, np.concatenate([seen, unseen])), training=seen, holdout=unseen)
+    drawn, seen, unseen = synthetic.rows, training.rows, holdout.rows
+    excess = _exact_share(drawn, seen) - _exact_share(drawn, unseen)
+    nearer = nearer_share(drawn, training=seen, holdout=unseen)
+    closest = nearer_share(_closest(drawn, np.concatenate([seen, unseen])), training=seen, holdout=unseen)
     tstr, trtr = _rank(_fit(synthetic), holdout), _rank(_fit(training), holdout)
     reasons = (
         *_copies(excess, limits.exact_excess),
@@ -107,21 +109,21 @@ def assess(synthetic: Encoded, *, training: Encoded, holdout: Encoded, limits: L
 
 
 def _copies(excess: float, allowed: float) -> tuple[str, ...]:
-    said = f"{excess:.1%} more rows equal a training row than chance explains (at most {allowed:.1%})"
-    return (said,) if excess > allowed else ()
+    reason = f"{excess:.1%} more rows equal a training row than chance explains (at most {allowed:.1%})"
+    return (reason,) if excess > allowed else ()
 
 
-def _nearness(which: str, found: tuple[float, float], limits: Limits) -> tuple[str, ...]:
-    share, allowed = found[0], limits.nearer_share + limits.tolerance * found[1]
-    said = f"{share:.1%} {which} are nearer to training rows than to other people's (at most {allowed:.1%})"
-    return (said,) if share > allowed else ()
+def _nearness(which: str, measured: tuple[float, float], limits: SyntheticLimits) -> tuple[str, ...]:
+    share, allowed = measured[0], limits.nearer_share + limits.tolerance * measured[1]
+    reason = f"{share:.1%} {which} are nearer to training rows than to other people's (at most {allowed:.1%})"
+    return (reason,) if share > allowed else ()
 
 
 def _use(tstr: float | None, trtr: float | None, allowed: float) -> tuple[str, ...]:
     if tstr is None or trtr is None:
         return ("their use cannot be measured: an outcome has one class only",)
-    said = f"a model trained on them has AUC {tstr:.3f}, on real rows {trtr:.3f} (at most {allowed:.2f} less)"
-    return (said,) if trtr - tstr > allowed else ()
+    reason = f"a model trained on them has AUC {tstr:.3f}, on real rows {trtr:.3f} (at most {allowed:.2f} less)"
+    return (reason,) if trtr - tstr > allowed else ()
 
 
 def _check(*sets: Encoded) -> None:
@@ -138,8 +140,8 @@ def _check(*sets: Encoded) -> None:
 
 def _exact_share(rows: Floats, among: Floats) -> float:
     """Share of `rows` that equal one of `among`, bit for bit (-0.0 counted as 0.0)."""
-    known = {row.tobytes() for row in among + 0.0}
-    return sum(row.tobytes() in known for row in rows + 0.0) / len(rows)
+    contents = {row.tobytes() for row in among + 0.0}
+    return sum(row.tobytes() in contents for row in rows + 0.0) / len(rows)
 
 
 def nearer_share(rows: Floats, *, training: Floats, holdout: Floats) -> tuple[float, float]:

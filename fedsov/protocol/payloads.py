@@ -17,7 +17,7 @@ from flwr.app import Array, ArrayRecord
 from fedsov.errors import FedsovError
 from fedsov.label import Label
 from fedsov.model.features import Statistics
-from fedsov.privacy.secure_aggregation.masks import letter_size
+from fedsov.privacy.secure_aggregation.masks import encrypted_size
 from fedsov.privacy.secure_aggregation.secret_sharing import SIZE
 from fedsov.protocol.job import TrainingJob
 from fedsov.training.compression import trained, unpacked
@@ -105,7 +105,7 @@ def keys(said: Any) -> dict[str, str]:
 
 def letters(said: Any) -> dict[str, str]:
     """Sealed shares, by the region that each is for."""
-    return {name: _hex(letter, letter_size(2 * SIZE)) for name, letter in _named(said).items()}
+    return {name: _hex(letter, encrypted_size(2 * SIZE)) for name, letter in _named(said).items()}
 
 
 def signature(said: Any) -> dict[str, str]:

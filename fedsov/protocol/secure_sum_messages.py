@@ -12,7 +12,7 @@ from typing import Any
 
 from flwr.app import ConfigRecord, Message
 
-from fedsov.privacy.secure_aggregation.protocol import Advert, Opened
+from fedsov.privacy.secure_aggregation.protocol import KeyAdvertisement, RevealedShares
 
 ADVERTISE, SHARE, MASK, UNMASK = "query.advertise", "query.share", "train.masked", "query.unmask"
 TOLD = "told"
@@ -51,7 +51,7 @@ def unhexed(several: Mapping[str, str]) -> dict[str, bytes]:
     return {name: bytes.fromhex(text) for name, text in several.items()}
 
 
-def keys_said(advert: Advert) -> dict[str, str]:
+def keys_said(advert: KeyAdvertisement) -> dict[str, str]:
     """A region's keys, without its name: that is known from where they came."""
     return {
         "channel": advert.channel.hex(),
@@ -61,16 +61,16 @@ def keys_said(advert: Advert) -> dict[str, str]:
     }
 
 
-def keys_of(member: str, said: Mapping[str, str]) -> Advert:
+def keys_of(member: str, said: Mapping[str, str]) -> KeyAdvertisement:
     """The inverse of `keys_said`."""
-    return Advert(member, **unhexed({name: said[name] for name in ("channel", "mask", "seed", "signature")}))
+    return KeyAdvertisement(member, **unhexed({name: said[name] for name in ("channel", "mask", "seed", "signature")}))
 
 
-def opened_said(opened: Opened) -> dict[str, dict[str, str]]:
+def opened_said(opened: RevealedShares) -> dict[str, dict[str, str]]:
     """Shares that a region gives."""
     return {"seeds": hexed(opened.seeds), "keys": hexed(opened.keys)}
 
 
-def opened_of(said: Mapping[str, Mapping[str, str]]) -> Opened:
+def opened_of(said: Mapping[str, Mapping[str, str]]) -> RevealedShares:
     """The inverse of `opened_said`."""
-    return Opened(unhexed(said["seeds"]), unhexed(said["keys"]))
+    return RevealedShares(unhexed(said["seeds"]), unhexed(said["keys"]))

@@ -22,8 +22,9 @@ from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDic
 from fedsov.artifact import Artifact, Kind
 from fedsov.border.gate import Gate, Outgoing, Refused
 from fedsov.errors import FedsovError, SumRefused
+from fedsov.keys.protocol import RegionKeys
+from fedsov.keys.sealing import seal
 from fedsov.label import PUBLIC, Label
-from fedsov.partition.keys import LocalKeyring, seal
 from fedsov.protocol import payloads
 from fedsov.protocol.flower_messages import config_of, round_of
 from fedsov.protocol.job import RegionStart, TrainingJob
@@ -156,8 +157,8 @@ def _labelled(label: Label, rows: bytes) -> bytes:
     return len(head).to_bytes(4, "big") + head + rows
 
 
-def open_sealed_rows(keyring: LocalKeyring, sealed: bytes) -> tuple[Label, bytes]:
+def open_sealed_rows(keys: RegionKeys, sealed: bytes) -> tuple[Label, bytes]:
     """The label and rows that another region sealed for this one. Raises KeyUnavailable for another's."""
-    content = keyring.open_sealed(sealed, keyring.region)
+    content = keys.open_sealed(sealed, keys.region)
     size = 4 + int.from_bytes(content[:4], "big")
     return Label.from_json(json.loads(content[4:size])), content[size:]

@@ -20,10 +20,10 @@ from fedsov.ledger.ledger import Ledger
 from fedsov.model.features import Statistics
 from fedsov.model.network import Parameters
 from fedsov.model.targets import TargetRule
-from fedsov.privacy.budget import Book, Budget, Entry, Head
+from fedsov.privacy.budget import Budget, BudgetHead, BudgetState, Reservation
 from fedsov.privacy.mechanism import RecordMechanism, noise_generator
 from fedsov.privacy.private_statistics import Schema, private_median, private_statistics
-from fedsov.privacy.run_cost import Extent, Release, priced
+from fedsov.privacy.run_cost import RunCost, RunSize, priced
 from fedsov.privacy.settings import RecordPrivacy
 from fedsov.training.rows import Rows
 
@@ -31,7 +31,7 @@ WITHHELD = "withheld"
 """Told instead of how a kept model came about, which validation rows decide."""
 
 
-Note = Callable[[Head, dict[str, Any]], None]
+Note = Callable[[BudgetHead, dict[str, Any]], None]
 
 
 class Memory(Protocol):
@@ -72,7 +72,7 @@ class PrivateRun:
         self,
         settings: RecordPrivacy,
         budget: Budget,
-        extent: Extent,
+        extent: RunSize,
         *,
         run: str,
         dataset: str,
@@ -82,7 +82,7 @@ class PrivateRun:
         self.settings, self.extent, self.run, self.dataset = settings, extent, run, dataset
         self._budget, self._note = budget, note
         self._memory = Forgetful() if memory is None else memory
-        self._release: Release | None = None
+        self._release: RunCost | None = None
         said = self._memory.recall()
         self._median: float | None = said.get("median")
         self._statistics = Statistics.from_json(said["statistics"]) if "statistics" in said else None
@@ -95,10 +95,10 @@ class PrivateRun:
 
     def price(self) -> dict[str, Any]:
         """What the run would cost and leave; nothing is spent. Raises BudgetExceeded where it does not fit."""
-        before, _ = self._before(self._budget.book())
+        before, _ = self._before(self._budget.state())
         return dict(priced(self.settings, before, self.extent, run=self.run).report(before))
 
-    def begin(self) -> Release:
+    def begin(self) -> RunCost:
         """The run's release, reserved on the disk and noted at the first call; one reservation for the whole run.
 
         Raises:
@@ -106,7 +106,7 @@ class PrivateRun:
             BudgetBroken: the budget's file; or this run reserved something else before.
         """
         if self._release is None:
-            book = self._budget.book()
+            book = self._budget.state()
             before, mine = self._before(book)
             release = priced(self.settings, before, self.extent, run=self.run)
             head = book.head if mine else self._reserve(release)
@@ -116,13 +116,13 @@ class PrivateRun:
             self._release = release
         return self._release
 
-    def _reserve(self, release: Release) -> Head:
+    def _reserve(self, release: RunCost) -> BudgetHead:
         _, head = self._budget.reserve(
             self.run, "training", release.events, dataset=self.dataset, rows=self.extent.rows
         )
         return head
 
-    def _before(self, book: Book) -> tuple[Book, Entry | None]:
+    def _before(self, book: BudgetState) -> tuple[BudgetState, Reservation | None]:
         """The book as it was before this run's reservation, and that; the whole book where there is none yet."""
         for place, entry in enumerate(book.entries):
             if entry.run == self.run:
@@ -180,8 +180,8 @@ class PrivateRun:
 BUDGET_FILE = "privacy.jsonl"
 
 
-def noted_head(ledger: Ledger) -> Head | None:
+def noted_head(ledger: Ledger) -> BudgetHead | None:
     """The head of the region's budget that its ledger noted last; None where it never noted one."""
     notes = [entry.body["note"].get("privacy") for entry in ledger.entries() if entry.body.get("act") == "note"]
-    heads = [Head(**note["head"]) for note in notes if note]
+    heads = [BudgetHead(**note["head"]) for note in notes if note]
     return heads[-1] if heads else None

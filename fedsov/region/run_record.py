@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from fedsov.label import Label
 from fedsov.ledger.ledger import Ledger
 from fedsov.model.metrics import MEASURES
-from fedsov.registry import ModelRecord, RunRecord
+from fedsov.registry.values import ModelRecord, RunRecord
 
 if TYPE_CHECKING:
     import numpy as np

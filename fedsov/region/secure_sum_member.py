@@ -20,7 +20,7 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
 
 from fedsov.errors import FedsovError, SumRefused
 from fedsov.privacy.secure_aggregation.fixed_point import Bounds
-from fedsov.privacy.secure_aggregation.protocol import Directory, Held, Sign, Terms, advertise, mask, share, unmask
+from fedsov.privacy.secure_aggregation.protocol import Directory, Sign, SumState, Terms, advertise, mask, share, unmask
 from fedsov.protocol.flower_messages import config_of, identify, question_digest, round_of
 from fedsov.protocol.secure_sum_messages import (
     ADVERTISE,
@@ -62,7 +62,7 @@ class SecureSumMember:
     sign: Sign
     directory: Directory
     bounds: Bounds
-    held: Held | None = None
+    held: SumState | None = None
     journal: Journal = field(default_factory=Journal)
     frozen: Collection[str] = ()
 
@@ -113,7 +113,7 @@ class SecureSumMember:
         self.held, opened = unmask(self._of_round(message), survivors, dropped, directory=self.directory)
         return RecordDict({"shares": record(opened_said(opened))})
 
-    def _of_round(self, message: Message) -> Held:
+    def _of_round(self, message: Message) -> SumState:
         if self.held is None or self.held.terms.round != round_of(message):
             raise SumRefused(f"this region advertised no keys for round {round_of(message)}")
         return self.held

@@ -16,10 +16,10 @@ from fedsov.label import PUBLIC, Label
 from fedsov.model.features import MINIMUM_COUNT
 from fedsov.model.targets import outcome
 from fedsov.partition.records import Records
-from fedsov.privacy.run_cost import Extent
+from fedsov.privacy.run_cost import RunSize
 from fedsov.protocol.job import TrainingJob
 from fedsov.region.private_run import PrivateRun
-from fedsov.region.strategies.selection import Outcome
+from fedsov.region.strategies.selection import RegionModel
 from fedsov.training.own_state import InMemory, OwnState
 from fedsov.training.rows import DataSplit, Rows, SplitMasks, split
 
@@ -34,7 +34,7 @@ class Session:
         persons = records.subjects if records.folds is None else records.folds.astype(str)
         self.division: SplitMasks = split(persons, work.seed)
         self.rounds: list[tuple[str, float, int]] = []
-        self.finished: Outcome | None = None
+        self.finished: RegionModel | None = None
         self.received: Label = PUBLIC
         self.private: PrivateRun | None = None
         self.own: OwnState = InMemory()
@@ -62,11 +62,11 @@ class Session:
         """The private run, where an answer about this scope leaves under it: rows that are shared and not public."""
         return self.private if scope == "shareable" else None
 
-    def extent(self) -> Extent:
+    def extent(self) -> RunSize:
         """What a private run would learn from, in numbers."""
         categorical = [name for name, kind in self.records.kinds.items() if kind == "categorical"]
         declared = self.work.privacy.levels if self.work.privacy else {}
-        return Extent(
+        return RunSize(
             rows=len(self.records),
             train_rows=int((self.mask("shareable") & self.division.train).sum()),
             rounds=self.work.rounds,

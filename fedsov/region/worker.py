@@ -22,15 +22,15 @@ from fedsov.border.evidence.live_register import LiveRegister
 from fedsov.border.gate import Gate
 from fedsov.border.people_counts import PeopleCounter
 from fedsov.errors import BudgetBroken, BudgetExceeded, CheckpointDamaged, FedsovError, LedgerBroken, SumRefused
+from fedsov.keys import open_keys
+from fedsov.keys.protocol import KeySettings, RegionKeys
 from fedsov.label import PUBLIC, Label
 from fedsov.ledger import known_keys
 from fedsov.ledger.ledger import Ledger
 from fedsov.ledger.proofs import accepted, continuation, noted_heads
-from fedsov.ledger.signed_head import Head, Signer
-from fedsov.partition.keys import LocalKeyring
+from fedsov.ledger.signed_head import Head
 from fedsov.partition.store import Store
-from fedsov.privacy.budget import Budget
-from fedsov.privacy.budget import Head as BudgetHead
+from fedsov.privacy.budget import Budget, BudgetHead
 from fedsov.protocol.flower_messages import (
     FAILED,
     OTHER_VERSION,
@@ -99,8 +99,8 @@ def _opened_with(ledger: Ledger, brief: RegionStart) -> OpenRegion:
     if brief.noted is not None and not ledger.contains(Head.from_json(brief.noted)):
         raise LedgerBroken("this ledger does not continue the one whose head the hub noted: it was cut or rewritten")
     work = brief.job
-    keyring = LocalKeyring.open(brief.folder / "keyring.json", brief.region.name)
-    records = Store.open(brief.folder / "store" / work.dataset, keyring).read()
+    keys = open_keys(KeySettings(brief.region.name, brief.folder))
+    records = Store.open(brief.folder / "store" / work.dataset, keys).read()
     session = Session(records, work, brief.folder)
     gate = Gate(
         brief.region,
@@ -120,8 +120,8 @@ def _opened_with(ledger: Ledger, brief: RegionStart) -> OpenRegion:
         session.rounds = [(name, value, number) for name, value, number in journal.said.get("rounds", ())]
         if journal.folder is not None:
             session.own = _own_states(journal, journal.folder, session, _rounds_that_left(ledger, brief.run))
-    app = client_app(session, lambda sealed: open_sealed_rows(keyring, sealed))
-    return OpenRegion(brief, Outbound(brief, gate, session), app, context, _member(brief, journal), journal)
+    app = client_app(session, lambda sealed: open_sealed_rows(keys, sealed))
+    return OpenRegion(brief, Outbound(brief, gate, session), app, context, _member(brief, journal, keys), journal)
 
 
 def _own_states(journal: Journal, folder: Path, session: Session, left: set[int]) -> OwnStates:
@@ -132,15 +132,12 @@ def _own_states(journal: Journal, folder: Path, session: Session, left: set[int]
     return states
 
 
-def _member(brief: RegionStart, journal: Journal) -> SecureSumMember | None:
+def _member(brief: RegionStart, journal: Journal, keys: RegionKeys) -> SecureSumMember | None:
     if brief.sums is None:
         return None
-    signer = Signer.read(brief.folder / "signing.key")
     known = known_keys.read_keys(brief.folder)
     frozen = brief.job.recipe.frozen
-    return SecureSumMember(
-        brief.region.name, brief.run, signer.private.sign, known, brief.sums, journal=journal, frozen=frozen
-    )
+    return SecureSumMember(brief.region.name, brief.run, keys.sign, known, brief.sums, journal=journal, frozen=frozen)
 
 
 def _private(brief: RegionStart, session: Session, gate: Gate, journal: Journal) -> PrivateRun | None:
@@ -149,7 +146,7 @@ def _private(brief: RegionStart, session: Session, gate: Gate, journal: Journal)
     if asked is None:
         return None
     lifetime = (asked.lifetime_epsilon, asked.delta_for(len(session.records)))
-    budget = Budget.open(brief.folder / BUDGET, lifetime=lifetime, noted=noted_head(gate.ledger))
+    budget = Budget.open(brief.folder / BUDGET, lifetime=lifetime, last_known_head=noted_head(gate.ledger))
 
     def note(head: BudgetHead, report: dict[str, Any]) -> None:
         gate.note({"privacy": {"head": head._asdict(), "report": report}})

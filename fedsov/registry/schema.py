@@ -18,6 +18,8 @@ from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 
+from fedsov.storage.private_files import create_private_file, make_private_folder
+
 DUMPED_FROM = "3.17.2"
 SEEDED_BY_MIGRATIONS = ("alembic_version", "workspaces")
 
@@ -33,7 +35,7 @@ def create(path: Path) -> bool:
     """
     if path.exists():
         return True
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_private_folder(path.parent)
     if version("mlflow") != DUMPED_FROM:
         _log.warning("MLflow %s runs its own migrations for %s (up to 15 s)", version("mlflow"), path)
         return False
@@ -48,6 +50,7 @@ def create(path: Path) -> bool:
 
 def _execute(script: str, path: Path) -> None:
     path.unlink(missing_ok=True)
+    create_private_file(path)
     with closing(sqlite3.connect(path, isolation_level=None)) as file:
         file.executescript(script)
 

@@ -30,7 +30,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import configure_mappers
 
 from fedsov.errors import ConfigurationError, WorkspaceUnusable
-from fedsov.registry import ModelRecord, RunRecord, Version, schema
+from fedsov.registry import schema
+from fedsov.registry.values import ModelRecord, RunRecord, Version
+from fedsov.storage.private_files import make_private_folder
 
 CANDIDATE, CHAMPION = "candidate", "champion"
 METRICS_A_CALL, PARAMS_A_CALL = 1000, 100  # MLflow's limits of one log_batch
@@ -91,18 +93,18 @@ def write(client: MlflowClient, run: RunRecord, *, artifacts: Path) -> tuple[tup
     may record itself again. What is there of it otherwise, half written or with other models, gives way.
     """
     experiment = _experiment(client, run.experiment, artifacts)
-    if known := _written_before(client, run, experiment):
-        return known
-    made = client.create_run(experiment, run_name=run.run, tags=dict(run.tags)).info.run_id
+    if versions_before := _written_before(client, run, experiment):
+        return versions_before
+    run_id = client.create_run(experiment, run_name=run.run, tags=dict(run.tags)).info.run_id
     now = int(time.time() * 1000)
     for metrics in _slices([Metric(key, value, now, step) for key, value, step in run.metrics], METRICS_A_CALL):
-        client.log_batch(made, metrics=metrics)
+        client.log_batch(run_id, metrics=metrics)
     for params in _slices([Param(key, value) for key, value in run.params.items()], PARAMS_A_CALL):
-        client.log_batch(made, params=params)
+        client.log_batch(run_id, params=params)
     for name, text in run.artifacts.items():
-        client.log_text(made, text, name)
-    versions = tuple(_register(client, model, experiment=experiment, run=made) for model in run.models)
-    client.set_terminated(made)
+        client.log_text(run_id, text, name)
+    versions = tuple(_register(client, model, experiment=experiment, run=run_id) for model in run.models)
+    client.set_terminated(run_id)
     return versions
 
 
@@ -111,7 +113,7 @@ def _written_before(client: MlflowClient, run: RunRecord, experiment: str) -> tu
     named = "" if "'" in run.run else f"attributes.run_name = '{run.run}'"
     several = _pages(partial(client.search_runs, [experiment], filter_string=named))
     old = {each.info.run_id: each.info.status for each in several if each.info.run_name == run.run}
-    there = [each for id in old for each in _pages(partial(client.search_model_versions, f"run_id = '{id}'"))]
+    there = [each for run_id in old for each in _pages(partial(client.search_model_versions, f"run_id = '{run_id}'"))]
     if not old:
         return ()
     content = {model.name: model.path.read_bytes() for model in run.models}
@@ -120,8 +122,8 @@ def _written_before(client: MlflowClient, run: RunRecord, experiment: str) -> tu
         return tuple((model.name, same[model.name]) for model in run.models)
     for each in there:
         client.delete_model_version(each.name, each.version)
-    for id in old:
-        client.delete_run(id)
+    for run_id in old:
+        client.delete_run(run_id)
     return ()
 
 
@@ -134,9 +136,10 @@ def _weights(version: Any) -> bytes | None:
 
 
 def _experiment(client: MlflowClient, name: str, artifacts: Path) -> str:
-    found = client.get_experiment_by_name(name)
-    if found is not None:
-        return str(found.experiment_id)
+    make_private_folder(artifacts)
+    existing = client.get_experiment_by_name(name)
+    if existing is not None:
+        return str(existing.experiment_id)
     return str(client.create_experiment(name, artifact_location=artifacts.as_uri()))
 
 
@@ -183,13 +186,13 @@ def versions(client: MlflowClient) -> tuple[Version, ...]:
     for model in _pages(client.search_registered_models):
         for alias, version in model.aliases.items():
             aliases.setdefault((model.name, int(version)), []).append(alias)
-    found = (_version(each, aliases) for each in _pages(client.search_model_versions))
-    return tuple(sorted(found, key=lambda each: (each.name, each.version)))
+    several = (_version(each, aliases) for each in _pages(client.search_model_versions))
+    return tuple(sorted(several, key=lambda each: (each.name, each.version)))
 
 
-def _version(found: Any, aliases: dict[tuple[str, int], list[str]]) -> Version:
-    key = (found.name, int(found.version))
-    return Version(*key, tuple(sorted(aliases.get(key, ()))), dict(found.tags))
+def _version(registered: Any, aliases: dict[tuple[str, int], list[str]]) -> Version:
+    key = (registered.name, int(registered.version))
+    return Version(*key, tuple(sorted(aliases.get(key, ()))), dict(registered.tags))
 
 
 def _pages(search: Callable[..., Any]) -> Iterator[Any]:

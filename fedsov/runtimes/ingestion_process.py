@@ -22,10 +22,11 @@ from fedsov.border.gate import Gate, Refused
 from fedsov.config.settings import Settings, settings_of
 from fedsov.errors import FedsovError
 from fedsov.jurisdiction import Region
+from fedsov.keys import open_keys
+from fedsov.keys.protocol import KeySettings
 from fedsov.ledger import known_keys
 from fedsov.ledger.ledger import Ledger
 from fedsov.partition.ingest import IngestReport, ingest, store_folder
-from fedsov.partition.keys import LocalKeyring
 from fedsov.partition.manifest import read_manifest
 from fedsov.protocol.calendar import Calendar
 from fedsov.runtimes.framed_socket import ConnectionClosed, Frame, FramedSocket
@@ -137,4 +138,4 @@ def party_of(region: Region) -> Party:
 
 
 def _public_key(folder: Path, region: str) -> str:
-    return LocalKeyring.open(folder / "keyring.json", region).public_key.hex()
+    return open_keys(KeySettings(region, folder)).public.sealing.hex()

@@ -15,6 +15,7 @@ from typing import Any
 from fedsov import registry
 from fedsov.errors import FedsovError, WorkspaceUnusable
 from fedsov.region.run_record import RECORD, model_folder
+from fedsov.registry import values
 from fedsov.runtimes.framed_socket import ConnectionClosed, Frame, FramedSocket
 
 
@@ -55,7 +56,7 @@ def _write(request: dict[str, Any]) -> dict[str, Any]:
         if request["act"] == "models":
             return {"models": [[one.name, one.version] for one in registry.models(folder)]}
         record = request.get("record") or json.loads((model_folder(folder, request["run"]) / RECORD).read_text())
-        return {"models": registry.record(folder, registry.RunRecord.from_json(record))}
+        return {"models": registry.record(folder, values.RunRecord.from_json(record))}
     except FedsovError as error:
         return {"error": str(error), "code": error.exit_code}
     except OSError as error:

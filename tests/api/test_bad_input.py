@@ -25,7 +25,7 @@ import numpy as np
 import pytest
 
 from fedsov.cli import main
-from fedsov.partition.keys import LocalKeyring
+from fedsov.keys.local import LocalKeyring
 from tests.world import ROOT, answered, fedsov
 
 PEOPLE = {"US": 160, "GB": 120, "DE": 120}

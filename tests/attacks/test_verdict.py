@@ -1,4 +1,4 @@
-"""The arithmetic of attacks (`attacks`, `lira`, `audit`), held against scipy, an exhaustive count and jax_privacy."""
+"""The figures of an attack and the verdict on them, held against scipy and an exhaustive count."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest, norm
 
-from fedsov.attacks import lira
-from fedsov.attacks.canary_audit import audited, lower_bound
-from fedsov.attacks.verdict import Figures, Interval, Limits, auc_interval, clopper_pearson, figures, verdict
+from fedsov.attacks.verdict import AttackLimits, Figures, Interval, auc_interval, clopper_pearson, figures, verdict
 
 
 @given(st.integers(1, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.floats(0.5, 0.999))
@@ -72,7 +70,7 @@ def _figures(auc: float, high: float, tpr: float = 0.01) -> Figures:
 
 
 def test_a_test_passes_only_where_every_interval_ends_within_the_limits() -> None:
-    limits = Limits()
+    limits = AttackLimits()
     assert verdict({"a": _figures(0.51, 0.54)}, {}, limits).word == "pass"
     assert verdict({"a": _figures(0.51, 0.56)}, {}, limits).word == "undecided"
     failed = verdict({"a": _figures(0.51, 0.54), "b": _figures(0.56, 0.6)}, {}, limits)
@@ -82,98 +80,6 @@ def test_a_test_passes_only_where_every_interval_ends_within_the_limits() -> Non
 
 
 def test_an_audit_can_fail_a_test_and_cannot_pass_one() -> None:
-    assert verdict({"a": _figures(0.5, 0.54)}, {"canary": (3.2, 3.0)}, Limits()).word == "fail"
-    assert verdict({"a": _figures(0.5, 0.54)}, {"canary": (0.1, 3.0)}, Limits()).word == "pass"
-    assert verdict({}, {"canary": (0.1, 3.0)}, Limits()).word == "undecided"
-
-
-def test_a_right_logit_is_that_of_the_outcome_that_came() -> None:
-    assert lira.right_logits(np.array([[2.0, 2.0]]), np.array([1.0, 0.0])).tolist() == [[2.0, -2.0]]
-
-
-@pytest.fixture(scope="module")
-def world() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """All scores, all members, and the shadows' scores, where having seen a row adds 1 to a normal of its own mean."""
-    rng = np.random.default_rng(3)
-    members = np.concatenate([rng.random((1, 400)) < 0.5, np.tile([True, False], (400, 100)).T])
-    scores = rng.normal(0, 3, 400) + rng.normal(0, 1, members.shape) + members
-    return scores, members, scores[1:]
-
-
-@pytest.mark.parametrize("shadows", [40, 200])
-def test_lira_is_the_ratio_of_two_normals_fitted_to_each_row(world: tuple, shadows: int) -> None:
-    scores, members, _ = world
-    S, M = scores[1 : shadows + 1], members[1 : shadows + 1]
-    found, plain = lira.online(scores[0], S, M), []
-    spreads = [
-        np.sqrt(np.mean([S[M[:, row] == side, row].var(ddof=1) for row in range(400)])) for side in (True, False)
-    ]
-    for row in range(400):
-        parts = [S[M[:, row] == side, row] for side in (True, False)]
-        own = [part.std(ddof=1) if shadows == 200 else spread for part, spread in zip(parts, spreads, strict=True)]
-        logs = [norm.logpdf(scores[0, row], part.mean(), s) for part, s in zip(parts, own, strict=True)]
-        plain.append(logs[0] - logs[1])
-    assert np.allclose(found, plain)
-
-
-def test_lira_finds_what_a_row_s_own_mean_hides_and_offline_needs_no_model_that_saw_it(world: tuple) -> None:
-    scores, members, shadows = world
-    ideal = norm.cdf(1 / math.sqrt(2))
-    assert figures(scores[0], members[0]).auc < 0.65
-    assert figures(lira.online(scores[0], shadows, members[1:]), members[0]).auc == pytest.approx(ideal, abs=0.05)
-    offline = lira.offline(scores[0], shadows, members[1:])
-    assert figures(offline, members[0]).auc == pytest.approx(ideal, abs=0.05)
-    altered = np.where(members[1:], shadows + 100.0, shadows)
-    assert np.array_equal(offline, lira.offline(scores[0], altered, members[1:]))
-
-
-def test_a_row_that_too_few_models_saw_is_refused() -> None:
-    with pytest.raises(ValueError, match="2 shadow models or more"):
-        lira.online(np.zeros(3), np.zeros((3, 3)), np.eye(3, dtype=bool))
-
-
-def test_the_lower_bound_is_the_logarithm_of_exact_bounds_on_the_rates() -> None:
-    low, high = binomtest(90, 100).proportion_ci(0.95).low, binomtest(5, 120).proportion_ci(0.95).high
-    assert lower_bound(90, 100, 5, 120, delta=1e-3) == pytest.approx(math.log((low - 1e-3) / high))
-    assert lower_bound(50, 100, 50, 100, delta=0.0) == 0.0 == lower_bound(0, 100, 0, 100, delta=0.1)
-    assert lower_bound(250, 250, 0, 250, delta=0.0) == pytest.approx(4.2, abs=0.02)
-
-
-def test_the_lower_bound_is_that_of_jax_privacy() -> None:
-    from jax_privacy import auditing
-
-    rng = np.random.default_rng(0)
-    inside, outside = rng.normal(2.0, 1.0, 200), rng.normal(0.0, 1.0, 150)
-    for threshold, delta in ((1.0, 0.0), (2.5, 1e-3), (-1.0, 1e-5)):
-        theirs = auditing.CanaryScoreAuditor(inside, outside).epsilon_clopper_pearson(
-            0.05, delta, threshold_strategy=auditing.Explicit(threshold)
-        )
-        hits, wrong = int((inside > threshold).sum()), int((outside > threshold).sum())
-        assert lower_bound(hits, 200, wrong, 150, delta=delta) == pytest.approx(theirs, abs=1e-9)
-
-
-def test_an_audit_stays_below_the_true_epsilon_as_often_as_it_says() -> None:
-    """Randomised response with a chance of e / (1 + e) has an epsilon of exactly 1."""
-    rng, honest = np.random.default_rng(0), math.e / (1 + math.e)
-    shown = [
-        audited(
-            (rng.random(300) < honest) + rng.normal(0, 1e-3, 300),
-            (rng.random(300) > honest) + rng.normal(0, 1e-3, 300),
-            delta=0.0,
-            rng=rng,
-        ).epsilon
-        for _ in range(60)
-    ]
-    assert np.mean(np.array(shown) > 1.0) <= 0.05 and np.median(shown) > 0.3
-
-
-def test_an_audit_of_perfect_scores_shows_the_most_that_as_many_runs_can_whichever_way_they_point() -> None:
-    rng = np.random.default_rng(0)
-    inside, outside = rng.normal(9.0, 1.0, 100), rng.normal(0.0, 1.0, 100)
-    for sign in (1.0, -1.0):
-        found = audited(sign * inside, sign * outside, delta=0.0, rng=np.random.default_rng(1))
-        assert found.epsilon == found.most > 2.0 and found.above == (sign > 0)
-    again = [audited(inside, outside, delta=0.0, rng=np.random.default_rng(2)) for _ in range(2)]
-    assert again[0] == again[1]
-    with pytest.raises(ValueError, match="4 runs or more"):
-        audited(inside[:3], outside, delta=0.0, rng=rng)
+    assert verdict({"a": _figures(0.5, 0.54)}, {"canary": (3.2, 3.0)}, AttackLimits()).word == "fail"
+    assert verdict({"a": _figures(0.5, 0.54)}, {"canary": (0.1, 3.0)}, AttackLimits()).word == "pass"
+    assert verdict({}, {"canary": (0.1, 3.0)}, AttackLimits()).word == "undecided"

@@ -12,10 +12,10 @@ from fedsov.errors import ConfigurationError, InputError, KeyUnavailable, StoreD
 from fedsov.jurisdiction import Region
 from fedsov.label import PUBLIC, Label
 from fedsov.model.targets import TargetRule
-from fedsov.partition import sources
 from fedsov.partition import store as ingest_module
 from fedsov.partition.classify import ClassifyRules, ConsentRule, RestrictionRule
-from fedsov.partition.ingest import REASON, keyring_path, store_folder
+from fedsov.partition.ingest import REASON, key_settings, store_folder
+from fedsov.partition.sources import OpenSource, read_source
 from tests.partition.world import (
     ATLAS,
     CANARY,
@@ -88,7 +88,7 @@ def test_a_second_ingest_is_up_to_date_and_rewrites_nothing(tmp_path: Path, monk
     workspace = tmp_path / "w"
     first = run(spec, workspace)
     before = {path: path.stat().st_mtime_ns for path in workspace.rglob("*")}
-    monkeypatch.setattr(ingest_module, "read_source", lambda _: pytest.fail("the source was read"))
+    monkeypatch.setattr(OpenSource, "table", lambda _: pytest.fail("the source was read"))
     second = run(spec, workspace)
     assert second == replace(first, up_to_date=True)
     assert before == {path: path.stat().st_mtime_ns for path in workspace.rglob("*")}
@@ -338,8 +338,8 @@ def test_a_region_that_cannot_name_a_folder_is_refused(tmp_path: Path) -> None:
 
 def test_a_lost_keyring_is_not_replaced_while_stores_need_it(tmp_path: Path) -> None:
     run(spec_of(written(tmp_path, people())), tmp_path / "w")
-    keyring_path(tmp_path / "w", "US").unlink()
-    with pytest.raises(KeyUnavailable, match="US has stores but no"):
+    (key_settings(tmp_path / "w", "US").folder / "keyring.json").unlink()
+    with pytest.raises(KeyUnavailable, match=r"US has no keyring at .*keyring.json; restore it from its backup"):
         run(spec_of(written(tmp_path, people(80))), tmp_path / "w")
 
 
@@ -383,7 +383,7 @@ def test_every_hotel_booking_is_stored_or_quarantined(tmp_path: Path) -> None:
 
 
 def test_the_small_world_is_what_the_tests_think(tmp_path: Path) -> None:
-    table = sources.read_source(spec_of(written(tmp_path, people())))
+    table = read_source(spec_of(written(tmp_path, people())))
     assert isinstance(table, pa.Table)
     assert table.column("name")[0].as_py() == CANARY[0]
     assert ATLAS.code("Germany") == "DE"

@@ -1,5 +1,6 @@
 import json
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -11,11 +12,11 @@ import pyarrow.parquet.encryption as pe
 import pytest
 
 from fedsov.errors import KeyUnavailable, StoreDamaged, WorkspaceUnusable
+from fedsov.keys.local import LocalKeyring
 from fedsov.label import PUBLIC, Label
 from fedsov.partition import store as store_module
-from fedsov.partition.arrow import numbers, text
+from fedsov.partition.arrow_columns import numbers, text
 from fedsov.partition.ingest import store_folder
-from fedsov.partition.keys import LocalKeyring
 from fedsov.partition.store import FOLD, JURISDICTION, LABEL, SUBJECT, TARGET, Contents, Store, write_store
 from tests.partition.world import bytes_under
 
@@ -268,8 +269,8 @@ from pathlib import Path
 import numpy as np, pyarrow as pa
 from fedsov.errors import WorkspaceUnusable
 from fedsov.label import Label
-from fedsov.partition.arrow import numbers, text
-from fedsov.partition.keys import LocalKeyring
+from fedsov.partition.arrow_columns import numbers, text
+from fedsov.keys.local import LocalKeyring
 from fedsov.partition.store import FOLD, JURISDICTION, LABEL, SUBJECT, TARGET, Contents, write_store
 
 folder, keys = Path(sys.argv[1]), LocalKeyring.open(Path(sys.argv[2]), "EU")
@@ -298,7 +299,7 @@ def test_a_write_that_the_system_really_refuses_leaves_the_old_store(tmp_path: P
 
 def test_reading_a_store_imports_no_pandas(tmp_path: Path, folder: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from fedsov.partition.keys import LocalKeyring;"
+        "import sys; from pathlib import Path; from fedsov.keys.local import LocalKeyring;"
         "from fedsov.partition.store import Store;"
         f"keys = LocalKeyring.open(Path({str(tmp_path / 'eu.json')!r}), 'EU');"
         f"Store.open(Path({str(folder)!r}), keys).read(); print('pandas' in sys.modules)"
@@ -310,3 +311,16 @@ def test_reading_a_store_imports_no_pandas(tmp_path: Path, folder: Path) -> None
 def test_store_folders_are_one_for_each_region(tmp_path: Path) -> None:
     assert store_folder(tmp_path, "EU", "people") == tmp_path / "regions/EU/store/people"
     assert store_folder(tmp_path, "quarantine", "people") == tmp_path / "quarantine/store/people"
+
+
+def test_all_that_is_written_is_its_owners_alone(tmp_path: Path, keys: LocalKeyring) -> None:
+    before = os.umask(0)
+    try:
+        write_store(tmp_path / "w" / "store" / "people", rows(), contents=contents(), keys=keys)
+    finally:
+        os.umask(before)
+    paths = [tmp_path / "w", *(tmp_path / "w").rglob("*")]
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in paths}
+    assert len(modes) == 6
+    assert {mode for name, mode in modes.items() if name in ("w", "store", "people")} == {0o700}
+    assert {mode for name, mode in modes.items() if name not in ("w", "store", "people")} == {0o600}

@@ -12,11 +12,12 @@ import pyarrow.parquet as pq
 
 from fedsov.artifact import Artifact
 from fedsov.jurisdiction import Atlas, Region
+from fedsov.keys import open_keys
+from fedsov.keys.protocol import RegionKeys
 from fedsov.model.targets import TargetRule
 from fedsov.partition.classify import ClassifyRules
 from fedsov.partition.dataset import DatasetSpec
-from fedsov.partition.ingest import IngestReport, ingest, keyring_path, store_folder
-from fedsov.partition.keys import LocalKeyring
+from fedsov.partition.ingest import IngestReport, ingest, key_settings, store_folder
 from fedsov.partition.records import Records
 from fedsov.partition.store import Store
 
@@ -97,8 +98,8 @@ def run(
     )  # fmt: skip
 
 
-def keys_of(workspace: Path, name: str) -> LocalKeyring:
-    return LocalKeyring.open(keyring_path(workspace, name), name)
+def keys_of(workspace: Path, name: str) -> RegionKeys:
+    return open_keys(key_settings(workspace, name))
 
 
 def store_of(workspace: Path, name: str, dataset: str = "people") -> Store:

@@ -14,7 +14,7 @@ import pytest
 
 from fedsov.errors import BudgetBroken, BudgetExceeded, ConfigurationError
 from fedsov.privacy.accounting import epsilon
-from fedsov.privacy.budget import Budget, Head, read
+from fedsov.privacy.budget import Budget, BudgetHead, read
 from fedsov.privacy.events import Event
 from fedsov.privacy.mechanism import RecordMechanism
 from tests.world import ROOT
@@ -29,8 +29,8 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "DE" / "privacy.jsonl"
 
 
-def spend(path: Path, *events: Event, run: str = "r1", noted: Head | None = None) -> Head:
-    budget = Budget.open(path, lifetime=LIFETIME, noted=noted)
+def spend(path: Path, *events: Event, run: str = "r1", last_known_head: BudgetHead | None = None) -> BudgetHead:
+    budget = Budget.open(path, lifetime=LIFETIME, last_known_head=last_known_head)
     return budget.reserve(run, "training", events or (SMALL,), dataset="people", rows=1000)[1]
 
 
@@ -38,7 +38,7 @@ def test_what_is_reserved_is_on_the_disk_and_is_read_back_with_all_that_was_said
     budget = Budget.open(path, lifetime=LIFETIME)
     assert budget.spent().epsilon == 0.0 and budget.left() == 4.0 and not path.exists()
     entry, head = budget.reserve("r1", "training", [SMALL, TRAINING], dataset="people", rows=1000)
-    book = Budget.open(path, lifetime=LIFETIME).book()
+    book = Budget.open(path, lifetime=LIFETIME).state()
     assert book.entries == (entry,) and book.head == head and head.entries == 1
     assert (entry.run, entry.purpose, entry.dataset, entry.rows, entry.delta) == (
         "r1",
@@ -56,7 +56,7 @@ def test_runs_and_mechanisms_compose_over_the_file_s_life(path: Path) -> None:
     spend(path, SMALL, run="r1")
     spend(path, TRAINING, run="r2")
     spend(path, Event("laplace", 20.0), run="r3")
-    book = Budget.open(path, lifetime=LIFETIME).book()
+    book = Budget.open(path, lifetime=LIFETIME).state()
     assert [entry.run for entry in book.entries] == ["r1", "r2", "r3"]
     alone = [epsilon(entry.events, 1e-6) for entry in book.entries]
     assert max(alone) < book.spent().epsilon < sum(alone)
@@ -117,9 +117,9 @@ def test_every_file_cut_anywhere_is_refused_where_its_head_was_noted(path: Path)
     for size in range(0, len(whole), 7):
         path.write_bytes(whole[:size])
         with pytest.raises(BudgetBroken):
-            Budget.open(path, lifetime=LIFETIME, noted=head)
+            Budget.open(path, lifetime=LIFETIME, last_known_head=head)
     path.write_bytes(whole)
-    assert Budget.open(path, lifetime=LIFETIME, noted=head).book().head == head
+    assert Budget.open(path, lifetime=LIFETIME, last_known_head=head).state().head == head
 
 
 def test_half_a_line_is_refused_even_where_nobody_noted_anything(path: Path) -> None:
@@ -140,7 +140,7 @@ def test_every_changed_byte_is_found(path: Path) -> None:
     for place in range(0, len(whole), 5):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
         with pytest.raises(BudgetBroken):
-            read(path, noted=head)
+            read(path, last_known_head=head)
 
 
 def test_entries_moved_or_taken_out_are_found_and_the_line_is_named(path: Path) -> None:
@@ -159,10 +159,10 @@ def test_a_lost_file_is_refused_where_it_was_noted_and_an_older_copy_too(path: P
     head = spend(path, run="r2")
     path.write_bytes(older)
     with pytest.raises(BudgetBroken, match="does not continue the one of 2"):
-        Budget.open(path, lifetime=LIFETIME, noted=head)
+        Budget.open(path, lifetime=LIFETIME, last_known_head=head)
     path.unlink()
     with pytest.raises(BudgetBroken, match="is gone, though 2 entries"):
-        Budget.open(path, lifetime=LIFETIME, noted=head)
+        Budget.open(path, lifetime=LIFETIME, last_known_head=head)
 
 
 def test_a_file_that_was_begun_anew_is_refused_where_another_was_noted(path: Path) -> None:
@@ -170,7 +170,7 @@ def test_a_file_that_was_begun_anew_is_refused_where_another_was_noted(path: Pat
     path.unlink()
     spend(path, run="another")
     with pytest.raises(BudgetBroken, match="cut or rewritten"):
-        Budget.open(path, lifetime=LIFETIME, noted=head)
+        Budget.open(path, lifetime=LIFETIME, last_known_head=head)
 
 
 def test_an_event_of_a_later_version_is_refused_and_not_skipped(path: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedsov.privacy import synthetic_check
-from fedsov.privacy.synthetic_check import Encoded, Limits, assess, nearer_share
+from fedsov.privacy.synthetic_check import Encoded, SyntheticLimits, assess, nearer_share
 
 WIDTH = 12
 
@@ -116,7 +116,7 @@ def test_one_class_is_refused_not_guessed(rng):
 
 def test_limits_are_the_caller_s(rng):
     sets = people(rng, 400), people(rng, 400), people(rng, 400)
-    strict = Limits(nearer_share=0.0, tolerance=0.0)
+    strict = SyntheticLimits(nearer_share=0.0, tolerance=0.0)
     assert assess(sets[0], training=sets[1], holdout=sets[2]).passed
     assert not assess(sets[0], training=sets[1], holdout=sets[2], limits=strict).passed
 

@@ -10,8 +10,8 @@ import pytest
 
 from fedsov.errors import BudgetBroken, BudgetExceeded
 from fedsov.model.targets import TargetRule
-from fedsov.privacy.budget import Budget, Head
-from fedsov.privacy.run_cost import Extent
+from fedsov.privacy.budget import Budget, BudgetHead
+from fedsov.privacy.run_cost import RunSize
 from fedsov.privacy.settings import RecordPrivacy
 from fedsov.region.private_run import PrivateRun
 from fedsov.training.rows import Rows
@@ -26,11 +26,11 @@ ASKED = RecordPrivacy(
     median_epsilon=0.2,
     bounds={"pay": (0.0, 100.0), "age": (0.0, 100.0)},
 )
-EXTENT = Extent(rows=900, train_rows=500, rounds=2, epochs=1, thresholds=0, median=True)
+EXTENT = RunSize(rows=900, train_rows=500, rounds=2, epochs=1, thresholds=0, median=True)
 RULE = TargetRule("pay", above_region_median=True)
 
 
-def private_run(tmp_path: Path, noted: list[tuple[Head, dict[str, Any]]]) -> PrivateRun:
+def private_run(tmp_path: Path, noted: list[tuple[BudgetHead, dict[str, Any]]]) -> PrivateRun:
     budget = Budget.open(tmp_path / "privacy.jsonl", lifetime=(4.0, 1e-6))
     return PrivateRun(
         ASKED, budget, EXTENT, run="r1", dataset="people", note=lambda head, report: noted.append((head, report))
@@ -38,7 +38,7 @@ def private_run(tmp_path: Path, noted: list[tuple[Head, dict[str, Any]]]) -> Pri
 
 
 def test_asking_the_price_spends_nothing_and_the_first_answer_spends_it_all_once(tmp_path: Path) -> None:
-    noted: list[tuple[Head, dict[str, Any]]] = []
+    noted: list[tuple[BudgetHead, dict[str, Any]]] = []
     run = private_run(tmp_path, noted)
     price = run.price()
     assert not list(tmp_path.iterdir()) and not noted

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from fedsov.registry import RunRecord, record, schema
+from fedsov.registry import record, schema
+from fedsov.registry.values import RunRecord
 
 
 def meaning(path: Path) -> tuple[object, ...]:

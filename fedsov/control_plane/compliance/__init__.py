@@ -9,7 +9,7 @@ warnings, `page` renders it (the only home of jinja2, not imported here).
 
 from __future__ import annotations
 
-from fedsov.control_plane.compliance.entries import Book, read_book
+from fedsov.control_plane.compliance.entries import LedgerView, read_book
 from fedsov.control_plane.compliance.record import Record, record_of
 
-__all__ = ["Book", "Record", "read_book", "record_of"]
+__all__ = ["LedgerView", "Record", "read_book", "record_of"]

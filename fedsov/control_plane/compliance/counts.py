@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from fedsov.control_plane.compliance.entries import NONE, Line, Member
+from fedsov.control_plane.compliance.entries import NONE, EntryView, PartyView
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -29,7 +29,7 @@ class Count:
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class RouteRecord:
     """All crossings of one origin's values to one destination: a cell of the matrix."""
 
     origin: str
@@ -64,17 +64,17 @@ class Flow:
 class Partner:
     """A party, and how often it sent and was sent something (permitted crossings)."""
 
-    party: Member
+    party: PartyView
     sent: int
     received: int
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RefusalRecord:
     """Refusals that say the same of the same route, once."""
 
-    exporter: Member
-    importer: Member
+    exporter: PartyView
+    importer: PartyView
     act: str
     destination: str
     origins: tuple[str, ...]
@@ -121,35 +121,35 @@ class Run:
     unsafe: int
 
 
-def counted(lines: Iterable[Line]) -> Count:
+def counted(lines: Iterable[EntryView]) -> Count:
     """Verdicts of some lines."""
-    said = [line.verdict for line in lines]
-    return Count(said.count("permit"), said.count("review"), said.count("refuse"))
+    verdicts = [line.verdict for line in lines]
+    return Count(verdicts.count("permit"), verdicts.count("review"), verdicts.count("refuse"))
 
 
 def union(parts: Iterable[Sequence[str]]) -> tuple[str, ...]:
     """Every word of all, once, sorted."""
-    return tuple(sorted({one for part in parts for one in part}))
+    return tuple(sorted({word for part in parts for word in part}))
 
 
-def grouped(lines: Iterable[Line], key: Callable[[Line], Key]) -> dict[Key, list[Line]]:
+def grouped(lines: Iterable[EntryView], key: Callable[[EntryView], Key]) -> dict[Key, list[EntryView]]:
     """Lines by a key, keys in the order in which they first appear."""
-    found: dict[Key, list[Line]] = {}
+    groups: dict[Key, list[EntryView]] = {}
     for line in lines:
-        found.setdefault(key(line), []).append(line)
-    return found
+        groups.setdefault(key(line), []).append(line)
+    return groups
 
 
-def tally(lines: Iterable[Line], words: Callable[[Line], Sequence[str]]) -> dict[str, Count]:
+def tally(lines: Iterable[EntryView], words: Callable[[EntryView], Sequence[str]]) -> dict[str, Count]:
     """Counts by word; a line with several words counts under each, one without any under `none`."""
-    found: dict[str, list[Line]] = {}
+    by_word: dict[str, list[EntryView]] = {}
     for line in lines:
         for word in dict.fromkeys(words(line)) or [NONE]:
-            found.setdefault(word, []).append(line)
-    return {word: counted(found[word]) for word in sorted(found)}
+            by_word.setdefault(word, []).append(line)
+    return {word: counted(by_word[word]) for word in sorted(by_word)}
 
 
-def tallies(crossings: Sequence[Line]) -> dict[str, dict[str, Count]]:
+def tallies(crossings: Sequence[EntryView]) -> dict[str, dict[str, Count]]:
     """The totals by every dimension."""
     return {
         "origin": tally(crossings, lambda line: line.bound_by),
@@ -162,18 +162,18 @@ def tallies(crossings: Sequence[Line]) -> dict[str, dict[str, Count]]:
     }
 
 
-def _by_origin(crossings: Iterable[Line]) -> dict[tuple[str, str], list[Line]]:
-    found: dict[tuple[str, str], list[Line]] = {}
+def _by_origin(crossings: Iterable[EntryView]) -> dict[tuple[str, str], list[EntryView]]:
+    by_route: dict[tuple[str, str], list[EntryView]] = {}
     for line in crossings:
         for origin in line.bound_by:
-            found.setdefault((origin, line.destination), []).append(line)
-    return dict(sorted(found.items()))
+            by_route.setdefault((origin, line.destination), []).append(line)
+    return dict(sorted(by_route.items()))
 
 
-def routes(crossings: Sequence[Line]) -> tuple[Route, ...]:
+def routes(crossings: Sequence[EntryView]) -> tuple[RouteRecord, ...]:
     """The cells of the matrix, by origin and destination."""
     return tuple(
-        Route(
+        RouteRecord(
             origin=origin,
             destination=destination,
             count=counted(lines),
@@ -187,7 +187,7 @@ def routes(crossings: Sequence[Line]) -> tuple[Route, ...]:
     )
 
 
-def flows(crossings: Sequence[Line]) -> tuple[Flow, ...]:
+def flows(crossings: Sequence[EntryView]) -> tuple[Flow, ...]:
     """Each route by ground, categories and kind."""
     return tuple(
         _flow(origin, destination, lines)
@@ -196,12 +196,12 @@ def flows(crossings: Sequence[Line]) -> tuple[Flow, ...]:
     )
 
 
-def _alike(lines: Sequence[Line], origin: str) -> list[list[Line]]:
-    found = grouped(lines, lambda line: (line.grounds[origin], line.categories, line.kind))
-    return [found[key] for key in sorted(found)]
+def _alike(lines: Sequence[EntryView], origin: str) -> list[list[EntryView]]:
+    alike = grouped(lines, lambda line: (line.grounds[origin], line.categories, line.kind))
+    return [alike[key] for key in sorted(alike)]
 
 
-def _flow(origin: str, destination: str, lines: Sequence[Line]) -> Flow:
+def _flow(origin: str, destination: str, lines: Sequence[EntryView]) -> Flow:
     return Flow(
         origin=origin,
         destination=destination,
@@ -218,10 +218,10 @@ def _flow(origin: str, destination: str, lines: Sequence[Line]) -> Flow:
     )
 
 
-def partners(crossings: Sequence[Line]) -> tuple[Partner, ...]:
+def partners(crossings: Sequence[EntryView]) -> tuple[Partner, ...]:
     """Every party that an entry names, permitted or not."""
-    sent: dict[Member, int] = {}
-    received: dict[Member, int] = {}
+    sent: dict[PartyView, int] = {}
+    received: dict[PartyView, int] = {}
     for line in crossings:
         for side, party in ((sent, line.exporter), (received, line.importer)):
             side[party] = side.get(party, 0) + (line.verdict == "permit")
@@ -229,43 +229,46 @@ def partners(crossings: Sequence[Line]) -> tuple[Partner, ...]:
     return tuple(Partner(party, sent.get(party, 0), received.get(party, 0)) for party in named)
 
 
-def refusals(lines: Sequence[Line]) -> tuple[Refused, ...]:
+def refusals(lines: Sequence[EntryView]) -> tuple[RefusalRecord, ...]:
     """What was refused, each case once, the latest first."""
     refused = [line for line in lines if line.verdict == "refuse"]
     cases = grouped(
         refused,
-        lambda one: (one.exporter, one.importer, one.act, one.origins, one.kind, one.name, one.reason, one.missing),
+        lambda line: (
+            *(line.exporter, line.importer, line.act, line.origins),
+            *(line.kind, line.name, line.reason, line.missing),
+        ),
     )
-    return tuple(sorted((_refused(case) for case in cases.values()), key=lambda one: one.last, reverse=True))
+    return tuple(sorted((_refused(case) for case in cases.values()), key=lambda case: case.last, reverse=True))
 
 
-def _refused(case: Sequence[Line]) -> Refused:
-    one = max(case, key=lambda line: line.at)
-    return Refused(
-        exporter=one.exporter,
-        importer=one.importer,
-        act=one.act,
-        destination=one.destination,
-        origins=one.bound_by,
-        categories=one.categories,
-        kind=one.kind,
-        name=one.name,
-        reason=one.reason,
-        missing=one.missing,
-        remedy=one.remedy,
-        rules=one.rules,
-        citations=one.citations,
+def _refused(case: Sequence[EntryView]) -> RefusalRecord:
+    latest = max(case, key=lambda line: line.at)
+    return RefusalRecord(
+        exporter=latest.exporter,
+        importer=latest.importer,
+        act=latest.act,
+        destination=latest.destination,
+        origins=latest.bound_by,
+        categories=latest.categories,
+        kind=latest.kind,
+        name=latest.name,
+        reason=latest.reason,
+        missing=latest.missing,
+        remedy=latest.remedy,
+        rules=latest.rules,
+        citations=latest.citations,
         count=len(case),
         first=min(line.at for line in case),
-        last=one.at,
+        last=latest.at,
         unsafe=any(line.unsafe for line in case),
     )
 
 
-def models(crossings: Sequence[Line]) -> tuple[Model, ...]:
+def models(crossings: Sequence[EntryView]) -> tuple[Model, ...]:
     """Every model that crossed, by its digest; one that was only planned, or refused, is none."""
     moved = [line for line in crossings if line.kind == "model" and line.verdict == "permit" and line.bytes]
-    found = grouped(moved, lambda line: (line.run, line.exporter.name, line.name, line.digest, line.bound_by))
+    versions = grouped(moved, lambda line: (line.run, line.exporter.name, line.name, line.digest, line.bound_by))
     return tuple(
         Model(
             name=name,
@@ -280,14 +283,14 @@ def models(crossings: Sequence[Line]) -> tuple[Model, ...]:
             last=max(line.at for line in lines),
             unsafe=any(line.unsafe for line in lines),
         )
-        for (run, exporter, name, digest, origins), lines in found.items()
+        for (run, exporter, name, digest, origins), lines in versions.items()
     )
 
 
-def runs(lines: Sequence[Line]) -> tuple[Run, ...]:
+def runs(lines: Sequence[EntryView]) -> tuple[Run, ...]:
     """Every run that an entry names, by its first entry."""
-    found = grouped((line for line in lines if line.run), lambda line: line.run)
-    told = [
+    by_run = grouped((line for line in lines if line.run), lambda line: line.run)
+    several = [
         Run(
             run=run,
             first=min(line.at for line in of_run),
@@ -296,11 +299,11 @@ def runs(lines: Sequence[Line]) -> tuple[Run, ...]:
             count=counted(line for line in of_run if line.act == "cross"),
             unsafe=sum(line.unsafe for line in of_run),
         )
-        for run, of_run in found.items()
+        for run, of_run in by_run.items()
     ]
-    return tuple(sorted(told, key=lambda one: one.first))
+    return tuple(sorted(several, key=lambda run: run.first))
 
 
-def places(lines: Sequence[Line]) -> Mapping[str, str]:
+def places(lines: Sequence[EntryView]) -> Mapping[str, str]:
     """Codes of countries and their names, as far as entries tell them."""
     return {line.destination: line.destination_name for line in lines if line.destination_name}

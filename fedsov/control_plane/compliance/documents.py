@@ -12,14 +12,14 @@ from datetime import date, timedelta
 from fedsov.border.decisions import JOINED
 from fedsov.border.evidence.register import Document
 from fedsov.control_plane.compliance.counts import grouped, union
-from fedsov.control_plane.compliance.entries import Book, Line, Member
+from fedsov.control_plane.compliance.entries import EntryView, LedgerView, PartyView
 
 SOON = timedelta(days=90)
 STANDINGS = ("waiting", "withdrawn", "expired", "not yet", "in force")
 
 
 @dataclass(frozen=True, slots=True)
-class Approval:
+class ApprovalRecord:
     """A person's answer to a review. `status`: in force, not yet, expired, withdrawn."""
 
     ledger: str
@@ -35,13 +35,13 @@ class Approval:
 
 
 @dataclass(frozen=True, slots=True)
-class Review:
+class ReviewRecord:
     """A crossing that a person must look at. `status`: waiting, or that of its last approval."""
 
     review: str
     status: str
-    exporter: Member
-    importer: Member
+    exporter: PartyView
+    importer: PartyView
     destination: str
     origins: tuple[str, ...]
     categories: tuple[str, ...]
@@ -55,7 +55,7 @@ class Review:
     crossed: int
     first: str
     last: str
-    approvals: tuple[Approval, ...]
+    approvals: tuple[ApprovalRecord, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +82,10 @@ class Relied:
 
 
 @dataclass(frozen=True, slots=True)
-class Release:
+class ReleaseRecord:
     """A label that shrank to nothing, or was asked to, and the evidence."""
 
-    exporter: Member
+    exporter: PartyView
     kind: str
     name: str
     digest: str
@@ -122,7 +122,7 @@ class Spent:
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class BundleRecord:
     """A bundle of rules that decided: its digest and date, when it was used, and by whose last decision it still is.
 
     `age` is in days on the day of the report; None where entries do not tell the date.
@@ -138,35 +138,35 @@ class Rules:
     unsafe: bool
 
 
-def reviews(lines: Sequence[Line], on: date) -> tuple[Review, ...]:
+def reviews(lines: Sequence[EntryView], on: date) -> tuple[ReviewRecord, ...]:
     """Every review that is written down, by its id; waiting ones first."""
-    asked = [line for line in lines if line.verdict == "review" or line.review]
-    about = [replace(line, review=id) for line in asked for id in line.review.split(JOINED)]
+    reviewed = [line for line in lines if line.verdict == "review" or line.review]
+    about = [replace(line, review=review) for line in reviewed for review in line.review.split(JOINED)]
     cases = grouped(about, lambda line: line.review or f"{line.exporter}{line.importer}{line.origins}{line.kind}")
-    told = (_review(case, on) for case in cases.values())
-    return tuple(sorted(told, key=lambda one: (STANDINGS.index(one.status), one.review)))
+    several = (_review(case, on) for case in cases.values())
+    return tuple(sorted(several, key=lambda review: (STANDINGS.index(review.status), review.review)))
 
 
-def _review(case: Sequence[Line], on: date) -> Review:
-    held = [line for line in case if line.verdict == "review"]
-    one = max(held or case, key=lambda line: line.at)
+def _review(case: Sequence[EntryView], on: date) -> ReviewRecord:
+    reviewed = [line for line in case if line.verdict == "review"]
+    latest = max(reviewed or case, key=lambda line: line.at)
     approvals = tuple(_approval(line, case, on) for line in case if line.act == "approve")
     status = approvals[-1].status if approvals else "waiting"
-    return Review(
-        review=one.review,
-        status="in force" if any(given.status == "in force" for given in approvals) else status,
-        exporter=one.exporter,
-        importer=one.importer,
-        destination=one.destination,
-        origins=one.bound_by,
-        categories=one.categories,
-        kind=one.kind,
-        name=one.name,
-        reason=one.reason,
-        remedy=one.remedy,
-        rules=one.rules,
-        citations=one.citations,
-        held=len(held),
+    return ReviewRecord(
+        review=latest.review,
+        status="in force" if any(approval.status == "in force" for approval in approvals) else status,
+        exporter=latest.exporter,
+        importer=latest.importer,
+        destination=latest.destination,
+        origins=latest.bound_by,
+        categories=latest.categories,
+        kind=latest.kind,
+        name=latest.name,
+        reason=latest.reason,
+        remedy=latest.remedy,
+        rules=latest.rules,
+        citations=latest.citations,
+        held=len(reviewed),
         crossed=sum(line.verdict == "permit" and line.act == "cross" for line in case),
         first=min(line.at for line in case),
         last=max(line.at for line in case),
@@ -174,27 +174,27 @@ def _review(case: Sequence[Line], on: date) -> Review:
     )
 
 
-def _approval(given: Line, case: Sequence[Line], on: date) -> Approval:
-    ended = [line for line in case if _withdraws(line, given)]
-    return Approval(
-        ledger=given.owner,
-        at=given.at,
-        by=given.by,
-        why=given.why,
-        since=given.since,
-        until=given.until,
-        status="withdrawn" if ended else _standing(given.since, given.until, on),
+def _approval(approval: EntryView, case: Sequence[EntryView], on: date) -> ApprovalRecord:
+    ended = [line for line in case if _withdraws(line, approval)]
+    return ApprovalRecord(
+        ledger=approval.owner,
+        at=approval.at,
+        by=approval.by,
+        why=approval.why,
+        since=approval.since,
+        until=approval.until,
+        status="withdrawn" if ended else _standing(approval.since, approval.until, on),
         withdrawn_at=ended[0].at if ended else "",
         withdrawn_by=ended[0].by if ended else "",
         withdrawn_why=ended[0].why if ended else "",
     )
 
 
-def _withdraws(line: Line, given: Line) -> bool:
+def _withdraws(line: EntryView, approval: EntryView) -> bool:
     """It names the approval by digest or number; one that names none that is known ends all before it."""
-    if line.act != "withdraw" or line.owner != given.owner or line.seq < given.seq:
+    if line.act != "withdraw" or line.owner != approval.owner or line.seq < approval.seq:
         return False
-    names = {given.entry, given.entry[:12], str(given.seq), given.approval} - {""}
+    names = {approval.entry, approval.entry[:12], str(approval.seq), approval.approval} - {""}
     return not line.approval or line.approval in names or line.approval == line.review
 
 
@@ -206,25 +206,25 @@ def _standing(since: str, until: str, on: date) -> str:
     return "expired" if until and day > until[:10] else "in force"
 
 
-def documents(lines: Sequence[Line], register: Sequence[Document] | None, on: date) -> tuple[Relied, ...]:
+def documents(lines: Sequence[EntryView], register: Sequence[Document] | None, on: date) -> tuple[Relied, ...]:
     """Documents that were relied on; with a register, also those of it that expired or soon do."""
-    used: dict[str, list[Line]] = {}
+    used: dict[str, list[EntryView]] = {}
     for line in lines:
         if line.verdict == "permit":
-            for id in dict.fromkeys(line.documents):
-                used.setdefault(id, []).append(line)
-    known = {document.id: document for document in register or ()}
-    ending = {id for id, one in known.items() if one.expires is not None and one.expires <= on + SOON}
+            for name in dict.fromkeys(line.documents):
+                used.setdefault(name, []).append(line)
+    registered = {document.id: document for document in register or ()}
+    ending = {name for name, document in registered.items() if document.expires and document.expires <= on + SOON}
     return tuple(
-        _relied(id, used.get(id, []), known.get(id), on=on, listed=register is not None)
-        for id in sorted(used.keys() | ending)
+        _relied(name, used.get(name, []), registered.get(name), on=on, listed=register is not None)
+        for name in sorted(used.keys() | ending)
     )
 
 
-def _relied(id: str, lines: Sequence[Line], document: Document | None, *, on: date, listed: bool) -> Relied:
+def _relied(name: str, lines: Sequence[EntryView], document: Document | None, *, on: date, listed: bool) -> Relied:
     times = [line.at for line in lines]
     use = Relied(
-        id=id,
+        id=name,
         status="not in the register" if listed else "",
         crossings=sum(line.act == "cross" for line in lines),
         releases=sum(line.act == "release" for line in lines),
@@ -255,10 +255,10 @@ def _validity(document: Document, on: date) -> str:
     return "expired" if document.expires < on else "expires soon"
 
 
-def releases(lines: Sequence[Line]) -> tuple[Release, ...]:
+def releases(lines: Sequence[EntryView]) -> tuple[ReleaseRecord, ...]:
     """Every release, permitted or not, in order of time."""
     return tuple(
-        Release(
+        ReleaseRecord(
             exporter=line.exporter,
             kind=line.kind,
             name=line.name,
@@ -278,12 +278,12 @@ def releases(lines: Sequence[Line]) -> tuple[Release, ...]:
             seq=line.seq,
             unsafe=line.unsafe,
         )
-        for line in sorted(lines, key=lambda one: one.at)
+        for line in sorted(lines, key=lambda line: line.at)
         if line.act == "release"
     )
 
 
-def spendings(lines: Iterable[Line]) -> tuple[Spent, ...]:
+def spendings(lines: Iterable[EntryView]) -> tuple[Spent, ...]:
     """Privacy guarantees by party, run and kind."""
     with_privacy = (line for line in lines if line.privacy and line.verdict == "permit")
     cases = grouped(with_privacy, lambda line: (line.exporter.name, line.run, line.kind))
@@ -293,7 +293,7 @@ def spendings(lines: Iterable[Line]) -> tuple[Spent, ...]:
             run=run,
             kind=kind,
             entries=len(case),
-            largest=max((one for one in map(_epsilon, case) if one is not None), default=None),
+            largest=max((value for value in map(_epsilon, case) if value is not None), default=None),
             latest=dict(max(case, key=lambda line: (line.at, line.seq)).privacy),
             last=max(line.at for line in case),
         )
@@ -301,19 +301,19 @@ def spendings(lines: Iterable[Line]) -> tuple[Spent, ...]:
     )
 
 
-def _epsilon(line: Line) -> float | None:
-    said = dict(line.privacy)
-    value = said.get("eps", said.get("epsilon"))
+def _epsilon(line: EntryView) -> float | None:
+    privacy = dict(line.privacy)
+    value = privacy.get("eps", privacy.get("epsilon"))
     return value if isinstance(value, int | float) else None
 
 
-def bundles(books: Sequence[Book], on: date) -> tuple[Rules, ...]:
+def bundles(books: Sequence[LedgerView], on: date) -> tuple[BundleRecord, ...]:
     """The bundles of rules that decided, the latest used first."""
     decided = [line for book in books for line in book.lines if line.bundle]
     latest = {line.owner: line.bundle for line in decided}  # each ledger in its own order: the last one stays
     cases = grouped(decided, lambda line: line.bundle)
-    told = [
-        Rules(
+    several = [
+        BundleRecord(
             digest=digest,
             dated=(dated := max((line.bundle_dated for line in case if line.bundle_dated), default=None)),
             age=(on - dated).days if dated else None,
@@ -325,13 +325,13 @@ def bundles(books: Sequence[Book], on: date) -> tuple[Rules, ...]:
         )
         for digest, case in cases.items()
     ]
-    return tuple(sorted(told, key=lambda one: one.last, reverse=True))
+    return tuple(sorted(several, key=lambda bundle: bundle.last, reverse=True))
 
 
-def duties(lines: Iterable[Line]) -> dict[str, int]:
+def duties(lines: Iterable[EntryView]) -> dict[str, int]:
     """Obligations that permits carry, and on how many decisions each rests."""
-    found: dict[str, int] = {}
+    decisions: dict[str, int] = {}
     for line in lines:
         for duty in union([line.obligations]) if line.verdict == "permit" else ():
-            found[duty] = found.get(duty, 0) + 1
-    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+            decisions[duty] = decisions.get(duty, 0) + 1
+    return dict(sorted(decisions.items(), key=lambda item: (-item[1], item[0])))

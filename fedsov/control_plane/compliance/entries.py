@@ -1,4 +1,4 @@
-"""What a ledger's entries say, as values: bytes in, `Line` out, and what is not understood is counted, not guessed.
+"""What a ledger's entries say, as values: bytes in, `EntryView` out. What is not understood is counted, not guessed.
 
 Entries of older versions lack some fields; these are empty here. An entry of a wrong shape is set aside as strange
 with its number, for a report must neither stop at it nor pretend that it was not there.
@@ -23,7 +23,7 @@ NONE = "none"
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Member:
+class PartyView:
     """A party as an entry names it; `owners` are the jurisdictions of who owns it, `role` its part in the law."""
 
     name: str
@@ -34,7 +34,7 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class EntryView:
     """One entry. `seq` and `entry` are its number and digest in the book of `owner`; the rest is what it says.
 
     `grounds` tells for each origin on what it crossed ("scc_eu", "adequacy"), as that origin's law sees it.
@@ -47,8 +47,8 @@ class Line:
     at: str
     run: str
     day: str
-    exporter: Member
-    importer: Member
+    exporter: PartyView
+    importer: PartyView
     destination: str
     destination_name: str
     origins: tuple[str, ...]
@@ -87,11 +87,11 @@ class Line:
     @property
     def all_mechanisms(self) -> tuple[str, ...]:
         """The grounds of all its origins, each once."""
-        return tuple(dict.fromkeys(one for grounds in self.grounds.values() for one in grounds))
+        return tuple(dict.fromkeys(ground for grounds in self.grounds.values() for ground in grounds))
 
 
 @dataclass(frozen=True, slots=True)
-class Book:
+class LedgerView:
     """A ledger as it was read.
 
     Attributes:
@@ -105,14 +105,14 @@ class Book:
     size: int
     head: str
     fault: str
-    lines: tuple[Line, ...]
+    lines: tuple[EntryView, ...]
     notes: int = 0
     strange: tuple[int, ...] = ()
 
 
-def read_book(owner: str, entries: Sequence[tuple[int, str, Any]], *, head: str, fault: str = "") -> Book:
+def read_book(owner: str, entries: Sequence[tuple[int, str, Any]], *, head: str, fault: str = "") -> LedgerView:
     """A ledger's entries (number, digest, body) as lines."""
-    lines: list[Line] = []
+    lines: list[EntryView] = []
     strange: list[int] = []
     for seq, digest, body in entries:
         try:
@@ -121,7 +121,7 @@ def read_book(owner: str, entries: Sequence[tuple[int, str, Any]], *, head: str,
         except ValueError:
             strange.append(seq)
     notes = len(entries) - len(lines) - len(strange)
-    return Book(owner, len(entries), head, fault, tuple(lines), notes, tuple(strange))
+    return LedgerView(owner, len(entries), head, fault, tuple(lines), notes, tuple(strange))
 
 
 _TEXTS = (
@@ -131,7 +131,7 @@ _TEXTS = (
 _LISTS = (*("origins", "categories", "restrictions", "documents", "rules", "citations", "missing", "obligations"),)
 
 
-def _line(owner: str, seq: int, digest: str, body: Any) -> Line:
+def _line(owner: str, seq: int, digest: str, body: Any) -> EntryView:
     """Raises ValueError where a field is of another shape than entries have."""
     about = _mapping(body, "crossing") | body  # an approval tells the route that it is for
     texts: dict[str, Any] = {name: _text(about, name) for name in _TEXTS}
@@ -140,7 +140,7 @@ def _line(owner: str, seq: int, digest: str, body: Any) -> Line:
         raise ValueError(f"verdict is {texts['verdict']!r}")
     importer = _member(about, "importer")
     dated = _text(about, "bundle_dated")
-    return Line(
+    return EntryView(
         owner=owner,
         seq=seq,
         entry=digest,
@@ -175,10 +175,10 @@ def _grounds(
     if verdict == "refuse":
         return dict.fromkeys(origins, (NONE,))
     own: dict[str, list[str]] = {}
-    for origin, space, ground in (one.partition(" ") for one in basis):
+    for origin, space, ground in (words.partition(" ") for words in basis):
         own.setdefault(origin if space else "", []).append(ground if space else origin)
     spare = tuple(f"rule {rule}" for rule in dict.fromkeys(rules)) or (NONE,)
-    return {one: tuple(dict.fromkeys(own.get(one, []) + own.get("", []))) or spare for one in origins}
+    return {origin: tuple(dict.fromkeys(own.get(origin, []) + own.get("", []))) or spare for origin in origins}
 
 
 def _text(body: Any, name: str) -> str:
@@ -196,7 +196,7 @@ def _written(text: str) -> str:
 
 def _texts(body: Mapping[str, Any], name: str) -> tuple[str, ...]:
     value = body.get(name) or []
-    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
         raise ValueError(f"{name} is no list of texts")
     return tuple(map(_written, value))
 
@@ -220,7 +220,7 @@ def _plain(value: Any) -> str | float:
     return value if number else _written(str(value))
 
 
-def _member(body: Mapping[str, Any], name: str) -> Member:
-    said = _mapping(body, name)
-    words = (_text(said, "name"), _text(said, "entity"), _text(said, "location"))
-    return Member(*words, _texts(said, "owners"), _text(said, "role"))
+def _member(body: Mapping[str, Any], name: str) -> PartyView:
+    party = _mapping(body, name)
+    words = (_text(party, "name"), _text(party, "entity"), _text(party, "location"))
+    return PartyView(*words, _texts(party, "owners"), _text(party, "role"))

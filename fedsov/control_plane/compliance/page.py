@@ -15,7 +15,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from fedsov.control_plane.compliance.counts import Count, Model, Route, union
+from fedsov.control_plane.compliance.counts import Count, Model, RouteRecord, union
 from fedsov.control_plane.compliance.record import LIMITS, STATEMENT, TITLE, Record
 
 MANY_CELLS = 2_500
@@ -29,7 +29,7 @@ PUBLIC_CODES = ("public", "unnamed", "*")
 class Cell:
     """A cell of the matrix: its route (None: nothing crossed), how it is coloured, and how strongly (0 to 1)."""
 
-    route: Route | None
+    route: RouteRecord | None
     tone: str
     heat: float
     home: bool
@@ -84,7 +84,9 @@ def _public_last(code: str) -> tuple[bool, str]:
     return code in PUBLIC_CODES, code
 
 
-def _grid(matrix: Sequence[Route], origins: Sequence[str], destinations: Sequence[str]) -> dict[str, dict[str, Cell]]:
+def _grid(
+    matrix: Sequence[RouteRecord], origins: Sequence[str], destinations: Sequence[str]
+) -> dict[str, dict[str, Cell]]:
     by_place = {(route.origin, route.destination): route for route in matrix}
     most = max((route.count.total for route in matrix), default=1)
     return {
@@ -96,7 +98,7 @@ def _grid(matrix: Sequence[Route], origins: Sequence[str], destinations: Sequenc
     }
 
 
-def _cell(route: Route | None, most: int, *, home: bool) -> Cell:
+def _cell(route: RouteRecord | None, most: int, *, home: bool) -> Cell:
     """The tone of the gravest verdict; its strength on a logarithmic scale, for counts span powers of ten."""
     if route is None:
         return Cell(None, "empty", 0.0, home)
@@ -111,9 +113,9 @@ def _tone(count: Count) -> str:
 
 
 def _versions(models: Sequence[Model]) -> list[Versions]:
-    found: dict[tuple[str, str, str, tuple[str, ...]], list[Model]] = {}
+    of_name: dict[tuple[str, str, str, tuple[str, ...]], list[Model]] = {}
     for model in models:
-        found.setdefault((model.run, model.exporter, model.name, model.origins), []).append(model)
+        of_name.setdefault((model.run, model.exporter, model.name, model.origins), []).append(model)
     return [
         Versions(
             name=name,
@@ -126,27 +128,27 @@ def _versions(models: Sequence[Model]) -> list[Versions]:
             crossings=sum(model.crossings for model in alike),
             unsafe=any(model.unsafe for model in alike),
         )
-        for (run, exporter, name, origins), alike in found.items()
+        for (run, exporter, name, origins), alike in of_name.items()
     ]
 
 
 def _grounds(record: Record, names: Mapping[str, str]) -> dict[str, str]:
     """Grounds that occur and have a name in the law's list of documents."""
-    said = {part for ground in record.tallies["mechanism"] for part in ground.replace("+", " ").split()}
-    return {word: names[word] for word in sorted(said & names.keys())}
+    words = {part for ground in record.tallies["mechanism"] for part in ground.replace("+", " ").split()}
+    return {word: names[word] for word in sorted(words & names.keys())}
 
 
 @cache
 def _environment() -> Environment:
-    made = Environment(
+    environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= _FILTERS
-    return made
+    environment.filters |= _FILTERS
+    return environment
 
 
 def _number(value: float) -> str:

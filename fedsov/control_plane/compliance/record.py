@@ -19,7 +19,7 @@ from fedsov.border.evidence.register import Document
 from fedsov.control_plane.compliance import counts
 from fedsov.control_plane.compliance import documents as documents_steps
 from fedsov.control_plane.compliance.counts import Count
-from fedsov.control_plane.compliance.entries import Book
+from fedsov.control_plane.compliance.entries import LedgerView
 
 TITLE = "Record of processing and cross-border transfers"
 STATEMENT = (
@@ -46,7 +46,7 @@ class Warned:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class LedgerStatus:
     """A ledger: entries, head, whether it verifies, and the numbers of entries that were not understood."""
 
     owner: str
@@ -72,19 +72,19 @@ class Record:
     crossings: Count
     unsafe: int
     warnings: tuple[Warned, ...]
-    ledgers: tuple[Kept, ...]
+    ledgers: tuple[LedgerStatus, ...]
     tallies: Mapping[str, Mapping[str, Count]]
-    matrix: tuple[counts.Route, ...]
+    matrix: tuple[counts.RouteRecord, ...]
     flows: tuple[counts.Flow, ...]
     parties: tuple[counts.Partner, ...]
-    refusals: tuple[counts.Refused, ...]
-    reviews: tuple[documents_steps.Review, ...]
+    refusals: tuple[counts.RefusalRecord, ...]
+    reviews: tuple[documents_steps.ReviewRecord, ...]
     documents: tuple[documents_steps.Relied, ...]
     register_given: bool
-    releases: tuple[documents_steps.Release, ...]
+    releases: tuple[documents_steps.ReleaseRecord, ...]
     privacy: tuple[documents_steps.Spent, ...]
     models: tuple[counts.Model, ...]
-    bundles: tuple[documents_steps.Rules, ...]
+    bundles: tuple[documents_steps.BundleRecord, ...]
     duties: Mapping[str, int]
     runs: tuple[counts.Run, ...]
     places: Mapping[str, str]
@@ -92,10 +92,10 @@ class Record:
     def to_json(self) -> dict[str, Any]:
         """Plain values: dates as ISO texts, tuples as lists."""
         head = {"title": TITLE, "statement": STATEMENT, "limits": list(LIMITS)}
-        return head | {one.name: _plain(getattr(self, one.name)) for one in fields(self)}
+        return head | {part.name: _plain(getattr(self, part.name)) for part in fields(self)}
 
 
-def record_of(books: Sequence[Book], *, on: date, register: Sequence[Document] | None = None) -> Record:
+def record_of(books: Sequence[LedgerView], *, on: date, register: Sequence[Document] | None = None) -> Record:
     """The record of some ledgers.
 
     Args:
@@ -136,9 +136,9 @@ def record_of(books: Sequence[Book], *, on: date, register: Sequence[Document] |
     )
 
 
-def _kept(book: Book) -> Kept:
+def _kept(book: LedgerView) -> LedgerStatus:
     times = [line.at for line in book.lines]
-    return Kept(
+    return LedgerStatus(
         owner=book.owner,
         verifies=not book.fault,
         fault=book.fault,
@@ -152,7 +152,7 @@ def _kept(book: Book) -> Kept:
     )
 
 
-def _broken(books: Iterable[Book]) -> Iterable[Warned]:
+def _broken(books: Iterable[LedgerView]) -> Iterable[Warned]:
     for book in books:
         if book.fault:
             counted = "What it holds is shown and counted, but proves nothing." if book.size else ""
@@ -171,35 +171,38 @@ def _open_border(unsafe: int) -> Iterable[Warned]:
         )
 
 
-def _old_rules(bundles: Iterable[documents_steps.Rules]) -> Iterable[Warned]:
-    for one in bundles:
-        who = ", ".join(one.in_use_by)
-        if who and not one.unsafe and one.age is not None and one.age > STALE.days:
+def _old_rules(bundles: Iterable[documents_steps.BundleRecord]) -> Iterable[Warned]:
+    for bundle in bundles:
+        who = ", ".join(bundle.in_use_by)
+        if who and not bundle.unsafe and bundle.age is not None and bundle.age > STALE.days:
             yield Warned(
                 False,
-                f"The bundle of rules {one.digest[:12]} (last used by {who}) is dated {one.dated}, {one.age} days "
-                f"before this report. Law may have changed since: have rules older than {STALE.days} days read again.",
+                f"The bundle of rules {bundle.digest[:12]} (last used by {who}) is dated {bundle.dated}, {bundle.age} "
+                f"days before this report. Law may have changed since: have rules older than {STALE.days} days read "
+                "again.",
             )
-    undated = sum(one.decisions for one in bundles if one.dated is None)
+    undated = sum(bundle.decisions for bundle in bundles if bundle.dated is None)
     if undated:
         yield Warned(False, f"The date of the bundle of rules is not told in {_many(undated, 'decision')}.")
 
 
-def _papers(documents: Sequence[documents_steps.Relied], reviews: Sequence[documents_steps.Review]) -> Iterable[Warned]:
-    told = {
+def _papers(
+    relied: Sequence[documents_steps.Relied], reviews: Sequence[documents_steps.ReviewRecord]
+) -> Iterable[Warned]:
+    warnings = {
         "expired": "Documents have expired, and nothing new may rely on them",
         "expires soon": f"Documents expire within {documents_steps.SOON.days} days",
         "not yet valid": "Documents were relied on that are signed only after this day",
         "not in the register": "Documents were relied on that are not in the register given",
     }
-    for status, what in told.items():
-        found = [one.id for one in documents if one.status == status]
-        if found:
-            yield Warned(False, f"{what}: {_some(found)}.")
-    examples = [one.id for one in documents if one.example and (one.crossings or one.releases)]
+    for status, what in warnings.items():
+        ids = [document.id for document in relied if document.status == status]
+        if ids:
+            yield Warned(False, f"{what}: {_some(ids)}.")
+    examples = [document.id for document in relied if document.example and (document.crossings or document.releases)]
     if examples:
         yield Warned(False, f"Documents marked as made-up examples were relied on: {_some(examples)}.")
-    waiting = [one for one in reviews if one.status != "in force"]
+    waiting = [review for review in reviews if review.status != "in force"]
     if waiting:
         yield Warned(False, f"No approval is in force for {_many(len(waiting), 'review')}.")
 
@@ -215,9 +218,9 @@ def _some(ids: Sequence[str]) -> str:
 def _plain(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         total = {"total": value.total} if isinstance(value, Count) else {}
-        return {one.name: _plain(getattr(value, one.name)) for one in fields(value)} | total
+        return {part.name: _plain(getattr(value, part.name)) for part in fields(value)} | total
     if isinstance(value, Mapping):
-        return {key: _plain(one) for key, one in value.items()}
+        return {key: _plain(part) for key, part in value.items()}
     if isinstance(value, tuple | list):
-        return [_plain(one) for one in value]
+        return [_plain(part) for part in value]
     return value.isoformat() if isinstance(value, date) else value

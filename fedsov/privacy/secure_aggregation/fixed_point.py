@@ -33,7 +33,7 @@ import numpy as np
 
 from fedsov.errors import ConfigurationError, TrainingFailed
 
-Words = np.ndarray[Any, np.dtype[np.uint64]]
+RingVector = np.ndarray[Any, np.dtype[np.uint64]]
 """A one-dimensional array of words modulo 2^64."""
 
 LARGEST = 2**63
@@ -104,7 +104,7 @@ class FixedPoint:
         """The largest error of a mean that encoding can cause, before the roundings of float64."""
         return math.ldexp(1.0, -self.fraction - 1)
 
-    def encoded(self, values: np.ndarray, weight: int) -> Words:
+    def encoded(self, values: np.ndarray, weight: int) -> RingVector:
         """(P,) values under a weight as (P + 1,) words, the last of them the weight.
 
         Raises TrainingFailed for a value that is not finite or beyond the clip, or a weight out of its bounds.
@@ -114,18 +114,18 @@ class FixedPoint:
         scale = math.ldexp(1.0, self.fraction)
         words = np.empty(len(values) + 1, dtype=np.int64)
         for start in range(0, len(values), _CHUNK):
-            given, part = values[start : start + _CHUNK], words[start : min(start + _CHUNK, len(values))]
-            if not max(given.max(), -given.min()) <= self.clip:  # false too where one is NaN
+            chunk, part = values[start : start + _CHUNK], words[start : min(start + _CHUNK, len(values))]
+            if not max(chunk.max(), -chunk.min()) <= self.clip:  # false too where one is NaN
                 raise TrainingFailed(
                     f"a value is not finite or moved by more than {self.clip:g} in one round; lower the learning rate"
                 )
-            scaled = np.multiply(given, scale, dtype=np.float64)
+            scaled = np.multiply(chunk, scale, dtype=np.float64)
             np.copyto(part, np.rint(scaled, out=scaled), casting="unsafe")  # whole numbers within int64 by the bounds
             part *= weight
         words[-1] = weight
         return words.view(np.uint64)
 
-    def decoded(self, total: Words) -> tuple[np.ndarray, int]:
+    def decoded(self, total: RingVector) -> tuple[np.ndarray, int]:
         """The (P,) weighted mean, in float64, and the sum of weights of a sum of encoded words.
 
         Raises TrainingFailed where the sum of weights is none that the regions could have.
@@ -147,7 +147,7 @@ class FixedPoint:
         return math.ldexp(1.0, -self.fraction)
 
 
-def summed(several: Sequence[Words]) -> Words:
+def summed(several: Sequence[RingVector]) -> RingVector:
     """The sum of one array of words or more, all of a length, modulo 2^64."""
     total = np.empty_like(several[0])
     for start in range(0, len(total), _CHUNK):

@@ -1,10 +1,10 @@
-"""Keys that two regions agree on, the noise made from them, and letters that only the other one can open.
+"""Keys that two regions agree on, the noise made from them, and encryption that only the other one undoes.
 
 Agreement is X25519 (RFC 7748) and HKDF with SHA-256 (RFC 5869), the key's purpose in its `info`, so that one agreement
 serves several purposes and a key of one round, run, pair or direction is never that of another. Noise is the key stream
 of AES-256 in counter mode (NIST SP 800-38A), each key used for one stream only, so the counter begins at 0; it
-was measured at 5.4 GB/s here, ChaCha20 at 2.7 and numpy's PCG64, which is no cipher, at 0.4. Letters are sealed with
-ChaCha20-Poly1305 (RFC 8439).
+was measured at 5.4 GB/s here, ChaCha20 at 2.7 and numpy's PCG64, which is no cipher, at 0.4. Shares of
+secrets are encrypted with ChaCha20-Poly1305 (RFC 8439).
 
 >>> masked(masked(np.arange(3, dtype=np.uint64), added=[bytes(32)]), taken=[bytes(32)])
 array([0, 1, 2], dtype=uint64)
@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from fedsov.privacy.secure_aggregation.fixed_point import Words
+from fedsov.privacy.secure_aggregation.fixed_point import RingVector
 from fedsov.privacy.secure_aggregation.secret_sharing import Draw
 
 KEY = 32
@@ -54,7 +54,7 @@ def derived_key(secret: bytes, purpose: bytes) -> bytes:
     return HKDF(SHA256(), KEY, salt=None, info=purpose).derive(secret)
 
 
-def masked(words: Words, *, added: Sequence[bytes] = (), taken: Sequence[bytes] = ()) -> Words:
+def masked(words: RingVector, *, added: Sequence[bytes] = (), taken: Sequence[bytes] = ()) -> RingVector:
     """A copy of the words with the key streams of some keys added and of others taken away, modulo 2^64."""
     total = np.empty(len(words), dtype="<u8")
     plus, minus = ([_stream(key) for key in keys] for keys in (added, taken))
@@ -76,31 +76,31 @@ def _stream(key: bytes):  # type: ignore[no-untyped-def]  # the library names no
     return Cipher(algorithms.AES(key), modes.CTR(bytes(16))).encryptor()
 
 
-class NotThisLetter(Exception):
-    """A sealed letter of another occasion: its head is not that of what it is opened for."""
+class WrongContext(Exception):
+    """A ciphertext of another occasion: its head is not that of what it is decrypted for."""
 
 
-class Unopened(Exception):
-    """A sealed letter that was changed, or whose key is another."""
+class NotDecrypted(Exception):
+    """A ciphertext that was changed, or whose key is another."""
 
 
-def sealed(key: bytes, content: bytes, *, about: bytes, draw: Draw) -> bytes:
-    """A letter that only the key opens, and only as what it is about."""
+def encrypted(key: bytes, content: bytes, *, about: bytes, draw: Draw) -> bytes:
+    """A ciphertext that only the key decrypts, and only as what it is about."""
     head, nonce = hashlib.sha256(about).digest(), draw(_NONCE)
     return head + nonce + ChaCha20Poly1305(key).encrypt(nonce, content, about)
 
 
-def opened(key: bytes, letter: bytes, *, about: bytes) -> bytes:
-    """What was sealed. Raises NotThisLetter where it is about something else, Unopened where it was changed."""
-    head, nonce, content = letter[:_HEAD], letter[_HEAD : _HEAD + _NONCE], letter[_HEAD + _NONCE :]
+def decrypted(key: bytes, ciphertext: bytes, *, about: bytes) -> bytes:
+    """What was encrypted. Raises WrongContext where it is about something else, NotDecrypted where it was changed."""
+    head, nonce, content = ciphertext[:_HEAD], ciphertext[_HEAD : _HEAD + _NONCE], ciphertext[_HEAD + _NONCE :]
     if head != hashlib.sha256(about).digest():
-        raise NotThisLetter
+        raise WrongContext
     try:
         return ChaCha20Poly1305(key).decrypt(nonce, content, about)
     except (InvalidTag, ValueError) as problem:
-        raise Unopened from problem
+        raise NotDecrypted from problem
 
 
-def letter_size(content: int) -> int:
-    """Bytes of a sealed letter of so many bytes."""
+def encrypted_size(content: int) -> int:
+    """Bytes of the ciphertext of so many bytes."""
     return _HEAD + _NONCE + content + _TAG

@@ -11,9 +11,10 @@ state and an answer:
     unmask      for each survivor a share of its seed, for each dropout a share of its masking key, never both
 
 Promises, and what keeps them. *The hub cannot sit in the middle*: keys are signed by keys that the regions were given
-beforehand (`directory`). *Nothing is used twice*: every key, letter and signature is bound to run, round, members and
-arithmetic (`Terms`); a region takes each step once, and rounds only grow. *Regions agree on whom they mask among*: the
-unmasking step shows each region the signatures of all survivors over the list, and one with another list refuses.
+beforehand (`directory`). *Nothing is used twice*: every key, encrypted share and signature is bound to run, round,
+members and arithmetic (`Terms`); a region takes each step once, and rounds only grow. *Regions agree on whom they mask
+among*: the unmasking step shows each region the signatures of all survivors over the list, and one with another list
+refuses.
 *A sum of fewer than three is never opened by a hub alone*: a region gives, for each other one, a share of at most one
 of its two secrets, under lists with at least `threshold` survivors. To open the sum of two among m regions with lists
 told differently to each, the hub needs shares of the masking keys of the m - 2 others from `threshold` regions each,
@@ -46,7 +47,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from fedsov.errors import SumRefused
 from fedsov.ledger.canonical_json import canonical
 from fedsov.privacy.secure_aggregation import masks, secret_sharing
-from fedsov.privacy.secure_aggregation.fixed_point import FixedPoint, Words
+from fedsov.privacy.secure_aggregation.fixed_point import FixedPoint, RingVector
 from fedsov.privacy.secure_aggregation.secret_sharing import Draw
 
 FORMAT = "fedsov secure sum 1"
@@ -119,11 +120,11 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class Advert:
+class KeyAdvertisement:
     """A region's keys of one round.
 
     Attributes:
-        channel, mask: X25519 public keys, to seal letters and to make masks; 32 bytes each.
+        channel, mask: X25519 public keys, to encrypt shares and to make masks; 32 bytes each.
         seed: SHA-256 of the seed of its own mask, so that a false share is found.
         signature: Ed25519, over all this and the round's terms.
     """
@@ -140,7 +141,7 @@ class Advert:
         return _text("keys", terms, {"member": self.member, **keys})
 
 
-Adverts = Mapping[str, Advert]
+KeyAdvertisements = Mapping[str, KeyAdvertisement]
 """All keys of a round, by member."""
 
 
@@ -162,7 +163,7 @@ class Shares:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class RevealedShares:
     """What a region gives at the end: shares of survivors' seeds and of dropouts' masking keys, by their names."""
 
     seeds: Mapping[str, bytes]
@@ -173,37 +174,37 @@ class Opened:
 class Masked:
     """A region's words under its masks, and its signature over the list that they were masked among."""
 
-    words: Words
+    words: RingVector
     signature: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class SumState:
     """What a region keeps between the steps of one round.
 
     Attributes:
         step: the last one it took.
         adverts: the keys it checked, its own among them.
-        channels: the secrets agreed with each other region, to seal letters.
+        channels: the secrets agreed with each other region, to encrypt shares.
         shares: its shares of every member's secrets that came to it, its own among them.
         among: the list that it masked among.
-        told: the lists that it opened under.
+        opened_under: the lists of survivors and dropouts that it opened under.
     """
 
     terms: Terms
     me: str
     step: str
     secrets: Secrets
-    adverts: Mapping[str, Advert]
+    adverts: Mapping[str, KeyAdvertisement]
     channels: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     shares: Mapping[str, Shares] = field(default_factory=dict, repr=False)
     among: tuple[str, ...] = ()
-    told: tuple[tuple[str, ...], tuple[str, ...]] | None = None
+    opened_under: tuple[tuple[str, ...], tuple[str, ...]] | None = None
 
 
 def advertise(
     terms: Terms, me: str, *, sign: Sign, after: int = 0, draw: Draw = secrets.token_bytes
-) -> tuple[Held, Advert]:
+) -> tuple[SumState, KeyAdvertisement]:
     """Fresh keys for a round, and their public halves signed.
 
     Args:
@@ -218,65 +219,71 @@ def advertise(
         raise SumRefused(f"round {terms.round} was answered before: summed twice among others, parts could be told")
     own = Secrets(masks.private_key(draw(masks.KEY)), masks.private_key(draw(masks.KEY)), draw(secret_sharing.SECRET))
     channel, mask = masks.public_key(own.channel), masks.public_key(own.mask)
-    unsigned = Advert(me, channel, mask, hashlib.sha256(own.seed).digest())
+    unsigned = KeyAdvertisement(me, channel, mask, hashlib.sha256(own.seed).digest())
     advert = replace(unsigned, signature=sign(unsigned.signed_text(terms)))
-    return Held(terms, me, "advertise", own, {me: advert}), advert
+    return SumState(terms, me, "advertise", own, {me: advert}), advert
 
 
 def share(
-    held: Held, adverts: Collection[Advert], *, directory: Directory, draw: Draw = secrets.token_bytes
-) -> tuple[Held, dict[str, bytes]]:
-    """Shares of this region's secrets, sealed for each other region that advertised.
+    state: SumState, adverts: Collection[KeyAdvertisement], *, directory: Directory, draw: Draw = secrets.token_bytes
+) -> tuple[SumState, dict[str, bytes]]:
+    """Shares of this region's secrets, encrypted for each other region that advertised.
 
     Raises SumRefused for keys that are unsigned, of a region nobody knows, given twice, not this region's own where
     they bear its name, or of too few.
     """
-    _follows(held, "advertise")
-    known = {advert.member: advert for advert in adverts}
-    if len(known) < len(adverts) or not set(known) <= set(held.terms.members):
+    _follows(state, "advertise")
+    by_member = {advert.member: advert for advert in adverts}
+    if len(by_member) < len(adverts) or not set(by_member) <= set(state.terms.members):
         raise SumRefused("keys came twice for one region, or for one that is no member")
-    if known.get(held.me) != held.adverts[held.me]:
+    if by_member.get(state.me) != state.adverts[state.me]:
         raise SumRefused("the keys that came under this region's own name are not its own")
-    _enough(held.terms, known, "advertised keys")
-    for advert in (one for one in known.values() if one.member != held.me):
-        check_keys(held.terms, advert, directory)
-    terms, own = held.terms, held.secrets
+    _enough(state.terms, by_member, "advertised keys")
+    for member, advert in by_member.items():
+        if member != state.me:
+            check_keys(state.terms, advert, directory)
+    terms, own = state.terms, state.secrets
     split = [
         secret_sharing.split(secret, threshold=terms.threshold, holders=len(terms.members), draw=draw)
         for secret in (own.seed, own.mask.private_bytes_raw())
     ]
-    parts = {member: Shares(*(shares[terms.place(member)] for shares in split)) for member in known}
-    mine = parts.pop(held.me)
-    channels = {other: masks.agreed(own.channel, known[other].channel) for other in parts}
-    advanced = replace(held, step="share", adverts=known, channels=channels, shares={held.me: mine})
-    return advanced, {to: _letter(advanced, to, part, draw) for to, part in parts.items()}
+    parts = {member: Shares(*(shares[terms.place(member)] for shares in split)) for member in by_member}
+    mine = parts.pop(state.me)
+    channels = {other: masks.agreed(own.channel, by_member[other].channel) for other in parts}
+    advanced = replace(state, step="share", adverts=by_member, channels=channels, shares={state.me: mine})
+    return advanced, {to: _encrypted_shares(advanced, to, part, draw) for to, part in parts.items()}
 
 
-def mask(held: Held, letters: Mapping[str, bytes], words: Words, *, sign: Sign) -> tuple[Held, Masked]:
-    """The words under this region's masks, among itself and all whose letters came.
+def mask(
+    state: SumState, ciphertexts: Mapping[str, bytes], words: RingVector, *, sign: Sign
+) -> tuple[SumState, Masked]:
+    """The words under this region's masks, among itself and all whose encrypted shares came.
 
-    Raises SumRefused for a letter of another round or region, one that was changed, or too few of them.
+    Args:
+        ciphertexts: by the region that sealed its shares for this one.
+
+    Raises SumRefused for shares of another round or region, some that were changed, or too few of them.
     """
-    _follows(held, "share")
-    if words.shape != (held.terms.words,):
-        raise SumRefused(f"{held.terms.words} words are summed, and {words.shape} were given")
-    if not set(letters) <= set(held.adverts) - {held.me}:
+    _follows(state, "share")
+    if words.shape != (state.terms.words,):
+        raise SumRefused(f"{state.terms.words} words are summed, and {words.shape} were given")
+    if not set(ciphertexts) <= set(state.adverts) - {state.me}:
         raise SumRefused("a letter came from a region that advertised no keys")
-    among = tuple(sorted({*letters, held.me}))
-    _enough(held.terms, among, "shared their secrets")
-    shares = {sender: _read(held, sender, letter) for sender, letter in letters.items()}
-    keys = {other: pair_key(held.terms, held.secrets.mask, held.me, held.adverts[other]) for other in letters}
-    added = [own_mask_key(held.terms, held.me, held.secrets.seed)]
-    added += [key for other, key in keys.items() if held.me < other]
-    taken = [key for other, key in keys.items() if other < held.me]
-    advanced = replace(held, step="mask", shares={**held.shares, **shares}, among=among)
-    signature = sign(_list_text(held.terms, held.adverts, among))
+    among = tuple(sorted({*ciphertexts, state.me}))
+    _enough(state.terms, among, "shared their secrets")
+    shares = {sender: _decrypted_shares(state, sender, ciphertext) for sender, ciphertext in ciphertexts.items()}
+    keys = {other: pair_key(state.terms, state.secrets.mask, state.me, state.adverts[other]) for other in ciphertexts}
+    added = [own_mask_key(state.terms, state.me, state.secrets.seed)]
+    added += [key for other, key in keys.items() if state.me < other]
+    taken = [key for other, key in keys.items() if other < state.me]
+    advanced = replace(state, step="mask", shares={**state.shares, **shares}, among=among)
+    signature = sign(_list_text(state.terms, state.adverts, among))
     return advanced, Masked(masks.masked(words, added=added, taken=taken), signature)
 
 
 def unmask(
-    held: Held, survivors: Mapping[str, bytes], dropped: Collection[str], *, directory: Directory
-) -> tuple[Held, Opened]:
+    state: SumState, survivors: Mapping[str, bytes], dropped: Collection[str], *, directory: Directory
+) -> tuple[SumState, RevealedShares]:
     """Shares that open the sum of the survivors.
 
     Args:
@@ -286,33 +293,41 @@ def unmask(
     Raises SumRefused for lists that overlap, name strangers, leave this region or too many out, or differ from those
     it answered before; and where a survivor masked among others than this region did.
     """
-    if held.step not in ("mask", "unmask"):
-        raise SumRefused(f"nothing is opened after the step {held.step!r}: this region's words are in no sum")
+    if state.step not in ("mask", "unmask"):
+        raise SumRefused(f"nothing is opened after the step {state.step!r}: this region's words are in no sum")
     lists = tuple(sorted(survivors)), tuple(sorted(dropped))
     if set(survivors) & set(dropped):
         raise SumRefused("a region is said to have survived and to have dropped out: both its masks would be opened")
-    if not {*survivors, *dropped} <= set(held.among):
+    if not {*survivors, *dropped} <= set(state.among):
         raise SumRefused("a list names a region that this sum was not masked among")
-    if held.me not in survivors:
+    if state.me not in survivors:
         raise SumRefused("this region's words are not among those to be opened")
-    _enough(held.terms, survivors, "survived")
-    if held.told not in (None, lists):
+    _enough(state.terms, survivors, "survived")
+    if state.opened_under not in (None, lists):
         raise SumRefused(
             "this round was opened under other lists before: the difference would be single regions' parts"
         )
-    for member, signature in (one for one in survivors.items() if one[0] != held.me):
-        check_list(held.terms, held.adverts, held.among, member=member, signature=signature, directory=directory)
-    seeds = {member: held.shares[member].seed for member in survivors}
-    return replace(held, step="unmask", told=lists), Opened(seeds, {one: held.shares[one].key for one in dropped})
+    for member, signature in survivors.items():
+        if member != state.me:
+            check_list(state.terms, state.adverts, state.among, member=member, signature=signature, directory=directory)
+    seeds = {member: state.shares[member].seed for member in survivors}
+    masking_keys = {member: state.shares[member].key for member in dropped}
+    return replace(state, step="unmask", opened_under=lists), RevealedShares(seeds, masking_keys)
 
 
-def check_keys(terms: Terms, advert: Advert, directory: Directory) -> None:
+def check_keys(terms: Terms, advert: KeyAdvertisement, directory: Directory) -> None:
     """Raises SumRefused for keys that their region did not sign, or whose region has no verify key in the directory."""
     _check_signature(advert.member, advert.signature, advert.signed_text(terms), directory, what="keys")
 
 
 def check_list(
-    terms: Terms, adverts: Adverts, among: Collection[str], *, member: str, signature: bytes, directory: Directory
+    terms: Terms,
+    adverts: KeyAdvertisements,
+    among: Collection[str],
+    *,
+    member: str,
+    signature: bytes,
+    directory: Directory,
 ) -> None:
     """Raises SumRefused for a signature that is not the member's over this very list that words were masked among."""
     text = _list_text(terms, adverts, among)
@@ -324,46 +339,46 @@ def own_mask_key(terms: Terms, member: str, seed: bytes) -> bytes:
     return masks.derived_key(seed, _purpose("own mask", terms, member))
 
 
-def pair_key(terms: Terms, mine: X25519PrivateKey, me: str, advert: Advert) -> bytes:
+def pair_key(terms: Terms, mine: X25519PrivateKey, me: str, advert: KeyAdvertisement) -> bytes:
     """The key of the mask that two members share, from the one's private and the other's public masking key."""
     return masks.derived_key(masks.agreed(mine, advert.mask), _purpose("mask", terms, *sorted((me, advert.member))))
 
 
-def _letter(held: Held, to: str, part: Shares, draw: Draw) -> bytes:
-    key = masks.derived_key(held.channels[to], _purpose("letter", held.terms, held.me, to))
-    return masks.sealed(key, part.seed + part.key, about=_about(held, held.me, to), draw=draw)
+def _encrypted_shares(state: SumState, to: str, part: Shares, draw: Draw) -> bytes:
+    key = masks.derived_key(state.channels[to], _purpose("letter", state.terms, state.me, to))
+    return masks.encrypted(key, part.seed + part.key, about=_about(state, state.me, to), draw=draw)
 
 
-def _read(held: Held, sender: str, letter: bytes) -> Shares:
-    key = masks.derived_key(held.channels[sender], _purpose("letter", held.terms, sender, held.me))
+def _decrypted_shares(state: SumState, sender: str, ciphertext: bytes) -> Shares:
+    key = masks.derived_key(state.channels[sender], _purpose("letter", state.terms, sender, state.me))
     try:
-        content = masks.opened(key, letter, about=_about(held, sender, held.me))
-    except masks.NotThisLetter as problem:
+        content = masks.decrypted(key, ciphertext, about=_about(state, sender, state.me))
+    except masks.WrongContext as problem:
         raise SumRefused(f"the letter under {sender}'s name is of another round, or for another region") from problem
-    except masks.Unopened as problem:
+    except masks.NotDecrypted as problem:
         raise SumRefused(f"{sender}'s letter was changed on its way") from problem
     if len(content) != 2 * secret_sharing.SIZE:
         raise SumRefused(f"{sender}'s letter holds no two shares")
     return Shares(content[: secret_sharing.SIZE], content[secret_sharing.SIZE :])
 
 
-def _about(held: Held, sender: str, receiver: str) -> bytes:
-    """What a letter is bound to: run and round, all keys of the round, who wrote it to whom."""
-    return _text("letter", held.terms, {"keys": _keys_digest(held.adverts), "from": sender, "to": receiver})
+def _about(state: SumState, sender: str, receiver: str) -> bytes:
+    """What encrypted shares are bound to: run and round, all keys of the round, whose they are and for whom."""
+    return _text("letter", state.terms, {"keys": _keys_digest(state.adverts), "from": sender, "to": receiver})
 
 
-def _keys_digest(adverts: Adverts) -> str:
+def _keys_digest(adverts: KeyAdvertisements) -> str:
     """SHA-256 over all keys that a region checked, in hexadecimal."""
     return _digest({member: advert.signature.hex() for member, advert in adverts.items()})
 
 
-def _list_text(terms: Terms, adverts: Adverts, among: Collection[str]) -> bytes:
+def _list_text(terms: Terms, adverts: KeyAdvertisements, among: Collection[str]) -> bytes:
     return _text("list", terms, {"keys": _keys_digest(adverts), "among": sorted(among)})
 
 
-def _follows(held: Held, step: str) -> None:
-    if held.step != step:
-        raise SumRefused(f"this step follows {step!r}, and was asked for after {held.step!r}; each is taken once")
+def _follows(state: SumState, step: str) -> None:
+    if state.step != step:
+        raise SumRefused(f"this step follows {step!r}, and was asked for after {state.step!r}; each is taken once")
 
 
 def _enough(terms: Terms, members: Collection[str], did: str) -> None:
@@ -387,8 +402,8 @@ def _purpose(what: str, terms: Terms, *names: str) -> bytes:
     return _text(what, terms, {"names": list(names)})
 
 
-def _text(what: str, terms: Terms, said: Mapping[str, Any]) -> bytes:
-    return canonical({"format": FORMAT, "what": what, "terms": terms.digest, **said})
+def _text(what: str, terms: Terms, about: Mapping[str, Any]) -> bytes:
+    return canonical({"format": FORMAT, "what": what, "terms": terms.digest, **about})
 
 
 def _digest(value: Mapping[str, Any]) -> str:

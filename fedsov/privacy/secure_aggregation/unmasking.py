@@ -13,13 +13,18 @@ from collections.abc import Collection, Mapping
 
 from fedsov.errors import TrainingFailed
 from fedsov.privacy.secure_aggregation import masks, secret_sharing
-from fedsov.privacy.secure_aggregation.fixed_point import Words
-from fedsov.privacy.secure_aggregation.protocol import Advert, Opened, Terms, own_mask_key, pair_key
+from fedsov.privacy.secure_aggregation.fixed_point import RingVector
+from fedsov.privacy.secure_aggregation.protocol import KeyAdvertisement, RevealedShares, Terms, own_mask_key, pair_key
 
 
 def opened_sum(
-    terms: Terms, adverts: Mapping[str, Advert], total: Words, *, among: Collection[str], opened: Mapping[str, Opened]
-) -> Words:
+    terms: Terms,
+    adverts: Mapping[str, KeyAdvertisement],
+    total: RingVector,
+    *,
+    among: Collection[str],
+    opened: Mapping[str, RevealedShares],
+) -> RingVector:
     """The sum of the survivors' words: the hub's last step.
 
     Args:
@@ -32,18 +37,19 @@ def opened_sum(
     """
     if len(opened) < terms.threshold:
         raise TrainingFailed(f"{len(opened)} regions opened the sum, and it takes {terms.threshold}")
-    survivors = sorted(set.intersection(*(set(one.seeds) for one in opened.values())))
+    survivors = sorted(set.intersection(*(set(shares.seeds) for shares in opened.values())))
     dropped = sorted(set(among) - set(survivors))
     places = {member: terms.place(member) for member in opened}
     added: list[bytes] = []
     taken: list[bytes] = []
     for member in survivors:
-        seed = _joined(member, {places[one]: said.seeds[member] for one, said in opened.items()})
+        seed = _joined(member, {places[holder]: shares.seeds[member] for holder, shares in opened.items()})
         if hashlib.sha256(seed).digest() != adverts[member].seed:
             raise TrainingFailed(f"the seed that was opened for {member} is not the one it advertised")
         taken.append(own_mask_key(terms, member, seed))
     for gone in dropped:
-        content = _joined(gone, {places[one]: said.keys[gone] for one, said in opened.items() if gone in said.keys})
+        holders = {places[holder]: shares.keys for holder, shares in opened.items() if gone in shares.keys}
+        content = _joined(gone, {place: keys[gone] for place, keys in holders.items()})
         private = masks.private_key(content)
         if masks.public_key(private) != adverts[gone].mask:
             raise TrainingFailed(f"the masking key that was opened for {gone} is not the one it advertised")

@@ -1,6 +1,6 @@
 """Runs a region's planned strategy beside training alone, and keeps the better of the two.
 
-Training rows fit, validation rows choose, test rows are looked at once, for the numbers in the `Outcome`.
+Training rows fit, validation rows choose, test rows are looked at once, for the numbers in the `RegionModel`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ STRATEGIES: dict[str, Callable[[DataSplit, StartingPoint, Recipe], Candidate]] =
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class RegionModel:
     """What a region ended with.
 
     Attributes:
@@ -56,7 +56,7 @@ class Outcome:
     note: str = ""
 
 
-def train(strategy: str, rows: DataSplit, start: StartingPoint, recipe: Recipe) -> Outcome:
+def train(strategy: str, rows: DataSplit, start: StartingPoint, recipe: Recipe) -> RegionModel:
     """The strategy's model, or the one trained alone where that is better on the validation rows.
 
     Raises:
@@ -77,29 +77,29 @@ def train(strategy: str, rows: DataSplit, start: StartingPoint, recipe: Recipe) 
 
 def compare(
     candidate: Candidate, alone: Candidate | None, rows: DataSplit, steps: LocalSteps, *, note: str = ""
-) -> Outcome:
+) -> RegionModel:
     """Keeps the candidate unless its loss on validation rows, as `steps` have it, is above that of training alone."""
-    kept, measure = candidate, MEASURES[steps.loss]
+    selected, measure = candidate, MEASURES[steps.loss]
     if alone is not None and len(rows.validation):
         y = rows.validation.y
-        answers = [one.logits(rows.validation) for one in (candidate, alone)]
-        theirs, ours = (measure.loss(y, one, steps.class_weights) for one in answers)
+        answers = [model.logits(rows.validation) for model in (candidate, alone)]
+        theirs, ours = (measure.loss(y, logits, steps.class_weights) for logits in answers)
         if theirs > ours:
-            kept = alone
+            selected = alone
             note = f"{candidate.name} was worse on validation rows ({measure.loss_name} {theirs:.3f}, local {ours:.3f})"
-    y, scores = rows.test.y, kept.logits(rows.test)
+    y, scores = rows.test.y, selected.logits(rows.test)
     alone_scores = alone.logits(rows.test) if alone is not None else None
     difference = measure.difference(y, scores, alone_scores) if alone_scores is not None else None
-    return Outcome(
-        kept.name,
-        kept.network,
-        kept.features,
-        kept.parameters,
+    return RegionModel(
+        selected.name,
+        selected.network,
+        selected.features,
+        selected.parameters,
         score=measure.score(y, scores),
         local_score=measure.score(y, alone_scores) if alone_scores is not None else None,
         gain=difference[0] if difference else None,
         gain_se=difference[1] if difference else None,
-        validation_score=measure.score(rows.validation.y, kept.logits(rows.validation)),
+        validation_score=measure.score(rows.validation.y, selected.logits(rows.validation)),
         test_rows=len(rows.test),
         note=note,
     )

@@ -29,9 +29,9 @@ import pyarrow as pa
 
 from fedsov.errors import ConfigurationError, FedsovError, InputError
 from fedsov.label import Label
-from fedsov.partition.arrow import floats, numbers, objects, text
+from fedsov.partition.arrow_columns import floats, numbers, objects, text
 from fedsov.partition.records import Records
-from fedsov.privacy.synthetic_check import Encoded, Limits, assess
+from fedsov.privacy.synthetic_check import Encoded, SyntheticLimits, assess
 
 SYNTHESIZERS = ("gaussian_copula",)
 MIN_ROWS = 10  # where the rows of fewer people hold a level or reach a number, the generator does not see it
@@ -55,7 +55,7 @@ def synthesise(
     seed: int,
     synthesizer: str = "gaussian_copula",
     max_rows: int = 2000,
-    limits: Limits | None = None,
+    limits: SyntheticLimits | None = None,
 ) -> Records:
     """`rows` made-up rows like `records`, that passed the release check.
 
@@ -75,12 +75,12 @@ def synthesise(
         raise ConfigurationError(f"expected at least 1 synthetic row, got {rows}")
     shown, withheld = _divide(records, seed=seed, max_rows=max_rows)
     usable = _usable(shown)
-    made = _made(usable, rows=rows, label=records.label)
-    sets = _encode((made, _drawn_in(shown, like=usable), _drawn_in(withheld, like=usable)))
+    drawn = _made(usable, rows=rows, label=records.label)
+    sets = _encode((drawn, _drawn_in(shown, like=usable), _drawn_in(withheld, like=usable)))
     verdict = assess(sets[0], training=sets[1], holdout=sets[2], limits=limits)
     if not verdict.passed:
         raise SyntheticRefused(verdict.reasons)
-    return made
+    return drawn
 
 
 def _divide(records: Records, *, seed: int, max_rows: int) -> tuple[Records, Records]:
@@ -98,10 +98,10 @@ def _divide(records: Records, *, seed: int, max_rows: int) -> tuple[Records, Rec
 
 def _usable(shown: Records) -> Records:
     """The rows whose target blunting leaves: a row without one cannot be fitted."""
-    kept = shown.select(~_missing(_blunt(shown.target, shown.subjects)))
-    if len(set(kept.subjects.tolist())) < 2 * MIN_ROWS:
+    with_target = shown.select(~_missing(_blunt(shown.target, shown.subjects)))
+    if len(set(with_target.subjects.tolist())) < 2 * MIN_ROWS:
         raise SyntheticRefused((f"fewer than {2 * MIN_ROWS} people have a target that {MIN_ROWS} people share",))
-    return kept
+    return with_target
 
 
 def _made(usable: Records, *, rows: int, label: Label) -> Records:
@@ -223,14 +223,15 @@ def _scaled(values: np.ndarray, pool: np.ndarray) -> np.ndarray:
     if pool.dtype.kind != "f":
         levels = np.array(sorted(set(pool.tolist()) - {None}), object)
         return (values[:, None] == levels[None, :]).astype(np.float64) / np.sqrt(2)
-    known = np.sort(pool[~np.isnan(pool)])
-    if not len(known):
+    present = np.sort(pool[~np.isnan(pool)])
+    if not len(present):
         return np.zeros((len(values), 0))
-    distinct = np.unique(known)
-    ranks = (np.searchsorted(known, distinct, "left") + np.searchsorted(known, distinct, "right")) / (2 * len(known))
+    distinct = np.unique(present)
+    below, upto = (np.searchsorted(present, distinct, "left"), np.searchsorted(present, distinct, "right"))
+    ranks = (below + upto) / (2 * len(present))
     absent = np.isnan(values)
     places = np.where(absent, 0.5, np.interp(values, distinct, ranks))
-    return np.column_stack([places, absent]) if len(known) < len(pool) else places[:, None]
+    return np.column_stack([places, absent]) if len(present) < len(pool) else places[:, None]
 
 
 def _outcome(target: np.ndarray, pool: np.ndarray) -> np.ndarray:
@@ -241,13 +242,13 @@ def _outcome(target: np.ndarray, pool: np.ndarray) -> np.ndarray:
     return (target > cut).astype(np.float64)
 
 
-def to_bytes(made: Records) -> bytes:
+def to_bytes(rows: Records) -> bytes:
     """Rows that `synthesise` made, as Arrow IPC. Raises ValueError for any other rows: they do not travel."""
-    if not all(str(subject).startswith(MADE) for subject in made.subjects):
+    if not all(str(subject).startswith(MADE) for subject in rows.subjects):
         raise ValueError("expected rows made by synthesise; these have people's pseudonyms")
-    arrays = [_arrow(made.columns[name]) for name in made.kinds] + [_arrow(made.target)]
-    names = [f"column {name}" for name in made.kinds] + [TARGET]
-    table = pa.table(arrays, names=names).replace_schema_metadata({"kinds": json.dumps(dict(made.kinds))})
+    arrays = [_arrow(rows.columns[name]) for name in rows.kinds] + [_arrow(rows.target)]
+    names = [f"column {name}" for name in rows.kinds] + [TARGET]
+    table = pa.table(arrays, names=names).replace_schema_metadata({"kinds": json.dumps(dict(rows.kinds))})
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as stream:
         stream.write_table(table)

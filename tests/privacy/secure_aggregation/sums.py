@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from fedsov.privacy.secure_aggregation.fixed_point import FixedPoint, Words
+from fedsov.privacy.secure_aggregation.fixed_point import FixedPoint, RingVector
 from fedsov.privacy.secure_aggregation.protocol import (
-    Advert,
-    Held,
+    KeyAdvertisement,
     Masked,
-    Opened,
+    RevealedShares,
+    SumState,
     Terms,
     advertise,
     mask,
@@ -40,14 +40,14 @@ class Overheard:
     terms: Terms
     directory: dict[str, bytes]
     signers: dict[str, Ed25519PrivateKey]
-    held: dict[str, Held] = field(default_factory=dict)
-    adverts: dict[str, Advert] = field(default_factory=dict)
+    held: dict[str, SumState] = field(default_factory=dict)
+    adverts: dict[str, KeyAdvertisement] = field(default_factory=dict)
     letters: dict[str, dict[str, bytes]] = field(default_factory=dict)
     masked: dict[str, Masked] = field(default_factory=dict)
-    opened: dict[str, Opened] = field(default_factory=dict)
+    opened: dict[str, RevealedShares] = field(default_factory=dict)
 
     @property
-    def total(self) -> Words:
+    def total(self) -> RingVector:
         """The sum of the masked words that came."""
         return np.sum([one.words for one in self.masked.values()], axis=0, dtype=np.uint64)
 
@@ -64,15 +64,15 @@ class Overheard:
         """Of the survivors, over their lists."""
         return {name: one.signature for name, one in self.masked.items()}
 
-    def result(self) -> Words:
+    def result(self) -> RingVector:
         """What the hub makes of it."""
         return opened_sum(self.terms, self.adverts, self.total, among=self.letters, opened=self.opened)
 
 
-def terms_of(count: int, words: int, *, fixed: FixedPoint | None = None, round: int = 1, run: str = "r") -> Terms:
+def terms_of(count: int, words: int, *, fixed: FixedPoint | None = None, number: int = 1, run: str = "r") -> Terms:
     """Terms of a sum among the first regions."""
     arithmetic = fixed or FixedPoint.finest(clip=64.0, largest_weight=2**24, regions=count)
-    return Terms(run, round, NAMES[:count], words, arithmetic)
+    return Terms(run, number, NAMES[:count], words, arithmetic)
 
 
 def begun(terms: Terms, *, silent: Mapping[str, str] | None = None, seed: int = 0) -> Overheard:
@@ -94,7 +94,7 @@ def begun(terms: Terms, *, silent: Mapping[str, str] | None = None, seed: int = 
     return heard
 
 
-def ended(heard: Overheard, words: Mapping[str, Words], *, silent: Mapping[str, str] | None = None) -> Overheard:
+def ended(heard: Overheard, words: Mapping[str, RingVector], *, silent: Mapping[str, str] | None = None) -> Overheard:
     """The same sum, masked and opened."""
     gone = dict(silent or {})
     for name in heard.letters:
@@ -111,7 +111,7 @@ def ended(heard: Overheard, words: Mapping[str, Words], *, silent: Mapping[str, 
 
 
 def summed(
-    terms: Terms, words: Mapping[str, Words], *, silent: Mapping[str, str] | None = None, seed: int = 0
+    terms: Terms, words: Mapping[str, RingVector], *, silent: Mapping[str, str] | None = None, seed: int = 0
 ) -> Overheard:
     """A whole sum; `silent` says at which step a region falls silent."""
     return ended(begun(terms, silent=silent, seed=seed), words, silent=silent)

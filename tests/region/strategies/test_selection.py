@@ -1,5 +1,7 @@
 """The planned strategy beside training alone."""
 
+from __future__ import annotations
+
 import json
 from dataclasses import replace
 
@@ -9,24 +11,20 @@ import pytest
 from fedsov.errors import ConfigurationError, InputError
 from fedsov.model.metrics import auc
 from fedsov.region.strategies import selection
-from fedsov.region.strategies.candidates import StartingPoint, train_alone
-from fedsov.training.steps import Recipe
-from tests.region.strategies.test_candidates import divided, rows_of
-from tests.training.test_federated import SPEC, joint_of
-
-RECIPE = Recipe(network=SPEC)
+from fedsov.region.strategies.candidates import Candidate, StartingPoint, train_alone
+from tests.region.strategies.world import RECIPE, divided, received, rows_of
 
 
-def turned(model):
+def turned(model: Candidate) -> Candidate:
     """A model that says the opposite."""
     last = {name: -array if name.startswith("2.") else array for name, array in model.parameters.items()}
     return replace(model, name="opposite", parameters=last)
 
 
 @pytest.mark.parametrize("strategy", list(selection.STRATEGIES))
-def test_every_strategy_ends_with_a_model_and_its_comparison(strategy):
+def test_every_strategy_ends_with_a_model_and_its_comparison(strategy: str) -> None:
     rows = divided(300, seed=1)
-    start = StartingPoint(model=joint_of([divided(900, seed=2)], rounds=2), rows=rows_of(500, seed=3))
+    start = StartingPoint(model=received(), rows=rows_of(500, seed=3))
     found = selection.train(strategy, rows, start, RECIPE)
     assert found.gain == pytest.approx(found.score - found.local_score)
     assert found.test_rows == len(rows.test)
@@ -34,12 +32,12 @@ def test_every_strategy_ends_with_a_model_and_its_comparison(strategy):
     assert json.loads(json.dumps(numbers)) == numbers
 
 
-def test_local_is_its_own_comparison():
+def test_local_is_its_own_comparison() -> None:
     found = selection.train("local", divided(300, seed=1), StartingPoint(), RECIPE)
     assert (found.kept, found.gain, found.gain_se) == ("local", 0.0, 0.0)
 
 
-def test_a_strategy_worse_than_local_on_validation_rows_is_replaced_and_the_note_says_so():
+def test_a_strategy_worse_than_local_on_validation_rows_is_replaced_and_the_note_says_so() -> None:
     rows = divided(600, seed=1)
     alone = train_alone(rows, StartingPoint(), RECIPE)
     found = selection.compare(turned(alone), alone, rows, RECIPE.tune)
@@ -48,14 +46,14 @@ def test_a_strategy_worse_than_local_on_validation_rows_is_replaced_and_the_note
     assert found.gain == 0.0
 
 
-def test_test_rows_have_no_say_in_the_choice():
+def test_test_rows_have_no_say_in_the_choice() -> None:
     rows = divided(600, seed=1)
     alone = train_alone(rows, StartingPoint(), RECIPE)
     reversed_test = replace(rows, test=replace(rows.test, y=1 - rows.test.y))
     assert selection.compare(turned(alone), alone, reversed_test, RECIPE.tune).kept == "local"
 
 
-def test_one_class_or_no_row_in_the_test_part_gives_none_not_a_number():
+def test_one_class_or_no_row_in_the_test_part_gives_none_not_a_number() -> None:
     rows = divided(300, seed=1)
     ones = replace(rows, test=replace(rows.test, y=np.ones_like(rows.test.y)))
     found = selection.train("local", ones, StartingPoint(), RECIPE)
@@ -64,9 +62,9 @@ def test_one_class_or_no_row_in_the_test_part_gives_none_not_a_number():
     assert selection.train("local", none, StartingPoint(), RECIPE).score is None
 
 
-def test_a_region_too_small_to_train_alone_keeps_the_joint_model():
+def test_a_region_too_small_to_train_alone_keeps_the_joint_model() -> None:
     rows = divided(12, seed=1)
-    found = selection.train("federated", rows, StartingPoint(model=joint_of([divided(900, seed=2)])), RECIPE)
+    found = selection.train("federated", rows, StartingPoint(model=received()), RECIPE)
     assert found.kept.startswith("federated")
     assert found.local_score is None
     assert "training alone ended with InputError" in found.note
@@ -74,7 +72,7 @@ def test_a_region_too_small_to_train_alone_keeps_the_joint_model():
         selection.train("local", rows, StartingPoint(), RECIPE)
 
 
-def test_the_kept_model_scores_as_the_outcome_says():
+def test_the_kept_model_scores_as_the_outcome_says() -> None:
     rows = divided(300, seed=1)
     found = selection.train("local", rows, StartingPoint(), RECIPE)
     again = train_alone(rows, StartingPoint(), RECIPE)
@@ -82,6 +80,6 @@ def test_the_kept_model_scores_as_the_outcome_says():
     assert found.features.digest == again.features.digest
 
 
-def test_an_unknown_strategy_is_refused_by_name():
+def test_an_unknown_strategy_is_refused_by_name() -> None:
     with pytest.raises(ConfigurationError, match="'blockchain'"):
         selection.train("blockchain", divided(100), StartingPoint(), RECIPE)

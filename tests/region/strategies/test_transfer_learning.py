@@ -1,5 +1,7 @@
 """Fine-tuning a public model."""
 
+from __future__ import annotations
+
 import numpy as np
 import pytest
 
@@ -9,21 +11,18 @@ from fedsov.model.network import NetworkSpec, head
 from fedsov.region.strategies import transfer_learning
 from fedsov.region.strategies.candidates import StartingPoint, train_alone
 from fedsov.training.steps import Recipe
-from tests.region.strategies.test_candidates import divided
-from tests.training.test_federated import SPEC, joint_of
-
-RECIPE = Recipe(network=SPEC)
+from tests.region.strategies.world import RECIPE, SPEC, divided, received
 
 
-def test_a_small_region_gains_from_a_public_model():
+def test_a_small_region_gains_from_a_public_model() -> None:
     small, wide = divided(60, seed=1), divided(2000, seed=4).test
-    model = transfer_learning.train(small, StartingPoint(model=joint_of([divided(900, seed=2)])), RECIPE)
+    model = transfer_learning.train(small, StartingPoint(model=received()), RECIPE)
     alone = train_alone(small, StartingPoint(), RECIPE)
     assert log_loss(wide.y, model.logits(wide)) < log_loss(wide.y, alone.logits(wide))
 
 
-def test_no_version_is_better_on_validation_rows_than_the_one_kept():
-    rows, start = divided(400, seed=5, shift=3.0), joint_of([divided(900, seed=2)])
+def test_no_version_is_better_on_validation_rows_than_the_one_kept() -> None:
+    rows, start = divided(400, seed=5, shift=3.0), received()
     kept = transfer_learning.train(rows, StartingPoint(model=start), RECIPE)
     losses = [
         log_loss(rows.validation.y, one.logits(rows.validation))
@@ -33,21 +32,21 @@ def test_no_version_is_better_on_validation_rows_than_the_one_kept():
     assert "own scale" in kept.name
 
 
-def test_the_head_version_leaves_the_body_as_it_came():
-    rows, start = divided(200, seed=5), joint_of([divided(900, seed=2)])
-    received, last, whole = transfer_learning.versions(start, rows, RECIPE)
+def test_the_head_version_leaves_the_body_as_it_came() -> None:
+    rows, start = divided(200, seed=5), received()
+    unchanged, last, whole = transfer_learning.versions(start, rows, RECIPE)
     body = start.parameters.keys() - head(SPEC)
-    assert received.parameters is start.parameters
+    assert unchanged.parameters is start.parameters
     assert all(np.array_equal(last.parameters[name], start.parameters[name]) for name in body)
     assert not all(np.array_equal(whole.parameters[name], start.parameters[name]) for name in body)
 
 
-def test_a_network_of_one_layer_has_two_versions():
+def test_a_network_of_one_layer_has_two_versions() -> None:
     rows = divided(300, seed=5)
     recipe = Recipe(network=NetworkSpec())
     assert len(transfer_learning.versions(train_alone(rows, StartingPoint(), recipe), rows, recipe)) == 2
 
 
-def test_without_a_start_model_there_is_nothing_to_tune():
+def test_without_a_start_model_there_is_nothing_to_tune() -> None:
     with pytest.raises(TrainingFailed, match="start model"):
         transfer_learning.train(divided(100), StartingPoint(), RECIPE)

@@ -71,7 +71,8 @@ def view(column: pa.Array) -> np.ndarray:
     kind = np.dtype(f"{'f' if pa.types.is_floating(column.type) else 'i'}{column.type.bit_width // 8}")
     if not len(column):
         return np.zeros(0, kind)
-    return np.frombuffer(column.buffers()[1], kind)[column.offset : column.offset + len(column)]
+    values: np.ndarray = np.frombuffer(column.buffers()[1], kind)[column.offset : column.offset + len(column)]
+    return values
 
 
 def _missing(column: pa.Array) -> np.ndarray:
@@ -80,7 +81,8 @@ def _missing(column: pa.Array) -> np.ndarray:
     if valid is None or not column.null_count:
         return np.zeros(len(column), bool)
     bits = np.unpackbits(np.frombuffer(valid, np.uint8), bitorder="little")
-    return bits[column.offset : column.offset + len(column)] == 0
+    nulls: np.ndarray = bits[column.offset : column.offset + len(column)] == 0
+    return nulls
 
 
 def objects(column: pa.ChunkedArray | pa.Array) -> np.ndarray:
@@ -88,7 +90,8 @@ def objects(column: pa.ChunkedArray | pa.Array) -> np.ndarray:
     words, codes = levels(column)
     vocabulary = np.empty(len(words) + 1, object)
     vocabulary[: len(words)] = words
-    return vocabulary[codes]
+    column_of_objects: np.ndarray = vocabulary[codes]
+    return column_of_objects
 
 
 def from_levels(words: Sequence[str], codes: np.ndarray) -> pa.Array:

@@ -1,28 +1,44 @@
-"""Every row's home, label and person: the vectorised half of classify and route.
+"""Which region holds a row, whose row it is and which label binds it. Pure: values in, values out.
 
-`route` and `classify` are asked once for each distinct spelling or combination; numpy spreads the answers.
+`route` answers for one spelling of a jurisdiction, `classify` for one combination of values; each is asked once for
+what occurs, and numpy spreads the answers over the rows. A column comes as its `Levels`: the different values as text,
+and each row's place among them, past their end where the row has none.
+
+What is not known goes to the quarantine with a reason, never to a guess. A reason never quotes the value: a wrong
+column may have been named as the jurisdiction, and reasons are printed.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import pyarrow as pa
 
 from fedsov.errors import InputError
 from fedsov.jurisdiction import Atlas, Region
 from fedsov.label import Label
-from fedsov.partition.arrow import levels
-from fedsov.partition.classify import classify, spelled
-from fedsov.partition.dataset import DatasetSpec
-from fedsov.partition.route import Quarantined, route
+from fedsov.partition.classify import ClassifyRules, ConsentRule, classify, spelled
+
+if TYPE_CHECKING:
+    from fedsov.partition.dataset import DatasetSpec
 
 UNKNOWN = "ZZ"  # "unknown or unspecified country" (Unicode CLDR; unassigned in ISO 3166-1): no rule knows it
 _SHOWN = 10  # a spelling that fewer rows share might be a person's name in the wrong column
+
+Integers = np.ndarray[tuple[int], np.dtype[np.int64]]
+Flags = np.ndarray[tuple[int], np.dtype[np.bool_]]
+Levels = tuple[list[str], Integers]
+"""A column: its different values as text, and (rows,) places among them; past the end where missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """A row that belongs to no region, and why, in words without any value of the row."""
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,31 +55,45 @@ class Homes:
     """
 
     regions: tuple[Region, ...]
-    home: np.ndarray
+    home: Integers
     codes: tuple[str, ...]
-    code_of: np.ndarray
+    code_of: Integers
     reasons: tuple[str, ...]
-    reason_of: np.ndarray
+    reason_of: Integers
+
+
+def route(value: object, atlas: Atlas) -> Region | Quarantined:
+    """The region that holds a row whose jurisdiction column says `value` (a code, a name or an alias)."""
+    if (text := spelled(value)) is None:
+        return Quarantined("jurisdiction missing")
+    if (code := atlas.code(text)) is None:
+        return Quarantined("jurisdiction unknown")
+    return atlas.region(code) or Quarantined(f"no region holds {code}")
 
 
 def sort_rows(
-    table: pa.Table,
+    jurisdictions: Levels,
     spec: DatasetSpec,
     *,
     atlas: Atlas,
     regions: Mapping[str, Region] | Literal["auto"],
-    faults: Mapping[str, np.ndarray],
+    faults: Mapping[str, Flags],
 ) -> Homes:
     """Each row's region, or the reason why it has none; a row with a fault goes to the quarantine.
+
+    Args:
+        jurisdictions: the column that says under whose law each row's person is.
+        regions: the federation's, or "auto" for one per jurisdiction that occurs.
+        faults: reason to (rows,) mask of the rows that cannot be stored.
 
     Raises:
         InputError: not one row has a region.
     """
-    words, word_of = levels(table.column(spec.jurisdiction))
-    held = _found(words, atlas) if regions == "auto" else dict(regions)
-    atlas = replace(atlas, regions=held)
+    words, word_of = jurisdictions
+    by_name = one_for_each(words, atlas) if regions == "auto" else dict(regions)
+    atlas = replace(atlas, regions=by_name)
     answers = [route(word, atlas) for word in (*words, None)]
-    places = {region.name: place for place, region in enumerate(held.values())}
+    places = {region.name: place for place, region in enumerate(by_name.values())}
     home = np.array([-1 if isinstance(a, Quarantined) else places[a.name] for a in answers])[word_of]
     refusals = [a.reason if isinstance(a, Quarantined) else "" for a in answers]
     reasons = list(dict.fromkeys([*refusals, *faults]))
@@ -72,45 +102,48 @@ def sort_rows(
         reason_of = np.where(rows & (home >= 0), reasons.index(reason), reason_of)
         home = np.where(rows, -1, home)
     if not (home >= 0).any():
-        raise InputError(_nobody(spec, words, word_of, atlas))
+        raise InputError(_no_home(spec, jurisdictions, atlas))
     codes = tuple(dict.fromkeys(atlas.code(word) or UNKNOWN for word in (*words, UNKNOWN)))
     code_of = np.array([codes.index(atlas.code(word) or UNKNOWN) for word in (*words, UNKNOWN)])[word_of]
-    return Homes(tuple(held.values()), home, codes, code_of, tuple(reasons), reason_of)
+    return Homes(tuple(by_name.values()), home, codes, code_of, tuple(reasons), reason_of)
 
 
 def label_rows(
-    table: pa.Table, spec: DatasetSpec, *, homes: Homes, columns: list[str]
-) -> tuple[tuple[Label, ...], np.ndarray]:
+    homes: Homes, columns: Sequence[str], watched: Mapping[str, Levels], rules: ClassifyRules
+) -> tuple[tuple[Label, ...], Integers]:
     """The different labels, and (rows,) places among them.
 
     Args:
-        columns: names of the columns that are kept, the target among them; their categories bind.
+        columns: names of the columns that are stored, the target among them; their categories bind.
+        watched: the columns that the restrictions of `rules` look at.
     """
-    watched = sorted({rule.column for rule in spec.classify.restrictions})
-    spoken = {name: levels(table.column(name)) for name in watched}
     combined = homes.code_of
-    for words, word_of in spoken.values():
+    for words, word_of in watched.values():
         combined = combined * (len(words) + 1) + word_of
     _, first, label_of = np.unique(combined, return_index=True, return_inverse=True)
     labels = []
     for row in first:
-        values = {name: [*words, None][word_of[row]] for name, (words, word_of) in spoken.items()}
-        labels.append(classify(homes.codes[homes.code_of[row]], columns, values, spec.classify))
+        values = {name: [*words, None][word_of[row]] for name, (words, word_of) in watched.items()}
+        labels.append(classify(homes.codes[homes.code_of[row]], columns, values, rules))
     return tuple(labels), label_of
 
 
-def people(table: pa.Table, spec: DatasetSpec, source_sha256: str) -> tuple[list[str], np.ndarray]:
-    """What tells persons apart, and (rows,) places in it; a row without a subject is its own person."""
-    rows = np.arange(table.num_rows)
-    nobody = [f"row:{source_sha256}:{row}" for row in rows]
-    if spec.subject is None:
-        return nobody, rows
-    words, person = levels(table.column(spec.subject))
+def people(rows: int, subjects: Levels | None, source_sha256: str) -> tuple[list[str], Integers]:
+    """What tells persons apart, and (rows,) places in it; a row without a subject is its own person.
+
+    Args:
+        subjects: the column that says whose row it is; None where each row is another person's.
+    """
+    numbers = np.arange(rows)
+    nobody = [f"row:{source_sha256}:{row}" for row in numbers]
+    if subjects is None:
+        return nobody, numbers
+    words, person = subjects
     named = [f"subject:{word}" for word in words]
-    return named + nobody, np.where(person == len(words), len(words) + rows, person)
+    return named + nobody, np.where(person == len(words), len(words) + numbers, person)
 
 
-def folds(persons: list[str]) -> np.ndarray:
+def folds(persons: Sequence[str]) -> Integers:
     """(persons,) of 0 to 65535: where each person falls when rows are divided, the same in every workspace.
 
     It is a short hash of what names the person, so that thousands share each number and none is known by it.
@@ -119,20 +152,22 @@ def folds(persons: list[str]) -> np.ndarray:
     return np.frombuffer(b"".join(digests), dtype=">u2").astype(np.int64)
 
 
-def consenting(table: pa.Table, spec: DatasetSpec, *, homes: Homes, person: np.ndarray) -> np.ndarray:
+def consenting(homes: Homes, person: Integers, rule: ConsentRule | None, column: Levels | None) -> Flags:
     """(rows,) bool: rows whose people consented to global use, by a column or a seeded share of each region.
 
     A person consents for all of their rows in a region. The draw depends on the seed, the region's name and
     the order of the source alone, so it is the same in every workspace.
+
+    Args:
+        person: (rows,) whose row each is; see `people`.
+        column: the one that `rule` names; None where it names none.
     """
-    rule = spec.consent
-    chosen = np.zeros(table.num_rows, bool)
+    chosen = np.zeros(len(person), bool)
     if rule is None:
         return chosen
-    if rule.column is not None:
-        words, word_of = levels(table.column(rule.column))
-        meant = [word == spelled(rule.equals) for word in words]
-        return np.array([*meant, False])[word_of]
+    if column is not None:
+        words, word_of = column
+        return np.array([*(word == spelled(rule.equals) for word in words), False])[word_of]
     for place, region in enumerate(homes.regions):
         rows = np.flatnonzero(homes.home == place)
         present = np.unique(person[rows])
@@ -142,14 +177,15 @@ def consenting(table: pa.Table, spec: DatasetSpec, *, homes: Homes, person: np.n
     return chosen
 
 
-def _found(words: list[str], atlas: Atlas) -> dict[str, Region]:
+def one_for_each(words: Sequence[str], atlas: Atlas) -> dict[str, Region]:
     """One region for each jurisdiction that occurs, named by its code, at home in its country."""
     codes = sorted({code for word in words if (code := atlas.code(word)) is not None})
     places = {code: code.partition("-")[0] for code in codes}
     return {code: Region(code, frozenset({code}), places[code], f"operator in {code}", code) for code in codes}
 
 
-def _nobody(spec: DatasetSpec, words: list[str], word_of: np.ndarray, atlas: Atlas) -> str:
+def _no_home(spec: DatasetSpec, jurisdictions: Levels, atlas: Atlas) -> str:
+    words, word_of = jurisdictions
     counts = np.bincount(word_of, minlength=len(words) + 1)
     often = [words[place] for place in np.argsort(-counts[:-1], kind="stable")[:3] if counts[place] >= _SHOWN]
     shown = ", ".join(f"'{word}'" for word in often)

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from fedsov.errors import InputError
 from fedsov.model.targets import FARTHEST, TargetRule
-from fedsov.partition.arrow import floats, from_levels, levels, numbers
+from fedsov.partition.arrow_columns import floats, from_levels, levels, numbers
 from fedsov.partition.dataset import DatasetSpec
 
 
@@ -67,13 +67,14 @@ def as_floats(column: pa.ChunkedArray, name: str, *, way_out: str = "") -> np.nd
             instead = way_out or f"set dataset.kinds.{name}=drop"
             raise InputError(f"column '{name}' is {kind}, not numeric; {instead}") from None
     words, codes = levels(column)
-    values = np.array([*map(_number, words), np.nan])
+    values = np.array([*map(_number, words), np.nan], np.float64)
     readable = np.array([*(_number(word) is not None for word in words), True])[codes]
     if not readable.all():
         row = int(np.argmin(readable)) + 1
         instead = way_out or f"set dataset.kinds.{name}=categorical"
         raise InputError(f"column '{name}' is no number in row {row}; {instead}")
-    return values.astype(np.float64)[codes]
+    spread: np.ndarray = values[codes]
+    return spread
 
 
 def _number(word: str) -> float | None:
@@ -142,8 +143,8 @@ def _check_outcome(rule: TargetRule, words: list[str] | None, values: Sequence[f
             raise InputError(f"target '{rule.column}' has {odd} different labels that are none of dataset.classes")
         return
     if rule.classes:
-        known = set(rule.classes) if words is not None else {_number(name) for name in rule.classes}
-        if odd := len(set(values if words is None else words) - known):
+        classes = set(rule.classes) if words is not None else {_number(name) for name in rule.classes}
+        if odd := len(set(values if words is None else words) - classes):
             raise InputError(f"target '{rule.column}' has {odd} different values that are none of dataset.classes")
         return
     if not set(values) <= {0.0, 1.0}:

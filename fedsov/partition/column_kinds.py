@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from fedsov.errors import ConfigurationError, InputError
-from fedsov.partition.arrow import floats, levels
+from fedsov.partition.arrow_columns import floats, levels
 
 if TYPE_CHECKING:
     from fedsov.partition.dataset import DatasetSpec

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import stat
 import subprocess
 import sys
 from contextlib import closing
@@ -18,7 +19,8 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
 from fedsov.errors import ConfigurationError, WorkspaceUnusable
-from fedsov.registry import ModelRecord, RunRecord, models, promote, record
+from fedsov.registry import models, promote, record
+from fedsov.registry.values import ModelRecord, RunRecord
 
 
 @pytest.fixture
@@ -233,3 +235,13 @@ def test_importing_the_registry_imports_no_mlflow_and_recording_writes_nowhere_e
     assert (said.stdout, said.stderr) == ("", "")
     assert not list(home.iterdir())
     assert not list(elsewhere.iterdir())
+
+
+def test_a_registry_is_its_owners_alone(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        record(tmp_path / "hub", RunRecord("r1", "e", artifacts={"note.txt": "text"}))
+    finally:
+        os.umask(before)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in [tmp_path / "hub", *(tmp_path / "hub").iterdir()]}
+    assert modes == {"hub": 0o700, "mlflow.db": 0o600, "artifacts": 0o700}

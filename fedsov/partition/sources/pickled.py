@@ -101,8 +101,8 @@ def unpickle_columns(content: bytes, name: str) -> dict[str, np.ndarray]:
 
 def _columns(frame: _Frame) -> dict[str, np.ndarray]:
     names = [str(name) for name in frame.blocks.axes[0]]
-    found: dict[int, np.ndarray] = {}
+    by_place: dict[int, np.ndarray] = {}
     for values, placement in frame.blocks.blocks:
         places = range(len(names))[placement] if isinstance(placement, slice) else placement
-        found.update(zip((int(place) for place in places), values, strict=True))
-    return {name: found[place] for place, name in enumerate(names)}
+        by_place.update(zip((int(place) for place in places), values, strict=True))
+    return {name: by_place[place] for place, name in enumerate(names)}
