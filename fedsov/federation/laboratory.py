@@ -25,9 +25,9 @@ from fedsov.control_plane.aggregate import CORRECTED, PLAIN, SUMMED, Algorithm, 
 from fedsov.errors import ConfigurationError, InputError, TrainingFailed
 from fedsov.federation.cohort import Cohort, Found
 from fedsov.federation.job import Job, Order
-from fedsov.model.losses import loss_named
 from fedsov.model.network import NetworkSpec, Parameters, check, initial, shapes
 from fedsov.privacy.mechanism import RecordMechanism
+from fedsov.simulation.clients import Client, Regions, clients_of, mechanisms_of, network_of
 from fedsov.training import apart, personal
 from fedsov.training.compression import Compression, check_sent
 from fedsov.training.engine import check_codes, flat, named, predict
@@ -35,10 +35,7 @@ from fedsov.training.personal import Private
 from fedsov.training.schedule import Schedule
 from fedsov.training.steps import LocalSteps
 
-Rows = tuple[np.ndarray, np.ndarray]
-Regions = Mapping[str, Rows] | Sequence[Rows]
 Weighting = Literal["rows", "equal"]
-Client = str | int
 Apart = tuple[np.ndarray, np.ndarray]
 """(n, p) private parameters and (n, P) personal copies of the clients."""
 
@@ -179,13 +176,13 @@ def federate(  # twelve parameters: each is a question of its own, most calls se
         InputError: shapes that do not fit, values that are not finite, no region.
         TrainingFailed: parameters did not stay finite, or fewer than the minimum of updates were accepted.
     """
-    network, steps = _network(model), steps or LocalSteps(seed=seed)
+    network, steps = network_of(model), steps or LocalSteps(seed=seed)
     chosen = algorithm if isinstance(algorithm, Algorithm) else Algorithm(algorithm)
     if weighting not in ("rows", "equal"):
         raise ConfigurationError(f"weighting is rows or equal, got {weighting!r}")
     if rounds < 1 or not 0 <= seed < 2**63:
         raise ConfigurationError(f"expected 1 round or more and a seed from 0 to below 2^63, got {rounds} and {seed}")
-    names, arrays = _clients(regions, network, steps)
+    names, arrays = clients_of(regions, network, steps)
     sizes = [len(y) if weighting == "rows" else 1 for _, y in arrays]
     keeps = apart.chosen(chosen.name, chosen.options, _private(private), steps)
     if noise is not None:
@@ -199,7 +196,7 @@ def federate(  # twelve parameters: each is a question of its own, most calls se
         seed=seed,
         rate=work.rate,
         order=work.order,
-        noise=_mechanisms(noise, names),
+        noise=mechanisms_of(noise, names),
         bound=work.bound,
         measures=work.measures,
         private=keeps.names(network),
@@ -296,54 +293,7 @@ def _served(server: Server, job: Job, number: int, current: np.ndarray, found: F
     return flat(server.step(number, named(current, shaped), updates), shaped)
 
 
-def _network(model: str | NetworkSpec) -> NetworkSpec:
-    if isinstance(model, NetworkSpec):
-        return model
-    return NetworkSpec(model, (32,)) if model == "mlp" else NetworkSpec(model)
-
-
-def _clients(regions: Regions, network: NetworkSpec, steps: LocalSteps) -> tuple[list[Client], list[Rows]]:
-    """What the clients are called, and their checked rows."""
-    given = dict(regions) if isinstance(regions, Mapping) else dict(enumerate(regions))
-    arrays = [_checked(name, X, y, network, steps) for name, (X, y) in given.items()]
-    widths = {X.shape[1] for X, _ in arrays}
-    if len(widths) != 1:
-        raise InputError(f"regions must be given with the same number of inputs, got {sorted(widths) or 'no region'}")
-    return list(given), arrays
-
-
 def _private(given: Collection[str] | Private) -> Private:
     if isinstance(given, Private):
         return given
     return Private((given,) if isinstance(given, str) else tuple(given))
-
-
-def _mechanisms(
-    noise: RecordMechanism | Mapping[Client, RecordMechanism] | None, names: Sequence[Client]
-) -> tuple[RecordMechanism, ...]:
-    """Each client's mechanism, in order; none without noise."""
-    if noise is None:
-        return ()
-    each = dict.fromkeys(names, noise) if isinstance(noise, RecordMechanism) else dict(noise)
-    if missing := [name for name in names if name not in each]:
-        raise ConfigurationError(f"noise is given for some clients only; {missing[0]} has none")
-    if len({each[name].clip for name in names}) > 1:
-        raise ConfigurationError("the clients' clips differ; give all the same")
-    return tuple(each[name] for name in names)
-
-
-def _checked(name: Client, X: np.ndarray, y: np.ndarray, network: NetworkSpec, steps: LocalSteps) -> Rows:
-    inputs, outcomes = np.asarray(X, dtype=np.float32), np.asarray(y, dtype=np.float32)
-    if inputs.ndim != 2 or len(outcomes) != len(inputs) or not len(inputs):
-        raise InputError(
-            f"region {name}: expected (N, D) inputs and N outcomes with N of 1 or more, "
-            f"got {inputs.shape} and {outcomes.shape}"
-        )
-    if not np.isfinite(inputs).all():
-        raise InputError(f"region {name}: inputs must be finite; impute or drop such rows first")
-    try:
-        check_codes(inputs, network)
-        loss_named(steps.loss).outcomes(outcomes, network.outputs)
-    except InputError as error:
-        raise InputError(f"region {name}: {error}") from None
-    return inputs, outcomes
