@@ -13,15 +13,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fedsov.algorithms.catalogue import Algorithm
+    from fedsov.algorithms.compression import Compression
+    from fedsov.algorithms.local_steps import LocalSteps
     from fedsov.api.resume import resume
     from fedsov.api.train import train
-    from fedsov.control_plane.aggregate import Algorithm
-    from fedsov.federation.laboratory import Fitted, Work, federate
     from fedsov.label import PUBLIC, Label
     from fedsov.model.embeddings import Embedding
     from fedsov.model.network import NetworkSpec
-    from fedsov.training.compression import Compression
-    from fedsov.training.steps import LocalSteps
+    from fedsov.simulation.federate import FederateOptions, Fitted, federate
 
 __version__ = "0.1.0"
 __all__ = [
@@ -29,11 +29,11 @@ __all__ = [
     "Algorithm",
     "Compression",
     "Embedding",
+    "FederateOptions",
     "Fitted",
     "Label",
     "LocalSteps",
     "NetworkSpec",
-    "Work",
     "federate",
     "resume",
     "train",
@@ -42,14 +42,14 @@ __all__ = [
 _HOMES = {
     "train": "fedsov.api.train",
     "resume": "fedsov.api.train",
-    "federate": "fedsov.federation.laboratory",
-    "Fitted": "fedsov.federation.laboratory",
-    "Work": "fedsov.federation.laboratory",
+    "federate": "fedsov.simulation.federate",
+    "Fitted": "fedsov.simulation.federate",
+    "FederateOptions": "fedsov.simulation.federate",
     "Embedding": "fedsov.model.embeddings",
-    "Algorithm": "fedsov.control_plane.aggregate",
-    "Compression": "fedsov.training.compression",
+    "Algorithm": "fedsov.algorithms.catalogue",
+    "Compression": "fedsov.algorithms.compression",
     "Label": "fedsov.label",
-    "LocalSteps": "fedsov.region.strategies.candidates",
+    "LocalSteps": "fedsov.algorithms.local_steps",
     "NetworkSpec": "fedsov.model.network",
     "PUBLIC": "fedsov.label",
 }
@@ -58,6 +58,8 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     from importlib import import_module
 
+    if name == "Work":  # its name until 0.1; calling it warns
+        return import_module("fedsov.simulation.federate").work_options
     if name not in _HOMES:
         raise AttributeError(f"module 'fedsov' has no attribute {name!r}; it has {', '.join(__all__)}")
     return getattr(import_module(_HOMES[name]), name)

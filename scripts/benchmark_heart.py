@@ -25,9 +25,11 @@ from benchmark_regions import Table, folder, linear, scores
 from sklearn.model_selection import StratifiedKFold, train_test_split
 
 import fedsov
-from fedsov.federation.laboratory import Work, cosine
+from fedsov.algorithms.local_steps import Schedule
+from fedsov.algorithms.personalization import PrivateParameters
 from fedsov.model.metrics import log_loss
-from fedsov.training.personal import Private, likelihood_weights
+from fedsov.region.strategies.ensembles import likelihood_weights
+from fedsov.simulation.federate import FederateOptions
 
 NUMERIC = ("age", "trestbps", "chol", "thalach", "oldpeak")
 LEVELS = ("sex", "cp", "fbs", "restecg", "exang")
@@ -35,7 +37,9 @@ FLAMBY = 43
 ROUNDS, EPOCHS, RATE, BATCH = 30, 3, 0.1, 64
 """Rounds under half a cosine, so that the last are calm. Of 10 to 60 rounds, with it and without, these had the least
 log loss over five folds of the training rows of all splits."""
-PRIVATE = Private(("intercept",), first=fedsov.LocalSteps(learning_rate=1.0, momentum=0.0, batch=1000, epochs=8))
+FIRST = fedsov.LocalSteps(learning_rate=1.0, momentum=0.0, batch=1000, epochs=8)
+PRIVATE = PrivateParameters(("intercept",), private_only_steps=FIRST)
+OPTIONS = FederateOptions(schedule=Schedule("cosine"), private=PRIVATE)
 GRID = tuple(product((False, True), (0.01, 0.03)))
 """(the centre's own scale, weight decay)."""
 UNMEASURED = ("chol", "trestbps")
@@ -84,7 +88,12 @@ def federated(table: Table, fit: np.ndarray, point: Point, seed: int = 0) -> np.
     regions = {name: (X[rows], table.y[rows]) for name in table.regions for rows in [table.mask(name, fit)]}
     steps = fedsov.LocalSteps(learning_rate=RATE, batch=BATCH, epochs=EPOCHS, weight_decay=decay, seed=seed)
     fitted = fedsov.federate(
-        "logistic", regions, rounds=ROUNDS, steps=steps, private=PRIVATE, seed=seed, work=Work(rate=cosine(ROUNDS))
+        "logistic",
+        regions,
+        rounds=ROUNDS,
+        steps=steps,
+        seed=seed,
+        options=FederateOptions(schedule=Schedule("cosine"), private=PRIVATE),
     )
     logits = np.zeros(len(table.y))
     for name in table.regions:

@@ -14,17 +14,17 @@ import json
 import math
 import statistics
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from benchmark_quality import divided, hotel
 from benchmark_regions import Table, folder
 
 import fedsov
-from fedsov.federation.laboratory import Work
 from fedsov.model.metrics import auc
 from fedsov.privacy.accounting import calibrated, epsilon
 from fedsov.privacy.mechanism import RecordMechanism
+from fedsov.simulation.federate import FederateOptions
 
 BOUNDS: Mapping[str, tuple[float, float]] = {
     "lead_time": (0, 365),
@@ -104,12 +104,12 @@ def compare(
     X, train = inputs(table), fit | choose
     regions = {name: (X[table.mask(name, train)], table.y[table.mask(name, train)]) for name in table.regions}
     noise = {name: private(len(y), wanted) for name, (_, y) in regions.items()}
-    quiet = Work(measures=False)
-    plain = fedsov.federate("logistic", regions, rounds=ROUNDS, steps=STEPS, seed=seed, work=quiet)
+    quiet = FederateOptions(measures=False)
+    plain = fedsov.federate("logistic", regions, rounds=ROUNDS, steps=STEPS, seed=seed, options=quiet)
     mechanisms = {name: one.mechanism for name, one in noise.items()}
+    noisy = replace(quiet, noise=mechanisms)
     hidden = [
-        fedsov.federate("logistic", regions, rounds=ROUNDS, steps=STEPS, seed=seed, work=quiet, noise=mechanisms)
-        for _ in range(draws)
+        fedsov.federate("logistic", regions, rounds=ROUNDS, steps=STEPS, seed=seed, options=noisy) for _ in range(draws)
     ]
 
     def scored(fitted: fedsov.Fitted, name: str) -> float:

@@ -23,10 +23,11 @@ import pandas as pd
 from benchmark_regions import Table, folder, linear, scores
 
 import fedsov
+from fedsov.algorithms.local_steps import LocalSteps
 from fedsov.model.metrics import auc, auc_difference
 from fedsov.model.network import initial
-from fedsov.training.personal import Mixture, mixture, variants
-from fedsov.training.steps import LocalSteps
+from fedsov.region.strategies.ensembles import Mixture, mixture, variants
+from fedsov.simulation.federate import FederateOptions
 
 LEAKS = ("reservation_status", "reservation_status_date")
 IDENTITIES = ("agent", "company")
@@ -114,7 +115,12 @@ def ours(
     rows = {name: table.mask(name, fit) for name in table.regions}
     regions = {name: (X[mask], table.y[mask]) for name, mask in rows.items()}
     fitted = fedsov.federate(
-        spec, regions, rounds=setting.rounds, steps=setting.update, private=("first.bias",), seed=seed
+        spec,
+        regions,
+        rounds=setting.rounds,
+        steps=setting.update,
+        seed=seed,
+        options=FederateOptions(private=("first.bias",)),
     )
     first = initial(spec, X.shape[1], seed + 1)
     found = {kind: np.zeros(len(table.y)) for kind in ("joint", "mixture")}

@@ -14,7 +14,7 @@ import os
 import statistics
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -22,20 +22,20 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flwr.app import Context, Message, MetricRecord, RecordDict
 
+from fedsov.algorithms.local_steps import LocalSteps
+from fedsov.algorithms.training_spec import TrainingSpec
 from fedsov.artifact import Artifact, Party
 from fedsov.border.gate import Outgoing
-from fedsov.control_plane.aggregate import Algorithm
-from fedsov.control_plane.server_app import Federation, Gather, Outcome, each_by_itself, server_app
 from fedsov.hub.gated_grid import GatedGrid
 from fedsov.hub.secure_sum import summed
+from fedsov.hub.server_app import RoundSettings, TrainingOutput, UpdateCollector, each_by_itself, server_app
 from fedsov.label import Label
 from fedsov.model.network import NetworkSpec, initial
 from fedsov.privacy.secure_aggregation.fixed_point import Bounds
 from fedsov.protocol.flower_messages import identify, new_id, pack, parameters_of, record_of, round_of, unpack
 from fedsov.region.journal import Journal
 from fedsov.region.secure_sum_member import STEPS, SecureSumMember
-from fedsov.training.federated import update
-from fedsov.training.steps import LocalSteps
+from fedsov.training.engine import train_locally
 
 ASKED = 1.5
 REPEATS = 3
@@ -78,7 +78,7 @@ class Bench:
     def _train(self, message: Message) -> Message:
         X, y = self.arrays[message.metadata.dst_node_id]
         round = round_of(message) or 0
-        updated = update(parameters_of(message), X, y, STEPS_OF_A_ROUND, spec=self.spec, round=round)
+        updated = train_locally(parameters_of(message), X, y, replace(STEPS_OF_A_ROUND, seed=round), spec=self.spec)
         metrics = MetricRecord({"num-examples": len(y)})
         return Message(RecordDict({"arrays": record_of(updated), "metrics": metrics}), reply_to=message)
 
@@ -113,12 +113,14 @@ def bench(regions: int, rows: int, inputs: int, spec: NetworkSpec) -> Bench:
     return Bench(arrays, spec, members)
 
 
-def seconds_per_round(made: Bench, gather: Gather, *, rounds: int, inputs: int) -> tuple[list[Seconds], Outcome]:
+def seconds_per_round(
+    made: Bench, gather: UpdateCollector, *, rounds: int, inputs: int
+) -> tuple[list[Seconds], TrainingOutput]:
     """Seconds of each round after the first, which warms the process up."""
-    outcome, ends = Outcome(), [now()]
+    outcome, ends = TrainingOutput(), [now()]
     grid = GatedGrid(made, made.arrays, made)
     app = server_app(
-        Federation(Algorithm(), rounds + 1, minimum=len(made.arrays)),
+        RoundSettings(TrainingSpec(made.spec, STEPS_OF_A_ROUND, rounds=rounds + 1), minimum=len(made.arrays)),
         initial(made.spec, inputs, 0),
         outcome,
         on_round=lambda _: ends.append(now()),

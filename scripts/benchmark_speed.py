@@ -61,8 +61,8 @@ def ours(case: Case) -> list[float]:
     import numpy as np
 
     import fedsov
-    from fedsov.federation.laboratory import Work
     from fedsov.privacy.mechanism import RecordMechanism
+    from fedsov.simulation.federate import FederateOptions
 
     rng = np.random.default_rng(0)
     clients = [
@@ -76,9 +76,11 @@ def ours(case: Case) -> list[float]:
         clients,
         rounds=case.rounds + 1,
         steps=fedsov.LocalSteps(learning_rate=0.05, momentum=0.9, batch=case.batch, epochs=1, weight_decay=0.0),
-        noise=noise if case.noise else None,
-        work=Work(measures=False),
-        on_round=lambda number, metrics: marks.append(time.perf_counter()),
+        options=FederateOptions(
+            measures=False,
+            noise=noise if case.noise else None,
+            on_round=lambda number, metrics: marks.append(time.perf_counter()),
+        ),
     )
     return [after - before for before, after in pairwise(marks)]
 

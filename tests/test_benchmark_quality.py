@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fedsov.training.steps import LocalSteps
+from fedsov.algorithms.local_steps import LocalSteps
 from tests.world import ROOT, SHARED
 
 sys.path.insert(0, str(ROOT / "scripts"))

@@ -20,7 +20,7 @@ sys.exit(lint_imports(no_cache=True))
 
 PLANTED = {
     "One direction": ("fedsov/border/policy.py", "import fedsov.partition.classify"),
-    "The control plane cannot see data": ("fedsov/control_plane/aggregate.py", "import fedsov.partition.store"),
+    "The control plane cannot see data": ("fedsov/control_plane/compliance/record.py", "import fedsov.partition.store"),
     "Regions have no way out but the border": ("fedsov/partition/store.py", "import urllib.request"),
     "Decisions are pure": ("fedsov/hub/planning/plan.py", "import os"),
 }

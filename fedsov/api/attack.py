@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from fedsov.algorithms.local_steps import CONSTANT
 from fedsov.api.attack_rows import Attacked
 from fedsov.attacks import art_membership
 from fedsov.attacks.gradient_inversion import Noise, invert
@@ -25,7 +26,6 @@ from fedsov.attacks.verdict import CONFIDENCE, AttackLimits, Figures, verdict
 from fedsov.config.settings import Settings
 from fedsov.errors import ConfigurationError, WorkspaceUnusable, unknown
 from fedsov.privacy.accounting import calibrated, guarantee
-from fedsov.training.schedule import CONSTANT
 
 FORMAT = "fedsov attack test 1"
 MEMBERSHIP = {"loss": ("loss",), "lira": ("lira_online", "lira_offline"), "art": ("art",)}
@@ -105,7 +105,7 @@ def _check_training(settings: Settings) -> None:
         task = settings.dataset.target.task
         raise ConfigurationError(f"attacks are made on outcomes of 0 and 1; dataset.task={task} has none")
     unlike = {
-        "algorithm=fedrep or model.private_first": settings.apart.private.first is not None,
+        "algorithm=fedrep or model.private_first": settings.personalization.private.private_only_steps is not None,
         "federation.schedule": settings.schedule != CONSTANT,
         "model.frozen": bool(settings.recipe.frozen),
     }

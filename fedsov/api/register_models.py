@@ -79,7 +79,7 @@ def _hub_record(scene: HubRun, made: RunOutputs, result: RunResult) -> dict[str,
 
 def _private(scene: HubRun, trained: GlobalModel) -> dict[str, str]:
     """The tag that names what a joint model lacks; none where it is whole."""
-    spec, keeps = scene.settings.recipe.network, scene.settings.apart
+    spec, keeps = scene.settings.recipe.network, scene.settings.personalization
     absent = sorted(keeps.names(spec) - set(trained.parameters)) if keeps.private.names else []
     return {"private": ", ".join(absent)} if absent else {}
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fedsov.control_plane.server_app import Round
+    from fedsov.algorithms.rounds import RoundRecord
     from fedsov.hub.planning.plan_values import Plan, RegionPlan
     from fedsov.protocol.ingestion_report import IngestionReport
 
@@ -85,7 +85,7 @@ class RunResult:
     regions: tuple[RegionResult, ...]
     refusals: tuple[Mapping[str, Any], ...]
     heads: Mapping[str, Mapping[str, Any]]
-    rounds: tuple[Round, ...] = ()
+    rounds: tuple[RoundRecord, ...] = ()
     models: Mapping[str, list[Any]] = field(default_factory=dict)
     seconds: float = 0.0
     privacy: tuple[str, ...] = ()

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fedsov.algorithms.client_half import GradientTerms
+from fedsov.algorithms.local_steps import LocalSteps
 from fedsov.errors import ConfigurationError
 from fedsov.model.network import NetworkSpec, Parameters, build, initial, load
-from fedsov.training.closed_form import Clipping
-from fedsov.training.engine import Pull, train_one
-from fedsov.training.steps import LocalSteps
+from fedsov.privacy.mechanism import Clipping
+from fedsov.training.engine import train_one
 
 if TYPE_CHECKING:
     import torch
@@ -98,7 +99,7 @@ def observed(start: Parameters, X: np.ndarray, y: np.ndarray, spec: NetworkSpec,
     if noise is not None:
         clipping = Clipping(noise.clip, [noise.clip * noise.multiplier], [float(len(y))], [noise.generators()])
     steps = replace(ONE_STEP, batch=len(y))
-    after = train_one(start, X, y, steps, spec=spec, pull=Pull(clipping), batches=[np.arange(len(y))])
+    after = train_one(start, X, y, steps, spec=spec, terms=GradientTerms(clipping), batches=[np.arange(len(y))])
     return {name: np.asarray(start[name], np.float64) - after[name] for name in start}
 
 

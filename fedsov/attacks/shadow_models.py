@@ -14,12 +14,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from fedsov.algorithms.client_half import GradientTerms
+from fedsov.algorithms.local_steps import LocalSteps, poisson, shuffled
 from fedsov.errors import TrainingFailed
 from fedsov.model.network import NetworkSpec, Parameters, initial, shapes
-from fedsov.privacy.mechanism import RecordMechanism, noise_generator
-from fedsov.training.closed_form import ClientBatch, Clipping
-from fedsov.training.engine import Pull, advance, flat, held, named, predict
-from fedsov.training.steps import LocalSteps, poisson, shuffled
+from fedsov.model.parameters import flat, named
+from fedsov.privacy.mechanism import Clipping, RecordMechanism, noise_generator
+from fedsov.training.closed_form import ClientBatch
+from fedsov.training.engine import advance, held, predict
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ def train_many(
     sizes = np.array([len(rows) for rows in members])
     rows = ClientBatch(pool.X, pool.targets, pool.weights, np.zeros(len(members), dtype=np.int64), sizes)
     clipping, batches = _steps(members, training, expected_rows=expected_rows, seed=seed)
-    advance(parameters, rows, batches, training.steps, spec=spec, pull=Pull(clipping))
+    advance(parameters, rows, batches, training.steps, spec=spec, terms=GradientTerms(clipping))
     trained: np.ndarray = parameters.numpy()
     if not np.isfinite(trained).all():
         raise TrainingFailed("a shadow model's parameters are not finite; lower the learning rate")

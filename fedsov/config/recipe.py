@@ -10,13 +10,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from fedsov.algorithms.local_steps import LARGEST, LEAST, READS, LocalSteps, Recipe, Schedule
 from fedsov.config.sections import only, whole
 from fedsov.errors import ConfigurationError
 from fedsov.model.network import NetworkSpec, is_layered, names
+from fedsov.model.parameters import trained
 from fedsov.model.targets import TargetRule
-from fedsov.training.compression import trained
-from fedsov.training.schedule import READS, Schedule
-from fedsov.training.steps import LARGEST, LEAST, LocalSteps, Recipe
 
 STEPS = ("alone", "update", "tune")
 COUNTS = {"batch": 1, "accumulate": 1, "epochs": 0, "seed": 0}
@@ -30,7 +29,7 @@ def recipe_of(plain: Mapping[str, Any], *, seed: int, target: TargetRule) -> Rec
     outputs = len(target.classes) or 1
     network = NetworkSpec(str(plain["name"]), tuple(int(width) for width in plain["hidden"]), outputs)
     steps = {occasion: _steps(occasion, plain.get(occasion, {}), seed, target) for occasion in STEPS}
-    if (first := plain.get("private_first")) is not None:  # checked alike; `fedsov.training.apart` takes it up
+    if (first := plain.get("private_first")) is not None:  # checked alike; `personalization_of` takes it up
         _steps("private_first", first, seed, target)
     frozen = tuple(map(str, plain.get("frozen", ())))
     if is_layered(network):  # of another the names are known when it is built

@@ -14,13 +14,17 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fedsov.algorithms.catalogue import Algorithm
+from fedsov.algorithms.compression import Compression
+from fedsov.algorithms.local_steps import CONSTANT, Recipe, Schedule
+from fedsov.algorithms.personalization import Personalization
+from fedsov.algorithms.training_spec import TrainingSpec, personalization_of
 from fedsov.artifact import Party
 from fedsov.border.law.bundle_loader import load_atlas
 from fedsov.border.settings import BorderSettings
 from fedsov.config.hydra_compose import one_line
 from fedsov.config.recipe import check_rates, recipe_of, schedule_of
 from fedsov.config.sections import check_shape, only, whole
-from fedsov.control_plane.aggregate import Algorithm, check_noisy, check_pulled, check_summed
 from fedsov.errors import ConfigurationError
 from fedsov.hub.planning.plan_values import StrategyRule
 from fedsov.jurisdiction import Atlas, Region
@@ -30,11 +34,6 @@ from fedsov.partition.dataset import DatasetSpec
 from fedsov.privacy.secure_aggregation.fixed_point import Bounds
 from fedsov.privacy.secure_aggregation.protocol import FEWEST
 from fedsov.privacy.settings import RecordPrivacy
-from fedsov.training import apart
-from fedsov.training.apart import Apart
-from fedsov.training.compression import Compression, check_sent
-from fedsov.training.schedule import CONSTANT, Schedule
-from fedsov.training.steps import Recipe
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -67,7 +66,7 @@ class Settings:
         plain: the composed configuration these settings came from, for other processes and for the record.
         privacy: what is asked of privacy; None where no noise is added.
         compression: how updates are sent up.
-        apart: what regions keep to themselves while a joint model is trained.
+        personalization: what regions keep to themselves while a global model is trained.
     """
 
     workspace: Path
@@ -92,18 +91,29 @@ class Settings:
     patience: int | None = None
     bound: float = math.inf
     compression: Compression = field(default_factory=Compression)
-    apart: Apart = field(default_factory=Apart)
+    personalization: Personalization = field(default_factory=Personalization)
 
     def __post_init__(self) -> None:
-        if self.privacy is not None:
-            check_noisy(self.algorithm)
-            apart.check_noisy(self.apart)
-        check_sent(self.compression, algorithm=self.algorithm.name, summed=self.sums is not None)
-        if self.sums is not None:
-            check_summed(self.algorithm)
-        check_pulled(self.algorithm, self.recipe.update.proximal_mu)
+        self.training.check(noise=self.privacy is not None, secure_sum=self.sums is not None)
         check_rates(self.schedule, self.recipe.update, self.rounds)
         _check_patience(self)
+
+    @property
+    def training(self) -> TrainingSpec:
+        """The federated training that hub and regions agree on."""
+        return TrainingSpec(
+            network=self.recipe.network,
+            steps=self.recipe.update,
+            algorithm=self.algorithm,
+            rounds=self.rounds,
+            seed=self.recipe.update.seed,
+            schedule=self.schedule,
+            personalization=self.personalization,
+            compression=self.compression,
+            frozen=self.recipe.frozen,
+            patience=self.patience,
+            max_update_norm=self.bound,
+        )
 
 
 def settings(config: DictConfig) -> Settings:
@@ -171,7 +181,7 @@ def _settings(plain: Mapping[str, Any]) -> Settings:
         patience=_patience(federation.get("patience")),
         bound=_bound(federation.get("bound"), summed=summed),
         compression=Compression.from_settings(federation),
-        apart=apart.from_settings(plain["model"], algorithm.name, algorithm.options, recipe),
+        personalization=personalization_of(plain["model"], algorithm, recipe),
     )
 
 

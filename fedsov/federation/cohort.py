@@ -24,11 +24,9 @@ from types import TracebackType
 
 import numpy as np
 
+from fedsov.algorithms.order_free_sum import STEP, moved_by
 from fedsov.errors import TrainingFailed
-from fedsov.federation.job import Job
-from fedsov.federation.part import COLUMNS, STEP, Memory, Part
-from fedsov.model import corrections
-from fedsov.model.network import shapes
+from fedsov.simulation.worker import ClientPoolJob, SharedArrays, Worker
 
 _STACK, _BLOCKS, _FLOATS = 64, 16, 2**23
 
@@ -66,39 +64,43 @@ class Cohort(AbstractContextManager["Cohort"]):
     """The clients of a job and their processes, for the length of a block."""
 
     def __init__(
-        self, job: Job, parameters: np.ndarray, *, processes: int | None = None, keeps_updates: bool = False
+        self, job: ClientPoolJob, parameters: np.ndarray, *, processes: int | None = None, keeps_updates: bool = False
     ) -> None:
         """Forks the processes.
 
         Args:
-            parameters: (P,) float32 first ones; of each client's `kept`, (n, p), the private ones begin with them.
+            parameters: (P,) float32 first ones; of each client's `private`, (n, p), all begin with them.
             processes: at most so many, this one among them; by default the cores of this machine.
             keeps_updates: each round gives every client's parameters too, for robust means.
         """
         import torch
 
         torch.set_num_threads(1)
-        self._job, self._size = job, sum(map(math.prod, shapes(job.spec, job.inputs).values()))
+        self._job, self._size = job, job.layout.size
         blocks = blocks_of(len(job.rows), self._size)
         count = max(1, min(processes or len(os.sched_getaffinity(0)), len(blocks)))
         self._incoming = _shared((self._size,), np.float32)
         self._sums = _shared((count, self._size), np.int64)
-        controls = job.correction == "scaffold"
-        self._control = _shared((self._size if controls else 0,), np.float32)
-        self._turns = _shared((count, self._size if controls else 0), np.int64)
+        averaged = self._size if job.averages else 0
+        self._mean_state = _shared((averaged,), np.float32)
+        self._state_changes = _shared((count, averaged), np.int64)
         self._updates = _shared((len(job.rows), self._size), np.float32) if keeps_updates else None
-        self.kept = _shared((len(job.rows), len(job.own())), np.float32)
-        self.kept[:] = parameters[job.own()]
-        self.copies = _shared((len(job.rows), 0 if job.ditto_lambda is None else self._size), np.float32)
-        self.copies[:] = parameters[: self.copies.shape[1]]
+        self.private = _shared((len(job.rows), len(job.layout.private)), np.float32)
+        self.private[:] = parameters[job.layout.private]
+        self.personal = _shared((len(job.rows), job.copied), np.float32)
+        self.personal[:] = parameters[: job.copied]
         self._lines: list[tuple[int, Connection]] = []
         for place in range(1, count):
             self._lines.append(self._forked(place, blocks[place::count]))
         self._own = self._part(0, blocks[0::count])
 
-    def _part(self, place: int, blocks: Sequence[range]) -> Part:
-        sums, turn, several = self._sums[place], self._turns[place], (self._updates, self.kept, self.copies)
-        return Part(self._job, blocks, Memory(self._incoming, sums, *several, self._control, turn))
+    def _part(self, place: int, blocks: Sequence[range]) -> Worker:
+        sums, change, several = (
+            self._sums[place],
+            self._state_changes[place],
+            (self._updates, self.private, self.personal),
+        )
+        return Worker(self._job, blocks, SharedArrays(self._incoming, sums, *several, self._mean_state, change))
 
     def _forked(self, place: int, blocks: Sequence[range]) -> tuple[int, Connection]:
         ours, theirs = Pipe()
@@ -139,19 +141,14 @@ class Cohort(AbstractContextManager["Cohort"]):
         if weight <= 0:
             raise TrainingFailed(f"round {number}: every update was refused; the first: {next(iter(refused.values()))}")
         scale = float(self._job.weights.sum()) / weight
-        if self._job.correction == "fednova":
-            lengths = {int(client): length for one in told for client, length in one["lengths"].items()}
-            kept = [client for client in range(len(self._job.rows)) if client not in refused]
-            scale *= corrections.reach(self._job.weights[kept], np.array([lengths[client] for client in kept]))
-        mean = np.empty_like(self._incoming)
-        for start in range(0, self._size, COLUMNS):  # pieces that stay in the cache
-            part = slice(start, start + COLUMNS)
-            total = sum(self._sums[1:, part], start=self._sums[0, part])  # whole numbers: in any order the same
-            moved = total.astype(np.float64)
-            moved *= STEP * scale
-            mean[part] = moved + parameters[part]
-        if self._job.correction == "scaffold":
-            self._control += (self._turns.sum(axis=0) * STEP).astype(np.float32)
+        if self._job.half is not None and self._job.half.scale is not None:
+            effective = {int(client): steps for one in told for client, steps in one["effective"].items()}
+            accepted = [client for client in range(len(self._job.rows)) if client not in refused]
+            steps = np.array([effective[client] for client in accepted])
+            scale *= self._job.half.scale(self._job.weights[accepted], steps)
+        mean = moved_by(parameters, self._sums, scale)
+        if self._job.averages:
+            self._mean_state += (self._state_changes.sum(axis=0) * STEP).astype(np.float32)
         metrics = {int(client): found for one in told for client, found in one["metrics"].items()}
         return Found(
             mean,

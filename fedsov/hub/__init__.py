@@ -1,1 +1,1 @@
-"""What runs at the hub: planning, rounds, membership, checkpoints. It never sees a record."""
+"""What runs at the hub: it asks regions, aggregates what they answer, and sees no record."""

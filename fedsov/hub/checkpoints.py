@@ -23,9 +23,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fedsov.control_plane.server_app import Round, TrainingState
+from fedsov.algorithms.rounds import RoundRecord
 from fedsov.errors import CheckpointDamaged
 from fedsov.hub.planning.plan_values import Plan, Profile
+from fedsov.hub.server_app import TrainingState
 from fedsov.label import Label
 from fedsov.model.features import Features
 from fedsov.serialization import Unserializable, fields_of, from_plain
@@ -190,15 +191,15 @@ def runs(hub: Path) -> list[str]:
     return []
 
 
-def round_said(seen: Round) -> dict[str, Any]:
+def round_said(seen: RoundRecord) -> dict[str, Any]:
     """A round in plain values."""
     metrics = {str(node): dict(scores) for node, scores in seen.metrics.items()}
     absent = {name: {str(node): why for node, why in getattr(seen, name).items()} for name in ("failed", "left_out")}
     return {"number": seen.number, "metrics": metrics, "together": dict(seen.together), **absent}
 
 
-def round_read(said: Mapping[str, Any]) -> Round:
+def round_read(said: Mapping[str, Any]) -> RoundRecord:
     """The inverse of `round_said`."""
     metrics = {int(node): scores for node, scores in said["metrics"].items()}
     failed, left_out = ({int(node): why for node, why in said[name].items()} for name in ("failed", "left_out"))
-    return Round(said["number"], metrics, failed, left_out, said["together"])
+    return RoundRecord(said["number"], metrics, failed, left_out, said["together"])

@@ -1,6 +1,6 @@
 """The hub makes whole models of what regions send up of them, before anything else looks at an update.
 
-`expanded` stands around the way a round's updates are had (`fedsov.control_plane.server_app.Gather`): each update that
+`expanded` stands around the way a round's updates are had (`fedsov.hub.server_app.UpdateCollector`): each update that
 comes, compressed or of trained parameters alone, is put on the model that went down to its node. So every strategy,
 every check and every error goes on as if whole models had come.
 
@@ -14,17 +14,18 @@ from typing import TYPE_CHECKING
 
 from flwr.app import ArrayRecord, Message, RecordDict
 
-from fedsov.control_plane.aggregate import UNREADABLE, arrays_of
-from fedsov.control_plane.server_app import Gather
+from fedsov.algorithms.compression import Compression, received
+from fedsov.algorithms.update_checks import UNREADABLE, arrays_of
 from fedsov.errors import TrainingFailed
+from fedsov.hub.server_app import UpdateCollector
+from fedsov.model.parameters import trained
 from fedsov.protocol.flower_messages import LOST, error_reply, identify, new_id, record_of
-from fedsov.training.compression import Compression, received, trained
 
 if TYPE_CHECKING:
     from flwr.serverapp import Grid
 
 
-def expanded(gather: Gather, compression: Compression, *, frozen: Collection[str] = ()) -> Gather:
+def expanded(gather: UpdateCollector, compression: Compression, *, frozen: Collection[str] = ()) -> UpdateCollector:
     """The same updates as whole models; an error in the place of one that has not the form agreed on.
 
     Args:

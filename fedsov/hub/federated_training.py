@@ -11,23 +11,23 @@ from typing import TYPE_CHECKING
 
 from flwr.app import Context, RecordDict
 
-from fedsov.control_plane.server_app import (
-    Federation,
-    Gather,
-    Outcome,
-    Round,
-    TrainingState,
-    each_by_itself,
-    server_app,
-)
+from fedsov.algorithms.rounds import RoundRecord
 from fedsov.errors import TrainingFailed
 from fedsov.hub.checkpoints import Checkpoint
 from fedsov.hub.decode_updates import expanded
 from fedsov.hub.planning.plan_values import Profile
 from fedsov.hub.progress_lines import round_line
 from fedsov.hub.region_queries import ask, price_privacy, reply_json
-from fedsov.hub.run import HubRun, first_model, pace_of
+from fedsov.hub.run import HubRun, first_model
 from fedsov.hub.secure_sum import summed
+from fedsov.hub.server_app import (
+    RoundSettings,
+    TrainingOutput,
+    TrainingState,
+    UpdateCollector,
+    each_by_itself,
+    server_app,
+)
 from fedsov.label import PUBLIC, Label, join
 from fedsov.ledger import known_keys
 from fedsov.model.features import Features, Statistics
@@ -48,7 +48,7 @@ class GlobalModel:
     features: Features
     label: Label
     people: int
-    rounds: tuple[Round, ...] = ()
+    rounds: tuple[RoundRecord, ...] = ()
     stopped: str = ""
     learned: int = 0
 
@@ -102,13 +102,11 @@ def train_together(
     features, label = held.features, held.label
     config = {"scope": scope, "features": json.dumps(features.to_json())}
     names = {scene.nodes[name]: name for name in regions}
-    patience, pace, rounds = None if scope == "public" else settings.patience, pace_of(settings), settings.rounds
-    federation = Federation(
-        settings.algorithm, rounds, config, minimum, settings.timeout, names, patience, pace, settings.bound
-    )
-    grid, outcome = scene.grid(regions, label=label, people=people), Outcome()
+    training = settings.training.without_personalization() if scope == "public" else settings.training
+    round_settings = RoundSettings(training, config, minimum, settings.timeout, names)
+    grid, outcome = scene.grid(regions, label=label, people=people), TrainingOutput()
 
-    def on_round(seen: Round) -> None:
+    def on_round(seen: RoundRecord) -> None:
         scene.say(round_line(scene, seen, what))
         if examination:
             examination.after(seen)
@@ -121,11 +119,13 @@ def train_together(
         return examination.before(number, grid.label, people) if examination else {}
 
     frozen = settings.recipe.frozen
-    gather: Gather = expanded(each_by_itself, settings.compression, frozen=frozen)
+    gather: UpdateCollector = expanded(each_by_itself, settings.compression, frozen=frozen)
     if settings.sums is not None and scope != "public":
         keys = known_keys.read_keys(scene.workspace.hub)
         gather = summed(names, bounds=settings.sums, run=scene.run, frozen=frozen, directory=keys)
-    app = server_app(federation, held.reached, outcome, on_round=on_round, keep=keep, examine=examine, gather=gather)
+    app = server_app(
+        round_settings, held.reached, outcome, on_round=on_round, keep=keep, examine=examine, gather=gather
+    )
     app(grid, Context(run_id=1, node_id=1, node_config={}, state=RecordDict(), run_config={}))
     seen, stopped, learned = tuple(outcome.rounds), outcome.stopped, outcome.learned
     return GlobalModel(outcome.parameters, features, grid.label, people, seen, stopped, learned)

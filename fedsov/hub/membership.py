@@ -23,11 +23,11 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
+from fedsov.algorithms.rounds import RoundRecord
 from fedsov.artifact import Artifact, Kind
 from fedsov.border.evidence.register import Register
 from fedsov.border.gate import Refused
 from fedsov.border.settings import BorderSettings
-from fedsov.control_plane.server_app import Round
 from fedsov.errors import ConfigurationError, CrossingRefused
 from fedsov.hub.planning.amendments import amended, fallback, needed, why_refused
 from fedsov.hub.planning.plan import make_plan
@@ -73,7 +73,7 @@ class Membership:
         self._told.clear()
         return {self._scene.nodes[name]: f"{name}: {why}" for name, why in self.out.items()}
 
-    def after(self, seen: Round) -> None:
+    def after(self, seen: RoundRecord) -> None:
         """Takes note of the members for which a gate refused in the round itself, the hub's or their own."""
         for node, name in seen.failed.items():
             if name in (Refused.__name__, CrossingRefused.__name__):

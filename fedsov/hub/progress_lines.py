@@ -6,14 +6,15 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from fedsov.control_plane.server_app import CONTRIBUTORS, WEIGHT
+from fedsov.algorithms.update_checks import WEIGHT
+from fedsov.hub.server_app import CONTRIBUTORS
 
 if TYPE_CHECKING:
-    from fedsov.control_plane.server_app import Round
+    from fedsov.algorithms.rounds import RoundRecord
     from fedsov.hub.run import HubRun
 
 
-def round_line(scene: HubRun, seen: Round, what: str) -> str:
+def round_line(scene: HubRun, seen: RoundRecord, what: str) -> str:
     """What became of a round of a joint training, while it goes on: scores, the members of a sum, who was missing."""
     scores = " ".join(
         f"{scene.name_of(node)} {metrics['score']:.3f}"

@@ -24,7 +24,6 @@ from fedsov.hub.checkpoints import Checkpoints, RunManifest
 from fedsov.hub.gated_grid import DatedGate, GatedGrid
 from fedsov.label import PUBLIC, Label
 from fedsov.ledger.ledger import Ledger
-from fedsov.model.corrections import Pace
 from fedsov.model.metrics import MEASURES, Measure
 from fedsov.model.network import Parameters, initial
 from fedsov.protocol.calendar import Calendar
@@ -183,23 +182,13 @@ def training_job(settings: Settings) -> TrainingJob:
         rounds=settings.rounds,
         schedule=settings.schedule,
         compression=settings.compression,
-        apart=settings.apart,
+        personalization=settings.personalization,
+        algorithm=settings.algorithm,
         patience=settings.patience or 0,
     )
 
 
 def first_model(settings: Settings, inputs: int, scope: str) -> Parameters:
-    """What a training begins with: of the start model for others all, of the joint model the shared parameters."""
+    """What a training begins with: of the start model for others all, of the global model the shared parameters."""
     start = initial(settings.recipe.network, inputs, settings.seed)
-    return start if scope == "public" else settings.apart.shared(start, settings.recipe.network)
-
-
-def pace_of(settings: Settings) -> Callable[[int], Pace]:
-    """How every region steps in a round, for algorithms that count steps."""
-    work = training_job(settings)
-
-    def pace(number: int) -> Pace:
-        steps = work.steps_of(number)
-        return Pace(steps.learning_rate, steps.momentum, steps.rows, steps.epochs)
-
-    return pace
+    return start if scope == "public" else settings.personalization.shared(start, settings.recipe.network)

@@ -1,9 +1,9 @@
 """The hub's part in a secure sum: it relays keys and letters, adds masked words, and has one mean for its strategy.
 
-`summed` stands in the place of `fedsov.control_plane.server_app.each_by_itself`: from a round's messages it makes four
+`summed` stands in the place of `fedsov.hub.server_app.each_by_itself`: from a round's messages it makes four
 exchanges, and gives the strategy a single update, the mean weighted by rows of all whose words came, beside an error
 for each region that fell silent before. So every strategy that looks at the mean alone goes on unchanged; those that
-look at each update cannot work, and are refused where the algorithm is chosen (`fedsov.control_plane.aggregate`).
+look at each update cannot work, and are refused where the algorithm is chosen (`fedsov.algorithms.catalogue`).
 
 A region whose signature is not its pinned key's would be believed by no other, and end the sum for all; the hub takes
 it for one that fell silent. That spares the others, and no region relies on it: each checks for itself.
@@ -22,15 +22,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 
-from fedsov.control_plane.server_app import CONTRIBUTORS, WEIGHT, Gather
+from fedsov.algorithms.update_checks import WEIGHT
 from fedsov.errors import SumRefused, TrainingFailed
+from fedsov.hub.server_app import CONTRIBUTORS, UpdateCollector
+from fedsov.model.parameters import trained
 from fedsov.privacy.secure_aggregation import fixed_point
 from fedsov.privacy.secure_aggregation.fixed_point import Bounds, RingVector
 from fedsov.privacy.secure_aggregation.protocol import Directory, KeyAdvertisement, Terms, check_keys, check_list
 from fedsov.privacy.secure_aggregation.unmasking import opened_sum
 from fedsov.protocol import secure_sum_messages as words
 from fedsov.protocol.flower_messages import LOST, error_reply, reason_of, round_of
-from fedsov.training.compression import trained
 
 if TYPE_CHECKING:
     from flwr.serverapp import Grid
@@ -46,7 +47,7 @@ def summed(
     run: str,
     frozen: Collection[str] = (),
     directory: Directory | None = None,
-) -> Gather:
+) -> UpdateCollector:
     """Has a round's updates as one sum.
 
     Args:

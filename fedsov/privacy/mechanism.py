@@ -24,6 +24,7 @@ from __future__ import annotations
 import logging
 import math
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -87,6 +88,16 @@ class RecordMechanism:
         if steps > self.steps:
             raise ConfigurationError(f"this mechanism was accounted for {self.steps} steps, not {steps}")
         return replace(self, steps=steps)
+
+
+@dataclass(frozen=True, slots=True)
+class Clipping:
+    """A bound on each record's gradient; for each client the noise's standard deviation, its batch, and a generator."""
+
+    clip: float
+    noise: Sequence[float]
+    expected: Sequence[float]
+    generators: Sequence[np.random.Generator]
 
 
 def noise_generator() -> np.random.Generator:

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, Error, Message
 
+from fedsov.algorithms.local_steps import LocalSteps
 from fedsov.model.network import Parameters
-from fedsov.training.steps import LocalSteps
 
 if TYPE_CHECKING:
     from flwr.app import Message
@@ -49,7 +49,7 @@ def parameters_of(message: Message) -> Parameters:
 
 
 def drift_of(message: Message) -> Parameters:
-    """What a region is to add to its gradients (`fedsov.control_plane.corrected`); empty where nothing came."""
+    """What a region is to add to its gradients (`fedsov.algorithms.aggregation`); empty where nothing came."""
     record = message.content.array_records.get("drift", ArrayRecord())
     return {name.removeprefix("drift/"): np.array(array.numpy()) for name, array in record.items()}
 

@@ -8,6 +8,11 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from fedsov.algorithms.catalogue import Algorithm
+from fedsov.algorithms.compression import Compression
+from fedsov.algorithms.local_steps import CONSTANT, Recipe, Schedule
+from fedsov.algorithms.personalization import Personalization
+from fedsov.algorithms.training_spec import TrainingSpec
 from fedsov.artifact import Party
 from fedsov.border.law.bundle import Bundle
 from fedsov.border.settings import BorderSettings
@@ -15,10 +20,6 @@ from fedsov.model.targets import TargetRule
 from fedsov.privacy.secure_aggregation.fixed_point import Bounds
 from fedsov.privacy.settings import RecordPrivacy
 from fedsov.protocol.calendar import Calendar
-from fedsov.training.apart import Apart
-from fedsov.training.compression import Compression
-from fedsov.training.schedule import CONSTANT, Schedule
-from fedsov.training.steps import LocalSteps, Recipe
 
 SEALED_ROWS = "parcels"
 """The record that carries sealed synthetic rows, one item a recipient."""
@@ -30,7 +31,8 @@ class TrainingJob:
 
     `privacy` is what it asks of privacy, None for nothing; `rounds` how often a joint model will come to be trained,
     `schedule` what its learning rate is multiplied by in each round, `compression` how updates of it are sent up,
-    `apart` what the region keeps to itself meanwhile, `patience` how far back the round may lie that the model is of.
+    `personalization` what the region keeps to itself meanwhile, `algorithm` both halves of the aggregation, `patience`
+    how far back the round may lie that the model is of.
     """
 
     dataset: str
@@ -43,17 +45,24 @@ class TrainingJob:
     rounds: int = 1
     schedule: Schedule = CONSTANT
     compression: Compression = field(default_factory=Compression)
-    apart: Apart = field(default_factory=Apart)
+    personalization: Personalization = field(default_factory=Personalization)
+    algorithm: Algorithm = field(default_factory=Algorithm)
     patience: int = 0
 
     @property
-    def remembers(self) -> bool:
-        """True where anything stays with a region from round to round."""
-        return self.apart.remembers or self.compression.remembers
-
-    def steps_of(self, round: int) -> LocalSteps:
-        """The steps of one round of federated training, from 1."""
-        return self.recipe.update.at(self.schedule.rate(round, self.rounds))
+    def training(self) -> TrainingSpec:
+        """The federated training that the region takes part in."""
+        return TrainingSpec(
+            network=self.recipe.network,
+            steps=self.recipe.update,
+            algorithm=self.algorithm,
+            rounds=self.rounds,
+            seed=self.recipe.update.seed,
+            schedule=self.schedule,
+            personalization=self.personalization,
+            compression=self.compression,
+            frozen=self.recipe.frozen,
+        )
 
 
 @dataclass(frozen=True, slots=True)

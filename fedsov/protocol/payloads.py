@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 from flwr.app import Array, ArrayRecord
 
+from fedsov.algorithms.compression import unpacked
 from fedsov.errors import FedsovError
 from fedsov.label import Label
 from fedsov.model.features import Statistics
+from fedsov.model.parameters import trained
 from fedsov.privacy.secure_aggregation.masks import encrypted_size
 from fedsov.privacy.secure_aggregation.secret_sharing import SIZE
 from fedsov.protocol.job import TrainingJob
-from fedsov.training.compression import trained, unpacked
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 

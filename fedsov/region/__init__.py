@@ -1,1 +1,1 @@
-"""What runs in a jurisdiction: a region opens what is its own and answers one message at a time."""
+"""What runs in a jurisdiction: it opens its own store, answers the hub's questions, and lets nothing out by itself."""

@@ -118,7 +118,7 @@ class Released:
 
 @dataclass(frozen=True, slots=True)
 class OwnStates:
-    """What stays in the region from round to round (`fedsov.training.own_state.OwnState`), by the round it is for.
+    """What stays in the region from round to round (`fedsov.training.client_state.StateStore`), by the round it is for.
 
     A round that is asked for again begins with what it began with; one after rounds that the region had no part in,
     with what those would have begun with. The newest `kept` rounds are kept; a training that may end
@@ -129,7 +129,7 @@ class OwnStates:
     folder: Path
     kept: int = OWN_KEPT
 
-    def of(self, scope: str, number: int) -> dict[str, Any]:
+    def load(self, scope: str, number: int) -> dict[str, Any]:
         """What a round begins with: the newest kept for it or, where the region missed rounds, for one before.
 
         Nothing in its first. Raises CheckpointDamaged where it is gone or was changed.
@@ -146,7 +146,7 @@ class OwnStates:
         """The latest round that something is kept for; 0 for none."""
         return max(map(int, self.journal.said.get("own", {}).get(scope, {})), default=0)
 
-    def keep(self, scope: str, number: int, arrays: Arrays) -> None:
+    def save(self, scope: str, number: int, arrays: Arrays) -> None:
         """Keeps what a round is to begin with; on the disk when this returns."""
         content, every = pack_arrays(arrays), self.journal.said.get("own", {})
         write_file(self._path(scope, number), content)

@@ -19,6 +19,7 @@ import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
 
 from fedsov.errors import FedsovError, SumRefused
+from fedsov.model.parameters import trained
 from fedsov.privacy.secure_aggregation.fixed_point import Bounds
 from fedsov.privacy.secure_aggregation.protocol import Directory, Sign, SumState, Terms, advertise, mask, share, unmask
 from fedsov.protocol.flower_messages import config_of, identify, question_digest, round_of
@@ -37,7 +38,6 @@ from fedsov.protocol.secure_sum_messages import (
     unhexed,
 )
 from fedsov.region.journal import Journal
-from fedsov.training.compression import trained
 
 App = Callable[[Message], Message]
 SCOPE = "shareable"

@@ -20,7 +20,7 @@ from fedsov.privacy.run_cost import RunSize
 from fedsov.protocol.job import TrainingJob
 from fedsov.region.private_run import PrivateRun
 from fedsov.region.strategies.selection import RegionModel
-from fedsov.training.own_state import InMemory, OwnState
+from fedsov.training.client_state import InMemoryStates, StateStore
 from fedsov.training.rows import DataSplit, Rows, SplitMasks, split
 
 SCOPES = ("all", "shareable", "public")
@@ -37,7 +37,7 @@ class Session:
         self.finished: RegionModel | None = None
         self.received: Label = PUBLIC
         self.private: PrivateRun | None = None
-        self.own: OwnState = InMemory()
+        self.own: StateStore = InMemoryStates()
 
     def mask(self, scope: str) -> np.ndarray:
         """(N,) True for the rows a scope holds."""

@@ -48,6 +48,7 @@ from fedsov.protocol.job import RegionStart
 from fedsov.protocol.message_types import version_fault
 from fedsov.protocol.secure_sum_messages import MASK
 from fedsov.region import run_record
+from fedsov.region.client_app import client_app
 from fedsov.region.journal import OWN_KEPT, Journal, OwnStates, Released
 from fedsov.region.outbound import Outbound, RedactedErrors, open_sealed_rows
 from fedsov.region.private_run import BUDGET_FILE as BUDGET
@@ -56,7 +57,6 @@ from fedsov.region.secure_sum_member import STEPS, SecureSumMember
 from fedsov.region.session import Session
 from fedsov.runtimes.framed_socket import Frame
 from fedsov.storage.workspace import is_there
-from fedsov.training.client_app import client_app
 
 if TYPE_CHECKING:
     from flwr.clientapp import ClientApp
@@ -127,7 +127,7 @@ def _opened_with(ledger: Ledger, brief: RegionStart) -> OpenRegion:
 def _own_states(journal: Journal, folder: Path, session: Session, left: set[int]) -> OwnStates:
     """What stays in the region. Raises CheckpointDamaged where it is older than the rounds that left, or gone."""
     states = OwnStates(journal, folder, OWN_KEPT + session.work.patience)
-    if session.work.remembers and left and states.newest("shareable") <= max(left):
+    if session.work.training.keeps_state and left and states.newest("shareable") <= max(left):
         raise CheckpointDamaged("the ledger knows of later rounds than the run's journal: it was lost or put back")
     return states
 

@@ -1,5 +1,4 @@
-"""What a caller of `fedsov.federate` gives: clients' arrays, a network and noise, checked before anything is
-trained."""
+"""What a caller of `fedsov.federate` gives: clients' arrays, a network and noise, checked before training."""
 
 from __future__ import annotations
 
@@ -7,12 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from fedsov.algorithms.local_steps import LocalSteps
 from fedsov.errors import ConfigurationError, InputError
 from fedsov.model.losses import loss_named
 from fedsov.model.network import NetworkSpec
 from fedsov.privacy.mechanism import RecordMechanism
 from fedsov.training.engine import check_codes
-from fedsov.training.steps import LocalSteps
 
 Rows = tuple[np.ndarray, np.ndarray]
 Regions = Mapping[str, Rows] | Sequence[Rows]

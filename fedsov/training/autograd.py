@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fedsov.model.losses import Loss
-from fedsov.training.closed_form import ClientBatch, Clipping, SgdSettings
+from fedsov.privacy.mechanism import Clipping
+from fedsov.training.closed_form import ClientBatch, SgdSettings
 
 if TYPE_CHECKING:
     import torch

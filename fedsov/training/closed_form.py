@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from fedsov.privacy.mechanism import Clipping
 from fedsov.training.activations import LayerCache, activation
 from fedsov.training.memory_layout import (
     EVEN,
@@ -73,16 +74,6 @@ class ClientBatch:
     weights: torch.Tensor | None
     starts: np.ndarray
     sizes: np.ndarray
-
-
-@dataclass(frozen=True, slots=True)
-class Clipping:
-    """A bound on each record's gradient; for each client the noise's standard deviation, its batch, and a generator."""
-
-    clip: float
-    noise: Sequence[float]
-    expected: Sequence[float]
-    generators: Sequence[np.random.Generator]
 
 
 @dataclass(frozen=True, slots=True)

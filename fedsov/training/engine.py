@@ -7,54 +7,28 @@ imports torch before a step is taken, nor torch.optim at all, which costs a seco
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fedsov.algorithms.client_half import GradientTerms
+from fedsov.algorithms.local_steps import LocalSteps, shuffled
 from fedsov.errors import ConfigurationError, InputError, TrainingFailed
 from fedsov.model.embeddings import plain
 from fedsov.model.losses import loss_named, weights_of
 from fedsov.model.network import NetworkSpec, Parameters, build, check, is_layered, load, shapes, widths
+from fedsov.model.parameters import flat, named
 from fedsov.training import autograd
 from fedsov.training import closed_form as closed_form_steps
-from fedsov.training.closed_form import ClientBatch, Clipping, SgdSettings
+from fedsov.training.closed_form import ClientBatch, SgdSettings
 from fedsov.training.memory_layout import Layer, Stack, Table
-from fedsov.training.steps import LocalSteps, shuffled
 
 if TYPE_CHECKING:
     import torch
 
 Rows = tuple[np.ndarray, np.ndarray]
 """(N, D) inputs and (N,) or (N, C) outcomes of a client."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pull:
-    """What moves parameters beside a client's rows.
-
-    Attributes:
-        clipping: bounds each record's gradient and adds noise.
-        anchor: (P,) or (K, P); the steps' `proximal_mu` pulls towards it, by default towards where each client starts.
-        drift: (P,) or (K, P), added to every gradient (SCAFFOLD, Karimireddy et al. 2020).
-    """
-
-    clipping: Clipping | None = None
-    anchor: torch.Tensor | None = None
-    drift: torch.Tensor | None = None
-
-
-def flat(arrays: Mapping[str, np.ndarray], names: Mapping[str, Any], dtype: type = np.float32) -> np.ndarray:
-    """(P,) all parameters in the order of the names."""
-    return np.concatenate([np.asarray(arrays[name], dtype=dtype).reshape(-1) for name in names])
-
-
-def named(row: np.ndarray, shaped: Mapping[str, tuple[int, ...]]) -> Parameters:
-    """The inverse of `flat`; copies."""
-    ends = np.cumsum([int(np.prod(shape)) for shape in shaped.values()])
-    parts = np.split(row, ends[:-1])
-    return {name: part.reshape(shape).copy() for part, (name, shape) in zip(parts, shaped.items(), strict=True)}
 
 
 def held(rows: Sequence[Rows], steps: LocalSteps, spec: NetworkSpec, dtype: type = np.float32) -> ClientBatch:
@@ -116,7 +90,7 @@ def advance(
     *,
     spec: NetworkSpec,
     frozen: Collection[str] = (),
-    pull: Pull | None = None,
+    terms: GradientTerms | None = None,
     closed_form: bool | None = None,
 ) -> None:
     """Takes the steps of K clients on the rows of the (K, P) `parameters`, in place.
@@ -124,14 +98,16 @@ def advance(
     Args:
         batches: for each client, the rows of each of its steps.
         frozen: names of parameters that stay as they are.
+        terms: what acts on gradients beside the rows.
         closed_form: False for autograd, whatever the network.
 
     Raises:
         ConfigurationError: a closed form is asked of a network that has none.
     """
-    inputs, pull = rows.X.shape[1], pull or Pull()
+    inputs, terms = rows.X.shape[1], terms or GradientTerms()
     shaped = shapes(spec, inputs)
-    anchor = parameters.clone() if steps.proximal_mu and pull.anchor is None else pull.anchor
+    weight = steps.proximal_mu if terms.anchor_weight is None else terms.anchor_weight
+    anchor = parameters.clone() if weight and terms.anchor is None else _tensor(terms.anchor, parameters)
     descent = SgdSettings(
         rate=steps.learning_rate,
         momentum=steps.momentum,
@@ -139,9 +115,9 @@ def advance(
         batch=steps.rows,
         decay=_decay(steps.weight_decay, shaped, frozen, parameters),
         anchor=anchor,
-        anchor_weight=steps.proximal_mu,
-        drift=pull.drift,
-        clipping=pull.clipping,
+        anchor_weight=weight,
+        drift=_tensor(terms.drift, parameters),
+        clipping=terms.clipping,
     )
     if closed_form and not is_layered(spec):
         raise ConfigurationError(f"network {spec.name} has no closed form; leave closed_form out")
@@ -151,6 +127,12 @@ def advance(
     trained = np.concatenate([np.full(int(np.prod(shape)), name not in frozen) for name, shape in shaped.items()])
     loss, module = loss_named(steps.loss), build(spec, inputs).to(parameters.dtype)
     autograd.descend(parameters, module, shaped, rows, batches, descent, loss=loss, trained=trained.astype(np.float64))
+
+
+def _tensor(values: np.ndarray | None, like: torch.Tensor) -> torch.Tensor | None:
+    import torch
+
+    return None if values is None else torch.as_tensor(values, dtype=like.dtype)
 
 
 def _decay(
@@ -176,7 +158,7 @@ def train_one(
     *,
     spec: NetworkSpec,
     frozen: Collection[str] = (),
-    pull: Pull | None = None,
+    terms: GradientTerms | None = None,
     batches: Sequence[np.ndarray] | None = None,
 ) -> Parameters:
     """One client's parameters after its steps; by default its rows are shuffled by the steps' seed."""
@@ -186,7 +168,7 @@ def train_one(
     rows = held([(X, y)], steps, spec)
     chosen = shuffled(len(y), steps, np.random.default_rng(steps.seed)) if batches is None else batches
     parameters = torch.from_numpy(flat(arrays, shaped)[None].copy())
-    advance(parameters, rows, [chosen], steps, spec=spec, frozen=frozen, pull=pull)
+    advance(parameters, rows, [chosen], steps, spec=spec, frozen=frozen, terms=terms)
     return named(parameters[0].numpy(), shaped)
 
 
@@ -198,7 +180,6 @@ def train_locally(
     *,
     spec: NetworkSpec,
     frozen: Collection[str] = (),
-    pull: Pull | None = None,
 ) -> Parameters:
     """The parameters after these steps on (N, D) inputs and (N,) outcomes; `arrays` itself is not changed.
 
@@ -209,7 +190,7 @@ def train_locally(
     if not len(y):
         raise TrainingFailed("a region has no rows to train on; give it rows, or leave it out")
     check(spec, X.shape[1], arrays)
-    trained = train_one(arrays, X, y, steps, spec=spec, frozen=frozen, pull=pull)
+    trained = train_one(arrays, X, y, steps, spec=spec, frozen=frozen)
     check(spec, X.shape[1], trained)
     return trained
 

@@ -10,13 +10,12 @@ from collections.abc import Collection
 
 import numpy as np
 
+from fedsov.algorithms.client_half import GradientTerms
+from fedsov.algorithms.local_steps import LocalSteps, poisson
 from fedsov.errors import TrainingFailed
 from fedsov.model.network import NetworkSpec, Parameters, check
-from fedsov.privacy.mechanism import RecordMechanism
+from fedsov.privacy.mechanism import Clipping, RecordMechanism
 from fedsov.training import engine
-from fedsov.training.closed_form import Clipping
-from fedsov.training.engine import Pull
-from fedsov.training.steps import LocalSteps, poisson
 
 
 def private_steps(
@@ -51,7 +50,7 @@ def private_steps(
     check(spec, X.shape[1], arrays)
     samples = poisson(len(y), mechanism.sampling_rate, mechanism.steps, rng)
     clipping = Clipping(mechanism.clip, [mechanism.stddev], [mechanism.expected_batch(len(y))], [rng])
-    pull = Pull(clipping)
-    trained = engine.train_one(arrays, X, y, steps, spec=spec, frozen=frozen, pull=pull, batches=samples)
+    terms = GradientTerms(clipping)
+    trained = engine.train_one(arrays, X, y, steps, spec=spec, frozen=frozen, terms=terms, batches=samples)
     check(spec, X.shape[1], trained)
     return trained

@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fedsov.algorithms.rounds import RoundRecord
 from fedsov.api import resume, train
 from fedsov.api.budgets import account
 from fedsov.api.ledger_audit import verify_all
@@ -29,10 +30,10 @@ from fedsov.api.result import RunResult
 from fedsov.cli.main import run as command
 from fedsov.config.hydra_compose import compose
 from fedsov.config.settings import settings
-from fedsov.control_plane.server_app import Round, TrainingState
 from fedsov.errors import CheckpointDamaged, ConfigurationError, FedsovError, InputError, SumRefused, WorkspaceUnusable
 from fedsov.hub.checkpoints import Checkpoint, Checkpoints, runs
 from fedsov.hub.planning.plan_values import Plan
+from fedsov.hub.server_app import TrainingState
 from fedsov.label import PUBLIC
 from fedsov.ledger.ledger import Ledger
 from fedsov.model.features import Features
@@ -283,7 +284,7 @@ def test_the_newest_checkpoint_is_that_of_the_highest_round_however_long_its_num
     checkpoints, features = Checkpoints(tmp_path, "long"), Features((("age", 40.0, 10.0),))
     checkpoints.folder.mkdir(parents=True)
     for count in (9999, 10_000, 10_001):
-        rounds = tuple(Round(number, {}, {}) for number in range(1, count + 1))
+        rounds = tuple(RoundRecord(number, {}, {}) for number in range(1, count + 1))
         checkpoints.keep(
             Checkpoint("public", PUBLIC, 9, features, TrainingState({"w": np.zeros(1, np.float32)}, {}, rounds))
         )

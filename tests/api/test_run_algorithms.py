@@ -11,18 +11,17 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from fedsov.algorithms.local_steps import shuffled
 from fedsov.api import train
 from fedsov.api.attack import Size, examine
 from fedsov.api.attack_rows import Attacked
 from fedsov.api.ledger_audit import verify_all
 from fedsov.errors import ConfigurationError
-from fedsov.hub.run import pace_of
 from fedsov.label import PUBLIC
 from fedsov.ledger.ledger import Ledger
 from fedsov.protocol.flower_messages import unpack
 from fedsov.runtimes.fork_server import TO_TRAIN, ForkServer, WarmFor
 from fedsov.runtimes.framed_socket import LENGTHS
-from fedsov.training.steps import shuffled
 from tests.api.test_resume import PRIVATE as NOISY
 from tests.api.test_resume import _words, compose, settings
 
@@ -143,15 +142,15 @@ def test_each_algorithm_runs_and_sends_no_more_than_it_says(tmp_path: Path, warm
 
 def test_scaffold_s_controls_follow_the_schedule_of_the_regions_rate() -> None:
     chosen = settings(compose(["federation.schedule={name:step,every:2,by:0.5}", "model.update.accumulate=3"]))
-    paces = [pace_of(chosen)(number) for number in (1, 2, 3, 5)]
-    assert [pace.rate for pace in paces] == pytest.approx([0.02, 0.02, 0.01, 0.005])
-    assert paces[0].taken(100) == len(shuffled(100, chosen.recipe.update, np.random.default_rng(0))) == 6
+    counts = [chosen.training.step_counts(number) for number in (1, 2, 3, 5)]
+    assert [each.rate for each in counts] == pytest.approx([0.02, 0.02, 0.01, 0.005])
+    assert counts[0].taken(100) == len(shuffled(100, chosen.recipe.update, np.random.default_rng(0))) == 6
 
 
 def test_a_training_that_ended_early_has_the_private_parameters_of_its_best_round(
     tmp_path: Path, warm: ForkServer
 ) -> None:
-    wild = ("federation.schedule={name:step,every:2,by:15}", "federation.patience=3", "federation.rounds=9")
+    wild = ("federation.schedule={name:step,every:2,by:6}", "federation.patience=3", "federation.rounds=9")
     still = ("model.tune.epochs=0", "model.alone.epochs=0", "model.private=[intercept]", "strategy.order=[federated]")
     run = _run(tmp_path, warm, *wild, *still)  # no steps after the last round, so that what is kept is what was joined
     (stopped,) = [line for line in run.lines if "joint model: stopped" in line]
@@ -217,14 +216,14 @@ def test_what_cannot_be_had_together_is_refused_when_composed_in_one_line(words:
 
 def test_steps_of_private_parameters_are_a_round_s_but_for_what_is_said() -> None:
     chosen = settings(compose(["model.private=[first.bias]", "model.private_first={epochs:5,learning_rate:0.5}"]))
-    first, update = chosen.apart.private.first, chosen.recipe.update
+    first, update = chosen.personalization.private.private_only_steps, chosen.recipe.update
     assert first is not None and (first.epochs, first.learning_rate, first.batch) == (5, 0.5, update.batch)
 
 
 def test_fedrep_s_head_epochs_stand_beside_what_else_is_said_of_its_steps() -> None:
     for said, epochs in (("{learning_rate:0.5}", 7), ("{learning_rate:0.5,epochs:3}", 3)):
         words = ["algorithm=fedrep", "algorithm.options.head_epochs=7", f"model.private_first={said}"]
-        first = settings(compose(words)).apart.private.first
+        first = settings(compose(words)).personalization.private.private_only_steps
         assert first is not None and (first.epochs, first.learning_rate) == (epochs, 0.5)
 
 

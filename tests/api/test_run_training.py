@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from fedsov.algorithms.local_steps import Schedule
 from fedsov.api import train
 from fedsov.api.result import RunResult
 from fedsov.config.hydra_compose import compose
 from fedsov.config.settings import settings
 from fedsov.errors import ConfigurationError, InputError, TrainingFailed
 from fedsov.runtimes.fork_server import TO_TRAIN, ForkServer, WarmFor
-from fedsov.training.schedule import Schedule
 from tests.api.test_resume import _assert_same, _killed, _resume, _words
 from tests.world import answered, fedsov, people
 

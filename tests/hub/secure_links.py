@@ -12,17 +12,20 @@ import numpy as np
 from flwr.app import Array, ArrayRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
+from fedsov.algorithms.catalogue import Algorithm
+from fedsov.algorithms.local_steps import LocalSteps
+from fedsov.algorithms.training_spec import TrainingSpec
 from fedsov.artifact import Artifact, Party
 from fedsov.border.evidence.register import Register
 from fedsov.border.gate import Gate, Outgoing
 from fedsov.border.law.bundle_loader import load_bundle
-from fedsov.control_plane.aggregate import Algorithm
-from fedsov.control_plane.server_app import Federation, Gather, Outcome, server_app
 from fedsov.hub.gated_grid import GatedGrid
 from fedsov.hub.secure_sum import summed
+from fedsov.hub.server_app import RoundSettings, TrainingOutput, UpdateCollector, server_app
 from fedsov.label import PUBLIC, Label
 from fedsov.ledger.ledger import Ledger
 from fedsov.ledger.signed_head import Signer
+from fedsov.model.network import NetworkSpec
 from fedsov.model.targets import TargetRule
 from fedsov.partition.records import Records
 from fedsov.privacy.secure_aggregation.fixed_point import Bounds
@@ -165,14 +168,15 @@ def train(
     *,
     rounds: int = 1,
     algorithm: Algorithm | None = None,
-    gather: Gather | None = None,
+    gather: UpdateCollector | None = None,
     minimum: int = 3,
     out: Mapping[int, Mapping[int, str]] | None = None,
     start: Mapping[str, np.ndarray] = START,
-) -> tuple[Outcome, GatedGrid]:
+) -> tuple[TrainingOutput, GatedGrid]:
     """A whole training over the board, as `train` does it."""
-    grid, outcome = GatedGrid(regions, regions.homes, Open()), Outcome()
-    federation = Federation(algorithm or Algorithm(), rounds, {"scope": "shareable"}, minimum, names=regions.names)
+    grid, outcome = GatedGrid(regions, regions.homes, Open()), TrainingOutput()
+    training = TrainingSpec(NetworkSpec(), LocalSteps(), algorithm or Algorithm(), rounds)
+    federation = RoundSettings(training, {"scope": "shareable"}, minimum, names=regions.names)
     app = server_app(
         federation,
         start,

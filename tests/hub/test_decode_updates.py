@@ -9,16 +9,20 @@ import numpy as np
 import pytest
 from flwr.app import Array, ArrayRecord, Context, Error, Message, MetricRecord, RecordDict
 
+from fedsov.algorithms.catalogue import ALGORITHMS, Algorithm
+from fedsov.algorithms.compression import Compression, chance, sent
+from fedsov.algorithms.local_steps import LocalSteps
+from fedsov.algorithms.training_spec import TrainingSpec
+from fedsov.algorithms.update_checks import accepted_updates
 from fedsov.artifact import Party
-from fedsov.control_plane.aggregate import ALGORITHMS, Algorithm, accepted_updates
-from fedsov.control_plane.server_app import Federation, Outcome, each_by_itself, server_app
 from fedsov.errors import TrainingFailed
 from fedsov.hub.decode_updates import expanded
 from fedsov.hub.gated_grid import GatedGrid
+from fedsov.hub.server_app import RoundSettings, TrainingOutput, each_by_itself, server_app
 from fedsov.label import PUBLIC
+from fedsov.model.network import NetworkSpec
 from fedsov.protocol.flower_messages import identify, new_id, parameters_of, record_of
-from fedsov.training.compression import Compression, chance, sent
-from tests.control_plane.test_server_app import Open, Scripted
+from tests.hub.test_server_app import Open, Scripted
 
 START = {"w": np.zeros((20, 5), np.float32), "b": np.ones(20, np.float32)}
 NODES = (2, 3, 4, 5)
@@ -53,10 +57,14 @@ def _trained(message: Message, node: int) -> dict[str, np.ndarray]:
     return {name: array + step.normal(size=array.shape).astype(np.float32) for name, array in START.items()}
 
 
-def _run(answer: Answer, how: Compression, *, algorithm: str = "fedavg", frozen: tuple[str, ...] = ()) -> Outcome:
-    outcome, grid = Outcome(), GatedGrid(Answering(answer), NODES, Open())
+def _run(
+    answer: Answer, how: Compression, *, algorithm: str = "fedavg", frozen: tuple[str, ...] = ()
+) -> TrainingOutput:
+    outcome, grid = TrainingOutput(), GatedGrid(Answering(answer), NODES, Open())
     gather = expanded(each_by_itself, how, frozen=frozen)
-    app = server_app(Federation(Algorithm(algorithm), 2), START, outcome, gather=gather)
+    app = server_app(
+        RoundSettings(TrainingSpec(NetworkSpec(), LocalSteps(), Algorithm(algorithm), 2)), START, outcome, gather=gather
+    )
     app(grid, Context(run_id=1, node_id=1, node_config={}, state=RecordDict(), run_config={}))
     return outcome
 

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
+from fedsov.algorithms.rounds import RoundRecord
 from fedsov.artifact import Party
 from fedsov.border.evidence.live_register import LiveRegister
 from fedsov.border.evidence.register import Document, Register
 from fedsov.border.evidence.register_file import load_register
 from fedsov.config.hydra_compose import compose
 from fedsov.config.settings import settings
-from fedsov.control_plane.server_app import Round
 from fedsov.hub.membership import Membership
 from fedsov.hub.planning.plan_values import Profile
 from fedsov.hub.run import HubRun, open_run
@@ -130,7 +130,7 @@ def test_a_register_that_is_half_written_at_one_examination_is_read_again_at_the
 
 def test_a_member_whose_own_gate_refused_stays_out_for_a_reason_only_its_ledger_knows(scene: HubRun) -> None:
     examination = Membership(scene, MEMBERS)
-    examination.after(Round(2, {US: {}}, {DE: "Refused"}))
+    examination.after(RoundRecord(2, {US: {}}, {DE: "Refused"}))
     assert set(examination.before(3, LABEL, 1200)) == set(examination.before(4, LABEL, 1200)) == {DE}
     (amendment,) = examination.amendments
     assert amendment.crossing is None and "its own gate refused its answer in round 2" in amendment.why
@@ -140,7 +140,7 @@ def test_a_member_whose_own_gate_refused_stays_out_for_a_reason_only_its_ledger_
 def test_a_refusal_in_the_round_itself_is_not_written_down_again(scene: HubRun) -> None:
     examination = Membership(scene, MEMBERS)
     scene.gate.evidence.register = _register()
-    examination.after(Round(2, {DE: {}}, {US: "CrossingRefused"}))
+    examination.after(RoundRecord(2, {DE: {}}, {US: "CrossingRefused"}))
     assert set(examination.before(3, LABEL, 1200)) == {US} and not _refusals(scene)
     assert "DE -> US" in examination.amendments[0].why
 
@@ -156,7 +156,7 @@ def test_after_the_last_round_only_the_handing_out_of_the_model_is_examined(scen
 
 def test_other_failures_are_no_refusal(scene: HubRun) -> None:
     examination = Membership(scene, MEMBERS)
-    examination.after(Round(1, {US: {}}, {DE: "RegionProcessEnded"}))
+    examination.after(RoundRecord(1, {US: {}}, {DE: "RegionProcessEnded"}))
     assert examination.before(2, LABEL, 1200) == {}
 
 
@@ -165,9 +165,9 @@ def test_an_examination_that_goes_on_elsewhere_remembers_who_is_out_and_why(scen
     assert first.before(1, LABEL, 1200) == {}
     shelf.register = _register()
     out = first.before(2, LABEL, 1200)
-    first.after(Round(2, {}, {DE: "Refused"}))
+    first.after(RoundRecord(2, {}, {DE: "Refused"}))
     second = Membership(scene, MEMBERS)
-    second.remind(json.loads(json.dumps(first.state())))
+    second.restore(json.loads(json.dumps(first.state())))
     assert second.amendments == first.amendments and second.state() == first.state()
     assert set(second.before(3, LABEL, 1200)) == set(first.before(3, LABEL, 1200)) == {DE, US}
     assert out[US] == second.before(4, LABEL, 1200)[US]

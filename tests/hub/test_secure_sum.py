@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
 from flwr.supercore.task_identity import TaskIdentity
 
+from fedsov.algorithms.catalogue import ALGORITHMS, Algorithm, Need
 from fedsov.config.hydra_compose import compose
 from fedsov.config.settings import settings
-from fedsov.control_plane.aggregate import ALGORITHMS, ROBUST, SUMMED, Algorithm
 from fedsov.errors import ConfigurationError, FedsovError, KeyUnavailable, TrainingFailed
 from fedsov.hub.secure_sum import summed
 from fedsov.label import PUBLIC, Label
@@ -85,7 +85,7 @@ def test_rounds_go_on_without_a_region_that_fell_silent(tmp_path: Path) -> None:
         np.testing.assert_allclose(outcome.parameters[key], array, rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", SUMMED)
+@pytest.mark.parametrize("name", [name for name, spec in ALGORITHMS.items() if not spec.needs])
 def test_every_algorithm_of_the_mean_makes_the_same_of_the_sum_as_of_the_updates(tmp_path: Path, name: str) -> None:
     options = {"fedprox": {"proximal_mu": 0.1}}.get(name, {})
     sums, _ = train(board(tmp_path / "s", 3), rounds=3, algorithm=Algorithm(name, options))
@@ -453,15 +453,11 @@ def test_words_leave_only_as_one_vector_as_long_as_the_model(words: np.ndarray) 
 # ------------------------------------------------------------------ configuration and directory
 
 
-@pytest.mark.parametrize("name", sorted(set(ALGORITHMS) - set(SUMMED)))
+@pytest.mark.parametrize("name", [name for name, spec in ALGORITHMS.items() if Need.SINGLE_UPDATES in spec.needs])
 def test_a_robust_algorithm_beside_secure_sums_is_refused_in_words(name: str) -> None:
     with pytest.raises(ConfigurationError, match=f"algorithm={name} looks at each region's update by itself"):
         settings(compose(["privacy=secure", f"algorithm={name}"]))
     assert settings(compose([f"algorithm={name}"])).sums is None
-
-
-def test_every_algorithm_either_needs_the_mean_alone_or_single_updates() -> None:
-    assert set(SUMMED) | set(ROBUST) == set(ALGORITHMS) and not set(SUMMED) & set(ROBUST)
 
 
 def test_secure_sums_ask_for_three_members_in_the_plan() -> None:

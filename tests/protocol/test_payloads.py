@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from flwr.app import Array, ArrayRecord
 
+from fedsov.algorithms import compression
+from fedsov.algorithms.compression import Compression
+from fedsov.algorithms.local_steps import Recipe
 from fedsov.errors import FedsovError
 from fedsov.label import Label
 from fedsov.model.features import Statistics
 from fedsov.model.targets import TargetRule
 from fedsov.protocol import payloads
 from fedsov.protocol.job import TrainingJob
-from fedsov.training import compression
-from fedsov.training.compression import Compression
-from fedsov.training.steps import Recipe
 
 PROFILE = {"rows": 40, "public": 0, "shareable": 40, "classes": 2, "label": Label(frozenset({"DE"})).to_json()}
 OUTCOME = {**dict.fromkeys(payloads.SCORES, 0.7), "gain": None, "test_rows": 20, "kept": "federated, tuned, own scale"}

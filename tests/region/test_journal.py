@@ -7,7 +7,7 @@ import pytest
 
 from fedsov.errors import CheckpointDamaged
 from fedsov.region.journal import OWN_KEPT, Journal, OwnStates
-from fedsov.training.own_state import InMemory
+from fedsov.training.client_state import InMemoryStates
 
 
 def _states(region):
@@ -17,60 +17,60 @@ def _states(region):
 
 def test_a_round_that_is_asked_for_again_begins_with_the_same_arrays_in_another_process(tmp_path):
     first = _states(tmp_path)
-    assert first.of("shareable", 1) == {}
-    first.keep("shareable", 2, {"private/2.bias": np.float32([1.5])})
-    first.keep("shareable", 3, {"private/2.bias": np.float32([2.5])})
+    assert first.load("shareable", 1) == {}
+    first.save("shareable", 2, {"private/2.bias": np.float32([1.5])})
+    first.save("shareable", 3, {"private/2.bias": np.float32([2.5])})
     again = _states(tmp_path)
-    assert [float(again.of("shareable", number)["private/2.bias"][0]) for number in (2, 3)] == [1.5, 2.5]
+    assert [float(again.load("shareable", number)["private/2.bias"][0]) for number in (2, 3)] == [1.5, 2.5]
 
 
 def test_only_the_newest_rounds_are_kept_and_others_are_never_guessed(tmp_path):
     states = _states(tmp_path)
     for number in range(2, OWN_KEPT + 4):
-        states.keep("public", number, {"control/0.bias": np.float32([number])})
+        states.save("public", number, {"control/0.bias": np.float32([number])})
     assert len(list(states.folder.glob("own-public-*"))) == OWN_KEPT
     with pytest.raises(CheckpointDamaged, match="kept nothing to begin round 2"):
-        states.of("public", 2)
-    assert states.of("shareable", 2) == {}  # it took part in none before
+        states.load("public", 2)
+    assert states.load("shareable", 2) == {}  # it took part in none before
 
 
 def test_a_changed_state_is_refused(tmp_path):
     states = _states(tmp_path)
-    states.keep("public", 2, {"residual/0.bias": np.float32([2])})
+    states.save("public", 2, {"residual/0.bias": np.float32([2])})
     path = states.folder / "own-public-0002.safetensors"
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     with pytest.raises(CheckpointDamaged, match="changed"):
-        states.of("public", 2)
+        states.load("public", 2)
 
 
 def test_a_region_that_missed_rounds_begins_with_the_newest_it_has_and_never_with_a_later_one(tmp_path):
     states = _states(tmp_path)
     for number in (2, 5):
-        states.keep("shareable", number, {"private/2.bias": np.float32([number])})
+        states.save("shareable", number, {"private/2.bias": np.float32([number])})
     for number, kept in ((2, 2), (3, 2), (4, 2), (5, 5), (9, 5)):
-        assert float(states.of("shareable", number)["private/2.bias"][0]) == kept
-    assert states.of("shareable", 1) == {}
+        assert float(states.load("shareable", number)["private/2.bias"][0]) == kept
+    assert states.load("shareable", 1) == {}
 
 
 def test_a_file_that_was_lost_is_no_missed_round(tmp_path):
     states = _states(tmp_path)
     for number in (2, 3):
-        states.keep("shareable", number, {"private/2.bias": np.float32([number])})
+        states.save("shareable", number, {"private/2.bias": np.float32([number])})
     (states.folder / "own-shareable-0003.safetensors").unlink()
     with pytest.raises(CheckpointDamaged):
-        states.of("shareable", 4)
+        states.load("shareable", 4)
 
 
 def test_a_round_after_others_without_this_region_begins_with_what_it_last_kept(tmp_path):
-    for states in (_states(tmp_path), InMemory()):
-        states.keep("shareable", 2, {"residual/change": np.float32([2])})
-        states.keep("shareable", 6, {"residual/change": np.float32([6])})  # after round 5; 3 and 4 were without it
-        found = [float(states.of("shareable", number)["residual/change"][0]) for number in (2, 5, 5, 6)]
+    for states in (_states(tmp_path), InMemoryStates()):
+        states.save("shareable", 2, {"residual/change": np.float32([2])})
+        states.save("shareable", 6, {"residual/change": np.float32([6])})  # after round 5; 3 and 4 were without it
+        found = [float(states.load("shareable", number)["residual/change"][0]) for number in (2, 5, 5, 6)]
         assert found == [2, 2, 2, 6]
 
 
 def test_a_region_that_came_late_begins_its_first_round_with_nothing_however_often_it_is_asked(tmp_path):
-    for states in (_states(tmp_path), InMemory()):
-        assert states.of("shareable", 3) == {}
-        states.keep("shareable", 4, {"private/2.bias": np.float32([4])})
-        assert states.of("shareable", 3) == {}
+    for states in (_states(tmp_path), InMemoryStates()):
+        assert states.load("shareable", 3) == {}
+        states.save("shareable", 4, {"private/2.bias": np.float32([4])})
+        assert states.load("shareable", 3) == {}

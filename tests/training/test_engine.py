@@ -13,14 +13,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fedsov.algorithms.client_half import GradientTerms
+from fedsov.algorithms.local_steps import LocalSteps, poisson, shuffled
 from fedsov.errors import ConfigurationError, InputError
 from fedsov.model.embeddings import Embedding
 from fedsov.model.losses import LOSSES
 from fedsov.model.network import ACTIVATIONS, NetworkSpec, initial, shapes
-from fedsov.training.closed_form import CHUNK, Clipping, width_of
-from fedsov.training.engine import Pull, advance, flat, held, named, predict, stack_of
+from fedsov.model.parameters import flat, named
+from fedsov.privacy.mechanism import Clipping
+from fedsov.training.closed_form import CHUNK, width_of
+from fedsov.training.engine import advance, held, predict, stack_of
 from fedsov.training.memory_layout import trained
-from fedsov.training.steps import LocalSteps, poisson, shuffled
 
 STEPS = LocalSteps(learning_rate=0.1, momentum=0.9, batch=8, epochs=2, weight_decay=0.01)
 SIZES = (40, 5, 19, 40)
@@ -76,7 +79,7 @@ def test_the_closed_form_equals_autograd_for_every_activation_and_what_is_frozen
     rows = [task("binary", 1, size, place) for place, size in enumerate(SIZES)]
     drift = torch.linspace(-0.1, 0.1, flat(initial(spec, 4, 0), shapes(spec, 4)).size, dtype=torch.float64)
     drift *= torch.from_numpy(trained(stack_of(spec, 4, frozen)))
-    closed, general = both(spec, STEPS, rows, orders(rows, STEPS), frozen=frozen, pull=Pull(drift=drift))
+    closed, general = both(spec, STEPS, rows, orders(rows, STEPS), frozen=frozen, terms=GradientTerms(drift=drift))
     assert np.abs(closed - general).max() <= 1e-12
     start = initial(spec, 4, 3)
     if frozen:
@@ -145,7 +148,15 @@ def test_clipped_steps_through_embeddings_equal_opacus_gradients_clipped_one_by_
     rows = [coded(size, place) for place, size in enumerate(SIZES)]
     batches = [poisson(len(y), 0.3, 6, np.random.default_rng(place)) for place, (_, y) in enumerate(rows)]
     found = [
-        run(EMBEDDED, STEPS, rows, batches, closed_form=form, frozen=frozen, pull=Pull(clipping(0.2, 0.3, rows, 0.3)))
+        run(
+            EMBEDDED,
+            STEPS,
+            rows,
+            batches,
+            closed_form=form,
+            frozen=frozen,
+            terms=GradientTerms(clipping(0.2, 0.3, rows, 0.3)),
+        )
         for form in (True, False)
     ]
     assert np.abs(found[0] - found[1]).max() <= 1e-12
@@ -217,7 +228,7 @@ def test_clipped_steps_equal_opacus_gradients_clipped_one_by_one(spec, noise):
     assert any(not len(one) for many in batches for one in many)
     found = [
         run(spec, replace(STEPS, loss=loss), rows, batches, closed_form=form,
-            pull=Pull(clipping(0.2, noise, rows, 0.3)))
+            terms=GradientTerms(clipping(0.2, noise, rows, 0.3)))
         for form in (True, False)
     ]  # fmt: skip
     assert np.abs(found[0] - found[1]).max() <= 1e-12
@@ -229,9 +240,9 @@ def test_without_noise_one_record_moves_the_parameters_by_no_more_than_the_bound
     spec = NetworkSpec("mlp", (6,))
     X, y = task("binary", 1, 1, seed)
     steps = LocalSteps(learning_rate=1.0, momentum=0.0, batch=1, epochs=1, weight_decay=0.0)
-    pull = Pull(Clipping(clip, [0.0], [1.0], [np.random.default_rng(0)]))
+    terms = GradientTerms(Clipping(clip, [0.0], [1.0], [np.random.default_rng(0)]))
     start = flat(initial(spec, 4, 3), shapes(spec, 4), np.float64)
-    moved = run(spec, steps, [(X * scale, y)], [[np.array([0])]], closed_form=closed_form, pull=pull)[0] - start
+    moved = run(spec, steps, [(X * scale, y)], [[np.array([0])]], closed_form=closed_form, terms=terms)[0] - start
     assert np.linalg.norm(moved) <= clip * (1 + 1e-9)
 
 
@@ -240,8 +251,8 @@ def clipped_move(error: float, X: np.ndarray, *, closed_form: bool) -> float:
     steps = LocalSteps(learning_rate=1.0, momentum=0.0, batch=1, weight_decay=0.0, loss="regression")
     rows = held([(X, np.zeros(1))], steps, NetworkSpec(), np.float64)
     begun = torch.tensor([[0.0, 0.0, 0.0, 0.0, error]], dtype=torch.float64)
-    parameters, pull = begun.clone(), Pull(Clipping(1.0, [0.0], [1.0], [np.random.default_rng(0)]))
-    advance(parameters, rows, [[np.array([0])]], steps, spec=NetworkSpec(), pull=pull, closed_form=closed_form)
+    parameters, terms = begun.clone(), GradientTerms(Clipping(1.0, [0.0], [1.0], [np.random.default_rng(0)]))
+    advance(parameters, rows, [[np.array([0])]], steps, spec=NetworkSpec(), terms=terms, closed_form=closed_form)
     return float((parameters - begun).norm())
 
 
@@ -272,8 +283,8 @@ def test_other_architectures_learn_and_their_records_are_bounded_too(spec):
     one = LocalSteps(learning_rate=1.0, momentum=0.0, batch=1, epochs=1, weight_decay=0.0, loss=loss)
     for bound in (0.01, 1e9):
         moved = start.clone()
-        pull = Pull(Clipping(bound, [0.0], [1.0], [np.random.default_rng(0)]))
-        advance(moved, held([(X * 9, y)], one, spec, np.float64), [[np.arange(3)]], one, spec=spec, pull=pull)
+        terms = GradientTerms(Clipping(bound, [0.0], [1.0], [np.random.default_rng(0)]))
+        advance(moved, held([(X * 9, y)], one, spec, np.float64), [[np.arange(3)]], one, spec=spec, terms=terms)
         plain = start.clone()
         advance(plain, held([(X * 9, y)], one, spec, np.float64), [[np.arange(3)]], one, spec=spec)
         norm = float((moved - start).norm())
@@ -286,9 +297,9 @@ def test_noise_has_the_stated_spread_and_leaves_frozen_parameters_alone():
     spec, frozen = NetworkSpec("mlp", (64,)), ("0.bias",)
     rows = [task("binary", 1, 20, 0)]
     steps = LocalSteps(learning_rate=1.0, momentum=0.0, batch=1, epochs=1, weight_decay=0.0)
-    noise = Pull(Clipping(1.0, [2.0], [4.0], [np.random.default_rng(5)]))
+    noise = GradientTerms(Clipping(1.0, [2.0], [4.0], [np.random.default_rng(5)]))
     start = flat(initial(spec, 4, 3), shapes(spec, 4), np.float64)
-    moved = run(spec, steps, rows, [[np.array([], dtype=int)] * 40], pull=noise, frozen=frozen)[0] - start
+    moved = run(spec, steps, rows, [[np.array([], dtype=int)] * 40], terms=noise, frozen=frozen)[0] - start
     mask = trained(stack_of(spec, 4, frozen)).astype(bool)
     assert np.all(moved[~mask] == 0)
     assert moved[mask].std() == pytest.approx(2.0 / 4.0 * np.sqrt(40), rel=0.1)
@@ -405,7 +416,7 @@ def test_a_long_noisy_step_bounds_each_record_and_adds_noise_once():
     batches = [[np.arange(len(y))] * 2 for _, y in rows]
     spec = NetworkSpec("mlp", (6,))
     closed, general = (
-        run(spec, STEPS, rows, batches, closed_form=form, pull=Pull(clipping(0.2, 0.3, rows, 1.0)))
+        run(spec, STEPS, rows, batches, closed_form=form, terms=GradientTerms(clipping(0.2, 0.3, rows, 1.0)))
         for form in (True, False)
     )
     assert np.abs(closed - general).max() <= 1e-12
@@ -424,16 +435,18 @@ def test_long_steps_give_the_same_bits_whoever_is_stacked_with_them():
 LONG = """
 import resource, numpy as np, torch
 from fedsov.model.network import NetworkSpec, initial, shapes
-from fedsov.training.engine import Clipping, Pull, advance, flat, held
-from fedsov.training.steps import LocalSteps
+from fedsov.training.engine import advance, flat, held
+from fedsov.algorithms.client_half import GradientTerms
+from fedsov.algorithms.local_steps import LocalSteps
+from fedsov.privacy.mechanism import Clipping
 spec, count = NetworkSpec("mlp", (64,)), 600_000
 steps = LocalSteps(batch=1000, accumulate=600, epochs=1)
 rng = np.random.default_rng(0)
 data = held([(rng.normal(size=(count, 4)), rng.integers(0, 2, count))], steps, spec)
 def step(rows, form, noisy):
     parameters = torch.from_numpy(flat(initial(spec, 4, 0), shapes(spec, 4))[None].copy())
-    pull = Pull(Clipping(1.0, [1.0], [1000.0], [rng])) if noisy else None
-    advance(parameters, data, [[rows]], steps, spec=spec, closed_form=form, pull=pull)
+    terms = GradientTerms(Clipping(1.0, [1.0], [1000.0], [rng])) if noisy else None
+    advance(parameters, data, [[rows]], steps, spec=spec, closed_form=form, terms=terms)
 for noisy in (False, True):
     for form in (True, False):
         step(np.arange(40_000 if form else 9_000), form, noisy)

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from fedsov.algorithms.local_steps import LocalSteps
 from fedsov.errors import TrainingFailed
 from fedsov.model.network import NetworkSpec, Parameters, build, initial, load
 from fedsov.privacy.mechanism import RecordMechanism, unsafe_noise_generator
 from fedsov.training.private import private_steps
-from fedsov.training.steps import LocalSteps
 
 LOGISTIC, MLP, DEEP = NetworkSpec(), NetworkSpec("mlp", (6,)), NetworkSpec("mlp", (7, 5))
 SPECS = [LOGISTIC, MLP, DEEP]

@@ -1,1 +1,1 @@
-"""The strategies of a region: from its rows and what it received to a model."""
+"""How a region comes to its model: each strategy makes a candidate of the region's rows and what it received."""

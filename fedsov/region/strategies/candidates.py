@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from fedsov.algorithms.local_steps import LocalSteps, Recipe
 from fedsov.model.features import Features, Statistics
 from fedsov.model.metrics import MEASURES
 from fedsov.model.network import NetworkSpec, Parameters, initial
 from fedsov.training.engine import predict, train_locally
 from fedsov.training.rows import DataSplit, Rows
-from fedsov.training.steps import LocalSteps, Recipe
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,15 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from fedsov.algorithms.local_steps import LocalSteps, Recipe
 from fedsov.errors import ConfigurationError, InputError
 from fedsov.model.features import Features
 from fedsov.model.metrics import MEASURES
 from fedsov.model.network import NetworkSpec, Parameters
-from fedsov.region.strategies import transfer_learning
+from fedsov.region.strategies import federated, transfer_learning
 from fedsov.region.strategies.candidates import Candidate, StartingPoint, train_alone, train_beside
-from fedsov.training import federated
 from fedsov.training.rows import DataSplit
-from fedsov.training.steps import LocalSteps, Recipe
 
 STRATEGIES: dict[str, Callable[[DataSplit, StartingPoint, Recipe], Candidate]] = {
     "federated": federated.train,

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from fedsov.algorithms.local_steps import Recipe
 from fedsov.errors import TrainingFailed
 from fedsov.model.network import head, shapes
 from fedsov.region.strategies.candidates import Candidate, StartingPoint, best, on_own_scale, tune
 from fedsov.training.rows import DataSplit
-from fedsov.training.steps import Recipe
 
 
 def train(rows: DataSplit, start: StartingPoint, recipe: Recipe) -> Candidate:

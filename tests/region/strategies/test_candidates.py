@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 import pytest
 
+from fedsov.algorithms.local_steps import LocalSteps, Recipe
 from fedsov.errors import ConfigurationError, InputError, TrainingFailed
 from fedsov.model.metrics import auc, log_loss
 from fedsov.model.network import NetworkSpec, head, initial
@@ -16,7 +17,6 @@ from fedsov.model.targets import TargetRule, in_words, outcome
 from fedsov.region.strategies.candidates import StartingPoint, best, on_own_scale, train_alone, train_beside, tune
 from fedsov.training.engine import predict, train_locally
 from fedsov.training.rows import DataSplit, Rows, split
-from fedsov.training.steps import LocalSteps, Recipe
 
 LOGISTIC, MLP = NetworkSpec(), NetworkSpec("mlp", (4,))
 STEPS = LocalSteps(learning_rate=0.05, batch=16, epochs=3, weight_decay=0.0)
@@ -232,7 +232,7 @@ def test_tuning_changes_parameters_only():
 
 
 def test_importing_the_training_modules_brings_no_torch_and_no_way_out():
-    names = "local, measure, plan, federated, transfer_learning, choose"
+    names = "local, measure, plan, transfer_learning, choose, client_round"
     program = (
         f"import sys; from fedsov.training import {names}\n"
         "print(sorted({'torch', 'flwr', 'mlflow', 'grpc', 'pandas', 'sdv', 'requests'} & set(sys.modules)))"

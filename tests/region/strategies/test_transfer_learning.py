@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from fedsov.algorithms.local_steps import Recipe
 from fedsov.errors import TrainingFailed
 from fedsov.model.metrics import log_loss
 from fedsov.model.network import NetworkSpec, head
 from fedsov.region.strategies import transfer_learning
 from fedsov.region.strategies.candidates import StartingPoint, train_alone
-from fedsov.training.steps import Recipe
 from tests.region.strategies.world import RECIPE, SPEC, divided, received
 
 

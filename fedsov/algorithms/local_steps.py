@@ -1,0 +1,231 @@
+"""How a client steps: the steps' settings, their learning rate in each round, and the order in which rows are seen.
+
+A schedule multiplies the learning rate, as a pure function of the round's number:
+
+    constant   1
+    cosine     half a cosine from 1 in the first round to `least` in the last (Loshchilov & Hutter 2017,
+               https://arxiv.org/abs/1608.03983)
+    step       1, multiplied by `by` after every `every` rounds
+
+With `warmup` the rate first rises in as many rounds, in equal steps from 0 (Goyal et al. 2017,
+https://arxiv.org/abs/1706.02677), and the schedule takes the rounds after them. A factor is never 0: a round at rate 0
+would be counted, and paid for from a privacy budget, and train nothing.
+
+Chance comes from one generator, keyed by (seed, client, round), in a run and in `fedsov.federate` alike; so nothing has
+to be remembered between rounds, and a resumed training goes on as if it had not been interrupted.
+
+>>> [round(Schedule("cosine", least=0.2, warmup=1).rate(number, 4), 3) for number in (1, 2, 3, 4)]
+[0.5, 1.0, 0.6, 0.2]
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import IntEnum
+
+import numpy as np
+
+from fedsov.errors import ConfigurationError
+from fedsov.model.losses import loss_named
+from fedsov.model.network import NetworkSpec
+
+NETWORK = NetworkSpec("mlp", (16,))
+LEAST, LARGEST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
+"""Of what steps are reckoned in, float32: to it a lesser rate or weight is as good as 0, and a larger one infinite."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalSteps:
+    """Stochastic gradient descent with momentum, minimising the mean loss of a batch.
+
+    Attributes:
+        learning_rate: above 0 and finite, in float32 (`LEAST` to `LARGEST`).
+        momentum: in [0, 1).
+        batch: rows of a batch, at least 1; under a noise mechanism the mechanism says what is in a step.
+        epochs: passes over the rows, 0 or more.
+        weight_decay: L2 penalty on weights (not on biases), 0 or more.
+        proximal_mu: pull towards the parameters that came in (FedProx, Li et al. 2020), 0 or more.
+        seed: of the order of the rows.
+        loss: what is minimised, one of `fedsov.model.losses.LOSSES`.
+        class_weights: see `fedsov.model.losses.weights_of`; none: every row weighs 1.
+        accumulate: batches that make a step together, at least 1: the step is that of one batch of all their rows, so
+            gradients are averaged by rows, and an epoch's last step has the rows that are left. Memory grows with it by
+            the numbers of the rows alone: a step's rows are gathered and passed on some thousands at a time
+            (`stacked.CHUNK`, `general.ROWS`), and the sum is the whole batch's up to rounding (1e-12 in float64).
+    """
+
+    learning_rate: float = 0.02
+    momentum: float = 0.9
+    batch: int = 16
+    epochs: int = 2
+    weight_decay: float = 0.01
+    proximal_mu: float = 0.0
+    seed: int = 0
+    loss: str = "binary"
+    class_weights: tuple[float, ...] = ()
+    accumulate: int = 1
+
+    @property
+    def rows(self) -> int:
+        """The rows of a step."""
+        return self.batch * self.accumulate
+
+    def at(self, factor: float) -> LocalSteps:
+        """The same in a round whose schedule multiplies the learning rate by this. Raises ConfigurationError."""
+        return replace(self, learning_rate=self.learning_rate * factor)
+
+    def __post_init__(self) -> None:
+        allowed = {
+            "learning_rate": ("above 0 and finite in float32", LEAST <= self.learning_rate <= LARGEST),
+            "momentum": ("in [0, 1)", 0.0 <= self.momentum < 1.0),
+            "batch": ("of 1 or more", self.batch >= 1),
+            "epochs": ("of 0 or more", self.epochs >= 0),
+            "weight_decay": ("of 0 or more, finite in float32", 0.0 <= self.weight_decay <= LARGEST),
+            "proximal_mu": ("of 0 or more, finite in float32", 0.0 <= self.proximal_mu <= LARGEST),
+            "accumulate": ("of 1 or more", self.accumulate >= 1),
+            "seed": ("of 0 or more, below 2^63", 0 <= self.seed < 2**63),
+        }
+        for name, (bounds, holds) in allowed.items():
+            if not holds:
+                raise ConfigurationError(f"expected a {name} {bounds}, got {getattr(self, name)}")
+        loss_named(self.loss)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """All that a region's training depends on besides its rows: the network, and the steps of each occasion.
+
+    The defaults were searched on the demo's five regions, by validation rows only.
+
+    Attributes:
+        network: the network's specification.
+        alone: training from nothing, on own rows (and synthetic ones beside them).
+        update: one round of federated training.
+        tune: fitting a received model to own rows.
+        frozen: names of parameters that federated training leaves as they are; they are not sent up.
+    """
+
+    network: NetworkSpec = NETWORK
+    alone: LocalSteps = LocalSteps(learning_rate=0.01, batch=32, epochs=20)
+    update: LocalSteps = LocalSteps()
+    tune: LocalSteps = LocalSteps(learning_rate=0.01, batch=32, epochs=10, proximal_mu=0.3)
+    frozen: tuple[str, ...] = ()
+
+
+class Stream(IntEnum):
+    """What a client's generator of a round is drawn for; streams never overlap."""
+
+    ORDER = 0
+    COMPRESSION = 1
+    PRIVATE_ONLY_STEPS = 2
+    DROPOUT = 3
+
+
+def generator(seed: int, client: int, round: int, stream: Stream = Stream.ORDER) -> np.random.Generator:
+    """The generator of a client in a round: a counter-based one keyed by all three, so that none overlap.
+
+    Args:
+        seed: from 0 to below 2^64.
+        client, round: from 0 to below 2^32.
+        stream: 2^128 draws further on for each.
+    """
+    philox = np.random.Philox(key=np.array([seed, client << 32 | round], dtype=np.uint64))
+    return np.random.Generator(philox.advance(stream << 128) if stream else philox)
+
+
+def client_number(client: str | int) -> int:
+    """The number that keys a client's generators: its own where it has one, else 32 bits of a hash of its name.
+
+    So a client's draws depend on its name, and not on who else takes part.
+    """
+    if isinstance(client, int) and 0 <= client < 2**32:
+        return client
+    return int.from_bytes(hashlib.blake2b(str(client).encode(), digest_size=4).digest(), "big")
+
+
+def in_order(order: np.ndarray, batch: int) -> list[np.ndarray]:
+    """(N,) row numbers as batches; the last may be shorter."""
+    return [order[start : start + batch] for start in range(0, len(order), batch)]
+
+
+def shuffled(rows: int, steps: LocalSteps, rng: np.random.Generator) -> list[np.ndarray]:
+    """The rows of each step: every epoch a new order, cut into steps of one batch, or of those it accumulates."""
+    return [one for _ in range(steps.epochs) for one in in_order(rng.permutation(rows), steps.rows)]
+
+
+def poisson(rows: int, rate: float, steps: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """The rows of each step, every row in each with probability `rate` on its own; a step may have none.
+
+    A number drawn from the binomial distribution, then as many rows without replacement: the same distribution as
+    a coin for each row, without tossing it.
+    """
+    drawn = rng.binomial(rows, rate, steps)
+    return [rng.choice(rows, size=count, replace=False, shuffle=False) for count in drawn.tolist()]
+
+
+READS: Mapping[str, tuple[str, ...]] = {"constant": (), "cosine": ("least",), "step": ("every", "by")}
+"""Each schedule's own numbers; `warmup` goes with every one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """A schedule and its numbers; those that it does not read change nothing.
+
+    Attributes:
+        name: one of `READS`.
+        least: of a cosine, the factor of the last round, in (0, 1].
+        every: of steps, the rounds between them, 1 or more.
+        by: of steps, what each multiplies the rate by, above 0.
+        warmup: rounds in which the rate rises before, 0 or more.
+
+    Raises:
+        ConfigurationError: another name, or a number outside these bounds.
+    """
+
+    name: str = "constant"
+    least: float = 0.01
+    every: int = 10
+    by: float = 0.5
+    warmup: int = 0
+
+    def __post_init__(self) -> None:
+        if self.name not in READS:
+            raise ConfigurationError(f"no schedule {self.name!r}; choose one of {', '.join(READS)}")
+        allowed = {
+            "least": ("in (0, 1]", _is_number(self.least) and 0.0 < self.least <= 1.0),
+            "every": ("a whole number of 1 or more", type(self.every) is int and self.every >= 1),
+            "by": ("above 0", _is_number(self.by) and 0.0 < self.by < math.inf),
+            "warmup": ("a whole number of 0 or more", type(self.warmup) is int and self.warmup >= 0),
+        }
+        for name, (bounds, holds) in allowed.items():
+            if not holds:
+                raise ConfigurationError(f"a schedule's {name} must be {bounds}, got {getattr(self, name)!r}")
+
+    def rate(self, round: int, rounds: int) -> float:
+        """The factor in a round, from 1, of so many. A warm-up longer than the training is all there is.
+
+        Above 0 and finite, unless steps went beyond all numbers, which `fedsov.config.recipe.check_rates` refuses.
+        """
+        if round <= self.warmup:
+            return round / (self.warmup + 1)
+        place, last = round - self.warmup - 1, rounds - self.warmup - 1
+        if self.name == "cosine":
+            return self.least + (1.0 - self.least) * (1.0 + math.cos(math.pi * place / max(last, 1))) / 2.0
+        return self._fallen(place // self.every) if self.name == "step" else 1.0
+
+    def _fallen(self, times: int) -> float:
+        try:
+            return float(self.by**times)
+        except OverflowError:
+            return math.inf
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+CONSTANT = Schedule()
+"""The rate as it is, in every round."""

@@ -1,0 +1,281 @@
+"""The ClientApp of a region: Flower's messages in, training functions called, Flower's records out.
+
+It answers ``train`` and four queries. It decides nothing about what may leave: the region's worker takes every reply
+to the region's gate (`fedsov.region.worker`). A round is `fedsov.training.client_round` with one client.
+
+    query.profile      how many rows, how many of them public, how many classes
+    query.statistics   sums and counts of the columns, over the training rows of a scope
+    query.synthesise   a synthetic table for each recipient, after the release check
+    train              one round from the parameters that came in
+    query.finish       the planned strategy beside local training; writes the region's model
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+from flwr.app import ConfigRecord, Context, Message, MetricRecord, RecordDict
+from flwr.clientapp import ClientApp
+
+from fedsov.algorithms.local_steps import LocalSteps, client_number
+from fedsov.algorithms.training_spec import TrainingSpec
+from fedsov.errors import TrainingFailed
+from fedsov.label import Label
+from fedsov.model.features import Features, Statistics
+from fedsov.model.metrics import MEASURES
+from fedsov.model.network import Parameters, check, initial
+from fedsov.model.parameters import flat, joined, named, private_part
+from fedsov.model.targets import in_words, outcome
+from fedsov.protocol.flower_messages import (
+    config_of,
+    drift_of,
+    parameters_of,
+    question_digest,
+    record_of,
+    with_proximal,
+)
+from fedsov.protocol.job import SEALED_ROWS
+from fedsov.region.private_run import WITHHELD
+from fedsov.region.session import Session
+from fedsov.region.strategies import selection, synthetic
+from fedsov.region.strategies.candidates import Candidate, StartingPoint
+from fedsov.training.client_round import ClientRound, RoundResult, client_round, taken_anew
+from fedsov.training.client_state import PERSONAL, PRIVATE, Arrays, ClientState, Layout, from_arrays, part, to_arrays
+from fedsov.training.engine import held
+from fedsov.training.rows import Rows
+
+OpenParcel = Callable[[bytes], tuple[Label, bytes]]
+
+
+def client_app(session: Session, open_parcel: OpenParcel) -> ClientApp:
+    """The app of one region.
+
+    Args:
+        session: its records and its work.
+        open_parcel: opens what another region sealed for this one; gives the rows' label and bytes.
+    """
+    app = ClientApp()
+    answers: Mapping[str, Callable[[Message], RecordDict]] = {
+        "profile": lambda _: profile(session),
+        "statistics": lambda message: statistics(session, config_of(message)),
+        "synthesise": lambda message: synthesise(session, config_of(message)),
+        "finish": lambda message: finish(session, message, open_parcel),
+    }
+    for name, answer in answers.items():
+        app.query(name)(_replying(answer))
+    app.train()(_replying(lambda message: train(session, message)))
+    return app
+
+
+def _replying(answer: Callable[[Message], RecordDict]) -> Callable[[Message, Context], Message]:
+    return lambda message, context: Message(answer(message), reply_to=message)
+
+
+def profile(session: Session) -> RecordDict:
+    """Counts for the plan (see `Session.counts`), and the shareable rows' label."""
+    said = {**session.counts(), "label": session.label("shareable").to_json()}
+    return RecordDict({"profile": ConfigRecord({"json": json.dumps(said)})})
+
+
+def statistics(session: Session, config: Mapping[str, Any]) -> RecordDict:
+    """The column statistics of the scope's training rows; see `fedsov.model.features.Statistics`."""
+    scope = str(config["scope"])
+    private = session.private_in(scope)
+    rows = session.divided(scope).train
+    described = (
+        private.statistics(rows) if private else Statistics.from_records(rows.columns, rows.kinds, persons=rows.persons)
+    )
+    return RecordDict({"statistics": ConfigRecord({"json": json.dumps(described.to_json())})})
+
+
+def synthesise(session: Session, config: Mapping[str, Any]) -> RecordDict:
+    """One synthetic table, given to each recipient; the worker decides about each and seals it."""
+    if session.private:
+        raise synthetic.SyntheticRefused(("they have no privacy guarantee, and privacy=record asks for one",))
+    records = session.training_records("shareable")
+    made = synthetic.synthesise(
+        replace(records, target=in_words(records.target, session.work.target)),
+        rows=session.work.synthetic_rows,
+        seed=session.work.seed,
+        synthesizer=session.work.synthesizer,
+    )
+    content = synthetic.to_bytes(made)
+    recipients = [str(name) for name in json.loads(str(config["recipients"]))]
+    return RecordDict({SEALED_ROWS: ConfigRecord(dict.fromkeys(recipients, content))})
+
+
+def train(session: Session, message: Message) -> RecordDict:
+    """One round: the incoming model is scored on the validation rows, then trained on the training rows.
+
+    Raises TrainingFailed for a model or a drift that is not of this training, no rows, or an update that is refused.
+    """
+    config = config_of(message)
+    features = Features.from_json(json.loads(str(config["features"])))
+    scope, number = str(config["scope"]), int(config["server-round"])
+    rows, incoming = session.divided(scope), parameters_of(message)
+    training = _training(session, scope, config)
+    layout = Layout.of(training, features.inputs)
+    kept = session.own.load(scope, number) if training.keeps_state else {}
+    whole = joined(incoming, _private(kept, training, features.inputs, session.work.seed), training.network)
+    state = from_arrays(kept, ClientState.first(training, layout, flat(whole, layout.shaped), 1), layout)
+
+    def measure(place: int, parameters: np.ndarray) -> dict[str, float]:
+        del place
+        model = Candidate("incoming", training.network, features, named(parameters, layout.shaped))
+        return _scores(model, rows.validation, training.steps)
+
+    course = ClientRound(
+        training,
+        number,
+        clients=(_number(session, scope),),
+        drift=_drift(drift_of(message), incoming, whole),
+        measure=measure,
+        **_noise(session, message, scope, layout),
+    )
+    result = _answered(whole, state, (features.encode(rows.train.columns), rows.train.y), layout, course)
+    if training.keeps_state:
+        session.own.save(scope, number + 1, {**kept, **to_arrays(result.state, training, layout)})
+    scores = result.metrics[0]
+    model_name = "public_model" if scope == "public" else "joint_model"
+    called = MEASURES[training.steps.loss].called
+    session.rounds += [(called(f"{model_name}_validation_{name}"), value, number - 1) for name, value in scores.items()]
+    told = dict.fromkeys(scores, math.nan) if session.private_in(scope) else scores
+    metrics = MetricRecord({"num-examples": len(rows.train), **told})
+    return RecordDict({"arrays": record_of(_sent(result, training, layout)), "metrics": metrics})
+
+
+def _training(session: Session, scope: str, config: Mapping[str, Any]) -> TrainingSpec:
+    """The training that a round is of; of the start model nothing is kept here, for it is to be whole for others."""
+    training = session.work.training
+    training = replace(training, steps=with_proximal(training.steps, config))
+    return training if scope == "shareable" else training.without_personalization()
+
+
+def _number(session: Session, scope: str) -> int:
+    """What keys this region's chance: its name, and for rows of another scope that too."""
+    region = session.records.region
+    return client_number(region if scope == "shareable" else f"{region}/{scope}")
+
+
+def _private(kept: Arrays, training: TrainingSpec, inputs: int, seed: int) -> Parameters:
+    """The private parameters that a round begins with: those kept, or in the first the seed's."""
+    names = training.personalization.names(training.network)
+    return (part(kept, PRIVATE) or private_part(initial(training.network, inputs, seed), names)) if names else {}
+
+
+def _drift(drift: Parameters, incoming: Parameters, whole: Parameters) -> np.ndarray | None:
+    """(P,) what is added to gradients; nothing on what is private. Raises TrainingFailed."""
+    if not drift:
+        return None
+    if {name: array.shape for name, array in drift.items()} != {name: array.shape for name, array in incoming.items()}:
+        raise TrainingFailed("the drift that came in is not of the shared parameters")
+    if not all(np.isfinite(array).all() for array in drift.values()):
+        raise TrainingFailed("the drift that came in is not finite")
+    return flat({name: drift.get(name, np.zeros_like(array)) for name, array in whole.items()}, whole)
+
+
+def _noise(session: Session, message: Message, scope: str, layout: Layout) -> dict[str, Any]:
+    """The private run's mechanism for one more round; its steps are kept before they leave, and given again."""
+    run = session.private_in(scope)
+    if run is None:
+        return {"noise": None, "remembered": taken_anew}
+
+    def remembered(steps: Callable[[], np.ndarray]) -> np.ndarray:
+        question = question_digest(message)
+        return flat(run.answer(question, lambda: _finite(named(steps()[0], layout.shaped))), layout.shaped)[None]
+
+    return {"noise": lambda: (run.next_round(),), "remembered": remembered}
+
+
+def _finite(parameters: Parameters) -> Parameters:
+    """The same parameters. Raises TrainingFailed where a number is not finite: it is not kept to be given again."""
+    if not all(np.isfinite(array).all() for array in parameters.values()):
+        raise TrainingFailed("a parameter is not finite after noisy steps; lower the learning rate")
+    return parameters
+
+
+def _answered(
+    whole: Parameters, state: ClientState, rows: tuple[np.ndarray, np.ndarray], layout: Layout, course: ClientRound
+) -> RoundResult:
+    """The round's result. Raises TrainingFailed where there is none that may leave."""
+    X, y = rows
+    if not len(y):
+        raise TrainingFailed("a region has no rows to train on; give it rows, or leave it out")
+    check(course.training.network, X.shape[1], whole)
+    batch = held([rows], course.training.steps, course.training.network)
+    result = client_round(flat(whole, layout.shaped), state, batch, layout, course)
+    if result.refused:
+        raise TrainingFailed(result.refused[0])
+    return result
+
+
+def _sent(result: RoundResult, training: TrainingSpec, layout: Layout) -> Parameters:
+    """What goes up of a round: the trained arrays, or their compressed change.
+
+    Under privacy this comes after the noise: whatever is made of a noisy update tells no more than that did.
+    """
+    if result.packed:
+        return result.packed[0].arrays
+    stays = {*layout.private_names, *training.frozen}
+    return {name: array for name, array in named(result.trained[0], layout.shaped).items() if name not in stays}
+
+
+def finish(session: Session, message: Message, open_parcel: OpenParcel) -> RecordDict:
+    """The planned strategy and local training side by side; the better one by validation is the region's model."""
+    config = config_of(message)
+    strategy = str(config["strategy"])
+    rows = session.divided("all")
+    model, copy = _received(session, message, config)
+    start = StartingPoint(model=model, rows=_beside(session, message, open_parcel), personal=copy)
+    session.finished = selection.train(strategy, rows, start, session.work.recipe)
+    said = {
+        key: value
+        for key, value in asdict(session.finished).items()
+        if key not in ("parameters", "features", "network", "note")
+    }
+    if session.private:  # means over rows: they stay in the region's registry
+        said = {**dict.fromkeys(said), "test_rows": said["test_rows"], "kept": WITHHELD}
+    return RecordDict({"metrics": ConfigRecord({"json": json.dumps(said)})})
+
+
+def _scores(model: Candidate, rows: Rows, steps: LocalSteps) -> dict[str, float]:
+    if not len(rows):
+        return {"loss": math.nan, "score": math.nan}
+    measure, logits = MEASURES[steps.loss], model.logits(rows)
+    found = measure.score(rows.y, logits)
+    return {"loss": measure.loss(rows.y, logits, steps.class_weights), "score": math.nan if found is None else found}
+
+
+def _received(
+    session: Session, message: Message, config: Mapping[str, Any]
+) -> tuple[Candidate | None, Candidate | None]:
+    """The model that came, made whole by what the region kept apart for it; and the region's own copy of it."""
+    if not message.content.array_records:
+        return None, None
+    features = Features.from_json(json.loads(str(config["features"])))
+    training = session.work.training
+    if config["strategy"] != "federated":
+        training = training.without_personalization()
+    keeps = training.personalization
+    own = session.own.load("shareable", int(config["rounds"]) + 1) if keeps.keeps_state else {}
+    private = _private(own, training, features.inputs, session.work.seed)
+    whole, spec = joined(parameters_of(message), private, training.network), training.network
+    copy = part(own, PERSONAL) or whole
+    personal = None if keeps.ditto_lambda is None else Candidate("personal", spec, features, copy)
+    return Candidate("received", spec, features, whole), personal
+
+
+def _beside(session: Session, message: Message, open_parcel: OpenParcel) -> Rows | None:
+    """Synthetic rows that came with the message. Their label joins the session's: the model is made from them too."""
+    parcels = message.content.config_records.get(SEALED_ROWS)
+    if not parcels:
+        return None
+    label, content = open_parcel(bytes(next(iter(parcels.values()))))  # type: ignore[arg-type]
+    rows = synthetic.from_bytes(content, region=session.records.region, label=label)
+    session.received |= label
+    return Rows(rows.columns, rows.kinds, outcome(rows.target, session.work.target))

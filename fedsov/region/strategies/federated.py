@@ -1,0 +1,32 @@
+"""Federated training as a region's strategy: the global model, or the region's own version of it.
+
+Pure: the rounds themselves, messages, the gate and the aggregation are elsewhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from fedsov.algorithms.local_steps import Recipe
+from fedsov.errors import TrainingFailed
+from fedsov.region.strategies.candidates import Candidate, StartingPoint, best, on_own_scale, tune
+from fedsov.training.rows import DataSplit
+
+
+def train(rows: DataSplit, start: StartingPoint, recipe: Recipe) -> Candidate:
+    """The joint model of `start`, or the region's own version of it where that is better on validation rows.
+
+    Own versions are tuned on the training rows: as agreed among the regions, and on the region's own scale; and the
+    personal copy, where one was trained beside the joint model.
+
+    Raises:
+        TrainingFailed: no joint model came, or tuning diverged.
+    """
+    if start.model is None:
+        raise TrainingFailed("federated training needs the joint model of the last round, and none came")
+    joint = replace(start.model, name="federated")
+    tuned = replace(tune(joint, rows.train, recipe.tune), name="federated, tuned")
+    own = replace(on_own_scale(joint, rows.train), name="federated, tuned, own scale")
+    beside = [] if start.personal is None else [replace(start.personal, name="federated, personal")]
+    several = [joint, tuned, tune(own, rows.train, recipe.tune), *beside]
+    return best(several, rows, recipe.tune)

@@ -1,0 +1,365 @@
+"""One federated training on arrays, on this machine: for notebooks, comparisons and benchmarks.
+
+The arrays of all regions are in the caller's memory already, so nothing crosses a border here and nothing is decided
+or recorded. A client's round and the aggregation are those of a run (`fedsov.training.client_round`,
+`fedsov.algorithms`), without a message for each client: clients are stepped together, as many processes as there are
+cores share them, and their mean is made where they are. Equal arrays, names and seeds give the parameters of a run.
+
+>>> import numpy as np
+>>> rng = np.random.default_rng(0)
+>>> regions = {name: (rng.normal(size=(50, 3)), rng.integers(0, 2, 50)) for name in ("DE", "US")}
+>>> fitted = federate("logistic", regions, rounds=2)
+>>> fitted.parameters["0.weight"].shape, len(fitted.rounds)
+((1, 3), 2)
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, cast
+
+import numpy as np
+
+from fedsov.algorithms.catalogue import Algorithm, Need
+from fedsov.algorithms.compression import Compression
+from fedsov.algorithms.local_steps import CONSTANT, LocalSteps, Schedule, client_number
+from fedsov.algorithms.personalization import PrivateParameters
+from fedsov.algorithms.rounds import WEIGHT, BestRound, RoundRecord
+from fedsov.algorithms.training_spec import Rate, TrainingSpec
+from fedsov.errors import ConfigurationError, InputError, TrainingFailed
+from fedsov.federation.cohort import Cohort, Found
+from fedsov.model.network import NetworkSpec, Parameters, check, initial
+from fedsov.model.parameters import flat, joined, named, private_part, shared
+from fedsov.privacy.mechanism import RecordMechanism
+from fedsov.simulation.clients import Client, Regions, clients_of, mechanisms_of, network_of
+from fedsov.simulation.worker import ClientPoolJob, Order
+from fedsov.training.engine import check_codes, predict
+
+if TYPE_CHECKING:
+    from fedsov.algorithms.aggregation import Server
+
+Weighting = Literal["rows", "equal"]
+Noise = RecordMechanism | Mapping[Client, RecordMechanism]
+OnRound = Callable[[int, Mapping[Client, Mapping[str, float]]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A trained global model.
+
+    Attributes:
+        parameters: arrays under the names of ``nn.Sequential.state_dict()``; the shared ones, where some are private.
+        rounds: for each round and client, ``loss`` (nats) of the model that came in, and ``auc`` where outcomes are 0
+            and 1, on the client's rows; empty where nothing was measured.
+        refused: for each round, the clients whose update was refused, and why.
+        private: for each client the parameters that never left it; empty where all are shared.
+        sent: for each round, the bytes of the numbers that all clients together would send up.
+        personal: for each client its own copy of the whole network (``ditto``); empty for other algorithms.
+    """
+
+    network: NetworkSpec
+    parameters: Parameters
+    rounds: tuple[Mapping[Client, Mapping[str, float]], ...]
+    refused: tuple[Mapping[Client, str], ...] = ()
+    private: Mapping[Client, Parameters] = field(default_factory=dict)
+    sent: tuple[int, ...] = ()
+    personal: Mapping[Client, Parameters] = field(default_factory=dict)
+
+    def logits(self, X: np.ndarray, region: Client | None = None) -> np.ndarray:
+        """(N,) logits of (N, D) inputs, or (N, outputs), by the model of `region` (`of`).
+
+        Raises InputError where an input that has an embedding holds anything but its codes.
+        """
+        inputs = np.asarray(X, dtype=np.float32)
+        check_codes(inputs, self.network)
+        return predict(self.of(region), inputs, self.network)
+
+    def of(self, region: Client | None = None) -> Parameters:
+        """All parameters of the network: the shared ones and, where some are private, those of `region`; or its copy.
+
+        Raises:
+            InputError: some are private, and no region is named; or one that took no part.
+        """
+        if self.personal and region is not None:
+            if region not in self.personal:
+                raise InputError(f"{region!r} has no personal copy; {', '.join(map(str, self.personal))} have")
+            return self.personal[region]
+        if not self.private:
+            return self.parameters
+        if region is None or region not in self.private:
+            known = ", ".join(map(str, self.private))
+            raise InputError(f"some parameters are private; name a region of {known}, not {region!r}")
+        return joined(self.parameters, self.private[region], self.network)
+
+
+@dataclass(frozen=True, slots=True)
+class FederateOptions:
+    """How a federation on arrays works, beside what it learns.
+
+    Attributes:
+        processes: how many share the clients; None: as many as there are cores. The result does not depend on it.
+        measures: whether each round tells the loss and AUC of the model that came in.
+        order: the rows of each step of a client's round, by (seed, client's place, round), where they are given.
+        max_update_norm: the largest L2 norm of an update that is accepted; a longer one is refused.
+        minimum: clients without whose updates a round fails; None: all.
+        schedule: what the learning rate is multiplied by in each round: a `Schedule`, or a function of the round.
+        patience: rounds without a lesser mean loss (of the models that came in, on the clients' rows, by their weights)
+            after which the training ends, with the parameters of the least; None: never. It needs `measures`.
+        compression: of the updates, as they would be sent up (`fedsov.algorithms.compression`).
+        frozen: names of parameters that stay as they began, and would not be sent up.
+        weighting: of updates: by the client's ``rows``, or ``equal``.
+        start: the first parameters; by default those of the seed.
+        private: parameters that stay with their client (`fedsov.model.parameters.private_names`): ``intercept``,
+            ``head``, ``first.bias``, ``bias``, or their own names; or these with steps of their own.
+        noise: bounds what each record may do, and adds noise, for one round: one for all, or for each client its own;
+            what all rounds cost together is for the caller to account (`fedsov.privacy.accounting`). Then the result is
+            not reproducible, on purpose.
+        on_round: called after each round with its number and the clients' metrics.
+
+    Raises:
+        ConfigurationError: a number that cannot be, or patience without measures.
+    """
+
+    processes: int | None = None
+    measures: bool = True
+    order: Order | None = None
+    max_update_norm: float = math.inf
+    minimum: int | None = None
+    schedule: Schedule | Rate = CONSTANT
+    patience: int | None = None
+    compression: Compression = field(default_factory=Compression)
+    frozen: Collection[str] = ()
+    weighting: Weighting = "rows"
+    start: Parameters | None = None
+    private: Collection[str] | PrivateParameters = ()
+    noise: Noise | None = None
+    on_round: OnRound | None = None
+
+    def __post_init__(self) -> None:
+        if self.patience is not None and (type(self.patience) is not int or self.patience < 1 or not self.measures):
+            raise ConfigurationError(
+                f"patience is a whole number of 1 or more and needs measures=True, got {self.patience!r}"
+            )
+        if self.weighting not in ("rows", "equal"):
+            raise ConfigurationError(f"weighting is rows or equal, got {self.weighting!r}")
+        for name, least in (("processes", 1), ("minimum", 0)):
+            value = getattr(self, name)
+            if value is not None and (type(value) is not int or value < least):
+                raise ConfigurationError(f"{name} is a whole number of {least} or more, or None, got {value!r}")
+        norm = self.max_update_norm
+        if isinstance(norm, bool) or not isinstance(norm, int | float) or not norm > 0:
+            raise ConfigurationError(f"max_update_norm is a number above 0, got {norm!r}")
+
+
+class MovedOptions(TypedDict, total=False):
+    """Keywords that `federate` took itself before they were gathered in `FederateOptions`."""
+
+    weighting: Weighting
+    start: Parameters | None
+    private: Collection[str] | PrivateParameters
+    noise: Noise | None
+    on_round: OnRound | None
+    work: FederateOptions
+
+
+def work_options(**given: Any) -> FederateOptions:
+    """What was ``fedsov.Work`` before it was called `FederateOptions`; its old field names are taken. Deprecated."""
+    old = {"bound": "max_update_norm", "rate": "schedule"}
+    warnings.warn(
+        "fedsov.Work is now fedsov.FederateOptions; its bound is max_update_norm, its rate is schedule",
+        DeprecationWarning,
+        stacklevel=2,
+    )
+    return FederateOptions(**{old.get(name, name): value for name, value in given.items()})
+
+
+def federate(
+    model: str | NetworkSpec,
+    regions: Regions,
+    *,
+    rounds: int = 10,
+    steps: LocalSteps | None = None,
+    algorithm: str | Algorithm = "fedavg",
+    seed: int = 0,
+    options: FederateOptions = FederateOptions(),
+    **moved: Unpack[MovedOptions],
+) -> Fitted:
+    """One federated training over clients that are given as arrays.
+
+    Args:
+        model: ``logistic``, ``mlp`` (one hidden layer of 32), or a `fedsov.model.network.NetworkSpec`.
+        regions: name to (N, D) inputs, already encoded alike everywhere, and outcomes as the steps' loss has them
+            (by default (N,) of 0 and 1); or the same as a sequence of clients, known by their numbers.
+        rounds: at least 1.
+        steps: learning rate, momentum, batch, epochs and loss of a round's local steps.
+        algorithm: one of `fedsov.algorithms.catalogue.ALGORITHMS`, or one with options; under ``fedper``, ``fedrep``
+            and ``ditto`` clients keep something (`fedsov.algorithms.personalization`).
+        seed: of the first parameters and of the order of rows; equal seeds give equal parameters, bit by bit, with any
+            number of processes.
+        options: all that is rarely set: private parameters, noise, compression, schedule, early stopping, processes.
+        moved: names of options that are given here as before; each warns of its new place.
+
+    Raises:
+        ConfigurationError: no such model, algorithm or number; or what excludes each other.
+        InputError: shapes that do not fit, values that are not finite, no region.
+        TrainingFailed: parameters did not stay finite, or fewer than the minimum of updates were accepted.
+    """
+    options = _with_moved(options, moved)
+    network, steps = network_of(model), steps or LocalSteps(seed=_whole("seed", seed, 0))
+    if _whole("rounds", rounds, 1) < 1 or not 0 <= _whole("seed", seed, 0) < 2**63:
+        raise ConfigurationError(f"expected 1 round or more and a seed from 0 to below 2^63, got {rounds} and {seed}")
+    names, arrays = clients_of(regions, network, steps)
+    if options.minimum is not None and options.minimum > len(names):
+        raise ConfigurationError(f"minimum={options.minimum} of {len(names)} clients; give at most as many")
+    training = _training(network, steps, algorithm, options, rounds=rounds, seed=seed)
+    job = ClientPoolJob(
+        arrays,
+        np.array([len(y) if options.weighting == "rows" else 1 for _, y in arrays], dtype=np.float64),
+        training,
+        [client_number(name) for name in names],
+        order=options.order,
+        noise=mechanisms_of(options.noise, names),
+        measures=options.measures,
+    )
+    first = options.start if options.start is not None else initial(network, job.inputs, seed)
+    check(network, job.inputs, first)
+    return _rounds(job, first, names, options)
+
+
+def _whole(name: str, value: object, least: int) -> int:
+    """The value. Raises ConfigurationError where it is no whole number."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise ConfigurationError(f"{name} is a whole number of {least} or more, got {value!r}")
+    return int(value)
+
+
+def _with_moved(options: FederateOptions, moved: MovedOptions) -> FederateOptions:
+    """The options with those that were given by their old place. Raises TypeError for a keyword that is none."""
+    known = MovedOptions.__annotations__
+    given = cast("dict[str, Any]", dict(moved))
+    for name in given:
+        if name not in known:
+            rare = [one.name for one in fields(FederateOptions)]
+            place = f"; it is a field of options=FederateOptions({name}=...)" if name in rare else ""
+            raise TypeError(f"federate() takes no argument {name!r}{place}")
+        new = "options=FederateOptions(...)" if name == "work" else f"options=FederateOptions({name}=...)"
+        warnings.warn(f"federate({name}=...) is deprecated; give {new}", DeprecationWarning, stacklevel=3)
+    if "work" in given:
+        if options != FederateOptions():
+            raise ConfigurationError("federate takes options or work, its old name, not both")
+        options = given.pop("work")
+    return replace(options, **given)
+
+
+def _training(
+    network: NetworkSpec,
+    steps: LocalSteps,
+    algorithm: str | Algorithm,
+    options: FederateOptions,
+    *,
+    rounds: int,
+    seed: int,
+) -> TrainingSpec:
+    """The training as a run has it. Raises ConfigurationError for what excludes each other."""
+    chosen = algorithm if isinstance(algorithm, Algorithm) else Algorithm(algorithm)
+    mu = float(chosen.options.get("proximal_mu", steps.proximal_mu))
+    training = TrainingSpec(
+        network,
+        replace(steps, proximal_mu=mu),
+        chosen,
+        rounds,
+        seed,
+        schedule=options.schedule,
+        personalization=chosen.personalization(_private(options.private), steps),
+        compression=options.compression,
+        frozen=tuple(options.frozen),
+        patience=options.patience,
+        max_update_norm=options.max_update_norm,
+    )
+    training.check(noise=options.noise is not None, counted=True)
+    return training
+
+
+def _private(words: Collection[str] | PrivateParameters) -> PrivateParameters:
+    if isinstance(words, PrivateParameters):
+        return words
+    return PrivateParameters((words,) if isinstance(words, str) else tuple(words))
+
+
+def _rounds(job: ClientPoolJob, first: Parameters, names: Sequence[Client], options: FederateOptions) -> Fitted:
+    training, shaped = job.training, job.layout.shaped
+    seen, refused = list[Mapping[Client, Mapping[str, float]]](), list[Mapping[Client, str]]()
+    current, reads_single = flat(first, shaped), Need.SINGLE_UPDATES in training.algorithm.spec.needs
+    sent = training.compression.bytes_of(len(job.layout.sent)) * len(names)
+    single = reads_single and not training.algorithm.spec.next_is_mean
+    with Cohort(job, current, processes=options.processes, keeps_updates=single) as cohort:
+        server, best = _server(training.algorithm, len(names) if single else 1), BestRound()
+        for number in range(1, training.rounds + 1):
+            before = {"parameters": current, "private": cohort.private.copy(), "personal": cohort.personal.copy()}
+            found = cohort.round(number, current)
+            best = best.or_of(_record(job, number, found), before)
+            _check_minimum(number, found, names, len(names) if options.minimum is None else options.minimum)
+            current = found.mean if server is None else _served(server, job, number, current, found)
+            if not np.isfinite(current).all():
+                raise TrainingFailed(f"round {number}: the global parameters are not finite; lower the learning rate")
+            seen.append({names[client]: told for client, told in found.metrics.items()})
+            refused.append({names[client]: why for client, why in found.refused.items()})
+            if options.on_round:
+                options.on_round(number, seen[-1])
+            if best.ends(number, training.patience):
+                last = best.parameters
+                break
+        else:
+            last = {"parameters": current, "private": cohort.private.copy(), "personal": cohort.personal.copy()}
+    return _fitted(job, last, names, rounds=tuple(seen), refused=tuple(refused), sent=(sent,) * len(seen))
+
+
+def _fitted(job: ClientPoolJob, last: Mapping[str, np.ndarray], names: Sequence[Client], **told: Any) -> Fitted:
+    """The model of the last parameters, with what each client kept."""
+    shaped, own, current = job.layout.shaped, job.layout.private_names, last["parameters"]
+    private: dict[Client, Parameters] = {}
+    if own:
+        for name, row in zip(names, last["private"], strict=True):
+            whole = current.copy()
+            whole[job.layout.private] = row
+            private[name] = private_part(named(whole, shaped), own)
+    personal = {name: named(row, shaped) for name, row in zip(names, last["personal"], strict=True) if len(row)}
+    parameters = shared(named(current, shaped), own)
+    return Fitted(job.training.network, parameters, private=private, personal=personal, **told)
+
+
+def _check_minimum(number: int, found: Found, names: Sequence[Client], minimum: int) -> None:
+    """Raises TrainingFailed where fewer updates than the minimum were accepted."""
+    if len(names) - len(found.refused) < minimum:
+        client, why = next(iter(found.refused.items()))
+        raise TrainingFailed(f"round {number}: {names[client]}: {why}")
+
+
+def _record(job: ClientPoolJob, number: int, found: Found) -> RoundRecord:
+    """The losses of the model that came into a round, by client's place."""
+    metrics = {
+        client: {"loss": told["loss"], WEIGHT: float(job.weights[client])} for client, told in found.metrics.items()
+    }
+    return RoundRecord(number, metrics)
+
+
+def _server(algorithm: Algorithm, nodes: int) -> Server | None:
+    """The hub's half; None where the mean is the next model, so that Flower need not be loaded."""
+    if algorithm.spec.next_is_mean:
+        return None
+    from fedsov.algorithms.aggregation import Server
+
+    return Server(algorithm, nodes)
+
+
+def _served(server: Server, job: ClientPoolJob, number: int, current: np.ndarray, found: Found) -> np.ndarray:
+    """The next parameters by the algorithm's strategy."""
+    shaped = job.layout.shaped
+    updates = [(named(found.mean, shaped), float(job.weights.sum()))]
+    if found.updates is not None:
+        accepted = [client for client in range(len(job.rows)) if client not in found.refused]
+        updates = [(named(found.updates[client], shaped), float(job.weights[client])) for client in accepted]
+    return flat(server.step(number, named(current, shaped), updates), shaped)

@@ -1,0 +1,43 @@
+"""What a strategy remembers, out of it and back into another; and what is not known is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fedsov.algorithms.aggregation import Server, build, restore, state_of
+from fedsov.algorithms.catalogue import ALGORITHMS, Algorithm
+from fedsov.errors import TrainingFailed
+
+START = {"w": np.ones((2, 2), np.float32), "b": np.zeros(2, np.float32)}
+MOMENTUM = {"fedavgm": {"server_momentum": 0.9}, "fedadam": {"beta_1": 0.9, "beta_2": 0.99}}
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, spec in ALGORITHMS.items() if spec.client is None and name != "bulyan"]
+)
+def test_a_strategy_that_is_reminded_goes_on_as_the_one_that_never_stopped(name: str) -> None:
+    algorithm = Algorithm(name, MOMENTUM.get(name, {}))
+    rng = np.random.default_rng(0)
+    updates = [
+        [({key: value + rng.normal(size=value.shape).astype(np.float32) for key, value in START.items()}, 3.0)] * 4
+        for _ in range(4)
+    ]
+    whole, current = Server(algorithm, 4), dict(START)
+    for number, several in enumerate(updates, 1):
+        if number == 3:
+            halves, again = Server(algorithm, 4), current
+            restore(halves._strategy, state_of(whole._strategy))
+        current = whole.step(number, current, several)
+    for number in (3, 4):
+        again = halves.step(number, again, updates[number - 1])
+    assert all(np.array_equal(again[key], current[key]) for key in START)
+
+
+def test_arrays_that_no_checkpoint_holds_are_refused() -> None:
+    strategy = build(Algorithm("fedavg"), 2)
+    strategy.control = {"w": np.zeros(2)}  # type: ignore[attr-defined]
+    with pytest.raises(TrainingFailed, match="keeps control"):
+        state_of(strategy)
+    with pytest.raises(TrainingFailed, match="does not keep m_t"):
+        restore(build(Algorithm("fedavg"), 2), {"m_t/w": np.zeros(2)})
