@@ -161,17 +161,17 @@ def _text(line: str) -> Text:
 
 
 def _why(arguments: list[str]) -> int:
-    from fedsov.runtimes.fork_server import TO_READ, WarmFor
+    from fedsov.runtimes import kind_in, warm_up
 
     words = words_of(arguments, flags=("--json", "--quiet"), names=1)
     if not words.names:
         raise ConfigurationError("border why takes a region: python -m fedsov border why IN")
-    with WarmFor(TO_READ) as warm:
+    with warm_up(kind_in(words.overrides), trains=False):
         from fedsov.api import train
         from fedsov.config.hydra_compose import compose
         from fedsov.config.settings import settings
 
-        found, _ = train.plan_settings(settings(compose(words.overrides)), warm, say=progress(words.quiet))
+        found, _ = train.plan_settings(settings(compose(words.overrides)), progress=progress(words.quiet))
     region = found.of(words.names[0])
     if words.json:
         print_json(region.to_json())

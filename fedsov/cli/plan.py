@@ -29,15 +29,14 @@ def _composed(words: Words) -> Any:
 
 
 def _plan(arguments: list[str]) -> int:
-    from fedsov.runtimes.fork_server import TO_READ, WarmFor
+    from fedsov.runtimes import kind_in, warm_up
 
     words = words_of(arguments, flags=("--json", "--quiet"))
-    say = progress(words.quiet)
-    with WarmFor(TO_READ) as warm:
+    with warm_up(kind_in(words.overrides), trains=False):
         from fedsov.api import train
         from fedsov.api.report import plan_table
 
-        plan, _ = train.plan_settings(_composed(words), warm, say=say)
+        plan, _ = train.plan_settings(_composed(words), progress=progress(words.quiet))
     if words.json:
         print_json(plan.to_json())
     else:
@@ -46,14 +45,14 @@ def _plan(arguments: list[str]) -> int:
 
 
 def _ingest(arguments: list[str]) -> int:
-    from fedsov.runtimes.fork_server import TO_READ, WarmFor
+    from fedsov.runtimes import kind_in, warm_up
 
     words = words_of(arguments, flags=("--json", "--quiet", "--again"))
-    with WarmFor(TO_READ) as warm:
+    with warm_up(kind_in(words.overrides), trains=False):
         from fedsov.api import train
 
         again = "--again" in words.flags
-        report = train.ingest_settings(_composed(words), warm, say=progress(words.quiet), again=again)
+        report = train.ingest_settings(_composed(words), progress=progress(words.quiet), again=again)
     if words.json:
         print_json(report.to_json())
         return 0

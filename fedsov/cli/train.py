@@ -13,7 +13,6 @@ from fedsov.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from fedsov.api.result import RunResult
-    from fedsov.runtimes.fork_server import ForkServer
 
 HELP = f"""usage: python -m fedsov train [KEY=VALUE ...] [--json] [--quiet] [Hydra options]
        python -m fedsov train --resume RUN [workspace=DIR] [--json] [--quiet]
@@ -47,7 +46,7 @@ HYDRA_ALSO = ("--multirun", "-m", "--run", "-r", "--package", "-p", "--experimen
 
 
 def _train(arguments: list[str]) -> int:
-    from fedsov.runtimes.fork_server import TO_TRAIN
+    from fedsov.runtimes import kind_in, warm_up
 
     own = {"--json", "--quiet"}
     said, rest = own & set(arguments), [word for word in arguments if word not in own]
@@ -62,10 +61,8 @@ def _train(arguments: list[str]) -> int:
         _hydra(rest, lambda _: None)
         return 0
     say, results = progress("--quiet" in said), []
-    from fedsov.runtimes.fork_server import WarmFor
-
-    with WarmFor(TO_TRAIN) as warm:
-        _hydra(rest, lambda config: results.append(_train_once(config, warm, say)))
+    with warm_up(kind_in(rest)):
+        _hydra(rest, lambda config: results.append(_train_once(config, say)))
     _answer(results, said)
     return 0
 
@@ -92,11 +89,11 @@ def _answer(results: Sequence[RunResult], said: set[str]) -> None:
         _show(results)
 
 
-def _train_once(config: Any, warm: ForkServer, say: Callable[[str], None]) -> RunResult:
+def _train_once(config: Any, say: Callable[[str], None]) -> RunResult:
     from fedsov.api import train
     from fedsov.config.settings import settings
 
-    return train.train_settings(settings(config), warm, say=say)
+    return train.train_settings(settings(config), progress=say)
 
 
 def _show(results: Sequence[RunResult]) -> None:

@@ -22,9 +22,6 @@ from fedsov.training.compression import Compression
 from fedsov.training.schedule import CONSTANT, Schedule
 from fedsov.training.steps import LocalSteps, Recipe
 
-SEALED_ROWS = "parcels"
-"""The record that carries sealed synthetic rows, one item a recipient."""
-
 
 @dataclass(frozen=True, slots=True)
 class TrainingJob:
@@ -91,30 +88,31 @@ class RegionStart:
     Attributes:
         region, hub, peers: parties; `peers` are the other regions, with their public keys (hexadecimal).
         folder: the region's own folder.
-        work: what its ClientApp is to do (`fedsov.protocol.job.TrainingJob`, as JSON).
+        job: what its ClientApp is to do (`fedsov.protocol.job.TrainingJob`, as JSON).
         evidence, rules: the register of documents and additional rules, as paths; `unsafe` opens the border.
         today: the day of the first round, or None for this region's own clock at every decision.
         days_per_round: of a rehearsal (`fedsov.protocol.calendar`).
-        sums: the bounds of secure sums, outside which nothing of a joint model's training leaves; None without them.
-        beside: a second process of the region, which makes synthetic rows while the first trains, and nothing else.
-        noted: size and digest of this region's ledger when the hub last noted them; the ledger must continue them.
+        secure_sum: the bounds of secure sums, outside which nothing of a global model's training leaves; None without.
+        second_process: this is a second process, which makes synthetic rows while the first trains, and nothing else.
+        last_known_head: size and digest of this region's ledger as the hub noted them last; the ledger must continue
+            them.
     """
 
     region: Party
     hub: Party
     folder: Path
     run: str
-    work: Mapping[str, Any]
+    job: Mapping[str, Any]
     evidence: Path | None
     rules: Path | None
     unsafe: bool
     today: date | None
     peers: Mapping[str, Party] = field(default_factory=dict)
     peer_keys: Mapping[str, str] = field(default_factory=dict)
-    noted: Mapping[str, Any] | None = None
+    last_known_head: Mapping[str, Any] | None = None
     days_per_round: int = 0
-    sums: Bounds | None = None
-    beside: bool = False
+    secure_sum: Bounds | None = None
+    second_process: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for the line."""
@@ -123,7 +121,7 @@ class RegionStart:
             "hub": self.hub.to_json(),
             "folder": str(self.folder),
             "run": self.run,
-            "work": dict(self.work),
+            "job": dict(self.job),
             "evidence": str(self.evidence) if self.evidence else None,
             "rules": str(self.rules) if self.rules else None,
             "unsafe": self.unsafe,
@@ -131,9 +129,9 @@ class RegionStart:
             "days_per_round": self.days_per_round,
             "peers": {name: party.to_json() for name, party in self.peers.items()},
             "peer_keys": dict(self.peer_keys),
-            "beside": self.beside,
-            "sums": None if self.sums is None else asdict(self.sums),
-            "noted": None if self.noted is None else dict(self.noted),
+            "second_process": self.second_process,
+            "secure_sum": None if self.secure_sum is None else asdict(self.secure_sum),
+            "last_known_head": None if self.last_known_head is None else dict(self.last_known_head),
         }
 
     @staticmethod
@@ -144,7 +142,7 @@ class RegionStart:
             hub=Party.from_json(value["hub"]),
             folder=Path(value["folder"]),
             run=value["run"],
-            work=value["work"],
+            job=value["job"],
             evidence=Path(value["evidence"]) if value["evidence"] else None,
             rules=Path(value["rules"]) if value["rules"] else None,
             unsafe=value["unsafe"],
@@ -152,9 +150,9 @@ class RegionStart:
             days_per_round=value["days_per_round"],
             peers={name: Party.from_json(party) for name, party in value["peers"].items()},
             peer_keys=value["peer_keys"],
-            sums=None if value["sums"] is None else Bounds(**value["sums"]),
-            noted=value["noted"],
-            beside=value["beside"],
+            secure_sum=None if value["secure_sum"] is None else Bounds(**value["secure_sum"]),
+            last_known_head=value["last_known_head"],
+            second_process=value["second_process"],
         )
 
     def calendar(self) -> Calendar:

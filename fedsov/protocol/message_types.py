@@ -12,8 +12,7 @@ from typing import Any
 from flwr.app import ArrayRecord, ConfigRecord, MetricRecord
 
 from fedsov.artifact import Kind
-from fedsov.protocol import payloads
-from fedsov.protocol.job import SEALED_ROWS
+from fedsov.protocol import SEALED_ROWS, payloads
 
 Record = ArrayRecord | ConfigRecord | MetricRecord
 

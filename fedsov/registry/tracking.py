@@ -30,7 +30,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import configure_mappers
 
 from fedsov.errors import ConfigurationError, WorkspaceUnusable
-from fedsov.registry import ModelRecord, RunRecord, Version, schema
+from fedsov.registry import schema
+from fedsov.registry.records import ModelRecord, RunRecord, Version
 
 CANDIDATE, CHAMPION = "candidate", "champion"
 METRICS_A_CALL, PARAMS_A_CALL = 1000, 100  # MLflow's limits of one log_batch

@@ -26,6 +26,7 @@ from fedsov.model.features import Features, Statistics
 from fedsov.model.metrics import MEASURES
 from fedsov.model.network import Parameters
 from fedsov.model.targets import in_words, outcome
+from fedsov.protocol import SEALED_ROWS
 from fedsov.protocol.flower_messages import (
     config_of,
     drift_of,
@@ -34,7 +35,6 @@ from fedsov.protocol.flower_messages import (
     record_of,
     with_proximal,
 )
-from fedsov.protocol.job import SEALED_ROWS
 from fedsov.region.private_run import WITHHELD
 from fedsov.region.session import Session
 from fedsov.region.strategies import selection, synthetic

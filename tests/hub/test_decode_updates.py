@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from flwr.app import Array, ArrayRecord, Context, Error, Message, MetricRecord, RecordDict
 
-from fedsov.artifact import Party
 from fedsov.control_plane.aggregate import ALGORITHMS, Algorithm, accepted_updates
 from fedsov.control_plane.server_app import Federation, Outcome, each_by_itself, server_app
 from fedsov.errors import TrainingFailed
 from fedsov.hub.decode_updates import expanded
 from fedsov.hub.gated_grid import GatedGrid
+from fedsov.hub.inbox import Inbox
 from fedsov.label import PUBLIC
 from fedsov.protocol.flower_messages import identify, new_id, parameters_of, record_of
 from fedsov.training.compression import Compression, chance, sent
@@ -27,16 +27,13 @@ Answer = Callable[[Message, int], dict[str, np.ndarray]]
 
 
 class Answering(Scripted):
-    """A board whose nodes answer as a function of the message and the node."""
+    """Links whose nodes answer as a function of the message and the node."""
 
     def __init__(self, answer: Answer) -> None:
-        super().__init__({})
+        super().__init__(dict.fromkeys(NODES))
         self._answer = answer
 
-    def party(self, node: int) -> Party:
-        return Party(f"region {node}", "DE", "")
-
-    def ask(self, message: Message, label: object) -> None:
+    def send(self, message: Message, label: object) -> None:
         node = message.metadata.dst_node_id
         arrays = self._answer(message, node)
         content = {"arrays": record_of(arrays), "metrics": MetricRecord({"num-examples": node})}
@@ -44,7 +41,7 @@ class Answering(Scripted):
         error = Error(code=1, reason="StoreDamaged")
         reply = Message(error, reply_to=message) if said is None else Message(said, reply_to=message)
         identify(reply, new_id())
-        self.answer(message, reply, PUBLIC)
+        self.arrived.append((reply, PUBLIC))
 
 
 def _trained(message: Message, node: int) -> dict[str, np.ndarray]:
@@ -54,7 +51,7 @@ def _trained(message: Message, node: int) -> dict[str, np.ndarray]:
 
 
 def _run(answer: Answer, how: Compression, *, algorithm: str = "fedavg", frozen: tuple[str, ...] = ()) -> Outcome:
-    outcome, grid = Outcome(), GatedGrid(Answering(answer), NODES, Open())
+    outcome, grid = Outcome(), GatedGrid(Inbox(Answering(answer)), NODES, Open())
     gather = expanded(each_by_itself, how, frozen=frozen)
     app = server_app(Federation(Algorithm(algorithm), 2), START, outcome, gather=gather)
     app(grid, Context(run_id=1, node_id=1, node_config={}, state=RecordDict(), run_config={}))

@@ -81,5 +81,6 @@ def _crossing(value: Mapping[str, Any]) -> PlannedCrossing:
 
 def _answer(value: Mapping[str, Any]) -> Decision:
     kind: Any = ANSWERS[value["verdict"]]
-    said = {part.name: value[part.name] for part in fields(kind)}
-    return kind(**{name: tuple(one) if isinstance(one, list) else one for name, one in said.items()})
+    parts = {part.name: value[part.name] for part in fields(kind)}
+    answer: Decision = kind(**{name: tuple(part) if isinstance(part, list) else part for name, part in parts.items()})
+    return answer
