@@ -27,12 +27,22 @@ from fedsov.algorithms.training_spec import TrainingSpec
 from fedsov.artifact import Artifact, Party
 from fedsov.border.gate import Outgoing
 from fedsov.hub.gated_grid import GatedGrid
+from fedsov.hub.inbox import Inbox
 from fedsov.hub.secure_sum import summed
 from fedsov.hub.server_app import RoundSettings, TrainingOutput, UpdateCollector, each_by_itself, server_app
 from fedsov.label import Label
 from fedsov.model.network import NetworkSpec, initial
 from fedsov.privacy.secure_aggregation.fixed_point import Bounds
-from fedsov.protocol.flower_messages import identify, new_id, pack, parameters_of, record_of, round_of, unpack
+from fedsov.protocol.flower_messages import (
+    flower_process,
+    identify,
+    new_id,
+    pack,
+    parameters_of,
+    record_of,
+    round_of,
+    unpack,
+)
 from fedsov.region.journal import Journal
 from fedsov.region.secure_sum_member import STEPS, SecureSumMember
 from fedsov.training.engine import train_locally
@@ -49,7 +59,7 @@ class Bench:
     arrays: dict[int, tuple[np.ndarray, np.ndarray]]
     spec: NetworkSpec
     members: dict[int, SecureSumMember]
-    answers: dict[str, tuple[Message, Label]] = field(default_factory=dict)
+    arrived: list[tuple[Message, Label]] = field(default_factory=list)
     spent: dict[str, list[float]] = field(default_factory=dict)
 
     def begin_anew(self) -> None:
@@ -57,23 +67,23 @@ class Bench:
         for member in self.members.values():
             member.held, member.journal = None, Journal()
 
-    def party(self, node: int) -> Party:
-        return Party(f"region {node}", "", "")
+    @property
+    def parties(self) -> dict[int, Party]:
+        return {node: Party(f"region {node}", "", "") for node in self.arrays}
 
-    def ask(self, message: Message, label: Label) -> None:
+    def send(self, message: Message, label: Label) -> None:
         started = time.process_time()
         kind, node = message.metadata.message_type, message.metadata.dst_node_id
         told = unpack(pack(message))
         reply = self.members[node].answer(told, self._train) if kind in STEPS else self._train(told)
         identify(reply, new_id())
-        self.answer(message, unpack(pack(reply)), label)
+        self.arrived.append((unpack(pack(reply)), label))
         self.spent.setdefault(kind, []).append(time.process_time() - started)
 
-    def answer(self, asked: Message, reply: Message, label: Label) -> None:
-        self.answers[asked.metadata.message_id] = (reply, label)
-
-    def turn(self, seconds: float) -> None:
+    def poll(self, seconds: float) -> list[tuple[Message, Label]]:
         """Answers are there when asked."""
+        arrived, self.arrived = self.arrived, []
+        return arrived
 
     def _train(self, message: Message) -> Message:
         X, y = self.arrays[message.metadata.dst_node_id]
@@ -118,7 +128,7 @@ def seconds_per_round(
 ) -> tuple[list[Seconds], TrainingOutput]:
     """Seconds of each round after the first, which warms the process up."""
     outcome, ends = TrainingOutput(), [now()]
-    grid = GatedGrid(made, made.arrays, made)
+    grid = GatedGrid(Inbox(made), made.arrays, made)
     app = server_app(
         RoundSettings(TrainingSpec(made.spec, STEPS_OF_A_ROUND, rounds=rounds + 1), minimum=len(made.arrays)),
         initial(made.spec, inputs, 0),
@@ -126,7 +136,8 @@ def seconds_per_round(
         on_round=lambda _: ends.append(now()),
         gather=gather,
     )
-    app(grid, Context(run_id=1, node_id=1, node_config={}, state=RecordDict(), run_config={}))
+    with flower_process():
+        app(grid, Context(run_id=1, node_id=1, node_config={}, state=RecordDict(), run_config={}))
     return [Seconds(*(end - start for start, end in zip(*pair, strict=True))) for pair in pairwise(ends[1:])], outcome
 
 

@@ -14,7 +14,6 @@ from fedsov.api import train
 from fedsov.api.result import RunResult
 from fedsov.config.hydra_compose import compose
 from fedsov.config.settings import settings
-from fedsov.runtimes.fork_server import TO_TRAIN, WarmFor
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
@@ -33,8 +32,7 @@ def overhear(overrides: Sequence[str]) -> Overheard:
     """Trains in this process, the hub's, and listens to all lines."""
     frames: list[bytes] = []
     lines: list[str] = []
-    with WarmFor(TO_TRAIN) as warm:
-        result = train.train_settings(settings(compose(overrides)), warm, say=lines.append, tap=frames.append)
+    result = train.train_settings(settings(compose(overrides)), progress=lines.append, on_bytes=frames.append)
     return Overheard(result, frames, lines)
 
 

@@ -26,6 +26,7 @@ from fedsov.attacks.verdict import CONFIDENCE, AttackLimits, Figures, verdict
 from fedsov.config.settings import Settings
 from fedsov.errors import ConfigurationError, WorkspaceUnusable, unknown
 from fedsov.privacy.accounting import calibrated, guarantee
+from fedsov.runtimes import check_kind
 
 FORMAT = "fedsov attack test 1"
 MEMBERSHIP = {"loss": ("loss",), "lira": ("lira_online", "lira_offline"), "art": ("art",)}
@@ -101,6 +102,7 @@ def check(attacks: tuple[str, ...]) -> None:
 
 def _check_training(settings: Settings) -> None:
     """Raises ConfigurationError where what would be attacked is not the training that these settings ask for."""
+    check_kind(settings.runtime)
     if settings.dataset.target.task != "binary":
         task = settings.dataset.target.task
         raise ConfigurationError(f"attacks are made on outcomes of 0 and 1; dataset.task={task} has none")

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from fedsov.api.ledger_audit import verify_all
-from fedsov.errors import ConfigurationError, LedgerBroken, WorkspaceUnusable, unknown
-from fedsov.runtimes.fork_server import TO_REGISTER, WarmFor
-from fedsov.runtimes.framed_socket import Frame, FramedSocket
+from fedsov.errors import ConfigurationError, LedgerBroken
+from fedsov.runtimes.registry_connection import RegistryConnection, open_registry
 from fedsov.storage.locks import hold_workspace
 from fedsov.storage.workspace import Workspace
 
@@ -27,32 +25,20 @@ def promote(root: Path, model: str, version: int) -> str:
         if finding.fault:
             raise LedgerBroken(finding.sentence())
     folders = {"hub": workspace.hub} | {name: workspace.region(name) for name in workspace.region_names()}
-    held = {owner: folder for owner, folder in folders.items() if (folder / REGISTRY).exists()}
-    with hold_workspace(workspace), WarmFor(TO_REGISTER) as warm:
-        line = warm.fork("registrar")
-        try:
-            return _promote(line, held, model, version)
-        finally:
-            line.close()
+    registries = {owner: folder for owner, folder in folders.items() if (folder / REGISTRY).exists()}
+    with hold_workspace(workspace), open_registry() as registry:
+        return _promote(registry, registries, model, version)
 
 
-def _promote(line: FramedSocket, held: dict[str, Path], model: str, version: int) -> str:
-    known: dict[str, list[int]] = {}
-    for owner, folder in held.items():
-        versions = _asked(line, {"act": "models", "folder": str(folder)})["models"]
-        for name, number in versions:
-            known.setdefault(name, []).append(number)
-        if [model, version] in versions:
-            _asked(line, {"act": "promote", "folder": str(folder), "model": model, "version": version})
+def _promote(registry: RegistryConnection, folders: dict[str, Path], model: str, version: int) -> str:
+    versions: dict[str, list[int]] = {}
+    for owner, folder in folders.items():
+        models = registry.models(folder)
+        for name, number in models:
+            versions.setdefault(name, []).append(number)
+        if (model, version) in models:
+            registry.promote(folder, model, version)
             return owner
-    if model in known:
-        raise ConfigurationError(f"{model} has no version {version}; it has {', '.join(map(str, known[model]))}")
-    raise ConfigurationError(unknown("registered model", model, sorted(known)))
-
-
-def _asked(line: FramedSocket, request: dict[str, Any]) -> dict[str, Any]:
-    line.send(Frame(request))
-    said = dict(line.receive().header)
-    if "error" in said:
-        raise WorkspaceUnusable(said["error"])
-    return said
+    if model in versions:
+        raise ConfigurationError(f"{model} has no version {version}; it has {', '.join(map(str, versions[model]))}")
+    raise ConfigurationError(f"no registered model {model!r}; there are {', '.join(sorted(versions)) or 'none yet'}")

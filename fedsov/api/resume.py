@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from fedsov.api.result import RunResult
-from fedsov.api.train import _to_stderr
+from fedsov.api.train import to_stderr, train_settings
 from fedsov.config.settings import Settings, settings_of
 from fedsov.errors import ConfigurationError
 from fedsov.hub.checkpoints import Checkpoints, RunManifest, runs
-from fedsov.runtimes.fork_server import WarmFor
 
 
 def resume(
@@ -27,12 +26,8 @@ def resume(
     Raises:
         FedsovError: as `train`; and for a run that has ended well, is not in this workspace or began on other rows.
     """
-    from fedsov.api import train
-    from fedsov.runtimes.fork_server import TO_TRAIN
-
-    settings, begun = find_run(Path(workspace), run)
-    with WarmFor(TO_TRAIN) as warm:
-        return train.train_settings(settings, warm, say=say or _to_stderr, resumed=begun)
+    settings, manifest = find_run(Path(workspace), run)
+    return train_settings(settings, progress=say or to_stderr, resumed=manifest)
 
 
 LATEST = "latest"
@@ -49,26 +44,26 @@ def find_run(workspace: Path, name: str) -> tuple[Settings, RunManifest]:
         CheckpointDamaged: what it wrote down was changed.
     """
     hub = workspace.resolve() / "hub"
-    known = runs(hub)
-    if name == LATEST and known:
-        name = known[-1]
-    if name not in known:
-        listed = f"it has {', '.join(known[-3:])}" if known else "no run was begun there"
+    begun_runs = runs(hub)
+    if name == LATEST and begun_runs:
+        name = begun_runs[-1]
+    if name not in begun_runs:
+        listed = f"it has {', '.join(begun_runs[-3:])}" if begun_runs else "no run was begun there"
         raise ConfigurationError(
             f"no run {name!r} in workspace {workspace}; {listed}; another is named by workspace=DIR"
         )
-    begun = Checkpoints(hub, name).begun()
-    if begun is None:
+    manifest = Checkpoints(hub, name).begun()
+    if manifest is None:
         raise ConfigurationError(f"run {name} has ended well; there is nothing to resume")
-    return settings_of({**_meant(begun), "workspace": str(workspace)}), begun
+    return settings_of({**_meant(manifest), "workspace": str(workspace)}), manifest
 
 
-def _meant(begun: RunManifest) -> dict[str, Any]:
+def _meant(manifest: RunManifest) -> dict[str, Any]:
     """The settings, their paths as they were meant where the run began."""
-    plain = {**begun.settings}
-    if os.getcwd() == begun.folder:
+    plain = {**manifest.settings}
+    if os.getcwd() == manifest.folder:
         return plain
     for group, key in PATHS:
         if plain[group][key] is not None:
-            plain[group] = {**plain[group], key: str(Path(begun.folder, plain[group][key]))}
+            plain[group] = {**plain[group], key: str(Path(manifest.folder, plain[group][key]))}
     return plain

@@ -1,29 +1,33 @@
-"""The whole run from Python: ingest, plan, train, record. What the command line and notebooks call."""
+"""The whole run from Python: ingest, plan, train, record. What the command line and notebooks call.
+
+Here all is put together: settings become what the hub needs of them, and `runtime.kind` chooses how the hub reaches its
+regions. What this module needs is imported when it is called: a runtime begins to start meanwhile.
+"""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING
 
-from fedsov.api.register_models import register_models
-from fedsov.api.result import RegionResult, RunResult
-from fedsov.config.settings import Settings
-from fedsov.errors import TrainingFailed
-from fedsov.hub import region_queries, resume
-from fedsov.hub.checkpoints import RunManifest
-from fedsov.hub.finishing import RunOutputs, train_regions
-from fedsov.hub.planning.plan_values import Plan
-from fedsov.hub.run import HubRun, Say, Tap, open_run
-from fedsov.protocol.ingestion_report import IngestionReport
-from fedsov.region.run_record import ledger_summary
-from fedsov.runtimes.fork_server import TO_REGISTER, ForkServer, WarmFor
-from fedsov.runtimes.in_process import ingest_rows, open_regions
+from fedsov.runtimes import check_kind, kind_in, open_runtime, warm_up
+
+if TYPE_CHECKING:
+    from fedsov.api.result import RunResult
+    from fedsov.config.settings import Settings
+    from fedsov.hub.checkpoints import RunManifest
+    from fedsov.hub.planning.plan_values import Plan
+    from fedsov.hub.run import HubRun
+    from fedsov.protocol.ingestion_report import IngestionReport
+    from fedsov.runtimes import OnBytes
+
+Progress = Callable[[str], None]
 
 
-def train(overrides: Sequence[str] = (), *, say: Callable[[str], None] | None = None) -> RunResult:
+def train(overrides: Sequence[str] = (), *, say: Progress | None = None) -> RunResult:
     """One whole run: ingest, plan, train, record.
 
     Args:
@@ -33,119 +37,104 @@ def train(overrides: Sequence[str] = (), *, say: Callable[[str], None] | None = 
     Raises:
         FedsovError: in one line, with the way out; see `fedsov.errors` for the kinds.
     """
-    from fedsov.runtimes.fork_server import TO_TRAIN
-
-    with WarmFor(TO_TRAIN) as warm:
+    with warm_up(kind_in(overrides)):
         from fedsov.config.hydra_compose import compose
         from fedsov.config.settings import settings
 
-        pass
-
-        return train_settings(settings(compose(overrides)), warm, say=say or _to_stderr)
+        return train_settings(settings(compose(overrides)), progress=say or to_stderr)
 
 
-def _to_stderr(line: str) -> None:
+def to_stderr(line: str) -> None:
+    """A line of progress on standard error."""
     print(line, file=sys.stderr)
 
 
-def ingest_settings(settings: Settings, warm: ForkServer, *, say: Say, again: bool = False) -> IngestionReport:
+def ingest_settings(settings: Settings, *, progress: Progress, again: bool = False) -> IngestionReport:
     """Sorts the source into the regions' stores, and nothing else; `again` writes stores that are up to date anew."""
-    with open_run(settings, warm, say=say) as scene:
-        return ingest_rows(scene, again=again)
+    with _open(settings, progress=progress, trains=False) as run:
+        return _ingest(run, again=again)
 
 
 def plan_settings(
-    settings: Settings, warm: ForkServer, *, say: Say, tap: Tap | None = None
+    settings: Settings, *, progress: Progress, on_bytes: OnBytes | None = None
 ) -> tuple[Plan, IngestionReport]:
     """The plan that `train` would follow today: same stores, same law, same documents; nothing is trained."""
-    with open_run(settings, warm, say=say, tap=tap) as scene:
-        ingested = _ready(scene)
-        found, _ = region_queries.planned(scene)
-        return found, ingested
+    from fedsov.hub import region_queries
 
-
-def _ready(scene: HubRun) -> IngestionReport:
-    """The stores are up to date, the regions' processes open; says what was ingested."""
-    ingested = ingest_rows(scene)
-    scene.say(f"ingest: {ingested.sentence()}")
-    scene.say(f"columns: {ingested.columns()}")
-    resume.check_stores(scene)
-    open_regions(scene)
-    return ingested
+    with _open(settings, progress=progress, on_bytes=on_bytes, trains=False) as run:
+        report = _connect(run)
+        plan, _ = region_queries.planned(run)
+        return plan, report
 
 
 def train_settings(
-    settings: Settings, warm: ForkServer, *, say: Say, tap: Tap | None = None, resumed: RunManifest | None = None
+    settings: Settings, *, progress: Progress, on_bytes: OnBytes | None = None, resumed: RunManifest | None = None
 ) -> RunResult:
     """The whole run, or the rest of one that was killed.
 
     Args:
+        progress: told of progress, one line at a time.
+        on_bytes: told every byte that passes between places; for tests.
         resumed: with the settings, as `fedsov.api.resume.find_run` gives them.
 
     Raises a FedsovError where it could not end with at least one trained region.
     """
     started = time.monotonic()
-    with open_run(settings, warm, say=say, tap=tap, resumed=resumed) as scene:
-        with ExitStack() as stack:
-            with resume.until_planned(scene):
-                if settings.border.unsafe_open:
-                    say("WARNING: border=unsafe_open permits everything; laboratory work only, every entry is marked")
-                _ready(scene)
-                registrar = stack.enter_context(WarmFor(TO_REGISTER))
-                found, known = resume.planned(scene)
-            for region in found.regions:
-                say(f"plan: {region.region} {region.strategy}: {region.reasons[-1]}")
-            made, found = train_regions(scene, found, known)
-            told = region_queries.ledgers(scene)
-            if not made.results and not made.withheld:
-                raise TrainingFailed(_nothing_trained(found, made))
-            result = _result(scene, found, made, told)
-            versions = register_models(scene, registrar, made, result)
-        scene.checkpoints.finish()
+    with _open(settings, progress=progress, on_bytes=on_bytes, resumed=resumed) as run:
+        from fedsov.api.collect_result import collect_result
+        from fedsov.api.register_models import register_models
+        from fedsov.hub import region_queries, resume
+        from fedsov.hub.finishing import train_regions
+
+        with resume.until_planned(run):
+            if settings.border.unsafe_open:
+                progress("WARNING: border=unsafe_open permits everything; laboratory work only, every entry is marked")
+            _connect(run)
+            plan, profiles = resume.planned(run)
+        for region in plan.regions:
+            progress(f"plan: {region.region} {region.strategy}: {region.reasons[-1]}")
+        outputs, plan = train_regions(run, plan, profiles)
+        result = collect_result(run, plan, outputs, region_queries.ledgers(run))
+        versions = register_models(run, settings, outputs, result)
+        run.checkpoints.finish()
         return result.recorded(versions, seconds=time.monotonic() - started)
 
 
-def _nothing_trained(found: Plan, made: RunOutputs) -> str:
-    reasons = dict(made.failures) or {region.region: region.reasons[-1] for region in found.regions}
-    first = "; ".join(f"{name}: {why}" for name, why in list(reasons.items())[:3])
-    return f"no region ended with a model ({first}{'; ...' if len(reasons) > 3 else ''}); see `python -m fedsov plan`"
+@contextmanager
+def _open(
+    settings: Settings,
+    *,
+    progress: Progress,
+    on_bytes: OnBytes | None = None,
+    resumed: RunManifest | None = None,
+    trains: bool = True,
+) -> Iterator[HubRun]:
+    """An open run over the runtime that the settings choose. Raises ConfigurationError and as `hub.run.open_run`."""
+    check_kind(settings.runtime)
+    with warm_up(settings.runtime, trains=trains):
+        from fedsov.config.hub_settings import hub_settings
+        from fedsov.hub.run import open_run
+
+        opening = partial(open_runtime, settings.runtime, trains=trains, on_bytes=on_bytes)
+        with open_run(hub_settings(settings), opening, progress=progress, resumed=resumed) as run:
+            yield run
 
 
-def _result(scene: HubRun, found: Plan, made: RunOutputs, told: dict[str, dict[str, Any]]) -> RunResult:
-    hub, crossings = ledger_summary(scene.gate.ledger, scene.run), _crossings(scene, told)
-    regions = tuple(
-        RegionResult.of(
-            region,
-            made.results.get(region.region),
-            made.failures.get(region.region),
-            crossings=crossings[region.region],
-        )
-        for region in found.regions
-    )
-    refusals = [*hub["refusals"], *(refusal for one in told.values() for refusal in one["refusals"])]
-    heads = {"hub": hub["head"], **{name: one["head"] for name, one in told.items()}}
-    return RunResult(
-        run=scene.run,
-        workspace=scene.workspace.root,
-        unsafe=scene.settings.border.unsafe_open,
-        ingested=scene.ingested,
-        plan=found,
-        regions=regions,
-        refusals=tuple(refusals),
-        heads=heads,
-        rounds=() if made.joint is None else made.joint.rounds,
-        planned=scene.settings.rounds,
-        stopped="" if made.joint is None else made.joint.stopped,
-        privacy=tuple(scene.privacy),
-        measure=scene.measure.name,
-    )
+def _ingest(run: HubRun, *, again: bool = False) -> IngestionReport:
+    """The stores are up to date; what was ingested."""
+    from fedsov.hub.runtime import IngestRequest
+
+    run.ingested = run.runtime.ingest(IngestRequest(run.settings.plain, run.name, again))
+    return run.ingested
 
 
-def _crossings(scene: HubRun, told: dict[str, dict[str, Any]]) -> dict[str, dict[str, int]]:
-    """By region: crossings of the run that left it, and those that the hub sent, or would have sent, to it."""
-    counts = {name: {key: told.get(name, {}).get(key, 0) for key in ("permitted", "refused")} for name in scene.nodes}
-    for entry in scene.gate.ledger.entries(scene.run):
-        if entry.body["act"] == "cross" and entry.body["importer"]["name"] in counts:
-            verdict = "permitted" if entry.body["verdict"] == "permit" else "refused"
-            counts[entry.body["importer"]["name"]][verdict] += 1
-    return counts
+def _connect(run: HubRun) -> IngestionReport:
+    """The stores are up to date, the regions are opening; says what was ingested."""
+    from fedsov.hub import resume
+
+    report = _ingest(run)
+    run.progress(f"ingest: {report.sentence()}")
+    run.progress(f"columns: {report.columns()}")
+    resume.check_stores(run)
+    run.connect()
+    return report

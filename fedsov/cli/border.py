@@ -49,14 +49,14 @@ def why(arguments: WhyArguments) -> None:
     """
     say = progress(arguments.quiet)
     say("starting: loading Flower and Hydra")
-    from fedsov.runtimes.fork_server import TO_READ, WarmFor
+    from fedsov.runtimes import kind_in, warm_up
 
-    with WarmFor(TO_READ) as warm:
+    with warm_up(kind_in(arguments.overrides), trains=False):
         from fedsov.api import train
 
         settings = run_settings(arguments.overrides)
         _check_region(arguments.region, settings)
-        plan, _ = train.plan_settings(settings, warm, say=say)
+        plan, _ = train.plan_settings(settings, progress=say)
     region = plan.region(arguments.region)
     if arguments.json:
         print_json(to_plain(region))

@@ -39,12 +39,12 @@ def ingest(arguments: IngestArguments) -> None:
     """
     say = progress(arguments.quiet)
     say("starting: loading Flower and Hydra")
-    from fedsov.runtimes.fork_server import TO_READ, WarmFor
+    from fedsov.runtimes import kind_in, warm_up
 
-    with WarmFor(TO_READ) as warm:
+    with warm_up(kind_in(arguments.overrides), trains=False):
         from fedsov.api import train
 
-        report = train.ingest_settings(run_settings(arguments.overrides), warm, say=say, again=arguments.again)
+        report = train.ingest_settings(run_settings(arguments.overrides), progress=say, again=arguments.again)
     if arguments.json:
         print_json(report.to_json())
         return

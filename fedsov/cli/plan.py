@@ -34,13 +34,13 @@ def plan(arguments: PlanArguments) -> None:
     """
     say = progress(arguments.quiet)
     say("starting: loading Flower and Hydra")
-    from fedsov.runtimes.fork_server import TO_READ, WarmFor
+    from fedsov.runtimes import kind_in, warm_up
 
-    with WarmFor(TO_READ) as warm:
+    with warm_up(kind_in(arguments.overrides), trains=False):
         from fedsov.api import train
         from fedsov.api.report import plan_table
 
-        derived, _ = train.plan_settings(run_settings(arguments.overrides), warm, say=say)
+        derived, _ = train.plan_settings(run_settings(arguments.overrides), progress=say)
     if arguments.json:
         print_json(derived.to_json())
     else:

@@ -18,7 +18,6 @@ from fedsov.errors import ConfigurationError, unknown
 
 if TYPE_CHECKING:
     from fedsov.api.result import RunResult
-    from fedsov.runtimes.fork_server import ForkServer
 
 CONFIGURATIONS = ("job", "hydra", "all")
 INFORMATION = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
@@ -129,10 +128,10 @@ def _run(arguments: TrainArguments) -> list[RunResult]:
     results: list[RunResult] = []
     say = progress(arguments.quiet)
     say(STARTING)
-    from fedsov.runtimes.fork_server import TO_TRAIN, WarmFor
+    from fedsov.runtimes import kind_in, warm_up
 
-    with WarmFor(TO_TRAIN) as warm:
-        _hydra(arguments, lambda config: results.append(_train_once(config, warm, say)))
+    with warm_up(kind_in(arguments.overrides)):
+        _hydra(arguments, lambda config: results.append(_train_once(config, say)))
     return results
 
 
@@ -170,11 +169,11 @@ def _answer(results: Sequence[RunResult], arguments: TrainArguments) -> None:
         _show(results)
 
 
-def _train_once(config: Any, warm: ForkServer, say: Callable[[str], None]) -> RunResult:
+def _train_once(config: Any, say: Callable[[str], None]) -> RunResult:
     from fedsov.api import train
     from fedsov.config.settings import settings
 
-    return train.train_settings(settings(config), warm, say=say)
+    return train.train_settings(settings(config), progress=say)
 
 
 def _show(results: Sequence[RunResult]) -> None:

@@ -59,7 +59,6 @@ OPTIONAL |= {"compression", "compression_share", "frozen", "schedule", "patience
 OPTIONAL |= {"private", "private_first", "bound", "label_separator", "source_options"}
 ONLY: Mapping[str, tuple[str | bool, ...]] = {
     "privacy.mechanism": ("none", "record"),
-    "runtime.kind": ("in_process",),
     "privacy.secure_aggregation": (True, False),
     "border.unsafe_open": (True, False),
     "dataset.target_above_region_median": (True, False),

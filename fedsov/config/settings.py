@@ -63,6 +63,7 @@ class Settings:
         days_per_round: how many days pass with each round, in a rehearsal of a long training.
         regions: the federation's regions, or None for one per jurisdiction found in the data.
         sums: bounds of the secure sums that a joint model is made by; None where the hub sees each update.
+        runtime: how the hub reaches its regions, one of `fedsov.runtimes.RUNTIMES`, which checks it.
         plain: the composed configuration these settings came from, for other processes and for the record.
         privacy: what is asked of privacy; None where no noise is added.
         compression: how updates are sent up.
@@ -83,6 +84,7 @@ class Settings:
     rounds: int
     days_per_round: int
     border: BorderSettings
+    runtime: str
     timeout: float
     plain: Mapping[str, Any]
     sums: Bounds | None = None
@@ -173,6 +175,7 @@ def _settings(plain: Mapping[str, Any]) -> Settings:
         rounds=whole("federation.rounds", federation["rounds"], at_least=1),
         days_per_round=whole("federation.days_per_round", federation.get("days_per_round", 0), at_least=0),
         border=BorderSettings(_path(border["evidence"]), _path(border["rules"]), bool(border["unsafe_open"])),
+        runtime=_word("runtime.kind", plain["runtime"]["kind"], "the name of a runtime"),
         timeout=_seconds("runtime.timeout", plain["runtime"]["timeout"]),
         plain=plain,
         sums=Bounds() if summed else None,

@@ -105,13 +105,13 @@ class Checkpoints:
         Raises FileNotFoundError for no such run, CheckpointDamaged for a file that was changed.
         """
         path = self.folder / "run.json"
-        said = read_sealed(path)
-        if said.pop("format", None) != FORMAT or said.get("run") != self.run:
+        body = read_sealed(path)
+        if body.pop("format", None) != FORMAT or body.get("run") != self.run:
             raise CheckpointDamaged(f"{path} is not of run {self.run}, or of another version of fedsov")
-        if said.pop("finished"):
+        if body.pop("finished"):
             return None
         try:
-            return from_plain(RunManifest, said)
+            return from_plain(RunManifest, body)
         except Unserializable as problem:
             raise CheckpointDamaged(f"{path} is of another version of fedsov: {problem}") from problem
 
@@ -167,27 +167,27 @@ class Checkpoints:
         self.folder.rmdir()
 
     def _of(self, scope: str) -> list[Path]:
-        found = self.folder.glob(f"{scope}-*.json")
-        return sorted(found, key=lambda path: int(path.stem.rpartition("-")[2]))  # round 10000 is after 9999
+        paths = self.folder.glob(f"{scope}-*.json")
+        return sorted(paths, key=lambda path: int(path.stem.rpartition("-")[2]))  # round 10000 is after 9999
 
     def _read(self, path: Path) -> Checkpoint:
-        said = read_sealed(path)
-        if (said["format"], said["run"], f"{said['scope']}-{said['round']:04d}") != (FORMAT, self.run, path.stem):
+        body = read_sealed(path)
+        if (body["format"], body["run"], f"{body['scope']}-{body['round']:04d}") != (FORMAT, self.run, path.stem):
             raise CheckpointDamaged(f"{path} is of another run or round, or of another version of fedsov")
-        arrays = read_arrays(path.with_suffix(".safetensors"), said["arrays"])
+        arrays = read_arrays(path.with_suffix(".safetensors"), body["arrays"])
         state = {name.removeprefix("server/"): array for name, array in arrays.items() if name.startswith("server/")}
         reached = TrainingState(
-            {name: arrays[f"model/{name}"] for name in said["order"]}, state, tuple(map(round_read, said["rounds"]))
+            {name: arrays[f"model/{name}"] for name in body["order"]}, state, tuple(map(round_read, body["rounds"]))
         )
-        features, label = Features.from_json(said["features"]), Label.from_json(said["label"])
-        return Checkpoint(said["scope"], label, said["people"], features, reached, said["examination"])
+        features, label = Features.from_json(body["features"]), Label.from_json(body["label"])
+        return Checkpoint(body["scope"], label, body["people"], features, reached, body["examination"])
 
 
 def runs(hub: Path) -> list[str]:
     """The runs of a hub's folder that wrote something down, the oldest first."""
     with suppress(FileNotFoundError):
-        found = [path for path in (hub / "checkpoints").iterdir() if NAME.fullmatch(path.name)]
-        return [path.name for path in sorted(found) if (path / "run.json").is_file()]
+        folders = [path for path in (hub / "checkpoints").iterdir() if NAME.fullmatch(path.name)]
+        return [path.name for path in sorted(folders) if (path / "run.json").is_file()]
     return []
 
 

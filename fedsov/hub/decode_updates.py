@@ -38,7 +38,7 @@ def expanded(gather: UpdateCollector, compression: Compression, *, frozen: Colle
 
     def whole(grid: Grid, messages: list[Message], timeout: float) -> Iterable[Message]:
         """A round's messages answered, each update a whole model."""
-        asked = {message.metadata.dst_node_id: message for message in messages}
+        questions = {message.metadata.dst_node_id: message for message in messages}
         for message in messages[:1]:  # a name that the model has not is told before anything is sent
             trained(list(arrays_of(message)), frozen)
         for reply in gather(grid, messages, timeout):
@@ -47,18 +47,18 @@ def expanded(gather: UpdateCollector, compression: Compression, *, frozen: Colle
                 continue
             node = reply.metadata.src_node_id
             try:
-                updated = received(arrays_of(asked[node]), arrays_of(reply), compression, frozen)
+                updated = received(arrays_of(questions[node]), arrays_of(reply), compression, frozen)
             except (TrainingFailed, *UNREADABLE) as problem:
-                yield error_reply(asked[node], LOST, str(problem))
+                yield error_reply(questions[node], LOST, str(problem))
                 continue
-            yield _answer(asked[node], reply, record_of(dict(updated)))
+            yield _answer(questions[node], reply, record_of(dict(updated)))
 
     return whole
 
 
-def _answer(asked: Message, reply: Message, updated: ArrayRecord) -> Message:
+def _answer(question: Message, reply: Message, updated: ArrayRecord) -> Message:
     """The reply with other arrays in their place."""
     content = {name: updated if isinstance(record, ArrayRecord) else record for name, record in reply.content.items()}
-    made = Message(RecordDict(content), reply_to=asked)
-    identify(made, new_id())
-    return made
+    whole = Message(RecordDict(content), reply_to=question)
+    identify(whole, new_id())
+    return whole

@@ -18,7 +18,7 @@ from fedsov.hub.decode_updates import expanded
 from fedsov.hub.planning.plan_values import Profile
 from fedsov.hub.progress_lines import round_line
 from fedsov.hub.region_queries import ask, price_privacy, reply_json
-from fedsov.hub.run import HubRun, first_model
+from fedsov.hub.run import HubRun
 from fedsov.hub.secure_sum import summed
 from fedsov.hub.server_app import (
     RoundSettings,
@@ -31,10 +31,13 @@ from fedsov.hub.server_app import (
 from fedsov.label import PUBLIC, Label, join
 from fedsov.ledger import known_keys
 from fedsov.model.features import Features, Statistics
-from fedsov.model.network import Parameters
+from fedsov.protocol.flower_messages import HUB_NODE, RUN_ID
 
 if TYPE_CHECKING:
     from fedsov.hub.membership import Membership
+    from fedsov.model.network import Parameters
+
+PUBLIC_SCOPE = "public"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,85 +56,109 @@ class GlobalModel:
     learned: int = 0
 
 
-def agree_on_features(scene: HubRun, regions: Sequence[str], scope: str) -> Features:
+def agree_on_features(run: HubRun, regions: Sequence[str], scope: str) -> Features:
     """Features fitted to the sum of the regions' statistics; no row is pooled.
 
     Raises TrainingFailed where no region could say anything.
     """
-    answers = ask(scene, regions, "query.statistics", {"scope": scope})
-    described = [
-        Statistics.from_json(reply_json(reply, "statistics")) for reply in answers.values() if reply.has_content()
+    replies = ask(run, regions, "query.statistics", {"scope": scope})
+    statistics = [
+        Statistics.from_json(reply_json(reply, "statistics")) for reply in replies.values() if reply.has_content()
     ]
-    if not described:
+    if not statistics:
         raise TrainingFailed(f"no region of {', '.join(regions)} could send its feature statistics; see the refusals")
-    return Features.fit(reduce(add, described))
+    return Features.fit(reduce(add, statistics))
 
 
 def train_together(
-    scene: HubRun,
-    found: Iterable[Profile],
+    run: HubRun,
+    profiles: Iterable[Profile],
     scope: str,
     *,
     what: str,
     minimum: int,
-    examination: Membership | None = None,
+    membership: Membership | None = None,
 ) -> GlobalModel:
     """Federated training over the regions of these profiles, on the rows of a scope; from its checkpoint on, if any.
 
     Args:
-        examination: asked before each round who may still take part; none is needed for a public model.
+        what: what is trained, for the lines of progress.
+        minimum: updates without which a round is a failure.
+        membership: asked before each round who may still take part; none is needed for a public model.
 
     Raises TrainingFailed where too few regions may take part or send an update in some round.
     """
-    members = list(found)
-    regions = [profile.region for profile in members]
-    label = PUBLIC if scope == "public" else join(profile.label for profile in members)
-    people = sum(_volume(profile, scope) for profile in members)
-    settings = scene.settings
-    if settings.privacy and scope != "public":
-        price_privacy(scene, regions)
-    held = scene.checkpoints.last(scope)
-    if held is None:
-        features = agree_on_features(scene, regions, scope)
-        held = Checkpoint(scope, label, people, features, TrainingState(first_model(settings, features.inputs, scope)))
-        scene.checkpoints.keep(held)
-    else:
-        scene.say(f"resume: {what} goes on after round {held.round}/{settings.rounds}")
-    if examination and held.examination is not None:
-        examination.remind(held.examination)
-    features, label = held.features, held.label
-    config = {"scope": scope, "features": json.dumps(features.to_json())}
-    names = {scene.nodes[name]: name for name in regions}
-    training = settings.training.without_personalization() if scope == "public" else settings.training
-    round_settings = RoundSettings(training, config, minimum, settings.timeout, names)
-    grid, outcome = scene.grid(regions, label=label, people=people), TrainingOutput()
+    members = list(profiles)
+    regions, training = [profile.region for profile in members], run.settings.training
+    if training.adds_noise and scope != PUBLIC_SCOPE:
+        price_privacy(run, regions)
+    checkpoint = _beginning(run, members, scope, what)
+    if membership and checkpoint.examination is not None:
+        membership.remind(checkpoint.examination)
+    features, people = checkpoint.features, sum(_volume(profile, scope) for profile in members)
+    names = {run.nodes[name]: name for name in regions}
+    grid, outcome = run.grid(list(names), label=checkpoint.label, people=people), TrainingOutput()
 
-    def on_round(seen: RoundRecord) -> None:
-        scene.say(round_line(scene, seen, what))
-        if examination:
-            examination.after(seen)
+    def on_round(record: RoundRecord) -> None:
+        run.progress(round_line(run, record, what))
+        if membership:
+            membership.after(record)
 
     def keep(reached: TrainingState) -> None:
-        state = examination.state() if examination else None
-        scene.checkpoints.keep(Checkpoint(scope, grid.label, people, features, reached, state))
+        state = membership.state() if membership else None
+        run.checkpoints.keep(Checkpoint(scope, grid.label, people, features, reached, state))
 
     def examine(number: int) -> Mapping[int, str]:
-        return examination.before(number, grid.label, people) if examination else {}
+        return membership.before(number, grid.label, people) if membership else {}
 
-    frozen = settings.recipe.frozen
-    gather: UpdateCollector = expanded(each_by_itself, settings.compression, frozen=frozen)
-    if settings.sums is not None and scope != "public":
-        keys = known_keys.read_keys(scene.workspace.hub)
-        gather = summed(names, bounds=settings.sums, run=scene.run, frozen=frozen, directory=keys)
     app = server_app(
-        round_settings, held.reached, outcome, on_round=on_round, keep=keep, examine=examine, gather=gather
+        _round_settings(run, scope, features, names, minimum),
+        checkpoint.reached,
+        outcome,
+        on_round=on_round,
+        keep=keep,
+        examine=examine,
+        gather=_gather(run, scope, names),
     )
-    app(grid, Context(run_id=1, node_id=1, node_config={}, state=RecordDict(), run_config={}))
-    seen, stopped, learned = tuple(outcome.rounds), outcome.stopped, outcome.learned
-    return GlobalModel(outcome.parameters, features, grid.label, people, seen, stopped, learned)
+    app(grid, Context(run_id=RUN_ID, node_id=HUB_NODE, node_config={}, state=RecordDict(), run_config={}))
+    rounds, stopped, learned = tuple(outcome.rounds), outcome.stopped, outcome.learned
+    return GlobalModel(outcome.parameters, features, grid.label, people, rounds, stopped, learned)
+
+
+def _beginning(run: HubRun, members: Sequence[Profile], scope: str, what: str) -> Checkpoint:
+    """The last checkpoint of this training, or its first: the seed's parameters for features that are agreed on now."""
+    checkpoint = run.checkpoints.last(scope)
+    if checkpoint is not None:
+        run.progress(f"resume: {what} goes on after round {checkpoint.round}/{run.settings.training.spec.rounds}")
+        return checkpoint
+    label = PUBLIC if scope == PUBLIC_SCOPE else join(profile.label for profile in members)
+    people = sum(_volume(profile, scope) for profile in members)
+    features = agree_on_features(run, [profile.region for profile in members], scope)
+    first = TrainingState(run.settings.training.first_parameters(features.inputs, scope))
+    checkpoint = Checkpoint(scope, label, people, features, first)
+    run.checkpoints.keep(checkpoint)
+    return checkpoint
+
+
+def _round_settings(
+    run: HubRun, scope: str, features: Features, names: Mapping[int, str], minimum: int
+) -> RoundSettings:
+    training = run.settings.training
+    spec = training.spec.without_personalization() if scope == PUBLIC_SCOPE else training.spec
+    config = {"scope": scope, "features": json.dumps(features.to_json())}
+    return RoundSettings(spec, config, minimum, training.timeout, names)
+
+
+def _gather(run: HubRun, scope: str, names: Mapping[int, str]) -> UpdateCollector:
+    """How updates are had: each by itself, made whole; or as one sum, where the regions ask for that."""
+    training = run.settings.training
+    if training.secure_sum is None or scope == PUBLIC_SCOPE:
+        return expanded(each_by_itself, training.spec.compression, frozen=training.spec.frozen)
+    directory = known_keys.read_keys(run.workspace.hub)
+    return summed(names, bounds=training.secure_sum, run=run.name, frozen=training.spec.frozen, directory=directory)
 
 
 def _volume(profile: Profile, scope: str) -> int:
-    if scope == "public":
+    if scope == PUBLIC_SCOPE:
         return profile.public_rows
     return profile.shareable_rows if profile.shareable_rows is not None else profile.rows or 0

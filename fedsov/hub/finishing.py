@@ -5,28 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flwr.app import ConfigRecord, Message
 
 from fedsov.hub import federated_training
 from fedsov.hub.federated_training import GlobalModel
-from fedsov.hub.gated_grid import GatedGrid
 from fedsov.hub.membership import Membership
 from fedsov.hub.planning.plan_values import Plan, Profile, RegionPlan
-from fedsov.hub.region_queries import _of_region, question, reply_json
+from fedsov.hub.region_queries import error_of, question, reply_json
 from fedsov.hub.run import HubRun
 from fedsov.label import PUBLIC
+from fedsov.protocol import SEALED_ROWS
 from fedsov.protocol.flower_messages import DECISION_ROUND, REFUSED, reason_of
-from fedsov.protocol.job import SEALED_ROWS
-from fedsov.runtimes.in_process import start_region
-
-if TYPE_CHECKING:
-    from fedsov.hub.membership import Membership
-
-
-SECOND_PROCESS = 100_000
-"""Added to a region's node id for its second process, which makes synthetic rows while the first trains."""
 
 
 @dataclass(slots=True)
@@ -44,7 +35,7 @@ class RunOutputs:
     withheld: list[str] = field(default_factory=list)
 
 
-def order_synthetic(scene: HubRun, regions: Iterable[RegionPlan], *, standing_by: int = 1) -> dict[str, list[str]]:
+def order_synthetic(run: HubRun, regions: Iterable[RegionPlan], *, decision_round: int = 1) -> dict[str, list[str]]:
     """Asks each donor, in a second process of its own, for synthetic rows; message id to recipients."""
     recipients: dict[str, list[str]] = {}
     for region in regions:
@@ -52,127 +43,124 @@ def order_synthetic(scene: HubRun, regions: Iterable[RegionPlan], *, standing_by
             recipients.setdefault(region.donor, []).append(region.region)
     waiting = {}
     for donor, names in recipients.items():
-        node = scene.nodes[donor] + SECOND_PROCESS
-        if node not in scene.board.lines:
-            scene.board.lines[node] = start_region(scene, donor, node)
-        grid = GatedGrid(scene.board, [node], scene.gate)
-        said = {"recipients": json.dumps(names), DECISION_ROUND: standing_by}
-        message = question(node, "query.synthesise", said)
-        (identifier,) = grid.push_messages([message])
-        waiting[identifier] = names
-        scene.say(f"synthetic rows: {donor} makes {scene.settings.synthetic.rows:,} for {', '.join(names)}")
+        node = run.connect_second(donor)
+        config = {"recipients": json.dumps(names), DECISION_ROUND: decision_round}
+        (message_id,) = run.grid([node]).push_messages([question(node, "query.synthesise", config)])
+        waiting[message_id] = names
+        run.progress(f"synthetic rows: {donor} makes {run.settings.synthetic_rows:,} for {', '.join(names)}")
     return waiting
 
 
-def receive_synthetic(scene: HubRun, waiting: Mapping[str, list[str]], made: RunOutputs) -> None:
-    """Takes the sealed rows as they come; a recipient that gets none is told why in `made.failures`."""
-    grid = scene.grid([])
-    open_ids = dict(waiting)
-    while open_ids:
-        scene.board.turn(1.0)
-        for identifier in list(open_ids):
-            for reply in grid.pull_messages([identifier]):
-                _take_parcels(reply, open_ids.pop(identifier), made)
+def receive_synthetic(run: HubRun, waiting: Mapping[str, list[str]], outputs: RunOutputs) -> None:
+    """Takes the sealed rows as they come; a recipient that gets none is told why in `outputs.failures`."""
+    grid = run.grid([])
+    unanswered = dict(waiting)
+    while unanswered:
+        run.connected.poll(1.0)
+        for message_id in list(unanswered):
+            for reply in grid.pull_messages([message_id]):
+                _take_sealed_rows(reply, unanswered.pop(message_id), outputs)
 
 
-def _take_parcels(reply: Message, recipients: Sequence[str], made: RunOutputs) -> None:
+def _take_sealed_rows(reply: Message, recipients: Sequence[str], outputs: RunOutputs) -> None:
     if reply.has_error():
-        made.failures |= dict.fromkeys(recipients, f"no synthetic rows came ({reason_of(reply)})")
+        outputs.failures |= dict.fromkeys(recipients, f"no synthetic rows came ({reason_of(reply)})")
         return
-    parcels = reply.content.config_records[SEALED_ROWS]
+    sealed = reply.content.config_records[SEALED_ROWS]
     for name in recipients:
-        if name in parcels:
-            made.parcels[name] = bytes(parcels[name])  # type: ignore[arg-type]
+        if name in sealed:
+            outputs.parcels[name] = bytes(sealed[name])  # type: ignore[arg-type]
         else:
-            made.failures[name] = "the donor's gate refused to send synthetic rows"
+            outputs.failures[name] = "the donor's gate refused to send synthetic rows"
 
 
-def finish(scene: HubRun, plan: Plan, regions: Sequence[str], made: RunOutputs) -> None:
-    """Has each region run its strategy beside local training and keep the better; results go to `made`."""
-    for strategy, trained in (("federated", made.joint), ("transfer_learning", made.public), ("", None)):
-        names = [name for name in regions if _served_by(plan.region(name), made) == strategy]
+def finish(run: HubRun, plan: Plan, regions: Sequence[str], outputs: RunOutputs) -> None:
+    """Has each region run its strategy beside local training and keep the better; results go to `outputs`."""
+    for strategy, model in (("federated", outputs.joint), ("transfer_learning", outputs.public), ("", None)):
+        names = [name for name in regions if _served_by(plan.region(name), outputs) == strategy]
         if not names:
             continue
-        label, people = (trained.label, trained.people) if trained else (PUBLIC, 0)
-        grid = scene.grid(names, label=label, people=people, standing_by=scene.afterwards)
-        for reply in grid.send_and_receive([_finishing(scene, plan.region(name), made, trained) for name in names]):
-            _note(scene, reply, made)
+        label, people = (model.label, model.people) if model else (PUBLIC, 0)
+        grid = run.grid(run.nodes_of(names), label=label, people=people, decision_round=run.afterwards)
+        for reply in grid.send_and_receive([_finish_message(run, plan.region(name), outputs, model) for name in names]):
+            _note_result(run, reply, outputs)
 
 
-def _served_by(region: RegionPlan, made: RunOutputs) -> str:
+def _served_by(region: RegionPlan, outputs: RunOutputs) -> str:
     """The kind of model a region is to start from: "" for none (synthetic rows, or nothing)."""
-    available = {"federated": made.joint, "transfer_learning": made.public}
+    available = {"federated": outputs.joint, "transfer_learning": outputs.public}
     return region.strategy if available.get(region.strategy) else ""
 
 
-def _finishing(scene: HubRun, region: RegionPlan, made: RunOutputs, trained: GlobalModel | None) -> Message:
+def _finish_message(run: HubRun, region: RegionPlan, outputs: RunOutputs, model: GlobalModel | None) -> Message:
     strategy = region.strategy
-    if (strategy == "synthetic" and region.region not in made.parcels) or (strategy != "synthetic" and not trained):
+    if (strategy == "synthetic" and region.region not in outputs.parcels) or (strategy != "synthetic" and not model):
         strategy = "local"
     config: dict[str, Any] = {
         "strategy": strategy,
         "reason": " ".join(region.reasons),
-        DECISION_ROUND: scene.afterwards,
+        DECISION_ROUND: run.afterwards,
     }
-    if trained:
-        config |= {"features": json.dumps(trained.features.to_json()), "rounds": trained.learned}
-    message = question(scene.nodes[region.region], "query.finish", config, trained.parameters if trained else None)
+    if model:
+        config |= {"features": json.dumps(model.features.to_json()), "rounds": model.learned}
+    message = question(run.nodes[region.region], "query.finish", config, model.parameters if model else None)
     if strategy == "synthetic":
-        message.content[SEALED_ROWS] = ConfigRecord({region.region: made.parcels[region.region]})
+        message.content[SEALED_ROWS] = ConfigRecord({region.region: outputs.parcels[region.region]})
     return message
 
 
-def _note(scene: HubRun, reply: Message, made: RunOutputs) -> None:
-    name = scene.name_of(reply.metadata.src_node_id)
+def _note_result(run: HubRun, reply: Message, outputs: RunOutputs) -> None:
+    name = run.name_of(reply.metadata.src_node_id)
     if reply.has_content():
-        made.results[name] = reply_json(reply, "metrics")
+        outputs.results[name] = reply_json(reply, "metrics")
         return
     if reply.error.code == REFUSED:
-        made.withheld.append(name)
-        made.failures[name] = "trained; its gate holds back its scores (fewer people than may be reported on)"
+        outputs.withheld.append(name)
+        outputs.failures[name] = "trained; its gate holds back its scores (fewer people than may be reported on)"
     else:
-        made.failures[name] = str(_of_region(scene, name, reply))
+        outputs.failures[name] = str(error_of(run, name, reply))
 
 
-def train_regions(scene: HubRun, found: Plan, known: Sequence[Profile]) -> tuple[RunOutputs, Plan]:
+def train_regions(run: HubRun, plan: Plan, profiles: Sequence[Profile]) -> tuple[RunOutputs, Plan]:
     """What the regions made, and the plan as it was amended on the way."""
-    made, by_name = RunOutputs(), {profile.region: profile for profile in known}
-    waiting = order_synthetic(scene, found.regions)
-    if found.following("transfer_learning"):
-        made.public = federated_training.train_together(
-            scene,
-            [by_name[name] for name in found.contributors],
+    outputs, by_name = RunOutputs(), {profile.region: profile for profile in profiles}
+    waiting = order_synthetic(run, plan.regions)
+    if plan.following("transfer_learning"):
+        outputs.public = federated_training.train_together(
+            run,
+            [by_name[name] for name in plan.contributors],
             "public",
             what="start model on public rows",
             minimum=1,
         )
-    if members := found.following("federated"):
-        left = _train_joint(scene, Membership(scene, [by_name[name] for name in members]), made)
-        found = left.amended(found, known, start_model=made.public is not None)
-        late = [found.region(name) for name in left.out]
-        waiting |= order_synthetic(scene, late, standing_by=scene.afterwards)
-    working = [region.region for region in found.regions if region.strategy != "none"]
-    early = [name for name in working if found.region(name).strategy != "synthetic"]
-    scene.say(f"finish: {', '.join(early) or 'none'}: each strategy beside local training")
-    finish(scene, found, early, made)
-    receive_synthetic(scene, waiting, made)
-    finish(scene, found, [name for name in working if name not in early], made)
-    return made, found
+    if members := plan.following("federated"):
+        membership = _train_global(run, Membership(run, [by_name[name] for name in members]), outputs)
+        plan = membership.amended(plan, profiles, start_model=outputs.public is not None)
+        late = [plan.region(name) for name in membership.out]
+        waiting |= order_synthetic(run, late, decision_round=run.afterwards)
+    working = [region.region for region in plan.regions if region.strategy != "none"]
+    early = [name for name in working if plan.region(name).strategy != "synthetic"]
+    run.progress(f"finish: {', '.join(early) or 'none'}: each strategy beside local training")
+    finish(run, plan, early, outputs)
+    receive_synthetic(run, waiting, outputs)
+    finish(run, plan, [name for name in working if name not in early], outputs)
+    return outputs, plan
 
 
-def _train_joint(scene: HubRun, examination: Membership, made: RunOutputs) -> Membership:
-    """Trains the joint model, its members examined before each round and once more before it is handed out."""
-    members, least = examination.members, scene.settings.strategy.federated_min_regions
-    made.joint = federated_training.train_together(
-        scene,
+def _train_global(run: HubRun, membership: Membership, outputs: RunOutputs) -> Membership:
+    """Trains the global model, its members examined before each round and once more before it is handed out."""
+    members, least = membership.members, run.settings.strategy.federated_min_regions
+    outputs.joint = federated_training.train_together(
+        run,
         members,
         "shareable",
         what="joint model",
         minimum=min(least, len(members)),
-        examination=examination,
+        membership=membership,
     )
-    if made.joint.stopped:
-        scene.ended = len(made.joint.rounds)
-        scene.say(f"joint model: stopped after round {scene.ended}/{scene.settings.rounds}: {made.joint.stopped}")
-    examination.before(scene.afterwards, made.joint.label, made.joint.people)
-    return examination
+    if outputs.joint.stopped:
+        run.stopped_after = len(outputs.joint.rounds)
+        total = run.settings.training.spec.rounds
+        run.progress(f"joint model: stopped after round {run.stopped_after}/{total}: {outputs.joint.stopped}")
+    membership.before(run.afterwards, outputs.joint.label, outputs.joint.people)
+    return membership

@@ -48,10 +48,10 @@ class RoundRefusal:
 class Membership:
     """Who of the members of one joint training is out, why, and every change so far."""
 
-    def __init__(self, scene: HubRun, members: Sequence[Profile]) -> None:
-        self._scene, self.members = scene, tuple(members)
+    def __init__(self, run: HubRun, members: Sequence[Profile]) -> None:
+        self._run, self.members = run, tuple(members)
         self._rested: dict[tuple[str, Kind], tuple[str, ...]] = {}  # documents that a permission leaned on last
-        self._told: dict[str, RoundRefusal] = {}  # who was refused in the round just ended: on a ledger already
+        self._refusals: dict[str, RoundRefusal] = {}  # who was refused in the round just ended: on a ledger already
         self._shut: set[str] = set()  # refused by their own gates, for a reason that stays with them
         self.out: dict[str, str] = {}
         self.amendments: list[Amendment] = []
@@ -64,40 +64,42 @@ class Membership:
             label: what binds the joint model.
             people: records behind it.
         """
-        judge, hub = cache(partial(self._scene.judge, round=number)), self._scene.gate.owner.name
+        judge, hub = cache(partial(self._run.judge, round=number)), self._run.gate.owner.name
         for member in self.members:
-            found = needed(member, label, people=people, hub=hub, judge=judge)
-            asked = found if self._within(number) else [one for one in found if one.kind is Kind.MODEL]
-            self._settle(member.region, number, [one for one in asked if not one.permitted])
-            self._lean(member.region, found)
-        self._told.clear()
-        return {self._scene.nodes[name]: f"{name}: {why}" for name, why in self.out.items()}
+            crossings = needed(member, label, people=people, hub=hub, judge=judge)
+            refused = [crossing for crossing in crossings if not crossing.permitted]
+            if self._within(number) is None:
+                refused = [crossing for crossing in refused if crossing.kind is Kind.MODEL]
+            self._settle(member.region, number, refused)
+            self._lean(member.region, crossings)
+        self._refusals.clear()
+        return {self._run.nodes[name]: f"{name}: {why}" for name, why in self.out.items()}
 
-    def after(self, seen: RoundRecord) -> None:
+    def after(self, record: RoundRecord) -> None:
         """Takes note of the members for which a gate refused in the round itself, the hub's or their own."""
-        for node, name in seen.failed.items():
+        for node, name in record.failed.items():
             if name in (Refused.__name__, CrossingRefused.__name__):
-                self._told[self._scene.name_of(node)] = RoundRefusal(seen.number, own=name == Refused.__name__)
+                self._refusals[self._run.name_of(node)] = RoundRefusal(record.number, own=name == Refused.__name__)
 
     def state(self) -> dict[str, Any]:
         """All that it remembers, in plain values, for a run that goes on later."""
         return {
             "rested": [[region, str(kind), list(ids)] for (region, kind), ids in self._rested.items()],
-            "told": {region: [told.number, told.own] for region, told in self._told.items()},
+            "told": {region: [refusal.number, refusal.own] for region, refusal in self._refusals.items()},
             "shut": sorted(self._shut),
             "out": dict(self.out),
-            "amendments": [one.to_json() for one in self.amendments],
+            "amendments": [amendment.to_json() for amendment in self.amendments],
         }
 
-    def remind(self, said: Mapping[str, Any]) -> None:
+    def remind(self, state: Mapping[str, Any]) -> None:
         """The inverse of `state`, for an examination that has just begun."""
-        self._rested = {(region, Kind(kind)): tuple(ids) for region, kind, ids in said["rested"]}
-        self._told = {region: RoundRefusal(number, own) for region, (number, own) in said["told"].items()}
-        self._shut, self.out = set(said["shut"]), dict(said["out"])
-        self.amendments = [Amendment.from_json(one) for one in said["amendments"]]
+        self._rested = {(region, Kind(kind)): tuple(ids) for region, kind, ids in state["rested"]}
+        self._refusals = {region: RoundRefusal(number, own) for region, (number, own) in state["told"].items()}
+        self._shut, self.out = set(state["shut"]), dict(state["out"])
+        self.amendments = [Amendment.from_json(value) for value in state["amendments"]]
 
     def _settle(self, region: str, number: int, refused: Sequence[PlannedCrossing]) -> None:
-        told = self._told.get(region)
+        refusal = self._refusals.get(region)
         if region in self._shut:
             return
         if region in self.out:
@@ -105,12 +107,12 @@ class Membership:
                 self._returns(region, number)
         elif refused:
             lapsed = self._lapsed(region, refused, number)
-            if told is None:
+            if refusal is None:
                 self._write(refused, number, region, lapsed)
             self._leaves(region, number, why_refused(refused[0], lapsed), refused[0])
-        elif told is not None and told.own:
+        elif refusal is not None and refusal.own:
             self._shut.add(region)
-            why = f"its own gate refused its answer in round {told.number}; its ledger says why."
+            why = f"its own gate refused its answer in round {refusal.number}; its ledger says why."
             self._leaves(region, number, why, None)
 
     def amended(self, plan: Plan, profiles: Sequence[Profile], *, start_model: bool) -> Plan:
@@ -124,9 +126,9 @@ class Membership:
             return plan
         instead = make_plan(
             profiles,
-            fallback(self._scene.settings.strategy, start_model=start_model),
-            hub=self._scene.gate.owner.name,
-            judge=partial(self._scene.judge, round=self._scene.afterwards),
+            fallback(self._run.settings.strategy, start_model=start_model),
+            hub=self._run.gate.owner.name,
+            judge=partial(self._run.judge, round=self._run.afterwards),
             unsafe=plan.unsafe,
         )
         return amended(plan, self.amendments, out=self.out, instead=instead)
@@ -140,47 +142,47 @@ class Membership:
         self._amend(region, number, "all its crossings are permitted again.", left=False, crossing=None)
 
     def _amend(self, region: str, number: int, why: str, *, left: bool, crossing: PlannedCrossing | None) -> None:
-        day = self._scene.calendar.day(number)
+        day = self._run.calendar.day(number)
         amendment = Amendment(region, self._within(number), day, left, why, crossing)
         self.amendments.append(amendment)
-        self._scene.say(f"plan amended: {amendment.sentence()}")
+        self._run.progress(f"plan amended: {amendment.sentence()}")
 
-    def _lean(self, region: str, found: Sequence[PlannedCrossing]) -> None:
-        knows = self._scene.gate.evidence.knows  # an approval has an id too, and is no document
-        for one in found:
-            if one.permitted:
-                self._rested[region, one.kind] = tuple(filter(knows, one.decision.documents))
+    def _lean(self, region: str, crossings: Sequence[PlannedCrossing]) -> None:
+        knows = self._run.gate.evidence.knows  # an approval has an id too, and is no document
+        for crossing in crossings:
+            if crossing.permitted:
+                self._rested[region, crossing.kind] = tuple(filter(knows, crossing.decision.documents))
 
     def _lapsed(self, region: str, refused: Sequence[PlannedCrossing], number: int) -> list[str]:
         """What became of the documents that these crossings were permitted on before, in sentences."""
-        evidence, register = self._scene.gate.evidence, _readable(self._scene.settings.border)
+        evidence, register = self._run.gate.evidence, _readable(self._run.settings.border)
         if register is None:
             return ["The register of documents cannot be read at the moment."]
-        day, said = self._scene.calendar.day(number), []
-        for id in dict.fromkeys(id for one in refused for id in self._rested.get((region, one.kind), ())):
+        day, sentences = self._run.calendar.day(number), []
+        for id in dict.fromkeys(id for crossing in refused for id in self._rested.get((region, crossing.kind), ())):
             document = register.get(id)
             if not evidence.knows(id):
-                said.append(f"'{id}' was taken from the register.")
+                sentences.append(f"'{id}' was taken from the register.")
             elif document is not None and document.expires is not None and document.expires < day:
-                said.append(f"'{id}' expired on {document.expires}.")
-        return said
+                sentences.append(f"'{id}' expired on {document.expires}.")
+        return sentences
 
     def _within(self, number: int) -> int | None:
-        return number if number < self._scene.afterwards else None
+        return number if number < self._run.afterwards else None
 
     def _write(self, refused: Sequence[PlannedCrossing], number: int, region: str, lapsed: Sequence[str]) -> None:
         """Has the refused crossings written down by the gates that refuse them: the hub's, or the region's own."""
-        scene, round = self._scene, self._within(number)
-        proposed = [(str(one.kind), one.target) for one in refused if one.source == region]
-        for one in refused:
-            if one.source != region:
-                artifact = Artifact(one.kind, one.label, count=one.count, name=f"joint {one.kind}")
-                gate = scene.calendar.at(scene.gate, number)
-                gate.refuse(artifact, scene.party(one.target), round=round, lapsed=lapsed)
+        run, round = self._run, self._within(number)
+        proposed = [(str(crossing.kind), crossing.target) for crossing in refused if crossing.source == region]
+        for crossing in refused:
+            if crossing.source != region:
+                artifact = Artifact(crossing.kind, crossing.label, count=crossing.count, name=f"joint {crossing.kind}")
+                gate = run.calendar.at(run.gate, number)
+                gate.refuse(artifact, run.party(crossing.target), round=round, lapsed=lapsed)
         if proposed:
-            said = {"crossings": json.dumps(proposed), "label": json.dumps(refused[-1].label.to_json())}
-            said |= {} if round is None else {"server-round": str(round)}
-            ask(scene, [region], "query.propose", said, standing_by=number)
+            config = {"crossings": json.dumps(proposed), "label": json.dumps(refused[-1].label.to_json())}
+            config |= {} if round is None else {"server-round": str(round)}
+            ask(run, [region], "query.propose", config, decision_round=number)
 
 
 def _readable(border: BorderSettings) -> Register | None:

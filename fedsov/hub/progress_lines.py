@@ -14,23 +14,23 @@ if TYPE_CHECKING:
     from fedsov.hub.run import HubRun
 
 
-def round_line(scene: HubRun, seen: RoundRecord, what: str) -> str:
+def round_line(run: HubRun, record: RoundRecord, what: str) -> str:
     """What became of a round of a joint training, while it goes on: scores, the members of a sum, who was missing."""
     scores = " ".join(
-        f"{scene.name_of(node)} {metrics['score']:.3f}"
-        for node, metrics in seen.metrics.items()
+        f"{run.name_of(node)} {metrics['score']:.3f}"
+        for node, metrics in record.metrics.items()
         if not math.isnan(metrics.get("score", math.nan))
     )
-    absent = {**seen.failed, **dict.fromkeys(seen.left_out, "left out")}
-    lost = ", ".join(f"{scene.name_of(node)} ({why})" for node, why in absent.items())
+    absent = {**record.failed, **dict.fromkeys(record.left_out, "left out")}
+    lost = ", ".join(f"{run.name_of(node)} ({why})" for node, why in absent.items())
     missing = f"; without {lost}" if lost else ""
-    start = f"{what}, round {seen.number}/{scene.settings.rounds}"
-    if seen.together:
-        rows, parts = int(seen.together[WEIGHT]), int(seen.together[CONTRIBUTORS])
+    start = f"{what}, round {record.number}/{run.settings.training.spec.rounds}"
+    if record.together:
+        rows, parts = int(record.together[WEIGHT]), int(record.together[CONTRIBUTORS])
         return f"{start}: the sum of {parts} regions' updates, made of {rows:,} rows{missing}"
     if not scores:
         return f"{start}: answered; scores stay in the regions{missing}"
-    return f"{start}: the model that came in had validation {scene.measure.title} {scores}{missing}"
+    return f"{start}: the model that came in had validation {run.measure.title} {scores}{missing}"
 
 
 def privacy_line(region: str, report: Mapping[str, Any]) -> str:

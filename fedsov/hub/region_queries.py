@@ -20,11 +20,10 @@ from fedsov.hub.region_errors import region_error
 from fedsov.hub.run import HubRun
 from fedsov.label import PUBLIC, Label
 from fedsov.ledger.proofs import accepted, continuations
-from fedsov.model.network import Parameters
 from fedsov.protocol.flower_messages import DECISION_ROUND, OTHER_VERSION, REFUSED, reason_of
 
 if TYPE_CHECKING:
-    pass
+    from fedsov.model.network import Parameters
 
 
 def question(
@@ -38,122 +37,125 @@ def question(
 
 
 def ask(
-    scene: HubRun,
+    run: HubRun,
     regions: Sequence[str],
     kind: str,
     config: Mapping[str, Any] | None = None,
     *,
-    standing_by: int = 1,
+    decision_round: int = 1,
 ) -> dict[str, Message]:
-    """One question to several regions, decided on the day of a round; the answers by region, errors among them."""
-    grid, said = scene.grid(list(regions), standing_by=standing_by), {**(config or {}), DECISION_ROUND: standing_by}
-    replies = grid.send_and_receive([question(scene.nodes[name], kind, said) for name in regions])
-    return {scene.name_of(reply.metadata.src_node_id): reply for reply in replies}
+    """One question to several regions, decided on the day of a round; the replies by region, errors among them."""
+    nodes, settings = run.nodes_of(regions), {**(config or {}), DECISION_ROUND: decision_round}
+    grid = run.grid(nodes, decision_round=decision_round)
+    replies = grid.send_and_receive([question(node, kind, settings) for node in nodes])
+    return {run.name_of(reply.metadata.src_node_id): reply for reply in replies}
 
 
 def reply_json(reply: Message, record: str) -> Any:
-    """The JSON value that an answer holds under a record's name."""
+    """The JSON value that a reply holds under a record's name."""
     return json.loads(str(reply.content.config_records[record]["json"]))
 
 
-def check_ready(scene: HubRun) -> None:
+def check_ready(run: HubRun) -> None:
     """Raises the error of the first region that could not be opened, before anything crosses and is recorded."""
-    for name, reply in ask(scene, list(scene.nodes), "query.ready").items():
+    for name, reply in ask(run, list(run.nodes), "query.ready").items():
         if reply.has_error():
-            raise _of_region(scene, name, reply)
+            raise error_of(run, name, reply)
 
 
-def profiles(scene: HubRun) -> list[Profile]:
+def profiles(run: HubRun) -> list[Profile]:
     """What every region says of itself; a region whose gate holds back its counts has None for rows.
 
     Raises the error of the first region that could not be opened.
     """
-    check_ready(scene)
-    answers = ask(scene, list(scene.nodes), "query.profile")
-    return [_profile(scene, name, answers[name]) for name in scene.nodes]
+    check_ready(run)
+    replies = ask(run, list(run.nodes), "query.profile")
+    return [_profile(run, name, replies[name]) for name in run.nodes]
 
 
-def _profile(scene: HubRun, name: str, reply: Message) -> Profile:
+def _profile(run: HubRun, name: str, reply: Message) -> Profile:
     if reply.has_error():
         if reply.error.code == REFUSED:
             return Profile(name, None, 0, PUBLIC, 0)
-        raise _of_region(scene, name, reply)
-    said = reply_json(reply, "profile")
-    label = Label.from_json(said["label"])
-    return Profile(name, said["rows"], said["public"], label, said["classes"], said["shareable"])
+        raise error_of(run, name, reply)
+    counts = reply_json(reply, "profile")
+    label = Label.from_json(counts["label"])
+    return Profile(name, counts["rows"], counts["public"], label, counts["classes"], counts["shareable"])
 
 
-def planned(scene: HubRun) -> tuple[Plan, list[Profile]]:
-    """The plan for what the regions hold and the border permits; refusals among its reasons go to the ledgers."""
-    found = profiles(scene)
-    return plan_of(scene, found), found
+def planned(run: HubRun) -> tuple[Plan, list[Profile]]:
+    """The plan for what the regions hold and the border permits, and the profiles that it was made of."""
+    described = profiles(run)
+    return plan_of(run, described), described
 
 
-def plan_of(scene: HubRun, found: Sequence[Profile]) -> Plan:
+def plan_of(run: HubRun, described: Sequence[Profile]) -> Plan:
     """The plan for these profiles, by the law and documents of this moment; nothing is recorded."""
     return make_plan(
-        found,
-        scene.settings.strategy,
-        hub=scene.gate.owner.name,
-        judge=scene.judge,
-        unsafe=scene.settings.border.unsafe_open,
+        described,
+        run.settings.strategy,
+        hub=run.gate.owner.name,
+        judge=run.judge,
+        unsafe=run.settings.border.unsafe_open,
     )
 
 
-def record_refusals(scene: HubRun, plan: Plan) -> None:
+def record_refusals(run: HubRun, plan: Plan) -> None:
     """Writes each refused crossing of the plan into its sender's ledger, once."""
     proposed: dict[str, list[tuple[str, str]]] = {}
-    seen = set()
+    written = set()
     for blocked in (crossing for region in plan.regions for crossing in region.blocked):
-        if (what := (blocked.source, str(blocked.kind), blocked.target)) in seen:
+        if (crossing_key := (blocked.source, str(blocked.kind), blocked.target)) in written:
             continue
-        seen.add(what)
-        if blocked.source == scene.gate.owner.name:
+        written.add(crossing_key)
+        if blocked.source == run.gate.owner.name:
             artifact = Artifact(blocked.kind, blocked.label, count=blocked.count, name=f"planned {blocked.kind}")
-            scene.gate.refuse(artifact, scene.party(blocked.target))
+            run.gate.refuse(artifact, run.party(blocked.target))
         else:
             proposed.setdefault(blocked.source, []).append((str(blocked.kind), blocked.target))
     for source, crossings in proposed.items():
-        ask(scene, [source], "query.propose", {"crossings": json.dumps(crossings)})
+        ask(run, [source], "query.propose", {"crossings": json.dumps(crossings)})
 
 
-def price_privacy(scene: HubRun, regions: Sequence[str]) -> None:
+def price_privacy(run: HubRun, regions: Sequence[str]) -> None:
     """Asks each region what the run would cost of its privacy budget, and says so; nothing is spent.
 
     Raises BudgetExceeded, before any row was touched, where it does not fit in some region: what is left, what would.
     """
-    answers = ask(scene, regions, "query.privacy")
-    for name, reply in answers.items():
+    replies = ask(run, regions, "query.privacy")
+    for name, reply in replies.items():
         if reply.has_error():
-            raise _of_region(scene, name, reply)
-    said = {name: reply_json(reply, "privacy") for name, reply in answers.items()}
-    if over := [f"{name}: {one['why']}" for name, one in said.items() if not one["fits"]]:
-        raise BudgetExceeded(f"{'; '.join(over)}; privacy.epsilon=null takes what is left")
-    scene.privacy = [privacy_line(name, one) for name, one in sorted(said.items())]
-    for line in scene.privacy:
-        scene.say(f"privacy: {line}")
+            raise error_of(run, name, reply)
+    prices = {name: reply_json(reply, "privacy") for name, reply in replies.items()}
+    if excess := [f"{name}: {price['why']}" for name, price in prices.items() if not price["fits"]]:
+        raise BudgetExceeded(f"{'; '.join(excess)}; privacy.epsilon=null takes what is left")
+    run.privacy = [privacy_line(name, price) for name, price in sorted(prices.items())]
+    for line in run.privacy:
+        run.progress(f"privacy: {line}")
 
 
-def _of_region(scene: HubRun, name: str, reply: Message) -> FedsovError:
+def error_of(run: HubRun, name: str, reply: Message) -> FedsovError:
+    """The error to show for a region's error reply."""
     if reply.error.code == OTHER_VERSION:
         return ConfigurationError(reason_of(reply))
-    folder, dataset = scene.workspace.region(name), scene.settings.dataset.name
+    folder, dataset = run.workspace.region(name), run.settings.dataset
     return region_error(name, reason_of(reply), folder=folder, dataset=dataset)
 
 
-def ledgers(scene: HubRun) -> dict[str, dict[str, Any]]:
+def ledgers(run: HubRun) -> dict[str, dict[str, Any]]:
     """Each region's ledger head and what it says of the run's crossings; each side notes the other's head.
 
     Raises LedgerBroken where a head is not of the ledger that was noted before: here, or in a region of the hub's.
     """
-    scene.gate.note({"told": list(scene.nodes)})
-    answers = ask(
-        scene, list(scene.nodes), "query.ledger", continuations(scene.gate.ledger), standing_by=scene.afterwards
-    )
-    for name, reply in answers.items():
+    run.gate.note({"told": list(run.nodes)})
+    replies = ask(run, list(run.nodes), "query.ledger", continuations(run.gate.ledger), decision_round=run.afterwards)
+    for name, reply in replies.items():
         if reply.has_error() and reason_of(reply) == LedgerBroken.__name__:
-            raise _of_region(scene, name, reply)
-    said = {name: reply_json(reply, "ledger") for name, reply in answers.items() if reply.has_content()}
-    heads = {name: accepted(one["head"], scene.noted.get(name), path=one["path"]) for name, one in said.items()}
-    scene.gate.note({"heads": {name: head.to_json() for name, head in heads.items()}})
-    return said
+            raise error_of(run, name, reply)
+    summaries = {name: reply_json(reply, "ledger") for name, reply in replies.items() if reply.has_content()}
+    heads = {
+        name: accepted(summary["head"], run.last_known_heads.get(name), path=summary["path"])
+        for name, summary in summaries.items()
+    }
+    run.gate.note({"heads": {name: head.to_json() for name, head in heads.items()}})
+    return summaries

@@ -1,6 +1,6 @@
 """A run that was killed goes on: what it began with is found, checked, and its plan taken up again.
 
-`begin` writes down what a run is before anything is computed; `found` reads it for ``train --resume``. A run goes on
+`begin` writes down what a run is before anything is computed; `fedsov.api.resume` reads it. A run goes on
 in its own workspace, under its own settings, over the same rows, or not at all. Law and documents are another matter:
 every crossing is decided anew with those of the moment, so a change is told and hinders nothing. The plan stands, as it
 would in a run that was not disturbed; what the law would now plan otherwise is told, and the examination before each
@@ -22,80 +22,80 @@ from fedsov.hub.run import HubRun
 
 
 @contextmanager
-def until_planned(scene: HubRun) -> Iterator[None]:
+def until_planned(run: HubRun) -> Iterator[None]:
     """Begins a run; one that an error ends before its plan stands has nothing to go on with, and leaves nothing.
 
     Raises as `begin`.
     """
-    begin(scene)
+    begin(run)
     try:
         yield
     except FedsovError:
-        if scene.resumed is None:
-            scene.checkpoints.forget()
+        if run.resumed is None:
+            run.checkpoints.forget()
         raise
 
 
-def begin(scene: HubRun) -> None:
+def begin(run: HubRun) -> None:
     """Writes down what a run begins with; of one that goes on, checks that it is this workspace's, and notes it.
 
     Raises:
         ConfigurationError: another workspace's hub began it, or it has ended meanwhile.
         CheckpointDamaged, WorkspaceUnusable.
     """
-    law = _law(scene)
-    if scene.resumed is None:
-        plain, key = dict(scene.settings.plain), scene.gate.ledger.key
-        scene.checkpoints.begin(RunManifest(scene.run, plain, os.getcwd(), key, law))
-        scene.say(f"run {scene.run}; should it be killed, `train --resume {scene.run}` goes on")
+    law = _law(run)
+    if run.resumed is None:
+        plain, key = dict(run.settings.plain), run.gate.ledger.key
+        run.checkpoints.begin(RunManifest(run.name, plain, os.getcwd(), key, law))
+        run.progress(f"run {run.name}; should it be killed, `train --resume {run.name}` goes on")
         return
-    if scene.checkpoints.begun() != scene.resumed:
-        raise ConfigurationError(f"run {scene.run} went on meanwhile; there is nothing to resume")
-    if scene.resumed.hub != scene.gate.ledger.key:
+    if run.checkpoints.begun() != run.resumed:
+        raise ConfigurationError(f"run {run.name} went on meanwhile; there is nothing to resume")
+    if run.resumed.hub != run.gate.ledger.key:
         raise ConfigurationError(
-            f"run {scene.run} was begun by the hub of another workspace; go on there, with workspace=DIR"
+            f"run {run.name} was begun by the hub of another workspace; go on there, with workspace=DIR"
         )
-    scene.gate.note({"resumed": scene.run})
-    for what in (name for name, digest in scene.resumed.law.items() if digest != law[name]):
-        scene.say(f"resume: {what} changed since run {scene.run} began; every crossing is decided anew")
+    run.gate.note({"resumed": run.name})
+    for what in (name for name, digest in run.resumed.law.items() if digest != law[name]):
+        run.progress(f"resume: {what} changed since run {run.name} began; every crossing is decided anew")
 
 
-def check_stores(scene: HubRun) -> None:
+def check_stores(run: HubRun) -> None:
     """Raises InputError where a run that goes on would train on other rows than it began with."""
-    if scene.resumed is None or not scene.resumed.stores or scene.ingested is None:
+    if run.resumed is None or not run.resumed.stores or run.ingested is None:
         return
-    before, now = scene.resumed.stores, scene.ingested.stores
+    before, now = run.resumed.stores, run.ingested.stores
     if changed := sorted(name for name in {*before, *now} if before.get(name) != now.get(name)):
         raise InputError(
-            f"run {scene.run} began on other rows (regions {', '.join(changed)}): the source, or the consent that "
+            f"run {run.name} began on other rows (regions {', '.join(changed)}): the source, or the consent that "
             "rows rest on, changed since; put it back, or begin a new run"
         )
 
 
-def planned(scene: HubRun) -> tuple[Plan, list[Profile]]:
+def planned(run: HubRun) -> tuple[Plan, list[Profile]]:
     """The plan and the profiles it was made of: those of the run that goes on, or made now and written down."""
-    if scene.resumed is not None and scene.resumed.plan is not None:
-        plan, known = scene.resumed.plan, list(scene.resumed.profiles)
-        region_queries.check_ready(scene)
-        _tell_what_would_differ(scene, plan, known)
-        return plan, known
-    plan, known = region_queries.planned(scene)
-    region_queries.record_refusals(scene, plan)
-    begun, stores = scene.checkpoints.begun(), {} if scene.ingested is None else scene.ingested.stores
+    if run.resumed is not None and run.resumed.plan is not None:
+        plan, profiles = run.resumed.plan, list(run.resumed.profiles)
+        region_queries.check_ready(run)
+        _tell_what_would_differ(run, plan, profiles)
+        return plan, profiles
+    plan, profiles = region_queries.planned(run)
+    region_queries.record_refusals(run, plan)
+    begun, stores = run.checkpoints.begun(), {} if run.ingested is None else run.ingested.stores
     if begun is not None:
-        scene.checkpoints.begin(replace(begun, stores=stores, profiles=tuple(known), plan=plan))
-    return plan, known
+        run.checkpoints.begin(replace(begun, stores=stores, profiles=tuple(profiles), plan=plan))
+    return plan, profiles
 
 
-def _tell_what_would_differ(scene: HubRun, plan: Plan, known: list[Profile]) -> None:
-    today = region_queries.plan_of(scene, known)
+def _tell_what_would_differ(run: HubRun, plan: Plan, profiles: list[Profile]) -> None:
+    today = region_queries.plan_of(run, profiles)
     for region in plan.regions:
         if (other := today.region(region.region).strategy) != region.strategy:
-            scene.say(
+            run.progress(
                 f"resume: {region.region} would be planned {other} now; the run's plan stands, {region.strategy}, "
                 "and every crossing is decided anew"
             )
 
 
-def _law(scene: HubRun) -> Mapping[str, str]:
-    return {"the rules": scene.gate.bundle.digest, "the register": scene.settings.border.register().digest}
+def _law(run: HubRun) -> Mapping[str, str]:
+    return {"the rules": run.gate.bundle.digest, "the register": run.settings.border.register().digest}

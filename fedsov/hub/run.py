@@ -1,13 +1,14 @@
-"""One run's surroundings: the hub's gate and ledger, the regions' processes, and how they are opened and closed.
+"""An open run at the hub: its gate, ledger and checkpoints, and the regions as a runtime connects them.
 
-The scene is the hub's process. It knows parties, public keys and lines, never a key, a store or a record.
+The hub knows parties, public keys and links, never a key, a store or a record. Which runtime connects it is the
+caller's choice; the hub is given one.
 """
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -18,27 +19,28 @@ from fedsov.border.evidence.live_register import LiveRegister
 from fedsov.border.evidence.register import Register
 from fedsov.border.gate import Gate
 from fedsov.border.people_counts import PeopleCounter
-from fedsov.config.settings import Settings
-from fedsov.errors import ConfigurationError, LedgerBroken
+from fedsov.errors import ConfigurationError, FedsovError, LedgerBroken
 from fedsov.hub.checkpoints import Checkpoints, RunManifest
 from fedsov.hub.gated_grid import DatedGate, GatedGrid
+from fedsov.hub.inbox import Inbox
+from fedsov.hub.runtime import RunStart, Runtime
+from fedsov.hub.settings import HubSettings
 from fedsov.label import PUBLIC, Label
 from fedsov.ledger.ledger import Ledger
+from fedsov.ledger.proofs import noted_heads
 from fedsov.model.metrics import MEASURES, Measure
-from fedsov.model.network import Parameters, initial
 from fedsov.protocol.calendar import Calendar
+from fedsov.protocol.flower_messages import HUB_NODE, flower_process
 from fedsov.protocol.ingestion_report import IngestionReport
-from fedsov.protocol.job import TrainingJob
-from fedsov.runtimes.file_guard import keep_out
-from fedsov.runtimes.fork_server import ForkServer
-from fedsov.runtimes.in_process import ProcessLinks
 from fedsov.storage.locks import hold_workspace
 from fedsov.storage.workspace import Workspace
 
-Tap = Callable[[bytes], None]
-
-
-Say = Callable[[str], None]
+Progress = Callable[[str], None]
+"""Told of progress, one line at a time."""
+OpenRuntime = Callable[[Workspace], Runtime]
+"""Opens the runtime of a run over its workspace, which is held."""
+SECOND_PROCESS = 100_000
+"""Added to a region's node id for its second process, which makes synthetic rows while the first trains."""
 
 
 @dataclass(slots=True)
@@ -46,65 +48,114 @@ class HubRun:
     """An open run.
 
     Attributes:
-        board: the regions' lines; empty until `open_regions`.
+        name: the run's.
         calendar: the day of each round; the gate's own day is the first round's.
+        progress: told of progress, one line at a time.
+        ingested: what the ingestion reported; None until then.
+        inbox: the regions' replies; None until `connect`.
         nodes: region name to node id.
-        noted: region name to the head of its ledger that the hub noted last.
+        last_known_heads: region name to the head of its ledger that the hub noted last.
         privacy: what each region's privacy costs, in sentences; empty without privacy.
-        say: told of progress, one line at a time.
-        tap: told every byte that passes between processes; None outside tests.
         resumed: what the run began with, where it goes on after it was killed; None where it begins.
-        ended: the round after which the joint training stopped early; None where it did not, or has not yet.
+        stopped_after: the round after which the global training stopped early; None where it did not, or has not yet.
     """
 
-    settings: Settings
+    settings: HubSettings
     workspace: Workspace
-    warm: ForkServer
+    runtime: Runtime
     gate: Gate
-    run: str
+    name: str
     calendar: Calendar
-    say: Say
-    tap: Tap | None = None
+    progress: Progress
     ingested: IngestionReport | None = None
-    board: ProcessLinks = field(default_factory=lambda: ProcessLinks(()))
+    inbox: Inbox | None = None
     nodes: dict[str, int] = field(default_factory=dict)
-    noted: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    last_known_heads: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     privacy: list[str] = field(default_factory=list)
     resumed: RunManifest | None = None
-    ended: int | None = None
+    stopped_after: int | None = None
 
     @property
     def checkpoints(self) -> Checkpoints:
         """Where the run's state rests while it goes on."""
-        return Checkpoints(self.workspace.hub, self.run)
+        return Checkpoints(self.workspace.hub, self.name)
+
+    @property
+    def connected(self) -> Inbox:
+        """The inbox of a run whose regions are connected. Raises FedsovError before."""
+        if self.inbox is None:
+            raise FedsovError("regions are connected before they are asked")
+        return self.inbox
+
+    def connect(self) -> None:
+        """Has one process for each region opened; they open their stores while the hub goes on.
+
+        Raises FedsovError before rows were ingested.
+        """
+        self.last_known_heads = noted_heads(self.gate.ledger)
+        names = sorted(self._ingested().regions)
+        self.nodes = {name: HUB_NODE + 1 + place for place, name in enumerate(names)}
+        self.inbox = Inbox(self.runtime.connect(self._start(self.nodes)))
+
+    def connect_second(self, name: str) -> int:
+        """Has a second process of a region opened, unless there is one already; its node id."""
+        node = self.nodes[name] + SECOND_PROCESS
+        if node not in self.connected.parties:
+            self.runtime.connect(replace(self._start({name: node}), second_process=True))
+        return node
+
+    def _ingested(self) -> IngestionReport:
+        if self.ingested is None:
+            raise FedsovError("rows are ingested before regions are opened")
+        return self.ingested
+
+    def _start(self, nodes: Mapping[str, int]) -> RunStart:
+        settings, ingested = self.settings, self._ingested()
+        return RunStart(
+            run=self.name,
+            hub=self.gate.owner,
+            regions=ingested.regions,
+            nodes=dict(nodes),
+            public_keys=ingested.public_keys,
+            last_known_heads=self.last_known_heads,
+            job=settings.job,
+            border=settings.border,
+            today=settings.today,
+            days_per_round=settings.days_per_round,
+            secure_sum=settings.training.secure_sum,
+        )
 
     def grid(
-        self, regions: Sequence[str], *, label: Label = PUBLIC, people: int = 0, standing_by: int = 1
+        self, nodes: Sequence[int], *, label: Label = PUBLIC, people: int = 0, decision_round: int = 1
     ) -> GatedGrid:
-        """A Flower grid that speaks to these regions, carrying parameters bound by the label.
+        """A Flower grid that speaks to these nodes, carrying parameters bound by the label.
 
-        Each message is decided on the day of its round; one that belongs to none, on that of the round it stands by.
+        Each message is decided on the day of its round; one that belongs to none, on that of `decision_round`.
         """
-        gate = DatedGate(self.gate, self.calendar, standing_by)
-        return GatedGrid(self.board, [self.nodes[name] for name in regions], gate, label=label, people=people)
+        gate = DatedGate(self.gate, self.calendar, decision_round)
+        return GatedGrid(self.connected, nodes, gate, label=label, people=people)
+
+    def nodes_of(self, regions: Sequence[str]) -> list[int]:
+        """The nodes of regions by their names."""
+        return [self.nodes[name] for name in regions]
 
     def party(self, name: str) -> Party:
         """A region's or the hub's party."""
-        return self.gate.owner if name == self.gate.owner.name else self.board.party(self.nodes[name])
+        return self.gate.owner if name == self.gate.owner.name else self.connected.parties[self.nodes[name]]
 
     def name_of(self, node: int) -> str:
         """The region of a node id."""
-        return self.board.party(node).name
+        return self.connected.parties[node].name
 
     @property
     def measure(self) -> Measure:
-        """What the regions' scores are, which follows from the target."""
-        return MEASURES[self.settings.dataset.target.task]
+        """What the regions' scores are, which follows from the task."""
+        return MEASURES[self.settings.task]
 
     @property
     def afterwards(self) -> int:
         """The round by whose day everything after the last one is decided."""
-        return (self.settings.rounds if self.ended is None else self.ended) + 1
+        return (self.settings.training.spec.rounds if self.stopped_after is None else self.stopped_after) + 1
 
     def judge(self, kind: Kind, label: Label, source: str, target: str, count: int, *, round: int = 1) -> Decision:
         """What the border says of a planned crossing on the day of a round; nothing is recorded."""
@@ -114,81 +165,54 @@ class HubRun:
 
 @contextmanager
 def open_run(
-    settings: Settings, warm: ForkServer, *, say: Say, tap: Tap | None = None, resumed: RunManifest | None = None
+    settings: HubSettings, open_runtime: OpenRuntime, *, progress: Progress, resumed: RunManifest | None = None
 ) -> Iterator[HubRun]:
-    """Opens a run: takes the workspace, verifies the hub's ledger, and closes every line at the end.
+    """Opens a run: takes the workspace, verifies the hub's ledger, and closes the runtime at the end.
 
     Args:
+        open_runtime: opens the runtime, once the workspace is held.
         resumed: what a run began with that was killed; it goes on under its own name.
 
     Raises:
         WorkspaceUnusable, LedgerBroken, ConfigurationError: before anything was read or written.
     """
-    workspace = Workspace(settings.workspace.resolve())
     calendar = Calendar.of(settings.today, settings.days_per_round)
     bundle = settings.border.bundle()
     _check_consent(settings, settings.border.register())
-    with hold_workspace(workspace) as workspace, keep_out(workspace.regions):
-        ledger = _hub_ledger(workspace, settings.hub.name)
+    with (
+        hold_workspace(Workspace(settings.workspace.resolve())) as workspace,
+        closing(open_runtime(workspace)) as runtime,
+        closing(_hub_ledger(workspace, settings.hub.name)) as ledger,
+        flower_process(HUB_NODE),
+    ):
         ledger.verify()
-        run = resumed.run if resumed else f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+        name = resumed.run if resumed else f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
         gate = Gate(
             settings.hub,
             bundle=bundle,
             evidence=LiveRegister(settings.border.evidence, ledger),
             ledger=ledger,
-            run=run,
+            run=name,
             today=calendar.day,
             tally=PeopleCounter(ledger),
         )
-        scene = HubRun(settings, workspace, warm, gate, run, calendar, say, tap, resumed=resumed)
-        try:
-            yield scene
-        finally:
-            for line in scene.board.lines.values():
-                line.line.close()
-            ledger.close()
+        yield HubRun(settings, workspace, runtime, gate, name, calendar, progress, resumed=resumed)
 
 
 def _hub_ledger(workspace: Workspace, owner: str) -> Ledger:
     """The hub's ledger. Raises LedgerBroken where it is gone: it is made before any region's is."""
-    path, known = workspace.hub / "ledger.sqlite", workspace.ledgers()
-    if set(known) - {"hub"} and ("hub" not in known or (path.exists() and not path.stat().st_size)):
+    path, ledgers = workspace.hub / "ledger.sqlite", workspace.ledgers()
+    if set(ledgers) - {"hub"} and ("hub" not in ledgers or (path.exists() and not path.stat().st_size)):
         raise LedgerBroken(f"no ledger at {path}, though regions have theirs; restore it from your copy")
     return Ledger(path, owner)
 
 
-def _check_consent(settings: Settings, evidence: Register) -> None:
+def _check_consent(settings: HubSettings, evidence: Register) -> None:
     """Raises ConfigurationError where consent rests on a document that the register given does not hold."""
-    consent = settings.dataset.consent
-    if consent is None or settings.border.evidence is None or evidence.get(consent.document) is not None:
+    document = settings.consent_document
+    if document is None or settings.border.evidence is None or evidence.get(document) is not None:
         return
     raise ConfigurationError(
-        f"dataset.consent names document '{consent.document}', which {settings.border.evidence} does not hold; "
+        f"dataset.consent names document '{document}', which {settings.border.evidence} does not hold; "
         "enter it there, or set dataset.consent=null"
     )
-
-
-def training_job(settings: Settings) -> TrainingJob:
-    """What the settings ask of every region."""
-    return TrainingJob(
-        dataset=settings.dataset.name,
-        target=settings.dataset.target,
-        recipe=settings.recipe,
-        seed=settings.seed,
-        synthesizer=settings.synthetic.synthesizer,
-        synthetic_rows=settings.synthetic.rows,
-        privacy=settings.privacy,
-        rounds=settings.rounds,
-        schedule=settings.schedule,
-        compression=settings.compression,
-        personalization=settings.personalization,
-        algorithm=settings.algorithm,
-        patience=settings.patience or 0,
-    )
-
-
-def first_model(settings: Settings, inputs: int, scope: str) -> Parameters:
-    """What a training begins with: of the start model for others all, of the global model the shared parameters."""
-    start = initial(settings.recipe.network, inputs, settings.seed)
-    return start if scope == "public" else settings.personalization.shared(start, settings.recipe.network)

@@ -2,26 +2,96 @@
 
 Nothing is ever pickled: a message travels in Flower's own serial form (its objects deflated one by one), so what
 arrives shares nothing with what was sent and can hold no code.
+
+This is the one home of Flower's non-public modules. Two of Flower's states belong to a whole process: whose messages it
+makes (`TaskIdentity`), and its logger. A process of ours sets both in its own main (`begin_flower_process`); where the
+process is the caller's, they hold for the length of a block and are put back (`flower_process`).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import struct
+import threading
 import uuid
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, Error, Message
+from flwr.supercore.run import Run
+from flwr.supercore.task_identity import TaskIdentity
 
 from fedsov.algorithms.local_steps import LocalSteps
 from fedsov.model.network import Parameters
 
 if TYPE_CHECKING:
-    from flwr.app import Message
+    from flwr.proto.node_pb2 import NodeInfo
+
+
+RUN_ID, TASK_ID, HUB_NODE = 1, 1, 1
+"""A process of ours takes part in one run of Flower's; the hub is its node 1, regions have the numbers after it."""
+
+
+@dataclass(slots=True)
+class _Processes:
+    """Blocks of `flower_process` that are open in this process, and what was before the first of them."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    blocks: int = 0
+    identity: tuple[Any, Any, Any] = (None, None, None)
+    level: int = logging.NOTSET
+
+
+_processes = _Processes()
+
+
+def begin_flower_process(node_id: int) -> None:
+    """Makes this process a node of Flower's, which logs errors alone; for the main of a process of ours.
+
+    What a round did is told by its own progress line.
+    """
+    TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = RUN_ID, node_id, TASK_ID
+    logging.getLogger("flwr").setLevel(logging.ERROR)
+
+
+@contextmanager
+def flower_process(node_id: int = HUB_NODE) -> Iterator[None]:
+    """The same in the caller's process, for the length of the block; then all is as it was before.
+
+    Blocks may be open in several threads at once: what was before is put back when the last one ends.
+    """
+    logger = logging.getLogger("flwr")
+    with _processes.lock:
+        if not _processes.blocks:
+            _processes.identity = (TaskIdentity._run_id, TaskIdentity._node_id, TaskIdentity._task_id)
+            _processes.level = logger.level
+        _processes.blocks += 1
+        begin_flower_process(node_id)
+    try:
+        yield
+    finally:
+        with _processes.lock:
+            _processes.blocks -= 1
+            if not _processes.blocks:
+                TaskIdentity._run_id, TaskIdentity._node_id, TaskIdentity._task_id = _processes.identity
+                logger.setLevel(_processes.level)
+
+
+def new_run() -> Run:
+    """Flower's description of the one run that a grid belongs to."""
+    return Run.create_empty(run_id=RUN_ID)
+
+
+def node_records(nodes: Iterable[int]) -> list[NodeInfo]:
+    """Nodes as Flower's records."""
+    from flwr.proto.node_pb2 import NodeInfo
+
+    return [NodeInfo(node_id=node) for node in nodes]
 
 
 def config_of(message: Message) -> Mapping[str, Any]:

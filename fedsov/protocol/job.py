@@ -21,9 +21,6 @@ from fedsov.privacy.secure_aggregation.fixed_point import Bounds
 from fedsov.privacy.settings import RecordPrivacy
 from fedsov.protocol.calendar import Calendar
 
-SEALED_ROWS = "parcels"
-"""The record that carries sealed synthetic rows, one item a recipient."""
-
 
 @dataclass(frozen=True, slots=True)
 class TrainingJob:
@@ -76,9 +73,10 @@ class RegionStart:
         evidence, rules: the register of documents and additional rules, as paths; `unsafe` opens the border.
         today: the day of the first round, or None for this region's own clock at every decision.
         days_per_round: of a rehearsal (`fedsov.protocol.calendar`).
-        sums: the bounds of secure sums, outside which nothing of a joint model's training leaves; None without them.
-        beside: a second process of the region, which makes synthetic rows while the first trains, and nothing else.
-        noted: size and digest of this region's ledger when the hub last noted them; the ledger must continue them.
+        secure_sum: the bounds of secure sums, outside which nothing of a global model's training leaves; None without.
+        second_process: this is a second process, which makes synthetic rows while the first trains, and nothing else.
+        last_known_head: size and digest of this region's ledger as the hub noted them last; the ledger must continue
+            them.
     """
 
     region: Party
@@ -92,10 +90,10 @@ class RegionStart:
     today: date | None
     peers: Mapping[str, Party] = field(default_factory=dict)
     peer_keys: Mapping[str, str] = field(default_factory=dict)
-    noted: Mapping[str, Any] | None = None
+    last_known_head: Mapping[str, Any] | None = None
     days_per_round: int = 0
-    sums: Bounds | None = None
-    beside: bool = False
+    secure_sum: Bounds | None = None
+    second_process: bool = False
 
     def calendar(self) -> Calendar:
         """The days this region decides on."""

@@ -18,9 +18,8 @@ from typing import Any
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord
 
 from fedsov.artifact import Kind
-from fedsov.protocol import payloads
+from fedsov.protocol import SEALED_ROWS, payloads
 from fedsov.protocol.flower_messages import VERSION_KEY, config_of
-from fedsov.protocol.job import SEALED_ROWS
 from fedsov.protocol.secure_sum_messages import ADVERTISE, MASK, SHARE, UNMASK
 
 VERSION = 1

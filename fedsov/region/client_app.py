@@ -31,6 +31,7 @@ from fedsov.model.metrics import MEASURES
 from fedsov.model.network import Parameters, check, initial
 from fedsov.model.parameters import flat, joined, named, private_part
 from fedsov.model.targets import in_words, outcome
+from fedsov.protocol import SEALED_ROWS
 from fedsov.protocol.flower_messages import (
     config_of,
     drift_of,
@@ -39,7 +40,6 @@ from fedsov.protocol.flower_messages import (
     record_of,
     with_proximal,
 )
-from fedsov.protocol.job import SEALED_ROWS
 from fedsov.region.private_run import WITHHELD
 from fedsov.region.session import Session
 from fedsov.region.strategies import selection, synthetic

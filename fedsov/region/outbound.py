@@ -46,9 +46,9 @@ class RedactedErrors(AbstractContextManager["RedactedErrors"]):
     ) -> bool:
         if kind is None or not issubclass(kind, Exception):
             return False
-        home = sys.modules.get(kind.__module__) if kind.__module__.startswith("fedsov.") else builtins
-        known = getattr(home, kind.__name__, None) is kind
-        self.name = str(kind.__name__) if known else "Exception"
+        module = sys.modules.get(kind.__module__) if kind.__module__.startswith("fedsov.") else builtins
+        is_ours = getattr(module, kind.__name__, None) is kind
+        self.name = str(kind.__name__) if is_ours else "Exception"
         traceback.print_exception(error)
         return True
 
@@ -57,22 +57,22 @@ class RedactedErrors(AbstractContextManager["RedactedErrors"]):
 class Outbound:
     """A region's way out: its gate, its session (which knows labels and counts people), and whom it may speak to."""
 
-    brief: RegionStart
+    start: RegionStart
     gate: Gate
     session: Session
 
     def scope(self, message: Message) -> str:
         """The rows an answer to this question is about. Raises FedsovError for a question or scope not in the table."""
-        asked = MESSAGE_TYPES.get(message.metadata.message_type)
-        if asked is None or not asked.scopes:
+        rule = MESSAGE_TYPES.get(message.metadata.message_type)
+        if rule is None or not rule.scopes:
             raise FedsovError(f"no answer leaves to {message.metadata.message_type!r}")
         wanted = str(config_of(message).get("scope", ""))
-        if len(asked.scopes) > 1 and wanted not in asked.scopes:
+        if len(rule.scopes) > 1 and wanted not in rule.scopes:
             raise FedsovError(
-                f"{message.metadata.message_type} is about one of {', '.join(asked.scopes)}, not {wanted!r}"
+                f"{message.metadata.message_type} is about one of {', '.join(rule.scopes)}, not {wanted!r}"
             )
-        scope = wanted if len(asked.scopes) > 1 else asked.scopes[0]
-        if self.brief.sums is not None and scope in asked.only_summed:
+        scope = wanted if len(rule.scopes) > 1 else rule.scopes[0]
+        if self.start.secure_sum is not None and scope in rule.only_summed:
             raise SumRefused("this region's part in a joint model leaves it in a secure sum only")
         return scope
 
@@ -90,16 +90,16 @@ class Outbound:
         for name, record in reply.content.items():
             if name not in allowed:
                 raise FedsovError(f"record {name!r} does not leave in answer to {message.metadata.message_type}")
-            way = allowed[name]
-            count = min((self.session.people(scope, part) for part in way.parts), default=0)
-            formed = _formed(cast(Record, record), way, message, work=self.session.work)
-            if way.kind is Kind.SYNTHETIC:
+            payload = allowed[name]
+            count = min((self.session.people(scope, part) for part in payload.parts), default=0)
+            formed = _formed(record, payload, message, work=self.session.work)
+            if payload.kind is Kind.SYNTHETIC:
                 self._seal(cast(ConfigRecord, formed), label, count=count, scope=scope)
             else:
                 content, shapes = _content(formed)
-                artifact = Artifact(way.kind, label if way.parts else PUBLIC, content, count=count, name=name)
-                artifact = self._from_here(artifact, scope) if way.parts else artifact
-                leaving.append(Outgoing(artifact, self.brief.hub, shapes))
+                artifact = Artifact(payload.kind, label if payload.parts else PUBLIC, content, count=count, name=name)
+                artifact = self._from_here(artifact, scope) if payload.parts else artifact
+                leaving.append(Outgoing(artifact, self.start.hub, shapes))
             passed[name] = formed
         for settled in self.gate.cross_all(leaving, round=round_of(message)):
             if isinstance(settled, Refused):
@@ -116,29 +116,29 @@ class Outbound:
             rows = cast(bytes, record.pop(recipient))
             artifact = Artifact(Kind.SYNTHETIC, label, rows, count=count, name="synthetic rows")
             artifact = self._from_here(artifact, scope)
-            held = RedactedErrors()
-            with held:
-                self.gate.cross(artifact, self.brief.peers[recipient])
-                key = bytes.fromhex(self.brief.peer_keys[recipient])
+            redacted = RedactedErrors()
+            with redacted:
+                self.gate.cross(artifact, self.start.peers[recipient])
+                key = bytes.fromhex(self.start.peer_keys[recipient])
                 record[recipient] = seal(key, _labelled(label, rows), recipient)
-            if held.name and held.name != Refused.__name__:
+            if redacted.name and redacted.name != Refused.__name__:
                 raise FedsovError(f"rows could not be sealed for {recipient}")
 
 
-def _formed(record: Record, way: PayloadRule, message: Message, *, work: TrainingJob) -> Record:
+def _formed(record: Record, rule: PayloadRule, message: Message, *, work: TrainingJob) -> Record:
     """The record written anew in its form. Raises FedsovError for another type, or what the form cannot read."""
-    if not isinstance(record, way.type):
-        raise FedsovError(f"a {type(record).__name__} does not leave where a {way.type.__name__} is asked for")
+    if not isinstance(record, rule.type):
+        raise FedsovError(f"a {type(record).__name__} does not leave where a {rule.type.__name__} is asked for")
     if isinstance(record, ArrayRecord):
-        form, model = way.form or payloads.update, next(iter(message.content.array_records.values()), ArrayRecord())
+        form, model = rule.form or payloads.update, next(iter(message.content.array_records.values()), ArrayRecord())
         return cast(ArrayRecord, form(record, model, work))
-    if way.form is None:
+    if rule.form is None:
         return record
     if isinstance(record, MetricRecord):
-        return MetricRecord(way.form(dict(record)))
+        return MetricRecord(rule.form(dict(record)))
     if set(record) != {"json"}:
         raise FedsovError("an answer holds more than its one text")
-    return ConfigRecord({"json": json.dumps(way.form(json.loads(str(record["json"]))))})
+    return ConfigRecord({"json": json.dumps(rule.form(json.loads(str(record["json"]))))})
 
 
 def _shapes(record: ArrayRecord) -> dict[str, list[int]]:

@@ -54,7 +54,7 @@ def model_folder(folder: Path, run: str) -> Path:
     return folder / "models" / run
 
 
-def write(brief: RegionStart, session: Session, incoming: Label, ledger: Ledger, asked: Mapping[str, Any]) -> None:
+def write(start: RegionStart, session: Session, incoming: Label, ledger: Ledger, asked: Mapping[str, Any]) -> None:
     """Writes the region's model and its record. Does nothing where no strategy ended with a model.
 
     Args:
@@ -65,8 +65,8 @@ def write(brief: RegionStart, session: Session, incoming: Label, ledger: Ledger,
     if kept is None:
         return
     label = session.label("all") | incoming | session.received
-    folder = model_folder(brief.folder, brief.run)
-    name = f"{session.work.dataset}-{brief.region.name}".lower()
+    folder = model_folder(start.folder, start.run)
+    name = f"{session.work.dataset}-{start.region.name}".lower()
     path = write_model(folder, kept.parameters, label=label)
     model = ModelRecord(
         name=name,
@@ -76,7 +76,7 @@ def write(brief: RegionStart, session: Session, incoming: Label, ledger: Ledger,
             "kept": kept.kept,
             "dataset": session.work.dataset,
             "target": json.dumps(asdict(session.work.target)),
-            "run": brief.run,
+            "run": start.run,
             "ledger_head": ledger.head().digest,
         },
         features_json=json.dumps(kept.features.to_json()),
@@ -92,12 +92,12 @@ def write(brief: RegionStart, session: Session, incoming: Label, ledger: Ledger,
     final = [(called(key), float(value), 0) for key, value in scores.items() if value is not None]
     rounds = [(key, value, number) for key, value, number in session.rounds if value == value]
     record = RunRecord(
-        run=brief.run,
+        run=start.run,
         experiment=session.work.dataset,
         params=flat(asdict(session.work)),
         metrics=tuple(final + rounds),
         tags={
-            "region": brief.region.name,
+            "region": start.region.name,
             "strategy": str(asked.get("strategy", "")),
             "reason": str(asked.get("reason", "")),
             "kept": kept.kept,

@@ -1,1 +1,79 @@
-"""How places are connected."""
+"""How places are connected. A runtime starts regions and carries messages; it decides nothing.
+
+`RUNTIMES` has every runtime by its name, the setting `runtime.kind`. A runtime is a class that is made of a held
+workspace and keeps the protocol `fedsov.hub.runtime.Runtime`; adding one is its module, a line here, and a file in
+``configs/runtime/``.
+
+    with closing(open_runtime("in_process", workspace, trains=True)) as runtime: ...
+
+Importing this package imports no runtime.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from difflib import get_close_matches
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
+
+from fedsov.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from fedsov.hub.runtime import Runtime
+    from fedsov.storage.workspace import Workspace
+
+OnBytes = Callable[[bytes], None]
+"""Told every byte that passes between places; for tests."""
+
+RUNTIMES = {
+    "in_process": "fedsov.runtimes.in_process:InProcess",
+}
+"""The runtimes by name: the module and the class of each."""
+DEFAULT = "in_process"
+
+
+def check_kind(kind: str) -> None:
+    """Raises ConfigurationError for a runtime that there is not."""
+    if kind not in RUNTIMES:
+        near = get_close_matches(kind, RUNTIMES, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise ConfigurationError(f"runtime.kind is {kind!r}; expected {' or '.join(RUNTIMES)}{hint}")
+
+
+def open_runtime(kind: str, workspace: Workspace, *, trains: bool = True, on_bytes: OnBytes | None = None) -> Runtime:
+    """The runtime of a run.
+
+    Args:
+        kind: the setting `runtime.kind`.
+        workspace: held by this process while the runtime is open.
+        trains: False where regions are asked what they have, and nothing is trained or registered.
+        on_bytes: told every byte that passes between places.
+
+    Raises:
+        ConfigurationError: there is no such runtime.
+    """
+    check_kind(kind)
+    module, _, name = RUNTIMES[kind].partition(":")
+    return cast("Runtime", getattr(import_module(module), name)(workspace, trains=trains, on_bytes=on_bytes))
+
+
+def kind_in(overrides: Sequence[str]) -> str:
+    """The runtime that the words of a command line choose."""
+    chosen = [word.lstrip("+").partition("=") for word in overrides]
+    return next((kind for key, _, kind in reversed(chosen) if key in ("runtime", "runtime.kind")), DEFAULT)
+
+
+@contextmanager
+def warm_up(kind: str = DEFAULT, *, trains: bool = True) -> Iterator[None]:
+    """Starts the slow part of a runtime while its settings are still composed; `open_runtime` finds it.
+
+    Several runs in the block share it. Nothing is started for a runtime that has no such part.
+    """
+    if kind != DEFAULT:
+        yield
+        return
+    from fedsov.runtimes.fork_server import TO_READ, TO_TRAIN, shared_fork_server
+
+    with shared_fork_server(TO_TRAIN if trains else TO_READ):
+        yield

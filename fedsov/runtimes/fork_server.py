@@ -1,12 +1,15 @@
-"""Processes that are born warm: one process imports the slow libraries, and each region is a fork of it.
+"""Fork server: slow libraries are imported once; region processes are forked from it.
 
-The warm process holds neither keys nor rows: it is started before anything is read, told only which modules to
+The fork server holds neither keys nor rows: it is started before anything is read, told only which modules to
 import, and forks on request. The request is a byte string of JSON, the socket of the new process comes with it, and
 what the new process runs is a name from `ROLES`, never an import path. Children leave the terminal's process group,
-so that Ctrl-C reaches the person's process alone, which then closes the lines; a child whose line closes ends, and
+so that Ctrl-C reaches the person's process alone, which then closes the sockets; a child whose socket closes ends, and
 one that goes on computing is killed (its files are written so that any instant is a good one).
 
     $ python -m fedsov.runtimes.fork_server 5 numpy,torch        # 5: file descriptor of the control socket
+
+    with ForkServer.start(TO_READ) as server:
+        socket = server.fork("region")
 """
 
 from __future__ import annotations
@@ -23,8 +26,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
@@ -33,6 +36,17 @@ from fedsov.errors import FedsovError
 from fedsov.runtimes.framed_socket import FramedSocket
 
 LARGEST_REQUEST = 1 << 16
+TO_READ = (
+    "fedsov.region.worker",
+    "fedsov.runtimes.region_process",
+    "fedsov.runtimes.ingestion_process",
+    "pyarrow.parquet",
+    "pyarrow.compute",
+    "flwr.clientapp",
+)
+"""What regions need that are asked what they have, and nothing more."""
+TO_TRAIN = ("torch", "torch.nn.functional", *TO_READ)
+TO_REGISTER = ("fedsov.registry.tracking", "fedsov.runtimes.registry_process")
 
 
 def _region(line: FramedSocket) -> None:
@@ -62,10 +76,28 @@ ROLES: Mapping[str, Callable[[FramedSocket], None]] = {
 
 @dataclass(frozen=True, slots=True)
 class ForkServer:
-    """The near end of a warm process."""
+    """The near end of a fork server; a context manager, which stops it.
+
+    `modules` are those that it was told to import.
+    """
 
     process: subprocess.Popen[bytes]
     control: socket.socket
+    modules: frozenset[str] = frozenset()
+    owner: int = field(default_factory=os.getpid)
+
+    @property
+    def is_running(self) -> bool:
+        """False where it has ended, as far as this process can tell: only the one that started it knows."""
+        return self.owner != os.getpid() or self.process.poll() is None
+
+    def __enter__(self) -> ForkServer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
 
     @staticmethod
     def start(modules: Sequence[str]) -> ForkServer:
@@ -79,10 +111,12 @@ class ForkServer:
             env={**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", **QUIET},
         )
         theirs.close()
-        return ForkServer(process, ours)
+        return ForkServer(process, ours, frozenset(modules))
 
-    def fork(self, role: str, tap: Callable[[bytes], None] | None = None, *, hold: int | None = None) -> FramedSocket:
-        """A new process in the given role, and the line to it. Returns at once; the fork waits for the imports.
+    def fork(
+        self, role: str, on_bytes: Callable[[bytes], None] | None = None, *, hold: int | None = None
+    ) -> FramedSocket:
+        """A new process in the given role, and the socket to it. Returns at once; the fork waits for the imports.
 
         Args:
             hold: a descriptor that the new process holds for as long as it lives, such as the workspace's lock.
@@ -90,17 +124,17 @@ class ForkServer:
         if role not in ROLES:
             raise FedsovError(f"no such role: {role!r}; the roles are {', '.join(ROLES)}")
         ours, theirs = socket.socketpair()
-        held = [theirs.fileno(), *([] if hold is None else [hold])]
+        descriptors = [theirs.fileno(), *([] if hold is None else [hold])]
         try:
-            socket.send_fds(self.control, [json.dumps({"role": role}).encode()], held)
+            socket.send_fds(self.control, [json.dumps({"role": role}).encode()], descriptors)
         except OSError as error:
-            raise FedsovError("the warm process ended; start again, or look for a lack of memory") from error
+            raise FedsovError("the fork server ended; start again, or look for a lack of memory") from error
         finally:
             theirs.close()
-        return FramedSocket(ours, tap)
+        return FramedSocket(ours, on_bytes)
 
     def stop(self, seconds: float = 5.0) -> None:
-        """Ends the warm process, at once where it still imports; its children end when their lines close."""
+        """Ends the fork server, at once where it still imports; its children end when their sockets close."""
         self.control.close()
         self.process.terminate()
         try:
@@ -108,6 +142,51 @@ class ForkServer:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+
+@dataclass(slots=True)
+class _Shared:
+    """Fork servers that are open, and how many hold each. A fork of this process shares them, and never stops one."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    holders: list[tuple[ForkServer, int]] = field(default_factory=list)
+
+    def take(self, modules: Sequence[str]) -> ForkServer:
+        """A running server that imports at least these modules, begun where there is none; held once more."""
+        with self.lock:
+            for place, (server, count) in enumerate(self.holders):
+                if server.modules.issuperset(modules) and server.is_running:
+                    self.holders[place] = (server, count + 1)
+                    return server
+            server = ForkServer.start(modules)
+            self.holders.append((server, 1))
+            return server
+
+    def give_back(self, server: ForkServer) -> None:
+        """Held once less; the last holder stops it."""
+        with self.lock:
+            counts = [(each, count - (each is server)) for each, count in self.holders]
+            self.holders = [(each, count) for each, count in counts if count]
+            last = (server, 0) in counts
+        if last:
+            server.stop()
+
+
+_shared = _Shared()
+
+
+@contextmanager
+def shared_fork_server(modules: Sequence[str]) -> Iterator[ForkServer]:
+    """A fork server for the length of the block, the same one for all blocks of this process that are open at once.
+
+    So a command can have it started while settings are still composed, and several runs of one command share it. It
+    imports at least these modules.
+    """
+    server = _shared.take(modules)
+    try:
+        yield server
+    finally:
+        _shared.give_back(server)
 
 
 QUIET = {
@@ -137,7 +216,7 @@ def serve(control: socket.socket) -> None:
 
 
 def _end_children(seconds: float = 2.0) -> None:
-    """Waits for children to notice that their lines are closed; what still computes then is killed, with this group."""
+    """Waits for children to notice that their sockets are closed; what still computes then is killed with its group."""
     until = time.monotonic() + seconds
     try:
         while time.monotonic() < until:
@@ -182,7 +261,7 @@ def _ending_with(control: socket.socket) -> Iterator[None]:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """The warm process itself: import, then fork on request."""
+    """The fork server itself: import, then fork on request."""
     descriptor, modules = arguments
     control = socket.socket(fileno=int(descriptor))
     with _ending_with(control):
@@ -195,33 +274,3 @@ def main(arguments: Sequence[str]) -> None:
 
 if __name__ == "__main__":
     main(sys.argv[1:])
-
-
-TO_READ = (
-    "fedsov.region.worker",
-    "fedsov.runtimes.ingestion_process",
-    "pyarrow.parquet",
-    "pyarrow.compute",
-    "flwr.clientapp",
-)
-
-
-TO_TRAIN = ("torch", "torch.nn.functional", *TO_READ)
-
-
-TO_REGISTER = ("fedsov.registry.tracking", "fedsov.runtimes.registry_process")
-
-
-class WarmFor(AbstractContextManager[ForkServer]):
-    """A warm process for the length of a block."""
-
-    def __init__(self, modules: Sequence[str]) -> None:
-        self.warm = ForkServer.start(modules)
-
-    def __enter__(self) -> ForkServer:
-        return self.warm
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.warm.stop()

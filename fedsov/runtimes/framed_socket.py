@@ -7,20 +7,12 @@ import socket
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fedsov.errors import FedsovError
 
-if TYPE_CHECKING:
-    pass
-
-
 LENGTHS = struct.Struct("!IQ")
-
-
 LARGEST_HEADER = 64 * 2**20
-
-
 LARGEST_BODY = 2**34
 
 
@@ -30,7 +22,7 @@ class ConnectionClosed(FedsovError):
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One thing said on a line: a small JSON header and an opaque body."""
+    """What is sent at once: a small JSON header and an opaque body."""
 
     header: Mapping[str, Any]
     body: bytes = b""
@@ -42,34 +34,34 @@ class FramedSocket:
 
     Attributes:
         stream: the socket; both ends are on this machine.
-        tap: called with every frame's bytes, in both directions; tests listen here to everything that is said.
+        on_bytes: called with every frame's bytes, in both directions; tests listen here to everything that passes.
     """
 
     stream: socket.socket
-    tap: Callable[[bytes], None] | None = None
+    on_bytes: Callable[[bytes], None] | None = None
 
     def fileno(self) -> int:
         return self.stream.fileno()
 
     def send(self, frame: Frame) -> None:
-        """Sends one frame. Raises LineClosed where the other end is gone."""
+        """Sends one frame. Raises ConnectionClosed where the other end is gone."""
         header = json.dumps(frame.header, separators=(",", ":")).encode()
         try:
             self.stream.sendall(LENGTHS.pack(len(header), len(frame.body)) + header)
             self.stream.sendall(frame.body)
         except OSError as error:
             raise ConnectionClosed("the other process ended") from error
-        if self.tap:
-            self.tap(header + frame.body)
+        if self.on_bytes:
+            self.on_bytes(header + frame.body)
 
     def receive(self) -> Frame:
-        """Waits for one frame. Raises LineClosed at the end of the stream or for an impossible length."""
+        """Waits for one frame. Raises ConnectionClosed at the end of the stream or for an impossible length."""
         header_size, body_size = LENGTHS.unpack(self._exactly(LENGTHS.size))
         if header_size > LARGEST_HEADER or body_size > LARGEST_BODY:
             raise ConnectionClosed(f"a frame of {header_size} + {body_size} bytes is no frame of ours")
         header, body = self._exactly(header_size), self._exactly(body_size)
-        if self.tap:
-            self.tap(header + body)
+        if self.on_bytes:
+            self.on_bytes(header + body)
         return Frame(json.loads(header), body)
 
     def close(self) -> None:
@@ -80,10 +72,10 @@ class FramedSocket:
         view, at = memoryview(content), 0
         while at < size:
             try:
-                got = self.stream.recv_into(view[at:])
+                size_read = self.stream.recv_into(view[at:])
             except OSError as error:
                 raise ConnectionClosed("the other process ended") from error
-            if got == 0:
+            if size_read == 0:
                 raise ConnectionClosed("the other process ended")
-            at += got
+            at += size_read
         return bytes(content)

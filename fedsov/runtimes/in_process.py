@@ -1,185 +1,189 @@
-"""The in-process runtime: one long-lived child process per region, connected by sockets."""
+"""The in-process runtime: every region in a long-lived process of its own on this machine, connected by sockets.
+
+It owns what belongs to that: the fork server, the sockets, the process that ingests, the one that writes registries,
+and the guard that keeps this process, the hub's, out of the regions' files. It decides nothing.
+"""
 
 from __future__ import annotations
 
 import select
 import struct
 from collections import deque
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 
 from flwr.app import Message
 
 from fedsov.artifact import Party
 from fedsov.errors import FedsovError, InputError
-from fedsov.hub.gated_grid import HUB_NODE
 from fedsov.hub.region_errors import error_by_name
+from fedsov.hub.runtime import IngestRequest, RegionLinks, RunStart
 from fedsov.label import PUBLIC, Label
-from fedsov.ledger.proofs import noted_heads
 from fedsov.protocol.flower_messages import LOST, error_reply, pack, unpack
 from fedsov.protocol.ingestion_report import IngestionReport
-from fedsov.protocol.job import RegionStart
+from fedsov.registry.values import RunRecord
+from fedsov.runtimes import OnBytes
+from fedsov.runtimes.file_guard import keep_out
+from fedsov.runtimes.fork_server import TO_READ, TO_TRAIN, shared_fork_server
 from fedsov.runtimes.framed_socket import ConnectionClosed, Frame, FramedSocket
+from fedsov.runtimes.ingestion_request import report_from_json, request_to_json
+from fedsov.runtimes.region_starts import region_starts
+from fedsov.runtimes.registry_connection import RegistryConnection, open_registry
 from fedsov.serialization import to_plain
-
-if TYPE_CHECKING:
-    from fedsov.hub.run import HubRun
+from fedsov.storage.workspace import Workspace
 
 
-def ingest_rows(scene: HubRun, *, again: bool = False) -> IngestionReport:
-    """Has the ingestion process sort the source into the regions' stores, and waits for its report.
+class InProcess:
+    """The runtime of one run over a held workspace (`fedsov.hub.runtime.Runtime`)."""
 
-    Args:
-        again: writes the stores anew even where they are up to date.
+    def __init__(self, workspace: Workspace, *, trains: bool = True, on_bytes: OnBytes | None = None) -> None:
+        self._workspace, self._trains, self._on_bytes = workspace, trains, on_bytes
+        self._opened = ExitStack()
+        self._fork_server = self._opened.enter_context(shared_fork_server(TO_TRAIN if trains else TO_READ))
+        self._opened.enter_context(keep_out(workspace.regions))
+        self._links = ProcessLinks()
+        self._opened.callback(self._links.close)
+        self._registry: RegistryConnection | None = None
 
-    Raises:
-        InputError and the other errors of `fedsov.partition`, with the line that process wrote about the source.
-    """
-    line = scene.warm.fork("ingestion", scene.tap, hold=scene.workspace.lock)
-    request: dict[str, Any] = {
-        "config": dict(scene.settings.plain),
-        "run": scene.run,
-        "again": again,
-    }
-    request["config"]["workspace"] = str(scene.workspace.root)
-    try:
-        line.send(Frame(request))
-        said = line.receive().header
-    except ConnectionClosed as error:
-        raise InputError("the ingestion process ended early; is there memory enough for the source?") from error
-    finally:
-        line.close()
-    if "error" in said:
-        raise error_by_name(said["type"], said["error"])
-    scene.ingested = IngestionReport(
-        rows_in=said["rows_in"],
-        stored=said["stored"],
-        quarantined=said["quarantined"],
-        kinds=said["kinds"],
-        up_to_date=said["up_to_date"],
-        regions={one["name"]: Party.from_json(one) for one in said["regions"]},
-        public_keys={one["name"]: one["public_key"] for one in said["regions"]},
-        stores=said["stores"],
-    )
-    return scene.ingested
+    def ingest(self, request: IngestRequest) -> IngestionReport:
+        """Has the ingestion process sort the source into the regions' stores, and waits for its report.
 
+        Raises:
+            InputError and the other errors of `fedsov.partition`, with the line that process wrote about the source.
+        """
+        connection = self._fork("ingestion")
+        try:
+            connection.send(Frame(request_to_json(request, self._workspace)))
+            report = connection.receive().header
+        except ConnectionClosed as error:
+            raise InputError("the ingestion process ended early; is there memory enough for the source?") from error
+        finally:
+            connection.close()
+        if "error" in report:
+            raise error_by_name(report["type"], report["error"])
+        return report_from_json(report)
 
-def open_regions(scene: HubRun) -> None:
-    """Starts one process for each region; they open their stores while the hub goes on."""
-    if scene.ingested is None:
-        raise FedsovError("rows are ingested before regions are opened")
-    scene.noted = noted_heads(scene.gate.ledger)
-    scene.nodes = {name: HUB_NODE + 1 + place for place, name in enumerate(sorted(scene.ingested.regions))}
-    for name, node in scene.nodes.items():  # one by one: Ctrl-C here must find the lines that are open
-        scene.board.lines[node] = start_region(scene, name, node)
+    def connect(self, start: RunStart) -> RegionLinks:
+        """Starts one process for each region; they open their stores while the hub goes on.
 
+        The process that registers models is started too, where there will be any: its imports take a while.
+        """
+        for node, region_start in region_starts(start, self._workspace):
+            connection = RegionConnection(node, region_start.region, self._fork("region"))
+            self._links.add(connection)  # one by one: Ctrl-C here must find the sockets that are open
+            connection.socket.send(Frame(to_plain(region_start)))
+        if self._trains and self._registry is None:
+            registry = open_registry(hold=self._workspace.lock, on_bytes=self._on_bytes)
+            self._registry = self._opened.enter_context(registry)
+        return self._links
 
-def start_region(scene: HubRun, name: str, node: int) -> RegionConnection:
-    """A process for a region (its first, or another beside it), told its brief."""
-    if scene.ingested is None:
-        raise FedsovError("rows are ingested before regions are opened")
-    party = scene.ingested.regions[name]
-    line: FramedSocket = scene.warm.fork("region", scene.tap, hold=scene.workspace.lock)
-    line.send(Frame(to_plain(replace(_brief(scene, party), beside=node != scene.nodes[name]))))
-    return RegionConnection(node, party, line)
+    def register(self, owner: str, run: str, record: RunRecord | None = None) -> Sequence[tuple[str, int]]:
+        """Has the registry of the hub or of a region written; names and versions of its models.
 
+        Raises WorkspaceUnusable.
+        """
+        if self._registry is None:
+            raise FedsovError("models are registered by a run that trains, after its regions are connected")
+        folder = self._workspace.hub if owner == "hub" else self._workspace.region(owner)
+        return self._registry.record(folder, run, record)
 
-def _brief(scene: HubRun, party: Party) -> RegionStart:
-    from fedsov.hub.run import training_job
+    def close(self) -> None:
+        """Closes all sockets, upon which the processes end."""
+        self._opened.close()
 
-    settings, ingested = scene.settings, scene.ingested
-    peers = {} if ingested is None else {name: one for name, one in ingested.regions.items() if name != party.name}
-    return RegionStart(
-        region=party,
-        hub=scene.gate.owner,
-        folder=scene.workspace.region(party.name),
-        run=scene.run,
-        job=training_job(settings),
-        evidence=_absolute(settings.border.evidence),
-        rules=_absolute(settings.border.rules),
-        unsafe=settings.border.unsafe_open,
-        today=settings.today,
-        days_per_round=settings.days_per_round,
-        sums=settings.sums,
-        peers=peers,
-        noted=scene.noted.get(party.name),
-        peer_keys={} if ingested is None else {name: ingested.public_keys[name] for name in peers},
-    )
-
-
-def _absolute(path: Path | None) -> Path | None:
-    return None if path is None else path.resolve()
+    def _fork(self, role: str) -> FramedSocket:
+        return self._fork_server.fork(role, self._on_bytes, hold=self._workspace.lock)
 
 
 @dataclass(slots=True)
 class RegionConnection:
-    """A region's process as the hub sees it: a party, a line, and the messages that wait for it."""
+    """A region's process as the hub sees it: a party, a socket, and the messages that wait for it.
+
+    `question` is the message that the region works on; None while it waits for one. `lost`: its process is gone.
+    """
 
     node: int
     party: Party
-    line: FramedSocket
+    socket: FramedSocket
     waiting: deque[tuple[Message, Label]] = field(default_factory=deque)
-    asked: Message | None = None
+    question: Message | None = None
     lost: bool = False
 
 
 class ProcessLinks:
-    """All the lines of a run. It moves frames, and alone knows which answer belongs to which question."""
+    """The sockets to all regions of a run (`fedsov.hub.runtime.RegionLinks`). Each region answers one at a time."""
 
-    def __init__(self, lines: Iterable[RegionConnection]) -> None:
-        self.lines = {line.node: line for line in lines}
-        self.answers: dict[str, tuple[Message, Label]] = {}
+    def __init__(self) -> None:
+        self.parties: dict[int, Party] = {}
+        self._connections: dict[int, RegionConnection] = {}
+        self._arrived: list[tuple[Message, Label]] = []
 
-    def party(self, node: int) -> Party:
-        """The party at a node."""
-        return self.lines[node].party
+    def add(self, connection: RegionConnection) -> None:
+        """One more region."""
+        self._connections[connection.node] = connection
+        self.parties[connection.node] = connection.party
 
-    def ask(self, message: Message, label: Label) -> None:
+    def close(self) -> None:
+        """Closes every socket."""
+        for connection in self._connections.values():
+            connection.socket.close()
+
+    def send(self, message: Message, label: Label) -> None:
         """Queues a message for its region; what it carries is bound by the label."""
-        line = self.lines[message.metadata.dst_node_id]
-        line.waiting.append((message, label))
-        self._feed(line)
+        connection = self._connections[message.metadata.dst_node_id]
+        connection.waiting.append((message, label))
+        self._feed(connection)
 
-    def turn(self, seconds: float) -> None:
-        """Waits up to `seconds` for any region to answer, and takes what came."""
-        busy = [line for line in self.lines.values() if line.asked is not None and not line.lost]
-        ready, _, _ = select.select([line.line for line in busy], [], [], seconds) if busy else ([], [], [])
-        for line in busy:
-            if line.line in ready:
-                self._take(line)
+    def poll(self, seconds: float) -> Iterable[tuple[Message, Label]]:
+        """Waits up to `seconds` for any region to answer; the replies that have come."""
+        busy = [each for each in self._connections.values() if each.question is not None and not each.lost]
+        wait = 0.0 if self._arrived else seconds
+        ready, _, _ = select.select([each.socket for each in busy], [], [], wait) if busy else ([], [], [])
+        for connection in busy:
+            if connection.socket in ready:
+                self._take(connection)
+        arrived, self._arrived = self._arrived, []
+        return arrived
 
-    def _feed(self, line: RegionConnection) -> None:
-        while line.waiting and line.asked is None:
-            message, label = line.waiting.popleft()
-            if line.lost:
-                self.answer(message, error_reply(message, LOST, "RegionProcessEnded"), PUBLIC)
+    def _feed(self, connection: RegionConnection) -> None:
+        while connection.waiting and connection.question is None:
+            message, label = connection.waiting.popleft()
+            if connection.lost:
+                self._answer_lost(message)
                 continue
-            line.asked = message
+            connection.question = message
             try:
-                line.line.send(Frame({"label": label.to_json()}, pack(message)))
+                connection.socket.send(Frame({"label": label.to_json()}, pack(message)))
             except ConnectionClosed:
-                self._lose(line)
+                self._lose(connection)
 
-    def _take(self, line: RegionConnection) -> None:
+    def _take(self, connection: RegionConnection) -> None:
+        """Takes a region's reply. One that does not answer the question, or makes no sense, is as good as none."""
         try:
-            frame = line.line.receive()
+            frame = connection.socket.receive()
             reply, label = unpack(frame.body), Label.from_json(frame.header["label"])
-        except (ConnectionClosed, KeyError, ValueError, TypeError, struct.error):  # gone, or no longer making sense
-            self._lose(line)
+        except (ConnectionClosed, KeyError, ValueError, TypeError, struct.error):
+            self._lose(connection)
             return
-        asked, line.asked = line.asked, None
-        if asked is not None:
-            self.answer(asked, reply, label)
-        self._feed(line)
+        if connection.question is None or not _answers(reply, connection.question):
+            self._lose(connection)
+            return
+        connection.question = None
+        self._arrived.append((reply, label))
+        self._feed(connection)
 
-    def _lose(self, line: RegionConnection) -> None:
-        asked, line.asked, line.lost = line.asked, None, True
-        if asked is not None:
-            self.answer(asked, error_reply(asked, LOST, "RegionProcessEnded"), PUBLIC)
-        self._feed(line)
+    def _lose(self, connection: RegionConnection) -> None:
+        question, connection.question, connection.lost = connection.question, None, True
+        if question is not None:
+            self._answer_lost(question)
+        self._feed(connection)
 
-    def answer(self, asked: Message, reply: Message, label: Label) -> None:
-        """Notes the answer to a question, from a region or in its place."""
-        self.answers[asked.metadata.message_id] = (reply, label)
+    def _answer_lost(self, question: Message) -> None:
+        self._arrived.append((error_reply(question, LOST, "RegionProcessEnded"), PUBLIC))
+
+
+def _answers(reply: Message, question: Message) -> bool:
+    """True where a reply names the question and the node that was asked."""
+    named = (reply.metadata.reply_to_message_id, reply.metadata.src_node_id)
+    return named == (question.metadata.message_id, question.metadata.dst_node_id)

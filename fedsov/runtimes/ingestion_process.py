@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from datetime import date
 from pathlib import Path
@@ -33,17 +33,17 @@ from fedsov.runtimes.framed_socket import ConnectionClosed, Frame, FramedSocket
 from fedsov.storage.workspace import Workspace
 
 
-def run(line: FramedSocket) -> None:
+def run(connection: FramedSocket) -> None:
     """Ingests once and answers with the report, or with the error's line; the process then ends."""
     try:
-        request = line.receive().header
+        request = connection.receive().header
     except ConnectionClosed:
         return
     _discard_output()
     try:
-        line.send(Frame(_ingest(request)))
+        connection.send(Frame(ingest_source(request)))
     except FedsovError as error:
-        line.send(Frame({"error": str(error), "type": type(error).__name__}))
+        connection.send(Frame({"error": str(error), "type": type(error).__name__}))
 
 
 def _discard_output() -> None:
@@ -54,7 +54,12 @@ def _discard_output() -> None:
     os.close(nowhere)
 
 
-def _ingest(request: Any) -> dict[str, Any]:
+def ingest_source(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Sorts a source into the regions' stores; the report in plain values (`fedsov.runtimes.ingestion_request`).
+
+    Raises:
+        InputError and the other errors of `fedsov.partition`; ConfigurationError, LedgerBroken.
+    """
     settings = settings_of(request["config"])
     workspace = Workspace(settings.workspace)
     calendar = Calendar.of(settings.today)

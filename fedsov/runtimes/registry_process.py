@@ -15,16 +15,16 @@ from typing import Any
 from fedsov import registry
 from fedsov.errors import FedsovError, WorkspaceUnusable
 from fedsov.region.run_record import RECORD, model_folder
-from fedsov.registry import values
+from fedsov.registry.values import RunRecord
 from fedsov.runtimes.framed_socket import ConnectionClosed, Frame, FramedSocket
 
 
-def run(line: FramedSocket) -> None:
-    """Serves requests until the line closes."""
+def run(connection: FramedSocket) -> None:
+    """Serves requests until the socket closes."""
     while True:
         try:
-            frame = line.receive()
-            line.send(Frame(_in_a_fork(dict(frame.header))))
+            frame = connection.receive()
+            connection.send(Frame(_in_a_fork(dict(frame.header))))
         except ConnectionClosed:
             return
 
@@ -41,10 +41,10 @@ def _in_a_fork(request: dict[str, Any]) -> dict[str, Any]:
         finally:
             os._exit(code)
     os.close(writing)
-    with os.fdopen(reading, "rb") as answer:
-        said = answer.read()
+    with os.fdopen(reading, "rb") as pipe:
+        answer = pipe.read()
     os.waitpid(child, 0)
-    return json.loads(said) if said else {"error": "the registry's process ended without an answer"}
+    return json.loads(answer) if answer else {"error": "the registry's process ended without an answer"}
 
 
 def _write(request: dict[str, Any]) -> dict[str, Any]:
@@ -54,9 +54,9 @@ def _write(request: dict[str, Any]) -> dict[str, Any]:
             registry.promote(folder, request["model"], request["version"])
             return {"promoted": [request["model"], request["version"]]}
         if request["act"] == "models":
-            return {"models": [[one.name, one.version] for one in registry.models(folder)]}
+            return {"models": [[version.name, version.version] for version in registry.models(folder)]}
         record = request.get("record") or json.loads((model_folder(folder, request["run"]) / RECORD).read_text())
-        return {"models": registry.record(folder, values.RunRecord.from_json(record))}
+        return {"models": registry.record(folder, RunRecord.from_json(record))}
     except FedsovError as error:
         return {"error": str(error), "code": error.exit_code}
     except OSError as error:

@@ -13,7 +13,7 @@ from fedsov.config.hydra_compose import compose
 from fedsov.config.settings import settings
 from fedsov.errors import ConfigurationError
 from fedsov.ledger.ledger import Ledger
-from fedsov.runtimes.fork_server import TO_TRAIN, ForkServer, WarmFor
+from fedsov.runtimes.fork_server import TO_TRAIN, shared_fork_server
 from tests.api.test_resume import PRIVATE, _assert_same, _killed, _to_the_end, _words
 from tests.world import Overheard, overhear
 
@@ -32,10 +32,11 @@ def quantised(tmp_path_factory: pytest.TempPathFactory) -> Overheard:
     return overhear([f"workspace={tmp_path_factory.mktemp('int8')}", "federation.compression=int8", *ALIKE])
 
 
-@pytest.fixture(scope="module")
-def warm() -> Iterator[ForkServer]:
-    with WarmFor(TO_TRAIN) as found:
-        yield found
+@pytest.fixture(scope="module", autouse=True)
+def fork_server() -> Iterator[None]:
+    """The runs of this module share one."""
+    with shared_fork_server(TO_TRAIN):
+        yield
 
 
 def _updates(run: Overheard, region: str = "DE") -> list[dict]:
@@ -78,21 +79,19 @@ def _first_weights(run: Overheard) -> np.ndarray:
 
 
 @pytest.mark.parametrize("more", [TOPK, ("federation.compression=int8",)], ids=["topk", "int8"])
-def test_a_killed_run_ends_with_the_same_bits(tmp_path: Path, warm: ForkServer, more: tuple[str, ...]) -> None:
+def test_a_killed_run_ends_with_the_same_bits(tmp_path: Path, more: tuple[str, ...]) -> None:
     words = _words(tmp_path, *more)
     for number in (1, 2):  # after the regions kept their residuals, before the hub's checkpoint; and right after one
-        _killed(words, warm, line=f"joint model, round {number}/3")
-    _killed(words, warm, file="hub/checkpoints/*/shareable-0002.json")
-    _assert_same(_to_the_end(words, warm), _to_the_end(_words(tmp_path / "again", *more), warm))
+        _killed(words, line=f"joint model, round {number}/3")
+    _killed(words, file="hub/checkpoints/*/shareable-0002.json")
+    _assert_same(_to_the_end(words), _to_the_end(_words(tmp_path / "again", *more)))
 
 
-def test_a_noisy_update_is_compressed_after_the_noise_and_the_same_when_it_is_asked_for_again(
-    tmp_path: Path, warm: ForkServer
-) -> None:
+def test_a_noisy_update_is_compressed_after_the_noise_and_the_same_when_it_is_asked_for_again(tmp_path: Path) -> None:
     words = _words(tmp_path, *TOPK, *PRIVATE)
     for number in (1, 2):
-        _killed(words, warm, line=f"joint model, round {number}/2")
-    workspace = _to_the_end(words, warm)
+        _killed(words, line=f"joint model, round {number}/2")
+    workspace = _to_the_end(words)
     assert all(not finding.fault for finding in verify_all(workspace))
     for region in ("AT", "DE"):
         entries = Ledger.read(workspace / "regions" / region / "ledger.sqlite").entries()

@@ -38,7 +38,7 @@ from fedsov.label import PUBLIC
 from fedsov.ledger.ledger import Ledger
 from fedsov.model.features import Features
 from fedsov.region.journal import Journal, hold_alone
-from fedsov.runtimes.fork_server import TO_TRAIN, ForkServer, WarmFor
+from fedsov.runtimes.fork_server import TO_TRAIN, shared_fork_server
 from fedsov.serialization import from_plain
 from tests.world import ROOT, fedsov, people
 
@@ -73,18 +73,19 @@ def _words(place: Path, *more: str) -> list[str]:
     ]
 
 
-@pytest.fixture(scope="module")
-def warm() -> Iterator[ForkServer]:
-    with WarmFor(TO_TRAIN) as found:
-        yield found
+@pytest.fixture(scope="module", autouse=True)
+def fork_server() -> Iterator[None]:
+    """The runs of this module share one."""
+    with shared_fork_server(TO_TRAIN):
+        yield
 
 
-def _resume(workspace: Path, warm: ForkServer) -> RunResult:
+def _resume(workspace: Path) -> RunResult:
     chosen, begun = resume.find_run(workspace, resume.LATEST)
-    return train.train_settings(chosen, warm, say=lambda _: None, resumed=begun)
+    return train.train_settings(chosen, progress=lambda _: None, resumed=begun)
 
 
-def _killed(words: Sequence[str], warm: ForkServer, *, line: str = "", file: str = "", after: float = 0.0) -> None:
+def _killed(words: Sequence[str], *, line: str = "", file: str = "", after: float = 0.0) -> None:
     """Begins a run, or goes on with one that was begun, and kills its hub: in a line, after a file or some seconds."""
     workspace = Path(words[0].partition("=")[2])
     hub = os.fork()
@@ -98,9 +99,8 @@ def _killed(words: Sequence[str], warm: ForkServer, *, line: str = "", file: str
             begun = resume.find_run(workspace, resume.LATEST) if runs(workspace / "hub") else (None, None)
             train.train_settings(
                 begun[0] or settings(compose(words)),
-                warm,
-                say=lambda said: die(bool(line) and line in said),
-                tap=lambda _: die(bool(file) and any(workspace.glob(file))),
+                progress=lambda said: die(bool(line) and line in said),
+                on_bytes=lambda _: die(bool(file) and any(workspace.glob(file))),
                 resumed=begun[1],
             )
         except Exception:
@@ -114,9 +114,9 @@ def _killed(words: Sequence[str], warm: ForkServer, *, line: str = "", file: str
     assert after or (os.WIFSIGNALED(how) and os.WTERMSIG(how) == signal.SIGKILL), f"it was not killed in {line or file}"
 
 
-def _to_the_end(words: Sequence[str], warm: ForkServer) -> Path:
+def _to_the_end(words: Sequence[str]) -> Path:
     """Begins a run, or goes on with it, until every model is written; its workspace."""
-    _killed(words, warm, file="hub/models/*/*/model.safetensors")
+    _killed(words, file="hub/models/*/*/model.safetensors")
     return Path(words[0].partition("=")[2])
 
 
@@ -148,37 +148,35 @@ def _told(result: RunResult) -> dict:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory, warm: ForkServer) -> RunResult:
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> RunResult:
     words = _words(tmp_path_factory.mktemp("undisturbed"))
-    result = train.train_settings(settings(compose(words)), warm, say=lambda _: None)
+    result = train.train_settings(settings(compose(words)), progress=lambda _: None)
     strategies = {one.region: one.strategy for one in result.regions}
     assert strategies == {"AT": "federated", "DE": "federated", "FR": "transfer_learning"}
     return result
 
 
-def test_a_run_killed_in_every_round_ends_as_if_it_had_not_been(
-    tmp_path: Path, warm: ForkServer, undisturbed: RunResult
-) -> None:
+def test_a_run_killed_in_every_round_ends_as_if_it_had_not_been(tmp_path: Path, undisturbed: RunResult) -> None:
     words = _words(tmp_path)
-    _killed(words, warm, line="plan: ")
+    _killed(words, line="plan: ")
     for training in ("start model on public rows", "joint model"):
         for number in (1, 2, 3):  # said when the round has ended, before its checkpoint
-            _killed(words, warm, line=f"{training}, round {number}/3")
-    _killed(words, warm, line="finish: ")
-    _killed(words, warm, line="record: ")
-    result = _resume(tmp_path / "w", warm)
+            _killed(words, line=f"{training}, round {number}/3")
+    _killed(words, line="finish: ")
+    _killed(words, line="record: ")
+    result = _resume(tmp_path / "w")
     _assert_same(result.workspace, undisturbed.workspace)
     assert _told(result) == _told(undisturbed)
 
 
 @pytest.mark.parametrize("algorithm", ["fedadam", "fedavgm"])
-def test_a_server_s_moments_survive_the_hub(tmp_path: Path, warm: ForkServer, algorithm: str) -> None:
+def test_a_server_s_moments_survive_the_hub(tmp_path: Path, algorithm: str) -> None:
     beta = "algorithm.options={server_momentum:0.9}" if algorithm == "fedavgm" else "algorithm.options={beta_1:0.9}"
     more = (f"algorithm={algorithm}", beta) if algorithm == "fedadam" else (f"algorithm.name={algorithm}", beta)
     words = _words(tmp_path, *more)
     for number in (1, 2, 3):  # the first message after the checkpoint has just been sent
-        _killed(words, warm, file=f"hub/checkpoints/*/shareable-000{number}.json")
-    _assert_same(_to_the_end(words, warm), _to_the_end(_words(tmp_path / "again", *more), warm))
+        _killed(words, file=f"hub/checkpoints/*/shareable-000{number}.json")
+    _assert_same(_to_the_end(words), _to_the_end(_words(tmp_path / "again", *more)))
 
 
 @pytest.mark.parametrize(
@@ -189,46 +187,40 @@ def test_a_server_s_moments_survive_the_hub(tmp_path: Path, warm: ForkServer, al
     ],
     ids=["scaffold", "ditto"],
 )
-def test_what_is_kept_from_round_to_round_survives_the_hub(
-    tmp_path: Path, warm: ForkServer, more: tuple[str, ...]
-) -> None:
+def test_what_is_kept_from_round_to_round_survives_the_hub(tmp_path: Path, more: tuple[str, ...]) -> None:
     words = _words(tmp_path, *more)
-    _killed(words, warm, line="joint model, round 2/3")  # the regions have answered, and the hub kept nothing of it
+    _killed(words, line="joint model, round 2/3")  # the regions have answered, and the hub kept nothing of it
     for number in (2, 3):
-        _killed(words, warm, file=f"hub/checkpoints/*/shareable-000{number}.json")
-    _assert_same(_to_the_end(words, warm), _to_the_end(_words(tmp_path / "again", *more), warm))
+        _killed(words, file=f"hub/checkpoints/*/shareable-000{number}.json")
+    _assert_same(_to_the_end(words), _to_the_end(_words(tmp_path / "again", *more)))
 
 
-def test_a_region_whose_own_state_was_put_back_does_not_go_on(tmp_path: Path, warm: ForkServer) -> None:
+def test_a_region_whose_own_state_was_put_back_does_not_go_on(tmp_path: Path) -> None:
     words = _words(tmp_path, "model.private=[intercept]")
-    _killed(words, warm, line="joint model, round 3/3")
+    _killed(words, line="joint model, round 3/3")
     for name in ("own-shareable-0003.safetensors", "journal.json"):
         (path,) = tmp_path.glob(f"w/regions/AT/runs/*/{name}")
         whole = path.read_bytes()
         path.unlink()
         with pytest.raises(FedsovError, match="AT.*CheckpointDamaged"):
-            _resume(tmp_path / "w", warm)
+            _resume(tmp_path / "w")
         path.write_bytes(whole)
 
 
-def test_a_run_killed_before_its_first_round_begins_at_the_first(
-    tmp_path: Path, warm: ForkServer, undisturbed: RunResult
-) -> None:
+def test_a_run_killed_before_its_first_round_begins_at_the_first(tmp_path: Path, undisturbed: RunResult) -> None:
     words = _words(tmp_path)
-    _killed(words, warm, line="ingest: ")
-    _killed(words, warm, line="start model on public rows, round 1/3")
-    _assert_same(_to_the_end(words, warm), undisturbed.workspace)
+    _killed(words, line="ingest: ")
+    _killed(words, line="start model on public rows, round 1/3")
+    _assert_same(_to_the_end(words), undisturbed.workspace)
 
 
-def test_a_run_killed_at_any_instant_ends_as_if_it_had_not_been(
-    tmp_path: Path, warm: ForkServer, undisturbed: RunResult
-) -> None:
+def test_a_run_killed_at_any_instant_ends_as_if_it_had_not_been(tmp_path: Path, undisturbed: RunResult) -> None:
     words = _words(tmp_path)
-    _killed(words, warm, line="columns: ")
+    _killed(words, line="columns: ")
     for step in range(8):
         if not _written(tmp_path / "w"):
-            _killed(words, warm, after=0.4 + 0.17 * step)
-    _assert_same(_to_the_end(words, warm) if not _has_ended(tmp_path / "w") else tmp_path / "w", undisturbed.workspace)
+            _killed(words, after=0.4 + 0.17 * step)
+    _assert_same(_to_the_end(words) if not _has_ended(tmp_path / "w") else tmp_path / "w", undisturbed.workspace)
 
 
 def _written(workspace: Path) -> bool:
@@ -262,10 +254,10 @@ def test_the_command_goes_on_after_a_real_kill_and_leaves_nothing_behind(
 
 
 @pytest.fixture(scope="module")
-def killed(tmp_path_factory: pytest.TempPathFactory, warm: ForkServer) -> Path:
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace whose run was killed after the second round of its joint model."""
     place = tmp_path_factory.mktemp("killed")
-    _killed(_words(place), warm, line="joint model, round 3/3")
+    _killed(_words(place), line="joint model, round 3/3")
     return place
 
 
@@ -321,16 +313,16 @@ def test_a_checkpoint_with_any_byte_flipped_is_refused_and_named(killed: Path) -
 
 
 def test_a_run_with_a_damaged_checkpoint_is_refused_in_one_line_and_goes_on_from_the_one_before(
-    killed: Path, tmp_path: Path, warm: ForkServer, undisturbed: RunResult
+    killed: Path, tmp_path: Path, undisturbed: RunResult
 ) -> None:
     shutil.copytree(killed, tmp_path / "copy")
     workspace = tmp_path / "copy" / "w"
     (newest,) = workspace.glob("hub/checkpoints/*/shareable-0002.json")
     newest.write_bytes(newest.read_bytes()[:-1])
     with pytest.raises(CheckpointDamaged, match=r"shareable-0002\.json was changed.*delete .* from shareable-0001"):
-        _resume(workspace, warm)
+        _resume(workspace)
     newest.unlink()
-    _assert_same(_to_the_end([f"workspace={workspace}"], warm), undisturbed.workspace)
+    _assert_same(_to_the_end([f"workspace={workspace}"]), undisturbed.workspace)
 
 
 def test_a_run_goes_on_with_its_own_settings_only(killed: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -358,37 +350,35 @@ def test_unknown_and_finished_runs_are_refused_in_one_line(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_checkpoint_that_was_carried_to_another_workspace_is_refused(
-    killed: Path, tmp_path: Path, warm: ForkServer
-) -> None:
+def test_a_checkpoint_that_was_carried_to_another_workspace_is_refused(killed: Path, tmp_path: Path) -> None:
     (tmp_path / "hub").mkdir()
     shutil.copytree(killed / "w" / "hub" / "checkpoints", tmp_path / "hub" / "checkpoints")
     with pytest.raises(ConfigurationError, match="begun by the hub of another workspace"):
-        _resume(tmp_path, warm)
+        _resume(tmp_path)
 
 
 def test_a_run_does_not_go_on_over_other_rows_and_does_once_they_are_back(
-    tmp_path: Path, warm: ForkServer, undisturbed: RunResult
+    tmp_path: Path, undisturbed: RunResult
 ) -> None:
     words = _words(tmp_path)
-    _killed(words, warm, line="joint model, round 2/3")
+    _killed(words, line="joint model, round 2/3")
     source = tmp_path / "people.csv"
     rows = source.read_text()
     source.write_text(rows.replace("AT,", "DE,", 1))
     with pytest.raises(InputError, match="began on other rows"):
-        _resume(tmp_path / "w", warm)
+        _resume(tmp_path / "w")
     source.write_text(rows)
-    _assert_same(_to_the_end(words, warm), undisturbed.workspace)
+    _assert_same(_to_the_end(words), undisturbed.workspace)
 
 
-def test_a_workspace_in_use_is_not_resumed(killed: Path, warm: ForkServer) -> None:
+def test_a_workspace_in_use_is_not_resumed(killed: Path) -> None:
     other = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(killed / "w")], cwd=ROOT, stdout=subprocess.PIPE, stdin=subprocess.PIPE
     )
     try:
         assert other.stdout is not None and other.stdout.readline()
         with pytest.raises(WorkspaceUnusable, match=f"in use by the run with process id {other.pid}"):
-            _resume(killed / "w", warm)
+            _resume(killed / "w")
     finally:
         other.communicate()
 
@@ -403,12 +393,12 @@ with occupied(Workspace(Path(sys.argv[1]))):
 """
 
 
-def test_a_secure_sum_is_made_again_among_the_same_members_and_is_the_same(tmp_path: Path, warm: ForkServer) -> None:
+def test_a_secure_sum_is_made_again_among_the_same_members_and_is_the_same(tmp_path: Path) -> None:
     more = ("privacy=secure", "strategy.order=[federated]", "strategy.federated.min_rows=50", "dataset.consent=null")
     words = _words(tmp_path, *more)
     for number in (1, 2):
-        _killed(words, warm, line=f"joint model, round {number}/3")
-    _assert_same(_to_the_end(words, warm), _to_the_end(_words(tmp_path / "again", *more), warm), models=4)
+        _killed(words, line=f"joint model, round {number}/3")
+    _assert_same(_to_the_end(words), _to_the_end(_words(tmp_path / "again", *more)), models=4)
 
 
 def test_a_region_takes_part_in_a_round_s_second_sum_only_as_in_the_first(tmp_path: Path) -> None:
@@ -437,11 +427,11 @@ def test_one_process_answers_for_a_region_in_a_run(tmp_path: Path) -> None:
         Journal.open(tmp_path, "../r")
 
 
-def test_a_private_run_reserves_once_and_answers_a_question_once(tmp_path: Path, warm: ForkServer) -> None:
+def test_a_private_run_reserves_once_and_answers_a_question_once(tmp_path: Path) -> None:
     words = _words(tmp_path, *PRIVATE)
     for number in (1, 2):
-        _killed(words, warm, line=f"joint model, round {number}/2")
-    workspace = _to_the_end(words, warm)
+        _killed(words, line=f"joint model, round {number}/2")
+    workspace = _to_the_end(words)
     (run,) = runs(workspace / "hub")
     for name in ("AT", "DE"):
         folder = workspace / "regions" / name

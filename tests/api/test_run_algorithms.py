@@ -20,7 +20,7 @@ from fedsov.errors import ConfigurationError
 from fedsov.label import PUBLIC
 from fedsov.ledger.ledger import Ledger
 from fedsov.protocol.flower_messages import unpack
-from fedsov.runtimes.fork_server import TO_TRAIN, ForkServer, WarmFor
+from fedsov.runtimes.fork_server import TO_TRAIN, shared_fork_server
 from fedsov.runtimes.framed_socket import LENGTHS
 from tests.api.test_resume import PRIVATE as NOISY
 from tests.api.test_resume import _words, compose, settings
@@ -47,23 +47,24 @@ class Trained:
             raise Enough
 
 
-@pytest.fixture(scope="module")
-def warm() -> Iterator[ForkServer]:
-    with WarmFor(TO_TRAIN) as found:
-        yield found
+@pytest.fixture(scope="module", autouse=True)
+def fork_server() -> Iterator[None]:
+    """The runs of this module share one."""
+    with shared_fork_server(TO_TRAIN):
+        yield
 
 
-def _run(place: Path, warm: ForkServer, *more: str) -> Trained:
+def _run(place: Path, *more: str) -> Trained:
     words, run = _words(place, "federation.rounds=2", *more), Trained(place / "w")
     with pytest.raises(Enough):
-        train.train_settings(settings(compose(words)), warm, say=run.lines.append, tap=run.hear)
+        train.train_settings(settings(compose(words)), progress=run.lines.append, on_bytes=run.hear)
     return run
 
 
 @pytest.fixture(scope="module")
-def apart(tmp_path_factory: pytest.TempPathFactory, warm: ForkServer) -> Trained:
+def apart(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     keeps = ("algorithm=ditto", "algorithm.options.ditto_lambda=0.01", "model.private=[intercept]")
-    return _run(tmp_path_factory.mktemp("apart"), warm, *keeps)
+    return _run(tmp_path_factory.mktemp("apart"), *keeps)
 
 
 def _tensors(run: Trained, owner: str, kind: str) -> list[set[str]]:
@@ -129,8 +130,8 @@ def test_no_personal_copy_and_no_private_number_is_in_any_message(apart: Trained
 
 
 @pytest.mark.parametrize("algorithm", ["scaffold", "fednova", "fedper", "fedrep"])
-def test_each_algorithm_runs_and_sends_no_more_than_it_says(tmp_path: Path, warm: ForkServer, algorithm: str) -> None:
-    run = _run(tmp_path, warm, f"algorithm={algorithm}")
+def test_each_algorithm_runs_and_sends_no_more_than_it_says(tmp_path: Path, algorithm: str) -> None:
+    run = _run(tmp_path, f"algorithm={algorithm}")
     whole = SHARED | {"2.bias"}
     sent = {"fedper": {"0.weight", "0.bias"}, "fedrep": {"0.weight", "0.bias"}}.get(algorithm, whole)
     for name in TRAINED:
@@ -147,12 +148,10 @@ def test_scaffold_s_controls_follow_the_schedule_of_the_regions_rate() -> None:
     assert counts[0].taken(100) == len(shuffled(100, chosen.recipe.update, np.random.default_rng(0))) == 6
 
 
-def test_a_training_that_ended_early_has_the_private_parameters_of_its_best_round(
-    tmp_path: Path, warm: ForkServer
-) -> None:
-    wild = ("federation.schedule={name:step,every:2,by:6}", "federation.patience=3", "federation.rounds=9")
+def test_a_training_that_ended_early_has_the_private_parameters_of_its_best_round(tmp_path: Path) -> None:
+    wild = ("federation.schedule={name:step,every:2,by:15}", "federation.patience=3", "federation.rounds=9")
     still = ("model.tune.epochs=0", "model.alone.epochs=0", "model.private=[intercept]", "strategy.order=[federated]")
-    run = _run(tmp_path, warm, *wild, *still)  # no steps after the last round, so that what is kept is what was joined
+    run = _run(tmp_path, *wild, *still)  # no steps after the last round, so that what is kept is what was joined
     (stopped,) = [line for line in run.lines if "joint model: stopped" in line]
     best = int(stopped.partition("came into round ")[2].partition(" ")[0])
     assert 1 < best < 6 and f"after round {best + 3}/9" in stopped
@@ -164,9 +163,9 @@ def test_a_training_that_ended_early_has_the_private_parameters_of_its_best_roun
 
 
 def test_private_parameters_take_noisy_steps_under_privacy_and_what_is_kept_beside_is_told_to_nobody(
-    tmp_path: Path, warm: ForkServer
+    tmp_path: Path,
 ) -> None:
-    run = _run(tmp_path, warm, *NOISY, "algorithm=ditto", "model.private=[intercept]")
+    run = _run(tmp_path, *NOISY, "algorithm=ditto", "model.private=[intercept]")
     for name in TRAINED:
         assert _tensors(run, name, "update") == [SHARED] * 2
         own = _own(run, name)
@@ -176,9 +175,9 @@ def test_private_parameters_take_noisy_steps_under_privacy_and_what_is_kept_besi
     assert any(b"withheld" in frame for frame in run.frames)
 
 
-def test_private_parameters_are_in_no_secure_sum(tmp_path: Path, warm: ForkServer) -> None:
+def test_private_parameters_are_in_no_secure_sum(tmp_path: Path) -> None:
     more = ("privacy=secure", "strategy.order=[federated]", "strategy.federated.min_rows=50", "dataset.consent=null")
-    run = _run(tmp_path, warm, *more, "model.private=[intercept]")
+    run = _run(tmp_path, *more, "model.private=[intercept]")
     (joint,) = run.workspace.glob("hub/models/*/people/model.safetensors")
     shared = load_file(joint)
     size = sum(array.size for array in shared.values()) + 1
@@ -237,4 +236,4 @@ def test_a_training_in_which_some_parameters_step_alone_is_not_attacked_as_if_it
         ["model.frozen=[0.bias]"],
     ):
         with pytest.raises(ConfigurationError, match="would be another training"):
-            examine(settings(compose(words)), rows, ("loss",), Size(shadows=2), say=print)
+            examine(settings(compose(words)), rows, ("loss",), Size(shadows=2), progress=print)

@@ -15,22 +15,23 @@ from fedsov.api.result import RunResult
 from fedsov.config.hydra_compose import compose
 from fedsov.config.settings import settings
 from fedsov.errors import ConfigurationError, InputError, TrainingFailed
-from fedsov.runtimes.fork_server import TO_TRAIN, ForkServer, WarmFor
+from fedsov.runtimes.fork_server import TO_TRAIN, shared_fork_server
 from tests.api.test_resume import _assert_same, _killed, _resume, _words
 from tests.world import answered, fedsov, people
 
 Parameters = Mapping[str, np.ndarray]
 
 
-@pytest.fixture(scope="module")
-def warm() -> Iterator[ForkServer]:
-    with WarmFor(TO_TRAIN) as found:
-        yield found
+@pytest.fixture(scope="module", autouse=True)
+def fork_server() -> Iterator[None]:
+    """The runs of this module share one."""
+    with shared_fork_server(TO_TRAIN):
+        yield
 
 
-def _trained(place: Path, warm: ForkServer, *more: str) -> RunResult:
+def _trained(place: Path, *more: str) -> RunResult:
     place.mkdir(exist_ok=True)
-    return train.train_settings(settings(compose(_words(place, *more))), warm, say=lambda _: None)
+    return train.train_settings(settings(compose(_words(place, *more))), progress=lambda _: None)
 
 
 def _joint(result: RunResult) -> Parameters:
@@ -88,20 +89,20 @@ def test_a_schedule_that_leaves_a_round_without_a_rate_is_refused_before_anythin
     assert _asked(f"federation.schedule={given}", "federation.rounds=1").rounds == 1
 
 
-def test_the_regions_step_at_the_round_s_rate(tmp_path: Path, warm: ForkServer) -> None:
+def test_the_regions_step_at_the_round_s_rate(tmp_path: Path) -> None:
     still = "federation.schedule={name:step,every:1,by:1e-9}"
-    one = _trained(tmp_path / "one", warm, "federation.rounds=1", still)
-    three = _trained(tmp_path / "three", warm, "federation.rounds=3", still)
+    one = _trained(tmp_path / "one", "federation.rounds=1", still)
+    three = _trained(tmp_path / "three", "federation.rounds=3", still)
     for name, array in _joint(one).items():
         np.testing.assert_allclose(_joint(three)[name], array, atol=1e-6)
 
 
-def test_a_scheduled_run_that_is_killed_ends_as_if_it_had_not_been(tmp_path: Path, warm: ForkServer) -> None:
+def test_a_scheduled_run_that_is_killed_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
     schedule = "federation.schedule={name:cosine,least:0.1,warmup:1}"
-    whole = _trained(tmp_path / "whole", warm, schedule)
+    whole = _trained(tmp_path / "whole", schedule)
     words = _words(tmp_path / "killed", schedule)
-    _killed(words, warm, line="joint model, round 2/3")
-    _assert_same(_resume(tmp_path / "killed" / "w", warm).workspace, whole.workspace)
+    _killed(words, line="joint model, round 2/3")
+    _assert_same(_resume(tmp_path / "killed" / "w").workspace, whole.workspace)
 
 
 WILD = ("federation.schedule={name:step,every:2,by:8}", "federation.rounds=7")
@@ -109,10 +110,10 @@ WILD = ("federation.schedule={name:step,every:2,by:8}", "federation.rounds=7")
 
 
 @pytest.fixture(scope="module")
-def stopped(tmp_path_factory: pytest.TempPathFactory, warm: ForkServer) -> tuple[RunResult, list[str]]:
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunResult, list[str]]:
     lines: list[str] = []
     words = _words(tmp_path_factory.mktemp("stopped"), *WILD, "federation.patience=2")
-    return train.train_settings(settings(compose(words)), warm, say=lines.append), lines
+    return train.train_settings(settings(compose(words)), progress=lines.append), lines
 
 
 def _losses(result: RunResult) -> list[float]:
@@ -121,12 +122,12 @@ def _losses(result: RunResult) -> list[float]:
 
 
 def test_a_run_ends_when_its_loss_stays_with_the_parameters_of_the_best_round(
-    stopped: tuple[RunResult, list[str]], tmp_path: Path, warm: ForkServer
+    stopped: tuple[RunResult, list[str]], tmp_path: Path
 ) -> None:
     result, losses = stopped[0], _losses(stopped[0])
     best = int(np.argmin(losses))  # the model after so many rounds
     assert len(losses) == best + 3 < 7 and best >= 1
-    whole = _trained(tmp_path, warm, WILD[0], f"federation.rounds={best}")
+    whole = _trained(tmp_path, WILD[0], f"federation.rounds={best}")
     for name, array in _joint(whole).items():
         assert np.array_equal(_joint(result)[name], array)
 
@@ -145,7 +146,7 @@ def test_a_run_that_stopped_says_so_and_why(stopped: tuple[RunResult, list[str]]
 
 
 def test_a_run_with_patience_that_is_killed_ends_in_the_same_round_with_the_same_bits(
-    stopped: tuple[RunResult, list[str]], tmp_path: Path, warm: ForkServer
+    stopped: tuple[RunResult, list[str]], tmp_path: Path
 ) -> None:
     words, ran = _words(tmp_path, *WILD, "federation.patience=2"), len(stopped[0].rounds)
     for line in (
@@ -153,14 +154,14 @@ def test_a_run_with_patience_that_is_killed_ends_in_the_same_round_with_the_same
         "joint model: stopped",
         "finish: ",
     ):
-        _killed(words, warm, line=line)
-    result = _resume(tmp_path / "w", warm)
+        _killed(words, line=line)
+    result = _resume(tmp_path / "w")
     _assert_same(result.workspace, stopped[0].workspace)
     assert result.to_json()["rounds"] == stopped[0].to_json()["rounds"]
 
 
-def test_a_run_that_is_not_patient_has_all_its_rounds(tmp_path: Path, warm: ForkServer) -> None:
-    result = _trained(tmp_path, warm, "federation.rounds=2")
+def test_a_run_that_is_not_patient_has_all_its_rounds(tmp_path: Path) -> None:
+    result = _trained(tmp_path, "federation.rounds=2")
     assert result.to_json()["rounds"] == {"planned": 2, "run": 2, "stopped": ""}
 
 
@@ -194,12 +195,10 @@ def test_what_is_counted_is_a_whole_number(key: str, value: str) -> None:
         _asked(f"model.tune.{key}={value}")
 
 
-def test_a_run_accumulates_batches_as_if_they_were_larger(tmp_path: Path, warm: ForkServer) -> None:
+def test_a_run_accumulates_batches_as_if_they_were_larger(tmp_path: Path) -> None:
     words = ("federation.rounds=1", "strategy.order=[federated]")
     found = [
-        _joint(
-            _trained(tmp_path / name, warm, *words, f"model.update.batch={batch}", f"model.update.accumulate={count}")
-        )
+        _joint(_trained(tmp_path / name, *words, f"model.update.batch={batch}", f"model.update.accumulate={count}"))
         for name, batch, count in (("several", 8, 4), ("one", 32, 1), ("small", 8, 1))
     ]
     assert all(np.array_equal(found[0][name], array) for name, array in found[1].items())
@@ -213,12 +212,10 @@ def _weighing(*weights: float, of: tuple[str, ...] = ("update", "alone", "tune")
     return [f"model.{occasion}.class_weights={list(weights)}" for occasion in of]
 
 
-def test_class_weights_of_a_binary_run_move_its_model_and_weights_of_one_do_not(
-    tmp_path: Path, warm: ForkServer
-) -> None:
-    none = _trained(tmp_path / "none", warm, *ONLY_JOINT)
-    ones = _trained(tmp_path / "ones", warm, *ONLY_JOINT, *_weighing(1.0, 1.0))
-    more = _trained(tmp_path / "more", warm, *ONLY_JOINT, *_weighing(1.0, 9.0))
+def test_class_weights_of_a_binary_run_move_its_model_and_weights_of_one_do_not(tmp_path: Path) -> None:
+    none = _trained(tmp_path / "none", *ONLY_JOINT)
+    ones = _trained(tmp_path / "ones", *ONLY_JOINT, *_weighing(1.0, 1.0))
+    more = _trained(tmp_path / "more", *ONLY_JOINT, *_weighing(1.0, 9.0))
     _assert_same(none.workspace, ones.workspace, models=4)
     biases = [float(_joint(result)["2.bias"][0]) for result in (none, more)]
     assert biases[1] > biases[0] + 0.05  # rows of 1 count nine times, so that the base rate rises
@@ -301,9 +298,9 @@ def _three_classes(place: Path, *more: str, numbers: bool = False) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def three(tmp_path_factory: pytest.TempPathFactory, warm: ForkServer) -> RunResult:
+def three(tmp_path_factory: pytest.TempPathFactory) -> RunResult:
     words = _three_classes(tmp_path_factory.mktemp("three"))
-    return train.train_settings(settings(compose(words)), warm, say=lambda _: None)
+    return train.train_settings(settings(compose(words)), progress=lambda _: None)
 
 
 def test_a_run_learns_several_classes(three: RunResult) -> None:
@@ -321,25 +318,23 @@ def test_a_run_learns_several_classes(three: RunResult) -> None:
 
 
 def test_a_run_of_several_classes_is_resumed_to_the_same_bits_and_may_end_early(
-    three: RunResult, tmp_path: Path, warm: ForkServer
+    three: RunResult, tmp_path: Path
 ) -> None:
     words = _three_classes(tmp_path, "federation.patience=4")
-    _killed(words, warm, line="joint model, round 2/4")
-    _assert_same(_resume(tmp_path / "w", warm).workspace, three.workspace, models=4)
+    _killed(words, line="joint model, round 2/4")
+    _assert_same(_resume(tmp_path / "w").workspace, three.workspace, models=4)
 
 
-def test_a_small_region_gets_synthetic_rows_of_several_classes_that_are_numbers(
-    tmp_path: Path, warm: ForkServer
-) -> None:
+def test_a_small_region_gets_synthetic_rows_of_several_classes_that_are_numbers(tmp_path: Path) -> None:
     words = _three_classes(
         tmp_path, "strategy.order=[federated,synthetic]", "strategy.synthetic.min_donor_rows=300", numbers=True
     )
-    result = train.train_settings(settings(compose(words)), warm, say=lambda _: None)
+    result = train.train_settings(settings(compose(words)), progress=lambda _: None)
     fr = result.results["FR"]
     assert fr.strategy == "synthetic" and fr.score is not None and fr.score > 0.9, (fr, result.refusals)
 
 
-def test_a_private_run_learns_several_classes_with_weights(tmp_path: Path, warm: ForkServer) -> None:
+def test_a_private_run_learns_several_classes_with_weights(tmp_path: Path) -> None:
     words = _three_classes(
         tmp_path,
         "privacy=record",
@@ -348,14 +343,14 @@ def test_a_private_run_learns_several_classes_with_weights(tmp_path: Path, warm:
         "federation.rounds=2",
         *_weighing(1, 2, 1),
     )
-    result = train.train_settings(settings(compose(words)), warm, say=lambda _: None)
+    result = train.train_settings(settings(compose(words)), progress=lambda _: None)
     assert _joint(result)["2.bias"].shape == (3,) and len(result.privacy) == 2
 
 
-def test_a_value_that_is_no_class_ends_the_run_with_one_line(tmp_path: Path, warm: ForkServer) -> None:
+def test_a_value_that_is_no_class_ends_the_run_with_one_line(tmp_path: Path) -> None:
     words = _three_classes(tmp_path, "dataset.classes=[a,b,x]")
     with pytest.raises(InputError, match="target 'kind' has 1 different values that are none of dataset.classes"):
-        train.train_settings(settings(compose(words)), warm, say=lambda _: None)
+        train.train_settings(settings(compose(words)), progress=lambda _: None)
 
 
 def test_attacks_are_refused_on_several_classes(three: RunResult) -> None:
@@ -364,7 +359,7 @@ def test_attacks_are_refused_on_several_classes(three: RunResult) -> None:
 
 
 def test_a_compressed_run_of_several_classes_with_schedule_and_patience_is_resumed_to_the_same_bits(
-    tmp_path: Path, warm: ForkServer
+    tmp_path: Path,
 ) -> None:
     words = (
         "federation.compression=topk",
@@ -374,14 +369,12 @@ def test_a_compressed_run_of_several_classes_with_schedule_and_patience_is_resum
         "algorithm=fedavgm",
         *_weighing(1, 2, 1, of=("update",)),
     )
-    whole = train.train_settings(
-        settings(compose(_three_classes(tmp_path / "whole", *words))), warm, say=lambda _: None
-    )
+    whole = train.train_settings(settings(compose(_three_classes(tmp_path / "whole", *words))), progress=lambda _: None)
     assert whole.stopped and len(whole.rounds) < 8, _losses(whole)
     killed = _three_classes(tmp_path / "killed", *words)
     for number in range(1, len(whole.rounds) + 1):
-        _killed(killed, warm, line=f"joint model, round {number}/8")
-    result = _resume(tmp_path / "killed" / "w", warm)
+        _killed(killed, line=f"joint model, round {number}/8")
+    result = _resume(tmp_path / "killed" / "w")
     _assert_same(result.workspace, whole.workspace, models=4)
     assert result.stopped == whole.stopped
 
@@ -406,9 +399,9 @@ def _numbers(place: Path, *more: str) -> list[str]:
     ]
 
 
-def test_a_run_learns_numbers_and_is_resumed_to_the_same_bits(tmp_path: Path, warm: ForkServer) -> None:
+def test_a_run_learns_numbers_and_is_resumed_to_the_same_bits(tmp_path: Path) -> None:
     lines: list[str] = []
-    result = train.train_settings(settings(compose(_numbers(tmp_path / "whole"))), warm, say=lines.append)
+    result = train.train_settings(settings(compose(_numbers(tmp_path / "whole"))), progress=lines.append)
     said = result.to_json()
     assert said["measure"] == "r2" and "R²" in str(result)
     assert {name: one["strategy"] for name, one in said["regions"].items()} == {
@@ -419,29 +412,27 @@ def test_a_run_learns_numbers_and_is_resumed_to_the_same_bits(tmp_path: Path, wa
     assert all(0.75 < one["score"] <= 1 for one in said["regions"].values())  # 10,000 of 10,900 can be explained
     assert _losses(result)[-1] < _losses(result)[0] / 2
     assert any("validation R² AT" in line for line in lines)
-    _killed(_numbers(tmp_path / "killed"), warm, line="joint model, round 2/4")
-    _assert_same(_resume(tmp_path / "killed" / "w", warm).workspace, result.workspace, models=4)
+    _killed(_numbers(tmp_path / "killed"), line="joint model, round 2/4")
+    _assert_same(_resume(tmp_path / "killed" / "w").workspace, result.workspace, models=4)
 
 
-def test_a_number_beyond_float32_on_its_scale_is_refused_before_any_store_is_written(
-    tmp_path: Path, warm: ForkServer
-) -> None:
+def test_a_number_beyond_float32_on_its_scale_is_refused_before_any_store_is_written(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"target 'cost' has a value too far from dataset.target_scale"):
-        train.train_settings(settings(compose(_numbers(tmp_path, "dataset.target_scale=[0,1e-38]"))), warm, say=print)
+        train.train_settings(settings(compose(_numbers(tmp_path, "dataset.target_scale=[0,1e-38]"))), progress=print)
     assert not list(tmp_path.glob("w/regions/*/*.parquet"))
 
 
-def test_a_private_run_learns_numbers_and_says_no_score(tmp_path: Path, warm: ForkServer) -> None:
+def test_a_private_run_learns_numbers_and_says_no_score(tmp_path: Path) -> None:
     words = _numbers(tmp_path, "privacy=record", "dataset.bounds={age:[0,100],visits:[-9,20]}", "federation.rounds=2")
-    result = train.train_settings(settings(compose(words)), warm, say=lambda _: None)
+    result = train.train_settings(settings(compose(words)), progress=lambda _: None)
     assert all(one.score is None for one in result.regions) and len(result.privacy) == 2
     assert all(np.isfinite(array).all() for array in _joint(result).values())
 
 
-def test_updates_longer_than_the_bound_are_refused_with_their_regions(tmp_path: Path, warm: ForkServer) -> None:
+def test_updates_longer_than_the_bound_are_refused_with_their_regions(tmp_path: Path) -> None:
     with pytest.raises(TrainingFailed, match="AT: its update is .* long; at most 0.001 is accepted; DE: its update is"):
-        _trained(tmp_path / "short", warm, "federation.bound=0.001")
-    unbounded, bounded = (_trained(tmp_path / name, warm, f"federation.bound={name}") for name in ("null", "1000"))
+        _trained(tmp_path / "short", "federation.bound=0.001")
+    unbounded, bounded = (_trained(tmp_path / name, f"federation.bound={name}") for name in ("null", "1000"))
     _assert_same(bounded.workspace, unbounded.workspace)
 
 
@@ -485,22 +476,22 @@ def _labels(place: Path, *more: str, odd: str = "") -> list[str]:
     ]
 
 
-def test_a_run_learns_labels_of_which_a_row_may_have_several(tmp_path: Path, warm: ForkServer) -> None:
-    result = train.train_settings(settings(compose(_labels(tmp_path))), warm, say=lambda _: None)
+def test_a_run_learns_labels_of_which_a_row_may_have_several(tmp_path: Path) -> None:
+    result = train.train_settings(settings(compose(_labels(tmp_path))), progress=lambda _: None)
     assert _joint(result)["2.bias"].shape == (2,)
     assert [one.strategy for one in result.regions] == ["federated", "federated", "synthetic"]
     assert all(one.score is not None and one.score > 0.9 and one.gain is not None for one in result.regions)
     assert _losses(result)[-1] < _losses(result)[0]
 
 
-def test_a_label_that_nobody_declared_is_refused_before_any_store_is_written(tmp_path: Path, warm: ForkServer) -> None:
+def test_a_label_that_nobody_declared_is_refused_before_any_store_is_written(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="1 different labels that are none of dataset.classes"):
-        train.train_settings(settings(compose(_labels(tmp_path, odd="read;sing"))), warm, say=lambda _: None)
+        train.train_settings(settings(compose(_labels(tmp_path, odd="read;sing"))), progress=lambda _: None)
 
 
-def test_a_target_of_text_where_numbers_are_learned_is_told_what_would_help(tmp_path: Path, warm: ForkServer) -> None:
+def test_a_target_of_text_where_numbers_are_learned_is_told_what_would_help(tmp_path: Path) -> None:
     words = _labels(tmp_path, "dataset.task=regression", "dataset.classes=[]", "dataset.label_separator=null")
     with pytest.raises(
         InputError, match="'does' is no number in row 1; choose another dataset.target, or a task of names"
     ):
-        train.train_settings(settings(compose([*words, "dataset.target_scale=[0,1]"])), warm, say=lambda _: None)
+        train.train_settings(settings(compose([*words, "dataset.target_scale=[0,1]"])), progress=lambda _: None)

@@ -13,7 +13,6 @@ from fedsov.api.ledger_audit import verify_all
 from fedsov.config.hydra_compose import compose
 from fedsov.config.settings import settings
 from fedsov.ledger.ledger import Ledger
-from fedsov.runtimes.fork_server import TO_TRAIN, WarmFor
 from tests.world import Overheard, overhear
 
 ALIKE = ("federation.rounds=2", "today=2026-11-23")
@@ -77,8 +76,7 @@ def test_every_region_has_the_verify_keys_of_all_and_they_never_passed_the_hub(s
 def test_two_members_are_too_few_for_a_sum_and_the_plan_says_so(tmp_path: Path) -> None:
     two = ["privacy=secure", "federation.regions=[US,GB]", "border=unsafe_open", f"workspace={tmp_path}", *ALIKE]
     chosen = settings(compose(two))
-    with WarmFor(TO_TRAIN) as warm:
-        plan, _ = train.plan_settings(chosen, warm, say=lambda line: None)
+    plan, _ = train.plan_settings(chosen, progress=lambda line: None)
     assert not plan.following("federated")
     said = "Not federated: only GB, US could be a member, and 3 regions are asked for."
     assert all(said in plan.region(name).reasons for name in ("GB", "US"))

@@ -20,6 +20,7 @@ from fedsov.border.evidence.register import Register
 from fedsov.border.gate import Gate, Outgoing
 from fedsov.border.law.bundle_loader import load_bundle
 from fedsov.hub.gated_grid import GatedGrid
+from fedsov.hub.inbox import Inbox
 from fedsov.hub.secure_sum import summed
 from fedsov.hub.server_app import RoundSettings, TrainingOutput, UpdateCollector, server_app
 from fedsov.label import PUBLIC, Label
@@ -31,12 +32,10 @@ from fedsov.partition.records import Records
 from fedsov.privacy.secure_aggregation.fixed_point import Bounds
 from fedsov.protocol.flower_messages import LOST, error_reply, pack, parameters_of, record_of, round_of, unpack
 from fedsov.protocol.job import RegionStart, TrainingJob
-from fedsov.region import worker
 from fedsov.region.outbound import Outbound
 from fedsov.region.secure_sum_member import SecureSumMember
 from fedsov.region.session import Session
-from fedsov.region.worker import OpenRegion
-from fedsov.runtimes.framed_socket import Frame
+from fedsov.region.worker import OpenRegion, answer
 from fedsov.serialization import from_plain, to_plain
 
 NAMES = ("DE", "ES", "FR", "IT", "NL", "PL")
@@ -76,10 +75,11 @@ def region(folder: Path, name: str, moves: Moves, *, sums: Bounds | None = BOUND
         label_of=np.zeros(200, int),
     )
     work, party = TrainingJob("people", TargetRule("ill")), Party(name, name, f"Example {name}")
-    brief = RegionStart(party, HUB, folder, "run", work, None, None, False, date(2026, 11, 23), sums=sums)
-    brief = from_plain(RegionStart, json.loads(json.dumps(to_plain(brief))))
+    day = date(2026, 11, 23)
+    start = RegionStart(party, HUB, folder, "run", work, None, None, False, day, secure_sum=sums)
+    start = from_plain(RegionStart, json.loads(json.dumps(to_plain(start))))
     ledger = Ledger(folder / "ledger.sqlite", name)
-    gate = Gate(party, bundle=load_bundle(), evidence=Register(()), ledger=ledger, run="run", today=lambda: brief.today)
+    gate = Gate(party, bundle=load_bundle(), evidence=Register(()), ledger=ledger, run="run", today=lambda: start.today)
     app = ClientApp()
 
     @app.train()
@@ -89,7 +89,7 @@ def region(folder: Path, name: str, moves: Moves, *, sums: Bounds | None = BOUND
         return Message(RecordDict({"arrays": record_of(arrays), "metrics": metrics}), reply_to=message)
 
     context = Context(run_id=1, node_id=2, node_config={}, state=RecordDict(), run_config={})
-    return OpenRegion(brief, Outbound(brief, gate, Session(records, work, folder)), app, context)
+    return OpenRegion(start, Outbound(start, gate, Session(records, work, folder)), app, context)
 
 
 class Open:
@@ -109,33 +109,32 @@ class Board:
     homes: dict[int, OpenRegion]
     silent: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     meddle: Callable[[Message], Message] = lambda message: message
-    answers: dict[str, tuple[Message, Label]] = field(default_factory=dict)
+    arrived: list[tuple[Message, Label]] = field(default_factory=list)
     heard: list[Message] = field(default_factory=list)
     sent: list[Message] = field(default_factory=list)
 
     @property
     def names(self) -> dict[int, str]:
-        return {node: home.brief.region.name for node, home in self.homes.items()}
+        return {node: home.start.region.name for node, home in self.homes.items()}
 
-    def party(self, node: int) -> Party:
-        return self.homes[node].brief.region
+    @property
+    def parties(self) -> dict[int, Party]:
+        return {node: home.start.region for node, home in self.homes.items()}
 
-    def ask(self, message: Message, label: Label) -> None:
+    def send(self, message: Message, label: Label) -> None:
         home = self.homes[message.metadata.dst_node_id]
-        if self._is_gone(home.brief.region.name, message):
-            self.answer(message, error_reply(message, LOST, "RegionProcessEnded"), PUBLIC)
+        if self._is_gone(home.start.region.name, message):
+            self.arrived.append((error_reply(message, LOST, "RegionProcessEnded"), PUBLIC))
             return
         told = self.meddle(unpack(pack(message)))
         self.sent.append(told)
-        frame = worker._answer(home, Frame({"label": label.to_json()}, pack(told)))
-        reply = unpack(frame.body)
-        self.heard.append(reply)
-        self.answer(message, reply, Label.from_json(frame.header["label"]))
+        reply, bound_by = answer(home, told, label)
+        self.heard.append(unpack(pack(reply)))
+        self.arrived.append((self.heard[-1], bound_by))
 
-    def answer(self, asked: Message, reply: Message, label: Label) -> None:
-        self.answers[asked.metadata.message_id] = (reply, label)
-
-    def turn(self, seconds: float) -> None: ...
+    def poll(self, seconds: float) -> list[tuple[Message, Label]]:
+        arrived, self.arrived = self.arrived, []
+        return arrived
 
     def _is_gone(self, name: str, message: Message) -> bool:
         steps = ["query.advertise", "query.share", "train.masked", "query.unmask"]
@@ -156,10 +155,10 @@ def board(
 ) -> Board:
     """So many regions that know each other's verify keys."""
     homes = {2 + at: region(folder / name, name, moves, sums=bounds) for at, name in enumerate(NAMES[:count])}
-    directory = {home.brief.region.name: bytes.fromhex(home.door.gate.ledger.key) for home in homes.values()}
+    directory = {home.start.region.name: bytes.fromhex(home.outbound.gate.ledger.key) for home in homes.values()}
     for node, home in homes.items():
-        sign = Signer.read(folder / home.brief.region.name / "signing.key").private.sign
-        homes[node] = replace(home, member=SecureSumMember(home.brief.region.name, "run", sign, directory, bounds))
+        sign = Signer.read(folder / home.start.region.name / "signing.key").private.sign
+        homes[node] = replace(home, member=SecureSumMember(home.start.region.name, "run", sign, directory, bounds))
     return Board(homes, silent or {})
 
 
@@ -174,7 +173,7 @@ def train(
     start: Mapping[str, np.ndarray] = START,
 ) -> tuple[TrainingOutput, GatedGrid]:
     """A whole training over the board, as `train` does it."""
-    grid, outcome = GatedGrid(regions, regions.homes, Open()), TrainingOutput()
+    grid, outcome = GatedGrid(Inbox(regions), regions.homes, Open()), TrainingOutput()
     training = TrainingSpec(NetworkSpec(), LocalSteps(), algorithm or Algorithm(), rounds)
     federation = RoundSettings(training, {"scope": "shareable"}, minimum, names=regions.names)
     app = server_app(

@@ -14,10 +14,10 @@ from fedsov.algorithms.compression import Compression, chance, sent
 from fedsov.algorithms.local_steps import LocalSteps
 from fedsov.algorithms.training_spec import TrainingSpec
 from fedsov.algorithms.update_checks import accepted_updates
-from fedsov.artifact import Party
 from fedsov.errors import TrainingFailed
 from fedsov.hub.decode_updates import expanded
 from fedsov.hub.gated_grid import GatedGrid
+from fedsov.hub.inbox import Inbox
 from fedsov.hub.server_app import RoundSettings, TrainingOutput, each_by_itself, server_app
 from fedsov.label import PUBLIC
 from fedsov.model.network import NetworkSpec
@@ -31,16 +31,13 @@ Answer = Callable[[Message, int], dict[str, np.ndarray]]
 
 
 class Answering(Scripted):
-    """A board whose nodes answer as a function of the message and the node."""
+    """Links whose nodes answer as a function of the message and the node."""
 
     def __init__(self, answer: Answer) -> None:
-        super().__init__({})
+        super().__init__(dict.fromkeys(NODES))
         self._answer = answer
 
-    def party(self, node: int) -> Party:
-        return Party(f"region {node}", "DE", "")
-
-    def ask(self, message: Message, label: object) -> None:
+    def send(self, message: Message, label: object) -> None:
         node = message.metadata.dst_node_id
         arrays = self._answer(message, node)
         content = {"arrays": record_of(arrays), "metrics": MetricRecord({"num-examples": node})}
@@ -48,7 +45,7 @@ class Answering(Scripted):
         error = Error(code=1, reason="StoreDamaged")
         reply = Message(error, reply_to=message) if said is None else Message(said, reply_to=message)
         identify(reply, new_id())
-        self.answer(message, reply, PUBLIC)
+        self.arrived.append((reply, PUBLIC))
 
 
 def _trained(message: Message, node: int) -> dict[str, np.ndarray]:
@@ -60,7 +57,7 @@ def _trained(message: Message, node: int) -> dict[str, np.ndarray]:
 def _run(
     answer: Answer, how: Compression, *, algorithm: str = "fedavg", frozen: tuple[str, ...] = ()
 ) -> TrainingOutput:
-    outcome, grid = TrainingOutput(), GatedGrid(Answering(answer), NODES, Open())
+    outcome, grid = TrainingOutput(), GatedGrid(Inbox(Answering(answer)), NODES, Open())
     gather = expanded(each_by_itself, how, frozen=frozen)
     app = server_app(
         RoundSettings(TrainingSpec(NetworkSpec(), LocalSteps(), Algorithm(algorithm), 2)), START, outcome, gather=gather

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
-from flwr.supercore.task_identity import TaskIdentity
 
 from fedsov.algorithms.catalogue import ALGORITHMS, Algorithm, Need
 from fedsov.config.hydra_compose import compose
@@ -90,7 +89,7 @@ def test_every_algorithm_of_the_mean_makes_the_same_of_the_sum_as_of_the_updates
     options = {"fedprox": {"proximal_mu": 0.1}}.get(name, {})
     sums, _ = train(board(tmp_path / "s", 3), rounds=3, algorithm=Algorithm(name, options))
     plain = board(tmp_path / "p", 3)
-    plain.homes = {node: replace(home, door=_plain(home.door)) for node, home in plain.homes.items()}
+    plain.homes = {node: replace(home, outbound=_plain(home.outbound)) for node, home in plain.homes.items()}
     single, _ = train(
         plain, rounds=3, algorithm=Algorithm(name, options),
         gather=lambda grid, messages, timeout: grid.send_and_receive(messages, timeout=timeout),
@@ -99,8 +98,8 @@ def test_every_algorithm_of_the_mean_makes_the_same_of_the_sum_as_of_the_updates
         np.testing.assert_allclose(sums.parameters[key], array, rtol=1e-5, atol=1e-6)
 
 
-def _plain(door: Any) -> Any:
-    return replace(door, brief=replace(door.brief, sums=None))
+def _plain(outbound: Any) -> Any:
+    return replace(outbound, start=replace(outbound.start, secure_sum=None))
 
 
 # ------------------------------------------------------------------ too few
@@ -163,7 +162,7 @@ def test_the_model_carries_the_join_of_the_labels_of_all_whose_words_came(tmp_pa
 def test_every_answer_is_in_the_region_s_ledger_and_the_words_as_an_update_bound_by_its_label(tmp_path: Path) -> None:
     regions = board(tmp_path, 3)
     train(regions, rounds=2)
-    entries = [entry.body for entry in regions.homes[2].door.gate.ledger.entries()]
+    entries = [entry.body for entry in regions.homes[2].outbound.gate.ledger.entries()]
     said = [(entry["round"], entry["kind"], entry["name"], entry["origins"], entry["count"]) for entry in entries]
     first = [
         (1, "report", "keys", [], 0),
@@ -182,12 +181,12 @@ def test_a_region_whose_gate_refuses_is_a_dropout_and_the_others_go_on(tmp_path:
 
     regions = board(tmp_path, 4)
     home = regions.homes[3]
-    elsewhere = replace(home.door, brief=replace(home.door.brief, hub=Party("hub", "CN", "Example Holding")))
-    regions.homes[3] = replace(home, door=elsewhere)
+    elsewhere = replace(home.outbound, start=replace(home.outbound.start, hub=Party("hub", "CN", "Example Holding")))
+    regions.homes[3] = replace(home, outbound=elsewhere)
     outcome, _ = train(regions)
     _close(outcome.parameters, mean(("DE", "FR", "IT"), START))
     assert outcome.rounds[0].failed == {3: "Refused"}
-    last = [entry.body for entry in home.door.gate.ledger.entries()][2]
+    last = [entry.body for entry in home.outbound.gate.ledger.entries()][2]
     assert (last["kind"], last["verdict"]) == ("update", "refuse")
 
 
@@ -195,14 +194,14 @@ def test_a_region_whose_gate_refuses_is_a_dropout_and_the_others_go_on(tmp_path:
 
 
 def _ask(regions: Board, node: int, kind: str, told: dict[str, Any], config: dict[str, Any] | None = None) -> Message:
-    TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = 1, 1, 1
     said = {"server-round": 1, "words": 8, TOLD: json.dumps(told), **(config or {})}
     records = {"arrays": _model()} if kind.startswith("train") else {}
     message = Message(RecordDict({"config": ConfigRecord(said), **records}), node, kind)
     with_version(message, VERSION)
     identify(message, new_id())
-    regions.ask(message, PUBLIC)
-    return regions.answers.pop(message.metadata.message_id)[0]
+    regions.send(message, PUBLIC)
+    ((reply, _),) = regions.poll(0.0)
+    return reply
 
 
 def _model() -> ArrayRecord:
@@ -359,7 +358,7 @@ def test_an_answer_that_cannot_be_read_or_has_the_wrong_length_makes_its_region_
 
 
 def _pinned(regions: Board) -> dict[str, bytes]:
-    return {home.brief.region.name: bytes.fromhex(home.door.gate.ledger.key) for home in regions.homes.values()}
+    return {home.start.region.name: bytes.fromhex(home.outbound.gate.ledger.key) for home in regions.homes.values()}
 
 
 @pytest.mark.parametrize("honest", [0, 1])

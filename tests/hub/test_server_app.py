@@ -18,6 +18,7 @@ from fedsov.algorithms.training_spec import TrainingSpec
 from fedsov.artifact import Party
 from fedsov.errors import ConfigurationError, TrainingFailed
 from fedsov.hub.gated_grid import GatedGrid
+from fedsov.hub.inbox import Inbox
 from fedsov.hub.server_app import RoundSettings, TrainingOutput, each_by_itself, server_app
 from fedsov.label import PUBLIC, Label
 from fedsov.model.network import NetworkSpec
@@ -39,16 +40,14 @@ def _full(value: float) -> np.ndarray:
 
 
 class Scripted:
-    """A board whose nodes answer with a fixed array, or with the name of an exception, or not at all."""
+    """Links whose nodes answer with a fixed array, or with the name of an exception, or not at all."""
 
     def __init__(self, script: Answer, labels: dict[int, Label] | None = None) -> None:
-        self.answers: dict[str, tuple[Message, Label]] = {}
+        self.arrived: list[tuple[Message, Label]] = []
         self.script, self.labels, self.heard = script, labels or {}, []
+        self.parties = {node: Party(f"region {node}", "DE", "") for node in script}
 
-    def party(self, node: int) -> Party:
-        return Party(f"region {node}", "DE", "")
-
-    def ask(self, message: Message, label: Label) -> None:
+    def send(self, message: Message, label: Label) -> None:
         node = message.metadata.dst_node_id
         self.heard.append((node, label))
         answer = self.script[node]
@@ -60,12 +59,11 @@ class Scripted:
             content = {"arrays": ArrayRecord({"w": Array(answer)}), "metrics": MetricRecord({"num-examples": node})}
             reply = Message(RecordDict(content), reply_to=message)
         identify(reply, new_id())
-        self.answer(message, reply, self.labels.get(node, PUBLIC) | label)
+        self.arrived.append((reply, self.labels.get(node, PUBLIC) | label))
 
-    def answer(self, asked: Message, reply: Message, label: Label) -> None:
-        self.answers[asked.metadata.message_id] = (reply, label)
-
-    def turn(self, seconds: float) -> None: ...
+    def poll(self, seconds: float) -> list[tuple[Message, Label]]:
+        arrived, self.arrived = self.arrived, []
+        return arrived
 
 
 class Open:
@@ -92,7 +90,7 @@ def _run(
 ):
     """`out` is, by round, who may not take part in it and why."""
     board, door, outcome = Scripted(script, labels), Open(), TrainingOutput()
-    grid = GatedGrid(board, script, door)
+    grid = GatedGrid(Inbox(board), script, door)
     round_settings = _settings(algorithm, rounds, bound, minimum=minimum)
     app = server_app(round_settings, START, outcome, examine=lambda number: (out or {}).get(number, {}))
     app(grid, Context(run_id=1, node_id=1, node_config={}, state=RecordDict(), run_config={}))
@@ -112,7 +110,7 @@ def test_too_few_updates_end_the_training_with_the_reasons() -> None:
 
 def test_a_failure_names_the_node_where_it_has_a_name() -> None:
     round_settings = _settings(minimum=2, names={3: "DE"})
-    grid = GatedGrid(Scripted({2: _full(1.0), 3: "Refused"}), (2, 3), Open())
+    grid = GatedGrid(Inbox(Scripted({2: _full(1.0), 3: "Refused"})), (2, 3), Open())
     with pytest.raises(TrainingFailed, match="1 of at least 2 regions sent an update .DE: Refused"):
         server_app(round_settings, START, TrainingOutput())(grid, Context(1, 1, {}, RecordDict(), {}))
 
@@ -121,7 +119,7 @@ def test_a_region_that_does_not_answer_in_time_is_named_too() -> None:
     script: Answer = {2: _full(1.0), 3: None, 4: "Refused"}
     for minimum in (1, 2):
         round_settings = _settings(minimum=minimum, timeout=0.05, names={3: "DE"})
-        grid, outcome = GatedGrid(Scripted(script), script, Open()), TrainingOutput()
+        grid, outcome = GatedGrid(Inbox(Scripted(script)), script, Open()), TrainingOutput()
         run = server_app(round_settings, START, outcome)
         if minimum == 1:
             run(grid, Context(1, 1, {}, RecordDict(), {}))
@@ -166,7 +164,7 @@ def test_an_update_of_an_impossible_number_of_rows_is_refused_and_its_region_nam
                 reply.content["metrics"] = said
             yield reply
 
-    grid, outcome = GatedGrid(Scripted({2: _full(1.0), 3: _full(5.0)}), (2, 3), Open()), TrainingOutput()
+    grid, outcome = GatedGrid(Inbox(Scripted({2: _full(1.0), 3: _full(5.0)})), (2, 3), Open()), TrainingOutput()
     app = server_app(_settings(), START, outcome, gather=gather)
     app(grid, Context(run_id=1, node_id=1, node_config={}, state=RecordDict(), run_config={}))
     np.testing.assert_array_equal(outcome.parameters["w"], _full(1.0))

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from flwr.app import ConfigRecord, Message, RecordDict
-from flwr.supercore.task_identity import TaskIdentity
 
 from fedsov.artifact import Artifact, Kind, Party
 from fedsov.border.evidence.register import Register
@@ -17,7 +16,7 @@ from fedsov.hub.gated_grid import DatedGate
 from fedsov.label import PUBLIC
 from fedsov.ledger.ledger import Ledger
 from fedsov.protocol.calendar import Calendar
-from fedsov.protocol.flower_messages import DECISION_ROUND, day_round_of
+from fedsov.protocol.flower_messages import DECISION_ROUND, day_round_of, flower_process
 
 FIRST = date(2026, 11, 22)
 
@@ -42,7 +41,7 @@ def test_a_rehearsal_past_the_calendar_s_end_stays_on_its_last_day() -> None:
 def test_a_gate_writes_the_day_of_the_round_and_of_what_stands_by_one(tmp_path: Path) -> None:
     hub, ledger = Party("hub", "IE", "Example Holding"), Ledger(tmp_path / "ledger.sqlite", "hub")
     gate = Gate(hub, bundle=load_bundle(), evidence=Register(()), ledger=ledger, run="r", today=lambda: FIRST)
-    dated, model = DatedGate(gate, Calendar.of(FIRST, 1), standing_by=7), Artifact(Kind.MODEL, PUBLIC)
+    dated, model = DatedGate(gate, Calendar.of(FIRST, 1), decision_round=7), Artifact(Kind.MODEL, PUBLIC)
     leaving = Outgoing(model, Party("US", "US", "Example US"))
     dated.cross_all([leaving], round=3)
     dated.cross_all([leaving])
@@ -63,5 +62,5 @@ def test_a_gate_writes_the_day_of_the_round_and_of_what_stands_by_one(tmp_path: 
     ],
 )
 def test_a_message_is_decided_on_the_day_of_its_round_or_of_the_first(config: dict, round: int) -> None:
-    TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = 1, 1, 1
-    assert day_round_of(Message(RecordDict({"config": ConfigRecord(config)}), 2, "query.finish")) == round
+    with flower_process():
+        assert day_round_of(Message(RecordDict({"config": ConfigRecord(config)}), 2, "query.finish")) == round

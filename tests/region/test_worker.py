@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
-from flwr.supercore.task_identity import TaskIdentity
 
 from fedsov.artifact import Party
 from fedsov.border.evidence.register import Register
@@ -29,11 +28,9 @@ from fedsov.protocol.calendar import real_day
 from fedsov.protocol.flower_messages import OTHER_VERSION, identify, new_id, pack, unpack, with_version
 from fedsov.protocol.job import RegionStart, TrainingJob
 from fedsov.protocol.message_types import VERSION
-from fedsov.region import worker
 from fedsov.region.outbound import Outbound
 from fedsov.region.session import Session
-from fedsov.region.worker import OpenRegion
-from fedsov.runtimes.framed_socket import Frame
+from fedsov.region.worker import OpenRegion, answer
 from fedsov.serialization import from_plain, to_plain
 
 BOUND = Label(frozenset({"DE"}), frozenset({"health"}))
@@ -41,7 +38,7 @@ HUB = {"IE": Party("hub", "IE", "Example Holding"), "CN": Party("hub", "CN", "Ex
 Answer = Callable[[Message], RecordDict]
 
 
-def _home(folder: Path, answer: Answer, *, hub: str = "IE", people: int = 200) -> OpenRegion:
+def _home(folder: Path, app_answer: Answer, *, hub: str = "IE", people: int = 200) -> OpenRegion:
     rng = np.random.default_rng(0)
     records = Records(
         region="DE",
@@ -59,20 +56,19 @@ def _home(folder: Path, answer: Answer, *, hub: str = "IE", people: int = 200) -
     bundle = load_bundle()
     gate = Gate(party, bundle=bundle, evidence=Register(()), ledger=ledger, run="run", today=lambda: brief.today)
     app = ClientApp()
-    app.train()(lambda message, context: Message(answer(message), reply_to=message))
+    app.train()(lambda message, context: Message(app_answer(message), reply_to=message))
     context = Context(run_id=1, node_id=2, node_config={}, state=RecordDict(), run_config={})
     return OpenRegion(brief, Outbound(brief, gate, Session(records, work, folder)), app, context)
 
 
 def _ask(home: OpenRegion, incoming: Label = PUBLIC, scope: str = "shareable") -> tuple[Message, Label]:
-    TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = 1, 1, 1
     model = ArrayRecord({"w": Array(np.zeros(3, np.float32))})
     config = ConfigRecord({"scope": scope, "server-round": 3})
     message = Message(RecordDict({"config": config, "arrays": model}), 2, "train")
     with_version(message, VERSION)
     identify(message, new_id())
-    frame = worker._answer(home, Frame({"label": incoming.to_json()}, pack(message)))
-    return unpack(frame.body), Label.from_json(frame.header["label"])
+    reply, label = answer(home, unpack(pack(message)), incoming)
+    return unpack(pack(reply)), label
 
 
 def _update(_: Message) -> RecordDict:
@@ -85,7 +81,8 @@ def test_an_update_leaves_with_the_join_of_the_rows_and_the_incoming_model(tmp_p
     reply, label = _ask(home, incoming=Label(frozenset({"FR"})))
     assert reply.has_content() and label == BOUND | Label(frozenset({"FR"}))
     kinds = [
-        (entry.body["kind"], entry.body["verdict"], entry.body["round"]) for entry in home.door.gate.ledger.entries()
+        (entry.body["kind"], entry.body["verdict"], entry.body["round"])
+        for entry in home.outbound.gate.ledger.entries()
     ]
     assert kinds == [("update", "permit", 3), ("metrics", "permit", 3)]
 
@@ -94,7 +91,7 @@ def test_an_update_that_the_law_does_not_permit_stays_and_the_ledger_says_so(tmp
     home = _home(tmp_path, _update, hub="CN")
     reply, _ = _ask(home)
     assert reply.has_error() and reply.error.reason == "Refused"
-    first = home.door.gate.ledger.entries()[0].body
+    first = home.outbound.gate.ledger.entries()[0].body
     assert (first["kind"], first["verdict"]) == ("update", "refuse") and first["remedy"]
 
 
@@ -108,7 +105,7 @@ def test_an_exception_leaves_as_the_name_of_its_type_and_nothing_more(
     reply, label = _ask(home)
     assert reply.error.reason == "ValueError" and label == PUBLIC
     assert b"Canary" not in pack(reply) and b"X99C" not in pack(reply)
-    entry = home.door.gate.ledger.entries()[-1].body
+    entry = home.outbound.gate.ledger.entries()[-1].body
     assert (entry["kind"], entry["verdict"]) == ("error", "permit") and "Canary" not in str(entry)
     assert "Jane Canary" in capsys.readouterr().err  # the region's own log, which its process writes stderr to
 
@@ -165,16 +162,15 @@ def test_the_hub_cannot_ask_for_an_update_on_other_rows_than_the_table_allows(tm
     home = _home(tmp_path, _update)
     reply, _ = _ask(home, scope=scope)
     assert reply.has_error()
-    assert all(entry.body["kind"] == "error" for entry in home.door.gate.ledger.entries())
+    assert all(entry.body["kind"] == "error" for entry in home.outbound.gate.ledger.entries())
 
 
 def test_an_answer_about_all_rows_carries_their_label_whatever_scope_the_hub_names(tmp_path: Path) -> None:
     home = _home(tmp_path, _update)
-    TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = 1, 1, 1
     for asked in ("query.profile", "query.finish"):
         message = Message(RecordDict({"config": ConfigRecord({"scope": "public"})}), 2, asked)
         with_version(message, VERSION)
-        assert home.door.scope(message) == "all"
+        assert home.outbound.scope(message) == "all"
 
 
 def test_metrics_of_too_few_people_stay_and_take_the_update_with_them(tmp_path: Path) -> None:
@@ -188,19 +184,19 @@ def test_what_came_in_once_binds_every_later_answer(tmp_path: Path) -> None:
     _ask(home, incoming=joint)
     _, later = _ask(home)
     assert later == BOUND | joint
-    assert home.door.gate.ledger.entries()[-1].body["origins"] == ["DE", "FR"]
+    assert home.outbound.gate.ledger.entries()[-1].body["origins"] == ["DE", "FR"]
 
 
 def test_a_region_reckons_the_day_of_a_round_from_its_own_brief(tmp_path: Path) -> None:
     home = _home(tmp_path, _update)
-    _ask(replace(home, brief=replace(home.brief, days_per_round=10)))
-    assert {entry.body["day"] for entry in home.door.gate.ledger.entries()} == {"2026-12-13"}  # round 3
+    _ask(replace(home, start=replace(home.start, days_per_round=10)))
+    assert {entry.body["day"] for entry in home.outbound.gate.ledger.entries()} == {"2026-12-13"}  # round 3
 
 
 def test_a_region_without_a_rehearsed_day_decides_on_its_own_clock_whatever_round_it_is_told(tmp_path: Path) -> None:
     home, before = _home(tmp_path, _update), real_day()
-    _ask(replace(home, brief=replace(home.brief, today=None)))
-    days = {entry.body["day"] for entry in home.door.gate.ledger.entries()}
+    _ask(replace(home, start=replace(home.start, today=None)))
+    days = {entry.body["day"] for entry in home.outbound.gate.ledger.entries()}
     assert days and all(before <= date.fromisoformat(day) <= real_day() for day in days)
 
 
@@ -218,26 +214,25 @@ def test_a_crossing_that_would_be_refused_goes_into_the_region_s_own_ledger(
     home = _home(tmp_path, _update, hub="CN")
     said = {"crossings": json.dumps([["update", "hub"]])} | ({} if round is None else {"server-round": round})
     said |= {} if beside is None else {"label": json.dumps(beside.to_json())}
-    TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = 1, 1, 1
     message = Message(RecordDict({"config": ConfigRecord(said)}), 2, "query.propose")
     with_version(message, VERSION)
     identify(message, new_id())
-    reply = unpack(worker._answer(home, Frame({"label": PUBLIC.to_json()}, pack(message))).body)
-    (entry,) = home.door.gate.ledger.entries()
+    reply, _ = answer(home, unpack(pack(message)), PUBLIC)
+    (entry,) = home.outbound.gate.ledger.entries()
     assert reply.has_content() and (entry.body["verdict"], entry.body["round"]) == ("refuse", round)
     assert set(entry.body["origins"]) == (BOUND | (beside or PUBLIC)).origins
 
 
 def test_nothing_leaves_when_the_ledger_cannot_be_written(tmp_path: Path) -> None:
     home = _home(tmp_path, _update)
-    closed = replace(home.door.gate, ledger=_read_only(tmp_path, home))
-    reply, _ = _ask(replace(home, door=replace(home.door, gate=closed)))
+    closed = replace(home.outbound.gate, ledger=_read_only(tmp_path, home))
+    reply, _ = _ask(replace(home, outbound=replace(home.outbound, gate=closed)))
     assert reply.has_error() and not reply.has_content()
 
 
 def _read_only(folder: Path, home: OpenRegion) -> Ledger:
-    home.door.gate.note({"before": "anything"})
-    home.door.gate.ledger.close()
+    home.outbound.gate.note({"before": "anything"})
+    home.outbound.gate.ledger.close()
     return Ledger.read(folder / "ledger.sqlite")
 
 
@@ -245,7 +240,8 @@ def _told(home: OpenRegion, config: dict[str, str]) -> Message:
     message = Message(RecordDict({"config": ConfigRecord(dict(config))}), 2, "query.ledger")
     with_version(message, VERSION)
     identify(message, new_id())
-    return unpack(worker._answer(home, Frame({"label": PUBLIC.to_json()}, pack(message))).body)
+    reply, _ = answer(home, unpack(pack(message)), PUBLIC)
+    return unpack(pack(reply))
 
 
 def _hub_says(folder: Path, entries: int = 3) -> dict[str, str]:
@@ -261,8 +257,8 @@ def test_a_region_notes_the_hubs_head_only_from_the_same_key_and_with_a_proof(tm
     for entries in (3, 0, 5):
         said = _hub_says(tmp_path / "hub", entries)
         assert _told(home, said).has_content()
-        assert noted_heads(home.door.gate.ledger)["hub"] == json.loads(said["head"])
-    said, kept = _hub_says(tmp_path / "hub"), noted_heads(home.door.gate.ledger)
+        assert noted_heads(home.outbound.gate.ledger)["hub"] == json.loads(said["head"])
+    said, kept = _hub_says(tmp_path / "hub"), noted_heads(home.outbound.gate.ledger)
     unsigned = {**json.loads(said["head"]), "signature": "0" * 128}
     other = _hub_says(tmp_path / "another", 40)
     for wrong in (
@@ -273,7 +269,7 @@ def test_a_region_notes_the_hubs_head_only_from_the_same_key_and_with_a_proof(tm
         {"head": "{}"},
     ):
         assert _told(home, wrong).error.reason == "LedgerBroken"
-    assert noted_heads(home.door.gate.ledger) == kept
+    assert noted_heads(home.outbound.gate.ledger) == kept
     for path in (tmp_path / "hub").glob("ledger.sqlite*"):
         path.unlink()
     assert _told(home, _hub_says(tmp_path / "hub", 90)).error.reason == "LedgerBroken"
@@ -283,7 +279,7 @@ def test_a_region_proves_that_its_ledger_continues_the_head_that_was_noted(tmp_p
     home = _home(tmp_path / "DE", _update)
     first = _said(_told(home, _hub_says(tmp_path / "hub")))
     noted = accepted(first["head"], None).to_json()
-    again = replace(home, brief=replace(home.brief, noted=noted))
+    again = replace(home, start=replace(home.start, last_known_head=noted))
     second = _said(_told(again, _hub_says(tmp_path / "hub")))
     assert accepted(second["head"], noted, path=second["path"]).size > noted["size"]
 
@@ -293,12 +289,11 @@ def _said(reply: Message) -> dict[str, Any]:
 
 
 def test_a_message_of_another_version_is_answered_with_an_error_that_names_both(tmp_path: Path) -> None:
-    home = _home(tmp_path, _update)
+    region = _home(tmp_path, _update)
     message = Message(RecordDict(), 2, "query.profile")
     with_version(message, VERSION + 1)
     identify(message, new_id())
-    frame = worker._answer(home, Frame({"label": PUBLIC.to_json()}, pack(message)))
-    reply = unpack(frame.body)
+    reply, _ = answer(region, message, PUBLIC)
     assert reply.has_error() and reply.error.code == OTHER_VERSION
     assert f"version {VERSION + 1}" in reply.error.reason and f"speaks version {VERSION}" in reply.error.reason
-    assert not home.door.gate.ledger.entries()  # it says nothing of a row: nothing crosses
+    assert not region.outbound.gate.ledger.entries()  # it says nothing of a row: nothing crosses

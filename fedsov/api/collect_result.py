@@ -1,0 +1,69 @@
+"""What a run ended with, put together from the plan, the regions' results, and every ledger's account of crossings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fedsov.api.result import RegionResult, RunResult
+from fedsov.errors import TrainingFailed
+from fedsov.hub.finishing import RunOutputs
+from fedsov.hub.planning.plan_values import Plan
+from fedsov.hub.run import HubRun
+from fedsov.region.run_record import ledger_summary
+
+Summaries = Mapping[str, Mapping[str, Any]]
+"""By region what it says of its ledger (`fedsov.region.run_record.ledger_summary`)."""
+
+
+def collect_result(run: HubRun, plan: Plan, outputs: RunOutputs, summaries: Summaries) -> RunResult:
+    """The result of a run.
+
+    Raises TrainingFailed where no region ended with a model.
+    """
+    if not outputs.results and not outputs.withheld:
+        raise TrainingFailed(_nothing_trained(plan, outputs))
+    hub, crossings = ledger_summary(run.gate.ledger, run.name), _crossings(run, summaries)
+    regions = tuple(
+        RegionResult.of(
+            region,
+            outputs.results.get(region.region),
+            outputs.failures.get(region.region),
+            crossings=crossings[region.region],
+        )
+        for region in plan.regions
+    )
+    refusals = [*hub["refusals"], *(refusal for summary in summaries.values() for refusal in summary["refusals"])]
+    return RunResult(
+        run=run.name,
+        workspace=run.workspace.root,
+        unsafe=run.settings.border.unsafe_open,
+        ingested=run.ingested,
+        plan=plan,
+        regions=regions,
+        refusals=tuple(refusals),
+        heads={"hub": hub["head"], **{name: summary["head"] for name, summary in summaries.items()}},
+        rounds=() if outputs.joint is None else outputs.joint.rounds,
+        planned=run.settings.training.spec.rounds,
+        stopped="" if outputs.joint is None else outputs.joint.stopped,
+        privacy=tuple(run.privacy),
+        measure=run.measure.name,
+    )
+
+
+def _nothing_trained(plan: Plan, outputs: RunOutputs) -> str:
+    reasons = dict(outputs.failures) or {region.region: region.reasons[-1] for region in plan.regions}
+    first = "; ".join(f"{name}: {why}" for name, why in list(reasons.items())[:3])
+    return f"no region ended with a model ({first}{'; ...' if len(reasons) > 3 else ''}); see `python -m fedsov plan`"
+
+
+def _crossings(run: HubRun, summaries: Summaries) -> dict[str, dict[str, int]]:
+    """By region: crossings of the run that left it, and those that the hub sent, or would have sent, to it."""
+    counts = {
+        name: {key: summaries.get(name, {}).get(key, 0) for key in ("permitted", "refused")} for name in run.nodes
+    }
+    for entry in run.gate.ledger.entries(run.name):
+        if entry.body["act"] == "cross" and entry.body["importer"]["name"] in counts:
+            verdict = "permitted" if entry.body["verdict"] == "permit" else "refused"
+            counts[entry.body["importer"]["name"]][verdict] += 1
+    return counts

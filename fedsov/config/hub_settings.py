@@ -1,0 +1,62 @@
+"""A run's settings become what its hub needs of them (`fedsov.hub.settings`), and what it asks of every region."""
+
+from __future__ import annotations
+
+from fedsov.config.settings import Settings
+from fedsov.hub.settings import HubSettings, HubTraining
+from fedsov.model.network import Parameters, initial
+from fedsov.protocol.job import TrainingJob
+
+
+def training_job(settings: Settings) -> TrainingJob:
+    """What the settings ask of every region."""
+    return TrainingJob(
+        dataset=settings.dataset.name,
+        target=settings.dataset.target,
+        recipe=settings.recipe,
+        seed=settings.seed,
+        synthesizer=settings.synthetic.synthesizer,
+        synthetic_rows=settings.synthetic.rows,
+        privacy=settings.privacy,
+        rounds=settings.rounds,
+        schedule=settings.schedule,
+        compression=settings.compression,
+        personalization=settings.personalization,
+        algorithm=settings.algorithm,
+        patience=settings.patience or 0,
+    )
+
+
+def hub_settings(settings: Settings) -> HubSettings:
+    """What the hub needs of the settings."""
+    consent = settings.dataset.consent
+    return HubSettings(
+        workspace=settings.workspace,
+        plain=settings.plain,
+        hub=settings.hub,
+        border=settings.border,
+        strategy=settings.strategy,
+        training=_hub_training(settings),
+        dataset=settings.dataset.name,
+        task=settings.dataset.target.task,
+        job=training_job(settings),
+        synthetic_rows=settings.synthetic.rows,
+        consent_document=None if consent is None else consent.document,
+        today=settings.today,
+        days_per_round=settings.days_per_round,
+    )
+
+
+def _hub_training(settings: Settings) -> HubTraining:
+    def first_parameters(inputs: int, scope: str) -> Parameters:
+        """Of the start model for others the whole network, of the global model the shared parameters."""
+        start = initial(settings.recipe.network, inputs, settings.seed)
+        return start if scope == "public" else settings.personalization.shared(start, settings.recipe.network)
+
+    return HubTraining(
+        spec=settings.training,
+        first_parameters=first_parameters,
+        timeout=settings.timeout,
+        secure_sum=settings.sums,
+        adds_noise=settings.privacy is not None,
+    )

@@ -1,0 +1,41 @@
+"""What each region is told when it is opened, from what the hub says of the run: every region of its own folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from fedsov.hub.runtime import RunStart
+from fedsov.protocol.job import RegionStart
+from fedsov.storage.workspace import Workspace
+
+
+def region_starts(start: RunStart, workspace: Workspace) -> Iterator[tuple[int, RegionStart]]:
+    """By node id, the start of each region that is to be opened now."""
+    for name, node in start.nodes.items():
+        yield node, _region_start(start, workspace, name)
+
+
+def _region_start(start: RunStart, workspace: Workspace, name: str) -> RegionStart:
+    peers = {other: party for other, party in start.regions.items() if other != name}
+    return RegionStart(
+        region=start.regions[name],
+        hub=start.hub,
+        folder=workspace.region(name),
+        run=start.run,
+        job=start.job,
+        evidence=_absolute(start.border.evidence),
+        rules=_absolute(start.border.rules),
+        unsafe=start.border.unsafe_open,
+        today=start.today,
+        days_per_round=start.days_per_round,
+        secure_sum=start.secure_sum,
+        peers=peers,
+        peer_keys={other: start.public_keys[other] for other in peers},
+        last_known_head=start.last_known_heads.get(name),
+        second_process=start.second_process,
+    )
+
+
+def _absolute(path: Path | None) -> Path | None:
+    return None if path is None else path.resolve()
