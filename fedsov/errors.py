@@ -83,18 +83,21 @@ class BudgetExceeded(FedsovError):
         self.left, self.fits = left, fits
 
 
-def nearest(word: str, choices: Iterable[str], *, most: int = 1) -> list[str]:
+def nearest(word: str, choices: Iterable[str], *, most: int = 1, alike: float = 0.6) -> list[str]:
     """The choices that a mistyped word may mean, whatever its case: those that it begins, else the one it resembles.
 
     Args:
         most: how many to name.
+        alike: from which share of letters in common a choice resembles the word.
     """
     from difflib import get_close_matches
 
     by_spelling = {choice.casefold(): choice for choice in choices}
     spelled = word.casefold()
     begun = [spelling for spelling in by_spelling if len(spelled) > 1 and spelling.startswith(spelled)]
-    matches = [spelled] if spelled in by_spelling else begun or get_close_matches(spelled, by_spelling, n=1)
+    matches = (
+        [spelled] if spelled in by_spelling else begun or get_close_matches(spelled, by_spelling, n=1, cutoff=alike)
+    )
     return [by_spelling[match] for match in matches[:most]]
 
 

@@ -16,6 +16,7 @@ from fedsov.border.law.bundle_loader import load_bundle
 from fedsov.cli.main import COMMANDS
 from fedsov.config.hydra_compose import compose, config_dir
 from fedsov.config.settings import settings
+from tests.cli.world import commands
 from tests.world import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -53,6 +54,15 @@ def test_each_command_of_the_readme_exists_and_its_overrides_compose(words: list
     ]
     single = [word for word in overrides if "--multirun" not in words]
     assert settings(compose([*single, "workspace=/nowhere"])).workspace.name == "nowhere"
+
+
+@pytest.mark.parametrize("words", _commands(), ids=" ".join)
+def test_each_command_of_the_readme_is_one_that_its_command_reads(words: list[str]) -> None:
+    """Its options are known, none is missing, and it has as many words as the command takes."""
+    known = dict(commands())
+    path = next(tuple(words[:length]) for length in (2, 1) if tuple(words[:length]) in known)
+    context = known[path].make_context(" ".join(("fedsov", *path)), words[len(path) :])
+    assert context.command is known[path]
 
 
 def test_every_configuration_file_composes_into_settings() -> None:

@@ -88,7 +88,7 @@ def unquoted(value: str) -> str:
     """The text of a value that may be quoted for Hydra."""
     if len(value) < 2 or value[0] != value[-1] or value[0] not in "'\"":
         return value
-    return re.sub(r"(\\+)(['\"]|$)", lambda match: match[1][: len(match[1]) // 2] + match[2], value[1:-1])
+    return re.sub(rf"(\\+)({value[0]}|$)", lambda match: match[1][: len(match[1]) // 2] + match[2], value[1:-1])
 
 
 # What options may hold.

@@ -92,7 +92,7 @@ def _reasons(region: RegionPlan) -> Iterator[str]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CheckArguments(Arguments):
+class CasesArguments(Arguments):
     """A file of cases."""
 
     cases: Annotated[Path, typer.Argument(metavar="CASES.csv", help="A decision table, one case a line.")]
@@ -100,7 +100,7 @@ class CheckArguments(Arguments):
 
 
 @command(app, examples=("fedsov border check cases.csv", "fedsov border check cases.csv --json"), reads="nothing")
-def check(arguments: CheckArguments) -> None:
+def check(arguments: CasesArguments) -> None:
     """Answers the cases of a CSV file.
 
     The columns are those of a decision table: case_id, date, origin, destination, flow, payload, data_category,

@@ -84,6 +84,7 @@ def command(
     """
 
     def register(act: Callable[[Own], None]) -> Callable[[Own], None]:
+        """Hands Typer a function of single parameters, which makes the arguments and calls the command."""
         own: type[Own] = get_type_hints(act)["arguments"]
 
         def call(**values: Any) -> None:

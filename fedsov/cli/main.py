@@ -118,7 +118,7 @@ def run(arguments: Sequence[str]) -> int:
         return 0
     except OSError as error:
         place = f"{error.strerror or error}: {error.filename or 'a file'}"
-        return _fail(f"{place}; make room or allow writing, or name another --workspace", WorkspaceUnusable.exit_code)
+        return _fail(f"{place}; make room or allow writing, or name another workspace=DIR", WorkspaceUnusable.exit_code)
     except Exception as error:  # boundary: the process ends with a line and a code, whatever happened
         if os.environ.get("FEDSOV_DEBUG"):
             raise

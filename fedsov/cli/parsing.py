@@ -8,7 +8,7 @@ exit codes are printed as they are written.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from click import Argument, Command, Context, HelpFormatter, Option, Parameter
@@ -39,7 +39,7 @@ class CommandLine:
 
 def is_setting(word: str) -> bool:
     """True for a word that is Hydra's: KEY=VALUE, +KEY=VALUE, GROUP@PACKAGE=CHOICE, ~KEY."""
-    return not word.startswith("-") and ("=" in word or word.startswith("~"))
+    return not word.startswith("-") and ("=" in word or (word.startswith("~") and not word.startswith("~/")))
 
 
 def sort_words(words: Sequence[str], options: Mapping[str, Option], program: str) -> CommandLine:
@@ -78,8 +78,8 @@ def _read_option(word: str, rest: list[str], options: Mapping[str, Option], prog
     if option is None and len(word) > 2 and word[:2] in options and not options[word[:2]].is_flag:
         option, equals, value = options[word[:2]], "=", word[2:]
     if option is None:
-        listed = [spelling for spelling in options if spelling.startswith("--")]
-        raise ConfigurationError(unknown("option", name, listed, see=f"{program} --help"))
+        guess = nearest_option(name.lstrip("-"), options)
+        raise ConfigurationError(unknown("option", name, (), see=f"{program} --help", guess=guess))
     if option.is_flag:
         if equals:
             raise ConfigurationError(f"{name} takes no value, got {value!r}")
@@ -92,6 +92,12 @@ def _read_option(word: str, rest: list[str], options: Mapping[str, Option], prog
     if not follows:
         raise ConfigurationError(f"{name} needs a value, {option.metavar}; see `{program} --help`")
     return option, rest.pop(0)
+
+
+def nearest_option(word: str, options: Iterable[str]) -> str:
+    """The option that a word without dashes may mean, or ""."""
+    matches = nearest(word, [name.removeprefix("--") for name in options if name.startswith("--")], alike=0.75)
+    return f"--{matches[0]}" if matches else ""
 
 
 def _spelling(option: Option) -> str:
@@ -124,8 +130,8 @@ class CommandParser(TyperCommand):
     def _check_names(self, line: CommandLine, options: Mapping[str, Option], ctx: Context) -> None:
         surplus = line.names[len(self._arguments()) :]
         if surplus:
-            guess = nearest(surplus[0], [name.removeprefix("--") for name in options])
-            meant = f"did you mean --{guess[0]}? See" if guess else "see"
+            guess = nearest_option(surplus[0], options)
+            meant = f"did you mean {guess}? See" if guess else "see"
             raise ConfigurationError(
                 f"{surplus[0]!r} is neither an option nor KEY=VALUE; {meant} `{ctx.command_path} --help`"
             )

@@ -118,8 +118,8 @@ _UNKNOWN = re.compile(r"Could not (?:override|delete from config\.) '([^']+)'")
 def one_line(error: BaseException, overrides: Sequence[str] = ()) -> str:
     """A configuration error in one line, with the way out; an unknown setting with the one that it resembles."""
     text = str(error).partition("Config search path")[0]
-    if match := _UNKNOWN.match(text):
-        return _unknown_setting(match[1], overrides)
+    if (match := _UNKNOWN.match(text)) and match[1] not in (settings := _settings_of(overrides)):
+        return _unknown_setting(match[1], settings)
     if match := re.match(r"Multiple values for (\S+)\. ", text):
         return f"{match[1]} has a value already; write {match[1]}=CHOICE without a + to choose another"
     lines = [line.strip() for line in text.splitlines()]
@@ -135,9 +135,8 @@ def one_line(error: BaseException, overrides: Sequence[str] = ()) -> str:
     return f"{said} (see `{SETTINGS}` for every key)"
 
 
-def _unknown_setting(key: str, overrides: Sequence[str]) -> str:
+def _unknown_setting(key: str, settings: Sequence[str]) -> str:
     """The message about a setting that does not exist; those of the same group are meant before others."""
-    settings = _settings_of(overrides)
     groups = {name.rpartition(".")[0] for name in settings} - {""}
     group, _, last = key.rpartition(".")
     if group and group not in groups and (spelled := nearest(group, groups)):

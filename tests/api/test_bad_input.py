@@ -128,7 +128,7 @@ SETTINGS = [
     (["nosuch=1"], 2, ["nosuch", "--cfg job"]),
     (["+nosuch=1"], 2, ["nosuch is not a setting", "federation"]),
     (["+federation.round=3"], 2, ["federation.round ", "rounds"]),
-    (["algorithm=nosuch"], 2, ["algorithm/nosuch", "fedavg, fedavgm, fedmedian"]),
+    (["algorithm=nosuch"], 2, ["algorithm 'nosuch'", "fedavg, fedavgm, fedmedian"]),
     (["algorithm.options.nosuch=1"], 2, ["algorithm.options.nosuch", "fedavg"]),
     (["algorithm=fedadam", "algorithm.options.eta=high"], 2, ["algorithm.options.eta", "'high'"]),
     (["federation.regions=[US"], 2, ["federation.regions=[US"]),
@@ -452,10 +452,10 @@ def test_a_workspace_in_use_is_left_to_its_run(workspace: Path, people: Path, re
     [
         ("ledger verify", "holds no run yet"),
         ("ledger show", "holds no run yet"),
-        ("ledger", "verify or show"),
+        ("ledger", "ledger needs a command: verify, show, "),
         ("promote table 1", "holds no run yet"),
-        ("promote table", "MODEL 1"),
-        ("promote table one", "MODEL 1"),
+        ("promote table", "promote needs VERSION; see"),
+        ("promote table one", "VERSION is 'one'; write a whole number"),
     ],
 )
 def test_a_command_on_nothing_says_what_it_takes(tmp_path: Path, refused: Refused, command: str, word: str) -> None:

@@ -60,7 +60,7 @@ def test_a_review_waits_is_approved_is_relied_on_and_is_withdrawn(settings: list
     yes = ("--by", "A. Person", "--why", "the instrument covers updates", "--until", "2099-01-01")
     made = answered(fedsov("border", "approve", review["review"], *yes, place, "--json"))
     assert strategy_of(settings, "NG") != "federated"  # the joint model may not yet go to Germany
-    assert "hub -> DE: review" in why_of(settings, "NG")
+    assert "hub -> DE needs review" in why_of(settings, "NG")
     assert fedsov("train", *settings, "--quiet").returncode == 0
     others = [one for one in answered(fedsov("border", "reviews", place, "--json")) if one["approved"] is None]
     assert {(one["kind"], one["exporter"]["name"], one["importer"]["name"]) for one in others} == {
@@ -105,8 +105,8 @@ def why_of(settings: list[str], region: str) -> str:
     [
         (("approve", "R0000000000", "--by", "x", "--why", "y", "--until", "2099-01-01"), "no review 'R0000000000'"),
         (("withdraw", "A0000000000", "--by", "x", "--why", "y"), "no approval or approved review"),
-        (("approve", "R0000000000", "--why", "y", "--until", "2099-01-01"), "--by is missing"),
-        (("approve", "R0000000000", "--by", "x", "--why", "y"), "--until is missing"),
+        (("approve", "R0000000000", "--why", "y", "--until", "2099-01-01"), "border approve needs --by; see"),
+        (("approve", "R0000000000", "--by", "x", "--why", "y"), "border approve needs --until; see"),
         (("approve", "R0000000000", "--by", "x", "--why", "y", "--until", "soon"), "write a day as"),
     ],
 )

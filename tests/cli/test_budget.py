@@ -10,7 +10,7 @@ import pytest
 from fedsov.ledger.ledger import Ledger
 from fedsov.privacy.budget import Budget
 from fedsov.privacy.events import Event
-from tests.world import answered, fedsov
+from tests.cli.world import call
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def workspace(tmp_path: Path) -> Path:
 
 
 def test_spent_left_and_runs_are_told_by_region(workspace: Path) -> None:
-    said = answered(fedsov("budget", f"workspace={workspace}", "--json"))
+    said = call("budget", f"workspace={workspace}", "--json").json
     assert said["US"] == {"spent": 0.0, "left": None, "lifetime": None, "runs": []}
     found = said["DE"]
     assert found["lifetime"] == {"epsilon": 4.0, "delta": 1e-6} and found["unit"] == "record"
@@ -40,24 +40,27 @@ def test_spent_left_and_runs_are_told_by_region(workspace: Path) -> None:
 
 
 def test_people_read_a_line_for_each_region_and_run(workspace: Path) -> None:
-    lines = fedsov("budget", "--region", "DE", f"workspace={workspace}").stdout.splitlines()
+    lines = call("budget", "--region", "DE", f"workspace={workspace}").out.splitlines()
     assert len(lines) == 3 and lines[0].startswith("DE: epsilon") and "left, at delta 1e-06" in lines[0]
     assert "r2  training of people, 1,000 rows" in lines[2]
-    assert "US: nothing spent" in fedsov("budget", f"workspace={workspace}").stdout
+    assert "US: nothing spent" in call("budget", "--workspace", workspace).out
 
 
 def test_an_unknown_region_and_a_workspace_without_a_run_are_refused(workspace: Path, tmp_path: Path) -> None:
-    done = fedsov("budget", "--region", "FR", f"workspace={workspace}")
-    assert done.returncode == 2 and "there are DE, US" in done.stderr
-    assert fedsov("budget", f"workspace={tmp_path / 'empty'}").returncode == 2
-    assert fedsov("budget", "privacy=record").returncode == 2
+    for region, line in (("FR", "unknown region 'FR'; there are DE, US"), ("DEE", "did you mean DE? There are DE, US")):
+        ended = call("budget", "--region", region, f"workspace={workspace}")
+        assert ended.code == 2 and line in ended.line
+    assert call("budget", f"workspace={tmp_path / 'empty'}").code == 2
+    assert (
+        call("budget", "privacy=record").line == "unknown setting 'privacy'; `fedsov budget` takes workspace=DIR only"
+    )
 
 
 def test_a_lost_or_cut_file_is_found_by_the_region_s_ledger(workspace: Path) -> None:
     path = workspace / "regions" / "DE" / "privacy.jsonl"
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:2]))
-    done = fedsov("budget", f"workspace={workspace}")
-    assert done.returncode == 5 and "cut or rewritten" in done.stderr
+    ended = call("budget", f"workspace={workspace}")
+    assert ended.code == 5 and "cut or rewritten" in ended.line
     path.unlink()
-    done = fedsov("budget", f"workspace={workspace}", "--json")
-    assert done.returncode == 5 and "is gone" in done.stderr and not done.stdout
+    ended = call("budget", f"workspace={workspace}", "--json")
+    assert ended.code == 5 and "is gone" in ended.line
