@@ -19,8 +19,8 @@ from fedsov.ledger.ledger import Ledger
 from fedsov.ledger.signed_head import Signer
 from tests.api.test_ledger_audit import append, history
 from tests.border.world import DAY
-from tests.ledger.test_ledger_tampering import tamper
 from tests.ledger.test_timestamps import Authority
+from tests.ledger.world import tamper
 
 Run = Callable[..., tuple[int, str, str]]
 

@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import random
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from fedsov.errors import LedgerBroken
 from fedsov.ledger import merkle
 from fedsov.ledger.ledger import Ledger
 from fedsov.ledger.signed_head import Head, Signer
+from tests.ledger.world import WRITER
 
 
 @pytest.fixture
@@ -97,56 +97,9 @@ def test_a_head_that_the_book_does_not_continue_is_named(book: Ledger, tmp_path:
         book.verify(Head(5, head.digest))
 
 
-def test_triggers_refuse_updates_deletions_replacements_and_gaps(book: Ledger) -> None:
-    raw = sqlite3.connect(book._path)
-    for statement in (
-        "UPDATE entries SET body = x'00' WHERE seq = 3",
-        "DELETE FROM entries WHERE seq = 7",
-        "INSERT OR REPLACE INTO entries VALUES (7, x'00', x'00', x'00')",
-        "INSERT INTO entries VALUES (9, x'00', x'00', x'00')",
-        "UPDATE book SET owner = 'us'",
-        "DELETE FROM book",
-        "INSERT INTO book VALUES ('us', x'00')",
-        "UPDATE head SET size = 6",
-        "UPDATE head SET root = x'00'",
-        "DELETE FROM head",
-        "INSERT OR REPLACE INTO head VALUES (1, 3, x'00', x'00')",
-    ):
-        with pytest.raises(sqlite3.IntegrityError):
-            raw.execute(statement)
-    raw.close()
-
-
 def test_another_owner_cannot_open_it(book: Ledger) -> None:
     with pytest.raises(LedgerBroken, match="belongs to 'eu', not to 'us'"):
         Ledger(book._path, "us")
-
-
-def test_a_file_that_is_no_ledger_is_refused_and_left_alone(tmp_path: Path) -> None:
-    path = tmp_path / "ledger.sqlite"
-    path.write_bytes(b"this is no database, and longer than a header of SQLite" * 4)
-    for opened in (lambda: Ledger(path, "eu"), lambda: Ledger.read(path)):
-        with pytest.raises(LedgerBroken):
-            opened()
-    path.unlink()
-    with sqlite3.connect(path) as other:
-        other.execute("CREATE TABLE t (x)")
-    other.close()
-    for opened in (lambda: Ledger(path, "eu"), lambda: Ledger.read(path)):
-        with pytest.raises(LedgerBroken, match="no ledger"):
-            opened()
-    assert not (tmp_path / "signing.key").exists()
-
-
-def test_a_ledger_of_an_earlier_version_is_refused_in_a_clear_line(tmp_path: Path) -> None:
-    path = tmp_path / "ledger.sqlite"
-    with sqlite3.connect(path) as other:
-        other.execute("CREATE TABLE entries (seq INTEGER PRIMARY KEY, previous BLOB, body BLOB, digest BLOB)")
-        other.execute(f"PRAGMA application_id = {0x46534C31}")
-    other.close()
-    for opened in (lambda: Ledger(path, "eu"), lambda: Ledger.read(path)):
-        with pytest.raises(LedgerBroken, match="made by an earlier version; move it away"):
-            opened()
 
 
 def test_the_signing_key_is_its_owners_alone_and_stays(book: Ledger) -> None:
@@ -207,17 +160,6 @@ def test_what_json_cannot_hold_is_refused_and_nothing_is_written(book: Ledger) -
     assert book.verify().entries == 7
 
 
-def test_a_full_disk_is_told_and_leaves_no_half_entry(book: Ledger) -> None:
-    connection = book._backend._connection
-    connection.execute(f"PRAGMA max_page_count = {connection.execute('PRAGMA page_count').fetchone()[0]}")
-    with pytest.raises(LedgerBroken, match="full; nothing crossed"):
-        book.append({"text": "x" * 50_000})
-    assert book.verify().entries == 7
-    with pytest.raises(LedgerBroken, match="full; nothing crossed"):
-        book.append_all([{"text": "x" * 5_000}] * 10)
-    assert book.verify().entries == 7
-
-
 def _append_many(path: Path, owner: str, times: int) -> None:
     ledger = Ledger(path, owner)
     for number in range(times):
@@ -236,34 +178,10 @@ def test_several_processes_make_and_fill_one_book_without_gaps(tmp_path: Path) -
     assert Ledger(path, "eu").verify().entries == 100
 
 
-def test_a_book_opened_before_a_fork_serves_parent_and_child(book: Ledger) -> None:
-    context = multiprocessing.get_context("fork")
-    child = context.Process(target=book.append, args=({"from": "child"},))
-    child.start()
-    child.join()
-    book.append({"from": "parent"})
-    assert child.exitcode == 0
-    assert [entry.body["from"] for entry in book.entries()[-2:]] == ["child", "parent"]
-    assert book.verify().entries == 9
-
-
-_WRITER = """
-import sys
-from pathlib import Path
-from fedsov.ledger.ledger import Ledger
-ledger = Ledger(Path(sys.argv[1]), "eu")
-number = ledger.head().size
-while True:
-    many = ledger.append_all([{"number": number + more, "text": "x" * 500} for more in range(1 + number % 3)])
-    number = many[-1].seq
-    print(many[-1].seq, many[-1].digest, flush=True)
-"""
-
-
 def test_a_writer_killed_at_any_instant_loses_nothing_it_was_told_was_written(tmp_path: Path) -> None:
     path, told, chance = tmp_path / "ledger.sqlite", dict[int, str](), random.Random(7)
     for _ in range(16):
-        writer = subprocess.Popen([sys.executable, "-c", _WRITER, str(path)], stdout=subprocess.PIPE, text=True)
+        writer = subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True)
         assert writer.stdout is not None
         lines = [writer.stdout.readline()]
         time.sleep(chance.uniform(0, 0.05))
@@ -284,7 +202,7 @@ def test_a_writer_killed_while_it_makes_its_book_leaves_one_that_can_be_opened(t
     chance = random.Random(11)
     for attempt in range(8):
         path = tmp_path / str(attempt) / "ledger.sqlite"
-        writer = subprocess.Popen([sys.executable, "-c", _WRITER, str(path)], stdout=subprocess.DEVNULL)
+        writer = subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.DEVNULL)
         while not path.exists() and writer.poll() is None:
             time.sleep(0.001)
         time.sleep(chance.uniform(0, 0.01))

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -17,45 +16,13 @@ from fedsov.errors import LedgerBroken
 from fedsov.ledger import merkle
 from fedsov.ledger.entry_hashes import leaf_of
 from fedsov.ledger.ledger import Ledger
-from fedsov.ledger.signed_head import Head, Signer
-
-SIZE = 13
-
-
-def made(folder: Path, owner: str = "eu") -> Path:
-    """A book of 13 entries, closed, written by two transactions and one of many."""
-    path = folder / "ledger.sqlite"
-    with closing(Ledger(path, owner)) as ledger:
-        ledger.append({"act": "note", "number": 1})
-        ledger.append_all({"act": "note", "number": number} for number in range(2, SIZE))
-        ledger.append({"act": "note", "number": SIZE})
-    return path
+from fedsov.ledger.signed_head import Signer
+from tests.ledger.world import SIZE, fault, forged, head_of, new_ledger, tamper, value
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    return made(tmp_path)
-
-
-def tamper(path: Path, *statements: str | tuple[str, Sequence[Any]]) -> None:
-    """What someone does who holds the file: drops the triggers, then writes."""
-    with closing(sqlite3.connect(path)) as raw:
-        for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
-            raw.execute(f"DROP TRIGGER {name}")
-        for statement in statements:
-            raw.execute(*((statement,) if isinstance(statement, str) else statement))
-        raw.commit()
-
-
-def fault(path: Path) -> str:
-    with pytest.raises(LedgerBroken) as broken, closing(Ledger.read(path)) as ledger:
-        ledger.verify()
-    return str(broken.value)
-
-
-def value(path: Path, query: str) -> bytes:
-    with closing(sqlite3.connect(path)) as raw:
-        return raw.execute(query).fetchone()[0]
+    return new_ledger(tmp_path)
 
 
 def cells() -> list[tuple[int, str]]:
@@ -155,12 +122,6 @@ def test_an_entry_with_an_impossible_number_is_found(path: Path, number: int) ->
     assert f"entry {number}" in said and ("gap" in said if number > 0 else "no entry has" in said)
 
 
-def forged(seq: int) -> tuple[str, Sequence[Any]]:
-    """An entry as the ledger's own code would have written it, had it been written."""
-    body = b'{"act":"note","number":999}'
-    return "UPDATE entries SET body = ?, leaf = ? WHERE seq = ?", (body, leaf_of(seq, body), seq)
-
-
 @pytest.mark.parametrize(("seq", "found"), [(3, 4), (4, 4), (8, 8), (11, 12)])
 def test_an_entry_changed_together_with_its_hash_is_found_above_it(path: Path, seq: int, found: int) -> None:
     tamper(path, forged(seq))
@@ -206,11 +167,6 @@ def rewritten(path: Path, folder: Path, *, with_key_of: Path) -> Path:
     return other
 
 
-def head_of(path: Path) -> Head:
-    with closing(Ledger.read(path)) as ledger:
-        return ledger.head()
-
-
 def test_a_whole_rewriting_without_the_key_is_found(path: Path, tmp_path: Path) -> None:
     Signer.made(tmp_path / "forger.key")
     other = rewritten(path, tmp_path, with_key_of=tmp_path / "forger.key")
@@ -248,7 +204,7 @@ def test_a_head_signed_with_another_key_or_for_another_size_is_found(path: Path,
 
 
 def test_an_older_copy_of_the_file_verifies_and_is_found_by_whoever_kept_a_later_head(tmp_path: Path) -> None:
-    path = made(tmp_path)
+    path = new_ledger(tmp_path)
     shutil.copy(path, tmp_path / "older.sqlite")
     with closing(Ledger(path, "eu")) as ledger:
         ledger.append({"number": SIZE + 1})
@@ -259,13 +215,13 @@ def test_an_older_copy_of_the_file_verifies_and_is_found_by_whoever_kept_a_later
 
 
 def test_another_owners_ledger_in_its_place_is_found(path: Path, tmp_path: Path) -> None:
-    other = made(tmp_path / "us", "us")
+    other = new_ledger(tmp_path / "us", "us")
     kept = head_of(path)
     shutil.copy(other, path)
     with pytest.raises(LedgerBroken, match="belongs to 'us', not to 'eu'"):
         Ledger(path, "eu")
     assert not Ledger.read(path).contains(kept)
-    same_name = made(tmp_path / "other_eu", "eu")
+    same_name = new_ledger(tmp_path / "other_eu", "eu")
     shutil.copy(same_name, path)
     with pytest.raises(LedgerBroken, match="one of them was replaced"):
         Ledger(path, "eu")
@@ -294,15 +250,23 @@ def test_nothing_is_signed_on_top_of_a_book_that_does_not_hold(path: Path, chang
     assert len(path.read_bytes()) == len(before)
 
 
-@settings(max_examples=150, deadline=None)
-@given(st.data())
-def test_any_bytes_anywhere_in_the_file_make_it_verify_or_broken_and_nothing_else(
-    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
-) -> None:
-    path = made(tmp_path_factory.mktemp("fuzz"))
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes, object]:
+    """A ledger's path, the bytes of its file, and what it says of itself while nobody has touched it."""
+    path = new_ledger(tmp_path_factory.mktemp("whole"))
     with closing(Ledger.read(path)) as ledger:
-        expected = ledger.verify(), [entry.body for entry in ledger.entries()]
-    content = bytearray(path.read_bytes())
+        return path, path.read_bytes(), (ledger.verify(), [entry.body for entry in ledger.entries()])
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_any_bytes_anywhere_in_the_file_make_it_verify_or_broken_and_nothing_else(
+    whole: tuple[Path, bytes, object], data: st.DataObject
+) -> None:
+    path, before, expected = whole
+    for beside in path.parent.glob("ledger.sqlite-*"):  # what the example before left of its log
+        beside.unlink()
+    content = bytearray(before)
     for _ in range(data.draw(st.integers(1, 4))):
         place = data.draw(st.integers(0, len(content) - 1))
         piece = data.draw(st.binary(min_size=1, max_size=40))
@@ -318,36 +282,3 @@ def test_any_bytes_anywhere_in_the_file_make_it_verify_or_broken_and_nothing_els
             ledger.append({"number": 14})
     except LedgerBroken:
         pass
-
-
-def together(path: Path) -> str:
-    """What two processes that share the work say, or an empty text where all verifies."""
-    try:
-        with closing(Ledger.read(path)) as ledger:
-            assert ledger.verify(long=2).entries == SIZE
-    except LedgerBroken as broken:
-        return str(broken)
-    return ""
-
-
-@pytest.mark.parametrize("seq", [1, 4, 6, 7, 8, 12, SIZE])
-def test_two_processes_find_what_one_finds_and_name_it_alike(path: Path, seq: int) -> None:
-    assert together(path) == ""
-    for column in ("body", "leaf", "above"):
-        before = value(path, f"SELECT {column} FROM entries WHERE seq = {seq}")
-        changed = bytes(byte ^ 1 for byte in before) or b"more"
-        tamper(path, (f"UPDATE entries SET {column} = ? WHERE seq = ?", (changed, seq)))
-        assert together(path) == fault(path)
-        tamper(path, (f"UPDATE entries SET {column} = ? WHERE seq = ?", (before, seq)))
-    tamper(path, f"DELETE FROM entries WHERE seq = {seq}")
-    assert together(path) == fault(path)
-
-
-def test_two_processes_follow_a_book_from_a_head_kept(path: Path) -> None:
-    with closing(Ledger(path, "eu")) as ledger:
-        kept = ledger.head()
-        ledger.append_all({"act": "note", "number": number} for number in range(9))
-        assert ledger.verify(kept, long=2).entries == 9
-        tamper(path, "UPDATE entries SET body = x'00' WHERE seq = 15")
-        with pytest.raises(LedgerBroken, match="entry 15 does not match"):
-            ledger.verify(kept, long=2)

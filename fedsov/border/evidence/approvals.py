@@ -9,6 +9,7 @@ the same rules.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -44,7 +45,7 @@ def approval_entry(
 ) -> dict[str, Any]:
     """The entry that approves the review of another entry (`pending`); `at` is the moment, in ISO 8601."""
     review = str(pending["review"])
-    id = "A" + hashlib.sha256("\x1f".join((review, by, why, at)).encode()).hexdigest()[:10]
+    id = "A" + hashlib.sha256(json.dumps([review, by, why, at]).encode()).hexdigest()[:10]
     approval = Approval(id, review, by, why, since, until)
     route = {name: pending[name] for name in _ROUTE if name in pending}
     return {"at": at, "act": APPROVE, **approval.to_json(), "crossing": route}

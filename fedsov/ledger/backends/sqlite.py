@@ -1,4 +1,4 @@
-"""A ledger in one SQLite file, written ahead and to the disk before a transaction ends.
+"""A ledger in one SQLite file for its owner's eyes only, on the disk before a transaction ends.
 
 The triggers stop mistakes; what shows tampering is the tree. The tables are those that `book` describes.
 """
@@ -126,6 +126,7 @@ def _connected(place: str | Path, *, uri: bool = False) -> sqlite3.Connection:
 def _create(path: Path) -> sqlite3.Connection:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite gives its log beside it the same mode
         connection = _connected(path)
     except (OSError, *_FAULTS) as problem:
         raise LedgerBroken(f"ledger {path} cannot be opened: {problem}; nothing crossed") from problem

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from fedsov.artifact import Artifact, Kind
-from fedsov.border.evidence import approvals
 from fedsov.border.evidence.approvals import approval_entry, withdrawal_entry
 from fedsov.border.evidence.live_register import LiveRegister
 from fedsov.border.gate import Gate, Refused
@@ -103,9 +102,3 @@ def test_an_approval_never_opens_a_refusal(tmp_path: Path) -> None:
     for review in ("", "R0000000000", waiting(gate, artifact(Kind.UPDATE, "US", count=50), "CN")):
         approve(gate, review)
     assert gate.consider(bulk, party("CN")).verdict == "refuse"
-
-
-@pytest.mark.parametrize("spoilt", [{"until": "soon"}, {"since": None}, {"review": 3, "until": []}, {}])
-def test_an_entry_that_is_no_whole_approval_is_none(spoilt: dict) -> None:
-    whole = {"act": "approve", "approval": "A1", "review": "R1", "by": "x", "why": "y", "since": "2026-01-01"}
-    assert approvals.standing([whole | spoilt]) == ()

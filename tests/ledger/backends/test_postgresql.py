@@ -24,8 +24,7 @@ from fedsov.ledger.backends.postgresql import provision, write_address
 from fedsov.ledger.ledger import Ledger
 from fedsov.ledger.proofs import export, prove
 from fedsov.storage.workspace import is_there
-from tests.ledger.test_ledger import _WRITER
-from tests.ledger.test_ledger_tampering import forged
+from tests.ledger.world import WRITER, forged
 
 
 @pytest.fixture(scope="module")
@@ -223,7 +222,7 @@ def test_a_book_opened_before_a_fork_serves_parent_and_child(book: Ledger) -> No
 def test_a_killed_writer_loses_nothing_it_was_told_was_written(path: Path, owner: str) -> None:
     told, chance = dict[int, str](), random.Random(5)
     for _ in range(5):
-        code = _WRITER.replace('"eu"', repr(owner))
+        code = WRITER.replace('"eu"', repr(owner))
         writer = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True)
         assert writer.stdout is not None
         lines = [writer.stdout.readline()]

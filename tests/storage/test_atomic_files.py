@@ -1,0 +1,97 @@
+"""A file is the old one or the new one, whole, for its owner's eyes only, and on the disk when a function returns."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from fedsov.storage.atomic_files import replace_file, sync_folder
+
+
+@pytest.mark.parametrize("content", [b"", b"x", b"\0\n\xff", b"long " * 10_000])
+def test_what_was_put_is_there_whole_and_nothing_else(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "state.json"
+    replace_file(path, b"old")
+    replace_file(path, content)
+    assert path.read_bytes() == content
+    assert [file.name for file in tmp_path.iterdir()] == ["state.json"]
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_it_is_readable_by_its_owner_alone_whatever_was_there_before(tmp_path: Path, umask: int) -> None:
+    path = tmp_path / "key"
+    path.write_bytes(b"old")
+    path.chmod(0o644)
+    before = os.umask(umask)
+    try:
+        replace_file(path, b"new")
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    replace_file(path, b"old")
+    (tmp_path / "state.json.new").mkdir()  # in the way of the file that is written aside
+    with pytest.raises(OSError, match="directory"):
+        replace_file(path, b"new")
+    assert path.read_bytes() == b"old"
+    with pytest.raises(OSError, match="No such file"):
+        replace_file(tmp_path / "absent" / "state.json", b"new")
+
+
+def test_the_content_and_then_its_name_are_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The order of the calls that a disk needs: content, the new name, the folder that holds the name."""
+    calls: list[str] = []
+    fsync, replace = os.fsync, os.replace
+
+    def watched_fsync(file: int) -> None:
+        calls.append("folder" if os.path.isdir(f"/proc/self/fd/{file}") else "content")
+        fsync(file)
+
+    def watched_replace(source: Path, target: Path) -> None:
+        calls.append("name")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", watched_fsync)
+    monkeypatch.setattr(os, "replace", watched_replace)
+    replace_file(tmp_path / "state.json", b"new")
+    assert calls == ["content", "name", "folder"]
+    sync_folder(tmp_path)
+    assert calls[3:] == ["folder"]
+
+
+_WRITER = """
+import sys
+from pathlib import Path
+from fedsov.storage.atomic_files import put
+number = 0
+while True:
+    number += 1
+    put(Path(sys.argv[1]), str(number).encode() * 20_000)
+    print(number, flush=True)
+"""
+
+
+def test_a_writer_killed_at_any_instant_leaves_a_whole_file_no_older_than_it_said(tmp_path: Path) -> None:
+    path, chance = tmp_path / "state.json", random.Random(3)
+    for _ in range(4):
+        writer = subprocess.Popen([sys.executable, "-c", _WRITER, str(path)], stdout=subprocess.PIPE, text=True)
+        assert writer.stdout is not None
+        lines = [writer.stdout.readline()]
+        time.sleep(chance.uniform(0, 0.05))
+        writer.send_signal(signal.SIGKILL)
+        lines += writer.stdout.readlines()
+        writer.wait()
+        written = max(int(line) for line in lines if line.endswith("\n"))
+        content = path.read_bytes().decode()
+        number = next(number for number in (written, written + 1) if content == str(number) * 20_000)
+        assert number >= written
