@@ -149,7 +149,7 @@ def _descent(
         distance = 1.0 - along / torch.sqrt(squared * length + 1e-12) + apart / (length + 1e-12)
         if float(distance.detach()) < least:
             least, best = float(distance.detach()), rows.detach().numpy().copy()
-        distance.backward()
+        torch.autograd.backward(distance)
         descent.step()
     return least, best
 

@@ -41,7 +41,8 @@ def online(target: np.ndarray, shadows: np.ndarray, members: np.ndarray) -> np.n
     """
     mean_in, spread_in = _normal(shadows, members)
     mean_out, spread_out = _normal(shadows, ~members)
-    return _log_density(target, mean_in, spread_in) - _log_density(target, mean_out, spread_out)
+    ratios: np.ndarray = _log_density(target, mean_in, spread_in) - _log_density(target, mean_out, spread_out)
+    return ratios
 
 
 def offline(target: np.ndarray, shadows: np.ndarray, members: np.ndarray) -> np.ndarray:
@@ -50,7 +51,8 @@ def offline(target: np.ndarray, shadows: np.ndarray, members: np.ndarray) -> np.
     Equal in order to the paper's 1 - P(score of such a model > the target's). Arguments as of `online`.
     """
     mean, spread = _normal(shadows, ~members)
-    return (np.asarray(target, np.float64) - mean) / spread
+    scores: np.ndarray = (np.asarray(target, np.float64) - mean) / spread
+    return scores
 
 
 def _normal(scores: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -67,4 +69,5 @@ def _normal(scores: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 def _log_density(x: np.ndarray, mean: np.ndarray, spread: np.ndarray) -> np.ndarray:
     """Of a normal distribution, less the constant log sqrt(2 pi)."""
-    return -np.square((np.asarray(x, np.float64) - mean) / spread) / 2.0 - np.log(spread)
+    density: np.ndarray = -np.square((np.asarray(x, np.float64) - mean) / spread) / 2.0 - np.log(spread)
+    return density

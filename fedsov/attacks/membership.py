@@ -86,7 +86,8 @@ def observe(target: Target, shadows: int) -> Observed:
 
 
 def _loss(seen: Observed) -> np.ndarray:
-    return seen.scores[0]
+    scores: np.ndarray = seen.scores[0]
+    return scores
 
 
 def _online(seen: Observed) -> np.ndarray:

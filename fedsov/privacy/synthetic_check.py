@@ -168,7 +168,8 @@ def _closest(rows: Floats, real: Floats) -> Floats:
     Training and holdout rows take part alike in the choice, so they stay exchangeable among the chosen.
     """
     squared = np.concatenate([block.min(axis=1) for block in _squared_distances(rows, real)])
-    return rows[squared <= np.quantile(squared, CLOSEST) + TIE]
+    closest: Floats = rows[squared <= np.quantile(squared, CLOSEST) + TIE]
+    return closest
 
 
 def _nearest_weights(rows: Floats, real: Floats) -> Floats:
@@ -177,7 +178,7 @@ def _nearest_weights(rows: Floats, real: Floats) -> Floats:
     for squared in _squared_distances(rows, real):
         nearest = squared <= squared.min(axis=1, keepdims=True) + TIE
         weights += (nearest / nearest.sum(axis=1, keepdims=True)).sum(axis=0)
-    return weights / weights.sum()
+    return weights / float(weights.sum())
 
 
 def _squared_distances(rows: Floats, real: Floats) -> Iterator[Floats]:

@@ -9,15 +9,17 @@ from __future__ import annotations
 import re
 from importlib.util import find_spec
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import pyarrow as pa
 
 from fedsov.errors import InputError
 from fedsov.partition.arrow_columns import numbers, text
 from fedsov.partition.classify import spelled
-from fedsov.partition.dataset import DatasetSpec
 from fedsov.partition.sources.pickled import unpickle_columns
+
+if TYPE_CHECKING:
+    from fedsov.partition.dataset import DatasetSpec
 
 _ITEM = re.compile(r"[A-Za-z0-9_.-]*[A-Za-z0-9_-]/[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 

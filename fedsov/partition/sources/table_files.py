@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import pyarrow as pa
 
 from fedsov.errors import InputError
-from fedsov.partition.dataset import DatasetSpec
+
+if TYPE_CHECKING:
+    from fedsov.partition.dataset import DatasetSpec
 
 _HEAD = 1 << 16
 _LARGEST_BLOCK = (1 << 31) - 1

@@ -141,7 +141,7 @@ class KeyAdvertisement:
         return _text("keys", terms, {"member": self.member, **keys})
 
 
-KeyAdvertisements = Mapping[str, KeyAdvertisement]
+KeysByMember = Mapping[str, KeyAdvertisement]
 """All keys of a round, by member."""
 
 
@@ -257,10 +257,7 @@ def share(
 def mask(
     state: SumState, ciphertexts: Mapping[str, bytes], words: RingVector, *, sign: Sign
 ) -> tuple[SumState, Masked]:
-    """The words under this region's masks, among itself and all whose encrypted shares came.
-
-    Args:
-        ciphertexts: by the region that sealed its shares for this one.
+    """The words under this region's masks, among itself and all whose encrypted shares came (by sender).
 
     Raises SumRefused for shares of another round or region, some that were changed, or too few of them.
     """
@@ -304,9 +301,8 @@ def unmask(
         raise SumRefused("this region's words are not among those to be opened")
     _enough(state.terms, survivors, "survived")
     if state.opened_under not in (None, lists):
-        raise SumRefused(
-            "this round was opened under other lists before: the difference would be single regions' parts"
-        )
+        reason = "this round was opened under other lists before: the difference would be single regions' parts"
+        raise SumRefused(reason)
     for member, signature in survivors.items():
         if member != state.me:
             check_list(state.terms, state.adverts, state.among, member=member, signature=signature, directory=directory)
@@ -321,13 +317,7 @@ def check_keys(terms: Terms, advert: KeyAdvertisement, directory: Directory) -> 
 
 
 def check_list(
-    terms: Terms,
-    adverts: KeyAdvertisements,
-    among: Collection[str],
-    *,
-    member: str,
-    signature: bytes,
-    directory: Directory,
+    terms: Terms, adverts: KeysByMember, among: Collection[str], *, member: str, signature: bytes, directory: Directory
 ) -> None:
     """Raises SumRefused for a signature that is not the member's over this very list that words were masked among."""
     text = _list_text(terms, adverts, among)
@@ -367,12 +357,12 @@ def _about(state: SumState, sender: str, receiver: str) -> bytes:
     return _text("letter", state.terms, {"keys": _keys_digest(state.adverts), "from": sender, "to": receiver})
 
 
-def _keys_digest(adverts: KeyAdvertisements) -> str:
+def _keys_digest(adverts: KeysByMember) -> str:
     """SHA-256 over all keys that a region checked, in hexadecimal."""
     return _digest({member: advert.signature.hex() for member, advert in adverts.items()})
 
 
-def _list_text(terms: Terms, adverts: KeyAdvertisements, among: Collection[str]) -> bytes:
+def _list_text(terms: Terms, adverts: KeysByMember, among: Collection[str]) -> bytes:
     return _text("list", terms, {"keys": _keys_digest(adverts), "among": sorted(among)})
 
 
@@ -392,9 +382,8 @@ def _check_signature(member: str, signature: bytes, text: bytes, directory: Dire
     try:
         Ed25519PublicKey.from_public_bytes(directory[member]).verify(signature, text)
     except (InvalidSignature, ValueError) as problem:
-        raise SumRefused(
-            f"{member}'s {what}: not signed by its pinned key, or another than this region has"
-        ) from problem
+        reason = f"{member}'s {what}: not signed by its pinned key, or another than this region has"
+        raise SumRefused(reason) from problem
 
 
 def _purpose(what: str, terms: Terms, *names: str) -> bytes:

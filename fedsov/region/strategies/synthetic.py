@@ -19,6 +19,7 @@ decision.
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -222,7 +223,8 @@ def _scaled(values: np.ndarray, pool: np.ndarray) -> np.ndarray:
     """(N, K) numbers in 0 to 1 by their rank among `pool`, or levels as indicators; different levels lie 1 apart."""
     if pool.dtype.kind != "f":
         levels = np.array(sorted(set(pool.tolist()) - {None}), object)
-        return (values[:, None] == levels[None, :]).astype(np.float64) / np.sqrt(2)
+        indicators: np.ndarray = (values[:, None] == levels[None, :]).astype(np.float64)
+        return indicators / math.sqrt(2)
     present = np.sort(pool[~np.isnan(pool)])
     if not len(present):
         return np.zeros((len(values), 0))
@@ -237,9 +239,12 @@ def _scaled(values: np.ndarray, pool: np.ndarray) -> np.ndarray:
 def _outcome(target: np.ndarray, pool: np.ndarray) -> np.ndarray:
     """(N,) 0.0 or 1.0: above the pool's median, or its higher value of two, or its most frequent level."""
     if target.dtype.kind != "f":
-        return (target == Counter(sorted(pool.tolist())).most_common(1)[0][0]).astype(np.float64)
-    cut = float(np.median(pool)) if len(np.unique(pool)) > 2 else float(pool.min())
-    return (target > cut).astype(np.float64)
+        most_frequent = Counter(sorted(pool.tolist())).most_common(1)[0][0]
+        above: np.ndarray = target == most_frequent
+    else:
+        above = target > (float(np.median(pool)) if len(np.unique(pool)) > 2 else float(pool.min()))
+    outcome: np.ndarray = above.astype(np.float64)
+    return outcome
 
 
 def to_bytes(rows: Records) -> bytes:
@@ -252,7 +257,7 @@ def to_bytes(rows: Records) -> bytes:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as stream:
         stream.write_table(table)
-    return sink.getvalue().to_pybytes()
+    return bytes(sink.getvalue())
 
 
 def _arrow(values: np.ndarray) -> pa.Array:
