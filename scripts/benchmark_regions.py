@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
-from fedsov.model.features import Features, Statistics
+from fedsov.model.column_statistics import Statistics
+from fedsov.model.features import Features
 from fedsov.model.metrics import log_loss
 
 STRENGTHS = (0.03, 0.3, 3.0)

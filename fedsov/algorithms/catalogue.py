@@ -17,10 +17,11 @@ FedMedian and FedTrimmedAvg, Yin et al. 2018 (arXiv 1803.01498); Krum and MultiK
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -29,6 +30,7 @@ from fedsov.algorithms.client_half import ClientHalf
 from fedsov.algorithms.compression import Compression
 from fedsov.algorithms.local_steps import LocalSteps
 from fedsov.algorithms.personalization import Personalization, PrivateParameters, private_only
+from fedsov.checks import FLOAT32_MOST, choice, real, refused, store, whole
 from fedsov.errors import ConfigurationError
 
 MEANS = ("FedAvg", "FedProx")
@@ -44,16 +46,14 @@ class Need(Enum):
     PLAIN_GRADIENTS = "takes an update for a sum of gradients"
 
 
-@dataclass(frozen=True, slots=True)
-class OptionRule:
-    """Which numbers an option takes."""
-
-    words: str
-    holds: Callable[[float], bool]
-
-
-NOT_NEGATIVE = OptionRule("a number of 0 or more", lambda value: 0 <= value < math.inf)
-WHOLE_FROM_1 = OptionRule("a whole number of 1 or more", lambda value: 1 <= value < math.inf and value == int(value))
+OptionRule = Callable[[str, Any], float | int]
+"""A check of `fedsov.checks`: the option's name and value to the number, or ConfigurationError."""
+NOT_NEGATIVE: OptionRule = partial(real, at_least=0.0, at_most=FLOAT32_MOST)
+WHOLE_FROM_0: OptionRule = partial(whole, at_least=0)
+WHOLE_FROM_1: OptionRule = partial(whole, at_least=1)
+BELOW_1: OptionRule = partial(real, at_least=0.0, below=1.0)
+DIVISOR: OptionRule = partial(real, at_least=1e-12, at_most=FLOAT32_MOST)
+"""Of what steps are divided by, where nothing has moved yet."""
 
 ServerHalf = Callable[[Mapping[str, np.ndarray], np.ndarray, np.ndarray], tuple[np.ndarray, Mapping[str, np.ndarray]]]
 """(state, (P,) model that went down, (P,) weighted mean of the updated models) to the next model and the next state."""
@@ -87,27 +87,27 @@ class AlgorithmSpec:
         return self.strategy in MEANS
 
 
-def _options(*names: str) -> dict[str, OptionRule]:
-    return dict.fromkeys(names, NOT_NEGATIVE)
-
-
 SINGLE = frozenset({Need.SINGLE_UPDATES})
 GRADIENTS = SINGLE | {Need.EXACT_STEP_COUNTS, Need.UNCOMPRESSED_UPDATES, Need.PLAIN_GRADIENTS}
 """Who reads a client's gradients out of its update needs all of it, by itself, and nothing else in it."""
-ADAPTIVE = _options("eta", "eta_l", "beta_1", "beta_2", "tau")
+MALICIOUS: Mapping[str, OptionRule] = {"num_malicious_nodes": WHOLE_FROM_0}
+RATES: Mapping[str, OptionRule] = {"eta": NOT_NEGATIVE, "eta_l": NOT_NEGATIVE, "tau": DIVISOR}
+ADAPTIVE: Mapping[str, OptionRule] = {**RATES, "beta_1": BELOW_1, "beta_2": BELOW_1}
 
 ALGORITHMS: dict[str, AlgorithmSpec] = {
     "fedavg": AlgorithmSpec(),
-    "fedprox": AlgorithmSpec("FedProx", _options("proximal_mu")),
-    "fedavgm": AlgorithmSpec("FedAvgM", _options("server_learning_rate", "server_momentum")),
-    "fedadagrad": AlgorithmSpec("FedAdagrad", _options("eta", "eta_l", "tau")),
+    "fedprox": AlgorithmSpec("FedProx", {"proximal_mu": NOT_NEGATIVE}),
+    "fedavgm": AlgorithmSpec("FedAvgM", {"server_learning_rate": NOT_NEGATIVE, "server_momentum": BELOW_1}),
+    "fedadagrad": AlgorithmSpec("FedAdagrad", RATES),
     "fedadam": AlgorithmSpec("FedAdam", ADAPTIVE),
     "fedyogi": AlgorithmSpec("FedYogi", ADAPTIVE),
     "fedmedian": AlgorithmSpec("FedMedian", needs=SINGLE),
-    "fedtrimmedavg": AlgorithmSpec("FedTrimmedAvg", _options("beta"), needs=SINGLE),
-    "krum": AlgorithmSpec("Krum", _options("num_malicious_nodes"), needs=SINGLE),
-    "multikrum": AlgorithmSpec("MultiKrum", _options("num_malicious_nodes", "num_nodes_to_select"), needs=SINGLE),
-    "bulyan": AlgorithmSpec("Bulyan", _options("num_malicious_nodes"), needs=SINGLE),
+    "fedtrimmedavg": AlgorithmSpec("FedTrimmedAvg", {"beta": partial(real, at_least=0.0, below=0.5)}, needs=SINGLE),
+    "krum": AlgorithmSpec("Krum", {"num_malicious_nodes": WHOLE_FROM_0}, needs=SINGLE),
+    "multikrum": AlgorithmSpec(
+        "MultiKrum", {"num_malicious_nodes": WHOLE_FROM_0, "num_nodes_to_select": WHOLE_FROM_1}, needs=SINGLE
+    ),
+    "bulyan": AlgorithmSpec("Bulyan", {"num_malicious_nodes": WHOLE_FROM_0}, needs=SINGLE),
     "fedper": AlgorithmSpec(personalize=fedper.personalization),
     "fedrep": AlgorithmSpec(client_options={"head_epochs": WHOLE_FROM_1}, personalize=fedrep.personalization),
     "ditto": AlgorithmSpec(client_options={"ditto_lambda": NOT_NEGATIVE}, personalize=ditto.personalization),
@@ -128,15 +128,16 @@ class Algorithm:
     options: Mapping[str, float | int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.name not in ALGORITHMS:
-            raise ConfigurationError(f"no algorithm {self.name!r}; algorithm= takes one of {', '.join(ALGORITHMS)}")
+        choice("algorithm", self.name, ALGORITHMS)
+        if not isinstance(self.options, Mapping):
+            raise refused("algorithm.options", "a mapping as {NAME: NUMBER}", self.options)
         rules = {**self.spec.options, **self.spec.client_options}
-        for option, value in self.options.items():
+        for option in self.options:
             if option not in rules:
                 listed = f"its options are {', '.join(rules)}" if rules else "it has none"
                 raise ConfigurationError(f"algorithm.options.{option} is no option of {self.name}; {listed}")
-            if isinstance(value, bool) or not isinstance(value, int | float) or not rules[option].holds(value):
-                raise ConfigurationError(f"algorithm.options.{option} must be {rules[option].words}, got {value!r}")
+        checked = {name: rules[name](f"algorithm.options.{name}", value) for name, value in self.options.items()}
+        store(self, options=checked)
 
     @property
     def spec(self) -> AlgorithmSpec:

@@ -32,7 +32,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from fedsov.algorithms.local_steps import Stream, generator
-from fedsov.errors import ConfigurationError, TrainingFailed
+from fedsov.checks import choice, real, store
+from fedsov.errors import TrainingFailed
 from fedsov.model.parameters import trained
 
 BLOCK = 256
@@ -57,10 +58,11 @@ class Compression:
     share: float = 0.05
 
     def __post_init__(self) -> None:
-        if self.name not in ("none", "int8", "topk"):
-            raise ConfigurationError(f"compression is none, int8 or topk, got {self.name!r}")
-        if isinstance(self.share, bool) or not isinstance(self.share, int | float) or not 0 < self.share <= 1:
-            raise ConfigurationError(f"compression_share must be above 0 and at most 1, got {self.share!r}")
+        store(
+            self,
+            name=choice("compression", self.name, ("none", "int8", "topk")),
+            share=real("compression_share", self.share, above=0.0, at_most=1.0),
+        )
 
     @staticmethod
     def from_settings(federation: Mapping[str, Any]) -> Compression:

@@ -28,12 +28,12 @@ from enum import IntEnum
 
 import numpy as np
 
-from fedsov.errors import ConfigurationError
-from fedsov.model.losses import loss_named
+from fedsov.checks import FLOAT32_LEAST, FLOAT32_MOST, SEEDS, choice, real, several, store, whole
+from fedsov.model.losses import LOSSES
 from fedsov.model.network import NetworkSpec
 
 NETWORK = NetworkSpec("mlp", (16,))
-LEAST, LARGEST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
+LEAST, LARGEST = FLOAT32_LEAST, FLOAT32_MOST
 """Of what steps are reckoned in, float32: to it a lesser rate or weight is as good as 0, and a larger one infinite."""
 
 
@@ -55,6 +55,9 @@ class LocalSteps:
             gradients are averaged by rows, and an epoch's last step has the rows that are left. Memory grows with it by
             the numbers of the rows alone: a step's rows are gathered and passed on some thousands at a time
             (`stacked.CHUNK`, `general.ROWS`), and the sum is the whole batch's up to rounding (1e-12 in float64).
+
+    Raises:
+        ConfigurationError: a number outside these bounds, of another kind, or no such loss; it names the setting.
     """
 
     learning_rate: float = 0.02
@@ -74,24 +77,35 @@ class LocalSteps:
         return self.batch * self.accumulate
 
     def at(self, factor: float) -> LocalSteps:
-        """The same in a round whose schedule multiplies the learning rate by this. Raises ConfigurationError."""
-        return replace(self, learning_rate=self.learning_rate * factor)
+        """The same in a round whose schedule multiplies the learning rate by this.
+
+        Raises:
+            ConfigurationError: a factor that is no number above 0, or a product that is none in float32.
+        """
+        return replace(
+            self, learning_rate=self.learning_rate * real("the factor of a round's learning_rate", factor, above=0.0)
+        )
 
     def __post_init__(self) -> None:
-        allowed = {
-            "learning_rate": ("above 0 and finite in float32", LEAST <= self.learning_rate <= LARGEST),
-            "momentum": ("in [0, 1)", 0.0 <= self.momentum < 1.0),
-            "batch": ("of 1 or more", self.batch >= 1),
-            "epochs": ("of 0 or more", self.epochs >= 0),
-            "weight_decay": ("of 0 or more, finite in float32", 0.0 <= self.weight_decay <= LARGEST),
-            "proximal_mu": ("of 0 or more, finite in float32", 0.0 <= self.proximal_mu <= LARGEST),
-            "accumulate": ("of 1 or more", self.accumulate >= 1),
-            "seed": ("of 0 or more, below 2^63", 0 <= self.seed < 2**63),
-        }
-        for name, (bounds, holds) in allowed.items():
-            if not holds:
-                raise ConfigurationError(f"expected a {name} {bounds}, got {getattr(self, name)}")
-        loss_named(self.loss)
+        weights = several(
+            "class_weights",
+            self.class_weights,
+            "a list of numbers above 0",
+            lambda name, value: real(name, value, at_least=LEAST, at_most=LARGEST),
+        )
+        store(
+            self,
+            learning_rate=real("learning_rate", self.learning_rate, at_least=LEAST, at_most=LARGEST),
+            momentum=real("momentum", self.momentum, at_least=0.0, below=1.0),
+            batch=whole("batch", self.batch, at_least=1),
+            epochs=whole("epochs", self.epochs, at_least=0),
+            weight_decay=real("weight_decay", self.weight_decay, at_least=0.0, at_most=LARGEST),
+            proximal_mu=real("proximal_mu", self.proximal_mu, at_least=0.0, at_most=LARGEST),
+            accumulate=whole("accumulate", self.accumulate, at_least=1),
+            seed=whole("seed", self.seed, at_least=0, at_most=SEEDS),
+            loss=choice("loss", self.loss, LOSSES),
+            class_weights=weights,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,17 +206,14 @@ class Schedule:
     warmup: int = 0
 
     def __post_init__(self) -> None:
-        if self.name not in READS:
-            raise ConfigurationError(f"no schedule {self.name!r}; choose one of {', '.join(READS)}")
-        allowed = {
-            "least": ("in (0, 1]", _is_number(self.least) and 0.0 < self.least <= 1.0),
-            "every": ("a whole number of 1 or more", type(self.every) is int and self.every >= 1),
-            "by": ("above 0", _is_number(self.by) and 0.0 < self.by < math.inf),
-            "warmup": ("a whole number of 0 or more", type(self.warmup) is int and self.warmup >= 0),
-        }
-        for name, (bounds, holds) in allowed.items():
-            if not holds:
-                raise ConfigurationError(f"a schedule's {name} must be {bounds}, got {getattr(self, name)!r}")
+        store(
+            self,
+            name=choice("schedule", self.name, READS),
+            least=real("a schedule's least", self.least, above=0.0, at_most=1.0),
+            every=whole("a schedule's every", self.every, at_least=1),
+            by=real("a schedule's by", self.by, above=0.0),
+            warmup=whole("a schedule's warmup", self.warmup, at_least=0),
+        )
 
     def rate(self, round: int, rounds: int) -> float:
         """The factor in a round, from 1, of so many. A warm-up longer than the training is all there is.
@@ -221,10 +232,6 @@ class Schedule:
             return float(self.by**times)
         except OverflowError:
             return math.inf
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 CONSTANT = Schedule()

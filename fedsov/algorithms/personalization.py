@@ -24,6 +24,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fedsov.algorithms.local_steps import LocalSteps
+from fedsov.checks import flag, instance, store
+from fedsov.checks import names as text_names
 from fedsov.errors import ConfigurationError
 from fedsov.model.network import NetworkSpec, Parameters
 from fedsov.model.parameters import private_names, shared
@@ -43,6 +45,15 @@ class PrivateParameters:
     names: tuple[str, ...] = ()
     private_only_steps: LocalSteps | None = None
     alternates: bool = False
+
+    def __post_init__(self) -> None:
+        steps = self.private_only_steps
+        store(
+            self,
+            names=text_names("private", self.names),
+            private_only_steps=steps and instance("private_only_steps", steps, LocalSteps, "a LocalSteps, or None"),
+            alternates=flag("alternates", self.alternates),
+        )
 
     def at(self, factor: float) -> PrivateParameters:
         """The same in a round whose schedule multiplies learning rates by this."""

@@ -16,7 +16,8 @@ from fedsov.errors import ConfigurationError, InputError, unknown
 from fedsov.keys import open_keys
 from fedsov.keys.protocol import KeySettings
 from fedsov.label import Label
-from fedsov.model.features import Features, Statistics
+from fedsov.model.column_statistics import Statistics
+from fedsov.model.features import Features
 from fedsov.model.targets import outcome
 from fedsov.partition.store import Store
 from fedsov.storage.workspace import Workspace

@@ -48,7 +48,18 @@ def collect_result(run: HubRun, plan: Plan, outputs: RunOutputs, summaries: Summ
         stopped="" if outputs.joint is None else outputs.joint.stopped,
         privacy=tuple(run.privacy),
         measure=run.measure.name,
+        unused=_unused(run, outputs),
     )
+
+
+def _unused(run: HubRun, outputs: RunOutputs) -> dict[str, str]:
+    """Each column that some model of the run does not use, and why: in the data, or of the rows that it was made of."""
+    models = {"pre-training on public rows": outputs.public, "global model": outputs.joint}
+    reasons = {name: [why] for name, why in (run.ingested.unused if run.ingested else {}).items()}
+    for kind, model in models.items():
+        for name, why in (model.features.unused if model else {}).items():
+            reasons.setdefault(name, []).append(f"{kind}: {why}")
+    return {name: "; ".join(several) for name, several in sorted(reasons.items())}
 
 
 def _nothing_trained(plan: Plan, outputs: RunOutputs) -> str:

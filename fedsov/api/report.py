@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fedsov.model.metrics import MEASURES
+from fedsov.protocol.ingestion_report import unused_line
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -180,6 +181,7 @@ def everything(result: RunResult) -> list[RenderableType]:
     blocks = {
         "Why:": notes(result),
         **({"Rounds:": [stopped_line(result)]} if result.stopped else {}),
+        **({"Unused columns:": [unused_line(result.unused)]} if result.unused else {}),
         **({"Privacy:": privacy_lines(result)} if result.privacy else {}),
         **({"Amended during training:": changed} if changed else {}),
         "Refused:": refused or ["nothing was refused"],
@@ -208,5 +210,7 @@ def as_html(result: RunResult) -> str:
         "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in _cells(one)) + "</tr>" for one in result.regions
     )
     mark = f"<p><b>{escape(MARK)}</b></p>" if result.unsafe else ""
-    refused = "\n".join([*amendment_lines(result.plan), *refusal_lines(result.refusals)]) or "nothing was refused"
-    return f"{mark}<table><tr>{head}</tr>{rows}</table><pre>{escape(refused)}</pre>"
+    unused = [f"Unused columns: {unused_line(result.unused)}"] if result.unused else []
+    refused = refusal_lines(result.refusals) or ["nothing was refused"]
+    below = "\n".join([*unused, *amendment_lines(result.plan), *refused])
+    return f"{mark}<table><tr>{head}</tr>{rows}</table><pre>{escape(below)}</pre>"

@@ -75,6 +75,7 @@ class RunResult:
         planned: how many rounds a joint training was to have; `rounds` are those that it had.
         stopped: why it ended before, empty where it did not.
         measure: what the regions' scores are, "auc" or, of numbers, "r2".
+        unused: each column that some model does not use, and why.
     """
 
     run: str
@@ -92,6 +93,7 @@ class RunResult:
     planned: int = 0
     stopped: str = ""
     measure: str = "auc"
+    unused: Mapping[str, str] = field(default_factory=dict)
 
     def recorded(self, versions: Mapping[str, list[Any]], *, seconds: float) -> RunResult:
         """The same run with the versions its models were registered under."""
@@ -114,6 +116,7 @@ class RunResult:
                 "up_to_date": ingested.up_to_date,
                 "kinds": dict(ingested.kinds),
             },
+            "unused": dict(self.unused),
             "measure": self.measure,
             "regions": {one.region: _line(one) for one in self.regions},
             "rounds": {"planned": self.planned, "run": len(self.rounds), "stopped": self.stopped},

@@ -131,10 +131,13 @@ def _ingest(run: HubRun, *, again: bool = False) -> IngestionReport:
 def _connect(run: HubRun) -> IngestionReport:
     """The stores are up to date, the regions are opening; says what was ingested."""
     from fedsov.hub import resume
+    from fedsov.protocol.ingestion_report import TO_USE_A_COLUMN, unused_line
 
     report = _ingest(run)
     run.progress(f"ingest: {report.sentence()}")
     run.progress(f"columns: {report.columns()}")
+    if report.unused:
+        run.progress(f"unused columns: {unused_line(report.unused)}; {TO_USE_A_COLUMN}")
     resume.check_stores(run)
     run.connect()
     return report

@@ -43,6 +43,7 @@ def ingest(arguments: IngestArguments) -> None:
 
     with warm_up(kind_in(arguments.overrides), trains=False):
         from fedsov.api import train
+        from fedsov.protocol.ingestion_report import TO_USE_A_COLUMN, unused_line
 
         report = train.ingest_settings(run_settings(arguments.overrides), progress=say, again=arguments.again)
     if arguments.json:
@@ -50,3 +51,5 @@ def ingest(arguments: IngestArguments) -> None:
         return
     print_line(report.sentence())
     print_line("columns: " + ", ".join(f"{name} {kind}" for name, kind in sorted(report.kinds.items())))
+    if report.unused:
+        print_line(f"unused columns: {unused_line(report.unused)}; {TO_USE_A_COLUMN}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fedsov.cli.arguments import Arguments, Quiet, console, print_json, progress, run_settings
+from fedsov.cli.arguments import Arguments, Quiet, console, print_json, print_line, progress, run_settings
 from fedsov.cli.declaration import command, command_app
 
 app = command_app()
@@ -39,9 +39,12 @@ def plan(arguments: PlanArguments) -> None:
     with warm_up(kind_in(arguments.overrides), trains=False):
         from fedsov.api import train
         from fedsov.api.report import plan_table
+        from fedsov.protocol.ingestion_report import TO_USE_A_COLUMN, unused_line
 
-        derived, _ = train.plan_settings(run_settings(arguments.overrides), progress=say)
+        derived, ingested = train.plan_settings(run_settings(arguments.overrides), progress=say)
     if arguments.json:
-        print_json(derived.to_json())
+        print_json({**derived.to_json(), "unused": dict(ingested.unused)})
     else:
         console().print(plan_table(derived))
+        if ingested.unused:
+            print_line(f"Unused columns: {unused_line(ingested.unused)}; {TO_USE_A_COLUMN}")

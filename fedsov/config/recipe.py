@@ -11,15 +11,14 @@ from dataclasses import replace
 from typing import Any
 
 from fedsov.algorithms.local_steps import LARGEST, LEAST, READS, LocalSteps, Recipe, Schedule
-from fedsov.config.sections import only, whole
+from fedsov.checks import whole
+from fedsov.config.sections import only
 from fedsov.errors import ConfigurationError
 from fedsov.model.network import NetworkSpec, is_layered, names
 from fedsov.model.parameters import trained
 from fedsov.model.targets import TargetRule
 
 STEPS = ("alone", "update", "tune")
-COUNTS = {"batch": 1, "accumulate": 1, "epochs": 0, "seed": 0}
-"""Whole numbers among the settings of steps, and the least of each."""
 
 
 def recipe_of(plain: Mapping[str, Any], *, seed: int, target: TargetRule) -> Recipe:
@@ -41,11 +40,6 @@ def _steps(occasion: str, plain: Mapping[str, Any], seed: int, target: TargetRul
     group = f"model.{occasion}"
     given = only(group, plain, [*LocalSteps.__dataclass_fields__])
     loss, weights = given.pop("loss", target.task), given.pop("class_weights", [])
-    for name, value in given.items():
-        if name in COUNTS:
-            whole(f"{group}.{name}", value, at_least=COUNTS[name])
-        elif isinstance(value, bool) or not isinstance(value, int | float):
-            raise ConfigurationError(f"{group}.{name} must be a number, got {value!r}")
     if loss != target.task:
         raise ConfigurationError(
             f"{group}.loss is {loss!r}, and the loss of dataset.task={target.task} is {target.task}"
@@ -54,7 +48,10 @@ def _steps(occasion: str, plain: Mapping[str, Any], seed: int, target: TargetRul
     if not isinstance(weights, list) or len(weights) not in (0, expected) or not all(map(_is_weight, weights)):
         allowed = f"[] or {expected} numbers above 0" if expected else "[]: numbers have no classes"
         raise ConfigurationError(f"{group}.class_weights must be {allowed}, got {weights!r}")
-    return LocalSteps(**{"seed": seed, **given, "loss": loss, "class_weights": tuple(map(float, weights))})
+    try:
+        return LocalSteps(**{"seed": seed, **given, "loss": loss, "class_weights": tuple(map(float, weights))})
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{group}.{error}") from None
 
 
 def _is_weight(value: Any) -> bool:

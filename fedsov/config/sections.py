@@ -101,10 +101,3 @@ def only(group: str, value: Mapping[str, Any], keys: Sequence[str]) -> dict[str,
         meant = f"; did you mean {place}{guess[0]}? {group or 'A run'}" if guess else f"; {group or 'a run'}"
         raise ConfigurationError(f"{place}{odd[0]} is not a setting{meant} has {', '.join(keys)}")
     return dict(value)
-
-
-def whole(key: str, value: Any, *, at_least: int) -> int:
-    """The value, where it is a whole number of so much or more. Raises ConfigurationError."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
-        raise ConfigurationError(f"{key} must be a whole number of {at_least} or more, got {value!r}")
-    return value

@@ -22,9 +22,10 @@ from fedsov.algorithms.training_spec import TrainingSpec, personalization_of
 from fedsov.artifact import Party
 from fedsov.border.law.bundle_loader import load_atlas
 from fedsov.border.settings import BorderSettings
+from fedsov.checks import whole
 from fedsov.config.hydra_compose import one_line
 from fedsov.config.recipe import check_rates, recipe_of, schedule_of
-from fedsov.config.sections import check_shape, only, whole
+from fedsov.config.sections import check_shape, only
 from fedsov.errors import ConfigurationError
 from fedsov.hub.planning.plan_values import StrategyRule
 from fedsov.jurisdiction import Atlas, Region

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
-from operator import add
 from typing import TYPE_CHECKING
 
 from flwr.app import Context, RecordDict
@@ -30,8 +28,11 @@ from fedsov.hub.server_app import (
 )
 from fedsov.label import PUBLIC, Label, join
 from fedsov.ledger import known_keys
-from fedsov.model.features import Features, Statistics
+from fedsov.model.column_statistics import Statistics
+from fedsov.model.features import Features
+from fedsov.model.network import Parameters
 from fedsov.protocol.flower_messages import HUB_NODE, RUN_ID
+from fedsov.protocol.ingestion_report import unused_line
 
 if TYPE_CHECKING:
     from fedsov.hub.membership import Membership
@@ -67,7 +68,17 @@ def agree_on_features(run: HubRun, regions: Sequence[str], scope: str) -> Featur
     ]
     if not statistics:
         raise TrainingFailed(f"no region of {', '.join(regions)} could send its feature statistics; see the refusals")
-    return Features.fit(reduce(add, statistics))
+    return Features.fit(Statistics.pooled(statistics), _undescribed(run, scope))
+
+
+def _undescribed(run: HubRun, scope: str) -> dict[str, str]:
+    """The columns that are learned from, and what to say of one that no region describes."""
+    kinds = run.ingested.kinds if run.ingested else {}
+    reasons = {name: "no region describes it" for name, kind in kinds.items() if kind in ("numeric", "categorical")}
+    if run.settings.training.adds_noise and scope != PUBLIC_SCOPE:
+        numeric = [name for name, kind in kinds.items() if kind == "numeric"]
+        reasons |= {name: f"noise needs its bounds; set dataset.bounds.{name}=[LOW,HIGH]" for name in numeric}
+    return reasons
 
 
 def train_together(
@@ -134,6 +145,8 @@ def _beginning(run: HubRun, members: Sequence[Profile], scope: str, what: str) -
     label = PUBLIC if scope == PUBLIC_SCOPE else join(profile.label for profile in members)
     people = sum(_volume(profile, scope) for profile in members)
     features = agree_on_features(run, [profile.region for profile in members], scope)
+    if features.unused:
+        run.progress(f"{what}, unused columns: {unused_line(features.unused)}")
     first = TrainingState(run.settings.training.first_parameters(features.inputs, scope))
     checkpoint = Checkpoint(scope, label, people, features, first)
     run.checkpoints.keep(checkpoint)

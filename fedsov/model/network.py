@@ -20,10 +20,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fedsov.checks import choice, instance, several, store, whole
 from fedsov.errors import ConfigurationError, TrainingFailed
 from fedsov.model import embeddings as embeddings_steps
 from fedsov.model.architectures import ARCHITECTURES
@@ -106,32 +107,39 @@ class NetworkSpec:
     embeddings: tuple[Embedding, ...] = ()
 
     def __post_init__(self) -> None:
+        store(
+            self,
+            name=instance("the name of a network", self.name, str, "text"),
+            hidden=several(
+                "hidden", self.hidden, "a list of widths", lambda name, width: whole(name, width, at_least=1)
+            ),
+            outputs=whole("outputs", self.outputs, at_least=1),
+            activation=choice("activation", self.activation, ACTIVATIONS),
+            embeddings=several("embeddings", self.embeddings, "a list of Embedding(column, levels, width)", _embedding),
+        )
         if self.name not in (*NETWORKS, *ARCHITECTURES) and _own(self.name) is None:
             known = ", ".join((*NETWORKS, *ARCHITECTURES, *_registered))
             raise ConfigurationError(
                 f"unknown network {self.name!r}; choose one of {known}, or install or register your own by that name"
             )
-        if self.outputs < 1:
-            raise ConfigurationError(f"a network needs one output or more, got {self.outputs}")
-        if self.activation not in ACTIVATIONS:
-            raise ConfigurationError(f"no activation {self.activation!r}; choose one of {', '.join(ACTIVATIONS)}")
-        if self.embeddings:
-            self._check_embeddings()
+        if self.embeddings and self.name not in NETWORKS:
+            raise ConfigurationError(f"network {self.name} takes no embeddings; {' and '.join(NETWORKS)} do")
         if self.name not in NETWORKS:
             return
         if self.name == "logistic" and self.hidden:
             raise ConfigurationError(f"network logistic has no hidden layers, got {self.hidden}; choose mlp")
-        if self.name == "mlp" and not (self.hidden and all(width >= 1 for width in self.hidden)):
+        if self.name == "mlp" and not self.hidden:
             raise ConfigurationError(f"network mlp needs hidden widths of 1 or more, got {self.hidden}")
 
-    def _check_embeddings(self) -> None:
-        if self.name not in NETWORKS:
-            raise ConfigurationError(f"network {self.name} takes no embeddings; {' and '.join(NETWORKS)} do")
-        for one in self.embeddings:
-            if one.column < 0 or one.levels < 1 or one.width < 1:
-                raise ConfigurationError(f"an embedding needs a column, and 1 level and 1 number or more, got {one}")
-            if one.levels > MOST_LEVELS:
-                raise ConfigurationError(f"an embedding has {MOST_LEVELS:,} levels at most, got {one}")
+
+def _embedding(name: str, value: Any) -> Embedding:
+    """An embedding with a column, a level and a number at least. Raises ConfigurationError."""
+    column, levels, width = instance(name, value, Embedding, "an Embedding(column, levels, width)")
+    return Embedding(
+        whole(f"{name}.column", column, at_least=0),
+        whole(f"{name}.levels", levels, at_least=1, at_most=MOST_LEVELS),
+        whole(f"{name}.width", width, at_least=1),
+    )
 
 
 def is_layered(spec: NetworkSpec) -> bool:

@@ -19,7 +19,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal
@@ -35,7 +35,7 @@ from fedsov.keys.protocol import KeySettings, RegionKeys
 from fedsov.label import PUBLIC, Label, join
 from fedsov.partition.arrow_columns import from_levels, levels, numbers, text
 from fedsov.partition.clean import prepare
-from fedsov.partition.column_kinds import infer_kinds
+from fedsov.partition.column_kinds import infer_columns
 from fedsov.partition.dataset import DatasetSpec
 from fedsov.partition.manifest import MANIFEST, check_seal, read_manifest
 from fedsov.partition.routing import Homes, consenting, folds, label_rows, people, sort_rows
@@ -52,7 +52,10 @@ Stamp = dict[str, str]
 
 @dataclass(frozen=True, slots=True)
 class IngestReport:
-    """What became of the rows: counts by region and by reason, kinds by column; no value of any row."""
+    """What became of the rows: counts by region and by reason, kinds by column; no value of any row.
+
+    `unused` says why each column that is not learned from is not.
+    """
 
     rows_in: int
     stored: Mapping[str, int]
@@ -60,6 +63,7 @@ class IngestReport:
     kinds: Mapping[str, str]
     regions: tuple[Region, ...]
     up_to_date: bool = False
+    unused: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,6 +73,7 @@ class _SortedRows:
     spec: DatasetSpec
     homes: Homes
     kinds: Mapping[str, str]
+    unused: Mapping[str, str]
     columns: Mapping[str, pa.Array]
     persons: list[str]
     person: np.ndarray
@@ -213,7 +218,7 @@ def _sorted_rows(
     source: OpenSource, atlas: Atlas, regions: Mapping[str, Region] | Literal["auto"], stamp: Stamp
 ) -> _SortedRows:
     table, spec = source.table(), source.spec
-    kinds = infer_kinds(table, spec)
+    kinds, unused = infer_columns(table, spec)
     prepared = prepare(table, spec, kinds)
     jurisdictions = levels(table.column(spec.jurisdiction))
     homes = sort_rows(jurisdictions, spec, atlas=atlas, regions=regions, faults=prepared.faults)
@@ -233,6 +238,7 @@ def _sorted_rows(
         spec,
         homes,
         kinds,
+        unused,
         {**columns, spec.jurisdiction: columns.get(spec.jurisdiction, spoken)},
         persons,
         person,
@@ -256,6 +262,7 @@ def _report(source: _SortedRows, *, keep_empty: bool) -> IngestReport:
         quarantined={reason: count for reason, count in reasons.items() if count},
         kinds=dict(source.kinds),
         regions=tuple(counted),
+        unused=dict(source.unused),
     )
 
 

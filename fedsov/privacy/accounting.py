@@ -31,6 +31,9 @@ TOLERANCE = 1e-3
 """Relative, of calibrated noise; it is rounded up by as much."""
 LEAST_NOISE, MOST_NOISE = 0.1, 1e4
 """No search goes beyond: below, an epsilon says nothing any more; above, nothing is learned."""
+LEAST_ACCOUNTED, MOST_ACCOUNTED, MOST_STATED = 0.05, 1e10, 500.0
+"""What distributions are made of. Less noise, or a greater epsilon, costs an infinite epsilon, and more noise what this
+one costs: upper bounds, both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +139,8 @@ def _likely_noise(epsilon: float, delta: float, exposure: float) -> float:
     """About the noise that `exposure` = rate² × steps needs, by the central limit (Bu et al. 2020, corollary 5)."""
     tail = math.sqrt(2.0 * math.log(1.0 / delta))
     mu = math.sqrt(tail**2 + 2.0 * epsilon) - tail if 0.0 < epsilon < math.inf else 1.0
-    return min(MOST_NOISE, max(LEAST_NOISE, 1.0 / math.sqrt(math.log1p(mu**2 / exposure))))
+    share = math.log1p(mu * mu / exposure)
+    return min(MOST_NOISE, max(LEAST_NOISE, 1.0 / math.sqrt(share))) if share > 0.0 else MOST_NOISE
 
 
 def _delta(delta: float) -> float:
@@ -157,9 +161,19 @@ def _merged(events: Iterable[Event]) -> tuple[Event, ...]:
 def _epsilon(events: Sequence[Event], delta: float) -> float:
     if not events:
         return 0.0
+    if any(map(_is_beyond, events)):
+        return math.inf
     grid = _grid(events)
     losses = [_loss(event, grid) for event in events]
     return float(reduce(lambda total, loss: total.compose(loss), losses).get_epsilon_for_delta(delta))
+
+
+def _is_beyond(event: Event) -> bool:
+    """Whether an event loses so much that its distribution would not fit in memory; inf is an upper bound of it."""
+    if event.kind == "stated":
+        return event.epsilon > MOST_STATED
+    steps = event.steps if event.sampling_rate == 1.0 else 1
+    return event.noise_multiplier / math.sqrt(steps) < LEAST_ACCOUNTED
 
 
 def _grid(events: Sequence[Event]) -> float:
@@ -177,18 +191,17 @@ def _loss(event: Event, grid: float) -> Any:
     """The privacy loss distribution of an event, all its steps included."""
     from dp_accounting.pld import common, privacy_loss_distribution
 
+    noise = min(event.noise_multiplier, MOST_ACCOUNTED)
     if event.kind == "stated":
         bound = common.DifferentialPrivacyParameters(event.epsilon, event.delta)
         step = privacy_loss_distribution.from_privacy_parameters(bound, value_discretization_interval=grid)
     elif event.kind == "laplace":
-        step = privacy_loss_distribution.from_laplace_mechanism(
-            event.noise_multiplier, value_discretization_interval=grid
-        )
+        step = privacy_loss_distribution.from_laplace_mechanism(noise, value_discretization_interval=grid)
     elif event.sampling_rate == 1.0:  # Gaussian steps compose to one with less noise, exactly
-        noise = event.noise_multiplier / math.sqrt(event.steps)
-        return privacy_loss_distribution.from_gaussian_mechanism(noise, value_discretization_interval=grid)
+        together = noise / math.sqrt(event.steps)
+        return privacy_loss_distribution.from_gaussian_mechanism(together, value_discretization_interval=grid)
     else:
         step = privacy_loss_distribution.from_gaussian_mechanism(
-            event.noise_multiplier, value_discretization_interval=grid, sampling_prob=event.sampling_rate
+            noise, value_discretization_interval=grid, sampling_prob=event.sampling_rate
         )
     return step.self_compose(event.steps) if event.steps > 1 else step

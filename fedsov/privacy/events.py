@@ -13,11 +13,11 @@ True
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from fedsov.checks import real, store, whole
 from fedsov.errors import ConfigurationError
 
 SAMPLERS: Mapping[str, str] = {
@@ -30,6 +30,8 @@ SAMPLERS: Mapping[str, str] = {
 NEIGHBOURS = "add_or_remove_one"
 """The relation everything here is about: two sets of records of which one has one record more."""
 UNIT = "record"
+MOST_STEPS = 2**53
+"""No event has more: a float holds the number of its steps exactly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,20 +77,24 @@ class Event:
 
     def _check_numbers(self) -> None:
         stated, sampled = self.kind == "stated", self.sampler == "poisson"
-        noise, cost = self.noise_multiplier, self.epsilon + self.delta
-        allowed = {
-            "noise_multiplier": ("above 0", _real(noise) and (noise == 0.0 if stated else noise > 0.0)),
-            "sampling_rate": ("in (0, 1]", _real(self.sampling_rate) and 0.0 < self.sampling_rate <= 1.0),
-            "steps": ("of 1 or more", _whole(self.steps) and self.steps >= 1),
-            "epsilon": ("of 0 or more", _real(self.epsilon) and self.epsilon >= 0.0),
-            "delta": ("in [0, 1)", _real(self.delta) and 0.0 <= self.delta < 1.0),
-        }
-        for name, (bounds, holds) in allowed.items():
-            if not holds:
-                raise ConfigurationError(f"a {self.kind} event needs a {name} {bounds}, got {getattr(self, name)!r}")
+        of = f"a {self.kind} event's"
+        store(
+            self,
+            noise_multiplier=real(
+                f"{of} noise_multiplier",
+                self.noise_multiplier,
+                above=None if stated else 0.0,
+                at_least=0.0 if stated else None,
+                at_most=0.0 if stated else None,
+            ),
+            sampling_rate=real(f"{of} sampling_rate", self.sampling_rate, above=0.0, at_most=1.0),
+            steps=whole(f"{of} steps", self.steps, at_least=1, at_most=MOST_STEPS),
+            epsilon=real(f"{of} epsilon", self.epsilon, at_least=0.0),
+            delta=real(f"{of} delta", self.delta, at_least=0.0, below=1.0),
+        )
         if not sampled and self.sampling_rate != 1.0:
             raise ConfigurationError(f"a {self.kind} event does not sample, got {self.sampling_rate=}")
-        if stated != (cost > 0.0):
+        if stated != (self.epsilon + self.delta > 0.0):
             raise ConfigurationError(f"epsilon and delta are for a stated event alone, and one is above 0; got {self}")
 
     def to_json(self) -> dict[str, Any]:
@@ -102,11 +108,3 @@ class Event:
         if not isinstance(value, Mapping) or set(value) != names:
             raise ConfigurationError(f"an event has exactly {', '.join(sorted(names))}; got {value!r}")
         return Event(**value)
-
-
-def _real(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)

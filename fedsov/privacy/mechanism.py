@@ -22,13 +22,13 @@ bits of such noise can tell). Importing this module imports neither torch nor an
 from __future__ import annotations
 
 import logging
-import math
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from fedsov.checks import FLOAT32_LEAST, FLOAT32_MOST, real, store, whole
 from fedsov.errors import ConfigurationError
 from fedsov.privacy.events import Event
 
@@ -41,13 +41,14 @@ class RecordMechanism:
     """Sampled Gaussian steps under a bound on each record's gradient.
 
     Attributes:
-        clip: the most L2 norm that one record's gradient may have, above 0.
+        clip: the most L2 norm that one record's gradient may have, above 0; 1.0 is a good start.
         noise_multiplier: standard deviation of the noise in units of `clip`, above 0.
         sampling_rate: each record's chance to be in a step, in (0, 1].
         steps: how many steps, 1 or more.
 
     Raises:
-        ConfigurationError: a number outside these bounds.
+        ConfigurationError: a number outside these bounds, or a clip or noise that float32, in which steps are reckoned,
+            does not hold.
     """
 
     clip: float
@@ -56,10 +57,14 @@ class RecordMechanism:
     steps: int
 
     def __post_init__(self) -> None:
-        real = isinstance(self.clip, int | float) and not isinstance(self.clip, bool)
-        if not real or not 0.0 < self.clip < math.inf:
-            raise ConfigurationError(f"expected a clip above 0, got {self.clip!r}; 1.0 is a good start")
-        _ = self.event  # refuses the other numbers where they are impossible
+        store(
+            self,
+            clip=real("clip", self.clip, at_least=FLOAT32_LEAST, at_most=FLOAT32_MOST, remedy="1.0 is a good start"),
+            noise_multiplier=real("noise_multiplier", self.noise_multiplier, above=0.0),
+            sampling_rate=real("sampling_rate", self.sampling_rate, above=0.0, at_most=1.0),
+            steps=whole("steps", self.steps, at_least=1),
+        )
+        real("noise_multiplier times clip", self.stddev, at_least=FLOAT32_LEAST, at_most=FLOAT32_MOST)
 
     @property
     def event(self) -> Event:

@@ -1,8 +1,8 @@
 """Feature statistics and a median under noise, for regions whose raw sums must not leave.
 
-What `fedsov.model.features.Statistics` says is here a Gaussian release with a stated sensitivity: it stands on bounds
-and levels that are declared, never looked up in the rows. The numbers of the noise are those of the events that
-`fedsov.privacy.run_cost` reserves.
+What `fedsov.model.column_statistics.Statistics` says is here a Gaussian release with a stated sensitivity: it stands
+on bounds and levels that are declared, never looked up in the rows. The numbers of the noise are those of the events
+that `fedsov.privacy.run_cost` reserves.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from statistics import NormalDist
 import numpy as np
 
 from fedsov.errors import InputError
-from fedsov.model.features import Counts, Statistics, Sums
+from fedsov.model.column_statistics import Counts, Moments, Statistics
 
 CLEAR = 3.0
 """Standard deviations of noise above which a count is taken to be there at all."""
@@ -62,7 +62,7 @@ def private_statistics(
     found = [name for name in categorical if name not in schema.levels]
     z = NormalDist().inv_cdf(1.0 - threshold_delta / len(found)) if found and threshold_delta else math.inf
     return Statistics(
-        {name: _noisy_sums(columns[name], schema.bounds[name], stddev, rng) for name in numeric},
+        {name: _noisy_moments(columns[name], schema.bounds[name], stddev, rng) for name in numeric},
         {
             name: _noisy_counts(columns[name], schema.levels.get(name), stddev, threshold=1.0 + stddev * z, rng=rng)
             for name in categorical
@@ -70,20 +70,25 @@ def private_statistics(
     )
 
 
-def _noisy_sums(values: np.ndarray, bounds: tuple[float, float], stddev: float, rng: np.random.Generator) -> Sums:
-    middle, half = (bounds[0] + bounds[1]) / 2.0, (bounds[1] - bounds[0]) / 2.0
+def _noisy_moments(values: np.ndarray, bounds: tuple[float, float], stddev: float, rng: np.random.Generator) -> Moments:
+    """A bounded column from its four noisy sums; what follows from them costs nothing more.
+
+    The squares are of u, about the middle of the bounds: in [0, 1] wherever the bounds lie, so that neither their size
+    nor the sensitivity depends on how far from 0 the column is.
+    """
+    middle, half = bounds[0] / 2.0 + bounds[1] / 2.0, (bounds[1] - bounds[0]) / 2.0
     numbers = np.asarray(values, np.float64)
     present = ~np.isnan(numbers)
     u = np.clip((numbers[present] - middle) / half, -1.0, 1.0)
     true = np.array([len(u), u.sum(), np.square(u).sum(), len(numbers) - len(u)])
     count, total, squares, missing = (true + rng.normal(0.0, stddev, 4)).tolist()
     if count < CLEAR * stddev:
-        return Sums()
+        return Moments()
     mean = min(1.0, max(-1.0, total / count))
     variance = min(1.0, max(squares / count - mean**2, stddev / count))  # no narrower than the noise can tell
     n = max(1, round(count))
-    x, spread = middle + half * mean, half**2 * variance
-    return Sums(n, n * x, n * (spread + x**2), round(missing) if missing > CLEAR * stddev else 0)
+    absent = round(missing) if missing > CLEAR * stddev else 0
+    return Moments(n, middle + half * mean, n * half**2 * variance, absent)
 
 
 def _noisy_counts(

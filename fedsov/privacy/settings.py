@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
+from fedsov.checks import FLOAT32_LEAST, FLOAT32_MOST, real, refused, several, store, whole
 from fedsov.errors import ConfigurationError
+
+LEAST_NOISE, MOST_NOISE = 0.5, 1e6
+"""Of statistics: with less, they alone cost an epsilon above 10; with more, they say nothing."""
+LEAST_DELTA = 1e-30
+"""No delta is less: the accountant's distributions have no such tail."""
+MOST_MEDIAN_EPSILON = 100.0
+FAR, NEAR = 1e140, 1e-140
+"""Bounds of a column lie no farther from 0, and no nearer to each other: their squares are summed in float64."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +48,25 @@ class RecordPrivacy:
     levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("epsilon", "clip", "lifetime_epsilon", "batch", "statistics_noise", "median_epsilon"):
-            value = getattr(self, name)
-            if not (value is None and name == "epsilon") and not _above_zero(value):
-                raise ConfigurationError(f"privacy.{name} must be a number above 0, got {value!r}")
-        if not isinstance(self.batch, int):
-            raise ConfigurationError(f"privacy.batch must be a whole number of records, got {self.batch!r}")
-        if self.delta is not None and not (_above_zero(self.delta) and self.delta < 1.0):
-            raise ConfigurationError(f"privacy.delta must be in (0, 1), or null for 1 / rows²; got {self.delta!r}")
+        store(
+            self,
+            epsilon=None if self.epsilon is None else real("privacy.epsilon", self.epsilon, above=0.0),
+            delta=None
+            if self.delta is None
+            else real("privacy.delta", self.delta, at_least=LEAST_DELTA, below=1.0, remedy="null is 1 / rows²"),
+            clip=real("privacy.clip", self.clip, at_least=FLOAT32_LEAST, at_most=FLOAT32_MOST),
+            lifetime_epsilon=real("privacy.lifetime_epsilon", self.lifetime_epsilon, above=0.0),
+            batch=whole("privacy.batch", self.batch, at_least=1),
+            statistics_noise=real(
+                "privacy.statistics_noise", self.statistics_noise, at_least=LEAST_NOISE, at_most=MOST_NOISE
+            ),
+            median_epsilon=real("privacy.median_epsilon", self.median_epsilon, above=0.0, at_most=MOST_MEDIAN_EPSILON),
+            bounds={str(column): _bounds(column, pair) for column, pair in self.bounds.items()},
+        )
         if self.epsilon is not None and self.epsilon > self.lifetime_epsilon:
             raise ConfigurationError(
                 f"privacy.epsilon is {self.epsilon:g}, above privacy.lifetime_epsilon={self.lifetime_epsilon:g}"
             )
-        for column, (low, high) in self.bounds.items():
-            if not -math.inf < low < high < math.inf:
-                raise ConfigurationError(f"dataset.bounds.{column} must be [LOW, HIGH] with LOW < HIGH")
 
     def accumulating(self, batches: int) -> RecordPrivacy:
         """The same with steps of so many batches: each record's chance to be in a step is that many times as high."""
@@ -79,9 +91,8 @@ class RecordPrivacy:
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> RecordPrivacy:
         """The inverse of `to_json`."""
-        bounds = {str(column): _bounds(column, pair) for column, pair in value["bounds"].items()}
         levels = {str(column): tuple(map(str, some)) for column, some in value["levels"].items()}
-        return RecordPrivacy(**{**value, "bounds": bounds, "levels": levels})
+        return RecordPrivacy(**{**value, "levels": levels})
 
     @staticmethod
     def from_settings(privacy: Mapping[str, Any], dataset: Mapping[str, Any]) -> RecordPrivacy | None:
@@ -106,12 +117,9 @@ class RecordPrivacy:
         return RecordPrivacy.from_json({**settings, **schema})
 
 
-def _above_zero(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0.0 < value < math.inf
-
-
 def _bounds(column: Any, pair: Any) -> tuple[float, float]:
-    numbers = isinstance(pair, list | tuple) and len(pair) == 2
-    if not numbers or not all(isinstance(end, int | float) and not isinstance(end, bool) for end in pair):
-        raise ConfigurationError(f"dataset.bounds.{column} must be [LOW, HIGH], got {pair!r}")
-    return float(pair[0]), float(pair[1])
+    name = f"dataset.bounds.{column}"
+    numbers = several(name, pair, "[LOW, HIGH]", lambda part, value: real(part, value, at_least=-FAR, at_most=FAR))
+    if len(numbers) != 2 or not numbers[1] - numbers[0] >= NEAR:
+        raise refused(name, "[LOW, HIGH] with LOW < HIGH", pair)
+    return numbers[0], numbers[1]

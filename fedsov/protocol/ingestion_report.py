@@ -8,12 +8,15 @@ from typing import Any
 
 from fedsov.artifact import Party
 
+TO_USE_A_COLUMN = "to use one, declare its kind: dataset.kinds.COLUMN=numeric or categorical"
+
 
 @dataclass(frozen=True, slots=True)
 class IngestionReport:
     """What the ingestion process said: counts over the whole source, kinds of columns, the regions and their keys.
 
     `stores` are digests of what each region's rows are: equal for the same rows, sorted by the same rules.
+    `unused` says why each column that is not learned from is not.
     """
 
     rows_in: int
@@ -24,6 +27,7 @@ class IngestionReport:
     regions: Mapping[str, Party]
     public_keys: Mapping[str, str]
     stores: Mapping[str, str] = field(default_factory=dict)
+    unused: Mapping[str, str] = field(default_factory=dict)
 
     def sentence(self) -> str:
         """Counts in = counts stored + quarantined, in one line."""
@@ -43,15 +47,25 @@ class IngestionReport:
             "quarantined": dict(self.quarantined),
             "regions": sorted(self.regions),
             "kinds": dict(self.kinds),
+            "unused": dict(self.unused),
             "up_to_date": self.up_to_date,
         }
 
     def columns(self, most: int = 6) -> str:
-        """The columns by kind, declared or inferred, in one line."""
+        """The columns that are learned from by kind, declared or inferred, in one line."""
         by_kind: dict[str, list[str]] = {}
         for name, kind in sorted(self.kinds.items()):
-            by_kind.setdefault(kind, []).append(name)
+            if name not in self.unused:
+                by_kind.setdefault(kind, []).append(name)
         return "; ".join(
             f"{len(names)} {kind} ({', '.join(names[:most])}{', …' if len(names) > most else ''})"
             for kind, names in sorted(by_kind.items())
         )
+
+
+def unused_line(unused: Mapping[str, str]) -> str:
+    """Every unused column, those of one reason together, as ``signup, birthday (a date); town (one value)``."""
+    by_reason: dict[str, list[str]] = {}
+    for name, why in sorted(unused.items()):
+        by_reason.setdefault(why, []).append(name)
+    return "; ".join(f"{', '.join(names)} ({why})" for why, names in by_reason.items())

@@ -17,7 +17,7 @@ from flwr.app import Array, ArrayRecord
 from fedsov.algorithms.compression import unpacked
 from fedsov.errors import FedsovError
 from fedsov.label import Label
-from fedsov.model.features import Statistics
+from fedsov.model.column_statistics import Statistics
 from fedsov.model.parameters import trained
 from fedsov.privacy.secure_aggregation.masks import encrypted_size
 from fedsov.privacy.secure_aggregation.secret_sharing import SIZE
@@ -51,7 +51,7 @@ def profile(said: Any) -> dict[str, Any]:
 
 
 def statistics(said: Any) -> dict[str, Any]:
-    """Sums and counts of columns (`fedsov.model.features.Statistics`)."""
+    """Sums and counts of columns (`fedsov.model.column_statistics.Statistics`)."""
     return Statistics.from_json(said).to_json()
 
 

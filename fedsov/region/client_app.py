@@ -26,7 +26,8 @@ from fedsov.algorithms.local_steps import LocalSteps, client_number
 from fedsov.algorithms.training_spec import TrainingSpec
 from fedsov.errors import TrainingFailed
 from fedsov.label import Label
-from fedsov.model.features import Features, Statistics
+from fedsov.model.column_statistics import Statistics
+from fedsov.model.features import Features
 from fedsov.model.metrics import MEASURES
 from fedsov.model.network import Parameters, check, initial
 from fedsov.model.parameters import flat, joined, named, private_part
@@ -83,7 +84,7 @@ def profile(session: Session) -> RecordDict:
 
 
 def statistics(session: Session, config: Mapping[str, Any]) -> RecordDict:
-    """The column statistics of the scope's training rows; see `fedsov.model.features.Statistics`."""
+    """The column statistics of the scope's training rows; see `fedsov.model.column_statistics.Statistics`."""
     scope = str(config["scope"])
     private = session.private_in(scope)
     rows = session.divided(scope).train

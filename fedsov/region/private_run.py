@@ -17,7 +17,7 @@ import numpy as np
 
 from fedsov.errors import BudgetBroken, BudgetExceeded
 from fedsov.ledger.ledger import Ledger
-from fedsov.model.features import Statistics
+from fedsov.model.column_statistics import Statistics
 from fedsov.model.network import Parameters
 from fedsov.model.targets import TargetRule
 from fedsov.privacy.budget import Budget, BudgetHead, BudgetState, Reservation

@@ -13,7 +13,7 @@ import numpy as np
 
 from fedsov.errors import FedsovError
 from fedsov.label import PUBLIC, Label
-from fedsov.model.features import MINIMUM_COUNT
+from fedsov.model.column_statistics import MINIMUM_COUNT
 from fedsov.model.targets import outcome
 from fedsov.partition.records import Records
 from fedsov.privacy.run_cost import RunSize

@@ -26,6 +26,7 @@ from fedsov.keys import open_keys
 from fedsov.keys.protocol import KeySettings
 from fedsov.ledger import known_keys
 from fedsov.ledger.ledger import Ledger
+from fedsov.partition.column_kinds import LEARNED
 from fedsov.partition.ingest import IngestReport, ingest, store_folder
 from fedsov.partition.manifest import read_manifest
 from fedsov.protocol.calendar import Calendar
@@ -122,6 +123,11 @@ def _report(report: IngestReport, workspace: Workspace, dataset: str) -> dict[st
         "stored": sum(report.stored.values()),
         "quarantined": dict(report.quarantined),
         "kinds": dict(report.kinds),
+        "unused": {
+            name: report.unused.get(name, f"of kind {kind}")  # stores of before do not say why
+            for name, kind in report.kinds.items()
+            if kind not in LEARNED
+        },
         "up_to_date": report.up_to_date,
         "stores": {
             region.name: read_manifest(store_folder(workspace.root, region.name, dataset)).rows_digest()

@@ -28,4 +28,5 @@ def report_from_json(report: Mapping[str, Any]) -> IngestionReport:
         regions={region["name"]: Party.from_json(region) for region in report["regions"]},
         public_keys={region["name"]: region["public_key"] for region in report["regions"]},
         stores=report["stores"],
+        unused=report["unused"],
     )

@@ -29,14 +29,26 @@ from fedsov.algorithms.local_steps import CONSTANT, LocalSteps, Schedule, client
 from fedsov.algorithms.personalization import PrivateParameters
 from fedsov.algorithms.rounds import WEIGHT, BestRound, RoundRecord
 from fedsov.algorithms.training_spec import Rate, TrainingSpec
+from fedsov.checks import SEEDS, choice, flag, instance, real, refused, store, whole
+from fedsov.checks import names as names_in
 from fedsov.errors import ConfigurationError, InputError, TrainingFailed
 from fedsov.federation.cohort import Cohort, Found
-from fedsov.model.network import NetworkSpec, Parameters, check, initial
+from fedsov.model.network import NetworkSpec, Parameters
 from fedsov.model.parameters import flat, joined, named, private_part, shared
 from fedsov.privacy.mechanism import RecordMechanism
-from fedsov.simulation.clients import Client, Regions, clients_of, mechanisms_of, network_of
+from fedsov.simulation.clients import (
+    Client,
+    Regions,
+    clients_of,
+    mechanisms_of,
+    network_of,
+    order_of,
+    private_of,
+    scored_of,
+    start_of,
+)
 from fedsov.simulation.worker import ClientPoolJob, Order
-from fedsov.training.engine import check_codes, predict
+from fedsov.training.engine import predict
 
 if TYPE_CHECKING:
     from fedsov.algorithms.aggregation import Server
@@ -71,11 +83,10 @@ class Fitted:
     def logits(self, X: np.ndarray, region: Client | None = None) -> np.ndarray:
         """(N,) logits of (N, D) inputs, or (N, outputs), by the model of `region` (`of`).
 
-        Raises InputError where an input that has an embedding holds anything but its codes.
+        Raises InputError for what is no such array of finite numbers, or no codes where an input has an embedding.
         """
-        inputs = np.asarray(X, dtype=np.float32)
-        check_codes(inputs, self.network)
-        return predict(self.of(region), inputs, self.network)
+        parameters = self.of(region)
+        return predict(parameters, scored_of(X, self.network, parameters), self.network)
 
     def of(self, region: Client | None = None) -> Parameters:
         """All parameters of the network: the shared ones and, where some are private, those of `region`; or its copy.
@@ -139,19 +150,28 @@ class FederateOptions:
     on_round: OnRound | None = None
 
     def __post_init__(self) -> None:
-        if self.patience is not None and (type(self.patience) is not int or self.patience < 1 or not self.measures):
-            raise ConfigurationError(
-                f"patience is a whole number of 1 or more and needs measures=True, got {self.patience!r}"
-            )
-        if self.weighting not in ("rows", "equal"):
-            raise ConfigurationError(f"weighting is rows or equal, got {self.weighting!r}")
-        for name, least in (("processes", 1), ("minimum", 0)):
-            value = getattr(self, name)
-            if value is not None and (type(value) is not int or value < least):
-                raise ConfigurationError(f"{name} is a whole number of {least} or more, or None, got {value!r}")
+        least = {"processes": 1, "minimum": 0, "patience": 1}
+        counts = {name: getattr(self, name) for name in least if getattr(self, name) is not None}
         norm = self.max_update_norm
-        if isinstance(norm, bool) or not isinstance(norm, int | float) or not norm > 0:
-            raise ConfigurationError(f"max_update_norm is a number above 0, got {norm!r}")
+        store(
+            self,
+            **{name: whole(name, value, at_least=least[name]) for name, value in counts.items()},
+            measures=flag("measures", self.measures),
+            max_update_norm=math.inf
+            if norm == math.inf
+            else real("max_update_norm", norm, above=0.0, remedy="inf for none"),
+            compression=instance("compression", self.compression, Compression, "a Compression"),
+            frozen=frozenset(names_in("frozen", self.frozen)),
+            weighting=choice("weighting", self.weighting, ("rows", "equal")),
+        )
+        if not isinstance(self.schedule, Schedule) and not callable(self.schedule):
+            raise refused("schedule", "a Schedule, or a function of a round's number", self.schedule)
+        if self.order is not None and not callable(self.order):
+            raise refused("order", "a function of a seed, a client's number and a round's", self.order)
+        if self.on_round is not None and not callable(self.on_round):
+            raise refused("on_round", "a function of a round's number and its metrics", self.on_round)
+        if self.patience is not None and not self.measures:
+            raise ConfigurationError(f"patience={self.patience} needs measures=True: losses tell when to end")
 
 
 class MovedOptions(TypedDict, total=False):
@@ -208,32 +228,24 @@ def federate(
         TrainingFailed: parameters did not stay finite, or fewer than the minimum of updates were accepted.
     """
     options = _with_moved(options, moved)
-    network, steps = network_of(model), steps or LocalSteps(seed=_whole("seed", seed, 0))
-    if _whole("rounds", rounds, 1) < 1 or not 0 <= _whole("seed", seed, 0) < 2**63:
-        raise ConfigurationError(f"expected 1 round or more and a seed from 0 to below 2^63, got {rounds} and {seed}")
+    rounds, seed = whole("rounds", rounds, at_least=1), whole("seed", seed, at_least=0, at_most=SEEDS)
+    steps = LocalSteps(seed=seed) if steps is None else instance("steps", steps, LocalSteps, "a fedsov.LocalSteps")
+    network = network_of(model)
     names, arrays = clients_of(regions, network, steps)
-    if options.minimum is not None and options.minimum > len(names):
-        raise ConfigurationError(f"minimum={options.minimum} of {len(names)} clients; give at most as many")
+    if options.minimum is not None:
+        whole("minimum", options.minimum, at_least=0, at_most=len(names))
     training = _training(network, steps, algorithm, options, rounds=rounds, seed=seed)
     job = ClientPoolJob(
         arrays,
         np.array([len(y) if options.weighting == "rows" else 1 for _, y in arrays], dtype=np.float64),
         training,
         [client_number(name) for name in names],
-        order=options.order,
+        order=order_of(options.order, arrays, may_be_empty=options.noise is not None),
         noise=mechanisms_of(options.noise, names),
         measures=options.measures,
     )
-    first = options.start if options.start is not None else initial(network, job.inputs, seed)
-    check(network, job.inputs, first)
+    first = start_of(options.start, network, job.inputs, seed)
     return _rounds(job, first, names, options)
-
-
-def _whole(name: str, value: object, least: int) -> int:
-    """The value. Raises ConfigurationError where it is no whole number."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise ConfigurationError(f"{name} is a whole number of {least} or more, got {value!r}")
-    return int(value)
 
 
 def _with_moved(options: FederateOptions, moved: MovedOptions) -> FederateOptions:
@@ -273,20 +285,14 @@ def _training(
         rounds,
         seed,
         schedule=options.schedule,
-        personalization=chosen.personalization(_private(options.private), steps),
+        personalization=chosen.personalization(private_of(options.private), steps),
         compression=options.compression,
-        frozen=tuple(options.frozen),
+        frozen=tuple(sorted(options.frozen)),
         patience=options.patience,
         max_update_norm=options.max_update_norm,
     )
     training.check(noise=options.noise is not None, counted=True)
     return training
-
-
-def _private(words: Collection[str] | PrivateParameters) -> PrivateParameters:
-    if isinstance(words, PrivateParameters):
-        return words
-    return PrivateParameters((words,) if isinstance(words, str) else tuple(words))
 
 
 def _rounds(job: ClientPoolJob, first: Parameters, names: Sequence[Client], options: FederateOptions) -> Fitted:

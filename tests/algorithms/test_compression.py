@@ -163,7 +163,7 @@ def test_an_update_of_other_arrays_than_those_trained_is_refused() -> None:
 
 
 def test_compressions_that_cannot_be_are_refused() -> None:
-    with pytest.raises(ConfigurationError, match="none, int8 or topk"):
+    with pytest.raises(ConfigurationError, match="one of none, int8, topk"):
         Compression("zip")  # type: ignore[arg-type]
     for share in (0.0, 1.5, True, "all"):
         with pytest.raises(ConfigurationError, match="above 0 and at most 1"):

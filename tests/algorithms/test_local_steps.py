@@ -51,12 +51,12 @@ def test_steps_beyond_all_numbers_are_infinite_and_no_error() -> None:
 @pytest.mark.parametrize(
     ("numbers", "told"),
     [
-        ({"name": "linear"}, "no schedule 'linear'; choose one of constant, cosine, step"),
-        ({"least": 0.0}, r"least must be in \(0, 1\], got 0.0"),
+        ({"name": "linear"}, "schedule must be one of constant, cosine, step, got 'linear'"),
+        ({"least": 0.0}, "least must be a number above 0 and at most 1, got 0.0"),
         ({"least": True}, "least must be"),
         ({"every": 0}, "every must be a whole number of 1 or more, got 0"),
         ({"every": 2.5}, "every must be a whole number"),
-        ({"by": math.inf}, "by must be above 0, got inf"),
+        ({"by": math.inf}, "by must be a number above 0, got inf"),
         ({"warmup": -1}, "warmup must be a whole number of 0 or more, got -1"),
     ],
 )

@@ -25,7 +25,13 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def heard(workspace: Path) -> Overheard:
-    return overhear([*SMALL, f"workspace={workspace}"])
+    return overhear([*SMALL, f"workspace={workspace}", "~dataset.bounds.Hobby"])
+
+
+def test_a_column_without_bounds_is_named_with_the_setting_that_mends_it(heard: Overheard) -> None:
+    why = "noise needs its bounds; set dataset.bounds.Hobby=[LOW,HIGH]"
+    assert heard.result.unused["Hobby"] == f"joint model: {why}"
+    assert any(f"Hobby ({why})" in line for line in heard.lines)
 
 
 def test_the_whole_run_is_reserved_and_its_epsilon_is_the_one_asked_for(heard: Overheard, workspace: Path) -> None:

@@ -59,11 +59,11 @@ def test_a_schedule_is_set_by_its_name_or_with_its_numbers(given: str, expected:
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ("linear", "no schedule 'linear'"),
+        ("linear", "schedule must be one of constant, cosine, step, got 'linear'"),
         ("{name:cosine,every:3}", "federation.schedule.every is not a setting"),
         ("{name:step,every:0}", "every must be a whole number of 1 or more, got 0"),
-        ("{least:0.1}", "no schedule 'None'"),
-        ("[cosine]", "no schedule .*cosine"),
+        ("{least:0.1}", "schedule must be one of .*'None'"),
+        ("[cosine]", "schedule must be one of .*cosine"),
     ],
 )
 def test_a_schedule_that_would_be_ignored_or_is_none_is_refused(given: str, told: str) -> None:

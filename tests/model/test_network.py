@@ -50,7 +50,7 @@ def test_the_head_is_the_last_layer():
 
 def test_what_is_no_network_is_refused():
     for name, hidden in (("forest", ()), ("logistic", (3,)), ("mlp", ()), ("mlp", (3, 0))):
-        with pytest.raises(ConfigurationError, match="network"):
+        with pytest.raises(ConfigurationError, match="network|hidden"):
             NetworkSpec(name, hidden)
     with pytest.raises(ConfigurationError, match="at least one input"):
         initial(NetworkSpec(), 0, seed=0)

@@ -1,71 +1,94 @@
+"""Why a column is not learned from, in words; which kind it has is in test_sources.py."""
+
+from __future__ import annotations
+
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from fedsov.errors import ConfigurationError, InputError
-from fedsov.partition.column_kinds import infer_kinds
-from tests.partition.world import people, spec_of
+from fedsov.errors import InputError
+from fedsov.model.targets import TargetRule
+from fedsov.partition.column_kinds import LEARNED, infer_columns
+from fedsov.partition.dataset import DatasetSpec
+
+ROWS = 300
+COLUMNS = {
+    "country": ["DE", "US"] * 150,
+    "y": [0, 1] * 150,
+    "age": [row % 60 for row in range(ROWS)],
+    "person": [f"p{row % 90}" for row in range(ROWS)],
+    "unwanted": [row % 7 for row in range(ROWS)],
+    "declared": [row % 7 for row in range(ROWS)],
+    "since": [f"2024-01-{1 + row % 28:02d}" for row in range(ROWS)],
+    "born": pa.array([row % 40 for row in range(ROWS)], pa.date32()),
+    "at": pa.array([row % 40 for row in range(ROWS)], pa.timestamp("s")),
+    "lasted": pa.array([row % 40 for row in range(ROWS)], pa.duration("s")),
+    "same": [3.5] * ROWS,
+    "same_word": ["yes"] * ROWS,
+    "no_number": [np.nan] * ROWS,
+    "no_word": pa.array([None] * ROWS, pa.string()),
+    "nothing": pa.array([None] * ROWS),
+    "email": [f"{row % 20}@x.org" for row in range(ROWS)],
+    "employee_id": [float(7 * row) for row in range(ROWS)],
+    "row": list(range(ROWS)),
+    "remark": [f"text {row}" for row in range(ROWS)],
+    "street": [f"street {row % 220 if row < 220 else 0}" for row in range(2 * ROWS)][:ROWS],
+    "tags": [["a"]] * ROWS,
+    "key": pa.array([b"x"] * ROWS),
+}
+EXPECTED = {
+    "country": "dataset.jurisdiction",
+    "person": "dataset.subject",
+    "unwanted": "dataset.drop",
+    "declared": "dataset.kinds.declared=drop",
+    "since": "a date",
+    "born": "a date",
+    "at": "a date",
+    "lasted": "a date",
+    "same": "one value in all rows",
+    "same_word": "one value in all rows",
+    "no_number": "no value in any row",
+    "no_word": "no value in any row",
+    "nothing": "no value in any row",
+    "email": "named like an identifier",
+    "employee_id": "named like an identifier",
+    "row": "it numbers the rows",
+    "remark": "most rows have a text of their own",
+    "street": "most rows have a text of their own",
+    "tags": "of type list<item: string>, neither numbers nor text",
+    "key": "of type binary, neither numbers nor text",
+}
 
 
-def test_kinds_are_inferred_from_type_name_and_levels() -> None:
-    rows = 400
-    table = people(
-        rows,
-        row=list(range(rows)),
-        since=["2024-01-31"] * (rows - 1) + ["2024-02-01"],
-        same=[1.0] * rows,
-        nothing=[None] * rows,
-        employee_id=[float(7 * row) for row in range(rows)],
-        remark=[f"text {row % 220}" for row in range(rows)],
-        town=[f"town {row % 30}" for row in range(rows)],
-        smoker=[bool(row % 2) for row in range(rows)],
-        email=["a@b.c"] * rows,
-        born=pa.array([0] * rows, pa.timestamp("s")),
-        tags=[["a"]] * rows,
+def spec_of(**more: object) -> DatasetSpec:
+    rest = {"subject": "person", "drop": ("unwanted",), "kinds": {"declared": "drop"}} | more
+    return DatasetSpec("people", TargetRule("y"), "country", path=Path("x"), **rest)
+
+
+def test_each_column_that_is_not_learned_from_is_named_with_its_reason() -> None:
+    kinds, unused = infer_columns(pa.table(COLUMNS), spec_of())
+    assert unused == EXPECTED
+    assert {name for name, kind in kinds.items() if kind in LEARNED} == {"age"}
+
+
+def test_many_levels_are_a_reason_of_their_own() -> None:
+    table = pa.table({**COLUMNS, "street": [f"street {row % 140}" for row in range(ROWS)]})
+    many = pa.concat_tables([table] * 2).set_column(
+        table.schema.get_field_index("street"), "street", [[f"street {row % 220}" for row in range(2 * ROWS)]]
     )
-    kinds = infer_kinds(table, spec_of(Path("x")))
-    assert {name for name, kind in kinds.items() if kind == "identifier"} == {
-        "name", "passport", "row", "employee_id", "remark", "email",
-    }  # fmt: skip
-    assert {name for name, kind in kinds.items() if kind == "drop"} == {
-        "country", "since", "same", "nothing", "born", "tags",
-    }  # fmt: skip
-    assert {name for name, kind in kinds.items() if kind == "categorical"} == {"job", "contract", "town"}
-    assert {name for name, kind in kinds.items() if kind == "numeric"} == {"age", "smoker"}
-    assert "wage" not in kinds
+    assert infer_columns(many, spec_of())[1]["street"] == "more than 200 different texts"
 
 
-def test_a_declared_kind_wins_and_an_impossible_one_is_refused() -> None:
-    spec = spec_of(Path("x"), kinds={"age": "categorical", "name": "drop", "country": "categorical"})
-    kinds = infer_kinds(people(), spec)
-    assert (kinds["age"], kinds["name"], kinds["country"]) == ("categorical", "drop", "categorical")
-    with pytest.raises(ConfigurationError, match=r"dataset\.kinds\.age is 'number'"):
-        infer_kinds(people(), spec_of(Path("x"), kinds={"age": "number"}))
-    with pytest.raises(InputError, match="no column left"):
-        infer_kinds(people(), spec_of(Path("x"), drop=("age", "job", "contract")))
+def test_a_declared_kind_uses_what_would_be_left_out() -> None:
+    spec = spec_of(kinds={"declared": "drop", "country": "categorical", "employee_id": "numeric"})
+    kinds, unused = infer_columns(pa.table(COLUMNS), spec)
+    assert (kinds["country"], kinds["employee_id"]) == ("categorical", "numeric")
+    assert unused.keys() == EXPECTED.keys() - {"country", "employee_id"}
 
 
-def test_a_measurement_that_never_repeats_stays_a_number() -> None:
-    table = people(300, dose=np.random.default_rng(1).normal(size=300), points=[3 * row for row in range(300)])
-    kinds = infer_kinds(table, spec_of(Path("x")))
-    assert kinds["dose"] == kinds["points"] == "numeric"
-
-
-def test_infinite_values_are_left_for_the_setting_that_judges_them() -> None:
-    table = people(60, load=[float("inf")] * 60)
-    assert infer_kinds(table, spec_of(Path("x")))["load"] == "numeric"
-
-
-@pytest.mark.parametrize("name", ["CustomerID", "customer_name", "e-mail", "IP", "dateOfBirth", "birthDate", "IBAN"])
-def test_names_that_speak_of_a_person_make_an_identifier_however_they_are_written(name: str) -> None:
-    expected = "categorical" if name == "dateOfBirth" else "identifier"  # a date of birth is known by its values
-    assert infer_kinds(people(60, **{name: ["a", "b"] * 30}), spec_of(Path("x")))[name] == expected
-
-
-def test_consecutive_whole_numbers_each_once_are_a_rows_number() -> None:
-    rows = 100
-    table = people(rows, place=list(range(7, 7 + rows)), measured=[float(row) for row in range(rows)])
-    kinds = infer_kinds(table, spec_of(Path("x")))
-    assert (kinds["place"], kinds["measured"]) == ("identifier", "numeric")
+def test_a_table_of_which_no_column_can_be_learned_from_says_why_of_each() -> None:
+    table = pa.table({name: COLUMNS[name] for name in ("country", "y", "person", "since", "same")})
+    with pytest.raises(InputError, match=r"no column left.*since: a date; same: one value.*dataset\.kinds"):
+        infer_columns(table, spec_of(drop=(), kinds={}))

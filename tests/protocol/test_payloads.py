@@ -11,7 +11,7 @@ from fedsov.algorithms.compression import Compression
 from fedsov.algorithms.local_steps import Recipe
 from fedsov.errors import FedsovError
 from fedsov.label import Label
-from fedsov.model.features import Statistics
+from fedsov.model.column_statistics import Statistics
 from fedsov.model.targets import TargetRule
 from fedsov.protocol import payloads
 from fedsov.protocol.job import TrainingJob

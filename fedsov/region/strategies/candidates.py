@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fedsov.algorithms.local_steps import LocalSteps, Recipe
-from fedsov.model.features import Features, Statistics
+from fedsov.model.column_statistics import Statistics
+from fedsov.model.features import Features
 from fedsov.model.metrics import MEASURES
 from fedsov.model.network import NetworkSpec, Parameters, initial
 from fedsov.training.engine import predict, train_locally

@@ -7,7 +7,8 @@ import pytest
 
 from fedsov.algorithms.local_steps import LocalSteps, Recipe
 from fedsov.errors import TrainingFailed
-from fedsov.model.features import Features, Statistics
+from fedsov.model.column_statistics import Statistics
+from fedsov.model.features import Features
 from fedsov.model.metrics import log_loss
 from fedsov.model.network import NetworkSpec, initial
 from fedsov.region.strategies import federated

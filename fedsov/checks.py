@@ -1,0 +1,159 @@
+"""Checks of single settings: what a number or a word may be, and the one sentence where it is something else.
+
+A class of settings calls these for each field when it is made. Each gives the value back as Python's own type, so that
+a scalar of numpy and a number of a configuration are stored alike, compare alike and survive JSON. A truth value is no
+number, a float is no whole number, text is neither, and NaN is in no range.
+
+>>> whole("rounds", 3, at_least=1)
+3
+>>> real("momentum", 2, at_least=0, below=1)
+Traceback (most recent call last):
+fedsov.errors.ConfigurationError: momentum must be a number of 0 or more and below 1, got 2
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Iterable
+from difflib import get_close_matches
+from numbers import Integral, Real
+from typing import Any
+
+from fedsov.errors import ConfigurationError
+
+MOST = 2**31 - 1
+"""The largest count: of rows, rounds, steps, clients."""
+SEEDS = 2**63 - 1
+"""The largest seed."""
+FLOAT32_LEAST, FLOAT32_MOST = 2.0**-126, (2.0 - 2.0**-23) * 2.0**127
+"""The least normal and the largest number of float32, in which steps are reckoned: beyond them a setting becomes 0 or
+infinity there."""
+_LONGEST = 80
+
+
+def whole(name: str, value: Any, *, at_least: int, at_most: int = MOST) -> int:
+    """The value as an int, where it is a whole number in this range, of Python or of numpy.
+
+    Raises:
+        ConfigurationError: any other value, among them floats such as 2.0 and truth values.
+    """
+    if isinstance(value, Integral) and not isinstance(value, bool) and at_least <= int(value) <= at_most:
+        return int(value)
+    above = isinstance(value, Integral) and not isinstance(value, bool) and int(value) > at_most
+    bounds = f"from {at_least} to {at_most:,}" if above else f"of {at_least} or more"
+    raise refused(name, f"a whole number {bounds}", value)
+
+
+def real(
+    name: str,
+    value: Any,
+    *,
+    above: float | None = None,
+    at_least: float | None = None,
+    below: float | None = None,
+    at_most: float | None = None,
+    remedy: str = "",
+) -> float:
+    """The value as a float, where it is a finite number in this range, of Python or of numpy.
+
+    Args:
+        remedy: what to say at the end of the message: "null for none".
+
+    Raises:
+        ConfigurationError: any other value, among them NaN, infinity, truth values and text.
+    """
+    number = as_number(value)
+    if (
+        math.isfinite(number)
+        and (above is None or number > above)
+        and (at_least is None or number >= at_least)
+        and (below is None or number < below)
+        and (at_most is None or number <= at_most)
+    ):
+        return number
+    bounds = {"above {}": above, "of {} or more": at_least, "below {}": below, "at most {}": at_most}
+    words = " and ".join(words.format(f"{bound:.6g}") for words, bound in bounds.items() if bound is not None)
+    raise refused(name, f"a number {words}" if words else "a finite number", value, remedy and f"; {remedy}")
+
+
+def as_number(value: Any) -> float:
+    """The value as a float; NaN for whatever is no real number, or too large to be a float."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return math.nan
+    try:
+        return float(value)
+    except (OverflowError, ValueError):
+        return math.nan
+
+
+def flag(name: str, value: Any) -> bool:
+    """The value, where it is True or False, of Python or of numpy. Raises ConfigurationError for any other."""
+    if isinstance(value, bool):
+        return value
+    if str(getattr(value, "dtype", "")) == "bool" and getattr(value, "shape", None) == ():
+        return bool(value)
+    raise refused(name, "True or False", value)
+
+
+def choice(name: str, value: Any, choices: Iterable[str]) -> str:
+    """The value, where it is one of these words. Raises ConfigurationError for any other, with the nearest word."""
+    known = tuple(choices)
+    if isinstance(value, str) and value in known:
+        return str(value)
+    near = get_close_matches(value, known, n=1) if isinstance(value, str) else []
+    raise refused(name, f"one of {', '.join(known)}", value, f"; did you mean {near[0]}?" if near else "")
+
+
+def several(name: str, value: Any, called: str, check: Callable[[str, Any], Any]) -> tuple[Any, ...]:
+    """The checked parts of a list, tuple or array of one dimension; of text, which is a list of letters, none.
+
+    Args:
+        called: what the value must be, for the message: "a list of numbers above 0".
+        check: one of the checks above, given the name of each part.
+
+    Raises:
+        ConfigurationError: no list, or a part that does not pass.
+    """
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable) or getattr(value, "ndim", 1) != 1:
+        raise refused(name, called, value)
+    return tuple(check(f"{name}[{place}]", part) for place, part in enumerate(value))
+
+
+def names(name: str, value: Any) -> tuple[str, ...]:
+    """The words of a collection of text; one word by itself is a collection of one.
+
+    Raises:
+        ConfigurationError: no collection, or a part that is no text.
+    """
+    if isinstance(value, str):
+        return (value,)
+    if not isinstance(value, Collection) or not all(isinstance(part, str) for part in value):
+        raise refused(name, "a list of names", value)
+    return tuple(value)
+
+
+def instance(name: str, value: Any, kind: type, called: str) -> Any:
+    """The value, where it is of this class. Raises ConfigurationError for any other, which says what is expected."""
+    if isinstance(value, kind):
+        return value
+    raise refused(name, called, value)
+
+
+def store(settings: object, **values: Any) -> None:
+    """Puts checked values into the fields of a frozen class, from its ``__post_init__`` alone."""
+    for name, value in values.items():
+        object.__setattr__(settings, name, value)
+
+
+def refused(name: str, expected: str, value: Any, remedy: str = "") -> ConfigurationError:
+    """The error to raise: the setting's name, what it must be, what it is, and a way out where there is one."""
+    return ConfigurationError(f"{name} must be {expected}, got {shown(value)}{remedy}")
+
+
+def shown(value: Any) -> str:
+    """The value in one short line, for a message."""
+    try:
+        line = " ".join(repr(value).split())
+    except ValueError:  # Python writes no int of more than some thousand digits
+        return "an int of thousands of digits"
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
