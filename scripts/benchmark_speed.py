@@ -1,9 +1,11 @@
 """Seconds of a round of `fedsov.federate` beside a plain PyTorch loop that does the same arithmetic, in the same run.
 
 40,000 rows of 32 features in equal parts, a network 32-64-32-1, SGD 0.05 with momentum 0.9, batches of 64, one local
-epoch a round, federated averaging; then the same with DP-SGD, and a network of 4.8 million parameters. The two take
-turns, each sample in a process of its own, and the medians of their rounds are compared. Then: a whole run of 20 rounds
-from the start of its process, 10,000 virtual clients, and the most memory that all processes of a run held.
+epoch a round, federated averaging; then the same rows in unequal parts (label shares drawn from a Dirichlet
+distribution of concentration 0.5, another draw in every repeat), with DP-SGD, and a network of 4.8 million parameters.
+The two take turns, each sample in a process of its own, and the medians of their rounds are compared. Then: a whole run
+of 20 rounds from the start of its process, 10,000 virtual clients, and the most memory that all processes of a run
+held.
 """
 
 from __future__ import annotations
@@ -16,11 +18,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
 from benchmark_demo import descendants, proportional
+from speed_clients import clients_of
 
 HERE = Path(__file__).parent
 SMALL, LARGE = (32, 64, 32, 1), (32, 2048, 2048, 256, 1)
@@ -30,7 +33,8 @@ SMALL, LARGE = (32, 64, 32, 1), (32, 2048, 2048, 256, 1)
 class Case:
     """One line of the table; `asked` is the share of the plain loop's time that a round may take.
 
-    `threads` are the plain loop's: one is quicker for small products, all cores are for large ones.
+    `threads` are the plain loop's: one is quicker for small products, all cores are for large ones. With a
+    `concentration` the clients' rows are unequal, `rows` on average; `seed` is of all rows and of that draw.
     """
 
     name: str
@@ -42,12 +46,17 @@ class Case:
     batch: int = 64
     asked: float = 0.25
     threads: int = 1
+    concentration: float = 0.0
+    seed: int = 0
 
 
 CASES = (
     Case("4 clients", 4, 10_000, asked=0.25),
     Case("64 clients", 64, 625, asked=0.2),
     Case("256 clients", 256, 156, asked=0.2),
+    Case("4 unequal clients", 4, 10_000, concentration=0.5, asked=0.12),
+    Case("64 unequal clients", 64, 625, concentration=0.5, asked=0.09),
+    Case("256 unequal clients", 256, 156, concentration=0.5, asked=0.09),
     Case("4 clients, DP-SGD", 4, 10_000, noise=True, rounds=4, asked=0.2),
     Case("4 clients, 4.8 million parameters", 4, 640, widths=LARGE, rounds=4, asked=0.75, threads=os.cpu_count() or 1),
 )
@@ -58,22 +67,15 @@ ASKED = {WHOLE.name: 4.0, VIRTUAL.name: 20.0, "memory": 700.0}
 
 def ours(case: Case) -> list[float]:
     """Seconds of each round of `federate`, in this process."""
-    import numpy as np
-
     import fedsov
     from fedsov.privacy.mechanism import RecordMechanism
     from fedsov.simulation.federate import FederateOptions
 
-    rng = np.random.default_rng(0)
-    clients = [
-        (rng.normal(size=(case.rows, 32)).astype(np.float32), rng.integers(0, 2, case.rows))
-        for _ in range(case.clients)
-    ]
     noise = RecordMechanism(1.0, 1.0, min(1.0, case.batch / case.rows), -(-case.rows // case.batch))
     marks: list[float] = []
     fedsov.federate(
         fedsov.NetworkSpec("mlp", case.widths[1:-1]),
-        clients,
+        clients_of(asdict(case)),
         rounds=case.rounds + 1,
         steps=fedsov.LocalSteps(learning_rate=0.05, momentum=0.9, batch=case.batch, epochs=1, weight_decay=0.0),
         options=FederateOptions(
@@ -95,9 +97,9 @@ def rounds(script: str, case: Case) -> list[float]:
 def compared(case: Case, repeats: int) -> dict[str, float]:
     """Median seconds of a round of each, taken in turn, and their ratio."""
     plain, mine = list[float](), list[float]()
-    for _ in range(repeats):
-        plain += rounds("plain_torch.py", case)
-        mine += rounds("benchmark_speed.py", case)
+    for seed in range(repeats):
+        plain += rounds("plain_torch.py", replace(case, seed=seed))
+        mine += rounds("benchmark_speed.py", replace(case, seed=seed))
     found = {"plain": statistics.median(plain), "fedsov": statistics.median(mine)}
     return found | {"ratio": found["fedsov"] / found["plain"], "asked": case.asked}
 

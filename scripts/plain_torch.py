@@ -1,4 +1,4 @@
-"""Federated averaging as anybody would write it in PyTorch: what `benchmark_speed` is measured against.
+"""Federated averaging by rows as anybody would write it in PyTorch: what `benchmark_speed` is measured against.
 
 One process, a module and torch's own optimiser for each client and round, one client after the other; with noise,
 Opacus' hooks and optimiser on Poisson samples. It uses as many threads as the case says, which is what is quicker for
@@ -15,6 +15,7 @@ from itertools import pairwise
 
 import numpy as np
 import torch
+from speed_clients import clients_of
 from torch import nn
 
 
@@ -53,12 +54,8 @@ def private_client(module: nn.Module, X: torch.Tensor, y: torch.Tensor, batch: i
 def main() -> None:
     case = json.loads(sys.argv[1])
     torch.set_num_threads(case["threads"])
-    rng = np.random.default_rng(0)
-    clients = [
-        (torch.from_numpy(rng.normal(size=(case["rows"], 32)).astype(np.float32)),
-         torch.from_numpy(rng.integers(0, 2, case["rows"]).astype(np.float32)))
-        for _ in range(case["clients"])
-    ]  # fmt: skip
+    clients = [(torch.from_numpy(X), torch.from_numpy(y.astype(np.float32))) for X, y in clients_of(case)]
+    rows = sum(len(y) for _, y in clients)
     step = private_client if case["noise"] else plain_client
     state, seconds = network(case["widths"]).state_dict(), []
     for _ in range(case["rounds"]):
@@ -70,7 +67,8 @@ def main() -> None:
             step(module, X, y, case["batch"])
             with torch.no_grad():
                 for name, value in module.state_dict().items():
-                    total[name] = total[name] + value / len(clients) if name in total else value / len(clients)
+                    share = value * (len(y) / rows)
+                    total[name] = total[name] + share if name in total else share
         state = total
         seconds.append(time.perf_counter() - started)
     print(json.dumps(seconds))

@@ -85,6 +85,11 @@ def _own(name: str) -> Callable[[int, int], nn.Module] | None:
     return _registered.get(name)
 
 
+def registered(name: str) -> Callable[[int, int], nn.Module] | None:
+    """What makes a registered or installed network, None for one of fedsov's own. Raises as `_own`."""
+    return None if name in (*NETWORKS, *ARCHITECTURES) else _own(name)
+
+
 @dataclass(frozen=True, slots=True)
 class NetworkSpec:
     """``logistic`` is one linear layer; ``mlp`` has a layer and an activation of each width in `hidden` before it.

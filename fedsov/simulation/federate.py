@@ -32,7 +32,6 @@ from fedsov.algorithms.training_spec import Rate, TrainingSpec
 from fedsov.checks import SEEDS, choice, flag, instance, real, refused, store, whole
 from fedsov.checks import names as names_in
 from fedsov.errors import ConfigurationError, InputError, TrainingFailed
-from fedsov.federation.cohort import Cohort, Found
 from fedsov.model.network import NetworkSpec, Parameters
 from fedsov.model.parameters import flat, joined, named, private_part, shared
 from fedsov.privacy.mechanism import RecordMechanism
@@ -47,6 +46,7 @@ from fedsov.simulation.clients import (
     scored_of,
     start_of,
 )
+from fedsov.simulation.pool import ClientPool, PoolRound, warm_up
 from fedsov.simulation.worker import ClientPoolJob, Order
 from fedsov.training.engine import predict
 
@@ -227,6 +227,7 @@ def federate(
         InputError: shapes that do not fit, values that are not finite, no region.
         TrainingFailed: parameters did not stay finite, or fewer than the minimum of updates were accepted.
     """
+    warm_up()
     options = _with_moved(options, moved)
     rounds, seed = whole("rounds", rounds, at_least=1), whole("seed", seed, at_least=0, at_most=SEEDS)
     steps = LocalSteps(seed=seed) if steps is None else instance("steps", steps, LocalSteps, "a fedsov.LocalSteps")
@@ -301,11 +302,11 @@ def _rounds(job: ClientPoolJob, first: Parameters, names: Sequence[Client], opti
     current, reads_single = flat(first, shaped), Need.SINGLE_UPDATES in training.algorithm.spec.needs
     sent = training.compression.bytes_of(len(job.layout.sent)) * len(names)
     single = reads_single and not training.algorithm.spec.next_is_mean
-    with Cohort(job, current, processes=options.processes, keeps_updates=single) as cohort:
+    with ClientPool(job, current, processes=options.processes, keeps_updates=single) as pool:
         server, best = _server(training.algorithm, len(names) if single else 1), BestRound()
         for number in range(1, training.rounds + 1):
-            before = {"parameters": current, "private": cohort.private.copy(), "personal": cohort.personal.copy()}
-            found = cohort.round(number, current)
+            before = {"parameters": current, "private": pool.private.copy(), "personal": pool.personal.copy()}
+            found = pool.round(number, current)
             best = best.or_of(_record(job, number, found), before)
             _check_minimum(number, found, names, len(names) if options.minimum is None else options.minimum)
             current = found.mean if server is None else _served(server, job, number, current, found)
@@ -319,7 +320,7 @@ def _rounds(job: ClientPoolJob, first: Parameters, names: Sequence[Client], opti
                 last = best.parameters
                 break
         else:
-            last = {"parameters": current, "private": cohort.private.copy(), "personal": cohort.personal.copy()}
+            last = {"parameters": current, "private": pool.private.copy(), "personal": pool.personal.copy()}
     return _fitted(job, last, names, rounds=tuple(seen), refused=tuple(refused), sent=(sent,) * len(seen))
 
 
@@ -337,14 +338,14 @@ def _fitted(job: ClientPoolJob, last: Mapping[str, np.ndarray], names: Sequence[
     return Fitted(job.training.network, parameters, private=private, personal=personal, **told)
 
 
-def _check_minimum(number: int, found: Found, names: Sequence[Client], minimum: int) -> None:
+def _check_minimum(number: int, found: PoolRound, names: Sequence[Client], minimum: int) -> None:
     """Raises TrainingFailed where fewer updates than the minimum were accepted."""
     if len(names) - len(found.refused) < minimum:
         client, why = next(iter(found.refused.items()))
         raise TrainingFailed(f"round {number}: {names[client]}: {why}")
 
 
-def _record(job: ClientPoolJob, number: int, found: Found) -> RoundRecord:
+def _record(job: ClientPoolJob, number: int, found: PoolRound) -> RoundRecord:
     """The losses of the model that came into a round, by client's place."""
     metrics = {
         client: {"loss": told["loss"], WEIGHT: float(job.weights[client])} for client, told in found.metrics.items()
@@ -361,7 +362,7 @@ def _server(algorithm: Algorithm, nodes: int) -> Server | None:
     return Server(algorithm, nodes)
 
 
-def _served(server: Server, job: ClientPoolJob, number: int, current: np.ndarray, found: Found) -> np.ndarray:
+def _served(server: Server, job: ClientPoolJob, number: int, current: np.ndarray, found: PoolRound) -> np.ndarray:
     """The next parameters by the algorithm's strategy."""
     shaped = job.layout.shaped
     updates = [(named(found.mean, shaped), float(job.weights.sum()))]

@@ -8,12 +8,9 @@ compression and an algorithm's half keep of a client stays with the process that
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
-from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
@@ -21,7 +18,6 @@ import numpy as np
 from fedsov.algorithms.client_half import ClientHalf
 from fedsov.algorithms.order_free_sum import add_updates
 from fedsov.algorithms.training_spec import TrainingSpec
-from fedsov.errors import FedsovError
 from fedsov.privacy.mechanism import RecordMechanism
 from fedsov.training.client_round import ClientRound, RoundResult, client_round, measured_on
 from fedsov.training.client_state import ClientState, Layout
@@ -44,6 +40,7 @@ class ClientPoolJob:
         order: the batches of a client's round; by default its rows are shuffled, or drawn for noise.
         noise: for each client its records' bound (the same for all), noise and chance to be drawn, all for one round.
         measures: whether each round tells the loss (and AUC) of the incoming model on each client's rows.
+        places: (n,) the place of each client for `order`, where they were put in another order; by default its own.
     """
 
     rows: Sequence[Rows]
@@ -53,6 +50,22 @@ class ClientPoolJob:
     order: Order | None = None
     noise: Sequence[RecordMechanism] = ()
     measures: bool = True
+    places: Sequence[int] = ()
+
+    def arranged(self, places: Sequence[int]) -> ClientPoolJob:
+        """The same clients in the order of these (n,) places; each keeps its number, hence its batches and chance."""
+        return replace(
+            self,
+            rows=[self.rows[place] for place in places],
+            weights=self.weights[list(places)],
+            numbers=[self.numbers[place] for place in places],
+            noise=[self.noise[place] for place in places] if self.noise else (),
+            places=[self.place(place) for place in places],
+        )
+
+    def place(self, client: int) -> int:
+        """The place at which `order` knows a client."""
+        return self.places[client] if self.places else client
 
     @property
     def inputs(self) -> int:
@@ -86,7 +99,9 @@ class ClientPoolJob:
             self.training,
             number,
             [self.numbers[client] for client in clients],
-            batches=None if order is None else lambda place: order(self.training.seed, clients[place], number),
+            batches=None
+            if order is None
+            else lambda place: order(self.training.seed, self.place(clients[place]), number),
             noise=None if noise is None else lambda: noise,
             ends_hub_half=True,
         )
@@ -127,17 +142,6 @@ class Worker:
         self._states = {
             block: ClientState.first(job.training, job.layout, nothing, len(block)) for block in blocks
         }  # private parameters and copies are in the shared memory
-
-    def serve(self, line: Connection) -> None:
-        """Answers until the other end closes. Problems that name themselves are told; others end the process."""
-        with closing(line), suppress(EOFError):
-            while True:
-                asked = json.loads(line.recv_bytes())
-                try:
-                    answer = self.round(asked["round"])
-                except FedsovError as error:
-                    answer = {"error": str(error)}
-                line.send_bytes(json.dumps(answer).encode())
 
     def round(self, number: int) -> dict[str, Any]:
         """Adds up what these clients learned; who was refused, the metrics, the effective steps where they count."""

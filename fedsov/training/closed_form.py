@@ -29,6 +29,7 @@ import numpy as np
 
 from fedsov.privacy.mechanism import Clipping
 from fedsov.training.activations import LayerCache, activation
+from fedsov.training.lone_client import Matrices, accumulate_alone, matrices, steps_alone
 from fedsov.training.memory_layout import (
     EVEN,
     Layer,
@@ -146,29 +147,25 @@ def _descend(
     def own(given: torch.Tensor | None) -> torch.Tensor | None:
         return None if given is None else spread(given if given.ndim == 1 else given[together], stack)
 
+    is_plain = not descent.clipping and steps_alone(stack)
     whole = together == list(range(len(parameters)))
     rows = parameters if whole else parameters[together]
     w = spread(rows, stack)
     speeds, momentum = still(w.shape, w.dtype, stack), 0.0  # what has no speed yet keeps none of it
     anchor, drift, decay = own(descent.anchor), own(descent.drift), own(descent.decay)
     noise = _Noise(descent.clipping, stack, together, w) if descent.clipping else None
-    active, parts, moving = 0, Parts([], []), Parts([], [])
+    active, parts, moving, alone = 0, Parts([], []), Parts([], []), list[Matrices]()
     for step in _steps(held, batches, descent, together):
         if step.clients != active:
             active = step.clients
             parts, moving = views(w[:active], stack), views(speeds[:active], stack)
-        v = speeds[:active]
-        if step.begins:
-            _slow(v, moving, stack, momentum)
-        codes, given = _looked_up(step.X, stack, parts.tables)
-        passed = _forward(given, stack.layers, parts.layers)
-        slope = descent.slope(passed[-1].given, step.targets).mul_(step.weights)
-        slopes = _backward(passed, stack.layers, parts.layers, slope)
-        below = _below(slopes[0], stack, parts.layers)
-        if descent.clipping:
-            _clip([*slopes, *below], _squares(slopes, passed, below, stack), descent.clipping.clip, step.divisors)
-        _accumulate(moving.layers, slopes, passed, stack.layers, momentum=momentum if step.begins else 1.0)
-        _accumulate_tables(moving.tables, below, codes, stack)
+            alone = matrices(parts.layers, moving.layers) if active == 1 and is_plain else []
+        v, slowed = speeds[:active], momentum if step.begins else 1.0
+        if alone:
+            batch = step.X[0], step.targets[0], step.weights[0]
+            accumulate_alone(*batch, descent.slope, stack.layers, alone, momentum=slowed)
+        else:
+            _accumulate_together(step, stack, descent, parts, moving, v, slowed)
         if not step.ends:
             continue
         momentum = descent.momentum
@@ -184,6 +181,23 @@ def _descend(
     gather(w, rows, stack)
     if not whole:
         parameters[together] = rows
+
+
+def _accumulate_together(
+    step: _Step, stack: Stack, descent: SgdSettings, parts: Parts, moving: Parts, v: torch.Tensor, momentum: float
+) -> None:
+    """Multiplies speeds by the momentum, and adds the gradients of a step's rows to them."""
+    if step.begins:
+        _slow(v, moving, stack, momentum)
+    codes, given = _looked_up(step.X, stack, parts.tables)
+    passed = _forward(given, stack.layers, parts.layers)
+    slope = descent.slope(passed[-1].given, step.targets).mul_(step.weights)
+    slopes = _backward(passed, stack.layers, parts.layers, slope)
+    below = _below(slopes[0], stack, parts.layers)
+    if descent.clipping:
+        _clip([*slopes, *below], _squares(slopes, passed, below, stack), descent.clipping.clip, step.divisors)
+    _accumulate(moving.layers, slopes, passed, stack.layers, momentum=momentum)
+    _accumulate_tables(moving.tables, below, codes, stack)
 
 
 class _Step(NamedTuple):

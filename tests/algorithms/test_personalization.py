@@ -15,7 +15,6 @@ from fedsov.algorithms.local_steps import LocalSteps, Recipe, Stream, client_num
 from fedsov.algorithms.personalization import PrivateParameters
 from fedsov.algorithms.training_spec import TrainingSpec, personalization_of
 from fedsov.errors import ConfigurationError, InputError, TrainingFailed
-from fedsov.federation.cohort import Cohort
 from fedsov.model.metrics import log_loss
 from fedsov.model.network import NetworkSpec, initial, shapes
 from fedsov.model.parameters import flat, private_names, private_part, shared
@@ -23,6 +22,7 @@ from fedsov.model.targets import TargetRule
 from fedsov.privacy.mechanism import RecordMechanism
 from fedsov.protocol.job import TrainingJob
 from fedsov.simulation.federate import FederateOptions as Options
+from fedsov.simulation.pool import ClientPool
 from fedsov.simulation.worker import ClientPoolJob
 from fedsov.training.engine import train_one
 from tests.training.one_client import one_round
@@ -209,7 +209,7 @@ def test_private_parameters_are_in_no_sum_and_in_no_update(words: tuple[str, ...
     training = _spec("fedavg", PrivateParameters(words, private_only_steps=first))
     job = ClientPoolJob(list(CLIENTS.values()), np.ones(3), training, range(3))
     start = flat(initial(MLP, 3, 0), shapes(MLP, 3))
-    with Cohort(job, start, keeps_updates=True) as cohort:
+    with ClientPool(job, start, keeps_updates=True) as cohort:
         found = cohort.round(2, cohort.round(1, start).mean)
         kept = cohort.private.copy()
     own = job.layout.private

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import signal
 from dataclasses import replace
 
 import numpy as np
@@ -14,11 +12,9 @@ import fedsov
 from fedsov.algorithms.catalogue import ALGORITHMS, Algorithm
 from fedsov.algorithms.compression import Compression
 from fedsov.algorithms.local_steps import LocalSteps, Schedule, client_number, generator, shuffled
-from fedsov.algorithms.order_free_sum import STEP
 from fedsov.algorithms.personalization import PrivateParameters
 from fedsov.algorithms.training_spec import TrainingSpec
 from fedsov.errors import ConfigurationError, InputError, TrainingFailed
-from fedsov.federation.cohort import Cohort
 from fedsov.model.embeddings import Embedding
 from fedsov.model.metrics import auc, log_loss
 from fedsov.model.network import NetworkSpec, initial, register
@@ -292,28 +288,6 @@ def test_ten_thousand_clients_need_no_more_memory_than_a_few() -> None:
     clients = [(rng.normal(size=(5, 6)), rng.integers(0, 2, 5)) for _ in range(10_000)]
     fitted = fedsov.federate("mlp", clients, rounds=1, steps=STEPS, options=Options(measures=False))
     assert np.isfinite(fitted.parameters["0.weight"]).all()
-    job = _job([(X, y) for X, y in clients], np.ones(10_000), NetworkSpec("mlp", (32,)))
-    with Cohort(job, np.zeros(257, dtype=np.float32)) as cohort:
-        assert sum(one.nbytes for one in (cohort._incoming, cohort._sums)) < 2**16
-
-
-def test_a_process_that_ends_is_told_of() -> None:
-    job = _job([_region(place) for place in range(4)], np.ones(4), NetworkSpec())
-    start = np.zeros(7, dtype=np.float32)
-    with Cohort(job, start, processes=2) as cohort:
-        cohort.round(1, start)
-        os.kill(cohort._lines[0][0], signal.SIGKILL)
-        with pytest.raises(TrainingFailed, match="a process of virtual clients ended"):
-            cohort.round(2, start)
-
-
-def test_sums_are_as_good_as_their_step_says() -> None:
-    job = _job([_region(place) for place in range(4)], np.array([1.0, 2.0, 3.0, 5.0]), NetworkSpec())
-    with Cohort(job, np.zeros(7, dtype=np.float32), keeps_updates=True) as cohort:
-        found = cohort.round(1, np.zeros(7, dtype=np.float32))
-    assert found.updates is not None
-    mean = np.average(found.updates.astype(np.float64), axis=0, weights=job.weights)
-    assert np.abs(found.mean - mean).max() <= 4 * STEP + np.spacing(np.float32(np.abs(mean).max()))
 
 
 def test_equal_seeds_give_equal_parameters_and_others_do_not() -> None:
