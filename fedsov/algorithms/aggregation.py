@@ -17,6 +17,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -24,7 +25,7 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord, Re
 from flwr.serverapp import Grid, strategy
 from flwr.serverapp.strategy import FedAvg
 
-from fedsov.algorithms.catalogue import Algorithm, AlgorithmSpec, Need
+from fedsov.algorithms.catalogue import Algorithm, Need
 from fedsov.algorithms.client_half import ClientHalf, StepCounts, StepsTaken
 from fedsov.algorithms.order_free_sum import mean_of
 from fedsov.algorithms.update_checks import WEIGHT
@@ -52,11 +53,11 @@ def build(algorithm: Algorithm, nodes: int, step_counts: Callable[[int], StepCou
         ConfigurationError: step counts are needed, and none given.
     """
     sizes: dict[str, Any] = {"min_train_nodes": nodes, "min_evaluate_nodes": nodes, "min_available_nodes": nodes}
-    spec = algorithm.spec
-    if spec.client is not None and spec.client.at_hub and step_counts is None:
+    spec, half = algorithm.spec, algorithm.half
+    if half is not None and half.at_hub and step_counts is None:
         raise ConfigurationError(f"algorithm={algorithm.name} needs to know how clients step; give their step counts")
-    if not isinstance(spec.strategy, str) or (spec.client is not None and spec.client.at_hub):
-        return TwoHalves(spec, step_counts, **sizes)
+    if not isinstance(spec.strategy, str) or (half is not None and half.at_hub):
+        return TwoHalves(algorithm, step_counts, **sizes)
     make: Callable[..., FedAvg] = getattr(strategy, spec.strategy)
     return make(**sizes, **algorithm.strategy_options)
 
@@ -68,10 +69,11 @@ class TwoHalves(FedAvg):
     `server_state` is what the hub's half keeps, (P,) arrays by name.
     """
 
-    def __init__(self, spec: AlgorithmSpec, step_counts: Callable[[int], StepCounts] | None, **sizes: Any) -> None:
+    def __init__(self, algorithm: Algorithm, step_counts: Callable[[int], StepCounts] | None, **sizes: Any) -> None:
         super().__init__(**sizes)
-        self.half: ClientHalf | None = spec.client if spec.client is not None and spec.client.at_hub else None
-        self.server = None if isinstance(spec.strategy, str) else spec.strategy
+        half, server = algorithm.half, algorithm.spec.strategy
+        self.half: ClientHalf | None = half if half is not None and half.at_hub else None
+        self.server = None if isinstance(server, str) else partial(server, algorithm.options)
         self.step_counts = step_counts
         self.current_arrays: dict[str, np.ndarray] = {}
         self.controls: dict[str, np.ndarray] = {}

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from fedsov.algorithms import ditto, fednova, fedper, fedrep, scaffold
-from fedsov.algorithms.client_half import ClientHalf
+from fedsov.algorithms.client_half import ClientHalf, State
 from fedsov.algorithms.compression import Compression
 from fedsov.algorithms.local_steps import LocalSteps
 from fedsov.algorithms.personalization import Personalization, PrivateParameters, private_only
@@ -55,9 +55,13 @@ BELOW_1: OptionRule = partial(real, at_least=0.0, below=1.0)
 DIVISOR: OptionRule = partial(real, at_least=1e-12, at_most=FLOAT32_MOST)
 """Of what steps are divided by, where nothing has moved yet."""
 
-ServerHalf = Callable[[Mapping[str, np.ndarray], np.ndarray, np.ndarray], tuple[np.ndarray, Mapping[str, np.ndarray]]]
-"""(state, (P,) model that went down, (P,) weighted mean of the updated models) to the next model and the next state."""
-Personalize = Callable[[Mapping[str, float], PrivateParameters, LocalSteps], Personalization]
+Options = Mapping[str, float]
+ServerHalf = Callable[[Options, State, np.ndarray, np.ndarray], tuple[np.ndarray, State]]
+"""(options, state, (P,) model that went down, (P,) mean of the updated ones) to the next model and the next state.
+
+The hub keeps the state, (P,) arrays by name; nothing at first.
+"""
+Personalize = Callable[[Options, PrivateParameters, LocalSteps], Personalization]
 """(options, private parameters that were asked for, a round's steps) to what clients keep to themselves."""
 
 
@@ -69,7 +73,7 @@ class AlgorithmSpec:
         strategy: the name of Flower's strategy, or the hub's half as a function of the mean (`ServerHalf`).
         options: what it may be told, and Flower's strategy is told.
         client_options: what clients are told, and not the strategy.
-        client: what it does to a client's round.
+        client: what it does to a client's round; or a function of the options that says it.
         personalize: what clients keep to themselves.
         needs: what it relies on.
     """
@@ -77,7 +81,7 @@ class AlgorithmSpec:
     strategy: str | ServerHalf = "FedAvg"
     options: Mapping[str, OptionRule] = field(default_factory=dict)
     client_options: Mapping[str, OptionRule] = field(default_factory=dict)
-    client: ClientHalf | None = None
+    client: ClientHalf | Callable[[Options], ClientHalf] | None = None
     personalize: Personalize | None = None
     needs: frozenset[Need] = frozenset()
 
@@ -143,6 +147,12 @@ class Algorithm:
     def spec(self) -> AlgorithmSpec:
         """Its row."""
         return ALGORITHMS[self.name]
+
+    @property
+    def half(self) -> ClientHalf | None:
+        """What it does to a client's round; None where that is any round."""
+        client = self.spec.client
+        return client if client is None or isinstance(client, ClientHalf) else client(self.options)
 
     @property
     def strategy_options(self) -> dict[str, float | int]:

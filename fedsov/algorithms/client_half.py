@@ -80,7 +80,7 @@ def effective_steps(taken: np.ndarray, momentum: float) -> np.ndarray:
     if momentum:
         slowed = momentum * (1.0 - momentum**taken) / (1.0 - momentum)
         return np.asarray(np.maximum((taken - slowed) / (1.0 - momentum), 1.0))
-    return np.maximum(taken, 1).astype(np.float64)
+    return np.asarray(np.maximum(taken, 1), dtype=np.float64)
 
 
 Begin = Callable[[State, np.ndarray], GradientTerms]

@@ -1,8 +1,7 @@
 """Sums of updates that are the same bits in whichever order, and by whichever process, they are added.
 
 Each number of an update, times the client's share, is rounded to a whole number of `STEP`; whole numbers add up alike
-in any order. Virtual clients and the hub of a run make their means by these functions, so that both are the same
-numbers.
+in any order. Virtual clients and the hub of a run make their means by these functions: the same numbers.
 
 >>> mean_of(np.zeros(2, np.float32), np.float32([[1.0, 2.0], [3.0, 6.0]]), np.array([1.0, 3.0]))
 array([2.5, 5. ], dtype=float32)

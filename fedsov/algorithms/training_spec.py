@@ -59,7 +59,7 @@ class TrainingSpec:
     @property
     def keeps_state(self) -> bool:
         """True where anything stays with a client from round to round."""
-        half = self.algorithm.spec.client
+        half = self.algorithm.half
         kept_here = half is not None and bool(half.keeps) and not half.at_hub
         return self.personalization.keeps_state or self.compression.keeps_state or kept_here
 

@@ -305,7 +305,7 @@ def _rounds(job: ClientPoolJob, first: Parameters, names: Sequence[Client], opti
     with ClientPool(job, current, processes=options.processes, keeps_updates=single) as pool:
         server, best = _server(training.algorithm, len(names) if single else 1), BestRound()
         for number in range(1, training.rounds + 1):
-            before = {"parameters": current, "private": pool.private.copy(), "personal": pool.personal.copy()}
+            before = {"parameters": current, "private": pool.private, "personal": pool.personal}
             found = pool.round(number, current)
             best = best.or_of(_record(job, number, found), before)
             _check_minimum(number, found, names, len(names) if options.minimum is None else options.minimum)
@@ -320,7 +320,7 @@ def _rounds(job: ClientPoolJob, first: Parameters, names: Sequence[Client], opti
                 last = best.parameters
                 break
         else:
-            last = {"parameters": current, "private": pool.private.copy(), "personal": pool.personal.copy()}
+            last = {"parameters": current, "private": pool.private, "personal": pool.personal}
     return _fitted(job, last, names, rounds=tuple(seen), refused=tuple(refused), sent=(sent,) * len(seen))
 
 

@@ -11,7 +11,7 @@ The caller's process takes no step and is not changed: processes are forks of a 
 that ends is named; no process outlives its pool, however that ends.
 
 What a pool needs of the code that steps clients is this, and no more. A job gives its ``rows``, ``weights``, ``inputs``
-and places of parameters, and ``arranged(places)`` gives the same job with its clients in another order; a
+and layout of parameters, and ``arranged(places)`` gives the same job with its clients in another order; a
 `Worker(job, blocks, SharedArrays(...))` is made in each process, with ranges of that order as its blocks, and
 ``worker.round(number)`` adds up in the shared arrays and returns plain values, by place in that order.
 
@@ -74,7 +74,7 @@ class ClientPool(AbstractContextManager["ClientPool"]):
         """Starts the processes, and waits until each has its clients.
 
         Args:
-            parameters: (P,) float32 first ones; of each client's `private`, (n, p), the private ones begin with them.
+            parameters: (P,) float32 first ones; of each client's `private`, (n, p), all begin with them.
             processes: at most so many beside this one; by default the cores of this machine.
             keeps_updates: each round gives every client's parameters too, for robust means.
 
@@ -235,8 +235,9 @@ def loads_of(job: ClientPoolJob) -> list[Load]:
         batches = [drawn.expected_batch(size) for drawn, size in zip(job.noise, sizes, strict=True)]
         widths = [evened(math.ceil(batch + 3 * math.sqrt(batch))) for batch in batches]
         return [Load(drawn.steps, width) for drawn, width in zip(job.noise, widths, strict=True)]
-    rows, epochs = job.training.steps.rows, job.training.steps.epochs
-    return [Load(epochs * math.ceil(size / rows), width_of(size, rows)) for size in sizes]
+    steps = job.training.steps
+    rows = steps.rows
+    return [Load(steps.epochs * math.ceil(size / rows), width_of(size, rows)) for size in sizes]
 
 
 def _pickled(job: ClientPoolJob, layout: Layout) -> bytes:
@@ -247,11 +248,12 @@ def _pickled(job: ClientPoolJob, layout: Layout) -> bytes:
     """
     import cloudpickle
 
-    sizes, name = [len(y) for _, y in job.rows], job.training.network.name
+    sizes = [len(y) for _, y in job.rows]
     try:
         return bytes(cloudpickle.dumps((registered(job.training.network.name), replace(job, rows=()), sizes, layout)))
     except Exception as error:  # boundary: whatever a caller's own functions and networks hold
         raise ConfigurationError(
-            f"network {name!r}, or a function of this training, cannot be sent to worker processes: {error}; "
-            "leave out what it holds beside numbers, arrays and modules, such as a lock, a file or a generator"
+            f"network {job.training.network.name!r}, or a function of this training, cannot be sent to worker "
+            f"processes: {error}; leave out what it holds beside numbers, arrays and modules, such as a lock, a file "
+            "or a generator"
         ) from error

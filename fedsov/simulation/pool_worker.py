@@ -34,7 +34,7 @@ def prepare() -> None:
     torch.set_num_threads(1)
     rows = [(np.eye(2, dtype=np.float32), np.arange(2, dtype=np.float32))] * 2
     training = TrainingSpec(NetworkSpec("mlp", (2,)), LocalSteps())
-    job, nothing = ClientPoolJob(rows, np.ones(2), training, (0, 1)), np.zeros(9, np.float32)
+    job, nothing = ClientPoolJob(rows, np.ones(2), training, range(2)), np.zeros(9, np.float32)
     several = np.zeros((2, 9), np.float32)
     memory = SharedArrays(nothing, nothing.astype(np.int64), None, several[:, :0], several, nothing[:0], nothing[:0])
     Worker(job, [range(2)], memory).round(1)

@@ -40,7 +40,7 @@ class ClientPoolJob:
         order: the batches of a client's round; by default its rows are shuffled, or drawn for noise.
         noise: for each client its records' bound (the same for all), noise and chance to be drawn, all for one round.
         measures: whether each round tells the loss (and AUC) of the incoming model on each client's rows.
-        places: (n,) the place of each client for `order`, where they were put in another order; by default its own.
+        places: (n,) by which `order` knows the clients; by default their places among the rows.
     """
 
     rows: Sequence[Rows]
@@ -60,12 +60,8 @@ class ClientPoolJob:
             weights=self.weights[list(places)],
             numbers=[self.numbers[place] for place in places],
             noise=[self.noise[place] for place in places] if self.noise else (),
-            places=[self.place(place) for place in places],
+            places=[self.places[place] if self.places else place for place in places],
         )
-
-    def place(self, client: int) -> int:
-        """The place at which `order` knows a client."""
-        return self.places[client] if self.places else client
 
     @property
     def inputs(self) -> int:
@@ -80,7 +76,7 @@ class ClientPoolJob:
     @property
     def half(self) -> ClientHalf | None:
         """The algorithm's client half."""
-        return self.training.algorithm.spec.client
+        return self.training.algorithm.half
 
     @property
     def averages(self) -> str:
@@ -94,14 +90,13 @@ class ClientPoolJob:
 
     def course(self, clients: range, number: int) -> ClientRound:
         """What a block of clients does in a round."""
+        known = [self.places[client] if self.places else client for client in clients]
         order, noise = self.order, [self.noise[client] for client in clients] if self.noise else None
         return ClientRound(
             self.training,
             number,
             [self.numbers[client] for client in clients],
-            batches=None
-            if order is None
-            else lambda place: order(self.training.seed, self.place(clients[place]), number),
+            batches=None if order is None else lambda place: order(self.training.seed, known[place], number),
             noise=None if noise is None else lambda: noise,
             ends_hub_half=True,
         )

@@ -229,7 +229,7 @@ def _terms(start: np.ndarray, state: ClientState, course: ClientRound) -> Gradie
 
     Raises ConfigurationError where the algorithm's anchor and the steps' proximal term would both pull.
     """
-    half = course.training.algorithm.spec.client
+    half = course.training.algorithm.half
     if half is None or (half.at_hub and not course.ends_hub_half):
         return GradientTerms(drift=course.drift)
     terms = half.begin(_with_mean(state, course), start)
@@ -241,7 +241,7 @@ def _terms(start: np.ndarray, state: ClientState, course: ClientRound) -> Gradie
 
 
 def _with_mean(state: ClientState, course: ClientRound) -> dict[str, np.ndarray]:
-    half = course.training.algorithm.spec.client
+    half = course.training.algorithm.half
     known = dict(state.algorithm)
     if half is not None and half.averages:
         empty = np.zeros(known[half.averages].shape[1:], np.float32)
@@ -315,7 +315,7 @@ def _ended(
     incoming: np.ndarray, stepped: np.ndarray, state: ClientState, taken: StepsTaken, course: ClientRound
 ) -> tuple[np.ndarray, np.ndarray, Mapping[str, np.ndarray]]:
     """What arrives of each client, how far that moved, and the algorithm's next state, where clients keep it."""
-    half, updates = course.training.algorithm.spec.client, stepped - incoming
+    half, updates = course.training.algorithm.half, stepped - incoming
     if half is None or half.at_hub:
         return stepped, updates, state.algorithm
     with np.errstate(over="ignore", invalid="ignore"):
@@ -331,7 +331,7 @@ def _ended_at_hub(
     course: ClientRound,
 ) -> tuple[np.ndarray, Mapping[str, np.ndarray]]:
     """The same for a half that the hub has in a run, after the checks."""
-    half = course.training.algorithm.spec.client
+    half = course.training.algorithm.half
     if half is None or not half.at_hub or not course.ends_hub_half:
         return updates, algorithm
     return half.end(_with_mean(state, course), updates, taken)

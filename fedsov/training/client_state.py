@@ -97,7 +97,7 @@ class ClientState:
     @staticmethod
     def first(training: TrainingSpec, layout: Layout, begun: np.ndarray, clients: int) -> ClientState:
         """What K clients begin with: the private places of the (P,) first parameters, copies of them, and zeros."""
-        half, size = training.algorithm.spec.client, layout.size
+        half, size = training.algorithm.half, layout.size
         late = len(layout.sent) if training.compression.keeps_state else 0
         copies = size if training.personalization.ditto_lambda is not None else 0
         return ClientState(

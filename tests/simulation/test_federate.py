@@ -13,14 +13,12 @@ from fedsov.algorithms.catalogue import ALGORITHMS, Algorithm
 from fedsov.algorithms.compression import Compression
 from fedsov.algorithms.local_steps import LocalSteps, Schedule, client_number, generator, shuffled
 from fedsov.algorithms.personalization import PrivateParameters
-from fedsov.algorithms.training_spec import TrainingSpec
 from fedsov.errors import ConfigurationError, InputError, TrainingFailed
 from fedsov.model.embeddings import Embedding
 from fedsov.model.metrics import auc, log_loss
 from fedsov.model.network import NetworkSpec, initial, register
 from fedsov.privacy.mechanism import RecordMechanism
 from fedsov.simulation.federate import FederateOptions as Options
-from fedsov.simulation.worker import ClientPoolJob
 from fedsov.training.engine import train_one
 
 WEIGHTS = np.linspace(-1.0, 1.0, 6)
@@ -35,10 +33,6 @@ def _region(seed: int, rows: int = 300) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(rows, 6))
     return X, (X @ WEIGHTS + 0.5 * rng.normal(size=rows) > 0).astype(int)
-
-
-def _job(rows: list, weights: np.ndarray, spec: NetworkSpec) -> ClientPoolJob:
-    return ClientPoolJob(rows, weights, TrainingSpec(spec, STEPS), range(len(rows)))
 
 
 REGIONS = {"DE": _region(0), "US": _region(1, 900), "GB": _region(2)}

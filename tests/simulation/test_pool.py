@@ -15,15 +15,15 @@ import numpy as np
 import pytest
 
 import fedsov
-from fedsov.algorithms.local_steps import CONSTANT, LocalSteps
+from fedsov.algorithms.local_steps import LocalSteps
 from fedsov.algorithms.order_free_sum import STEP
-from fedsov.algorithms.training_spec import TrainingSpec
+from fedsov.algorithms.training_spec import Rate, TrainingSpec
 from fedsov.errors import ConfigurationError, InputError, TrainingFailed
 from fedsov.model.metrics import log_loss
 from fedsov.model.network import NetworkSpec, initial, register
 from fedsov.simulation import pool as pools
 from fedsov.simulation.blocks import Load
-from fedsov.simulation.federate import FederateOptions
+from fedsov.simulation.federate import FederateOptions as Options
 from fedsov.simulation.pool import ClientPool
 from fedsov.simulation.worker import ClientPoolJob
 from tests.simulation.processes import children_of, end_within, is_running
@@ -48,15 +48,14 @@ LONG = [_client(place, 6000) for place in range(4)]
 
 def _job(
     clients: list[tuple[np.ndarray, np.ndarray]] = LONG,
-    network: NetworkSpec = LOGISTIC,
+    *,
     weights: np.ndarray | None = None,
+    spec: NetworkSpec = LOGISTIC,
+    schedule: Rate = lambda _: 1.0,
     **changes: Any,
 ) -> ClientPoolJob:
-    steps, schedule = changes.pop("steps", STEPS), changes.pop("rate", CONSTANT)
-    counted = np.array([float(len(y)) for _, y in clients]) if weights is None else weights
-    return ClientPoolJob(
-        clients, counted, TrainingSpec(network, steps, schedule=schedule), range(len(clients)), **changes
-    )
+    counts = np.array([float(len(y)) for _, y in clients]) if weights is None else weights
+    return ClientPoolJob(clients, counts, TrainingSpec(spec, STEPS, schedule=schedule), range(len(clients)), **changes)
 
 
 def _same(first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray]) -> bool:
@@ -77,13 +76,7 @@ def test_thirty_trainings_from_three_threads_end_with_the_numbers_of_one_thread(
         for turn in range(10):
             model, name = cases[(place + turn) % 3]
             fitted = fedsov.federate(
-                model,
-                CLIENTS,
-                rounds=2,
-                steps=STEPS,
-                algorithm=name,
-                seed=7,
-                options=FederateOptions(processes=1 + turn % 3),
+                model, CLIENTS, rounds=2, steps=STEPS, algorithm=name, seed=7, options=Options(processes=1 + turn % 3)
             )
             equal[place].append(_same(fitted.parameters, expected[(place + turn) % 3]))
 
@@ -142,7 +135,10 @@ def test_what_a_worker_raises_is_raised_in_the_caller() -> None:
         with pytest.raises(TrainingFailed, match="a worker process failed: KeyError: 'no such batch'") as failed:
             pool.round(2, START)
     assert "in late" in "".join(failed.value.__notes__)
-    with pytest.raises(ConfigurationError, match="learning_rate"), ClientPool(_job(rate=lambda _: 0.0), START) as pool:
+    with (
+        pytest.raises(ConfigurationError, match="learning_rate"),
+        ClientPool(_job(schedule=lambda _: 0.0), START) as pool,
+    ):
         pool.round(1, START)
 
 
@@ -186,7 +182,7 @@ pool.ClientPool._start = start
 order = lambda seed, client, number: time.sleep(600) if number == 2 else [np.arange(4)]
 options = fedsov.FederateOptions(processes=2, order=order)
 for _ in range(2):
-    threading.Thread(target=fedsov.federate, args=("logistic", clients), kwargs={"work": work}).start()
+    threading.Thread(target=fedsov.federate, args=("logistic", clients), kwargs={"options": options}).start()
 """
 
 
@@ -208,10 +204,7 @@ def test_the_caller_s_torch_has_as_many_threads_during_a_training_and_after_it()
     torch.set_num_threads(3)
     try:
         fedsov.federate(
-            "mlp",
-            CLIENTS,
-            rounds=2,
-            options=FederateOptions(on_round=lambda *_: during.append(torch.get_num_threads())),
+            "mlp", CLIENTS, rounds=2, options=Options(on_round=lambda *_: during.append(torch.get_num_threads()))
         )
         assert [*during, torch.get_num_threads()] == [3, 3, 3]
     finally:
@@ -249,7 +242,7 @@ def test_a_network_and_functions_of_the_caller_s_own_reach_the_workers() -> None
             return torch.as_tensor(self.last(torch.tanh(self.first(rows))))
 
     register("of-a-test-of-the-pool", Own)
-    options = FederateOptions(
+    options = Options(
         order=lambda seed, client, number: [np.arange(client + 1)] * width, schedule=lambda number: 1 / number
     )
     spec = NetworkSpec("of-a-test-of-the-pool")
@@ -268,7 +261,7 @@ def test_what_cannot_be_sent_to_a_worker_is_named_before_a_round() -> None:
             return []
 
     with pytest.raises(ConfigurationError, match=r"cannot be sent to worker processes: .*lock.*; leave out"):
-        fedsov.federate("logistic", CLIENTS, options=FederateOptions(order=order))
+        fedsov.federate("logistic", CLIENTS, options=Options(order=order))
 
 
 @pytest.mark.parametrize("name", ["fedavg", "fednova", "scaffold", "ditto", "fedper", "fedmedian"])
@@ -277,12 +270,7 @@ def test_unequal_clients_give_the_same_bits_with_any_number_of_processes(name: s
     private = ("head",) if name == "fedper" else ()
     one, three = (
         fedsov.federate(
-            "mlp",
-            clients,
-            rounds=2,
-            steps=STEPS,
-            algorithm=name,
-            options=FederateOptions(processes=count, private=private),
+            "mlp", clients, rounds=2, steps=STEPS, algorithm=name, options=Options(processes=count, private=private)
         )
         for count in (1, 3)
     )
@@ -295,7 +283,7 @@ def test_clients_are_dealt_by_their_steps_and_answer_under_their_own_names() -> 
     names = [f"client {place}" for place in range(len(SIZES))]
     wild = (1e30 * CLIENTS[4][0], CLIENTS[4][1])
     clients = dict(zip(names, CLIENTS, strict=True)) | {"client 4": wild}
-    spec, options = NetworkSpec("mlp", (32,)), FederateOptions(minimum=1, processes=2, private=("head",))
+    spec, options = NetworkSpec("mlp", (32,)), Options(minimum=1, processes=2, private=("head",))
     fitted = fedsov.federate(spec, clients, rounds=1, steps=STEPS, options=options)
     assert [list(refused) for refused in fitted.refused] == [["client 4"]]
     assert list(fitted.rounds[0]) == names
@@ -311,8 +299,10 @@ def test_clients_are_dealt_by_their_steps_and_answer_under_their_own_names() -> 
 
 
 def test_loads_are_the_steps_and_widths_that_clients_are_stacked_by() -> None:
-    job = _job(CLIENTS, weights=np.ones(len(CLIENTS)))
-    assert pools.loads_of(job) == [Load(len(job.batches(client, 1)), 32) for client in range(len(CLIENTS))]
+    job = _job(CLIENTS)
+    assert pools.loads_of(job) == [
+        Load(len(each), 32) for each in job.course(range(len(CLIENTS)), 1).shuffled(np.array(SIZES))
+    ]
 
 
 def test_sums_are_as_good_as_their_step_says() -> None:
@@ -325,7 +315,7 @@ def test_sums_are_as_good_as_their_step_says() -> None:
 
 
 def test_memory_grows_with_the_rows_and_not_with_the_clients_parameters() -> None:
-    job = _job([_client(place, 5) for place in range(3000)], NetworkSpec("mlp", (32,)), np.ones(3000))
+    job = _job([_client(place, 5) for place in range(3000)], spec=NetworkSpec("mlp", (32,)))
     with ClientPool(job, np.zeros(257, dtype=np.float32)) as pool:
         sizes = {name: array.nbytes for name, array in pool._memory.arrays.items()}
     assert sizes.pop("X") == 3000 * 5 * 6 * 4 and sizes.pop("y") == 3000 * 5 * 4

@@ -8,12 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from fedsov.training.steps import LocalSteps, shuffled
 
+from fedsov.algorithms.client_half import GradientTerms
+from fedsov.algorithms.local_steps import LocalSteps, shuffled
 from fedsov.model.embeddings import Embedding
 from fedsov.model.network import ACTIVATIONS, NetworkSpec, initial, shapes
+from fedsov.model.parameters import flat
 from fedsov.training import lone_client
-from fedsov.training.engine import Pull, advance, flat, held
+from fedsov.training.engine import advance, held
 from fedsov.training.lone_client import steps_alone
 from fedsov.training.memory_layout import Layer, Stack, Table
 
@@ -21,7 +23,11 @@ STEPS = LocalSteps(learning_rate=0.1, momentum=0.9, batch=8, epochs=2, weight_de
 
 
 def _trained(
-    spec: NetworkSpec, steps: LocalSteps, sizes: Sequence[int], frozen: Sequence[str] = (), pull: Pull | None = None
+    spec: NetworkSpec,
+    steps: LocalSteps,
+    sizes: Sequence[int],
+    frozen: Sequence[str] = (),
+    terms: GradientTerms | None = None,
 ) -> np.ndarray:
     """(K, P) float64 parameters of clients of these sizes after their steps."""
     rows = []
@@ -32,7 +38,7 @@ def _trained(
     start = flat(initial(spec, 4, 3), shapes(spec, 4), float)
     parameters = torch.from_numpy(np.tile(start, (len(sizes), 1)))
     batches = [shuffled(size, steps, np.random.default_rng(size)) for size in sizes]
-    advance(parameters, held(rows, steps, spec, float), batches, steps, spec=spec, frozen=frozen, pull=pull)
+    advance(parameters, held(rows, steps, spec, float), batches, steps, spec=spec, frozen=frozen, terms=terms)
     return parameters.numpy()
 
 
@@ -53,15 +59,15 @@ def test_every_activation_is_passed_back(name: str) -> None:
 
 @pytest.mark.parametrize("frozen", [["0.weight"], ["0.bias", "2.weight"], ["2.bias"]])
 def test_what_is_frozen_stays_and_a_drift_is_followed(frozen: list[str]) -> None:
-    spec, pull = NetworkSpec("mlp", (8,)), Pull(drift=torch.linspace(-1, 1, 49, dtype=torch.float64))
+    spec, terms = NetworkSpec("mlp", (8,)), GradientTerms(drift=torch.linspace(-1, 1, 49, dtype=torch.float64))
     alone = _trained(spec, STEPS, [40], frozen)
     np.testing.assert_allclose(alone[0], _trained(spec, STEPS, [40, 40], frozen)[1], rtol=0, atol=1e-12)
     moved = alone[0] != flat(initial(spec, 4, 3), shapes(spec, 4), float)
     ends = np.cumsum([int(np.prod(shape)) for shape in shapes(spec, 4).values()])[:-1]
     for name, part in zip(shapes(spec, 4), np.split(moved, ends), strict=True):
         assert part.any() != (name in frozen)
-    drifted = _trained(spec, STEPS, [40], pull=pull)
-    np.testing.assert_allclose(drifted[0], _trained(spec, STEPS, [40, 40], pull=pull)[1], rtol=0, atol=1e-12)
+    drifted = _trained(spec, STEPS, [40], terms=terms)
+    np.testing.assert_allclose(drifted[0], _trained(spec, STEPS, [40, 40], terms=terms)[1], rtol=0, atol=1e-12)
 
 
 def test_the_last_client_of_a_stack_goes_on_alone(monkeypatch: pytest.MonkeyPatch) -> None:
