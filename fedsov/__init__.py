@@ -41,7 +41,7 @@ __all__ = [
 
 _HOMES = {
     "train": "fedsov.api.train",
-    "resume": "fedsov.api.train",
+    "resume": "fedsov.api.resume",
     "federate": "fedsov.federation.laboratory",
     "Fitted": "fedsov.federation.laboratory",
     "Work": "fedsov.federation.laboratory",

@@ -15,8 +15,8 @@ from fedsov.api import train
 from fedsov.api.attack import Size, examine
 from fedsov.api.attack_rows import Attacked
 from fedsov.api.ledger_audit import verify_all
+from fedsov.config.hub_settings import hub_settings
 from fedsov.errors import ConfigurationError
-from fedsov.hub.run import pace_of
 from fedsov.label import PUBLIC
 from fedsov.ledger.ledger import Ledger
 from fedsov.protocol.flower_messages import unpack
@@ -144,7 +144,7 @@ def test_each_algorithm_runs_and_sends_no_more_than_it_says(tmp_path: Path, algo
 
 def test_scaffold_s_controls_follow_the_schedule_of_the_regions_rate() -> None:
     chosen = settings(compose(["federation.schedule={name:step,every:2,by:0.5}", "model.update.accumulate=3"]))
-    paces = [pace_of(chosen)(number) for number in (1, 2, 3, 5)]
+    paces = [hub_settings(chosen).training.pace(number) for number in (1, 2, 3, 5)]
     assert [pace.rate for pace in paces] == pytest.approx([0.02, 0.02, 0.01, 0.005])
     assert paces[0].taken(100) == len(shuffled(100, chosen.recipe.update, np.random.default_rng(0))) == 6
 
