@@ -202,3 +202,11 @@ print(logging.getLogger("flwr").level == level, TaskIdentity._run_id, TaskIdenti
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.stdout.split() == ["True", "None", "None"], done.stderr
+
+
+def test_every_public_name_is_what_it_says() -> None:
+    import fedsov
+
+    for name in fedsov.__all__:
+        value = getattr(fedsov, name)
+        assert name == "PUBLIC" or value.__name__ == name and callable(value), name

@@ -77,7 +77,7 @@ def _resumed(words: list[str], said: set[str]) -> int:
     from fedsov.api import resume
 
     run = found.required(RESUME)
-    _answer([resume.resume(run, workspace=found.workspace, say=progress("--quiet" in said))], said)
+    _answer([resume.resume(run, workspace=found.workspace, progress=progress("--quiet" in said))], said)
     return 0
 
 
