@@ -209,4 +209,4 @@ def test_every_public_name_is_what_it_says() -> None:
 
     for name in fedsov.__all__:
         value = getattr(fedsov, name)
-        assert name == "PUBLIC" or value.__name__ == name and callable(value), name
+        assert name == "PUBLIC" or (value.__name__ == name and callable(value)), name
