@@ -41,7 +41,7 @@ __all__ = [
 
 _HOMES = {
     "train": "fedsov.api.train",
-    "resume": "fedsov.api.train",
+    "resume": "fedsov.api.resume",
     "federate": "fedsov.simulation.federate",
     "Fitted": "fedsov.simulation.federate",
     "FederateOptions": "fedsov.simulation.federate",

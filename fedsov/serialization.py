@@ -22,7 +22,6 @@ from dataclasses import MISSING, fields, is_dataclass
 from datetime import date
 from enum import Enum
 from functools import cache
-from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from fedsov.errors import FedsovError
@@ -53,8 +52,8 @@ def to_plain(value: Any) -> Any:
         return sorted(to_plain(item) for item in value)
     if isinstance(value, date):
         return value.isoformat()
-    if isinstance(value, Path):
-        return str(value)
+    if hasattr(value, "__fspath__"):
+        return str(value.__fspath__())
     if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
         return [to_plain(item) for item in value]
     raise Unserializable(f"a {type(value).__name__} has no plain form")
@@ -158,7 +157,7 @@ def _read_container(origin: Any, parts: tuple[Any, ...], value: Any, path: str) 
 def _read_scalar(kind: Any, value: Any, path: str) -> Any:
     if kind is date:
         return date.fromisoformat(value)
-    if kind is Path or issubclass(kind, Enum):
+    if hasattr(kind, "__fspath__") or issubclass(kind, Enum):
         return kind(value)
     if issubclass(kind, tuple) and hasattr(kind, "_fields"):
         hints = get_type_hints(kind)

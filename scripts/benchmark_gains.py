@@ -23,7 +23,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for seed in seeds:
             print(f"seed {seed}", file=sys.stderr)
-            result = fedsov.train([f"workspace={folder}/w", f"seed={seed}"], say=lambda line: None)
+            result = fedsov.train([f"workspace={folder}/w", f"seed={seed}"], progress=lambda line: None)
             for one in result.regions:
                 if one.score is not None and one.local_score is not None and one.gain is not None:
                     gains.setdefault(one.region, []).append(one.gain)

@@ -8,26 +8,30 @@ from pathlib import Path
 from typing import Any
 
 from fedsov.api.result import RunResult
-from fedsov.api.train import to_stderr, train_settings
+from fedsov.api.train import told_to, train_settings
 from fedsov.config.settings import Settings, settings_of
 from fedsov.errors import ConfigurationError
 from fedsov.hub.checkpoints import Checkpoints, RunManifest, runs
 
 
 def resume(
-    run: str = "latest", *, workspace: Path | str = ".fedsov", say: Callable[[str], None] | None = None
+    run: str = "latest",
+    *,
+    workspace: Path | str = ".fedsov",
+    progress: Callable[[str], None] | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> RunResult:
     """Goes on with a run that was killed, under its own settings and to the bit-identical result.
 
     Args:
         run: its name, which it says when it begins; by default the workspace's newest.
-        say: as of `train`.
+        progress, say: as of `train`.
 
     Raises:
         FedsovError: as `train`; and for a run that has ended well, is not in this workspace or began on other rows.
     """
     settings, manifest = find_run(Path(workspace), run)
-    return train_settings(settings, progress=say or to_stderr, resumed=manifest)
+    return train_settings(settings, progress=told_to(progress, say), resumed=manifest)
 
 
 LATEST = "latest"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -27,12 +28,13 @@ if TYPE_CHECKING:
 Progress = Callable[[str], None]
 
 
-def train(overrides: Sequence[str] = (), *, say: Progress | None = None) -> RunResult:
+def train(overrides: Sequence[str] = (), *, progress: Progress | None = None, say: Progress | None = None) -> RunResult:
     """One whole run: ingest, plan, train, record.
 
     Args:
         overrides: as on the command line, ``["federation.rounds=5", "dataset=table", ...]``.
-        say: told of progress, one line at a time; by default the lines go to standard error.
+        progress: told of progress, one line at a time; by default the lines go to standard error.
+        say: the same, by its name until the next release.
 
     Raises:
         FedsovError: in one line, with the way out; see `fedsov.errors` for the kinds.
@@ -41,11 +43,17 @@ def train(overrides: Sequence[str] = (), *, say: Progress | None = None) -> RunR
         from fedsov.config.hydra_compose import compose
         from fedsov.config.settings import settings
 
-        return train_settings(settings(compose(overrides)), progress=say or to_stderr)
+        return train_settings(settings(compose(overrides)), progress=told_to(progress, say))
 
 
-def to_stderr(line: str) -> None:
-    """A line of progress on standard error."""
+def told_to(progress: Progress | None, say: Progress | None) -> Progress:
+    """Who is told of progress: standard error by default. Warns where the argument's old name is used."""
+    if say is not None:
+        warnings.warn("say= is called progress= now; the old name goes with the next release", FutureWarning, 3)
+    return progress or say or _to_stderr
+
+
+def _to_stderr(line: str) -> None:
     print(line, file=sys.stderr)
 
 

@@ -147,7 +147,7 @@ def _resume(arguments: TrainArguments, run: str) -> None:
     from fedsov.api import resume as resume_steps
 
     with _resumable(arguments):
-        _answer([resume_steps.resume(run, workspace=arguments.workspace, say=say)], arguments)
+        _answer([resume_steps.resume(run, workspace=arguments.workspace, progress=say)], arguments)
 
 
 @contextmanager

@@ -30,7 +30,6 @@ from fedsov.label import PUBLIC, Label, join
 from fedsov.ledger import known_keys
 from fedsov.model.column_statistics import Statistics
 from fedsov.model.features import Features
-from fedsov.model.network import Parameters
 from fedsov.protocol.flower_messages import HUB_NODE, RUN_ID
 from fedsov.protocol.ingestion_report import unused_line
 

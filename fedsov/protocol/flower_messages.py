@@ -78,7 +78,8 @@ def flower_process(node_id: int = HUB_NODE) -> Iterator[None]:
         with _processes.lock:
             _processes.blocks -= 1
             if not _processes.blocks:
-                TaskIdentity._run_id, TaskIdentity._node_id, TaskIdentity._task_id = _processes.identity
+                for name, value in zip(("_run_id", "_node_id", "_task_id"), _processes.identity, strict=True):
+                    setattr(TaskIdentity, name, value)
                 logger.setLevel(_processes.level)
 
 

@@ -103,12 +103,15 @@ class Open:
 class Board:
     """Regions that answer at once, through their workers; `silent` says from which step of which round one is gone.
 
-    `heard` is all that the hub receives and `sent` all that it sends, as bytes; `meddle` may change what it sends.
+    `heard` is all that the hub receives and `sent` all that it sends, as bytes; `meddle` may change what it sends, and
+    `garble` a reply to a message. A message of the kind and to the node of `never` is not answered.
     """
 
     homes: dict[int, OpenRegion]
     silent: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     meddle: Callable[[Message], Message] = lambda message: message
+    garble: Callable[[Message, Message], None] = lambda message, reply: None
+    never: tuple[int, str] | None = None
     arrived: list[tuple[Message, Label]] = field(default_factory=list)
     heard: list[Message] = field(default_factory=list)
     sent: list[Message] = field(default_factory=list)
@@ -130,7 +133,9 @@ class Board:
         self.sent.append(told)
         reply, bound_by = answer(home, told, label)
         self.heard.append(unpack(pack(reply)))
-        self.arrived.append((self.heard[-1], bound_by))
+        self.garble(message, self.heard[-1])
+        if (message.metadata.dst_node_id, message.metadata.message_type) != self.never:
+            self.arrived.append((self.heard[-1], bound_by))
 
     def poll(self, seconds: float) -> list[tuple[Message, Label]]:
         arrived, self.arrived = self.arrived, []

@@ -18,7 +18,7 @@ from fedsov.config.hydra_compose import compose
 from fedsov.config.settings import settings
 from fedsov.errors import ConfigurationError, FedsovError, KeyUnavailable, TrainingFailed
 from fedsov.hub.secure_sum import summed
-from fedsov.label import PUBLIC, Label
+from fedsov.label import PUBLIC
 from fedsov.ledger import known_keys
 from fedsov.privacy.secure_aggregation.fixed_point import Bounds
 from fedsov.protocol import payloads
@@ -345,14 +345,12 @@ def test_an_answer_that_cannot_be_read_or_has_the_wrong_length_makes_its_region_
     tmp_path: Path, words: ArrayRecord
 ) -> None:
     regions = board(tmp_path, 4)
-    answer = regions.answer
 
-    def garbled(asked: Message, reply: Message, label: Label) -> None:
-        if asked.metadata.message_type == MASK and asked.metadata.dst_node_id == 3:
+    def garble(message: Message, reply: Message) -> None:
+        if message.metadata.message_type == MASK and message.metadata.dst_node_id == 3:
             reply.content["words"] = words
-        answer(asked, reply, label)
 
-    regions.answer = garbled  # type: ignore[method-assign]
+    regions.garble = garble
     outcome, _ = train(regions)
     assert outcome.rounds[0].failed == {3: "AnswerUnreadable"}
 
@@ -376,15 +374,13 @@ def test_a_region_that_signs_with_another_key_is_a_dropout_that_the_hub_names(tm
 
 def test_a_region_without_a_letter_for_every_other_is_a_dropout(tmp_path: Path) -> None:
     regions = board(tmp_path, 4)
-    answer = regions.answer
 
-    def short(asked: Message, reply: Message, label: Label) -> None:
-        if asked.metadata.message_type == SHARE and asked.metadata.dst_node_id == 3:
+    def shorten(message: Message, reply: Message) -> None:
+        if message.metadata.message_type == SHARE and message.metadata.dst_node_id == 3:
             letters = json.loads(str(reply.content["letters"]["json"]))
             reply.content["letters"] = ConfigRecord({"json": json.dumps({"DE": letters["DE"]})})
-        answer(asked, reply, label)
 
-    regions.answer = short  # type: ignore[method-assign]
+    regions.garble = shorten
     outcome, _ = train(regions)
     assert outcome.rounds[0].failed == {3: "AnswerUnreadable"}
     _close(outcome.parameters, mean(("DE", "FR", "IT"), START))
@@ -403,13 +399,7 @@ def test_the_hub_s_own_directory_spares_no_region_its_check(tmp_path: Path, capf
 
 def test_a_region_that_never_answers_is_left_behind_at_the_end_of_the_time(tmp_path: Path) -> None:
     regions = board(tmp_path, 4)
-    answer = regions.answer
-
-    def slow(asked: Message, reply: Message, label: Label) -> None:
-        if (asked.metadata.dst_node_id, asked.metadata.message_type) != (4, MASK):
-            answer(asked, reply, label)
-
-    regions.answer = slow  # type: ignore[method-assign]
+    regions.never = (4, MASK)
     gather = summed(regions.names, bounds=BOUNDS, run="run")
     outcome, _ = train(regions, gather=lambda grid, messages, _: gather(grid, messages, 0.2))
     assert outcome.rounds[0].failed == {4: "NoAnswerInTime"}

@@ -1,0 +1,66 @@
+"""The ingestion process: what it tells of a source are counts, kinds and public keys, or one line of an error."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fedsov.config.hydra_compose import compose
+from fedsov.config.settings import settings
+from fedsov.errors import InputError
+from fedsov.hub.runtime import IngestRequest
+from fedsov.jurisdiction import Region
+from fedsov.ledger.ledger import Ledger
+from fedsov.runtimes.ingestion_process import ingest_source, party_of
+from fedsov.runtimes.ingestion_request import report_from_json, request_to_json
+from fedsov.storage.workspace import Workspace
+from tests.world import people
+
+ROWS = ["country,age,ill", *(f"{('DE', 'FR')[row % 2]},{40 + row % 30},{row % 2}" for row in range(60)), "ZZ,33,1"]
+
+
+def _request(place: Path, *more: str, lines: list[str] = ROWS, again: bool = False) -> dict[str, Any]:
+    chosen = settings(compose([*people(place, lines, target="ill"), "today=2026-11-23", *more]))
+    workspace = Workspace(place / "w")
+    workspace.hub.mkdir(parents=True, exist_ok=True)
+    request = request_to_json(IngestRequest(chosen.plain, "r1", again), workspace)
+    return dict(json.loads(json.dumps(request)))
+
+
+def test_the_report_is_counts_kinds_and_keys_and_travels_as_json(tmp_path: Path) -> None:
+    plain = ingest_source(_request(tmp_path))
+    assert "33" not in json.dumps(plain["quarantined"])
+    report = report_from_json(json.loads(json.dumps(plain)))
+    assert (report.rows_in, report.stored, sum(report.quarantined.values())) == (61, 60, 1)
+    assert set(report.regions) == set(report.public_keys) == set(report.stores) == {"DE", "FR"}
+    assert report.kinds["age"] == "numeric" and not report.up_to_date
+    assert all(len(key) == 64 for key in report.public_keys.values())
+
+
+def test_what_is_up_to_date_is_not_written_again_unless_it_is_asked_for(tmp_path: Path) -> None:
+    first, second = ingest_source(_request(tmp_path)), ingest_source(_request(tmp_path))
+    assert second["up_to_date"] and second["stores"] == first["stores"]
+    assert not ingest_source(_request(tmp_path, again=True))["up_to_date"]
+
+
+def test_consent_is_asked_of_each_region_s_gate_and_its_ledger_says_why(tmp_path: Path) -> None:
+    consent = "dataset.consent={share:0.5,document:consent_global}"
+    report = ingest_source(_request(tmp_path, consent))
+    assert report["stored"] == 60
+    acts = [entry.body["act"] for entry in Ledger.read(tmp_path / "w/regions/DE/ledger.sqlite").entries()]
+    assert "release" in acts
+
+
+def test_a_source_that_cannot_be_read_is_one_line_and_nothing_is_stored(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="ill"):
+        ingest_source(_request(tmp_path, lines=["country,age", "DE,4"]))
+    assert not list((tmp_path / "w").glob("regions/*/store"))
+
+
+def test_a_region_is_a_party_with_its_owners_and_role() -> None:
+    region = Region("DE", frozenset({"DE"}), "DE", "Example", "key", owners=frozenset({"US"}), role="processor")
+    party = party_of(region)
+    assert (party.name, party.location, party.owners, party.role) == ("DE", "DE", {"US"}, "processor")
