@@ -14,9 +14,10 @@ fedsov.errors.ConfigurationError: momentum must be a number of 0 or more and bel
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from difflib import get_close_matches
 from numbers import Integral, Real
+from types import UnionType
 from typing import Any
 
 from fedsov.errors import ConfigurationError
@@ -127,13 +128,22 @@ def names(name: str, value: Any) -> tuple[str, ...]:
     """
     if isinstance(value, str):
         return (value,)
-    if not isinstance(value, Collection) or not all(isinstance(part, str) for part in value):
+    if not isinstance(value, Collection) or isinstance(value, bytes) or getattr(value, "ndim", 1) != 1:
         raise refused(name, "a list of names", value)
-    return tuple(value)
+    if not all(isinstance(part, str) for part in value):
+        raise refused(name, "a list of names", value)
+    return tuple(map(str, value))
 
 
-def instance(name: str, value: Any, kind: type, called: str) -> Any:
-    """The value, where it is of this class. Raises ConfigurationError for any other, which says what is expected."""
+def mapping(name: str, value: Any, called: str) -> Mapping[Any, Any]:
+    """The value, where it is a mapping. Raises ConfigurationError for any other, which says what is expected."""
+    if isinstance(value, Mapping):
+        return value
+    raise refused(name, called, value)
+
+
+def instance(name: str, value: Any, kind: type | UnionType, called: str) -> Any:
+    """The value, where it is of this class, or of one of these. Raises ConfigurationError for any other."""
     if isinstance(value, kind):
         return value
     raise refused(name, called, value)

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from fedsov.checks import real, store, whole
+from fedsov.checks import choice, real, shown, store, whole
 from fedsov.errors import ConfigurationError
 
 SAMPLERS: Mapping[str, str] = {
@@ -64,15 +64,13 @@ class Event:
     delta: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.kind not in SAMPLERS:
-            raise ConfigurationError(f"unknown kind of event {self.kind!r}; known are {', '.join(SAMPLERS)}")
-        if self.sampler != SAMPLERS[self.kind]:
+        choice("the kind of an event", self.kind, SAMPLERS)
+        if not isinstance(self.sampler, str) or self.sampler != SAMPLERS[self.kind]:
             raise ConfigurationError(
-                f"a {self.kind} event has the sampler {SAMPLERS[self.kind]!r}, got {self.sampler!r}; "
+                f"a {self.kind} event has the sampler {SAMPLERS[self.kind]!r}, got {shown(self.sampler)}; "
                 "no other way of sampling has an accounting here"
             )
-        if self.neighbours != NEIGHBOURS:
-            raise ConfigurationError(f"unknown neighbouring relation {self.neighbours!r}; known is {NEIGHBOURS}")
+        choice("the neighbours of an event", self.neighbours, (NEIGHBOURS,))
         self._check_numbers()
 
     def _check_numbers(self) -> None:

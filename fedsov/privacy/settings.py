@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-from fedsov.checks import FLOAT32_LEAST, FLOAT32_MOST, real, refused, several, store, whole
+from fedsov.checks import FLOAT32_LEAST, FLOAT32_MOST, instance, mapping, real, refused, several, store, whole
 from fedsov.errors import ConfigurationError
 
 LEAST_NOISE, MOST_NOISE = 0.5, 1e6
@@ -61,7 +61,14 @@ class RecordPrivacy:
                 "privacy.statistics_noise", self.statistics_noise, at_least=LEAST_NOISE, at_most=MOST_NOISE
             ),
             median_epsilon=real("privacy.median_epsilon", self.median_epsilon, above=0.0, at_most=MOST_MEDIAN_EPSILON),
-            bounds={str(column): _bounds(column, pair) for column, pair in self.bounds.items()},
+            bounds={
+                str(column): _bounds(column, pair)
+                for column, pair in mapping("dataset.bounds", self.bounds, "a mapping as {COLUMN: [LOW, HIGH]}").items()
+            },
+            levels={
+                str(column): _levels(column, levels)
+                for column, levels in mapping("dataset.levels", self.levels, "a mapping as {COLUMN: [A, B]}").items()
+            },
         )
         if self.epsilon is not None and self.epsilon > self.lifetime_epsilon:
             raise ConfigurationError(
@@ -91,8 +98,7 @@ class RecordPrivacy:
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> RecordPrivacy:
         """The inverse of `to_json`."""
-        levels = {str(column): tuple(map(str, some)) for column, some in value["levels"].items()}
-        return RecordPrivacy(**{**value, "levels": levels})
+        return RecordPrivacy(**value)
 
     @staticmethod
     def from_settings(privacy: Mapping[str, Any], dataset: Mapping[str, Any]) -> RecordPrivacy | None:
@@ -123,3 +129,16 @@ def _bounds(column: Any, pair: Any) -> tuple[float, float]:
     if len(numbers) != 2 or not numbers[1] - numbers[0] >= NEAR:
         raise refused(name, "[LOW, HIGH] with LOW < HIGH", pair)
     return numbers[0], numbers[1]
+
+
+def _levels(column: Any, levels: Any) -> tuple[str, ...]:
+    """The levels of a column as text; one by itself is a list of one, and no list of letters."""
+    if isinstance(levels, str):
+        return (levels,)
+    called = "a list of levels"
+    return several(
+        f"dataset.levels.{column}",
+        levels,
+        called,
+        lambda name, level: str(instance(name, level, str | int | float, "a level")),
+    )

@@ -107,7 +107,7 @@ def finite(what: str, raw: np.ndarray, titles: Sequence[Any] = ()) -> np.ndarray
         raise InputError(
             f"{what} must be finite, {int(odd.sum())} are missing or infinite{where}; impute or drop such rows first"
         )
-    raise InputError(f"{what} must be finite in float32, and {int(odd.sum())} are beyond 3.4e38{where}; divide them")
+    raise InputError(f"{what} must be finite in float32, {int(odd.sum())} are beyond 3.4e38{where}; divide them")
 
 
 def check_told_apart(what: str, arrays: Sequence[np.ndarray], titles: Sequence[Any]) -> None:
@@ -118,12 +118,13 @@ def check_told_apart(what: str, arrays: Sequence[np.ndarray], titles: Sequence[A
     lows, highs = (np.array([bound(array, axis=0) for array in arrays], np.float64) for bound in (np.min, np.max))
     low, high = lows.min(axis=0), highs.max(axis=0)
     span, far = high - low, np.maximum(np.abs(low), np.abs(high))
-    for column in np.flatnonzero((span > 0) & (far * 2.0**-24 * FINEST > span)).tolist():
+    rounded = far * 2.0**-24 + 2.0**-150  # at most; of subnormal numbers the latter
+    for column in np.flatnonzero((span > 0) & (rounded * FINEST > span)).tolist():
         parts = [np.asarray(array[:, column], np.float64) for array in arrays]
         if max(float(np.abs(part - part.astype(np.float32)).max()) for part in parts) * FINEST > span[column]:
             raise InputError(
-                f"{what}: {_titled(column, titles)} is too far from zero for float32 to tell its values apart; "
-                "subtract its mean and divide by its spread, the same in all regions"
+                f"{what}: float32 cannot tell the values of {_titled(column, titles)} apart; subtract its mean and "
+                "divide by its spread, the same in all regions"
             )
 
 

@@ -29,7 +29,7 @@ from fedsov.algorithms.local_steps import CONSTANT, LocalSteps, Schedule, client
 from fedsov.algorithms.personalization import PrivateParameters
 from fedsov.algorithms.rounds import WEIGHT, BestRound, RoundRecord
 from fedsov.algorithms.training_spec import Rate, TrainingSpec
-from fedsov.checks import SEEDS, choice, flag, instance, real, refused, store, whole
+from fedsov.checks import SEEDS, as_number, choice, flag, instance, real, refused, store, whole
 from fedsov.checks import names as names_in
 from fedsov.errors import ConfigurationError, InputError, TrainingFailed
 from fedsov.model.network import NetworkSpec, Parameters
@@ -152,14 +152,14 @@ class FederateOptions:
     def __post_init__(self) -> None:
         least = {"processes": 1, "minimum": 0, "patience": 1}
         counts = {name: getattr(self, name) for name in least if getattr(self, name) is not None}
-        norm = self.max_update_norm
+        norm = as_number(self.max_update_norm)
         store(
             self,
             **{name: whole(name, value, at_least=least[name]) for name, value in counts.items()},
             measures=flag("measures", self.measures),
             max_update_norm=math.inf
             if norm == math.inf
-            else real("max_update_norm", norm, above=0.0, remedy="inf for none"),
+            else real("max_update_norm", self.max_update_norm, above=0.0, remedy="inf for none"),
             compression=instance("compression", self.compression, Compression, "a Compression"),
             frozen=frozenset(names_in("frozen", self.frozen)),
             weighting=choice("weighting", self.weighting, ("rows", "equal")),

@@ -30,10 +30,13 @@ def test_a_sampled_event_comes_back_from_json_bit_by_bit(noise: float, rate: flo
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"kind": "gauss"}, "unknown kind of event 'gauss'"),
+        ({"kind": "gauss"}, "the kind of an event must be one of .*'gauss'; did you mean gaussian"),
         ({"sampler": "shuffle"}, "no other way of sampling has an accounting"),
         ({"sampler": "none"}, "has the sampler 'poisson', got 'none'"),
-        ({"neighbours": "replace_one"}, "unknown neighbouring relation 'replace_one'"),
+        (
+            {"neighbours": "replace_one"},
+            "must be one of add_or_remove_one, got 'replace_one'",
+        ),
         ({"noise_multiplier": 0.0}, "noise_multiplier must be a number above 0"),
         ({"noise_multiplier": math.nan}, "noise_multiplier must be a number above 0"),
         ({"noise_multiplier": math.inf}, "noise_multiplier must be a number above 0"),
