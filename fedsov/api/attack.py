@@ -62,7 +62,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class ClaimedPrivacy:
+class AttackClaim:
     """The training that is attacked, and the epsilon and delta claimed for it; None where nothing is."""
 
     training: AttackedTraining
@@ -70,7 +70,7 @@ class ClaimedPrivacy:
     delta: float
 
 
-def claimed(settings: Settings, rows: int) -> ClaimedPrivacy:
+def claimed(settings: Settings, rows: int) -> AttackClaim:
     """The training of a run with these settings in a region of so many training rows."""
     update, asked = settings.recipe.update, settings.privacy
     if asked is None:
@@ -174,7 +174,7 @@ def _membership(target: Target, attacks: tuple[str, ...], size: Size, say: Say) 
     return membership(observe(target, size.shadows), wanted)
 
 
-def _audit(target: Target, claim: ClaimedPrivacy, size: Size, say: Say) -> dict[str, Any]:
+def _audit(target: Target, claim: AttackClaim, size: Size, say: Say) -> dict[str, Any]:
     say(f"trains {size.runs} runs with or without a canary")
     shown, other = canary_audit(target, size.runs, delta=claim.delta)
     return {**shown.to_json(), "claimed": claim.epsilon, "jax_privacy": other}
@@ -191,7 +191,7 @@ def _inversion(target: Target, size: Size, say: Say) -> list[dict[str, Any]]:
     ]
 
 
-def _described(claim: ClaimedPrivacy) -> dict[str, Any]:
+def _described(claim: AttackClaim) -> dict[str, Any]:
     mechanism = claim.training.mechanism
     return {
         "network": asdict(claim.training.network),

@@ -1,9 +1,7 @@
-"""The border: law as facts and rules, a decision that explains itself, a ledger, and one door.
+"""The border: law as facts and rules, the tenant's documents, a decision that explains itself, and one gate.
 
-bundle    reads the law in law/      evidence  reads the tenant's documents
-policy    decides, and opens nothing  ledger    remembers    gate      does all three in order
-
-The ledger is a signed Merkle tree (docs/decisions/0007-merkle-ledger.md): merkle is its arithmetic, canonical and rows
-what is hashed, signing its head and key, sqlite_book and postgresql its homes behind the seam book, proofs what others
-are handed and accept, anchor an authority's time stamps. verify_ledger checks an export and imports nothing of fedsov.
+The law is data, read once into one value. A register answers what its documents can claim. `policy` decides and opens
+nothing. `gate` decides, writes the decision into the ledger, and only then lets anything through. The ledger knows
+nothing of law: it is a signed Merkle tree of entries (docs/decisions/0007-merkle-ledger.md), stored in a file or in
+PostgreSQL, and checked by a verifier that imports nothing of fedsov.
 """

@@ -132,13 +132,16 @@ def _worded(way: _Way, facts: Mapping[str, Any], bundle: Bundle, evidence: Evide
         states = " and ".join(condition.words for condition in way.unmet)
         reason = f"needs {bundle.mechanisms[PROFILE].name} ({PROFILE}) that states {states}."
         return Remedy((way.rule,), (PROFILE,), reason, _entries((PROFILE,), way, facts, bundle))
-    whole = _quoted(claim.documents) or bundle.mechanisms[way.mechanism].name
     if forbidding:
         reason = " ".join(dict.fromkeys(rule.reason_for(seen) for rule in forbidding))
         remedy = " ".join(dict.fromkeys(rule.remedy for rule in forbidding if rule.remedy))
-        apply = "do not apply" if len(claim.documents) > 1 else "does not apply"
-        return Remedy(forbidding, (way.mechanism,), f"{whole} {apply}: {reason}", remedy or f"Renew {whole}.")
+        read = frozenset(name for rule in forbidding for condition in rule.when for name in condition.names)
+        blamed = claim.relied_on(read) or tuple(claim.documents)
+        named = _quoted(blamed) or bundle.mechanisms[way.mechanism].name
+        apply = "do not apply" if len(blamed) > 1 else "does not apply"
+        return Remedy(forbidding, (way.mechanism,), f"{named} {apply}: {reason}", remedy or f"Renew {named}.")
     if supports:
+        whole = _quoted(claim.documents) or bundle.mechanisms[way.mechanism].name
         reason = f"beside {whole} it needs {_names(supports, way, bundle, evidence)}"
         return Remedy((way.rule,), supports, reason, _entries(supports, replace(way, unmet=()), facts, bundle))
     ground = _quoted(claim.grounds)

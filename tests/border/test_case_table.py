@@ -161,6 +161,19 @@ def test_a_case_whose_day_payload_or_flow_cannot_be_read_is_refused_and_says_whi
     assert (said.verdict, said.rules) == ("refuse", (rule,))
 
 
+def test_an_unknown_payload_or_flow_is_answered_with_the_word_that_was_meant():
+    said = answer(replace(PLAIN, payload="model_updates"), law())
+    assert said.reason.startswith("unknown payload 'model_updates'; did you mean model_update? There are raw_records,")
+    said = answer(replace(PLAIN, flow="transfers"), law())
+    assert said.reason.startswith("unknown flow 'transfers'; did you mean transfer? There are broadcast,")
+
+
+def test_what_a_case_lacks_is_said_of_the_case_and_of_no_register():
+    said = answer(replace(PLAIN, mechanism="none", facts="", destination="US"), law())
+    assert said.verdict == "refuse"
+    assert "The case states no " in said.reason and "register holds" not in said.reason
+
+
 @pytest.mark.parametrize(
     "fact",
     ["module=9;module=1", "tia=done", "signed=yesterday", "tia_date=2026-02-30", "eps=lots", "eps=-1", "eps=nan", "eps",

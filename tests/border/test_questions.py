@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 from fedsov.artifact import Artifact, Crossing, Kind, Party
 from fedsov.border.evidence.claims import Claim
 from fedsov.border.policy import decide, decide_release
-from fedsov.border.questions import asked_origins, claimed, crossing_facts, question, regime_of, route_of
+from fedsov.border.questions import (
+    ANYONE,
+    as_release,
+    asked_origins,
+    claimed,
+    crossing_facts,
+    question,
+    regime_of,
+    route_of,
+)
 from fedsov.label import PUBLIC, Label
 from tests.border.world import (
     DAY,
@@ -136,6 +145,33 @@ def test_the_question_to_the_evidence_names_the_origin_and_the_recipient_of_this
     assert (asked.origin, asked.destination, asked.entity) == ("DE", "US", party("US").entity)
     assert (asked.categories, asked.day, asked.evidence) == (frozenset({"personal"}), DAY, ("dp",))
     assert "" in asked.standing
+
+
+def test_a_release_is_a_crossing_to_anyone_for_any_purpose_of_these_people_alone():
+    one = crossing(of(Kind.MODEL, "DE", "personal"), flow="broadcast", count_12m=9_000, count_year=9_000)
+    release = as_release(one)
+    assert (release.target, release.purpose, release.flow) == (ANYONE, "*", "transfer")
+    assert (release.artifact, release.source, release.on) == (one.artifact, one.source, one.on)
+    facts = crossing_facts(release, EMPTY)
+    assert (facts["count"], facts["count_12m"], facts["count_year"]) == (500, 500, 500)
+    assert as_release(release) == release
+
+
+def test_a_release_meets_every_fact_that_a_crossing_does_and_no_rule_for_crossings():
+    """So a new fact is added once. Whom a release goes to is nobody in particular, and never the exporter itself."""
+    one = as_release(crossing(of(Kind.MODEL, "DE", "personal")))
+    release, plain = (route_of("DE", one, law(), DAY, release=kind) for kind in (True, False))
+    assert set(release.facts) == set(plain.facts) == set(route_of("DE", crossing(one.artifact), law(), DAY).facts)
+    assert release.facts["same_party"] is release.facts["stays_home"] is release.facts["destination_known"] is False
+    assert {rule.id for rule in release.rules if rule.opens} <= {rule.id for rule in law().releases}
+
+
+def test_to_name_anyone_as_the_recipient_of_a_crossing_is_no_release():
+    """Only `decide_release` asks the rules for releases: consent to any use opens no plain crossing to "*"."""
+    thing = of(Kind.RECORDS, "DE", "personal")
+    consent = register(document("global_consent", "consent"))
+    assert decide_release(crossing(thing), "consent", bundle=law(), evidence=consent, at=DAY).verdict == "permit"
+    assert ask(thing, "DE", ANYONE, register=consent).verdict == "refuse"
 
 
 def test_routes_do_not_confuse_what_is_public_with_what_binds():

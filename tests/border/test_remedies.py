@@ -10,9 +10,13 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 
-from fedsov.artifact import Artifact, Kind
+from fedsov.artifact import Artifact, Crossing, Kind
 from fedsov.border.decisions import Decision
+from fedsov.border.evidence.claims import Claim
 from fedsov.border.evidence.register import Document, Register
+from fedsov.border.evidence.register_file import load_register
+from fedsov.border.questions import claimed, crossing_facts, route_of
+from fedsov.border.remedies import Tried, cheapest_remedy
 from tests.border.world import (
     DAY,
     EMPTY,
@@ -25,6 +29,7 @@ from tests.border.world import (
     law,
     of,
     papers_for,
+    party,
     register,
 )
 
@@ -178,3 +183,81 @@ def test_the_demo_s_one_missing_paper_is_the_one_that_its_refusal_names():
     answer, kinds = opened(artifact(Kind.MODEL, "DE", "GB", "US"), "IE", "IN", demo_register())
     assert kinds == {"scc_uk_idta"}
     assert answer.verdict == "permit"
+
+
+# ------------------------------------------------------------------ in words
+
+
+def refused(*documents: Document, thing: Artifact | None = None, held: Register | None = None) -> Decision:
+    thing = thing or of(Kind.UPDATE, "DE", "personal")
+    return ask(thing, "DE", "US", register=register(*documents) if held is None else held)
+
+
+def test_a_ground_that_is_silent_is_told_what_to_state_and_what_it_may_be():
+    """Its supporting papers are named no more: they lack nothing."""
+    refusal = refused(document("scc_eu", "scc-1", terms={"doc": "2021/914"}), document("tia", "tia-1"))
+    assert refusal.reason == (
+        "DE -> US: 'scc-1' does not apply: state role (C->C, C->P or P->P) and "
+        "module (for its role: C->C 1, C->P 2, P->P 3)."
+    )
+    assert refusal.remedy == "Amend 'scc-1', or present another ground."
+
+
+def test_what_every_document_is_entered_with_counts_as_not_stated():
+    terms = {"role": "C->C", "module": "1"}
+    refusal = refused(document("scc_eu", "scc-1", terms=terms), document("tia", "tia-1"))
+    assert refusal.reason == "DE -> US: 'scc-1' does not apply: state doc (2021/914)."
+
+
+def test_what_a_ground_states_otherwise_is_shown_beside_what_is_needed():
+    paper = document("not_a_transfer", "transit", terms={"reason": "transit_no_access", "destination_final": "GB"})
+    late = date(2033, 1, 1)  # when the finding about the United Kingdom has ended
+    thing = of(Kind.UPDATE, "DE", "personal")
+    refusal = ask(thing, "DE", "GB", register=register(paper), flow="transit", on=late)
+    assert "'transit' does not apply: it needs destination_final = @EEA (GB is stated)." in refusal.reason
+
+
+def test_a_prohibition_is_laid_at_the_documents_that_it_looks_at_and_no_others():
+    terms = {"doc": "2021/914", "role": "C->C", "module": "3"}
+    refusal = refused(document("scc_eu", "scc-1", terms=terms), document("tia", "tia-1"))
+    assert refusal.reason == "DE -> US: 'scc-1' does not apply: Controller to controller needs Module 1."
+
+
+def test_where_no_register_was_given_a_refusal_says_so_and_not_that_one_holds_nothing():
+    without = refused(held=load_register(None))
+    assert "No evidence register was given (border.evidence, or --evidence FILE)." in without.reason
+    assert "register holds" not in without.reason
+    assert "The register holds no scc_eu and no tia for it." in refused().reason
+
+
+def test_one_document_does_not_apply_and_several_do_not():
+    expired = document("scc_eu", "old", expires=date(2026, 6, 1))
+    assert "'old' does not apply: The document expired on 2026-06-01." in refused(expired).reason
+    crossing = Crossing(of(Kind.UPDATE, "DE", "personal"), party("DE"), party("US"), "training", DAY)
+    route, (forbids,) = route_of("DE", crossing, law(), DAY), (one for one in law().rules if one.id == "paper.expired")
+    states = {"old": frozenset({"mechanism", "expires"}), "older": frozenset({"expires"}), "tia-1": frozenset({"tia"})}
+    claim = Claim("scc_eu", {"expires": date(2026, 6, 1)}, states)
+    facts = {**route.facts, **crossing_facts(crossing, EMPTY)}
+    tried = [Tried(claim, claimed(facts, claim), (forbids,))]
+    mend = cheapest_remedy(tried, facts, route, bundle=law(), evidence=EMPTY)
+    assert mend is not None
+    assert mend.reason == "'old', 'older' do not apply: The document expired on 2026-06-01."
+    assert mend.rules == (forbids,) and mend.missing == ("scc_eu",)
+
+
+def test_a_profile_that_is_missing_is_asked_for_with_what_it_has_to_state():
+    """Canada's private sector: a finding that holds only for recipients under its law."""
+    thing = of(Kind.UPDATE, "DE", "personal")
+    refusal = ask(thing, "DE", "CA", register=EMPTY)
+    assert "(recipient) that states pipeda = yes." in refusal.reason
+    assert "terms: {pipeda: yes}" in refusal.remedy
+    assert ask(thing, "DE", "CA", register=register(*entered(refusal))).verdict == "permit"
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(askings())
+def test_no_refusal_speaks_in_the_notation_of_rules(asking):
+    answer = asking.answer()
+    for text in (answer.reason, answer.remedy):
+        assert not re.search(r" (eq|ne|not_in|on_or_before_crossing) ", text), text
+        assert "  " not in text and "None" not in text

@@ -58,13 +58,15 @@ class Fact:
             return None
         try:
             return _READERS[self.shape](self, word)
+        except Unreadable:
+            raise
         except (ValueError, OverflowError) as problem:
             raise Unreadable(f"{self.name} is '{word[:40]}', which is no {self.shape}") from problem
 
 
 def _word(fact: Fact, word: str) -> str | None:
     if fact.values and word not in fact.values:
-        raise Unreadable(f"{fact.name}: {unknown('value', word[:40], sorted(fact.values))}")
+        raise Unreadable(unknown(f"value of {fact.name}", word[:40], sorted(fact.values)))
     return word or None
 
 

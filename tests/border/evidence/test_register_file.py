@@ -94,7 +94,7 @@ def test_what_is_read_is_what_decides():
         ("terms: {", "terms: {dp: yes, ", "'dp' is about an artifact"),
         ("terms: {", "terms: {attack_test: pass, ", "'attack_test' is about an artifact"),
         ("terms: {", "terms: {anon_assessment: approved, ", "'anon_assessment' is about an artifact"),
-        ("terms: {", "terms: {modified: perhaps, ", "modified is 'perhaps'"),
+        ("terms: {", "terms: {modified: perhaps, ", "unknown value of modified 'perhaps'"),
         ("terms: {", "terms: {recert_due: soon, ", "recert_due is 'soon'"),
         ("terms: {", "terms: {n_sensitive: many, ", "n_sensitive is 'many'"),
         ("terms: {", "terms: {n_sensitive: -1, ", "n_sensitive is '-1'"),
@@ -260,3 +260,25 @@ def test_the_demo_is_a_register_like_any_other(tmp_path: Path):
     copy.write_bytes(DEMO.read_bytes())
     assert load_register(copy) == demo_register()
     assert load_register(copy).digest == demo_register().digest
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "meant"),
+    [
+        ("kind: scc_eu", "kind: scc", "unknown kind 'scc'; did you mean scc_"),
+        ("owner:", "owners: x\n  owner:", "unknown field 'owners'; did you mean owner?"),
+        ("terms: {", "terms: {modul: '1', ", "unknown fact 'modul'; did you mean module? See `fedsov evidence kinds`"),
+        ('role: "C->C"', 'role: "C-C"', "unknown value of role 'C-C'; did you mean C->"),
+    ],
+)
+def test_a_mistyped_word_of_a_document_is_answered_with_the_one_that_was_meant(old, new, meant):
+    with pytest.raises(ConfigurationError) as caught:
+        read("documents:" + ENTRY.replace(old, new))
+    assert meant in str(caught.value)
+
+
+def test_a_category_that_no_label_can_hold_is_not_entered_and_the_one_that_was_meant_is_named(tmp_path):
+    parts = {"id": "a", "kind": "tia", "exporter": "DE", "importer": "US", "categories": ["helth"], "owner": "x"}
+    with pytest.raises(ConfigurationError, match="unknown category 'helth'; did you mean health"):
+        add_document(tmp_path / "documents.yaml", {**parts, "signed": DAY})
+    assert list(tmp_path.iterdir()) == []

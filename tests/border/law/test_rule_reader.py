@@ -193,6 +193,24 @@ def test_a_repeated_id_an_unknown_section_and_an_absent_file_are_refused(tmp_pat
         )
 
 
+@pytest.mark.parametrize(
+    ("effect", "when", "meant"),
+    [
+        ("permits", "[[origin, eq, DE]]", "unknown effect 'permits'; did you mean permit?"),
+        ("forbid", "[[orgin, eq, DE]]", "unknown field 'orgin'; did you mean origin? See `facts.yaml`"),
+        ("forbid", "[[origin, equals, DE]]", "unknown operator of origin 'equals'"),
+        ("forbid", "[[origin, in, ['@EAE']]]", "unknown group '@EAE'; did you mean @EEA?"),
+        ("permit", "[[kind, eq, models]]", "unknown value 'models'; did you mean model?"),
+        ("permit", "[[origin, eq, DE]]\n  obligation: [x]", "unknown part 'obligation'; did you mean obligations?"),
+        ("permit", "[[origin, eq, DE]]\n  confidence: higher", "unknown confidence 'higher'; did you mean high?"),
+    ],
+)
+def test_a_mistyped_word_of_a_rule_is_answered_with_the_one_that_was_meant(tmp_path, effect, when, meant):
+    with pytest.raises(ConfigurationError) as caught:
+        load(rules(tmp_path, RULE.format(effect=effect, when=when)))
+    assert meant in str(caught.value)
+
+
 # ------------------------------------------------------------------ hostile texts
 
 HOSTILE = {

@@ -111,6 +111,42 @@ def test_a_reason_is_told_with_its_facts_and_says_so_where_one_is_not_stated():
     assert told.reason_for({}) == "Signed on not stated for not stated."
 
 
+WORDS_OF_CONDITIONS = [
+    (("dpf_listed", "word", "eq", "yes", True, "dpf_listed eq yes"), "dpf_listed = yes"),
+    (("doc", "word", "ne", "old", True, "doc ne old"), "doc other than old"),
+    (("role", "word", "in", frozenset("abc"), True, "role in a, b, c"), "role = a, b or c"),
+    (("role", "word", "in", frozenset("a"), True, "role in a"), "role = a"),
+    (("origin", "word", "in", frozenset("abc"), False, "origin in @EEA"), "origin = @EEA"),
+    (("role", "word", "not_in", frozenset("ab"), True, "role not in a, b"), "role none of a, b"),
+    (("module", "text", "present", None, True, "module present"), "module stated"),
+    (("module", "text", "missing", None, True, "module missing"), "module not stated"),
+    (("count", "number", "at_least", 10, False, "count at least 10"), "count 10 or more"),
+    (("count", "number", "at_most", 10, False, "count at most 10"), "count 10 or less"),
+    (("count", "number", "above", 10, False, "count above 10"), "count above 10"),
+    (("public", "flag", "is", True, False, "public is True"), "public = yes"),
+    (("public", "flag", "is", False, False, "public is False"), "public = no"),
+    (("signed", "day", "on_or_before_crossing", None, True, "signed on or before crossing"),
+     "signed on or before the day of the crossing"),
+    (("signed", "day", "older_than", None, True, "signed older than P3Y"), "signed older than P3Y"),
+    (("covers", "words", "overlaps", frozenset("a"), True, "covers overlaps a"), "covers with any of a"),
+    (("purpose", "word", "outside", "covers_purposes", False, "purpose outside covers_purposes"),
+     "purpose outside covers_purposes"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("parts", "words"), WORDS_OF_CONDITIONS)
+def test_a_condition_says_what_it_asks_for_in_words(parts, words):
+    assert Condition(*parts).words == words
+
+
+def test_every_condition_of_the_law_has_words_without_operators():
+    for rule in (*law().rules, *law().releases):
+        for condition in rule.when:
+            assert condition.words.startswith(condition.field), condition
+            assert "_crossing" not in condition.words and " eq " not in condition.words, condition
+            assert "frozenset" not in condition.words and "None" not in condition.words, condition
+
+
 def test_a_rule_shows_itself_in_words():
     shown = next(one for one in law().rules if one.id == "eu.scc").to_json()
     assert shown["effect"] == "permit"
