@@ -123,7 +123,7 @@ def test_a_long_value_is_cut_and_one_of_several_lines_made_one() -> None:
 
 
 def test_checked_values_are_stored_in_a_frozen_class() -> None:
-    from fedsov.training.schedule import Schedule
+    from fedsov.algorithms.local_steps import Schedule
 
     schedule = Schedule()
     store(schedule, least=0.5)

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fedsov.partition.keys import LocalKeyring
 from safetensors.numpy import load_file
 
 import fedsov
@@ -23,6 +22,7 @@ from fedsov.api import train
 from fedsov.config.hydra_compose import compose
 from fedsov.config.settings import Settings, settings
 from fedsov.hub.run import training_job
+from fedsov.keys.local import LocalKeyring
 from fedsov.model.features import Features, Statistics
 from fedsov.partition.store import Store
 from fedsov.region.session import Session

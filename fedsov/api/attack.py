@@ -75,7 +75,7 @@ def claimed(settings: Settings, rows: int) -> AttackClaim:
     update, asked = settings.recipe.update, settings.privacy
     if asked is None:
         steps = replace(update, epochs=update.epochs * settings.rounds)
-        return ClaimedPrivacy(AttackedTraining(settings.recipe.network, steps), None, 1.0 / max(rows, 2) ** 2)
+        return AttackClaim(AttackedTraining(settings.recipe.network, steps), None, 1.0 / max(rows, 2) ** 2)
     delta = asked.delta_for(rows)
     mechanism = calibrated(
         (),
@@ -86,7 +86,7 @@ def claimed(settings: Settings, rows: int) -> AttackClaim:
         clip=asked.clip,
     )
     spent = guarantee([mechanism.event], delta).epsilon
-    return ClaimedPrivacy(AttackedTraining(settings.recipe.network, update, mechanism), spent, delta)
+    return AttackClaim(AttackedTraining(settings.recipe.network, update, mechanism), spent, delta)
 
 
 def check(attacks: tuple[str, ...]) -> None:

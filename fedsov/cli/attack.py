@@ -74,12 +74,6 @@ class AttackArguments(Arguments):
                 "give --region NAME for a region's stored rows, or --data FILE for a public table; one of them"
             )
 
-    @property
-    def report(self) -> Path:
-        """Where the report is written."""
-        folder = self.workspace if self.region is None else self.workspace / "regions" / self.region
-        return self.out or folder / "attack.json"
-
 
 @command(
     app,
@@ -114,13 +108,14 @@ def attack(arguments: AttackArguments) -> None:
     size, settings = _size(arguments), run_settings(_overrides(arguments))
     rows = _rows(arguments, settings, size.rows)
     report = examine(settings, rows, attacks, size, say=say)
-    digest = written(report, arguments.report)
-    register = _register(report, rows, arguments.report)
+    path = _path(arguments, settings)
+    digest = written(report, path)
+    register = _register(report, rows, path)
     if arguments.json:
-        print_json({**report, "file": str(arguments.report), "sha256": digest, "register": register})
+        print_json({**report, "file": str(path), "sha256": digest, "register": register})
         return
     _show(report)
-    print_line(f"report: {arguments.report}, sha256 {digest}")
+    print_line(f"report: {path}, sha256 {digest}")
     print_line(f"to register it: {register}" if register else "nothing to register: the test decided nothing")
 
 
@@ -151,6 +146,13 @@ def _rows(arguments: AttackArguments, settings: Settings, most: int) -> Attacked
     if arguments.region is None:
         return of_table(settings, most=most)
     return of_region(settings, arguments.region, most=most)
+
+
+def _path(arguments: AttackArguments, settings: Settings) -> Path:
+    """Where the report is written."""
+    root = settings.workspace
+    folder = root if arguments.region is None else root / "regions" / arguments.region
+    return arguments.out or folder / "attack.json"
 
 
 def _register(report: Mapping[str, Any], rows: Attacked, path: Path) -> str | None:

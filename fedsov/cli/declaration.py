@@ -126,6 +126,10 @@ def _parameter(part: Field[Any], hint: Any, reads: str) -> inspect.Parameter:
     )
 
 
+def _spellings(context: click.Context) -> list[str]:
+    return [name for param in context.command.params for name in param.opts]
+
+
 def _built(own: type[Own], values: dict[str, Any], reads: str) -> Own:
     """The arguments of a call. Raises ConfigurationError for a setting that the command does not read."""
     context = click.get_current_context()

@@ -7,12 +7,12 @@ from itertools import count
 
 import numpy as np
 
+from fedsov.algorithms.local_steps import LocalSteps
 from fedsov.attacks.membership import Target
 from fedsov.attacks.shadow_models import AttackedTraining
 from fedsov.model.network import NetworkSpec
 from fedsov.privacy.accounting import calibrated
 from fedsov.privacy.mechanism import RecordMechanism, unsafe_noise_generator
-from fedsov.training.steps import LocalSteps
 
 WIDE, N = NetworkSpec("mlp", (48,)), 600
 OVERFIT = LocalSteps(learning_rate=0.1, momentum=0.9, batch=32, epochs=40, weight_decay=0.0)

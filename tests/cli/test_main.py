@@ -112,6 +112,7 @@ def test_the_exit_codes_in_every_help_are_those_of_the_errors() -> None:
         ("algorithm=krum", "settings stand after the command's name: `fedsov COMMAND algorithm=krum`; see"),
         ("ledger workspace=w", "settings stand after the command's name: `fedsov ledger COMMAND workspace=w`; see"),
         ("budget wrkspace=w", "unknown setting 'wrkspace'; did you mean workspace? `fedsov budget` takes"),
+        ("report evidence=x.yaml", "unknown setting 'evidence'; did you mean --evidence? `fedsov report` takes"),
         ("ledger show algorithm=krum", "unknown setting 'algorithm'; `fedsov ledger show` takes workspace=DIR only"),
         ("plan json", "'json' is neither an option nor KEY=VALUE; did you mean --json? See `fedsov plan --help`"),
         ("plan krum", "'krum' is neither an option nor KEY=VALUE; see `fedsov plan --help`"),

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fedsov.control_plane.server_app import Round, TrainingState
 
+from fedsov.algorithms.rounds import RoundRecord
 from fedsov.errors import CheckpointDamaged
 from fedsov.hub.checkpoints import Checkpoint, Checkpoints, RunManifest, runs
+from fedsov.hub.server_app import TrainingState
 from fedsov.label import Label
 from fedsov.model.features import Features, Statistics
 
@@ -21,7 +22,7 @@ MANIFEST = RunManifest("r1", {"seed": 1}, "/here", "key", {"the rules": "digest"
 def _checkpoint(rounds: int) -> Checkpoint:
     columns = Statistics.from_records({"age": np.arange(40.0)}, {"age": "numeric"})
     records = tuple(
-        Round(number, {2: {"score": 0.5 + number}}, {3: "Refused"}, {4: "out"}) for number in range(1, rounds + 1)
+        RoundRecord(number, {2: {"score": 0.5 + number}}, {3: "Refused"}, {4: "out"}) for number in range(1, rounds + 1)
     )
     arrays = {"b": np.full(2, rounds, np.float32), "a": np.zeros((1, 3), np.float32)}
     reached = TrainingState(arrays, {"m_t/0": np.ones(2)}, records)

@@ -8,16 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from fedsov.federation.laboratory import Work
-from fedsov.training.personal import Private
-from fedsov.training.steps import LocalSteps
 
 import fedsov
+from fedsov.algorithms.local_steps import LocalSteps
+from fedsov.algorithms.personalization import PrivateParameters
 from fedsov.errors import ConfigurationError, InputError, TrainingFailed
 from fedsov.model.embeddings import Embedding
 from fedsov.model.network import NetworkSpec, initial
 from fedsov.privacy.mechanism import RecordMechanism
 from fedsov.simulation.clients import clients_of, mechanisms_of, network_of, private_of, start_of
+from fedsov.simulation.federate import FederateOptions
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(40, 3)), np.arange(40) % 2
@@ -28,7 +28,7 @@ MECHANISM = RecordMechanism(clip=1.0, noise_multiplier=1.0, sampling_rate=0.5, s
 
 def _fitted(*pairs: Any, model: Any = "logistic", steps: LocalSteps = STEPS, **more: Any) -> fedsov.Fitted:
     regions = dict(zip(("DE", "US", "GB"), pairs, strict=False))
-    return fedsov.federate(model, regions, rounds=1, steps=steps, work=Work(processes=1), **more)
+    return fedsov.federate(model, regions, rounds=1, steps=steps, options=FederateOptions(processes=1), **more)
 
 
 SAME = {
@@ -212,11 +212,11 @@ def test_a_network_is_named_or_described() -> None:
 
 
 def test_private_parameters_are_named_by_a_word_or_several() -> None:
-    assert private_of("head") == private_of(["head"]) == Private(("head",))
+    assert private_of("head") == private_of(["head"]) == PrivateParameters(("head",))
     with pytest.raises(ConfigurationError, match="private must be a list of names, got 5"):
         private_of(5)
     with pytest.raises(ConfigurationError, match=r"private.first must be a fedsov.LocalSteps"):
-        Private(("head",), first=3)  # type: ignore[arg-type]
+        PrivateParameters(("head",), private_only_steps=3)  # type: ignore[arg-type]
 
 
 def test_clients_keep_their_names_and_numbers() -> None:

@@ -12,20 +12,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fedsov.control_plane.aggregate import ALGORITHMS, CORRECTED, OPTIONS, RANGES, Algorithm
-from fedsov.federation.laboratory import Work
-from fedsov.training.compression import Compression
-from fedsov.training.personal import Private
-from fedsov.training.schedule import READS, Schedule
-from fedsov.training.steps import LocalSteps
 
 import fedsov
+from fedsov.algorithms.catalogue import ALGORITHMS, Algorithm
+from fedsov.algorithms.compression import Compression
+from fedsov.algorithms.local_steps import READS, LocalSteps, Schedule
+from fedsov.algorithms.personalization import PrivateParameters
 from fedsov.errors import ConfigurationError, FedsovError, InputError, TrainingFailed
 from fedsov.model.embeddings import Embedding
 from fedsov.model.network import NetworkSpec
 from fedsov.privacy.events import Event
 from fedsov.privacy.mechanism import RecordMechanism
 from fedsov.privacy.settings import RecordPrivacy
+from fedsov.simulation.federate import FederateOptions
 
 
 class _Odd:
@@ -82,7 +81,7 @@ PRIVACY = RecordPrivacy(0.25, 1e-6, 1.0, 4.0, 100, 10.0, 0.1, bounds={"age": (0.
 
 
 def _train(**given: Any) -> None:
-    right = {"model": "logistic", "rounds": 1, "steps": STEPS, "work": Work(processes=1)}
+    right = {"model": "logistic", "rounds": 1, "steps": STEPS, "options": FederateOptions(processes=1)}
     fedsov.federate(regions=REGIONS, **{**right, **given})
 
 
@@ -100,11 +99,15 @@ class Settings:
 
 SETTINGS: Mapping[str, Settings] = {
     "LocalSteps": Settings(STEPS, lambda steps: _train(steps=steps), frozenset({"loss"})),
-    "Schedule": Settings(Schedule("step"), lambda one: _train(work=Work(processes=1, rate=_scheduled(one)))),
-    "Compression": Settings(Compression("topk"), lambda one: _train(work=Work(processes=1, compression=one))),
+    "Schedule": Settings(
+        Schedule("step"), lambda one: _train(options=FederateOptions(processes=1, schedule=_scheduled(one)))
+    ),
+    "Compression": Settings(
+        Compression("topk"), lambda one: _train(options=FederateOptions(processes=1, compression=one))
+    ),
     "RecordMechanism": Settings(MECHANISM, lambda one: _train(noise=one)),
-    "Work": Settings(Work(processes=1), lambda work: _train(work=work), frozenset({"order"})),
-    "Private": Settings(Private(("intercept",)), lambda one: _train(private=one)),
+    "FederateOptions": Settings(FederateOptions(processes=1), lambda one: _train(options=one), frozenset({"order"})),
+    "PrivateParameters": Settings(PrivateParameters(("intercept",)), lambda one: _train(private=one)),
     "NetworkSpec": Settings(NetworkSpec("mlp", (4,)), lambda spec: _train(model=spec)),
     "RecordPrivacy": Settings(replace(PRIVACY, epsilon=None), lambda one: RecordPrivacy.from_json(one.to_json())),
     "Event": Settings(Event("gaussian", 2.0), lambda one: Event.from_json(one.to_json())),
@@ -155,7 +158,7 @@ def test_a_refused_value_is_named_with_its_setting(kind: str) -> None:
 NUMBERS = {
     "whole": [
         *[("LocalSteps", name) for name in ("batch", "epochs", "accumulate", "seed")],
-        *[("Work", name) for name in ("processes", "minimum", "patience")],
+        *[("FederateOptions", name) for name in ("processes", "minimum", "patience")],
         *[("Schedule", name) for name in ("every", "warmup")],
         ("RecordMechanism", "steps"),
         ("RecordPrivacy", "batch"),
@@ -167,7 +170,7 @@ NUMBERS = {
         *[("Schedule", name) for name in ("least", "by")],
         *[("RecordMechanism", name) for name in ("clip", "noise_multiplier", "sampling_rate")],
         *[("RecordPrivacy", name) for name in ("epsilon", "delta", "clip", "lifetime_epsilon", "statistics_noise")],
-        ("Work", "bound"),
+        ("FederateOptions", "max_update_norm"),
         ("Compression", "share"),
     ],
 }
@@ -243,15 +246,15 @@ def test_a_seed_is_a_whole_number_from_zero(value: Any) -> None:
 
 def test_a_minimum_beyond_the_clients_is_refused_before_a_round() -> None:
     with pytest.raises(ConfigurationError, match=r"work\.minimum must be a whole number from 0 to 3, got 5"):
-        _train(work=Work(minimum=5))
-    _train(work=Work(minimum=3, processes=1))
+        _train(options=FederateOptions(minimum=5))
+    _train(options=FederateOptions(minimum=3, processes=1))
 
 
 @pytest.mark.parametrize("bound", [math.nan, 0.0, -1.0, "1", None, True])
 def test_a_bound_that_would_refuse_nothing_or_everything_is_refused(bound: Any) -> None:
     with pytest.raises(ConfigurationError, match="bound must be a number above 0"):
-        Work(bound=bound)
-    assert Work(bound=np.float32(np.inf)).bound == math.inf
+        FederateOptions(max_update_norm=bound)
+    assert FederateOptions(max_update_norm=np.float32(np.inf)).max_update_norm == math.inf
 
 
 @pytest.mark.parametrize("noise", [1e-9, 0.49, 1e7, math.nan])
@@ -270,7 +273,7 @@ def test_bounds_of_a_column_are_two_numbers_that_can_be_squared(pair: Any) -> No
 @pytest.mark.parametrize("rate", [math.nan, 0.0, -1.0, "1", None, math.inf])
 def test_a_rate_that_is_no_factor_ends_the_training_with_its_name(rate: Any) -> None:
     with pytest.raises(ConfigurationError, match="learning_rate"):
-        _train(work=Work(processes=1, rate=lambda round: rate))
+        _train(options=FederateOptions(processes=1, schedule=lambda round: rate))
 
 
 @pytest.mark.parametrize(
@@ -288,7 +291,7 @@ def test_a_rate_that_is_no_factor_ends_the_training_with_its_name(rate: Any) -> 
 )
 def test_an_order_of_what_are_no_rows_is_refused_with_the_client_and_round(order: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"work\.order of client 0 in round 1"):
-        _train(work=Work(processes=1, order=order))
+        _train(options=FederateOptions(processes=1, order=order))
 
 
 @pytest.mark.parametrize("embedding", [Embedding(-1, 2, 2), Embedding(0, 0, 2), Embedding(0, 2, 1.5), (0, 2, 2), None])
