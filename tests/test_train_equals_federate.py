@@ -19,14 +19,14 @@ from safetensors.numpy import load_file
 import fedsov
 from fedsov.algorithms.catalogue import ALGORITHMS
 from fedsov.api import train
+from fedsov.config.hub_settings import training_job
 from fedsov.config.hydra_compose import compose
 from fedsov.config.settings import Settings, settings
-from fedsov.hub.run import training_job
 from fedsov.keys.local import LocalKeyring
 from fedsov.model.features import Features, Statistics
 from fedsov.partition.store import Store
 from fedsov.region.session import Session
-from fedsov.runtimes.fork_server import TO_TRAIN, ForkServer, WarmFor
+from fedsov.runtimes.fork_server import TO_TRAIN, shared_fork_server
 from fedsov.storage.workspace import Workspace
 from tests.world import people
 
@@ -46,10 +46,11 @@ class Enough(Exception):
     """The global model is written; what follows is not compared."""
 
 
-@pytest.fixture(scope="module")
-def warm() -> Iterator[ForkServer]:
-    with WarmFor(TO_TRAIN) as found:
-        yield found
+@pytest.fixture(scope="module", autouse=True)
+def fork_server() -> Iterator[None]:
+    """The runs of this module share one."""
+    with shared_fork_server(TO_TRAIN):
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +64,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return [*people(tmp_path_factory.mktemp("equal"), lines, target="bought"), *SETTINGS]
 
 
-def _run(chosen: Settings, warm: ForkServer) -> Path:
+def _run(chosen: Settings) -> Path:
     """The file of a run's global model."""
     models = f"hub/models/*/{chosen.dataset.name}/model.safetensors"
     before = set(chosen.workspace.glob(models))
@@ -73,7 +74,7 @@ def _run(chosen: Settings, warm: ForkServer) -> Path:
             raise Enough
 
     with pytest.raises(Enough):
-        train.train_settings(chosen, warm, say=lambda _: None, tap=hear)
+        train.train_settings(chosen, progress=lambda _: None, on_bytes=hear)
     (written,) = set(chosen.workspace.glob(models)) - before
     return written
 
@@ -98,9 +99,9 @@ def _arrays(chosen: Settings) -> Arrays:
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
-def test_a_run_and_federate_give_the_same_parameters(name: str, table: list[str], warm: ForkServer) -> None:
+def test_a_run_and_federate_give_the_same_parameters(name: str, table: list[str]) -> None:
     chosen = settings(compose([*table, f"algorithm={name}"]))
-    model = _run(chosen, warm)
+    model = _run(chosen)
     of_run = load_file(model)
     fitted = fedsov.federate(
         chosen.recipe.network,

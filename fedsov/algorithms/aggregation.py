@@ -14,7 +14,6 @@ without it would end elsewhere, and nobody would notice.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +26,7 @@ from flwr.serverapp.strategy import FedAvg
 
 from fedsov.algorithms.catalogue import Algorithm, Need
 from fedsov.algorithms.client_half import ClientHalf, StepCounts, StepsTaken
+from fedsov.algorithms.flower_log import quiet_flower
 from fedsov.algorithms.order_free_sum import mean_of
 from fedsov.algorithms.update_checks import WEIGHT
 from fedsov.errors import ConfigurationError, TrainingFailed
@@ -222,10 +222,10 @@ class Server:
         from flwr.supercore.task_identity import TaskIdentity
 
         TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = 1, 1, 1
-        logging.getLogger("flwr").setLevel(logging.ERROR)
         self._algorithm, self._nodes = algorithm, _Nodes(nodes)
         self._strategy = build(algorithm, nodes)
 
+    @quiet_flower()
     def step(
         self, number: int, current: Mapping[str, Any], updates: Sequence[tuple[Mapping[str, Any], float]]
     ) -> dict[str, Any]:

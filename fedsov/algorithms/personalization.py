@@ -82,9 +82,9 @@ class Personalization:
         """True where private parameters take steps that the shared ones do not take, or the other way round."""
         return self.private.private_only_steps is not None or self.private.alternates
 
-    def names(self, spec: NetworkSpec) -> frozenset[str]:
+    def names(self, spec: NetworkSpec, inputs: int | None = None) -> frozenset[str]:
         """The private parameters' names. Raises ConfigurationError; see `fedsov.model.parameters.private_names`."""
-        return private_names(spec, self.private.names) if self.private.names else frozenset()
+        return private_names(spec, self.private.names, inputs)
 
     def shared(self, parameters: Parameters, spec: NetworkSpec) -> Parameters:
         """What of a network's parameters may be sent."""

@@ -19,7 +19,7 @@ import numpy as np
 from fedsov.algorithms.client_half import GradientTerms
 from fedsov.algorithms.local_steps import LocalSteps
 from fedsov.errors import ConfigurationError
-from fedsov.model.network import NetworkSpec, Parameters, build, initial, load
+from fedsov.model.network import NetworkSpec, Parameters, build, initial, is_layered, load
 from fedsov.privacy.mechanism import Clipping
 from fedsov.training.engine import train_one
 
@@ -72,10 +72,13 @@ def invert(
     """Inverts the updates of `trials` steps, each of one batch of the (N, D) rows.
 
     Raises:
-        ConfigurationError: a batch outside 1 to 8, or more rows than there are beside the guesses.
+        ConfigurationError: a batch outside 1 to 8, or more rows than there are beside the guesses; or a network that is
+            no stack of linear layers.
     """
     if not 1 <= batch <= LARGEST or 2 * batch > len(y):
         raise ConfigurationError(f"an inversion takes a batch of 1 to {LARGEST} rows, and twice as many; got {batch}")
+    if not is_layered(spec):
+        raise ConfigurationError(f"gradient inversion needs a network logistic or mlp, not {spec.name}; leave it out")
     rng = np.random.default_rng([seed, 5, batch])
     start = initial(spec, X.shape[1], seed)
     if not spec.hidden:  # a logistic regression starts at zero: any direction of descent is as good
@@ -116,7 +119,6 @@ def _sought(
     """(B, D) rows whose gradient is most like the one observed, of some descents."""
     import torch
 
-    torch.set_num_threads(1)
     model = load(build(spec, inputs), start)
     goal = [torch.from_numpy(gradient[name].astype(np.float32)) for name in start]
     outcomes = torch.from_numpy(np.asarray(y, np.float32))[:, None]

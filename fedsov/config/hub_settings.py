@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fedsov.config.settings import Settings
 from fedsov.hub.settings import HubSettings, HubTraining
-from fedsov.model.network import Parameters, initial
+from fedsov.model.network import Parameters, check_frozen, initial
 from fedsov.protocol.job import TrainingJob
 
 
@@ -49,7 +49,13 @@ def hub_settings(settings: Settings) -> HubSettings:
 
 def _hub_training(settings: Settings) -> HubTraining:
     def first_parameters(inputs: int, scope: str) -> Parameters:
-        """Of the start model for others the whole network, of the global model the shared parameters."""
+        """Of the start model for others the whole network, of the global model the shared parameters.
+
+        Raises ConfigurationError where a parameter that requires no gradient would be sent.
+        """
+        network = settings.recipe.network
+        private = settings.personalization.names(network, inputs)
+        check_frozen(network, inputs, {*settings.recipe.frozen, *private})
         start = initial(settings.recipe.network, inputs, settings.seed)
         return start if scope == "public" else settings.personalization.shared(start, settings.recipe.network)
 

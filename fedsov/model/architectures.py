@@ -1,7 +1,7 @@
 """Networks beyond stacks of linear layers, as torch modules: a transformer for tables, a small one for pictures.
 
-Both consist of layers whose per-record gradients Opacus knows, hold no buffers, and need torch, which is imported when
-one is built.
+Both hold no buffers, and need torch, which is imported when one is built. The names of their parameters follow from
+`hidden` alone; what they can be built of does not: `Architecture.fewest` inputs will do to ask for names.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from fedsov.errors import ConfigurationError
 
@@ -51,14 +51,14 @@ def _transformer() -> type[nn.Module]:
             rows, count, width = tokens.shape
             normal = self.before(tokens)
             heads = (
-                one(normal).view(rows, count, HEADS, width // HEADS).transpose(1, 2)
-                for one in (self.query, self.key, self.value)
+                project(normal).view(rows, count, HEADS, width // HEADS).transpose(1, 2)
+                for project in (self.query, self.key, self.value)
             )
             query, key, value = heads
             weights = (query @ key.transpose(2, 3) / math.sqrt(width // HEADS)).softmax(-1)
             mixed = (weights @ value).transpose(1, 2).reshape(rows, count, width)
             tokens = tokens + self.out(mixed)
-            return tokens + self.narrow(torch.relu(self.wide(self.between(tokens))))
+            return torch.as_tensor(tokens + self.narrow(torch.relu(self.wide(self.between(tokens)))))
 
     class Transformer(nn.Module):
         """A token for each input and one that gathers the answer; the answer is read from that one."""
@@ -83,6 +83,14 @@ def _transformer() -> type[nn.Module]:
     return Transformer
 
 
+CHANNELS = (16, 32)
+
+
+def _fewest_pixels(hidden: Sequence[int]) -> int:
+    """Each convolution halves the side; one pixel must be left."""
+    return int(4 ** len(hidden or CHANNELS))
+
+
 def cnn(inputs: int, outputs: int, hidden: Sequence[int] = ()) -> nn.Module:
     """A small convolutional network for square pictures in grey, given row by row.
 
@@ -92,10 +100,12 @@ def cnn(inputs: int, outputs: int, hidden: Sequence[int] = ()) -> nn.Module:
     """
     from torch import nn
 
-    side, channels = math.isqrt(inputs), (1, *(hidden or (16, 32)))
-    if side * side != inputs or side >> (len(channels) - 1) < 1:
+    side, channels = math.isqrt(inputs), (1, *(hidden or CHANNELS))
+    if side * side != inputs or inputs < _fewest_pixels(hidden):
+        least = math.isqrt(_fewest_pixels(hidden))
         raise ConfigurationError(
-            f"network cnn takes squares of {2 ** (len(channels) - 1)} pixels a side or more, not {inputs} inputs"
+            f"network cnn takes squares of {least} pixels a side or more, row by row, not {inputs} inputs; "
+            f"choose another network, or a square number of columns from {least**2} on"
         )
     layers: list[nn.Module] = [nn.Unflatten(1, (1, side, side))]
     for into, out in pairwise(channels):
@@ -104,7 +114,14 @@ def cnn(inputs: int, outputs: int, hidden: Sequence[int] = ()) -> nn.Module:
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels[-1] * side * side, outputs))
 
 
-ARCHITECTURES: Mapping[str, Callable[[int, int, Sequence[int]], nn.Module]] = {
-    "ft_transformer": ft_transformer,
-    "cnn": cnn,
+class Architecture(NamedTuple):
+    """What builds a network of inputs, outputs and `hidden`; and of how many inputs at least, by `hidden`."""
+
+    build: Callable[[int, int, Sequence[int]], nn.Module]
+    fewest: Callable[[Sequence[int]], int]
+
+
+ARCHITECTURES: Mapping[str, Architecture] = {
+    "ft_transformer": Architecture(ft_transformer, lambda hidden: 1),
+    "cnn": Architecture(cnn, _fewest_pixels),
 }

@@ -24,7 +24,7 @@ class Embedding(NamedTuple):
 
 def plain(embeddings: Sequence[Embedding], inputs: int) -> list[int]:
     """The columns that are no codes, which come first in what the linear layers are given."""
-    codes = {one.column for one in embeddings}
+    codes = {embedding.column for embedding in embeddings}
     return [column for column in range(inputs) if column not in codes]
 
 
@@ -38,13 +38,15 @@ def module(embeddings: Sequence[Embedding], inputs: int, layers: Sequence[nn.Mod
 
         def __init__(self) -> None:
             super().__init__()
-            self.embedding = nn.ModuleList(nn.Embedding(one.levels, one.width) for one in embeddings)
+            self.embedding = nn.ModuleList(nn.Embedding(each.levels, each.width) for each in embeddings)
             for place, layer in enumerate(layers):
                 self.add_module(str(place), layer)
 
         def forward(self, X: torch.Tensor) -> torch.Tensor:
             """(N, inputs) to (N, outputs)."""
-            looked_up = [table(X[:, one.column].long()) for table, one in zip(self.embedding, embeddings, strict=True)]
+            looked_up = [
+                table(X[:, each.column].long()) for table, each in zip(self.embedding, embeddings, strict=True)
+            ]
             onward = torch.cat([X[:, plain(embeddings, inputs)], *looked_up], 1)
             for place in range(len(layers)):
                 onward = self.get_submodule(str(place))(onward)

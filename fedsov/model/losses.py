@@ -121,12 +121,12 @@ def weights_of(targets: np.ndarray, class_weights: Sequence[float], loss: str) -
     """
     if not class_weights:
         return None
-    given = np.asarray(class_weights, dtype=targets.dtype)
+    weights = np.asarray(class_weights, dtype=targets.dtype)
     expected = 2 if loss == "binary" else targets.shape[1]
-    if loss == "regression" or len(given) != expected or not (np.isfinite(given).all() and (given > 0).all()):
+    if loss == "regression" or len(weights) != expected or not (np.isfinite(weights).all() and (weights > 0).all()):
         raise ConfigurationError(f"expected {expected} class weights above 0 for loss {loss}, got {class_weights}")
     if loss == "binary":
-        return np.where(targets > 0, given[1], given[0])
+        return np.asarray(np.where(targets > 0, weights[1], weights[0]))
     if loss == "multiclass":
-        return np.asarray(targets @ given)[:, None]
-    return np.asarray(1 + (given - 1) * targets)
+        return np.asarray(targets @ weights)[:, None]
+    return np.asarray(1 + (weights - 1) * targets)

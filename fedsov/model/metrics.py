@@ -29,7 +29,7 @@ def auc(y: np.ndarray, score: np.ndarray) -> float | None:
     Returns:
         None where y has one class, or none.
     """
-    each = [_area(*one) for one in _sides(y, score)]
+    each = [_area(positive, scores) for positive, scores in _sides(y, score)]
     return float(np.mean(each)) if each else None
 
 
@@ -46,9 +46,9 @@ def auc_difference(y: np.ndarray, score_a: np.ndarray, score_b: np.ndarray) -> t
         (gain, standard error), or None where a class that occurs, or all others, have fewer than two rows.
     """
     sides = list(zip(_sides(y, score_a), _sides(y, score_b), strict=True))
-    if not sides or min(min(int(one.sum()), int((~one).sum())) for (one, _), _ in sides) < 2:
+    if not sides or min(min(int(positive.sum()), int((~positive).sum())) for (positive, _), _ in sides) < 2:
         return None
-    gains, deviations = zip(*(_deviations(one, (a, b)) for (one, a), (_, b) in sides), strict=True)
+    gains, deviations = zip(*(_deviations(positive, (a, b)) for (positive, a), (_, b) in sides), strict=True)
     variance = np.square(np.mean(deviations, axis=0)).sum()
     return float(np.mean(gains)), math.sqrt(float(variance))
 
@@ -57,12 +57,12 @@ def _sides(y: np.ndarray, score: np.ndarray) -> list[tuple[np.ndarray, np.ndarra
     """(N,) whether a row is of it, and (N,) scores, for each outcome, class or label that tells rows apart."""
     outcomes, scores = np.asarray(y), np.asarray(score)
     if scores.ndim == 1:
-        found = [(outcomes > 0.5, scores)]
+        sides = [(outcomes > 0.5, scores)]
     elif outcomes.ndim == 2:
-        found = [(outcomes[:, label] > 0.5, scores[:, label]) for label in range(outcomes.shape[1])]
+        sides = [(outcomes[:, label] > 0.5, scores[:, label]) for label in range(outcomes.shape[1])]
     else:
-        found = [(outcomes == label, scores[:, int(label)]) for label in np.unique(outcomes)]
-    return [(positive, one) for positive, one in found if positive.any() and not positive.all()]
+        sides = [(outcomes == label, scores[:, int(label)]) for label in np.unique(outcomes)]
+    return [(positive, side) for positive, side in sides if positive.any() and not positive.all()]
 
 
 def _area(positive: np.ndarray, score: np.ndarray) -> float:
@@ -72,11 +72,11 @@ def _area(positive: np.ndarray, score: np.ndarray) -> float:
 
 def _deviations(positive: np.ndarray, scores: tuple[np.ndarray, np.ndarray]) -> tuple[float, np.ndarray]:
     """The gain, and (N,) each row's share in its error: squared and added up they are DeLong's variance."""
-    (ones_a, zeros_a), (ones_b, zeros_b) = (_placements(positive, one) for one in scores)
-    found = np.zeros(len(positive))
+    (ones_a, zeros_a), (ones_b, zeros_b) = (_placements(positive, each) for each in scores)
+    deviations = np.zeros(len(positive))
     for rows, placed in ((positive, ones_a - ones_b), (~positive, zeros_a - zeros_b)):
-        found[rows] = (placed - placed.mean()) / math.sqrt(len(placed) * (len(placed) - 1))
-    return float((ones_a - ones_b).mean()), found
+        deviations[rows] = (placed - placed.mean()) / math.sqrt(len(placed) * (len(placed) - 1))
+    return float((ones_a - ones_b).mean()), deviations
 
 
 def log_loss(y: np.ndarray, logits: np.ndarray, class_weights: Sequence[float] = ()) -> float:

@@ -4,7 +4,7 @@ Parameters travel and rest as plain numpy arrays under the names of ``torch.nn.S
 (``"0.weight"``, ``"0.bias"``, ...), in that order. `shapes`, `initial` and `check` need no torch, so that the
 hub can make the first model and check an incoming one; `build` imports torch when it is called, in a region.
 A user's own module joins them under a name: by `register` in one process, or in every process of a machine by a package
-that is installed there and has an entry point of the group `INSTALLED`:
+that is installed there and has an entry point of this group (`fedsov.model.own_network` has what it may be):
 
     [project.entry-points."fedsov.networks"]
     mine = "my_package:build"        # build(inputs, outputs) makes the module
@@ -16,19 +16,22 @@ that is installed there and has an entry point of the group `INSTALLED`:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from importlib.metadata import entry_points
+from functools import lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from fedsov.checks import choice, instance, several, store, whole
 from fedsov.errors import ConfigurationError, TrainingFailed
-from fedsov.model import embeddings as embeddings_steps
+from fedsov.model import embeddings as embedded
+from fedsov.model import own_network
 from fedsov.model.architectures import ARCHITECTURES
 from fedsov.model.embeddings import Embedding
+from fedsov.model.seeding import seeded
 
 if TYPE_CHECKING:
     from torch import nn
@@ -46,48 +49,26 @@ ACTIVATIONS = {
 }
 """An mlp's activations, and torch's names for them, each as torch has it by default."""
 
-INSTALLED = "fedsov.networks"
-"""Entry points of installed packages that are networks. What is not installed where rows are is never run there."""
-BROKEN = (TypeError, ValueError, RuntimeError, AttributeError)
-"""What a user's own network raises that cannot be made, or does not answer."""
 MOST_LEVELS = 2**24
 """Of an embedding: codes travel as float32, which has no odd number beyond."""
 
-_registered: dict[str, Callable[[int, int], nn.Module]] = {}
 
-
-def register(name: str, build: Callable[[int, int], nn.Module]) -> None:
+def register(name: str, build: own_network.Builder) -> None:
     """Gives a name to a module of one's own: `build(inputs, outputs)` makes it, (N, inputs) to (N, outputs) logits.
 
-    Its state must be its parameters: a module with buffers (batch normalisation) would average what is no parameter.
+    What such a module may be is in `fedsov.model.own_network`.
 
     Raises:
         ConfigurationError: the name is taken.
     """
-    if name in (*NETWORKS, *ARCHITECTURES, *_registered):
+    if name in (*NETWORKS, *ARCHITECTURES):
         raise ConfigurationError(f"a network is named {name!r} already")
-    _registered[name] = build
+    own_network.register(name, build)
 
 
-def _own(name: str) -> Callable[[int, int], nn.Module] | None:
-    """What makes a user's own network of this name, if there is one; an installed one is loaded when first asked for.
-
-    Raises ConfigurationError where its package cannot be imported.
-    """
-    if name not in _registered:
-        for point in entry_points(group=INSTALLED, name=name):
-            try:
-                _registered[name] = point.load()
-            except (ImportError, AttributeError, SyntaxError, RuntimeError) as error:
-                raise ConfigurationError(
-                    f"network {name!r} is {point.value}, which cannot be imported: {error}"
-                ) from error
-    return _registered.get(name)
-
-
-def registered(name: str) -> Callable[[int, int], nn.Module] | None:
-    """What makes a registered or installed network, None for one of fedsov's own. Raises as `_own`."""
-    return None if name in (*NETWORKS, *ARCHITECTURES) else _own(name)
+def registered(name: str) -> own_network.Builder | None:
+    """What makes a registered or installed network, None for one of fedsov's own."""
+    return None if name in (*NETWORKS, *ARCHITECTURES) else own_network.builder(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +103,10 @@ class NetworkSpec:
             activation=choice("activation", self.activation, ACTIVATIONS),
             embeddings=several("embeddings", self.embeddings, "a list of Embedding(column, levels, width)", _embedding),
         )
-        if self.name not in (*NETWORKS, *ARCHITECTURES) and _own(self.name) is None:
-            known = ", ".join((*NETWORKS, *ARCHITECTURES, *_registered))
+        if self.name not in (*NETWORKS, *ARCHITECTURES) and own_network.builder(self.name) is None:
+            names = ", ".join((*NETWORKS, *ARCHITECTURES, *own_network.registered()))
             raise ConfigurationError(
-                f"unknown network {self.name!r}; choose one of {known}, or install or register your own by that name"
+                f"unknown network {self.name!r}; choose one of {names}, or install or register your own by that name"
             )
         if self.embeddings and self.name not in NETWORKS:
             raise ConfigurationError(f"network {self.name} takes no embeddings; {' and '.join(NETWORKS)} do")
@@ -154,30 +135,97 @@ def is_layered(spec: NetworkSpec) -> bool:
 
 def widths(spec: NetworkSpec, inputs: int) -> tuple[int, ...]:
     """What the first layer is given, each hidden width, and outputs of a layered network."""
+    _check_inputs(inputs)
+    if beyond := [each for each in spec.embeddings if each.column >= inputs]:
+        raise ConfigurationError(f"of {inputs} inputs none is column {beyond[0].column} of {beyond[0]}")
+    first = len(embedded.plain(spec.embeddings, inputs)) + sum(each.width for each in spec.embeddings)
+    return (first, *spec.hidden, spec.outputs)
+
+
+def _check_inputs(inputs: int) -> None:
     if inputs < 1:
         raise ConfigurationError(f"a network needs at least one input, got {inputs}; no column can be a feature")
-    if beyond := [one for one in spec.embeddings if one.column >= inputs]:
-        raise ConfigurationError(f"of {inputs} inputs none is column {beyond[0].column} of {beyond[0]}")
-    given = len(embeddings_steps.plain(spec.embeddings, inputs)) + sum(one.width for one in spec.embeddings)
-    return (given, *spec.hidden, spec.outputs)
 
 
 def shapes(spec: NetworkSpec, inputs: int) -> dict[str, tuple[int, ...]]:
-    """Name and shape of every parameter, in the state dict's order (activations take the odd numbers)."""
-    found: dict[str, tuple[int, ...]] = {}
+    """Name and shape of every parameter, in the state dict's order (activations take the odd numbers).
+
+    A tensor that a module has under several names (tied weights) is one parameter, under the first of them.
+
+    Raises:
+        ConfigurationError: the network takes other numbers of inputs, or cannot be made.
+    """
     if not is_layered(spec):
-        return {name: tuple(tensor.shape) for name, tensor in build(spec, inputs).state_dict().items()}
-    for place, one in enumerate(spec.embeddings):
-        found[f"embedding.{place}.weight"] = (one.levels, one.width)
+        return dict(_module_of(spec, inputs).shapes)
+    shaped: dict[str, tuple[int, ...]] = {}
+    shaped |= {f"embedding.{place}.weight": (each.levels, each.width) for place, each in enumerate(spec.embeddings)}
     for layer, (into, out) in enumerate(pairwise(widths(spec, inputs))):
-        found[f"{2 * layer}.weight"] = (out, into)
-        found[f"{2 * layer}.bias"] = (out,)
-    return found
+        shaped |= {f"{2 * layer}.weight": (out, into), f"{2 * layer}.bias": (out,)}
+    return shaped
 
 
-def names(spec: NetworkSpec) -> tuple[str, ...]:
-    """The name of every parameter, in the state dict's order, which no number of inputs changes."""
-    return tuple(shapes(spec, 1 + max((one.column for one in spec.embeddings), default=0)))
+def names(spec: NetworkSpec, inputs: int | None = None) -> tuple[str, ...]:
+    """The name of every parameter, in the state dict's order.
+
+    Args:
+        inputs: without it the names of a shipped network, which no number of inputs changes; of one's own those that it
+            has of the inputs that were last spoken of in this process, or of one.
+
+    Raises:
+        ConfigurationError: as `shapes`; or they cannot be said without the number of inputs.
+    """
+    if inputs is not None:
+        return tuple(shapes(spec, inputs))
+    if is_layered(spec):
+        return tuple(shapes(spec, 1 + max((each.column for each in spec.embeddings), default=0)))
+    if spec.name in ARCHITECTURES:
+        return tuple(shapes(spec, ARCHITECTURES[spec.name].fewest(spec.hidden)))
+    try:
+        return tuple(shapes(spec, _last_inputs.get((spec.name, spec.outputs), 1)))
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{error}; without its number of inputs its parameters have no names") from error
+
+
+_last_inputs: dict[tuple[str, int], int] = {}
+"""By name and outputs the inputs of which a network that is no stack of layers was last spoken of."""
+
+
+class _Module(NamedTuple):
+    """What is asked of a module again and again: its parameters' shapes, and those that require no gradient."""
+
+    shapes: Mapping[str, tuple[int, ...]]
+    untrained: frozenset[str]
+
+
+def _module_of(spec: NetworkSpec, inputs: int) -> _Module:
+    _last_inputs[spec.name, spec.outputs] = inputs
+    return _built_once(spec.name, tuple(spec.hidden), spec.outputs, inputs)
+
+
+@lru_cache(maxsize=128)
+def _built_once(name: str, hidden: tuple[int, ...], outputs: int, inputs: int) -> _Module:
+    parameters = dict(build(NetworkSpec(name, hidden, outputs), inputs).named_parameters())
+    untrained = frozenset(name for name, values in parameters.items() if not values.requires_grad)
+    return _Module({name: tuple(values.shape) for name, values in parameters.items()}, untrained)
+
+
+def untrained(spec: NetworkSpec, inputs: int) -> frozenset[str]:
+    """The parameters that a module of one's own marks with ``requires_grad=False``: no step changes them."""
+    return frozenset() if is_layered(spec) else _module_of(spec, inputs).untrained
+
+
+def check_frozen(spec: NetworkSpec, inputs: int, frozen: Collection[str]) -> None:
+    """Refuses a joint training that would send what no client trains.
+
+    Raises:
+        ConfigurationError: names the parameter that requires no gradient and is not frozen.
+    """
+    if unnamed := sorted(untrained(spec, inputs) - set(frozen)):
+        raise ConfigurationError(
+            f"network {spec.name!r}: parameter {unnamed[0]!r} has requires_grad=False, so no client trains it; name it "
+            f"in model.frozen (of federate: FederateOptions(frozen={unnamed})), so that it is not sent, or leave "
+            "requires_grad on"
+        )
 
 
 def head(spec: NetworkSpec) -> frozenset[str]:
@@ -198,23 +246,36 @@ def initial(spec: NetworkSpec, inputs: int, seed: int) -> Parameters:
         return _own_initial(spec, inputs, seed)
     rng = np.random.default_rng(seed)
     bound = 0.0
-    found: Parameters = {}
+    first: Parameters = {}
     for name, shape in shapes(spec, inputs).items():
         if name.endswith("weight"):
             bound = 1.0 / math.sqrt(shape[1]) if spec.hidden or name.startswith("embedding") else 0.0
-        found[name] = rng.uniform(-bound, bound, shape).astype(np.float32)
-    return found
+        first[name] = rng.uniform(-bound, bound, shape).astype(np.float32)
+    return first
 
 
 def _own_initial(spec: NetworkSpec, inputs: int, seed: int) -> Parameters:
-    import torch
+    check_own(spec, inputs)
+    with seeded(seed):
+        return parameters(build(spec, inputs))
 
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        module = build(spec, inputs)
-        if spec.name not in ARCHITECTURES:
-            _check_answer(spec, module, inputs)
-        return parameters(module)
+
+def check_own(spec: NetworkSpec, inputs: int) -> None:
+    """Looks at how a network of one's own answers, once in a process; other networks need no look.
+
+    Raises:
+        ConfigurationError: see `fedsov.model.own_network`.
+    """
+    if not is_layered(spec) and spec.name not in ARCHITECTURES:
+        own_network.check(spec.name, inputs, spec.outputs)
+
+
+@contextmanager
+def answering(spec: NetworkSpec) -> Iterator[None]:
+    """A network of one's own that fails in the block raises TrainingFailed, which names it."""
+    own = not is_layered(spec) and spec.name not in ARCHITECTURES
+    with own_network.failing_as_training(spec.name) if own else nullcontext():
+        yield
 
 
 def check(spec: NetworkSpec, inputs: int, arrays: Mapping[str, np.ndarray]) -> None:
@@ -237,70 +298,48 @@ def check(spec: NetworkSpec, inputs: int, arrays: Mapping[str, np.ndarray]) -> N
 def build(spec: NetworkSpec, inputs: int) -> nn.Module:
     """The torch module: (N, inputs) float32 to (N, outputs) logits; its parameters are torch's own random ones.
 
+    Torch's generator is afterwards as it was before.
+
     Raises:
         ConfigurationError: a registered module holds buffers, or cannot be made.
     """
     from torch import nn
 
-    if not is_layered(spec):
+    _check_inputs(inputs)
+    if not is_layered(spec) and spec.name not in ARCHITECTURES:
+        return own_network.make(spec.name, inputs, spec.outputs)
+    with seeded(None):
         if spec.name in ARCHITECTURES:
-            return ARCHITECTURES[spec.name](inputs, spec.outputs, spec.hidden)
-        module = _made(spec, inputs)
-        if odd := next((name for name, _ in module.named_buffers()), None):
-            raise ConfigurationError(
-                f"network {spec.name} holds the buffer {odd!r}; use a normalisation without one (GroupNorm, LayerNorm)"
-            )
-        return module
-    layers: list[nn.Module] = []
-    for into, out in pairwise(widths(spec, inputs)):
-        layers += [nn.Linear(into, out), getattr(nn, ACTIVATIONS[spec.activation])()]
-    if spec.embeddings:
-        return embeddings_steps.module(spec.embeddings, inputs, layers[:-1])
-    return nn.Sequential(*layers[:-1])
-
-
-def _made(spec: NetworkSpec, inputs: int) -> nn.Module:
-    from torch import nn
-
-    own = _own(spec.name)
-    if own is None:
-        raise ConfigurationError(f"network {spec.name!r} is not known in this process; install it, or register it here")
-    try:
-        module = own(inputs, spec.outputs)
-    except BROKEN as error:
-        raise ConfigurationError(
-            f"network {spec.name!r} cannot be made of {inputs} inputs and {spec.outputs} outputs: {error}"
-        ) from error
-    if not isinstance(module, nn.Module) or not list(module.parameters()):
-        raise ConfigurationError(f"network {spec.name!r} is no torch module with parameters, but {module!r}")
-    return module
-
-
-def _check_answer(spec: NetworkSpec, module: nn.Module, inputs: int) -> None:
-    """Raises ConfigurationError where a user's own module does not answer a row with a logit for each output."""
-    import torch
-
-    try:
-        with torch.no_grad():
-            found = tuple(module(torch.zeros(2, inputs)).shape)
-    except BROKEN as error:
-        raise ConfigurationError(
-            f"network {spec.name!r} answers nothing to rows of {inputs} inputs: {error}"
-        ) from error
-    if found != (2, spec.outputs):
-        raise ConfigurationError(
-            f"network {spec.name!r} answers 2 rows with shape {found}; expected {(2, spec.outputs)}, a logit an output"
-        )
+            return ARCHITECTURES[spec.name].build(inputs, spec.outputs, spec.hidden)
+        layers: list[nn.Module] = []
+        for into, out in pairwise(widths(spec, inputs)):
+            layers += [nn.Linear(into, out), getattr(nn, ACTIVATIONS[spec.activation])()]
+        if spec.embeddings:
+            return embedded.module(spec.embeddings, inputs, layers[:-1])
+        return nn.Sequential(*layers[:-1])
 
 
 def parameters(module: nn.Module) -> Parameters:
-    """Copies of the module's parameters, float32, by state-dict name."""
-    return {name: tensor.detach().numpy().copy() for name, tensor in module.state_dict().items()}
+    """Copies of the module's parameters, float32, by state-dict name; tied ones once."""
+    return {name: values.detach().numpy().copy() for name, values in module.named_parameters()}
 
 
 def load(module: nn.Module, arrays: Mapping[str, np.ndarray]) -> nn.Module:
-    """The same module, now with copies of these arrays. Raises RuntimeError where names or shapes differ."""
+    """The same module, set to score (dropout is off), now with copies of these arrays.
+
+    Raises:
+        TrainingFailed: names or shapes differ.
+    """
     import torch
 
-    module.load_state_dict({name: torch.tensor(array) for name, array in arrays.items()})
-    return module
+    own = dict(module.named_parameters())
+    if odd := sorted(own.keys() ^ arrays.keys()):
+        raise TrainingFailed(f"parameter {odd[0]!r} is not as in the network; expected {', '.join(own)}")
+    with torch.no_grad():
+        for name, values in own.items():
+            if tuple(values.shape) != np.shape(arrays[name]):
+                raise TrainingFailed(
+                    f"parameter {name!r} has shape {np.shape(arrays[name])}; expected {tuple(values.shape)}"
+                )
+            values.copy_(torch.as_tensor(arrays[name]))
+    return module.eval()

@@ -3,7 +3,7 @@
 A network's P numbers have one order, that of its state dict (`fedsov.model.network.shapes`). By name they travel and
 rest; as a vector, or as a row of a (K, P) matrix of K clients, they are trained.
 
->>> from fedsov.model.network import initial
+>>> from fedsov.model.network import initial, is_layered
 >>> spec = NetworkSpec("mlp", (4,))
 >>> sorted(private_names(spec, ("intercept",))), sorted(private_names(spec, ("first.bias", "head")))
 (['2.bias'], ['0.bias', '2.bias', '2.weight'])
@@ -14,13 +14,13 @@ rest; as a vector, or as a row of a (K, P) matrix of K clients, they are trained
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
 
 from fedsov.errors import ConfigurationError, TrainingFailed
-from fedsov.model.network import NetworkSpec, Parameters, head, names
+from fedsov.model.network import NetworkSpec, Parameters, head, is_layered, names
 
 
 def flat(arrays: Mapping[str, np.ndarray], names: Mapping[str, Any], dtype: type = np.float32) -> np.ndarray:
@@ -54,17 +54,20 @@ def trained(names: Collection[str], frozen: Collection[str]) -> list[str]:
     return left
 
 
-def private_names(spec: NetworkSpec, private: Iterable[str]) -> frozenset[str]:
+def private_names(spec: NetworkSpec, private: Collection[str], inputs: int | None = None) -> frozenset[str]:
     """The parameters that these words mean.
 
     Args:
+        inputs: of the network, where they are known; see `fedsov.model.network.names`.
         private: ``intercept`` (the last layer's bias), ``head`` (the last layer), ``first.bias`` (a shift of the first
             layer: what the region's name as an input would be), ``bias`` (every bias), or a parameter's own name.
 
     Raises:
         ConfigurationError: a word that means none of this network's parameters, or nothing would be left to share.
     """
-    parameters = names(spec)
+    if not private:
+        return frozenset()
+    parameters = names(spec, inputs)
     words = {
         "intercept": {name for name in head(spec) if name.endswith("bias")},
         "head": set(head(spec)),
@@ -103,6 +106,8 @@ def joined(incoming: Parameters, private: Parameters, spec: NetworkSpec) -> Para
     if twice:
         raise TrainingFailed(f"parameter {min(twice)!r} is private, and came in from outside all the same")
     both = {**incoming, **private}
+    if not is_layered(spec):  # whose names follow from the inputs; `fedsov.model.network.check` looks for each
+        return both
     absent = set(names(spec)) - both.keys()
     if absent:
         raise TrainingFailed(f"parameter {min(absent)!r} is neither shared nor the region's own")

@@ -17,6 +17,7 @@ from __future__ import annotations
 import gc
 import importlib
 import json
+import logging
 import os
 import select
 import signal
@@ -263,6 +264,7 @@ def _ending_with(control: socket.socket) -> Iterator[None]:
 def main(arguments: Sequence[str]) -> None:
     """The fork server itself: import, then fork on request."""
     descriptor, modules = arguments
+    logging.getLogger("flwr").setLevel(logging.ERROR)
     control = socket.socket(fileno=int(descriptor))
     with _ending_with(control):
         for module in filter(None, modules.split(",")):

@@ -32,7 +32,7 @@ from fedsov.algorithms.training_spec import Rate, TrainingSpec
 from fedsov.checks import SEEDS, as_number, choice, flag, instance, real, refused, store, whole
 from fedsov.checks import names as names_in
 from fedsov.errors import ConfigurationError, InputError, TrainingFailed
-from fedsov.model.network import NetworkSpec, Parameters
+from fedsov.model.network import NetworkSpec, Parameters, check_frozen
 from fedsov.model.parameters import flat, joined, named, private_part, shared
 from fedsov.privacy.mechanism import RecordMechanism
 from fedsov.simulation.clients import (
@@ -246,6 +246,7 @@ def federate(
         measures=options.measures,
     )
     first = start_of(options.start, network, job.inputs, seed)
+    check_frozen(network, job.inputs, {*options.frozen, *job.layout.private_names})
     return _rounds(job, first, names, options)
 
 

@@ -10,11 +10,11 @@ if TYPE_CHECKING:
 
 
 class LayerCache(NamedTuple):
-    """What a layer was given, what it made of it, and what the next one is given."""
+    """What a layer keeps of a forward pass: its inputs, what it made of them before its activation, and after."""
 
-    taken: torch.Tensor
-    made: torch.Tensor
-    given: torch.Tensor
+    inputs: torch.Tensor
+    linear: torch.Tensor
+    outputs: torch.Tensor
 
 
 class Activation(NamedTuple):
@@ -24,12 +24,12 @@ class Activation(NamedTuple):
     backward: Callable[[torch.Tensor, LayerCache], torch.Tensor]
 
 
-_known: dict[str, Activation] = {}
+_remembered: dict[str, Activation] = {}
 
 
 def activation(name: str) -> Activation:
     """The activation of that name, of those in `fedsov.model.network.ACTIVATIONS`."""
-    return _known.get(name) or _known.setdefault(name, _activations()[name])
+    return _remembered.get(name) or _remembered.setdefault(name, _activations()[name])
 
 
 def _activations() -> Mapping[str, Activation]:
@@ -38,11 +38,13 @@ def _activations() -> Mapping[str, Activation]:
 
     aten = torch.ops.aten
     return {
-        "relu": Activation(torch.relu_, lambda d, p: aten.threshold_backward(d, p.given, 0)),
-        "leaky_relu": Activation(functional.leaky_relu, lambda d, p: aten.leaky_relu_backward(d, p.made, 0.01, False)),
-        "tanh": Activation(torch.tanh, lambda d, p: aten.tanh_backward(d, p.given)),
-        "sigmoid": Activation(torch.sigmoid, lambda d, p: aten.sigmoid_backward(d, p.given)),
-        "gelu": Activation(functional.gelu, lambda d, p: aten.gelu_backward(d, p.made)),
-        "silu": Activation(functional.silu, lambda d, p: aten.silu_backward(d, p.made)),
-        "elu": Activation(functional.elu, lambda d, p: aten.elu_backward(d, 1.0, 1.0, 1.0, False, p.made)),
+        "relu": Activation(torch.relu_, lambda d, cache: aten.threshold_backward(d, cache.outputs, 0)),
+        "leaky_relu": Activation(
+            functional.leaky_relu, lambda d, cache: aten.leaky_relu_backward(d, cache.linear, 0.01, False)
+        ),
+        "tanh": Activation(torch.tanh, lambda d, cache: aten.tanh_backward(d, cache.outputs)),
+        "sigmoid": Activation(torch.sigmoid, lambda d, cache: aten.sigmoid_backward(d, cache.outputs)),
+        "gelu": Activation(functional.gelu, lambda d, cache: aten.gelu_backward(d, cache.linear)),
+        "silu": Activation(functional.silu, lambda d, cache: aten.silu_backward(d, cache.linear)),
+        "elu": Activation(functional.elu, lambda d, cache: aten.elu_backward(d, 1.0, 1.0, 1.0, False, cache.linear)),
     }

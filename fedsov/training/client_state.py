@@ -68,7 +68,7 @@ class Layout:
         Raises ConfigurationError for a frozen name that is no shared parameter, or where all are frozen.
         """
         shaped = shapes(training.network, inputs)
-        own = training.personalization.names(training.network)
+        own = training.personalization.names(training.network, inputs)
         sent = trained([name for name in shaped if name not in own], training.frozen)
         return Layout(shaped, own, places(shaped, own), places(shaped, sent))
 

@@ -9,11 +9,11 @@ https://arxiv.org/abs/1510.01799), which is all that clipping needs.
 Where inputs are codes, tables of numbers stand before the first layer: a record's gradient in a table is the slope in
 what was looked up, in one row of it.
 
-All parameters of a client are one row of a (K, P) tensor, in the order of the state dict. A client's result does not
-depend on who is stacked with it, bit by bit, unless its gradients are clipped: batches are padded to a width that is
-its own (`width_of`) with rows of weight zero, what is multiplied begins where vector registers do (`layout`), and a
-stack of one is multiplied as a stack of two: the libraries below round a lone product, a remainder that does not fill a
-register, and numbers that lie astride two differently. Large products are always made one by one.
+All parameters of a client are one row of a (K, P) tensor, in the order of the state dict. Equal stacks give equal bits
+on one processor with one thread. Who is stacked with a client changes its result by rounding alone: the libraries below
+multiply numbers of another shape, or that begin elsewhere, by other kernels (docs/decisions/0022-same-bits.md).
+Batches are padded with rows of weight zero, to a width by which clients are stacked (`width_of`). Large products are
+made one by one.
 
 A step: ``v <- m v + g + decay w + mu (w - anchor) + drift``, then ``w <- w - rate v``, where g is the mean of the
 weighted rows' gradients, or with clipping their clipped sum plus noise, over the expected batch (Abadi et al. 2016).
@@ -79,7 +79,7 @@ class ClientBatch:
 
 @dataclass(frozen=True, slots=True)
 class SgdSettings:
-    """How to step. `decay` is (P,) or None; `anchor` and `drift` are (K, P), (P,) or None."""
+    """How to step. `decay` is (P,) or None; `anchor` and `drift` are (K, P), (P,) or None; `seeds` are (K,) or none."""
 
     rate: float
     momentum: float
@@ -90,6 +90,7 @@ class SgdSettings:
     anchor_weight: float = 0.0
     drift: torch.Tensor | None = None
     clipping: Clipping | None = None
+    seeds: Sequence[int] = ()
 
 
 def width_of(rows: int, batch: int) -> int:
@@ -100,7 +101,7 @@ def width_of(rows: int, batch: int) -> int:
 def descend(
     parameters: torch.Tensor,
     stack: Stack,
-    held: ClientBatch,
+    rows: ClientBatch,
     batches: Sequence[Sequence[np.ndarray]],
     descent: SgdSettings,
 ) -> None:
@@ -113,49 +114,49 @@ def descend(
     import torch
 
     with torch.inference_mode():
-        for together in _alike(held, batches, descent):
-            _descend(parameters, stack, held, batches, descent, together)
+        for together in _alike(rows, batches, descent):
+            _descend(parameters, stack, rows, batches, descent, together)
 
 
-def _alike(held: ClientBatch, batches: Sequence[Sequence[np.ndarray]], descent: SgdSettings) -> list[list[int]]:
+def _alike(rows: ClientBatch, batches: Sequence[Sequence[np.ndarray]], descent: SgdSettings) -> list[list[int]]:
     """Clients whose batches have the same width, those with most steps first."""
     groups: dict[int, list[int]] = {}
-    for client, size in enumerate(held.sizes):
+    for client, size in enumerate(rows.sizes):
         width = 0 if descent.clipping else width_of(int(size), descent.batch)
         groups.setdefault(width, []).append(client)
-    found = []
+    stacks = []
     for width, group in groups.items():
         most = max(1, TOGETHER // (width or _widest(batches, group)))
         ordered = sorted(group, key=lambda client: -len(batches[client]))
-        found += [ordered[first : first + most] for first in range(0, len(ordered), most)]
-    return found
+        stacks += [ordered[first : first + most] for first in range(0, len(ordered), most)]
+    return stacks
 
 
 def _widest(batches: Sequence[Sequence[np.ndarray]], clients: Sequence[int]) -> int:
     """The width that the longest of these clients' batches is padded to."""
-    return max(EVEN, evened(max((len(one) for client in clients for one in batches[client]), default=0)))
+    return max(EVEN, evened(max((len(step) for client in clients for step in batches[client]), default=0)))
 
 
 def _descend(
     parameters: torch.Tensor,
     stack: Stack,
-    held: ClientBatch,
+    rows: ClientBatch,
     batches: Sequence[Sequence[np.ndarray]],
     descent: SgdSettings,
     together: list[int],
 ) -> None:
-    def own(given: torch.Tensor | None) -> torch.Tensor | None:
-        return None if given is None else spread(given if given.ndim == 1 else given[together], stack)
+    def own(term: torch.Tensor | None) -> torch.Tensor | None:
+        return None if term is None else spread(term if term.ndim == 1 else term[together], stack)
 
     is_plain = not descent.clipping and steps_alone(stack)
     whole = together == list(range(len(parameters)))
-    rows = parameters if whole else parameters[together]
-    w = spread(rows, stack)
+    flat = parameters if whole else parameters[together]
+    w = spread(flat, stack)
     speeds, momentum = still(w.shape, w.dtype, stack), 0.0  # what has no speed yet keeps none of it
     anchor, drift, decay = own(descent.anchor), own(descent.drift), own(descent.decay)
     noise = _Noise(descent.clipping, stack, together, w) if descent.clipping else None
     active, parts, moving, alone = 0, Parts([], []), Parts([], []), list[Matrices]()
-    for step in _steps(held, batches, descent, together):
+    for step in _steps(rows, batches, descent, together):
         if step.clients != active:
             active = step.clients
             parts, moving = views(w[:active], stack), views(speeds[:active], stack)
@@ -178,9 +179,9 @@ def _descend(
         if drift is not None:
             v.add_(drift if drift.ndim == 1 else drift[:active])
         w[:active].add_(v, alpha=-descent.rate)
-    gather(w, rows, stack)
+    gather(w, flat, stack)
     if not whole:
-        parameters[together] = rows
+        parameters[together] = flat
 
 
 def _accumulate_together(
@@ -191,7 +192,7 @@ def _accumulate_together(
         _slow(v, moving, stack, momentum)
     codes, given = _looked_up(step.X, stack, parts.tables)
     passed = _forward(given, stack.layers, parts.layers)
-    slope = descent.slope(passed[-1].given, step.targets).mul_(step.weights)
+    slope = descent.slope(passed[-1].outputs, step.targets).mul_(step.weights)
     slopes = _backward(passed, stack.layers, parts.layers, slope)
     below = _below(slopes[0], stack, parts.layers)
     if descent.clipping:
@@ -217,48 +218,48 @@ class _Step(NamedTuple):
 
 
 def _steps(
-    held: ClientBatch, batches: Sequence[Sequence[np.ndarray]], descent: SgdSettings, together: Sequence[int]
+    rows: ClientBatch, batches: Sequence[Sequence[np.ndarray]], descent: SgdSettings, together: Sequence[int]
 ) -> Iterator[_Step]:
     """The steps of a stack, gathered some at a time, or a part at a time where one is long."""
     counts = [len(batches[client]) for client in together]
     clipping, first = descent.clipping, 0
-    width = 0 if clipping else width_of(int(held.sizes[together[0]]), descent.batch)
+    width = 0 if clipping else width_of(int(rows.sizes[together[0]]), descent.batch)
     while first < counts[0]:
         active = sum(count > first for count in counts)
         last = counts[active - 1]  # so far the same clients take part
         each = max(1, CHUNK // (active * (max(width, descent.batch) if width else _widest(batches, together))))
         for begin in range(first, last, each):
             end = min(begin + each, last)
-            lengths = np.array([[len(one) for one in batches[client][begin:end]] for client in together[:active]]).T
+            lengths = np.array([[len(step) for step in batches[client][begin:end]] for client in together[:active]]).T
             wide = width or max(EVEN, evened(int(lengths.max())))
             chosen = np.zeros((end - begin, active, wide), dtype=np.int64)
             real = np.arange(wide) < lengths[:, :, None]
             for place, client in enumerate(together[:active]):
-                rows = np.concatenate(batches[client][begin:end])
-                chosen[:, place][real[:, place]] = rows + held.starts[client]
-                chosen[:, place][~real[:, place]] = held.starts[client]
+                own = np.concatenate(batches[client][begin:end])
+                chosen[:, place][real[:, place]] = own + rows.starts[client]
+                chosen[:, place][~real[:, place]] = rows.starts[client]
             for at in range(0, wide, CHUNK):  # more than one part only where `each` is 1
                 ends, part = (at == 0, at + CHUNK >= wide), np.s_[:, :, at : at + CHUNK]
-                yield from _gathered(held, chosen[part], real[part], lengths, clipping, together[:active], ends)
+                yield from _gathered(rows, chosen[part], real[part], lengths, clipping, together[:active], ends)
         first = last
 
 
 def _gathered(
-    held: ClientBatch, chosen: np.ndarray, real: np.ndarray, lengths: np.ndarray, clipping: Clipping | None,
+    rows: ClientBatch, chosen: np.ndarray, real: np.ndarray, lengths: np.ndarray, clipping: Clipping | None,
     together: Sequence[int], ends: tuple[bool, bool],
 ) -> Iterator[_Step]:  # fmt: skip
     import torch
 
     steps, active, wide = chosen.shape
     flat = torch.from_numpy(chosen.reshape(-1))
-    inputs = held.X.index_select(0, flat).view(steps, active, wide, -1)
-    targets = held.targets.index_select(0, flat).view(steps, active, wide, -1)
+    inputs = rows.X.index_select(0, flat).view(steps, active, wide, -1)
+    targets = rows.targets.index_select(0, flat).view(steps, active, wide, -1)
     shares = real.astype(np.float64)[..., None]
     if clipping is None:
         shares /= lengths[:, :, None, None]
     weights = torch.from_numpy(shares).to(inputs.dtype)
-    if held.weights is not None:
-        weights = weights * held.weights.index_select(0, flat).view(steps, active, wide, -1)
+    if rows.weights is not None:
+        weights = weights * rows.weights.index_select(0, flat).view(steps, active, wide, -1)
     expected = clipping.expected if clipping else [1.0] * (max(together) + 1)
     divisors = torch.tensor([1.0 / expected[client] for client in together], dtype=inputs.dtype).view(active, 1, 1)
     for X, y, share in zip(inputs.unbind(0), targets.unbind(0), weights.unbind(0), strict=True):
@@ -275,17 +276,19 @@ def _looked_up(
         return [], X
     client = torch.arange(len(X))[:, None]
     codes = [(client, X[:, :, table.column].long()) for table in stack.tables]
-    found = [numbers[code] for numbers, code in zip(tables, codes, strict=True)]
-    return codes, torch.cat([X[:, :, list(stack.plain)], *found], 2)
+    looked_up = [numbers[code] for numbers, code in zip(tables, codes, strict=True)]
+    return codes, torch.cat([X[:, :, list(stack.plain)], *looked_up], 2)
 
 
 def _below(slope: torch.Tensor, stack: Stack, parts: Sequence[Views]) -> list[torch.Tensor]:
     """The loss's slope in what each table gave, (k, B, width) each."""
+    import torch
+
     if not stack.tables:
         return []
     down = _product(None, slope, parts[0].weight, large=stack.layers[0].is_large)
     widths = [len(stack.plain), *(table.width for table in stack.tables)]
-    return list(down.split(widths, 2)[1:])
+    return list(torch.split(down, widths, 2)[1:])
 
 
 def _accumulate_tables(
@@ -300,26 +303,23 @@ def _accumulate_tables(
 
 
 def _forward(X: torch.Tensor, layers: Sequence[Layer], parts: Sequence[Views]) -> list[LayerCache]:
-    passed, given = list[LayerCache](), X
+    passed, taken = list[LayerCache](), X
     for layer, part in zip(layers, parts, strict=True):
-        made = _product(part.bias, given, part.transposed, large=layer.is_large)
-        onward = made if layer.activation is None else activation(layer.activation).forward(made)
-        passed.append(LayerCache(given, made, onward))
-        given = onward
+        linear = _product(part.bias, taken, part.transposed, large=layer.is_large)
+        onward = linear if layer.activation is None else activation(layer.activation).forward(linear)
+        passed.append(LayerCache(taken, linear, onward))
+        taken = onward
     return passed
 
 
 def _product(added: torch.Tensor | None, left: torch.Tensor, right: torch.Tensor, *, large: bool) -> torch.Tensor:
-    """(K, ...) added + left @ right, for each client the same bits whatever K is."""
+    """(K, ...) added + left @ right; a large one is made client by client."""
     import torch
 
     if large:
-        each = zip(left, right, strict=True) if added is None else zip(added, left, right, strict=True)
-        made = [torch.mm(*one) if added is None else torch.addmm(*one) for one in each]
-        return torch.stack(made) if made[1:] else made[0][None]
-    if left.shape[0] == 1:
-        pair = [one.expand(2, -1, -1) for one in (left, right)]
-        return (torch.bmm(*pair) if added is None else torch.baddbmm(added.expand(2, -1, -1), *pair))[:1]
+        factors = zip(left, right, strict=True) if added is None else zip(added, left, right, strict=True)
+        products = [torch.mm(*each) if added is None else torch.addmm(*each) for each in factors]
+        return torch.stack(products) if products[1:] else products[0][None]
     return torch.bmm(left, right) if added is None else torch.baddbmm(added, left, right)
 
 
@@ -362,7 +362,7 @@ def _accumulate(
 ) -> None:  # fmt: skip
     for part, slope, through, layer in zip(moving, slopes, passed, layers, strict=True):
         if layer.trains_weight:
-            _add_product(part.weight, slope.transpose(1, 2), through.taken, momentum if layer.is_large else None)
+            _add_product(part.weight, slope.transpose(1, 2), through.inputs, momentum if layer.is_large else None)
         if layer.trains_bias:
             part.bias.add_(slope.sum(1, keepdim=True))
 
@@ -371,13 +371,13 @@ def _squares(
     slopes: Sequence[torch.Tensor], passed: Sequence[LayerCache], below: Sequence[torch.Tensor], stack: Stack
 ) -> Any:
     """(k, B, 1) squared length of each record's gradient."""
-    found: Any = 0.0
+    total: Any = 0.0
     for slope, through, layer in zip(slopes, passed, stack.layers, strict=True):
-        own = through.taken.square().sum(2, keepdim=True) if layer.trains_weight else 0.0
-        found = found + (own + float(layer.trains_bias)) * slope.square().sum(2, keepdim=True)
+        own = through.inputs.square().sum(2, keepdim=True) if layer.trains_weight else 0.0
+        total = total + (own + float(layer.trains_bias)) * slope.square().sum(2, keepdim=True)
     for slope, table in zip(below, stack.tables, strict=True):
-        found = found + float(table.trains) * slope.square().sum(2, keepdim=True)
-    return found
+        total = total + float(table.trains) * slope.square().sum(2, keepdim=True)
+    return total
 
 
 def _clip(slopes: Sequence[torch.Tensor], squares: Any, clip: float, divisors: torch.Tensor) -> None:

@@ -2,6 +2,10 @@
 
 Which it is follows from the network alone and changes nothing but the time (`stacked`, `general`). Nothing here
 imports torch before a step is taken, nor torch.optim at all, which costs a second in every process.
+
+Equal clients that are stacked alike end in equal bits, on one processor and with one thread of torch. On another
+processor, with other threads, or stacked with others, they differ by rounding (docs/decisions/0022-same-bits.md). How
+many threads there are is the process's own affair: those of fedsov have one, and nothing here changes it.
 """
 
 from __future__ import annotations
@@ -13,12 +17,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fedsov.algorithms.client_half import GradientTerms
-from fedsov.algorithms.local_steps import LocalSteps, shuffled
+from fedsov.algorithms.local_steps import LocalSteps, poisson, shuffled
 from fedsov.errors import ConfigurationError, InputError, TrainingFailed
 from fedsov.model.embeddings import plain
 from fedsov.model.losses import loss_named, weights_of
-from fedsov.model.network import NetworkSpec, Parameters, build, check, is_layered, load, shapes, widths
+from fedsov.model.network import (
+    NetworkSpec,
+    Parameters,
+    answering,
+    build,
+    check,
+    check_own,
+    is_layered,
+    load,
+    shapes,
+    widths,
+)
 from fedsov.model.parameters import flat, named
+from fedsov.privacy.mechanism import Clipping
 from fedsov.training import autograd
 from fedsov.training import closed_form as closed_form_steps
 from fedsov.training.closed_form import ClientBatch, SgdSettings
@@ -26,6 +42,8 @@ from fedsov.training.memory_layout import Layer, Stack, Table
 
 if TYPE_CHECKING:
     import torch
+
+    from fedsov.privacy.mechanism import RecordMechanism
 
 Rows = tuple[np.ndarray, np.ndarray]
 """(N, D) inputs and (N,) or (N, C) outcomes of a client."""
@@ -39,13 +57,12 @@ def held(rows: Sequence[Rows], steps: LocalSteps, spec: NetworkSpec, dtype: type
     """
     import torch
 
-    torch.set_num_threads(1)
-    X = np.concatenate([np.asarray(one, dtype=dtype) for one, _ in rows])
-    y = np.concatenate([np.asarray(one, dtype=dtype) for _, one in rows])
+    X = np.concatenate([np.asarray(inputs, dtype=dtype) for inputs, _ in rows])
+    y = np.concatenate([np.asarray(outcomes, dtype=dtype) for _, outcomes in rows])
     check_codes(X, spec)
     targets = loss_named(steps.loss).outcomes(y, spec.outputs)
     weights = weights_of(targets, steps.class_weights, steps.loss)
-    sizes = np.array([len(one) for one, _ in rows])
+    sizes = np.array([len(outcomes) for _, outcomes in rows])
     return ClientBatch(
         torch.from_numpy(X),
         torch.from_numpy(np.ascontiguousarray(targets)),
@@ -57,11 +74,11 @@ def held(rows: Sequence[Rows], steps: LocalSteps, spec: NetworkSpec, dtype: type
 
 def check_codes(X: np.ndarray, spec: NetworkSpec) -> None:
     """Raises InputError where an input of (N, D) that has an embedding holds anything but its codes."""
-    for one in spec.embeddings:
-        codes = X[:, one.column]
-        if not np.isin(codes, np.arange(one.levels)).all():
+    for each in spec.embeddings:
+        codes = X[:, each.column]
+        if not np.isin(codes, np.arange(each.levels)).all():
             raise InputError(
-                f"input {one.column} must hold whole numbers from 0 to {one.levels - 1}, for its embedding"
+                f"input {each.column} must hold whole numbers from 0 to {each.levels - 1}, for its embedding"
             )
 
 
@@ -78,7 +95,7 @@ def stack_of(spec: NetworkSpec, inputs: int, frozen: Collection[str] = ()) -> St
         )
         for place, (into, out) in enumerate(sizes)
     )
-    tables = (Table(*one, f"embedding.{place}.weight" not in frozen) for place, one in enumerate(spec.embeddings))
+    tables = (Table(*each, f"embedding.{place}.weight" not in frozen) for place, each in enumerate(spec.embeddings))
     return Stack(tuple(layers), tuple(tables), tuple(plain(spec.embeddings, inputs)))
 
 
@@ -102,7 +119,9 @@ def advance(
         closed_form: False for autograd, whatever the network.
 
     Raises:
-        ConfigurationError: a closed form is asked of a network that has none.
+        ConfigurationError: a closed form is asked of a network that has none; or one of one's own that cannot be
+            trained (`fedsov.model.own_network`).
+        TrainingFailed: a network of one's own failed on these rows.
     """
     inputs, terms = rows.X.shape[1], terms or GradientTerms()
     shaped = shapes(spec, inputs)
@@ -118,15 +137,22 @@ def advance(
         anchor_weight=weight,
         drift=_tensor(terms.drift, parameters),
         clipping=terms.clipping,
+        seeds=terms.seeds or _seeds(steps.seed, len(parameters)),
     )
     if closed_form and not is_layered(spec):
         raise ConfigurationError(f"network {spec.name} has no closed form; leave closed_form out")
     if is_layered(spec) and closed_form is not False:
         closed_form_steps.descend(parameters, stack_of(spec, inputs, frozen), rows, batches, descent)
         return
-    trained = np.concatenate([np.full(int(np.prod(shape)), name not in frozen) for name, shape in shaped.items()])
-    loss, module = loss_named(steps.loss), build(spec, inputs).to(parameters.dtype)
-    autograd.descend(parameters, module, shaped, rows, batches, descent, loss=loss, trained=trained.astype(np.float64))
+    check_own(spec, inputs)
+    module, loss = build(spec, inputs).to(parameters.dtype), loss_named(steps.loss)
+    with answering(spec):
+        autograd.descend(parameters, module, rows, batches, descent, loss=loss, frozen=frozen)
+
+
+def _seeds(seed: int, clients: int) -> list[int]:
+    """For each client's place a seed of what its network draws."""
+    return [int(np.random.SeedSequence([seed, place]).generate_state(1, np.uint64)[0]) for place in range(clients)]
 
 
 def _tensor(values: np.ndarray | None, like: torch.Tensor) -> torch.Tensor | None:
@@ -172,6 +198,45 @@ def train_one(
     return named(parameters[0].numpy(), shaped)
 
 
+def private_steps(
+    arrays: Parameters,
+    X: np.ndarray,
+    y: np.ndarray,
+    steps: LocalSteps,
+    mechanism: RecordMechanism,
+    *,
+    spec: NetworkSpec,
+    rng: np.random.Generator,
+    frozen: Collection[str] = (),
+) -> Parameters:
+    """The parameters after all steps of the mechanism; `arrays` itself is not changed.
+
+    Each step draws a Poisson sample (possibly empty), sums clipped gradients of the loss, adds noise, divides by the
+    expected batch and descends with momentum (Abadi et al. 2016, algorithm 1). Clip, noise, sampling and steps are
+    taken from the mechanism that is accounted, and from nowhere else. Weight decay and the proximal term know no
+    record, and are added after the noise.
+
+    Args:
+        arrays: parameters of the network `spec` with D inputs.
+        X, y: (N, D) inputs and outcomes as the loss has them.
+        steps: learning rate, momentum, decay, proximal term and loss; its batch and epochs are the mechanism's affair.
+        rng: draws samples and noise, and what the network draws; `fedsov.privacy.mechanism.noise_generator()`.
+        frozen: names of parameters that stay as they are; the bound and the noise are of the others.
+
+    Raises:
+        TrainingFailed: no rows, parameters of another network, or a number that is not finite.
+    """
+    if not len(y):
+        raise TrainingFailed("a region has no rows to train on; give it rows, or leave it out")
+    check(spec, X.shape[1], arrays)
+    samples = poisson(len(y), mechanism.sampling_rate, mechanism.steps, rng)
+    clipping = Clipping(mechanism.clip, [mechanism.stddev], [mechanism.expected_batch(len(y))], [rng])
+    terms = GradientTerms(clipping, seeds=() if is_layered(spec) else [int(rng.integers(2**63))])
+    trained = train_one(arrays, X, y, steps, spec=spec, frozen=frozen, terms=terms, batches=samples)
+    check(spec, X.shape[1], trained)
+    return trained
+
+
 def train_locally(
     arrays: Parameters,
     X: np.ndarray,
@@ -199,7 +264,6 @@ def predict(arrays: Parameters, X: np.ndarray, spec: NetworkSpec) -> np.ndarray:
     """(N,) float32 logits of (N, D) inputs; (N, outputs) for a network of several outputs."""
     import torch
 
-    torch.set_num_threads(1)
-    with torch.no_grad():
+    with torch.no_grad(), answering(spec):
         logits = load(build(spec, X.shape[1]), arrays)(torch.from_numpy(X)).numpy()
     return logits[:, 0] if spec.outputs == 1 else logits

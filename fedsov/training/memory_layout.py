@@ -1,9 +1,8 @@
 """How the parameters of tables and a stack of linear layers lie in one row, and where each array begins in it.
 
 A row in the order of the state dict has P numbers. For products it is spread out, so that every array begins at an even
-place: what lies astride two vector registers is rounded differently from what fills one. A large layer's rows whose
-length is a multiple of `PAGE` have a gap after each, or their columns would share a few places of the cache: a product
-of 2,048 by 2,048 takes three quarters of the time.
+place, where vector registers do. A large layer's rows whose length is a multiple of `PAGE` have a gap after each, or
+their columns would share a few places of the cache: a product of 2,048 by 2,048 takes three quarters of the time.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 LARGE = 16_384
 """Weights of a layer from which its products are made client by client; a batched product gains nothing there."""
 EVEN = 32
-"""Floats that torch computes in one turn: two vectors of AVX-512; the rest of an array it rounds differently."""
+"""Floats that torch computes in one turn: two vectors of AVX-512."""
 PAGE = 1024
 """Floats of one page of memory: numbers so far apart, or a multiple of it, take turns in the same places of a cache."""
 
@@ -52,6 +51,13 @@ class Table:
     trains: bool = True
 
 
+def _in_rows(row: torch.Tensor, rows: int) -> torch.Tensor:
+    """(..., rows * width) as a (..., rows, width) view."""
+    import torch
+
+    return torch.unflatten(row, -1, (rows, -1))
+
+
 class Array(NamedTuple):
     """(rows, width) numbers, trained or not, with a gap after each row; a product may overwrite their speed."""
 
@@ -69,7 +75,7 @@ class Array(NamedTuple):
     def within(self, row: torch.Tensor, at: int) -> torch.Tensor:
         """(..., rows, width) view of it in a (..., `places`) row that is spread out, where it begins at this place."""
         whole = row[..., at : at + self.rows * (self.width + self.gap)]
-        return whole.unflatten(-1, (self.rows, self.width + self.gap))[..., : self.width]
+        return _in_rows(whole, self.rows)[..., : self.width]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +93,12 @@ class Stack:
 
     def arrays(self) -> list[Array]:
         """In the order of the state dict."""
-        found = [Array(table.levels, table.width, table.trains) for table in self.tables]
+        arrays = [Array(table.levels, table.width, table.trains) for table in self.tables]
         for layer in self.layers:
             gap, trains = EVEN if layer.is_large and layer.into % PAGE == 0 else 0, layer.trains_weight
-            found.append(Array(layer.out, layer.into, trains, gap, overwritten=trains and layer.is_large))
-            found.append(Array(1, layer.out, layer.trains_bias))
-        return found
+            arrays.append(Array(layer.out, layer.into, trains, gap, overwritten=trains and layer.is_large))
+            arrays.append(Array(1, layer.out, layer.trains_bias))
+        return arrays
 
 
 class Views(NamedTuple):
@@ -117,12 +123,12 @@ def evened(count: int) -> int:
 
 def places(stack: Stack) -> tuple[list[tuple[Array, slice, int]], int]:
     """Each array, its place among the P, its even start in a row that is spread out; and that row's length."""
-    found, at, even = [], 0, 0
+    arrays, at, even = [], 0, 0
     for array in stack.arrays():
         size = array.rows * array.width
-        found.append((array, slice(at, at + size), even))
+        arrays.append((array, slice(at, at + size), even))
         at, even = at + size, even + array.length
-    return found, even
+    return arrays, even
 
 
 def empty(shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
@@ -136,31 +142,31 @@ def empty(shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
     return torch.from_numpy(whole[first : first + size].reshape(shape))
 
 
-def spread(given: torch.Tensor, stack: Stack) -> torch.Tensor:
+def spread(flat: torch.Tensor, stack: Stack) -> torch.Tensor:
     """(..., P) values as (..., `places`) ones; a copy."""
     where, length = places(stack)
-    found = empty((*given.shape[:-1], length), given.dtype)
-    for array, flat, even in where:
-        _clear_gaps(found, array, even)
-        array.within(found, even).copy_(given[..., flat].unflatten(-1, (array.rows, array.width)))
-    return found
+    laid = empty((*flat.shape[:-1], length), flat.dtype)
+    for array, place, even in where:
+        _clear_gaps(laid, array, even)
+        array.within(laid, even).copy_(_in_rows(flat[..., place], array.rows))
+    return laid
 
 
 def gather(laid: torch.Tensor, into: torch.Tensor, stack: Stack) -> None:
     """Writes (..., `places`) values to the (..., P) tensor `into`."""
     for array, flat, even in places(stack)[0]:
-        into[..., flat].unflatten(-1, (array.rows, array.width)).copy_(array.within(laid, even))
+        _in_rows(into[..., flat], array.rows).copy_(array.within(laid, even))
 
 
 def still(shape: Sequence[int], dtype: torch.dtype, stack: Stack) -> torch.Tensor:
     """(K, `places`) zeros; what is overwritten anyway has any value."""
-    found = empty(shape, dtype)
+    laid = empty(shape, dtype)
     for array, _, even in places(stack)[0]:
         if array.overwritten:
-            _clear_gaps(found, array, even)
+            _clear_gaps(laid, array, even)
         else:
-            found[..., even : even + array.length] = 0
-    return found
+            laid[..., even : even + array.length] = 0
+    return laid
 
 
 def _clear_gaps(row: torch.Tensor, array: Array, at: int) -> None:
@@ -168,7 +174,7 @@ def _clear_gaps(row: torch.Tensor, array: Array, at: int) -> None:
     size = array.rows * (array.width + array.gap)
     row[..., at + size : at + array.length] = 0
     if array.gap:
-        row[..., at : at + size].unflatten(-1, (array.rows, -1))[..., array.width :] = 0
+        _in_rows(row[..., at : at + size], array.rows)[..., array.width :] = 0
 
 
 def views(stacked: torch.Tensor, stack: Stack) -> Parts:

@@ -11,10 +11,10 @@ import pytest
 from fedsov.api import train
 from fedsov.api.report import as_html, as_text
 from fedsov.api.result import RunResult
-from fedsov.cli import cli
+from fedsov.cli import main as cli
 from fedsov.config.hydra_compose import compose
 from fedsov.config.settings import settings
-from fedsov.runtimes.fork_server import TO_TRAIN, WarmFor
+from fedsov.runtimes.fork_server import TO_TRAIN, shared_fork_server
 from tests.world import people
 
 IN_THE_DATA = {"country": "dataset.jurisdiction", "signup": "a date", "same": "one value in all rows"}
@@ -35,9 +35,9 @@ def _words(place: Path, *more: str) -> list[str]:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunResult, list[str]]:
     lines: list[str] = []
-    with WarmFor(TO_TRAIN) as warm:
+    with shared_fork_server(TO_TRAIN):
         words = _words(tmp_path_factory.mktemp("unused"))
-        result = train.train_settings(settings(compose(words)), warm, say=lines.append)
+        result = train.train_settings(settings(compose(words)), progress=lines.append)
     return result, lines
 
 
@@ -52,10 +52,10 @@ def test_a_result_names_each_unused_column_with_its_reason(run: tuple[RunResult,
     result, lines = run
     assert result.unused.keys() == IN_THE_DATA.keys() | {"wide"}
     assert {name: result.unused[name] for name in IN_THE_DATA} == IN_THE_DATA
-    assert result.unused["wide"].startswith("joint model: its values cannot be squared in float64")
+    assert result.unused["wide"].startswith("global model: its values cannot be squared in float64")
     assert json.loads(json.dumps(result.to_json()))["unused"] == dict(result.unused)
     for text in (as_text(result), as_html(result)):
-        assert "signup (a date)" in text and "wide (joint model: its values cannot be squared" in text
+        assert "signup (a date)" in text and "wide (global model: its values cannot be squared" in text
     (of_data,) = (line for line in lines if line.startswith("unused columns: "))
     assert "signup (a date)" in of_data and "dataset.kinds" in of_data and "wide" not in of_data
     (of_model,) = (line for line in lines if line.startswith("joint model, unused columns: "))

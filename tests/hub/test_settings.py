@@ -11,7 +11,6 @@ from fedsov.config.hub_settings import hub_settings, training_job
 from fedsov.config.hydra_compose import compose
 from fedsov.config.settings import settings
 from fedsov.hub.settings import HubSettings, HubTraining
-from fedsov.protocol.job import TrainingJob
 from tests.hub.world import hub
 
 DATA = {"dataset_spec", "recipe", "source", "regions", "atlas", "catalogue"}
@@ -31,7 +30,7 @@ def test_first_parameters_are_whole_for_others_and_shared_for_members() -> None:
 
 def test_the_regions_job_is_plain_values_that_become_the_same_job() -> None:
     chosen = settings(compose(["federation.compression=int8", "algorithm=ditto", "privacy=secure"][:2]))
-    assert TrainingJob.from_json(hub_settings(chosen).job) == training_job(chosen)
+    assert hub_settings(chosen).job == training_job(chosen)
 
 
 @pytest.mark.parametrize(("words", "noise", "summed"), [([], False, False), (["privacy=record"], True, False)])

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fedsov.registry.records import RunRecord
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 
 from fedsov.artifact import Party
@@ -27,6 +26,7 @@ from fedsov.ledger.proofs import continuation
 from fedsov.model.features import Statistics
 from fedsov.protocol.flower_messages import FAILED, error_reply, identify, new_id, pack, unpack
 from fedsov.protocol.ingestion_report import IngestionReport
+from fedsov.registry.values import RunRecord
 
 NAMES = ("DE", "FR", "US")
 Reply = RecordDict | str | None

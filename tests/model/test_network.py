@@ -79,27 +79,3 @@ def test_the_hub_can_make_and_check_a_model_without_torch():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-
-
-@pytest.mark.parametrize(
-    ("name", "hidden", "inputs", "said"),
-    [
-        ("cnn", (), 15, "square"),
-        ("cnn", (4, 4, 4), 16, "8 pixels a side"),
-        ("ft_transformer", (6, 1), 4, "multiple of 4"),
-    ],
-)
-def test_an_architecture_says_what_it_takes(name, hidden, inputs, said):
-    with pytest.raises(ConfigurationError, match=said):
-        build(NetworkSpec(name, hidden), inputs)
-
-
-@pytest.mark.parametrize(("name", "inputs"), [("cnn", 64), ("ft_transformer", 7)])
-def test_an_architecture_starts_alike_from_a_seed_and_gives_a_logit_for_each_output(name, inputs):
-    import torch
-
-    spec = NetworkSpec(name, outputs=3)
-    first, again, other = (initial(spec, inputs, seed) for seed in (1, 1, 2))
-    assert all(np.array_equal(first[key], again[key]) for key in first)
-    assert any(not np.array_equal(first[key], other[key]) for key in first)
-    assert load(build(spec, inputs), first)(torch.zeros(5, inputs)).shape == (5, 3)

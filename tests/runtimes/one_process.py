@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from fedsov.registry.records import RunRecord
 from flwr.app import Message
 
 from fedsov import registry
@@ -23,6 +22,7 @@ from fedsov.protocol.ingestion_report import IngestionReport
 from fedsov.protocol.job import RegionStart
 from fedsov.region.run_record import RECORD, model_folder
 from fedsov.region.worker import ClosedRegion, OpenRegion, answer, open_region
+from fedsov.registry.values import RunRecord
 from fedsov.runtimes import OnBytes
 from fedsov.runtimes.ingestion_process import ingest_source
 from fedsov.runtimes.ingestion_request import report_from_json, request_to_json

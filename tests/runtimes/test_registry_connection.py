@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fedsov.registry.records import RunRecord
 
 from fedsov.errors import WorkspaceUnusable
+from fedsov.registry.values import RunRecord
 from fedsov.runtimes.framed_socket import Frame, FramedSocket
 from fedsov.runtimes.registry_connection import RegistryConnection
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fedsov.registry.records import ModelRecord, RunRecord
 
 from fedsov.label import PUBLIC
 from fedsov.region.run_record import RECORD, model_folder, write_model
 from fedsov.registry import tracking  # noqa: F401  the slow import is paid once, not in every fork
+from fedsov.registry.values import ModelRecord, RunRecord
 from fedsov.runtimes import registry_process
 from fedsov.runtimes.framed_socket import Frame, FramedSocket
 

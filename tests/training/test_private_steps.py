@@ -13,7 +13,7 @@ from fedsov.algorithms.local_steps import LocalSteps
 from fedsov.errors import TrainingFailed
 from fedsov.model.network import NetworkSpec, Parameters, build, initial, load
 from fedsov.privacy.mechanism import RecordMechanism, unsafe_noise_generator
-from fedsov.training.private import private_steps
+from fedsov.training.engine import private_steps
 
 LOGISTIC, MLP, DEEP = NetworkSpec(), NetworkSpec("mlp", (6,)), NetworkSpec("mlp", (7, 5))
 SPECS = [LOGISTIC, MLP, DEEP]
