@@ -1,6 +1,6 @@
 """One or many clients' local steps: on the closed form where the network has one, by autograd where it has not.
 
-Which it is follows from the network alone and changes nothing but the time (`stacked`, `general`). Nothing here
+Which it is follows from the network alone and changes nothing but the time (`closed_form`, `autograd`). Nothing here
 imports torch before a step is taken, nor torch.optim at all, which costs a second in every process.
 
 Equal clients that are stacked alike end in equal bits, on one processor and with one thread of torch. On another
