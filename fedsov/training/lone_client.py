@@ -60,6 +60,6 @@ def accumulate_alone(
             lower = down.mm(part.weight)
             down = lower if name is None else activation(name).backward(lower, below)
         if layer.trains_weight:
-            part.weight_speed.addmm_(turned, passed[place].linear, beta=momentum)
+            part.weight_speed.addmm_(turned, passed[place].inputs, beta=momentum)
         if layer.trains_bias:
             part.bias_speed.addmv_(turned, ones, beta=momentum)

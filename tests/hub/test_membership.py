@@ -176,7 +176,7 @@ def test_an_examination_that_goes_on_elsewhere_remembers_who_is_out_and_why(run:
     out = first.before(2, LABEL, 1200)
     first.after(RoundRecord(2, {}, {DE: "Refused"}))
     second = Membership(run, MEMBERS)
-    second.restore(json.loads(json.dumps(first.state())))
+    second.remind(json.loads(json.dumps(first.state())))
     assert second.amendments == first.amendments and second.state() == first.state()
     assert set(second.before(3, LABEL, 1200)) == set(first.before(3, LABEL, 1200)) == {DE, US}
     assert out[US] == second.before(4, LABEL, 1200)[US]
