@@ -98,11 +98,11 @@ def flag(name: str, value: Any) -> bool:
 
 def choice(name: str, value: Any, choices: Iterable[str]) -> str:
     """The value, where it is one of these words. Raises ConfigurationError for any other, with the nearest word."""
-    known = tuple(choices)
-    if isinstance(value, str) and value in known:
+    words = tuple(choices)
+    if isinstance(value, str) and value in words:
         return str(value)
-    near = get_close_matches(value, known, n=1) if isinstance(value, str) else []
-    raise refused(name, f"one of {', '.join(known)}", value, f"; did you mean {near[0]}?" if near else "")
+    near = get_close_matches(value, words, n=1) if isinstance(value, str) else []
+    raise refused(name, f"one of {', '.join(words)}", value, f"; did you mean {near[0]}?" if near else "")
 
 
 def several(name: str, value: Any, called: str, check: Callable[[str, Any], Any]) -> tuple[Any, ...]:

@@ -136,7 +136,13 @@ def examine(settings: Settings, rows: Attacked, attacks: tuple[str, ...], size: 
     return {
         "format": FORMAT,
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "rows": {"where": rows.where, "held": rows.held, "attacked": len(rows.y), "inputs": len(rows.names)},
+        "rows": {
+            "where": rows.where,
+            "held": rows.held,
+            "attacked": len(rows.y),
+            "inputs": len(rows.names),
+            "unused": dict(rows.unused),
+        },
         "training": _described(claim),
         "claimed": {
             "epsilon": claim.epsilon,

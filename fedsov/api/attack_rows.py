@@ -6,8 +6,8 @@ rows belongs in the region's folder.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -33,6 +33,7 @@ class Attacked:
         X, y: (N, D) standardised inputs and (N,) outcomes of 0 and 1.
         names: of the inputs.
         held: how many rows there were before some were drawn.
+        unused: columns that are no inputs, and why.
     """
 
     where: str
@@ -41,6 +42,7 @@ class Attacked:
     y: np.ndarray
     names: Sequence[str]
     held: int
+    unused: Mapping[str, str] = field(default_factory=dict)
 
 
 def of_region(settings: Settings, region: str, *, most: int) -> Attacked:
@@ -66,7 +68,7 @@ def of_region(settings: Settings, region: str, *, most: int) -> Attacked:
         raise InputError(f"{region} has no row of {dataset.name} that no restriction binds")
     y = outcome(records.target, dataset.target)
     features = Features.fit(Statistics.from_records(records.columns, records.kinds, persons=records.subjects))
-    return _some(region, records.label, features.encode(records.columns), y, features.names, most, settings.seed)
+    return _some(region, records.label, features.encode(records.columns), y, features, most, settings.seed)
 
 
 def of_table(settings: Settings, *, most: int) -> Attacked:
@@ -77,12 +79,12 @@ def of_table(settings: Settings, *, most: int) -> Attacked:
     """
     from fedsov.partition.arrow_columns import floats, objects
     from fedsov.partition.clean import prepare
-    from fedsov.partition.column_kinds import infer_kinds
+    from fedsov.partition.column_kinds import infer_columns
     from fedsov.partition.sources import read_public
 
     spec = settings.dataset
     table = read_public(spec)
-    kinds = infer_kinds(table, spec)
+    kinds, unused = infer_columns(table, spec)
     prepared = prepare(table, spec, kinds)
     kept = ~np.any([np.zeros(table.num_rows, bool), *prepared.faults.values()], axis=0)
     learned = {name: kind for name, kind in kinds.items() if kind in ("numeric", "categorical")}
@@ -93,12 +95,11 @@ def of_table(settings: Settings, *, most: int) -> Attacked:
     target = (floats if is_number else objects)(prepared.target)[kept]
     features = Features.fit(Statistics.from_records(columns, learned))
     y = outcome(target, spec.target)
-    return _some(str(spec.path), Label(), features.encode(columns), y, features.names, most, settings.seed)
+    whole = replace(features, unused={**unused, **features.unused})
+    return _some(str(spec.path), Label(), features.encode(columns), y, whole, most, settings.seed)
 
 
-def _some(
-    where: str, label: Label, X: np.ndarray, y: np.ndarray, names: Sequence[str], most: int, seed: int
-) -> Attacked:
+def _some(where: str, label: Label, X: np.ndarray, y: np.ndarray, features: Features, most: int, seed: int) -> Attacked:
     """At most so many rows, drawn by the seed."""
     chosen = np.sort(np.random.default_rng([seed, 6]).permutation(len(y))[:most])
-    return Attacked(where, label, X[chosen], y[chosen].astype(np.float64), tuple(names), len(y))
+    return Attacked(where, label, X[chosen], y[chosen].astype(np.float64), features.names, len(y), features.unused)

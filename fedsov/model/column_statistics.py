@@ -322,12 +322,12 @@ def _fewest_apart(numbers: np.ndarray, owners: np.ndarray) -> int:
 
 def _counts(name: str, values: np.ndarray, owners: np.ndarray, min_count: int) -> Counts:
     del name
-    found = Counter(values.tolist())
-    place = {level: index for index, level in enumerate(found)}
+    rows_at = Counter(values.tolist())
+    place = {level: index for index, level in enumerate(rows_at)}
     codes = np.fromiter(map(place.__getitem__, values.tolist()), dtype=np.int64, count=len(values))
-    absent = np.fromiter(map(is_absent, found), dtype=bool, count=len(found))
-    named = ~absent & (_people(codes, owners, len(found)) >= min_count)
-    levels = {str(level): found[level] for level in sorted(level for level in found if named[place[level]])}
+    absent = np.fromiter(map(is_absent, rows_at), dtype=bool, count=len(rows_at))
+    named = ~absent & (_people(codes, owners, len(rows_at)) >= min_count)
+    levels = {str(level): rows_at[level] for level in sorted(level for level in rows_at if named[place[level]])}
     other = _floored(~(absent | named)[codes], owners, min_count)
     return Counts(levels, other, _floored(absent[codes], owners, min_count))
 

@@ -68,9 +68,9 @@ class Features:
         described: dict[str, Moments | Counts] = {**statistics.numeric, **statistics.categorical}
         absent = {name: why for name, why in (undescribed or {}).items() if name not in described}
         unused = dict(sorted({**{name: why for name, why in reasons.items() if why}, **absent}.items()))
-        kept = {name: value for name, value in sorted(described.items()) if name not in unused}
-        numbers = tuple((name, part.mean, part.spread) for name, part in kept.items() if isinstance(part, Moments))
-        levels = tuple((name, tuple(sorted(part.levels))) for name, part in kept.items() if isinstance(part, Counts))
+        used = {name: value for name, value in sorted(described.items()) if name not in unused}
+        numbers = tuple((name, part.mean, part.spread) for name, part in used.items() if isinstance(part, Moments))
+        levels = tuple((name, tuple(sorted(part.levels))) for name, part in used.items() if isinstance(part, Counts))
         order = [*(name for name, _, _ in numbers), *(name for name, _ in levels)]
         missing = tuple(name for name in order if described[name].missing)
         if not order:

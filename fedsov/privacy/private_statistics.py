@@ -59,8 +59,8 @@ def private_statistics(
     if not numeric and not categorical:
         raise InputError("no numeric column has dataset.bounds and none is categorical: nothing can be a feature")
     stddev = noise_multiplier * math.sqrt(3.0 * len(numeric) + len(categorical))
-    found = [name for name in categorical if name not in schema.levels]
-    z = NormalDist().inv_cdf(1.0 - threshold_delta / len(found)) if found and threshold_delta else math.inf
+    undeclared = [name for name in categorical if name not in schema.levels]
+    z = NormalDist().inv_cdf(1.0 - threshold_delta / len(undeclared)) if undeclared and threshold_delta else math.inf
     return Statistics(
         {name: _noisy_moments(columns[name], schema.bounds[name], stddev, rng) for name in numeric},
         {

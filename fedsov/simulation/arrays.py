@@ -83,10 +83,10 @@ def _of_objects(what: str, array: np.ndarray, titles: Sequence[Any]) -> np.ndarr
     """An object array of numbers as float64."""
     types = {kind for kind in map(type, array.ravel().tolist()) if not issubclass(kind, Real | np.bool_)}
     if not array.ndim or types:
-        kind = sorted(one.__name__ for one in types)[0] if types else "object"
+        kind = sorted(odd.__name__ for odd in types)[0] if types else "object"
         where = ""
         if array.ndim == 2 and types:
-            place = next(place for place, one in enumerate(array.ravel().tolist()) if type(one) in types)
+            place = next(place for place, part in enumerate(array.ravel().tolist()) if type(part) in types)
             where = f" in {_titled(place % array.shape[1], titles)}"
         raise InputError(f"{what} hold objects of type {kind}{where}; give an array of numbers, nothing missing")
     try:

@@ -95,7 +95,7 @@ class ClientPool(AbstractContextManager["ClientPool"]):
         self._processes: list[ForkedProcess] = []
         try:
             self._start(blocks, shares(blocks, count))
-        except BaseException:
+        except BaseException:  # boundary: processes that were started end with it
             self._end()
             raise
 

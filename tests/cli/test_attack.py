@@ -51,7 +51,7 @@ def test_a_public_table_is_attacked_told_written_and_can_be_registered(table: Pa
     assert {key: said[key] for key in report} == report and stat.S_IMODE(out.stat().st_mode) == 0o600
     assert said["sha256"] == hashlib.sha256(out.read_bytes()).hexdigest()
     assert report["shadow_models"] == 8 and report["rows"] | {"where": ""} == {
-        "where": "", "held": 300, "attacked": 240, "inputs": 8,
+        "where": "", "held": 300, "attacked": 240, "inputs": 8, "unused": {"country": "dataset.drop"},
     }  # fmt: skip
     assert set(report["membership"]) == {"loss", "lira_online", "lira_offline"}
     assert report["verdict"] == "fail" and report["claimed"]["epsilon"] is None and report["audit"]["claimed"] is None

@@ -144,6 +144,15 @@ def test_a_missing_number_of_a_table_is_refused_with_its_column() -> None:
     assert numbers is None and ("missing" in said or "NAType" in said)
 
 
+def _is_told_apart(*arrays: np.ndarray) -> bool:
+    """Whether a column of several regions is taken."""
+    try:
+        check_told_apart("inputs", arrays, ())
+    except InputError:
+        return False
+    return True
+
+
 FAR = 1.7e9 + np.arange(150.0)
 
 
@@ -178,11 +187,12 @@ def test_a_column_that_float32_makes_a_few_values_of_is_refused_by_name(column: 
     ],
 )
 def test_a_column_that_float32_tells_apart_is_taken(column: np.ndarray) -> None:
-    check_told_apart("inputs", [column[:, None]], ())
+    assert _is_told_apart(column[:, None]) and _is_told_apart(column[:100, None], column[100:, None])
 
 
 def test_a_region_of_two_near_rows_is_judged_by_the_column_of_all_regions() -> None:
-    check_told_apart("inputs", [np.array([[1.0], [1.0 + 1e-9]]), np.array([[0.0], [2.0]])], ())
+    near, far = np.array([[1.0], [1.0 + 1e-9]]), np.array([[0.0], [2.0]])
+    assert _is_told_apart(near, far) and not _is_told_apart(near)
 
 
 def test_another_number_of_dimensions_is_told_how_to_be_mended() -> None:

@@ -148,8 +148,8 @@ def test_a_joint_training_keeps_what_is_not_trained_where_it_is_frozen_and_refus
     work = fedsov.Work(frozen=["0.weight"], processes=1)
     fitted = fedsov.federate(PARTLY, rows, rounds=1, work=work, algorithm="fedadam")
     assert np.array_equal(fitted.parameters["0.weight"], initial(PARTLY, 4, 0)["0.weight"])
+    chosen = settings(compose(["model.name=steps-partly-untrained", "model.hidden=[]"]))
     with pytest.raises(ConfigurationError, match=r"name it in model.frozen"):
-        chosen = settings(compose(["model.name=steps-partly-untrained", "model.hidden=[]"]))
         hub_settings(chosen).training.first_parameters(4, "shareable")
 
 
