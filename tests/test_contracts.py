@@ -164,7 +164,6 @@ PUBLIC_OF_FLOWER = ("flwr.app", "flwr.serverapp", "flwr.clientapp")
 
 def test_flower_s_non_public_modules_are_imported_in_one_module() -> None:
     homes = {"fedsov/protocol/flower_messages.py"}
-    homes |= {"fedsov/control_plane/aggregate.py"}  # until its Server runs in `flower_process`
     users = {
         str(path.relative_to(ROOT))
         for path in (ROOT / "fedsov").rglob("*.py")

@@ -219,9 +219,6 @@ class Server:
 
     def __init__(self, algorithm: Algorithm, nodes: int) -> None:
         """One node, or one for each update where the algorithm reads single ones."""
-        from flwr.supercore.task_identity import TaskIdentity
-
-        TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = 1, 1, 1
         self._algorithm, self._nodes = algorithm, _Nodes(nodes)
         self._strategy = build(algorithm, nodes)
 

@@ -370,4 +370,7 @@ def _served(server: Server, job: ClientPoolJob, number: int, current: np.ndarray
     if found.updates is not None:
         accepted = [client for client in range(len(job.rows)) if client not in found.refused]
         updates = [(named(found.updates[client], shaped), float(job.weights[client])) for client in accepted]
-    return flat(server.step(number, named(current, shaped), updates), shaped)
+    from fedsov.protocol.flower_messages import flower_process
+
+    with flower_process():  # the strategy makes messages of this process
+        return flat(server.step(number, named(current, shaped), updates), shaped)

@@ -74,7 +74,7 @@ def test_a_schedule_that_would_be_ignored_or_is_none_is_refused(given: str, told
 @pytest.mark.parametrize(
     ("given", "rounds", "told"),
     [
-        ("{name:step,every:1,by:1e-30}", 3, "in round 3 of 3: expected a learning_rate above 0"),
+        ("{name:step,every:1,by:1e-30}", 3, "in round 3 of 3: learning_rate must be a number of"),
         ("{name:step,every:1,by:0.5}", 2000, "in round 2000 of 2000"),
         ("{name:step,every:1,by:1e300}", 2, "in round 2 of 2"),
         ("{name:step,every:1,by:1e300}", 3, "in round 3 of 3.*got inf"),
