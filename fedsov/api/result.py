@@ -171,4 +171,4 @@ def _line(one: RegionResult) -> dict[str, Any]:
     keys = ("rows", "strategy", "reason", "kept", "score", "local_score", "gain", "gain_se", "test_rows", "note")
     plain = {key: getattr(one, key) for key in keys} | {"crossings": dict(one.crossings)}
     plain["amendments"] = list(one.amendments)
-    return json.loads(json.dumps(plain, allow_nan=False, default=str))
+    return dict(json.loads(json.dumps(plain, allow_nan=False, default=str)))

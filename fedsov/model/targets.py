@@ -83,12 +83,12 @@ def _numbers(target: np.ndarray, column: str) -> np.ndarray:
 def _equal(target: np.ndarray, rule: TargetRule) -> np.ndarray:
     if target.dtype != object:
         try:
-            return _numbers(target, rule.column) == float(str(rule.positive))
+            return np.asarray(_numbers(target, rule.column) == float(str(rule.positive)))
         except ValueError:
             raise InputError(f"target {rule.column!r} is numeric; {rule.positive!r} is no number") from None
     if any(value is None for value in target.tolist()):
         raise InputError(f"target {rule.column!r} has missing values; set dataset.missing_target=quarantine")
-    return target == str(rule.positive)
+    return np.asarray(target == str(rule.positive))
 
 
 FARTHEST = 3.4e38

@@ -229,7 +229,7 @@ def _manifest(folder: Path, rows: int, files: dict[str, str], *, contents: Conte
     return replace(manifest, seal=sealing(keys, manifest))
 
 
-class _Kms(pe.KmsClient):  # pyarrow has no types
+class _Kms(pe.KmsClient):  # type: ignore[misc]  # pyarrow has no types
     """Arrow's question for a key, put to the region's keys, for one context."""
 
     def __init__(self, keys: RegionKeys, context: str) -> None:

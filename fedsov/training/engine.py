@@ -266,4 +266,4 @@ def predict(arrays: Parameters, X: np.ndarray, spec: NetworkSpec) -> np.ndarray:
 
     with torch.no_grad(), answering(spec):
         logits = load(build(spec, X.shape[1]), arrays)(torch.from_numpy(X)).numpy()
-    return logits[:, 0] if spec.outputs == 1 else logits
+    return np.asarray(logits[:, 0] if spec.outputs == 1 else logits)
