@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
 from fedsov.algorithms.aggregation import Server, build, restore, state_of
 from fedsov.algorithms.catalogue import ALGORITHMS, Algorithm
 from fedsov.errors import TrainingFailed
+from fedsov.protocol.flower_messages import flower_process
 
 START = {"w": np.ones((2, 2), np.float32), "b": np.zeros(2, np.float32)}
 MOMENTUM = {"fedavgm": {"server_momentum": 0.9}, "fedadam": {"beta_1": 0.9, "beta_2": 0.99}}
+
+
+@pytest.fixture(autouse=True)
+def a_flower_process() -> Iterator[None]:
+    """Strategies make messages, which belong to a process of Flower's."""
+    with flower_process():
+        yield
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def test_a_training_by_a_strategy_of_flower_says_nothing_and_leaves_the_logger_s
 def test_importing_the_hub_leaves_flower_s_logger_as_it_is():
     program = (
         "import logging, flwr.serverapp; before = logging.getLogger('flwr').level\n"
-        "import fedsov.hub.region_queries, fedsov.federation.laboratory\n"
+        "import fedsov.hub.region_queries, fedsov.simulation.federate\n"
         "print(before == logging.getLogger('flwr').level, not logging.getLogger('flwr').filters)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

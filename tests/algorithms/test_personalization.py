@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,6 +21,7 @@ from fedsov.model.parameters import flat, private_names, private_part, shared
 from fedsov.model.targets import TargetRule
 from fedsov.privacy.mechanism import RecordMechanism
 from fedsov.protocol.job import TrainingJob
+from fedsov.serialization import from_plain, to_plain
 from fedsov.simulation.federate import FederateOptions as Options
 from fedsov.simulation.pool import ClientPool
 from fedsov.simulation.worker import ClientPoolJob
@@ -281,7 +282,7 @@ def test_a_round_moves_both_halves_and_changes_no_argument() -> None:
 def test_what_regions_keep_travels_with_their_work() -> None:
     keeps = Algorithm("fedrep").personalization(PrivateParameters(("intercept",)), STEPS)
     work = TrainingJob("people", TargetRule("ill"), personalization=keeps, algorithm=Algorithm("fedrep"))
-    assert TrainingJob.from_json(json.loads(json.dumps(asdict(work)))).personalization == keeps
+    assert from_plain(TrainingJob, json.loads(json.dumps(to_plain(work)))).personalization == keeps
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def test_what_is_no_code_of_an_embedding_is_refused():
         held([(X, np.zeros(9))], STEPS, EMBEDDED)
     with pytest.raises(ConfigurationError, match="none is column 3"):
         shapes(EMBEDDED, 3)
-    with pytest.raises(ConfigurationError, match="16,777,216 levels at most"):  # 2^24 + 1 is 2^24 in float32
+    with pytest.raises(ConfigurationError, match="from 1 to 16,777,216"):  # 2^24 + 1 is 2^24 in float32
         replace(EMBEDDED, embeddings=(Embedding(0, 2**24 + 1, 1),))
     with pytest.raises(ConfigurationError, match="takes no embeddings"):
         replace(EMBEDDED, name="ft_transformer", hidden=())

@@ -45,7 +45,7 @@ def test_outcomes_that_a_loss_cannot_have_are_refused(loss, spec, y, said):
 
 @pytest.mark.parametrize(("loss", "weights"), [("regression", (1.0,)), ("binary", (1.0,)), ("binary", (1.0, -1.0))])
 def test_class_weights_that_do_not_fit_the_loss_are_refused(loss, weights):
-    with pytest.raises(ConfigurationError, match="class weights"):
+    with pytest.raises(ConfigurationError, match="class.weights"):
         held([task(loss, 1, 4)], replace(STEPS, loss=loss, class_weights=weights), NetworkSpec())
 
 

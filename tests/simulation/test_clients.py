@@ -215,7 +215,7 @@ def test_private_parameters_are_named_by_a_word_or_several() -> None:
     assert private_of("head") == private_of(["head"]) == PrivateParameters(("head",))
     with pytest.raises(ConfigurationError, match="private must be a list of names, got 5"):
         private_of(5)
-    with pytest.raises(ConfigurationError, match=r"private.first must be a fedsov.LocalSteps"):
+    with pytest.raises(ConfigurationError, match=r"private_only_steps must be a LocalSteps"):
         PrivateParameters(("head",), private_only_steps=3)  # type: ignore[arg-type]
 
 
