@@ -17,7 +17,8 @@ from fedsov.hub import region_queries
 from fedsov.hub.planning.plan_values import Plan, PlannedCrossing, RegionPlan
 from fedsov.label import Label
 from fedsov.ledger.proofs import noted_heads
-from fedsov.protocol.flower_messages import DECISION_ROUND, REFUSED, config_of, error_reply
+from fedsov.protocol.flower_messages import DECISION_ROUND, REFUSED, VERSION_KEY, config_of, error_reply
+from fedsov.protocol.message_types import VERSION
 from tests.hub.world import World, connected, ledger_of, profile, text
 
 
@@ -26,7 +27,7 @@ def test_a_question_goes_to_each_region_with_the_round_it_is_decided_in(tmp_path
     with connected(world) as run:
         replies = region_queries.ask(run, ["DE", "US"], "query.ready", {"a": 1}, decision_round=3)
     assert list(replies) == ["DE", "US"] and all(reply.has_content() for reply in replies.values())
-    assert [config_of(message) for message in world.messages] == [{"a": 1, DECISION_ROUND: 3}] * 2
+    assert [config_of(message) for message in world.messages] == [{"a": 1, DECISION_ROUND: 3, VERSION_KEY: VERSION}] * 2
 
 
 def test_the_first_region_that_could_not_be_opened_is_named_with_what_mends_it(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from fedsov.hub.runtime import RegionLinks, RunStart, Runtime
 from fedsov.protocol.job import RegionStart
 from fedsov.runtimes.in_process import InProcess, ProcessLinks
 from fedsov.runtimes.region_starts import region_starts
+from fedsov.serialization import from_plain, to_plain
 from fedsov.storage.workspace import Workspace
 from tests.hub.world import World
 from tests.runtimes.one_process import Links, OneProcess
@@ -50,7 +51,7 @@ def test_each_region_that_is_opened_is_told_of_the_others_and_of_its_own_folder(
 @pytest.mark.parametrize("second", [False, True])
 def test_a_start_travels_as_json(tmp_path: Path, second: bool) -> None:
     for _, start in region_starts(_start(second), Workspace(tmp_path)):
-        assert RegionStart.from_json(json.loads(json.dumps(start.to_json()))) == start
+        assert from_plain(RegionStart, json.loads(json.dumps(to_plain(start)))) == start
         assert start.second_process is second
 
 

@@ -42,4 +42,4 @@ def test_privacy_and_sums_are_known_to_the_hub(words: list[str], noise: bool, su
 def test_the_pace_of_a_round_follows_the_schedule() -> None:
     words = ["federation.schedule={name:cosine,least:0.1}", "federation.rounds=5"]
     training = hub_settings(settings(compose(words))).training
-    assert training.pace(1).rate > training.pace(3).rate > training.pace(5).rate
+    assert training.spec.step_counts(1).rate > training.spec.step_counts(3).rate > training.spec.step_counts(5).rate

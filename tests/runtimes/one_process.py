@@ -27,6 +27,7 @@ from fedsov.runtimes import OnBytes
 from fedsov.runtimes.ingestion_process import ingest_source
 from fedsov.runtimes.ingestion_request import report_from_json, request_to_json
 from fedsov.runtimes.region_starts import region_starts
+from fedsov.serialization import from_plain, to_plain
 from fedsov.storage.workspace import Workspace
 
 
@@ -61,7 +62,7 @@ class OneProcess:
 
     def connect(self, start: RunStart) -> RegionLinks:
         for node, told in region_starts(start, self._workspace):
-            region_start = RegionStart.from_json(json.loads(json.dumps(told.to_json())))
+            region_start = from_plain(RegionStart, json.loads(json.dumps(to_plain(told))))
             self._links.parties[node] = region_start.region
             self._links.regions[node] = open_region(region_start)
         return self._links
