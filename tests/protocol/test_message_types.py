@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from flwr.app import ConfigRecord, Message, RecordDict
 
 from fedsov.artifact import Kind
 from fedsov.protocol import message_types
-from fedsov.protocol.flower_messages import with_version
+from fedsov.protocol.flower_messages import flower_process, with_version
 from fedsov.protocol.message_types import (
     MESSAGE_TYPES,
     VERSION,
@@ -16,6 +18,13 @@ from fedsov.protocol.message_types import (
 )
 from fedsov.region.secure_sum_member import STEPS
 from fedsov.region.worker import OWN_ANSWERS
+
+
+@pytest.fixture(autouse=True)
+def a_flower_process() -> Iterator[None]:
+    """A message belongs to a process of Flower's."""
+    with flower_process():
+        yield
 
 
 def _message(version: object = VERSION) -> Message:
