@@ -252,7 +252,7 @@ def test_a_minimum_beyond_the_clients_is_refused_before_a_round() -> None:
 
 @pytest.mark.parametrize("bound", [math.nan, 0.0, -1.0, "1", None, True])
 def test_a_bound_that_would_refuse_nothing_or_everything_is_refused(bound: Any) -> None:
-    with pytest.raises(ConfigurationError, match="bound must be a number above 0"):
+    with pytest.raises(ConfigurationError, match="max_update_norm must be a number above 0"):
         FederateOptions(max_update_norm=bound)
     assert FederateOptions(max_update_norm=np.float32(np.inf)).max_update_norm == math.inf
 

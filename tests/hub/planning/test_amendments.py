@@ -8,6 +8,7 @@ from fedsov.hub.planning.amendments import Amendment, amended, fallback, needed,
 from fedsov.hub.planning.plan import make_plan
 from fedsov.hub.planning.plan_values import PlannedCrossing, Profile, StrategyRule
 from fedsov.label import Label, join
+from fedsov.serialization import to_plain
 
 DAY = date(2026, 11, 25)
 PERMIT = Permit(("rule",), ("law",), (), (), "0")
@@ -64,7 +65,7 @@ def test_a_member_that_came_back_keeps_its_strategy_and_its_history():
     history = [left(), Amendment("US", 5, DAY, False, "all its crossings are permitted again.")]
     us = amended(before, history, out=(), instead=instead).region("US")
     assert us.strategy == "federated" and us.reasons == before.region("US").reasons
-    assert [one["change"] for one in us.to_json()["amendments"]] == ["left", "returned"]
+    assert [one["change"] for one in to_plain(us)["amendments"]] == ["left", "returned"]
     assert "US came back to the federation before round 5 (2026-11-25)" in us.amendments[1].sentence()
 
 
