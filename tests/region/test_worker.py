@@ -201,7 +201,7 @@ def test_a_region_without_a_rehearsed_day_decides_on_its_own_clock_whatever_roun
 
 
 def test_a_brief_travels_with_its_calendar(tmp_path: Path) -> None:
-    brief = _home(tmp_path, _update).brief
+    brief = _home(tmp_path, _update).start
     for sent in (replace(brief, days_per_round=7), replace(brief, today=None)):
         came = from_plain(RegionStart, json.loads(json.dumps(to_plain(sent))))
         assert (came.today, came.days_per_round) == (sent.today, sent.days_per_round)

@@ -78,7 +78,7 @@ def test_a_caller_s_threads_generators_and_rows_are_as_they_were(two_threads):
     ],
 )
 def test_a_number_that_steps_cannot_be_taken_with_is_refused_before_they_are(name, value):
-    with pytest.raises(ConfigurationError, match=f"expected a {name} "):
+    with pytest.raises(ConfigurationError, match=f"{name} must be a "):
         replace(STEPS, **{name: value})
 
 
