@@ -136,9 +136,10 @@ def _built(own: type[Own], values: dict[str, Any], reads: str) -> Own:
     settings: tuple[str, ...] = context.meta.get(SETTINGS, ())
     for key in map(key_of, settings):
         if reads != "run settings" and key != "workspace":
-            guess = "; did you mean workspace?" if nearest(key, ["workspace"]) else ";"
+            guess = "workspace" if nearest(key, ["workspace"]) else nearest_option(key, _spellings(context))
+            meant = f"; did you mean {guess}?" if guess else ";"
             raise ConfigurationError(
-                f"unknown setting {key!r}{guess} `{context.command_path}` takes workspace=DIR only"
+                f"unknown setting {key!r}{meant} `{context.command_path}` takes workspace=DIR only"
             )
     arguments = own(**{name: value for name, value in values.items() if value is not None}, settings=settings)
     if reads == "nothing" and (arguments.folder or settings):

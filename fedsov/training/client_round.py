@@ -167,6 +167,7 @@ def measured_on(rows: ClientBatch, training: TrainingSpec, layout: Layout) -> Me
     module, loss = build(training.network, rows.X.shape[1]), loss_named(training.steps.loss)
 
     def measure(place: int, parameters: np.ndarray) -> dict[str, float]:
+        """The loss, in nats for classes, and the AUC of (P,) parameters on the rows of the client at a place."""
         own = slice(rows.starts[place], rows.starts[place] + rows.sizes[place])
         load(module, named(parameters, layout.shaped))
         with torch.inference_mode():

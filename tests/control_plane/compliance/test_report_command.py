@@ -43,7 +43,7 @@ def test_the_command_writes_the_report_of_a_broken_ledger_and_ends_with_5(worksp
     ("words", "said"),
     [
         (("workspace=EMPTY",), "holds no run yet"),
-        (("workspace=EMPTY", "evidence=x.yaml"), "unknown setting 'evidence'"),
+        (("workspace=EMPTY", "evidence=x.yaml"), "unknown setting 'evidence'; did you mean --evidence?"),
         (("workspace=RUN", "--evidence", "/nowhere.yaml"), "cannot read the evidence register /nowhere.yaml"),
     ],
 )
