@@ -27,7 +27,7 @@ import click
 import typer
 
 from fedsov.cli.arguments import Arguments, key_of, note
-from fedsov.cli.parsing import HELP_TEXTS, SETTINGS, CommandParser, GroupParser
+from fedsov.cli.parsing import HELP_TEXTS, SETTINGS, CommandParser, GroupParser, nearest_option
 from fedsov.errors import ConfigurationError, nearest
 
 PROGRAM = "fedsov"
