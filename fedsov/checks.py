@@ -30,6 +30,7 @@ FLOAT32_LEAST, FLOAT32_MOST = 2.0**-126, (2.0 - 2.0**-23) * 2.0**127
 """The least normal and the largest number of float32, in which steps are reckoned: beyond them a setting becomes 0 or
 infinity there."""
 _LONGEST = 80
+_MOST_WORDS = 20
 
 
 def whole(name: str, value: Any, *, at_least: int, at_most: int = MOST) -> int:
@@ -102,7 +103,18 @@ def choice(name: str, value: Any, choices: Iterable[str]) -> str:
     if isinstance(value, str) and value in words:
         return str(value)
     near = get_close_matches(value, words, n=1) if isinstance(value, str) else []
-    raise refused(name, f"one of {', '.join(words)}", value, f"; did you mean {near[0]}?" if near else "")
+    raise refused(name, f"one of {listed(words)}", value, f"; did you mean {near[0]}?" if near else "")
+
+
+def listed(words: Iterable[str]) -> str:
+    """The words of a choice, one after the other; of very many the first, and how many there are beside them.
+
+    >>> listed("abc"), listed(map(str, range(25)))[-16:]
+    ('a, b, c', '18, 19 or 5 more')
+    """
+    every = tuple(words)
+    beyond = len(every) - _MOST_WORDS
+    return ", ".join(every[:_MOST_WORDS]) + (f" or {beyond} more" if beyond > 0 else "")
 
 
 def several(name: str, value: Any, called: str, check: Callable[[str, Any], Any]) -> tuple[Any, ...]:

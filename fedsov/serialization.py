@@ -120,7 +120,7 @@ def _read_union(kinds: tuple[Any, ...], value: Any, path: str) -> Any:
     if len(left) > 1 and isinstance(value, Mapping):
         left = [kind for kind in left if not is_dataclass(kind) or _is_tagged(kind, value)]
     problems = []
-    for kind in left:
+    for kind in sorted(left, key=lambda kind: kind is not type(value)):  # 10 may be a float, and is an int
         try:
             return _read(kind, value, path)
         except (Unserializable, KeyError, TypeError, ValueError) as problem:

@@ -42,7 +42,7 @@ def server(options, state, incoming, mean):
     h = state.get("h", np.zeros_like(incoming)) - options.get("alpha", 0.1) * (mean - incoming)
     return mean - h / options.get("alpha", 0.1), {"h": h}
 '''
-ROW = '    "feddyn": AlgorithmSpec(feddyn.server, client_options=_options("alpha"), client=feddyn.client),\n'
+ROW = '    "feddyn": AlgorithmSpec(feddyn.server, client_options={"alpha": NOT_NEGATIVE}, client=feddyn.client),\n'
 
 
 def test_an_algorithm_is_added_by_a_module_a_row_and_a_yaml(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
@@ -14,8 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fedsov.algorithms.catalogue import ALGORITHMS, Algorithm
 from fedsov.artifact import Kind
 from fedsov.border.decisions import Decision, Permit, Refusal, Review
+from fedsov.errors import ConfigurationError
 from fedsov.label import Label
 from fedsov.serialization import Unserializable, fields_of, from_fields, from_plain, to_plain
 
@@ -115,6 +118,18 @@ def test_what_was_derived_when_it_was_written_is_derived_again() -> None:
 def test_a_missing_field_takes_its_default_and_a_whole_number_may_be_a_float() -> None:
     assert from_plain(Leaf, {"size": 1}) == Leaf(1)
     assert from_plain(Leaf, {"size": 1, "share": 1}).share == 1.0
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_a_number_of_either_kind_comes_back_as_its_own(name: str) -> None:
+    spec = ALGORITHMS[name]
+    for value in (2, 2.5):
+        for option, rule in {**spec.options, **spec.client_options}.items():
+            with suppress(ConfigurationError):
+                rule(option, value)
+                algorithm = Algorithm(name, {option: value})
+                back = from_plain(Algorithm, json.loads(json.dumps(to_plain(algorithm))))
+                assert back == algorithm and type(back.options[option]) is type(algorithm.options[option])
 
 
 @pytest.mark.parametrize(

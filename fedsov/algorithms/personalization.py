@@ -51,7 +51,7 @@ class PrivateParameters:
         store(
             self,
             names=text_names("private", self.names),
-            private_only_steps=steps and instance("private_only_steps", steps, LocalSteps, "a LocalSteps, or None"),
+            private_only_steps=instance("private_only_steps", steps, LocalSteps | None, "a LocalSteps, or None"),
             alternates=flag("alternates", self.alternates),
         )
 

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fedsov.checks import choice, instance, several, store, whole
+from fedsov.checks import choice, instance, listed, several, store, whole
 from fedsov.errors import ConfigurationError, TrainingFailed
 from fedsov.model import embeddings as embedded
 from fedsov.model import own_network
@@ -104,9 +104,10 @@ class NetworkSpec:
             embeddings=several("embeddings", self.embeddings, "a list of Embedding(column, levels, width)", _embedding),
         )
         if self.name not in (*NETWORKS, *ARCHITECTURES) and own_network.builder(self.name) is None:
-            names = ", ".join((*NETWORKS, *ARCHITECTURES, *own_network.registered()))
             raise ConfigurationError(
-                f"unknown network {self.name!r}; choose one of {names}, or install or register your own by that name"
+                f"unknown network {self.name!r}; choose one of "
+                f"{listed((*NETWORKS, *ARCHITECTURES, *own_network.registered()))}, "
+                "or install or register your own by that name"
             )
         if self.embeddings and self.name not in NETWORKS:
             raise ConfigurationError(f"network {self.name} takes no embeddings; {' and '.join(NETWORKS)} do")

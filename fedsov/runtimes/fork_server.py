@@ -26,6 +26,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -236,6 +237,8 @@ def _live(request: Mapping[str, Any], stream: socket.socket) -> None:
     try:
         ROLES[request["role"]](FramedSocket(stream))
         code = 0
+    except BaseException:  # boundary: nothing is above this that would print it
+        traceback.print_exc()
     finally:
         sys.stderr.flush()
         os._exit(code)

@@ -48,7 +48,8 @@ class FramedSocket:
         header = json.dumps(frame.header, separators=(",", ":")).encode()
         try:
             self.stream.sendall(LENGTHS.pack(len(header), len(frame.body)) + header)
-            self.stream.sendall(frame.body)
+            if frame.body:  # the other end may have read all there is, and be gone
+                self.stream.sendall(frame.body)
         except OSError as error:
             raise ConnectionClosed("the other process ended") from error
         if self.on_bytes:

@@ -18,10 +18,11 @@ LARGEST_LOG = 2**20
 def run(connection: FramedSocket) -> None:
     """The life of a region's process."""
     try:
-        start = from_plain(RegionStart, connection.receive().header)
+        told = connection.receive().header
     except ConnectionClosed:
         return
-    _log_to(start.folder)
+    _log_to(Path(told["folder"]))  # before anything can fail
+    start = from_plain(RegionStart, told)
     begin_flower_process(HUB_NODE + 1)  # replies bear the node that was asked, whatever it is
     region = open_region(start)
     try:

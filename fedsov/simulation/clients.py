@@ -25,6 +25,7 @@ from fedsov.training.engine import check_codes
 Rows = tuple[np.ndarray, np.ndarray]
 Regions = Mapping[str, Rows] | Sequence[Rows]
 Client = str | int
+NOISE = "a RecordMechanism, or one for each client by name"
 Order = Callable[[int, int, int], Sequence[np.ndarray]]
 
 
@@ -125,7 +126,7 @@ def mechanisms_of(noise: Any, names: Sequence[Client]) -> tuple[RecordMechanism,
     if isinstance(noise, RecordMechanism):
         return (noise,) * len(names)
     if not isinstance(noise, Mapping):
-        raise refused("noise", "a RecordMechanism, or one for each client by name", type(noise))
+        raise refused("noise", NOISE, type(noise))
     if missing := [name for name in names if name not in noise]:
         raise ConfigurationError(f"noise is given for some clients only; {missing[0]} has none")
     if strangers := [name for name in noise if name not in names]:
@@ -150,7 +151,7 @@ def order_of(order: Order | None, rows: Sequence[Rows], *, may_be_empty: bool) -
 
     def checked(seed: int, client: int, round: int) -> Sequence[np.ndarray]:
         """The rows of each step. Raises ConfigurationError for what are no rows of this client."""
-        where = f"work.order of client {client} in round {round}"
+        where = f"options.order of client {client} in round {round}"
         steps = order(seed, client, round)
         if isinstance(steps, str) or not isinstance(steps, Iterable):
             raise refused(where, "a list of arrays of row numbers", type(steps))

@@ -36,6 +36,7 @@ from fedsov.model.network import NetworkSpec, Parameters, check_frozen
 from fedsov.model.parameters import flat, joined, named, private_part, shared
 from fedsov.privacy.mechanism import RecordMechanism
 from fedsov.simulation.clients import (
+    NOISE,
     Client,
     Regions,
     clients_of,
@@ -106,7 +107,7 @@ class Fitted:
         return joined(self.parameters, self.private[region], self.network)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # arrays, as of a start, have no one answer to whether they are equal
 class FederateOptions:
     """How a federation on arrays works, beside what it learns.
 
@@ -163,6 +164,9 @@ class FederateOptions:
             compression=instance("compression", self.compression, Compression, "a Compression"),
             frozen=frozenset(names_in("frozen", self.frozen)),
             weighting=choice("weighting", self.weighting, ("rows", "equal")),
+            private=private_of(self.private),
+            start=instance("start", self.start, Mapping | None, "a mapping of parameters' names to arrays"),
+            noise=instance("noise", self.noise, RecordMechanism | Mapping | None, NOISE),
         )
         if not isinstance(self.schedule, Schedule) and not callable(self.schedule):
             raise refused("schedule", "a Schedule, or a function of a round's number", self.schedule)
@@ -172,6 +176,9 @@ class FederateOptions:
             raise refused("on_round", "a function of a round's number and its metrics", self.on_round)
         if self.patience is not None and not self.measures:
             raise ConfigurationError(f"patience={self.patience} needs measures=True: losses tell when to end")
+
+
+DEFAULTS = FederateOptions()
 
 
 class MovedOptions(TypedDict, total=False):
@@ -204,7 +211,7 @@ def federate(
     steps: LocalSteps | None = None,
     algorithm: str | Algorithm = "fedavg",
     seed: int = 0,
-    options: FederateOptions = FederateOptions(),
+    options: FederateOptions = DEFAULTS,
     **moved: Unpack[MovedOptions],
 ) -> Fitted:
     """One federated training over clients that are given as arrays.
@@ -262,7 +269,7 @@ def _with_moved(options: FederateOptions, moved: MovedOptions) -> FederateOption
         new = "options=FederateOptions(...)" if name == "work" else f"options=FederateOptions({name}=...)"
         warnings.warn(f"federate({name}=...) is deprecated; give {new}", DeprecationWarning, stacklevel=3)
     if "work" in given:
-        if options != FederateOptions():
+        if options is not DEFAULTS:
             raise ConfigurationError("federate takes options or work, its old name, not both")
         options = given.pop("work")
     return replace(options, **given)

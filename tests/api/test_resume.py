@@ -386,8 +386,9 @@ def test_a_workspace_in_use_is_not_resumed(killed: Path) -> None:
 HOLD = """
 import sys
 from pathlib import Path
-from fedsov.storage.workspace import Workspace, occupied
-with occupied(Workspace(Path(sys.argv[1]))):
+from fedsov.storage.locks import hold_workspace
+from fedsov.storage.workspace import Workspace
+with hold_workspace(Workspace(Path(sys.argv[1]))):
     print("held", flush=True)
     sys.stdin.read()
 """

@@ -105,7 +105,7 @@ def test_a_scheduled_run_that_is_killed_ends_as_if_it_had_not_been(tmp_path: Pat
     _assert_same(_resume(tmp_path / "killed" / "w").workspace, whole.workspace)
 
 
-WILD = ("federation.schedule={name:step,every:2,by:8}", "federation.rounds=7")
+WILD = ("federation.schedule={name:step,every:2,by:8}", "federation.rounds=9")
 """From round 5 on the steps are far too long, so that losses rise."""
 
 
@@ -126,7 +126,7 @@ def test_a_run_ends_when_its_loss_stays_with_the_parameters_of_the_best_round(
 ) -> None:
     result, losses = stopped[0], _losses(stopped[0])
     best = int(np.argmin(losses))  # the model after so many rounds
-    assert len(losses) == best + 3 < 7 and best >= 1
+    assert len(losses) == best + 3 < 9 and best >= 1
     whole = _trained(tmp_path, WILD[0], f"federation.rounds={best}")
     for name, array in _joint(whole).items():
         assert np.array_equal(_joint(result)[name], array)
@@ -138,10 +138,10 @@ def test_a_run_that_stopped_says_so_and_why(stopped: tuple[RunResult, list[str]]
         len(result.rounds),
         "no lesser mean validation loss in 2 rounds; the model is the one that came into round",
     )
-    assert any(line.startswith(f"joint model: stopped after round {ran}/7: {why}") for line in lines)
+    assert any(line.startswith(f"joint model: stopped after round {ran}/9: {why}") for line in lines)
     said = result.to_json()["rounds"]
     assert (said["planned"], said["run"]) == (7, ran) and said["stopped"].startswith(why)
-    assert f"The joint training ended after {ran} of 7 rounds: {why}" in str(result)
+    assert f"The joint training ended after {ran} of 9 rounds: {why}" in str(result)
     assert not any("start model" in line and "stopped" in line for line in lines)  # patience is the joint training's
 
 
@@ -150,7 +150,7 @@ def test_a_run_with_patience_that_is_killed_ends_in_the_same_round_with_the_same
 ) -> None:
     words, ran = _words(tmp_path, *WILD, "federation.patience=2"), len(stopped[0].rounds)
     for line in (
-        *(f"joint model, round {number}/7" for number in range(1, ran + 1)),
+        *(f"joint model, round {number}/9" for number in range(1, ran + 1)),
         "joint model: stopped",
         "finish: ",
     ):
@@ -430,7 +430,7 @@ def test_a_private_run_learns_numbers_and_says_no_score(tmp_path: Path) -> None:
 
 
 def test_updates_longer_than_the_bound_are_refused_with_their_regions(tmp_path: Path) -> None:
-    with pytest.raises(TrainingFailed, match="AT: its update is .* long; at most 0.001 is accepted; DE: its update is"):
+    with pytest.raises(TrainingFailed, match=r"AT: its update has norm .*; at most 0\.001 is accepted .*; DE: its update has norm"):
         _trained(tmp_path / "short", "federation.bound=0.001")
     unbounded, bounded = (_trained(tmp_path / name, f"federation.bound={name}") for name in ("null", "1000"))
     _assert_same(bounded.workspace, unbounded.workspace)

@@ -12,7 +12,7 @@ from fedsov.errors import ConfigurationError, InputError, KeyUnavailable, StoreD
 from fedsov.jurisdiction import Region
 from fedsov.label import PUBLIC, Label
 from fedsov.model.targets import TargetRule
-from fedsov.partition import store as ingest_module
+from fedsov.partition import ingest as ingest_module
 from fedsov.partition.classify import ClassifyRules, ConsentRule, RestrictionRule
 from fedsov.partition.ingest import REASON, key_settings, store_folder
 from fedsov.partition.sources import OpenSource, read_source

@@ -39,7 +39,7 @@ def test_the_configuration_composes_into_what_is_asked_of_privacy() -> None:
         (["privacy=record", "privacy.epsilon=three"], "privacy.epsilon must be a number above 0"),
         (["privacy=record", "privacy.epsilon=11"], "above privacy.lifetime_epsilon=10"),
         (["privacy=record", "privacy.clip=-1"], "privacy.clip must be"),
-        (["privacy=record", "privacy.delta=1"], r"privacy.delta must be in \(0, 1\)"),
+        (["privacy=record", "privacy.delta=1"], r"privacy\.delta must be a number of 1e-30 or more and below 1, got 1"),
         (["privacy=record", "privacy.batch=2.5"], "privacy.batch must be a whole number"),
         (["privacy=record", "privacy.epsilom=3"], "epsilom"),
         (["privacy=record", "~privacy.clip"], "privacy.clip is not set"),

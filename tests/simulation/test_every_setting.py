@@ -245,7 +245,7 @@ def test_a_seed_is_a_whole_number_from_zero(value: Any) -> None:
 
 
 def test_a_minimum_beyond_the_clients_is_refused_before_a_round() -> None:
-    with pytest.raises(ConfigurationError, match=r"work\.minimum must be a whole number from 0 to 3, got 5"):
+    with pytest.raises(ConfigurationError, match=r"minimum must be a whole number from 0 to 3, got 5"):
         _train(options=FederateOptions(minimum=5))
     _train(options=FederateOptions(minimum=3, processes=1))
 
@@ -290,7 +290,7 @@ def test_a_rate_that_is_no_factor_ends_the_training_with_its_name(rate: Any) -> 
     ],
 )
 def test_an_order_of_what_are_no_rows_is_refused_with_the_client_and_round(order: Any) -> None:
-    with pytest.raises(ConfigurationError, match=r"work\.order of client 0 in round 1"):
+    with pytest.raises(ConfigurationError, match=r"options\.order of client [012] in round 1"):
         _train(options=FederateOptions(processes=1, order=order))
 
 

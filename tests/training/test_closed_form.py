@@ -213,7 +213,7 @@ def test_accumulating_is_one_large_batch_bit_by_bit():
     accumulating, large = replace(STEPS, batch=4, accumulate=3), replace(STEPS, batch=12)
     found = [run(NetworkSpec("mlp", (6,)), steps, rows, orders(rows, steps)) for steps in (accumulating, large)]
     assert np.array_equal(*found)
-    with pytest.raises(ConfigurationError, match="accumulate of 1 or more"):
+    with pytest.raises(ConfigurationError, match="accumulate must be a whole number of 1 or more, got 0"):
         LocalSteps(accumulate=0)
 
 
@@ -242,9 +242,12 @@ def test_a_long_noisy_step_bounds_each_record_and_adds_noise_once():
 
 LONG = """
 import resource, numpy as np, torch
-from fedsov.model.network import NetworkSpec, initial, shapes
-from fedsov.training.engine import advance, held
+from fedsov.algorithms.client_half import GradientTerms
 from fedsov.algorithms.local_steps import LocalSteps
+from fedsov.model.network import NetworkSpec, initial, shapes
+from fedsov.model.parameters import flat
+from fedsov.privacy.mechanism import Clipping
+from fedsov.training.engine import advance, held
 spec, count = NetworkSpec("mlp", (64,)), 600_000
 steps = LocalSteps(batch=1000, accumulate=600, epochs=1)
 rng = np.random.default_rng(0)

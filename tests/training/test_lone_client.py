@@ -14,7 +14,7 @@ from fedsov.algorithms.local_steps import LocalSteps, shuffled
 from fedsov.model.embeddings import Embedding
 from fedsov.model.network import ACTIVATIONS, NetworkSpec, initial, shapes
 from fedsov.model.parameters import flat
-from fedsov.training import lone_client
+from fedsov.training import closed_form
 from fedsov.training.engine import advance, held
 from fedsov.training.lone_client import steps_alone
 from fedsov.training.memory_layout import Layer, Stack, Table
@@ -72,9 +72,9 @@ def test_what_is_frozen_stays_and_a_drift_is_followed(frozen: list[str]) -> None
 
 def test_the_last_client_of_a_stack_goes_on_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     spec, alone = NetworkSpec("mlp", (8,)), list[int]()
-    accumulate = lone_client.accumulate_alone
+    accumulate = closed_form.accumulate_alone
     monkeypatch.setattr(
-        lone_client, "accumulate_alone", lambda *rows, **how: (alone.append(1), accumulate(*rows, **how))
+        closed_form, "accumulate_alone", lambda *rows, **how: (alone.append(1), accumulate(*rows, **how))
     )
     together = _trained(spec, STEPS, (40, 160))
     assert len(alone) == 2 * 20 - 2 * 5
@@ -84,7 +84,7 @@ def test_the_last_client_of_a_stack_goes_on_alone(monkeypatch: pytest.MonkeyPatc
 def test_a_long_step_is_taken_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     spec, steps = NetworkSpec("mlp", (8,)), replace(STEPS, batch=200)
     whole = _trained(spec, steps, [500])
-    monkeypatch.setattr(lone_client, "CHUNK", 64)
+    monkeypatch.setattr(closed_form, "CHUNK", 64)
     np.testing.assert_allclose(_trained(spec, steps, [500]), whole, rtol=0, atol=1e-12)
 
 

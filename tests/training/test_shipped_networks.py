@@ -60,11 +60,11 @@ def test_every_shipped_network_is_looked_at_here():
 @pytest.mark.parametrize("algorithm", ["fedavg", "fedadam", "scaffold", "ditto"])
 @pytest.mark.parametrize("spec", **BY_NAME)
 def test_through_federate(spec, algorithm):
-    work, regions = fedsov.Work(processes=1), {"DE": rows(120, 1), "US": rows(80, 2)}
-    fitted = fedsov.federate(spec, regions, rounds=3, steps=STEPS, algorithm=algorithm, work=work)
+    options, regions = fedsov.FederateOptions(processes=1), {"DE": rows(120, 1), "US": rows(80, 2)}
+    fitted = fedsov.federate(spec, regions, rounds=10, steps=STEPS, algorithm=algorithm, options=options)
     X, y = rows(400, 9)
-    assert (auc(y, fitted.logits(X)) or 0) > 0.7
-    assert fitted.parameters.keys() == shapes(spec, 4).keys() and len(fitted.rounds) == 3
+    assert (auc(y, fitted.logits(X)) or 0) > 0.9
+    assert fitted.parameters.keys() == shapes(spec, 4).keys() and len(fitted.rounds) == 10
 
 
 @pytest.mark.parametrize("spec", **BY_NAME)

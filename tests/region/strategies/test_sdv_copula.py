@@ -56,7 +56,7 @@ import numpy as np
 logging.basicConfig(level=logging.DEBUG)
 from fedsov.label import PUBLIC
 from fedsov.partition.records import Records
-from fedsov.training import synthetic
+from fedsov.region.strategies import synthetic
 print({"sdv", "pandas", "sklearn", "torch"} & set(sys.modules))
 rng = np.random.default_rng(1)
 columns = {name: rng.normal(size=400) for name in "xyz"}
