@@ -58,7 +58,7 @@ class Size:
 
 
 QUICK = Size(shadows=16, rows=600, runs=128, trials={1: 10, 4: 1})
-Say = Callable[[str], None]
+Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,9 @@ def _check_training(settings: Settings) -> None:
         )
 
 
-def examine(settings: Settings, rows: Attacked, attacks: tuple[str, ...], size: Size, *, say: Say) -> dict[str, Any]:
+def examine(
+    settings: Settings, rows: Attacked, attacks: tuple[str, ...], size: Size, *, progress: Progress
+) -> dict[str, Any]:
     """The report of a test, as plain values.
 
     Raises:
@@ -128,9 +130,9 @@ def examine(settings: Settings, rows: Attacked, attacks: tuple[str, ...], size: 
     _check_training(settings)
     claim, took = claimed(settings, len(rows.y) // 2), dict[str, float]()
     target = Target(rows.X, rows.y, claim.training, settings.seed)
-    figures = _timed(took, "membership", lambda: _membership(target, attacks, size, say))
-    audit = _timed(took, "canary", lambda: _audit(target, claim, size, say)) if "canary" in attacks else None
-    inverted = _timed(took, "inversion", lambda: _inversion(target, size, say)) if "inversion" in attacks else []
+    figures = _timed(took, "membership", lambda: _membership(target, attacks, size, progress))
+    audit = _timed(took, "canary", lambda: _audit(target, claim, size, progress)) if "canary" in attacks else None
+    inverted = _timed(took, "inversion", lambda: _inversion(target, size, progress)) if "inversion" in attacks else []
     shown = {} if audit is None or claim.epsilon is None else {"canary": (audit["epsilon"], claim.epsilon)}
     judged = verdict(figures, shown, AttackLimits())
     return {
@@ -172,22 +174,22 @@ def _timed(took: dict[str, float], name: str, act: Callable[[], Any]) -> Any:
     return found
 
 
-def _membership(target: Target, attacks: tuple[str, ...], size: Size, say: Say) -> dict[str, Figures]:
+def _membership(target: Target, attacks: tuple[str, ...], size: Size, progress: Progress) -> dict[str, Figures]:
     wanted = tuple(part for name in attacks for part in MEMBERSHIP.get(name, ()))
     if not wanted:
         return {}
-    say(f"trains the target and {size.shadows} shadow models on halves of {len(target.y):,} rows")
+    progress(f"trains the target and {size.shadows} shadow models on halves of {len(target.y):,} rows")
     return membership(observe(target, size.shadows), wanted)
 
 
-def _audit(target: Target, claim: AttackClaim, size: Size, say: Say) -> dict[str, Any]:
-    say(f"trains {size.runs} runs with or without a canary")
+def _audit(target: Target, claim: AttackClaim, size: Size, progress: Progress) -> dict[str, Any]:
+    progress(f"trains {size.runs} runs with or without a canary")
     shown, other = canary_audit(target, size.runs, delta=claim.delta)
     return {**shown.to_json(), "claimed": claim.epsilon, "jax_privacy": other}
 
 
-def _inversion(target: Target, size: Size, say: Say) -> list[dict[str, Any]]:
-    say("inverts gradients")
+def _inversion(target: Target, size: Size, progress: Progress) -> list[dict[str, Any]]:
+    progress("inverts gradients")
     training, mechanism = target.training, target.training.mechanism
     noise = _ASSUMED if mechanism is None else Noise(mechanism.clip, mechanism.noise_multiplier, training.generators)
     return [

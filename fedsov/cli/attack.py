@@ -107,7 +107,7 @@ def attack(arguments: AttackArguments) -> None:
     check(attacks)
     size, settings = _size(arguments), run_settings(_overrides(arguments))
     rows = _rows(arguments, settings, size.rows)
-    report = examine(settings, rows, attacks, size, say=say)
+    report = examine(settings, rows, attacks, size, progress=say)
     path = _path(arguments, settings)
     digest = written(report, path)
     register = _register(report, rows, path)
