@@ -3,7 +3,7 @@
     import fedsov
 
     result = fedsov.train(["federation.rounds=5"])   # the whole pattern; shows itself as a table
-    fitted = fedsov.federate(model, {"DE": (X, y), "US": (X2, y2)}, rounds=10)   # arrays, in the laboratory
+    fitted = fedsov.federate(model, {"DE": (X, y), "US": (X2, y2)}, rounds=10)   # arrays, as a simulation
 
 Importing this package loads no torch, flwr, mlflow or sdv; a name loads what it needs when it is first used.
 """

@@ -38,7 +38,7 @@ class Artifact:
         label: what binds it, the join of the labels of everything it was computed from.
         content: the bytes that would move; empty while a crossing is only planned.
         count: records it was computed from (0 where none, as for a type name).
-        name: a short technical name for people ("joint model, round 3"); never a value from a record.
+        name: a short technical name for people ("global model, round 3"); never a value from a record.
         evidence: ids of documents about this artifact (a privacy assessment, an attack test).
         pool, pool_people: name and size of the store that the people were drawn from, where that is known: rounds
             over the same people are not counted again.
@@ -90,7 +90,7 @@ class Crossing:
     """An artifact on its way from one party to another.
 
     Attributes:
-        flow: how it crosses, a value of the fact `flow`; "broadcast" is a joint model on its way back.
+        flow: how it crosses, a value of the fact `flow`; "broadcast" is a global model on its way back.
         count_12m, count_year: people in crossings of the same way within twelve months and since 1 January,
             this one included; 0 where nobody counted.
     """

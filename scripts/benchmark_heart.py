@@ -5,7 +5,7 @@ columns slope, ca, thal, then incomplete rows, and divides each centre's rows 66
 where both outcomes have more than two rows. A cholesterol or blood pressure of 0 is no measurement (a whole centre has
 no other), and is taken as missing, in ours and in what stands beside it.
 
-Ours is a mean of federated logistic regressions whose intercept stays with its centre: on the joint scale of the
+Ours is a mean of federated logistic regressions whose intercept stays with its centre: on the common scale of the
 numeric columns and on the centre's own, of two weight decays. Each has the weight of its likelihood over five folds of
 the training rows of the very split; test rows are predicted once.
 """

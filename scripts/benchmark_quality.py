@@ -2,7 +2,7 @@
 
 Beside ours stand logistic regressions, pooled and local, on the same rows and inputs, their penalty chosen by training
 rows. Ours is a network trained by federation, in which a shift of the first layer stays with its region; then each
-region mixes the joint model, tuned copies and a model of its own, weighted on a part of its training rows that none of
+region mixes the global model, tuned copies and a model of its own, weighted on a part of its training rows that none of
 them was fitted to. The tables are divided 70 to 30 by a permutation from the seed, as in the data's README; the test
 rows are predicted once. With --rehearse they are left out altogether, and a fifth of the training rows stand in for
 them: settings were chosen so.
@@ -110,7 +110,7 @@ def linear_models(table: Table, fit: np.ndarray, choose: np.ndarray) -> dict[str
 def ours(
     table: Table, fit: np.ndarray, choose: np.ndarray, setting: Setting, seed: int
 ) -> tuple[dict[str, np.ndarray], dict[str, Mixture]]:
-    """(N,) logits of the joint model, of a network trained alone, and of the mixture; and each region's mixture."""
+    """(N,) logits of the global model, of a network trained alone, and of the mixture; and each region's mixture."""
     X, spec = table.inputs(fit), fedsov.NetworkSpec("mlp", setting.hidden)
     rows = {name: table.mask(name, fit) for name in table.regions}
     regions = {name: (X[mask], table.y[mask]) for name, mask in rows.items()}
@@ -123,13 +123,13 @@ def ours(
         options=FederateOptions(private=("first.bias",)),
     )
     first = initial(spec, X.shape[1], seed + 1)
-    found = {kind: np.zeros(len(table.y)) for kind in ("joint", "mixture")}
+    found = {kind: np.zeros(len(table.y)) for kind in ("global_model", "mixture")}
     mixtures = {}
     for name, (inputs, outcomes) in regions.items():
         members = variants(fitted.of(name), first, inputs, outcomes, spec=spec, tune=setting.tune, train=setting.alone)
         held, here = table.mask(name, choose), table.region == name
         mixtures[name] = mixture(members, X[held], table.y[held], spec=spec)
-        found["joint"][here] = fitted.logits(X[here], name)
+        found["global_model"][here] = fitted.logits(X[here], name)
         found["mixture"][here] = mixtures[name].logits(X[here])
     return found, mixtures
 
@@ -161,7 +161,7 @@ def macro(found: dict[str, dict[str, object]], kind: str) -> float:
     return statistics.mean(float(row[kind]) for row in found.values())  # type: ignore[arg-type]
 
 
-KINDS = ("pooled", "local", "joint", "mixture", "standard error", "gain", "gain's standard error")
+KINDS = ("pooled", "local", "global_model", "mixture", "standard error", "gain", "gain's standard error")
 
 
 def show(title: str, found: dict[str, dict[str, object]]) -> None:

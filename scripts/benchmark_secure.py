@@ -87,12 +87,14 @@ class Bench:
 
     def _train(self, message: Message) -> Message:
         X, y = self.arrays[message.metadata.dst_node_id]
-        round = round_of(message) or 0
-        updated = train_locally(parameters_of(message), X, y, replace(STEPS_OF_A_ROUND, seed=round), spec=self.spec)
+        round_number = round_of(message) or 0
+        updated = train_locally(
+            parameters_of(message), X, y, replace(STEPS_OF_A_ROUND, seed=round_number), spec=self.spec
+        )
         metrics = MetricRecord({"num-examples": len(y)})
         return Message(RecordDict({"arrays": record_of(updated), "metrics": metrics}), reply_to=message)
 
-    def cross_all(self, leaving: Iterable[Outgoing], *, round: int | None = None) -> tuple[Artifact, ...]:
+    def cross_all(self, leaving: Iterable[Outgoing], *, round_number: int | None = None) -> tuple[Artifact, ...]:
         return tuple(one.artifact for one in leaving)
 
 

@@ -66,13 +66,13 @@ def together(bodies: Sequence[Mapping[str, Any]]) -> list[list[int]]:
     """The places of what one party decided together: crossings of one round that follow each other in its ledger."""
     latest, found = dict[str, tuple[int | None, list[int]]](), list[list[int]]()
     for place, body in enumerate(bodies):
-        name, round = body["exporter"]["name"], body["round"]
+        name, round_number = body["exporter"]["name"], body["round"]
         before, places = latest.get(name, (None, []))
-        if round is None or round != before:
+        if round_number is None or round_number != before:
             places = []
             found.append(places)
         places.append(place)
-        latest[name] = round, places
+        latest[name] = round_number, places
     return found
 
 
@@ -128,7 +128,7 @@ def _passing(gate: Gate, group: Sequence[Mapping[str, Any]]) -> Callable[[], obj
     gate = replace(gate, today=lambda: day)
 
     def act() -> None:
-        for settled, body in zip(gate.cross_all(leaving, round=group[0]["round"]), group, strict=True):
+        for settled, body in zip(gate.cross_all(leaving, round_number=group[0]["round"]), group, strict=True):
             verdict = settled.decision.verdict if isinstance(settled, Refused) else "permit"
             if verdict != body["verdict"]:
                 raise SystemExit(f"{body['kind']} to {body['importer']['name']}: {body['verdict']} is {verdict} now")

@@ -67,9 +67,9 @@ def test_only_calendar_years_working_days_and_products_are_computed_for_cedar() 
 
 
 def test_a_round_lasts_until_the_next_of_the_same_model() -> None:
-    def body(second: int, kind: str, name: str, round: int | None, verdict: str = "permit") -> dict[str, Any]:
+    def body(second: int, kind: str, name: str, round_number: int | None, verdict: str = "permit") -> dict[str, Any]:
         at = f"2026-11-25T20:00:{second:02}.500+00:00"
-        return {"at": at, "kind": kind, "name": name, "round": round, "verdict": verdict}
+        return {"at": at, "kind": kind, "name": name, "round": round_number, "verdict": verdict}
 
     bodies = [
         body(0, "metrics", "profile", None),
@@ -77,13 +77,13 @@ def test_a_round_lasts_until_the_next_of_the_same_model() -> None:
         body(2, "update", "arrays", 1),
         body(4, "model", "public model", 2),
         body(5, "model", "planned model", 1, "refuse"),
-        body(6, "model", "joint model", 1),
+        body(6, "model", "global model", 1),
         body(7, "update", "arrays", 1),
-        body(11, "model", "joint model", 2),
+        body(11, "model", "global model", 2),
     ]
     assert rounds.rounds_of(bodies) == [
         rounds.Round("public model", (1, 2), 3.0),
-        rounds.Round("joint model", (5, 6), 5.0),
+        rounds.Round("global model", (5, 6), 5.0),
     ]
 
 
@@ -99,7 +99,7 @@ def test_what_a_party_decided_in_a_round_is_measured_as_one_transaction() -> Non
         ("DE", None),
         ("DE", None),
     ]
-    bodies = [{"exporter": {"name": name}, "round": round} for name, round in entries]
+    bodies = [{"exporter": {"name": name}, "round": round_number} for name, round_number in entries]
     assert rounds.together(bodies) == [[0, 1], [2, 4], [3, 5], [6], [7], [8]]
 
 

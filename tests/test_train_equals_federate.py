@@ -107,7 +107,7 @@ def test_a_run_and_federate_give_the_same_parameters(name: str, table: list[str]
         chosen.recipe.network,
         _arrays(chosen),
         rounds=chosen.rounds,
-        steps=chosen.recipe.update,
+        steps=chosen.recipe.round,
         algorithm=chosen.algorithm,
         seed=chosen.seed,
     )

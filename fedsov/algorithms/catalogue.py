@@ -196,7 +196,7 @@ def check_compatible(algorithm: Algorithm, personalization: Personalization, aro
     if around.noise and personalization.steps_alone:
         raise ConfigurationError(
             "private parameters that step alone do so without noise, and what leaves would be trained beside them; "
-            "choose model.private_first=null and fedper in place of fedrep, or privacy=none"
+            "choose model.private_only_steps=null and fedper in place of fedrep, or privacy=none"
         )
     if around.compression.name != "none" and around.secure_sum:
         raise ConfigurationError(
@@ -217,7 +217,7 @@ def check_compatible(algorithm: Algorithm, personalization: Personalization, aro
         )
     if around.proximal_mu and Need.PLAIN_GRADIENTS in needs:
         raise ConfigurationError(
-            f"algorithm={algorithm.name} {Need.PLAIN_GRADIENTS.value}, and model.update.proximal_mu pulls steps "
+            f"algorithm={algorithm.name} {Need.PLAIN_GRADIENTS.value}, and model.round.proximal_mu pulls steps "
             "otherwise; set it to 0, or choose algorithm=fedprox"
         )
 

@@ -17,7 +17,7 @@ shapes by `Compression.form`, places in ascending order, every number finite. Wh
 compressed; neither are names that are frozen, which are not sent at all.
 
 >>> change, before = np.float32([4, -1, 0, 2]), np.float32([0, 0, 3, 0])
->>> found = packed(change, Compression("topk", share=0.5), rng=chance(0, client=0, round=1), residual=before)
+>>> found = packed(change, Compression("topk", share=0.5), rng=chance(0, client=0, round_number=1), residual=before)
 >>> found.arrays["indices"], found.arrays["values"], found.residual
 (array([0, 2], dtype=int32), array([4., 3.], dtype=float32), array([ 0., -1.,  0.,  2.], dtype=float32))
 """
@@ -97,9 +97,9 @@ class Packed(NamedTuple):
     residual: np.ndarray
 
 
-def chance(seed: int, *, client: int, round: int) -> np.random.Generator:
+def chance(seed: int, *, client: int, round_number: int) -> np.random.Generator:
     """The generator that a client's changes are rounded by in a round."""
-    return generator(seed, client, round, Stream.COMPRESSION)
+    return generator(seed, client, round_number, Stream.COMPRESSION)
 
 
 def packed(

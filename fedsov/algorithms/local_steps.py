@@ -116,16 +116,16 @@ class Recipe:
 
     Attributes:
         network: the network's specification.
-        alone: training from nothing, on own rows (and synthetic ones beside them).
-        update: one round of federated training.
-        tune: fitting a received model to own rows.
+        from_scratch: training from nothing, on own rows (and synthetic ones beside them).
+        round: one round of federated training.
+        fine_tune: fitting a received model to own rows.
         frozen: names of parameters that federated training leaves as they are; they are not sent up.
     """
 
     network: NetworkSpec = NETWORK
-    alone: LocalSteps = LocalSteps(learning_rate=0.01, batch=32, epochs=20)
-    update: LocalSteps = LocalSteps()
-    tune: LocalSteps = LocalSteps(learning_rate=0.01, batch=32, epochs=10, proximal_mu=0.3)
+    from_scratch: LocalSteps = LocalSteps(learning_rate=0.01, batch=32, epochs=20)
+    round: LocalSteps = LocalSteps()
+    fine_tune: LocalSteps = LocalSteps(learning_rate=0.01, batch=32, epochs=10, proximal_mu=0.3)
     frozen: tuple[str, ...] = ()
 
 
@@ -138,15 +138,15 @@ class Stream(IntEnum):
     DROPOUT = 3
 
 
-def generator(seed: int, client: int, round: int, stream: Stream = Stream.ORDER) -> np.random.Generator:
+def generator(seed: int, client: int, round_number: int, stream: Stream = Stream.ORDER) -> np.random.Generator:
     """The generator of a client in a round: a counter-based one keyed by all three, so that none overlap.
 
     Args:
         seed: from 0 to below 2^64.
-        client, round: from 0 to below 2^32.
+        client, round_number: from 0 to below 2^32.
         stream: 2^128 draws further on for each.
     """
-    philox = np.random.Philox(key=np.array([seed, client << 32 | round], dtype=np.uint64))
+    philox = np.random.Philox(key=np.array([seed, client << 32 | round_number], dtype=np.uint64))
     return np.random.Generator(philox.advance(stream << 128) if stream else philox)
 
 
@@ -215,14 +215,14 @@ class Schedule:
             warmup=whole("a schedule's warmup", self.warmup, at_least=0),
         )
 
-    def rate(self, round: int, rounds: int) -> float:
+    def rate(self, number: int, rounds: int) -> float:
         """The factor in a round, from 1, of so many. A warm-up longer than the training is all there is.
 
         Above 0 and finite, unless steps went beyond all numbers, which `fedsov.config.recipe.check_rates` refuses.
         """
-        if round <= self.warmup:
-            return round / (self.warmup + 1)
-        place, last = round - self.warmup - 1, rounds - self.warmup - 1
+        if number <= self.warmup:
+            return number / (self.warmup + 1)
+        place, last = number - self.warmup - 1, rounds - self.warmup - 1
         if self.name == "cosine":
             return self.least + (1.0 - self.least) * (1.0 + math.cos(math.pi * place / max(last, 1))) / 2.0
         return self._fallen(place // self.every) if self.name == "step" else 1.0

@@ -112,7 +112,7 @@ def private_only(private: PrivateParameters, update: LocalSteps) -> Personalizat
     steps = private.private_only_steps
     if steps is not None and (not private.names or steps.loss != update.loss):
         raise ConfigurationError(
-            "model.private_first trains private parameters alone, by the loss of the other steps; model.private "
+            "model.private_only_steps trains private parameters alone, by the loss of the other steps; model.private "
             f"names {', '.join(private.names) or 'none'}, and the losses are {steps.loss} and {update.loss}"
         )
     return Personalization(private)

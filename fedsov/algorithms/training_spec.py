@@ -91,19 +91,19 @@ class TrainingSpec:
 
 
 def personalization_of(plain: Mapping[str, Any], algorithm: Algorithm, recipe: Recipe) -> Personalization:
-    """What clients keep as the settings of a model name it (`private`, `private_first`), or the algorithm.
+    """What clients keep as the settings of a model name it (`private`, `private_only_steps`), or the algorithm.
 
     Raises:
         ConfigurationError: what the network has not, or steps for private parameters where none are.
     """
-    names, changed = plain.get("private") or [], plain.get("private_first")
+    names, changed = plain.get("private") or [], plain.get("private_only_steps")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ConfigurationError(f"model.private must be a list as [intercept], got {names!r}")
     private = PrivateParameters(tuple(names))
     if changed is not None:
-        default = algorithm.personalization(private, recipe.update).private.private_only_steps or recipe.update
+        default = algorithm.personalization(private, recipe.round).private.private_only_steps or recipe.round
         private = replace(private, private_only_steps=replace(default, **changed))
-    personalization = algorithm.personalization(private, recipe.update)
+    personalization = algorithm.personalization(private, recipe.round)
     if personalization.private.names:
         stays = personalization.names(recipe.network)
         trained([name for name in parameter_names(recipe.network) if name not in stays], recipe.frozen)

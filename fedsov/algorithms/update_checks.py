@@ -3,7 +3,7 @@
 An update is refused with the reason, and the client's name is added by whoever knows it.
 
 >>> update_fault(np.array([3.0, 4.0]), max_norm=1.0)
-'its update has norm 5; at most 1 is accepted (federation.bound)'
+'its update has norm 5; at most 1 is accepted (federation.max_update_norm)'
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def update_fault(update: np.ndarray, max_norm: float = math.inf, private: np.nda
     if not math.isfinite(norm) or is_large or (private is not None and not _is_small(private)):
         return DIVERGED
     if norm > max_norm:
-        return f"its update has norm {norm:.3g}; at most {max_norm:.3g} is accepted (federation.bound)"
+        return f"its update has norm {norm:.3g}; at most {max_norm:.3g} is accepted (federation.max_update_norm)"
     return ""
 
 

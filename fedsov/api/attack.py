@@ -2,7 +2,7 @@
 
 The training attacked is the one that a run with the same settings takes in a region: its network, the steps of all its
 rounds and, under `privacy=record`, its clipping, sampling and noise, calibrated for as many rows. The attacked model is
-trained on one region's rows alone; in a joint model they are one part among several, so this is the harder case.
+trained on one region's rows alone; in a global model they are one part among several, so this is the harder case.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class AttackClaim:
 
 def claimed(settings: Settings, rows: int) -> AttackClaim:
     """The training of a run with these settings in a region of so many training rows."""
-    update, asked = settings.recipe.update, settings.privacy
+    update, asked = settings.recipe.round, settings.privacy
     if asked is None:
         steps = replace(update, epochs=update.epochs * settings.rounds)
         return AttackClaim(AttackedTraining(settings.recipe.network, steps), None, 1.0 / max(rows, 2) ** 2)
@@ -107,7 +107,7 @@ def _check_training(settings: Settings) -> None:
         task = settings.dataset.target.task
         raise ConfigurationError(f"attacks are made on outcomes of 0 and 1; dataset.task={task} has none")
     unlike = {
-        "algorithm=fedrep or model.private_first": settings.personalization.private.private_only_steps is not None,
+        "algorithm=fedrep or model.private_only_steps": settings.personalization.private.private_only_steps is not None,
         "federation.schedule": settings.schedule != CONSTANT,
         "model.frozen": bool(settings.recipe.frozen),
     }

@@ -46,7 +46,7 @@ class Attacked:
 
 
 def of_region(settings: Settings, region: str, *, most: int) -> Attacked:
-    """Rows of a region's store that a joint training may learn from: those that no restriction binds.
+    """Rows of a region's store that a federated training may learn from: those that no restriction binds.
 
     Raises:
         ConfigurationError: no run was here yet, or no such region, or no store of that data set.

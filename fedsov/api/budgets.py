@@ -50,7 +50,7 @@ class Account:
         lifetime = self.book.lifetime
         head = (
             f"{self.region}: epsilon {said['spent']:.3f} spent of {lifetime.epsilon:g}, {said['left']:.3f} left, "
-            f"at delta {lifetime.delta:.3g}, for one {said['unit']} more or less"
+            f"at delta {lifetime.delta:.3g}, {said['unit']}-level, add-or-remove-one adjacency"
         )
         return [head, *(_run_line(run) for run in said["runs"])]
 

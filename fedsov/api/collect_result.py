@@ -43,9 +43,9 @@ def collect_result(run: HubRun, plan: Plan, outputs: RunOutputs, summaries: Summ
         regions=regions,
         refusals=tuple(refusals),
         heads={"hub": hub["head"], **{name: summary["head"] for name, summary in summaries.items()}},
-        rounds=() if outputs.joint is None else outputs.joint.rounds,
+        rounds=() if outputs.global_model is None else outputs.global_model.rounds,
         planned=run.settings.training.spec.rounds,
-        stopped="" if outputs.joint is None else outputs.joint.stopped,
+        stopped="" if outputs.global_model is None else outputs.global_model.stopped,
         privacy=tuple(run.privacy),
         measure=run.measure.name,
         unused=_unused(run, outputs),
@@ -54,7 +54,7 @@ def collect_result(run: HubRun, plan: Plan, outputs: RunOutputs, summaries: Summ
 
 def _unused(run: HubRun, outputs: RunOutputs) -> dict[str, str]:
     """Each column that some model of the run does not use, and why: in the data, or of the rows that it was made of."""
-    models = {"pre-training on public rows": outputs.public, "global model": outputs.joint}
+    models = {"pre-training on public rows": outputs.public, "global model": outputs.global_model}
     reasons = {name: [why] for name, why in (run.ingested.unused if run.ingested else {}).items()}
     for kind, model in models.items():
         for name, why in (model.features.unused if model else {}).items():

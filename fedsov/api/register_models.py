@@ -29,11 +29,11 @@ def register_models(
 
 def _hub_record(run: HubRun, settings: Settings, outputs: RunOutputs, result: RunResult) -> RunRecord:
     dataset, called = run.settings.dataset, run.measure.called
-    named = {dataset: outputs.joint, f"{dataset}-public": outputs.public}
+    named = {dataset: outputs.global_model, f"{dataset}-public": outputs.public}
     models = tuple(_hub_model(run, settings, model, name) for name, model in named.items() if model is not None)
     metrics = [
         (f"{run.name_of(node)}_{kind}_validation_{called(key)}", value, record.number - 1)
-        for kind, model in (("joint_model", outputs.joint), ("public_model", outputs.public))
+        for kind, model in (("global_model", outputs.global_model), ("public_model", outputs.public))
         for record in (model.rounds if model else ())
         for node, scores in record.metrics.items()
         for key, value in scores.items()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from fedsov.hub.planning.plan_values import Plan
 
 
-MARK = "UNSAFE: decided by an open border (border=unsafe_open); for laboratory work only."
+MARK = "UNSAFE: decided by an open border (border=unsafe_open); for simulations only."
 
 
 MANY = 12
@@ -44,7 +44,7 @@ TITLES = {measure.name: measure.title for measure in MEASURES.values()}
 def columns(result: RunResult) -> tuple[str, ...]:
     """The heads of the run's table; what a score is called follows from what was learned."""
     score = TITLES[result.measure]
-    return ("region", "rows", "strategy", "kept", score, "local", "gain ± s.e.", "crossings", "refused")
+    return ("region", "rows", "strategy", "selected", score, "local", "gain ± s.e.", "crossings", "refused")
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -58,7 +58,7 @@ def _cells(one: RegionResult) -> tuple[str, ...]:
         one.region,
         "<10" if one.rows is None else f"{one.rows:,}",
         one.strategy.replace("_", " "),
-        one.kept,
+        one.selected,
         number(one.score),
         number(one.local_score),
         gain,
@@ -73,7 +73,7 @@ def table(result: RunResult) -> Table:
 
     made = Table(title=f"run {result.run}{' — ' + MARK if result.unsafe else ''}", title_justify="left")
     for name in columns(result):
-        made.add_column(name, justify="left" if name in ("region", "strategy", "kept", "gain ± s.e.") else "right")
+        made.add_column(name, justify="left" if name in ("region", "strategy", "selected", "gain ± s.e.") else "right")
     for one in result.regions:
         made.add_row(*_cells(one))
     return made
@@ -157,8 +157,8 @@ def privacy_lines(result: RunResult) -> list[str]:
 
 
 def stopped_line(result: RunResult) -> str:
-    """That the joint training ended early, and why."""
-    return f"The joint training ended after {len(result.rounds)} of {result.planned} rounds: {result.stopped}."
+    """That the federated training ended early, and why."""
+    return f"The federated training ended after {len(result.rounds)} of {result.planned} rounds: {result.stopped}."
 
 
 def program(name: str) -> str:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fedsov.protocol import NOT_DISCLOSED
+
 if TYPE_CHECKING:
     from fedsov.algorithms.rounds import RoundRecord
     from fedsov.hub.planning.plan_values import Plan, RegionPlan
@@ -25,7 +27,7 @@ class RegionResult:
     rows: int | None
     strategy: str
     reason: str
-    kept: str
+    selected: str
     score: float | None
     local_score: float | None
     gain: float | None
@@ -46,7 +48,7 @@ class RegionResult:
             rows=plan.rows,
             strategy=plan.strategy,
             reason=" ".join(plan.reasons),
-            kept=str(said.get("kept", "none")),
+            selected=str(said.get("selected", "none")),
             score=said.get("score"),
             local_score=said.get("local_score"),
             gain=said.get("gain"),
@@ -72,7 +74,7 @@ class RunResult:
         heads: each ledger's size and digest at the end, ``hub`` first.
         privacy: what each region's private release guarantees and costs, in sentences; empty without privacy.
         models: registered name and version, by the owner of the registry.
-        planned: how many rounds a joint training was to have; `rounds` are those that it had.
+        planned: how many rounds a federated training was to have; `rounds` are those that it had.
         stopped: why it ended before, empty where it did not.
         measure: what the regions' scores are, "auc" or, of numbers, "r2".
         unused: each column that some model does not use, and why.
@@ -160,15 +162,18 @@ class RunResult:
 
 def _note(strategy: str, outcome: Mapping[str, Any]) -> str:
     """What became of the strategy, where that needs a word; the region's own record says more."""
-    if outcome.get("kept") == "local" and strategy != "local":
+    if outcome.get("selected") == "local" and strategy != "local":
         return f"{strategy.replace('_', ' ')} was worse than local training on validation rows".capitalize()
+    if outcome.get("selected") == NOT_DISCLOSED:
+        return "Scores and what was selected stay in the region (privacy=record): its mlflow.db has them"
     if outcome and outcome.get("local_score") is None and outcome.get("score") is not None:
         return "Training alone was not possible"
     return ""
 
 
 def _line(one: RegionResult) -> dict[str, Any]:
-    keys = ("rows", "strategy", "reason", "kept", "score", "local_score", "gain", "gain_se", "test_rows", "note")
+    keys = ("rows", "strategy", "reason", "selected", "score", "local_score", "gain", "gain_se", "test_rows", "note")
     plain = {key: getattr(one, key) for key in keys} | {"crossings": dict(one.crossings)}
+    plain["kept"] = one.selected  # its name of version 0.1, for one release
     plain["amendments"] = list(one.amendments)
     return dict(json.loads(json.dumps(plain, allow_nan=False, default=str)))

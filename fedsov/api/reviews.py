@@ -2,7 +2,7 @@
 
 A review is found in the ledger of the party whose gate asked. Its approval is written into every ledger of the
 workspace, under each party's own key: the same data may be passed on by another party (a region's update also holds
-what the joint model brought it), and each gate believes its own ledger only. Opening a ledger for writing needs its
+what the global model brought it), and each gate believes its own ledger only. Opening a ledger for writing needs its
 signing key, so whoever may approve is whoever holds the keys.
 """
 
@@ -33,59 +33,65 @@ class PendingReview:
 
     def standing(self, on: date) -> Approval | None:
         """The approval that holds on a day, or None."""
-        return next((one for one in self.approvals if one.holds_on(on)), None)
+        return next((approval for approval in self.approvals if approval.holds_on(on)), None)
 
     def to_json(self, on: date) -> dict[str, Any]:
         """For `border reviews --json`."""
         body = self.body
         answered = self.standing(on)
-        told = ("kind", "origins", "categories", "purpose", "reason", "rules", "citations", "obligations")
+        asked = ("kind", "origins", "categories", "purpose", "reason", "rules", "citations", "obligations")
         return {
             "review": self.id,
             "asked_by": list(self.owners),
             "exporter": body["exporter"],
             "importer": body["importer"],
-            **{name: body[name] for name in told},
+            **{name: body[name] for name in asked},
             "approved": None if answered is None else answered.to_json(),
         }
 
 
 def reviews(root: Path) -> list[PendingReview]:
     """Every review in the ledgers of a workspace, in the order they were first asked."""
-    found: dict[str, tuple[list[str], Mapping[str, Any]]] = {}
-    standing: dict[str, list[Approval]] = {}
+    asked: dict[str, tuple[list[str], Mapping[str, Any]]] = {}
+    standing: dict[str, dict[str, Approval]] = {}
     for owner, path in _ledgers(root).items():
         bodies = [entry.body for entry in Ledger.read(path).entries()]
         for body in bodies:
-            for id in _ids(body):
-                owners, _ = found.get(id, ([], {}))
-                found[id] = (owners if owner in owners else [*owners, owner], body)
+            for review_id in _ids(body):
+                owners, _ = asked.get(review_id, ([], {}))
+                asked[review_id] = (owners if owner in owners else [*owners, owner], body)
         for approval in approvals.standing(bodies):
-            standing.setdefault(approval.review, []).append(approval)
+            standing.setdefault(approval.review, {})[approval.id] = approval
     return [
-        PendingReview(id, tuple(owners), body, tuple({one.id: one for one in standing.get(id, ())}.values()))
-        for id, (owners, body) in found.items()
+        PendingReview(review_id, tuple(owners), body, tuple(standing.get(review_id, {}).values()))
+        for review_id, (owners, body) in asked.items()
     ]
 
 
-def approve(root: Path, id: str, *, by: str, why: str, until: date, today: date) -> Approval:
+def approve(root: Path, review_id: str, *, by: str, why: str, until: date, today: date) -> Approval:
     """Records a person's yes to a review. Raises ConfigurationError for an unknown review or a day that has passed."""
-    asked = {**_review(root, id).body, "review": id}
+    asked = {**_review(root, review_id).body, "review": review_id}
     if until < today:
         raise ConfigurationError(f"--until {until} has passed; name a day from {today} on")
     entry = approvals.approval_entry(asked, by=by, why=why, since=today, until=until, at=_now())
     _write(root, entry)
-    return Approval(entry["approval"], id, by, why, today, until)
+    return Approval(entry["approval"], review_id, by, why, today, until)
 
 
-def withdraw(root: Path, id: str, *, by: str, why: str) -> list[Approval]:
-    """Takes back an approval, or every approval of a review; they count for nothing from the next decision on."""
-    found = [(asked, one) for asked in reviews(root) for one in asked.approvals if id in (one.id, asked.id)]
-    if not found:
-        raise ConfigurationError(f"no approval or approved review {id!r} in this workspace; see `border reviews`")
-    for _, approval in found:
+def withdraw(root: Path, named: str, *, by: str, why: str) -> list[Approval]:
+    """Takes back an approval, or every approval of a review; they count for nothing from the next decision on.
+
+    Args:
+        named: the id of an approval or of a review.
+    """
+    withdrawn = [
+        approval for review in reviews(root) for approval in review.approvals if named in (approval.id, review.id)
+    ]
+    if not withdrawn:
+        raise ConfigurationError(f"no approval or approved review {named!r} in this workspace; see `border reviews`")
+    for approval in withdrawn:
         _write(root, approvals.withdrawal_entry(approval, by=by, why=why, at=_now()))
-    return [approval for _, approval in found]
+    return withdrawn
 
 
 def _ids(body: Mapping[str, Any]) -> list[str]:
@@ -93,14 +99,14 @@ def _ids(body: Mapping[str, Any]) -> list[str]:
     return body["review"].split(JOINED) if body.get("verdict") == "review" and body.get("review") else []
 
 
-def _review(root: Path, id: str) -> PendingReview:
-    known = {one.id: one for one in reviews(root)}
-    if id not in known:
+def _review(root: Path, review_id: str) -> PendingReview:
+    known = {review.id: review for review in reviews(root)}
+    if review_id not in known:
         listed = ", ".join(known) or "none"
         raise ConfigurationError(
-            f"no review {id!r} in this workspace; there are: {listed} (run `plan` or `train` first)"
+            f"no review {review_id!r} in this workspace; there are: {listed} (run `plan` or `train` first)"
         )
-    return known[id]
+    return known[review_id]
 
 
 def _write(root: Path, entry: Mapping[str, Any]) -> None:

@@ -96,7 +96,7 @@ def train_settings(
 
         with resume.until_planned(run):
             if settings.border.unsafe_open:
-                progress("WARNING: border=unsafe_open permits everything; laboratory work only, every entry is marked")
+                progress("WARNING: border=unsafe_open permits everything; for simulations only, every entry is marked")
             _connect(run)
             plan, profiles = resume.planned(run)
         for region in plan.regions:

@@ -225,7 +225,7 @@ class CaseEvidence:
             codes.add("EU")
         return {what: value for (code, what), value in self.stated.of_origin.items() if code in codes}
 
-    def knows(self, id: str) -> bool:
+    def knows(self, document_id: str) -> bool:
         """True: a case names no documents."""
         return True
 

@@ -51,7 +51,7 @@ class Review:
     def remedy(self) -> str:
         """The way on: who can decide it, and how."""
         ids = self.id.split(JOINED) if self.id else ["ID"]
-        acts = (f"fedsov border approve {id}" for id in ids)
+        acts = (f"fedsov border approve {review_id}" for review_id in ids)
         return f"Have a responsible person decide: {' and '.join(acts)}"
 
     def to_json(self) -> dict[str, Any]:

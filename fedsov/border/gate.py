@@ -7,7 +7,7 @@ shapes), between whom, on which rules and documents; never a value: the content 
 even for an error.
 
     gate = Gate(region, bundle=load_bundle(), evidence=register, ledger=ledger, run="r1", today=date.today)
-    sent = gate.cross(update, hub, round=3)
+    sent = gate.cross(update, hub, round_number=3)
 """
 
 from __future__ import annotations
@@ -72,24 +72,26 @@ class Gate:
         artifact: Artifact,
         target: Party,
         *,
-        round: int | None = None,
+        round_number: int | None = None,
         tensors: Mapping[str, Any] | None = None,
     ) -> Artifact:
         """The artifact, once its crossing to `target` is permitted and on the ledger's disk.
 
         Args:
-            round: the training round it belongs to, where it belongs to one.
+            round_number: the training round it belongs to, where it belongs to one.
             tensors: names and shapes of its tensors, as JSON; never a value from a record.
 
         Raises Refused for a refusal or a review (on the ledger too), LedgerBroken where it cannot be written
         down.
         """
-        (passed,) = self.cross_all([Outgoing(artifact, target, tensors or {})], round=round)
+        (passed,) = self.cross_all([Outgoing(artifact, target, tensors or {})], round_number=round_number)
         if isinstance(passed, Refused):
             raise passed
         return passed
 
-    def cross_all(self, outgoing: Iterable[Outgoing], *, round: int | None = None) -> tuple[Artifact | Refused, ...]:
+    def cross_all(
+        self, outgoing: Iterable[Outgoing], *, round_number: int | None = None
+    ) -> tuple[Artifact | Refused, ...]:
         """Returns each permitted artifact, or a `Refused`, in order.
 
         All are decided one after the other, as if each before had crossed, and written down together: one wait for
@@ -101,7 +103,7 @@ class Gate:
             crossing = self._crossing(each.artifact, each.target, pending=bodies)
             decision = decide(crossing, self.bundle, self.evidence, crossing.on)
             decided.append((crossing, decision))
-            bodies.append(self._body(crossing, decision, round=round, tensors=each.tensors))
+            bodies.append(self._body(crossing, decision, round_number=round_number, tensors=each.tensors))
         self.ledger.append_all(bodies)
         return tuple(_settled(crossing, decision) for crossing, decision in decided)
 
@@ -115,7 +117,7 @@ class Gate:
         artifact: Artifact,
         target: Party,
         *,
-        round: int | None = None,
+        round_number: int | None = None,
         lapsed: Sequence[str] = (),
     ) -> Decision:
         """Considers a crossing that is only planned, and writes it down where it is not permitted.
@@ -126,7 +128,7 @@ class Gate:
         crossing = self._crossing(artifact, target)
         decision = decide(crossing, self.bundle, self.evidence, crossing.on)
         if not isinstance(decision, Permit):
-            self.record(crossing, decision, round=round, lapsed=lapsed)
+            self.record(crossing, decision, round_number=round_number, lapsed=lapsed)
         return decision
 
     def release(self, artifact: Artifact, *, document: str) -> Artifact:
@@ -160,13 +162,13 @@ class Gate:
         decision: Decision,
         *,
         act: str = "cross",
-        round: int | None = None,
+        round_number: int | None = None,
         tensors: Mapping[str, Any] | None = None,
         lapsed: Sequence[str] = (),
     ) -> Entry:
         """Writes a decision down, whoever took it; `act` is "cross" or "release"."""
         return self.ledger.append(
-            self._body(crossing, decision, act=act, round=round, tensors=tensors or {}, lapsed=lapsed)
+            self._body(crossing, decision, act=act, round_number=round_number, tensors=tensors or {}, lapsed=lapsed)
         )
 
     def _body(
@@ -175,13 +177,13 @@ class Gate:
         decision: Decision,
         *,
         act: str = "cross",
-        round: int | None = None,
+        round_number: int | None = None,
         tensors: Mapping[str, Any],
         lapsed: Sequence[str] = (),
     ) -> dict[str, Any]:
         described = _described(crossing) | _decided(decision, self.bundle)
         return (
-            {"at": _now(), "run": self.run, "round": round, "act": act, "tensors": dict(tensors)}
+            {"at": _now(), "run": self.run, "round": round_number, "act": act, "tensors": dict(tensors)}
             | {"lapsed": list(lapsed)}
             | described
             | {"salt": secrets.token_hex(16)}  # else a head would let a small content be guessed

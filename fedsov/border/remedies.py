@@ -150,7 +150,7 @@ def _worded(way: _Way, facts: Mapping[str, Any], bundle: Bundle, evidence: Evide
 
 
 def _quoted(ids: Iterable[str]) -> str:
-    return ", ".join(f"'{id}'" for id in ids)
+    return ", ".join(f"'{document_id}'" for document_id in ids)
 
 
 def _lacks(unmet: Iterable[Condition], seen: Mapping[str, Any]) -> str:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from click import Command, Context, HelpFormatter
@@ -106,7 +108,8 @@ def _root(
 def run(arguments: Sequence[str]) -> int:
     """One command; returns its exit code and never raises."""
     try:
-        return _call(list(arguments))
+        with _warnings_in_a_line():
+            return _call(list(arguments))
     except FedsovError as error:
         return _fail(str(error), error.exit_code)
     except ClickException as error:
@@ -140,6 +143,24 @@ def _call(arguments: list[str]) -> int:
     except Exit as stop:
         return stop.exit_code
     return 0
+
+
+@contextmanager
+def _warnings_in_a_line() -> Iterator[None]:
+    """What warns of a setting's old name is one line, once; other warnings stay as they are."""
+    with warnings.catch_warnings():
+        others, lines = warnings.showwarning, set[str]()
+
+        def show(message: Warning | str, category: type[Warning], *place: Any, **where: Any) -> None:
+            line = f"fedsov: warning: {printable(str(message))}"
+            if category.__name__ != "SettingMoved":
+                others(message, category, *place, **where)
+            elif line not in lines:
+                lines.add(line)
+                print(line, file=sys.stderr)
+
+        warnings.showwarning = show
+        yield
 
 
 def _first_line(error: BaseException) -> str:

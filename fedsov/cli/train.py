@@ -204,7 +204,7 @@ def _hydra(arguments: TrainArguments, task: Callable[[Any], None]) -> None:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from fedsov.config.hydra_compose import check_choices, config_dir, one_line, opened, register_resolvers
+    from fedsov.config.hydra_compose import check_choices, config_dir, old_names, one_line, opened, register_resolvers
 
     register_resolvers()
     check_choices(arguments.overrides)
@@ -213,7 +213,7 @@ def _hydra(arguments: TrainArguments, task: Callable[[Any], None]) -> None:
         _keeping_failure(task, failures)
     )
     try:
-        with _as_program(["fedsov train", *arguments.hydra, *opened(arguments.overrides)]):
+        with old_names(), _as_program(["fedsov train", *arguments.hydra, *opened(arguments.overrides)]):
             application()
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise ConfigurationError(one_line(error, arguments.overrides)) from error

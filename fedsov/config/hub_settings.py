@@ -63,6 +63,6 @@ def _hub_training(settings: Settings) -> HubTraining:
         spec=settings.training,
         first_parameters=first_parameters,
         timeout=settings.timeout,
-        secure_sum=settings.sums,
+        secure_sum=settings.secure_sum,
         adds_noise=settings.privacy is not None,
     )

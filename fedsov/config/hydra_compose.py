@@ -2,6 +2,7 @@
 
 `config_dir` finds them in a checkout or an installed wheel; `compose` makes one configuration of them, which
 `fedsov.config.settings` turns into settings. What Hydra finds wrong becomes one line with the way out (`one_line`).
+Words and files may have the old names of moved settings (`fedsov.config.moved_settings`).
 
     compose(["algorithm=fedyogi", "federation.rounds=3"])
 """
@@ -14,8 +15,9 @@ from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from fedsov.config.moved_settings import renamed, renamed_words
 from fedsov.errors import ConfigurationError, nearest, unknown
 
 if TYPE_CHECKING:
@@ -44,8 +46,33 @@ OPEN = (
 
 
 def opened(overrides: Sequence[str]) -> list[str]:
-    """The overrides, those of an open mapping in the form that lets them add keys."""
-    return [f"++{word}" if word.startswith(OPEN) and "=" in word else word for word in overrides]
+    """The overrides by the settings' names of now, those of an open mapping in the form that lets them add keys."""
+    return [f"++{word}" if word.startswith(OPEN) and "=" in word else word for word in renamed_words(overrides)]
+
+
+@contextmanager
+def old_names() -> Iterator[None]:
+    """While it is open, Hydra reads files that may have old names of moved settings."""
+    from hydra._internal.config_repository import ConfigRepository
+    from omegaconf import DictConfig, OmegaConf
+
+    read = ConfigRepository.load_config
+
+    def load_config(repository: ConfigRepository, config_path: str) -> Any:
+        result = read(repository, config_path)
+        if result is not None and isinstance(result.config, DictConfig) and not config_path.startswith("hydra/"):
+            group = config_path.rpartition("/")[0].replace("/", ".")
+            package = result.header.get("package") or group
+            package = {"_global_": "", "_group_": group}.get(package, package)
+            plain: Any = OmegaConf.to_container(result.config, resolve=False)
+            result.config = OmegaConf.create(renamed(plain, package=package, file=f"{config_path}.yaml"))
+        return result
+
+    ConfigRepository.load_config = load_config
+    try:
+        yield
+    finally:
+        ConfigRepository.load_config = read
 
 
 def register_resolvers() -> None:
@@ -67,7 +94,7 @@ def compose(overrides: Sequence[str]) -> DictConfig:
     register_resolvers()
     check_choices(overrides)
     try:
-        with _alone(), initialize_config_dir(version_base="1.3", config_dir=str(config_dir())):
+        with _alone(), old_names(), initialize_config_dir(version_base="1.3", config_dir=str(config_dir())):
             return hydra_compose("train", overrides=opened(overrides))
     except (HydraException, ValueError) as error:
         raise ConfigurationError(one_line(error, overrides)) from error
@@ -163,7 +190,7 @@ def _settings_of(overrides: Sequence[str]) -> list[str]:
 
     groups = _groups()
     chosen = [word for word in overrides if word.lstrip("+").partition("=")[0] in groups and "," not in word]
-    with _alone(), initialize_config_dir(version_base="1.3", config_dir=str(config_dir())):
+    with _alone(), old_names(), initialize_config_dir(version_base="1.3", config_dir=str(config_dir())):
         try:
             config = hydra_compose("train", overrides=chosen)
         except HydraException:

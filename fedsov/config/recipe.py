@@ -18,7 +18,7 @@ from fedsov.model.network import NetworkSpec, is_layered, names
 from fedsov.model.parameters import trained
 from fedsov.model.targets import TargetRule
 
-STEPS = ("alone", "update", "tune")
+STEPS = ("from_scratch", "round", "fine_tune")
 
 
 def recipe_of(plain: Mapping[str, Any], *, seed: int, target: TargetRule) -> Recipe:
@@ -28,8 +28,8 @@ def recipe_of(plain: Mapping[str, Any], *, seed: int, target: TargetRule) -> Rec
     outputs = len(target.classes) or 1
     network = NetworkSpec(str(plain["name"]), tuple(int(width) for width in plain["hidden"]), outputs)
     steps = {occasion: _steps(occasion, plain.get(occasion, {}), seed, target) for occasion in STEPS}
-    if (first := plain.get("private_first")) is not None:  # checked alike; `personalization_of` takes it up
-        _steps("private_first", first, seed, target)
+    if (first := plain.get("private_only_steps")) is not None:  # checked alike; `personalization_of` takes it up
+        _steps("private_only_steps", first, seed, target)
     frozen = tuple(map(str, plain.get("frozen", ())))
     if is_layered(network):  # of another the names are known when it is built
         trained(names(network), frozen)

@@ -15,12 +15,12 @@ from fedsov.errors import ConfigurationError, nearest
 SHAPE: Mapping[str, str] = {
     "": "federation dataset model strategy algorithm privacy border runtime workspace seed today",
     "federation": "regions catalogue hub rounds days_per_round minimum_regions schedule patience compression"
-    " compression_share bound",
+    " compression_share max_update_norm",
     "federation.hub": "name location entity owners role",
     "dataset": "name source path package_item sha256 jurisdiction subject target target_above_region_median"
     " target_positive target_scale label_separator aliases kinds drop categories default_categories restrictions"
     " consent nonfinite missing_target bounds levels task classes source_options",
-    "model": "name hidden update alone tune frozen private private_first",
+    "model": "name hidden round from_scratch fine_tune frozen private private_only_steps",
     "strategy": "order federated transfer_learning synthetic local",
     "strategy.federated": "min_rows",
     "strategy.transfer_learning": "min_rows min_public_rows",
@@ -54,9 +54,19 @@ PRIVATE = set(SHAPE["privacy"].split()) - {
     "mechanism",
     "secure_aggregation",
 }  # `fedsov.privacy.settings` says which a choice needs
-OPTIONAL = {"catalogue", "owners", "role", "days_per_round", "update", "alone", "tune", "bounds", "levels"} | PRIVATE
+OPTIONAL = {
+    "catalogue",
+    "owners",
+    "role",
+    "days_per_round",
+    "round",
+    "from_scratch",
+    "fine_tune",
+    "bounds",
+    "levels",
+} | PRIVATE
 OPTIONAL |= {"compression", "compression_share", "frozen", "schedule", "patience", "task", "classes", "target_scale"}
-OPTIONAL |= {"private", "private_first", "bound", "label_separator", "source_options"}
+OPTIONAL |= {"private", "private_only_steps", "max_update_norm", "label_separator", "source_options"}
 ONLY: Mapping[str, tuple[str | bool, ...]] = {
     "privacy.mechanism": ("none", "record"),
     "privacy.secure_aggregation": (True, False),

@@ -24,6 +24,7 @@ from fedsov.border.law.bundle_loader import load_atlas
 from fedsov.border.settings import BorderSettings
 from fedsov.checks import whole
 from fedsov.config.hydra_compose import one_line
+from fedsov.config.moved_settings import renamed
 from fedsov.config.recipe import check_rates, recipe_of, schedule_of
 from fedsov.config.sections import check_shape, only
 from fedsov.errors import ConfigurationError
@@ -59,11 +60,11 @@ class Settings:
         workspace: the folder everything is written under.
         today: the day decisions are made on; None for the real day of each decision.
         schedule: what the regions' learning rate is multiplied by in each round.
-        patience: rounds without a lesser validation loss after which the joint training ends; None: never.
-        bound: the longest update (L2) of a region that is accepted.
+        patience: rounds without a lesser validation loss after which the federated training ends; None: never.
+        max_update_norm: the longest update (L2) of a region that is accepted.
         days_per_round: how many days pass with each round, in a rehearsal of a long training.
         regions: the federation's regions, or None for one per jurisdiction found in the data.
-        sums: bounds of the secure sums that a joint model is made by; None where the hub sees each update.
+        secure_sum: bounds of the secure sums that a global model is made by; None where the hub sees each update.
         runtime: how the hub reaches its regions, one of `fedsov.runtimes.RUNTIMES`, which checks it.
         plain: the composed configuration these settings came from, for other processes and for the record.
         privacy: what is asked of privacy; None where no noise is added.
@@ -88,17 +89,17 @@ class Settings:
     runtime: str
     timeout: float
     plain: Mapping[str, Any]
-    sums: Bounds | None = None
+    secure_sum: Bounds | None = None
     privacy: RecordPrivacy | None = None
     schedule: Schedule = CONSTANT
     patience: int | None = None
-    bound: float = math.inf
+    max_update_norm: float = math.inf
     compression: Compression = field(default_factory=Compression)
     personalization: Personalization = field(default_factory=Personalization)
 
     def __post_init__(self) -> None:
-        self.training.check(noise=self.privacy is not None, secure_sum=self.sums is not None)
-        check_rates(self.schedule, self.recipe.update, self.rounds)
+        self.training.check(noise=self.privacy is not None, secure_sum=self.secure_sum is not None)
+        check_rates(self.schedule, self.recipe.round, self.rounds)
         _check_patience(self)
 
     @property
@@ -106,16 +107,16 @@ class Settings:
         """The federated training that hub and regions agree on."""
         return TrainingSpec(
             network=self.recipe.network,
-            steps=self.recipe.update,
+            steps=self.recipe.round,
             algorithm=self.algorithm,
             rounds=self.rounds,
-            seed=self.recipe.update.seed,
+            seed=self.recipe.round.seed,
             schedule=self.schedule,
             personalization=self.personalization,
             compression=self.compression,
             frozen=self.recipe.frozen,
             patience=self.patience,
-            max_update_norm=self.bound,
+            max_update_norm=self.max_update_norm,
         )
 
 
@@ -131,11 +132,12 @@ def settings(config: DictConfig) -> Settings:
         plain: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         raise ConfigurationError(one_line(error)) from error
-    return settings_of({key: value for key, value in plain.items() if key != "hydra"})
+    return settings_of(renamed({key: value for key, value in plain.items() if key != "hydra"}))
 
 
 def settings_of(plain: Mapping[str, Any]) -> Settings:
-    """The settings of a configuration given as plain values; see `settings`."""
+    """The settings of a configuration given as plain values, also as the last release wrote them; see `settings`."""
+    plain = renamed(plain, warns=False)
     check_shape(plain)
     try:
         return _settings(plain)
@@ -179,11 +181,11 @@ def _settings(plain: Mapping[str, Any]) -> Settings:
         runtime=_word("runtime.kind", plain["runtime"]["kind"], "the name of a runtime"),
         timeout=_seconds("runtime.timeout", plain["runtime"]["timeout"]),
         plain=plain,
-        sums=Bounds() if summed else None,
-        privacy=privacy and privacy.accumulating(recipe.update.accumulate),
+        secure_sum=Bounds() if summed else None,
+        privacy=privacy and privacy.accumulating(recipe.round.accumulate),
         schedule=schedule_of(federation.get("schedule", "constant")),
         patience=_patience(federation.get("patience")),
-        bound=_bound(federation.get("bound"), summed=summed),
+        max_update_norm=_bound(federation.get("max_update_norm"), summed=summed),
         compression=Compression.from_settings(federation),
         personalization=personalization_of(plain["model"], algorithm, recipe),
     )
@@ -345,10 +347,10 @@ def _bound(value: Any, *, summed: bool) -> float:
     if value is None:
         return math.inf
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 < value < math.inf:
-        raise ConfigurationError(f"federation.bound must be a number above 0, or null, got {value!r}")
+        raise ConfigurationError(f"federation.max_update_norm must be a number above 0, or null, got {value!r}")
     if summed:
         raise ConfigurationError(
-            "federation.bound is on each region's update, and a secure sum shows the hub their sum"
+            "federation.max_update_norm is on each region's update, and a secure sum shows the hub their sum"
         )
     return float(value)
 
@@ -357,7 +359,7 @@ def _check_patience(settings: Settings) -> None:
     """Raises ConfigurationError where the hub will not hear the losses that would end a training."""
     blind = {
         "privacy=record": "no score leaves a region" if settings.privacy else "",
-        "privacy=secure": "the hub hears no region's scores" if settings.sums else "",
+        "privacy=secure": "the hub hears no region's scores" if settings.secure_sum else "",
     }
     if settings.patience is not None and (
         why := "; ".join(f"under {key} {said}" for key, said in blind.items() if said)

@@ -3,7 +3,7 @@
     hub/checkpoints/RUN/run.json                    settings, whose workspace, stores, profiles and plan; or "finished"
                         public-0003.safetensors     the start model after round 3, and the strategy's state
                         public-0003.json            round, label, people, features, metrics, digest of the arrays
-                        shareable-0002.…            the same of the joint model
+                        shareable-0002.…            the same of the global model
 
 The arrays are on the disk before the JSON that names their digest, so a checkpoint is there whole or not at all; the
 newest two of each training are kept, and all go when the run has ended well. It holds what the hub holds anyway:

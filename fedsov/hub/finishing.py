@@ -27,7 +27,7 @@ class RunOutputs:
     `withheld` are regions that trained and whose scores stayed at home.
     """
 
-    joint: GlobalModel | None = None
+    global_model: GlobalModel | None = None
     public: GlobalModel | None = None
     parcels: dict[str, bytes] = field(default_factory=dict)
     results: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -76,7 +76,7 @@ def _take_sealed_rows(reply: Message, recipients: Sequence[str], outputs: RunOut
 
 def finish(run: HubRun, plan: Plan, regions: Sequence[str], outputs: RunOutputs) -> None:
     """Has each region run its strategy beside local training and keep the better; results go to `outputs`."""
-    for strategy, model in (("federated", outputs.joint), ("transfer_learning", outputs.public), ("", None)):
+    for strategy, model in (("federated", outputs.global_model), ("transfer_learning", outputs.public), ("", None)):
         names = [name for name in regions if _served_by(plan.region(name), outputs) == strategy]
         if not names:
             continue
@@ -88,7 +88,7 @@ def finish(run: HubRun, plan: Plan, regions: Sequence[str], outputs: RunOutputs)
 
 def _served_by(region: RegionPlan, outputs: RunOutputs) -> str:
     """The kind of model a region is to start from: "" for none (synthetic rows, or nothing)."""
-    available = {"federated": outputs.joint, "transfer_learning": outputs.public}
+    available = {"federated": outputs.global_model, "transfer_learning": outputs.public}
     return region.strategy if available.get(region.strategy) else ""
 
 
@@ -130,7 +130,7 @@ def train_regions(run: HubRun, plan: Plan, profiles: Sequence[Profile]) -> tuple
             run,
             [by_name[name] for name in plan.contributors],
             "public",
-            what="start model on public rows",
+            what="pre-training on public rows",
             minimum=1,
         )
     if members := plan.following("federated"):
@@ -150,17 +150,17 @@ def train_regions(run: HubRun, plan: Plan, profiles: Sequence[Profile]) -> tuple
 def _train_global(run: HubRun, membership: Membership, outputs: RunOutputs) -> Membership:
     """Trains the global model, its members examined before each round and once more before it is handed out."""
     members, least = membership.members, run.settings.strategy.federated_min_regions
-    outputs.joint = federated_training.train_together(
+    outputs.global_model = federated_training.train_together(
         run,
         members,
         "shareable",
-        what="joint model",
+        what="global model",
         minimum=min(least, len(members)),
         membership=membership,
     )
-    if outputs.joint.stopped:
-        run.stopped_after = len(outputs.joint.rounds)
+    if outputs.global_model.stopped:
+        run.stopped_after = len(outputs.global_model.rounds)
         total = run.settings.training.spec.rounds
-        run.progress(f"joint model: stopped after round {run.stopped_after}/{total}: {outputs.joint.stopped}")
-    membership.before(run.afterwards, outputs.joint.label, outputs.joint.people)
+        run.progress(f"global model: stopped after round {run.stopped_after}/{total}: {outputs.global_model.stopped}")
+    membership.before(run.afterwards, outputs.global_model.label, outputs.global_model.people)
     return membership

@@ -48,7 +48,9 @@ LONGEST_WAIT = 86_400.0
 class CrossingGate(Protocol):
     """What a grid needs of the hub's gate (`fedsov.border.gate.Gate`)."""
 
-    def cross_all(self, leaving: Iterable[Outgoing], *, round: int | None = None) -> tuple[Artifact | Refused, ...]: ...
+    def cross_all(
+        self, leaving: Iterable[Outgoing], *, round_number: int | None = None
+    ) -> tuple[Artifact | Refused, ...]: ...
 
 
 class GatedGrid(Grid):
@@ -110,8 +112,8 @@ class GatedGrid(Grid):
         for message in pushed:
             identify(message, new_id())
             with_version(message, VERSION)
-        for round, together in groupby(pushed, key=round_of):
-            self._send(list(together), round)
+        for round_number, together in groupby(pushed, key=round_of):
+            self._send(list(together), round_number)
         return [message.metadata.message_id for message in pushed]
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
@@ -142,7 +144,7 @@ class GatedGrid(Grid):
                 self._inbox.poll(min(1.0, max(0.0, until - time.monotonic())))
         return replies
 
-    def _send(self, messages: Sequence[Message], round: int | None) -> None:
+    def _send(self, messages: Sequence[Message], round_number: int | None) -> None:
         for node in (message.metadata.dst_node_id for message in messages):
             if node not in self._nodes:
                 raise FedsovError(f"node {node} is not one of this grid's regions")
@@ -151,7 +153,7 @@ class GatedGrid(Grid):
             Outgoing(self._artifact(message), self._inbox.parties[message.metadata.dst_node_id], _shapes(message))
             for message in loaded
         ]
-        settled = dict(zip(map(_id, loaded), self._gate.cross_all(leaving, round=round), strict=True))
+        settled = dict(zip(map(_id, loaded), self._gate.cross_all(leaving, round_number=round_number), strict=True))
         for message in messages:
             if isinstance(settled.get(_id(message)), Refused):
                 self._inbox.answer(message, error_reply(message, REFUSED, "CrossingRefused"))
@@ -161,7 +163,7 @@ class GatedGrid(Grid):
     def _artifact(self, message: Message) -> Artifact:
         arrays = (array.data for record in message.content.array_records.values() for array in record.values())
         content = b"".join((*arrays, json.dumps(config_of(message), sort_keys=True, default=str).encode()))
-        name = "joint model" if self.label.origins else "public model"
+        name = "global model" if self.label.origins else "public model"
         people = self.people
         return Artifact(Kind.MODEL, self.label, content, count=people, name=name, pool=name, pool_people=people)
 
@@ -189,7 +191,9 @@ class DatedGate:
     calendar: Calendar
     decision_round: int = 1
 
-    def cross_all(self, leaving: Iterable[Outgoing], *, round: int | None = None) -> tuple[Artifact | Refused, ...]:
+    def cross_all(
+        self, leaving: Iterable[Outgoing], *, round_number: int | None = None
+    ) -> tuple[Artifact | Refused, ...]:
         """As `Gate.cross_all`, on the round's day."""
-        gate = self.calendar.at(self.gate, self.decision_round if round is None else round)
-        return gate.cross_all(leaving, round=round)
+        gate = self.calendar.at(self.gate, self.decision_round if round_number is None else round_number)
+        return gate.cross_all(leaving, round_number=round_number)

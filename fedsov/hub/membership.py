@@ -1,8 +1,8 @@
-"""LiveRegister permissions, asked about anew before each round of a joint training.
+"""Standing permissions, asked about anew before each round of a federated training.
 
 What permitted a member in one round may not hold in the next: a document expired, was shortened or withdrawn, or an
 approval was. So before a round's messages are built the hub asks, on that round's day and with the documents of that
-moment, whether its own gate would send the joint model to each member and whether the member's gate would send its
+moment, whether its own gate would send the global model to each member and whether the member's gate would send its
 scores and update back. A member for which not is left out of the round; the refused crossing goes once into the ledger
 of the party whose gate refuses; the change is kept as an `Amendment` of the plan. A member comes back as soon as all
 its crossings are permitted again.
@@ -11,7 +11,7 @@ The hub only foresees what a region's gate will say; that gate still decides abo
 own gate refused its answer in a round, for a reason that the hub does not see, stays out for the rest: nor would the
 hub see when it is permitted again.
 
-Deliberately not here: the joint model keeps the label of members that left, so whoever may no longer receive their
+Deliberately not here: the global model keeps the label of members that left, so whoever may no longer receive their
 origins' data is out, not the member that the data came from.
 """
 
@@ -21,6 +21,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
+from itertools import chain
 from typing import Any
 
 from fedsov.algorithms.rounds import RoundRecord
@@ -46,7 +47,7 @@ class RoundRefusal:
 
 
 class Membership:
-    """Who of the members of one joint training is out, why, and every change so far."""
+    """Who of the members of one federated training is out, why, and every change so far."""
 
     def __init__(self, run: HubRun, members: Sequence[Profile]) -> None:
         self._run, self.members = run, tuple(members)
@@ -60,11 +61,11 @@ class Membership:
         """Examines every member for a round; node id and reason of those that are out.
 
         Args:
-            number: the round; past the last one only the joint model is handed out, and nothing comes back.
-            label: what binds the joint model.
+            number: the round; past the last one only the global model is handed out, and nothing comes back.
+            label: what binds the global model.
             people: records behind it.
         """
-        judge, hub = cache(partial(self._run.judge, round=number)), self._run.gate.owner.name
+        judge, hub = cache(partial(self._run.judge, round_number=number)), self._run.gate.owner.name
         for member in self.members:
             crossings = needed(member, label, people=people, hub=hub, judge=judge)
             refused = [crossing for crossing in crossings if not crossing.permitted]
@@ -128,7 +129,7 @@ class Membership:
             profiles,
             fallback(self._run.settings.strategy, start_model=start_model),
             hub=self._run.gate.owner.name,
-            judge=partial(self._run.judge, round=self._run.afterwards),
+            judge=partial(self._run.judge, round_number=self._run.afterwards),
             unsafe=plan.unsafe,
         )
         return amended(plan, self.amendments, out=self.out, instead=instead)
@@ -159,10 +160,11 @@ class Membership:
         if register is None:
             return ["The register of documents cannot be read at the moment."]
         day, sentences = self._run.calendar.day(number), []
-        for id in dict.fromkeys(id for crossing in refused for id in self._rested.get((region, crossing.kind), ())):
-            document = register.get(id)
-            if not evidence.knows(id):
-                sentences.append(f"'{id}' was taken from the register.")
+        rested = [self._rested.get((region, crossing.kind), ()) for crossing in refused]
+        for document_id in dict.fromkeys(chain.from_iterable(rested)):
+            document = register.get(document_id)
+            if not evidence.knows(document_id):
+                sentences.append(f"'{document_id}' was taken from the register.")
             elif document is not None and document.expires is not None and document.expires < day:
                 sentences.append(f"'{id}' expired on {document.expires}.")
         return sentences
@@ -172,16 +174,16 @@ class Membership:
 
     def _write(self, refused: Sequence[PlannedCrossing], number: int, region: str, lapsed: Sequence[str]) -> None:
         """Has the refused crossings written down by the gates that refuse them: the hub's, or the region's own."""
-        run, round = self._run, self._within(number)
+        run, round_number = self._run, self._within(number)
         proposed = [(str(crossing.kind), crossing.target) for crossing in refused if crossing.source == region]
         for crossing in refused:
             if crossing.source != region:
-                artifact = Artifact(crossing.kind, crossing.label, count=crossing.count, name=f"joint {crossing.kind}")
+                artifact = Artifact(crossing.kind, crossing.label, count=crossing.count, name=f"global {crossing.kind}")
                 gate = run.calendar.at(run.gate, number)
-                gate.refuse(artifact, run.party(crossing.target), round=round, lapsed=lapsed)
+                gate.refuse(artifact, run.party(crossing.target), round_number=round_number, lapsed=lapsed)
         if proposed:
             config = {"crossings": json.dumps(proposed), "label": json.dumps(refused[-1].label.to_json())}
-            config |= {} if round is None else {"server-round": str(round)}
+            config |= {} if round_number is None else {"server-round": str(round_number)}
             ask(run, [region], "query.propose", config, decision_round=number)
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def round_line(run: HubRun, record: RoundRecord, what: str) -> str:
-    """What became of a round of a joint training, while it goes on: scores, the members of a sum, who was missing."""
+    """What became of a federated round, while the training goes on: scores, the members of a sum, who was missing."""
     scores = " ".join(
         f"{run.name_of(node)} {metrics['score']:.3f}"
         for node, metrics in record.metrics.items()
@@ -24,19 +24,21 @@ def round_line(run: HubRun, record: RoundRecord, what: str) -> str:
     absent = {**record.failed, **dict.fromkeys(record.left_out, "left out")}
     lost = ", ".join(f"{run.name_of(node)} ({why})" for node, why in absent.items())
     missing = f"; without {lost}" if lost else ""
+    model = "global model" if what == "global model" else "model"
     start = f"{what}, round {record.number}/{run.settings.training.spec.rounds}"
     if record.together:
         rows, parts = int(record.together[WEIGHT]), int(record.together[CONTRIBUTORS])
         return f"{start}: the sum of {parts} regions' updates, made of {rows:,} rows{missing}"
     if not scores:
         return f"{start}: answered; scores stay in the regions{missing}"
-    return f"{start}: the model that came in had validation {run.measure.title} {scores}{missing}"
+    return f"{start}: validation {run.measure.title} of the {model} (start of round) {scores}{missing}"
 
 
 def privacy_line(region: str, report: Mapping[str, Any]) -> str:
     """What a region's part of a private run guarantees and costs, in one line."""
     return (
         f"{region}: epsilon {report['epsilon']:.3f} at delta {report['delta']:.3g} for one record, by "
-        f"{report['steps']:,} steps of noise {report['noise_multiplier']:.3g} and clip {report['clip']:g}; "
+        f"{report['steps']:,} steps, noise multiplier {report['noise_multiplier']:.3g}, "
+        f"clipping norm {report['clip']:g}; "
         f"{report['spent_with']:.3f} of {report['lifetime_epsilon']:g} is spent with it"
     )

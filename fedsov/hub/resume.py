@@ -47,7 +47,7 @@ def begin(run: HubRun) -> None:
     if run.resumed is None:
         plain, key = dict(run.settings.plain), run.gate.ledger.key
         run.checkpoints.begin(RunManifest(run.name, plain, os.getcwd(), key, law))
-        run.progress(f"run {run.name}; should it be killed, `train --resume {run.name}` goes on")
+        run.progress(f"run {run.name}; to resume after an interruption: train --resume {run.name}")
         return
     if run.checkpoints.begun() != run.resumed:
         raise ConfigurationError(f"run {run.name} went on meanwhile; there is nothing to resume")

@@ -157,9 +157,11 @@ class HubRun:
         """The round by whose day everything after the last one is decided."""
         return (self.settings.training.spec.rounds if self.stopped_after is None else self.stopped_after) + 1
 
-    def judge(self, kind: Kind, label: Label, source: str, target: str, count: int, *, round: int = 1) -> Decision:
+    def judge(
+        self, kind: Kind, label: Label, source: str, target: str, count: int, *, round_number: int = 1
+    ) -> Decision:
         """What the border says of a planned crossing on the day of a round; nothing is recorded."""
-        gate = replace(self.calendar.at(self.gate, round), owner=self.party(source))
+        gate = replace(self.calendar.at(self.gate, round_number), owner=self.party(source))
         return gate.consider(Artifact(kind, label, count=count, name=f"planned {kind}"), self.party(target))
 
 

@@ -216,7 +216,7 @@ def untrained(spec: NetworkSpec, inputs: int) -> frozenset[str]:
 
 
 def check_frozen(spec: NetworkSpec, inputs: int, frozen: Collection[str]) -> None:
-    """Refuses a joint training that would send what no client trains.
+    """Refuses a federated training that would send what no client trains.
 
     Raises:
         ConfigurationError: names the parameter that requires no gradient and is not frozen.

@@ -9,7 +9,7 @@ What such a module may be, and what is refused by a line that names the paramete
     dropout, noise layers        off in scoring; in training drawn from (seed, client, round), by torch's generator
     tied weights                 one parameter, under its first name
     layers that work in place    on a copy of the rows
-    requires_grad=False          never trained; a joint training asks for its name in `frozen`, so that it is not sent
+    requires_grad=False          never trained; federated training asks for its name in `frozen`, so that it is not sent
     a parameter without use      its gradient is 0
     buffers, state of its own    refused: they are no parameters, and would not be averaged
     lazy, not float32, not CPU   refused

@@ -41,11 +41,11 @@ class Calendar:
         """The calendar of a run that begins on a fixed day, or on whatever day it is where that is None."""
         return Calendar(real_day if fixed is None else lambda: fixed, days_per_round)
 
-    def day(self, round: int = 1) -> date:
+    def day(self, round_number: int = 1) -> date:
         """The day of a round, counted from 1; never past the last day that a date can be."""
-        later = self.first().toordinal() + (max(round, 1) - 1) * self.days_per_round
+        later = self.first().toordinal() + (max(round_number, 1) - 1) * self.days_per_round
         return date.fromordinal(min(later, date.max.toordinal()))
 
-    def at(self, gate: Gate, round: int = 1) -> Gate:
+    def at(self, gate: Gate, round_number: int = 1) -> Gate:
         """The gate as it decides in a round."""
-        return replace(gate, today=lambda: self.day(round))
+        return replace(gate, today=lambda: self.day(round_number))

@@ -26,7 +26,7 @@ from fedsov.protocol.calendar import Calendar
 class TrainingJob:
     """What a region is to do: the data set's name, the target, the recipe, the seed, the size of synthetic tables.
 
-    `privacy` is what it asks of privacy, None for nothing; `rounds` how often a joint model will come to be trained,
+    `privacy` is what it asks of privacy, None for nothing; `rounds` how often a global model will come to be trained,
     `schedule` what its learning rate is multiplied by in each round, `compression` how updates of it are sent up,
     `personalization` what the region keeps to itself meanwhile, `algorithm` both halves of the aggregation, `patience`
     how far back the round may lie that the model is of.
@@ -51,10 +51,10 @@ class TrainingJob:
         """The federated training that the region takes part in."""
         return TrainingSpec(
             network=self.recipe.network,
-            steps=self.recipe.update,
+            steps=self.recipe.round,
             algorithm=self.algorithm,
             rounds=self.rounds,
-            seed=self.recipe.update.seed,
+            seed=self.recipe.round.seed,
             schedule=self.schedule,
             personalization=self.personalization,
             compression=self.compression,

@@ -21,6 +21,7 @@ from fedsov.model.column_statistics import Statistics
 from fedsov.model.parameters import trained
 from fedsov.privacy.secure_aggregation.masks import encrypted_size
 from fedsov.privacy.secure_aggregation.secret_sharing import SIZE
+from fedsov.protocol import NOT_DISCLOSED
 from fedsov.protocol.job import TrainingJob
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -31,14 +32,14 @@ WAYS = {
     "federated",
     "transfer learning",
     "tuned",
-    "own scale",
+    "local feature scaling",
     "personal",
     "as received",
     "head tuned",
     "all tuned",
-    "withheld",
+    NOT_DISCLOSED,
 }
-"""The words that say how a kept model came about."""
+"""The words that say how a selected model came about."""
 
 SCORES = ("score", "local_score", "gain", "gain_se", "validation_score")
 COUNTS = ("rows", "public", "shareable", "classes")
@@ -57,11 +58,11 @@ def statistics(said: Any) -> dict[str, Any]:
 
 def outcome(said: Any) -> dict[str, Any]:
     """The scores of a region's model and how it came about."""
-    found = _exactly(said, {*SCORES, "test_rows", "kept"})
-    if not set(str(found["kept"]).split(", ")) <= WAYS:
-        raise FedsovError("the kept model's name is not made of the known words")
+    found = _exactly(said, {*SCORES, "test_rows", "selected"})
+    if not set(str(found["selected"]).split(", ")) <= WAYS:
+        raise FedsovError("the selected model's name is not made of the known words")
     scores = {key: None if found[key] is None else _number(found[key]) for key in SCORES}
-    return {**scores, "test_rows": _count(found["test_rows"]), "kept": found["kept"]}
+    return {**scores, "test_rows": _count(found["test_rows"]), "selected": found["selected"]}
 
 
 def round_scores(said: Any) -> dict[str, int | float]:

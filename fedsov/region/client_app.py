@@ -32,7 +32,7 @@ from fedsov.model.metrics import MEASURES
 from fedsov.model.network import Parameters, check, initial
 from fedsov.model.parameters import flat, joined, named, private_part
 from fedsov.model.targets import in_words, outcome
-from fedsov.protocol import SEALED_ROWS
+from fedsov.protocol import NOT_DISCLOSED, SEALED_ROWS
 from fedsov.protocol.flower_messages import (
     config_of,
     drift_of,
@@ -41,7 +41,6 @@ from fedsov.protocol.flower_messages import (
     record_of,
     with_proximal,
 )
-from fedsov.region.private_run import WITHHELD
 from fedsov.region.session import Session
 from fedsov.region.strategies import selection, synthetic
 from fedsov.region.strategies.candidates import Candidate, StartingPoint
@@ -142,7 +141,7 @@ def train(session: Session, message: Message) -> RecordDict:
     if training.keeps_state:
         session.own.save(scope, number + 1, {**kept, **to_arrays(result.state, training, layout)})
     scores = result.metrics[0]
-    model_name = "public_model" if scope == "public" else "joint_model"
+    model_name = "public_model" if scope == "public" else "global_model"
     called = MEASURES[training.steps.loss].called
     session.rounds += [(called(f"{model_name}_validation_{name}"), value, number - 1) for name, value in scores.items()]
     told = dict.fromkeys(scores, math.nan) if session.private_in(scope) else scores
@@ -240,7 +239,7 @@ def finish(session: Session, message: Message, open_parcel: OpenParcel) -> Recor
         if key not in ("parameters", "features", "network", "note")
     }
     if session.private:  # means over rows: they stay in the region's registry
-        said = {**dict.fromkeys(said), "test_rows": said["test_rows"], "kept": WITHHELD}
+        said = {**dict.fromkeys(said), "test_rows": said["test_rows"], "selected": NOT_DISCLOSED}
     return RecordDict({"metrics": ConfigRecord({"json": json.dumps(said)})})
 
 

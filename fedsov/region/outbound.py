@@ -73,7 +73,7 @@ class Outbound:
             )
         scope = wanted if len(rule.scopes) > 1 else rule.scopes[0]
         if self.start.secure_sum is not None and scope in rule.only_summed:
-            raise SumRefused("this region's part in a joint model leaves it in a secure sum only")
+            raise SumRefused("this region's part in a global model leaves it in a secure sum only")
         return scope
 
     def pass_through(self, message: Message, reply: Message, incoming: Label) -> tuple[Message, Label]:
@@ -101,7 +101,7 @@ class Outbound:
                 artifact = self._from_here(artifact, scope) if payload.parts else artifact
                 leaving.append(Outgoing(artifact, self.start.hub, shapes))
             passed[name] = formed
-        for settled in self.gate.cross_all(leaving, round=round_of(message)):
+        for settled in self.gate.cross_all(leaving, round_number=round_of(message)):
             if isinstance(settled, Refused):
                 raise settled
         return Message(passed, reply_to=message), label

@@ -2,7 +2,7 @@
 
 What leaves under `privacy=record`, of rows that are not public: noisy feature statistics, noisy steps, and the region's
 noisy median inside the outcomes of both. Scores of the rounds and of the region's own model do not leave: they are
-means over rows, and are withheld (NaN, None, "withheld"); they stay in the region's own registry. Synthetic rows do not
+means over rows, and are not disclosed (NaN, None); they stay in the region's own registry. Synthetic rows do not
 leave: their generator has no guarantee. Row counts do: they are taken as known. Public rows' people agreed to their
 release; answers about public rows alone are as without privacy.
 """
@@ -26,10 +26,6 @@ from fedsov.privacy.private_statistics import Schema, private_median, private_st
 from fedsov.privacy.run_cost import RunCost, RunSize, priced
 from fedsov.privacy.settings import RecordPrivacy
 from fedsov.training.rows import Rows
-
-WITHHELD = "withheld"
-"""Told instead of how a kept model came about, which validation rows decide."""
-
 
 Note = Callable[[BudgetHead, dict[str, Any]], None]
 

@@ -61,32 +61,33 @@ def write(start: RegionStart, session: Session, incoming: Label, ledger: Ledger,
         incoming: what binds the model that came with the question.
         asked: the question's settings: strategy and reason.
     """
-    kept = session.finished
-    if kept is None:
+    selected = session.finished
+    if selected is None:
         return
     label = session.label("all") | incoming | session.received
     folder = model_folder(start.folder, start.run)
     name = f"{session.work.dataset}-{start.region.name}".lower()
-    path = write_model(folder, kept.parameters, label=label)
+    path = write_model(folder, selected.parameters, label=label)
     model = ModelRecord(
         name=name,
         path=path,
         tags={
             "label": json.dumps(label.to_json()),
-            "kept": kept.kept,
+            "selected": selected.selected,
+            "kept": selected.selected,
             "dataset": session.work.dataset,
             "target": json.dumps(asdict(session.work.target)),
             "run": start.run,
             "ledger_head": ledger.head().digest,
         },
-        features_json=json.dumps(kept.features.to_json()),
+        features_json=json.dumps(selected.features.to_json()),
     )
     scores = {
-        "score": kept.score,
-        "local_score": kept.local_score,
-        "gain": kept.gain,
-        "gain_se": kept.gain_se,
-        "kept_validation_score": kept.validation_score,
+        "score": selected.score,
+        "local_score": selected.local_score,
+        "gain": selected.gain,
+        "gain_se": selected.gain_se,
+        "selected_validation_score": selected.validation_score,
     }
     called = MEASURES[session.work.target.task].called
     final = [(called(key), float(value), 0) for key, value in scores.items() if value is not None]
@@ -100,8 +101,9 @@ def write(start: RegionStart, session: Session, incoming: Label, ledger: Ledger,
             "region": start.region.name,
             "strategy": str(asked.get("strategy", "")),
             "reason": str(asked.get("reason", "")),
-            "kept": kept.kept,
-            "note": kept.note,
+            "selected": selected.selected,
+            "kept": selected.selected,
+            "note": selected.note,
         },
         artifacts={"ledger_head.json": json.dumps(ledger.head().to_json())},
         models=(model,),

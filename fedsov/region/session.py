@@ -70,7 +70,7 @@ class Session:
             rows=len(self.records),
             train_rows=int((self.mask("shareable") & self.division.train).sum()),
             rounds=self.work.rounds,
-            epochs=self.work.recipe.update.epochs,
+            epochs=self.work.recipe.round.epochs,
             thresholds=len(set(categorical) - set(declared)),
             median=self.work.target.above_region_median,
         )

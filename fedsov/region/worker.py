@@ -274,7 +274,7 @@ def _propose(region: OpenRegion, message: Message) -> Message:
     for kind, target in sorted(crossings):
         artifact = Artifact(Kind(kind), label, count=people, name=f"planned {kind}")
         party = start.hub if target == start.hub.name else start.peers[target]
-        region.outbound.gate.refuse(artifact, party, round=round_of(message))
+        region.outbound.gate.refuse(artifact, party, round_number=round_of(message))
     return Message(RecordDict(), reply_to=message)
 
 
@@ -326,6 +326,6 @@ def _failure(region: OpenRegion, message: Message, name: str) -> Message:
         artifact = Artifact(
             Kind.ERROR, region.outbound.session.label("all"), name.encode(), name="name of an exception's type"
         )
-        region.outbound.gate.cross(artifact, region.start.hub, round=round_of(message))
+        region.outbound.gate.cross(artifact, region.start.hub, round_number=round_of(message))
         return error_reply(message, code, name)
     return error_reply(message, REFUSED, "Refused")

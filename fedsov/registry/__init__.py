@@ -11,7 +11,7 @@ it as JSON. A registry holds numbers, texts and weights, never records. Nothing 
 is off, and every address is a local file.
 
     record(Path("hub"), RunRecord(run="r1", experiment="demo", metrics=(("auc/GB", 0.7, 10),)))
-    promote(Path("hub"), "joint", 1)
+    promote(Path("hub"), "people", 1)
 """
 
 from __future__ import annotations

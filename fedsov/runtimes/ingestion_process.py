@@ -78,7 +78,7 @@ def ingest_source(request: Mapping[str, Any]) -> dict[str, Any]:
         basis=_basis(settings, register, calendar.day()),
         again=bool(request.get("again")),
     )
-    if settings.sums is not None:
+    if settings.secure_sum is not None:
         known_keys.pin_keys(workspace, [region.name for region in report.regions])
     return _report(report, workspace, settings.dataset.name)
 

@@ -149,10 +149,10 @@ def order_of(order: Order | None, rows: Sequence[Rows], *, may_be_empty: bool) -
         return None
     sizes = [len(outcomes) for _, outcomes in rows]
 
-    def checked(seed: int, client: int, round: int) -> Sequence[np.ndarray]:
+    def checked(seed: int, client: int, round_number: int) -> Sequence[np.ndarray]:
         """The rows of each step. Raises ConfigurationError for what are no rows of this client."""
-        where = f"options.order of client {client} in round {round}"
-        steps = order(seed, client, round)
+        where = f"options.order of client {client} in round {round_number}"
+        steps = order(seed, client, round_number)
         if isinstance(steps, str) or not isinstance(steps, Iterable):
             raise refused(where, "a list of arrays of row numbers", type(steps))
         return [_step(where, step, sizes[client], may_be_empty=may_be_empty) for step in steps]

@@ -350,7 +350,7 @@ def _compressed(
         with np.errstate(over="ignore", invalid="ignore"):
             change = stepped[place, layout.sent] - incoming[layout.sent]
         if np.abs(change).max() < LARGEST:
-            rng = chance(course.training.seed, client=client, round=course.number)
+            rng = chance(course.training.seed, client=client, round_number=course.number)
             found = packed(change, how, rng=rng, residual=late[place])
             stepped[place, layout.sent] = incoming[layout.sent] + unpacked(found.arrays, len(change), how)
             sent[place] = found

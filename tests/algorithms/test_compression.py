@@ -23,8 +23,8 @@ MODEL = {"w": np.float32([[1, 2], [3, 4]]), "b": np.float32([5, 6])}
 UPDATED = {"w": np.float32([[1.5, 2], [3, 3]]), "b": np.float32([5, 9])}
 
 
-def _sent(change: np.ndarray, how: Compression, *, round: int = 1) -> np.ndarray:
-    return unpacked(packed(change, how, rng=chance(0, client=0, round=round)).arrays, change.size, how)
+def _sent(change: np.ndarray, how: Compression, *, round_number: int = 1) -> np.ndarray:
+    return unpacked(packed(change, how, rng=chance(0, client=0, round_number=round_number)).arrays, change.size, how)
 
 
 def test_the_example_of_the_module_runs() -> None:
@@ -33,7 +33,7 @@ def test_the_example_of_the_module_runs() -> None:
 
 def test_int8_is_unbiased() -> None:
     rounds, change = 4000, np.random.default_rng(0).normal(size=300).astype(np.float32)
-    mean = np.mean([_sent(change, INT8, round=number) for number in range(rounds)], axis=0, dtype=np.float64)
+    mean = np.mean([_sent(change, INT8, round_number=number) for number in range(rounds)], axis=0, dtype=np.float64)
     level = _levels(change)
     # a rounding's variance is at most a quarter of a level squared: five standard errors, in 300 numbers at once
     assert (np.abs(mean - change) < 5 * level / 2 / math.sqrt(rounds)).all()
@@ -58,7 +58,7 @@ def test_int8_is_wrong_by_less_than_a_level(change: np.ndarray) -> None:
 
 @given(CHANGES)
 def test_topk_sends_the_largest_as_they_are(change: np.ndarray) -> None:
-    found = packed(change, TOPK, rng=chance(0, client=0, round=1))
+    found = packed(change, TOPK, rng=chance(0, client=0, round_number=1))
     count = max(1, math.ceil(0.1 * change.size))
     assert found.arrays["indices"].shape == found.arrays["values"].shape == (count,)
     left_out = np.delete(change, found.arrays["indices"])
@@ -67,14 +67,16 @@ def test_topk_sends_the_largest_as_they_are(change: np.ndarray) -> None:
 
 
 def test_of_equal_magnitudes_topk_sends_the_first() -> None:
-    found = packed(np.float32([1, -3, 3, 3, 3]), Compression("topk", share=0.4), rng=chance(0, client=0, round=1))
+    found = packed(
+        np.float32([1, -3, 3, 3, 3]), Compression("topk", share=0.4), rng=chance(0, client=0, round_number=1)
+    )
     assert found.arrays["indices"].tolist() == [1, 2]
 
 
 @given(CHANGES, st.integers(0, 2**32 - 1))
 def test_what_topk_sends_and_what_it_keeps_back_is_all_there_was(change: np.ndarray, seed: int) -> None:
     before = np.random.default_rng(seed).normal(size=change.size).astype(np.float32)
-    found = packed(change, TOPK, rng=chance(0, client=0, round=1), residual=before)
+    found = packed(change, TOPK, rng=chance(0, client=0, round_number=1), residual=before)
     together = unpacked(found.arrays, change.size, TOPK) + found.residual
     np.testing.assert_array_equal(together, change + before)
 
@@ -85,7 +87,7 @@ def test_over_rounds_topk_sends_nearly_all_that_changed() -> None:
     came, were, relative = np.zeros(500), np.zeros(500), []
     for number in range(1, 201):
         change = (drift + 0.1 * rng.normal(size=500)).astype(np.float32)
-        found = packed(change, TOPK, rng=chance(0, client=0, round=number), residual=residual)
+        found = packed(change, TOPK, rng=chance(0, client=0, round_number=number), residual=residual)
         came, were, residual = came + unpacked(found.arrays, 500, TOPK), were + change, found.residual
         np.testing.assert_allclose(came + residual, were, atol=1e-3)
         relative.append(np.linalg.norm(residual) / np.linalg.norm(were))
@@ -94,10 +96,10 @@ def test_over_rounds_topk_sends_nearly_all_that_changed() -> None:
 
 def test_a_round_is_rounded_the_same_again_and_no_other_is() -> None:
     change = np.random.default_rng(0).normal(size=300).astype(np.float32)
-    one, again, other = (_sent(change, INT8, round=number) for number in (1, 1, 2))
+    one, again, other = (_sent(change, INT8, round_number=number) for number in (1, 1, 2))
     np.testing.assert_array_equal(one, again)
     assert (one != other).any()
-    assert chance(3, client=4, round=5).random(8).tolist() != generator(3, 4, 5).random(8).tolist()
+    assert chance(3, client=4, round_number=5).random(8).tolist() != generator(3, 4, 5).random(8).tolist()
     assert 0 <= client_number("DE") < 2**32 and client_number("DE") != client_number("DE/public")
 
 
@@ -105,12 +107,12 @@ def test_a_round_is_rounded_the_same_again_and_no_other_is() -> None:
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_a_change_that_is_not_finite_is_not_compressed(how: Compression, value: float) -> None:
     with pytest.raises(TrainingFailed, match="not finite"):
-        packed(np.float32([1, value]), how, rng=chance(0, client=0, round=1))
+        packed(np.float32([1, value]), how, rng=chance(0, client=0, round_number=1))
 
 
 def test_what_was_kept_back_of_another_model_is_refused() -> None:
     with pytest.raises(TrainingFailed, match="3 numbers were kept back"):
-        packed(np.zeros(2, np.float32), TOPK, rng=chance(0, client=0, round=1), residual=np.zeros(3, np.float32))
+        packed(np.zeros(2, np.float32), TOPK, rng=chance(0, client=0, round_number=1), residual=np.zeros(3, np.float32))
 
 
 CODES = {"codes": np.zeros(300, np.int8), "scales": np.ones(2, np.float32)}
@@ -149,7 +151,7 @@ def test_what_has_not_the_form_of_a_compressed_change_is_refused(
 @pytest.mark.parametrize("how", [Compression(), INT8, Compression("topk", share=1.0)])
 def test_a_model_arrives_as_it_was_sent_and_what_is_frozen_does_not_travel(how: Compression) -> None:
     updated = {**UPDATED, "b": MODEL["b"]}
-    found = sent(MODEL, updated, how, rng=chance(0, client=0, round=1), frozen=["b"])
+    found = sent(MODEL, updated, how, rng=chance(0, client=0, round_number=1), frozen=["b"])
     assert sum(array.size for array in found.arrays.values()) <= 8 and "b" not in found.arrays
     arrived = received(MODEL, found.arrays, how, ["b"])
     assert list(arrived) == list(MODEL) and arrived["w"].dtype == np.float32

@@ -77,21 +77,21 @@ def test_fedrep_trains_the_head_alone_and_then_the_body_alone() -> None:
 @pytest.mark.parametrize("name", ["fedper", "fedrep"])
 def test_federate_keeps_each_client_s_head_and_means_the_rest(name: str) -> None:
     training, whole = _spec(name), initial(MLP, 3, 0)
-    joint = shared(whole, training.personalization.names(MLP))
+    global_model = shared(whole, training.personalization.names(MLP))
     kept = dict.fromkeys(CLIENTS, _kept(training, whole))
     for number in (1, 2):
         sent = {}
         for client, rows in CLIENTS.items():
-            sent[client], kept[client] = one_round(training, joint, kept[client], rows, number, client=client)
-        joint = {
+            sent[client], kept[client] = one_round(training, global_model, kept[client], rows, number, client=client)
+        global_model = {
             key: np.average([one[key] for one in sent.values()], axis=0, weights=[40, 70, 50]).astype(np.float32)
-            for key in joint
+            for key in global_model
         }
     fitted = fedsov.federate(MLP, CLIENTS, rounds=2, steps=STEPS, algorithm=training.algorithm)
-    assert fitted.parameters.keys() == joint.keys()
+    assert fitted.parameters.keys() == global_model.keys()
     for client in CLIENTS:
         own = {key.removeprefix("private/"): value for key, value in kept[client].items()}
-        for key, value in {**joint, **own}.items():
+        for key, value in {**global_model, **own}.items():
             np.testing.assert_allclose(fitted.of(client)[key], value, atol=1e-5)
 
 
@@ -108,7 +108,7 @@ def _ditto(rounds: int, weight: float, lr: float) -> dict[str, np.ndarray]:
                 v = v - lr * (whole.T @ (1 / (1 + np.exp(-whole @ v)) - y) / len(y) + weight * (v - x))
             ends[name], copies[name] = w, v
         x = np.average([*ends.values()], axis=0, weights=[len(y) for _, y in CLIENTS.values()])
-    return {**copies, "joint": x}
+    return {**copies, "global_model": x}
 
 
 def test_ditto_s_personal_models_are_as_plain_numpy_has_them() -> None:
@@ -116,7 +116,7 @@ def test_ditto_s_personal_models_are_as_plain_numpy_has_them() -> None:
     by_hand = _ditto(4, 0.5, 0.3)
     ditto = fedsov.Algorithm("ditto", {"ditto_lambda": 0.5})
     fitted = fedsov.federate(spec, CLIENTS, rounds=4, steps=steps, algorithm=ditto)
-    own = {name: fitted.of(name) for name in CLIENTS} | {"joint": fitted.of()}
+    own = {name: fitted.of(name) for name in CLIENTS} | {"global_model": fitted.of()}
     for name, arrays in own.items():
         found = np.append(arrays["0.weight"].ravel(), arrays["0.bias"])
         np.testing.assert_allclose(found, by_hand[name], atol=1e-6)
@@ -153,11 +153,11 @@ def test_a_client_whose_copy_goes_astray_is_refused_by_name_and_the_others_go_on
 
 def test_a_copy_is_trained_as_beside_the_model_of_one_region() -> None:
     steps, rows = replace(STEPS, batch=100), CLIENTS["DE"]
-    training, joint, kept = _spec("ditto", steps=steps), initial(MLP, 3, 0), dict[str, np.ndarray]()
+    training, global_model, kept = _spec("ditto", steps=steps), initial(MLP, 3, 0), dict[str, np.ndarray]()
     for number in (1, 2, 3):
-        joint, kept = one_round(training, joint, kept, rows, number, client="DE")
+        global_model, kept = one_round(training, global_model, kept, rows, number, client="DE")
     fitted = fedsov.federate(MLP, {"DE": rows}, rounds=3, steps=steps, algorithm="ditto")
-    for key, value in joint.items():
+    for key, value in global_model.items():
         np.testing.assert_allclose(fitted.of("DE")[key], kept[f"personal/{key}"], atol=1e-5)
         np.testing.assert_allclose(fitted.of()[key], value, atol=1e-5)
         assert np.abs(kept[f"personal/{key}"] - value).max() > 1e-4
@@ -174,7 +174,7 @@ def test_personal_models_have_the_same_bits_with_any_number_of_processes() -> No
 
 
 def test_training_that_ends_early_gives_the_copies_of_the_least_loss() -> None:
-    wild = Options(schedule=lambda round: 1.0 if round < 4 else 100.0, patience=2)
+    wild = Options(schedule=lambda number: 1.0 if number < 4 else 100.0, patience=2)
     fitted = fedsov.federate("mlp", CLIENTS, rounds=30, steps=STEPS, options=wild, algorithm="ditto")
     losses = [np.average([one[name]["loss"] for name in CLIENTS], weights=[40, 70, 50]) for one in fitted.rounds]
     rounds = int(np.argmin(losses))
@@ -251,11 +251,11 @@ def test_equal_seeds_give_equal_private_parameters() -> None:
 
 
 def test_an_intercept_of_its_own_fits_regions_whose_base_rates_differ() -> None:
-    joint = fedsov.federate("logistic", CLIENTS, rounds=10, steps=STEPS)
+    global_model = fedsov.federate("logistic", CLIENTS, rounds=10, steps=STEPS)
     own = fedsov.federate("logistic", CLIENTS, rounds=10, steps=STEPS, private=("intercept",))
     for name in ("DE", "US"):
         X, y = _client(9, 1000, shift=2.0 if name == "DE" else -2.0)
-        assert log_loss(y, own.logits(X, name)) < log_loss(y, joint.logits(X)) - 0.1
+        assert log_loss(y, own.logits(X, name)) < log_loss(y, global_model.logits(X)) - 0.1
     assert own.private["DE"]["0.bias"] > 0 > own.private["US"]["0.bias"]
 
 
@@ -290,7 +290,7 @@ def test_what_regions_keep_travels_with_their_work() -> None:
     [
         ({"private": "intercept"}, "fedavg", {}, "must be a list"),
         ({"private": ["tail"]}, "fedavg", {}, "no part of network"),
-        ({"private_first": {"epochs": 5}}, "fedavg", {}, "model.private names none"),
+        ({"private_only_steps": {"epochs": 5}}, "fedavg", {}, "model.private names none"),
         ({}, "fedrep", {"head_epochs": 0.5}, "head_epochs must be a whole number"),
     ],
 )

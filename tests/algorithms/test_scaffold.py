@@ -40,16 +40,16 @@ def _client(seed: int, rows: int, shift: float) -> tuple[np.ndarray, np.ndarray]
 CLIENTS = [_client(0, 20, 2.0), _client(1, 70, -1.0), _client(2, 50, 0.0)]
 
 
-def _batches(client: int, round: int, steps: LocalSteps) -> list[np.ndarray]:
+def _batches(client: int, round_number: int, steps: LocalSteps) -> list[np.ndarray]:
     """The order of rows of a client's round, as everywhere."""
-    return shuffled(len(CLIENTS[client][1]), steps, generator(steps.seed, client, round))
+    return shuffled(len(CLIENTS[client][1]), steps, generator(steps.seed, client, round_number))
 
 
-def _local(x: np.ndarray, client: int, round: int, steps: LocalSteps, drift: np.ndarray) -> np.ndarray:
+def _local(x: np.ndarray, client: int, round_number: int, steps: LocalSteps, drift: np.ndarray) -> np.ndarray:
     """(4,) weights and bias after a logistic regression's steps, in numpy alone."""
     X = np.column_stack([CLIENTS[client][0], np.ones(len(CLIENTS[client][1]))]).astype(np.float64)
     w, v = x.copy(), np.zeros(4)
-    for rows in _batches(client, round, steps):
+    for rows in _batches(client, round_number, steps):
         slope = 1.0 / (1.0 + np.exp(-X[rows] @ w)) - CLIENTS[client][1][rows]
         v = steps.momentum * v + X[rows].T @ slope / len(rows) + drift
         w = w - steps.learning_rate * v

@@ -32,7 +32,7 @@ def test_other_numbers_are_accepted_up_to_the_norm_that_is_set(update: np.ndarra
 
 
 def test_the_reason_says_the_norm_its_limit_and_the_setting() -> None:
-    why = "its update has norm 5; at most 1 is accepted (federation.bound)"
+    why = "its update has norm 5; at most 1 is accepted (federation.max_update_norm)"
     assert update_fault(np.array([3.0, 4.0]), 1.0) == why
     assert not update_fault(np.array([3.0, 4.0]), 5.0) and not update_fault(np.array([3.0, 4.0]), math.inf)
 

@@ -82,7 +82,7 @@ def _first_weights(run: Overheard) -> np.ndarray:
 def test_a_killed_run_ends_with_the_same_bits(tmp_path: Path, more: tuple[str, ...]) -> None:
     words = _words(tmp_path, *more)
     for number in (1, 2):  # after the regions kept their residuals, before the hub's checkpoint; and right after one
-        _killed(words, line=f"joint model, round {number}/3")
+        _killed(words, line=f"global model, round {number}/3")
     _killed(words, file="hub/checkpoints/*/shareable-0002.json")
     _assert_same(_to_the_end(words), _to_the_end(_words(tmp_path / "again", *more)))
 
@@ -90,7 +90,7 @@ def test_a_killed_run_ends_with_the_same_bits(tmp_path: Path, more: tuple[str, .
 def test_a_noisy_update_is_compressed_after_the_noise_and_the_same_when_it_is_asked_for_again(tmp_path: Path) -> None:
     words = _words(tmp_path, *TOPK, *PRIVATE)
     for number in (1, 2):
-        _killed(words, line=f"joint model, round {number}/2")
+        _killed(words, line=f"global model, round {number}/2")
     workspace = _to_the_end(words)
     assert all(not finding.fault for finding in verify_all(workspace))
     for region in ("AT", "DE"):

@@ -30,7 +30,7 @@ def heard(workspace: Path) -> Overheard:
 
 def test_a_column_without_bounds_is_named_with_the_setting_that_mends_it(heard: Overheard) -> None:
     why = "noise needs its bounds; set dataset.bounds.Hobby=[LOW,HIGH]"
-    assert heard.result.unused["Hobby"] == f"joint model: {why}"
+    assert heard.result.unused["Hobby"] == f"global model: {why}"
     assert any(f"Hobby ({why})" in line for line in heard.lines)
 
 
@@ -69,7 +69,7 @@ def test_no_score_leaves_and_the_report_says_what_is_not_covered(heard: Overhear
         for metrics in seen.metrics.values():
             assert metrics["loss"] != metrics["loss"] and metrics["score"] != metrics["score"]
     for one in heard.result.regions:
-        assert one.score is None and one.local_score is None and one.gain is None and one.kept == "withheld"
+        assert one.score is None and one.local_score is None and one.gain is None and one.selected == "not disclosed"
     said = str(heard.result)
     assert "Privacy:" in said and "Row counts were told" in said and "scores stayed" in said
     assert json.loads(json.dumps(heard.result.to_json()))["privacy"]

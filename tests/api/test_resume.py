@@ -159,7 +159,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> RunResult:
 def test_a_run_killed_in_every_round_ends_as_if_it_had_not_been(tmp_path: Path, undisturbed: RunResult) -> None:
     words = _words(tmp_path)
     _killed(words, line="plan: ")
-    for training in ("start model on public rows", "joint model"):
+    for training in ("pre-training on public rows", "global model"):
         for number in (1, 2, 3):  # said when the round has ended, before its checkpoint
             _killed(words, line=f"{training}, round {number}/3")
     _killed(words, line="finish: ")
@@ -189,7 +189,7 @@ def test_a_server_s_moments_survive_the_hub(tmp_path: Path, algorithm: str) -> N
 )
 def test_what_is_kept_from_round_to_round_survives_the_hub(tmp_path: Path, more: tuple[str, ...]) -> None:
     words = _words(tmp_path, *more)
-    _killed(words, line="joint model, round 2/3")  # the regions have answered, and the hub kept nothing of it
+    _killed(words, line="global model, round 2/3")  # the regions have answered, and the hub kept nothing of it
     for number in (2, 3):
         _killed(words, file=f"hub/checkpoints/*/shareable-000{number}.json")
     _assert_same(_to_the_end(words), _to_the_end(_words(tmp_path / "again", *more)))
@@ -197,7 +197,7 @@ def test_what_is_kept_from_round_to_round_survives_the_hub(tmp_path: Path, more:
 
 def test_a_region_whose_own_state_was_put_back_does_not_go_on(tmp_path: Path) -> None:
     words = _words(tmp_path, "model.private=[intercept]")
-    _killed(words, line="joint model, round 3/3")
+    _killed(words, line="global model, round 3/3")
     for name in ("own-shareable-0003.safetensors", "journal.json"):
         (path,) = tmp_path.glob(f"w/regions/AT/runs/*/{name}")
         whole = path.read_bytes()
@@ -210,7 +210,7 @@ def test_a_region_whose_own_state_was_put_back_does_not_go_on(tmp_path: Path) ->
 def test_a_run_killed_before_its_first_round_begins_at_the_first(tmp_path: Path, undisturbed: RunResult) -> None:
     words = _words(tmp_path)
     _killed(words, line="ingest: ")
-    _killed(words, line="start model on public rows, round 1/3")
+    _killed(words, line="pre-training on public rows, round 1/3")
     _assert_same(_to_the_end(words), undisturbed.workspace)
 
 
@@ -238,13 +238,13 @@ def test_the_command_goes_on_after_a_real_kill_and_leaves_nothing_behind(
     hub = subprocess.Popen(words, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     assert hub.stderr is not None
     for line in hub.stderr:
-        if "joint model, round 2/3" in line:
+        if "global model, round 2/3" in line:
             hub.kill()
             break
     hub.wait()
     done = fedsov("train", "--resume", "latest", f"workspace={tmp_path / 'w'}", "--json")
     assert done.returncode == 0, done.stderr
-    assert "resume: joint model goes on after round" in done.stderr
+    assert "resume: global model goes on after round" in done.stderr
     said = json.loads(done.stdout)
     assert {name: one["score"] for name, one in said["regions"].items()} == {
         one.region: one.score for one in undisturbed.regions
@@ -255,9 +255,9 @@ def test_the_command_goes_on_after_a_real_kill_and_leaves_nothing_behind(
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace whose run was killed after the second round of its joint model."""
+    """A workspace whose run was killed after the second round of its global model."""
     place = tmp_path_factory.mktemp("killed")
-    _killed(_words(place), line="joint model, round 3/3")
+    _killed(_words(place), line="global model, round 3/3")
     return place
 
 
@@ -287,10 +287,10 @@ def test_the_newest_checkpoint_is_that_of_the_highest_round_however_long_its_num
 
 def test_a_checkpoint_notes_what_binds_its_parameters(killed: Path) -> None:
     checkpoints = Checkpoints(killed / "w" / "hub", runs(killed / "w" / "hub")[0])
-    joint, public = checkpoints.last("shareable"), checkpoints.last("public")
-    assert joint is not None and public is not None
-    assert joint.label.origins == {"AT", "DE"} and public.label.is_public
-    assert (joint.round, public.round) == (2, 3)
+    global_model, public = checkpoints.last("shareable"), checkpoints.last("public")
+    assert global_model is not None and public is not None
+    assert global_model.label.origins == {"AT", "DE"} and public.label.is_public
+    assert (global_model.round, public.round) == (2, 3)
 
 
 def test_a_plan_is_read_as_it_was_written(undisturbed: RunResult) -> None:
@@ -361,7 +361,7 @@ def test_a_run_does_not_go_on_over_other_rows_and_does_once_they_are_back(
     tmp_path: Path, undisturbed: RunResult
 ) -> None:
     words = _words(tmp_path)
-    _killed(words, line="joint model, round 2/3")
+    _killed(words, line="global model, round 2/3")
     source = tmp_path / "people.csv"
     rows = source.read_text()
     source.write_text(rows.replace("AT,", "DE,", 1))
@@ -398,7 +398,7 @@ def test_a_secure_sum_is_made_again_among_the_same_members_and_is_the_same(tmp_p
     more = ("privacy=secure", "strategy.order=[federated]", "strategy.federated.min_rows=50", "dataset.consent=null")
     words = _words(tmp_path, *more)
     for number in (1, 2):
-        _killed(words, line=f"joint model, round {number}/3")
+        _killed(words, line=f"global model, round {number}/3")
     _assert_same(_to_the_end(words), _to_the_end(_words(tmp_path / "again", *more)), models=4)
 
 
@@ -431,7 +431,7 @@ def test_one_process_answers_for_a_region_in_a_run(tmp_path: Path) -> None:
 def test_a_private_run_reserves_once_and_answers_a_question_once(tmp_path: Path) -> None:
     words = _words(tmp_path, *PRIVATE)
     for number in (1, 2):
-        _killed(words, line=f"joint model, round {number}/2")
+        _killed(words, line=f"global model, round {number}/2")
     workspace = _to_the_end(words)
     (run,) = runs(workspace / "hub")
     for name in ("AT", "DE"):

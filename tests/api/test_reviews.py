@@ -59,7 +59,7 @@ def test_a_review_waits_is_approved_is_relied_on_and_is_withdrawn(settings: list
 
     yes = ("--by", "A. Person", "--why", "the instrument covers updates", "--until", "2099-01-01")
     made = answered(fedsov("border", "approve", review["review"], *yes, place, "--json"))
-    assert strategy_of(settings, "NG") != "federated"  # the joint model may not yet go to Germany
+    assert strategy_of(settings, "NG") != "federated"  # the global model may not yet go to Germany
     assert "hub -> DE needs review" in why_of(settings, "NG")
     assert fedsov("train", *settings, "--quiet").returncode == 0
     others = [one for one in answered(fedsov("border", "reviews", place, "--json")) if one["approved"] is None]

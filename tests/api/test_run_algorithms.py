@@ -68,7 +68,7 @@ def apart(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 
 
 def _tensors(run: Trained, owner: str, kind: str) -> list[set[str]]:
-    """The names of the arrays in each crossing of the joint training that an owner let out."""
+    """The names of the arrays in each crossing of the federated training that an owner let out."""
     folder = run.workspace / ("hub" if owner == "hub" else f"regions/{owner}")
     entries = [dict(entry.body) for entry in Ledger.read(folder / "ledger.sqlite").entries()]
     return [set(one["tensors"]) for one in entries if one.get("kind") == kind and one["origins"] and one["tensors"]]
@@ -109,8 +109,8 @@ def test_private_parameters_are_in_no_update_and_in_no_model_that_is_sent(apart:
 
 def test_the_hub_keeps_the_shared_parameters_alone_and_a_region_s_model_is_whole(apart: Trained) -> None:
     workspace = apart.workspace
-    (joint,) = workspace.glob("hub/models/*/people/model.safetensors")
-    assert set(load_file(joint)) == SHARED
+    (global_model,) = workspace.glob("hub/models/*/people/model.safetensors")
+    assert set(load_file(global_model)) == SHARED
     assert b'"private":"2.bias"' in apart.frames[-1]  # the registered model's tag
     for name in TRAINED:
         (kept,) = workspace.glob(f"regions/{name}/models/*/model.safetensors")
@@ -119,8 +119,8 @@ def test_the_hub_keeps_the_shared_parameters_alone_and_a_region_s_model_is_whole
 
 
 def test_no_personal_copy_and_no_private_number_is_in_any_message(apart: Trained) -> None:
-    (joint,) = apart.workspace.glob("hub/models/*/people/model.safetensors")
-    assert _is_in(load_file(joint)["0.weight"], apart)  # what was sent would be found
+    (global_model,) = apart.workspace.glob("hub/models/*/people/model.safetensors")
+    assert _is_in(load_file(global_model)["0.weight"], apart)  # what was sent would be found
     for name in TRAINED:
         own = _own(apart, name)
         assert {f"personal/{one}" for one in SHARED} < set(own)
@@ -142,17 +142,17 @@ def test_each_algorithm_runs_and_sends_no_more_than_it_says(tmp_path: Path, algo
 
 
 def test_scaffold_s_controls_follow_the_schedule_of_the_regions_rate() -> None:
-    chosen = settings(compose(["federation.schedule={name:step,every:2,by:0.5}", "model.update.accumulate=3"]))
+    chosen = settings(compose(["federation.schedule={name:step,every:2,by:0.5}", "model.round.accumulate=3"]))
     counts = [chosen.training.step_counts(number) for number in (1, 2, 3, 5)]
     assert [each.rate for each in counts] == pytest.approx([0.02, 0.02, 0.01, 0.005])
-    assert counts[0].taken(100) == len(shuffled(100, chosen.recipe.update, np.random.default_rng(0))) == 6
+    assert counts[0].taken(100) == len(shuffled(100, chosen.recipe.round, np.random.default_rng(0))) == 6
 
 
 def test_a_training_that_ended_early_has_the_private_parameters_of_its_best_round(tmp_path: Path) -> None:
     wild = ("federation.schedule={name:step,every:2,by:8}", "federation.patience=3", "federation.rounds=9")
-    still = ("model.tune.epochs=0", "model.alone.epochs=0", "model.private=[intercept]", "strategy.order=[federated]")
+    still = ("model.fine_tune.epochs=0", "model.from_scratch.epochs=0", "model.private=[intercept]", "strategy.order=[federated]")
     run = _run(tmp_path, *wild, *still)  # no steps after the last round, so that what is kept is what was joined
-    (stopped,) = [line for line in run.lines if "joint model: stopped" in line]
+    (stopped,) = [line for line in run.lines if "global model: stopped" in line]
     best = int(stopped.partition("came into round ")[2].partition(" ")[0])
     assert 1 < best < 6 and f"after round {best + 3}/9" in stopped
     for name in TRAINED:
@@ -172,14 +172,14 @@ def test_private_parameters_take_noisy_steps_under_privacy_and_what_is_kept_besi
         (update,) = run.workspace.glob(f"regions/{name}/runs/*/update-*")
         assert np.array_equal(load_file(update)["2.bias"], own["private/2.bias"])  # of the steps that were accounted
         assert not _is_in(own["personal/0.weight"], run)
-    assert any(b"withheld" in frame for frame in run.frames)
+    assert any(b"not disclosed" in frame for frame in run.frames)
 
 
 def test_private_parameters_are_in_no_secure_sum(tmp_path: Path) -> None:
     more = ("privacy=secure", "strategy.order=[federated]", "strategy.federated.min_rows=50", "dataset.consent=null")
     run = _run(tmp_path, *more, "model.private=[intercept]")
-    (joint,) = run.workspace.glob("hub/models/*/people/model.safetensors")
-    shared = load_file(joint)
+    (global_model,) = run.workspace.glob("hub/models/*/people/model.safetensors")
+    shared = load_file(global_model)
     size = sum(array.size for array in shared.values()) + 1
     words = [array.shape for name, array in _arrays(run) if name == "words"]
     assert set(shared) == SHARED and words and set(words) == {(size,)}
@@ -194,15 +194,15 @@ def test_private_parameters_are_in_no_secure_sum(tmp_path: Path) -> None:
         (["algorithm=scaffold", "privacy=secure"], "looks at each region's update by itself"),
         (["algorithm=fednova", "privacy=secure"], "looks at each region's update by itself"),
         (["algorithm=fedrep", "privacy=record"], "step alone do so without noise.*fedper"),
-        (["model.private=[intercept]", "model.private_first={epochs:5}", "privacy=record"], "without noise"),
+        (["model.private=[intercept]", "model.private_only_steps={epochs:5}", "privacy=record"], "without noise"),
         (["model.private=[tail]"], "'tail' is no part of network mlp"),
-        (["model.private_first={epochs:5}"], "model.private names none"),
-        (["algorithm=scaffold", "+model.update.proximal_mu=1"], "model.update.proximal_mu pulls steps otherwise"),
-        (["model.private=[intercept]", "model.private_first={epochs:0.5}"], "private_first.epochs must be a whole"),
-        (["model.private=[intercept]", "model.private_first={batch:2.5}"], "private_first.batch must be a whole"),
-        (["model.private=[intercept]", "model.private_first={loss:regression}"], "private_first.loss is 'regression'"),
-        (["model.private=[intercept]", "model.private_first={class_weights:[1]}"], "class_weights must be"),
-        (["model.private=[intercept]", "model.private_first={pace:2}"], "private_first.pace is not a setting"),
+        (["model.private_only_steps={epochs:5}"], "model.private names none"),
+        (["algorithm=scaffold", "+model.round.proximal_mu=1"], "model.round.proximal_mu pulls steps otherwise"),
+        (["model.private=[intercept]", "model.private_only_steps={epochs:0.5}"], "private_only_steps.epochs must be a whole"),
+        (["model.private=[intercept]", "model.private_only_steps={batch:2.5}"], "private_only_steps.batch must be a whole"),
+        (["model.private=[intercept]", "model.private_only_steps={loss:regression}"], "private_only_steps.loss is 'regression'"),
+        (["model.private=[intercept]", "model.private_only_steps={class_weights:[1]}"], "class_weights must be"),
+        (["model.private=[intercept]", "model.private_only_steps={pace:2}"], "private_only_steps.pace is not a setting"),
         (["algorithm=fedrep", "model=logistic"], "leaves no parameter to share"),
         (["algorithm=fedrep", "algorithm.options.head_epochs=0"], "head_epochs must be a whole number"),
     ],
@@ -214,14 +214,14 @@ def test_what_cannot_be_had_together_is_refused_when_composed_in_one_line(words:
 
 
 def test_steps_of_private_parameters_are_a_round_s_but_for_what_is_said() -> None:
-    chosen = settings(compose(["model.private=[first.bias]", "model.private_first={epochs:5,learning_rate:0.5}"]))
-    first, update = chosen.personalization.private.private_only_steps, chosen.recipe.update
+    chosen = settings(compose(["model.private=[first.bias]", "model.private_only_steps={epochs:5,learning_rate:0.5}"]))
+    first, update = chosen.personalization.private.private_only_steps, chosen.recipe.round
     assert first is not None and (first.epochs, first.learning_rate, first.batch) == (5, 0.5, update.batch)
 
 
 def test_fedrep_s_head_epochs_stand_beside_what_else_is_said_of_its_steps() -> None:
     for said, epochs in (("{learning_rate:0.5}", 7), ("{learning_rate:0.5,epochs:3}", 3)):
-        words = ["algorithm=fedrep", "algorithm.options.head_epochs=7", f"model.private_first={said}"]
+        words = ["algorithm=fedrep", "algorithm.options.head_epochs=7", f"model.private_only_steps={said}"]
         first = settings(compose(words)).personalization.private.private_only_steps
         assert first is not None and (first.epochs, first.learning_rate) == (epochs, 0.5)
 
@@ -231,7 +231,7 @@ def test_a_training_in_which_some_parameters_step_alone_is_not_attacked_as_if_it
     rows = Attacked("DE", PUBLIC, rng.normal(size=(40, 2)).astype(np.float32), np.arange(40) % 2, ("age", "visits"), 40)
     for words in (
         ["algorithm=fedrep"],
-        ["model.private=[intercept]", "model.private_first={epochs:3}"],
+        ["model.private=[intercept]", "model.private_only_steps={epochs:3}"],
         ["federation.schedule=cosine"],
         ["model.frozen=[0.bias]"],
     ):

@@ -34,7 +34,7 @@ def _trained(place: Path, *more: str) -> RunResult:
     return train.train_settings(settings(compose(_words(place, *more))), progress=lambda _: None)
 
 
-def _joint(result: RunResult) -> Parameters:
+def _global_model(result: RunResult) -> Parameters:
     (path,) = result.workspace.glob("hub/models/*/people/model.safetensors")
     return load_file(path)
 
@@ -93,15 +93,15 @@ def test_the_regions_step_at_the_round_s_rate(tmp_path: Path) -> None:
     still = "federation.schedule={name:step,every:1,by:1e-9}"
     one = _trained(tmp_path / "one", "federation.rounds=1", still)
     three = _trained(tmp_path / "three", "federation.rounds=3", still)
-    for name, array in _joint(one).items():
-        np.testing.assert_allclose(_joint(three)[name], array, atol=1e-6)
+    for name, array in _global_model(one).items():
+        np.testing.assert_allclose(_global_model(three)[name], array, atol=1e-6)
 
 
 def test_a_scheduled_run_that_is_killed_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
     schedule = "federation.schedule={name:cosine,least:0.1,warmup:1}"
     whole = _trained(tmp_path / "whole", schedule)
     words = _words(tmp_path / "killed", schedule)
-    _killed(words, line="joint model, round 2/3")
+    _killed(words, line="global model, round 2/3")
     _assert_same(_resume(tmp_path / "killed" / "w").workspace, whole.workspace)
 
 
@@ -128,8 +128,8 @@ def test_a_run_ends_when_its_loss_stays_with_the_parameters_of_the_best_round(
     best = int(np.argmin(losses))  # the model after so many rounds
     assert len(losses) == best + 3 < 9 and best >= 1
     whole = _trained(tmp_path, WILD[0], f"federation.rounds={best}")
-    for name, array in _joint(whole).items():
-        assert np.array_equal(_joint(result)[name], array)
+    for name, array in _global_model(whole).items():
+        assert np.array_equal(_global_model(result)[name], array)
 
 
 def test_a_run_that_stopped_says_so_and_why(stopped: tuple[RunResult, list[str]]) -> None:
@@ -138,11 +138,13 @@ def test_a_run_that_stopped_says_so_and_why(stopped: tuple[RunResult, list[str]]
         len(result.rounds),
         "no lesser mean validation loss in 2 rounds; the model is the one that came into round",
     )
-    assert any(line.startswith(f"joint model: stopped after round {ran}/9: {why}") for line in lines)
+    assert any(line.startswith(f"global model: stopped after round {ran}/9: {why}") for line in lines)
     said = result.to_json()["rounds"]
     assert (said["planned"], said["run"]) == (7, ran) and said["stopped"].startswith(why)
-    assert f"The joint training ended after {ran} of 9 rounds: {why}" in str(result)
-    assert not any("start model" in line and "stopped" in line for line in lines)  # patience is the joint training's
+    assert f"The federated training ended after {ran} of 9 rounds: {why}" in str(result)
+    assert not any(
+        "start model" in line and "stopped" in line for line in lines
+    )  # patience is the federated training's
 
 
 def test_a_run_with_patience_that_is_killed_ends_in_the_same_round_with_the_same_bits(
@@ -150,8 +152,8 @@ def test_a_run_with_patience_that_is_killed_ends_in_the_same_round_with_the_same
 ) -> None:
     words, ran = _words(tmp_path, *WILD, "federation.patience=2"), len(stopped[0].rounds)
     for line in (
-        *(f"joint model, round {number}/9" for number in range(1, ran + 1)),
-        "joint model: stopped",
+        *(f"global model, round {number}/9" for number in range(1, ran + 1)),
+        "global model: stopped",
         "finish: ",
     ):
         _killed(words, line=line)
@@ -191,33 +193,35 @@ def test_patience_is_a_whole_number_of_rounds(value: str) -> None:
 @pytest.mark.parametrize("key", ["batch", "accumulate", "epochs"])
 @pytest.mark.parametrize("value", ["2.5", "-1", "true", "few"])
 def test_what_is_counted_is_a_whole_number(key: str, value: str) -> None:
-    with pytest.raises(ConfigurationError, match=f"model.tune.{key} must be a whole number"):
-        _asked(f"model.tune.{key}={value}")
+    with pytest.raises(ConfigurationError, match=f"model.fine_tune.{key} must be a whole number"):
+        _asked(f"model.fine_tune.{key}={value}")
 
 
 def test_a_run_accumulates_batches_as_if_they_were_larger(tmp_path: Path) -> None:
     words = ("federation.rounds=1", "strategy.order=[federated]")
     found = [
-        _joint(_trained(tmp_path / name, *words, f"model.update.batch={batch}", f"model.update.accumulate={count}"))
+        _global_model(
+            _trained(tmp_path / name, *words, f"model.round.batch={batch}", f"model.round.accumulate={count}")
+        )
         for name, batch, count in (("several", 8, 4), ("one", 32, 1), ("small", 8, 1))
     ]
     assert all(np.array_equal(found[0][name], array) for name, array in found[1].items())
     assert any(not np.array_equal(found[0][name], array) for name, array in found[2].items())
 
 
-ONLY_JOINT = ("strategy.order=[federated]", "federation.rounds=2", "model.tune.epochs=2", "model.alone.epochs=2")
+ONLY_FEDERATED = ("strategy.order=[federated]", "federation.rounds=2", "model.fine_tune.epochs=2", "model.from_scratch.epochs=2")
 
 
-def _weighing(*weights: float, of: tuple[str, ...] = ("update", "alone", "tune")) -> list[str]:
+def _weighing(*weights: float, of: tuple[str, ...] = ("round", "from_scratch", "fine_tune")) -> list[str]:
     return [f"model.{occasion}.class_weights={list(weights)}" for occasion in of]
 
 
 def test_class_weights_of_a_binary_run_move_its_model_and_weights_of_one_do_not(tmp_path: Path) -> None:
-    none = _trained(tmp_path / "none", *ONLY_JOINT)
-    ones = _trained(tmp_path / "ones", *ONLY_JOINT, *_weighing(1.0, 1.0))
-    more = _trained(tmp_path / "more", *ONLY_JOINT, *_weighing(1.0, 9.0))
+    none = _trained(tmp_path / "none", *ONLY_FEDERATED)
+    ones = _trained(tmp_path / "ones", *ONLY_FEDERATED, *_weighing(1.0, 1.0))
+    more = _trained(tmp_path / "more", *ONLY_FEDERATED, *_weighing(1.0, 9.0))
     _assert_same(none.workspace, ones.workspace, models=4)
-    biases = [float(_joint(result)["2.bias"][0]) for result in (none, more)]
+    biases = [float(_global_model(result)["2.bias"][0]) for result in (none, more)]
     assert biases[1] > biases[0] + 0.05  # rows of 1 count nine times, so that the base rate rises
     first = [seen.metrics[2]["loss"] for seen in (none.rounds[0], more.rounds[0])]
     assert first[1] > 2 * first[0]  # of the same model, by the loss that is minimised
@@ -230,13 +234,13 @@ _NUMBERS = ["dataset.task=regression", "dataset.target_above_region_median=false
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (_weighing(1.0, of=("update",)), r"model.update.class_weights must be \[\] or 2 numbers above 0, got \[1.0\]"),
-        (_weighing(1.0, 0.0, of=("tune",)), "model.tune.class_weights must be"),
-        (["model.alone.class_weights=3"], "model.alone.class_weights must be"),
-        (["model.update.class_weights=[a,b]"], "model.update.class_weights must be"),
-        (["model.update.class_weights=[1,1e39]"], "model.update.class_weights must be"),  # infinite in float32
-        (["model.alone.class_weights=[1,1e-46]"], "model.alone.class_weights must be"),  # and 0
-        (["model.update.loss=multiclass"], "model.update.loss is 'multiclass', and the loss of dataset.task=binary is"),
+        (_weighing(1.0, of=("round",)), r"model.round.class_weights must be \[\] or 2 numbers above 0, got \[1.0\]"),
+        (_weighing(1.0, 0.0, of=("fine_tune",)), "model.fine_tune.class_weights must be"),
+        (["model.from_scratch.class_weights=3"], "model.from_scratch.class_weights must be"),
+        (["model.round.class_weights=[a,b]"], "model.round.class_weights must be"),
+        (["model.round.class_weights=[1,1e39]"], "model.round.class_weights must be"),  # infinite in float32
+        (["model.from_scratch.class_weights=[1,1e-46]"], "model.from_scratch.class_weights must be"),  # and 0
+        (["model.round.loss=multiclass"], "model.round.loss is 'multiclass', and the loss of dataset.task=binary is"),
         (["dataset.task=multiclass"], "what is said of the target is binary"),
         (["dataset.task=ranking"], "dataset.task is 'ranking'"),
         (["dataset.classes=[a,b,c]"], "a target has one rule"),
@@ -251,9 +255,9 @@ _NUMBERS = ["dataset.task=regression", "dataset.target_above_region_median=false
         ),
         (["dataset.classes=abc"], "dataset.classes must be a list"),
         (["dataset.task=regression"], r"regression has dataset.target_scale=\[LOW, HIGH\]"),
-        (["federation.bound=0"], "federation.bound must be a number above 0, or null, got 0"),
-        (["federation.bound=far"], "federation.bound must be a number above 0"),
-        (["federation.bound=1", "privacy=secure"], "a secure sum shows the hub their sum"),
+        (["federation.max_update_norm=0"], "federation.max_update_norm must be a number above 0, or null, got 0"),
+        (["federation.max_update_norm=far"], "federation.max_update_norm must be a number above 0"),
+        (["federation.max_update_norm=1", "privacy=secure"], "a secure sum shows the hub their sum"),
         (
             [*_LABELS, "dataset.classes=[a,b]", "dataset.label_separator=null"],
             "what is said of the target is multiclass",
@@ -271,7 +275,7 @@ _NUMBERS = ["dataset.task=regression", "dataset.target_above_region_median=false
         ([*_NUMBERS, "dataset.target_scale=[0,inf]"], "LOW below HIGH"),
         ([*_NUMBERS, "dataset.target_scale=[-1e308,1e308]"], "finite in float32"),
         ([*_NUMBERS, "dataset.target_scale=[a,b]"], "two numbers as"),
-        ([*_NUMBERS, "dataset.target_scale=[0,1]", "model.tune.class_weights=[1,2]"], "numbers have no classes"),
+        ([*_NUMBERS, "dataset.target_scale=[0,1]", "model.fine_tune.class_weights=[1,2]"], "numbers have no classes"),
     ],
 )
 def test_weights_losses_and_tasks_that_do_not_fit_are_refused_by_their_key(words: list[str], told: str) -> None:
@@ -304,7 +308,7 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> RunResult:
 
 
 def test_a_run_learns_several_classes(three: RunResult) -> None:
-    assert _joint(three)["2.bias"].shape == (3,)
+    assert _global_model(three)["2.bias"].shape == (3,)
     said = three.to_json()["regions"]
     assert {name: one["strategy"] for name, one in said.items()} == {
         "AT": "federated",
@@ -321,7 +325,7 @@ def test_a_run_of_several_classes_is_resumed_to_the_same_bits_and_may_end_early(
     three: RunResult, tmp_path: Path
 ) -> None:
     words = _three_classes(tmp_path, "federation.patience=4")
-    _killed(words, line="joint model, round 2/4")
+    _killed(words, line="global model, round 2/4")
     _assert_same(_resume(tmp_path / "w").workspace, three.workspace, models=4)
 
 
@@ -344,7 +348,7 @@ def test_a_private_run_learns_several_classes_with_weights(tmp_path: Path) -> No
         *_weighing(1, 2, 1),
     )
     result = train.train_settings(settings(compose(words)), progress=lambda _: None)
-    assert _joint(result)["2.bias"].shape == (3,) and len(result.privacy) == 2
+    assert _global_model(result)["2.bias"].shape == (3,) and len(result.privacy) == 2
 
 
 def test_a_value_that_is_no_class_ends_the_run_with_one_line(tmp_path: Path) -> None:
@@ -367,13 +371,13 @@ def test_a_compressed_run_of_several_classes_with_schedule_and_patience_is_resum
         "federation.rounds=8",
         "federation.patience=1",
         "algorithm=fedavgm",
-        *_weighing(1, 2, 1, of=("update",)),
+        *_weighing(1, 2, 1, of=("round",)),
     )
     whole = train.train_settings(settings(compose(_three_classes(tmp_path / "whole", *words))), progress=lambda _: None)
     assert whole.stopped and len(whole.rounds) < 8, _losses(whole)
     killed = _three_classes(tmp_path / "killed", *words)
     for number in range(1, len(whole.rounds) + 1):
-        _killed(killed, line=f"joint model, round {number}/8")
+        _killed(killed, line=f"global model, round {number}/8")
     result = _resume(tmp_path / "killed" / "w")
     _assert_same(result.workspace, whole.workspace, models=4)
     assert result.stopped == whole.stopped
@@ -412,7 +416,7 @@ def test_a_run_learns_numbers_and_is_resumed_to_the_same_bits(tmp_path: Path) ->
     assert all(0.75 < one["score"] <= 1 for one in said["regions"].values())  # 10,000 of 10,900 can be explained
     assert _losses(result)[-1] < _losses(result)[0] / 2
     assert any("validation R² AT" in line for line in lines)
-    _killed(_numbers(tmp_path / "killed"), line="joint model, round 2/4")
+    _killed(_numbers(tmp_path / "killed"), line="global model, round 2/4")
     _assert_same(_resume(tmp_path / "killed" / "w").workspace, result.workspace, models=4)
 
 
@@ -426,13 +430,15 @@ def test_a_private_run_learns_numbers_and_says_no_score(tmp_path: Path) -> None:
     words = _numbers(tmp_path, "privacy=record", "dataset.bounds={age:[0,100],visits:[-9,20]}", "federation.rounds=2")
     result = train.train_settings(settings(compose(words)), progress=lambda _: None)
     assert all(one.score is None for one in result.regions) and len(result.privacy) == 2
-    assert all(np.isfinite(array).all() for array in _joint(result).values())
+    assert all(np.isfinite(array).all() for array in _global_model(result).values())
 
 
 def test_updates_longer_than_the_bound_are_refused_with_their_regions(tmp_path: Path) -> None:
-    with pytest.raises(TrainingFailed, match=r"AT: its update has norm .*; at most 0\.001 is accepted .*; DE: its update has norm"):
-        _trained(tmp_path / "short", "federation.bound=0.001")
-    unbounded, bounded = (_trained(tmp_path / name, f"federation.bound={name}") for name in ("null", "1000"))
+    with pytest.raises(
+        TrainingFailed, match=r"AT: its update has norm .*; at most 0\.001 is accepted .*; DE: its update has norm"
+    ):
+        _trained(tmp_path / "short", "federation.max_update_norm=0.001")
+    unbounded, bounded = (_trained(tmp_path / name, f"federation.max_update_norm={name}") for name in ("null", "1000"))
     _assert_same(bounded.workspace, unbounded.workspace)
 
 
@@ -478,7 +484,7 @@ def _labels(place: Path, *more: str, odd: str = "") -> list[str]:
 
 def test_a_run_learns_labels_of_which_a_row_may_have_several(tmp_path: Path) -> None:
     result = train.train_settings(settings(compose(_labels(tmp_path))), progress=lambda _: None)
-    assert _joint(result)["2.bias"].shape == (2,)
+    assert _global_model(result)["2.bias"].shape == (2,)
     assert [one.strategy for one in result.regions] == ["federated", "federated", "synthetic"]
     assert all(one.score is not None and one.score > 0.9 and one.gain is not None for one in result.regions)
     assert _losses(result)[-1] < _losses(result)[0]

@@ -30,15 +30,15 @@ def _entries(run: Overheard, owner: str) -> list[dict]:
     ]
 
 
-def test_the_joint_model_is_that_of_a_run_in_which_the_hub_saw_every_update(summed: Overheard, tmp_path: Path) -> None:
+def test_the_global_model_is_that_of_a_run_in_which_the_hub_saw_every_update(summed: Overheard, tmp_path: Path) -> None:
     plain = overhear([f"workspace={tmp_path}", *ALIKE])
-    one, other = (_joint(run) for run in (summed, plain))
+    one, other = (_global_model(run) for run in (summed, plain))
     assert one.keys() == other.keys()
     for name, array in one.items():
         np.testing.assert_allclose(array, other[name], atol=1e-5)
 
 
-def _joint(run: Overheard) -> dict[str, np.ndarray]:
+def _global_model(run: Overheard) -> dict[str, np.ndarray]:
     from safetensors.numpy import load_file
 
     (path,) = run.result.workspace.glob("hub/**/stackoverflow/*.safetensors")
@@ -46,7 +46,7 @@ def _joint(run: Overheard) -> dict[str, np.ndarray]:
 
 
 def test_the_hub_is_told_the_sum_s_rows_and_contributors_and_no_region_s_scores(summed: Overheard) -> None:
-    lines = [line for line in summed.lines if line.startswith("joint model")]
+    lines = [line for line in summed.lines if line.startswith("global model")]
     assert len(lines) == 2 and all("the sum of 3 regions' updates, made of 2,7" in line for line in lines)
     assert all(not seen.metrics and seen.together["contributors"] == 3 for seen in summed.result.rounds)
     for name in MEMBERS:
@@ -78,5 +78,5 @@ def test_two_members_are_too_few_for_a_sum_and_the_plan_says_so(tmp_path: Path) 
     chosen = settings(compose(two))
     plan, _ = train.plan_settings(chosen, progress=lambda line: None)
     assert not plan.following("federated")
-    said = "Not federated: only GB, US could be a member, and 3 regions are asked for."
+    said = "Not federated: only GB, US could be a member; needs at least 3 regions."
     assert all(said in plan.region(name).reasons for name in ("GB", "US"))

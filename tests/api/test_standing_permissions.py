@@ -130,7 +130,7 @@ def test_the_ledger_of_the_hub_tells_the_refusal_once(run: Overheard) -> None:
     assert refusal["lapsed"] == ["'de-clauses' expired on 2026-11-24."]
 
 
-def test_nothing_of_the_joint_model_goes_to_a_region_that_left(run: Overheard) -> None:
+def test_nothing_of_the_global_model_goes_to_a_region_that_left(run: Overheard) -> None:
     sent = [entry for entry in _entries(run, "hub") if entry.get("importer", {}).get("name") == "US"]
     assert [entry["round"] for entry in sent if entry["verdict"] == "permit" and entry["origins"]] == [1, 2, 3]
 
@@ -159,7 +159,7 @@ def test_the_report_says_what_changed(run: Overheard) -> None:
     assert any("round 4/5" in line and "without US (left out)" in line for line in run.lines)
 
 
-def test_a_region_comes_back_under_a_new_document_and_is_not_handed_the_joint_model_after_its_end(
+def test_a_region_comes_back_under_a_new_document_and_is_not_handed_the_global_model_after_its_end(
     tmp_path: Path,
 ) -> None:
     renewed = _document("us-clauses-2", "scc_eu", signed="2026-11-26", expires="2026-11-26")  # the day of round 5
@@ -167,7 +167,7 @@ def test_a_region_comes_back_under_a_new_document_and_is_not_handed_the_joint_mo
     assert _in_rounds(run, "US") == [1, 2, 3, 5]
     plan = run.result.plan.region("US")
     assert [(one.round, one.left) for one in plan.amendments] == [(4, True), (5, False), (None, True)]
-    assert "before the joint model was handed out" in plan.amendments[-1].sentence()
+    assert "before the global model was handed out" in plan.amendments[-1].sentence()
     refused = [entry["round"] for entry in _entries(run, "hub") if entry.get("verdict") == "refuse"]
     assert refused == [4, None]
     assert plan.strategy == "local" and run.result.results["US"].score is not None
@@ -222,7 +222,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> dict:
 
 def test_a_demo_in_which_a_clause_expires_ends_with_that_region_out_and_the_plan_amended(demo: dict) -> None:
     us = demo["regions"]["US"]
-    assert us["strategy"] == "transfer_learning" and us["score"] is not None and us["kept"] != "none"
+    assert us["strategy"] == "transfer_learning" and us["score"] is not None and us["selected"] != "none"
     (sentence,) = us["amendments"]
     assert sentence.startswith("US left the federation before round 4 (2026-11-25): DE -> US:")
     assert "'demo-scc-de-us' expired on 2026-11-24" in sentence and sentence in us["reason"]

@@ -57,7 +57,7 @@ def test_the_refused_crossing_names_the_missing_document_and_the_way_out(demo: O
     assert demo.result.results["IN"].crossings["refused"] == 1
 
 
-def test_the_joint_model_is_bound_by_every_member_and_by_nobody_else(demo: Overheard) -> None:
+def test_the_global_model_is_bound_by_every_member_and_by_nobody_else(demo: Overheard) -> None:
     for entry in _entries(demo, "hub"):
         if entry["kind"] == "model" and entry["verdict"] == "permit" and entry["origins"]:
             assert set(entry["origins"]) == {"US", "GB", "DE"}
@@ -78,7 +78,7 @@ def test_rows_became_public_only_by_a_recorded_release(demo: Overheard) -> None:
 
 def test_every_reply_of_a_region_is_in_its_ledger_before_the_hub_has_it(demo: Overheard) -> None:
     updates = [entry for entry in _entries(demo, "US") if entry["kind"] == "update"]
-    assert [entry["round"] for entry in updates] == [*range(1, 11), *range(1, 11)]  # the public model, the joint one
+    assert [entry["round"] for entry in updates] == [*range(1, 11), *range(1, 11)]  # the public model, the global one
     assert all(entry["digest"] and entry["bytes"] > 0 and entry["tensors"] for entry in updates)
 
 
@@ -142,9 +142,9 @@ def test_models_rest_as_safetensors_in_their_owners_registries(demo: Overheard) 
 def test_metrics_per_region_and_round_are_in_the_registries(demo: Overheard) -> None:
     root = demo.result.workspace
     for file, key in (
-        (root / "hub" / "mlflow.db", "GB_joint_model_validation_auc"),
+        (root / "hub" / "mlflow.db", "GB_global_model_validation_auc"),
         (root / "hub" / "mlflow.db", "IN_public_model_validation_auc"),
-        (root / "regions" / "GB" / "mlflow.db", "joint_model_validation_auc"),
+        (root / "regions" / "GB" / "mlflow.db", "global_model_validation_auc"),
     ):
         with sqlite3.connect(file) as registry:
             steps = registry.execute("SELECT step FROM metrics WHERE key = ? ORDER BY step", (key,)).fetchall()

@@ -58,7 +58,7 @@ def test_a_result_names_each_unused_column_with_its_reason(run: tuple[RunResult,
         assert "signup (a date)" in text and "wide (global model: its values cannot be squared" in text
     (of_data,) = (line for line in lines if line.startswith("unused columns: "))
     assert "signup (a date)" in of_data and "dataset.kinds" in of_data and "wide" not in of_data
-    (of_model,) = (line for line in lines if line.startswith("joint model, unused columns: "))
+    (of_model,) = (line for line in lines if line.startswith("global model, unused columns: "))
     assert "wide (its values cannot be squared" in of_model
 
 

@@ -46,7 +46,7 @@ def test_the_fast_answer_is_the_strictest_origin_of_the_plain_evaluation_and_nam
     assert answer.verdict == verdict
     alike = [named_by(one) for one in origins if one.verdict == verdict]
     if None not in alike:
-        assert answer.rules == tuple(dict.fromkeys(id for ids in alike for id in ids))
+        assert answer.rules == tuple(dict.fromkeys(rule_id for ids in alike for rule_id in ids))
 
 
 def named_by(one: OriginTrace) -> tuple[str, ...] | None:
@@ -115,7 +115,7 @@ def test_the_verdict_of_an_explanation_is_the_one_before_any_approval():
 
 
 @pytest.mark.parametrize("origins", [("DE", "GB", "US"), ("IN",), ()])
-def test_the_demo_s_joint_model_is_explained_for_each_of_its_origins(origins):
+def test_the_demo_s_global_model_is_explained_for_each_of_its_origins(origins):
     crossing = Crossing(artifact(Kind.MODEL, *origins), party("IE"), party("IN"), "training", DAY, "broadcast")
     told = explain(crossing, law(), demo_register(), DAY)
     assert [one.origin for one in told.origins] == list(origins or [""])

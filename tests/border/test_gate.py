@@ -27,7 +27,7 @@ def open_gate(folder, code: str, **other) -> Gate:
 
 def test_a_permitted_crossing_is_written_down_and_handed_over(hub):
     model = artifact(Kind.MODEL, "DE", "GB", "US", content=b"weights", count=900)
-    sent = hub.cross(model, party("US"), round=3, tensors={"0.weight": [16, 4]})
+    sent = hub.cross(model, party("US"), round_number=3, tensors={"0.weight": [16, 4]})
     (entry,) = hub.ledger.entries("r1")
     assert sent is model
     assert entry.body["verdict"] == "permit"
@@ -58,7 +58,7 @@ def test_a_refused_crossing_is_written_down_and_raised_with_its_way_out(hub):
 def test_crossings_together_are_each_decided_and_all_written_down_at_once(hub):
     model = artifact(Kind.MODEL, "DE", "GB", "US", content=b"weights", count=900)
     leaving = [Outgoing(model, party(code), {"0.bias": [4]}) for code in ("US", "IN", "DE")]
-    first, refused, last = hub.cross_all(leaving, round=2)
+    first, refused, last = hub.cross_all(leaving, round_number=2)
     assert first is model and last is model
     assert isinstance(refused, Refused) and refused.crossing.target == party("IN")
     assert [entry.body["verdict"] for entry in hub.ledger.entries()] == ["permit", "refuse", "permit"]

@@ -147,7 +147,9 @@ def fewer(asking: Asking) -> st.SearchStrategy[Asking]:
     """The same crossing with one document less, or with any of them."""
     every = st.sampled_from([one.id for one in asking.documents]) if asking.documents else st.nothing()
     gone = (
-        st.one_of(every.map(lambda id: frozenset({id})), st.frozensets(every)) if asking.documents else st.just(set())
+        st.one_of(every.map(lambda only: frozenset({only})), st.frozensets(every))
+        if asking.documents
+        else st.just(set())
     )
     return gone.map(lambda ids: replace(asking, documents=tuple(d for d in asking.documents if d.id not in ids)))
 
@@ -214,7 +216,7 @@ def test_every_answer_says_by_which_rule_on_which_text_and_how_on(asking):
     assert answer.bundle_digest == law().digest
     assert answer.rules
     assert set(answer.rules) <= {*known, "default_refusal"}
-    assert {known[id].cite for id in answer.rules if id in known} <= set(answer.citations)
+    assert {known[rule_id].cite for rule_id in answer.rules if rule_id in known} <= set(answer.citations)
     if answer.verdict != "permit":
         assert answer.reason
         assert answer.remedy
@@ -231,10 +233,10 @@ def test_no_permit_rests_on_a_rule_of_low_confidence(asking):
 # ------------------------------------------------------------------ forbid, review, permit, nothing
 
 
-def own(effect: str, *, id: str = "", opens: bool = False) -> Rule:
+def own(effect: str, *, rule_id: str = "", opens: bool = False) -> Rule:
     """A rule of the tenant about the same crossing as every other made here."""
     about = next(rule for rule in law().rules if rule.id == "us.free").when[:1]
-    return Rule(id or f"own.{effect}", effect, about, "A reason.", "A text.", opens=opens, remedy="Do not.")
+    return Rule(rule_id or f"own.{effect}", effect, about, "A reason.", "A text.", opens=opens, remedy="Do not.")
 
 
 def test_forbid_beats_review_and_review_beats_permit():
@@ -289,7 +291,7 @@ def _is_sure(regime: str, destination: str, scope: str) -> bool:
 # ------------------------------------------------------------------ the demonstration's federation
 
 
-def test_a_joint_model_is_an_export_from_every_origin_and_the_refusal_names_the_one_at_fault():
+def test_a_global_model_is_an_export_from_every_origin_and_the_refusal_names_the_one_at_fault():
     refusal = ask(artifact(Kind.MODEL, "DE", "GB", "US"), "IE", "IN")
     assert refusal.verdict == "refuse"
     assert refusal.rules == ("uk.idta",)
@@ -303,18 +305,18 @@ def test_a_joint_model_is_an_export_from_every_origin_and_the_refusal_names_the_
     assert refusal.citations == ("UK GDPR Art. 46(2)(d) and 46(1A)",)
 
 
-def test_a_joint_model_is_permitted_only_where_each_of_its_origins_alone_is():
+def test_a_global_model_is_permitted_only_where_each_of_its_origins_alone_is():
     papers = {
         "DE": demo("demo-scc-de-in", "demo-tia-de-in"),
         "GB": (idta_for_india(), *demo("demo-tra-gb-in")),
         "CA": demo("demo-contract-ca"),
     }
     every = tuple(one for several in papers.values() for one in several)
-    joint = artifact(Kind.MODEL, *papers, "US")
-    assert ask(joint, "IE", "IN", register=register(*every)).verdict == "permit"
+    global_model = artifact(Kind.MODEL, *papers, "US")
+    assert ask(global_model, "IE", "IN", register=register(*every)).verdict == "permit"
     for origin, several in papers.items():
         without = register(*(one for one in every if one not in several))
-        refusal = ask(joint, "IE", "IN", register=without)
+        refusal = ask(global_model, "IE", "IN", register=without)
         assert refusal.verdict == "refuse", origin
         assert refusal.reason.startswith(f"{origin} -> IN"), origin
         assert {told.partition("->")[0] for told in [refusal.reason]} == {f"{origin} "}
@@ -344,7 +346,7 @@ def test_every_region_of_the_demo_may_send_its_update_and_metrics_to_the_hub(reg
 
 
 @pytest.mark.parametrize("region", ["US", "GB", "DE"])
-def test_the_federated_regions_of_the_demo_may_receive_the_joint_model(region):
+def test_the_federated_regions_of_the_demo_may_receive_the_global_model(region):
     assert ask(artifact(Kind.MODEL, "DE", "GB", "US"), "IE", region).verdict == "permit"
 
 
@@ -714,7 +716,7 @@ def test_an_approval_is_for_no_other_recipient_kind_origin_category_purpose_flow
 def test_an_approval_is_for_the_papers_that_a_person_saw():
     """Those that the review rests on, and those that the artifact names about itself."""
     thing, ground = of(Kind.UPDATE, "KZ", "personal"), document("self_assessed_adequacy")
-    first, other = (document("assessment", id) for id in ("first", "other"))
+    first, other = (document("assessment", document_id) for document_id in ("first", "other"))
     copy = document("storage", "copy", terms={"local_copy": "yes"})
     review = ask(thing, "KZ", "US", register=register(ground, first, copy))
     assert set(review.documents) == {ground.id, "first", "copy"}
@@ -736,13 +738,13 @@ def test_an_approval_holds_in_the_next_round_and_whoever_passes_the_data_on():
     assert ask(thing, "IE", "US", register=approved).verdict == "permit"
 
 
-def test_every_origin_of_a_joint_model_needs_an_approval_of_its_own():
+def test_every_origin_of_a_global_model_needs_an_approval_of_its_own():
     thing, papers = reviewed()
-    joint = replace(thing, label=thing.label | Label(frozenset({"GB"})))
-    review = ask(joint, "IE", "US", register=papers)
-    german, british = (Approval(id, id, "A. Person", "checked", DAY, DAY) for id in review.id.split("+"))
+    global_model = replace(thing, label=thing.label | Label(frozenset({"GB"})))
+    review = ask(global_model, "IE", "US", register=papers)
+    german, british = (Approval(each, each, "A. Person", "checked", DAY, DAY) for each in review.id.split("+"))
     for some, verdict in (((), "review"), ((german,), "review"), ((british,), "review"), ((german, british), "permit")):
-        assert ask(joint, "IE", "US", register=replace(papers, approvals=some)).verdict == verdict
+        assert ask(global_model, "IE", "US", register=replace(papers, approvals=some)).verdict == verdict
     assert ask(thing, "IE", "US", register=replace(papers, approvals=(german,))).verdict == "permit"
 
 
@@ -756,7 +758,7 @@ def test_no_approval_opens_what_is_refused():
 # ------------------------------------------------------------------ releases
 
 
-def assessment(id: str, **other) -> Document:
+def assessment(document_id: str, **other) -> Document:
     """A signed assessment that names its method, in force for a year, with passed tests."""
     terms = {
         "anon_assessment": "approved",
@@ -767,7 +769,7 @@ def assessment(id: str, **other) -> Document:
         "residual_risk": "low",
     }
     parts = {"signed": date(2026, 6, 1), "expires": date(2027, 5, 31), "terms": terms}
-    return document("anonymous_assessed", id, **(parts | other))
+    return document("anonymous_assessed", document_id, **(parts | other))
 
 
 def release(thing: Artifact, document: str, *, on: date = DAY, register: Register | None = None) -> Decision:
@@ -844,8 +846,8 @@ def test_an_assessment_that_is_expired_unnamed_in_its_method_or_lacking_otherwis
 def test_american_and_chinese_derivatives_are_not_released_by_an_assessment(origin, kind):
     papers = register(assessment("assessed"))
     assert release(of(kind, origin, "personal"), "assessed", register=papers).verdict == "refuse"
-    joint = Artifact(kind, Label(frozenset({"DE", origin}), frozenset({"personal"})), b"", 500)
-    assert release(joint, "assessed", register=papers).verdict == "refuse"
+    global_model = Artifact(kind, Label(frozenset({"DE", origin}), frozenset({"personal"})), b"", 500)
+    assert release(global_model, "assessed", register=papers).verdict == "refuse"
 
 
 @pytest.mark.parametrize("category", BULK)
@@ -903,7 +905,7 @@ def test_taking_documents_away_never_releases_anything(asking, data):
     assert STRICTNESS[after.verdict] >= STRICTNESS[before.verdict]
 
 
-# ------------------------------------------------------------------ the laboratory, and plain values
+# ------------------------------------------------------------------ the open border, and plain values
 
 
 def test_unsafe_open_permits_everything_and_says_so(caplog):

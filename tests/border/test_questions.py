@@ -61,13 +61,13 @@ def test_an_onward_transfer_is_also_asked_of_the_place_it_leaves():
     assert asked_origins(crossing(Artifact(Kind.MODEL, PUBLIC), "GB", flow="onward_transfer")) == [""]
 
 
-def test_a_joint_model_on_its_way_back_to_a_region_is_asked_of_every_origin():
-    joint = artifact(Kind.MODEL, "DE", "GB", "US")
+def test_a_global_model_on_its_way_back_to_a_region_is_asked_of_every_origin():
+    global_model = artifact(Kind.MODEL, "DE", "GB", "US")
     for region in ("DE", "GB", "US", "IN"):
-        assert asked_origins(crossing(joint, "IE", region, flow="broadcast")) == ["DE", "GB", "US"]
-    assert ask(joint, "IE", "US", flow="broadcast").verdict == "permit"
-    assert ask(joint, "IE", "IN", flow="broadcast").verdict == "refuse"
-    assert ask(joint, "IE", "US", flow="broadcast", register=EMPTY).verdict == "refuse"
+        assert asked_origins(crossing(global_model, "IE", region, flow="broadcast")) == ["DE", "GB", "US"]
+    assert ask(global_model, "IE", "US", flow="broadcast").verdict == "permit"
+    assert ask(global_model, "IE", "IN", flow="broadcast").verdict == "refuse"
+    assert ask(global_model, "IE", "US", flow="broadcast", register=EMPTY).verdict == "refuse"
 
 
 @pytest.mark.parametrize(

@@ -117,9 +117,9 @@ def test_of_two_papers_that_are_needed_neither_alone_opens():
     assert ask(thing, "CN", "DE", register=register(*papers)).verdict == "permit"
 
 
-def test_a_joint_model_s_remedies_are_those_of_every_origin_at_fault():
-    joint = artifact(Kind.MODEL, "DE", "GB", "CA", "US")
-    refusal = ask(joint, "IE", "IN", register=EMPTY)
+def test_a_global_model_s_remedies_are_those_of_every_origin_at_fault():
+    global_model = artifact(Kind.MODEL, "DE", "GB", "CA", "US")
+    refusal = ask(global_model, "IE", "IN", register=EMPTY)
     for origin in ("DE", "GB", "CA"):
         assert f"exporter: [{origin}], importer: [IN]" in refusal.remedy
     assert "exporter: [US]" not in refusal.remedy

@@ -85,7 +85,7 @@ def of(kind: Kind, origin: str, *categories: str, count: int = 500, evidence: tu
     return Artifact(kind, Label(frozenset({origin}), frozenset(categories)), b"", count, evidence=evidence)
 
 
-def document(kind: str, id: str = "", **other: Any) -> Document:
+def document(kind: str, document_id: str = "", **other: Any) -> Document:
     """A document of this kind, by whom and for whatever is not said otherwise, with its terms as given."""
     parts = {
         "exporter": _EVERYBODY,
@@ -96,7 +96,7 @@ def document(kind: str, id: str = "", **other: Any) -> Document:
         "sha256": "",
         "owner": "Example (fictional)",
     }
-    return Document(id or f"d-{kind}", kind, **(parts | other))
+    return Document(document_id or f"d-{kind}", kind, **(parts | other))
 
 
 def ask(

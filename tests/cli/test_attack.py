@@ -41,8 +41,8 @@ def test_a_public_table_is_attacked_told_written_and_can_be_registered(table: Pa
     out = tmp_path / "attack.json"
     overfit = (
         "model.hidden=[64]",
-        "model.update.learning_rate=0.1",
-        "model.update.weight_decay=0",
+        "model.round.learning_rate=0.1",
+        "model.round.weight_decay=0",
         "federation.rounds=20",
     )
     words = _on(table, *FAST, *overfit, "--attacks", "loss,lira,canary", "--out", str(out))

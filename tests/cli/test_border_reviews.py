@@ -24,7 +24,7 @@ ENTRY = {
     "importer": {"name": "hub", "location": "IE", "entity": "y"},
     "destination": "IE",
     "kind": "update",
-    "name": "joint model",
+    "name": "global model",
     "origins": ["DE"],
     "categories": ["personal"],
     "restrictions": [],

@@ -95,7 +95,7 @@ def region(folder: Path, name: str, moves: Moves, *, sums: Bounds | None = BOUND
 class Open:
     """The hub's gate in these tests: everything may leave it."""
 
-    def cross_all(self, leaving: Iterable[Outgoing], *, round: int | None = None) -> tuple[Artifact, ...]:
+    def cross_all(self, leaving: Iterable[Outgoing], *, round_number: int | None = None) -> tuple[Artifact, ...]:
         return tuple(one.artifact for one in leaving)
 
 

@@ -68,7 +68,7 @@ def _run(
 
 def _sending(how: Compression, frozen: tuple[str, ...] = ()) -> Answer:
     def answer(message: Message, node: int) -> dict[str, np.ndarray]:
-        rng = chance(0, client=node, round=1)
+        rng = chance(0, client=node, round_number=1)
         return sent(parameters_of(message), _trained(message, node), how, rng=rng, frozen=frozen).arrays
 
     return answer

@@ -69,18 +69,18 @@ def test_members_get_the_global_model_and_every_result_is_noted(tmp_path: Path) 
     with connected(world) as run:
         plan, profiles = planned(run)
         outputs, after = train_regions(run, plan, profiles)
-    assert after == plan and outputs.joint is not None and outputs.joint.learned == 2
-    assert outputs.results == {name: {"kept": "federated", "score": 0.75} for name in ("DE", "FR", "US")}
+    assert after == plan and outputs.global_model is not None and outputs.global_model.learned == 2
+    assert outputs.results == {name: {"selected": "federated", "score": 0.75} for name in ("DE", "FR", "US")}
     for message in world.kinds("query.finish"):
         config = config_of(message)
         assert (config["strategy"], config["rounds"], config[DECISION_ROUND]) == ("federated", 2, 3)
-        assert set(parameters_of(message)) == set(outputs.joint.parameters)
+        assert set(parameters_of(message)) == set(outputs.global_model.parameters)
 
 
 def test_a_region_that_fails_to_finish_is_told_apart_from_one_that_keeps_its_scores(tmp_path: Path) -> None:
-    answer = lambda name, _: "KeyUnavailable" if name == "FR" else text("metrics", {"kept": "local"})  # noqa: E731
+    answer = lambda name, _: "KeyUnavailable" if name == "FR" else text("metrics", {"selected": "local"})  # noqa: E731
     outputs = RunOutputs()
     with connected(World(tmp_path, {"query.finish": answer})) as run:
         finish(run, _plan(DE="local", FR="local"), ["DE", "FR"], outputs)
-    assert outputs.results == {"DE": {"kept": "local"}} and outputs.withheld == []
+    assert outputs.results == {"DE": {"selected": "local"}} and outputs.withheld == []
     assert "region FR: its keyring" in outputs.failures["FR"]

@@ -24,8 +24,8 @@ MODEL = {"w": np.zeros(3, np.float32)}
 BOUND = Label(frozenset({"DE"}), frozenset({"personal"}))
 
 
-def _model_to(node: int, round: int = 1) -> Message:
-    return question(node, "train", {"server-round": round, "scope": "shareable"}, MODEL)
+def _model_to(node: int, round_number: int = 1) -> Message:
+    return question(node, "train", {"server-round": round_number, "scope": "shareable"}, MODEL)
 
 
 def test_what_is_sent_bears_the_label_of_the_grid_and_a_question_without_a_model_none(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_a_model_that_the_gate_refuses_never_reaches_the_runtime_and_others_go_o
 
 def test_each_message_is_decided_on_the_day_of_its_round(tmp_path: Path) -> None:
     with connected(World(tmp_path), "federation.days_per_round=10") as run:
-        list(run.grid([2], label=BOUND).send_and_receive([_model_to(2, round=3)]))
+        list(run.grid([2], label=BOUND).send_and_receive([_model_to(2, round_number=3)]))
         list(run.grid([2], label=BOUND, decision_round=2).send_and_receive([question(2, "query.finish", {}, MODEL)]))
         days = [entry.body["day"] for entry in run.gate.ledger.entries()]
     assert days == [str(date(2026, 12, 13)), str(date(2026, 12, 3))]

@@ -43,7 +43,7 @@ def _close(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> Non
 
 
 @pytest.mark.parametrize("count", [3, 4])
-def test_the_joint_model_is_the_plain_mean_weighted_by_rows(tmp_path: Path, count: int) -> None:
+def test_the_global_model_is_the_plain_mean_weighted_by_rows(tmp_path: Path, count: int) -> None:
     outcome, _ = train(board(tmp_path, count))
     _close(outcome.parameters, mean(NAMES[:count], START))
     seen = outcome.rounds[0]
@@ -446,13 +446,13 @@ def test_words_leave_only_as_one_vector_as_long_as_the_model(words: np.ndarray) 
 def test_a_robust_algorithm_beside_secure_sums_is_refused_in_words(name: str) -> None:
     with pytest.raises(ConfigurationError, match=f"algorithm={name} looks at each region's update by itself"):
         settings(compose(["privacy=secure", f"algorithm={name}"]))
-    assert settings(compose([f"algorithm={name}"])).sums is None
+    assert settings(compose([f"algorithm={name}"])).secure_sum is None
 
 
 def test_secure_sums_ask_for_three_members_in_the_plan() -> None:
     assert settings(compose(["privacy=secure"])).strategy.federated_min_regions == 3
     assert settings(compose([])).strategy.federated_min_regions == 2
-    assert settings(compose(["privacy.secure_aggregation=true"])).sums == Bounds()
+    assert settings(compose(["privacy.secure_aggregation=true"])).secure_sum == Bounds()
     with pytest.raises(ConfigurationError, match="privacy.secure_aggregation is 'yes'"):
         settings(compose(["privacy.secure_aggregation='yes'"]))
 

@@ -72,9 +72,9 @@ class Open:
     def __init__(self) -> None:
         self.crossed: list = []
 
-    def cross_all(self, leaving, *, round=None):
+    def cross_all(self, leaving, *, round_number=None):
         several = list(leaving)
-        self.crossed += [(one.artifact, one.target.name, round) for one in several]
+        self.crossed += [(one.artifact, one.target.name, round_number) for one in several]
         return tuple(one.artifact for one in several)
 
 
@@ -171,7 +171,7 @@ def test_an_update_of_an_impossible_number_of_rows_is_refused_and_its_region_nam
     assert outcome.rounds[0].failed == {3: "its update does not say of how many rows it is made"}
 
 
-def test_the_joint_model_carries_the_join_of_its_updates_labels_into_the_next_round() -> None:
+def test_the_global_model_carries_the_join_of_its_updates_labels_into_the_next_round() -> None:
     labels = {2: Label(frozenset({"DE"})), 3: Label(frozenset({"GB"}), frozenset({"health"}))}
     _, grid, door = _run({2: _full(1.0), 3: _full(2.0)}, rounds=2, labels=labels)
     sent = {number: artifact.label for artifact, _, number in door.crossed}

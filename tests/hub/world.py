@@ -135,7 +135,7 @@ def _ordinary(folder: Path, name: str, message: Message) -> Reply:
         case "query.privacy":
             return text("privacy", {"fits": True})
         case "query.finish":
-            return text("metrics", {"kept": "federated", "score": 0.75})
+            return text("metrics", {"selected": "federated", "score": 0.75})
         case "train":
             return update(message, {"DE": 1.0, "FR": 2.0}.get(name, 3.0))
         case "query.ledger":

@@ -89,7 +89,7 @@ def test_the_head_of_a_network_of_one_s_own_is_not_known():
     assert head(NetworkSpec("works-dropout")) == frozenset()
 
 
-def test_a_joint_training_asks_for_what_is_not_trained_to_be_frozen_too():
+def test_a_federated_training_asks_for_what_is_not_trained_to_be_frozen_too():
     spec = NetworkSpec("partly-untrained")
     assert untrained(spec, 4) == {"0.weight"} and untrained(NetworkSpec(), 4) == frozenset()
     with pytest.raises(

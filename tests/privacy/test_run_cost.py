@@ -61,7 +61,7 @@ def test_a_second_run_that_does_not_fit_is_refused_and_null_takes_what_is_left(t
 
 
 def test_accumulated_batches_are_one_step_of_the_mechanism() -> None:
-    words = ["privacy=record", "model.update.accumulate=3", "privacy.batch=100"]
+    words = ["privacy=record", "model.round.accumulate=3", "privacy.batch=100"]
     asked = settings(compose(words)).privacy
     assert asked is not None and asked.batch == 300
     before, after = (priced(one, EMPTY, EXTENT, run="r").mechanism for one in (ASKED, ASKED.accumulating(3)))

@@ -23,7 +23,7 @@ FIRST = date(2026, 11, 22)
 
 def test_a_fixed_first_day_moves_on_by_the_days_of_each_round() -> None:
     calendar = Calendar.of(FIRST, days_per_round=30)
-    assert [calendar.day(round).isoformat() for round in (1, 2, 4)] == ["2026-11-22", "2026-12-22", "2027-02-20"]
+    assert [calendar.day(number).isoformat() for number in (1, 2, 4)] == ["2026-11-22", "2026-12-22", "2027-02-20"]
     assert Calendar.of(FIRST).day(9) == FIRST
 
 
@@ -43,14 +43,14 @@ def test_a_gate_writes_the_day_of_the_round_and_of_what_stands_by_one(tmp_path: 
     gate = Gate(hub, bundle=load_bundle(), evidence=Register(()), ledger=ledger, run="r", today=lambda: FIRST)
     dated, model = DatedGate(gate, Calendar.of(FIRST, 1), decision_round=7), Artifact(Kind.MODEL, PUBLIC)
     leaving = Outgoing(model, Party("US", "US", "Example US"))
-    dated.cross_all([leaving], round=3)
+    dated.cross_all([leaving], round_number=3)
     dated.cross_all([leaving])
     written = [(entry.body["round"], entry.body["day"]) for entry in ledger.entries()]
     assert written == [(3, "2026-11-24"), (None, "2026-11-28")]
 
 
 @pytest.mark.parametrize(
-    ("config", "round"),
+    ("config", "round_number"),
     [
         ({}, 1),
         ({"server-round": 4}, 4),
@@ -61,6 +61,6 @@ def test_a_gate_writes_the_day_of_the_round_and_of_what_stands_by_one(tmp_path: 
         ({DECISION_ROUND: "9" * 5000}, 1),
     ],
 )
-def test_a_message_is_decided_on_the_day_of_its_round_or_of_the_first(config: dict, round: int) -> None:
+def test_a_message_is_decided_on_the_day_of_its_round_or_of_the_first(config: dict, round_number: int) -> None:
     with flower_process():
-        assert day_round_of(Message(RecordDict({"config": ConfigRecord(config)}), 2, "query.finish")) == round
+        assert day_round_of(Message(RecordDict({"config": ConfigRecord(config)}), 2, "query.finish")) == round_number

@@ -98,15 +98,15 @@ def test_an_error_reply_names_the_question_the_node_and_the_reason() -> None:
 
 
 @pytest.mark.parametrize(
-    ("config", "round", "day"),
+    ("config", "round_number", "day"),
     [({}, None, 1), ({"server-round": 4}, 4, 4), ({DECISION_ROUND: 3}, None, 3), ({DECISION_ROUND: "soon"}, None, 1)],
 )
 def test_a_message_belongs_to_its_round_and_is_decided_on_a_day(
-    config: dict[str, str | int], round: int | None, day: int
+    config: dict[str, str | int], round_number: int | None, day: int
 ) -> None:
     with flower_process():
         message = _message(**config)
-    assert round_of(message) == round and day_round_of(message) == day
+    assert round_of(message) == round_number and day_round_of(message) == day
 
 
 def test_the_same_question_has_the_same_digest_and_another_one_another() -> None:

@@ -17,7 +17,12 @@ from fedsov.protocol import payloads
 from fedsov.protocol.job import TrainingJob
 
 PROFILE = {"rows": 40, "public": 0, "shareable": 40, "classes": 2, "label": Label(frozenset({"DE"})).to_json()}
-OUTCOME = {**dict.fromkeys(payloads.SCORES, 0.7), "gain": None, "test_rows": 20, "kept": "federated, tuned, own scale"}
+OUTCOME = {
+    **dict.fromkeys(payloads.SCORES, 0.7),
+    "gain": None,
+    "test_rows": 20,
+    "selected": "federated, tuned, local feature scaling",
+}
 SCORES = {"num-examples": 20, "loss": 0.5, "score": 0.7}
 
 
@@ -36,7 +41,7 @@ def test_answers_in_their_form_pass_unchanged() -> None:
         (payloads.profile, {**PROFILE, "rows": "Jane Canary"}),
         (payloads.profile, {**PROFILE, "rows": 1.5}),
         (payloads.profile, list(b"Jane Canary")),
-        (payloads.outcome, {**OUTCOME, "kept": "Jane Canary"}),
+        (payloads.outcome, {**OUTCOME, "selected": "Jane Canary"}),
         (payloads.outcome, {**OUTCOME, "score": [0.1, 0.2]}),
         (payloads.outcome, {**OUTCOME, "note": "Jane Canary 61000"}),
         (payloads.round_scores, {**SCORES, "loss": [0.1] * 400}),
@@ -69,7 +74,7 @@ LAYERS = ArrayRecord({"w": Array(np.zeros((20, 5), np.float32)), "b": Array(np.z
 def test_a_compressed_update_leaves_in_its_one_form_and_nothing_else_does(how: Compression) -> None:
     work = TrainingJob("people", PEOPLE, compression=how)
     change = np.random.default_rng(0).normal(size=120).astype(np.float32)
-    packed = compression.packed(change, how, rng=compression.chance(0, client=0, round=1)).arrays
+    packed = compression.packed(change, how, rng=compression.chance(0, client=0, round_number=1)).arrays
     honest = {name: Array(array) for name, array in packed.items()}
     made = payloads.update(ArrayRecord(honest), LAYERS, work)
     assert {name: array.numpy().tolist() for name, array in made.items()} == {

@@ -108,8 +108,8 @@ def test_a_schedule_slows_the_steps_of_private_parameters_too() -> None:
     halved = {slow: replace(STEPS, learning_rate=STEPS.learning_rate / 2**slow) for slow in (0, 1)}
     nothing = PrivateParameters()
     slowed, slow = (_session(Algorithm("fedrep").personalization(nothing, halved[which])) for which in (0, 1))
-    slowed.work = replace(slowed.work, schedule=Schedule("step", every=1, by=0.5), recipe=Recipe(MLP, update=halved[0]))
-    slow.work = replace(slow.work, recipe=Recipe(MLP, update=halved[1]))
+    slowed.work = replace(slowed.work, schedule=Schedule("step", every=1, by=0.5), recipe=Recipe(MLP, round=halved[0]))
+    slow.work = replace(slow.work, recipe=Recipe(MLP, round=halved[1]))
     model = shared(initial(MLP, 2, 0), {"2.weight", "2.bias"})
     assert _same(_trained(slowed, 2, model), _trained(slow, 2, model))
     assert _same(slowed.own.load("shareable", 3), slow.own.load("shareable", 3))
@@ -176,9 +176,9 @@ def test_a_personal_copy_is_kept_where_it_is_better_and_its_name_may_be_told() -
     rows, spec, features = session.divided("all"), NetworkSpec(), _features(session)
     wrong = {"0.weight": np.float32([[-9.0, 0.0]]), "0.bias": np.zeros(1, np.float32)}
     right = {"0.weight": np.float32([[9.0, 0.0]]), "0.bias": np.zeros(1, np.float32)}
-    joint, copy = (Candidate("received", spec, features, arrays) for arrays in (wrong, right))
-    recipe = Recipe(network=spec, tune=LocalSteps(epochs=0))
-    assert federated.train(rows, StartingPoint(joint, personal=copy), recipe).name == "federated, personal"
-    assert federated.train(rows, StartingPoint(copy, personal=joint), recipe).name == "federated"
-    said = dict.fromkeys(payloads.SCORES) | {"test_rows": 80, "kept": "federated, personal"}
-    assert payloads.outcome(said)["kept"] == "federated, personal"
+    global_model, copy = (Candidate("received", spec, features, arrays) for arrays in (wrong, right))
+    recipe = Recipe(network=spec, fine_tune=LocalSteps(epochs=0))
+    assert federated.train(rows, StartingPoint(global_model, personal=copy), recipe).name == "federated, personal"
+    assert federated.train(rows, StartingPoint(copy, personal=global_model), recipe).name == "federated"
+    said = dict.fromkeys(payloads.SCORES) | {"test_rows": 80, "selected": "federated, personal"}
+    assert payloads.outcome(said)["selected"] == "federated, personal"

@@ -180,10 +180,10 @@ def test_metrics_of_too_few_people_stay_and_take_the_update_with_them(tmp_path: 
 
 
 def test_what_came_in_once_binds_every_later_answer(tmp_path: Path) -> None:
-    home, joint = _home(tmp_path, _update), Label(frozenset({"FR", "DE"}))
-    _ask(home, incoming=joint)
+    home, global_model = _home(tmp_path, _update), Label(frozenset({"FR", "DE"}))
+    _ask(home, incoming=global_model)
     _, later = _ask(home)
-    assert later == BOUND | joint
+    assert later == BOUND | global_model
     assert home.outbound.gate.ledger.entries()[-1].body["origins"] == ["DE", "FR"]
 
 
@@ -207,19 +207,21 @@ def test_a_brief_travels_with_its_calendar(tmp_path: Path) -> None:
         assert (came.today, came.days_per_round) == (sent.today, sent.days_per_round)
 
 
-@pytest.mark.parametrize(("round", "beside"), [(None, None), (4, Label(frozenset({"FR"})))])
+@pytest.mark.parametrize(("round_number", "beside"), [(None, None), (4, Label(frozenset({"FR"})))])
 def test_a_crossing_that_would_be_refused_goes_into_the_region_s_own_ledger(
-    tmp_path: Path, round: int | None, beside: Label | None
+    tmp_path: Path, round_number: int | None, beside: Label | None
 ) -> None:
     home = _home(tmp_path, _update, hub="CN")
-    said = {"crossings": json.dumps([["update", "hub"]])} | ({} if round is None else {"server-round": round})
+    said = {"crossings": json.dumps([["update", "hub"]])} | (
+        {} if round_number is None else {"server-round": round_number}
+    )
     said |= {} if beside is None else {"label": json.dumps(beside.to_json())}
     message = Message(RecordDict({"config": ConfigRecord(said)}), 2, "query.propose")
     with_version(message, VERSION)
     identify(message, new_id())
     reply, _ = answer(home, unpack(pack(message)), PUBLIC)
     (entry,) = home.outbound.gate.ledger.entries()
-    assert reply.has_content() and (entry.body["verdict"], entry.body["round"]) == ("refuse", round)
+    assert reply.has_content() and (entry.body["verdict"], entry.body["round"]) == ("refuse", round_number)
     assert set(entry.body["origins"]) == (BOUND | (beside or PUBLIC)).origins
 
 

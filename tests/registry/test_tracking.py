@@ -35,7 +35,7 @@ def run(tmp_path: Path) -> RunRecord:
         metrics=(("auc/GB", 0.5, 1), ("auc/GB", 0.75, 2)),
         tags={"unsafe": "false"},
         artifacts={"plan.json": '{"GB": "federated"}'},
-        models=(ModelRecord("joint", weights, {"digest": "ab"}, '{"levels": []}'),),
+        models=(ModelRecord("global_model", weights, {"digest": "ab"}, '{"levels": []}'),),
     )
 
 
@@ -61,7 +61,7 @@ def test_an_unknown_part_of_a_record_is_refused():
 def test_a_run_that_is_recorded_again_is_one_run_with_one_version(run, tmp_path):
     first = record(tmp_path, run)
     assert record(tmp_path, run) == first
-    assert [(one.name, one.version) for one in models(tmp_path)] == [("joint", 1)]
+    assert [(one.name, one.version) for one in models(tmp_path)] == [("global_model", 1)]
 
 
 def test_a_run_that_was_half_recorded_gives_way_to_the_whole_one(run, tmp_path):
@@ -72,7 +72,7 @@ def test_a_run_that_was_half_recorded_gives_way_to_the_whole_one(run, tmp_path):
         (old,) = client.search_runs(["1"])
         client.update_run(old.info.run_id, status="RUNNING")
     record(tmp_path, replace(run, run="another"))
-    assert record(tmp_path, run) == (("joint", 3),)
+    assert record(tmp_path, run) == (("global_model", 3),)
     assert [one.version for one in models(tmp_path)] == [2, 3]
     with tracking.opened(tmp_path / "mlflow.db") as client:
         assert sorted(one.info.run_name for one in client.search_runs(["1"])) == ["another", "r1"]
@@ -81,7 +81,7 @@ def test_a_run_that_was_half_recorded_gives_way_to_the_whole_one(run, tmp_path):
 def test_a_recorded_run_is_found_again_by_mlflow(run, tmp_path):
     import mlflow
 
-    assert record(tmp_path / "hub", run) == (("joint", 1),)
+    assert record(tmp_path / "hub", run) == (("global_model", 1),)
     address = f"sqlite:///{tmp_path}/hub/mlflow.db"
     client = mlflow.MlflowClient(address, address)
     (found,) = client.search_runs([client.get_experiment_by_name("train").experiment_id])
@@ -91,25 +91,25 @@ def test_a_recorded_run_is_found_again_by_mlflow(run, tmp_path):
         (0.5, 1),
         (0.75, 2),
     ]
-    assert client.get_model_version_by_alias("joint", "candidate").run_id == found.info.run_id
+    assert client.get_model_version_by_alias("global_model", "candidate").run_id == found.info.run_id
     plan = tmp_path / "hub" / "artifacts" / found.info.run_id / "artifacts" / "plan.json"
     assert plan.read_text() == '{"GB": "federated"}'
 
 
 def test_weights_and_features_lie_under_the_registry_s_folder(run, tmp_path):
     record(tmp_path / "hub", run)
-    assert models(tmp_path / "hub") == (("joint", 1, ("candidate",), {"digest": "ab"}),)
+    assert models(tmp_path / "hub") == (("global_model", 1, ("candidate",), {"digest": "ab"}),)
     (weights,) = (tmp_path / "hub" / "artifacts").rglob("model.safetensors")
     assert load_file(weights)["0.weight"].tolist() == [[1.0, 1.0, 1.0]]
     assert weights.with_name("features.json").read_text() == '{"levels": []}'
 
 
 def test_the_candidate_is_the_newest_version_and_the_champion_the_promoted_one(run, tmp_path):
-    assert record(tmp_path, run) == (("joint", 1),)
-    assert record(tmp_path, replace(run, run="r2")) == (("joint", 2),)
-    promote(tmp_path, "joint", 1)
+    assert record(tmp_path, run) == (("global_model", 1),)
+    assert record(tmp_path, replace(run, run="r2")) == (("global_model", 2),)
+    promote(tmp_path, "global_model", 1)
     assert [each.aliases for each in models(tmp_path)] == [("champion",), ("candidate",)]
-    promote(tmp_path, "joint", 2)
+    promote(tmp_path, "global_model", 2)
     assert [each.aliases for each in models(tmp_path)] == [(), ("candidate", "champion")]
 
 
@@ -122,12 +122,14 @@ def test_more_numbers_than_one_call_takes_are_recorded(tmp_path):
 
 
 def test_promoting_what_does_not_exist_says_what_does(run, tmp_path):
-    with pytest.raises(ConfigurationError, match=r"no model 'joint' version 1 .* no models yet; run train first"):
-        promote(tmp_path, "joint", 1)
+    with pytest.raises(
+        ConfigurationError, match=r"no model 'global_model' version 1 .* no models yet; run train first"
+    ):
+        promote(tmp_path, "global_model", 1)
     assert not (tmp_path / "mlflow.db").exists()
     record(tmp_path, run)
-    for name, version in (("joint", 2), ("other", 1)):
-        with pytest.raises(ConfigurationError, match=r"it holds joint 1$"):
+    for name, version in (("global_model", 2), ("other", 1)):
+        with pytest.raises(ConfigurationError, match=r"it holds global_model 1$"):
             promote(tmp_path, name, version)
 
 
@@ -156,7 +158,7 @@ def test_a_corrupt_registry_is_named(run, tmp_path, content):
     for use in (
         lambda: record(tmp_path, run),
         lambda: models(tmp_path),
-        lambda: promote(tmp_path, "joint", 1),
+        lambda: promote(tmp_path, "global_model", 1),
     ):
         with pytest.raises(WorkspaceUnusable, match=r"mlflow\.db cannot be used"):
             use()
@@ -203,8 +205,8 @@ def test_a_full_disk_is_named_and_leaves_no_half_made_registry(tmp_path):
 
 @pytest.mark.parametrize("name", ["a b", "a=1,b=ü", "it's #1"])
 def test_a_registry_s_folder_may_have_an_odd_name(run, tmp_path, name):
-    assert record(tmp_path / name, run) == (("joint", 1),)
-    promote(tmp_path / name, "joint", 1)
+    assert record(tmp_path / name, run) == (("global_model", 1),)
+    promote(tmp_path / name, "global_model", 1)
     assert models(tmp_path / name)[0].aliases == ("candidate", "champion")
     assert len(list((tmp_path / name / "artifacts").rglob("model.safetensors"))) == 1
     assert sorted(each.name for each in tmp_path.iterdir()) == sorted([name, "written"])

@@ -31,8 +31,8 @@ def _words(place: Path, kind: str) -> list[str]:
         "federation.rounds=2",
         "strategy.federated.min_rows=50",
         "algorithm=ditto",
-        "model.alone.epochs=1",
-        "model.tune.epochs=1",
+        "model.from_scratch.epochs=1",
+        "model.fine_tune.epochs=1",
         "today=2026-11-23",
         f"runtime.kind={kind}",
     ]

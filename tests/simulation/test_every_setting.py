@@ -116,7 +116,7 @@ SETTINGS: Mapping[str, Settings] = {
 
 
 def _scheduled(schedule: Schedule) -> Callable[[int], float]:
-    return lambda round: schedule.rate(round, 1)
+    return lambda number: schedule.rate(number, 1)
 
 
 def _try(make: Callable[[], Any], use: Callable[[Any], object], used: list[Any]) -> None:
@@ -273,20 +273,20 @@ def test_bounds_of_a_column_are_two_numbers_that_can_be_squared(pair: Any) -> No
 @pytest.mark.parametrize("rate", [math.nan, 0.0, -1.0, "1", None, math.inf])
 def test_a_rate_that_is_no_factor_ends_the_training_with_its_name(rate: Any) -> None:
     with pytest.raises(ConfigurationError, match="learning_rate"):
-        _train(options=FederateOptions(processes=1, schedule=lambda round: rate))
+        _train(options=FederateOptions(processes=1, schedule=lambda number: rate))
 
 
 @pytest.mark.parametrize(
     "order",
     [
-        lambda seed, client, round: [np.array([0, 99])],
-        lambda seed, client, round: [np.array([-1])],
-        lambda seed, client, round: [np.array([0.5])],
-        lambda seed, client, round: [np.array([], np.int64)],
-        lambda seed, client, round: [[True] * 12],
-        lambda seed, client, round: "01",
-        lambda seed, client, round: None,
-        lambda seed, client, round: [3],
+        lambda seed, client, number: [np.array([0, 99])],
+        lambda seed, client, number: [np.array([-1])],
+        lambda seed, client, number: [np.array([0.5])],
+        lambda seed, client, number: [np.array([], np.int64)],
+        lambda seed, client, number: [[True] * 12],
+        lambda seed, client, number: "01",
+        lambda seed, client, number: None,
+        lambda seed, client, number: [3],
     ],
 )
 def test_an_order_of_what_are_no_rows_is_refused_with_the_client_and_round(order: Any) -> None:

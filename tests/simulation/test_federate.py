@@ -25,8 +25,8 @@ WEIGHTS = np.linspace(-1.0, 1.0, 6)
 STEPS = LocalSteps(learning_rate=0.05, momentum=0.9, batch=32, epochs=2)
 
 
-def _order(seed: int, client: int, round: int, rows: int) -> list[np.ndarray]:
-    return shuffled(rows, STEPS, generator(seed, client, round))
+def _order(seed: int, client: int, round_number: int, rows: int) -> list[np.ndarray]:
+    return shuffled(rows, STEPS, generator(seed, client, round_number))
 
 
 def _region(seed: int, rows: int = 300) -> tuple[np.ndarray, np.ndarray]:
@@ -85,20 +85,20 @@ def test_own_batches_and_a_first_state_are_followed_weight_by_weight() -> None:
     spec = NetworkSpec("mlp", (8,))
     clients, start = list(REGIONS.values()), initial(spec, 6, 7)
 
-    def order(seed: int, client: int, round: int) -> list[np.ndarray]:
-        return [np.arange(client + round, client + round + 5) * 2, np.arange(3)]
+    def order(seed: int, client: int, round_number: int) -> list[np.ndarray]:
+        return [np.arange(client + round_number, client + round_number + 5) * 2, np.arange(3)]
 
     fitted = fedsov.federate(spec, clients, rounds=2, steps=STEPS, start=start, options=Options(order=order))
-    joint = start
+    global_model = start
     for number in (1, 2):
         alone = [
-            train_one(joint, X, y, STEPS, spec=spec, batches=order(0, place, number))
+            train_one(global_model, X, y, STEPS, spec=spec, batches=order(0, place, number))
             for place, (X, y) in enumerate(clients)
         ]
         rows = [len(y) for _, y in clients]
-        joint = {key: sum(one[key] * n for one, n in zip(alone, rows, strict=True)) / sum(rows) for key in start}
-        joint = {key: value.astype(np.float32) for key, value in joint.items()}
-    for key, value in joint.items():
+        global_model = {key: sum(one[key] * n for one, n in zip(alone, rows, strict=True)) / sum(rows) for key in start}
+        global_model = {key: value.astype(np.float32) for key, value in global_model.items()}
+    for key, value in global_model.items():
         np.testing.assert_allclose(fitted.parameters[key], value, atol=1e-6)
 
 
@@ -148,7 +148,7 @@ def test_corrections_give_the_same_bits_with_any_number_of_processes() -> None:
 
 
 def test_a_schedule_is_followed_round_by_round() -> None:
-    still = Options(schedule=lambda round: 1.0 if round == 1 else 1e-9)
+    still = Options(schedule=lambda number: 1.0 if number == 1 else 1e-9)
     one, three = (fedsov.federate("logistic", REGIONS, rounds=n, steps=STEPS, options=still) for n in (1, 3))
     for key, value in one.parameters.items():
         np.testing.assert_allclose(three.parameters[key], value, atol=1e-6)
@@ -165,7 +165,7 @@ def test_a_schedule_is_followed_round_by_round() -> None:
 
 
 def test_training_ends_when_the_loss_stays_and_gives_the_parameters_of_the_least() -> None:
-    wild = Options(schedule=lambda round: 1.0 if round < 4 else 200.0, patience=2)
+    wild = Options(schedule=lambda number: 1.0 if number < 4 else 200.0, patience=2)
     fitted = fedsov.federate("mlp", REGIONS, rounds=30, steps=STEPS, options=wild, private=("head",))
     calm = fedsov.federate("mlp", REGIONS, rounds=3, steps=STEPS, private=("head",))
     losses = [np.average([one[name]["loss"] for name in REGIONS], weights=[300, 900, 300]) for one in fitted.rounds]

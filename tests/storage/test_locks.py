@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,9 +85,11 @@ def test_a_workspace_is_held_again_after_a_run_that_ended_or_failed(workspace: W
 def test_a_workspace_in_use_is_refused_at_once_with_the_process_that_holds_it(
     workspace: Workspace, holder: subprocess.Popen[bytes]
 ) -> None:
+    begun = time.monotonic()
     refused = rf"{workspace.root} is in use by the run with process id {holder.pid}; wait for it, or .*workspace=DIR"
     with pytest.raises(WorkspaceUnusable, match=refused), hold_workspace(workspace):
         pytest.fail("two runs hold one workspace")
+    assert time.monotonic() - begun < locks.LONGEST_WAIT / 3
     assert holder.poll() is None and _text(workspace).split() == [str(holder.pid)]
 
 

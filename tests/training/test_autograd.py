@@ -141,7 +141,7 @@ def test_what_requires_no_gradient_is_never_trained_nor_decayed_nor_noisy(noise)
     assert all(not np.array_equal(trained[name], start[name]) for name in ("0.bias", "2.weight", "2.bias"))
 
 
-def test_a_joint_training_keeps_what_is_not_trained_where_it_is_frozen_and_refuses_where_it_would_be_sent():
+def test_a_federated_training_keeps_what_is_not_trained_where_it_is_frozen_and_refuses_where_it_would_be_sent():
     rows = [task("binary", 1, 40, place) for place in range(2)]
     with pytest.raises(ConfigurationError, match="'0.weight' has requires_grad=False"):
         fedsov.federate(PARTLY, rows, rounds=1)

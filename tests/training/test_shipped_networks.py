@@ -95,7 +95,7 @@ def test_through_what_a_region_does_by_itself_and_with_a_model_that_it_received(
         return Rows(columns, dict.fromkeys(columns, "numeric"), y.astype(np.float32))
 
     divided = DataSplit(some(120, 0), some(40, 1), some(40, 2))
-    recipe = Recipe(network=spec, alone=STEPS, tune=replace(STEPS, learning_rate=0.01))
+    recipe = Recipe(network=spec, from_scratch=STEPS, fine_tune=replace(STEPS, learning_rate=0.01))
     alone = train_alone(divided, StartingPoint(), recipe)
     assert (auc(divided.test.y, alone.logits(divided.test)) or 0) > 0.8
     for version in versions(alone, divided, recipe):

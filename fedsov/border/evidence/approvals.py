@@ -45,8 +45,8 @@ def approval_entry(
 ) -> dict[str, Any]:
     """The entry that approves the review of another entry (`pending`); `at` is the moment, in ISO 8601."""
     review = str(pending["review"])
-    id = "A" + hashlib.sha256(json.dumps([review, by, why, at]).encode()).hexdigest()[:10]
-    approval = Approval(id, review, by, why, since, until)
+    approval_id = "A" + hashlib.sha256(json.dumps([review, by, why, at]).encode()).hexdigest()[:10]
+    approval = Approval(approval_id, review, by, why, since, until)
     route = {name: pending[name] for name in _ROUTE if name in pending}
     return {"at": at, "act": APPROVE, **approval.to_json(), "crossing": route}
 

@@ -51,11 +51,13 @@ class Claim:
     @property
     def grounds(self) -> tuple[str, ...]:
         """The ids of the documents that are the ground itself; none where it needs no document."""
-        return tuple(id for id, states in self.documents.items() if "mechanism" in states)
+        return tuple(document_id for document_id, states in self.documents.items() if "mechanism" in states)
 
     def relied_on(self, fields: frozenset[str]) -> tuple[str, ...]:
         """The ids of the documents that state any of these facts, or are the ground itself."""
-        return tuple(id for id, states in self.documents.items() if states & fields or "mechanism" in states)
+        return tuple(
+            document_id for document_id, states in self.documents.items() if states & fields or "mechanism" in states
+        )
 
 
 class Evidence(Protocol):
@@ -65,7 +67,7 @@ class Evidence(Protocol):
         """Every claim that can be made, the cheapest first, in an order that does not hang on a file's."""
         ...
 
-    def knows(self, id: str) -> bool:
+    def knows(self, document_id: str) -> bool:
         """True where there is a document of this id."""
         ...
 

@@ -42,9 +42,9 @@ class LiveRegister:
         """See `fedsov.border.evidence.claims.Evidence`."""
         return self.register().claims(question)
 
-    def knows(self, id: str) -> bool:
+    def knows(self, document_id: str) -> bool:
         """True where the register holds a document of this id now."""
-        return self.register().knows(id)
+        return self.register().knows(document_id)
 
     def approval(self, review: str, on: date) -> str | None:
         """The id of an approval of this review that is in the ledger, not withdrawn, and holds on the day; or None."""

@@ -124,17 +124,17 @@ class Register:
         lines = sorted(json.dumps(document.to_json(), sort_keys=True) for document in self.documents)
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
-    def get(self, id: str) -> Document | None:
+    def get(self, document_id: str) -> Document | None:
         """The document of this id, or None."""
-        return next((document for document in self.documents if document.id == id), None)
+        return next((document for document in self.documents if document.id == document_id), None)
 
-    def only(self, id: str) -> Register:
+    def only(self, document_id: str) -> Register:
         """A register with this one document, or empty."""
-        return Register(tuple(document for document in self.documents if document.id == id), self.mechanisms)
+        return Register(tuple(document for document in self.documents if document.id == document_id), self.mechanisms)
 
-    def knows(self, id: str) -> bool:
+    def knows(self, document_id: str) -> bool:
         """True where there is a document of this id."""
-        return self.get(id) is not None
+        return self.get(document_id) is not None
 
     def approval(self, review: str, on: date) -> str | None:
         """The id of an approval of this review that holds on the day, or None."""
@@ -197,7 +197,7 @@ class Register:
         agreed: dict[str, Any] = {}
         clash = any(agreed.setdefault(name, value) != value for _, facts in findings for name, value in facts.items())
         if clash or any(document.signed > question.day for document in named):
-            return [(id, {**facts, "unreadable": True}) for id, facts in findings]
+            return [(document_id, {**facts, "unreadable": True}) for document_id, facts in findings]
         return findings
 
 
@@ -253,12 +253,12 @@ def _claim(
     own = [] if document is None else [(document.id, document.facts(entity) | {"mechanism": name})]
     stated: dict[str, Any] = {}
     states: dict[str, frozenset[str]] = {}
-    for id, facts in (*support, *own, *findings):
+    for document_id, facts in (*support, *own, *findings):
         stated |= facts
-        states[id] = states.get(id, frozenset()) | frozenset(facts)
+        states[document_id] = states.get(document_id, frozenset()) | frozenset(facts)
     stated.pop("mechanism", None)
     first = [] if document is None else [document.id]
-    return Claim(name, stated, {id: states[id] for id in dict.fromkeys((*first, *states))}, faults)
+    return Claim(name, stated, {key: states[key] for key in dict.fromkeys((*first, *states))}, faults)
 
 
 def _json(value: Any) -> Any:

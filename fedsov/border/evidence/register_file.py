@@ -76,7 +76,7 @@ def read_register(
         raise ConfigurationError(f"{name}: expected `documents:` with a list and nothing else")
     documents = tuple(_document(parts, name, words) for parts in listed)
     ids = [document.id for document in documents]
-    for repeated in sorted({id for id in ids if ids.count(id) > 1}):
+    for repeated in sorted({document_id for document_id in ids if ids.count(document_id) > 1}):
         raise ConfigurationError(f"{name}: document '{repeated}' is listed twice; give each its own id")
     return Register(documents, words.mechanisms, approvals)
 

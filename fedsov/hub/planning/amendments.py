@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 
 def needed(member: Profile, label: Label, *, people: int, hub: str, judge: Judge) -> tuple[PlannedCrossing, ...]:
-    """The crossings of a round with one member: the joint model to it, its scores and its update back.
+    """The crossings of a round with one member: the global model to it, its scores and its update back.
 
-    What it sends back is made from the joint model too, so the model's label binds it beside its own.
+    What it sends back is made from the global model too, so the model's label binds it beside its own.
 
     Args:
-        label: what binds the joint model; the origins of members that left stay in it.
-        people: records behind the joint model.
+        label: what binds the global model; the origins of members that left stay in it.
+        people: records behind the global model.
     """
     bound = label | member.label
     wanted = (
@@ -59,7 +59,7 @@ def fallback(rule: StrategyRule, *, start_model: bool) -> StrategyRule:
     """The rule for a region that left: what could still be given to it.
 
     Never federated training; transfer learning only where its start model was trained. It is not trained late: what a
-    member answers after it had the joint model is bound by that model's label, and a start model is bound by nothing.
+    member answers after it had the global model is bound by that model's label, and a start model is bound by nothing.
     """
     gone = {"federated"} if start_model else {"federated", "transfer_learning"}
     return replace(rule, order=tuple(name for name in rule.order if name not in gone))

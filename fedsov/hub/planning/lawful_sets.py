@@ -1,6 +1,6 @@
-"""Who federates: of the sets of regions that may lawfully share one joint model, the one with the most rows.
+"""Who federates: of the sets of regions that may lawfully share one global model, the one with the most rows.
 
-A joint model is bound by the labels of all its members and goes back to each of them. So a set is lawful where
+A global model is bound by the labels of all its members and goes back to each of them. So a set is lawful where
 the model made from the whole set may go to every one in it, and one region that may not receive, or whose
 records may not go to another, is enough to spoil it. The law comes in as a single question, `MayGo`.
 

@@ -5,7 +5,7 @@ The federation is derived, not declared. `make_plan` looks at how many rows each
 strategies in the order of the rule, most private first, and writes down in sentences why each was or was not
 possible. It reads no clock, no file and no record: the same profiles and judge give the same plan.
 
-The joint model's label is the join of its members' labels, so sending it back to a member is an export from
+The global model's label is the join of its members' labels, so sending it back to a member is an export from
 every origin among them, and each must permit it. Of the sets of regions for which all do, the one with the most
 rows federates (`fedsov.hub.planning.lawful_sets`). Rows under a restriction take no part in what leaves a region.
 """
@@ -117,8 +117,9 @@ def _hopeless(profile: Profile) -> str:
     return "" if profile.classes >= 2 else f"No training: all {profile.rows} rows have the same outcome."
 
 
-def _too_few(strategy: str, rows: str, least: int) -> str:
-    return f"Not {strategy}: {rows}, and at least {least} are asked for."
+def _too_few(strategy: str, rows: str, least: int, setting: str = "min_rows") -> str:
+    """Why a strategy is not chosen, with the setting of its that says so."""
+    return f"Not {strategy.replace('_', ' ')}: {rows}; needs at least {least} (strategy.{strategy}.{setting})."
 
 
 def _eligible(profile: Profile, least: int) -> bool:
@@ -146,7 +147,7 @@ def _members(ground: _Ground, able: Sequence[Profile]) -> list[Profile]:
     named = {one.region: one for one in able}
 
     def may_go(sources: frozenset[str], target: str) -> bool:
-        return not _refused(_joint(ground, [named[name] for name in sources], target))
+        return not _refused(_of_global_model(ground, [named[name] for name in sources], target))
 
     rows = {one.region: one.shareable for one in able}
     found = largest_lawful(rows, may_go, least=ground.rule.federated_min_regions)
@@ -154,8 +155,8 @@ def _members(ground: _Ground, able: Sequence[Profile]) -> list[Profile]:
     return [one for one in able if one.region in found]
 
 
-def _joint(ground: _Ground, members: Sequence[Profile], target: str) -> list[PlannedCrossing]:
-    """The joint model from the hub to a member, and the update that comes back, bound by all of them from then on."""
+def _of_global_model(ground: _Ground, members: Sequence[Profile], target: str) -> list[PlannedCrossing]:
+    """The global model from the hub to a member, and the update that comes back, bound by all of them from then on."""
     label, people = join(member.label for member in members), {one.region: one.shareable for one in members}
     down = ground.look(Kind.MODEL, label, ground.hub, target, sum(people.values()))
     return [down, ground.look(Kind.UPDATE, label, target, ground.hub, people[target])]
@@ -172,17 +173,19 @@ def _membership(
         return _left_out(ground, profile, members)
     names, least = _listed(sorted(member.region for member in members)), ground.rule.federated_min_regions
     if len(members) < least:
-        return _Attempt(False, f"Not federated: only {names} could be a member, and {least} regions are asked for.")
-    reason = f"Federated among {names}: {profile.counted()}, and the joint model may go to every member."
-    return _Attempt(True, reason, (*upward, *_joint(ground, members, profile.region)))
+        return _Attempt(False, f"Not federated: only {names} could be a member; needs at least {least} regions.")
+    reason = f"Federated among {names}: {profile.counted()}, and the global model may go to every member."
+    return _Attempt(True, reason, (*upward, *_of_global_model(ground, members, profile.region)))
 
 
 def _left_out(ground: _Ground, profile: Profile, members: Sequence[Profile]) -> _Attempt:
     """Why it is no member: it may not receive what is made with it, or its records may not go to a member."""
-    blocked = _refused(way for one in (profile, *members) for way in _joint(ground, [*members, profile], one.region))
+    blocked = _refused(
+        way for one in (profile, *members) for way in _of_global_model(ground, [*members, profile], one.region)
+    )
     if blocked:
         target = next((one.region for one in members if one.region in (blocked[0].source, blocked[0].target)), "")
-        theirs = f"its records may not go to {target}, even in a joint model: " if target else ""
+        theirs = f"its records may not go to {target}, even in a global model: " if target else ""
         return _Attempt(False, f"Not federated: {theirs}{blocked[0].why()}.", blocked=blocked)
     return _Attempt(False, "Not federated: it may share a model with no set of regions that has more rows.")
 
@@ -205,11 +208,10 @@ def _contributors(ground: _Ground) -> dict[str, int]:
 def _transfer_learning(ground: _Ground, profile: Profile, contributors: Mapping[str, int]) -> _Attempt:
     rule, rows, public = ground.rule, profile.rows or 0, sum(contributors.values())
     if rows < rule.transfer_min_rows:
-        return _Attempt(False, _too_few("transfer learning", f"{rows} rows", rule.transfer_min_rows))
+        return _Attempt(False, _too_few("transfer_learning", f"{rows} rows", rule.transfer_min_rows))
     if public < rule.transfer_min_public_rows:
-        return _Attempt(
-            False, _too_few("transfer learning", f"{public} public rows in all", rule.transfer_min_public_rows)
-        )
+        few = f"{public} public rows in all", rule.transfer_min_public_rows, "min_public_rows"
+        return _Attempt(False, _too_few("transfer_learning", *few))
     model = ground.look(Kind.MODEL, PUBLIC, ground.hub, profile.region, public)
     if not model.permitted:
         return _Attempt(False, f"Not transfer learning: {model.why()}.", blocked=(model,))
@@ -247,5 +249,5 @@ def _no_donor(others: Iterable[Profile], least: int) -> str:
 def _local(rule: StrategyRule, profile: Profile) -> _Attempt:
     rows, least = profile.rows or 0, rule.local_min_rows
     if rows < least:
-        return _Attempt(False, f"No training: {rows} rows, and at least {least} are asked for.")
+        return _Attempt(False, f"No training: {rows} rows; needs at least {least} (strategy.local.min_rows).")
     return _Attempt(True, f"Local: {rows} own rows, and no better strategy was possible.")

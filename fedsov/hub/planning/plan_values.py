@@ -77,6 +77,9 @@ class StrategyRule:
             raise ConfigurationError(f"a federation has 2 regions or more, got {self.federated_min_regions=}")
 
 
+VERDICTS = {"refuse": "is refused", "review": "needs review", "permit": "is permitted"}
+
+
 @dataclass(frozen=True, slots=True)
 class PlannedCrossing:
     """A crossing that a strategy would need, and what the border says of it today."""
@@ -97,15 +100,15 @@ class PlannedCrossing:
         """What stands in the way, in a clause: the missing documents where these would help."""
         missing, reason = "; ".join(self.decision.missing), self.decision.reason.rstrip(". ")
         needs = f"missing {missing}" if missing else reason
-        return f"{self.kind} {self.source} -> {self.target} ends in {self.decision.verdict}: {needs}"
+        return f"{self.kind} {self.source} -> {self.target} {VERDICTS[self.decision.verdict]}: {needs}"
 
 
 @dataclass(frozen=True, slots=True)
 class Amendment:
-    """A region left a joint training, or came back to it.
+    """A region left a federated training, or came back to it.
 
     Attributes:
-        round: the round before which it did; None for after the last, before the joint model is handed out.
+        round: the round before which it did; None for after the last, before the global model is handed out.
         day: the day of the decision.
         left: False where it came back.
         why: in a sentence, with the way out; for a refusal it names the origin whose law refuses, and the document.
@@ -121,7 +124,7 @@ class Amendment:
 
     def sentence(self) -> str:
         """The change in one sentence, for people."""
-        when = "the joint model was handed out" if self.round is None else f"round {self.round}"
+        when = "the global model was handed out" if self.round is None else f"round {self.round}"
         what = "left" if self.left else "came back to"
         return f"{self.region} {what} the federation before {when} ({self.day}): {self.why}"
 

@@ -32,9 +32,9 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class StartingPoint:
-    """What a region has to start from: a joint or public model, or a donor's synthetic rows, or none.
+    """What a region has to start from: a global or public model, or a donor's synthetic rows, or none.
 
-    `personal` is its own copy of the joint model, where it trained one beside it (Ditto).
+    `personal` is its own copy of the global model, where it trained one beside it (Ditto).
     """
 
     model: Candidate | None = None
@@ -65,15 +65,15 @@ def train_beside(rows: DataSplit, start: StartingPoint, recipe: Recipe) -> Candi
     scaled = [features.scaled_as(own) for own in described]
     X = np.concatenate([scale.encode(part.columns) for scale, part in zip(scaled, parts, strict=True)])
     y = np.concatenate([part.y for part in parts])
-    first = initial(recipe.network, features.inputs, recipe.alone.seed)
-    trained = train_locally(first, X, y, recipe.alone, spec=recipe.network)
+    first = initial(recipe.network, features.inputs, recipe.from_scratch.seed)
+    trained = train_locally(first, X, y, recipe.from_scratch, spec=recipe.network)
     return Candidate("local" if start.rows is None else "synthetic", recipe.network, scaled[0], trained)
 
 
 def on_own_scale(model: Candidate, rows: Rows) -> Candidate:
     """The same parameters behind inputs standardised by these rows; see `Features.scaled_as`."""
     own = Statistics.from_records(rows.columns, rows.kinds)
-    return replace(model, name=f"{model.name}, own scale", features=model.features.scaled_as(own))
+    return replace(model, name=f"{model.name}, local feature scaling", features=model.features.scaled_as(own))
 
 
 def tune(model: Candidate, rows: Rows, steps: LocalSteps, *, frozen: Collection[str] = ()) -> Candidate:

@@ -33,7 +33,7 @@ class Mixture:
     """A weighted mean of models' logits.
 
     Attributes:
-        members: parameters by how they came about ("joint", "tuned 1", "alone 1"); those of weight 0 are left out.
+        members: parameters by how they came about ("global", "tuned 1", "alone 1"); those of weight 0 are left out.
         weights: of each member, above 0; together 1.
     """
 
@@ -103,7 +103,7 @@ def likelihood_weights(losses: Sequence[float], rows: int) -> tuple[float, ...]:
 
 
 def variants(
-    joint: Parameters,
+    global_model: Parameters,
     alone: Parameters | None,
     X: np.ndarray,
     y: np.ndarray,
@@ -112,19 +112,19 @@ def variants(
     tune: Sequence[LocalSteps] = (),
     train: Sequence[LocalSteps] = (),
 ) -> dict[str, Parameters]:
-    """The joint model as it is, tuned by each of `tune`, and the model `alone` trained by each of `train`.
+    """The global model as it is, tuned by each of `tune`, and the model `alone` trained by each of `train`.
 
     Args:
-        joint: the region's joined parameters after the last round.
+        global_model: the region's joined parameters after the last round.
         alone: first parameters of a model that owes nothing to others; None for none.
         X, y: (N, D) inputs and (N,) outcomes of the region's training rows.
 
     Raises:
         TrainingFailed: as `train_locally`.
     """
-    found = {"joint": joint}
+    found = {"global": global_model}
     for number, steps in enumerate(tune, 1):
-        found[f"tuned {number}"] = train_locally(joint, X, y, steps, spec=spec)
+        found[f"tuned {number}"] = train_locally(global_model, X, y, steps, spec=spec)
     for number, steps in enumerate(train if alone is not None else (), 1):
         found[f"alone {number}"] = train_locally(dict(alone or {}), X, y, steps, spec=spec)
     return found

@@ -14,19 +14,19 @@ from fedsov.training.rows import DataSplit
 
 
 def train(rows: DataSplit, start: StartingPoint, recipe: Recipe) -> Candidate:
-    """The joint model of `start`, or the region's own version of it where that is better on validation rows.
+    """The global model of `start`, or the region's own version of it where that is better on validation rows.
 
     Own versions are tuned on the training rows: as agreed among the regions, and on the region's own scale; and the
-    personal copy, where one was trained beside the joint model.
+    personal copy, where one was trained beside the global model.
 
     Raises:
-        TrainingFailed: no joint model came, or tuning diverged.
+        TrainingFailed: no global model came, or tuning diverged.
     """
     if start.model is None:
-        raise TrainingFailed("federated training needs the joint model of the last round, and none came")
-    joint = replace(start.model, name="federated")
-    tuned = replace(tune(joint, rows.train, recipe.tune), name="federated, tuned")
-    own = replace(on_own_scale(joint, rows.train), name="federated, tuned, own scale")
+        raise TrainingFailed("federated training needs the global model of the last round, and none came")
+    received = replace(start.model, name="federated")
+    tuned = replace(tune(received, rows.train, recipe.fine_tune), name="federated, tuned")
+    own = replace(on_own_scale(received, rows.train), name="federated, tuned, local feature scaling")
     beside = [] if start.personal is None else [replace(start.personal, name="federated, personal")]
-    several = [joint, tuned, tune(own, rows.train, recipe.tune), *beside]
-    return best(several, rows, recipe.tune)
+    several = [received, tuned, tune(own, rows.train, recipe.fine_tune), *beside]
+    return best(several, rows, recipe.fine_tune)

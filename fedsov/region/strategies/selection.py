@@ -31,18 +31,18 @@ class RegionModel:
     """What a region ended with.
 
     Attributes:
-        kept: how the kept model came about ("federated, tuned", "local", ...).
-        network, features, parameters: the kept model.
-        score: AUC of the kept model on test rows (of several classes, the mean of each against the others), or R² of
-            numbers; None where they have one class, or number.
+        selected: how the selected model came about ("federated, tuned", "local", ...).
+        network, features, parameters: the selected model.
+        score: AUC of the selected model on test rows (of several classes, the mean of each against the others), or R²
+            of numbers; None where they have one class, or number.
         local_score: of training alone on the same rows; None also where training alone was not possible.
         gain, gain_se: score - local_score and its standard error; None where a class has fewer than 2 rows.
-        validation_score: of the kept model on validation rows.
+        validation_score: of the selected model on validation rows.
         test_rows: how many rows the scores stand on.
         note: why the planned strategy was replaced, or what could not be compared; empty otherwise.
     """
 
-    kept: str
+    selected: str
     network: NetworkSpec
     features: Features
     parameters: Parameters
@@ -66,12 +66,12 @@ def train(strategy: str, rows: DataSplit, start: StartingPoint, recipe: Recipe) 
         raise ConfigurationError(f"unknown strategy {strategy!r}; choose one of {', '.join(STRATEGIES)}")
     candidate = STRATEGIES[strategy](rows, start, recipe)
     if strategy == "local":
-        return compare(candidate, candidate, rows, recipe.tune)
+        return compare(candidate, candidate, rows, recipe.fine_tune)
     try:
-        return compare(candidate, train_alone(rows, StartingPoint(), recipe), rows, recipe.tune)
+        return compare(candidate, train_alone(rows, StartingPoint(), recipe), rows, recipe.fine_tune)
     except InputError as error:
         note = f"no comparison: training alone ended with {type(error).__name__}"
-        return compare(candidate, None, rows, recipe.tune, note=note)
+        return compare(candidate, None, rows, recipe.fine_tune, note=note)
 
 
 def compare(

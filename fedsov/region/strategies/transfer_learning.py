@@ -28,7 +28,7 @@ def train(rows: DataSplit, start: StartingPoint, recipe: Recipe) -> Candidate:
     as_trained = replace(start.model, name="transfer learning")
     scales = [as_trained, on_own_scale(as_trained, rows.train)]
     several = [version for model in scales for version in versions(model, rows, recipe)]
-    return best(several, rows, recipe.tune)
+    return best(several, rows, recipe.fine_tune)
 
 
 def versions(model: Candidate, rows: DataSplit, recipe: Recipe) -> list[Candidate]:
@@ -37,7 +37,7 @@ def versions(model: Candidate, rows: DataSplit, recipe: Recipe) -> list[Candidat
     body = shapes(model.network, model.features.inputs).keys() - last if last else set[str]()
     frozen = {"head tuned": body, "all tuned": set()} if body else {"tuned": set[str]()}
     tuned = [
-        replace(tune(model, rows.train, recipe.tune, frozen=names), name=f"{model.name}, {how}")
+        replace(tune(model, rows.train, recipe.fine_tune, frozen=names), name=f"{model.name}, {how}")
         for how, names in frozen.items()
     ]
     return [replace(model, name=f"{model.name}, as received"), *tuned]

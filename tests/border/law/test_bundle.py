@@ -18,8 +18,8 @@ from fedsov.border.questions import as_release, asked_origins, claimed, crossing
 from tests.border.world import DAY, Asking, artifact, askings, law, of, party, register
 
 
-def rule(id: str, *when: Condition, effect: str = "forbid", **other: Any) -> Rule:
-    return Rule(id, effect, when, "A reason.", "A text.", **other)
+def rule(rule_id: str, *when: Condition, effect: str = "forbid", **other: Any) -> Rule:
+    return Rule(rule_id, effect, when, "A reason.", "A text.", **other)
 
 
 def stated(field: str, operator: str, value: Any = None) -> Condition:

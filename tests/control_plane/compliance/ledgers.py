@@ -61,7 +61,7 @@ def made_of(*entries: dict[str, Any], fault: str = "", on: date = DAY) -> Record
 
 
 def crossing(root: Path, **changed: Any) -> dict[str, Any]:
-    """The body of the joint model's permitted crossing to the United States, with some fields changed."""
+    """The body of the global model's permitted crossing to the United States, with some fields changed."""
     wanted = (one for one in bodies(root) if one.get("destination") == "US" and one["kind"] == "model")
     return next(wanted) | changed
 

@@ -57,7 +57,7 @@ def test_flows_sum_to_their_cell_of_the_matrix(workspace: Path) -> None:
 def test_parties_documents_runs_and_ledgers_are_told_with_their_use(workspace: Path) -> None:
     told = record(workspace)
     permitted = [one for one in bodies(workspace) if one.get("verdict") == "permit" and one["act"] == "cross"]
-    used = Counter(id for one in permitted for id in one["documents"])
+    used = Counter(document_id for one in permitted for document_id in one["documents"])
     assert {one.id: one.crossings for one in told.documents if one.crossings} == dict(used) and used
     parties = {one.party.name: (one.sent, one.received) for one in told.parties}
     assert parties["IE"] == (4, 4) and parties["IN"] == (0, 0) and "CN" in parties

@@ -28,9 +28,9 @@ def open_border(kind, label, source, target, count):
     return PERMIT
 
 
-def left(round=4):
+def left(number=4):
     crossing = PlannedCrossing("hub", "US", Kind.MODEL, LABEL, 6000, REFUSAL)
-    return Amendment("US", round, DAY, True, why_refused(crossing), crossing)
+    return Amendment("US", number, DAY, True, why_refused(crossing), crossing)
 
 
 def plans():
@@ -72,7 +72,7 @@ def test_a_member_that_came_back_keeps_its_strategy_and_its_history():
 def test_an_amendment_says_when_why_and_what_would_mend_it():
     said = "US left the federation before round 4 (2026-11-25): DE -> US: 'clauses' expired on 2026-11-24. Renew it."
     assert left().sentence() == said
-    assert "before the joint model was handed out" in left(None).sentence()
+    assert "before the global model was handed out" in left(None).sentence()
 
 
 def test_an_amendment_names_the_lapsed_document_where_the_border_names_another():

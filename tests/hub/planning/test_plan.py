@@ -81,12 +81,12 @@ def test_with_the_document_the_region_joins():
     assert strategies(planned())["IN"] == "federated"
 
 
-def test_the_joint_models_label_is_the_join_of_the_members_labels():
+def test_the_global_models_label_is_the_join_of_the_members_labels():
     plan = planned(None, ("GB", "IN"))
     models = [one for region in plan.regions for one in region.crossings if one.kind == Kind.MODEL]
-    joint = [one for one in models if not one.label.is_public]
-    assert {one.target for one in joint} == {"US", "GB", "DE"}
-    assert all(one.label.origins == {"US", "GB", "DE"} and one.count == 2791 + 1023 + 757 for one in joint)
+    global_model = [one for one in models if not one.label.is_public]
+    assert {one.target for one in global_model} == {"US", "GB", "DE"}
+    assert all(one.label.origins == {"US", "GB", "DE"} and one.count == 2791 + 1023 + 757 for one in global_model)
 
 
 def test_a_region_whose_update_may_not_leave_is_no_member():
@@ -116,7 +116,7 @@ def test_a_region_goes_where_the_sum_of_the_rows_is_largest():
 def test_the_origin_that_blocks_stays_out_not_whoever_is_refused():
     plan = planned([profile("A", 600), profile("B", 700), profile("C", 800)], ("C", "A"), ("C", "B"))
     assert plan.following("federated") == ("A", "B")
-    said = "Not federated: its records may not go to A, even in a joint model: model hub -> A ends in refuse"
+    said = "Not federated: its records may not go to A, even in a global model: model hub -> A is refused"
     assert plan.region("C").reasons[0].startswith(said)
     blocked = plan.region("C").blocked[0]
     assert blocked.target == "A" and blocked.label.origins == {"A", "B", "C"}
@@ -147,7 +147,7 @@ def test_pairs_that_agree_are_still_asked_together():
 def test_a_set_smaller_than_the_rule_asks_for_is_no_federation():
     plan = planned(None, ("GB", "IN"), ("US", "DE"), rule=replace(RULE, federated_min_regions=4))
     assert plan.following("federated") == ()
-    assert "only GB, US could be a member, and 4 regions are asked for" in plan.region("US").reasons[0]
+    assert "only GB, US could be a member; needs at least 4 regions" in plan.region("US").reasons[0]
     assert "its records may not go" not in plan.region("IN").reasons[0]
     assert [one.target for one in plan.region("DE").blocked] == ["DE"]
 
@@ -229,7 +229,8 @@ def test_a_region_with_too_few_shareable_rows_learns_from_its_own_and_gives_noth
     profiles = [profile("US", 3000, public=0, shareable=499), profile("GB", 900), profile("CA", 200, public=0)]
     plan = planned(profiles)
     assert strategies(plan) == {"US": "local", "GB": "local", "CA": "local"}
-    assert plan.region("US").reasons[0] == "Not federated: 499 shareable of 3000 rows, and at least 500 are asked for."
+    said = "Not federated: 499 shareable of 3000 rows; needs at least 500 (strategy.federated.min_rows)."
+    assert plan.region("US").reasons[0] == said
     said = "no other region has 1000 shareable rows to give from (US has 499 shareable of 3000 rows)"
     assert said in plan.region("CA").reasons[2]
     assert "(" not in plan.region("US").reasons[2]
@@ -242,7 +243,7 @@ def test_without_shareable_rows_nothing_leaves_even_where_no_volume_is_asked_for
     plan = planned([bound, profile("GB", 900), profile("DE", 900), profile("CA", 0)], rule=rule)
     assert plan.following("federated") == ("GB", "DE")
     assert plan.region("US").strategy == "transfer_learning"
-    assert "0 shareable of 3000 rows, and at least 1 are asked for" in plan.region("US").reasons[0]
+    assert "0 shareable of 3000 rows; needs at least 1 (strategy.federated.min_rows)" in plan.region("US").reasons[0]
     assert not [one for region in plan.regions for one in region.crossings if one.source == "US"]
     alone = planned([bound, profile("CA", 200, public=0)], rule=replace(rule, order=("synthetic",)))
     assert strategies(alone) == {"US": "synthetic", "CA": "local"}
@@ -265,7 +266,10 @@ def test_review_is_not_permission():
 def test_too_few_public_rows_give_no_transfer_learning():
     plan = planned([replace(one, public_rows=19) for one in world()], ("GB", "IN"))
     assert strategies(plan)["IN"] == "synthetic"
-    assert "95 public rows in all, and at least 100" in plan.region("IN").reasons[1]
+    assert (
+        "95 public rows in all; needs at least 100 (strategy.transfer_learning.min_public_rows)"
+        in plan.region("IN").reasons[1]
+    )
 
 
 def test_public_rows_that_may_not_be_sent_do_not_count():
@@ -292,7 +296,7 @@ def test_the_donor_is_the_largest_whose_rows_may_come():
         (None, 2, "they are fewer than ten, or may not be told"),
         (0, 0, "no rows"),
         (900, 1, "same outcome"),
-        (29, 2, "29 rows, and at least 30"),
+        (29, 2, "29 rows; needs at least 30 (strategy.local.min_rows)"),
     ],
 )
 def test_a_region_that_cannot_learn_is_planned_as_such(rows, classes, said):

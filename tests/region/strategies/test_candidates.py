@@ -1,28 +1,22 @@
-"""Training in one region: outcomes, divisions, steps."""
+"""Training in one region: steps, candidates, and the best of them."""
 
-import math
 import subprocess
 import sys
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pytest
 
 from fedsov.algorithms.local_steps import LocalSteps, Recipe
-from fedsov.errors import ConfigurationError, InputError, TrainingFailed
+from fedsov.errors import ConfigurationError, TrainingFailed
 from fedsov.model.metrics import auc, log_loss
 from fedsov.model.network import NetworkSpec, head, initial
-from fedsov.model.targets import TargetRule, in_words, outcome
 from fedsov.region.strategies.candidates import StartingPoint, best, on_own_scale, train_alone, train_beside, tune
 from fedsov.training.engine import predict, train_locally
 from fedsov.training.rows import DataSplit, Rows, split
 
 LOGISTIC, MLP = NetworkSpec(), NetworkSpec("mlp", (4,))
 STEPS = LocalSteps(learning_rate=0.05, batch=16, epochs=3, weight_decay=0.0)
-
-
-Target = partial(TargetRule, "salary")
 
 
 def examples(n=200, seed=0):
@@ -44,62 +38,6 @@ def divided(n, seed=0, shift=0.0):
     subjects = np.array([f"{seed}/{i}" for i in range(n)], dtype=object)
     whole = rows_of(n, seed, shift)
     return DataSplit(*(whole.select(mask) for mask in split(subjects, seed=0)))
-
-
-def test_the_outcome_is_above_the_median_of_all_the_regions_rows():
-    target = np.array([10.0, 20, 30, 40])
-    assert outcome(target, Target(above_region_median=True)).tolist() == [0, 0, 1, 1]
-    assert outcome(target, Target(above_region_median=True), median=35).tolist() == [0, 0, 0, 1]
-    assert outcome(np.zeros(0), Target(above_region_median=True)).tolist() == []
-
-
-def test_the_outcome_is_a_spelled_value_in_text_and_in_numbers():
-    assert outcome(np.array(["yes", "no"], dtype=object), Target(positive="yes")).tolist() == [1, 0]
-    assert outcome(np.array([2.0, 1.0]), Target(positive="2")).tolist() == [1, 0]
-    assert outcome(np.array([1.0, 0.0]), Target()).tolist() == [1, 0]
-
-
-@pytest.mark.parametrize(
-    ("target", "rule", "said"),
-    [
-        ([1.0, 2.0, 3.0], Target(), "not 0 or 1"),
-        ([1.0, np.nan], Target(), "missing or infinite"),
-        ([1.0, np.inf], Target(above_region_median=True), "missing or infinite"),
-        (["a", "b"], Target(above_region_median=True), "holds text"),
-        (["a", None], Target(positive="a"), "missing"),
-        ([1.0, 2.0], Target(positive="high"), "numeric"),
-    ],
-)
-def test_a_target_that_cannot_be_an_outcome_is_named(target, rule, said):
-    kind = object if any(isinstance(value, str) for value in target) else float
-    with pytest.raises(InputError, match=said) as refused:
-        outcome(np.array(target, dtype=kind), rule)
-    assert "salary" in str(refused.value)
-    assert "\n" not in str(refused.value)
-
-
-def test_each_row_is_in_exactly_one_part_and_a_persons_rows_stay_together():
-    subjects = np.array([f"p{i // 2}" for i in range(4000)], dtype=object)
-    parts = split(subjects, seed=1)
-    assert (np.sum(parts, axis=0) == 1).all()
-    assert [part.mean() for part in parts] == pytest.approx([0.6, 0.2, 0.2], abs=0.03)
-    assert all((part[::2] == part[1::2]).all() for part in parts)
-
-
-def test_selected_rows_keep_their_persons():
-    rows = rows_of(4)
-    assert rows.select(np.array([True, False, True, False])).persons is None
-    owned = replace(rows, persons=np.array(["a", "a", "", "b"]))
-    chosen = owned.select(np.array([True, False, True, True]))
-    assert (len(chosen), chosen.persons.tolist()) == (3, ["a", "", "b"])
-
-
-def test_a_row_stays_in_its_part_when_others_come_and_go_and_moves_with_the_seed():
-    subjects = np.array([f"p{i}" for i in range(500)], dtype=object)
-    whole, fewer = split(subjects, 1).train, split(subjects[100:], 1).train
-    assert (whole[100:] == fewer).all()
-    assert (split(subjects, 2).train != whole).any()
-    assert len(split(subjects[:0], 1).test) == 0
 
 
 @pytest.mark.parametrize("spec", [LOGISTIC, MLP])
@@ -218,15 +156,15 @@ def test_the_best_is_chosen_on_validation_rows_and_the_first_where_there_are_non
     rows = divided(300)
     good = train_alone(rows, StartingPoint(), Recipe())
     bad = replace(good, name="bad", parameters={name: -array for name, array in good.parameters.items()})
-    assert best([bad, good], rows, Recipe().tune) is good
+    assert best([bad, good], rows, Recipe().fine_tune) is good
     nothing = rows.validation.select(np.zeros(len(rows.validation), bool))
-    assert best([bad, good], replace(rows, validation=nothing), Recipe().tune) is bad
+    assert best([bad, good], replace(rows, validation=nothing), Recipe().fine_tune) is bad
 
 
 def test_tuning_changes_parameters_only():
     rows = divided(300)
     model = train_alone(rows, StartingPoint(), Recipe())
-    tuned = tune(model, rows.train, Recipe().tune)
+    tuned = tune(model, rows.train, Recipe().fine_tune)
     assert (tuned.features, tuned.network, tuned.name) == (model.features, model.network, model.name)
     assert not np.array_equal(tuned.parameters["0.weight"], model.parameters["0.weight"])
 
@@ -234,35 +172,9 @@ def test_tuning_changes_parameters_only():
 def test_importing_the_training_modules_brings_no_torch_and_no_way_out():
     program = (
         "import sys; from fedsov.region import private_run; from fedsov.training import client_round, engine\n"
-        "from fedsov.region.strategies import candidates, ensembles, federated, selection, synthetic, transfer_learning\n"
+        "from fedsov.region.strategies import candidates, ensembles, federated, selection\n"
+        "from fedsov.region.strategies import synthetic, transfer_learning\n"
         "print(sorted({'torch', 'flwr', 'mlflow', 'grpc', 'pandas', 'sdv', 'requests'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-
-
-def test_an_outcome_of_several_classes_is_the_place_of_its_name_in_every_region():
-    rule = Target(classes=("low", "middle", "high"))
-    assert outcome(np.array(["high", "low"], object), rule).tolist() == [2, 0]
-    assert outcome(np.array(["low"], object), rule).tolist() == [0]
-    stars = Target(classes=("1", "2", "5"))
-    assert outcome(np.array([5.0, 1.0, 2.0]), stars).tolist() == [2, 0, 1]
-    assert in_words(np.array([5.0, 1.0]), stars).tolist() == ["5", "1"]
-    assert outcome(in_words(np.array([5.0, 1.0]), stars), stars).tolist() == [2, 0]  # as synthetic rows come
-    assert in_words(np.array([1.0, 0.0]), Target()).tolist() == [1.0, 0.0]
-
-
-@pytest.mark.parametrize(
-    ("target", "classes", "told"),
-    [
-        (["low", "huge"], ("low", "high"), "none of dataset.classes"),
-        (["low", None], ("low", "high"), "missing values"),
-        ([1.0, 3.0], ("1", "2"), "none of dataset.classes"),
-        ([1.0, math.nan], ("1", "2"), "missing or infinite"),
-        ([1.0, 2.0], ("1", "two"), "'two' is no number"),
-    ],
-)
-def test_a_value_that_is_no_class_is_refused(target, classes, told):
-    kind = float if isinstance(target[0], float) else object
-    with pytest.raises(InputError, match=told):
-        outcome(np.array(target, dtype=kind), Target(classes=classes))

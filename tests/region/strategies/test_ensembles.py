@@ -31,7 +31,7 @@ def test_a_mixture_is_no_worse_than_its_best_member_on_the_rows_it_was_weighed_o
     members = ensembles.variants(
         initial(SPEC, 3, 0), initial(SPEC, 3, 1), X[:100], y[:100], spec=SPEC, tune=(STEPS,), train=(STEPS, FIRST)
     )
-    assert list(members) == ["joint", "tuned 1", "alone 1", "alone 2"]
+    assert list(members) == ["global", "tuned 1", "alone 1", "alone 2"]
     mixed = ensembles.mixture(members, X[100:], y[100:], spec=SPEC)
     losses = [log_loss(y[100:], predict(one, X[100:], SPEC)) for one in members.values()]
     assert log_loss(y[100:], mixed.logits(X[100:])) <= min(losses) + 1e-6
@@ -45,10 +45,10 @@ def test_weights_worked_by_hand() -> None:
     assert ensembles.greedy_weights([half, -half[::-1]], y, picks=4) == (0.5, 0.5)
 
 
-def test_without_rows_to_weigh_on_the_joint_model_stays_and_without_models_there_is_none() -> None:
-    members = {"joint": initial(SPEC, 3, 0), "tuned 1": initial(SPEC, 3, 1)}
+def test_without_rows_to_weigh_on_the_global_model_stays_and_without_models_there_is_none() -> None:
+    members = {"global": initial(SPEC, 3, 0), "tuned 1": initial(SPEC, 3, 1)}
     none = np.zeros((0, 3), dtype=np.float32), np.zeros(0, dtype=np.float32)
-    assert ensembles.mixture(members, *none, spec=SPEC).weights == {"joint": 1.0}
+    assert ensembles.mixture(members, *none, spec=SPEC).weights == {"global": 1.0}
     with pytest.raises(ConfigurationError, match="at least one model"):
         ensembles.mixture({}, *none, spec=SPEC)
 

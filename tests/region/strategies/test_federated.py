@@ -19,46 +19,48 @@ from tests.region.strategies.test_candidates import divided
 SPEC = NetworkSpec("mlp", (4,))
 
 
-def joint_of(worlds, rounds=5):
+def global_model_of(worlds, rounds=5):
     """Plain federated averaging over divided regions, as the hub would do it."""
     described = [Statistics.from_records(world.train.columns, world.train.kinds) for world in worlds]
     features = Features.fit(sum(described[1:], described[0]))
     parts = [(features.encode(world.train.columns), world.train.y) for world in worlds]
-    joint = initial(SPEC, features.inputs, 0)
+    global_model = initial(SPEC, features.inputs, 0)
     for number in range(rounds):
-        updates = [train_locally(joint, X, y, LocalSteps(seed=number), spec=SPEC) for X, y in parts]
+        updates = [train_locally(global_model, X, y, LocalSteps(seed=number), spec=SPEC) for X, y in parts]
         sizes = [len(y) for _, y in parts]
-        joint = {name: np.average([one[name] for one in updates], axis=0, weights=sizes) for name in joint}
-        joint = {name: array.astype(np.float32) for name, array in joint.items()}
-    return Candidate("joint", SPEC, features, joint)
+        global_model = {
+            name: np.average([one[name] for one in updates], axis=0, weights=sizes) for name in global_model
+        }
+        global_model = {name: array.astype(np.float32) for name, array in global_model.items()}
+    return Candidate("global_model", SPEC, features, global_model)
 
 
 def test_a_small_region_gains_from_the_others():
     small = divided(60, seed=1)
-    joint = joint_of([divided(1200, seed=2), divided(800, seed=3), small])
+    global_model = global_model_of([divided(1200, seed=2), divided(800, seed=3), small])
     wide = divided(2000, seed=4).test
-    model = federated.train(small, StartingPoint(model=joint), Recipe(network=SPEC))
+    model = federated.train(small, StartingPoint(model=global_model), Recipe(network=SPEC))
     alone = train_alone(small, StartingPoint(), Recipe(network=SPEC))
     assert log_loss(wide.y, model.logits(wide)) < log_loss(wide.y, alone.logits(wide))
 
 
 def test_a_region_on_another_scale_keeps_a_tuned_version():
     odd = divided(600, seed=5, shift=4.0)
-    joint = joint_of([divided(1200, seed=2), divided(800, seed=3)])
-    model = federated.train(odd, StartingPoint(model=joint), Recipe(network=SPEC))
+    global_model = global_model_of([divided(1200, seed=2), divided(800, seed=3)])
+    model = federated.train(odd, StartingPoint(model=global_model), Recipe(network=SPEC))
     assert "tuned" in model.name
-    theirs = log_loss(odd.validation.y, joint.logits(odd.validation))
+    theirs = log_loss(odd.validation.y, global_model.logits(odd.validation))
     assert log_loss(odd.validation.y, model.logits(odd.validation)) < theirs
 
 
-def test_the_joint_model_stays_where_tuning_does_not_help():
+def test_the_global_model_stays_where_tuning_does_not_help():
     rows = divided(300, seed=6)
-    joint = joint_of([divided(1200, seed=2), rows])
-    recipe = Recipe(network=SPEC, tune=LocalSteps(learning_rate=5.0, momentum=0.0, epochs=1))
-    model = federated.train(rows, StartingPoint(model=joint), recipe)
-    assert model == replace(joint, name="federated")
+    global_model = global_model_of([divided(1200, seed=2), rows])
+    recipe = Recipe(network=SPEC, fine_tune=LocalSteps(learning_rate=5.0, momentum=0.0, epochs=1))
+    model = federated.train(rows, StartingPoint(model=global_model), recipe)
+    assert model == replace(global_model, name="federated")
 
 
-def test_without_a_joint_model_there_is_nothing_to_train():
-    with pytest.raises(TrainingFailed, match="joint model"):
+def test_without_a_global_model_there_is_nothing_to_train():
+    with pytest.raises(TrainingFailed, match="global model"):
         federated.train(divided(100), StartingPoint(), Recipe())

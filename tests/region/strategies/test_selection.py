@@ -34,14 +34,14 @@ def test_every_strategy_ends_with_a_model_and_its_comparison(strategy: str) -> N
 
 def test_local_is_its_own_comparison() -> None:
     found = selection.train("local", divided(300, seed=1), StartingPoint(), RECIPE)
-    assert (found.kept, found.gain, found.gain_se) == ("local", 0.0, 0.0)
+    assert (found.selected, found.gain, found.gain_se) == ("local", 0.0, 0.0)
 
 
 def test_a_strategy_worse_than_local_on_validation_rows_is_replaced_and_the_note_says_so() -> None:
     rows = divided(600, seed=1)
     alone = train_alone(rows, StartingPoint(), RECIPE)
     found = selection.compare(turned(alone), alone, rows, RECIPE.tune)
-    assert found.kept == "local"
+    assert found.selected == "local"
     assert "opposite was worse on validation rows" in found.note
     assert found.gain == 0.0
 
@@ -50,7 +50,7 @@ def test_test_rows_have_no_say_in_the_choice() -> None:
     rows = divided(600, seed=1)
     alone = train_alone(rows, StartingPoint(), RECIPE)
     reversed_test = replace(rows, test=replace(rows.test, y=1 - rows.test.y))
-    assert selection.compare(turned(alone), alone, reversed_test, RECIPE.tune).kept == "local"
+    assert selection.compare(turned(alone), alone, reversed_test, RECIPE.tune).selected == "local"
 
 
 def test_one_class_or_no_row_in_the_test_part_gives_none_not_a_number() -> None:
@@ -62,10 +62,10 @@ def test_one_class_or_no_row_in_the_test_part_gives_none_not_a_number() -> None:
     assert selection.train("local", none, StartingPoint(), RECIPE).score is None
 
 
-def test_a_region_too_small_to_train_alone_keeps_the_joint_model() -> None:
+def test_a_region_too_small_to_train_alone_keeps_the_global_model() -> None:
     rows = divided(12, seed=1)
     found = selection.train("federated", rows, StartingPoint(model=received()), RECIPE)
-    assert found.kept.startswith("federated")
+    assert found.selected.startswith("federated")
     assert found.local_score is None
     assert "training alone ended with InputError" in found.note
     with pytest.raises(InputError, match="no column varies"):

@@ -29,7 +29,7 @@ def test_no_version_is_better_on_validation_rows_than_the_one_kept() -> None:
         for one in transfer_learning.versions(start, rows, RECIPE)
     ]
     assert log_loss(rows.validation.y, kept.logits(rows.validation)) <= min(losses)
-    assert "own scale" in kept.name
+    assert "local feature scaling" in kept.name
 
 
 def test_the_head_version_leaves_the_body_as_it_came() -> None:
