@@ -8,6 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from fedsov.border.law.bundle_loader import load_bundle
 from fedsov.cli.main import COMMANDS
 from fedsov.config.hydra_compose import compose, config_dir
 from fedsov.config.settings import settings
+from fedsov.model.own_network import INSTALLED
 from tests.cli.world import commands
 from tests.world import ROOT
 
@@ -96,3 +98,36 @@ def test_the_readme_counts_the_law_as_it_is() -> None:
     }
     for what, count in counted.items():
         assert re.search(rf"\b{count} {what}\b", README), f"{count} {what}"
+
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_and_module_that_a_page_names_is_there(page: Path) -> None:
+    text = page.read_text()
+    quoted = re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
+    places = {word for word in quoted if re.fullmatch(r"(fedsov|configs|tests|scripts|docs|notebooks)/[\w./-]+", word)}
+    linked = {word for word in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in word}
+    absent = [word for word in places if "NAME" not in word and "REGIME" not in word and not (ROOT / word).exists()]
+    assert absent + [word for word in linked if not (page.parent / word).exists()] == []
+    assert [
+        word for word in quoted if re.fullmatch(r"fedsov(\.\w+)+", word) and word != INSTALLED and not _is_there(word)
+    ] == []
+
+
+def _is_there(dotted: str) -> bool:
+    """Whether a dotted name is a module of ours, or what is found in one."""
+    parts = dotted.split(".")
+    for size in range(len(parts), 0, -1):
+        module = ".".join(parts[:size])
+        if (ROOT / Path(*parts[:size])).with_suffix(".py").exists():
+            break
+        if (ROOT / Path(*parts[:size]) / "__init__.py").exists():
+            break
+    found: object = import_module(module)
+    for part in parts[size:]:
+        if not hasattr(found, part):
+            return part in getattr(found, "__annotations__", {})
+        found = getattr(found, part)
+    return True

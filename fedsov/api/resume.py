@@ -21,7 +21,7 @@ def resume(
     progress: Callable[[str], None] | None = None,
     say: Callable[[str], None] | None = None,
 ) -> RunResult:
-    """Goes on with a run that was killed, under its own settings and to the bit-identical result.
+    """Goes on with a run that was killed, under its own settings and, on one kind of processor, to the bit-identical result.
 
     Args:
         run: its name, which it says when it begins; by default the workspace's newest.

@@ -224,8 +224,8 @@ def federate(
         steps: learning rate, momentum, batch, epochs and loss of a round's local steps.
         algorithm: one of `fedsov.algorithms.catalogue.ALGORITHMS`, or one with options; under ``fedper``, ``fedrep``
             and ``ditto`` clients keep something (`fedsov.algorithms.personalization`).
-        seed: of the first parameters and of the order of rows; equal seeds give equal parameters, bit by bit, with any
-            number of processes.
+        seed: of the first parameters and of the order of rows; equal seeds give equal parameters, bit by bit on one
+            kind of processor, with any number of processes.
         options: all that is rarely set: private parameters, noise, compression, schedule, early stopping, processes.
         moved: names of options that are given here as before; each warns of its new place.
 
