@@ -58,7 +58,8 @@ def _labels(target: np.ndarray, rule: TargetRule) -> np.ndarray:
     named = [rule.labels(value) for value in target.tolist()]
     if any(name not in rule.classes for names in named for name in names):
         raise InputError(f"target {rule.column!r} has a label that is none of dataset.classes")
-    return np.array([[name in names for name in rule.classes] for names in named], np.float32).reshape(len(target), -1)
+    ones = [[name in names for name in rule.classes] for names in named]
+    return np.array(ones, np.float32).reshape(-1, len(rule.classes))
 
 
 def in_words(target: np.ndarray, rule: TargetRule) -> np.ndarray:

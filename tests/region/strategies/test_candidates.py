@@ -13,7 +13,7 @@ from fedsov.model.metrics import auc, log_loss
 from fedsov.model.network import NetworkSpec, head, initial
 from fedsov.region.strategies.candidates import StartingPoint, best, on_own_scale, train_alone, train_beside, tune
 from fedsov.training.engine import predict, train_locally
-from fedsov.training.rows import DataSplit, Rows, split
+from tests.region.strategies.world import divided, rows_of
 
 LOGISTIC, MLP = NetworkSpec(), NetworkSpec("mlp", (4,))
 STEPS = LocalSteps(learning_rate=0.05, batch=16, epochs=3, weight_decay=0.0)
@@ -23,21 +23,6 @@ def examples(n=200, seed=0):
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(n, 3)).astype(np.float32)
     return X, (X[:, 0] - X[:, 1] + rng.normal(size=n) > 0).astype(np.float32)
-
-
-def rows_of(n, seed=0, shift=0.0):
-    """A region whose outcome depends on years above its own mean, and on working remotely."""
-    rng = np.random.default_rng(seed)
-    years, remote = rng.normal(size=n), rng.random(n) < 0.5
-    y = (years + 0.8 * remote + rng.normal(size=n) > 0.4).astype(np.float32)
-    columns = {"years": years + shift, "remote": np.where(remote, "yes", "no").astype(object)}
-    return Rows(columns, {"years": "numeric", "remote": "categorical"}, y)
-
-
-def divided(n, seed=0, shift=0.0):
-    subjects = np.array([f"{seed}/{i}" for i in range(n)], dtype=object)
-    whole = rows_of(n, seed, shift)
-    return DataSplit(*(whole.select(mask) for mask in split(subjects, seed=0)))
 
 
 @pytest.mark.parametrize("spec", [LOGISTIC, MLP])
