@@ -54,7 +54,7 @@ class LocalSteps:
         accumulate: batches that make a step together, at least 1: the step is that of one batch of all their rows, so
             gradients are averaged by rows, and an epoch's last step has the rows that are left. Memory grows with it by
             the numbers of the rows alone: a step's rows are gathered and passed on some thousands at a time
-            (`stacked.CHUNK`, `general.ROWS`), and the sum is the whole batch's up to rounding (1e-12 in float64).
+            (`step_batches.CHUNK`, `autograd.ROWS`), and the sum is the whole batch's up to rounding (1e-12 in float64).
 
     Raises:
         ConfigurationError: a number outside these bounds, of another kind, or no such loss; it names the setting.

@@ -68,11 +68,11 @@ def old_names() -> Iterator[None]:
             result.config = OmegaConf.create(renamed(plain, package=package, file=f"{config_path}.yaml"))
         return result
 
-    ConfigRepository.load_config = load_config
+    ConfigRepository.load_config = load_config  # type: ignore[method-assign, assignment]
     try:
         yield
     finally:
-        ConfigRepository.load_config = read
+        ConfigRepository.load_config = read  # type: ignore[method-assign]
 
 
 def register_resolvers() -> None:

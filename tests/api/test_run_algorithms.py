@@ -150,7 +150,12 @@ def test_scaffold_s_controls_follow_the_schedule_of_the_regions_rate() -> None:
 
 def test_a_training_that_ended_early_has_the_private_parameters_of_its_best_round(tmp_path: Path) -> None:
     wild = ("federation.schedule={name:step,every:2,by:8}", "federation.patience=3", "federation.rounds=9")
-    still = ("model.fine_tune.epochs=0", "model.from_scratch.epochs=0", "model.private=[intercept]", "strategy.order=[federated]")
+    still = (
+        "model.fine_tune.epochs=0",
+        "model.from_scratch.epochs=0",
+        "model.private=[intercept]",
+        "strategy.order=[federated]",
+    )
     run = _run(tmp_path, *wild, *still)  # no steps after the last round, so that what is kept is what was joined
     (stopped,) = [line for line in run.lines if "global model: stopped" in line]
     best = int(stopped.partition("came into round ")[2].partition(" ")[0])
@@ -198,11 +203,23 @@ def test_private_parameters_are_in_no_secure_sum(tmp_path: Path) -> None:
         (["model.private=[tail]"], "'tail' is no part of network mlp"),
         (["model.private_only_steps={epochs:5}"], "model.private names none"),
         (["algorithm=scaffold", "+model.round.proximal_mu=1"], "model.round.proximal_mu pulls steps otherwise"),
-        (["model.private=[intercept]", "model.private_only_steps={epochs:0.5}"], "private_only_steps.epochs must be a whole"),
-        (["model.private=[intercept]", "model.private_only_steps={batch:2.5}"], "private_only_steps.batch must be a whole"),
-        (["model.private=[intercept]", "model.private_only_steps={loss:regression}"], "private_only_steps.loss is 'regression'"),
+        (
+            ["model.private=[intercept]", "model.private_only_steps={epochs:0.5}"],
+            "private_only_steps.epochs must be a whole",
+        ),
+        (
+            ["model.private=[intercept]", "model.private_only_steps={batch:2.5}"],
+            "private_only_steps.batch must be a whole",
+        ),
+        (
+            ["model.private=[intercept]", "model.private_only_steps={loss:regression}"],
+            "private_only_steps.loss is 'regression'",
+        ),
         (["model.private=[intercept]", "model.private_only_steps={class_weights:[1]}"], "class_weights must be"),
-        (["model.private=[intercept]", "model.private_only_steps={pace:2}"], "private_only_steps.pace is not a setting"),
+        (
+            ["model.private=[intercept]", "model.private_only_steps={pace:2}"],
+            "private_only_steps.pace is not a setting",
+        ),
         (["algorithm=fedrep", "model=logistic"], "leaves no parameter to share"),
         (["algorithm=fedrep", "algorithm.options.head_epochs=0"], "head_epochs must be a whole number"),
     ],

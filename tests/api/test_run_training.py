@@ -209,7 +209,12 @@ def test_a_run_accumulates_batches_as_if_they_were_larger(tmp_path: Path) -> Non
     assert any(not np.array_equal(found[0][name], array) for name, array in found[2].items())
 
 
-ONLY_FEDERATED = ("strategy.order=[federated]", "federation.rounds=2", "model.fine_tune.epochs=2", "model.from_scratch.epochs=2")
+ONLY_FEDERATED = (
+    "strategy.order=[federated]",
+    "federation.rounds=2",
+    "model.fine_tune.epochs=2",
+    "model.from_scratch.epochs=2",
+)
 
 
 def _weighing(*weights: float, of: tuple[str, ...] = ("round", "from_scratch", "fine_tune")) -> list[str]:

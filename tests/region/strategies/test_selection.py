@@ -40,7 +40,7 @@ def test_local_is_its_own_comparison() -> None:
 def test_a_strategy_worse_than_local_on_validation_rows_is_replaced_and_the_note_says_so() -> None:
     rows = divided(600, seed=1)
     alone = train_alone(rows, StartingPoint(), RECIPE)
-    found = selection.compare(turned(alone), alone, rows, RECIPE.tune)
+    found = selection.compare(turned(alone), alone, rows, RECIPE.fine_tune)
     assert found.selected == "local"
     assert "opposite was worse on validation rows" in found.note
     assert found.gain == 0.0
@@ -50,7 +50,7 @@ def test_test_rows_have_no_say_in_the_choice() -> None:
     rows = divided(600, seed=1)
     alone = train_alone(rows, StartingPoint(), RECIPE)
     reversed_test = replace(rows, test=replace(rows.test, y=1 - rows.test.y))
-    assert selection.compare(turned(alone), alone, reversed_test, RECIPE.tune).selected == "local"
+    assert selection.compare(turned(alone), alone, reversed_test, RECIPE.fine_tune).selected == "local"
 
 
 def test_one_class_or_no_row_in_the_test_part_gives_none_not_a_number() -> None:
