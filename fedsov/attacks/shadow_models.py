@@ -20,8 +20,8 @@ from fedsov.errors import TrainingFailed
 from fedsov.model.network import NetworkSpec, Parameters, initial, shapes
 from fedsov.model.parameters import flat, named
 from fedsov.privacy.mechanism import Clipping, RecordMechanism, noise_generator
-from fedsov.training.closed_form import ClientBatch
 from fedsov.training.engine import advance, held, predict
+from fedsov.training.step_batches import ClientBatch
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,8 +42,8 @@ from fedsov.simulation.blocks import Block, Load, blocks_of, shares
 from fedsov.simulation.fork_server import ForkedProcess, PoolForkServer
 from fedsov.simulation.shared_memory import Layout, SharedMemory
 from fedsov.simulation.worker import ClientPoolJob
-from fedsov.training.closed_form import width_of
 from fedsov.training.memory_layout import evened
+from fedsov.training.step_batches import width_of
 
 _SERVER = PoolForkServer("fedsov.simulation.pool_worker")
 

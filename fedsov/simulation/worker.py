@@ -21,8 +21,8 @@ from fedsov.algorithms.training_spec import TrainingSpec
 from fedsov.privacy.mechanism import RecordMechanism
 from fedsov.training.client_round import ClientRound, RoundResult, client_round, measured_on
 from fedsov.training.client_state import ClientState, Layout
-from fedsov.training.closed_form import ClientBatch
 from fedsov.training.engine import Rows, held
+from fedsov.training.step_batches import ClientBatch
 
 Order = Callable[[int, int, int], Sequence[np.ndarray]]
 """(seed, client's place, round) to the rows of each of the client's steps, counted from 0 among its own."""

@@ -12,7 +12,7 @@ their turns. Bounding, adding and noise are done here.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,8 @@ from fedsov.model.losses import Loss
 from fedsov.model.own_network import first_line
 from fedsov.model.seeding import seeded
 from fedsov.privacy.mechanism import Clipping
-from fedsov.training.closed_form import ClientBatch, SgdSettings
+from fedsov.training.closed_form import SgdSettings
+from fedsov.training.step_batches import Batches, ClientBatch
 
 if TYPE_CHECKING:
     import torch
@@ -39,7 +40,7 @@ def descend(
     parameters: torch.Tensor,
     module: nn.Module,
     rows: ClientBatch,
-    batches: Sequence[Sequence[np.ndarray]],
+    batches: Batches,
     descent: SgdSettings,
     *,
     loss: Loss,

@@ -34,12 +34,11 @@ from fedsov.model.parameters import named
 from fedsov.privacy.mechanism import Clipping, RecordMechanism, noise_generator
 from fedsov.training import engine
 from fedsov.training.client_state import ClientState, Layout
-from fedsov.training.closed_form import ClientBatch
+from fedsov.training.step_batches import Batches, ClientBatch
 
 if TYPE_CHECKING:
     import torch
 
-Batches = Sequence[Sequence[np.ndarray]]
 Measure = Callable[[int, np.ndarray], Mapping[str, float]]
 """(client's place among the K, (P,) parameters that it begins with) to what is told of them."""
 Noise = Callable[[], Sequence[RecordMechanism]]

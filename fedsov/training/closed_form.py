@@ -12,8 +12,8 @@ what was looked up, in one row of it.
 All parameters of a client are one row of a (K, P) tensor, in the order of the state dict. Equal stacks give equal bits
 on one processor with one thread. Who is stacked with a client changes its result by rounding alone: the libraries below
 multiply numbers of another shape, or that begin elsewhere, by other kernels (docs/decisions/0022-same-bits.md).
-Batches are padded with rows of weight zero, to a width by which clients are stacked (`width_of`). Large products are
-made one by one.
+Batches are padded with rows of weight zero, to a width by which clients are stacked
+(`fedsov.training.step_batches`). Large products are made one by one.
 
 A step: ``v <- m v + g + decay w + mu (w - anchor) + drift``, then ``w <- w - rate v``, where g is the mean of the
 weighted rows' gradients, or with clipping their clipped sum plus noise, over the expected batch (Abadi et al. 2016).
@@ -21,9 +21,9 @@ weighted rows' gradients, or with clipping their clipped sum plus noise, over th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,50 +31,22 @@ from fedsov.privacy.mechanism import Clipping
 from fedsov.training.activations import LayerCache, activation
 from fedsov.training.lone_client import Matrices, accumulate_alone, matrices, steps_alone
 from fedsov.training.memory_layout import (
-    EVEN,
     Layer,
     Parts,
     Stack,
     Views,
-    evened,
     gather,
     spread,
     still,
     trained,
     views,
 )
+from fedsov.training.step_batches import Batches, ClientBatch, Step, gathered, stacked
 
 if TYPE_CHECKING:
     import torch
 
-CHUNK = 16_384
-"""Rows gathered at once, of all clients together; a stack's memory beside its rows grows with it.
-
-A step of more rows than this of one client passes the layers in parts, whose gradients are added up.
-"""
-TOGETHER = 4 * CHUNK
-"""Rows of one step of all clients that are stacked; more are taken in stacks one after the other."""
-
 Slope = Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor"]
-
-
-@dataclass(frozen=True, slots=True)
-class ClientBatch:
-    """The rows of K clients one after the other, as tensors.
-
-    Attributes:
-        X: (N, D) inputs.
-        targets: (N, O), as the loss has them.
-        weights: (N, 1) or (N, O), or None where every row weighs 1.
-        starts: (K,) where each client's rows begin.
-        sizes: (K,) how many it has.
-    """
-
-    X: torch.Tensor
-    targets: torch.Tensor
-    weights: torch.Tensor | None
-    starts: np.ndarray
-    sizes: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +65,11 @@ class SgdSettings:
     seeds: Sequence[int] = ()
 
 
-def width_of(rows: int, batch: int) -> int:
-    """The width that a client's batches are padded to: the batch, or its own rows where these are fewer, rounded up."""
-    return evened(min(rows, batch))
-
-
 def descend(
     parameters: torch.Tensor,
     stack: Stack,
     rows: ClientBatch,
-    batches: Sequence[Sequence[np.ndarray]],
+    batches: Batches,
     descent: SgdSettings,
 ) -> None:
     """Takes each client's steps, on its row of the (K, P) `parameters`, in place.
@@ -114,34 +81,15 @@ def descend(
     import torch
 
     with torch.inference_mode():
-        for together in _alike(rows, batches, descent):
+        for together in stacked(rows.sizes, batches, descent.batch, is_clipped=descent.clipping is not None):
             _descend(parameters, stack, rows, batches, descent, together)
-
-
-def _alike(rows: ClientBatch, batches: Sequence[Sequence[np.ndarray]], descent: SgdSettings) -> list[list[int]]:
-    """Clients whose batches have the same width, those with most steps first."""
-    groups: dict[int, list[int]] = {}
-    for client, size in enumerate(rows.sizes):
-        width = 0 if descent.clipping else width_of(int(size), descent.batch)
-        groups.setdefault(width, []).append(client)
-    stacks = []
-    for width, group in groups.items():
-        most = max(1, TOGETHER // (width or _widest(batches, group)))
-        ordered = sorted(group, key=lambda client: -len(batches[client]))
-        stacks += [ordered[first : first + most] for first in range(0, len(ordered), most)]
-    return stacks
-
-
-def _widest(batches: Sequence[Sequence[np.ndarray]], clients: Sequence[int]) -> int:
-    """The width that the longest of these clients' batches is padded to."""
-    return max(EVEN, evened(max((len(step) for client in clients for step in batches[client]), default=0)))
 
 
 def _descend(
     parameters: torch.Tensor,
     stack: Stack,
     rows: ClientBatch,
-    batches: Sequence[Sequence[np.ndarray]],
+    batches: Batches,
     descent: SgdSettings,
     together: list[int],
 ) -> None:
@@ -156,7 +104,7 @@ def _descend(
     anchor, drift, decay = own(descent.anchor), own(descent.drift), own(descent.decay)
     noise = _Noise(descent.clipping, stack, together, w) if descent.clipping else None
     active, parts, moving, alone = 0, Parts([], []), Parts([], []), list[Matrices]()
-    for step in _steps(rows, batches, descent, together):
+    for step in gathered(rows, batches, together, batch=descent.batch, clipping=descent.clipping):
         if step.clients != active:
             active = step.clients
             parts, moving = views(w[:active], stack), views(speeds[:active], stack)
@@ -185,7 +133,7 @@ def _descend(
 
 
 def _accumulate_together(
-    step: _Step, stack: Stack, descent: SgdSettings, parts: Parts, moving: Parts, v: torch.Tensor, momentum: float
+    step: Step, stack: Stack, descent: SgdSettings, parts: Parts, moving: Parts, v: torch.Tensor, momentum: float
 ) -> None:
     """Multiplies speeds by the momentum, and adds the gradients of a step's rows to them."""
     if step.begins:
@@ -199,71 +147,6 @@ def _accumulate_together(
         _clip([*slopes, *below], _squares(slopes, passed, below, stack), descent.clipping.clip, step.divisors)
     _accumulate(moving.layers, slopes, passed, stack.layers, momentum=momentum)
     _accumulate_tables(moving.tables, below, codes, stack)
-
-
-class _Step(NamedTuple):
-    """The first `clients` of a stack at one step: (k, B, D) inputs, (k, B, O) targets, (k, B, 1 or O) weights.
-
-    With clipping the weights are not divided by the batch; `divisors` (k, 1, 1) does that after clipping. A part of a
-    step `begins` it, or `ends` it; a whole one does both.
-    """
-
-    clients: int
-    X: torch.Tensor
-    targets: torch.Tensor
-    weights: torch.Tensor
-    divisors: torch.Tensor
-    begins: bool
-    ends: bool
-
-
-def _steps(
-    rows: ClientBatch, batches: Sequence[Sequence[np.ndarray]], descent: SgdSettings, together: Sequence[int]
-) -> Iterator[_Step]:
-    """The steps of a stack, gathered some at a time, or a part at a time where one is long."""
-    counts = [len(batches[client]) for client in together]
-    clipping, first = descent.clipping, 0
-    width = 0 if clipping else width_of(int(rows.sizes[together[0]]), descent.batch)
-    while first < counts[0]:
-        active = sum(count > first for count in counts)
-        last = counts[active - 1]  # so far the same clients take part
-        each = max(1, CHUNK // (active * (max(width, descent.batch) if width else _widest(batches, together))))
-        for begin in range(first, last, each):
-            end = min(begin + each, last)
-            lengths = np.array([[len(step) for step in batches[client][begin:end]] for client in together[:active]]).T
-            wide = width or max(EVEN, evened(int(lengths.max())))
-            chosen = np.zeros((end - begin, active, wide), dtype=np.int64)
-            real = np.arange(wide) < lengths[:, :, None]
-            for place, client in enumerate(together[:active]):
-                own = np.concatenate(batches[client][begin:end])
-                chosen[:, place][real[:, place]] = own + rows.starts[client]
-                chosen[:, place][~real[:, place]] = rows.starts[client]
-            for at in range(0, wide, CHUNK):  # more than one part only where `each` is 1
-                ends, part = (at == 0, at + CHUNK >= wide), np.s_[:, :, at : at + CHUNK]
-                yield from _gathered(rows, chosen[part], real[part], lengths, clipping, together[:active], ends)
-        first = last
-
-
-def _gathered(
-    rows: ClientBatch, chosen: np.ndarray, real: np.ndarray, lengths: np.ndarray, clipping: Clipping | None,
-    together: Sequence[int], ends: tuple[bool, bool],
-) -> Iterator[_Step]:  # fmt: skip
-    import torch
-
-    steps, active, wide = chosen.shape
-    flat = torch.from_numpy(chosen.reshape(-1))
-    inputs = rows.X.index_select(0, flat).view(steps, active, wide, -1)
-    targets = rows.targets.index_select(0, flat).view(steps, active, wide, -1)
-    shares = real.astype(np.float64)[..., None]
-    if clipping is None:
-        shares /= lengths[:, :, None, None]
-    weights = torch.from_numpy(shares).to(inputs.dtype)
-    if rows.weights is not None:
-        weights = weights * rows.weights.index_select(0, flat).view(steps, active, wide, -1)
-    expected = clipping.expected if clipping else [1.0] * (max(together) + 1)
-    divisors = torch.tensor([1.0 / expected[client] for client in together], dtype=inputs.dtype).view(active, 1, 1)
-    for X, y, share in zip(inputs.unbind(0), targets.unbind(0), weights.unbind(0), strict=True):
-        yield _Step(active, X, y, share, divisors, *ends)
 
 
 def _looked_up(

@@ -37,8 +37,9 @@ from fedsov.model.parameters import flat, named
 from fedsov.privacy.mechanism import Clipping
 from fedsov.training import autograd
 from fedsov.training import closed_form as closed_form_steps
-from fedsov.training.closed_form import ClientBatch, SgdSettings
+from fedsov.training.closed_form import SgdSettings
 from fedsov.training.memory_layout import Layer, Stack, Table
+from fedsov.training.step_batches import Batches, ClientBatch
 
 if TYPE_CHECKING:
     import torch
@@ -102,7 +103,7 @@ def stack_of(spec: NetworkSpec, inputs: int, frozen: Collection[str] = ()) -> St
 def advance(
     parameters: torch.Tensor,
     rows: ClientBatch,
-    batches: Sequence[Sequence[np.ndarray]],
+    batches: Batches,
     steps: LocalSteps,
     *,
     spec: NetworkSpec,

@@ -90,3 +90,18 @@ def one_round(
     course, state = ClientRound(training, number, [0]), ClientState.first(training, layout, incoming, 1)
     result = client_round(incoming, state, held([(X, y)], steps, spec), layout, course)
     return named(result.trained[0], layout.shaped)
+
+
+def logistic_by_hand(
+    X: np.ndarray, y: np.ndarray, batches: Sequence[Sequence[Sequence[np.ndarray]]], steps: LocalSteps
+) -> np.ndarray:
+    """(D + 1,) weights and bias after steps of one client, each the mean of its batches' gradients by rows."""
+    start = initial(NetworkSpec("logistic"), 4, 3)
+    w, v = np.concatenate([start["0.weight"].ravel(), start["0.bias"]]).astype(float), np.zeros(5)
+    whole = np.hstack([X, np.ones((len(X), 1))])
+    for together in batches:
+        sums = [((1 / (1 + np.exp(-whole[rows] @ w)) - y[rows]) @ whole[rows], len(rows)) for rows in together]
+        gradient = sum(part for part, _ in sums) / sum(count for _, count in sums)
+        v = steps.momentum * v + gradient + steps.weight_decay * np.append(w[:4], 0.0)
+        w = w - steps.learning_rate * v
+    return w

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -19,10 +17,21 @@ from fedsov.errors import ConfigurationError
 from fedsov.model.network import ACTIVATIONS, NetworkSpec, initial, shapes
 from fedsov.model.parameters import flat
 from fedsov.privacy.mechanism import Clipping
-from fedsov.training.closed_form import CHUNK, width_of
 from fedsov.training.engine import advance, held, stack_of
 from fedsov.training.memory_layout import trained
-from tests.training.clients import EMBEDDED, GAPPED, SIZES, STEPS, both, clipping, coded, orders, run, task
+from tests.training.clients import (
+    EMBEDDED,
+    GAPPED,
+    SIZES,
+    STEPS,
+    both,
+    clipping,
+    coded,
+    logistic_by_hand,
+    orders,
+    run,
+    task,
+)
 
 
 @pytest.mark.parametrize(
@@ -177,24 +186,6 @@ def test_noise_has_the_stated_spread_and_leaves_frozen_parameters_alone():
     assert moved[mask].std() == pytest.approx(2.0 / 4.0 * np.sqrt(40), rel=0.1)
 
 
-def test_batches_are_as_wide_as_a_client_s_own_rows_ask():
-    assert [width_of(rows, 64) for rows in (1, 32, 33, 63, 64, 1000)] == [32, 32, 64, 64, 64, 64]
-    assert width_of(3, 5) == 32
-
-
-def _logistic_by_hand(X, y, batches, steps) -> np.ndarray:
-    """(D + 1,) weights and bias after steps of one client, each the mean of its batches' gradients by rows."""
-    start = initial(NetworkSpec("logistic"), 4, 3)
-    w, v = np.concatenate([start["0.weight"].ravel(), start["0.bias"]]).astype(float), np.zeros(5)
-    whole = np.hstack([X, np.ones((len(X), 1))])
-    for together in batches:
-        sums = [((1 / (1 + np.exp(-whole[rows] @ w)) - y[rows]) @ whole[rows], len(rows)) for rows in together]
-        gradient = sum(part for part, _ in sums) / sum(count for _, count in sums)
-        v = steps.momentum * v + gradient + steps.weight_decay * np.append(w[:4], 0.0)
-        w = w - steps.learning_rate * v
-    return w
-
-
 @pytest.mark.parametrize("rows", [40, 41, 7])
 def test_accumulated_batches_make_the_step_of_their_gradients_mean_by_rows(rows):
     steps = replace(STEPS, batch=5, accumulate=3)
@@ -202,7 +193,7 @@ def test_accumulated_batches_make_the_step_of_their_gradients_mean_by_rows(rows)
     one_by_one = shuffled(rows, replace(steps, accumulate=1), np.random.default_rng(0))
     epoch = -(-rows // 5)
     apart = [one_by_one[at : at + epoch] for at in range(0, len(one_by_one), epoch)]
-    expected = _logistic_by_hand(X, y, [part[at : at + 3] for part in apart for at in range(0, epoch, 3)], steps)
+    expected = logistic_by_hand(X, y, [part[at : at + 3] for part in apart for at in range(0, epoch, 3)], steps)
     batches = shuffled(rows, steps, np.random.default_rng(0))
     for found in both(NetworkSpec("logistic"), steps, [(X, y)], [batches]):
         assert np.abs(found[0] - expected).max() <= 1e-12
@@ -215,58 +206,3 @@ def test_accumulating_is_one_large_batch_bit_by_bit():
     assert np.array_equal(*found)
     with pytest.raises(ConfigurationError, match="accumulate must be a whole number of 1 or more, got 0"):
         LocalSteps(accumulate=0)
-
-
-@pytest.mark.parametrize("spec", [NetworkSpec("mlp", (6,)), NetworkSpec("mlp", (150, 120)), EMBEDDED])
-def test_a_step_of_more_rows_than_are_held_at_once_is_the_whole_batch_s(spec):
-    sizes = (2 * CHUNK + 7, 300)
-    rows = [coded(size, place) for place, size in enumerate(sizes)]
-    steps = replace(STEPS, batch=3 * CHUNK // 16, accumulate=8, weight_decay=0.02)
-    closed, general = both(spec, steps, rows, orders(rows, steps))
-    assert np.abs(closed - general).max() <= 1e-12
-    by_hand = _logistic_by_hand(*rows[0], [[one] for one in orders(rows, steps)[0]], steps)
-    plain = run(NetworkSpec("logistic"), steps, rows, orders(rows, steps))
-    assert np.abs(plain[0] - by_hand).max() <= 1e-12
-
-
-def test_a_long_noisy_step_bounds_each_record_and_adds_noise_once():
-    rows = [task("binary", 1, CHUNK + 2000, 0), task("binary", 1, 900, 1)]
-    batches = [[np.arange(len(y))] * 2 for _, y in rows]
-    spec = NetworkSpec("mlp", (6,))
-    closed, general = (
-        run(spec, STEPS, rows, batches, closed_form=form, terms=GradientTerms(clipping(0.2, 0.3, rows, 1.0)))
-        for form in (True, False)
-    )
-    assert np.abs(closed - general).max() <= 1e-12
-
-
-LONG = """
-import resource, numpy as np, torch
-from fedsov.algorithms.client_half import GradientTerms
-from fedsov.algorithms.local_steps import LocalSteps
-from fedsov.model.network import NetworkSpec, initial, shapes
-from fedsov.model.parameters import flat
-from fedsov.privacy.mechanism import Clipping
-from fedsov.training.engine import advance, held
-spec, count = NetworkSpec("mlp", (64,)), 600_000
-steps = LocalSteps(batch=1000, accumulate=600, epochs=1)
-rng = np.random.default_rng(0)
-data = held([(rng.normal(size=(count, 4)), rng.integers(0, 2, count))], steps, spec)
-def step(rows, form, noisy):
-    parameters = torch.from_numpy(flat(initial(spec, 4, 0), shapes(spec, 4))[None].copy())
-    pull = GradientTerms(Clipping(1.0, [1.0], [1000.0], [rng])) if noisy else None
-    advance(parameters, data, [[rows]], steps, spec=spec, closed_form=form, terms=pull)
-for noisy in (False, True):
-    for form in (True, False):
-        step(np.arange(40_000 if form else 9_000), form, noisy)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-for form, noisy in ((True, False), (False, False), (True, True)):
-    step(np.arange(count), form, noisy)
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
-"""
-
-
-def test_a_step_of_many_batches_needs_little_more_memory_than_one_of_few():
-    """600,000 rows through a layer of 64 would take 150 MB for each thing that a layer keeps, and it keeps several."""
-    done = subprocess.run([sys.executable, "-c", LONG], capture_output=True, text=True, check=True)
-    assert all(int(kilobytes) < 80_000 for kilobytes in done.stdout.split()), done.stdout

@@ -14,7 +14,7 @@ from fedsov.algorithms.local_steps import LocalSteps, shuffled
 from fedsov.model.embeddings import Embedding
 from fedsov.model.network import ACTIVATIONS, NetworkSpec, initial, shapes
 from fedsov.model.parameters import flat
-from fedsov.training import closed_form
+from fedsov.training import closed_form, step_batches
 from fedsov.training.engine import advance, held
 from fedsov.training.lone_client import steps_alone
 from fedsov.training.memory_layout import Layer, Stack, Table
@@ -84,7 +84,7 @@ def test_the_last_client_of_a_stack_goes_on_alone(monkeypatch: pytest.MonkeyPatc
 def test_a_long_step_is_taken_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     spec, steps = NetworkSpec("mlp", (8,)), replace(STEPS, batch=200)
     whole = _trained(spec, steps, [500])
-    monkeypatch.setattr(closed_form, "CHUNK", 64)
+    monkeypatch.setattr(step_batches, "CHUNK", 64)
     np.testing.assert_allclose(_trained(spec, steps, [500]), whole, rtol=0, atol=1e-12)
 
 
