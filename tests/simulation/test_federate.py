@@ -427,3 +427,56 @@ def test_one_private_word_may_be_given_by_itself_and_steps_need_something_privat
     ):
         with pytest.raises(ConfigurationError, match="by the loss of the other steps"):
             fedsov.federate("logistic", rows, private=lone)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("weighting", "equal"),
+        ("start", initial(NetworkSpec(), 6, 3)),
+        ("private", ("intercept",)),
+        ("on_round", lambda number, metrics: None),
+    ],
+)
+def test_a_keyword_that_moved_works_and_names_its_new_place(name: str, value: object) -> None:
+    with pytest.warns(DeprecationWarning, match=rf"options=FederateOptions\({name}=...\)"):
+        old = fedsov.federate("logistic", REGIONS, rounds=1, **{name: value})  # type: ignore[arg-type]
+    new = fedsov.federate("logistic", REGIONS, rounds=1, options=Options(**{name: value}))  # type: ignore[arg-type]
+    assert all(np.array_equal(old.of("DE")[key], array) for key, array in new.of("DE").items())
+
+
+def test_work_is_the_old_name_of_the_options_and_its_fields_are_known() -> None:
+    with pytest.warns(DeprecationWarning, match=r"fedsov.Work is now fedsov.FederateOptions; its bound"):
+        work = fedsov.Work(bound=9.0, rate=_still, processes=1)  # type: ignore[attr-defined]
+    assert (work.max_update_norm, work.schedule, work.processes) == (9.0, _still, 1)
+    with pytest.warns(DeprecationWarning, match=r"federate\(work=...\) is deprecated; give options"):
+        old = fedsov.federate("logistic", REGIONS, rounds=1, work=work, weighting="equal")
+    new = fedsov.federate("logistic", REGIONS, rounds=1, options=replace(work, weighting="equal"))
+    assert all(np.array_equal(old.parameters[key], array) for key, array in new.parameters.items())
+    with pytest.raises(ConfigurationError, match="not both"), pytest.warns(DeprecationWarning, match="deprecated"):
+        fedsov.federate("logistic", REGIONS, work=work, options=Options(processes=1))
+
+
+def _still(number: int) -> float:
+    return 1.0
+
+
+@pytest.mark.parametrize(
+    ("keyword", "says"),
+    [
+        ("minimum", r"takes no argument 'minimum'; it is a field of options=FederateOptions"),
+        ("speed", "no argument 'speed'"),
+    ],
+)
+def test_a_keyword_that_never_was_is_refused(keyword: str, says: str) -> None:
+    with pytest.raises(TypeError, match=says):
+        fedsov.federate("logistic", REGIONS, **{keyword: 1})  # type: ignore[arg-type]
+
+
+def test_a_client_s_rows_are_drawn_by_its_name_whoever_else_takes_part() -> None:
+    whole = fedsov.federate("mlp", REGIONS, rounds=1, steps=STEPS, algorithm="ditto")
+    fewer = {name: REGIONS[name] for name in ("GB", "DE")}
+    part = fedsov.federate("mlp", fewer, rounds=1, steps=STEPS, algorithm="ditto")
+    for name in fewer:
+        for key, value in part.of(name).items():
+            np.testing.assert_allclose(whole.of(name)[key], value, atol=1e-6)
