@@ -42,27 +42,27 @@ class RegionResult:
         plan: RegionPlan, outcome: Mapping[str, Any] | None, failure: str | None, *, crossings: Mapping[str, int]
     ) -> RegionResult:
         """A region's plan and outcome in one line; `failure` is why there is no outcome."""
-        said = outcome or {}
+        reported = outcome or {}
         return RegionResult(
             region=plan.region,
             rows=plan.rows,
             strategy=plan.strategy,
             reason=" ".join(plan.reasons),
-            selected=str(said.get("selected", "none")),
-            score=said.get("score"),
-            local_score=said.get("local_score"),
-            gain=said.get("gain"),
-            gain_se=said.get("gain_se"),
-            test_rows=said.get("test_rows"),
-            note=failure or _note(plan.strategy, said),
+            selected=str(reported.get("selected", "none")),
+            score=reported.get("score"),
+            local_score=reported.get("local_score"),
+            gain=reported.get("gain"),
+            gain_se=reported.get("gain_se"),
+            test_rows=reported.get("test_rows"),
+            note=failure or _note(plan.strategy, reported),
             crossings=dict(crossings),
-            amendments=tuple(one.sentence() for one in plan.amendments),
+            amendments=tuple(amendment.sentence() for amendment in plan.amendments),
         )
 
     def scores(self) -> dict[str, float]:
         """The numbers that exist, by name."""
-        found = {"score": self.score, "local_score": self.local_score, "gain": self.gain, "gain_se": self.gain_se}
-        return {key: value for key, value in found.items() if value is not None}
+        scores = {"score": self.score, "local_score": self.local_score, "gain": self.gain, "gain_se": self.gain_se}
+        return {key: value for key, value in scores.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,19 +120,19 @@ class RunResult:
             },
             "unused": dict(self.unused),
             "measure": self.measure,
-            "regions": {one.region: _line(one) for one in self.regions},
+            "regions": {region.region: _line(region) for region in self.regions},
             "rounds": {"planned": self.planned, "run": len(self.rounds), "stopped": self.stopped},
             "privacy": list(self.privacy),
             "refusals": [dict(refusal) for refusal in self.refusals],
             "ledger_heads": {name: dict(head) for name, head in self.heads.items()},
-            "models": {owner: [list(one) for one in versions] for owner, versions in self.models.items()},
+            "models": {owner: [list(version) for version in versions] for owner, versions in self.models.items()},
             "plan": self.plan.to_json(),
         }
 
     @property
     def results(self) -> dict[str, RegionResult]:
         """Each region's line by its name."""
-        return {one.region: one for one in self.regions}
+        return {line.region: line for line in self.regions}
 
     @property
     def plan_model(self) -> str:
@@ -171,9 +171,9 @@ def _note(strategy: str, outcome: Mapping[str, Any]) -> str:
     return ""
 
 
-def _line(one: RegionResult) -> dict[str, Any]:
+def _line(region: RegionResult) -> dict[str, Any]:
     keys = ("rows", "strategy", "reason", "selected", "score", "local_score", "gain", "gain_se", "test_rows", "note")
-    plain = {key: getattr(one, key) for key in keys} | {"crossings": dict(one.crossings)}
-    plain["kept"] = one.selected  # its name of version 0.1, for one release
-    plain["amendments"] = list(one.amendments)
+    plain = {key: getattr(region, key) for key in keys} | {"crossings": dict(region.crossings)}
+    plain["kept"] = region.selected  # its name of version 0.1, for one release
+    plain["amendments"] = list(region.amendments)
     return dict(json.loads(json.dumps(plain, allow_nan=False, default=str)))

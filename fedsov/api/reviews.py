@@ -39,41 +39,41 @@ class PendingReview:
         """For `border reviews --json`."""
         body = self.body
         answered = self.standing(on)
-        asked = ("kind", "origins", "categories", "purpose", "reason", "rules", "citations", "obligations")
+        copied = ("kind", "origins", "categories", "purpose", "reason", "rules", "citations", "obligations")
         return {
             "review": self.id,
             "asked_by": list(self.owners),
             "exporter": body["exporter"],
             "importer": body["importer"],
-            **{name: body[name] for name in asked},
+            **{name: body[name] for name in copied},
             "approved": None if answered is None else answered.to_json(),
         }
 
 
 def reviews(root: Path) -> list[PendingReview]:
     """Every review in the ledgers of a workspace, in the order they were first asked."""
-    asked: dict[str, tuple[list[str], Mapping[str, Any]]] = {}
+    latest: dict[str, tuple[list[str], Mapping[str, Any]]] = {}
     standing: dict[str, dict[str, Approval]] = {}
     for owner, path in _ledgers(root).items():
         bodies = [entry.body for entry in Ledger.read(path).entries()]
         for body in bodies:
             for review_id in _ids(body):
-                owners, _ = asked.get(review_id, ([], {}))
-                asked[review_id] = (owners if owner in owners else [*owners, owner], body)
+                owners, _ = latest.get(review_id, ([], {}))
+                latest[review_id] = (owners if owner in owners else [*owners, owner], body)
         for approval in approvals.standing(bodies):
             standing.setdefault(approval.review, {})[approval.id] = approval
     return [
         PendingReview(review_id, tuple(owners), body, tuple(standing.get(review_id, {}).values()))
-        for review_id, (owners, body) in asked.items()
+        for review_id, (owners, body) in latest.items()
     ]
 
 
 def approve(root: Path, review_id: str, *, by: str, why: str, until: date, today: date) -> Approval:
     """Records a person's yes to a review. Raises ConfigurationError for an unknown review or a day that has passed."""
-    asked = {**_review(root, review_id).body, "review": review_id}
+    question = {**_review(root, review_id).body, "review": review_id}
     if until < today:
         raise ConfigurationError(f"--until {until} has passed; name a day from {today} on")
-    entry = approvals.approval_entry(asked, by=by, why=why, since=today, until=until, at=_now())
+    entry = approvals.approval_entry(question, by=by, why=why, since=today, until=until, at=_now())
     _write(root, entry)
     return Approval(entry["approval"], review_id, by, why, today, until)
 
@@ -100,13 +100,13 @@ def _ids(body: Mapping[str, Any]) -> list[str]:
 
 
 def _review(root: Path, review_id: str) -> PendingReview:
-    known = {review.id: review for review in reviews(root)}
-    if review_id not in known:
-        listed = ", ".join(known) or "none"
+    by_id = {review.id: review for review in reviews(root)}
+    if review_id not in by_id:
+        listed = ", ".join(by_id) or "none"
         raise ConfigurationError(
             f"no review {review_id!r} in this workspace; there are: {listed} (run `plan` or `train` first)"
         )
-    return known[review_id]
+    return by_id[review_id]
 
 
 def _write(root: Path, entry: Mapping[str, Any]) -> None:

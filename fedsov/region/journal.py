@@ -35,7 +35,7 @@ from fedsov.storage.atomic_files import (
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 Scores = Sequence[tuple[str, float, int]]
-OWN_KEPT = 4
+ROUNDS_KEPT = 4
 """Two checkpoints of the hub, the round after them, and the one that it leads to."""
 
 
@@ -44,7 +44,7 @@ class Journal:
     """One run's journal; `folder` is None for one that ends with the process."""
 
     folder: Path | None = None
-    said: dict[str, Any] = field(default_factory=dict)
+    notes: dict[str, Any] = field(default_factory=dict)
 
     @staticmethod
     def open(region: Path, run: str) -> Journal:
@@ -60,29 +60,29 @@ class Journal:
         except FileNotFoundError:
             return Journal(folder)
 
-    def note(self, **said: Any) -> None:
+    def note(self, **notes: Any) -> None:
         """Notes values by name, on the disk when this returns; what is noted already is not written again."""
-        if all(self.said.get(name) == value for name, value in said.items()):
+        if all(self.notes.get(name) == value for name, value in notes.items()):
             return
-        self.said |= said
+        self.notes |= notes
         if self.folder is not None:
-            write_sealed(self.folder / "journal.json", self.said)
+            write_sealed(self.folder / "journal.json", self.notes)
 
     def rounds(self, scores: Scores) -> list[tuple[str, float, int]]:
         """The scores of all rounds, noted; of a round that was worked twice the later ones."""
-        found = {(name, number): (name, value, number) for name, value, number in scores}
-        self.note(rounds=[list(one) for one in found.values()])
-        return list(found.values())
+        latest = {(name, number): (name, value, number) for name, value, number in scores}
+        self.note(rounds=[list(score) for score in latest.values()])
+        return list(latest.values())
 
-    def answers_sum(self, number: int, **said: Any) -> None:
+    def answers_sum(self, number: int, **inputs: Any) -> None:
         """Notes what a sum's round is answered from. Raises SumRefused where it was answered from anything else."""
-        before = self.said.get("sum", {"round": 0})
+        before = self.notes.get("sum", {"round": 0})
         if number < before["round"]:
             raise SumRefused(f"this region answered round {before['round']} of the run, and no earlier one again")
         same = before if before["round"] == number else {}
-        if other := [name for name, value in said.items() if same.get(name, value) != value]:
+        if other := [name for name, value in inputs.items() if same.get(name, value) != value]:
             raise SumRefused(f"this region answered round {number} already, with other {' and '.join(other)}")
-        self.note(sum={**same, "round": number, **said})
+        self.note(sum={**same, "round": number, **inputs})
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,27 +93,27 @@ class Released:
 
     def recall(self) -> Mapping[str, Any]:
         """All that was kept."""
-        return dict(self.journal.said.get("private", {}))
+        return dict(self.journal.notes.get("private", {}))
 
-    def keep(self, arrays: Arrays | None = None, **said: Any) -> None:
+    def keep(self, arrays: Arrays | None = None, **notes: Any) -> None:
         """Keeps values by name, and arrays in the place of those before; on the disk when this returns."""
         if arrays is not None and self.journal.folder is not None:
             content = pack_arrays(arrays)
             write_file(self.journal.folder / f"update-{sha256_hex(content)[:16]}.safetensors", content)
-            said |= {"update": sha256_hex(content), "order": list(arrays)}
-        self.journal.note(private={**self.recall(), **said})
+            notes |= {"update": sha256_hex(content), "order": list(arrays)}
+        self.journal.note(private={**self.recall(), **notes})
         if arrays is not None and self.journal.folder is not None:
             for path in self.journal.folder.glob("update-*.safetensors"):
-                if path.name != f"update-{said['update'][:16]}.safetensors":
+                if path.name != f"update-{notes['update'][:16]}.safetensors":
                     path.unlink(missing_ok=True)
 
     def arrays(self) -> dict[str, Any]:
         """The arrays kept last. Raises CheckpointDamaged where they are gone or were changed."""
-        kept, folder = self.recall(), self.journal.folder
-        if folder is None or "update" not in kept:
+        notes, folder = self.recall(), self.journal.folder
+        if folder is None or "update" not in notes:
             raise CheckpointDamaged("no update was kept")
-        found = read_arrays(folder / f"update-{kept['update'][:16]}.safetensors", kept["update"])
-        return {name: found[name] for name in kept["order"]}
+        arrays = read_arrays(folder / f"update-{notes['update'][:16]}.safetensors", notes["update"])
+        return {name: arrays[name] for name in notes["order"]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,37 +121,37 @@ class OwnStates:
     """What stays in the region from round to round (`fedsov.training.client_state.StateStore`), by the round it is for.
 
     A round that is asked for again begins with what it began with; one after rounds that the region had no part in,
-    with what those would have begun with. The newest `kept` rounds are kept; a training that may end
+    with what those would have begun with. The newest `rounds` rounds are kept; a training that may end
     with a model of an earlier round needs as many more.
     """
 
     journal: Journal
     folder: Path
-    kept: int = OWN_KEPT
+    rounds: int = ROUNDS_KEPT
 
     def load(self, scope: str, number: int) -> dict[str, Any]:
         """What a round begins with: the newest kept for it or, where the region missed rounds, for one before.
 
         Nothing in its first. Raises CheckpointDamaged where it is gone or was changed.
         """
-        known = self.journal.said.get("own", {}).get(scope, {})
-        before = [key for key in map(int, known) if key <= number]
-        if not before and number > 1 and len(known) >= self.kept:  # older ones were given up
+        digests = self.journal.notes.get("own", {}).get(scope, {})
+        before = [key for key in map(int, digests) if key <= number]
+        if not before and number > 1 and len(digests) >= self.rounds:  # older ones were given up
             raise CheckpointDamaged(f"this region kept nothing to begin round {number} of its {scope} rows with")
         if not before:
             return {}
-        return read_arrays(self._path(scope, max(before)), known[str(max(before))])
+        return read_arrays(self._path(scope, max(before)), digests[str(max(before))])
 
     def newest(self, scope: str) -> int:
         """The latest round that something is kept for; 0 for none."""
-        return max(map(int, self.journal.said.get("own", {}).get(scope, {})), default=0)
+        return max(map(int, self.journal.notes.get("own", {}).get(scope, {})), default=0)
 
     def save(self, scope: str, number: int, arrays: Arrays) -> None:
         """Keeps what a round is to begin with; on the disk when this returns."""
-        content, every = pack_arrays(arrays), self.journal.said.get("own", {})
+        content, every = pack_arrays(arrays), self.journal.notes.get("own", {})
         write_file(self._path(scope, number), content)
         mine = {**every.get(scope, {}), str(number): sha256_hex(content)}
-        newest = sorted(mine, key=int)[-self.kept :]
+        newest = sorted(mine, key=int)[-self.rounds :]
         self.journal.note(own={**every, scope: {key: mine[key] for key in newest}})
         for key in set(mine) - set(newest):
             self._path(scope, int(key)).unlink(missing_ok=True)

@@ -34,7 +34,7 @@ class Memory(Protocol):
     """What of a private run outlives its process: values by name, and the last update's arrays."""
 
     def recall(self) -> Mapping[str, Any]: ...
-    def keep(self, arrays: Parameters | None = None, **said: Any) -> None: ...
+    def keep(self, arrays: Parameters | None = None, **notes: Any) -> None: ...
     def arrays(self) -> Parameters: ...
 
 
@@ -42,14 +42,14 @@ class Memory(Protocol):
 class Forgetful:
     """A memory that ends with the process."""
 
-    said: dict[str, Any] = field(default_factory=dict)
+    notes: dict[str, Any] = field(default_factory=dict)
     update: Parameters = field(default_factory=dict)
 
     def recall(self) -> Mapping[str, Any]:
-        return self.said
+        return self.notes
 
-    def keep(self, arrays: Parameters | None = None, **said: Any) -> None:
-        self.said |= said
+    def keep(self, arrays: Parameters | None = None, **notes: Any) -> None:
+        self.notes |= notes
         self.update = self.update if arrays is None else arrays
 
     def arrays(self) -> Parameters:
@@ -79,10 +79,10 @@ class PrivateRun:
         self._budget, self._note = budget, note
         self._memory = Forgetful() if memory is None else memory
         self._release: RunCost | None = None
-        said = self._memory.recall()
-        self._median: float | None = said.get("median")
-        self._statistics = Statistics.from_json(said["statistics"]) if "statistics" in said else None
-        self._rounds_left: int = said.get("rounds_left", extent.rounds)
+        notes = self._memory.recall()
+        self._median: float | None = notes.get("median")
+        self._statistics = Statistics.from_json(notes["statistics"]) if "statistics" in notes else None
+        self._rounds_left: int = notes.get("rounds_left", extent.rounds)
 
     @property
     def answered(self) -> int:

@@ -54,7 +54,7 @@ from fedsov.protocol.message_types import version_fault
 from fedsov.protocol.secure_sum_messages import MASK
 from fedsov.region import run_record
 from fedsov.region.client_app import client_app
-from fedsov.region.journal import OWN_KEPT, Journal, OwnStates, Released, hold_alone
+from fedsov.region.journal import ROUNDS_KEPT, Journal, OwnStates, Released, hold_alone
 from fedsov.region.outbound import Outbound, RedactedErrors, open_sealed_rows
 from fedsov.region.private_run import BUDGET_FILE as BUDGET
 from fedsov.region.private_run import PrivateRun, noted_head
@@ -171,8 +171,8 @@ def _opened_with(ledger: Ledger, start: RegionStart) -> OpenRegion:
     journal = Journal.open(start.folder, start.run)
     session.private = _private(start, session, gate, journal)
     if not start.second_process:
-        session.received = Label.from_json(journal.said["received"]) if "received" in journal.said else PUBLIC
-        session.rounds = [(name, value, number) for name, value, number in journal.said.get("rounds", ())]
+        session.received = Label.from_json(journal.notes["received"]) if "received" in journal.notes else PUBLIC
+        session.rounds = [(name, value, number) for name, value, number in journal.notes.get("rounds", ())]
         if journal.folder is not None:
             session.own = _own_states(journal, journal.folder, session, _rounds_that_left(ledger, start.run))
     app = client_app(session, lambda sealed: open_sealed_rows(keys, sealed))
@@ -181,7 +181,7 @@ def _opened_with(ledger: Ledger, start: RegionStart) -> OpenRegion:
 
 def _own_states(journal: Journal, folder: Path, session: Session, left: set[int]) -> OwnStates:
     """What stays in the region. Raises CheckpointDamaged where it is older than the rounds that left, or gone."""
-    states = OwnStates(journal, folder, OWN_KEPT + session.work.patience)
+    states = OwnStates(journal, folder, ROUNDS_KEPT + session.work.patience)
     if session.work.training.keeps_state and left and states.newest("shareable") <= max(left):
         raise CheckpointDamaged("the ledger knows of later rounds than the run's journal: it was lost or put back")
     return states

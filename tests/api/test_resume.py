@@ -438,7 +438,7 @@ def test_a_private_run_reserves_once_and_answers_a_question_once(tmp_path: Path)
         folder = workspace / "regions" / name
         book = account(folder, name).book
         assert book is not None and [entry.run for entry in book.entries] == [run]
-        assert Journal.open(folder, run).said["private"]["rounds_left"] == 0
+        assert Journal.open(folder, run).notes["private"]["rounds_left"] == 0
         updates = [
             (entry.body["round"], entry.body["digest"])
             for entry in Ledger.read(folder / "ledger.sqlite").entries(run)

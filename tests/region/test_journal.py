@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fedsov.errors import CheckpointDamaged
-from fedsov.region.journal import OWN_KEPT, Journal, OwnStates
+from fedsov.region.journal import ROUNDS_KEPT, Journal, OwnStates
 from fedsov.training.client_state import InMemoryStates
 
 
@@ -26,9 +26,9 @@ def test_a_round_that_is_asked_for_again_begins_with_the_same_arrays_in_another_
 
 def test_only_the_newest_rounds_are_kept_and_others_are_never_guessed(tmp_path):
     states = _states(tmp_path)
-    for number in range(2, OWN_KEPT + 4):
+    for number in range(2, ROUNDS_KEPT + 4):
         states.save("public", number, {"control/0.bias": np.float32([number])})
-    assert len(list(states.folder.glob("own-public-*"))) == OWN_KEPT
+    assert len(list(states.folder.glob("own-public-*"))) == ROUNDS_KEPT
     with pytest.raises(CheckpointDamaged, match="kept nothing to begin round 2"):
         states.load("public", 2)
     assert states.load("shareable", 2) == {}  # it took part in none before

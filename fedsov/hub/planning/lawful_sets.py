@@ -16,6 +16,7 @@ search is greedy from every region in turn, and says nothing of what it did not 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from itertools import combinations
 
 MayGo = Callable[[frozenset[str], str], bool]
 """May a model made from all these regions' rows go to that one of them?"""
@@ -45,8 +46,8 @@ def largest_lawful(rows: Mapping[str, int], may_go: MayGo, *, least: int) -> fro
     friends = _friends(sorted(rows, key=lambda name: (-rows[name], name)), may_go)
     if len(friends) > EXACT:
         return _greedy(friends, may_go, order, least)
-    cliques = sorted((one for one in _cliques(friends) if len(one) >= least), key=order)
-    return next((one for one in cliques if _lawful(one, may_go)), NOBODY)
+    cliques = sorted((clique for clique in _cliques(friends) if len(clique) >= least), key=order)
+    return next((clique for clique in cliques if _lawful(clique, may_go)), NOBODY)
 
 
 def _lawful(names: frozenset[str], may_go: MayGo) -> bool:
@@ -57,20 +58,19 @@ def _friends(names: Iterable[str], may_go: MayGo) -> dict[str, frozenset[str]]:
     """For each that may have back a model of its own rows, the others with which it may share one."""
     able = [name for name in names if _lawful(frozenset({name}), may_go)]
     friends: dict[str, set[str]] = {name: set() for name in able}
-    for place, one in enumerate(able):
-        for other in able[:place]:
-            if _lawful(frozenset({one, other}), may_go):
-                friends[one].add(other)
-                friends[other].add(one)
-    return {name: frozenset(found) for name, found in friends.items()}
+    for first, second in combinations(able, 2):
+        if _lawful(frozenset({first, second}), may_go):
+            friends[first].add(second)
+            friends[second].add(first)
+    return {name: frozenset(circle) for name, circle in friends.items()}
 
 
 def _cliques(friends: Mapping[str, frozenset[str]]) -> list[frozenset[str]]:
     """Every set whose members are all friends of each other, the empty one first: 2 to the n at most."""
-    found = [NOBODY]
+    cliques = [NOBODY]
     for name, circle in friends.items():
-        found += [one | {name} for one in found if one <= circle]
-    return found
+        cliques += [clique | {name} for clique in cliques if clique <= circle]
+    return cliques
 
 
 def _greedy(
@@ -84,21 +84,21 @@ def _greedy(
     for clique in sorted({_gathered(seed, friends) for seed in friends}, key=order):
         if best and order(best) <= order(clique):
             break  # the rest have no more rows than this one
-        kept = (
-            clique if _lawful(clique, may_go) else _grown(NOBODY, [name for name in friends if name in clique], may_go)
-        )
-        if len(kept) >= least:
-            best = min(best or kept, kept, key=order)
+        lawful = clique
+        if not _lawful(clique, may_go):
+            lawful = _grown(NOBODY, [name for name in friends if name in clique], may_go)
+        if len(lawful) >= least:
+            best = min(best or lawful, lawful, key=order)
     return _grown(best, friends, may_go) if best else NOBODY
 
 
 def _gathered(seed: str, friends: Mapping[str, frozenset[str]]) -> frozenset[str]:
     """The seed, and in turn each who is a friend of all gathered so far."""
-    found = {seed}
+    clique = {seed}
     for name, circle in friends.items():
-        if found <= circle:
-            found.add(name)
-    return frozenset(found)
+        if clique <= circle:
+            clique.add(name)
+    return frozenset(clique)
 
 
 def _grown(members: frozenset[str], names: Iterable[str], may_go: MayGo) -> frozenset[str]:

@@ -26,10 +26,6 @@ from fedsov.label import PUBLIC, Label, join
 if TYPE_CHECKING:
     from fedsov.border.decisions import Permit, Refusal, Review
 
-
-if TYPE_CHECKING:
-    from fedsov.border.decisions import Permit, Refusal, Review
-
     Decision = Permit | Review | Refusal
     Judge = Callable[[Kind, Label, str, str, int], Decision]
 
@@ -105,8 +101,10 @@ def _choose(
         blocked += attempt.blocked
         if attempt.works:
             break
-    found = (strategy if attempt.works else "none", tuple(reasons), attempt.crossings, attempt.donor, tuple(blocked))
-    return RegionPlan(profile.region, profile.rows, *found)
+    selected = strategy if attempt.works else "none"
+    return RegionPlan(
+        profile.region, profile.rows, selected, tuple(reasons), attempt.crossings, attempt.donor, tuple(blocked)
+    )
 
 
 def _hopeless(profile: Profile) -> str:
@@ -133,31 +131,35 @@ def _refused(crossings: Iterable[PlannedCrossing]) -> tuple[PlannedCrossing, ...
 def _federate(ground: _Ground) -> dict[str, _Attempt]:
     """An attempt for every region: the members' succeed, the others' say what stood in the way."""
     upward = {
-        one.region: ground.upward(one.region, one.label, one.shareable)
-        for one in ground.profiles
-        if _eligible(one, ground.rule.federated_min_rows)
+        profile.region: ground.upward(profile.region, profile.label, profile.shareable)
+        for profile in ground.profiles
+        if _eligible(profile, ground.rule.federated_min_rows)
     }
-    able = [one for one in ground.profiles if one.region in upward and not _refused(upward[one.region])]
-    members = _members(ground, able)
-    return {one.region: _membership(ground, one, members, upward.get(one.region)) for one in ground.profiles}
+    candidates = [
+        profile for profile in ground.profiles if profile.region in upward and not _refused(upward[profile.region])
+    ]
+    members = _members(ground, candidates)
+    return {
+        profile.region: _membership(ground, profile, members, upward.get(profile.region)) for profile in ground.profiles
+    }
 
 
-def _members(ground: _Ground, able: Sequence[Profile]) -> list[Profile]:
+def _members(ground: _Ground, candidates: Sequence[Profile]) -> list[Profile]:
     """The lawful set with the most shareable rows; fewer than the rule asks for where none has as many."""
-    named = {one.region: one for one in able}
+    named = {profile.region: profile for profile in candidates}
 
     def may_go(sources: frozenset[str], target: str) -> bool:
         return not _refused(_of_global_model(ground, [named[name] for name in sources], target))
 
-    rows = {one.region: one.shareable for one in able}
-    found = largest_lawful(rows, may_go, least=ground.rule.federated_min_regions)
-    found = found or largest_lawful(rows, may_go, least=1)
-    return [one for one in able if one.region in found]
+    rows = {profile.region: profile.shareable for profile in candidates}
+    largest = largest_lawful(rows, may_go, least=ground.rule.federated_min_regions)
+    largest = largest or largest_lawful(rows, may_go, least=1)
+    return [profile for profile in candidates if profile.region in largest]
 
 
 def _of_global_model(ground: _Ground, members: Sequence[Profile], target: str) -> list[PlannedCrossing]:
     """The global model from the hub to a member, and the update that comes back, bound by all of them from then on."""
-    label, people = join(member.label for member in members), {one.region: one.shareable for one in members}
+    label, people = join(member.label for member in members), {member.region: member.shareable for member in members}
     down = ground.look(Kind.MODEL, label, ground.hub, target, sum(people.values()))
     return [down, ground.look(Kind.UPDATE, label, target, ground.hub, people[target])]
 
@@ -181,10 +183,13 @@ def _membership(
 def _left_out(ground: _Ground, profile: Profile, members: Sequence[Profile]) -> _Attempt:
     """Why it is no member: it may not receive what is made with it, or its records may not go to a member."""
     blocked = _refused(
-        way for one in (profile, *members) for way in _of_global_model(ground, [*members, profile], one.region)
+        crossing
+        for member in (profile, *members)
+        for crossing in _of_global_model(ground, [*members, profile], member.region)
     )
     if blocked:
-        target = next((one.region for one in members if one.region in (blocked[0].source, blocked[0].target)), "")
+        ends = blocked[0].source, blocked[0].target
+        target = next((member.region for member in members if member.region in ends), "")
         theirs = f"its records may not go to {target}, even in a global model: " if target else ""
         return _Attempt(False, f"Not federated: {theirs}{blocked[0].why()}.", blocked=blocked)
     return _Attempt(False, "Not federated: it may share a model with no set of regions that has more rows.")
@@ -199,9 +204,9 @@ def _listed(names: Sequence[str], most: int = 8) -> str:
 def _contributors(ground: _Ground) -> dict[str, int]:
     """Regions that may send an update made from their public rows, and how many such rows each has."""
     return {
-        one.region: one.public_rows
-        for one in ground.profiles
-        if one.public_rows and not _refused(ground.upward(one.region, PUBLIC, one.public_rows))
+        profile.region: profile.public_rows
+        for profile in ground.profiles
+        if profile.public_rows and not _refused(ground.upward(profile.region, PUBLIC, profile.public_rows))
     }
 
 
@@ -226,8 +231,8 @@ def _synthetic(ground: _Ground, profile: Profile) -> _Attempt:
     if rows < rule.synthetic_min_rows:
         return _Attempt(False, _too_few("synthetic", f"{rows} rows", rule.synthetic_min_rows))
     blocked: list[PlannedCrossing] = []
-    others = [one for one in ground.profiles if one.region != profile.region]
-    for donor in sorted(others, key=lambda one: (one.shareable, one.region), reverse=True):
+    others = [other for other in ground.profiles if other.region != profile.region]
+    for donor in sorted(others, key=lambda other: (other.shareable, other.region), reverse=True):
         if not _eligible(donor, rule.synthetic_min_donor_rows):
             continue
         crossing = ground.look(Kind.SYNTHETIC, donor.label, donor.region, profile.region, donor.shareable)
@@ -241,7 +246,9 @@ def _synthetic(ground: _Ground, profile: Profile) -> _Attempt:
 
 def _no_donor(others: Iterable[Profile], least: int) -> str:
     """That nobody has rows enough to give from, and who would have, were all of them shareable."""
-    bound = [f"{one.region} has {one.counted()}" for one in others if (one.rows or 0) >= least > one.shareable]
+    bound = [
+        f"{other.region} has {other.counted()}" for other in others if (other.rows or 0) >= least > other.shareable
+    ]
     none = f"no other region has {least} shareable rows to give from"
     return f"{none} ({_listed(bound)})" if bound else none
 
