@@ -118,9 +118,9 @@ def whole(case: Case) -> tuple[float, float]:
 
 
 def measure(repeats: int, cases: tuple[Case, ...]) -> dict[str, Mapping[str, float]]:
-    """All figures by name."""
+    """All figures by name; whole runs only beside all cases."""
     found: dict[str, Mapping[str, float]] = {case.name: compared(case, repeats) for case in cases}
-    for case in (WHOLE, VIRTUAL):
+    for case in (WHOLE, VIRTUAL) if cases == CASES else ():
         samples = [whole(case) for _ in range(repeats)]
         found[case.name] = {"seconds": statistics.median(one for one, _ in samples), "asked": ASKED[case.name]}
         if case is WHOLE:

@@ -32,7 +32,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
@@ -214,7 +214,8 @@ def main(arguments: Sequence[str]) -> None:
     gc.freeze()  # forks share these pages
     forks = set[int]()
     try:
-        _serve(control, caller, forks, partial(_live, run, die_with_parent, control))
+        with suppress(ConnectionError):  # the caller was killed in the middle of a request
+            _serve(control, caller, forks, partial(_live, run, die_with_parent, control))
     finally:
         for fork in forks:
             os.kill(fork, signal.SIGKILL)

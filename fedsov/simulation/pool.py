@@ -128,7 +128,7 @@ class ClientPool(AbstractContextManager["ClientPool"]):
         ends = np.cumsum([len(block.clients) for block in blocks]).tolist()
         ranges = [range(end - len(block.clients), end) for end, block in zip(ends, blocks, strict=True)]
         job = _pickled(self._job, self._memory.layout)
-        where = json.dumps({"path": sys.path, "folder": os.getcwd()}).encode()
+        where = json.dumps({"path": sys.path, "folder": _folder()}).encode()
         for place, mine in enumerate(dealt):
             process = _SERVER.fork([self._memory.descriptor])
             self._processes.append(process)
@@ -225,7 +225,16 @@ class ClientPool(AbstractContextManager["ClientPool"]):
 
 def warm_up() -> None:
     """Starts what the processes of pools are forked from, in the background; the first pool does so otherwise."""
-    _SERVER.start()
+    with suppress(OSError):  # named when a pool needs it
+        _SERVER.start()
+
+
+def _folder() -> str:
+    """Where this process is; empty where that folder was deleted."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return ""
 
 
 def loads_of(job: ClientPoolJob) -> list[Load]:

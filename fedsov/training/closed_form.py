@@ -29,7 +29,7 @@ import numpy as np
 
 from fedsov.privacy.mechanism import Clipping
 from fedsov.training.activations import LayerCache, activation
-from fedsov.training.lone_client import Matrices, accumulate_alone, matrices, steps_alone
+from fedsov.training.lone_client import LoneLayer, accumulate_alone, lone_layers, steps_alone
 from fedsov.training.memory_layout import (
     Layer,
     Parts,
@@ -103,16 +103,17 @@ def _descend(
     speeds, momentum = still(w.shape, w.dtype, stack), 0.0  # what has no speed yet keeps none of it
     anchor, drift, decay = own(descent.anchor), own(descent.drift), own(descent.decay)
     noise = _Noise(descent.clipping, stack, together, w) if descent.clipping else None
-    active, parts, moving, alone = 0, Parts([], []), Parts([], []), list[Matrices]()
+    active, parts, moving, alone = 0, Parts([], []), Parts([], []), list[LoneLayer]()
+    present, v = w, speeds
     for step in gathered(rows, batches, together, batch=descent.batch, clipping=descent.clipping):
         if step.clients != active:
             active = step.clients
-            parts, moving = views(w[:active], stack), views(speeds[:active], stack)
-            alone = matrices(parts.layers, moving.layers) if active == 1 and is_plain else []
-        v, slowed = speeds[:active], momentum if step.begins else 1.0
+            present, v = w[:active], speeds[:active]
+            parts, moving = views(present, stack), views(v, stack)
+            alone = lone_layers(stack.layers, parts.layers, moving.layers) if active == 1 and is_plain else []
+        slowed = momentum if step.begins else 1.0
         if alone:
-            batch = step.X[0], step.targets[0], step.weights[0]
-            accumulate_alone(*batch, descent.slope, stack.layers, alone, momentum=slowed)
+            accumulate_alone(step.X[0], step.targets[0], step.weights[0], descent.slope, alone, momentum=slowed)
         else:
             _accumulate_together(step, stack, descent, parts, moving, v, slowed)
         if not step.ends:
@@ -121,12 +122,12 @@ def _descend(
         if noise is not None:
             v.add_(noise.drawn(active))
         if decay is not None:
-            v.addcmul_(w[:active], decay)
+            v.addcmul_(present, decay)
         if descent.anchor_weight and anchor is not None:
-            v.add_(w[:active] - (anchor if anchor.ndim == 1 else anchor[:active]), alpha=descent.anchor_weight)
+            v.add_(present - (anchor if anchor.ndim == 1 else anchor[:active]), alpha=descent.anchor_weight)
         if drift is not None:
             v.add_(drift if drift.ndim == 1 else drift[:active])
-        w[:active].add_(v, alpha=-descent.rate)
+        present.add_(v, alpha=-descent.rate)
     gather(w, flat, stack)
     if not whole:
         parameters[together] = flat

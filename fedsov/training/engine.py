@@ -10,6 +10,7 @@ many threads there are is the process's own affair: those of fedsov have one, an
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -58,8 +59,8 @@ def held(rows: Sequence[Rows], steps: LocalSteps, spec: NetworkSpec, dtype: type
     """
     import torch
 
-    X = np.concatenate([np.asarray(inputs, dtype=dtype) for inputs, _ in rows])
-    y = np.concatenate([np.asarray(outcomes, dtype=dtype) for _, outcomes in rows])
+    X = _joined([np.asarray(inputs, dtype=dtype) for inputs, _ in rows])
+    y = _joined([np.asarray(outcomes, dtype=dtype) for _, outcomes in rows])
     check_codes(X, spec)
     targets = loss_named(steps.loss).outcomes(y, spec.outputs)
     weights = weights_of(targets, steps.class_weights, steps.loss)
@@ -71,6 +72,23 @@ def held(rows: Sequence[Rows], steps: LocalSteps, spec: NetworkSpec, dtype: type
         np.concatenate([[0], np.cumsum(sizes)[:-1]]),
         sizes,
     )
+
+
+def _joined(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """The arrays one after the other: a copy, but of what lies so in memory that processes share."""
+    ends = [array.ctypes.data + array.nbytes for array in arrays]
+    follow = [array.ctypes.data for array in arrays[1:]] == ends[:-1]
+    if not follow or not all(_is_shared(array) and array.flags.c_contiguous for array in arrays):
+        return np.concatenate(arrays)
+    shape = (sum(len(array) for array in arrays), *arrays[0].shape[1:])
+    return np.lib.stride_tricks.as_strided(arrays[0], shape)
+
+
+def _is_shared(array: np.ndarray) -> bool:
+    owner: object = array
+    while isinstance(owner, np.ndarray):
+        owner = owner.base
+    return isinstance(owner, memoryview) and isinstance(owner.obj, mmap.mmap)
 
 
 def check_codes(X: np.ndarray, spec: NetworkSpec) -> None:

@@ -129,6 +129,11 @@ server = PoolForkServer("tests.simulation.echo_worker")
 if sys.argv[1] == "importing":
     server.start()
     print(server._process.pid, flush=True)
+elif sys.argv[1] == "asking":
+    fork = server.fork()
+    print(fork.server, fork.pid, fork.pid, flush=True)
+    while True:
+        server.end(server.fork())
 else:
     forks = [server.fork(), server.fork()]
     forks[0].connection.send_bytes(b"sleep")
@@ -139,14 +144,15 @@ time.sleep(600)
 """
 
 
-@pytest.mark.parametrize("when", ["importing", "serving", "forked"])
-def test_no_process_outlives_a_caller_that_is_killed(when: str) -> None:
+@pytest.mark.parametrize("when", ["importing", "serving", "asking", "forked"])
+def test_no_process_outlives_a_caller_that_is_killed_and_none_complains(when: str) -> None:
     caller = subprocess.Popen(
-        [sys.executable, "-c", CALLER, when], cwd=ROOT, stdout=subprocess.PIPE, text=True, env={**os.environ}
+        [sys.executable, "-c", CALLER, when], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    assert caller.stdout is not None
+    assert caller.stdout is not None and caller.stderr is not None
     pids = [int(word) for word in caller.stdout.readline().split()]
-    own = children_of(caller.pid) - set(pids)  # of the caller's own fork
+    own = children_of(caller.pid) - set(pids) if when == "forked" else set()  # of the caller's own
+    time.sleep(0.2 if when == "asking" else 0.0)
     assert len(pids) == (1 if when == "importing" else 3) and all(is_running(pid) for pid in pids)
     caller.kill()
     caller.wait()
@@ -156,7 +162,9 @@ def test_no_process_outlives_a_caller_that_is_killed(when: str) -> None:
     finally:
         for pid in own:
             os.kill(pid, signal.SIGKILL)
-        caller.stdout.close()
+    assert caller.stderr.read() == ""  # at its end: whoever held it is gone
+    caller.stdout.close()
+    caller.stderr.close()
 
 
 def test_a_fork_of_the_caller_s_own_starts_a_server_of_its_own(server: PoolForkServer) -> None:

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -262,6 +263,14 @@ def test_what_cannot_be_sent_to_a_worker_is_named_before_a_round() -> None:
 
     with pytest.raises(ConfigurationError, match=r"cannot be sent to worker processes: .*lock.*; leave out"):
         fedsov.federate("logistic", CLIENTS, options=Options(order=order))
+
+
+def test_a_folder_that_was_deleted_is_no_hindrance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert fedsov.federate("logistic", CLIENTS, rounds=1).rounds
 
 
 @pytest.mark.parametrize("name", ["fedavg", "fednova", "scaffold", "ditto", "fedper", "fedmedian"])
