@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import reduce
 from operator import or_
 from typing import Any
@@ -58,6 +59,17 @@ class Label:
 
 
 PUBLIC = Label()
+
+
+class Scope(StrEnum):
+    """Which of a region's rows a question is about, by what binds them."""
+
+    ALL = "all"
+    """They stay at home."""
+    SHAREABLE = "shareable"
+    """No restriction binds them; public ones are among them."""
+    PUBLIC = "public"
+    """Nothing binds them."""
 
 
 def join(labels: Iterable[Label]) -> Label:

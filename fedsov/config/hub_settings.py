@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fedsov.config.settings import Settings
 from fedsov.hub.settings import HubSettings, HubTraining
+from fedsov.label import Scope
 from fedsov.model.network import Parameters, check_frozen, initial
 from fedsov.protocol.job import TrainingJob
 
@@ -18,12 +19,12 @@ def training_job(settings: Settings) -> TrainingJob:
         synthesizer=settings.synthetic.synthesizer,
         synthetic_rows=settings.synthetic.rows,
         privacy=settings.privacy,
-        rounds=settings.rounds,
-        schedule=settings.schedule,
-        compression=settings.compression,
+        rounds=settings.federation.rounds,
+        schedule=settings.federation.schedule,
+        compression=settings.federation.compression,
         personalization=settings.personalization,
         algorithm=settings.algorithm,
-        patience=settings.patience or 0,
+        patience=settings.federation.patience or 0,
     )
 
 
@@ -33,7 +34,7 @@ def hub_settings(settings: Settings) -> HubSettings:
     return HubSettings(
         workspace=settings.workspace,
         plain=settings.plain,
-        hub=settings.hub,
+        hub=settings.federation.hub,
         border=settings.border,
         strategy=settings.strategy,
         training=_hub_training(settings),
@@ -43,7 +44,7 @@ def hub_settings(settings: Settings) -> HubSettings:
         synthetic_rows=settings.synthetic.rows,
         consent_document=None if consent is None else consent.document,
         today=settings.today,
-        days_per_round=settings.days_per_round,
+        days_per_round=settings.federation.days_per_round,
     )
 
 
@@ -57,12 +58,12 @@ def _hub_training(settings: Settings) -> HubTraining:
         private = settings.personalization.names(network, inputs)
         check_frozen(network, inputs, {*settings.recipe.frozen, *private})
         start = initial(settings.recipe.network, inputs, settings.seed)
-        return start if scope == "public" else settings.personalization.shared(start, settings.recipe.network)
+        return start if scope == Scope.PUBLIC else settings.personalization.shared(start, settings.recipe.network)
 
     return HubTraining(
         spec=settings.training,
         first_parameters=first_parameters,
-        timeout=settings.timeout,
+        timeout=settings.runtime.timeout,
         secure_sum=settings.secure_sum,
         adds_noise=settings.privacy is not None,
     )

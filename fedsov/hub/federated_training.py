@@ -26,7 +26,7 @@ from fedsov.hub.server_app import (
     each_by_itself,
     server_app,
 )
-from fedsov.label import PUBLIC, Label, join
+from fedsov.label import PUBLIC, Label, Scope, join
 from fedsov.ledger import known_keys
 from fedsov.model.column_statistics import Statistics
 from fedsov.model.features import Features
@@ -36,8 +36,6 @@ from fedsov.protocol.ingestion_report import unused_line
 if TYPE_CHECKING:
     from fedsov.hub.membership import Membership
     from fedsov.model.network import Parameters
-
-PUBLIC_SCOPE = "public"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +59,7 @@ def agree_on_features(run: HubRun, regions: Sequence[str], scope: str) -> Featur
 
     Raises TrainingFailed where no region could say anything.
     """
-    replies = ask(run, regions, "query.statistics", {"scope": scope})
+    replies = ask(run, regions, "query.statistics", {"scope": str(scope)})
     statistics = [
         Statistics.from_json(reply_json(reply, "statistics")) for reply in replies.values() if reply.has_content()
     ]
@@ -74,7 +72,7 @@ def _undescribed(run: HubRun, scope: str) -> dict[str, str]:
     """The columns that are learned from, and what to say of one that no region describes."""
     kinds = run.ingested.kinds if run.ingested else {}
     reasons = {name: "no region describes it" for name, kind in kinds.items() if kind in ("numeric", "categorical")}
-    if run.settings.training.adds_noise and scope != PUBLIC_SCOPE:
+    if run.settings.training.adds_noise and scope != Scope.PUBLIC:
         numeric = [name for name, kind in kinds.items() if kind == "numeric"]
         reasons |= {name: f"noise needs its bounds; set dataset.bounds.{name}=[LOW,HIGH]" for name in numeric}
     return reasons
@@ -100,7 +98,7 @@ def train_together(
     """
     members = list(profiles)
     regions, training = [profile.region for profile in members], run.settings.training
-    if training.adds_noise and scope != PUBLIC_SCOPE:
+    if training.adds_noise and scope != Scope.PUBLIC:
         price_privacy(run, regions)
     checkpoint = _beginning(run, members, scope, what)
     if membership and checkpoint.examination is not None:
@@ -141,7 +139,7 @@ def _beginning(run: HubRun, members: Sequence[Profile], scope: str, what: str) -
     if checkpoint is not None:
         run.progress(f"resume: {what} goes on after round {checkpoint.round}/{run.settings.training.spec.rounds}")
         return checkpoint
-    label = PUBLIC if scope == PUBLIC_SCOPE else join(profile.label for profile in members)
+    label = PUBLIC if scope == Scope.PUBLIC else join(profile.label for profile in members)
     people = sum(_volume(profile, scope) for profile in members)
     features = agree_on_features(run, [profile.region for profile in members], scope)
     if features.unused:
@@ -156,21 +154,21 @@ def _round_settings(
     run: HubRun, scope: str, features: Features, names: Mapping[int, str], minimum: int
 ) -> RoundSettings:
     training = run.settings.training
-    spec = training.spec.without_personalization() if scope == PUBLIC_SCOPE else training.spec
-    config = {"scope": scope, "features": json.dumps(features.to_json())}
+    spec = training.spec.without_personalization() if scope == Scope.PUBLIC else training.spec
+    config = {"scope": str(scope), "features": json.dumps(features.to_json())}
     return RoundSettings(spec, config, minimum, training.timeout, names)
 
 
 def _gather(run: HubRun, scope: str, names: Mapping[int, str]) -> UpdateCollector:
     """How updates are had: each by itself, made whole; or as one sum, where the regions ask for that."""
     training = run.settings.training
-    if training.secure_sum is None or scope == PUBLIC_SCOPE:
+    if training.secure_sum is None or scope == Scope.PUBLIC:
         return expanded(each_by_itself, training.spec.compression, frozen=training.spec.frozen)
     directory = known_keys.read_keys(run.workspace.hub)
     return summed(names, bounds=training.secure_sum, run=run.name, frozen=training.spec.frozen, directory=directory)
 
 
 def _volume(profile: Profile, scope: str) -> int:
-    if scope == PUBLIC_SCOPE:
+    if scope == Scope.PUBLIC:
         return profile.public_rows
     return profile.shareable_rows if profile.shareable_rows is not None else profile.rows or 0

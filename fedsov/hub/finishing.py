@@ -15,7 +15,7 @@ from fedsov.hub.membership import Membership
 from fedsov.hub.planning.plan_values import Plan, Profile, RegionPlan
 from fedsov.hub.region_queries import error_of, question, reply_json
 from fedsov.hub.run import HubRun
-from fedsov.label import PUBLIC
+from fedsov.label import PUBLIC, Scope
 from fedsov.protocol import SEALED_ROWS
 from fedsov.protocol.flower_messages import DECISION_ROUND, REFUSED, reason_of
 
@@ -129,7 +129,7 @@ def train_regions(run: HubRun, plan: Plan, profiles: Sequence[Profile]) -> tuple
         outputs.public = federated_training.train_together(
             run,
             [by_name[name] for name in plan.contributors],
-            "public",
+            Scope.PUBLIC,
             what="pre-training on public rows",
             minimum=1,
         )
@@ -153,7 +153,7 @@ def _train_global(run: HubRun, membership: Membership, outputs: RunOutputs) -> M
     outputs.global_model = federated_training.train_together(
         run,
         members,
-        "shareable",
+        Scope.SHAREABLE,
         what="global model",
         minimum=min(least, len(members)),
         membership=membership,

@@ -18,6 +18,7 @@ from typing import Any
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord
 
 from fedsov.artifact import Kind
+from fedsov.label import Scope
 from fedsov.protocol import SEALED_ROWS, payloads
 from fedsov.protocol.flower_messages import VERSION_KEY, config_of
 from fedsov.protocol.secure_sum_messages import ADVERTISE, MASK, SHARE, UNMASK
@@ -92,41 +93,41 @@ MESSAGE_TYPES: Mapping[str, ReplyRule] = {
     PRIVACY: ReplyRule(Answerer.WORKER),
     PROPOSE: ReplyRule(Answerer.WORKER),
     LEDGER: ReplyRule(Answerer.WORKER),
-    PROFILE: ReplyRule(Answerer.APP, ("all",), {"profile": _text(Kind.METRICS, ("all",), payloads.profile)}),
+    PROFILE: ReplyRule(Answerer.APP, (Scope.ALL,), {"profile": _text(Kind.METRICS, ("all",), payloads.profile)}),
     STATISTICS: ReplyRule(
         Answerer.APP,
-        ("shareable", "public"),
+        (Scope.SHAREABLE, Scope.PUBLIC),
         {"statistics": _text(Kind.METRICS, ("train",), payloads.statistics)},
     ),
     SYNTHESISE: ReplyRule(
         Answerer.APP,
-        ("shareable",),
+        (Scope.SHAREABLE,),
         {SEALED_ROWS: PayloadRule(Kind.SYNTHETIC, ConfigRecord, ("train",))},
         second_process=True,
     ),
     TRAIN: ReplyRule(
         Answerer.APP,
-        ("shareable", "public"),
+        (Scope.SHAREABLE, Scope.PUBLIC),
         {
             "arrays": PayloadRule(Kind.UPDATE, ArrayRecord, ("train",)),
             "metrics": PayloadRule(Kind.METRICS, MetricRecord, ("validation",), payloads.round_scores),
         },
-        only_summed=frozenset({"shareable"}),
+        only_summed=frozenset({Scope.SHAREABLE}),
     ),
     FINISH: ReplyRule(
-        Answerer.APP, ("all",), {"metrics": _text(Kind.METRICS, ("test", "validation"), payloads.outcome)}
+        Answerer.APP, (Scope.ALL,), {"metrics": _text(Kind.METRICS, ("test", "validation"), payloads.outcome)}
     ),
-    ADVERTISE: ReplyRule(Answerer.SECURE_SUM, ("shareable",), {"keys": _text(Kind.REPORT, (), payloads.keys)}),
-    SHARE: ReplyRule(Answerer.SECURE_SUM, ("shareable",), {"letters": _text(Kind.REPORT, (), payloads.letters)}),
+    ADVERTISE: ReplyRule(Answerer.SECURE_SUM, (Scope.SHAREABLE,), {"keys": _text(Kind.REPORT, (), payloads.keys)}),
+    SHARE: ReplyRule(Answerer.SECURE_SUM, (Scope.SHAREABLE,), {"letters": _text(Kind.REPORT, (), payloads.letters)}),
     MASK: ReplyRule(
         Answerer.SECURE_SUM,
-        ("shareable",),
+        (Scope.SHAREABLE,),
         {
             "words": PayloadRule(Kind.UPDATE, ArrayRecord, ("train",), payloads.words),
             "list": _text(Kind.REPORT, (), payloads.signature),
         },
     ),
-    UNMASK: ReplyRule(Answerer.SECURE_SUM, ("shareable",), {"shares": _text(Kind.REPORT, (), payloads.shares)}),
+    UNMASK: ReplyRule(Answerer.SECURE_SUM, (Scope.SHAREABLE,), {"shares": _text(Kind.REPORT, (), payloads.shares)}),
 }
 
 

@@ -25,7 +25,7 @@ from flwr.clientapp import ClientApp
 from fedsov.algorithms.local_steps import LocalSteps, client_number
 from fedsov.algorithms.training_spec import TrainingSpec
 from fedsov.errors import TrainingFailed
-from fedsov.label import Label
+from fedsov.label import Label, Scope
 from fedsov.model.column_statistics import Statistics
 from fedsov.model.features import Features
 from fedsov.model.metrics import MEASURES
@@ -78,7 +78,7 @@ def _replying(answer: Callable[[Message], RecordDict]) -> Callable[[Message, Con
 
 def profile(session: Session) -> RecordDict:
     """Counts for the plan (see `Session.counts`), and the shareable rows' label."""
-    said = {**session.counts(), "label": session.label("shareable").to_json()}
+    said = {**session.counts(), "label": session.label(Scope.SHAREABLE).to_json()}
     return RecordDict({"profile": ConfigRecord({"json": json.dumps(said)})})
 
 
@@ -97,7 +97,7 @@ def synthesise(session: Session, config: Mapping[str, Any]) -> RecordDict:
     """One synthetic table, given to each recipient; the worker decides about each and seals it."""
     if session.private:
         raise synthetic.SyntheticRefused(("they have no privacy guarantee, and privacy=record asks for one",))
-    records = session.training_records("shareable")
+    records = session.training_records(Scope.SHAREABLE)
     made = synthetic.synthesise(
         replace(records, target=in_words(records.target, session.work.target)),
         rows=session.work.synthetic_rows,
@@ -141,7 +141,7 @@ def train(session: Session, message: Message) -> RecordDict:
     if training.keeps_state:
         session.own.save(scope, number + 1, {**kept, **to_arrays(result.state, training, layout)})
     scores = result.metrics[0]
-    model_name = "public_model" if scope == "public" else "global_model"
+    model_name = "public_model" if scope == Scope.PUBLIC else "global_model"
     called = MEASURES[training.steps.loss].called
     session.rounds += [(called(f"{model_name}_validation_{name}"), value, number - 1) for name, value in scores.items()]
     told = dict.fromkeys(scores, math.nan) if session.private_in(scope) else scores
@@ -153,13 +153,13 @@ def _training(session: Session, scope: str, config: Mapping[str, Any]) -> Traini
     """The training that a round is of; of the start model nothing is kept here, for it is to be whole for others."""
     training = session.work.training
     training = replace(training, steps=with_proximal(training.steps, config))
-    return training if scope == "shareable" else training.without_personalization()
+    return training if scope == Scope.SHAREABLE else training.without_personalization()
 
 
 def _number(session: Session, scope: str) -> int:
     """What keys this region's chance: its name, and for rows of another scope that too."""
     region = session.records.region
-    return client_number(region if scope == "shareable" else f"{region}/{scope}")
+    return client_number(region if scope == Scope.SHAREABLE else f"{region}/{scope}")
 
 
 def _private(kept: Arrays, training: TrainingSpec, inputs: int, seed: int) -> Parameters:
@@ -229,7 +229,7 @@ def finish(session: Session, message: Message, open_parcel: OpenParcel) -> Recor
     """The planned strategy and local training side by side; the better one by validation is the region's model."""
     config = config_of(message)
     strategy = str(config["strategy"])
-    rows = session.divided("all")
+    rows = session.divided(Scope.ALL)
     model, copy = _received(session, message, config)
     start = StartingPoint(model=model, rows=_beside(session, message, open_parcel), personal=copy)
     session.finished = selection.train(strategy, rows, start, session.work.recipe)
@@ -262,7 +262,7 @@ def _received(
     if config["strategy"] != "federated":
         training = training.without_personalization()
     keeps = training.personalization
-    own = session.own.load("shareable", int(config["rounds"]) + 1) if keeps.keeps_state else {}
+    own = session.own.load(Scope.SHAREABLE, int(config["rounds"]) + 1) if keeps.keeps_state else {}
     private = _private(own, training, features.inputs, session.work.seed)
     whole, spec = joined(parameters_of(message), private, training.network), training.network
     copy = part(own, PERSONAL) or whole

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fedsov.label import Label
+from fedsov.label import Label, Scope
 from fedsov.ledger.ledger import Ledger
 from fedsov.model.metrics import MEASURES
 from fedsov.registry.values import ModelRecord, RunRecord
@@ -64,7 +64,7 @@ def write(start: RegionStart, session: Session, incoming: Label, ledger: Ledger,
     selected = session.finished
     if selected is None:
         return
-    label = session.label("all") | incoming | session.received
+    label = session.label(Scope.ALL) | incoming | session.received
     folder = model_folder(start.folder, start.run)
     name = f"{session.work.dataset}-{start.region.name}".lower()
     path = write_model(folder, selected.parameters, label=label)

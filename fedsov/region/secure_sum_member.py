@@ -19,6 +19,7 @@ import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
 
 from fedsov.errors import FedsovError, SumRefused
+from fedsov.label import Scope
 from fedsov.model.parameters import trained
 from fedsov.privacy.secure_aggregation.fixed_point import Bounds
 from fedsov.privacy.secure_aggregation.protocol import Directory, Sign, SumState, Terms, advertise, mask, share, unmask
@@ -40,8 +41,6 @@ from fedsov.protocol.secure_sum_messages import (
 from fedsov.region.journal import Journal
 
 App = Callable[[Message], Message]
-SCOPE = "shareable"
-"""The rows that are trained on in a secure sum, as `MESSAGE_TYPES` has it for the masking step."""
 
 
 @dataclass(slots=True)
@@ -148,7 +147,7 @@ def change(model: ArrayRecord, updated: ArrayRecord) -> np.ndarray:
 def _ordinary(message: Message) -> Message:
     """The round as the app knows it, on the rows that the door says a sum is about, whatever the hub names."""
     config = {key: value for key, value in config_of(message).items() if key != TOLD}
-    content = RecordDict({**message.content, "config": ConfigRecord({**config, "scope": SCOPE})})
+    content = RecordDict({**message.content, "config": ConfigRecord({**config, "scope": str(Scope.SHAREABLE)})})
     plain = Message(content, message.metadata.dst_node_id, "train")
     identify(plain, message.metadata.message_id)
     return plain

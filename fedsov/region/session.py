@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from fedsov.errors import FedsovError
-from fedsov.label import PUBLIC, Label
+from fedsov.label import PUBLIC, Label, Scope
 from fedsov.model.column_statistics import MINIMUM_COUNT
 from fedsov.model.targets import outcome
 from fedsov.partition.records import Records
@@ -22,8 +22,6 @@ from fedsov.region.private_run import PrivateRun
 from fedsov.region.strategies.selection import RegionModel
 from fedsov.training.client_state import InMemoryStates, StateStore
 from fedsov.training.rows import DataSplit, Rows, SplitMasks, split
-
-SCOPES = ("all", "shareable", "public")
 
 
 class Session:
@@ -41,13 +39,13 @@ class Session:
 
     def mask(self, scope: str) -> np.ndarray:
         """(N,) True for the rows a scope holds."""
-        if scope == "all":
+        if scope == Scope.ALL:
             return np.ones(len(self.records), dtype=bool)
-        if scope == "shareable":
+        if scope == Scope.SHAREABLE:
             return self.records.unrestricted
-        if scope == "public":
+        if scope == Scope.PUBLIC:
             return self.records.public
-        raise FedsovError(f"no scope {scope!r}; the scopes are {', '.join(SCOPES)}")
+        raise FedsovError(f"no scope {scope!r}; the scopes are {', '.join(Scope)}")
 
     def rows(self, scope: str) -> Rows:
         """The scope's rows. Outcomes are from the scope's own targets: a median over others would carry their bonds."""
@@ -60,7 +58,7 @@ class Session:
 
     def private_in(self, scope: str) -> PrivateRun | None:
         """The private run, where an answer about this scope leaves under it: rows that are shared and not public."""
-        return self.private if scope == "shareable" else None
+        return self.private if scope == Scope.SHAREABLE else None
 
     def extent(self) -> RunSize:
         """What a private run would learn from, in numbers."""
@@ -68,7 +66,7 @@ class Session:
         declared = self.work.privacy.levels if self.work.privacy else {}
         return RunSize(
             rows=len(self.records),
-            train_rows=int((self.mask("shareable") & self.division.train).sum()),
+            train_rows=int((self.mask(Scope.SHAREABLE) & self.division.train).sum()),
             rounds=self.work.rounds,
             epochs=self.work.recipe.round.epochs,
             thresholds=len(set(categorical) - set(declared)),
@@ -82,7 +80,7 @@ class Session:
 
     def _persons(self, scope: str) -> np.ndarray:
         """(N,) whose row each is, for floors; empty where the row is public and others are not: it hides nobody."""
-        if scope == "public":
+        if scope == Scope.PUBLIC:
             return self.records.subjects
         return np.where(self.records.public, "", self.records.subjects)
 
@@ -102,7 +100,7 @@ class Session:
         mask = self.mask(scope)
         if part != "all":
             mask = mask & getattr(self.division, part)
-        if scope != "public":
+        if scope != Scope.PUBLIC:
             mask = mask & ~self.records.public
         return len(np.unique(self.records.subjects[mask]))
 
@@ -112,13 +110,13 @@ class Session:
         A group of fewer than 10 people is not told apart: so few public rows, or bound rows that may be shared, are
         told as none; so few restricted rows as shareable (they stay out of what is shared all the same).
         """
-        public, restricted = self.mask("public"), ~self.mask("shareable")
+        public, restricted = self.mask(Scope.PUBLIC), ~self.mask(Scope.SHAREABLE)
         shareable = len(self.records) - (int(restricted.sum()) if self._are_many(restricted) else 0)
         return {
             "rows": len(self.records),
             "public": int(public.sum()) if self._are_many(public) else 0,
             "shareable": shareable if self._are_many(~public & ~restricted) else 0,
-            "classes": min(len(np.unique(self.rows("all").y)), len(self.work.target.classes) or 2),
+            "classes": min(len(np.unique(self.rows(Scope.ALL).y)), len(self.work.target.classes) or 2),
         }
 
     def _are_many(self, mask: np.ndarray) -> bool:

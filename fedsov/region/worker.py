@@ -29,7 +29,7 @@ from fedsov.border.people_counts import PeopleCounter
 from fedsov.errors import BudgetBroken, BudgetExceeded, CheckpointDamaged, FedsovError, LedgerBroken, SumRefused
 from fedsov.keys import open_keys
 from fedsov.keys.protocol import KeySettings, RegionKeys
-from fedsov.label import PUBLIC, Label
+from fedsov.label import PUBLIC, Label, Scope
 from fedsov.ledger import known_keys
 from fedsov.ledger.ledger import Ledger
 from fedsov.ledger.proofs import accepted, continuation, noted_heads
@@ -182,7 +182,7 @@ def _opened_with(ledger: Ledger, start: RegionStart) -> OpenRegion:
 def _own_states(journal: Journal, folder: Path, session: Session, left: set[int]) -> OwnStates:
     """What stays in the region. Raises CheckpointDamaged where it is older than the rounds that left, or gone."""
     states = OwnStates(journal, folder, ROUNDS_KEPT + session.work.patience)
-    if session.work.training.keeps_state and left and states.newest("shareable") <= max(left):
+    if session.work.training.keeps_state and left and states.newest(Scope.SHAREABLE) <= max(left):
         raise CheckpointDamaged("the ledger knows of later rounds than the run's journal: it was lost or put back")
     return states
 
@@ -270,7 +270,7 @@ def _propose(region: OpenRegion, message: Message) -> Message:
     session, start, config = region.outbound.session, region.start, config_of(message)
     crossings = {(str(kind), str(target)) for kind, target in json.loads(str(config["crossings"]))}
     added = Label.from_json(json.loads(str(config["label"]))) if "label" in config else PUBLIC
-    label, people = session.label("shareable") | session.received | added, session.people("shareable", "train")
+    label, people = session.label(Scope.SHAREABLE) | session.received | added, session.people(Scope.SHAREABLE, "train")
     for kind, target in sorted(crossings):
         artifact = Artifact(Kind(kind), label, count=people, name=f"planned {kind}")
         party = start.hub if target == start.hub.name else start.peers[target]
@@ -324,7 +324,7 @@ def _failure(region: OpenRegion, message: Message, name: str) -> Message:
     code = REFUSED if name == "Refused" else FAILED
     with RedactedErrors():
         artifact = Artifact(
-            Kind.ERROR, region.outbound.session.label("all"), name.encode(), name="name of an exception's type"
+            Kind.ERROR, region.outbound.session.label(Scope.ALL), name.encode(), name="name of an exception's type"
         )
         region.outbound.gate.cross(artifact, region.start.hub, round_number=round_of(message))
         return error_reply(message, code, name)

@@ -97,4 +97,3 @@ def test_privacy_is_priced_before_a_shared_training(tmp_path: Path) -> None:
     with connected(world, "privacy=record") as run, pytest.raises(Exception, match="nothing is left"):
         _train(run)
     assert not world.kinds("query.statistics")
-    assert federated_training.PUBLIC_SCOPE == "public"
