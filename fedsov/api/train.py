@@ -57,10 +57,10 @@ def _to_stderr(line: str) -> None:
     print(line, file=sys.stderr)
 
 
-def ingest_settings(settings: Settings, *, progress: Progress, again: bool = False) -> IngestionReport:
-    """Sorts the source into the regions' stores, and nothing else; `again` writes stores that are up to date anew."""
+def ingest_settings(settings: Settings, *, progress: Progress, rebuild: bool = False) -> IngestionReport:
+    """Sorts the source into the regions' stores, and nothing else; `rebuild` writes stores that are up to date anew."""
     with _open(settings, progress=progress, trains=False) as run:
-        return _ingest(run, again=again)
+        return _ingest(run, rebuild=rebuild)
 
 
 def plan_settings(
@@ -118,21 +118,21 @@ def _open(
     trains: bool = True,
 ) -> Iterator[HubRun]:
     """An open run over the runtime that the settings choose. Raises ConfigurationError and as `hub.run.open_run`."""
-    check_kind(settings.runtime)
-    with warm_up(settings.runtime, trains=trains):
+    check_kind(settings.runtime.kind)
+    with warm_up(settings.runtime.kind, trains=trains):
         from fedsov.config.hub_settings import hub_settings
         from fedsov.hub.run import open_run
 
-        opening = partial(open_runtime, settings.runtime, trains=trains, on_bytes=on_bytes)
+        opening = partial(open_runtime, settings.runtime.kind, trains=trains, on_bytes=on_bytes)
         with open_run(hub_settings(settings), opening, progress=progress, resumed=resumed) as run:
             yield run
 
 
-def _ingest(run: HubRun, *, again: bool = False) -> IngestionReport:
+def _ingest(run: HubRun, *, rebuild: bool = False) -> IngestionReport:
     """The stores are up to date; what was ingested."""
     from fedsov.hub.runtime import IngestRequest
 
-    run.ingested = run.runtime.ingest(IngestRequest(run.settings.plain, run.name, again))
+    run.ingested = run.runtime.ingest(IngestRequest(run.settings.plain, run.name, rebuild))
     return run.ingested
 
 

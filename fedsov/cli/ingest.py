@@ -17,7 +17,9 @@ app = command_app()
 class IngestArguments(Arguments):
     """The settings of a run, and whether stores that are up to date are written anew."""
 
-    again: Annotated[bool, typer.Option("--again", help="Write stores that are up to date anew.")] = False
+    rebuild: Annotated[bool, typer.Option("--rebuild", "--again", help="Write stores that are up to date anew.")] = (
+        False
+    )
     quiet: Quiet = False
 
 
@@ -25,7 +27,7 @@ class IngestArguments(Arguments):
     app,
     examples=(
         "fedsov ingest",
-        "fedsov ingest --again",
+        "fedsov ingest --rebuild",
         "fedsov ingest dataset=table dataset.path=people.csv dataset.jurisdiction=country dataset.target=y \\",
         "    federation.regions=auto --workspace my-people",
     ),
@@ -45,7 +47,7 @@ def ingest(arguments: IngestArguments) -> None:
         from fedsov.api import train
         from fedsov.protocol.ingestion_report import TO_USE_A_COLUMN, unused_line
 
-        report = train.ingest_settings(run_settings(arguments.overrides), progress=say, again=arguments.again)
+        report = train.ingest_settings(run_settings(arguments.overrides), progress=say, rebuild=arguments.rebuild)
     if arguments.json:
         print_json(report.to_json())
         return

@@ -14,7 +14,7 @@ from fedsov.errors import FedsovError
 
 WAYS_OUT: Mapping[str, str] = {
     "StoreDamaged": "its store {folder}/store/{dataset} is damaged or was changed; make it anew with"
-    " `python -m fedsov ingest --again`",
+    " `python -m fedsov ingest --rebuild`",
     "KeyUnavailable": "its keyring {folder}/keyring.json is missing, unreadable or not this region's;"
     " restore it from your copy (without it the store stays closed)",
     "LedgerBroken": "its ledger {folder}/ledger.sqlite does not verify, was cut, or cannot be written, or the hub's is"

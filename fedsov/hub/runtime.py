@@ -38,12 +38,12 @@ class IngestRequest:
     Attributes:
         config: the composed configuration as plain values.
         run: the run's name, for the ledgers.
-        again: writes the stores anew even where they are up to date.
+        rebuild: writes the stores anew even where they are up to date.
     """
 
     config: Mapping[str, Any]
     run: str
-    again: bool = False
+    rebuild: bool = False
 
 
 @dataclass(frozen=True, slots=True)

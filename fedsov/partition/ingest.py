@@ -93,7 +93,7 @@ def ingest(
     release: Release | None,
     today: Callable[[], date],
     basis: str = "consent",
-    again: bool = False,
+    rebuild: bool = False,
 ) -> IngestReport:
     """Brings every region's store in `workspace` up to date with the source.
 
@@ -103,7 +103,7 @@ def ingest(
         release: asked once per region whether rows whose people consented may be public (its gate).
         today: written into the manifests.
         basis: what `release` relies on; where it changes (a document expired, say) the stores are not up to date.
-        again: writes the stores anew even where they are up to date.
+        rebuild: writes the stores anew even where they are up to date.
 
     Raises:
         ConfigurationError: an alias for no known code, or a region's name that cannot be a folder.
@@ -117,7 +117,7 @@ def ingest(
     with open_source(spec) as source:
         stamp = {"source_sha256": source.sha256, "spec_digest": digest}
         previous = _previous(workspace, spec.name)
-        if not again and previous is not None and _in_force(workspace, spec.name, previous, stamp):
+        if not rebuild and previous is not None and _in_force(workspace, spec.name, previous, stamp):
             report = previous[1] if regions == "auto" else replace(previous[1], regions=tuple(regions.values()))
             return replace(report, up_to_date=True)
         rows = _sorted_rows(source, atlas, regions, {**stamp, "ingested": today().isoformat()})

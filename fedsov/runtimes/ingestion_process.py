@@ -67,16 +67,16 @@ def ingest_source(request: Mapping[str, Any]) -> dict[str, Any]:
     for owner, path in workspace.ledgers().items():
         if owner != "hub":  # the hub has verified its own
             Ledger.read(path).verify()
-    register = settings.border.register()
+    register, regions = settings.border.register(), settings.federation.regions
     report = ingest(
         settings.dataset,
         atlas=settings.atlas,
-        regions="auto" if settings.regions is None else {region.name: region for region in settings.regions},
+        regions="auto" if regions is None else {region.name: region for region in regions},
         workspace=workspace.root,
         release=_release(settings, register, workspace, today=calendar.day, run=request["run"]),
         today=calendar.day,
         basis=_basis(settings, register, calendar.day()),
-        again=bool(request.get("again")),
+        rebuild=bool(request.get("rebuild")),
     )
     if settings.secure_sum is not None:
         known_keys.pin_keys(workspace, [region.name for region in report.regions])

@@ -14,7 +14,7 @@ from fedsov.storage.workspace import Workspace
 def request_to_json(request: IngestRequest, workspace: Workspace) -> dict[str, Any]:
     """A request in plain values; the workspace's path is absolute, whatever folder it was named from."""
     config = {**request.config, "workspace": str(workspace.root)}
-    return {"config": config, "run": request.run, "again": request.again}
+    return {"config": config, "run": request.run, "rebuild": request.rebuild}
 
 
 def report_from_json(report: Mapping[str, Any]) -> IngestionReport:

@@ -295,7 +295,7 @@ def test_a_damaged_store_is_named_with_the_way_to_mend_it(
     spoil(workspace)
     line = refused("plan", *settings_for(workspace, people), workspace=workspace, code=6)
     assert f"{workspace}/regions/US/store/table" in line
-    assert "ingest --again" in line
+    assert "ingest --rebuild" in line
 
 
 def test_a_damaged_store_is_mended_by_what_the_line_says(workspace: Path, people: Path) -> None:

@@ -43,7 +43,7 @@ def test_the_report_is_counts_kinds_and_keys_and_travels_as_json(tmp_path: Path)
 def test_what_is_up_to_date_is_not_written_again_unless_it_is_asked_for(tmp_path: Path) -> None:
     first, second = ingest_source(_request(tmp_path)), ingest_source(_request(tmp_path))
     assert second["up_to_date"] and second["stores"] == first["stores"]
-    assert not ingest_source(_request(tmp_path, again=True))["up_to_date"]
+    assert not ingest_source(_request(tmp_path, rebuild=True))["up_to_date"]
 
 
 def test_consent_is_asked_of_each_region_s_gate_and_its_ledger_says_why(tmp_path: Path) -> None:
