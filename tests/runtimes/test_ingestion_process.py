@@ -22,11 +22,11 @@ from tests.world import people
 ROWS = ["country,age,ill", *(f"{('DE', 'FR')[row % 2]},{40 + row % 30},{row % 2}" for row in range(60)), "ZZ,33,1"]
 
 
-def _request(place: Path, *more: str, lines: list[str] = ROWS, again: bool = False) -> dict[str, Any]:
+def _request(place: Path, *more: str, lines: list[str] = ROWS, rebuild: bool = False) -> dict[str, Any]:
     chosen = settings(compose([*people(place, lines, target="ill"), "today=2026-11-23", *more]))
     workspace = Workspace(place / "w")
     workspace.hub.mkdir(parents=True, exist_ok=True)
-    request = request_to_json(IngestRequest(chosen.plain, "r1", again), workspace)
+    request = request_to_json(IngestRequest(chosen.plain, "r1", rebuild), workspace)
     return dict(json.loads(json.dumps(request)))
 
 
