@@ -19,9 +19,7 @@ What a client keeps begins as the global model began: of the run's seed, without
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from fedsov.algorithms.local_steps import LocalSteps
 from fedsov.checks import flag, instance, store
@@ -89,15 +87,6 @@ class Personalization:
     def shared(self, parameters: Parameters, spec: NetworkSpec) -> Parameters:
         """What of a network's parameters may be sent."""
         return shared(parameters, self.names(spec))
-
-    @staticmethod
-    def from_json(value: Mapping[str, Any]) -> Personalization:
-        """What the fields as plain values say (`dataclasses.asdict`)."""
-        private, steps = value["private"], value["private"]["private_only_steps"]
-        only = LocalSteps(**{**steps, "class_weights": tuple(steps["class_weights"])}) if steps else None
-        return Personalization(
-            PrivateParameters(tuple(private["names"]), only, private["alternates"]), value["ditto_lambda"]
-        )
 
 
 def private_only(private: PrivateParameters, update: LocalSteps) -> Personalization:

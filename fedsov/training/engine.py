@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fedsov.algorithms.client_half import GradientTerms
-from fedsov.algorithms.local_steps import LocalSteps, poisson, shuffled
+from fedsov.algorithms.local_steps import LocalSteps, shuffled
 from fedsov.errors import ConfigurationError, InputError, TrainingFailed
 from fedsov.model.embeddings import plain
 from fedsov.model.losses import loss_named, weights_of
@@ -35,7 +35,6 @@ from fedsov.model.network import (
     widths,
 )
 from fedsov.model.parameters import flat, named
-from fedsov.privacy.mechanism import Clipping
 from fedsov.training import autograd
 from fedsov.training import closed_form as closed_form_steps
 from fedsov.training.closed_form import SgdSettings
@@ -45,7 +44,6 @@ from fedsov.training.step_batches import Batches, ClientBatch
 if TYPE_CHECKING:
     import torch
 
-    from fedsov.privacy.mechanism import RecordMechanism
 
 Rows = tuple[np.ndarray, np.ndarray]
 """(N, D) inputs and (N,) or (N, C) outcomes of a client."""
@@ -215,45 +213,6 @@ def train_one(
     parameters = torch.from_numpy(flat(arrays, shaped)[None].copy())
     advance(parameters, rows, [chosen], steps, spec=spec, frozen=frozen, terms=terms)
     return named(parameters[0].numpy(), shaped)
-
-
-def private_steps(
-    arrays: Parameters,
-    X: np.ndarray,
-    y: np.ndarray,
-    steps: LocalSteps,
-    mechanism: RecordMechanism,
-    *,
-    spec: NetworkSpec,
-    rng: np.random.Generator,
-    frozen: Collection[str] = (),
-) -> Parameters:
-    """The parameters after all steps of the mechanism; `arrays` itself is not changed.
-
-    Each step draws a Poisson sample (possibly empty), sums clipped gradients of the loss, adds noise, divides by the
-    expected batch and descends with momentum (Abadi et al. 2016, algorithm 1). Clip, noise, sampling and steps are
-    taken from the mechanism that is accounted, and from nowhere else. Weight decay and the proximal term know no
-    record, and are added after the noise.
-
-    Args:
-        arrays: parameters of the network `spec` with D inputs.
-        X, y: (N, D) inputs and outcomes as the loss has them.
-        steps: learning rate, momentum, decay, proximal term and loss; its batch and epochs are the mechanism's affair.
-        rng: draws samples and noise, and what the network draws; `fedsov.privacy.mechanism.noise_generator()`.
-        frozen: names of parameters that stay as they are; the bound and the noise are of the others.
-
-    Raises:
-        TrainingFailed: no rows, parameters of another network, or a number that is not finite.
-    """
-    if not len(y):
-        raise TrainingFailed("a region has no rows to train on; give it rows, or leave it out")
-    check(spec, X.shape[1], arrays)
-    samples = poisson(len(y), mechanism.sampling_rate, mechanism.steps, rng)
-    clipping = Clipping(mechanism.clip, [mechanism.stddev], [mechanism.expected_batch(len(y))], [rng])
-    terms = GradientTerms(clipping, seeds=() if is_layered(spec) else [int(rng.integers(2**63))])
-    trained = train_one(arrays, X, y, steps, spec=spec, frozen=frozen, terms=terms, batches=samples)
-    check(spec, X.shape[1], trained)
-    return trained
 
 
 def train_locally(

@@ -6,14 +6,16 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
 from fedsov.algorithms.local_steps import LocalSteps, shuffled
 from fedsov.algorithms.training_spec import TrainingSpec
+from fedsov.errors import TrainingFailed
 from fedsov.model.embeddings import Embedding
 from fedsov.model.network import NetworkSpec, Parameters, initial, shapes
 from fedsov.model.parameters import flat, named
-from fedsov.privacy.mechanism import Clipping
+from fedsov.privacy.mechanism import Clipping, RecordMechanism, unsafe_noise_generator
 from fedsov.training.client_round import ClientRound, client_round
 from fedsov.training.client_state import ClientState, Layout
 from fedsov.training.engine import Rows, advance, held
@@ -81,15 +83,42 @@ def clipping(clip: float, noise: float, rows: Sequence[Rows], rate: float, seed:
 
 
 def one_round(
-    parameters: Parameters, X: np.ndarray, y: np.ndarray, steps: LocalSteps, *, spec: NetworkSpec, number: int
+    parameters: Parameters,
+    X: np.ndarray,
+    y: np.ndarray,
+    steps: LocalSteps,
+    *,
+    spec: NetworkSpec,
+    number: int = 1,
+    noise: RecordMechanism | None = None,
 ) -> Parameters:
-    """What a region's parameters are after one round by itself."""
+    """What a region's parameters are after one round by itself. Raises TrainingFailed where they are refused."""
     training = TrainingSpec(spec, steps, rounds=number)
     layout = Layout.of(training, X.shape[1])
     incoming = flat(parameters, layout.shaped)
-    course, state = ClientRound(training, number, [0]), ClientState.first(training, layout, incoming, 1)
+    course = ClientRound(training, number, [0], noise=None if noise is None else lambda: [noise])
+    state = ClientState.first(training, layout, incoming, 1)
     result = client_round(incoming, state, held([(X, y)], steps, spec), layout, course)
+    if result.refused:
+        raise TrainingFailed(result.refused[0])
     return named(result.trained[0], layout.shaped)
+
+
+def noisy_round(
+    parameters: Parameters,
+    X: np.ndarray,
+    y: np.ndarray,
+    steps: LocalSteps,
+    mechanism: RecordMechanism,
+    *,
+    spec: NetworkSpec,
+    seed: int = 0,
+) -> Parameters:
+    """The same with the steps of a mechanism, whose samples and noise one generator of this seed draws in turn."""
+    rng = unsafe_noise_generator(seed)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("fedsov.training.client_round.noise_generator", lambda: rng)
+        return one_round(parameters, X, y, steps, spec=spec, noise=mechanism)
 
 
 def logistic_by_hand(

@@ -19,10 +19,10 @@ from fedsov.errors import ConfigurationError, TrainingFailed
 from fedsov.model.network import NetworkSpec, build, initial, load, register, shapes
 from fedsov.model.parameters import flat, named
 from fedsov.model.seeding import seeded
-from fedsov.privacy.mechanism import RecordMechanism, unsafe_noise_generator
+from fedsov.privacy.mechanism import RecordMechanism
 from fedsov.training.autograd import ROWS
-from fedsov.training.engine import advance, held, predict, private_steps, train_locally, train_one
-from tests.training.clients import STEPS, clipping, one_round, orders, run, task
+from fedsov.training.engine import advance, held, predict, train_locally, train_one
+from tests.training.clients import STEPS, clipping, noisy_round, one_round, orders, run, task
 
 from ..model.odd_networks import WORKING, linear, partly_untrained
 
@@ -134,7 +134,7 @@ def test_what_requires_no_gradient_is_never_trained_nor_decayed_nor_noisy(noise)
     start = initial(PARTLY, 4, 3)
     if noise:
         mechanism = RecordMechanism(clip=1.0, noise_multiplier=1.0, sampling_rate=0.3, steps=3)
-        trained = private_steps(start, X, y, STEPS, mechanism, spec=PARTLY, rng=unsafe_noise_generator(0))
+        trained = noisy_round(start, X, y, STEPS, mechanism, spec=PARTLY)
     else:
         trained = train_locally(start, X, y, STEPS, spec=PARTLY)
     assert np.array_equal(trained["0.weight"], start["0.weight"])
@@ -158,9 +158,7 @@ def test_a_network_of_one_s_own_is_trained_with_noise_on_each_record(name):
     spec, (X, y) = NetworkSpec(f"steps-{name}"), task("binary", 1, 24, 0)
     before, mechanism = X.copy(), RecordMechanism(clip=1.0, noise_multiplier=1.0, sampling_rate=0.3, steps=2)
     start = initial(spec, 4, 0)
-    once, again = (
-        private_steps(start, X, y, STEPS, mechanism, spec=spec, rng=unsafe_noise_generator(4)) for _ in range(2)
-    )
+    once, again = (noisy_round(start, X, y, STEPS, mechanism, spec=spec, seed=4) for _ in range(2))
     assert all(np.array_equal(once[key], again[key]) for key in start)
     assert all(not np.array_equal(once[key], start[key]) for key in start if start[key].size)
     assert np.array_equal(X, before)

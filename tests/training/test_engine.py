@@ -14,9 +14,9 @@ import torch
 
 import fedsov
 from fedsov.algorithms.local_steps import poisson
-from fedsov.errors import ConfigurationError
+from fedsov.errors import ConfigurationError, TrainingFailed
 from fedsov.model.network import NetworkSpec, initial
-from fedsov.training.engine import predict, train_one
+from fedsov.training.engine import predict, train_locally, train_one
 from tests.training.clients import STEPS, task
 
 KERNELS = [
@@ -103,3 +103,14 @@ def test_a_poisson_sample_takes_each_row_with_its_rate_and_never_twice():
     assert all(len(set(one.tolist())) == len(one) for one in drawn)
     assert np.abs(counts - 0.2).max() < 5 * np.sqrt(0.2 * 0.8 / 4000)
     assert sizes.var() == pytest.approx(50 * 0.2 * 0.8, rel=0.1)
+
+
+def test_no_rows_another_network_and_parameters_that_are_not_finite_are_refused():
+    spec, (X, y) = NetworkSpec("mlp", (6,)), task("binary", 1, 40, 0)
+    start = initial(spec, 4, 0)
+    with pytest.raises(TrainingFailed, match="no rows to train on"):
+        train_locally(start, X[:0], y[:0], STEPS, spec=spec)
+    with pytest.raises(TrainingFailed, match="not as in network mlp"):
+        train_locally(initial(NetworkSpec(), 4, 0), X, y, STEPS, spec=spec)
+    with pytest.raises(TrainingFailed, match="not finite"), np.errstate(all="ignore"):
+        train_locally(start, X * 1e200, y, STEPS, spec=spec)

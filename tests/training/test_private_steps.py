@@ -12,8 +12,8 @@ import torch
 from fedsov.algorithms.local_steps import LocalSteps
 from fedsov.errors import TrainingFailed
 from fedsov.model.network import NetworkSpec, Parameters, build, initial, load
-from fedsov.privacy.mechanism import RecordMechanism, unsafe_noise_generator
-from fedsov.training.engine import private_steps
+from fedsov.privacy.mechanism import RecordMechanism
+from tests.training.clients import noisy_round
 
 LOGISTIC, MLP, DEEP = NetworkSpec(), NetworkSpec("mlp", (6,)), NetworkSpec("mlp", (7, 5))
 SPECS = [LOGISTIC, MLP, DEEP]
@@ -41,17 +41,17 @@ def test_without_noise_one_step_moves_the_model_by_no_more_than_the_clip(spec: N
     arrays = {name: array.astype(np.float32) for name, array in start(spec).items()}
     moved = []
     for outcome in (0.0, 1.0):  # one of them is a surprise, with a large gradient
-        y, rng = np.array([outcome]), unsafe_noise_generator(0)
-        trained = private_steps(arrays, X, y, PLAIN, mechanism, spec=spec, rng=rng)
+        trained = noisy_round(arrays, X, np.array([outcome]), PLAIN, mechanism, spec=spec)
         moved.append(norm_of({name: trained[name] - arrays[name] for name in arrays}) / PLAIN.learning_rate)
     assert 0.049 < max(moved) <= 0.05 * 1.001
 
 
 def test_an_empty_sample_is_a_step_of_noise_alone() -> None:
     X, y = rows()
-    mechanism = RecordMechanism(clip=1.0, noise_multiplier=2.0, sampling_rate=1e-9, steps=3)
+    mechanism = RecordMechanism(clip=1.0, noise_multiplier=2.0, sampling_rate=1e-4, steps=3)
     arrays = initial(MLP, 4, 0)
-    trained = private_steps(arrays, X, y, PLAIN, mechanism, spec=MLP, rng=unsafe_noise_generator(0))
+    trained, other = (noisy_round(arrays, X, each, PLAIN, mechanism, spec=MLP) for each in (y, 1 - y))
+    assert all(np.array_equal(trained[name], other[name]) for name in arrays)  # no row was looked at
     assert all(np.isfinite(array).all() for array in trained.values())
     assert not np.array_equal(trained["0.weight"], arrays["0.weight"])
 
@@ -61,10 +61,7 @@ def test_the_noise_of_a_step_is_the_one_that_was_accounted() -> None:
     mechanism = RecordMechanism(clip=0.5, noise_multiplier=3.0, sampling_rate=0.2, steps=1)
     still = replace(PLAIN, learning_rate=1.0)
     arrays = initial(LOGISTIC, 400, 0)
-    moves = [
-        private_steps(arrays, X, y, still, mechanism, spec=LOGISTIC, rng=unsafe_noise_generator(seed))["0.weight"]
-        for seed in range(25)
-    ]
+    moves = [noisy_round(arrays, X, y, still, mechanism, spec=LOGISTIC, seed=seed)["0.weight"] for seed in range(25)]
     expected = mechanism.event.noise_multiplier * mechanism.clip / mechanism.expected_batch(50)
     assert np.std(moves) == pytest.approx(expected, rel=0.03)  # 10,000 draws: a standard error of .7 %
     assert abs(np.mean(moves)) < 0.04 * expected
@@ -75,14 +72,14 @@ def test_samples_are_poisson_and_the_sum_is_divided_by_the_expected_batch() -> N
     mechanism = RecordMechanism(clip=10.0, noise_multiplier=1e-9, sampling_rate=0.1, steps=1)
     moves = [
         float(
-            private_steps(
+            noisy_round(
                 initial(LOGISTIC, 1, 0),
                 X,
                 y,
                 replace(PLAIN, learning_rate=1.0),
                 mechanism,
                 spec=LOGISTIC,
-                rng=unsafe_noise_generator(seed),
+                seed=seed,
             )["0.bias"][0]
         )
         for seed in range(400)
@@ -96,7 +93,7 @@ def test_with_little_noise_it_learns_as_plain_steps_do() -> None:
     X, _ = rows(2000, scale=1.0)
     y = (X[:, 0] > 0).astype(float)
     mechanism = RecordMechanism(clip=1.0, noise_multiplier=0.5, sampling_rate=0.1, steps=100)
-    trained = private_steps(initial(MLP, 4, 0), X, y, PLAIN, mechanism, spec=MLP, rng=unsafe_noise_generator(0))
+    trained = noisy_round(initial(MLP, 4, 0), X, y, PLAIN, mechanism, spec=MLP, seed=0)
     with torch.no_grad():
         logits = load(build(MLP, 4), trained)(torch.from_numpy(X.astype(np.float32))).squeeze(1).numpy()
     assert ((logits > 0) == (y > 0)).mean() > 0.95
@@ -107,7 +104,7 @@ def test_momentum_decay_and_pull_are_those_of_the_steps() -> None:
     mechanism = RecordMechanism(clip=1.0, noise_multiplier=1e-9, sampling_rate=1.0, steps=2)
     arrays = {"0.weight": np.array([[1.0, -2.0, 0.5]], np.float32), "0.bias": np.zeros(1, np.float32)}
     steps = LocalSteps(learning_rate=0.1, momentum=0.5, weight_decay=0.2, proximal_mu=0.3)
-    trained = private_steps(arrays, X, y, steps, mechanism, spec=LOGISTIC, rng=unsafe_noise_generator(0))
+    trained = noisy_round(arrays, X, y, steps, mechanism, spec=LOGISTIC, seed=0)
     w0 = arrays["0.weight"].astype(float)
     v1 = 0.2 * w0
     w1 = w0 - 0.1 * v1
@@ -116,13 +113,7 @@ def test_momentum_decay_and_pull_are_those_of_the_steps() -> None:
     assert np.allclose(arrays["0.weight"], w0)
 
 
-def test_no_rows_another_network_and_a_gradient_that_is_not_finite_are_refused() -> None:
+def test_an_update_that_is_not_finite_is_refused() -> None:
     X, y = rows()
-    mechanism = RecordMechanism(1.0, 1.0, 0.5, 1)
-    rng = unsafe_noise_generator(0)
-    with pytest.raises(TrainingFailed, match="no rows"):
-        private_steps(initial(MLP, 4, 0), X[:0], y[:0], PLAIN, mechanism, spec=MLP, rng=rng)
-    with pytest.raises(TrainingFailed, match="not as in network"):
-        private_steps(initial(LOGISTIC, 4, 0), X, y, PLAIN, mechanism, spec=MLP, rng=rng)
-    with pytest.raises(TrainingFailed, match="not finite"), np.errstate(all="ignore"):
-        private_steps(initial(MLP, 4, 0), X * 1e200, y, PLAIN, mechanism, spec=MLP, rng=rng)
+    with pytest.raises(TrainingFailed, match="NaN, infinity"), np.errstate(all="ignore"):
+        noisy_round(initial(MLP, 4, 0), X * 1e200, y, PLAIN, RecordMechanism(1.0, 1.0, 0.5, 1), spec=MLP)

@@ -26,9 +26,9 @@ from fedsov.model.parameters import flat, named
 from fedsov.privacy.mechanism import Clipping, RecordMechanism
 from fedsov.region.strategies.candidates import StartingPoint, train_alone
 from fedsov.region.strategies.transfer_learning import versions
-from fedsov.training.engine import advance, held, predict, private_steps
+from fedsov.training.engine import advance, held, predict
 from fedsov.training.rows import DataSplit, Rows
-from tests.training.clients import one_round, orders
+from tests.training.clients import noisy_round, one_round, orders
 
 from ..world import people
 
@@ -83,7 +83,7 @@ def test_through_a_region_s_rounds_plain_and_private(spec):
         current = one_round(current, X, y, STEPS, spec=spec, number=number)
     assert area(spec, current) > 0.8
     mechanism = RecordMechanism(clip=1.0, noise_multiplier=0.2, sampling_rate=0.4, steps=25)
-    noisy = private_steps(initial(spec, 4, 0), X, y, STEPS, mechanism, spec=spec, rng=np.random.default_rng(0))
+    noisy = noisy_round(initial(spec, 4, 0), X, y, STEPS, mechanism, spec=spec)
     assert area(spec, noisy) > 0.6
 
 
