@@ -26,7 +26,6 @@ from flwr.serverapp.strategy import FedAvg
 
 from fedsov.algorithms.catalogue import Algorithm, Need
 from fedsov.algorithms.client_half import ClientHalf, StepCounts, StepsTaken
-from fedsov.algorithms.flower_log import quiet_flower
 from fedsov.algorithms.order_free_sum import mean_of
 from fedsov.algorithms.update_checks import WEIGHT
 from fedsov.errors import ConfigurationError, TrainingFailed
@@ -222,7 +221,6 @@ class Server:
         self._algorithm, self._nodes = algorithm, _Nodes(nodes)
         self._strategy = build(algorithm, nodes)
 
-    @quiet_flower()
     def step(
         self, number: int, current: Mapping[str, Any], updates: Sequence[tuple[Mapping[str, Any], float]]
     ) -> dict[str, Any]:

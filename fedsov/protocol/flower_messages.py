@@ -4,8 +4,8 @@ Nothing is ever pickled: a message travels in Flower's own serial form (its obje
 arrives shares nothing with what was sent and can hold no code.
 
 This is the one home of Flower's non-public modules. Two of Flower's states belong to a whole process: whose messages it
-makes (`TaskIdentity`), and its logger. A process of ours sets both in its own main (`begin_flower_process`); where the
-process is the caller's, they hold for the length of a block and are put back (`flower_process`).
+makes (`TaskIdentity`), and its logger. A process of ours sets both in its own main (`begin_flower_process`). Where the
+process is the caller's, the first is put back at the end of a block, and the second left alone (`flower_process`).
 """
 
 from __future__ import annotations
@@ -44,7 +44,6 @@ class _Processes:
     lock: threading.Lock = field(default_factory=threading.Lock)
     blocks: int = 0
     identity: tuple[Any, Any, Any] = (None, None, None)
-    level: int = logging.NOTSET
 
 
 _processes = _Processes()
@@ -55,32 +54,41 @@ def begin_flower_process(node_id: int) -> None:
 
     What a round did is told by its own progress line.
     """
-    TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = RUN_ID, node_id, TASK_ID
+    _become(node_id)
     logging.getLogger("flwr").setLevel(logging.ERROR)
+
+
+def _become(node_id: int) -> None:
+    TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = RUN_ID, node_id, TASK_ID
 
 
 @contextmanager
 def flower_process(node_id: int = HUB_NODE) -> Iterator[None]:
-    """The same in the caller's process, for the length of the block; then all is as it was before.
+    """Makes the caller's process a node of Flower's for the length of the block, whose thread logs errors alone.
 
-    Blocks may be open in several threads at once: what was before is put back when the last one ends.
+    Blocks may be open in several threads at once: what the process was before is put back when the last one ends. The
+    logger's level is its owner's, so a filter stands before it instead: what other threads log is heard.
     """
-    logger = logging.getLogger("flwr")
+    logger, thread = logging.getLogger("flwr"), threading.get_ident()
+
+    def is_heard(record: logging.LogRecord) -> bool:
+        return record.levelno >= logging.ERROR or record.thread != thread
+
     with _processes.lock:
         if not _processes.blocks:
             _processes.identity = (TaskIdentity._run_id, TaskIdentity._node_id, TaskIdentity._task_id)
-            _processes.level = logger.level
         _processes.blocks += 1
-        begin_flower_process(node_id)
+        _become(node_id)
+    logger.addFilter(is_heard)
     try:
         yield
     finally:
+        logger.removeFilter(is_heard)
         with _processes.lock:
             _processes.blocks -= 1
             if not _processes.blocks:
                 for name, value in zip(("_run_id", "_node_id", "_task_id"), _processes.identity, strict=True):
                     setattr(TaskIdentity, name, value)
-                logger.setLevel(_processes.level)
 
 
 def new_run() -> Run:

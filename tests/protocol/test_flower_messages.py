@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 import threading
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 from flwr.app import ConfigRecord, Message, RecordDict
 from flwr.supercore.task_identity import TaskIdentity
 
+import fedsov
 from fedsov.protocol.flower_messages import (
     DECISION_ROUND,
     FAILED,
@@ -46,18 +50,58 @@ def _message(**config: str | int) -> Message:
     return message
 
 
-def test_a_block_makes_this_process_a_quiet_node_and_puts_back_what_was_before() -> None:
-    before, level = _identity(), LOGGER.level
+@pytest.fixture
+def heard() -> Iterator[list[str]]:
+    """What is logged by Flower's logger while its level is INFO."""
+    records, handler, before = list[str](), logging.Handler(), LOGGER.level
+    handler.emit = lambda record: records.append(record.getMessage())  # type: ignore[method-assign]
+    LOGGER.addHandler(handler)
+    LOGGER.setLevel(logging.INFO)
+    yield records
+    LOGGER.removeHandler(handler)
+    LOGGER.setLevel(before)
+
+
+def test_a_block_makes_this_process_a_node_and_puts_back_what_was_before() -> None:
+    before, filters = _identity(), list(LOGGER.filters)
     with flower_process(7):
-        assert _identity() == (RUN_ID, 7, 1) and LOGGER.level == logging.ERROR
-    assert (_identity(), LOGGER.level) == (before, level)
+        assert _identity() == (RUN_ID, 7, 1)
+    assert (_identity(), LOGGER.filters) == (before, filters)
     with pytest.raises(ValueError, match="x"), flower_process():
         raise ValueError("x")
-    assert (_identity(), LOGGER.level) == (before, level)
+    assert (_identity(), LOGGER.filters) == (before, filters)
+
+
+def test_only_what_this_thread_logs_below_an_error_is_dropped_and_only_in_the_block(heard: list[str]) -> None:
+    with flower_process():
+        LOGGER.info("a round's own line")
+        LOGGER.error("an error")
+        other = threading.Thread(target=LOGGER.info, args=("another thread's line",))
+        other.start()
+        other.join()
+        assert LOGGER.level == logging.INFO  # its owner's
+    LOGGER.info("afterwards")
+    assert heard == ["an error", "another thread's line", "afterwards"]
+
+
+def test_a_training_by_a_strategy_of_flower_says_nothing(heard: list[str]) -> None:
+    X, y = np.random.default_rng(0).normal(size=(20, 3)), np.arange(20) % 2
+    fedsov.federate("logistic", [(X, y), (X, y)], rounds=2, algorithm="fedavgm")
+    assert LOGGER.level == logging.INFO and not heard
+
+
+def test_importing_the_hub_leaves_flower_s_logger_as_it_is() -> None:
+    program = (
+        "import logging, flwr.serverapp; before = logging.getLogger('flwr').level\n"
+        "import fedsov.hub.region_queries, fedsov.simulation.federate\n"
+        "print(before == logging.getLogger('flwr').level, not logging.getLogger('flwr').filters)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "True"]
 
 
 def test_blocks_of_several_threads_end_together() -> None:
-    before, level = _identity(), LOGGER.level
+    before, filters = _identity(), list(LOGGER.filters)
     entered, leave, after = threading.Event(), threading.Event(), []
 
     def other() -> None:
@@ -73,7 +117,7 @@ def test_blocks_of_several_threads_end_together() -> None:
     assert _identity() == (RUN_ID, HUB_NODE, 1)  # the other thread's run goes on
     leave.set()
     thread.join()
-    assert after == [(RUN_ID, HUB_NODE, 1)] and (_identity(), LOGGER.level) == (before, level)
+    assert after == [(RUN_ID, HUB_NODE, 1)] and (_identity(), LOGGER.filters) == (before, filters)
 
 
 def test_a_message_arrives_as_it_was_sent_and_shares_nothing_with_it() -> None:
