@@ -14,6 +14,9 @@ from datetime import date
 from enum import StrEnum
 from typing import Any
 
+from fedsov.checks import section
+from fedsov.errors import ConfigurationError
+from fedsov.jurisdiction import Atlas, party_settings
 from fedsov.label import Label
 
 
@@ -77,6 +80,19 @@ class Party:
         """Plain values."""
         words = {"name": self.name, "location": self.location, "entity": self.entity, "role": self.role}
         return {**words, "owners": sorted(self.owners)}
+
+    @staticmethod
+    def from_settings(group: str, plain: Any, atlas: Atlas) -> Party:
+        """A hub as the settings describe it; the keys of the group are these fields.
+
+        Raises:
+            ConfigurationError: a key that nobody reads or that is not set, a place that is no country, ...
+        """
+        given = section(group, plain, Party)
+        given |= party_settings(group, given, atlas)
+        if atlas.code(given["location"]) is None:
+            raise ConfigurationError(f"{group}.location is {given['location']!r}, no ISO code of a country")
+        return Party(**given)
 
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> Party:

@@ -14,13 +14,14 @@ fedsov.errors.ConfigurationError: momentum must be a number of 0 or more and bel
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import MISSING, fields
 from difflib import get_close_matches
 from numbers import Integral, Real
 from types import UnionType
 from typing import Any
 
-from fedsov.errors import ConfigurationError
+from fedsov.errors import ConfigurationError, nearest
 
 MOST = 2**31 - 1
 """The largest count: of rows, rounds, steps, clients."""
@@ -127,7 +128,7 @@ def several(name: str, value: Any, called: str, check: Callable[[str, Any], Any]
     Raises:
         ConfigurationError: no list, or a part that does not pass.
     """
-    if isinstance(value, str | bytes) or not isinstance(value, Iterable) or getattr(value, "ndim", 1) != 1:
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable) or getattr(value, "ndim", 1) != 1:
         raise refused(name, called, value)
     return tuple(check(f"{name}[{place}]", part) for place, part in enumerate(value))
 
@@ -145,6 +146,86 @@ def names(name: str, value: Any) -> tuple[str, ...]:
     if not all(isinstance(part, str) for part in value):
         raise refused(name, "a list of names", value)
     return tuple(map(str, value))
+
+
+def text(name: str, value: Any, called: str = "text", *, truth: bool = False) -> str:
+    """The value as text: YAML reads 2017 as a number, and NO as False.
+
+    Args:
+        called: what the value must be, for the message: "the name of a column".
+        truth: whether True and False are texts too, as values of a column are.
+
+    Raises:
+        ConfigurationError: a list, a mapping, nothing, NaN, infinity, or a truth value where none is meant.
+    """
+    if isinstance(value, bool):
+        if truth:
+            return str(value)
+        raise refused(name, called, value, "; put a word such as NO in quotes")
+    if isinstance(value, str) or math.isfinite(as_number(value)):
+        return str(value)
+    raise refused(name, called, value)
+
+
+def text_or_none(name: str, value: Any, called: str = "text", *, truth: bool = False) -> str | None:
+    """As `text`; None stays None."""
+    return None if value is None else text(name, value, f"{called}, or null", truth=truth)
+
+
+def texts(name: str, value: Any, *, truth: bool = False) -> tuple[str, ...]:
+    """The texts of a list, each as `text`. Raises ConfigurationError for what is no list, or a part that is no text."""
+    parts = instance(name, value, list | tuple, "a list as [A, B]")
+    return tuple(text(f"{name}[{place}]", part, truth=truth) for place, part in enumerate(parts))
+
+
+def text_mapping(name: str, value: Any) -> dict[str, str]:
+    """A mapping of texts to texts. Raises ConfigurationError for any other."""
+    pairs = mapping(name, value, "a mapping as {NAME: VALUE}").items()
+    return {text(f"a name in {name}", key): text(f"{name}.{key}", part) for key, part in pairs}
+
+
+def only(group: str, value: Any, keys: Sequence[str]) -> dict[str, Any]:
+    """The settings of a group, which may have these keys; what nobody reads would be ignored.
+
+    Raises:
+        ConfigurationError: no mapping, or another key; the message has the nearest one.
+    """
+    if not isinstance(value, Mapping):
+        raise refused(group, f"a mapping with {', '.join(keys)}", value)
+    if odd := sorted(map(str, set(value) - set(keys))):
+        place = f"{group}." if group else ""
+        guess = nearest(odd[0], keys)
+        meant = f"; did you mean {place}{guess[0]}? {group or 'A run'}" if guess else f"; {group or 'a run'}"
+        raise ConfigurationError(f"{place}{odd[0][:_LONGEST]} is not a setting{meant} has {listed(keys)}")
+    return dict(value)
+
+
+def section(
+    group: str, value: Any, kind: type, *, beside: Collection[str] = (), without: Collection[str] = ()
+) -> dict[str, Any]:
+    """The settings of a group, whose keys are the fields of a class of settings.
+
+    Args:
+        kind: the dataclass; a field without a default must be set.
+        beside: further keys, which something else reads.
+        without: fields that are no keys of the group.
+
+    Raises:
+        ConfigurationError: as `only`; or a key that is not set.
+    """
+    own = [field for field in fields(kind) if field.name not in without]
+    settings = only(group, value, [*(field.name for field in own), *beside])
+    for field in own:
+        if field.default is MISSING and field.default_factory is MISSING:
+            require(group, settings, field.name)
+    return settings
+
+
+def require(group: str, settings: Mapping[str, Any], key: str) -> Any:
+    """The value of a key that must be set. Raises ConfigurationError where it is not."""
+    if key not in settings:
+        raise ConfigurationError(f"{group}.{key} is not set".removeprefix("."))
+    return settings[key]
 
 
 def mapping(name: str, value: Any, called: str) -> Mapping[Any, Any]:

@@ -11,6 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from fedsov.checks import choice, require, section, text, texts, whole
+from fedsov.errors import ConfigurationError
+
+ROLES = ("controller", "processor")
+"""What a party may be in data-protection law."""
+
 
 @dataclass(frozen=True, slots=True)
 class Region:
@@ -35,6 +41,30 @@ class Region:
             name: getattr(self, name) for name in ("name", "location", "entity", "key_id", "retention_days", "role")
         }
         return words | listed
+
+    @staticmethod
+    def from_settings(group: str, plain: Any, atlas: Atlas) -> Region:
+        """A region as the federation's catalogue describes it; the keys are these fields.
+
+        Args:
+            group: such as ``federation.catalogue.DE``, for messages.
+
+        Raises:
+            ConfigurationError: a key that nobody reads or that is not set, or a value that cannot be.
+        """
+        given = section(group, plain, Region)
+        given |= party_settings(group, given, atlas) | {
+            "jurisdictions": frozenset(texts(f"{group}.jurisdictions", given["jurisdictions"])),
+            "key_id": text(f"{group}.key_id", given["key_id"]),
+        }
+        if given.get("retention_days") is not None:
+            whole(f"{group}.retention_days", given["retention_days"], at_least=0)
+        return Region(**given)
+
+    @staticmethod
+    def of_code(code: str) -> Region:
+        """The region that a jurisdiction gets where none is described: of its own name, in its own territory."""
+        return Region(code, frozenset({code}), code, f"operator in {code}", f"{code.lower()}-store")
 
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> Region:
@@ -77,3 +107,18 @@ class Atlas:
                 if wanted in region.jurisdictions:
                     return region
         return None
+
+
+def party_settings(group: str, given: Mapping[str, Any], atlas: Atlas) -> dict[str, Any]:
+    """What the settings of a region and of a hub have in common, checked: name, location, entity, owners, role.
+
+    Raises:
+        ConfigurationError: one that is not set or no text, an owner that is no country, or another role.
+    """
+    words = {key: text(f"{group}.{key}", require(group, given, key)) for key in ("name", "location", "entity")}
+    owners = given.get("owners")
+    codes = {owner: atlas.code(owner) for owner in texts(f"{group}.owners", [] if owners is None else owners)}
+    for owner in sorted(name for name, code in codes.items() if code is None):
+        raise ConfigurationError(f"{group}.owners has {owner!r}, which is no ISO code of a country")
+    role = choice(f"{group}.role", given.get("role", "controller"), ROLES)
+    return {**words, "owners": frozenset(filter(None, codes.values())), "role": role}

@@ -76,7 +76,7 @@ def test_every_configuration_file_composes_into_settings() -> None:
         choice = f"{path.parent.name}={path.stem}"
         if path.parent.name in ("region",) or path.stem == "evidence_demo":
             continue
-        assert settings(compose([choice, *needed.get(choice, [])])).rounds >= 1
+        assert settings(compose([choice, *needed.get(choice, [])])).federation.rounds >= 1
 
 
 def test_decisions_say_context_choice_and_what_was_given_up() -> None:

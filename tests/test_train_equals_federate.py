@@ -106,7 +106,7 @@ def test_a_run_and_federate_give_the_same_parameters(name: str, table: list[str]
     fitted = fedsov.federate(
         chosen.recipe.network,
         _arrays(chosen),
-        rounds=chosen.rounds,
+        rounds=chosen.federation.rounds,
         steps=chosen.recipe.round,
         algorithm=chosen.algorithm,
         seed=chosen.seed,

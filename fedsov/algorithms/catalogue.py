@@ -30,7 +30,7 @@ from fedsov.algorithms.client_half import ClientHalf, State
 from fedsov.algorithms.compression import Compression
 from fedsov.algorithms.local_steps import LocalSteps
 from fedsov.algorithms.personalization import Personalization, PrivateParameters, private_only
-from fedsov.checks import FLOAT32_MOST, choice, real, refused, store, whole
+from fedsov.checks import FLOAT32_MOST, choice, real, refused, section, store, whole
 from fedsov.errors import ConfigurationError
 
 MEANS = ("FedAvg", "FedProx")
@@ -142,6 +142,14 @@ class Algorithm:
                 raise ConfigurationError(f"algorithm.options.{option} is no option of {self.name}; {listed}")
         checked = {name: rules[name](f"algorithm.options.{name}", value) for name, value in self.options.items()}
         store(self, options=checked)
+
+    @staticmethod
+    def from_settings(plain: Any) -> Algorithm:
+        """What the group `algorithm` says. Raises ConfigurationError, naming the key."""
+        given = section("algorithm", plain, Algorithm)
+        if "name" in given:
+            choice("algorithm.name", given["name"], ALGORITHMS)
+        return Algorithm(**given)
 
     @property
     def spec(self) -> AlgorithmSpec:

@@ -22,15 +22,33 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 
-from fedsov.checks import FLOAT32_LEAST, FLOAT32_MOST, SEEDS, choice, real, several, store, whole
+from fedsov.checks import (
+    FLOAT32_LEAST,
+    FLOAT32_MOST,
+    SEEDS,
+    choice,
+    only,
+    real,
+    require,
+    section,
+    several,
+    shown,
+    store,
+    text,
+    texts,
+    whole,
+)
+from fedsov.errors import ConfigurationError
 from fedsov.model.losses import LOSSES
-from fedsov.model.network import NetworkSpec
+from fedsov.model.network import NetworkSpec, is_layered, names
+from fedsov.model.parameters import trained
 
 NETWORK = NetworkSpec("mlp", (16,))
 LEAST, LARGEST = FLOAT32_LEAST, FLOAT32_MOST
@@ -107,6 +125,43 @@ class LocalSteps:
             class_weights=weights,
         )
 
+    @staticmethod
+    def from_settings(group: str, plain: Any, *, default: LocalSteps, outputs: int = 1) -> LocalSteps:
+        """The steps of a group of settings as ``model.round``, whose keys are these fields.
+
+        Args:
+            default: what the group does not say; the loss is that of the target, and no other is possible.
+            outputs: of the network, which say how many classes can be weighed.
+
+        Raises:
+            ConfigurationError: a key that nobody reads, or a value that cannot be.
+        """
+        given = section(group, plain, LocalSteps)
+        task = default.loss
+        if given.get("loss", task) != task:
+            raise ConfigurationError(
+                f"{group}.loss is {shown(given['loss'])}, and the loss of dataset.task={task} is {task}"
+            )
+        if "class_weights" in given:
+            expected = 0 if task == "regression" else max(outputs, 2)
+            given["class_weights"] = _class_weights(f"{group}.class_weights", given["class_weights"], expected)
+        try:
+            return replace(default, **given)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{group}.{error}") from None
+
+
+def _class_weights(name: str, weights: Any, classes: int) -> tuple[float, ...]:
+    """None, or as many weights as there are classes."""
+    allowed = f"[] or {classes} numbers above 0" if classes else "[]: numbers have no classes"
+    refusal = ConfigurationError(f"{name} must be {allowed}, got {shown(weights)}")
+    if not isinstance(weights, list) or len(weights) not in (0, classes):
+        raise refusal
+    try:
+        return tuple(real(name, weight, at_least=LEAST, at_most=LARGEST) for weight in weights)
+    except ConfigurationError:
+        raise refusal from None
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
@@ -127,6 +182,51 @@ class Recipe:
     round: LocalSteps = LocalSteps()
     fine_tune: LocalSteps = LocalSteps(learning_rate=0.01, batch=32, epochs=10, proximal_mu=0.3)
     frozen: tuple[str, ...] = ()
+
+    @staticmethod
+    def from_settings(plain: Any, *, seed: int, task: str, outputs: int, beside: Collection[str] = ()) -> Recipe:
+        """The recipe of the group `model`: keys are these fields, and ``name`` and ``hidden`` of the network.
+
+        Args:
+            seed: of the order of the rows.
+            task: what is learned, which is the name of its loss.
+            outputs: of the network.
+            beside: further keys of the group, which something else reads.
+
+        Raises:
+            ConfigurationError: a key that nobody reads or that is not set, or a value that cannot be.
+        """
+        given = section("model", plain, Recipe, without=("network",), beside=("name", "hidden", *beside))
+        own = {key: value for key, value in given.items() if key in Recipe.__slots__}
+        steps = LocalSteps(seed=seed, loss=task)
+        network = _network(given, outputs)
+        if "frozen" in own:
+            own["frozen"] = texts("model.frozen", own["frozen"])
+            if is_layered(network):  # of another the names are known when it is built
+                trained(names(network), own["frozen"])
+        for occasion in OCCASIONS:
+            said = own.get(occasion, {})
+            own[occasion] = LocalSteps.from_settings(f"model.{occasion}", said, default=steps, outputs=outputs)
+        return Recipe(**{**own, "network": network})
+
+
+OCCASIONS = ("from_scratch", "round", "fine_tune")
+"""The fields of a `Recipe` that are steps."""
+
+
+def _network(model: Mapping[str, Any], outputs: int) -> NetworkSpec:
+    """The network that a group `model` names. Raises ConfigurationError."""
+    name = text("model.name", require("model", model, "name"), "the name of a network")
+    widths = several(
+        "model.hidden",
+        require("model", model, "hidden"),
+        "a list as [A, B]",
+        lambda part, width: whole(part, width, at_least=1),
+    )
+    try:
+        return NetworkSpec(name, widths, outputs)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"model.name={name}: {error}") from None
 
 
 class Stream(IntEnum):
@@ -209,16 +309,16 @@ class Schedule:
         store(
             self,
             name=choice("schedule", self.name, READS),
-            least=real("a schedule's least", self.least, above=0.0, at_most=1.0),
-            every=whole("a schedule's every", self.every, at_least=1),
-            by=real("a schedule's by", self.by, above=0.0),
-            warmup=whole("a schedule's warmup", self.warmup, at_least=0),
+            least=real("schedule.least", self.least, above=0.0, at_most=1.0),
+            every=whole("schedule.every", self.every, at_least=1),
+            by=real("schedule.by", self.by, above=0.0),
+            warmup=whole("schedule.warmup", self.warmup, at_least=0),
         )
 
     def rate(self, number: int, rounds: int) -> float:
         """The factor in a round, from 1, of so many. A warm-up longer than the training is all there is.
 
-        Above 0 and finite, unless steps went beyond all numbers, which `fedsov.config.recipe.check_rates` refuses.
+        Above 0 and finite, unless steps went beyond all numbers, which `check` refuses.
         """
         if number <= self.warmup:
             return number / (self.warmup + 1)
@@ -226,6 +326,26 @@ class Schedule:
         if self.name == "cosine":
             return self.least + (1.0 - self.least) * (1.0 + math.cos(math.pi * place / max(last, 1))) / 2.0
         return self._fallen(place // self.every) if self.name == "step" else 1.0
+
+    @staticmethod
+    def from_settings(plain: Any) -> Schedule:
+        """A schedule by its name, or with its numbers; those of another are refused. Raises ConfigurationError."""
+        given = plain if isinstance(plain, Mapping) else {"name": plain}
+        name = choice("federation.schedule", str(given.get("name")), READS)
+        numbers = only("federation.schedule", given, ("name", *READS[name], "warmup"))
+        try:
+            return Schedule(**{**numbers, "name": name})
+        except ConfigurationError as error:
+            raise ConfigurationError(f"federation.{error}") from None
+
+    def check(self, steps: LocalSteps, rounds: int) -> None:
+        """Raises ConfigurationError where a round would have no learning rate; its first and last are the extremes."""
+        for number in (1, rounds):
+            rate = steps.learning_rate * self.rate(number, rounds)
+            try:
+                replace(steps, learning_rate=rate)
+            except ConfigurationError as problem:
+                raise ConfigurationError(f"federation.schedule in round {number} of {rounds}: {problem}") from None
 
     def _fallen(self, times: int) -> float:
         try:

@@ -17,6 +17,7 @@ from fedsov.algorithms.client_half import StepCounts
 from fedsov.algorithms.compression import Compression
 from fedsov.algorithms.local_steps import CONSTANT, LocalSteps, Recipe, Schedule
 from fedsov.algorithms.personalization import Personalization, PrivateParameters
+from fedsov.checks import shown
 from fedsov.errors import ConfigurationError
 from fedsov.model.network import NetworkSpec
 from fedsov.model.network import names as parameter_names
@@ -90,21 +91,31 @@ class TrainingSpec:
         check_compatible(self.algorithm, self.personalization, around)
 
 
-def personalization_of(plain: Mapping[str, Any], algorithm: Algorithm, recipe: Recipe) -> Personalization:
-    """What clients keep as the settings of a model name it (`private`, `private_only_steps`), or the algorithm.
+PRIVATE_SETTINGS = ("private", "private_only_steps")
+"""The keys of the group `model` that `personalization_of` reads."""
+
+
+def personalization_of(model: Mapping[str, Any], algorithm: Algorithm, recipe: Recipe) -> Personalization:
+    """What clients keep as the settings of a model name it (`PRIVATE_SETTINGS`), or the algorithm.
 
     Raises:
         ConfigurationError: what the network has not, or steps for private parameters where none are.
     """
-    names, changed = plain.get("private") or [], plain.get("private_only_steps")
+    names, changed = model.get("private", []), model.get("private_only_steps")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ConfigurationError(f"model.private must be a list as [intercept], got {names!r}")
+        raise ConfigurationError(f"model.private must be a list as [intercept], got {shown(names)}")
     private = PrivateParameters(tuple(names))
     if changed is not None:
         default = algorithm.personalization(private, recipe.round).private.private_only_steps or recipe.round
-        private = replace(private, private_only_steps=replace(default, **changed))
+        steps = LocalSteps.from_settings(
+            "model.private_only_steps", changed, default=default, outputs=recipe.network.outputs
+        )
+        private = replace(private, private_only_steps=steps)
     personalization = algorithm.personalization(private, recipe.round)
     if personalization.private.names:
-        stays = personalization.names(recipe.network)
+        try:
+            stays = personalization.names(recipe.network)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"model.private: {error}" if names else str(error)) from None
         trained([name for name in parameter_names(recipe.network) if name not in stays], recipe.frozen)
     return personalization

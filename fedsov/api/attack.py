@@ -74,7 +74,7 @@ def claimed(settings: Settings, rows: int) -> AttackClaim:
     """The training of a run with these settings in a region of so many training rows."""
     update, asked = settings.recipe.round, settings.privacy
     if asked is None:
-        steps = replace(update, epochs=update.epochs * settings.rounds)
+        steps = replace(update, epochs=update.epochs * settings.federation.rounds)
         return AttackClaim(AttackedTraining(settings.recipe.network, steps), None, 1.0 / max(rows, 2) ** 2)
     delta = asked.delta_for(rows)
     mechanism = calibrated(
@@ -82,7 +82,7 @@ def claimed(settings: Settings, rows: int) -> AttackClaim:
         asked.epsilon if asked.epsilon is not None else asked.lifetime_epsilon,
         delta,
         sampling_rate=asked.sampling_rate(rows),
-        steps=asked.steps(rows, update.epochs) * settings.rounds,
+        steps=asked.steps(rows, update.epochs) * settings.federation.rounds,
         clip=asked.clip,
     )
     spent = guarantee([mechanism.event], delta).epsilon
@@ -102,13 +102,13 @@ def check(attacks: tuple[str, ...]) -> None:
 
 def _check_training(settings: Settings) -> None:
     """Raises ConfigurationError where what would be attacked is not the training that these settings ask for."""
-    check_kind(settings.runtime)
+    check_kind(settings.runtime.kind)
     if settings.dataset.target.task != "binary":
         task = settings.dataset.target.task
         raise ConfigurationError(f"attacks are made on outcomes of 0 and 1; dataset.task={task} has none")
     unlike = {
         "algorithm=fedrep or model.private_only_steps": settings.personalization.private.private_only_steps is not None,
-        "federation.schedule": settings.schedule != CONSTANT,
+        "federation.schedule": settings.federation.schedule != CONSTANT,
         "model.frozen": bool(settings.recipe.frozen),
     }
     if found := [name for name, asked in unlike.items() if asked]:

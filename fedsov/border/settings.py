@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from fedsov.border.evidence.approvals import Approval
 from fedsov.border.evidence.register import Register
 from fedsov.border.evidence.register_file import load_register
 from fedsov.border.law.bundle import Bundle
 from fedsov.border.law.bundle_loader import load_bundle, unsafe_open
-
-if TYPE_CHECKING:
-    pass
+from fedsov.checks import flag, section, text_or_none
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +21,19 @@ class BorderSettings:
     evidence: Path | None
     rules: Path | None
     unsafe_open: bool
+
+    @staticmethod
+    def from_settings(plain: Any) -> BorderSettings:
+        """What the group `border` says. Raises ConfigurationError, naming the key."""
+        given = section("border", plain, BorderSettings)
+        evidence = text_or_none("border.evidence", given["evidence"], "a path")
+        rules = text_or_none("border.rules", given["rules"], "a path")
+        checked = {
+            "evidence": None if evidence is None else Path(evidence),
+            "rules": None if rules is None else Path(rules),
+            "unsafe_open": flag("border.unsafe_open", given["unsafe_open"]),
+        }
+        return BorderSettings(**{**given, **checked})
 
     def bundle(self) -> Bundle:
         """The rules to decide by, read now."""

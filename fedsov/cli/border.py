@@ -67,7 +67,7 @@ def why(arguments: WhyArguments) -> None:
 
 def _check_region(name: str, settings: Settings) -> None:
     """Refuses a region that is none before any region is asked anything."""
-    names = [region.name for region in settings.regions or ()]
+    names = [region.name for region in settings.federation.regions or ()]
     if names and name not in names:
         raise ConfigurationError(unknown("region", name, names))
 

@@ -47,7 +47,7 @@ def trained(names: Collection[str], frozen: Collection[str]) -> list[str]:
         ConfigurationError: a frozen name is not among them, or none is left.
     """
     if odd := sorted(set(frozen) - set(names)):
-        raise ConfigurationError(f"frozen: no shared parameter {odd[0]!r}; there are {', '.join(names)}")
+        raise ConfigurationError(f"model.frozen: no shared parameter {odd[0]!r}; there are {', '.join(names)}")
     left = [name for name in names if name not in frozen]
     if not left:
         raise ConfigurationError("model.frozen lists every shared parameter; remove at least one")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from fedsov.checks import as_number, flag, require, shown, text, text_or_none, texts
 from fedsov.errors import ConfigurationError, InputError
 
 
@@ -96,6 +98,18 @@ FARTHEST = 3.4e38
 """No number of float32, in which outcomes are, is much farther from 0."""
 
 
+TARGET_SETTINGS = (
+    "target",
+    "target_above_region_median",
+    "target_positive",
+    "classes",
+    "target_scale",
+    "label_separator",
+    "task",
+)
+"""The keys of the group `dataset` that say what is learned; `TargetRule.from_settings` reads them."""
+
+
 @dataclass(frozen=True, slots=True)
 class TargetRule:
     """The column to predict, and when it counts as 1: above its region's median, or spelled `positive`.
@@ -117,8 +131,8 @@ class TargetRule:
         ways = [self.above_region_median, self.positive is not None, bool(self.classes), bool(self.scale)]
         if sum(ways) > 1:
             raise ConfigurationError(
-                "a target has one rule: leave all but one of dataset.target_positive, target_above_region_median, "
-                "classes and target_scale"
+                "a target has one rule: leave all but one of dataset.target_positive, "
+                "dataset.target_above_region_median, dataset.classes and dataset.target_scale"
             )
         if self.scale and not (len(self.scale) == 2 and -FARTHEST < self.scale[0] < self.scale[1] < FARTHEST):
             raise ConfigurationError(
@@ -134,6 +148,33 @@ class TargetRule:
             raise ConfigurationError(
                 f"dataset.classes must be two classes or more, each once; got {list(self.classes)}"
             )
+
+    @staticmethod
+    def from_settings(dataset: Mapping[str, Any]) -> TargetRule:
+        """The target that the group `dataset` names: binary, of several classes or labels, or a number.
+
+        Raises:
+            ConfigurationError: a value that cannot be, or a task that is not what the other settings say.
+        """
+        positive = text_or_none("dataset.target_positive", dataset.get("target_positive"), "a value", truth=True)
+        separator = text_or_none("dataset.label_separator", dataset.get("label_separator"))
+        rule = TargetRule(
+            column=text("dataset.target", require("dataset", dataset, "target"), "the name of a column"),
+            above_region_median=flag(
+                "dataset.target_above_region_median", dataset.get("target_above_region_median", False)
+            ),
+            positive=positive,
+            classes=texts("dataset.classes", dataset.get("classes", []), truth=True),
+            scale=_scale(dataset.get("target_scale")),
+            separator=separator or "",
+        )
+        if (task := dataset.get("task", "binary")) != rule.task:
+            raise ConfigurationError(
+                f"dataset.task is {shown(task)}, and what is said of the target is {rule.task}: regression has "
+                "dataset.target_scale=[LOW, HIGH], multiclass dataset.classes=[A, B, C], multilabel these and "
+                "dataset.label_separator, and binary none of them"
+            )
+        return rule
 
     def labels(self, value: str) -> list[str]:
         """The classes that a value names; none where it is the separator alone."""
@@ -155,6 +196,14 @@ class TargetRule:
         if self.classes:
             return "multilabel" if self.separator else "multiclass"
         return "regression" if self.scale else "binary"
+
+
+def _scale(value: Any) -> tuple[float, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not all(type(number) in (int, float) for number in value):
+        raise ConfigurationError(f"dataset.target_scale must be two numbers as [LOW, HIGH], got {shown(value)}")
+    return tuple(map(as_number, value))
 
 
 def _as_number(name: str) -> str:

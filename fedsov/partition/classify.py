@@ -14,7 +14,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
+from fedsov.checks import instance, mapping, real, section, text, text_or_none, texts
 from fedsov.errors import ConfigurationError
 from fedsov.label import Label
 
@@ -26,6 +28,14 @@ class RestrictionRule:
     column: str
     equals: str
     restriction: str
+
+    @staticmethod
+    def from_settings(name: str, plain: Any) -> RestrictionRule:
+        """The rule that a part of ``dataset.restrictions`` is. Raises ConfigurationError."""
+        given = section(name, plain, RestrictionRule)
+        return RestrictionRule(
+            **{key: text(f"{name}.{key}", value, truth=key == "equals") for key, value in given.items()}
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +61,22 @@ class ConsentRule:
         if (self.column is None) != (self.equals is None):
             raise ConfigurationError("dataset.consent needs both column and equals, or neither and a share")
 
+    @staticmethod
+    def from_settings(plain: Any, *, seed: int) -> ConsentRule | None:
+        """What ``dataset.consent`` says; None where nobody is asked. Raises ConfigurationError."""
+        if plain is None:
+            return None
+        given = section("dataset.consent", plain, ConsentRule, without=("seed",))
+        if given.get("share") is not None:
+            real("dataset.consent.share", given["share"], at_least=0.0, at_most=1.0)
+        checked = {
+            "share": given.get("share") or 0.0,
+            "document": text("dataset.consent.document", given.get("document"), "the id of a document"),
+            "column": text_or_none("dataset.consent.column", given.get("column"), "the name of a column"),
+            "equals": text_or_none("dataset.consent.equals", given.get("equals"), "a value", truth=True),
+        }
+        return ConsentRule(**{**given, **checked, "seed": seed})
+
 
 @dataclass(frozen=True, slots=True)
 class ClassifyRules:
@@ -59,6 +85,23 @@ class ClassifyRules:
     categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     default_categories: tuple[str, ...] = ("personal",)
     restrictions: tuple[RestrictionRule, ...] = ()
+
+    @staticmethod
+    def from_settings(dataset: Mapping[str, Any]) -> ClassifyRules:
+        """What the group `dataset` says under the names of these fields. Raises ConfigurationError."""
+        given = {name: dataset[name] for name in ClassifyRules.__slots__ if name in dataset}
+        columns = mapping("dataset.categories", given.get("categories", {}), "a mapping as {COLUMN: [CATEGORY]}")
+        rules = instance("dataset.restrictions", given.get("restrictions", []), list, "a list as [A, B]")
+        given["categories"] = {
+            text("a column of dataset.categories", column): texts(f"dataset.categories.{column}", words)
+            for column, words in columns.items()
+        }
+        given["restrictions"] = tuple(
+            RestrictionRule.from_settings(f"dataset.restrictions[{place}]", rule) for place, rule in enumerate(rules)
+        )
+        if "default_categories" in given:
+            given["default_categories"] = texts("dataset.default_categories", given["default_categories"])
+        return ClassifyRules(**given)
 
 
 def classify(

@@ -6,13 +6,14 @@ Free of pyarrow, so that the hub can hold a description of what it must never op
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from fedsov.checks import mapping, section, shown, text, text_mapping, text_or_none, texts
 from fedsov.errors import ConfigurationError
-from fedsov.model.targets import TargetRule
+from fedsov.model.targets import TARGET_SETTINGS, TargetRule
 from fedsov.partition.classify import ClassifyRules, ConsentRule
 from fedsov.partition.sources import check_settings
 
@@ -59,7 +60,65 @@ class DatasetSpec:
         }
         for setting, words in choices.items():
             if (value := getattr(self, setting)) not in words:
-                raise ConfigurationError(f"dataset.{setting} is '{value}'; expected one of {', '.join(words)}")
+                raise ConfigurationError(f"dataset.{setting} is {shown(value)}; expected one of {', '.join(words)}")
         check_settings(self)
         if self.target.column == self.jurisdiction:
             raise ConfigurationError(f"dataset.target and dataset.jurisdiction are both '{self.jurisdiction}'")
+
+    @staticmethod
+    def from_settings(plain: Any, *, seed: int, beside: Collection[str] = ()) -> DatasetSpec:
+        """The data set of the group `dataset`: keys are the fields, those of `ClassifyRules` and `TARGET_SETTINGS`.
+
+        Args:
+            seed: of the draw that stands for consent in a demonstration.
+            beside: further keys of the group, which something else reads.
+
+        Raises:
+            ConfigurationError: a key that nobody reads or that is not set, or a value that cannot be.
+        """
+        others = (*TARGET_SETTINGS, *ClassifyRules.__slots__, *beside)
+        given = section("dataset", plain, DatasetSpec, without=("target", "classify"), beside=others)
+        own = {key: value for key, value in given.items() if key in DatasetSpec.__slots__}
+        checks: Mapping[str, Callable[[str, Any], Any]] = {
+            "name": text,
+            "jurisdiction": _column,
+            "source": text,
+            "path": _path,
+            "package_item": text_or_none,
+            "source_options": _options,
+            "sha256": _digest,
+            "subject": _column_or_none,
+            "aliases": text_mapping,
+            "kinds": text_mapping,
+            "drop": texts,
+        }
+        own |= {key: check(f"dataset.{key}", own[key]) for key, check in checks.items() if key in own}
+        return DatasetSpec(
+            **{
+                **own,
+                "target": TargetRule.from_settings(given),
+                "classify": ClassifyRules.from_settings(given),
+                "consent": ConsentRule.from_settings(given.get("consent"), seed=seed),
+            }
+        )
+
+
+def _column(name: str, value: Any) -> str:
+    return text(name, value, "the name of a column")
+
+
+def _column_or_none(name: str, value: Any) -> str | None:
+    return text_or_none(name, value, "the name of a column")
+
+
+def _path(name: str, value: Any) -> Path | None:
+    path = text_or_none(name, value, "a path")
+    return None if path is None else Path(path)
+
+
+def _options(name: str, value: Any) -> dict[str, Any]:
+    return dict(mapping(name, value, "a mapping as {NAME: VALUE}"))
+
+
+def _digest(name: str, value: Any) -> str:
+    return text_or_none(name, value, "a digest in hexadecimal") or ""

@@ -6,7 +6,21 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-from fedsov.checks import FLOAT32_LEAST, FLOAT32_MOST, instance, mapping, real, refused, several, store, whole
+from fedsov.checks import (
+    FLOAT32_LEAST,
+    FLOAT32_MOST,
+    choice,
+    flag,
+    mapping,
+    only,
+    real,
+    refused,
+    require,
+    several,
+    store,
+    text,
+    whole,
+)
 from fedsov.errors import ConfigurationError
 
 LEAST_NOISE, MOST_NOISE = 0.5, 1e6
@@ -61,14 +75,8 @@ class RecordPrivacy:
                 "privacy.statistics_noise", self.statistics_noise, at_least=LEAST_NOISE, at_most=MOST_NOISE
             ),
             median_epsilon=real("privacy.median_epsilon", self.median_epsilon, above=0.0, at_most=MOST_MEDIAN_EPSILON),
-            bounds={
-                str(column): _bounds(column, pair)
-                for column, pair in mapping("dataset.bounds", self.bounds, "a mapping as {COLUMN: [LOW, HIGH]}").items()
-            },
-            levels={
-                str(column): _levels(column, levels)
-                for column, levels in mapping("dataset.levels", self.levels, "a mapping as {COLUMN: [A, B]}").items()
-            },
+            bounds=_all_bounds(self.bounds),
+            levels=_all_levels(self.levels),
         )
         if self.epsilon is not None and self.epsilon > self.lifetime_epsilon:
             raise ConfigurationError(
@@ -101,26 +109,45 @@ class RecordPrivacy:
         return RecordPrivacy(**value)
 
     @staticmethod
-    def from_settings(privacy: Mapping[str, Any], dataset: Mapping[str, Any]) -> RecordPrivacy | None:
+    def from_settings(privacy: Any, dataset: Mapping[str, Any]) -> RecordPrivacy | None:
         """What the groups `privacy` and `dataset` of a configuration ask for; None where no privacy is.
 
         Raises ConfigurationError for a key that is missing, or that would be ignored.
         """
-        settings = {key: value for key, value in privacy.items() if key not in ("mechanism", "secure_aggregation")}
-        wanted = [part.name for part in fields(RecordPrivacy) if part.name not in ("bounds", "levels")]
-        if privacy["mechanism"] == "none":
+        wanted = [part.name for part in fields(RecordPrivacy) if part.name not in SCHEMA_SETTINGS]
+        given = only("privacy", privacy, (*MECHANISM_SETTINGS, *wanted))
+        mechanism = choice("privacy.mechanism", require("privacy", given, "mechanism"), ("none", "record"))
+        flag("privacy.secure_aggregation", require("privacy", given, "secure_aggregation"))
+        settings = {key: value for key, value in given.items() if key in wanted}
+        bounds, levels = _all_bounds(dataset.get("bounds", {})), _all_levels(dataset.get("levels", {}))
+        if mechanism == "none":
             for key in settings:
                 raise ConfigurationError(f"privacy.{key} would be ignored: no noise is added; choose privacy=record")
             return None
         for key in (key for key in wanted if key not in settings):
             raise ConfigurationError(f"privacy.{key} is not set; choose privacy=record")
-        schema = {key: dataset.get(key) or {} for key in ("bounds", "levels")}
-        if dataset["target_above_region_median"] and dataset["target"] not in schema["bounds"]:
+        if dataset.get("target_above_region_median") and str(dataset["target"]) not in bounds:
             raise ConfigurationError(
                 f"a private median needs bounds that are known beforehand: set dataset.bounds.{dataset['target']}"
                 "=[LOW,HIGH], or dataset.target_positive instead of dataset.target_above_region_median"
             )
-        return RecordPrivacy.from_json({**settings, **schema})
+        return RecordPrivacy.from_json({**settings, "bounds": bounds, "levels": levels})
+
+
+MECHANISM_SETTINGS = ("mechanism", "secure_aggregation")
+"""The keys of the group `privacy` that go with any privacy; `RecordPrivacy` has the others."""
+SCHEMA_SETTINGS = ("bounds", "levels")
+"""The keys of the group `dataset` that are fields of `RecordPrivacy`."""
+
+
+def _all_bounds(bounds: Any) -> dict[str, tuple[float, float]]:
+    columns = mapping("dataset.bounds", bounds, "a mapping as {COLUMN: [LOW, HIGH]}")
+    return {str(column): _bounds(column, pair) for column, pair in columns.items()}
+
+
+def _all_levels(levels: Any) -> dict[str, tuple[str, ...]]:
+    columns = mapping("dataset.levels", levels, "a mapping as {COLUMN: [A, B]}")
+    return {str(column): _levels(column, words) for column, words in columns.items()}
 
 
 def _bounds(column: Any, pair: Any) -> tuple[float, float]:
@@ -140,5 +167,5 @@ def _levels(column: Any, levels: Any) -> tuple[str, ...]:
         f"dataset.levels.{column}",
         levels,
         called,
-        lambda name, level: str(instance(name, level, str | int | float, "a level")),
+        lambda name, level: text(name, level, "a level", truth=True),
     )

@@ -16,10 +16,33 @@ from fedsov.algorithms.training_spec import TrainingSpec
 from fedsov.artifact import Party
 from fedsov.border.law.bundle import Bundle
 from fedsov.border.settings import BorderSettings
+from fedsov.checks import choice, section, whole
 from fedsov.model.targets import TargetRule
 from fedsov.privacy.secure_aggregation.fixed_point import Bounds
 from fedsov.privacy.settings import RecordPrivacy
 from fedsov.protocol.calendar import Calendar
+
+SYNTHESIZERS = ("gaussian_copula",)
+"""What can make a synthetic table."""
+
+
+@dataclass(frozen=True, slots=True)
+class SyntheticSettings:
+    """Rows of a synthetic table, and the synthesizer that makes it, one of `SYNTHESIZERS`."""
+
+    rows: int
+    synthesizer: str
+
+    @staticmethod
+    def from_settings(plain: Mapping[str, Any]) -> SyntheticSettings:
+        """What ``strategy.synthetic`` says under the names of these fields. Raises ConfigurationError."""
+        group, own = "strategy.synthetic", SyntheticSettings.__slots__
+        given = section(group, {key: plain[key] for key in own if key in plain}, SyntheticSettings)
+        checked = {
+            "rows": whole(f"{group}.rows", given["rows"], at_least=1),
+            "synthesizer": choice(f"{group}.synthesizer", given["synthesizer"], SYNTHESIZERS),
+        }
+        return SyntheticSettings(**{**given, **checked})
 
 
 @dataclass(frozen=True, slots=True)

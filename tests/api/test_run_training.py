@@ -53,7 +53,7 @@ def _asked(*overrides: str):
     ],
 )
 def test_a_schedule_is_set_by_its_name_or_with_its_numbers(given: str, expected: Schedule) -> None:
-    assert _asked(f"federation.schedule={given}").schedule == expected
+    assert _asked(f"federation.schedule={given}").federation.schedule == expected
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_a_schedule_that_leaves_a_round_without_a_rate_is_refused_before_anythin
 ) -> None:
     with pytest.raises(ConfigurationError, match=f"federation.schedule {told}"):
         _asked(f"federation.schedule={given}", f"federation.rounds={rounds}")
-    assert _asked(f"federation.schedule={given}", "federation.rounds=1").rounds == 1
+    assert _asked(f"federation.schedule={given}", "federation.rounds=1").federation.rounds == 1
 
 
 def test_the_regions_step_at_the_round_s_rate(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_a_run_that_is_not_patient_has_all_its_rounds(tmp_path: Path) -> None:
     ],
 )
 def test_patience_is_refused_where_the_hub_hears_no_losses(words: tuple[str, ...], told: str) -> None:
-    assert _asked(*words).patience is None
+    assert _asked(*words).federation.patience is None
     with pytest.raises(ConfigurationError, match=told):
         _asked(*words, "federation.patience=3")
 

@@ -58,7 +58,11 @@ def test_a_region_is_asked_for_what_the_settings_say() -> None:
     job = training_job(run)
     assert (job.seed, job.rounds, job.patience, job.synthetic_rows) == (5, 5, 3, 77)
     assert (job.dataset, job.target, job.recipe) == (run.dataset.name, run.dataset.target, run.recipe)
-    assert (job.algorithm.name, job.compression, job.schedule) == ("ditto", run.compression, run.schedule)
+    assert (job.algorithm.name, job.compression, job.schedule) == (
+        "ditto",
+        run.federation.compression,
+        run.federation.schedule,
+    )
     assert job.personalization == run.personalization and job.privacy is None
     assert training_job(chosen()).patience == 0 and training_job(chosen("privacy=record")).privacy is not None
 
@@ -71,10 +75,11 @@ def test_hub_and_regions_agree_on_all_of_the_training_but_when_it_ends() -> None
 def test_the_hub_has_the_settings_that_it_decides_by() -> None:
     run = chosen(*WORDS)
     hub = hub_settings(run)
-    assert (hub.workspace, hub.plain, hub.hub) == (run.workspace, run.plain, run.hub)
+    assert (hub.workspace, hub.plain, hub.hub) == (run.workspace, run.plain, run.federation.hub)
     assert (hub.strategy, hub.border, hub.border.unsafe_open) == (run.strategy, run.border, True)
     assert (hub.dataset, hub.task, hub.synthetic_rows) == (run.dataset.name, "binary", 77)
-    assert (hub.today, hub_settings(replace(run, days_per_round=7)).days_per_round) == (date(2026, 11, 23), 7)
+    longer = replace(run, federation=replace(run.federation, days_per_round=7))
+    assert (hub.today, hub_settings(longer).days_per_round) == (date(2026, 11, 23), 7)
 
 
 def test_the_consent_document_is_the_data_set_s_and_none_where_nobody_is_asked() -> None:
@@ -128,5 +133,5 @@ def test_the_pace_of_a_round_follows_the_schedule() -> None:
 
 def test_the_hub_waits_as_long_as_the_settings_say() -> None:
     run = chosen()
-    assert training().timeout == run.timeout
-    assert hub_settings(replace(run, timeout=7.0)).training.timeout == 7.0
+    assert training().timeout == run.runtime.timeout
+    assert hub_settings(replace(run, runtime=replace(run.runtime, timeout=7.0))).training.timeout == 7.0

@@ -105,7 +105,7 @@ def test_files_of_a_user_are_read_by_their_old_names_and_a_word_overrides_them(t
         chosen = _composed([path, "experiment=slow", "model=mine", "model.update.epochs=2"])
     recipe = chosen.recipe
     assert (recipe.round.epochs, recipe.round.batch, recipe.fine_tune.batch, recipe.from_scratch.epochs) == (2, 5, 5, 9)
-    assert recipe.round.momentum == 0.9 and chosen.max_update_norm == 3.0
+    assert recipe.round.momentum == 0.9 and chosen.federation.max_update_norm == 3.0
     lines = "\n".join(str(each.message) for each in caught)
     assert "model.alone is called model.from_scratch now (in model/mine.yaml)" in lines
     assert re.search(

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 from fedsov.artifact import Kind
 from fedsov.border.decisions import Decision
+from fedsov.checks import only, texts, whole
 from fedsov.errors import ConfigurationError, unknown
 from fedsov.label import Label
 from fedsov.serialization import fields_of, from_fields
 
 ORDER = ("federated", "transfer_learning", "synthetic")
+PREFIXES: Mapping[str, str] = {
+    "federated": "federated_",
+    "transfer_learning": "transfer_",
+    "synthetic": "synthetic_",
+    "local": "local_",
+}
+"""Each strategy's group of settings, and how the fields of `StrategyRule` begin that are its keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +83,37 @@ class StrategyRule:
                 raise ConfigurationError(f"expected {name} of 0 or more, got {value}")
         if self.federated_min_regions < 2:
             raise ConfigurationError(f"a federation has 2 regions or more, got {self.federated_min_regions=}")
+
+    @staticmethod
+    def from_settings(
+        plain: Any, *, min_regions: int, beside: Mapping[str, Sequence[str]] | None = None
+    ) -> StrategyRule:
+        """The rule that the group `strategy` says; ``strategy.local.min_rows`` is the field ``local_min_rows``.
+
+        Args:
+            min_regions: of a federation.
+            beside: further keys of a strategy's group, which something else reads.
+
+        Raises:
+            ConfigurationError: a key that nobody reads, or a value that cannot be.
+        """
+        given = only("strategy", plain, ("order", *PREFIXES))
+        rule: dict[str, Any] = {"federated_min_regions": min_regions}
+        if "order" in given:
+            rule["order"] = texts("strategy.order", given["order"])
+        for group, prefix in PREFIXES.items():
+            names = [name for name in StrategyRule.__slots__ if name.startswith(prefix) and name not in rule]
+            keys = {name.removeprefix(prefix): name for name in names}
+            settings = only(f"strategy.{group}", given.get(group, {}), (*keys, *(beside or {}).get(group, ())))
+            rule |= {
+                name: whole(f"strategy.{group}.{key}", settings[key], at_least=0)
+                for key, name in keys.items()
+                if key in settings
+            }
+        try:
+            return StrategyRule(**rule)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"strategy.order: {error}") from None
 
 
 VERDICTS = {"refuse": "is refused", "review": "needs review", "permit": "is permitted"}

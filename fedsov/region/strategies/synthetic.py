@@ -33,8 +33,8 @@ from fedsov.label import Label
 from fedsov.partition.arrow_columns import floats, numbers, objects, text
 from fedsov.partition.records import Records
 from fedsov.privacy.synthetic_check import Encoded, SyntheticLimits, assess
+from fedsov.protocol.job import SYNTHESIZERS
 
-SYNTHESIZERS = ("gaussian_copula",)
 MIN_ROWS = 10  # where the rows of fewer people hold a level or reach a number, the generator does not see it
 MIN_DONORS = 100  # fewer people than this cannot be halved and still be described
 MADE = "synthetic-"  # how the subjects of made rows begin; a person's pseudonym is hexadecimal
