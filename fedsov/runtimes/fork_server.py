@@ -14,27 +14,26 @@ one that goes on computing is killed (its files are written so that any instant 
 
 from __future__ import annotations
 
-import gc
 import importlib
 import json
 import logging
 import os
-import select
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
 from typing import Any
 
 from fedsov.border.law.bundle_loader import load_bundle, load_words
 from fedsov.errors import FedsovError
+from fedsov.processes import ending_with, freeze, live
 from fedsov.runtimes.framed_socket import FramedSocket
 
 LARGEST_REQUEST = 1 << 16
@@ -203,8 +202,7 @@ def serve(control: socket.socket) -> None:
     """Forks one child for each request until the other end closes; a request to terminate waits for that."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    gc.collect()
-    gc.freeze()
+    freeze()
     while True:
         request, received, _, _ = socket.recv_fds(control, LARGEST_REQUEST, 2)
         if not request:
@@ -212,7 +210,7 @@ def serve(control: socket.socket) -> None:
             return
         if os.fork() == 0:
             control.close()
-            _live(json.loads(request), socket.socket(fileno=received[0]))
+            live(partial(_play, json.loads(request), socket.socket(fileno=received[0])))
         for descriptor in received:
             os.close(descriptor)
 
@@ -229,39 +227,11 @@ def _end_children(seconds: float = 2.0) -> None:
     os.killpg(os.getpgrp(), signal.SIGKILL)
 
 
-def _live(request: Mapping[str, Any], stream: socket.socket) -> None:
-    """The child's whole life; leaves without the parent's exit functions, its state written by then."""
+def _play(request: Mapping[str, Any], stream: socket.socket) -> None:
+    """What a child does: its role, until its socket closes."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    code = 1
-    try:
-        ROLES[request["role"]](FramedSocket(stream))
-        code = 0
-    except BaseException:  # boundary: nothing is above this that would print it
-        traceback.print_exc()
-    finally:
-        sys.stderr.flush()
-        os._exit(code)
-
-
-@contextmanager
-def _ending_with(control: socket.socket) -> Iterator[None]:
-    """Ends this process where the other end closes while it still imports: whom it would serve was killed."""
-    imported, hung_up = threading.Event(), select.poll()
-    hung_up.register(control, 0)
-
-    def watch() -> None:
-        while not imported.is_set():
-            if hung_up.poll(100):
-                os._exit(0)
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        imported.set()
-        watcher.join()  # a process that forks has one thread
+    ROLES[request["role"]](FramedSocket(stream))
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -269,7 +239,7 @@ def main(arguments: Sequence[str]) -> None:
     descriptor, modules = arguments
     logging.getLogger("flwr").setLevel(logging.ERROR)
     control = socket.socket(fileno=int(descriptor))
-    with _ending_with(control):
+    with ending_with(control):
         for module in filter(None, modules.split(",")):
             importlib.import_module(module)
         load_bundle()  # the packaged law is nobody's secret; children find it read

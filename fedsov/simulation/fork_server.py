@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import atexit
 import ctypes
-import gc
 import importlib
 import json
 import os
@@ -30,15 +29,14 @@ import struct
 import subprocess
 import sys
 import threading
-import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
-from typing import NoReturn
 
 from fedsov.errors import TrainingFailed
+from fedsov.processes import ending_with, freeze, live
 
 Run = Callable[[Connection, Sequence[int]], None]
 """What a fork does: it is given its line to the caller, and the descriptors that the caller sent."""
@@ -205,43 +203,22 @@ def main(arguments: Sequence[str]) -> None:
     """The server itself: imports the target, then forks on request until the caller ends."""
     descriptor, caller, target = int(arguments[0]), int(arguments[1]), arguments[2]
     control = socket.socket(fileno=descriptor)
-    with _ending_with(control, caller):
+    with ending_with(control, caller):
         module = importlib.import_module(target)
         module.prepare()
         run: Run = module.run
         die_with_parent = _killer()
-    gc.collect()
-    gc.freeze()  # forks share these pages
+    freeze()
     forks = set[int]()
     try:
         with suppress(ConnectionError):  # the caller was killed in the middle of a request
-            _serve(control, caller, forks, partial(_live, run, die_with_parent, control))
+            _serve(control, caller, forks, partial(_run_to_end, run, die_with_parent, control))
     finally:
         for fork in forks:
             os.kill(fork, signal.SIGKILL)
 
 
-@contextmanager
-def _ending_with(control: socket.socket, caller: int) -> Iterator[None]:
-    """Ends this process if the caller ends while it still imports."""
-    imported, hung_up = threading.Event(), select.poll()
-    hung_up.register(control, 0)
-
-    def watch() -> None:
-        while not imported.is_set():
-            if hung_up.poll(100) or os.getppid() != caller:
-                os._exit(0)
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        imported.set()
-        watcher.join()  # a process that forks has one thread
-
-
-def _serve(control: socket.socket, caller: int, forks: set[int], live: Callable[..., NoReturn]) -> None:
+def _serve(control: socket.socket, caller: int, forks: set[int], work: Callable[..., None]) -> None:
     """Answers requests until the caller ends. `forks` are those that were not waited for yet."""
     while True:
         if not select.select([control], [], [], 1.0)[0]:
@@ -253,16 +230,14 @@ def _serve(control: socket.socket, caller: int, forks: set[int], live: Callable[
             return
         kind, number, pid = _REQUEST.unpack(request)
         if kind == _FORK:
-            _fork(control, number, received, forks, live)
+            _fork(control, number, received, forks, work)
         else:
             os.kill(pid, signal.SIGKILL)  # not waited for yet, so that its number is its own
             forks.discard(pid)
             control.sendall(_REPLY.pack(number, pid, os.waitpid(pid, 0)[1]))
 
 
-def _fork(
-    control: socket.socket, number: int, received: list[int], forks: set[int], live: Callable[..., NoReturn]
-) -> None:
+def _fork(control: socket.socket, number: int, received: list[int], forks: set[int], work: Callable[..., None]) -> None:
     """Forks once and answers with the number of the new process and the line to it."""
     near, far = socket.socketpair()
     server, pid, failure = os.getpid(), -1, 0
@@ -273,7 +248,7 @@ def _fork(
             failure = error.errno or -1
         if pid == 0:
             near.close()
-            live(Connection(far.detach()), received, server)
+            live(partial(work, Connection(far.detach()), received, server))
         for descriptor in received:
             os.close(descriptor)
         if failure:
@@ -283,23 +258,15 @@ def _fork(
         socket.send_fds(control, [_REPLY.pack(number, pid, 0)], [near.fileno()])
 
 
-def _live(
+def _run_to_end(
     run: Run, die_with_parent: Callable[[], None], control: socket.socket,
     connection: Connection, descriptors: list[int], server: int,
-) -> NoReturn:  # fmt: skip
-    """A fork's whole life; it leaves without the server's exit functions."""
-    code = 1
-    try:
-        control.close()
-        die_with_parent()
-        if os.getppid() == server:
-            run(connection, descriptors)
-            code = 0
-    except BaseException:  # boundary: a fork must not go on as the server
-        traceback.print_exc()
-    finally:
-        sys.stderr.flush()
-        os._exit(code)
+) -> None:  # fmt: skip
+    """What a fork does; nothing where the server has ended already."""
+    control.close()
+    die_with_parent()
+    if os.getppid() == server:
+        run(connection, descriptors)
 
 
 def _killer() -> Callable[[], None]:
