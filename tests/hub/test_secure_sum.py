@@ -225,29 +225,6 @@ def test_a_region_without_secure_sums_takes_no_step_of_one(tmp_path: Path) -> No
     assert reply.error.reason == "SumRefused"
 
 
-@pytest.mark.parametrize("names", [["DE", "ES"], ["DE"], [], ["DE", "ES", "ZZ"], ["ES", "FR", "IT"]])
-def test_a_region_advertises_no_keys_for_a_sum_of_two_or_among_strangers_or_without_itself(
-    tmp_path: Path, names: list[str]
-) -> None:
-    reply = _ask(board(tmp_path, 4), 2, ADVERTISE, {"names": names})
-    assert reply.error.reason == "SumRefused"
-
-
-def test_a_step_of_another_round_or_out_of_turn_is_refused(tmp_path: Path) -> None:
-    regions = board(tmp_path, 3)
-    train(regions, rounds=2)
-    again = {"names": list(NAMES[:3])}
-    for number in (1, 2):
-        assert _ask(regions, 2, ADVERTISE, again, {"server-round": number}).error.reason == "SumRefused"
-    assert _ask(regions, 2, ADVERTISE, again, {"server-round": 3}).has_content()
-    for kind, told in (
-        (MASK, {"letters": {}}),
-        (UNMASK, {"survivors": {}, "dropped": []}),
-    ):
-        for number in (1, 3, 4):
-            assert _ask(regions, 2, kind, told, {"server-round": number}).error.reason == "SumRefused"
-
-
 Meddle = Callable[[dict[str, Any]], dict[str, Any]]
 
 
@@ -291,37 +268,6 @@ def test_a_hub_that_meddles_is_refused_by_every_region_and_learns_nothing(
     with pytest.raises(TrainingFailed, match=r"0 of 3 regions .*SumRefused"):
         train(regions)
     assert says in capfd.readouterr().err  # the regions' own logs
-
-
-def test_a_second_request_to_unmask_with_another_list_is_refused(tmp_path: Path) -> None:
-    regions = board(tmp_path, 5)
-    train(regions)
-    request = next(one for one in regions.sent if one.metadata.message_type == UNMASK)
-    same = told_in(request)
-    assert _ask(regions, 2, UNMASK, same).has_content()
-    assert _ask(regions, 2, UNMASK, _without_es(same)).error.reason == "SumRefused"
-
-
-def test_the_app_trains_on_the_rows_that_the_door_names_whatever_the_hub_says(tmp_path: Path) -> None:
-    regions, seen = board(tmp_path, 3), []
-    inner = regions.homes[2].app
-
-    def spying(message: Message, context: Any) -> Message:
-        seen.append(
-            (message.metadata.message_type, message.content["config"]["scope"], TOLD in message.content["config"])
-        )
-        return inner(message, context)
-
-    regions.homes[2] = replace(regions.homes[2], app=spying)
-
-    def meddle(message: Message) -> Message:
-        if message.metadata.message_type == MASK:
-            message.content["config"]["scope"] = "all"
-        return message
-
-    regions.meddle = meddle
-    train(regions)
-    assert seen == [("train", "shareable", False)]
 
 
 def test_an_update_that_moved_too_far_is_refused_and_its_region_named(tmp_path: Path) -> None:
