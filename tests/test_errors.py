@@ -7,7 +7,7 @@ import doctest
 import pytest
 
 from fedsov import errors
-from fedsov.errors import nearest, unknown
+from fedsov.errors import counted, nearest, unknown
 
 KINDS = ("scc_eu", "scc_uk_idta", "scc_tr", "scc_ch", "tia")
 
@@ -47,3 +47,8 @@ def test_the_message_lists_the_choices_or_says_where_they_are_listed() -> None:
     assert unknown("kind", "q", KINDS, see="x kinds") == "unknown kind 'q'; see `x kinds`"
     assert unknown("kind", "q", ()) == "unknown kind 'q'; there are none"
     assert unknown("kind", "q", ["a"], guess="b") == "unknown kind 'q'; did you mean b? There is a"
+
+
+def test_one_of_a_thing_is_in_the_singular() -> None:
+    assert counted(1, "document") == "1 document" and counted(0, "review") == "0 reviews"
+    assert counted(1200, "entry", "entries") == "1,200 entries"

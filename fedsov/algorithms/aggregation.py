@@ -111,7 +111,7 @@ class TwoHalves(FedAvg):
         if self.half is not None and self.step_counts is not None:
             aggregated = self._ended(self.half, self.step_counts(server_round), updates)
         if self.server is not None:
-            start, mean = (flat(one, self.current_arrays) for one in (self.current_arrays, _numbers(aggregated)))
+            start, mean = (flat(one, self.current_arrays) for one in (self.current_arrays, numbers_of(aggregated)))
             following, state = self.server(self.server_state, start, mean)
             self.server_state, aggregated = dict(state), self._record(following)
         return aggregated, metrics
@@ -174,11 +174,12 @@ def aggregate(
     aggregated = strategy.aggregate_train(number, shown)[0]
     if aggregated is None:
         return None
-    numbers = _numbers(aggregated)  # FedAdam's are float64, of float32 ones
+    numbers = numbers_of(aggregated)  # FedAdam's are float64, of float32 ones
     return ArrayRecord({name: Array(numbers[name].astype(array.dtype, copy=False)) for name, array in model.items()})
 
 
-def _numbers(arrays: ArrayRecord) -> dict[str, np.ndarray]:
+def numbers_of(arrays: ArrayRecord) -> dict[str, np.ndarray]:
+    """The arrays of a record of Flower's, by name."""
     return {name: array.numpy() for name, array in arrays.items()}
 
 
@@ -191,7 +192,7 @@ def _by_node(controls: Mapping[str, np.ndarray]) -> dict[int, dict[str, np.ndarr
 
 
 def _arrays_of(reply: Message) -> dict[str, np.ndarray]:
-    return _numbers(next(iter(reply.content.array_records.values())))
+    return numbers_of(next(iter(reply.content.array_records.values())))
 
 
 def _rows_of(reply: Message) -> float:
@@ -245,7 +246,7 @@ class Server:
         aggregated, _ = self._strategy.aggregate_train(number, replies)
         if aggregated is None:
             raise TrainingFailed(f"round {number}: {self._algorithm.name} made no aggregate of {len(updates)} updates")
-        return _numbers(aggregated)
+        return numbers_of(aggregated)
 
 
 def state_of(strategy: Any) -> dict[str, np.ndarray]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from fedsov.border.decisions import JOINED
 from fedsov.border.evidence import approvals
 from fedsov.border.evidence.approvals import Approval
 from fedsov.errors import ConfigurationError, LedgerBroken
-from fedsov.ledger.ledger import Ledger
+from fedsov.ledger.ledger import Ledger, entry_time
 from fedsov.storage.workspace import Workspace
 
 
@@ -73,7 +73,7 @@ def approve(root: Path, review_id: str, *, by: str, why: str, until: date, today
     question = {**_review(root, review_id).body, "review": review_id}
     if until < today:
         raise ConfigurationError(f"--until {until} has passed; name a day from {today} on")
-    entry = approvals.approval_entry(question, by=by, why=why, since=today, until=until, at=_now())
+    entry = approvals.approval_entry(question, by=by, why=why, since=today, until=until, at=entry_time())
     _write(root, entry)
     return Approval(entry["approval"], review_id, by, why, today, until)
 
@@ -90,7 +90,7 @@ def withdraw(root: Path, named: str, *, by: str, why: str) -> list[Approval]:
     if not withdrawn:
         raise ConfigurationError(f"no approval or approved review {named!r} in this workspace; see `border reviews`")
     for approval in withdrawn:
-        _write(root, approvals.withdrawal_entry(approval, by=by, why=why, at=_now()))
+        _write(root, approvals.withdrawal_entry(approval, by=by, why=why, at=entry_time()))
     return withdrawn
 
 
@@ -138,7 +138,3 @@ def _ledgers(root: Path) -> dict[str, Path]:
     workspace = Workspace(root)
     workspace.require()
     return workspace.ledgers()
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")

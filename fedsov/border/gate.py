@@ -15,7 +15,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 
 from fedsov.artifact import Artifact, Crossing, Party
@@ -28,7 +28,7 @@ from fedsov.border.policy import decide, decide_release
 from fedsov.border.questions import ANYONE
 from fedsov.errors import CrossingRefused
 from fedsov.label import PUBLIC
-from fedsov.ledger.ledger import Entry, Ledger
+from fedsov.ledger.ledger import Entry, Ledger, entry_time
 
 
 class Refused(CrossingRefused):
@@ -148,7 +148,7 @@ class Gate:
         """Writes down something that is no crossing, such as the head of another party's ledger."""
         return self.ledger.append(
             {
-                "at": _now(),
+                "at": entry_time(),
                 "run": self.run,
                 "act": "note",
                 "owner": self.owner.name,
@@ -183,7 +183,7 @@ class Gate:
     ) -> dict[str, Any]:
         described = _described(crossing) | _decided(decision, self.bundle)
         return (
-            {"at": _now(), "run": self.run, "round": round_number, "act": act, "tensors": dict(tensors)}
+            {"at": entry_time(), "run": self.run, "round": round_number, "act": act, "tensors": dict(tensors)}
             | {"lapsed": list(lapsed)}
             | described
             | {"salt": secrets.token_hex(16)}  # else a head would let a small content be guessed
@@ -201,10 +201,6 @@ class Gate:
 
 def _settled(crossing: Crossing, decision: Decision) -> Artifact | Refused:
     return crossing.artifact if isinstance(decision, Permit) else Refused(crossing, decision)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def _described(crossing: Crossing) -> dict[str, Any]:

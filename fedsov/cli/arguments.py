@@ -183,11 +183,6 @@ def print_line(text: str) -> None:
     print(printable(text))
 
 
-def counted(number: int, noun: str, plural: str = "") -> str:
-    """`1 document`, `2 documents`, `1,200 entries`."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
-
-
 def console() -> Console:
     """A terminal's console; where output is piped, wide enough that no cell is cut."""
     from rich.console import Console

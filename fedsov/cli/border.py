@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fedsov.cli import border_explain, border_reviews
-from fedsov.cli.arguments import Arguments, Quiet, counted, print_json, print_line, progress, run_settings
+from fedsov.cli.arguments import Arguments, Quiet, print_json, print_line, progress, run_settings
 from fedsov.cli.declaration import command, group_app
-from fedsov.errors import ConfigurationError, unknown
+from fedsov.errors import ConfigurationError, counted, unknown
 from fedsov.serialization import to_plain
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from fedsov.cli.arguments import Arguments, counted, day, print_json, print_line, today
+from fedsov.cli.arguments import Arguments, day, print_json, print_line, today
 from fedsov.cli.declaration import command, command_app
+from fedsov.errors import counted
 
 By = Annotated[str, typer.Option("--by", metavar="NAME", help="Who decides.")]
 Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, for the record.")]

@@ -15,7 +15,6 @@ from fedsov.cli.arguments import (
     Arguments,
     comma_list,
     console,
-    counted,
     day,
     near_place,
     print_json,
@@ -24,7 +23,7 @@ from fedsov.cli.arguments import (
     today,
 )
 from fedsov.cli.declaration import command, group_app
-from fedsov.errors import ConfigurationError, CrossingRefused, unknown
+from fedsov.errors import ConfigurationError, CrossingRefused, counted, unknown
 
 if TYPE_CHECKING:
     from fedsov.border.evidence.register import Document

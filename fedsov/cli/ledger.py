@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fedsov.cli.arguments import Arguments, count, counted, print_json, print_line, require_options
+from fedsov.cli.arguments import Arguments, count, print_json, print_line, require_options
 from fedsov.cli.declaration import command, group_app
-from fedsov.errors import ConfigurationError, LedgerBroken, unknown
+from fedsov.errors import ConfigurationError, LedgerBroken, counted, unknown
 
 if TYPE_CHECKING:
     from fedsov.api.ledger_audit import LedgerFinding

@@ -120,7 +120,7 @@ def server_app(
     @app.main()
     def main(grid: Grid, context: Context) -> None:
         """All the rounds, from the start or from where a checkpoint ended."""
-        from fedsov.algorithms.aggregation import build, restore, state_of
+        from fedsov.algorithms.aggregation import build, numbers_of, restore, state_of
 
         patience = settings.training.patience
         begun = start if isinstance(start, TrainingState) else TrainingState(start)
@@ -136,17 +136,13 @@ def server_app(
             arrays, seen = _round(grid, strategy, settings, number, arrays, out=out, gather=gather)
             output.rounds.append(seen)
             on_round(seen)
-            best = best if patience is None else best.or_of(seen, _numbers(came))
-            keep(TrainingState(_numbers(arrays), state_of(strategy) | best.state(), tuple(output.rounds)))
+            best = best if patience is None else best.or_of(seen, numbers_of(came))
+            keep(TrainingState(numbers_of(arrays), state_of(strategy) | best.state(), tuple(output.rounds)))
         output.stopped = best.ends(len(output.rounds), patience)
         output.learned = best.record.number - 1 if output.stopped and best.record else len(output.rounds)
-        output.parameters = dict(best.parameters) if output.stopped else _numbers(arrays)
+        output.parameters = dict(best.parameters) if output.stopped else numbers_of(arrays)
 
     return app
-
-
-def _numbers(arrays: ArrayRecord) -> dict[str, np.ndarray[Any, Any]]:
-    return {name: array.numpy() for name, array in arrays.items()}
 
 
 def _round(

@@ -21,6 +21,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +34,17 @@ from fedsov.ledger.entry_hashes import FIRST, LAST, ROWS, follow, rows_of
 from fedsov.ledger.parallel_verify import LONG, ParallelVerifier, middle
 from fedsov.ledger.signed_head import Head, Signer, head_fault
 
-__all__ = ["Entry", "Head", "Ledger", "Verification"]
+__all__ = ["Entry", "Head", "Ledger", "Verification", "entry_time"]
 
 _DOUBT = "do not rely on it"
 
 Tip = tuple[Head, list[bytes]]
 """A head and the perfect subtrees below it, from which the next head follows."""
+
+
+def entry_time(moment: datetime | None = None) -> str:
+    """The time of an entry as it is written: ISO 8601 to the millisecond; of now, in UTC, where no moment is given."""
+    return (moment or datetime.now(UTC)).isoformat(timespec="milliseconds")
 
 
 @dataclass(frozen=True, slots=True)

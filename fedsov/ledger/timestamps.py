@@ -26,7 +26,7 @@ from typing import Any
 from cryptography import x509
 
 from fedsov.errors import ConfigurationError, LedgerBroken, counted
-from fedsov.ledger.ledger import Entry, Ledger
+from fedsov.ledger.ledger import Entry, Ledger, entry_time
 from fedsov.ledger.signed_head import Head
 
 _SECONDS = 30.0
@@ -124,7 +124,7 @@ def keep(ledger: Ledger, question: Query, reply: bytes, *, stamped_at: datetime,
         "time": stamped_at.isoformat(timespec="seconds"),
         "reply": base64.b64encode(reply).decode(),
     }
-    note = {"at": now.isoformat(timespec="milliseconds"), "run": "", "act": "note", "owner": ledger.owner}
+    note = {"at": entry_time(now), "run": "", "act": "note", "owner": ledger.owner}
     return ledger.append({**note, "note": {"anchor": anchor}})
 
 

@@ -24,7 +24,7 @@ Nothing is drawn from the caller's generators. torch is imported when a network 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import lru_cache
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
@@ -238,26 +238,24 @@ def _alike(logits: torch.Tensor, other: Any) -> bool:
     return isinstance(other, torch.Tensor) and torch.allclose(logits, other, rtol=1e-3, atol=1e-5)
 
 
-@contextmanager
-def _refused(name: str, what: str) -> Iterator[None]:
+def _refused(name: str, what: str) -> AbstractContextManager[None]:
     """Whatever a user's own code raises, as a ConfigurationError that names the network and what it did not do."""
-    try:
-        yield
-    except FedsovError:
-        raise
-    except Exception as error:  # boundary: a user's own code may raise anything
-        raise ConfigurationError(f"network {name!r} {what}: {first_line(error)}") from error
+    return _raising(ConfigurationError, f"network {name!r} {what}")
+
+
+def failing_as_training(name: str) -> AbstractContextManager[None]:
+    """Whatever a user's own module raises while it trains or scores, as a TrainingFailed that names it."""
+    return _raising(TrainingFailed, f"network {name!r} failed on these rows")
 
 
 @contextmanager
-def failing_as_training(name: str) -> Iterator[None]:
-    """Whatever a user's own module raises while it trains or scores, as a TrainingFailed that names it."""
+def _raising(kind: type[FedsovError], what: str) -> Iterator[None]:
     try:
         yield
     except FedsovError:
         raise
     except Exception as error:  # boundary: a user's own code may raise anything
-        raise TrainingFailed(f"network {name!r} failed on these rows: {first_line(error)}") from error
+        raise kind(f"{what}: {first_line(error)}") from error
 
 
 def first_line(error: Exception) -> str:

@@ -29,7 +29,7 @@ from fedsov.label import Label, Scope
 from fedsov.model.column_statistics import Statistics
 from fedsov.model.features import Features
 from fedsov.model.metrics import MEASURES
-from fedsov.model.network import Parameters, check, initial
+from fedsov.model.network import Parameters, initial
 from fedsov.model.parameters import flat, joined, named, private_part
 from fedsov.model.targets import in_words, outcome
 from fedsov.protocol import NOT_DISCLOSED, SEALED_ROWS
@@ -46,7 +46,7 @@ from fedsov.region.strategies import selection, synthetic
 from fedsov.region.strategies.candidates import Candidate, StartingPoint
 from fedsov.training.client_round import ClientRound, RoundResult, client_round, taken_anew
 from fedsov.training.client_state import PERSONAL, PRIVATE, Arrays, ClientState, Layout, from_arrays, part, to_arrays
-from fedsov.training.engine import held
+from fedsov.training.engine import check_trainable, held
 from fedsov.training.rows import Rows
 
 OpenParcel = Callable[[bytes], tuple[Label, bytes]]
@@ -203,10 +203,7 @@ def _answered(
     whole: Parameters, state: ClientState, rows: tuple[np.ndarray, np.ndarray], layout: Layout, course: ClientRound
 ) -> RoundResult:
     """The round's result. Raises TrainingFailed where there is none that may leave."""
-    X, y = rows
-    if not len(y):
-        raise TrainingFailed("a region has no rows to train on; give it rows, or leave it out")
-    check(course.training.network, X.shape[1], whole)
+    check_trainable(whole, rows[0], course.training.network)
     batch = held([rows], course.training.steps, course.training.network)
     result = client_round(flat(whole, layout.shaped), state, batch, layout, course)
     if result.refused:

@@ -215,6 +215,13 @@ def train_one(
     return named(parameters[0].numpy(), shaped)
 
 
+def check_trainable(arrays: Parameters, X: np.ndarray, spec: NetworkSpec) -> None:
+    """Raises TrainingFailed for (0, D) inputs, or parameters of another network."""
+    if not len(X):
+        raise TrainingFailed("a region has no rows to train on; give it rows, or leave it out")
+    check(spec, X.shape[1], arrays)
+
+
 def train_locally(
     arrays: Parameters,
     X: np.ndarray,
@@ -230,9 +237,7 @@ def train_locally(
         TrainingFailed: no rows, incoming parameters of another network, or a result that is not finite.
         InputError: outcomes that the loss cannot have.
     """
-    if not len(y):
-        raise TrainingFailed("a region has no rows to train on; give it rows, or leave it out")
-    check(spec, X.shape[1], arrays)
+    check_trainable(arrays, X, spec)
     trained = train_one(arrays, X, y, steps, spec=spec, frozen=frozen)
     check(spec, X.shape[1], trained)
     return trained

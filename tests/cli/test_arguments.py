@@ -14,7 +14,6 @@ from fedsov.cli.arguments import (
     Arguments,
     comma_list,
     count,
-    counted,
     day,
     near_place,
     positive,
@@ -102,11 +101,6 @@ def test_a_place_is_guessed_from_its_name_and_from_customary_codes() -> None:
 
 def test_whatever_is_printed_steers_no_terminal_and_is_one_line() -> None:
     assert printable("a\x1b[2Jb\n\u202ec") == r"a\x1b[2Jb\n\u202ec"
-
-
-def test_one_of_a_thing_is_in_the_singular() -> None:
-    assert counted(1, "document") == "1 document" and counted(0, "review") == "0 reviews"
-    assert counted(1200, "entry", "entries") == "1,200 entries"
 
 
 def test_progress_is_on_standard_error_with_seconds_or_not_at_all(capsys: pytest.CaptureFixture[str]) -> None:
