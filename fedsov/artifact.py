@@ -15,7 +15,6 @@ from enum import StrEnum
 from typing import Any
 
 from fedsov.checks import section
-from fedsov.errors import ConfigurationError
 from fedsov.jurisdiction import Atlas, party_settings
 from fedsov.label import Label
 
@@ -86,13 +85,10 @@ class Party:
         """A hub as the settings describe it; the keys of the group are these fields.
 
         Raises:
-            ConfigurationError: a key that nobody reads or that is not set, a place that is no country, ...
+            ConfigurationError: a key that nobody reads or that is not set, or a value that cannot be.
         """
         given = section(group, plain, Party)
-        given |= party_settings(group, given, atlas)
-        if atlas.code(given["location"]) is None:
-            raise ConfigurationError(f"{group}.location is {given['location']!r}, no ISO code of a country")
-        return Party(**given)
+        return Party(**{**given, **party_settings(group, given, atlas)})
 
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> Party:

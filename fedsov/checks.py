@@ -191,7 +191,7 @@ def only(group: str, value: Any, keys: Sequence[str]) -> dict[str, Any]:
         ConfigurationError: no mapping, or another key; the message has the nearest one.
     """
     if not isinstance(value, Mapping):
-        raise refused(group, f"a mapping with {', '.join(keys)}", value)
+        raise refused(group, f"a mapping with {listed(keys)}", value)
     if odd := sorted(map(str, set(value) - set(keys))):
         place = f"{group}." if group else ""
         guess = nearest(odd[0], keys)

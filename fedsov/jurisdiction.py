@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fedsov.checks import choice, require, section, text, texts, whole
+from fedsov.checks import choice, require, section, shown, text, texts, whole
 from fedsov.errors import ConfigurationError
 
 ROLES = ("controller", "processor")
@@ -54,7 +54,7 @@ class Region:
         """
         given = section(group, plain, Region)
         given |= party_settings(group, given, atlas) | {
-            "jurisdictions": frozenset(texts(f"{group}.jurisdictions", given["jurisdictions"])),
+            "jurisdictions": _codes(f"{group}.jurisdictions", given["jurisdictions"], atlas),
             "key_id": text(f"{group}.key_id", given["key_id"]),
         }
         if given.get("retention_days") is not None:
@@ -113,12 +113,19 @@ def party_settings(group: str, given: Mapping[str, Any], atlas: Atlas) -> dict[s
     """What the settings of a region and of a hub have in common, checked: name, location, entity, owners, role.
 
     Raises:
-        ConfigurationError: one that is not set or no text, an owner that is no country, or another role.
+        ConfigurationError: one that is not set or no text, a place or an owner that is no country, or another role.
     """
     words = {key: text(f"{group}.{key}", require(group, given, key)) for key in ("name", "location", "entity")}
+    if atlas.code(words["location"]) is None:
+        raise ConfigurationError(f"{group}.location is {words['location']!r}, no ISO code of a country")
     owners = given.get("owners")
-    codes = {owner: atlas.code(owner) for owner in texts(f"{group}.owners", [] if owners is None else owners)}
-    for owner in sorted(name for name, code in codes.items() if code is None):
-        raise ConfigurationError(f"{group}.owners has {owner!r}, which is no ISO code of a country")
-    role = choice(f"{group}.role", given.get("role", "controller"), ROLES)
-    return {**words, "owners": frozenset(filter(None, codes.values())), "role": role}
+    codes = _codes(f"{group}.owners", [] if owners is None else owners, atlas)
+    return {**words, "owners": codes, "role": choice(f"{group}.role", given.get("role", "controller"), ROLES)}
+
+
+def _codes(name: str, words: Any, atlas: Atlas) -> frozenset[str]:
+    """The codes that a list of places means. Raises ConfigurationError for a word that is none."""
+    codes = {word: atlas.code(word) for word in texts(name, words)}
+    for word in sorted(word for word, code in codes.items() if code is None):
+        raise ConfigurationError(f"{name} has {shown(word)}, which is no ISO code of a country")
+    return frozenset(filter(None, codes.values()))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -22,10 +24,17 @@ from fedsov.checks import (
     instance,
     mapping,
     names,
+    only,
     real,
+    require,
+    section,
     several,
     shown,
     store,
+    text,
+    text_mapping,
+    text_or_none,
+    texts,
     whole,
 )
 from fedsov.errors import ConfigurationError
@@ -128,3 +137,71 @@ def test_checked_values_are_stored_in_a_frozen_class() -> None:
     schedule = Schedule()
     store(schedule, least=0.5)
     assert schedule.least == 0.5
+
+
+def test_text_is_what_yaml_makes_of_it() -> None:
+    assert [text("column", value) for value in ("a", 2017, 0.5, "")] == ["a", "2017", "0.5", ""]
+    assert text("equals", True, truth=True) == "True" and text_or_none("column", None) is None
+    assert texts("drop", ["a", 3]) == ("a", "3") and texts("drop", ()) == ()
+    assert text_mapping("aliases", {2017: "DE"}) == {"2017": "DE"}
+
+
+@pytest.mark.parametrize(
+    ("check", "line"),
+    [
+        (lambda: text("column", False), "column must be text, got False; put a word such as NO in quotes"),
+        (lambda: text("column", None, "the name of a column"), "column must be the name of a column, got None"),
+        (lambda: text("column", math.nan), "column must be text, got nan"),
+        (lambda: text("column", 10**9999), "column must be text, got an int of thousands of digits"),
+        (lambda: text_or_none("column", ["a"]), "column must be text, or null, got ['a']"),
+        (lambda: texts("drop", "ab"), "drop must be a list as [A, B], got 'ab'"),
+        (lambda: texts("drop", {"a": 1}), "drop must be a list as [A, B], got {'a': 1}"),
+        (lambda: texts("drop", ["a", None]), "drop[1] must be text, got None"),
+        (lambda: text_mapping("aliases", {"a": []}), "aliases.a must be text, got []"),
+        (
+            lambda: text_mapping("aliases", {False: "NO"}),
+            "a name in aliases must be text, got False; put a word such as NO in quotes",
+        ),
+        (lambda: several("widths", {1: 2}, "a list", whole), "widths must be a list, got {1: 2}"),
+    ],
+)
+def test_what_is_no_text_is_one_line(check: Callable[[], Any], line: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        check()
+    assert str(refused.value) == line
+
+
+@dataclass(frozen=True, slots=True)
+class Toy:
+    size: int
+    color: str = "red"
+    origin: str = "elsewhere"
+
+
+def test_a_section_has_the_fields_of_its_class_and_what_else_is_named() -> None:
+    assert section("toy", {"size": 1}, Toy) == {"size": 1}
+    assert section("toy", {"color": "blue", "owner": 3}, Toy, beside=("owner",), without=("size",)) == {
+        "color": "blue",
+        "owner": 3,
+    }
+
+
+@pytest.mark.parametrize(
+    ("check", "line"),
+    [
+        (lambda: section("toy", {}, Toy), "toy.size is not set"),
+        (
+            lambda: section("toy", {"size": 1, "colour": "x"}, Toy),
+            "toy.colour is not a setting; did you mean toy.color? toy has size, color, origin",
+        ),
+        (lambda: section("toy", {"size": 1, "origin": "x"}, Toy, without=("origin",)), "toy.origin is not a setting"),
+        (lambda: section("toy", [1], Toy), "toy must be a mapping with size, color, origin, got [1]"),
+        (lambda: only("", {"sede": 1}, ("seed",)), "sede is not a setting; did you mean seed? A run has seed"),
+        (lambda: only("toy", {3: 1}, ("seed",)), "3 is not a setting; toy has seed"),
+        (lambda: require("", {}, "seed"), "seed is not set"),
+    ],
+)
+def test_a_key_that_nobody_reads_or_that_is_missing_is_refused(check: Callable[[], Any], line: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        check()
+    assert line in str(refused.value) and "\n" not in str(refused.value)

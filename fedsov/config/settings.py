@@ -130,7 +130,10 @@ def _settings(plain: Mapping[str, Any]) -> Settings:
     seed = whole("seed", plain["seed"], at_least=0)
     dataset = DatasetSpec.from_settings(plain["dataset"], seed=seed, beside=SCHEMA_SETTINGS)
     privacy = RecordPrivacy.from_settings(plain["privacy"], plain["dataset"])
-    atlas = load_atlas(dataset.aliases)
+    try:
+        atlas = load_atlas(dataset.aliases)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"dataset.aliases: {error}") from None
     federation = FederationSettings.from_settings(plain["federation"], atlas)
     target, summed = dataset.target, plain["privacy"]["secure_aggregation"]
     recipe = Recipe.from_settings(

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fedsov.checks import instance, mapping, real, section, text, text_or_none, texts
+from fedsov.checks import instance, mapping, real, section, shown, text, text_or_none, texts
 from fedsov.errors import ConfigurationError
 from fedsov.label import Label
 
@@ -59,7 +59,10 @@ class ConsentRule:
         if not 0.0 <= self.share <= 1.0:
             raise ConfigurationError(f"dataset.consent.share is {self.share}; expected a number from 0 to 1")
         if (self.column is None) != (self.equals is None):
-            raise ConfigurationError("dataset.consent needs both column and equals, or neither and a share")
+            raise ConfigurationError(
+                "dataset.consent needs both column and equals, or neither and a share; got "
+                f"dataset.consent.column={shown(self.column)} and dataset.consent.equals={shown(self.equals)}"
+            )
 
     @staticmethod
     def from_settings(plain: Any, *, seed: int) -> ConsentRule | None:

@@ -142,6 +142,18 @@ def load_atlas(aliases: Mapping[str, str] | None = None) -> Atlas:
 
     Raises ConfigurationError for an alias whose code is unknown.
     """
+    shipped = _atlas()
+    spellings = {**shipped.spellings}
+    for value, code in (aliases or {}).items():
+        if str(code).upper() not in spellings:
+            raise ConfigurationError(f"alias '{value}' names '{code}', which is no known code; use ISO 3166-1, as 'GB'")
+        spellings[str(value).strip().upper()] = spellings[str(code).upper()]
+    return replace(shipped, spellings=spellings)
+
+
+@lru_cache(maxsize=1)
+def _atlas() -> Atlas:
+    """The atlas without a tenant's own spellings."""
     spellings: dict[str, str] = {}
     for row in _rows((HERE / "countries.csv").read_bytes()):
         names = [row["alpha2"], row["alpha3"], row["name"], *filter(None, row["other_names"].split("|"))]
@@ -154,10 +166,6 @@ def load_atlas(aliases: Mapping[str, str] | None = None) -> Atlas:
         for regime in reigns:
             if regime.valid_from <= law["dated"] <= (regime.valid_until or date.max):
                 regimes[code] = regime.id
-    for value, code in (aliases or {}).items():
-        if str(code).upper() not in spellings:
-            raise ConfigurationError(f"alias '{value}' names '{code}', which is no known code; use ISO 3166-1, as 'GB'")
-        spellings[str(value).strip().upper()] = spellings[str(code).upper()]
     return Atlas(regimes=regimes, spellings=spellings)
 
 
