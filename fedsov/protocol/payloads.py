@@ -45,30 +45,30 @@ SCORES = ("score", "local_score", "gain", "gain_se", "validation_score")
 COUNTS = ("rows", "public", "shareable", "classes")
 
 
-def profile(said: Any) -> dict[str, Any]:
+def profile(answer: Any) -> dict[str, Any]:
     """Counts for the plan, and a label."""
-    found = _exactly(said, {*COUNTS, "label"})
-    return {**{key: _count(found[key]) for key in COUNTS}, "label": Label.from_json(found["label"]).to_json()}
+    fields = _exactly(answer, {*COUNTS, "label"})
+    return {**{key: _count(fields[key]) for key in COUNTS}, "label": Label.from_json(fields["label"]).to_json()}
 
 
-def statistics(said: Any) -> dict[str, Any]:
+def statistics(answer: Any) -> dict[str, Any]:
     """Sums and counts of columns (`fedsov.model.column_statistics.Statistics`)."""
-    return Statistics.from_json(said).to_json()
+    return Statistics.from_json(answer).to_json()
 
 
-def outcome(said: Any) -> dict[str, Any]:
+def outcome(answer: Any) -> dict[str, Any]:
     """The scores of a region's model and how it came about."""
-    found = _exactly(said, {*SCORES, "test_rows", "selected"})
-    if not set(str(found["selected"]).split(", ")) <= WAYS:
+    fields = _exactly(answer, {*SCORES, "test_rows", "selected"})
+    if not set(str(fields["selected"]).split(", ")) <= WAYS:
         raise FedsovError("the selected model's name is not made of the known words")
-    scores = {key: None if found[key] is None else _number(found[key]) for key in SCORES}
-    return {**scores, "test_rows": _count(found["test_rows"]), "selected": found["selected"]}
+    scores = {key: None if fields[key] is None else _number(fields[key]) for key in SCORES}
+    return {**scores, "test_rows": _count(fields["test_rows"]), "selected": fields["selected"]}
 
 
-def round_scores(said: Any) -> dict[str, int | float]:
+def round_scores(answer: Any) -> dict[str, int | float]:
     """What a round says beside the parameters."""
-    found = _exactly(said, {"num-examples", "loss", "score"})
-    return {**{key: _number(found[key]) for key in ("loss", "score")}, "num-examples": _count(found["num-examples"])}
+    fields = _exactly(answer, {"num-examples", "loss", "score"})
+    return {**{key: _number(fields[key]) for key in ("loss", "score")}, "num-examples": _count(fields["num-examples"])}
 
 
 def update(arrays: ArrayRecord, model: ArrayRecord, work: TrainingJob | None = None) -> ArrayRecord:
@@ -79,9 +79,9 @@ def update(arrays: ArrayRecord, model: ArrayRecord, work: TrainingJob | None = N
     """
     names = trained(list(model), () if work is None else work.recipe.frozen)
     if work is not None and work.compression.name != "none":
-        found = {name: np.array(array.numpy()) for name, array in arrays.items()}
-        unpacked(found, sum(math.prod(model[name].shape) for name in names), work.compression)
-        return ArrayRecord({name: Array(array) for name, array in found.items()})
+        packed = {name: np.array(array.numpy()) for name, array in arrays.items()}
+        unpacked(packed, sum(math.prod(model[name].shape) for name in names), work.compression)
+        return ArrayRecord({name: Array(array) for name, array in packed.items()})
     if {name: array.shape for name, array in arrays.items()} != {name: model[name].shape for name in names}:
         raise FedsovError("the update's arrays are not those of the model that came in")
     return ArrayRecord(
@@ -93,43 +93,43 @@ def words(arrays: ArrayRecord, model: ArrayRecord, work: TrainingJob | None = No
     """Words of a secure sum: one for each trained number of the model that came in, and one for the weight."""
     names = trained(list(model), () if work is None else work.recipe.frozen)
     size = sum(math.prod(model[name].shape) for name in names) + 1
-    found = arrays["words"].numpy() if set(arrays) == {"words"} else np.zeros(0)
-    if found.dtype != np.uint64 or found.shape != (size,):
+    values = arrays["words"].numpy() if set(arrays) == {"words"} else np.zeros(0)
+    if values.dtype != np.uint64 or values.shape != (size,):
         raise FedsovError(f"a secure sum takes one array of {size} words")
-    return ArrayRecord({"words": Array(found)})
+    return ArrayRecord({"words": Array(values)})
 
 
-def keys(said: Any) -> dict[str, str]:
+def keys(answer: Any) -> dict[str, str]:
     """A region's signed keys of one round."""
-    found = _exactly(said, {"channel", "mask", "seed", "signature"})
-    return {name: _hex(found[name], 64 if name == "signature" else 32) for name in sorted(found)}
+    fields = _exactly(answer, {"channel", "mask", "seed", "signature"})
+    return {name: _hex(fields[name], 64 if name == "signature" else 32) for name in sorted(fields)}
 
 
-def letters(said: Any) -> dict[str, str]:
+def letters(answer: Any) -> dict[str, str]:
     """Sealed shares, by the region that each is for."""
-    return {name: _hex(letter, encrypted_size(2 * SIZE)) for name, letter in _named(said).items()}
+    return {name: _hex(letter, encrypted_size(2 * SIZE)) for name, letter in _named(answer).items()}
 
 
-def signature(said: Any) -> dict[str, str]:
+def signature(answer: Any) -> dict[str, str]:
     """A signature over the list of regions that words were masked among."""
-    return {"signature": _hex(_exactly(said, {"signature"})["signature"], 64)}
+    return {"signature": _hex(_exactly(answer, {"signature"})["signature"], 64)}
 
 
-def shares(said: Any) -> dict[str, dict[str, str]]:
+def shares(answer: Any) -> dict[str, dict[str, str]]:
     """Shares of survivors' seeds and of dropouts' masking keys, never of both of one region."""
-    found = {what: _named(several) for what, several in _exactly(said, {"seeds", "keys"}).items()}
-    if set(found["seeds"]) & set(found["keys"]):
+    secrets = {what: _named(several) for what, several in _exactly(answer, {"seeds", "keys"}).items()}
+    if set(secrets["seeds"]) & set(secrets["keys"]):
         raise FedsovError("shares of both secrets of one region do not leave")
-    return {what: {name: _hex(share, SIZE) for name, share in found[what].items()} for what in sorted(found)}
+    return {what: {name: _hex(share, SIZE) for name, share in secrets[what].items()} for what in sorted(secrets)}
 
 
-def _named(said: Any) -> Mapping[str, Any]:
+def _named(answer: Any) -> Mapping[str, Any]:
     """A mapping by names of regions, of which there are not more than a federation has."""
-    if not isinstance(said, Mapping) or len(said) > 1000:
+    if not isinstance(answer, Mapping) or len(answer) > 1000:
         raise FedsovError("an answer must hold one thing for each of some regions")
-    if not all(isinstance(name, str) and _NAME.fullmatch(name) for name in said):
+    if not all(isinstance(name, str) and _NAME.fullmatch(name) for name in answer):
         raise FedsovError("an answer names something that is no region")
-    return said
+    return answer
 
 
 def _hex(value: Any, size: int) -> str:
@@ -138,10 +138,10 @@ def _hex(value: Any, size: int) -> str:
     return value
 
 
-def _exactly(said: Any, keys: set[str]) -> Mapping[str, Any]:
-    if not isinstance(said, Mapping) or set(said) != keys:
+def _exactly(answer: Any, keys: set[str]) -> Mapping[str, Any]:
+    if not isinstance(answer, Mapping) or set(answer) != keys:
         raise FedsovError(f"an answer must hold exactly {', '.join(sorted(keys))}")
-    return said
+    return answer
 
 
 def _number(value: Any) -> float:

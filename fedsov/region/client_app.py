@@ -78,8 +78,8 @@ def _replying(answer: Callable[[Message], RecordDict]) -> Callable[[Message, Con
 
 def profile(session: Session) -> RecordDict:
     """Counts for the plan (see `Session.counts`), and the shareable rows' label."""
-    said = {**session.counts(), "label": session.label(Scope.SHAREABLE).to_json()}
-    return RecordDict({"profile": ConfigRecord({"json": json.dumps(said)})})
+    counts = {**session.counts(), "label": session.label(Scope.SHAREABLE).to_json()}
+    return RecordDict({"profile": ConfigRecord({"json": json.dumps(counts)})})
 
 
 def statistics(session: Session, config: Mapping[str, Any]) -> RecordDict:
@@ -98,13 +98,13 @@ def synthesise(session: Session, config: Mapping[str, Any]) -> RecordDict:
     if session.private:
         raise synthetic.SyntheticRefused(("they have no privacy guarantee, and privacy=record asks for one",))
     records = session.training_records(Scope.SHAREABLE)
-    made = synthetic.synthesise(
+    table = synthetic.synthesise(
         replace(records, target=in_words(records.target, session.work.target)),
         rows=session.work.synthetic_rows,
         seed=session.work.seed,
         synthesizer=session.work.synthesizer,
     )
-    content = synthetic.to_bytes(made)
+    content = synthetic.to_bytes(table)
     recipients = [str(name) for name in json.loads(str(config["recipients"]))]
     return RecordDict({SEALED_ROWS: ConfigRecord(dict.fromkeys(recipients, content))})
 
@@ -120,9 +120,9 @@ def train(session: Session, message: Message) -> RecordDict:
     rows, incoming = session.divided(scope), parameters_of(message)
     training = _training(session, scope, config)
     layout = Layout.of(training, features.inputs)
-    kept = session.own.load(scope, number) if training.keeps_state else {}
-    whole = joined(incoming, _private(kept, training, features.inputs, session.work.seed), training.network)
-    state = from_arrays(kept, ClientState.first(training, layout, flat(whole, layout.shaped), 1), layout)
+    own = session.own.load(scope, number) if training.keeps_state else {}
+    whole = joined(incoming, _private(own, training, features.inputs, session.work.seed), training.network)
+    state = from_arrays(own, ClientState.first(training, layout, flat(whole, layout.shaped), 1), layout)
 
     def measure(place: int, parameters: np.ndarray) -> dict[str, float]:
         del place
@@ -139,13 +139,13 @@ def train(session: Session, message: Message) -> RecordDict:
     )
     result = _answered(whole, state, (features.encode(rows.train.columns), rows.train.y), layout, course)
     if training.keeps_state:
-        session.own.save(scope, number + 1, {**kept, **to_arrays(result.state, training, layout)})
+        session.own.save(scope, number + 1, {**own, **to_arrays(result.state, training, layout)})
     scores = result.metrics[0]
     model_name = "public_model" if scope == Scope.PUBLIC else "global_model"
     called = MEASURES[training.steps.loss].called
     session.rounds += [(called(f"{model_name}_validation_{name}"), value, number - 1) for name, value in scores.items()]
-    told = dict.fromkeys(scores, math.nan) if session.private_in(scope) else scores
-    metrics = MetricRecord({"num-examples": len(rows.train), **told})
+    reported = dict.fromkeys(scores, math.nan) if session.private_in(scope) else scores
+    metrics = MetricRecord({"num-examples": len(rows.train), **reported})
     return RecordDict({"arrays": record_of(_sent(result, training, layout)), "metrics": metrics})
 
 
@@ -230,22 +230,22 @@ def finish(session: Session, message: Message, open_parcel: OpenParcel) -> Recor
     model, copy = _received(session, message, config)
     start = StartingPoint(model=model, rows=_beside(session, message, open_parcel), personal=copy)
     session.finished = selection.train(strategy, rows, start, session.work.recipe)
-    said = {
+    outcome = {
         key: value
         for key, value in asdict(session.finished).items()
         if key not in ("parameters", "features", "network", "note")
     }
     if session.private:  # means over rows: they stay in the region's registry
-        said = {**dict.fromkeys(said), "test_rows": said["test_rows"], "selected": NOT_DISCLOSED}
-    return RecordDict({"metrics": ConfigRecord({"json": json.dumps(said)})})
+        outcome = {**dict.fromkeys(outcome), "test_rows": outcome["test_rows"], "selected": NOT_DISCLOSED}
+    return RecordDict({"metrics": ConfigRecord({"json": json.dumps(outcome)})})
 
 
 def _scores(model: Candidate, rows: Rows, steps: LocalSteps) -> dict[str, float]:
     if not len(rows):
         return {"loss": math.nan, "score": math.nan}
     measure, logits = MEASURES[steps.loss], model.logits(rows)
-    found = measure.score(rows.y, logits)
-    return {"loss": measure.loss(rows.y, logits, steps.class_weights), "score": math.nan if found is None else found}
+    score = measure.score(rows.y, logits)
+    return {"loss": measure.loss(rows.y, logits, steps.class_weights), "score": math.nan if score is None else score}
 
 
 def _received(
