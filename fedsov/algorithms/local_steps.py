@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
@@ -36,21 +36,15 @@ from fedsov.checks import (
     choice,
     only,
     real,
-    require,
     section,
     several,
     shown,
     store,
-    text,
-    texts,
     whole,
 )
 from fedsov.errors import ConfigurationError
 from fedsov.model.losses import LOSSES
-from fedsov.model.network import NetworkSpec, is_layered, names
-from fedsov.model.parameters import trained
 
-NETWORK = NetworkSpec("mlp", (16,))
 LEAST, LARGEST = FLOAT32_LEAST, FLOAT32_MOST
 """Of what steps are reckoned in, float32: to it a lesser rate or weight is as good as 0, and a larger one infinite."""
 
@@ -136,17 +130,17 @@ class LocalSteps:
         Raises:
             ConfigurationError: a key that nobody reads, or a value that cannot be.
         """
-        given = section(group, plain, LocalSteps)
+        steps = section(group, plain, LocalSteps)
         task = default.loss
-        if given.get("loss", task) != task:
+        if steps.get("loss", task) != task:
             raise ConfigurationError(
-                f"{group}.loss is {shown(given['loss'])}, and the loss of dataset.task={task} is {task}"
+                f"{group}.loss is {shown(steps['loss'])}, and the loss of dataset.task={task} is {task}"
             )
-        if "class_weights" in given:
+        if "class_weights" in steps:
             expected = 0 if task == "regression" else max(outputs, 2)
-            given["class_weights"] = _class_weights(f"{group}.class_weights", given["class_weights"], expected)
+            steps["class_weights"] = _class_weights(f"{group}.class_weights", steps["class_weights"], expected)
         try:
-            return replace(default, **given)
+            return replace(default, **steps)
         except ConfigurationError as error:
             raise ConfigurationError(f"{group}.{error}") from None
 
@@ -161,72 +155,6 @@ def _class_weights(name: str, weights: Any, classes: int) -> tuple[float, ...]:
         return tuple(real(name, weight, at_least=LEAST, at_most=LARGEST) for weight in weights)
     except ConfigurationError:
         raise refusal from None
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """All that a region's training depends on besides its rows: the network, and the steps of each occasion.
-
-    The defaults were searched on the demo's five regions, by validation rows only.
-
-    Attributes:
-        network: the network's specification.
-        from_scratch: training from nothing, on own rows (and synthetic ones beside them).
-        round: one round of federated training.
-        fine_tune: fitting a received model to own rows.
-        frozen: names of parameters that federated training leaves as they are; they are not sent up.
-    """
-
-    network: NetworkSpec = NETWORK
-    from_scratch: LocalSteps = LocalSteps(learning_rate=0.01, batch=32, epochs=20)
-    round: LocalSteps = LocalSteps()
-    fine_tune: LocalSteps = LocalSteps(learning_rate=0.01, batch=32, epochs=10, proximal_mu=0.3)
-    frozen: tuple[str, ...] = ()
-
-    @staticmethod
-    def from_settings(plain: Any, *, seed: int, task: str, outputs: int, beside: Collection[str] = ()) -> Recipe:
-        """The recipe of the group `model`: keys are these fields, and ``name`` and ``hidden`` of the network.
-
-        Args:
-            seed: of the order of the rows.
-            task: what is learned, which is the name of its loss.
-            outputs: of the network.
-            beside: further keys of the group, which something else reads.
-
-        Raises:
-            ConfigurationError: a key that nobody reads or that is not set, or a value that cannot be.
-        """
-        given = section("model", plain, Recipe, without=("network",), beside=("name", "hidden", *beside))
-        own = {key: value for key, value in given.items() if key in Recipe.__slots__}
-        steps = LocalSteps(seed=seed, loss=task)
-        network = _network(given, outputs)
-        if "frozen" in own:
-            own["frozen"] = texts("model.frozen", own["frozen"])
-            if is_layered(network):  # of another the names are known when it is built
-                trained(names(network), own["frozen"])
-        for occasion in OCCASIONS:
-            said = own.get(occasion, {})
-            own[occasion] = LocalSteps.from_settings(f"model.{occasion}", said, default=steps, outputs=outputs)
-        return Recipe(**{**own, "network": network})
-
-
-OCCASIONS = ("from_scratch", "round", "fine_tune")
-"""The fields of a `Recipe` that are steps."""
-
-
-def _network(model: Mapping[str, Any], outputs: int) -> NetworkSpec:
-    """The network that a group `model` names. Raises ConfigurationError."""
-    name = text("model.name", require("model", model, "name"), "the name of a network")
-    widths = several(
-        "model.hidden",
-        require("model", model, "hidden"),
-        "a list as [A, B]",
-        lambda part, width: whole(part, width, at_least=1),
-    )
-    try:
-        return NetworkSpec(name, widths, outputs)
-    except ConfigurationError as error:
-        raise ConfigurationError(f"model.name={name}: {error}") from None
 
 
 class Stream(IntEnum):
@@ -330,9 +258,9 @@ class Schedule:
     @staticmethod
     def from_settings(plain: Any) -> Schedule:
         """A schedule by its name, or with its numbers; those of another are refused. Raises ConfigurationError."""
-        given = plain if isinstance(plain, Mapping) else {"name": plain}
-        name = choice("federation.schedule", str(given.get("name")), READS)
-        numbers = only("federation.schedule", given, ("name", *READS[name], "warmup"))
+        schedule = plain if isinstance(plain, Mapping) else {"name": plain}
+        name = choice("federation.schedule", str(schedule.get("name")), READS)
+        numbers = only("federation.schedule", schedule, ("name", *READS[name], "warmup"))
         try:
             return Schedule(**{**numbers, "name": name})
         except ConfigurationError as error:

@@ -15,8 +15,9 @@ from typing import Any
 from fedsov.algorithms.catalogue import Algorithm, Surroundings, check_compatible
 from fedsov.algorithms.client_half import StepCounts
 from fedsov.algorithms.compression import Compression
-from fedsov.algorithms.local_steps import CONSTANT, LocalSteps, Recipe, Schedule
+from fedsov.algorithms.local_steps import CONSTANT, LocalSteps, Schedule
 from fedsov.algorithms.personalization import Personalization, PrivateParameters
+from fedsov.algorithms.recipe import Recipe
 from fedsov.checks import shown
 from fedsov.errors import ConfigurationError
 from fedsov.model.network import NetworkSpec

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fedsov.algorithms.catalogue import Algorithm
-from fedsov.algorithms.local_steps import Recipe
 from fedsov.algorithms.personalization import Personalization
+from fedsov.algorithms.recipe import Recipe
 from fedsov.algorithms.training_spec import PRIVATE_SETTINGS, TrainingSpec, personalization_of
 from fedsov.border.law.bundle_loader import load_atlas
 from fedsov.border.settings import BorderSettings

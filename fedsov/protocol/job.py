@@ -10,8 +10,9 @@ from typing import Any
 
 from fedsov.algorithms.catalogue import Algorithm
 from fedsov.algorithms.compression import Compression
-from fedsov.algorithms.local_steps import CONSTANT, Recipe, Schedule
+from fedsov.algorithms.local_steps import CONSTANT, Schedule
 from fedsov.algorithms.personalization import Personalization
+from fedsov.algorithms.recipe import Recipe
 from fedsov.algorithms.training_spec import TrainingSpec
 from fedsov.artifact import Party
 from fedsov.border.law.bundle import Bundle

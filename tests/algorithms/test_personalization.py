@@ -11,8 +11,9 @@ import pytest
 
 import fedsov
 from fedsov.algorithms.catalogue import Algorithm
-from fedsov.algorithms.local_steps import LocalSteps, Recipe, Stream, client_number, generator, shuffled
+from fedsov.algorithms.local_steps import LocalSteps, Stream, client_number, generator, shuffled
 from fedsov.algorithms.personalization import PrivateParameters
+from fedsov.algorithms.recipe import Recipe
 from fedsov.algorithms.training_spec import TrainingSpec, personalization_of
 from fedsov.errors import ConfigurationError, InputError, TrainingFailed
 from fedsov.model.metrics import log_loss

@@ -11,8 +11,9 @@ import pytest
 
 from fedsov.algorithms.catalogue import Algorithm
 from fedsov.algorithms.compression import Compression
-from fedsov.algorithms.local_steps import LocalSteps, Recipe, Schedule
+from fedsov.algorithms.local_steps import LocalSteps, Schedule
 from fedsov.algorithms.personalization import Personalization, PrivateParameters
+from fedsov.algorithms.recipe import Recipe
 from fedsov.artifact import Party
 from fedsov.errors import FedsovError
 from fedsov.model.network import NetworkSpec

@@ -8,7 +8,7 @@ from flwr.app import Array, ArrayRecord
 
 from fedsov.algorithms import compression
 from fedsov.algorithms.compression import Compression
-from fedsov.algorithms.local_steps import Recipe
+from fedsov.algorithms.recipe import Recipe
 from fedsov.errors import FedsovError
 from fedsov.label import Label
 from fedsov.model.column_statistics import Statistics

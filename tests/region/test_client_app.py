@@ -13,8 +13,9 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
 from flwr.supercore.task_identity import TaskIdentity
 
 from fedsov.algorithms.catalogue import Algorithm
-from fedsov.algorithms.local_steps import LocalSteps, Recipe, Schedule
+from fedsov.algorithms.local_steps import LocalSteps, Schedule
 from fedsov.algorithms.personalization import Personalization, PrivateParameters
+from fedsov.algorithms.recipe import Recipe
 from fedsov.errors import TrainingFailed
 from fedsov.label import Label
 from fedsov.model.features import Features, Statistics

@@ -11,7 +11,8 @@ import torch
 
 import fedsov
 from fedsov.algorithms.client_half import GradientTerms
-from fedsov.algorithms.local_steps import LocalSteps, Recipe
+from fedsov.algorithms.local_steps import LocalSteps
+from fedsov.algorithms.recipe import Recipe
 from fedsov.attacks.gradient_inversion import invert
 from fedsov.attacks.membership import Target, observe
 from fedsov.attacks.shadow_models import AttackedTraining

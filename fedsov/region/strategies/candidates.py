@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fedsov.algorithms.local_steps import LocalSteps, Recipe
+from fedsov.algorithms.local_steps import LocalSteps
+from fedsov.algorithms.recipe import Recipe
 from fedsov.model.column_statistics import Statistics
 from fedsov.model.features import Features
 from fedsov.model.metrics import MEASURES

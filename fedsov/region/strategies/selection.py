@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fedsov.algorithms.local_steps import LocalSteps, Recipe
+from fedsov.algorithms.local_steps import LocalSteps
+from fedsov.algorithms.recipe import Recipe
 from fedsov.errors import ConfigurationError, InputError
 from fedsov.model.features import Features
 from fedsov.model.metrics import MEASURES

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fedsov.algorithms.local_steps import Recipe
+from fedsov.algorithms.recipe import Recipe
 from fedsov.errors import TrainingFailed
 from fedsov.model.network import head, shapes
 from fedsov.region.strategies.candidates import Candidate, StartingPoint, best, on_own_scale, tune

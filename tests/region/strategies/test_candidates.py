@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fedsov.algorithms.local_steps import LocalSteps, Recipe
+from fedsov.algorithms.local_steps import LocalSteps
+from fedsov.algorithms.recipe import Recipe
 from fedsov.errors import ConfigurationError, TrainingFailed
 from fedsov.model.metrics import auc, log_loss
 from fedsov.model.network import NetworkSpec, head, initial

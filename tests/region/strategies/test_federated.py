@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fedsov.algorithms.local_steps import LocalSteps, Recipe
+from fedsov.algorithms.local_steps import LocalSteps
+from fedsov.algorithms.recipe import Recipe
 from fedsov.errors import TrainingFailed
 from fedsov.model.column_statistics import Statistics
 from fedsov.model.features import Features

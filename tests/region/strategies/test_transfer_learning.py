@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fedsov.algorithms.local_steps import Recipe
+from fedsov.algorithms.recipe import Recipe
 from fedsov.errors import TrainingFailed
 from fedsov.model.metrics import log_loss
 from fedsov.model.network import NetworkSpec, head

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fedsov.algorithms.local_steps import Recipe
+from fedsov.algorithms.recipe import Recipe
 from fedsov.model.network import NetworkSpec
 from fedsov.region.strategies.candidates import Candidate, StartingPoint, train_alone
 from fedsov.training.rows import DataSplit, Rows, split
