@@ -39,7 +39,7 @@ RESULT = RunResult(
     workspace=Path("/w"),
     unsafe=True,
     ingested=IngestionReport(1000, 950, {"target missing": 50}, {"age": "numeric"}, False, {}, {"US": "00"}),
-    plan=Plan((PLAN,)),
+    plan=Plan((PLAN, replace(PLAN, region="DE"))),
     regions=(region(), replace(region(), region="DE")),
     refusals=({"kind": "model", "reason": "DE -> US"},),
     heads={"hub": {"size": 3, "digest": "ab"}, "US": {"size": 2, "digest": "cd"}},
@@ -138,7 +138,7 @@ def test_a_recorded_run_is_the_same_with_versions_and_its_time() -> None:
 @pytest.mark.parametrize(
     ("models", "named"),
     [
-        ({"US": [("people-us", 3)], "hub": [("people", 2), ("people-public", 1)]}, "people 2"),
+        ({"DE": [("people-de", 3)], "hub": [("people", 2), ("people-public", 1)]}, "people 2"),
         ({"US": [("people-us", 3)], "hub": []}, "people-us 3"),
         ({}, "MODEL VERSION"),
     ],
