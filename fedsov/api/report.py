@@ -52,18 +52,18 @@ def number(value: float | None, digits: int = 3) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
 
 
-def _cells(one: RegionResult) -> tuple[str, ...]:
-    gain = "–" if one.gain is None else f"{one.gain:+.3f} ± {number(one.gain_se)}"
+def _cells(region: RegionResult) -> tuple[str, ...]:
+    gain = "–" if region.gain is None else f"{region.gain:+.3f} ± {number(region.gain_se)}"
     return (
-        one.region,
-        "<10" if one.rows is None else f"{one.rows:,}",
-        one.strategy.replace("_", " "),
-        one.selected,
-        number(one.score),
-        number(one.local_score),
+        region.region,
+        "<10" if region.rows is None else f"{region.rows:,}",
+        region.strategy.replace("_", " "),
+        region.selected,
+        number(region.score),
+        number(region.local_score),
         gain,
-        str(one.crossings["permitted"]),
-        str(one.crossings["refused"]),
+        str(region.crossings["permitted"]),
+        str(region.crossings["refused"]),
     )
 
 
@@ -71,54 +71,56 @@ def table(result: RunResult) -> Table:
     """The run's one table."""
     from rich.table import Table
 
-    made = Table(title=f"run {result.run}{' — ' + MARK if result.unsafe else ''}", title_justify="left")
+    overview = Table(title=f"run {result.run}{' — ' + MARK if result.unsafe else ''}", title_justify="left")
     for name in columns(result):
-        made.add_column(name, justify="left" if name in ("region", "strategy", "selected", "gain ± s.e.") else "right")
-    for one in result.regions:
-        made.add_row(*_cells(one))
-    return made
+        overview.add_column(
+            name, justify="left" if name in ("region", "strategy", "selected", "gain ± s.e.") else "right"
+        )
+    for region in result.regions:
+        overview.add_row(*_cells(region))
+    return overview
 
 
 def plan_table(plan: Plan) -> Table:
     """What each region would do, and why."""
     from rich.table import Table
 
-    made = Table(title=MARK if plan.unsafe else None, title_justify="left")
+    overview = Table(title=MARK if plan.unsafe else None, title_justify="left")
     for name in ("region", "rows", "strategy", "why"):
-        made.add_column(name, justify="right" if name == "rows" else "left")
-    for one in plan.regions:
-        rows = "<10" if one.rows is None else f"{one.rows:,}"
-        made.add_row(one.region, rows, one.strategy.replace("_", " "), "\n".join(one.reasons))
-    return made
+        overview.add_column(name, justify="right" if name == "rows" else "left")
+    for region in plan.regions:
+        rows = "<10" if region.rows is None else f"{region.rows:,}"
+        overview.add_row(region.region, rows, region.strategy.replace("_", " "), "\n".join(region.reasons))
+    return overview
 
 
 def refusal_lines(refusals: Iterable[Mapping[str, Any]]) -> list[str]:
     """Each refusal in words: what, from whom to whom, why, on which rule and citation, and what would mend it."""
     lines: list[str] = []
-    for one in refusals:
-        origins = "+".join(one.get("origins", [])) or "public"
-        lines.append(
-            f"{one['kind']} ({one['name']}) of {origins}: {one['exporter']['name']} ({one['exporter']['location']}) → "
-            f"{one['importer']['name']} ({one['importer']['location']}): {one['verdict']}"
+    for refusal in refusals:
+        origins = "+".join(refusal.get("origins", [])) or "public"
+        sender, receiver = (
+            f"{refusal[party]['name']} ({refusal[party]['location']})" for party in ("exporter", "importer")
         )
-        said = {
-            "why": one.get("reason", ""),
-            "rule": ", ".join(one.get("rules", [])),
-            "law": "; ".join(one.get("citations", [])),
-            "missing": "; ".join(one.get("missing", [])),
-            "remedy": one.get("remedy", ""),
+        lines.append(f"{refusal['kind']} ({refusal['name']}) of {origins}: {sender} → {receiver}: {refusal['verdict']}")
+        details = {
+            "why": refusal.get("reason", ""),
+            "rule": ", ".join(refusal.get("rules", [])),
+            "law": "; ".join(refusal.get("citations", [])),
+            "missing": "; ".join(refusal.get("missing", [])),
+            "remedy": refusal.get("remedy", ""),
         }
-        lines += [f"    {key}: {value}" for key, value in said.items() if value]
+        lines += [f"    {key}: {value}" for key, value in details.items() if value]
     return lines
 
 
 def notes(result: RunResult) -> list[str]:
     """Why each region has its strategy, and what became of it; with many regions, only the last reason of each."""
     lines = []
-    for one in result.regions:
-        reasons = [reason for reason in result.plan.region(one.region).reasons if reason not in one.amendments]
-        told = reasons if len(result.regions) <= MANY else reasons[-1:]
-        lines.append(f"{one.region}: {' '.join(told)}{f' {one.note}.' if one.note else ''}")
+    for region in result.regions:
+        reasons = [reason for reason in result.plan.region(region.region).reasons if reason not in region.amendments]
+        shown = reasons if len(result.regions) <= MANY else reasons[-1:]
+        lines.append(f"{region.region}: {' '.join(shown)}{f' {region.note}.' if region.note else ''}")
     return lines
 
 
@@ -133,9 +135,9 @@ def whereabouts(result: RunResult) -> list[str]:
     place = shlex.quote(f"workspace={root}")
     heads = [f"  {name}: {head['size']} entries, head {head['digest'][:16]}…" for name, head in result.heads.items()]
     models = [
-        f"  {owner}: {', '.join(f'{name} v{version}' for name, version in found)}"
-        for owner, found in result.models.items()
-        if found
+        f"  {owner}: {', '.join(f'{name} v{version}' for name, version in versions)}"
+        for owner, versions in result.models.items()
+        if versions
     ]
     return [
         "Ledger heads (keep them elsewhere; they show later whether a ledger was rewritten):",
@@ -164,8 +166,8 @@ def stopped_line(result: RunResult) -> str:
 def program(name: str) -> str:
     """How to call a program of this environment: by name where the shell finds it there, else by its path."""
     here = Path(sys.executable).parent / name
-    found = shutil.which(name)
-    if found is not None and Path(found) == here:
+    on_path = shutil.which(name)
+    if on_path is not None and Path(on_path) == here:
         return name
     inside = here.is_relative_to(Path.cwd())
     return shlex.quote(str(here.relative_to(Path.cwd()) if inside else here))
@@ -207,7 +209,7 @@ def as_html(result: RunResult) -> str:
     """The table and the refusals as HTML, for notebooks."""
     head = "".join(f"<th>{escape(name)}</th>" for name in columns(result))
     rows = "".join(
-        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in _cells(one)) + "</tr>" for one in result.regions
+        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in _cells(region)) + "</tr>" for region in result.regions
     )
     mark = f"<p><b>{escape(MARK)}</b></p>" if result.unsafe else ""
     unused = [f"Unused columns: {unused_line(result.unused)}"] if result.unused else []
