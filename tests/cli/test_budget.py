@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from fedsov.ledger.ledger import Ledger
-from fedsov.privacy.budget import Budget
-from fedsov.privacy.events import Event
+from tests.api.world import spent_twice
 from tests.cli.world import call
 
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Path:
-    """DE spent twice, and its ledger noted it; US never did."""
-    (tmp_path / "hub").mkdir()
-    for name in ("DE", "US"):
-        with closing(Ledger(tmp_path / "regions" / name / "ledger.sqlite", name)) as ledger:
-            if name == "DE":
-                budget = Budget.open(tmp_path / "regions" / "DE" / "privacy.jsonl", lifetime=(4.0, 1e-6))
-                for run in ("r1", "r2"):
-                    _, head = budget.reserve(run, "training", [Event("gaussian", 6.0)], dataset="people", rows=1000)
-                    note = {"privacy": {"head": head._asdict()}}
-                    ledger.append({"at": "2026-01-01", "run": run, "act": "note", "owner": name, "note": note})
-    return tmp_path
+    return spent_twice(tmp_path)
 
 
 def test_spent_left_and_runs_are_told_by_region(workspace: Path) -> None:
