@@ -16,6 +16,7 @@ from fedsov.label import Label, Scope
 from fedsov.ledger.ledger import Ledger
 from fedsov.model.metrics import MEASURES
 from fedsov.registry.values import ModelRecord, RunRecord
+from fedsov.storage.atomic_files import write_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,6 +57,8 @@ def model_folder(folder: Path, run: str) -> Path:
 
 def write(start: RegionStart, session: Session, incoming: Label, ledger: Ledger, asked: Mapping[str, Any]) -> None:
     """Writes the region's model and its record. Does nothing where no strategy ended with a model.
+
+    Raises WorkspaceUnusable where the record cannot be written; one that was there before stays whole.
 
     Args:
         incoming: what binds the model that came with the question.
@@ -108,7 +111,7 @@ def write(start: RegionStart, session: Session, incoming: Label, ledger: Ledger,
         artifacts={"ledger_head.json": json.dumps(ledger.head().to_json())},
         models=(model,),
     )
-    (folder / RECORD).write_text(json.dumps(record.to_json()))
+    write_file(folder / RECORD, json.dumps(record.to_json()).encode())
 
 
 def write_model(folder: Path, parameters: Mapping[str, np.ndarray[Any, Any]], *, label: Label) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
+from fedsov.errors import WorkspaceUnusable
 from fedsov.label import PUBLIC, Label
 from fedsov.model.column_statistics import Statistics
 from fedsov.model.features import Features
@@ -105,6 +107,17 @@ def test_scores_are_called_by_their_measure_and_what_is_no_number_is_left_out(tm
 def test_without_a_model_nothing_is_written(tmp_path: Path) -> None:
     opened = region(tmp_path, update)
     assert not _write(opened).exists()
+
+
+def test_a_record_is_its_owner_s_alone_and_one_that_cannot_be_replaced_stays_whole(tmp_path: Path) -> None:
+    opened = _finished(tmp_path)
+    path = _write(opened) / RECORD
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    before = path.read_bytes()
+    (path.parent / f"{RECORD}.new").mkdir()
+    with pytest.raises(WorkspaceUnusable, match="record.json cannot be written"):
+        _write(opened)
+    assert path.read_bytes() == before
 
 
 def test_a_model_is_written_over_the_one_before(tmp_path: Path) -> None:
