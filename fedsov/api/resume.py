@@ -21,7 +21,7 @@ def resume(
     progress: Callable[[str], None] | None = None,
     say: Callable[[str], None] | None = None,
 ) -> RunResult:
-    """Goes on with a run that was killed, under its own settings and, on one kind of processor, to the bit-identical result.
+    """Goes on with a run that was killed, under its own settings; one kind of processor gives the same bits.
 
     Args:
         run: its name, which it says when it begins; by default the workspace's newest.
@@ -68,6 +68,6 @@ def _meant(manifest: RunManifest) -> dict[str, Any]:
     if os.getcwd() == manifest.folder:
         return plain
     for group, key in PATHS:
-        if plain[group][key] is not None:
+        if plain[group].get(key) is not None:
             plain[group] = {**plain[group], key: str(Path(manifest.folder, plain[group][key]))}
     return plain

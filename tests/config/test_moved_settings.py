@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import warnings
 from collections.abc import Mapping, Sequence
@@ -11,11 +12,13 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
+from fedsov.api.resume import find_run
 from fedsov.cli import main
 from fedsov.config.hydra_compose import compose
 from fedsov.config.moved_settings import MOVED, SettingMoved, renamed, renamed_words
 from fedsov.config.settings import Settings, settings, settings_of
 from fedsov.errors import ConfigurationError
+from fedsov.hub.checkpoints import Checkpoints, RunManifest
 
 PAIRS = [
     (["model.update.epochs=3"], ["model.round.epochs=3"]),
@@ -142,6 +145,16 @@ def test_what_the_last_release_wrote_down_is_read_without_a_warning() -> None:
     assert again == chosen and again.plain == chosen.plain
     with pytest.raises(ConfigurationError, match="model.update is the old name"):
         settings_of({**old, "model": {**old["model"], "round": {}}})
+
+
+def test_a_run_that_the_last_release_began_is_found_to_go_on(tmp_path: Path) -> None:
+    chosen = _composed([f"workspace={tmp_path}", "federation.max_update_norm=2", "model.fine_tune.epochs=4"])
+    manifest = RunManifest("r1", _as_written_before(chosen.plain), os.getcwd(), "key", {})
+    Checkpoints(tmp_path / "hub", "r1").begin(manifest)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found, written = find_run(tmp_path, "latest")
+    assert found == chosen and written == manifest and found.federation.max_update_norm == 2.0
 
 
 def test_a_configuration_that_was_not_composed_here_warns_too() -> None:
