@@ -166,7 +166,7 @@ class Membership:
             if not evidence.knows(document_id):
                 sentences.append(f"'{document_id}' was taken from the register.")
             elif document is not None and document.expires is not None and document.expires < day:
-                sentences.append(f"'{id}' expired on {document.expires}.")
+                sentences.append(f"'{document_id}' expired on {document.expires}.")
         return sentences
 
     def _within(self, number: int) -> int | None:
