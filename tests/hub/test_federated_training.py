@@ -10,7 +10,6 @@ import pytest
 from flwr.app import Message
 
 from fedsov.errors import TrainingFailed
-from fedsov.hub import federated_training
 from fedsov.hub.federated_training import GlobalModel, agree_on_features, train_together
 from fedsov.hub.region_queries import profiles
 from fedsov.hub.run import HubRun
