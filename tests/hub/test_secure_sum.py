@@ -399,7 +399,7 @@ def test_secure_sums_ask_for_three_members_in_the_plan() -> None:
     assert settings(compose(["privacy=secure"])).strategy.federated_min_regions == 3
     assert settings(compose([])).strategy.federated_min_regions == 2
     assert settings(compose(["privacy.secure_aggregation=true"])).secure_sum == Bounds()
-    with pytest.raises(ConfigurationError, match="privacy.secure_aggregation is 'yes'"):
+    with pytest.raises(ConfigurationError, match="privacy.secure_aggregation must be True or False, got 'yes'"):
         settings(compose(["privacy.secure_aggregation='yes'"]))
 
 
