@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from fedsov.errors import LedgerBroken
 from fedsov.ledger import merkle
 from fedsov.ledger.ledger import Ledger
 from fedsov.ledger.signed_head import Head, Signer
+from tests.killed import lines_of_a_killed
 from tests.ledger.world import WRITER
 
 
@@ -181,14 +181,8 @@ def test_several_processes_make_and_fill_one_book_without_gaps(tmp_path: Path) -
 def test_a_writer_killed_at_any_instant_loses_nothing_it_was_told_was_written(tmp_path: Path) -> None:
     path, told, chance = tmp_path / "ledger.sqlite", dict[int, str](), random.Random(7)
     for _ in range(16):
-        writer = subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True)
-        assert writer.stdout is not None
-        lines = [writer.stdout.readline()]
-        time.sleep(chance.uniform(0, 0.05))
-        writer.send_signal(signal.SIGKILL)
-        lines += writer.stdout.readlines()
-        writer.wait()
-        told |= {int(seq): digest for seq, digest in (line.split() for line in lines if line.endswith("\n"))}
+        lines = lines_of_a_killed(WRITER, str(path), chance=chance)
+        told |= {int(seq): digest for seq, digest in map(str.split, lines)}
         ledger = Ledger(path, "eu")
         assert ledger.verify().entries >= max(told)
         found = {entry.seq: entry.digest for entry in ledger.entries()}

@@ -14,22 +14,8 @@ from fedsov.ledger import standalone_verifier
 from fedsov.ledger.ledger import Ledger
 from fedsov.ledger.proofs import accepted, continuation, continuations, export, noted_heads, prove
 from fedsov.ledger.signed_head import Signer
+from tests.ledger.world import EXPORTED as SIZE
 from tests.ledger.world import anything, forged, tamper
-
-SIZE = 21
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    opened = Ledger(tmp_path / "ledger.sqlite", "eu")
-    opened.append_all({"act": "note", "text": "größer – 大", "number": number} for number in range(1, SIZE + 1))
-    return opened
-
-
-@pytest.fixture
-def bundle(ledger: Ledger, tmp_path: Path) -> Path:
-    export(ledger, tmp_path / "export")
-    return tmp_path / "export"
 
 
 def test_every_entry_is_proved_alone(ledger: Ledger, tmp_path: Path) -> None:

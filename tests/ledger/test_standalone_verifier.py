@@ -20,23 +20,10 @@ from fedsov.ledger import standalone_verifier
 from fedsov.ledger.ledger import Ledger
 from fedsov.ledger.proofs import export, prove
 from fedsov.ledger.signed_head import Head
+from tests.ledger.world import EXPORTED as SIZE
 from tests.ledger.world import anything
 
-SIZE = 21
 VERIFIER = Path(standalone_verifier.__file__)
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    opened = Ledger(tmp_path / "ledger.sqlite", "eu")
-    opened.append_all({"act": "note", "text": "größer – 大", "number": number} for number in range(1, SIZE + 1))
-    return opened
-
-
-@pytest.fixture
-def bundle(ledger: Ledger, tmp_path: Path) -> Path:
-    export(ledger, tmp_path / "export")
-    return tmp_path / "export"
 
 
 def alone(*words: object, cwd: Path) -> subprocess.CompletedProcess[str]:

@@ -17,6 +17,8 @@ from fedsov.ledger.ledger import Ledger
 from fedsov.ledger.signed_head import Head
 
 SIZE = 13
+EXPORTED = 21
+"""Entries of the ledger that is exported (tests/ledger/conftest.py)."""
 
 
 def new_ledger(folder: Path, owner: str = "eu") -> Path:

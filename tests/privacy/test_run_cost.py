@@ -13,18 +13,7 @@ from fedsov.errors import BudgetExceeded
 from fedsov.privacy.accounting import epsilon
 from fedsov.privacy.budget import Budget, BudgetHead, BudgetState, Lifetime
 from fedsov.privacy.run_cost import RunSize, priced
-from fedsov.privacy.settings import RecordPrivacy
-
-ASKED = RecordPrivacy(
-    epsilon=3.0,
-    delta=None,
-    clip=1.0,
-    lifetime_epsilon=4.0,
-    batch=100,
-    statistics_noise=10.0,
-    median_epsilon=0.1,
-    bounds={"age": (0.0, 100.0)},
-)
+from tests.privacy.world import ASKED
 
 EXTENT = RunSize(rows=2000, train_rows=1000, rounds=5, epochs=2, thresholds=1, median=True)
 EMPTY = BudgetState(Lifetime(4.0, 1e-7), (), BudgetHead(0, ""))

@@ -11,17 +11,7 @@ from fedsov.config.hydra_compose import compose
 from fedsov.config.settings import settings
 from fedsov.errors import ConfigurationError
 from fedsov.privacy.settings import RecordPrivacy
-
-ASKED = RecordPrivacy(
-    epsilon=3.0,
-    delta=None,
-    clip=1.0,
-    lifetime_epsilon=4.0,
-    batch=100,
-    statistics_noise=10.0,
-    median_epsilon=0.1,
-    bounds={"age": (0.0, 100.0)},
-)
+from tests.privacy.world import ASKED
 
 
 def test_the_configuration_composes_into_what_is_asked_of_privacy() -> None:

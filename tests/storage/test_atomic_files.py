@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 import random
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from fedsov.storage.atomic_files import replace_file, sync_folder
+from tests.killed import lines_of_a_killed
 
 
 @pytest.mark.parametrize("content", [b"", b"x", b"\0\n\xff", b"long " * 10_000])
@@ -72,11 +69,11 @@ def test_the_content_and_then_its_name_are_waited_for(tmp_path: Path, monkeypatc
 _WRITER = """
 import sys
 from pathlib import Path
-from fedsov.storage.atomic_files import put
+from fedsov.storage.atomic_files import replace_file
 number = 0
 while True:
     number += 1
-    put(Path(sys.argv[1]), str(number).encode() * 20_000)
+    replace_file(Path(sys.argv[1]), str(number).encode() * 20_000)
     print(number, flush=True)
 """
 
@@ -84,14 +81,7 @@ while True:
 def test_a_writer_killed_at_any_instant_leaves_a_whole_file_no_older_than_it_said(tmp_path: Path) -> None:
     path, chance = tmp_path / "state.json", random.Random(3)
     for _ in range(4):
-        writer = subprocess.Popen([sys.executable, "-c", _WRITER, str(path)], stdout=subprocess.PIPE, text=True)
-        assert writer.stdout is not None
-        lines = [writer.stdout.readline()]
-        time.sleep(chance.uniform(0, 0.05))
-        writer.send_signal(signal.SIGKILL)
-        lines += writer.stdout.readlines()
-        writer.wait()
-        written = max(int(line) for line in lines if line.endswith("\n"))
+        written = max(map(int, lines_of_a_killed(_WRITER, str(path), chance=chance)))
         content = path.read_bytes().decode()
         number = next(number for number in (written, written + 1) if content == str(number) * 20_000)
         assert number >= written

@@ -5,10 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import random
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -24,6 +20,7 @@ from fedsov.ledger.backends.postgresql import provision, write_address
 from fedsov.ledger.ledger import Ledger
 from fedsov.ledger.proofs import export, prove
 from fedsov.storage.workspace import is_there
+from tests.killed import lines_of_a_killed
 from tests.ledger.world import WRITER, forged
 
 
@@ -222,15 +219,8 @@ def test_a_book_opened_before_a_fork_serves_parent_and_child(book: Ledger) -> No
 def test_a_killed_writer_loses_nothing_it_was_told_was_written(path: Path, owner: str) -> None:
     told, chance = dict[int, str](), random.Random(5)
     for _ in range(5):
-        code = WRITER.replace('"eu"', repr(owner))
-        writer = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True)
-        assert writer.stdout is not None
-        lines = [writer.stdout.readline()]
-        time.sleep(chance.uniform(0, 0.05))
-        writer.send_signal(signal.SIGKILL)
-        lines += writer.stdout.readlines()
-        writer.wait()
-        told |= {int(seq): digest for seq, digest in (line.split() for line in lines if line.endswith("\n"))}
+        lines = lines_of_a_killed(WRITER.replace('"eu"', repr(owner)), str(path), chance=chance)
+        told |= {int(seq): digest for seq, digest in map(str.split, lines)}
         with closing(Ledger(path, owner)) as ledger:
             assert ledger.verify().entries >= max(told)
             found = {entry.seq: entry.digest for entry in ledger.entries()}
