@@ -192,7 +192,7 @@ class MovedOptions(TypedDict, total=False):
     work: FederateOptions
 
 
-def work_options(**given: Any) -> FederateOptions:
+def work_options(**old_options: Any) -> FederateOptions:
     """What was ``fedsov.Work`` before it was called `FederateOptions`; its old field names are taken. Deprecated."""
     old = {"bound": "max_update_norm", "rate": "schedule"}
     warnings.warn(
@@ -200,7 +200,7 @@ def work_options(**given: Any) -> FederateOptions:
         DeprecationWarning,
         stacklevel=2,
     )
-    return FederateOptions(**{old.get(name, name): value for name, value in given.items()})
+    return FederateOptions(**{old.get(name, name): value for name, value in old_options.items()})
 
 
 def federate(
@@ -260,19 +260,19 @@ def federate(
 def _with_moved(options: FederateOptions, moved: MovedOptions) -> FederateOptions:
     """The options with those that were given by their old place. Raises TypeError for a keyword that is none."""
     known = MovedOptions.__annotations__
-    given = cast("dict[str, Any]", dict(moved))
-    for name in given:
+    options_by_name = cast("dict[str, Any]", dict(moved))
+    for name in options_by_name:
         if name not in known:
-            rare = [one.name for one in fields(FederateOptions)]
+            rare = [option.name for option in fields(FederateOptions)]
             place = f"; it is a field of options=FederateOptions({name}=...)" if name in rare else ""
             raise TypeError(f"federate() takes no argument {name!r}{place}")
         new = "options=FederateOptions(...)" if name == "work" else f"options=FederateOptions({name}=...)"
         warnings.warn(f"federate({name}=...) is deprecated; give {new}", DeprecationWarning, stacklevel=3)
-    if "work" in given:
+    if "work" in options_by_name:
         if options is not DEFAULTS:
             raise ConfigurationError("federate takes options or work, its old name, not both")
-        options = given.pop("work")
-    return replace(options, **given)
+        options = options_by_name.pop("work")
+    return replace(options, **options_by_name)
 
 
 def _training(
@@ -306,7 +306,7 @@ def _training(
 
 def _rounds(job: ClientPoolJob, first: Parameters, names: Sequence[Client], options: FederateOptions) -> Fitted:
     training, shaped = job.training, job.layout.shaped
-    seen, refused = list[Mapping[Client, Mapping[str, float]]](), list[Mapping[Client, str]]()
+    measures, refused = list[Mapping[Client, Mapping[str, float]]](), list[Mapping[Client, str]]()
     current, reads_single = flat(first, shaped), Need.SINGLE_UPDATES in training.algorithm.spec.needs
     sent = training.compression.bytes_of(len(job.layout.sent)) * len(names)
     single = reads_single and not training.algorithm.spec.next_is_mean
@@ -314,25 +314,25 @@ def _rounds(job: ClientPoolJob, first: Parameters, names: Sequence[Client], opti
         server, best = _server(training.algorithm, len(names) if single else 1), BestRound()
         for number in range(1, training.rounds + 1):
             before = {"parameters": current, "private": pool.private, "personal": pool.personal}
-            found = pool.round(number, current)
-            best = best.or_of(_record(job, number, found), before)
-            _check_minimum(number, found, names, len(names) if options.minimum is None else options.minimum)
-            current = found.mean if server is None else _served(server, job, number, current, found)
+            outcome = pool.round(number, current)
+            best = best.or_of(_record(job, number, outcome), before)
+            _check_minimum(number, outcome, names, len(names) if options.minimum is None else options.minimum)
+            current = outcome.mean if server is None else _served(server, job, number, current, outcome)
             if not np.isfinite(current).all():
                 raise TrainingFailed(f"round {number}: the global parameters are not finite; lower the learning rate")
-            seen.append({names[client]: told for client, told in found.metrics.items()})
-            refused.append({names[client]: why for client, why in found.refused.items()})
+            measures.append({names[client]: measured for client, measured in outcome.metrics.items()})
+            refused.append({names[client]: why for client, why in outcome.refused.items()})
             if options.on_round:
-                options.on_round(number, seen[-1])
+                options.on_round(number, measures[-1])
             if best.ends(number, training.patience):
                 last = best.parameters
                 break
         else:
             last = {"parameters": current, "private": pool.private, "personal": pool.personal}
-    return _fitted(job, last, names, rounds=tuple(seen), refused=tuple(refused), sent=(sent,) * len(seen))
+    return _fitted(job, last, names, rounds=tuple(measures), refused=tuple(refused), sent=(sent,) * len(measures))
 
 
-def _fitted(job: ClientPoolJob, last: Mapping[str, np.ndarray], names: Sequence[Client], **told: Any) -> Fitted:
+def _fitted(job: ClientPoolJob, last: Mapping[str, np.ndarray], names: Sequence[Client], **history: Any) -> Fitted:
     """The model of the last parameters, with what each client kept."""
     shaped, own, current = job.layout.shaped, job.layout.private_names, last["parameters"]
     private: dict[Client, Parameters] = {}
@@ -343,20 +343,21 @@ def _fitted(job: ClientPoolJob, last: Mapping[str, np.ndarray], names: Sequence[
             private[name] = private_part(named(whole, shaped), own)
     personal = {name: named(row, shaped) for name, row in zip(names, last["personal"], strict=True) if len(row)}
     parameters = shared(named(current, shaped), own)
-    return Fitted(job.training.network, parameters, private=private, personal=personal, **told)
+    return Fitted(job.training.network, parameters, private=private, personal=personal, **history)
 
 
-def _check_minimum(number: int, found: PoolRound, names: Sequence[Client], minimum: int) -> None:
+def _check_minimum(number: int, outcome: PoolRound, names: Sequence[Client], minimum: int) -> None:
     """Raises TrainingFailed where fewer updates than the minimum were accepted."""
-    if len(names) - len(found.refused) < minimum:
-        client, why = next(iter(found.refused.items()))
+    if len(names) - len(outcome.refused) < minimum:
+        client, why = next(iter(outcome.refused.items()))
         raise TrainingFailed(f"round {number}: {names[client]}: {why}")
 
 
-def _record(job: ClientPoolJob, number: int, found: PoolRound) -> RoundRecord:
+def _record(job: ClientPoolJob, number: int, outcome: PoolRound) -> RoundRecord:
     """The losses of the model that came into a round, by client's place."""
     metrics = {
-        client: {"loss": told["loss"], WEIGHT: float(job.weights[client])} for client, told in found.metrics.items()
+        client: {"loss": measured["loss"], WEIGHT: float(job.weights[client])}
+        for client, measured in outcome.metrics.items()
     }
     return RoundRecord(number, metrics)
 
@@ -370,13 +371,13 @@ def _server(algorithm: Algorithm, nodes: int) -> Server | None:
     return Server(algorithm, nodes)
 
 
-def _served(server: Server, job: ClientPoolJob, number: int, current: np.ndarray, found: PoolRound) -> np.ndarray:
+def _served(server: Server, job: ClientPoolJob, number: int, current: np.ndarray, outcome: PoolRound) -> np.ndarray:
     """The next parameters by the algorithm's strategy."""
     shaped = job.layout.shaped
-    updates = [(named(found.mean, shaped), float(job.weights.sum()))]
-    if found.updates is not None:
-        accepted = [client for client in range(len(job.rows)) if client not in found.refused]
-        updates = [(named(found.updates[client], shaped), float(job.weights[client])) for client in accepted]
+    updates = [(named(outcome.mean, shaped), float(job.weights.sum()))]
+    if outcome.updates is not None:
+        accepted = [client for client in range(len(job.rows)) if client not in outcome.refused]
+        updates = [(named(outcome.updates[client], shaped), float(job.weights[client])) for client in accepted]
     from fedsov.protocol.flower_messages import flower_process
 
     with flower_process():  # the strategy makes messages of this process
