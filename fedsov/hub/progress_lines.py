@@ -24,14 +24,13 @@ def round_line(run: HubRun, record: RoundRecord, what: str) -> str:
     absent = {**record.failed, **dict.fromkeys(record.left_out, "left out")}
     lost = ", ".join(f"{run.name_of(node)} ({why})" for node, why in absent.items())
     missing = f"; without {lost}" if lost else ""
-    model = "global model" if what == "global model" else "model"
     start = f"{what}, round {record.number}/{run.settings.training.spec.rounds}"
     if record.together:
         rows, parts = int(record.together[WEIGHT]), int(record.together[CONTRIBUTORS])
         return f"{start}: the sum of {parts} regions' updates, made of {rows:,} rows{missing}"
     if not scores:
         return f"{start}: answered; scores stay in the regions{missing}"
-    return f"{start}: validation {run.measure.title} of the {model} (start of round) {scores}{missing}"
+    return f"{start}: validation {run.measure.title} (start of round) {scores}{missing}"
 
 
 def privacy_line(region: str, report: Mapping[str, Any]) -> str:
