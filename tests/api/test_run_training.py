@@ -143,7 +143,7 @@ def test_a_run_that_stopped_says_so_and_why(stopped: tuple[RunResult, list[str]]
     assert (said["planned"], said["run"]) == (7, ran) and said["stopped"].startswith(why)
     assert f"The federated training ended after {ran} of 9 rounds: {why}" in str(result)
     assert not any(
-        "start model" in line and "stopped" in line for line in lines
+        "pre-training" in line and "stopped" in line for line in lines
     )  # patience is the federated training's
 
 
