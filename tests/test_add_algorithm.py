@@ -49,7 +49,13 @@ def test_an_algorithm_is_added_by_a_module_a_row_and_a_yaml(tmp_path: Path) -> N
     for name in ("fedsov", "configs"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "tests").mkdir()
-    for name in ("tests/__init__.py", "tests/world.py", "tests/test_train_equals_federate.py", "pyproject.toml"):
+    for name in (
+        "tests/__init__.py",
+        "tests/conftest.py",
+        "tests/world.py",
+        "tests/test_train_equals_federate.py",
+        "pyproject.toml",
+    ):
         shutil.copy(ROOT / name, tmp_path / name)
     (tmp_path / "fedsov/algorithms/feddyn.py").write_text(MODULE)
     (tmp_path / "configs/algorithm/feddyn.yaml").write_text("name: feddyn\noptions: {alpha: 0.2}\n")

@@ -7,7 +7,7 @@ that `federate` is given are the training rows of the same stores, encoded by fe
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import reduce
 from operator import add
 from pathlib import Path
@@ -26,7 +26,6 @@ from fedsov.keys.local import LocalKeyring
 from fedsov.model.features import Features, Statistics
 from fedsov.partition.store import Store
 from fedsov.region.session import Session
-from fedsov.runtimes.fork_server import TO_TRAIN, shared_fork_server
 from fedsov.storage.workspace import Workspace
 from tests.world import people
 
@@ -47,10 +46,8 @@ class Enough(Exception):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def fork_server() -> Iterator[None]:
-    """The runs of this module share one."""
-    with shared_fork_server(TO_TRAIN):
-        yield
+def warm(fork_servers: None) -> None:
+    """The runs of this module share their fork servers."""
 
 
 @pytest.fixture(scope="module")

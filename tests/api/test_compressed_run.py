@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,6 @@ from fedsov.config.hydra_compose import compose
 from fedsov.config.settings import settings
 from fedsov.errors import ConfigurationError
 from fedsov.ledger.ledger import Ledger
-from fedsov.runtimes.fork_server import TO_TRAIN, shared_fork_server
 from tests.api.test_resume import PRIVATE, _assert_same, _killed, _to_the_end, _words
 from tests.world import Overheard, overhear
 
@@ -30,13 +28,6 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Overheard:
 @pytest.fixture(scope="module")
 def quantised(tmp_path_factory: pytest.TempPathFactory) -> Overheard:
     return overhear([f"workspace={tmp_path_factory.mktemp('int8')}", "federation.compression=int8", *ALIKE])
-
-
-@pytest.fixture(scope="module", autouse=True)
-def fork_server() -> Iterator[None]:
-    """The runs of this module share one."""
-    with shared_fork_server(TO_TRAIN):
-        yield
 
 
 def _updates(run: Overheard, region: str = "DE") -> list[dict]:

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +38,6 @@ from fedsov.label import PUBLIC
 from fedsov.ledger.ledger import Ledger
 from fedsov.model.features import Features
 from fedsov.region.journal import Journal, hold_alone
-from fedsov.runtimes.fork_server import TO_TRAIN, shared_fork_server
 from fedsov.serialization import from_plain
 from tests.world import ROOT, fedsov, people
 
@@ -71,13 +70,6 @@ def _words(place: Path, *more: str) -> list[str]:
         "strategy.transfer_learning.min_public_rows=20",
         *more,
     ]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def fork_server() -> Iterator[None]:
-    """The runs of this module share one."""
-    with shared_fork_server(TO_TRAIN):
-        yield
 
 
 def _resume(workspace: Path) -> RunResult:

@@ -20,7 +20,6 @@ from fedsov.errors import ConfigurationError
 from fedsov.label import PUBLIC
 from fedsov.ledger.ledger import Ledger
 from fedsov.protocol.flower_messages import unpack
-from fedsov.runtimes.fork_server import TO_TRAIN, shared_fork_server
 from fedsov.runtimes.framed_socket import LENGTHS
 from tests.api.test_resume import PRIVATE as NOISY
 from tests.api.test_resume import _words, compose, settings
@@ -45,13 +44,6 @@ class Trained:
         self.frames.append(frame)
         if any(self.workspace.glob("hub/models/*/people/model.safetensors")):
             raise Enough
-
-
-@pytest.fixture(scope="module", autouse=True)
-def fork_server() -> Iterator[None]:
-    """The runs of this module share one."""
-    with shared_fork_server(TO_TRAIN):
-        yield
 
 
 def _run(place: Path, *more: str) -> Trained:

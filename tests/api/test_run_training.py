@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,18 +15,10 @@ from fedsov.api.result import RunResult
 from fedsov.config.hydra_compose import compose
 from fedsov.config.settings import settings
 from fedsov.errors import ConfigurationError, InputError, TrainingFailed
-from fedsov.runtimes.fork_server import TO_TRAIN, shared_fork_server
 from tests.api.test_resume import _assert_same, _killed, _resume, _words
 from tests.world import answered, fedsov, people
 
 Parameters = Mapping[str, np.ndarray]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def fork_server() -> Iterator[None]:
-    """The runs of this module share one."""
-    with shared_fork_server(TO_TRAIN):
-        yield
 
 
 def _trained(place: Path, *more: str) -> RunResult:

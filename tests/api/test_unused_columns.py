@@ -14,7 +14,6 @@ from fedsov.api.result import RunResult
 from fedsov.cli import main as cli
 from fedsov.config.hydra_compose import compose
 from fedsov.config.settings import settings
-from fedsov.runtimes.fork_server import TO_TRAIN, shared_fork_server
 from tests.world import people
 
 IN_THE_DATA = {"country": "dataset.jurisdiction", "signup": "a date", "same": "one value in all rows"}
@@ -35,9 +34,8 @@ def _words(place: Path, *more: str) -> list[str]:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunResult, list[str]]:
     lines: list[str] = []
-    with shared_fork_server(TO_TRAIN):
-        words = _words(tmp_path_factory.mktemp("unused"))
-        result = train.train_settings(settings(compose(words)), progress=lines.append)
+    words = _words(tmp_path_factory.mktemp("unused"))
+    result = train.train_settings(settings(compose(words)), progress=lines.append)
     return result, lines
 
 
