@@ -123,7 +123,8 @@ def _open(
         from fedsov.config.hub_settings import hub_settings
         from fedsov.hub.run import open_run
 
-        opening = partial(open_runtime, settings.runtime.kind, trains=trains, on_bytes=on_bytes)
+        chosen = settings.runtime
+        opening = partial(open_runtime, chosen.kind, options=chosen.options, trains=trains, on_bytes=on_bytes)
         with open_run(hub_settings(settings), opening, progress=progress, resumed=resumed) as run:
             yield run
 

@@ -69,20 +69,22 @@ class RuntimeSettings:
     Attributes:
         kind: how the hub reaches its regions, one of `fedsov.runtimes.RUNTIMES`, which checks it.
         timeout: seconds that a round may take.
+        options: what that runtime is told beside, by name; it checks them.
     """
 
     kind: str
-    timeout: float
+    timeout: float = 600.0
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @staticmethod
     def from_settings(plain: Any) -> RuntimeSettings:
         """What the group says. Raises ConfigurationError, naming the key."""
-        given = section("runtime", plain, RuntimeSettings)
-        given["kind"] = text("runtime.kind", given["kind"], "the name of a runtime")
-        given["timeout"] = real(
-            "runtime.timeout", given["timeout"], above=0.0, at_most=LONGEST, remedy="it is in seconds"
+        settings = RuntimeSettings(**section("runtime", plain, RuntimeSettings))
+        return RuntimeSettings(
+            text("runtime.kind", settings.kind, "the name of a runtime"),
+            real("runtime.timeout", settings.timeout, above=0.0, at_most=LONGEST, remedy="it is in seconds"),
+            mapping("runtime.options", settings.options, "a mapping as {NAME: VALUE}"),
         )
-        return RuntimeSettings(**given)
 
 
 LONGEST = 1e9

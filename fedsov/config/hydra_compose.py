@@ -38,6 +38,7 @@ OPEN = (
     "dataset.categories",
     "dataset.consent",
     "algorithm.options",
+    "runtime.options",
     "dataset.bounds",
     "dataset.source_options",
     "dataset.levels",

@@ -11,13 +11,15 @@ Importing this package imports no runtime.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from importlib import import_module
-from typing import TYPE_CHECKING, cast
+from inspect import signature
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, cast
 
-from fedsov.errors import ConfigurationError
+from fedsov.errors import ConfigurationError, unknown
 
 if TYPE_CHECKING:
     from fedsov.hub.runtime import Runtime
@@ -41,21 +43,34 @@ def check_kind(kind: str) -> None:
         raise ConfigurationError(f"runtime.kind is {kind!r}; expected {' or '.join(RUNTIMES)}{hint}")
 
 
-def open_runtime(kind: str, workspace: Workspace, *, trains: bool = True, on_bytes: OnBytes | None = None) -> Runtime:
+def open_runtime(
+    kind: str,
+    workspace: Workspace,
+    *,
+    options: Mapping[str, Any] = MappingProxyType({}),
+    trains: bool = True,
+    on_bytes: OnBytes | None = None,
+) -> Runtime:
     """The runtime of a run.
 
     Args:
         kind: the setting `runtime.kind`.
         workspace: held by this process while the runtime is open.
+        options: the settings `runtime.options`; the class takes them as keywords.
         trains: False where regions are asked what they have, and nothing is trained or registered.
         on_bytes: told every byte that passes between places.
 
     Raises:
-        ConfigurationError: there is no such runtime.
+        ConfigurationError: there is no such runtime, or it has no such option.
     """
     check_kind(kind)
     module, _, name = RUNTIMES[kind].partition(":")
-    return cast("Runtime", getattr(import_module(module), name)(workspace, trains=trains, on_bytes=on_bytes))
+    runtime = getattr(import_module(module), name)
+    known = [option for option in signature(runtime).parameters if option not in ("workspace", "trains", "on_bytes")]
+    for option in options:
+        if option not in known:
+            raise ConfigurationError(unknown(f"option of runtime.kind={kind}", str(option), known))
+    return cast("Runtime", runtime(workspace, trains=trains, on_bytes=on_bytes, **options))
 
 
 def kind_in(overrides: Sequence[str]) -> str:

@@ -412,7 +412,7 @@ def test_a_run_learns_numbers_and_is_resumed_to_the_same_bits(tmp_path: Path) ->
     }
     assert all(0.75 < one["score"] <= 1 for one in said["regions"].values())  # 10,000 of 10,900 can be explained
     assert _losses(result)[-1] < _losses(result)[0] / 2
-    assert any("validation R² AT" in line for line in lines)
+    assert any("validation R² (start of round) AT" in line for line in lines)
     _killed(_numbers(tmp_path / "killed"), line="global model, round 2/4")
     _assert_same(_resume(tmp_path / "killed" / "w").workspace, result.workspace, models=4)
 

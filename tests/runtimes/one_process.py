@@ -54,8 +54,10 @@ class Links:
 class OneProcess:
     """The runtime of one run (`fedsov.hub.runtime.Runtime`)."""
 
-    def __init__(self, workspace: Workspace, *, trains: bool = True, on_bytes: OnBytes | None = None) -> None:
-        self._workspace, self._links = workspace, Links()
+    def __init__(
+        self, workspace: Workspace, *, trains: bool = True, on_bytes: OnBytes | None = None, address: str = ""
+    ) -> None:
+        self._workspace, self._links, self.address = workspace, Links(), address
 
     def ingest(self, request: IngestRequest) -> IngestionReport:
         return report_from_json(ingest_source(request_to_json(request, self._workspace)))

@@ -108,6 +108,21 @@ def test_a_runtime_that_there_is_not_is_refused_with_those_that_there_are(tmp_pa
     assert not (tmp_path / "w").exists()
 
 
+def test_a_runtime_is_told_its_own_options_and_others_are_refused_by_name(tmp_path: Path) -> None:
+    words = [f"workspace={tmp_path / 'w'}", "runtime.options={address: host:9092}"]
+    chosen = settings(compose([*words, "runtime.kind=one_process"])).runtime
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(RUNTIMES, *next(iter(ONE_PROCESS.items())))
+        runtime = open_runtime(chosen.kind, Workspace(tmp_path), options=chosen.options)
+        assert vars(runtime)["address"] == "host:9092"
+        with pytest.raises(
+            ConfigurationError, match="unknown option of runtime.kind=one_process 'adress'; did you mean"
+        ):
+            open_runtime(chosen.kind, Workspace(tmp_path), options={"adress": "host"})
+    with pytest.raises(ConfigurationError, match="unknown option of runtime.kind=in_process 'address'; there are none"):
+        train.plan_settings(settings(compose(words)), progress=lambda _: None)
+
+
 def test_each_runtime_has_a_file_of_settings_that_names_it() -> None:
     files = {path.stem: path.read_text() for path in (config_dir() / "runtime").glob("*.yaml")}
     assert set(files) == set(RUNTIMES)
