@@ -32,6 +32,7 @@ from fedsov.model.column_statistics import Statistics
 from fedsov.model.features import Features
 from fedsov.protocol.flower_messages import HUB_NODE, RUN_ID
 from fedsov.protocol.ingestion_report import unused_line
+from fedsov.protocol.message_types import STATISTICS
 
 if TYPE_CHECKING:
     from fedsov.hub.membership import Membership
@@ -59,7 +60,7 @@ def agree_on_features(run: HubRun, regions: Sequence[str], scope: str) -> Featur
 
     Raises TrainingFailed where no region could say anything.
     """
-    replies = ask(run, regions, "query.statistics", {"scope": str(scope)})
+    replies = ask(run, regions, STATISTICS, {"scope": str(scope)})
     statistics = [
         Statistics.from_json(reply_json(reply, "statistics")) for reply in replies.values() if reply.has_content()
     ]

@@ -18,6 +18,7 @@ from fedsov.hub.run import HubRun
 from fedsov.label import PUBLIC, Scope
 from fedsov.protocol import SEALED_ROWS
 from fedsov.protocol.flower_messages import DECISION_ROUND, REFUSED, reason_of
+from fedsov.protocol.message_types import FINISH, SYNTHESISE
 
 
 @dataclass(slots=True)
@@ -45,7 +46,7 @@ def order_synthetic(run: HubRun, regions: Iterable[RegionPlan], *, decision_roun
     for donor, names in recipients.items():
         node = run.connect_second(donor)
         config = {"recipients": json.dumps(names), DECISION_ROUND: decision_round}
-        (message_id,) = run.grid([node]).push_messages([question(node, "query.synthesise", config)])
+        (message_id,) = run.grid([node]).push_messages([question(node, SYNTHESISE, config)])
         waiting[message_id] = names
         run.progress(f"synthetic rows: {donor} makes {run.settings.synthetic_rows:,} for {', '.join(names)}")
     return waiting
@@ -103,7 +104,7 @@ def _finish_message(run: HubRun, region: RegionPlan, outputs: RunOutputs, model:
     }
     if model:
         config |= {"features": json.dumps(model.features.to_json()), "rounds": model.learned}
-    message = question(run.nodes[region.region], "query.finish", config, model.parameters if model else None)
+    message = question(run.nodes[region.region], FINISH, config, model.parameters if model else None)
     if strategy == "synthetic":
         message.content[SEALED_ROWS] = ConfigRecord({region.region: outputs.parcels[region.region]})
     return message

@@ -36,6 +36,7 @@ from fedsov.hub.planning.plan_values import Amendment, Plan, PlannedCrossing, Pr
 from fedsov.hub.region_queries import ask
 from fedsov.hub.run import HubRun
 from fedsov.label import Label
+from fedsov.protocol.message_types import PROPOSE
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +185,7 @@ class Membership:
         if proposed:
             config = {"crossings": json.dumps(proposed), "label": json.dumps(refused[-1].label.to_json())}
             config |= {} if round_number is None else {"server-round": str(round_number)}
-            ask(run, [region], "query.propose", config, decision_round=number)
+            ask(run, [region], PROPOSE, config, decision_round=number)
 
 
 def _readable(border: BorderSettings) -> Register | None:

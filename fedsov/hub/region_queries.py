@@ -21,6 +21,7 @@ from fedsov.hub.run import HubRun
 from fedsov.label import PUBLIC, Label
 from fedsov.ledger.proofs import accepted, continuations
 from fedsov.protocol.flower_messages import DECISION_ROUND, OTHER_VERSION, REFUSED, reason_of
+from fedsov.protocol.message_types import LEDGER, PRIVACY, PROFILE, PROPOSE, READY
 
 if TYPE_CHECKING:
     from fedsov.model.network import Parameters
@@ -58,7 +59,7 @@ def reply_json(reply: Message, record: str) -> Any:
 
 def check_ready(run: HubRun) -> None:
     """Raises the error of the first region that could not be opened, before anything crosses and is recorded."""
-    for name, reply in ask(run, list(run.nodes), "query.ready").items():
+    for name, reply in ask(run, list(run.nodes), READY).items():
         if reply.has_error():
             raise error_of(run, name, reply)
 
@@ -69,7 +70,7 @@ def profiles(run: HubRun) -> list[Profile]:
     Raises the error of the first region that could not be opened.
     """
     check_ready(run)
-    replies = ask(run, list(run.nodes), "query.profile")
+    replies = ask(run, list(run.nodes), PROFILE)
     return [_profile(run, name, replies[name]) for name in run.nodes]
 
 
@@ -114,7 +115,7 @@ def record_refusals(run: HubRun, plan: Plan) -> None:
         else:
             proposed.setdefault(blocked.source, []).append((str(blocked.kind), blocked.target))
     for source, crossings in proposed.items():
-        ask(run, [source], "query.propose", {"crossings": json.dumps(crossings)})
+        ask(run, [source], PROPOSE, {"crossings": json.dumps(crossings)})
 
 
 def price_privacy(run: HubRun, regions: Sequence[str]) -> None:
@@ -122,7 +123,7 @@ def price_privacy(run: HubRun, regions: Sequence[str]) -> None:
 
     Raises BudgetExceeded, before any row was touched, where it does not fit in some region: what is left, what would.
     """
-    replies = ask(run, regions, "query.privacy")
+    replies = ask(run, regions, PRIVACY)
     for name, reply in replies.items():
         if reply.has_error():
             raise error_of(run, name, reply)
@@ -148,7 +149,7 @@ def ledgers(run: HubRun) -> dict[str, dict[str, Any]]:
     Raises LedgerBroken where a head is not of the ledger that was noted before: here, or in a region of the hub's.
     """
     run.gate.note({"told": list(run.nodes)})
-    replies = ask(run, list(run.nodes), "query.ledger", continuations(run.gate.ledger), decision_round=run.afterwards)
+    replies = ask(run, list(run.nodes), LEDGER, continuations(run.gate.ledger), decision_round=run.afterwards)
     for name, reply in replies.items():
         if reply.has_error() and reason_of(reply) == LedgerBroken.__name__:
             raise error_of(run, name, reply)

@@ -50,7 +50,7 @@ from fedsov.protocol.flower_messages import (
     round_of,
 )
 from fedsov.protocol.job import RegionStart
-from fedsov.protocol.message_types import version_fault
+from fedsov.protocol.message_types import FINISH, LEDGER, MESSAGE_TYPES, PRIVACY, PROPOSE, READY, TRAIN, version_fault
 from fedsov.protocol.secure_sum_messages import MASK
 from fedsov.region import run_record
 from fedsov.region.client_app import client_app
@@ -239,17 +239,17 @@ def _reply(region: OpenRegion, message: Message, incoming: Label) -> tuple[Messa
     reply = _worked(region, message)
     if kind in TRAINS:
         session.rounds = region.journal.rounds(session.rounds)
-    if kind == "query.finish":  # the model is the region's, whether or not its scores may leave
+    if kind == FINISH:  # the model is the region's, whether or not its scores may leave
         run_record.write(region.start, session, incoming, region.outbound.gate.ledger, config_of(message))
     return region.outbound.pass_through(message, reply, incoming)
 
 
-TRAINS = ("train", MASK)
+TRAINS = (TRAIN, MASK)
 
 
 def _check_second(message: Message) -> None:
     """Raises FedsovError for what the region's first process alone answers: it remembers what it answered before."""
-    if message.metadata.message_type != "query.synthesise":
+    if not MESSAGE_TYPES[message.metadata.message_type].second_process:
         raise FedsovError("a region's second process makes synthetic rows and nothing else")
 
 
@@ -315,7 +315,7 @@ def _privacy(region: OpenRegion, message: Message) -> Message:
     return Message(RecordDict({"privacy": ConfigRecord({"json": text})}), reply_to=message)
 
 
-OWN_ANSWERS = {"query.ready": _ready, "query.privacy": _privacy, "query.propose": _propose, "query.ledger": _ledger}
+OWN_ANSWERS = {READY: _ready, PRIVACY: _privacy, PROPOSE: _propose, LEDGER: _ledger}
 """Questions that the worker answers itself, from its gate and ledger; these it has decided about already."""
 
 
