@@ -100,7 +100,8 @@ def test_the_readme_counts_the_law_as_it_is() -> None:
         assert re.search(rf"\b{count} {what}\b", README), f"{count} {what}"
 
 
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
+PAGES += sorted((ROOT / "docs").rglob("*.md"))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -131,3 +132,47 @@ def _is_there(dotted: str) -> bool:
             return part in getattr(found, "__annotations__", {})
         found = getattr(found, part)
     return True
+
+
+def _strings(tree: ast.AST) -> tuple[list[str], list[str]]:
+    """The docstrings below a node, and every other string."""
+    nodes = list(ast.walk(tree))
+    alone = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+    texts = [node for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    return [str(node.value) for node in texts if id(node) in alone], [
+        str(node.value) for node in texts if id(node) not in alone
+    ]
+
+
+def _names(tree: ast.AST) -> set[str]:
+    """Every name in code: of variables, attributes, arguments, functions, classes and imported modules."""
+    fields = [getattr(node, field, None) for node in ast.walk(tree) for field in ("id", "attr", "name", "arg")]
+    return {part for field in fields if isinstance(field, str) for part in field.split(".")}
+
+
+OF_OTHERS = {"postgres", "cryptography"}
+"""An extra of pyproject.toml, and a package that only the printed verifier imports."""
+
+
+def test_every_name_that_a_docstring_quotes_is_in_the_code() -> None:
+    trees = {path: ast.parse(path.read_text()) for path in sorted((ROOT / "fedsov").rglob("*.py"))}
+    files = [path.relative_to(ROOT) for folder in ("fedsov", "configs") for path in (ROOT / folder).rglob("*.*")]
+    known = OF_OTHERS | {word for path in files for word in (*path.with_suffix("").parts, path.suffix[1:])}
+    for path in (ROOT / "configs").rglob("*.yaml"):
+        known |= set(re.findall(r"\w+", path.read_text()))
+    for tree in trees.values():
+        known |= _names(tree) | {word for text in _strings(tree)[1] for word in re.findall(r"\w+", text)}
+    quoted = {
+        (str(path.relative_to(ROOT)), name)
+        for path, tree in trees.items()
+        for text in _strings(tree)[0]
+        for name in re.findall(r"(?<!`)`([A-Za-z_][\w.]*)(?:\(\))?`(?!`)", text)
+    }
+    assert len(quoted) > 300
+    assert sorted((path, name) for path, name in quoted if not set(name.split(".")) <= known) == []
+
+
+def test_messages_write_the_command_as_its_help_does() -> None:
+    old = "python -m " + "fedsov "
+    for path in sorted((ROOT / "fedsov").rglob("*.py")):
+        assert not any(old in text for text in _strings(ast.parse(path.read_text()))[1]), path

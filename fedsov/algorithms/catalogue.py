@@ -94,7 +94,6 @@ class AlgorithmSpec:
 SINGLE = frozenset({Need.SINGLE_UPDATES})
 GRADIENTS = SINGLE | {Need.EXACT_STEP_COUNTS, Need.UNCOMPRESSED_UPDATES, Need.PLAIN_GRADIENTS}
 """Who reads a client's gradients out of its update needs all of it, by itself, and nothing else in it."""
-MALICIOUS: Mapping[str, OptionRule] = {"num_malicious_nodes": WHOLE_FROM_0}
 RATES: Mapping[str, OptionRule] = {"eta": NOT_NEGATIVE, "eta_l": NOT_NEGATIVE, "tau": DIVISOR}
 ADAPTIVE: Mapping[str, OptionRule] = {**RATES, "beta_1": BELOW_1, "beta_2": BELOW_1}
 

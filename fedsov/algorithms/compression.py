@@ -12,7 +12,7 @@ parameters: those are the same everywhere already, and a change has far less to 
             remembered and added to the next round's change, so that nothing is lost, only late (error feedback: Stich
             et al. 2018, https://arxiv.org/abs/1809.07599; Karimireddy et al. 2019, https://arxiv.org/abs/1901.09847).
 
-A compressed change has exactly one form for a P, so that a door can check it and nothing else passes: names, types and
+A compressed change has exactly one form for a P, so that a gate can check it and nothing else passes: names, types and
 shapes by `Compression.form`, places in ascending order, every number finite. What comes down to a region is not
 compressed; neither are names that are frozen, which are not sent at all.
 

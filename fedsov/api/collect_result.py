@@ -65,7 +65,7 @@ def _unused(run: HubRun, outputs: RunOutputs) -> dict[str, str]:
 def _nothing_trained(plan: Plan, outputs: RunOutputs) -> str:
     reasons = dict(outputs.failures) or {region.region: region.reasons[-1] for region in plan.regions}
     first = "; ".join(f"{name}: {why}" for name, why in list(reasons.items())[:3])
-    return f"no region ended with a model ({first}{'; ...' if len(reasons) > 3 else ''}); see `python -m fedsov plan`"
+    return f"no region ended with a model ({first}{'; ...' if len(reasons) > 3 else ''}); see `fedsov plan`"
 
 
 def _crossings(run: HubRun, summaries: Summaries) -> dict[str, dict[str, int]]:

@@ -52,7 +52,7 @@ def verify_all(root: Path) -> list[LedgerFinding]:
     workspace.require()
     found = {owner: _verified(owner, path) for owner, path in workspace.ledgers().items()}
     if not found:
-        raise ConfigurationError(f"workspace {root} has no ledger yet; run `python -m fedsov train` first")
+        raise ConfigurationError(f"workspace {root} has no ledger yet; run `fedsov train` first")
     if "hub" not in found:
         return [
             LedgerFinding("hub", 0, None, f"no ledger at {workspace.hub}, though regions have theirs"),

@@ -14,14 +14,14 @@ from fedsov.errors import FedsovError
 
 WAYS_OUT: Mapping[str, str] = {
     "StoreDamaged": "its store {folder}/store/{dataset} is damaged or was changed; make it anew with"
-    " `python -m fedsov ingest --rebuild`",
+    " `fedsov ingest --rebuild`",
     "KeyUnavailable": "its keyring {folder}/keyring.json is missing, unreadable or not this region's;"
     " restore it from your copy (without it the store stays closed)",
     "LedgerBroken": "its ledger {folder}/ledger.sqlite does not verify, was cut, or cannot be written, or the hub's is"
-    " not the one whose head it noted; see `python -m fedsov ledger verify`; nothing crossed",
+    " not the one whose head it noted; see `fedsov ledger verify`; nothing crossed",
     "BudgetBroken": "its privacy budget {folder}/privacy.jsonl was changed, cut or lost, or cannot be written;"
-    " restore it from your copy; see `python -m fedsov budget`; no row was touched",
-    "BudgetExceeded": "what is left of its privacy budget does not hold this; see `python -m fedsov budget`",
+    " restore it from your copy; see `fedsov budget`; no row was touched",
+    "BudgetExceeded": "what is left of its privacy budget does not hold this; see `fedsov budget`",
     "CheckpointDamaged": "what it noted of this run under {folder}/runs was changed or cut; begin a new run",
     "InputError": "its rows cannot be used for this target; its log names the column",
     "WorkspaceUnusable": "its folder {folder} cannot be written, or another process answers for it in this run;"

@@ -72,7 +72,7 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         return Manifest(**json.loads(path.read_bytes()))
     except FileNotFoundError:
-        raise StoreDamaged(f"{path} is missing; run: python -m fedsov ingest") from None
+        raise StoreDamaged(f"{path} is missing; run: fedsov ingest") from None
     except OSError as error:
         raise StoreDamaged(f"cannot read {path}: {error.strerror}") from None
     except (TypeError, ValueError):
@@ -101,7 +101,7 @@ def check_seal(folder: Path, manifest: Manifest, keys: RegionKeys) -> None:
 
 def mend(path: Path) -> str:
     """The way out of a damaged store: it can be made again from its source."""
-    return f"delete {path.parent} and run: python -m fedsov ingest"
+    return f"delete {path.parent} and run: fedsov ingest"
 
 
 def changed(path: Path) -> str:

@@ -49,22 +49,22 @@ from fedsov.training.client_state import PERSONAL, PRIVATE, Arrays, ClientState,
 from fedsov.training.engine import check_trainable, held
 from fedsov.training.rows import Rows
 
-OpenParcel = Callable[[bytes], tuple[Label, bytes]]
+OpenSealedRows = Callable[[bytes], tuple[Label, bytes]]
 
 
-def client_app(session: Session, open_parcel: OpenParcel) -> ClientApp:
+def client_app(session: Session, open_sealed_rows: OpenSealedRows) -> ClientApp:
     """The app of one region.
 
     Args:
         session: its records and its work.
-        open_parcel: opens what another region sealed for this one; gives the rows' label and bytes.
+        open_sealed_rows: opens what another region sealed for this one; gives the rows' label and bytes.
     """
     app = ClientApp()
     answers: Mapping[str, Callable[[Message], RecordDict]] = {
         "profile": lambda _: profile(session),
         "statistics": lambda message: statistics(session, config_of(message)),
         "synthesise": lambda message: synthesise(session, config_of(message)),
-        "finish": lambda message: finish(session, message, open_parcel),
+        "finish": lambda message: finish(session, message, open_sealed_rows),
     }
     for name, answer in answers.items():
         app.query(name)(_replying(answer))
@@ -222,13 +222,13 @@ def _sent(result: RoundResult, training: TrainingSpec, layout: Layout) -> Parame
     return {name: array for name, array in named(result.trained[0], layout.shaped).items() if name not in stays}
 
 
-def finish(session: Session, message: Message, open_parcel: OpenParcel) -> RecordDict:
+def finish(session: Session, message: Message, open_sealed_rows: OpenSealedRows) -> RecordDict:
     """The planned strategy and local training side by side; the better one by validation is the region's model."""
     config = config_of(message)
     strategy = str(config["strategy"])
     rows = session.divided(Scope.ALL)
     model, copy = _received(session, message, config)
-    start = StartingPoint(model=model, rows=_beside(session, message, open_parcel), personal=copy)
+    start = StartingPoint(model=model, rows=_beside(session, message, open_sealed_rows), personal=copy)
     session.finished = selection.train(strategy, rows, start, session.work.recipe)
     outcome = {
         key: value
@@ -267,12 +267,12 @@ def _received(
     return Candidate("received", spec, features, whole), personal
 
 
-def _beside(session: Session, message: Message, open_parcel: OpenParcel) -> Rows | None:
+def _beside(session: Session, message: Message, open_sealed_rows: OpenSealedRows) -> Rows | None:
     """Synthetic rows that came with the message. Their label joins the session's: the model is made from them too."""
-    parcels = message.content.config_records.get(SEALED_ROWS)
-    if not parcels:
+    sealed = message.content.config_records.get(SEALED_ROWS)
+    if not sealed:
         return None
-    label, content = open_parcel(bytes(next(iter(parcels.values()))))  # type: ignore[arg-type]
+    label, content = open_sealed_rows(bytes(next(iter(sealed.values()))))  # type: ignore[arg-type]
     rows = synthetic.from_bytes(content, region=session.records.region, label=label)
     session.received |= label
     return Rows(rows.columns, rows.kinds, outcome(rows.target, session.work.target))

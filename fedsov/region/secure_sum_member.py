@@ -145,7 +145,7 @@ def change(model: ArrayRecord, updated: ArrayRecord) -> np.ndarray:
 
 
 def _ordinary(message: Message) -> Message:
-    """The round as the app knows it, on the rows that the door says a sum is about, whatever the hub names."""
+    """The round as the app knows it, on the rows that the gate allows a sum to cover, whatever the hub names."""
     config = {key: value for key, value in config_of(message).items() if key != TOLD}
     content = RecordDict({**message.content, "config": ConfigRecord({**config, "scope": str(Scope.SHAREABLE)})})
     plain = Message(content, message.metadata.dst_node_id, "train")

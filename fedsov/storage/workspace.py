@@ -11,6 +11,21 @@ from pathlib import Path
 from fedsov.errors import ConfigurationError
 
 
+def ledger_of(folder: Path) -> Path:
+    """The ledger of a hub's or a region's folder."""
+    return folder / "ledger.sqlite"
+
+
+def registry_of(folder: Path) -> Path:
+    """The database of MLflow in a hub's or a region's folder."""
+    return folder / "mlflow.db"
+
+
+def store_of(folder: Path, dataset: str) -> Path:
+    """Where a region's folder, or the quarantine, keeps a data set."""
+    return folder / "store" / dataset
+
+
 def is_there(path: Path) -> bool:
     """True where a ledger was made at this path, or PostgreSQL was named as its store."""
     return path.is_file() or _address_file(path).is_file()
@@ -52,13 +67,13 @@ class Workspace:
     def ledgers(self) -> dict[str, Path]:
         """The ledgers that exist: ``hub`` first, then each region's."""
         folders = {"hub": self.hub, **{name: self.region(name) for name in self.region_names()}}
-        found = {name: folder / "ledger.sqlite" for name, folder in folders.items()}
+        found = {name: ledger_of(folder) for name, folder in folders.items()}
         return {name: path for name, path in found.items() if is_there(path)}
 
     def require(self) -> None:
         """Raises ConfigurationError where no run has written here yet."""
         if not self.hub.is_dir():
             raise ConfigurationError(
-                f"workspace {self.root} holds no run yet; run `python -m fedsov train` first, "
+                f"workspace {self.root} holds no run yet; run `fedsov train` first, "
                 "or name another with workspace=DIR"
             )

@@ -3,8 +3,8 @@
     record = record_of([read_book("DE", entries, head=head)], on=date.today())
     record.to_json(), as_html(record)
 
-`lines` reads entries, `tally` counts crossings, `papers` tells what they rest on, `record` puts it together with its
-warnings, `page` renders it (the only home of jinja2, not imported here).
+`entries` reads ledger entries, `counts` counts crossings, `documents` lists what they rest on. `record` assembles one
+value with its warnings. `page` renders it (the only home of jinja2, not imported here).
 """
 
 from __future__ import annotations

@@ -210,7 +210,7 @@ class Plan:
 
     Attributes:
         contributors: regions whose public rows train transfer learning's start model; empty if not needed.
-        unsafe: decided by an open border, for laboratory work only.
+        unsafe: decided by an open border, for experiments only.
     """
 
     regions: tuple[RegionPlan, ...]

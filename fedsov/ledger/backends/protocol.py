@@ -1,6 +1,6 @@
 """The seam between a ledger and where its rows are stored: a transaction that reads, and one that writes.
 
-Both backends (`sqlite_book`, `postgresql`) have the same three tables: `book` of one row (owner, public key), `head` of
+Both backends (`sqlite`, `postgresql`) have the same three tables: `book` of one row (owner, public key), `head` of
 one row (size, root, signature) that only moves forward, and `entries` (number, text, leaf's hash, the subtrees that it
 completed). Only the newest signed head is kept: an older one left beside it would let whoever holds the rows cut the
 ledger back to that head, and it would still verify.

@@ -16,8 +16,8 @@ from fedsov.training.rows import DataSplit
 def train(rows: DataSplit, start: StartingPoint, recipe: Recipe) -> Candidate:
     """The global model of `start`, or the region's own version of it where that is better on validation rows.
 
-    Own versions are tuned on the training rows: as agreed among the regions, and on the region's own scale; and the
-    personal copy, where one was trained beside the global model.
+    Its own versions are tuned on the training rows, with the regions' shared feature scaling and with local feature
+    scaling. The personal copy is a candidate too, where one was trained beside the global model.
 
     Raises:
         TrainingFailed: no global model came, or tuning diverged.
