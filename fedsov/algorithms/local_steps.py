@@ -25,6 +25,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,8 @@ class LocalSteps:
         epochs: passes over the rows, 0 or more.
         weight_decay: L2 penalty on weights (not on biases), 0 or more.
         proximal_mu: pull towards the parameters that came in (FedProx, Li et al. 2020), 0 or more.
-        seed: of the order of the rows.
+        seed: of the order of the rows where a model is trained alone, and where private parameters take steps alone. In
+            other steps of a federated training it is ignored: they follow `TrainingSpec.seed`, and ``federate(seed=)``.
         loss: what is minimised, one of `fedsov.model.losses.LOSSES`.
         class_weights: see `fedsov.model.losses.weights_of`; none: every row weighs 1.
         accumulate: batches that make a step together, at least 1: the step is that of one batch of all their rows, so
@@ -183,8 +185,8 @@ def client_number(client: str | int) -> int:
 
     So a client's draws depend on its name, and not on who else takes part.
     """
-    if isinstance(client, int) and 0 <= client < 2**32:
-        return client
+    if isinstance(client, Integral) and 0 <= int(client) < 2**32:
+        return int(client)
     return int.from_bytes(hashlib.blake2b(str(client).encode(), digest_size=4).digest(), "big")
 
 

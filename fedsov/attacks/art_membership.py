@@ -44,7 +44,7 @@ def membership(scores: np.ndarray, members: np.ndarray, y: np.ndarray, *, seed: 
     of_target = probabilities[0]
     estimator = BlackBoxClassifierNeuralNetwork(lambda _: of_target, input_shape=(1,), nb_classes=2, clip_values=None)
     attack = MembershipInferenceBlackBox(estimator, attack_model_type="gb")
-    attack.attack_model.set_params(random_state=seed, n_estimators=50)  # ART seeds none of its classifiers
+    attack.attack_model.set_params(random_state=seed % 2**32, n_estimators=50)  # ART seeds none of its classifiers
     shadow, row = np.divmod(_some((len(scores) - 1) * len(y), seed), len(y))
     inside = members[1:][shadow, row]
     of_members, of_others = (

@@ -22,7 +22,7 @@ from fedsov.algorithms.recipe import Recipe
 from fedsov.algorithms.training_spec import PRIVATE_SETTINGS, TrainingSpec, personalization_of
 from fedsov.border.law.bundle_loader import load_atlas
 from fedsov.border.settings import BorderSettings
-from fedsov.checks import only, refused, require, text, whole
+from fedsov.checks import SEEDS, only, refused, require, text, whole
 from fedsov.config.federation import FederationSettings, RuntimeSettings
 from fedsov.config.hydra_compose import one_line
 from fedsov.config.moved_settings import renamed
@@ -127,7 +127,7 @@ def settings_of(plain: Mapping[str, Any]) -> Settings:
 
 
 def _settings(plain: Mapping[str, Any]) -> Settings:
-    seed = whole("seed", plain["seed"], at_least=0)
+    seed = whole("seed", plain["seed"], at_least=0, at_most=SEEDS)
     dataset = DatasetSpec.from_settings(plain["dataset"], seed=seed, beside=SCHEMA_SETTINGS)
     privacy = RecordPrivacy.from_settings(plain["privacy"], plain["dataset"])
     try:

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from fedsov.checks import real, whole
-from fedsov.errors import ConfigurationError, InputError
+from fedsov.errors import ConfigurationError, InputError, counted
 
 MINIMUM_COUNT = 10
 LARGEST = 1e140
@@ -256,7 +256,9 @@ def numeric(name: str, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     numbers = np.asarray(values, dtype=np.float64)
     infinite = int(np.isinf(numbers).sum())
     if infinite:
-        raise InputError(f"column {name!r} has {infinite} infinite values; set dataset.nonfinite=missing or quarantine")
+        raise InputError(
+            f"column {name!r} has {counted(infinite, 'infinite value')}; set dataset.nonfinite=missing or quarantine"
+        )
     return numbers, np.isnan(numbers)
 
 

@@ -31,7 +31,7 @@ CLIP = 6.0
 TOO_FEW = "constant, or nearly: in no region do enough people differ from the rest"
 MOSTLY_MISSING = "missing for nearly everybody, and too few others differ"
 CONSTANT = "constant"
-BEYOND = "its values cannot be squared in float64 (too large, or too near each other); multiply or divide the column"
+BEYOND = "values cannot be squared in float64 (too large, or too near each other); multiply or divide them"
 RARE_LEVELS = "no level is shared by enough people; group the levels"
 ONE_LEVEL = "constant: one level that enough people share"
 """Why a described column is no feature."""
@@ -99,9 +99,9 @@ class Features:
     def scaled_as(self, own: Statistics) -> Features:
         """The same inputs, standardised by the region's `own` statistics where these describe the column.
 
-        A model fits another region better where both stand on their own scale: five years of work are many
-        where the mean is four. Local statistics under a shared model are FedBN's idea (Li et al. 2021,
-        https://arxiv.org/abs/2102.07623).
+        Local feature scaling: a shared model fits regions better where each standardises by its own mean and spread.
+        Five years of work are many where the mean is four. Local statistics under a shared model are FedBN's idea
+        (Li et al. 2021, https://arxiv.org/abs/2102.07623).
         """
         usable = {
             name: (name, moments.mean, moments.spread)

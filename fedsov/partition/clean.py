@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from fedsov.errors import InputError
+from fedsov.errors import InputError, counted
 from fedsov.model.targets import FARTHEST, TargetRule
 from fedsov.partition.arrow_columns import floats, from_levels, levels, numbers
 from fedsov.partition.dataset import DatasetSpec
@@ -92,8 +92,9 @@ def _finite(name: str, values: np.ndarray, spec: DatasetSpec) -> tuple[np.ndarra
         return np.where(infinite, np.nan, values), {}
     if spec.nonfinite == "quarantine":
         return values, {f"infinite value in column '{name}'": infinite}
+    many, first = counted(int(infinite.sum()), "infinite value"), int(np.argmax(infinite)) + 1
     raise InputError(
-        f"column '{name}' has {infinite.sum()} infinite values, first in row {int(np.argmax(infinite)) + 1}; "
+        f"column '{name}' has {many}, first in row {first}; "
         "set dataset.nonfinite=missing to treat them as missing, or quarantine"
     )
 
@@ -114,8 +115,9 @@ def _target(column: pa.ChunkedArray, spec: DatasetSpec) -> tuple[pa.Array, dict[
         return stored, faults
     if spec.missing_target == "quarantine":
         return stored, faults | {f"target '{name}' missing": missing}
+    many, first = counted(int(missing.sum()), "row"), int(np.argmax(missing)) + 1
     raise InputError(
-        f"target '{name}' is missing in {missing.sum()} rows, first in row {int(np.argmax(missing)) + 1}; "
+        f"target '{name}' is missing in {many}, first in row {first}; "
         "set dataset.missing_target=quarantine to leave them out"
     )
 

@@ -31,6 +31,7 @@ class DatasetSpec:
         subject: the column that says whose row it is; None where each row is another person's.
         aliases: values of the jurisdiction column to ISO codes.
         kinds, drop: declared kinds of columns, and columns that are not stored; see `fedsov.partition.column_kinds`.
+        described: setting to the columns whose values it describes (``bounds``, ``levels``); nothing of a store.
         nonfinite, missing_target: what becomes of rows with an infinite value or without a target.
     """
 
@@ -46,6 +47,7 @@ class DatasetSpec:
     aliases: Mapping[str, str] = field(default_factory=dict)
     kinds: Mapping[str, str] = field(default_factory=dict)
     drop: tuple[str, ...] = ()
+    described: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     classify: ClassifyRules = field(default_factory=ClassifyRules)
     consent: ConsentRule | None = None
     nonfinite: Literal["refuse", "missing", "quarantine"] = "refuse"
@@ -71,13 +73,13 @@ class DatasetSpec:
 
         Args:
             seed: of the draw that stands for consent in a demonstration.
-            beside: further keys of the group, which something else reads.
+            beside: further keys of the group, mappings of columns whose values something else reads.
 
         Raises:
             ConfigurationError: a key that nobody reads or that is not set, or a value that cannot be.
         """
         others = (*TARGET_SETTINGS, *ClassifyRules.__slots__, *beside)
-        given = section("dataset", plain, DatasetSpec, without=("target", "classify"), beside=others)
+        given = section("dataset", plain, DatasetSpec, without=("target", "classify", "described"), beside=others)
         own = {key: value for key, value in given.items() if key in DatasetSpec.__slots__}
         checks: Mapping[str, Callable[[str, Any], Any]] = {
             "name": text,
@@ -96,6 +98,9 @@ class DatasetSpec:
         return DatasetSpec(
             **{
                 **own,
+                "described": {
+                    key: tuple(map(str, given[key])) for key in beside if isinstance(given.get(key), Mapping)
+                },
                 "target": TargetRule.from_settings(given),
                 "classify": ClassifyRules.from_settings(given),
                 "consent": ConsentRule.from_settings(given.get("consent"), seed=seed),

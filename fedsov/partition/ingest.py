@@ -39,8 +39,9 @@ from fedsov.partition.column_kinds import infer_columns
 from fedsov.partition.dataset import DatasetSpec
 from fedsov.partition.manifest import MANIFEST, check_seal, read_manifest
 from fedsov.partition.routing import Homes, consenting, folds, label_rows, people, sort_rows
-from fedsov.partition.sources import OpenSource, open_source
+from fedsov.partition.sources import OpenSource, check_columns, described_columns, open_source
 from fedsov.partition.store import FOLD, JURISDICTION, LABEL, SUBJECT, TARGET, Contents, Staged, stage_store
+from fedsov.storage.workspace import store_of
 
 QUARANTINE = "quarantine"
 REASON = "fedsov:reason"
@@ -118,6 +119,7 @@ def ingest(
         stamp = {"source_sha256": source.sha256, "spec_digest": digest}
         previous = _previous(workspace, spec.name)
         if not rebuild and previous is not None and _in_force(workspace, spec.name, previous, stamp):
+            _check_described(spec, previous[1])
             report = previous[1] if regions == "auto" else replace(previous[1], regions=tuple(regions.values()))
             return replace(report, up_to_date=True)
         rows = _sorted_rows(source, atlas, regions, {**stamp, "ingested": today().isoformat()})
@@ -135,7 +137,7 @@ def region_folder(workspace: Path, region: str) -> Path:
 
 def store_folder(workspace: Path, region: str, dataset: str) -> Path:
     """Where a region keeps a data set."""
-    return region_folder(workspace, region) / "store" / dataset
+    return store_of(region_folder(workspace, region), dataset)
 
 
 def key_settings(workspace: Path, region: str) -> KeySettings:
@@ -163,6 +165,7 @@ def _digest(spec: DatasetSpec, atlas: Atlas, regions: Mapping[str, Region] | str
                     f"region '{name}' cannot name a folder; use letters, digits, - and _, one name each"
                 )
     plain = _plain(replace(spec, path=None, sha256=""))
+    del plain["described"]
     if not spec.source_options:
         del plain["source_options"]  # stores that were written before there were any are still up to date
     settings = {"spec": plain, "spellings": dict(atlas.spellings)}
@@ -248,6 +251,11 @@ def _sorted_rows(
         label_of,
         stamp,
     )
+
+
+def _check_described(spec: DatasetSpec, report: IngestReport) -> None:
+    """Raises InputError where settings that no store depends on name a column that was not there."""
+    check_columns([*report.kinds, spec.target.column], spec, described_columns(spec))
 
 
 def _report(source: _SortedRows, *, keep_empty: bool) -> IngestReport:

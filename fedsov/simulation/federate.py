@@ -221,7 +221,8 @@ def federate(
         regions: name to (N, D) inputs, already encoded alike everywhere, and outcomes as the steps' loss has them
             (by default (N,) of 0 and 1); or the same as a sequence of clients, known by their numbers.
         rounds: at least 1.
-        steps: learning rate, momentum, batch, epochs and loss of a round's local steps.
+        steps: learning rate, momentum, batch, epochs and loss of a round's local steps. Its seed is ignored, except
+            where private parameters take steps alone (FedRep): all other steps follow `seed`.
         algorithm: one of `fedsov.algorithms.catalogue.ALGORITHMS`, or one with options; under ``fedper``, ``fedrep``
             and ``ditto`` clients keep something (`fedsov.algorithms.personalization`).
         seed: of the first parameters and of the order of rows; equal seeds give equal parameters, bit by bit on one

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
-from fedsov.algorithms.local_steps import READS, Schedule
+from fedsov.algorithms.local_steps import READS, Schedule, client_number
 from fedsov.errors import ConfigurationError
 
 
 def _rates(schedule: Schedule, rounds: int) -> list[float]:
     return [schedule.rate(number, rounds) for number in range(1, rounds + 1)]
+
+
+def test_a_client_s_own_number_is_its_number_whatever_kind_of_whole_number_it_is() -> None:
+    for kind in (int, np.int64, np.uint8, np.int32):
+        assert client_number(kind(7)) == 7 and type(client_number(kind(7))) is int
+    assert client_number(2**32) == client_number(str(2**32)) and client_number("7") != 7
 
 
 def test_a_constant_rate_stays() -> None:

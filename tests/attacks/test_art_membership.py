@@ -25,6 +25,7 @@ def test_a_model_that_gives_members_away_is_seen_through_and_one_that_does_not_i
     clear = np.where(members, 4.0, -1.0) + rng.normal(0, 0.3, members.shape)
     blank = rng.normal(0, 1.0, members.shape)
     assert figures(art_membership.membership(clear, members, y, seed=0), members[0]).auc > 0.99
+    assert figures(art_membership.membership(clear, members, y, seed=2**63 - 1), members[0]).auc > 0.99
     assert figures(art_membership.membership(blank, members, y, seed=0), members[0]).auc_interval.low < 0.55
 
 

@@ -41,6 +41,15 @@ def test_every_group_reaches_its_class() -> None:
     assert run.training.seed == 7 and run.training.rounds == 4
 
 
+def test_a_seed_may_be_as_large_as_a_seed_of_steps() -> None:
+    run = settings(compose([f"seed={2**63 - 1}"]))
+    assert run.seed == run.training.seed == 2**63 - 1
+    with pytest.raises(
+        ConfigurationError, match="^seed must be a whole number from 0 to 9,223,372,036,854,775,807, got"
+    ):
+        settings(compose([f"seed={2**63}"]))
+
+
 def test_a_secure_sum_takes_regions_enough_and_noise_takes_whole_steps() -> None:
     run = settings(compose(["privacy=secure"]))
     assert run.secure_sum is not None and run.strategy.federated_min_regions == 3

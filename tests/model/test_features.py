@@ -130,7 +130,7 @@ def test_an_absent_column_and_infinite_values_are_named():
     features = Features.fit(described(range(20), ["yes"] * 10 + ["no"] * 10))
     with pytest.raises(InputError, match="column 'remote' is missing"):
         features.encode({"years": np.zeros(2)})
-    with pytest.raises(InputError, match="column 'years' has 1 infinite"):
+    with pytest.raises(InputError, match="column 'years' has 1 infinite value;"):
         features.encode(table([np.inf, 1], ["yes", "yes"]))
 
 

@@ -45,7 +45,7 @@ def test_text_in_a_numeric_column_is_named_by_its_row_and_never_quoted() -> None
 
 def test_infinite_values_are_refused_made_missing_or_quarantined_as_it_is_set() -> None:
     table = {"a": [1.0, float("inf"), 3.0], "y": [0, 1, 0]}
-    with pytest.raises(InputError, match=r"column 'a' has 1 infinite values, first in row 2; set dataset\.nonfinite"):
+    with pytest.raises(InputError, match=r"column 'a' has 1 infinite value, first in row 2; set dataset\.nonfinite"):
         prepared(table, spec(), a="numeric")
     missing = prepared(table, spec(nonfinite="missing"), a="numeric")
     np.testing.assert_array_equal(floats(missing.columns["a"]), [1.0, np.nan, 3.0])
@@ -55,7 +55,7 @@ def test_infinite_values_are_refused_made_missing_or_quarantined_as_it_is_set() 
 
 def test_missing_targets_are_refused_or_quarantined_as_it_is_set() -> None:
     table = {"a": [1, 2, 3], "y": [0.0, None, 1.0]}
-    with pytest.raises(InputError, match=r"target 'y' is missing in 1 rows, first in row 2"):
+    with pytest.raises(InputError, match=r"target 'y' is missing in 1 row, first in row 2"):
         prepared(table, spec(), a="numeric")
     put_aside = prepared(table, spec(missing_target="quarantine"), a="numeric")
     assert put_aside.faults["target 'y' missing"].tolist() == [False, True, False]

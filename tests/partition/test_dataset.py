@@ -6,17 +6,24 @@ from pathlib import Path
 
 import pytest
 
+from fedsov.config.hydra_compose import compose
+from fedsov.config.settings import settings
 from fedsov.errors import ConfigurationError
 from fedsov.model.targets import TargetRule
 from tests.partition.world import spec_of
 
 
 def test_settings_that_cannot_be_are_refused() -> None:
-    for settings in ({"nonfinite": "ignore"}, {"missing_target": "zero"}, {"name": "../x"}, {"source": "web"}):
-        with pytest.raises(ConfigurationError, match=next(iter(settings))):
-            spec_of(Path("x"), **settings)
+    for changes in ({"nonfinite": "ignore"}, {"missing_target": "zero"}, {"name": "../x"}, {"source": "web"}):
+        with pytest.raises(ConfigurationError, match=next(iter(changes))):
+            spec_of(Path("x"), **changes)
     with pytest.raises(ConfigurationError, match="both 'country'"):
         spec_of(Path("x"), target=TargetRule("country"))
+
+
+def test_columns_that_bounds_and_levels_describe_are_known_by_their_setting() -> None:
+    described = settings(compose(["dataset.bounds={zzz: [0, 1]}", "dataset.levels={yyy: [a]}"])).dataset.described
+    assert "zzz" in described["bounds"] and described["levels"] == ("yyy",)
 
 
 @pytest.mark.parametrize("name", ["", "a b", "../up", "x" * 65, ".hidden", "a/b"])

@@ -105,6 +105,15 @@ def test_a_changed_source_setting_or_region_is_ingested_again(tmp_path: Path) ->
     assert not run(spec_of(written(tmp_path, people(61))), workspace, "auto").up_to_date
 
 
+def test_described_columns_are_checked_and_decide_nothing_of_a_store(tmp_path: Path) -> None:
+    spec = spec_of(written(tmp_path, people()))
+    run(spec, tmp_path / "w")
+    everywhere = {"bounds": ("wage", "age"), "levels": ("job", "country")}
+    assert run(replace(spec, described=everywhere), tmp_path / "w").up_to_date
+    with pytest.raises(InputError, match=r"^dataset\.bounds names column 'agee'.*; it has 'age'"):
+        run(replace(spec, described={"bounds": ("agee",)}), tmp_path / "w")
+
+
 def test_a_store_that_was_deleted_is_made_again(tmp_path: Path) -> None:
     spec = spec_of(written(tmp_path, people()))
     run(spec, tmp_path / "w")

@@ -14,7 +14,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -93,7 +93,9 @@ class OpenSource:
         table = _reader(self.spec).read(self._file, self.path, self.spec)
         if _state(self._file) != self._state:
             raise InputError(f"{self.path} was changed while it was read; run again when it is written whole")
-        _check_columns(table.column_names, self.spec, optional)
+        _check_once(table.column_names, self.spec)
+        needed = [(setting, column) for setting, column in named_columns(self.spec) if setting not in optional]
+        check_columns(table.column_names, self.spec, needed)
         if table.num_rows == 0:
             raise InputError(f"{self.path} has a header but no rows; give a file with records")
         return table
@@ -168,8 +170,23 @@ def named_columns(spec: DatasetSpec) -> Iterator[tuple[str, str]]:
         yield "dataset.consent.column", spec.consent.column
     yield from (("dataset.drop", column) for column in spec.drop)
     yield from (("dataset.kinds", column) for column in spec.kinds)
-    yield from (("dataset.classify.restrictions", rule.column) for rule in spec.classify.restrictions)
-    yield from (("dataset.classify.categories", column) for column in spec.classify.categories)
+    yield from (("dataset.restrictions", rule.column) for rule in spec.classify.restrictions)
+    yield from (("dataset.categories", column) for column in spec.classify.categories)
+    yield from described_columns(spec)
+
+
+def described_columns(spec: DatasetSpec) -> Iterator[tuple[str, str]]:
+    """(setting, column) for every column whose values the spec describes; no store depends on them."""
+    yield from ((f"dataset.{setting}", column) for setting, columns in spec.described.items() for column in columns)
+
+
+def check_columns(names: Sequence[str], spec: DatasetSpec, named: Iterable[tuple[str, str]]) -> None:
+    """Raises InputError for the first of (setting, column) whose column is none of these names."""
+    for setting, column in named:
+        if column not in names:
+            close = difflib.get_close_matches(column, names, n=3) or names[:8]
+            hint = ", ".join(f"'{name}'" for name in close)
+            raise InputError(f"{setting} names column '{column}', which {spec.name} does not have; it has {hint}")
 
 
 def _reader(spec: DatasetSpec) -> SourceReader:
@@ -183,14 +200,9 @@ def _check_pin(spec: DatasetSpec, path: Path, digest: str) -> None:
         raise InputError(f"dataset.sha256 is empty; a pickle is only read when pinned (this one is {digest})")
 
 
-def _check_columns(names: Sequence[str], spec: DatasetSpec, optional: Sequence[str]) -> None:
+def _check_once(names: Sequence[str], spec: DatasetSpec) -> None:
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise InputError(f"{spec.name} has two columns named '{twice[0]}'; rename one")
-    for setting, column in named_columns(spec):
-        if column not in names and setting not in optional:
-            close = difflib.get_close_matches(column, names, n=3) or names[:8]
-            hint = ", ".join(f"'{name}'" for name in close)
-            raise InputError(f"{setting} names column '{column}', which {spec.name} does not have; it has {hint}")
 
 
 def _state(file: BinaryIO) -> tuple[int, int]:

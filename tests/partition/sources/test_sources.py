@@ -16,6 +16,7 @@ from fedsov.config.settings import settings
 from fedsov.errors import ConfigurationError, InputError
 from fedsov.model.targets import TargetRule
 from fedsov.partition import sources
+from fedsov.partition.classify import ClassifyRules, RestrictionRule
 from fedsov.partition.sources import SOURCES, SourceKind, open_source, read_public, read_source
 
 from ..world import people, read, run, spec_of, stackoverflow, written
@@ -122,6 +123,13 @@ def test_a_missing_column_is_answered_with_the_close_ones(tmp_path: Path) -> Non
         ({"target": TargetRule("wages")}, "dataset.target names column 'wages'.*'wage'"),
         ({"jurisdiction": "contry"}, "dataset.jurisdiction names column 'contry'.*'country'"),
         ({"drop": ("nme",)}, "dataset.drop names column 'nme'.*'name'"),
+        ({"classify": ClassifyRules({"wges": ("financial",)})}, "^dataset.categories names column 'wges'.*'wage'"),
+        (
+            {"classify": ClassifyRules(restrictions=(RestrictionRule("contrct", "open", "no-export"),))},
+            "^dataset.restrictions names column 'contrct'.*'contract'",
+        ),
+        ({"described": {"bounds": ("ag",)}}, "^dataset.bounds names column 'ag'.*'age'"),
+        ({"described": {"levels": ("jb",)}}, "^dataset.levels names column 'jb'.*'job'"),
     ):
         with pytest.raises(InputError, match=named):
             read_source(spec_of(path, **changes))
