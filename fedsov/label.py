@@ -17,14 +17,33 @@ from functools import reduce
 from operator import or_
 from typing import Any
 
+from fedsov.errors import ConfigurationError
+
+PARTS = ("origins", "categories", "restrictions")
+
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """Origins are ISO codes of jurisdictions; categories and restrictions are words the border's rules know."""
+    """Origins are ISO codes of jurisdictions; categories and restrictions are words the border's rules know.
+
+    Each may be given as a set, list or tuple of text; it is stored as a frozenset.
+
+    Raises:
+        ConfigurationError: text by itself, which would be a set of its letters, or no set of text.
+    """
 
     origins: frozenset[str] = frozenset()
     categories: frozenset[str] = frozenset()
     restrictions: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        for name in PARTS:
+            value = getattr(self, name)
+            if not _is_words(value):
+                form = "{" + repr(value) + "}" if isinstance(value, str) else "{'A', 'B'}"
+                raise ConfigurationError(f"{name} of a Label must be a set of text; write {name}={form}")
+            if type(value) is not frozenset:
+                object.__setattr__(self, name, frozenset(value))
 
     def __or__(self, other: Label) -> Label:
         return Label(
@@ -48,14 +67,26 @@ class Label:
 
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> Label:
-        """The inverse of `to_json`. Raises KeyError for a missing part: an absent part is not an empty one."""
-        return Label(frozenset(value["origins"]), frozenset(value["categories"]), frozenset(value["restrictions"]))
+        """The inverse of `to_json`.
+
+        Raises:
+            KeyError: a part is missing: an absent part is not an empty one.
+            TypeError: a part is no list of text.
+        """
+        parts = [value[name] for name in PARTS]
+        if not all(map(_is_words, parts)):
+            raise TypeError("a part of a label is no list of text")
+        return Label(*map(frozenset, parts))
 
     def __str__(self) -> str:
         if self.is_public:
             return "public"
         parts = (self.origins, self.categories, self.restrictions)
         return " · ".join("+".join(sorted(part)) for part in parts if part)
+
+
+def _is_words(value: object) -> bool:
+    return isinstance(value, frozenset | set | list | tuple) and all(isinstance(word, str) for word in value)
 
 
 PUBLIC = Label()

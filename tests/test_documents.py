@@ -41,6 +41,16 @@ def test_the_readme_s_python_is_python() -> None:
     assert blocks and all(ast.parse(block) for block in blocks)
 
 
+def test_what_the_readme_s_python_uses_is_there(tmp_path: Path) -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    arrays = "".join(f"{name}: Any\n" for name in ("X_de", "y_de", "X_us", "y_us", "X_new"))
+    (tmp_path / "block.py").write_text(f"from typing import Any\n{arrays}{block}")
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", str(tmp_path / "block.py")], capture_output=True, text=True, cwd=ROOT, timeout=180
+    )
+    assert done.returncode == 0, done.stdout
+
+
 def _commands() -> list[list[str]]:
     text = "\n".join(re.findall(r"```\n(.*?)```", README, re.DOTALL)).replace("\\\n", " ")
     lines = [shlex.split(line, comments=True) for line in text.splitlines() if line.startswith("python -m fedsov")]

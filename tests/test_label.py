@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fedsov.errors import ConfigurationError
 from fedsov.label import PUBLIC, Label, join
 
 WORDS = st.frozensets(st.sampled_from(["DE", "US", "FR", "health"]))
@@ -69,3 +70,27 @@ def test_a_label_is_told_by_its_parts_that_bind() -> None:
     assert str(PUBLIC) == "public"
     assert str(Label(frozenset({"US", "DE"}), restrictions=frozenset({"no_global_use"}))) == "DE+US · no_global_use"
     assert str(Label(frozenset({"DE"}), frozenset({"health"}), frozenset({"local"}))) == "DE · health · local"
+
+
+@pytest.mark.parametrize("part", ["origins", "categories", "restrictions"])
+def test_text_by_itself_is_no_set_of_letters(part: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf"{part} of a Label .* write {part}=\{{'health'\}}"):
+        Label(**{part: "health"})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", [None, 3, b"DE", [1], {"DE": 1}])
+def test_what_is_no_set_of_text_is_refused(value: object) -> None:
+    with pytest.raises(ConfigurationError, match="origins of a Label must be a set of text"):
+        Label(value)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", [set, list, tuple])
+def test_sets_lists_and_tuples_are_stored_as_frozen_sets(kind: type) -> None:
+    label = Label(kind(["DE", "US"]), kind(["health"]))
+    assert label == Label(frozenset({"DE", "US"}), frozenset({"health"})) and hash(label)
+
+
+@pytest.mark.parametrize("origins", ["DE", [1], None, {"DE": 1}])
+def test_a_label_of_a_message_has_lists_of_text(origins: object) -> None:
+    with pytest.raises(TypeError, match="no list of text"):
+        Label.from_json({"origins": origins, "categories": [], "restrictions": []})

@@ -35,7 +35,7 @@ def test_every_algorithm_has_a_row_a_yaml_and_parameters_that_its_strategy_takes
     from flwr.serverapp import strategy
 
     files = {path.stem for path in Path(ROOT / "configs" / "algorithm").glob("*.yaml")}
-    assert files == set(ALGORITHMS) and len(files) == 16
+    assert files == set(ALGORITHMS)
     for spec in ALGORITHMS.values():
         assert isinstance(spec.strategy, str)
         known = inspect.signature(getattr(strategy, spec.strategy)).parameters

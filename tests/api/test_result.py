@@ -16,6 +16,7 @@ from fedsov.hub.planning.plan_values import Amendment, Plan, RegionPlan
 from fedsov.protocol import NOT_DISCLOSED
 from fedsov.protocol.ingestion_report import IngestionReport
 from fedsov.serialization import from_plain
+from tests.world import ROOT
 
 PLAN = RegionPlan(
     "US",
@@ -32,6 +33,11 @@ def region(
     outcome: dict[str, Any] | None = OUTCOME, failure: str | None = None, plan: RegionPlan = PLAN
 ) -> RegionResult:
     return RegionResult.of(plan, outcome, failure, crossings=CROSSINGS)
+
+
+def test_what_was_selected_has_its_old_name_for_one_release() -> None:
+    with pytest.warns(DeprecationWarning, match=r"^RegionResult\.kept is called selected now$"):
+        assert region().kept == region().selected == "tuned"
 
 
 RESULT = RunResult(
@@ -159,3 +165,10 @@ def test_a_result_is_its_report_as_text_and_in_a_notebook() -> None:
     told = replace(RESULT, refusals=())
     assert all(name in str(told) and name in told._repr_html_() for name in ("US", "DE", "0.750"))
     assert "<table" in told._repr_html_()
+
+
+def test_the_readme_names_each_key_of_the_answer_for_machines() -> None:
+    chapter = (ROOT / "README.md").read_text().partition("### For machines")[2].partition("\n## ")[0]
+    answer = RESULT.to_json()
+    for key in {*answer, *answer["regions"]["US"], *answer["rounds"]}:
+        assert f"`{key}`" in chapter, key
