@@ -124,6 +124,24 @@ def test_a_planted_violation_is_caught_by_the_name_of_its_contract(copy: Path, g
         assert caught == set(PLANTED[group]), printed
 
 
+EFFECTS = {
+    "fedsov.hub.server_app": ("fedsov.model.own_network", "fedsov.model.seeding"),
+    "fedsov.region.outbound": ("_socket", "ctypes", "ftplib", "multiprocessing", "smtplib", "socketserver", "ssl"),
+    "fedsov.partition.store": ("aiohttp", "asyncio", "subprocess", "telnetlib", "urllib3"),
+    "fedsov.border.policy": ("glob", "io", "os", "random", "shutil", "socket", "subprocess", "tempfile", "time"),
+}
+"""What a module must not import: whatever builds a network in the hub, leaves a region, or makes a decision impure."""
+
+
+def test_each_way_to_a_network_a_process_a_file_or_chance_is_refused_by_name(copy: Path) -> None:
+    for module, names in EFFECTS.items():
+        for name in names:
+            _plant(copy, f"{module.partition('.')[2].replace('.', '/')}.py", f"import {name}")
+    _, printed = _lint(copy)
+    planted = {(module, name) for module, names in EFFECTS.items() for name in names}
+    assert {pair for pair in planted if f"{pair[0]} -> {pair[1]} (l." not in printed} == set()
+
+
 def test_every_contract_has_a_planted_violation() -> None:
     assert {contract for plants in PLANTED.values() for contract in plants} == set(CONTRACTS)
 
@@ -156,6 +174,68 @@ def _imports(path: Path) -> set[str]:
         elif isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
     return names
+
+
+def without_init(package: Path) -> list[str]:
+    """Folders with Python files that no contract sees, for they have no __init__.py."""
+    folders = {path.parent for path in package.rglob("*.py") if not (path.parent / "__init__.py").exists()}
+    return sorted(str(folder.relative_to(package)) for folder in folders)
+
+
+def test_every_folder_with_a_module_is_a_package_that_the_contracts_see(tmp_path: Path) -> None:
+    assert without_init(ROOT / "fedsov") == []
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    for name in ("__init__", "deep/__init__", "deep/er/sneaky"):
+        (tmp_path / f"{name}.py").touch()
+    assert without_init(tmp_path) == ["deep/er"]
+
+
+BY_NAME = {
+    "fedsov/__init__.py",  # its public names
+    "fedsov/cli/main.py",  # COMMANDS
+    "fedsov/keys/__init__.py",  # BACKENDS
+    "fedsov/partition/sources/__init__.py",  # SOURCES
+    "fedsov/runtimes/__init__.py",  # RUNTIMES
+    "fedsov/runtimes/fork_server.py",  # the modules that are imported before a fork
+    "fedsov/simulation/fork_server.py",  # the module of what is run in a worker
+}
+"""Modules that import others by name, from a table or for a process of their own: no contract sees those imports."""
+
+DYNAMIC = {"__import__", "exec", "eval", "import_module", "spec_from_file_location", "module_from_spec"}
+DYNAMIC |= {"exec_module", "load_module", "run_module", "run_path", "resolve_name"}
+
+
+def imports_by_name(text: str) -> bool:
+    """Whether code can import what its own text does not say: it names, reads or imports one of `DYNAMIC`."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Name) and node.id in DYNAMIC:
+            return True
+        if isinstance(node, ast.Attribute) and node.attr in DYNAMIC - {"eval", "exec"}:
+            return True
+        if isinstance(node, ast.ImportFrom) and DYNAMIC & {alias.name for alias in node.names}:
+            return True
+    return False
+
+
+def test_only_modules_with_a_table_import_others_by_name() -> None:
+    texts = {str(path.relative_to(ROOT)): path.read_text() for path in (ROOT / "fedsov").rglob("*.py")}
+    assert {name for name, text in texts.items() if imports_by_name(text)} == BY_NAME
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import importlib\nimportlib.import_module('torch')",
+        "from importlib import import_module as harmless",
+        "__import__('torch')",
+        "import builtins\nload = builtins.__import__",
+        "exec('import torch')",
+        "import runpy\nrunpy.run_path('x.py')",
+        "from importlib.util import spec_from_file_location",
+    ],
+)
+def test_an_import_by_name_is_found(line: str) -> None:
+    assert imports_by_name(line) and not imports_by_name("from importlib.metadata import version\nmodel.eval()")
 
 
 FLOWERS_OWN = ("flwr.supercore", "flwr.proto", "flwr.server", "flwr.client", "flwr.common", "flwr.superlink")
