@@ -20,7 +20,7 @@ from fedsov.model.column_statistics import Statistics
 from fedsov.model.features import Features
 from fedsov.model.targets import outcome
 from fedsov.partition.store import Store
-from fedsov.storage.workspace import Workspace
+from fedsov.storage.workspace import Workspace, store_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +56,11 @@ def of_region(settings: Settings, region: str, *, most: int) -> Attacked:
     workspace, dataset = Workspace(settings.workspace), settings.dataset
     workspace.require()
     folder = workspace.region(region)
-    if not (folder / "store" / dataset.name).is_dir():
-        known = [
-            name for name in workspace.region_names() if (workspace.region(name) / "store" / dataset.name).is_dir()
-        ]
+    if not store_of(folder, dataset.name).is_dir():
+        known = [name for name in workspace.region_names() if store_of(workspace.region(name), dataset.name).is_dir()]
         raise ConfigurationError(unknown(f"region with rows of {dataset.name}", region, known))
     keys = open_keys(KeySettings(region, folder))
-    whole = Store.open(folder / "store" / dataset.name, keys).read()
+    whole = Store.open(store_of(folder, dataset.name), keys).read()
     records = whole.select(whole.unrestricted)
     if not len(records):
         raise InputError(f"{region} has no row of {dataset.name} that no restriction binds")

@@ -17,7 +17,7 @@ from fedsov.ledger.ledger import Ledger
 from fedsov.privacy.accounting import epsilon
 from fedsov.privacy.budget import BudgetState, read
 from fedsov.region.private_run import BUDGET_FILE, noted_head
-from fedsov.storage.workspace import Workspace
+from fedsov.storage.workspace import Workspace, ledger_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def _run_line(run: Mapping[str, Any]) -> str:
 
 def account(folder: Path, region: str) -> Account:
     """The budget of a region's folder, checked against its ledger. Raises BudgetBroken, LedgerBroken."""
-    path = folder / "ledger.sqlite"
+    path = ledger_of(folder)
     head = noted_head(Ledger.read(path)) if path.exists() else None
     return Account(region, read(folder / BUDGET_FILE, last_known_head=head))
 

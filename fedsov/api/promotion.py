@@ -8,9 +8,7 @@ from fedsov.api.ledger_audit import verify_all
 from fedsov.errors import ConfigurationError, LedgerBroken
 from fedsov.runtimes.registry_connection import RegistryConnection, open_registry
 from fedsov.storage.locks import hold_workspace
-from fedsov.storage.workspace import Workspace
-
-REGISTRY = "mlflow.db"
+from fedsov.storage.workspace import Workspace, registry_of
 
 
 def promote(root: Path, model: str, version: int) -> str:
@@ -25,7 +23,7 @@ def promote(root: Path, model: str, version: int) -> str:
         if finding.fault:
             raise LedgerBroken(finding.sentence())
     folders = {"hub": workspace.hub} | {name: workspace.region(name) for name in workspace.region_names()}
-    registries = {owner: folder for owner, folder in folders.items() if (folder / REGISTRY).exists()}
+    registries = {owner: folder for owner, folder in folders.items() if registry_of(folder).exists()}
     with hold_workspace(workspace), open_registry() as registry:
         return _promote(registry, registries, model, version)
 

@@ -33,7 +33,7 @@ from fedsov.protocol.calendar import Calendar
 from fedsov.protocol.flower_messages import HUB_NODE, flower_process
 from fedsov.protocol.ingestion_report import IngestionReport
 from fedsov.storage.locks import hold_workspace
-from fedsov.storage.workspace import Workspace
+from fedsov.storage.workspace import Workspace, ledger_of
 
 Progress = Callable[[str], None]
 """Told of progress, one line at a time."""
@@ -203,7 +203,7 @@ def open_run(
 
 def _hub_ledger(workspace: Workspace, owner: str) -> Ledger:
     """The hub's ledger. Raises LedgerBroken where it is gone: it is made before any region's is."""
-    path, ledgers = workspace.hub / "ledger.sqlite", workspace.ledgers()
+    path, ledgers = ledger_of(workspace.hub), workspace.ledgers()
     if set(ledgers) - {"hub"} and ("hub" not in ledgers or (path.exists() and not path.stat().st_size)):
         raise LedgerBroken(f"no ledger at {path}, though regions have theirs; restore it from your copy")
     return Ledger(path, owner)

@@ -17,7 +17,7 @@ from pathlib import Path
 from fedsov.errors import KeyUnavailable
 from fedsov.ledger.ledger import Ledger
 from fedsov.storage.atomic_files import replace_file
-from fedsov.storage.workspace import Workspace, is_there
+from fedsov.storage.workspace import Workspace, is_there, ledger_of
 
 FILE = "verify_keys.json"
 
@@ -45,7 +45,7 @@ def read_keys(folder: Path) -> dict[str, bytes]:
 
 
 def _verify_key(folder: Path, region: str) -> str:
-    path = folder / "ledger.sqlite"
+    path = ledger_of(folder)
     with closing(Ledger.read(path) if is_there(path) else Ledger(path, region)) as ledger:
         return ledger.key
 

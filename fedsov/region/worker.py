@@ -60,7 +60,7 @@ from fedsov.region.private_run import BUDGET_FILE as BUDGET
 from fedsov.region.private_run import PrivateRun, noted_head
 from fedsov.region.secure_sum_member import STEPS, SecureSumMember
 from fedsov.region.session import Session
-from fedsov.storage.workspace import is_there
+from fedsov.storage.workspace import is_there, ledger_of, store_of
 
 if TYPE_CHECKING:
     from flwr.clientapp import ClientApp
@@ -139,7 +139,7 @@ def answer(region: OpenRegion | ClosedRegion, message: Message, label: Label) ->
 
 
 def _open(start: RegionStart) -> OpenRegion:
-    path = start.folder / "ledger.sqlite"
+    path = ledger_of(start.folder)
     if start.last_known_head is not None and not is_there(path):
         raise LedgerBroken("this region's ledger is gone, though the hub noted its head")
     ledger = Ledger(path, start.region.name)
@@ -156,7 +156,7 @@ def _opened_with(ledger: Ledger, start: RegionStart) -> OpenRegion:
         raise LedgerBroken("this ledger does not continue the one whose head the hub noted: it was cut or rewritten")
     job = start.job
     keys = open_keys(KeySettings(start.region.name, start.folder))
-    records = Store.open(start.folder / "store" / job.dataset, keys).read()
+    records = Store.open(store_of(start.folder, job.dataset), keys).read()
     session = Session(records, job, start.folder)
     gate = Gate(
         start.region,

@@ -20,10 +20,9 @@ from pathlib import Path
 
 from fedsov.errors import ConfigurationError
 from fedsov.registry.values import ModelRecord, RunRecord, Version
+from fedsov.storage.workspace import registry_of
 
 __all__ = ["ModelRecord", "RunRecord", "Version", "models", "promote", "record"]
-
-FILE = "mlflow.db"
 
 
 def record(folder: Path, run: RunRecord) -> tuple[tuple[str, int], ...]:
@@ -37,7 +36,7 @@ def record(folder: Path, run: RunRecord) -> tuple[tuple[str, int], ...]:
     """
     from fedsov.registry import tracking
 
-    with tracking.opened(folder / FILE) as client:
+    with tracking.opened(registry_of(folder)) as client:
         return tracking.write(client, run, artifacts=folder.absolute() / "artifacts")
 
 
@@ -47,11 +46,11 @@ def models(folder: Path) -> tuple[Version, ...]:
 
     Raises WorkspaceUnusable for a damaged registry.
     """
-    if not (folder / FILE).exists():
+    if not registry_of(folder).exists():
         return ()
     from fedsov.registry import tracking
 
-    with tracking.opened(folder / FILE) as client:
+    with tracking.opened(registry_of(folder)) as client:
         return tracking.versions(client)
 
 
@@ -63,8 +62,8 @@ def promote(folder: Path, name: str, version: int) -> None:
     registered = models(folder)
     if (name, version) not in {(each.name, each.version) for each in registered}:
         listed = ", ".join(f"{each.name} {each.version}" for each in registered) or "no models yet; run train first"
-        raise ConfigurationError(f"no model {name!r} version {version} in {folder / FILE}; it holds {listed}")
+        raise ConfigurationError(f"no model {name!r} version {version} in {registry_of(folder)}; it holds {listed}")
     from fedsov.registry import tracking
 
-    with tracking.opened(folder / FILE) as client:
+    with tracking.opened(registry_of(folder)) as client:
         tracking.crown(client, name, version)

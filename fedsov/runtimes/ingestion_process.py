@@ -31,7 +31,7 @@ from fedsov.partition.ingest import IngestReport, ingest, store_folder
 from fedsov.partition.manifest import read_manifest
 from fedsov.protocol.calendar import Calendar
 from fedsov.runtimes.framed_socket import ConnectionClosed, Frame, FramedSocket
-from fedsov.storage.workspace import Workspace
+from fedsov.storage.workspace import Workspace, ledger_of
 
 
 def run(connection: FramedSocket) -> None:
@@ -97,7 +97,7 @@ def _release(
         folder = workspace.region(region.name)
         folder.mkdir(parents=True, exist_ok=True)
         party = party_of(region)
-        with closing(Ledger(folder / "ledger.sqlite", region.name)) as ledger:
+        with closing(Ledger(ledger_of(folder), region.name)) as ledger:
             gate = Gate(party, bundle=bundle, evidence=register, ledger=ledger, run=run, today=today)
             try:
                 return gate.release(artifact, document=document).label.is_public

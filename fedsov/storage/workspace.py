@@ -74,6 +74,5 @@ class Workspace:
         """Raises ConfigurationError where no run has written here yet."""
         if not self.hub.is_dir():
             raise ConfigurationError(
-                f"workspace {self.root} holds no run yet; run `fedsov train` first, "
-                "or name another with workspace=DIR"
+                f"workspace {self.root} holds no run yet; run `fedsov train` first, or name another with workspace=DIR"
             )
