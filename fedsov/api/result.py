@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -36,6 +37,12 @@ class RegionResult:
     note: str
     crossings: Mapping[str, int]
     amendments: tuple[str, ...] = ()
+
+    @property
+    def kept(self) -> str:
+        """What `selected` was called in version 0.1. Deprecated."""
+        warnings.warn("RegionResult.kept is called selected now", DeprecationWarning, stacklevel=2)
+        return self.selected
 
     @staticmethod
     def of(

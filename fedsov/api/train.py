@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
+from fedsov.errors import ConfigurationError
 from fedsov.runtimes import check_kind, kind_in, open_runtime, warm_up
 
 if TYPE_CHECKING:
@@ -39,15 +40,21 @@ def train(overrides: Sequence[str] = (), *, progress: Progress | None = None, sa
     Raises:
         FedsovError: in one line, with the way out; see `fedsov.errors` for the kinds.
     """
+    told = told_to(progress, say)
     with warm_up(kind_in(overrides)):
         from fedsov.config.hydra_compose import compose
         from fedsov.config.settings import settings
 
-        return train_settings(settings(compose(overrides)), progress=told_to(progress, say))
+        return train_settings(settings(compose(overrides)), progress=told)
 
 
 def told_to(progress: Progress | None, say: Progress | None) -> Progress:
-    """Who is told of progress: standard error by default. Warns where the argument's old name is used."""
+    """Who is told of progress: standard error by default. Warns where the argument's old name is used.
+
+    Raises ConfigurationError where both are given.
+    """
+    if progress is not None and say is not None:
+        raise ConfigurationError("give progress= or say=, its old name, not both")
     if say is not None:
         warnings.warn("say= is called progress= now; the old name goes with the next release", FutureWarning, 3)
     return progress or say or _to_stderr

@@ -192,15 +192,21 @@ class MovedOptions(TypedDict, total=False):
     work: FederateOptions
 
 
-def work_options(**old_options: Any) -> FederateOptions:
-    """What was ``fedsov.Work`` before it was called `FederateOptions`; its old field names are taken. Deprecated."""
+def work_options(*values: Any, **old_options: Any) -> FederateOptions:
+    """What was ``fedsov.Work`` before it was called `FederateOptions`; its fields come in their old order. Deprecated.
+
+    Raises ConfigurationError for a field that is given by its old name and by its new one.
+    """
     old = {"bound": "max_update_norm", "rate": "schedule"}
+    for name, new in old.items():
+        if name in old_options and new in old_options:
+            raise ConfigurationError(f"fedsov.Work takes {new} or {name}, its old name, not both")
     warnings.warn(
         "fedsov.Work is now fedsov.FederateOptions; its bound is max_update_norm, its rate is schedule",
         DeprecationWarning,
         stacklevel=2,
     )
-    return FederateOptions(**{old.get(name, name): value for name, value in old_options.items()})
+    return FederateOptions(*values, **{old.get(name, name): value for name, value in old_options.items()})
 
 
 def federate(
@@ -259,7 +265,12 @@ def federate(
 
 
 def _with_moved(options: FederateOptions, moved: MovedOptions) -> FederateOptions:
-    """The options with those that were given by their old place. Raises TypeError for a keyword that is none."""
+    """The options with those that were given by their old place.
+
+    Raises:
+        TypeError: a keyword that is none.
+        ConfigurationError: no options, or an old keyword beside them.
+    """
     known = MovedOptions.__annotations__
     options_by_name = cast("dict[str, Any]", dict(moved))
     for name in options_by_name:
@@ -269,10 +280,12 @@ def _with_moved(options: FederateOptions, moved: MovedOptions) -> FederateOption
             raise TypeError(f"federate() takes no argument {name!r}{place}")
         new = "options=FederateOptions(...)" if name == "work" else f"options=FederateOptions({name}=...)"
         warnings.warn(f"federate({name}=...) is deprecated; give {new}", DeprecationWarning, stacklevel=3)
-    if "work" in options_by_name:
-        if options is not DEFAULTS:
-            raise ConfigurationError("federate takes options or work, its old name, not both")
-        options = options_by_name.pop("work")
+    if options_by_name and options is not DEFAULTS:
+        name = next(iter(options_by_name))
+        place = "its old name" if name == "work" else f"which is a field of them: FederateOptions({name}=...)"
+        raise ConfigurationError(f"federate takes options or {name}, {place}, not both")
+    name = "work" if "work" in options_by_name else "options"
+    options = instance(name, options_by_name.pop("work", options), FederateOptions, "a fedsov.FederateOptions")
     return replace(options, **options_by_name)
 
 

@@ -9,8 +9,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+import fedsov
 from fedsov.api.ledger_audit import verify_all
 from fedsov.api.report import as_html, as_text
+from fedsov.errors import ConfigurationError
 from tests.world import Overheard, files_below, overhear
 
 ROWS = {"US": 2791, "GB": 1023, "DE": 757, "IN": 538, "CA": 485}
@@ -19,6 +21,11 @@ ROWS = {"US": 2791, "GB": 1023, "DE": 757, "IN": 538, "CA": 485}
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Overheard:
     return overhear([f"workspace={tmp_path_factory.mktemp('demo')}"])
+
+
+def test_who_is_told_of_progress_is_given_once() -> None:
+    with pytest.raises(ConfigurationError, match="^give progress= or say=, its old name, not both$"):
+        fedsov.train(["nosuch=1"], progress=print, say=print)
 
 
 def test_every_row_is_stored_or_quarantined_and_the_run_says_so(demo: Overheard) -> None:

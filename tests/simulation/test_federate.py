@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -88,7 +88,7 @@ def test_own_batches_and_a_first_state_are_followed_weight_by_weight() -> None:
     def order(seed: int, client: int, round_number: int) -> list[np.ndarray]:
         return [np.arange(client + round_number, client + round_number + 5) * 2, np.arange(3)]
 
-    fitted = fedsov.federate(spec, clients, rounds=2, steps=STEPS, start=start, options=Options(order=order))
+    fitted = fedsov.federate(spec, clients, rounds=2, steps=STEPS, options=Options(order=order, start=start))
     global_model = start
     for number in (1, 2):
         alone = [
@@ -166,7 +166,7 @@ def test_a_schedule_is_followed_round_by_round() -> None:
 
 def test_training_ends_when_the_loss_stays_and_gives_the_parameters_of_the_least() -> None:
     wild = Options(schedule=lambda number: 1.0 if number < 4 else 200.0, patience=2)
-    fitted = fedsov.federate("mlp", REGIONS, rounds=30, steps=STEPS, options=wild, private=("head",))
+    fitted = fedsov.federate("mlp", REGIONS, rounds=30, steps=STEPS, options=replace(wild, private=("head",)))
     calm = fedsov.federate("mlp", REGIONS, rounds=3, steps=STEPS, private=("head",))
     losses = [np.average([one[name]["loss"] for name in REGIONS], weights=[300, 900, 300]) for one in fitted.rounds]
     assert len(losses) == int(np.argmin(losses)) + 3 < 30
@@ -183,7 +183,7 @@ def test_training_ends_when_the_loss_stays_and_gives_the_parameters_of_the_least
 def test_training_whose_loss_is_beyond_all_numbers_ends_with_the_parameters_it_began_with() -> None:
     far = {name: (X, np.full(len(X), 1e25)) for name, (X, _) in REGIONS.items()}  # squared: beyond float32
     steps, start = LocalSteps(loss="regression", learning_rate=1e-30), initial(NetworkSpec(), 6, 0)
-    fitted = fedsov.federate("logistic", far, rounds=9, steps=steps, start=start, options=Options(patience=2))
+    fitted = fedsov.federate("logistic", far, rounds=9, steps=steps, options=Options(patience=2, start=start))
     assert len(fitted.rounds) == 3 and fitted.rounds[0]["DE"]["loss"] == math.inf
     assert all(np.array_equal(fitted.parameters[key], value) for key, value in start.items())
 
@@ -205,13 +205,14 @@ def test_a_client_whose_update_is_not_accepted_is_named_and_the_others_go_on() -
 def test_the_bound_is_on_what_would_be_sent_and_what_is_private_must_only_be_finite() -> None:
     steps, work = replace(STEPS, learning_rate=1e-4), Options(max_update_norm=0.1, measures=False, minimum=0)
     head = PrivateParameters(("head",), private_only_steps=replace(STEPS, learning_rate=0.5), alternates=True)
-    fitted = fedsov.federate("mlp", REGIONS, rounds=1, steps=steps, private=head, options=work)
+    fitted = fedsov.federate("mlp", REGIONS, rounds=1, steps=steps, options=replace(work, private=head))
     assert fitted.refused == ({},)
     start = initial(fitted.network, 6, 0)
     assert np.linalg.norm(fitted.private["DE"]["2.weight"] - start["2.weight"]) > 0.1
     wild = replace(head, private_only_steps=replace(STEPS, learning_rate=1e38))
+    steps = replace(steps, epochs=0)
     with pytest.raises(TrainingFailed, match="contains NaN"):  # though nothing of what is sent moved
-        fedsov.federate("mlp", REGIONS, rounds=1, steps=replace(steps, epochs=0), private=wild, options=work)
+        fedsov.federate("mlp", REGIONS, rounds=1, steps=steps, options=replace(work, private=wild))
 
 
 def test_a_class_of_one_s_own_is_federated_under_its_name() -> None:
@@ -385,7 +386,7 @@ def test_what_is_frozen_stays_as_it_began_and_is_not_sent(how: Compression) -> N
     spec = NetworkSpec("mlp", (4,))
     start = initial(spec, 6, 3)
     work = Options(frozen=["0.weight"], compression=how)
-    fitted = fedsov.federate(spec, REGIONS, rounds=2, steps=STEPS, start=start, options=work)
+    fitted = fedsov.federate(spec, REGIONS, rounds=2, steps=STEPS, options=replace(work, start=start))
     np.testing.assert_array_equal(fitted.parameters["0.weight"], start["0.weight"])
     assert (fitted.parameters["2.weight"] != start["2.weight"]).any()
     assert fitted.sent == (3 * how.bytes_of(4 + 4 + 1),) * 2
@@ -394,8 +395,8 @@ def test_what_is_frozen_stays_as_it_began_and_is_not_sent(how: Compression) -> N
 
 
 def test_private_parameters_are_not_among_what_is_compressed() -> None:
-    work = Options(compression=Compression("int8"))
-    fitted = fedsov.federate("logistic", REGIONS, rounds=3, steps=STEPS, private=("intercept",), options=work)
+    work = Options(compression=Compression("int8"), private=("intercept",))
+    fitted = fedsov.federate("logistic", REGIONS, rounds=3, steps=STEPS, options=work)
     assert fitted.sent == (3 * (6 + 4),) * 3 and set(fitted.private["DE"]) == {"0.bias"}
     assert len({float(one["0.bias"][0]) for one in fitted.private.values()}) == 3
 
@@ -455,6 +456,43 @@ def test_work_is_the_old_name_of_the_options_and_its_fields_are_known() -> None:
     assert all(np.array_equal(old.parameters[key], array) for key, array in new.parameters.items())
     with pytest.raises(ConfigurationError, match="not both"), pytest.warns(DeprecationWarning, match="deprecated"):
         fedsov.federate("logistic", REGIONS, work=work, options=Options(processes=1))
+
+
+@pytest.mark.parametrize("old", [{"weighting": "equal"}, {"private": ()}, {"start": None}])
+def test_an_old_keyword_beside_options_is_refused(old: dict) -> None:
+    name = next(iter(old))
+    with (
+        pytest.raises(ConfigurationError, match=rf"options or {name}, which is a field of them.*{name}=.*, not both"),
+        pytest.warns(DeprecationWarning, match="is deprecated"),
+    ):
+        fedsov.federate("logistic", REGIONS, rounds=1, options=Options(weighting="rows"), **old)
+
+
+@pytest.mark.parametrize("value", [None, {}, Options])
+def test_what_are_no_options_is_refused_by_one_line(value: object) -> None:
+    with pytest.raises(ConfigurationError, match=r"^options must be a fedsov\.FederateOptions, got"):
+        fedsov.federate("logistic", REGIONS, rounds=1, options=value)  # type: ignore[arg-type]
+    with (
+        pytest.raises(ConfigurationError, match=r"^work must be a fedsov\.FederateOptions, got"),
+        pytest.warns(DeprecationWarning, match="deprecated"),
+    ):
+        fedsov.federate("logistic", REGIONS, rounds=1, work=value)  # type: ignore[typeddict-item]
+
+
+def test_work_takes_its_fields_in_their_old_order_and_none_of_them_twice() -> None:
+    names = ("processes", "measures", "order", "bound", "minimum", "rate", "patience", "compression", "frozen")
+    values = (1, True, None, 9.0, 0, _still, 2, Compression("int8"), {"0.weight"})
+    with pytest.warns(DeprecationWarning, match="FederateOptions"):
+        work = fedsov.Work(*values)  # type: ignore[attr-defined]
+    with pytest.warns(DeprecationWarning, match="FederateOptions"):
+        by_name = fedsov.Work(**dict(zip(names, values, strict=True)))  # type: ignore[attr-defined]
+    assert all(getattr(work, field.name) == getattr(by_name, field.name) for field in fields(Options))
+    assert (work.max_update_norm, work.schedule, work.frozen) == (9.0, _still, {"0.weight"})
+    for old in ({"bound": 1, "max_update_norm": 2}, {"rate": _still, "schedule": _still}):
+        with pytest.raises(ConfigurationError, match=r"^fedsov\.Work takes .*, its old name, not both$"):
+            fedsov.Work(**old)  # type: ignore[attr-defined]
+    with pytest.raises(TypeError, match="max_update_norm"), pytest.warns(DeprecationWarning, match="fedsov.Work"):
+        fedsov.Work(1, True, None, 9.0, bound=9.0)  # type: ignore[attr-defined]
 
 
 def _still(number: int) -> float:
