@@ -6,9 +6,9 @@ model's safetensors as a new version of a registered model with the alias "candi
 alias "champion".
 
 Importing this package costs nothing. MLflow takes 3 s to import and is imported by the first call, so whoever
-records imports `fedsov.registry.tracking` early, or forks from a process that did; a `RunRecord` reaches
-it as JSON. A registry holds numbers, texts and weights, never records. Nothing is sent anywhere: telemetry
-is off, and every address is a local file.
+records calls `prepare` early, or forks from a process in which MLflow is imported; a `RunRecord` reaches
+it as JSON. A registry holds numbers, texts and weights, never records. Nothing is sent anywhere: `prepare` switches
+MLflow's telemetry off, and every address is a local file.
 
     record(Path("hub"), RunRecord(run="r1", experiment="demo", metrics=(("auc/GB", 0.7, 10),)))
     promote(Path("hub"), "people", 1)
@@ -16,13 +16,29 @@ is off, and every address is a local file.
 
 from __future__ import annotations
 
+import logging
+import os
 from pathlib import Path
 
 from fedsov.errors import ConfigurationError
 from fedsov.registry.values import ModelRecord, RunRecord, Version
 from fedsov.storage.workspace import registry_of
 
-__all__ = ["ModelRecord", "RunRecord", "Version", "models", "promote", "record"]
+__all__ = ["ModelRecord", "RunRecord", "Version", "models", "prepare", "promote", "record"]
+
+QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "MLFLOW_LOGGING_LEVEL": "CRITICAL"}
+"""Environment variables that MLflow reads when it is imported."""
+
+
+def prepare() -> None:
+    """Imports MLflow into this process, without its telemetry; its log is CRITICAL only, alembic's ERROR only.
+
+    Sets the variables of `QUIET` in this process's environment first. Every function here that needs MLflow calls this.
+    """
+    os.environ.update(QUIET)
+    from fedsov.registry import tracking  # noqa: F401
+
+    logging.getLogger("alembic").setLevel(logging.ERROR)
 
 
 def record(folder: Path, run: RunRecord) -> tuple[tuple[str, int], ...]:
@@ -34,6 +50,7 @@ def record(folder: Path, run: RunRecord) -> tuple[tuple[str, int], ...]:
     (a key with a colon, say), and WorkspaceUnusable where the folder is full or read-only or mlflow.db is
     damaged; a run that was begun by then stays behind, marked RUNNING.
     """
+    prepare()
     from fedsov.registry import tracking
 
     with tracking.opened(registry_of(folder)) as client:
@@ -48,6 +65,7 @@ def models(folder: Path) -> tuple[Version, ...]:
     """
     if not registry_of(folder).exists():
         return ()
+    prepare()
     from fedsov.registry import tracking
 
     with tracking.opened(registry_of(folder)) as client:
@@ -63,6 +81,7 @@ def promote(folder: Path, name: str, version: int) -> None:
     if (name, version) not in {(each.name, each.version) for each in registered}:
         listed = ", ".join(f"{each.name} {each.version}" for each in registered) or "no models yet; run train first"
         raise ConfigurationError(f"no model {name!r} version {version} in {registry_of(folder)}; it holds {listed}")
+    prepare()
     from fedsov.registry import tracking
 
     with tracking.opened(registry_of(folder)) as client:

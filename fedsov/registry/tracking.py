@@ -1,14 +1,13 @@
 """MLflow itself: the calls behind `fedsov.registry`, all through `mlflow.MlflowClient`.
 
-Importing this module imports MLflow and its SQLite stores (2 to 3 s, 200 MB); it opens nothing and starts
-no thread, so a process may import it and fork. Afterwards a new registry with one run and one model takes
-0.2 s.
+Importing this module imports MLflow and its SQLite stores (2 to 3 s, 200 MB); it opens nothing, starts no thread and
+changes no setting, so a process may import it and fork. MLflow reads its environment variables then: set those of
+`fedsov.registry.QUIET` before, as `fedsov.registry.prepare` does. Afterwards a new registry with one run and one model
+takes 0.2 s.
 """
 
 from __future__ import annotations
 
-import logging
-import os
 import sqlite3
 import tempfile
 import time
@@ -19,15 +18,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-os.environ.update(MLFLOW_DISABLE_TELEMETRY="true", DO_NOT_TRACK="true", MLFLOW_LOGGING_LEVEL="CRITICAL")
-
 import alembic.command  # noqa: F401  MLflow checks the schema with it
 import mlflow.store.model_registry.sqlalchemy_store
 import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
 from mlflow import MlflowClient, MlflowException
 from mlflow.entities import Metric, Param
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import configure_mappers
 
 from fedsov.errors import ConfigurationError, WorkspaceUnusable
 from fedsov.registry import schema
@@ -36,9 +32,6 @@ from fedsov.storage.private_files import make_private_folder
 
 CANDIDATE, CHAMPION = "candidate", "champion"
 METRICS_A_CALL, PARAMS_A_CALL = 1000, 100  # MLflow's limits of one log_batch
-
-configure_mappers()
-logging.getLogger("alembic").setLevel(logging.ERROR)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sqlite3
 import stat
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
 from fedsov.errors import ConfigurationError, WorkspaceUnusable
-from fedsov.registry import models, promote, record
+from fedsov.registry import QUIET, models, promote, record
 from fedsov.registry.values import ModelRecord, RunRecord
 
 
@@ -247,3 +248,33 @@ def test_a_registry_is_its_owners_alone(tmp_path: Path) -> None:
         os.umask(before)
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in [tmp_path / "hub", *(tmp_path / "hub").iterdir()]}
     assert modes == {"hub": 0o700, "mlflow.db": 0o600, "artifacts": 0o700}
+
+
+EFFECTS = """
+import logging, os
+import fedsov.registry.tracking
+print("MLFLOW_LOGGING_LEVEL" in os.environ, logging.getLogger("alembic").level == logging.ERROR)
+"""
+
+PREPARED = """
+import logging, os
+import fedsov.registry
+fedsov.registry.prepare()
+from mlflow.telemetry.utils import is_telemetry_disabled
+print(is_telemetry_disabled(), *(logging.getLogger(name).level for name in ("mlflow", "alembic")))
+print(set(fedsov.registry.QUIET.items()) <= set(os.environ.items()))
+"""
+
+
+def test_importing_mlflow_s_module_changes_neither_the_environment_nor_a_logger() -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_LOGGING_LEVEL"}
+    environment |= {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "1"}
+    done = subprocess.run([sys.executable, "-c", EFFECTS], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]
+
+
+def test_mlflow_is_imported_with_its_telemetry_off_and_its_log_quiet() -> None:
+    of_tests = ("PYTEST_CURRENT_TEST", "PYTEST_VERSION", "CI")  # telemetry is off where MLflow sees one of these
+    environment = {name: value for name, value in os.environ.items() if name not in {*QUIET, *of_tests}}
+    done = subprocess.run([sys.executable, "-c", PREPARED], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", str(logging.CRITICAL), str(logging.ERROR), "True"], done.stderr
