@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fedsov.api.train import train
     from fedsov.label import PUBLIC, Label
     from fedsov.model.embeddings import Embedding
-    from fedsov.model.network import NetworkSpec
+    from fedsov.model.network import NetworkSpec, register
     from fedsov.simulation.federate import FederateOptions, Fitted, federate
 
 __version__ = "0.1.0"
@@ -35,6 +35,7 @@ __all__ = [
     "LocalSteps",
     "NetworkSpec",
     "federate",
+    "register",
     "resume",
     "train",
 ]
@@ -51,6 +52,7 @@ _HOMES = {
     "Label": "fedsov.label",
     "LocalSteps": "fedsov.algorithms.local_steps",
     "NetworkSpec": "fedsov.model.network",
+    "register": "fedsov.model.network",
     "PUBLIC": "fedsov.label",
 }
 

@@ -178,6 +178,20 @@ def texts(name: str, value: Any, *, truth: bool = False) -> tuple[str, ...]:
     return tuple(text(f"{name}[{place}]", part, truth=truth) for place, part in enumerate(parts))
 
 
+def override_words(value: Any) -> list[str]:
+    """The words KEY=VALUE of a command line. Raises ConfigurationError, with the form, for what is no list of text."""
+    if (
+        isinstance(value, Sequence)
+        and not isinstance(value, str | bytes)
+        and all(isinstance(part, str) for part in value)
+    ):
+        return list(value)
+    meant = [value] if isinstance(value, str) else []
+    if isinstance(value, Mapping):
+        meant = [f"{key}={part}" for key, part in value.items()]
+    raise refused("overrides", "a list of text", value, f"; write {meant or ['federation.rounds=5']}")
+
+
 def text_mapping(name: str, value: Any) -> dict[str, str]:
     """A mapping of texts to texts. Raises ConfigurationError for any other."""
     pairs = mapping(name, value, "a mapping as {NAME: VALUE}").items()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import fedsov
 from fedsov.checks import (
     FLOAT32_LEAST,
     FLOAT32_MOST,
@@ -25,6 +27,7 @@ from fedsov.checks import (
     mapping,
     names,
     only,
+    override_words,
     real,
     require,
     section,
@@ -37,6 +40,7 @@ from fedsov.checks import (
     texts,
     whole,
 )
+from fedsov.config.hydra_compose import compose
 from fedsov.errors import ConfigurationError
 
 ANYTHING = st.one_of(
@@ -205,3 +209,24 @@ def test_a_key_that_nobody_reads_or_that_is_missing_is_refused(check: Callable[[
     with pytest.raises(ConfigurationError) as refused:
         check()
     assert line in str(refused.value) and "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "form"),
+    [
+        ("federation.rounds=5", "['federation.rounds=5']"),
+        ({"federation.rounds": 5, "seed": 1}, "['federation.rounds=5', 'seed=1']"),
+        ({}, "['federation.rounds=5']"),
+        (None, "['federation.rounds=5']"),
+        ([5], "['federation.rounds=5']"),
+    ],
+)
+def test_overrides_that_are_no_list_of_text_are_refused_with_the_form_that_is_right(value: object, form: str) -> None:
+    with pytest.raises(
+        ConfigurationError, match=re.escape(f"overrides must be a list of text, got {value!r}; write {form}")
+    ):
+        override_words(value)
+    for enter in (fedsov.train, compose):
+        with pytest.raises(ConfigurationError, match="overrides must be a list of text"):
+            enter(value)  # type: ignore[arg-type]
+    assert override_words(("seed=1",)) == ["seed=1"]

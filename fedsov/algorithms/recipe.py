@@ -13,8 +13,10 @@ from typing import Any
 
 from fedsov.algorithms.local_steps import LocalSteps
 from fedsov.checks import require, section, several, text, texts, whole
-from fedsov.errors import ConfigurationError
-from fedsov.model.network import NetworkSpec, is_layered, names
+from fedsov.errors import ConfigurationError, unknown
+from fedsov.model.architectures import ARCHITECTURES
+from fedsov.model.network import NETWORKS, NetworkSpec, is_known, is_layered, names
+from fedsov.model.own_network import INSTALLED
 from fedsov.model.parameters import trained
 
 NETWORK = NetworkSpec("mlp", (16,))
@@ -82,6 +84,12 @@ def _network(model: Mapping[str, Any], outputs: int) -> NetworkSpec:
         "a list as [A, B]",
         lambda part, width: whole(part, width, at_least=1),
     )
+    if not is_known(name):
+        line = unknown("network", name, [*NETWORKS, *ARCHITECTURES])
+        raise ConfigurationError(
+            f"model.name={name}: {line}. A run takes your own from an installed package (entry point {INSTALLED}); "
+            "fedsov.register names it in this process only, for fedsov.federate"
+        )
     try:
         return NetworkSpec(name, widths, outputs)
     except ConfigurationError as error:

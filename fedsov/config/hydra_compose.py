@@ -17,6 +17,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from fedsov.checks import override_words
 from fedsov.config.moved_settings import renamed, renamed_words
 from fedsov.errors import ConfigurationError, nearest, unknown
 
@@ -93,6 +94,7 @@ def compose(overrides: Sequence[str]) -> DictConfig:
     from hydra.errors import HydraException
 
     register_resolvers()
+    overrides = override_words(overrides)
     check_choices(overrides)
     try:
         with _alone(), old_names(), initialize_config_dir(version_base="1.3", config_dir=str(config_dir())):

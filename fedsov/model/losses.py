@@ -32,8 +32,15 @@ def _binary(y: np.ndarray, outputs: int) -> np.ndarray:
 
 
 def _multiclass(y: np.ndarray, outputs: int) -> np.ndarray:
-    if outputs < 2 or y.ndim != 1 or not np.isin(y, np.arange(outputs)).all():
-        raise InputError(f"outcomes must be whole numbers from 0 to {outputs - 1}, one a row, with 2 outputs or more")
+    if outputs < 2:
+        known = y.ndim == 1 and len(y) and np.isin(y, np.arange(1000)).all()
+        classes = max(2, int(y.max()) + 1) if known else "CLASSES"
+        raise InputError(
+            f"loss multiclass needs an output for each class, and the network has {outputs}; "
+            f"give it as NetworkSpec(..., outputs={classes})"
+        )
+    if y.ndim != 1 or not np.isin(y, np.arange(outputs)).all():
+        raise InputError(f"outcomes must be whole numbers from 0 to {outputs - 1}, one a row")
     return np.eye(outputs, dtype=y.dtype)[y.astype(np.int64)]
 
 

@@ -71,6 +71,11 @@ def registered(name: str) -> own_network.Builder | None:
     return None if name in (*NETWORKS, *ARCHITECTURES) else own_network.builder(name)
 
 
+def is_known(name: str) -> bool:
+    """Whether a network has this name: one of fedsov's own, or a registered or installed one."""
+    return name in (*NETWORKS, *ARCHITECTURES) or own_network.builder(name) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class NetworkSpec:
     """``logistic`` is one linear layer; ``mlp`` has a layer and an activation of each width in `hidden` before it.
@@ -103,7 +108,7 @@ class NetworkSpec:
             activation=choice("activation", self.activation, ACTIVATIONS),
             embeddings=several("embeddings", self.embeddings, "a list of Embedding(column, levels, width)", _embedding),
         )
-        if self.name not in (*NETWORKS, *ARCHITECTURES) and own_network.builder(self.name) is None:
+        if not is_known(self.name):
             raise ConfigurationError(
                 f"unknown network {self.name!r}; choose one of "
                 f"{listed((*NETWORKS, *ARCHITECTURES, *own_network.registered()))}, "

@@ -15,7 +15,8 @@ What such a module may be, and what is refused by a line that names the paramete
     lazy, not float32, not CPU   refused
     a hook on a parameter        refused: records' own gradients have none
     chance not of torch          refused: it would follow from no seed
-    rows that see each other     refused (batch normalisation): a record's gradient and score must be its own
+    rows that see each other     refused (batch normalisation), also where they do so only in training: a record's
+                                 gradient and score must be its own
     anything but logits          refused: tuples, other shapes and dtypes, NaN, logits without a gradient
 
 Nothing is drawn from the caller's generators. torch is imported when a network is made, not before.
@@ -29,6 +30,7 @@ from functools import lru_cache
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
+from fedsov.checks import instance, refused
 from fedsov.errors import ConfigurationError, FedsovError, TrainingFailed
 from fedsov.model.seeding import seeded
 
@@ -41,6 +43,7 @@ INSTALLED = "fedsov.networks"
 """Entry points of installed packages that are networks. What is not installed where rows are is never run there."""
 _REPEATS = 8
 """How often a module answers the same rows: chance that is drawn while it scores shows itself."""
+_BESIDE_OTHERS = "answers a row otherwise beside other rows; use a normalisation within the row (GroupNorm, LayerNorm)"
 
 _registered: dict[str, Builder] = {}
 
@@ -51,7 +54,15 @@ def registered() -> tuple[str, ...]:
 
 
 def register(name: str, build: Builder) -> None:
-    """Names a network in this process. Raises ConfigurationError where the name is taken."""
+    """Names a network in this process.
+
+    Raises:
+        ConfigurationError: the name is taken or no text, or `build` is nothing that makes a module.
+    """
+    instance("the name of a network", name, str, "text")
+    if not callable(build) or (hasattr(build, "named_parameters") and not isinstance(build, type)):
+        remedy = "; write lambda inputs, outputs: MODULE" if callable(build) else ""
+        raise refused("build", "a function build(inputs, outputs) that makes a module", build, remedy)
     if name in _registered:
         raise ConfigurationError(f"a network is named {name!r} already")
     _registered[name] = build
@@ -185,10 +196,7 @@ def _check_scoring(name: str, module: nn.Module, rows: torch.Tensor, outputs: in
     with torch.no_grad(), _refused(name, "cannot answer a row alone"):
         alone = torch.cat([module(row[None]) for row in rows])
     if not _alike(logits, alone):
-        raise ConfigurationError(
-            f"network {name!r} answers a row otherwise beside other rows; use a normalisation within the row "
-            "(GroupNorm, LayerNorm)"
-        )
+        raise ConfigurationError(f"network {name!r} {_BESIDE_OTHERS}")
 
 
 def _logits_fault(logits: Any, shape: tuple[int, int]) -> str:
@@ -219,6 +227,7 @@ def _check_training(name: str, module: nn.Module, rows: torch.Tensor) -> None:
             f"network {name!r} answers otherwise under the same seed while it trains; draw chance by torch, and keep "
             "no state from call to call"
         )
+    _check_rows_apart(name, module, rows)
     if not any(values.requires_grad for values in module.parameters()):
         raise ConfigurationError(
             f"network {name!r} has no parameter that requires a gradient; nothing would be trained"
@@ -229,6 +238,31 @@ def _check_training(name: str, module: nn.Module, rows: torch.Tensor) -> None:
         )
     with _refused(name, "has no gradient"):
         logits.square().sum().backward()
+
+
+def _check_rows_apart(name: str, module: nn.Module, rows: torch.Tensor) -> None:
+    """Refuses a module in training whose answer to a row changes with another row, while seed and shape stay.
+
+    Equal seeds and shapes draw equal chance, so that dropout is the same in both answers. Several seeds are taken: one
+    may drop all that rows see of each other.
+    """
+    import torch
+
+    others = torch.rand(rows.shape, generator=torch.Generator().manual_seed(1))
+
+    def answer(batch: torch.Tensor, seed: int) -> torch.Tensor:
+        with seeded(seed), torch.no_grad():
+            logits: torch.Tensor = module(batch)
+        return logits
+
+    for seed in range(_REPEATS):
+        for place in range(len(rows)):
+            changed = others.clone()
+            changed[place] = rows[place]
+            with _refused(name, "cannot answer other rows while it trains"):
+                whole, beside = answer(rows, seed), answer(changed, seed)
+            if not _alike(whole[place], beside[place]):
+                raise ConfigurationError(f"network {name!r}, while it trains, {_BESIDE_OTHERS}")
 
 
 def _alike(logits: torch.Tensor, other: Any) -> bool:

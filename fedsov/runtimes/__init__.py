@@ -19,6 +19,7 @@ from inspect import signature
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
+from fedsov.checks import override_words
 from fedsov.errors import ConfigurationError, unknown
 
 if TYPE_CHECKING:
@@ -74,8 +75,8 @@ def open_runtime(
 
 
 def kind_in(overrides: Sequence[str]) -> str:
-    """The runtime that the words of a command line choose."""
-    chosen = [word.lstrip("+").partition("=") for word in overrides]
+    """The runtime that the words of a command line choose. Raises ConfigurationError for what is no list of text."""
+    chosen = [word.lstrip("+").partition("=") for word in override_words(overrides)]
     return next((kind for key, _, kind in reversed(chosen) if key in ("runtime", "runtime.kind")), DEFAULT)
 
 

@@ -65,6 +65,12 @@ def test_a_wrong_value_is_one_line_that_names_its_key(model: dict[str, Any], lin
     assert str(refused.value).startswith(line) and "\n" not in str(refused.value)
 
 
+def test_a_network_that_a_run_does_not_know_is_to_be_installed() -> None:
+    says = r"model.name=mine: unknown network 'mine'; .*entry point fedsov.networks\); fedsov.register names it in this"
+    with pytest.raises(ConfigurationError, match=says):
+        Recipe.from_settings({"name": "mine", "hidden": []}, seed=0, task="binary", outputs=1)
+
+
 def test_numbers_have_no_classes_to_weigh() -> None:
     assert _made("regression", round={"class_weights": []}).round.class_weights == ()
     with pytest.raises(ConfigurationError, match=r"model.round.class_weights must be \[\]: numbers have no classes"):

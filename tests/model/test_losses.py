@@ -59,6 +59,12 @@ def test_every_loss_has_a_slope_that_is_its_derivative():
         assert torch.allclose(loss.slope(logits.detach().clone(), targets), expected, atol=1e-14)
 
 
+@pytest.mark.parametrize(("y", "outputs"), [([0, 1, 2], "3"), ([0, 0], "2"), ([[0], [1]], "CLASSES"), ([], "CLASSES")])
+def test_classes_for_a_network_of_one_output_say_how_many_it_needs(y, outputs):
+    with pytest.raises(InputError, match=rf"the network has 1; give it as NetworkSpec\(\.\.\., outputs={outputs}\)"):
+        LOSSES["multiclass"].outcomes(np.array(y), 1)
+
+
 def test_a_loss_that_there_is_not_is_refused_with_those_that_there_are() -> None:
     with pytest.raises(ConfigurationError, match="no loss 'hinge'; choose one of binary"):
         loss_named("hinge")

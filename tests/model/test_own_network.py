@@ -132,6 +132,24 @@ def test_a_name_is_given_once():
         register("cnn", additive)
 
 
+@pytest.mark.parametrize(
+    ("name", "build", "told"),
+    [
+        (3, additive, "the name of a network must be text, got 3"),
+        ("none", None, r"build must be a function build\(inputs, outputs\) .*got None"),
+        ("module", torch.nn.Linear(4, 1), r"got Linear\(.*; write lambda inputs, outputs: MODULE"),
+    ],
+)
+def test_what_names_no_function_that_makes_a_module_is_refused(name, build, told):
+    with pytest.raises(ConfigurationError, match=told):
+        fedsov.register(name, build)
+
+
+def test_a_class_of_modules_is_named_too():
+    fedsov.register("a-class", torch.nn.Linear)
+    assert NetworkSpec("a-class").name in own_network.registered() and fedsov.register is register
+
+
 def test_naming_a_network_imports_no_torch():
     program = (
         "import sys\nfrom fedsov.model.network import NetworkSpec, register\n"
