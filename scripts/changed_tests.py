@@ -2,7 +2,8 @@
 
     python scripts/changed_tests.py HEAD --seconds 20
 
-Whatever is not run in the time that was given is named at the end. Exit code 1 where a test failed.
+What is not run within that time is named at the end, and so is each changed file that no test bears the name of. Exit
+code 1 where a test failed.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import argparse
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,23 +27,23 @@ def changed(base: str) -> list[Path]:
     return [Path(name) for text in lines for name in text.splitlines()]
 
 
-def tests_of(paths: Iterable[Path]) -> list[Path]:
-    """The test files: a changed test itself, and tests/**/test_NAME.py of a changed fedsov/**/NAME.py."""
+def tests_of(paths: Iterable[Path]) -> dict[Path, list[Path]]:
+    """The test files of each path: a test itself, tests/**/test_NAME.py of a fedsov/**/NAME.py; of any other, none."""
     by_name: dict[str, list[Path]] = {}
     for test in sorted(ROOT.glob("tests/**/test_*.py")):
         by_name.setdefault(test.stem.removeprefix("test_"), []).append(test.relative_to(ROOT))
-    chosen: dict[Path, None] = {}
-    for path in paths:
-        if path.suffix != ".py" or not (ROOT / path).is_file():
-            continue
-        if path.parts[0] == "tests" and path.name.startswith("test_"):
-            chosen[path] = None
-        if path.parts[0] == "fedsov":
-            beside = Path("tests", *path.parts[1:-1])
-            named = by_name.get(path.stem, [])
-            exact = [test for test in named if test.parent == beside]
-            chosen |= dict.fromkeys(exact or named)
-    return list(chosen)
+    return {path: _tests_of(path, by_name) for path in paths}
+
+
+def _tests_of(path: Path, by_name: Mapping[str, list[Path]]) -> list[Path]:
+    if path.suffix != ".py" or not (ROOT / path).is_file():
+        return []
+    if path.parts[0] == "tests":
+        return [path] if path.name.startswith("test_") else []
+    if path.parts[0] not in ("fedsov", "scripts"):
+        return []
+    named = by_name.get(path.stem, [])
+    return [test for test in named if test.parent == Path("tests", *path.parts[1:-1])] or named
 
 
 class WithinTime:
@@ -66,12 +67,13 @@ def main() -> int:
     parser.add_argument("base", nargs="?", default="HEAD")
     parser.add_argument("--seconds", type=float, default=20.0)
     words = parser.parse_args()
-    tests = tests_of(changed(words.base))
-    if not tests:
-        print("no test file bears the name of what changed")
-        return 0
+    by_path = tests_of(changed(words.base))
+    tests = list(dict.fromkeys(test for several in by_path.values() for test in several))
     within = WithinTime(words.seconds)
-    code = pytest.main(["-q", "-x", "-p", "no:cacheprovider", *map(str, tests)], plugins=[within])
+    arguments = ["-q", "-x", "-p", "no:cacheprovider", *map(str, tests)]
+    code = pytest.main(arguments, plugins=[within]) if tests else pytest.ExitCode.OK
+    if untested := [str(path) for path, several in by_path.items() if not several]:
+        print(f"no test bears the name of {', '.join(untested)}; scripts/test runs all")
     for name, count in {name: within.left.count(name) for name in within.left}.items():
         print(f"not run for lack of time: {count} of {name}; scripts/test runs all")
     return int(code not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED))
