@@ -14,13 +14,15 @@ without it would end elsewhere, and nobody would notice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
+from flwr.app.exception import AppExitException
 from flwr.serverapp import Grid, strategy
 from flwr.serverapp.strategy import FedAvg
 
@@ -28,7 +30,7 @@ from fedsov.algorithms.catalogue import Algorithm, Need
 from fedsov.algorithms.client_half import ClientHalf, StepCounts, StepsTaken
 from fedsov.algorithms.order_free_sum import mean_of
 from fedsov.algorithms.update_checks import WEIGHT
-from fedsov.errors import ConfigurationError, TrainingFailed
+from fedsov.errors import ConfigurationError, TrainingFailed, counted
 from fedsov.model.parameters import flat, named
 
 if TYPE_CHECKING:
@@ -153,14 +155,17 @@ class TwoHalves(FedAvg):
 
 def aggregate(
     strategy: FedAvg, algorithm: Algorithm, number: int, replies: Sequence[Message], asked: Sequence[Message]
-) -> ArrayRecord | None:
-    """The next model of a round's accepted updates; None where the strategy makes none of them.
+) -> ArrayRecord:
+    """The next model of a round's accepted updates.
 
     A strategy that needs the mean alone is shown one update, the mean as `fedsov.federate` makes it.
 
     Args:
         replies: Flower messages of the accepted updates, in the order of their nodes.
         asked: the messages that they answer.
+
+    Raises:
+        TrainingFailed: the strategy made no aggregate of them, or needs more than they hold.
     """
     shown, model = list(replies), _arrays_of(asked[0])
     if len(shown) > 1 and Need.SINGLE_UPDATES not in algorithm.spec.needs:
@@ -171,11 +176,28 @@ def aggregate(
         record = ArrayRecord({name: Array(array.astype(model[name].dtype)) for name, array in mean.items()})
         metrics = MetricRecord({WEIGHT: float(rows.sum())})
         shown = [Message(RecordDict({"arrays": record, "metrics": metrics}), reply_to=asked[0])]
-    aggregated = strategy.aggregate_train(number, shown)[0]
-    if aggregated is None:
-        return None
-    numbers = numbers_of(aggregated)  # FedAdam's are float64, of float32 ones
+    with failing(algorithm, number):
+        aggregated = strategy.aggregate_train(number, shown)[0]
+    numbers = numbers_of(
+        _made(aggregated, algorithm, number, of=len(replies))
+    )  # FedAdam's are float64, of float32 ones
     return ArrayRecord({name: Array(numbers[name].astype(array.dtype, copy=False)) for name, array in model.items()})
+
+
+@contextmanager
+def failing(algorithm: Algorithm, number: int) -> Iterator[None]:
+    """Whatever a strategy of Flower's ends an app by, as a TrainingFailed that names the round and the algorithm."""
+    try:
+        yield
+    except AppExitException as error:
+        reason = " ".join(str(error).split())
+        raise TrainingFailed(f"round {number}: {algorithm.name} failed: {reason}") from error
+
+
+def _made(aggregated: ArrayRecord | None, algorithm: Algorithm, number: int, *, of: int) -> ArrayRecord:
+    if aggregated is None:
+        raise TrainingFailed(f"round {number}: {algorithm.name} made no aggregate of {counted(of, 'update')}")
+    return aggregated
 
 
 def numbers_of(arrays: ArrayRecord) -> dict[str, np.ndarray]:
@@ -232,21 +254,22 @@ class Server:
             updates: arrays by name and the weight of each.
 
         Raises:
-            TrainingFailed: the strategy made no aggregate of them.
+            TrainingFailed: the strategy made no aggregate of them, or needs more than they hold.
         """
 
         def record(arrays: Mapping[str, Any]) -> ArrayRecord:
             return ArrayRecord({name: Array(value) for name, value in arrays.items()})
 
-        asked = list(self._strategy.configure_train(number, record(current), ConfigRecord(), cast("Grid", self._nodes)))
+        grid = cast("Grid", self._nodes)
+        with failing(self._algorithm, number):
+            asked = list(self._strategy.configure_train(number, record(current), ConfigRecord(), grid))
         replies = [
             Message(RecordDict({"arrays": record(arrays), "metrics": MetricRecord({WEIGHT: weight})}), reply_to=message)
             for message, (arrays, weight) in zip(asked, updates, strict=False)
         ]
-        aggregated, _ = self._strategy.aggregate_train(number, replies)
-        if aggregated is None:
-            raise TrainingFailed(f"round {number}: {self._algorithm.name} made no aggregate of {len(updates)} updates")
-        return numbers_of(aggregated)
+        with failing(self._algorithm, number):
+            aggregated, _ = self._strategy.aggregate_train(number, replies)
+        return numbers_of(_made(aggregated, self._algorithm, number, of=len(updates)))
 
 
 def state_of(strategy: Any) -> dict[str, np.ndarray]:

@@ -157,7 +157,7 @@ def _round(
 ) -> tuple[ArrayRecord, RoundRecord]:
     from flwr.app import ConfigRecord
 
-    from fedsov.algorithms.aggregation import aggregate
+    from fedsov.algorithms.aggregation import aggregate, failing
 
     remaining = len(set(grid.get_node_ids()) - set(out))
     if remaining < settings.minimum:
@@ -165,7 +165,8 @@ def _round(
             f"round {number}: {remaining} of at least {settings.minimum} regions may take part ({_all(out)})"
         )
     config = ConfigRecord(dict(settings.config))
-    configured = strategy.configure_train(number, arrays, config, grid)
+    with failing(settings.training.algorithm, number):
+        configured = strategy.configure_train(number, arrays, config, grid)
     messages = [message for message in configured if message.metadata.dst_node_id not in out]
     replies = list(gather(grid, messages, settings.timeout))
     updates, refused = accepted_updates(replies, arrays, settings.training.max_update_norm)
@@ -183,10 +184,6 @@ def _round(
             f"({settings.sentence(failed)}{'; left out: ' + _all(out) if out else ''})"
         )
     aggregated = aggregate(strategy, settings.training.algorithm, number, updates, messages)
-    if aggregated is None:
-        raise TrainingFailed(
-            f"round {number}: {settings.training.algorithm.name} made no aggregate of {len(updates)} updates"
-        )
     return aggregated, RoundRecord(number, {} if together else metrics, failed, out, together)
 
 

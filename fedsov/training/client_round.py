@@ -29,7 +29,7 @@ from fedsov.algorithms.update_checks import LARGEST, update_fault
 from fedsov.errors import ConfigurationError
 from fedsov.model.losses import loss_named, weights_of
 from fedsov.model.metrics import auc
-from fedsov.model.network import build, is_layered, load
+from fedsov.model.network import answering, build, is_layered, load
 from fedsov.model.parameters import named
 from fedsov.privacy.mechanism import Clipping, RecordMechanism, noise_generator
 from fedsov.training import engine
@@ -160,16 +160,21 @@ def client_round(
 
 
 def measured_on(rows: ClientBatch, training: TrainingSpec, layout: Layout) -> Measure:
-    """Tells the mean loss, and AUC where outcomes are 0 and 1, on each client's own rows."""
+    """Tells the mean loss, and AUC where outcomes are 0 and 1, on each client's own rows.
+
+    Raises TrainingFailed, here or when it measures, where a network of one's own fails; it names the network.
+    """
     import torch
 
-    module, loss = build(training.network, rows.X.shape[1]), loss_named(training.steps.loss)
+    loss = loss_named(training.steps.loss)
+    with answering(training.network):
+        module = build(training.network, rows.X.shape[1])
 
     def measure(place: int, parameters: np.ndarray) -> dict[str, float]:
         """The loss, in nats for classes, and the AUC of (P,) parameters on the rows of the client at a place."""
         own = slice(rows.starts[place], rows.starts[place] + rows.sizes[place])
-        load(module, named(parameters, layout.shaped))
-        with torch.inference_mode():
+        with torch.inference_mode(), answering(training.network):
+            load(module, named(parameters, layout.shaped))
             logits = module(rows.X[own])
             told = {"loss": float(loss.parts(logits, rows.targets[own]).mean())}
         if training.steps.loss == "binary":

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fedsov.algorithms.aggregation import Server, build, restore, state_of
-from fedsov.algorithms.catalogue import ALGORITHMS, Algorithm
+from fedsov.algorithms.catalogue import ALGORITHMS, Algorithm, AlgorithmSpec
 from fedsov.errors import TrainingFailed
 from fedsov.protocol.flower_messages import flower_process
 
@@ -42,6 +42,18 @@ def test_a_strategy_that_is_reminded_goes_on_as_the_one_that_never_stopped(name:
     for number in (3, 4):
         again = halves.step(number, again, updates[number - 1])
     assert all(np.array_equal(again[key], current[key]) for key in START)
+
+
+def test_a_strategy_that_needs_more_than_updates_hold_fails_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ALGORITHMS, "qfedavg", AlgorithmSpec("QFedAvg", {"client_learning_rate": lambda _, rate: rate}))
+    algorithm = Algorithm("qfedavg", {"client_learning_rate": 0.1})
+    with pytest.raises(TrainingFailed, match=r"^round 3: qfedavg failed: Missing or invalid training loss\. .*$"):
+        Server(algorithm, 2).step(3, START, [(START, 3.0)] * 2)
+
+
+def test_a_strategy_that_makes_no_aggregate_fails_by_name() -> None:
+    with pytest.raises(TrainingFailed, match=r"^round 1: bulyan made no aggregate of 1 update$"):
+        Server(Algorithm("bulyan", {"num_malicious_nodes": 1}), 2).step(1, START, [(START, 3.0)])
 
 
 def test_arrays_that_no_checkpoint_holds_are_refused() -> None:

@@ -12,7 +12,7 @@ import pytest
 from flwr.app import Array, ArrayRecord, Context, Error, Message, MetricRecord, RecordDict
 
 from fedsov.algorithms.aggregation import build
-from fedsov.algorithms.catalogue import ALGORITHMS, Algorithm
+from fedsov.algorithms.catalogue import ALGORITHMS, Algorithm, AlgorithmSpec
 from fedsov.algorithms.local_steps import LocalSteps
 from fedsov.algorithms.training_spec import TrainingSpec
 from fedsov.artifact import Party
@@ -29,9 +29,10 @@ Answer = dict[int, "np.ndarray | str | None"]
 
 
 def _settings(
-    algorithm: str = "fedavg", rounds: int = 1, max_update_norm: float = math.inf, **more: Any
+    algorithm: str | Algorithm = "fedavg", rounds: int = 1, max_update_norm: float = math.inf, **more: Any
 ) -> RoundSettings:
-    training = TrainingSpec(NetworkSpec(), LocalSteps(), Algorithm(algorithm), rounds, max_update_norm=max_update_norm)
+    chosen = algorithm if isinstance(algorithm, Algorithm) else Algorithm(algorithm)
+    training = TrainingSpec(NetworkSpec(), LocalSteps(), chosen, rounds, max_update_norm=max_update_norm)
     return RoundSettings(training, **more)
 
 
@@ -84,7 +85,7 @@ def _run(
     rounds: int = 1,
     minimum: int = 1,
     labels: dict[int, Label] | None = None,
-    algorithm: str = "fedavg",
+    algorithm: str | Algorithm = "fedavg",
     out: Mapping[int, Mapping[int, str]] | None = None,
     bound: float = math.inf,
 ):
@@ -208,6 +209,15 @@ def test_every_algorithm_goes_on_with_fewer(algorithm: str) -> None:
     )
     assert [set(seen.metrics) for seen in outcome.rounds] == [{*nodes}, {2, 4, 5}, {2, 4, 5}]
     assert np.isfinite(outcome.parameters["w"]).all()
+
+
+def test_a_strategy_that_needs_more_than_it_is_given_ends_the_training_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ALGORITHMS, "qfedavg", AlgorithmSpec("QFedAvg", {"client_learning_rate": lambda _, rate: rate}))
+    algorithm = Algorithm("qfedavg", {"client_learning_rate": 0.1})
+    with pytest.raises(TrainingFailed, match=r"^round 1: qfedavg failed: Missing or invalid training loss\. .*$"):
+        _run({2: _full(1.0), 3: _full(5.0)}, algorithm=algorithm)
+    with pytest.raises(TrainingFailed, match=r"^round 1: bulyan made no aggregate of 2 updates$"):
+        _run({2: _full(1.0), 3: _full(5.0)}, algorithm="bulyan")
 
 
 def test_too_few_who_may_take_part_end_the_training_before_anything_is_sent() -> None:

@@ -185,6 +185,14 @@ class _WithState(nn.Linear):
 _ONE = nn.Linear(4, 1)
 NUMBER = nn.Parameter(torch.ones(1, dtype=torch.int64), requires_grad=False)
 
+
+def _mixed_after_dropout(self: Any, X: torch.Tensor) -> torch.Tensor:
+    """Each row is mixed with another by chance, as "mixup" does."""
+    dropped = functional.dropout(X, 0.9, training=self.training)
+    logits: torch.Tensor = self.last(dropped + dropped[torch.randperm(len(X))] if self.training else dropped)
+    return logits
+
+
 REFUSED: dict[str, tuple[Callable[[int, int], Any], str]] = {
     "lazy": (lambda i, o: nn.LazyLinear(o), "the lazy parameter 'weight'; give its layer the inputs"),
     "double": (lambda i, o: nn.Linear(i, o).double(), "the float64 parameter 'weight'; .* end build with .float()"),
@@ -207,6 +215,18 @@ REFUSED: dict[str, tuple[Callable[[int, int], Any], str]] = {
     "rows-that-see-each-other": (
         lambda i, o: linear(i, o, lambda self, X: self.last(X - X.mean(0))),
         "answers a row otherwise beside other rows; use a normalisation within the row",
+    ),
+    "rows-that-see-each-other-in-training": (
+        lambda i, o: linear(i, o, lambda self, X: self.last(X - X.mean(0) if self.training else X)),
+        "while it trains, answers a row otherwise beside other rows; use a normalisation within the row",
+    ),
+    "rows-that-see-each-other-after-dropout": (
+        lambda i, o: linear(i, o, _mixed_after_dropout),
+        "while it trains, answers a row otherwise beside other rows; use a normalisation within the row",
+    ),
+    "rows-that-see-the-row-before": (
+        lambda i, o: linear(i, o, lambda self, X: self.last(X.cumsum(0) if self.training else X)),
+        "while it trains, answers a row otherwise beside other rows; use a normalisation within the row",
     ),
     "same-each-time": (lambda i, o: _ONE, "is the same module each time; let build make a new one"),
     "drawn-by-numpy": (_drawn_by_numpy, "parameter 'weight' begins otherwise under the same seed; draw it by torch"),

@@ -234,6 +234,7 @@ def test_a_network_that_fails_on_some_rows_is_named_and_they_are_not():
         lambda: train_locally(initial(spec, 4, 0), X, y, STEPS, spec=spec),
         lambda: predict(initial(spec, 4, 0), X, spec),
         lambda: fedsov.federate(spec, [(X, y)], rounds=1, work=fedsov.Work(processes=1, measures=False)),
+        lambda: fedsov.federate(spec, [(X, y)], rounds=1, work=fedsov.Work(processes=1)),
     ):
         with pytest.raises(TrainingFailed, match="'looks-up' failed on these rows: IndexError: index out of range"):
             act()

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from fedsov.algorithms.catalogue import ALGORITHMS, Algorithm, AlgorithmSpec
 from fedsov.algorithms.client_half import ClientHalf, GradientTerms
@@ -13,8 +14,8 @@ from fedsov.algorithms.compression import Compression
 from fedsov.algorithms.local_steps import LocalSteps, generator, shuffled
 from fedsov.algorithms.personalization import Personalization, PrivateParameters
 from fedsov.algorithms.training_spec import TrainingSpec
-from fedsov.errors import ConfigurationError
-from fedsov.model.network import NetworkSpec, initial, shapes
+from fedsov.errors import ConfigurationError, TrainingFailed
+from fedsov.model.network import NetworkSpec, initial, register, shapes
 from fedsov.model.parameters import flat, named
 from fedsov.privacy.mechanism import RecordMechanism
 from fedsov.training.client_round import ClientRound, RoundResult, client_round, measured_on
@@ -137,6 +138,21 @@ def test_the_model_that_came_in_is_measured_on_each_client_s_own_rows() -> None:
     result, _ = _round(_spec(), range(3), measure=measured_on(rows, _spec(), layout))
     assert set(result.metrics) == {0, 1, 2} and all(set(told) == {"loss", "auc"} for told in result.metrics.values())
     assert len({told["loss"] for told in result.metrics.values()}) == 3
+
+
+def test_a_network_that_fails_while_it_is_measured_is_named() -> None:
+    class FailsOnRows(torch.nn.Linear):
+        def forward(self, X: torch.Tensor) -> torch.Tensor:
+            if X.max() > 6:
+                raise ValueError("too large")
+            return super().forward(X)
+
+    register("fails-on-rows", FailsOnRows)
+    spec = NetworkSpec("fails-on-rows")
+    training = _spec(network=spec)
+    layout, far = Layout.of(training, 3), held([(np.full((4, 3), 7.0), np.ones(4))], STEPS, spec)
+    with pytest.raises(TrainingFailed, match="'fails-on-rows' failed on these rows: ValueError: too large"):
+        measured_on(far, training, layout)(0, np.zeros(4, np.float32))
 
 
 def test_two_pulls_at_once_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
