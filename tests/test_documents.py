@@ -46,7 +46,11 @@ def test_what_the_readme_s_python_uses_is_there(tmp_path: Path) -> None:
     arrays = "".join(f"{name}: Any\n" for name in ("X_de", "y_de", "X_us", "y_us", "X_new"))
     (tmp_path / "block.py").write_text(f"from typing import Any\n{arrays}{block}")
     done = subprocess.run(
-        [sys.executable, "-m", "mypy", str(tmp_path / "block.py")], capture_output=True, text=True, cwd=ROOT, timeout=180
+        [sys.executable, "-m", "mypy", str(tmp_path / "block.py")],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=180,
     )
     assert done.returncode == 0, done.stdout
 
@@ -125,6 +129,25 @@ def test_every_file_and_module_that_a_page_names_is_there(page: Path) -> None:
     assert [
         word for word in quoted if re.fullmatch(r"fedsov(\.\w+)+", word) and word != INSTALLED and not _is_there(word)
     ] == []
+
+
+def test_the_table_of_the_architecture_has_every_package_and_top_level_module() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    table = text.partition("## The tree")[2].partition("## ")[0]
+    first = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    named = {word for cell in first for word in re.findall(r"`(\w+)`", cell)}
+    there = {
+        path.stem for path in (ROOT / "fedsov").iterdir() if (path / "__init__.py").is_file() or path.suffix == ".py"
+    }
+    assert named == there - {"__init__", "__main__"}
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs" / "decisions").glob("*.md")), ids=lambda page: page.name)
+def test_every_place_in_the_package_that_a_decision_names_is_there(page: Path) -> None:
+    """Written short, such as `region/outbound`: a place below fedsov/ or configs/."""
+    quoted = set(re.findall(r"`([a-z_]+(?:/[a-z_]+)+)`", page.read_text()))
+    absent = {word for word in quoted if not list(ROOT.glob(f"*/{word}.*")) and not (ROOT / "fedsov" / word).is_dir()}
+    assert {word for word in absent if not (ROOT / word).exists()} == set()
 
 
 def _is_there(dotted: str) -> bool:

@@ -1,4 +1,4 @@
-"""The hub's side: it chooses who works, aggregates parameters, and never sees a record.
+"""What people need to run a federation and to answer for it: the record of processing; never a person's row.
 
-Nothing here imports a store, a region's training code, pandas, pyarrow or sdv (an import contract says so).
+Nothing here imports a store, a region's training code, pandas, pyarrow, torch or sdv (an import contract says so).
 """
