@@ -11,7 +11,8 @@ import pytest
 from fedsov.artifact import Party
 from fedsov.border.settings import BorderSettings
 from fedsov.hub.runtime import RegionLinks, RunStart, Runtime
-from fedsov.protocol.job import RegionStart
+from fedsov.model.targets import TargetRule
+from fedsov.protocol.job import RegionStart, TrainingJob
 from fedsov.runtimes.in_process import InProcess, ProcessLinks
 from fedsov.runtimes.region_starts import region_starts
 from fedsov.serialization import from_plain, to_plain
@@ -30,7 +31,7 @@ def _start(second_process: bool = False) -> RunStart:
         nodes={"DE": 2, "FR": 3},
         public_keys={name: f"key of {name}" for name in REGIONS},
         last_known_heads={"DE": {"size": 4}},
-        job={"dataset": "people"},
+        job=TrainingJob("people", TargetRule("ill")),
         border=BorderSettings(Path("register.yaml"), None, False),
         days_per_round=3,
         second_process=second_process,
