@@ -12,6 +12,7 @@ from fedsov.api.train import told_to, train_settings
 from fedsov.config.settings import Settings, settings_of
 from fedsov.errors import ConfigurationError
 from fedsov.hub.checkpoints import Checkpoints, RunManifest, runs
+from fedsov.storage.workspace import named_path
 
 
 def resume(
@@ -30,7 +31,7 @@ def resume(
     Raises:
         FedsovError: as `train`; and for a run that has ended well, is not in this workspace or began on other rows.
     """
-    settings, manifest = find_run(Path(workspace), run)
+    settings, manifest = find_run(named_path("workspace", str(workspace), "a folder"), run)
     return train_settings(settings, progress=told_to(progress, say), resumed=manifest)
 
 
@@ -69,5 +70,5 @@ def _meant(manifest: RunManifest) -> dict[str, Any]:
         return plain
     for group, key in PATHS:
         if plain[group].get(key) is not None:
-            plain[group] = {**plain[group], key: str(Path(manifest.folder, plain[group][key]))}
+            plain[group] = {**plain[group], key: str(Path(manifest.folder, os.path.expanduser(plain[group][key])))}
     return plain

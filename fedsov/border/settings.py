@@ -11,7 +11,8 @@ from fedsov.border.evidence.register import Register
 from fedsov.border.evidence.register_file import load_register
 from fedsov.border.law.bundle import Bundle
 from fedsov.border.law.bundle_loader import load_bundle, unsafe_open
-from fedsov.checks import flag, section, text_or_none
+from fedsov.checks import flag, section
+from fedsov.storage.workspace import named_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +27,9 @@ class BorderSettings:
     def from_settings(plain: Any) -> BorderSettings:
         """What the group `border` says. Raises ConfigurationError, naming the key."""
         given = section("border", plain, BorderSettings)
-        evidence = text_or_none("border.evidence", given["evidence"], "a path")
-        rules = text_or_none("border.rules", given["rules"], "a path")
         checked = {
-            "evidence": None if evidence is None else Path(evidence),
-            "rules": None if rules is None else Path(rules),
+            "evidence": _path("border.evidence", given["evidence"]),
+            "rules": _path("border.rules", given["rules"]),
             "unsafe_open": flag("border.unsafe_open", given["unsafe_open"]),
         }
         return BorderSettings(**{**given, **checked})
@@ -42,3 +41,7 @@ class BorderSettings:
     def register(self, approvals: tuple[Approval, ...] = ()) -> Register:
         """The documents to rely on, read now, with the approvals on record; none where no register is named."""
         return load_register(self.evidence, approvals)
+
+
+def _path(name: str, value: Any) -> Path | None:
+    return None if value is None else named_path(name, value, "a path, or null")

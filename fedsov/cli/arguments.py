@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 import time
@@ -35,7 +36,7 @@ CUSTOMARY = {"UK": "GB", "EL": "GR"}
 class Arguments:
     """What every command takes: a workspace, `--json`, and settings, those KEY=VALUE words that are no option.
 
-    Raises ConfigurationError where `--workspace` and `workspace=` name different folders.
+    Raises ConfigurationError where `--workspace` and `workspace=` name different folders, or none.
     """
 
     folder: Annotated[
@@ -47,6 +48,8 @@ class Arguments:
 
     def __post_init__(self) -> None:
         named = self.setting("workspace")
+        if any(given is not None and not unquoted(given).strip() for given in (self.folder, named)):
+            raise ConfigurationError("the workspace is empty; write --workspace DIR")
         if named is not None and self.folder is not None and Path(unquoted(named)) != Path(self.folder):
             raise ConfigurationError(
                 f"--workspace {self.folder} and workspace={named} name different folders; give one of them"
@@ -55,7 +58,7 @@ class Arguments:
     @property
     def workspace(self) -> Path:
         """The folder that `--workspace` or `workspace=` names, or the default one."""
-        return Path(self.folder or unquoted(self.setting("workspace") or WORKSPACE))
+        return Path(os.path.expanduser(self.folder or unquoted(self.setting("workspace") or WORKSPACE)))
 
     @property
     def overrides(self) -> tuple[str, ...]:

@@ -260,6 +260,8 @@ def _entry(arguments: AddArguments) -> dict[str, Any]:
     entry["entities"] = [part.strip() for part in (arguments.entities or "").split(";") if part.strip()]
     entry["terms"] = _terms(arguments.terms or "")
     if arguments.file is not None:
+        if not arguments.file.is_file():
+            raise ConfigurationError(f"--file {arguments.file} does not exist, or is no file")
         entry["sha256"] = hashlib.sha256(arguments.file.read_bytes()).hexdigest()
     return {name: value for name, value in entry.items() if value not in (None, [], {})}
 

@@ -33,6 +33,9 @@ def config_dir() -> Path:
     return beside if (beside / "train.yaml").is_file() else Path(str(files("fedsov") / "_configs"))
 
 
+REGISTERS = ("evidence_demo",)
+"""Files beside a group's choices that are none: registers of documents, which `border.evidence` names."""
+
 OPEN = (
     "dataset.kinds",
     "dataset.aliases",
@@ -123,7 +126,10 @@ def check_choices(overrides: Sequence[str]) -> None:
 def _groups() -> Mapping[str, list[str]]:
     """The config groups, and the choices of each."""
     folders = (path for path in config_dir().iterdir() if path.is_dir())
-    return {folder.name: sorted(path.stem for path in folder.glob("*.yaml")) for folder in sorted(folders)}
+    return {
+        folder.name: sorted(path.stem for path in folder.glob("*.yaml") if path.stem not in REGISTERS)
+        for folder in sorted(folders)
+    }
 
 
 @contextmanager

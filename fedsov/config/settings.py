@@ -22,7 +22,7 @@ from fedsov.algorithms.recipe import Recipe
 from fedsov.algorithms.training_spec import PRIVATE_SETTINGS, TrainingSpec, personalization_of
 from fedsov.border.law.bundle_loader import load_atlas
 from fedsov.border.settings import BorderSettings
-from fedsov.checks import SEEDS, only, refused, require, text, whole
+from fedsov.checks import SEEDS, only, refused, require, whole
 from fedsov.config.federation import FederationSettings, RuntimeSettings
 from fedsov.config.hydra_compose import one_line
 from fedsov.config.moved_settings import renamed
@@ -34,6 +34,7 @@ from fedsov.privacy.secure_aggregation.fixed_point import Bounds
 from fedsov.privacy.secure_aggregation.protocol import FEWEST
 from fedsov.privacy.settings import SCHEMA_SETTINGS, RecordPrivacy
 from fedsov.protocol.job import SyntheticSettings
+from fedsov.storage.workspace import named_path
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -146,7 +147,7 @@ def _settings(plain: Mapping[str, Any]) -> Settings:
         beside={"synthetic": SyntheticSettings.__slots__},
     )
     return Settings(
-        workspace=Path(text("workspace", plain["workspace"], "a folder")),
+        workspace=named_path("workspace", plain["workspace"], "a folder"),
         seed=seed,
         today=_day(plain["today"]),
         atlas=atlas,

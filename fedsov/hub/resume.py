@@ -10,15 +10,22 @@ round takes out whoever may no longer take part.
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 from fedsov.errors import ConfigurationError, FedsovError, InputError
 from fedsov.hub import region_queries
 from fedsov.hub.checkpoints import RunManifest
 from fedsov.hub.planning.plan_values import Plan, Profile
 from fedsov.hub.run import HubRun
+
+
+def command(name: str, workspace: Path) -> str:
+    """The command that goes on with a run of this workspace."""
+    return f"fedsov train --resume {name} --workspace {shlex.quote(str(workspace))}"
 
 
 @contextmanager
@@ -47,7 +54,7 @@ def begin(run: HubRun) -> None:
     if run.resumed is None:
         plain, key = dict(run.settings.plain), run.gate.ledger.key
         run.checkpoints.begin(RunManifest(run.name, plain, os.getcwd(), key, law))
-        run.progress(f"run {run.name}; to resume after an interruption: train --resume {run.name}")
+        run.progress(f"run {run.name}; to resume after an interruption: {command(run.name, run.settings.workspace)}")
         return
     if run.checkpoints.begun() != run.resumed:
         raise ConfigurationError(f"run {run.name} went on meanwhile; there is nothing to resume")

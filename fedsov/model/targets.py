@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fedsov.checks import as_number, flag, require, shown, text, text_or_none, texts
+from fedsov.checks import as_number, choice, flag, require, shown, text, text_or_none, texts
 from fedsov.errors import ConfigurationError, InputError
 
 
@@ -98,6 +98,8 @@ FARTHEST = 3.4e38
 """No number of float32, in which outcomes are, is much farther from 0."""
 
 
+TASKS = ("binary", "multiclass", "multilabel", "regression")
+
 TARGET_SETTINGS = (
     "target",
     "target_above_region_median",
@@ -168,7 +170,7 @@ class TargetRule:
             scale=_scale(dataset.get("target_scale")),
             separator=separator or "",
         )
-        if (task := dataset.get("task", "binary")) != rule.task:
+        if (task := choice("dataset.task", dataset.get("task", "binary"), TASKS)) != rule.task:
             raise ConfigurationError(
                 f"dataset.task is {shown(task)}, and what is said of the target is {rule.task}: regression has "
                 "dataset.target_scale=[LOW, HIGH], multiclass dataset.classes=[A, B, C], multilabel these and "

@@ -16,6 +16,7 @@ from fedsov.errors import ConfigurationError
 from fedsov.model.targets import TARGET_SETTINGS, TargetRule
 from fedsov.partition.classify import ClassifyRules, ConsentRule
 from fedsov.partition.sources import check_settings
+from fedsov.storage.workspace import named_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +118,7 @@ def _column_or_none(name: str, value: Any) -> str | None:
 
 
 def _path(name: str, value: Any) -> Path | None:
-    path = text_or_none(name, value, "a path")
-    return None if path is None else Path(path)
+    return None if value is None else named_path(name, value, "a path, or null")
 
 
 def _options(name: str, value: Any) -> dict[str, Any]:

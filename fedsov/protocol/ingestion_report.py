@@ -32,10 +32,12 @@ class IngestionReport:
     def sentence(self) -> str:
         """Counts in = counts stored + quarantined, in one line."""
         held_back = sum(self.quarantined.values())
+        unknown = "jurisdiction unknown" in self.quarantined
         why = "; ".join(f"{count:,} {reason}" for reason, count in sorted(self.quarantined.items()))
         return (
             f"{self.rows_in:,} rows in = {self.stored:,} stored in {len(self.regions)} regions "
             f"+ {held_back:,} quarantined{f' ({why})' if why else ''}"
+            f"{'; name unknown jurisdictions by dataset.aliases={SPELLING: CODE}' if unknown else ''}"
             f"{'; the stores are up to date' if self.up_to_date else ''}"
         )
 

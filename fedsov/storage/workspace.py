@@ -5,10 +5,25 @@ Every path of a workspace is asked for here, as a value; nothing is created unti
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from fedsov.checks import refused, text
 from fedsov.errors import ConfigurationError
+
+
+def named_path(name: str, value: Any, called: str = "a path") -> Path:
+    """The path that a setting names, a leading ``~`` being the user's folder.
+
+    Raises:
+        ConfigurationError: no text, or text that names nothing, which would be the current folder.
+    """
+    path = text(name, value, called)
+    if not path.strip():
+        raise refused(name, called, value)
+    return Path(os.path.expanduser(path))
 
 
 def ledger_of(folder: Path) -> Path:

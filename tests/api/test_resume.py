@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shlex
 import shutil
 import signal
 import subprocess
@@ -229,12 +230,16 @@ def test_the_command_goes_on_after_a_real_kill_and_leaves_nothing_behind(
     words = [sys.executable, "-m", "fedsov", "train", *_words(tmp_path)]
     hub = subprocess.Popen(words, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     assert hub.stderr is not None
+    hint = ""
     for line in hub.stderr:
+        hint = line.partition("to resume after an interruption: ")[2] or hint
         if "global model, round 2/3" in line:
             hub.kill()
             break
     hub.wait()
-    done = fedsov("train", "--resume", "latest", f"workspace={tmp_path / 'w'}", "--json")
+    program, *told = shlex.split(hint)
+    assert program == "fedsov" and told[:2] == ["train", "--resume"]
+    done = fedsov(*told, "--json")
     assert done.returncode == 0, done.stderr
     assert "resume: global model goes on after round" in done.stderr
     said = json.loads(done.stdout)

@@ -239,7 +239,7 @@ _NUMBERS = ["dataset.task=regression", "dataset.target_above_region_median=false
         (["model.from_scratch.class_weights=[1,1e-46]"], "model.from_scratch.class_weights must be"),  # and 0
         (["model.round.loss=multiclass"], "model.round.loss is 'multiclass', and the loss of dataset.task=binary is"),
         (["dataset.task=multiclass"], "what is said of the target is binary"),
-        (["dataset.task=ranking"], "dataset.task is 'ranking'"),
+        (["dataset.task=ranking"], "dataset.task must be one of .*, got 'ranking'"),
         (["dataset.classes=[a,b,c]"], "a target has one rule"),
         (
             ["dataset.classes=[a,b,c]", "dataset.target_above_region_median=false"],

@@ -39,6 +39,23 @@ def test_the_workspace_is_named_by_an_option_or_a_setting_or_is_the_default() ->
     assert Arguments(folder="a/", settings=("workspace='a'",)).workspace == Path("a")
 
 
+def test_the_workspace_may_begin_with_the_user_s_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/somebody")
+    for arguments in (Arguments(folder="~/w"), Arguments(settings=("workspace=~/w",))):
+        assert arguments.workspace == Path("/home/somebody/w")
+
+
+@pytest.mark.parametrize("given", [("--workspace", ""), ("workspace=",), ("workspace=''",)])
+@pytest.mark.parametrize("command", [("plan",), ("ledger", "verify")])
+def test_an_empty_workspace_is_not_the_current_folder(
+    command: tuple[str, ...], given: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ended = call(*command, *given)
+    assert ended.code == 2 and ended.line == "the workspace is empty; write --workspace DIR"
+    assert not list(tmp_path.iterdir())
+
+
 def test_two_different_workspaces_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="--workspace a and workspace=b name different folders"):
         Arguments(folder="a", settings=("workspace=b",))

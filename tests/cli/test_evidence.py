@@ -57,6 +57,13 @@ def test_a_document_is_added_listed_and_checked_against_its_file(tmp_path: Path)
     assert table.startswith("1 document on 2026-11-25") and "scc-1" in table and "valid" in table
 
 
+def test_a_document_s_file_that_is_not_there_is_named_and_nothing_is_entered(tmp_path: Path) -> None:
+    register = tmp_path / "documents.yaml"
+    ended = call("evidence", "add", *words(ADDED | {"--evidence": str(register), "--file": "clauses.pdf"}))
+    assert ended.code == 2 and ended.line == "--file clauses.pdf does not exist, or is no file"
+    assert not register.exists()
+
+
 def test_only_what_was_given_is_written(tmp_path: Path) -> None:
     register = tmp_path / "documents.yaml"
     assert call("evidence", "add", "--evidence", register, *words(ADDED)).out == "one entered: scc_eu, valid\n"

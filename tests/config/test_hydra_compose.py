@@ -24,6 +24,8 @@ from fedsov.errors import ConfigurationError
         (["algorithm=fedavgg"], "unknown algorithm 'fedavgg'; did you mean fedavg? There are bulyan, "),
         (["dataset=nothing"], "unknown dataset 'nothing'; there are stackoverflow, table"),
         (["dataset@data=tabel"], "unknown dataset@data 'tabel'; did you mean table?"),
+        (["border=nonne"], "unknown border 'nonne'; did you mean none? There are demo, none, own, unsafe_open"),
+        (["border=evidence_demo"], "unknown border 'evidence_demo'; there are demo"),
         (["experiment=quik"], "unknown experiment 'quik'; did you mean quick? There is quick"),
         (["+algorithm=krum"], "algorithm has a value already; write algorithm=CHOICE without a +"),
         (["seed=[1"], "cannot read the override seed=[1"),

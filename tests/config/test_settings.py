@@ -41,6 +41,17 @@ def test_every_group_reaches_its_class() -> None:
     assert run.training.seed == 7 and run.training.rounds == 4
 
 
+def test_paths_may_begin_with_the_user_s_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/somebody")
+    words = ["workspace='~/w'", "dataset.path='~/p.csv'", "border=own", "border.evidence='~/d.yaml'"]
+    table = ["dataset=table", "dataset.jurisdiction=c", "dataset.target=y", "border.rules='~/rules'"]
+    run, home = settings(compose(table + words)), Path("/home/somebody")
+    assert (run.workspace, run.dataset.path) == (home / "w", home / "p.csv")
+    assert (run.border.evidence, run.border.rules) == (home / "d.yaml", home / "rules")
+    with pytest.raises(ConfigurationError, match="border.rules must be a path, or null, got ''"):
+        settings(compose([*table, *words, "border.rules=''"]))
+
+
 def test_a_seed_may_be_as_large_as_a_seed_of_steps() -> None:
     run = settings(compose([f"seed={2**63 - 1}"]))
     assert run.seed == run.training.seed == 2**63 - 1
@@ -94,6 +105,7 @@ def test_a_run_needs_each_of_its_groups(key: str) -> None:
         (["dataset.consent={share:2,document:d}"], "dataset.consent.share must be a number of 0 or more and at most 1"),
         (["model.hidden=[0]"], "model.hidden[0] must be a whole number of 1 or more, got 0"),
         (["model.name=nosuch"], "model.name=nosuch: unknown network 'nosuch'"),
+        (["workspace=''"], "workspace must be a folder, got ''"),
         (["model.frozen=[x]"], "model.frozen: no shared parameter 'x'"),
         (["model.private=[tail]"], "model.private: private='tail' is no part of network mlp"),
         (["strategy.order=[gossip]"], "strategy.order: unknown strategy 'gossip'"),

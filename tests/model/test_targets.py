@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedsov.errors import ConfigurationError, InputError
-from fedsov.model.targets import FARTHEST, TargetRule, in_words, outcome
+from fedsov.model.targets import FARTHEST, TASKS, TargetRule, in_words, outcome
 
 Target = partial(TargetRule, "salary")
 TAGS = Target(classes=("red", "blue", "green"), separator=";")
@@ -48,6 +49,13 @@ def test_a_target_that_cannot_be_an_outcome_is_named(target: list[Any], rule: Ta
         outcome(np.array(target, dtype=kind), rule)
     assert "salary" in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_a_task_that_there_is_not_is_named_with_the_nearest() -> None:
+    with pytest.raises(ConfigurationError, match=r"dataset.task must be .*got 'regresion'; did you mean regression\?"):
+        TargetRule.from_settings({"target": "y", "task": "regresion"})
+    rules = [TargetRule("y"), TargetRule("y", classes=("a", "b")), TargetRule("y", scale=(0.0, 1.0))]
+    assert {rule.task for rule in [*rules, replace(rules[1], separator=";")]} == set(TASKS)
 
 
 def test_an_outcome_of_several_classes_is_the_place_of_its_name_in_every_region() -> None:

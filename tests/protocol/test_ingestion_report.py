@@ -28,6 +28,13 @@ def test_counts_in_are_counts_stored_and_quarantined_with_each_reason() -> None:
     )
 
 
+def test_rows_of_an_unknown_jurisdiction_have_their_remedy_in_the_line() -> None:
+    report = replace(REPORT, quarantined={"jurisdiction unknown": 345})
+    assert report.sentence().endswith(
+        "+ 345 quarantined (345 jurisdiction unknown); name unknown jurisdictions by dataset.aliases={SPELLING: CODE}"
+    )
+
+
 def test_without_quarantined_rows_no_reason_is_told_and_stores_that_are_up_to_date_say_so() -> None:
     again = replace(REPORT, quarantined={}, stored=12345, up_to_date=True)
     assert again.sentence() == (

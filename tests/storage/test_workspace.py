@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fedsov.errors import ConfigurationError
-from fedsov.storage.workspace import Workspace, is_there
+from fedsov.storage.workspace import Workspace, is_there, named_path
 
 
 def test_all_folders_are_under_the_root_and_none_is_created_by_asking(tmp_path: Path) -> None:
@@ -70,3 +70,15 @@ def test_a_workspace_without_a_run_says_what_to_do(tmp_path: Path) -> None:
         workspace.require()
     workspace.hub.mkdir()
     workspace.require()
+
+
+def test_a_path_may_begin_with_the_user_s_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/somebody")
+    assert named_path("dataset.path", "~/p.csv") == Path("/home/somebody/p.csv")
+    assert named_path("dataset.path", "a/~/p.csv") == Path("a/~/p.csv")
+
+
+@pytest.mark.parametrize("value", ["", "  ", None, [], True])
+def test_a_path_of_no_text_is_refused_rather_than_the_current_folder(value: object) -> None:
+    with pytest.raises(ConfigurationError, match="workspace must be a folder, got"):
+        named_path("workspace", value, "a folder")
