@@ -72,6 +72,10 @@ class RegionResult:
         return {key: value for key, value in scores.items() if value is not None}
 
 
+_SHOWN = 10
+"""How many regions a result names in its one line."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunResult:
     """A whole run.
@@ -155,6 +159,14 @@ class RunResult:
         from fedsov.storage.workspace import Workspace
 
         return Workspace(self.workspace).ledgers()
+
+    def __repr__(self) -> str:
+        lines = [
+            f"{line.region} {line.strategy}" + ("" if line.score is None else f" {line.score:.3f}")
+            for line in self.regions
+        ]
+        beyond = [f"{len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
+        return f"RunResult({self.run}: {', '.join([*lines[:_SHOWN], *beyond])})"
 
     def __str__(self) -> str:
         from fedsov.api.report import as_text

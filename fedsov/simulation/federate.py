@@ -31,7 +31,7 @@ from fedsov.algorithms.rounds import WEIGHT, BestRound, RoundRecord
 from fedsov.algorithms.training_spec import Rate, TrainingSpec
 from fedsov.checks import SEEDS, as_number, choice, flag, instance, real, refused, store, whole
 from fedsov.checks import names as names_in
-from fedsov.errors import ConfigurationError, InputError, TrainingFailed
+from fedsov.errors import ConfigurationError, InputError, TrainingFailed, counted
 from fedsov.model.network import NetworkSpec, Parameters, check_frozen
 from fedsov.model.parameters import flat, joined, named, private_part, shared
 from fedsov.privacy.mechanism import RecordMechanism
@@ -80,6 +80,12 @@ class Fitted:
     private: Mapping[Client, Parameters] = field(default_factory=dict)
     sent: tuple[int, ...] = ()
     personal: Mapping[Client, Parameters] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        clients = {*self.private, *self.personal}.union(*self.rounds, *self.refused)
+        known = f", {counted(len(clients), 'client')}" if clients else ""
+        network = " ".join(map(str, (self.network.name, *self.network.hidden)))
+        return f"Fitted({network}{known}, {counted(len(self.rounds), 'round')})"
 
     def logits(self, X: np.ndarray, region: Client | None = None) -> np.ndarray:
         """(N,) logits of (N, D) inputs, or (N, outputs), by the model of `region` (`of`).

@@ -167,6 +167,12 @@ def test_a_result_is_its_report_as_text_and_in_a_notebook() -> None:
     assert "<table" in told._repr_html_()
 
 
+def test_a_result_is_one_line_with_each_region_s_strategy_and_score() -> None:
+    assert repr(RESULT) == "RunResult(r1: US transfer_learning 0.750, DE transfer_learning 0.750)"
+    many = replace(RESULT, regions=tuple(replace(region(None), region=f"R{number}") for number in range(175)))
+    assert repr(many).endswith("R9 transfer_learning, 165 more)") and len(repr(many)) < 300
+
+
 def test_the_readme_names_each_key_of_the_answer_for_machines() -> None:
     chapter = (ROOT / "README.md").read_text().partition("### For machines")[2].partition("\n## ")[0]
     answer = RESULT.to_json()

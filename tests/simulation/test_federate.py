@@ -69,6 +69,12 @@ def test_one_round_of_fedavg_is_the_mean_weighted_by_rows() -> None:
         np.testing.assert_allclose(equal.parameters[key], sum(one[key] for one in alone.values()) / 3, atol=1e-6)
 
 
+def test_a_fitted_model_is_one_line_and_no_arrays() -> None:
+    fitted = fedsov.federate("mlp", REGIONS, rounds=1, steps=STEPS)
+    assert repr(fitted) == "Fitted(mlp 32, 3 clients, 1 round)"
+    assert repr(replace(fitted, network=NetworkSpec(), rounds=())) == "Fitted(logistic, 0 rounds)"
+
+
 def test_the_result_is_the_same_bits_with_any_number_of_processes() -> None:
     clients = [_region(place, rows) for place, rows in enumerate((300, 40, 7, 1, 64, 300, 90, 90, 12))]
     runs = [
