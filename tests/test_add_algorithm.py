@@ -19,30 +19,46 @@ MODULE = '''
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
-from fedsov.algorithms.client_half import ClientHalf, GradientTerms
+from fedsov.algorithms.client_half import ClientHalf, GradientTerms, State, StepsTaken
 
 
-def client(options):
+def client(options: Mapping[str, float]) -> ClientHalf:
     """Each client's steps minimise its loss less <h, w>, under a pull to the model that came in."""
     alpha = options.get("alpha", 0.1)
 
-    def begin(state, incoming):
+    def begin(state: State, incoming: np.ndarray) -> GradientTerms:
         return GradientTerms(drift=-state["h"], anchor=incoming, anchor_weight=alpha)
 
-    def end(state, update, taken):
+    def end(state: State, update: np.ndarray, taken: StepsTaken) -> tuple[np.ndarray, State]:
         return update, {"h": state["h"] - np.float32(alpha) * update}
 
     return ClientHalf(begin, end, keeps=("h",))
 
 
-def server(options, state, incoming, mean):
+def server(
+    options: Mapping[str, float], state: State, incoming: np.ndarray, mean: np.ndarray
+) -> tuple[np.ndarray, State]:
     """The mean, moved on by what all clients moved so far."""
     h = state.get("h", np.zeros_like(incoming)) - options.get("alpha", 0.1) * (mean - incoming)
     return mean - h / options.get("alpha", 0.1), {"h": h}
 '''
 ROW = '    "feddyn": AlgorithmSpec(feddyn.server, client_options={"alpha": NOT_NEGATIVE}, client=feddyn.client),\n'
+CHECKED = """
+from fedsov.algorithms.catalogue import NOT_NEGATIVE, AlgorithmSpec
+
+ROW = AlgorithmSpec(server, client_options={"alpha": NOT_NEGATIVE}, client=client)
+"""
+
+
+def test_the_module_that_is_added_passes_strict_types(tmp_path: Path) -> None:
+    (tmp_path / "feddyn.py").write_text(MODULE.lstrip() + CHECKED)
+    words = [sys.executable, "-m", "mypy", str(tmp_path / "feddyn.py")]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=180)
+    assert done.returncode == 0, done.stdout
 
 
 def test_an_algorithm_is_added_by_a_module_a_row_and_a_yaml(tmp_path: Path) -> None:
