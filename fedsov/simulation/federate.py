@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, cast
 
 import numpy as np
@@ -83,9 +83,9 @@ class Fitted:
 
     def __repr__(self) -> str:
         clients = {*self.private, *self.personal}.union(*self.rounds, *self.refused)
-        known = f", {counted(len(clients), 'client')}" if clients else ""
         network = " ".join(map(str, (self.network.name, *self.network.hidden)))
-        return f"Fitted({network}{known}, {counted(len(self.rounds), 'round')})"
+        known = [counted(len(clients), "client")] if clients else []
+        return f"Fitted({', '.join([network, *known, counted(len(self.rounds), 'round')])})"
 
     def logits(self, X: np.ndarray, region: Client | None = None) -> np.ndarray:
         """(N,) logits of (N, D) inputs, or (N, outputs), by the model of `region` (`of`).
@@ -98,8 +98,7 @@ class Fitted:
     def of(self, region: Client | None = None) -> Parameters:
         """All parameters of the network: the shared ones and, where some are private, those of `region`; or its copy.
 
-        Raises:
-            InputError: some are private, and no region is named; or one that took no part.
+        Raises InputError where some are private and no region is named, or one that took no part.
         """
         if self.personal and region is not None:
             if region not in self.personal:
@@ -207,11 +206,8 @@ def work_options(*values: Any, **old_options: Any) -> FederateOptions:
     for name, new in old.items():
         if name in old_options and new in old_options:
             raise ConfigurationError(f"fedsov.Work takes {new} or {name}, its old name, not both")
-    warnings.warn(
-        "fedsov.Work is now fedsov.FederateOptions; its bound is max_update_norm, its rate is schedule",
-        DeprecationWarning,
-        stacklevel=2,
-    )
+    line = "fedsov.Work is now fedsov.FederateOptions; its bound is max_update_norm, its rate is schedule"
+    warnings.warn(line, DeprecationWarning, stacklevel=2)
     return FederateOptions(*values, **{old.get(name, name): value for name, value in old_options.items()})
 
 
@@ -277,12 +273,11 @@ def _with_moved(options: FederateOptions, moved: MovedOptions) -> FederateOption
         TypeError: a keyword that is none.
         ConfigurationError: no options, or an old keyword beside them.
     """
-    known = MovedOptions.__annotations__
     options_by_name = cast("dict[str, Any]", dict(moved))
     for name in options_by_name:
-        if name not in known:
-            rare = [option.name for option in fields(FederateOptions)]
-            place = f"; it is a field of options=FederateOptions({name}=...)" if name in rare else ""
+        if name not in MovedOptions.__annotations__:
+            is_field = name in FederateOptions.__slots__
+            place = f"; it is a field of options=FederateOptions({name}=...)" if is_field else ""
             raise TypeError(f"federate() takes no argument {name!r}{place}")
         new = "options=FederateOptions(...)" if name == "work" else f"options=FederateOptions({name}=...)"
         warnings.warn(f"federate({name}=...) is deprecated; give {new}", DeprecationWarning, stacklevel=3)

@@ -28,7 +28,7 @@ MECHANISM = RecordMechanism(clip=1.0, noise_multiplier=1.0, sampling_rate=0.5, s
 
 def _fitted(*pairs: Any, model: Any = "logistic", steps: LocalSteps = STEPS, **more: Any) -> fedsov.Fitted:
     regions = dict(zip(("DE", "US", "GB"), pairs, strict=False))
-    return fedsov.federate(model, regions, rounds=1, steps=steps, options=FederateOptions(processes=1), **more)
+    return fedsov.federate(model, regions, rounds=1, steps=steps, options=FederateOptions(processes=1, **more))
 
 
 SAME = {
