@@ -120,7 +120,7 @@ def run(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
     except FileNotFoundError as error:
-        return _fail(f"{error.filename or error} does not exist", ConfigurationError.exit_code)
+        return _fail(f"{error.filename or 'the current folder'} does not exist", ConfigurationError.exit_code)
     except OSError as error:
         place = f"{error.strerror or error}: {error.filename or 'a file'}"
         return _fail(f"{place}; make room or allow writing, or name another workspace=DIR", WorkspaceUnusable.exit_code)

@@ -9,6 +9,7 @@ import resource
 import subprocess
 import sys
 from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
 from click import Command, Group, Option
@@ -186,3 +187,13 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
     words = f"{sys.executable} -m fedsov evidence kinds --json | head -c 10 >/dev/null; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", words], capture_output=True, text=True, cwd=ROOT, env=dict(os.environ))
     assert done.stderr == "" and done.stdout.splitlines()[-1] == "0"
+
+
+def test_what_is_not_there_is_named_and_is_no_fault_of_the_workspace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    ended = call("train", "--resume", "latest", "--quiet")
+    assert (ended.code, ended.line) == (2, "the current folder does not exist")
