@@ -111,7 +111,9 @@ def test_what_cannot_be_run_is_one_line_and_2(words: str, line: str) -> None:
 
 def test_the_first_line_comes_before_anything_slow_and_an_interruption_says_how_to_go_on(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "fedsov", "train", "--workspace", str(tmp_path / "w"), "experiment=quick"]
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # else it is inherited where it is ignored
     process = subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, cwd=ROOT)
+    signal.signal(signal.SIGINT, before)
     assert process.stderr is not None
     first = process.stderr.readline()
     assert first == "[   0.0 s] starting: loading PyTorch, Flower and Hydra\n"

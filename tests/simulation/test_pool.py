@@ -162,8 +162,12 @@ def test_an_interruption_of_the_caller_ends_the_workers_in_the_middle_of_a_step(
             threading.Thread(target=interrupt).start()
             pool.round(1, START)
 
-    with pytest.raises(KeyboardInterrupt):
-        train()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever began the tests may ignore it
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            train()
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert len(workers) == 2 and not any(map(is_running, workers)) and time.monotonic() - begun < 60
 
 
