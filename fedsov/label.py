@@ -20,6 +20,7 @@ from typing import Any
 from fedsov.errors import ConfigurationError
 
 PARTS = ("origins", "categories", "restrictions")
+_COLLECTIONS = (frozenset, set, list, tuple)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +47,10 @@ class Label:
                 object.__setattr__(self, name, frozenset(value))
 
     def __or__(self, other: Label) -> Label:
-        return Label(
-            self.origins | other.origins,
-            self.categories | other.categories,
-            self.restrictions | other.restrictions,
-        )
+        joined = object.__new__(Label)  # the parts of two labels are checked already
+        for name in PARTS:
+            object.__setattr__(joined, name, getattr(self, name) | getattr(other, name))
+        return joined
 
     @property
     def is_public(self) -> bool:
@@ -74,9 +74,10 @@ class Label:
             TypeError: a part is no list of text.
         """
         parts = [value[name] for name in PARTS]
-        if not all(map(_is_words, parts)):
-            raise TypeError("a part of a label is no list of text")
-        return Label(*map(frozenset, parts))
+        try:
+            return Label(*parts)
+        except ConfigurationError as error:
+            raise TypeError("a part of a label is no list of text") from error
 
     def __str__(self) -> str:
         if self.is_public:
@@ -86,7 +87,7 @@ class Label:
 
 
 def _is_words(value: object) -> bool:
-    return isinstance(value, frozenset | set | list | tuple) and all(isinstance(word, str) for word in value)
+    return isinstance(value, _COLLECTIONS) and all(type(word) is str or isinstance(word, str) for word in value)
 
 
 PUBLIC = Label()
