@@ -14,7 +14,8 @@ fedsov.errors.ConfigurationError: momentum must be a number of 0 or more and bel
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import MISSING, fields
 from difflib import get_close_matches
 from numbers import Integral, Real
@@ -254,6 +255,15 @@ def instance(name: str, value: Any, kind: type | UnionType, called: str) -> Any:
     if isinstance(value, kind):
         return value
     raise refused(name, called, value)
+
+
+@contextmanager
+def prefixed(words: str) -> Iterator[None]:
+    """Puts words before the message of a ConfigurationError: the group of the setting that it names, or the setting."""
+    try:
+        yield
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{words}{error}") from None
 
 
 def store(settings: object, **values: Any) -> None:

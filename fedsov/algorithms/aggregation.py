@@ -176,11 +176,7 @@ def aggregate(
         record = ArrayRecord({name: Array(array.astype(model[name].dtype)) for name, array in mean.items()})
         metrics = MetricRecord({WEIGHT: float(rows.sum())})
         shown = [Message(RecordDict({"arrays": record, "metrics": metrics}), reply_to=asked[0])]
-    with failing(algorithm, number):
-        aggregated = strategy.aggregate_train(number, shown)[0]
-    numbers = numbers_of(
-        _made(aggregated, algorithm, number, of=len(replies))
-    )  # FedAdam's are float64, of float32 ones
+    numbers = _aggregated(strategy, algorithm, number, shown, of=len(replies))  # FedAdam's are float64, of float32 ones
     return ArrayRecord({name: Array(numbers[name].astype(array.dtype, copy=False)) for name, array in model.items()})
 
 
@@ -194,10 +190,15 @@ def failing(algorithm: Algorithm, number: int) -> Iterator[None]:
         raise TrainingFailed(f"round {number}: {algorithm.name} failed: {reason}") from error
 
 
-def _made(aggregated: ArrayRecord | None, algorithm: Algorithm, number: int, *, of: int) -> ArrayRecord:
+def _aggregated(
+    strategy: FedAvg, algorithm: Algorithm, number: int, replies: Sequence[Message], *, of: int
+) -> dict[str, np.ndarray]:
+    """What a strategy makes of the replies to a round, which stand for `of` updates. Raises TrainingFailed."""
+    with failing(algorithm, number):
+        aggregated, _ = strategy.aggregate_train(number, replies)
     if aggregated is None:
         raise TrainingFailed(f"round {number}: {algorithm.name} made no aggregate of {counted(of, 'update')}")
-    return aggregated
+    return numbers_of(aggregated)
 
 
 def numbers_of(arrays: ArrayRecord) -> dict[str, np.ndarray]:
@@ -267,9 +268,7 @@ class Server:
             Message(RecordDict({"arrays": record(arrays), "metrics": MetricRecord({WEIGHT: weight})}), reply_to=message)
             for message, (arrays, weight) in zip(asked, updates, strict=False)
         ]
-        with failing(self._algorithm, number):
-            aggregated, _ = self._strategy.aggregate_train(number, replies)
-        return numbers_of(_made(aggregated, self._algorithm, number, of=len(updates)))
+        return _aggregated(self._strategy, self._algorithm, number, replies, of=len(updates))
 
 
 def state_of(strategy: Any) -> dict[str, np.ndarray]:

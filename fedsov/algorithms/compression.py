@@ -32,8 +32,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from fedsov.algorithms.local_steps import Stream, generator
-from fedsov.checks import choice, real, store
-from fedsov.errors import ConfigurationError, TrainingFailed
+from fedsov.checks import choice, prefixed, real, store
+from fedsov.errors import TrainingFailed
 from fedsov.model.parameters import trained
 
 COMPRESSION_SETTINGS = ("compression", "compression_share")
@@ -70,10 +70,8 @@ class Compression:
     def from_settings(federation: Mapping[str, Any]) -> Compression:
         """What the settings of a federation ask for. Raises ConfigurationError for a name or share that cannot be."""
         given = {"name": federation.get("compression"), "share": federation.get("compression_share")}
-        try:
+        with prefixed("federation."):
             return Compression(**{key: value for key, value in given.items() if value is not None})
-        except ConfigurationError as error:
-            raise ConfigurationError(f"federation.{error}") from None
 
     @property
     def keeps_state(self) -> bool:

@@ -36,6 +36,7 @@ from fedsov.checks import (
     SEEDS,
     choice,
     only,
+    prefixed,
     real,
     section,
     several,
@@ -141,10 +142,8 @@ class LocalSteps:
         if "class_weights" in steps:
             expected = 0 if task == "regression" else max(outputs, 2)
             steps["class_weights"] = _class_weights(f"{group}.class_weights", steps["class_weights"], expected)
-        try:
+        with prefixed(f"{group}."):
             return replace(default, **steps)
-        except ConfigurationError as error:
-            raise ConfigurationError(f"{group}.{error}") from None
 
 
 def _class_weights(name: str, weights: Any, classes: int) -> tuple[float, ...]:
@@ -263,19 +262,15 @@ class Schedule:
         schedule = plain if isinstance(plain, Mapping) else {"name": plain}
         name = choice("federation.schedule", str(schedule.get("name")), READS)
         numbers = only("federation.schedule", schedule, ("name", *READS[name], "warmup"))
-        try:
+        with prefixed("federation."):
             return Schedule(**{**numbers, "name": name})
-        except ConfigurationError as error:
-            raise ConfigurationError(f"federation.{error}") from None
 
     def check(self, steps: LocalSteps, rounds: int) -> None:
         """Raises ConfigurationError where a round would have no learning rate; its first and last are the extremes."""
         for number in (1, rounds):
             rate = steps.learning_rate * self.rate(number, rounds)
-            try:
+            with prefixed(f"federation.schedule in round {number} of {rounds}: "):
                 replace(steps, learning_rate=rate)
-            except ConfigurationError as problem:
-                raise ConfigurationError(f"federation.schedule in round {number} of {rounds}: {problem}") from None
 
     def _fallen(self, times: int) -> float:
         try:

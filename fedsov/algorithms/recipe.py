@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fedsov.algorithms.local_steps import LocalSteps
-from fedsov.checks import require, section, several, text, texts, whole
+from fedsov.checks import prefixed, require, section, several, text, texts, whole
 from fedsov.errors import ConfigurationError, unknown
 from fedsov.model.architectures import ARCHITECTURES
 from fedsov.model.network import NETWORKS, NetworkSpec, is_known, is_layered, names
@@ -90,7 +90,5 @@ def _network(model: Mapping[str, Any], outputs: int) -> NetworkSpec:
             f"model.name={name}: {line}. A run takes your own from an installed package (entry point {INSTALLED}); "
             "fedsov.register names it in this process only, for fedsov.federate"
         )
-    try:
+    with prefixed(f"model.name={name}: "):
         return NetworkSpec(name, widths, outputs)
-    except ConfigurationError as error:
-        raise ConfigurationError(f"model.name={name}: {error}") from None

@@ -18,7 +18,7 @@ from fedsov.algorithms.compression import Compression
 from fedsov.algorithms.local_steps import CONSTANT, LocalSteps, Schedule
 from fedsov.algorithms.personalization import Personalization, PrivateParameters
 from fedsov.algorithms.recipe import Recipe
-from fedsov.checks import shown
+from fedsov.checks import prefixed, shown
 from fedsov.errors import ConfigurationError
 from fedsov.model.network import NetworkSpec
 from fedsov.model.network import names as parameter_names
@@ -114,9 +114,7 @@ def personalization_of(model: Mapping[str, Any], algorithm: Algorithm, recipe: R
         private = replace(private, private_only_steps=steps)
     personalization = algorithm.personalization(private, recipe.round)
     if personalization.private.names:
-        try:
+        with prefixed("model.private: " if names else ""):
             stays = personalization.names(recipe.network)
-        except ConfigurationError as error:
-            raise ConfigurationError(f"model.private: {error}" if names else str(error)) from None
         trained([name for name in parameter_names(recipe.network) if name not in stays], recipe.frozen)
     return personalization

@@ -12,7 +12,7 @@ from fedsov.border.evidence.register_file import load_register
 from fedsov.border.law.bundle import Bundle
 from fedsov.border.law.bundle_loader import load_bundle, unsafe_open
 from fedsov.checks import flag, section
-from fedsov.storage.workspace import named_path
+from fedsov.storage.workspace import named_path_or_none
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,8 @@ class BorderSettings:
         """What the group `border` says. Raises ConfigurationError, naming the key."""
         given = section("border", plain, BorderSettings)
         checked = {
-            "evidence": _path("border.evidence", given["evidence"]),
-            "rules": _path("border.rules", given["rules"]),
+            "evidence": named_path_or_none("border.evidence", given["evidence"]),
+            "rules": named_path_or_none("border.rules", given["rules"]),
             "unsafe_open": flag("border.unsafe_open", given["unsafe_open"]),
         }
         return BorderSettings(**{**given, **checked})
@@ -41,7 +41,3 @@ class BorderSettings:
     def register(self, approvals: tuple[Approval, ...] = ()) -> Register:
         """The documents to rely on, read now, with the approvals on record; none where no register is named."""
         return load_register(self.evidence, approvals)
-
-
-def _path(name: str, value: Any) -> Path | None:
-    return None if value is None else named_path(name, value, "a path, or null")

@@ -16,7 +16,7 @@ from fedsov.errors import ConfigurationError
 from fedsov.model.targets import TARGET_SETTINGS, TargetRule
 from fedsov.partition.classify import ClassifyRules, ConsentRule
 from fedsov.partition.sources import check_settings
-from fedsov.storage.workspace import named_path
+from fedsov.storage.workspace import named_path_or_none
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class DatasetSpec:
             "name": text,
             "jurisdiction": _column,
             "source": text,
-            "path": _path,
+            "path": named_path_or_none,
             "package_item": text_or_none,
             "source_options": _options,
             "sha256": _digest,
@@ -115,10 +115,6 @@ def _column(name: str, value: Any) -> str:
 
 def _column_or_none(name: str, value: Any) -> str | None:
     return text_or_none(name, value, "the name of a column")
-
-
-def _path(name: str, value: Any) -> Path | None:
-    return None if value is None else named_path(name, value, "a path, or null")
 
 
 def _options(name: str, value: Any) -> dict[str, Any]:

@@ -26,6 +26,11 @@ def named_path(name: str, value: Any, called: str = "a path") -> Path:
     return Path(os.path.expanduser(path))
 
 
+def named_path_or_none(name: str, value: Any) -> Path | None:
+    """As `named_path`; None stays None."""
+    return None if value is None else named_path(name, value, "a path, or null")
+
+
 def ledger_of(folder: Path) -> Path:
     """The ledger of a hub's or a region's folder."""
     return folder / "ledger.sqlite"

@@ -9,7 +9,7 @@ from typing import Any
 
 from fedsov.artifact import Kind
 from fedsov.border.decisions import Decision
-from fedsov.checks import only, texts, whole
+from fedsov.checks import only, prefixed, texts, whole
 from fedsov.errors import ConfigurationError, unknown
 from fedsov.label import Label
 from fedsov.serialization import fields_of, from_fields
@@ -110,10 +110,8 @@ class StrategyRule:
                 for key, name in keys.items()
                 if key in settings
             }
-        try:
+        with prefixed("strategy.order: "):
             return StrategyRule(**rule)
-        except ConfigurationError as error:
-            raise ConfigurationError(f"strategy.order: {error}") from None
 
 
 VERDICTS = {"refuse": "is refused", "review": "needs review", "permit": "is permitted"}
