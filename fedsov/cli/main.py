@@ -154,8 +154,10 @@ def _warnings_in_a_line() -> Iterator[None]:
         others, lines = warnings.showwarning, set[str]()
 
         def show(message: Warning | str, category: type[Warning], *place: Any, **where: Any) -> None:
+            from fedsov.config.moved_settings import SettingMoved
+
             line = f"fedsov: warning: {printable(str(message))}"
-            if category.__name__ != "SettingMoved":
+            if not issubclass(category, SettingMoved):
                 others(message, category, *place, **where)
             elif line not in lines:
                 lines.add(line)

@@ -22,7 +22,7 @@ from fedsov.algorithms.recipe import Recipe
 from fedsov.algorithms.training_spec import PRIVATE_SETTINGS, TrainingSpec, personalization_of
 from fedsov.border.law.bundle_loader import load_atlas
 from fedsov.border.settings import BorderSettings
-from fedsov.checks import SEEDS, only, refused, require, whole
+from fedsov.checks import SEEDS, only, prefixed, refused, require, whole
 from fedsov.config.federation import FederationSettings, RuntimeSettings
 from fedsov.config.hydra_compose import one_line
 from fedsov.config.moved_settings import renamed
@@ -113,12 +113,17 @@ def settings(config: DictConfig) -> Settings:
         plain: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         raise ConfigurationError(one_line(error)) from error
-    return settings_of(renamed({key: value for key, value in plain.items() if key != "hydra"}))
+    return _checked(renamed({key: value for key, value in plain.items() if key != "hydra"}))
 
 
 def settings_of(plain: Mapping[str, Any]) -> Settings:
     """The settings of a configuration given as plain values, also as the last release wrote them; see `settings`."""
-    plain = only("", renamed(plain, warns=False), KEYS)
+    return _checked(renamed(plain, warns=False))
+
+
+def _checked(plain: Mapping[str, Any]) -> Settings:
+    """The settings of plain values by their names of now."""
+    plain = only("", plain, KEYS)
     for key in KEYS:
         require("", plain, key)
     try:
@@ -131,10 +136,8 @@ def _settings(plain: Mapping[str, Any]) -> Settings:
     seed = whole("seed", plain["seed"], at_least=0, at_most=SEEDS)
     dataset = DatasetSpec.from_settings(plain["dataset"], seed=seed, beside=SCHEMA_SETTINGS)
     privacy = RecordPrivacy.from_settings(plain["privacy"], plain["dataset"])
-    try:
+    with prefixed("dataset.aliases: "):
         atlas = load_atlas(dataset.aliases)
-    except ConfigurationError as error:
-        raise ConfigurationError(f"dataset.aliases: {error}") from None
     federation = FederationSettings.from_settings(plain["federation"], atlas)
     target, summed = dataset.target, plain["privacy"]["secure_aggregation"]
     recipe = Recipe.from_settings(

@@ -1,4 +1,4 @@
-"""The step of a client that is stacked with nobody: the products of `stacked` as those of matrices, and fewer of them.
+"""The step of a client that is stacked with nobody: `closed_form`'s products as those of matrices, and fewer of them.
 
 A stack of one has the same gradients, up to rounding, in half the time: a speed takes its momentum, its product and its
 sum over rows in one turn each, and what never changes from step to step is found once.
