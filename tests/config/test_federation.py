@@ -128,7 +128,10 @@ def test_a_wrong_value_is_one_line_that_names_its_key(changed: dict[str, Any], l
     [
         ({"timeout": 0}, "runtime.timeout must be a number above 0 and at most 1e+09, got 0; it is in seconds"),
         ({"kind": None}, "runtime.kind must be the name of a runtime, got None"),
-        ({"time": 3}, "runtime.time is not a setting; did you mean runtime.timeout? runtime has kind, timeout, options"),
+        (
+            {"time": 3},
+            "runtime.time is not a setting; did you mean runtime.timeout? runtime has kind, timeout, options",
+        ),
     ],
 )
 def test_a_runtime_is_named_and_waits_for_seconds(changed: dict[str, Any], line: str) -> None:
