@@ -113,7 +113,7 @@ class TwoHalves(FedAvg):
         if self.half is not None and self.step_counts is not None:
             aggregated = self._ended(self.half, self.step_counts(server_round), updates)
         if self.server is not None:
-            start, mean = (flat(one, self.current_arrays) for one in (self.current_arrays, numbers_of(aggregated)))
+            start, mean = (flat(part, self.current_arrays) for part in (self.current_arrays, numbers_of(aggregated)))
             following, state = self.server(self.server_state, start, mean)
             self.server_state, aggregated = dict(state), self._record(following)
         return aggregated, metrics
@@ -137,11 +137,11 @@ class TwoHalves(FedAvg):
         by_node = _by_node(self.controls)
         like = {name: np.zeros_like(array) for name, array in self.current_arrays.items()}
         rows = {node: flat(by_node.get(node, like), like) for node in {*self.nodes, *nodes, *by_node}}
-        found = {name: np.stack([rows[node] for node in nodes]) for name in half.keeps}
+        state = {name: np.stack([rows[node] for node in nodes]) for name in half.keeps}
         if half.averages:
             total = sum((rows[node].astype(np.float64) for node in sorted(rows)), np.zeros(1))
-            found[half.mean_name] = (total / max(1, len(self.nodes))).astype(np.float32)
-        return found
+            state[half.mean_name] = (total / max(1, len(self.nodes))).astype(np.float32)
+        return state
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:
         return {name: array.shape for name, array in self.current_arrays.items()}
@@ -207,11 +207,11 @@ def numbers_of(arrays: ArrayRecord) -> dict[str, np.ndarray]:
 
 
 def _by_node(controls: Mapping[str, np.ndarray]) -> dict[int, dict[str, np.ndarray]]:
-    found: dict[int, dict[str, np.ndarray]] = {}
+    by_node: dict[int, dict[str, np.ndarray]] = {}
     for key in sorted(controls):
         node, _, name = key.partition("/")
-        found.setdefault(int(node), {})[name] = controls[key]
-    return found
+        by_node.setdefault(int(node), {})[name] = controls[key]
+    return by_node
 
 
 def _arrays_of(reply: Message) -> dict[str, np.ndarray]:

@@ -18,6 +18,7 @@ from typing import Any
 
 from fedsov.algorithms.local_steps import CONSTANT
 from fedsov.api.attack_rows import Attacked
+from fedsov.api.train import Progress
 from fedsov.attacks import art_membership
 from fedsov.attacks.gradient_inversion import Noise, invert
 from fedsov.attacks.membership import Target, canary_audit, membership, observe
@@ -58,7 +59,6 @@ class Size:
 
 
 QUICK = Size(shadows=16, rows=600, runs=128, trials={1: 10, 4: 1})
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +111,10 @@ def _check_training(settings: Settings) -> None:
         "federation.schedule": settings.federation.schedule != CONSTANT,
         "model.frozen": bool(settings.recipe.frozen),
     }
-    if found := [name for name, asked in unlike.items() if asked]:
+    if differing := [name for name, asked in unlike.items() if asked]:
         raise ConfigurationError(
-            f"attacks are made on a training in which all parameters step together at one rate; with {found[0]} what "
-            "was attacked would be another training"
+            "attacks are made on a training in which all parameters step together at one rate; "
+            f"with {differing[0]} what was attacked would be another training"
         )
 
 
@@ -155,7 +155,7 @@ def examine(
         "shadow_models": size.shadows if figures else 0,
         "canary_runs": size.runs if audit else 0,
         "seed": settings.seed,
-        "membership": {name: one.to_json() for name, one in figures.items()},
+        "membership": {name: figure.to_json() for name, figure in figures.items()},
         "audit": audit,
         "inversion": inverted,
         "confidence": CONFIDENCE,
@@ -169,9 +169,9 @@ def examine(
 
 def _timed(took: dict[str, float], name: str, act: Callable[[], Any]) -> Any:
     started = time.monotonic()
-    found = act()
+    outcome = act()
     took[name] = round(time.monotonic() - started, 2)
-    return found
+    return outcome
 
 
 def _membership(target: Target, attacks: tuple[str, ...], size: Size, progress: Progress) -> dict[str, Figures]:

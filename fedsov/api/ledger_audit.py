@@ -42,8 +42,8 @@ class LedgerFinding:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        said = {"verifies": not self.fault, "entries": self.entries, "head": self.head, "fault": self.fault}
-        return said | ({"since": self.since} if self.since else {})
+        finding = {"verifies": not self.fault, "entries": self.entries, "head": self.head, "fault": self.fault}
+        return finding | ({"since": self.since} if self.since else {})
 
 
 def verify_all(root: Path) -> list[LedgerFinding]:
@@ -149,9 +149,11 @@ def _withdrawn_elsewhere(workspace: Workspace, found: Mapping[str, LedgerFinding
     }
     faults: dict[str, str] = {}
     for name, several in bodies.items():
-        for one in approvals.standing(several):
-            if one.id in gone:
-                faults[name] = f"it holds approval {one.id}, which {gone[one.id]} has as withdrawn: {_PUT_BACK}"
+        for approval in approvals.standing(several):
+            if approval.id in gone:
+                faults[name] = (
+                    f"it holds approval {approval.id}, which {gone[approval.id]} has as withdrawn: {_PUT_BACK}"
+                )
     return faults
 
 
@@ -180,11 +182,13 @@ def books(root: Path) -> list[LedgerView]:
 
 def _book(finding: LedgerFinding, path: Path | None) -> LedgerView:
     try:
-        found = Ledger.read(path).entries() if path is not None else ()
+        entries = Ledger.read(path).entries() if path is not None else ()
     except LedgerBroken:
-        found = ()
+        entries = ()
     head = str(finding.head["digest"]) if finding.head else ""
-    listed = [(entry.seq, entry.digest, entry.body) for entry in found if finding.fault or entry.seq <= finding.entries]
+    listed = [
+        (entry.seq, entry.digest, entry.body) for entry in entries if finding.fault or entry.seq <= finding.entries
+    ]
     return read_book(finding.owner, listed, head=head, fault=finding.fault)
 
 

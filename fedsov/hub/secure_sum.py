@@ -95,7 +95,7 @@ class _Round:
         adverts = self._advertised()
         letters = self._shared(adverts)
         masked = self._masked(adverts, letters)
-        total = fixed_point.summed([one for one, _ in masked.values()])
+        total = fixed_point.summed([vector for vector, _ in masked.values()])
         dropped = sorted(set(letters) - set(masked))
         lists = {"survivors": words.hexed({name: signed for name, (_, signed) in masked.items()}), "dropped": dropped}
         opened = self._step(
@@ -108,7 +108,7 @@ class _Round:
         return [self._mean(plain, masked), *(why for name, why in self.lost.items() if name not in masked)]
 
     def _advertised(self) -> dict[str, KeyAdvertisement]:
-        said = {"names": list(self.terms.members)}
+        question = {"names": list(self.terms.members)}
 
         def read(name: str, reply: Message) -> KeyAdvertisement:
             advert = words.keys_of(name, words.said_in(reply, "keys"))
@@ -116,7 +116,9 @@ class _Round:
                 check_keys(self.terms, advert, self.directory)
             return advert
 
-        return self._enough(self._step(words.ADVERTISE, self.terms.members, lambda _: said, read), "advertised keys")
+        return self._enough(
+            self._step(words.ADVERTISE, self.terms.members, lambda _: question, read), "advertised keys"
+        )
 
     def _shared(self, adverts: Mapping[str, KeyAdvertisement]) -> dict[str, dict[str, bytes]]:
         keys = {name: words.keys_said(advert) for name, advert in adverts.items()}
@@ -136,13 +138,13 @@ class _Round:
             return {"letters": words.hexed({sender: sent[name] for sender, sent in letters.items() if name != sender})}
 
         def read(name: str, reply: Message) -> tuple[RingVector, bytes]:
-            came = reply.content.array_records["words"]["words"].numpy()
-            if came.dtype != np.uint64 or came.shape != (self.terms.words,):
+            vector = reply.content.array_records["words"]["words"].numpy()
+            if vector.dtype != np.uint64 or vector.shape != (self.terms.words,):
                 raise ValueError(f"expected {self.terms.words} words")
             signature = bytes.fromhex(words.said_in(reply, "list")["signature"])
             if self.directory is not None:
                 check_list(self.terms, adverts, letters, member=name, signature=signature, directory=self.directory)
-            return came, signature
+            return vector, signature
 
         return self._enough(self._step(words.MASK, letters, told, read), "sent their words")
 
@@ -161,26 +163,26 @@ class _Round:
             reply.metadata.src_node_id: reply
             for reply in self.grid.send_and_receive(list(sent.values()), timeout=self.timeout)
         }
-        said = {}
+        answers = {}
         for name, message in sent.items():
             reply = replies.get(message.metadata.dst_node_id) or error_reply(message, LOST, "NoAnswerInTime")
             try:
                 if reply.has_content():
-                    said[name] = read(name, reply)
+                    answers[name] = read(name, reply)
                     continue
             except words.UNREADABLE:
                 reply = error_reply(message, LOST, "AnswerUnreadable")
             except SumRefused:
                 reply = error_reply(message, LOST, "NotSignedByItsKey")
             self.lost[name] = reply
-        return said
+        return answers
 
-    def _enough(self, said: dict[str, Said], did: str) -> dict[str, Said]:
-        if len(said) >= self.terms.threshold:
-            return said
+    def _enough(self, answers: dict[str, Said], did: str) -> dict[str, Said]:
+        if len(answers) >= self.terms.threshold:
+            return answers
         why = "; ".join(f"{name}: {reason_of(reply)}" for name, reply in self.lost.items())
         raise TrainingFailed(
-            f"round {self.terms.round}: {len(said)} of {len(self.terms.members)} regions {did}, and a secure sum of "
+            f"round {self.terms.round}: {len(answers)} of {len(self.terms.members)} regions {did}, and a secure sum of "
             f"so many takes {self.terms.threshold} ({why})"
         )
 

@@ -123,20 +123,20 @@ def server_app(
         from fedsov.algorithms.aggregation import build, numbers_of, restore, state_of
 
         patience = settings.training.patience
-        begun = start if isinstance(start, TrainingState) else TrainingState(start)
-        arrays = ArrayRecord({name: Array(value) for name, value in begun.parameters.items()})
+        state = start if isinstance(start, TrainingState) else TrainingState(start)
+        arrays = ArrayRecord({name: Array(value) for name, value in state.parameters.items()})
         strategy = build(settings.training.algorithm, len(list(grid.get_node_ids())), settings.training.step_counts)
-        restore(strategy, {name: array for name, array in begun.state.items() if not name.startswith(BEST)})
-        output.rounds += begun.rounds
-        best = BestRound.of(begun.rounds, begun.state)
-        for number in range(len(begun.rounds) + 1, settings.training.rounds + 1):
+        restore(strategy, {name: array for name, array in state.state.items() if not name.startswith(BEST)})
+        output.rounds += state.rounds
+        best = BestRound.of(state.rounds, state.state)
+        for number in range(len(state.rounds) + 1, settings.training.rounds + 1):
             if best.ends(number - 1, patience):
                 break
-            out, came = examine(number), arrays
-            arrays, seen = _round(grid, strategy, settings, number, arrays, out=out, gather=gather)
-            output.rounds.append(seen)
-            on_round(seen)
-            best = best if patience is None else best.or_of(seen, numbers_of(came))
+            out, incoming = examine(number), arrays
+            arrays, record = _round(grid, strategy, settings, number, arrays, out=out, gather=gather)
+            output.rounds.append(record)
+            on_round(record)
+            best = best if patience is None else best.or_of(record, numbers_of(incoming))
             keep(TrainingState(numbers_of(arrays), state_of(strategy) | best.state(), tuple(output.rounds)))
         output.stopped = best.ends(len(output.rounds), patience)
         output.learned = best.record.number - 1 if output.stopped and best.record else len(output.rounds)
@@ -172,15 +172,15 @@ def _round(
     updates, refused = accepted_updates(replies, arrays, settings.training.max_update_norm)
     failed = refused | {reply.metadata.src_node_id: str(reply.error.reason) for reply in replies if reply.has_error()}
     metrics = {reply.metadata.src_node_id: _metrics(reply) for reply in updates}
-    together = next((found for found in metrics.values() if CONTRIBUTORS in found), {})
+    together = next((summed for summed in metrics.values() if CONTRIBUTORS in summed), {})
     if not together:  # who is in a sum sent no update by itself, and who fell silent before it is told there
         answered = {reply.metadata.src_node_id for reply in replies}
         asked = [message.metadata.dst_node_id for message in messages]
         failed |= {node: SILENT for node in sorted(asked) if node not in answered}
-    came = int(together.get(CONTRIBUTORS, len(updates)))
-    if came < settings.minimum:
+    contributors = int(together.get(CONTRIBUTORS, len(updates)))
+    if contributors < settings.minimum:
         raise TrainingFailed(
-            f"round {number}: {came} of at least {settings.minimum} regions sent an update "
+            f"round {number}: {contributors} of at least {settings.minimum} regions sent an update "
             f"({settings.sentence(failed)}{'; left out: ' + _all(out) if out else ''})"
         )
     aggregated = aggregate(strategy, settings.training.algorithm, number, updates, messages)

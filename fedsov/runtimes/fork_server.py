@@ -31,6 +31,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any
 
+from fedsov import registry
 from fedsov.border.law.bundle_loader import load_bundle, load_words
 from fedsov.errors import FedsovError
 from fedsov.processes import ending_with, freeze, live
@@ -193,9 +194,7 @@ def shared_fork_server(modules: Sequence[str]) -> Iterator[ForkServer]:
 QUIET = {
     "FLWR_TELEMETRY_ENABLED": "0",
     "FLWR_DISABLE_UPDATE_CHECK": "1",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_LOGGING_LEVEL": "CRITICAL",
-    "DO_NOT_TRACK": "1",
+    **registry.QUIET,
 }
 
 

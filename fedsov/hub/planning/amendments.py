@@ -49,9 +49,9 @@ def why_refused(crossing: PlannedCrossing, lapsed: Sequence[str] = ()) -> str:
             papers that would cost least, and these need not be the same.
     """
     decision = crossing.decision
-    said = "" if decision.verdict == "refuse" else f"{crossing.kind} {crossing.source} -> {crossing.target} waits: "
-    rested = " ".join(one for one in lapsed if one not in decision.reason)
-    parts = (f"{said}{decision.reason}", f"It was permitted until now: {rested}" if rested else "", decision.remedy)
+    waits = "" if decision.verdict == "refuse" else f"{crossing.kind} {crossing.source} -> {crossing.target} waits: "
+    rested = " ".join(sentence for sentence in lapsed if sentence not in decision.reason)
+    parts = (f"{waits}{decision.reason}", f"It was permitted until now: {rested}" if rested else "", decision.remedy)
     return " ".join(filter(None, parts))
 
 
@@ -72,13 +72,15 @@ def amended(plan: Plan, amendments: Sequence[Amendment], *, out: Collection[str]
         out: the regions that are out in the end.
         instead: a plan for the same regions, made by the `fallback` rule.
     """
-    return replace(plan, regions=tuple(_amended(one, amendments, out=out, instead=instead) for one in plan.regions))
+    regions = tuple(_amended(region, amendments, out=out, instead=instead) for region in plan.regions)
+    return replace(plan, regions=regions)
 
 
-def _amended(one: RegionPlan, amendments: Sequence[Amendment], *, out: Collection[str], instead: Plan) -> RegionPlan:
-    mine = tuple(found for found in amendments if found.region == one.region)
-    if one.region not in out:
-        return replace(one, amendments=mine)
-    new, refused = instead.region(one.region), tuple(found.crossing for found in mine if found.crossing is not None)
+def _amended(region: RegionPlan, amendments: Sequence[Amendment], *, out: Collection[str], instead: Plan) -> RegionPlan:
+    mine = tuple(amendment for amendment in amendments if amendment.region == region.region)
+    if region.region not in out:
+        return replace(region, amendments=mine)
+    new = instead.region(region.region)
+    refused = tuple(amendment.crossing for amendment in mine if amendment.crossing is not None)
     reasons = (mine[-1].sentence(), *new.reasons)
     return replace(new, reasons=reasons, blocked=(*refused, *new.blocked), amendments=mine)
