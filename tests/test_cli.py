@@ -97,6 +97,7 @@ def test_ledger_show_tells_refusals_of_one_owner(workspace: str) -> None:
     assert "refuse by" in fedsov("ledger", "show", "hub", workspace, "--refused").stdout
 
 
+@pytest.mark.long
 def test_promote_gives_a_version_the_alias_and_lists_what_there_is(workspace: str) -> None:
     said = answered(fedsov("promote", "stackoverflow-gb", "1", workspace, "--json"))
     assert said == {"model": "stackoverflow-gb", "version": 1, "alias": "champion", "registry": "GB"}
@@ -116,6 +117,7 @@ def test_hydra_shows_the_configuration_of_a_job_without_running_it(tmp_path: Pat
     assert not (tmp_path / "w" / "regions").exists()
 
 
+@pytest.mark.long
 def test_multirun_runs_each_choice_and_answers_with_a_list(workspace: str) -> None:
     done = fedsov(
         "train", workspace, "--multirun", "algorithm=fedadam,krum", "strategy.order=[federated]", *SMALL, "--json"

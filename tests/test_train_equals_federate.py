@@ -17,7 +17,6 @@ import pytest
 from safetensors.numpy import load_file
 
 import fedsov
-from fedsov.algorithms.catalogue import ALGORITHMS
 from fedsov.api import train
 from fedsov.config.hub_settings import training_job
 from fedsov.config.hydra_compose import compose
@@ -27,6 +26,7 @@ from fedsov.model.features import Features, Statistics
 from fedsov.partition.store import Store
 from fedsov.region.session import Session
 from fedsov.storage.workspace import Workspace
+from tests.each_algorithm import EACH_ALGORITHM
 from tests.world import people
 
 REGIONS = ("AT", "DE", "FR", "IT")
@@ -95,7 +95,7 @@ def _arrays(chosen: Settings) -> Arrays:
     return {name: (features.encode(each.columns), each.y) for name, each in rows.items()}
 
 
-@pytest.mark.parametrize("name", ALGORITHMS)
+@pytest.mark.parametrize("name", EACH_ALGORITHM)
 def test_a_run_and_federate_give_the_same_parameters(name: str, table: list[str]) -> None:
     chosen = settings(compose([*table, f"algorithm={name}"]))
     model = _run(chosen)

@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -239,6 +240,7 @@ def test_a_value_that_cannot_be_used_is_named_by_column_and_row(
     assert all(word in line for word in words), line
 
 
+@pytest.mark.long
 def test_a_region_with_one_class_or_one_row_or_none_is_planned_as_such_and_the_others_train(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     same = [("FR", round(age, 2), 38.5, "a", 1) for age in rng.normal(40, 10, 60)]
@@ -298,6 +300,7 @@ def test_a_damaged_store_is_named_with_the_way_to_mend_it(
     assert "ingest --rebuild" in line
 
 
+@pytest.mark.long
 def test_a_damaged_store_is_mended_by_what_the_line_says(workspace: Path, people: Path) -> None:
     flip_one_byte(workspace)
     before = kept(workspace)
@@ -491,13 +494,18 @@ def confined(command: str, words: list[str], size: int) -> subprocess.CompletedP
     )
 
 
+def _long(*values: object) -> Any:
+    """A case that waits for `scripts/test --long`."""
+    return pytest.param(*values, marks=pytest.mark.long)
+
+
 @pytest.mark.parametrize(
     ("command", "size", "code", "word"),
     [
         ("train", 1_000, 7, "workspace=DIR"),  # the settings that Hydra writes
         ("plan", 8_000, 5, "hub/ledger.sqlite"),
         ("ingest", 50_000, 7, "regions/US/store/table"),
-        ("train", 400_000, 7, "mlflow.db"),
+        _long("train", 400_000, 7, "mlflow.db"),
     ],
 )
 def test_a_full_disk_is_told_in_one_line_and_leaves_what_was_there(
@@ -597,7 +605,7 @@ PHASES = {
 }
 
 
-@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize("phase", [_long(name) if name in ("finish", "recording") else name for name in PHASES])
 def test_ctrl_c_ends_a_run_with_one_line_and_no_process_stays(
     workspace: Path, people: Path, phase: str, tmp_path: Path
 ) -> None:
@@ -611,7 +619,7 @@ def test_ctrl_c_ends_a_run_with_one_line_and_no_process_stays(
     goes_on(place, people)
 
 
-@pytest.mark.parametrize("phase", ["rounds", "recording"])
+@pytest.mark.parametrize("phase", ["rounds", _long("recording")])
 def test_a_killed_run_leaves_no_process_and_the_next_one_works(workspace: Path, people: Path, phase: str) -> None:
     run = Underway(settings_for(workspace, people, "federation.rounds=60"))
     children = run.until(PHASES[phase])

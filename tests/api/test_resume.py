@@ -224,6 +224,7 @@ def _has_ended(workspace: Path) -> bool:
     return Checkpoints(workspace / "hub", runs(workspace / "hub")[-1]).begun() is None
 
 
+@pytest.mark.long
 def test_the_command_goes_on_after_a_real_kill_and_leaves_nothing_behind(
     tmp_path: Path, undisturbed: RunResult
 ) -> None:
@@ -425,6 +426,7 @@ def test_one_process_answers_for_a_region_in_a_run(tmp_path: Path) -> None:
         Journal.open(tmp_path, "../r")
 
 
+@pytest.mark.long
 def test_a_private_run_reserves_once_and_answers_a_question_once(tmp_path: Path) -> None:
     words = _words(tmp_path, *PRIVATE)
     for number in (1, 2):

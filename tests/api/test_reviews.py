@@ -48,6 +48,7 @@ def strategy_of(settings: list[str], region: str) -> str:
     return next(one["strategy"] for one in plan["regions"] if one["region"] == region)
 
 
+@pytest.mark.long
 def test_a_review_waits_is_approved_is_relied_on_and_is_withdrawn(settings: list[str]) -> None:
     place = settings[0]
     assert fedsov("train", *settings, "--quiet").returncode == 0

@@ -89,6 +89,7 @@ def test_the_regions_step_at_the_round_s_rate(tmp_path: Path) -> None:
         np.testing.assert_allclose(_global_model(three)[name], array, atol=1e-6)
 
 
+@pytest.mark.long
 def test_a_scheduled_run_that_is_killed_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
     schedule = "federation.schedule={name:cosine,least:0.1,warmup:1}"
     whole = _trained(tmp_path / "whole", schedule)
@@ -139,6 +140,7 @@ def test_a_run_that_stopped_says_so_and_why(stopped: tuple[RunResult, list[str]]
     )  # patience is the federated training's
 
 
+@pytest.mark.long
 def test_a_run_with_patience_that_is_killed_ends_in_the_same_round_with_the_same_bits(
     stopped: tuple[RunResult, list[str]], tmp_path: Path
 ) -> None:
@@ -189,6 +191,7 @@ def test_what_is_counted_is_a_whole_number(key: str, value: str) -> None:
         _asked(f"model.fine_tune.{key}={value}")
 
 
+@pytest.mark.long
 def test_a_run_accumulates_batches_as_if_they_were_larger(tmp_path: Path) -> None:
     words = ("federation.rounds=1", "strategy.order=[federated]")
     found = [
@@ -213,6 +216,7 @@ def _weighing(*weights: float, of: tuple[str, ...] = ("round", "from_scratch", "
     return [f"model.{occasion}.class_weights={list(weights)}" for occasion in of]
 
 
+@pytest.mark.long
 def test_class_weights_of_a_binary_run_move_its_model_and_weights_of_one_do_not(tmp_path: Path) -> None:
     none = _trained(tmp_path / "none", *ONLY_FEDERATED)
     ones = _trained(tmp_path / "ones", *ONLY_FEDERATED, *_weighing(1.0, 1.0))
@@ -335,6 +339,7 @@ def test_a_small_region_gets_synthetic_rows_of_several_classes_that_are_numbers(
     assert fr.strategy == "synthetic" and fr.score is not None and fr.score > 0.9, (fr, result.refusals)
 
 
+@pytest.mark.long
 def test_a_private_run_learns_several_classes_with_weights(tmp_path: Path) -> None:
     words = _three_classes(
         tmp_path,
@@ -400,6 +405,7 @@ def _numbers(place: Path, *more: str) -> list[str]:
     ]
 
 
+@pytest.mark.long
 def test_a_run_learns_numbers_and_is_resumed_to_the_same_bits(tmp_path: Path) -> None:
     lines: list[str] = []
     result = train.train_settings(settings(compose(_numbers(tmp_path / "whole"))), progress=lines.append)
@@ -430,6 +436,7 @@ def test_a_private_run_learns_numbers_and_says_no_score(tmp_path: Path) -> None:
     assert all(np.isfinite(array).all() for array in _global_model(result).values())
 
 
+@pytest.mark.long
 def test_updates_longer_than_the_bound_are_refused_with_their_regions(tmp_path: Path) -> None:
     with pytest.raises(
         TrainingFailed, match=r"AT: its update has norm .*; at most 0\.001 is accepted .*; DE: its update has norm"
@@ -439,6 +446,7 @@ def test_updates_longer_than_the_bound_are_refused_with_their_regions(tmp_path: 
     _assert_same(bounded.workspace, unbounded.workspace)
 
 
+@pytest.mark.long
 def test_a_network_of_an_installed_package_is_trained_and_a_broken_one_named(tmp_path: Path) -> None:
     place = tmp_path / "site" / "mine-1.0.dist-info"
     place.mkdir(parents=True)

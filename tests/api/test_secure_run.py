@@ -30,6 +30,7 @@ def _entries(run: Overheard, owner: str) -> list[dict]:
     ]
 
 
+@pytest.mark.long
 def test_the_global_model_is_that_of_a_run_in_which_the_hub_saw_every_update(summed: Overheard, tmp_path: Path) -> None:
     plain = overhear([f"workspace={tmp_path}", *ALIKE])
     one, other = (_global_model(run) for run in (summed, plain))

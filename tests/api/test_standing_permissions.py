@@ -220,6 +220,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> dict:
     )
 
 
+@pytest.mark.long
 def test_a_demo_in_which_a_clause_expires_ends_with_that_region_out_and_the_plan_amended(demo: dict) -> None:
     us = demo["regions"]["US"]
     assert us["strategy"] == "transfer_learning" and us["score"] is not None and us["selected"] != "none"

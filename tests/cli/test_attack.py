@@ -66,6 +66,7 @@ def _registered(command: str, folder: Path) -> dict:
     return yaml.safe_load((folder / "documents.yaml").read_text())["documents"][0]
 
 
+@pytest.mark.long
 def test_a_region_s_rows_are_attacked_under_its_keys_and_the_claim_stands_beside_the_bound(
     table: Path, tmp_path: Path
 ) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from flwr.app import Array, ArrayRecord, Context, Error, Message, MetricRecord, RecordDict
 
-from fedsov.algorithms.catalogue import ALGORITHMS, Algorithm
+from fedsov.algorithms.catalogue import Algorithm
 from fedsov.algorithms.compression import Compression, chance, sent
 from fedsov.algorithms.local_steps import LocalSteps
 from fedsov.algorithms.training_spec import TrainingSpec
@@ -22,6 +22,7 @@ from fedsov.hub.server_app import RoundSettings, TrainingOutput, each_by_itself,
 from fedsov.label import PUBLIC
 from fedsov.model.network import NetworkSpec
 from fedsov.protocol.flower_messages import identify, new_id, parameters_of, record_of
+from tests.each_algorithm import EACH_ALGORITHM
 from tests.hub.test_server_app import Open, Scripted
 
 START = {"w": np.zeros((20, 5), np.float32), "b": np.ones(20, np.float32)}
@@ -74,7 +75,7 @@ def _sending(how: Compression, frozen: tuple[str, ...] = ()) -> Answer:
     return answer
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", EACH_ALGORITHM)
 def test_every_algorithm_gives_of_compressed_updates_nearly_what_it_gives_of_whole_ones(algorithm: str) -> None:
     whole = _run(_trained, Compression(), algorithm=algorithm)
     for how in (INT8, Compression("topk", share=1.0)):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fedsov
-from fedsov.algorithms.catalogue import ALGORITHMS, Algorithm
+from fedsov.algorithms.catalogue import Algorithm
 from fedsov.algorithms.compression import Compression
 from fedsov.algorithms.local_steps import LocalSteps, Schedule, client_number, generator, shuffled
 from fedsov.algorithms.personalization import PrivateParameters
@@ -20,6 +20,7 @@ from fedsov.model.network import NetworkSpec, initial, register
 from fedsov.privacy.mechanism import RecordMechanism
 from fedsov.simulation.federate import FederateOptions as Options
 from fedsov.training.engine import train_one
+from tests.each_algorithm import EACH_ALGORITHM
 
 WEIGHTS = np.linspace(-1.0, 1.0, 6)
 STEPS = LocalSteps(learning_rate=0.05, momentum=0.9, batch=32, epochs=2)
@@ -38,7 +39,7 @@ def _region(seed: int, rows: int = 300) -> tuple[np.ndarray, np.ndarray]:
 REGIONS = {"DE": _region(0), "US": _region(1, 900), "GB": _region(2)}
 
 
-@pytest.mark.parametrize("name", ALGORITHMS)
+@pytest.mark.parametrize("name", EACH_ALGORITHM)
 def test_each_algorithm_learns(name: str) -> None:
     options = {
         "fedprox": {"proximal_mu": 0.1},

@@ -67,6 +67,7 @@ print(len(synthetic.synthesise(rows, rows=100, seed=1)))
 """
 
 
+@pytest.mark.long
 def test_sdv_is_imported_late_says_nothing_and_leaves_nothing_behind(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
