@@ -12,6 +12,8 @@
     ├── BudgetBroken            5   a privacy budget that was cut, rewritten or lost, or cannot be written
     ├── TrainingFailed          8   no region, or too few, ended a training with finite parameters
     ├── SumRefused              8   a step of a secure sum in which a region takes no part, because it would not be safe
+    ├── LimitExceeded           9   more rounds, questions, steps or speed than a region's own limits allow
+    ├── AnswerWithheld          9   an answer that would tell of few people, by a region's own rule
     └── BudgetExceeded          9   a release that the rest of a region's privacy budget does not hold
 
 130 is an interruption by the user. The message of each is one line: the value, and the way out. `unknown` words the
@@ -71,6 +73,14 @@ class SumRefused(FedsovError):
 
 class BudgetBroken(FedsovError):
     exit_code = 5
+
+
+class LimitExceeded(FedsovError):
+    exit_code = 9
+
+
+class AnswerWithheld(FedsovError):
+    exit_code = 9
 
 
 class BudgetExceeded(FedsovError):
