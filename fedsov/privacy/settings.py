@@ -27,6 +27,10 @@ LEAST_NOISE, MOST_NOISE = 0.5, 1e6
 """Of statistics: with less, they alone cost an epsilon above 10; with more, they say nothing."""
 LEAST_DELTA = 1e-30
 """No delta is less: the accountant's distributions have no such tail."""
+MOST_EPSILON = 20.0
+"""Of a run and of a lifetime: with more, one record may make an outcome e^20 times as likely: no protection."""
+MOST_DELTA = 0.1
+"""No delta is as much: a region answers about 10 records or more, and its delta lies below 1 / records."""
 MOST_MEDIAN_EPSILON = 100.0
 FAR, NEAR = 1e140, 1e-140
 """Bounds of a column lie no farther from 0, and no nearer to each other: their squares are summed in float64."""
@@ -38,7 +42,7 @@ class RecordPrivacy:
 
     Attributes:
         epsilon: of this run by itself, in each region; None for all that is left of the lifetime budget.
-        delta: None for 1 / rows².
+        delta: None for 1 / rows²; below 1 / rows in every region.
         clip: the most L2 norm of one record's gradient.
         lifetime_epsilon: of all releases of a region together.
         batch: expected records in a step.
@@ -64,12 +68,14 @@ class RecordPrivacy:
     def __post_init__(self) -> None:
         store(
             self,
-            epsilon=None if self.epsilon is None else real("privacy.epsilon", self.epsilon, above=0.0),
+            epsilon=None
+            if self.epsilon is None
+            else real("privacy.epsilon", self.epsilon, above=0.0, at_most=MOST_EPSILON),
             delta=None
             if self.delta is None
-            else real("privacy.delta", self.delta, at_least=LEAST_DELTA, below=1.0, remedy="null is 1 / rows²"),
+            else real("privacy.delta", self.delta, at_least=LEAST_DELTA, below=MOST_DELTA, remedy="null is 1 / rows²"),
             clip=real("privacy.clip", self.clip, at_least=FLOAT32_LEAST, at_most=FLOAT32_MOST),
-            lifetime_epsilon=real("privacy.lifetime_epsilon", self.lifetime_epsilon, above=0.0),
+            lifetime_epsilon=real("privacy.lifetime_epsilon", self.lifetime_epsilon, above=0.0, at_most=MOST_EPSILON),
             batch=whole("privacy.batch", self.batch, at_least=1),
             statistics_noise=real(
                 "privacy.statistics_noise", self.statistics_noise, at_least=LEAST_NOISE, at_most=MOST_NOISE
@@ -88,8 +94,19 @@ class RecordPrivacy:
         return replace(self, batch=self.batch * batches)
 
     def delta_for(self, rows: int) -> float:
-        """The delta of a region with so many records (at least 2 are counted)."""
-        return self.delta if self.delta is not None else 1.0 / max(rows, 2) ** 2
+        """The delta of a region with so many records (at least 2 are counted).
+
+        Raises ConfigurationError for a delta of 1 / rows or more: one record released in full, drawn at random, would keep it.
+        """
+        least = max(rows, 2)
+        if self.delta is None:
+            return 1.0 / least**2
+        if self.delta * least >= 1.0:
+            raise ConfigurationError(
+                f"privacy.delta is {self.delta:g}, and with {rows:,} rows it must be below 1 / rows = {1 / least:.3g}; "
+                "privacy.delta=null is 1 / rows²"
+            )
+        return self.delta
 
     def sampling_rate(self, rows: int) -> float:
         """Each record's chance to be in a step, where so many rows are trained on."""

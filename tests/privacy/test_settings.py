@@ -29,7 +29,9 @@ def test_the_configuration_composes_into_what_is_asked_of_privacy() -> None:
         (["privacy=record", "privacy.epsilon=three"], "privacy.epsilon must be a number above 0"),
         (["privacy=record", "privacy.epsilon=11"], "above privacy.lifetime_epsilon=10"),
         (["privacy=record", "privacy.clip=-1"], "privacy.clip must be"),
-        (["privacy=record", "privacy.delta=1"], r"privacy\.delta must be a number of 1e-30 or more and below 1, got 1"),
+        (["privacy=record", "privacy.delta=1"], r"privacy\.delta must be a number of 1e-30 or more and below 0\.1, g"),
+        (["privacy=record", "privacy.lifetime_epsilon=21"], "privacy.lifetime_epsilon must be .* at most 20, got 21"),
+        (["privacy=record", "privacy.epsilon=1e9"], "privacy.epsilon must be a number above 0 and at most 20"),
         (["privacy=record", "privacy.batch=2.5"], "privacy.batch must be a whole number"),
         (["privacy=record", "privacy.epsilom=3"], "epsilom"),
         (["privacy=record", "~privacy.clip"], "privacy.clip is not set"),
@@ -45,6 +47,9 @@ def test_what_cannot_be_is_refused_by_its_key(overrides: list[str], said: str) -
 
 def test_delta_and_rate_follow_from_the_rows() -> None:
     assert ASKED.delta_for(1000) == 1e-6 and replace(ASKED, delta=1e-5).delta_for(1000) == 1e-5
+    for delta, rows in ((1e-3, 1000), (0.09, 12), (1e-5, 100_001)):
+        with pytest.raises(ConfigurationError, match=rf"privacy\.delta is {delta:g}, and with {rows:,} rows"):
+            replace(ASKED, delta=delta).delta_for(rows)
     assert ASKED.sampling_rate(1000) == 0.1 and ASKED.sampling_rate(50) == 1.0
     assert ASKED.steps(1000, 2) == 20 and ASKED.steps(50, 3) == 3 and ASKED.steps(1000, 0) == 1
 

@@ -1,0 +1,121 @@
+"""The life of a region's privacy: what a job may still ask of people once something about them left under noise.
+
+The group ``privacy`` of region.yaml is the region's own; a job cannot weaken it.
+
+    require            a job without privacy is
+    absent             answered, until the first private release about the same people; refused from then on
+    record             refused
+    none               answered; after a private release the guarantee is unbounded from that day on
+
+    lifetime_epsilon   of all private releases together; the smaller of the region's and the job's holds
+
+Example rows (`examples: true`) have no life: a job without privacy after a private one is answered, and marked by
+whoever reports it. ``require: record`` holds for them too.
+
+This module decides and says; what was released before comes in as a `PrivacyPast` (`fedsov.region.people_budgets`).
+
+>>> after = PrivacyPast(private_since="2026-11-29")
+>>> why_refused("DE", RegionPrivacy(), after, is_private=False, examples=False).partition(";")[0]
+'region DE released something about these people under privacy on 2026-11-29'
+>>> why_refused("DE", RegionPrivacy(require="none"), after, is_private=False, examples=False)
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from fedsov.checks import choice, prefixed, real, section, store
+from fedsov.privacy.settings import MOST_EPSILON
+
+REQUIREMENTS = ("record", "none")
+
+
+@dataclass(frozen=True, slots=True)
+class RegionPrivacy:
+    """What a region's owner asks of every job; absent is not ``none``.
+
+    Attributes:
+        require: one of `REQUIREMENTS`; None while the owner has set none.
+        lifetime_epsilon: the most epsilon of all private releases together; None leaves it to the first job.
+
+    Raises:
+        ConfigurationError: another word or number, named as in region.yaml.
+    """
+
+    require: str | None = None
+    lifetime_epsilon: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.require is not None:
+            store(self, require=choice("require", self.require, REQUIREMENTS))
+        if self.lifetime_epsilon is not None:
+            lifetime = real("lifetime_epsilon", self.lifetime_epsilon, above=0.0, at_most=MOST_EPSILON)
+            store(self, lifetime_epsilon=lifetime)
+
+    @staticmethod
+    def from_settings(plain: Any) -> RegionPrivacy:
+        """The group ``privacy``, whose keys are these fields; {} where no owner has set any. Raises ConfigurationError."""
+        settings = section("privacy", plain, RegionPrivacy)
+        with prefixed("privacy."):
+            return RegionPrivacy(**settings)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; `from_settings` gives equal settings."""
+        return asdict(self)
+
+    def lifetime(self, asked: float) -> float:
+        """The lifetime epsilon that holds for a job that asks for this one."""
+        return asked if self.lifetime_epsilon is None else min(asked, self.lifetime_epsilon)
+
+
+@dataclass(frozen=True, slots=True)
+class PrivacyPast:
+    """What a region's budget and ledger say of the people of a job; days are ISO 8601, None for never.
+
+    Attributes:
+        private_since: the day of the first private release about them.
+        unbounded_since: the day of the first answer about them without privacy after that.
+        unprotected_before: the day of the first answer without privacy that left the region before that.
+    """
+
+    private_since: str | None = None
+    unbounded_since: str | None = None
+    unprotected_before: str | None = None
+
+    def lines(self) -> list[str]:
+        """What `budget` and the report say beside the numbers."""
+        lines = []
+        if self.unbounded_since is not None:
+            lines.append(
+                f"unbounded since {self.unbounded_since}: answers without privacy about the same people left after "
+                f"the first private release of {self.private_since}"
+            )
+        if self.unprotected_before is not None:
+            lines.append(
+                f"answers without privacy left since {self.unprotected_before}, before the first private release; "
+                "they stand in the ledger, and epsilon does not count them"
+            )
+        return lines
+
+
+def why_refused(
+    region: str, settings: RegionPrivacy, past: PrivacyPast, *, is_private: bool, examples: bool
+) -> str | None:
+    """The sentence of a job's refusal, with the command that mends it; None where the job may be answered.
+
+    Args:
+        is_private: whether the job asks for privacy of records.
+        examples: whether the region's rows are examples.
+    """
+    if is_private or settings.require == "none":
+        return None
+    set_none = f"run with privacy=record, or let its owner run `fedsov region set {region} privacy.require=none`"
+    if settings.require == "record":
+        return f"region {region} answers under privacy only (privacy.require: record); {set_none}"
+    if past.private_since is None or examples:
+        return None
+    return (
+        f"region {region} released something about these people under privacy on {past.private_since}; an answer "
+        f"without it would end that guarantee; {set_none}, from which day on it is unbounded"
+    )
