@@ -9,15 +9,15 @@ The group ``privacy`` of region.yaml is the region's own; a job cannot weaken it
 
     lifetime_epsilon   of all private releases together; the smaller of the region's and the job's holds
 
-Example rows (`examples: true`) have no life: a job without privacy after a private one is answered, and marked by
-whoever reports it. ``require: record`` holds for them too.
+Example rows (`examples: true`) have no life: a private release about them covers nobody, so that a job without privacy
+after it is answered. Rows that were people's in a private release before are people's, whatever they are called now.
 
 This module decides and says; what was released before comes in as a `PrivacyPast` (`fedsov.region.people_budgets`).
 
 >>> after = PrivacyPast(private_since="2026-11-29")
->>> why_refused("DE", RegionPrivacy(), after, is_private=False, examples=False).partition(";")[0]
+>>> why_refused("DE", RegionPrivacy(), after, is_private=False).partition(";")[0]
 'region DE released something about these people under privacy on 2026-11-29'
->>> why_refused("DE", RegionPrivacy(require="none"), after, is_private=False, examples=False)
+>>> why_refused("DE", RegionPrivacy(require="none"), after, is_private=False)
 """
 
 from __future__ import annotations
@@ -99,21 +99,19 @@ class PrivacyPast:
         return lines
 
 
-def why_refused(
-    region: str, settings: RegionPrivacy, past: PrivacyPast, *, is_private: bool, examples: bool
-) -> str | None:
+def why_refused(region: str, settings: RegionPrivacy, past: PrivacyPast, *, is_private: bool) -> str | None:
     """The sentence of a job's refusal, with the command that mends it; None where the job may be answered.
 
     Args:
+        past: what was released before about the people whose rows the job would use.
         is_private: whether the job asks for privacy of records.
-        examples: whether the region's rows are examples.
     """
     if is_private or settings.require == "none":
         return None
     set_none = f"run with privacy=record, or let its owner run `fedsov region set {region} privacy.require=none`"
     if settings.require == "record":
         return f"region {region} answers under privacy only (privacy.require: record); {set_none}"
-    if past.private_since is None or examples:
+    if past.private_since is None:
         return None
     return (
         f"region {region} released something about these people under privacy on {past.private_since}; an answer "

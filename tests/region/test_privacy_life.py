@@ -12,8 +12,8 @@ from fedsov.region.privacy_life import PrivacyPast, RegionPrivacy, why_refused
 NEVER, RELEASED = PrivacyPast(), PrivacyPast(private_since="2026-11-29")
 
 
-def refusal(require: str | None, past: PrivacyPast, *, is_private: bool = False, examples: bool = False) -> str | None:
-    return why_refused("DE", RegionPrivacy(require), past, is_private=is_private, examples=examples)
+def refusal(require: str | None, past: PrivacyPast, *, is_private: bool = False) -> str | None:
+    return why_refused("DE", RegionPrivacy(require), past, is_private=is_private)
 
 
 @pytest.mark.parametrize("require", [None, "none", "record"])
@@ -40,11 +40,6 @@ def test_a_job_without_privacy_is_refused_with_the_command_that_allows_it(
     assert (sentence is not None) == refused
     if sentence is not None:
         assert "fedsov region set DE privacy.require=none" in sentence and "privacy=record" in sentence
-
-
-def test_example_rows_have_no_life_but_an_owner_who_asks_for_privacy_gets_it() -> None:
-    assert refusal(None, RELEASED, examples=True) is None
-    assert refusal("record", NEVER, examples=True) is not None
 
 
 def test_of_two_lifetimes_the_smaller_holds() -> None:
