@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 _STACK, _FLOATS = 64, 2**23
 """The most clients of a stack, and the most numbers of all their parameters."""
-_CACHED = 2**17
+_CACHED = 2**19
 """The same of more than eight clients, so that a core works on what is near it."""
 _LAYER, _ALONE, _AUTOGRAD = 650_000.0, 2 / 3, 8_000_000.0
 """What a step of a stack costs for each layer beside its clients, as so many products of a row and a parameter; which

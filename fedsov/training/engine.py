@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -154,7 +155,7 @@ def advance(
         anchor_weight=weight,
         drift=_tensor(terms.drift, parameters),
         clipping=terms.clipping,
-        seeds=terms.seeds or _seeds(steps.seed, len(parameters)),
+        seeds=terms.seeds,
     )
     if closed_form and not is_layered(spec):
         raise ConfigurationError(f"network {spec.name} has no closed form; leave closed_form out")
@@ -163,6 +164,7 @@ def advance(
         return
     check_own(spec, inputs)
     module, loss = build(spec, inputs).to(parameters.dtype), loss_named(steps.loss)
+    descent = replace(descent, seeds=terms.seeds or _seeds(steps.seed, len(parameters)))
     with answering(spec):
         autograd.descend(parameters, module, rows, batches, descent, loss=loss, frozen=frozen)
 
