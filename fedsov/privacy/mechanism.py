@@ -11,8 +11,9 @@ Divided by the expected batch and not by the drawn one, whose size is private. U
 which one has one record more (Abadi et al. 2016, https://arxiv.org/abs/1607.00133). A person with k records is
 protected k times less. The number of rows is taken as known, as is usual: rate and delta follow from it.
 
-Not promised: noise is drawn in floating point (Mironov 2012, https://doi.org/10.1145/2382196.2382264 shows what the low
-bits of such noise can tell). Importing this module imports neither torch nor an accountant.
+Not promised: noise is added in float32, in which steps are reckoned (Mironov 2012,
+https://doi.org/10.1145/2382196.2382264 shows what the low bits of such noise can tell). That of statistics is rounded
+to a grid (`fedsov.privacy.private_statistics`). Importing this module imports neither torch nor an accountant.
 
 >>> mechanism = RecordMechanism(clip=1.0, noise_multiplier=2.0, sampling_rate=0.01, steps=50)
 >>> mechanism.event.noise_multiplier, mechanism.expected_batch(3000)

@@ -96,7 +96,7 @@ class RecordPrivacy:
     def delta_for(self, rows: int) -> float:
         """The delta of a region with so many records (at least 2 are counted).
 
-        Raises ConfigurationError for a delta of 1 / rows or more: one record released in full, drawn at random, would keep it.
+        Raises ConfigurationError for a delta of 1 / rows or more: releasing a random record in full would keep it.
         """
         least = max(rows, 2)
         if self.delta is None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from fedsov.errors import InputError
 from fedsov.model.column_statistics import Statistics
 from fedsov.model.features import Features
-from fedsov.privacy.private_statistics import Schema, private_median, private_statistics
+from fedsov.privacy.private_statistics import GRID, MEDIAN_CELLS, Schema, private_median, private_statistics
 
 KINDS = {"age": "numeric", "income": "numeric", "town": "categorical", "name": "identifier"}
 SCHEMA = Schema({"age": (0.0, 100.0), "income": (-1e5, 1e5)}, {})
@@ -119,6 +119,33 @@ def test_where_the_bounds_lie_moves_the_mean_and_neither_the_spread_nor_the_nois
     ).numeric["signup"]
     assert noisy.mean - zero == pytest.approx(75.0, abs=2.0)
     assert noisy.spread == pytest.approx(times.std(), abs=2.0)
+
+
+def test_low_bits_of_a_value_change_nothing_of_what_is_released() -> None:
+    table = columns()
+    close = {**table, "age": table["age"] + 1e-12 * np.arange(len(table["age"])) / len(table["age"])}
+    for seed in range(5):
+        released = [described(one, rng=np.random.default_rng(seed)).to_json() for one in (table, close)]
+        assert table["age"][-1] != close["age"][-1] and released[0] == released[1]
+
+
+def test_what_is_released_of_a_column_is_whole_cells_of_the_stated_grid() -> None:
+    """Without noise, the mean of a column of one value is that value's cell and nothing finer."""
+    third = {"age": np.full(1000, 100.0 / 3.0), "income": np.zeros(1000), "town": columns(1000)["town"]}
+    moments = described(third, rng=Silent()).numeric["age"]
+    cell = (moments.mean - 50.0) / 50.0 / GRID
+    assert moments.n == 1000 and cell == pytest.approx(round(cell), abs=1e-6)
+    assert moments.mean != 100.0 / 3.0 and moments.mean == pytest.approx(100.0 / 3.0, abs=50.0 * GRID)
+
+
+def test_the_median_is_a_cell_of_its_bounds_and_says_nothing_of_a_number_s_low_bits() -> None:
+    numbers = np.random.default_rng(0).uniform(0.0, 100.0, 500)
+    for seed in range(50):
+        drawn = [
+            private_median(some, (0.0, 100.0), epsilon=0.5, rng=np.random.default_rng(seed))
+            for some in (numbers, numbers + 1e-11)
+        ]
+        assert drawn[0] == drawn[1] and (drawn[0] / 100.0 * MEDIAN_CELLS) % 1.0 == 0.5
 
 
 def test_without_bounds_a_numeric_column_is_not_described() -> None:
