@@ -29,6 +29,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from fedsov.errors import KeyUnavailable, WorkspaceUnusable
 from fedsov.keys import sealing
 from fedsov.keys.protocol import KeySettings, PublicKeys, RegionKeys
+from fedsov.storage.atomic_files import sync_folder, written_beside
+from fedsov.storage.bounded_files import parsed_json, read_bounded
 from fedsov.storage.private_files import make_private_folder
 
 KEYRING, SIGNING_KEY = "keyring.json", "signing.key"
@@ -163,22 +165,16 @@ def _keyring(region: str, key_id: str, parts: Sequence[bytes], path: Path) -> Lo
 
 
 def _write_new(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(temporary, path)  # unlike a rename, this fails where a keyring exists
-    finally:
-        temporary.unlink(missing_ok=True)
+    with written_beside(path, content) as aside:
+        os.link(aside, path)  # unlike a rename, this fails where a keyring exists
+    sync_folder(path.parent)
 
 
 def _read_private(path: Path, region: str) -> dict[str, Any]:
     try:
         if path.stat().st_mode & 0o077:
             raise KeyUnavailable(f"{path} is open to other users; run: chmod 600 {path}")
-        body = json.loads(path.read_bytes())
+        body = parsed_json(read_bounded(path))
     except FileNotFoundError:
         raise KeyUnavailable(
             f"{region} has no keyring at {path}; restore it from its backup, no other opens its stores"

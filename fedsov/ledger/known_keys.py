@@ -17,6 +17,8 @@ from pathlib import Path
 from fedsov.errors import KeyUnavailable
 from fedsov.ledger.ledger import Ledger
 from fedsov.storage.atomic_files import replace_file
+from fedsov.storage.bounded_files import parsed_json, read_bounded
+from fedsov.storage.private_files import make_private_folder
 from fedsov.storage.workspace import Workspace, is_there, ledger_of
 
 FILE = "verify_keys.json"
@@ -28,7 +30,7 @@ def pin_keys(workspace: Workspace, regions: Iterable[str]) -> None:
     Raises LedgerBroken where a region's signing key is gone or another; the key is that of its ledger.
     """
     keys = {name: _verify_key(workspace.region(name), name) for name in regions}
-    workspace.hub.mkdir(exist_ok=True)
+    make_private_folder(workspace.hub)
     for folder in (*map(workspace.region, keys), workspace.hub):
         path = folder / FILE
         known = _read(path) if path.is_file() else {}
@@ -51,7 +53,7 @@ def _verify_key(folder: Path, region: str) -> str:
 
 
 def _read(path: Path) -> dict[str, str]:
-    return dict(json.loads(path.read_text()))
+    return dict(parsed_json(read_bounded(path)))
 
 
 def _write(path: Path, keys: dict[str, str]) -> None:

@@ -22,6 +22,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -81,10 +82,11 @@ class Ledger:
         key is gone or another.
         """
         self._path, self._owner = Path(path), owner
-        self._backend = open_backend(self._path)
+        key = key or self._path.with_name("signing.key")
+        self._backend = open_backend(self._path, birth=partial(self._begin, key=key))
         self._tip: Tip | None = None
         try:
-            self._signer, self._key = self._claimed(key or self._path.with_name("signing.key"))
+            self._signer, self._key = self._claimed(key)
         except LedgerBroken:
             self._backend.close()
             raise
@@ -139,6 +141,12 @@ class Ledger:
             transaction.run("UPDATE head SET size = ?, root = ?, signature = ?", _stored(head))
         self._tip = head, frontier
         return tuple(Entry(row[0], row[2].hex(), dict(entry)) for row, entry in zip(rows, added, strict=True))
+
+    def sign(self, message: bytes) -> bytes:
+        """The owner's signature (64 bytes) of what is no head. Raises LedgerBroken for a ledger opened for reading."""
+        if self._signer is None:
+            raise LedgerBroken(f"ledger {self._path} was opened for reading; nothing is signed with its key")
+        return self._signer.private.sign(message)
 
     def entries(self, run: str | None = None, *, since: int = 0) -> tuple[Entry, ...]:
         """All entries in order, or those whose `run` is this one; those after entry `since`. It verifies none."""
@@ -225,13 +233,7 @@ class Ledger:
             is_new = not transaction.run("SELECT 1 FROM book")
         if is_new:
             with self._backend.writing() as transaction:
-                if not transaction.run("SELECT 1 FROM book"):  # else another process was first
-                    signer = Signer.made(key)
-                    transaction.run(
-                        "INSERT INTO book (owner, key) VALUES (?, ?)", (self._owner, bytes.fromhex(signer.public))
-                    )
-                    first = _stored(signer.signed(self._owner, size=0, root=merkle.EMPTY))
-                    transaction.run("INSERT INTO head (one, size, root, signature) VALUES (1, ?, ?, ?)", first)
+                self._begin(transaction, key=key)
         with self._backend.reading() as transaction:
             owner, public = self._named(transaction)
         if owner != self._owner:
@@ -248,6 +250,15 @@ class Ledger:
                 "one of them was replaced; nothing crossed"
             )
         return signer, public
+
+    def _begin(self, transaction: Transaction, *, key: Path) -> None:
+        """Gives a ledger without an owner this one and a first head, unless another process was first."""
+        if transaction.run("SELECT 1 FROM book"):
+            return
+        signer = Signer.made(key)
+        transaction.run("INSERT INTO book (owner, key) VALUES (?, ?)", (self._owner, bytes.fromhex(signer.public)))
+        first = _stored(signer.signed(self._owner, size=0, root=merkle.EMPTY))
+        transaction.run("INSERT INTO head (one, size, root, signature) VALUES (1, ?, ?, ?)", first)
 
     def _named(self, transaction: Transaction) -> tuple[str, str]:
         rows = transaction.run("SELECT owner, key FROM book")

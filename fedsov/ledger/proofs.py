@@ -11,7 +11,6 @@ from __future__ import annotations
 import base64
 import json
 import re
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,8 @@ from fedsov.errors import ConfigurationError, LedgerBroken, counted
 from fedsov.ledger import merkle, standalone_verifier
 from fedsov.ledger.ledger import Ledger
 from fedsov.ledger.signed_head import Head
+from fedsov.storage.atomic_files import replace_file
+from fedsov.storage.private_files import make_private_folder
 
 _REMEMBERED = 500  # runs; a party that was away for more must be compared by `ledger verify`
 
@@ -65,22 +66,21 @@ def export(ledger: Ledger, folder: Path) -> Head:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ConfigurationError(f"{folder} holds something; give a folder that is empty or not there")
     head = ledger.verify().head
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private_folder(folder)
     anchors = []
-    with (folder / "entries.jsonl").open("wb") as lines:
+    with (folder / "entries.jsonl").open("xb") as lines:  # x: it is new, and no link that somebody put there meanwhile
         for _, body, leaf in ledger.texts(head.size):
             lines.write(b'{"leaf":"' + leaf.hex().encode() + b'","entry":' + body + b"}\n")
             if b'"anchor"' in body:
                 anchors += _anchor(body)
     for name, value in (("head", head.to_json()), ("anchors", [_plain(anchor) for anchor in anchors])):
-        (folder / f"{name}.json").write_text(json.dumps(value, indent=1) + "\n")
+        replace_file(folder / f"{name}.json", (json.dumps(value, indent=1) + "\n").encode())
     for stamped, reply in anchors:
-        (folder / f"{stamped.size}.head").write_bytes(stamped.message())
-        (folder / f"{stamped.size}.tsr").write_bytes(base64.b64decode(reply))
-    shutil.copy(standalone_verifier.__file__, folder / "verify_ledger.py")
-    (folder / "README.txt").write_text(
-        _README.format(owner=head.owner, entries=counted(head.size, "entry", "entries"), key=head.key)
-    )
+        replace_file(folder / f"{stamped.size}.head", stamped.message())
+        replace_file(folder / f"{stamped.size}.tsr", base64.b64decode(reply))
+    replace_file(folder / "verify_ledger.py", Path(standalone_verifier.__file__).read_bytes())
+    readme = _README.format(owner=head.owner, entries=counted(head.size, "entry", "entries"), key=head.key)
+    replace_file(folder / "README.txt", readme.encode())
     return head
 
 

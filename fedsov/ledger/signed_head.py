@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -31,7 +30,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from fedsov.errors import ConfigurationError, LedgerBroken, counted
 from fedsov.ledger.canonical_json import canonical, parsed
-from fedsov.storage.atomic_files import sync_folder
+from fedsov.storage.atomic_files import sync_folder, written_beside
 
 FORMAT = "fedsov ledger head 1"
 _LENGTHS = {"digest": 64, "key": 64, "signature": 128}
@@ -81,15 +80,25 @@ class Head:
     def check(self) -> Head:
         """This head. Raises LedgerBroken where its signature is not that of its key."""
         try:
-            key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(self.key))
-            key.verify(bytes.fromhex(self.signature), self.message())
-        except (InvalidSignature, ValueError) as problem:
+            is_signed = signature_holds(self.message(), self.key, self.signature)
+        except ValueError:  # a size that is no JSON number, which no owner signs
+            is_signed = False
+        if not is_signed:
             raise LedgerBroken(
                 f"the head of {self.owner or 'nobody'} at size {self.size:,} is not signed by key "
                 f"{self.key[:16]}: "
                 "size, root, owner or signature was changed, or another key signed it"
-            ) from problem
+            )
         return self
+
+
+def signature_holds(message: bytes, key: str, signature: str) -> bool:
+    """True where the signature (hex) of the message is that of the public key (hex)."""
+    try:
+        Ed25519PublicKey.from_public_bytes(bytes.fromhex(key)).verify(bytes.fromhex(signature), message)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
 
 
 def read_head(text: str) -> Head:
@@ -151,16 +160,9 @@ class Signer:
 
 def _write_new(path: Path, key: Ed25519PrivateKey) -> None:
     """Writes a key file whole and durably, or leaves the one that another process has just written."""
-    unnamed = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    file = os.open(unnamed, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        os.write(file, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-        os.fsync(file)
-        with suppress(FileExistsError):
-            os.link(unnamed, path)
-    finally:
-        os.close(file)
-        unnamed.unlink()
+    text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    with written_beside(path, text) as aside, suppress(FileExistsError):
+        os.link(aside, path)
     sync_folder(path.parent)
 
 

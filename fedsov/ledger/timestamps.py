@@ -28,6 +28,8 @@ from cryptography import x509
 from fedsov.errors import ConfigurationError, LedgerBroken, counted
 from fedsov.ledger.ledger import Entry, Ledger, entry_time
 from fedsov.ledger.signed_head import Head
+from fedsov.storage.atomic_files import replace_file
+from fedsov.storage.bounded_files import parsed_json, read_bounded
 
 _SECONDS = 30.0
 _LARGEST_REPLY = 2**20
@@ -44,14 +46,15 @@ class Query:
 
     def write(self, path: Path) -> None:
         """Writes the query to `path`, and beside it (`.json`) what its reply will be compared with."""
-        path.write_bytes(self.content)
-        _beside(path).write_text(json.dumps({"head": self.head.to_json(), "nonce": self.nonce}) + "\n")
+        replace_file(path, self.content)
+        about = json.dumps({"head": self.head.to_json(), "nonce": self.nonce}) + "\n"
+        replace_file(_beside(path), about.encode())
 
     @staticmethod
     def read(path: Path) -> Query:
         """A query written earlier. Raises ConfigurationError where it is not there whole."""
         try:
-            beside = json.loads(_beside(path).read_bytes())
+            beside = parsed_json(read_bounded(_beside(path)))
             nonce = beside["nonce"]
             if nonce is not None and type(nonce) is not int:
                 raise ValueError("its nonce is no number")

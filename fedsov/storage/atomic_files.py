@@ -10,28 +10,50 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from fedsov.errors import CheckpointDamaged, WorkspaceUnusable
+from fedsov.storage.bounded_files import parsed_json
+from fedsov.storage.private_files import FILE, beside, make_private_folder
 
 
 def replace_file(path: Path, content: bytes) -> None:
     """Puts a file in its place, readable by its owner alone; at any instant the old or the new one is there.
 
-    Raises OSError where it cannot be written; the old one stays.
+    A link at its name is replaced, not followed. Raises OSError where it cannot be written; the old one stays.
     """
-    aside = path.with_name(path.name + ".new")
-    with aside.open("wb") as file:
-        os.fchmod(file.fileno(), 0o600)
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(aside, path)
+    with written_beside(path, content) as aside:
+        os.replace(aside, path)
     sync_folder(path.parent)
+
+
+@contextmanager
+def written_beside(path: Path, content: bytes) -> Iterator[Path]:
+    """A file of this content on the disk, for its owner alone, under a name in the folder of `path` that nobody can
+    foresee; for the length of the block, in which it is moved or linked to `path`. Raises OSError."""
+    aside = beside(path)
+    try:
+        with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        yield aside
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def sync_file(path: Path) -> None:
+    """Waits until a file's content is on the disk."""
+    opened = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def sync_folder(folder: Path) -> None:
@@ -53,7 +75,7 @@ def write_file(path: Path, content: bytes) -> None:
         WorkspaceUnusable: it cannot be written; the old one stays.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(path.parent)
         replace_file(path, content)
     except OSError as error:
         raise WorkspaceUnusable(f"{path} cannot be written: {error.strerror}; make room or allow writing") from error
@@ -61,15 +83,15 @@ def write_file(path: Path, content: bytes) -> None:
 
 def write_sealed(path: Path, body: Mapping[str, Any]) -> None:
     """Writes plain values under their digest. Raises WorkspaceUnusable."""
-    write_file(path, _plain({"body": body, "sha256": sha256_hex(_plain(body))}))
+    write_file(path, plain_json({"body": body, "sha256": sha256_hex(plain_json(body))}))
 
 
 def read_sealed(path: Path) -> dict[str, Any]:
     """The body of a sealed file. Raises FileNotFoundError, and CheckpointDamaged for a file with any byte changed."""
     content = path.read_bytes()
     try:
-        value = json.loads(content)
-        whole = _plain(value) == content and sha256_hex(_plain(value["body"])) == value["sha256"]
+        value = parsed_json(content)
+        whole = plain_json(value) == content and sha256_hex(plain_json(value["body"])) == value["sha256"]
     except (ValueError, KeyError, TypeError):
         whole = False
     if not whole:
@@ -102,6 +124,6 @@ def sha256_hex(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _plain(value: Any) -> bytes:
-    """The one form: keys in the order they have, which reading keeps; a score that is not a number is NaN."""
+def plain_json(value: Any) -> bytes:
+    """JSON in the one form of a sealed file: keys in the order they have, which reading keeps; NaN for no score."""
     return json.dumps(value, separators=(",", ":")).encode()

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from fedsov.errors import WorkspaceUnusable
+from fedsov.storage.private_files import make_private_folder, open_private
 from fedsov.storage.workspace import Workspace
 
 LONGEST_WAIT = 15.0
@@ -32,9 +33,9 @@ def hold_workspace(workspace: Workspace) -> Iterator[Workspace]:
         WorkspaceUnusable: it cannot be created or written, or another run holds it.
     """
     try:
-        workspace.hub.mkdir(parents=True, exist_ok=True)
-        workspace.regions.mkdir(exist_ok=True)
-        lock = os.open(workspace.hub / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        make_private_folder(workspace.hub)
+        make_private_folder(workspace.regions)
+        lock = open_private(workspace.hub / "lock", os.O_RDWR)
     except OSError as error:
         raise WorkspaceUnusable(
             f"workspace {workspace.root} cannot be written ({error.strerror}); free or unlock it, "

@@ -6,12 +6,17 @@ Every path of a workspace is asked for here, as a value; nothing is created unti
 from __future__ import annotations
 
 import os
+import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fedsov.checks import refused, text
 from fedsov.errors import ConfigurationError
+
+LARGEST_UNBORN = 2**17
+"""Bytes of a database, its log with it, that may hold tables and no row; a larger one holds rows."""
 
 
 def named_path(name: str, value: Any, called: str = "a path") -> Path:
@@ -47,8 +52,26 @@ def store_of(folder: Path, dataset: str) -> Path:
 
 
 def is_there(path: Path) -> bool:
-    """True where a ledger was made at this path, or PostgreSQL was named as its store."""
-    return path.is_file() or _address_file(path).is_file()
+    """True where a ledger was made at this path, or PostgreSQL was named as its store.
+
+    A file in which no ledger was begun (a full disk or a kill at its birth) is none; the next run makes it whole.
+    """
+    return (path.is_file() and not _is_unborn(path)) or _address_file(path).is_file()
+
+
+def _is_unborn(path: Path) -> bool:
+    """True for an empty file, and for a database without tables, or with no row in any of them."""
+    log = path.with_name(path.name + "-wal")
+    size, logged = path.stat().st_size, log.stat().st_size if log.exists() else 0
+    if not size or size + logged > LARGEST_UNBORN:
+        return not size
+    address = f"{path.resolve().as_uri()}?mode=ro" + ("" if logged else "&immutable=1")
+    try:
+        with closing(sqlite3.connect(address, uri=True)) as database:
+            tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+            return not any(database.execute(f'SELECT 1 FROM "{name}" LIMIT 1').fetchone() for name in tables)
+    except (sqlite3.Error, UnicodeDecodeError):
+        return False  # whatever it is, it is not empty
 
 
 def _address_file(path: Path) -> Path:

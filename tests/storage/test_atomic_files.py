@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from fedsov.storage.atomic_files import replace_file, sync_folder
+from tests.full_disk import full_disk
 from tests.killed import lines_of_a_killed
 
 
@@ -37,10 +38,9 @@ def test_it_is_readable_by_its_owner_alone_whatever_was_there_before(tmp_path: P
 def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
     path = tmp_path / "state.json"
     replace_file(path, b"old")
-    (tmp_path / "state.json.new").mkdir()  # in the way of the file that is written aside
-    with pytest.raises(OSError, match="directory"):
+    with full_disk(), pytest.raises(OSError, match="too large"):
         replace_file(path, b"new")
-    assert path.read_bytes() == b"old"
+    assert path.read_bytes() == b"old" and [file.name for file in tmp_path.iterdir()] == ["state.json"]
     with pytest.raises(OSError, match="No such file"):
         replace_file(tmp_path / "absent" / "state.json", b"new")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from fedsov.errors import ConfigurationError
+from fedsov.ledger.ledger import Ledger
 from fedsov.storage.workspace import Workspace, is_there, named_path
 
 
@@ -47,7 +48,8 @@ def test_ledgers_that_exist_are_listed_the_hub_s_first(tmp_path: Path) -> None:
     for folder in (workspace.region("DE"), workspace.region("AT"), workspace.hub, workspace.region("US")):
         folder.mkdir(parents=True)
     for folder in (workspace.region("DE"), workspace.region("AT"), workspace.hub):
-        (folder / "ledger.sqlite").touch()
+        Ledger(folder / "ledger.sqlite", "owner").close()
+    (workspace.region("US") / "ledger.sqlite").touch()  # no ledger was begun in it
     assert list(workspace.ledgers()) == ["hub", "AT", "DE"]
     assert workspace.ledgers()["DE"] == tmp_path / "regions" / "DE" / "ledger.sqlite"
 

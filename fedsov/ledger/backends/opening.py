@@ -7,16 +7,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fedsov.ledger.backends.protocol import LedgerBackend
+from fedsov.ledger.backends.protocol import Birth, LedgerBackend
 from fedsov.ledger.backends.sqlite import SqliteBackend
 from fedsov.storage.workspace import _address_file
 
 
-def open_backend(path: Path, *, reads_only: bool = False) -> LedgerBackend:
-    """Opens the store of the ledger at `path`. Raises LedgerBroken where it cannot be opened."""
+def open_backend(path: Path, *, reads_only: bool = False, birth: Birth | None = None) -> LedgerBackend:
+    """Opens the store of the ledger at `path`. Raises LedgerBroken where it cannot be opened.
+
+    Args:
+        birth: writes what a new file begins with; a database's tables are there before, without an owner.
+    """
     address = _address_file(path)
     if not address.is_file():
-        return SqliteBackend(path, reads_only=reads_only)
+        return SqliteBackend(path, reads_only=reads_only, birth=birth)
     from fedsov.ledger.backends.postgresql import (
         PostgresqlBackend,  # needs psycopg, which the extra `postgres` installs
     )

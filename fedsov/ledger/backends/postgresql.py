@@ -28,6 +28,8 @@ from psycopg.conninfo import make_conninfo
 
 from fedsov.errors import ConfigurationError, LedgerBroken
 from fedsov.ledger.backends.protocol import Transaction
+from fedsov.storage.atomic_files import replace_file
+from fedsov.storage.private_files import make_private_folder
 
 _VERSION = "fedsov ledger 2"
 _CHUNK = 2000
@@ -178,9 +180,5 @@ def provision(admin: str, *, owner: str, password: str) -> str:
 
 def write_address(path: Path, address: str) -> None:
     """Writes an address for its owner's eyes only."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        os.write(file, address.encode())
-    finally:
-        os.close(file)
+    make_private_folder(path.parent)
+    replace_file(path, address.encode())

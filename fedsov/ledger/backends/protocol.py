@@ -8,7 +8,7 @@ ledger back to that head, and it would still verify.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -24,6 +24,10 @@ class Transaction(Protocol):
 
     def run_many(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
         """Runs a statement once for each row of values."""
+
+
+Birth = Callable[[Transaction], None]
+"""Writes what a new ledger begins with: its owner, the owner's key and the first head."""
 
 
 class LedgerBackend(Protocol):

@@ -1,6 +1,9 @@
 """A ledger in one SQLite file for its owner's eyes only, on the disk before a transaction ends.
 
-The triggers stop mistakes; what shows tampering is the tree. The tables are those that `book` describes.
+A new file is written aside, with its tables, owner and first head, and linked into place when it is whole: a kill or a
+full disk at a ledger's birth leaves no ledger. A file that is empty all the same is given them in one transaction.
+
+The triggers stop mistakes; what shows tampering is the tree. The tables are those that `protocol` describes.
 """
 
 from __future__ import annotations
@@ -10,12 +13,14 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from fedsov.errors import LedgerBroken
-from fedsov.ledger.backends.protocol import Transaction
+from fedsov.ledger.backends.protocol import Birth, Transaction
+from fedsov.storage.atomic_files import sync_file, sync_folder
+from fedsov.storage.private_files import beside, create_private_file, make_private_folder, no_link
 
 _APPLICATION = 0x46534C32  # "FSL2": how a file says that it is a ledger of this format
 _EARLIER = 0x46534C31  # "FSL1": the hash chain before it
@@ -53,14 +58,17 @@ _SCHEMA = (
 class SqliteBackend:
     """The ledger of one file; a process opens its own, and one opened before a fork reopens after it."""
 
-    def __init__(self, path: Path, *, reads_only: bool = False) -> None:
+    def __init__(self, path: Path, *, reads_only: bool = False, birth: Birth | None = None) -> None:
         """Opens the file at `path`, making it and its folder where there is none, unless it `reads_only`.
+
+        Args:
+            birth: writes what a new ledger begins with, in the transaction that makes its tables.
 
         Raises LedgerBroken where it is no ledger, of an earlier format, or cannot be used.
         """
-        self._path, self._open_file = path, _look if reads_only else _create
+        self._path, self._open_file = path, _look if reads_only else _continued
         self._lock, self._process = threading.Lock(), os.getpid()
-        self._connection = self._open_file(path)
+        self._connection = _look(path) if reads_only else _created(path, birth)
 
     @contextmanager
     def reading(self) -> Iterator[Transaction]:
@@ -123,15 +131,31 @@ def _connected(place: str | Path, *, uri: bool = False) -> sqlite3.Connection:
     return sqlite3.connect(place, uri=uri, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
 
 
-def _create(path: Path) -> sqlite3.Connection:
+def _created(path: Path, birth: Birth | None) -> sqlite3.Connection:
+    """A connection to the ledger at a path, which is made where there is none."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite gives its log beside it the same mode
-        connection = _connected(path)
+        make_private_folder(path.parent)
+        no_link(path)
+        if not path.exists():
+            _bear(path, birth)
+        return _opened(path, birth, empty_is_new=True)
     except (OSError, *_FAULTS) as problem:
         raise LedgerBroken(f"ledger {path} cannot be opened: {problem}; nothing crossed") from problem
+
+
+def _continued(path: Path) -> sqlite3.Connection:
+    """A connection to a ledger that this process had open before: one that is gone meanwhile is not made anew."""
+    if not path.is_file():
+        raise LedgerBroken(f"ledger {path} is gone; restore it from your copy; nothing crossed")
+    return _opened(path, None, empty_is_new=False)
+
+
+def _opened(path: Path, birth: Birth | None, *, empty_is_new: bool) -> sqlite3.Connection:
+    connection = _connected(path)
     try:
-        _prepare(connection, path)
+        if not _known(connection, path, empty_is_new=empty_is_new):
+            _lay_out(connection, birth)
+        connection.execute("PRAGMA synchronous = FULL")
     except _FAULTS as problem:
         connection.close()
         raise LedgerBroken(f"ledger {path} cannot be used: {problem}; nothing crossed") from problem
@@ -141,11 +165,24 @@ def _create(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    """A new file gets its tables; one that is no ledger is refused."""
-    if _known(connection, path, empty_is_new=True):
-        connection.execute("PRAGMA synchronous = FULL")
-        return
+def _bear(path: Path, birth: Birth | None) -> None:
+    """Writes a new ledger aside and links it into place, whole; of several processes that try, one does."""
+    aside = beside(path)
+    create_private_file(aside)  # SQLite gives its log beside it the same mode
+    try:
+        with closing(_connected(aside)) as connection:
+            _lay_out(connection, birth)
+        sync_file(aside)
+        with suppress(FileExistsError):
+            os.link(aside, path)
+        sync_folder(path.parent)
+    finally:
+        for ending in ("", "-wal", "-shm"):
+            aside.with_name(aside.name + ending).unlink(missing_ok=True)
+
+
+def _lay_out(connection: sqlite3.Connection, birth: Birth | None) -> None:
+    """The tables, and what the ledger begins with, in one transaction."""
     connection.execute("PRAGMA page_size = 8192")  # some ten entries a page: a third faster to read than by 4,096
     _use_wal(connection)
     connection.execute("PRAGMA synchronous = FULL")
@@ -155,6 +192,8 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         for statement in _SCHEMA:
             connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {_APPLICATION}")
+        if birth is not None:
+            birth(_SqliteTransaction(connection))
 
 
 def _known(connection: sqlite3.Connection, path: Path, *, empty_is_new: bool) -> bool:
@@ -166,8 +205,10 @@ def _known(connection: sqlite3.Connection, path: Path, *, empty_is_new: bool) ->
         raise LedgerBroken(f"ledger {path} was made by an earlier version; move it away")
     if application == _APPLICATION:
         return True
-    if application or tables or not empty_is_new:
+    if application or tables:
         raise LedgerBroken(f"{path} is a database but no ledger; move it away")
+    if not empty_is_new:
+        raise LedgerBroken(f"{path} is empty: no ledger was begun in it; the next run begins one")
     return False
 
 

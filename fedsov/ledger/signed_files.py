@@ -1,0 +1,102 @@
+"""Files that a ledger's owner wrote: signed with the ledger's key, the digest of each noted in the ledger.
+
+The signature shows whose file it is; the note shows which file of this name and run is the newest. So one that was
+edited, signed anew, taken from another run or put back from an older copy is refused. A file is written aside, noted,
+and then moved into place: a kill at any instant leaves the noted one in its place or beside it, and both are read.
+
+    write_signed(folder / "run.json", {"seed": 1}, ledger, run="r1")
+    read_signed(folder / "run.json", ledger, notes(ledger, "r1"))
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fedsov.errors import CheckpointDamaged, ConfigurationError, WorkspaceUnusable
+from fedsov.ledger.ledger import Ledger, entry_time
+from fedsov.ledger.signed_head import signature_holds
+from fedsov.storage.atomic_files import plain_json, sha256_hex, sync_folder, write_file
+from fedsov.storage.bounded_files import TooLarge, parsed_json, read_bounded
+
+NOTE = "checkpoint"
+"""What a ledger calls the note of such a file."""
+PURPOSE = b"fedsov signed file 1\n"
+"""What a signature begins with, so that none of a file is one of a head."""
+PENDING = ".pending"
+LARGEST = 2**28
+"""Bytes of such a file: it tells of every round."""
+
+
+def write_signed(path: Path, body: Mapping[str, Any], ledger: Ledger, *, run: str) -> None:
+    """Puts plain values in their place, signed and noted. Raises WorkspaceUnusable, LedgerBroken."""
+    signature = ledger.sign(PURPOSE + plain_json(body)).hex()
+    content = plain_json({"body": body, "key": ledger.key, "signature": signature})
+    pending = path.with_suffix(PENDING)
+    write_file(pending, content)
+    note = {NOTE: {"name": path.stem, "sha256": sha256_hex(content)}}
+    ledger.append({"at": entry_time(), "run": run, "act": "note", "owner": ledger.owner, "note": note})
+    try:
+        os.replace(pending, path)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise WorkspaceUnusable(f"{path} cannot be written: {error.strerror}; make room or allow writing") from error
+
+
+def notes(ledger: Ledger, run: str) -> dict[str, str]:
+    """The files that a ledger notes for a run: name to the digest noted last, the newest note at the end."""
+    digests: dict[str, str] = {}
+    for _, text, _ in ledger.texts():
+        if b'"checkpoint":{' not in text or run.encode() not in text:
+            continue  # most entries of a long ledger are read no further
+        entry = json.loads(text)
+        note = entry.get("note", {}).get(NOTE) if entry.get("act") == "note" and entry.get("run") == run else None
+        if isinstance(note, dict):
+            name = str(note.get("name"))
+            digests.pop(name, None)
+            digests[name] = str(note.get("sha256"))
+    return digests
+
+
+def read_signed(path: Path, ledger: Ledger, noted: Mapping[str, str]) -> dict[str, Any]:
+    """The values of a file, which is the newest of its name that the owner of this ledger wrote.
+
+    Args:
+        noted: as of `notes`.
+
+    Raises:
+        FileNotFoundError: there is none.
+        CheckpointDamaged: any byte of it changed, or it is another one than the ledger notes.
+        ConfigurationError: the owner of another ledger signed it.
+    """
+    digest, pending = noted.get(path.stem), path.with_suffix(PENDING)
+    try:
+        content = read_bounded(pending, largest=LARGEST) if pending.is_file() else b""
+        if not content or sha256_hex(content) != digest:
+            content = read_bounded(path, largest=LARGEST)
+    except TooLarge as problem:
+        raise CheckpointDamaged(f"{path} was changed since it was written: {problem}") from None
+    body, key, signature = _parts(content)
+    signed = PURPOSE + plain_json(body)
+    if sha256_hex(content) == digest and key == ledger.key and signature_holds(signed, key, signature):
+        return body
+    if key != ledger.key and signature_holds(signed, key, signature):
+        raise ConfigurationError(f"{path} was written by the hub of another workspace; go on there, with workspace=DIR")
+    raise CheckpointDamaged(
+        f"{path} was changed, cut, or put in the place of another since it was written: it is not the one that the "
+        "ledger notes (or an earlier version of fedsov wrote it)"
+    )
+
+
+def _parts(content: bytes) -> tuple[dict[str, Any], str, str]:
+    """Body, key and signature; empty ones where the file has not their form."""
+    try:
+        value = parsed_json(content)
+        if set(value) == {"body", "key", "signature"} and isinstance(value["body"], dict):
+            return value["body"], str(value["key"]), str(value["signature"])
+    except (ValueError, TypeError):
+        pass
+    return {}, "", ""
