@@ -78,6 +78,31 @@ def accepted_updates(
     return accepted, refused
 
 
+def believe_claims(updates: Iterable[Message], most_rows: Mapping[int, int]) -> list[tuple[int, str]]:
+    """Writes into accepted updates what is believed of their claims, in place, and gives what is not, by node.
+
+    Args:
+        updates: Flower messages that were accepted: a claim of rows is a finite number above 0.
+        most_rows: by node, the most rows it can have trained on; nodes that are not in it may claim any number.
+
+    A claim of more rows becomes that most; a loss or a score that is no number of a magnitude below 2^20 becomes NaN,
+    which nobody counts.
+    """
+    doubts: list[tuple[int, str]] = []
+    for update in updates:
+        node, record = update.metadata.src_node_id, next(iter(update.content.metric_records.values()))
+        rows, most = record[WEIGHT], most_rows.get(node)
+        if most is not None and not isinstance(rows, list) and rows > max(most, 1):
+            record[WEIGHT] = max(most, 1)
+            doubts.append((node, f"it claims more rows than it told before the plan; {most:,} are believed"))
+        for name in ("loss", "score"):
+            value = record.get(name, math.nan)
+            if isinstance(value, list) or (not math.isnan(value) and not abs(value) < LARGEST):
+                record[name] = math.nan
+                doubts.append((node, f"its {name} is not believed: no number, or of a magnitude of 2^20 or more"))
+    return doubts
+
+
 def arrays_of(message: Message) -> dict[str, Any]:
     """The arrays that a message carries, none where it has none. Raises one of `UNREADABLE` for other bytes."""
     record: Mapping[str, Any] = next(iter(message.content.array_records.values()), {})

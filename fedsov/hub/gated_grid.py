@@ -25,6 +25,7 @@ from fedsov.hub.inbox import Inbox
 from fedsov.label import PUBLIC, Label
 from fedsov.protocol.calendar import Calendar
 from fedsov.protocol.flower_messages import (
+    LOST,
     REFUSED,
     config_of,
     error_reply,
@@ -64,6 +65,9 @@ class GatedGrid(Grid):
         gate: the hub's gate.
         label: what binds the parameters before the first update.
         people: records behind the parameters, for the ledger.
+        known: by node, the hub's own record of what binds its rows. Where it has one, that is joined to the label of
+            each update, and an update whose label holds anything else is none: a region that invents bonds would keep
+            the model from all.
     """
 
     def __init__(
@@ -74,8 +78,10 @@ class GatedGrid(Grid):
         *,
         label: Label = PUBLIC,
         people: int = 0,
+        known: Mapping[int, Label] | None = None,
     ) -> None:
-        self._inbox, self._gate = inbox, gate
+        self._inbox, self._gate, self._known = inbox, gate, dict(known or {})
+        self._questions: dict[str, Message] = {}
         self._nodes = tuple(sorted(nodes))
         self.label, self.people = label, people
         self._run = new_run()
@@ -124,22 +130,37 @@ class GatedGrid(Grid):
             arrived = self._inbox.take(message_id)
             if arrived is None:
                 continue
-            reply, label = arrived
+            question, (reply, label) = self._questions.pop(message_id, None), arrived
             if reply.has_content() and reply.content.array_records:
-                self.label |= label
+                reply = self._joined(question, reply, label)
             replies.append(reply)
         return replies
 
+    def _joined(self, question: Message | None, update: Message, label: Label) -> Message:
+        """The update, its label joined to the grid's; an error in its place where the label holds what nobody told."""
+        own = self._known.get(update.metadata.src_node_id)
+        if question is not None and own is not None and label | own | self.label != own | self.label:
+            why = "LabelUnknown (its update is bound by more than it told before the plan)"
+            return error_reply(question, LOST, why)
+        self.label |= label if own is None else label | own
+        return update
+
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
-        """Asks all, waits for all (at most `timeout` seconds), and returns the replies that came."""
-        waiting = list(self.push_messages(messages))
-        until = time.monotonic() + (timeout if timeout is not None else LONGEST_WAIT)
-        replies: list[Message] = []
-        while waiting and time.monotonic() < until:
+        """Asks all, waits for all (at most `timeout` seconds), and returns the replies that came.
+
+        A region that was waited for in vain is asked nothing more until it answers (`fedsov.hub.inbox`).
+        """
+        waiting, seconds = list(self.push_messages(messages)), timeout if timeout is not None else LONGEST_WAIT
+        until, replies = time.monotonic() + seconds, list[Message]()
+        while waiting:
             arrived = list(self.pull_messages(waiting))
             replies += arrived
             answered = {reply.metadata.reply_to_message_id for reply in arrived}
             waiting = [message_id for message_id in waiting if message_id not in answered]
+            if waiting and time.monotonic() >= until:
+                self._inbox.give_up(waiting, seconds)
+                self._questions.clear()
+                break
             if waiting:
                 self._inbox.poll(min(1.0, max(0.0, until - time.monotonic())))
         return replies
@@ -148,12 +169,15 @@ class GatedGrid(Grid):
         for node in (message.metadata.dst_node_id for message in messages):
             if node not in self._nodes:
                 raise FedsovError(f"node {node} is not one of this grid's regions")
-        loaded = [message for message in messages if _carries_model(message)]
+        silent = self._inbox.silent  # no model crosses to a region that is asked nothing
+        asked = [message for message in messages if message.metadata.dst_node_id not in silent]
+        loaded = [message for message in asked if _carries_model(message)]
         leaving = [
             Outgoing(self._artifact(message), self._inbox.parties[message.metadata.dst_node_id], _shapes(message))
             for message in loaded
         ]
         settled = dict(zip(map(_id, loaded), self._gate.cross_all(leaving, round_number=round_number), strict=True))
+        self._questions |= {_id(message): message for message in loaded}
         for message in messages:
             if isinstance(settled.get(_id(message)), Refused):
                 self._inbox.answer(message, error_reply(message, REFUSED, "CrossingRefused"))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from fedsov.algorithms.rounds import BEST, BestRound, RoundRecord
 from fedsov.algorithms.training_spec import TrainingSpec
-from fedsov.algorithms.update_checks import accepted_updates
+from fedsov.algorithms.update_checks import WEIGHT, accepted_updates, believe_claims
 from fedsov.errors import TrainingFailed
 
 if TYPE_CHECKING:
@@ -37,6 +37,17 @@ def each_by_itself(grid: Grid, messages: list[Message], timeout: float) -> Itera
     return grid.send_and_receive(messages, timeout=timeout)
 
 
+class SumLost(TrainingFailed):
+    """A round whose updates came as a sum that one node's false secret keeps shut; `failed` says which, and why.
+
+    Nothing was learned in it and nothing was told. Later rounds go on without that node.
+    """
+
+    def __init__(self, message: str, failed: Mapping[int, str]) -> None:
+        super().__init__(message)
+        self.failed = failed
+
+
 @dataclass(frozen=True, slots=True)
 class RoundSettings:
     """One federated training as the hub conducts it.
@@ -47,6 +58,7 @@ class RoundSettings:
         minimum: updates without which a round is a failure.
         timeout: seconds a round may take before the missing nodes are left behind.
         names: what the nodes are called, for an error's line.
+        rows: by node, the most rows that it can have trained on: those it told before. A claim of more is not believed.
     """
 
     training: TrainingSpec
@@ -54,6 +66,7 @@ class RoundSettings:
     minimum: int = 1
     timeout: float = 3600.0
     names: Mapping[int, str] = field(default_factory=dict)
+    rows: Mapping[int, int] = field(default_factory=dict)
 
     def sentence(self, failed: Mapping[int, str]) -> str:
         """Failures in a line, each with its node's name where it has one."""
@@ -99,6 +112,7 @@ def server_app(
     keep: Callable[[TrainingState], None] = lambda _: None,
     examine: Callable[[int], Mapping[int, str]] = lambda _: {},
     gather: UpdateCollector = each_by_itself,
+    say: Callable[[str], None] = lambda _: None,
 ) -> ServerApp:
     """A Flower ServerApp that trains from `start` and fills `output`.
 
@@ -108,6 +122,7 @@ def server_app(
         keep: given all that the next round begins with, after `on_round`; the next round waits for it.
         examine: asked before each round, by its number, which nodes may not take part in it, and why.
         gather: how updates are had; `fedsov.hub.secure_sum` has them as one sum.
+        say: told, once, of each claim of a node's that is not believed.
 
     Raises (when run):
         TrainingFailed: fewer than the minimum may take part or sent an update that is accepted in some round.
@@ -128,12 +143,19 @@ def server_app(
         strategy = build(settings.training.algorithm, len(list(grid.get_node_ids())), settings.training.step_counts)
         restore(strategy, {name: array for name, array in state.state.items() if not name.startswith(BEST)})
         output.rounds += state.rounds
-        best = BestRound.of(state.rounds, state.state)
+        best, doubted, spoilers = BestRound.of(state.rounds, state.state), set[str](), dict[int, str]()
         for number in range(len(state.rounds) + 1, settings.training.rounds + 1):
             if best.ends(number - 1, patience):
                 break
-            out, incoming = examine(number), arrays
-            arrays, record = _round(grid, strategy, settings, number, arrays, out=out, gather=gather)
+            out, incoming = {**examine(number), **spoilers}, arrays
+            try:
+                arrays, record, doubts = _round(grid, strategy, settings, number, arrays, out=out, gather=gather)
+            except SumLost as lost:
+                record, doubts = RoundRecord(number, {}, lost.failed, out), [f"{lost}; the model stays as it was"]
+                spoilers |= {node: settings.sentence({node: why}) for node, why in lost.failed.items()}
+            for doubt in (doubt for doubt in doubts if doubt not in doubted):
+                say(doubt)
+            doubted |= {*doubts}
             output.rounds.append(record)
             on_round(record)
             best = best if patience is None else best.or_of(record, numbers_of(incoming))
@@ -154,7 +176,8 @@ def _round(
     *,
     out: Mapping[int, str],
     gather: UpdateCollector,
-) -> tuple[ArrayRecord, RoundRecord]:
+) -> tuple[ArrayRecord, RoundRecord, list[str]]:
+    """The next model, what is known of the round, and the claims that were not believed."""
     from flwr.app import ConfigRecord
 
     from fedsov.algorithms.aggregation import aggregate, failing
@@ -170,6 +193,7 @@ def _round(
     messages = [message for message in configured if message.metadata.dst_node_id not in out]
     replies = list(gather(grid, messages, settings.timeout))
     updates, refused = accepted_updates(replies, arrays, settings.training.max_update_norm)
+    doubts = _doubts(settings, updates)
     failed = refused | {reply.metadata.src_node_id: str(reply.error.reason) for reply in replies if reply.has_error()}
     metrics = {reply.metadata.src_node_id: _metrics(reply) for reply in updates}
     together = next((summed for summed in metrics.values() if CONTRIBUTORS in summed), {})
@@ -184,7 +208,22 @@ def _round(
             f"({settings.sentence(failed)}{'; left out: ' + _all(out) if out else ''})"
         )
     aggregated = aggregate(strategy, settings.training.algorithm, number, updates, messages)
-    return aggregated, RoundRecord(number, {} if together else metrics, failed, out, together)
+    return aggregated, RoundRecord(number, {} if together else metrics, failed, out, together), doubts
+
+
+def _doubts(settings: RoundSettings, updates: list[Message]) -> list[str]:
+    """What is not believed of the updates' claims; what is, is written into them."""
+    sums = [total for update in updates for total in (_metrics(update),) if CONTRIBUTORS in total]
+    if not sums:
+        doubts = believe_claims(updates, settings.rows)
+        return [f"{settings.names.get(node, f'node {node}')}: {doubt}" for node, doubt in doubts]
+    most = sum(settings.rows.values())
+    if not settings.rows or sums[0][WEIGHT] <= most:
+        return []
+    return [
+        f"the sum claims more rows than the {most:,} that its members told before the plan; whose claim is false "
+        "cannot be seen in a sum"
+    ]
 
 
 def _all(reasons: Mapping[int, str]) -> str:

@@ -19,7 +19,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, Error, Message
@@ -27,6 +27,7 @@ from flwr.supercore.run import Run
 from flwr.supercore.task_identity import TaskIdentity
 
 from fedsov.algorithms.local_steps import LocalSteps
+from fedsov.errors import FedsovError
 from fedsov.model.network import Parameters
 
 if TYPE_CHECKING:
@@ -179,19 +180,74 @@ def pack(message: Message) -> bytes:
     return b"".join((struct.pack("!I", len(table)), table, *objects.values()))
 
 
-def unpack(content: bytes) -> Message:
-    """The inverse of `pack`: a message that shares no object with the sender's."""
+@dataclass(frozen=True, slots=True)
+class SizeLimit:
+    """The most bytes that a packed message may come to.
+
+    Attributes:
+        texts: all but its arrays: the table, metadata, settings, texts and metrics.
+        arrays: its arrays, their chunks laid out one behind the other.
+    """
+
+    texts: int
+    arrays: int = 0
+
+    @property
+    def together(self) -> int:
+        """Texts and arrays."""
+        return self.texts + self.arrays
+
+
+class MessageTooLarge(FedsovError):
+    """A packed message that comes to more than is read of it."""
+
+
+NO_LIMIT = SizeLimit(2**31, 2**34)
+"""For a message of one's own, or of a party that one cannot do without."""
+
+
+def unpack(content: bytes, limit: SizeLimit = NO_LIMIT) -> Message:
+    """The inverse of `pack`: a message that shares no object with the sender's.
+
+    A sender is not believed: a chunk that is named a thousand times is counted a thousand times before it is laid out.
+
+    Raises MessageTooLarge for one beyond the limit, and whatever a reading of bytes can raise that are no message.
+    """
     from flwr.supercore.inflatable.inflatable_utils import inflate_object_from_contents
 
     (size,) = struct.unpack_from("!I", content)
     table = json.loads(content[4 : 4 + size])
-    objects, at = {}, 4 + size
+    lengths, objects, at = list(table["objects"].values()), {}, 4 + size
+    if any(type(length) is not int or length < 0 for length in lengths) or at + sum(lengths) != len(content):
+        raise ValueError("the table of a message is not that of its bytes")
     for key, length in table["objects"].items():
         objects[key] = content[at : at + length]
         at += length
-    message = cast("Message", inflate_object_from_contents(table["root"], objects))
+    _check_size(objects, size, limit)
+    message = inflate_object_from_contents(table["root"], objects)
+    if not isinstance(message, Message) or not isinstance(table["message"], str):
+        raise ValueError("the root of a message is another object")
     identify(message, table["message"])
     return message
+
+
+def _check_size(objects: Mapping[str, bytes], table: int, limit: SizeLimit) -> None:
+    """Raises MessageTooLarge where the deflated objects of a message come to more than the limit."""
+    from flwr.supercore.inflatable.inflatable_object import get_object_body, get_object_head_values_from_object_content
+
+    texts, arrays = table, 0
+    for content in objects.values():
+        kind, children, _ = get_object_head_values_from_object_content(content)
+        if kind != "ArrayChunk":
+            texts += len(content)
+        if kind == "Array":
+            sizes = [len(objects[child]) for child in children]
+            arrays += sum(sizes[place] for place in json.loads(get_object_body(content, Array))["arraychunk_ids"])
+    if texts > limit.texts or arrays > limit.arrays:
+        raise MessageTooLarge(
+            f"a message of {texts:,} bytes and arrays of {arrays:,}; at most {limit.texts:,} and {limit.arrays:,} "
+            "are read here"
+        )
 
 
 def identify(message: Message, identifier: str) -> None:

@@ -1,15 +1,17 @@
 """Every message between hub and region: who asks, who answers, about which rows, and which records may answer.
 
 The table decides, not the message and not the app: a record that is not in the table does not leave a region, and a
-message that is not in it is not answered. `VERSION` is the version of this table. The hub writes it into every message;
-a region that has another answers with an error that names both (`version_fault`). Raise it whenever a message, a
-record or the form of one changes so that the other side would misread it.
+message that is not in it is not answered. The hub reads answers by the same table (`fedsov.protocol.read_answers`), and
+takes no more bytes for one than its row allows (`largest_answer`). `VERSION` is the version of this table. The hub
+writes it into every message; a region that has another answers with an error that names both (`version_fault`). Raise
+it whenever a message, a record or the form of one changes so that the other side would misread it.
 
 To add a message: a row here, its payload's form in `fedsov.protocol.payloads`, and whoever answers it.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -20,7 +22,7 @@ from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord
 from fedsov.artifact import Kind
 from fedsov.label import Scope
 from fedsov.protocol import SEALED_ROWS, payloads
-from fedsov.protocol.flower_messages import VERSION_KEY, config_of
+from fedsov.protocol.flower_messages import VERSION_KEY, SizeLimit, config_of
 from fedsov.protocol.secure_sum_messages import ADVERTISE, MASK, SHARE, UNMASK
 
 VERSION = 1
@@ -29,6 +31,13 @@ VERSION = 1
 READY, PRIVACY, PROPOSE, LEDGER = "query.ready", "query.privacy", "query.propose", "query.ledger"
 PROFILE, STATISTICS, SYNTHESISE, FINISH = "query.profile", "query.statistics", "query.synthesise", "query.finish"
 TRAIN = "train"
+
+KIB, MIB = 2**10, 2**20
+LARGEST_LABEL = 64 * KIB
+"""Bytes of the header that comes before an answer: the label that binds it."""
+_SMALL, _LARGE = 64 * KIB, 8 * MIB
+_BESIDE_AN_ARRAY = 4 * KIB
+"""Bytes that an array may take beside its numbers: its name, its shape, its place in the message."""
 
 Record = ArrayRecord | ConfigRecord | MetricRecord
 
@@ -71,10 +80,12 @@ class ReplyRule:
     Attributes:
         answerer: who in the region answers.
         scopes: the rows an answer is about. With one, the question has no say; with several it names one of them.
-        records: the records an answer may hold, by name; of the worker's own answers, none is passed on unread.
+        records: the records an answer may hold, by name. The hub reads an answer by them, and no other passes from a
+            region's app; what its worker answers has passed the gate before it is one.
         only_summed: scopes for which a region that takes part in secure sums does not answer: what the message asks
             for leaves such a region in a sum only.
         second_process: whether a region's second process answers it too, while the first one trains.
+        texts: the most bytes of an answer beside arrays; an array's own follow from the model that went down.
     """
 
     answerer: Answerer
@@ -82,6 +93,7 @@ class ReplyRule:
     records: Mapping[str, PayloadRule] = field(default_factory=dict)
     only_summed: frozenset[str] = frozenset()
     second_process: bool = False
+    texts: int = _SMALL
 
 
 def _text(kind: Kind, parts: tuple[str, ...], form: Callable[..., Any]) -> PayloadRule:
@@ -90,20 +102,22 @@ def _text(kind: Kind, parts: tuple[str, ...], form: Callable[..., Any]) -> Paylo
 
 MESSAGE_TYPES: Mapping[str, ReplyRule] = {
     READY: ReplyRule(Answerer.WORKER),
-    PRIVACY: ReplyRule(Answerer.WORKER),
+    PRIVACY: ReplyRule(Answerer.WORKER, records={"privacy": _text(Kind.REPORT, (), payloads.price)}),
     PROPOSE: ReplyRule(Answerer.WORKER),
-    LEDGER: ReplyRule(Answerer.WORKER),
+    LEDGER: ReplyRule(Answerer.WORKER, records={"ledger": _text(Kind.REPORT, (), payloads.account)}, texts=_LARGE),
     PROFILE: ReplyRule(Answerer.APP, (Scope.ALL,), {"profile": _text(Kind.METRICS, ("all",), payloads.profile)}),
     STATISTICS: ReplyRule(
         Answerer.APP,
         (Scope.SHAREABLE, Scope.PUBLIC),
         {"statistics": _text(Kind.METRICS, ("train",), payloads.statistics)},
+        texts=_LARGE,
     ),
     SYNTHESISE: ReplyRule(
         Answerer.APP,
         (Scope.SHAREABLE,),
         {SEALED_ROWS: PayloadRule(Kind.SYNTHETIC, ConfigRecord, ("train",))},
         second_process=True,
+        texts=256 * MIB,
     ),
     TRAIN: ReplyRule(
         Answerer.APP,
@@ -118,17 +132,36 @@ MESSAGE_TYPES: Mapping[str, ReplyRule] = {
         Answerer.APP, (Scope.ALL,), {"metrics": _text(Kind.METRICS, ("test", "validation"), payloads.outcome)}
     ),
     ADVERTISE: ReplyRule(Answerer.SECURE_SUM, (Scope.SHAREABLE,), {"keys": _text(Kind.REPORT, (), payloads.keys)}),
-    SHARE: ReplyRule(Answerer.SECURE_SUM, (Scope.SHAREABLE,), {"letters": _text(Kind.REPORT, (), payloads.letters)}),
+    SHARE: ReplyRule(
+        Answerer.SECURE_SUM, (Scope.SHAREABLE,), {"letters": _text(Kind.REPORT, (), payloads.letters)}, texts=MIB
+    ),
     MASK: ReplyRule(
         Answerer.SECURE_SUM,
         (Scope.SHAREABLE,),
         {
             "words": PayloadRule(Kind.UPDATE, ArrayRecord, ("train",), payloads.words),
             "list": _text(Kind.REPORT, (), payloads.signature),
+            "complaint": _text(Kind.REPORT, (), payloads.complaint),
         },
     ),
-    UNMASK: ReplyRule(Answerer.SECURE_SUM, (Scope.SHAREABLE,), {"shares": _text(Kind.REPORT, (), payloads.shares)}),
+    UNMASK: ReplyRule(
+        Answerer.SECURE_SUM, (Scope.SHAREABLE,), {"shares": _text(Kind.REPORT, (), payloads.shares)}, texts=MIB
+    ),
 }
+
+
+def largest_answer(question: Message) -> SizeLimit:
+    """The most bytes that an answer to a question may come to; no region has a say in it.
+
+    An update, and the words of a secure sum, hold at most a number of 8 bytes for each of the model that went down.
+    """
+    rule = MESSAGE_TYPES.get(question.metadata.message_type, ReplyRule(Answerer.WORKER))
+    if not any(record.type is ArrayRecord for record in rule.records.values()):
+        return SizeLimit(rule.texts)
+    model = [array for record in question.content.array_records.values() for array in record.values()]
+    numbers = sum(math.prod(array.shape) for array in model)
+    beside = _BESIDE_AN_ARRAY * (len(model) + 1)
+    return SizeLimit(rule.texts + beside, 8 * (numbers + 1) + beside)
 
 
 def version_fault(message: Message, region: str) -> str | None:

@@ -42,6 +42,9 @@ WAYS = {
 """The words that say how a selected model came about."""
 
 SCORES = ("score", "local_score", "gain", "gain_se", "validation_score")
+MOST_NUMBERS, LONGEST_WORDS = 64, 4000
+WORDS, LISTS = ("kind", "name", "verdict", "reason", "remedy"), ("origins", "rules", "citations", "missing")
+"""Of a refusal."""
 COUNTS = ("rows", "public", "shareable", "classes")
 
 
@@ -123,6 +126,82 @@ def shares(answer: Any) -> dict[str, dict[str, str]]:
     return {what: {name: _hex(share, SIZE) for name, share in secrets[what].items()} for what in sorted(secrets)}
 
 
+def complaint(answer: Any) -> dict[str, list[str]]:
+    """The regions whose letters could not be opened: at least one, each once, in order."""
+    letters = _exactly(answer, {"letters"})["letters"]
+    if not isinstance(letters, list) or not letters or letters != sorted({*map(str, letters)}):
+        raise FedsovError("a complaint names regions, each once")
+    return {"letters": list(_named(dict.fromkeys(letters)))}
+
+
+def price(answer: Any) -> dict[str, Any]:
+    """What a run costs of a region's privacy budget: whether it fits, and words and numbers by name."""
+    if not isinstance(answer, Mapping) or not isinstance(answer.get("fits"), bool) or len(answer) > MOST_NUMBERS:
+        raise FedsovError("a price says whether it fits, and some numbers")
+    for value in answer.values():
+        if isinstance(value, str):
+            _words(value)
+        elif value is not None and not isinstance(value, bool) and not math.isfinite(_number(value)):
+            raise FedsovError("a number of a price must be finite")
+    return dict(answer)
+
+
+ACCOUNT = {"head", "path", "permitted", "refused", "refusals", "added_rules", "privacy_past"}
+
+
+def account(answer: Any) -> dict[str, Any]:
+    """A ledger's head with its proof, and what the ledger tells of a run's crossings."""
+    if not isinstance(answer, Mapping) or not set(answer) <= ACCOUNT:
+        raise FedsovError(f"an account holds {', '.join(sorted(ACCOUNT))} and nothing else")
+    head, path, refusals = answer["head"], answer.get("path", []), answer["refusals"]
+    if not isinstance(head, Mapping) or not isinstance(path, list) or not isinstance(refusals, list):
+        raise FedsovError("an account holds a head, a path, counts and refusals")
+    counts = {key: _count(answer[key]) for key in ("permitted", "refused")}
+    siblings = [_words(sibling) for sibling in path]
+    added = [_words(rule) for rule in _list(answer.get("added_rules", []))]
+    past = [_words(line) for line in _list(answer.get("privacy_past", []))]
+    told = {"added_rules": added, "privacy_past": past, "refusals": [_refusal(refusal) for refusal in refusals]}
+    return {"head": dict(head), "path": siblings, **counts, **told}
+
+
+def _refusal(entry: Any) -> dict[str, Any]:
+    """A refused crossing as people are told of it: its words, its parties, and lists of words; anything else goes."""
+    if not isinstance(entry, Mapping):
+        raise FedsovError("a refusal is an entry of a ledger")
+    parties = {name: entry[name] for name in ("exporter", "importer")}
+    if not all(isinstance(party, Mapping) for party in parties.values()):
+        raise FedsovError("a refusal names an exporter and an importer")
+    for value in (*(party[key] for party in parties.values() for key in ("name", "location")), *map(entry.get, WORDS)):
+        _words(value)
+    for value in (part for key in LISTS for part in _list(entry.get(key, []))):
+        _words(value)
+    return dict(entry)
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise FedsovError("a refusal's list is none")
+    return value
+
+
+def claims(answer: Any) -> dict[str, int | float]:
+    """What an update says beside its parameters, as the hub reads it: numbers of known names.
+
+    Whether they are believed is another question (`fedsov.algorithms.update_checks.believed`).
+    """
+    if not isinstance(answer, Mapping) or not set(answer) <= {"num-examples", "loss", "score"}:
+        raise FedsovError("an update says of how many rows it is, its loss and its score, and nothing else")
+    for value in answer.values():
+        _number(value)
+    return dict(answer)
+
+
+def _words(value: Any) -> str:
+    if not isinstance(value, str) or len(value) > LONGEST_WORDS:
+        raise FedsovError(f"an answer's words are text of at most {LONGEST_WORDS} characters")
+    return value
+
+
 def _named(answer: Any) -> Mapping[str, Any]:
     """A mapping by names of regions, of which there are not more than a federation has."""
     if not isinstance(answer, Mapping) or len(answer) > 1000:
@@ -147,6 +226,8 @@ def _exactly(answer: Any, keys: set[str]) -> Mapping[str, Any]:
 def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise FedsovError("an answer's score must be one number")
+    if isinstance(value, int) and abs(value) >= 2**63:
+        raise FedsovError("an answer's number is beyond 64 bits")
     return float(value)
 
 

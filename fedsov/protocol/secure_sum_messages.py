@@ -16,6 +16,8 @@ from fedsov.privacy.secure_aggregation.protocol import KeyAdvertisement, Reveale
 
 ADVERTISE, SHARE, MASK, UNMASK = "query.advertise", "query.share", "train.masked", "query.unmask"
 TOLD = "told"
+COMPLAINT = "complaint"
+"""The record of an answer to `MASK` in the place of words: whose letters could not be opened."""
 UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, EOFError)
 
 

@@ -7,6 +7,9 @@ submitter of an app can take this away, for it is no part of the app.
 
 The hub has no say in the arithmetic nor in the threshold: they follow from the region's own bounds and the number of
 members. It names the members; a region takes part only among those whose verify keys it was given beforehand.
+
+Where it cannot open another's letter it answers with a complaint, and trains nothing; the round may then be begun again
+among fewer (`fedsov.privacy.secure_aggregation.attempts`).
 """
 
 from __future__ import annotations
@@ -21,11 +24,13 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
 from fedsov.errors import FedsovError, SumRefused
 from fedsov.label import Scope
 from fedsov.model.parameters import trained
+from fedsov.privacy.secure_aggregation.attempts import may_begin_again, unreadable_letters
 from fedsov.privacy.secure_aggregation.fixed_point import Bounds
 from fedsov.privacy.secure_aggregation.protocol import Directory, Sign, SumState, Terms, advertise, mask, share, unmask
 from fedsov.protocol.flower_messages import config_of, identify, question_digest, round_of
 from fedsov.protocol.secure_sum_messages import (
     ADVERTISE,
+    COMPLAINT,
     MASK,
     SHARE,
     TOLD,
@@ -54,6 +59,7 @@ class SecureSumMember:
         held: what it keeps of the round under way; None before the first.
         journal: what it remembers of rounds it answered before its process was started anew.
         frozen: names of parameters that are not trained, and that no word is about.
+        first: the members of the round's first attempt (`fedsov.privacy.secure_aggregation.attempts`).
     """
 
     name: str
@@ -64,6 +70,7 @@ class SecureSumMember:
     held: SumState | None = None
     journal: Journal = field(default_factory=Journal)
     frozen: Collection[str] = ()
+    first: tuple[str, ...] = ()
 
     def answer(self, message: Message, app: App) -> Message:
         """The answer to one step; `app` is called with an ordinary round where the step is to mask.
@@ -81,8 +88,10 @@ class SecureSumMember:
             raise SumRefused(f"nobody gave this region the verify keys of {', '.join(strangers)}")
         bounds, number = self.bounds.among(max(len(members), 1)), round_of(message) or 0
         terms = Terms(self.run, number, members, int(config["words"]), bounds)
-        after = self.held.terms.round if self.held else 0
+        is_again = self._may_begin_again(terms)
+        after = 0 if self.held is None else self.held.terms.round - is_again
         self.held, advert = advertise(terms, self.name, sign=self.sign, after=after)
+        self.first = self.first if is_again else members
         return RecordDict({"keys": record(keys_said(advert))})
 
     def _share(self, message: Message, _: App) -> RecordDict:
@@ -92,8 +101,11 @@ class SecureSumMember:
 
     def _mask(self, message: Message, app: App) -> RecordDict:
         held, letters = self._of_round(message), unhexed(told_in(message)["letters"])
-        plain, members = _ordinary(message), list(held.terms.members)
-        self.journal.answers_sum(held.terms.round, members=members, model=question_digest(plain))
+        if senders := unreadable_letters(held, letters):
+            print(f"round {held.terms.round}: letters of {', '.join(senders)} do not open: changed, or never good")
+            return RecordDict({COMPLAINT: record({"letters": senders})})
+        plain = _ordinary(message)
+        self._note_attempt(held.terms, question_digest(plain))
         reply = app(plain)
         if reply.has_error():
             raise FedsovError(f"the app answered an error: {reply.error.reason}")
@@ -104,6 +116,25 @@ class SecureSumMember:
         self.held, masked = mask(held, letters, words, sign=self.sign)
         signed = record({"signature": masked.signature.hex()})
         return RecordDict({"words": ArrayRecord({"words": Array(masked.words)}), "list": signed})
+
+    def _may_begin_again(self, terms: Terms) -> bool:
+        """Whether these are the terms of a later attempt at the round under way, of which nothing was opened here."""
+        if self.held is None or self.held.step == "unmask" or self.held.terms.round != terms.round:
+            return False
+        return may_begin_again(self.first, self.held.terms.members, terms.members)
+
+    def _note_attempt(self, terms: Terms, model: str) -> None:
+        """Notes whom the round is summed among, and over which model. Raises SumRefused where it was over others.
+
+        A later attempt may be among fewer, as long as none was opened.
+        """
+        noted, members = self.journal.notes.get("sum", {}), list(terms.members)
+        first = list(self.first)
+        if noted.get("round") == terms.round and "survivors" not in noted and "first" in noted:
+            first = noted["first"]
+            if may_begin_again(first, noted["members"], members):
+                self.journal.note(sum={**noted, "members": members})
+        self.journal.answers_sum(terms.round, members=members, first=first, model=model)
 
     def _unmask(self, message: Message, _: App) -> RecordDict:
         lists = told_in(message)

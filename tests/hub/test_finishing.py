@@ -13,7 +13,7 @@ from fedsov.hub.region_queries import planned
 from fedsov.hub.run import SECOND_PROCESS
 from fedsov.protocol import SEALED_ROWS
 from fedsov.protocol.flower_messages import DECISION_ROUND, config_of, parameters_of
-from tests.hub.world import Reply, World, connected, text
+from tests.hub.world import Reply, World, connected, result, text
 
 
 def _plan(**strategies: str) -> Plan:
@@ -70,7 +70,7 @@ def test_members_get_the_global_model_and_every_result_is_noted(tmp_path: Path) 
         plan, profiles = planned(run)
         outputs, after = train_regions(run, plan, profiles)
     assert after == plan and outputs.global_model is not None and outputs.global_model.learned == 2
-    assert outputs.results == {name: {"selected": "federated", "score": 0.75} for name in ("DE", "FR", "US")}
+    assert outputs.results == {name: result(score=0.75) for name in ("DE", "FR", "US")}
     for message in world.kinds("query.finish"):
         config = config_of(message)
         assert (config["strategy"], config["rounds"], config[DECISION_ROUND]) == ("federated", 2, 3)
@@ -78,9 +78,9 @@ def test_members_get_the_global_model_and_every_result_is_noted(tmp_path: Path) 
 
 
 def test_a_region_that_fails_to_finish_is_told_apart_from_one_that_keeps_its_scores(tmp_path: Path) -> None:
-    answer = lambda name, _: "KeyUnavailable" if name == "FR" else text("metrics", {"selected": "local"})  # noqa: E731
+    answer = lambda name, _: "KeyUnavailable" if name == "FR" else text("metrics", result(selected="local"))  # noqa: E731
     outputs = RunOutputs()
     with connected(World(tmp_path, {"query.finish": answer})) as run:
         finish(run, _plan(DE="local", FR="local"), ["DE", "FR"], outputs)
-    assert outputs.results == {"DE": {"selected": "local"}} and outputs.withheld == []
+    assert outputs.results == {"DE": result(selected="local")} and outputs.withheld == []
     assert "region FR: its keyring" in outputs.failures["FR"]

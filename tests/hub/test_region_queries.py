@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from flwr.app import Message
+from flwr.app import Message, RecordDict
 
 from fedsov.artifact import Kind
 from fedsov.border.decisions import Refusal
@@ -31,7 +31,7 @@ def test_a_question_goes_to_each_region_with_the_round_it_is_decided_in(tmp_path
 
 
 def test_the_first_region_that_could_not_be_opened_is_named_with_what_mends_it(tmp_path: Path) -> None:
-    world = World(tmp_path, {"query.ready": lambda name, _: "StoreDamaged" if name == "FR" else text("x", 1)})
+    world = World(tmp_path, {"query.ready": lambda name, _: "StoreDamaged" if name == "FR" else RecordDict()})
     with connected(world) as run, pytest.raises(StoreDamaged, match="region FR: its store .*ingest --rebuild"):
         region_queries.profiles(run)
     assert not world.kinds("query.profile")

@@ -249,7 +249,6 @@ def _without_es(said: dict[str, Any]) -> dict[str, Any]:
     ("step", "change", "says"),
     [
         (SHARE, _swapped, "ES's keys: not signed by its pinned key"),
-        (MASK, _tampered, "letter was changed on its way"),
         (UNMASK, _overlapping, "both its masks would be opened"),
         (UNMASK, _without_es, "2 of 3 regions survived, and it takes 3"),
     ],
@@ -270,6 +269,23 @@ def test_a_hub_that_meddles_is_refused_by_every_region_and_learns_nothing(
     assert says in capfd.readouterr().err  # the regions' own logs
 
 
+def test_a_hub_that_changes_letters_gets_complaints_and_no_words(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    regions = board(tmp_path, 3)
+
+    def meddle(message: Message) -> Message:
+        if message.metadata.message_type == MASK:
+            message.content["config"][TOLD] = json.dumps(_tampered(told_in(message)))
+        return message
+
+    regions.meddle = meddle
+    with pytest.raises(TrainingFailed, match=r"0 of 3 regions .*LettersUnreadable"):
+        train(regions)
+    assert not any("words" in reply.content for reply in regions.heard)
+    assert "letters of ES, FR do not open: changed, or never good" in capfd.readouterr().out
+
+
 def test_an_update_that_moved_too_far_is_refused_and_its_region_named(tmp_path: Path) -> None:
     regions = board(tmp_path, 4, moves={**MOVES, "ES": (1e6, 10)})
     outcome, _ = train(regions)
@@ -286,9 +302,15 @@ def test_bounds_that_are_not_the_regions_own_are_refused_by_the_regions(tmp_path
         train(regions)
 
 
-@pytest.mark.parametrize("words", [array_record(np.zeros(5, np.uint64)), ArrayRecord({"words": NO_BYTES})])
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (array_record(np.zeros(5, np.uint64)), "AnswerUnreadable"),
+        (ArrayRecord({"words": NO_BYTES}), "AnswerUnreadable (an array of it is none of numpy's)"),
+    ],
+)
 def test_an_answer_that_cannot_be_read_or_has_the_wrong_length_makes_its_region_a_dropout(
-    tmp_path: Path, words: ArrayRecord
+    tmp_path: Path, words: ArrayRecord, why: str
 ) -> None:
     regions = board(tmp_path, 4)
 
@@ -298,7 +320,7 @@ def test_an_answer_that_cannot_be_read_or_has_the_wrong_length_makes_its_region_
 
     regions.garble = garble
     outcome, _ = train(regions)
-    assert outcome.rounds[0].failed == {3: "AnswerUnreadable"}
+    assert outcome.rounds[0].failed == {3: why}
 
 
 def _pinned(regions: Board) -> dict[str, bytes]:

@@ -49,6 +49,15 @@ def agreed(private: X25519PrivateKey, public: bytes) -> bytes:
     return private.exchange(X25519PublicKey.from_public_bytes(public))
 
 
+def is_usable(public: bytes) -> bool:
+    """False for what is no X25519 key, and for one of small order, with which every private key agrees alike."""
+    try:
+        agreed(X25519PrivateKey.generate(), public)
+    except ValueError:
+        return False
+    return True
+
+
 def derived_key(secret: bytes, purpose: bytes) -> bytes:
     """The 32-byte key for a purpose from a uniform or an agreed secret."""
     return HKDF(SHA256(), KEY, salt=None, info=purpose).derive(secret)

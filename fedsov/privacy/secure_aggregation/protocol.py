@@ -24,8 +24,7 @@ region either. A region that conspires with the hub takes its own part from ever
 than two others is opened, as (t - 1)(n - 2) > (n - 1)(n - t) for every n; beside two, a third region's part can be.
 
 Deliberately not here: that a region's own numbers are true, and what the sum itself discloses (clip and add noise
-before, `fedsov.privacy`). A false share is found when the hub opens the sum
-(`fedsov.privacy.secure_aggregation.unmasking`), but not whose it was.
+before, `fedsov.privacy`). What a false letter or share costs: see the modules `attempts` and `unmasking` beside this.
 
 Sources: Bonawitz et al. 2017, Practical Secure Aggregation (https://doi.org/10.1145/3133956.3133982); Bell et al. 2020,
 SecAgg+ (https://eprint.iacr.org/2020/704), whose graph of neighbours is complete here, as there are few regions.
@@ -114,9 +113,8 @@ class Terms:
     def to_json(self) -> dict[str, Any]:
         """Plain values; whole numbers and text alone, so that they have one canonical form."""
         numbers = {"words": self.words, "fraction": self.fixed.fraction, "largest_weight": self.fixed.largest_weight}
-        clip = self.fixed.clip.hex()
         named = {"run": self.run, "round": self.round, "members": list(self.members)}
-        return {**named, **numbers, "clip": clip, "regions": self.fixed.regions}
+        return {**named, **numbers, "clip": self.fixed.clip.hex(), "regions": self.fixed.regions}
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +266,7 @@ def mask(
         raise SumRefused("a letter came from a region that advertised no keys")
     among = tuple(sorted({*ciphertexts, state.me}))
     _enough(state.terms, among, "shared their secrets")
-    shares = {sender: _decrypted_shares(state, sender, ciphertext) for sender, ciphertext in ciphertexts.items()}
+    shares = {sender: decrypted_shares(state, sender, ciphertext) for sender, ciphertext in ciphertexts.items()}
     keys = {other: pair_key(state.terms, state.secrets.mask, state.me, state.adverts[other]) for other in ciphertexts}
     added = [own_mask_key(state.terms, state.me, state.secrets.seed)]
     added += [key for other, key in keys.items() if state.me < other]
@@ -301,8 +299,7 @@ def unmask(
         raise SumRefused("this region's words are not among those to be opened")
     _enough(state.terms, survivors, "survived")
     if state.opened_under not in (None, lists):
-        reason = "this round was opened under other lists before: the difference would be single regions' parts"
-        raise SumRefused(reason)
+        raise SumRefused("this round was opened under other lists before: the difference would be regions' parts")
     for member, signature in survivors.items():
         if member != state.me:
             check_list(state.terms, state.adverts, state.among, member=member, signature=signature, directory=directory)
@@ -312,7 +309,9 @@ def unmask(
 
 
 def check_keys(terms: Terms, advert: KeyAdvertisement, directory: Directory) -> None:
-    """Raises SumRefused for keys that their region did not sign, or whose region has no verify key in the directory."""
+    """Raises SumRefused for keys that their region did not sign with its key in the directory, or of small order."""
+    if not (masks.is_usable(advert.channel) and masks.is_usable(advert.mask)):
+        raise SumRefused(f"{advert.member}'s keys are of small order: whatever is agreed on under them, all know")
     _check_signature(advert.member, advert.signature, advert.signed_text(terms), directory, what="keys")
 
 
@@ -339,7 +338,8 @@ def _encrypted_shares(state: SumState, to: str, part: Shares, draw: Draw) -> byt
     return masks.encrypted(key, part.seed + part.key, about=_about(state, state.me, to), draw=draw)
 
 
-def _decrypted_shares(state: SumState, sender: str, ciphertext: bytes) -> Shares:
+def decrypted_shares(state: SumState, sender: str, ciphertext: bytes) -> Shares:
+    """The shares that a member sent. Raises SumRefused where its letter cannot be opened, naming the member."""
     key = masks.derived_key(state.channels[sender], _purpose("letter", state.terms, sender, state.me))
     try:
         content = masks.decrypted(key, ciphertext, about=_about(state, sender, state.me))

@@ -4,17 +4,75 @@ See `fedsov.privacy.secure_aggregation.protocol` for the other steps and for wha
 survivors' own masks from their seeds, and the masks that dropouts left in the survivors' words from the dropouts'
 masking keys, and takes all of them off. It can make no other mask: for each region it was given shares of one secret
 only.
+
+Every secret can be checked: a seed by its hash, a key by its public half. So where more regions answer than it takes,
+`honest_openings` finds who gave a false share by trying without. A secret that no choice of regions opens was dealt
+badly by the region that it is of, as far as anybody can tell.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping
+from itertools import chain, combinations, islice
 
 from fedsov.errors import TrainingFailed
 from fedsov.privacy.secure_aggregation import masks, secret_sharing
 from fedsov.privacy.secure_aggregation.fixed_point import RingVector
 from fedsov.privacy.secure_aggregation.protocol import KeyAdvertisement, RevealedShares, Terms, own_mask_key, pair_key
+
+MOST_TRIES = 5000
+"""Choices of regions that are tried for one secret."""
+
+
+class SecretUnopened(TrainingFailed):
+    """A secret that no choice of the regions' shares opens; `member` is the region that dealt it."""
+
+    def __init__(self, member: str) -> None:
+        super().__init__(f"no shares open the secret of {member}: it, or regions that gave them, dealt false ones")
+        self.member = member
+
+
+def honest_openings(
+    terms: Terms, adverts: Mapping[str, KeyAdvertisement], opened: Mapping[str, RevealedShares]
+) -> tuple[dict[str, RevealedShares], list[str]]:
+    """The openings of those whose shares open every secret, and the regions that gave a false one.
+
+    Args:
+        adverts: the keys, by member.
+        opened: what each region gave, all of them shares of the same secrets; at least a threshold of them.
+
+    Raises SecretUnopened where some secret is opened by no choice of a threshold of them.
+    """
+    honest = dict(opened)
+    first = next(iter(opened.values()))
+    for member in (*sorted(first.seeds), *sorted(first.keys)):
+        spare = range(len(honest) - terms.threshold + 1)
+        choices = chain.from_iterable(combinations(sorted(honest), left_out) for left_out in spare)
+        for liars in islice(choices, MOST_TRIES):
+            rest = {name: shares for name, shares in honest.items() if name not in liars}
+            if _opens(terms, adverts[member], rest):
+                honest = rest
+                break
+        else:
+            raise SecretUnopened(member)
+    return honest, sorted(set(opened) - set(honest))
+
+
+def _opens(terms: Terms, advert: KeyAdvertisement, opened: Mapping[str, RevealedShares]) -> bool:
+    """Whether these regions' shares of a member's secret make up the one that it advertised."""
+    name = advert.member
+    shares = {
+        terms.place(holder): several.seeds[name] if name in several.seeds else several.keys[name]
+        for holder, several in opened.items()
+    }
+    try:
+        secret = secret_sharing.joined(shares)
+    except ValueError:
+        return False
+    if all(name in several.seeds for several in opened.values()):
+        return hashlib.sha256(secret).digest() == advert.seed
+    return masks.public_key(masks.private_key(secret)) == advert.mask
 
 
 def opened_sum(
