@@ -10,8 +10,11 @@
     ├── CheckpointDamaged       6   what a run wrote down to go on from, changed or cut since
     ├── WorkspaceUnusable       7   a workspace that is full, read-only or in use by another run
     ├── BudgetBroken            5   a privacy budget that was cut, rewritten or lost, or cannot be written
+    ├── AnswersBroken           5   what a region remembers of its answers, cut, rewritten or lost
     ├── TrainingFailed          8   no region, or too few, ended a training with finite parameters
     ├── SumRefused              8   a step of a secure sum in which a region takes no part, because it would not be safe
+    ├── SettingsBroken          6   a region's own settings, edited by hand, put back or lost
+    ├── JobRefused              9   a job that asks for less protection than a region's own settings
     ├── LimitExceeded           9   more rounds, questions, steps or speed than a region's own limits allow
     ├── AnswerWithheld          9   an answer that would tell of few people, by a region's own rule
     └── BudgetExceeded          9   a release that the rest of a region's privacy budget does not hold
@@ -75,6 +78,18 @@ class BudgetBroken(FedsovError):
     exit_code = 5
 
 
+class SettingsBroken(FedsovError):
+    exit_code = 6
+
+
+class JobRefused(FedsovError):
+    exit_code = 9
+
+
+class AnswersBroken(FedsovError):
+    exit_code = 5
+
+
 class LimitExceeded(FedsovError):
     exit_code = 9
 
@@ -91,6 +106,17 @@ class BudgetExceeded(FedsovError):
     def __init__(self, message: str, *, left: float | None = None, fits: float | None = None) -> None:
         super().__init__(message)
         self.left, self.fits = left, fits
+
+
+def printable(text: str) -> str:
+    """The text as one line for a terminal: whatever steers one, hides, turns or ends the line is made visible.
+
+    Whatever may hold words of data, of a document or of another party goes through here before it is printed.
+
+    >>> printable("age\\x1b[2J")
+    'age\\\\x1b[2J'
+    """
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
 
 
 def nearest(word: str, choices: Iterable[str], *, most: int = 1, alike: float = 0.6) -> list[str]:

@@ -2,13 +2,14 @@
 
 The budget's file (``regions/NAME/privacy.jsonl``) is synced before the region's ledger notes its head, and both before
 a row is touched. So the ledger never notes an entry that is not in the file, and a file that was lost, cut or
-put back to an older copy is found by the ledger's last note.
+put back to an older copy is found by the ledger's last note, and so is the file of the people that it covers. The
+ledger also knows what left without privacy, before the first private release or after it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,19 @@ from fedsov.errors import ConfigurationError, unknown
 from fedsov.ledger.ledger import Ledger
 from fedsov.privacy.accounting import epsilon
 from fedsov.privacy.budget import BudgetState, read
-from fedsov.region.private_run import BUDGET_FILE, noted_head
+from fedsov.region.people_budgets import covered_people
+from fedsov.region.privacy_life import PrivacyNotes, PrivacyPast
+from fedsov.region.private_run import BUDGET_FILE
 from fedsov.storage.workspace import Workspace, ledger_of
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A region's budget for people: None for `book` where nothing private was ever released."""
+    """A region's budget for people: None for `book` where nothing private was ever released; `past` is the ledger's."""
 
     region: str
     book: BudgetState | None
+    past: PrivacyPast = field(default_factory=PrivacyPast)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values with stable keys (README, "Privacy budget")."""
@@ -39,6 +43,8 @@ class Account:
             "unit": spent.unit,
             "neighbours": spent.neighbours,
             "head": self.book.head._asdict(),
+            "unbounded_since": self.past.unbounded_since,
+            "unprotected_before": self.past.unprotected_before,
             "runs": list(_runs(self.book)),
         }
 
@@ -52,7 +58,7 @@ class Account:
             f"{self.region}: epsilon {said['spent']:.3f} spent of {lifetime.epsilon:g}, {said['left']:.3f} left, "
             f"at delta {lifetime.delta:.3g}, {said['unit']}-level, add-or-remove-one adjacency"
         )
-        return [head, *(_run_line(run) for run in said["runs"])]
+        return [head, *(f"  {line}" for line in self.past.lines()), *(_run_line(run) for run in said["runs"])]
 
 
 def _runs(book: BudgetState) -> Iterable[dict[str, Any]]:
@@ -78,8 +84,13 @@ def _run_line(run: Mapping[str, Any]) -> str:
 def account(folder: Path, region: str) -> Account:
     """The budget of a region's folder, checked against its ledger. Raises BudgetBroken, LedgerBroken."""
     path = ledger_of(folder)
-    head = noted_head(Ledger.read(path)) if path.exists() else None
-    return Account(region, read(folder / BUDGET_FILE, last_known_head=head))
+    if not path.exists():
+        return Account(region, read(folder / BUDGET_FILE))
+    bodies = [entry.body for entry in Ledger.read(path).entries()]
+    notes = PrivacyNotes.of(bodies)
+    book = read(folder / BUDGET_FILE, last_known_head=notes.head)
+    covered_people(folder, notes, book)
+    return Account(region, book, PrivacyPast.of(bodies))
 
 
 def accounts(root: Path, region: str | None = None) -> list[Account]:

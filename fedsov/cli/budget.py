@@ -27,7 +27,8 @@ def budget(arguments: BudgetArguments) -> None:
     For each region: the epsilon that all its private releases have spent together, what is left of its lifetime
     budget, at which delta, and each run with its epsilon by itself and the total that it brought. Noises compose, so
     the total is less than the sum. Replays the events of regions/NAME/privacy.jsonl; that file is checked line by
-    line, and against the region's ledger, which notes its head at each entry.
+    line, and against the region's ledger, which notes its head at each entry. Answers without privacy that left before
+    the first private release are told, and since when a guarantee is unbounded because some left after it.
     """
     from fedsov.api.budgets import accounts
 

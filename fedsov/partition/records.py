@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +23,7 @@ class Records:
         labels: the different labels of the rows.
         label_of: (rows,) places in `labels`.
         folds: (rows,) of 0 to 65535, equal for one person's rows and in every workspace; None for rows of nobody.
+        row_digests: (rows,) int64, keyed digests of the rows' values; None where they are not known.
     """
 
     region: str
@@ -33,6 +34,7 @@ class Records:
     labels: tuple[Label, ...]
     label_of: np.ndarray
     folds: np.ndarray | None = None
+    row_digests: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.label_of)
@@ -60,7 +62,14 @@ class Records:
         columns = {name: values[chosen] for name, values in self.columns.items()}
         target, subjects, label_of = self.target[chosen], self.subjects[chosen], self.label_of[chosen]
         folds = None if self.folds is None else self.folds[chosen]
-        return Records(self.region, columns, self.kinds, target, subjects, self.labels, label_of, folds)
+        digests = None if self.row_digests is None else self.row_digests[chosen]
+        return Records(self.region, columns, self.kinds, target, subjects, self.labels, label_of, folds, digests)
 
     def _where(self, flags: list[bool]) -> np.ndarray:
         return np.array(flags, bool)[self.label_of] if flags else np.zeros(len(self), bool)
+
+
+def keyed_numbers(pseudonyms: Iterable[str]) -> np.ndarray:
+    """(n,) int64: the first half of each pseudonym as a number, which sorts, intersects and compresses fast."""
+    halves = bytes.fromhex("".join(pseudonym[:16] for pseudonym in pseudonyms))
+    return np.frombuffer(halves, ">i8").astype(np.int64)

@@ -42,7 +42,7 @@ from fedsov.partition.records import Records
 from fedsov.storage.private_files import create_private_file, make_private_folder
 
 SUBJECT, JURISDICTION = "fedsov:subject", "fedsov:jurisdiction"
-LABEL, TARGET, FOLD = "fedsov:label", "fedsov:target", "fedsov:fold"
+LABEL, TARGET, FOLD, ROW = "fedsov:label", "fedsov:target", "fedsov:fold", "fedsov:row"
 STAMP = ("source_sha256", "spec_digest", "ingested")
 _TAGS = b"fedsov"
 
@@ -95,7 +95,7 @@ def stage_store(folder: Path, table: pa.Table, *, contents: Contents, keys: Regi
     Args:
         folder: the store's folder; made where missing.
         table: the columns of `contents.kinds`, and `SUBJECT`, `JURISDICTION`, `LABEL` (place in
-            `contents.labels`), `TARGET` and `FOLD`.
+            `contents.labels`), `TARGET`, `FOLD` and, where rows are known by their values, `ROW`.
         keys: of the region whose rows these are.
 
     Raises:
@@ -156,7 +156,8 @@ class Store:
         subjects = objects(table.column(SUBJECT)).astype("U32")
         target = _values(table.column(TARGET))
         folds = _integers(table.column(FOLD))
-        return Records(self.keys.region, columns, kinds, target, subjects, labels, label_of, folds)
+        digests = _integers(table.column(ROW)) if ROW in table.column_names else None
+        return Records(self.keys.region, columns, kinds, target, subjects, labels, label_of, folds, digests)
 
     def identifiers(self) -> dict[str, np.ndarray]:
         """Column to (rows,) object array of text and None; pseudonyms as "subject"; rows as in `read`."""

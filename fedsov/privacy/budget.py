@@ -13,6 +13,7 @@ by today's accounting. The rules of this file:
   region's ledger does (`fedsov.api.budgets`).
 - The first lifetime counts: who opens the file later with a higher one is refused, with a lower one is held to that.
 - All data sets of a region share the budget: the same people may be in two of them, under names that a job chooses.
+  Whom it covers is kept beside it (`fedsov.region.people_budgets`).
 
     budget = Budget.open(path, lifetime=(10.0, 1e-9))
     budget.reserve("run-7", "training", [mechanism.event], dataset="people", rows=30_000)
@@ -27,7 +28,7 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -38,7 +39,7 @@ from fedsov.errors import BudgetBroken, BudgetExceeded, ConfigurationError
 from fedsov.privacy.accounting import Guarantee, epsilon, guarantee, least
 from fedsov.privacy.events import Event
 from fedsov.storage import atomic_files
-from fedsov.storage.private_files import make_private_folder
+from fedsov.storage.private_files import make_private_folder, open_private
 
 FORMAT = "fedsov privacy budget 1"
 
@@ -112,11 +113,15 @@ class BudgetState:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """The file at `path`, under a lifetime; every question reads it anew."""
+    """The file at `path`, under a lifetime; every question reads it anew.
+
+    `before_entry` is called once events fit, before their entry is written: whose data they are of is noted there.
+    """
 
     path: Path
     lifetime: Lifetime
     last_known_head: BudgetHead | None = None
+    before_entry: Callable[[], None] = lambda: None
 
     @staticmethod
     def open(path: Path, *, lifetime: tuple[float, float], last_known_head: BudgetHead | None = None) -> Budget:
@@ -170,6 +175,7 @@ class Budget:
         with _alone(self.path):
             state = self.state()
             check(state, events, purpose=f"{purpose} of run {run}")
+            self.before_entry()
             at = datetime.now(UTC).isoformat(timespec="seconds")
             entry = Reservation(at, run, purpose, dataset, rows, self.lifetime.delta, tuple(events))
             lines = self.path.read_bytes().splitlines() if state.head.digest else [_first(self.lifetime, at)]
@@ -301,7 +307,7 @@ def _alone(path: Path) -> Iterator[None]:
     """Waits for other writers of this file, in this process or another; the lock ends with the process."""
     try:
         make_private_folder(path.parent)
-        lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = open_private(path.with_name(path.name + ".lock"), os.O_RDWR)
         fcntl.flock(lock, fcntl.LOCK_EX)
     except OSError as error:
         raise BudgetBroken(f"privacy budget {path} cannot be locked: {error.strerror}; nothing was spent") from error

@@ -15,14 +15,15 @@ the same survivors' sum: two sums of one round over different members would tell
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fedsov.errors import CheckpointDamaged, ConfigurationError, SumRefused, WorkspaceUnusable
+from fedsov.errors import BudgetBroken, CheckpointDamaged, ConfigurationError, SumRefused, WorkspaceUnusable
 from fedsov.storage.atomic_files import (
     Arrays,
     pack_arrays,
@@ -32,9 +33,12 @@ from fedsov.storage.atomic_files import (
     write_file,
     write_sealed,
 )
+from fedsov.storage.private_files import make_private_folder, open_private
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 Scores = Sequence[tuple[str, float, int]]
+FIRST: Mapping[str, Any] = {"state": {"count": 0, "digest": ""}, "before": {"count": 0, "digest": ""}}
+"""Of a run that released nothing under privacy yet."""
 ROUNDS_KEPT = 4
 """Two checkpoints of the hub, the round after them, and the one that it leads to."""
 
@@ -74,6 +78,19 @@ class Journal:
         self.note(rounds=[list(score) for score in latest.values()])
         return list(latest.values())
 
+    def check_rounds(self, left: int) -> None:
+        """Raises CheckpointDamaged where a later round left the region, by its ledger, than this journal knows of.
+
+        Args:
+            left: the last round of the run whose update left; 0 for none.
+        """
+        worked = max((number + 1 for _, _, number in self.notes.get("rounds", ())), default=0)
+        if left > worked:
+            raise CheckpointDamaged(
+                f"the ledger knows that round {left} left this region, and the run's journal knows of {worked}: "
+                "it was lost, cut or put back; begin a new run"
+            )
+
     def answers_sum(self, number: int, **inputs: Any) -> None:
         """Notes what a sum's round is answered from. Raises SumRefused where it was answered from anything else."""
         before = self.notes.get("sum", {"round": 0})
@@ -87,21 +104,47 @@ class Journal:
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """The private part of a journal (`fedsov.region.private_run.Memory`)."""
+    """The private part of a journal (`fedsov.region.private_run.Memory`).
+
+    `note` is told how many releases there were and the digest of all that is kept, once it is on the disk and before
+    it leaves; the region's ledger writes that down.
+    """
 
     journal: Journal
+    note: Callable[[Mapping[str, Any]], object] = lambda state: None
 
     def recall(self) -> Mapping[str, Any]:
         """All that was kept."""
-        return dict(self.journal.notes.get("private", {}))
+        return {name: value for name, value in self._private().items() if name != "releases"}
+
+    def check(self, noted: Mapping[str, Any] | None) -> None:
+        """Raises BudgetBroken where this journal does not hold the releases that the ledger noted of the run last.
+
+        One release more was kept and not yet noted when a process was killed; it is noted now.
+        """
+        state = self._private().get("releases", FIRST)
+        last = dict(noted or FIRST["state"])
+        if state["state"]["digest"] != self._digest(self.recall()) and state != FIRST:
+            raise BudgetBroken("what this run released under privacy is not what its journal kept: it was changed")
+        if state["state"] == last:
+            return
+        if state["before"] != last:
+            raise BudgetBroken(
+                f"the ledger noted {last['count']} private releases of this run and its journal holds "
+                f"{state['state']['count']}, or others: it was lost, cut or put back; begin a new run"
+            )
+        self.note(state["state"])
 
     def keep(self, arrays: Arrays | None = None, **notes: Any) -> None:
-        """Keeps values by name, and arrays in the place of those before; on the disk when this returns."""
+        """Keeps values by name, and arrays in the place of those before; on the disk and noted when this returns."""
         if arrays is not None and self.journal.folder is not None:
             content = pack_arrays(arrays)
             write_file(self.journal.folder / f"update-{sha256_hex(content)[:16]}.safetensors", content)
             notes |= {"update": sha256_hex(content), "order": list(arrays)}
-        self.journal.note(private={**self.recall(), **notes})
+        kept, before = {**self.recall(), **notes}, self._private().get("releases", FIRST)["state"]
+        state = {"count": before["count"] + 1, "digest": self._digest(kept)}
+        self.journal.note(private={**kept, "releases": {"state": state, "before": before}})
+        self.note(state)
         if arrays is not None and self.journal.folder is not None:
             for path in self.journal.folder.glob("update-*.safetensors"):
                 if path.name != f"update-{notes['update'][:16]}.safetensors":
@@ -114,6 +157,13 @@ class Released:
             raise CheckpointDamaged("no update was kept")
         arrays = read_arrays(folder / f"update-{notes['update'][:16]}.safetensors", notes["update"])
         return {name: arrays[name] for name in notes["order"]}
+
+    def _private(self) -> Mapping[str, Any]:
+        return dict(self.journal.notes.get("private", {}))
+
+    @staticmethod
+    def _digest(kept: Mapping[str, Any]) -> str:
+        return sha256_hex(json.dumps(kept, sort_keys=True).encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +216,8 @@ def hold_alone(region: Path, run: str) -> int:
     Raises WorkspaceUnusable where another does.
     """
     folder = region / "runs" / run
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    make_private_folder(folder)
+    lock = open_private(folder / "lock", os.O_RDWR)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -12,7 +12,8 @@ The group ``privacy`` of region.yaml is the region's own; a job cannot weaken it
 Example rows (`examples: true`) have no life: a private release about them covers nobody, so that a job without privacy
 after it is answered. Rows that were people's in a private release before are people's, whatever they are called now.
 
-This module decides and says; what was released before comes in as a `PrivacyPast` (`fedsov.region.people_budgets`).
+This module decides, reads entries and says; whose rows a job uses, and whom the budget covers, is found by
+`fedsov.region.people_budgets`.
 
 >>> after = PrivacyPast(private_since="2026-11-29")
 >>> why_refused("DE", RegionPrivacy(), after, is_private=False).partition(";")[0]
@@ -22,10 +23,12 @@ This module decides and says; what was released before comes in as a `PrivacyPas
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from fedsov.checks import choice, prefixed, real, section, store
+from fedsov.privacy.budget import BudgetHead
 from fedsov.privacy.settings import MOST_EPSILON
 
 REQUIREMENTS = ("record", "none")
@@ -55,7 +58,7 @@ class RegionPrivacy:
 
     @staticmethod
     def from_settings(plain: Any) -> RegionPrivacy:
-        """The group ``privacy``, whose keys are these fields; {} where no owner has set any. Raises ConfigurationError."""
+        """The group ``privacy``, its keys being these fields; {} where no owner set any. Raises ConfigurationError."""
         settings = section("privacy", plain, RegionPrivacy)
         with prefixed("privacy."):
             return RegionPrivacy(**settings)
@@ -83,6 +86,16 @@ class PrivacyPast:
     unbounded_since: str | None = None
     unprotected_before: str | None = None
 
+    @staticmethod
+    def of(bodies: Sequence[Mapping[str, Any]]) -> PrivacyPast:
+        """What the entries of a region's ledger say, whoever the people were; nothing where nothing private left."""
+        notes = PrivacyNotes.of(bodies)
+        if notes.private_since is None:
+            return PrivacyPast()
+        first = next(_unprotected(bodies, notes.runs), None)
+        before = None if first is None else _day(first)
+        return PrivacyPast(notes.private_since, notes.unbounded_since, before)
+
     def lines(self) -> list[str]:
         """What `budget` and the report say beside the numbers."""
         lines = []
@@ -97,6 +110,63 @@ class PrivacyPast:
                 "they stand in the ledger, and epsilon does not count them"
             )
         return lines
+
+
+NOTES = ("privacy", "privacy_people", "privacy_unbounded", "privacy_released")
+"""What a region's ledger notes: a reservation, whom the budget covers, that its guarantee ended, what left a run."""
+
+
+@dataclass(frozen=True, slots=True)
+class PrivacyNotes:
+    """What a region's ledger noted of its privacy.
+
+    Attributes:
+        head: the budget's, after the last reservation; None where there was none.
+        people: the digest of the file of the people it covers, "" without one.
+        runs: those that reserved something.
+        private_since, unbounded_since: days, as in `PrivacyPast`.
+        released: by run, how many releases left it, and the digest of what its journal kept of them.
+    """
+
+    head: BudgetHead | None
+    people: str
+    runs: frozenset[str]
+    private_since: str | None
+    unbounded_since: str | None
+    released: Mapping[str, Mapping[str, Any]]
+
+    @staticmethod
+    def of(bodies: Iterable[Mapping[str, Any]]) -> PrivacyNotes:
+        """The notes among the entries of a ledger, in their order."""
+        noted: dict[str, list[Mapping[str, Any]]] = {kind: [] for kind in NOTES}
+        for body in bodies:
+            for kind in noted if body.get("act") == "note" else ():
+                if body["note"].get(kind):
+                    noted[kind].append(body)
+        reserved, people, unbounded, released = noted.values()
+        return PrivacyNotes(
+            head=BudgetHead(**reserved[-1]["note"]["privacy"]["head"]) if reserved else None,
+            people=people[-1]["note"]["privacy_people"] if people else "",
+            runs=frozenset(body["run"] for body in reserved),
+            private_since=_day(reserved[0]) if reserved else None,
+            unbounded_since=_day(unbounded[0]) if unbounded else None,
+            released={body["run"]: body["note"]["privacy_released"] for body in released},
+        )
+
+
+def _day(body: Mapping[str, Any]) -> str:
+    return str(body["at"])[:10]
+
+
+def _unprotected(bodies: Iterable[Mapping[str, Any]], private_runs: frozenset[str]) -> Iterator[Mapping[str, Any]]:
+    """Permitted crossings before the first reservation, of what was made from bound rows in runs without privacy."""
+    for body in bodies:
+        if body["act"] == "note" and body["note"].get("privacy"):
+            return
+        if body["act"] != "cross" or body["verdict"] != "permit" or not body["origins"] or body["run"] in private_runs:
+            continue
+        if body["kind"] not in ("error", "report") and body["name"] != "profile":  # counts are taken as known
+            yield body
 
 
 def why_refused(region: str, settings: RegionPrivacy, past: PrivacyPast, *, is_private: bool) -> str | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fedsov.errors import CheckpointDamaged
-from fedsov.region.journal import ROUNDS_KEPT, Journal, OwnStates
+from fedsov.errors import BudgetBroken, CheckpointDamaged
+from fedsov.region.journal import ROUNDS_KEPT, Journal, OwnStates, Released
 from fedsov.training.client_state import InMemoryStates
 
 
@@ -74,3 +74,79 @@ def test_a_region_that_came_late_begins_its_first_round_with_nothing_however_oft
         assert states.load("shareable", 3) == {}
         states.save("shareable", 4, {"private/2.bias": np.float32([4])})
         assert states.load("shareable", 3) == {}
+
+
+class _Noted:
+    """What a ledger was told of releases; the newest is what it knows."""
+
+    def __init__(self):
+        self.states = [None]
+
+    def __call__(self, state):
+        self.states.append(dict(state))
+
+
+def _released(region, noted):
+    return Released(Journal.open(region, "r1"), noted)
+
+
+def test_each_release_is_noted_once_it_is_on_the_disk_and_its_journal_is_known_again(tmp_path):
+    noted = _Noted()
+    memory = _released(tmp_path, noted)
+    memory.check(None)
+    memory.keep(statistics={"age": [1.5, float("nan")]})
+    memory.keep({"w": np.float32([2.5])}, question="q1", rounds_left=1)
+    assert [state["count"] for state in noted.states[1:]] == [1, 2]
+    again = _released(tmp_path, noted)
+    again.check(noted.states[-1])
+    assert again.recall()["question"] == "q1" and again.recall().keys() == memory.recall().keys()
+    assert len(noted.states) == 3
+
+
+@pytest.mark.parametrize("release", ["statistics", "median", "update"])
+def test_a_journal_that_is_lost_or_put_back_is_found_for_every_kind_of_release(tmp_path, release):
+    noted = _Noted()
+    memory = _released(tmp_path, noted)
+    memory.keep(before="anything")
+    older = (tmp_path / "runs" / "r1" / "journal.json").read_bytes()
+    memory.keep(**({release: 1.5} if release != "update" else {"arrays": {"w": np.float32([1])}, "question": "q"}))
+    memory.keep(another="thing")
+    for put in (lambda path: path.write_bytes(older), lambda path: path.unlink()):
+        put(tmp_path / "runs" / "r1" / "journal.json")
+        with pytest.raises(BudgetBroken, match="it was lost, cut or put back"):
+            _released(tmp_path, noted).check(noted.states[-1])
+
+
+def test_a_journal_whose_release_was_exchanged_is_found(tmp_path):
+    noted = _Noted()
+    _released(tmp_path, noted).keep(statistics={"age": [1.5, 2]})
+    journal = Journal.open(tmp_path, "r1")
+    journal.note(private={**journal.notes["private"], "statistics": {"age": [1.25, 2]}})
+    with pytest.raises(BudgetBroken, match="it was changed"):
+        _released(tmp_path, noted).check(noted.states[-1])
+
+
+def test_a_release_that_was_kept_and_not_yet_noted_when_the_process_was_killed_is_noted_then(tmp_path):
+    noted = _Noted()
+    memory = _released(tmp_path, noted)
+    memory.keep(median=1.5)
+    memory.keep(statistics={"age": [1.5]})
+    killed = noted.states[:2]
+    again = _Noted()
+    _released(tmp_path, again).check(killed[-1])
+    assert again.states[-1] == noted.states[-1]
+    for behind in (None, {"count": 1, "digest": "0" * 64}, {"count": 3, "digest": "0" * 64}):
+        with pytest.raises(BudgetBroken):
+            _released(tmp_path, again).check(behind)
+
+
+def test_a_journal_that_lacks_the_scores_of_a_round_that_left_is_found(tmp_path):
+    journal = Journal.open(tmp_path, "r1")
+    journal.check_rounds(0)
+    with pytest.raises(CheckpointDamaged, match="round 1 left this region, and the run's journal knows of 0"):
+        journal.check_rounds(1)
+    journal.rounds([("loss", 0.5, 0), ("loss", float("nan"), 1)])
+    again = Journal.open(tmp_path, "r1")
+    again.check_rounds(2)
+    with pytest.raises(CheckpointDamaged, match="begin a new run"):
+        again.check_rounds(3)

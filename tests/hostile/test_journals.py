@@ -1,0 +1,92 @@
+"""A journal that is lost, cut or put back is found against the ledger, whatever the region released: it draws no noise
+anew for what already left."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from flwr.app import Message
+
+from fedsov.artifact import Party
+from fedsov.label import PUBLIC
+from fedsov.model.targets import TargetRule
+from fedsov.privacy.settings import RecordPrivacy
+from fedsov.protocol.flower_messages import flower_process
+from fedsov.protocol.job import Asked, RegionStart, TrainingJob
+from fedsov.region.worker import answer, open_region
+from tests.cli.world import call
+from tests.hostile.test_budgets import BOUNDS, words
+from tests.region.world import question
+
+ASKED = RecordPrivacy(
+    epsilon=3.0,
+    delta=None,
+    clip=1.0,
+    lifetime_epsilon=10.0,
+    batch=64,
+    statistics_noise=10.0,
+    median_epsilon=0.1,
+    bounds={name: (float(low), float(high)) for name, (low, high) in BOUNDS.items()},
+)
+STATISTICS = "query.statistics"
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[RegionStart]:
+    """Ohio, opened for a private run of patients' rows."""
+    assert call("ingest", *words(tmp_path)).code == 0
+    party, hub = Party("US-OH", "US-OH", "operator in US-OH"), Party("hub", "US", "Example Holding Ltd (fictional)")
+    job = TrainingJob("table", TargetRule("target"), privacy=ASKED, rounds=2)
+    with flower_process():
+        yield RegionStart(party, hub, tmp_path / "regions" / "US-OH", "r1", job, Asked())
+
+
+def _asked(start: RegionStart) -> tuple[Message, str]:
+    """A question for statistics put to a process that is opened for it, and the answer's text ("" for an error)."""
+    region = open_region(start)
+    try:
+        reply, _ = answer(region, question(STATISTICS, {"scope": "shareable"}), PUBLIC)
+    finally:
+        region.close()
+    return reply, "" if reply.has_error() else str(reply.content.config_records["statistics"]["json"])
+
+
+def _journal(start: RegionStart) -> Path:
+    return start.folder / "runs" / "r1" / "journal.json"
+
+
+def test_statistics_that_left_are_given_again_by_a_new_process_as_long_as_the_journal_is_there(
+    start: RegionStart,
+) -> None:
+    first, again = _asked(start), _asked(start)
+    assert json.loads(first[1])["numeric"] and first[1] == again[1]
+
+
+def test_a_lost_journal_draws_no_second_noise_for_statistics_that_left(start: RegionStart) -> None:
+    assert _asked(start)[1]
+    _journal(start).unlink()
+    reply, _ = _asked(start)
+    assert reply.has_error() and reply.error.reason == "BudgetBroken"
+
+
+def test_a_journal_put_back_to_before_the_statistics_is_found(start: RegionStart) -> None:
+    open_region(start).close()
+    ready = open_region(start)
+    answer(ready, question("query.profile", {}), PUBLIC)
+    ready.close()
+    older = _journal(start).read_bytes()
+    assert _asked(start)[1]
+    _journal(start).write_bytes(older)
+    assert _asked(start)[0].error.reason == "BudgetBroken"
+
+
+def test_the_journal_of_another_run_is_none(start: RegionStart) -> None:
+    assert _asked(start)[1]
+    other = replace(start, run="r2")
+    assert _asked(other)[1]
+    _journal(start).write_bytes((start.folder / "runs" / "r2" / "journal.json").read_bytes())
+    assert _asked(start)[0].error.reason == "BudgetBroken"

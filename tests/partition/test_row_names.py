@@ -1,0 +1,74 @@
+"""A row's name by its values: the same in every file and whatever a job says of its columns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import csv
+
+from fedsov.model.targets import TargetRule
+from fedsov.partition.dataset import DatasetSpec
+from fedsov.partition.row_names import by_subject, row_names
+from fedsov.partition.sources import read_source
+from tests.partition.world import people
+
+
+def _read(path: Path) -> pa.Table:
+    return read_source(DatasetSpec("people", TargetRule("wage"), "country", path=path))
+
+
+def test_csv_and_parquet_in_any_order_of_rows_and_columns_give_the_same_names(tmp_path: Path) -> None:
+    table = people(contract=[None, *["open"] * 59])
+    pq.write_table(table, tmp_path / "people.parquet")
+    turned = table.take(np.arange(60)[::-1]).select(table.column_names[::-1])
+    csv.write_csv(turned, tmp_path / "people.csv")
+    names = row_names(_read(tmp_path / "people.parquet"))
+    assert names == row_names(_read(tmp_path / "people.csv"))[::-1] and len(set(names)) == 60
+
+
+def test_equal_rows_are_told_apart_by_their_number() -> None:
+    first, second, third, other = row_names(pa.table({"age": [41, 41, 41, 7]}))
+    assert (second, third) == (f"{first}#1", f"{first}#2") and not other.startswith(first)
+
+
+def test_one_value_more_less_or_missing_is_another_row() -> None:
+    rows = [
+        {"age": [41.0], "town": ["Bonn"]},
+        {"age": [41.5], "town": ["Bonn"]},
+        {"age": [None], "town": ["Bonn"]},
+        {"age": [41.0], "town": [None]},
+        {"age": [41.0], "town": ["bonn"]},
+        {"age": [41.0], "town": ["Bonn"], "job": ["nurse"]},
+    ]
+    assert len({row_names(pa.table(row))[0] for row in rows}) == len(rows)
+
+
+def test_numbers_are_numbers_in_whatever_type_they_come() -> None:
+    columns = (
+        pa.array([3, 0, None]),
+        pa.array([3.0, -0.0, float("nan")]),
+        pa.array(["3", "0", None]),
+        pa.array(["3.0", "0", None]).dictionary_encode(),
+        pa.array([3, 0, None], pa.int8()),
+    )
+    assert len({tuple(row_names(pa.table({"n": column}))) for column in columns}) == 1
+
+
+def test_dates_lists_and_truths_have_names_too() -> None:
+    table = pa.table(
+        {
+            "day": pa.array([0, 1], pa.date32()),
+            "marks": pa.array([[1, 2], [1]]),
+            "member": pa.array([True, False]),
+            "nothing": pa.nulls(2),
+        }
+    )
+    assert len(set(row_names(table))) == 2 and row_names(table) == row_names(table.select(table.column_names))
+
+
+def test_a_row_with_a_subject_is_that_persons_and_another_its_own() -> None:
+    subjects = (["A", "B"], np.array([1, 2, 0]))
+    assert by_subject(subjects, ["subject:A", "subject:B", "row:1"], ["x", "y", "z"]) == ["subject:B", "y", "subject:A"]
