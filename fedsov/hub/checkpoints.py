@@ -9,7 +9,12 @@ The arrays are on the disk before the JSON that names their digest, so a checkpo
 newest two of each training are kept, and all go when the run has ended well. It holds what the hub holds anyway:
 parameters, bound by the label that it notes, and what was told of rounds. Never pickle.
 
-    checkpoints = Checkpoints(workspace.hub, run)
+Each JSON is signed with the key of the hub's ledger, which notes its digest (`fedsov.ledger.signed_files`). A training
+goes on from the checkpoint that the ledger notes last. Only where that file is not there, since it was damaged and
+deleted, does it go on from the one before; an older, edited or swapped one is refused by its name. Whoever holds the
+hub's key can sign another checkpoint; what binds the members of the plan is joined to its label all the same.
+
+    checkpoints = Checkpoints(workspace.hub, run, ledger)
     checkpoints.keep(Checkpoint("shareable", label, 900, features, reached))
     checkpoints.last("shareable").reached.rounds
 """
@@ -17,22 +22,25 @@ parameters, bound by the label that it notes, and what was told of rounds. Never
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from fedsov.algorithms.rounds import RoundRecord
-from fedsov.errors import CheckpointDamaged
+from fedsov.errors import CheckpointDamaged, ConfigurationError, LedgerBroken
 from fedsov.hub.planning.plan_values import Plan, Profile
 from fedsov.hub.server_app import TrainingState
 from fedsov.label import Label
+from fedsov.ledger.ledger import Ledger
+from fedsov.ledger.signed_files import PENDING, notes, read_signed, write_signed
 from fedsov.model.features import Features
 from fedsov.serialization import Unserializable, fields_of, from_plain
-from fedsov.storage.atomic_files import pack_arrays, read_arrays, read_sealed, sha256_hex, write_file, write_sealed
+from fedsov.storage.atomic_files import pack_arrays, read_arrays, sha256_hex, write_file
+from fedsov.storage.workspace import is_there, ledger_of
 
-FORMAT = "fedsov checkpoint 1"
+FORMAT = "fedsov checkpoint 2"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 KEPT = 2
 
@@ -86,27 +94,38 @@ class RunManifest:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoints:
-    """The checkpoints of one run, in the hub's folder; nothing is written before there is something to keep."""
+    """The checkpoints of one run, in the hub's folder; nothing is written before there is something to keep.
+
+    `ledger` is the hub's, open for writing; without it the checkpoints are only read, by the ledger in the folder.
+    """
 
     hub: Path
     run: str
+    ledger: Ledger | None = field(default=None, repr=False)
 
     @property
     def folder(self) -> Path:
         return self.hub / "checkpoints" / self.run
 
     def begin(self, begun: RunManifest) -> None:
-        """Writes down what the run began with, in the place of what was written before. Raises WorkspaceUnusable."""
-        write_sealed(self.folder / "run.json", {"format": FORMAT, "finished": False, **fields_of(begun)})
+        """Writes down what the run began with, in the place of what was written before.
+
+        Raises WorkspaceUnusable, LedgerBroken.
+        """
+        self._write("run", {"format": FORMAT, "finished": False, **fields_of(begun)})
 
     def begun(self) -> RunManifest | None:
         """What the run began with; None where it has ended well.
 
-        Raises FileNotFoundError for no such run, CheckpointDamaged for a file that was changed.
+        Raises FileNotFoundError for no such run, CheckpointDamaged for a file that was changed, ConfigurationError for
+        a run of another workspace.
         """
         path = self.folder / "run.json"
-        body = read_sealed(path)
-        if body.pop("format", None) != FORMAT or body.get("run") != self.run:
+        if not path.is_file():
+            raise FileNotFoundError(path)
+        with self._reading() as ledger:
+            body = read_signed(path, ledger, notes(ledger, self.run))
+        if body.pop("format", None) != FORMAT or body.get("run") != self.run or "finished" not in body:
             raise CheckpointDamaged(f"{path} is not of run {self.run}, or of another version of fedsov")
         if body.pop("finished"):
             return None
@@ -116,7 +135,10 @@ class Checkpoints:
             raise CheckpointDamaged(f"{path} is of another version of fedsov: {problem}") from problem
 
     def keep(self, checkpoint: Checkpoint) -> None:
-        """Writes a checkpoint, then removes all of its training but the newest two. Raises WorkspaceUnusable."""
+        """Writes a checkpoint, then removes all of its training but the newest two.
+
+        Raises WorkspaceUnusable, LedgerBroken.
+        """
         reached, stem = checkpoint.reached, f"{checkpoint.scope}-{checkpoint.round:04d}"
         arrays = {f"model/{name}": array for name, array in reached.parameters.items()}
         content = pack_arrays(arrays | {f"server/{name}": array for name, array in reached.state.items()})
@@ -134,28 +156,53 @@ class Checkpoints:
             "rounds": [round_said(seen) for seen in reached.rounds],
             "examination": checkpoint.examination,
         }
-        write_sealed(self.folder / f"{stem}.json", body)
+        self._write(stem, body)
         for path in self._of(checkpoint.scope)[:-KEPT]:
             path.unlink(missing_ok=True)
             path.with_suffix(".safetensors").unlink(missing_ok=True)
 
-    def last(self, scope: str) -> Checkpoint | None:
+    def last(self, scope: str, *, say: Callable[[str], None] = lambda _: None) -> Checkpoint | None:
         """The newest checkpoint of a training; None before its first.
 
-        Raises CheckpointDamaged where a byte of it changed: it names the file, and what to do.
+        Args:
+            say: told that the newest is gone, where the training goes on from the one before.
+
+        Raises CheckpointDamaged where a byte of it changed, or it is not the one that the ledger notes: it names the
+        file, and what to do.
         """
-        several = self._of(scope)
-        if not several:
+        if not self.folder.is_dir():
             return None
+        with self._reading() as ledger:
+            noted = {name: digest for name, digest in notes(ledger, self.run).items() if _place(name)[0] == scope}
+            paths = self._of(scope)
+            if strange := [path for path in paths if path.stem not in noted]:
+                raise CheckpointDamaged(f"{strange[-1]} is none that the hub's ledger notes; delete it to go on")
+            if not noted:
+                return None
+            newest = self.folder / f"{next(reversed(noted))}.json"
+            before = newest.with_name(f"{scope}-{_place(newest.stem)[1] - 1:04d}.json")
+            if newest in paths or newest.with_suffix(PENDING).is_file():
+                return self._undamaged(newest, ledger, noted, before if before in paths else None)
+            if before in paths:
+                say(f"{newest.name} is gone, which the hub's ledger notes as the newest; {before.name} is taken")
+                return self._undamaged(before, ledger, noted, None)
+        if newest.stem == f"{scope}-0000":
+            return None  # nothing was trained
+        older = f", and {paths[-1].name} is older than the one before it" if paths else ""
+        raise CheckpointDamaged(f"{newest} is gone{older}; put it back from your copy, or begin a new run")
+
+    def _undamaged(self, path: Path, ledger: Ledger, noted: Mapping[str, str], before: Path | None) -> Checkpoint:
         try:
-            return self._read(several[-1])
+            return self._read(path, ledger, noted)
         except CheckpointDamaged as error:
-            before = f"from {several[-2].stem}" if several[1:] else "from the beginning of this training"
-            raise CheckpointDamaged(f"{error}; delete {several[-1]} to go on {before}") from None
+            mend = f"delete {path} to go on from {before.stem}" if before else "put it back, or begin a new run"
+            if _place(path.stem)[1] == 0:
+                mend = f"delete {path} to go on from the beginning of this training"
+            raise CheckpointDamaged(f"{error}; {mend}") from None
 
     def finish(self) -> None:
-        """Notes that the run has ended well, then removes its checkpoints. Raises WorkspaceUnusable."""
-        write_sealed(self.folder / "run.json", {"format": FORMAT, "run": self.run, "finished": True})
+        """Notes that the run has ended well, then removes its checkpoints. Raises WorkspaceUnusable, LedgerBroken."""
+        self._write("run", {"format": FORMAT, "run": self.run, "finished": True})
         for path in self.folder.iterdir():
             if path.name != "run.json":
                 path.unlink(missing_ok=True)
@@ -168,19 +215,53 @@ class Checkpoints:
 
     def _of(self, scope: str) -> list[Path]:
         paths = self.folder.glob(f"{scope}-*.json")
-        return sorted(paths, key=lambda path: int(path.stem.rpartition("-")[2]))  # round 10000 is after 9999
+        return sorted(paths, key=lambda path: _place(path.stem)[1])  # round 10000 is after 9999
 
-    def _read(self, path: Path) -> Checkpoint:
-        body = read_sealed(path)
-        if (body["format"], body["run"], f"{body['scope']}-{body['round']:04d}") != (FORMAT, self.run, path.stem):
-            raise CheckpointDamaged(f"{path} is of another run or round, or of another version of fedsov")
-        arrays = read_arrays(path.with_suffix(".safetensors"), body["arrays"])
-        state = {name.removeprefix("server/"): array for name, array in arrays.items() if name.startswith("server/")}
-        reached = TrainingState(
-            {name: arrays[f"model/{name}"] for name in body["order"]}, state, tuple(map(round_read, body["rounds"]))
-        )
-        features, label = Features.from_json(body["features"]), Label.from_json(body["label"])
-        return Checkpoint(body["scope"], label, body["people"], features, reached, body["examination"])
+    def _write(self, stem: str, body: Mapping[str, Any]) -> None:
+        if self.ledger is None:
+            raise LedgerBroken(f"run {self.run} was opened for reading; no checkpoint is written without a ledger")
+        write_signed(self.folder / f"{stem}.json", body, self.ledger, run=self.run)
+
+    @contextmanager
+    def _reading(self) -> Iterator[Ledger]:
+        """The hub's ledger. Raises ConfigurationError where there is none: the run was begun elsewhere."""
+        path = ledger_of(self.hub)
+        if self.ledger is not None:
+            yield self.ledger
+        elif is_there(path):
+            with closing(Ledger.read(path)) as ledger:
+                yield ledger
+        else:
+            raise ConfigurationError(
+                f"run {self.run} was begun by the hub of another workspace; go on there, with workspace=DIR"
+            )
+
+    def _read(self, path: Path, ledger: Ledger, noted: Mapping[str, str]) -> Checkpoint:
+        body = read_signed(path, ledger, noted)
+        another = f"{path} is of another run or round, or of another version of fedsov"
+        try:
+            if (body["format"], body["run"], f"{body['scope']}-{body['round']:04d}") == (FORMAT, self.run, path.stem):
+                return _checkpoint_of(path, body)
+        except (KeyError, TypeError, ValueError, AttributeError) as problem:
+            raise CheckpointDamaged(f"{another}: {problem!r}") from problem
+        raise CheckpointDamaged(another)
+
+
+def _checkpoint_of(path: Path, body: Mapping[str, Any]) -> Checkpoint:
+    """The checkpoint of a body. Raises CheckpointDamaged, and KeyError or such where it is none."""
+    arrays = read_arrays(path.with_suffix(".safetensors"), body["arrays"])
+    state = {name.removeprefix("server/"): array for name, array in arrays.items() if name.startswith("server/")}
+    reached = TrainingState(
+        {name: arrays[f"model/{name}"] for name in body["order"]}, state, tuple(map(round_read, body["rounds"]))
+    )
+    features, label = Features.from_json(body["features"]), Label.from_json(body["label"])
+    return Checkpoint(body["scope"], label, body["people"], features, reached, body["examination"])
+
+
+def _place(stem: str) -> tuple[str, int]:
+    """Scope and round of a checkpoint's name; round -1 for another name."""
+    scope, _, number = stem.rpartition("-")
+    return scope, int(number) if number.isascii() and number.isdecimal() else -1
 
 
 def runs(hub: Path) -> list[str]:

@@ -149,6 +149,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> RunResult:
     return result
 
 
+@pytest.mark.long
 def test_a_run_killed_in_every_round_ends_as_if_it_had_not_been(tmp_path: Path, undisturbed: RunResult) -> None:
     words = _words(tmp_path)
     _killed(words, line="plan: ")
@@ -271,8 +272,8 @@ def test_the_newest_two_checkpoints_of_each_training_are_kept_and_none_when_it_e
 
 
 def test_the_newest_checkpoint_is_that_of_the_highest_round_however_long_its_number(tmp_path: Path) -> None:
-    checkpoints, features = Checkpoints(tmp_path, "long"), Features((("age", 40.0, 10.0),))
-    checkpoints.folder.mkdir(parents=True)
+    ledger, features = Ledger(tmp_path / "ledger.sqlite", "hub"), Features((("age", 40.0, 10.0),))
+    checkpoints = Checkpoints(tmp_path, "long", ledger)
     for count in (9999, 10_000, 10_001):
         rounds = tuple(RoundRecord(number, {}, {}) for number in range(1, count + 1))
         checkpoints.keep(

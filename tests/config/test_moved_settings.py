@@ -19,6 +19,7 @@ from fedsov.config.moved_settings import MOVED, SettingMoved, renamed, renamed_w
 from fedsov.config.settings import Settings, settings, settings_of
 from fedsov.errors import ConfigurationError
 from fedsov.hub.checkpoints import Checkpoints, RunManifest
+from fedsov.ledger.ledger import Ledger
 
 PAIRS = [
     (["model.update.epochs=3"], ["model.round.epochs=3"]),
@@ -149,8 +150,9 @@ def test_what_the_last_release_wrote_down_is_read_without_a_warning() -> None:
 
 def test_a_run_that_the_last_release_began_is_found_to_go_on(tmp_path: Path) -> None:
     chosen = _composed([f"workspace={tmp_path}", "federation.max_update_norm=2", "model.fine_tune.epochs=4"])
-    manifest = RunManifest("r1", _as_written_before(chosen.plain), os.getcwd(), "key", {})
-    Checkpoints(tmp_path / "hub", "r1").begin(manifest)
+    ledger = Ledger(tmp_path / "hub" / "ledger.sqlite", "hub")
+    manifest = RunManifest("r1", _as_written_before(chosen.plain), os.getcwd(), ledger.key, {})
+    Checkpoints(tmp_path / "hub", "r1", ledger).begin(manifest)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         found, written = find_run(tmp_path, "latest")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,10 +13,11 @@ import numpy as np
 import pytest
 
 from fedsov.algorithms.rounds import RoundRecord
-from fedsov.errors import CheckpointDamaged
+from fedsov.errors import CheckpointDamaged, LedgerBroken
 from fedsov.hub.checkpoints import Checkpoint, Checkpoints, RunManifest, runs
 from fedsov.hub.server_app import TrainingState
 from fedsov.label import Label
+from fedsov.ledger.ledger import Ledger
 from fedsov.model.features import Features, Statistics
 
 LABEL = Label(frozenset({"DE"}), frozenset({"personal"}))
@@ -29,8 +34,13 @@ def _checkpoint(rounds: int) -> Checkpoint:
     return Checkpoint("shareable", LABEL, 900, Features.fit(columns), reached, {"out": {"FR": "why"}})
 
 
-def test_what_is_kept_is_read_as_it_was_in_the_order_of_the_model(tmp_path: Path) -> None:
-    checkpoints = Checkpoints(tmp_path, "r1")
+@pytest.fixture
+def checkpoints(tmp_path: Path) -> Iterator[Checkpoints]:
+    with closing(Ledger(tmp_path / "ledger.sqlite", "hub")) as ledger:
+        yield Checkpoints(tmp_path, "r1", ledger)
+
+
+def test_what_is_kept_is_read_as_it_was_in_the_order_of_the_model(checkpoints: Checkpoints) -> None:
     assert checkpoints.last("shareable") is None
     checkpoints.keep(_checkpoint(2))
     last = checkpoints.last("shareable")
@@ -42,8 +52,7 @@ def test_what_is_kept_is_read_as_it_was_in_the_order_of_the_model(tmp_path: Path
     assert checkpoints.last("public") is None
 
 
-def test_the_newest_two_are_kept_and_the_tenth_comes_after_the_ninth(tmp_path: Path) -> None:
-    checkpoints = Checkpoints(tmp_path, "r1")
+def test_the_newest_two_are_kept_and_the_tenth_comes_after_the_ninth(checkpoints: Checkpoints) -> None:
     for number in (8, 9, 10):
         checkpoints.keep(_checkpoint(number))
     assert sorted(path.name for path in checkpoints.folder.glob("*.json")) == [
@@ -56,9 +65,8 @@ def test_the_newest_two_are_kept_and_the_tenth_comes_after_the_ninth(tmp_path: P
 
 @pytest.mark.parametrize("suffix", [".json", ".safetensors"])
 def test_a_changed_byte_is_named_with_the_file_to_delete_and_where_the_run_would_go_on(
-    tmp_path: Path, suffix: str
+    checkpoints: Checkpoints, suffix: str
 ) -> None:
-    checkpoints = Checkpoints(tmp_path, "r1")
     for number in (1, 2):
         checkpoints.keep(_checkpoint(number))
     path = checkpoints.folder / f"shareable-0002{suffix}"
@@ -67,17 +75,34 @@ def test_a_changed_byte_is_named_with_the_file_to_delete_and_where_the_run_would
         checkpoints.last("shareable")
 
 
-def test_another_run_s_checkpoint_is_refused(tmp_path: Path) -> None:
-    Checkpoints(tmp_path, "r1").keep(_checkpoint(1))
+def test_another_run_s_checkpoint_is_refused(tmp_path: Path, checkpoints: Checkpoints) -> None:
+    checkpoints.keep(_checkpoint(1))
     (tmp_path / "checkpoints" / "r2").mkdir()
     for path in (tmp_path / "checkpoints" / "r1").iterdir():
         path.rename(tmp_path / "checkpoints" / "r2" / path.name)
-    with pytest.raises(CheckpointDamaged, match="of another run"):
+    with pytest.raises(CheckpointDamaged, match=r"shareable-0001\.json is none that the hub's ledger notes"):
         Checkpoints(tmp_path, "r2").last("shareable")
 
 
-def test_a_run_is_known_from_its_beginning_until_it_is_forgotten(tmp_path: Path) -> None:
-    checkpoints = Checkpoints(tmp_path, "r1")
+def test_a_checkpoint_is_signed_with_the_hub_s_key_and_noted_in_its_ledger(checkpoints: Checkpoints) -> None:
+    assert checkpoints.ledger is not None
+    checkpoints.keep(_checkpoint(1))
+    path = checkpoints.folder / "shareable-0001.json"
+    (entry,) = checkpoints.ledger.entries("r1")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert entry.body["note"] == {"checkpoint": {"name": "shareable-0001", "sha256": digest}}
+    assert json.loads(path.read_bytes())["key"] == checkpoints.ledger.key
+
+
+def test_without_the_ledger_checkpoints_are_read_and_none_is_written(tmp_path: Path, checkpoints: Checkpoints) -> None:
+    checkpoints.keep(_checkpoint(1))
+    reading = Checkpoints(tmp_path, "r1")
+    assert reading.last("shareable") is not None
+    with pytest.raises(LedgerBroken, match="no checkpoint is written without a ledger"):
+        reading.keep(_checkpoint(2))
+
+
+def test_a_run_is_known_from_its_beginning_until_it_is_forgotten(tmp_path: Path, checkpoints: Checkpoints) -> None:
     assert runs(tmp_path) == []
     checkpoints.begin(MANIFEST)
     checkpoints.begin(replace(MANIFEST, stores={"DE": "digest"}))
