@@ -7,17 +7,22 @@ rewritten or replaced is found by the other side.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from fedsov.border.evidence import approvals
+from fedsov.border.evidence.register import Document
+from fedsov.border.evidence.register_file import load_register
+from fedsov.control_plane.compliance import documents
 from fedsov.control_plane.compliance.entries import LedgerView, read_book
-from fedsov.errors import ConfigurationError, LedgerBroken, unknown
+from fedsov.errors import ConfigurationError, FedsovError, LedgerBroken, unknown
 from fedsov.ledger import timestamps
 from fedsov.ledger.ledger import Ledger
 from fedsov.ledger.signed_head import Head
+from fedsov.region.settings_file import read_settings
 from fedsov.storage.workspace import Workspace
 
 _PUT_BACK = "it was put back, or the withdrawal was interrupted; withdraw it again"
@@ -25,32 +30,44 @@ _PUT_BACK = "it was put back, or the withdrawal was interrupted; withdraw it aga
 
 @dataclass(frozen=True, slots=True)
 class LedgerFinding:
-    """One ledger's verification: how many entries hold, the head, and the fault where there is one."""
+    """One ledger's verification: how many entries hold, the head, and the fault where there is one.
+
+    `remarks` are sentences about documents that its decisions lean on and that were rewritten since; the ledger holds.
+    """
 
     owner: str
     entries: int
     head: Mapping[str, Any] | None
     fault: str = ""
     since: int = 0
+    remarks: tuple[str, ...] = ()
 
     def sentence(self) -> str:
         """The finding in one line."""
         if self.fault or self.head is None:
             return f"{self.owner}: DOES NOT VERIFY: {self.fault}"
         after = f" after the first {self.since:,}" if self.since else ""
-        return f"{self.owner}: {self.entries:,} entries{after} verify, head {self.head['size']}:{self.head['digest']}"
+        head = f"head {self.head['size']}:{self.head['digest']}"
+        return "; ".join([f"{self.owner}: {self.entries:,} entries{after} verify, {head}", *self.remarks])
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         finding = {"verifies": not self.fault, "entries": self.entries, "head": self.head, "fault": self.fault}
-        return finding | ({"since": self.since} if self.since else {})
+        remarks = {"remarks": list(self.remarks)} if self.remarks else {}
+        return finding | ({"since": self.since} if self.since else {}) | remarks
 
 
-def verify_all(root: Path) -> list[LedgerFinding]:
-    """Verifies every ledger of a workspace. Raises ConfigurationError where there is none."""
+def verify_all(root: Path, *, register: Sequence[Document] | None = None) -> list[LedgerFinding]:
+    """Verifies every ledger of a workspace. Raises ConfigurationError where there is none.
+
+    Args:
+        register: the documents as they are now, by default those that each region's own settings name; one that is no
+            longer what a decision leaned on is remarked on.
+    """
     workspace = Workspace(root)
     workspace.require()
-    found = {owner: _verified(owner, path) for owner, path in workspace.ledgers().items()}
+    paths = workspace.ledgers()
+    found = {owner: _verified(owner, path) for owner, path in paths.items()}
     if not found:
         raise ConfigurationError(f"workspace {root} has no ledger yet; run `fedsov train` first")
     if "hub" not in found:
@@ -62,7 +79,32 @@ def verify_all(root: Path) -> list[LedgerFinding]:
     for owner, fault in faults.items():
         earlier = found.get(owner, LedgerFinding(owner, 0, None))
         found[owner] = earlier if earlier.fault else LedgerFinding(owner, earlier.entries, earlier.head, fault)
-    return list(found.values())
+    registers = own_registers(root) if register is None else dict.fromkeys(found, register)
+    return [_remarked(finding, paths.get(finding.owner), registers) for finding in found.values()]
+
+
+def own_registers(root: Path) -> dict[str, Sequence[Document]]:
+    """The registers that the regions' own settings name, as they are now; none of a region whose file cannot be read.
+
+    A region whose settings were edited or are gone is refused by its next run, which says so.
+    """
+    workspace = Workspace(root)
+    registers: dict[str, Sequence[Document]] = {}
+    for name, path in workspace.ledgers().items():
+        with suppress(FedsovError):
+            settings = read_settings(workspace.region(name), Ledger.read(path))
+            if settings.evidence is not None:
+                registers[name] = load_register(settings.evidence).documents
+    return registers
+
+
+def _remarked(finding: LedgerFinding, path: Path | None, registers: Mapping[str, Sequence[Document]]) -> LedgerFinding:
+    """The finding, with what became of the documents of its ledger; a ledger that does not hold says nothing."""
+    if finding.fault or path is None:
+        return finding
+    listed = [(entry.seq, entry.digest, entry.body) for entry in Ledger.read(path).entries()]
+    lines = read_book(finding.owner, listed, head="").lines
+    return replace(finding, remarks=tuple(each.text for each in documents.rewritten(lines, registers)))
 
 
 def _verified(owner: str, path: Path) -> LedgerFinding:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
@@ -232,6 +232,10 @@ class CaseEvidence:
     def absent(self, kinds: Sequence[str]) -> str:
         """A sentence that says what the case does not state."""
         return f"The case states no {' and no '.join(kinds)}."
+
+    def contents(self, ids: Iterable[str]) -> dict[str, dict[str, str]]:
+        """Nothing: a case names no documents."""
+        return {}
 
     def approval(self, review: str, on: date) -> str | None:
         """None: nobody approves a case."""

@@ -19,11 +19,10 @@ from fedsov.cli.arguments import (
     near_place,
     print_json,
     print_line,
-    printable,
     today,
 )
 from fedsov.cli.declaration import command, group_app
-from fedsov.errors import ConfigurationError, CrossingRefused, counted, unknown
+from fedsov.errors import ConfigurationError, CrossingRefused, counted, printable, unknown
 
 if TYPE_CHECKING:
     from fedsov.border.evidence.register import Document
@@ -102,7 +101,7 @@ def check(arguments: CheckArguments) -> None:
     Also which expire within 90 days, are examples, or lack their hash. Ends with 4 where a document is not valid.
     """
     on, documents = arguments.on or today(), _documents(arguments.evidence)
-    hashes = _hashes(arguments.files) if arguments.files else None
+    hashes = file_digests(arguments.files) if arguments.files else None
     checked = [
         (document, [*_faults(document, on), *_file_faults(document, hashes)], _remarks(document, on))
         for document in documents
@@ -311,7 +310,8 @@ def _file_faults(document: Document, files: Mapping[str, Path] | None) -> list[s
     return ["no file has its hash: it is missing or was changed"]
 
 
-def _hashes(folder: Path) -> dict[str, Path]:
+def file_digests(folder: Path) -> dict[str, Path]:
+    """Each file of a folder by its SHA-256, hex. Raises ConfigurationError where there is no such folder."""
     if not folder.is_dir():
         raise ConfigurationError(f"--files {folder} is no folder")
     files = (path for path in sorted(folder.rglob("*")) if path.is_file())

@@ -43,6 +43,10 @@ class VerifyArguments(Arguments):
         str | None,
         typer.Option("--since", metavar="HEAD", help="A head kept earlier: SIZE:ROOT, or the head.json of an export."),
     ] = None
+    evidence: Annotated[
+        Path | None,
+        typer.Option("--evidence", metavar="FILE", help="The register: names documents rewritten since a decision."),
+    ] = None
 
 
 @command(app, examples=("fedsov ledger verify", "fedsov ledger verify US --since head.json"))
@@ -50,7 +54,8 @@ def verify(arguments: VerifyArguments) -> None:
     """Checks every entry, hash and head of every ledger.
 
     Also that no ledger was cut, rewritten or replaced since another noted its head. Names the first bad entry, and
-    ends with 5. --since HEAD checks of one owner's ledger that it continues that head, and then only what came after.
+    ends with 5. A document that was rewritten after a decision leaned on it is named by its id. --since HEAD checks of
+    one owner's ledger that it continues that head, and then only what came after.
     """
     findings = _findings(arguments)
     broken = [finding for finding in findings if finding.fault]
@@ -67,11 +72,13 @@ def verify(arguments: VerifyArguments) -> None:
 
 def _findings(arguments: VerifyArguments) -> list[LedgerFinding]:
     from fedsov.api.ledger_audit import verify_all, verify_since
+    from fedsov.border.evidence.register_file import load_register
     from fedsov.ledger.signed_head import read_head
 
     if arguments.since is not None:
         return [verify_since(arguments.workspace, arguments.owner, read_head(arguments.since))]
-    every = verify_all(arguments.workspace)
+    register = load_register(arguments.evidence).documents if arguments.evidence else None
+    every = verify_all(arguments.workspace, register=register)
     if arguments.owner is None:
         return every
     findings = [finding for finding in every if finding.owner == arguments.owner]
@@ -146,8 +153,8 @@ def export(arguments: ExportArguments) -> None:
         print_json({"folder": str(arguments.to), "head": head.to_json()})
     else:
         script = shlex.join([str(arguments.to / "verify_ledger.py"), str(arguments.to)])
-        print(f"{counted(head.size, 'entry', 'entries')} of {head.owner}, in {arguments.to}; check anywhere with")
-        print(f"  python {script} --key {head.key}")
+        print_line(f"{counted(head.size, 'entry', 'entries')} of {head.owner}, in {arguments.to}; check anywhere with")
+        print_line(f"  python {script} --key {head.key}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fedsov.cli.arguments import Arguments, today
+from fedsov.cli.arguments import Arguments, print_json, print_line, today
 from fedsov.cli.declaration import command, command_app
 from fedsov.errors import LedgerBroken
 
@@ -28,6 +28,10 @@ class ReportArguments(Arguments):
         Path | None,
         typer.Option("--evidence", metavar="FILE", help="The register: says what each document is, which expire soon."),
     ] = None
+    files: Annotated[
+        Path | None,
+        typer.Option("--files", metavar="DIR", help="The documents' own files: names those changed or missing since."),
+    ] = None
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Where to write (default: report/ in the workspace).")
     ] = None
@@ -42,20 +46,23 @@ def report(arguments: ReportArguments) -> None:
     which origins bind which model; and whether each ledger verifies. It is made from the ledgers alone, offline. With
     --json the JSON is printed, too.
 
-    Where a ledger does not verify, the report is written, says so first, and the command ends with 5.
+    A document that was rewritten after a decision leaned on it is named first, by its id. Where a ledger does not
+    verify, the report is written, says so first, and the command ends with 5.
     """
-    from fedsov.api.ledger_audit import books
+    from fedsov.api.ledger_audit import books, own_registers
     from fedsov.border.evidence.register_file import load_register
     from fedsov.control_plane.compliance.record import record_of
 
     ledgers = books(arguments.workspace)
     register = load_register(arguments.evidence).documents if arguments.evidence else None
-    record = record_of(ledgers, on=today(), register=register)
+    own = own_registers(arguments.workspace) if register is None else None
+    record = record_of(ledgers, on=today(), register=register, registers=own, files=_files(arguments.files))
     page, sheet = _write(record, arguments.out or arguments.workspace / "report")
     if arguments.json:
-        print(sheet.read_text(encoding="utf-8"), end="")
+        print_json(record.to_json())
     else:
-        print(f"report for people:   {page}\nreport for machines: {sheet}")
+        print_line(f"report for people:   {page}")
+        print_line(f"report for machines: {sheet}")
     broken = [ledger for ledger in ledgers if ledger.fault]
     if broken:
         raise LedgerBroken("; ".join(f"{ledger.owner} does not verify: {ledger.fault}" for ledger in broken))
@@ -64,11 +71,18 @@ def report(arguments: ReportArguments) -> None:
 def _write(record: Record, folder: Path) -> tuple[Path, Path]:
     from fedsov.border.law.bundle_loader import document_names
     from fedsov.control_plane.compliance.page import as_html
+    from fedsov.storage.atomic_files import write_file
 
     text = json.dumps(record.to_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     digest = hashlib.sha256(text.encode()).hexdigest()
-    folder.mkdir(parents=True, exist_ok=True)
     page, sheet = folder / "report.html", folder / "report.json"
-    sheet.write_text(text, encoding="utf-8")
-    page.write_text(as_html(record, names=document_names(), json_digest=digest), encoding="utf-8")
+    write_file(sheet, text.encode())
+    write_file(page, as_html(record, names=document_names(), json_digest=digest).encode())
     return page, sheet
+
+
+def _files(folder: Path | None) -> frozenset[str] | None:
+    """The digests of the files at hand. Raises ConfigurationError where there is no such folder."""
+    from fedsov.cli.evidence import file_digests
+
+    return None if folder is None else frozenset(file_digests(folder))

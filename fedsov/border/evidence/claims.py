@@ -7,7 +7,7 @@ register makes claims from its documents (`fedsov.border.evidence.register`), a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Protocol
@@ -73,6 +73,13 @@ class Evidence(Protocol):
 
     def absent(self, kinds: Sequence[str]) -> str:
         """A sentence that says of these kinds of document that there is none, for a refusal."""
+        ...
+
+    def contents(self, ids: Iterable[str]) -> dict[str, dict[str, str]]:
+        """Of each of these ids that is a document's: the digest of its entry, and of its file as the entry states it.
+
+        They are those of the register that the last answer was given by; "" for a file whose digest is not stated.
+        """
         ...
 
     def approval(self, review: str, on: date) -> str | None:

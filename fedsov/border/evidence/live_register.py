@@ -1,17 +1,20 @@
 """Evidence as it is at the moment of a decision, for runs that last longer than a document.
 
-The register's file is read again whenever it changed on the disk, and approvals are those that the party's own ledger
-holds now; so a document that is taken out of the register, or an approval that is withdrawn, counts for nothing from
-the next decision on. A file that cannot be read just then, since somebody is writing it, is a register without any
-document: what needs one is refused, a warning says why, and the next decision reads the file again.
+The register's file is read for every decision, and taken apart again whenever its content changed, whatever its size
+and time say; approvals are those that the party's own ledger holds now. So a document that is taken out of the
+register, or an approval that is withdrawn, counts for nothing from the next decision on. A file that cannot be read
+just then, since somebody is writing it, is a register without any document: what needs one is refused, a warning says
+why, and the next decision reads the file again. A decision's entry names the documents by the digests of what was read
+for it (`contents`).
 
     gate = Gate(region, evidence=LiveRegister(Path("documents.yaml"), ledger), ...)
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -20,11 +23,13 @@ from fedsov.border.evidence import approvals
 from fedsov.border.evidence.approvals import Approval
 from fedsov.border.evidence.claims import Claim, Question
 from fedsov.border.evidence.register import Register
-from fedsov.border.evidence.register_file import load_register
+from fedsov.border.evidence.register_file import load_register, read_register, register_text
 from fedsov.errors import ConfigurationError
 from fedsov.ledger.ledger import Ledger
 
 _log = logging.getLogger("fedsov.border")
+UNREADABLE = "unreadable"
+"""In the place of a digest: no file has it, so the next decision reads again."""
 
 
 @dataclass(slots=True)
@@ -34,7 +39,7 @@ class LiveRegister:
     path: Path | None
     ledger: Ledger
     _register: Register | None = field(default=None, init=False, repr=False)
-    _state: tuple[int, ...] = field(default=(), init=False, repr=False)
+    _digest: str = field(default="", init=False, repr=False)
     _read_to: int = field(default=0, init=False, repr=False)
     _bodies: list[dict[str, object]] = field(default_factory=list, init=False, repr=False)
 
@@ -45,6 +50,10 @@ class LiveRegister:
     def knows(self, document_id: str) -> bool:
         """True where the register holds a document of this id now."""
         return self.register().knows(document_id)
+
+    def contents(self, ids: Iterable[str]) -> dict[str, dict[str, str]]:
+        """Digests of documents as they were read last, for the decision that they were read for."""
+        return {} if self._register is None else self._register.contents(ids)
 
     def approval(self, review: str, on: date) -> str | None:
         """The id of an approval of this review that is in the ledger, not withdrawn, and holds on the day; or None."""
@@ -66,20 +75,15 @@ class LiveRegister:
     def register(self) -> Register:
         """The register as its file is now; one without documents where it cannot be read."""
         try:
-            state = self._stat()
-            if self._register is None or state != self._state:
-                self._register, self._state = load_register(self.path), state
+            text = None if self.path is None else register_text(self.path)
+            digest = "" if text is None else hashlib.sha256(text).hexdigest()
+            if self._register is None or digest != self._digest:
+                self._register, self._digest = _read(text, self.path), digest
         except ConfigurationError as problem:
             _log.warning("no document counts for the decision at hand: %s", problem)
-            return replace(load_register(None), is_given=True)
+            self._register, self._digest = replace(load_register(None), is_given=True), UNREADABLE
         return self._register
 
-    def _stat(self) -> tuple[int, ...]:
-        if self.path is None:
-            return ()
-        try:
-            file = self.path.stat()
-        except OSError as problem:
-            reason = f"cannot read the evidence register {self.path}: {problem.strerror}"
-            raise ConfigurationError(reason) from problem
-        return file.st_mtime_ns, file.st_size, file.st_ino
+
+def _read(text: bytes | None, path: Path | None) -> Register:
+    return load_register(None) if text is None else read_register(text, str(path))

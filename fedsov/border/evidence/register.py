@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from dataclasses import field as part
 from datetime import date
@@ -65,6 +65,11 @@ class Document:
     def to_json(self) -> dict[str, Any]:
         """Every field as plain values, equal for equal documents."""
         return {field.name: _json(getattr(self, field.name)) for field in fields(self)}
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over every field, hex; another one as soon as anything was rewritten."""
+        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
 
     def is_between(self, origin: str, destination: str) -> bool:
         """True where it is between these places, whatever else it lacks."""
@@ -117,6 +122,7 @@ class Register:
     approvals: tuple[Approval, ...] = ()
     is_given: bool = part(default=True, compare=False)
     _claims: dict[Question, tuple[Claim, ...]] = part(init=False, repr=False, compare=False, default_factory=dict)
+    _contents: dict[str, dict[str, str]] = part(init=False, repr=False, compare=False, default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -135,6 +141,12 @@ class Register:
     def knows(self, document_id: str) -> bool:
         """True where there is a document of this id."""
         return self.get(document_id) is not None
+
+    def contents(self, ids: Iterable[str]) -> dict[str, dict[str, str]]:
+        """See `fedsov.border.evidence.claims.Evidence`."""
+        if not self._contents and self.documents:
+            self._contents.update({each.id: {"entry": each.digest, "file": each.sha256} for each in self.documents})
+        return {name: dict(self._contents[name]) for name in dict.fromkeys(ids) if name in self._contents}
 
     def approval(self, review: str, on: date) -> str | None:
         """The id of an approval of this review that holds on the day, or None."""

@@ -14,7 +14,6 @@ documents:
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -31,6 +30,9 @@ from fedsov.border.law.bundle_loader import load_categories, load_groups, load_w
 from fedsov.border.law.vocabulary import ANY, Fact, Unreadable
 from fedsov.border.law.yaml_text import read_mapping
 from fedsov.errors import ConfigurationError, unknown
+from fedsov.storage.atomic_files import replace_file
+from fedsov.storage.bounded_files import TooLarge, read_bounded
+from fedsov.storage.private_files import make_private_folder
 
 _CODE = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,4})?")
 _NEEDED = ("id", "kind", "exporter", "importer", "categories", "signed", "owner")
@@ -58,11 +60,17 @@ def load_register(path: Path | None, approvals: tuple[Approval, ...] = ()) -> Re
     facts, mechanisms = load_words()
     if path is None:
         return Register((), mechanisms, approvals, is_given=False)
+    return read_register(register_text(path), str(path), approvals, words=_Vocabulary(facts, mechanisms, load_groups()))
+
+
+def register_text(path: Path) -> bytes:
+    """The bytes of a register's file. Raises ConfigurationError where it cannot be read."""
     try:
-        text = path.read_bytes()
+        return read_bounded(path)
     except OSError as problem:
         raise ConfigurationError(f"cannot read the evidence register {path}: {problem.strerror}") from problem
-    return read_register(text, str(path), approvals, words=_Vocabulary(facts, mechanisms, load_groups()))
+    except TooLarge as problem:
+        raise ConfigurationError(f"cannot read the evidence register {path}: {problem}; split it") from problem
 
 
 def read_register(
@@ -103,11 +111,9 @@ def add_document(path: Path, parts: Mapping[str, Any]) -> Document:
             f"document '{document.id}' covers {', '.join(map(repr, strange))}, which no rule knows as a category: it "
             f"would cover nothing: {unknown('category', strange[0][:80], [*sorted(load_categories()), ANY])}"
         )
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
+        make_private_folder(path.parent)
+        replace_file(path, text.encode())
     except OSError as problem:
         raise ConfigurationError(f"cannot write the evidence register {path}: {problem.strerror}") from problem
     return document

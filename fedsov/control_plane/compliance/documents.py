@@ -5,7 +5,7 @@ Whether something holds is told as of one day, the day of the report.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
@@ -79,6 +79,15 @@ class Relied:
     owner: str = ""
     sha256: str = ""
     example: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """A document that is no longer what a decision leaned on, by its id; `text` says what was rewritten, and since
+    which entry."""
+
+    id: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +254,49 @@ def _relied(name: str, lines: Sequence[EntryView], document: Document | None, *,
         sha256=document.sha256,
         example=document.example,
     )
+
+
+def rewritten(
+    lines: Iterable[EntryView], registers: Mapping[str, Sequence[Document]], files: Collection[str] | None = None
+) -> tuple[Rewritten, ...]:
+    """Documents that decisions leaned on and that were rewritten since: later entries, or a register, hold others.
+
+    Args:
+        registers: the documents as they are now, by the owner of the ledger whose decisions they are for.
+        files: SHA-256 (hex) of the files at hand; a document whose file is not among them was changed or is missing.
+    """
+    leaning: dict[tuple[str, str], list[EntryView]] = {}
+    for line in sorted(lines, key=lambda line: (line.at, line.owner, line.seq)):
+        for name in line.contents:
+            leaning.setdefault((name, line.owner), []).append(line)
+    now = {owner: {each.id: (each.digest, each.sha256) for each in several} for owner, several in registers.items()}
+    found: dict[tuple[str, str], Rewritten] = {}
+    for (name, owner), several in sorted(leaning.items()):
+        was, change = several[0].contents[name], _change(name, several, now.get(owner, {}).get(name), files)
+        if change:  # said once, of several ledgers with the same register
+            since = f"entry {several[0].seq} of {owner} ({several[0].at[:10]}) leaned on {_content(was)}"
+            found.setdefault((name, change[1]), Rewritten(name, f"'{name}' {change[0]}: {since}, {change[1]}"))
+    return tuple(found.values())
+
+
+def _change(
+    name: str, lines: Sequence[EntryView], now: tuple[str, str] | None, files: Collection[str] | None
+) -> tuple[str, str] | None:
+    """What became of a document since the first of these entries, of one ledger: in a word, and what is there now."""
+    was = lines[0].contents[name]
+    if now is not None and now != was:
+        return "was rewritten", f"the register now holds {_content(now)}"
+    for line in lines:
+        if line.contents[name] != was:
+            return "was rewritten", f"entry {line.seq} ({line.at[:10]}) on {_content(line.contents[name])}"
+    if files is not None and was[1] and was[1].lower() not in files:
+        return "has another file, or none", "and no file that was given has that digest"
+    return None
+
+
+def _content(digests: tuple[str, str]) -> str:
+    entry, file = digests
+    return f"content {entry[:12]}" + (f" with file {file[:12]}" if file else "")
 
 
 def _validity(document: Document, on: date) -> str:

@@ -37,6 +37,7 @@ class PartyView:
 class EntryView:
     """One entry. `seq` and `entry` are its number and digest in the book of `owner`; the rest is what it says.
 
+    `contents` tells of each document the digest of its entry in the register, and of its file, as they were then.
     `grounds` tells for each origin on what it crossed ("scc_eu", "adequacy"), as that origin's law sees it.
     """
 
@@ -78,6 +79,7 @@ class EntryView:
     since: str
     until: str
     approval: str
+    contents: Mapping[str, tuple[str, str]]
 
     @property
     def bound_by(self) -> tuple[str, ...]:
@@ -153,10 +155,19 @@ def _line(owner: str, seq: int, digest: str, body: Any) -> EntryView:
         bytes=_number(about, "bytes"),
         bundle_dated=date.fromisoformat(dated) if dated else None,
         unsafe=about.get("unsafe") is True,
+        contents=_contents(about),
         privacy=tuple((_written(str(key)), _plain(value)) for key, value in _mapping(about, "privacy").items()),
         **texts,
         **lists,
     )
+
+
+def _contents(body: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """The digests of each document's entry and file; none in an entry of an earlier version."""
+    return {
+        _written(str(name)): (_text(digests, "entry"), _text(digests, "file"))
+        for name, digests in _mapping(body, "contents").items()
+    }
 
 
 def _bound_by(lists: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ store, no model and no record of a person; numbers of people behind an artifact 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -80,6 +80,7 @@ class Record:
     refusals: tuple[counts.RefusalRecord, ...]
     reviews: tuple[documents_steps.ReviewRecord, ...]
     documents: tuple[documents_steps.Relied, ...]
+    rewritten: tuple[documents_steps.Rewritten, ...]
     register_given: bool
     releases: tuple[documents_steps.ReleaseRecord, ...]
     privacy: tuple[documents_steps.Spent, ...]
@@ -95,12 +96,21 @@ class Record:
         return head | {part.name: _plain(getattr(self, part.name)) for part in fields(self)}
 
 
-def record_of(books: Sequence[LedgerView], *, on: date, register: Sequence[Document] | None = None) -> Record:
+def record_of(
+    books: Sequence[LedgerView],
+    *,
+    on: date,
+    register: Sequence[Document] | None = None,
+    registers: Mapping[str, Sequence[Document]] | None = None,
+    files: Collection[str] | None = None,
+) -> Record:
     """The record of some ledgers.
 
     Args:
         on: the day of the report, by which documents, approvals and rules are judged old or young.
         register: the evidence register's documents, where it is at hand.
+        registers: each ledger owner's own register as it is now, for what was rewritten; by default `register`.
+        files: SHA-256 (hex) of the documents' own files, where they are at hand.
     """
     lines = [line for book in books for line in book.lines]
     crossings = [line for line in lines if line.act == "cross"]
@@ -108,6 +118,9 @@ def record_of(books: Sequence[LedgerView], *, on: date, register: Sequence[Docum
     relied = documents_steps.documents(decisions, register, on)
     reviews = documents_steps.reviews(lines, on)
     bundles = documents_steps.bundles(books, on)
+    if register is not None:
+        registers = {book.owner: register for book in books}
+    rewritten = documents_steps.rewritten(decisions, registers or {}, files)
     unsafe = sum(line.unsafe for line in decisions)
     return Record(
         on=on,
@@ -116,7 +129,13 @@ def record_of(books: Sequence[LedgerView], *, on: date, register: Sequence[Docum
         days=counts.union((line.day,) for line in decisions),
         crossings=counts.counted(crossings),
         unsafe=unsafe,
-        warnings=(*_broken(books), *_open_border(unsafe), *_old_rules(bundles), *_papers(relied, reviews)),
+        warnings=(
+            *_broken(books),
+            *_open_border(unsafe),
+            *(Warned(True, f"A decision's document is not what it was: {each.text}.") for each in rewritten),
+            *_old_rules(bundles),
+            *_papers(relied, reviews),
+        ),
         ledgers=tuple(map(_kept, books)),
         tallies=counts.tallies(crossings),
         matrix=counts.routes(crossings),
@@ -125,6 +144,7 @@ def record_of(books: Sequence[LedgerView], *, on: date, register: Sequence[Docum
         refusals=counts.refusals(decisions),
         reviews=reviews,
         documents=relied,
+        rewritten=rewritten,
         register_given=register is not None,
         releases=documents_steps.releases(lines),
         privacy=documents_steps.spendings(decisions),
