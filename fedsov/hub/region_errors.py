@@ -23,6 +23,15 @@ WAYS_OUT: Mapping[str, str] = {
     " restore it from your copy; see `fedsov budget`; no row was touched",
     "BudgetExceeded": "what is left of its privacy budget does not hold this; see `fedsov budget`",
     "CheckpointDamaged": "what it noted of this run under {folder}/runs was changed or cut; begin a new run",
+    "AnswersBroken": "what it remembers of its answers, {folder}/answers, was changed, cut or lost; restore it from"
+    " your copy; nothing was answered",
+    "AnswerWithheld": "too few of the people in {dataset} changed since it last answered about them, and some of them"
+    " left or came by another name; it answers again when as many have as limits.least_people says"
+    " (`fedsov region show {region}`; `fedsov region set {region} limits.least_people=N` changes it, 10 at least)",
+    "LimitExceeded": "it was asked for more than its limits allow (`fedsov region show {region}`; `fedsov region set"
+    " {region} limits.rounds=N` changes one)",
+    "SettingsBroken": "its settings {folder}/region.yaml were edited by hand, put back or lost; restore your copy, and"
+    " change them with `fedsov region set`",
     "InputError": "its rows cannot be used for this target; its log names the column",
     "WorkspaceUnusable": "its folder {folder} cannot be written, or another process answers for it in this run;"
     " free space or permissions and run again",
@@ -38,8 +47,11 @@ def error_by_name(name: str, message: str) -> FedsovError:
 
 
 def region_error(region: str, name: str, *, folder: Path, dataset: str) -> FedsovError:
-    """The error to show for a region that answered with the name of an exception's type."""
+    """The error to show for a region that answered with the name of an exception's type, or with its words too."""
+    name, _, text = name.partition(": ")
+    if text:
+        return error_by_name(name, text)
     way = WAYS_OUT.get(name, "it failed with {name}; its text is in the region's own log").format(
-        folder=folder, dataset=dataset, name=name
+        folder=folder, dataset=dataset, name=name, region=region
     )
     return error_by_name(name, f"region {region}: {way} ({name}; log: {folder / 'worker.log'})")

@@ -24,6 +24,7 @@ import numpy as np
 
 from fedsov.checks import real, whole
 from fedsov.errors import ConfigurationError, InputError, counted
+from fedsov.model.disclosure import Disclosure, fewest_apart, owners_of, rows_of_people
 
 MINIMUM_COUNT = 10
 LARGEST = 1e140
@@ -104,7 +105,8 @@ class Statistics:
     count, however many rows these have. A rarer level is not named; rows at rare levels, or without a value, are
     reported as 0 where they are too few people's (in a numeric column they then count as rows of the mean value, for
     n would tell them too). A numeric column in which all but fewer people than that have one and the same value is
-    not described at all: its mean would tell the few.
+    not described at all: its mean would tell the few. Under a `Disclosure` values are also drawn in to their column's
+    range, and a level, or a column, of which one person makes up too much is not described.
     """
 
     numeric: Mapping[str, Moments] = field(default_factory=dict)
@@ -130,6 +132,7 @@ class Statistics:
         kinds: Mapping[str, str],
         min_count: int = MINIMUM_COUNT,
         persons: np.ndarray | None = None,
+        disclosure: Disclosure | None = None,
     ) -> Statistics:
         """Describes the columns whose kind is ``numeric`` or ``categorical``; others are left out.
 
@@ -139,6 +142,7 @@ class Statistics:
             min_count: the fewest people that any number may stand for, at least 1.
             persons: (N,) str or int, whose row each is; None where every row is another person's. A row of ``""``
                 counts towards no minimum: it is public, so it must not hide another. Where all are, each counts.
+            disclosure: the rules in place of a bare minimum count: for a description that leaves a region.
 
         Raises:
             InputError: a column is absent, or a numeric one holds infinite values.
@@ -146,11 +150,12 @@ class Statistics:
         """
         if min_count < 1:
             raise ConfigurationError(f"expected a minimum count of 1 or more, got {min_count}")
-        owners = _owners(persons, len(next(iter(columns.values()), ())))
+        rules = disclosure or Disclosure(min_count)
+        owners = owners_of(persons, len(next(iter(columns.values()), ())))
 
         def described(kind: str, describe: Callable[..., Any]) -> dict[str, Any]:
             names = sorted(name for name, of in kinds.items() if of == kind)
-            return {name: describe(name, column(columns, name), owners, min_count) for name in names}
+            return {name: describe(name, column(columns, name), owners, rules) for name in names}
 
         return Statistics(described("numeric", _moments), described("categorical", _counts))
 
@@ -267,34 +272,17 @@ def is_absent(value: object) -> bool:
     return value is None or value != value
 
 
-def _owners(persons: np.ndarray | None, rows: int) -> np.ndarray:
-    """(N,) whose row each is, as numbers from 0; -1 for a row that counts towards no minimum."""
-    if persons is None:
-        return np.arange(rows)
-    if len(persons) != rows:
-        raise ValueError(f"expected a person for each of {rows} rows, got {len(persons)}")
-    names = np.asarray(persons).astype(str)
-    nobody = names == ""
-    if nobody.all():
-        return np.arange(rows)
-    return np.where(nobody, -1, np.unique(names, return_inverse=True)[1])
-
-
-def _floored(rows: np.ndarray, owners: np.ndarray, min_count: int) -> int:
-    """How many rows are true in the (N,) mask; 0 where they belong to fewer than `min_count` people."""
-    people = np.count_nonzero(np.bincount(owners[rows & (owners >= 0)]))
-    return int(rows.sum()) if people >= min_count else 0
-
-
-def _moments(name: str, values: np.ndarray, owners: np.ndarray, min_count: int) -> Moments:
+def _moments(name: str, values: np.ndarray, owners: np.ndarray, rules: Disclosure) -> Moments:
     numbers, absent = numeric(name, values)
-    present = numbers[~absent]
-    missing = _floored(absent, owners, min_count)
-    if _fewest_apart(present, owners[~absent]) < min_count:
+    present, theirs = rules.drawn_in(numbers[~absent]), owners[~absent]
+    missing = rules.count(absent, owners)
+    if fewest_apart(present, theirs) < rules.min_count:
+        return Moments(missing=missing)
+    mean, squares = _centred(present)
+    if not rules.allows_sum(name, present - mean, theirs):
         return Moments(missing=missing)
     # where too few lack a value to say so, n must not say it either: the few are taken to be like the others
     rows = len(present) if missing or not absent.any() else len(numbers)
-    mean, squares = _centred(present)
     return Moments(rows, mean, squares * (rows / len(present)), missing)
 
 
@@ -311,32 +299,16 @@ def _centred(numbers: np.ndarray) -> tuple[float, float]:
     return (mean, squares) if squares >= len(apart) * LEAST_SPREAD**2 else (0.0, math.inf)
 
 
-def _fewest_apart(numbers: np.ndarray, owners: np.ndarray) -> int:
-    """The fewest people, over all values, who have a number that differs from the value."""
-    counted = owners >= 0
-    lowest = np.full(owners.max(initial=-1) + 1, np.inf)
-    highest = -lowest
-    np.minimum.at(lowest, owners[counted], numbers[counted])
-    np.maximum.at(highest, owners[counted], numbers[counted])
-    _, alike = np.unique(lowest[lowest == highest], return_counts=True)
-    return int((lowest <= highest).sum()) - int(alike.max(initial=0))
-
-
-def _counts(name: str, values: np.ndarray, owners: np.ndarray, min_count: int) -> Counts:
-    del name
+def _counts(name: str, values: np.ndarray, owners: np.ndarray, rules: Disclosure) -> Counts:
     rows_at = Counter(values.tolist())
     place = {level: index for index, level in enumerate(rows_at)}
     codes = np.fromiter(map(place.__getitem__, values.tolist()), dtype=np.int64, count=len(values))
     absent = np.fromiter(map(is_absent, rows_at), dtype=bool, count=len(rows_at))
-    named = ~absent & (_people(codes, owners, len(rows_at)) >= min_count)
+    people, shares = rows_of_people(codes, owners, len(rows_at))
+    shared = ~absent & (people >= rules.min_count)
+    named = shared & (shares <= rules.dominance)
+    for level in (level for level in rows_at if shared[place[level]] and not named[place[level]]):
+        rules.log(f"{name}={level} is not described: one person makes up more than {rules.dominance:.0%} of it")
     levels = {str(level): rows_at[level] for level in sorted(level for level in rows_at if named[place[level]])}
-    other = _floored(~(absent | named)[codes], owners, min_count)
-    return Counts(levels, other, _floored(absent[codes], owners, min_count))
-
-
-def _people(codes: np.ndarray, owners: np.ndarray, levels: int) -> np.ndarray:
-    """(levels,) how many different people have a row at each level; `codes` are the rows' levels."""
-    counted = owners >= 0
-    pairs = np.sort(owners[counted] * levels + codes[counted])
-    different = pairs[np.diff(pairs, prepend=-1) > 0]  # np.unique takes ten times as long here
-    return np.bincount(different % max(levels, 1), minlength=levels)
+    other = rules.count(~(absent | named)[codes], owners)
+    return Counts(levels, other, rules.count(absent[codes], owners))

@@ -38,6 +38,30 @@ ONE_LEVEL = "constant: one level that enough people share"
 
 
 @dataclass(frozen=True, slots=True)
+class Substitute:
+    """The level that stands for all but the `shared` levels of a column, and for a missing value where `absent`."""
+
+    column: str
+    shared: frozenset[str]
+    level: str
+    absent: bool
+
+    def put_into(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
+        """(N,) the column with it. Raises InputError where the column is absent."""
+        values = column(columns, self.column).tolist()
+        stays = [value in self.shared or (is_absent(value) and not self.absent) for value in values]
+        return np.array([value if stay else self.level for value, stay in zip(values, stays, strict=True)], object)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Levels that another stands for, and the place of each input at which every row has one value, with the value."""
+
+    substitutes: tuple[Substitute, ...] = ()
+    inputs: tuple[tuple[int, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Features:
     """How columns become the network's inputs; the same everywhere it was fitted to the same statistics.
 
@@ -46,12 +70,14 @@ class Features:
         levels: (column, its levels), sorted.
         missing: columns that have an indicator of a missing value.
         unused: column to the reason why it is none of these; it changes nothing that is encoded.
+        held: what of one region's rows is not looked at; never sent or stored (`fedsov.model.held_inputs`).
     """
 
     numeric: tuple[tuple[str, float, float], ...] = ()
     levels: tuple[tuple[str, tuple[str, ...]], ...] = ()
     missing: tuple[str, ...] = ()
     unused: Mapping[str, str] = field(default_factory=dict, compare=False)
+    held: Held = field(default_factory=Held, compare=False)
 
     @staticmethod
     def fit(statistics: Statistics, undescribed: Mapping[str, str] | None = None) -> Features:
@@ -117,10 +143,14 @@ class Features:
             InputError: a column is absent, or holds infinite values.
         """
         categorical = {name for name, _ in self.levels}
+        columns = {**columns, **{one.column: one.put_into(columns) for one in self.held.substitutes}}
         blocks = [_standardised(name, column(columns, name), mean, std) for name, mean, std in self.numeric]
         blocks += [_one_hot(column(columns, name), levels) for name, levels in self.levels]
         blocks += [_indicator(columns[name], name in categorical) for name in self.missing]
-        return np.concatenate(blocks, axis=1, dtype=np.float32)
+        inputs = np.concatenate(blocks, axis=1, dtype=np.float32)
+        for place, value in self.held.inputs:
+            inputs[:, place] = value
+        return inputs
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; `from_json` gives an equal Features."""

@@ -41,6 +41,7 @@ from fedsov.protocol.flower_messages import (
     record_of,
     with_proximal,
 )
+from fedsov.region.answers import people_rows
 from fedsov.region.session import Session
 from fedsov.region.strategies import selection, synthetic
 from fedsov.region.strategies.candidates import Candidate, StartingPoint
@@ -60,37 +61,51 @@ def client_app(session: Session, open_sealed_rows: OpenSealedRows) -> ClientApp:
         open_sealed_rows: opens what another region sealed for this one; gives the rows' label and bytes.
     """
     app = ClientApp()
-    answers: Mapping[str, Callable[[Message], RecordDict]] = {
+    questions: Mapping[str, Callable[[Message], RecordDict]] = {
         "profile": lambda _: profile(session),
         "statistics": lambda message: statistics(session, config_of(message)),
         "synthesise": lambda message: synthesise(session, config_of(message)),
         "finish": lambda message: finish(session, message, open_sealed_rows),
     }
-    for name, answer in answers.items():
-        app.query(name)(_replying(answer))
-    app.train()(_replying(lambda message: train(session, message)))
+    for name, answer in questions.items():
+        app.query(name)(_replying(session, answer))
+    app.train()(_replying(session, lambda message: train(session, message)))
     return app
 
 
-def _replying(answer: Callable[[Message], RecordDict]) -> Callable[[Message, Context], Message]:
-    return lambda message, context: Message(answer(message), reply_to=message)
+def _replying(session: Session, answer: Callable[[Message], RecordDict]) -> Callable[[Message, Context], Message]:
+    def reply(message: Message, context: Context) -> Message:
+        people_rows.count_question(session)
+        return Message(answer(message), reply_to=message)
+
+    return reply
 
 
 def profile(session: Session) -> RecordDict:
-    """Counts for the plan (see `Session.counts`), and the shareable rows' label."""
-    counts = {**session.counts(), "label": session.label(Scope.SHAREABLE).to_json()}
-    return RecordDict({"profile": ConfigRecord({"json": json.dumps(counts)})})
+    """Counts for the plan, and the shareable rows' label.
+
+    Of people's rows there is one answer a version: rows rounded down to tens, and only those classes that enough people
+    have. The label is today's, and its origins are whole even where they are one person's: the law is asked by them.
+    """
+    counts = session.counts() if session.examples else people_rows.counts(session)
+    label = session.label(Scope.SHAREABLE).to_json()
+    return RecordDict({"profile": ConfigRecord({"json": json.dumps({**counts, "label": label})})})
 
 
 def statistics(session: Session, config: Mapping[str, Any]) -> RecordDict:
-    """The column statistics of the scope's training rows; see `fedsov.model.column_statistics.Statistics`."""
+    """The column statistics of the scope's training rows; see `fedsov.model.column_statistics.Statistics`.
+
+    Of people's rows there is one answer a version (`fedsov.region.answers`); under privacy one a run, with noise.
+    """
     scope = str(config["scope"])
-    private = session.private_in(scope)
-    rows = session.divided(scope).train
-    described = (
-        private.statistics(rows) if private else Statistics.from_records(rows.columns, rows.kinds, persons=rows.persons)
-    )
-    return RecordDict({"statistics": ConfigRecord({"json": json.dumps(described.to_json())})})
+    rows, private = session.divided(scope).train, session.private_in(scope)
+    if private:
+        described = private.statistics(rows).to_json()
+    elif session.examples:
+        described = Statistics.from_records(rows.columns, rows.kinds, persons=rows.persons).to_json()
+    else:
+        described = people_rows.statistics(session, scope)
+    return RecordDict({"statistics": ConfigRecord({"json": json.dumps(described)})})
 
 
 def synthesise(session: Session, config: Mapping[str, Any]) -> RecordDict:
@@ -112,13 +127,18 @@ def synthesise(session: Session, config: Mapping[str, Any]) -> RecordDict:
 def train(session: Session, message: Message) -> RecordDict:
     """One round: the incoming model is scored on the validation rows, then trained on the training rows.
 
-    Raises TrainingFailed for a model or a drift that is not of this training, no rows, or an update that is refused.
+    Of people's rows only those inputs are looked at that enough of them differ in (`fedsov.model.held_inputs`).
+
+    Raises TrainingFailed for a model or a drift that is not of this training, no rows, or an update that is refused;
+    LimitExceeded for more than the region's limits; AnswerWithheld where it answered no statistics of these rows.
     """
     config = config_of(message)
-    features = Features.from_json(json.loads(str(config["features"])))
     scope, number = str(config["scope"]), int(config["server-round"])
     rows, incoming = session.divided(scope), parameters_of(message)
     training = _training(session, scope, config)
+    asked = replace(training, rounds=max(training.rounds, number))
+    session.settings.limits.check(session.records.region, asked, rows=len(rows.train))
+    features, scored = people_rows.looked_at(session, scope, Features.from_json(json.loads(str(config["features"]))))
     layout = Layout.of(training, features.inputs)
     own = session.own.load(scope, number) if training.keeps_state else {}
     whole = joined(incoming, _private(own, training, features.inputs, session.work.seed), training.network)
@@ -126,7 +146,7 @@ def train(session: Session, message: Message) -> RecordDict:
 
     def measure(place: int, parameters: np.ndarray) -> dict[str, float]:
         del place
-        model = Candidate("incoming", training.network, features, named(parameters, layout.shaped))
+        model = Candidate("incoming", training.network, scored, named(parameters, layout.shaped))
         return _scores(model, rows.validation, training.steps)
 
     course = ClientRound(
@@ -255,6 +275,7 @@ def _received(
     if not message.content.array_records:
         return None, None
     features = Features.from_json(json.loads(str(config["features"])))
+    features = people_rows.looked_at_home(session, features)
     training = session.work.training
     if config["strategy"] != "federated":
         training = training.without_personalization()

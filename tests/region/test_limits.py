@@ -67,8 +67,11 @@ def test_a_training_beyond_a_limit_is_refused_with_the_command_that_would_allow_
     )
 
 
-def test_a_training_at_its_limits_is_allowed():
-    Limits(rounds=10, learning_rate=0.02, steps=20).check("DE", training(batch=10, epochs=2), rows=100)
+def test_a_training_at_its_limits_is_allowed_and_one_row_more_is_not():
+    limits, asked = Limits(rounds=10, learning_rate=0.02, steps=20), training(batch=10, epochs=2)
+    limits.check("DE", asked, rows=100)
+    with pytest.raises(LimitExceeded, match="22 steps a round are more than the 20"):
+        limits.check("DE", asked, rows=101)
 
 
 def test_the_answer_after_the_last_allowed_one_is_refused():

@@ -1,0 +1,132 @@
+"""What a region tells of people's rows: counts in bands, statistics under rules, and inputs enough of them differ in.
+
+Example rows and answers under noise are not these; `fedsov.region.client_app` asks whose rows a question is about.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from fedsov.errors import AnswerWithheld, FedsovError
+from fedsov.label import Scope
+from fedsov.model.column_statistics import Statistics
+from fedsov.model.disclosure import Disclosure, fewest_apart, owners_of
+from fedsov.model.features import Features
+from fedsov.model.held_inputs import held
+from fedsov.partition.changed_people import People, people_of
+from fedsov.region.answers.memory import PROFILE, STATISTICS, Answers, RowsQuestion
+from fedsov.region.session import Session
+from fedsov.storage.atomic_files import sha256_hex
+
+BAND = 10
+"""Counts of people's rows are rounded down to a multiple of this."""
+_LOG = logging.getLogger(__name__)
+
+
+def count_question(session: Session) -> None:
+    """Counts a question about people's rows. Raises LimitExceeded for one more than the region's limit."""
+    if not session.examples:
+        _answers(session).count(session.work.dataset)
+
+
+def counts(session: Session) -> dict[str, int]:
+    """`Session.counts` in bands, with those classes alone that enough people have; one answer a version.
+
+    Raises as `Answers.give`.
+    """
+    return _given(session, PROFILE, Scope.ALL, lambda: _banded(session))
+
+
+def statistics(session: Session, scope: str) -> dict[str, Any]:
+    """The statistics of the scope's training rows as JSON, under floors and dominance, of values within bounds.
+
+    Raises as `Answers.give`, and InputError for infinite values.
+    """
+    limits, rows = session.settings.limits, session.divided(scope).train
+    rules = Disclosure(limits.least_people, limits.dominance, robust=True, log=_LOG.warning)
+
+    def described() -> dict[str, Any]:
+        return Statistics.from_records(rows.columns, rows.kinds, persons=rows.persons, disclosure=rules).to_json()
+
+    return _given(session, STATISTICS, scope, described)
+
+
+def looked_at(session: Session, scope: str, features: Features) -> tuple[Features, Features]:
+    """The features with what may be looked at of a scope's training rows, and of its validation rows.
+
+    All of it of example rows, and where noise hides each row. Raises AnswerWithheld where no statistics were given
+    that they could follow from.
+    """
+    if session.examples or session.private_in(scope):
+        return features, features
+    key = scope, features.digest
+    if key not in session.looked_at:
+        own = _answers(session).recall(_question(session, STATISTICS, scope))
+        if own is None:
+            raise AnswerWithheld(f"no features follow from statistics of {scope} rows that were never given")
+        rows, least = session.divided(scope), session.settings.limits.least_people
+        train, validation = rows.train, rows.validation
+        seen = held(features, train.columns, train.persons, least=least, own=Statistics.from_json(own))
+        session.looked_at[key] = seen, held(seen, validation.columns, validation.persons, least=least)
+    return session.looked_at[key]
+
+
+def looked_at_home(session: Session, features: Features) -> Features:
+    """The features of a model that was received, with what may be looked at of all the region's training rows.
+
+    The model is tuned and scored here, and its scores leave, but for those of a private run.
+    """
+    if session.examples or session.private:
+        return features
+    rows = session.divided(Scope.ALL).train
+    return held(features, rows.columns, rows.persons, least=session.settings.limits.least_people)
+
+
+def _answers(session: Session) -> Answers:
+    if session.answers is None:
+        raise FedsovError("nothing is answered about people without a memory of what was answered before")
+    return session.answers
+
+
+def _given(session: Session, what: str, scope: str, make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+    answers = _answers(session)
+    return answers.give(_question(session, what, scope), _people(session, what, scope, answers.secret), make)
+
+
+def _question(session: Session, what: str, scope: str) -> RowsQuestion:
+    """The question: a profile depends on the target's rule, and not on how rows are divided."""
+    if what == PROFILE:
+        rule = sha256_hex(repr(session.work.target).encode())[:16]
+        return RowsQuestion(session.work.dataset, what, str(scope), about=rule)
+    return RowsQuestion(session.work.dataset, what, str(scope), split=session.split_id)
+
+
+def _people(session: Session, what: str, scope: str, secret: bytes) -> People:
+    """Who stands behind an answer: a profile looks at targets and labels of all rows, statistics at training rows."""
+    rows, mask, records = session.rows(scope), session.mask(scope), session.records
+    columns, chosen = dict(rows.columns), session.division.train[mask]
+    if what == PROFILE:
+        labels = np.array([repr(label.to_json()) for label in records.labels], object)
+        columns |= {"fedsov:target": records.target[mask], "fedsov:label": labels[records.label_of[mask]]}
+        chosen = np.ones(len(chosen), bool)
+    return people_of(columns, np.asarray(rows.persons), chosen, secret=secret)
+
+
+def _banded(session: Session) -> dict[str, int]:
+    exact, least, public = session.counts(), session.settings.limits.least_people, session.records.public
+    y, rule = session.rows(Scope.ALL).y, session.work.target
+    groups = [(y[mask], session.records.subjects[mask]) for mask in (public, ~public)]
+    classes = max(_classes(part, owners_of(who, len(who)), rule.classes, least) for part, who in groups)
+    return {**{name: exact[name] // BAND * BAND for name in ("rows", "public", "shareable")}, "classes": classes}
+
+
+def _classes(y: np.ndarray, owners: np.ndarray, classes: Sequence[str], least: int) -> int:
+    """How many classes of (N,) or (N, C) outcomes so many people have; numbers that vary among them are two."""
+    if y.ndim == 1 and classes:
+        return sum(len(np.unique(owners[y == place])) >= least for place in range(len(classes)))
+    varies = any(fewest_apart(values, owners) >= least for values in (y.T if y.ndim > 1 else (y,)))
+    return 2 if varies else min(len(y), 1)

@@ -1,0 +1,96 @@
+"""Inputs that too few of a region's people differ in are held: what is encoded of their rows, and what is not."""
+
+import logging
+
+import numpy as np
+import pytest
+
+from fedsov.errors import InputError
+from fedsov.model.column_statistics import Statistics
+from fedsov.model.features import Features
+from fedsov.model.held_inputs import held
+
+LEVELS = Features(levels=(("ward", ("A", "B", "C")),))
+KINDS = {"ward": "categorical", "age": "numeric"}
+
+
+def _wards(**counts):
+    return {"ward": np.array([level for level, many in counts.items() for _ in range(many)], dtype=object)}
+
+
+def test_rows_at_a_rare_level_take_the_most_common_one():
+    encoded = held(LEVELS, _wards(A=50, B=40, C=9), None, least=10).encode(_wards(A=1, B=1, C=1))
+    assert encoded.tolist() == [[1, 0, 0], [0, 1, 0], [1, 0, 0]]
+
+
+def test_rows_at_rare_levels_that_are_enough_together_stay_apart_from_all_levels():
+    encoded = held(LEVELS, _wards(A=50, B=8, C=9), None, least=10).encode(_wards(A=1, B=1, C=1, D=1))
+    assert encoded.tolist() == [[1, 0, 0], [0, 0, 0], [0, 0, 0], [0, 0, 0]]
+
+
+def test_a_level_that_all_but_a_few_have_is_everybody_s():
+    encoded = held(LEVELS, _wards(A=95, C=5), None, least=10).encode(_wards(A=1, C=1))
+    assert encoded.tolist() == [[1, 0, 0], [1, 0, 0]]
+
+
+def test_people_are_counted_and_not_rows():
+    persons = np.array([f"p{row}" for row in range(50)] + ["q"] * 30)
+    encoded = held(LEVELS, _wards(A=25, B=25, C=30), persons, least=10).encode(_wards(C=1))
+    assert encoded.tolist() == [[1, 0, 0]]
+
+
+def test_an_input_that_enough_people_differ_in_is_encoded_as_it_was():
+    columns = _wards(A=50, B=40, C=10)
+    assert (held(LEVELS, columns, None, least=10).encode(columns) == LEVELS.encode(columns)).all()
+
+
+def test_a_missing_value_of_few_is_no_input_and_of_many_is_one():
+    features = Features(levels=(("ward", ("A", "B")),), missing=("ward",))
+    for absent, expected in ((9, [1, 0, 0]), (12, [0, 0, 1])):
+        values = np.array(["A"] * 50 + ["B"] * 40 + [None] * absent, dtype=object)
+        row = held(features, {"ward": values}, None, least=10).encode({"ward": np.array([None], dtype=object)})
+        assert row.tolist() == [expected]
+
+
+def test_what_the_region_s_own_statistics_do_not_name_is_held_at_its_reference():
+    columns = {**_wards(A=50, B=50), "age": np.arange(100.0)}
+    own = Statistics.from_records({**_wards(A=100), "age": columns["age"]}, KINDS)
+    features = Features((("age", 49.5, 28.9),), LEVELS.levels, ("age",))
+    encoded = held(features, columns, None, least=10, own=own).encode(columns)
+    assert np.ptp(encoded[:, 0]) > 1  # the number follows
+    assert not encoded[:, 2:].any()  # B, C, and an indicator of what nobody was told of
+    silent = held(features, columns, None, least=10, own=Statistics()).encode(columns)
+    assert not silent.any()
+
+
+@pytest.mark.parametrize(("mean", "spread"), [(49.5, 0.1), (5000.0, 28.9)])
+def test_a_scale_that_no_other_rows_explain_is_held(mean, spread):
+    columns = {"age": np.arange(100.0)}
+    own = Statistics.from_records(columns, {"age": "numeric"})
+    assert not held(Features((("age", mean, spread),)), columns, None, least=10, own=own).encode(columns).any()
+
+
+def test_an_honest_pool_of_unlike_regions_holds_nothing():
+    small, large = {"age": np.arange(40.0)}, {"age": 50.0 + np.arange(20_000.0) / 1000}
+    own, other = (Statistics.from_records(part, {"age": "numeric"}) for part in (small, large))
+    features = Features.fit(own + other)
+    encoded = held(features, small, None, least=10, own=own).encode(small)
+    assert np.ptp(encoded) > 0 and (encoded == features.encode(small)).all()
+
+
+def test_held_inputs_are_named_in_the_region_s_log_and_never_sent(caplog):
+    with caplog.at_level(logging.WARNING):
+        found = held(LEVELS, _wards(A=50, B=40, C=3), None, least=10)
+    assert "ward=C" in caplog.text
+    assert found.to_json() == LEVELS.to_json() and found.digest == LEVELS.digest and found == LEVELS
+
+
+def test_what_was_held_stays_held_where_further_rows_are_looked_at():
+    first = held(LEVELS, _wards(A=50, B=40, C=3), None, least=10)
+    second = held(first, _wards(A=20, B=5, C=20), None, least=10)
+    assert second.encode(_wards(A=1, B=1, C=1)).tolist() == [[1, 0, 0], [1, 0, 0], [0, 0, 0]]
+
+
+def test_a_column_that_the_rows_lack_is_named():
+    with pytest.raises(InputError, match="ward"):
+        held(LEVELS, {"age": np.arange(20.0)}, None, least=10)

@@ -1,0 +1,223 @@
+"""The memory of answers: one a version, repeated to the bit, checked against the ledger, whatever process asks."""
+
+import json
+import multiprocessing
+import shutil
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fedsov.artifact import Artifact, Kind, Party
+from fedsov.border.evidence.register import Register
+from fedsov.border.gate import Gate
+from fedsov.border.law.bundle_loader import unsafe_open
+from fedsov.errors import AnswersBroken, AnswerWithheld, LimitExceeded, WorkspaceUnusable
+from fedsov.label import Label
+from fedsov.ledger.ledger import Ledger
+from fedsov.partition.changed_people import People, people_of
+from fedsov.region.answers.memory import PROFILE, STATISTICS, Answers, RowsQuestion
+from fedsov.region.limits import Limits
+
+ASKED = RowsQuestion("people", STATISTICS, "shareable", split="one")
+DE, HUB = Party("DE", "DE", "Example Deutschland"), Party("hub", "IE", "Example Holding")
+
+
+def _answers(folder: Path, limits: Limits | None = None) -> Answers:
+    gate = Gate(
+        DE,
+        bundle=unsafe_open(),
+        evidence=Register(()),
+        ledger=Ledger(folder / "ledger.sqlite", "DE"),
+        run="r",
+        today=lambda: date(2026, 11, 29),
+    )
+    return Answers.open(folder, gate, limits or Limits(), b"secret")
+
+
+def _people(*people: int, columns: tuple[str, ...] = ("age",)) -> People:
+    ages = {name: np.array(people, float) for name in columns}
+    who = np.array([f"p{one}" for one in people])
+    return people_of(ages, who, np.ones(len(people), bool), secret=b"secret")
+
+
+def _never() -> dict[str, float]:
+    raise AssertionError("asked of the rows again")
+
+
+def test_an_answer_is_repeated_to_the_bit_by_another_process_of_another_run(tmp_path):
+    first = _answers(tmp_path).give(ASKED, _people(*range(50)), lambda: {"mean": 0.1 + 0.2, "n": 50})
+    assert _answers(tmp_path).give(ASKED, _people(*range(50)), _never) == first == {"mean": 0.1 + 0.2, "n": 50}
+    assert _answers(tmp_path).recall(ASKED) == first
+
+
+def test_it_is_repeated_while_fewer_than_the_least_number_of_people_changed_since_it_was_given(tmp_path):
+    answers = _answers(tmp_path)
+    answers.give(ASKED, _people(*range(50)), lambda: {"n": 50})
+    for more in range(1, 10):
+        assert answers.give(ASKED, _people(*range(50 + more)), _never) == {"n": 50}
+    assert answers.give(ASKED, _people(*range(60)), lambda: {"n": 60}) == {"n": 60}
+
+
+def test_the_least_number_is_the_region_s_own(tmp_path):
+    answers = _answers(tmp_path, Limits(least_people=30))
+    answers.give(ASKED, _people(*range(50)), lambda: {"n": 50})
+    assert answers.give(ASKED, _people(*range(79)), _never) == {"n": 50}
+    assert answers.give(ASKED, _people(*range(80)), lambda: {"n": 80}) == {"n": 80}
+
+
+def test_after_somebody_is_gone_there_is_no_answer_until_enough_have_changed(tmp_path):
+    answers = _answers(tmp_path)
+    answers.give(ASKED, _people(*range(50)), lambda: {"n": 50})
+    with pytest.raises(AnswerWithheld, match=r"region DE gives no statistics of people: .*limits\.least_people"):
+        answers.give(ASKED, _people(*range(1, 50)), _never)
+    assert answers.give(ASKED, _people(*range(1, 60)), lambda: {"n": 59}) == {"n": 59}
+
+
+def test_other_scopes_have_answers_of_their_own(tmp_path):
+    answers = _answers(tmp_path)
+    answers.give(ASKED, _people(*range(50)), lambda: {"n": 50})
+    public = RowsQuestion("people", STATISTICS, "public", split="one")
+    assert answers.give(public, _people(*range(20)), lambda: {"n": 20}) == {"n": 20}
+    assert answers.recall(ASKED) == {"n": 50} and answers.recall(RowsQuestion("people", PROFILE, "all")) is None
+
+
+@pytest.mark.parametrize(
+    ("question", "people", "is_given"),
+    [
+        (RowsQuestion("cohort", STATISTICS, "shareable", split="one"), _people(*range(50)), True),
+        (RowsQuestion("cohort", STATISTICS, "shareable", split="one"), _people(*range(51)), False),
+        (RowsQuestion("cohort", STATISTICS, "shareable", split="one"), _people(*range(49)), False),
+        (RowsQuestion("cohort", STATISTICS, "shareable", split="one"), _people(*range(60)), True),
+        (RowsQuestion("cohort", STATISTICS, "shareable", split="one"), _people(*range(100, 150)), True),
+        (RowsQuestion("cohort", STATISTICS, "shareable", split="one"), _people(*range(51), columns=("a", "b")), False),
+    ],
+)
+def test_a_first_answer_that_would_differ_by_few_people_from_another_is_not_given(tmp_path, question, people, is_given):
+    answers = _answers(tmp_path)
+    answers.give(ASKED, _people(*range(50)), lambda: {"n": 50})
+    if is_given:
+        assert answers.give(question, people, lambda: {"other": 1}) == {"other": 1}
+    else:
+        with pytest.raises(AnswerWithheld):
+            answers.give(question, people, _never)
+
+
+def test_people_who_were_divided_anew_are_the_same_people(tmp_path):
+    answers, ages = _answers(tmp_path), {"age": np.arange(50.0)}
+    who = np.array([f"p{one}" for one in range(50)])
+    halves = [people_of(ages, who, np.arange(50) % 2 == turn, secret=b"secret") for turn in (0, 1)]
+    answers.give(ASKED, halves[0], lambda: {"n": 25})
+    with pytest.raises(AnswerWithheld, match="divided anew"):
+        answers.give(RowsQuestion("people", STATISTICS, "shareable", split="two"), halves[1], _never)
+
+
+def test_other_columns_of_the_same_people_are_answered_and_of_nearly_the_same_not(tmp_path):
+    answers = _answers(tmp_path)
+    answers.give(ASKED, _people(*range(50)), lambda: {"n": 50})
+    with pytest.raises(AnswerWithheld):
+        answers.give(ASKED, _people(*range(51), columns=("age", "more")), _never)
+    assert answers.give(ASKED, _people(*range(50), columns=("age", "more")), lambda: {"more": 1}) == {"more": 1}
+
+
+def test_the_ledger_knows_the_digest_of_an_answer_and_nothing_of_what_it_says(tmp_path):
+    answers = _answers(tmp_path)
+    answers.give(ASKED, _people(*range(50)), lambda: {"secret number": 1234.5})
+    (entry,) = answers.gate.ledger.entries()
+    assert entry.body["note"]["answer"]["question"] == json.loads(_plain(ASKED))
+    assert "1234.5" not in json.dumps(entry.body) and len(entry.body["note"]["answer"]["digest"]) == 64
+
+
+def _plain(question: RowsQuestion) -> str:
+    return json.dumps({name: getattr(question, name) for name in RowsQuestion.__slots__})
+
+
+@pytest.mark.parametrize("lost", ["folder", "answers.json", "people", "older", "a byte"])
+def test_a_memory_that_lacks_what_the_ledger_knows_is_found(tmp_path, lost):
+    region, answers = tmp_path / "DE", _answers(tmp_path / "DE")
+    answers.give(ASKED, _people(*range(50)), lambda: {"n": 50})
+    shutil.copytree(answers.folder, tmp_path / "older")
+    answers.give(ASKED, _people(*range(70)), lambda: {"n": 70})
+    if lost == "folder":
+        shutil.rmtree(answers.folder)
+    elif lost == "answers.json":
+        (answers.folder / lost).unlink()
+    elif lost == "people":
+        next(answers.folder.glob("people-*.bin")).write_bytes(b"")
+    elif lost == "older":
+        shutil.rmtree(answers.folder)
+        shutil.copytree(tmp_path / "older", answers.folder)
+    else:
+        content = (answers.folder / "answers.json").read_bytes()
+        (answers.folder / "answers.json").write_bytes(content.replace(b'"n":70', b'"n":71'))
+    with pytest.raises(AnswersBroken, match="restore it from your copy"):
+        _answers(region).give(ASKED, _people(*range(71)), _never)
+
+
+class Killed(BaseException):
+    """Nobody catches it: as if the process had ended there."""
+
+
+def test_a_kill_between_the_memory_and_the_ledger_loses_nothing_and_breaks_nothing(tmp_path, monkeypatch):
+    answers = _answers(tmp_path)
+    answers.give(ASKED, _people(*range(50)), lambda: {"n": 50})
+
+    def killed(*_):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Gate, "note", killed)
+        with pytest.raises(Killed):
+            answers.give(ASKED, _people(*range(70)), lambda: {"n": 70})
+    again = _answers(tmp_path)
+    assert again.give(ASKED, _people(*range(71)), _never) == {"n": 70}
+    assert len(again.gate.ledger.entries()) == 2
+
+
+def _left(answers: Answers, kind: Kind, round_number: int | None = None) -> None:
+    artifact = Artifact(kind, Label(frozenset({"DE"})), b"x", count=50, name="n", pool="people", pool_people=50)
+    answers.gate.cross(artifact, HUB, round_number=round_number)
+
+
+def test_questions_are_counted_in_all_runs_and_a_new_version_begins_anew(tmp_path):
+    profile, limits = RowsQuestion("people", PROFILE, "all"), Limits(questions=3)
+    answers = _answers(tmp_path, limits)
+    answers.give(profile, _people(*range(50)), lambda: {"rows": 50})
+    _left(answers, Kind.REPORT)
+    _left(answers, Kind.UPDATE, 1)
+    _left(answers, Kind.METRICS, 1)  # the same round's
+    answers.count("people")
+    _left(answers, Kind.UPDATE, 2)
+    for one in (answers, _answers(tmp_path, limits)):
+        with pytest.raises(LimitExceeded, match=r"fedsov region set DE limits\.questions=4"):
+            one.count("people")
+    answers.give(profile, _people(*range(55)), _never)  # too few changed: the version is the same
+    with pytest.raises(LimitExceeded):
+        answers.count("people")
+    answers.give(profile, _people(*range(70)), lambda: {"rows": 70})
+    answers.count("people")
+
+
+def test_a_memory_that_cannot_be_written_answers_nothing(tmp_path):
+    (tmp_path / "answers").write_text("a file in the folder's place")
+    with pytest.raises(WorkspaceUnusable, match="answers"):
+        _answers(tmp_path).give(ASKED, _people(*range(50)), lambda: {"n": 50})
+
+
+def _give(folder: Path, size: int) -> None:
+    _answers(folder).give(ASKED, _people(*range(50)), lambda: {"n": size})
+
+
+def test_two_runs_that_ask_at_once_get_one_answer(tmp_path):
+    _answers(tmp_path).gate.ledger.close()
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=_give, args=(tmp_path, size)) for size in (1, 2, 3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+    answers = _answers(tmp_path)
+    assert len(answers.gate.ledger.entries()) == 1
+    assert answers.recall(ASKED)["n"] in (1, 2, 3)
