@@ -58,7 +58,7 @@ def statistics() -> dict[str, Any]:
 
 def result(**changes: Any) -> dict[str, Any]:
     """What a region says of the model that it ends with."""
-    scores = dict.fromkeys(("score", "local_score", "gain", "gain_se", "validation_score"), 0.5)
+    scores = dict.fromkeys(("score", "local_score", "gain", "gain_se", "validation_score"))
     return {**scores, "test_rows": 100, "selected": "federated", **changes}
 
 
