@@ -165,7 +165,8 @@ KINDS = ("pooled", "local", "global_model", "mixture", "standard error", "gain",
 
 
 def show(title: str, found: dict[str, dict[str, object]]) -> None:
-    print(f"{title}\n{'':8}" + "".join(f"{kind.replace('standard error', 's.e.'):>12}" for kind in KINDS))
+    heads = [kind.replace("standard error", "s.e.").replace("_model", "") for kind in KINDS]
+    print(f"{title}\n{'':8}" + "".join(f"{head:>12}" for head in heads))
     for name, row in found.items():
         mixed = ", ".join(f"{kind} {weight:.2f}" for kind, weight in dict(row["mixed of"]).items())  # type: ignore
         print(f"{name:8}" + "".join(f"{row[kind]:12.4f}" for kind in KINDS) + f"   {mixed}")

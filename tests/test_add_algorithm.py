@@ -69,6 +69,8 @@ def test_an_algorithm_is_added_by_a_module_a_row_and_a_yaml(tmp_path: Path) -> N
         "tests/__init__.py",
         "tests/conftest.py",
         "tests/world.py",
+        "tests/each_algorithm.py",
+        "tests/own_settings.py",
         "tests/test_train_equals_federate.py",
         "pyproject.toml",
     ):

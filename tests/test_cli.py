@@ -66,7 +66,14 @@ def test_the_plan_is_mended_by_the_document_it_asked_for(workspace: str, tmp_pat
   owner: tests
 """
     (tmp_path / "register.yaml").write_text(register.rstrip() + "\n" + added)
-    plan = answered(fedsov("plan", workspace, f"border.evidence={tmp_path / 'register.yaml'}", "--json"))
+    mended = f"border.evidence={tmp_path / 'register.yaml'}"
+    refused = fedsov("plan", workspace, mended)
+    assert refused.returncode == 9 and f"region set CA evidence={tmp_path / 'register.yaml'}" in refused.stderr
+    evidence = f"evidence={tmp_path / 'register.yaml'}"
+    demo = f"evidence={ROOT / 'configs' / 'border' / 'evidence_demo.yaml'}"
+    assert fedsov("region", "set", "--all", evidence, "--yes", workspace).returncode == 0
+    plan = answered(fedsov("plan", workspace, mended, "--json"))
+    assert fedsov("region", "set", "--all", demo, "--yes", workspace).returncode == 0
     reasons = {one["region"]: one for one in plan["regions"]}["IN"]
     assert "scc_uk_idta" not in " ".join(reasons["reasons"]) or reasons["strategy"] != "federated"
     assert reasons["strategy"] == "federated", reasons["reasons"]
@@ -80,9 +87,13 @@ def test_without_any_document_nothing_that_needs_one_crosses(workspace: str) -> 
 
 
 def test_an_open_border_permits_everything_and_says_so(workspace: str) -> None:
+    refused = fedsov("plan", workspace, "border=unsafe_open")
+    assert refused.returncode == 9 and "fedsov region set CA law.unsafe_open=true" in refused.stderr
+    assert fedsov("region", "set", "--all", "law.unsafe_open=true", "--yes", workspace).returncode == 0
     done = fedsov("plan", workspace, "border=unsafe_open")
     assert done.returncode == 0 and "UNSAFE" in done.stdout and "unsafe_open" in done.stderr
     assert answered(fedsov("plan", workspace, "border=unsafe_open", "--json"))["unsafe"] is True
+    assert fedsov("region", "set", "--all", "law.unsafe_open=false", "--yes", workspace).returncode == 0
 
 
 def test_ledger_verify_counts_entries_and_fails_on_a_changed_one(workspace: str) -> None:
@@ -145,6 +156,7 @@ def test_a_table_of_ones_own_runs_to_the_end(tmp_path: Path) -> None:
             "dataset.target=target",
             "dataset.drop=[center,num]",
             "dataset.default_categories=[health]",
+            "dataset.examples=UCI 45 under CC BY 4.0",
             "federation.regions=auto",
             f"workspace={tmp_path}",
             "--quiet",

@@ -25,6 +25,7 @@ README = (ROOT / "README.md").read_text()
 
 
 @pytest.mark.parametrize("notebook", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.name)
+@pytest.mark.long
 def test_notebook_runs_to_the_end(notebook: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "--nbmake", "-q", "-p", "no:cacheprovider", str(notebook)],

@@ -25,6 +25,7 @@ from fedsov.keys.local import LocalKeyring
 from fedsov.model.features import Features, Statistics
 from fedsov.partition.store import Store
 from fedsov.region.session import Session
+from fedsov.region.settings import OwnDataset, RegionSettings
 from fedsov.storage.workspace import Workspace
 from tests.each_algorithm import EACH_ALGORITHM
 from tests.world import people
@@ -89,7 +90,8 @@ def _arrays(chosen: Settings) -> Arrays:
         folder = workspace.region(name)
         keyring = LocalKeyring.open(folder / "keyring.json", name)
         records = Store.open(folder / "store" / chosen.dataset.name, keyring).read()
-        rows[name] = Session(records, training_job(chosen), folder).divided("shareable").train
+        examples = RegionSettings(name, datasets={chosen.dataset.name: OwnDataset(True, chosen.dataset.examples)})
+        rows[name] = Session(records, training_job(chosen), folder, settings=examples).divided("shareable").train
     described = [Statistics.from_records(each.columns, each.kinds, persons=each.persons) for each in rows.values()]
     features = Features.fit(reduce(add, described))
     return {name: (features.encode(each.columns), each.y) for name, each in rows.items()}

@@ -14,6 +14,7 @@ from fedsov.api import train
 from fedsov.api.result import RunResult
 from fedsov.config.hydra_compose import compose
 from fedsov.config.settings import settings
+from tests.own_settings import EXAMPLES
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
@@ -75,4 +76,5 @@ def people(place: Path, lines: Sequence[str], *, target: str) -> list[str]:
         f"dataset.target={target}",
         "federation.regions=auto",
         "border=unsafe_open",
+        f"dataset.examples={EXAMPLES}",
     ]

@@ -28,6 +28,8 @@ from fedsov.config.settings import Settings
 from fedsov.errors import ConfigurationError, WorkspaceUnusable, unknown
 from fedsov.privacy.accounting import calibrated, guarantee
 from fedsov.runtimes import check_kind
+from fedsov.storage.atomic_files import replace_file
+from fedsov.storage.private_files import make_private_folder
 
 FORMAT = "fedsov attack test 1"
 MEMBERSHIP = {"loss": ("loss",), "lira": ("lira_online", "lira_offline"), "art": ("art",)}
@@ -216,9 +218,8 @@ def written(report: Mapping[str, Any], path: Path) -> str:
     """
     content = (json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-        path.chmod(0o600)
+        make_private_folder(path.parent)
+        replace_file(path, content)
     except OSError as error:
         raise WorkspaceUnusable(f"cannot write {path}: {error.strerror}; name another file with --out FILE") from None
     return hashlib.sha256(content).hexdigest()

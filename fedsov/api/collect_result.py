@@ -46,10 +46,22 @@ def collect_result(run: HubRun, plan: Plan, outputs: RunOutputs, summaries: Summ
         rounds=() if outputs.global_model is None else outputs.global_model.rounds,
         planned=run.settings.training.spec.rounds,
         stopped="" if outputs.global_model is None else outputs.global_model.stopped,
-        privacy=tuple(run.privacy),
+        privacy=(*run.privacy, *_privacy_past(summaries)),
         measure=run.measure.name,
         unused=_unused(run, outputs),
+        marks=(*run.marks, *_added_rules(summaries)),
     )
+
+
+def _privacy_past(summaries: Summaries) -> list[str]:
+    """What left the regions without privacy, before or after something that left under it."""
+    return [f"{name}: {line}" for name, summary in summaries.items() for line in summary.get("privacy_past", ())]
+
+
+def _added_rules(summaries: Summaries) -> list[str]:
+    """Which regions decided by rules of their own that were not shipped."""
+    deciding = {name: ", ".join(summary.get("added_rules", ())) for name, summary in summaries.items()}
+    return [f"ADDITIONAL RULES: {rules} decided in {name}." for name, rules in sorted(deciding.items()) if rules]
 
 
 def _unused(run: HubRun, outputs: RunOutputs) -> dict[str, str]:

@@ -14,6 +14,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fedsov.errors import printable
 from fedsov.model.metrics import MEASURES
 from fedsov.protocol.ingestion_report import unused_line
 
@@ -36,6 +37,8 @@ PRIVACY_SAYS = (
     "Row counts were told and are taken as known; scores stayed in the regions; what a region keeps is not noisy.",
 )
 """What the guarantee of a private run does not cover, said beside it."""
+GUARANTEE = ": epsilon "
+"""In a line about what a run guarantees (`fedsov.hub.progress_lines.privacy_line`)."""
 
 
 TITLES = {measure.name: measure.title for measure in MEASURES.values()}
@@ -70,6 +73,7 @@ def _cells(region: RegionResult) -> tuple[str, ...]:
 def table(result: RunResult) -> Table:
     """The run's one table."""
     from rich.table import Table
+    from rich.text import Text
 
     overview = Table(title=f"run {result.run}{' — ' + MARK if result.unsafe else ''}", title_justify="left")
     for name in columns(result):
@@ -77,20 +81,23 @@ def table(result: RunResult) -> Table:
             name, justify="left" if name in ("region", "strategy", "selected", "gain ± s.e.") else "right"
         )
     for region in result.regions:
-        overview.add_row(*_cells(region))
+        overview.add_row(*(Text(printable(cell)) for cell in _cells(region)))
     return overview
 
 
 def plan_table(plan: Plan) -> Table:
     """What each region would do, and why."""
     from rich.table import Table
+    from rich.text import Text
 
-    overview = Table(title=MARK if plan.unsafe else None, title_justify="left")
+    marks = [*([MARK] if plan.unsafe else []), *plan.marks]
+    overview = Table(title=Text("\n".join(map(printable, marks))) if marks else None, title_justify="left")
     for name in ("region", "rows", "strategy", "why"):
         overview.add_column(name, justify="right" if name == "rows" else "left")
     for region in plan.regions:
         rows = "<10" if region.rows is None else f"{region.rows:,}"
-        overview.add_row(region.region, rows, region.strategy.replace("_", " "), "\n".join(region.reasons))
+        reasons = "\n".join(map(printable, region.reasons))
+        overview.add_row(*map(Text, (region.region, rows, region.strategy.replace("_", " "), reasons)))
     return overview
 
 
@@ -155,7 +162,8 @@ def whereabouts(result: RunResult) -> list[str]:
 
 def privacy_lines(result: RunResult) -> list[str]:
     """What was private, and what was not; empty for a run without privacy."""
-    return [*result.privacy, *PRIVACY_SAYS] if result.privacy else []
+    is_private = any(GUARANTEE in line for line in result.privacy)
+    return [*result.privacy, *(PRIVACY_SAYS if is_private else ())]
 
 
 def stopped_line(result: RunResult) -> str:
@@ -179,6 +187,8 @@ def everything(result: RunResult) -> list[RenderableType]:
 
     refused = refusal_lines(result.refusals)
     parts: list[RenderableType] = [table(result)]
+    if result.marks:
+        parts.insert(0, Text("\n".join(map(printable, result.marks))))
     changed = amendment_lines(result.plan)
     blocks = {
         "Why:": notes(result),
@@ -189,8 +199,8 @@ def everything(result: RunResult) -> list[RenderableType]:
         "Refused:": refused or ["nothing was refused"],
     }
     for title, lines in blocks.items():
-        parts.append(Text("\n".join([title, *(f"  {line}" for line in lines)])))
-    parts.append(Text("\n".join(whereabouts(result))))
+        parts.append(Text("\n".join([title, *(f"  {printable(line)}" for line in lines)])))
+    parts.append(Text("\n".join(map(printable, whereabouts(result)))))
     return parts
 
 
@@ -211,7 +221,8 @@ def as_html(result: RunResult) -> str:
     rows = "".join(
         "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in _cells(region)) + "</tr>" for region in result.regions
     )
-    mark = f"<p><b>{escape(MARK)}</b></p>" if result.unsafe else ""
+    marks = [*([MARK] if result.unsafe else []), *result.marks]
+    mark = "".join(f"<p><b>{escape(each)}</b></p>" for each in marks)
     unused = [f"Unused columns: {unused_line(result.unused)}"] if result.unused else []
     refused = refusal_lines(result.refusals) or ["nothing was refused"]
     below = "\n".join([*unused, *amendment_lines(result.plan), *refused])

@@ -89,6 +89,7 @@ class RunResult:
         stopped: why it ended before, empty where it did not.
         measure: what the regions' scores are, "auc" or, of numbers, "r2".
         unused: each column that some model does not use, and why.
+        marks: what stands above the table, in sentences: example rows, a rehearsed day, rules that were not shipped.
     """
 
     run: str
@@ -107,6 +108,7 @@ class RunResult:
     stopped: str = ""
     measure: str = "auc"
     unused: Mapping[str, str] = field(default_factory=dict)
+    marks: tuple[str, ...] = ()
 
     def recorded(self, versions: Mapping[str, list[Any]], *, seconds: float) -> RunResult:
         """The same run with the versions its models were registered under."""
@@ -119,6 +121,7 @@ class RunResult:
             "run": self.run,
             "workspace": str(self.workspace),
             "unsafe_open": self.unsafe,
+            "marks": list(self.marks),
             "seconds": round(self.seconds, 3),
             "ingested": None
             if ingested is None

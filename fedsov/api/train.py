@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-from fedsov.errors import ConfigurationError
+from fedsov.errors import ConfigurationError, printable
 from fedsov.runtimes import check_kind, kind_in, open_runtime, warm_up
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def told_to(progress: Progress | None, say: Progress | None) -> Progress:
 
 
 def _to_stderr(line: str) -> None:
-    print(line, file=sys.stderr)
+    print(printable(line), file=sys.stderr)
 
 
 def ingest_settings(settings: Settings, *, progress: Progress, rebuild: bool = False) -> IngestionReport:
@@ -147,9 +147,11 @@ def _ingest(run: HubRun, *, rebuild: bool = False) -> IngestionReport:
 def _connect(run: HubRun) -> IngestionReport:
     """The stores are up to date, the regions are opening; says what was ingested."""
     from fedsov.hub import resume
-    from fedsov.protocol.ingestion_report import TO_USE_A_COLUMN, unused_line
+    from fedsov.protocol.ingestion_report import TO_USE_A_COLUMN, settled_line, unused_line
 
     report = _ingest(run)
+    if report.settled:
+        run.progress(f"settings: {settled_line(report.settled)}")
     run.progress(f"ingest: {report.sentence()}")
     run.progress(f"columns: {report.columns()}")
     if report.unused:

@@ -4,7 +4,8 @@
 nothing crosses. A refusal, and a review that nobody has approved, is an entry too, and raises `Refused`.
 `Gate.release` is the only place where a label shrinks. An entry says what crossed (kind, name, digest, size,
 shapes), between whom, on which rules and documents; never a value: the content itself is not written, not
-even for an error.
+even for an error. `contents` holds the digests of each such document's entry in the register and of its file, so that
+a document that is rewritten afterwards is found by its id.
 
     gate = Gate(region, bundle=load_bundle(), evidence=register, ledger=ledger, run="r1", today=date.today)
     sent = gate.cross(update, hub, round_number=3)
@@ -55,7 +56,8 @@ class Outgoing:
 class Gate:
     """A party's gate. `today` gives the day of a decision; `run` and `purpose` go into every entry.
 
-    `tally` counts people over time from the ledger; without one each crossing counts for itself alone.
+    `tally` counts people over time from the ledger; without one each crossing counts for itself alone. `marks` are
+    words that stand in every entry about what it was decided on: example rows, a rehearsed day.
     """
 
     owner: Party
@@ -66,6 +68,7 @@ class Gate:
     today: Callable[[], date] = field(kw_only=True)
     purpose: str = field(default="training", kw_only=True)
     tally: PeopleCounter | None = field(default=None, kw_only=True, repr=False)
+    marks: tuple[str, ...] = field(default=(), kw_only=True)
 
     def cross(
         self,
@@ -184,8 +187,9 @@ class Gate:
         described = _described(crossing) | _decided(decision, self.bundle)
         return (
             {"at": entry_time(), "run": self.run, "round": round_number, "act": act, "tensors": dict(tensors)}
-            | {"lapsed": list(lapsed)}
+            | {"lapsed": list(lapsed), "marks": list(self.marks)}
             | described
+            | {"contents": self.evidence.contents((*decision.documents, *crossing.artifact.evidence))}
             | {"salt": secrets.token_hex(16)}  # else a head would let a small content be guessed
         )
 
@@ -241,4 +245,5 @@ def _decided(decision: Decision, bundle: Bundle) -> dict[str, Any]:
         "bundle": decision.bundle_digest,
         "bundle_dated": bundle.dated.isoformat(),
         "unsafe": bundle.unsafe,
+        "added_rules": sorted(bundle.added.intersection(decision.rules)),
     }

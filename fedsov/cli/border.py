@@ -114,7 +114,7 @@ def check(arguments: CasesArguments) -> None:
         text = path.read_bytes()
     except OSError as error:
         raise ConfigurationError(f"cannot read the cases in {path}: {error.strerror}") from error
-    answers = check_cases(read_cases(text, str(path)), load_bundle(arguments.rules))
+    answers = check_cases(read_cases(text, str(path)), load_bundle(arguments.rules, trial=True))
     if arguments.json:
         print_json([answer.to_json() for answer in answers])
     else:
@@ -152,7 +152,7 @@ def rules(arguments: RulesArguments) -> None:
     """Lists the rules: effect, id, reason, citation."""
     from fedsov.border.law.bundle_loader import load_bundle
 
-    bundle, regime = load_bundle(arguments.rules), arguments.regime
+    bundle, regime = load_bundle(arguments.rules, trial=True), arguments.regime
     regimes = {reign.id for reigns in bundle.regimes.values() for reign in reigns}
     if regime is not None and regime not in regimes:
         raise ConfigurationError(unknown("regime", regime, sorted(regimes)))
@@ -167,3 +167,30 @@ def rules(arguments: RulesArguments) -> None:
 
 
 app.add_typer(border_reviews.app)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignArguments(Arguments):
+    """A file of rules, and the law owner's key."""
+
+    rules: Annotated[Path, typer.Argument(metavar="RULES", help="The file of additional rules.")]
+    key: Annotated[
+        Path, typer.Option("--key", metavar="FILE", help="The law owner's key.")
+    ]
+
+
+@command(app, examples=("fedsov border sign rules.yaml --key owner.pem",), reads="nothing")
+def sign(arguments: SignArguments) -> None:
+    """Signs a file of additional rules as the law owner, so that its rules may permit.
+
+    The rules are read first: what is not understood is not signed. The signature is written beside them, RULES.sig.
+    """
+    from fedsov.border.law.bundle_loader import load_bundle
+    from fedsov.border.law.signed_rules import sign_rules
+
+    signer = sign_rules(arguments.rules, arguments.key)
+    opening = load_bundle(arguments.rules, owner=signer).added
+    if arguments.json:
+        print_json({"rules": str(arguments.rules), "signed_by": signer, "ids": sorted(opening)})
+    else:
+        print_line(f"{arguments.rules}: {', '.join(sorted(opening))} signed by {signer}")

@@ -19,11 +19,10 @@ from fedsov.cli.arguments import (
     near_place,
     note,
     print_json,
-    printable,
     today,
 )
 from fedsov.cli.declaration import command, command_app
-from fedsov.errors import ConfigurationError, unknown
+from fedsov.errors import ConfigurationError, printable, unknown
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -101,7 +100,7 @@ def explain(arguments: ExplainArguments) -> None:
     from fedsov.border.evidence.register_file import load_register
     from fedsov.border.law.bundle_loader import load_bundle
 
-    bundle = load_bundle(arguments.rules)
+    bundle = load_bundle(arguments.rules, trial=True)
     crossing = _crossing(arguments, bundle)
     _note_unknown(arguments, bundle)
     explanation = evaluation.explain(crossing, bundle, load_register(arguments.evidence), crossing.on)

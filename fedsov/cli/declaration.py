@@ -35,8 +35,8 @@ COMPLETION = "_FEDSOV_COMPLETE"
 """The variable by which a shell asks for completions; `fedsov completion` prints the script that sets it."""
 CODES = """Exit codes:
   0 done · 1 unexpected · 2 settings or usage · 3 data set · 4 refused by the border
-  5 ledger or budget does not verify · 6 store, key or checkpoint · 7 workspace
-  8 training failed · 9 privacy budget exceeded · 130 interrupted"""
+  5 ledger or budget does not verify · 6 store, key, checkpoint or region.yaml · 7 workspace
+  8 training failed · 9 a region's own budget, limit or settings · 130 interrupted"""
 UNREAD = "Accepted, as by every command, but not read by this one."
 Own = TypeVar("Own", bound=Arguments)
 

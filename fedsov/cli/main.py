@@ -6,6 +6,7 @@ A command's module is imported when the command is called, so that `--help` stay
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import warnings
@@ -18,10 +19,9 @@ import typer
 from click import Command, Context, HelpFormatter
 from click.exceptions import ClickException, Exit
 
-from fedsov.cli.arguments import printable
 from fedsov.cli.declaration import COMPLETION, PROGRAM, epilog
 from fedsov.cli.parsing import GroupParser
-from fedsov.errors import ConfigurationError, FedsovError, WorkspaceUnusable
+from fedsov.errors import ConfigurationError, FedsovError, WorkspaceUnusable, printable
 
 INTERRUPTED = 130
 
@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, str] = {
     "train": "Ingest, plan, train every region and record the models.",
     "plan": "The same plan without training: strategies, reasons, missing documents.",
     "ingest": "Only sort the source into the regions' encrypted stores.",
+    "region": "What protects a region is its own: show, set, check, init, owner.",
     "border": "What the law answers and why; what waits for a person's approval.",
     "evidence": "The documents that decisions rely on: list, check, add, kinds.",
     "ledger": "What the ledgers hold: verify, show, prove, export, anchor.",
@@ -150,6 +151,8 @@ def _call(arguments: list[str]) -> int:
 @contextmanager
 def _warnings_in_a_line() -> Iterator[None]:
     """What warns of a setting's old name is one line, once; other warnings stay as they are."""
+    if logging.lastResort is not None:
+        logging.lastResort.addFilter(_in_a_line)
     with warnings.catch_warnings():
         others, lines = warnings.showwarning, set[str]()
 
@@ -165,6 +168,12 @@ def _warnings_in_a_line() -> Iterator[None]:
 
         warnings.showwarning = show
         yield
+
+
+def _in_a_line(record: logging.LogRecord) -> bool:
+    """Makes visible what a warning quotes of a document or of another party; every record goes on."""
+    record.msg, record.args = printable(record.getMessage()), ()
+    return True
 
 
 def _first_line(error: BaseException) -> str:

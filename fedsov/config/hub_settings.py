@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from fedsov.config.settings import Settings
 from fedsov.hub.settings import HubSettings, HubTraining
 from fedsov.label import Scope
 from fedsov.model.network import Parameters, check_frozen, initial
-from fedsov.protocol.job import TrainingJob
+from fedsov.protocol.job import Asked, TrainingJob
 
 
 def training_job(settings: Settings) -> TrainingJob:
@@ -25,6 +27,27 @@ def training_job(settings: Settings) -> TrainingJob:
         personalization=settings.personalization,
         algorithm=settings.algorithm,
         patience=settings.federation.patience or 0,
+        calls_examples=settings.dataset.examples is not None,
+    )
+
+
+def asked(settings: Settings) -> Asked:
+    """What the settings would like of every region's border; paths are absolute, whatever folder they were named from.
+
+    A consent that is drawn by a share keeps no seed: which people the draw names follows from the job's.
+    """
+    border, dataset = settings.border, settings.dataset
+    consent = None
+    if dataset.consent is not None:
+        consent = {key: value for key, value in asdict(dataset.consent).items() if key != "seed"}
+    return Asked(
+        evidence=border.evidence and border.evidence.resolve(),
+        rules=border.rules and border.rules.resolve(),
+        unsafe_open=border.unsafe_open,
+        today=settings.today,
+        days_per_round=settings.federation.days_per_round,
+        examples=dataset.examples,
+        consent=consent,
     )
 
 
@@ -41,10 +64,9 @@ def hub_settings(settings: Settings) -> HubSettings:
         dataset=settings.dataset.name,
         task=settings.dataset.target.task,
         job=training_job(settings),
+        asked=asked(settings),
         synthetic_rows=settings.synthetic.rows,
         consent_document=None if consent is None else consent.document,
-        today=settings.today,
-        days_per_round=settings.federation.days_per_round,
     )
 
 

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from flwr.app import Context, RecordDict
 
 from fedsov.algorithms.rounds import RoundRecord
-from fedsov.errors import TrainingFailed
+from fedsov.errors import TrainingFailed, counted
 from fedsov.hub.checkpoints import Checkpoint
 from fedsov.hub.decode_updates import expanded
 from fedsov.hub.planning.plan_values import Profile
 from fedsov.hub.progress_lines import round_line
-from fedsov.hub.region_queries import ask, price_privacy, reply_json
+from fedsov.hub.region_queries import ask, is_lost, price_privacy, reply_json
 from fedsov.hub.run import HubRun
 from fedsov.hub.secure_sum import summed
 from fedsov.hub.server_app import (
+    SILENT,
     RoundSettings,
     TrainingOutput,
     TrainingState,
@@ -30,13 +31,17 @@ from fedsov.label import PUBLIC, Label, Scope, join
 from fedsov.ledger import known_keys
 from fedsov.model.column_statistics import Statistics
 from fedsov.model.features import Features
-from fedsov.protocol.flower_messages import HUB_NODE, RUN_ID
+from fedsov.protocol.flower_messages import HUB_NODE, RUN_ID, reason_of
 from fedsov.protocol.ingestion_report import unused_line
 from fedsov.protocol.message_types import STATISTICS
 
 if TYPE_CHECKING:
     from fedsov.hub.membership import Membership
     from fedsov.model.network import Parameters
+
+
+NOISE = 1000
+"""Rows by which noisy counts may be beyond the true ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +60,48 @@ class GlobalModel:
     learned: int = 0
 
 
-def agree_on_features(run: HubRun, regions: Sequence[str], scope: str) -> Features:
+def agree_on_features(
+    run: HubRun, regions: Sequence[str], scope: str, rows: Mapping[str, int] | None = None
+) -> Features:
     """Features fitted to the sum of the regions' statistics; no row is pooled.
+
+    Args:
+        rows: by region, how many it told before the plan. Statistics of many more are not believed.
 
     Raises TrainingFailed where no region could say anything.
     """
     replies = ask(run, regions, STATISTICS, {"scope": str(scope)})
-    statistics = [
-        Statistics.from_json(reply_json(reply, "statistics")) for reply in replies.values() if reply.has_content()
-    ]
+    for name in (name for name, reply in replies.items() if is_lost(reply)):
+        run.progress(f"features are agreed on without {name} ({reason_of(replies[name])})")
+    answered = {name: reply for name, reply in replies.items() if reply.has_content()}
+    described = {name: Statistics.from_json(reply_json(reply, "statistics")) for name, reply in answered.items()}
+    doubts = {name: _strangers(run, own) or _inflated(own, (rows or {}).get(name)) for name, own in described.items()}
+    for name, doubt in doubts.items():
+        if doubt:
+            run.progress(f"features are agreed on without {name}: it describes {doubt}")
+    statistics = [own for name, own in described.items() if not doubts[name]]
     if not statistics:
         raise TrainingFailed(f"no region of {', '.join(regions)} could send its feature statistics; see the refusals")
     return Features.fit(Statistics.pooled(statistics), _undescribed(run, scope))
+
+
+def _strangers(run: HubRun, described: Statistics) -> str:
+    """What a region describes that the ingestion does not know, or knows as of another kind; or nothing."""
+    kinds = run.ingested.kinds if run.ingested else {}
+    by_kind = {"numeric": described.numeric, "categorical": described.categorical}
+    several = sum(kinds.get(name) != kind for kind, columns in by_kind.items() for name in columns)
+    return f"{counted(several, 'column')} that nothing is learned from" if several else ""
+
+
+def _inflated(described: Statistics, rows: int | None) -> str:
+    """What a region describes beyond the rows that it told; or nothing. Twice as many and 1000 may be noise."""
+    if rows is None:
+        return ""
+    counts = [moments.n + moments.missing for moments in described.numeric.values()]
+    counts += [sum(part.levels.values()) + part.other + part.missing for part in described.categorical.values()]
+    levels = [len(part.levels) for part in described.categorical.values()]
+    is_beyond = max(counts, default=0) > 2 * rows + NOISE or max(levels, default=0) > rows + NOISE
+    return f"far more than the {counted(rows, 'row')} that it told before the plan" if is_beyond else ""
 
 
 def _undescribed(run: HubRun, scope: str) -> dict[str, str]:
@@ -106,7 +141,9 @@ def train_together(
         membership.remind(checkpoint.examination)
     features, people = checkpoint.features, sum(_volume(profile, scope) for profile in members)
     names = {run.nodes[name]: name for name in regions}
-    grid, outcome = run.grid(list(names), label=checkpoint.label, people=people), TrainingOutput()
+    known = {} if scope == Scope.PUBLIC else {run.nodes[profile.region]: profile.label for profile in members}
+    grid = run.grid(list(names), label=checkpoint.label, people=people, known=known)
+    outcome = TrainingOutput()
 
     def on_round(record: RoundRecord) -> None:
         run.progress(round_line(run, record, what))
@@ -118,15 +155,20 @@ def train_together(
         run.checkpoints.keep(Checkpoint(scope, grid.label, people, features, reached, state))
 
     def examine(number: int) -> Mapping[int, str]:
-        return membership.before(number, grid.label, people) if membership else {}
+        silent = {node: f"{names[node]}: {SILENT}" for node in sorted(run.connected.silent & set(names))}
+        return silent | (membership.before(number, grid.label, people) if membership else {})
 
     app = server_app(
-        _round_settings(run, scope, features, names, minimum),
+        replace(
+            _round_settings(run, scope, features, names, minimum),
+            rows={run.nodes[profile.region]: _volume(profile, scope) for profile in members},
+        ),
         checkpoint.reached,
         outcome,
         on_round=on_round,
         keep=keep,
         examine=examine,
+        say=lambda line: run.progress(f"{what}: {line}"),
         gather=_gather(run, scope, names),
     )
     app(grid, Context(run_id=RUN_ID, node_id=HUB_NODE, node_config={}, state=RecordDict(), run_config={}))
@@ -135,14 +177,19 @@ def train_together(
 
 
 def _beginning(run: HubRun, members: Sequence[Profile], scope: str, what: str) -> Checkpoint:
-    """The last checkpoint of this training, or its first: the seed's parameters for features that are agreed on now."""
-    checkpoint = run.checkpoints.last(scope)
-    if checkpoint is not None:
-        run.progress(f"resume: {what} goes on after round {checkpoint.round}/{run.settings.training.spec.rounds}")
-        return checkpoint
+    """The last checkpoint of this training, or its first: the seed's parameters for features that are agreed on now.
+
+    Whatever a checkpoint says of its label, the labels of the plan's members are joined to it.
+    """
     label = PUBLIC if scope == Scope.PUBLIC else join(profile.label for profile in members)
+    checkpoint = run.checkpoints.last(scope, say=lambda line: run.progress(f"resume: {what}: {line}"))
+    if checkpoint is not None:
+        run.gate.note({"resumed": run.name, "from": f"{scope}-{checkpoint.round:04d}"})
+        run.progress(f"resume: {what} goes on after round {checkpoint.round}/{run.settings.training.spec.rounds}")
+        return replace(checkpoint, label=checkpoint.label | label)
     people = sum(_volume(profile, scope) for profile in members)
-    features = agree_on_features(run, [profile.region for profile in members], scope)
+    volumes = {profile.region: _volume(profile, scope) for profile in members}
+    features = agree_on_features(run, list(volumes), scope, volumes)
     if features.unused:
         run.progress(f"{what}, unused columns: {unused_line(features.unused)}")
     first = TrainingState(run.settings.training.first_parameters(features.inputs, scope))
@@ -166,7 +213,14 @@ def _gather(run: HubRun, scope: str, names: Mapping[int, str]) -> UpdateCollecto
     if training.secure_sum is None or scope == Scope.PUBLIC:
         return expanded(each_by_itself, training.spec.compression, frozen=training.spec.frozen)
     directory = known_keys.read_keys(run.workspace.hub)
-    return summed(names, bounds=training.secure_sum, run=run.name, frozen=training.spec.frozen, directory=directory)
+    return summed(
+        names,
+        bounds=training.secure_sum,
+        run=run.name,
+        frozen=training.spec.frozen,
+        directory=directory,
+        say=run.progress,
+    )
 
 
 def _volume(profile: Profile, scope: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,11 +14,12 @@ from fedsov.hub import federated_training
 from fedsov.hub.federated_training import GlobalModel
 from fedsov.hub.membership import Membership
 from fedsov.hub.planning.plan_values import Plan, Profile, RegionPlan
-from fedsov.hub.region_queries import error_of, question, reply_json
+from fedsov.hub.region_queries import answer_seconds, error_of, question, reply_json
 from fedsov.hub.run import HubRun
+from fedsov.hub.server_app import SILENT
 from fedsov.label import PUBLIC, Scope
 from fedsov.protocol import SEALED_ROWS
-from fedsov.protocol.flower_messages import DECISION_ROUND, REFUSED, reason_of
+from fedsov.protocol.flower_messages import DECISION_ROUND, LOST, REFUSED, error_reply, reason_of
 from fedsov.protocol.message_types import FINISH, SYNTHESISE
 
 
@@ -54,13 +56,16 @@ def order_synthetic(run: HubRun, regions: Iterable[RegionPlan], *, decision_roun
 
 def receive_synthetic(run: HubRun, waiting: Mapping[str, list[str]], outputs: RunOutputs) -> None:
     """Takes the sealed rows as they come; a recipient that gets none is told why in `outputs.failures`."""
-    grid = run.grid([])
-    unanswered = dict(waiting)
-    while unanswered:
+    grid, seconds = run.grid([]), answer_seconds(run)
+    unanswered, until = dict(waiting), time.monotonic() + seconds
+    while unanswered and time.monotonic() < until:
         run.connected.poll(1.0)
         for message_id in list(unanswered):
             for reply in grid.pull_messages([message_id]):
                 _take_sealed_rows(reply, unanswered.pop(message_id), outputs)
+    run.connected.give_up(unanswered, seconds)
+    for names in unanswered.values():
+        outputs.failures |= dict.fromkeys(names, f"no synthetic rows came ({SILENT})")
 
 
 def _take_sealed_rows(reply: Message, recipients: Sequence[str], outputs: RunOutputs) -> None:
@@ -77,14 +82,18 @@ def _take_sealed_rows(reply: Message, recipients: Sequence[str], outputs: RunOut
 
 def finish(run: HubRun, plan: Plan, regions: Sequence[str], outputs: RunOutputs) -> None:
     """Has each region run its strategy beside local training and keep the better; results go to `outputs`."""
+    seconds = answer_seconds(run)
     for strategy, model in (("federated", outputs.global_model), ("transfer_learning", outputs.public), ("", None)):
         names = [name for name in regions if _served_by(plan.region(name), outputs) == strategy]
         if not names:
             continue
         label, people = (model.label, model.people) if model else (PUBLIC, 0)
         grid = run.grid(run.nodes_of(names), label=label, people=people, decision_round=run.afterwards)
-        for reply in grid.send_and_receive([_finish_message(run, plan.region(name), outputs, model) for name in names]):
-            _note_result(run, reply, outputs)
+        messages = [_finish_message(run, plan.region(name), outputs, model) for name in names]
+        replies = {reply.metadata.src_node_id: reply for reply in grid.send_and_receive(messages, timeout=seconds)}
+        for message in messages:
+            silent = error_reply(message, LOST, SILENT)
+            _note_result(run, replies.get(message.metadata.dst_node_id, silent), outputs)
 
 
 def _served_by(region: RegionPlan, outputs: RunOutputs) -> str:

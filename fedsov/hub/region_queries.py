@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
@@ -16,15 +17,20 @@ from fedsov.errors import BudgetExceeded, ConfigurationError, FedsovError, Ledge
 from fedsov.hub.planning.plan import make_plan
 from fedsov.hub.planning.plan_values import Plan, Profile
 from fedsov.hub.progress_lines import privacy_line
-from fedsov.hub.region_errors import region_error
+from fedsov.hub.region_errors import WAYS_OUT, region_error
 from fedsov.hub.run import HubRun
+from fedsov.hub.server_app import SILENT
 from fedsov.label import PUBLIC, Label
 from fedsov.ledger.proofs import accepted, continuations
-from fedsov.protocol.flower_messages import DECISION_ROUND, OTHER_VERSION, REFUSED, reason_of
+from fedsov.protocol.flower_messages import DECISION_ROUND, LOST, OTHER_VERSION, REFUSED, error_reply, reason_of
 from fedsov.protocol.message_types import LEDGER, PRIVACY, PROFILE, PROPOSE, READY
 
 if TYPE_CHECKING:
     from fedsov.model.network import Parameters
+
+
+LEAST_SECONDS = 600.0
+"""Seconds that a region may take to answer a question at least: it may have stores to open, or a model to train."""
 
 
 def question(
@@ -45,11 +51,24 @@ def ask(
     *,
     decision_round: int = 1,
 ) -> dict[str, Message]:
-    """One question to several regions, decided on the day of a round; the replies by region, errors among them."""
+    """One question to several regions, decided on the day of a round; the replies by region, errors among them.
+
+    A region that does not answer in time has an error in the place of its reply.
+    """
     nodes, settings = run.nodes_of(regions), {**(config or {}), DECISION_ROUND: decision_round}
     grid = run.grid(nodes, decision_round=decision_round)
-    replies = grid.send_and_receive([question(node, kind, settings) for node in nodes])
-    return {run.name_of(reply.metadata.src_node_id): reply for reply in replies}
+    messages = [question(node, kind, settings) for node in nodes]
+    replies = {
+        run.name_of(reply.metadata.src_node_id): reply
+        for reply in grid.send_and_receive(messages, timeout=answer_seconds(run))
+    }
+    names = {name: message for name, message in zip(regions, messages, strict=True) if name not in replies}
+    return replies | {name: error_reply(message, LOST, SILENT) for name, message in names.items()}
+
+
+def answer_seconds(run: HubRun) -> float:
+    """How long a region may take to answer a question outside rounds: a round's time, and at least ten minutes."""
+    return max(run.settings.training.timeout, LEAST_SECONDS)
 
 
 def reply_json(reply: Message, record: str) -> Any:
@@ -58,14 +77,19 @@ def reply_json(reply: Message, record: str) -> Any:
 
 
 def check_ready(run: HubRun) -> None:
-    """Raises the error of the first region that could not be opened, before anything crosses and is recorded."""
+    """Raises the error of the first region that could not be opened, before anything crosses and is recorded.
+
+    One that is lost (its process ended, or nothing that it sends can be read) is told, and costs the others nothing.
+    """
     for name, reply in ask(run, list(run.nodes), READY).items():
-        if reply.has_error():
+        if is_lost(reply):
+            run.progress(f"{error_of(run, name, reply)}; the others go on without it")
+        elif reply.has_error():
             raise error_of(run, name, reply)
 
 
 def profiles(run: HubRun) -> list[Profile]:
-    """What every region says of itself; a region whose gate holds back its counts has None for rows.
+    """What every region says of itself; a region whose gate holds back its counts, or that is lost, has None for rows.
 
     Raises the error of the first region that could not be opened.
     """
@@ -78,6 +102,8 @@ def _profile(run: HubRun, name: str, reply: Message) -> Profile:
     if reply.has_error():
         if reply.error.code == REFUSED:
             return Profile(name, None, 0, PUBLIC, 0)
+        if is_lost(reply):
+            return Profile(name, None, 0, PUBLIC, 0, lost=reason_of(reply))
         raise error_of(run, name, reply)
     counts = reply_json(reply, "profile")
     label = Label.from_json(counts["label"])
@@ -92,13 +118,14 @@ def planned(run: HubRun) -> tuple[Plan, list[Profile]]:
 
 def plan_of(run: HubRun, described: Sequence[Profile]) -> Plan:
     """The plan for these profiles, by the law and documents of this moment; nothing is recorded."""
-    return make_plan(
+    plan = make_plan(
         described,
         run.settings.strategy,
         hub=run.gate.owner.name,
         judge=run.judge,
         unsafe=run.settings.border.unsafe_open,
     )
+    return replace(plan, marks=run.marks)
 
 
 def record_refusals(run: HubRun, plan: Plan) -> None:
@@ -125,20 +152,29 @@ def price_privacy(run: HubRun, regions: Sequence[str]) -> None:
     """
     replies = ask(run, regions, PRIVACY)
     for name, reply in replies.items():
-        if reply.has_error():
+        if is_lost(reply):
+            run.progress(f"privacy: what it costs {name} is not known ({reason_of(reply)})")
+        elif reply.has_error():
             raise error_of(run, name, reply)
-    prices = {name: reply_json(reply, "privacy") for name, reply in replies.items()}
-    if excess := [f"{name}: {price['why']}" for name, price in prices.items() if not price["fits"]]:
+    prices = {name: reply_json(reply, "privacy") for name, reply in replies.items() if reply.has_content()}
+    if excess := [f"{name}: {price.get('why', 'too much')}" for name, price in prices.items() if not price["fits"]]:
         raise BudgetExceeded(f"{'; '.join(excess)}; privacy.epsilon=null takes what is left")
     run.privacy = [privacy_line(name, price) for name, price in sorted(prices.items())]
     for line in run.privacy:
         run.progress(f"privacy: {line}")
 
 
+def is_lost(reply: Message) -> bool:
+    """True where a region gave no answer that can be read: its process ended, is silent, or sent something else."""
+    return reply.has_error() and reply.error.code == LOST
+
+
 def error_of(run: HubRun, name: str, reply: Message) -> FedsovError:
     """The error to show for a region's error reply."""
     if reply.error.code == OTHER_VERSION:
         return ConfigurationError(reason_of(reply))
+    if is_lost(reply) and reason_of(reply) not in WAYS_OUT:
+        return FedsovError(f"region {name}: no answer came that could be read: {reason_of(reply)}")
     folder, dataset = run.workspace.region(name), run.settings.dataset
     return region_error(name, reason_of(reply), folder=folder, dataset=dataset)
 
@@ -151,7 +187,9 @@ def ledgers(run: HubRun) -> dict[str, dict[str, Any]]:
     run.gate.note({"told": list(run.nodes)})
     replies = ask(run, list(run.nodes), LEDGER, continuations(run.gate.ledger), decision_round=run.afterwards)
     for name, reply in replies.items():
-        if reply.has_error() and reason_of(reply) == LedgerBroken.__name__:
+        if is_lost(reply):
+            run.progress(f"ledgers: {error_of(run, name, reply)}; its head is not noted")
+        elif reply.has_error() and reason_of(reply) == LedgerBroken.__name__:
             raise error_of(run, name, reply)
     summaries = {name: reply_json(reply, "ledger") for name, reply in replies.items() if reply.has_content()}
     heads = {

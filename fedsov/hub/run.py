@@ -78,7 +78,7 @@ class HubRun:
     @property
     def checkpoints(self) -> Checkpoints:
         """Where the run's state rests while it goes on."""
-        return Checkpoints(self.workspace.hub, self.name)
+        return Checkpoints(self.workspace.hub, self.name, self.gate.ledger)
 
     @property
     def connected(self) -> Inbox:
@@ -95,7 +95,7 @@ class HubRun:
         self.last_known_heads = noted_heads(self.gate.ledger)
         names = sorted(self._ingested().regions)
         self.nodes = {name: HUB_NODE + 1 + place for place, name in enumerate(names)}
-        self.inbox = Inbox(self.runtime.connect(self._start(self.nodes)))
+        self.inbox = Inbox(self.runtime.connect(self._start(self.nodes)), self.progress)
 
     def connect_second(self, name: str) -> int:
         """Has a second process of a region opened, unless there is one already; its node id."""
@@ -119,21 +119,26 @@ class HubRun:
             public_keys=ingested.public_keys,
             last_known_heads=self.last_known_heads,
             job=settings.job,
-            border=settings.border,
-            today=settings.today,
-            days_per_round=settings.days_per_round,
+            asked=settings.asked,
             secure_sum=settings.training.secure_sum,
         )
 
     def grid(
-        self, nodes: Sequence[int], *, label: Label = PUBLIC, people: int = 0, decision_round: int = 1
+        self,
+        nodes: Sequence[int],
+        *,
+        label: Label = PUBLIC,
+        people: int = 0,
+        decision_round: int = 1,
+        known: Mapping[int, Label] | None = None,
     ) -> GatedGrid:
         """A Flower grid that speaks to these nodes, carrying parameters bound by the label.
 
-        Each message is decided on the day of its round; one that belongs to none, on that of `decision_round`.
+        Each message is decided on the day of its round; one that belongs to none, on that of `decision_round`. `known`
+        is what the hub knows of the labels of the regions' rows (`GatedGrid`).
         """
         gate = DatedGate(self.gate, self.calendar, decision_round)
-        return GatedGrid(self.connected, nodes, gate, label=label, people=people)
+        return GatedGrid(self.connected, nodes, gate, label=label, people=people, known=known)
 
     def nodes_of(self, regions: Sequence[str]) -> list[int]:
         """The nodes of regions by their names."""
@@ -151,6 +156,13 @@ class HubRun:
     def measure(self) -> Measure:
         """What the regions' scores are, which follows from the task."""
         return MEASURES[self.settings.task]
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """What stands above every plan, table and report of this run, in sentences."""
+        added = sorted(self.gate.bundle.added)
+        named = f"ADDITIONAL RULES: {', '.join(added)} ({self.settings.border.rules}) decide beside the shipped law."
+        return (*self.settings.asked.marks.values(), *([named] if added else []))
 
     @property
     def afterwards(self) -> int:
@@ -178,7 +190,7 @@ def open_run(
     Raises:
         WorkspaceUnusable, LedgerBroken, ConfigurationError: before anything was read or written.
     """
-    calendar = Calendar.of(settings.today, settings.days_per_round)
+    calendar = settings.asked.calendar()
     bundle = settings.border.bundle()
     _check_consent(settings, settings.border.register())
     with (
@@ -197,6 +209,7 @@ def open_run(
             run=name,
             today=calendar.day,
             tally=PeopleCounter(ledger),
+            marks=tuple(settings.asked.marks),
         )
         yield HubRun(settings, workspace, runtime, gate, name, calendar, progress, resumed=resumed)
 

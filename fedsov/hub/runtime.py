@@ -15,19 +15,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import TYPE_CHECKING, Any, Protocol
 
 from flwr.app import Message
 
 from fedsov.artifact import Party
-from fedsov.border.settings import BorderSettings
 from fedsov.label import Label
 from fedsov.privacy.secure_aggregation.fixed_point import Bounds
 from fedsov.protocol.ingestion_report import IngestionReport
 
 if TYPE_CHECKING:
-    from fedsov.protocol.job import TrainingJob
+    from fedsov.protocol.job import Asked, TrainingJob
     from fedsov.registry.values import RunRecord
 
 
@@ -59,9 +57,7 @@ class RunStart:
         last_known_heads: size and digest of each region's ledger as the hub noted them last; a ledger must continue
             them.
         job: what the regions are to do.
-        border: the register of documents and additional rules, as paths.
-        today: the day of the first round; None for each region's own clock at every decision.
-        days_per_round: of a rehearsal (`fedsov.protocol.calendar`).
+        asked: what the job would like of every region's border.
         secure_sum: the bounds of secure sums, outside which nothing of a global model's training leaves; None without.
         second_process: opens second processes, which make synthetic rows while the first train, and nothing else.
     """
@@ -73,9 +69,7 @@ class RunStart:
     public_keys: Mapping[str, str]
     last_known_heads: Mapping[str, Mapping[str, Any]]
     job: TrainingJob
-    border: BorderSettings
-    today: date | None = None
-    days_per_round: int = 0
+    asked: Asked
     secure_sum: Bounds | None = None
     second_process: bool = False
 

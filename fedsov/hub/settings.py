@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,7 @@ from fedsov.privacy.secure_aggregation.fixed_point import Bounds
 if TYPE_CHECKING:
     from fedsov.algorithms.training_spec import TrainingSpec
     from fedsov.model.network import Parameters
-    from fedsov.protocol.job import TrainingJob
+    from fedsov.protocol.job import Asked, TrainingJob
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +56,9 @@ class HubSettings:
         dataset: the data set's name.
         task: what is learned, one of `fedsov.model.metrics.MEASURES`.
         job: what regions are to do.
+        asked: what the job would like of every region's border.
         synthetic_rows: rows of a synthetic table.
         consent_document: the document that people's consent to global use rests on; None where nobody is asked.
-        today: the day decisions are made on; None for the real day of each decision.
-        days_per_round: how many days pass with each round, in a rehearsal of a long training.
     """
 
     workspace: Path
@@ -72,7 +70,6 @@ class HubSettings:
     dataset: str
     task: str
     job: TrainingJob
+    asked: Asked
     synthetic_rows: int = 0
     consent_document: str | None = None
-    today: date | None = None
-    days_per_round: int = 0

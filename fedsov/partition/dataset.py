@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from fedsov.checks import mapping, section, shown, text, text_mapping, text_or_none, texts
+from fedsov.checks import mapping, refused, section, shown, text, text_mapping, text_or_none, texts
 from fedsov.errors import ConfigurationError
 from fedsov.model.targets import TARGET_SETTINGS, TargetRule
 from fedsov.partition.classify import ClassifyRules, ConsentRule
@@ -33,6 +33,8 @@ class DatasetSpec:
         aliases: values of the jurisdiction column to ISO codes.
         kinds, drop: declared kinds of columns, and columns that are not stored; see `fedsov.partition.column_kinds`.
         described: setting to the columns whose values it describes (``bounds``, ``levels``); nothing of a store.
+        examples: the document that calls these rows published, made up or examples, and where it is; None where they
+            are people's.
         nonfinite, missing_target: what becomes of rows with an infinite value or without a target.
     """
 
@@ -51,6 +53,7 @@ class DatasetSpec:
     described: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     classify: ClassifyRules = field(default_factory=ClassifyRules)
     consent: ConsentRule | None = None
+    examples: str | None = None
     nonfinite: Literal["refuse", "missing", "quarantine"] = "refuse"
     missing_target: Literal["refuse", "quarantine"] = "refuse"
 
@@ -94,6 +97,7 @@ class DatasetSpec:
             "aliases": text_mapping,
             "kinds": text_mapping,
             "drop": texts,
+            "examples": _document_or_none,
         }
         own |= {key: check(f"dataset.{key}", own[key]) for key, check in checks.items() if key in own}
         return DatasetSpec(
@@ -115,6 +119,13 @@ def _column(name: str, value: Any) -> str:
 
 def _column_or_none(name: str, value: Any) -> str | None:
     return text_or_none(name, value, "the name of a column")
+
+
+def _document_or_none(name: str, value: Any) -> str | None:
+    words = text_or_none(name, value, "what calls these rows examples, such as a licence or a page")
+    if words is not None and not words.strip():
+        raise refused(name, "what calls these rows examples, or null", value)
+    return words
 
 
 def _options(name: str, value: Any) -> dict[str, Any]:

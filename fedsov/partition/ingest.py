@@ -18,7 +18,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -38,16 +38,19 @@ from fedsov.partition.clean import prepare
 from fedsov.partition.column_kinds import infer_columns
 from fedsov.partition.dataset import DatasetSpec
 from fedsov.partition.manifest import MANIFEST, check_seal, read_manifest
+from fedsov.partition.records import keyed_numbers
 from fedsov.partition.routing import Homes, consenting, folds, label_rows, people, sort_rows
+from fedsov.partition.row_names import by_subject, row_names
 from fedsov.partition.sources import OpenSource, check_columns, described_columns, open_source
-from fedsov.partition.store import FOLD, JURISDICTION, LABEL, SUBJECT, TARGET, Contents, Staged, stage_store
+from fedsov.partition.store import FOLD, JURISDICTION, LABEL, ROW, SUBJECT, TARGET, Contents, Staged, stage_store
 from fedsov.storage.workspace import store_of
 
 QUARANTINE = "quarantine"
 REASON = "fedsov:reason"
-_FORMAT = 2
+_FORMAT = 3
 
 Release = Callable[[Region, Artifact], bool]
+CheckRows = Callable[[Region, Sequence[str]], None]
 Stamp = dict[str, str]
 
 
@@ -67,6 +70,22 @@ class IngestReport:
     unused: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """Under which stores are written.
+
+    Attributes:
+        basis: what a release relies on; where it changes (a document expired, say) the stores are not up to date.
+        rebuild: writes the stores anew even where they are up to date.
+        check_rows: told of each region's rows, by their values alone, before any store is written; raises what ends
+            the ingestion.
+    """
+
+    basis: str = "consent"
+    rebuild: bool = False
+    check_rows: CheckRows = lambda region, values: None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _SortedRows:
     """All rows as they will be stored, but for pseudonyms and releases, which are each region's own."""
@@ -76,8 +95,8 @@ class _SortedRows:
     kinds: Mapping[str, str]
     unused: Mapping[str, str]
     columns: Mapping[str, pa.Array]
-    persons: list[str]
-    person: np.ndarray
+    named: list[str]  # what pseudonyms are made of: the subject, or the values where there is none
+    values: list[str]
     folds: np.ndarray
     consents: np.ndarray
     labels: tuple[Label, ...]
@@ -93,8 +112,7 @@ def ingest(
     workspace: Path,
     release: Release | None,
     today: Callable[[], date],
-    basis: str = "consent",
-    rebuild: bool = False,
+    conditions: Conditions = Conditions(),
 ) -> IngestReport:
     """Brings every region's store in `workspace` up to date with the source.
 
@@ -103,8 +121,7 @@ def ingest(
         regions: the federation's, or "auto" for one per jurisdiction found, named by its code.
         release: asked once per region whether rows whose people consented may be public (its gate).
         today: written into the manifests.
-        basis: what `release` relies on; where it changes (a document expired, say) the stores are not up to date.
-        rebuild: writes the stores anew even where they are up to date.
+        conditions: under which stores are written.
 
     Raises:
         ConfigurationError: an alias for no known code, or a region's name that cannot be a folder.
@@ -114,16 +131,18 @@ def ingest(
         WorkspaceUnusable: the workspace cannot be written; the old stores stay.
     """
     atlas = _known_as(atlas, spec)
-    digest = _digest(spec, atlas, regions, basis if release is not None else "")
+    digest = _digest(spec, atlas, regions, conditions.basis if release is not None else "")
     with open_source(spec) as source:
         stamp = {"source_sha256": source.sha256, "spec_digest": digest}
         previous = _previous(workspace, spec.name)
-        if not rebuild and previous is not None and _in_force(workspace, spec.name, previous, stamp):
+        if not conditions.rebuild and previous is not None and _in_force(workspace, spec.name, previous, stamp):
             _check_described(spec, previous[1])
             report = previous[1] if regions == "auto" else replace(previous[1], regions=tuple(regions.values()))
             return replace(report, up_to_date=True)
         rows = _sorted_rows(source, atlas, regions, {**stamp, "ingested": today().isoformat()})
     report = _report(rows, keep_empty=regions != "auto")
+    for region in report.regions:
+        conditions.check_rows(region, [rows.values[row] for row in _rows_of(region, rows)])
     for store in _stage(workspace, rows, report, release):
         store.commit()
     _forget(workspace, spec.name, previous, report)
@@ -165,7 +184,7 @@ def _digest(spec: DatasetSpec, atlas: Atlas, regions: Mapping[str, Region] | str
                     f"region '{name}' cannot name a folder; use letters, digits, - and _, one name each"
                 )
     plain = _plain(replace(spec, path=None, sha256=""))
-    del plain["described"]
+    del plain["described"], plain["examples"]
     if not spec.source_options:
         del plain["source_options"]  # stores that were written before there were any are still up to date
     settings = {"spec": plain, "spellings": dict(atlas.spellings)}
@@ -231,6 +250,8 @@ def _sorted_rows(
     labels, label_of = label_rows(homes, [*prepared.columns, spec.target.column], watched, spec.classify)
     subjects = None if spec.subject is None else levels(table.column(spec.subject))
     persons, person = people(table.num_rows, subjects, source.sha256)
+    values = row_names(table)
+    named = values if subjects is None else by_subject(subjects, persons, values)
     consent_column = spec.consent.column if spec.consent is not None else None
     answers = None if consent_column is None else levels(table.column(consent_column))
     consents = consenting(homes, person, spec.consent, answers)
@@ -243,8 +264,8 @@ def _sorted_rows(
         kinds,
         unused,
         {**columns, spec.jurisdiction: columns.get(spec.jurisdiction, spoken)},
-        persons,
-        person,
+        named,
+        values,
         folds(persons)[person],
         consents,
         labels,
@@ -279,8 +300,7 @@ def _stage(workspace: Path, source: _SortedRows, report: IngestReport, release: 
     staged = []
     with contextlib.ExitStack() as undo:
         for region in report.regions:
-            place = source.homes.regions.index(region)
-            rows = np.flatnonzero(source.homes.home == place)
+            rows = _rows_of(region, source)
             staged.append(_stage_region(workspace, region, rows, source=source, release=release))
             undo.callback(staged[-1].discard)
         staged.append(_stage_quarantine(workspace, source, report))
@@ -293,8 +313,8 @@ def _stage_region(
     workspace: Path, region: Region, rows: np.ndarray, *, source: _SortedRows, release: Release | None
 ) -> Staged:
     kinds = {name: kind for name, kind in source.kinds.items() if kind != "drop"}
-    keys = _keys(workspace, region.name)
-    subjects = keys.pseudonyms(source.persons[person] for person in source.person[rows])
+    keys = keys_of(workspace, region.name)
+    subjects = keys.pseudonyms(source.named[row] for row in rows)
     labels, label_of = _present(source.labels, source.label_of[rows])
     consented = source.consents[rows]
     if release is not None and consented.any():
@@ -303,6 +323,7 @@ def _stage_region(
             labels, label_of = _present((*labels, PUBLIC), np.where(consented, len(labels), label_of))
     contents = Contents(source.spec.name, region.jurisdictions, kinds, labels, stamp=source.stamp)
     table = _table(source, rows, kinds=kinds, subjects=subjects, label_of=label_of)
+    table = table.append_column(ROW, numbers(keyed_numbers(keys.pseudonyms(source.values[row] for row in rows))))
     return stage_store(store_folder(workspace, region.name, source.spec.name), table, contents=contents, keys=keys)
 
 
@@ -312,10 +333,11 @@ def _stage_quarantine(workspace: Path, source: _SortedRows, report: IngestReport
     rows = np.flatnonzero(homes.home < 0)
     kinds = {name: kind for name, kind in source.kinds.items() if kind != "drop"}
     kinds = {spec.jurisdiction: "identifier"} | kinds
-    keys = _keys(workspace, QUARANTINE)
-    subjects = keys.pseudonyms(source.persons[person] for person in source.person[rows])
+    keys = keys_of(workspace, QUARANTINE)
+    subjects = keys.pseudonyms(source.named[row] for row in rows)
     labels, label_of = _present(source.labels, source.label_of[rows])
     table = _table(source, rows, kinds=kinds, subjects=subjects, label_of=label_of)
+    table = table.append_column(ROW, numbers(keyed_numbers(keys.pseudonyms(source.values[row] for row in rows))))
     table = table.append_column(REASON, from_levels(homes.reasons, homes.reason_of[rows]))
     notes = {name: value for name, value in asdict(report).items() if name != "up_to_date"}
     notes["regions"] = [home.to_json() for home in report.regions]
@@ -325,7 +347,12 @@ def _stage_quarantine(workspace: Path, source: _SortedRows, report: IngestReport
     return stage_store(store_folder(workspace, QUARANTINE, spec.name), table, contents=contents, keys=keys)
 
 
-def _keys(workspace: Path, region: str) -> RegionKeys:
+def _rows_of(region: Region, source: _SortedRows) -> np.ndarray:
+    """(n,) places of the rows that a region holds."""
+    return np.flatnonzero(source.homes.home == source.homes.regions.index(region))
+
+
+def keys_of(workspace: Path, region: str) -> RegionKeys:
     """The region's keys; new ones only where no store would be orphaned by them."""
     settings = key_settings(workspace, region)
     has_stores = any((settings.folder / "store").glob(f"*/{MANIFEST}"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,8 @@ class IngestionReport:
     """What the ingestion process said: counts over the whole source, kinds of columns, the regions and their keys.
 
     `stores` are digests of what each region's rows are: equal for the same rows, sorted by the same rules.
-    `unused` says why each column that is not learned from is not.
+    `unused` says why each column that is not learned from is not; `settled` are the regions whose own settings were
+    written now, from what this run asks for.
     """
 
     rows_in: int
@@ -28,6 +29,7 @@ class IngestionReport:
     public_keys: Mapping[str, str]
     stores: Mapping[str, str] = field(default_factory=dict)
     unused: Mapping[str, str] = field(default_factory=dict)
+    settled: tuple[str, ...] = ()
 
     def sentence(self) -> str:
         """Counts in = counts stored + quarantined, in one line."""
@@ -51,6 +53,7 @@ class IngestionReport:
             "kinds": dict(self.kinds),
             "unused": dict(self.unused),
             "up_to_date": self.up_to_date,
+            "settled": list(self.settled),
         }
 
     def columns(self, most: int = 6) -> str:
@@ -63,6 +66,14 @@ class IngestionReport:
             f"{len(names)} {kind} ({', '.join(names[:most])}{', …' if len(names) > most else ''})"
             for kind, names in sorted(by_kind.items())
         )
+
+
+def settled_line(regions: Sequence[str]) -> str:
+    """That regions got settings of their own, and how to see and change them."""
+    return (
+        f"wrote region.yaml of {', '.join(regions)} from this run's settings; from now on each is its region's own: "
+        "`fedsov region show NAME`, `fedsov region set NAME KEY=VALUE`"
+    )
 
 
 def unused_line(unused: Mapping[str, str]) -> str:

@@ -1,4 +1,5 @@
-"""What the hub asks of a region, as plain values that can travel to it: the training job and a process's start."""
+"""What the hub asks of a region, as plain values that can travel to it: the training job, what it would like of the
+region's border, and a process's start."""
 
 from __future__ import annotations
 
@@ -15,8 +16,6 @@ from fedsov.algorithms.personalization import Personalization
 from fedsov.algorithms.recipe import Recipe
 from fedsov.algorithms.training_spec import TrainingSpec
 from fedsov.artifact import Party
-from fedsov.border.law.bundle import Bundle
-from fedsov.border.settings import BorderSettings
 from fedsov.checks import choice, section, whole
 from fedsov.model.targets import TargetRule
 from fedsov.privacy.secure_aggregation.fixed_point import Bounds
@@ -53,7 +52,7 @@ class TrainingJob:
     `privacy` is what it asks of privacy, None for nothing; `rounds` how often a global model will come to be trained,
     `schedule` what its learning rate is multiplied by in each round, `compression` how updates of it are sent up,
     `personalization` what the region keeps to itself meanwhile, `algorithm` both halves of the aggregation, `patience`
-    how far back the round may lie that the model is of.
+    how far back the round may lie that the model is of, `calls_examples` whether it takes the rows for examples.
     """
 
     dataset: str
@@ -69,6 +68,7 @@ class TrainingJob:
     personalization: Personalization = field(default_factory=Personalization)
     algorithm: Algorithm = field(default_factory=Algorithm)
     patience: int = 0
+    calls_examples: bool = False
 
     @property
     def training(self) -> TrainingSpec:
@@ -87,6 +87,49 @@ class TrainingJob:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """What a job would like of a region's border; the region's own settings decide (`fedsov.region.settings`).
+
+    Attributes:
+        evidence, rules: the register of documents and additional rules, as paths; None for none.
+        unsafe_open: that everything be permitted.
+        today: the day of the first round; None for the region's own clock at every decision.
+        days_per_round: of a rehearsal (`fedsov.protocol.calendar`).
+        examples: the document that calls the data set's rows published, made up or examples; None where they are not.
+        consent: the group ``dataset.consent``: by what rows may become public; None where nobody is asked.
+    """
+
+    evidence: Path | None = None
+    rules: Path | None = None
+    unsafe_open: bool = False
+    today: date | None = None
+    days_per_round: int = 0
+    examples: str | None = None
+    consent: Mapping[str, Any] | None = None
+
+    @property
+    def rehearses(self) -> bool:
+        """Whether the job says which day it is."""
+        return self.today is not None or self.days_per_round > 0
+
+    @property
+    def marks(self) -> dict[str, str]:
+        """What every entry, plan, table and report of such a job bears: a word, and the sentence for people."""
+        said = {}
+        if self.examples is not None:
+            said["example rows"] = f"EXAMPLE ROWS: {self.examples}; the seed divides them, no lifetime budget applies."
+        if self.rehearses:
+            day = "its own day" if self.today is None else self.today.isoformat()
+            pace = f", {self.days_per_round} days a round" if self.days_per_round else ""
+            said["rehearsed day"] = f"REHEARSAL: decided as if it began on {day}{pace}; not on the real days."
+        return said
+
+    def calendar(self) -> Calendar:
+        """The days that the job would have decided on."""
+        return Calendar.of(self.today, self.days_per_round)
+
+
+@dataclass(frozen=True, slots=True)
 class RegionStart:
     """All that a region's process is told: itself, its folder, whom it may speak to, and what to do.
 
@@ -94,9 +137,7 @@ class RegionStart:
         region, hub, peers: parties; `peers` are the other regions, with their public keys (hexadecimal).
         folder: the region's own folder.
         job: what its ClientApp is to do.
-        evidence, rules: the register of documents and additional rules, as paths; `unsafe` opens the border.
-        today: the day of the first round, or None for this region's own clock at every decision.
-        days_per_round: of a rehearsal (`fedsov.protocol.calendar`).
+        asked: what the job would like of the region's border.
         secure_sum: the bounds of secure sums, outside which nothing of a global model's training leaves; None without.
         second_process: this is a second process, which makes synthetic rows while the first trains, and nothing else.
         last_known_head: size and digest of this region's ledger as the hub noted them last; the ledger must continue
@@ -108,21 +149,9 @@ class RegionStart:
     folder: Path
     run: str
     job: TrainingJob
-    evidence: Path | None
-    rules: Path | None
-    unsafe: bool
-    today: date | None
+    asked: Asked
     peers: Mapping[str, Party] = field(default_factory=dict)
     peer_keys: Mapping[str, str] = field(default_factory=dict)
     last_known_head: Mapping[str, Any] | None = None
-    days_per_round: int = 0
     secure_sum: Bounds | None = None
     second_process: bool = False
-
-    def calendar(self) -> Calendar:
-        """The days this region decides on."""
-        return Calendar.of(self.today, self.days_per_round)
-
-    def bundle(self) -> Bundle:
-        """The rules this region decides by: its own copy, read here."""
-        return BorderSettings(self.evidence, self.rules, self.unsafe).bundle()

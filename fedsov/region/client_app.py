@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import math
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
@@ -45,10 +46,11 @@ from fedsov.region.answers import people_rows
 from fedsov.region.session import Session
 from fedsov.region.strategies import selection, synthetic
 from fedsov.region.strategies.candidates import Candidate, StartingPoint
+from fedsov.region.strategies.selection import RegionModel
 from fedsov.training.client_round import ClientRound, RoundResult, client_round, taken_anew
 from fedsov.training.client_state import PERSONAL, PRIVATE, Arrays, ClientState, Layout, from_arrays, part, to_arrays
 from fedsov.training.engine import check_trainable, held
-from fedsov.training.rows import Rows
+from fedsov.training.rows import DataSplit, Rows
 
 OpenSealedRows = Callable[[bytes], tuple[Label, bytes]]
 
@@ -248,8 +250,11 @@ def finish(session: Session, message: Message, open_sealed_rows: OpenSealedRows)
     strategy = str(config["strategy"])
     rows = session.divided(Scope.ALL)
     model, copy = _received(session, message, config)
-    start = StartingPoint(model=model, rows=_beside(session, message, open_sealed_rows), personal=copy)
-    session.finished = selection.train(strategy, rows, start, session.work.recipe)
+    if SEALED_ROWS in message.content.config_records:
+        session.finished = _with_synthetic_rows(session, message, open_sealed_rows, rows)
+    else:
+        start = StartingPoint(model=model, personal=copy)
+        session.finished = selection.train(strategy, rows, start, session.work.recipe)
     outcome = {
         key: value
         for key, value in asdict(session.finished).items()
@@ -286,6 +291,21 @@ def _received(
     copy = part(own, PERSONAL) or whole
     personal = None if keeps.ditto_lambda is None else Candidate("personal", spec, features, copy)
     return Candidate("received", spec, features, whole), personal
+
+
+def _with_synthetic_rows(
+    session: Session, message: Message, open_sealed_rows: OpenSealedRows, rows: DataSplit
+) -> RegionModel:
+    """The model beside the synthetic rows that came, or one trained alone where they are of no use."""
+    received = session.received
+    try:
+        start = StartingPoint(rows=_beside(session, message, open_sealed_rows))
+        return selection.train(str(config_of(message)["strategy"]), rows, start, session.work.recipe)
+    except Exception as problem:  # boundary: what another region made must not cost this one its own training
+        traceback.print_exception(problem)
+        session.received = received
+        alone = selection.train("local", rows, StartingPoint(), session.work.recipe)
+        return replace(alone, note=f"the synthetic rows that came are of no use ({type(problem).__name__})")
 
 
 def _beside(session: Session, message: Message, open_sealed_rows: OpenSealedRows) -> Rows | None:

@@ -21,7 +21,7 @@ from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDic
 
 from fedsov.artifact import Artifact, Kind
 from fedsov.border.gate import Gate, Outgoing, Refused
-from fedsov.errors import FedsovError, SumRefused
+from fedsov.errors import FedsovError, JobRefused, LimitExceeded, SumRefused
 from fedsov.keys.protocol import RegionKeys
 from fedsov.keys.sealing import seal
 from fedsov.label import PUBLIC, Label
@@ -31,15 +31,20 @@ from fedsov.protocol.job import RegionStart, TrainingJob
 from fedsov.protocol.message_types import MESSAGE_TYPES, PayloadRule, Record
 from fedsov.region.session import Session
 
+TOLD = (JobRefused, LimitExceeded)
+"""Errors whose text may leave a region."""
+
 
 class RedactedErrors(AbstractContextManager["RedactedErrors"]):
     """Holds back an exception: its type's name is all that can be known outside, its text goes to the region's log.
 
-    The name of a type that is neither Python's nor fedsov's own is not told either.
+    The name of a type that is neither Python's nor fedsov's own is not told either. What a region's settings do not
+    allow is told in its words (`TOLD`): they speak of settings and of the job, never of a row.
     """
 
     def __init__(self) -> None:
         self.name: str | None = None
+        self.told: str = "Exception"
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -49,6 +54,7 @@ class RedactedErrors(AbstractContextManager["RedactedErrors"]):
         module = sys.modules.get(kind.__module__) if kind.__module__.startswith("fedsov.") else builtins
         is_ours = getattr(module, kind.__name__, None) is kind
         self.name = str(kind.__name__) if is_ours else "Exception"
+        self.told = f"{self.name}: {error}" if issubclass(kind, TOLD) else self.name
         traceback.print_exception(error)
         return True
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from fedsov.label import Label, Scope
 from fedsov.ledger.ledger import Ledger
 from fedsov.model.metrics import MEASURES
+from fedsov.region.privacy_life import PrivacyPast
 from fedsov.registry.values import ModelRecord, RunRecord
 from fedsov.storage.atomic_files import write_file
 
@@ -116,26 +117,30 @@ def write(start: RegionStart, session: Session, incoming: Label, ledger: Ledger,
 
 def write_model(folder: Path, parameters: Mapping[str, np.ndarray[Any, Any]], *, label: Label) -> Path:
     """Writes parameters as ``model.safetensors`` with their label in the file's metadata; returns its path."""
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / "model.safetensors"
-    save_file(dict(parameters), str(path), metadata={"label": json.dumps(label.to_json())})
+    write_file(path, save(dict(parameters), metadata={"label": json.dumps(label.to_json())}))
     return path
 
 
 def ledger_summary(ledger: Ledger, run: str) -> dict[str, Any]:
-    """The head, how many crossings of the run were permitted and refused, and each refusal once.
+    """The head, how many crossings of the run were permitted and refused, the rules that decided and were not shipped,
+    each refusal once, and what left without privacy beside what left under it (`PrivacyPast`), where something did.
 
     Of a refusal it tells who, whom, what kind, why and the way out; not its size, count or digest, from which a small
     content that stayed at home could be guessed.
     """
-    crossings = [entry.body for entry in ledger.entries(run) if entry.body["act"] == "cross"]
+    bodies = [entry.body for entry in ledger.entries()]
+    crossings = [body for body in bodies if body.get("run") == run and body["act"] == "cross"]
     refused = [body for body in crossings if body["verdict"] != "permit"]
+    past = PrivacyPast.of(bodies).lines()
     return {
+        **({"privacy_past": past} if past else {}),
         "head": ledger.head().to_json(),
         "permitted": len(crossings) - len(refused),
         "refused": len(refused),
+        "added_rules": sorted({rule for body in crossings for rule in body.get("added_rules", ())}),
         "refusals": [{key: body[key] for key in TOLD} for body in {_key(body): body for body in refused}.values()],
     }
 

@@ -13,29 +13,50 @@ import numpy as np
 
 from fedsov.errors import FedsovError
 from fedsov.label import PUBLIC, Label, Scope
-from fedsov.model.column_statistics import MINIMUM_COUNT
+from fedsov.model.features import Features
 from fedsov.model.targets import outcome
 from fedsov.partition.records import Records
 from fedsov.privacy.run_cost import RunSize
 from fedsov.protocol.job import TrainingJob
+from fedsov.region.answers.memory import Answers
 from fedsov.region.private_run import PrivateRun
+from fedsov.region.settings import RegionSettings
 from fedsov.region.strategies.selection import RegionModel
+from fedsov.storage.atomic_files import sha256_hex
 from fedsov.training.client_state import InMemoryStates, StateStore
-from fedsov.training.rows import DataSplit, Rows, SplitMasks, split
+from fedsov.training.rows import DataSplit, Rows, SplitMasks, seed_key, split
 
 
 class Session:
-    """One region's records during one run; keeps what its registry will ask for: rounds, outcome, labels received."""
+    """One region's records during one run; keeps what its registry will ask for: rounds, outcome, labels received.
 
-    def __init__(self, records: Records, work: TrainingJob, folder: Path) -> None:
-        self.records, self.work, self.folder = records, work, folder
-        persons = records.subjects if records.folds is None else records.folds.astype(str)
-        self.division: SplitMasks = split(persons, work.seed)
+    Attributes:
+        settings: the region's own.
+        examples: whether its owner calls the rows of this data set examples; then the job's seed divides them, by folds
+            that are the same in every workspace. People's rows are divided by their pseudonyms and the region's secret.
+        split_id: tells divisions apart, and nothing of the secret.
+        answers: what was answered about people's rows; None where they are examples.
+        looked_at: by scope and features, what may be looked at (`fedsov.region.answers.people_rows.looked_at`).
+    """
+
+    def __init__(
+        self, records: Records, work: TrainingJob, folder: Path, *, settings: RegionSettings, secret: bytes = b""
+    ) -> None:
+        self.records, self.work, self.folder, self.settings = records, work, folder, settings
+        self.examples = settings.of_dataset(work.dataset).examples and work.calls_examples
+        if not self.examples and not secret:
+            raise FedsovError("people's rows are divided by their region's secret, and none was given")
+        persons = records.folds.astype(str) if self.examples and records.folds is not None else records.subjects
+        key = seed_key(work.seed) if self.examples else secret
+        self.split_id = f"seed {work.seed}" if self.examples else sha256_hex(b"split" + secret)[:16]
+        self.division: SplitMasks = split(persons, key)
         self.rounds: list[tuple[str, float, int]] = []
         self.finished: RegionModel | None = None
         self.received: Label = PUBLIC
         self.private: PrivateRun | None = None
         self.own: StateStore = InMemoryStates()
+        self.answers: Answers | None = None
+        self.looked_at: dict[tuple[str, str], tuple[Features, Features]] = {}
 
     def mask(self, scope: str) -> np.ndarray:
         """(N,) True for the rows a scope holds."""
@@ -107,8 +128,8 @@ class Session:
     def counts(self) -> dict[str, int]:
         """Rows, public and shareable rows, classes of the target (of numbers, 2 or more are told as 2), for the plan.
 
-        A group of fewer than 10 people is not told apart: so few public rows, or bound rows that may be shared, are
-        told as none; so few restricted rows as shareable (they stay out of what is shared all the same).
+        A group of fewer than `limits.least_people` is not told apart: so few public rows, or bound rows that may be
+        shared, are told as none; so few restricted rows as shareable (they stay out of what is shared all the same).
         """
         public, restricted = self.mask(Scope.PUBLIC), ~self.mask(Scope.SHAREABLE)
         shareable = len(self.records) - (int(restricted.sum()) if self._are_many(restricted) else 0)
@@ -120,4 +141,4 @@ class Session:
         }
 
     def _are_many(self, mask: np.ndarray) -> bool:
-        return len(np.unique(self.records.subjects[mask])) >= MINIMUM_COUNT
+        return len(np.unique(self.records.subjects[mask])) >= self.settings.limits.least_people

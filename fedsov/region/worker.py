@@ -18,7 +18,7 @@ import os
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flwr.app import ConfigRecord, Context, Message, RecordDict
 
@@ -26,7 +26,7 @@ from fedsov.artifact import Artifact, Kind
 from fedsov.border.evidence.live_register import LiveRegister
 from fedsov.border.gate import Gate
 from fedsov.border.people_counts import PeopleCounter
-from fedsov.errors import BudgetBroken, BudgetExceeded, CheckpointDamaged, FedsovError, LedgerBroken, SumRefused
+from fedsov.errors import BudgetExceeded, CheckpointDamaged, FedsovError, LedgerBroken, SumRefused
 from fedsov.keys import open_keys
 from fedsov.keys.protocol import KeySettings, RegionKeys
 from fedsov.label import PUBLIC, Label, Scope
@@ -35,7 +35,6 @@ from fedsov.ledger.ledger import Ledger
 from fedsov.ledger.proofs import accepted, continuation, noted_heads
 from fedsov.ledger.signed_head import Head
 from fedsov.partition.store import Store
-from fedsov.privacy.budget import Budget, BudgetHead
 from fedsov.protocol.flower_messages import (
     FAILED,
     HUB_NODE,
@@ -52,14 +51,16 @@ from fedsov.protocol.flower_messages import (
 from fedsov.protocol.job import RegionStart
 from fedsov.protocol.message_types import FINISH, LEDGER, MESSAGE_TYPES, PRIVACY, PROPOSE, READY, TRAIN, version_fault
 from fedsov.protocol.secure_sum_messages import MASK
-from fedsov.region import run_record
+from fedsov.region import labels_sent, run_record
+from fedsov.region.admission import Place, admit
+from fedsov.region.answers.memory import Answers
 from fedsov.region.client_app import client_app
-from fedsov.region.journal import ROUNDS_KEPT, Journal, OwnStates, Released, hold_alone
+from fedsov.region.journal import ROUNDS_KEPT, Journal, OwnStates, hold_alone
 from fedsov.region.outbound import Outbound, RedactedErrors, open_sealed_rows
-from fedsov.region.private_run import BUDGET_FILE as BUDGET
-from fedsov.region.private_run import PrivateRun, noted_head
+from fedsov.region.people_budgets import open_private
 from fedsov.region.secure_sum_member import STEPS, SecureSumMember
 from fedsov.region.session import Session
+from fedsov.region.settings_file import split_key
 from fedsov.storage.workspace import is_there, ledger_of, store_of
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class OpenRegion:
 
     def on_the_day_of(self, message: Message) -> OpenRegion:
         """The same region, deciding on the day of the message's round."""
-        gate = self.start.calendar().at(self.outbound.gate, day_round_of(message))
+        gate = self.start.asked.calendar().at(self.outbound.gate, day_round_of(message))
         return replace(self, outbound=replace(self.outbound, gate=gate))
 
     def close(self) -> None:
@@ -96,7 +97,7 @@ class OpenRegion:
 
 @dataclass(frozen=True, slots=True)
 class ClosedRegion:
-    """A region that could not be opened: it answers every message with the name of what went wrong."""
+    """A region that could not be opened: it answers every message with what may be told of what went wrong."""
 
     failure: str
 
@@ -115,7 +116,7 @@ def open_region(start: RegionStart) -> OpenRegion | ClosedRegion:
         region = replace(_open(start), lock=lock)
         undo.pop_all()
         return region
-    return ClosedRegion(redacted.name or "Exception")
+    return ClosedRegion(redacted.told)
 
 
 def answer(region: OpenRegion | ClosedRegion, message: Message, label: Label) -> tuple[Message, Label]:
@@ -135,7 +136,7 @@ def answer(region: OpenRegion | ClosedRegion, message: Message, label: Label) ->
         reply, bound_by = _reply(region, message, label)
         identify(reply, new_id())
         return reply, bound_by
-    return _failure(region, message, redacted.name or "Exception"), PUBLIC
+    return _failure(region, message, redacted), PUBLIC
 
 
 def _open(start: RegionStart) -> OpenRegion:
@@ -154,35 +155,43 @@ def _opened_with(ledger: Ledger, start: RegionStart) -> OpenRegion:
     ledger.verify()
     if start.last_known_head is not None and not ledger.contains(Head.from_json(start.last_known_head)):
         raise LedgerBroken("this ledger does not continue the one whose head the hub noted: it was cut or rewritten")
-    job = start.job
+    job, asked = start.job, start.asked
+    own = admit(Place(start.folder, ledger), job.dataset, asked, run=start.run)
+    own.limits.check(start.region.name, job.training)
     keys = open_keys(KeySettings(start.region.name, start.folder))
     records = Store.open(store_of(start.folder, job.dataset), keys).read()
-    session = Session(records, job, start.folder)
+    session = Session(records, job, start.folder, settings=own, secret=split_key(own, keys))
     gate = Gate(
         start.region,
-        bundle=start.bundle(),
-        evidence=LiveRegister(start.evidence, ledger),
+        bundle=own.bundle(asked),
+        evidence=LiveRegister(own.register(asked), ledger),
         ledger=ledger,
         run=start.run,
-        today=start.calendar().day,
+        today=asked.calendar().day,
         tally=PeopleCounter(ledger),
+        marks=tuple(asked.marks),
     )
     context = Context(run_id=RUN_ID, node_id=HUB_NODE + 1, node_config={}, state=RecordDict(), run_config={})
     journal = Journal.open(start.folder, start.run)
-    session.private = _private(start, session, gate, journal)
+    if not session.examples:
+        secret = keys.pseudonyms(["fedsov:answers"])[0].encode()
+        session.answers = Answers.open(start.folder, gate, own.limits, secret)
+    session.private = open_private(start, session, gate, journal)
     if not start.second_process:
         session.received = Label.from_json(journal.notes["received"]) if "received" in journal.notes else PUBLIC
         session.rounds = [(name, value, number) for name, value, number in journal.notes.get("rounds", ())]
+        left = max(_rounds_that_left(ledger, start.run), default=0)
+        journal.check_rounds(left)
         if journal.folder is not None:
-            session.own = _own_states(journal, journal.folder, session, _rounds_that_left(ledger, start.run))
+            session.own = _own_states(journal, journal.folder, session, left)
     app = client_app(session, lambda sealed: open_sealed_rows(keys, sealed))
     return OpenRegion(start, Outbound(start, gate, session), app, context, _member(start, journal, keys), journal)
 
 
-def _own_states(journal: Journal, folder: Path, session: Session, left: set[int]) -> OwnStates:
-    """What stays in the region. Raises CheckpointDamaged where it is older than the rounds that left, or gone."""
+def _own_states(journal: Journal, folder: Path, session: Session, left: int) -> OwnStates:
+    """What stays in the region. Raises CheckpointDamaged where it is older than the last round that left, or gone."""
     states = OwnStates(journal, folder, ROUNDS_KEPT + session.work.patience)
-    if session.work.training.keeps_state and left and states.newest(Scope.SHAREABLE) <= max(left):
+    if session.work.training.keeps_state and left and states.newest(Scope.SHAREABLE) <= left:
         raise CheckpointDamaged("the ledger knows of later rounds than the run's journal: it was lost or put back")
     return states
 
@@ -195,24 +204,6 @@ def _member(start: RegionStart, journal: Journal, keys: RegionKeys) -> SecureSum
     return SecureSumMember(
         start.region.name, start.run, keys.sign, directory, start.secure_sum, journal=journal, frozen=frozen
     )
-
-
-def _private(start: RegionStart, session: Session, gate: Gate, journal: Journal) -> PrivateRun | None:
-    """The run's draw on this region's budget, where privacy is asked for. Raises BudgetBroken, ConfigurationError."""
-    privacy = session.work.privacy
-    if privacy is None:
-        return None
-    lifetime = (privacy.lifetime_epsilon, privacy.delta_for(len(session.records)))
-    budget = Budget.open(start.folder / BUDGET, lifetime=lifetime, last_known_head=noted_head(gate.ledger))
-
-    def note(head: BudgetHead, report: dict[str, Any]) -> None:
-        gate.note({"privacy": {"head": head._asdict(), "report": report}})
-
-    dataset, memory = session.work.dataset, Released(journal)
-    private = PrivateRun(privacy, budget, session.extent(), run=start.run, dataset=dataset, note=note, memory=memory)
-    if len(_rounds_that_left(gate.ledger, start.run)) > private.answered:
-        raise BudgetBroken("the ledger knows of more private rounds than the run's journal: it was lost or put back")
-    return private
 
 
 def _rounds_that_left(ledger: Ledger, run: str) -> set[int]:
@@ -230,6 +221,7 @@ def _reply(region: OpenRegion, message: Message, incoming: Label) -> tuple[Messa
     if kind in OWN_ANSWERS:
         return OWN_ANSWERS[kind](region, message), PUBLIC
     session = region.outbound.session
+    labels_sent.check(region.journal, message, incoming)
     session.received |= incoming  # whatever is made here later may be made from this too
     region.outbound.scope(message)  # a question about rows that no answer may be about is not even worked on
     if region.start.second_process:
@@ -241,7 +233,9 @@ def _reply(region: OpenRegion, message: Message, incoming: Label) -> tuple[Messa
         session.rounds = region.journal.rounds(session.rounds)
     if kind == FINISH:  # the model is the region's, whether or not its scores may leave
         run_record.write(region.start, session, incoming, region.outbound.gate.ledger, config_of(message))
-    return region.outbound.pass_through(message, reply, incoming)
+    passed, label = region.outbound.pass_through(message, reply, incoming)
+    labels_sent.note(region.journal, message, passed, label)
+    return passed, label
 
 
 TRAINS = (TRAIN, MASK)
@@ -319,13 +313,16 @@ OWN_ANSWERS = {READY: _ready, PRIVACY: _privacy, PROPOSE: _propose, LEDGER: _led
 """Questions that the worker answers itself, from its gate and ledger; these it has decided about already."""
 
 
-def _failure(region: OpenRegion, message: Message, name: str) -> Message:
-    """The error reply: the type's name, itself an artifact that the gate decides about."""
+def _failure(region: OpenRegion, message: Message, failed: RedactedErrors) -> Message:
+    """The error reply: what may be told of it, itself an artifact that the gate decides about."""
+    name = failed.told
     code = REFUSED if name == "Refused" else FAILED
     with RedactedErrors():
-        artifact = Artifact(
-            Kind.ERROR, region.outbound.session.label(Scope.ALL), name.encode(), name="name of an exception's type"
-        )
+        if name == failed.name:
+            label, what = region.outbound.session.label(Scope.ALL), "name of an exception's type"
+            artifact = Artifact(Kind.ERROR, label, name.encode(), name=what)
+        else:  # it speaks of settings and of the job
+            artifact = Artifact(Kind.REPORT, PUBLIC, name.encode(), name="what the region's settings do not allow")
         region.outbound.gate.cross(artifact, region.start.hub, round_number=round_of(message))
         return error_reply(message, code, name)
     return error_reply(message, REFUSED, "Refused")

@@ -10,27 +10,36 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from fedsov.artifact import Artifact, Party
-from fedsov.border.evidence.register import Register
+from fedsov.border.evidence.register import Document, Register
 from fedsov.border.gate import Gate, Refused
+from fedsov.config.hub_settings import asked as asked_of
 from fedsov.config.settings import Settings, settings_of
-from fedsov.errors import FedsovError
+from fedsov.errors import ConfigurationError, FedsovError, JobRefused
 from fedsov.jurisdiction import Region
 from fedsov.keys import open_keys
 from fedsov.keys.protocol import KeySettings
 from fedsov.ledger import known_keys
 from fedsov.ledger.ledger import Ledger
+from fedsov.partition.classify import ConsentRule
 from fedsov.partition.column_kinds import LEARNED
-from fedsov.partition.ingest import IngestReport, ingest, store_folder
+from fedsov.partition.ingest import CheckRows, Conditions, IngestReport, ingest, keys_of, store_folder
 from fedsov.partition.manifest import read_manifest
 from fedsov.protocol.calendar import Calendar
+from fedsov.region.admission import Place, settle
+from fedsov.region.people_budgets import check_new_holder, covered_rows
+from fedsov.region.settings import RegionSettings
+from fedsov.region.settings_file import FILE
 from fedsov.runtimes.framed_socket import ConnectionClosed, Frame, FramedSocket
+from fedsov.storage.private_files import make_private_folder
 from fedsov.storage.workspace import Workspace, ledger_of
 
 
@@ -67,44 +76,136 @@ def ingest_source(request: Mapping[str, Any]) -> dict[str, Any]:
     for owner, path in workspace.ledgers().items():
         if owner != "hub":  # the hub has verified its own
             Ledger.read(path).verify()
+    gates = _Gates(settings, workspace, request["run"])
+    gates.ask_all(_known_regions(settings, workspace))
     register, regions = settings.border.register(), settings.federation.regions
     report = ingest(
         settings.dataset,
         atlas=settings.atlas,
         regions="auto" if regions is None else {region.name: region for region in regions},
         workspace=workspace.root,
-        release=_release(settings, register, workspace, today=calendar.day, run=request["run"]),
+        release=None if settings.dataset.consent is None else gates.release(register, calendar.day),
         today=calendar.day,
-        basis=_basis(settings, register, calendar.day()),
-        rebuild=bool(request.get("rebuild")),
+        conditions=Conditions(
+            basis=_basis(settings, register, calendar.day()),
+            rebuild=bool(request.get("rebuild")),
+            check_rows=_check_rows(workspace),
+        ),
     )
-    if settings.secure_sum is not None:
-        known_keys.pin_keys(workspace, [region.name for region in report.regions])
-    return _report(report, workspace, settings.dataset.name)
+    gates.ask_all([region.name for region in report.regions])
+    known_keys.pin_keys(workspace, [region.name for region in report.regions])
+    return {**_report(report, workspace, settings.dataset.name), "settled": sorted(gates.settled)}
 
 
-def _release(
-    settings: Settings, register: Register, workspace: Workspace, *, today: Callable[[], date], run: str
-) -> Callable[[Region, Artifact], bool] | None:
-    """Asks a region's gate whether the consenting people's rows may become public."""
-    if settings.dataset.consent is None:
-        return None
-    document = settings.dataset.consent.document
-    bundle = settings.border.bundle()
+def _check_rows(workspace: Workspace) -> CheckRows:
+    """Refuses rows for a region that another one of the workspace holds under a privacy budget."""
+    folders = {name: workspace.region(name) for name in workspace.region_names()}
+    covered = cache(lambda: covered_rows(folders))
 
-    def release(region: Region, artifact: Artifact) -> bool:
-        """True where the region's gate released the rows; its ledger says why or why not."""
-        folder = workspace.region(region.name)
-        folder.mkdir(parents=True, exist_ok=True)
-        party = party_of(region)
-        with closing(Ledger(ledger_of(folder), region.name)) as ledger:
-            gate = Gate(party, bundle=bundle, evidence=register, ledger=ledger, run=run, today=today)
+    def check(region: Region, values: Sequence[str]) -> None:
+        check_new_holder(region.name, values, covered(), lambda name: open_keys(KeySettings(name, folders[name])))
+
+    return check
+
+
+def _known_regions(settings: Settings, workspace: Workspace) -> list[str]:
+    """The regions that have settings already, and would be part of this run."""
+    named = settings.federation.regions
+    wanted = None if named is None else {region.name for region in named}
+    return [
+        name
+        for name in workspace.region_names()
+        if (workspace.region(name) / FILE).exists() and (wanted is None or name in wanted)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Gates:
+    """The regions' own settings and gates, while their rows are sorted; `settled` are those written now."""
+
+    settings: Settings
+    workspace: Workspace
+    run: str
+    settled: set[str] = field(default_factory=set)
+
+    def ask_all(self, names: Sequence[str]) -> None:
+        """Has each region take the job, or write its first settings. Raises JobRefused, once for all of them."""
+        refused = {}
+        for name in names:
             try:
-                return gate.release(artifact, document=document).label.is_public
-            except Refused:
-                return False
+                with self._opened(name):
+                    pass
+            except JobRefused as error:
+                refused[name] = str(error)
+        if refused:
+            first, *others = refused
+            also = f"; likewise {', '.join(others)} (--all instead of a name is for every region)" if others else ""
+            raise JobRefused(f"{refused[first]}{also}")
 
-    return release
+    def release(self, register: Register, today: Callable[[], date]) -> Callable[[Region, Artifact], bool]:
+        """Asks a region's gate whether the consenting people's rows may become public."""
+        consent = self.settings.dataset.consent or ConsentRule()
+        document = consent.document
+        if fault := _consent_fault(consent, register.get(document)):
+            raise ConfigurationError(fault)
+
+        def release(region: Region, artifact: Artifact) -> bool:
+            """True where the region's gate released the rows; its ledger says why or why not."""
+            with self._opened(region.name) as (own, ledger):
+                asked = asked_of(self.settings)
+                gate = Gate(
+                    party_of(region),
+                    bundle=own.bundle(asked),
+                    evidence=register,
+                    ledger=ledger,
+                    run=self.run,
+                    today=today,
+                    marks=tuple(asked.marks),
+                )
+                try:
+                    return gate.release(artifact, document=document).label.is_public
+                except Refused:
+                    return False
+
+        return release
+
+    @contextmanager
+    def _opened(self, name: str) -> Iterator[tuple[RegionSettings, Ledger]]:
+        """A region's settings, written where there are none, and its ledger."""
+        folder, dataset = self.workspace.region(name), self.settings.dataset.name
+        make_private_folder(folder)
+        with closing(Ledger(ledger_of(folder), name)) as ledger:
+            keys = keys_of(self.workspace.root, name)
+            described = {region.name: region.retention_days for region in self.settings.federation.regions or ()}
+            own, wrote = settle(
+                Place(folder, ledger),
+                keys,
+                dataset,
+                asked_of(self.settings),
+                run=self.run,
+                retention_days=described.get(name),
+            )
+            if wrote:
+                self.settled.add(name)
+            yield own, ledger
+
+
+def _consent_fault(rule: ConsentRule, document: Document | None) -> str:
+    """Why the document does not speak for the rows that the rule takes, with the way to mend it; "" where it does."""
+    if document is None:
+        return ""  # the gate refuses what rests on no document
+    if rule.share and not document.example:
+        return (
+            f"dataset.consent.share draws people who were never asked, and {document.id} is no made-up example "
+            "(example: true); name the column and the value that mean consent"
+        )
+    said = tuple(document.terms.get(name) for name in ("consent_column", "consent_value"))
+    if rule.column is not None and said != (rule.column, rule.equals):
+        terms = f"terms: {{consent_column: {rule.column}, consent_value: {rule.equals}}}"
+        named = f"speaks of {said[0]} = {said[1]}" if any(said) else "names no column and value"
+        taken = f"dataset.consent takes {rule.column} = {rule.equals}"
+        return f"{document.id} {named}; {taken}; add {terms} to the document"
+    return ""
 
 
 def _basis(settings: Settings, register: Register, today: date) -> str:

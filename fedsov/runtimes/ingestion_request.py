@@ -29,4 +29,5 @@ def report_from_json(report: Mapping[str, Any]) -> IngestionReport:
         public_keys={region["name"]: region["public_key"] for region in report["regions"]},
         stores=report["stores"],
         unused=report["unused"],
+        settled=tuple(report["settled"]),
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from fedsov.hub.runtime import RunStart
 from fedsov.protocol.job import RegionStart
@@ -24,18 +23,10 @@ def _region_start(start: RunStart, workspace: Workspace, name: str) -> RegionSta
         folder=workspace.region(name),
         run=start.run,
         job=start.job,
-        evidence=_absolute(start.border.evidence),
-        rules=_absolute(start.border.rules),
-        unsafe=start.border.unsafe_open,
-        today=start.today,
-        days_per_round=start.days_per_round,
+        asked=start.asked,
         secure_sum=start.secure_sum,
         peers=peers,
         peer_keys={other: start.public_keys[other] for other in peers},
         last_known_head=start.last_known_heads.get(name),
         second_process=start.second_process,
     )
-
-
-def _absolute(path: Path | None) -> Path | None:
-    return None if path is None else path.resolve()

@@ -52,16 +52,21 @@ class DataSplit:
     test: Rows
 
 
-def split(subjects: np.ndarray, seed: int) -> SplitMasks:
+def seed_key(seed: int) -> bytes:
+    """The key of 8 bytes that a seed is, for rows whose division anybody may know."""
+    return seed.to_bytes(8, "big", signed=True)
+
+
+def split(subjects: np.ndarray, key: bytes) -> SplitMasks:
     """Divides rows 60/20/20 by a keyed hash of their subject.
 
     A person's rows stay together, and stay where they are when others are added or erased.
 
     Args:
         subjects: (N,) of str, pseudonymous keys.
-        seed: the hash's key.
+        key: the hash's, of 1 to 64 bytes: `seed_key`, or a secret of whoever holds the rows. Who knows it knows the
+            division of every person that they can name, and may subtract answers under one from answers under another.
     """
-    key = seed.to_bytes(8, "big", signed=True)
     digests = (hashlib.blake2b(str(one).encode(), key=key, digest_size=8).digest() for one in subjects.tolist())
     place = np.frombuffer(b"".join(digests), dtype=">u8").astype(np.float64) / 2.0**64
     first, second = SHARES[0], sum(SHARES)

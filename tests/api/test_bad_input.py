@@ -605,7 +605,7 @@ PHASES = {
 }
 
 
-@pytest.mark.parametrize("phase", [_long(name) if name in ("finish", "recording") else name for name in PHASES])
+@pytest.mark.parametrize("phase", ["ingestion", "rounds", *map(_long, ("planning", "finish", "recording"))])
 def test_ctrl_c_ends_a_run_with_one_line_and_no_process_stays(
     workspace: Path, people: Path, phase: str, tmp_path: Path
 ) -> None:
@@ -651,6 +651,7 @@ def test_a_run_goes_on_without_a_region_whose_process_was_killed(workspace: Path
     goes_on(workspace, people)
 
 
+@pytest.mark.long
 def test_a_run_that_lost_too_many_regions_ends_with_a_line(workspace: Path, people: Path) -> None:
     run = Underway(settings_for(workspace, people, "federation.rounds=60"))
     kill_regions(workspace, run.until("round 2/60"), ["DE", "GB"])

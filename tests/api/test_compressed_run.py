@@ -78,6 +78,7 @@ def test_a_killed_run_ends_with_the_same_bits(tmp_path: Path, more: tuple[str, .
     _assert_same(_to_the_end(words), _to_the_end(_words(tmp_path / "again", *more)))
 
 
+@pytest.mark.long
 def test_a_noisy_update_is_compressed_after_the_noise_and_the_same_when_it_is_asked_for_again(tmp_path: Path) -> None:
     words = _words(tmp_path, *TOPK, *PRIVATE)
     for number in (1, 2):

@@ -12,6 +12,7 @@ import pytest
 from fedsov.ledger.ledger import Ledger
 from tests.world import answered, fedsov
 
+pytestmark = pytest.mark.long
 ROWS = {"DE": 300, "IE": 300, "NG": 300}
 REGISTER = """documents:
 - {id: ng-instrument, kind: scc_ng, exporter: [NG], importer: [IE, DE], categories: [personal], signed: 2025-01-01,
@@ -48,7 +49,6 @@ def strategy_of(settings: list[str], region: str) -> str:
     return next(one["strategy"] for one in plan["regions"] if one["region"] == region)
 
 
-@pytest.mark.long
 def test_a_review_waits_is_approved_is_relied_on_and_is_withdrawn(settings: list[str]) -> None:
     place = settings[0]
     assert fedsov("train", *settings, "--quiet").returncode == 0

@@ -81,6 +81,7 @@ def test_a_schedule_that_leaves_a_round_without_a_rate_is_refused_before_anythin
     assert _asked(f"federation.schedule={given}", "federation.rounds=1").federation.rounds == 1
 
 
+@pytest.mark.long
 def test_the_regions_step_at_the_round_s_rate(tmp_path: Path) -> None:
     still = "federation.schedule={name:step,every:1,by:1e-9}"
     one = _trained(tmp_path / "one", "federation.rounds=1", still)
@@ -364,6 +365,7 @@ def test_attacks_are_refused_on_several_classes(three: RunResult) -> None:
     assert done.returncode == 2 and "attacks are made on outcomes of 0 and 1" in done.stderr
 
 
+@pytest.mark.long
 def test_a_compressed_run_of_several_classes_with_schedule_and_patience_is_resumed_to_the_same_bits(
     tmp_path: Path,
 ) -> None:

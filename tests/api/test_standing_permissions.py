@@ -235,6 +235,7 @@ def test_a_demo_in_which_a_clause_expires_ends_with_that_region_out_and_the_plan
     }
 
 
+@pytest.mark.long
 def test_the_ledger_of_that_demo_tells_why(demo: dict) -> None:
     ledger = Ledger.read(Path(demo["workspace"]) / "hub" / "ledger.sqlite")
     ledger.verify()

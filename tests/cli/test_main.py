@@ -117,7 +117,7 @@ def test_the_exit_codes_in_every_help_are_those_of_the_errors() -> None:
         ("ledger show algorithm=krum", "unknown setting 'algorithm'; `fedsov ledger show` takes workspace=DIR only"),
         ("plan json", "'json' is neither an option nor KEY=VALUE; did you mean --json? See `fedsov plan --help`"),
         ("plan krum", "'krum' is neither an option nor KEY=VALUE; see `fedsov plan --help`"),
-        ("border", "border needs a command: why, check, rules, explain, reviews, approve, withdraw; see"),
+        ("border", "border needs a command: why, check, rules, sign, explain, reviews, approve, withdraw; see"),
         ("border explain", "border explain needs --from, --to and --kind; see `fedsov border explain --help`"),
         ("border approve --why=x", "border approve needs ID, --by and --until; see `fedsov border approve --help`"),
         ("evidence add --id a --kind=b", "needs --evidence, --exporter, --importer, --categories, --signed and"),

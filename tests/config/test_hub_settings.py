@@ -79,7 +79,7 @@ def test_the_hub_has_the_settings_that_it_decides_by() -> None:
     assert (hub.strategy, hub.border, hub.border.unsafe_open) == (run.strategy, run.border, True)
     assert (hub.dataset, hub.task, hub.synthetic_rows) == (run.dataset.name, "binary", 77)
     longer = replace(run, federation=replace(run.federation, days_per_round=7))
-    assert (hub.today, hub_settings(longer).days_per_round) == (date(2026, 11, 23), 7)
+    assert (hub.asked.today, hub_settings(longer).asked.days_per_round) == (date(2026, 11, 23), 7)
 
 
 def test_the_consent_document_is_the_data_set_s_and_none_where_nobody_is_asked() -> None:

@@ -9,14 +9,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from flwr.app import Message
+from flwr.app import ConfigRecord, Message, RecordDict
 
 from fedsov.artifact import Party
-from fedsov.label import PUBLIC
+from fedsov.label import PUBLIC, Label
+from fedsov.model.column_statistics import Statistics
+from fedsov.model.features import Features
+from fedsov.model.network import initial
 from fedsov.model.targets import TargetRule
 from fedsov.privacy.settings import RecordPrivacy
-from fedsov.protocol.flower_messages import flower_process
+from fedsov.protocol.flower_messages import HUB_NODE, flower_process, identify, new_id, record_of, with_version
 from fedsov.protocol.job import Asked, RegionStart, TrainingJob
+from fedsov.protocol.message_types import VERSION
 from fedsov.region.worker import answer, open_region
 from tests.cli.world import call
 from tests.hostile.test_budgets import BOUNDS, words
@@ -33,6 +37,8 @@ ASKED = RecordPrivacy(
     bounds={name: (float(low), float(high)) for name, (low, high) in BOUNDS.items()},
 )
 STATISTICS = "query.statistics"
+MODEL = Label(frozenset({"US-OH"}), frozenset({"personal"}))
+"""What binds a model that was made from Ohio's update."""
 
 
 @pytest.fixture
@@ -82,6 +88,36 @@ def test_a_journal_put_back_to_before_the_statistics_is_found(start: RegionStart
     assert _asked(start)[1]
     _journal(start).write_bytes(older)
     assert _asked(start)[0].error.reason == "BudgetBroken"
+
+
+def _trained(start: RegionStart, statistics: str, number: int) -> Message:
+    """A round put to a process that is opened for it, over features that follow from the region's own answer."""
+    features = Features.fit(Statistics.from_json(json.loads(statistics)))
+    model = initial(start.job.recipe.network, features.inputs, 0)
+    config = {"scope": "shareable", "server-round": number, "features": json.dumps(features.to_json())}
+    content = RecordDict({"config": ConfigRecord(config), "arrays": record_of(model)})
+    message = Message(content, HUB_NODE + 1, "train")
+    with_version(message, VERSION)
+    identify(message, new_id())
+    region = open_region(start)
+    try:
+        return answer(region, message, PUBLIC if number == 1 else MODEL)[0]
+    finally:
+        region.close()
+
+
+@pytest.mark.parametrize("is_private", [True, False])
+def test_a_journal_put_back_to_before_a_round_that_left_is_found_with_and_without_privacy(
+    start: RegionStart, is_private: bool
+) -> None:
+    told = start if is_private else replace(start, job=replace(start.job, privacy=None))
+    statistics = _asked(told)[1]
+    assert not _trained(told, statistics, 1).has_error()
+    older = _journal(told).read_bytes()
+    assert not _trained(told, statistics, 2).has_error()
+    _journal(told).write_bytes(older)
+    reply = _trained(told, statistics, 2)
+    assert reply.has_error() and reply.error.reason == ("BudgetBroken" if is_private else "CheckpointDamaged")
 
 
 def test_the_journal_of_another_run_is_none(start: RegionStart) -> None:

@@ -119,6 +119,21 @@ def test_features_are_agreed_on_without_a_region_whose_statistics_cannot_be(tmp_
     assert any("features are agreed on without DE" in line for line in said)
 
 
+@pytest.mark.parametrize("n", [2**53, 3000])
+def test_a_region_that_describes_more_rows_than_it_told_does_not_set_the_scale_of_all(tmp_path: Path, n: int) -> None:
+    """A mean of 2^53 claimed rows is the mean of the federation."""
+    from tests.hub.world import statistics
+
+    odd = {"numeric": {"age": {"n": n, "mean": 1e9, "squared_deviations": 1.0, "missing": 0}}, "categorical": {}}
+    answer = _odd(text("statistics", odd), lambda *_: text("statistics", statistics()))
+    said: list[str] = []
+    with connected(World(tmp_path, {"query.statistics": answer})) as run:
+        run.progress = said.append
+        features = federated_training.agree_on_features(run, ["DE", "FR"], Scope.SHAREABLE, {"DE": 600, "FR": 600})
+    assert features.numeric[0][1] == pytest.approx(19.5)
+    assert "features are agreed on without DE: it describes far more than the 600 rows that it told before" in said[0]
+
+
 def test_a_price_that_is_none_is_said_and_hinders_nobody(tmp_path: Path) -> None:
     fits = {"fits": True, "epsilon": 1.0, "delta": 1e-5, "steps": 10, "noise_multiplier": 1.0, "clip": 1.0}
     honest = text("privacy", {**fits, "spent_with": 1.0, "lifetime_epsilon": 4.0})

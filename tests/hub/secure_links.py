@@ -31,12 +31,13 @@ from fedsov.model.targets import TargetRule
 from fedsov.partition.records import Records
 from fedsov.privacy.secure_aggregation.fixed_point import Bounds
 from fedsov.protocol.flower_messages import LOST, error_reply, pack, parameters_of, record_of, round_of, unpack
-from fedsov.protocol.job import RegionStart, TrainingJob
+from fedsov.protocol.job import Asked, RegionStart, TrainingJob
 from fedsov.region.outbound import Outbound
 from fedsov.region.secure_sum_member import SecureSumMember
 from fedsov.region.session import Session
 from fedsov.region.worker import OpenRegion, answer
 from fedsov.serialization import from_plain, to_plain
+from tests.own_settings import CLOSED, SECRET
 
 NAMES = ("DE", "ES", "FR", "IT", "NL", "PL")
 START = {"w": np.linspace(-1, 1, 6, dtype=np.float32).reshape(2, 3), "b": np.array([0.5], np.float32)}
@@ -76,10 +77,10 @@ def region(folder: Path, name: str, moves: Moves, *, sums: Bounds | None = BOUND
     )
     work, party = TrainingJob("people", TargetRule("ill")), Party(name, name, f"Example {name}")
     day = date(2026, 11, 23)
-    start = RegionStart(party, HUB, folder, "run", work, None, None, False, day, secure_sum=sums)
+    start = RegionStart(party, HUB, folder, "run", work, Asked(today=day), secure_sum=sums)
     start = from_plain(RegionStart, json.loads(json.dumps(to_plain(start))))
     ledger = Ledger(folder / "ledger.sqlite", name)
-    gate = Gate(party, bundle=load_bundle(), evidence=Register(()), ledger=ledger, run="run", today=lambda: start.today)
+    gate = Gate(party, bundle=load_bundle(), evidence=Register(()), ledger=ledger, run="run", today=lambda: day)
     app = ClientApp()
 
     @app.train()
@@ -89,7 +90,9 @@ def region(folder: Path, name: str, moves: Moves, *, sums: Bounds | None = BOUND
         return Message(RecordDict({"arrays": record_of(arrays), "metrics": metrics}), reply_to=message)
 
     context = Context(run_id=1, node_id=2, node_config={}, state=RecordDict(), run_config={})
-    return OpenRegion(start, Outbound(start, gate, Session(records, work, folder)), app, context)
+    return OpenRegion(
+        start, Outbound(start, gate, Session(records, work, folder, settings=CLOSED, secret=SECRET)), app, context
+    )
 
 
 class Open:

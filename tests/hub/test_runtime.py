@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 
 from fedsov.artifact import Party
-from fedsov.border.settings import BorderSettings
 from fedsov.hub.runtime import RegionLinks, RunStart, Runtime
 from fedsov.model.targets import TargetRule
-from fedsov.protocol.job import RegionStart, TrainingJob
+from fedsov.protocol.job import Asked, RegionStart, TrainingJob
 from fedsov.runtimes.in_process import InProcess, ProcessLinks
 from fedsov.runtimes.region_starts import region_starts
 from fedsov.serialization import from_plain, to_plain
@@ -20,6 +19,7 @@ from fedsov.storage.workspace import Workspace
 from tests.hub.world import World
 from tests.runtimes.one_process import Links, OneProcess
 
+ASKED = Asked(evidence=Path("/register.yaml"), days_per_round=3)
 REGIONS = {name: Party(name, name, f"Example {name}") for name in ("DE", "FR", "US")}
 
 
@@ -32,8 +32,7 @@ def _start(second_process: bool = False) -> RunStart:
         public_keys={name: f"key of {name}" for name in REGIONS},
         last_known_heads={"DE": {"size": 4}},
         job=TrainingJob("people", TargetRule("ill")),
-        border=BorderSettings(Path("register.yaml"), None, False),
-        days_per_round=3,
+        asked=ASKED,
         second_process=second_process,
     )
 
@@ -46,7 +45,7 @@ def test_each_region_that_is_opened_is_told_of_the_others_and_of_its_own_folder(
     assert germany.peers == {name: REGIONS[name] for name in ("FR", "US")}
     assert germany.peer_keys == {"FR": "key of FR", "US": "key of US"}
     assert germany.last_known_head == {"size": 4} and starts[3].last_known_head is None
-    assert germany.evidence == Path.cwd() / "register.yaml"  # a region's process may stand elsewhere
+    assert germany.asked == ASKED
 
 
 @pytest.mark.parametrize("second", [False, True])

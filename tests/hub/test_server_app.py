@@ -23,6 +23,7 @@ from fedsov.hub.server_app import RoundSettings, TrainingOutput, each_by_itself,
 from fedsov.label import PUBLIC, Label
 from fedsov.model.network import NetworkSpec
 from fedsov.protocol.flower_messages import identify, new_id
+from tests.each_algorithm import EACH_ALGORITHM
 
 START = {"w": np.zeros((2, 2), np.float32)}
 Answer = dict[int, "np.ndarray | str | None"]
@@ -201,7 +202,7 @@ def test_the_aggregate_of_a_round_is_of_those_who_took_part() -> None:
     np.testing.assert_allclose(outcome.parameters["w"], _full(1.0))
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", EACH_ALGORITHM)
 def test_every_algorithm_goes_on_with_fewer(algorithm: str) -> None:
     nodes = (2, 3, 4, 5)  # Bulyan needs three of them
     outcome, _, _ = _run(

@@ -17,6 +17,7 @@ from fedsov.privacy.accounting import epsilon
 from fedsov.privacy.budget import Budget, BudgetHead, read
 from fedsov.privacy.events import Event
 from fedsov.privacy.mechanism import RecordMechanism
+from tests.full_disk import full_disk
 from tests.world import ROOT
 
 LIFETIME = (4.0, 1e-6)
@@ -186,8 +187,7 @@ def test_an_event_of_a_later_version_is_refused_and_not_skipped(path: Path) -> N
 def test_a_file_that_cannot_be_written_refuses_before_any_row_is_touched(path: Path) -> None:
     spend(path)
     before = path.read_bytes()
-    path.with_name("privacy.jsonl.new").mkdir()  # nothing can be written aside
-    with pytest.raises(BudgetBroken, match="cannot be written.*no row was touched"):
+    with full_disk(), pytest.raises(BudgetBroken, match="cannot be written.*no row was touched"):
         spend(path, run="r2")
     assert path.read_bytes() == before
 

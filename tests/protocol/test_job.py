@@ -15,13 +15,12 @@ from fedsov.algorithms.local_steps import LocalSteps, Schedule
 from fedsov.algorithms.personalization import Personalization, PrivateParameters
 from fedsov.algorithms.recipe import Recipe
 from fedsov.artifact import Party
-from fedsov.errors import FedsovError
 from fedsov.model.network import NetworkSpec
 from fedsov.model.targets import TargetRule
 from fedsov.privacy.secure_aggregation.fixed_point import Bounds
 from fedsov.privacy.settings import RecordPrivacy
 from fedsov.protocol.calendar import real_day
-from fedsov.protocol.job import RegionStart, TrainingJob
+from fedsov.protocol.job import Asked, RegionStart, TrainingJob
 from fedsov.serialization import Unserializable, from_plain, to_plain
 
 JOB = TrainingJob(
@@ -39,20 +38,23 @@ JOB = TrainingJob(
     patience=3,
 )
 DE, FR, HUB = (Party(name, name, f"Example {name}") for name in ("DE", "FR", "IE"))
+ASKED = Asked(
+    evidence=Path("/w/documents.yaml"),
+    today=date(2026, 11, 23),
+    days_per_round=7,
+    examples="made up",
+    consent={"share": 0.1, "document": "consent", "column": None, "equals": None},
+)
 START = RegionStart(
     region=DE,
     hub=HUB,
     folder=Path("/w/regions/DE"),
     run="r1",
     job=JOB,
-    evidence=Path("/w/documents.yaml"),
-    rules=None,
-    unsafe=False,
-    today=date(2026, 11, 23),
+    asked=ASKED,
     peers={"FR": FR},
     peer_keys={"FR": "00ff"},
     last_known_head={"size": 3, "digest": "ab"},
-    days_per_round=7,
     secure_sum=Bounds(clip=2.0),
     second_process=True,
 )
@@ -66,7 +68,7 @@ def travelled(start: RegionStart) -> RegionStart:
     "start",
     [
         START,
-        replace(START, today=None, evidence=None, last_known_head=None, secure_sum=None, peers={}, peer_keys={}),
+        replace(START, asked=Asked(), last_known_head=None, secure_sum=None, peers={}, peer_keys={}),
         replace(START, job=TrainingJob("people", TargetRule("ill"))),
     ],
 )
@@ -80,8 +82,8 @@ def test_a_start_with_a_word_that_nobody_knows_is_refused(key: str) -> None:
         from_plain(RegionStart, {**to_plain(START), key: True})
 
 
-@pytest.mark.parametrize("key", ["unsafe", "evidence", "today", "job"])
-def test_a_start_that_leaves_out_the_law_or_the_job_is_refused(key: str) -> None:
+@pytest.mark.parametrize("key", ["asked", "job"])
+def test_a_start_that_leaves_out_the_job_or_what_it_asks_for_is_refused(key: str) -> None:
     with pytest.raises(Unserializable, match=f"{key} is missing"):
         from_plain(RegionStart, {name: value for name, value in to_plain(START).items() if name != key})
 
@@ -95,15 +97,20 @@ def test_a_region_trains_as_its_job_says() -> None:
     assert training.seed == 11, "each client's chance is keyed by the steps' seed"
 
 
-def test_a_region_decides_on_the_days_of_its_own_start() -> None:
-    assert travelled(START).calendar().day(3) == date(2026, 12, 7)
+def test_the_days_of_a_rehearsal_are_the_jobs_and_any_other_day_is_the_real_one() -> None:
+    assert travelled(START).asked.calendar().day(3) == date(2026, 12, 7)
     before = real_day()
-    assert before <= travelled(replace(START, today=None, days_per_round=0)).calendar().day(3) <= real_day()
+    assert before <= Asked().calendar().day(3) <= real_day()
+    assert [asked.rehearses for asked in (ASKED, Asked(today=real_day()), Asked(days_per_round=1), Asked())] == [
+        True,
+        True,
+        True,
+        False,
+    ]
 
 
-def test_a_region_reads_its_own_rules_and_an_open_border_only_where_it_says_so(tmp_path: Path) -> None:
-    closed, opened = START.bundle(), replace(START, unsafe=True).bundle()
-    assert closed.digest != opened.digest and not closed.unsafe and opened.unsafe
-    (tmp_path / "rules.yaml").write_text("not: rules\n")
-    with pytest.raises(FedsovError, match=r"rules\.yaml"):
-        replace(START, rules=tmp_path / "rules.yaml").bundle()
+def test_a_job_bears_a_mark_for_example_rows_and_for_a_rehearsed_day() -> None:
+    assert list(ASKED.marks) == ["example rows", "rehearsed day"]
+    assert "made up" in ASKED.marks["example rows"]
+    assert "2026-11-23, 7 days a round" in ASKED.marks["rehearsed day"]
+    assert not Asked(unsafe_open=True).marks

@@ -31,6 +31,7 @@ from fedsov.region.session import Session
 from fedsov.region.strategies import federated
 from fedsov.region.strategies.candidates import Candidate, StartingPoint
 from fedsov.training.client_state import InMemoryStates, part
+from tests.own_settings import CLOSED, SECRET
 
 MLP = NetworkSpec("mlp", (4,))
 STEPS = LocalSteps(learning_rate=0.1, momentum=0.0, batch=20, epochs=2, weight_decay=0.0)
@@ -53,9 +54,8 @@ def _session(keeps: Personalization) -> Session:
         label_of=np.zeros(rows, int),
     )
     recipe = Recipe(network=MLP)
-    return Session(
-        records, TrainingJob("people", TargetRule("ill"), recipe, rounds=4, personalization=keeps), Path(".")
-    )
+    job = TrainingJob("people", TargetRule("ill"), recipe, rounds=4, personalization=keeps)
+    return Session(records, job, Path("."), settings=CLOSED, secret=SECRET)
 
 
 def _features(session: Session) -> Features:

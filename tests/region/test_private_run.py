@@ -15,6 +15,7 @@ from fedsov.privacy.run_cost import RunSize
 from fedsov.privacy.settings import RecordPrivacy
 from fedsov.region.private_run import PrivateRun
 from fedsov.training.rows import Rows
+from tests.full_disk import full_disk
 
 ASKED = RecordPrivacy(
     epsilon=3.0,
@@ -68,9 +69,8 @@ def test_a_round_more_than_was_reserved_is_refused(tmp_path: Path) -> None:
 
 def test_where_nothing_can_be_reserved_nothing_is_answered(tmp_path: Path) -> None:
     run = private_run(tmp_path, [])
-    (tmp_path / "privacy.jsonl.new").mkdir()
     for ask in (run.next_round, lambda: run.median(np.zeros(3), RULE)):
-        with pytest.raises(BudgetBroken, match="no row was touched"):
+        with full_disk(), pytest.raises(BudgetBroken, match="no row was touched"):
             ask()
 
 

@@ -22,6 +22,7 @@ from fedsov.region.run_record import RECORD, flat, ledger_summary, model_folder,
 from fedsov.region.strategies.selection import RegionModel
 from fedsov.region.worker import OpenRegion
 from fedsov.registry.values import RunRecord
+from tests.full_disk import full_disk
 from tests.region.world import BOUND, ask, region, update
 
 FROM_FRANCE, FROM_SPAIN = Label(frozenset({"FR"})), Label(frozenset({"ES"}))
@@ -114,8 +115,8 @@ def test_a_record_is_its_owner_s_alone_and_one_that_cannot_be_replaced_stays_who
     path = _write(opened) / RECORD
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     before = path.read_bytes()
-    (path.parent / f"{RECORD}.new").mkdir()
-    with pytest.raises(WorkspaceUnusable, match="record.json cannot be written"):
+    (model,) = path.parent.glob("**/model.safetensors")
+    with full_disk(model.stat().st_size), pytest.raises(WorkspaceUnusable, match="record.json cannot be written"):
         _write(opened)
     assert path.read_bytes() == before
 
@@ -142,6 +143,7 @@ def test_crossings_of_the_run_are_counted_and_each_refusal_is_told_once(tmp_path
     assert summary["refused"] >= 3 * len(names) and sorted(names) == sorted(set(names)) and "arrays" in names
     assert ledger_summary(ledger, "another run") | {"head": None} == {
         "head": None,
+        "added_rules": [],
         "permitted": 0,
         "refused": 0,
         "refusals": [],

@@ -13,6 +13,7 @@ from fedsov.model.targets import TargetRule
 from fedsov.partition.records import Records
 from fedsov.protocol.job import TrainingJob
 from fedsov.region.session import Session
+from tests.own_settings import CLOSED, SECRET
 
 BOUND = Label(frozenset({"DE"}), frozenset({"financial"}))
 CONTRACT = Label(frozenset({"DE"}), frozenset({"financial"}), frozenset({"contract"}))
@@ -30,7 +31,8 @@ def _session(label_of: np.ndarray, target: np.ndarray, subjects: np.ndarray | No
         labels=LABELS,
         label_of=label_of,
     )
-    return Session(records, TrainingJob("people", TargetRule("salary", above_region_median=True)), Path("."))
+    job = TrainingJob("people", TargetRule("salary", above_region_median=True))
+    return Session(records, job, Path("."), settings=CLOSED, secret=SECRET)
 
 
 def _thirds(rows: int = 300) -> np.ndarray:

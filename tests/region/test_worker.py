@@ -17,20 +17,21 @@ from fedsov.ledger.ledger import Ledger
 from fedsov.ledger.proofs import accepted, continuations, noted_heads
 from fedsov.protocol.calendar import real_day
 from fedsov.protocol.flower_messages import OTHER_VERSION, identify, new_id, pack, unpack, with_version
+from fedsov.protocol.job import Asked
 from fedsov.protocol.message_types import VERSION
 from fedsov.region.worker import OpenRegion, answer
 from tests.region.world import BOUND, ask, question, region, update
 
 
-def test_a_region_reckons_the_day_of_a_round_from_its_own_brief(tmp_path: Path) -> None:
+def test_a_region_reckons_the_day_of_a_rehearsed_round_from_its_own_start(tmp_path: Path) -> None:
     opened = region(tmp_path, update)
-    ask(replace(opened, start=replace(opened.start, days_per_round=10)))
+    ask(replace(opened, start=replace(opened.start, asked=Asked(today=date(2026, 11, 23), days_per_round=10))))
     assert {entry.body["day"] for entry in opened.outbound.gate.ledger.entries()} == {"2026-12-13"}  # round 3
 
 
 def test_a_region_without_a_rehearsed_day_decides_on_its_own_clock_whatever_round_it_is_told(tmp_path: Path) -> None:
     opened, before = region(tmp_path, update), real_day()
-    ask(replace(opened, start=replace(opened.start, today=None)))
+    ask(replace(opened, start=replace(opened.start, asked=Asked())))
     days = {entry.body["day"] for entry in opened.outbound.gate.ledger.entries()}
     assert days and all(before <= date.fromisoformat(day) <= real_day() for day in days)
 

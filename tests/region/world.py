@@ -21,11 +21,12 @@ from fedsov.ledger.ledger import Ledger
 from fedsov.model.targets import TargetRule
 from fedsov.partition.records import Records
 from fedsov.protocol.flower_messages import identify, new_id, pack, unpack, with_version
-from fedsov.protocol.job import RegionStart, TrainingJob
+from fedsov.protocol.job import Asked, RegionStart, TrainingJob
 from fedsov.protocol.message_types import VERSION
 from fedsov.region.outbound import Outbound
 from fedsov.region.session import Session
 from fedsov.region.worker import OpenRegion, answer
+from tests.own_settings import CLOSED, SECRET
 
 BOUND = Label(frozenset({"DE"}), frozenset({"health"}))
 HUBS = {place: Party("hub", place, "Example Holding") for place in ("IE", "CN")}
@@ -45,13 +46,17 @@ def region(folder: Path, app_answer: Answer, *, hub: str = "IE", people: int = 2
         label_of=np.zeros(people, int),
     )
     job, party = TrainingJob("people", TargetRule("ill")), Party("DE", "DE", "Example Deutschland")
-    start = RegionStart(party, HUBS[hub], folder, "run", job, None, None, False, date(2026, 11, 23))
+    start = RegionStart(party, HUBS[hub], folder, "run", job, Asked(today=date(2026, 11, 23)))
     ledger, register = Ledger(folder / "ledger.sqlite", "DE"), Register(())
-    gate = Gate(party, bundle=load_bundle(), evidence=register, ledger=ledger, run="run", today=lambda: start.today)
+    gate = Gate(
+        party, bundle=load_bundle(), evidence=register, ledger=ledger, run="run", today=start.asked.calendar().day
+    )
     app = ClientApp()
     app.train()(lambda message, context: Message(app_answer(message), reply_to=message))
     context = Context(run_id=1, node_id=2, node_config={}, state=RecordDict(), run_config={})
-    return OpenRegion(start, Outbound(start, gate, Session(records, job, folder)), app, context)
+    return OpenRegion(
+        start, Outbound(start, gate, Session(records, job, folder, settings=CLOSED, secret=SECRET)), app, context
+    )
 
 
 def with_start(opened: OpenRegion, **changes: Any) -> OpenRegion:

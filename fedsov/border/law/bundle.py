@@ -216,6 +216,7 @@ class Bundle:
         adequacy: (regime id, code of the destination) to findings.
         mechanisms: grounds and supports, by name.
         digest: SHA-256 over the law files, hex; dated: the day the facts were last read.
+        added: the ids of rules that were not shipped, but added by a tenant.
         unsafe: permits everything (for simulations only); see `fedsov.border.law.bundle_loader.unsafe_open`.
     """
 
@@ -229,6 +230,7 @@ class Bundle:
     places: frozenset[str]
     digest: str
     dated: date
+    added: frozenset[str] = frozenset()
     unsafe: bool = False
     _index: dict[Any, Any] = part(init=False, repr=False, compare=False, default_factory=dict)
     _joined: dict[Any, Any] = part(init=False, repr=False, compare=False, default_factory=dict)

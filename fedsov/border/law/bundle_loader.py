@@ -31,6 +31,8 @@ from typing import Any
 from fedsov import border
 from fedsov.border.law.bundle import UNKNOWN, AdequacyFinding, Bundle, Mechanism, Regime, scope_of
 from fedsov.border.law.rule_reader import Vocabulary, read_rules
+from fedsov.border.law.rules import Rule
+from fedsov.border.law.signed_rules import signer_of
 from fedsov.border.law.vocabulary import OPERATORS, Fact
 from fedsov.border.law.yaml_text import read_mapping
 from fedsov.errors import ConfigurationError
@@ -43,19 +45,39 @@ RULES = "rules/"
 _log = logging.getLogger("fedsov.border")
 
 
-def load_bundle(extra_rules: Path | None = None) -> Bundle:
+def load_bundle(extra_rules: Path | None = None, *, owner: str | None = None, trial: bool = False) -> Bundle:
     """The packaged law, with the tenant's own rules added where a file of them is given.
 
     Args:
-        extra_rules: a YAML file with `rules:` in the shape of rules/*.yaml; it may forbid more, and may permit
-            what a lawyer answers for; ids must differ from the packaged ones.
+        extra_rules: a YAML file with `rules:` in the shape of rules/*.yaml; it may forbid more and ask for reviews;
+            it may permit and release where the law owner signed it; ids must differ from the packaged ones.
+        owner: the public key (hexadecimal) of the law owner whose signature counts; None: whoever signed it.
+        trial: takes rules that nobody signed, to see what they would answer; nothing crosses by such a bundle.
 
-    Raises ConfigurationError, naming file and line, for anything it does not understand.
+    Raises ConfigurationError, naming file and line, for anything it does not understand, and for a rule that opens a
+    border without that signature.
     """
-    texts = _packaged()
-    if extra_rules is not None:
-        texts[str(extra_rules)] = _read(extra_rules)
-    return _bundle(tuple(texts.items()))
+    if extra_rules is None:
+        return _bundle(tuple(_packaged().items()))
+    content = _read(extra_rules)
+    bundle = _bundle((*_packaged().items(), (str(extra_rules.resolve()), content)))
+    if not trial:
+        _check_signed(bundle, extra_rules, content, owner)
+    return bundle
+
+
+def _check_signed(bundle: Bundle, path: Path, content: bytes, owner: str | None) -> None:
+    opening = [rule.id for rule in bundle.rules if rule.effect == "permit" and rule.id in bundle.added]
+    opening += [rule.id for rule in bundle.releases if rule.effect != "forbid" and rule.id in bundle.added]
+    if not opening:
+        return
+    signer = signer_of(path, content)
+    what = f"{path}: {', '.join(opening)} would open the border, which needs the signature of the law owner"
+    if signer is None:
+        raise ConfigurationError(f"{what}; `fedsov border sign {path} --key FILE` makes it")
+    if owner is not None and signer != owner:
+        pinned = f"{owner[:16]}…" if owner else "nobody"
+        raise ConfigurationError(f"{what}: it is signed by {signer[:16]}…, and the law owner is {pinned}")
 
 
 def _packaged() -> dict[str, bytes]:
@@ -87,7 +109,18 @@ def _bundle(files: tuple[tuple[str, bytes], ...]) -> Bundle:
         places=places,
         digest=hashlib.sha256(b"".join(hashlib.sha256(text).digest() for text in texts.values())).hexdigest(),
         dated=law["dated"],
+        added=_added(sources, rules, releases),
     )
+
+
+def _added(sources: Mapping[str, bytes], rules: tuple[Rule, ...], releases: tuple[Rule, ...]) -> frozenset[str]:
+    """The ids of the rules that are not packaged."""
+    packaged = _packaged()
+    if not set(sources) - set(packaged):
+        return frozenset()
+    shipped = _bundle(tuple(packaged.items()))
+    known = {rule.id for rule in (*shipped.rules, *shipped.releases)}
+    return frozenset(rule.id for rule in (*rules, *releases)) - known
 
 
 def _facts(text: bytes) -> dict[str, Fact]:

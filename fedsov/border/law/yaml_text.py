@@ -1,7 +1,8 @@
 """YAML as law and registers are written in: plain mappings, lists and words, each key once, nothing that grows.
 
 YAML can do more than people read: anchors that unfold into gigabytes, keys that silently replace each other, nesting
-that overruns a parser's stack, numbers that take minutes to print. All of it is refused here, with file and line.
+that overruns a parser's stack, numbers that take minutes to print. All of it is refused here, with file and line; and
+a text of more than 16 MiB, whole.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from fedsov.errors import ConfigurationError
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DEEPEST = 30
 _LARGEST = 2**63
+_LONGEST = 2**24
 
 
 def read_mapping(text: bytes, name: str) -> dict[str, Any]:
@@ -25,6 +27,8 @@ def read_mapping(text: bytes, name: str) -> dict[str, Any]:
 
 def read_tree(text: bytes, name: str) -> tuple[dict[str, Any], Any]:
     """As `read_mapping`, with the tree of nodes that knows the lines."""
+    if len(text) > _LONGEST:
+        raise ConfigurationError(f"{name}: it is larger than {_LONGEST:,} bytes, the most that is read here; split it")
     try:
         _check_events(text, name)
         loader = _LOADER(text)

@@ -108,6 +108,8 @@ def _choose(
 
 
 def _hopeless(profile: Profile) -> str:
+    if profile.lost:
+        return f"No training: the region did not say what it has ({profile.lost})."
     if profile.rows is None:
         return "No training: the region's gate does not tell its rows: they are fewer than ten, or may not be told."
     if not profile.rows:

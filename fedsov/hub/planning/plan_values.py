@@ -35,6 +35,7 @@ class Profile:
         label: the join of its shareable rows' labels.
         classes: distinct outcomes among its rows.
         shareable_rows: how many of them no restriction binds; None for all.
+        lost: why nothing is known of it, where no answer of its came that can be read; empty for all others.
     """
 
     region: str
@@ -43,6 +44,7 @@ class Profile:
     label: Label
     classes: int
     shareable_rows: int | None = None
+    lost: str = ""
 
     @property
     def shareable(self) -> int:
@@ -209,11 +211,13 @@ class Plan:
     Attributes:
         contributors: regions whose public rows train transfer learning's start model; empty if not needed.
         unsafe: decided by an open border, for experiments only.
+        marks: what stands above the plan, in sentences: example rows, a rehearsed day, rules that were not shipped.
     """
 
     regions: tuple[RegionPlan, ...]
     contributors: tuple[str, ...] = ()
     unsafe: bool = False
+    marks: tuple[str, ...] = ()
 
     def region(self, name: str) -> RegionPlan:
         """One region's plan. Raises ConfigurationError for a region that is not in it."""

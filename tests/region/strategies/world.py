@@ -7,7 +7,7 @@ import numpy as np
 from fedsov.algorithms.recipe import Recipe
 from fedsov.model.network import NetworkSpec
 from fedsov.region.strategies.candidates import Candidate, StartingPoint, train_alone
-from fedsov.training.rows import DataSplit, Rows, split
+from fedsov.training.rows import DataSplit, Rows, seed_key, split
 
 SPEC = NetworkSpec("mlp", (4,))
 RECIPE = Recipe(network=SPEC)
@@ -26,7 +26,7 @@ def divided(n: int, seed: int = 0, shift: float = 0.0) -> DataSplit:
     """The same rows in their three parts."""
     subjects = np.array([f"{seed}/{i}" for i in range(n)], dtype=object)
     whole = rows_of(n, seed, shift)
-    return DataSplit(*(whole.select(mask) for mask in split(subjects, seed=0)))
+    return DataSplit(*(whole.select(mask) for mask in split(subjects, seed_key(0))))
 
 
 def received(n: int = 900, seed: int = 2) -> Candidate:

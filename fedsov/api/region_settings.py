@@ -1,0 +1,204 @@
+"""A region's own settings: shown, made, changed and checked. What `fedsov region` and notebooks call.
+
+Whoever holds a region's keys may change them: `set_settings` signs the new file with them, and writes into the region's
+ledger who changed what, and why. A run that goes on meanwhile holds the workspace, and is waited for by nobody: the
+change is refused until it has ended.
+"""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fedsov.border.law import signed_rules
+from fedsov.border.law.bundle_loader import load_bundle
+from fedsov.border.settings import BorderSettings
+from fedsov.errors import ConfigurationError, unknown
+from fedsov.ledger.ledger import Ledger
+from fedsov.partition.ingest import keys_of
+from fedsov.region.settings import OwnLaw, RegionSettings
+from fedsov.region.settings_file import (
+    FILE,
+    Change,
+    flat,
+    has_settings,
+    last_change,
+    read_settings,
+    split_key,
+    write_settings,
+)
+from fedsov.storage.locks import hold_workspace
+from fedsov.storage.private_files import make_private_folder
+from fedsov.storage.workspace import Workspace, is_there, ledger_of
+
+UNSAID = "no reason given"
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A region's settings as they are in force.
+
+    Attributes:
+        file: where they stand.
+        changed: when they were changed last, by whom, why, and the digest of the file before.
+    """
+
+    settings: RegionSettings
+    file: Path
+    changed: Mapping[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; the wrapped secret of the split is left out."""
+        plain = {key: value for key, value in self.settings.to_plain().items() if key != "split"}
+        return {**plain, "file": str(self.file), "changed": dict(self.changed)}
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One setting that a change changes."""
+
+    region: str
+    key: str
+    old: Any
+    new: Any
+
+    def line(self) -> str:
+        """In one line."""
+        return f"{self.region}: {self.key}: {_word(self.old)} -> {_word(self.new)}"
+
+
+def names_of(root: Path, name: str | None, *, every: bool) -> list[str]:
+    """The regions that a command is about. Raises ConfigurationError for none, both, or one that there is not."""
+    known = Workspace(root).region_names()
+    if (name is None) != every:
+        raise ConfigurationError("name a region, or give --all for every region of the workspace")
+    if name is not None and name not in known:
+        raise ConfigurationError(unknown("region", name, known, guess=""))
+    if not known:
+        raise ConfigurationError(f"workspace {root} holds no region; `fedsov region init NAME` makes one")
+    return known if name is None else [name]
+
+
+def show(root: Path, name: str) -> Shown:
+    """A region's settings. Raises SettingsBroken, ConfigurationError."""
+    with _opened(root, name, writes=False) as (folder, ledger):
+        settings = read_settings(folder, ledger)
+        return Shown(settings, folder / FILE, last_change(folder))
+
+
+def init(root: Path, name: str, words: Sequence[str] = (), *, by: str = "", why: str = "") -> Shown:
+    """Makes a region: its folder, keys, ledger, and settings, closed but for these words KEY=VALUE.
+
+    Raises ConfigurationError where it has settings already, or for a word that is none; WorkspaceUnusable.
+    """
+    with _opened(root, name, writes=True) as (folder, ledger):
+        if has_settings(folder, ledger):
+            raise ConfigurationError(f"region {name} has settings already; `fedsov region set {name}` changes them")
+        settings = RegionSettings(name, law=OwnLaw(load_bundle().digest)).changed(words)
+        _check_readable(settings)
+        write_settings(folder, keys_of(root, name), ledger, Change(settings, by or _user(), why or UNSAID))
+        return Shown(read_settings(folder, ledger), folder / FILE, last_change(folder))
+
+
+def differences(root: Path, names: Sequence[str], words: Sequence[str]) -> list[Difference]:
+    """What these words KEY=VALUE would change; nothing is written. Raises ConfigurationError, SettingsBroken."""
+    found = []
+    for name in names:
+        old = show(root, name).settings
+        before, after = flat(old.to_plain()), flat(old.changed(words).to_plain())
+        keys = sorted(key for key in {*before, *after} if before.get(key) != after.get(key))
+        found += [Difference(name, key, before.get(key), after.get(key)) for key in keys]
+    return found
+
+
+def set_settings(root: Path, names: Sequence[str], words: Sequence[str], *, by: str = "", why: str = "") -> None:
+    """Changes the settings of regions; all are read and checked before the first is written.
+
+    Raises ConfigurationError for a word that is none, SettingsBroken, WorkspaceUnusable, LedgerBroken.
+    """
+    changed = {name: show(root, name).settings.changed(words) for name in names}
+    for settings in changed.values():
+        _check_readable(settings)
+    for name, settings in changed.items():
+        with _opened(root, name, writes=True) as (folder, ledger):
+            write_settings(folder, keys_of(root, name), ledger, Change(settings, by or _user(), why or UNSAID))
+
+
+def check(root: Path, name: str) -> list[str]:
+    """What was found of a region's settings, in lines. Raises for the first thing that does not hold."""
+    shown = show(root, name)
+    settings = shown.settings
+    secret = split_key(settings, keys_of(root, name))
+    _check_readable(settings)
+    register = BorderSettings(settings.evidence, None, False).register()
+    lines = [
+        f"{shown.file}: signed by the region, and the newest that its ledger noted",
+        f"law: {settings.law.bundle[:16]}…" + (f", with {settings.law.rules}" if settings.law.rules else ""),
+        f"evidence: {settings.evidence or 'none'}, {len(register.documents)} documents",
+        f"split: a secret of {len(secret)} bytes, which this region's keys open",
+    ]
+    open_ways = {
+        "law.unsafe_open": settings.law.unsafe_open,
+        "rehearsal": settings.rehearsal,
+        **{f"datasets.{key}.examples": part.examples for key, part in settings.datasets.items()},
+        "privacy.require: none": settings.privacy.require == "none",
+    }
+    loose = [key for key, value in open_ways.items() if value]
+    return [*lines, f"what protects less: {', '.join(loose) or 'nothing'}"]
+
+
+def owner_key(root: Path, names: Sequence[str], key: Path, *, by: str = "", why: str = "") -> str:
+    """Pins the public half of a law owner's key in the settings of these regions; makes the key where there is no file.
+
+    Raises ConfigurationError where a region has rules that this key did not sign; the key stays, to sign them with.
+    KeyUnavailable for a file that is no key, and as `set_settings`.
+    """
+    for name in names:
+        show(root, name)
+    public = signed_rules.public_half(key) if key.exists() else signed_rules.make_owner_key(key)
+    try:
+        set_settings(root, names, [f"law.owner='{public}'"], by=by, why=why or "a new key of the law owner")
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{error}; sign the rules with {key}, then run this again") from None
+    return public
+
+
+def _check_readable(settings: RegionSettings) -> None:
+    """Raises what is wrong with the files that settings name, before they are in force."""
+    load_bundle(settings.law.rules, owner=settings.law.owner)
+    BorderSettings(settings.evidence, None, False).register()
+
+
+@contextmanager
+def _opened(root: Path, name: str, *, writes: bool) -> Iterator[tuple[Path, Ledger]]:
+    """A region's folder and ledger; for a change the workspace is held."""
+    workspace = Workspace(root)
+    folder = workspace.region(name)
+    if not writes:
+        if not is_there(ledger_of(folder)):
+            raise ConfigurationError(f"region {name} has no settings yet; `fedsov region init {name}` makes them")
+        yield folder, Ledger.read(ledger_of(folder))
+        return
+    with hold_workspace(workspace):
+        make_private_folder(folder)
+        keys_of(root, name)
+        ledger = Ledger(ledger_of(folder), name)
+        try:
+            yield folder, ledger
+        finally:
+            ledger.close()
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "unknown user"
+
+
+def _word(value: Any) -> str:
+    return "unset" if value is None else str(value)

@@ -1,0 +1,109 @@
+"""The signature of a file of additional rules, by the person who answers for the law: the law owner.
+
+A rule that forbids or asks for a review needs none: it only takes away. A rule that permits or releases opens a border,
+so its file needs a signature beside it (``RULES.yaml.sig``), made with a key that no region's process has. Whose
+signature counts is said by `region.yaml`, which pins the public key (`fedsov.region.settings`).
+
+The signature is Ed25519 (RFC 8032) over a domain line and the bytes of the file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+from fedsov.errors import ConfigurationError, KeyUnavailable, WorkspaceUnusable
+from fedsov.storage.atomic_files import replace_file
+from fedsov.storage.private_files import FILE, make_private_folder
+
+DOMAIN = b"fedsov additional rules 1\n"
+
+
+def make_owner_key(path: Path) -> str:
+    """A law owner's new key in a new file of mode 0600; its public half in hexadecimal.
+
+    Raises WorkspaceUnusable where there is a file of that name, or it cannot be written.
+    """
+    key = Ed25519PrivateKey.generate()
+    content = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    try:
+        make_private_folder(path.resolve().parent)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, FILE), "wb") as file:
+            file.write(content)
+    except FileExistsError:
+        raise WorkspaceUnusable(f"{path} exists; a key is never written over: name another file") from None
+    except OSError as error:
+        raise WorkspaceUnusable(f"cannot write {path}: {error.strerror}; name another file") from None
+    return key.public_key().public_bytes_raw().hex()
+
+
+def public_half(key: Path) -> str:
+    """The public half of a law owner's key, in hexadecimal. Raises KeyUnavailable."""
+    return _owner(key).public_key().public_bytes_raw().hex()
+
+
+def sign_rules(rules: Path, key: Path) -> str:
+    """Writes the signature of a file of rules beside it; the signer's public key in hexadecimal.
+
+    Raises ConfigurationError where the rules cannot be read, KeyUnavailable where the key cannot.
+    """
+    owner = _owner(key)
+    body = {"key": owner.public_key().public_bytes_raw().hex(), "signature": owner.sign(_signed(rules)).hex()}
+    try:
+        replace_file(_beside(rules), json.dumps(body, indent=1).encode() + b"\n")
+    except OSError as error:
+        raise WorkspaceUnusable(f"cannot write {_beside(rules)}: {error.strerror}") from None
+    return body["key"]
+
+
+def signer_of(rules: Path, content: bytes) -> str | None:
+    """The public key (hexadecimal) whose signature beside the file holds for this content; None where there is none.
+
+    Raises ConfigurationError for a signature that does not hold: the file was changed after it was signed.
+    """
+    path = _beside(rules)
+    try:
+        body = json.loads(path.read_bytes())
+        key, signature = str(body["key"]), bytes.fromhex(body["signature"])
+        Ed25519PublicKey.from_public_bytes(bytes.fromhex(key)).verify(signature, DOMAIN + content)
+    except FileNotFoundError:
+        return None
+    except (InvalidSignature, ValueError, KeyError, TypeError, OSError):
+        raise ConfigurationError(
+            f"{path} is no signature of {rules} as it is now: it was changed after it was signed; read it, then "
+            f"`fedsov border sign {rules} --key FILE`"
+        ) from None
+    return key
+
+
+def _beside(rules: Path) -> Path:
+    return rules.with_name(f"{rules.name}.sig")
+
+
+def _signed(rules: Path) -> bytes:
+    try:
+        return DOMAIN + rules.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"cannot read the rules in {rules}: {error.strerror}") from None
+
+
+def _owner(path: Path) -> Ed25519PrivateKey:
+    try:
+        key = load_pem_private_key(path.read_bytes(), password=None)
+    except FileNotFoundError:
+        raise KeyUnavailable(f"no key at {path}; `fedsov region owner init NAME --key {path}` makes one") from None
+    except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise KeyUnavailable(f"{path} cannot be read ({error}); restore it from your copy") from None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise KeyUnavailable(f"{path} is no Ed25519 key; restore it from your copy")
+    return key

@@ -1,0 +1,210 @@
+"""`region ...`: a region's own settings, which no job can loosen: init, show, set, check, and the law owner's key."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fedsov.cli.arguments import Arguments, key_of, print_json, print_line
+from fedsov.cli.declaration import command, group_app
+from fedsov.errors import ConfigurationError
+
+By = Annotated[str, typer.Option("--by", metavar="NAME", help="Who decides; the user of this machine if not given.")]
+Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, for the ledger.")]
+Every = Annotated[bool, typer.Option("--all", help="Every region of the workspace.")]
+Key = Annotated[Path, typer.Option("--key", metavar="FILE", help="Where the law owner's private key is to be.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The region, by its name.")]
+NameOrAll = Annotated[str | None, typer.Argument(metavar="NAME", help="The region, by its name; or --all.")]
+app = group_app(
+    "What protects a region is its own: show its settings, make, change and check them.",
+    examples=(
+        "fedsov region show DE",
+        'fedsov region set DE rehearsal=true --why "a rehearsal of the spring run"',
+        "fedsov region check --all",
+    ),
+)
+owner_app = group_app(
+    "The law owner's key, whose signature a rule that permits needs.",
+    examples=("fedsov region owner init --all --key owner.pem",),
+)
+app.add_typer(owner_app, name="owner")
+
+
+def _words(arguments: Arguments) -> list[str]:
+    """The settings of the region among the words of the command line."""
+    return [word for word in arguments.settings if key_of(word) != "workspace"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InitArguments(Arguments):
+    """Which region is made."""
+
+    name: Name
+    by: By = ""
+    why: Why = ""
+
+
+@command(app, examples=("fedsov region init DE", "fedsov region init DE privacy.require=record"), reads="run settings")
+def init(arguments: InitArguments) -> None:
+    """Makes a region: its folder, keys, ledger and region.yaml, closed but for the settings that are given.
+
+    In one workspace the first ingestion does the same from `configs/region/` and the run's own settings.
+    """
+    from fedsov.api.region_settings import init as make
+
+    shown = make(arguments.workspace, arguments.name, _words(arguments), by=arguments.by, why=arguments.why)
+    if arguments.json:
+        print_json(shown.to_json())
+    else:
+        print_line(f"{shown.file}: made; `fedsov region show {arguments.name}` shows it")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShowArguments(Arguments):
+    """Whose settings."""
+
+    name: Name
+
+
+@command(app, examples=("fedsov region show DE", "fedsov region show DE --json"))
+def show(arguments: ShowArguments) -> None:
+    """Prints a region's settings as they are in force, each by the key that `region set` takes."""
+    from fedsov.api.region_settings import show as read
+    from fedsov.region.settings_file import flat
+
+    shown = read(arguments.workspace, arguments.name)
+    if arguments.json:
+        print_json(shown.to_json())
+        return
+    print_line(f"{shown.file}")
+    print_line(f"changed {shown.changed['at']} by {shown.changed['by']}: {shown.changed['why']}")
+    for key, value in flat(shown.settings.to_plain()).items():
+        if key != "split":
+            print_line(f"  {key}: {'unset' if value is None else value}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetArguments(Arguments):
+    """Whose settings, and the person's word."""
+
+    name: NameOrAll = None
+    every: Every = False
+    by: By = ""
+    why: Why = ""
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False
+
+
+@command(
+    app,
+    name="set",
+    examples=('fedsov region set DE limits.rounds=50 --by "A. Person" --why "no run needs more"',),
+    reads="run settings",
+)
+def set_(arguments: SetArguments) -> None:
+    """Changes a region's settings: shows the difference, asks, signs, and notes it in the region's ledger.
+
+    Values are YAML; `unset` is null. `law.bundle=shipped` takes the law of this version.
+    """
+    from fedsov.api.region_settings import differences, names_of, set_settings
+
+    words = _words(arguments)
+    if not words:
+        raise ConfigurationError("region set needs KEY=VALUE, such as rehearsal=true; see `fedsov region show NAME`")
+    names = names_of(arguments.workspace, arguments.name, every=arguments.every)
+    changes = differences(arguments.workspace, names, words)
+    if changes and not arguments.yes:
+        _ask([change.line() for change in changes])
+    if changes:
+        set_settings(arguments.workspace, names, words, by=arguments.by, why=arguments.why)
+    if arguments.json:
+        print_json([{"region": one.region, "key": one.key, "old": one.old, "new": one.new} for one in changes])
+        return
+    for change in changes:
+        print_line(change.line())
+    print_line("nothing to change" if not changes else "signed, and noted in the ledger")
+
+
+def _ask(lines: Sequence[str]) -> None:
+    """Raises ConfigurationError where the person says no, or there is nobody to ask."""
+    for line in lines:
+        print(line, file=sys.stderr)
+    if not sys.stdin.isatty():
+        raise ConfigurationError("nobody is there to say yes; add --yes")
+    print("Change this? [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise ConfigurationError("nothing was changed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckArguments(Arguments):
+    """Whose settings."""
+
+    name: NameOrAll = None
+    every: Every = False
+
+
+@command(app, examples=("fedsov region check DE", "fedsov region check --all --json"))
+def check(arguments: CheckArguments) -> None:
+    """Checks a region's settings: signature, ledger, law, register, split; names what protects less."""
+    from fedsov.api.region_settings import check as found
+    from fedsov.api.region_settings import names_of
+
+    names = names_of(arguments.workspace, arguments.name, every=arguments.every)
+    lines = {name: found(arguments.workspace, name) for name in names}
+    if arguments.json:
+        print_json(lines)
+        return
+    for name, several in lines.items():
+        for line in several:
+            print_line(f"{name}: {line}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnerArguments(Arguments):
+    """For which regions, and where the key is to be."""
+
+    name: NameOrAll = None
+    every: Every = False
+    key: Key
+    by: By = ""
+    why: Why = ""
+
+
+@command(owner_app, name="init", examples=("fedsov region owner init DE --key owner.pem",))
+def owner_init(arguments: OwnerArguments) -> None:
+    """Makes the law owner's key and pins its public half in region.yaml. Refused where one is pinned.
+
+    Keep the file away from the regions' machines: `fedsov border sign RULES.yaml --key FILE` is all that needs it.
+    """
+    _pin(arguments, rotates=False)
+
+
+@command(owner_app, name="rotate", examples=("fedsov region owner rotate DE --key owner-2.pem",))
+def owner_rotate(arguments: OwnerArguments) -> None:
+    """Makes a new key for the law owner and pins it in the place of the old one.
+
+    Where a region has rules that permit, it says so and keeps the key: sign the rules with it, then run this again.
+    """
+    _pin(arguments, rotates=True)
+
+
+def _pin(arguments: OwnerArguments, *, rotates: bool) -> None:
+    from fedsov.api.region_settings import names_of, owner_key
+    from fedsov.api.region_settings import show as read
+
+    names = names_of(arguments.workspace, arguments.name, every=arguments.every)
+    for name in names:
+        pinned = read(arguments.workspace, name).settings.law.owner
+        if bool(pinned) != rotates:
+            state, way = ("has", "rotate") if pinned else ("has no", "init")
+            raise ConfigurationError(f"region {name} {state} law owner; `fedsov region owner {way} {name}`")
+    public = owner_key(arguments.workspace, names, arguments.key, by=arguments.by, why=arguments.why)
+    if arguments.json:
+        print_json({"owner": public, "regions": names, "key": str(arguments.key)})
+    else:
+        print_line(f"{arguments.key}: the law owner's private key; {public} is pinned by {', '.join(names)}")

@@ -1,0 +1,306 @@
+"""What protects a region: settings of its own, which whoever submits a job can only tighten.
+
+They stand in ``regions/NAME/region.yaml``, signed by the region (`fedsov.region.settings_file`); `fedsov region set`
+changes them. A job carries what it would like of a region's border (`fedsov.protocol.job.Asked`); `refusals` compares
+the two and says, in one sentence each, what the job asks for that would protect less, and the command by which the
+region's owner could allow it.
+
+>>> own = RegionSettings("DE")
+>>> own.refusals("people", Asked(unsafe_open=True))[0]
+"region DE keeps its border closed (border.unsafe_open); `fedsov region set DE law.unsafe_open=true` would open it"
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from fedsov.border.law.bundle import Bundle
+from fedsov.border.law.bundle_loader import load_bundle, unsafe_open
+from fedsov.border.law.yaml_text import read_mapping
+from fedsov.checks import flag, mapping, prefixed, section, text, text_mapping, text_or_none, texts, whole
+from fedsov.errors import ConfigurationError, JobRefused, unknown
+from fedsov.partition.classify import ConsentRule
+from fedsov.protocol.job import Asked
+from fedsov.region.limits import Limits
+from fedsov.region.privacy_life import RegionPrivacy
+from fedsov.serialization import to_plain
+from fedsov.storage.workspace import named_path_or_none
+
+
+@dataclass(frozen=True, slots=True)
+class OwnLaw:
+    """The law a region decides by: the shipped one of this digest, and additional rules of its own.
+
+    Attributes:
+        bundle: SHA-256 of the shipped law, hexadecimal; "" until it is known.
+        rules: a file of additional rules.
+        owner: the public key (hexadecimal) whose signature a rule that permits needs; "" for nobody's.
+        unsafe_open: permits everything; for laboratories.
+    """
+
+    bundle: str = ""
+    rules: Path | None = None
+    owner: str = ""
+    unsafe_open: bool = False
+
+    @staticmethod
+    def from_settings(plain: Any) -> OwnLaw:
+        """The group ``law``. Raises ConfigurationError, naming the key."""
+        given = section("law", plain, OwnLaw)
+        owner = text("law.owner", given.get("owner", ""))
+        if owner and not _is_key(owner):
+            raise ConfigurationError("law.owner must be 64 hexadecimal digits; `fedsov region owner init` makes a key")
+        return OwnLaw(
+            bundle=text("law.bundle", given.get("bundle", "")),
+            rules=named_path_or_none("law.rules", given.get("rules")),
+            owner=owner,
+            unsafe_open=flag("law.unsafe_open", given.get("unsafe_open", False)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class OwnDataset:
+    """What a region's owner says of one data set.
+
+    Attributes:
+        examples: its rows are published, made up, or examples: the job's seed divides them, no lifetime applies to
+            them, and every table, plan and report is marked.
+        document: what calls them so; needed where `examples` is true.
+        consent: by what rows may become public, as in ``dataset.consent``; None: none may. A drawn share is a
+            simulation, and for examples alone.
+    """
+
+    examples: bool = False
+    document: str | None = None
+    consent: Mapping[str, Any] | None = None
+
+    @staticmethod
+    def from_settings(name: str, plain: Any) -> OwnDataset:
+        """A part of ``datasets``. Raises ConfigurationError, naming the key."""
+        given = section(name, plain, OwnDataset)
+        examples = flag(f"{name}.examples", given.get("examples", False))
+        document = text_or_none(f"{name}.document", given.get("document"), "what calls the rows examples")
+        if examples and not (document or "").strip():
+            raise ConfigurationError(
+                f"{name}.examples needs {name}.document: what calls these rows examples"
+            )
+        with prefixed(f"{name}: "):
+            consent = ConsentRule.from_settings(given.get("consent"), seed=0)
+        if consent is not None and consent.share and not examples:
+            raise ConfigurationError(
+                f"{name}.consent draws a share, which is for examples alone: name a column"
+            )
+        return OwnDataset(examples, document, None if consent is None else _without_seed(consent))
+
+    @staticmethod
+    def of(asked: Asked) -> OwnDataset:
+        """What the first ingestion of a data set writes down: what its source was described as."""
+        drawn = asked.consent is not None and asked.consent["share"] > 0
+        consent = None if drawn and asked.examples is None else asked.consent
+        return OwnDataset(asked.examples is not None, asked.examples, consent)
+
+
+@dataclass(frozen=True, slots=True)
+class RegionSettings:
+    """A region's own settings; the defaults are the closed ones.
+
+    Attributes:
+        region: its name.
+        law: what it decides by.
+        evidence: its register of documents; None for no document at all.
+        rehearsal: whether a job may say which day it is; else the clock is the region's own.
+        privacy: what every job must ask for, and the budget of a lifetime.
+        limits: of rounds, questions, steps, speed; the fewest people behind a number.
+        datasets: what is said of each data set, by its name.
+        split: the secret that divides rows, wrapped by the region's keys (hexadecimal).
+        keys: the verify keys (Ed25519, hexadecimal) of the hub and of every peer that was pinned.
+        applications: digests of the applications that may run here beside fedsov's own.
+        retention_days: how long records are kept; None where nothing is said.
+    """
+
+    region: str
+    law: OwnLaw = field(default_factory=OwnLaw)
+    evidence: Path | None = None
+    rehearsal: bool = False
+    privacy: RegionPrivacy = field(default_factory=RegionPrivacy)
+    limits: Limits = field(default_factory=Limits)
+    datasets: Mapping[str, OwnDataset] = field(default_factory=dict)
+    split: str = ""
+    keys: Mapping[str, str] = field(default_factory=dict)
+    applications: tuple[str, ...] = ()
+    retention_days: int | None = None
+
+    @staticmethod
+    def from_settings(plain: Any) -> RegionSettings:
+        """The settings of plain values, as in region.yaml. Raises ConfigurationError, naming the key."""
+        given = section("", plain, RegionSettings)
+        days = given.get("retention_days")
+        return RegionSettings(
+            region=text("region", given["region"]),
+            law=OwnLaw.from_settings(given.get("law", {})),
+            evidence=named_path_or_none("evidence", given.get("evidence")),
+            rehearsal=flag("rehearsal", given.get("rehearsal", False)),
+            privacy=RegionPrivacy.from_settings(given.get("privacy", {})),
+            limits=Limits.from_settings(given.get("limits", {})),
+            datasets={
+                text("a name in datasets", name): OwnDataset.from_settings(f"datasets.{name}", part)
+                for name, part in mapping("datasets", given.get("datasets", {}), "a mapping as {NAME: ...}").items()
+            },
+            split=text("split", given.get("split", "")),
+            keys=text_mapping("keys", given.get("keys", {})),
+            applications=texts("applications", given.get("applications", [])),
+            retention_days=None if days is None else whole("retention_days", days, at_least=0),
+        )
+
+    def to_plain(self) -> dict[str, Any]:
+        """Plain values, in the order of the file; `from_settings` gives equal settings."""
+        return {part.name: to_plain(getattr(self, part.name)) for part in fields(self)}
+
+    def of_dataset(self, name: str) -> OwnDataset:
+        """What is said of a data set; the closed defaults for one that nobody described."""
+        return self.datasets.get(name, OwnDataset())
+
+    def changed(self, words: Sequence[str]) -> RegionSettings:
+        """The settings with these words KEY=VALUE put in; a value is YAML, `law.bundle=shipped` the shipped law.
+
+        Raises ConfigurationError for a key that is none, one that nobody may set, or a value that cannot be.
+        """
+        plain = self.to_plain()
+        for word in words:
+            key, equals, value = word.partition("=")
+            if not equals:
+                raise ConfigurationError(f"{word!r} is no setting; write KEY=VALUE, such as rehearsal=true")
+            _put(plain, key.strip(), _value(key, value))
+        with prefixed("region.yaml: "):
+            return RegionSettings.from_settings(plain)
+
+    def bundle(self, asked: Asked) -> Bundle:
+        """The rules that this region decides by, read now; open only where both the region and the job say so.
+
+        Raises JobRefused where this version ships another law, ConfigurationError where the additional rules cannot be
+        read, or one opens the border that the law owner did not sign.
+        """
+        if self.law.unsafe_open and asked.unsafe_open:
+            return unsafe_open()
+        shipped = load_bundle().digest
+        if self.law.bundle and self.law.bundle != shipped:
+            raise JobRefused(
+                f"region {self.region} decides by the law {self.law.bundle[:12]}…, this version has {shipped[:12]}…; "
+                f"read what changed, then `fedsov region set {self.region} law.bundle=shipped`"
+            )
+        return load_bundle(self.law.rules, owner=self.law.owner)
+
+    def register(self, asked: Asked) -> Path | None:
+        """The register this region relies on; none where the job asks to rely on none."""
+        return None if asked.evidence is None else self.evidence
+
+    def refusals(self, dataset: str, asked: Asked) -> tuple[str, ...]:
+        """A sentence for each thing that a job asks for and that would protect less; empty where there is none."""
+        name, law, own = self.region, self.law, self.of_dataset(dataset)
+        said: list[str] = []
+
+        def refuse(what: str, change: str, effect: str) -> None:
+            said.append(f"region {name} {what}; `fedsov region set {name} {change}` would {effect}")
+
+        if asked.unsafe_open and not law.unsafe_open:
+            refuse("keeps its border closed (border.unsafe_open)", "law.unsafe_open=true", "open it")
+        if asked.rehearses and not self.rehearsal:
+            what = "goes by its own clock (today, federation.days_per_round)"
+            refuse(what, "rehearsal=true", "allow a rehearsed day")
+        if asked.evidence is not None and not _same(asked.evidence, self.evidence):
+            what = f"relies on {self.evidence or 'no register'}, not on {asked.evidence} (border.evidence)"
+            refuse(what, f"evidence={asked.evidence}", "take that register")
+        if asked.rules is not None and not _same(asked.rules, law.rules):
+            what = f"decides by {law.rules or 'the shipped rules alone'}, not by {asked.rules} (border.rules)"
+            refuse(what, f"law.rules={asked.rules}", "take those rules")
+        if asked.examples is not None and not own.examples:
+            change = f"datasets.{dataset}.document='{asked.examples}' datasets.{dataset}.examples=true"
+            refuse(f"does not call the rows of {dataset} examples (dataset.examples)", change, "do so")
+        if asked.consent is not None and asked.consent != own.consent:
+            if asked.consent["share"] and not own.examples:
+                said.append(
+                    f"region {name}: dataset.consent.share draws people who were never asked, which is for examples "
+                    "alone; name the column and the value that mean consent, or set dataset.consent=null"
+                )
+            else:
+                change = f"'datasets.{dataset}.consent={_inline(asked.consent)}'"
+                refuse("has another rule for whose rows may become public (dataset.consent)", change, "take this one")
+        return tuple(said)
+
+
+def first_settings(region: str, dataset: str, asked: Asked, *, retention_days: int | None = None) -> RegionSettings:
+    """What the first ingestion in one workspace writes down: what the one who runs it asked for.
+
+    Consent by a drawn share is taken for example rows alone.
+    """
+    return RegionSettings(
+        region,
+        law=OwnLaw(load_bundle().digest, asked.rules, unsafe_open=asked.unsafe_open),
+        evidence=asked.evidence,
+        rehearsal=asked.rehearses,
+        datasets={dataset: OwnDataset.of(asked)},
+        retention_days=retention_days,
+    )
+
+
+SETTABLE = (
+    *("law.bundle", "law.rules", "law.owner", "law.unsafe_open", "evidence", "rehearsal", "applications"),
+    *("retention_days", "privacy.require", "privacy.lifetime_epsilon"),
+    *(f"limits.{part.name}" for part in fields(Limits)),
+)
+"""What `changed` may change beside ``datasets.NAME.examples``, ``.document`` and ``.consent``."""
+
+
+def _put(plain: dict[str, Any], key: str, value: Any) -> None:
+    """Puts a value under its key. Raises ConfigurationError for a key that is none."""
+    first, _, rest = key.partition(".")
+    if first == "datasets":
+        name, _, last = rest.rpartition(".")
+        if not name or last not in OwnDataset.__slots__:
+            raise ConfigurationError(
+                unknown("setting", key, [f"datasets.NAME.{one}" for one in OwnDataset.__slots__])
+            )
+        plain["datasets"].setdefault(name, {})[last] = value
+    elif key not in SETTABLE:
+        raise ConfigurationError(unknown("setting of a region", key, [*SETTABLE, "datasets.NAME.examples"]))
+    elif rest:
+        plain[first][rest] = value
+    else:
+        plain[first] = value
+
+
+def _value(key: str, text_of: str) -> Any:
+    """A value of the command line, read as YAML."""
+    if key == "law.bundle" and text_of == "shipped":
+        return load_bundle().digest
+    return read_mapping(f"value: {text_of}".encode(), key)["value"]
+
+
+def _same(one: Path, other: Path | None) -> bool:
+    """Whether two files are one, or have the same content."""
+    if other is None:
+        return False
+    try:
+        return one.resolve() == other.resolve() or one.read_bytes() == other.read_bytes()
+    except OSError:
+        return False
+
+
+def _without_seed(rule: ConsentRule) -> dict[str, Any]:
+    return {key: value for key, value in asdict(rule).items() if key != "seed"}
+
+
+def _inline(consent: Mapping[str, Any]) -> str:
+    """A consent rule as a value of the command line."""
+    given = ", ".join(f"{key}: {value}" for key, value in consent.items() if value not in (None, "", 0.0))
+    return "{" + given + "}"
+
+
+def _is_key(word: str) -> bool:
+    try:
+        return len(bytes.fromhex(word)) == 32
+    except ValueError:
+        return False
