@@ -9,7 +9,9 @@ import sys
 def main() -> None:
     """Runs the command line and ends with its exit code."""
     from fedsov.cli.main import run
+    from fedsov.storage.private_files import keep_private
 
+    keep_private()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")
     sys.exit(run(sys.argv[1:]))

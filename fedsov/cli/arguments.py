@@ -20,7 +20,7 @@ import click
 import typer
 
 from fedsov.cli.parsing import require
-from fedsov.errors import ConfigurationError, nearest
+from fedsov.errors import ConfigurationError, nearest, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -161,7 +161,7 @@ def progress(quiet: bool) -> Callable[[str], None]:
 
     def say(line: str) -> None:
         if not quiet:
-            print(f"[{time.monotonic() - started:6.1f} s] {line}", file=sys.stderr, flush=True)
+            print(f"[{time.monotonic() - started:6.1f} s] {printable(line)}", file=sys.stderr, flush=True)
 
     return say
 
@@ -174,11 +174,6 @@ def note(text: str) -> None:
 def print_json(value: Any) -> None:
     """A command's answer for machines."""
     print(json.dumps(value, indent=1, default=str, allow_nan=False))
-
-
-def printable(text: str) -> str:
-    """The text as one line for a terminal: whatever steers one, hides or ends the line is escaped."""
-    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
 
 
 def print_line(text: str) -> None:

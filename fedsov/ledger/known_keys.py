@@ -22,12 +22,14 @@ from fedsov.storage.private_files import make_private_folder
 from fedsov.storage.workspace import Workspace, is_there, ledger_of
 
 FILE = "verify_keys.json"
+KEY_BYTES = 32
 
 
 def pin_keys(workspace: Workspace, regions: Iterable[str]) -> None:
     """Adds to each region's directory, and the hub's, the verify keys that it has not yet, of all these regions.
 
-    Raises LedgerBroken where a region's signing key is gone or another; the key is that of its ledger.
+    Raises LedgerBroken where a region's signing key is gone or another; the key is that of its ledger. Raises
+    KeyUnavailable for a directory that was damaged.
     """
     keys = {name: _verify_key(workspace.region(name), name) for name in regions}
     make_private_folder(workspace.hub)
@@ -40,10 +42,7 @@ def pin_keys(workspace: Workspace, regions: Iterable[str]) -> None:
 
 def read_keys(folder: Path) -> dict[str, bytes]:
     """A region's directory: name to Ed25519 key. Raises KeyUnavailable where it has none that can be read."""
-    try:
-        return {name: bytes.fromhex(key) for name, key in _read(folder / FILE).items()}
-    except (OSError, ValueError, TypeError, AttributeError) as problem:
-        raise KeyUnavailable(f"{folder / FILE}: the other regions' verify keys cannot be read ({problem})") from problem
+    return {name: bytes.fromhex(key) for name, key in _read(folder / FILE).items()}
 
 
 def _verify_key(folder: Path, region: str) -> str:
@@ -53,7 +52,16 @@ def _verify_key(folder: Path, region: str) -> str:
 
 
 def _read(path: Path) -> dict[str, str]:
-    return dict(parsed_json(read_bounded(path)))
+    """Region to key, in hex. Raises KeyUnavailable for a file that holds anything else."""
+    try:
+        keys = dict(parsed_json(read_bounded(path)))
+        if any(len(bytes.fromhex(key)) != KEY_BYTES for key in keys.values()):
+            raise ValueError(f"a key is not {KEY_BYTES} bytes long")
+        return keys
+    except (OSError, ValueError, TypeError, AttributeError) as problem:
+        raise KeyUnavailable(
+            f"{path}: the other regions' verify keys cannot be read ({problem}); restore it from your copy"
+        ) from problem
 
 
 def _write(path: Path, keys: dict[str, str]) -> None:

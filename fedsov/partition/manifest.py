@@ -18,6 +18,7 @@ from typing import Any
 
 from fedsov.errors import KeyUnavailable, StoreDamaged
 from fedsov.keys.protocol import RegionKeys
+from fedsov.storage.bounded_files import TooLarge, parsed_json, read_bounded
 
 MANIFEST = "manifest.json"
 
@@ -70,13 +71,29 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     try:
-        return Manifest(**json.loads(path.read_bytes()))
+        return _checked(Manifest(**parsed_json(read_bounded(path))))
     except FileNotFoundError:
         raise StoreDamaged(f"{path} is missing; run: fedsov ingest") from None
     except OSError as error:
         raise StoreDamaged(f"cannot read {path}: {error.strerror}") from None
+    except TooLarge as problem:
+        raise StoreDamaged(f"{path} is no manifest: {problem}; {mend(path)}") from None
     except (TypeError, ValueError):
         raise StoreDamaged(changed(path)) from None
+
+
+def _checked(manifest: Manifest) -> Manifest:
+    """The manifest. Raises ValueError where a value is of another type than the field is, or names a file elsewhere."""
+    words = (manifest.dataset, manifest.region, manifest.key_id, manifest.source_sha256, manifest.spec_digest)
+    texts = (*words, manifest.ingested, manifest.seal)
+    tables = (manifest.kinds, manifest.files, manifest.sha256)
+    plain = all(isinstance(word, str) for word in texts) and type(manifest.rows) is int and manifest.rows >= 0
+    pairs = all(isinstance(table, dict) and all(isinstance(word, str) for word in table.values()) for table in tables)
+    if not plain or not pairs or not isinstance(manifest.notes, dict):
+        raise ValueError("a value of another type")
+    if any(name != Path(name).name for name in (*manifest.files.values(), *manifest.sha256)):
+        raise ValueError("a file that is not in the store's folder")
+    return manifest
 
 
 def sealing(keys: RegionKeys, manifest: Manifest) -> str:

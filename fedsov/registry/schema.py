@@ -18,7 +18,7 @@ from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 
-from fedsov.storage.private_files import create_private_file, make_private_folder
+from fedsov.storage.private_files import beside, create_private_file, make_private_folder
 
 DUMPED_FROM = "3.17.2"
 SEEDED_BY_MIGRATIONS = ("alembic_version", "workspaces")
@@ -39,7 +39,7 @@ def create(path: Path) -> bool:
     if version("mlflow") != DUMPED_FROM:
         _log.warning("MLflow %s runs its own migrations for %s (up to 15 s)", version("mlflow"), path)
         return False
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.new")
+    unfinished = beside(path)
     try:
         _execute(files(__package__).joinpath("schema.sql").read_text(), unfinished)
         os.replace(unfinished, path)
@@ -49,7 +49,6 @@ def create(path: Path) -> bool:
 
 
 def _execute(script: str, path: Path) -> None:
-    path.unlink(missing_ok=True)
     create_private_file(path)
     with closing(sqlite3.connect(path, isolation_level=None)) as file:
         file.executescript(script)

@@ -36,6 +36,7 @@ from fedsov.border.law.bundle_loader import load_bundle, load_words
 from fedsov.errors import FedsovError
 from fedsov.processes import ending_with, freeze, live
 from fedsov.runtimes.framed_socket import FramedSocket
+from fedsov.storage.private_files import keep_private
 
 LARGEST_REQUEST = 1 << 16
 TO_READ = (
@@ -237,6 +238,7 @@ def _play(request: Mapping[str, Any], stream: socket.socket) -> None:
 def main(arguments: Sequence[str]) -> None:
     """The fork server itself: import, then fork on request."""
     descriptor, modules = arguments
+    keep_private()
     logging.getLogger("flwr").setLevel(logging.ERROR)
     control = socket.socket(fileno=int(descriptor))
     with ending_with(control):

@@ -12,10 +12,21 @@ import pyarrow as pa
 from fedsov.errors import InputError
 
 if TYPE_CHECKING:
+    import pyarrow.parquet as pq
+
     from fedsov.partition.dataset import DatasetSpec
 
 _HEAD = 1 << 16
 _LARGEST_BLOCK = (1 << 31) - 1
+LARGEST_UNPACKED = 2**30
+"""Bytes that any Parquet file may unpack to."""
+GREATEST_EXPANSION = 100
+"""Times its own size that a larger one may."""
+WIDTHS = {
+    **{"BOOLEAN": 1, "INT32": 4, "INT64": 8, "INT96": 12, "FLOAT": 4, "DOUBLE": 8},
+    **{"BYTE_ARRAY": 4, "FIXED_LEN_BYTE_ARRAY": 1},
+}
+"""Bytes of one value of each physical type of Parquet, in memory; of a word, its place alone."""
 _NULLS = ["", "NA", "N/A", "#N/A", "n/a", "NaN", "nan", "NULL", "null", "None"]
 
 
@@ -49,9 +60,48 @@ def _read_parquet(file: BinaryIO, path: Path) -> pa.Table:
     import pyarrow.parquet as pq
 
     try:
-        return pq.ParquetFile(file).read()
+        source = pq.ParquetFile(file)
+        _check_unpacked(source, file, path)
+        return source.read()
     except (pa.ArrowException, OSError):
         raise InputError(f"{path} begins like Parquet but is damaged or cut short; get it again") from None
+
+
+def _check_unpacked(source: pq.ParquetFile, file: BinaryIO, path: Path) -> None:
+    """Raises InputError for a file that unpacks to more than 1 GiB and more than 100 times its own size.
+
+    Numbers are counted by their number and width; words by their lengths, repeated as often as the pages repeat them,
+    while each is read once.
+    """
+    import pyarrow.parquet as pq
+
+    most = max(LARGEST_UNPACKED, GREATEST_EXPANSION * os.fstat(file.fileno()).st_size)
+    groups = [source.metadata.row_group(place) for place in range(source.metadata.num_row_groups)]
+    chunks = [group.column(place) for group in groups for place in range(group.num_columns)]
+    size = sum(max(chunk.num_values * WIDTHS[chunk.physical_type], chunk.total_uncompressed_size) for chunk in chunks)
+    words = sorted({chunk.path_in_schema for chunk in chunks if chunk.physical_type == "BYTE_ARRAY"})
+    if size <= most and words:
+        packed = pq.ParquetFile(file, read_dictionary=words)
+        for place, name in ((place, name) for place in range(len(groups)) for name in words):
+            table = packed.read_row_group(place, columns=[name], use_threads=False)
+            size += sum(_unpacked(chunk) for column in table.columns for chunk in column.chunks)
+            if size > most:
+                break
+    if size > most:
+        raise InputError(
+            f"{path} unpacks to more than {most:,} bytes, {GREATEST_EXPANSION} times its size or more; give a file "
+            "that holds what it says, or CSV"
+        )
+
+
+def _unpacked(chunk: pa.Array) -> int:
+    """Bytes of the words of a column, where each stands as often as the rows say."""
+    import pyarrow.compute as pc
+
+    if not pa.types.is_dictionary(chunk.type):
+        return int(chunk.nbytes)
+    lengths = pc.take(pc.binary_length(chunk.dictionary), chunk.indices)
+    return int(pc.sum(lengths.cast(pa.int64())).as_py() or 0)
 
 
 def _read_csv(file: BinaryIO, path: Path, head: bytes, spec: DatasetSpec) -> pa.Table:
