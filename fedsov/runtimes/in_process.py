@@ -7,9 +7,9 @@ and the guard that keeps this process, the hub's, out of the regions' files. It 
 from __future__ import annotations
 
 import select
-import struct
+import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -20,12 +20,17 @@ from fedsov.errors import FedsovError, InputError
 from fedsov.hub.region_errors import error_by_name
 from fedsov.hub.runtime import IngestRequest, RegionLinks, RunStart
 from fedsov.label import PUBLIC, Label
+from fedsov.ledger import known_keys
 from fedsov.protocol.flower_messages import LOST, error_reply, pack, unpack
 from fedsov.protocol.ingestion_report import IngestionReport
+from fedsov.protocol.message_types import LARGEST_LABEL, largest_answer
+from fedsov.protocol.read_answers import why_unreadable
+from fedsov.protocol.signed_labels import LabelledAnswer, check_label
 from fedsov.registry.values import RunRecord
 from fedsov.runtimes import OnBytes
 from fedsov.runtimes.file_guard import keep_out
 from fedsov.runtimes.fork_server import TO_READ, TO_TRAIN, shared_fork_server
+from fedsov.runtimes.frame_stream import FrameLimit, FrameStream
 from fedsov.runtimes.framed_socket import ConnectionClosed, Frame, FramedSocket
 from fedsov.runtimes.ingestion_request import report_from_json, request_to_json
 from fedsov.runtimes.region_starts import region_starts
@@ -69,10 +74,11 @@ class InProcess:
 
         The process that registers models is started too, where there will be any: its imports take a while.
         """
+        self._links.believe(start.run, known_keys.read_keys(self._workspace.hub))
         for node, region_start in region_starts(start, self._workspace):
             connection = RegionConnection(node, region_start.region, self._fork("region"))
             self._links.add(connection)  # one by one: Ctrl-C here must find the sockets that are open
-            connection.socket.send(Frame(to_plain(region_start)))
+            self._links.begin(node, Frame(to_plain(region_start)))
         if self._trains and self._registry is None:
             registry = open_registry(hold=self._workspace.lock, on_bytes=self._on_bytes)
             self._registry = self._opened.enter_context(registry)
@@ -96,11 +102,16 @@ class InProcess:
         return self._fork_server.fork(role, self._on_bytes, hold=self._workspace.lock)
 
 
+FRAME_SECONDS = 60.0
+"""Seconds that the hub waits for the rest of an answer that has begun to come."""
+
+
 @dataclass(slots=True)
 class RegionConnection:
     """A region's process as the hub sees it: a party, a socket, and the messages that wait for it.
 
-    `question` is the message that the region works on; None while it waits for one. `lost`: its process is gone.
+    `question` is the message that the region works on; None while it waits for one. `lost` is why nothing more is read
+    of it; empty while it lives.
     """
 
     node: int
@@ -108,21 +119,47 @@ class RegionConnection:
     socket: FramedSocket
     waiting: deque[tuple[Message, Label]] = field(default_factory=deque)
     question: Message | None = None
-    lost: bool = False
+    lost: str = ""
+    stream: FrameStream = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.stream = FrameStream(self.socket)
+
+    def fileno(self) -> int:
+        return self.socket.fileno()
 
 
 class ProcessLinks:
-    """The sockets to all regions of a run (`fedsov.hub.runtime.RegionLinks`). Each region answers one at a time."""
+    """The sockets to all regions of a run (`fedsov.hub.runtime.RegionLinks`). Each region answers one at a time.
 
-    def __init__(self) -> None:
+    Nothing here waits for one region alone, and whatever one sends costs it its own socket: its process ends, and each
+    question to it is answered with the reason.
+
+    Args:
+        frame_seconds: how long the rest of an answer is waited for that has begun to come.
+    """
+
+    def __init__(self, frame_seconds: float = FRAME_SECONDS) -> None:
         self.parties: dict[int, Party] = {}
+        self._frame_seconds = frame_seconds
         self._connections: dict[int, RegionConnection] = {}
+        self._run, self._verify_keys = "", dict[str, bytes]()
         self._arrived: list[tuple[Message, Label]] = []
 
     def add(self, connection: RegionConnection) -> None:
         """One more region."""
         self._connections[connection.node] = connection
         self.parties[connection.node] = connection.party
+
+    def believe(self, run: str, verify_keys: Mapping[str, bytes]) -> None:
+        """By which keys regions sign the labels of their updates in this run; where none is given, none is checked."""
+        self._run, self._verify_keys = run, dict(verify_keys)
+
+    def begin(self, node: int, start: Frame) -> None:
+        """Tells a region's process what it is, before any message."""
+        connection = self._connections[node]
+        connection.stream.queue(start)
+        self._write(connection)
 
     def close(self) -> None:
         """Closes every socket."""
@@ -137,50 +174,86 @@ class ProcessLinks:
 
     def poll(self, seconds: float) -> Iterable[tuple[Message, Label]]:
         """Waits up to `seconds` for any region to answer; the replies that have come."""
-        busy = [each for each in self._connections.values() if each.question is not None and not each.lost]
-        wait = 0.0 if self._arrived else seconds
-        ready, _, _ = select.select([each.socket for each in busy], [], [], wait) if busy else ([], [], [])
-        for connection in busy:
-            if connection.socket in ready:
-                self._take(connection)
+        until = time.monotonic() + (0.0 if self._arrived else seconds)
+        while self._exchange(max(0.0, until - time.monotonic())):
+            if self._arrived or time.monotonic() >= until:
+                break
         arrived, self._arrived = self._arrived, []
         return arrived
+
+    def _exchange(self, seconds: float) -> bool:
+        """Waits up to `seconds` for any socket, and gives and takes what it can; False where nothing is under way."""
+        living = [each for each in self._connections.values() if not each.lost]
+        asked = [each for each in living if each.question is not None]
+        writing = [each for each in living if each.stream.is_writing]
+        if not asked and not writing:
+            return False
+        begun, since = [each for each in asked if each.stream.is_reading], time.monotonic()
+        readable, writable, _ = select.select(asked, writing, [], seconds)
+        for connection in begun:
+            connection.stream.waited += time.monotonic() - since
+        for connection in writable:
+            self._write(connection)
+        for connection in asked:
+            if connection in begun or connection in readable:
+                self._take(connection)
+        return True
+
+    def _write(self, connection: RegionConnection) -> None:
+        try:
+            connection.stream.write()
+        except ConnectionClosed:
+            self._lose(connection, "RegionProcessEnded")
 
     def _feed(self, connection: RegionConnection) -> None:
         while connection.waiting and connection.question is None:
             message, label = connection.waiting.popleft()
             if connection.lost:
-                self._answer_lost(message)
+                self._answer_lost(message, connection.lost)
                 continue
             connection.question = message
-            try:
-                connection.socket.send(Frame({"label": label.to_json()}, pack(message)))
-            except ConnectionClosed:
-                self._lose(connection)
+            connection.stream.queue(Frame({"label": label.to_json()}, pack(message)))
+            self._write(connection)
 
     def _take(self, connection: RegionConnection) -> None:
-        """Takes a region's reply. One that does not answer the question, or makes no sense, is as good as none."""
+        """Takes what has come of a region's reply. One that answers another question, or makes no sense, is none."""
+        question = connection.question
+        if question is None or connection.lost:
+            return
+        limit = largest_answer(question)
         try:
-            frame = connection.socket.receive()
-            reply, label = unpack(frame.body), Label.from_json(frame.header["label"])
-        except (ConnectionClosed, KeyError, ValueError, TypeError, struct.error):
-            self._lose(connection)
-            return
-        if connection.question is None or not _answers(reply, connection.question):
-            self._lose(connection)
-            return
-        connection.question = None
-        self._arrived.append((reply, label))
-        self._feed(connection)
+            frame = connection.stream.read(FrameLimit(LARGEST_LABEL, limit.together, self._frame_seconds))
+            if frame is None:
+                return
+            reply, label = unpack(frame.body, limit), Label.from_json(frame.header["label"])
+            if not _answers(reply, question):
+                raise FedsovError("it answers another question, or for another region")
+            if self._verify_keys and reply.has_content() and reply.content.array_records:
+                self._check_label(connection, frame, label)
+        except ConnectionClosed:
+            self._lose(connection, "RegionProcessEnded")
+        except Exception as problem:  # boundary: whatever one region sends costs that region alone
+            self._lose(connection, why_unreadable(problem))
+        else:
+            connection.question = None
+            self._arrived.append((reply, label))
+            self._feed(connection)
 
-    def _lose(self, connection: RegionConnection) -> None:
-        question, connection.question, connection.lost = connection.question, None, True
+    def _check_label(self, connection: RegionConnection, frame: Frame, label: Label) -> None:
+        """Raises LabelUnsigned where the region did not sign the label of its update."""
+        name, question = connection.party.name, connection.question
+        labelled = LabelledAnswer(self._run, name, question.metadata.message_id if question else "", frame.body, label)
+        check_label(labelled, frame.header.get("signature"), self._verify_keys.get(name))
+
+    def _lose(self, connection: RegionConnection, why: str) -> None:
+        question, connection.question, connection.lost = connection.question, None, why
+        connection.socket.close()
         if question is not None:
-            self._answer_lost(question)
+            self._answer_lost(question, why)
         self._feed(connection)
 
-    def _answer_lost(self, question: Message) -> None:
-        self._arrived.append((error_reply(question, LOST, "RegionProcessEnded"), PUBLIC))
+    def _answer_lost(self, question: Message, why: str) -> None:
+        self._arrived.append((error_reply(question, LOST, why), PUBLIC))
 
 
 def _answers(reply: Message, question: Message) -> bool:

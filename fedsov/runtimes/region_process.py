@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from flwr.app import Message
+
+from fedsov.keys import KeySettings, open_keys
 from fedsov.label import Label
 from fedsov.protocol.flower_messages import HUB_NODE, begin_flower_process, pack, unpack
 from fedsov.protocol.job import RegionStart
+from fedsov.protocol.signed_labels import LabelledAnswer, signed_label
 from fedsov.region.worker import answer, open_region
 from fedsov.runtimes.framed_socket import ConnectionClosed, Frame, FramedSocket
 from fedsov.serialization import from_plain
+from fedsov.storage.private_files import make_private_folder, open_private
 
 LARGEST_LOG = 2**20
 
@@ -28,16 +33,26 @@ def run(connection: FramedSocket) -> None:
     try:
         while True:
             frame = connection.receive()
-            reply, label = answer(region, unpack(frame.body), Label.from_json(frame.header["label"]))
-            connection.send(Frame({"label": label.to_json()}, pack(reply)))
+            question, label = unpack(frame.body), Label.from_json(frame.header["label"])
+            connection.send(_frame(start, question, *answer(region, question, label)))
     except ConnectionClosed:
         region.close()
 
 
+def _frame(start: RegionStart, question: Message, reply: Message, label: Label) -> Frame:
+    """The reply with its label, which is signed where parameters leave."""
+    body, header = pack(reply), {"label": label.to_json()}
+    if reply.has_error() or not reply.content.array_records:
+        return Frame(header, body)
+    keys = open_keys(KeySettings(start.region.name, start.folder))
+    labelled = LabelledAnswer(start.run, start.region.name, question.metadata.message_id, body, label)
+    return Frame({**header, "signature": signed_label(keys.sign, labelled)}, body)
+
+
 def _log_to(folder: Path) -> None:
     """Sends all that this process prints to the region's own log; nothing reaches the caller's terminal."""
-    folder.mkdir(parents=True, exist_ok=True)
-    log = os.open(folder / "worker.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    make_private_folder(folder)
+    log = open_private(folder / "worker.log", os.O_WRONLY | os.O_APPEND)
     if os.fstat(log).st_size > LARGEST_LOG:
         os.ftruncate(log, 0)
     os.dup2(log, 1)
