@@ -19,8 +19,9 @@ WAYS_OUT: Mapping[str, str] = {
     " restore it from your copy (without it the store stays closed)",
     "LedgerBroken": "its ledger {folder}/ledger.sqlite does not verify, was cut, or cannot be written, or the hub's is"
     " not the one whose head it noted; see `fedsov ledger verify`; nothing crossed",
-    "BudgetBroken": "its privacy budget {folder}/privacy.jsonl was changed, cut or lost, or cannot be written;"
-    " restore it from your copy; see `fedsov budget`; no row was touched",
+    "BudgetBroken": "its privacy budget {folder}/privacy.jsonl, the people it covers (privacy-people-…) or what this"
+    " run released (runs/) was changed, cut or lost, or cannot be written; restore it from your copy;"
+    " see `fedsov budget`; no row was touched",
     "BudgetExceeded": "what is left of its privacy budget does not hold this; see `fedsov budget`",
     "CheckpointDamaged": "what it noted of this run under {folder}/runs was changed or cut; begin a new run",
     "AnswersBroken": "what it remembers of its answers, {folder}/answers, was changed, cut or lost; restore it from"

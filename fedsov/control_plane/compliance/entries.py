@@ -101,6 +101,7 @@ class LedgerView:
         fault: why it does not verify, or "".
         lines: what was decided, approved and withdrawn; notes: how many other entries it has.
         strange: numbers of the entries that were not understood.
+        unbounded_since: the day from which answers without privacy left about people of a private release, or "".
     """
 
     owner: str
@@ -110,20 +111,25 @@ class LedgerView:
     lines: tuple[EntryView, ...]
     notes: int = 0
     strange: tuple[int, ...] = ()
+    unbounded_since: str = ""
 
 
 def read_book(owner: str, entries: Sequence[tuple[int, str, Any]], *, head: str, fault: str = "") -> LedgerView:
     """A ledger's entries (number, digest, body) as lines."""
     lines: list[EntryView] = []
     strange: list[int] = []
+    unbounded = ""
     for seq, digest, body in entries:
         try:
-            if _text(body, "act") in ACTS:
+            act = _text(body, "act")
+            if act in ACTS:
                 lines.append(_line(owner, seq, digest, body))
+            elif act == "note" and "privacy_unbounded" in _mapping(body, "note"):
+                unbounded = unbounded or _text(body, "at")[:10]
         except ValueError:
             strange.append(seq)
     notes = len(entries) - len(lines) - len(strange)
-    return LedgerView(owner, len(entries), head, fault, tuple(lines), notes, tuple(strange))
+    return LedgerView(owner, len(entries), head, fault, tuple(lines), notes, tuple(strange), unbounded)
 
 
 _TEXTS = (

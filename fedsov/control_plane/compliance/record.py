@@ -133,6 +133,7 @@ def record_of(
             *_broken(books),
             *_open_border(unsafe),
             *(Warned(True, f"A decision's document is not what it was: {each.text}.") for each in rewritten),
+            *_unbounded(books),
             *_old_rules(bundles),
             *_papers(relied, reviews),
         ),
@@ -189,6 +190,16 @@ def _open_border(unsafe: int) -> Iterable[Warned]:
             f"UNSAFE: an open border (border=unsafe_open), which permits everything and checks nothing, took "
             f"{_many(unsafe, 'decision')}, marked below.",
         )
+
+
+def _unbounded(books: Iterable[LedgerView]) -> Iterable[Warned]:
+    for book in books:
+        if book.unbounded_since:
+            yield Warned(
+                False,
+                f"The privacy guarantee of {book.owner} is unbounded since {book.unbounded_since}: answers without "
+                "privacy left about people whom a private release was about.",
+            )
 
 
 def _old_rules(bundles: Iterable[documents_steps.BundleRecord]) -> Iterable[Warned]:

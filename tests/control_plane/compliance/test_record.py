@@ -73,3 +73,12 @@ def test_numbers_of_people_behind_an_artifact_are_left_out(workspace: Path) -> N
 def test_a_ledger_without_entries_is_told_as_such(tmp_path: Path) -> None:
     told = record_of([LedgerView("hub", 0, "0", "", ())], on=DAY)
     assert told.crossings.total == 0 and "No ledger holds a decision yet" in as_html(told)
+
+
+def test_a_guarantee_that_answers_without_privacy_ended_is_told_with_its_day(workspace: Path) -> None:
+    ended = {"at": "2026-12-01T10:00:00+00:00", "run": "r2", "act": "note", "note": {"privacy_unbounded": {}}}
+    later = {**ended, "at": "2026-12-05T10:00:00+00:00"}
+    told = made_of(crossing(workspace), ended, later)
+    assert "The privacy guarantee of DE is unbounded since 2026-12-01" in said(told)
+    assert "unbounded since 2026-12-01" in as_html(told)
+    assert "unbounded" not in said(made_of(crossing(workspace)))
