@@ -28,12 +28,14 @@ from fedsov.protocol.flower_messages import parameters_of
 from fedsov.protocol.job import TrainingJob
 from fedsov.region import client_app
 from fedsov.region.session import Session
+from fedsov.region.settings import OwnDataset
 from fedsov.region.strategies import federated
 from fedsov.region.strategies.candidates import Candidate, StartingPoint
 from fedsov.training.client_state import InMemoryStates, part
-from tests.own_settings import CLOSED, SECRET
+from tests.own_settings import CLOSED, EXAMPLES
 
 MLP = NetworkSpec("mlp", (4,))
+OF_EXAMPLES = replace(CLOSED, datasets={"people": OwnDataset(examples=True, document=EXAMPLES)})
 STEPS = LocalSteps(learning_rate=0.1, momentum=0.0, batch=20, epochs=2, weight_decay=0.0)
 
 
@@ -54,8 +56,8 @@ def _session(keeps: Personalization) -> Session:
         label_of=np.zeros(rows, int),
     )
     recipe = Recipe(network=MLP)
-    job = TrainingJob("people", TargetRule("ill"), recipe, rounds=4, personalization=keeps)
-    return Session(records, job, Path("."), settings=CLOSED, secret=SECRET)
+    job = TrainingJob("people", TargetRule("ill"), recipe, rounds=4, personalization=keeps, calls_examples=True)
+    return Session(records, job, Path("."), settings=OF_EXAMPLES)
 
 
 def _features(session: Session) -> Features:
