@@ -38,9 +38,8 @@ from fedsov.partition.clean import prepare
 from fedsov.partition.column_kinds import infer_columns
 from fedsov.partition.dataset import DatasetSpec
 from fedsov.partition.manifest import MANIFEST, check_seal, read_manifest
-from fedsov.partition.records import keyed_numbers
 from fedsov.partition.routing import Homes, consenting, folds, label_rows, people, sort_rows
-from fedsov.partition.row_names import by_subject, row_names
+from fedsov.partition.row_names import by_subject, keyed, row_names
 from fedsov.partition.sources import OpenSource, check_columns, described_columns, open_source
 from fedsov.partition.store import FOLD, JURISDICTION, LABEL, ROW, SUBJECT, TARGET, Contents, Staged, stage_store
 from fedsov.storage.workspace import store_of
@@ -314,7 +313,7 @@ def _stage_region(
 ) -> Staged:
     kinds = {name: kind for name, kind in source.kinds.items() if kind != "drop"}
     keys = keys_of(workspace, region.name)
-    subjects = keys.pseudonyms(source.named[row] for row in rows)
+    subjects, digests = keyed(source.named, source.values, rows, keys)
     labels, label_of = _present(source.labels, source.label_of[rows])
     consented = source.consents[rows]
     if release is not None and consented.any():
@@ -323,7 +322,7 @@ def _stage_region(
             labels, label_of = _present((*labels, PUBLIC), np.where(consented, len(labels), label_of))
     contents = Contents(source.spec.name, region.jurisdictions, kinds, labels, stamp=source.stamp)
     table = _table(source, rows, kinds=kinds, subjects=subjects, label_of=label_of)
-    table = table.append_column(ROW, numbers(keyed_numbers(keys.pseudonyms(source.values[row] for row in rows))))
+    table = table.append_column(ROW, numbers(digests))
     return stage_store(store_folder(workspace, region.name, source.spec.name), table, contents=contents, keys=keys)
 
 
@@ -334,10 +333,10 @@ def _stage_quarantine(workspace: Path, source: _SortedRows, report: IngestReport
     kinds = {name: kind for name, kind in source.kinds.items() if kind != "drop"}
     kinds = {spec.jurisdiction: "identifier"} | kinds
     keys = keys_of(workspace, QUARANTINE)
-    subjects = keys.pseudonyms(source.named[row] for row in rows)
+    subjects, digests = keyed(source.named, source.values, rows, keys)
     labels, label_of = _present(source.labels, source.label_of[rows])
     table = _table(source, rows, kinds=kinds, subjects=subjects, label_of=label_of)
-    table = table.append_column(ROW, numbers(keyed_numbers(keys.pseudonyms(source.values[row] for row in rows))))
+    table = table.append_column(ROW, numbers(digests))
     table = table.append_column(REASON, from_levels(homes.reasons, homes.reason_of[rows]))
     notes = {name: value for name, value in asdict(report).items() if name != "up_to_date"}
     notes["regions"] = [home.to_json() for home in report.regions]

@@ -22,7 +22,9 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
+from fedsov.keys.protocol import RegionKeys
 from fedsov.partition.arrow_columns import floats, levels
+from fedsov.partition.records import keyed_numbers
 
 DIGEST_BYTES = 16
 
@@ -31,6 +33,20 @@ def row_names(table: pa.Table) -> list[str]:
     """(rows,) ``values:`` and 32 hexadecimal digits; the second of equal rows ends in ``#1``, the third in ``#2``."""
     codes = np.stack([_codes(table.column(name)) for name in sorted(table.column_names)], axis=1)
     return _told_apart([f"values:{hashlib.blake2b(row, digest_size=DIGEST_BYTES).hexdigest()}" for row in codes])
+
+
+def keyed(
+    named: Sequence[str], values: Sequence[str], rows: np.ndarray, keys: RegionKeys
+) -> tuple[list[str], np.ndarray]:
+    """Under a region's key: the pseudonyms of the rows at these places, and (n,) int64 digests of their values.
+
+    Args:
+        named: (rows,) what each row's pseudonym is made of; `values` itself where no row has a subject.
+        values: (rows,) the rows' names by their values.
+    """
+    pseudonyms = keys.pseudonyms(named[row] for row in rows)
+    own = pseudonyms if named is values else keys.pseudonyms(values[row] for row in rows)
+    return pseudonyms, keyed_numbers(own)
 
 
 def by_subject(subjects: tuple[list[str], np.ndarray], persons: Sequence[str], names: Sequence[str]) -> list[str]:
