@@ -15,7 +15,7 @@ from fedsov.hub.checkpoints import Checkpoint
 from fedsov.hub.decode_updates import expanded
 from fedsov.hub.planning.plan_values import Profile
 from fedsov.hub.progress_lines import round_line
-from fedsov.hub.region_queries import ask, is_lost, price_privacy, reply_json
+from fedsov.hub.region_queries import ask, error_of, is_lost, price_privacy, reply_json
 from fedsov.hub.run import HubRun
 from fedsov.hub.secure_sum import summed
 from fedsov.hub.server_app import (
@@ -31,7 +31,7 @@ from fedsov.label import PUBLIC, Label, Scope, join
 from fedsov.ledger import known_keys
 from fedsov.model.column_statistics import Statistics
 from fedsov.model.features import Features
-from fedsov.protocol.flower_messages import HUB_NODE, RUN_ID, reason_of
+from fedsov.protocol.flower_messages import FAILED, HUB_NODE, RUN_ID, reason_of
 from fedsov.protocol.ingestion_report import unused_line
 from fedsov.protocol.message_types import STATISTICS
 
@@ -73,6 +73,8 @@ def agree_on_features(
     replies = ask(run, regions, STATISTICS, {"scope": str(scope)})
     for name in (name for name, reply in replies.items() if is_lost(reply)):
         run.progress(f"features are agreed on without {name} ({reason_of(replies[name])})")
+    for name in (name for name, reply in replies.items() if reply.has_error() and reply.error.code == FAILED):
+        run.progress(f"features are agreed on without {name}: {error_of(run, name, replies[name])}")
     answered = {name: reply for name, reply in replies.items() if reply.has_content()}
     described = {name: Statistics.from_json(reply_json(reply, "statistics")) for name, reply in answered.items()}
     doubts = {name: _strangers(run, own) or _inflated(own, (rows or {}).get(name)) for name, own in described.items()}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
 
 from fedsov.artifact import Artifact
-from fedsov.errors import BudgetExceeded, ConfigurationError, FedsovError, LedgerBroken
+from fedsov.errors import AnswerWithheld, BudgetExceeded, ConfigurationError, FedsovError, LedgerBroken
 from fedsov.hub.planning.plan import make_plan
 from fedsov.hub.planning.plan_values import Plan, Profile
 from fedsov.hub.progress_lines import privacy_line
@@ -103,6 +103,9 @@ def _profile(run: HubRun, name: str, reply: Message) -> Profile:
         if reply.error.code == REFUSED:
             return Profile(name, None, 0, PUBLIC, 0)
         if is_lost(reply):
+            return Profile(name, None, 0, PUBLIC, 0, lost=reason_of(reply))
+        if reason_of(reply) == AnswerWithheld.__name__:  # its own rule, and no fault: the others go on
+            run.progress(f"{error_of(run, name, reply)}; the others go on without it")
             return Profile(name, None, 0, PUBLIC, 0, lost=reason_of(reply))
         raise error_of(run, name, reply)
     counts = reply_json(reply, "profile")

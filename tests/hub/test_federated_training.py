@@ -14,7 +14,7 @@ from fedsov.hub.federated_training import GlobalModel, agree_on_features, train_
 from fedsov.hub.region_queries import profiles
 from fedsov.hub.run import HubRun
 from fedsov.protocol.flower_messages import config_of
-from tests.hub.world import World, connected, text, update
+from tests.hub.world import World, connected, statistics, text, update
 
 
 def _train(run: HubRun, scope: str = "shareable", minimum: int = 2) -> GlobalModel:
@@ -25,6 +25,16 @@ def test_features_are_fitted_to_the_sum_of_what_regions_say(tmp_path: Path) -> N
     with connected(World(tmp_path)) as run:
         features = agree_on_features(run, ["DE", "FR"], "shareable")
     assert features.names == ("age",) or features.names[0].startswith("age")
+
+
+def test_a_region_that_withholds_its_statistics_is_named_and_the_others_agree_on_features(tmp_path: Path) -> None:
+    answers = {
+        "query.statistics": lambda name, _: "AnswerWithheld" if name == "FR" else text("statistics", statistics())
+    }
+    lines: list[str] = []
+    with connected(World(tmp_path, answers), lines=lines) as run:
+        features = agree_on_features(run, ["DE", "FR"], "shareable")
+    assert features.inputs and any("without FR" in line and "limits.least_people" in line for line in lines)
 
 
 def test_where_no_region_may_tell_its_statistics_the_training_fails_by_their_names(tmp_path: Path) -> None:

@@ -54,6 +54,19 @@ def test_profiles_are_counts_and_a_region_that_holds_them_back_has_none(tmp_path
     assert found["FR"].rows is None and found["FR"].label.is_public
 
 
+def test_a_region_that_withholds_its_answer_by_its_own_rule_is_planned_without_and_the_others_go_on(
+    tmp_path: Path,
+) -> None:
+    answers = {"query.profile": lambda name, _: "AnswerWithheld" if name == "FR" else text("profile", profile(name))}
+    lines: list[str] = []
+    with connected(World(tmp_path, answers), lines=lines) as run:
+        plan, _ = region_queries.planned(run)
+    (line,) = [line for line in lines if "region FR" in line]
+    assert "fedsov region set FR limits.least_people=N" in line and "the others go on" in line
+    (without,) = plan.following("none")
+    assert without == "FR" and "AnswerWithheld" in next(part.reasons[0] for part in plan.regions if part.region == "FR")
+
+
 def test_the_plan_is_made_of_what_regions_say_and_records_nothing(tmp_path: Path) -> None:
     sizes = {"DE": 600, "FR": 700, "US": 40}
     world = World(tmp_path, {"query.profile": lambda name, _: text("profile", profile(name, sizes[name]))})
