@@ -65,14 +65,14 @@ def init(arguments: InitArguments) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShowArguments(Arguments):
+class RegionShowArguments(Arguments):
     """Whose settings."""
 
     name: Name
 
 
 @command(app, examples=("fedsov region show DE", "fedsov region show DE --json"))
-def show(arguments: ShowArguments) -> None:
+def show(arguments: RegionShowArguments) -> None:
     """Prints a region's settings as they are in force, each by the key that `region set` takes."""
     from fedsov.api.region_settings import show as read
     from fedsov.region.settings_file import flat
@@ -141,7 +141,7 @@ def _ask(lines: Sequence[str]) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CheckArguments(Arguments):
+class RegionCheckArguments(Arguments):
     """Whose settings."""
 
     name: NameOrAll = None
@@ -149,7 +149,7 @@ class CheckArguments(Arguments):
 
 
 @command(app, examples=("fedsov region check DE", "fedsov region check --all --json"))
-def check(arguments: CheckArguments) -> None:
+def check(arguments: RegionCheckArguments) -> None:
     """Checks a region's settings: signature, ledger, law, register, split; names what protects less."""
     from fedsov.api.region_settings import check as found
     from fedsov.api.region_settings import names_of

@@ -200,10 +200,10 @@ class RegionSettings:
     def refusals(self, dataset: str, asked: Asked) -> tuple[str, ...]:
         """A sentence for each thing that a job asks for and that would protect less; empty where there is none."""
         name, law, own = self.region, self.law, self.of_dataset(dataset)
-        said: list[str] = []
+        sentences: list[str] = []
 
         def refuse(what: str, change: str, effect: str) -> None:
-            said.append(f"region {name} {what}; `fedsov region set {name} {change}` would {effect}")
+            sentences.append(f"region {name} {what}; `fedsov region set {name} {change}` would {effect}")
 
         if asked.unsafe_open and not law.unsafe_open:
             refuse("keeps its border closed (border.unsafe_open)", "law.unsafe_open=true", "open it")
@@ -221,14 +221,14 @@ class RegionSettings:
             refuse(f"does not call the rows of {dataset} examples (dataset.examples)", change, "do so")
         if asked.consent is not None and asked.consent != own.consent:
             if asked.consent["share"] and not own.examples:
-                said.append(
+                sentences.append(
                     f"region {name}: dataset.consent.share draws people who were never asked, which is for examples "
                     "alone; name the column and the value that mean consent, or set dataset.consent=null"
                 )
             else:
                 change = f"'datasets.{dataset}.consent={_inline(asked.consent)}'"
                 refuse("has another rule for whose rows may become public (dataset.consent)", change, "take this one")
-        return tuple(said)
+        return tuple(sentences)
 
 
 def first_settings(region: str, dataset: str, asked: Asked, *, retention_days: int | None = None) -> RegionSettings:
@@ -261,7 +261,7 @@ def _put(plain: dict[str, Any], key: str, value: Any) -> None:
         name, _, last = rest.rpartition(".")
         if not name or last not in OwnDataset.__slots__:
             raise ConfigurationError(
-                unknown("setting", key, [f"datasets.NAME.{one}" for one in OwnDataset.__slots__])
+                unknown("setting", key, [f"datasets.NAME.{name}" for name in OwnDataset.__slots__])
             )
         plain["datasets"].setdefault(name, {})[last] = value
     elif key not in SETTABLE:
@@ -279,12 +279,12 @@ def _value(key: str, text_of: str) -> Any:
     return read_mapping(f"value: {text_of}".encode(), key)["value"]
 
 
-def _same(one: Path, other: Path | None) -> bool:
+def _same(path: Path, other: Path | None) -> bool:
     """Whether two files are one, or have the same content."""
     if other is None:
         return False
     try:
-        return one.resolve() == other.resolve() or one.read_bytes() == other.read_bytes()
+        return path.resolve() == other.resolve() or path.read_bytes() == other.read_bytes()
     except OSError:
         return False
 
@@ -295,8 +295,8 @@ def _without_seed(rule: ConsentRule) -> dict[str, Any]:
 
 def _inline(consent: Mapping[str, Any]) -> str:
     """A consent rule as a value of the command line."""
-    given = ", ".join(f"{key}: {value}" for key, value in consent.items() if value not in (None, "", 0.0))
-    return "{" + given + "}"
+    parts = [f"{key}: {value}" for key, value in consent.items() if value not in (None, "", 0.0)]
+    return "{" + ", ".join(parts) + "}"
 
 
 def _is_key(word: str) -> bool:

@@ -80,6 +80,8 @@ class EntryView:
     until: str
     approval: str
     contents: Mapping[str, tuple[str, str]]
+    marks: tuple[str, ...]
+    added_rules: tuple[str, ...]
 
     @property
     def bound_by(self) -> tuple[str, ...]:
@@ -136,7 +138,10 @@ _TEXTS = (
     *("act", "at", "run", "kind", "name", "digest", "purpose", "verdict", "review", "reason", "remedy"),
     *("bundle", "by", "why", "since", "until", "approval"),
 )
-_LISTS = (*("origins", "categories", "restrictions", "documents", "rules", "citations", "missing", "obligations"),)
+_LISTS = (
+    *("origins", "categories", "restrictions", "documents", "rules", "citations", "missing", "obligations"),
+    *("marks", "added_rules"),
+)
 
 
 def _line(owner: str, seq: int, digest: str, body: Any) -> EntryView:

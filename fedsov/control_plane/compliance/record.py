@@ -19,7 +19,7 @@ from fedsov.border.evidence.register import Document
 from fedsov.control_plane.compliance import counts
 from fedsov.control_plane.compliance import documents as documents_steps
 from fedsov.control_plane.compliance.counts import Count
-from fedsov.control_plane.compliance.entries import LedgerView
+from fedsov.control_plane.compliance.entries import EntryView, LedgerView
 
 TITLE = "Record of processing and cross-border transfers"
 STATEMENT = (
@@ -132,6 +132,7 @@ def record_of(
         warnings=(
             *_broken(books),
             *_open_border(unsafe),
+            *_marked(decisions),
             *(Warned(True, f"A decision's document is not what it was: {each.text}.") for each in rewritten),
             *_unbounded(books),
             *_old_rules(bundles),
@@ -189,6 +190,24 @@ def _open_border(unsafe: int) -> Iterable[Warned]:
             True,
             f"UNSAFE: an open border (border=unsafe_open), which permits everything and checks nothing, took "
             f"{_many(unsafe, 'decision')}, marked below.",
+        )
+
+
+MARKS = {
+    "example rows": "about rows that a document calls published, made up or examples, to which no lifetime budget applied",
+    "rehearsed day": "taken as on another day than the real one",
+}
+
+
+def _marked(decisions: Sequence[EntryView]) -> Iterable[Warned]:
+    for mark, words in MARKS.items():
+        if count := sum(mark in line.marks for line in decisions):
+            yield Warned(True, f"{mark.upper()}: {_many(count, 'decision')} {words}.")
+    added = [line for line in decisions if line.added_rules]
+    if added:
+        rules = sorted({rule for line in added for rule in line.added_rules})
+        yield Warned(
+            True, f"ADDITIONAL RULES: {_many(len(added), 'decision')} by rules that were not shipped: {_some(rules)}."
         )
 
 

@@ -42,6 +42,20 @@ def test_unsafe_decisions_are_marked_first_and_where_they_stand(workspace: Path)
     assert as_html(told).count('class="unsafe"') >= 4
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"marks": ["example rows"]}, "EXAMPLE ROWS: 1 decision about rows that a document calls published, "),
+        ({"marks": ["rehearsed day"]}, "REHEARSED DAY: 1 decision taken as on another day than the real one."),
+        ({"added_rules": ["own-1"]}, "ADDITIONAL RULES: 1 decision by rules that were not shipped: own-1."),
+    ],
+)
+def test_what_a_decision_bears_stands_above_the_record(workspace: Path, change: dict, words: str) -> None:
+    told = made_of(crossing(workspace, **change))
+    assert told.warnings[0].grave and told.warnings[0].text.startswith(words)
+    assert words in as_html(told)
+
+
 def test_a_ledger_that_was_changed_is_told_first_and_still_shown(workspace: Path) -> None:
     with sqlite3.connect(workspace / "regions" / "DE" / "ledger.sqlite") as book:
         book.execute("DROP TRIGGER no_update")
