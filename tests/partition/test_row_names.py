@@ -9,9 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import csv
 
+from fedsov.keys import create_keys
+from fedsov.keys.protocol import KeySettings
 from fedsov.model.targets import TargetRule
 from fedsov.partition.dataset import DatasetSpec
-from fedsov.partition.row_names import by_subject, row_names
+from fedsov.partition.records import keyed_numbers
+from fedsov.partition.row_names import by_subject, keyed, row_names
 from fedsov.partition.sources import read_source
 from tests.partition.world import people
 
@@ -72,3 +75,12 @@ def test_dates_lists_and_truths_have_names_too() -> None:
 def test_a_row_with_a_subject_is_that_persons_and_another_its_own() -> None:
     subjects = (["A", "B"], np.array([1, 2, 0]))
     assert by_subject(subjects, ["subject:A", "subject:B", "row:1"], ["x", "y", "z"]) == ["subject:B", "y", "subject:A"]
+
+
+def test_rows_of_nobody_are_digested_once_and_those_of_people_by_subject_and_by_value(tmp_path: Path) -> None:
+    keys = create_keys(KeySettings("DE", tmp_path))
+    values, places = row_names(pa.table({"age": [41, 7, 7]})), np.array([2, 0])
+    subjects, digests = keyed(values, values, places, keys)
+    assert subjects == keys.pseudonyms([values[2], values[0]]) and digests.tolist() == keyed_numbers(subjects).tolist()
+    named, same = keyed(["subject:A", "subject:B", "subject:A"], values, places, keys)
+    assert named == keys.pseudonyms(["subject:A", "subject:A"]) and same.tolist() == digests.tolist()
