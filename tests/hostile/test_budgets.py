@@ -17,7 +17,7 @@ import pytest
 from pyarrow import csv
 
 from fedsov.api.budgets import account
-from fedsov.errors import BudgetBroken, ConfigurationError, JobRefused
+from fedsov.errors import BudgetBroken, BudgetExceeded, ConfigurationError, JobRefused
 from tests.cli.world import call
 from tests.world import SHARED, fedsov, overhear
 
@@ -133,16 +133,15 @@ def test_other_people_of_the_same_region_are_asked_about_without_privacy(workspa
     assert not account(workspace / "regions" / "US-CA", "US-CA").to_json()["unbounded_since"]
 
 
-def allow(workspace: Path) -> None:
-    for name in ("US-CA", "US-OH"):
-        ended = call(
-            "region", "set", name, "privacy.require=none", "--yes", "--why", "a test", f"workspace={workspace}"
-        )
-        assert ended.code == 0, ended.err
+def put(workspace: Path, name: str, word: str) -> None:
+    """The region's owner sets something."""
+    ended = call("region", "set", name, word, "--yes", "--why", "a test", f"workspace={workspace}")
+    assert ended.code == 0, ended.err
 
 
 def test_an_owner_who_allows_it_ends_the_guarantee_and_everybody_reads_since_when(workspace: Path) -> None:
-    allow(workspace)
+    for name in ("US-CA", "US-OH"):
+        put(workspace, name, "privacy.require=none")
     heard = overhear(words(workspace))
     told = account(workspace / "regions" / "US-CA", "US-CA")
     day = told.to_json()["unbounded_since"]
@@ -185,3 +184,18 @@ def test_a_lost_file_of_people_is_no_way_out(workspace: Path) -> None:
             overhear(overrides)
     with pytest.raises(BudgetBroken, match="the people of this region's privacy budget"):
         account(workspace / "regions" / "US-CA", "US-CA")
+
+
+def test_a_region_that_asks_every_job_for_privacy_answers_none_without_it(tmp_path: Path) -> None:
+    assert call("ingest", *words(tmp_path)).code == 0
+    for name in ("US-CA", "US-OH"):
+        put(tmp_path, name, "privacy.require=record")
+    assert "answers under privacy only (privacy.require: record)" in refused(words(tmp_path))
+
+
+def test_of_a_region_s_lifetime_and_a_job_s_the_smaller_holds(tmp_path: Path) -> None:
+    assert call("ingest", *words(tmp_path)).code == 0
+    put(tmp_path, "US-OH", "privacy.lifetime_epsilon=1")
+    with pytest.raises(BudgetExceeded, match=r"US-OH: .* the lifetime budget is 1, of which 1 is left"):
+        overhear(words(tmp_path, PRIVATE, "privacy.lifetime_epsilon=20"))
+    assert not (tmp_path / "regions" / "US-OH" / "privacy.jsonl").exists()
