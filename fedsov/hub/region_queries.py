@@ -177,7 +177,8 @@ def error_of(run: HubRun, name: str, reply: Message) -> FedsovError:
     if reply.error.code == OTHER_VERSION:
         return ConfigurationError(reason_of(reply))
     if is_lost(reply) and reason_of(reply) not in WAYS_OUT:
-        return FedsovError(f"region {name}: no answer came that could be read: {reason_of(reply)}")
+        log = run.workspace.region(name) / "worker.log"
+        return FedsovError(f"region {name}: no answer came that could be read: {reason_of(reply)} (log: {log})")
     folder, dataset = run.workspace.region(name), run.settings.dataset
     return region_error(name, reason_of(reply), folder=folder, dataset=dataset)
 
