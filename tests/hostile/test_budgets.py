@@ -199,3 +199,11 @@ def test_of_a_region_s_lifetime_and_a_job_s_the_smaller_holds(tmp_path: Path) ->
     with pytest.raises(BudgetExceeded, match=r"US-OH: .* the lifetime budget is 1, of which 1 is left"):
         overhear(words(tmp_path, PRIVATE, "privacy.lifetime_epsilon=20"))
     assert not (tmp_path / "regions" / "US-OH" / "privacy.jsonl").exists()
+
+
+def test_example_rows_are_covered_by_no_budget_and_marked(tmp_path: Path) -> None:
+    examples = "dataset.examples='UCI 45, CC BY 4.0'"
+    overhear(words(tmp_path, PRIVATE, examples))
+    result = overhear(words(tmp_path, examples)).result
+    assert any("UCI 45" in mark for mark in result.marks)
+    assert account(tmp_path / "regions" / "US-CA", "US-CA").to_json()["unbounded_since"] is None
