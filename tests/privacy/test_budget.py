@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,24 @@ def path(tmp_path: Path) -> Path:
 def spend(path: Path, *events: Event, run: str = "r1", last_known_head: BudgetHead | None = None) -> BudgetHead:
     budget = Budget.open(path, lifetime=LIFETIME, last_known_head=last_known_head)
     return budget.reserve(run, "training", events or (SMALL,), dataset="people", rows=1000)[1]
+
+
+def test_whom_an_entry_is_about_is_noted_once_it_fits_and_before_it_is_written(path: Path) -> None:
+    seen: list[bool] = []
+    budget = replace(Budget.open(path, lifetime=LIFETIME), before_entry=lambda: seen.append(path.exists()))
+    budget.reserve("r1", "training", [SMALL], dataset="people", rows=1000)
+    assert seen == [False]
+    with pytest.raises(BudgetExceeded):
+        budget.reserve("r2", "training", [Event("gaussian", 0.1)], dataset="people", rows=1000)
+    assert seen == [False]
+
+    def fail() -> None:
+        raise BudgetBroken("nobody could be noted")
+
+    before = path.read_bytes()
+    with pytest.raises(BudgetBroken, match="nobody could be noted"):
+        replace(budget, before_entry=fail).reserve("r2", "training", [SMALL], dataset="people", rows=1000)
+    assert path.read_bytes() == before
 
 
 def test_what_is_reserved_is_on_the_disk_and_is_read_back_with_all_that_was_said(path: Path) -> None:
