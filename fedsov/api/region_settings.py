@@ -24,6 +24,7 @@ from fedsov.region.settings import OwnLaw, RegionSettings
 from fedsov.region.settings_file import (
     FILE,
     Change,
+    check_ledger,
     flat,
     has_settings,
     last_change,
@@ -185,6 +186,7 @@ def _opened(root: Path, name: str, *, writes: bool) -> Iterator[tuple[Path, Ledg
         return
     with hold_workspace(workspace):
         make_private_folder(folder)
+        check_ledger(folder, name)
         keys_of(root, name)
         ledger = Ledger(ledger_of(folder), name)
         try:

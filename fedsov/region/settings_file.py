@@ -24,11 +24,12 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from fedsov.border.law.yaml_text import read_mapping
-from fedsov.errors import ConfigurationError, SettingsBroken
+from fedsov.errors import ConfigurationError, LedgerBroken, SettingsBroken
 from fedsov.keys.protocol import RegionKeys
 from fedsov.ledger.ledger import Ledger, entry_time
 from fedsov.region.settings import RegionSettings
 from fedsov.storage.atomic_files import replace_file, sha256_hex, sync_folder, write_file
+from fedsov.storage.workspace import is_there, ledger_of
 
 FILE = "region.yaml"
 SPLIT = "split of rows"
@@ -50,6 +51,12 @@ class Change:
     why: str
 
 
+def check_ledger(folder: Path, region: str) -> None:
+    """Raises LedgerBroken where a region has settings and no ledger: it was lost, and a new one would know nothing."""
+    if (folder / FILE).exists() and not is_there(ledger_of(folder)):
+        raise LedgerBroken(f"the ledger of {region} is gone, though {folder / FILE} is there; restore your copy")
+
+
 def has_settings(folder: Path, ledger: Ledger) -> bool:
     """Whether the region has a file of settings, or its ledger noted one."""
     return (folder / FILE).exists() or noted(ledger) is not None
@@ -59,14 +66,15 @@ def read_settings(folder: Path, ledger: Ledger) -> RegionSettings:
     """A region's settings.
 
     Raises:
+        LedgerBroken: there is a file, and the ledger never noted any.
         SettingsBroken: the file is gone, was edited, put back, or is another region's.
         ConfigurationError: a setting that this version cannot read.
     """
     path, digest = folder / FILE, noted(ledger)
+    if digest is None and path.exists():
+        raise LedgerBroken(f"the ledger of {ledger.owner} never noted {path}: it was put back or made anew; restore it")
     if digest is None:
-        raise SettingsBroken(
-            f"the ledger of {ledger.owner} never noted {path}; `fedsov region init {ledger.owner}`"
-        )
+        raise SettingsBroken(f"the ledger of {ledger.owner} never noted {path}; `fedsov region init {ledger.owner}`")
     _finish_change(path, digest)
     try:
         content = path.read_bytes()

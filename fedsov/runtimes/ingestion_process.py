@@ -37,7 +37,7 @@ from fedsov.protocol.calendar import Calendar
 from fedsov.region.admission import Place, settle
 from fedsov.region.people_budgets import check_new_holder, covered_rows
 from fedsov.region.settings import RegionSettings
-from fedsov.region.settings_file import FILE
+from fedsov.region.settings_file import FILE, check_ledger
 from fedsov.runtimes.framed_socket import ConnectionClosed, Frame, FramedSocket
 from fedsov.storage.private_files import make_private_folder
 from fedsov.storage.workspace import Workspace, ledger_of
@@ -174,6 +174,7 @@ class _Gates:
         """A region's settings, written where there are none, and its ledger."""
         folder, dataset = self.workspace.region(name), self.settings.dataset.name
         make_private_folder(folder)
+        check_ledger(folder, name)
         with closing(Ledger(ledger_of(folder), name)) as ledger:
             keys = keys_of(self.workspace.root, name)
             described = {region.name: region.retention_days for region in self.settings.federation.regions or ()}

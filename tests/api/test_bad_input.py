@@ -27,6 +27,8 @@ import pytest
 
 from fedsov.cli import main
 from fedsov.keys.local import LocalKeyring
+from fedsov.ledger.ledger import Ledger
+from tests.own_settings import EXAMPLES
 from tests.world import ROOT, answered, fedsov
 
 PEOPLE = {"US": 160, "GB": 120, "DE": 120}
@@ -55,6 +57,7 @@ def settings_for(workspace: Path, people: Path, *overrides: str) -> list[str]:
         "dataset.path": str(people),
         "dataset.jurisdiction": "country",
         "dataset.target": "y",
+        "dataset.examples": EXAMPLES,
         "federation.regions": "auto",
         "border": "unsafe_open",
         "federation.rounds": "2",
@@ -191,10 +194,21 @@ def test_a_wrong_setting_is_named_and_nothing_changes(
     ],
 )
 def test_train_says_as_little_as_plan(trained: Path, people: Path, overrides: list[str], code: int, word: str) -> None:
-    before = kept(trained)
+    """Of a run that began and found its source wrong, the hub's ledger has the note of what it began with."""
+    before, entries = kept(trained), hub_entries(trained)
     done = fedsov("train", *settings_for(trained, people, *overrides))
     assert word in the_line(done.returncode, done.stderr, code)
-    assert kept(trained) == before
+    after, begun = kept(trained), hub_entries(trained)[len(entries) :]
+    assert [name for name in after | before if after.get(name) != before.get(name)] == ["hub/ledger.sqlite"] * bool(
+        begun
+    )
+    assert hub_entries(trained)[: len(entries)] == entries
+    assert [body["note"]["checkpoint"]["name"] for body in begun] == ["run"] * (code == 3)
+
+
+def hub_entries(workspace: Path) -> list[dict[str, Any]]:
+    """The bodies of the hub's ledger."""
+    return [dict(entry.body) for entry in Ledger.read(workspace / "hub" / "ledger.sqlite").entries()]
 
 
 @pytest.mark.parametrize("words", [["federation.rounds"], ["--nosuch"]])

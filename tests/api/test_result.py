@@ -157,7 +157,7 @@ def test_lines_are_found_by_their_region_and_ledgers_by_their_owner(tmp_path: Pa
     assert RESULT.results["DE"] is RESULT.regions[1]
     for folder in (tmp_path / "hub", tmp_path / "regions" / "US"):
         folder.mkdir(parents=True)
-        (folder / "ledger.sqlite").touch()
+        (folder / "ledger.sqlite").write_bytes(b"a ledger")
     assert list(replace(RESULT, workspace=tmp_path).ledger) == ["hub", "US"]
 
 

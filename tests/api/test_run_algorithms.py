@@ -141,7 +141,7 @@ def test_scaffold_s_controls_follow_the_schedule_of_the_regions_rate() -> None:
 
 
 def test_a_training_that_ended_early_has_the_private_parameters_of_its_best_round(tmp_path: Path) -> None:
-    wild = ("federation.schedule={name:step,every:2,by:8}", "federation.patience=3", "federation.rounds=9")
+    wild = ("federation.schedule={name:step,every:2,by:4}", "federation.patience=3", "federation.rounds=9")
     still = (
         "model.fine_tune.epochs=0",
         "model.from_scratch.epochs=0",

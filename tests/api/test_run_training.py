@@ -99,7 +99,7 @@ def test_a_scheduled_run_that_is_killed_ends_as_if_it_had_not_been(tmp_path: Pat
     _assert_same(_resume(tmp_path / "killed" / "w").workspace, whole.workspace)
 
 
-WILD = ("federation.schedule={name:step,every:2,by:8}", "federation.rounds=9")
+WILD = ("federation.schedule={name:step,every:2,by:3}", "federation.rounds=9")
 """From round 5 on the steps are far too long, so that losses rise."""
 
 

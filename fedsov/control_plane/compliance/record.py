@@ -194,7 +194,7 @@ def _open_border(unsafe: int) -> Iterable[Warned]:
 
 
 MARKS = {
-    "example rows": "about rows that a document calls published, made up or examples, to which no lifetime budget applied",
+    "example rows": "about rows that a document calls published, made up or examples; no lifetime budget applied",
     "rehearsed day": "taken as on another day than the real one",
 }
 
