@@ -20,7 +20,7 @@ from fedsov.privacy.budget import BudgetState, read
 from fedsov.region.people_budgets import covered_people
 from fedsov.region.privacy_life import PrivacyNotes, PrivacyPast
 from fedsov.region.private_run import BUDGET_FILE
-from fedsov.storage.workspace import Workspace, ledger_of
+from fedsov.storage.workspace import Workspace, is_there, ledger_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def _run_line(run: Mapping[str, Any]) -> str:
 def account(folder: Path, region: str) -> Account:
     """The budget of a region's folder, checked against its ledger. Raises BudgetBroken, LedgerBroken."""
     path = ledger_of(folder)
-    if not path.exists():
+    if not is_there(path):
         return Account(region, read(folder / BUDGET_FILE))
     bodies = [entry.body for entry in Ledger.read(path).entries()]
     notes = PrivacyNotes.of(bodies)

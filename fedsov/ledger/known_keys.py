@@ -54,7 +54,9 @@ def _verify_key(folder: Path, region: str) -> str:
 def _read(path: Path) -> dict[str, str]:
     """Region to key, in hex. Raises KeyUnavailable for a file that holds anything else."""
     try:
-        keys = dict(parsed_json(read_bounded(path)))
+        keys: dict[str, str] = parsed_json(read_bounded(path))
+        if not isinstance(keys, dict):
+            raise ValueError("it is no JSON object")
         if any(len(bytes.fromhex(key)) != KEY_BYTES for key in keys.values()):
             raise ValueError(f"a key is not {KEY_BYTES} bytes long")
         return keys

@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from fedsov.errors import ConfigurationError, KeyUnavailable, WorkspaceUnusable
 from fedsov.storage.atomic_files import replace_file
+from fedsov.storage.bounded_files import parsed_json, read_bounded
 from fedsov.storage.private_files import FILE, make_private_folder
 
 DOMAIN = b"fedsov additional rules 1\n"
@@ -73,7 +74,7 @@ def signer_of(rules: Path, content: bytes) -> str | None:
     """
     path = _beside(rules)
     try:
-        body = json.loads(path.read_bytes())
+        body = parsed_json(read_bounded(path))
         key, signature = str(body["key"]), bytes.fromhex(body["signature"])
         Ed25519PublicKey.from_public_bytes(bytes.fromhex(key)).verify(signature, DOMAIN + content)
     except FileNotFoundError:

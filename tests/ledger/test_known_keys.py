@@ -1,0 +1,47 @@
+"""Each region has the others' verify keys in its own folder; a pinned key stays, and a damaged directory is said."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from fedsov.errors import KeyUnavailable
+from fedsov.ledger.known_keys import FILE, pin_keys, read_keys
+from fedsov.ledger.ledger import Ledger
+from fedsov.storage.workspace import Workspace, ledger_of
+
+
+def test_the_key_that_is_pinned_is_that_of_the_region_s_ledger(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    pin_keys(workspace, ["DE", "FR"])
+    for name in ("DE", "FR"):
+        with closing(Ledger.read(ledger_of(workspace.region(name)))) as ledger:
+            assert {read_keys(folder)[name].hex() for folder in (workspace.hub, workspace.region("FR"))} == {ledger.key}
+
+
+def test_a_half_born_ledger_of_a_region_gets_its_key_when_keys_are_pinned(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    workspace.region("DE").mkdir(parents=True)
+    ledger_of(workspace.region("DE")).write_bytes(b"")
+    pin_keys(workspace, ["DE"])
+    assert set(read_keys(workspace.region("DE"))) == {"DE"}
+
+
+@pytest.mark.parametrize("text", ["", "[]", "[[1]]", '{"DE": 7}', '{"DE": "00"}', '{"DE": "no hex"}', "[" * 100_000])
+def test_a_damaged_directory_is_named_when_it_is_read_and_when_keys_are_added(tmp_path: Path, text: str) -> None:
+    workspace = Workspace(tmp_path)
+    pin_keys(workspace, ["DE"])
+    path = workspace.region("DE") / FILE
+    path.write_text(text)
+    for reading in (lambda: read_keys(workspace.region("DE")), lambda: pin_keys(workspace, ["DE", "FR"])):
+        with pytest.raises(KeyUnavailable, match=f"{FILE}: the other regions' verify keys cannot be read"):
+            reading()
+
+
+def test_a_directory_is_one_json_object_that_people_can_compare(tmp_path: Path) -> None:
+    pin_keys(Workspace(tmp_path), ["DE"])
+    keys = json.loads((tmp_path / "hub" / FILE).read_text())
+    assert list(keys) == ["DE"] and len(bytes.fromhex(keys["DE"])) == 32
