@@ -174,9 +174,7 @@ class SignArguments(Arguments):
     """A file of rules, and the law owner's key."""
 
     rules: Annotated[Path, typer.Argument(metavar="RULES", help="The file of additional rules.")]
-    key: Annotated[
-        Path, typer.Option("--key", metavar="FILE", help="The law owner's key.")
-    ]
+    key: Annotated[Path, typer.Option("--key", metavar="FILE", help="The law owner's key.")]
 
 
 @command(app, examples=("fedsov border sign rules.yaml --key owner.pem",), reads="nothing")

@@ -84,15 +84,11 @@ class OwnDataset:
         examples = flag(f"{name}.examples", given.get("examples", False))
         document = text_or_none(f"{name}.document", given.get("document"), "what calls the rows examples")
         if examples and not (document or "").strip():
-            raise ConfigurationError(
-                f"{name}.examples needs {name}.document: what calls these rows examples"
-            )
+            raise ConfigurationError(f"{name}.examples needs {name}.document: what calls these rows examples")
         with prefixed(f"{name}: "):
             consent = ConsentRule.from_settings(given.get("consent"), seed=0)
         if consent is not None and consent.share and not examples:
-            raise ConfigurationError(
-                f"{name}.consent draws a share, which is for examples alone: name a column"
-            )
+            raise ConfigurationError(f"{name}.consent draws a share, which is for examples alone: name a column")
         return OwnDataset(examples, document, None if consent is None else _without_seed(consent))
 
     @staticmethod

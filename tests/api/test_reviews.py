@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from fedsov.ledger.ledger import Ledger
+from tests.own_settings import EXAMPLES
 from tests.world import answered, fedsov
 
 pytestmark = pytest.mark.long
@@ -40,6 +41,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return [
         f"workspace={place / 'w'}", "dataset=table", "dataset.name=people", f"dataset.path={place / 'people.csv'}",
         "dataset.jurisdiction=country", "dataset.target=bought", "federation.regions=auto", "federation.rounds=1",
+        f"dataset.examples={EXAMPLES}",
         "strategy.federated.min_rows=100", "border=own", f"border.evidence={place / 'documents.yaml'}",
     ]  # fmt: skip
 

@@ -13,6 +13,7 @@ import pytest
 
 from fedsov.api.report import as_html, as_text
 from fedsov.ledger.ledger import Ledger
+from tests.own_settings import EXAMPLES
 from tests.world import ROOT, Overheard, answered, fedsov, overhear
 
 ROWS = {"DE": 420, "AT": 400, "US": 440}
@@ -53,6 +54,7 @@ def _overrides(place: Path, documents: str, rows: Mapping[str, int], *more: str)
     return [
         f"workspace={place / 'w'}",
         "dataset=table",
+        f"dataset.examples={EXAMPLES}",
         "dataset.name=people",
         f"dataset.path={_table(place, rows)}",
         "dataset.jurisdiction=country",
