@@ -134,7 +134,7 @@ def test_metrics_of_too_few_people_stay_and_take_the_update_with_them(tmp_path: 
 
 def test_what_came_in_once_binds_every_later_answer(tmp_path: Path) -> None:
     opened, global_model = region(tmp_path, update), Label(frozenset({"FR", "DE"}))
-    ask(opened, incoming=global_model)
+    ask(opened, scope="public", incoming=global_model)
     _, later = ask(opened)
     assert later == BOUND | global_model
     assert opened.outbound.gate.ledger.entries()[-1].body["origins"] == ["DE", "FR"]

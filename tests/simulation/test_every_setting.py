@@ -189,7 +189,7 @@ def test_what_is_no_such_number_is_refused_everywhere(of: str, kind: str, name: 
 @pytest.mark.parametrize(("of", "kind", "name"), [(of, *place) for of, places in NUMBERS.items() for place in places])
 def test_a_scalar_of_numpy_is_stored_as_python_s_own_number(of: str, kind: str, name: str) -> None:
     right = SETTINGS[kind].right
-    number = np.int64(2) if of == "whole" else np.float32(0.5)
+    number = np.int64(2) if of == "whole" else np.float32(0.0625 if name == "delta" else 0.5)
     stored = getattr(replace(right, **{name: number}), name)
     assert type(stored) is (int if of == "whole" else float) and stored == number
 
