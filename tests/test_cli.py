@@ -172,6 +172,7 @@ def test_a_table_of_ones_own_runs_to_the_end(tmp_path: Path) -> None:
     assert said["ingested"]["rows_in"] == 920
 
 
+@pytest.mark.long
 def test_unsafe_results_are_marked_in_table_plan_and_ledger(tmp_path: Path) -> None:
     path = SHARED / "data" / "heart_uci4" / "data.csv"
     words = ("dataset=table", f"dataset.path={path}", "dataset.jurisdiction=jurisdiction", "dataset.target=target")

@@ -175,6 +175,7 @@ def test_a_region_comes_back_under_a_new_document_and_is_not_handed_the_global_m
     assert plan.strategy == "local" and run.result.results["US"].score is not None
 
 
+@pytest.mark.long
 def test_too_few_remaining_members_end_the_training_in_a_line_that_names_them(tmp_path: Path) -> None:
     rows = {"DE": 420, "US": 440}
     done = fedsov("train", *_overrides(tmp_path, CLAUSES + ASSESSMENT, rows), "--json", "--quiet")

@@ -155,6 +155,7 @@ def test_a_person_whose_rows_are_most_of_a_level_is_not_told_by_its_count(region
     assert "C" not in _statistics(region)["statistics"]["categorical"]["ward"]["levels"]
 
 
+@pytest.mark.long
 def test_a_person_whose_value_is_most_of_a_sum_does_not_move_it(region: PeopleRegion) -> None:
     rows = [(f"q{one}", 50.0 + one, "A", one % 2) for one in range(200)]
     region.ingest(rows)

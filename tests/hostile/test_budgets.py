@@ -150,6 +150,7 @@ def test_an_owner_who_allows_it_ends_the_guarantee_and_everybody_reads_since_whe
     assert f"unbounded since {day}" in str(heard.result)
 
 
+@pytest.mark.long
 def test_a_private_release_after_others_says_that_those_stand_in_the_ledger(tmp_path: Path) -> None:
     overhear(words(tmp_path))
     heard = overhear(words(tmp_path, PRIVATE))
@@ -201,6 +202,7 @@ def test_of_a_region_s_lifetime_and_a_job_s_the_smaller_holds(tmp_path: Path) ->
     assert not (tmp_path / "regions" / "US-OH" / "privacy.jsonl").exists()
 
 
+@pytest.mark.long
 def test_example_rows_are_covered_by_no_budget_and_marked(tmp_path: Path) -> None:
     examples = "dataset.examples='UCI 45, CC BY 4.0'"
     overhear(words(tmp_path, PRIVATE, examples))

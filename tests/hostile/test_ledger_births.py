@@ -134,6 +134,7 @@ def test_a_birth_killed_at_any_instant_leaves_a_whole_ledger_or_none(tmp_path: P
 
 
 @pytest.mark.parametrize("size", [0, 200, 5_000, 20_000, 30_000])
+@pytest.mark.long
 def test_a_full_disk_at_a_birth_is_said_leaves_no_ledger_and_the_next_run_has_one(tmp_path: Path, size: int) -> None:
     path = tmp_path / "ledger.sqlite"
     with full_disk(size), pytest.raises(LedgerBroken, match="nothing crossed"):

@@ -40,6 +40,7 @@ def _open_to_others(root: Path) -> list[str]:
     return [str(path.relative_to(root)) for path in paths if stat.S_IMODE(path.lstat().st_mode) & 0o077]
 
 
+@pytest.mark.long
 def test_after_a_whole_run_no_file_of_the_workspace_is_open_to_others(tmp_path: Path) -> None:
     lines = ["country,age,bought", *(f"{'DE' if row % 2 else 'FR'},{row % 60},{row % 3 == 0:d}" for row in range(400))]
     words = [*people(tmp_path, lines, target="bought"), "strategy.federated.min_rows=100", "federation.rounds=1"]

@@ -37,6 +37,7 @@ def test_a_word_that_steers_a_terminal_is_made_visible_in_one_line(word: str) ->
     assert shown.isprintable() and shown.startswith("age\\") and "\n" not in shown
 
 
+@pytest.mark.long
 def test_a_column_s_name_reaches_the_terminal_visibly_in_every_line_of_a_run(tmp_path: Path) -> None:
     names = ("country", f"age{CLEARS}", f"free{TITLE}text", "bought")
     lines = [

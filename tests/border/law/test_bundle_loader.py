@@ -134,6 +134,8 @@ UNREAD_MECHANISMS = {"intra_jurisdiction"}
 """A name for cases that claim to stay at home: whether they do, the atlas says and no paper."""
 
 UNREAD_FACTS = {
+    "consent_column": "the ingestion compares it with dataset.consent",
+    "consent_value": "the ingestion compares it with dataset.consent",
     "exporter": "adequacy is looked up by it",
     "destination_regime": "whether it stays home is computed from it",
     "n_12m": "counts in count_12m", "n_year": "counts in count_year",
