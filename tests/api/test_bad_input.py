@@ -320,7 +320,8 @@ def test_a_damaged_store_is_mended_by_what_the_line_says(workspace: Path, people
     before = kept(workspace)
     done = fedsov("train", *settings_for(workspace, people))
     assert "StoreDamaged" in the_line(done.returncode, done.stderr, 6)
-    assert kept(workspace) == before
+    after = kept(workspace)  # the hub's ledger has the note of what the run began with
+    assert [name for name in after | before if after.get(name) != before.get(name)] == ["hub/ledger.sqlite"]
     assert fedsov("ingest", *settings_for(workspace, people), "--again").returncode == 0
     assert fedsov("plan", *settings_for(workspace, people)).returncode == 0
 

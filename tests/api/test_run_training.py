@@ -371,7 +371,7 @@ def test_a_compressed_run_of_several_classes_with_schedule_and_patience_is_resum
 ) -> None:
     words = (
         "federation.compression=topk",
-        "federation.schedule={name:step,every:2,by:20}",
+        "federation.schedule={name:step,every:2,by:7}",
         "federation.rounds=8",
         "federation.patience=1",
         "algorithm=fedavgm",
