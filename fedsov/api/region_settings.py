@@ -37,6 +37,7 @@ from fedsov.storage.private_files import make_private_folder
 from fedsov.storage.workspace import Workspace, is_there, ledger_of
 
 UNSAID = "no reason given"
+RESERVED = ("hub", "quarantine")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,8 @@ def init(root: Path, name: str, words: Sequence[str] = (), *, by: str = "", why:
 
     Raises ConfigurationError where it has settings already, or for a word that is none; WorkspaceUnusable.
     """
+    if name in RESERVED:
+        raise ConfigurationError(f"{name} is no name for a region; it has a folder of its own")
     with _opened(root, name, writes=True) as (folder, ledger):
         if has_settings(folder, ledger):
             raise ConfigurationError(f"region {name} has settings already; `fedsov region set {name}` changes them")
@@ -121,11 +124,11 @@ def set_settings(root: Path, names: Sequence[str], words: Sequence[str], *, by: 
 
     Raises ConfigurationError for a word that is none, SettingsBroken, WorkspaceUnusable, LedgerBroken.
     """
-    changed = {name: show(root, name).settings.changed(words) for name in names}
-    for settings in changed.values():
-        _check_readable(settings)
-    for name, settings in changed.items():
+    for name in names:
+        _check_readable(show(root, name).settings.changed(words))
+    for name in names:
         with _opened(root, name, writes=True) as (folder, ledger):
+            settings = read_settings(folder, ledger).changed(words)  # as they are now that nobody else writes
             write_settings(folder, keys_of(root, name), ledger, Change(settings, by or _user(), why or UNSAID))
 
 

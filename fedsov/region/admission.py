@@ -2,8 +2,8 @@
 
     own = admit(folder, ledger, job_dataset, asked, run="r1")      # or JobRefused, with an entry that says why
 
-In one workspace the first ingestion writes a region's settings, from what whoever runs it asked for (`settle`), and the
-first ingestion of a further data set adds what it says of that one; from then on only `fedsov region set` changes them.
+In one workspace the first ingestion writes a region's settings, from what whoever runs it asked for (`settle`); from
+then on only `fedsov region set` changes them. A further data set's rows are people's until the owner says more.
 """
 
 from __future__ import annotations
@@ -40,12 +40,18 @@ def admit(place: Place, dataset: str, asked: Asked, *, run: str) -> RegionSettin
     return own
 
 
+def may_ingest(place: Place, dataset: str, asked: Asked, *, run: str) -> None:
+    """Raises JobRefused where a region's settings do not allow this ingestion; writes no settings."""
+    own = read_settings(place.folder, place.ledger)
+    _check(place, own, dataset, asked, run=run)
+
+
 def settle(
     place: Place, keys: RegionKeys, dataset: str, asked: Asked, *, run: str, retention_days: int | None = None
 ) -> tuple[RegionSettings, bool]:
-    """As `admit`, at an ingestion: writes settings where there are none, or none about this data set; whether it wrote.
+    """As `admit`, after an ingestion; writes settings where there are none, or none about this data set.
 
-    Raises as `admit`, and WorkspaceUnusable, LedgerBroken, KeyUnavailable.
+    Gives also whether it wrote. Raises as `admit`, and WorkspaceUnusable, LedgerBroken, KeyUnavailable.
     """
     by = f"the first ingestion of {dataset}"
     if not has_settings(place.folder, place.ledger):
@@ -56,8 +62,8 @@ def settle(
     if dataset in own.datasets:
         _check(place, own, dataset, asked, run=run)
         return own, False
-    more = replace(own, datasets={**own.datasets, dataset: OwnDataset.of(asked)})
-    _check(place, more, dataset, asked, run=run)
+    _check(place, own, dataset, asked, run=run)
+    more = replace(own, datasets={**own.datasets, dataset: OwnDataset()})
     return write_settings(place.folder, keys, place.ledger, Change(more, by, "a further data set")), True
 
 

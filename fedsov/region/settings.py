@@ -12,8 +12,9 @@ region's owner could allow it.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from fedsov.protocol.job import Asked
 from fedsov.region.limits import Limits
 from fedsov.region.privacy_life import RegionPrivacy
 from fedsov.serialization import to_plain
+from fedsov.storage.atomic_files import sha256_hex
 from fedsov.storage.workspace import named_path_or_none
 
 
@@ -36,7 +38,7 @@ class OwnLaw:
 
     Attributes:
         bundle: SHA-256 of the shipped law, hexadecimal; "" until it is known.
-        rules: a file of additional rules.
+        rules: a file of additional rules, and `rules_sha256` what it held when the owner took it.
         owner: the public key (hexadecimal) whose signature a rule that permits needs; "" for nobody's.
         unsafe_open: permits everything; for laboratories.
     """
@@ -45,6 +47,7 @@ class OwnLaw:
     rules: Path | None = None
     owner: str = ""
     unsafe_open: bool = False
+    rules_sha256: str = ""
 
     @staticmethod
     def from_settings(plain: Any) -> OwnLaw:
@@ -55,10 +58,16 @@ class OwnLaw:
             raise ConfigurationError("law.owner must be 64 hexadecimal digits; `fedsov region owner init` makes a key")
         return OwnLaw(
             bundle=text("law.bundle", given.get("bundle", "")),
-            rules=named_path_or_none("law.rules", given.get("rules")),
+            rules=_absolute("law.rules", given.get("rules")),
             owner=owner,
             unsafe_open=flag("law.unsafe_open", given.get("unsafe_open", False)),
+            rules_sha256=text("law.rules_sha256", given.get("rules_sha256", "")),
         )
+
+    @staticmethod
+    def taking(rules: Path | None, law: OwnLaw) -> OwnLaw:
+        """The law with these additional rules as they are now. Raises ConfigurationError where they cannot be read."""
+        return replace(law, rules=rules, rules_sha256="" if rules is None else _content_digest(rules))
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +146,7 @@ class RegionSettings:
         return RegionSettings(
             region=text("region", given["region"]),
             law=OwnLaw.from_settings(given.get("law", {})),
-            evidence=named_path_or_none("evidence", given.get("evidence")),
+            evidence=_absolute("evidence", given.get("evidence")),
             rehearsal=flag("rehearsal", given.get("rehearsal", False)),
             privacy=RegionPrivacy.from_settings(given.get("privacy", {})),
             limits=Limits.from_settings(given.get("limits", {})),
@@ -171,7 +180,9 @@ class RegionSettings:
                 raise ConfigurationError(f"{word!r} is no setting; write KEY=VALUE, such as rehearsal=true")
             _put(plain, key.strip(), _value(key, value))
         with prefixed("region.yaml: "):
-            return RegionSettings.from_settings(plain)
+            new = RegionSettings.from_settings(plain)
+        is_new = any(word.startswith("law.rules=") for word in words)
+        return replace(new, law=OwnLaw.taking(new.law.rules, new.law)) if is_new else new
 
     def bundle(self, asked: Asked) -> Bundle:
         """The rules that this region decides by, read now; open only where both the region and the job say so.
@@ -186,6 +197,11 @@ class RegionSettings:
             raise JobRefused(
                 f"region {self.region} decides by the law {self.law.bundle[:12]}…, this version has {shipped[:12]}…; "
                 f"read what changed, then `fedsov region set {self.region} law.bundle=shipped`"
+            )
+        if self.law.rules is not None and _content_digest(self.law.rules) != self.law.rules_sha256:
+            raise JobRefused(
+                f"region {self.region}: {self.law.rules} is not what its owner took; read it, then "
+                f"`fedsov region set {self.region} law.rules={shlex.quote(str(self.law.rules))}`"
             )
         return load_bundle(self.law.rules, owner=self.law.owner)
 
@@ -208,12 +224,13 @@ class RegionSettings:
             refuse(what, "rehearsal=true", "allow a rehearsed day")
         if asked.evidence is not None and not _same(asked.evidence, self.evidence):
             what = f"relies on {self.evidence or 'no register'}, not on {asked.evidence} (border.evidence)"
-            refuse(what, f"evidence={asked.evidence}", "take that register")
+            refuse(what, shlex.quote(f"evidence={asked.evidence}"), "take that register")
         if asked.rules is not None and not _same(asked.rules, law.rules):
             what = f"decides by {law.rules or 'the shipped rules alone'}, not by {asked.rules} (border.rules)"
-            refuse(what, f"law.rules={asked.rules}", "take those rules")
+            refuse(what, shlex.quote(f"law.rules={asked.rules}"), "take those rules")
         if asked.examples is not None and not own.examples:
-            change = f"datasets.{dataset}.document='{asked.examples}' datasets.{dataset}.examples=true"
+            document = shlex.quote(f"datasets.{dataset}.document={asked.examples}")
+            change = f"{document} datasets.{dataset}.examples=true"
             refuse(f"does not call the rows of {dataset} examples (dataset.examples)", change, "do so")
         if asked.consent is not None and asked.consent != own.consent:
             if asked.consent["share"] and not own.examples:
@@ -222,7 +239,7 @@ class RegionSettings:
                     "alone; name the column and the value that mean consent, or set dataset.consent=null"
                 )
             else:
-                change = f"'datasets.{dataset}.consent={_inline(asked.consent)}'"
+                change = shlex.quote(f"datasets.{dataset}.consent={_inline(asked.consent)}")
                 refuse("has another rule for whose rows may become public (dataset.consent)", change, "take this one")
         return tuple(sentences)
 
@@ -234,7 +251,7 @@ def first_settings(region: str, dataset: str, asked: Asked, *, retention_days: i
     """
     return RegionSettings(
         region,
-        law=OwnLaw(load_bundle().digest, asked.rules, unsafe_open=asked.unsafe_open),
+        law=OwnLaw.taking(asked.rules, OwnLaw(load_bundle().digest, unsafe_open=asked.unsafe_open)),
         evidence=asked.evidence,
         rehearsal=asked.rehearses,
         datasets={dataset: OwnDataset.of(asked)},
@@ -272,7 +289,24 @@ def _value(key: str, text_of: str) -> Any:
     """A value of the command line, read as YAML."""
     if key == "law.bundle" and text_of == "shipped":
         return load_bundle().digest
-    return read_mapping(f"value: {text_of}".encode(), key)["value"]
+    value = read_mapping(f"value: {text_of}".encode(), key)["value"]
+    if key in ("law.rules", "evidence") and isinstance(value, str):
+        return str(Path(value).expanduser().resolve())  # whoever runs a job stands in another folder
+    return value
+
+
+def _absolute(name: str, value: Any) -> Path | None:
+    path = named_path_or_none(name, value)
+    if path is not None and not path.is_absolute():
+        raise ConfigurationError(f"{name} is {path}; a region's file is named by its whole path")
+    return path
+
+
+def _content_digest(path: Path) -> str:
+    try:
+        return sha256_hex(path.read_bytes())
+    except OSError as problem:
+        raise ConfigurationError(f"cannot read the rules in {path}: {problem.strerror}") from None
 
 
 def _same(path: Path, other: Path | None) -> bool:

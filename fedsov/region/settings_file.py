@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -51,10 +50,14 @@ class Change:
     why: str
 
 
+PAST = (FILE, "answers", "privacy.jsonl")
+"""What is in a region's folder once its ledger has entries about it."""
+
+
 def check_ledger(folder: Path, region: str) -> None:
-    """Raises LedgerBroken where a region has settings and no ledger: it was lost, and a new one would know nothing."""
-    if (folder / FILE).exists() and not is_there(ledger_of(folder)):
-        raise LedgerBroken(f"the ledger of {region} is gone, though {folder / FILE} is there; restore your copy")
+    """Raises LedgerBroken where a region has a past and no ledger: it was lost, and a new one would know nothing."""
+    if any((folder / name).exists() for name in PAST) and not is_there(ledger_of(folder)):
+        raise LedgerBroken(f"the ledger of {region} is gone, though {folder} holds what it knew of; restore your copy")
 
 
 def has_settings(folder: Path, ledger: Ledger) -> bool:
@@ -105,9 +108,11 @@ def write_settings(folder: Path, keys: RegionKeys, ledger: Ledger, change: Chang
     about = {"at": entry_time(), "by": change.by, "why": change.why, "before": before or ""}
     plain = {**settings.to_plain(), "changed": about}
     plain["signature"] = keys.sign(_message(plain)).hex()
-    text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=110)
+    text = yaml.safe_dump(plain, sort_keys=False, width=110)
     content = (_HEAD.format(region=settings.region) + text).encode()
     path = folder / FILE
+    if _signed_values(path, content, ledger.key) != {key: part for key, part in plain.items() if key != "signature"}:
+        raise ConfigurationError("a setting, or the reason, holds letters that region.yaml cannot keep; leave them out")
     write_file(_aside(path), content)
     old, new = {} if before is None else _values_of(path), flat(settings.to_plain())
     changed = {key: new.get(key) for key in {**old, **new} if old.get(key) != new.get(key) and key != "split"}
@@ -147,12 +152,16 @@ def flat(plain: Mapping[str, Any], before: str = "") -> dict[str, Any]:
 def _finish_change(path: Path, digest: str) -> None:
     """Puts a change in its place that was noted, and cut before it was."""
     aside = _aside(path)
-    with suppress(FileNotFoundError):
+    try:
         content = aside.read_bytes()
         if sha256_hex(content) == digest and not aside.is_symlink():
             replace_file(path, content)
             aside.unlink()
             sync_folder(path.parent)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise SettingsBroken(f"{aside} is in the way ({error.strerror}); remove it") from None
 
 
 def _aside(path: Path) -> Path:

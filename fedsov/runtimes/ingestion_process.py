@@ -34,13 +34,13 @@ from fedsov.partition.column_kinds import LEARNED
 from fedsov.partition.ingest import CheckRows, Conditions, IngestReport, ingest, keys_of, store_folder
 from fedsov.partition.manifest import read_manifest
 from fedsov.protocol.calendar import Calendar
-from fedsov.region.admission import Place, settle
+from fedsov.region.admission import Place, may_ingest, settle
 from fedsov.region.people_budgets import check_new_holder, covered_rows
 from fedsov.region.settings import RegionSettings
 from fedsov.region.settings_file import FILE, check_ledger
 from fedsov.runtimes.framed_socket import ConnectionClosed, Frame, FramedSocket
 from fedsov.storage.private_files import make_private_folder
-from fedsov.storage.workspace import Workspace, ledger_of
+from fedsov.storage.workspace import Workspace, ledger_of, store_of
 
 
 def run(connection: FramedSocket) -> None:
@@ -77,7 +77,7 @@ def ingest_source(request: Mapping[str, Any]) -> dict[str, Any]:
         if owner != "hub":  # the hub has verified its own
             Ledger.read(path).verify()
     gates = _Gates(settings, workspace, request["run"])
-    gates.ask_all(_known_regions(settings, workspace))
+    gates.ask_all(_known_regions(settings, workspace), settles=False)
     register, regions = settings.border.register(), settings.federation.regions
     report = ingest(
         settings.dataset,
@@ -89,7 +89,7 @@ def ingest_source(request: Mapping[str, Any]) -> dict[str, Any]:
         conditions=Conditions(
             basis=_basis(settings, register, calendar.day()),
             rebuild=bool(request.get("rebuild")),
-            check_rows=_check_rows(workspace),
+            check_rows=_check_rows(workspace, gates),
         ),
     )
     gates.ask_all([region.name for region in report.regions])
@@ -97,26 +97,24 @@ def ingest_source(request: Mapping[str, Any]) -> dict[str, Any]:
     return {**_report(report, workspace, settings.dataset.name), "settled": sorted(gates.settled)}
 
 
-def _check_rows(workspace: Workspace) -> CheckRows:
-    """Refuses rows for a region that another one of the workspace holds under a privacy budget."""
+def _check_rows(workspace: Workspace, gates: _Gates) -> CheckRows:
+    """Refuses rows for a region whose settings do not allow it, or that another one holds under a privacy budget."""
     folders = {name: workspace.region(name) for name in workspace.region_names()}
     covered = cache(lambda: covered_rows(folders))
 
     def check(region: Region, values: Sequence[str]) -> None:
+        gates.ask_all([region.name], settles=False)
         check_new_holder(region.name, values, covered(), lambda name: open_keys(KeySettings(name, folders[name])))
 
     return check
 
 
 def _known_regions(settings: Settings, workspace: Workspace) -> list[str]:
-    """The regions that have settings already, and would be part of this run."""
-    named = settings.federation.regions
-    wanted = None if named is None else {region.name for region in named}
-    return [
-        name
-        for name in workspace.region_names()
-        if (workspace.region(name) / FILE).exists() and (wanted is None or name in wanted)
-    ]
+    """The regions that are named, or hold rows of this data set already."""
+    named, dataset = settings.federation.regions, settings.dataset.name
+    if named is not None:
+        return [region.name for region in named]
+    return [name for name in workspace.region_names() if store_of(workspace.region(name), dataset).exists()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,13 +126,20 @@ class _Gates:
     run: str
     settled: set[str] = field(default_factory=set)
 
-    def ask_all(self, names: Sequence[str]) -> None:
-        """Has each region take the job, or write its first settings. Raises JobRefused, once for all of them."""
+    def ask_all(self, names: Sequence[str], *, settles: bool = True) -> None:
+        """Has each region take the job, or write its first settings. Raises JobRefused, once for all of them.
+
+        Args:
+            settles: whether settings are written where there are none, or none about this data set.
+        """
         refused = {}
         for name in names:
             try:
-                with self._opened(name):
-                    pass
+                if settles:
+                    with self._opened(name):
+                        pass
+                elif (self.workspace.region(name) / FILE).exists():
+                    self._may_ingest(name)
             except JobRefused as error:
                 refused[name] = str(error)
         if refused:
@@ -168,6 +173,12 @@ class _Gates:
                     return False
 
         return release
+
+    def _may_ingest(self, name: str) -> None:
+        folder = self.workspace.region(name)
+        check_ledger(folder, name)
+        with closing(Ledger(ledger_of(folder), name)) as ledger:
+            may_ingest(Place(folder, ledger), self.settings.dataset.name, asked_of(self.settings), run=self.run)
 
     @contextmanager
     def _opened(self, name: str) -> Iterator[tuple[RegionSettings, Ledger]]:

@@ -95,6 +95,7 @@ def test_a_law_owner_s_key_is_made_pinned_and_rotated(
         (("set", "rehearsal=true"), "name a region, or give --all"),
         (("set", "DE", "--all", "rehearsal=true"), "name a region, or give --all"),
         (("init", "DE"), "region DE has settings already"),
+        (("init", "hub"), "hub is no name for a region"),
         (("set", "DE", "rehersal=true"), "did you mean rehearsal?"),
     ],
 )

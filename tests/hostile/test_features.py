@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,9 +28,9 @@ LEVELS = ("A", "B", "only me")
 PEOPLE = 200
 
 
-def _rows() -> list[Row]:
-    """Wards A and B, and three people of a ward that nobody else is in; all three ill, and the only ones who are."""
-    usual = [(f"p{one}", 10.0 + one, "AB"[one % 2], 0) for one in range(PEOPLE)]
+def _rows(every: int = 5) -> list[Row]:
+    """Wards A and B, one in so many ill; and three people, all ill, of a ward that nobody else is in."""
+    usual = [(f"p{one}", 10.0 + one, "AB"[one % 2], int(one % every == 0)) for one in range(PEOPLE)]
     return [*usual, *[(f"me{one}", 5.0 + one, "only me", 1) for one in range(3)]]
 
 
@@ -108,6 +109,18 @@ def test_a_score_on_validation_rows_does_not_depend_on_a_level_of_few_people(reg
         weights.ravel()[LEVELS.index("only me")] = size
         scores.append(_asked(region, features, model)["metrics"]["loss"])
     assert scores[0] == scores[1]
+
+
+def test_an_outcome_that_few_people_have_is_not_trained_on(tmp_path: Path) -> None:
+    """Two updates that differ by whose outcome counts would differ by that person's row."""
+    few = PeopleRegion(tmp_path)
+    few.ingest(_rows(every=PEOPLE))
+    opened = few.opened(*MODEL, *ONE_STEP)
+    try:
+        assert "statistics" in told(opened, "query.statistics", {"scope": "shareable"})
+        assert _asked(opened, Features(levels=(("ward", ("A", "B")),)))["error"] == "AnswerWithheld"
+    finally:
+        opened.close()
 
 
 def test_features_that_follow_from_no_answer_of_the_region_are_not_trained_on(people: PeopleRegion) -> None:

@@ -143,6 +143,18 @@ def test_a_job_that_calls_people_s_rows_examples_does_not_get_to_divide_them(wor
         assert isinstance(region, OpenRegion) and not region.outbound.session.examples
 
 
+def test_the_same_rows_under_another_name_are_no_examples_and_a_failed_ingestion_says_nothing_of_them(
+    words: list[str],
+) -> None:
+    copy = [word.replace("dataset.name=people", "dataset.name=copy") for word in words]
+    done = fedsov("ingest", *copy, "dataset.examples=said so")
+    assert done.returncode == 9 and "datasets.copy.examples=true" in done.stderr
+    failed = [word.replace("dataset.target=bought", "dataset.target=nosuch") for word in copy]
+    assert fedsov("ingest", *failed).returncode == 3
+    shown = answered(fedsov("region", "show", "DE", "--json", words[0]))
+    assert list(shown["datasets"]) == ["people"]
+
+
 def test_region_yaml_edited_by_hand_closes_the_region(words: list[str]) -> None:
     path = _workspace(words).region("DE") / "region.yaml"
     text = path.read_text()

@@ -41,11 +41,13 @@ def test_the_first_ingestion_writes_the_settings_and_later_ones_are_held_to_them
     assert len(_notes(here)) == 1
 
 
-def test_a_further_data_set_adds_what_is_said_of_it_and_nothing_else(place: tuple[Place, RegionKeys]) -> None:
+def test_a_further_data_set_is_people_s_rows_whatever_a_job_says_of_it(place: tuple[Place, RegionKeys]) -> None:
     here, keys = place
-    first, _ = settle(here, keys, "people", Asked(), run="r1")
-    more, wrote = settle(here, keys, "others", Asked(examples="CC BY 4.0"), run="r2")
-    assert wrote and more.of_dataset("others").examples and not more.of_dataset("people").examples
+    first, _ = settle(here, keys, "people", Asked(examples="made up"), run="r1")
+    with pytest.raises(JobRefused, match="datasets.others.examples=true"):
+        settle(here, keys, "others", Asked(examples="the same rows again"), run="r2")
+    more, wrote = settle(here, keys, "others", Asked(), run="r2")
+    assert wrote and not more.of_dataset("others").examples and more.of_dataset("people").examples
     assert more.law == first.law and more.split == first.split
     with pytest.raises(JobRefused, match="keeps its border closed"):
         settle(here, keys, "thirds", Asked(unsafe_open=True), run="r3")

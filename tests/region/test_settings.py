@@ -68,6 +68,21 @@ def test_what_a_region_allows_and_what_protects_more_is_taken(tmp_path: Path) ->
     assert own.register(Asked()) is None and own.register(Asked(evidence=same)) == register
 
 
+def test_additional_rules_are_those_that_the_owner_took(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By their content, and by their whole path: whoever runs a job may stand in another folder."""
+    monkeypatch.chdir(tmp_path)
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("rules:\n- {id: own-1, effect: forbid, when: [[kind, eq, update]], reason: r, cite: c}\n")
+    own = CLOSED.changed(["law.rules=rules.yaml"])
+    assert own.law.rules == rules and own.bundle(Asked()).added == {"own-1"}
+    rules.write_text("rules: []\n")
+    with pytest.raises(JobRefused, match="is not what its owner took"):
+        own.bundle(Asked())
+    for relative in ({"law": {"rules": "rules.yaml"}}, {"evidence": "documents.yaml"}):
+        with pytest.raises(ConfigurationError, match="named by its whole path"):
+            RegionSettings.from_settings({"region": "DE", **relative})
+
+
 def test_every_refusal_is_said_at_once() -> None:
     assert len(CLOSED.refusals("people", Asked(unsafe_open=True, days_per_round=1, examples="made up"))) == 3
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from fedsov.errors import SettingsBroken
+from fedsov.errors import ConfigurationError, SettingsBroken
 from fedsov.keys import create_keys
 from fedsov.keys.protocol import KeySettings, RegionKeys
 from fedsov.ledger.ledger import Ledger
@@ -102,6 +103,15 @@ def test_a_file_that_another_key_signed_is_refused_though_the_ledger_noted_it(
     foreign.close()
     with pytest.raises(SettingsBroken, match="not signed by its region"):
         read_settings(folder, ledger)
+
+
+@pytest.mark.parametrize("letter", ["\x85", "\u2028", "\x00", "ü", "'", "\n", "# "])
+def test_no_letter_of_a_reason_bricks_a_region(place: tuple[Path, RegionKeys, Ledger], letter: str) -> None:
+    folder, _, ledger = place
+    first = _write(place, RegionSettings("DE"))
+    with suppress(ConfigurationError):
+        _write(place, replace(first, rehearsal=True), f"a{letter}b")
+    assert read_settings(folder, ledger) in (first, replace(first, rehearsal=True))
 
 
 @pytest.mark.parametrize("noted_first", [True, False])

@@ -21,6 +21,7 @@ from fedsov.partition.changed_people import People, people_of
 from fedsov.region.answers.memory import PROFILE, STATISTICS, Answers, RowsQuestion
 from fedsov.region.session import Session
 from fedsov.storage.atomic_files import sha256_hex
+from fedsov.training.rows import Rows
 
 BAND = 10
 """Counts of people's rows are rounded down to a multiple of this."""
@@ -70,9 +71,26 @@ def looked_at(session: Session, scope: str, features: Features) -> tuple[Feature
             raise AnswerWithheld(f"no features follow from statistics of {scope} rows that were never given")
         rows, least = session.divided(scope), session.settings.limits.least_people
         train, validation = rows.train, rows.validation
+        _check_outcomes(session, train)
         seen = held(features, train.columns, train.persons, least=least, own=Statistics.from_json(own))
         session.looked_at[key] = seen, held(seen, validation.columns, validation.persons, least=least)
     return session.looked_at[key]
+
+
+def _check_outcomes(session: Session, rows: Rows) -> None:
+    """Raises AnswerWithheld where fewer people than the region's least have an outcome that some rows have.
+
+    The job says what counts as an outcome; an update of one that few have is their rows.
+    """
+    if session.work.target.task == "regression" or not len(rows):
+        return
+    owners, least = owners_of(rows.persons, len(rows)), session.settings.limits.least_people
+    for values in rows.y.T if rows.y.ndim > 1 else (rows.y,):
+        if any(len(np.unique(owners[values == value])) < least for value in np.unique(values)):
+            raise AnswerWithheld(
+                f"an outcome of dataset.target={session.work.target.column} is that of fewer than {least} people of "
+                "this region's training rows; choose outcomes that more have, or keep the region local"
+            )
 
 
 def looked_at_home(session: Session, features: Features) -> Features:
