@@ -97,6 +97,11 @@ def people_of(columns: Mapping[str, np.ndarray], persons: np.ndarray, chosen: np
     return People(*groups, kinds.digest(), _digest(b"".join(public), secret))
 
 
+def keyed_name(person: str, secret: bytes) -> bytes:
+    """What `People` knows a pseudonym by."""
+    return _digest(person.encode(), secret)
+
+
 def compared(before: People, now: People) -> ChangedPeople:
     """How the people of an answer differ from those of one before.
 

@@ -136,7 +136,7 @@ def train(session: Session, message: Message) -> RecordDict:
     """
     config = config_of(message)
     scope, number = str(config["scope"]), int(config["server-round"])
-    rows, incoming = session.divided(scope), parameters_of(message)
+    rows, incoming = people_rows.rows_of_answer(session, scope), parameters_of(message)
     training = _training(session, scope, config)
     asked = replace(training, rounds=max(training.rounds, number))
     session.settings.limits.check(session.records.region, asked, rows=len(rows.train))

@@ -36,6 +36,7 @@ class Session:
             that are the same in every workspace. People's rows are divided by their pseudonyms and the region's secret.
         split_id: tells divisions apart, and nothing of the secret.
         answers: what was answered about people's rows; None where they are examples.
+        answered: by scope, the rows behind the last statistics (`fedsov.region.answers.people_rows.rows_of_answer`).
         looked_at: by scope and features, what may be looked at (`fedsov.region.answers.people_rows.looked_at`).
     """
 
@@ -56,6 +57,7 @@ class Session:
         self.private: PrivateRun | None = None
         self.own: StateStore = InMemoryStates()
         self.answers: Answers | None = None
+        self.answered: dict[str, DataSplit] = {}
         self.looked_at: dict[tuple[str, str], tuple[Features, Features]] = {}
 
     def mask(self, scope: str) -> np.ndarray:

@@ -155,3 +155,19 @@ def test_rounds_of_more_steps_than_the_limit_are_refused_by_their_rows(people: P
         opened.close()
         people.set("limits.steps=1000000")
     assert said["error"].startswith("LimitExceeded") and "limits.steps=" in said["error"]
+
+
+def test_a_newcomer_is_not_the_difference_of_two_updates(tmp_path: Path) -> None:
+    """Statistics are repeated for nine newcomers; an update must not be made of them either."""
+    grown = PeopleRegion(tmp_path)
+    updates = []
+    for newcomers in (0, 9):
+        more = [(f"new{one}", 1e3 + one, "AB"[one % 2], 1) for one in range(newcomers)]
+        grown.ingest([*_rows(), *more])
+        opened = grown.opened(*MODEL, *ONE_STEP, run=f"r{newcomers}")
+        try:
+            assert "statistics" in told(opened, "query.statistics", {"scope": "shareable"})
+            updates.append(_steps(opened, Features(levels=(("ward", ("A", "B")),))))
+        finally:
+            opened.close()
+    assert np.array_equal(updates[0][0], updates[1][0]) and updates[0][1] == updates[1][1]

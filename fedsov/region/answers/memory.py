@@ -167,6 +167,12 @@ class Answers:
             last = self._checked_memory().get(question)
             return None if last is None else dict(last.answer)
 
+    def people_of(self, question: RowsQuestion) -> People | None:
+        """Who stands behind the last answer to a question; None where there was none. Raises AnswersBroken."""
+        with self._alone():
+            last = self._checked_memory().get(question)
+            return None if last is None else self._people(last)
+
     def count(self, dataset: str) -> None:
         """Counts one more answer about a data set. Raises LimitExceeded where its version had as many as it may."""
         self.noted.catch_up()

@@ -17,11 +17,11 @@ from fedsov.model.column_statistics import Statistics
 from fedsov.model.disclosure import Disclosure, fewest_apart, owners_of
 from fedsov.model.features import Features
 from fedsov.model.held_inputs import held
-from fedsov.partition.changed_people import People, people_of
+from fedsov.partition.changed_people import People, keyed_name, people_of
 from fedsov.region.answers.memory import PROFILE, STATISTICS, Answers, RowsQuestion
 from fedsov.region.session import Session
 from fedsov.storage.atomic_files import sha256_hex
-from fedsov.training.rows import Rows
+from fedsov.training.rows import DataSplit, Rows
 
 BAND = 10
 """Counts of people's rows are rounded down to a multiple of this."""
@@ -56,6 +56,40 @@ def statistics(session: Session, scope: str) -> dict[str, Any]:
     return _given(session, STATISTICS, scope, described)
 
 
+def rows_of_answer(session: Session, scope: str) -> DataSplit:
+    """The scope's rows that a round may look at: of people's rows those behind the last statistics that were given.
+
+    Statistics are repeated while fewer than `limits.least_people` changed; an update of the newest rows would tell of
+    those few beside an update of the rows before. Raises AnswerWithheld where no statistics were given, or somebody is
+    gone since.
+    """
+    if session.examples or session.private_in(scope):
+        return session.divided(scope)
+    if scope not in session.answered:
+        answers, question = _answers(session), _question(session, STATISTICS, scope)
+        if answers.recall(question) is None:
+            raise AnswerWithheld(f"no features follow from statistics of {scope} rows that were never given")
+        statistics(session, scope)  # repeated, given anew where enough people changed, or withheld
+        before, now = answers.people_of(question), _people(session, STATISTICS, scope, answers.secret)
+        rows = session.divided(scope)
+        session.answered[scope] = rows if before in (None, now) else _behind(rows, before, now, answers.secret)
+    return session.answered[scope]
+
+
+def _behind(rows: DataSplit, before: People | None, now: People, secret: bytes) -> DataSplit:
+    """The rows of people who stood behind an answer as they are now; public rows stay."""
+    known = set() if before is None else {*before.chosen.values(), *before.others.values()}
+    digests = {**now.others, **now.chosen}
+
+    def is_known(person: str) -> bool:
+        return person == "" or digests.get(keyed_name(person, secret)) in known
+
+    def selected(part: Rows) -> Rows:
+        return part.select(np.array([is_known(str(person)) for person in np.asarray(part.persons)], bool))
+
+    return DataSplit(selected(rows.train), selected(rows.validation), selected(rows.test))
+
+
 def looked_at(session: Session, scope: str, features: Features) -> tuple[Features, Features]:
     """The features with what may be looked at of a scope's training rows, and of its validation rows.
 
@@ -66,10 +100,10 @@ def looked_at(session: Session, scope: str, features: Features) -> tuple[Feature
         return features, features
     key = scope, features.digest
     if key not in session.looked_at:
-        own = _answers(session).recall(_question(session, STATISTICS, scope))
+        rows, own = rows_of_answer(session, scope), _answers(session).recall(_question(session, STATISTICS, scope))
         if own is None:
             raise AnswerWithheld(f"no features follow from statistics of {scope} rows that were never given")
-        rows, least = session.divided(scope), session.settings.limits.least_people
+        least = session.settings.limits.least_people
         train, validation = rows.train, rows.validation
         _check_outcomes(session, train)
         seen = held(features, train.columns, train.persons, least=least, own=Statistics.from_json(own))
