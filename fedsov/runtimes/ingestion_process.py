@@ -133,7 +133,7 @@ class _Gates:
             settles: whether settings are written where there are none, or none about this data set.
         """
         refused = {}
-        for name in names:
+        for name in sorted(names):
             try:
                 if settles:
                     with self._opened(name):
