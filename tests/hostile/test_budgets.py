@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyarrow import csv
 
+from fedsov.api import region_settings
 from fedsov.api.budgets import account
 from fedsov.errors import BudgetBroken, BudgetExceeded, ConfigurationError, JobRefused
 from tests.cli.world import call
@@ -90,13 +91,20 @@ def test_without_privacy_nobody_is_asked_about_the_people_of_a_private_release(w
         ("dataset.name=cohort",),
         ("dataset.name=cohort", "dataset.drop=[center, num, ca, thal, slope]", "dataset.kinds={sex: categorical}"),
         ("dataset.name=cohort", "dataset.subject=chol"),
-        ("dataset.name=cohort", "dataset.examples=a demonstration"),
     ],
 )
-def test_another_name_other_columns_another_subject_or_the_word_example_make_nobody_else(
-    workspace: Path, more: tuple[str, ...]
-) -> None:
+def test_another_name_other_columns_or_another_subject_make_nobody_else(workspace: Path, more: tuple[str, ...]) -> None:
     assert "under privacy on" in refused(words(workspace, *more))
+
+
+def test_the_word_example_makes_nobody_else_not_even_the_owner_s(workspace: Path) -> None:
+    said = words(workspace, "dataset.name=cohort", "dataset.examples=a demonstration")
+    assert "does not call the rows of cohort examples" in refused(said)
+    names = region_settings.names_of(workspace, None, every=True)
+    region_settings.set_settings(
+        workspace, names, ["datasets.cohort.document=a demonstration", "datasets.cohort.examples=true"]
+    )
+    assert "under privacy on" in refused(said)
 
 
 def test_the_same_patients_in_another_file_are_the_same_people(workspace: Path, tmp_path: Path) -> None:
