@@ -89,7 +89,7 @@ def show(root: Path, name: str) -> Shown:
     """A region's settings. Raises SettingsBroken, ConfigurationError."""
     with _opened(root, name, writes=False) as (folder, ledger):
         settings = read_settings(folder, ledger)
-        return Shown(settings, folder / FILE, last_change(folder))
+        return Shown(settings, folder / FILE, last_change(folder, ledger))
 
 
 def init(root: Path, name: str, words: Sequence[str] = (), *, by: str = "", why: str = "") -> Shown:
@@ -105,7 +105,7 @@ def init(root: Path, name: str, words: Sequence[str] = (), *, by: str = "", why:
         settings = RegionSettings(name, law=OwnLaw(load_bundle().digest)).changed(words)
         _check_readable(settings)
         write_settings(folder, keys_of(root, name), ledger, Change(settings, by or _user(), why or UNSAID))
-        return Shown(read_settings(folder, ledger), folder / FILE, last_change(folder))
+        return Shown(read_settings(folder, ledger), folder / FILE, last_change(folder, ledger))
 
 
 def differences(root: Path, names: Sequence[str], words: Sequence[str]) -> list[Difference]:

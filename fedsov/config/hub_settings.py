@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from fedsov.config.settings import Settings
 from fedsov.hub.settings import HubSettings, HubTraining
 from fedsov.label import Scope
@@ -37,9 +35,6 @@ def asked(settings: Settings) -> Asked:
     A consent that is drawn by a share keeps no seed: which people the draw names follows from the job's.
     """
     border, dataset = settings.border, settings.dataset
-    consent = None
-    if dataset.consent is not None:
-        consent = {key: value for key, value in asdict(dataset.consent).items() if key != "seed"}
     return Asked(
         evidence=border.evidence and border.evidence.resolve(),
         rules=border.rules and border.rules.resolve(),
@@ -47,7 +42,7 @@ def asked(settings: Settings) -> Asked:
         today=settings.today,
         days_per_round=settings.federation.days_per_round,
         examples=dataset.examples,
-        consent=consent,
+        consent=None if dataset.consent is None else dataset.consent.to_settings(),
     )
 
 

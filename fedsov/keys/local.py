@@ -74,7 +74,7 @@ class LocalKeyring:
         body |= {name: base64.b64encode(part).decode() for name, part in zip(_SECRETS, parts, strict=True)}
         try:
             make_private_folder(path.parent)
-            _write_new(path, json.dumps(body, indent=1).encode())
+            write_key_file(path, json.dumps(body, indent=1).encode())
         except OSError as error:
             if path.exists():
                 raise WorkspaceUnusable(f"{path} exists; a keyring is never written over") from None
@@ -145,18 +145,23 @@ class LocalKeyring:
 
     def _signer(self) -> Ed25519PrivateKey:
         path = self._signing_key
-        try:
-            text = path.read_bytes()
-            if path.stat().st_mode & 0o077:
-                raise KeyUnavailable(f"{path} is open to other users; run: chmod 600 {path}")
-            private = load_pem_private_key(text, password=None)
-        except FileNotFoundError:
-            raise KeyUnavailable(f"{self.region} has no {path}; it is made with the region's ledger") from None
-        except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
-            raise KeyUnavailable(f"{path} cannot be read ({error}); restore it from your copy") from None
-        if not isinstance(private, Ed25519PrivateKey):
-            raise KeyUnavailable(f"{path} is no Ed25519 key; restore it from your copy")
-        return private
+        return read_signing_key(path, missing=f"{self.region} has no {path}; it is made with the region's ledger")
+
+
+def read_signing_key(path: Path, *, missing: str) -> Ed25519PrivateKey:
+    """The Ed25519 key of a PEM file. Raises KeyUnavailable; where there is no file, in the words `missing`."""
+    try:
+        text = path.read_bytes()
+        if path.stat().st_mode & 0o077:
+            raise KeyUnavailable(f"{path} is open to other users; run: chmod 600 {path}")
+        private = load_pem_private_key(text, password=None)
+    except FileNotFoundError:
+        raise KeyUnavailable(missing) from None
+    except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise KeyUnavailable(f"{path} cannot be read ({error}); restore it from your copy") from None
+    if not isinstance(private, Ed25519PrivateKey):
+        raise KeyUnavailable(f"{path} is no Ed25519 key; restore it from your copy")
+    return private
 
 
 def _keyring(region: str, key_id: str, parts: Sequence[bytes], path: Path) -> LocalKeyring:
@@ -164,7 +169,8 @@ def _keyring(region: str, key_id: str, parts: Sequence[bytes], path: Path) -> Lo
     return LocalKeyring(region, key_id, wrapping, pseudonyms, sealed, path.with_name(SIGNING_KEY))
 
 
-def _write_new(path: Path, content: bytes) -> None:
+def write_key_file(path: Path, content: bytes) -> None:
+    """A key's new file, on the disk when this returns. Raises FileExistsError where there is one, OSError."""
     with written_beside(path, content) as aside:
         os.link(aside, path)  # unlike a rename, this fails where a keyring exists
     sync_folder(path.parent)

@@ -18,7 +18,7 @@ that is in the ledger.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -150,9 +150,22 @@ class Ledger:
 
     def entries(self, run: str | None = None, *, since: int = 0) -> tuple[Entry, ...]:
         """All entries in order, or those whose `run` is this one; those after entry `since`. It verifies none."""
+        return self._parsed(self.texts(since=since), lambda body: run is None or body.get("run") == run)
+
+    def notes(self, name: str) -> tuple[Entry, ...]:
+        """Every note that holds something under this name, in order; hardly another entry is parsed, none verified."""
+        mark = json.dumps(name).encode() + b":"
+        return self._parsed(
+            (row for row in self.texts() if mark in row[1]),
+            lambda body: body.get("act") == "note" and name in body.get("note", {}),
+        )
+
+    def _parsed(
+        self, rows: Iterable[tuple[int, bytes, bytes]], is_wanted: Callable[[Mapping[str, Any]], bool]
+    ) -> tuple[Entry, ...]:
         try:
-            entries = (Entry(seq, leaf.hex(), json.loads(body)) for seq, body, leaf in self.texts(since=since))
-            return tuple(entry for entry in entries if run is None or entry.body.get("run") == run)
+            entries = (Entry(seq, leaf.hex(), json.loads(body)) for seq, body, leaf in rows)
+            return tuple(entry for entry in entries if is_wanted(entry.body))
         except (ValueError, AttributeError, TypeError, RecursionError) as problem:
             raise LedgerBroken(f"ledger {self._path} holds an entry that is no JSON; verify it") from problem
 

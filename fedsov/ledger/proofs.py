@@ -102,8 +102,7 @@ def _plain(anchor: tuple[Head, str]) -> dict[str, Any]:
 
 def noted_heads(ledger: Ledger) -> dict[str, Any]:
     """The head of each other party's ledger that was noted last, by that party's name."""
-    notes = [entry.body["note"].get("heads", {}) for entry in ledger.entries() if entry.body.get("act") == "note"]
-    return {party: head for heads in notes for party, head in heads.items()}
+    return {party: head for entry in ledger.notes("heads") for party, head in entry.body["note"]["heads"].items()}
 
 
 def continuation(ledger: Ledger, noted: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -117,7 +116,7 @@ def continuations(ledger: Ledger) -> dict[str, str]:
 
     Its entries that say "told" were the last under a head that was told, so their numbers are those heads' sizes.
     """
-    announced = [entry.seq for entry in ledger.entries() if "told" in entry.body.get("note", {})]
+    announced = [entry.seq for entry in ledger.notes("told")]
     head, paths = ledger.head(), {}
     for size in announced[-_REMEMBERED:]:
         path, head = ledger.consistency(size)

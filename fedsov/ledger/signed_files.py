@@ -10,7 +10,6 @@ and then moved into place: a kill at any instant leaves the noted one in its pla
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,9 +34,16 @@ def write_signed(path: Path, body: Mapping[str, Any], ledger: Ledger, *, run: st
     """Puts plain values in their place, signed and noted. Raises WorkspaceUnusable, LedgerBroken."""
     signature = ledger.sign(PURPOSE + plain_json(body)).hex()
     content = plain_json({"body": body, "key": ledger.key, "signature": signature})
+    put_noted(path, content, ledger, {NOTE: {"name": path.stem, "sha256": sha256_hex(content)}}, run=run)
+
+
+def put_noted(path: Path, content: bytes, ledger: Ledger, note: Mapping[str, Any], *, run: str = "") -> None:
+    """Puts a file in its place, once the ledger has the note that tells its digest.
+
+    Raises WorkspaceUnusable, LedgerBroken.
+    """
     pending = path.with_suffix(PENDING)
     write_file(pending, content)
-    note = {NOTE: {"name": path.stem, "sha256": sha256_hex(content)}}
     ledger.append({"at": entry_time(), "run": run, "act": "note", "owner": ledger.owner, "note": note})
     try:
         os.replace(pending, path)
@@ -49,12 +55,9 @@ def write_signed(path: Path, body: Mapping[str, Any], ledger: Ledger, *, run: st
 def notes(ledger: Ledger, run: str) -> dict[str, str]:
     """The files that a ledger notes for a run: name to the digest noted last, the newest note at the end."""
     digests: dict[str, str] = {}
-    for _, text, _ in ledger.texts():
-        if b'"checkpoint":{' not in text or run.encode() not in text:
-            continue  # most entries of a long ledger are read no further
-        entry = json.loads(text)
-        note = entry.get("note", {}).get(NOTE) if entry.get("act") == "note" and entry.get("run") == run else None
-        if isinstance(note, dict):
+    for entry in ledger.notes(NOTE):
+        note = entry.body["note"][NOTE]
+        if entry.body.get("run") == run and isinstance(note, dict):
             name = str(note.get("name"))
             digests.pop(name, None)
             digests[name] = str(note.get("sha256"))
@@ -72,11 +75,9 @@ def read_signed(path: Path, ledger: Ledger, noted: Mapping[str, str]) -> dict[st
         CheckpointDamaged: any byte of it changed, or it is another one than the ledger notes.
         ConfigurationError: the owner of another ledger signed it.
     """
-    digest, pending = noted.get(path.stem), path.with_suffix(PENDING)
+    digest = noted.get(path.stem)
     try:
-        content = read_bounded(pending, largest=LARGEST) if pending.is_file() else b""
-        if not content or sha256_hex(content) != digest:
-            content = read_bounded(path, largest=LARGEST)
+        content = noted_content(path, digest, largest=LARGEST)
     except TooLarge as problem:
         raise CheckpointDamaged(f"{path} was changed since it was written: {problem}") from None
     body, key, signature = _parts(content)
@@ -89,6 +90,16 @@ def read_signed(path: Path, ledger: Ledger, noted: Mapping[str, str]) -> dict[st
         f"{path} was changed, cut, or put in the place of another since it was written: it is not the one that the "
         "ledger notes (or an earlier version of fedsov wrote it)"
     )
+
+
+def noted_content(path: Path, digest: str | None, *, largest: int) -> bytes:
+    """What was put in this place and is of this digest, be it there or still beside it; else what is there.
+
+    Raises OSError, TooLarge.
+    """
+    pending = path.with_suffix(PENDING)
+    content = read_bounded(pending, largest=largest) if pending.is_file() else b""
+    return content if content and sha256_hex(content) == digest else read_bounded(path, largest=largest)
 
 
 def _parts(content: bytes) -> tuple[dict[str, Any], str, str]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from fedsov.checks import instance, mapping, real, section, shown, text, text_or_none, texts
@@ -63,6 +63,10 @@ class ConsentRule:
                 "dataset.consent needs both column and equals, or neither and a share; got "
                 f"dataset.consent.column={shown(self.column)} and dataset.consent.equals={shown(self.equals)}"
             )
+
+    def to_settings(self) -> dict[str, Any]:
+        """The group ``dataset.consent``; the seed of a drawn share is the job's."""
+        return {part.name: getattr(self, part.name) for part in fields(self) if part.name != "seed"}
 
     @staticmethod
     def from_settings(plain: Any, *, seed: int) -> ConsentRule | None:

@@ -14,12 +14,10 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 from fedsov.errors import FedsovError
 from fedsov.label import Label
 from fedsov.ledger.canonical_json import canonical
+from fedsov.ledger.signed_head import signature_holds
 
 FORMAT = "fedsov labelled answer 1"
 
@@ -60,7 +58,5 @@ def check_label(labelled: LabelledAnswer, signature: object, key: bytes | None) 
     """Raises LabelUnsigned where the signature is not the region's pinned key's over this answer and this label."""
     if key is None:
         raise LabelUnsigned("nobody gave the hub its verify key, so no label of its is believed")
-    try:
-        Ed25519PublicKey.from_public_bytes(key).verify(bytes.fromhex(str(signature)), labelled.text())
-    except (InvalidSignature, ValueError) as problem:
-        raise LabelUnsigned("the label of its update is not signed by its pinned key") from problem
+    if not signature_holds(labelled.text(), key.hex(), str(signature)):
+        raise LabelUnsigned("the label of its update is not signed by its pinned key")

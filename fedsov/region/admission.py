@@ -40,12 +40,6 @@ def admit(place: Place, dataset: str, asked: Asked, *, run: str) -> RegionSettin
     return own
 
 
-def may_ingest(place: Place, dataset: str, asked: Asked, *, run: str) -> None:
-    """Raises JobRefused where a region's settings do not allow this ingestion; writes no settings."""
-    own = read_settings(place.folder, place.ledger)
-    _check(place, own, dataset, asked, run=run)
-
-
 def settle(
     place: Place, keys: RegionKeys, dataset: str, asked: Asked, *, run: str, retention_days: int | None = None
 ) -> tuple[RegionSettings, bool]:

@@ -16,7 +16,6 @@ from typing import Any, Protocol
 import numpy as np
 
 from fedsov.errors import BudgetBroken, BudgetExceeded
-from fedsov.ledger.ledger import Ledger
 from fedsov.model.column_statistics import Statistics
 from fedsov.model.network import Parameters
 from fedsov.model.targets import TargetRule
@@ -174,10 +173,3 @@ class PrivateRun:
 
 
 BUDGET_FILE = "privacy.jsonl"
-
-
-def noted_head(ledger: Ledger) -> BudgetHead | None:
-    """The head of the region's budget that its ledger noted last; None where it never noted one."""
-    notes = [entry.body["note"].get("privacy") for entry in ledger.entries() if entry.body.get("act") == "note"]
-    heads = [BudgetHead(**note["head"]) for note in notes if note]
-    return heads[-1] if heads else None

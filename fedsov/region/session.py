@@ -15,6 +15,7 @@ from fedsov.errors import FedsovError
 from fedsov.label import PUBLIC, Label, Scope
 from fedsov.model.features import Features
 from fedsov.model.targets import outcome
+from fedsov.partition.changed_people import People
 from fedsov.partition.records import Records
 from fedsov.privacy.run_cost import RunSize
 from fedsov.protocol.job import TrainingJob
@@ -36,6 +37,7 @@ class Session:
             that are the same in every workspace. People's rows are divided by their pseudonyms and the region's secret.
         split_id: tells divisions apart, and nothing of the secret.
         answers: what was answered about people's rows; None where they are examples.
+        behind: by question and scope, who stands behind its answer now.
         answered: by scope, the rows behind the last statistics (`fedsov.region.answers.people_rows.rows_of_answer`).
         looked_at: by scope and features, what may be looked at (`fedsov.region.answers.people_rows.looked_at`).
     """
@@ -57,6 +59,7 @@ class Session:
         self.private: PrivateRun | None = None
         self.own: StateStore = InMemoryStates()
         self.answers: Answers | None = None
+        self.behind: dict[tuple[str, str], People] = {}
         self.answered: dict[str, DataSplit] = {}
         self.looked_at: dict[tuple[str, str], tuple[Features, Features]] = {}
 

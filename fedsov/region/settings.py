@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +98,7 @@ class OwnDataset:
             consent = ConsentRule.from_settings(given.get("consent"), seed=0)
         if consent is not None and consent.share and not examples:
             raise ConfigurationError(f"{name}.consent draws a share, which is for examples alone: name a column")
-        return OwnDataset(examples, document, None if consent is None else _without_seed(consent))
+        return OwnDataset(examples, document, None if consent is None else consent.to_settings())
 
     @staticmethod
     def of(asked: Asked) -> OwnDataset:
@@ -317,10 +317,6 @@ def _same(path: Path, other: Path | None) -> bool:
         return path.resolve() == other.resolve() or path.read_bytes() == other.read_bytes()
     except OSError:
         return False
-
-
-def _without_seed(rule: ConsentRule) -> dict[str, Any]:
-    return {key: value for key, value in asdict(rule).items() if key != "seed"}
 
 
 def _inline(consent: Mapping[str, Any]) -> str:

@@ -3,10 +3,9 @@
     own = read_settings(folder, ledger)                        # verified: signature, and that it is the newest
     write_settings(folder, keys, ledger, Change(new, by="A. Person", why="new clauses"))
 
-A file that was edited by hand, put back, or is gone though the ledger noted one, is refused. A change is written
-aside, noted in the ledger, and then put in its place: whatever is cut in between, the file that the ledger noted last
-is found.
-The signature is Ed25519 (RFC 8032) with the key that signs the ledger's heads, over a domain line and the plain values.
+A file that was edited by hand, put back, or is gone though the ledger noted one, is refused. A change that is cut is
+whole or was none (`fedsov.ledger.signed_files`). The signature is Ed25519 (RFC 8032) with the key that signs the
+ledger's heads, over a domain line and the plain values.
 """
 
 from __future__ import annotations
@@ -19,18 +18,20 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from fedsov.border.law.yaml_text import read_mapping
 from fedsov.errors import ConfigurationError, LedgerBroken, SettingsBroken
 from fedsov.keys.protocol import RegionKeys
 from fedsov.ledger.ledger import Ledger, entry_time
+from fedsov.ledger.signed_files import noted_content, put_noted
+from fedsov.ledger.signed_head import signature_holds
 from fedsov.region.settings import RegionSettings
-from fedsov.storage.atomic_files import replace_file, sha256_hex, sync_folder, write_file
+from fedsov.storage.atomic_files import sha256_hex
+from fedsov.storage.bounded_files import LARGEST, TooLarge
 from fedsov.storage.workspace import is_there, ledger_of
 
-FILE = "region.yaml"
+FILE, NOTE = "region.yaml", "settings"
+"""Its name, and what a ledger calls the note of one."""
 SPLIT = "split of rows"
 """What the wrapped secret of a region's settings is bound to."""
 DOMAIN = b"fedsov region settings 1\n"
@@ -73,26 +74,30 @@ def read_settings(folder: Path, ledger: Ledger) -> RegionSettings:
         SettingsBroken: the file is gone, was edited, put back, or is another region's.
         ConfigurationError: a setting that this version cannot read.
     """
+    plain = _in_force(folder, ledger)
+    settings = RegionSettings.from_settings({key: value for key, value in plain.items() if key not in _BESIDE})
+    if settings.region != ledger.owner:
+        raise SettingsBroken(f"{folder / FILE} is the file of region {settings.region}, not of {ledger.owner}")
+    return settings
+
+
+def _in_force(folder: Path, ledger: Ledger) -> dict[str, Any]:
+    """The plain values of the file that the ledger noted last. Raises as `read_settings`."""
     path, digest = folder / FILE, noted(ledger)
     if digest is None and path.exists():
         raise LedgerBroken(f"the ledger of {ledger.owner} never noted {path}: it was put back or made anew; restore it")
     if digest is None:
         raise SettingsBroken(f"the ledger of {ledger.owner} never noted {path}; `fedsov region init {ledger.owner}`")
-    _finish_change(path, digest)
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise SettingsBroken(f"{path} cannot be read ({error.strerror}), and the ledger noted it; restore it") from None
+        content = noted_content(path, digest, largest=LARGEST)
+    except (OSError, TooLarge) as error:
+        raise SettingsBroken(f"{path} cannot be read ({error}), and the ledger noted it; restore it") from None
     if sha256_hex(content) != digest:
         raise SettingsBroken(
             f"{path} is not the file that the ledger noted last: it was edited or put back; restore your copy, "
             f"and change it with `fedsov region set {ledger.owner}`"
         )
-    plain = _signed_values(path, content, ledger.key)
-    settings = RegionSettings.from_settings({key: value for key, value in plain.items() if key not in _BESIDE})
-    if settings.region != ledger.owner:
-        raise SettingsBroken(f"{path} is the file of region {settings.region}, not of {ledger.owner}")
-    return settings
+    return _signed_values(path, content, ledger.key)
 
 
 def write_settings(folder: Path, keys: RegionKeys, ledger: Ledger, change: Change) -> RegionSettings:
@@ -113,27 +118,25 @@ def write_settings(folder: Path, keys: RegionKeys, ledger: Ledger, change: Chang
     path = folder / FILE
     if _signed_values(path, content, ledger.key) != {key: part for key, part in plain.items() if key != "signature"}:
         raise ConfigurationError("a setting, or the reason, holds letters that region.yaml cannot keep; leave them out")
-    write_file(_aside(path), content)
-    old, new = {} if before is None else _values_of(path), flat(settings.to_plain())
-    changed = {key: new.get(key) for key in {**old, **new} if old.get(key) != new.get(key) and key != "split"}
-    digest = sha256_hex(content)
-    note = {"digest": digest, "changed": changed, **about}
-    body = {"at": about["at"], "run": "", "act": "note", "owner": settings.region, "note": {"settings": note}}
-    ledger.append(body)
-    _finish_change(path, digest)
+    old, new = {} if before is None else flat(_in_force(folder, ledger)), flat(settings.to_plain())
+    changed = {key: new.get(key) for key in {**old, **new} if old.get(key) != new.get(key) and not _is_beside(key)}
+    put_noted(path, content, ledger, {NOTE: {"digest": sha256_hex(content), "changed": changed, **about}})
     return settings
+
+
+def _is_beside(key: str) -> bool:
+    return key == "split" or key.partition(".")[0] in _BESIDE
 
 
 def noted(ledger: Ledger) -> str | None:
     """The digest of the settings that the ledger noted last; None where it never noted any."""
-    said = [entry.body["note"].get("settings") for entry in ledger.entries() if entry.body.get("act") == "note"]
-    digests = [str(note["digest"]) for note in said if note]
+    digests = [str(entry.body["note"][NOTE]["digest"]) for entry in ledger.notes(NOTE)]
     return digests[-1] if digests else None
 
 
-def last_change(folder: Path) -> dict[str, Any]:
-    """When, by whom and why the settings in force were written. The file was read by `read_settings` before."""
-    return dict(read_mapping((folder / FILE).read_bytes(), FILE)["changed"])
+def last_change(folder: Path, ledger: Ledger) -> dict[str, Any]:
+    """When, by whom and why the settings in force were written. Raises as `read_settings`."""
+    return dict(_in_force(folder, ledger)["changed"])
 
 
 def split_key(settings: RegionSettings, keys: RegionKeys) -> bytes:
@@ -149,38 +152,15 @@ def flat(plain: Mapping[str, Any], before: str = "") -> dict[str, Any]:
     return found
 
 
-def _finish_change(path: Path, digest: str) -> None:
-    """Puts a change in its place that was noted, and cut before it was."""
-    aside = _aside(path)
-    try:
-        content = aside.read_bytes()
-        if sha256_hex(content) == digest and not aside.is_symlink():
-            replace_file(path, content)
-            aside.unlink()
-            sync_folder(path.parent)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise SettingsBroken(f"{aside} is in the way ({error.strerror}); remove it") from None
-
-
-def _aside(path: Path) -> Path:
-    return path.with_name(f"{path.name}.new")
-
-
-def _values_of(path: Path) -> dict[str, Any]:
-    plain = read_mapping(path.read_bytes(), str(path))
-    return flat({key: value for key, value in plain.items() if key not in _BESIDE})
-
-
 def _signed_values(path: Path, content: bytes, key: str) -> dict[str, Any]:
     """The plain values of a file whose signature holds."""
     try:
         plain = read_mapping(content, str(path))
-        signature = bytes.fromhex(str(plain.pop("signature")))
-        Ed25519PublicKey.from_public_bytes(bytes.fromhex(key)).verify(signature, _message(plain))
-    except (ConfigurationError, InvalidSignature, KeyError, ValueError) as error:
+        signature = str(plain.pop("signature"))
+    except (ConfigurationError, KeyError) as error:
         raise SettingsBroken(f"{path} is not signed by its region ({type(error).__name__}); restore a copy") from None
+    if not signature_holds(_message(plain), key, signature):
+        raise SettingsBroken(f"{path} is not signed by its region; restore a copy")
     return plain
 
 

@@ -34,7 +34,7 @@ from fedsov.partition.column_kinds import LEARNED
 from fedsov.partition.ingest import CheckRows, Conditions, IngestReport, ingest, keys_of, store_folder
 from fedsov.partition.manifest import read_manifest
 from fedsov.protocol.calendar import Calendar
-from fedsov.region.admission import Place, may_ingest, settle
+from fedsov.region.admission import Place, admit, settle
 from fedsov.region.people_budgets import check_new_holder, covered_rows
 from fedsov.region.settings import RegionSettings
 from fedsov.region.settings_file import FILE, check_ledger
@@ -77,7 +77,8 @@ def ingest_source(request: Mapping[str, Any]) -> dict[str, Any]:
         if owner != "hub":  # the hub has verified its own
             Ledger.read(path).verify()
     gates = _Gates(settings, workspace, request["run"])
-    gates.ask_all(_known_regions(settings, workspace), settles=False)
+    known = _known_regions(settings, workspace)
+    gates.ask_all(known, settles=False)
     register, regions = settings.border.register(), settings.federation.regions
     report = ingest(
         settings.dataset,
@@ -89,7 +90,7 @@ def ingest_source(request: Mapping[str, Any]) -> dict[str, Any]:
         conditions=Conditions(
             basis=_basis(settings, register, calendar.day()),
             rebuild=bool(request.get("rebuild")),
-            check_rows=_check_rows(workspace, gates),
+            check_rows=_check_rows(workspace, gates, asked=known),
         ),
     )
     gates.ask_all([region.name for region in report.regions])
@@ -97,13 +98,14 @@ def ingest_source(request: Mapping[str, Any]) -> dict[str, Any]:
     return {**_report(report, workspace, settings.dataset.name), "settled": sorted(gates.settled)}
 
 
-def _check_rows(workspace: Workspace, gates: _Gates) -> CheckRows:
+def _check_rows(workspace: Workspace, gates: _Gates, *, asked: Sequence[str]) -> CheckRows:
     """Refuses rows for a region whose settings do not allow it, or that another one holds under a privacy budget."""
     folders = {name: workspace.region(name) for name in workspace.region_names()}
     covered = cache(lambda: covered_rows(folders))
 
     def check(region: Region, values: Sequence[str]) -> None:
-        gates.ask_all([region.name], settles=False)
+        if region.name not in asked:
+            gates.ask_all([region.name], settles=False)
         check_new_holder(region.name, values, covered(), lambda name: open_keys(KeySettings(name, folders[name])))
 
     return check
@@ -178,7 +180,7 @@ class _Gates:
         folder = self.workspace.region(name)
         check_ledger(folder, name)
         with closing(Ledger(ledger_of(folder), name)) as ledger:
-            may_ingest(Place(folder, ledger), self.settings.dataset.name, asked_of(self.settings), run=self.run)
+            admit(Place(folder, ledger), self.settings.dataset.name, asked_of(self.settings), run=self.run)
 
     @contextmanager
     def _opened(self, name: str) -> Iterator[tuple[RegionSettings, Ledger]]:

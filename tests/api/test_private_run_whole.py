@@ -12,7 +12,7 @@ from fedsov.api.budgets import account
 from fedsov.errors import BudgetBroken, BudgetExceeded
 from fedsov.ledger.ledger import Ledger
 from fedsov.privacy.accounting import epsilon
-from fedsov.region.private_run import noted_head
+from fedsov.region.people_budgets import privacy_notes
 from tests.world import Overheard, overhear
 
 SMALL = ("privacy=record", "federation.regions=[US,GB]", "federation.rounds=2", "strategy.order=[federated]")
@@ -61,7 +61,7 @@ def test_the_ledger_notes_the_reservation_before_the_first_answer_about_rows(hea
             )
             assert {"epsilon", "delta", "clip", "noise_multiplier", "steps"} <= report.keys()
             book = account(workspace / "regions" / name, name).book
-            assert book is not None and noted_head(ledger) == book.head
+            assert book is not None and privacy_notes(ledger).head == book.head
 
 
 def test_no_score_leaves_and_the_report_says_what_is_not_covered(heard: Overheard) -> None:

@@ -50,7 +50,7 @@ def test_settings_are_signed_noted_and_read_again(place: tuple[Path, RegionKeys,
     assert split_key(changed, keys) == split_key(written, keys), "the division of rows stays"
     (first, second) = (entry.body["note"]["settings"] for entry in ledger.entries())
     assert second["changed"] == {"rehearsal": True} and second["before"] == first["digest"]
-    assert (last_change(folder)["by"], last_change(folder)["why"]) == ("A. Person", "a rehearsal")
+    assert (last_change(folder, ledger)["by"], last_change(folder, ledger)["why"]) == ("A. Person", "a rehearsal")
     assert (folder / FILE).stat().st_mode & 0o777 == 0o600
 
 
@@ -121,14 +121,15 @@ def test_a_change_that_was_cut_is_whole_or_was_none(
     folder, _, ledger = place
     old = _write(place, RegionSettings("DE"))
     new = replace(old, rehearsal=True)
+    append = Ledger.append
     with monkeypatch.context() as cut:
 
-        def stop(*_: object) -> None:
+        def stop(ledger: Ledger, entry: dict) -> None:
+            if noted_first:
+                append(ledger, entry)
             raise KeyboardInterrupt
 
-        cut.setattr(
-            "fedsov.region.settings_file._finish_change" if noted_first else "fedsov.ledger.ledger.Ledger.append", stop
-        )
+        cut.setattr(Ledger, "append", stop)
         with pytest.raises(KeyboardInterrupt):
             _write(place, new)
     assert read_settings(folder, ledger) == (new if noted_first else old)

@@ -10,22 +10,21 @@ The signature is Ed25519 (RFC 8032) over a domain line and the bytes of the file
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
-    load_pem_private_key,
 )
 
-from fedsov.errors import ConfigurationError, KeyUnavailable, WorkspaceUnusable
+from fedsov.errors import ConfigurationError, WorkspaceUnusable
+from fedsov.keys.local import read_signing_key, write_key_file
+from fedsov.ledger.signed_head import signature_holds
 from fedsov.storage.atomic_files import replace_file
 from fedsov.storage.bounded_files import parsed_json, read_bounded
-from fedsov.storage.private_files import FILE, make_private_folder
+from fedsov.storage.private_files import make_private_folder
 
 DOMAIN = b"fedsov additional rules 1\n"
 
@@ -39,8 +38,7 @@ def make_owner_key(path: Path) -> str:
     content = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     try:
         make_private_folder(path.resolve().parent)
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, FILE), "wb") as file:
-            file.write(content)
+        write_key_file(path, content)
     except FileExistsError:
         raise WorkspaceUnusable(f"{path} exists; a key is never written over: name another file") from None
     except OSError as error:
@@ -75,15 +73,16 @@ def signer_of(rules: Path, content: bytes) -> str | None:
     path = _beside(rules)
     try:
         body = parsed_json(read_bounded(path))
-        key, signature = str(body["key"]), bytes.fromhex(body["signature"])
-        Ed25519PublicKey.from_public_bytes(bytes.fromhex(key)).verify(signature, DOMAIN + content)
+        key, signature = str(body["key"]), str(body["signature"])
     except FileNotFoundError:
         return None
-    except (InvalidSignature, ValueError, KeyError, TypeError, OSError):
+    except (ValueError, KeyError, TypeError, OSError):
+        key = signature = ""
+    if not signature_holds(DOMAIN + content, key, signature):
         raise ConfigurationError(
             f"{path} is no signature of {rules} as it is now: it was changed after it was signed; read it, then "
             f"`fedsov border sign {rules} --key FILE`"
-        ) from None
+        )
     return key
 
 
@@ -99,12 +98,5 @@ def _signed(rules: Path) -> bytes:
 
 
 def _owner(path: Path) -> Ed25519PrivateKey:
-    try:
-        key = load_pem_private_key(path.read_bytes(), password=None)
-    except FileNotFoundError:
-        raise KeyUnavailable(f"no key at {path}; `fedsov region owner init NAME --key {path}` makes one") from None
-    except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise KeyUnavailable(f"{path} cannot be read ({error}); restore it from your copy") from None
-    if not isinstance(key, Ed25519PrivateKey):
-        raise KeyUnavailable(f"{path} is no Ed25519 key; restore it from your copy")
-    return key
+    missing = f"no key at {path}; `fedsov region owner init NAME --key {path}` makes one"
+    return read_signing_key(path, missing=missing)

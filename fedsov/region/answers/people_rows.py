@@ -159,6 +159,12 @@ def _question(session: Session, what: str, scope: str) -> RowsQuestion:
 
 def _people(session: Session, what: str, scope: str, secret: bytes) -> People:
     """Who stands behind an answer: a profile looks at targets and labels of all rows, statistics at training rows."""
+    if (what, scope) not in session.behind:
+        session.behind[what, scope] = _people_of(session, what, scope, secret)
+    return session.behind[what, scope]
+
+
+def _people_of(session: Session, what: str, scope: str, secret: bytes) -> People:
     rows, mask, records = session.rows(scope), session.mask(scope), session.records
     columns, chosen = dict(rows.columns), session.division.train[mask]
     if what == PROFILE:
