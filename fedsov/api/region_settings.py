@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fedsov.border.law import signed_rules
+from fedsov.border.law import law_owner
 from fedsov.border.law.bundle_loader import load_bundle
 from fedsov.border.settings import BorderSettings
 from fedsov.errors import ConfigurationError, unknown
@@ -163,7 +163,7 @@ def owner_key(root: Path, names: Sequence[str], key: Path, *, by: str = "", why:
     """
     for name in names:
         show(root, name)
-    public = signed_rules.public_half(key) if key.exists() else signed_rules.make_owner_key(key)
+    public = law_owner.public_half(key) if key.exists() else law_owner.make_owner_key(key)
     try:
         set_settings(root, names, [f"law.owner='{public}'"], by=by, why=why or "a new key of the law owner")
     except ConfigurationError as error:

@@ -184,7 +184,7 @@ def sign(arguments: SignArguments) -> None:
     The rules are read first: what is not understood is not signed. The signature is written beside them, RULES.sig.
     """
     from fedsov.border.law.bundle_loader import load_bundle
-    from fedsov.border.law.signed_rules import sign_rules
+    from fedsov.border.law.law_owner import sign_rules
 
     signer = sign_rules(arguments.rules, arguments.key)
     opening = load_bundle(arguments.rules, owner=signer).added

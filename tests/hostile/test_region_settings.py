@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from fedsov.artifact import Party
-from fedsov.border.law.signed_rules import make_owner_key, sign_rules
+from fedsov.border.law.law_owner import make_owner_key, sign_rules
 from fedsov.config.hub_settings import training_job
 from fedsov.config.hydra_compose import compose
 from fedsov.config.settings import settings

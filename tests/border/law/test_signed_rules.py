@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from fedsov.border.law.bundle_loader import load_bundle
-from fedsov.border.law.signed_rules import make_owner_key, sign_rules
-from fedsov.errors import ConfigurationError, KeyUnavailable, WorkspaceUnusable
+from fedsov.border.law.law_owner import make_owner_key, sign_rules
+from fedsov.errors import ConfigurationError
 
 PERMIT = "rules:\n- {id: own-1, effect: permit, when: [[kind, in, [update]]], reason: r, cite: c}\n"
 FORBID = PERMIT.replace("permit", "forbid")
@@ -60,12 +60,3 @@ def test_rules_that_changed_after_they_were_signed_are_refused(tmp_path: Path, c
         )
     with pytest.raises(ConfigurationError, match=r"is no signature of .*rules\.yaml as it is now"):
         load_bundle(rules)
-
-
-def test_a_key_is_never_written_over_and_a_missing_one_says_how_to_make_it(tmp_path: Path) -> None:
-    make_owner_key(tmp_path / "owner.pem")
-    with pytest.raises(WorkspaceUnusable, match="never written over"):
-        make_owner_key(tmp_path / "owner.pem")
-    assert (tmp_path / "owner.pem").stat().st_mode & 0o777 == 0o600
-    with pytest.raises(KeyUnavailable, match="fedsov region owner init"):
-        sign_rules(_written(tmp_path, PERMIT), tmp_path / "absent.pem")
