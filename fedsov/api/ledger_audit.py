@@ -19,7 +19,7 @@ from fedsov.border.evidence.register_file import load_register
 from fedsov.control_plane.compliance import documents
 from fedsov.control_plane.compliance.entries import LedgerView, read_book
 from fedsov.errors import ConfigurationError, FedsovError, LedgerBroken, unknown
-from fedsov.ledger import timestamps
+from fedsov.ledger import clock, timestamps
 from fedsov.ledger.ledger import Ledger
 from fedsov.ledger.signed_head import Head
 from fedsov.region.settings_file import read_settings
@@ -32,7 +32,8 @@ _PUT_BACK = "it was put back, or the withdrawal was interrupted; withdraw it aga
 class LedgerFinding:
     """One ledger's verification: how many entries hold, the head, and the fault where there is one.
 
-    `remarks` are sentences about documents that its decisions lean on and that were rewritten since; the ledger holds.
+    `remarks` are sentences about documents that its decisions lean on and that were rewritten since, and about its
+    entries' times; the ledger holds.
     """
 
     owner: str
@@ -99,12 +100,13 @@ def own_registers(root: Path) -> dict[str, Sequence[Document]]:
 
 
 def _remarked(finding: LedgerFinding, path: Path | None, registers: Mapping[str, Sequence[Document]]) -> LedgerFinding:
-    """The finding, with what became of the documents of its ledger; a ledger that does not hold says nothing."""
+    """The finding, with what became of its ledger's documents and clock; a ledger that does not hold says nothing."""
     if finding.fault or path is None:
         return finding
     listed = [(entry.seq, entry.digest, entry.body) for entry in Ledger.read(path).entries()]
     lines = read_book(finding.owner, listed, head="").lines
-    return replace(finding, remarks=tuple(each.text for each in documents.rewritten(lines, registers)))
+    rewritten = [each.text for each in documents.rewritten(lines, registers)]
+    return replace(finding, remarks=(*rewritten, *clock.faults((seq, body) for seq, _, body in listed)))
 
 
 def _verified(owner: str, path: Path) -> LedgerFinding:

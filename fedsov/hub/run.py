@@ -190,7 +190,6 @@ def open_run(
     Raises:
         WorkspaceUnusable, LedgerBroken, ConfigurationError: before anything was read or written.
     """
-    calendar = settings.asked.calendar()
     bundle = settings.border.bundle()
     _check_consent(settings, settings.border.register())
     with (
@@ -200,6 +199,7 @@ def open_run(
         flower_process(HUB_NODE),
     ):
         ledger.verify()
+        calendar = settings.asked.calendar(ledger.today)
         name = resumed.run if resumed else f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
         gate = Gate(
             settings.hub,

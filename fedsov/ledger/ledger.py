@@ -21,13 +21,13 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from fedsov.errors import LedgerBroken, counted
-from fedsov.ledger import merkle
+from fedsov.ledger import clock, merkle
 from fedsov.ledger.backends.opening import open_backend
 from fedsov.ledger.backends.protocol import Transaction
 from fedsov.ledger.canonical_json import canonical
@@ -85,6 +85,7 @@ class Ledger:
         key = key or self._path.with_name("signing.key")
         self._backend = open_backend(self._path, birth=partial(self._begin, key=key))
         self._tip: Tip | None = None
+        self._last: tuple[int, str] = (0, "")
         try:
             self._signer, self._key = self._claimed(key)
         except LedgerBroken:
@@ -98,7 +99,7 @@ class Ledger:
         Raises LedgerBroken where there is no file or it is no ledger.
         """
         ledger = cls.__new__(cls)
-        ledger._path, ledger._signer, ledger._tip = Path(path), None, None
+        ledger._path, ledger._signer, ledger._tip, ledger._last = Path(path), None, None, (0, "")
         ledger._backend = open_backend(ledger._path, reads_only=True)
         with ledger._backend.reading() as transaction:
             ledger._owner, ledger._key = ledger._named(transaction)
@@ -127,20 +128,27 @@ class Ledger:
         if self._signer is None:
             raise LedgerBroken(f"ledger {self._path} was opened for reading; nothing crossed")
         added = list(entries)
-        try:
-            bodies = [canonical(entry) for entry in added]
-        except ValueError as problem:
-            raise LedgerBroken(f"ledger {self._path}: entry is no JSON ({problem}); nothing crossed") from problem
-        if not bodies:
+        if not added:
             return ()
         with self._backend.writing() as transaction:
             head, frontier = self._tip_of(transaction)
-            rows, frontier = rows_of(bodies, head.size, frontier)
+            added, last = clock.forward(added, self._last_time(transaction, head.size))
+            rows, frontier = rows_of(self._texts_of(added), head.size, frontier)
             transaction.run_many("INSERT INTO entries (seq, body, leaf, above) VALUES (?, ?, ?, ?)", rows)
             head = self._signer.signed(self._owner, size=head.size + len(rows), root=merkle.root(frontier))
             transaction.run("UPDATE head SET size = ?, root = ?, signature = ?", _stored(head))
-        self._tip = head, frontier
+        self._tip, self._last = (head, frontier), (head.size, last)
         return tuple(Entry(row[0], row[2].hex(), dict(entry)) for row, entry in zip(rows, added, strict=True))
+
+    def today(self) -> date:
+        """The day it is now (UTC) for whoever decides by this ledger: the clock's, and never before the last entry's.
+
+        Raises LedgerBroken where the ledger cannot be read.
+        """
+        with self._backend.reading() as transaction:
+            last = clock.moment(self._last_time(transaction, self._head(transaction).size))
+        now = datetime.now(UTC)
+        return (now if last is None else max(now, last)).date()
 
     def sign(self, message: bytes) -> bytes:
         """The owner's signature (64 bytes) of what is no head. Raises LedgerBroken for a ledger opened for reading."""
@@ -285,6 +293,19 @@ class Ledger:
             raise LedgerBroken(f"ledger {self._path} does not have one head; {_DOUBT}")
         size, root, signature = rows[0]
         return Head(size, root.hex(), self._owner, self._key, signature.hex())
+
+    def _texts_of(self, entries: Sequence[Mapping[str, Any]]) -> list[bytes]:
+        try:
+            return [canonical(entry) for entry in entries]
+        except ValueError as problem:
+            raise LedgerBroken(f"ledger {self._path}: entry is no JSON ({problem}); nothing crossed") from problem
+
+    def _last_time(self, transaction: Transaction, size: int) -> str:
+        """The time of the last entry that has one; "" where none has, or none of the last many."""
+        if self._last[0] != size:
+            rows = transaction.run("SELECT body FROM entries WHERE seq <= ? ORDER BY seq DESC LIMIT 64", (size,))
+            self._last = size, clock.time_of(bytes(row[0]) for row in rows if isinstance(row[0], bytes))
+        return self._last[1]
 
     def _tip_of(self, transaction: Transaction) -> Tip:
         """The head to continue, once more checked where it is not the one that this process wrote last."""

@@ -1,8 +1,9 @@
 """On which day a decision is taken: the real day when it is taken, or a rehearsed one that moves on with the rounds.
 
 Documents expire while a training goes on. A `Calendar` says the day of a round; the hub has one, and each region makes
-its own from its brief. Without a fixed first day it reads this machine's clock (UTC) at every decision. What belongs to
-no round is decided on the day of the round that it is said to stand by: 1 before training, one past the last after it.
+its own from its brief. Without a fixed first day it asks a clock (UTC) at every decision: this machine's, or that of a
+party's ledger, which never goes back. What belongs to no round is decided on the day of the round that it is said to
+stand by: 1 before training, one past the last after it.
 
 A rehearsed calendar believes the round that a message names; a real one has no need to.
 
@@ -37,9 +38,9 @@ class Calendar:
     days_per_round: int = 0
 
     @staticmethod
-    def of(fixed: date | None, days_per_round: int = 0) -> Calendar:
-        """The calendar of a run that begins on a fixed day, or on whatever day it is where that is None."""
-        return Calendar(real_day if fixed is None else lambda: fixed, days_per_round)
+    def of(fixed: date | None, days_per_round: int = 0, *, clock: Callable[[], date] = real_day) -> Calendar:
+        """The calendar of a run that begins on a fixed day, or on whatever day its clock says where that is None."""
+        return Calendar(clock if fixed is None else lambda: fixed, days_per_round)
 
     def day(self, round_number: int = 1) -> date:
         """The day of a round, counted from 1; never past the last day that a date can be."""

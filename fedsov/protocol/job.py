@@ -3,7 +3,7 @@ region's border, and a process's start."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -20,7 +20,7 @@ from fedsov.checks import choice, section, whole
 from fedsov.model.targets import TargetRule
 from fedsov.privacy.secure_aggregation.fixed_point import Bounds
 from fedsov.privacy.settings import RecordPrivacy
-from fedsov.protocol.calendar import Calendar
+from fedsov.protocol.calendar import Calendar, real_day
 
 SYNTHESIZERS = ("gaussian_copula",)
 """What can make a synthetic table."""
@@ -124,9 +124,9 @@ class Asked:
             said["rehearsed day"] = f"REHEARSAL: decided as if it began on {day}{pace}; not on the real days."
         return said
 
-    def calendar(self) -> Calendar:
-        """The days that the job would have decided on."""
-        return Calendar.of(self.today, self.days_per_round)
+    def calendar(self, clock: Callable[[], date] = real_day) -> Calendar:
+        """The days that the job would have decided on; of a party that decides, by the clock of its ledger."""
+        return Calendar.of(self.today, self.days_per_round, clock=clock)
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,8 @@ class OpenRegion:
 
     def on_the_day_of(self, message: Message) -> OpenRegion:
         """The same region, deciding on the day of the message's round."""
-        gate = self.start.asked.calendar().at(self.outbound.gate, day_round_of(message))
+        gate = self.outbound.gate
+        gate = self.start.asked.calendar(gate.ledger.today).at(gate, day_round_of(message))
         return replace(self, outbound=replace(self.outbound, gate=gate))
 
     def close(self) -> None:
@@ -167,7 +168,7 @@ def _opened_with(ledger: Ledger, start: RegionStart) -> OpenRegion:
         evidence=LiveRegister(own.register(asked), ledger),
         ledger=ledger,
         run=start.run,
-        today=asked.calendar().day,
+        today=asked.calendar(ledger.today).day,
         tally=PeopleCounter(ledger),
         marks=tuple(asked.marks),
     )

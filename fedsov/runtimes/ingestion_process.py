@@ -85,7 +85,7 @@ def ingest_source(request: Mapping[str, Any]) -> dict[str, Any]:
         atlas=settings.atlas,
         regions="auto" if regions is None else {region.name: region for region in regions},
         workspace=workspace.root,
-        release=None if settings.dataset.consent is None else gates.release(register, calendar.day),
+        release=None if settings.dataset.consent is None else gates.release(register),
         today=calendar.day,
         conditions=Conditions(
             basis=_basis(settings, register, calendar.day()),
@@ -149,7 +149,7 @@ class _Gates:
             also = f"; likewise {', '.join(others)} (--all instead of a name is for every region)" if others else ""
             raise JobRefused(f"{refused[first]}{also}")
 
-    def release(self, register: Register, today: Callable[[], date]) -> Callable[[Region, Artifact], bool]:
+    def release(self, register: Register) -> Callable[[Region, Artifact], bool]:
         """Asks a region's gate whether the consenting people's rows may become public."""
         consent = self.settings.dataset.consent or ConsentRule()
         document = consent.document
@@ -166,7 +166,7 @@ class _Gates:
                     evidence=register,
                     ledger=ledger,
                     run=self.run,
-                    today=today,
+                    today=asked.calendar(ledger.today).day,
                     marks=tuple(asked.marks),
                 )
                 try:
