@@ -77,11 +77,13 @@ def reply_json(reply: Message, record: str) -> Any:
 
 
 def check_ready(run: HubRun) -> None:
-    """Raises the error of the first region that could not be opened, before anything crosses and is recorded.
+    """Raises the error of the first region that could not be opened; notes which decide by rules of their own besides.
 
     One that is lost (its process ended, or nothing that it sends can be read) is told, and costs the others nothing.
     """
     for name, reply in ask(run, list(run.nodes), READY).items():
+        if reply.has_content() and "law" in reply.content.config_records:
+            run.own_rules[name] = reply_json(reply, "law")
         if is_lost(reply):
             run.progress(f"{error_of(run, name, reply)}; the others go on without it")
         elif reply.has_error():
@@ -105,8 +107,9 @@ def _profile(run: HubRun, name: str, reply: Message) -> Profile:
         if is_lost(reply):
             return Profile(name, None, 0, PUBLIC, 0, lost=reason_of(reply))
         if reason_of(reply) == AnswerWithheld.__name__:  # its own rule, and no fault: the others go on
-            run.progress(f"{error_of(run, name, reply)}; the others go on without it")
-            return Profile(name, None, 0, PUBLIC, 0, lost=reason_of(reply))
+            why = str(error_of(run, name, reply))
+            run.progress(f"{why}; the others go on without it")
+            return Profile(name, None, 0, PUBLIC, 0, lost=why)
         raise error_of(run, name, reply)
     counts = reply_json(reply, "profile")
     label = Label.from_json(counts["label"])

@@ -19,7 +19,7 @@ from fedsov.border.evidence.live_register import LiveRegister
 from fedsov.border.evidence.register import Register
 from fedsov.border.gate import Gate
 from fedsov.border.people_counts import PeopleCounter
-from fedsov.errors import ConfigurationError, FedsovError, LedgerBroken
+from fedsov.errors import ConfigurationError, FedsovError, LedgerBroken, counted
 from fedsov.hub.checkpoints import Checkpoints, RunManifest
 from fedsov.hub.gated_grid import DatedGate, GatedGrid
 from fedsov.hub.inbox import Inbox
@@ -56,6 +56,7 @@ class HubRun:
         nodes: region name to node id.
         last_known_heads: region name to the head of its ledger that the hub noted last.
         privacy: what each region's privacy costs, in sentences; empty without privacy.
+        own_rules: by region, what it told of additional rules of its own: digest, count, whether one permits.
         resumed: what the run began with, where it goes on after it was killed; None where it begins.
         stopped_after: the round after which the global training stopped early; None where it did not, or has not yet.
     """
@@ -72,6 +73,7 @@ class HubRun:
     nodes: dict[str, int] = field(default_factory=dict)
     last_known_heads: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     privacy: list[str] = field(default_factory=list)
+    own_rules: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     resumed: RunManifest | None = None
     stopped_after: int | None = None
 
@@ -162,7 +164,8 @@ class HubRun:
         """What stands above every plan, table and report of this run, in sentences."""
         added = sorted(self.gate.bundle.added)
         named = f"ADDITIONAL RULES: {', '.join(added)} ({self.settings.border.rules}) decide beside the shipped law."
-        return (*self.settings.asked.marks.values(), *([named] if added else []))
+        theirs = [_own_rules_line(region, rules) for region, rules in sorted(self.own_rules.items())]
+        return (*self.settings.asked.marks.values(), *([named] if added else []), *theirs)
 
     @property
     def afterwards(self) -> int:
@@ -175,6 +178,15 @@ class HubRun:
         """What the border says of a planned crossing on the day of a round; nothing is recorded."""
         gate = replace(self.calendar.at(self.gate, round_number), owner=self.party(source))
         return gate.consider(Artifact(kind, label, count=count, name=f"planned {kind}"), self.party(target))
+
+
+def _own_rules_line(region: str, rules: Mapping[str, Any]) -> str:
+    """That a region decides by additional rules that only its own settings name."""
+    number, permits = rules["count"], "; one of them permits or releases" if rules["permits"] else ""
+    return (
+        f"OWN RULES: region {region} decides by {counted(number, 'rule')} of its own besides "
+        f"(law.rules, {rules['digest'][:12]}…){permits}; what is planned here may be refused there."
+    )
 
 
 @contextmanager

@@ -65,12 +65,14 @@ class PayloadRule:
             was computed from no row, keys and shares of them: it is public, and about nobody.
         form: reads its text, or its numbers (arrays: and the model that came in, and the job), and gives what may
             leave; what has another form does not.
+        optional: whether an answer may lack it.
     """
 
     kind: Kind
     type: type[Record]
     parts: tuple[str, ...]
     form: Callable[..., Any] | None = None
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,9 @@ def _text(kind: Kind, parts: tuple[str, ...], form: Callable[..., Any]) -> Paylo
 
 
 MESSAGE_TYPES: Mapping[str, ReplyRule] = {
-    READY: ReplyRule(Answerer.WORKER),
+    READY: ReplyRule(
+        Answerer.WORKER, records={"law": PayloadRule(Kind.REPORT, ConfigRecord, (), payloads.own_rules, optional=True)}
+    ),
     PRIVACY: ReplyRule(Answerer.WORKER, records={"privacy": _text(Kind.REPORT, (), payloads.price)}),
     PROPOSE: ReplyRule(Answerer.WORKER),
     LEDGER: ReplyRule(Answerer.WORKER, records={"ledger": _text(Kind.REPORT, (), payloads.account)}, texts=_LARGE),

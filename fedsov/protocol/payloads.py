@@ -54,6 +54,14 @@ def profile(answer: Any) -> dict[str, Any]:
     return {**{key: _count(fields[key]) for key in COUNTS}, "label": Label.from_json(fields["label"]).to_json()}
 
 
+def own_rules(answer: Any) -> dict[str, Any]:
+    """That a region decides by additional rules of its own: the digest of their file, how many, whether one permits."""
+    fields = _exactly(answer, {"digest", "count", "permits"})
+    if not isinstance(fields["permits"], bool):
+        raise FedsovError("additional rules permit, or they do not")
+    return {"digest": _hex(fields["digest"], 32), "count": _count(fields["count"]), "permits": fields["permits"]}
+
+
 def statistics(answer: Any) -> dict[str, Any]:
     """Sums and counts of columns (`fedsov.model.column_statistics.Statistics`)."""
     return Statistics.from_json(answer).to_json()

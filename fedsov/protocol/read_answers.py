@@ -63,8 +63,9 @@ def read_answer(question: Message, reply: Message) -> Message:
             expected = rules[name].type.__name__
             raise AnswerUnreadable(f"its record {name!r} is a {type(record).__name__}, not a {expected}")
         content[name] = _read_record(name, record, rules[name], question)
-    if len(rules) == 1 and not content:
-        raise AnswerUnreadable(f"it lacks the record {min(rules)!r}")
+    needed = [name for name, rule in rules.items() if not rule.optional]
+    if len(needed) == 1 and not content:
+        raise AnswerUnreadable(f"it lacks the record {needed[0]!r}")
     read = Message(content, reply_to=question)
     identify(read, new_id())
     return read

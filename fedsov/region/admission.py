@@ -8,6 +8,7 @@ then on only `fedsov region set` changes them. A further data set's rows are peo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -62,10 +63,13 @@ def settle(
 
 
 def _check(place: Place, own: RegionSettings, dataset: str, asked: Asked, *, run: str) -> None:
-    refusals = own.refusals(dataset, asked)
-    if not refusals:
-        return
-    said = {"asked": to_plain(asked), "why": list(refusals)}
-    body = {"at": entry_time(), "run": run, "act": "note", "owner": own.region, "note": {"refused_job": said}}
+    if refusals := own.refusals(dataset, asked):
+        refuse(place, own.region, refusals, asked, run=run)
+
+
+def refuse(place: Place, region: str, why: Sequence[str], asked: Asked, *, run: str) -> None:
+    """Raises JobRefused, once the ledger has an entry that says the same."""
+    said = {"asked": to_plain(asked), "why": list(why)}
+    body = {"at": entry_time(), "run": run, "act": "note", "owner": region, "note": {"refused_job": said}}
     place.ledger.append(body)
-    raise JobRefused("; ".join(refusals))
+    raise JobRefused("; ".join(why))

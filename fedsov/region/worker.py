@@ -48,14 +48,15 @@ from fedsov.protocol.flower_messages import (
     new_id,
     round_of,
 )
-from fedsov.protocol.job import RegionStart
+from fedsov.protocol.job import Asked, RegionStart
 from fedsov.protocol.message_types import FINISH, LEDGER, MESSAGE_TYPES, PRIVACY, PROPOSE, READY, TRAIN, version_fault
 from fedsov.protocol.secure_sum_messages import MASK
 from fedsov.region import labels_sent, run_record
-from fedsov.region.admission import Place, admit
+from fedsov.region.admission import Place, admit, refuse
 from fedsov.region.answers.memory import Answers
 from fedsov.region.client_app import client_app
 from fedsov.region.journal import ROUNDS_KEPT, Journal, OwnStates, hold_alone
+from fedsov.region.leaned_on import rewritten
 from fedsov.region.outbound import Outbound, RedactedErrors, open_sealed_rows
 from fedsov.region.people_budgets import open_private
 from fedsov.region.secure_sum_member import STEPS, SecureSumMember
@@ -157,15 +158,18 @@ def _opened_with(ledger: Ledger, start: RegionStart) -> OpenRegion:
     if start.last_known_head is not None and not ledger.contains(Head.from_json(start.last_known_head)):
         raise LedgerBroken("this ledger does not continue the one whose head the hub noted: it was cut or rewritten")
     job, asked = start.job, start.asked
-    own = admit(Place(start.folder, ledger), job.dataset, asked, run=start.run)
+    place = Place(start.folder, ledger)
+    own = admit(place, job.dataset, asked, run=start.run)
     own.limits.check(start.region.name, job.training)
+    register = LiveRegister(own.register(asked), ledger)
+    _check_register(place, register, run=start.run)
     keys = open_keys(KeySettings(start.region.name, start.folder))
     records = Store.open(store_of(start.folder, job.dataset), keys).read()
     session = Session(records, job, start.folder, settings=own, secret=split_key(own, keys))
     gate = Gate(
         start.region,
         bundle=own.bundle(asked),
-        evidence=LiveRegister(own.register(asked), ledger),
+        evidence=register,
         ledger=ledger,
         run=start.run,
         today=asked.calendar(ledger.today).day,
@@ -187,6 +191,12 @@ def _opened_with(ledger: Ledger, start: RegionStart) -> OpenRegion:
             session.own = _own_states(journal, journal.folder, session, left)
     app = client_app(session, lambda sealed: open_sealed_rows(keys, sealed))
     return OpenRegion(start, Outbound(start, gate, session), app, context, _member(start, journal, keys), journal)
+
+
+def _check_register(place: Place, register: LiveRegister, *, run: str) -> None:
+    """Raises JobRefused where a document that an earlier decision leaned on was rewritten under the same id."""
+    if register.path is not None and (faults := rewritten(register.register(), register.path, place.ledger)):
+        refuse(place, place.ledger.owner, faults, Asked(), run=run)
 
 
 def _own_states(journal: Journal, folder: Path, session: Session, left: int) -> OwnStates:
@@ -274,8 +284,19 @@ def _propose(region: OpenRegion, message: Message) -> Message:
 
 
 def _ready(region: OpenRegion, message: Message) -> Message:
-    """That this region's ledger, keys and store could be opened; nothing of them is said, so nothing crosses."""
-    return Message(RecordDict(), reply_to=message)
+    """That this region's ledger, keys and store could be opened; nothing of them is said.
+
+    Where it decides by additional rules that the job does not name, that crosses: their digest, how many, and whether
+    one of them permits.
+    """
+    gate, law = region.outbound.gate, region.outbound.session.settings.law
+    added = gate.bundle.added
+    if not added or region.start.asked.rules is not None:
+        return Message(RecordDict(), reply_to=message)
+    opening = [rule.id for rule in (*gate.bundle.rules, *gate.bundle.releases) if rule.effect == "permit"]
+    text = json.dumps({"digest": law.rules_sha256, "count": len(added), "permits": bool(added.intersection(opening))})
+    gate.cross(Artifact(Kind.REPORT, PUBLIC, text.encode(), name="additional rules of its own"), region.start.hub)
+    return Message(RecordDict({"law": ConfigRecord({"json": text})}), reply_to=message)
 
 
 def _ledger(region: OpenRegion, message: Message) -> Message:

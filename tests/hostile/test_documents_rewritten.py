@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,14 @@ from fedsov.border.gate import Refused
 from fedsov.cli import main
 from fedsov.keys import KeySettings, create_keys
 from fedsov.ledger.ledger import Ledger
+from fedsov.protocol.flower_messages import flower_process
+from fedsov.protocol.job import Asked
 from fedsov.region.settings import RegionSettings
 from fedsov.region.settings_file import Change, write_settings
+from fedsov.region.worker import ClosedRegion, OpenRegion, open_region
 from tests.border.world import DEMO, artifact, party
 from tests.control_plane.compliance.ledgers import gate_of, record
+from tests.hostile.people_region import PeopleRegion, drawn
 
 PAPER = b"standard contractual clauses, as they were signed"
 
@@ -140,6 +145,32 @@ def test_an_in_place_edit_of_a_register_with_the_same_size_and_time_is_seen_by_t
         assert (after.st_size, after.st_mtime_ns, after.st_ino) == (before.st_size, before.st_mtime_ns, before.st_ino)
         with pytest.raises(Refused, match="scc_eu"):
             gate.cross(artifact(Kind.UPDATE, "DE"), party("US"))
+
+
+def test_a_region_refuses_a_register_in_which_what_it_leaned_on_was_rewritten_in_place(
+    tmp_path: Path, register: Path
+) -> None:
+    region = PeopleRegion(tmp_path / "people")
+    region.place.mkdir()
+    region.ingest(drawn(range(40)))
+    region.set(f"evidence={register}")
+    start = replace(region.start(), asked=Asked(evidence=register))
+    with flower_process():
+        opened = open_region(start)
+        assert isinstance(opened, OpenRegion), opened
+        opened.outbound.gate.cross(artifact(Kind.UPDATE, "DE"), party("US"))
+        opened.close()
+        before = register.read_text()
+        _rewrite(register)
+        refused = open_region(start)
+        assert isinstance(refused, ClosedRegion) and "'demo-scc-de-us' in" in refused.failure
+        assert "JobRefused" in refused.failure and "evidence add --id" in refused.failure
+        with closing(Ledger.read(region.folder / "ledger.sqlite")) as ledger:
+            assert "demo-scc-de-us" in str(ledger.entries()[-1].body["note"]["refused_job"]["why"])
+        register.write_text(before)
+        again = open_region(start)
+        assert isinstance(again, OpenRegion), again
+        again.close()
 
 
 def test_every_document_of_the_demo_has_a_digest_of_its_own_that_any_field_changes() -> None:

@@ -17,6 +17,7 @@ from fedsov.protocol import payloads
 from fedsov.protocol.job import TrainingJob
 
 PROFILE = {"rows": 40, "public": 0, "shareable": 40, "classes": 2, "label": Label(frozenset({"DE"})).to_json()}
+RULES = {"digest": "ab" * 32, "count": 2, "permits": True}
 OUTCOME = {
     **dict.fromkeys(payloads.SCORES, 0.7),
     "gain": None,
@@ -29,6 +30,7 @@ SCORES = {"num-examples": 20, "loss": 0.5, "score": 0.7}
 def test_answers_in_their_form_pass_unchanged() -> None:
     said = Statistics.from_records({"age": np.arange(40.0)}, {"age": "numeric"}).to_json()
     assert payloads.profile(PROFILE) == PROFILE
+    assert payloads.own_rules(RULES) == RULES
     assert payloads.statistics(said) == said
     assert payloads.outcome(OUTCOME) == OUTCOME
     assert payloads.round_scores(SCORES) == SCORES
@@ -37,6 +39,10 @@ def test_answers_in_their_form_pass_unchanged() -> None:
 @pytest.mark.parametrize(
     ("form", "said"),
     [
+        (payloads.own_rules, {**RULES, "name": "Jane Canary"}),
+        (payloads.own_rules, {**RULES, "digest": "Jane Canary"}),
+        (payloads.own_rules, {**RULES, "permits": 1}),
+        (payloads.own_rules, {**RULES, "count": -1}),
         (payloads.profile, {**PROFILE, "name": "Jane Canary"}),
         (payloads.profile, {**PROFILE, "rows": "Jane Canary"}),
         (payloads.profile, {**PROFILE, "rows": 1.5}),
