@@ -6,6 +6,7 @@ from fedsov.config.settings import Settings
 from fedsov.hub.settings import HubSettings, HubTraining
 from fedsov.label import Scope
 from fedsov.model.network import Parameters, check_frozen, initial
+from fedsov.privacy.settings import read_bounds
 from fedsov.protocol.job import Asked, TrainingJob
 
 
@@ -26,6 +27,7 @@ def training_job(settings: Settings) -> TrainingJob:
         algorithm=settings.algorithm,
         patience=settings.federation.patience or 0,
         calls_examples=settings.dataset.examples is not None,
+        bounds=read_bounds(settings.plain["dataset"].get("bounds", {})),
     )
 
 

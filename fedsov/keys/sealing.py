@@ -66,5 +66,13 @@ def decrypted(key: bytes, content: bytes, bound: bytes) -> bytes:
         raise ValueError("does not decrypt: another key or context, or changed") from None
 
 
+def derived_key(secret: bytes, purpose: str) -> bytes:
+    """A key of 32 bytes for one purpose, of a secret of at least 16; keys of two purposes tell nothing of each other.
+
+    HKDF-SHA256 (RFC 5869), the purpose in its `info`.
+    """
+    return HKDF(hashes.SHA256(), 32, salt=None, info=b"fedsov key 1 " + purpose.encode()).derive(secret)
+
+
 def _derived(shared: bytes, ephemeral: bytes, recipient: bytes) -> bytes:
     return HKDF(hashes.SHA256(), 32, salt=None, info=b"fedsov seal 1" + ephemeral + recipient).derive(shared)

@@ -274,7 +274,7 @@ def is_absent(value: object) -> bool:
 
 def _moments(name: str, values: np.ndarray, owners: np.ndarray, rules: Disclosure) -> Moments:
     numbers, absent = numeric(name, values)
-    present, theirs = rules.drawn_in(numbers[~absent]), owners[~absent]
+    present, theirs = rules.drawn_in(name, numbers[~absent]), owners[~absent]
     missing = rules.count(absent, owners)
     if fewest_apart(present, theirs) < rules.min_count:
         return Moments(missing=missing)

@@ -8,7 +8,8 @@ public, so whoever knows it could subtract it). Three rules, for a number that l
     bounds      a value beyond the range of its column is drawn in to it, so that no person can move a sum at will
 
 The range is a robust one, ten times the median distance from the median: half of the rows would have to be extreme to
-move it. It is worked out where the rows are, and not told.
+move it. It is worked out where the rows are, and not told. Where a data set declares what a column can hold
+(``dataset.bounds``), the range ends there too.
 
 >>> robust_range(np.array([1.0, 2.0, 3.0, 4.0, 1e9]))
 (-12.0, 18.0)
@@ -17,8 +18,8 @@ move it. It is worked out where the rows are, and not told.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -38,17 +39,20 @@ class Disclosure:
         min_count: the fewest people that a number may stand for, at least 1.
         dominance: the greatest share of one person in a number; 1 for no rule.
         robust: whether values are drawn in to their column's robust range before they are summed.
+        bounds: column to the least and the greatest value that it can have, as declared; values are drawn in to them.
         log: told what is not described for a person's dominance, by name; the line stays where the rows are.
     """
 
     min_count: int
     dominance: float = 1.0
     robust: bool = False
+    bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     log: Callable[[str], None] = _untold
 
-    def drawn_in(self, numbers: np.ndarray) -> np.ndarray:
-        """(N,) the finite numbers, none beyond their robust range where that is asked for."""
-        return np.clip(numbers, *robust_range(numbers)) if self.robust and len(numbers) else numbers
+    def drawn_in(self, name: str, numbers: np.ndarray) -> np.ndarray:
+        """(N,) the finite numbers of a column, none beyond what is declared, nor beyond their robust range then."""
+        declared = np.clip(numbers, *self.bounds[name]) if name in self.bounds else numbers
+        return np.clip(declared, *robust_range(declared)) if self.robust and len(numbers) else declared
 
     def count(self, rows: np.ndarray, owners: np.ndarray) -> int:
         """How many rows are true in the (N,) mask; 0 where that would tell of too few people, or of one person."""

@@ -81,7 +81,7 @@ class RecordPrivacy:
                 "privacy.statistics_noise", self.statistics_noise, at_least=LEAST_NOISE, at_most=MOST_NOISE
             ),
             median_epsilon=real("privacy.median_epsilon", self.median_epsilon, above=0.0, at_most=MOST_MEDIAN_EPSILON),
-            bounds=_all_bounds(self.bounds),
+            bounds=read_bounds(self.bounds),
             levels=_all_levels(self.levels),
         )
         if self.epsilon is not None and self.epsilon > self.lifetime_epsilon:
@@ -136,7 +136,7 @@ class RecordPrivacy:
         mechanism = choice("privacy.mechanism", require("privacy", given, "mechanism"), ("none", "record"))
         flag("privacy.secure_aggregation", require("privacy", given, "secure_aggregation"))
         settings = {key: value for key, value in given.items() if key in wanted}
-        bounds, levels = _all_bounds(dataset.get("bounds", {})), _all_levels(dataset.get("levels", {}))
+        bounds, levels = read_bounds(dataset.get("bounds", {})), _all_levels(dataset.get("levels", {}))
         if mechanism == "none":
             for key in settings:
                 raise ConfigurationError(f"privacy.{key} would be ignored: no noise is added; choose privacy=record")
@@ -157,7 +157,8 @@ SCHEMA_SETTINGS = ("bounds", "levels")
 """The keys of the group `dataset` that are fields of `RecordPrivacy`."""
 
 
-def _all_bounds(bounds: Any) -> dict[str, tuple[float, float]]:
+def read_bounds(bounds: Any) -> dict[str, tuple[float, float]]:
+    """The setting ``dataset.bounds``: column to its least and its greatest value. Raises ConfigurationError."""
     columns = mapping("dataset.bounds", bounds, "a mapping as {COLUMN: [LOW, HIGH]}")
     return {str(column): _bounds(column, pair) for column, pair in columns.items()}
 

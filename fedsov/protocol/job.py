@@ -52,7 +52,8 @@ class TrainingJob:
     `privacy` is what it asks of privacy, None for nothing; `rounds` how often a global model will come to be trained,
     `schedule` what its learning rate is multiplied by in each round, `compression` how updates of it are sent up,
     `personalization` what the region keeps to itself meanwhile, `algorithm` both halves of the aggregation, `patience`
-    how far back the round may lie that the model is of, `calls_examples` whether it takes the rows for examples.
+    how far back the round may lie that the model is of, `calls_examples` whether it takes the rows for examples,
+    `bounds` the least and the greatest value that a column is declared to have.
     """
 
     dataset: str
@@ -69,6 +70,7 @@ class TrainingJob:
     algorithm: Algorithm = field(default_factory=Algorithm)
     patience: int = 0
     calls_examples: bool = False
+    bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def training(self) -> TrainingSpec:

@@ -248,7 +248,7 @@ def finish(session: Session, message: Message, open_sealed_rows: OpenSealedRows)
     """The planned strategy and local training side by side; the better one by validation is the region's model."""
     config = config_of(message)
     strategy = str(config["strategy"])
-    rows = session.divided(Scope.ALL)
+    rows = people_rows.rows_at_home(session)
     model, copy = _received(session, message, config)
     if SEALED_ROWS in message.content.config_records:
         session.finished = _with_synthetic_rows(session, message, open_sealed_rows, rows)
@@ -260,6 +260,8 @@ def finish(session: Session, message: Message, open_sealed_rows: OpenSealedRows)
         for key, value in asdict(session.finished).items()
         if key not in ("parameters", "features", "network", "note")
     }
+    if not session.examples:
+        outcome["test_rows"] = people_rows.banded(session.finished.test_rows)
     if session.private:  # means over rows: they stay in the region's registry
         outcome = {**dict.fromkeys(outcome), "test_rows": outcome["test_rows"], "selected": NOT_DISCLOSED}
     return RecordDict({"metrics": ConfigRecord({"json": json.dumps(outcome)})})

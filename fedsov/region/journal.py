@@ -1,7 +1,8 @@
 """What a region remembers of a run beyond its process: whoever starts the process anew makes it forget nothing.
 
-    regions/NAME/runs/RUN/journal.json           labels of models received, scores of its rounds, the last sum that it
-                                                 answered, and what it released under privacy
+    regions/NAME/runs/RUN/journal.json           labels of models received and sent, scores of its rounds, the last
+                                                 sum that it answered, digests of the files below, and what it released
+                                                 under privacy; under a seal of the region's secret
                           update-….safetensors   its last update under noise
                           own-….safetensors      what of its training stays with it from round to round
                           lock                   held by the one process that answers for the region in this run
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from fedsov.errors import BudgetBroken, CheckpointDamaged, ConfigurationError, SumRefused, WorkspaceUnusable
+from fedsov.keys.sealing import derived_key
 from fedsov.storage.atomic_files import (
     Arrays,
     pack_arrays,
@@ -45,24 +47,29 @@ ROUNDS_KEPT = 4
 
 @dataclass(slots=True)
 class Journal:
-    """One run's journal; `folder` is None for one that ends with the process."""
+    """One run's journal; `folder` is None for one that ends with the process. `key` is that of its seal."""
 
     folder: Path | None = None
     notes: dict[str, Any] = field(default_factory=dict)
+    key: bytes = field(default=b"", repr=False)
 
     @staticmethod
-    def open(region: Path, run: str) -> Journal:
+    def open(region: Path, run: str, secret: bytes) -> Journal:
         """The journal of a run in a region's folder, empty where none was written.
 
-        Raises ConfigurationError for a name that is no run's, CheckpointDamaged for a journal that was changed.
+        Args:
+            secret: the region's own.
+
+        Raises ConfigurationError for a name that is no run's, CheckpointDamaged for a journal that was changed, forged,
+        or is another run's.
         """
         if not NAME.fullmatch(run):
             raise ConfigurationError(f"{run!r} is no name of a run")
-        folder = region / "runs" / run
+        folder, key = region / "runs" / run, derived_key(secret, "journals")
         try:
-            return Journal(folder, read_sealed(folder / "journal.json"))
+            return Journal(folder, read_sealed(folder / "journal.json", key=key, bound=_bound(folder)), key)
         except FileNotFoundError:
-            return Journal(folder)
+            return Journal(folder, key=key)
 
     def note(self, **notes: Any) -> None:
         """Notes values by name, on the disk when this returns; what is noted already is not written again."""
@@ -70,7 +77,7 @@ class Journal:
             return
         self.notes |= notes
         if self.folder is not None:
-            write_sealed(self.folder / "journal.json", self.notes)
+            write_sealed(self.folder / "journal.json", self.notes, key=self.key, bound=_bound(self.folder))
 
     def rounds(self, scores: Scores) -> list[tuple[str, float, int]]:
         """The scores of all rounds, noted; of a round that was worked twice the later ones."""
@@ -100,6 +107,11 @@ class Journal:
         if other := [name for name, value in inputs.items() if same.get(name, value) != value]:
             raise SumRefused(f"this region answered round {number} already, with other {' and '.join(other)}")
         self.note(sum={**same, "round": number, **inputs})
+
+
+def _bound(folder: Path) -> str:
+    """What the seal of a run's journal is bound to."""
+    return f"journal of run {folder.name}"
 
 
 @dataclass(frozen=True, slots=True)

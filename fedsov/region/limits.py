@@ -2,11 +2,15 @@
 
     limits:
       rounds: 1000           of one training
-      questions: 10000       about one version of a data set, in all runs together
+      questions: 10000       about people, in a year: of all data sets, versions and runs together
       steps: 1000000         of one round
       learning_rate: 10.0    of a round's steps, times the schedule's greatest factor
       least_people: 10       that a number of an answer stands for; fewer are not described
       dominance: 0.5         the greatest share of one person in a count or a sum
+
+Questions are counted for the region, and for no version or name of a data set: whoever asks a region with new rows, or
+the same people under another name, goes on where the count stands. An answer counts for a year after it left, by the
+time of the region's ledger. Questions about example rows do not count.
 
 >>> from fedsov.algorithms.local_steps import LocalSteps
 >>> from fedsov.model.network import NetworkSpec
@@ -27,6 +31,9 @@ from fedsov.checks import prefixed, real, section, store, whole
 from fedsov.errors import LimitExceeded
 from fedsov.model.column_statistics import MINIMUM_COUNT
 
+QUESTION_DAYS = 365
+"""For how long an answer counts towards ``questions``."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -34,7 +41,7 @@ class Limits:
 
     Attributes:
         rounds: of one training, at least 1.
-        questions: answers about one version of a data set, in all runs together, at least 1.
+        questions: answers about people within `QUESTION_DAYS`, at least 1.
         steps: of one round, at least 1.
         learning_rate: of a round's steps, above 0.
         least_people: that a number of an answer stands for, `MINIMUM_COUNT` or more.
@@ -85,8 +92,8 @@ class Limits:
         self._within(region, "steps", steps, "{:,} steps a round are more than the {:,}")
 
     def check_questions(self, region: str, asked: int) -> None:
-        """Raises LimitExceeded for the answer after the last that is allowed about a version of a data set."""
-        self._within(region, "questions", asked, "{:,} questions about one version of the data are more than the {:,}")
+        """Raises LimitExceeded for the answer after the last that is allowed about people in a year."""
+        self._within(region, "questions", asked, "{:,} questions about people in a year are more than the {:,}")
 
     def _within(self, region: str, name: str, value: float, words: str) -> None:
         most = getattr(self, name)

@@ -99,7 +99,7 @@ def write(start: RegionStart, session: Session, incoming: Label, ledger: Ledger,
     record = RunRecord(
         run=start.run,
         experiment=session.work.dataset,
-        params=flat(asdict(session.work)),
+        params=flat({name: part for name, part in asdict(session.work).items() if name != "bounds"}),
         metrics=tuple(final + rounds),
         tags={
             "region": start.region.name,

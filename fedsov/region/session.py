@@ -19,7 +19,7 @@ from fedsov.partition.changed_people import People
 from fedsov.partition.records import Records
 from fedsov.privacy.run_cost import RunSize
 from fedsov.protocol.job import TrainingJob
-from fedsov.region.answers.memory import Answers
+from fedsov.region.answers.memory import Answers, Given
 from fedsov.region.private_run import PrivateRun
 from fedsov.region.settings import RegionSettings
 from fedsov.region.strategies.selection import RegionModel
@@ -38,7 +38,8 @@ class Session:
         split_id: tells divisions apart, and nothing of the secret.
         answers: what was answered about people's rows; None where they are examples.
         behind: by question and scope, who stands behind its answer now.
-        answered: by scope, the rows behind the last statistics (`fedsov.region.answers.people_rows.rows_of_answer`).
+        given: by question and scope, the answer that this session gave.
+        answered: by the same, the rows behind it (`fedsov.region.answers.people_rows.rows_of_answer`).
         looked_at: by scope and features, what may be looked at (`fedsov.region.answers.people_rows.looked_at`).
     """
 
@@ -60,7 +61,8 @@ class Session:
         self.own: StateStore = InMemoryStates()
         self.answers: Answers | None = None
         self.behind: dict[tuple[str, str], People] = {}
-        self.answered: dict[str, DataSplit] = {}
+        self.given: dict[tuple[str, str], Given] = {}
+        self.answered: dict[tuple[str, str], DataSplit] = {}
         self.looked_at: dict[tuple[str, str], tuple[Features, Features]] = {}
 
     def mask(self, scope: str) -> np.ndarray:

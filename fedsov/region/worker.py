@@ -165,7 +165,8 @@ def _opened_with(ledger: Ledger, start: RegionStart) -> OpenRegion:
     _check_register(place, register, run=start.run)
     keys = open_keys(KeySettings(start.region.name, start.folder))
     records = Store.open(store_of(start.folder, job.dataset), keys).read()
-    session = Session(records, job, start.folder, settings=own, secret=split_key(own, keys))
+    secret = split_key(own, keys)
+    session = Session(records, job, start.folder, settings=own, secret=secret)
     gate = Gate(
         start.region,
         bundle=own.bundle(asked),
@@ -177,9 +178,8 @@ def _opened_with(ledger: Ledger, start: RegionStart) -> OpenRegion:
         marks=tuple(asked.marks),
     )
     context = Context(run_id=RUN_ID, node_id=HUB_NODE + 1, node_config={}, state=RecordDict(), run_config={})
-    journal = Journal.open(start.folder, start.run)
+    journal = Journal.open(start.folder, start.run, secret)
     if not session.examples:
-        secret = keys.pseudonyms(["fedsov:answers"])[0].encode()
         session.answers = Answers.open(start.folder, gate, own.limits, secret)
     session.private = open_private(start, session, gate, journal)
     if not start.second_process:

@@ -1,13 +1,14 @@
 """Files that are whole or not there: written aside, synced and renamed; refused where a byte of them changed.
 
-A sealed file is JSON of one form only, a body and its SHA-256; any other text, however alike, is damage. Arrays are
-safetensors beside it, whose digest the body holds. The seal finds what a disk, a copy or a careless hand did; it is no
-signature: whoever may write the folder can seal anew.
+A sealed file is JSON of one form only, a body and its HMAC-SHA-256 (RFC 2104) under a secret of whoever wrote it, and
+bound to what it is; any other text, however alike, is damage. Arrays are safetensors beside it, whose digest the body
+holds. Whoever may write the folder and does not have the secret can put back an older file, and make none.
 """
 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -81,22 +82,35 @@ def write_file(path: Path, content: bytes) -> None:
         raise WorkspaceUnusable(f"{path} cannot be written: {error.strerror}; make room or allow writing") from error
 
 
-def write_sealed(path: Path, body: Mapping[str, Any]) -> None:
-    """Writes plain values under their digest. Raises WorkspaceUnusable."""
-    write_file(path, plain_json({"body": body, "sha256": sha256_hex(plain_json(body))}))
+def write_sealed(path: Path, body: Mapping[str, Any], *, key: bytes, bound: str) -> None:
+    """Writes plain values under their seal. Raises WorkspaceUnusable.
+
+    Args:
+        key: the secret of the seal.
+        bound: what the file is, such as whose journal; no other file passes for it.
+    """
+    write_file(path, plain_json({"body": body, "hmac_sha256": _seal(body, key, bound)}))
 
 
-def read_sealed(path: Path) -> dict[str, Any]:
-    """The body of a sealed file. Raises FileNotFoundError, and CheckpointDamaged for a file with any byte changed."""
+def read_sealed(path: Path, *, key: bytes, bound: str) -> dict[str, Any]:
+    """The body of a sealed file.
+
+    Raises FileNotFoundError, and CheckpointDamaged for any byte changed, another key, or another file in its place.
+    """
     content = path.read_bytes()
     try:
         value = parsed_json(content)
-        whole = plain_json(value) == content and sha256_hex(plain_json(value["body"])) == value["sha256"]
+        seal = str(value["hmac_sha256"]).encode()
+        whole = plain_json(value) == content and hmac.compare_digest(_seal(value["body"], key, bound).encode(), seal)
     except (ValueError, KeyError, TypeError):
         whole = False
     if not whole:
-        raise CheckpointDamaged(f"{path} was changed or cut since it was written")
+        raise CheckpointDamaged(f"{path} was changed, cut, forged or exchanged since it was written")
     return dict(value["body"])
+
+
+def _seal(body: Any, key: bytes, bound: str) -> str:
+    return hmac.new(key, plain_json([bound, body]), hashlib.sha256).hexdigest()
 
 
 def pack_arrays(arrays: Arrays) -> bytes:
@@ -106,17 +120,22 @@ def pack_arrays(arrays: Arrays) -> bytes:
     return save({name: np.array(array, order="C") for name, array in arrays.items()})
 
 
-def read_arrays(path: Path, sha256: str) -> dict[str, np.ndarray[Any, Any]]:
-    """The arrays of a file with this digest. Raises CheckpointDamaged for any other file, or none."""
+def unpack_arrays(content: bytes) -> dict[str, np.ndarray[Any, Any]]:
+    """The inverse of `pack_arrays`."""
     from safetensors.numpy import load
 
+    return load(content)
+
+
+def read_arrays(path: Path, sha256: str) -> dict[str, np.ndarray[Any, Any]]:
+    """The arrays of a file with this digest. Raises CheckpointDamaged for any other file, or none."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
         raise CheckpointDamaged(f"{path} is gone") from None
     if sha256_hex(content) != sha256:
         raise CheckpointDamaged(f"{path} was changed or cut since it was written")
-    return load(content)
+    return unpack_arrays(content)
 
 
 def sha256_hex(content: bytes) -> str:

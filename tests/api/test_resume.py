@@ -40,6 +40,7 @@ from fedsov.ledger.ledger import Ledger
 from fedsov.model.features import Features
 from fedsov.region.journal import Journal, hold_alone
 from fedsov.serialization import from_plain
+from tests.own_settings import SECRET
 from tests.world import ROOT, fedsov, people
 
 ROWS = {"AT": 150, "DE": 170, "FR": 60}
@@ -402,8 +403,8 @@ def test_a_secure_sum_is_made_again_among_the_same_members_and_is_the_same(tmp_p
 
 
 def test_a_region_takes_part_in_a_round_s_second_sum_only_as_in_the_first(tmp_path: Path) -> None:
-    Journal.open(tmp_path, "r").answers_sum(3, members=["AT", "DE", "FR"], model="m")
-    again = Journal.open(tmp_path, "r")
+    Journal.open(tmp_path, "r", SECRET).answers_sum(3, members=["AT", "DE", "FR"], model="m")
+    again = Journal.open(tmp_path, "r", SECRET)
     again.answers_sum(3, members=["AT", "DE", "FR"], model="m")
     again.answers_sum(3, survivors=["AT", "DE"])
     for number, said, why in (
@@ -413,8 +414,8 @@ def test_a_region_takes_part_in_a_round_s_second_sum_only_as_in_the_first(tmp_pa
         (2, {"model": "m"}, "no earlier one again"),
     ):
         with pytest.raises(SumRefused, match=why):
-            Journal.open(tmp_path, "r").answers_sum(number, **said)
-    Journal.open(tmp_path, "r").answers_sum(4, members=["AT", "DE", "US"], model="n")
+            Journal.open(tmp_path, "r", SECRET).answers_sum(number, **said)
+    Journal.open(tmp_path, "r", SECRET).answers_sum(4, members=["AT", "DE", "US"], model="n")
 
 
 def test_one_process_answers_for_a_region_in_a_run(tmp_path: Path) -> None:
@@ -424,7 +425,7 @@ def test_one_process_answers_for_a_region_in_a_run(tmp_path: Path) -> None:
     os.close(lock)
     os.close(hold_alone(tmp_path, "r"))
     with pytest.raises(FedsovError, match="no name of a run"):
-        Journal.open(tmp_path, "../r")
+        Journal.open(tmp_path, "../r", SECRET)
 
 
 @pytest.mark.long
@@ -438,7 +439,7 @@ def test_a_private_run_reserves_once_and_answers_a_question_once(tmp_path: Path)
         folder = workspace / "regions" / name
         book = account(folder, name).book
         assert book is not None and [entry.run for entry in book.entries] == [run]
-        assert Journal.open(folder, run).notes["private"]["rounds_left"] == 0
+        assert json.loads((folder / "runs" / run / "journal.json").read_bytes())["body"]["private"]["rounds_left"] == 0
         updates = [
             (entry.body["round"], entry.body["digest"])
             for entry in Ledger.read(folder / "ledger.sqlite").entries(run)

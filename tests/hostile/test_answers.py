@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from fedsov.protocol.flower_messages import flower_process
+from fedsov.storage.atomic_files import plain_json, sha256_hex
 from tests.hostile.people_region import PeopleRegion, Row, drawn
 
 PEOPLE = 60
@@ -179,10 +181,47 @@ def test_a_memory_of_answers_that_was_lost_or_put_back_is_found_and_nothing_is_a
     assert _statistics(region)["error"] == "AnswersBroken"
 
 
-def test_more_questions_about_one_version_than_its_owner_allows_are_refused_in_whatever_run(
+def test_back_to_the_first_people_and_one_newcomer_is_not_the_difference_of_two_answers(region: PeopleRegion) -> None:
+    first = _statistics(region)
+    region.ingest(drawn(range(PEOPLE + 50)))
+    second = _statistics(region)
+    assert second != first
+    newcomer = next(one for one in range(900, 999) if _trained_on(region, one))
+    region.ingest([*drawn(range(PEOPLE)), *drawn([newcomer])])
+    assert _statistics(region) == first
+    region.ingest([*drawn(range(PEOPLE + 50)), *drawn([newcomer])])
+    assert _statistics(region) == second
+
+
+def _trained_on(region: PeopleRegion, person: int) -> bool:
+    """Whether the region would train on this person's row beside those that it has."""
+    region.ingest([*drawn(range(PEOPLE)), *drawn([person])])
+    return bool(_in_training(region, drawn([person])))
+
+
+def test_a_forged_memory_is_found_although_its_digest_would_fit(region: PeopleRegion) -> None:
+    """Whoever may write the folder takes its last answer away, or writes another, under a digest anew."""
+    file, before = region.folder / "answers" / "answers.json", _statistics(region)
+    sealed = json.loads(file.read_bytes())
+    less, other = (json.loads(json.dumps(sealed["body"])) for _ in range(2))
+    less["answers"].pop()
+    other["answers"][-1]["answer"]["numeric"]["income"]["mean"] = 1.0
+    for body in (less, other):
+        for seal in ("sha256", "hmac_sha256"):
+            file.write_bytes(plain_json({"body": body, seal: sha256_hex(plain_json(body))}))
+            assert _statistics(region)["error"] == "AnswersBroken"
+    file.write_bytes(plain_json(sealed))
+    assert _statistics(region) == before
+
+
+def test_more_questions_in_a_year_than_its_owner_allows_are_refused_in_whatever_run_version_or_data_set(
     region: PeopleRegion,
 ) -> None:
     region.set("limits.questions=6")
     told = [_statistics(region, run=f"r{number}") for number in range(6)]
     assert ["error" in one for one in told] == [False] * 4 + [True] * 2  # two were asked before
     assert "fedsov region set DE limits.questions=7" in told[-1]["error"]
+    region.ingest(drawn(range(PEOPLE + 50)))
+    assert "limits.questions=7" in region.asked(PROFILE)["error"]
+    region.ingest(drawn(range(500, 560)), name="cohort")
+    assert "limits.questions=7" in region.asked(PROFILE, name="cohort")["error"]

@@ -21,6 +21,7 @@ from fedsov.region import client_app
 from fedsov.region.session import Session
 from fedsov.region.strategies import synthetic
 from tests.own_settings import CLOSED, SECRET
+from tests.region.world import remembering
 
 Opens = Callable[[bytes], tuple[Label, bytes]]
 DONOR = Label(frozenset({"US"}))
@@ -58,10 +59,9 @@ def _not_for_me(_: bytes) -> tuple[Label, bytes]:
     raise KeyUnavailable("the sealing key of DE does not open this")
 
 
-def _finished(opens: Opens) -> tuple[Session, dict[str, object]]:
-    session = Session(
-        _records("DE"), TrainingJob("people", TargetRule("ill")), Path("."), settings=CLOSED, secret=SECRET
-    )
+def _finished(folder: Path, opens: Opens) -> tuple[Session, dict[str, object]]:
+    job = TrainingJob("people", TargetRule("ill"))
+    session = remembering(Session(_records("DE"), job, folder, settings=CLOSED, secret=SECRET), folder)
     content = {"config": ConfigRecord({"strategy": "synthetic"}), "parcels": ConfigRecord({"DE": b"sealed"})}
     answer = client_app.finish(session, Message(RecordDict(content), 2, "query.finish"), opens)
     return session, json.loads(str(answer.config_records["metrics"]["json"]))
@@ -78,17 +78,17 @@ def _finished(opens: Opens) -> tuple[Session, dict[str, object]]:
     ids=["sealed for another", "nothing", "an archive", "other columns"],
 )
 def test_rows_that_cannot_be_used_leave_the_region_with_a_model_of_its_own(
-    capfd: pytest.CaptureFixture[str], opens: Opens, why: str
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, opens: Opens, why: str
 ) -> None:
     """A donor that sends garbage would otherwise leave every region that it donates to without any model."""
-    session, outcome = _finished(opens)
+    session, outcome = _finished(tmp_path, opens)
     assert outcome["selected"] == "local" and session.received == PUBLIC
     assert session.finished is not None
     assert session.finished.note.startswith(f"the synthetic rows that came are of no use ({why}")
     assert "Traceback" in capfd.readouterr().err  # in the region's own log
 
 
-def test_rows_that_can_be_used_are() -> None:
-    session, _ = _finished(lambda _: (DONOR, _made("age", "visits")))
+def test_rows_that_can_be_used_are(tmp_path: Path) -> None:
+    session, _ = _finished(tmp_path, lambda _: (DONOR, _made("age", "visits")))
     assert session.finished is not None and "of no use" not in session.finished.note
     assert session.received == DONOR

@@ -3,6 +3,7 @@ anew for what already left."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -22,6 +23,7 @@ from fedsov.protocol.flower_messages import HUB_NODE, flower_process, identify, 
 from fedsov.protocol.job import Asked, RegionStart, TrainingJob
 from fedsov.protocol.message_types import VERSION
 from fedsov.region.worker import answer, open_region
+from fedsov.storage.atomic_files import plain_json
 from tests.cli.world import call
 from tests.hostile.test_budgets import BOUNDS, words
 from tests.region.world import question
@@ -125,4 +127,18 @@ def test_the_journal_of_another_run_is_none(start: RegionStart) -> None:
     other = replace(start, run="r2")
     assert _asked(other)[1]
     _journal(start).write_bytes((start.folder / "runs" / "r2" / "journal.json").read_bytes())
-    assert _asked(start)[0].error.reason == "BudgetBroken"
+    assert _asked(start)[0].error.reason == "CheckpointDamaged"
+
+
+def test_a_journal_that_was_forged_before_the_ledger_knew_of_a_release_is_found(start: RegionStart) -> None:
+    """Whoever may write the folder takes back the labels of what came in: the ledger notes nothing of those."""
+    ready = open_region(start)
+    answer(ready, question("query.profile", {}), MODEL)
+    ready.close()
+    sealed = json.loads(_journal(start).read_bytes())
+    assert sealed["body"]["received"]["origins"] == ["US-OH"]
+    body = {**sealed["body"], "received": PUBLIC.to_json()}
+    digest = hashlib.sha256(plain_json(body)).hexdigest()
+    for seal in (dict.fromkeys(("sha256", "hmac_sha256"), digest), {"sha256": digest}, {"hmac_sha256": ""}):
+        _journal(start).write_bytes(plain_json({"body": body, **seal}))
+        assert _asked(start)[0].error.reason == "CheckpointDamaged"

@@ -1,9 +1,11 @@
+import hmac
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fedsov.errors import KeyUnavailable
-from fedsov.keys.sealing import decrypted, encrypted, opened, public_half, seal
+from fedsov.keys.sealing import decrypted, derived_key, encrypted, opened, public_half, seal
 
 PRIVATE, OTHER = b"c" * 32, b"d" * 32
 
@@ -44,3 +46,12 @@ def test_what_was_bound_must_be_the_same_at_decryption() -> None:
     for key, bound in ((OTHER, b"EU"), (PRIVATE, b"US")):
         with pytest.raises(ValueError, match="another key or context"):
             decrypted(key, content, bound)
+
+
+def test_keys_of_two_purposes_or_of_two_secrets_are_different_and_each_is_the_same_again() -> None:
+    keys = {derived_key(secret, purpose) for secret in (PRIVATE, OTHER) for purpose in ("seals", "people")}
+    assert len(keys) == 4 and all(len(key) == 32 for key in keys)
+    assert derived_key(PRIVATE, "seals") in keys
+    # RFC 5869 with SHA-256, no salt, by hand: extract, then one block of expand
+    extracted = hmac.digest(bytes(32), PRIVATE, "sha256")
+    assert derived_key(PRIVATE, "seals") == hmac.digest(extracted, b"fedsov key 1 seals\x01", "sha256")

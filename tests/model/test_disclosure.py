@@ -80,3 +80,12 @@ def test_people_at_levels_and_apart_are_counted_once_each():
     assert fewest_apart(np.array([1.0, 1.0, 1.0, 9.0, 2.0]), owners) == 1
     with pytest.raises(ValueError, match="a person for each of 3 rows"):
         owners_of(np.array(["a"]), 3)
+
+
+def test_of_declared_bounds_and_the_robust_range_the_tighter_holds():
+    income = np.append(np.arange(99.0), 1e9)
+    for bounds, limits in (((0.0, 60.0), (0.0, 60.0)), ((-1e6, 1e12), (-196.0, 295.0)), ((50.0, 1e12), (50.0, 295.0))):
+        described, _ = _described({"income": income}, robust=True, bounds={"income": bounds, "age": (0.0, 1.0)})
+        assert described.numeric["income"].mean == pytest.approx(np.clip(income, *limits).mean(), rel=0.02)
+    for bounds in ((1e8, 1e9), (-5.0, -1.0), (97.5, 1e12)):  # a hub that declares where one person is learns nothing
+        assert _described({"income": income}, robust=True, bounds={"income": bounds})[0].numeric["income"].n == 0

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedsov.partition.changed_people import ChangedPeople, People, compared, people_of
+from fedsov.partition.changed_people import ChangedPeople, compared, packed, people_of, unpacked
 
 SECRET = b"secret"
 
@@ -64,9 +64,9 @@ def test_a_person_with_several_rows_is_one_and_rows_of_nobody_are_none():
 
 
 def test_what_is_kept_is_keyed_and_holds_no_name_and_no_value():
-    content = _people([("p0000001", 1.0, "readable")]).content
+    content = packed([_people([("p0000001", 1.0, "readable")])])
     assert b"p0000001" not in content and b"readable" not in content
-    assert _people(ROWS).content != _people(ROWS, secret=b"other").content
+    assert packed([_people(ROWS)]) != packed([_people(ROWS, secret=b"other")])
 
 
 def test_a_missing_number_is_one_value_and_so_is_zero():
@@ -78,7 +78,20 @@ def test_a_missing_number_is_one_value_and_so_is_zero():
 @pytest.mark.parametrize("rows", [[], ROWS])
 def test_people_survive_their_bytes(rows):
     people = _people(rows, [one % 3 == 0 for one in range(len(rows))])
-    assert People.from_content(people.content) == people
+    assert unpacked(packed([people])) == [people]
+
+
+def test_several_versions_survive_their_bytes_and_take_room_for_what_changed():
+    rows = [(f"p{one}", float(one), "A") for one in range(5000)]
+    versions = [
+        _people(rows[start : start + 4000], [one % 2 == 0 for one in range(4000)]) for start in range(0, 200, 10)
+    ]
+    content = packed(versions)
+    assert unpacked(content) == versions and unpacked(packed([])) == []
+    changed = (
+        4000 + 2 * 19 * 10 + 4000
+    )  # whoever is chosen in one version and beside it in another is in the table once
+    assert len(content) < 32 * changed + 20 * 2 * changed / 8
 
 
 @given(st.lists(st.integers(0, 5), max_size=12), st.lists(st.integers(0, 5), max_size=12))

@@ -8,10 +8,11 @@ import pytest
 from fedsov.errors import BudgetBroken, CheckpointDamaged
 from fedsov.region.journal import ROUNDS_KEPT, Journal, OwnStates, Released
 from fedsov.training.client_state import InMemoryStates
+from tests.own_settings import SECRET
 
 
 def _states(region):
-    journal = Journal.open(region, "r1")
+    journal = Journal.open(region, "r1", SECRET)
     return OwnStates(journal, journal.folder)
 
 
@@ -87,7 +88,7 @@ class _Noted:
 
 
 def _released(region, noted):
-    return Released(Journal.open(region, "r1"), noted)
+    return Released(Journal.open(region, "r1", SECRET), noted)
 
 
 def test_each_release_is_noted_once_it_is_on_the_disk_and_its_journal_is_known_again(tmp_path):
@@ -120,7 +121,7 @@ def test_a_journal_that_is_lost_or_put_back_is_found_for_every_kind_of_release(t
 def test_a_journal_whose_release_was_exchanged_is_found(tmp_path):
     noted = _Noted()
     _released(tmp_path, noted).keep(statistics={"age": [1.5, 2]})
-    journal = Journal.open(tmp_path, "r1")
+    journal = Journal.open(tmp_path, "r1", SECRET)
     journal.note(private={**journal.notes["private"], "statistics": {"age": [1.25, 2]}})
     with pytest.raises(BudgetBroken, match="it was changed"):
         _released(tmp_path, noted).check(noted.states[-1])
@@ -141,12 +142,12 @@ def test_a_release_that_was_kept_and_not_yet_noted_when_the_process_was_killed_i
 
 
 def test_a_journal_that_lacks_the_scores_of_a_round_that_left_is_found(tmp_path):
-    journal = Journal.open(tmp_path, "r1")
+    journal = Journal.open(tmp_path, "r1", SECRET)
     journal.check_rounds(0)
     with pytest.raises(CheckpointDamaged, match="round 1 left this region, and the run's journal knows of 0"):
         journal.check_rounds(1)
     journal.rounds([("loss", 0.5, 0), ("loss", float("nan"), 1)])
-    again = Journal.open(tmp_path, "r1")
+    again = Journal.open(tmp_path, "r1", SECRET)
     again.check_rounds(2)
     with pytest.raises(CheckpointDamaged, match="begin a new run"):
         again.check_rounds(3)

@@ -14,6 +14,7 @@ from fedsov.protocol.flower_messages import flower_process, record_of
 from fedsov.region import labels_sent
 from fedsov.region.journal import Journal
 from fedsov.region.labels_sent import LabelShrunk
+from tests.own_settings import SECRET
 
 DE, US = Label(frozenset({"DE"})), Label(frozenset({"US"}))
 
@@ -32,12 +33,12 @@ def _message(kind: str = "train", *, model: bool = True, **config: str) -> Messa
 
 
 def test_a_model_with_all_bonds_or_more_is_accepted_and_one_that_lacks_one_is_not(tmp_path: Path) -> None:
-    journal = Journal.open(tmp_path, "r")
+    journal = Journal.open(tmp_path, "r", SECRET)
     labels_sent.check(journal, _message(), PUBLIC)
     labels_sent.note(journal, _message(), _message(), DE)
     labels_sent.note(journal, _message(), _message(), US)
     labels_sent.note(journal, _message(), _message(model=False), Label(frozenset({"IT"})))  # no update left
-    for remembered in (journal, Journal.open(tmp_path, "r")):
+    for remembered in (journal, Journal.open(tmp_path, "r", SECRET)):
         labels_sent.check(remembered, _message(), DE | US | Label(frozenset({"FR"})))
         for shrunk in (PUBLIC, DE, US):
             for kind in ("train", "train.masked"):

@@ -32,6 +32,7 @@ from fedsov.protocol.secure_sum_messages import (
 )
 from fedsov.region.journal import Journal
 from fedsov.region.secure_sum_member import App, SecureSumMember, change
+from tests.own_settings import SECRET
 
 NAMES = ("DE", "ES", "FR", "IT")
 BOUNDS = Bounds()
@@ -247,7 +248,7 @@ def _started(folder: Path) -> dict[str, SecureSumMember]:
     """Regions that remember what earlier processes of theirs answered."""
     regions = members()
     for name, member in regions.items():
-        member.journal = Journal.open(folder / name, "run")
+        member.journal = Journal.open(folder / name, "run", SECRET)
     return regions
 
 

@@ -15,7 +15,7 @@ from flwr.clientapp import ClientApp
 from fedsov.artifact import Party
 from fedsov.border.evidence.register import Register
 from fedsov.border.gate import Gate
-from fedsov.border.law.bundle_loader import load_bundle
+from fedsov.border.law.bundle_loader import load_bundle, unsafe_open
 from fedsov.label import PUBLIC, Label
 from fedsov.ledger.ledger import Ledger
 from fedsov.model.targets import TargetRule
@@ -23,6 +23,7 @@ from fedsov.partition.records import Records
 from fedsov.protocol.flower_messages import identify, new_id, pack, unpack, with_version
 from fedsov.protocol.job import Asked, RegionStart, TrainingJob
 from fedsov.protocol.message_types import VERSION
+from fedsov.region.answers.memory import Answers
 from fedsov.region.outbound import Outbound
 from fedsov.region.session import Session
 from fedsov.region.worker import OpenRegion, answer
@@ -57,6 +58,20 @@ def region(folder: Path, app_answer: Answer, *, hub: str = "IE", people: int = 2
     return OpenRegion(
         start, Outbound(start, gate, Session(records, job, folder, settings=CLOSED, secret=SECRET)), app, context
     )
+
+
+def remembering(session: Session, folder: Path) -> Session:
+    """The session with a memory of its answers in this folder, and a ledger that notes them."""
+    gate = Gate(
+        Party("DE", "DE", "Example Deutschland"),
+        bundle=unsafe_open(),
+        evidence=Register(()),
+        ledger=Ledger(folder / "ledger.sqlite", "DE"),
+        run="r",
+        today=lambda: date(2026, 11, 29),
+    )
+    session.answers = Answers.open(folder, gate, session.settings.limits, SECRET)
+    return session
 
 
 def with_start(opened: OpenRegion, **changes: Any) -> OpenRegion:

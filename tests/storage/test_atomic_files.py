@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from fedsov.storage.atomic_files import replace_file, sync_folder
+from fedsov.errors import CheckpointDamaged
+from fedsov.storage.atomic_files import plain_json, read_sealed, replace_file, sync_folder, write_sealed
 from tests.full_disk import full_disk
 from tests.killed import lines_of_a_killed
 
@@ -85,3 +86,31 @@ def test_a_writer_killed_at_any_instant_leaves_a_whole_file_no_older_than_it_sai
         content = path.read_bytes().decode()
         number = next(number for number in (written, written + 1) if content == str(number) * 20_000)
         assert number >= written
+
+
+def test_a_sealed_file_is_read_under_its_own_key_and_as_what_it_is_alone(tmp_path: Path) -> None:
+    path, body = tmp_path / "journal.json", {"rounds": [["loss", 0.5, 1]], "received": {}}
+    write_sealed(path, body, key=b"secret", bound="journal of run r1")
+    assert read_sealed(path, key=b"secret", bound="journal of run r1") == body
+    for key, bound in ((b"other", "journal of run r1"), (b"", "journal of run r1"), (b"secret", "journal of run r2")):
+        with pytest.raises(CheckpointDamaged, match=r"journal\.json was changed, cut, forged or exchanged"):
+            read_sealed(path, key=key, bound=bound)
+
+
+def test_no_byte_of_a_sealed_file_can_be_changed(tmp_path: Path) -> None:
+    path = tmp_path / "journal.json"
+    write_sealed(path, {"n": 70}, key=b"secret", bound="b")
+    whole = path.read_bytes()
+    changed = [whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :] for at in range(len(whole))]
+    spelled = [
+        whole + b" ",
+        whole.replace(b":", b": "),
+        whole[:-1],
+        b"",
+        plain_json([]),
+        plain_json({"body": {"n": 70}}),
+    ]
+    for content in (*changed, *spelled):
+        path.write_bytes(content)
+        with pytest.raises(CheckpointDamaged):
+            read_sealed(path, key=b"secret", bound="b")

@@ -1,18 +1,22 @@
 """What a region answered about people, once for each version of their rows, and what it may answer next.
 
-A question of statistics or of counts has one answer, which is repeated bit by bit, whoever asks again in whatever run:
-many answers about slightly different rows could be solved for the rows. Another is given once `limits.least_people`
-people changed (`fedsov.partition.changed_people`). Until then the last one is repeated. Where somebody is gone it is
-not repeated either, for it still tells of them: then there is none (AnswerWithheld). The same holds between data sets
-of the region, and between divisions of its rows.
+A question of statistics, of counts or for synthetic rows has one answer a version, which is repeated bit by bit,
+whoever asks again in whatever run: many answers about slightly different rows could be solved for the rows. Another
+is given once `limits.least_people` people changed (`fedsov.partition.changed_people`) since each answer before, not
+since the last alone. Until then the one that they differ little from is repeated. Where somebody behind that is gone
+it is not repeated either, for it still tells of them: then there is none (AnswerWithheld). The same holds between data
+sets of the region, and between divisions of its rows.
 
-    regions/NAME/answers/answers.json       the last answer to each question, under its digest
-                         people-….bin       the people behind one: keyed digests, nothing of a row
+    regions/NAME/answers/answers.json       every answer, under a seal of the region's secret
+                         people-….bin       the people behind them: keyed digests, nothing of a row
+                         table-….bin        a synthetic table, encrypted (`fedsov.region.answers.synthetic_rows`)
                          lock               held while a question is answered
 
+The people take 32 bytes for each that came or changed, and two bits of each of those for each answer.
+
 An answer is on the disk before its digest is noted in the ledger, and noted before it leaves. A memory that lacks what
-the ledger knows of was lost, cut or put back: then nothing is answered (AnswersBroken). A limit that changes holds from
-the next answer on that is not repeated.
+the ledger knows of was lost, cut or put back, and one under another seal was forged: then nothing is answered
+(AnswersBroken). A limit that changes holds from the next answer on that is not repeated.
 
 Not here: answers under noise, which are paid for (`fedsov.region.private_run`); and example rows, whose answer follows
 from the rows, the scope and the job's seed alone, so that it is the same without a memory.
@@ -23,54 +27,41 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from fedsov.artifact import Kind
 from fedsov.border.gate import Gate
 from fedsov.errors import AnswersBroken, AnswerWithheld, CheckpointDamaged, WorkspaceUnusable
-from fedsov.partition.changed_people import People, compared
-from fedsov.region.limits import Limits
+from fedsov.keys.sealing import derived_key
+from fedsov.ledger.ledger import entry_time
+from fedsov.partition.changed_people import People, compared, packed, unpacked
+from fedsov.region.answers.noted import Noted, RowsQuestion
+from fedsov.region.limits import QUESTION_DAYS, Limits
 from fedsov.storage.atomic_files import read_sealed, sha256_hex, write_file, write_sealed
 from fedsov.storage.private_files import make_private_folder, open_private
 
-STATISTICS, PROFILE = "statistics", "profile"
-
-
-@dataclass(frozen=True, slots=True)
-class RowsQuestion:
-    """What is asked.
-
-    Attributes:
-        dataset, scope: of which rows.
-        what: `STATISTICS` or `PROFILE`.
-        about: what else the answer depends on.
-        split: what tells a division of the rows from another; "" where it does not matter.
-    """
-
-    dataset: str
-    what: str
-    scope: str
-    about: str = ""
-    split: str = ""
+STATISTICS, PROFILE, SYNTHETIC = "statistics", "profile", "synthetic rows"
+FILE, BOUND = "answers.json", "answers about people"
+"""Its name, and what its seal is bound to."""
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """An answer that was given: to which question, of which people's version, and the digest of the one before."""
+    """An answer that was given: to which question, of which people's version, their place in the file, and what."""
 
     question: RowsQuestion
     version: str
-    people: str
-    before: str
+    people: int
     answer: Mapping[str, Any]
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        return {**_plain(self), "question": _plain(self.question), "answer": dict(self.answer)}
+        plain = {part.name: getattr(self, part.name) for part in fields(self)}
+        return {**plain, "question": self.question.to_json(), "answer": dict(self.answer)}
 
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> Given:
@@ -83,34 +74,12 @@ class Given:
         return sha256_hex(json.dumps(self.to_json(), sort_keys=True).encode())
 
 
-@dataclass(slots=True)
-class Noted:
-    """What a ledger knows of answers: the digest of the last to each question, and how many left since a version began.
+@dataclass(frozen=True, slots=True)
+class GivenAnswers:
+    """What answers.json holds: every answer, in order, and the SHA-256 of the file of people for each kind of them."""
 
-    Rounds count once, and not again for their scores.
-    """
-
-    gate: Gate
-    digests: dict[RowsQuestion, str] = field(default_factory=dict)
-    versions: dict[str, str] = field(default_factory=dict)
-    asked: dict[str, int] = field(default_factory=dict)
-    _read_to: int = 0
-
-    def catch_up(self) -> None:
-        """Reads the ledger's entries since the last time."""
-        for entry in self.gate.ledger.entries(since=self._read_to):
-            self._read_to = entry.seq
-            if "answer" in entry.body.get("note", {}):
-                self._note(entry.body["note"]["answer"])
-            elif _is_answer(entry.body):
-                pool = entry.body.get("pool", {}).get("name", "")
-                self.asked[pool] = self.asked.get(pool, 0) + 1
-
-    def _note(self, answer: Mapping[str, Any]) -> None:
-        question = RowsQuestion(**answer["question"])
-        self.digests[question] = answer["digest"]
-        if question.what == PROFILE and self.versions.get(question.dataset) != answer["version"]:
-            self.versions[question.dataset], self.asked[question.dataset] = answer["version"], 0
+    answers: tuple[Given, ...] = ()
+    people: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +90,7 @@ class Answers:
         folder: where it is.
         gate: of the region; answers are noted in its ledger.
         limits: the region's.
-        secret: the key of people's digests, up to 64 bytes.
+        secret: the region's own, from which the keys of seals, digests and tables are derived.
     """
 
     folder: Path
@@ -135,7 +104,11 @@ class Answers:
         """The memory in a region's folder; nothing is written yet."""
         return Answers(region / "answers", gate, limits, secret, Noted(gate))
 
-    def give(self, question: RowsQuestion, people: People, make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+    def key(self, purpose: str) -> bytes:
+        """A key of the region's for one purpose of its answers, 32 bytes."""
+        return derived_key(self.secret, f"answers: {purpose}")
+
+    def give(self, question: RowsQuestion, people: People, make: Callable[[], Mapping[str, Any]]) -> Given:
         """The one answer to a question, made now or given before.
 
         Args:
@@ -149,104 +122,112 @@ class Answers:
         """
         with self._alone():
             memory = self._checked_memory()
-            last = memory.get(question)
-            if last is not None and self._is_repeated(last, people):
-                return dict(last.answer)
-            if last is None:
-                self._check_beside(question, people, memory.values())
-            file = f"people-{sha256_hex(people.content)[:32]}.bin"
-            latest = Given(question, people.version, file, last.digest if last else "", dict(make()))
-            write_file(self.folder / file, people.content)
-            self._remember({**memory, question: latest})
+            own = [before for before in reversed(memory.answers) if before.question == question]
+            for before in own:
+                if before.version == people.version:
+                    return before
+            versions = self._people(memory, question.kind)
+            for before in own:
+                if self._is_repeated(versions[before.people], people):
+                    return before
+            for before in memory.answers:
+                if before.question.kind == question.kind:
+                    self._check_apart(before, versions[before.people], question, people)
+            place = versions.index(people) if people in versions else len(versions)
+            latest = Given(question, people.version, place, dict(make()))
+            self._remember(memory, latest, versions if place < len(versions) else [*versions, people])
             self._note(latest)
-            return dict(latest.answer)
+            return latest
 
-    def recall(self, question: RowsQuestion) -> dict[str, Any] | None:
-        """The last answer to a question; None where there was none. Raises AnswersBroken."""
+    def has_given(self, question: RowsQuestion) -> bool:
+        """Whether the question was ever answered. Raises AnswersBroken."""
         with self._alone():
-            last = self._checked_memory().get(question)
-            return None if last is None else dict(last.answer)
+            return any(before.question == question for before in self._checked_memory().answers)
 
-    def people_of(self, question: RowsQuestion) -> People | None:
-        """Who stands behind the last answer to a question; None where there was none. Raises AnswersBroken."""
+    def people_of(self, before: Given) -> People:
+        """Who stands behind an answer. Raises AnswersBroken."""
         with self._alone():
-            last = self._checked_memory().get(question)
-            return None if last is None else self._people(last)
+            return self._people(self._checked_memory(), before.question.kind)[before.people]
 
-    def count(self, dataset: str) -> None:
-        """Counts one more answer about a data set. Raises LimitExceeded where its version had as many as it may."""
+    def count(self) -> None:
+        """Counts one more answer about people. Raises LimitExceeded where as many left as may within so many days."""
         self.noted.catch_up()
-        self.limits.check_questions(self.gate.owner.name, self.noted.asked.get(dataset, 0) + 1)
+        since = entry_time(datetime.now(UTC) - timedelta(days=QUESTION_DAYS))
+        self.limits.check_questions(self.gate.owner.name, self.noted.asked_since(since) + 1)
 
-    def _is_repeated(self, last: Given, people: People) -> bool:
-        if last.version == people.version:
-            return True
-        difference = compared(self._people(last), people)
-        if difference.changed >= self.limits.least_people or (difference.columns and not difference.changed):
-            return False
-        if difference.gone or difference.columns:
-            raise self._withheld(last.question)
-        return True
+    def _is_repeated(self, before: People, people: People) -> bool:
+        """Whether an answer tells all that may be told of these people: few changed since, and nobody is gone."""
+        difference = compared(before, people)
+        return difference.changed < self.limits.least_people and not (difference.gone or difference.columns)
 
-    def _check_beside(self, question: RowsQuestion, people: People, memory: Iterable[Given]) -> None:
-        """Raises AnswerWithheld for a first answer that would differ too little from one to a question like it."""
-        for latest in memory:
-            other = latest.question
-            if (other.what, other.scope) != (question.what, question.scope) or latest.version == people.version:
-                continue
-            changed = compared(self._people(latest), people).changed
-            is_divided_anew = other.split != question.split
-            if changed < self.limits.least_people and (changed or is_divided_anew):
-                raise self._withheld(question)
+    def _check_apart(self, before: Given, then: People, question: RowsQuestion, people: People) -> None:
+        """Raises AnswerWithheld where a new answer would differ too little from one before to a question like it."""
+        if before.version == people.version:
+            return
+        difference, other = compared(then, people), before.question
+        is_divided_anew = other.split != question.split
+        differs = difference.changed or difference.gone or is_divided_anew
+        if difference.changed < self.limits.least_people and differs:
+            region, least = self.gate.owner.name, self.limits.least_people
+            raise AnswerWithheld(
+                f"region {region} gives no {question.what} of {question.dataset}: since an answer before, people left, "
+                f"or their rows were named, shaped or divided anew, and fewer than {least} people changed; ask again "
+                f"when {least} have (limits.least_people in `fedsov region show {region}`)"
+            )
 
-    def _withheld(self, question: RowsQuestion) -> AnswerWithheld:
-        region, least = self.gate.owner.name, self.limits.least_people
-        return AnswerWithheld(
-            f"region {region} gives no {question.what} of {question.dataset}: since an answer before, people left, or "
-            f"their rows were named, shaped or divided anew, and fewer than {least} people changed; ask again when "
-            f"{least} have (limits.least_people in `fedsov region show {region}`)"
-        )
-
-    def _checked_memory(self) -> dict[RowsQuestion, Given]:
-        """Every answer by its question, checked against the ledger; one that was written and not noted is noted now."""
-        answers = {latest.question: latest for latest in map(Given.from_json, self._read())}
+    def _checked_memory(self) -> GivenAnswers:
+        """Every answer, checked against the ledger; one that was written and not noted is noted now."""
+        memory, unknown = self._read(), dict[RowsQuestion, list[Given]]()
+        for before in memory.answers:
+            unknown.setdefault(before.question, []).append(before)
         self.noted.catch_up()
-        for question, digest in self.noted.digests.items():
-            latest = answers.get(question)
-            if latest is None or digest not in (latest.digest, latest.before):
+        for question, digests in self.noted.digests.items():
+            several = unknown.get(question, [])
+            if [before.digest for before in several[: len(digests)]] != digests:
                 raise AnswersBroken(
                     f"the ledger knows of an answer about {question.dataset} that {self.folder} does not hold: it was "
                     "lost, cut or put back; restore it from your copy"
                 )
-        for question, latest in answers.items():
-            if self.noted.digests.get(question) != latest.digest:
-                self._note(latest)
-        return answers
+            unknown[question] = several[len(digests) :]
+        for before in (before for several in unknown.values() for before in several):
+            self._note(before)
+        return memory
 
     def _note(self, latest: Given) -> None:
-        public = {"question": _plain(latest.question), "version": latest.version, "digest": latest.digest}
+        public = {"question": latest.question.to_json(), "version": latest.version, "digest": latest.digest}
         self.gate.note({"answer": public})
 
-    def _people(self, latest: Given) -> People:
-        path = self.folder / latest.people
-        content = path.read_bytes() if path.is_file() else b""
-        if latest.people != f"people-{sha256_hex(content)[:32]}.bin":
-            raise AnswersBroken(f"{path} was lost or changed; restore it from your copy")
-        return People.from_content(content)
-
-    def _read(self) -> list[Mapping[str, Any]]:
-        try:
-            return list(read_sealed(self.folder / "answers.json")["answers"])
-        except FileNotFoundError:
+    def _people(self, memory: GivenAnswers, kind: str) -> list[People]:
+        """Who stood behind each answer of a kind, by their place."""
+        if kind not in memory.people:
             return []
+        path = self._people_file(kind, memory.people[kind])
+        content = path.read_bytes() if path.is_file() else b""
+        if sha256_hex(content) != memory.people[kind]:
+            raise AnswersBroken(f"{path} was lost or changed; restore it from your copy")
+        return unpacked(content)
+
+    def _people_file(self, kind: str, digest: str) -> Path:
+        return self.folder / f"people-{kind.replace(' ', '-')}-{digest[:32]}.bin"
+
+    def _read(self) -> GivenAnswers:
+        try:
+            plain = read_sealed(self.folder / FILE, key=self.key("seal"), bound=BOUND)
+        except FileNotFoundError:
+            return GivenAnswers()
         except CheckpointDamaged as error:
             raise AnswersBroken(f"{error}; restore it from your copy") from None
+        return GivenAnswers(tuple(map(Given.from_json, plain["answers"])), plain["people"])
 
-    def _remember(self, answers: Mapping[RowsQuestion, Given]) -> None:
-        write_sealed(self.folder / "answers.json", {"answers": [latest.to_json() for latest in answers.values()]})
-        named = {latest.people for latest in answers.values()}
+    def _remember(self, memory: GivenAnswers, latest: Given, versions: list[People]) -> None:
+        kind, content = latest.question.kind, packed(versions)
+        write_file(self._people_file(kind, sha256_hex(content)), content)
+        people = {**memory.people, kind: sha256_hex(content)}
+        plain = {"answers": [before.to_json() for before in (*memory.answers, latest)], "people": people}
+        write_sealed(self.folder / FILE, plain, key=self.key("seal"), bound=BOUND)
+        in_use = {self._people_file(*pair) for pair in people.items()}
         for path in self.folder.glob("people-*.bin"):
-            if path.name not in named:
+            if path not in in_use:
                 path.unlink(missing_ok=True)
 
     @contextmanager
@@ -264,14 +245,3 @@ class Answers:
             yield
         finally:
             os.close(lock)
-
-
-def _plain(value: RowsQuestion | Given) -> dict[str, Any]:
-    return {part.name: getattr(value, part.name) for part in fields(value)}
-
-
-def _is_answer(body: Mapping[str, Any]) -> bool:
-    """Whether an entry is an answer about people's rows that left; a round's scores are none of their own."""
-    if body.get("act") != "cross" or body.get("verdict") != "permit" or not body.get("count"):
-        return False
-    return body["kind"] != Kind.METRICS or body.get("round") is None

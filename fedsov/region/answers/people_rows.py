@@ -18,20 +18,23 @@ from fedsov.model.disclosure import Disclosure, fewest_apart, owners_of
 from fedsov.model.features import Features
 from fedsov.model.held_inputs import held
 from fedsov.partition.changed_people import People, keyed_name, people_of
-from fedsov.region.answers.memory import PROFILE, STATISTICS, Answers, RowsQuestion
+from fedsov.region.answers.memory import PROFILE, STATISTICS, SYNTHETIC, Answers, Given
+from fedsov.region.answers.noted import RowsQuestion
 from fedsov.region.session import Session
 from fedsov.storage.atomic_files import sha256_hex
 from fedsov.training.rows import DataSplit, Rows
 
 BAND = 10
 """Counts of people's rows are rounded down to a multiple of this."""
+PEOPLE = "people"
+"""What the key of the digests of people is for."""
 _LOG = logging.getLogger(__name__)
 
 
 def count_question(session: Session) -> None:
     """Counts a question about people's rows. Raises LimitExceeded for one more than the region's limit."""
     if not session.examples:
-        _answers(session).count(session.work.dataset)
+        answers_of(session).count()
 
 
 def counts(session: Session) -> dict[str, int]:
@@ -39,7 +42,7 @@ def counts(session: Session) -> dict[str, int]:
 
     Raises as `Answers.give`.
     """
-    return _given(session, PROFILE, Scope.ALL, lambda: _banded(session))
+    return dict(given(session, PROFILE, Scope.ALL, lambda: _banded(session)).answer)
 
 
 def statistics(session: Session, scope: str) -> dict[str, Any]:
@@ -48,12 +51,13 @@ def statistics(session: Session, scope: str) -> dict[str, Any]:
     Raises as `Answers.give`, and InputError for infinite values.
     """
     limits, rows = session.settings.limits, session.divided(scope).train
-    rules = Disclosure(limits.least_people, limits.dominance, robust=True, log=_LOG.warning)
+    bounds = session.work.bounds
+    rules = Disclosure(limits.least_people, limits.dominance, robust=True, bounds=bounds, log=_LOG.warning)
 
     def described() -> dict[str, Any]:
         return Statistics.from_records(rows.columns, rows.kinds, persons=rows.persons, disclosure=rules).to_json()
 
-    return _given(session, STATISTICS, scope, described)
+    return dict(given(session, STATISTICS, scope, described).answer)
 
 
 def rows_of_answer(session: Session, scope: str) -> DataSplit:
@@ -65,24 +69,44 @@ def rows_of_answer(session: Session, scope: str) -> DataSplit:
     """
     if session.examples or session.private_in(scope):
         return session.divided(scope)
-    if scope not in session.answered:
-        answers, question = _answers(session), _question(session, STATISTICS, scope)
-        if answers.recall(question) is None:
-            raise AnswerWithheld(f"no features follow from statistics of {scope} rows that were never given")
-        statistics(session, scope)  # repeated, given anew where enough people changed, or withheld
-        before, now = answers.people_of(question), _people(session, STATISTICS, scope, answers.secret)
+    if (STATISTICS, scope) not in session.given and not _was_given(session, scope):
+        raise AnswerWithheld(f"no features follow from statistics of {scope} rows that were never given")
+    statistics(session, scope)  # repeated, given anew where enough people changed, or withheld
+    return _rows_behind(session, STATISTICS, scope)
+
+
+def rows_at_home(session: Session) -> DataSplit:
+    """The rows that the region's own model is made from and scored on, for its scores leave.
+
+    Of people's rows those behind the profile: a score of newcomers beside one without them would tell of those few.
+    Raises as `Answers.give`.
+    """
+    if session.examples or session.private:
+        return session.divided(Scope.ALL)
+    counts(session)
+    return _rows_behind(session, PROFILE, Scope.ALL)
+
+
+def _was_given(session: Session, scope: str) -> bool:
+    return answers_of(session).has_given(_question(session, STATISTICS, scope))
+
+
+def _rows_behind(session: Session, what: str, scope: str) -> DataSplit:
+    """The scope's rows of those who stood behind the answer that was given in this session."""
+    if (what, scope) not in session.answered:
+        answers = answers_of(session)
+        before, now = answers.people_of(session.given[what, scope]), _people(session, what, scope)
         rows = session.divided(scope)
-        session.answered[scope] = rows if before in (None, now) else _behind(rows, before, now, answers.secret)
-    return session.answered[scope]
+        session.answered[what, scope] = rows if before == now else _behind(rows, before, now, answers.key(PEOPLE))
+    return session.answered[what, scope]
 
 
-def _behind(rows: DataSplit, before: People | None, now: People, secret: bytes) -> DataSplit:
+def _behind(rows: DataSplit, before: People, now: People, key: bytes) -> DataSplit:
     """The rows of people who stood behind an answer as they are now; public rows stay."""
-    known = set() if before is None else {*before.chosen.values(), *before.others.values()}
-    digests = {**now.others, **now.chosen}
+    known, digests = {*before.chosen.values(), *before.others.values()}, {**now.others, **now.chosen}
 
     def is_known(person: str) -> bool:
-        return person == "" or digests.get(keyed_name(person, secret)) in known
+        return person == "" or digests.get(keyed_name(person, key)) in known
 
     def selected(part: Rows) -> Rows:
         return part.select(np.array([is_known(str(person)) for person in np.asarray(part.persons)], bool))
@@ -100,9 +124,7 @@ def looked_at(session: Session, scope: str, features: Features) -> tuple[Feature
         return features, features
     key = scope, features.digest
     if key not in session.looked_at:
-        rows, own = rows_of_answer(session, scope), _answers(session).recall(_question(session, STATISTICS, scope))
-        if own is None:
-            raise AnswerWithheld(f"no features follow from statistics of {scope} rows that were never given")
+        rows, own = rows_of_answer(session, scope), session.given[STATISTICS, scope].answer
         least = session.settings.limits.least_people
         train, validation = rows.train, rows.validation
         _check_outcomes(session, train)
@@ -134,19 +156,23 @@ def looked_at_home(session: Session, features: Features) -> Features:
     """
     if session.examples or session.private:
         return features
-    rows = session.divided(Scope.ALL).train
+    rows = rows_at_home(session).train
     return held(features, rows.columns, rows.persons, least=session.settings.limits.least_people)
 
 
-def _answers(session: Session) -> Answers:
+def answers_of(session: Session) -> Answers:
+    """The memory of answers. Raises FedsovError for a session without one."""
     if session.answers is None:
         raise FedsovError("nothing is answered about people without a memory of what was answered before")
     return session.answers
 
 
-def _given(session: Session, what: str, scope: str, make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
-    answers = _answers(session)
-    return answers.give(_question(session, what, scope), _people(session, what, scope, answers.secret), make)
+def given(session: Session, what: str, scope: str, make: Callable[[], Mapping[str, Any]]) -> Given:
+    """The one answer of this version; in a session, whose rows stay the same, it is looked for once."""
+    if (what, scope) not in session.given:
+        question, people = _question(session, what, scope), _people(session, what, scope)
+        session.given[what, scope] = answers_of(session).give(question, people, make)
+    return session.given[what, scope]
 
 
 def _question(session: Session, what: str, scope: str) -> RowsQuestion:
@@ -157,21 +183,26 @@ def _question(session: Session, what: str, scope: str) -> RowsQuestion:
     return RowsQuestion(session.work.dataset, what, str(scope), split=session.split_id)
 
 
-def _people(session: Session, what: str, scope: str, secret: bytes) -> People:
-    """Who stands behind an answer: a profile looks at targets and labels of all rows, statistics at training rows."""
+def _people(session: Session, what: str, scope: str) -> People:
+    """Who stands behind an answer: a profile looks at targets and labels of all rows, statistics at training rows.
+
+    Synthetic rows are made from training rows and their targets.
+    """
     if (what, scope) not in session.behind:
-        session.behind[what, scope] = _people_of(session, what, scope, secret)
+        session.behind[what, scope] = _people_of(session, what, scope, answers_of(session).key(PEOPLE))
     return session.behind[what, scope]
 
 
-def _people_of(session: Session, what: str, scope: str, secret: bytes) -> People:
+def _people_of(session: Session, what: str, scope: str, key: bytes) -> People:
     rows, mask, records = session.rows(scope), session.mask(scope), session.records
     columns, chosen = dict(rows.columns), session.division.train[mask]
+    if what in (PROFILE, SYNTHETIC):
+        columns["fedsov:target"] = records.target[mask]
     if what == PROFILE:
         labels = np.array([repr(label.to_json()) for label in records.labels], object)
-        columns |= {"fedsov:target": records.target[mask], "fedsov:label": labels[records.label_of[mask]]}
+        columns["fedsov:label"] = labels[records.label_of[mask]]
         chosen = np.ones(len(chosen), bool)
-    return people_of(columns, np.asarray(rows.persons), chosen, secret=secret)
+    return people_of(columns, np.asarray(rows.persons), chosen, secret=key)
 
 
 def _banded(session: Session) -> dict[str, int]:
@@ -179,7 +210,12 @@ def _banded(session: Session) -> dict[str, int]:
     y, rule = session.rows(Scope.ALL).y, session.work.target
     groups = [(y[mask], session.records.subjects[mask]) for mask in (public, ~public)]
     classes = max(_classes(part, owners_of(who, len(who)), rule.classes, least) for part, who in groups)
-    return {**{name: exact[name] // BAND * BAND for name in ("rows", "public", "shareable")}, "classes": classes}
+    return {**{name: banded(exact[name]) for name in ("rows", "public", "shareable")}, "classes": classes}
+
+
+def banded(count: int) -> int:
+    """A count of people's rows as it is told."""
+    return count // BAND * BAND
 
 
 def _classes(y: np.ndarray, owners: np.ndarray, classes: Sequence[str], least: int) -> int:

@@ -1,26 +1,20 @@
 """What is told of people's rows: counts in tens, classes of enough people, and whose rows are which question's."""
 
-from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from fedsov.artifact import Party
-from fedsov.border.evidence.register import Register
-from fedsov.border.gate import Gate
-from fedsov.border.law.bundle_loader import unsafe_open
 from fedsov.errors import AnswerWithheld, FedsovError
 from fedsov.label import PUBLIC, Label
-from fedsov.ledger.ledger import Ledger
 from fedsov.model.features import Features
 from fedsov.model.targets import TargetRule
 from fedsov.partition.records import Records
 from fedsov.protocol.job import TrainingJob
 from fedsov.region.answers import people_rows
-from fedsov.region.answers.memory import Answers
 from fedsov.region.session import Session
 from tests.own_settings import CLOSED, SECRET
+from tests.region.world import remembering
 
 BINARY, CLASSES = TargetRule("ill", positive="yes"), TargetRule("ill", classes=("a", "b", "c"))
 
@@ -37,16 +31,7 @@ def _session(folder: Path, target: list[str], rule: TargetRule = BINARY, public:
         label_of=(np.arange(rows) < public).astype(int),
     )
     session = Session(records, TrainingJob("people", rule), folder, settings=CLOSED, secret=SECRET)
-    gate = Gate(
-        Party("DE", "DE", "Example"),
-        bundle=unsafe_open(),
-        evidence=Register(()),
-        ledger=Ledger(folder / "ledger.sqlite", "DE"),
-        run="r",
-        today=lambda: date(2026, 11, 29),
-    )
-    session.answers = Answers.open(folder, gate, CLOSED.limits, b"secret")
-    return session
+    return remembering(session, folder)
 
 
 @pytest.mark.parametrize(
@@ -98,6 +83,6 @@ def test_nothing_is_looked_at_before_statistics_were_given(tmp_path):
 def test_people_s_rows_are_not_answered_about_without_a_memory(tmp_path):
     session = _session(tmp_path, ["yes", "no"] * 60)
     session.answers = None
-    for ask in (people_rows.count_question, people_rows.counts):
+    for ask in (people_rows.count_question, people_rows.counts, people_rows.rows_at_home):
         with pytest.raises(FedsovError, match="without a memory"):
             ask(session)
