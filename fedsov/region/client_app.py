@@ -42,7 +42,7 @@ from fedsov.protocol.flower_messages import (
     record_of,
     with_proximal,
 )
-from fedsov.region.answers import people_rows
+from fedsov.region.answers import people_rows, synthetic_rows
 from fedsov.region.session import Session
 from fedsov.region.strategies import selection, synthetic
 from fedsov.region.strategies.candidates import Candidate, StartingPoint
@@ -111,19 +111,31 @@ def statistics(session: Session, config: Mapping[str, Any]) -> RecordDict:
 
 
 def synthesise(session: Session, config: Mapping[str, Any]) -> RecordDict:
-    """One synthetic table, given to each recipient; the worker decides about each and seals it."""
+    """One synthetic table, given to each recipient; the worker decides about each and seals it.
+
+    Of people's rows there is one a version (`fedsov.region.answers.synthetic_rows`).
+    """
     if session.private:
         raise synthetic.SyntheticRefused(("they have no privacy guarantee, and privacy=record asks for one",))
+    if session.examples:
+        content = _synthetic_table(session)
+    else:
+        key = synthetic_rows.division_key(session)
+        content = synthetic_rows.table(session, lambda: _synthetic_table(session, key))
+    recipients = [str(name) for name in json.loads(str(config["recipients"]))]
+    return RecordDict({SEALED_ROWS: ConfigRecord(dict.fromkeys(recipients, content))})
+
+
+def _synthetic_table(session: Session, key: bytes | None = None) -> bytes:
+    """A table from the shareable training rows, whose people the key divides, or the job's seed where there is none."""
     records = session.training_records(Scope.SHAREABLE)
     table = synthetic.synthesise(
         replace(records, target=in_words(records.target, session.work.target)),
         rows=session.work.synthetic_rows,
-        seed=session.work.seed,
+        divided_by=session.work.seed if key is None else key,
         synthesizer=session.work.synthesizer,
     )
-    content = synthetic.to_bytes(table)
-    recipients = [str(name) for name in json.loads(str(config["recipients"]))]
-    return RecordDict({SEALED_ROWS: ConfigRecord(dict.fromkeys(recipients, content))})
+    return synthetic.to_bytes(table)
 
 
 def train(session: Session, message: Message) -> RecordDict:

@@ -42,7 +42,7 @@ def counts(session: Session) -> dict[str, int]:
 
     Raises as `Answers.give`.
     """
-    return dict(given(session, PROFILE, Scope.ALL, lambda: _banded(session)).answer)
+    return dict(one_answer(session, PROFILE, Scope.ALL, lambda: _banded(session)).answer)
 
 
 def statistics(session: Session, scope: str) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def statistics(session: Session, scope: str) -> dict[str, Any]:
     def described() -> dict[str, Any]:
         return Statistics.from_records(rows.columns, rows.kinds, persons=rows.persons, disclosure=rules).to_json()
 
-    return dict(given(session, STATISTICS, scope, described).answer)
+    return dict(one_answer(session, STATISTICS, scope, described).answer)
 
 
 def rows_of_answer(session: Session, scope: str) -> DataSplit:
@@ -167,7 +167,7 @@ def answers_of(session: Session) -> Answers:
     return session.answers
 
 
-def given(session: Session, what: str, scope: str, make: Callable[[], Mapping[str, Any]]) -> Given:
+def one_answer(session: Session, what: str, scope: str, make: Callable[[], Mapping[str, Any]]) -> Given:
     """The one answer of this version; in a session, whose rows stay the same, it is looked for once."""
     if (what, scope) not in session.given:
         question, people = _question(session, what, scope), _people(session, what, scope)
@@ -176,11 +176,10 @@ def given(session: Session, what: str, scope: str, make: Callable[[], Mapping[st
 
 
 def _question(session: Session, what: str, scope: str) -> RowsQuestion:
-    """The question: a profile depends on the target's rule, and not on how rows are divided."""
-    if what == PROFILE:
-        rule = sha256_hex(repr(session.work.target).encode())[:16]
-        return RowsQuestion(session.work.dataset, what, str(scope), about=rule)
-    return RowsQuestion(session.work.dataset, what, str(scope), split=session.split_id)
+    """The question: a profile and synthetic rows depend on the target's rule, a profile on no division of the rows."""
+    rule = "" if what == STATISTICS else sha256_hex(repr(session.work.target).encode())[:16]
+    split = "" if what == PROFILE else session.split_id
+    return RowsQuestion(session.work.dataset, what, str(scope), about=rule, split=split)
 
 
 def _people(session: Session, what: str, scope: str) -> People:

@@ -12,12 +12,13 @@ keep the join of the donor's labels, for they are no less bound; they carry nobo
 Arrow IPC bytes, the label beside them. No epsilon is promised: whether such rows may cross is the border's
 decision.
 
-    made = synthesise(records, rows=1000, seed=7)
+    made = synthesise(records, rows=1000, divided_by=7)
     from_bytes(to_bytes(made), region=made.region, label=made.label)
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections import Counter
@@ -53,7 +54,7 @@ def synthesise(
     records: Records,
     *,
     rows: int,
-    seed: int,
+    divided_by: int | bytes,
     synthesizer: str = "gaussian_copula",
     max_rows: int = 2000,
     limits: SyntheticLimits | None = None,
@@ -63,7 +64,9 @@ def synthesise(
     Args:
         records: what the donor may learn from; the label of all of it binds what is made.
         rows: how many to make, at least 1.
-        seed: divides the people into those learned from and those measured against; equal seeds, equal rows.
+        divided_by: what divides the people into those learned from and those measured against: a seed, of rows whose
+            division anybody may know, or a secret of whoever holds the rows, under which all but one person stay in
+            their half when another comes or leaves. Equal records and the same again give equal rows.
         synthesizer: a name in `SYNTHESIZERS`.
         max_rows: most rows learned from, and most measured against.
         limits: of the release check.
@@ -74,7 +77,7 @@ def synthesise(
         raise ConfigurationError(f"no synthesizer {synthesizer!r}; there is {', '.join(SYNTHESIZERS)}")
     if rows < 1:
         raise ConfigurationError(f"expected at least 1 synthetic row, got {rows}")
-    shown, withheld = _divide(records, seed=seed, max_rows=max_rows)
+    shown, withheld = _divide(records, divided_by, max_rows=max_rows)
     usable = _usable(shown)
     drawn = _made(usable, rows=rows, label=records.label)
     sets = _encode((drawn, _drawn_in(shown, like=usable), _drawn_in(withheld, like=usable)))
@@ -84,17 +87,27 @@ def synthesise(
     return drawn
 
 
-def _divide(records: Records, *, seed: int, max_rows: int) -> tuple[Records, Records]:
+def _divide(records: Records, by: int | bytes, *, max_rows: int) -> tuple[Records, Records]:
     """Rows to learn from and rows to measure against, at most `max_rows` each; no person is in both."""
     people, first, person = np.unique(records.subjects.astype(str), return_index=True, return_inverse=True)
     if len(people) < MIN_DONORS:
         raise SyntheticRefused((f"fewer than {MIN_DONORS} people to learn from",))
-    rng = np.random.default_rng(seed)
-    arrival = np.argsort(np.argsort(first))  # pseudonyms differ between workspaces, the order of people does not
-    learned = rng.permutation(len(people))[arrival[person]] < len(people) // 2
+    if isinstance(by, bytes):
+        rng, place = np.random.default_rng(int.from_bytes(by, "big")), _keyed_places(people, by)
+    else:
+        rng = np.random.default_rng(by)
+        arrival = np.argsort(np.argsort(first))  # pseudonyms differ between workspaces, the order of people does not
+        place = rng.permutation(len(people))[arrival]
+    learned = place[person] < len(people) // 2
     order = rng.permutation(len(records))
     halves = (order[learned[order]], order[~learned[order]])
     return records.select(halves[0][:max_rows]), records.select(halves[1][:max_rows])
+
+
+def _keyed_places(people: np.ndarray, key: bytes) -> np.ndarray:
+    """(P,) the place of each of (P,) people in an order that follows from the key and each one's pseudonym alone."""
+    digests = [hashlib.blake2b(str(one).encode(), key=key, digest_size=16).digest() for one in people.tolist()]
+    return np.argsort(np.argsort(np.array(digests, "S16")))
 
 
 def _usable(shown: Records) -> Records:

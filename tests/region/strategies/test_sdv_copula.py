@@ -63,7 +63,7 @@ columns = {name: rng.normal(size=400) for name in "xyz"}
 subjects = np.arange(400).astype(str)
 kinds, target, one_label = dict.fromkeys("xyz", "numeric"), columns["x"] + rng.normal(size=400), np.zeros(400, int)
 rows = Records("DE", columns, kinds, target, subjects, (PUBLIC,), one_label)
-print(len(synthetic.synthesise(rows, rows=100, seed=1)))
+print(len(synthetic.synthesise(rows, rows=100, divided_by=1)))
 """
 
 

@@ -38,13 +38,13 @@ def region(rows: int = 900, *, seed: int = 0, labels: tuple[Label, ...] = (DE,))
 
 @pytest.fixture(scope="module")
 def made() -> Records:
-    return synthesise(region(), rows=500, seed=1)
+    return synthesise(region(), rows=500, divided_by=1)
 
 
 def test_made_rows_have_the_donor_s_columns_and_the_join_of_its_labels(made):
     assert (len(made), made.region, dict(made.kinds)) == (500, "DE", KINDS)
     assert made.label == DE
-    mixed = synthesise(region(labels=(PUBLIC, DE)), rows=20, seed=1, limits=SyntheticLimits(1.0, 1.0, 1.0))
+    mixed = synthesise(region(labels=(PUBLIC, DE)), rows=20, divided_by=1, limits=SyntheticLimits(1.0, 1.0, 1.0))
     assert mixed.labels == (DE,)
     assert not mixed.public.any()
     assert all(str(subject).startswith("synthetic-") for subject in made.subjects)
@@ -63,7 +63,7 @@ def test_made_rows_resemble_the_donor_s(made):
 
 def test_what_few_people_have_is_never_made():
     for seed in range(3):
-        made = synthesise(region(), rows=2000, seed=seed)
+        made = synthesise(region(), rows=2000, divided_by=seed)
         assert SECRET not in set(made.columns["field"])
         assert np.isnan(made.columns["rarely asked"]).all()
         shown = np.sort(region().target)
@@ -74,7 +74,7 @@ def test_what_few_people_have_is_never_made():
 def test_what_few_people_have_in_many_rows_is_never_made():
     rows = region()
     crowd = np.concatenate([np.arange(900), np.full(40, 17)])  # the rich one of a rare field, forty times more
-    made = synthesise(rows.select(crowd), rows=1000, seed=0, limits=SyntheticLimits(1.0, 1.0, 1.0))
+    made = synthesise(rows.select(crowd), rows=1000, divided_by=0, limits=SyntheticLimits(1.0, 1.0, 1.0))
     assert SECRET not in set(made.columns["field"])
     assert made.target.max() <= np.sort(rows.target)[-10]
 
@@ -109,12 +109,12 @@ def test_rows_drawn_in_are_compared_with_rows_drawn_in():
     late = (waited + rng.normal(0, 4, 2000) > 12).astype(float)
     subjects = np.array([f"{row:032x}" for row in range(2000)], object)
     narrow = Records("DE", {"waited": waited}, {"waited": "numeric"}, late, subjects, (DE,), np.zeros(2000, int))
-    made = synthesise(narrow, rows=1000, seed=1)
+    made = synthesise(narrow, rows=1000, divided_by=1)
     assert (made.columns["waited"] == made.columns["waited"].min()).mean() > 0.05
 
 
 def test_the_seed_decides(made):
-    again, other = synthesise(region(), rows=500, seed=1), synthesise(region(), rows=500, seed=2)
+    again, other = synthesise(region(), rows=500, divided_by=1), synthesise(region(), rows=500, divided_by=2)
     np.testing.assert_array_equal(made.target, again.target)
     np.testing.assert_array_equal(made.columns["years"], again.columns["years"])
     assert (made.target != other.target).any()
@@ -123,10 +123,22 @@ def test_the_seed_decides(made):
 def test_the_people_measured_against_are_never_shown():
     rows = region(400)
     twice = rows.select(np.concatenate([np.arange(400), np.arange(400)]))
-    shown, withheld = synthetic._divide(twice, seed=3, max_rows=300)
+    shown, withheld = synthetic._divide(twice, 3, max_rows=300)
     assert not set(shown.subjects) & set(withheld.subjects)
     assert (len(shown), len(withheld)) == (300, 300)
-    assert set(shown.subjects) != set(synthetic._divide(twice, seed=4, max_rows=300)[0].subjects)
+    assert set(shown.subjects) != set(synthetic._divide(twice, 4, max_rows=300)[0].subjects)
+
+
+def test_a_secret_divides_people_by_who_they_are_and_a_newcomer_moves_at_most_one_of_them():
+    rows = region(401)
+    shown, withheld = synthetic._divide(rows, b"secret", max_rows=300)
+    assert not set(shown.subjects) & set(withheld.subjects) and abs(len(shown) - len(withheld)) == 1
+    again = synthetic._divide(rows.select(np.arange(401)[::-1]), b"secret", max_rows=300)[0]
+    assert set(again.subjects) == set(shown.subjects)
+    fewer = synthetic._divide(rows.select(np.arange(400)), b"secret", max_rows=300)[0]
+    assert len(set(fewer.subjects) ^ set(shown.subjects) - {rows.subjects[400]}) <= 1
+    other = synthetic._divide(rows, b"another", max_rows=300)[0]
+    assert 70 < len(set(other.subjects) & set(shown.subjects)) < 130  # half of a half
 
 
 @pytest.mark.parametrize("copied", [1.0, 0.2])
@@ -140,7 +152,7 @@ def test_a_generator_that_copies_is_refused(monkeypatch, copied):
 
     monkeypatch.setattr(synthetic, "_sample", copying)
     with pytest.raises(SyntheticRefused, match="training row") as refused:
-        synthesise(region(2000), rows=900, seed=1)
+        synthesise(region(2000), rows=900, divided_by=1)
     assert refused.value.reasons
 
 
@@ -153,7 +165,7 @@ def test_a_generator_that_makes_noise_is_refused(monkeypatch):
 
     monkeypatch.setattr(synthetic, "_sample", noise)
     with pytest.raises(SyntheticRefused, match="AUC"):
-        synthesise(region(), rows=500, seed=1)
+        synthesise(region(), rows=500, divided_by=1)
 
 
 def test_a_failing_generator_says_its_type_and_no_value(monkeypatch):
@@ -164,7 +176,7 @@ def test_a_failing_generator_says_its_type_and_no_value(monkeypatch):
 
     monkeypatch.setattr(sdv_copula, "fit_and_sample", fail)
     with pytest.raises(SyntheticRefused, match="failed with ValueError") as refused:
-        synthesise(region(), rows=10, seed=1)
+        synthesise(region(), rows=10, divided_by=1)
     assert SECRET not in str(refused.value)
     assert refused.value.__suppress_context__
 
@@ -177,36 +189,36 @@ def test_targets_may_be_flags_or_text(target):
     columns = {**rows.columns, "target": rows.columns["years"] + np.random.default_rng(1).normal(size=900)}
     kinds = {**KINDS, "target": "numeric"}
     asked = Records("DE", columns, kinds, answers, rows.subjects, rows.labels, rows.label_of)
-    made = synthesise(asked, rows=400, seed=1)
+    made = synthesise(asked, rows=400, divided_by=1)
     assert set(made.target) == set(answers)
     assert set(from_bytes(to_bytes(made), region="DE", label=DE).target) == set(answers)
 
 
 def test_too_few_people_or_one_class_are_refused():
     with pytest.raises(SyntheticRefused, match="fewer than 100 people"):
-        synthesise(region(60), rows=10, seed=1)
+        synthesise(region(60), rows=10, divided_by=1)
     rows = region()
     flat = Records("DE", rows.columns, KINDS, np.ones(900), rows.subjects, rows.labels, rows.label_of)
     with pytest.raises(SyntheticRefused, match="one class only"):
-        synthesise(flat, rows=100, seed=1)
+        synthesise(flat, rows=100, divided_by=1)
     words = np.array([f"word {row}" for row in range(900)], object)
     rare = Records("DE", rows.columns, KINDS, words, rows.subjects, rows.labels, rows.label_of)
     with pytest.raises(SyntheticRefused, match="fewer than 20 people have a target that 10 people share"):
-        synthesise(rare, rows=100, seed=1)
+        synthesise(rare, rows=100, divided_by=1)
 
 
 def test_an_unknown_synthesizer_and_no_rows_are_configuration_errors():
     with pytest.raises(ConfigurationError, match="no synthesizer 'gan'; there is gaussian_copula"):
-        synthesise(region(), rows=10, seed=1, synthesizer="gan")
+        synthesise(region(), rows=10, divided_by=1, synthesizer="gan")
     with pytest.raises(ConfigurationError, match="at least 1 synthetic row, got 0"):
-        synthesise(region(), rows=0, seed=1)
+        synthesise(region(), rows=0, divided_by=1)
 
 
 def test_without_sdv_the_way_out_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "fedsov.region.strategies.sdv_copula", None)
     monkeypatch.delattr("fedsov.region.strategies.sdv_copula", raising=False)
     with pytest.raises(ConfigurationError, match=r"pip install \"fedsov\[synthetic\]\""):
-        synthesise(region(), rows=10, seed=1)
+        synthesise(region(), rows=10, divided_by=1)
 
 
 def test_bytes_carry_columns_and_target_and_no_person(made):
