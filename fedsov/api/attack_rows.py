@@ -6,21 +6,28 @@ rows belongs in the region's folder.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 
 from fedsov.config.settings import Settings
-from fedsov.errors import ConfigurationError, InputError, unknown
+from fedsov.errors import ConfigurationError, InputError, LedgerBroken, unknown
 from fedsov.keys import open_keys
 from fedsov.keys.protocol import KeySettings
 from fedsov.label import Label
+from fedsov.ledger.ledger import Ledger
 from fedsov.model.column_statistics import Statistics
 from fedsov.model.features import Features
 from fedsov.model.targets import outcome
+from fedsov.partition.description import description_of
 from fedsov.partition.store import Store
-from fedsov.storage.workspace import Workspace, store_of
+from fedsov.protocol.job import Asked
+from fedsov.region.admission import Place, admit, admit_rows
+from fedsov.storage.workspace import Workspace, is_there, ledger_of, store_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +57,8 @@ def of_region(settings: Settings, region: str, *, most: int) -> Attacked:
 
     Raises:
         ConfigurationError: no run was here yet, or no such region, or no store of that data set.
+        JobRefused: by the region's own settings, with an entry in its ledger.
+        SettingsBroken, LedgerBroken: it has none, or they do not hold.
         KeyUnavailable, StoreDamaged: as the region's own process.
         InputError: no rows, or none that differ.
     """
@@ -59,14 +68,26 @@ def of_region(settings: Settings, region: str, *, most: int) -> Attacked:
     if not store_of(folder, dataset.name).is_dir():
         known = [name for name in workspace.region_names() if store_of(workspace.region(name), dataset.name).is_dir()]
         raise ConfigurationError(unknown(f"region with rows of {dataset.name}", region, known))
-    keys = open_keys(KeySettings(region, folder))
-    whole = Store.open(store_of(folder, dataset.name), keys).read()
+    whole = _admitted(settings, folder, region).read()
     records = whole.select(whole.unrestricted)
     if not len(records):
         raise InputError(f"{region} has no row of {dataset.name} that no restriction binds")
     y = outcome(records.target, dataset.target)
     features = Features.fit(Statistics.from_records(records.columns, records.kinds, persons=records.subjects))
     return _some(region, records.label, features.encode(records.columns), y, features, most, settings.seed)
+
+
+def _admitted(settings: Settings, folder: Path, region: str) -> Store:
+    """The region's store, where the region describes its rows as the settings do. Nothing crosses a border."""
+    dataset, run = settings.dataset, f"attack-{secrets.token_hex(4)}"
+    if not is_there(ledger_of(folder)):
+        raise LedgerBroken(f"{folder} holds rows of {dataset.name} and no ledger; restore your copy of it")
+    with closing(Ledger(ledger_of(folder), region)) as ledger:
+        place = Place(folder, ledger)
+        own = admit(place, dataset.name, Asked(description=description_of(dataset)), run=run)
+        store = Store.open(store_of(folder, dataset.name), open_keys(KeySettings(region, folder)))
+        admit_rows(place, own, store.manifest, run=run)
+    return store
 
 
 def of_table(settings: Settings, *, most: int) -> Attacked:

@@ -20,6 +20,7 @@ from fedsov.border.settings import BorderSettings
 from fedsov.errors import ConfigurationError, unknown
 from fedsov.ledger.ledger import Ledger
 from fedsov.partition.ingest import keys_of
+from fedsov.partition.manifest import MANIFEST, read_manifest
 from fedsov.region.settings import OwnLaw, RegionSettings
 from fedsov.region.settings_file import (
     FILE,
@@ -34,7 +35,7 @@ from fedsov.region.settings_file import (
 )
 from fedsov.storage.locks import hold_workspace
 from fedsov.storage.private_files import make_private_folder
-from fedsov.storage.workspace import Workspace, is_there, ledger_of
+from fedsov.storage.workspace import Workspace, is_there, ledger_of, store_of
 
 UNSAID = "no reason given"
 RESERVED = ("hub", "quarantine")
@@ -145,14 +146,36 @@ def check(root: Path, name: str) -> list[str]:
         f"evidence: {settings.evidence or 'none'}, {len(register.documents)} documents",
         f"split: a secret of {len(secret)} bytes, which this region's keys open",
     ]
-    open_ways = {
-        "law.unsafe_open": settings.law.unsafe_open,
-        "rehearsal": settings.rehearsal,
-        **{f"datasets.{key}.examples": part.examples for key, part in settings.datasets.items()},
-        "privacy.require: none": settings.privacy.require == "none",
-    }
-    loose = [key for key, value in open_ways.items() if value]
-    return [*lines, f"what protects less: {', '.join(loose) or 'nothing'}"]
+    lines += [f"datasets.{dataset}: {_again(dataset)}" for dataset in to_ingest_again(root, settings)]
+    return [*lines, f"what protects less: {', '.join(settings.loose()) or 'nothing'}"]
+
+
+def to_ingest_again(root: Path, settings: RegionSettings) -> list[str]:
+    """The data sets of whose rows a region has a store that another description sorted. Raises StoreDamaged."""
+    folder = Workspace(root).region(settings.region)
+    stores = {dataset: store_of(folder, dataset) for dataset in settings.datasets}
+    return [
+        dataset
+        for dataset, store in stores.items()
+        if (store / MANIFEST).exists()
+        and not settings.of_dataset(dataset).is_as_described(read_manifest(store).description)
+    ]
+
+
+def stale_lines(root: Path, names: Sequence[str]) -> list[str]:
+    """What is said after a change: whose stored rows must be ingested again before anything trains on them."""
+    return [
+        f"{name}: datasets.{dataset}: {_again(dataset)}"
+        for name in names
+        for dataset in to_ingest_again(root, show(root, name).settings)
+    ]
+
+
+def _again(dataset: str) -> str:
+    return (
+        f"the stored rows of {dataset} were sorted by another description; no job trains on them before they are "
+        "ingested again, by `fedsov ingest` with dataset.* as described now"
+    )
 
 
 def owner_key(root: Path, names: Sequence[str], key: Path, *, by: str = "", why: str = "") -> str:

@@ -151,7 +151,7 @@ def _connect(run: HubRun) -> IngestionReport:
 
     report = _ingest(run)
     if report.settled:
-        run.progress(f"settings: {settled_line(report.settled)}")
+        run.progress(f"settings: {settled_line(report.settled, report.loose)}")
     run.progress(f"ingest: {report.sentence()}")
     run.progress(f"columns: {report.columns()}")
     if report.unused:

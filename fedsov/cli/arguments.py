@@ -8,9 +8,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -94,6 +97,38 @@ def unquoted(value: str) -> str:
     return re.sub(rf"(\\+)({value[0]}|$)", lambda match: match[1][: len(match[1]) // 2] + match[2], value[1:-1])
 
 
+_named: ContextVar[str] = ContextVar("workspace", default=WORKSPACE)
+_COMMAND = re.compile(r"`(fedsov (?:region|ingest)\b(?! --help)[^`]*)`")
+
+
+@contextmanager
+def naming_workspace(words: Sequence[str]) -> Iterator[None]:
+    """Commands that are told meanwhile (`shown`) are for the workspace that these words of a command line name."""
+    named = WORKSPACE
+    for place, word in enumerate(words):
+        option, equals, value = word.partition("=")
+        if key_of(word) == "workspace" and equals:
+            named = unquoted(value)
+        elif option == "--workspace":
+            named = value if equals else "".join(words[place + 1 : place + 2])
+    before = _named.set(named)
+    try:
+        yield
+    finally:
+        _named.reset(before)
+
+
+def shown(text: str) -> str:
+    """A line as a terminal shows it: each command in it that is about regions runs as it stands."""
+    place = f" --workspace {shlex.quote(_named.get())}"
+
+    def whole(command: re.Match[str]) -> str:
+        is_whole = "workspace" in command[1] or Path(_named.get()) == Path(WORKSPACE)
+        return command[0] if is_whole else f"`{command[1]}{place}`"
+
+    return printable(_COMMAND.sub(whole, text))
+
+
 # What options may hold.
 
 
@@ -161,14 +196,14 @@ def progress(quiet: bool) -> Callable[[str], None]:
 
     def say(line: str) -> None:
         if not quiet:
-            print(f"[{time.monotonic() - started:6.1f} s] {printable(line)}", file=sys.stderr, flush=True)
+            print(f"[{time.monotonic() - started:6.1f} s] {shown(line)}", file=sys.stderr, flush=True)
 
     return say
 
 
 def note(text: str) -> None:
     """One line on standard error about something that the answer does not say."""
-    print(f"fedsov: note: {printable(text)}", file=sys.stderr)
+    print(f"fedsov: note: {shown(text)}", file=sys.stderr)
 
 
 def print_json(value: Any) -> None:
@@ -178,7 +213,7 @@ def print_json(value: Any) -> None:
 
 def print_line(text: str) -> None:
     """One line of a command's answer for people."""
-    print(printable(text))
+    print(shown(text))
 
 
 def console() -> Console:

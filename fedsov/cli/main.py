@@ -19,6 +19,7 @@ import typer
 from click import Command, Context, HelpFormatter
 from click.exceptions import ClickException, Exit
 
+from fedsov.cli.arguments import naming_workspace, shown
 from fedsov.cli.declaration import COMPLETION, PROGRAM, epilog
 from fedsov.cli.parsing import GroupParser
 from fedsov.errors import ConfigurationError, FedsovError, WorkspaceUnusable, printable
@@ -108,6 +109,11 @@ def _root(
 
 def run(arguments: Sequence[str]) -> int:
     """One command; returns its exit code and never raises."""
+    with naming_workspace(arguments):
+        return _run(arguments)
+
+
+def _run(arguments: Sequence[str]) -> int:
     try:
         with _warnings_in_a_line():
             return _call(list(arguments))
@@ -181,5 +187,5 @@ def _first_line(error: BaseException) -> str:
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"fedsov: {printable(' '.join(message.split()))}", file=sys.stderr)
+    print(f"fedsov: {shown(' '.join(message.split()))}", file=sys.stderr)
     return code

@@ -109,9 +109,10 @@ def set_(arguments: SetArguments) -> None:
     """Changes a region's settings: shows the difference, asks, signs, and notes it in the region's ledger.
 
     Values are YAML, null for none. `law.bundle=shipped` takes the law of this version; `law.rules=FILE` takes the rules
-    as they are in the file now.
+    as they are in the file now. Where a change describes rows otherwise (`datasets.NAME.subject`, say), it names the
+    stored rows that must be ingested again.
     """
-    from fedsov.api.region_settings import differences, names_of, set_settings
+    from fedsov.api.region_settings import differences, names_of, set_settings, stale_lines
 
     words = _words(arguments)
     if not words:
@@ -128,6 +129,8 @@ def set_(arguments: SetArguments) -> None:
     for change in changes:
         print_line(change.line())
     print_line("nothing to change" if not changes else "signed, and noted in the ledger")
+    for line in stale_lines(arguments.workspace, names):
+        print_line(line)
 
 
 def _ask(lines: Sequence[str]) -> None:

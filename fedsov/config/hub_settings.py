@@ -6,6 +6,7 @@ from fedsov.config.settings import Settings
 from fedsov.hub.settings import HubSettings, HubTraining
 from fedsov.label import Scope
 from fedsov.model.network import Parameters, check_frozen, initial
+from fedsov.partition.description import description_of
 from fedsov.privacy.settings import read_bounds
 from fedsov.protocol.job import Asked, TrainingJob
 
@@ -45,6 +46,7 @@ def asked(settings: Settings) -> Asked:
         days_per_round=settings.federation.days_per_round,
         examples=dataset.examples,
         consent=None if dataset.consent is None else dataset.consent.to_settings(),
+        description=description_of(dataset),
     )
 
 

@@ -6,6 +6,7 @@ enough for a line with a way out; any other name is given as it is, with the pla
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -27,12 +28,14 @@ WAYS_OUT: Mapping[str, str] = {
     "AnswersBroken": "what it remembers of its answers, {folder}/answers, was changed, cut or lost; restore it from"
     " your copy; nothing was answered",
     "AnswerWithheld": "too few of the people in {dataset} changed since it last answered about them, and some of them"
-    " left or came by another name; it answers again when as many have as limits.least_people says"
-    " (`fedsov region show {region}`; `fedsov region set {region} limits.least_people=N` changes it, 10 at least)",
-    "LimitExceeded": "it was asked for more than its limits allow (`fedsov region show {region}`; `fedsov region set"
-    " {region} limits.rounds=N` changes one)",
+    " left or came by another name; it answers again when their rows are as they were, or when as many have changed as"
+    " limits.least_people says (`fedsov region set {region} limits.least_people=N{place}` changes it, 10 at least);"
+    " with a column that names them, a corrected row is the same person's (`fedsov region set {region}"
+    " datasets.{dataset}.subject=COLUMN{place}`, then ingest anew)",
+    "LimitExceeded": "it was asked for more than its limits allow (`fedsov region show {region}{place}`; `fedsov region"
+    " set {region} limits.rounds=N{place}` changes one)",
     "SettingsBroken": "its settings {folder}/region.yaml were edited by hand, put back or lost; restore your copy, and"
-    " change them with `fedsov region set`",
+    " change them with `fedsov region set {region} KEY=VALUE{place}`",
     "InputError": "its rows cannot be used for this target; its log names the column",
     "WorkspaceUnusable": "its folder {folder} cannot be written, or another process answers for it in this run;"
     " free space or permissions and run again",
@@ -52,7 +55,8 @@ def region_error(region: str, name: str, *, folder: Path, dataset: str) -> Fedso
     name, _, text = name.partition(": ")
     if text:
         return error_by_name(name, text)
+    place = f" --workspace {shlex.quote(str(folder.parent.parent))}"
     way = WAYS_OUT.get(name, "it failed with {name}; its text is in the region's own log").format(
-        folder=folder, dataset=dataset, name=name, region=region
+        folder=folder, dataset=dataset, name=name, region=region, place=place
     )
     return error_by_name(name, f"region {region}: {way} ({name}; log: {folder / 'worker.log'})")

@@ -15,6 +15,7 @@ from fedsov.checks import mapping, refused, section, shown, text, text_mapping, 
 from fedsov.errors import ConfigurationError
 from fedsov.model.targets import TARGET_SETTINGS, TargetRule
 from fedsov.partition.classify import ClassifyRules, ConsentRule
+from fedsov.partition.description import MISSING_TARGET, NONFINITE
 from fedsov.partition.sources import check_settings
 from fedsov.storage.workspace import named_path_or_none
 
@@ -60,11 +61,7 @@ class DatasetSpec:
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", self.name):
             raise ConfigurationError(f"dataset.name '{self.name}': use letters, digits, - and _, it names a folder")
-        choices = {
-            "nonfinite": ("refuse", "missing", "quarantine"),
-            "missing_target": ("refuse", "quarantine"),
-        }
-        for setting, words in choices.items():
+        for setting, words in (("nonfinite", NONFINITE), ("missing_target", MISSING_TARGET)):
             if (value := getattr(self, setting)) not in words:
                 raise ConfigurationError(f"dataset.{setting} is {shown(value)}; expected one of {', '.join(words)}")
         check_settings(self)

@@ -37,11 +37,12 @@ from fedsov.partition.arrow_columns import from_levels, levels, numbers, text
 from fedsov.partition.clean import prepare
 from fedsov.partition.column_kinds import infer_columns
 from fedsov.partition.dataset import DatasetSpec
-from fedsov.partition.manifest import MANIFEST, check_seal, read_manifest
+from fedsov.partition.description import description_digest, description_of
+from fedsov.partition.manifest import MANIFEST, Manifest, check_seal, read_manifest
 from fedsov.partition.routing import Homes, consenting, folds, label_rows, people, sort_rows
 from fedsov.partition.row_names import by_subject, keyed, row_names
 from fedsov.partition.sources import OpenSource, check_columns, described_columns, open_source
-from fedsov.partition.store import FOLD, JURISDICTION, LABEL, ROW, SUBJECT, TARGET, Contents, Staged, stage_store
+from fedsov.partition.store import FOLD, JURISDICTION, LABEL, ROW, STAMP, SUBJECT, TARGET, Contents, Staged, stage_store
 from fedsov.storage.workspace import store_of
 
 QUARANTINE = "quarantine"
@@ -132,7 +133,8 @@ def ingest(
     atlas = _known_as(atlas, spec)
     digest = _digest(spec, atlas, regions, conditions.basis if release is not None else "")
     with open_source(spec) as source:
-        stamp = {"source_sha256": source.sha256, "spec_digest": digest}
+        described = description_digest(description_of(spec))
+        stamp = {"source_sha256": source.sha256, "spec_digest": digest, "description": described}
         previous = _previous(workspace, spec.name)
         if not conditions.rebuild and previous is not None and _in_force(workspace, spec.name, previous, stamp):
             _check_described(spec, previous[1])
@@ -208,23 +210,20 @@ def _previous(workspace: Path, dataset: str) -> tuple[Stamp, IngestReport] | Non
     check_seal(folder, manifest, open_keys(key_settings(workspace, QUARANTINE)))
     notes = dict(manifest.notes)
     homes = tuple(map(Region.from_json, notes.pop("regions")))
-    stamp = {"source_sha256": manifest.source_sha256, "spec_digest": manifest.spec_digest}
-    return stamp, IngestReport(regions=homes, **notes)
+    return _stamp_of(manifest), IngestReport(regions=homes, **notes)
 
 
 def _in_force(workspace: Path, dataset: str, previous: tuple[Stamp, IngestReport], stamp: Stamp) -> bool:
     """True where every region has a store of this stamp; whether it is whole, its region finds on reading."""
     before, report = previous
-    if before != stamp:
-        return False
-    for region in report.regions:
-        folder = store_folder(workspace, region.name, dataset)
-        if not (folder / MANIFEST).exists():
-            return False
-        manifest = read_manifest(folder)
-        if stamp != {"source_sha256": manifest.source_sha256, "spec_digest": manifest.spec_digest}:
-            return False
-    return True
+    stores = [store_folder(workspace, region.name, dataset) for region in report.regions]
+    return before == stamp and all(
+        (store / MANIFEST).exists() and _stamp_of(read_manifest(store)) == stamp for store in stores
+    )
+
+
+def _stamp_of(manifest: Manifest) -> Stamp:
+    return {key: getattr(manifest, key) for key in STAMP if key != "ingested"}
 
 
 def _forget(workspace: Path, dataset: str, previous: tuple[Stamp, IngestReport] | None, report: IngestReport) -> None:

@@ -31,7 +31,9 @@ class Manifest:
         kinds: column to "numeric", "categorical" or "identifier".
         files: "records" and, where there are identifiers, "identifiers", to file name.
         sha256: file name to the SHA-256 of its bytes.
-        notes: of the quarantine alone: what the ingestion reported.
+        notes: of the quarantine: what the ingestion reported; of a region: how many people its bound rows are about,
+            and the label of all its rows, by which its gate decides what may be told of them.
+        description: the digest of what the rows were sorted by (`fedsov.partition.description`); "" in older stores.
         seal: base64 of the wrapped digest of all the rest.
     """
 
@@ -47,6 +49,7 @@ class Manifest:
     sha256: Mapping[str, str]
     notes: Mapping[str, Any] = field(default_factory=dict)
     seal: str = ""
+    description: str = ""
 
     def to_json(self) -> str:
         """The text of ``manifest.json``."""
@@ -54,7 +57,8 @@ class Manifest:
 
     def digest(self) -> bytes:
         """SHA-256 of everything but the seal."""
-        body = {name: value for name, value in asdict(self).items() if name != "seal"}
+        unsaid = ("seal",) if self.description else ("seal", "description")  # older stores have no description
+        body = {name: value for name, value in asdict(self).items() if name not in unsaid}
         return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).digest()
 
     def rows_digest(self) -> str:
@@ -85,7 +89,7 @@ def read_manifest(folder: Path) -> Manifest:
 def _checked(manifest: Manifest) -> Manifest:
     """The manifest. Raises ValueError where a value is of another type than the field is, or names a file elsewhere."""
     words = (manifest.dataset, manifest.region, manifest.key_id, manifest.source_sha256, manifest.spec_digest)
-    texts = (*words, manifest.ingested, manifest.seal)
+    texts = (*words, manifest.ingested, manifest.seal, manifest.description)
     tables = (manifest.kinds, manifest.files, manifest.sha256)
     plain = all(isinstance(word, str) for word in texts) and type(manifest.rows) is int and manifest.rows >= 0
     pairs = all(isinstance(table, dict) and all(isinstance(word, str) for word in table.values()) for table in tables)

@@ -43,7 +43,7 @@ from fedsov.storage.private_files import create_private_file, make_private_folde
 
 SUBJECT, JURISDICTION = "fedsov:subject", "fedsov:jurisdiction"
 LABEL, TARGET, FOLD, ROW = "fedsov:label", "fedsov:target", "fedsov:fold", "fedsov:row"
-STAMP = ("source_sha256", "spec_digest", "ingested")
+STAMP = ("source_sha256", "spec_digest", "ingested", "description")
 _TAGS = b"fedsov"
 
 
@@ -51,7 +51,8 @@ _TAGS = b"fedsov"
 class Contents:
     """What is written beside the rows: kinds of the stored columns, labels, and the stamp of their origin.
 
-    `stamp` has the keys of `STAMP`: the source file's SHA-256, the digest of the settings, the day.
+    `stamp` has the keys of `STAMP`: the source file's SHA-256, the digest of the settings, the day, the digest of what
+    the rows were sorted by.
     """
 
     dataset: str

@@ -17,7 +17,8 @@ class IngestionReport:
 
     `stores` are digests of what each region's rows are: equal for the same rows, sorted by the same rules.
     `unused` says why each column that is not learned from is not; `settled` are the regions whose own settings were
-    written now, from what this run asks for.
+    written now, from what this run asks for, and `loose` the settings that it made permanent there and that protect
+    less than the closed ones.
     """
 
     rows_in: int
@@ -30,6 +31,7 @@ class IngestionReport:
     stores: Mapping[str, str] = field(default_factory=dict)
     unused: Mapping[str, str] = field(default_factory=dict)
     settled: tuple[str, ...] = ()
+    loose: tuple[str, ...] = ()
 
     def sentence(self) -> str:
         """Counts in = counts stored + quarantined, in one line."""
@@ -54,6 +56,7 @@ class IngestionReport:
             "unused": dict(self.unused),
             "up_to_date": self.up_to_date,
             "settled": list(self.settled),
+            "loose": list(self.loose),
         }
 
     def columns(self, most: int = 6) -> str:
@@ -68,11 +71,16 @@ class IngestionReport:
         )
 
 
-def settled_line(regions: Sequence[str]) -> str:
-    """That regions got settings of their own, and how to see and change them."""
+def settled_line(regions: Sequence[str], loose: Sequence[str]) -> str:
+    """That regions got settings of their own, which of them protect less, and how to see and change them.
+
+    >>> settled_line(["DE"], ["rehearsal"]).split("; ")[1]
+    'what protects less stays so until their owner changes it: rehearsal'
+    """
+    stays = f"what protects less stays so until their owner changes it: {', '.join(loose)}; " if loose else ""
     return (
-        f"wrote region.yaml of {', '.join(regions)} from this run's settings; from now on each is its region's own: "
-        "`fedsov region show NAME`, `fedsov region set NAME KEY=VALUE`"
+        f"wrote region.yaml of {', '.join(regions)} from this run's settings; {stays}from now on each is its region's "
+        f"own: `fedsov region show {regions[0]}`, `fedsov region set {regions[0]} KEY=VALUE`"
     )
 
 

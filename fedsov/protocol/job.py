@@ -99,6 +99,7 @@ class Asked:
         days_per_round: of a rehearsal (`fedsov.protocol.calendar`).
         examples: the document that calls the data set's rows published, made up or examples; None where they are not.
         consent: the group ``dataset.consent``: by what rows may become public; None where nobody is asked.
+        description: what the rows are sorted by (`fedsov.partition.description`); None where nothing is said of it.
     """
 
     evidence: Path | None = None
@@ -108,6 +109,7 @@ class Asked:
     days_per_round: int = 0
     examples: str | None = None
     consent: Mapping[str, Any] | None = None
+    description: Mapping[str, Any] | None = None
 
     @property
     def rehearses(self) -> bool:

@@ -1,6 +1,7 @@
 """Whether a region takes a job: its own settings beside what the job asks for, before anything is opened or sorted.
 
-    own = admit(folder, ledger, job_dataset, asked, run="r1")      # or JobRefused, with an entry that says why
+    own = admit(place, job_dataset, asked, run="r1")       # or JobRefused, with an entry that says why
+    admit_rows(place, own, manifest, run="r1")             # the stored rows were sorted as the settings say
 
 In one workspace the first ingestion writes a region's settings, from what whoever runs it asked for (`settle`); from
 then on only `fedsov region set` changes them. A further data set's rows are people's until the owner says more.
@@ -15,8 +16,12 @@ from pathlib import Path
 from fedsov.errors import JobRefused
 from fedsov.keys.protocol import RegionKeys
 from fedsov.ledger.ledger import Ledger, entry_time
+from fedsov.model.targets import TargetRule
+from fedsov.partition.description import of_target
+from fedsov.partition.manifest import Manifest
 from fedsov.protocol.job import Asked
-from fedsov.region.settings import OwnDataset, RegionSettings, first_settings
+from fedsov.region.own_dataset import OwnDataset
+from fedsov.region.settings import RegionSettings, first_settings
 from fedsov.region.settings_file import Change, has_settings, read_settings, write_settings
 from fedsov.serialization import to_plain
 
@@ -29,22 +34,39 @@ class Place:
     ledger: Ledger
 
 
-def admit(place: Place, dataset: str, asked: Asked, *, run: str) -> RegionSettings:
+def admit(place: Place, dataset: str, asked: Asked, *, run: str, target: TargetRule | None = None) -> RegionSettings:
     """The region's settings, where they allow what the job asks for.
+
+    Args:
+        target: what the job learns, whatever it says beside; None where nothing is learned.
 
     Raises:
         JobRefused: they do not; says each thing, and the ledger has an entry that says the same.
         SettingsBroken, ConfigurationError: they cannot be read.
     """
     own = read_settings(place.folder, place.ledger)
+    if target is not None:
+        asked = replace(asked, description={**(asked.description or {}), **of_target(target)})
     _check(place, own, dataset, asked, run=run)
     return own
+
+
+def admit_rows(place: Place, own: RegionSettings, stored: Manifest, *, run: str) -> None:
+    """Raises JobRefused, with an entry, where people's rows were sorted by another description than holds now."""
+    if own.of_dataset(stored.dataset).is_as_described(stored.description):
+        return
+    why = (
+        f"region {own.region} holds rows of {stored.dataset} that were sorted by another description than "
+        f"datasets.{stored.dataset} of its region.yaml; ingest them again, by `fedsov ingest` with dataset.* as "
+        f"`fedsov region show {own.region}` shows it"
+    )
+    refuse(place, own.region, [why], Asked(), run=run)
 
 
 def settle(
     place: Place, keys: RegionKeys, dataset: str, asked: Asked, *, run: str, retention_days: int | None = None
 ) -> tuple[RegionSettings, bool]:
-    """As `admit`, after an ingestion; writes settings where there are none, or none about this data set.
+    """As `admit`, after an ingestion; writes settings where there are none, or what they do not say of this data set.
 
     Gives also whether it wrote. Raises as `admit`, and WorkspaceUnusable, LedgerBroken, KeyUnavailable.
     """
@@ -54,12 +76,14 @@ def settle(
         _check(place, first, dataset, asked, run=run)
         return write_settings(place.folder, keys, place.ledger, Change(first, by, "as the run that wrote it")), True
     own = read_settings(place.folder, place.ledger)
-    if dataset in own.datasets:
-        _check(place, own, dataset, asked, run=run)
-        return own, False
     _check(place, own, dataset, asked, run=run)
-    more = replace(own, datasets={**own.datasets, dataset: OwnDataset()})
-    return write_settings(place.folder, keys, place.ledger, Change(more, by, "a further data set")), True
+    before = own.datasets.get(dataset)
+    after = (before or OwnDataset()).completed(asked)
+    if before == after:
+        return own, False
+    more = replace(own, datasets={**own.datasets, dataset: after})
+    why = "a further data set" if before is None else "what its rows are sorted by"
+    return write_settings(place.folder, keys, place.ledger, Change(more, by, why)), True
 
 
 def _check(place: Place, own: RegionSettings, dataset: str, asked: Asked, *, run: str) -> None:

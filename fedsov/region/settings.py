@@ -12,7 +12,6 @@ region's owner could allow it.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -21,11 +20,11 @@ from typing import Any
 from fedsov.border.law.bundle import Bundle
 from fedsov.border.law.bundle_loader import load_bundle, unsafe_open
 from fedsov.border.law.yaml_text import read_mapping
-from fedsov.checks import flag, mapping, prefixed, section, text, text_mapping, text_or_none, texts, whole
+from fedsov.checks import flag, mapping, prefixed, section, text, text_mapping, texts, whole
 from fedsov.errors import ConfigurationError, JobRefused, unknown
-from fedsov.partition.classify import ConsentRule
 from fedsov.protocol.job import Asked
 from fedsov.region.limits import Limits
+from fedsov.region.own_dataset import KEYS, OwnDataset, in_shell
 from fedsov.region.privacy_life import RegionPrivacy
 from fedsov.serialization import to_plain
 from fedsov.storage.atomic_files import sha256_hex
@@ -68,44 +67,6 @@ class OwnLaw:
     def taking(rules: Path | None, law: OwnLaw) -> OwnLaw:
         """The law with these additional rules as they are now. Raises ConfigurationError where they cannot be read."""
         return replace(law, rules=rules, rules_sha256="" if rules is None else _content_digest(rules))
-
-
-@dataclass(frozen=True, slots=True)
-class OwnDataset:
-    """What a region's owner says of one data set.
-
-    Attributes:
-        examples: its rows are published, made up, or examples: the job's seed divides them, no lifetime applies to
-            them, and every table, plan and report is marked.
-        document: what calls them so; needed where `examples` is true.
-        consent: by what rows may become public, as in ``dataset.consent``; None: none may. A drawn share is a
-            simulation, and for examples alone.
-    """
-
-    examples: bool = False
-    document: str | None = None
-    consent: Mapping[str, Any] | None = None
-
-    @staticmethod
-    def from_settings(name: str, plain: Any) -> OwnDataset:
-        """A part of ``datasets``. Raises ConfigurationError, naming the key."""
-        given = section(name, plain, OwnDataset)
-        examples = flag(f"{name}.examples", given.get("examples", False))
-        document = text_or_none(f"{name}.document", given.get("document"), "what calls the rows examples")
-        if examples and not (document or "").strip():
-            raise ConfigurationError(f"{name}.examples needs {name}.document: what calls these rows examples")
-        with prefixed(f"{name}: "):
-            consent = ConsentRule.from_settings(given.get("consent"), seed=0)
-        if consent is not None and consent.share and not examples:
-            raise ConfigurationError(f"{name}.consent draws a share, which is for examples alone: name a column")
-        return OwnDataset(examples, document, None if consent is None else consent.to_settings())
-
-    @staticmethod
-    def of(asked: Asked) -> OwnDataset:
-        """What the first ingestion of a data set writes down: what its source was described as."""
-        drawn = asked.consent is not None and asked.consent["share"] > 0
-        consent = None if drawn and asked.examples is None else asked.consent
-        return OwnDataset(asked.examples is not None, asked.examples, consent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +129,17 @@ class RegionSettings:
         """What is said of a data set; the closed defaults for one that nobody described."""
         return self.datasets.get(name, OwnDataset())
 
+    def loose(self) -> list[str]:
+        """The settings that protect less than the closed ones, by their keys."""
+        ways = {
+            "law.unsafe_open": self.law.unsafe_open,
+            "rehearsal": self.rehearsal,
+            **{f"datasets.{name}.examples": own.examples for name, own in self.datasets.items()},
+            **{f"datasets.{name}.consent.share": own.draws_consent for name, own in self.datasets.items()},
+            "privacy.require: none": self.privacy.require == "none",
+        }
+        return [key for key, is_loose in ways.items() if is_loose]
+
     def changed(self, words: Sequence[str]) -> RegionSettings:
         """The settings with these words KEY=VALUE put in; a value is YAML, `law.bundle=shipped` the shipped law.
 
@@ -201,7 +173,7 @@ class RegionSettings:
         if self.law.rules is not None and _content_digest(self.law.rules) != self.law.rules_sha256:
             raise JobRefused(
                 f"region {self.region}: {self.law.rules} is not what its owner took; read it, then "
-                f"`fedsov region set {self.region} law.rules={shlex.quote(str(self.law.rules))}`"
+                f"`fedsov region set {self.region} {in_shell('law.rules', str(self.law.rules))}`"
             )
         return load_bundle(self.law.rules, owner=self.law.owner)
 
@@ -211,7 +183,7 @@ class RegionSettings:
 
     def refusals(self, dataset: str, asked: Asked) -> tuple[str, ...]:
         """A sentence for each thing that a job asks for and that would protect less; empty where there is none."""
-        name, law, own = self.region, self.law, self.of_dataset(dataset)
+        name, law = self.region, self.law
         sentences: list[str] = []
 
         def refuse(what: str, change: str, effect: str) -> None:
@@ -224,24 +196,11 @@ class RegionSettings:
             refuse(what, "rehearsal=true", "allow a rehearsed day")
         if asked.evidence is not None and not _same(asked.evidence, self.evidence):
             what = f"relies on {self.evidence or 'no register'}, not on {asked.evidence} (border.evidence)"
-            refuse(what, shlex.quote(f"evidence={asked.evidence}"), "take that register")
+            refuse(what, in_shell("evidence", str(asked.evidence)), "take that register")
         if asked.rules is not None and not _same(asked.rules, law.rules):
             what = f"decides by {law.rules or 'the shipped rules alone'}, not by {asked.rules} (border.rules)"
-            refuse(what, shlex.quote(f"law.rules={asked.rules}"), "take those rules")
-        if asked.examples is not None and not own.examples:
-            document = shlex.quote(f"datasets.{dataset}.document={asked.examples}")
-            change = f"{document} datasets.{dataset}.examples=true"
-            refuse(f"does not call the rows of {dataset} examples (dataset.examples)", change, "do so")
-        if asked.consent is not None and asked.consent != own.consent:
-            if asked.consent["share"] and not own.examples:
-                sentences.append(
-                    f"region {name}: dataset.consent.share draws people who were never asked, which is for examples "
-                    "alone; name the column and the value that mean consent, or set dataset.consent=null"
-                )
-            else:
-                change = shlex.quote(f"datasets.{dataset}.consent={_inline(asked.consent)}")
-                refuse("has another rule for whose rows may become public (dataset.consent)", change, "take this one")
-        return tuple(sentences)
+            refuse(what, in_shell("law.rules", str(asked.rules)), "take those rules")
+        return (*sentences, *self.of_dataset(dataset).refusals(name, dataset, asked))
 
 
 def first_settings(region: str, dataset: str, asked: Asked, *, retention_days: int | None = None) -> RegionSettings:
@@ -264,7 +223,7 @@ SETTABLE = (
     *("retention_days", "privacy.require", "privacy.lifetime_epsilon"),
     *(f"limits.{part.name}" for part in fields(Limits)),
 )
-"""What `changed` may change beside ``datasets.NAME.examples``, ``.document`` and ``.consent``."""
+"""What `changed` may change beside the `KEYS` of ``datasets.NAME``."""
 
 
 def _put(plain: dict[str, Any], key: str, value: Any) -> None:
@@ -272,10 +231,8 @@ def _put(plain: dict[str, Any], key: str, value: Any) -> None:
     first, _, rest = key.partition(".")
     if first == "datasets":
         name, _, last = rest.rpartition(".")
-        if not name or last not in OwnDataset.__slots__:
-            raise ConfigurationError(
-                unknown("setting", key, [f"datasets.NAME.{name}" for name in OwnDataset.__slots__])
-            )
+        if not name or last not in KEYS:
+            raise ConfigurationError(unknown("setting", key, [f"datasets.NAME.{name}" for name in KEYS]))
         plain["datasets"].setdefault(name, {})[last] = value
     elif key not in SETTABLE:
         raise ConfigurationError(unknown("setting of a region", key, [*SETTABLE, "datasets.NAME.examples"]))
@@ -317,12 +274,6 @@ def _same(path: Path, other: Path | None) -> bool:
         return path.resolve() == other.resolve() or path.read_bytes() == other.read_bytes()
     except OSError:
         return False
-
-
-def _inline(consent: Mapping[str, Any]) -> str:
-    """A consent rule as a value of the command line."""
-    parts = [f"{key}: {value}" for key, value in consent.items() if value not in (None, "", 0.0)]
-    return "{" + ", ".join(parts) + "}"
 
 
 def _is_key(word: str) -> bool:

@@ -145,10 +145,14 @@ def split_key(settings: RegionSettings, keys: RegionKeys) -> bytes:
 
 
 def flat(plain: Mapping[str, Any], before: str = "") -> dict[str, Any]:
-    """Nested settings by their dotted keys, as `fedsov region set` names them."""
+    """Nested settings by their dotted keys, as `fedsov region set` names them: each of a data set's is one value."""
     found: dict[str, Any] = {}
     for key, value in plain.items():
-        found |= flat(value, f"{before}{key}.") if isinstance(value, Mapping) and value else {f"{before}{key}": value}
+        name = f"{before}{key}"
+        if name == "datasets" and value:
+            found |= {f"{name}.{dataset}.{part}": value[dataset][part] for dataset in value for part in value[dataset]}
+        else:
+            found |= flat(value, f"{name}.") if isinstance(value, Mapping) and value else {name: value}
     return found
 
 

@@ -52,7 +52,7 @@ from fedsov.protocol.job import Asked, RegionStart
 from fedsov.protocol.message_types import FINISH, LEDGER, MESSAGE_TYPES, PRIVACY, PROPOSE, READY, TRAIN, version_fault
 from fedsov.protocol.secure_sum_messages import MASK
 from fedsov.region import labels_sent, run_record
-from fedsov.region.admission import Place, admit, refuse
+from fedsov.region.admission import Place, admit, admit_rows, refuse
 from fedsov.region.answers.memory import Answers
 from fedsov.region.client_app import client_app
 from fedsov.region.journal import ROUNDS_KEPT, Journal, OwnStates, hold_alone
@@ -159,12 +159,14 @@ def _opened_with(ledger: Ledger, start: RegionStart) -> OpenRegion:
         raise LedgerBroken("this ledger does not continue the one whose head the hub noted: it was cut or rewritten")
     job, asked = start.job, start.asked
     place = Place(start.folder, ledger)
-    own = admit(place, job.dataset, asked, run=start.run)
+    own = admit(place, job.dataset, asked, run=start.run, target=job.target)
     own.limits.check(start.region.name, job.training)
     register = LiveRegister(own.register(asked), ledger)
     _check_register(place, register, run=start.run)
     keys = open_keys(KeySettings(start.region.name, start.folder))
-    records = Store.open(store_of(start.folder, job.dataset), keys).read()
+    store = Store.open(store_of(start.folder, job.dataset), keys)
+    admit_rows(place, own, store.manifest, run=start.run)
+    records = store.read()
     secret = split_key(own, keys)
     session = Session(records, job, start.folder, settings=own, secret=secret)
     gate = Gate(

@@ -37,7 +37,7 @@ from fedsov.protocol.calendar import Calendar
 from fedsov.region.admission import Place, admit, settle
 from fedsov.region.people_budgets import check_new_holder, covered_rows
 from fedsov.region.settings import RegionSettings
-from fedsov.region.settings_file import FILE, check_ledger
+from fedsov.region.settings_file import FILE, check_ledger, has_settings, read_settings
 from fedsov.runtimes.framed_socket import ConnectionClosed, Frame, FramedSocket
 from fedsov.storage.private_files import make_private_folder
 from fedsov.storage.workspace import Workspace, ledger_of, store_of
@@ -95,7 +95,11 @@ def ingest_source(request: Mapping[str, Any]) -> dict[str, Any]:
     )
     gates.ask_all([region.name for region in report.regions])
     known_keys.pin_keys(workspace, [region.name for region in report.regions])
-    return {**_report(report, workspace, settings.dataset.name), "settled": sorted(gates.settled)}
+    return {
+        **_report(report, workspace, settings.dataset.name),
+        "settled": sorted(gates.settled),
+        "loose": gates.loose(),
+    }
 
 
 def _check_rows(workspace: Workspace, gates: _Gates, *, asked: Sequence[str]) -> CheckRows:
@@ -121,12 +125,19 @@ def _known_regions(settings: Settings, workspace: Workspace) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Gates:
-    """The regions' own settings and gates, while their rows are sorted; `settled` are those written now."""
+    """The regions' own settings and gates, while their rows are sorted.
+
+    `settled` are the regions whose settings were written now, by what of them protects less than the closed ones did.
+    """
 
     settings: Settings
     workspace: Workspace
     run: str
-    settled: set[str] = field(default_factory=set)
+    settled: dict[str, list[str]] = field(default_factory=dict)
+
+    def loose(self) -> list[str]:
+        """What was made permanent now, in one region or more, and protects less."""
+        return sorted({key for keys in self.settled.values() for key in keys})
 
     def ask_all(self, names: Sequence[str], *, settles: bool = True) -> None:
         """Has each region take the job, or write its first settings. Raises JobRefused, once for all of them.
@@ -191,6 +202,7 @@ class _Gates:
         with closing(Ledger(ledger_of(folder), name)) as ledger:
             keys = keys_of(self.workspace.root, name)
             described = {region.name: region.retention_days for region in self.settings.federation.regions or ()}
+            before = read_settings(folder, ledger).loose() if has_settings(folder, ledger) else []
             own, wrote = settle(
                 Place(folder, ledger),
                 keys,
@@ -200,7 +212,7 @@ class _Gates:
                 retention_days=described.get(name),
             )
             if wrote:
-                self.settled.add(name)
+                self.settled[name] = [key for key in own.loose() if key not in before]
             yield own, ledger
 
 

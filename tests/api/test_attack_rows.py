@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from contextlib import closing
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -12,10 +14,15 @@ import pytest
 from fedsov.api.attack_rows import Attacked, of_region, of_table
 from fedsov.config.hydra_compose import compose
 from fedsov.config.settings import Settings, settings
-from fedsov.errors import ConfigurationError, InputError, KeyUnavailable, StoreDamaged
+from fedsov.errors import ConfigurationError, InputError, JobRefused, KeyUnavailable, StoreDamaged
+from fedsov.ledger.ledger import Ledger
 from fedsov.model.targets import TargetRule
 from fedsov.partition.classify import ClassifyRules, RestrictionRule
-from tests.partition.world import people, read, run, spec_of, store_folder, written
+from fedsov.partition.description import description_of
+from fedsov.protocol.job import Asked
+from fedsov.region.admission import Place, settle
+from fedsov.storage.workspace import ledger_of
+from tests.partition.world import keys_of, people, read, run, spec_of, store_folder, written
 
 ALL = 10_000
 NO_EXPORT = ClassifyRules(restrictions=(RestrictionRule("contract", "closed", "no_export"),))
@@ -34,7 +41,11 @@ def _settings(folder: Path, **dataset: object) -> Settings:
 def _ingested(folder: Path, **dataset: object) -> Settings:
     chosen = _settings(folder, **dataset)
     written(folder, people())
-    run(chosen.dataset, chosen.workspace)
+    asked = Asked(description=description_of(chosen.dataset))
+    for region in run(chosen.dataset, chosen.workspace).regions:
+        folder = chosen.workspace / "regions" / region.name
+        with closing(Ledger(ledger_of(folder), region.name)) as ledger:
+            settle(Place(folder, ledger), keys_of(chosen.workspace, region.name), "people", asked, run="r")
     (chosen.workspace / "hub").mkdir(exist_ok=True)
     return chosen
 
@@ -103,6 +114,18 @@ def test_rows_are_not_read_without_the_region_s_keys_nor_from_a_damaged_store(tm
     (chosen.workspace / "regions" / "US" / "keyring.json").unlink()
     with pytest.raises(KeyUnavailable):
         of_region(chosen, "US", most=ALL)
+
+
+def test_rows_that_the_region_describes_otherwise_are_not_attacked_and_the_refusal_is_an_entry(
+    table: Settings, tmp_path: Path
+) -> None:
+    shutil.copytree(table.workspace, tmp_path / "w")
+    copy = replace(table, workspace=tmp_path / "w")
+    for changes in ({"classify": ClassifyRules()}, {"subject": None}, {"target": TargetRule("age")}):
+        with pytest.raises(JobRefused, match="US has the rows of people under another description"):
+            of_region(replace(copy, dataset=replace(copy.dataset, **changes)), "US", most=ALL)
+    with closing(Ledger.read(ledger_of(tmp_path / "w" / "regions" / "US"))) as ledger:
+        assert sum("refused_job" in entry.body.get("note", {}) for entry in ledger.entries()) == 3
 
 
 def test_a_region_all_of_whose_rows_are_restricted_has_none_to_attack(tmp_path: Path) -> None:

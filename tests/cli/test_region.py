@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,39 @@ def test_a_change_shows_its_difference_asks_and_says_who_and_why(
     out, _ = _said(capsys, "show", "DE", place)
     assert "by A. Person: spring" in out and "  rehearsal: True" in out
     assert _said(capsys, "set", "DE", "rehearsal=true", place)[0] == "nothing to change\n"
+
+
+def test_the_command_that_a_message_names_runs_as_it_stands(
+    place: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the workspace that the command line named, by either word; the default one need not be named."""
+    folder = place.partition("=")[2]
+    for words in ((place,), (f"workspace='{folder}'",), ("--workspace", folder), (f"--workspace={folder}",)):
+        _, err = _said(capsys, "show", "US", *words, code=2)
+        command = shlex.split(err.split("`")[1])
+        assert command == ["fedsov", "region", "init", "US", "--workspace", folder]
+    assert run(command[1:]) == 0
+    command = shlex.split(capsys.readouterr().out.split("`")[1])
+    assert run(command[1:]) == 0 and "limits.rounds" in capsys.readouterr().out
+    monkeypatch.chdir(Path(folder).parent)
+    assert "`fedsov region init DE` makes" in _said(capsys, "show", "DE", code=2)[1]
+    odd = Path(folder).parent / "it's a place"
+    odd.mkdir()
+    assert shlex.split(_said(capsys, "show", "DE", "--workspace", str(odd), code=2)[1].split("`")[1])[-1] == str(odd)
+
+
+def test_what_describes_a_data_set_is_set_and_shown_key_by_key(place: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [
+        "datasets.so.2017.restrictions=[{column: Hobby, equals: 1, restriction: home}]",
+        "datasets.so.2017.drop=[B, A]",
+    ]
+    out, _ = _said(capsys, "set", "DE", *words, "datasets.so.2017.aliases={Deutschland: DE}", "--yes", place)
+    assert "DE: datasets.so.2017.drop: unset -> ['A', 'B']" in out.splitlines()
+    shown = _said(capsys, "show", "DE", place)[0]
+    assert "  datasets.so.2017.restrictions: [{'column': 'Hobby', 'equals': '1', 'restriction': 'home'}]\n" in shown
+    assert "  datasets.so.2017.aliases: {'Deutschland': 'DE'}\n" in shown
+    assert "did you mean" in _said(capsys, "set", "DE", "datasets.so.2017.restriction=[]", "--yes", place, code=2)[1]
+    assert "what protects less: nothing" in _said(capsys, "check", "DE", place)[0]
 
 
 def test_all_regions_are_changed_or_none_is(place: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -89,7 +123,7 @@ def test_a_law_owner_s_key_is_made_pinned_and_rotated(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("show", "US"), "region US has no settings yet; `fedsov region init US`"),
+        (("show", "US"), "region US has no settings yet; `fedsov region init US --workspace "),
         (("set", "US", "rehearsal=true"), "unknown region 'US'; there are DE, FR"),
         (("set", "DE"), "region set needs KEY=VALUE"),
         (("set", "rehearsal=true"), "name a region, or give --all"),

@@ -134,6 +134,7 @@ def _in_training_of_both(region: PeopleRegion) -> list[float]:
 
 
 def test_fewer_columns_and_one_more_person_get_no_answer(region: PeopleRegion) -> None:
+    region.set("datasets.people.drop=[ward]")
     region.ingest(drawn(range(PEOPLE + 1)), "dataset.drop=[ward]")
     assert region.asked(PROFILE, "dataset.drop=[ward]")["error"].startswith("AnswerWithheld")
 

@@ -46,6 +46,15 @@ def test_a_manifest_is_read_back_as_it_was_written_and_its_seal_holds(
     check_seal(tmp_path, manifest, keys)
 
 
+def test_the_seal_of_an_older_manifest_without_a_description_still_holds(
+    tmp_path: Path, manifest: Manifest, keys: RegionKeys
+) -> None:
+    older = manifest.to_json().replace('"description": "",', "")
+    assert "description" not in older
+    (tmp_path / MANIFEST).write_text(older)
+    check_seal(tmp_path, read_manifest(tmp_path), keys)
+
+
 OTHERS: dict[str, Any] = {"rows": 4, "kinds": {}, "files": {}, "sha256": {}, "notes": {"x": 1}}
 
 

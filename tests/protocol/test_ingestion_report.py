@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 
 from fedsov.artifact import Party
-from fedsov.protocol.ingestion_report import IngestionReport, unused_line
+from fedsov.protocol.ingestion_report import IngestionReport, settled_line, unused_line
 
 PARTIES = {name: Party(name, name, f"Example {name}") for name in ("US", "DE")}
 REPORT = IngestionReport(
@@ -64,3 +64,10 @@ def test_unused_columns_of_one_reason_stand_together() -> None:
     why = {"town": "one value", "signup": "a date", "birthday": "a date"}
     assert unused_line(why) == "birthday, signup (a date); town (one value)"
     assert unused_line({}) == ""
+
+
+def test_what_a_first_ingestion_made_permanent_and_protects_less_is_said() -> None:
+    assert "protects less" not in settled_line(["DE", "FR"], ())
+    line = settled_line(["DE", "FR"], ["law.unsafe_open", "datasets.people.examples"])
+    assert "stays so until their owner changes it: law.unsafe_open, datasets.people.examples; from now on" in line
+    assert "`fedsov region set DE KEY=VALUE`" in line

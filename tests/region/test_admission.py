@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,19 @@ from fedsov.errors import JobRefused, SettingsBroken
 from fedsov.keys import create_keys
 from fedsov.keys.protocol import KeySettings, RegionKeys
 from fedsov.ledger.ledger import Ledger
+from fedsov.model.targets import TargetRule
+from fedsov.partition.classify import ClassifyRules, RestrictionRule
+from fedsov.partition.description import description_digest, description_of
 from fedsov.protocol.job import Asked
-from fedsov.region.admission import Place, admit, settle
+from fedsov.region.admission import Place, admit, admit_rows, settle
+from tests.partition.test_manifest import BARE
+from tests.partition.world import spec_of
 
+RULE = {"column": "contract", "equals": "closed", "restriction": "home"}
+DESCRIPTION = description_of(
+    spec_of(Path("people.csv"), classify=ClassifyRules(restrictions=(RestrictionRule(*RULE.values()),)))
+)
+DESCRIBED = Asked(description=DESCRIPTION)
 OPEN = Asked(unsafe_open=True, examples="made up")
 
 
@@ -63,3 +74,44 @@ def test_each_refusal_is_an_entry_of_the_region_s_ledger(place: tuple[Place, Reg
     assert str(refused.value) == "; ".join(said["why"]) and len(said["why"]) == 2
     assert said["asked"]["unsafe_open"] is True
     assert here.ledger.entries()[-1].body["run"] == "r2"
+
+
+def test_the_first_ingestion_writes_what_sorts_the_rows_and_a_job_that_sorts_otherwise_is_refused(
+    place: tuple[Place, RegionKeys],
+) -> None:
+    here, keys = place
+    written, _ = settle(here, keys, "people", DESCRIBED, run="r1")
+    assert written.of_dataset("people").description == DESCRIBED.description
+    for more in ([], [RULE, {**RULE, "equals": "yes"}]):
+        asked = replace(DESCRIBED, description={**DESCRIPTION, "restrictions": more})
+        with pytest.raises(JobRefused, match=r"datasets\.people\.restrictions="):
+            settle(here, keys, "people", asked, run="r2")
+        with pytest.raises(JobRefused, match=r"datasets\.people\.restrictions="):
+            admit(here, "people", asked, run="r3")
+    with pytest.raises(JobRefused, match=r"datasets\.people\.target_positive="):
+        admit(here, "people", Asked(), run="r4", target=TargetRule("wage", positive="1"))
+    assert admit(here, "people", Asked(), run="r5", target=TargetRule("wage", above_region_median=True)) == written
+    assert len(_notes(here)) == 1 + 5
+
+
+def test_a_data_set_that_its_owner_named_before_is_described_by_the_first_ingestion(
+    place: tuple[Place, RegionKeys],
+) -> None:
+    here, keys = place
+    settle(here, keys, "others", Asked(), run="r1")
+    more, wrote = settle(here, keys, "others", DESCRIBED, run="r2")
+    assert wrote and more.of_dataset("others").description == DESCRIPTION
+    assert settle(here, keys, "others", DESCRIBED, run="r3") == (more, False)
+
+
+def test_stored_rows_of_another_description_are_refused_and_example_rows_never(place: tuple[Place, RegionKeys]) -> None:
+    here, keys = place
+    own, _ = settle(here, keys, "people", DESCRIBED, run="r1")
+    stored = replace(BARE, dataset="people", description=description_digest(DESCRIPTION))
+    admit_rows(here, own, stored, run="r2")
+    for digest in ("", description_digest({**DESCRIPTION, "subject": None})):
+        with pytest.raises(JobRefused, match="ingest them again"):
+            admit_rows(here, own, replace(stored, description=digest), run="r3")
+    assert "ingest them again" in _notes(here)[-1]["refused_job"]["why"][0]
+    examples = own.changed(["datasets.people.document=made up", "datasets.people.examples=true"])
+    admit_rows(here, examples, replace(stored, description=""), run="r4")

@@ -12,8 +12,9 @@ from fedsov.border.law.bundle_loader import load_bundle
 from fedsov.errors import ConfigurationError, JobRefused
 from fedsov.protocol.job import Asked
 from fedsov.region.limits import Limits
+from fedsov.region.own_dataset import OwnDataset
 from fedsov.region.privacy_life import RegionPrivacy
-from fedsov.region.settings import OwnDataset, OwnLaw, RegionSettings, first_settings
+from fedsov.region.settings import OwnLaw, RegionSettings, first_settings
 
 DRAWN = {"share": 0.1, "document": "consent", "column": None, "equals": None}
 NAMED = {"share": 0.0, "document": "consent", "column": "agreed", "equals": "yes"}
@@ -46,7 +47,7 @@ def test_settings_are_read_as_they_were_written() -> None:
         (Asked(evidence=Path("/d.yaml")), "fedsov region set DE evidence=/d.yaml"),
         (Asked(rules=Path("/r.yaml")), "fedsov region set DE law.rules=/r.yaml"),
         (Asked(examples="made up"), "datasets.people.examples=true"),
-        (Asked(consent=NAMED), "datasets.people.consent={document: consent, column: agreed, equals: yes}"),
+        (Asked(consent=NAMED), 'datasets.people.consent={document: consent, column: agreed, equals: "yes"}'),
         (Asked(consent=DRAWN), "dataset.consent.share draws people who were never asked"),
     ],
 )
@@ -81,6 +82,11 @@ def test_additional_rules_are_those_that_the_owner_took(tmp_path: Path, monkeypa
     for relative in ({"law": {"rules": "rules.yaml"}}, {"evidence": "documents.yaml"}):
         with pytest.raises(ConfigurationError, match="named by its whole path"):
             RegionSettings.from_settings({"region": "DE", **relative})
+
+
+def test_what_protects_less_is_named_by_its_key() -> None:
+    people = ["datasets.people.examples", "datasets.people.consent.share"]
+    assert LOOSE.loose() == ["law.unsafe_open", "rehearsal", *people, "privacy.require: none"] and not CLOSED.loose()
 
 
 def test_every_refusal_is_said_at_once() -> None:

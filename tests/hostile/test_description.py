@@ -1,0 +1,171 @@
+"""What binds a region's rows, and whose they are, is the region's own: no job makes a stored row less bound."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fedsov.label import Scope
+from fedsov.ledger.ledger import Ledger
+from fedsov.model.targets import TargetRule
+from fedsov.protocol.flower_messages import flower_process
+from fedsov.protocol.job import Asked
+from fedsov.region.worker import ClosedRegion, OpenRegion, open_region
+from tests.hostile.people_region import PeopleRegion, drawn
+from tests.world import fedsov
+
+STATISTICS = "query.statistics"
+HOME = "dataset.restrictions=[{column: ward, equals: B, restriction: home}]"
+MORE = HOME.replace("]", ", {column: ward, equals: A, restriction: home}]")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def flower() -> Iterator[None]:
+    """This process is the hub's, as in a run."""
+    with flower_process():
+        yield
+
+
+@pytest.fixture(scope="module")
+def answered_once(tmp_path_factory: pytest.TempPathFactory) -> PeopleRegion:
+    """A region of 60 people whose rows of ward B stay at home; it answered about the others once."""
+    region = PeopleRegion(tmp_path_factory.mktemp("described"))
+    region.ingest(drawn(range(60)), HOME)
+    assert "statistics" in _statistics(region)
+    return region
+
+
+@pytest.fixture
+def region(answered_once: PeopleRegion, tmp_path: Path) -> PeopleRegion:
+    """The same in a workspace that a test may change."""
+    shutil.copytree(answered_once.place, tmp_path / "copy")
+    return PeopleRegion(tmp_path / "copy")
+
+
+def _statistics(region: PeopleRegion, *more: str) -> dict[str, Any]:
+    return region.asked(STATISTICS, HOME, *more, scope="shareable")
+
+
+def _refused(region: PeopleRegion, *more: str, command: str = "ingest") -> str:
+    """What a command that the region refuses says."""
+    done = fedsov(command, *region.words(*more), "--quiet")
+    assert done.returncode == 9, done.stderr
+    return done.stderr
+
+
+def _refused_jobs(region: PeopleRegion) -> int:
+    with closing(Ledger.read(region.folder / "ledger.sqlite")) as ledger:
+        return sum("refused_job" in entry.body.get("note", {}) for entry in ledger.entries())
+
+
+def _restricted(region: PeopleRegion) -> tuple[np.ndarray, list[str]]:
+    """(N,) which stored rows are not to be shared, and the people by their pseudonyms: only the owner can look."""
+    opened = region.opened(HOME)
+    try:
+        session = opened.outbound.session
+        return ~session.mask(Scope.SHAREABLE), sorted(session.records.subjects.tolist())
+    finally:
+        opened.close()
+
+
+@pytest.mark.parametrize("rules", ["dataset.restrictions=[]", MORE], ids=["fewer", "more"])
+def test_restrictions_that_alternate_around_two_answers_read_nobody(region: PeopleRegion, rules: str) -> None:
+    before, (bound, people) = _statistics(region), _restricted(region)
+    assert 0 < bound.sum() < 60
+    for command in ("ingest", "plan", "train"):
+        said = _refused(region, rules, command=command)
+        assert "dataset.restrictions" in said and "fedsov region set DE 'datasets.people.restrictions=[" in said
+    assert _statistics(region, rules) == before
+    after, same = _restricted(region)
+    assert np.array_equal(after, bound) and same == people
+    assert _refused_jobs(region) == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        ("dataset.subject=null", "datasets.people.subject=null"),
+        ("dataset.subject=ward", "datasets.people.subject=ward"),
+        ("dataset.default_categories=[]", "datasets.people.default_categories=[]"),
+        ("dataset.drop=[income]", "datasets.people.drop=[income]"),
+        ("dataset.kinds={income: drop}", "datasets.people.kinds={income: drop}"),
+        ("dataset.aliases={Austria: DE}", "datasets.people.aliases={Austria: DE}"),
+        ("dataset.target=income dataset.target_above_region_median=true", "datasets.people.target=income"),
+        ("dataset.target_positive=0", 'datasets.people.target_positive="0"'),
+    ],
+)
+def test_another_subject_category_column_or_target_of_the_same_rows_is_refused(
+    region: PeopleRegion, change: str, key: str
+) -> None:
+    manifest = (region.folder / "store" / "people" / "manifest.json").read_bytes()
+    said = _refused(region, HOME, *shlex.split(change) if change.count("=") > 1 else (change,))
+    assert key in shlex.split(said.split("`")[1])
+    assert (region.folder / "store" / "people" / "manifest.json").read_bytes() == manifest
+
+
+@pytest.mark.parametrize(
+    "description",
+    [{"restrictions": []}, {"subject": None}, {"drop": ["ward"]}],
+    ids=["restrictions", "subject", "drop"],
+)
+def test_a_region_s_worker_refuses_another_description_and_records_it(
+    region: PeopleRegion, description: dict[str, Any]
+) -> None:
+    refused = open_region(replace(region.start(HOME), asked=Asked(description=description)))
+    assert isinstance(refused, ClosedRegion) and "under another description" in refused.failure
+    assert _refused_jobs(region) == 1
+
+
+def test_a_job_that_learns_another_target_is_refused_whatever_it_says_of_the_rows(region: PeopleRegion) -> None:
+    start = region.start(HOME)
+    honest = Asked(description={"target": "ill"})
+    for asked in (Asked(), honest):
+        for rule in (TargetRule("ill", positive="0"), TargetRule("income", above_region_median=True)):
+            refused = open_region(replace(start, asked=asked, job=replace(start.job, target=rule)))
+            assert isinstance(refused, ClosedRegion) and "dataset.target" in refused.failure
+    taken = open_region(replace(start, asked=honest))
+    assert isinstance(taken, OpenRegion)
+    taken.close()
+
+
+def test_rows_sorted_by_another_description_are_not_trained_on_until_they_are_ingested_again(
+    region: PeopleRegion,
+) -> None:
+    place, rule = f"workspace={region.place / 'w'}", HOME.partition("=")[2]
+    both = MORE.partition("=")[2]
+    done = fedsov("region", "set", "DE", f"datasets.people.restrictions={both}", "--yes", place)
+    assert (
+        done.returncode == 0 and "DE: datasets.people: the stored rows of people were sorted by another" in done.stdout
+    )
+    assert "DE: datasets.people: the stored rows" in fedsov("region", "check", "DE", place).stdout
+    for asked in (Asked(), Asked(description={})):
+        refused = open_region(replace(region.start(HOME), asked=asked))
+        assert isinstance(refused, ClosedRegion) and "ingest them again" in refused.failure
+    assert f"datasets.people.restrictions={rule}" in shlex.split(_refused(region, HOME).split("`")[1])
+    region.ingest(drawn(range(60)), MORE)
+    assert _restricted(region)[0].all()
+    assert "ingest" not in fedsov("region", "check", "DE", place).stdout
+
+
+def test_a_store_without_a_description_is_not_trained_on(region: PeopleRegion) -> None:
+    """As versions of before wrote it: it cannot be told by what its rows were sorted."""
+    from fedsov.keys import open_keys
+    from fedsov.keys.protocol import KeySettings
+    from fedsov.partition.manifest import MANIFEST, read_manifest, sealing
+
+    store = region.folder / "store" / "people"
+    bare = replace(read_manifest(store), description="")
+    bare = replace(bare, seal=sealing(open_keys(KeySettings("DE", region.folder)), bare))
+    (store / MANIFEST).write_text(bare.to_json())
+    refused = open_region(region.start(HOME))
+    assert isinstance(refused, ClosedRegion) and "ingest them again" in refused.failure
+    region.ingest(drawn(range(60)), HOME)
+    assert "statistics" in _statistics(region)

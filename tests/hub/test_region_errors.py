@@ -1,0 +1,34 @@
+"""All that is known of a region's failure is a type's name: each of fedsov's own has a line with a way out."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from fedsov import errors
+from fedsov.cli.main import COMMANDS
+from fedsov.errors import FedsovError
+from fedsov.hub.region_errors import WAYS_OUT, error_by_name, region_error
+
+FOLDER = Path("/a place/regions/DE")
+
+
+@pytest.mark.parametrize("name", list(WAYS_OUT))
+def test_a_way_out_names_the_region_and_its_log_and_commands_that_run_as_they_stand(name: str) -> None:
+    line = str(region_error("DE", name, folder=FOLDER, dataset="people"))
+    assert line.startswith("region DE: ") and f"({name}; log: {FOLDER / 'worker.log'})" in line and "{" not in line
+    for command in re.findall(r"`(.*?)`", line):
+        program, subcommand, *words = shlex.split(command)
+        assert program == "fedsov" and subcommand in COMMANDS
+        assert subcommand != "region" or words[-2:] == ["--workspace", "/a place"]
+
+
+def test_a_region_s_own_words_are_told_and_another_name_is_no_more_than_that() -> None:
+    told = region_error("DE", "JobRefused: region DE keeps its border closed", folder=FOLDER, dataset="people")
+    assert isinstance(told, errors.JobRefused) and str(told) == "region DE keeps its border closed"
+    other = region_error("DE", "ZeroDivisionError", folder=FOLDER, dataset="people")
+    assert type(other) is FedsovError and "it failed with ZeroDivisionError" in str(other)
+    assert type(error_by_name("Iterable", "no error of ours")) is FedsovError
