@@ -274,7 +274,7 @@ def finish(session: Session, message: Message, open_sealed_rows: OpenSealedRows)
     }
     if not session.examples:
         outcome["test_rows"] = people_rows.banded(session.finished.test_rows)
-    if session.private:  # means over rows: they stay in the region's registry
+    if session.private or not people_rows.scores_may_leave(session, rows):  # means over rows: its registry has them
         outcome = {**dict.fromkeys(outcome), "test_rows": outcome["test_rows"], "selected": NOT_DISCLOSED}
     return RecordDict({"metrics": ConfigRecord({"json": json.dumps(outcome)})})
 

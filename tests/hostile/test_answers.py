@@ -200,6 +200,31 @@ def _trained_on(region: PeopleRegion, person: int) -> bool:
     return bool(_in_training(region, drawn([person])))
 
 
+def test_scores_at_a_run_s_end_are_of_the_people_whom_the_profile_counted(region: PeopleRegion) -> None:
+    """A newcomer changes neither the model that is scored nor the rows that it is scored on."""
+
+    def finished(run: str) -> dict[str, Any]:
+        return dict(region.asked("query.finish", strategy="local", run=run)["metrics"])
+
+    region.ingest(drawn(range(150)))
+    before = finished("before")
+    assert before["score"] is not None and before["test_rows"] in (20, 30)
+    region.ingest(drawn(range(159)))
+    assert finished("after-nine-more") == before
+    region.ingest(drawn(range(200)))
+    assert finished("after-fifty-more") != before
+
+
+def test_sums_of_people_are_of_values_within_the_declared_bounds(region: PeopleRegion) -> None:
+    """The hub's job cannot widen them beyond the robust range, nor single anybody out by narrow ones."""
+    region.ingest([(f"q{one}", 50.0 + one, "A", one % 2) for one in range(200)])
+    within = _statistics(region, "dataset.bounds={income: [0, 100]}")["statistics"]["numeric"]["income"]
+    assert within["n"] > 100 and within["mean"] < 100.0  # of 50 to 249, three quarters are drawn in to 100
+    region.ingest([(f"r{one}", 50.5 + one, "A", one % 2) for one in range(199)] + [("rich", 1e9, "A", 1)])
+    few = _statistics(region, "dataset.bounds={income: [1e8, 1e9]}", run="few")["statistics"]["numeric"]["income"]
+    assert few["n"] == 0
+
+
 def test_a_forged_memory_is_found_although_its_digest_would_fit(region: PeopleRegion) -> None:
     """Whoever may write the folder takes its last answer away, or writes another, under a digest anew."""
     file, before = region.folder / "answers" / "answers.json", _statistics(region)

@@ -21,7 +21,6 @@ from fedsov.region.strategies import synthetic
 from fedsov.region.worker import OpenRegion, answer, open_region
 from tests.hostile.people_region import PeopleRegion, drawn
 
-pytest.importorskip("sdv")
 PEER = Party("SAXONY", "DE", "operator in Saxony")
 PRIVATE = b"s" * 32
 """The private sealing key of a peer in the same country, to which the shipped law permits the crossing."""

@@ -87,6 +87,19 @@ def rows_at_home(session: Session) -> DataSplit:
     return _rows_behind(session, PROFILE, Scope.ALL)
 
 
+def scores_may_leave(session: Session, rows: DataSplit) -> bool:
+    """Whether enough people are scored; of the newest rows the gate counts them, these may be fewer."""
+    if session.examples:
+        return True
+    least = session.settings.limits.least_people
+    return all(_people_in(part) >= least for part in (rows.validation, rows.test))
+
+
+def _people_in(rows: Rows) -> int:
+    owners = owners_of(rows.persons, len(rows))
+    return len(np.unique(owners[owners >= 0]))
+
+
 def _was_given(session: Session, scope: str) -> bool:
     return answers_of(session).has_given(_question(session, STATISTICS, scope))
 
