@@ -15,7 +15,7 @@ from fedsov.algorithms.local_steps import LocalSteps
 from fedsov.checks import prefixed, require, section, several, text, texts, whole
 from fedsov.errors import ConfigurationError, unknown
 from fedsov.model.architectures import ARCHITECTURES
-from fedsov.model.network import NETWORKS, NetworkSpec, is_known, is_layered, names
+from fedsov.model.network import NETWORKS, NetworkSpec, is_known, is_layered, names, registered
 from fedsov.model.own_network import INSTALLED
 from fedsov.model.parameters import trained
 
@@ -90,5 +90,6 @@ def _network(model: Mapping[str, Any], outputs: int) -> NetworkSpec:
             f"model.name={name}: {line}. A run takes your own from an installed package (entry point {INSTALLED}); "
             "fedsov.register names it in this process only, for fedsov.federate"
         )
+    registered(name)  # one that cannot be imported is named before anything begins
     with prefixed(f"model.name={name}: "):
         return NetworkSpec(name, widths, outputs)

@@ -18,6 +18,7 @@ from fedsov.border.law import law_owner
 from fedsov.border.law.bundle_loader import load_bundle
 from fedsov.border.settings import BorderSettings
 from fedsov.errors import ConfigurationError, unknown
+from fedsov.ledger.known_keys import keys_at_hand
 from fedsov.ledger.ledger import Ledger
 from fedsov.partition.ingest import keys_of
 from fedsov.partition.manifest import MANIFEST, read_manifest
@@ -96,6 +97,8 @@ def show(root: Path, name: str) -> Shown:
 def init(root: Path, name: str, words: Sequence[str] = (), *, by: str = "", why: str = "") -> Shown:
     """Makes a region: its folder, keys, ledger, and settings, closed but for these words KEY=VALUE.
 
+    The keys of the parties in the workspace are pinned.
+
     Raises ConfigurationError where it has settings already, or for a word that is none; WorkspaceUnusable.
     """
     if name in RESERVED:
@@ -103,7 +106,8 @@ def init(root: Path, name: str, words: Sequence[str] = (), *, by: str = "", why:
     with _opened(root, name, writes=True) as (folder, ledger):
         if has_settings(folder, ledger):
             raise ConfigurationError(f"region {name} has settings already; `fedsov region set {name}` changes them")
-        settings = RegionSettings(name, law=OwnLaw(load_bundle().digest)).changed(words)
+        peers = {owner: key for owner, key in keys_at_hand(Workspace(root)).items() if owner != name}
+        settings = RegionSettings(name, law=OwnLaw(load_bundle().digest), keys=peers).changed(words)
         _check_readable(settings)
         write_settings(folder, keys_of(root, name), ledger, Change(settings, by or _user(), why or UNSAID))
         return Shown(read_settings(folder, ledger), folder / FILE, last_change(folder, ledger))
@@ -144,6 +148,7 @@ def check(root: Path, name: str) -> list[str]:
         f"{shown.file}: signed by the region, and the newest that its ledger noted",
         f"law: {settings.law.bundle[:16]}…" + (f", with {settings.law.rules}" if settings.law.rules else ""),
         f"evidence: {settings.evidence or 'none'}, {len(register.documents)} documents",
+        f"keys: {', '.join(sorted(settings.keys)) or 'nobody'} pinned",
         f"split: a secret of {len(secret)} bytes, which this region's keys open",
     ]
     lines += [f"datasets.{dataset}: {_again(dataset)}" for dataset in to_ingest_again(root, settings)]

@@ -152,6 +152,8 @@ def _connect(run: HubRun) -> IngestionReport:
     report = _ingest(run)
     if report.settled:
         run.progress(f"settings: {settled_line(report.settled, report.loose)}")
+    for remark in report.remarks:
+        run.progress(f"settings: {remark}")
     run.progress(f"ingest: {report.sentence()}")
     run.progress(f"columns: {report.columns()}")
     if report.unused:

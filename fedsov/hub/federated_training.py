@@ -214,7 +214,7 @@ def _gather(run: HubRun, scope: str, names: Mapping[int, str]) -> UpdateCollecto
     training = run.settings.training
     if training.secure_sum is None or scope == Scope.PUBLIC:
         return expanded(each_by_itself, training.spec.compression, frozen=training.spec.frozen)
-    directory = known_keys.read_keys(run.workspace.hub)
+    directory = known_keys.believed_keys(run.workspace.hub, run.last_known_heads)
     return summed(
         names,
         bounds=training.secure_sum,

@@ -119,6 +119,7 @@ class HubRun:
             regions=ingested.regions,
             nodes=dict(nodes),
             public_keys=ingested.public_keys,
+            key_signatures=ingested.key_signatures,
             last_known_heads=self.last_known_heads,
             job=settings.job,
             asked=settings.asked,

@@ -14,7 +14,7 @@ runtime. Which runtimes there are stands in `fedsov.runtimes.RUNTIMES`; the hub 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from flwr.app import Message
@@ -53,7 +53,7 @@ class RunStart:
         hub: the hub's party.
         regions: every region of the run by name; each region is told of the others.
         nodes: the node id of each region that is to be opened now.
-        public_keys: the regions' sealing keys (hexadecimal).
+        public_keys, key_signatures: the regions' sealing keys, and each region's signature of its own (hexadecimal).
         last_known_heads: size and digest of each region's ledger as the hub noted them last; a ledger must continue
             them.
         job: what the regions are to do.
@@ -72,6 +72,7 @@ class RunStart:
     asked: Asked
     secure_sum: Bounds | None = None
     second_process: bool = False
+    key_signatures: Mapping[str, str] = field(default_factory=dict)
 
 
 class RegionLinks(Protocol):

@@ -10,11 +10,12 @@ exchange these keys themselves; in one workspace the ingestion process does, whi
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from contextlib import closing
+from collections.abc import Iterable, Mapping
+from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
-from fedsov.errors import KeyUnavailable
+from fedsov.errors import KeyUnavailable, LedgerBroken
 from fedsov.ledger.ledger import Ledger
 from fedsov.storage.atomic_files import replace_file
 from fedsov.storage.bounded_files import parsed_json, read_bounded
@@ -40,9 +41,36 @@ def pin_keys(workspace: Workspace, regions: Iterable[str]) -> None:
             _write(path, {**keys, **known})
 
 
+def keys_at_hand(workspace: Workspace) -> dict[str, str]:
+    """The verify key (hexadecimal) of every party whose ledger is in a workspace and can be read, by the owner's name.
+
+    The hub is among them by its own name.
+    """
+    found = {}
+    for path in workspace.ledgers().values():
+        with suppress(LedgerBroken), closing(Ledger.read(path)) as ledger:
+            found[ledger.owner] = ledger.key
+    return found
+
+
 def read_keys(folder: Path) -> dict[str, bytes]:
     """A region's directory: name to Ed25519 key. Raises KeyUnavailable where it has none that can be read."""
     return {name: bytes.fromhex(key) for name, key in _read(folder / FILE).items()}
+
+
+def believed_keys(folder: Path, heads: Mapping[str, Mapping[str, Any]]) -> dict[str, bytes]:
+    """The hub's directory, compared with the heads that its ledger noted last, which tell each region's key too.
+
+    Raises KeyUnavailable where the two differ, or as `read_keys`.
+    """
+    keys = read_keys(folder)
+    for name, key in keys.items():
+        if heads.get(name, {}).get("key", "") not in ("", key.hex()):
+            raise KeyUnavailable(
+                f"{folder / FILE} tells another key for {name} than the hub's ledger noted with its head: it was "
+                "edited; restore it from your copy"
+            )
+    return keys
 
 
 def _verify_key(folder: Path, region: str) -> str:

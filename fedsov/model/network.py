@@ -72,8 +72,8 @@ def registered(name: str) -> own_network.Builder | None:
 
 
 def is_known(name: str) -> bool:
-    """Whether a network has this name: one of fedsov's own, or a registered or installed one."""
-    return name in (*NETWORKS, *ARCHITECTURES) or own_network.builder(name) is not None
+    """Whether a network has this name: one of fedsov's own, or a registered or installed one, which is not loaded."""
+    return name in (*NETWORKS, *ARCHITECTURES) or own_network.is_there(name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,16 @@ def builder(name: str) -> Builder | None:
     return _registered.get(name)
 
 
+def is_there(name: str) -> bool:
+    """Whether a network of this name is registered in this process or installed; no code of a package is run."""
+    return name in _registered or bool(entry_points(group=INSTALLED, name=name))
+
+
+def module_of(name: str) -> str:
+    """The module of what was registered under this name in this process; "" where nothing was."""
+    return str(getattr(_registered.get(name), "__module__", "") or "")
+
+
 def make(name: str, inputs: int, outputs: int) -> nn.Module:
     """The module; it works on copies of the rows that it is given.
 

@@ -39,7 +39,8 @@ from fedsov.partition.column_kinds import infer_columns
 from fedsov.partition.dataset import DatasetSpec
 from fedsov.partition.description import description_digest, description_of
 from fedsov.partition.manifest import MANIFEST, Manifest, check_seal, read_manifest
-from fedsov.partition.routing import Homes, consenting, folds, label_rows, people, sort_rows
+from fedsov.partition.retention import first_day
+from fedsov.partition.routing import Homes, consenting, folds, known_as, label_rows, people, sort_rows
 from fedsov.partition.row_names import by_subject, keyed, row_names
 from fedsov.partition.sources import OpenSource, check_columns, described_columns, open_source
 from fedsov.partition.store import FOLD, JURISDICTION, LABEL, ROW, STAMP, SUBJECT, TARGET, Contents, Staged, stage_store
@@ -79,11 +80,13 @@ class Conditions:
         rebuild: writes the stores anew even where they are up to date.
         check_rows: told of each region's rows, by their values alone, before any store is written; raises what ends
             the ingestion.
+        admitted: told of all regions once every one's rows were checked, before any store is written.
     """
 
     basis: str = "consent"
     rebuild: bool = False
     check_rows: CheckRows = lambda region, values: None
+    admitted: Callable[[Sequence[Region]], None] = lambda regions: None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,7 +123,7 @@ def ingest(
         atlas: codes and spellings; its own regions are not looked at.
         regions: the federation's, or "auto" for one per jurisdiction found, named by its code.
         release: asked once per region whether rows whose people consented may be public (its gate).
-        today: written into the manifests.
+        today: written into the manifests, unless the source was ingested earlier (`fedsov.partition.retention`).
         conditions: under which stores are written.
 
     Raises:
@@ -130,7 +133,7 @@ def ingest(
         StoreDamaged: the manifest of an old store was changed.
         WorkspaceUnusable: the workspace cannot be written; the old stores stay.
     """
-    atlas = _known_as(atlas, spec)
+    atlas = known_as(atlas, spec)
     digest = _digest(spec, atlas, regions, conditions.basis if release is not None else "")
     with open_source(spec) as source:
         described = description_digest(description_of(spec))
@@ -140,10 +143,12 @@ def ingest(
             _check_described(spec, previous[1])
             report = previous[1] if regions == "auto" else replace(previous[1], regions=tuple(regions.values()))
             return replace(report, up_to_date=True)
-        rows = _sorted_rows(source, atlas, regions, {**stamp, "ingested": today().isoformat()})
+        first = first_day(store_folder(workspace, QUARANTINE, spec.name).parent, source.sha256, today())
+        rows = _sorted_rows(source, atlas, regions, {**stamp, "ingested": first.isoformat()})
     report = _report(rows, keep_empty=regions != "auto")
     for region in report.regions:
         conditions.check_rows(region, [rows.values[row] for row in _rows_of(region, rows)])
+    conditions.admitted(report.regions)
     for store in _stage(workspace, rows, report, release):
         store.commit()
     _forget(workspace, spec.name, previous, report)
@@ -163,15 +168,6 @@ def store_folder(workspace: Path, region: str, dataset: str) -> Path:
 def key_settings(workspace: Path, region: str) -> KeySettings:
     """Where a region, or the quarantine, has its keys."""
     return KeySettings(region, region_folder(workspace, region))
-
-
-def _known_as(atlas: Atlas, spec: DatasetSpec) -> Atlas:
-    aliases = {}
-    for alias, meant in spec.aliases.items():
-        if (code := atlas.code(meant)) is None:
-            raise ConfigurationError(f"dataset.aliases maps '{alias}' to '{meant}', no known jurisdiction")
-        aliases[str(alias).strip().upper()] = code
-    return replace(atlas, spellings={**atlas.spellings, **aliases})
 
 
 def _digest(spec: DatasetSpec, atlas: Atlas, regions: Mapping[str, Region] | str, basis: str) -> str:
@@ -319,7 +315,9 @@ def _stage_region(
         artifact = _consented(source, labels, label_of, subjects=subjects, consented=consented)
         if release(region, artifact):
             labels, label_of = _present((*labels, PUBLIC), np.where(consented, len(labels), label_of))
-    contents = Contents(source.spec.name, region.jurisdictions, kinds, labels, stamp=source.stamp)
+    bound = [subject for subject, place in zip(subjects, label_of, strict=True) if not labels[place].is_public]
+    notes = {"people": len(set(bound or subjects)), "label": join(labels).to_json()}
+    contents = Contents(source.spec.name, region.jurisdictions, kinds, labels, stamp=source.stamp, notes=notes)
     table = _table(source, rows, kinds=kinds, subjects=subjects, label_of=label_of)
     table = table.append_column(ROW, numbers(digests))
     return stage_store(store_folder(workspace, region.name, source.spec.name), table, contents=contents, keys=keys)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from fedsov.errors import InputError
+from fedsov.errors import ConfigurationError, InputError
 from fedsov.jurisdiction import Atlas, Region
 from fedsov.label import Label
 from fedsov.partition.classify import ClassifyRules, ConsentRule, classify, spelled
@@ -69,6 +69,16 @@ def route(value: object, atlas: Atlas) -> Region | Quarantined:
     if (code := atlas.code(text)) is None:
         return Quarantined("jurisdiction unknown")
     return atlas.region(code) or Quarantined(f"no region holds {code}")
+
+
+def known_as(atlas: Atlas, spec: DatasetSpec) -> Atlas:
+    """The atlas, with the data set's own spellings. Raises ConfigurationError for an alias of no known code."""
+    aliases = {}
+    for alias, meant in spec.aliases.items():
+        if (code := atlas.code(meant)) is None:
+            raise ConfigurationError(f"dataset.aliases maps '{alias}' to '{meant}', no known jurisdiction")
+        aliases[str(alias).strip().upper()] = code
+    return replace(atlas, spellings={**atlas.spellings, **aliases})
 
 
 def sort_rows(

@@ -15,6 +15,10 @@ TO_USE_A_COLUMN = "to use one, declare its kind: dataset.kinds.COLUMN=numeric or
 class IngestionReport:
     """What the ingestion process said: counts over the whole source, kinds of columns, the regions and their keys.
 
+    `rounded` says that some counts are of people's rows: rounded down to tens, those of a region as far as its gate
+    let them pass.
+    `public_keys` are the regions' sealing keys, `key_signatures` each region's signature of its own (hexadecimal).
+    `remarks` are what regions have to say to whoever runs this, in sentences.
     `stores` are digests of what each region's rows are: equal for the same rows, sorted by the same rules.
     `unused` says why each column that is not learned from is not; `settled` are the regions whose own settings were
     written now, from what this run asks for, and `loose` the settings that it made permanent there and that protect
@@ -31,19 +35,26 @@ class IngestionReport:
     stores: Mapping[str, str] = field(default_factory=dict)
     unused: Mapping[str, str] = field(default_factory=dict)
     settled: tuple[str, ...] = ()
+    rounded: bool = False
+    key_signatures: Mapping[str, str] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
     loose: tuple[str, ...] = ()
 
     def sentence(self) -> str:
         """Counts in = counts stored + quarantined, in one line."""
         held_back = sum(self.quarantined.values())
         unknown = "jurisdiction unknown" in self.quarantined
-        why = "; ".join(f"{count:,} {reason}" for reason, count in sorted(self.quarantined.items()))
+        why = "; ".join(f"{self._told(count)} {reason}" for reason, count in sorted(self.quarantined.items()))
         return (
-            f"{self.rows_in:,} rows in = {self.stored:,} stored in {len(self.regions)} regions "
+            f"{'about ' if self.rounded else ''}{self.rows_in:,} rows in = "
+            f"{self.stored:,} stored in {len(self.regions)} regions "
             f"+ {held_back:,} quarantined{f' ({why})' if why else ''}"
             f"{'; name unknown jurisdictions by dataset.aliases={SPELLING: CODE}' if unknown else ''}"
             f"{'; the stores are up to date' if self.up_to_date else ''}"
         )
+
+    def _told(self, count: int) -> str:
+        return f"{count:,}" if count or not self.rounded else "fewer than 10"
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, for ``ingest --json``."""
@@ -56,6 +67,8 @@ class IngestionReport:
             "unused": dict(self.unused),
             "up_to_date": self.up_to_date,
             "settled": list(self.settled),
+            "remarks": list(self.remarks),
+            "rounded": self.rounded,
             "loose": list(self.loose),
         }
 

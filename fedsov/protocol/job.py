@@ -138,7 +138,8 @@ class RegionStart:
     """All that a region's process is told: itself, its folder, whom it may speak to, and what to do.
 
     Attributes:
-        region, hub, peers: parties; `peers` are the other regions, with their public keys (hexadecimal).
+        region, hub, peers: parties; `peers` are the other regions, with their sealing keys and each region's signature
+            of its own (hexadecimal).
         folder: the region's own folder.
         job: what its ClientApp is to do.
         asked: what the job would like of the region's border.
@@ -156,6 +157,7 @@ class RegionStart:
     asked: Asked
     peers: Mapping[str, Party] = field(default_factory=dict)
     peer_keys: Mapping[str, str] = field(default_factory=dict)
+    peer_signatures: Mapping[str, str] = field(default_factory=dict)
     last_known_head: Mapping[str, Any] | None = None
     secure_sum: Bounds | None = None
     second_process: bool = False

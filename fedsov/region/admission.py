@@ -9,21 +9,27 @@ then on only `fedsov region set` changes them. A further data set's rows are peo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from fedsov.errors import JobRefused
 from fedsov.keys.protocol import RegionKeys
 from fedsov.ledger.ledger import Ledger, entry_time
 from fedsov.model.targets import TargetRule
-from fedsov.partition.description import of_target
-from fedsov.partition.manifest import Manifest
+from fedsov.partition.description import LABELLING, differing, of_target, read_description
+from fedsov.partition.manifest import MANIFEST, Manifest
+from fedsov.partition.records import keyed_numbers
+from fedsov.partition.store import Store
 from fedsov.protocol.job import Asked
-from fedsov.region.own_dataset import OwnDataset
+from fedsov.region.own_dataset import OwnDataset, in_shell
+from fedsov.region.people_budgets import share_many
 from fedsov.region.settings import RegionSettings, first_settings
 from fedsov.region.settings_file import Change, has_settings, read_settings, write_settings
 from fedsov.serialization import to_plain
+from fedsov.storage.workspace import store_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +69,47 @@ def admit_rows(place: Place, own: RegionSettings, stored: Manifest, *, run: str)
     refuse(place, own.region, [why], Asked(), run=run)
 
 
+def admit_further(
+    place: Place, keys: RegionKeys, dataset: str, asked: Asked, values: Sequence[str], *, run: str
+) -> None:
+    """Raises JobRefused, with an entry, where the region holds such rows under another name and another label.
+
+    Args:
+        dataset: whose rows are about to be stored, and `values` their names by their values
+            (`fedsov.partition.row_names`).
+    """
+    if not has_settings(place.folder, place.ledger):
+        return
+    own = read_settings(place.folder, place.ledger)
+    if own.of_dataset(dataset).examples:
+        return
+    described = read_description(asked.description or {})
+    for name, other in own.datasets.items():
+        named = [key for key in differing(other.description, described) if key in LABELLING]
+        store = store_of(place.folder, name)
+        if not named or name == dataset or other.examples or not (store / MANIFEST).exists():
+            continue
+        rows = Store.open(store, keys).read().row_digests
+        if rows is not None and share_many(np.unique(rows), np.unique(keyed_numbers(keys.pseudonyms(values)))):
+            words = " ".join(in_shell(f"datasets.{name}.{key}", described[key]) for key in named)
+            why = (
+                f"region {own.region} holds rows of {dataset} as rows of {name} too, under another label "
+                f"({', '.join(f'dataset.{key}' for key in named)}), and rows are bound alike under every name: describe "
+                f"them as `fedsov region show {own.region}` shows of {name}, or let `fedsov region set {own.region} "
+                f"{words}` take this for both, and ingest both again"
+            )
+            refuse(place, own.region, [why], asked, run=run)
+
+
 def settle(
-    place: Place, keys: RegionKeys, dataset: str, asked: Asked, *, run: str, retention_days: int | None = None
+    place: Place,
+    keys: RegionKeys,
+    dataset: str,
+    asked: Asked,
+    *,
+    run: str,
+    retention_days: int | None = None,
+    peers: Mapping[str, str] | None = None,
 ) -> tuple[RegionSettings, bool]:
     """As `admit`, after an ingestion; writes settings where there are none, or what they do not say of this data set.
 
@@ -72,7 +117,7 @@ def settle(
     """
     by = f"the first ingestion of {dataset}"
     if not has_settings(place.folder, place.ledger):
-        first = first_settings(place.ledger.owner, dataset, asked, retention_days=retention_days)
+        first = first_settings(place.ledger.owner, dataset, asked, retention_days=retention_days, peers=peers)
         _check(place, first, dataset, asked, run=run)
         return write_settings(place.folder, keys, place.ledger, Change(first, by, "as the run that wrote it")), True
     own = read_settings(place.folder, place.ledger)

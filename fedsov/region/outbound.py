@@ -30,6 +30,7 @@ from fedsov.protocol.flower_messages import config_of, round_of
 from fedsov.protocol.job import RegionStart, TrainingJob
 from fedsov.protocol.message_types import MESSAGE_TYPES, PayloadRule, Record
 from fedsov.region.session import Session
+from fedsov.region.trust.known_peers import sealing_key
 
 TOLD = (JobRefused, LimitExceeded)
 """Errors whose text may leave a region."""
@@ -124,8 +125,8 @@ class Outbound:
             artifact = self._from_here(artifact, scope)
             redacted = RedactedErrors()
             with redacted:
+                key = sealing_key(self.session.settings, self.start, recipient)
                 self.gate.cross(artifact, self.start.peers[recipient])
-                key = bytes.fromhex(self.start.peer_keys[recipient])
                 record[recipient] = seal(key, _labelled(label, rows), recipient)
             if redacted.name and redacted.name != Refused.__name__:
                 raise FedsovError(f"rows could not be sealed for {recipient}")

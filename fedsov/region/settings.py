@@ -116,7 +116,7 @@ class RegionSettings:
                 for name, part in mapping("datasets", given.get("datasets", {}), "a mapping as {NAME: ...}").items()
             },
             split=text("split", given.get("split", "")),
-            keys=text_mapping("keys", given.get("keys", {})),
+            keys=_verify_keys(given.get("keys", {})),
             applications=texts("applications", given.get("applications", [])),
             retention_days=None if days is None else whole("retention_days", days, at_least=0),
         )
@@ -203,8 +203,15 @@ class RegionSettings:
         return (*sentences, *self.of_dataset(dataset).refusals(name, dataset, asked))
 
 
-def first_settings(region: str, dataset: str, asked: Asked, *, retention_days: int | None = None) -> RegionSettings:
-    """What the first ingestion in one workspace writes down: what the one who runs it asked for.
+def first_settings(
+    region: str,
+    dataset: str,
+    asked: Asked,
+    *,
+    retention_days: int | None = None,
+    peers: Mapping[str, str] | None = None,
+) -> RegionSettings:
+    """What the first ingestion in one workspace writes down: what the one who runs it asked for, and its peers' keys.
 
     Consent by a drawn share is taken for example rows alone.
     """
@@ -214,6 +221,7 @@ def first_settings(region: str, dataset: str, asked: Asked, *, retention_days: i
         evidence=asked.evidence,
         rehearsal=asked.rehearses,
         datasets={dataset: OwnDataset.of(asked)},
+        keys={name: key for name, key in (peers or {}).items() if name != region},
         retention_days=retention_days,
     )
 
@@ -223,7 +231,7 @@ SETTABLE = (
     *("retention_days", "privacy.require", "privacy.lifetime_epsilon"),
     *(f"limits.{part.name}" for part in fields(Limits)),
 )
-"""What `changed` may change beside the `KEYS` of ``datasets.NAME``."""
+"""What `changed` may change beside ``keys.NAME`` and the `KEYS` of ``datasets.NAME``."""
 
 
 def _put(plain: dict[str, Any], key: str, value: Any) -> None:
@@ -234,6 +242,8 @@ def _put(plain: dict[str, Any], key: str, value: Any) -> None:
         if not name or last not in KEYS:
             raise ConfigurationError(unknown("setting", key, [f"datasets.NAME.{name}" for name in KEYS]))
         plain["datasets"].setdefault(name, {})[last] = value
+    elif first == "keys" and rest:
+        plain["keys"] = {name: key for name, key in {**plain["keys"], rest: value}.items() if key is not None}
     elif key not in SETTABLE:
         raise ConfigurationError(unknown("setting of a region", key, [*SETTABLE, "datasets.NAME.examples"]))
     elif rest:
@@ -246,10 +256,23 @@ def _value(key: str, text_of: str) -> Any:
     """A value of the command line, read as YAML."""
     if key == "law.bundle" and text_of == "shipped":
         return load_bundle().digest
+    if key.startswith("keys.") and _is_key(text_of):
+        return text_of.lower()  # as it stands: YAML would take one of digits alone for a number
     value = read_mapping(f"value: {text_of}".encode(), key)["value"]
     if key in ("law.rules", "evidence") and isinstance(value, str):
         return str(Path(value).expanduser().resolve())  # whoever runs a job stands in another folder
     return value
+
+
+def _verify_keys(plain: Any) -> dict[str, str]:
+    """Party to verify key. Raises ConfigurationError for what is no key."""
+    keys = text_mapping("keys", plain)
+    for name, key in keys.items():
+        if not _is_key(key):
+            raise ConfigurationError(
+                f"keys.{name} must be 64 hexadecimal digits, which `fedsov ledger verify --json` prints as head.key"
+            )
+    return keys
 
 
 def _absolute(name: str, value: Any) -> Path | None:

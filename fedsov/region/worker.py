@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,7 +27,7 @@ from fedsov.artifact import Artifact, Kind
 from fedsov.border.evidence.live_register import LiveRegister
 from fedsov.border.gate import Gate
 from fedsov.border.people_counts import PeopleCounter
-from fedsov.errors import BudgetExceeded, CheckpointDamaged, FedsovError, LedgerBroken, SumRefused
+from fedsov.errors import BudgetExceeded, CheckpointDamaged, FedsovError, JobRefused, LedgerBroken, SumRefused
 from fedsov.keys import open_keys
 from fedsov.keys.protocol import KeySettings, RegionKeys
 from fedsov.label import PUBLIC, Label, Scope
@@ -34,6 +35,7 @@ from fedsov.ledger import known_keys
 from fedsov.ledger.ledger import Ledger
 from fedsov.ledger.proofs import accepted, continuation, noted_heads
 from fedsov.ledger.signed_head import Head
+from fedsov.partition.retention import is_kept
 from fedsov.partition.store import Store
 from fedsov.protocol.flower_messages import (
     FAILED,
@@ -56,12 +58,14 @@ from fedsov.region.admission import Place, admit, admit_rows, refuse
 from fedsov.region.answers.memory import Answers
 from fedsov.region.client_app import client_app
 from fedsov.region.journal import ROUNDS_KEPT, Journal, OwnStates, hold_alone
-from fedsov.region.leaned_on import rewritten
 from fedsov.region.outbound import Outbound, RedactedErrors, open_sealed_rows
 from fedsov.region.people_budgets import open_private
 from fedsov.region.secure_sum_member import STEPS, SecureSumMember
 from fedsov.region.session import Session
+from fedsov.region.settings import RegionSettings
 from fedsov.region.settings_file import split_key
+from fedsov.region.trust import applications, known_peers
+from fedsov.region.trust.leaned_on import rewritten
 from fedsov.storage.workspace import is_there, ledger_of, store_of
 
 if TYPE_CHECKING:
@@ -161,11 +165,19 @@ def _opened_with(ledger: Ledger, start: RegionStart) -> OpenRegion:
     place = Place(start.folder, ledger)
     own = admit(place, job.dataset, asked, run=start.run, target=job.target)
     own.limits.check(start.region.name, job.training)
+    examples = own.of_dataset(job.dataset).examples and job.calls_examples
+    if why := applications.refusal(own, job.recipe.network.name, examples=examples):
+        refuse(place, start.region.name, [why], asked, run=start.run)
+    told = known_peers.directory(start.folder)
+    if faults := known_peers.faults(own, told, start):
+        refuse(place, start.region.name, faults, asked, run=start.run)
     register = LiveRegister(own.register(asked), ledger)
     _check_register(place, register, run=start.run)
     keys = open_keys(KeySettings(start.region.name, start.folder))
     store = Store.open(store_of(start.folder, job.dataset), keys)
     admit_rows(place, own, store.manifest, run=start.run)
+    if not is_kept(store.manifest.ingested, own.retention_days, on=ledger.today()):
+        refuse(place, start.region.name, [_too_old(own, store)], asked, run=start.run)
     records = store.read()
     secret = split_key(own, keys)
     session = Session(records, job, start.folder, settings=own, secret=secret)
@@ -192,13 +204,22 @@ def _opened_with(ledger: Ledger, start: RegionStart) -> OpenRegion:
         if journal.folder is not None:
             session.own = _own_states(journal, journal.folder, session, left)
     app = client_app(session, lambda sealed: open_sealed_rows(keys, sealed))
-    return OpenRegion(start, Outbound(start, gate, session), app, context, _member(start, journal, keys), journal)
+    return OpenRegion(start, Outbound(start, gate, session), app, context, _member(start, own, journal, keys), journal)
 
 
 def _check_register(place: Place, register: LiveRegister, *, run: str) -> None:
     """Raises JobRefused where a document that an earlier decision leaned on was rewritten under the same id."""
     if register.path is not None and (faults := rewritten(register.register(), register.path, place.ledger)):
         refuse(place, place.ledger.owner, faults, Asked(), run=run)
+
+
+def _too_old(own: RegionSettings, store: Store) -> str:
+    """That a store's rows are older than the region uses rows, and what removes or replaces them."""
+    return (
+        f"region {own.region} uses rows for {own.retention_days} days (retention_days), and those of "
+        f"{store.manifest.dataset} are of {store.manifest.ingested or 'an unknown day'}: they are used no more; "
+        f"`rm -r {shlex.quote(str(store.folder))}` removes them, and `fedsov ingest` of a newer source replaces them"
+    )
 
 
 def _own_states(journal: Journal, folder: Path, session: Session, left: int) -> OwnStates:
@@ -209,10 +230,10 @@ def _own_states(journal: Journal, folder: Path, session: Session, left: int) -> 
     return states
 
 
-def _member(start: RegionStart, journal: Journal, keys: RegionKeys) -> SecureSumMember | None:
+def _member(start: RegionStart, own: RegionSettings, journal: Journal, keys: RegionKeys) -> SecureSumMember | None:
     if start.secure_sum is None:
         return None
-    directory = known_keys.read_keys(start.folder)
+    directory = known_peers.verify_keys(own, known_keys.read_keys(start.folder))
     frozen = start.job.recipe.frozen
     return SecureSumMember(
         start.region.name, start.run, keys.sign, directory, start.secure_sum, journal=journal, frozen=frozen
@@ -313,6 +334,8 @@ def _ledger(region: OpenRegion, message: Message) -> Message:
     head = accepted(
         json.loads(str(config["head"])), last_known, path=paths.get(str(last_known["size"])) if last_known else ()
     )
+    if faults := known_peers.contradictions(region.outbound.session.settings, {hub: head.key}):
+        raise JobRefused("; ".join(faults))
     region.outbound.gate.note({"heads": {hub: head.to_json()}})
     summary = run_record.ledger_summary(ledger, region.start.run)
     text = json.dumps(summary | continuation(ledger, region.start.last_known_head))

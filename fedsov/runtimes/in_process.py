@@ -74,7 +74,7 @@ class InProcess:
 
         The process that registers models is started too, where there will be any: its imports take a while.
         """
-        self._links.believe(start.run, known_keys.read_keys(self._workspace.hub))
+        self._links.believe(start.run, known_keys.believed_keys(self._workspace.hub, start.last_known_heads))
         for node, region_start in region_starts(start, self._workspace):
             connection = RegionConnection(node, region_start.region, self._fork("region"))
             self._links.add(connection)  # one by one: Ctrl-C here must find the sockets that are open

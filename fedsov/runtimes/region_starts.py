@@ -27,6 +27,7 @@ def _region_start(start: RunStart, workspace: Workspace, name: str) -> RegionSta
         secure_sum=start.secure_sum,
         peers=peers,
         peer_keys={other: start.public_keys[other] for other in peers},
+        peer_signatures={other: start.key_signatures[other] for other in peers if other in start.key_signatures},
         last_known_head=start.last_known_heads.get(name),
         second_process=start.second_process,
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fedsov.errors import KeyUnavailable
-from fedsov.ledger.known_keys import FILE, pin_keys, read_keys
+from fedsov.ledger.known_keys import FILE, believed_keys, keys_at_hand, pin_keys, read_keys
 from fedsov.ledger.ledger import Ledger
 from fedsov.storage.workspace import Workspace, ledger_of
 
@@ -28,6 +28,30 @@ def test_a_half_born_ledger_of_a_region_gets_its_key_when_keys_are_pinned(tmp_pa
     ledger_of(workspace.region("DE")).write_bytes(b"")
     pin_keys(workspace, ["DE"])
     assert set(read_keys(workspace.region("DE"))) == {"DE"}
+
+
+def test_the_keys_at_hand_are_those_of_all_ledgers_that_can_be_read_by_their_owners_names(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    pin_keys(workspace, ["DE", "FR"])
+    with closing(Ledger(ledger_of(workspace.hub), "IE")) as hub:
+        assert keys_at_hand(workspace) == {
+            **{name: key.hex() for name, key in read_keys(workspace.hub).items()},
+            "IE": hub.key,
+        }
+    ledger_of(workspace.region("FR")).write_bytes(b"no ledger")
+    assert set(keys_at_hand(workspace)) == {"IE", "DE"}
+
+
+def test_the_hub_s_directory_is_not_believed_against_the_heads_that_its_ledger_noted(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    pin_keys(workspace, ["DE", "FR"])
+    keys = read_keys(workspace.hub)
+    heads = {"DE": {"size": 1, "key": keys["DE"].hex()}, "FR": {"size": 1}}
+    assert believed_keys(workspace.hub, heads) == believed_keys(workspace.hub, {}) == keys
+    edited = {name: key.hex() for name, key in {**keys, "DE": keys["FR"]}.items()}
+    (workspace.hub / FILE).write_text(json.dumps(edited))
+    with pytest.raises(KeyUnavailable, match="another key for DE than the hub's ledger noted"):
+        believed_keys(workspace.hub, heads)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "[[1]]", '{"DE": 7}', '{"DE": "00"}', '{"DE": "no hex"}', "[" * 100_000])

@@ -26,7 +26,7 @@ LOOSE = RegionSettings(
     limits=Limits(rounds=5),
     datasets={"people": OwnDataset(True, "made up", DRAWN), "others": OwnDataset(consent=NAMED)},
     split="00",
-    keys={"hub": "ab"},
+    keys={"hub": "ab" * 32},
     applications=("cd",),
     retention_days=30,
 )

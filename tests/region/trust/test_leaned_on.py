@@ -11,7 +11,7 @@ from fedsov.border.evidence.live_register import LiveRegister
 from fedsov.border.evidence.register import Register
 from fedsov.border.evidence.register_file import load_register
 from fedsov.ledger.ledger import Ledger
-from fedsov.region.leaned_on import rewritten
+from fedsov.region.trust.leaned_on import rewritten
 from tests.border.world import DEMO, artifact, party
 from tests.control_plane.compliance.ledgers import gate_of
 

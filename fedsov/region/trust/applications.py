@@ -1,0 +1,75 @@
+"""What may run beside fedsov's own code on a region's rows: networks of installed packages, by digests of their files.
+
+A package that is installed on a region's machine can name a network (`fedsov.model.own_network`), and a job can ask for
+it. Its code sees rows. So over people's rows it runs only where the region's settings list its digest
+(``applications``); over example rows it does unless they list others. The digest is SHA-256 over every file of the
+package, by path and content: another version is another application.
+
+Deliberately not here: what the package imports itself. Aggregation algorithms and synthesizers are fedsov's own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+from pathlib import Path
+
+from fedsov.model.architectures import ARCHITECTURES
+from fedsov.model.network import NETWORKS
+from fedsov.model.own_network import INSTALLED, module_of
+from fedsov.region.own_dataset import in_shell
+from fedsov.region.settings import RegionSettings
+
+_MADE = ("__pycache__",)
+"""Folders of a package that Python writes itself."""
+
+
+def refusal(own: RegionSettings, network: str, *, examples: bool) -> str:
+    """Why a network may not run over rows of this region, with the command that approves it; "" where it may."""
+    if network in (*NETWORKS, *ARCHITECTURES):
+        return ""
+    package, digest = application(network)
+    if digest in own.applications or (examples and not own.applications):
+        return ""
+    if not digest:
+        return f"region {own.region} runs no network {network!r}: it is of no installed package; install it as one"
+    return (
+        f"region {own.region} has not approved the network {network!r} of package {package} ({digest}); read it, then "
+        f"`fedsov region set {own.region} {in_shell('applications', [*own.applications, digest])}` approves it"
+    )
+
+
+def application(network: str) -> tuple[str, str]:
+    """The package of a network that is not fedsov's own, and the digest of its files; "" for one without files.
+
+    Nothing of the package is imported.
+    """
+    modules = [point.module for point in entry_points(group=INSTALLED, name=network)] or [module_of(network)]
+    package = modules[0].partition(".")[0]
+    digest = hashlib.sha256()
+    files = dict(_files(package))
+    for name in sorted(files):
+        content = files[name].read_bytes()
+        digest.update(f"{name}\n{len(content)}\n".encode() + content)
+    return package, digest.hexdigest() if files else ""
+
+
+def _files(package: str) -> Iterator[tuple[str, Path]]:
+    """Every file of a package by its path within it; the one file of a module."""
+    try:
+        spec = find_spec(package) if package else None
+    except (ValueError, ImportError):
+        spec = None
+    if spec is None:
+        return
+    if spec.submodule_search_locations is None:
+        if spec.origin and Path(spec.origin).is_file():
+            yield Path(spec.origin).name, Path(spec.origin)
+        return
+    for folder in map(Path, spec.submodule_search_locations):
+        for path in folder.rglob("*"):
+            inside = path.relative_to(folder)
+            if path.is_file() and not set(inside.parts) & set(_MADE):
+                yield inside.as_posix(), path

@@ -1,0 +1,81 @@
+"""Code of an installed package sees people's rows only where the region's owner approved these very files."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from fedsov.ledger.ledger import Ledger
+from fedsov.protocol.flower_messages import flower_process
+from fedsov.region.trust.applications import application
+from fedsov.region.worker import ClosedRegion, OpenRegion, open_region
+from fedsov.storage.workspace import ledger_of
+from tests.hostile.people_region import PeopleRegion, drawn
+from tests.world import ROOT
+
+NETWORK = "a_package_s_own"
+BUILD = "from torch import nn\n\n\ndef build(inputs, outputs):\n    return nn.Sequential(nn.Linear(inputs, outputs))\n"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def flower() -> Iterator[None]:
+    with flower_process():
+        yield
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package that is installed here and names a network; its folder."""
+    place = tmp_path / "site"
+    (place / "mine-1.0.dist-info").mkdir(parents=True)
+    (place / "mine-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n")
+    points = f"[fedsov.networks]\n{NETWORK} = mine.networks:build\n"
+    (place / "mine-1.0.dist-info" / "entry_points.txt").write_text(points)
+    (place / "mine").mkdir()
+    (place / "mine" / "__init__.py").write_text("")
+    (place / "mine" / "networks.py").write_text(BUILD)
+    monkeypatch.syspath_prepend(place)
+    return place / "mine"
+
+
+def _refusal(region: PeopleRegion) -> str:
+    opened = open_region(region.start(f"model.name={NETWORK}", "model.hidden=[]"))
+    assert isinstance(opened, ClosedRegion), opened
+    with closing(Ledger.read(ledger_of(region.folder))) as ledger:
+        noted = ledger.entries()[-1].body["note"]["refused_job"]["why"]
+    assert opened.failure == "JobRefused: " + "; ".join(noted)
+    return opened.failure
+
+
+def test_a_package_s_network_runs_over_people_s_rows_only_as_it_was_approved(tmp_path: Path, package: Path) -> None:
+    region = PeopleRegion(tmp_path / "people")
+    region.place.mkdir()
+    region.ingest(drawn(range(40)))
+    _, digest = application(NETWORK)
+    said = _refusal(region)
+    assert f"network '{NETWORK}' of package mine" in said and f"region set DE 'applications=[{digest}]'" in said
+    region.set(f"applications=[{digest}]")
+    opened = open_region(region.start(f"model.name={NETWORK}", "model.hidden=[]"))
+    assert isinstance(opened, OpenRegion), opened
+    opened.close()
+    (package / "weights.bin").write_bytes(b"a file beside the code is of the application too")
+    _, other = application(NETWORK)
+    assert other != digest and other in _refusal(region)
+    shipped = open_region(region.start())
+    assert isinstance(shipped, OpenRegion)
+    shipped.close()
+
+
+def test_a_region_s_start_is_read_without_importing_the_package(package: Path) -> None:
+    asks = (
+        f"import sys; sys.path.insert(0, {str(package.parent)!r}); "
+        "from fedsov.model.network import NetworkSpec; from fedsov.region.trust.applications import application; "
+        f"spec = NetworkSpec({NETWORK!r}); print(application(spec.name)[0], 'mine' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", asks], capture_output=True, text=True, cwd=ROOT, timeout=120)
+    assert done.stdout.split() == ["mine", "False"], done.stderr
