@@ -29,9 +29,19 @@ if TYPE_CHECKING:
 NONFINITE, MISSING_TARGET = ("refuse", "missing", "quarantine"), ("refuse", "quarantine")
 """What can become of a row with an infinite value, and of one without a target."""
 
-BINDING = ("jurisdiction", "aliases", "subject", *ClassifyRules.__slots__)
-"""Those that say under which label a row is, and whose it is."""
-DESCRIBED = (*BINDING, "kinds", "drop", *TARGET_SETTINGS, "nonfinite", "missing_target")
+LABELLING = ClassifyRules.__slots__
+"""Those that say which categories and restrictions bind a row."""
+DESCRIBED = (
+    "jurisdiction",
+    "aliases",
+    "subject",
+    *LABELLING,
+    "kinds",
+    "drop",
+    *TARGET_SETTINGS,
+    "nonfinite",
+    "missing_target",
+)
 """All of them, in the order of the file."""
 
 Description = Mapping[str, Any]

@@ -94,9 +94,9 @@ def admit_further(
             words = " ".join(in_shell(f"datasets.{name}.{key}", described[key]) for key in named)
             why = (
                 f"region {own.region} holds rows of {dataset} as rows of {name} too, under another label "
-                f"({', '.join(f'dataset.{key}' for key in named)}), and rows are bound alike under every name: describe "
-                f"them as `fedsov region show {own.region}` shows of {name}, or let `fedsov region set {own.region} "
-                f"{words}` take this for both, and ingest both again"
+                f"({', '.join(f'dataset.{key}' for key in named)}), and rows are bound alike under every name: "
+                f"describe them as `fedsov region show {own.region}` shows of {name}, or let `fedsov region set "
+                f"{own.region} {words}` take this for both, and ingest both again"
             )
             refuse(place, own.region, [why], asked, run=run)
 

@@ -71,7 +71,7 @@ class KeyedPeople:
         """Whether both are about the same people."""
         if self.everyone or other.everyone:
             return True
-        return _share_many(self.subjects, other.subjects) or _share_many(self.rows, other.rows)
+        return share_many(self.subjects, other.subjects) or share_many(self.rows, other.rows)
 
     def to_bytes(self) -> bytes:
         """Its file."""
@@ -83,7 +83,8 @@ EVERYONE = KeyedPeople(NOBODY.subjects, NOBODY.rows, everyone=True)
 OpenKeys = Callable[[str], RegionKeys]
 
 
-def _share_many(one: np.ndarray, other: np.ndarray) -> bool:
+def share_many(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two sets of digests, sorted and each once, are about the same people (`SAME_PEOPLE`)."""
     shared = len(np.intersect1d(one, other, assume_unique=True))
     return shared > SAME_PEOPLE * min(len(one), len(other))
 
@@ -209,7 +210,7 @@ def check_new_holder(region: str, values: Sequence[str], covered: Mapping[str, n
     for name, rows in covered.items():
         if name == region:
             continue
-        if _share_many(rows, np.unique(keyed_numbers(keys(name).pseudonyms(values)))):
+        if share_many(rows, np.unique(keyed_numbers(keys(name).pseudonyms(values)))):
             raise JobRefused(
                 f"region {region} would hold rows that region {name} released something about under its privacy "
                 f"budget; let {name} hold them (federation.regions), or begin in another workspace (workspace=DIR), "

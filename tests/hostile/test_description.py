@@ -66,9 +66,9 @@ def _refused_jobs(region: PeopleRegion) -> int:
         return sum("refused_job" in entry.body.get("note", {}) for entry in ledger.entries())
 
 
-def _restricted(region: PeopleRegion) -> tuple[np.ndarray, list[str]]:
+def _restricted(region: PeopleRegion, name: str = "people") -> tuple[np.ndarray, list[str]]:
     """(N,) which stored rows are not to be shared, and the people by their pseudonyms: only the owner can look."""
-    opened = region.opened(HOME)
+    opened = region.opened(HOME, name=name)
     try:
         session = opened.outbound.session
         return ~session.mask(Scope.SHAREABLE), sorted(session.records.subjects.tolist())
@@ -153,6 +153,20 @@ def test_rows_sorted_by_another_description_are_not_trained_on_until_they_are_in
     region.ingest(drawn(range(60)), MORE)
     assert _restricted(region)[0].all()
     assert "ingest" not in fedsov("region", "check", "DE", place).stdout
+
+
+def test_the_same_rows_under_another_name_are_bound_alike_and_other_people_s_are_not(region: PeopleRegion) -> None:
+    said = _refused(region, "dataset.name=cohort")
+    assert "holds rows of cohort as rows of people too" in said and "dataset.restrictions" in said
+    assert shlex.split(said.split("`")[3])[4] == "datasets.people.restrictions=[]"
+    assert not (region.folder / "store" / "cohort").exists()
+    region.ingest(drawn(range(100, 160)), name="cohort")
+    rows = ",".join(("country", "person", "income", "ward", "ill"))
+    lines = [",".join(map(str, ("DE", *row))) for row in drawn(range(60))]
+    (region.place / "people.csv").write_text("\n".join([rows, *lines]) + "\n")
+    assert "as rows of people too" in _refused(region, "dataset.name=cohort"), "nor at a later ingestion"
+    region.ingest(drawn(range(60)), HOME, name="copy")
+    assert _restricted(region, name="copy")[0].sum() == _restricted(region)[0].sum()
 
 
 def test_a_store_without_a_description_is_not_trained_on(region: PeopleRegion) -> None:
