@@ -125,8 +125,8 @@ class Outbound:
             artifact = self._from_here(artifact, scope)
             redacted = RedactedErrors()
             with redacted:
-                key = sealing_key(self.session.settings, self.start, recipient)
                 self.gate.cross(artifact, self.start.peers[recipient])
+                key = sealing_key(self.session.settings, self.start, recipient)
                 record[recipient] = seal(key, _labelled(label, rows), recipient)
             if redacted.name and redacted.name != Refused.__name__:
                 raise FedsovError(f"rows could not be sealed for {recipient}")
