@@ -134,6 +134,7 @@ def _synthetic_table(session: Session, key: bytes | None = None) -> bytes:
         rows=session.work.synthetic_rows,
         divided_by=session.work.seed if key is None else key,
         synthesizer=session.work.synthesizer,
+        least=session.settings.limits.least_people,
     )
     return synthetic.to_bytes(table)
 

@@ -6,7 +6,8 @@ refused, never repaired. The other half of the people is never shown to the gene
 against them.
 
 What is fitted is blunted first: a number is drawn in to the range that at least ten people (and one row in a
-hundred) reach at either end, and a level that fewer than ten people have is blanked; a person with many rows is
+hundred) reach at either end, and a level that fewer than ten people have is blanked (or as many as a region's
+`limits.least_people` says); a person with many rows is
 still one. So neither the highest salary nor a rare nationality can be sampled. Identifiers are never in. The rows
 keep the join of the donor's labels, for they are no less bound; they carry nobody's pseudonym, and they travel as
 Arrow IPC bytes, the label beside them. No epsilon is promised: whether such rows may cross is the border's
@@ -36,7 +37,7 @@ from fedsov.partition.records import Records
 from fedsov.privacy.synthetic_check import Encoded, SyntheticLimits, assess
 from fedsov.protocol.job import SYNTHESIZERS
 
-MIN_ROWS = 10  # where the rows of fewer people hold a level or reach a number, the generator does not see it
+LEAST_PEOPLE = 10  # where the rows of fewer people hold a level or reach a number, the generator does not see it
 MIN_DONORS = 100  # fewer people than this cannot be halved and still be described
 MADE = "synthetic-"  # how the subjects of made rows begin; a person's pseudonym is hexadecimal
 TARGET = "target"
@@ -58,6 +59,7 @@ def synthesise(
     synthesizer: str = "gaussian_copula",
     max_rows: int = 2000,
     limits: SyntheticLimits | None = None,
+    least: int = LEAST_PEOPLE,
 ) -> Records:
     """`rows` made-up rows like `records`, that passed the release check.
 
@@ -70,6 +72,7 @@ def synthesise(
         synthesizer: a name in `SYNTHESIZERS`.
         max_rows: most rows learned from, and most measured against.
         limits: of the release check.
+        least: of how many people a level or a number must be that the generator sees.
 
     Raises SyntheticRefused, and ConfigurationError for an unknown synthesizer or where SDV is not installed.
     """
@@ -78,9 +81,9 @@ def synthesise(
     if rows < 1:
         raise ConfigurationError(f"expected at least 1 synthetic row, got {rows}")
     shown, withheld = _divide(records, divided_by, max_rows=max_rows)
-    usable = _usable(shown)
-    drawn = _made(usable, rows=rows, label=records.label)
-    sets = _encode((drawn, _drawn_in(shown, like=usable), _drawn_in(withheld, like=usable)))
+    usable = _usable(shown, least)
+    drawn = _made(usable, least, rows=rows, label=records.label)
+    sets = _encode((drawn, *(_drawn_in(part, least, like=usable) for part in (shown, withheld))))
     verdict = assess(sets[0], training=sets[1], holdout=sets[2], limits=limits)
     if not verdict.passed:
         raise SyntheticRefused(verdict.reasons)
@@ -110,18 +113,18 @@ def _keyed_places(people: np.ndarray, key: bytes) -> np.ndarray:
     return np.argsort(np.argsort(np.array(digests, "S16")))
 
 
-def _usable(shown: Records) -> Records:
+def _usable(shown: Records, least: int) -> Records:
     """The rows whose target blunting leaves: a row without one cannot be fitted."""
-    with_target = shown.select(~_missing(_blunt(shown.target, shown.subjects)))
-    if len(set(with_target.subjects.tolist())) < 2 * MIN_ROWS:
-        raise SyntheticRefused((f"fewer than {2 * MIN_ROWS} people have a target that {MIN_ROWS} people share",))
+    with_target = shown.select(~_missing(_blunt(shown.target, shown.subjects, least)))
+    if len(set(with_target.subjects.tolist())) < 2 * least:
+        raise SyntheticRefused((f"fewer than {2 * least} people have a target that {least} people share",))
     return with_target
 
 
-def _made(usable: Records, *, rows: int, label: Label) -> Records:
+def _made(usable: Records, least: int, *, rows: int, label: Label) -> Records:
     """Rows sampled from a copula of the blunted rows; columns that blunting left empty stay empty."""
-    columns = {name: _blunt(usable.columns[name], usable.subjects) for name in usable.kinds}
-    target = _blunt(usable.target, usable.subjects)
+    columns = {name: _blunt(usable.columns[name], usable.subjects, least) for name in usable.kinds}
+    target = _blunt(usable.target, usable.subjects, least)
     present = {name: values for name, values in columns.items() if not _missing(values).all()}
     fitted = {f"column {name}": values for name, values in present.items()} | {TARGET: target}
     sampled = _sample(fitted, rows=rows)
@@ -142,43 +145,47 @@ def _records(
     return Records(region, columns, kinds, target, subjects, (label,), np.zeros(len(target), np.int64))
 
 
-def _blunt(values: np.ndarray, subjects: np.ndarray) -> np.ndarray:
+def _blunt(values: np.ndarray, subjects: np.ndarray, least: int) -> np.ndarray:
     """(N,) the same values, numbers drawn in to their `_bounds`; rare levels and columns without bounds blank."""
     if values.dtype.kind == "f":
-        bounds = _bounds(values, subjects)
+        bounds = _bounds(values, subjects, least)
         return np.full(len(values), np.nan) if bounds is None else np.clip(values, *bounds)
     people = Counter(value for value, _ in set(zip(values.tolist(), subjects.tolist(), strict=True)))
-    return np.array([value if people[value] >= MIN_ROWS else None for value in values.tolist()], object)
+    return np.array([value if people[value] >= least else None for value in values.tolist()], object)
 
 
-def _bounds(values: np.ndarray, subjects: np.ndarray) -> tuple[float, float] | None:
-    """The numbers that `MIN_ROWS` people and 1 % of rows reach at either end; None where there are too few people
+def _bounds(values: np.ndarray, subjects: np.ndarray, least: int) -> tuple[float, float] | None:
+    """The numbers that `least` people and 1 % of rows reach at either end; None where there are too few people
     for two ends, or one person's many rows make them overlap."""
     order = np.argsort(values, kind="stable")[: np.count_nonzero(~np.isnan(values))]  # NaN sorts last
-    if len(set(subjects[order].tolist())) < 2 * MIN_ROWS:
+    if len(set(subjects[order].tolist())) < 2 * least:
         return None
-    low, high = _reached(values[order], subjects[order]), _reached(values[order[::-1]], subjects[order[::-1]])
+    low, high = (_reached(values[side], subjects[side], least) for side in (order, order[::-1]))
     return (low, high) if low <= high else None
 
 
-def _reached(numbers: np.ndarray, subjects: np.ndarray) -> float:
-    """The first number up to which lie `MIN_ROWS` different people and 1 % of rows."""
+def _reached(numbers: np.ndarray, subjects: np.ndarray, least: int) -> float:
+    """The first number up to which lie `least` different people and 1 % of rows."""
     _, first = np.unique(subjects.astype(str), return_index=True)
-    return float(numbers[max(int(np.sort(first)[MIN_ROWS - 1]), len(numbers) // 100 - 1)])
+    return float(numbers[max(int(np.sort(first)[least - 1]), len(numbers) // 100 - 1)])
 
 
-def _drawn_in(records: Records, *, like: Records) -> Records:
+def _drawn_in(records: Records, least: int, *, like: Records) -> Records:
     """The rows with their numbers within the bounds of `like`, as made rows are.
 
     Without this a made row at a bound would equal a row learned from, the one that set the bound, and hardly
     ever another person's: not because it was copied, but because it was drawn in.
     """
-    columns = {name: _clipped(values, like.columns[name], like.subjects) for name, values in records.columns.items()}
-    return replace(records, columns=columns, target=_clipped(records.target, like.target, like.subjects))
+
+    def clipped(values: np.ndarray, pattern: np.ndarray) -> np.ndarray:
+        return _clipped(values, pattern, like.subjects, least)
+
+    columns = {name: clipped(values, like.columns[name]) for name, values in records.columns.items()}
+    return replace(records, columns=columns, target=clipped(records.target, like.target))
 
 
-def _clipped(values: np.ndarray, like: np.ndarray, subjects: np.ndarray) -> np.ndarray:
-    bounds = _bounds(like, subjects) if like.dtype.kind == "f" else None
+def _clipped(values: np.ndarray, like: np.ndarray, subjects: np.ndarray, least: int) -> np.ndarray:
+    bounds = _bounds(like, subjects, least) if like.dtype.kind == "f" else None
     return values if bounds is None else np.clip(values, *bounds)
 
 

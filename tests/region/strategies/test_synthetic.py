@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -71,6 +72,17 @@ def test_what_few_people_have_is_never_made():
         assert made.target.min() >= shown[9]
 
 
+def test_how_many_are_few_is_as_the_region_says():
+    rows = region()
+    seldom = rows.columns["rarely asked"].copy()
+    seldom[5:200] = np.arange(195.0)
+    rows = replace(rows, columns={**rows.columns, "rarely asked": seldom})
+    assert not np.isnan(synthesise(rows, rows=500, divided_by=0).columns["rarely asked"]).all()
+    made = synthesise(rows, rows=2000, divided_by=0, least=70)
+    assert np.isnan(made.columns["rarely asked"]).all()
+    assert made.target.max() <= np.sort(rows.target)[-70]
+
+
 def test_what_few_people_have_in_many_rows_is_never_made():
     rows = region()
     crowd = np.concatenate([np.arange(900), np.full(40, 17)])  # the rich one of a rare field, forty times more
@@ -82,25 +94,25 @@ def test_what_few_people_have_in_many_rows_is_never_made():
 def test_bounds_are_where_ten_people_lie_however_many_rows_they_have():
     subjects = np.repeat([f"p{person}" for person in range(40)], [30, *[1] * 38, 30])
     values = np.repeat(np.arange(40.0), [30, *[1] * 38, 30])
-    assert synthetic._bounds(values, subjects) == (9.0, 30.0)
-    blunted = synthetic._blunt(np.append(values, np.nan), np.append(subjects, "p0"))
+    assert synthetic._bounds(values, subjects, 10) == (9.0, 30.0)
+    blunted = synthetic._blunt(np.append(values, np.nan), np.append(subjects, "p0"), 10)
     assert (np.nanmin(blunted), np.nanmax(blunted), int(np.isnan(blunted).sum())) == (9.0, 30.0, 1)
-    assert synthetic._bounds(np.arange(1e4), np.arange(1e4).astype(str)) == (99.0, 9900.0)
+    assert synthetic._bounds(np.arange(1e4), np.arange(1e4).astype(str), 10) == (99.0, 9900.0)
 
 
 def test_a_column_of_few_people_or_of_one_persons_many_rows_has_no_bounds():
     values = np.arange(60.0)
-    assert synthetic._bounds(values, np.repeat([f"p{person}" for person in range(19)], [42, *[1] * 18])) is None
+    assert synthetic._bounds(values, np.repeat([f"p{person}" for person in range(19)], [42, *[1] * 18]), 10) is None
     long = np.append(np.arange(19.0), np.arange(5_000.0) + 19)
     one = np.array([f"p{min(row, 19)}" for row in range(len(long))])
-    assert synthetic._bounds(long, one) is None
-    assert np.isnan(synthetic._blunt(long, one)).all()
+    assert synthetic._bounds(long, one, 10) is None
+    assert np.isnan(synthetic._blunt(long, one, 10)).all()
 
 
 def test_levels_are_kept_where_ten_people_have_them():
     subjects = np.array([*(f"p{row // 2}" for row in range(18)), *(f"q{row}" for row in range(10)), "r"], object)
     levels = np.array([*["many rows"] * 18, *["many people"] * 10, None], object)
-    assert synthetic._blunt(levels, subjects).tolist() == [*[None] * 18, *["many people"] * 10, None]
+    assert synthetic._blunt(levels, subjects, 10).tolist() == [*[None] * 18, *["many people"] * 10, None]
 
 
 def test_rows_drawn_in_are_compared_with_rows_drawn_in():
