@@ -83,7 +83,8 @@ def synthesise(
     shown, withheld = _divide(records, divided_by, max_rows=max_rows)
     usable = _usable(shown, least)
     drawn = _made(usable, least, rows=rows, label=records.label)
-    sets = _encode((drawn, *(_drawn_in(part, least, like=usable) for part in (shown, withheld))))
+    real = (_drawn_in(shown, least, like=usable), _drawn_in(withheld, least, like=usable))
+    sets = _encode((drawn, *real))
     verdict = assess(sets[0], training=sets[1], holdout=sets[2], limits=limits)
     if not verdict.passed:
         raise SyntheticRefused(verdict.reasons)
