@@ -153,6 +153,8 @@ def _connect(run: HubRun) -> IngestionReport:
     if report.settled:
         run.progress(f"settings: {settled_line(report.settled)}")
     run.progress(f"ingest: {report.sentence()}")
+    for warning in report.warnings():
+        run.progress(f"warning: {warning}")
     run.progress(f"columns: {report.columns()}")
     if report.unused:
         run.progress(f"unused columns: {unused_line(report.unused)}; {TO_USE_A_COLUMN}")

@@ -52,6 +52,8 @@ def ingest(arguments: IngestArguments) -> None:
         print_json(report.to_json())
         return
     print_line(report.sentence())
+    for warning in report.warnings():
+        print_line(f"warning: {warning}")
     print_line("columns: " + ", ".join(f"{name} {kind}" for name, kind in sorted(report.kinds.items())))
     if report.unused:
         print_line(f"unused columns: {unused_line(report.unused)}; {TO_USE_A_COLUMN}")

@@ -28,7 +28,7 @@ import numpy as np
 import pyarrow as pa
 
 from fedsov.artifact import Artifact, Kind
-from fedsov.errors import ConfigurationError
+from fedsov.errors import ConfigurationError, counted
 from fedsov.jurisdiction import Atlas, Region
 from fedsov.keys import create_keys, has_keys, open_keys
 from fedsov.keys.protocol import KeySettings, RegionKeys
@@ -38,9 +38,12 @@ from fedsov.partition.clean import prepare
 from fedsov.partition.column_kinds import infer_columns
 from fedsov.partition.dataset import DatasetSpec
 from fedsov.partition.manifest import MANIFEST, check_seal, read_manifest
-from fedsov.partition.routing import Homes, consenting, folds, label_rows, people, sort_rows
+from fedsov.partition.places import Column, unknown_line, with_spellings
+from fedsov.partition.routing import Homes, Levels, consenting, folds, label_rows, people, sort_rows
 from fedsov.partition.row_names import by_subject, keyed, row_names
-from fedsov.partition.sources import OpenSource, check_columns, described_columns, open_source
+from fedsov.partition.rule_values import check_rules
+from fedsov.partition.sources import RAGGED, OpenSource, check_columns, described_columns, open_source
+from fedsov.partition.sources.csv_format import CsvFormat
 from fedsov.partition.store import FOLD, JURISDICTION, LABEL, ROW, SUBJECT, TARGET, Contents, Staged, stage_store
 from fedsov.storage.workspace import store_of
 
@@ -57,7 +60,7 @@ Stamp = dict[str, str]
 class IngestReport:
     """What became of the rows: counts by region and by reason, kinds by column; no value of any row.
 
-    `unused` says why each column that is not learned from is not.
+    `unused` says why each column that is not learned from is not, `said` what else its user must know, in sentences.
     """
 
     rows_in: int
@@ -67,6 +70,7 @@ class IngestReport:
     regions: tuple[Region, ...]
     up_to_date: bool = False
     unused: Mapping[str, str] = field(default_factory=dict)
+    said: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,7 @@ class _SortedRows:
     labels: tuple[Label, ...]
     label_of: np.ndarray
     stamp: Stamp
+    said: tuple[str, ...]
 
 
 def ingest(
@@ -186,6 +191,10 @@ def _digest(spec: DatasetSpec, atlas: Atlas, regions: Mapping[str, Region] | str
     del plain["described"], plain["examples"]
     if not spec.source_options:
         del plain["source_options"]  # stores that were written before there were any are still up to date
+    if spec.csv == CsvFormat():
+        del plain["csv"]
+    if spec.within is None:
+        del plain["within"]
     settings = {"spec": plain, "spellings": dict(atlas.spellings)}
     body = json.dumps([_FORMAT, settings, homes, basis], sort_keys=True)
     return hashlib.sha256(body.encode()).hexdigest()
@@ -208,6 +217,7 @@ def _previous(workspace: Path, dataset: str) -> tuple[Stamp, IngestReport] | Non
     check_seal(folder, manifest, open_keys(key_settings(workspace, QUARANTINE)))
     notes = dict(manifest.notes)
     homes = tuple(map(Region.from_json, notes.pop("regions")))
+    notes["said"] = tuple(notes.get("said", ()))
     stamp = {"source_sha256": manifest.source_sha256, "spec_digest": manifest.spec_digest}
     return stamp, IngestReport(regions=homes, **notes)
 
@@ -242,17 +252,19 @@ def _sorted_rows(
     kinds, unused = infer_columns(table, spec)
     prepared = prepare(table, spec, kinds)
     jurisdictions = levels(table.column(spec.jurisdiction))
+    atlas, said = _spelled_out(atlas, spec, jurisdictions)
     homes = sort_rows(jurisdictions, spec, atlas=atlas, regions=regions, faults=prepared.faults)
     columns = {**prepared.columns, TARGET: prepared.target}
     restricting = sorted({rule.column for rule in spec.classify.restrictions})
     watched = {name: levels(table.column(name)) for name in restricting}
+    consent_column = spec.consent.column if spec.consent is not None else None
+    answers = None if consent_column is None else levels(table.column(consent_column))
+    check_rules(spec, {**watched, **({consent_column: answers} if consent_column and answers else {})})
     labels, label_of = label_rows(homes, [*prepared.columns, spec.target.column], watched, spec.classify)
     subjects = None if spec.subject is None else levels(table.column(spec.subject))
     persons, person = people(table.num_rows, subjects, source.sha256)
     values = row_names(table)
     named = values if subjects is None else by_subject(subjects, persons, values)
-    consent_column = spec.consent.column if spec.consent is not None else None
-    answers = None if consent_column is None else levels(table.column(consent_column))
     consents = consenting(homes, person, spec.consent, answers)
     # a restriction outlives consent: those rows are never put to release
     consents &= np.array([not label.restrictions for label in labels])[label_of]
@@ -270,7 +282,25 @@ def _sorted_rows(
         labels,
         label_of,
         stamp,
+        (*said, *_ragged_line(table)),
     )
+
+
+def _ragged_line(table: pa.Table) -> tuple[str, ...]:
+    """That rows were left out since they do not fit the header."""
+    rows = int((table.schema.metadata or {}).get(RAGGED, b"0"))
+    left_out = f"{counted(rows, 'row')} with more or fewer values than the header left out (dataset.csv.ragged)"
+    return (left_out,) if rows else ()
+
+
+def _spelled_out(atlas: Atlas, spec: DatasetSpec, jurisdictions: Levels) -> tuple[Atlas, tuple[str, ...]]:
+    """The atlas with what the column's spellings mean, and what is said of those that mean nothing."""
+    words, word_of = jurisdictions
+    counts = np.bincount(word_of, minlength=len(words) + 1)[: len(words)]
+    column = Column(spec.jurisdiction, dict(zip(words, counts.tolist(), strict=True)), spec.within)
+    atlas = with_spellings(atlas, column)
+    line = unknown_line(column, atlas)
+    return atlas, (line,) if line else ()
 
 
 def _check_described(spec: DatasetSpec, report: IngestReport) -> None:
@@ -291,6 +321,7 @@ def _report(source: _SortedRows, *, keep_empty: bool) -> IngestReport:
         kinds=dict(source.kinds),
         regions=tuple(counted),
         unused=dict(source.unused),
+        said=source.said,
     )
 
 

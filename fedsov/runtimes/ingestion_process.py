@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ from fedsov.border.evidence.register import Document, Register
 from fedsov.border.gate import Gate, Refused
 from fedsov.config.hub_settings import asked as asked_of
 from fedsov.config.settings import Settings, settings_of
-from fedsov.errors import ConfigurationError, FedsovError, JobRefused
+from fedsov.errors import ConfigurationError, FedsovError, InputError, JobRefused
 from fedsov.jurisdiction import Region
 from fedsov.keys import open_keys
 from fedsov.keys.protocol import KeySettings
@@ -54,6 +55,17 @@ def run(connection: FramedSocket) -> None:
         connection.send(Frame(ingest_source(request)))
     except FedsovError as error:
         connection.send(Frame({"error": str(error), "type": type(error).__name__}))
+    except Exception as error:  # boundary: its text may quote a row, so that its type and place alone are told
+        connection.send(Frame({"error": _surprise(error), "type": InputError.__name__}))
+
+
+def _surprise(error: Exception) -> str:
+    """What is said of an error that nobody foresaw: its type, and the place in our own code."""
+    ours = [frame for frame in traceback.extract_tb(error.__traceback__) if "fedsov" in Path(frame.filename).parts]
+    place = f"{Path(ours[-1].filename).stem}.{ours[-1].name}, line {ours[-1].lineno}" if ours else "the ingestion"
+    if isinstance(error, MemoryError):
+        return f"the source needs more memory than there is ({place}); give it in parts"
+    return f"{type(error).__name__} in {place}: this source holds something that nobody foresaw; nothing was stored"
 
 
 def _discard_output() -> None:
@@ -243,6 +255,7 @@ def _report(report: IngestReport, workspace: Workspace, dataset: str) -> dict[st
             for name, kind in report.kinds.items()
             if kind not in LEARNED
         },
+        "said": list(report.said),
         "up_to_date": report.up_to_date,
         "stores": {
             region.name: read_manifest(store_folder(workspace.root, region.name, dataset)).rows_digest()

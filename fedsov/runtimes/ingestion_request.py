@@ -30,4 +30,5 @@ def report_from_json(report: Mapping[str, Any]) -> IngestionReport:
         stores=report["stores"],
         unused=report["unused"],
         settled=tuple(report["settled"]),
+        said=tuple(report["said"]),
     )
