@@ -42,6 +42,8 @@ NUMBERS_AS_TEXT = (
     "are written, dataset.kinds.{name}=categorical that they are names"
 )
 MANY_LEVELS = 200
+OF_KIND = {"numeric": "numbers", "categorical": f"{MANY_LEVELS} different texts at most"}
+"""Why a column is what most are."""
 LONG = 10_000_000
 MOSTLY = 0.8
 _LOOKED_AT = 1000
@@ -85,6 +87,17 @@ def infer_columns(table: pa.Table, spec: DatasetSpec) -> tuple[dict[str, str], d
             f"{spec.name} has no column left to learn from ({listed}); declare some, as dataset.kinds.COLUMN=numeric"
         )
     return kinds, unused
+
+
+def explained(table: pa.Table, spec: DatasetSpec) -> dict[str, str]:
+    """Column to why it is of its kind, for every column but the target. Raises as `infer_columns`."""
+    declared = _declared(table, spec)
+    found: dict[str, str] = {}
+    for name in table.column_names:
+        if name != spec.target.column:
+            kind, why = declared.get(name) or _kind(name, table.column(name))
+            found[name] = why.format(name=name) or OF_KIND[kind]
+    return found
 
 
 def _declared(table: pa.Table, spec: DatasetSpec) -> Mapping[str, Inferred]:

@@ -19,7 +19,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal
@@ -28,21 +28,17 @@ import numpy as np
 import pyarrow as pa
 
 from fedsov.artifact import Artifact, Kind
-from fedsov.errors import ConfigurationError, counted
+from fedsov.errors import ConfigurationError
 from fedsov.jurisdiction import Atlas, Region
 from fedsov.keys import create_keys, has_keys, open_keys
 from fedsov.keys.protocol import KeySettings, RegionKeys
 from fedsov.label import PUBLIC, Label, join
-from fedsov.partition.arrow_columns import from_levels, levels, numbers, text
-from fedsov.partition.clean import prepare
-from fedsov.partition.column_kinds import infer_columns
+from fedsov.partition.arrow_columns import from_levels, numbers, text
 from fedsov.partition.dataset import DatasetSpec
 from fedsov.partition.manifest import MANIFEST, check_seal, read_manifest
-from fedsov.partition.places import Column, unknown_line, with_spellings
-from fedsov.partition.routing import Homes, Levels, consenting, folds, label_rows, people, sort_rows
-from fedsov.partition.row_names import by_subject, keyed, row_names
-from fedsov.partition.rule_values import check_rules
-from fedsov.partition.sources import RAGGED, OpenSource, check_columns, described_columns, open_source
+from fedsov.partition.row_names import keyed
+from fedsov.partition.sorting import IngestReport, SortedRows, Stamp, report_of, sorted_rows
+from fedsov.partition.sources import check_columns, described_columns, open_source
 from fedsov.partition.sources.csv_format import CsvFormat
 from fedsov.partition.store import FOLD, JURISDICTION, LABEL, ROW, SUBJECT, TARGET, Contents, Staged, stage_store
 from fedsov.storage.workspace import store_of
@@ -53,24 +49,6 @@ _FORMAT = 3
 
 Release = Callable[[Region, Artifact], bool]
 CheckRows = Callable[[Region, Sequence[str]], None]
-Stamp = dict[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class IngestReport:
-    """What became of the rows: counts by region and by reason, kinds by column; no value of any row.
-
-    `unused` says why each column that is not learned from is not, `said` what else its user must know, in sentences.
-    """
-
-    rows_in: int
-    stored: Mapping[str, int]
-    quarantined: Mapping[str, int]
-    kinds: Mapping[str, str]
-    regions: tuple[Region, ...]
-    up_to_date: bool = False
-    unused: Mapping[str, str] = field(default_factory=dict)
-    said: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,25 +65,6 @@ class Conditions:
     basis: str = "consent"
     rebuild: bool = False
     check_rows: CheckRows = lambda region, values: None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _SortedRows:
-    """All rows as they will be stored, but for pseudonyms and releases, which are each region's own."""
-
-    spec: DatasetSpec
-    homes: Homes
-    kinds: Mapping[str, str]
-    unused: Mapping[str, str]
-    columns: Mapping[str, pa.Array]
-    named: list[str]  # what pseudonyms are made of: the subject, or the values where there is none
-    values: list[str]
-    folds: np.ndarray
-    consents: np.ndarray
-    labels: tuple[Label, ...]
-    label_of: np.ndarray
-    stamp: Stamp
-    said: tuple[str, ...]
 
 
 def ingest(
@@ -134,7 +93,7 @@ def ingest(
         StoreDamaged: the manifest of an old store was changed.
         WorkspaceUnusable: the workspace cannot be written; the old stores stay.
     """
-    atlas = _known_as(atlas, spec)
+    atlas = known_as(atlas, spec)
     digest = _digest(spec, atlas, regions, conditions.basis if release is not None else "")
     with open_source(spec) as source:
         stamp = {"source_sha256": source.sha256, "spec_digest": digest}
@@ -143,8 +102,8 @@ def ingest(
             _check_described(spec, previous[1])
             report = previous[1] if regions == "auto" else replace(previous[1], regions=tuple(regions.values()))
             return replace(report, up_to_date=True)
-        rows = _sorted_rows(source, atlas, regions, {**stamp, "ingested": today().isoformat()})
-    report = _report(rows, keep_empty=regions != "auto")
+        rows = sorted_rows(source, atlas, regions, {**stamp, "ingested": today().isoformat()})
+    report = report_of(rows, keep_empty=regions != "auto")
     for region in report.regions:
         conditions.check_rows(region, [rows.values[row] for row in _rows_of(region, rows)])
     for store in _stage(workspace, rows, report, release):
@@ -168,7 +127,8 @@ def key_settings(workspace: Path, region: str) -> KeySettings:
     return KeySettings(region, region_folder(workspace, region))
 
 
-def _known_as(atlas: Atlas, spec: DatasetSpec) -> Atlas:
+def known_as(atlas: Atlas, spec: DatasetSpec) -> Atlas:
+    """The atlas with the data set's aliases. Raises ConfigurationError for one that names no jurisdiction."""
     aliases = {}
     for alias, meant in spec.aliases.items():
         if (code := atlas.code(meant)) is None:
@@ -245,87 +205,12 @@ def _forget(workspace: Path, dataset: str, previous: tuple[Stamp, IngestReport] 
             shutil.rmtree(store_folder(workspace, region.name, dataset), ignore_errors=True)
 
 
-def _sorted_rows(
-    source: OpenSource, atlas: Atlas, regions: Mapping[str, Region] | Literal["auto"], stamp: Stamp
-) -> _SortedRows:
-    table, spec = source.table(), source.spec
-    kinds, unused = infer_columns(table, spec)
-    prepared = prepare(table, spec, kinds)
-    jurisdictions = levels(table.column(spec.jurisdiction))
-    atlas, said = _spelled_out(atlas, spec, jurisdictions)
-    homes = sort_rows(jurisdictions, spec, atlas=atlas, regions=regions, faults=prepared.faults)
-    columns = {**prepared.columns, TARGET: prepared.target}
-    restricting = sorted({rule.column for rule in spec.classify.restrictions})
-    watched = {name: levels(table.column(name)) for name in restricting}
-    consent_column = spec.consent.column if spec.consent is not None else None
-    answers = None if consent_column is None else levels(table.column(consent_column))
-    check_rules(spec, {**watched, **({consent_column: answers} if consent_column and answers else {})})
-    labels, label_of = label_rows(homes, [*prepared.columns, spec.target.column], watched, spec.classify)
-    subjects = None if spec.subject is None else levels(table.column(spec.subject))
-    persons, person = people(table.num_rows, subjects, source.sha256)
-    values = row_names(table)
-    named = values if subjects is None else by_subject(subjects, persons, values)
-    consents = consenting(homes, person, spec.consent, answers)
-    # a restriction outlives consent: those rows are never put to release
-    consents &= np.array([not label.restrictions for label in labels])[label_of]
-    spoken = from_levels(*jurisdictions)
-    return _SortedRows(
-        spec,
-        homes,
-        kinds,
-        unused,
-        {**columns, spec.jurisdiction: columns.get(spec.jurisdiction, spoken)},
-        named,
-        values,
-        folds(persons)[person],
-        consents,
-        labels,
-        label_of,
-        stamp,
-        (*said, *_ragged_line(table)),
-    )
-
-
-def _ragged_line(table: pa.Table) -> tuple[str, ...]:
-    """That rows were left out since they do not fit the header."""
-    rows = int((table.schema.metadata or {}).get(RAGGED, b"0"))
-    left_out = f"{counted(rows, 'row')} with more or fewer values than the header left out (dataset.csv.ragged)"
-    return (left_out,) if rows else ()
-
-
-def _spelled_out(atlas: Atlas, spec: DatasetSpec, jurisdictions: Levels) -> tuple[Atlas, tuple[str, ...]]:
-    """The atlas with what the column's spellings mean, and what is said of those that mean nothing."""
-    words, word_of = jurisdictions
-    counts = np.bincount(word_of, minlength=len(words) + 1)[: len(words)]
-    column = Column(spec.jurisdiction, dict(zip(words, counts.tolist(), strict=True)), spec.within)
-    atlas = with_spellings(atlas, column)
-    line = unknown_line(column, atlas)
-    return atlas, (line,) if line else ()
-
-
 def _check_described(spec: DatasetSpec, report: IngestReport) -> None:
     """Raises InputError where settings that no store depends on name a column that was not there."""
     check_columns([*report.kinds, spec.target.column], spec, described_columns(spec))
 
 
-def _report(source: _SortedRows, *, keep_empty: bool) -> IngestReport:
-    homes = source.homes
-    counts = [int(np.count_nonzero(homes.home == place)) for place in range(len(homes.regions))]
-    counted = {region: count for region, count in zip(homes.regions, counts, strict=True) if count or keep_empty}
-    refused = homes.reason_of[homes.home < 0]
-    reasons = {reason: int(np.count_nonzero(refused == place)) for place, reason in enumerate(homes.reasons)}
-    return IngestReport(
-        rows_in=len(homes.home),
-        stored={region.name: count for region, count in counted.items()},
-        quarantined={reason: count for reason, count in reasons.items() if count},
-        kinds=dict(source.kinds),
-        regions=tuple(counted),
-        unused=dict(source.unused),
-        said=source.said,
-    )
-
-
-def _stage(workspace: Path, source: _SortedRows, report: IngestReport, release: Release | None) -> list[Staged]:
+def _stage(workspace: Path, source: SortedRows, report: IngestReport, release: Release | None) -> list[Staged]:
     """Every region's new store, and the quarantine's last; none stays where one fails."""
     staged = []
     with contextlib.ExitStack() as undo:
@@ -340,7 +225,7 @@ def _stage(workspace: Path, source: _SortedRows, report: IngestReport, release: 
 
 
 def _stage_region(
-    workspace: Path, region: Region, rows: np.ndarray, *, source: _SortedRows, release: Release | None
+    workspace: Path, region: Region, rows: np.ndarray, *, source: SortedRows, release: Release | None
 ) -> Staged:
     kinds = {name: kind for name, kind in source.kinds.items() if kind != "drop"}
     keys = keys_of(workspace, region.name)
@@ -357,7 +242,7 @@ def _stage_region(
     return stage_store(store_folder(workspace, region.name, source.spec.name), table, contents=contents, keys=keys)
 
 
-def _stage_quarantine(workspace: Path, source: _SortedRows, report: IngestReport) -> Staged:
+def _stage_quarantine(workspace: Path, source: SortedRows, report: IngestReport) -> Staged:
     """Rows without a home, their reason and what their jurisdiction column said; the notes are the report."""
     homes, spec = source.homes, source.spec
     rows = np.flatnonzero(homes.home < 0)
@@ -377,7 +262,7 @@ def _stage_quarantine(workspace: Path, source: _SortedRows, report: IngestReport
     return stage_store(store_folder(workspace, QUARANTINE, spec.name), table, contents=contents, keys=keys)
 
 
-def _rows_of(region: Region, source: _SortedRows) -> np.ndarray:
+def _rows_of(region: Region, source: SortedRows) -> np.ndarray:
     """(n,) places of the rows that a region holds."""
     return np.flatnonzero(source.homes.home == source.homes.regions.index(region))
 
@@ -396,7 +281,7 @@ def _present(labels: tuple[Label, ...], label_of: np.ndarray) -> tuple[tuple[Lab
 
 
 def _consented(
-    source: _SortedRows,
+    source: SortedRows,
     labels: tuple[Label, ...],
     label_of: np.ndarray,
     *,
@@ -417,7 +302,7 @@ def _consented(
 
 
 def _table(
-    source: _SortedRows, rows: np.ndarray, *, kinds: Mapping[str, str], subjects: list[str], label_of: np.ndarray
+    source: SortedRows, rows: np.ndarray, *, kinds: Mapping[str, str], subjects: list[str], label_of: np.ndarray
 ) -> pa.Table:
     index = numbers(rows)
     columns = {name: source.columns[name].take(index) for name in (*kinds, TARGET)}

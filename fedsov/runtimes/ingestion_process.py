@@ -32,8 +32,10 @@ from fedsov.ledger import known_keys
 from fedsov.ledger.ledger import Ledger
 from fedsov.partition.classify import ConsentRule
 from fedsov.partition.column_kinds import LEARNED
-from fedsov.partition.ingest import CheckRows, Conditions, IngestReport, ingest, keys_of, store_folder
+from fedsov.partition.ingest import CheckRows, Conditions, ingest, keys_of, store_folder
 from fedsov.partition.manifest import read_manifest
+from fedsov.partition.preview import preview
+from fedsov.partition.sorting import IngestReport
 from fedsov.protocol.calendar import Calendar
 from fedsov.region.admission import Place, admit, settle
 from fedsov.region.people_budgets import check_new_holder, covered_rows
@@ -52,7 +54,7 @@ def run(connection: FramedSocket) -> None:
         return
     _discard_output()
     try:
-        connection.send(Frame(ingest_source(request)))
+        connection.send(Frame(preview_source(request) if request.get("dry_run") else ingest_source(request)))
     except FedsovError as error:
         connection.send(Frame({"error": str(error), "type": type(error).__name__}))
     except Exception as error:  # boundary: its text may quote a row, so that its type and place alone are told
@@ -108,6 +110,14 @@ def ingest_source(request: Mapping[str, Any]) -> dict[str, Any]:
     gates.ask_all([region.name for region in report.regions])
     known_keys.pin_keys(workspace, [region.name for region in report.regions])
     return {**_report(report, workspace, settings.dataset.name), "settled": sorted(gates.settled)}
+
+
+def preview_source(request: Mapping[str, Any]) -> dict[str, Any]:
+    """What an ingestion would do, in plain values; nothing is written. Raises InputError, ConfigurationError."""
+    settings = settings_of(request["config"])
+    regions = settings.federation.regions
+    named = "auto" if regions is None else {region.name: region for region in regions}
+    return preview(settings.dataset, atlas=settings.atlas, regions=named).to_json()
 
 
 def _check_rows(workspace: Workspace, gates: _Gates, *, asked: Sequence[str]) -> CheckRows:

@@ -14,8 +14,9 @@ import pytest
 from fedsov.config.hydra_compose import compose
 from fedsov.config.settings import settings
 from fedsov.errors import ConfigurationError, InputError
-from fedsov.partition.ingest import IngestReport, ingest
+from fedsov.partition.ingest import ingest
 from fedsov.partition.records import Records
+from fedsov.partition.sorting import IngestReport
 from tests.partition.world import read
 from tests.world import SHARED
 
