@@ -47,7 +47,8 @@ def test_each_column_has_a_reason_and_values_are_masked(tmp_path: Path) -> None:
 
 def test_a_dry_run_of_the_command_makes_no_workspace(tmp_path: Path) -> None:
     pyarrow.csv.write_csv(
-        pa.table({"country": ["DE", "FR"] * 30, "age": range(60), "y": [0, 1] * 30}), tmp_path / "a.csv"
+        pa.table({"country": ["DE", "FR"] * 30, "age": [row % 17 for row in range(60)], "y": [0, 1] * 30}),
+        tmp_path / "a.csv",
     )
     words = [f"dataset.path={tmp_path / 'a.csv'}", "dataset=table", "dataset.jurisdiction=country", "dataset.target=y"]
     command = [sys.executable, "-m", "fedsov", "ingest", "--dry-run", "--quiet", *words, "federation.regions=auto"]
