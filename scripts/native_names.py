@@ -1,4 +1,4 @@
-"""Writes fedsov/partition/native_names.csv: what countries are called in their own languages, from Unicode CLDR.
+"""Writes fedsov/partition/columns/native_names.csv: what countries are called in their own languages (Unicode CLDR).
 
 Needs Babel: `pip install Babel`, then `python scripts/native_names.py`. Shipped as a file, since Babel takes seconds
 for the few hundred names that a column of jurisdictions may hold.
@@ -14,7 +14,7 @@ from babel import Locale
 from babel.core import UnknownLocaleError
 from babel.languages import get_official_languages
 
-TO = Path(__file__).parents[1] / "fedsov" / "partition" / "native_names.csv"
+TO = Path(__file__).parents[1] / "fedsov" / "partition" / "columns" / "native_names.csv"
 
 
 def main() -> None:

@@ -34,7 +34,7 @@ class DatasetSpec:
         subject: the column that says whose row it is; None where each row is another person's.
         aliases: values of the jurisdiction column to ISO codes.
         within: the country whose parts (ISO 3166-2) that column names; None where it names countries.
-        kinds, drop: declared kinds of columns, and columns that are not stored; see `fedsov.partition.column_kinds`.
+        kinds, drop: declared kinds of columns, and columns that are not stored; see `columns.column_kinds`.
         described: setting to the columns whose values it describes (``bounds``, ``levels``); nothing of a store.
         examples: the document that calls these rows published, made up or examples, and where it is; None where they
             are people's.

@@ -14,7 +14,7 @@ import numpy as np
 
 from fedsov.jurisdiction import Atlas, Region
 from fedsov.partition.arrow_columns import levels
-from fedsov.partition.column_kinds import explained
+from fedsov.partition.columns.column_kinds import explained
 from fedsov.partition.dataset import DatasetSpec
 from fedsov.partition.ingest import known_as
 from fedsov.partition.sorting import SortedRows, report_of, sorted_rows

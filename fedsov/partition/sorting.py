@@ -16,13 +16,13 @@ from fedsov.errors import counted
 from fedsov.jurisdiction import Atlas, Region
 from fedsov.label import Label
 from fedsov.partition.arrow_columns import from_levels, levels
-from fedsov.partition.clean import prepare
-from fedsov.partition.column_kinds import infer_columns
+from fedsov.partition.columns.clean import prepare
+from fedsov.partition.columns.column_kinds import infer_columns
+from fedsov.partition.columns.places import Column, unknown_line, with_spellings
+from fedsov.partition.columns.rule_values import check_rules
 from fedsov.partition.dataset import DatasetSpec
-from fedsov.partition.places import Column, unknown_line, with_spellings
 from fedsov.partition.routing import Homes, Levels, consenting, folds, label_rows, people, sort_rows
 from fedsov.partition.row_names import by_subject, row_names
-from fedsov.partition.rule_values import check_rules
 from fedsov.partition.sources import RAGGED, OpenSource
 from fedsov.partition.store import TARGET
 

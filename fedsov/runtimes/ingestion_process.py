@@ -31,7 +31,7 @@ from fedsov.keys.protocol import KeySettings
 from fedsov.ledger import known_keys
 from fedsov.ledger.ledger import Ledger
 from fedsov.partition.classify import ConsentRule
-from fedsov.partition.column_kinds import LEARNED
+from fedsov.partition.columns.column_kinds import LEARNED
 from fedsov.partition.ingest import CheckRows, Conditions, ingest, keys_of, store_folder
 from fedsov.partition.manifest import read_manifest
 from fedsov.partition.preview import preview

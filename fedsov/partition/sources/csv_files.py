@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from fedsov.errors import InputError, counted
 from fedsov.partition.arrow_columns import from_levels, levels
-from fedsov.partition.column_kinds import LIKE_NUMBER
+from fedsov.partition.columns.column_kinds import LIKE_NUMBER
 from fedsov.partition.sources.csv_format import CsvFormat
 
 if TYPE_CHECKING:

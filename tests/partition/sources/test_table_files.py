@@ -5,7 +5,7 @@ import pyarrow.csv
 import pytest
 
 from fedsov.errors import InputError
-from fedsov.partition.column_kinds import infer_kinds
+from fedsov.partition.columns.column_kinds import infer_kinds
 from fedsov.partition.sources import read_source
 from fedsov.partition.sources.csv_format import CsvFormat
 

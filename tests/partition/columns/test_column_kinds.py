@@ -10,7 +10,7 @@ import pytest
 
 from fedsov.errors import InputError
 from fedsov.model.targets import TargetRule
-from fedsov.partition.column_kinds import LEARNED, infer_columns
+from fedsov.partition.columns.column_kinds import LEARNED, infer_columns
 from fedsov.partition.dataset import DatasetSpec
 
 ROWS = 300

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from fedsov.partition.days import as_days, is_day, parsed
+from fedsov.partition.columns.days import as_days, is_day, parsed
 
 NEW_YEAR = float((date(2024, 1, 1) - date(1970, 1, 1)).days)
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from fedsov.errors import InputError, counted
 from fedsov.partition.classify import same_value
+from fedsov.partition.columns.places import SHOWN, folded
 from fedsov.partition.dataset import DatasetSpec
-from fedsov.partition.places import SHOWN, folded
 from fedsov.partition.routing import Levels
 
 

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from fedsov.errors import ConfigurationError, InputError
-from fedsov.partition.column_kinds import infer_kinds
+from fedsov.partition.columns.column_kinds import infer_kinds
 from tests.partition.world import people, spec_of
 
 

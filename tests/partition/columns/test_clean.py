@@ -13,7 +13,7 @@ import pytest
 from fedsov.errors import InputError
 from fedsov.model.targets import TargetRule
 from fedsov.partition.arrow_columns import floats
-from fedsov.partition.clean import as_floats, prepare
+from fedsov.partition.columns.clean import as_floats, prepare
 from fedsov.partition.dataset import DatasetSpec
 from tests.partition.world import spec_of
 

@@ -13,9 +13,9 @@ from fedsov.errors import InputError, counted
 from fedsov.model.targets import FARTHEST, TargetRule
 from fedsov.partition.arrow_columns import floats, from_levels, levels, numbers
 from fedsov.partition.classify import same_value
-from fedsov.partition.column_kinds import NO_ORDER
+from fedsov.partition.columns.column_kinds import NO_ORDER
+from fedsov.partition.columns.days import as_days
 from fedsov.partition.dataset import DatasetSpec
-from fedsov.partition.days import as_days
 
 
 @dataclass(frozen=True, slots=True, eq=False)

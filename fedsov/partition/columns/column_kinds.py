@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from fedsov.errors import ConfigurationError, InputError
 from fedsov.partition.arrow_columns import floats, levels
-from fedsov.partition.days import as_days, is_day
+from fedsov.partition.columns.days import as_days, is_day
 
 if TYPE_CHECKING:
     from fedsov.partition.dataset import DatasetSpec

@@ -7,7 +7,7 @@ import pytest
 from fedsov.border.law.bundle_loader import load_atlas
 from fedsov.errors import InputError
 from fedsov.jurisdiction import Atlas
-from fedsov.partition.places import Column, folded, unknown_line, with_spellings
+from fedsov.partition.columns.places import Column, folded, unknown_line, with_spellings
 
 ATLAS = load_atlas()
 
