@@ -12,13 +12,12 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 
-from fedsov.errors import counted
 from fedsov.jurisdiction import Atlas, Region
 from fedsov.label import Label
 from fedsov.partition.arrow_columns import from_levels, levels
 from fedsov.partition.columns.clean import prepare
 from fedsov.partition.columns.column_kinds import infer_columns
-from fedsov.partition.columns.places import Column, unknown_line, with_spellings
+from fedsov.partition.columns.places import Column, about, unknown_line, with_spellings
 from fedsov.partition.columns.rule_values import check_rules
 from fedsov.partition.dataset import DatasetSpec
 from fedsov.partition.routing import Homes, Levels, consenting, folds, label_rows, people, sort_rows
@@ -117,8 +116,7 @@ def sorted_rows(
 def _ragged_line(table: pa.Table) -> tuple[str, ...]:
     """That rows were left out since they do not fit the header."""
     rows = int((table.schema.metadata or {}).get(RAGGED, b"0"))
-    left_out = f"{counted(rows, 'row')} with more or fewer values than the header left out (dataset.csv.ragged)"
-    return (left_out,) if rows else ()
+    return (f"{about(rows)} do not fit the header and are left out (dataset.csv.ragged)",) if rows else ()
 
 
 def _spelled_out(atlas: Atlas, spec: DatasetSpec, jurisdictions: Levels) -> tuple[Atlas, tuple[str, ...]]:

@@ -67,7 +67,7 @@ class IngestionReport:
         if held_back <= LOUD * max(self.rows_in, 1):
             return self.said
         share = f"{held_back / self.rows_in:.0%}"
-        return (*self.said, f"{share} of the rows ({held_back:,}) are in quarantine and will be used by nobody")
+        return (*self.said, f"{share} of the rows are in quarantine and will be used by nobody")
 
     def columns(self, most: int = 6) -> str:
         """The columns that are learned from by kind, declared or inferred, in one line."""

@@ -99,8 +99,8 @@ READ: dict[str, tuple[tuple[str, ...], Callable[[Ingested], bool]]] = {
     "none_target": ((), lambda done: text_of_target(done) == {"None", "Minor"} and not done.report.quarantined),
     "preamble": (("dataset.csv.skip=4",), lambda done: not done.report.quarantined),
     "sep_line": ((), lambda done: done.report.rows_in == 120 and not done.report.quarantined),
-    "ragged_long": (("dataset.csv.ragged=quarantine",), lambda done: said(done, "more or fewer values")),
-    "ragged_short": (("dataset.csv.ragged=quarantine",), lambda done: said(done, "more or fewer values")),
+    "ragged_long": (("dataset.csv.ragged=quarantine",), lambda done: said(done, "do not fit the header")),
+    "ragged_short": (("dataset.csv.ragged=quarantine",), lambda done: said(done, "do not fit the header")),
     "utf16": ((), lambda done: not done.report.quarantined),
     "spell": ((), lambda done: said(done, "dataset.aliases={")),
     "uk": ((), lambda done: done.report.stored["GB"] > 0 and not done.report.quarantined),
@@ -114,7 +114,7 @@ READ: dict[str, tuple[tuple[str, ...], Callable[[Ingested], bool]]] = {
     "state_codes": (("dataset.within=US",), lambda done: done.report.stored["US-CA"] > 0),
 }
 REFUSED = {
-    "restrict_spelling": r"'No-Sharing' \(30 rows\)",
+    "restrict_spelling": r"'No-Sharing' \(30 rows or more\)",
     "locale": "language tags",
     "state_codes": r"dataset\.within=US",
     "headerless": "looks like a row and not like a header",

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from fedsov.errors import InputError
+from fedsov.errors import InputError, counted
 from fedsov.jurisdiction import Atlas
 
 ALIASES = {
@@ -81,13 +81,22 @@ def unknown_line(column: Column, atlas: Atlas) -> str:
     if not unknown:
         return ""
     often = sorted((word for word, count in unknown.items() if count >= SHOWN), key=lambda word: -unknown[word])[:SHOWN]
-    named = ", ".join(f"'{word}' ({unknown[word]:,} rows)" for word in often)
+    named = ", ".join(f"'{word}' ({about(unknown[word])})" for word in often)
     rare = len(unknown) - len(often)
-    others = f"{rare:,} spellings of fewer rows" if rare else ""
+    others = f"{counted(rare, 'spelling')} of fewer rows" if rare else ""
     ready = ", ".join(f"{_quoted(word)}: CODE" for word in often)
     alias = f"; say what they mean: dataset.aliases={{{ready}}}" if often else ""
     listed = " and ".join(filter(None, [named, others]))
     return f"column '{column.name}' has spellings of no known jurisdiction: {listed}{alias}"
+
+
+def about(rows: int) -> str:
+    """A count of rows as it may be told where no region's gate is: in tens.
+
+    >>> about(47), about(9)
+    ('40 rows or more', 'fewer than 10 rows')
+    """
+    return f"{rows // SHOWN * SHOWN:,} rows or more" if rows >= SHOWN else f"fewer than {SHOWN} rows"
 
 
 def folded(word: str) -> str:

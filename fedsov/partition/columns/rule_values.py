@@ -13,7 +13,7 @@ import numpy as np
 
 from fedsov.errors import InputError, counted
 from fedsov.partition.classify import same_value
-from fedsov.partition.columns.places import SHOWN, folded
+from fedsov.partition.columns.places import SHOWN, about, folded
 from fedsov.partition.dataset import DatasetSpec
 from fedsov.partition.routing import Levels
 
@@ -66,7 +66,7 @@ def _check(named: NamedValue, levels: Levels, others: list[str]) -> None:
 
 
 def _near_words(near: list[tuple[str, int]]) -> str:
-    shown = [f"'{word}' ({count:,} rows)" for word, count in near if count >= SHOWN]
+    shown = [f"'{word}' ({about(count)})" for word, count in near if count >= SHOWN]
     rare = len(near) - len(shown)
     listed = [*shown, *([f"{counted(rare, 'spelling')} of fewer rows"] if rare else [])]
     return f": {', '.join(listed)}" if listed else ""

@@ -67,7 +67,7 @@ def test_an_alias_of_the_tenant_goes_before_every_list() -> None:
 def test_unknown_spellings_are_listed_with_a_ready_alias_where_ten_rows_share_them() -> None:
     column = Column("country", {"DE": 50, "Zed Land": 12, "Zed": 30, "Jane Canary": 9})
     line = unknown_line(column, with_spellings(ATLAS, column))
-    assert "'Zed' (30 rows), 'Zed Land' (12 rows) and 1 spellings of fewer rows" in line
+    assert "'Zed' (30 rows or more), 'Zed Land' (10 rows or more) and 1 spelling of fewer rows" in line
     assert "dataset.aliases={Zed: CODE, 'Zed Land': CODE}" in line and "Canary" not in line
     assert unknown_line(Column("country", {"DE": 50}), ATLAS) == ""
 
