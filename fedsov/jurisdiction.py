@@ -81,11 +81,13 @@ class Atlas:
         regimes: code to the id of the regime that governs it (``DE`` to ``EU-GDPR``).
         spellings: upper-case spelling (alpha-2, alpha-3, English name, alias) to code.
         regions: the federation's regions, by name.
+        parts: the codes with a dash that there are; None where any of a known country will do.
     """
 
     regimes: Mapping[str, str]
     spellings: Mapping[str, str]
     regions: Mapping[str, Region] = field(default_factory=dict)
+    parts: frozenset[str] | None = None
 
     def code(self, value: object) -> str | None:
         """The code that a value means, or None. Sub-national codes are known where their country is."""
@@ -94,6 +96,8 @@ class Atlas:
             return self.spellings[spelled]
         country, dash, part = spelled.partition("-")
         known = self.spellings.get(country)
+        if self.parts is not None:
+            return spelled if spelled in self.parts and known == country else None
         return f"{known}-{part}" if dash and part.isalnum() and len(part) <= 3 and known == country else None
 
     def regime(self, code: str) -> str | None:

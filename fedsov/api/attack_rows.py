@@ -97,8 +97,8 @@ def of_table(settings: Settings, *, most: int) -> Attacked:
         InputError: a missing file or column, a value that cannot be read, or no column that differs.
     """
     from fedsov.partition.arrow_columns import floats, objects
-    from fedsov.partition.clean import prepare
-    from fedsov.partition.column_kinds import infer_columns
+    from fedsov.partition.columns.clean import prepare
+    from fedsov.partition.columns.column_kinds import infer_columns
     from fedsov.partition.sources import read_public
 
     spec = settings.dataset

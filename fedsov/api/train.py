@@ -155,6 +155,8 @@ def _connect(run: HubRun) -> IngestionReport:
     for remark in report.remarks:
         run.progress(f"settings: {remark}")
     run.progress(f"ingest: {report.sentence()}")
+    for warning in report.warnings():
+        run.progress(f"warning: {warning}")
     run.progress(f"columns: {report.columns()}")
     if report.unused:
         run.progress(f"unused columns: {unused_line(report.unused)}; {TO_USE_A_COLUMN}")

@@ -20,7 +20,21 @@ class IngestArguments(Arguments):
     rebuild: Annotated[bool, typer.Option("--rebuild", "--again", help="Write stores that are up to date anew.")] = (
         False
     )
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be stored where, and why; write nothing.")
+    ] = False
     quiet: Quiet = False
+
+
+def _show_preview(arguments: IngestArguments) -> None:
+    from fedsov.api.preview import preview_settings
+
+    preview = preview_settings(run_settings(arguments.overrides))
+    if arguments.json:
+        print_json(preview.to_json())
+        return
+    for line in preview.lines():
+        print_line(line)
 
 
 @command(
@@ -28,6 +42,8 @@ class IngestArguments(Arguments):
     examples=(
         "fedsov ingest",
         "fedsov ingest --rebuild",
+        "fedsov ingest --dry-run dataset=table dataset.path=people.csv dataset.jurisdiction=country \\",
+        "    dataset.target=y federation.regions=auto",
         "fedsov ingest dataset=table dataset.path=people.csv dataset.jurisdiction=country dataset.target=y \\",
         "    federation.regions=auto --workspace my-people",
     ),
@@ -41,6 +57,9 @@ def ingest(arguments: IngestArguments) -> None:
     """
     say = progress(arguments.quiet)
     say("starting: loading Flower and Hydra")
+    if arguments.dry_run:
+        _show_preview(arguments)
+        return
     from fedsov.runtimes import kind_in, warm_up
 
     with warm_up(kind_in(arguments.overrides), trains=False):
@@ -54,6 +73,8 @@ def ingest(arguments: IngestArguments) -> None:
     print_line(report.sentence())
     for remark in report.remarks:
         print_line(f"settings: {remark}")
+    for warning in report.warnings():
+        print_line(f"warning: {warning}")
     print_line("columns: " + ", ".join(f"{name} {kind}" for name, kind in sorted(report.kinds.items())))
     if report.unused:
         print_line(f"unused columns: {unused_line(report.unused)}; {TO_USE_A_COLUMN}")

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from fedsov.checks import override_words
 from fedsov.config.moved_settings import renamed, renamed_words
+from fedsov.config.named_files import RESOLVER, resolve, with_named_files
 from fedsov.errors import ConfigurationError, nearest, unknown
 
 if TYPE_CHECKING:
@@ -51,8 +52,12 @@ OPEN = (
 
 
 def opened(overrides: Sequence[str]) -> list[str]:
-    """The overrides by the settings' names of now, those of an open mapping in the form that lets them add keys."""
-    return [f"++{word}" if word.startswith(OPEN) and "=" in word else word for word in renamed_words(overrides)]
+    """The overrides by the settings' names of now, those of an open mapping in the form that lets them add keys.
+
+    Those of a file (``KEY=@FILE``) are there one by one. Raises ConfigurationError where it cannot be read.
+    """
+    words = renamed_words(with_named_files(overrides))
+    return [f"++{word}" if word.startswith(OPEN) and "=" in word else word for word in words]
 
 
 @contextmanager
@@ -85,6 +90,7 @@ def register_resolvers() -> None:
     from omegaconf import OmegaConf
 
     OmegaConf.register_new_resolver("config_dir", lambda: str(config_dir()), replace=True)
+    OmegaConf.register_new_resolver(RESOLVER, resolve, replace=True)
 
 
 def compose(overrides: Sequence[str]) -> DictConfig:

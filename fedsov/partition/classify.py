@@ -20,6 +20,8 @@ from fedsov.checks import instance, mapping, real, section, shown, text, text_or
 from fedsov.errors import ConfigurationError
 from fedsov.label import Label
 
+_TRUTHS = ("true", "false")
+
 
 @dataclass(frozen=True, slots=True)
 class RestrictionRule:
@@ -126,9 +128,21 @@ def classify(
     restrictions = {
         rule.restriction
         for rule in rules.restrictions
-        if spelled(row_values.get(rule.column)) in (None, spelled(rule.equals))
+        if (value := spelled(row_values.get(rule.column))) is None or same_value(value, rule.equals)
     }
     return Label(frozenset({jurisdiction}), frozenset(categories), frozenset(restrictions))
+
+
+def same_value(word: str, other: str) -> bool:
+    """Whether two texts say the same: letter by letter, as numbers (1.50, 1.5) or as truth values (true, True)."""
+    if word == other or word.strip() == other.strip():
+        return True
+    if word.casefold() in _TRUTHS and other.casefold() in _TRUTHS:
+        return word.casefold() == other.casefold()
+    try:
+        return float(word) == float(other)
+    except ValueError:
+        return False
 
 
 def spelled(value: object) -> str | None:

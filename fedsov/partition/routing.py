@@ -20,7 +20,7 @@ import numpy as np
 from fedsov.errors import ConfigurationError, InputError
 from fedsov.jurisdiction import Atlas, Region
 from fedsov.label import Label
-from fedsov.partition.classify import ClassifyRules, ConsentRule, classify, spelled
+from fedsov.partition.classify import ClassifyRules, ConsentRule, classify, same_value, spelled
 
 if TYPE_CHECKING:
     from fedsov.partition.dataset import DatasetSpec
@@ -177,7 +177,7 @@ def consenting(homes: Homes, person: Integers, rule: ConsentRule | None, column:
         return chosen
     if column is not None:
         words, word_of = column
-        return np.array([*(word == spelled(rule.equals) for word in words), False])[word_of]
+        return np.array([*(same_value(word, str(rule.equals)) for word in words), False])[word_of]
     for place, region in enumerate(homes.regions):
         rows = np.flatnonzero(homes.home == place)
         present = np.unique(person[rows])

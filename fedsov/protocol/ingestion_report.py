@@ -10,6 +10,9 @@ from fedsov.artifact import Party
 
 TO_USE_A_COLUMN = "to use one, declare its kind: dataset.kinds.COLUMN=numeric or categorical"
 
+LOUD = 0.05
+"""Rows without a home beyond this share are said in a line of their own."""
+
 
 @dataclass(frozen=True, slots=True)
 class IngestionReport:
@@ -22,7 +25,7 @@ class IngestionReport:
     `stores` are digests of what each region's rows are: equal for the same rows, sorted by the same rules.
     `unused` says why each column that is not learned from is not; `settled` are the regions whose own settings were
     written now, from what this run asks for, and `loose` the settings that it made permanent there and that protect
-    less than the closed ones.
+    less than the closed ones; `said` is what else its user must know, in sentences.
     """
 
     rows_in: int
@@ -39,6 +42,7 @@ class IngestionReport:
     key_signatures: Mapping[str, str] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
     loose: tuple[str, ...] = ()
+    said: tuple[str, ...] = ()
 
     def sentence(self) -> str:
         """Counts in = counts stored + quarantined, in one line."""
@@ -49,7 +53,7 @@ class IngestionReport:
             f"{'about ' if self.rounded else ''}{self.rows_in:,} rows in = "
             f"{self.stored:,} stored in {len(self.regions)} regions "
             f"+ {held_back:,} quarantined{f' ({why})' if why else ''}"
-            f"{'; name unknown jurisdictions by dataset.aliases={SPELLING: CODE}' if unknown else ''}"
+            f"{'; name unknown jurisdictions by dataset.aliases={SPELLING: CODE}' if unknown and not self.said else ''}"
             f"{'; the stores are up to date' if self.up_to_date else ''}"
         )
 
@@ -70,7 +74,16 @@ class IngestionReport:
             "remarks": list(self.remarks),
             "rounded": self.rounded,
             "loose": list(self.loose),
+            "said": list(self.warnings()),
         }
+
+    def warnings(self) -> tuple[str, ...]:
+        """What its user must know, in sentences: what was said of the source, and that many rows have no home."""
+        held_back = sum(self.quarantined.values())
+        if held_back <= LOUD * max(self.rows_in, 1):
+            return self.said
+        share = f"{held_back / self.rows_in:.0%}"
+        return (*self.said, f"{share} of the rows are in quarantine and will be used by nobody")
 
     def columns(self, most: int = 6) -> str:
         """The columns that are learned from by kind, declared or inferred, in one line."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -27,7 +28,7 @@ from fedsov.border.gate import Gate, Refused
 from fedsov.border.people_counts import PeopleCounter
 from fedsov.config.hub_settings import asked as asked_of
 from fedsov.config.settings import Settings, settings_of
-from fedsov.errors import ConfigurationError, FedsovError, JobRefused
+from fedsov.errors import ConfigurationError, FedsovError, InputError, JobRefused
 from fedsov.jurisdiction import Region
 from fedsov.keys import open_keys
 from fedsov.keys.protocol import KeySettings
@@ -35,9 +36,11 @@ from fedsov.label import Label
 from fedsov.ledger import known_keys
 from fedsov.ledger.ledger import Ledger
 from fedsov.partition.classify import ConsentRule
-from fedsov.partition.column_kinds import LEARNED
-from fedsov.partition.ingest import CheckRows, Conditions, IngestReport, ingest, keys_of, store_folder
+from fedsov.partition.columns.column_kinds import LEARNED
+from fedsov.partition.ingest import CheckRows, Conditions, ingest, keys_of, store_folder
 from fedsov.partition.manifest import read_manifest
+from fedsov.partition.preview import preview
+from fedsov.partition.sorting import IngestReport
 from fedsov.protocol.calendar import Calendar, real_day
 from fedsov.region.admission import Place, admit, admit_further, refuse, settle
 from fedsov.region.people_budgets import check_new_holder, covered_rows
@@ -57,9 +60,20 @@ def run(connection: FramedSocket) -> None:
         return
     _discard_output()
     try:
-        connection.send(Frame(ingest_source(request)))
+        connection.send(Frame(preview_source(request) if request.get("dry_run") else ingest_source(request)))
     except FedsovError as error:
         connection.send(Frame({"error": str(error), "type": type(error).__name__}))
+    except Exception as error:  # boundary: its text may quote a row, so that its type and place alone are told
+        connection.send(Frame({"error": _surprise(error), "type": InputError.__name__}))
+
+
+def _surprise(error: Exception) -> str:
+    """What is said of an error that nobody foresaw: its type, and the place in our own code."""
+    ours = [frame for frame in traceback.extract_tb(error.__traceback__) if "fedsov" in Path(frame.filename).parts]
+    place = f"{Path(ours[-1].filename).stem}.{ours[-1].name}, line {ours[-1].lineno}" if ours else "the ingestion"
+    if isinstance(error, MemoryError):
+        return f"the source needs more memory than there is ({place}); give it in parts"
+    return f"{type(error).__name__} in {place}: this source holds something that nobody foresaw; nothing was stored"
 
 
 def _discard_output() -> None:
@@ -110,6 +124,14 @@ def ingest_source(request: Mapping[str, Any]) -> dict[str, Any]:
         "loose": gates.loose(),
         "remarks": gates.remarks,
     }
+
+
+def preview_source(request: Mapping[str, Any]) -> dict[str, Any]:
+    """What an ingestion would do, in plain values; nothing is written. Raises InputError, ConfigurationError."""
+    settings = settings_of(request["config"])
+    regions = settings.federation.regions
+    named = "auto" if regions is None else {region.name: region for region in regions}
+    return preview(settings.dataset, atlas=settings.atlas, regions=named).to_json()
 
 
 def _check_rows(workspace: Workspace, gates: _Gates, *, asked: Sequence[str]) -> CheckRows:
@@ -346,6 +368,7 @@ def _report(report: IngestReport, workspace: Workspace, dataset: str) -> dict[st
             for name, kind in report.kinds.items()
             if kind not in LEARNED
         },
+        "said": list(report.said),
         "up_to_date": report.up_to_date,
         "stores": {
             region.name: read_manifest(store_folder(workspace.root, region.name, dataset)).rows_digest()

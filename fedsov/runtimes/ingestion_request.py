@@ -34,4 +34,5 @@ def report_from_json(report: Mapping[str, Any]) -> IngestionReport:
         unused=report["unused"],
         settled=tuple(report["settled"]),
         loose=tuple(report["loose"]),
+        said=tuple(report["said"]),
     )

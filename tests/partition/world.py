@@ -17,8 +17,9 @@ from fedsov.keys.protocol import RegionKeys
 from fedsov.model.targets import TargetRule
 from fedsov.partition.classify import ClassifyRules
 from fedsov.partition.dataset import DatasetSpec
-from fedsov.partition.ingest import IngestReport, ingest, key_settings, store_folder
+from fedsov.partition.ingest import ingest, key_settings, store_folder
 from fedsov.partition.records import Records
+from fedsov.partition.sorting import IngestReport
 from fedsov.partition.store import Store
 
 NAMES = {"US": "United States", "GB": "United Kingdom", "DE": "Germany", "IN": "India", "CA": "Canada"}

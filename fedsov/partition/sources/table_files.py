@@ -1,15 +1,21 @@
-"""A table in one file, CSV or Parquet: ``dataset.path=people.parquet``. The content says which, not the name."""
+"""A table in a file or in many: ``dataset.path=people.parquet``, a folder, or a pattern such as ``"day-*.csv.gz"``.
+
+CSV, Parquet, JSON lines, Arrow IPC and Excel, packed by gzip or zstd or not. The content says which, not the name.
+"""
 
 from __future__ import annotations
 
-import os
+import io
 import re
+from glob import glob
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import pyarrow as pa
 
 from fedsov.errors import InputError
+from fedsov.partition.classify import spelled
+from fedsov.partition.sources.csv_files import as_text, has_mark, read_csv, size_of, text_columns
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
@@ -17,43 +23,145 @@ if TYPE_CHECKING:
     from fedsov.partition.dataset import DatasetSpec
 
 _HEAD = 1 << 16
-_LARGEST_BLOCK = (1 << 31) - 1
 LARGEST_UNPACKED = 2**30
 """Bytes that any Parquet file may unpack to."""
 GREATEST_EXPANSION = 100
 """Times its own size that a larger one may."""
+PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+"""How a packed file begins."""
 WIDTHS = {
     **{"BOOLEAN": 1, "INT32": 4, "INT64": 8, "INT96": 12, "FLOAT": 4, "DOUBLE": 8},
     **{"BYTE_ARRAY": 4, "FIXED_LEN_BYTE_ARRAY": 1},
 }
 """Bytes of one value of each physical type of Parquet, in memory; of a word, its place alone."""
-_NULLS = ["", "NA", "N/A", "#N/A", "n/a", "NaN", "nan", "NULL", "null", "None"]
+_KINDS = "CSV, Parquet, JSON lines, Arrow IPC or Excel"
 
 
-def find(spec: DatasetSpec) -> Path:
-    """The file at `dataset.path`. Raises InputError where there is none."""
+def find(spec: DatasetSpec) -> tuple[Path, ...]:
+    """The file at `dataset.path`, or the files of a folder or a pattern, by name; hidden ones and `_SUCCESS` are none.
+
+    Raises InputError where there is none.
+    """
     if spec.path is None:
         raise InputError("dataset=table needs a file: dataset.path=people.parquet (or .csv)")
     path = Path(spec.path)
-    if not path.is_file():
-        reason = "is a folder, not a file" if path.is_dir() else "does not exist"
-        raise InputError(f"dataset.path={path} {reason}; give a CSV or Parquet file")
-    return path
+    if path.is_file():
+        return (path,)
+    found = path.rglob("*") if path.is_dir() else map(Path, glob(str(path), recursive=True))
+    files = tuple(sorted(each for each in found if each.is_file() and not each.name.startswith((".", "_"))))
+    if not files:
+        reason = "is an empty folder" if path.is_dir() else "does not exist"
+        raise InputError(f"dataset.path={path} {reason}; give a file of {_KINDS}, a folder of them or a pattern")
+    return files
 
 
 def read(file: BinaryIO, path: Path, spec: DatasetSpec) -> pa.Table:
-    """All rows and columns. Raises InputError for what is neither CSV nor Parquet, damaged, encrypted or empty."""
+    """All rows and columns. Raises InputError for what is none of the kinds, damaged, encrypted or empty."""
     head = file.read(_HEAD)
     file.seek(0)
     if not head.strip():
-        raise InputError(f"{path} is empty; give a CSV or Parquet file with records")
+        raise InputError(f"{path} is empty; give a file of {_KINDS} with records")
+    if packed := next((codec for mark, codec in PACKED.items() if head.startswith(mark)), None):
+        return read(unpacked(file, path, packed), path, spec)
     if head[:4] == b"PARE":
         raise InputError(f"{path} is encrypted Parquet; give the plain source (a region's store is read by its region)")
     if head[:4] == b"PAR1":
         return _read_parquet(file, path)
-    if b"\0" in head:
-        raise InputError(f"{path} is neither CSV nor Parquet; convert it to one of them")
-    return _read_csv(file, path, head, spec)
+    if head.startswith((b"ARROW1", b"\xff\xff\xff\xff")):
+        return _read_arrow(file, path)
+    if head.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
+        return _read_excel(file, path)
+    if b"\0" in head and spec.csv.encoding is None and not has_mark(head):
+        raise InputError(f"{path} is none of {_KINDS}; convert it to one of them")
+    if head.lstrip().startswith((b"{", b"[")):
+        return _read_json(file, path, spec)
+    return read_csv(file, path, spec)
+
+
+def unpacked(file: BinaryIO, path: Path, codec: str) -> BinaryIO:
+    """The content of a packed file, in memory.
+
+    Raises InputError for one that is damaged, or unpacks to more than 1 GiB and more than 100 times its own size.
+    """
+    most = max(LARGEST_UNPACKED, GREATEST_EXPANSION * size_of(file))
+    content = io.BytesIO()
+    try:
+        with pa.CompressedInputStream(pa.BufferReader(file.read()), codec) as stream:
+            while piece := stream.read(1 << 20):
+                content.write(piece)
+                if content.tell() > most:
+                    raise InputError(
+                        f"{path} unpacks to more than {most:,} bytes, {GREATEST_EXPANSION} times its size or more; "
+                        "unpack it yourself and look at it"
+                    )
+    except (pa.ArrowException, OSError):
+        raise InputError(f"{path} begins like a file of {codec} but is damaged or cut short; get it again") from None
+    content.seek(0)
+    return content
+
+
+def _read_arrow(file: BinaryIO, path: Path) -> pa.Table:
+    try:
+        is_file = file.read(6) == b"ARROW1"
+        file.seek(0)
+        return (pa.ipc.open_file(file) if is_file else pa.ipc.open_stream(file)).read_all()
+    except (pa.ArrowException, OSError):
+        raise InputError(f"{path} begins like Arrow IPC but is damaged or cut short; get it again") from None
+
+
+def _read_json(file: BinaryIO, path: Path, spec: DatasetSpec) -> pa.Table:
+    """JSON lines: one object a line. What decides law or identity is read as text."""
+    from pyarrow import json
+
+    if file.read(_HEAD).lstrip().startswith(b"["):
+        raise InputError(f"{path} is one JSON list; write it as JSON lines, one object a line")
+    file.seek(0)
+    schema = pa.schema([(name, pa.string()) for name in sorted(text_columns(spec))])
+    parse = json.ParseOptions(explicit_schema=None, newlines_in_values=False)
+    read = json.ReadOptions(use_threads=False, block_size=min(size_of(file) + 1, (1 << 31) - 1))
+    try:
+        table = json.read_json(file, read_options=read, parse_options=parse)
+    except (pa.ArrowException, OSError) as error:
+        row = re.search(r"row (\d+)", str(error))
+        where = f"line {int(row[1]) + 1}" if row else "a line"
+        raise InputError(
+            f"{path} cannot be read as JSON lines: {where} is no object like the others; mend it"
+        ) from None
+    for name in schema.names:
+        place = table.schema.get_field_index(name)
+        if place >= 0 and not pa.types.is_string(table.schema.field(place).type):
+            table = table.set_column(place, name, as_text(table.column(place)))
+    return table
+
+
+def _read_excel(file: BinaryIO, path: Path) -> pa.Table:
+    """The first sheet of an Excel file, whose first row names the columns."""
+    try:
+        from python_calamine import CalamineWorkbook
+    except ImportError:
+        raise InputError(
+            f"{path} is an Excel file, which needs python-calamine: pip install 'fedsov[tables]'"
+        ) from None
+    try:
+        book = CalamineWorkbook.from_filelike(file)
+        rows = book.get_sheet_by_index(0).to_python()
+    except Exception as error:  # boundary: the library has one class of error for each of its formats
+        raise InputError(f"{path} begins like an Excel file but cannot be read ({type(error).__name__})") from None
+    if not rows:
+        raise InputError(f"{path} has an empty first sheet; give a file with records")
+    names = [str(name).strip() for name in rows[0]]
+    columns = [[None if value == "" else value for value in column] for column in zip(*rows[1:], strict=True)]
+    return pa.table([_cells(column) for column in columns] or [pa.nulls(0)] * len(names), names=names)
+
+
+def _cells(values: list[Any]) -> pa.Array:
+    """A column of a sheet; where its cells are of several types, their text. Whole numbers are whole."""
+    if all(value is None or (isinstance(value, float) and value.is_integer()) for value in values):
+        return pa.array([None if value is None else int(value) for value in values], pa.int64())
+    try:
+        return pa.array(values)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        return pa.array([None if value is None else spelled(value) for value in values], pa.string())
 
 
 def _read_parquet(file: BinaryIO, path: Path) -> pa.Table:
@@ -75,7 +183,7 @@ def _check_unpacked(source: pq.ParquetFile, file: BinaryIO, path: Path) -> None:
     """
     import pyarrow.parquet as pq
 
-    most = max(LARGEST_UNPACKED, GREATEST_EXPANSION * os.fstat(file.fileno()).st_size)
+    most = max(LARGEST_UNPACKED, GREATEST_EXPANSION * size_of(file))
     groups = [source.metadata.row_group(place) for place in range(source.metadata.num_row_groups)]
     chunks = [group.column(place) for group in groups for place in range(group.num_columns)]
     size = sum(max(chunk.num_values * WIDTHS[chunk.physical_type], chunk.total_uncompressed_size) for chunk in chunks)
@@ -102,33 +210,3 @@ def _unpacked(chunk: pa.Array) -> int:
         return int(chunk.nbytes)
     lengths = pc.take(pc.binary_length(chunk.dictionary), chunk.indices)
     return int(pc.sum(lengths.cast(pa.int64())).as_py() or 0)
-
-
-def _read_csv(file: BinaryIO, path: Path, head: bytes, spec: DatasetSpec) -> pa.Table:
-    from pyarrow import csv
-
-    # "NA" is Namibia or nothing: nothing where it stands unquoted, unless an alias says that it is a code
-    nulls = [word for word in _NULLS if word not in spec.aliases]
-    words = csv.ConvertOptions(null_values=_NULLS, strings_can_be_null=True)
-    codes = csv.ConvertOptions(
-        null_values=nulls,
-        strings_can_be_null=True,
-        quoted_strings_can_be_null=False,
-        include_columns=[spec.jurisdiction],
-        column_types={spec.jurisdiction: pa.string()},
-    )
-    header = head.splitlines()[0].decode("utf-8", "replace")
-    parse = csv.ParseOptions(delimiter=max(",;\t|", key=header.count), newlines_in_values=True)
-    # one block: a type must not depend on where a block ends; one thread: errors know their row
-    read = csv.ReadOptions(use_threads=False, block_size=min(os.fstat(file.fileno()).st_size + 1, _LARGEST_BLOCK))
-    try:
-        table = csv.read_csv(file, read_options=read, parse_options=parse, convert_options=words)
-        if (place := table.schema.get_field_index(spec.jurisdiction)) < 0:
-            return table
-        file.seek(0)
-        spoken = csv.read_csv(file, read_options=read, parse_options=parse, convert_options=codes)
-        return table.set_column(place, spec.jurisdiction, spoken.column(0))
-    except (pa.ArrowException, OSError) as error:
-        row = re.search(r"Row #(\d+)", str(error))
-        where = f"line {row[1]} does not fit the header" if row else "it is not UTF-8 text with one header line"
-        raise InputError(f"{path} cannot be read as CSV: {where}; mend the file or give Parquet") from None

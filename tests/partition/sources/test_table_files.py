@@ -5,8 +5,9 @@ import pyarrow.csv
 import pytest
 
 from fedsov.errors import InputError
-from fedsov.partition.column_kinds import infer_kinds
+from fedsov.partition.columns.column_kinds import infer_kinds
 from fedsov.partition.sources import read_source
+from fedsov.partition.sources.csv_format import CsvFormat
 
 from ..world import people, spec_of, written
 
@@ -25,14 +26,12 @@ def test_the_delimiter_is_seen_in_the_header(tmp_path: Path, delimiter: str) -> 
     assert read_source(spec_of(path, subject=None)).to_pylist() == [{"country": "DE", "wage": 1.5, "age": 3}]
 
 
-def test_na_is_namibia_only_where_it_is_quoted_or_declared(tmp_path: Path) -> None:
+def test_na_is_namibia_in_the_column_of_jurisdictions_and_nothing_elsewhere(tmp_path: Path) -> None:
     path = tmp_path / "people.csv"
-    path.write_text('country,wage,age\nNA,1.5,NA\n"NA",2.5,4\n')
-    plain = read_source(spec_of(path, subject=None))
-    assert plain.column("country").to_pylist() == [None, "NA"]
-    assert plain.column("age").to_pylist() == [None, 4]
-    declared = read_source(spec_of(path, subject=None, aliases={"NA": "NA"}))
-    assert declared.column("country").to_pylist() == ["NA", "NA"]
+    path.write_text('country,wage,age\nNA,1.5,NA\n"NA",2.5,4\n,3.5,5\n')
+    table = read_source(spec_of(path, subject=None))
+    assert table.column("country").to_pylist() == ["NA", "NA", None]
+    assert table.column("age").to_pylist() == [None, 4, 5]
 
 
 def test_numbers_in_quotes_with_empty_fields_stay_numbers(tmp_path: Path) -> None:
@@ -44,7 +43,7 @@ def test_numbers_in_quotes_with_empty_fields_stay_numbers(tmp_path: Path) -> Non
 BAD_FILES = {
     "empty": (b"", "is empty"),
     "header": (b"country,wage,passport\n", "no rows"),
-    "binary": (b"\x00\x01\x02country", "neither CSV nor Parquet"),
+    "binary": (b"\x00\x01\x02country", "is none of CSV, Parquet"),
     "cut": (b"PAR1 and nothing more", "damaged or cut"),
     "encrypted": (b"PARE...", "encrypted Parquet"),
     "ragged": (b"country,wage,passport\nDE,1,2\nJane Canary,DE,1,2\n", "line 3 does not fit"),
@@ -63,17 +62,24 @@ def test_a_file_that_cannot_be_read_says_why_in_one_line_and_quotes_no_row(tmp_p
     assert "\n" not in str(caught.value)
 
 
-def test_text_that_is_not_utf8_is_no_feature(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rows", [1, 20_000], ids=["in the head", "far behind it"])
+def test_text_in_another_encoding_is_read_where_it_is_named_and_refused_by_its_name_else(
+    tmp_path: Path, rows: int
+) -> None:
     path = tmp_path / "people.csv"
-    path.write_bytes("country,wage,passport,age,town\nDE,1,2,3,Köln\nDE,1,2,4,Bonn\n".encode("latin-1"))
-    table = read_source(spec_of(path))
-    assert infer_kinds(table, spec_of(path))["town"] == "drop"
+    text = "country,wage,passport,age,town\n" + "DE,1,2,4,Bonn\n" * rows + "DE,1,2,3,Köln\n"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(InputError, match=r"not text in utf-8.*dataset\.csv\.encoding, perhaps to cp1252"):
+        read_source(spec_of(path))
+    spec = spec_of(path, csv=CsvFormat(encoding="iso8859-1"))
+    table = read_source(spec)
+    assert table.column("town").to_pylist()[-1] == "Köln" and infer_kinds(table, spec)["town"] == "categorical"
 
 
 def test_a_missing_file_a_folder_and_no_path_are_named(tmp_path: Path) -> None:
     for path, message in (
         (tmp_path / "none.csv", "does not exist"),
-        (tmp_path, "is a folder"),
+        (tmp_path, "is an empty folder"),
         (None, "dataset.path="),
     ):
         with pytest.raises(InputError, match=message):

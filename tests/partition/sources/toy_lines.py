@@ -12,11 +12,11 @@ from fedsov.errors import InputError
 from fedsov.partition.dataset import DatasetSpec
 
 
-def find(spec: DatasetSpec) -> Path:
+def find(spec: DatasetSpec) -> tuple[Path, ...]:
     """The file at `dataset.path`."""
     if spec.path is None or not spec.path.is_file():
         raise InputError(f"dataset.path={spec.path} does not exist; give a file of JSON lines")
-    return spec.path
+    return (spec.path,)
 
 
 def read(file: BinaryIO, path: Path, spec: DatasetSpec) -> pa.Table:

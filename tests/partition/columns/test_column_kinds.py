@@ -10,7 +10,7 @@ import pytest
 
 from fedsov.errors import InputError
 from fedsov.model.targets import TargetRule
-from fedsov.partition.column_kinds import LEARNED, infer_columns
+from fedsov.partition.columns.column_kinds import LEARNED, infer_columns
 from fedsov.partition.dataset import DatasetSpec
 
 ROWS = 300
@@ -43,16 +43,14 @@ EXPECTED = {
     "person": "dataset.subject",
     "unwanted": "dataset.drop",
     "declared": "dataset.kinds.declared=drop",
-    "since": "a date",
-    "born": "a date",
-    "at": "a date",
-    "lasted": "a date",
+    "born": "named like a date of birth; dataset.kinds.born=date makes it a feature",
+    "lasted": "a time that is no date",
     "same": "one value in all rows",
     "same_word": "one value in all rows",
     "no_number": "no value in any row",
     "no_word": "no value in any row",
     "nothing": "no value in any row",
-    "email": "named like an identifier",
+    "email": "it holds e-mail addresses",
     "employee_id": "named like an identifier",
     "row": "it numbers the rows",
     "remark": "most rows have a text of their own",
@@ -70,7 +68,7 @@ def spec_of(**more: object) -> DatasetSpec:
 def test_each_column_that_is_not_learned_from_is_named_with_its_reason() -> None:
     kinds, unused = infer_columns(pa.table(COLUMNS), spec_of())
     assert unused == EXPECTED
-    assert {name for name, kind in kinds.items() if kind in LEARNED} == {"age"}
+    assert {name for name, kind in kinds.items() if kind in LEARNED} == {"age", "since", "at"}
 
 
 def test_many_levels_are_a_reason_of_their_own() -> None:
@@ -89,6 +87,8 @@ def test_a_declared_kind_uses_what_would_be_left_out() -> None:
 
 
 def test_a_table_of_which_no_column_can_be_learned_from_says_why_of_each() -> None:
-    table = pa.table({name: COLUMNS[name] for name in ("country", "y", "person", "since", "same")})
-    with pytest.raises(InputError, match=r"no column left.*since: a date; same: one value.*dataset\.kinds"):
+    table = pa.table({name: COLUMNS[name] for name in ("country", "y", "person", "born", "same")})
+    with pytest.raises(
+        InputError, match=r"no column left.*born: named like a date of birth.*; same: one value.*dataset\.kinds"
+    ):
         infer_columns(table, spec_of(drop=(), kinds={}))

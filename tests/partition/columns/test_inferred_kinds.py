@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from fedsov.errors import ConfigurationError, InputError
-from fedsov.partition.column_kinds import infer_kinds
+from fedsov.partition.columns.column_kinds import infer_kinds
 from tests.partition.world import people, spec_of
 
 
@@ -30,10 +30,10 @@ def test_kinds_are_inferred_from_type_name_and_levels() -> None:
         "name", "passport", "row", "employee_id", "remark", "email",
     }  # fmt: skip
     assert {name for name, kind in kinds.items() if kind == "drop"} == {
-        "country", "since", "same", "nothing", "born", "tags",
+        "country", "same", "nothing", "born", "tags",
     }  # fmt: skip
     assert {name for name, kind in kinds.items() if kind == "categorical"} == {"job", "contract", "town"}
-    assert {name for name, kind in kinds.items() if kind == "numeric"} == {"age", "smoker"}
+    assert {name for name, kind in kinds.items() if kind == "numeric"} == {"age", "smoker", "since"}
     assert "wage" not in kinds
 
 

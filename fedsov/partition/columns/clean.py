@@ -12,6 +12,9 @@ import pyarrow as pa
 from fedsov.errors import InputError, counted
 from fedsov.model.targets import FARTHEST, TargetRule
 from fedsov.partition.arrow_columns import floats, from_levels, levels, numbers
+from fedsov.partition.classify import same_value
+from fedsov.partition.columns.column_kinds import NO_ORDER
+from fedsov.partition.columns.days import as_days
 from fedsov.partition.dataset import DatasetSpec
 
 
@@ -42,13 +45,22 @@ def prepare(table: pa.Table, spec: DatasetSpec, kinds: Mapping[str, str]) -> Pre
     columns: dict[str, pa.Array] = {}
     for name, kind in kinds.items():
         if kind == "numeric":
-            values, infinite = _finite(name, as_floats(table.column(name), name), spec)
+            values, infinite = _finite(name, _measured(table.column(name), name, spec), spec)
             columns[name] = numbers(values)
             faults |= infinite
         elif kind != "drop":
             columns[name] = from_levels(*levels(table.column(name)))
     target, missing = _target(table.column(spec.target.column), spec)
     return Prepared(columns, target, faults | missing)
+
+
+def _measured(column: pa.ChunkedArray, name: str, spec: DatasetSpec) -> np.ndarray:
+    """(rows,) float64 of numbers, or of dates their days. Raises InputError where it is neither."""
+    is_date = spec.kinds.get(name) == "date"
+    days = as_days(column) if is_date or name not in spec.kinds else None
+    if is_date and days is None:
+        raise InputError(f"column '{name}' is not of dates throughout, or {NO_ORDER}; set dataset.kinds.{name}=drop")
+    return as_floats(column, name) if days is None else days
 
 
 NO_NUMBER = "choose another dataset.target, or a task of names (dataset.task=multiclass, dataset.target_positive=VALUE)"
@@ -102,9 +114,12 @@ def _finite(name: str, values: np.ndarray, spec: DatasetSpec) -> tuple[np.ndarra
 def _target(column: pa.ChunkedArray, spec: DatasetSpec) -> tuple[pa.Array, dict[str, np.ndarray]]:
     name = spec.target.column
     faults: dict[str, np.ndarray] = {}
+    if pa.types.is_boolean(column.type) and (spec.target.positive is not None or spec.target.classes):
+        column = column.cast(pa.string())  # "true" and "false", as they are named
     textual = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
     if (textual or pa.types.is_dictionary(column.type)) and not spec.target.is_number:
         words, codes = levels(column)
+        words = [_as_named(word, spec.target) for word in words]
         missing, stored = codes == len(words), from_levels(words, codes)
         _check_outcome(spec.target, words, [_number(word) for word in words])
     else:
@@ -120,6 +135,12 @@ def _target(column: pa.ChunkedArray, spec: DatasetSpec) -> tuple[pa.Array, dict[
         f"target '{name}' is missing in {many}, first in row {first}; "
         "set dataset.missing_target=quarantine to leave them out"
     )
+
+
+def _as_named(word: str, rule: TargetRule) -> str:
+    """A value of the target as its rule spells it: True where the rule names true."""
+    named = (name for name in (rule.positive, *rule.classes) if name is not None)
+    return next((name for name in named if same_value(word, name)), word)
 
 
 def _check_outcome(rule: TargetRule, words: list[str] | None, values: Sequence[float | None]) -> None:

@@ -8,7 +8,7 @@ person's name.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,22 +16,37 @@ import pyarrow as pa
 
 from fedsov.errors import ConfigurationError, InputError
 from fedsov.partition.arrow_columns import floats, levels
+from fedsov.partition.columns.days import as_days, is_day
 
 if TYPE_CHECKING:
     from fedsov.partition.dataset import DatasetSpec
 
-KINDS = ("numeric", "categorical", "identifier", "drop")
+KINDS = ("numeric", "categorical", "date", "identifier", "drop")
 LEARNED = ("numeric", "categorical")
 """Kinds that are learned from."""
 Inferred = tuple[str, str]
 """A kind, and why a column of it is unused."""
 NUMERIC, CATEGORICAL = ("numeric", ""), ("categorical", "")
-A_DATE = "a date"
+A_TIME = "a time that is no date"
+NO_ORDER = "dates of which nobody can tell the day from the month; write them as 2024-01-31"
+OF_BIRTH = "named like a date of birth; dataset.kinds.{name}=date makes it a feature"
+AS_DAYS = "a date: its days since 1970"
 ONE_VALUE, NO_VALUE = "one value in all rows", "no value in any row"
 NAMED = "named like an identifier"
 UNLIKE = "most rows have a text of their own"
 COUNTED = "it numbers the rows"
+LONG_NUMBERS = "long whole numbers, most of them different, as of phones, cards or persons"
+ADDRESSES = "it holds e-mail addresses"
+NUMBERS_AS_TEXT = (
+    "most of its texts look like numbers; dataset.csv.decimal, dataset.csv.thousands or dataset.csv.null says how they "
+    "are written, dataset.kinds.{name}=categorical that they are names"
+)
 MANY_LEVELS = 200
+OF_KIND = {"numeric": "numbers", "categorical": f"{MANY_LEVELS} different texts at most"}
+"""Why a column is what most are."""
+LONG = 10_000_000
+MOSTLY = 0.8
+_LOOKED_AT = 1000
 FEW_LEVELS = 50
 NEARLY_UNIQUE = 0.5
 
@@ -40,7 +55,10 @@ _PERSONAL = re.compile(
     r"(first|last|sur|full|user|nick|family|given|patient|customer)_?name|name|address|ip|dob|birth_?date)($|_)"
 )
 _NUMBERED = re.compile(r"(^|_)(no|nr|num|number|key|code)($|_)|^unnamed")
-_DAY = re.compile(r"\d{4}-\d\d?-\d\d?([T ].*)?|\d\d?[./]\d\d?[./]\d{4}( .*)?")
+_BIRTH = re.compile(r"(^|_)(dob|born|birth|birthday|birth_?date|geburt\w*|naissance|nacimiento)($|_)")
+_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+LIKE_NUMBER = re.compile(r"[+-]?(\d{1,3}([.,'’ \u00a0\u202f]\d{3})+|\d+)([.,]\d+)?")
+"""A number as people write it, with groups of digits and a comma or not."""
 
 
 def infer_kinds(table: pa.Table, spec: DatasetSpec) -> dict[str, str]:
@@ -61,14 +79,25 @@ def infer_columns(table: pa.Table, spec: DatasetSpec) -> tuple[dict[str, str], d
         for name in table.column_names
         if name != spec.target.column
     }
-    unused = {name: why for name, (kind, why) in inferred.items() if kind not in LEARNED}
-    kinds = {name: kind for name, (kind, _) in inferred.items()}
+    unused = {name: why.format(name=name) for name, (kind, why) in inferred.items() if kind not in (*LEARNED, "date")}
+    kinds = {name: "numeric" if kind == "date" else kind for name, (kind, _) in inferred.items()}
     if not set(LEARNED) & set(kinds.values()):
         listed = "; ".join(f"{name}: {why}" for name, why in unused.items())
         raise InputError(
             f"{spec.name} has no column left to learn from ({listed}); declare some, as dataset.kinds.COLUMN=numeric"
         )
     return kinds, unused
+
+
+def explained(table: pa.Table, spec: DatasetSpec) -> dict[str, str]:
+    """Column to why it is of its kind, for every column but the target. Raises as `infer_columns`."""
+    declared = _declared(table, spec)
+    found: dict[str, str] = {}
+    for name in table.column_names:
+        if name != spec.target.column:
+            kind, why = declared.get(name) or _kind(name, table.column(name))
+            found[name] = why.format(name=name) or OF_KIND[kind]
+    return found
 
 
 def _declared(table: pa.Table, spec: DatasetSpec) -> Mapping[str, Inferred]:
@@ -96,7 +125,9 @@ def _kind(name: str, column: pa.ChunkedArray) -> Inferred:
         return NUMERIC
     if pa.types.is_null(kind):
         return "drop", NO_VALUE
-    return "drop", A_DATE if pa.types.is_temporal(kind) else f"of type {kind}, neither numbers nor text"
+    if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
+        return _kind_of_days(name, column)
+    return "drop", A_TIME if pa.types.is_temporal(kind) else f"of type {_spoken(kind)}, neither numbers nor text"
 
 
 def _kind_of_text(name: str, column: pa.ChunkedArray) -> Inferred:
@@ -105,13 +136,30 @@ def _kind_of_text(name: str, column: pa.ChunkedArray) -> Inferred:
     personal = bool(_PERSONAL.search(_snake(name)))
     if len(words) < 2:
         return ("identifier", NAMED) if personal and words else ("drop", ONE_VALUE if words else NO_VALUE)
-    if all(_DAY.fullmatch(word) for word in words):
-        return "drop", A_DATE
+    if all(map(is_day, words)):
+        return _kind_of_days(name, column)
+    if any(_ADDRESS.fullmatch(word) for word in words[:_LOOKED_AT]):
+        return "identifier", ADDRESSES
+    numbers = sum(LIKE_NUMBER.fullmatch(word) is not None for word in words)
+    if len(words) > 2 and numbers >= MOSTLY * len(words):
+        return "identifier", LONG_NUMBERS if _are_long(words) else NUMBERS_AS_TEXT
     if len(words) > FEW_LEVELS and len(words) > NEARLY_UNIQUE * filled:
         return "identifier", UNLIKE
     if personal:
         return "identifier", NAMED
     return ("identifier", f"more than {MANY_LEVELS} different texts") if len(words) > MANY_LEVELS else CATEGORICAL
+
+
+def _kind_of_days(name: str, column: pa.ChunkedArray) -> Inferred:
+    if _BIRTH.search(_snake(name)):
+        return "drop", OF_BIRTH
+    days = as_days(column)
+    if days is None:
+        return "drop", NO_ORDER
+    different = np.unique(days[~np.isnan(days)])
+    if len(different) < 2:
+        return "drop", ONE_VALUE if len(different) else NO_VALUE
+    return "date", AS_DAYS
 
 
 def _kind_of_numbers(name: str, column: pa.ChunkedArray) -> Inferred:
@@ -124,9 +172,27 @@ def _kind_of_numbers(name: str, column: pa.ChunkedArray) -> Inferred:
         # an infinite value is for dataset.nonfinite to judge, never dropped in silence
         unvaried = ("drop", ONE_VALUE if len(different) else NO_VALUE)
         return NUMERIC if np.isinf(different).any() else unvaried
+    if not pa.types.is_integer(column.type):
+        inexact = unlike and np.abs(different[0]) >= 2.0**53 and bool((different == np.floor(different)).all())
+        return ("identifier", LONG_NUMBERS) if inexact else NUMERIC
     # consecutive whole numbers, each once: a row's number, not a measurement
     counted = len(different) == len(values) > FEW_LEVELS and np.ptp(different) + 1 == len(values)
-    return ("identifier", COUNTED) if counted and pa.types.is_integer(column.type) else NUMERIC
+    if counted:
+        return "identifier", COUNTED
+    return ("identifier", LONG_NUMBERS) if unlike and np.median(np.abs(different)) >= LONG else NUMERIC
+
+
+def _are_long(words: Sequence[str]) -> bool:
+    """Whether most of these texts have as many digits as phones, cards and persons are numbered with."""
+    long = sum(sum(letter.isdigit() for letter in word) >= len(str(LONG)) for word in words)
+    return long > len(words) / 2
+
+
+def _spoken(kind: pa.DataType) -> str:
+    """What a type is called; of a struct its fields, which can be named as columns of their own."""
+    if not pa.types.is_struct(kind):
+        return str(kind)
+    return f"struct with {', '.join(field.name for field in kind)} (nested columns are no features; write them flat)"
 
 
 def _snake(name: str) -> str:

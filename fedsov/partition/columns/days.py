@@ -1,0 +1,102 @@
+"""Dates as numbers: days since 1970-01-01, with the time of day as their fraction.
+
+Read are Arrow's dates and timestamps, ISO 8601 (2024-01-31, with a time and an offset or without), 31.01.2024, and
+31/01/2024 or 01/31/2024 where the column's own values say which of the two it is. Years of two digits are 1969 to 2068
+(POSIX). A time with an offset is taken to UTC.
+
+>>> parsed(["2024-01-31", "2024-02-01T12:00:00+00:00"])
+[19753.0, 19754.5]
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime
+
+import numpy as np
+import pyarrow as pa
+
+from fedsov.partition.arrow_columns import floats, levels
+
+ISO = re.compile(r"\d{4}-\d\d?-\d\d?([T ]\d\d?:\d\d.*)?")
+WRITTEN = re.compile(r"(?P<first>\d{1,2})(?P<mark>[./])(?P<second>\d{1,2})(?P=mark)(?P<year>\d{4}|\d{2})(\s.*)?")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY = 86_400.0
+
+
+def is_day(word: str) -> bool:
+    """Whether a text has the form of a date."""
+    return bool(ISO.fullmatch(word) or WRITTEN.fullmatch(word))
+
+
+def as_days(column: pa.ChunkedArray) -> np.ndarray | None:
+    """(rows,) float64 days, NaN where missing; None where not every value is a date, or their order is not known."""
+    if pa.types.is_temporal(column.type):
+        return _of_arrow(column)
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return None
+    words, codes = levels(column)
+    days = parsed(words)
+    if days is None:
+        return None
+    spread: np.ndarray = np.array([*days, np.nan], np.float64)[codes]
+    return spread
+
+
+def parsed(words: Sequence[str]) -> list[float] | None:
+    """The days of these texts; None where one is no date, or day and month could be either."""
+    written = [match for word in words if (match := WRITTEN.fullmatch(word))]
+    order = _order(written)
+    if order is None:
+        return None
+    days = list(_days(words, day_first=order))
+    return None if len(days) < len(words) else days
+
+
+def _order(written: Sequence[re.Match[str]]) -> bool | None:
+    """Whether the day comes first; None where nothing says so. With dots it does; else a number above 12 is a day."""
+    slashed = [match for match in written if match["mark"] == "/"]
+    if not slashed:
+        return True
+    first, second = (any(int(match[part]) > 12 for match in slashed) for part in ("first", "second"))
+    return first if first != second else None
+
+
+def _days(words: Sequence[str], *, day_first: bool) -> Iterator[float]:
+    """The days of the texts, up to the first that is none."""
+    for word in words:
+        try:
+            yield _day(word, day_first=day_first)
+        except (ValueError, OverflowError):
+            return
+
+
+def _day(word: str, *, day_first: bool) -> float:
+    """One date. Raises ValueError for what is none."""
+    match = WRITTEN.fullmatch(word)
+    if match is None:
+        return _of_iso(word)
+    first, second, year = int(match["first"]), int(match["second"]), int(match["year"])
+    if len(match["year"]) == 2:
+        year += 1900 if year >= 69 else 2000
+    day, month = (first, second) if day_first or match["mark"] == "." else (second, first)
+    return float((date(year, month, day) - _EPOCH.date()).days)
+
+
+def _of_iso(word: str) -> float:
+    padded = re.sub(r"-(\d)(?=\D|$)", r"-0\1", word)
+    at = datetime.fromisoformat(padded)
+    at = at.replace(tzinfo=UTC) if at.tzinfo is None else at
+    return (at - _EPOCH).total_seconds() / _DAY
+
+
+def _of_arrow(column: pa.ChunkedArray) -> np.ndarray | None:
+    kind = column.type
+    if pa.types.is_date(kind):
+        return floats(column.cast(pa.date32()).cast(pa.int32()))
+    if pa.types.is_timestamp(kind):
+        per_day = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[kind.unit] * _DAY
+        days: np.ndarray = floats(column.cast(pa.timestamp(kind.unit)).cast(pa.int64())) / per_day
+        return days
+    return None
