@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from click.exceptions import Exit
 
 from fedsov.cli import border_explain, border_reviews
 from fedsov.cli.arguments import Arguments, Quiet, print_json, print_line, progress, run_settings
 from fedsov.cli.declaration import command, group_app
-from fedsov.errors import ConfigurationError, counted, unknown
+from fedsov.errors import ConfigurationError, CrossingRefused, counted, unknown
 from fedsov.serialization import to_plain
 
 if TYPE_CHECKING:
@@ -104,9 +105,10 @@ def check(arguments: CasesArguments) -> None:
     """Answers the cases of a CSV file.
 
     The columns are those of a decision table: case_id, date, origin, destination, flow, payload, data_category,
-    mechanism, facts. Where there is a column `expected`, the answers are compared with it.
+    mechanism, facts. Where there is a column `expected` (permit, review or refuse; also allow, needs_review or deny),
+    the answers are compared with it: one that is looser than expected ends with 4, a stricter one is told.
     """
-    from fedsov.border.case_table import check_cases, read_cases
+    from fedsov.border.case_table import check_cases, check_expected, read_cases
     from fedsov.border.law.bundle_loader import load_bundle
 
     path = arguments.cases
@@ -114,29 +116,39 @@ def check(arguments: CasesArguments) -> None:
         text = path.read_bytes()
     except OSError as error:
         raise ConfigurationError(f"cannot read the cases in {path}: {error.strerror}") from error
-    answers = check_cases(read_cases(text, str(path)), load_bundle(arguments.rules, trial=True))
+    cases = read_cases(text, str(path))
+    check_expected(cases, str(path))
+    answers = check_cases(cases, load_bundle(arguments.rules, trial=True))
     if arguments.json:
         print_json([answer.to_json() for answer in answers])
     else:
-        _show_cases(answers)
+        _show_cases(answers, path.name)
+    if any(answer.standing == "looser" for answer in answers):
+        raise Exit(CrossingRefused.exit_code)
 
 
-def _show_cases(answers: list[Checked]) -> None:
+def _show_cases(answers: Sequence[Checked], name: str) -> None:
+    from fedsov.border.case_table import CONFIDENCES
+
     for answer in answers:
         if answer.standing != "exact":
-            compared = f" (expected {answer.case.expected}: {answer.standing})" if answer.standing else ""
+            expected = f" (expected {answer.case.expected}: {answer.standing})" if answer.standing else ""
             rules = ", ".join(answer.decision.rules)
-            print_line(f"{answer.case.id}: {answer.decided}{compared} by {rules}: {answer.reason}")
+            print_line(f"{answer.case.id}: {answer.decided}{expected} by {rules}: {answer.reason}")
+    compared = [answer for answer in answers if answer.standing]
+    line = f"{name}: {counted(len(answers), 'case')}, {len(compared)} compared"
+    print_line(f"{line}: {_counted_standings(compared)}" if compared else line)
+    confidences = {answer.case.confidence for answer in compared}
+    for confidence in (*CONFIDENCES, *sorted(confidences.difference(CONFIDENCES, {""}))):
+        if group := [answer for answer in compared if answer.case.confidence == confidence]:
+            print_line(f"  {confidence} confidence, {counted(len(group), 'case')}: {_counted_standings(group)}")
+
+
+def _counted_standings(answers: Sequence[Checked]) -> str:
+    """How many are exact, with their share, stricter and looser than expected."""
     counts = Counter(answer.standing for answer in answers)
-    total = sum(counts[name] for name in ("exact", "stricter", "looser"))
-    print_line(
-        f"{counted(len(answers), 'case')}, {total} compared: {counts['exact']} exact, {counts['stricter']} stricter, "
-        f"{counts['looser']} looser"
-    )
-    confident = [answer for answer in answers if answer.case.confidence == "high"]
-    if confident:
-        exact = sum(answer.standing == "exact" for answer in confident)
-        print_line(f"of {len(confident)} with high confidence: {exact} exact ({exact / len(confident):.1%})")
+    exact = f"{counts['exact']} exact ({counts['exact'] / len(answers):.1%})"
+    return f"{exact}, {counts['stricter']} stricter, {counts['looser']} looser"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
