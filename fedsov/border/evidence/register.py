@@ -26,6 +26,7 @@ from fedsov.border.evidence.approvals import Approval
 from fedsov.border.evidence.claims import Claim, Question
 from fedsov.border.law.bundle import Mechanism
 from fedsov.border.law.vocabulary import ANY
+from fedsov.errors import ConfigurationError, unknown
 
 _REMEMBERED = 4096
 _Stated = tuple[str, dict[str, Any]]  # a document's id and the facts it states
@@ -114,7 +115,8 @@ def _covers(codes: frozenset[str], code: str) -> bool:
 class Register:
     """All documents of a tenant, and the approvals on record; it answers what can be claimed for a crossing.
 
-    `is_given` is False where there is no register at all, so that a refusal can say so.
+    `mechanisms` describes the documents' kinds; `is_given` is False where there is no register at all, so that a
+    refusal can say so.
     """
 
     documents: tuple[Document, ...] = ()
@@ -123,6 +125,12 @@ class Register:
     is_given: bool = part(default=True, compare=False)
     _claims: dict[Question, tuple[Claim, ...]] = part(init=False, repr=False, compare=False, default_factory=dict)
     _contents: dict[str, dict[str, str]] = part(init=False, repr=False, compare=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Raises ConfigurationError for a document of a kind that no mechanism describes."""
+        for document in self.documents:
+            if document.kind not in self.mechanisms:
+                raise ConfigurationError(f"{document.id}: {unknown('kind', document.kind, sorted(self.mechanisms))}")
 
     @property
     def digest(self) -> str:
@@ -176,7 +184,8 @@ class Register:
         origin, destination = question.origin, question.destination
         near = [document for document in self._sorted() if document.is_between(origin, destination)]
         grounds: list[tuple[int, str, str, Document | None]] = [
-            (self.mechanisms[name].effort if name else -1, name, "", None) for name in question.standing
+            (0 if name else -1, name, "", None)
+            for name in question.standing  # what needs no document costs nothing
         ]
         supporting: dict[str, dict[str, _Stated]] = {}  # by kind; documents that state the same count once
         faults: dict[str, str] = {}

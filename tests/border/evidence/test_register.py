@@ -15,6 +15,7 @@ from fedsov.border.evidence.claims import Claim, Question
 from fedsov.border.evidence.register import Document, Register
 from fedsov.border.law.rules import Condition, Rule
 from fedsov.border.law.vocabulary import Duration, Term
+from fedsov.errors import ConfigurationError
 from tests.border.world import (
     CATEGORIES,
     DAY,
@@ -281,3 +282,21 @@ def test_a_part_of_the_register_holds_one_document_or_none():
     assert held.knows("tia-1") and not held.knows("tia")
     assert held.get("d-scc_eu") == SCC
     assert isinstance(SCC, Document)
+
+
+def test_a_register_that_knows_no_kind_of_paper_still_answers_every_question_by_what_needs_none():
+    bare = Register(())
+    standing = tuple(name for name, one in law().mechanisms.items() if one.standing)
+    assert [one.mechanism for one in bare.claims(question(standing=("", *standing)))] == ["", *sorted(standing)]
+    for origin in ("US", "DE", "CN", "GB", "XX"):
+        answer = ask(of(Kind.UPDATE, origin, "personal"), origin, "IN", register=bare)
+        assert answer == ask(of(Kind.UPDATE, origin, "personal"), origin, "IN", register=register())
+
+
+def test_what_needs_no_paper_costs_nothing_so_that_its_claims_come_first():
+    assert all(one.effort == 0 for one in law().mechanisms.values() if one.standing)
+
+
+def test_a_paper_of_a_kind_that_nothing_describes_makes_no_register():
+    with pytest.raises(ConfigurationError, match="d-scc_eu: unknown kind 'scc_eu'"):
+        Register((SCC,))
