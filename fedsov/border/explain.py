@@ -148,6 +148,7 @@ def _rule_json(trace: RuleTrace) -> dict[str, Any]:
         "held": trace.holds,
         "reason": trace.rule.reason,
         "cite": trace.rule.cite,
+        "confidence": trace.rule.confidence,
         "conditions": [
             {"condition": condition.notation, "found": shown(value), "held": holds}
             for condition, value, holds in trace.conditions

@@ -20,6 +20,7 @@ from fedsov.cli.arguments import (
     print_json,
     print_line,
     today,
+    unknown_category,
 )
 from fedsov.cli.declaration import command, group_app
 from fedsov.errors import ConfigurationError, CrossingRefused, counted, printable, unknown
@@ -230,7 +231,7 @@ def _check_words(arguments: AddArguments) -> None:
         raise ConfigurationError(unknown("kind", arguments.kind, kinds, see=KINDS))
     for category in arguments.categories:
         if category not in load_categories() | {ANY}:
-            raise ConfigurationError(unknown("category", category, [*sorted(load_categories()), ANY]))
+            raise ConfigurationError(f"{unknown_category(category)} or '{ANY}'")
     claimed = [name for name, fact in facts.items() if fact.claimed]
     for name in _terms(arguments.terms or ""):
         if name not in claimed:

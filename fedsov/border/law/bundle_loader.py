@@ -232,6 +232,12 @@ def load_categories() -> frozenset[str]:
 
 
 @lru_cache(maxsize=1)
+def load_near_words() -> dict[str, str]:
+    """Words that people write for a category, and the category; for messages alone."""
+    return dict(read_mapping((HERE / "near_words.yaml").read_bytes(), "near_words.yaml")["categories"])
+
+
+@lru_cache(maxsize=1)
 def load_groups() -> dict[str, frozenset[str]]:
     """The named groups of places ("@EEA") and their codes."""
     return _groups(read_mapping((HERE / "regimes.yaml").read_bytes(), "regimes.yaml"))
