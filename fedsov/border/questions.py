@@ -24,15 +24,28 @@ _REMEMBERED = 256
 _TOTALS = {"count": ("count", "count_12m", "count_year"), "n_12m": ("count_12m",), "n_year": ("count_year",)}
 
 
-def asked_origins(crossing: Crossing) -> list[str]:
-    """The origins whose law is asked: those of the label, and for an onward transfer the place that it leaves.
+def asked_origins(crossing: Crossing, bundle: Bundle, at: date) -> list[str]:
+    """The origins whose law is asked: those of the label, and the place that sends, whose law binds the exporter.
 
-    A label without any origin is asked about as one that nobody knows.
+    A label without any origin is asked about as one that nobody knows. What a party keeps to itself is sent by nobody.
     """
-    origins = crossing.artifact.label.origins
-    if origins and crossing.flow == "onward_transfer":
-        origins |= {crossing.source.location}
-    return sorted(origins) or [""]
+    origins, place = crossing.artifact.label.origins, crossing.source.location
+    if not origins:
+        return [""]
+    if place not in origins and not _is_same_party(crossing):
+        binds = crossing.flow == "onward_transfer" or bundle.binds_exporters(place, at)
+        return sorted({*origins, place}) if binds else sorted(origins)
+    return sorted(origins)
+
+
+def _is_same_party(crossing: Crossing) -> bool:
+    source, target = crossing.source, crossing.target
+    return all(getattr(source, part) == getattr(target, part) for part in ("name", "location", "entity"))
+
+
+def _flow(crossing: Crossing, regime: str, exporting_regime: str) -> str:
+    """How one origin's data cross: those of another law than the sender's are passed on, whatever the caller says."""
+    return crossing.flow if regime == exporting_regime else "onward_transfer"
 
 
 def as_release(crossing: Crossing) -> Crossing:
@@ -43,10 +56,11 @@ def as_release(crossing: Crossing) -> Crossing:
 def route_of(origin: str, crossing: Crossing, bundle: Bundle, at: date, *, release: bool = False) -> Route:
     """What the origin, the two parties, the kind and the day settle, under the rules for crossings or for releases."""
     source, target, kind = crossing.source, crossing.target, crossing.artifact.kind
-    public = crossing.artifact.label.is_public
+    label = crossing.artifact.label
     key = (
         origin,
-        public,
+        label.is_public,
+        origin in label.origins,
         *(source.name, source.location, source.entity),
         *(target.name, target.location, target.entity),
         target.owners,
@@ -61,17 +75,20 @@ def _settled(origin: str, crossing: Crossing, bundle: Bundle, at: date) -> dict[
     source, target = crossing.source, crossing.target
     is_place = bundle.is_place(target.location)
     destination_regime = (bundle.regime(target.location, at) if is_place else None) or UNKNOWN
-    regime = regime_of(origin, bundle, at)
-    same_party = all(getattr(source, part) == getattr(target, part) for part in ("name", "location", "entity"))
+    regime, exporting_regime = regime_of(origin, bundle, at), regime_of(source.location, bundle, at)
+    same_party = _is_same_party(crossing)
     country = target.location.partition("-")[0]
     return {
         "day": at,
+        "law_until": bundle.law_until(regime),
         "kind": str(crossing.artifact.kind),
-        "flow": crossing.flow,
+        "flow": _flow(crossing, regime, exporting_regime),
         "public": crossing.artifact.label.is_public,
         "origin": origin,
+        "origin_country": origin.partition("-")[0],
         "origin_regime": regime,
         "exporter": source.location,
+        "as_exporter": bool(origin) and origin not in crossing.artifact.label.origins,
         "destination": target.location,
         "destination_country": country,
         "destination_known": is_place,

@@ -116,7 +116,7 @@ class RegionSettings:
         region: its name.
         law: what it decides by.
         evidence: its register of documents; None for no document at all.
-        rehearsal: whether a job may say which day it is; else the clock is the region's own.
+        rehearsal: whether a job on rows of people may say which day it is; else the clock is the region's own.
         privacy: what every job must ask for, and the budget of a lifetime.
         limits: of rounds, questions, steps, speed; the fewest people behind a number.
         datasets: what is said of each data set, by its name.
@@ -219,7 +219,7 @@ class RegionSettings:
 
         if asked.unsafe_open and not law.unsafe_open:
             refuse("keeps its border closed (border.unsafe_open)", "law.unsafe_open=true", "open it")
-        if asked.rehearses and not self.rehearsal:
+        if asked.rehearses and not (self.rehearsal or own.examples):  # on example rows any day may be tried
             what = "goes by its own clock (today, federation.days_per_round)"
             refuse(what, "rehearsal=true", "allow a rehearsed day")
         if asked.evidence is not None and not _same(asked.evidence, self.evidence):
@@ -253,7 +253,7 @@ def first_settings(region: str, dataset: str, asked: Asked, *, retention_days: i
         region,
         law=OwnLaw.taking(asked.rules, OwnLaw(load_bundle().digest, unsafe_open=asked.unsafe_open)),
         evidence=asked.evidence,
-        rehearsal=asked.rehearses,
+        rehearsal=asked.rehearses and asked.examples is None,
         datasets={dataset: OwnDataset.of(asked)},
         retention_days=retention_days,
     )

@@ -33,7 +33,6 @@ from fedsov.partition.classify import ConsentRule
 from fedsov.partition.column_kinds import LEARNED
 from fedsov.partition.ingest import CheckRows, Conditions, IngestReport, ingest, keys_of, store_folder
 from fedsov.partition.manifest import read_manifest
-from fedsov.protocol.calendar import Calendar
 from fedsov.region.admission import Place, admit, settle
 from fedsov.region.people_budgets import check_new_holder, covered_rows
 from fedsov.region.settings import RegionSettings
@@ -72,7 +71,7 @@ def ingest_source(request: Mapping[str, Any]) -> dict[str, Any]:
     """
     settings = settings_of(request["config"])
     workspace = Workspace(settings.workspace)
-    calendar = Calendar.of(settings.today)
+    calendar = asked_of(settings).calendar()
     for owner, path in workspace.ledgers().items():
         if owner != "hub":  # the hub has verified its own
             Ledger.read(path).verify()
