@@ -49,21 +49,18 @@ def report(arguments: ReportArguments) -> None:
     A document that was rewritten after a decision leaned on it is named first, by its id. Where a ledger does not
     verify, the report is written, says so first, and the command ends with 5.
     """
-    from fedsov.api.ledger_audit import books, own_registers
+    from fedsov.api.compliance import workspace_record
     from fedsov.border.evidence.register_file import load_register
-    from fedsov.control_plane.compliance.record import record_of
 
-    ledgers = books(arguments.workspace)
     register = load_register(arguments.evidence).documents if arguments.evidence else None
-    own = own_registers(arguments.workspace) if register is None else None
-    record = record_of(ledgers, on=today(), register=register, registers=own, files=_files(arguments.files))
+    record = workspace_record(arguments.workspace, on=today(), register=register, files=_files(arguments.files))
     page, sheet = _write(record, arguments.out or arguments.workspace / "report")
     if arguments.json:
         print_json(record.to_json())
     else:
         print_line(f"report for people:   {page}")
         print_line(f"report for machines: {sheet}")
-    broken = [ledger for ledger in ledgers if ledger.fault]
+    broken = [ledger for ledger in record.ledgers if ledger.fault]
     if broken:
         raise LedgerBroken("; ".join(f"{ledger.owner} does not verify: {ledger.fault}" for ledger in broken))
 

@@ -73,7 +73,6 @@ class EntryView:
     bundle: str
     bundle_dated: date | None
     unsafe: bool
-    privacy: tuple[tuple[str, str | float], ...]
     by: str
     why: str
     since: str
@@ -95,6 +94,23 @@ class EntryView:
 
 
 @dataclass(frozen=True, slots=True)
+class PrivacyNote:
+    """A reservation of a region's privacy budget, as its ledger noted it; None for a figure that it does not tell.
+
+    Attributes:
+        epsilon: of the run by itself; spent: with all before it. Both at `delta`.
+        lifetime: the lifetime epsilon it was held to.
+    """
+
+    run: str
+    at: str
+    epsilon: float | None
+    delta: float | None
+    spent: float | None
+    lifetime: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class LedgerView:
     """A ledger as it was read.
 
@@ -104,6 +120,7 @@ class LedgerView:
         lines: what was decided, approved and withdrawn; notes: how many other entries it has.
         strange: numbers of the entries that were not understood.
         unbounded_since: the day from which answers without privacy left about people of a private release, or "".
+        privacy: the reservations of its privacy budget, in their order.
     """
 
     owner: str
@@ -114,24 +131,36 @@ class LedgerView:
     notes: int = 0
     strange: tuple[int, ...] = ()
     unbounded_since: str = ""
+    privacy: tuple[PrivacyNote, ...] = ()
 
 
 def read_book(owner: str, entries: Sequence[tuple[int, str, Any]], *, head: str, fault: str = "") -> LedgerView:
     """A ledger's entries (number, digest, body) as lines."""
     lines: list[EntryView] = []
     strange: list[int] = []
+    privacy: list[PrivacyNote] = []
     unbounded = ""
     for seq, digest, body in entries:
         try:
             act = _text(body, "act")
             if act in ACTS:
                 lines.append(_line(owner, seq, digest, body))
-            elif act == "note" and "privacy_unbounded" in _mapping(body, "note"):
-                unbounded = unbounded or _text(body, "at")[:10]
+            elif act == "note":
+                note = _mapping(body, "note")
+                if "privacy_unbounded" in note:
+                    unbounded = unbounded or _text(body, "at")[:10]
+                if "privacy" in note:
+                    privacy.append(_privacy_note(body, note))
         except ValueError:
             strange.append(seq)
     notes = len(entries) - len(lines) - len(strange)
-    return LedgerView(owner, len(entries), head, fault, tuple(lines), notes, tuple(strange), unbounded)
+    return LedgerView(owner, len(entries), head, fault, tuple(lines), notes, tuple(strange), unbounded, tuple(privacy))
+
+
+def _privacy_note(body: Mapping[str, Any], note: Mapping[str, Any]) -> PrivacyNote:
+    report = _mapping(_mapping(note, "privacy"), "report")
+    figures = (_figure(report, name) for name in ("epsilon", "delta", "spent_with", "lifetime_epsilon"))
+    return PrivacyNote(_text(body, "run"), _text(body, "at"), *figures)
 
 
 _TEXTS = (
@@ -167,7 +196,6 @@ def _line(owner: str, seq: int, digest: str, body: Any) -> EntryView:
         bundle_dated=date.fromisoformat(dated) if dated else None,
         unsafe=about.get("unsafe") is True,
         contents=_contents(about),
-        privacy=tuple((_written(str(key)), _plain(value)) for key, value in _mapping(about, "privacy").items()),
         **texts,
         **lists,
     )
@@ -237,9 +265,13 @@ def _number(body: Mapping[str, Any], name: str) -> int:
     return value
 
 
-def _plain(value: Any) -> str | float:
-    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return value if number else _written(str(value))
+def _figure(body: Mapping[str, Any], name: str) -> float | None:
+    value = body.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float | None):
+        raise ValueError(f"{name} is no number")
+    if value is not None and not math.isfinite(value):
+        raise ValueError(f"{name} is not finite")
+    return value
 
 
 def _member(body: Mapping[str, Any], name: str) -> PartyView:

@@ -16,7 +16,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from fedsov.border.evidence.register import Document
-from fedsov.control_plane.compliance import counts
+from fedsov.control_plane.compliance import counts, privacy
 from fedsov.control_plane.compliance import documents as documents_steps
 from fedsov.control_plane.compliance.counts import Count
 from fedsov.control_plane.compliance.entries import EntryView, LedgerView
@@ -83,7 +83,7 @@ class Record:
     rewritten: tuple[documents_steps.Rewritten, ...]
     register_given: bool
     releases: tuple[documents_steps.ReleaseRecord, ...]
-    privacy: tuple[documents_steps.Spent, ...]
+    privacy: tuple[privacy.PrivateRegion, ...]
     models: tuple[counts.Model, ...]
     bundles: tuple[documents_steps.BundleRecord, ...]
     duties: Mapping[str, int]
@@ -103,6 +103,7 @@ def record_of(
     register: Sequence[Document] | None = None,
     registers: Mapping[str, Sequence[Document]] | None = None,
     files: Collection[str] | None = None,
+    accounts: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Record:
     """The record of some ledgers.
 
@@ -111,7 +112,9 @@ def record_of(
         register: the evidence register's documents, where it is at hand.
         registers: each ledger owner's own register as it is now, for what was rewritten; by default `register`.
         files: SHA-256 (hex) of the documents' own files, where they are at hand.
+        accounts: by region what `fedsov budget --json` prints of it (`privacy.private_regions`).
     """
+    private = privacy.private_regions(books, accounts)
     lines = [line for book in books for line in book.lines]
     crossings = [line for line in lines if line.act == "cross"]
     decisions = [line for line in lines if line.act in ("cross", "release")]
@@ -134,6 +137,7 @@ def record_of(
             *_open_border(unsafe),
             *_marked(decisions),
             *(Warned(True, f"A decision's document is not what it was: {each.text}.") for each in rewritten),
+            *(Warned(True, fault) for fault in privacy.faults(private)),
             *_unbounded(books),
             *_old_rules(bundles),
             *_papers(relied, reviews),
@@ -149,7 +153,7 @@ def record_of(
         rewritten=rewritten,
         register_given=register is not None,
         releases=documents_steps.releases(lines),
-        privacy=documents_steps.spendings(decisions),
+        privacy=private,
         models=counts.models(crossings),
         bundles=bundles,
         duties=documents_steps.duties(decisions),
