@@ -64,7 +64,7 @@ def decide(crossing: Crossing, bundle: Bundle, evidence: Evidence, at: date) -> 
     if bundle.unsafe:
         return _unsafe(bundle)
     common = crossing_facts(crossing, evidence)
-    routes = [route_of(origin, crossing, bundle, at) for origin in asked_origins(crossing)]
+    routes = [route_of(origin, crossing, bundle, at) for origin in asked_origins(crossing, bundle, at)]
     answers = tuple(_ask(route, common, crossing, bundle=bundle, evidence=evidence) for route in routes)
     if len(answers) > 1 and all(type(answer) is Permit for answer in answers):
         return bundle.together(answers, strictest)
@@ -110,7 +110,7 @@ def decide_release(crossing: Crossing, document: str, *, bundle: Bundle, evidenc
     relying = replace(artifact, evidence=tuple(dict.fromkeys((*artifact.evidence, document))))
     crossing = as_release(replace(crossing, artifact=relying))
     common = crossing_facts(crossing, evidence)
-    routes = [route_of(origin, crossing, bundle, at, release=True) for origin in asked_origins(crossing)]
+    routes = [route_of(origin, crossing, bundle, at, release=True) for origin in asked_origins(crossing, bundle, at)]
     answers = [_ask_release(route, common, crossing, document, bundle=bundle, evidence=evidence) for route in routes]
     return strictest(answers)
 

@@ -305,14 +305,15 @@ def test_a_global_model_is_an_export_from_every_origin_and_the_refusal_names_the
     assert refusal.citations == ("UK GDPR Art. 46(2)(d) and 46(1A)",)
 
 
-def test_a_global_model_is_permitted_only_where_each_of_its_origins_alone_is():
+def test_a_global_model_is_permitted_only_where_each_of_its_origins_and_the_senders_law_alone_permit_it():
     papers = {
+        "IE": demo("demo-scc-ie-in", "demo-tia-ie-in"),
         "DE": demo("demo-scc-de-in", "demo-tia-de-in"),
         "GB": (idta_for_india(), *demo("demo-tra-gb-in")),
         "CA": demo("demo-contract-ca"),
     }
     every = tuple(one for several in papers.values() for one in several)
-    global_model = artifact(Kind.MODEL, *papers, "US")
+    global_model = artifact(Kind.MODEL, "DE", "GB", "CA", "US")
     assert ask(global_model, "IE", "IN", register=register(*every)).verdict == "permit"
     for origin, several in papers.items():
         without = register(*(one for one in every if one not in several))
@@ -730,22 +731,26 @@ def test_an_approval_is_for_the_papers_that_a_person_saw():
     assert ask(tested, "KZ", "US", register=held).verdict == "review"
 
 
-def test_an_approval_holds_in_the_next_round_and_whoever_passes_the_data_on():
+def test_an_approval_holds_in_the_next_round_and_whoever_passes_the_data_on_under_a_law_that_asks_for_nothing():
     thing, papers = reviewed()
     approved = approving(ask(thing, "DE", "US", register=papers), papers, until=date(2026, 12, 31))
     later = replace(thing, content=b"another round", count=700)
     assert ask(later, "DE", "US", register=approved, on=date(2026, 12, 24)).verdict == "permit"
-    assert ask(thing, "IE", "US", register=approved).verdict == "permit"
+    assert ask(thing, "US", "CA", register=approved).verdict == "review"  # another recipient
+    onward = ask(thing, "US", "CA", register=papers)
+    assert ask(thing, "PH", "CA", register=approving(onward, papers)).verdict == "permit"
 
 
 def test_every_origin_of_a_global_model_needs_an_approval_of_its_own():
     thing, papers = reviewed()
     global_model = replace(thing, label=thing.label | Label(frozenset({"GB"})))
     review = ask(global_model, "IE", "US", register=papers)
-    german, british = (Approval(each, each, "A. Person", "checked", DAY, DAY) for each in review.id.split("+"))
-    for some, verdict in (((), "review"), ((german,), "review"), ((british,), "review"), ((german, british), "permit")):
-        assert ask(global_model, "IE", "US", register=replace(papers, approvals=some)).verdict == verdict
-    assert ask(thing, "IE", "US", register=replace(papers, approvals=(german,))).verdict == "permit"
+    three = tuple(Approval(each, each, "A. Person", "checked", DAY, DAY) for each in review.id.split("+"))
+    assert len(three) == 3  # Germany's, Britain's, and that of Ireland, whence it is sent
+    for left_out in three:
+        some = tuple(each for each in three if each != left_out)
+        assert ask(global_model, "IE", "US", register=replace(papers, approvals=some)).verdict == "review"
+    assert ask(global_model, "IE", "US", register=replace(papers, approvals=three)).verdict == "permit"
 
 
 def test_no_approval_opens_what_is_refused():
@@ -773,7 +778,7 @@ def assessment(document_id: str, **other) -> Document:
 
 
 def release(thing: Artifact, document: str, *, on: date = DAY, register: Register | None = None) -> Decision:
-    crossing = Crossing(thing, party("IE"), party("US"), "training", on)
+    crossing = Crossing(thing, party(min(thing.label.origins, default="IE")), party("US"), "training", on)
     return decide_release(crossing, document, bundle=law(), evidence=register or demo_register(), at=on)
 
 
@@ -920,7 +925,7 @@ def test_answers_are_plain_json_with_their_verdict():
     refusal = ask(artifact(Kind.MODEL, "GB"), "IE", "IN").to_json()
     assert refusal["verdict"] == "refuse"
     assert refusal["missing"] == ["an International Data Transfer Agreement (scc_uk_idta) for GB -> IN"]
-    assert ask(artifact(Kind.MODEL, "GB"), "IE", "GB").to_json()["rules"] == ["intra_jurisdiction"]
+    assert ask(artifact(Kind.MODEL, "GB"), "IE", "GB").to_json()["rules"] == ["intra_jurisdiction", "eu.adequacy", "eu.dora"]
     names = {"verdict", "reason", "missing", "remedy", "id", "basis", "obligations", "documents", "rules", "citations"}
     assert set(refusal) == names | {"bundle_digest"}
 

@@ -225,6 +225,8 @@ def _check_condition(condition: Condition, rule: Rule) -> str | None:
         return f"looks at {field} with '{operator}'; a {rule.effect} may use {', '.join(allowed)}"
     if field == "public" and value is not rule.opens:
         return f"is a {rule.effect}, which may not depend on public being {str(value).lower()}"
+    if field == "as_exporter" and value is not rule.opens:
+        return f"is a {rule.effect}, which may not depend on as_exporter being {str(value).lower()}"
     if rule.opens and field in ("unreadable", "unknown_fact", "evidence_unknown") and value is True:
         return f"opens where {field} is true"
     return None
