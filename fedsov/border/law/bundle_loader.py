@@ -35,7 +35,7 @@ from fedsov.border.law.rules import Rule
 from fedsov.border.law.signed_rules import signer_of
 from fedsov.border.law.vocabulary import OPERATORS, Fact
 from fedsov.border.law.yaml_text import read_mapping
-from fedsov.errors import ConfigurationError
+from fedsov.errors import ConfigurationError, unknown
 from fedsov.jurisdiction import Atlas
 
 HERE = Path(border.__path__[0]) / "law"
@@ -248,7 +248,14 @@ def _groups(law: Mapping[str, Any]) -> dict[str, frozenset[str]]:
 
 
 def _sets(law: Mapping[str, Any]) -> dict[str, frozenset[str]]:
-    return {name: frozenset(words) for name, words in law["sets"].items()}
+    """The named sets of words; a set may name those before it."""
+    sets: dict[str, frozenset[str]] = {}
+    for name, words in law["sets"].items():
+        for word in words:
+            if word.startswith("@") and word not in sets:
+                raise ConfigurationError(f"regimes.yaml: set {name}: {unknown('set', word[:80], sorted(sets))}")
+        sets[name] = _codes(words, sets)
+    return sets
 
 
 def _read(path: Path) -> bytes:

@@ -23,7 +23,10 @@ _OTHERS = {
     "beyond": "words",
     "at_least_one_over": "number",
 }
-PLACES = ("origin", "exporter", "destination", "destination_country", "owners", "controlled_by", "part_owners")
+PLACES = (
+    "origin", "origin_country", "exporter", "destination", "destination_country", "owners", "controlled_by",
+    "part_owners",
+)  # fmt: skip
 """Facts whose values are codes of places."""
 _BARE = ("missing", "present", "on_or_before_crossing", "before_crossing", "after_crossing")
 _FACTS = "facts.yaml"
@@ -82,7 +85,7 @@ def _rule(parts: Any, where: str, *, section: str, words: Vocabulary) -> Rule:
     for absent in sorted(_NEEDED - set(parts)):
         raise ConfigurationError(f"{where} has no '{absent}'")
     _check_words(parts, where)
-    if section == "releases" and parts["effect"] == "review":
+    if section == "releases" and parts["effect"] not in ("permit", "forbid"):
         raise ConfigurationError(f"{where} is a release, whose effect is permit or forbid")
     _check_reason(parts["reason"], where, words)
     begins, ends = _valid(parts.get("valid"), where)

@@ -61,12 +61,12 @@ def test_every_rule_has_an_id_of_its_own():
     assert len(ids) > 290
 
 
-def test_there_are_forty_regimes_and_every_one_has_rules_of_its_own():
+def test_there_are_fifty_four_regimes_and_every_one_has_rules_of_its_own():
     named = {
         code for rule in law().rules for one in rule.when if one.field == "origin_regime" for code in _values(one.value)
     }
     regimes = _regimes()
-    assert len(regimes) == 40
+    assert len(regimes) == 54
     assert named - regimes == {UNKNOWN}
     assert regimes == named - {UNKNOWN}
 
@@ -147,7 +147,6 @@ UNREAD_FACTS = {
     "synthetic": "what the exporter calls it weighs nothing",
     "law": "the law is looked up, not claimed", "c108_party": "being a party is no ground by itself",
     "destination_province": "the place of the recipient says it", "rounds": "difference_attack_check says it",
-    "stored_only_abroad": "primary_db_in_country and local_copy say it",
 }  # fmt: skip
 """Facts that a tenant or a case may state and that no rule weighs, each with why."""
 
