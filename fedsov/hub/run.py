@@ -204,7 +204,7 @@ def open_run(
         gate = Gate(
             settings.hub,
             bundle=bundle,
-            evidence=LiveRegister(settings.border.evidence, ledger),
+            evidence=LiveRegister(settings.border.evidence, ledger, workspace.reviewers),
             ledger=ledger,
             run=name,
             today=calendar.day,

@@ -61,7 +61,7 @@ from fedsov.region.people_budgets import open_private
 from fedsov.region.secure_sum_member import STEPS, SecureSumMember
 from fedsov.region.session import Session
 from fedsov.region.settings_file import split_key
-from fedsov.storage.workspace import is_there, ledger_of, store_of
+from fedsov.storage.workspace import Workspace, is_there, ledger_of, store_of
 
 if TYPE_CHECKING:
     from flwr.clientapp import ClientApp
@@ -164,7 +164,7 @@ def _opened_with(ledger: Ledger, start: RegionStart) -> OpenRegion:
     gate = Gate(
         start.region,
         bundle=own.bundle(asked),
-        evidence=LiveRegister(own.register(asked), ledger),
+        evidence=LiveRegister(own.register(asked), ledger, Workspace.around(start.folder).reviewers),
         ledger=ledger,
         run=start.run,
         today=asked.calendar().day,

@@ -119,7 +119,10 @@ def test_the_exit_codes_in_every_help_are_those_of_the_errors() -> None:
         ("plan krum", "'krum' is neither an option nor KEY=VALUE; see `fedsov plan --help`"),
         ("border", "border needs a command: why, check, rules, sign, explain, reviews, approve, withdraw; see"),
         ("border explain", "border explain needs --from, --to and --kind; see `fedsov border explain --help`"),
-        ("border approve --why=x", "border approve needs ID, --by and --until; see `fedsov border approve --help`"),
+        (
+            "border approve --why=x",
+            "border approve needs ID, --by, --until and --key; see `fedsov border approve --help`",
+        ),
         ("evidence add --id a --kind=b", "needs --evidence, --exporter, --importer, --categories, --signed and"),
         ("promote", "promote needs MODEL and VERSION; see `fedsov promote --help`"),
         ("promote m", "promote needs VERSION; see"),
