@@ -23,6 +23,7 @@ from fedsov.label import PUBLIC, Label
 from tests.border.world import artifact, ask, law, of
 
 EXAMPLES = Path(__file__).with_name("examples.csv")
+KINDS = Path(__file__).with_name("kinds.csv")
 DOCUMENT = "its-document"
 
 
@@ -103,3 +104,11 @@ def test_each_example_is_of_a_rule_and_answered_as_it_says():
         name: decision.verdict for name, (case, decision) in examples().items() if decision.verdict != case.expected
     }
     assert wrong == {}
+
+
+def test_cases_of_each_kind_that_was_once_answered_wrongly_are_answered_as_the_law_says():
+    """The American bulk rule (H3), China (H5), sector and state law (H6), too strict answers (H9), regimes (H10)."""
+    cases = read_cases(KINDS.read_bytes(), KINDS.name)
+    wrong = {case.id: got.verdict for case in cases if (got := answer(case, law())).verdict != case.expected}
+    assert wrong == {}
+    assert len(cases) > 100
