@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from dataclasses import field as part
 from datetime import date
 from math import isfinite
 from typing import Any
 
+from fedsov.border.law.parsed_law import parsed
 from fedsov.border.law.rules import CONFIDENCES, EFFECTS, Condition, Rule, check, named_in
 from fedsov.border.law.vocabulary import COMPARING, By, Duration, Fact, Term, Unreadable, operators_of
-from fedsov.border.law.yaml_text import read_tree
 from fedsov.errors import ConfigurationError, unknown
 
 _NEEDED = {"id", "effect", "when", "reason", "cite"}
@@ -35,11 +36,15 @@ _SETS = ("in", "not_in", "overlaps", "excludes", "within", "exceeds")
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """What conditions may name: facts (with closed sets of values where these can be listed), groups, places."""
+    """What conditions may name: facts (with closed sets of values where these can be listed), groups, places.
+
+    It keeps each condition that it was asked to read: many rules share one.
+    """
 
     facts: Mapping[str, Fact]
     groups: Mapping[str, frozenset[str]]
     places: frozenset[str]
+    conditions: dict[str, Condition] = part(init=False, repr=False, compare=False, default_factory=dict)
 
 
 def read_rules(sources: Mapping[str, bytes], words: Vocabulary) -> tuple[tuple[Rule, ...], tuple[Rule, ...]]:
@@ -63,17 +68,16 @@ def read_rules(sources: Mapping[str, bytes], words: Vocabulary) -> tuple[tuple[R
 
 def _sections(text: bytes, name: str) -> Iterator[tuple[str, int, Any]]:
     """(section, line, parts) of every rule in a file."""
-    top, node = read_tree(text, name)
-    strange = sorted(str(key) for key in set(top) - {"rules", "releases", "dated"})
+    tree = parsed(text, name)
+    strange = sorted(str(key) for key in set(tree.top) - {"rules", "releases", "dated"})
     if strange:
         raise ConfigurationError(f"{name}: {unknown('section', strange[0][:80], ('rules', 'releases'))}")
-    lines = {key.value: listed for key, listed in node.value}
     for section in ("rules", "releases"):
-        listed = top.get(section) or []
+        listed = tree.top.get(section) or []
         if not isinstance(listed, list):
             raise ConfigurationError(f"{name}: {section} must be a list of rules")
-        for parts, entry in zip(listed, lines[section].value if listed else (), strict=True):
-            yield section, entry.start_mark.line + 1, parts
+        for parts, line in zip(listed, tree.lines[section] if listed else (), strict=True):
+            yield section, line, parts
 
 
 def _rule(parts: Any, where: str, *, section: str, words: Vocabulary) -> Rule:
@@ -150,6 +154,14 @@ def _check_reason(reason: str, where: str, words: Vocabulary) -> None:
 
 
 def _condition(triple: Any, where: str, words: Vocabulary) -> Condition:
+    """The condition of a triple; the same one as before where another rule has it too."""
+    known = words.conditions.get(key := repr(triple))
+    if known is None:
+        known = words.conditions[key] = _read(triple, where, words)
+    return known
+
+
+def _read(triple: Any, where: str, words: Vocabulary) -> Condition:
     if not isinstance(triple, list) or len(triple) != 3 or not all(isinstance(part, str) for part in triple[:2]):
         raise ConfigurationError(f"{where}: {triple!r} is no condition; write [field, operator, value]")
     field, operator, value = triple
