@@ -15,7 +15,7 @@ import pytest
 
 from fedsov.border.law.bundle_loader import load_bundle
 from fedsov.cli.main import COMMANDS
-from fedsov.config.hydra_compose import compose, config_dir
+from fedsov.config.hydra_compose import REGISTERS, compose, config_dir
 from fedsov.config.settings import settings
 from fedsov.model.own_network import INSTALLED
 from tests.cli.world import commands
@@ -89,7 +89,7 @@ def test_every_configuration_file_composes_into_settings() -> None:
     }
     for path in sorted(config_dir().glob("*/*.yaml")):
         choice = f"{path.parent.name}={path.stem}"
-        if path.parent.name in ("region",) or path.stem == "evidence_demo":
+        if path.parent.name in ("region",) or path.stem in REGISTERS:
             continue
         assert settings(compose([choice, *needed.get(choice, [])])).federation.rounds >= 1
 

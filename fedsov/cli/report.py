@@ -28,6 +28,14 @@ class ReportArguments(Arguments):
         Path | None,
         typer.Option("--evidence", metavar="FILE", help="The register: says what each document is, which expire soon."),
     ] = None
+    controller: Annotated[
+        Path | None,
+        typer.Option(
+            "--controller",
+            metavar="FILE",
+            help="Who processes (Art. 30 GDPR; default: controller.yaml beside the register).",
+        ),
+    ] = None
     files: Annotated[
         Path | None,
         typer.Option("--files", metavar="DIR", help="The documents' own files: names those changed or missing since."),
@@ -49,11 +57,17 @@ def report(arguments: ReportArguments) -> None:
     A document that was rewritten after a decision leaned on it is named first, by its id. Where a ledger does not
     verify, the report is written, says so first, and the command ends with 5.
     """
-    from fedsov.api.compliance import workspace_record
+    from fedsov.api.compliance import controllers_of, workspace_record
     from fedsov.border.evidence.register_file import load_register
 
     register = load_register(arguments.evidence).documents if arguments.evidence else None
-    record = workspace_record(arguments.workspace, on=today(), register=register, files=_files(arguments.files))
+    record = workspace_record(
+        arguments.workspace,
+        on=today(),
+        register=register,
+        files=_files(arguments.files),
+        controllers=controllers_of(arguments.workspace, file=arguments.controller, register=arguments.evidence),
+    )
     page, sheet = _write(record, arguments.out or arguments.workspace / "report")
     if arguments.json:
         print_json(record.to_json())

@@ -45,6 +45,7 @@ class Document:
         sha256: of the document itself, hex, or "" where it is not at hand; owner: who answers for it.
         entities: legal entities it binds as recipients; empty binds no one by name and covers any.
         example: True for a made-up document of a demonstration.
+        record: what it tells for the record of processing (`fedsov.border.evidence.recorded`); no rule reads it.
     """
 
     id: str
@@ -62,10 +63,13 @@ class Document:
     entities: frozenset[str] = frozenset()
     example: bool = False
     note: str = ""
+    record: Mapping[str, str] = part(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Every field as plain values, equal for equal documents."""
-        return {field.name: _json(getattr(self, field.name)) for field in fields(self)}
+        """Every field as plain values, equal for equal documents; without an empty `record`, as digests noted before
+        there was one are."""
+        plain = {field.name: _json(getattr(self, field.name)) for field in fields(self)}
+        return {name: value for name, value in plain.items() if value or name != "record"}
 
     @property
     def digest(self) -> str:

@@ -10,6 +10,7 @@ documents:
   expires: 2027-01-15
   owner: data protection office
   terms: {doc: "2021/914", module: "2", role: "C->P"}     # facts of law/facts.yaml
+  record: {signatories: "A. Example (exporter)"}          # for the record of processing; no rule reads it
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import Any
 import yaml
 
 from fedsov.border.evidence.approvals import Approval
+from fedsov.border.evidence.recorded import read_recorded
 from fedsov.border.evidence.register import Document, Register
 from fedsov.border.law.bundle import Mechanism
 from fedsov.border.law.bundle_loader import load_categories, load_groups, load_words
@@ -145,6 +147,7 @@ def _document(parts: Any, path: str, words: _Vocabulary) -> Document:
         entities=_several(parts.get("entities", []), f"{where}: entities"),
         example=_flag(parts.get("example", False), f"{where}: example"),
         note=_text(parts, "note", where),
+        record=read_recorded(parts.get("record", {}), where),
     )
     if document.expires is not None and document.expires < document.signed:
         raise ConfigurationError(f"{where}: expires on {document.expires}, before it is signed on {document.signed}")

@@ -38,7 +38,9 @@ class EntryView:
     """One entry. `seq` and `entry` are its number and digest in the book of `owner`; the rest is what it says.
 
     `contents` tells of each document the digest of its entry in the register, and of its file, as they were then.
-    `grounds` tells for each origin on what it crossed ("scc_eu", "adequacy"), as that origin's law sees it.
+    `grounds` tells for each origin on what it crossed ("scc_eu", "adequacy"), as that origin's law sees it;
+    `exporter_grounds` the same for the place that sent it, where its law was asked beside the origins'.
+    `people` is the number of people in such crossings within twelve months, as the gate counted them.
     """
 
     owner: str
@@ -61,6 +63,9 @@ class EntryView:
     bytes: int
     purpose: str
     grounds: Mapping[str, tuple[str, ...]]
+    exporter_grounds: Mapping[str, tuple[str, ...]]
+    flow: str
+    people: int
     documents: tuple[str, ...]
     verdict: str
     review: str
@@ -165,7 +170,7 @@ def _privacy_note(body: Mapping[str, Any], note: Mapping[str, Any]) -> PrivacyNo
 
 _TEXTS = (
     *("act", "at", "run", "kind", "name", "digest", "purpose", "verdict", "review", "reason", "remedy"),
-    *("bundle", "by", "why", "since", "until", "approval"),
+    *("bundle", "by", "why", "since", "until", "approval", "flow"),
 )
 _LISTS = (
     *("origins", "categories", "restrictions", "documents", "rules", "citations", "missing", "obligations"),
@@ -181,7 +186,7 @@ def _line(owner: str, seq: int, digest: str, body: Any) -> EntryView:
     if texts["act"] in DECIDED and texts["verdict"] not in VERDICTS:
         raise ValueError(f"verdict is {texts['verdict']!r}")
     importer = _member(about, "importer")
-    dated = _text(about, "bundle_dated")
+    dated, basis, origins = _text(about, "bundle_dated"), _texts(about, "basis"), _bound_by(lists)
     return EntryView(
         owner=owner,
         seq=seq,
@@ -191,7 +196,9 @@ def _line(owner: str, seq: int, digest: str, body: Any) -> EntryView:
         importer=importer,
         destination=_text(about, "destination") or importer.location,
         destination_name=_text(about, "destination_name"),
-        grounds=_grounds(_bound_by(lists), _texts(about, "basis"), lists["rules"], verdict=texts["verdict"]),
+        grounds=_grounds(origins, basis, lists["rules"], verdict=texts["verdict"]),
+        exporter_grounds=_exporter_grounds(origins, basis, verdict=texts["verdict"]),
+        people=_number(about, "count_12m"),
         bytes=_number(about, "bytes"),
         bundle_dated=date.fromisoformat(dated) if dated else None,
         unsafe=about.get("unsafe") is True,
@@ -229,6 +236,15 @@ def _grounds(
         own.setdefault(origin if space else "", []).append(ground if space else origin)
     spare = tuple(f"rule {rule}" for rule in dict.fromkeys(rules)) or (NONE,)
     return {origin: tuple(dict.fromkeys(own.get(origin, []) + own.get("", []))) or spare for origin in origins}
+
+
+def _exporter_grounds(origins: Sequence[str], basis: Sequence[str], *, verdict: str) -> dict[str, tuple[str, ...]]:
+    """The grounds of places that are no origin: the sender's, whose own law was asked too."""
+    own: dict[str, tuple[str, ...]] = {}
+    for place, space, ground in (words.partition(" ") for words in basis if verdict != "refuse"):
+        if space and place not in origins:
+            own[place] = (*own.get(place, ()), ground)
+    return own
 
 
 def _text(body: Any, name: str) -> str:
