@@ -147,8 +147,7 @@ def _review(root: Path, review_id: str) -> PendingReview:
 
 def write_note(root: Path, note: Mapping[str, Any]) -> None:
     """Writes a note into every ledger of a workspace; nothing where no run has written one yet."""
-    if Workspace(root).ledgers():
-        _write(root, {"at": entry_time(), "run": "", "act": "note", "note": dict(note)})
+    _append(Workspace(root).ledgers(), {"at": entry_time(), "run": "", "act": "note", "note": dict(note)})
 
 
 def _write(root: Path, entry: Mapping[str, Any]) -> None:
@@ -160,13 +159,18 @@ def _write(root: Path, entry: Mapping[str, Any]) -> None:
     paths = _ledgers(root)
     if "hub" not in paths:
         raise LedgerBroken(f"no ledger at {Workspace(root).hub}, though regions have theirs; restore it from your copy")
+    _append(paths, entry)
+
+
+def _append(paths: Mapping[str, Path], entry: Mapping[str, Any]) -> None:
+    """Into each of these ledgers; then the hub's, where it is one of them, notes the heads of the others."""
     opened = {name: Ledger(path, Ledger.read(path).owner) for name, path in paths.items()}
     regions = {name: ledger for name, ledger in opened.items() if name != "hub"}
     try:
         for ledger in opened.values():
             ledger.append({**entry, "owner": ledger.owner} if entry["act"] == "note" else entry)
-        hub = opened["hub"]
-        hub.append(_note(entry, hub, {name: ledger.head().to_json() for name, ledger in regions.items()}))
+        if hub := opened.get("hub"):
+            hub.append(_note(entry, hub, {name: ledger.head().to_json() for name, ledger in regions.items()}))
     finally:
         for ledger in opened.values():
             ledger.close()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from click.exceptions import Exit
 
-from fedsov.cli import border_explain, border_reviewers, border_reviews
+from fedsov.cli import border_bundle, border_explain, border_reviewers, border_reviews
 from fedsov.cli.arguments import Arguments, Quiet, print_json, print_line, progress, run_settings
 from fedsov.cli.declaration import command, group_app
 from fedsov.errors import ConfigurationError, CrossingRefused, counted, unknown
@@ -180,6 +180,7 @@ def rules(arguments: RulesArguments) -> None:
 
 app.add_typer(border_reviews.app)
 app.add_typer(border_reviewers.app, name="reviewer")
+app.add_typer(border_bundle.app, name="bundle")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

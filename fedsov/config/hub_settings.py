@@ -10,6 +10,7 @@ from fedsov.label import Scope
 from fedsov.model.network import Parameters, check_frozen, initial
 from fedsov.protocol.calendar import real_day
 from fedsov.protocol.job import Asked, TrainingJob
+from fedsov.storage.workspace import Workspace
 
 
 def training_job(settings: Settings) -> TrainingJob:
@@ -56,7 +57,7 @@ def _first_day(settings: Settings) -> date | None:
     border = settings.border
     if settings.today is not None or settings.dataset.examples is None or border.unsafe_open:
         return settings.today
-    last = border.bundle().horizon
+    last = border.bundle(Workspace(settings.workspace).law).horizon
     return last if real_day() > last else None
 
 

@@ -191,7 +191,7 @@ def open_run(
         WorkspaceUnusable, LedgerBroken, ConfigurationError: before anything was read or written.
     """
     calendar = settings.asked.calendar()
-    bundle = settings.border.bundle()
+    bundle = settings.border.bundle(Workspace(settings.workspace).law)
     _check_consent(settings, settings.border.register())
     with (
         hold_workspace(Workspace(settings.workspace.resolve())) as workspace,

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from fedsov.border.law.in_force import law_in_force
 from fedsov.errors import JobRefused
 from fedsov.keys.protocol import RegionKeys
 from fedsov.ledger.ledger import Ledger, entry_time
@@ -18,6 +19,7 @@ from fedsov.protocol.job import Asked
 from fedsov.region.settings import OwnDataset, RegionSettings, first_settings
 from fedsov.region.settings_file import Change, has_settings, read_settings, write_settings
 from fedsov.serialization import to_plain
+from fedsov.storage.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,8 @@ def settle(
     """
     by = f"the first ingestion of {dataset}"
     if not has_settings(place.folder, place.ledger):
-        first = first_settings(place.ledger.owner, dataset, asked, retention_days=retention_days)
+        law = law_in_force(Workspace.around(place.folder).law).digest
+        first = first_settings(place.ledger.owner, dataset, asked, retention_days=retention_days, law=law)
         _check(place, first, dataset, asked, run=run)
         return write_settings(place.folder, keys, place.ledger, Change(first, by, "as the run that wrote it")), True
     own = read_settings(place.folder, place.ledger)

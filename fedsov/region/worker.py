@@ -163,7 +163,7 @@ def _opened_with(ledger: Ledger, start: RegionStart) -> OpenRegion:
     session = Session(records, job, start.folder, settings=own, secret=split_key(own, keys))
     gate = Gate(
         start.region,
-        bundle=own.bundle(asked),
+        bundle=own.bundle(asked, Workspace.around(start.folder).law),
         evidence=LiveRegister(own.register(asked), ledger, Workspace.around(start.folder).reviewers),
         ledger=ledger,
         run=start.run,

@@ -161,7 +161,7 @@ class _Gates:
                 asked = asked_of(self.settings)
                 gate = Gate(
                     party_of(region),
-                    bundle=own.bundle(asked),
+                    bundle=own.bundle(asked, self.workspace.law),
                     evidence=register,
                     ledger=ledger,
                     run=self.run,
