@@ -21,6 +21,7 @@ ANYONE = Party("anyone", "*", "")
 """The importer of a release: a public artifact may go to anyone, anywhere."""
 LONGEST_TYPE_NAME = 80
 _REMEMBERED = 256
+_ROLES = {"controller": "C", "processor": "P"}
 _TOTALS = {"count": ("count", "count_12m", "count_year"), "n_12m": ("count_12m",), "n_year": ("count_year",)}
 
 
@@ -95,6 +96,8 @@ def _settled(origin: str, crossing: Crossing, bundle: Bundle, at: date) -> dict[
         "destination_regime": destination_regime,
         "same_party": same_party,
         "stays_home": regime != UNKNOWN and (regime == destination_regime or same_party),
+        "recipient_name": target.entity,
+        "exporter_name": source.entity,
         "owners": target.owners,
         "owners_known": all(map(bundle.is_place, target.owners)),
         "controlled_by": frozenset(owner.partition("-")[0] for owner in target.owners) | {country},
@@ -143,7 +146,8 @@ def _is_type_name(content: bytes) -> bool:
 def question(route: Route, crossing: Crossing, bundle: Bundle) -> Question:
     """What the evidence is asked for one origin; the same value for the same question."""
     artifact, target = crossing.artifact, crossing.target
-    key = target.entity, crossing.purpose, artifact.label.categories, artifact.evidence
+    source, sends = crossing.source, route.facts["origin"] == crossing.source.location and bool(crossing.source.entity)
+    key = target.entity, crossing.purpose, artifact.label.categories, artifact.evidence, source.role, target.role
     remembered: Question | None = route.questions.get(key)
     if remembered is None:
         if len(route.questions) >= _REMEMBERED:
@@ -151,7 +155,7 @@ def question(route: Route, crossing: Crossing, bundle: Bundle) -> Question:
         remembered = route.questions[key] = Question(
             origin=route.facts["origin"],
             destination=target.location,
-            entity=target.entity,
+            entity=ANY if target.location == ANY else target.entity,
             purpose=crossing.purpose,
             categories=artifact.label.categories,
             day=route.facts["day"],
@@ -159,6 +163,9 @@ def question(route: Route, crossing: Crossing, bundle: Bundle) -> Question:
             closing=bundle.closing,
             reads=route.reads,
             evidence=artifact.evidence,
+            exporter_entity=source.entity if sends else "",
+            exporter_role=_ROLES.get(source.role, "?") if sends else "",
+            importer_role=_ROLES.get(target.role, "?") if target.entity else "",
         )
     return remembered
 

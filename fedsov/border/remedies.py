@@ -191,13 +191,21 @@ def _entries(kinds: Iterable[str], way: _Way, facts: Mapping[str, Any], bundle: 
     parties = f"exporter: [{facts['origin']}], importer: [{facts['destination']}]"
     stated_elsewhere = (*bundle.supports, *_BY_FIELDS)
     terms = [each for each in way.unmet if each.needs_a_statement and each.field not in stated_elsewhere]
-    own = ", ".join(_term(condition) for condition in terms if not condition.test(_ENTERED))
+    asked = sorted(bundle.asked_of_flows.get((way.mechanism, facts["flow"]), ()))
+    own = ", ".join(
+        [*(_term(condition) for condition in terms if not condition.test(_ENTERED)), *(f"{name}: yes" for name in asked)]
+    )
     written = f", terms: {{{own}}}" if own else ""
+    named = f', entities: ["{facts["recipient_name"]}"]' if facts["recipient_name"] else ""
     return " ".join(
-        f"Obtain {bundle.mechanisms[kind].name} and enter it in the evidence register: "
-        f"{{kind: {kind}, {parties}, categories: [{covered}]{'' if place else written}}}."
+        f"Obtain {bundle.mechanisms[kind].name} and enter it in the evidence register: {{kind: {kind}, {parties}, "
+        f"categories: [{covered}]{named if _must_name(kind, bundle) else ''}{'' if place else written}}}."
         for place, kind in enumerate(kinds)
     )
+
+
+def _must_name(kind: str, bundle: Bundle) -> bool:
+    return kind == PROFILE or bundle.mechanisms[kind].names_recipient
 
 
 def _term(condition: Condition) -> str:

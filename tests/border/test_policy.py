@@ -299,7 +299,8 @@ def test_a_global_model_is_an_export_from_every_origin_and_the_refusal_names_the
     assert "DE ->" not in refusal.reason
     assert refusal.missing == ("an International Data Transfer Agreement (scc_uk_idta) for GB -> IN",)
     assert (
-        "{kind: scc_uk_idta, exporter: [GB], importer: [IN], categories: [employment, financial, personal]}"
+        "{kind: scc_uk_idta, exporter: [GB], importer: [IN], categories: [employment, financial, personal], "
+        'entities: ["Example India Pvt Ltd (fictional)"], terms: {onward_terms: yes}}'
         in refusal.remedy
     )
     assert refusal.citations == ("UK GDPR Art. 46(2)(d) and 46(1A)",)
@@ -329,8 +330,11 @@ def demo(*ids: str) -> tuple[Document, ...]:
     return found
 
 
+INDIA = frozenset({party("IN").entity})
+
+
 def idta_for_india() -> Document:
-    return replace(demo("demo-idta-gb-us")[0], id="idta-gb-in", importer=frozenset({"IN"}), entities=frozenset())
+    return replace(demo("demo-idta-gb-us")[0], id="idta-gb-in", importer=frozenset({"IN"}), entities=INDIA)
 
 
 def test_the_remedy_of_a_refusal_mends_it():

@@ -45,6 +45,8 @@ def entered(refusal: Decision, on: date = DAY) -> list[Document]:
         ground = parts["kind"] if parts["kind"] in (rule.mechanisms() or ()) else ""
         like = {one.kind: one for one in papers_for(rule, ground, on).documents}.get(parts["kind"])
         made = like or document(parts["kind"], signed=on)
+        if "onward_terms: yes" in text:
+            made = replace(made, terms={**made.terms, "onward_terms": "yes"})
         sides = {side: frozenset([parts[side]] if isinstance(parts[side], str) else parts[side]) for side in SIDES}
         found.append(replace(made, **sides))
     return found

@@ -28,6 +28,8 @@ from fedsov.border.law.bundle import Mechanism
 from fedsov.border.law.vocabulary import ANY
 from fedsov.errors import ConfigurationError, unknown
 
+PROFILE = "recipient"
+"""The kind of document that states what a recipient is."""
 _REMEMBERED = 4096
 _Stated = tuple[str, dict[str, Any]]  # a document's id and the facts it states
 
@@ -43,7 +45,8 @@ class Document:
         signed, expires: valid on both days and between; None is no end. effective: the first day, where later.
         terms: facts it states, name to value, in the shapes of the vocabulary.
         sha256: of the document itself, hex, or "" where it is not at hand; owner: who answers for it.
-        entities: legal entities it binds as recipients; empty binds no one by name and covers any.
+        entities: legal entities it binds as recipients; empty names nobody, which a person must look at.
+        exporters: legal entities that it binds as senders, where it says so.
         example: True for a made-up document of a demonstration.
         record: what it tells for the record of processing (`fedsov.border.evidence.recorded`); no rule reads it.
     """
@@ -61,15 +64,16 @@ class Document:
     purposes: frozenset[str] = frozenset()
     terms: Mapping[str, Any] = part(default_factory=dict)
     entities: frozenset[str] = frozenset()
+    exporters: frozenset[str] = frozenset()
     example: bool = False
     note: str = ""
     record: Mapping[str, str] = part(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Every field as plain values, equal for equal documents; without an empty `record`, as digests noted before
-        there was one are."""
+        """Every field as plain values, equal for equal documents; without an empty `record` or `exporters`, as digests
+        noted before there were any are."""
         plain = {field.name: _json(getattr(self, field.name)) for field in fields(self)}
-        return {name: value for name, value in plain.items() if value or name != "record"}
+        return {name: value for name, value in plain.items() if value or name not in ("record", "exporters")}
 
     @property
     def digest(self) -> str:
@@ -80,8 +84,8 @@ class Document:
         """True where it is between these places, whatever else it lacks."""
         return _covers(self.exporter, origin) and _covers(self.importer, destination)
 
-    def facts(self, entity: str) -> dict[str, Any]:
-        """What it states: its terms, dates, coverage, and whether it binds this recipient."""
+    def facts(self, question: Question, mechanism: Mechanism) -> dict[str, Any]:
+        """What it states: its terms, dates, coverage, and whether it binds these very parties."""
         stated: dict[str, Any] = {"doc": "present", "covers": self.categories, "signed": self.signed, **self.terms}
         if self.effective is not None:
             stated["effective"] = self.effective
@@ -89,9 +93,22 @@ class Document:
             stated["expires"] = self.expires
         if self.purposes:
             stated["covers_purposes"] = self.purposes
+        return stated | self._parties(question, mechanism)
+
+    def _parties(self, question: Question, mechanism: Mechanism) -> dict[str, str]:
+        """Whether it names the parties that the question names; a question that names none is about its own."""
+        found = {}
         if self.entities:
-            stated["importer_match"] = "yes" if entity in self.entities else "no"
-        return stated
+            found["importer_match"] = "yes" if question.entity in ("", *self.entities) else "no"
+        elif question.entity and mechanism.names_recipient:
+            found["importer_match"] = "unnamed"
+        if self.exporters and question.exporter_entity:
+            found["exporter_match"] = "yes" if question.exporter_entity in self.exporters else "no"
+        exporter, arrow, importer = str(self.terms.get("role", "")).partition("->")
+        actual = (exporter, question.exporter_role), (importer, question.importer_role)
+        if arrow and (question.exporter_role or question.importer_role):
+            found["role_match"] = "yes" if all(is_role in ("", said) for said, is_role in actual) else "no"
+        return found
 
     def fault(self, question: Question) -> str:
         """Why it does not support a crossing of these categories, this day and recipient, as a sentence; or ""."""
@@ -106,7 +123,7 @@ class Document:
             return f"'{self.id}' does not cover {', '.join(uncovered)}."
         if self.purposes and purpose not in self.purposes and ANY not in self.purposes:
             return f"'{self.id}' does not cover the purpose {purpose}."
-        if self.entities and entity not in self.entities:
+        if self.entities and entity not in ("", *self.entities):
             return f"'{self.id}' does not bind the recipient {entity or 'without a name'}."
         return ""
 
@@ -202,13 +219,14 @@ class Register:
                 grounds.append((mechanism.effort, document.kind, document.id, document))
             elif fault := document.fault(question):
                 faults[document.kind] = fault
-            elif stated := _only(question.reads, _support(document, mechanism)):
+            elif stated := _only(question.reads, _supported(document, mechanism, question)):
                 supporting.setdefault(document.kind, {})[_key(stated)] = document.id, stated
         findings = self._findings(question)
         choices = _choices(supporting, question.closing)
         for _, name, _, ground in sorted(grounds, key=lambda each: each[:3]):
             for choice in choices:
-                yield _claim(name, ground, choice, findings=findings, faults=faults, entity=question.entity)
+                terms = {} if ground is None else ground.facts(question, self.mechanisms[name])
+                yield _claim(name, ground, choice, findings=findings, faults=faults, stated=terms)
 
     def _findings(self, question: Question) -> list[_Stated]:
         """What the documents that an artifact names as its evidence found: none of them can be left aside.
@@ -228,6 +246,12 @@ class Register:
 
 def _only(names: frozenset[str], facts: Mapping[str, Any]) -> dict[str, Any]:
     return {name: fact for name, fact in facts.items() if name in names}
+
+
+def _supported(document: Document, mechanism: Mechanism, question: Question) -> dict[str, Any]:
+    """What a supporting document adds; a recipient's profile also, that it names nobody where the question does."""
+    unnamed = document.kind == PROFILE and question.entity and not document.entities
+    return _support(document, mechanism) | ({"profile_match": "unnamed"} if unnamed else {})
 
 
 def _support(document: Document, mechanism: Mechanism) -> dict[str, Any]:
@@ -272,18 +296,18 @@ def _claim(
     *,
     findings: list[_Stated],
     faults: Mapping[str, str],
-    entity: str,
+    stated: Mapping[str, Any],
 ) -> Claim:
     """A ground with what its documents state; what was found about the artifact itself has the last word."""
-    own = [] if document is None else [(document.id, document.facts(entity) | {"mechanism": name})]
-    stated: dict[str, Any] = {}
+    own = [] if document is None else [(document.id, {**stated, "mechanism": name})]
+    together: dict[str, Any] = {}
     states: dict[str, frozenset[str]] = {}
     for document_id, facts in (*support, *own, *findings):
-        stated |= facts
+        together |= facts
         states[document_id] = states.get(document_id, frozenset()) | frozenset(facts)
-    stated.pop("mechanism", None)
+    together.pop("mechanism", None)
     first = [] if document is None else [document.id]
-    return Claim(name, stated, {key: states[key] for key in dict.fromkeys((*first, *states))}, faults)
+    return Claim(name, together, {key: states[key] for key in dict.fromkeys((*first, *states))}, faults)
 
 
 def _json(value: Any) -> Any:

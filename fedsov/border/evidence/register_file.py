@@ -40,7 +40,8 @@ _CODE = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,4})?")
 _NEEDED = ("id", "kind", "exporter", "importer", "categories", "signed", "owner")
 _STATED_ELSEWHERE = {
     "signed": "signed", "expires": "expires", "effective": "effective", "covers": "categories",
-    "covers_purposes": "purposes", "importer_match": "entities",
+    "covers_purposes": "purposes", "importer_match": "entities", "profile_match": "entities",
+    "exporter_match": "exporters", "role_match": "terms.role",
 }  # fmt: skip
 """Facts that a document states by a field of its own, which its terms may not contradict."""
 _COUNTED = ("n_12m", "n_year")
@@ -145,6 +146,7 @@ def _document(parts: Any, path: str, words: _Vocabulary) -> Document:
         effective=_optional_day(parts, "effective", where),
         purposes=_several(parts.get("purposes", []), f"{where}: purposes"),
         entities=_several(parts.get("entities", []), f"{where}: entities"),
+        exporters=_several(parts.get("exporters", []), f"{where}: exporters"),
         example=_flag(parts.get("example", False), f"{where}: example"),
         note=_text(parts, "note", where),
         record=read_recorded(parts.get("record", {}), where),

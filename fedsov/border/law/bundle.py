@@ -68,6 +68,7 @@ class Mechanism:
         supports: it is no ground itself; what a valid document of this kind states ("tia" for tia=present,
             "dp=yes"; "" for nothing but its terms).
         statement: it says what is the case, and cannot be obtained; a refusal does not propose it.
+        of_place: it speaks of a place or a law, and need not name a recipient; any other ground must.
         about: "crossing", or "artifact" for a document about one artifact, which counts only where that names it.
     """
 
@@ -77,6 +78,13 @@ class Mechanism:
     supports: str | None = None
     about: str = "crossing"
     statement: bool = False
+    of_place: bool = False
+
+    @property
+    def names_recipient(self) -> bool:
+        """True for a ground that binds a recipient, so that it must say whom."""
+        free = self.standing or self.statement or self.of_place or self.about == "artifact"
+        return self.supports is None and not free
 
 
 Unsettled = tuple[Rule, Test]
@@ -307,6 +315,20 @@ class Bundle:
         pairs = ((rule, condition) for rule in rules for condition in rule.when)
         close = (each for rule, each in pairs if not rule.opens or each.operator in DENYING or each.other)
         return frozenset(name for condition in close for name in condition.names if self.facts[name].claimed)
+
+    @property
+    def asked_of_flows(self) -> Mapping[tuple[str, str], frozenset[str]]:
+        """(Ground, flow) to the terms of its paper whose silence a person must look at."""
+        return self._remembered("asked_of_flows", self._asked_of_flows)
+
+    def _asked_of_flows(self) -> dict[tuple[str, str], frozenset[str]]:
+        found: dict[tuple[str, str], frozenset[str]] = {}
+        for rule in (rule for rule in self.rules if rule.effect == "review" and not rule.opens):
+            flows = [each.value for each in rule.when if each.field == "flow" and each.operator == "eq"]
+            silent = frozenset(each.field for each in rule.when if each.claimed and each.operator == "missing")
+            for key in ((ground, flow) for flow in flows for ground in rule.mechanisms() or ()):
+                found[key] = found.get(key, frozenset()) | silent
+        return found
 
     @property
     def supports(self) -> Mapping[str, str]:

@@ -103,14 +103,18 @@ def test_why_a_document_does_not_support_a_crossing_is_said_in_a_sentence():
 
 def test_the_ground_states_its_dates_its_coverage_and_whether_it_binds_the_recipient():
     bound = replace(SCC, entities=frozenset({"Example US Inc."}), purposes=frozenset({"training"}), expires=DAY)
-    facts = bound.facts("Example US Inc.")
+    ground = law().mechanisms["scc_eu"]
+    facts = bound.facts(question(entity="Example US Inc."), ground)
     assert facts["importer_match"] == "yes"
-    assert bound.facts("Example Other Inc.")["importer_match"] == "no"
+    assert bound.facts(question(entity="Example Other Inc."), ground)["importer_match"] == "no"
+    assert bound.facts(question(entity=""), ground)["importer_match"] == "yes"
     assert facts["covers"] == frozenset("*")
     assert facts["covers_purposes"] == frozenset({"training"})
     assert (facts["signed"], facts["expires"]) == (SCC.signed, DAY)
     assert facts["doc"] == "2021/914"
-    assert "importer_match" not in SCC.facts("anybody")
+    unnamed = replace(SCC, entities=frozenset())
+    assert unnamed.facts(question(entity="anybody"), ground)["importer_match"] == "unnamed"
+    assert "importer_match" not in unnamed.facts(question(entity=""), ground)
 
 
 def test_an_expired_ground_is_still_claimed_and_says_when_it_expired():
@@ -193,7 +197,7 @@ def test_papers_that_together_carried_a_crossing_carry_it_beside_any_other():
 
 
 def test_papers_that_contradict_each_other_never_count_together():
-    one = document("recipient", "one", terms={"ciio": "no", "pipeda": "yes"})
+    one = document("recipient", "one", entities=frozenset({"Example US Inc."}), terms={"ciio": "no", "pipeda": "yes"})
     other = document("exporter", "other", terms={"ciio": "yes", "local_copy": "yes"})
     claims = register(one, other).claims(question())
     assert {tuple(sorted(claim.documents)) for claim in claims} >= {("one",), ("other",)}

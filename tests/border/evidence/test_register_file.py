@@ -25,6 +25,7 @@ ENTRY = """
   signed: 2025-01-01
   expires: 2026-12-31
   owner: Example (fictional)
+  entities: ["Example US Inc. (fictional)"]
   terms: {doc: "2021/914", module: "1", role: "C->C"}
 """
 HUGE = f"0x{'F' * 5000}"
