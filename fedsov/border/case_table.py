@@ -51,7 +51,9 @@ _ALIASES = {
     "anon_expires": "expires", "data_broker": "data_brokerage", "decision_reference": "ref", "doc_version": "doc",
     "due_diligence_program": "due_diligence", "effective_from": "effective", "exporter": "exporter_type",
     "licence": "licence_no", "n": "count", "reason_code": "reason", "covers_categories": "covers",
-    "scc_eu": "underlying",
+    "scc_eu": "underlying", "sa_notified": "sa_informed", "authority_informed": "sa_informed",
+    "flagged_sensitive": "sensitive_flagged", "sensitive_flag": "sensitive_flagged",
+    "consent_separate": "separate_consent",
 }  # fmt: skip
 _FREE = ("us_no_restriction", "permitted_unless_restricted", "intra_jurisdiction")
 _OF_ORIGIN = re.compile(r"(?P<code>[a-z]{2})_(?P<what>mechanism|contract|ref)|(?P<what2>n)_(?P<code2>[a-z]{2})")
@@ -230,7 +232,7 @@ class CaseEvidence:
         mechanisms = ["" if named in ("", "none") else named]
         if "mechanism" not in of_origin and "origins" in facts:
             mechanisms += [name for name in _FREE if name in question.standing and name not in mechanisms]
-        return tuple(Claim(name, facts, {}) for name in mechanisms)
+        return tuple(Claim(name, facts, {}, named=bool(name) and name == named) for name in mechanisms)
 
     def _of_origin(self, question: Question) -> dict[str, str]:
         """What the case states for this origin alone, by its code, its country's, or "EU" for the Union's law."""
