@@ -35,13 +35,14 @@ UNSAFE_RULE = "unsafe_open"
 
 @dataclass(frozen=True, slots=True)
 class WeighedClaim:
-    """What the rules say of one claim: those that forbid, those that brake, those that open, by id."""
+    """What the rules say of one claim: those that forbid, that brake, that open and that oblige, by id."""
 
     claim: Claim
     facts: Mapping[str, Any]
     forbidding: tuple[Rule, ...]
     braking: tuple[Rule, ...]
     opening: tuple[Rule, ...]
+    obliging: tuple[Rule, ...] = ()
 
     @property
     def verdict(self) -> str:
@@ -130,11 +131,14 @@ def weighed(claim: Claim, facts: Mapping[str, Any], holding: Iterable[Rule]) -> 
     forbidding: list[Rule] = []
     braking: list[Rule] = []
     opening: list[Rule] = []
+    obliging: list[Rule] = []
     for rule in holding:
-        (opening if rule.opens else forbidding if rule.effect == "forbid" else braking).append(rule)
-    for several in (forbidding, braking, opening):
+        effect = rule.effect
+        closing = forbidding if effect == "forbid" else braking if effect == "review" else obliging
+        (opening if rule.opens else closing).append(rule)
+    for several in (forbidding, braking, opening, obliging):
         several.sort(key=_strongest)
-    return WeighedClaim(claim, facts, tuple(forbidding), tuple(braking), tuple(opening))
+    return WeighedClaim(claim, facts, tuple(forbidding), tuple(braking), tuple(opening), tuple(obliging))
 
 
 def _strongest(rule: Rule) -> tuple[bool, str]:
@@ -221,7 +225,7 @@ def _permitted(weighed: WeighedClaim, route: Route, bundle: Bundle) -> Permit:
     """The permit of a claim; the same one as before where route, rule, ground and documents are the same."""
     rules, ground = weighed.opening[:1], weighed.claim.mechanism
     documents = _relied(rules, weighed, route.applicable(ground))
-    key = rules[0].id, ground, documents
+    key = rules[0].id, ground, documents, tuple(rule.id for rule in weighed.obliging)
     remembered: Permit | None = route.answers.get(key)
     if remembered is None:
         remembered = route.answers[key] = _permit(weighed, documents, bundle)
@@ -229,15 +233,19 @@ def _permitted(weighed: WeighedClaim, route: Route, bundle: Bundle) -> Permit:
 
 
 def _permit(weighed: WeighedClaim, documents: tuple[str, ...], bundle: Bundle) -> Permit:
-    rules = weighed.opening[:1]
+    rules = weighed.opening[:1] + weighed.obliging
     return Permit(
-        (rules[0].id,),
+        tuple(rule.id for rule in rules),
         cites(rules, weighed.facts, bundle),
-        rules[0].obligations,
+        _duties(rules),
         documents,
         bundle.digest,
         _basis(weighed),
     )
+
+
+def _duties(rules: Iterable[Rule]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(duty for rule in rules for duty in rule.obligations))
 
 
 def _review(weighed: WeighedClaim, applicable: ApplicableRules, bundle: Bundle) -> Review:
@@ -247,7 +255,7 @@ def _review(weighed: WeighedClaim, applicable: ApplicableRules, bundle: Bundle) 
     return Review(
         tuple(rule.id for rule in asking),
         cites(asking, weighed.facts, bundle),
-        tuple(dict.fromkeys(duty for rule in relied for duty in rule.obligations)),
+        _duties((*relied, *weighed.obliging)),
         _relied(relied, weighed, applicable),
         f"{way(weighed.facts)}: {' '.join(rule.reason_for(weighed.facts) for rule in asking)}",
         bundle.digest,
