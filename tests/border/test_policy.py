@@ -18,6 +18,7 @@ from fedsov.artifact import Artifact, Crossing, Kind, Party
 from fedsov.border.decisions import Decision
 from fedsov.border.evidence.approvals import Approval
 from fedsov.border.evidence.register import Document, Register
+from fedsov.border.law.bundle import Bundle
 from fedsov.border.law.bundle_loader import unsafe_open
 from fedsov.border.law.rules import Rule
 from fedsov.border.policy import decide_release
@@ -40,6 +41,7 @@ from tests.border.world import (
     law,
     of,
     party,
+    places,
     register,
     with_rules,
 )
@@ -67,6 +69,58 @@ def test_adding_an_origin_can_only_make_the_answer_stricter(asking, origin):
     one = asking.crossing.artifact.label
     wider = replace(one, origins=one.origins | {origin})
     assert asking.labelled(wider).strictness() >= asking.strictness()
+
+
+@some
+@given(askings(), st.sampled_from(["contract", "court_order"]))
+def test_adding_a_restriction_can_only_make_the_answer_stricter(asking, restriction):
+    one = asking.crossing.artifact.label
+    assume(one.origins)
+    bound = replace(one, restrictions=one.restrictions | {restriction})
+    assert asking.labelled(bound).strictness() >= asking.strictness()
+
+
+@some
+@given(askings(), places)
+def test_a_law_that_comes_to_bind_who_sends_from_its_territory_can_only_make_the_answer_stricter(asking, place):
+    sent = replace(asking, crossing=replace(asking.crossing, source=party(place)))
+    assert sent.strictness() >= sent.strictness(binding_nobody())
+
+
+@some
+@given(askings(), places)
+def test_the_place_that_sends_is_never_freer_for_having_people_in_the_label(asking, place):
+    """Its law asks of what it only passes on no more than of its own people's data."""
+    sent = replace(asking, crossing=replace(asking.crossing, source=party(place)))
+    one = sent.crossing.artifact.label
+    wider = replace(one, origins=one.origins | {place})
+    assume(one.origins)
+    assert sent.labelled(wider).strictness() >= sent.strictness()
+
+
+@some
+@given(askings(), st.sampled_from(["pass", "fail"]))
+def test_an_older_finding_never_opens_and_a_newer_failure_never_does(asking, result):
+    found = law().mechanisms["attack_test"]
+    assert found.about == "artifact"
+    day = date(2017, 1, 1) if result == "pass" else asking.crossing.on
+    finding = document("attack_test", "found", signed=day, terms={"attack_test": result})
+    thing = asking.crossing.artifact
+    failed = document("attack_test", "failed", signed=date(2018, 1, 1), terms={"attack_test": "fail"})
+    before = Asking(about(asking, thing, "failed"), (*asking.documents, failed))
+    after = Asking(about(asking, thing, "failed", "found"), (*asking.documents, failed, finding))
+    assert after.strictness() >= before.strictness()
+
+
+def about(asking: Asking, thing: Artifact, *ids: str) -> Crossing:
+    return replace(asking.crossing, artifact=replace(thing, evidence=(*thing.evidence, *ids)))
+
+
+def binding_nobody() -> Bundle:
+    """The law as if it bound nobody for what he sends, but asked of each origin what it asks."""
+    regimes = law().regimes.items()
+    free = {code: tuple(replace(reign, binds_exporters="") for reign in reigns) for code, reigns in regimes}
+    return replace(law(), regimes=free)
 
 
 @some
@@ -300,8 +354,7 @@ def test_a_global_model_is_an_export_from_every_origin_and_the_refusal_names_the
     assert refusal.missing == ("an International Data Transfer Agreement (scc_uk_idta) for GB -> IN",)
     assert (
         "{kind: scc_uk_idta, exporter: [GB], importer: [IN], categories: [employment, financial, personal], "
-        'entities: ["Example India Pvt Ltd (fictional)"], terms: {onward_terms: yes}}'
-        in refusal.remedy
+        'entities: ["Example India Pvt Ltd (fictional)"], terms: {onward_terms: yes}}' in refusal.remedy
     )
     assert refusal.citations == ("UK GDPR Art. 46(2)(d) and 46(1A)",)
 
@@ -361,8 +414,9 @@ def test_the_federated_regions_of_the_demo_may_receive_the_global_model(region):
 def test_an_adequacy_finding_is_cited_with_its_instrument_and_ends_on_its_day():
     thing = artifact(Kind.UPDATE, "DE")
     assert "2021/1772" in " ".join(ask(thing, "DE", "GB", register=EMPTY).citations)
-    assert ask(thing, "DE", "GB", register=EMPTY, on=date(2031, 12, 27)).verdict == "permit"
-    assert ask(thing, "DE", "GB", register=EMPTY, on=date(2031, 12, 28)).verdict == "refuse"
+    known = replace(law(), confirmed_until=date(2031, 12, 31))
+    assert ask(thing, "DE", "GB", register=EMPTY, on=date(2031, 12, 27), bundle=known).verdict == "permit"
+    assert ask(thing, "DE", "GB", register=EMPTY, on=date(2031, 12, 28), bundle=known).verdict == "refuse"
 
 
 def test_an_expired_document_is_refused_and_named():
@@ -443,7 +497,7 @@ def test_chile_asks_for_another_ground_from_december_2026():
 def test_the_american_rule_on_bulk_data_begins_on_8_april_2025():
     thing = of(Kind.MODEL, "US", "health", count=40_000)
     before, since = (ask(thing, "US", "CN", on=date(2025, 4, day), register=EMPTY) for day in (7, 8))
-    assert (before.verdict, before.rules) == ("permit", ("us.concern.before",))
+    assert (before.verdict, before.rules) == ("permit", ("us.concern.before", "us.hipaa"))
     assert since.verdict == "refuse"
     assert "us.doj.ten_thousand_made" in since.rules
 
@@ -583,6 +637,19 @@ def test_papers_about_one_artifact_that_contradict_each_other_cannot_be_read():
     passed, failed = (document("attack_test", result, terms={"attack_test": result}) for result in ("pass", "fail"))
     thing = replace(artifact(Kind.UPDATE, "FR"), evidence=("pass", "fail"))
     assert "floor.unreadable" in ask(thing, "FR", "IE", register=register(passed, failed)).rules
+
+
+@pytest.mark.parametrize(("older", "newer", "opens"), [("fail", "pass", True), ("pass", "fail", False)])
+def test_only_a_newer_finding_supersedes_one(older, newer, opens):
+    """A failed attack test is neither lapsed, nor taken out, nor outweighed by a test that passed before it."""
+    first = document("attack_test", "first", signed=date(2026, 1, 1), terms={"attack_test": older})
+    second = document("attack_test", "second", signed=date(2026, 2, 1), terms={"attack_test": newer})
+    thing = replace(artifact(Kind.UPDATE, "FR"), evidence=("first", "second"))
+    assert (ask(thing, "FR", "IE", register=register(first, second)).verdict == "permit") is opens
+    for held in ((first,), (second,), ()):
+        assert ask(thing, "FR", "IE", register=register(*held)).verdict == "refuse"
+    same_day = replace(second, signed=first.signed)
+    assert "floor.unreadable" in ask(thing, "FR", "IE", register=register(first, same_day)).rules
 
 
 def test_evidence_that_contradicts_or_lacks_is_refused_within_the_same_party_too():
@@ -929,7 +996,8 @@ def test_answers_are_plain_json_with_their_verdict():
     refusal = ask(artifact(Kind.MODEL, "GB"), "IE", "IN").to_json()
     assert refusal["verdict"] == "refuse"
     assert refusal["missing"] == ["an International Data Transfer Agreement (scc_uk_idta) for GB -> IN"]
-    assert ask(artifact(Kind.MODEL, "GB"), "IE", "GB").to_json()["rules"] == ["intra_jurisdiction", "eu.adequacy", "eu.dora"]
+    rules = ask(artifact(Kind.MODEL, "GB"), "IE", "GB").to_json()["rules"]
+    assert rules == ["intra_jurisdiction", "eu.adequacy", "eu.dora"]
     names = {"verdict", "reason", "missing", "remedy", "id", "basis", "obligations", "documents", "rules", "citations"}
     assert set(refusal) == names | {"bundle_digest"}
 

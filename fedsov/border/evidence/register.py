@@ -231,17 +231,24 @@ class Register:
     def _findings(self, question: Question) -> list[_Stated]:
         """What the documents that an artifact names as its evidence found: none of them can be left aside.
 
-        A finding about fixed bytes does not lapse, so their terms are not looked at. Where two contradict each
-        other, or one is dated later than the crossing, that cannot be read.
+        A finding about fixed bytes does not lapse, so their terms are not looked at; only a newer one of its kind
+        supersedes it. Where two others contradict each other, or one is dated later than the crossing, that cannot be
+        read.
         """
         named = [document for document in self._sorted() if document.id in question.evidence]
         named = [document for document in named if self.mechanisms[document.kind].about == "artifact"]
+        named.sort(key=lambda document: document.signed)  # the newest has the last word in a claim
         findings = [(document.id, _support(document, self.mechanisms[document.kind])) for document in named]
+        latest: dict[tuple[str, str], tuple[date, Any]] = {}
+        clash = any(document.signed > question.day for document in named)
+        for document, (_, facts) in zip(named, findings, strict=True):
+            for name, value in facts.items():
+                since, before = latest.get((document.kind, name), (None, value))
+                clash = clash or (since == document.signed and before != value)
+                latest[document.kind, name] = document.signed, value
         agreed: dict[str, Any] = {}
-        clash = any(agreed.setdefault(name, value) != value for _, facts in findings for name, value in facts.items())
-        if clash or any(document.signed > question.day for document in named):
-            return [(document_id, {**facts, "unreadable": True}) for document_id, facts in findings]
-        return findings
+        clash = clash or any(agreed.setdefault(name, value) != value for (_, name), (_, value) in latest.items())
+        return [(document_id, {**facts, "unreadable": True}) for document_id, facts in findings] if clash else findings
 
 
 def _only(names: frozenset[str], facts: Mapping[str, Any]) -> dict[str, Any]:
