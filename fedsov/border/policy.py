@@ -26,7 +26,7 @@ from fedsov.border.evidence.claims import Claim, Evidence
 from fedsov.border.law.bundle import ApplicableRules, Bundle, Route
 from fedsov.border.law.rules import Rule
 from fedsov.border.questions import ANYONE, as_release, asked_origins, claimed, crossing_facts, question, route_of
-from fedsov.border.remedies import Tried, cheapest_remedy
+from fedsov.border.remedies import Tried, cheapest_remedy, own_faults
 
 __all__ = ["ANYONE", "Decision", "Evidence", "Permit", "Refusal", "Review", "decide", "decide_release"]
 
@@ -267,24 +267,27 @@ def _refusal(
     refused: Sequence[WeighedClaim], facts: Mapping[str, Any], route: Route, *, bundle: Bundle, evidence: Evidence
 ) -> Refusal:
     """The refusal of an origin: by the prohibition that meets the plainest claim, else for want of documents."""
-    if refused and refused[0].forbidding:
-        return _forbidden(refused[0], facts, bundle)
     tried = [Tried(each.claim, each.facts, each.forbidding) for each in refused]
+    if tried and tried[0].forbidding:
+        beside = own_faults(tried[0], tried[1:], facts, route, bundle=bundle, evidence=evidence)
+        return _forbidden(refused[0], facts, bundle, beside)
     mend = cheapest_remedy(tried, facts, route, bundle=bundle, evidence=evidence)
     if mend is None:
         reason = f"{way(facts)}: no rule of the bundle permits this crossing."
         remedy = "Keep it at home, or have a lawyer add a rule for this route (border.rules)."
         return Refusal(("default_refusal",), (), reason, (), remedy, bundle.digest)
     ids = tuple(rule.id for rule in mend.rules)
-    missing = tuple(f"{bundle.mechanisms[kind].name} ({kind}) for {way(facts)}" for kind in mend.missing)
+    missing = tuple(
+        f"{bundle.mechanisms[kind].name} ({kind}) for {way(facts)}" for kind in mend.missing if not mend.is_at_hand
+    )
     cited, reason = cites(mend.rules, facts, bundle), f"{way(facts)}: {mend.reason}"
     return Refusal(ids, cited, reason, missing, mend.remedy, bundle.digest)
 
 
-def _forbidden(weighed: WeighedClaim, facts: Mapping[str, Any], bundle: Bundle) -> Refusal:
-    """The refusal by the rules that forbid a claim."""
+def _forbidden(weighed: WeighedClaim, facts: Mapping[str, Any], bundle: Bundle, beside: Sequence[str] = ()) -> Refusal:
+    """The refusal by the rules that forbid a claim, and why grounds fail that would lift them."""
     rules = weighed.forbidding
-    reason = " ".join(dict.fromkeys(rule.reason_for(weighed.facts) for rule in rules))
+    reason = " ".join(dict.fromkeys((*(rule.reason_for(weighed.facts) for rule in rules), *beside)))
     remedy = " ".join(dict.fromkeys(rule.remedy for rule in rules if rule.remedy))
     ids, cited = tuple(rule.id for rule in rules), cites(rules, facts, bundle)
     return Refusal(ids, cited, f"{way(facts)}: {reason}", (), remedy, bundle.digest)
