@@ -94,7 +94,7 @@ def test_an_authority_that_is_not_at_work_yet_makes_a_review_of_what_the_law_wou
         terms={"doc": "present", "comparable_protection": "yes", "ministry_report": "present"},
     )
     answer = ask(of(Kind.UPDATE, "ID", "personal"), "ID", "SG", register=register(contract))
-    assert answer.verdict == "review" and answer.rules == ("id.no_authority",)
+    assert answer.verdict == "review" and "id.no_authority" in answer.rules
 
 
 @pytest.mark.parametrize(("signed", "verdict"), [(date(2025, 11, 23), "permit"), (date(2025, 11, 22), "refuse")])

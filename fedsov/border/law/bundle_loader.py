@@ -101,6 +101,7 @@ def _bundle(files: tuple[tuple[str, bytes], ...]) -> Bundle:
     """The bundle of these files (name and content); the same content is read once in a process and its forks."""
     texts = dict(files)
     law = parsed(texts["regimes.yaml"], "regimes.yaml").top
+    _check_days(law)
     groups, mechanisms = _groups(law), _mechanisms(texts["mechanisms.yaml"])
     regimes, adequacy = _regimes(law["regimes"], groups), _adequacy(texts["adequacy.csv"], groups)
     listed = {row["alpha2"] for row in _rows(texts["countries.csv"])}
@@ -121,6 +122,16 @@ def _bundle(files: tuple[tuple[str, bytes], ...]) -> Bundle:
         dated=law["dated"],
         added=_added(texts, rules, releases),
     )
+
+
+def _check_days(law: Mapping[str, Any]) -> None:
+    """Raises ConfigurationError where a day of regimes.yaml is none: the law's age hangs on it."""
+    if type(law.get("dated")) is not date:
+        raise ConfigurationError(f"regimes.yaml: dated is {law.get('dated')!r}; write the day as 2026-11-22")
+    for parts in law["regimes"]:
+        for name in ("valid_from", "valid_until", "read_until"):
+            if type(parts.get(name)) not in (date, type(None)):
+                raise ConfigurationError(f"regimes.yaml: {parts.get('id')}: {name} is {parts[name]!r}, which is no day")
 
 
 def _added(texts: Mapping[str, bytes], rules: tuple[Rule, ...], releases: tuple[Rule, ...]) -> frozenset[str]:
