@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fedsov.api.result import RunResult
     from fedsov.config.settings import Settings
     from fedsov.hub.checkpoints import RunManifest
-    from fedsov.hub.planning.plan_values import Plan
+    from fedsov.hub.planning.plan_values import Plan, Profile
     from fedsov.hub.run import HubRun
     from fedsov.protocol.ingestion_report import IngestionReport
     from fedsov.runtimes import OnBytes
@@ -80,6 +80,16 @@ def plan_settings(
         report = _connect(run)
         plan, _ = region_queries.planned(run)
         return plan, report
+
+
+@contextmanager
+def planned_run(settings: Settings, *, progress: Progress) -> Iterator[tuple[HubRun, Plan, list[Profile]]]:
+    """A run that trains nothing, its plan, and what the regions told of themselves."""
+    from fedsov.hub import region_queries
+
+    with _open(settings, progress=progress, trains=False) as run:
+        _connect(run)
+        yield (run, *region_queries.planned(run))
 
 
 def train_settings(

@@ -72,6 +72,14 @@ def decide(crossing: Crossing, bundle: Bundle, evidence: Evidence, at: date) -> 
     return strictest(answers)
 
 
+def decide_origin(origin: str, crossing: Crossing, bundle: Bundle, evidence: Evidence, at: date) -> Decision:
+    """The answer of one of a crossing's origins alone; `decide` gives the strictest of all of them."""
+    if bundle.unsafe:
+        return _unsafe(bundle)
+    route = route_of(origin, crossing, bundle, at)
+    return _ask(route, crossing_facts(crossing, evidence), crossing, bundle=bundle, evidence=evidence)
+
+
 def approved(review: Review, origin: str, crossing: Crossing, evidence: Evidence, at: date) -> Decision:
     """The review with its id; or a permit, where a person's approval of this very review is valid on the day."""
     review = replace(review, id=review_id(review, origin, crossing))
