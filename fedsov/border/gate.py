@@ -237,6 +237,8 @@ def _decided(decision: Decision, bundle: Bundle) -> dict[str, Any]:
         "citations": list(decision.citations),
         "basis": list(decision.basis),
         "documents": list(decision.documents),
+        "relied": list(decision.relied),
+        "at_fault": list(decision.at_fault),
         "review": decision.id,
         "reason": decision.reason,
         "missing": list(decision.missing),

@@ -21,7 +21,7 @@ from datetime import date
 from typing import Any
 
 from fedsov.artifact import Crossing
-from fedsov.border.decisions import Decision, Permit, Refusal, Review, strictest
+from fedsov.border.decisions import Decision, Permit, Refusal, Review, origin_is, strictest
 from fedsov.border.evidence.claims import Claim, Evidence
 from fedsov.border.law.bundle import ApplicableRules, Bundle, Route
 from fedsov.border.law.rules import Rule
@@ -87,7 +87,8 @@ def approved(review: Review, origin: str, crossing: Crossing, evidence: Evidence
     if approval is None:
         return review
     documents = (*review.documents, approval)
-    return Permit(review.rules, review.citations, review.obligations, documents, review.bundle_digest, review.basis)
+    permit = Permit(review.rules, review.citations, review.obligations, documents, review.bundle_digest, review.basis)
+    return origin_is(permit, origin)
 
 
 def review_id(review: Review, origin: str, crossing: Crossing) -> str:
@@ -170,10 +171,10 @@ def _ask(
         if verdict == "review" and review is None:
             review = candidate
     if review:
-        pending = _review(review, route.applicable(review.claim.mechanism), bundle)
+        pending = origin_is(_review(review, route.applicable(review.claim.mechanism), bundle), facts["origin"])
         return approved(pending, facts["origin"], crossing, evidence, facts["day"])
     refused = [weigh(route.applicable(claim.mechanism), claim, claimed(facts, claim)) for claim in claims]
-    return _refusal(refused, facts, route, bundle=bundle, evidence=evidence)
+    return origin_is(_refusal(refused, facts, route, bundle=bundle, evidence=evidence), facts["origin"])
 
 
 def _ask_release(
@@ -236,7 +237,7 @@ def _permitted(weighed: WeighedClaim, route: Route, bundle: Bundle) -> Permit:
     key = rules[0].id, ground, documents, tuple(rule.id for rule in weighed.obliging)
     remembered: Permit | None = route.answers.get(key)
     if remembered is None:
-        remembered = route.answers[key] = _permit(weighed, documents, bundle)
+        remembered = route.answers[key] = origin_is(_permit(weighed, documents, bundle), route.facts["origin"])
     return remembered
 
 

@@ -92,7 +92,7 @@ def cheapest_remedy(
     mend = _worded(best, facts, bundle, evidence)
     if best.is_presented:
         return mend
-    fails = [_no_ground(attempt, bundle) for attempt in tried if attempt.claim.is_presented]
+    fails = [_no_ground(attempt, bundle) for attempt in tried if attempt.claim.named]
     return replace(
         mend, reason=" ".join(dict.fromkeys((*fails[:_MOST], _capital(mend.reason) if fails else mend.reason)))
     )
@@ -115,11 +115,11 @@ def _ways(tried: Sequence[Tried], facts: Mapping[str, Any], route: Route, bundle
 
 
 def _no_ground(attempt: Tried, bundle: Bundle) -> str:
-    """Why a ground that somebody rests on opens nothing here whatever it states, as a sentence."""
+    """Why a ground that a case names opens nothing here whatever it states, as a sentence."""
     claim, seen = attempt.claim, attempt.facts
     ground = bundle.mechanisms.get(claim.mechanism)
     regime, place, day = seen["origin_regime"], seen["destination"], seen["day"]
-    named = _quoted(claim.grounds) or (ground.name if ground else f"'{claim.mechanism}'")
+    named = ground.name if ground else f"'{claim.mechanism}'"
     if claim.mechanism == "adequacy":
         found = sorted(bundle.scopes(regime, place, day))
         covers = f"The finding on {place} ({', '.join(found)}) does not cover this crossing."

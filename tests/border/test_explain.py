@@ -53,7 +53,7 @@ def named_by(one: OriginTrace) -> tuple[str, ...] | None:
     """The rules that this origin's answer names; None where it names what would open instead."""
     found = next(claim.weighed for claim in one.claims if claim.weighed.verdict == one.verdict)
     if one.verdict == "permit":
-        return (found.opening[0].id,)
+        return (found.opening[0].id, *(rule.id for rule in found.obliging))
     if one.verdict == "review":
         opener = [found.opening[0].id] if found.opening[0].effect == "review" else []
         return (*(rule.id for rule in found.braking), *opener)

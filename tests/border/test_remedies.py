@@ -307,11 +307,6 @@ def test_a_ground_that_opens_nothing_here_is_named_beside_what_would():
     assert "kind: scc_br," in refusal.remedy
 
 
-def test_a_document_that_opens_nothing_here_is_named_by_its_id():
-    paper = document("scc_tr", "turkish-1")
-    assert "'turkish-1' (scc_tr) opens nothing here under EU-GDPR. Needs " in refused(paper).reason
-
-
 def test_no_refusal_proposes_to_obtain_what_needs_no_document():
     standing = {name for name, one in law().mechanisms.items() if one.standing}
     cases = read_cases(EXAMPLES.read_bytes(), "examples") + read_cases(DECISIONS.read_bytes(), "decisions")

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from fedsov.border.decisions import NOBODY
+
 DECIDED = ("cross", "release")
 ACTS = (*DECIDED, "approve", "withdraw")
 VERDICTS = ("permit", "review", "refuse")
@@ -40,6 +42,7 @@ class EntryView:
     `contents` tells of each document the digest of its entry in the register, and of its file, as they were then.
     `grounds` tells for each origin on what it crossed ("scc_eu", "adequacy"), as that origin's law sees it;
     `exporter_grounds` the same for the place that sent it, where its law was asked beside the origins'.
+    `relied` tells which origin's answer rests on which document ("DE scc-1"), `at_fault` which do not permit it.
     `people` is the number of people in such crossings within twelve months, as the gate counted them.
     """
 
@@ -86,6 +89,21 @@ class EntryView:
     contents: Mapping[str, tuple[str, str]]
     marks: tuple[str, ...]
     added_rules: tuple[str, ...]
+    relied: tuple[str, ...] = ()
+    at_fault: tuple[str, ...] = ()
+
+    @property
+    def answered_by(self) -> tuple[str, ...]:
+        """The origins that the decision is about: those that refuse or ask for a review, else all that bind it.
+
+        The sender's own place is among them where its law is at fault. An older entry does not tell, and has all.
+        """
+        return tuple(origin for origin in self.at_fault if origin != NOBODY) or self.bound_by
+
+    def documents_of(self, origin: str) -> tuple[str, ...]:
+        """The documents on which this origin's answer rests; all of them in an older entry, which does not tell."""
+        pairs = (words.partition(" ") for words in self.relied)
+        return tuple(paper for whose, _, paper in pairs if whose == origin) if self.relied else self.documents
 
     @property
     def bound_by(self) -> tuple[str, ...]:
@@ -174,7 +192,7 @@ _TEXTS = (
 )
 _LISTS = (
     *("origins", "categories", "restrictions", "documents", "rules", "citations", "missing", "obligations"),
-    *("marks", "added_rules"),
+    *("marks", "added_rules", "relied", "at_fault"),
 )
 
 
