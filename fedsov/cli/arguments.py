@@ -61,6 +61,13 @@ class Arguments:
         return Path(os.path.expanduser(self.folder or unquoted(self.setting("workspace") or WORKSPACE)))
 
     @property
+    def law(self) -> Path:
+        """Where the workspace keeps an installed bundle of law and its confirmations."""
+        from fedsov.storage.workspace import Workspace
+
+        return Workspace(self.workspace).law
+
+    @property
     def overrides(self) -> tuple[str, ...]:
         """The settings as Hydra takes them, `--workspace` among them."""
         if self.folder is None or self.setting("workspace") is not None:

@@ -100,7 +100,7 @@ class CasesArguments(Arguments):
     rules: border_explain.Rules = None
 
 
-@command(app, examples=("fedsov border check cases.csv", "fedsov border check cases.csv --json"), reads="nothing")
+@command(app, examples=("fedsov border check cases.csv", "fedsov border check cases.csv --json"))
 def check(arguments: CasesArguments) -> None:
     """Answers the cases of a CSV file.
 
@@ -109,7 +109,7 @@ def check(arguments: CasesArguments) -> None:
     the answers are compared with it: one that is looser than expected ends with 4, a stricter one is told.
     """
     from fedsov.border.case_table import check_cases, check_expected, read_cases
-    from fedsov.border.law.bundle_loader import load_bundle
+    from fedsov.border.law.in_force import law_in_force
 
     path = arguments.cases
     try:
@@ -118,7 +118,7 @@ def check(arguments: CasesArguments) -> None:
         raise ConfigurationError(f"cannot read the cases in {path}: {error.strerror}") from error
     cases = read_cases(text, str(path))
     check_expected(cases, str(path))
-    answers = check_cases(cases, load_bundle(arguments.rules, trial=True))
+    answers = check_cases(cases, law_in_force(arguments.law, arguments.rules, trial=True))
     if arguments.json:
         print_json([answer.to_json() for answer in answers])
     else:
@@ -159,12 +159,12 @@ class RulesArguments(Arguments):
     rules: border_explain.Rules = None
 
 
-@command(app, examples=("fedsov border rules EU-GDPR", "fedsov border rules --json"), reads="nothing")
+@command(app, examples=("fedsov border rules EU-GDPR", "fedsov border rules --json"))
 def rules(arguments: RulesArguments) -> None:
     """Lists the rules: effect, id, reason, citation."""
-    from fedsov.border.law.bundle_loader import load_bundle
+    from fedsov.border.law.in_force import law_in_force
 
-    bundle, regime = load_bundle(arguments.rules, trial=True), arguments.regime
+    bundle, regime = law_in_force(arguments.law, arguments.rules, trial=True), arguments.regime
     regimes = {reign.id for reigns in bundle.regimes.values() for reign in reigns}
     if regime is not None and regime not in regimes:
         raise ConfigurationError(unknown("regime", regime, sorted(regimes)))

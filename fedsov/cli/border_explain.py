@@ -93,7 +93,6 @@ class ExplainArguments(Arguments):
         "fedsov border explain --from DE --to US --kind update --categories health",
         "fedsov border explain --from GB --to IN --kind model --categories personal --evidence documents.yaml --json",
     ),
-    reads="nothing",
 )
 def explain(arguments: ExplainArguments) -> None:
     """Prints the whole evaluation of one crossing as a tree.
@@ -103,9 +102,9 @@ def explain(arguments: ExplainArguments) -> None:
     """
     from fedsov.border import explain as evaluation
     from fedsov.border.evidence.register_file import load_register
-    from fedsov.border.law.bundle_loader import load_bundle
+    from fedsov.border.law.in_force import law_in_force
 
-    bundle = load_bundle(arguments.rules, trial=True)
+    bundle = law_in_force(arguments.law, arguments.rules, trial=True)
     register = load_register(arguments.evidence)
     _check_words(arguments, bundle)
     crossing, assumed = _crossing(arguments, bundle), list(_assumed(arguments))

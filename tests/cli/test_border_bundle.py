@@ -170,6 +170,13 @@ def test_the_hub_decides_by_the_installed_and_confirmed_law(
     assert asked(demo).today is None, "a confirmed law lets the demo go by the real day"
 
 
+def test_what_a_command_explains_is_the_law_of_the_workspace(run: Run) -> None:
+    crossing = ("explain", "--from=DE", "--to=FR", "--kind=update", "--categories=personal", f"--on={LATE}", "--json")
+    assert run(*crossing).json["decision"]["verdict"] == "review"
+    assert run(*YES).code == 0
+    assert run(*crossing).json["decision"]["verdict"] == "permit"
+
+
 @pytest.mark.parametrize(
     ("words", "line"),
     [
