@@ -246,6 +246,7 @@ def _decided(decision: Decision, bundle: Bundle) -> dict[str, Any]:
         "obligations": list(decision.obligations),
         "bundle": decision.bundle_digest,
         "bundle_dated": bundle.dated.isoformat(),
+        "bundle_confirmed": "" if bundle.confirmed_until is None else bundle.confirmed_until.isoformat(),
         "unsafe": bundle.unsafe,
         "added_rules": sorted(bundle.added.intersection(decision.rules)),
     }

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 
 from fedsov.artifact import Crossing, Kind
 from fedsov.border.explain import explain
+from fedsov.border.gate import Gate
 from fedsov.border.policy import decide_release
 from fedsov.label import PUBLIC
+from fedsov.ledger.ledger import Ledger
 from tests.border.world import EMPTY, STRICTNESS, Asking, artifact, ask, askings, document, law, of, party, register
 
 LATE = date(2031, 1, 15)
@@ -36,6 +39,7 @@ def test_a_permit_past_the_horizon_is_a_review_that_says_until_when_the_law_is_k
     late = ask(thing, "DE", "FR", on=LAST + timedelta(days=1))
     assert late.verdict == "review" and late.rules == (RULE,)
     assert f"The law of EU-GDPR counts as known until {LAST} only" in late.reason
+    assert "`fedsov border bundle confirm`" in late.reason
     assert ask(thing, "DE", "FR", on=LAST + timedelta(days=1), bundle=confirmed(LATE)).verdict == "permit"
     assert ask(thing, "DE", "FR", on=LATE + timedelta(days=1), bundle=confirmed(LATE)).verdict == "review"
 
@@ -104,3 +108,13 @@ def test_an_assessment_of_anonymity_ends_twelve_months_after_its_signature(signe
     thing = of(Kind.MODEL, "DE", "personal", evidence=("a",))
     answer = ask(thing, "DE", "IN", register=register(paper), on=date(2026, 11, 23))
     assert answer.verdict == verdict
+
+
+def test_an_entry_says_when_the_law_was_read_and_until_when_it_was_confirmed(tmp_path: Path):
+    for name, bundle, until in (("plain", law(), ""), ("confirmed", confirmed(LATE), str(LATE))):
+        ledger = Ledger(tmp_path / name / "ledger.sqlite", "DE")
+        gate = Gate(party("DE"), bundle=bundle, evidence=EMPTY, ledger=ledger, run="r", today=lambda: LAST)
+        gate.cross(artifact(Kind.UPDATE, "DE"), party("FR"))
+        (entry,) = ledger.entries()
+        assert (entry.body["bundle_dated"], entry.body["bundle_confirmed"]) == (str(law().dated), until)
+        ledger.close()
