@@ -2,7 +2,7 @@
 
 Art. 46 GDPR asks for the safeguard itself, Art. 13(1)(f) and 14(1)(f) for a reference to it. Assessments of the
 recipient's law (Clause 14 of the EU clauses) are told beside it: date, conclusion, measures, author, next review.
-A document serves the origins whose ground it is, or that it stands between; others of the crossing have their own.
+A document serves the origins whose ground it is, or supports; the others of the same crossing have their own.
 """
 
 from __future__ import annotations
@@ -120,12 +120,21 @@ def _served(
             document = register.get(name)
             if document is not None:
                 routes = served.setdefault(name, set())
-                routes |= {
-                    (origin, line.destination)
-                    for origin, grounds in (*line.grounds.items(), *line.exporter_grounds.items())
-                    if document.kind in grounds or document.is_between(origin, line.destination)
-                }
+                routes |= {(origin, line.destination) for origin in _origins(line, document)}
     return [(register[name], served[name]) for name in sorted(served)]
+
+
+def _origins(line: EntryView, document: Document) -> list[str]:
+    """The origins that a document of a crossing serves: it is between these places, and no other's ground alone."""
+    asked = {**line.grounds, **line.exporter_grounds}
+    is_ground = any(document.kind in grounds for grounds in asked.values())
+    return [
+        origin
+        for origin, grounds in asked.items()
+        if document.is_between(origin, line.destination)
+        and document.id in line.documents_of(origin)
+        and (document.kind in grounds or not is_ground)
+    ]
 
 
 def _term(document: Document, name: str) -> str:

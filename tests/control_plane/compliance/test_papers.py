@@ -35,9 +35,30 @@ def test_each_paper_is_told_with_the_origins_it_serves_and_no_other() -> None:
     assert told["idta-1"].origins == ("GB",)
 
 
+def test_of_two_papers_of_one_kind_each_serves_its_own_place() -> None:
+    own = document("scc_eu", id="scc-2", exporter=frozenset({"IE"}))
+    entry = crossed(basis=["DE scc_eu", "GB scc_uk_idta", "IE scc_eu"], documents=["scc-1", "scc-2"])
+    told = {each.id: each.origins for each in made_of(entry, register=[CLAUSES, own]).safeguards}
+    assert told == {"scc-1": ("DE",), "scc-2": ("IE",)}
+
+
+def test_a_paper_between_many_places_serves_those_whose_ground_it_is() -> None:
+    wide = document("scc_eu", id="scc-1", exporter=frozenset({"*"}))
+    assert made_of(crossed(), register=[wide]).safeguards[0].origins == ("DE",)
+    assessed = document("tia", id="tia-1", exporter=frozenset({"*"}))
+    assert made_of(crossed(), register=[assessed]).assessments[0].origins == ("DE", "GB")
+
+
+def test_where_the_entry_tells_whose_paper_it_is_that_counts() -> None:
+    wide = document("tia", id="tia-1", exporter=frozenset({"*"}))
+    entry = crossed(relied=["DE scc-1", "DE tia-1", "GB idta-1"])
+    assert made_of(entry, register=[wide]).assessments[0].origins == ("DE",)
+
+
 def test_the_sender_s_own_ground_serves_the_sender() -> None:
     entry = crossed(origins=["US"], basis=["US free", "IE scc_eu"], destination="IN", documents=["scc-1"])
-    (told,) = made_of(entry, register=[document("scc_eu", id="scc-1", exporter=frozenset({"IE"}))]).safeguards
+    indian = document("scc_eu", id="scc-1", exporter=frozenset({"IE"}), importer=frozenset({"IN"}))
+    (told,) = made_of(entry, register=[indian]).safeguards
     assert (told.origins, told.destinations) == (("IE",), ("IN",))
 
 
