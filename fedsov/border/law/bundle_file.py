@@ -53,6 +53,7 @@ def read_bundle_file(path: Path) -> BundleFile:
     try:
         content = read_bounded(path)
         body = parsed_json(content)
+        json.dumps(body, ensure_ascii=False).encode()  # half a character can be escaped, and is no text
     except FileNotFoundError:
         raise
     except (OSError, ValueError) as problem:
@@ -80,6 +81,7 @@ def read_bundle_file(path: Path) -> BundleFile:
 
 def bundle_text(files: Mapping[str, bytes], key: Ed25519PrivateKey | None) -> bytes:
     """The content of a bundle's file, signed where a key is given. Raises ConfigurationError for law that is none."""
+    files = _ordered(files)
     bundle = load_bundle(files=files)
     texts = {name: text.decode() for name, text in files.items()}
     body = {"format": FORMAT, "dated": bundle.dated.isoformat(), "digest": bundle.digest, "files": texts}
@@ -100,7 +102,7 @@ def installed(folder: Path | None) -> BundleFile | None:
 
 
 def _files(path: Path, listed: object) -> dict[str, bytes]:
-    """The files in the order that their digest counts on."""
+    """The files of a bundle's file, each a text under a name of the law's."""
     if not isinstance(listed, dict) or not all(isinstance(text, str) for text in listed.values()):
         raise ConfigurationError(f"{path}: `files` must be a mapping of names to texts")
     if absent := sorted(set(FILES) - set(listed)):
@@ -108,7 +110,12 @@ def _files(path: Path, listed: object) -> dict[str, bytes]:
     rules = sorted(set(listed) - set(FILES))
     if strange := [name for name in rules if not _RULES.fullmatch(name)]:
         raise ConfigurationError(f"{path} holds {strange[0][:80]!r}, which is no file of the law")
-    return {name: listed[name].encode() for name in (*FILES, *rules)}
+    return _ordered({name: text.encode() for name, text in listed.items()})
+
+
+def _ordered(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The files in the order that their digest counts on."""
+    return {name: files[name] for name in (*FILES, *sorted(set(files) - set(FILES)))}
 
 
 def _signed(body: Mapping[str, object]) -> bytes:

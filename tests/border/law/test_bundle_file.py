@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from fedsov.artifact import Kind
+from fedsov.border.evidence.register_file import load_register
 from fedsov.border.law.bundle_file import INSTALLED, bundle_text, installed, read_bundle_file
 from fedsov.border.law.bundle_loader import load_bundle, packaged
 from fedsov.errors import ConfigurationError
+from tests.border.world import artifact, ask
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 
@@ -36,7 +39,8 @@ def test_a_bundle_that_was_changed_or_is_none_is_refused_by_name(tmp_path: Path)
         ({"files": {name: text for name, text in files.items() if name != "facts.yaml"}}, "lacks facts.yaml"),
         ({"files": files | {"../evil.py": ""}}, "is no file of the law"),
         ({"files": files | {"rules/../evil.yaml": ""}}, "is no file of the law"),
-        ({"files": files | {"regimes.yaml": "dated: 3"}}, "holds no whole law"),
+        ({"files": files | {"regimes.yaml": "dated: 3"}}, "dated is 3; write the day"),
+        ({"files": files | {"regimes.yaml": "dated: 2026-11-22"}}, "holds no whole law"),
         ({"files": files | {"regimes.yaml": "dated: ["}}, "regimes.yaml"),
         ({"files": 3}, "must be a mapping of names to texts"),
         ({"digest": "0" * 64}, "its law is another"),
@@ -50,6 +54,20 @@ def test_a_bundle_that_was_changed_or_is_none_is_refused_by_name(tmp_path: Path)
         with pytest.raises(ConfigurationError) as error:
             read_bundle_file(spoilt)
         assert "spoilt.json" in str(error.value) and said in str(error.value)
-    spoilt.write_text("[")
-    with pytest.raises(ConfigurationError, match="cannot read the bundle"):
-        read_bundle_file(spoilt)
+    for text in ("[", json.dumps(body | {"key": "\ud800"})):
+        spoilt.write_text(text)
+        with pytest.raises(ConfigurationError, match="cannot read the bundle"):
+            read_bundle_file(spoilt)
+
+
+def test_newer_law_with_a_ground_that_the_program_does_not_know_decides_and_never_breaks(tmp_path: Path) -> None:
+    files, path = packaged(), tmp_path / INSTALLED
+    files["mechanisms.yaml"] += b"  new_ground: {name: a ground of newer law, effort: 0, standing: true}\n"
+    rule = "{id: newer.ground, effect: permit, when: [[origin_regime, eq, EU-GDPR], [mechanism, eq, new_ground]],"
+    files["rules/newer.yaml"] = f"rules:\n- {rule} reason: Newer law permits it., cite: a newer act}}\n".encode()
+    path.write_bytes(bundle_text(files, KEY))
+    law, thing = read_bundle_file(path).bundle, artifact(Kind.RECORDS, "DE")
+    assert not law.added, "its rules are the law's, not a tenant's"
+    answer = ask(thing, "DE", "KP", register=load_register(None), bundle=law)
+    assert answer.verdict == "permit" and "newer.ground" in answer.rules
+    assert ask(thing, "DE", "KP", register=load_register(None)).verdict == "refuse"
