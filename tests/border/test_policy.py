@@ -929,7 +929,7 @@ def test_american_and_chinese_derivatives_are_not_released_by_an_assessment(orig
 
 @pytest.mark.parametrize("category", BULK)
 def test_american_bulk_categories_are_not_released_by_consent(category):
-    consent = document("global_consent", "consent")
+    consent = document("global_consent", "consent", example=True)
     thing = of(Kind.RECORDS, "US", category, count=BULK[category])
     assert release(thing, "consent", register=register(consent)).verdict == "refuse"
 
@@ -940,8 +940,41 @@ def test_american_bulk_categories_are_not_released_by_consent(category):
      ("KZ", "personal"), ("US-FL", "health"), ("ID", "government"), ("NG", "telecom"), ("AU", "my_health_record")],
 )  # fmt: skip
 def test_what_a_law_keeps_in_the_country_is_not_released_by_consent(origin, category):
-    consent = document("global_consent", "consent")
+    consent = document("global_consent", "consent", example=True)
     assert release(of(Kind.RECORDS, origin, category), "consent", register=register(consent)).verdict == "refuse"
+
+
+def test_the_consent_of_people_releases_nothing_whatever_it_says():
+    """It is a ground for one crossing; only the made-up people of a demonstration consent to use anywhere."""
+    thing, made_up = of(Kind.RECORDS, "DE", "personal"), document("global_consent", "consent", example=True)
+    assert release(thing, "consent", register=register(made_up)).verdict == "permit"
+    for paper in (replace(made_up, example=False), document("derogation_consent", "consent", terms=INFORMED)):
+        assert release(thing, "consent", register=register(paper)).verdict == "refuse"
+
+
+INFORMED = {
+    "consent": "explicit", "specific": "yes", "recipient_info": "yes", "country_info": "yes", "risk_notice": "yes",
+    "occasional": "yes",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("origin", ["DE", "GB", "CH"])
+@pytest.mark.parametrize("unsaid", ["", *INFORMED])
+def test_consent_carries_one_crossing_only_where_it_says_what_the_law_of_the_origin_asks(origin, unsaid):
+    """GDPR Art. 49(1)(a): explicit, specific, informed of recipient, country and risks, for an occasion."""
+    terms = {name: value for name, value in INFORMED.items() if name != unsaid}
+    paper = document("derogation_consent", purposes=frozenset({"base_model"}), terms=terms)
+    thing = of(Kind.RECORDS, origin, "personal")
+    asked = ask(thing, origin, "IN", register=register(paper), purpose="base_model")
+    partly = {"specific": "review", "recipient_info": "review", "country_info": "review"}
+    assert asked.verdict == ("permit" if not unsaid else partly.get(unsaid, "refuse"))
+    assert ask(thing, origin, "IN", register=register(paper)).verdict == "refuse"  # for another purpose
+    assert ask(thing, origin, party("RU"), register=register(replace(paper, importer=frozenset({"IN"}))),
+               purpose="base_model").verdict == "refuse"  # fmt: skip
+    assert ask(thing, origin, "IN", register=register(replace(paper, entities=frozenset({"Example Stranger"}))),
+               purpose="base_model").verdict == "refuse"  # fmt: skip
+    general = replace(paper, terms={**INFORMED, "specific": "no"})
+    assert ask(thing, origin, "IN", register=register(general), purpose="base_model").verdict == "refuse"
 
 
 def test_a_failed_attack_test_that_the_artifact_names_stops_a_release():

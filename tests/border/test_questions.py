@@ -234,7 +234,7 @@ def test_a_release_meets_every_fact_that_a_crossing_does_and_no_rule_for_crossin
 def test_to_name_anyone_as_the_recipient_of_a_crossing_is_no_release():
     """Only `decide_release` asks the rules for releases: consent to any use opens no plain crossing to "*"."""
     thing = of(Kind.RECORDS, "DE", "personal")
-    consent = register(document("global_consent", "consent"))
+    consent = register(document("global_consent", "consent", example=True))
     assert decide_release(crossing(thing), "consent", bundle=law(), evidence=consent, at=DAY).verdict == "permit"
     assert ask(thing, "DE", ANYONE, register=consent).verdict == "refuse"
 

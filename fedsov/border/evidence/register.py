@@ -84,6 +84,10 @@ class Document:
         """True where it is between these places, whatever else it lacks."""
         return _covers(self.exporter, origin) and _covers(self.importer, destination)
 
+    def is_for(self, purpose: str) -> bool:
+        """True where it covers the purpose, or says none."""
+        return not self.purposes or purpose in self.purposes or ANY in self.purposes
+
     def facts(self, question: Question, mechanism: Mechanism) -> dict[str, Any]:
         """What it states: its terms, dates, coverage, and whether it binds these very parties."""
         stated: dict[str, Any] = {"doc": "present", "covers": self.categories, "signed": self.signed, **self.terms}
@@ -93,6 +97,8 @@ class Document:
             stated["expires"] = self.expires
         if self.purposes:
             stated["covers_purposes"] = self.purposes
+        if self.example:
+            stated["made_up"] = "yes"
         return stated | self._parties(question, mechanism)
 
     def _parties(self, question: Question, mechanism: Mechanism) -> dict[str, str]:
@@ -121,7 +127,7 @@ class Document:
             return f"'{self.id}' expired on {self.expires}."
         if uncovered and ANY not in self.categories:
             return f"'{self.id}' does not cover {', '.join(uncovered)}."
-        if self.purposes and purpose not in self.purposes and ANY not in self.purposes:
+        if not self.is_for(purpose):
             return f"'{self.id}' does not cover the purpose {purpose}."
         if self.entities and entity not in ("", *self.entities):
             return f"'{self.id}' does not bind the recipient {entity or 'without a name'}."
@@ -214,6 +220,8 @@ class Register:
             mechanism = self.mechanisms[document.kind]
             is_named = document.id in question.evidence
             if mechanism.about == "artifact" and (not is_named or mechanism.supports is not None):
+                continue
+            if mechanism.of_purpose and not document.is_for(question.purpose):
                 continue
             if mechanism.supports is None:
                 grounds.append((mechanism.effort, document.kind, document.id, document))

@@ -42,6 +42,7 @@ _STATED_ELSEWHERE = {
     "signed": "signed", "expires": "expires", "effective": "effective", "covers": "categories",
     "covers_purposes": "purposes", "importer_match": "entities", "profile_match": "entities",
     "exporter_match": "exporters", "role_match": "terms.role",
+    "made_up": "example",
 }  # fmt: skip
 """Facts that a document states by a field of its own, which its terms may not contradict."""
 _COUNTED = ("n_12m", "n_year")

@@ -69,6 +69,7 @@ class Mechanism:
             "dp=yes"; "" for nothing but its terms).
         statement: it says what is the case, and cannot be obtained; a refusal does not propose it.
         of_place: it speaks of a place or a law, and need not name a recipient; any other ground must.
+        of_purpose: its paper is no ground at hand for another purpose than those that it states.
         about: "crossing", or "artifact" for a document about one artifact, which counts only where that names it.
     """
 
@@ -79,6 +80,7 @@ class Mechanism:
     about: str = "crossing"
     statement: bool = False
     of_place: bool = False
+    of_purpose: bool = False
 
     @property
     def names_recipient(self) -> bool:
