@@ -81,6 +81,7 @@ class Arguments:
 
 
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print no progress.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Ask the regions anew what they hold.")]
 
 
 def key_of(setting: str) -> str:

@@ -12,7 +12,7 @@ import typer
 from click.exceptions import Exit
 
 from fedsov.cli import border_bundle, border_explain, border_reviewers, border_reviews
-from fedsov.cli.arguments import Arguments, Quiet, print_json, print_line, progress, run_settings
+from fedsov.cli.arguments import Arguments, Fresh, Quiet, print_json, print_line, progress, run_settings
 from fedsov.cli.declaration import command, group_app
 from fedsov.errors import ConfigurationError, CrossingRefused, counted, unknown
 from fedsov.serialization import to_plain
@@ -40,13 +40,15 @@ class WhyArguments(Arguments):
 
     region: Annotated[str, typer.Argument(metavar="REGION", help="The region, by its name.")]
     quiet: Quiet = False
+    fresh: Fresh = False
 
 
 @command(app, examples=("fedsov border why IN", "fedsov border why US border=none --json"), reads="run settings")
 def why(arguments: WhyArguments) -> None:
     """Explains the plan's choice for a region.
 
-    Each strategy in order, and what the law said of each crossing. Takes the same settings as `train`.
+    Each strategy in order, and what the law said of each crossing. No region is asked, but with --fresh. Takes the same
+    settings as `train`.
     """
     say = progress(arguments.quiet)
     say("starting: loading Flower and Hydra")
@@ -57,7 +59,7 @@ def why(arguments: WhyArguments) -> None:
 
         settings = run_settings(arguments.overrides)
         _check_region(arguments.region, settings)
-        plan, _ = train.plan_settings(settings, progress=say)
+        plan, _ = train.plan_settings(settings, progress=say, fresh=arguments.fresh)
     region = plan.region(arguments.region)
     if arguments.json:
         print_json(to_plain(region))

@@ -145,8 +145,10 @@ class HubRun:
         return [self.nodes[name] for name in regions]
 
     def party(self, name: str) -> Party:
-        """A region's or the hub's party."""
-        return self.gate.owner if name == self.gate.owner.name else self.connected.parties[self.nodes[name]]
+        """A region's or the hub's party; a region's as the ingestion names it, where none is connected."""
+        if name == self.gate.owner.name:
+            return self.gate.owner
+        return self._ingested().regions[name] if self.inbox is None else self.connected.parties[self.nodes[name]]
 
     def name_of(self, node: int) -> str:
         """The region of a node id."""
