@@ -10,8 +10,8 @@ import yaml
 
 from fedsov.artifact import Kind
 from fedsov.border.law.bundle import UNKNOWN
-from fedsov.border.law.bundle_loader import HERE, load_atlas, load_bundle
-from fedsov.border.law.vocabulary import Term
+from fedsov.border.law.bundle_loader import HERE, _sets, load_atlas, load_bundle
+from fedsov.border.law.vocabulary import Term, Unreadable
 from fedsov.errors import ConfigurationError
 from tests.border.world import (
     DECISIONS,
@@ -224,3 +224,15 @@ def test_an_alias_for_no_known_code_is_refused():
 
 def test_the_decisions_under_test_are_at_hand():
     assert DECISIONS.exists()
+
+
+def test_a_set_may_name_sets_above_it_and_no_other():
+    assert _sets({"sets": {"@A": ["x"], "@B": ["@A", "y"]}})["@B"] == {"x", "y"}
+    with pytest.raises(ConfigurationError, match="set @B: unknown set '@C'"):
+        _sets({"sets": {"@A": ["x"], "@B": ["@C"]}})
+
+
+def test_a_filing_that_is_pending_is_no_day_and_a_signature_that_is_pending_cannot_be_read():
+    assert law().facts["filed"].read("pending") is None
+    with pytest.raises(Unreadable):
+        law().facts["signed"].read("pending")
