@@ -33,15 +33,17 @@ def asked_origins(crossing: Crossing, bundle: Bundle, at: date) -> list[str]:
     origins, place = crossing.artifact.label.origins, crossing.source.location
     if not origins:
         return [""]
-    if place not in origins and not _is_same_party(crossing):
-        binds = crossing.flow == "onward_transfer" or bundle.binds_exporters(place, at)
-        return sorted({*origins, place}) if binds else sorted(origins)
+    if place in origins or _is_same_party(crossing):
+        return sorted(origins)
+    if crossing.flow == "onward_transfer" or bundle.binds_exporters(place, at):
+        return sorted((*origins, place))
     return sorted(origins)
 
 
 def _is_same_party(crossing: Crossing) -> bool:
     source, target = crossing.source, crossing.target
-    return all(getattr(source, part) == getattr(target, part) for part in ("name", "location", "entity"))
+    is_named_so = source.name == target.name and source.entity == target.entity
+    return is_named_so and source.location == target.location
 
 
 def _flow(crossing: Crossing, regime: str, exporting_regime: str) -> str:
@@ -146,12 +148,13 @@ def _is_type_name(content: bytes) -> bool:
 def question(route: Route, crossing: Crossing, bundle: Bundle) -> Question:
     """What the evidence is asked for one origin; the same value for the same question."""
     artifact, target = crossing.artifact, crossing.target
-    source, sends = crossing.source, route.facts["origin"] == crossing.source.location and bool(crossing.source.entity)
+    source = crossing.source
     key = target.entity, crossing.purpose, artifact.label.categories, artifact.evidence, source.role, target.role
     remembered: Question | None = route.questions.get(key)
     if remembered is None:
         if len(route.questions) >= _REMEMBERED:
             route.questions.clear()
+        sends = bool(source.entity) and source.location == route.facts["origin"]
         remembered = route.questions[key] = Question(
             origin=route.facts["origin"],
             destination=target.location,

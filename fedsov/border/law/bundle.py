@@ -263,11 +263,12 @@ class Bundle:
 
     def binds_exporters(self, code: str, on: date) -> bool:
         """False where the law of a place is known and protects its own people alone; True for any other place."""
-        return bool(self._remembered(("exporters", code, on), lambda: self._binds(code, on)))
+        binds: bool | None = self._index.get(key := ("exporters", code, on))
+        return self._remembered(key, lambda: self._binds(code, on)) if binds is None else binds
 
-    def _binds(self, code: str, on: date) -> str:
+    def _binds(self, code: str, on: date) -> bool:
         reign = self._reign(code, on)
-        return "unknown" if reign is None or reign.binds_exporters is None else reign.binds_exporters
+        return reign is None or reign.binds_exporters is None or bool(reign.binds_exporters)
 
     def _reign(self, code: str, on: date) -> Regime | None:
         reigns = self.regimes.get(code) or self.regimes.get(code.partition("-")[0], ())
