@@ -94,7 +94,7 @@ class ExportBundleArguments(Arguments):
     """The file to write."""
 
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The bundle's file.")]
-    law: Annotated[
+    texts: Annotated[
         Path | None, typer.Option("--law", metavar="FOLDER", help="A folder of law files; else the law in force.")
     ] = None
     key: Annotated[Path | None, typer.Option("--key", metavar="FILE", help="The private key that signs it.")] = None
@@ -105,7 +105,7 @@ def export(arguments: ExportBundleArguments) -> None:
     """Writes the law in force, or a folder of newer law, to one file, signed where a key is given."""
     from fedsov.api.law_bundles import export as write
 
-    bundle = write(arguments.file, root=arguments.workspace, folder=arguments.law, key=arguments.key)
+    bundle = write(arguments.file, root=arguments.workspace, folder=arguments.texts, key=arguments.key)
     if arguments.json:
         print_json({"file": str(arguments.file), "digest": bundle.digest, "dated": bundle.dated.isoformat()})
     else:
