@@ -6,7 +6,7 @@ and what would mend it. All share one set of attributes, so that a reader need n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, TypeVar
 
@@ -138,6 +138,23 @@ def origin_is(answer: _Answer, origin: str) -> _Answer:
     if isinstance(answer, Review):
         return replace(answer, relied=_own(answer, origin), at_fault=(origin or NOBODY,))
     return replace(answer, at_fault=(origin or NOBODY,))
+
+
+def grounds_in_words(answer: Decision, names: Mapping[str, str]) -> list[str]:
+    """On what each origin's answer rests, for people: "DE: EU standard clauses (scc_eu) by scc-1".
+
+    Args:
+        names: of the grounds, by id; a ground of another id is a rule, which needs no document.
+    """
+    papers: dict[str, list[str]] = {}
+    for origin, _, document in (words.partition(" ") for words in answer.relied):
+        papers.setdefault(origin, []).append(document)
+    sentences = []
+    for origin, _, ground in (words.partition(" ") for words in answer.basis):
+        named = f"{names[ground]} ({ground})" if ground in names else f"rule {ground}"
+        by = f" by {', '.join(papers[origin])}" if origin in papers else ""
+        sentences.append(f"{origin}: {named}{by}" if origin != NOBODY else f"{named}{by}")
+    return sentences
 
 
 def _own(answer: Permit | Review, origin: str) -> tuple[str, ...]:

@@ -75,7 +75,18 @@ def _check_region(name: str, settings: Settings) -> None:
         raise ConfigurationError(unknown("region", name, names))
 
 
+def _ground_names() -> dict[str, str]:
+    """What each ground is called; a rule that opens without a document by its reason."""
+    from fedsov.border.law.bundle_loader import document_names, load_bundle
+
+    reasons = {rule.id: rule.reason.rstrip(".") for rule in load_bundle().rules if "{" not in rule.reason}
+    return {**reasons, **document_names()}
+
+
 def _reasons(region: RegionPlan) -> Iterator[str]:
+    from fedsov.border.decisions import grounds_in_words
+
+    names = _ground_names()
     yield f"{region.region}: {region.strategy}"
     for reason in region.reasons:
         yield f"  {reason}"
@@ -86,9 +97,9 @@ def _reasons(region: RegionPlan) -> Iterator[str]:
             yield f"{title}: {crossing.kind} of {crossing.label} {route} {VERDICTS[decision.verdict]}"
             details = {
                 "why": decision.reason,
+                "on": "; ".join(grounds_in_words(decision, names)),
                 "rules": ", ".join(decision.rules),
                 "law": "; ".join(decision.citations),
-                "documents": ", ".join(decision.documents),
                 "remedy": decision.remedy,
             }
             yield from (f"    {name}: {detail}" for name, detail in details.items() if detail)
@@ -131,12 +142,15 @@ def check(arguments: CasesArguments) -> None:
 
 def _show_cases(answers: Sequence[Checked], name: str) -> None:
     from fedsov.border.case_table import CONFIDENCES
+    from fedsov.border.decisions import grounds_in_words
 
+    names = _ground_names()
     for answer in answers:
         if answer.standing != "exact":
             expected = f" (expected {answer.case.expected}: {answer.standing})" if answer.standing else ""
             rules = ", ".join(answer.decision.rules)
-            print_line(f"{answer.case.id}: {answer.decided}{expected} by {rules}: {answer.reason}")
+            why = answer.reason if answer.decision.reason else "; ".join(grounds_in_words(answer.decision, names))
+            print_line(f"{answer.case.id}: {answer.decided}{expected} by {rules}: {why}")
     compared = [answer for answer in answers if answer.standing]
     line = f"{name}: {counted(len(answers), 'case')}, {len(compared)} compared"
     print_line(f"{line}: {_counted_standings(compared)}" if compared else line)

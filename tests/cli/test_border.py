@@ -109,3 +109,8 @@ def test_what_cannot_be_asked_is_one_clear_line(words: Sequence[str], line: str,
     ended = call("border", *words, *settings)
     assert ended.code == 2 and line in ended.line
     assert not (tmp_path / "w" / "regions").exists(), "a region was asked"
+
+
+def test_a_permitted_case_tells_its_ground_by_its_plain_name_with_the_id_beside_it(tmp_path: Path) -> None:
+    line = call("border", "check", expecting(tmp_path, "")).out.splitlines()[0]
+    assert line == "c0: permit by intra_jurisdiction: DE: no crossing of a jurisdiction's border (intra_jurisdiction)"
