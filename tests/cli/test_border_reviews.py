@@ -125,19 +125,6 @@ def test_an_approval_is_signed_by_a_registered_person_with_that_person_s_key_alo
     assert gone.code == 2 and "reviewer 'B. Person' was revoked on" in gone.line
 
 
-def test_the_register_is_listed_made_once_and_takes_a_public_half(run: Run, tmp_path: Path) -> None:
-    again = run("reviewer", "init", "B. Person", "--role=counsel", *key(tmp_path, "b.pem"))
-    assert again.code == 2 and "fedsov border reviewer add NAME" in again.line and not (tmp_path / "b.pem").exists()
-    assert run("reviewer", "add", "B. Person", "--role=counsel", f"--public={'ab' * 32}").code == 0
-    listed = run("reviewer", "list", "--json").json
-    assert [(each["name"], each["role"], each["revoked"]) for each in listed] == [
-        ("A. Person", "officer", None),
-        ("B. Person", "counsel", None),
-    ]
-    assert run("reviewer", "list").out.endswith("2 reviewers\n")
-    assert "give the reviewer's --key FILE" in run("reviewer", "add", "C. Person", "--role=r").line
-
-
 def test_an_approval_from_before_reviewers_were_registered_is_named_and_counts_no_longer(
     run: Run, tmp_path: Path
 ) -> None:
