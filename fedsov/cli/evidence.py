@@ -193,7 +193,7 @@ def add(arguments: AddArguments) -> None:
 
     _check_words(arguments)
     document = add_document(arguments.evidence, _entry(arguments))
-    carries = evidence_missing.lacks(document, arguments.evidence, today())
+    carries = evidence_missing.lacks(document, arguments.evidence, today(), law=arguments.law)
     if arguments.json:
         print_json(_plain(document, today()) | {"carries": carries})
         return

@@ -118,14 +118,18 @@ def _shown(value: Any) -> str:
     return ",".join(sorted(value)) if isinstance(value, frozenset) else str(value)
 
 
-def lacks(document: Document, path: Path, on: date) -> list[str]:
-    """For each pair of places of a document that was entered, whether it carries, else which rule asks for what."""
+def lacks(document: Document, path: Path, on: date, *, law: Path) -> list[str]:
+    """For each pair of places of a document that was entered, whether it carries, else which rule asks for what.
+
+    Args:
+        path: the register that it was entered in; law: where the workspace keeps an installed bundle.
+    """
     from fedsov.border.evidence.register_file import load_register
-    from fedsov.border.law.bundle_loader import load_bundle
+    from fedsov.border.law.in_force import law_in_force
     from fedsov.border.proposals import carried
 
     lines: dict[str, list[str]] = {}
-    for each in carried(document, load_register(path), load_bundle(), on):
+    for each in carried(document, load_register(path), law_in_force(law), on):
         decision, route = each.decision, f"{each.origin} -> {each.destination}"
         reason = decision.reason.removeprefix(f"{route}: ").rstrip(".")
         rules = f" (rule {', '.join(decision.rules)})" if decision.rules else ""
