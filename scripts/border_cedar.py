@@ -98,7 +98,7 @@ def condition(one: Condition) -> str | None:
 
 def bears_on_permits(rule: Rule) -> bool:
     """False for a review that stands alone: it opens, and yet permits nothing."""
-    return rule.effect == "permit" or not rule.opens
+    return rule.effect == "permit" or (not rule.opens and rule.effect != "oblige")
 
 
 def beyond_cedar(rules: Sequence[Rule]) -> dict[str, Condition]:

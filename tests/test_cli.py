@@ -64,6 +64,8 @@ def test_the_plan_is_mended_by_the_document_it_asked_for(workspace: str, tmp_pat
   expires: null
   sha256: "0000000000000000000000000000000000000000000000000000000000000000"
   owner: tests
+  entities: ["Example India Pvt Ltd (fictional)"]
+  terms: {onward_terms: "yes"}
 """
     (tmp_path / "register.yaml").write_text(register.rstrip() + "\n" + added)
     mended = f"border.evidence={tmp_path / 'register.yaml'}"

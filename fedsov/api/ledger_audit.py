@@ -89,14 +89,23 @@ def own_registers(root: Path) -> dict[str, Sequence[Document]]:
 
     A region whose settings were edited or are gone is refused by its next run, which says so.
     """
-    workspace = Workspace(root)
     registers: dict[str, Sequence[Document]] = {}
+    for name, path in register_paths(root).items():
+        with suppress(FedsovError):
+            registers[name] = load_register(path).documents
+    return registers
+
+
+def register_paths(root: Path) -> dict[str, Path]:
+    """Where each region's own settings say that its register is."""
+    workspace = Workspace(root)
+    paths: dict[str, Path] = {}
     for name, path in workspace.ledgers().items():
         with suppress(FedsovError):
             settings = read_settings(workspace.region(name), Ledger.read(path))
             if settings.evidence is not None:
-                registers[name] = load_register(settings.evidence).documents
-    return registers
+                paths[name] = settings.evidence
+    return paths
 
 
 def _remarked(finding: LedgerFinding, path: Path | None, registers: Mapping[str, Sequence[Document]]) -> LedgerFinding:

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from fedsov.border.law import law_owner
+from fedsov.border.law.bundle_file import installed
 from fedsov.border.law.bundle_loader import load_bundle
+from fedsov.border.law.in_force import OtherLaw, law_in_force
 from fedsov.border.settings import BorderSettings
 from fedsov.errors import ConfigurationError, unknown
 from fedsov.ledger.known_keys import keys_at_hand
@@ -39,6 +41,7 @@ from fedsov.storage.private_files import make_private_folder
 from fedsov.storage.workspace import Workspace, is_there, ledger_of, store_of
 
 UNSAID = "no reason given"
+INSTALLED_LAW = "law.bundle=installed"
 RESERVED = ("hub", "quarantine")
 
 
@@ -107,8 +110,9 @@ def init(root: Path, name: str, words: Sequence[str] = (), *, by: str = "", why:
         if has_settings(folder, ledger):
             raise ConfigurationError(f"region {name} has settings already; `fedsov region set {name}` changes them")
         peers = {owner: key for owner, key in keys_at_hand(Workspace(root)).items() if owner != name}
-        settings = RegionSettings(name, law=OwnLaw(load_bundle().digest), keys=peers).changed(words)
-        _check_readable(settings)
+        law = OwnLaw(law_in_force(Workspace(root).law).digest)
+        settings = RegionSettings(name, law=law, keys=peers).changed(_named_law(root, words))
+        _check_readable(root, settings)
         write_settings(folder, keys_of(root, name), ledger, Change(settings, by or _user(), why or UNSAID))
         return Shown(read_settings(folder, ledger), folder / FILE, last_change(folder, ledger))
 
@@ -118,7 +122,7 @@ def differences(root: Path, names: Sequence[str], words: Sequence[str]) -> list[
     found = []
     for name in names:
         old = show(root, name).settings
-        before, after = flat(old.to_plain()), flat(old.changed(words).to_plain())
+        before, after = flat(old.to_plain()), flat(old.changed(_named_law(root, words)).to_plain())
         keys = sorted(key for key in {*before, *after} if before.get(key) != after.get(key))
         found += [Difference(name, key, before.get(key), after.get(key)) for key in keys]
     return found
@@ -129,8 +133,9 @@ def set_settings(root: Path, names: Sequence[str], words: Sequence[str], *, by: 
 
     Raises ConfigurationError for a word that is none, SettingsBroken, WorkspaceUnusable, LedgerBroken.
     """
+    words = _named_law(root, words)
     for name in names:
-        _check_readable(show(root, name).settings.changed(words))
+        _check_readable(root, show(root, name).settings.changed(words))
     for name in names:
         with _opened(root, name, writes=True) as (folder, ledger):
             settings = read_settings(folder, ledger).changed(words)  # as they are now that nobody else writes
@@ -142,7 +147,7 @@ def check(root: Path, name: str) -> list[str]:
     shown = show(root, name)
     settings = shown.settings
     secret = split_key(settings, keys_of(root, name))
-    _check_readable(settings)
+    _check_readable(root, settings)
     register = BorderSettings(settings.evidence, None, False).register()
     lines = [
         f"{shown.file}: signed by the region, and the newest that its ledger noted",
@@ -199,9 +204,23 @@ def owner_key(root: Path, names: Sequence[str], key: Path, *, by: str = "", why:
     return public
 
 
-def _check_readable(settings: RegionSettings) -> None:
+def _named_law(root: Path, words: Sequence[str]) -> list[str]:
+    """The words, with the digest of the installed bundle in the place of `law.bundle=installed`."""
+    if INSTALLED_LAW not in words:
+        return list(words)
+    new = installed(Workspace(root).law)
+    if new is None:
+        raise ConfigurationError("no bundle of law is installed here; `fedsov border bundle install FILE` does it")
+    return [f"law.bundle='{new.bundle.digest}'" if word == INSTALLED_LAW else word for word in words]
+
+
+def _check_readable(root: Path, settings: RegionSettings) -> None:
     """Raises what is wrong with the files that settings name, before they are in force."""
-    load_bundle(settings.law.rules, owner=settings.law.owner)
+    law = settings.law
+    try:
+        law_in_force(Workspace(root).law, law.rules, owner=law.owner, digest=law.bundle)
+    except OtherLaw:  # every job will be refused until its owner names another
+        load_bundle(law.rules, owner=law.owner)
     BorderSettings(settings.evidence, None, False).register()
 
 

@@ -3,13 +3,13 @@
 A review is found in the ledger of the party whose gate asked. Its approval is written into every ledger of the
 workspace, under each party's own key: the same data may be passed on by another party (a region's update also holds
 what the global model brought it), and each gate believes its own ledger only. Opening a ledger for writing needs its
-signing key, so whoever may approve is whoever holds the keys.
+signing key; and an approval bears the signature of a registered reviewer, without which no gate believes it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -17,23 +17,30 @@ from typing import Any
 from fedsov.border.decisions import JOINED
 from fedsov.border.evidence import approvals
 from fedsov.border.evidence.approvals import Approval
+from fedsov.border.evidence.reviewers import Reviewers, read_reviewers, signed_bytes
 from fedsov.errors import ConfigurationError, LedgerBroken
+from fedsov.keys.local import read_signing_key
 from fedsov.ledger.ledger import Ledger, entry_time
 from fedsov.storage.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
 class PendingReview:
-    """One review: in whose ledgers it was asked, the latest entry about it, and the approvals that stand."""
+    """One review: in whose ledgers it was asked, the latest entry about it, and the approvals that nobody withdrew.
+
+    `faults` says of each approval that does not count why, by its id.
+    """
 
     id: str
     owners: tuple[str, ...]
     body: Mapping[str, Any]
     approvals: tuple[Approval, ...]
+    faults: Mapping[str, str] = field(default_factory=dict)
 
     def standing(self, on: date) -> Approval | None:
-        """The approval that holds on a day, or None."""
-        return next((approval for approval in self.approvals if approval.holds_on(on)), None)
+        """The approval that counts and holds on a day, or None."""
+        counted = (approval for approval in self.approvals if approval.id not in self.faults)
+        return next((approval for approval in counted if approval.holds_on(on)), None)
 
     def to_json(self, on: date) -> dict[str, Any]:
         """For `border reviews --json`."""
@@ -47,6 +54,7 @@ class PendingReview:
             "importer": body["importer"],
             **{name: body[name] for name in copied},
             "approved": None if answered is None else answered.to_json(),
+            "do_not_count": dict(self.faults),
         }
 
 
@@ -62,20 +70,48 @@ def reviews(root: Path) -> list[PendingReview]:
                 latest[review_id] = (owners if owner in owners else [*owners, owner], body)
         for approval in approvals.standing(bodies):
             standing.setdefault(approval.review, {})[approval.id] = approval
+    register = read_reviewers(Workspace(root).reviewers)
     return [
-        PendingReview(review_id, tuple(owners), body, tuple(standing.get(review_id, {}).values()))
+        _pending(review_id, owners, body, tuple(standing.get(review_id, {}).values()), register)
         for review_id, (owners, body) in latest.items()
     ]
 
 
-def approve(root: Path, review_id: str, *, by: str, why: str, until: date, today: date) -> Approval:
-    """Records a person's yes to a review. Raises ConfigurationError for an unknown review or a day that has passed."""
+def _pending(
+    review_id: str, owners: list[str], body: Mapping[str, Any], given: tuple[Approval, ...], register: Reviewers
+) -> PendingReview:
+    faults = {approval.id: fault for approval in given if (fault := register.fault(approval.body))}
+    return PendingReview(review_id, tuple(owners), body, given, faults)
+
+
+def approve(root: Path, review_id: str, *, by: str, why: str, until: date, today: date, key: Path) -> Approval:
+    """Records a registered reviewer's yes to a review, signed with the reviewer's private key.
+
+    A review of a rehearsed day is approved from that day on.
+
+    Raises ConfigurationError for an unknown review, a day that has passed, who is no reviewer or was revoked, and
+    another's key; KeyUnavailable where the key cannot be read.
+    """
+    reviewer = read_reviewers(Workspace(root).reviewers).active(by)
     question = {**_review(root, review_id).body, "review": review_id}
     if until < today:
         raise ConfigurationError(f"--until {until} has passed; name a day from {today} on")
-    entry = approvals.approval_entry(question, by=by, why=why, since=today, until=until, at=entry_time())
+    signer = read_signing_key(key, missing=f"no key at {key}; name the file of {by}'s private key")
+    if signer.public_key().public_bytes_raw().hex() != reviewer.key:
+        raise ConfigurationError(
+            f"{key} is not the key of reviewer '{by}'; `fedsov border reviewer list` shows whose is"
+        )
+    since = min(today, _rehearsed_day(question) or today)
+    entry = approvals.approval_entry(question, by=by, why=why, since=since, until=until, at=entry_time())
+    entry |= {"role": reviewer.role, "key": reviewer.key}
+    entry |= {"signature": signer.sign(signed_bytes(entry)).hex()}
     _write(root, entry)
-    return Approval(entry["approval"], review_id, by, why, today, until)
+    return Approval(entry["approval"], review_id, by, why, since, until, entry)
+
+
+def _rehearsed_day(body: Mapping[str, Any]) -> date | None:
+    """The day of a review that was asked on another day than the real one."""
+    return date.fromisoformat(body["day"]) if "rehearsed day" in body.get("marks", ()) else None
 
 
 def withdraw(root: Path, named: str, *, by: str, why: str) -> list[Approval]:
@@ -109,6 +145,11 @@ def _review(root: Path, review_id: str) -> PendingReview:
     return by_id[review_id]
 
 
+def write_note(root: Path, note: Mapping[str, Any]) -> None:
+    """Writes a note into every ledger of a workspace; nothing where no run has written one yet."""
+    _append(Workspace(root).ledgers(), {"at": entry_time(), "run": "", "act": "note", "note": dict(note)})
+
+
 def _write(root: Path, entry: Mapping[str, Any]) -> None:
     """Into every ledger of the workspace; all are opened, with their keys, before the first is written.
 
@@ -118,13 +159,18 @@ def _write(root: Path, entry: Mapping[str, Any]) -> None:
     paths = _ledgers(root)
     if "hub" not in paths:
         raise LedgerBroken(f"no ledger at {Workspace(root).hub}, though regions have theirs; restore it from your copy")
+    _append(paths, entry)
+
+
+def _append(paths: Mapping[str, Path], entry: Mapping[str, Any]) -> None:
+    """Into each of these ledgers; then the hub's, where it is one of them, notes the heads of the others."""
     opened = {name: Ledger(path, Ledger.read(path).owner) for name, path in paths.items()}
     regions = {name: ledger for name, ledger in opened.items() if name != "hub"}
     try:
         for ledger in opened.values():
-            ledger.append(entry)
-        hub = opened["hub"]
-        hub.append(_note(entry, hub, {name: ledger.head().to_json() for name, ledger in regions.items()}))
+            ledger.append({**entry, "owner": ledger.owner} if entry["act"] == "note" else entry)
+        if hub := opened.get("hub"):
+            hub.append(_note(entry, hub, {name: ledger.head().to_json() for name, ledger in regions.items()}))
     finally:
         for ledger in opened.values():
             ledger.close()

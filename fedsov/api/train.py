@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fedsov.api.result import RunResult
     from fedsov.config.settings import Settings
     from fedsov.hub.checkpoints import RunManifest
-    from fedsov.hub.planning.plan_values import Plan
+    from fedsov.hub.planning.plan_values import Plan, Profile
     from fedsov.hub.run import HubRun
     from fedsov.protocol.ingestion_report import IngestionReport
     from fedsov.runtimes import OnBytes
@@ -65,21 +65,52 @@ def _to_stderr(line: str) -> None:
 
 
 def ingest_settings(settings: Settings, *, progress: Progress, rebuild: bool = False) -> IngestionReport:
-    """Sorts the source into the regions' stores, and nothing else; `rebuild` writes stores that are up to date anew."""
+    """Sorts the source into the regions' stores, and records what each region tells of itself.
+
+    `rebuild` writes stores that are up to date anew.
+    """
+    from fedsov.hub import recorded_profiles, region_queries
+
     with _open(settings, progress=progress, trains=False) as run:
-        return _ingest(run, rebuild=rebuild)
+        report = _ingest(run, rebuild=rebuild)
+        if recorded_profiles.recorded(run) is None:
+            run.connect()
+            recorded_profiles.record(run, region_queries.profiles(run))
+        return report
 
 
 def plan_settings(
-    settings: Settings, *, progress: Progress, on_bytes: OnBytes | None = None
+    settings: Settings, *, progress: Progress, on_bytes: OnBytes | None = None, fresh: bool = False
 ) -> tuple[Plan, IngestionReport]:
-    """The plan that `train` would follow today: same stores, same law, same documents; nothing is trained."""
-    from fedsov.hub import region_queries
+    """The plan that `train` would follow today: same stores, same law, same documents; nothing is trained.
+
+    It is made of the profiles recorded at ingestion: no region is asked, and no ledger gets an entry. Where none are
+    recorded for these rows, or with `fresh`, the regions are asked, which their ledgers tell.
+    """
+    from fedsov.hub import recorded_profiles, region_queries
 
     with _open(settings, progress=progress, on_bytes=on_bytes, trains=False) as run:
-        report = _connect(run)
+        report = _tell_ingestion(run)
+        recorded = None if fresh else recorded_profiles.recorded(run)
+        if recorded is not None:
+            profiles, day = recorded
+            progress(f"profiles: as the regions told them on {day}; no region is asked (--fresh asks them)")
+            return region_queries.plan_of(run, profiles), report
+        why = "--fresh" if fresh else "none are recorded for these rows yet"
+        progress(f"profiles: {why}; the regions are asked, and their ledgers tell it")
+        run.connect()
         plan, _ = region_queries.planned(run)
         return plan, report
+
+
+@contextmanager
+def planned_run(settings: Settings, *, progress: Progress) -> Iterator[tuple[HubRun, Plan, list[Profile]]]:
+    """A run that trains nothing, its plan, and what the regions told of themselves."""
+    from fedsov.hub import region_queries
+
+    with _open(settings, progress=progress, trains=False) as run:
+        _connect(run)
+        yield (run, *region_queries.planned(run))
 
 
 def train_settings(
@@ -147,6 +178,15 @@ def _ingest(run: HubRun, *, rebuild: bool = False) -> IngestionReport:
 def _connect(run: HubRun) -> IngestionReport:
     """The stores are up to date, the regions are opening; says what was ingested."""
     from fedsov.hub import resume
+
+    report = _tell_ingestion(run)
+    resume.check_stores(run)
+    run.connect()
+    return report
+
+
+def _tell_ingestion(run: HubRun) -> IngestionReport:
+    """The stores are up to date; says what was ingested."""
     from fedsov.protocol.ingestion_report import TO_USE_A_COLUMN, settled_line, unused_line
 
     report = _ingest(run)
@@ -160,6 +200,4 @@ def _connect(run: HubRun) -> IngestionReport:
     run.progress(f"columns: {report.columns()}")
     if report.unused:
         run.progress(f"unused columns: {unused_line(report.unused)}; {TO_USE_A_COLUMN}")
-    resume.check_stores(run)
-    run.connect()
     return report

@@ -39,8 +39,10 @@ PAYLOADS = {
     "aggregate_metrics": Kind.METRICS,
     "report": Kind.REPORT,
 }
-DECISIONS = {"permit": "allow", "review": "needs_review", "refuse": "deny"}
-STRICTNESS = ("allow", "needs_review", "deny")
+STRICTNESS = ("permit", "review", "refuse")
+CONFIDENCES = ("high", "medium", "low")
+_EXPECTED = {"allow": "permit", "needs_review": "review", "deny": "refuse"}
+"""Words for a decision that files of cases use beside ours."""
 _CATEGORIES = {
     "biometric": "biometric_id", "hr": "employment", "precise_geolocation": "precise_location",
     "geolocation": "precise_location", "human_genomic": "genomic", "": "unknown",
@@ -49,7 +51,9 @@ _ALIASES = {
     "anon_expires": "expires", "data_broker": "data_brokerage", "decision_reference": "ref", "doc_version": "doc",
     "due_diligence_program": "due_diligence", "effective_from": "effective", "exporter": "exporter_type",
     "licence": "licence_no", "n": "count", "reason_code": "reason", "covers_categories": "covers",
-    "scc_eu": "underlying",
+    "scc_eu": "underlying", "sa_notified": "sa_informed", "authority_informed": "sa_informed",
+    "flagged_sensitive": "sensitive_flagged", "sensitive_flag": "sensitive_flagged",
+    "consent_separate": "separate_consent",
 }  # fmt: skip
 _FREE = ("us_no_restriction", "permitted_unless_restricted", "intra_jurisdiction")
 _OF_ORIGIN = re.compile(r"(?P<code>[a-z]{2})_(?P<what>mechanism|contract|ref)|(?P<what2>n)_(?P<code2>[a-z]{2})")
@@ -59,7 +63,10 @@ _HALF, _FIFTH = 50, 20
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One line: the plain columns as they stand, and what was expected, kept apart from the input."""
+    """One line: the plain columns as they stand, and what was expected, kept apart from the input.
+
+    `expected` is permit, review or refuse; a word that is none stands as it was written (`check_expected`).
+    """
 
     id: str
     date: str
@@ -99,7 +106,16 @@ def read_cases(text: bytes, name: str) -> list[Case]:
 def _case(row: Mapping[str | None, Any], where: str) -> Case:
     if None in row or any(row[column] is None for column in COLUMNS):
         raise ConfigurationError(f"{where}: has more or fewer columns than the head")
-    return Case(*(str(row.get(column) or "").strip() for column in (*COLUMNS, "expected", "confidence")))
+    words = {column: str(row.get(column) or "").strip() for column in (*COLUMNS, "expected", "confidence")}
+    return Case(*{**words, "expected": _EXPECTED.get(words["expected"], words["expected"])}.values())
+
+
+def check_expected(cases: Iterable[Case], name: str) -> None:
+    """Raises ConfigurationError for a case whose expected answer is no word for one; an empty one expects nothing."""
+    for case in cases:
+        if case.expected and case.expected not in STRICTNESS:
+            problem = unknown("expected decision", case.expected[:40], (*STRICTNESS, *_EXPECTED))
+            raise ConfigurationError(f"{name}, case {case.id}: {problem}")
 
 
 def answer(case: Case, bundle: Bundle) -> Decision:
@@ -216,7 +232,7 @@ class CaseEvidence:
         mechanisms = ["" if named in ("", "none") else named]
         if "mechanism" not in of_origin and "origins" in facts:
             mechanisms += [name for name in _FREE if name in question.standing and name not in mechanisms]
-        return tuple(Claim(name, facts, {}) for name in mechanisms)
+        return tuple(Claim(name, facts, {}, named=bool(name) and name == named) for name in mechanisms)
 
     def _of_origin(self, question: Question) -> dict[str, str]:
         """What the case states for this origin alone, by its code, its country's, or "EU" for the Union's law."""
@@ -259,8 +275,8 @@ class Checked:
 
     @property
     def decided(self) -> str:
-        """allow, needs_review or deny."""
-        return DECISIONS[self.decision.verdict]
+        """permit, review or refuse."""
+        return self.decision.verdict
 
     @property
     def standing(self) -> str:

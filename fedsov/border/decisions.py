@@ -6,14 +6,17 @@ and what would mend it. All share one set of attributes, so that a reader need n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, ClassVar, TypeVar
 
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """It may cross, by these rules, on these grounds ("DE scc_eu") and documents, under these obligations."""
+    """It may cross, by these rules, on these grounds ("DE scc_eu") and documents, under these obligations.
+
+    `relied` tells which origin's answer rests on which document ("DE scc-1").
+    """
 
     rules: tuple[str, ...]
     citations: tuple[str, ...]
@@ -21,6 +24,8 @@ class Permit:
     documents: tuple[str, ...]
     bundle_digest: str
     basis: tuple[str, ...] = ()
+    relied: tuple[str, ...] = ()
+    at_fault: ClassVar[tuple[str, ...]] = ()
     verdict: ClassVar[str] = "permit"
     id: ClassVar[str] = ""
     reason: ClassVar[str] = ""
@@ -34,7 +39,10 @@ class Permit:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """A person must approve it first (`border approve ID`); until then it stays. Several origins have several ids."""
+    """A person must approve it first (`border approve ID`); until then it stays. Several origins have several ids.
+
+    `at_fault` are the origins whose law asks for it.
+    """
 
     rules: tuple[str, ...]
     citations: tuple[str, ...]
@@ -44,6 +52,8 @@ class Review:
     bundle_digest: str
     basis: tuple[str, ...] = ()
     id: str = ""
+    relied: tuple[str, ...] = ()
+    at_fault: tuple[str, ...] = ()
     verdict: ClassVar[str] = "review"
     missing: ClassVar[tuple[str, ...]] = ()
 
@@ -61,7 +71,7 @@ class Review:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """It stays: why, which documents are missing, and what would mend it."""
+    """It stays: why, which documents are missing, and what would mend it; `at_fault` are the origins that refuse."""
 
     rules: tuple[str, ...]
     citations: tuple[str, ...]
@@ -69,6 +79,8 @@ class Refusal:
     missing: tuple[str, ...]
     remedy: str
     bundle_digest: str
+    at_fault: tuple[str, ...] = ()
+    relied: ClassVar[tuple[str, ...]] = ()
     verdict: ClassVar[str] = "refuse"
     id: ClassVar[str] = ""
     basis: ClassVar[tuple[str, ...]] = ()
@@ -81,6 +93,9 @@ class Refusal:
 
 
 Decision = Permit | Review | Refusal
+_Answer = TypeVar("_Answer", Permit, Review, Refusal)
+NOBODY = "-"
+"""The origin of what has none, in `relied` and `at_fault`."""
 JOINED = "+"
 """Between the ids of a review that several origins ask for."""
 STRICTEST_FIRST = (Refusal, Review, Permit)
@@ -105,12 +120,45 @@ def _together(alike: Sequence[Decision], all_of_them: Sequence[Decision]) -> Dec
     rules, cites = _union(alike, "rules"), _union(alike, "citations")
     if isinstance(first, Refusal):
         reason, remedy = _words(alike, "reason"), _words(alike, "remedy")
-        return Refusal(rules, cites, reason, _union(alike, "missing"), remedy, first.bundle_digest)
-    duties, documents, basis = (_union(all_of_them, name) for name in ("obligations", "documents", "basis"))
+        missing, at_fault = _union(alike, "missing"), _union(alike, "at_fault")
+        return Refusal(rules, cites, reason, missing, remedy, first.bundle_digest, at_fault)
+    shared = ("obligations", "documents", "basis", "relied")
+    duties, documents, basis, relied = (_union(all_of_them, name) for name in shared)
     if isinstance(first, Review):
         ids = JOINED.join(dict.fromkeys(answer.id for answer in alike))
-        return Review(rules, cites, duties, documents, _words(alike, "reason"), first.bundle_digest, basis, ids)
-    return Permit(rules, cites, duties, documents, first.bundle_digest, basis)
+        reason, at_fault = _words(alike, "reason"), _union(alike, "at_fault")
+        return Review(rules, cites, duties, documents, reason, first.bundle_digest, basis, ids, relied, at_fault)
+    return Permit(rules, cites, duties, documents, first.bundle_digest, basis, relied)
+
+
+def origin_is(answer: _Answer, origin: str) -> _Answer:
+    """The answer of one origin's law, which says whose it is: who is at fault, and which documents are its own."""
+    if isinstance(answer, Permit):
+        return answer if answer.relied or not answer.documents else replace(answer, relied=_own(answer, origin))
+    if isinstance(answer, Review):
+        return replace(answer, relied=_own(answer, origin), at_fault=(origin or NOBODY,))
+    return replace(answer, at_fault=(origin or NOBODY,))
+
+
+def grounds_in_words(answer: Decision, names: Mapping[str, str]) -> list[str]:
+    """On what each origin's answer rests, for people: "DE: EU standard clauses (scc_eu) by scc-1".
+
+    Args:
+        names: of the grounds, by id; a ground of another id is a rule, which needs no document.
+    """
+    papers: dict[str, list[str]] = {}
+    for origin, _, document in (words.partition(" ") for words in answer.relied):
+        papers.setdefault(origin, []).append(document)
+    sentences = []
+    for origin, _, ground in (words.partition(" ") for words in answer.basis):
+        named = f"{names[ground]} ({ground})" if ground in names else f"rule {ground}"
+        by = f" by {', '.join(papers[origin])}" if origin in papers else ""
+        sentences.append(f"{origin}: {named}{by}" if origin != NOBODY else f"{named}{by}")
+    return sentences
+
+
+def _own(answer: Permit | Review, origin: str) -> tuple[str, ...]:
+    return tuple(f"{origin or NOBODY} {document}" for document in answer.documents)
 
 
 def _union(answers: Sequence[Decision], name: str) -> tuple[str, ...]:
@@ -132,4 +180,6 @@ def _json(answer: Decision) -> dict[str, Any]:
         "basis": list(answer.basis),
         "obligations": list(answer.obligations),
         "documents": list(answer.documents),
+        "relied": list(answer.relied),
+        "at_fault": list(answer.at_fault),
     } | parts

@@ -89,7 +89,7 @@ def explain(crossing: Crossing, bundle: Bundle, evidence: Evidence, at: date) ->
 def traces(crossing: Crossing, bundle: Bundle, evidence: Evidence, at: date) -> tuple[OriginTrace, ...]:
     """Every origin's claims, each weighed by all rules of the bundle one after another."""
     common, origins = crossing_facts(crossing, evidence), []
-    for origin in asked_origins(crossing):
+    for origin in asked_origins(crossing, bundle, at):
         route = route_of(origin, crossing, bundle, at)
         facts = {**route.facts, **common}
         claims = evidence.claims(question(route, crossing, bundle))
@@ -148,6 +148,7 @@ def _rule_json(trace: RuleTrace) -> dict[str, Any]:
         "held": trace.holds,
         "reason": trace.rule.reason,
         "cite": trace.rule.cite,
+        "confidence": trace.rule.confidence,
         "conditions": [
             {"condition": condition.notation, "found": shown(value), "held": holds}
             for condition, value, holds in trace.conditions

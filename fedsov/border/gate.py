@@ -237,6 +237,8 @@ def _decided(decision: Decision, bundle: Bundle) -> dict[str, Any]:
         "citations": list(decision.citations),
         "basis": list(decision.basis),
         "documents": list(decision.documents),
+        "relied": list(decision.relied),
+        "at_fault": list(decision.at_fault),
         "review": decision.id,
         "reason": decision.reason,
         "missing": list(decision.missing),
@@ -244,6 +246,7 @@ def _decided(decision: Decision, bundle: Bundle) -> dict[str, Any]:
         "obligations": list(decision.obligations),
         "bundle": decision.bundle_digest,
         "bundle_dated": bundle.dated.isoformat(),
+        "bundle_confirmed": "" if bundle.confirmed_until is None else bundle.confirmed_until.isoformat(),
         "unsafe": bundle.unsafe,
         "added_rules": sorted(bundle.added.intersection(decision.rules)),
     }

@@ -21,12 +21,12 @@ from datetime import date
 from typing import Any
 
 from fedsov.artifact import Crossing
-from fedsov.border.decisions import Decision, Permit, Refusal, Review, strictest
+from fedsov.border.decisions import Decision, Permit, Refusal, Review, origin_is, strictest
 from fedsov.border.evidence.claims import Claim, Evidence
 from fedsov.border.law.bundle import ApplicableRules, Bundle, Route
 from fedsov.border.law.rules import Rule
 from fedsov.border.questions import ANYONE, as_release, asked_origins, claimed, crossing_facts, question, route_of
-from fedsov.border.remedies import Tried, cheapest_remedy
+from fedsov.border.remedies import Tried, cheapest_remedy, own_faults
 
 __all__ = ["ANYONE", "Decision", "Evidence", "Permit", "Refusal", "Review", "decide", "decide_release"]
 
@@ -35,13 +35,14 @@ UNSAFE_RULE = "unsafe_open"
 
 @dataclass(frozen=True, slots=True)
 class WeighedClaim:
-    """What the rules say of one claim: those that forbid, those that brake, those that open, by id."""
+    """What the rules say of one claim: those that forbid, that brake, that open and that oblige, by id."""
 
     claim: Claim
     facts: Mapping[str, Any]
     forbidding: tuple[Rule, ...]
     braking: tuple[Rule, ...]
     opening: tuple[Rule, ...]
+    obliging: tuple[Rule, ...] = ()
 
     @property
     def verdict(self) -> str:
@@ -64,11 +65,19 @@ def decide(crossing: Crossing, bundle: Bundle, evidence: Evidence, at: date) -> 
     if bundle.unsafe:
         return _unsafe(bundle)
     common = crossing_facts(crossing, evidence)
-    routes = [route_of(origin, crossing, bundle, at) for origin in asked_origins(crossing)]
+    routes = [route_of(origin, crossing, bundle, at) for origin in asked_origins(crossing, bundle, at)]
     answers = tuple(_ask(route, common, crossing, bundle=bundle, evidence=evidence) for route in routes)
     if len(answers) > 1 and all(type(answer) is Permit for answer in answers):
         return bundle.together(answers, strictest)
     return strictest(answers)
+
+
+def decide_origin(origin: str, crossing: Crossing, bundle: Bundle, evidence: Evidence, at: date) -> Decision:
+    """The answer of one of a crossing's origins alone; `decide` gives the strictest of all of them."""
+    if bundle.unsafe:
+        return _unsafe(bundle)
+    route = route_of(origin, crossing, bundle, at)
+    return _ask(route, crossing_facts(crossing, evidence), crossing, bundle=bundle, evidence=evidence)
 
 
 def approved(review: Review, origin: str, crossing: Crossing, evidence: Evidence, at: date) -> Decision:
@@ -78,7 +87,8 @@ def approved(review: Review, origin: str, crossing: Crossing, evidence: Evidence
     if approval is None:
         return review
     documents = (*review.documents, approval)
-    return Permit(review.rules, review.citations, review.obligations, documents, review.bundle_digest, review.basis)
+    permit = Permit(review.rules, review.citations, review.obligations, documents, review.bundle_digest, review.basis)
+    return origin_is(permit, origin)
 
 
 def review_id(review: Review, origin: str, crossing: Crossing) -> str:
@@ -110,7 +120,7 @@ def decide_release(crossing: Crossing, document: str, *, bundle: Bundle, evidenc
     relying = replace(artifact, evidence=tuple(dict.fromkeys((*artifact.evidence, document))))
     crossing = as_release(replace(crossing, artifact=relying))
     common = crossing_facts(crossing, evidence)
-    routes = [route_of(origin, crossing, bundle, at, release=True) for origin in asked_origins(crossing)]
+    routes = [route_of(origin, crossing, bundle, at, release=True) for origin in asked_origins(crossing, bundle, at)]
     answers = [_ask_release(route, common, crossing, document, bundle=bundle, evidence=evidence) for route in routes]
     return strictest(answers)
 
@@ -130,11 +140,14 @@ def weighed(claim: Claim, facts: Mapping[str, Any], holding: Iterable[Rule]) -> 
     forbidding: list[Rule] = []
     braking: list[Rule] = []
     opening: list[Rule] = []
+    obliging: list[Rule] = []
     for rule in holding:
-        (opening if rule.opens else forbidding if rule.effect == "forbid" else braking).append(rule)
-    for several in (forbidding, braking, opening):
+        effect = rule.effect
+        closing = forbidding if effect == "forbid" else braking if effect == "review" else obliging
+        (opening if rule.opens else closing).append(rule)
+    for several in (forbidding, braking, opening, obliging):
         several.sort(key=_strongest)
-    return WeighedClaim(claim, facts, tuple(forbidding), tuple(braking), tuple(opening))
+    return WeighedClaim(claim, facts, tuple(forbidding), tuple(braking), tuple(opening), tuple(obliging))
 
 
 def _strongest(rule: Rule) -> tuple[bool, str]:
@@ -158,10 +171,10 @@ def _ask(
         if verdict == "review" and review is None:
             review = candidate
     if review:
-        pending = _review(review, route.applicable(review.claim.mechanism), bundle)
+        pending = origin_is(_review(review, route.applicable(review.claim.mechanism), bundle), facts["origin"])
         return approved(pending, facts["origin"], crossing, evidence, facts["day"])
     refused = [weigh(route.applicable(claim.mechanism), claim, claimed(facts, claim)) for claim in claims]
-    return _refusal(refused, facts, route, bundle=bundle, evidence=evidence)
+    return origin_is(_refusal(refused, facts, route, bundle=bundle, evidence=evidence), facts["origin"])
 
 
 def _ask_release(
@@ -221,23 +234,27 @@ def _permitted(weighed: WeighedClaim, route: Route, bundle: Bundle) -> Permit:
     """The permit of a claim; the same one as before where route, rule, ground and documents are the same."""
     rules, ground = weighed.opening[:1], weighed.claim.mechanism
     documents = _relied(rules, weighed, route.applicable(ground))
-    key = rules[0].id, ground, documents
+    key = rules[0].id, ground, documents, tuple(rule.id for rule in weighed.obliging)
     remembered: Permit | None = route.answers.get(key)
     if remembered is None:
-        remembered = route.answers[key] = _permit(weighed, documents, bundle)
+        remembered = route.answers[key] = origin_is(_permit(weighed, documents, bundle), route.facts["origin"])
     return remembered
 
 
 def _permit(weighed: WeighedClaim, documents: tuple[str, ...], bundle: Bundle) -> Permit:
-    rules = weighed.opening[:1]
+    rules = weighed.opening[:1] + weighed.obliging
     return Permit(
-        (rules[0].id,),
+        tuple(rule.id for rule in rules),
         cites(rules, weighed.facts, bundle),
-        rules[0].obligations,
+        _duties(rules),
         documents,
         bundle.digest,
         _basis(weighed),
     )
+
+
+def _duties(rules: Iterable[Rule]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(duty for rule in rules for duty in rule.obligations))
 
 
 def _review(weighed: WeighedClaim, applicable: ApplicableRules, bundle: Bundle) -> Review:
@@ -247,7 +264,7 @@ def _review(weighed: WeighedClaim, applicable: ApplicableRules, bundle: Bundle) 
     return Review(
         tuple(rule.id for rule in asking),
         cites(asking, weighed.facts, bundle),
-        tuple(dict.fromkeys(duty for rule in relied for duty in rule.obligations)),
+        _duties((*relied, *weighed.obliging)),
         _relied(relied, weighed, applicable),
         f"{way(weighed.facts)}: {' '.join(rule.reason_for(weighed.facts) for rule in asking)}",
         bundle.digest,
@@ -259,24 +276,27 @@ def _refusal(
     refused: Sequence[WeighedClaim], facts: Mapping[str, Any], route: Route, *, bundle: Bundle, evidence: Evidence
 ) -> Refusal:
     """The refusal of an origin: by the prohibition that meets the plainest claim, else for want of documents."""
-    if refused and refused[0].forbidding:
-        return _forbidden(refused[0], facts, bundle)
     tried = [Tried(each.claim, each.facts, each.forbidding) for each in refused]
+    if tried and tried[0].forbidding:
+        beside = own_faults(tried[0], tried[1:], facts, route, bundle=bundle, evidence=evidence)
+        return _forbidden(refused[0], facts, bundle, beside)
     mend = cheapest_remedy(tried, facts, route, bundle=bundle, evidence=evidence)
     if mend is None:
         reason = f"{way(facts)}: no rule of the bundle permits this crossing."
         remedy = "Keep it at home, or have a lawyer add a rule for this route (border.rules)."
         return Refusal(("default_refusal",), (), reason, (), remedy, bundle.digest)
     ids = tuple(rule.id for rule in mend.rules)
-    missing = tuple(f"{bundle.mechanisms[kind].name} ({kind}) for {way(facts)}" for kind in mend.missing)
+    missing = tuple(
+        f"{bundle.mechanisms[kind].name} ({kind}) for {way(facts)}" for kind in mend.missing if not mend.is_at_hand
+    )
     cited, reason = cites(mend.rules, facts, bundle), f"{way(facts)}: {mend.reason}"
     return Refusal(ids, cited, reason, missing, mend.remedy, bundle.digest)
 
 
-def _forbidden(weighed: WeighedClaim, facts: Mapping[str, Any], bundle: Bundle) -> Refusal:
-    """The refusal by the rules that forbid a claim."""
+def _forbidden(weighed: WeighedClaim, facts: Mapping[str, Any], bundle: Bundle, beside: Sequence[str] = ()) -> Refusal:
+    """The refusal by the rules that forbid a claim, and why grounds fail that would lift them."""
     rules = weighed.forbidding
-    reason = " ".join(dict.fromkeys(rule.reason_for(weighed.facts) for rule in rules))
+    reason = " ".join(dict.fromkeys((*(rule.reason_for(weighed.facts) for rule in rules), *beside)))
     remedy = " ".join(dict.fromkeys(rule.remedy for rule in rules if rule.remedy))
     ids, cited = tuple(rule.id for rule in rules), cites(rules, facts, bundle)
     return Refusal(ids, cited, f"{way(facts)}: {reason}", (), remedy, bundle.digest)

@@ -21,18 +21,34 @@ ANYONE = Party("anyone", "*", "")
 """The importer of a release: a public artifact may go to anyone, anywhere."""
 LONGEST_TYPE_NAME = 80
 _REMEMBERED = 256
+_ROLES = {"controller": "C", "processor": "P"}
 _TOTALS = {"count": ("count", "count_12m", "count_year"), "n_12m": ("count_12m",), "n_year": ("count_year",)}
 
 
-def asked_origins(crossing: Crossing) -> list[str]:
-    """The origins whose law is asked: those of the label, and for an onward transfer the place that it leaves.
+def asked_origins(crossing: Crossing, bundle: Bundle, at: date) -> list[str]:
+    """The origins whose law is asked: those of the label, and the place that sends, whose law binds the exporter.
 
-    A label without any origin is asked about as one that nobody knows.
+    A label without any origin is asked about as one that nobody knows. What a party keeps to itself is sent by nobody.
     """
-    origins = crossing.artifact.label.origins
-    if origins and crossing.flow == "onward_transfer":
-        origins |= {crossing.source.location}
-    return sorted(origins) or [""]
+    origins, place = crossing.artifact.label.origins, crossing.source.location
+    if not origins:
+        return [""]
+    if place in origins or _is_same_party(crossing):
+        return sorted(origins)
+    if crossing.flow == "onward_transfer" or bundle.binds_exporters(place, at):
+        return sorted((*origins, place))
+    return sorted(origins)
+
+
+def _is_same_party(crossing: Crossing) -> bool:
+    source, target = crossing.source, crossing.target
+    is_named_so = source.name == target.name and source.entity == target.entity
+    return is_named_so and source.location == target.location
+
+
+def _flow(crossing: Crossing, regime: str, exporting_regime: str) -> str:
+    """How one origin's data cross: those of another law than the sender's are passed on, whatever the caller says."""
+    return crossing.flow if regime == exporting_regime else "onward_transfer"
 
 
 def as_release(crossing: Crossing) -> Crossing:
@@ -43,10 +59,11 @@ def as_release(crossing: Crossing) -> Crossing:
 def route_of(origin: str, crossing: Crossing, bundle: Bundle, at: date, *, release: bool = False) -> Route:
     """What the origin, the two parties, the kind and the day settle, under the rules for crossings or for releases."""
     source, target, kind = crossing.source, crossing.target, crossing.artifact.kind
-    public = crossing.artifact.label.is_public
+    label = crossing.artifact.label
     key = (
         origin,
-        public,
+        label.is_public,
+        origin in label.origins,
         *(source.name, source.location, source.entity),
         *(target.name, target.location, target.entity),
         target.owners,
@@ -61,23 +78,28 @@ def _settled(origin: str, crossing: Crossing, bundle: Bundle, at: date) -> dict[
     source, target = crossing.source, crossing.target
     is_place = bundle.is_place(target.location)
     destination_regime = (bundle.regime(target.location, at) if is_place else None) or UNKNOWN
-    regime = regime_of(origin, bundle, at)
-    same_party = all(getattr(source, part) == getattr(target, part) for part in ("name", "location", "entity"))
+    regime, exporting_regime = regime_of(origin, bundle, at), regime_of(source.location, bundle, at)
+    same_party = _is_same_party(crossing)
     country = target.location.partition("-")[0]
     return {
         "day": at,
+        "law_until": bundle.law_until(regime),
         "kind": str(crossing.artifact.kind),
-        "flow": crossing.flow,
+        "flow": _flow(crossing, regime, exporting_regime),
         "public": crossing.artifact.label.is_public,
         "origin": origin,
+        "origin_country": origin.partition("-")[0],
         "origin_regime": regime,
         "exporter": source.location,
+        "as_exporter": bool(origin) and origin not in crossing.artifact.label.origins,
         "destination": target.location,
         "destination_country": country,
         "destination_known": is_place,
         "destination_regime": destination_regime,
         "same_party": same_party,
         "stays_home": regime != UNKNOWN and (regime == destination_regime or same_party),
+        "recipient_name": target.entity,
+        "exporter_name": source.entity,
         "owners": target.owners,
         "owners_known": all(map(bundle.is_place, target.owners)),
         "controlled_by": frozenset(owner.partition("-")[0] for owner in target.owners) | {country},
@@ -126,15 +148,17 @@ def _is_type_name(content: bytes) -> bool:
 def question(route: Route, crossing: Crossing, bundle: Bundle) -> Question:
     """What the evidence is asked for one origin; the same value for the same question."""
     artifact, target = crossing.artifact, crossing.target
-    key = target.entity, crossing.purpose, artifact.label.categories, artifact.evidence
+    source = crossing.source
+    key = target.entity, crossing.purpose, artifact.label.categories, artifact.evidence, source.role, target.role
     remembered: Question | None = route.questions.get(key)
     if remembered is None:
         if len(route.questions) >= _REMEMBERED:
             route.questions.clear()
+        sends = bool(source.entity) and source.location == route.facts["origin"]
         remembered = route.questions[key] = Question(
             origin=route.facts["origin"],
             destination=target.location,
-            entity=target.entity,
+            entity=ANY if target.location == ANY else target.entity,
             purpose=crossing.purpose,
             categories=artifact.label.categories,
             day=route.facts["day"],
@@ -142,6 +166,9 @@ def question(route: Route, crossing: Crossing, bundle: Bundle) -> Question:
             closing=bundle.closing,
             reads=route.reads,
             evidence=artifact.evidence,
+            exporter_entity=source.entity if sends else "",
+            exporter_role=_ROLES.get(source.role, "?") if sends else "",
+            importer_role=_ROLES.get(target.role, "?") if target.entity else "",
         )
     return remembered
 

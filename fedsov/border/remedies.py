@@ -16,6 +16,7 @@ from fedsov.border.law.bundle import Bundle, Route
 from fedsov.border.law.rules import Condition, Rule, shown
 
 _MENDING = 1
+_MOST = 3  # grounds that fail, told in one refusal
 _BY_FIELDS = ("signed", "expires", "effective", "covers", "covers_purposes", "importer_match")
 _ENTERED = {"doc": "present"}  # what every document that is entered states
 PROFILE = "recipient"
@@ -32,12 +33,16 @@ class Tried(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """The rules concerned, the kinds of document to get, why it is refused now, and what to do."""
+    """The rules concerned, the kinds of document to get, why it is refused now, and what to do.
+
+    `is_at_hand`: the kind is there and fails, so that it is to be mended and is not missing.
+    """
 
     rules: tuple[Rule, ...]
     missing: tuple[str, ...]
     reason: str
     remedy: str
+    is_at_hand: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +60,20 @@ class _Way:
     faults: Mapping[str, str]
 
     @property
+    def is_presented(self) -> bool:
+        """True where somebody rests on this ground."""
+        return self.tried is not None and self.tried.claim.is_presented
+
+    def lifts(self, forbidding: Sequence[Rule]) -> bool:
+        """True where its claim is not met by all of these prohibitions."""
+        return self.tried is not None and not set(forbidding) <= set(self.tried.forbidding)
+
+    @property
     def rank(self) -> tuple[bool, bool, bool, int, bool, str, str]:
-        """The usual before the unusual, a permit before a review, what a document at hand nearly carries before all
-        else, then by effort.
+        """What somebody rests on before all else; the usual before the unusual, a permit before a review, then by
+        effort.
         """
-        kind = self.rule.unusual, self.rule.effect != "permit", not (self.tried and self.tried.claim.grounds)
+        kind = not self.is_presented, self.rule.unusual, self.rule.effect != "permit"
         return *kind, self.effort, self.tried is None, self.rule.id, self.mechanism
 
 
@@ -72,16 +86,51 @@ def cheapest_remedy(
         tried: every claim that was made and refused.
         facts: of the origin, without any claim; route: what is settled of them.
     """
-    ways = [
-        _way(rule, name, tried, bundle)
-        for rule in route.openers
-        if _applies(rule, facts)
-        for name in rule.mechanisms() or ()
-    ]
-    usable = [way for way in ways if way is not None]
-    if not usable:
+    best = min(_ways(tried, facts, route, bundle), key=lambda way: way.rank, default=None)
+    if best is None:
         return None
-    return _worded(min(usable, key=lambda way: way.rank), facts, bundle, evidence)
+    mend = _worded(best, facts, bundle, evidence)
+    if best.is_presented:
+        return mend
+    fails = [_no_ground(attempt, bundle) for attempt in tried if attempt.claim.named]
+    return replace(
+        mend, reason=" ".join(dict.fromkeys((*fails[:_MOST], _capital(mend.reason) if fails else mend.reason)))
+    )
+
+
+def own_faults(
+    plain: Tried, tried: Sequence[Tried], facts: Mapping[str, Any], route: Route, *, bundle: Bundle, evidence: Evidence
+) -> list[str]:
+    """Why each ground fails, in sentences, that lifts a prohibition which the plainest claim meets."""
+    ways = [way for way in _ways(tried, facts, route, bundle) if way.is_presented and way.lifts(plain.forbidding)]
+    best = {way.mechanism: way for way in sorted(ways, key=lambda way: way.rank, reverse=True)}
+    return [_capital(_worded(way, facts, bundle, evidence).reason) for way in best.values()][:_MOST]
+
+
+def _ways(tried: Sequence[Tried], facts: Mapping[str, Any], route: Route, bundle: Bundle) -> list[_Way]:
+    """Every rule that would open here, under each of its grounds."""
+    opening = [(rule, name) for rule in route.openers if _applies(rule, facts) for name in rule.mechanisms() or ()]
+    ways = (_way(rule, name, tried, bundle) for rule, name in opening)
+    return [way for way in ways if way is not None]
+
+
+def _no_ground(attempt: Tried, bundle: Bundle) -> str:
+    """Why a ground that a case names opens nothing here whatever it states, as a sentence."""
+    claim, seen = attempt.claim, attempt.facts
+    ground = bundle.mechanisms.get(claim.mechanism)
+    regime, place, day = seen["origin_regime"], seen["destination"], seen["day"]
+    named = ground.name if ground else f"'{claim.mechanism}'"
+    if claim.mechanism == "adequacy":
+        found = sorted(bundle.scopes(regime, place, day))
+        covers = f"The finding on {place} ({', '.join(found)}) does not cover this crossing."
+        return covers if found else f"{regime} has no adequacy finding on {place} in force on {day}."
+    if claim.mechanism == "intra_jurisdiction":
+        return f"{place} is not under {regime}, so that a border is crossed."
+    return f"{_capital(named)} ({claim.mechanism}) opens nothing here under {regime}."
+
+
+def _capital(sentence: str) -> str:
+    return f"{sentence[:1].upper()}{sentence[1:]}"
 
 
 def _applies(rule: Rule, facts: Mapping[str, Any]) -> bool:
@@ -103,10 +152,11 @@ def _way(rule: Rule, mechanism: str, tried: Sequence[Tried], bundle: Bundle) -> 
         if ground.statement or rule.unusual:
             return None
         lacking = tuple(each for each in claimed if each.needs_a_statement and not each.test(at_hand))
-        return _Way(ground.effort + _efforts(lacking, bundle), rule, mechanism, lacking, None, faults)
+        stated = _stating(lacking, bundle) if ground.standing else 0
+        return _Way(ground.effort + _efforts(lacking, bundle) + stated, rule, mechanism, lacking, None, faults)
     best = min(same_ground, key=lambda attempt: (len(attempt.forbidding), len(_unmet(claimed, attempt))))
     unmet = _unmet(claimed, best)
-    stated = 0 if best.claim.grounds else sum(bundle.facts[condition.field].effort for condition in unmet)
+    stated = 0 if best.claim.is_presented else _stating(unmet, bundle)
     return _Way(_MENDING + _efforts(unmet, bundle) + stated, rule, mechanism, unmet, best, faults)
 
 
@@ -119,34 +169,58 @@ def _efforts(conditions: Iterable[Condition], bundle: Bundle) -> int:
     return sum(bundle.mechanisms[kind].effort for kind in kinds)
 
 
+def _stating(conditions: Iterable[Condition], bundle: Bundle) -> int:
+    return sum(bundle.facts[condition.field].effort for condition in conditions)
+
+
 def _worded(way: _Way, facts: Mapping[str, Any], bundle: Bundle, evidence: Evidence) -> Remedy:
     """A way in words: documents to get, a profile that states more, a document to mend, or one to support it."""
     stating = (bundle.supports.get(condition.field, "") for condition in way.unmet if condition.needs_a_statement)
     supports = tuple(dict.fromkeys(kind for kind in stating if kind))
+    ground = bundle.mechanisms[way.mechanism]
+    if ground.standing and not supports and not (way.tried and way.tried.forbidding):
+        return _by_profile(way, facts, bundle)
     if way.tried is None:
-        kinds = (way.mechanism, *supports)
+        kinds = supports if ground.standing else (way.mechanism, *supports)
         needs = f"needs {_names(kinds, way, bundle, evidence)}"
         return Remedy((way.rule,), kinds, needs, _entries(kinds, way, facts, bundle))
     claim, seen, forbidding = way.tried
-    if not forbidding and not claim.grounds and not supports:
-        states = " and ".join(condition.words for condition in way.unmet)
-        reason = f"needs {bundle.mechanisms[PROFILE].name} ({PROFILE}) that states {states}."
-        return Remedy((way.rule,), (PROFILE,), reason, _entries((PROFILE,), way, facts, bundle))
     if forbidding:
-        reason = " ".join(dict.fromkeys(rule.reason_for(seen) for rule in forbidding))
-        remedy = " ".join(dict.fromkeys(rule.remedy for rule in forbidding if rule.remedy))
-        read = frozenset(name for rule in forbidding for condition in rule.when for name in condition.names)
-        blamed = claim.relied_on(read) or tuple(claim.documents)
-        named = _quoted(blamed) or bundle.mechanisms[way.mechanism].name
-        apply = "do not apply" if len(blamed) > 1 else "does not apply"
-        return Remedy(forbidding, (way.mechanism,), f"{named} {apply}: {reason}", remedy or f"Renew {named}.")
+        return _by_renewal(way, claim, seen, forbidding, bundle)
+    named = _quoted(claim.documents) or f"{ground.name} ({way.mechanism})"
+    rest = _lacks([each for each in way.unmet if bundle.supports.get(each.field, "") not in supports], seen)
     if supports:
-        whole = _quoted(claim.documents) or bundle.mechanisms[way.mechanism].name
-        reason = f"beside {whole} it needs {_names(supports, way, bundle, evidence)}"
+        reason = f"beside {named} it needs {_names(supports, way, bundle, evidence)}"
+        reason += f" {_capital(_quoted(claim.grounds) or named)} does not apply yet: {rest}." if rest else ""
         return Remedy((way.rule,), supports, reason, _entries(supports, replace(way, unmet=()), facts, bundle))
-    ground = _quoted(claim.grounds)
-    reason = f"{ground} does not apply: {_lacks(way.unmet, seen)}."
-    return Remedy((way.rule,), (way.mechanism,), reason, f"Amend {ground}, or present another ground.")
+    mend = f"Amend {_quoted(claim.grounds) or 'its document'}, or present another ground."
+    reason = f"{_quoted(claim.grounds) or named} does not apply: {rest}."
+    return Remedy((way.rule,), (way.mechanism,), reason, mend, is_at_hand=True)
+
+
+def _by_profile(way: _Way, facts: Mapping[str, Any], bundle: Bundle) -> Remedy:
+    """A ground that needs no document of its own: what the recipient has to be, which its profile states."""
+    name = bundle.mechanisms[way.mechanism].name
+    if not way.unmet:
+        reason = f"nobody rests on {name} ({way.mechanism}), which needs no document."
+        return Remedy((way.rule,), (), reason, f"Name {way.mechanism} as the ground.")
+    states = " and ".join(condition.words for condition in way.unmet)
+    reason = f"needs {bundle.mechanisms[PROFILE].name} ({PROFILE}) that states {states}."
+    return Remedy((way.rule,), (PROFILE,), reason, _entries((PROFILE,), way, facts, bundle))
+
+
+def _by_renewal(
+    way: _Way, claim: Claim, seen: Mapping[str, Any], forbidding: tuple[Rule, ...], bundle: Bundle
+) -> Remedy:
+    """A ground at hand that a prohibition meets: the documents it looks at, and what it says would mend it."""
+    reason = " ".join(dict.fromkeys(rule.reason_for(seen) for rule in forbidding))
+    remedy = " ".join(dict.fromkeys(rule.remedy for rule in forbidding if rule.remedy))
+    read = frozenset(name for rule in forbidding for condition in rule.when for name in condition.names)
+    blamed = claim.relied_on(read) or tuple(claim.documents)
+    named = _quoted(blamed) or f"{bundle.mechanisms[way.mechanism].name} ({way.mechanism})"
+    apply = "do not apply" if len(blamed) > 1 else "does not apply"
+    mend = remedy or f"Renew {named}."
+    return Remedy(forbidding, (way.mechanism,), f"{named} {apply}: {reason}", mend, is_at_hand=bool(claim.is_presented))
 
 
 def _quoted(ids: Iterable[str]) -> str:
@@ -191,13 +265,20 @@ def _entries(kinds: Iterable[str], way: _Way, facts: Mapping[str, Any], bundle: 
     parties = f"exporter: [{facts['origin']}], importer: [{facts['destination']}]"
     stated_elsewhere = (*bundle.supports, *_BY_FIELDS)
     terms = [each for each in way.unmet if each.needs_a_statement and each.field not in stated_elsewhere]
-    own = ", ".join(_term(condition) for condition in terms if not condition.test(_ENTERED))
+    asked = sorted(bundle.asked_of_flows.get((way.mechanism, facts["flow"]), ()))
+    own_terms = [_term(condition) for condition in terms if not condition.test(_ENTERED)]
+    own = ", ".join([*own_terms, *(f"{name}: yes" for name in asked)])
     written = f", terms: {{{own}}}" if own else ""
+    named = f', entities: ["{facts["recipient_name"]}"]' if facts["recipient_name"] else ""
     return " ".join(
-        f"Obtain {bundle.mechanisms[kind].name} and enter it in the evidence register: "
-        f"{{kind: {kind}, {parties}, categories: [{covered}]{'' if place else written}}}."
+        f"Obtain {bundle.mechanisms[kind].name} and enter it in the evidence register: {{kind: {kind}, {parties}, "
+        f"categories: [{covered}]{named if _must_name(kind, bundle) else ''}{'' if place else written}}}."
         for place, kind in enumerate(kinds)
     )
+
+
+def _must_name(kind: str, bundle: Bundle) -> bool:
+    return kind == PROFILE or bundle.mechanisms[kind].names_recipient
 
 
 def _term(condition: Condition) -> str:

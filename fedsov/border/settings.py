@@ -10,7 +10,8 @@ from fedsov.border.evidence.approvals import Approval
 from fedsov.border.evidence.register import Register
 from fedsov.border.evidence.register_file import load_register
 from fedsov.border.law.bundle import Bundle
-from fedsov.border.law.bundle_loader import load_bundle, unsafe_open
+from fedsov.border.law.bundle_loader import unsafe_open
+from fedsov.border.law.in_force import law_in_force
 from fedsov.checks import flag, section
 from fedsov.storage.workspace import named_path_or_none
 
@@ -34,9 +35,9 @@ class BorderSettings:
         }
         return BorderSettings(**{**given, **checked})
 
-    def bundle(self) -> Bundle:
-        """The rules to decide by, read now."""
-        return unsafe_open() if self.unsafe_open else load_bundle(self.rules)
+    def bundle(self, law: Path | None = None) -> Bundle:
+        """The rules to decide by, read now; `law` is the folder of an installed bundle and of confirmations."""
+        return unsafe_open() if self.unsafe_open else law_in_force(law, self.rules)
 
     def register(self, approvals: tuple[Approval, ...] = ()) -> Register:
         """The documents to rely on, read now, with the approvals on record; none where no register is named."""

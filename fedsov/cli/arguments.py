@@ -23,7 +23,7 @@ import click
 import typer
 
 from fedsov.cli.parsing import require
-from fedsov.errors import ConfigurationError, nearest, printable
+from fedsov.errors import ConfigurationError, nearest, printable, unknown
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -64,6 +64,13 @@ class Arguments:
         return Path(os.path.expanduser(self.folder or unquoted(self.setting("workspace") or WORKSPACE)))
 
     @property
+    def law(self) -> Path:
+        """Where the workspace keeps an installed bundle of law and its confirmations."""
+        from fedsov.storage.workspace import Workspace
+
+        return Workspace(self.workspace).law
+
+    @property
     def overrides(self) -> tuple[str, ...]:
         """The settings as Hydra takes them, `--workspace` among them."""
         if self.folder is None or self.setting("workspace") is not None:
@@ -77,6 +84,7 @@ class Arguments:
 
 
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print no progress.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Ask the regions anew what they hold.")]
 
 
 def key_of(setting: str) -> str:
@@ -172,6 +180,15 @@ def near_place(word: str) -> str | None:
     names = [spelling for spelling in atlas.spellings if len(spelling) > 3]
     matches = nearest(word, names)
     return atlas.code(word) or (atlas.spellings[matches[0]] if matches else None)
+
+
+def unknown_category(word: str) -> str:
+    """The message about a word that is no category: the one that it may mean, and which there are."""
+    from fedsov.border.law.bundle_loader import load_categories, load_near_words
+
+    listed = sorted(load_categories())
+    meant = load_near_words().get(word.strip().lower().replace(" ", "_").replace("-", "_"), "")
+    return unknown("category", word, listed, guess=meant)
 
 
 def require_options(*names: str) -> None:

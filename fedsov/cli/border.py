@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from click.exceptions import Exit
 
-from fedsov.cli import border_explain, border_reviews
-from fedsov.cli.arguments import Arguments, Quiet, print_json, print_line, progress, run_settings
+from fedsov.cli import border_bundle, border_explain, border_reviewers, border_reviews
+from fedsov.cli.arguments import Arguments, Fresh, Quiet, print_json, print_line, progress, run_settings
 from fedsov.cli.declaration import command, group_app
-from fedsov.errors import ConfigurationError, counted, unknown
+from fedsov.errors import ConfigurationError, CrossingRefused, counted, unknown
 from fedsov.serialization import to_plain
 
 if TYPE_CHECKING:
@@ -39,13 +40,15 @@ class WhyArguments(Arguments):
 
     region: Annotated[str, typer.Argument(metavar="REGION", help="The region, by its name.")]
     quiet: Quiet = False
+    fresh: Fresh = False
 
 
 @command(app, examples=("fedsov border why IN", "fedsov border why US border=none --json"), reads="run settings")
 def why(arguments: WhyArguments) -> None:
     """Explains the plan's choice for a region.
 
-    Each strategy in order, and what the law said of each crossing. Takes the same settings as `train`.
+    Each strategy in order, and what the law said of each crossing. No region is asked, but with --fresh. Takes the same
+    settings as `train`.
     """
     say = progress(arguments.quiet)
     say("starting: loading Flower and Hydra")
@@ -56,7 +59,7 @@ def why(arguments: WhyArguments) -> None:
 
         settings = run_settings(arguments.overrides)
         _check_region(arguments.region, settings)
-        plan, _ = train.plan_settings(settings, progress=say)
+        plan, _ = train.plan_settings(settings, progress=say, fresh=arguments.fresh)
     region = plan.region(arguments.region)
     if arguments.json:
         print_json(to_plain(region))
@@ -72,7 +75,18 @@ def _check_region(name: str, settings: Settings) -> None:
         raise ConfigurationError(unknown("region", name, names))
 
 
+def _ground_names() -> dict[str, str]:
+    """What each ground is called; a rule that opens without a document by its reason."""
+    from fedsov.border.law.bundle_loader import document_names, load_bundle
+
+    reasons = {rule.id: rule.reason.rstrip(".") for rule in load_bundle().rules if "{" not in rule.reason}
+    return {**reasons, **document_names()}
+
+
 def _reasons(region: RegionPlan) -> Iterator[str]:
+    from fedsov.border.decisions import grounds_in_words
+
+    names = _ground_names()
     yield f"{region.region}: {region.strategy}"
     for reason in region.reasons:
         yield f"  {reason}"
@@ -83,9 +97,9 @@ def _reasons(region: RegionPlan) -> Iterator[str]:
             yield f"{title}: {crossing.kind} of {crossing.label} {route} {VERDICTS[decision.verdict]}"
             details = {
                 "why": decision.reason,
+                "on": "; ".join(grounds_in_words(decision, names)),
                 "rules": ", ".join(decision.rules),
                 "law": "; ".join(decision.citations),
-                "documents": ", ".join(decision.documents),
                 "remedy": decision.remedy,
             }
             yield from (f"    {name}: {detail}" for name, detail in details.items() if detail)
@@ -99,44 +113,58 @@ class CasesArguments(Arguments):
     rules: border_explain.Rules = None
 
 
-@command(app, examples=("fedsov border check cases.csv", "fedsov border check cases.csv --json"), reads="nothing")
+@command(app, examples=("fedsov border check cases.csv", "fedsov border check cases.csv --json"))
 def check(arguments: CasesArguments) -> None:
     """Answers the cases of a CSV file.
 
     The columns are those of a decision table: case_id, date, origin, destination, flow, payload, data_category,
-    mechanism, facts. Where there is a column `expected`, the answers are compared with it.
+    mechanism, facts. Where there is a column `expected` (permit, review or refuse; also allow, needs_review or deny),
+    the answers are compared with it: one that is looser than expected ends with 4, a stricter one is told.
     """
-    from fedsov.border.case_table import check_cases, read_cases
-    from fedsov.border.law.bundle_loader import load_bundle
+    from fedsov.border.case_table import check_cases, check_expected, read_cases
+    from fedsov.border.law.in_force import law_in_force
 
     path = arguments.cases
     try:
         text = path.read_bytes()
     except OSError as error:
         raise ConfigurationError(f"cannot read the cases in {path}: {error.strerror}") from error
-    answers = check_cases(read_cases(text, str(path)), load_bundle(arguments.rules, trial=True))
+    cases = read_cases(text, str(path))
+    check_expected(cases, str(path))
+    answers = check_cases(cases, law_in_force(arguments.law, arguments.rules, trial=True))
     if arguments.json:
         print_json([answer.to_json() for answer in answers])
     else:
-        _show_cases(answers)
+        _show_cases(answers, path.name)
+    if any(answer.standing == "looser" for answer in answers):
+        raise Exit(CrossingRefused.exit_code)
 
 
-def _show_cases(answers: list[Checked]) -> None:
+def _show_cases(answers: Sequence[Checked], name: str) -> None:
+    from fedsov.border.case_table import CONFIDENCES
+    from fedsov.border.decisions import grounds_in_words
+
+    names = _ground_names()
     for answer in answers:
         if answer.standing != "exact":
-            compared = f" (expected {answer.case.expected}: {answer.standing})" if answer.standing else ""
+            expected = f" (expected {answer.case.expected}: {answer.standing})" if answer.standing else ""
             rules = ", ".join(answer.decision.rules)
-            print_line(f"{answer.case.id}: {answer.decided}{compared} by {rules}: {answer.reason}")
+            why = answer.reason if answer.decision.reason else "; ".join(grounds_in_words(answer.decision, names))
+            print_line(f"{answer.case.id}: {answer.decided}{expected} by {rules}: {why}")
+    compared = [answer for answer in answers if answer.standing]
+    line = f"{name}: {counted(len(answers), 'case')}, {len(compared)} compared"
+    print_line(f"{line}: {_counted_standings(compared)}" if compared else line)
+    confidences = {answer.case.confidence for answer in compared}
+    for confidence in (*CONFIDENCES, *sorted(confidences.difference(CONFIDENCES, {""}))):
+        if group := [answer for answer in compared if answer.case.confidence == confidence]:
+            print_line(f"  {confidence} confidence, {counted(len(group), 'case')}: {_counted_standings(group)}")
+
+
+def _counted_standings(answers: Sequence[Checked]) -> str:
+    """How many are exact, with their share, stricter and looser than expected."""
     counts = Counter(answer.standing for answer in answers)
-    total = sum(counts[name] for name in ("exact", "stricter", "looser"))
-    print_line(
-        f"{counted(len(answers), 'case')}, {total} compared: {counts['exact']} exact, {counts['stricter']} stricter, "
-        f"{counts['looser']} looser"
-    )
-    confident = [answer for answer in answers if answer.case.confidence == "high"]
-    if confident:
-        exact = sum(answer.standing == "exact" for answer in confident)
-        print_line(f"of {len(confident)} with high confidence: {exact} exact ({exact / len(confident):.1%})")
+    exact = f"{counts['exact']} exact ({counts['exact'] / len(answers):.1%})"
+    return f"{exact}, {counts['stricter']} stricter, {counts['looser']} looser"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,12 +175,12 @@ class RulesArguments(Arguments):
     rules: border_explain.Rules = None
 
 
-@command(app, examples=("fedsov border rules EU-GDPR", "fedsov border rules --json"), reads="nothing")
+@command(app, examples=("fedsov border rules EU-GDPR", "fedsov border rules --json"))
 def rules(arguments: RulesArguments) -> None:
     """Lists the rules: effect, id, reason, citation."""
-    from fedsov.border.law.bundle_loader import load_bundle
+    from fedsov.border.law.in_force import law_in_force
 
-    bundle, regime = load_bundle(arguments.rules, trial=True), arguments.regime
+    bundle, regime = law_in_force(arguments.law, arguments.rules, trial=True), arguments.regime
     regimes = {reign.id for reigns in bundle.regimes.values() for reign in reigns}
     if regime is not None and regime not in regimes:
         raise ConfigurationError(unknown("regime", regime, sorted(regimes)))
@@ -167,6 +195,8 @@ def rules(arguments: RulesArguments) -> None:
 
 
 app.add_typer(border_reviews.app)
+app.add_typer(border_reviewers.app, name="reviewer")
+app.add_typer(border_bundle.app, name="bundle")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from click import get_current_context
 
 from fedsov.cli.arguments import (
     Arguments,
@@ -20,21 +21,25 @@ from fedsov.cli.arguments import (
     note,
     print_json,
     today,
+    unknown_category,
 )
 from fedsov.cli.declaration import command, command_app
-from fedsov.errors import ConfigurationError, printable, unknown
+from fedsov.errors import ConfigurationError, counted, printable, unknown
 
 if TYPE_CHECKING:
     from rich.text import Text
     from rich.tree import Tree
 
     from fedsov.artifact import Crossing
+    from fedsov.border.evidence.register import Register
     from fedsov.border.explain import Explanation, RuleTrace
     from fedsov.border.law.bundle import Bundle
 
 Rules = Annotated[
     Path | None, typer.Option("--rules", metavar="FILE", help="Additional rules, in the shape of border.rules.")
 ]
+RUN_PURPOSE = "training"
+"""What every run crosses borders for."""
 app = command_app()
 
 
@@ -64,7 +69,7 @@ class ExplainArguments(Arguments):
         Sequence[str] | None,
         typer.Option("--owners", metavar="CODES", help="Countries that own half of the recipient.", parser=comma_list),
     ] = None
-    purpose: Annotated[str, typer.Option("--purpose", metavar="WORD", help="What it is for.")] = "training"
+    purpose: Annotated[str, typer.Option("--purpose", metavar="WORD", help="What it is for.")] = RUN_PURPOSE
     flow: Annotated[str, typer.Option("--flow", metavar="WORD", help="How it moves.")] = "transfer"
     on: Annotated[
         date | None, typer.Option("--on", metavar="DATE", help="The day of the crossing (default: today).", parser=day)
@@ -88,28 +93,40 @@ class ExplainArguments(Arguments):
         "fedsov border explain --from DE --to US --kind update --categories health",
         "fedsov border explain --from GB --to IN --kind model --categories personal --evidence documents.yaml --json",
     ),
-    reads="nothing",
 )
 def explain(arguments: ExplainArguments) -> None:
     """Prints the whole evaluation of one crossing as a tree.
 
-    Every origin, every ground that could be claimed, every rule that was asked and each of its conditions. Nothing is
-    written, nothing crosses.
+    Every origin, every ground that could be claimed, every rule that was asked and each of its conditions; what was
+    assumed, and how old the law is. Nothing is written, nothing crosses.
     """
     from fedsov.border import explain as evaluation
     from fedsov.border.evidence.register_file import load_register
-    from fedsov.border.law.bundle_loader import load_bundle
+    from fedsov.border.law.in_force import law_in_force
 
-    bundle = load_bundle(arguments.rules, trial=True)
-    crossing = _crossing(arguments, bundle)
-    _note_unknown(arguments, bundle)
-    explanation = evaluation.explain(crossing, bundle, load_register(arguments.evidence), crossing.on)
+    bundle = law_in_force(arguments.law, arguments.rules, trial=True)
+    register = load_register(arguments.evidence)
+    _check_words(arguments, bundle)
+    crossing, assumed = _crossing(arguments, bundle), list(_assumed(arguments))
+    _note_purpose(arguments.purpose, bundle, register)
+    explanation = evaluation.explain(crossing, bundle, register, crossing.on)
+    age = (crossing.on - bundle.dated).days
     if arguments.json:
-        print_json(explanation.to_json())
+        law = {"digest": bundle.digest, "dated": bundle.dated, "age_days": age}
+        print_json({**explanation.to_json(), "assumed": assumed, "bundle": law})
         return
     if arguments.evidence is None and explanation.decision.missing:
         note("no register was given (--evidence FILE), so no document is at hand")
-    console().print(_tree(explanation, every=arguments.every))
+    tree = _tree(explanation, bundle, every=arguments.every)
+    branch = tree.add(_text("assumed, since it was not said"))
+    for assumption in assumed:
+        branch.add(_text(assumption))
+    tree.add(_text(f"bundle {bundle.digest[:16]} of {bundle.dated}: {_age(age)} on the day of the crossing"))
+    console().print(tree)
+
+
+def _age(days: int) -> str:
+    return f"{counted(days, 'day')} old" if days >= 0 else f"made {counted(-days, 'day')} after it, not"
 
 
 def _crossing(arguments: ExplainArguments, bundle: Bundle) -> Crossing:
@@ -132,8 +149,8 @@ def _crossing(arguments: ExplainArguments, bundle: Bundle) -> Crossing:
     return Crossing(artifact, source, target, arguments.purpose, arguments.on or today(), arguments.flow)
 
 
-def _note_unknown(arguments: ExplainArguments, bundle: Bundle) -> None:
-    """Says which places and categories no rule knows: the answer is a refusal for that reason alone."""
+def _check_words(arguments: ExplainArguments, bundle: Bundle) -> None:
+    """Raises ConfigurationError for a place or a category that is none, naming the one that it may mean."""
     from fedsov.border.law.bundle_loader import load_categories
 
     places = {
@@ -145,12 +162,48 @@ def _note_unknown(arguments: ExplainArguments, bundle: Bundle) -> None:
     for option, code in ((option, code) for option, codes in places.items() for code in codes):
         if not bundle.is_place(code):
             guess = near_place(code)
-            note(f"{option} {code!r} is no code of a place{f'; did you mean {guess}?' if guess else ''}")
+            meant = f"did you mean {guess}?" if guess else "write an ISO 3166 code, as DE or US-CA"
+            raise ConfigurationError(f"{option} {code!r} is no code of a place; {meant}")
     for category in sorted(set(arguments.categories or ()) - load_categories()):
-        note(unknown("category", category, sorted(load_categories())))
+        raise ConfigurationError(unknown_category(category))
 
 
-def _tree(explanation: Explanation, *, every: bool) -> Tree:
+def _note_purpose(purpose: str, bundle: Bundle, register: Register) -> None:
+    """Remarks that no rule and no document looks at a purpose; that of every run needs no remark."""
+    conditions = (condition for rule in bundle.rules for condition in rule.when if condition.field == "purpose")
+    weighed = {word for each in conditions if isinstance(each.value, str | frozenset) for word in _words(each.value)}
+    weighed |= {word for document in register.documents for word in document.purposes}
+    if purpose not in {RUN_PURPOSE, *weighed}:
+        note(f"no rule looks at this purpose: {unknown('purpose', purpose, sorted({RUN_PURPOSE, *weighed}))}")
+
+
+def _words(value: str | frozenset[str]) -> frozenset[str]:
+    return frozenset({value}) if isinstance(value, str) else value
+
+
+def _assumed(arguments: ExplainArguments) -> Iterator[str]:
+    """What the options left open, in sentences, each with the option that says it."""
+    given = get_current_context().params
+    if arguments.origins is None:
+        yield f"The people are of {arguments.exporter} (--origins)."
+    if arguments.categories is None:
+        yield "The categories of data are not known (--categories)."
+    if given.get("people") is None:
+        yield f"It was made from {arguments.people:,} people; how many is not known (--count)."
+    if given.get("flow") is None:
+        yield "The exporter collected the data; those of another law than its own it passes on (--flow)."
+    if arguments.entity is None:
+        yield "Neither party is named; a document counts as if it named both (--entity)."
+    if arguments.owners is None:
+        yield f"The recipient belongs to persons in {arguments.importer} (--owners)."
+    if given.get("purpose") is None:
+        yield f"It is for {arguments.purpose} (--purpose)."
+    if arguments.on is None:
+        yield f"It crosses today, {today()} (--on)."
+    yield "Both parties are controllers; a document that states their role is believed."
+
+
+def _tree(explanation: Explanation, bundle: Bundle, *, every: bool) -> Tree:
     from rich.tree import Tree
 
     crossing, decision = explanation.crossing, explanation.decision
@@ -164,19 +217,19 @@ def _tree(explanation: Explanation, *, every: bool) -> Tree:
         branch = root.add(_text(f"origin {origin.origin or 'unnamed'} ({origin.regime}): {origin.verdict}"))
         for trace in origin.claims:
             documents = f" by {', '.join(trace.claim.documents)}" if trace.claim.documents else ""
-            ground = trace.claim.mechanism or "no ground claimed"
-            leaf = branch.add(_text(f"{ground}{documents}: {trace.weighed.verdict}"))
+            ground = trace.claim.mechanism
+            named = f"{bundle.mechanisms[ground].name} ({ground})" if ground else "no ground claimed"
+            leaf = branch.add(_text(f"{named}{documents}: {trace.weighed.verdict}"))
             for asked in trace.rules:
                 if every or asked.holds or (asked.near and asked.rule.opens):
                     _add_rule(leaf, asked)
-    root.add(_text(f"bundle {decision.bundle_digest[:16]}"))
     return root
 
 
 def _add_rule(leaf: Tree, asked: RuleTrace) -> None:
     rule = asked.rule
     applies = "applies" if asked.holds else "does not apply"
-    node = leaf.add(_text(f"{applies}: {rule.id} ({rule.effect}) [{rule.cite}]"))
+    node = leaf.add(_text(f"{applies}: {rule.id} ({rule.effect}, {rule.confidence} confidence) [{rule.cite}]"))
     for line in _conditions(asked):
         node.add(_text(line))
 

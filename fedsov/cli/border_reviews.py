@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,7 +13,7 @@ from fedsov.cli.arguments import Arguments, day, print_json, print_line, today
 from fedsov.cli.declaration import command, command_app
 from fedsov.errors import counted
 
-By = Annotated[str, typer.Option("--by", metavar="NAME", help="Who decides.")]
+By = Annotated[str, typer.Option("--by", metavar="NAME", help="Who decides, by name.")]
 Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, for the record.")]
 app = command_app()
 
@@ -37,6 +38,8 @@ def reviews(arguments: ReviewsArguments) -> None:
         body, approval = review.body, review.standing(on)
         waiting += approval is None
         status = f"approved by {approval.by} until {approval.until} ({approval.id})" if approval else "waits"
+        if approval is None and review.faults:
+            status += "".join(f" (approval {name} does not count: {fault})" for name, fault in review.faults.items())
         route = f"{body['exporter']['name']} -> {body['importer']['name']} ({body['destination']})"
         origins = "+".join(body["origins"])
         print_line(f"{review.id}: {status}: {body['kind']} of {origins}, {route}: {body['reason']}")
@@ -52,13 +55,17 @@ class ApproveArguments(Arguments):
     by: By
     why: Why
     until: Annotated[date, typer.Option("--until", metavar="DATE", help="The last day of the approval.", parser=day)]
+    key: Annotated[Path, typer.Option("--key", metavar="FILE", help="The reviewer's private key, which signs it.")]
 
 
 @command(
-    app, examples=('fedsov border approve R0aed072c2a --by "A. Person" --why "covered by contract" --until 2027-03-01',)
+    app,
+    examples=(
+        'fedsov border approve R0aed072c2a --by "A. Person" --why "covered by contract" --until 2027-03-01 --key a.pem',
+    ),
 )
 def approve(arguments: ApproveArguments) -> None:
-    """Records that a person approves a review, until a day.
+    """Records that a registered reviewer approves a review, until a day, under the reviewer's signature.
 
     The next decision may rely on it. An approval is for that origin's data, those categories, that kind of thing,
     that recipient and purpose alone.
@@ -72,6 +79,7 @@ def approve(arguments: ApproveArguments) -> None:
         why=arguments.why,
         until=arguments.until,
         today=today(),
+        key=arguments.key,
     )
     if arguments.json:
         print_json(approval.to_json())

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fedsov.cli import evidence_missing
 from fedsov.cli.arguments import (
     Arguments,
     comma_list,
@@ -20,6 +21,7 @@ from fedsov.cli.arguments import (
     print_json,
     print_line,
     today,
+    unknown_category,
 )
 from fedsov.cli.declaration import command, group_app
 from fedsov.errors import ConfigurationError, CrossingRefused, counted, printable, unknown
@@ -44,6 +46,7 @@ app = group_app(
     "The register of documents that decisions rely on: listed, checked, added to.",
     examples=("fedsov evidence list", "fedsov evidence check --evidence documents.yaml", KINDS),
 )
+app.add_typer(evidence_missing.app)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +163,12 @@ class AddArguments(Arguments):
         str | None,
         typer.Option("--terms", metavar='"NAME=VALUE; ..."', help=f"Facts it states; `{KINDS}` lists the names."),
     ] = None
+    record: Annotated[
+        str | None,
+        typer.Option(
+            "--record", metavar='"NAME=VALUE; ..."', help=f"What it tells for the report alone; `{KINDS}` lists names."
+        ),
+    ] = None
     file: Annotated[
         Path | None, typer.Option("--file", metavar="DOCUMENT", help="The document itself, whose hash is taken.")
     ] = None
@@ -176,7 +185,7 @@ class AddArguments(Arguments):
     reads="nothing",
 )
 def add(arguments: AddArguments) -> None:
-    """Enters a document in a register.
+    """Enters a document in a register, and says what it carries: for which places, and which terms it still lacks.
 
     The register is read back as a whole before it replaces the file, so that a bad document changes nothing.
     """
@@ -184,10 +193,13 @@ def add(arguments: AddArguments) -> None:
 
     _check_words(arguments)
     document = add_document(arguments.evidence, _entry(arguments))
+    carries = evidence_missing.lacks(document, arguments.evidence, today(), law=arguments.law)
     if arguments.json:
-        print_json(_plain(document, today()))
-    else:
-        print_line(f"{document.id} entered: {document.kind}, {status(document, today())}")
+        print_json(_plain(document, today()) | {"carries": carries})
+        return
+    print_line(f"{document.id} entered: {document.kind}, {status(document, today())}")
+    for line in carries:
+        print_line(f"  {line}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,16 +209,17 @@ class KindsArguments(Arguments):
 
 @command(app, examples=("fedsov evidence kinds",), reads="nothing")
 def kinds(arguments: KindsArguments) -> None:
-    """Lists the kinds of document that rules ask for, and the facts that terms may state."""
+    """Lists the kinds of document that rules ask for, the facts that terms may state, and what is for the report."""
+    from fedsov.border.evidence.recorded import RECORDED
     from fedsov.border.law.bundle_loader import load_words
 
     facts, mechanisms = load_words()
     names = {name: mechanism.name for name, mechanism in mechanisms.items() if not mechanism.standing}
     terms = {name: fact.says for name, fact in facts.items() if fact.claimed}
     if arguments.json:
-        print_json({"kinds": names, "terms": terms})
+        print_json({"kinds": names, "terms": terms, "record": dict(RECORDED)})
         return
-    for title, words in (("kinds", names), ("terms", terms)):
+    for title, words in (("kinds", names), ("terms", terms), ("record", RECORDED)):
         print(f"{title}:")
         for name, says in words.items():
             print(f"  {name}: {says}")
@@ -230,9 +243,9 @@ def _check_words(arguments: AddArguments) -> None:
         raise ConfigurationError(unknown("kind", arguments.kind, kinds, see=KINDS))
     for category in arguments.categories:
         if category not in load_categories() | {ANY}:
-            raise ConfigurationError(unknown("category", category, [*sorted(load_categories()), ANY]))
+            raise ConfigurationError(f"{unknown_category(category)} or '{ANY}'")
     claimed = [name for name, fact in facts.items() if fact.claimed]
-    for name in _terms(arguments.terms or ""):
+    for name in _pairs("--terms", arguments.terms or ""):
         if name not in claimed:
             raise ConfigurationError(unknown("fact", name, claimed, see=KINDS))
     for option, codes in (("--exporter", arguments.exporter), ("--importer", arguments.importer)):
@@ -257,7 +270,8 @@ def _entry(arguments: AddArguments) -> dict[str, Any]:
     entry: dict[str, Any] = {name: getattr(arguments, name) for name in WRITTEN}
     entry |= {name: [*(getattr(arguments, name) or ())] for name in LISTED}
     entry["entities"] = [part.strip() for part in (arguments.entities or "").split(";") if part.strip()]
-    entry["terms"] = _terms(arguments.terms or "")
+    entry["terms"] = _pairs("--terms", arguments.terms or "")
+    entry["record"] = _pairs("--record", arguments.record or "")
     if arguments.file is not None:
         if not arguments.file.is_file():
             raise ConfigurationError(f"--file {arguments.file} does not exist, or is no file")
@@ -265,13 +279,13 @@ def _entry(arguments: AddArguments) -> dict[str, Any]:
     return {name: value for name, value in entry.items() if value not in (None, [], {})}
 
 
-def _terms(text: str) -> dict[str, str]:
+def _pairs(option: str, text: str) -> dict[str, str]:
     """NAME=VALUE; NAME=VALUE as a mapping. Raises ConfigurationError for a part that is no NAME=VALUE."""
     terms = {}
     for part in filter(str.strip, text.split(";")):
         name, equals, value = part.partition("=")
         if not equals:
-            raise ConfigurationError(f"--terms holds {part.strip()!r}; write NAME=VALUE; NAME=VALUE")
+            raise ConfigurationError(f"{option} holds {part.strip()!r}; write NAME=VALUE; NAME=VALUE")
         terms[name.strip()] = value.strip()
     return terms
 

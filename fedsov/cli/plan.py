@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fedsov.cli.arguments import Arguments, Quiet, console, print_json, print_line, progress, run_settings
+from fedsov.cli.arguments import Arguments, Fresh, Quiet, console, print_json, print_line, progress, run_settings
 from fedsov.cli.declaration import command, command_app
 
 app = command_app()
@@ -15,6 +15,7 @@ class PlanArguments(Arguments):
     """The settings of a run."""
 
     quiet: Quiet = False
+    fresh: Fresh = False
 
 
 @command(
@@ -29,8 +30,9 @@ class PlanArguments(Arguments):
 def plan(arguments: PlanArguments) -> None:
     """Prints for each region the strategy that `train` would follow today.
 
-    Says the reasons, and for what was refused the missing document. Ingests first if need be; trains nothing. Takes
-    the same settings as `train`.
+    Says the reasons, and for what was refused the missing document. Ingests first if need be; trains nothing. No region
+    is asked again what it told at ingestion, and no ledger gets an entry, but with --fresh. Takes the same settings as
+    `train`.
     """
     say = progress(arguments.quiet)
     say("starting: loading Flower and Hydra")
@@ -41,7 +43,7 @@ def plan(arguments: PlanArguments) -> None:
         from fedsov.api.report import plan_table
         from fedsov.protocol.ingestion_report import TO_USE_A_COLUMN, unused_line
 
-        derived, ingested = train.plan_settings(run_settings(arguments.overrides), progress=say)
+        derived, ingested = train.plan_settings(run_settings(arguments.overrides), progress=say, fresh=arguments.fresh)
     if arguments.json:
         print_json({**derived.to_json(), "unused": dict(ingested.unused)})
     else:

@@ -108,9 +108,9 @@ class SetArguments(Arguments):
 def set_(arguments: SetArguments) -> None:
     """Changes a region's settings: shows the difference, asks, signs, and notes it in the region's ledger.
 
-    Values are YAML, null for none. `law.bundle=shipped` takes the law of this version; `law.rules=FILE` takes the rules
-    as they are in the file now. Where a change describes rows otherwise (`datasets.NAME.subject`, say), it names the
-    stored rows that must be ingested again.
+    Values are YAML, null for none. `law.bundle=shipped` takes the law of this version, `law.bundle=installed` that of
+    `border bundle install`; `law.rules=FILE` takes the rules as they are in the file now. Where a change describes rows
+    otherwise (`datasets.NAME.subject`, say), it names the stored rows that must be ingested again.
     """
     from fedsov.api.region_settings import differences, names_of, set_settings, stale_lines
 

@@ -28,6 +28,14 @@ class ReportArguments(Arguments):
         Path | None,
         typer.Option("--evidence", metavar="FILE", help="The register: says what each document is, which expire soon."),
     ] = None
+    controller: Annotated[
+        Path | None,
+        typer.Option(
+            "--controller",
+            metavar="FILE",
+            help="Who processes (Art. 30 GDPR; default: controller.yaml beside the register).",
+        ),
+    ] = None
     files: Annotated[
         Path | None,
         typer.Option("--files", metavar="DIR", help="The documents' own files: names those changed or missing since."),
@@ -49,21 +57,24 @@ def report(arguments: ReportArguments) -> None:
     A document that was rewritten after a decision leaned on it is named first, by its id. Where a ledger does not
     verify, the report is written, says so first, and the command ends with 5.
     """
-    from fedsov.api.ledger_audit import books, own_registers
+    from fedsov.api.compliance import controllers_of, workspace_record
     from fedsov.border.evidence.register_file import load_register
-    from fedsov.control_plane.compliance.record import record_of
 
-    ledgers = books(arguments.workspace)
     register = load_register(arguments.evidence).documents if arguments.evidence else None
-    own = own_registers(arguments.workspace) if register is None else None
-    record = record_of(ledgers, on=today(), register=register, registers=own, files=_files(arguments.files))
+    record = workspace_record(
+        arguments.workspace,
+        on=today(),
+        register=register,
+        files=_files(arguments.files),
+        controllers=controllers_of(arguments.workspace, file=arguments.controller, register=arguments.evidence),
+    )
     page, sheet = _write(record, arguments.out or arguments.workspace / "report")
     if arguments.json:
         print_json(record.to_json())
     else:
         print_line(f"report for people:   {page}")
         print_line(f"report for machines: {sheet}")
-    broken = [ledger for ledger in ledgers if ledger.fault]
+    broken = [ledger for ledger in record.ledgers if ledger.fault]
     if broken:
         raise LedgerBroken("; ".join(f"{ledger.owner} does not verify: {ledger.fault}" for ledger in broken))
 

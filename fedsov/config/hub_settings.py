@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from fedsov.config.settings import Settings
 from fedsov.hub.settings import HubSettings, HubTraining
 from fedsov.label import Scope
 from fedsov.model.network import Parameters, check_frozen, initial
 from fedsov.partition.description import description_of
 from fedsov.privacy.settings import read_bounds
+from fedsov.protocol.calendar import real_day
 from fedsov.protocol.job import Asked, TrainingJob
+from fedsov.storage.workspace import Workspace
 
 
 def training_job(settings: Settings) -> TrainingJob:
@@ -42,12 +46,23 @@ def asked(settings: Settings) -> Asked:
         evidence=border.evidence and border.evidence.resolve(),
         rules=border.rules and border.rules.resolve(),
         unsafe_open=border.unsafe_open,
-        today=settings.today,
+        today=_first_day(settings),
         days_per_round=settings.federation.days_per_round,
         examples=dataset.examples,
         consent=None if dataset.consent is None else dataset.consent.to_settings(),
         description=description_of(dataset),
     )
+
+
+def _first_day(settings: Settings) -> date | None:
+    """The day that the settings name. Example rows do not outrun the law: past its horizon their day is the last one on
+    which the law counts as known, a rehearsed day, which every entry, plan, table and report says.
+    """
+    border = settings.border
+    if settings.today is not None or settings.dataset.examples is None or border.unsafe_open:
+        return settings.today
+    last = border.bundle(Workspace(settings.workspace).law).horizon
+    return last if real_day() > last else None
 
 
 def hub_settings(settings: Settings) -> HubSettings:

@@ -34,7 +34,7 @@ def config_dir() -> Path:
     return beside if (beside / "train.yaml").is_file() else Path(str(files("fedsov") / "_configs"))
 
 
-REGISTERS = ("evidence_demo",)
+REGISTERS = ("evidence_demo", "controller")
 """Files beside a group's choices that are none: registers of documents, which `border.evidence` names."""
 
 OPEN = (

@@ -14,6 +14,7 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
 
 from fedsov.artifact import Artifact
 from fedsov.errors import AnswerWithheld, BudgetExceeded, ConfigurationError, FedsovError, LedgerBroken
+from fedsov.hub import recorded_profiles
 from fedsov.hub.planning.plan import make_plan
 from fedsov.hub.planning.plan_values import Plan, Profile
 from fedsov.hub.progress_lines import privacy_line
@@ -119,6 +120,7 @@ def _profile(run: HubRun, name: str, reply: Message) -> Profile:
 def planned(run: HubRun) -> tuple[Plan, list[Profile]]:
     """The plan for what the regions hold and the border permits, and the profiles that it was made of."""
     described = profiles(run)
+    recorded_profiles.record(run, described)
     return plan_of(run, described), described
 
 

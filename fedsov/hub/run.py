@@ -148,8 +148,10 @@ class HubRun:
         return [self.nodes[name] for name in regions]
 
     def party(self, name: str) -> Party:
-        """A region's or the hub's party."""
-        return self.gate.owner if name == self.gate.owner.name else self.connected.parties[self.nodes[name]]
+        """A region's or the hub's party; a region's as the ingestion names it, where none is connected."""
+        if name == self.gate.owner.name:
+            return self.gate.owner
+        return self._ingested().regions[name] if self.inbox is None else self.connected.parties[self.nodes[name]]
 
     def name_of(self, node: int) -> str:
         """The region of a node id."""
@@ -203,7 +205,7 @@ def open_run(
     Raises:
         WorkspaceUnusable, LedgerBroken, ConfigurationError: before anything was read or written.
     """
-    bundle = settings.border.bundle()
+    bundle = settings.border.bundle(Workspace(settings.workspace).law)
     _check_consent(settings, settings.border.register())
     with (
         hold_workspace(Workspace(settings.workspace.resolve())) as workspace,
@@ -217,7 +219,7 @@ def open_run(
         gate = Gate(
             settings.hub,
             bundle=bundle,
-            evidence=LiveRegister(settings.border.evidence, ledger),
+            evidence=LiveRegister(settings.border.evidence, ledger, workspace.reviewers),
             ledger=ledger,
             run=name,
             today=calendar.day,

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fedsov.border.law.in_force import law_in_force
 from fedsov.errors import JobRefused
 from fedsov.keys.protocol import RegionKeys
 from fedsov.ledger.ledger import Ledger, entry_time
@@ -29,7 +30,7 @@ from fedsov.region.people_budgets import share_many
 from fedsov.region.settings import RegionSettings, first_settings
 from fedsov.region.settings_file import Change, has_settings, read_settings, write_settings
 from fedsov.serialization import to_plain
-from fedsov.storage.workspace import store_of
+from fedsov.storage.workspace import Workspace, store_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,9 @@ def settle(
     """
     by = f"the first ingestion of {dataset}"
     if not has_settings(place.folder, place.ledger):
-        first = first_settings(place.ledger.owner, dataset, asked, retention_days=retention_days, peers=peers)
+        law = law_in_force(Workspace.around(place.folder).law).digest
+        days = retention_days
+        first = first_settings(place.ledger.owner, dataset, asked, retention_days=days, peers=peers, law=law)
         _check(place, first, dataset, asked, run=run)
         return write_settings(place.folder, keys, place.ledger, Change(first, by, "as the run that wrote it")), True
     own = read_settings(place.folder, place.ledger)

@@ -19,6 +19,7 @@ from typing import Any
 
 from fedsov.border.law.bundle import Bundle
 from fedsov.border.law.bundle_loader import load_bundle, unsafe_open
+from fedsov.border.law.in_force import OtherLaw, law_in_force
 from fedsov.border.law.yaml_text import read_mapping
 from fedsov.checks import flag, mapping, prefixed, section, text, text_mapping, texts, whole
 from fedsov.errors import ConfigurationError, JobRefused, unknown
@@ -33,10 +34,10 @@ from fedsov.storage.workspace import named_path_or_none
 
 @dataclass(frozen=True, slots=True)
 class OwnLaw:
-    """The law a region decides by: the shipped one of this digest, and additional rules of its own.
+    """The law a region decides by: the shipped or installed one of this digest, and additional rules of its own.
 
     Attributes:
-        bundle: SHA-256 of the shipped law, hexadecimal; "" until it is known.
+        bundle: SHA-256 of the shipped or installed law, hexadecimal; "" until it is known.
         rules: a file of additional rules, and `rules_sha256` what it held when the owner took it.
         owner: the public key (hexadecimal) whose signature a rule that permits needs; "" for nobody's.
         unsafe_open: permits everything; for laboratories.
@@ -77,7 +78,7 @@ class RegionSettings:
         region: its name.
         law: what it decides by.
         evidence: its register of documents; None for no document at all.
-        rehearsal: whether a job may say which day it is; else the clock is the region's own.
+        rehearsal: whether a job on rows of people may say which day it is; else the clock is the region's own.
         privacy: what every job must ask for, and the budget of a lifetime.
         limits: of rounds, questions, steps, speed; the fewest people behind a number.
         datasets: what is said of each data set, by its name.
@@ -156,26 +157,32 @@ class RegionSettings:
         is_new = any(word.startswith("law.rules=") for word in words)
         return replace(new, law=OwnLaw.taking(new.law.rules, new.law)) if is_new else new
 
-    def bundle(self, asked: Asked) -> Bundle:
+    def bundle(self, asked: Asked, law: Path | None = None) -> Bundle:
         """The rules that this region decides by, read now; open only where both the region and the job say so.
 
-        Raises JobRefused where this version ships another law, ConfigurationError where the additional rules cannot be
-        read, or one opens the border that the law owner did not sign.
+        Args:
+            law: the folder of an installed bundle and of confirmations, which the law owner signs where one is pinned.
+
+        Raises JobRefused where neither the shipped law nor an installed one is this region's, ConfigurationError where
+        the additional rules cannot be read, or one opens the border that the law owner did not sign.
         """
         if self.law.unsafe_open and asked.unsafe_open:
             return unsafe_open()
-        shipped = load_bundle().digest
-        if self.law.bundle and self.law.bundle != shipped:
-            raise JobRefused(
-                f"region {self.region} decides by the law {self.law.bundle[:12]}…, this version has {shipped[:12]}…; "
-                f"read what changed, then `fedsov region set {self.region} law.bundle=shipped`"
-            )
         if self.law.rules is not None and _content_digest(self.law.rules) != self.law.rules_sha256:
             raise JobRefused(
                 f"region {self.region}: {self.law.rules} is not what its owner took; read it, then "
                 f"`fedsov region set {self.region} {in_shell('law.rules', str(self.law.rules))}`"
             )
-        return load_bundle(self.law.rules, owner=self.law.owner)
+        try:
+            pinned = self.law.bundle or load_bundle().digest
+            return law_in_force(law, self.law.rules, owner=self.law.owner, digest=pinned)
+        except OtherLaw as other:
+            known = ", ".join(f"{name} {digest[:12]}…" for name, digest in other.known.items())
+            word = "installed" if "installed is" in other.known else "shipped"
+            raise JobRefused(
+                f"region {self.region} decides by the law {self.law.bundle[:12]}…, {known}; read what changed, then "
+                f"`fedsov region set {self.region} law.bundle={word}`"
+            ) from None
 
     def register(self, asked: Asked) -> Path | None:
         """The register this region relies on; none where the job asks to rely on none."""
@@ -183,7 +190,7 @@ class RegionSettings:
 
     def refusals(self, dataset: str, asked: Asked) -> tuple[str, ...]:
         """A sentence for each thing that a job asks for and that would protect less; empty where there is none."""
-        name, law = self.region, self.law
+        name, law, own = self.region, self.law, self.of_dataset(dataset)
         sentences: list[str] = []
 
         def refuse(what: str, change: str, effect: str) -> None:
@@ -191,7 +198,7 @@ class RegionSettings:
 
         if asked.unsafe_open and not law.unsafe_open:
             refuse("keeps its border closed (border.unsafe_open)", "law.unsafe_open=true", "open it")
-        if asked.rehearses and not self.rehearsal:
+        if asked.rehearses and not (self.rehearsal or own.examples):  # on example rows any day may be tried
             what = "goes by its own clock (today, federation.days_per_round)"
             refuse(what, "rehearsal=true", "allow a rehearsed day")
         if asked.evidence is not None and not _same(asked.evidence, self.evidence):
@@ -200,7 +207,7 @@ class RegionSettings:
         if asked.rules is not None and not _same(asked.rules, law.rules):
             what = f"decides by {law.rules or 'the shipped rules alone'}, not by {asked.rules} (border.rules)"
             refuse(what, in_shell("law.rules", str(asked.rules)), "take those rules")
-        return (*sentences, *self.of_dataset(dataset).refusals(name, dataset, asked))
+        return (*sentences, *own.refusals(name, dataset, asked))
 
 
 def first_settings(
@@ -210,16 +217,18 @@ def first_settings(
     *,
     retention_days: int | None = None,
     peers: Mapping[str, str] | None = None,
+    law: str = "",
 ) -> RegionSettings:
     """What the first ingestion in one workspace writes down: what the one who runs it asked for, and its peers' keys.
 
-    Consent by a drawn share is taken for example rows alone.
+    Consent by a drawn share is taken for example rows alone. `law` is the digest of the law in force in the region's
+    workspace; that of the shipped one where nothing is said.
     """
     return RegionSettings(
         region,
-        law=OwnLaw.taking(asked.rules, OwnLaw(load_bundle().digest, unsafe_open=asked.unsafe_open)),
+        law=OwnLaw.taking(asked.rules, OwnLaw(law or load_bundle().digest, unsafe_open=asked.unsafe_open)),
         evidence=asked.evidence,
-        rehearsal=asked.rehearses,
+        rehearsal=asked.rehearses and asked.examples is None,
         datasets={dataset: OwnDataset.of(asked)},
         keys={name: key for name, key in (peers or {}).items() if name != region},
         retention_days=retention_days,

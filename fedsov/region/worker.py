@@ -66,7 +66,7 @@ from fedsov.region.settings import RegionSettings
 from fedsov.region.settings_file import split_key
 from fedsov.region.trust import applications, known_peers
 from fedsov.region.trust.leaned_on import rewritten
-from fedsov.storage.workspace import is_there, ledger_of, store_of
+from fedsov.storage.workspace import Workspace, is_there, ledger_of, store_of
 
 if TYPE_CHECKING:
     from flwr.clientapp import ClientApp
@@ -171,7 +171,8 @@ def _opened_with(ledger: Ledger, start: RegionStart) -> OpenRegion:
     told = known_peers.directory(start.folder)
     if faults := known_peers.faults(own, told, start):
         refuse(place, start.region.name, faults, asked, run=start.run)
-    register = LiveRegister(own.register(asked), ledger)
+    workspace = Workspace.around(start.folder)
+    register = LiveRegister(own.register(asked), ledger, workspace.reviewers)
     _check_register(place, register, run=start.run)
     keys = open_keys(KeySettings(start.region.name, start.folder))
     store = Store.open(store_of(start.folder, job.dataset), keys)
@@ -183,7 +184,7 @@ def _opened_with(ledger: Ledger, start: RegionStart) -> OpenRegion:
     session = Session(records, job, start.folder, settings=own, secret=secret)
     gate = Gate(
         start.region,
-        bundle=own.bundle(asked),
+        bundle=own.bundle(asked, workspace.law),
         evidence=register,
         ledger=ledger,
         run=start.run,

@@ -41,7 +41,7 @@ from fedsov.partition.ingest import CheckRows, Conditions, ingest, keys_of, stor
 from fedsov.partition.manifest import read_manifest
 from fedsov.partition.preview import preview
 from fedsov.partition.sorting import IngestReport
-from fedsov.protocol.calendar import Calendar, real_day
+from fedsov.protocol.calendar import real_day
 from fedsov.region.admission import Place, admit, admit_further, refuse, settle
 from fedsov.region.people_budgets import check_new_holder, covered_rows
 from fedsov.region.settings import RegionSettings
@@ -92,7 +92,7 @@ def ingest_source(request: Mapping[str, Any]) -> dict[str, Any]:
     """
     settings = settings_of(request["config"])
     workspace = Workspace(settings.workspace)
-    calendar = Calendar.of(settings.today)
+    calendar = asked_of(settings).calendar()
     for owner, path in workspace.ledgers().items():
         if owner != "hub":  # the hub has verified its own
             Ledger.read(path).verify()
@@ -255,7 +255,8 @@ class _Gates:
             pool_people=people,
         )
         with self._opened(region.name) as (own, ledger):
-            gate = self._gate(region, own, ledger, LiveRegister(own.register(asked_of(self.settings)), ledger))
+            evidence = LiveRegister(own.register(asked_of(self.settings)), ledger, self.workspace.reviewers)
+            gate = self._gate(region, own, ledger, evidence)
             gate = replace(gate, tally=PeopleCounter(ledger))
             try:
                 gate.cross(artifact, self.settings.federation.hub)
@@ -268,7 +269,7 @@ class _Gates:
         asked = asked_of(self.settings)
         return Gate(
             party_of(region),
-            bundle=own.bundle(asked),
+            bundle=own.bundle(asked, self.workspace.law),
             evidence=evidence,
             ledger=ledger,
             run=self.run,

@@ -97,6 +97,21 @@ class Workspace:
     def quarantine(self) -> Path:
         return self.root / "quarantine"
 
+    @property
+    def reviewers(self) -> Path:
+        """The register of those who may approve a review."""
+        return self.root / "reviewers.yaml"
+
+    @property
+    def law(self) -> Path:
+        """Where an installed bundle of law lies, and what was confirmed."""
+        return self.root / "law"
+
+    @staticmethod
+    def around(region: Path) -> Workspace:
+        """The workspace that a region's folder lies in."""
+        return Workspace(region.parent.parent)
+
     def region(self, name: str) -> Path:
         """The folder of one region. Raises ConfigurationError for a name that would leave the workspace."""
         if not name or not name.replace("-", "").replace("_", "").isalnum():

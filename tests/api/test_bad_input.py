@@ -309,7 +309,7 @@ def test_a_damaged_store_is_named_with_the_way_to_mend_it(
     workspace: Path, people: Path, refused: Refused, spoil: Callable[[Path], None]
 ) -> None:
     spoil(workspace)
-    line = refused("plan", *settings_for(workspace, people), workspace=workspace, code=6)
+    line = refused("plan", "--fresh", *settings_for(workspace, people), workspace=workspace, code=6)
     assert f"{workspace}/regions/US/store/table" in line
     assert "ingest --rebuild" in line
 
@@ -323,7 +323,7 @@ def test_a_damaged_store_is_mended_by_what_the_line_says(workspace: Path, people
     after = kept(workspace)  # the hub's ledger has the note of what the run began with
     assert [name for name in after | before if after.get(name) != before.get(name)] == ["hub/ledger.sqlite"]
     assert fedsov("ingest", *settings_for(workspace, people), "--again").returncode == 0
-    assert fedsov("plan", *settings_for(workspace, people)).returncode == 0
+    assert fedsov("plan", "--fresh", *settings_for(workspace, people)).returncode == 0
 
 
 def lose_the_keyring(path: Path) -> None:
@@ -349,7 +349,7 @@ def test_a_missing_or_wrong_keyring_is_named_and_none_is_made_in_its_place(
 ) -> None:
     keyring = workspace / "regions/US/keyring.json"
     spoil(keyring)
-    line = refused("plan", *settings_for(workspace, people), workspace=workspace, code=6)
+    line = refused("plan", "--fresh", *settings_for(workspace, people), workspace=workspace, code=6)
     assert str(keyring) in line
 
 
@@ -413,7 +413,7 @@ def test_entries_cut_from_a_regions_ledger_stop_the_next_run(workspace: Path, pe
         # the last entry is the crossing of the head that the hub noted, so it is not behind that head
         book.execute("DELETE FROM entries WHERE seq >= (SELECT max(seq) - 1 FROM entries)")
         book.commit()
-    assert "US" in refused("plan", *settings_for(workspace, people), workspace=workspace, code=5)
+    assert "US" in refused("plan", "--fresh", *settings_for(workspace, people), workspace=workspace, code=5)
     assert "cut or rewritten" in refused("ledger verify", f"workspace={workspace}", workspace=workspace, code=5)
 
 

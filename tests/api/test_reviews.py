@@ -15,11 +15,13 @@ from tests.world import answered, fedsov
 
 pytestmark = pytest.mark.long
 ROWS = {"DE": 300, "IE": 300, "NG": 300}
+LATE = ("--why", "y", "--until", "2099-01-01")
 REGISTER = """documents:
 - {id: ng-instrument, kind: scc_ng, exporter: [NG], importer: [IE, DE], categories: [personal], signed: 2025-01-01,
-   owner: Example, terms: {approval: NDPC-7}}
+   owner: Example, terms: {approval: NDPC-7},
+   entities: [Example Holding Ltd (fictional), operator in IE, operator in DE]}
 - {id: eu-ng-clauses, kind: scc_eu, exporter: [DE, IE], importer: [NG], categories: [personal], signed: 2025-01-01,
-   owner: Example, terms: {doc: "2021/914", module: "1", role: "C->C"}}
+   owner: Example, terms: {doc: "2021/914", module: "1", role: "C->C"}, entities: [operator in NG]}
 - {id: eu-ng-assessment, kind: tia, exporter: [DE, IE], importer: [NG], categories: [personal], signed: 2025-01-01,
    owner: Example}
 """
@@ -60,7 +62,10 @@ def test_a_review_waits_is_approved_is_relied_on_and_is_withdrawn(settings: list
     assert "a person must check" in review["reason"]
     assert strategy_of(settings, "NG") != "federated"
 
-    yes = ("--by", "A. Person", "--why", "the instrument covers updates", "--until", "2099-01-01")
+    key = str(Path(place.partition("=")[2]) / "a.pem")
+    first = ("reviewer", "init", "A. Person", "--role", "data protection officer", "--key", key)
+    assert fedsov("border", *first, place).returncode == 0
+    yes = ("--by", "A. Person", "--why", "the instrument covers updates", "--until", "2099-01-01", "--key", key)
     made = answered(fedsov("border", "approve", review["review"], *yes, place, "--json"))
     assert strategy_of(settings, "NG") != "federated"  # the global model may not yet go to Germany
     assert "hub -> DE needs review" in why_of(settings, "NG")
@@ -69,6 +74,7 @@ def test_a_review_waits_is_approved_is_relied_on_and_is_withdrawn(settings: list
     assert {(one["kind"], one["exporter"]["name"], one["importer"]["name"]) for one in others} == {
         ("model", "hub", "DE"),
         ("model", "hub", "IE"),
+        ("model", "hub", "NG"),  # the clauses name no party, so a person must say whether they bind this one
     }
     for one in others:
         assert fedsov("border", "approve", one["review"], *yes, place).returncode == 0
@@ -106,11 +112,12 @@ def why_of(settings: list[str], region: str) -> str:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("approve", "R0000000000", "--by", "x", "--why", "y", "--until", "2099-01-01"), "no review 'R0000000000'"),
+        (("approve", "R0000000000", "--by", "A. Person", *LATE, "--key", "a.pem"), "no review 'R0000000000'"),
+        (("approve", "R0000000000", "--by", "x", *LATE, "--key", "a.pem"), "unknown reviewer 'x'"),
         (("withdraw", "A0000000000", "--by", "x", "--why", "y"), "no approval or approved review"),
-        (("approve", "R0000000000", "--why", "y", "--until", "2099-01-01"), "border approve needs --by; see"),
-        (("approve", "R0000000000", "--by", "x", "--why", "y"), "border approve needs --until; see"),
-        (("approve", "R0000000000", "--by", "x", "--why", "y", "--until", "soon"), "write a day as"),
+        (("approve", "R0000000000", *LATE), "border approve needs --by and --key; see"),
+        (("approve", "R0000000000", "--by", "x", "--why", "y", "--key", "a"), "border approve needs --until; see"),
+        (("approve", "R0000000000", "--by", "x", "--why", "y", "--until", "soon", "--key", "a"), "write a day as"),
     ],
 )
 def test_a_wrong_answer_to_a_review_is_one_clear_line(settings: list[str], words: tuple[str, ...], said: str) -> None:

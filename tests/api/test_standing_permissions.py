@@ -40,12 +40,15 @@ TERMS = {
 }
 
 
+NAMED = ["Example Holding Ltd (fictional)", *(f"operator in {code}" for code in ("US", "DE", "GB", "IN", "CA", "FR"))]
+
+
 def _document(name: str, kind: str, *, signed: str = "2026-01-01", expires: str = "2030-12-31", **route: str) -> str:
     places = {"exporter": "'@EEA'", "importer": "[US]"} | route
     return (
         f"- {{id: {name}, kind: {kind}, terms: {TERMS[kind]}, "
         f"exporter: {places['exporter']}, importer: {places['importer']}, "
-        f"categories: '*', signed: {signed}, expires: {expires}, owner: office}}\n"
+        f"categories: '*', signed: {signed}, expires: {expires}, owner: office, entities: {NAMED}}}\n"
     )
 
 

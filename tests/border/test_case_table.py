@@ -21,10 +21,10 @@ from fedsov.border.case_table import (
     Checked,
     answer,
     check_cases,
+    check_expected,
     read_cases,
     read_facts,
 )
-from fedsov.border.case_table import DECISIONS as WORDS
 from fedsov.border.evidence.register import Document
 from fedsov.border.law.rules import Rule
 from fedsov.errors import ConfigurationError
@@ -39,7 +39,7 @@ def decisions() -> list[Case]:
 
 
 def decided(case: Case) -> str:
-    return WORDS[answer(case, law()).verdict]
+    return answer(case, law()).verdict
 
 
 def lines(rows: list[dict[str, str]]) -> bytes:
@@ -72,7 +72,7 @@ def test_every_regime_has_a_case_that_it_permits_or_has_reviewed():
     silent = []
     for regime in sorted({one.id for reigns in law().regimes.values() for one in reigns}):
         grounds = [(rule, ground) for rule in openers(regime) for ground in sorted(rule.mechanisms() or {""})]
-        if not any(decided(case_for(rule, regime, ground)) != "deny" for rule, ground in grounds):
+        if not any(decided(case_for(rule, regime, ground)) != "refuse" for rule, ground in grounds):
             silent.append(regime)
     assert silent == []
 
@@ -135,17 +135,28 @@ def test_a_decision_stands_exact_stricter_or_looser_beside_what_was_expected():
     said = answer(PLAIN, law())
     stated = read_facts(PLAIN.facts, law())
     standings = [Checked(replace(PLAIN, expected=word), said, stated).standing for word in (*STRICTNESS, "", "maybe")]
-    assert (WORDS[said.verdict], standings) == ("allow", ["exact", "looser", "looser", "", ""])
+    assert (said.verdict, standings) == ("permit", ["exact", "looser", "looser", "", ""])
+
+
+def test_the_words_of_case_files_for_an_answer_are_read_as_ours_and_any_other_is_an_error():
+    head, line = ",".join([*COLUMNS, "expected"]), "1,2026-11-22,DE,FR,transfer,report,personal,none,"
+    for theirs, ours in (("allow", "permit"), ("needs_review", "review"), ("deny", "refuse"), ("permit", "permit")):
+        cases = read_cases(f"{head}\n{line},{theirs}\n".encode(), "d")
+        check_expected(cases, "d")
+        assert [case.expected for case in cases] == [ours]
+    check_expected([PLAIN], "d")
+    with pytest.raises(ConfigurationError, match=r"d, case C-1: unknown expected decision 'reviewed'"):
+        check_expected([replace(PLAIN, expected="reviewed")], "d")
 
 
 # ------------------------------------------------------------------ one case
 
 
 def test_a_case_is_answered_by_what_it_states():
-    assert decided(PLAIN) == "allow"
-    assert decided(replace(PLAIN, facts="")) == "deny"
-    assert decided(replace(PLAIN, mechanism="none")) == "deny"
-    assert decided(replace(PLAIN, mechanism="scc_mars")) == "deny"
+    assert decided(PLAIN) == "permit"
+    assert decided(replace(PLAIN, facts="")) == "refuse"
+    assert decided(replace(PLAIN, mechanism="none")) == "refuse"
+    assert decided(replace(PLAIN, mechanism="scc_mars")) == "refuse"
 
 
 @pytest.mark.parametrize(
@@ -190,17 +201,17 @@ def test_a_fact_that_cannot_be_read_is_never_a_permit(fact):
 def test_a_fact_that_no_rule_knows_is_never_a_permit_and_is_named():
     case = replace(PLAIN, facts=f"{PLAIN.facts};blessed=yes")
     checked = check_cases([case], law())[0]
-    assert checked.decided == "deny"
+    assert checked.decided == "refuse"
     assert checked.reason.endswith("Unknown: blessed.")
 
 
 def test_a_fact_said_twice_alike_is_said_once_and_otherwise_unreadable():
-    assert decided(replace(PLAIN, facts=f"{PLAIN.facts};tia=present")) == "allow"
-    assert decided(replace(PLAIN, facts=f"{PLAIN.facts};tia=missing")) == "deny"
+    assert decided(replace(PLAIN, facts=f"{PLAIN.facts};tia=present")) == "permit"
+    assert decided(replace(PLAIN, facts=f"{PLAIN.facts};tia=missing")) == "refuse"
 
 
 def test_a_case_s_expiry_is_the_first_day_without_the_paper():
-    for day, word in (("2026-11-22", "deny"), ("2026-11-23", "allow")):
+    for day, word in (("2026-11-22", "refuse"), ("2026-11-23", "permit")):
         assert decided(replace(PLAIN, facts=f"{PLAIN.facts};expires={day}")) == word
 
 

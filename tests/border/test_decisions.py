@@ -10,7 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedsov.border.decisions import JOINED, Decision, Permit, Refusal, Review, strictest
+from fedsov.border.decisions import (
+    JOINED,
+    NOBODY,
+    Decision,
+    Permit,
+    Refusal,
+    Review,
+    grounds_in_words,
+    origin_is,
+    strictest,
+)
 
 PERMIT = Permit(("p",), ("law p",), ("duty p",), ("doc p",), "bundle", ("DE scc_eu",))
 REVIEW = Review(("r",), ("law r",), ("duty r",), ("doc r",), "Why r.", "bundle", ("GB idta",), "R1")
@@ -96,3 +106,24 @@ def test_another_answer_never_makes_the_strictest_one_less_strict(several: list[
     assert rank[after.verdict] == max(rank[before.verdict], rank[other.verdict])
     if after.verdict == before.verdict:
         assert set(before.rules) <= set(after.rules) and set(before.missing) <= set(after.missing)
+
+
+def test_grounds_are_told_by_their_plain_names_with_the_id_beside_them_and_each_origin_s_own_documents() -> None:
+    names = {"scc_eu": "EU clauses"}
+    both = strictest([origin_is(PERMIT, "DE"), origin_is(replace(PERMIT, basis=("GB uk.free",), documents=()), "GB")])
+    assert grounds_in_words(both, names) == ["DE: EU clauses (scc_eu) by doc p", "GB: rule uk.free"]
+    assert grounds_in_words(replace(PERMIT, basis=("- floor.public",), documents=()), names) == ["rule floor.public"]
+    assert grounds_in_words(REFUSAL, names) == []
+
+
+def test_each_answer_says_whose_it_is_and_together_they_keep_who_relies_on_what_and_who_is_at_fault() -> None:
+    permit, review = origin_is(PERMIT, "DE"), origin_is(REVIEW, "GB")
+    refusals = [origin_is(REFUSAL, "US"), origin_is(replace(REFUSAL, reason="Why g."), "FR")]
+    assert permit.relied == ("DE doc p",) and permit.at_fault == ()
+    assert review.relied == ("GB doc r",) and review.at_fault == ("GB",)
+    held = strictest([permit, review])
+    assert set(held.relied) == {"DE doc p", "GB doc r"} and held.at_fault == ("GB",)
+    assert strictest([permit, *refusals, review]).at_fault == ("US", "FR")
+    assert strictest([permit, origin_is(PERMIT, "GB")]).relied == ("DE doc p", "GB doc p")
+    assert origin_is(REFUSAL, "").at_fault == (NOBODY,)
+    assert held.to_json()["at_fault"] == ["GB"]

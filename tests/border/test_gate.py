@@ -155,3 +155,15 @@ def test_the_day_of_the_decision_is_the_gates_day(tmp_path):
     with pytest.raises(Refused, match="expired on 2031-12-31"):
         gate.cross(Artifact(Kind.UPDATE, artifact(Kind.UPDATE, "DE").label, b"", 500), party("US"))
     assert gate.ledger.entries()[0].body["day"] == "2032-11-23"
+
+
+def test_an_entry_tells_which_origin_relies_on_which_document_and_which_refuses(hub: Gate) -> None:
+    with pytest.raises(Refused):
+        hub.cross(artifact(Kind.MODEL, "DE", "GB", "US"), party("IN"))
+    hub.cross(artifact(Kind.MODEL, "DE", "GB", "US"), party("US"))
+    refused, permitted = (entry.body for entry in list(hub.ledger.entries())[-2:])
+    assert refused["at_fault"] == ["GB"] and refused["relied"] == []
+    assert permitted["at_fault"] == []
+    owners = {document: origin for origin, document in (words.split() for words in permitted["relied"])}
+    assert owners.keys() == set(permitted["documents"])
+    assert (owners["demo-scc-de-us"], owners["demo-idta-gb-us"]) == ("DE", "GB")

@@ -49,22 +49,87 @@ def settled(thing: Artifact, source: str, target: str | Party, origin: str = "",
     return dict(route_of(origin or min(thing.label.origins), one, law(), on).facts)
 
 
-def test_the_law_of_every_origin_of_the_label_is_asked_and_not_the_senders():
-    assert asked_origins(crossing(artifact(Kind.MODEL, "US", "DE", "GB"), "IE")) == ["DE", "GB", "US"]
-    assert asked_origins(crossing(Artifact(Kind.MODEL, PUBLIC), "IE")) == [""]
-    assert asked_origins(crossing(Artifact(Kind.MODEL, Label(categories=frozenset({"health"}))), "IE")) == [""]
+def asked(thing: Artifact, source: str, target: str = "US", **other) -> list[str]:
+    return asked_origins(crossing(thing, source, target, **other), law(), DAY)
 
 
-def test_an_onward_transfer_is_also_asked_of_the_place_it_leaves():
-    thing = of(Kind.RECORDS, "DE", "personal")
-    assert asked_origins(crossing(thing, "GB", flow="onward_transfer")) == ["DE", "GB"]
-    assert asked_origins(crossing(Artifact(Kind.MODEL, PUBLIC), "GB", flow="onward_transfer")) == [""]
+def test_the_law_of_every_origin_of_the_label_is_asked_and_that_of_the_place_that_sends():
+    assert asked(artifact(Kind.MODEL, "US", "DE", "GB"), "IE") == ["DE", "GB", "IE", "US"]
+    assert asked(artifact(Kind.MODEL, "DE"), "DE") == ["DE"]
+    assert asked(Artifact(Kind.MODEL, PUBLIC), "IE") == [""]
+    assert asked(Artifact(Kind.MODEL, Label(categories=frozenset({"health"}))), "IE") == [""]
+
+
+def test_a_law_that_protects_its_own_people_alone_does_not_bind_who_sends_from_its_territory():
+    assert asked(artifact(Kind.MODEL, "DE"), "US", "GB") == ["DE"]
+    assert asked(artifact(Kind.MODEL, "DE"), "PH", "GB") == ["DE"]
+    assert asked(artifact(Kind.MODEL, "DE"), "US", "GB", flow="onward_transfer") == ["DE", "US"]
+
+
+def test_a_place_whose_law_is_unknown_sends_nothing():
+    """Andorra is adequate to the Union, but nobody has read what its own law asks of who sends from there."""
+    assert ask(of(Kind.RECORDS, "DE", "personal"), "AD", "IN").rules == ("floor.unknown_origin",)
+
+
+def test_what_a_party_keeps_to_itself_is_sent_by_nobody():
+    thing = artifact(Kind.RECORDS, "US")
+    assert asked(thing, "IE", "IE") == ["US"]
+    assert ask(thing, "IE", "IE", register=EMPTY).verdict == "permit"
+
+
+def test_data_of_another_law_than_the_senders_are_passed_on_whatever_the_caller_says():
+    for said in ("transfer", "broadcast", "remote_access", "direct_collection", "transit", "onward_transfer"):
+        one = crossing(artifact(Kind.MODEL, "DE", "GB"), "IE", flow=said)
+        flows = {origin: route_of(origin, one, law(), DAY).facts["flow"] for origin in asked_origins(one, law(), DAY)}
+        assert flows == {"DE": said, "GB": "onward_transfer", "IE": said}
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "origin", "category", "ground"),
+    [
+        ("IE", "IN", "US", "health", ("scc_eu", "tia")),
+        ("GB", "BR", "DE", "personal", ("scc_uk_idta", "tia")),
+        ("DE", "RU", "TW", "health", ("scc_eu", "tia")),
+        ("GB", "US", "FR", "personal", ("scc_uk_idta", "tia")),
+        ("CN", "SG", "US", "personal", ("cn_exempt",)),
+        ("CH", "IN", "US", "personal", ("scc_ch", "tia")),
+    ],
+)
+def test_a_model_leaves_only_with_the_papers_of_the_place_that_sends_it(source, target, origin, category, ground):
+    """GDPR Arts 3(1) and 44; UK GDPR Art. 44A; PIPL Art. 38, with CAC Order 16 Art. 4 as the way out."""
+    terms = {
+        "scc_eu": {"doc": "2021/914", "module": "1", "role": "C->C"},
+        "scc_uk_idta": {"doc": "A1.0"},
+        "scc_ch": {"doc": "2021/914", "module": "1", "role": "C->C", "swiss_adaptation": "yes"},
+        "cn_exempt": {"exemption_reason": "transit_data", "domestic_data_added": "no"},
+    }
+    thing = of(Kind.MODEL, origin, category)
+    papers = [
+        document(kind, exporter=frozenset({source}), importer=frozenset({target}), terms=terms.get(kind, {}))
+        for kind in ground
+    ]
+    refusal = ask(thing, source, target, register=EMPTY)
+    assert refusal.verdict == "refuse"
+    assert f"{source} -> {target}" in refusal.reason
+    permit = ask(thing, source, target, register=register(*papers))
+    assert permit.verdict == "permit", permit.reason
+    assert {paper.id for paper in papers} <= set(permit.documents)
+    for paper in papers:
+        without = register(*(other for other in papers if other is not paper))
+        assert ask(thing, source, target, register=without).verdict == "refuse"
+
+
+def test_chinas_exemption_for_foreign_data_ends_where_important_data_are_added():
+    paper = document("cn_exempt", terms={"exemption_reason": "transit_data", "domestic_data_added": "no"})
+    papers = register(paper, document("accountability_contract", terms={"comparable_protection": "yes"}))
+    assert ask(of(Kind.MODEL, "US", "personal"), "CN", "SG", register=papers).verdict == "permit"
+    assert ask(of(Kind.MODEL, "US", "important_data"), "CN", "SG", register=papers).verdict == "refuse"
 
 
 def test_a_global_model_on_its_way_back_to_a_region_is_asked_of_every_origin():
     global_model = artifact(Kind.MODEL, "DE", "GB", "US")
     for region in ("DE", "GB", "US", "IN"):
-        assert asked_origins(crossing(global_model, "IE", region, flow="broadcast")) == ["DE", "GB", "US"]
+        assert asked(global_model, "IE", region, flow="broadcast") == ["DE", "GB", "IE", "US"]
     assert ask(global_model, "IE", "US", flow="broadcast").verdict == "permit"
     assert ask(global_model, "IE", "IN", flow="broadcast").verdict == "refuse"
     assert ask(global_model, "IE", "US", flow="broadcast", register=EMPTY).verdict == "refuse"
@@ -169,7 +234,7 @@ def test_a_release_meets_every_fact_that_a_crossing_does_and_no_rule_for_crossin
 def test_to_name_anyone_as_the_recipient_of_a_crossing_is_no_release():
     """Only `decide_release` asks the rules for releases: consent to any use opens no plain crossing to "*"."""
     thing = of(Kind.RECORDS, "DE", "personal")
-    consent = register(document("global_consent", "consent"))
+    consent = register(document("global_consent", "consent", example=True))
     assert decide_release(crossing(thing), "consent", bundle=law(), evidence=consent, at=DAY).verdict == "permit"
     assert ask(thing, "DE", ANYONE, register=consent).verdict == "refuse"
 

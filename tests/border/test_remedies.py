@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
 import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 
 from fedsov.artifact import Artifact, Crossing, Kind
+from fedsov.border.case_table import Case, answer, check_cases, read_cases
 from fedsov.border.decisions import Decision
 from fedsov.border.evidence.claims import Claim
 from fedsov.border.evidence.register import Document, Register
@@ -19,6 +21,7 @@ from fedsov.border.questions import claimed, crossing_facts, route_of
 from fedsov.border.remedies import Tried, cheapest_remedy
 from tests.border.world import (
     DAY,
+    DECISIONS,
     EMPTY,
     STRICTNESS,
     artifact,
@@ -33,6 +36,7 @@ from tests.border.world import (
     register,
 )
 
+EXAMPLES = Path(__file__).parent / "law" / "examples.csv"
 _ENTRY = re.compile(r"\{kind: .*?\}\.(?= |$)")
 
 
@@ -45,6 +49,8 @@ def entered(refusal: Decision, on: date = DAY) -> list[Document]:
         ground = parts["kind"] if parts["kind"] in (rule.mechanisms() or ()) else ""
         like = {one.kind: one for one in papers_for(rule, ground, on).documents}.get(parts["kind"])
         made = like or document(parts["kind"], signed=on)
+        if "onward_terms: yes" in text:
+            made = replace(made, terms={**made.terms, "onward_terms": "yes"})
         sides = {side: frozenset([parts[side]] if isinstance(parts[side], str) else parts[side]) for side in SIDES}
         found.append(replace(made, **sides))
     return found
@@ -83,8 +89,8 @@ def opened(
         ("CA-QC", "US", {"pia", "pia_transfer"}, "permit"),
         ("JP", "US", {"derogation_consent"}, "permit"),
         ("IN", "IE", {"accountability_contract"}, "permit"),
-        ("SG", "US", {"accountability_contract"}, "permit"),
-        ("ID", "US", {"accountability_contract", "ministry_report"}, "permit"),
+        ("SG", "US", {"scc_asean"}, "permit"),
+        ("ID", "US", {"derogation_consent"}, "review"),
         ("KE", "US", {"accountability_contract", "proof_to_regulator"}, "permit"),
         ("SA", "US", {"scc_sa", "tia"}, "permit"),
         ("TR", "US", {"scc_tr"}, "permit"),
@@ -261,3 +267,73 @@ def test_no_refusal_speaks_in_the_notation_of_rules(asking):
     for text in (answer.reason, answer.remedy):
         assert not re.search(r" (eq|ne|not_in|on_or_before_crossing) ", text), text
         assert "  " not in text and "None" not in text
+
+
+# ------------------------------------------------------------------ why the ground that somebody rests on fails
+
+
+def case(
+    route: str, mechanism: str, facts: str = "", on: str = "2026-11-22", payload: str = "model_update"
+) -> Decision:
+    """The answer to a case that names its ground."""
+    origin, target = route.split()
+    return answer(Case("C", on, origin, target, "transfer", payload, "personal", mechanism, facts), law())
+
+
+@pytest.mark.parametrize(
+    ("route", "mechanism", "facts", "why"),
+    [
+        ("DE US", "scc_eu", "doc=2021/914;module=1;role=C->C;signed=2026-01-01", "(scc_eu) it needs a transfer impact"),
+        ("DE US", "scc_eu", "tia=present;signed=2026-01-01", "(scc_eu) does not apply: state doc (2021/914), role ("),
+        ("CH US", "scc_ch", "doc=2021/914;module=1;role=C->C;tia=present;swiss_adaptation=no;signed=2026-01-01",
+         "(scc_ch) does not apply: it needs swiss_adaptation = yes (no is stated)"),
+        ("FR MC", "adequacy", "", "EU-GDPR has no adequacy finding on MC in force on 2026-11-22."),
+        ("DK GL", "intra_jurisdiction", "", "GL is not under EU-GDPR, so that a border is crossed."),
+        ("BR US", "scc_eu", "doc=2021/914", "(scc_eu) opens nothing here under BR-LGPD."),
+        ("IN US", "us_no_restriction", "", "(us_no_restriction) opens nothing here under IN-"),
+        ("DE CA", "adequacy", "", "(recipient) that states pipeda = yes"),
+    ],
+)  # fmt: skip
+def test_who_rests_on_one_ground_is_told_why_that_one_fails(route, mechanism, facts, why):
+    refusal = case(route, mechanism, facts)
+    assert refusal.verdict == "refuse"
+    assert why in refusal.reason
+    assert not any(f"({mechanism}) for " in missing for missing in refusal.missing), "it is at hand"
+
+
+def test_a_ground_that_opens_nothing_here_is_named_beside_what_would():
+    refusal = case("BR US", "scc_eu", "doc=2021/914")
+    assert "Needs the ANPD's standard clauses, unmodified (scc_br)." in refusal.reason
+    assert "kind: scc_br," in refusal.remedy
+
+
+def test_no_refusal_proposes_to_obtain_what_needs_no_document():
+    standing = {name for name, one in law().mechanisms.items() if one.standing}
+    cases = read_cases(EXAMPLES.read_bytes(), "examples") + read_cases(DECISIONS.read_bytes(), "decisions")
+    cases += [replace(one, mechanism="none") for one in cases]
+    refusals = [checked.decision for checked in check_cases(cases, law()) if checked.decided == "refuse"]
+    assert len(refusals) > 200
+    for refusal in refusals:
+        assert not any(f"kind: {name}," in refusal.remedy for name in standing), refusal
+        assert not any(f"({name}) for " in missing for name in standing for missing in refusal.missing), refusal
+        assert not any(re.search(rf"states? no (.* and no )?{name}\b", refusal.reason) for name in standing), refusal
+
+
+def test_a_case_that_names_no_ground_where_none_is_needed_is_told_that_it_may_rest_on_it():
+    refusal = case("FR JP", "none", "public_body=no")
+    assert "nobody rests on an adequacy finding that covers the recipient (adequacy), which needs no document." in (
+        refusal.reason
+    )
+    assert refusal.remedy == "Name adequacy as the ground." and not refusal.missing
+    assert case("FR JP", "adequacy", "public_body=no").verdict == "permit"
+
+
+def test_a_ground_that_would_lift_a_prohibition_is_told_why_it_fails_beside_the_prohibition():
+    thing = of(Kind.RECORDS, "US", "genomic", count=2000)
+    expired = document("us_licence", "licence-1", expires=date(2026, 6, 1))
+    without, beside = (ask(thing, "US", "CN", register=register(*papers)) for papers in ((), (expired,)))
+    assert without.verdict == beside.verdict == "refuse"
+    assert beside.reason.startswith(without.reason)
+    assert "'licence-1' does not apply" in beside.reason and "'licence-1'" not in without.reason
+    clauses = document("accountability_contract", "contract-1")
+    assert ask(thing, "US", "CN", register=register(clauses)).reason == without.reason

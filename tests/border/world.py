@@ -72,6 +72,16 @@ def party(code: str, owners: Iterable[str] = ()) -> Party:
     return Party(code, code, ENTITIES.get(code, f"Example {code}"), frozenset(owners))
 
 
+def _must_name(kind: str) -> bool:
+    return kind == "recipient" or law().mechanisms[kind].names_recipient
+
+
+@cache
+def everybody_by_name() -> frozenset[str]:
+    """The names of the parties of every place, and of those that `parties` draws."""
+    return frozenset({"Example", *(party(code).entity for code in {*law().places, *CODES})})
+
+
 def label(*origins: str, categories: frozenset[str] = CATEGORIES, restrictions: frozenset[str] = frozenset()) -> Label:
     return Label(frozenset(origins), categories, restrictions)
 
@@ -86,7 +96,7 @@ def of(kind: Kind, origin: str, *categories: str, count: int = 500, evidence: tu
 
 
 def document(kind: str, document_id: str = "", **other: Any) -> Document:
-    """A document of this kind, by whom and for whatever is not said otherwise, with its terms as given."""
+    """A document of this kind, by whom, for whatever and with whom is not said otherwise, its terms as given."""
     parts = {
         "exporter": _EVERYBODY,
         "importer": _EVERYBODY,
@@ -95,6 +105,7 @@ def document(kind: str, document_id: str = "", **other: Any) -> Document:
         "expires": None,
         "sha256": "",
         "owner": "Example (fictional)",
+        "entities": everybody_by_name() if _must_name(kind) else frozenset(),
     }
     return Document(document_id or f"d-{kind}", kind, **(parts | other))
 
@@ -319,7 +330,8 @@ def stray_documents(draw: st.DrawFn) -> Document:
         expires=draw(st.one_of(st.none(), days)),
         effective=draw(st.one_of(st.none(), st.none(), days)),
         purposes=draw(st.sampled_from([frozenset(), frozenset(), frozenset({"training"}), frozenset({"marketing"})])),
-        entities=draw(st.sampled_from([frozenset(), frozenset(), frozenset({"Example"})])),
+        entities=draw(st.sampled_from([frozenset(), everybody_by_name(), frozenset({"Example"})])),
+        exporters=draw(st.sampled_from([frozenset(), frozenset(), frozenset({"Example"})])),
         terms=draw(terms_of(kind)),
     )
 

@@ -20,7 +20,7 @@ def test_cases_are_checked_and_counted() -> None:
     answers = call("border", "check", CASES, "--json").json
     assert len(answers) == 166
     assert {tuple(answer) for answer in answers} == {("case_id", "decision", "rules", "reason")}
-    assert {answer["decision"] for answer in answers} == {"allow", "needs_review", "deny"}
+    assert {answer["decision"] for answer in answers} == {"permit", "review", "refuse"}
     assert all(answer["rules"] and answer["reason"] for answer in answers)
 
 
@@ -28,10 +28,54 @@ def test_a_case_with_an_unknown_or_unreadable_fact_is_denied_and_the_fact_is_nam
     cases = tmp_path / "cases.csv"
     cases.write_text(HEAD + LINE.format("a", "shoe_size=43") + LINE.format("b", "tia_date=soon"))
     first, second = call("border", "check", cases, "--json").json
-    assert first["decision"] == "deny" and "Unknown: shoe_size." in first["reason"]
-    assert second["decision"] == "deny" and "Unreadable: tia_date." in second["reason"]
+    assert first["decision"] == "refuse" and "Unknown: shoe_size." in first["reason"]
+    assert second["decision"] == "refuse" and "Unreadable: tia_date." in second["reason"]
     cases.write_text(HEAD + LINE.format("a", ""))
     assert "1 case, 0 compared" in call("border", "check", cases).out
+
+
+def expecting(folder: Path, *words: str, confidence: str = "high") -> Path:
+    """One case for each word, which expects it; every case is permitted."""
+    lines = "".join(
+        LINE.format(f"c{place}", "").strip() + f",{word},{confidence}\n" for place, word in enumerate(words)
+    )
+    (folder / "cases.csv").write_text(HEAD.strip() + ",expected,confidence\n" + lines)
+    return folder / "cases.csv"
+
+
+def test_an_answer_looser_than_expected_ends_with_4_and_a_stricter_one_with_0_and_a_line(tmp_path: Path) -> None:
+    cases = expecting(tmp_path, "deny", "permit")
+    ended = call("border", "check", cases)
+    assert ended.code == 4 and "c0: permit (expected refuse: looser) by " in ended.out
+    assert call("border", "check", cases, "--json").code == 4
+    assert call("border", "check", expecting(tmp_path, "needs_review")).code == 4
+    stricter = tmp_path / "stricter.csv"
+    stricter.write_text(expecting(tmp_path, "allow").read_text().replace("DE,FR", "DE,RU"))
+    ended = call("border", "check", stricter)
+    assert ended.code == 0 and "c0: refuse (expected permit: stricter) by " in ended.out
+
+
+def test_the_words_of_a_case_file_are_read_as_ours_and_shown_as_ours(tmp_path: Path) -> None:
+    for theirs, ours in (("allow", "permit"), ("needs_review", "review"), ("deny", "refuse")):
+        their_file = call("border", "check", expecting(tmp_path, theirs)).out
+        assert call("border", "check", expecting(tmp_path, ours)).out == their_file
+        assert theirs not in their_file
+
+
+def test_an_expected_answer_that_is_no_answer_ends_with_2_and_names_the_case(tmp_path: Path) -> None:
+    ended = call("border", "check", expecting(tmp_path, "permit", "alow"))
+    assert ended.code == 2
+    assert "cases.csv, case c1: unknown expected decision 'alow'; did you mean allow? There are permit," in ended.line
+
+
+def test_answers_are_counted_by_how_sure_their_expectation_is(tmp_path: Path) -> None:
+    lines = call("border", "check", expecting(tmp_path, "permit", "permit", "permit", "deny")).out.splitlines()
+    assert lines[-2:] == [
+        "cases.csv: 4 cases, 4 compared: 3 exact (75.0%), 0 stricter, 1 looser",
+        "  high confidence, 4 cases: 3 exact (75.0%), 0 stricter, 1 looser",
+    ]
+    (line,) = call("border", "check", expecting(tmp_path, "", confidence="low")).out.splitlines()[1:]
+    assert line == "cases.csv: 1 case, 0 compared"
 
 
 @pytest.mark.parametrize("text", ["", "case_id,date\n1,2", "\x00", "case_id,date,origin\n" + "x," * 40])
@@ -65,3 +109,8 @@ def test_what_cannot_be_asked_is_one_clear_line(words: Sequence[str], line: str,
     ended = call("border", *words, *settings)
     assert ended.code == 2 and line in ended.line
     assert not (tmp_path / "w" / "regions").exists(), "a region was asked"
+
+
+def test_a_permitted_case_tells_its_ground_by_its_plain_name_with_the_id_beside_it(tmp_path: Path) -> None:
+    line = call("border", "check", expecting(tmp_path, "")).out.splitlines()[0]
+    assert line == "c0: permit by intra_jurisdiction: DE: no crossing of a jurisdiction's border (intra_jurisdiction)"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import date
+
 import pytest
 
 from fedsov.artifact import Kind
+from fedsov.border.law.bundle_loader import load_categories, load_near_words
 from fedsov.cli.border_explain import ExplainArguments
-from tests.cli.world import call
+from tests.cli.world import Ended, call
 from tests.world import ROOT, fedsov
 
 DEMO = ROOT / "configs" / "border" / "evidence_demo.yaml"
@@ -14,16 +18,22 @@ CROSSING = ("--from", "DE", "--to", "US", "--kind", "update", "--categories", "p
 COVERED = (*CROSSING, "--entity", "Example US Inc. (fictional)", "--evidence", DEMO)
 
 
-def explain(*words: object):
+def explain(*words: object) -> Ended:
     return call("border", "explain", *words)
+
+
+def instead(words: Sequence[object], *pairs: str) -> list[object]:
+    """The options, with other values for some of them."""
+    options = dict(zip(words[::2], words[1::2], strict=True)) | dict(zip(pairs[::2], pairs[1::2], strict=True))
+    return [word for pair in options.items() for word in pair]
 
 
 def test_a_crossing_is_explained_as_a_tree() -> None:
     ended = explain(*COVERED)
     assert ended.code == 0 and not ended.err
     assert ended.out.startswith("PERMIT: update of DE")
-    assert "scc_eu by demo-scc-de-us, demo-tia-de-us: permit" in ended.out
-    assert "applies: eu.scc (permit) [GDPR Art. 46(2)(c)" in ended.out
+    assert "clauses (2021/914) (scc_eu) by demo-scc-de-us, demo-tia-de-us: permit" in ended.out
+    assert "applies: eu.scc (permit, high confidence) [GDPR Art. 46(2)(c)" in ended.out
     assert "has doc = 2021/914 (it is 2021/914)" in ended.out
 
 
@@ -42,7 +52,7 @@ def test_a_refusal_names_what_would_mend_it_and_that_no_register_was_given() -> 
     assert ended.err == "fedsov: note: no register was given (--evidence FILE), so no document is at hand\n"
     lines = [line.strip("│├└─ ") for line in ended.out.splitlines()]
     unmet = [line for line in lines if line.startswith("does not apply: ")]
-    assert any(line.startswith("does not apply: eu.dpf (permit) [GDPR Art. 45") for line in unmet)
+    assert any(line.startswith("does not apply: eu.dpf (permit, high confidence) [GDPR Art. 45") for line in unmet)
     assert any(line.startswith("needs ") and line.endswith("; not stated") for line in lines)
 
 
@@ -50,13 +60,56 @@ def test_all_shows_also_rules_that_would_open_nothing() -> None:
     assert len(explain(*CROSSING, "--all").out.splitlines()) > len(explain(*CROSSING).out.splitlines())
 
 
-def test_words_that_no_rule_knows_are_noted_with_the_nearest_and_the_answer_is_a_refusal() -> None:
-    ended = explain("--from", "Germany", "--to", "UK", "--kind", "update", "--categories", "helth", "--owners", "XQ")
-    assert ended.code == 0 and ended.out.startswith("REFUSE: ")
-    assert "--from 'Germany' is no code of a place; did you mean DE?\n" in ended.err
-    assert "--to 'UK' is no code of a place; did you mean GB?\n" in ended.err
-    assert "--owners 'XQ' is no code of a place\n" in ended.err
-    assert "unknown category 'helth'; did you mean health?" in ended.err
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("--to", "USA"), "--to 'USA' is no code of a place; did you mean US?"),
+        (("--to", "UK"), "--to 'UK' is no code of a place; did you mean GB?"),
+        (("--from", "Germany"), "--from 'Germany' is no code of a place; did you mean DE?"),
+        (("--from", "de"), "--from 'de' is no code of a place; did you mean DE?"),
+        (("--from", "deutschland"), "--from 'deutschland' is no code of a place; "),
+        (("--origins", "DE,GBR"), "--origins 'GBR' is no code of a place; did you mean GB?"),
+        (("--owners", "XQ"), "--owners 'XQ' is no code of a place; write an ISO 3166 code, as DE or US-CA"),
+        (("--categories", "medical"), "unknown category 'medical'; did you mean health? There are "),
+        (("--categories", "Human resources"), "unknown category 'Human resources'; did you mean employment?"),
+        (("--categories", "health,helth"), "unknown category 'helth'; did you mean health?"),
+    ],
+)
+def test_a_place_or_category_that_is_none_ends_with_2_and_the_one_that_is_meant(
+    words: tuple[str, str], line: str
+) -> None:
+    ended = explain(*instead(CROSSING, *words))
+    assert ended.code == 2 and ended.line.startswith(line)
+
+
+def test_every_near_word_means_a_category_and_is_none_itself() -> None:
+    assert set(load_near_words().values()) <= load_categories()
+    assert not load_near_words().keys() & load_categories()
+
+
+def test_a_purpose_that_no_rule_looks_at_is_remarked_and_one_that_a_rule_or_a_document_names_is_not() -> None:
+    line = "fedsov: note: no rule looks at this purpose: unknown purpose 'imigration'; did you mean immigration? "
+    assert explain(*COVERED, "--purpose", "imigration").err.startswith(line)
+    assert not explain(*COVERED, "--purpose", "immigration").err
+    assert not explain(*COVERED, "--purpose", "training").err
+
+
+def test_an_explanation_says_what_it_assumed_and_how_old_the_law_is() -> None:
+    answer = explain(*COVERED, "--json").json
+    assert any("1,000 people" in line and "--count" in line for line in answer["assumed"])
+    assert any("--flow" in line for line in answer["assumed"]) and any(
+        "controllers" in line for line in answer["assumed"]
+    )
+    assert answer["bundle"]["age_days"] == (date(2026, 11, 25) - date.fromisoformat(answer["bundle"]["dated"])).days
+    assert not any("--entity" in line for line in answer["assumed"]), "the recipient was named"
+    told = explain(
+        *COVERED, "--count", "1000", "--flow", "transfer", "--origins", "DE", "--owners", "US", "--json"
+    ).json
+    assert not any(word in line for line in told["assumed"] for word in ("--count", "--flow", "--origins", "--owners"))
+    out = explain(*instead(COVERED, "--on", "2027-01-01")).out
+    assert "assumed, since it was not said" in out and "days old on the day of the crossing" in out
+    confidences = [rule["confidence"] for claim in answer["origins"][0]["claims"] for rule in claim["rules"]]
+    assert set(confidences) <= {"high", "medium", "low"} and confidences
 
 
 def test_the_help_lists_the_kinds_that_there_are() -> None:
@@ -68,17 +121,11 @@ def test_the_help_lists_the_kinds_that_there_are() -> None:
 
 
 def test_whatever_is_asked_steers_no_terminal() -> None:
-    words = {
-        "--from": "D\x1b[31mE",
-        "--to": "U\rS",
-        "--kind": "update",
-        "--categories": "a\nb\u202e",
-        "--purpose": "\x07",
-    }
-    done = fedsov("border", "explain", *(word for pair in words.items() for word in pair), "--all")
-    assert done.returncode == 0 and done.stdout.startswith("REFUSE: update of ")
-    assert all(letter.isprintable() or letter == "\n" for letter in done.stdout + done.stderr)
-    assert r"D\x1b[31mE" in done.stdout and r"a\nb\u202e" in done.stdout
+    crossing = [*CROSSING, "--entity", "A\nB\u202e", "--purpose", "\x07", "--documents", "d\x1b[31m"]
+    for words in (crossing, instead(crossing, "--to", "U\rS"), instead(crossing, "--categories", "a\nb\u202e")):
+        done = fedsov("border", "explain", *words, "--all")
+        assert done.returncode == (0 if words is crossing else 2)
+        assert all(letter.isprintable() or letter == "\n" for letter in done.stdout + done.stderr)
     assert "\x1b" not in explain(*CROSSING[:4], "--kind", "update", "--rules", "/\x1b[2J").err
 
 

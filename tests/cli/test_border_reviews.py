@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
+from datetime import date
 from pathlib import Path
 
 import pytest
 
+from fedsov.border.evidence.approvals import approval_entry
+from fedsov.border.evidence.reviewers import read_reviewers
 from fedsov.ledger.ledger import Ledger
 from tests.api.test_ledger_audit import append, history
 from tests.cli.world import Ended, call
@@ -44,14 +47,22 @@ def run(tmp_path: Path) -> Run:
     append(tmp_path / "regions" / "DE", "DE", *history(1))
     with closing(Ledger(tmp_path / "regions" / "DE" / "ledger.sqlite", "DE")) as ledger:
         ledger.append(ENTRY)
+    register = ("reviewer", "init", "A. Person", "--role", "officer", "--key", tmp_path / "a.pem")
+    assert call("border", *register, "--workspace", tmp_path).code == 0
     return lambda *words: call("border", *words, "--workspace", tmp_path)
 
 
-def test_a_review_waits_is_approved_and_waits_again_when_the_approval_is_withdrawn(run: Run) -> None:
+def key(place: Path, name: str = "a.pem") -> tuple[str, str]:
+    return "--key", str(place / name)
+
+
+def test_a_review_waits_is_approved_and_waits_again_when_the_approval_is_withdrawn(run: Run, tmp_path: Path) -> None:
     waiting = run("reviews")
     assert waiting.code == 0 and waiting.out.endswith("1 review, 1 waits for a person\n")
     assert f"{REVIEW}: waits: update of DE, DE -> hub (IE): A person must look at it." in waiting.out
-    approval = run("approve", REVIEW, "--by", "A. Person", "--why=contract", "--until", "2099-01-01", "--json").json
+    approval = run(
+        "approve", REVIEW, "--by", "A. Person", "--why=contract", "--until", "2099-01-01", *key(tmp_path), "--json"
+    ).json
     assert approval["by"] == "A. Person"
     (listed,) = run("reviews", "--json").json
     assert listed["review"] == REVIEW and listed["approved"]["until"] == "2099-01-01"
@@ -61,18 +72,27 @@ def test_a_review_waits_is_approved_and_waits_again_when_the_approval_is_withdra
     assert run("reviews", "--json").json[0]["approved"] is None
 
 
-def test_an_approval_says_how_it_is_taken_back(run: Run) -> None:
-    ended = run("approve", REVIEW, "--by=A", "--why=b", "--until=2099-01-01")
+def test_an_approval_says_how_it_is_taken_back(run: Run, tmp_path: Path) -> None:
+    ended = run("approve", REVIEW, "--by=A. Person", "--why=b", "--until=2099-01-01", *key(tmp_path))
     assert f" approves {REVIEW} until 2099-01-01; `fedsov border withdraw " in ended.out
 
 
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (("approve",), "border approve needs ID, --by, --why and --until; see `fedsov border approve --help`"),
-        (("approve", REVIEW, "--by=A", "--why=b", "--until=soon"), "--until is 'soon'; write a day as 2026-11-22"),
-        (("approve", REVIEW, "--by=A", "--why=b", "--until=2020-01-01"), "--until 2020-01-01 has passed"),
-        (("approve", "R0", "--by=A", "--why=b", "--until=2099-01-01"), "no review 'R0' in this workspace"),
+        (("approve",), "border approve needs ID, --by, --why, --until and --key; see `fedsov border approve --help`"),
+        (
+            ("approve", REVIEW, "--by=A. Person", "--why=b", "--until=soon", "--key=a"),
+            "--until is 'soon'; write a day as 2026-11-22",
+        ),
+        (
+            ("approve", REVIEW, "--by=A. Person", "--why=b", "--until=2020-01-01", "--key=a"),
+            "--until 2020-01-01 has passed",
+        ),
+        (
+            ("approve", "R0", "--by=A. Person", "--why=b", "--until=2099-01-01", "--key=a"),
+            "no review 'R0' in this workspace",
+        ),
         (("withdraw", REVIEW, "--why=b"), "border withdraw needs --by; see `fedsov border withdraw --help`"),
         (("withdraw", REVIEW, "--by=A", "--why=b"), "no approval or approved review"),
     ],
@@ -80,3 +100,39 @@ def test_an_approval_says_how_it_is_taken_back(run: Run) -> None:
 def test_what_cannot_be_answered_is_one_line_and_2(run: Run, words: tuple[str, ...], line: str) -> None:
     ended = run(*words)
     assert ended.code == 2 and line in ended.line
+
+
+def test_an_approval_is_signed_by_a_registered_person_with_that_person_s_key_alone(run: Run, tmp_path: Path) -> None:
+    assert run("reviewer", "add", "B. Person", "--role=counsel", *key(tmp_path, "b.pem")).code == 0
+    yes = ("approve", REVIEW, "--why=b", "--until=2099-01-01")
+    stranger = run(*yes, "--by=C. Person", *key(tmp_path))
+    assert stranger.code == 2 and "unknown reviewer 'C. Person'" in stranger.line
+    borrowed = run(*yes, "--by=A. Person", *key(tmp_path, "b.pem"))
+    assert borrowed.code == 2 and "b.pem is not the key of reviewer 'A. Person'" in borrowed.line
+    assert run("reviews").out.endswith("1 review, 1 waits for a person\n")
+    approval = run(*yes, "--by=B. Person", *key(tmp_path, "b.pem"), "--json").json["approval"]
+    with closing(Ledger(tmp_path / "regions" / "DE" / "ledger.sqlite", "DE")) as ledger:
+        bodies = [entry.body for entry in ledger.entries()]
+    (entry,) = [body for body in bodies if body["act"] == "approve"]
+    assert read_reviewers(tmp_path / "reviewers.yaml").fault(entry) == ""
+    assert entry["role"] == "counsel" and [
+        body["note"]["reviewers"] for body in bodies if "reviewers" in body.get("note", {})
+    ]
+    assert run("reviewer", "remove", "B. Person").code == 0
+    waiting = run("reviews").out
+    assert f"waits (approval {approval} does not count: its reviewer 'B. Person' was revoked on " in waiting
+    gone = run(*yes, "--by=B. Person", *key(tmp_path, "b.pem"))
+    assert gone.code == 2 and "reviewer 'B. Person' was revoked on" in gone.line
+
+
+def test_an_approval_from_before_reviewers_were_registered_is_named_and_counts_no_longer(
+    run: Run, tmp_path: Path
+) -> None:
+    days = {"since": date(2026, 11, 23), "until": date(2099, 1, 1)}
+    old = approval_entry({"review": REVIEW}, by="A. Person", why="b", at="2026-11-23T10:00:00", **days)
+    for name in ("hub", "regions/DE"):
+        with closing(Ledger(tmp_path / name / "ledger.sqlite", name.rpartition("/")[2])) as ledger:
+            ledger.append(old)
+    out = run("reviews").out
+    assert f"approval {old['approval']} does not count: it bears no signature" in out and "with --key" in out
+    assert out.endswith("1 review, 1 waits for a person\n")

@@ -66,9 +66,31 @@ def test_a_document_s_file_that_is_not_there_is_named_and_nothing_is_entered(tmp
 
 def test_only_what_was_given_is_written(tmp_path: Path) -> None:
     register = tmp_path / "documents.yaml"
-    assert call("evidence", "add", "--evidence", register, *words(ADDED)).out == "one entered: scc_eu, valid\n"
+    assert call("evidence", "add", "--evidence", register, *words(ADDED)).out.startswith("one entered: scc_eu, valid\n")
     (entry,) = yaml.safe_load(register.read_text())["documents"]
     assert set(entry) == {name.removeprefix("--") for name in ADDED}
+
+
+def test_what_a_document_lacks_is_said_as_it_is_entered_by_place_and_rule(tmp_path: Path) -> None:
+    register = tmp_path / "documents.yaml"
+    bare = call("evidence", "add", "--evidence", register, *words(ADDED | {"--entities": "Example US Inc."}))
+    assert "  DE -> US: does not carry yet: " in bare.out and "(rule " in bare.out and "module" in bare.out
+    assessment = ADDED | {"--id": "two", "--kind": "tia", "--entities": "Example US Inc."}
+    assert call("evidence", "add", "--evidence", register, *words(assessment)).out == "two entered: tia, valid\n"
+    full = ADDED | {"--id": "three", "--entities": "Example US Inc.", "--terms": "doc=2021/914; module=1; role=C->C"}
+    added = call("evidence", "add", "--evidence", register, *words(full), "--json").json
+    assert added["carries"] == ["DE -> US: carries"]
+
+
+def test_what_is_for_the_report_alone_is_entered_with_its_names(tmp_path: Path) -> None:
+    register = tmp_path / "documents.yaml"
+    given = words(ADDED | {"--record": "signatories=A. Example; next_review=2027-01-05"})
+    assert call("evidence", "add", "--evidence", register, *given).code == 0
+    (document,) = load_register(register).documents
+    assert document.record == {"signatories": "A. Example", "next_review": "2027-01-05"}
+    wrong = call("evidence", "add", "--evidence", register, *words(ADDED | {"--id": "two", "--record": "autor=x"}))
+    assert wrong.code == 2 and "did you mean author?" in wrong.line
+    assert "signatories" in call("evidence", "kinds", "--json").json["record"]
 
 
 def test_the_demo_s_register_is_read_where_none_is_named() -> None:

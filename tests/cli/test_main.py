@@ -78,7 +78,7 @@ def test_each_example_in_a_help_text_is_a_command_line_that_its_command_reads(
 
 def test_every_command_s_module_is_in_the_table_and_every_line_of_the_table_has_one() -> None:
     apps = {path.stem for path in FOLDER.glob("*.py") if re.search(r"^app = \w+_app\(", path.read_text(), re.MULTILINE)}
-    parts = {"border_explain", "border_reviews"}
+    parts = {"border_bundle", "border_explain", "border_reviewers", "border_reviews"}
     assert apps - parts == set(COMMANDS)
     joined = {
         node.args[0].value.id
@@ -117,9 +117,15 @@ def test_the_exit_codes_in_every_help_are_those_of_the_errors() -> None:
         ("ledger show algorithm=krum", "unknown setting 'algorithm'; `fedsov ledger show` takes workspace=DIR only"),
         ("plan json", "'json' is neither an option nor KEY=VALUE; did you mean --json? See `fedsov plan --help`"),
         ("plan krum", "'krum' is neither an option nor KEY=VALUE; see `fedsov plan --help`"),
-        ("border", "border needs a command: why, check, rules, sign, explain, reviews, approve, withdraw; see"),
+        (
+            "border",
+            "border needs a command: why, check, rules, sign, explain, reviews, approve, withdraw, reviewer, bundle",
+        ),
         ("border explain", "border explain needs --from, --to and --kind; see `fedsov border explain --help`"),
-        ("border approve --why=x", "border approve needs ID, --by and --until; see `fedsov border approve --help`"),
+        (
+            "border approve --why=x",
+            "border approve needs ID, --by, --until and --key; see `fedsov border approve --help`",
+        ),
         ("evidence add --id a --kind=b", "needs --evidence, --exporter, --importer, --categories, --signed and"),
         ("promote", "promote needs MODEL and VERSION; see `fedsov promote --help`"),
         ("promote m", "promote needs VERSION; see"),

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from fedsov.algorithms.personalization import Personalization, PrivateParameters
+from fedsov.border.law.bundle_loader import load_bundle
 from fedsov.config.hub_settings import hub_settings, training_job
 from fedsov.config.hydra_compose import compose
 from fedsov.config.settings import Settings, settings
@@ -135,3 +136,27 @@ def test_the_hub_waits_as_long_as_the_settings_say() -> None:
     run = chosen()
     assert training().timeout == run.runtime.timeout
     assert hub_settings(replace(run, runtime=replace(run.runtime, timeout=7.0))).training.timeout == 7.0
+
+
+@pytest.fixture
+def in_2031(monkeypatch: pytest.MonkeyPatch) -> date:
+    """A machine whose clock says 2031, when nobody has read the shipped law for years."""
+    monkeypatch.setattr("fedsov.config.hub_settings.real_day", lambda: date(2031, 1, 15))
+    return load_bundle().horizon
+
+
+def test_the_shipped_demo_runs_in_2031_on_a_rehearsed_day_that_it_marks(in_2031: date) -> None:
+    job = hub_settings(settings(compose(()))).asked
+    assert job.today == in_2031 and job.rehearses
+    assert f"as if it began on {in_2031}" in job.marks["rehearsed day"]
+
+
+def test_rows_of_people_and_a_day_that_is_named_keep_their_own_day_in_2031(in_2031: date) -> None:
+    assert hub_settings(settings(compose(("dataset.examples=null", "dataset.consent=null")))).asked.today is None
+    assert hub_settings(settings(compose(("today=2031-02-01",)))).asked.today == date(2031, 2, 1) > in_2031
+
+
+def test_within_the_horizon_the_demo_goes_by_the_real_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fedsov.config.hub_settings.real_day", lambda: load_bundle().horizon)
+    job = hub_settings(settings(compose(()))).asked
+    assert job.today is None and "rehearsed day" not in job.marks

@@ -6,6 +6,7 @@ Ohio train together under privacy first; each attack begins in a copy of that wo
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -210,6 +211,22 @@ def test_of_a_region_s_lifetime_and_a_job_s_the_smaller_holds(tmp_path: Path) ->
     assert not (tmp_path / "regions" / "US-OH" / "privacy.jsonl").exists()
 
 
+def test_the_report_says_of_patients_what_the_budget_says_and_what_is_left(workspace: Path) -> None:
+    budget = call("budget", f"workspace={workspace}", "--json").json
+    assert call("report", f"workspace={workspace}").code == 0
+    told = {
+        region["region"]: region for region in json.loads((workspace / "report" / "report.json").read_text())["privacy"]
+    }
+    assert told.keys() == {"US-CA", "US-OH"}
+    for name, region in told.items():
+        assert (region["spent"], region["left"]) == (budget[name]["spent"], budget[name]["left"])
+        assert {"epsilon": region["lifetime"], "delta": region["delta"]} == budget[name]["lifetime"]
+        assert region["runs"][0]["epsilon"] == budget[name]["runs"][0]["epsilon"] > 2.5
+        assert not region["examples"] and not region["fault"]
+    page = (workspace / "report" / "report.html").read_text()
+    assert f"{budget['US-CA']['left']:.3f}" in page and "EXAMPLE ROWS" not in page
+
+
 @pytest.mark.long
 def test_example_rows_are_covered_by_no_budget_and_marked(tmp_path: Path) -> None:
     examples = "dataset.examples='UCI 45, CC BY 4.0'"
@@ -217,3 +234,9 @@ def test_example_rows_are_covered_by_no_budget_and_marked(tmp_path: Path) -> Non
     result = overhear(words(tmp_path, examples)).result
     assert any("UCI 45" in mark for mark in result.marks)
     assert account(tmp_path / "regions" / "US-CA", "US-CA").to_json()["unbounded_since"] is None
+    told = call("report", f"workspace={tmp_path}", "--json").json["privacy"]
+    assert [(region["region"], region["examples"], region["left"]) for region in told] == [
+        ("US-CA", True, None),
+        ("US-OH", True, None),
+    ]
+    assert all(2.5 < region["spent"] <= 3.0 and 0 < region["delta"] < 1e-4 for region in told)

@@ -38,8 +38,12 @@ TERMS = {
 
 
 def _document(kind: str, exporter: str = "DE", importer: str = "US") -> Document:
-    anything, places = frozenset({"*"}), (frozenset({exporter}), frozenset({importer}))
-    return Document(kind, kind, *places, anything, date(2026, 1, 1), None, "", "office", terms=TERMS.get(kind, {}))
+    anything, places = frozenset({"*"}), (frozenset({exporter, "IE"}), frozenset({importer}))
+    named = frozenset(
+        {"Example Holding Ltd (fictional)", *(f"Example {name}" for name in ("US", "DE", "GB", "IN", "CA"))}
+    )
+    paper = Document(kind, kind, *places, anything, date(2026, 1, 1), None, "", "office", terms=TERMS.get(kind, {}))
+    return replace(paper, entities=named)
 
 
 def _register(*documents: Document) -> Register:
@@ -118,9 +122,9 @@ def test_a_register_that_is_half_written_at_one_examination_is_read_again_at_the
         tmp_path / "documents.yaml",
         (
             "documents:\n"
-            "- {id: clauses, kind: scc_eu, exporter: [DE], importer: [US], categories: '*', signed: 2026-01-01,\n"
-            "   owner: office, terms: {doc: '2021/914', module: '1', role: 'C->C'}}\n"
-            "- {id: assessment, kind: tia, exporter: [DE], importer: [US], categories: '*', signed: 2026-01-01,\n"
+            "- {id: clauses, kind: scc_eu, exporter: [DE, IE], importer: [US], categories: '*', signed: 2026-01-01,\n"
+            "   owner: office, entities: [Example US], terms: {doc: '2021/914', module: '1', role: 'C->C'}}\n"
+            "- {id: assessment, kind: tia, exporter: [DE, IE], importer: [US], categories: '*', signed: 2026-01-01,\n"
             "   owner: office}\n"
         ),
     )
@@ -157,9 +161,10 @@ def test_a_refusal_in_the_round_itself_is_not_written_down_again(run: HubRun) ->
 def test_after_the_last_round_only_the_handing_out_of_the_model_is_examined(run: HubRun) -> None:
     """India's contract covers the United States and no longer the hub: no update may come, but the model may go."""
     india = Profile("US", 600, 0, Label(frozenset({"IN"}), frozenset({"personal"})), 2)
-    run.gate.evidence.register = _register(_document("accountability_contract", "IN", "US"))
+    hubs = _document("scc_eu", "IE", "US"), _document("tia", "IE", "US")
+    run.gate.evidence.register = _register(_document("accountability_contract", "IN", "US"), *hubs)
     assert Membership(run, [india]).before(6, india.label, 600) == {}
-    run.gate.evidence.register = _register(_document("accountability_contract", "IN", "IE"))
+    run.gate.evidence.register = _register(_document("accountability_contract", "IN", "IE"), *hubs)
     assert set(Membership(run, [india]).before(6, india.label, 600)) == {US}
 
 

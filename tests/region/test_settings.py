@@ -150,3 +150,11 @@ def test_a_word_that_is_none_is_refused_by_name(word: str, said: str) -> None:
     with pytest.raises(ConfigurationError) as error:
         CLOSED.changed([word])
     assert said in str(error.value)
+
+
+def test_example_rows_may_be_tried_on_any_day_and_rows_of_people_go_by_the_region_s_clock() -> None:
+    another_day = Asked(today=date(2026, 1, 1), examples="made up")
+    first = first_settings("DE", "people", another_day)
+    assert not first.rehearsal and not first.refusals("people", another_day)
+    (refusal,) = first.refusals("others", Asked(today=date(2026, 1, 1)))
+    assert "goes by its own clock" in refusal

@@ -1,9 +1,10 @@
 """A person's yes to a review, as entries of a ledger: who, why, until when; and its withdrawal.
 
 An approval is written into the ledger of each party whose gate is to believe it, under that party's key, so that it
-can neither be slipped in nor taken back unseen. It holds for one review id alone (`fedsov.border.policy.review_id`):
-one origin's data of the same categories, in the same kind of thing, to the same recipient, for the same purpose, under
-the same rules.
+can neither be slipped in nor taken back unseen; and it bears the signature of the person who approves, who must be a
+registered reviewer (`fedsov.border.evidence.reviewers`). It holds for one review id alone
+(`fedsov.border.policy.review_id`): one origin's data of the same categories, in the same kind of thing, to the same
+recipient, for the same purpose, under the same rules.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
@@ -21,7 +22,7 @@ _ROUTE = ("exporter", "importer", "destination", "origins", "categories", "restr
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """Which review, who approved it, why, and the first and last day it holds."""
+    """Which review, who approved it, why, the first and last day it holds, and the entry that says so (`body`)."""
 
     id: str
     review: str
@@ -29,6 +30,7 @@ class Approval:
     why: str
     since: date
     until: date
+    body: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def holds_on(self, day: date) -> bool:
         """True from `since` to `until`, both included."""
@@ -70,6 +72,6 @@ def standing(bodies: Iterable[Mapping[str, Any]]) -> tuple[Approval, ...]:
 def _read(body: Mapping[str, Any]) -> Approval | None:
     try:
         days = date.fromisoformat(body["since"]), date.fromisoformat(body["until"])
-        return Approval(str(body["approval"]), str(body["review"]), str(body["by"]), str(body["why"]), *days)
+        return Approval(str(body["approval"]), str(body["review"]), str(body["by"]), str(body["why"]), *days, body)
     except (KeyError, TypeError, ValueError):
         return None

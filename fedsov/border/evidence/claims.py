@@ -22,6 +22,9 @@ class Question:
         closing: fields a prohibition looks at; a document that states one of them may also be left aside.
         reads: facts that some rule for this route looks at; documents that state no such fact do not matter.
         evidence: ids of documents that the artifact names as evidence about itself.
+        entity: of the recipient; "" where the crossing names no party, "*" for anyone.
+        exporter_entity, exporter_role: of the party that sends, where `origin` is its place; "" where papers of this
+            origin are some earlier exporter's. importer_role: of the recipient. Roles are C and P, or "" as well.
     """
 
     origin: str
@@ -34,19 +37,29 @@ class Question:
     closing: frozenset[str]
     reads: frozenset[str]
     evidence: tuple[str, ...] = ()
+    exporter_entity: str = ""
+    exporter_role: str = ""
+    importer_role: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
     """A ground, the facts stated for it, and the documents that state them: id to the facts each states.
 
-    `faults` says of each kind of supporting document that was left out why it does not count, in a sentence.
+    `faults` says of each kind of supporting document that was left out why it does not count, in a sentence. `named`: a
+    case names the ground, and no document of it has an id.
     """
 
     mechanism: str
     facts: Mapping[str, Any]
     documents: Mapping[str, frozenset[str]]
     faults: Mapping[str, str] = field(default_factory=dict)
+    named: bool = False
+
+    @property
+    def is_presented(self) -> bool:
+        """True where somebody rests on this very ground: a document, or a case that names it."""
+        return self.named or bool(self.grounds)
 
     @property
     def grounds(self) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from fedsov.border.evidence.approvals import Approval
 from fedsov.border.evidence.claims import Claim, Question
 from fedsov.border.evidence.register import Register
 from fedsov.border.evidence.register_file import load_register, read_register, register_text
+from fedsov.border.evidence.reviewers import Reviewers, read_reviewers
 from fedsov.errors import ConfigurationError
 from fedsov.ledger.ledger import Ledger
 
@@ -34,10 +35,14 @@ UNREADABLE = "unreadable"
 
 @dataclass(slots=True)
 class LiveRegister:
-    """The evidence of one party: its register (None for no documents) and its ledger's approvals."""
+    """The evidence of one party: its register (None for no documents) and its ledger's approvals.
+
+    `reviewers` is the register of those who may approve; without one no approval counts.
+    """
 
     path: Path | None
     ledger: Ledger
+    reviewers: Path | None = None
     _register: Register | None = field(default=None, init=False, repr=False)
     _digest: str = field(default="", init=False, repr=False)
     _read_to: int = field(default=0, init=False, repr=False)
@@ -56,9 +61,11 @@ class LiveRegister:
         return {} if self._register is None else self._register.contents(ids)
 
     def approval(self, review: str, on: date) -> str | None:
-        """The id of an approval of this review that is in the ledger, not withdrawn, and holds on the day; or None."""
-        approved = (approval for approval in self.approvals() if approval.review == review)
-        return min((approval.id for approval in approved if approval.holds_on(on)), default=None)
+        """The id of an approval of this review that is in the ledger, not withdrawn, signed by a reviewer, and holds on
+        the day; or None.
+        """
+        approved = [each for each in self.approvals() if each.review == review and each.holds_on(on)]
+        return min((each.id for each in approved if self._counts(each)), default=None)
 
     def absent(self, kinds: Sequence[str]) -> str:
         """See `fedsov.border.evidence.claims.Evidence`."""
@@ -71,6 +78,17 @@ class LiveRegister:
             if entry.body.get("act") in (approvals.APPROVE, approvals.WITHDRAW):
                 self._bodies.append(entry.body)
         return approvals.standing(self._bodies)
+
+    def _counts(self, approval: Approval) -> bool:
+        """False for an approval that no registered reviewer signed; a warning says why."""
+        try:
+            reviewers = Reviewers() if self.reviewers is None else read_reviewers(self.reviewers)
+            fault = reviewers.fault(approval.body)
+        except ConfigurationError as problem:
+            fault = str(problem)
+        if fault:
+            _log.warning("approval %s of review %s does not count: %s", approval.id, approval.review, fault)
+        return not fault
 
     def register(self) -> Register:
         """The register as its file is now; one without documents where it cannot be read."""

@@ -26,7 +26,10 @@ from fedsov.border.evidence.approvals import Approval
 from fedsov.border.evidence.claims import Claim, Question
 from fedsov.border.law.bundle import Mechanism
 from fedsov.border.law.vocabulary import ANY
+from fedsov.errors import ConfigurationError, unknown
 
+PROFILE = "recipient"
+"""The kind of document that states what a recipient is."""
 _REMEMBERED = 4096
 _Stated = tuple[str, dict[str, Any]]  # a document's id and the facts it states
 
@@ -42,8 +45,10 @@ class Document:
         signed, expires: valid on both days and between; None is no end. effective: the first day, where later.
         terms: facts it states, name to value, in the shapes of the vocabulary.
         sha256: of the document itself, hex, or "" where it is not at hand; owner: who answers for it.
-        entities: legal entities it binds as recipients; empty binds no one by name and covers any.
+        entities: legal entities it binds as recipients; empty names nobody, which a person must look at.
+        exporters: legal entities that it binds as senders, where it says so.
         example: True for a made-up document of a demonstration.
+        record: what it tells for the record of processing (`fedsov.border.evidence.recorded`); no rule reads it.
     """
 
     id: str
@@ -59,12 +64,16 @@ class Document:
     purposes: frozenset[str] = frozenset()
     terms: Mapping[str, Any] = part(default_factory=dict)
     entities: frozenset[str] = frozenset()
+    exporters: frozenset[str] = frozenset()
     example: bool = False
     note: str = ""
+    record: Mapping[str, str] = part(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Every field as plain values, equal for equal documents."""
-        return {field.name: _json(getattr(self, field.name)) for field in fields(self)}
+        """Every field as plain values, equal for equal documents; without an empty `record` or `exporters`, as digests
+        noted before there were any are."""
+        plain = {field.name: _json(getattr(self, field.name)) for field in fields(self)}
+        return {name: value for name, value in plain.items() if value or name not in ("record", "exporters")}
 
     @property
     def digest(self) -> str:
@@ -75,8 +84,12 @@ class Document:
         """True where it is between these places, whatever else it lacks."""
         return _covers(self.exporter, origin) and _covers(self.importer, destination)
 
-    def facts(self, entity: str) -> dict[str, Any]:
-        """What it states: its terms, dates, coverage, and whether it binds this recipient."""
+    def is_for(self, purpose: str) -> bool:
+        """True where it covers the purpose, or says none."""
+        return not self.purposes or purpose in self.purposes or ANY in self.purposes
+
+    def facts(self, question: Question, mechanism: Mechanism) -> dict[str, Any]:
+        """What it states: its terms, dates, coverage, and whether it binds these very parties."""
         stated: dict[str, Any] = {"doc": "present", "covers": self.categories, "signed": self.signed, **self.terms}
         if self.effective is not None:
             stated["effective"] = self.effective
@@ -84,9 +97,24 @@ class Document:
             stated["expires"] = self.expires
         if self.purposes:
             stated["covers_purposes"] = self.purposes
+        if self.example:
+            stated["made_up"] = "yes"
+        return stated | self._parties(question, mechanism)
+
+    def _parties(self, question: Question, mechanism: Mechanism) -> dict[str, str]:
+        """Whether it names the parties that the question names; a question that names none is about its own."""
+        found = {}
         if self.entities:
-            stated["importer_match"] = "yes" if entity in self.entities else "no"
-        return stated
+            found["importer_match"] = "yes" if question.entity in ("", *self.entities) else "no"
+        elif question.entity and mechanism.names_recipient:
+            found["importer_match"] = "unnamed"
+        if self.exporters and question.exporter_entity:
+            found["exporter_match"] = "yes" if question.exporter_entity in self.exporters else "no"
+        exporter, arrow, importer = str(self.terms.get("role", "")).partition("->")
+        actual = (exporter, question.exporter_role), (importer, question.importer_role)
+        if arrow and (question.exporter_role or question.importer_role):
+            found["role_match"] = "yes" if all(is_role in ("", said) for said, is_role in actual) else "no"
+        return found
 
     def fault(self, question: Question) -> str:
         """Why it does not support a crossing of these categories, this day and recipient, as a sentence; or ""."""
@@ -99,9 +127,9 @@ class Document:
             return f"'{self.id}' expired on {self.expires}."
         if uncovered and ANY not in self.categories:
             return f"'{self.id}' does not cover {', '.join(uncovered)}."
-        if self.purposes and purpose not in self.purposes and ANY not in self.purposes:
+        if not self.is_for(purpose):
             return f"'{self.id}' does not cover the purpose {purpose}."
-        if self.entities and entity not in self.entities:
+        if self.entities and entity not in ("", *self.entities):
             return f"'{self.id}' does not bind the recipient {entity or 'without a name'}."
         return ""
 
@@ -114,7 +142,8 @@ def _covers(codes: frozenset[str], code: str) -> bool:
 class Register:
     """All documents of a tenant, and the approvals on record; it answers what can be claimed for a crossing.
 
-    `is_given` is False where there is no register at all, so that a refusal can say so.
+    `mechanisms` describes the documents' kinds; `is_given` is False where there is no register at all, so that a
+    refusal can say so.
     """
 
     documents: tuple[Document, ...] = ()
@@ -123,6 +152,12 @@ class Register:
     is_given: bool = part(default=True, compare=False)
     _claims: dict[Question, tuple[Claim, ...]] = part(init=False, repr=False, compare=False, default_factory=dict)
     _contents: dict[str, dict[str, str]] = part(init=False, repr=False, compare=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Raises ConfigurationError for a document of a kind that no mechanism describes."""
+        for document in self.documents:
+            if document.kind not in self.mechanisms:
+                raise ConfigurationError(f"{document.id}: {unknown('kind', document.kind, sorted(self.mechanisms))}")
 
     @property
     def digest(self) -> str:
@@ -176,7 +211,8 @@ class Register:
         origin, destination = question.origin, question.destination
         near = [document for document in self._sorted() if document.is_between(origin, destination)]
         grounds: list[tuple[int, str, str, Document | None]] = [
-            (self.mechanisms[name].effort if name else -1, name, "", None) for name in question.standing
+            (0 if name else -1, name, "", None)
+            for name in question.standing  # what needs no document costs nothing
         ]
         supporting: dict[str, dict[str, _Stated]] = {}  # by kind; documents that state the same count once
         faults: dict[str, str] = {}
@@ -185,36 +221,52 @@ class Register:
             is_named = document.id in question.evidence
             if mechanism.about == "artifact" and (not is_named or mechanism.supports is not None):
                 continue
+            if mechanism.of_purpose and not document.is_for(question.purpose):
+                continue
             if mechanism.supports is None:
                 grounds.append((mechanism.effort, document.kind, document.id, document))
             elif fault := document.fault(question):
                 faults[document.kind] = fault
-            elif stated := _only(question.reads, _support(document, mechanism)):
+            elif stated := _only(question.reads, _supported(document, mechanism, question)):
                 supporting.setdefault(document.kind, {})[_key(stated)] = document.id, stated
         findings = self._findings(question)
         choices = _choices(supporting, question.closing)
         for _, name, _, ground in sorted(grounds, key=lambda each: each[:3]):
             for choice in choices:
-                yield _claim(name, ground, choice, findings=findings, faults=faults, entity=question.entity)
+                terms = {} if ground is None else ground.facts(question, self.mechanisms[name])
+                yield _claim(name, ground, choice, findings=findings, faults=faults, stated=terms)
 
     def _findings(self, question: Question) -> list[_Stated]:
         """What the documents that an artifact names as its evidence found: none of them can be left aside.
 
-        A finding about fixed bytes does not lapse, so their terms are not looked at. Where two contradict each
-        other, or one is dated later than the crossing, that cannot be read.
+        A finding about fixed bytes does not lapse, so their terms are not looked at; only a newer one of its kind
+        supersedes it. Where two others contradict each other, or one is dated later than the crossing, that cannot be
+        read.
         """
         named = [document for document in self._sorted() if document.id in question.evidence]
         named = [document for document in named if self.mechanisms[document.kind].about == "artifact"]
+        named.sort(key=lambda document: document.signed)  # the newest has the last word in a claim
         findings = [(document.id, _support(document, self.mechanisms[document.kind])) for document in named]
+        latest: dict[tuple[str, str], tuple[date, Any]] = {}
+        clash = any(document.signed > question.day for document in named)
+        for document, (_, facts) in zip(named, findings, strict=True):
+            for name, value in facts.items():
+                since, before = latest.get((document.kind, name), (None, value))
+                clash = clash or (since == document.signed and before != value)
+                latest[document.kind, name] = document.signed, value
         agreed: dict[str, Any] = {}
-        clash = any(agreed.setdefault(name, value) != value for _, facts in findings for name, value in facts.items())
-        if clash or any(document.signed > question.day for document in named):
-            return [(document_id, {**facts, "unreadable": True}) for document_id, facts in findings]
-        return findings
+        clash = clash or any(agreed.setdefault(name, value) != value for (_, name), (_, value) in latest.items())
+        return [(document_id, {**facts, "unreadable": True}) for document_id, facts in findings] if clash else findings
 
 
 def _only(names: frozenset[str], facts: Mapping[str, Any]) -> dict[str, Any]:
     return {name: fact for name, fact in facts.items() if name in names}
+
+
+def _supported(document: Document, mechanism: Mechanism, question: Question) -> dict[str, Any]:
+    """What a supporting document adds; a recipient's profile also, that it names nobody where the question does."""
+    unnamed = document.kind == PROFILE and question.entity and not document.entities
+    return _support(document, mechanism) | ({"profile_match": "unnamed"} if unnamed else {})
 
 
 def _support(document: Document, mechanism: Mechanism) -> dict[str, Any]:
@@ -259,18 +311,18 @@ def _claim(
     *,
     findings: list[_Stated],
     faults: Mapping[str, str],
-    entity: str,
+    stated: Mapping[str, Any],
 ) -> Claim:
     """A ground with what its documents state; what was found about the artifact itself has the last word."""
-    own = [] if document is None else [(document.id, document.facts(entity) | {"mechanism": name})]
-    stated: dict[str, Any] = {}
+    own = [] if document is None else [(document.id, {**stated, "mechanism": name})]
+    together: dict[str, Any] = {}
     states: dict[str, frozenset[str]] = {}
     for document_id, facts in (*support, *own, *findings):
-        stated |= facts
+        together |= facts
         states[document_id] = states.get(document_id, frozenset()) | frozenset(facts)
-    stated.pop("mechanism", None)
+    together.pop("mechanism", None)
     first = [] if document is None else [document.id]
-    return Claim(name, stated, {key: states[key] for key in dict.fromkeys((*first, *states))}, faults)
+    return Claim(name, together, {key: states[key] for key in dict.fromkeys((*first, *states))}, faults)
 
 
 def _json(value: Any) -> Any:

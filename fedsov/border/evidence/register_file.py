@@ -10,6 +10,7 @@ documents:
   expires: 2027-01-15
   owner: data protection office
   terms: {doc: "2021/914", module: "2", role: "C->P"}     # facts of law/facts.yaml
+  record: {signatories: "A. Example (exporter)"}          # for the record of processing; no rule reads it
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import Any
 import yaml
 
 from fedsov.border.evidence.approvals import Approval
+from fedsov.border.evidence.recorded import read_recorded
 from fedsov.border.evidence.register import Document, Register
 from fedsov.border.law.bundle import Mechanism
 from fedsov.border.law.bundle_loader import load_categories, load_groups, load_words
@@ -38,7 +40,9 @@ _CODE = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,4})?")
 _NEEDED = ("id", "kind", "exporter", "importer", "categories", "signed", "owner")
 _STATED_ELSEWHERE = {
     "signed": "signed", "expires": "expires", "effective": "effective", "covers": "categories",
-    "covers_purposes": "purposes", "importer_match": "entities",
+    "covers_purposes": "purposes", "importer_match": "entities", "profile_match": "entities",
+    "exporter_match": "exporters", "role_match": "terms.role",
+    "made_up": "example",
 }  # fmt: skip
 """Facts that a document states by a field of its own, which its terms may not contradict."""
 _COUNTED = ("n_12m", "n_year")
@@ -143,8 +147,10 @@ def _document(parts: Any, path: str, words: _Vocabulary) -> Document:
         effective=_optional_day(parts, "effective", where),
         purposes=_several(parts.get("purposes", []), f"{where}: purposes"),
         entities=_several(parts.get("entities", []), f"{where}: entities"),
+        exporters=_several(parts.get("exporters", []), f"{where}: exporters"),
         example=_flag(parts.get("example", False), f"{where}: example"),
         note=_text(parts, "note", where),
+        record=read_recorded(parts.get("record", {}), where),
     )
     if document.expires is not None and document.expires < document.signed:
         raise ConfigurationError(f"{where}: expires on {document.expires}, before it is signed on {document.signed}")

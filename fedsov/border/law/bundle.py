@@ -15,9 +15,11 @@ from datetime import date
 from typing import Any, TypeVar
 
 from fedsov.border.law.rules import Condition, Rule
-from fedsov.border.law.vocabulary import DENYING, Fact, Facts, Test
+from fedsov.border.law.vocabulary import DENYING, Duration, Fact, Facts, Test
 
 UNKNOWN = "unknown"
+HORIZON = Duration(1, "Y")
+"""How long a bundle counts as the law after the day on which it was read, where nobody confirms it."""
 _REMEMBERED = 4096
 _OF_DOCUMENTS = (
     "categories", "count", "count_12m", "evidence_unknown", "kind", "mechanism", "origin_regime", "purpose",
@@ -27,7 +29,12 @@ _OF_DOCUMENTS = (
 
 @dataclass(frozen=True, slots=True)
 class Regime:
-    """A body of law that governs the data of some places for some time."""
+    """A body of law that governs the data of some places for some time.
+
+    `binds_exporters` is the text by which it binds whoever sends from its territory, whoever the people are; "" where
+    it protects its own people alone; None where nobody has said, which is taken for yes. `read_until` is the last day
+    before a change that is known to come; None where the bundle's own horizon is enough.
+    """
 
     id: str
     name: str
@@ -35,6 +42,8 @@ class Regime:
     cite: str
     valid_from: date
     valid_until: date | None = None
+    binds_exporters: str | None = None
+    read_until: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +68,8 @@ class Mechanism:
         supports: it is no ground itself; what a valid document of this kind states ("tia" for tia=present,
             "dp=yes"; "" for nothing but its terms).
         statement: it says what is the case, and cannot be obtained; a refusal does not propose it.
+        of_place: it speaks of a place or a law, and need not name a recipient; any other ground must.
+        of_purpose: its paper is no ground at hand for another purpose than those that it states.
         about: "crossing", or "artifact" for a document about one artifact, which counts only where that names it.
     """
 
@@ -68,6 +79,14 @@ class Mechanism:
     supports: str | None = None
     about: str = "crossing"
     statement: bool = False
+    of_place: bool = False
+    of_purpose: bool = False
+
+    @property
+    def names_recipient(self) -> bool:
+        """True for a ground that binds a recipient, so that it must say whom."""
+        free = self.standing or self.statement or self.of_place or self.about == "artifact"
+        return self.supports is None and not free
 
 
 Unsettled = tuple[Rule, Test]
@@ -216,6 +235,7 @@ class Bundle:
         adequacy: (regime id, code of the destination) to findings.
         mechanisms: grounds and supports, by name.
         digest: SHA-256 over the law files, hex; dated: the day the facts were last read.
+        confirmed_until: the last day for which a person confirmed the law as it was read; None where nobody did.
         added: the ids of rules that were not shipped, but added by a tenant.
         unsafe: permits everything (for simulations only); see `fedsov.border.law.bundle_loader.unsafe_open`.
     """
@@ -230,6 +250,7 @@ class Bundle:
     places: frozenset[str]
     digest: str
     dated: date
+    confirmed_until: date | None = None
     added: frozenset[str] = frozenset()
     unsafe: bool = False
     _index: dict[Any, Any] = part(init=False, repr=False, compare=False, default_factory=dict)
@@ -237,11 +258,39 @@ class Bundle:
 
     def regime(self, code: str, on: date) -> str | None:
         """The id of the regime that governs a code on a day; a part of a country falls under the whole."""
+        reign = self._reign(code, on)
+        return None if reign is None else reign.id
+
+    def binds_exporters(self, code: str, on: date) -> bool:
+        """False where the law of a place is known and protects its own people alone; True for any other place."""
+        binds: bool | None = self._index.get(key := ("exporters", code, on))
+        return self._remembered(key, lambda: self._binds(code, on)) if binds is None else binds
+
+    def _binds(self, code: str, on: date) -> bool:
+        reign = self._reign(code, on)
+        return reign is None or reign.binds_exporters is None or bool(reign.binds_exporters)
+
+    def _reign(self, code: str, on: date) -> Regime | None:
         reigns = self.regimes.get(code) or self.regimes.get(code.partition("-")[0], ())
-        for reign in reigns:
-            if reign.valid_from <= on <= (reign.valid_until or date.max):
-                return reign.id
-        return None
+        return next((reign for reign in reigns if reign.valid_from <= on <= (reign.valid_until or date.max)), None)
+
+    def law_until(self, regime: str) -> date:
+        """The last day on which a regime's law counts as known: a year after it was read, or until a change that is
+        known to come, or as long as a person confirmed it. Later a permit is a review (rule floor.horizon).
+        """
+        known = self._remembered("read_until", self._read_until)
+        return max(known.get(regime, HORIZON.after(self.dated)), self.confirmed_until or date.min)
+
+    @property
+    def horizon(self) -> date:
+        """The last day on which the law of every regime counts as known."""
+        regimes = self._remembered("read_until", self._read_until)
+        return min(map(self.law_until, regimes), default=date.min)
+
+    def _read_until(self) -> dict[str, date]:
+        year = HORIZON.after(self.dated)
+        reigns = (reign for several in self.regimes.values() for reign in several)
+        return {reign.id: min(year, reign.read_until or year) for reign in reigns}
 
     def is_place(self, code: str) -> bool:
         """True for an ISO 3166-1 code, a code with law of its own, and a part of a known country."""
@@ -269,6 +318,20 @@ class Bundle:
         pairs = ((rule, condition) for rule in rules for condition in rule.when)
         close = (each for rule, each in pairs if not rule.opens or each.operator in DENYING or each.other)
         return frozenset(name for condition in close for name in condition.names if self.facts[name].claimed)
+
+    @property
+    def asked_of_flows(self) -> Mapping[tuple[str, str], frozenset[str]]:
+        """(Ground, flow) to the terms of its paper whose silence a person must look at."""
+        return self._remembered("asked_of_flows", self._asked_of_flows)
+
+    def _asked_of_flows(self) -> dict[tuple[str, str], frozenset[str]]:
+        found: dict[tuple[str, str], frozenset[str]] = {}
+        for rule in (rule for rule in self.rules if rule.effect == "review" and not rule.opens):
+            flows = [each.value for each in rule.when if each.field == "flow" and each.operator == "eq"]
+            silent = frozenset(each.field for each in rule.when if each.claimed and each.operator == "missing")
+            for key in ((ground, flow) for flow in flows for ground in rule.mechanisms() or ()):
+                found[key] = found.get(key, frozenset()) | silent
+        return found
 
     @property
     def supports(self) -> Mapping[str, str]:

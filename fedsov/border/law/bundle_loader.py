@@ -30,12 +30,12 @@ from typing import Any
 
 from fedsov import border
 from fedsov.border.law.bundle import UNKNOWN, AdequacyFinding, Bundle, Mechanism, Regime, scope_of
+from fedsov.border.law.parsed_law import parsed
 from fedsov.border.law.rule_reader import Vocabulary, read_rules
 from fedsov.border.law.rules import Rule
 from fedsov.border.law.signed_rules import signer_of
 from fedsov.border.law.vocabulary import OPERATORS, Fact
-from fedsov.border.law.yaml_text import read_mapping
-from fedsov.errors import ConfigurationError
+from fedsov.errors import ConfigurationError, unknown
 from fedsov.jurisdiction import Atlas
 
 HERE = Path(border.__path__[0]) / "law"
@@ -45,22 +45,30 @@ RULES = "rules/"
 _log = logging.getLogger("fedsov.border")
 
 
-def load_bundle(extra_rules: Path | None = None, *, owner: str | None = None, trial: bool = False) -> Bundle:
-    """The packaged law, with the tenant's own rules added where a file of them is given.
+def load_bundle(
+    extra_rules: Path | None = None,
+    *,
+    owner: str | None = None,
+    trial: bool = False,
+    files: Mapping[str, bytes] | None = None,
+) -> Bundle:
+    """The packaged law, or that of `files`, with the tenant's own rules added where a file of them is given.
 
     Args:
         extra_rules: a YAML file with `rules:` in the shape of rules/*.yaml; it may forbid more and ask for reviews;
             it may permit and release where the law owner signed it; ids must differ from the packaged ones.
         owner: the public key (hexadecimal) of the law owner whose signature counts; None: whoever signed it.
         trial: takes rules that nobody signed, to see what they would answer; nothing crosses by such a bundle.
+        files: another law than the packaged one, such as an installed bundle's (`fedsov.border.law.bundle_file`).
 
     Raises ConfigurationError, naming file and line, for anything it does not understand, and for a rule that opens a
     border without that signature.
     """
+    law = tuple((packaged() if files is None else files).items())
     if extra_rules is None:
-        return _bundle(tuple(_packaged().items()))
+        return _bundle(law)
     content = _read(extra_rules)
-    bundle = _bundle((*_packaged().items(), (str(extra_rules.resolve()), content)))
+    bundle = _bundle((*law, (str(extra_rules.resolve()), content)))
     if not trial:
         _check_signed(bundle, extra_rules, content, owner)
     return bundle
@@ -80,17 +88,20 @@ def _check_signed(bundle: Bundle, path: Path, content: bytes, owner: str | None)
         raise ConfigurationError(f"{what}: it is signed by {signer[:16]}…, and the law owner is {pinned}")
 
 
-def _packaged() -> dict[str, bytes]:
-    """Every file of the law by name, the rules last, in the order of their names."""
-    rules = sorted(f"{RULES}{path.name}" for path in (HERE / RULES).glob("*.yaml"))
-    return {name: (HERE / name).read_bytes() for name in (*FILES, *rules)}
+def packaged(folder: Path = HERE) -> dict[str, bytes]:
+    """Every file of the law by name, the rules last, in the order of their names; of another folder than the shipped
+    one where that is given.
+    """
+    rules = sorted(f"{RULES}{path.name}" for path in (folder / RULES).glob("*.yaml"))
+    return {name: _read(folder / name) for name in (*FILES, *rules)}
 
 
 @lru_cache(maxsize=4)
 def _bundle(files: tuple[tuple[str, bytes], ...]) -> Bundle:
     """The bundle of these files (name and content); the same content is read once in a process and its forks."""
     texts = dict(files)
-    law = read_mapping(texts["regimes.yaml"], "regimes.yaml")
+    law = parsed(texts["regimes.yaml"], "regimes.yaml").top
+    _check_days(law)
     groups, mechanisms = _groups(law), _mechanisms(texts["mechanisms.yaml"])
     regimes, adequacy = _regimes(law["regimes"], groups), _adequacy(texts["adequacy.csv"], groups)
     listed = {row["alpha2"] for row in _rows(texts["countries.csv"])}
@@ -109,24 +120,33 @@ def _bundle(files: tuple[tuple[str, bytes], ...]) -> Bundle:
         places=places,
         digest=hashlib.sha256(b"".join(hashlib.sha256(text).digest() for text in texts.values())).hexdigest(),
         dated=law["dated"],
-        added=_added(sources, rules, releases),
+        added=_added(texts, rules, releases),
     )
 
 
-def _added(sources: Mapping[str, bytes], rules: tuple[Rule, ...], releases: tuple[Rule, ...]) -> frozenset[str]:
-    """The ids of the rules that are not packaged."""
-    packaged = _packaged()
-    if not set(sources) - set(packaged):
+def _check_days(law: Mapping[str, Any]) -> None:
+    """Raises ConfigurationError where a day of regimes.yaml is none: the law's age hangs on it."""
+    if type(law.get("dated")) is not date:
+        raise ConfigurationError(f"regimes.yaml: dated is {law.get('dated')!r}; write the day as 2026-11-22")
+    for parts in law["regimes"]:
+        for name in ("valid_from", "valid_until", "read_until"):
+            if type(parts.get(name)) not in (date, type(None)):
+                raise ConfigurationError(f"regimes.yaml: {parts.get('id')}: {name} is {parts[name]!r}, which is no day")
+
+
+def _added(texts: Mapping[str, bytes], rules: tuple[Rule, ...], releases: tuple[Rule, ...]) -> frozenset[str]:
+    """The ids of the rules that come from no file of the law itself, but from a tenant's."""
+    law = tuple((name, text) for name, text in texts.items() if name in FILES or name.startswith(RULES))
+    if len(law) == len(texts):
         return frozenset()
-    shipped = _bundle(tuple(packaged.items()))
-    known = {rule.id for rule in (*shipped.rules, *shipped.releases)}
+    known = {rule.id for rule in (*_bundle(law).rules, *_bundle(law).releases)}
     return frozenset(rule.id for rule in (*rules, *releases)) - known
 
 
 def _facts(text: bytes) -> dict[str, Fact]:
     """The vocabulary. Raises ConfigurationError for an unknown shape or part."""
     facts = {}
-    for group, listed in read_mapping(text, "facts.yaml").items():
+    for group, listed in parsed(text, "facts.yaml").top.items():
         for name, parts in listed.items():
             if set(parts) - {"shape", "says", "values", "effort"} or parts.get("shape") not in (*OPERATORS,):
                 raise ConfigurationError(f"facts.yaml: fact '{name}' has an unknown part or shape")
@@ -137,7 +157,7 @@ def _facts(text: bytes) -> dict[str, Fact]:
 
 
 def _mechanisms(text: bytes) -> dict[str, Mechanism]:
-    listed = read_mapping(text, "mechanisms.yaml")["mechanisms"]
+    listed = parsed(text, "mechanisms.yaml").top["mechanisms"]
     return {name: Mechanism(**parts) for name, parts in listed.items()}
 
 
@@ -191,7 +211,7 @@ def _atlas() -> Atlas:
     for row in _rows((HERE / "countries.csv").read_bytes()):
         names = [row["alpha2"], row["alpha3"], row["name"], *filter(None, row["other_names"].split("|"))]
         spellings |= {name.upper(): row["alpha2"] for name in names}
-    law = read_mapping((HERE / "regimes.yaml").read_bytes(), "regimes.yaml")
+    law = parsed((HERE / "regimes.yaml").read_bytes(), "regimes.yaml").top
     groups = _groups(law)
     regimes: dict[str, str] = {}
     for code, reigns in _regimes(law["regimes"], groups).items():
@@ -228,13 +248,19 @@ def document_names() -> dict[str, str]:
 @lru_cache(maxsize=1)
 def load_categories() -> frozenset[str]:
     """Every category that a label may hold; any other word refuses."""
-    return _sets(read_mapping((HERE / "regimes.yaml").read_bytes(), "regimes.yaml"))["@CATEGORIES"]
+    return _sets(parsed((HERE / "regimes.yaml").read_bytes(), "regimes.yaml").top)["@CATEGORIES"]
+
+
+@lru_cache(maxsize=1)
+def load_near_words() -> dict[str, str]:
+    """Words that people write for a category, and the category; for messages alone."""
+    return dict(parsed((HERE / "near_words.yaml").read_bytes(), "near_words.yaml").top["categories"])
 
 
 @lru_cache(maxsize=1)
 def load_groups() -> dict[str, frozenset[str]]:
     """The named groups of places ("@EEA") and their codes."""
-    return _groups(read_mapping((HERE / "regimes.yaml").read_bytes(), "regimes.yaml"))
+    return _groups(parsed((HERE / "regimes.yaml").read_bytes(), "regimes.yaml").top)
 
 
 def _groups(law: Mapping[str, Any]) -> dict[str, frozenset[str]]:
@@ -242,7 +268,14 @@ def _groups(law: Mapping[str, Any]) -> dict[str, frozenset[str]]:
 
 
 def _sets(law: Mapping[str, Any]) -> dict[str, frozenset[str]]:
-    return {name: frozenset(words) for name, words in law["sets"].items()}
+    """The named sets of words; a set may name those before it."""
+    sets: dict[str, frozenset[str]] = {}
+    for name, words in law["sets"].items():
+        for word in words:
+            if word.startswith("@") and word not in sets:
+                raise ConfigurationError(f"regimes.yaml: set {name}: {unknown('set', word[:80], sorted(sets))}")
+        sets[name] = _codes(words, sets)
+    return sets
 
 
 def _read(path: Path) -> bytes:

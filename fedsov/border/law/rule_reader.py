@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from dataclasses import field as part
 from datetime import date
 from math import isfinite
 from typing import Any
 
+from fedsov.border.law.parsed_law import parsed
 from fedsov.border.law.rules import CONFIDENCES, EFFECTS, Condition, Rule, check, named_in
 from fedsov.border.law.vocabulary import COMPARING, By, Duration, Fact, Term, Unreadable, operators_of
-from fedsov.border.law.yaml_text import read_tree
 from fedsov.errors import ConfigurationError, unknown
 
 _NEEDED = {"id", "effect", "when", "reason", "cite"}
@@ -23,7 +24,10 @@ _OTHERS = {
     "beyond": "words",
     "at_least_one_over": "number",
 }
-PLACES = ("origin", "exporter", "destination", "destination_country", "owners", "controlled_by", "part_owners")
+PLACES = (
+    "origin", "origin_country", "exporter", "destination", "destination_country", "owners", "controlled_by",
+    "part_owners",
+)  # fmt: skip
 """Facts whose values are codes of places."""
 _BARE = ("missing", "present", "on_or_before_crossing", "before_crossing", "after_crossing")
 _FACTS = "facts.yaml"
@@ -32,11 +36,15 @@ _SETS = ("in", "not_in", "overlaps", "excludes", "within", "exceeds")
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """What conditions may name: facts (with closed sets of values where these can be listed), groups, places."""
+    """What conditions may name: facts (with closed sets of values where these can be listed), groups, places.
+
+    It keeps each condition that it was asked to read: many rules share one.
+    """
 
     facts: Mapping[str, Fact]
     groups: Mapping[str, frozenset[str]]
     places: frozenset[str]
+    conditions: dict[str, Condition] = part(init=False, repr=False, compare=False, default_factory=dict)
 
 
 def read_rules(sources: Mapping[str, bytes], words: Vocabulary) -> tuple[tuple[Rule, ...], tuple[Rule, ...]]:
@@ -60,17 +68,16 @@ def read_rules(sources: Mapping[str, bytes], words: Vocabulary) -> tuple[tuple[R
 
 def _sections(text: bytes, name: str) -> Iterator[tuple[str, int, Any]]:
     """(section, line, parts) of every rule in a file."""
-    top, node = read_tree(text, name)
-    strange = sorted(str(key) for key in set(top) - {"rules", "releases", "dated"})
+    tree = parsed(text, name)
+    strange = sorted(str(key) for key in set(tree.top) - {"rules", "releases", "dated"})
     if strange:
         raise ConfigurationError(f"{name}: {unknown('section', strange[0][:80], ('rules', 'releases'))}")
-    lines = {key.value: listed for key, listed in node.value}
     for section in ("rules", "releases"):
-        listed = top.get(section) or []
+        listed = tree.top.get(section) or []
         if not isinstance(listed, list):
             raise ConfigurationError(f"{name}: {section} must be a list of rules")
-        for parts, entry in zip(listed, lines[section].value if listed else (), strict=True):
-            yield section, entry.start_mark.line + 1, parts
+        for parts, line in zip(listed, tree.lines[section] if listed else (), strict=True):
+            yield section, line, parts
 
 
 def _rule(parts: Any, where: str, *, section: str, words: Vocabulary) -> Rule:
@@ -82,7 +89,7 @@ def _rule(parts: Any, where: str, *, section: str, words: Vocabulary) -> Rule:
     for absent in sorted(_NEEDED - set(parts)):
         raise ConfigurationError(f"{where} has no '{absent}'")
     _check_words(parts, where)
-    if section == "releases" and parts["effect"] == "review":
+    if section == "releases" and parts["effect"] not in ("permit", "forbid"):
         raise ConfigurationError(f"{where} is a release, whose effect is permit or forbid")
     _check_reason(parts["reason"], where, words)
     begins, ends = _valid(parts.get("valid"), where)
@@ -147,6 +154,14 @@ def _check_reason(reason: str, where: str, words: Vocabulary) -> None:
 
 
 def _condition(triple: Any, where: str, words: Vocabulary) -> Condition:
+    """The condition of a triple; the same one as before where another rule has it too."""
+    known = words.conditions.get(key := repr(triple))
+    if known is None:
+        known = words.conditions[key] = _read(triple, where, words)
+    return known
+
+
+def _read(triple: Any, where: str, words: Vocabulary) -> Condition:
     if not isinstance(triple, list) or len(triple) != 3 or not all(isinstance(part, str) for part in triple[:2]):
         raise ConfigurationError(f"{where}: {triple!r} is no condition; write [field, operator, value]")
     field, operator, value = triple

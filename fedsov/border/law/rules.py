@@ -19,7 +19,7 @@ from typing import Any
 
 from fedsov.border.law.vocabulary import COMPARING, DENYING, By, Facts, Term, Test, compare, compiled
 
-EFFECTS = ("forbid", "review", "permit")
+EFFECTS = ("forbid", "review", "permit", "oblige")
 CONFIDENCES = ("high", "medium", "low")
 _OPENING = {"categories": ("within", "excludes"), "restrictions": ("within", "excludes")}
 _CLOSING = {"categories": ("overlaps", "exceeds", "beyond"), "restrictions": ("overlaps", "exceeds")}
@@ -121,7 +121,8 @@ class Rule:
     """One sentence of law or policy that a machine can apply and a lawyer can check.
 
     Attributes:
-        effect: "forbid", "review" (a person must approve) or "permit".
+        effect: "forbid", "review" (a person must approve), "permit", or "oblige", which opens and stops nothing but
+            adds its obligations to what others open: papers and duties that a law asks for without a ban.
         opens: True for a permit, and for a review that stands alone; any other review is a brake, which stops
             what another rule opened and opens nothing itself.
         when: all must hold; `valid_from` and `valid_until` are both inclusive, None is open.
@@ -213,8 +214,10 @@ def check(rule: Rule) -> str | None:
         return "has no condition; a rule that speaks of everything is not allowed"
     if rule.effect == "permit" and rule.confidence == "low":
         return "permits with low confidence; only high and medium may"
-    if rule.opens and rule.effect == "forbid":
-        return "is a prohibition, which cannot open"
+    if rule.opens and rule.effect in ("forbid", "oblige"):
+        return f"is a {'prohibition' if rule.effect == 'forbid' else 'duty'}, which cannot open"
+    if rule.effect == "oblige" and not rule.obligations:
+        return "obliges to nothing; name its obligations"
     return next(filter(None, (_check_condition(condition, rule) for condition in rule.when)), None)
 
 
@@ -225,6 +228,8 @@ def _check_condition(condition: Condition, rule: Rule) -> str | None:
         return f"looks at {field} with '{operator}'; a {rule.effect} may use {', '.join(allowed)}"
     if field == "public" and value is not rule.opens:
         return f"is a {rule.effect}, which may not depend on public being {str(value).lower()}"
+    if field == "as_exporter" and value is not rule.opens:
+        return f"is a {rule.effect}, which may not depend on as_exporter being {str(value).lower()}"
     if rule.opens and field in ("unreadable", "unknown_fact", "evidence_unknown") and value is True:
         return f"opens where {field} is true"
     return None

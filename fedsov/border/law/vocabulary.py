@@ -54,7 +54,7 @@ class Fact:
     def read(self, text: str) -> Any:
         """The value a text states: None where it says that there is none. Raises Unreadable."""
         word = text.strip()
-        if self.shape in ("day", "number") and word.lower() in _ABSENT:
+        if self.shape in ("day", "number") and (word.lower() in _ABSENT or word in self.values):
             return None
         try:
             return _READERS[self.shape](self, word)

@@ -1,7 +1,7 @@
 """Crossings counted: by route, by ground, by category, by model. Functions from lines to tables.
 
 A crossing of a value made from several origins is an export from each of them. So it stands in the matrix once for
-every origin, and in a total once.
+every origin, and in a total once; where it is refused or held, once for every origin whose law does not permit it.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ def tally(lines: Iterable[EntryView], words: Callable[[EntryView], Sequence[str]
 def tallies(crossings: Sequence[EntryView]) -> dict[str, dict[str, Count]]:
     """The totals by every dimension."""
     return {
-        "origin": tally(crossings, lambda line: line.bound_by),
+        "origin": tally(crossings, lambda line: line.answered_by),
         "destination": tally(crossings, lambda line: (line.destination,)),
         "mechanism": tally(crossings, lambda line: line.all_mechanisms),
         "category": tally(crossings, lambda line: line.categories),
@@ -165,9 +165,14 @@ def tallies(crossings: Sequence[EntryView]) -> dict[str, dict[str, Count]]:
 def _by_origin(crossings: Iterable[EntryView]) -> dict[tuple[str, str], list[EntryView]]:
     by_route: dict[tuple[str, str], list[EntryView]] = {}
     for line in crossings:
-        for origin in line.bound_by:
+        for origin in line.answered_by:
             by_route.setdefault((origin, line.destination), []).append(line)
     return dict(sorted(by_route.items()))
+
+
+def _grounds(line: EntryView, origin: str) -> tuple[str, ...]:
+    """On what it crosses as this origin's law sees it, or as that of the place it leaves."""
+    return line.grounds.get(origin) or line.exporter_grounds.get(origin, (NONE,))
 
 
 def routes(crossings: Sequence[EntryView]) -> tuple[RouteRecord, ...]:
@@ -177,8 +182,8 @@ def routes(crossings: Sequence[EntryView]) -> tuple[RouteRecord, ...]:
             origin=origin,
             destination=destination,
             count=counted(lines),
-            mechanisms=union(line.grounds[origin] for line in lines if line.verdict != "refuse"),
-            documents=union(line.documents for line in lines if line.verdict == "permit"),
+            mechanisms=union(_grounds(line, origin) for line in lines if line.verdict != "refuse"),
+            documents=union(line.documents_of(origin) for line in lines if line.verdict == "permit"),
             categories=union(line.categories for line in lines),
             kinds=union((line.kind,) for line in lines),
             unsafe=sum(line.unsafe for line in lines),
@@ -197,7 +202,7 @@ def flows(crossings: Sequence[EntryView]) -> tuple[Flow, ...]:
 
 
 def _alike(lines: Sequence[EntryView], origin: str) -> list[list[EntryView]]:
-    alike = grouped(lines, lambda line: (line.grounds[origin], line.categories, line.kind))
+    alike = grouped(lines, lambda line: (_grounds(line, origin), line.categories, line.kind))
     return [alike[key] for key in sorted(alike)]
 
 
@@ -205,12 +210,12 @@ def _flow(origin: str, destination: str, lines: Sequence[EntryView]) -> Flow:
     return Flow(
         origin=origin,
         destination=destination,
-        mechanisms=lines[0].grounds[origin],
+        mechanisms=_grounds(lines[0], origin),
         categories=lines[0].categories,
         kind=lines[0].kind,
         count=counted(lines),
         bytes=sum(line.bytes for line in lines if line.verdict == "permit"),
-        documents=union(line.documents for line in lines if line.verdict == "permit"),
+        documents=union(line.documents_of(origin) for line in lines if line.verdict == "permit"),
         purposes=union((line.purpose,) for line in lines),
         first=min(line.at for line in lines),
         last=max(line.at for line in lines),

@@ -1,4 +1,4 @@
-"""What decisions rest on: reviews and their approvals, documents, releases, privacy spent, bundles of rules.
+"""What decisions rest on: reviews and their approvals, documents, releases, bundles of rules.
 
 Whether something holds is told as of one day, the day of the report.
 """
@@ -112,22 +112,6 @@ class ReleaseRecord:
     ledger: str
     seq: int
     unsafe: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Spent:
-    """Privacy guarantees that entries of one party and run carry. Nothing is added up: composing is the accountant's.
-
-    `largest` is the largest epsilon, `latest` the fields of the latest entry.
-    """
-
-    party: str
-    run: str
-    kind: str
-    entries: int
-    largest: float | None
-    latest: dict[str, str | float]
-    last: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,30 +317,6 @@ def releases(lines: Sequence[EntryView]) -> tuple[ReleaseRecord, ...]:
         for line in sorted(lines, key=lambda line: line.at)
         if line.act == "release"
     )
-
-
-def spendings(lines: Iterable[EntryView]) -> tuple[Spent, ...]:
-    """Privacy guarantees by party, run and kind."""
-    with_privacy = (line for line in lines if line.privacy and line.verdict == "permit")
-    cases = grouped(with_privacy, lambda line: (line.exporter.name, line.run, line.kind))
-    return tuple(
-        Spent(
-            party=party,
-            run=run,
-            kind=kind,
-            entries=len(case),
-            largest=max((value for value in map(_epsilon, case) if value is not None), default=None),
-            latest=dict(max(case, key=lambda line: (line.at, line.seq)).privacy),
-            last=max(line.at for line in case),
-        )
-        for (party, run, kind), case in sorted(cases.items())
-    )
-
-
-def _epsilon(line: EntryView) -> float | None:
-    privacy = dict(line.privacy)
-    value = privacy.get("eps", privacy.get("epsilon"))
-    return value if isinstance(value, int | float) else None
 
 
 def bundles(books: Sequence[LedgerView], on: date) -> tuple[BundleRecord, ...]:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from fedsov.border.decisions import NOBODY
+
 DECIDED = ("cross", "release")
 ACTS = (*DECIDED, "approve", "withdraw")
 VERDICTS = ("permit", "review", "refuse")
@@ -38,7 +40,10 @@ class EntryView:
     """One entry. `seq` and `entry` are its number and digest in the book of `owner`; the rest is what it says.
 
     `contents` tells of each document the digest of its entry in the register, and of its file, as they were then.
-    `grounds` tells for each origin on what it crossed ("scc_eu", "adequacy"), as that origin's law sees it.
+    `grounds` tells for each origin on what it crossed ("scc_eu", "adequacy"), as that origin's law sees it;
+    `exporter_grounds` the same for the place that sent it, where its law was asked beside the origins'.
+    `relied` tells which origin's answer rests on which document ("DE scc-1"), `at_fault` which do not permit it.
+    `people` is the number of people in such crossings within twelve months, as the gate counted them.
     """
 
     owner: str
@@ -61,6 +66,9 @@ class EntryView:
     bytes: int
     purpose: str
     grounds: Mapping[str, tuple[str, ...]]
+    exporter_grounds: Mapping[str, tuple[str, ...]]
+    flow: str
+    people: int
     documents: tuple[str, ...]
     verdict: str
     review: str
@@ -73,7 +81,6 @@ class EntryView:
     bundle: str
     bundle_dated: date | None
     unsafe: bool
-    privacy: tuple[tuple[str, str | float], ...]
     by: str
     why: str
     since: str
@@ -82,6 +89,21 @@ class EntryView:
     contents: Mapping[str, tuple[str, str]]
     marks: tuple[str, ...]
     added_rules: tuple[str, ...]
+    relied: tuple[str, ...] = ()
+    at_fault: tuple[str, ...] = ()
+
+    @property
+    def answered_by(self) -> tuple[str, ...]:
+        """The origins that the decision is about: those that refuse or ask for a review, else all that bind it.
+
+        The sender's own place is among them where its law is at fault. An older entry does not tell, and has all.
+        """
+        return tuple(origin for origin in self.at_fault if origin != NOBODY) or self.bound_by
+
+    def documents_of(self, origin: str) -> tuple[str, ...]:
+        """The documents on which this origin's answer rests; all of them in an older entry, which does not tell."""
+        pairs = (words.partition(" ") for words in self.relied)
+        return tuple(paper for whose, _, paper in pairs if whose == origin) if self.relied else self.documents
 
     @property
     def bound_by(self) -> tuple[str, ...]:
@@ -95,6 +117,23 @@ class EntryView:
 
 
 @dataclass(frozen=True, slots=True)
+class PrivacyNote:
+    """A reservation of a region's privacy budget, as its ledger noted it; None for a figure that it does not tell.
+
+    Attributes:
+        epsilon: of the run by itself; spent: with all before it. Both at `delta`.
+        lifetime: the lifetime epsilon it was held to.
+    """
+
+    run: str
+    at: str
+    epsilon: float | None
+    delta: float | None
+    spent: float | None
+    lifetime: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class LedgerView:
     """A ledger as it was read.
 
@@ -104,6 +143,7 @@ class LedgerView:
         lines: what was decided, approved and withdrawn; notes: how many other entries it has.
         strange: numbers of the entries that were not understood.
         unbounded_since: the day from which answers without privacy left about people of a private release, or "".
+        privacy: the reservations of its privacy budget, in their order.
     """
 
     owner: str
@@ -114,33 +154,45 @@ class LedgerView:
     notes: int = 0
     strange: tuple[int, ...] = ()
     unbounded_since: str = ""
+    privacy: tuple[PrivacyNote, ...] = ()
 
 
 def read_book(owner: str, entries: Sequence[tuple[int, str, Any]], *, head: str, fault: str = "") -> LedgerView:
     """A ledger's entries (number, digest, body) as lines."""
     lines: list[EntryView] = []
     strange: list[int] = []
+    privacy: list[PrivacyNote] = []
     unbounded = ""
     for seq, digest, body in entries:
         try:
             act = _text(body, "act")
             if act in ACTS:
                 lines.append(_line(owner, seq, digest, body))
-            elif act == "note" and "privacy_unbounded" in _mapping(body, "note"):
-                unbounded = unbounded or _text(body, "at")[:10]
+            elif act == "note":
+                note = _mapping(body, "note")
+                if "privacy_unbounded" in note:
+                    unbounded = unbounded or _text(body, "at")[:10]
+                if "privacy" in note:
+                    privacy.append(_privacy_note(body, note))
         except ValueError:
             strange.append(seq)
     notes = len(entries) - len(lines) - len(strange)
-    return LedgerView(owner, len(entries), head, fault, tuple(lines), notes, tuple(strange), unbounded)
+    return LedgerView(owner, len(entries), head, fault, tuple(lines), notes, tuple(strange), unbounded, tuple(privacy))
+
+
+def _privacy_note(body: Mapping[str, Any], note: Mapping[str, Any]) -> PrivacyNote:
+    report = _mapping(_mapping(note, "privacy"), "report")
+    figures = (_figure(report, name) for name in ("epsilon", "delta", "spent_with", "lifetime_epsilon"))
+    return PrivacyNote(_text(body, "run"), _text(body, "at"), *figures)
 
 
 _TEXTS = (
     *("act", "at", "run", "kind", "name", "digest", "purpose", "verdict", "review", "reason", "remedy"),
-    *("bundle", "by", "why", "since", "until", "approval"),
+    *("bundle", "by", "why", "since", "until", "approval", "flow"),
 )
 _LISTS = (
     *("origins", "categories", "restrictions", "documents", "rules", "citations", "missing", "obligations"),
-    *("marks", "added_rules"),
+    *("marks", "added_rules", "relied", "at_fault"),
 )
 
 
@@ -152,7 +204,7 @@ def _line(owner: str, seq: int, digest: str, body: Any) -> EntryView:
     if texts["act"] in DECIDED and texts["verdict"] not in VERDICTS:
         raise ValueError(f"verdict is {texts['verdict']!r}")
     importer = _member(about, "importer")
-    dated = _text(about, "bundle_dated")
+    dated, basis, origins = _text(about, "bundle_dated"), _texts(about, "basis"), _bound_by(lists)
     return EntryView(
         owner=owner,
         seq=seq,
@@ -162,12 +214,13 @@ def _line(owner: str, seq: int, digest: str, body: Any) -> EntryView:
         importer=importer,
         destination=_text(about, "destination") or importer.location,
         destination_name=_text(about, "destination_name"),
-        grounds=_grounds(_bound_by(lists), _texts(about, "basis"), lists["rules"], verdict=texts["verdict"]),
+        grounds=_grounds(origins, basis, lists["rules"], verdict=texts["verdict"]),
+        exporter_grounds=_exporter_grounds(origins, basis, verdict=texts["verdict"]),
+        people=_number(about, "count_12m"),
         bytes=_number(about, "bytes"),
         bundle_dated=date.fromisoformat(dated) if dated else None,
         unsafe=about.get("unsafe") is True,
         contents=_contents(about),
-        privacy=tuple((_written(str(key)), _plain(value)) for key, value in _mapping(about, "privacy").items()),
         **texts,
         **lists,
     )
@@ -201,6 +254,15 @@ def _grounds(
         own.setdefault(origin if space else "", []).append(ground if space else origin)
     spare = tuple(f"rule {rule}" for rule in dict.fromkeys(rules)) or (NONE,)
     return {origin: tuple(dict.fromkeys(own.get(origin, []) + own.get("", []))) or spare for origin in origins}
+
+
+def _exporter_grounds(origins: Sequence[str], basis: Sequence[str], *, verdict: str) -> dict[str, tuple[str, ...]]:
+    """The grounds of places that are no origin: the sender's, whose own law was asked too."""
+    own: dict[str, tuple[str, ...]] = {}
+    for place, space, ground in (words.partition(" ") for words in basis if verdict != "refuse"):
+        if space and place not in origins:
+            own[place] = (*own.get(place, ()), ground)
+    return own
 
 
 def _text(body: Any, name: str) -> str:
@@ -237,9 +299,13 @@ def _number(body: Mapping[str, Any], name: str) -> int:
     return value
 
 
-def _plain(value: Any) -> str | float:
-    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return value if number else _written(str(value))
+def _figure(body: Mapping[str, Any], name: str) -> float | None:
+    value = body.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float | None):
+        raise ValueError(f"{name} is no number")
+    if value is not None and not math.isfinite(value):
+        raise ValueError(f"{name} is not finite")
+    return value
 
 
 def _member(body: Mapping[str, Any], name: str) -> PartyView:

@@ -170,4 +170,19 @@ def _percent(part: int, whole: int) -> str:
     return f"{100 * part / whole:.2f}" if whole else "0"
 
 
-_FILTERS: dict[str, Callable[..., Any]] = {"number": _number, "time": _time, "size": _size, "percent": _percent}
+def _epsilon(value: float | None) -> str:
+    return "not told" if value is None else f"{value:.3f}"
+
+
+def _delta(value: float | None) -> str:
+    return "not told" if value is None else f"{value:.3g}"
+
+
+_FILTERS: dict[str, Callable[..., Any]] = {
+    "number": _number,
+    "time": _time,
+    "size": _size,
+    "percent": _percent,
+    "epsilon": _epsilon,
+    "delta": _delta,
+}

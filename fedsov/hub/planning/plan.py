@@ -141,9 +141,26 @@ def _federate(ground: _Ground) -> dict[str, _Attempt]:
         profile for profile in ground.profiles if profile.region in upward and not _refused(upward[profile.region])
     ]
     members = _members(ground, candidates)
+    waiting = [profile for profile in ground.profiles if _waits(upward.get(profile.region, ()))]
     return {
-        profile.region: _membership(ground, profile, members, upward.get(profile.region)) for profile in ground.profiles
+        profile.region: _membership(ground, profile, members, upward.get(profile.region), waiting)
+        for profile in ground.profiles
     }
+
+
+def _waits(upward: Sequence[PlannedCrossing]) -> bool:
+    """True where nothing but a person's approval is lacking."""
+    refused = _refused(upward)
+    return bool(refused) and all(crossing.decision.verdict == "review" for crossing in refused)
+
+
+def _behind(ground: _Ground, profile: Profile, together: Sequence[Profile]) -> tuple[PlannedCrossing, ...]:
+    """What would wait next, were all that waits approved: a person is asked about the whole way at once."""
+    targets = {member.region: member for member in (profile, *together)}
+    onward = _refused(
+        crossing for target in targets for crossing in _of_global_model(ground, list(targets.values()), target)
+    )
+    return onward if all(crossing.decision.verdict == "review" for crossing in onward) else ()
 
 
 def _members(ground: _Ground, candidates: Sequence[Profile]) -> list[Profile]:
@@ -167,12 +184,17 @@ def _of_global_model(ground: _Ground, members: Sequence[Profile], target: str) -
 
 
 def _membership(
-    ground: _Ground, profile: Profile, members: Sequence[Profile], upward: Sequence[PlannedCrossing] | None
+    ground: _Ground,
+    profile: Profile,
+    members: Sequence[Profile],
+    upward: Sequence[PlannedCrossing] | None,
+    waiting: Sequence[Profile],
 ) -> _Attempt:
     if upward is None:
         return _Attempt(False, _too_few("federated", profile.counted(), max(ground.rule.federated_min_rows, 1)))
     if refused := _refused(upward):
-        return _Attempt(False, f"Not federated: {refused[0].why()}.", blocked=refused)
+        behind = _behind(ground, profile, [*members, *waiting]) if profile in waiting else ()
+        return _Attempt(False, f"Not federated: {refused[0].why()}.", blocked=(*refused, *behind))
     if profile not in members:
         return _left_out(ground, profile, members)
     names, least = _listed(sorted(member.region for member in members)), ground.rule.federated_min_regions

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from fedsov.artifact import Artifact, Kind
 from fedsov.border.evidence.approvals import approval_entry, withdrawal_entry
 from fedsov.border.evidence.live_register import LiveRegister
+from fedsov.border.evidence.reviewers import Reviewer, Reviewers, signed_bytes, write_reviewers
 from fedsov.border.gate import Gate, Refused
 from fedsov.label import Label
 from fedsov.ledger.ledger import Ledger
@@ -23,15 +26,35 @@ AT = "2026-11-23T10:00:00.000+00:00"
 def gate_of(place: Path, code: str, register: Path | None) -> Gate:
     ledger = Ledger(place / f"{code}.sqlite", code)
     return Gate(
-        party(code), bundle=law(), evidence=LiveRegister(register, ledger), ledger=ledger, run="r", today=lambda: DAY
+        party(code),
+        bundle=law(),
+        evidence=LiveRegister(register, ledger, register_of(place)),
+        ledger=ledger,
+        run="r",
+        today=lambda: DAY,
     )
+
+
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+PERSON = Reviewer("A. Person", "data protection officer", KEY.public_key().public_bytes_raw().hex(), DAY)
+
+
+def register_of(place: Path, *listed: Reviewer) -> Path:
+    """The file of a register of these reviewers; of one person where none is named."""
+    write_reviewers(place / "reviewers.yaml", Reviewers(listed or (PERSON,)))
+    return place / "reviewers.yaml"
 
 
 def approve(gate: Gate, review: str, *, days: int = 30) -> dict:
     until = DAY + timedelta(days=days)
     entry = approval_entry({"review": review}, by="A. Person", why="checked", since=DAY, until=until, at=AT)
+    entry = signed(entry | {"role": PERSON.role, "key": PERSON.key})
     gate.ledger.append(entry)
     return entry
+
+
+def signed(entry: dict, key: Ed25519PrivateKey = KEY) -> dict:
+    return entry | {"signature": key.sign(signed_bytes(entry)).hex()}
 
 
 def waiting(gate: Gate, thing: Artifact, to: str) -> str:
@@ -102,3 +125,57 @@ def test_an_approval_never_opens_a_refusal(tmp_path: Path) -> None:
     for review in ("", "R0000000000", waiting(gate, artifact(Kind.UPDATE, "US", count=50), "CN")):
         approve(gate, review)
     assert gate.consider(bulk, party("CN")).verdict == "refuse"
+
+
+OTHER = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda entry: {name: part for name, part in entry.items() if name != "signature"}, "it bears no signature"),
+        (lambda entry: signed(entry | {"by": "C. Stranger"}), "'C. Stranger' is not in the register"),
+        (lambda entry: entry | {"until": "2099-01-01"}, "it was changed after it was signed"),
+        (lambda entry: entry | {"review": entry["review"], "why": "other"}, "it was changed after it was signed"),
+        (
+            lambda entry: signed(entry | {"key": OTHER.public_key().public_bytes_raw().hex()}, OTHER),
+            "signed with another key than that of 'A. Person'",
+        ),
+        (lambda entry: signed(entry, OTHER), "its signature is not that of 'A. Person'"),
+    ],
+    ids=["none", "a stranger", "a later day", "another reason", "another key", "a forged signature"],
+)
+def test_an_approval_that_no_registered_reviewer_signed_counts_for_nothing_and_the_warning_names_why(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, change: Callable[[dict], dict], said: str
+) -> None:
+    gate, update = gate_of(tmp_path, "US", None), artifact(Kind.UPDATE, "US", count=50)
+    review = waiting(gate, update, "CN")
+    entry = approval_entry({"review": review}, by="A. Person", why="checked", since=DAY, until=DAY, at=AT)
+    entry = signed(entry | {"role": PERSON.role, "key": PERSON.key})
+    gate.ledger.append(change(entry))
+    waiting(gate, update, "CN")
+    assert said in caplog.text and entry["approval"] in caplog.text
+    gate.ledger.append(entry)
+    assert gate.consider(update, party("CN")).verdict == "permit", "as it was signed it counts"
+
+
+def test_who_is_revoked_has_approved_nothing_from_the_next_decision_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    gate, update = gate_of(tmp_path, "US", None), artifact(Kind.UPDATE, "US", count=50)
+    approve(gate, waiting(gate, update, "CN"))
+    assert gate.consider(update, party("CN")).verdict == "permit"
+    register_of(tmp_path, replace(PERSON, revoked=DAY))
+    assert gate.consider(update, party("CN")).verdict == "review"
+    assert f"'A. Person' was revoked on {DAY}" in caplog.text
+
+
+@pytest.mark.parametrize("spoil", [lambda path: path.unlink(), lambda path: path.write_text("reviewers: [")])
+def test_without_a_register_of_reviewers_that_can_be_read_no_approval_counts(
+    tmp_path: Path, spoil: Callable[[Path], object]
+) -> None:
+    gate, update = gate_of(tmp_path, "US", None), artifact(Kind.UPDATE, "US", count=50)
+    approve(gate, waiting(gate, update, "CN"))
+    spoil(tmp_path / "reviewers.yaml")
+    waiting(gate, update, "CN")
+    assert gate.consider(update, party("CN")).verdict == "review"

@@ -15,6 +15,7 @@ from fedsov.border.evidence.claims import Claim, Question
 from fedsov.border.evidence.register import Document, Register
 from fedsov.border.law.rules import Condition, Rule
 from fedsov.border.law.vocabulary import Duration, Term
+from fedsov.errors import ConfigurationError
 from tests.border.world import (
     CATEGORIES,
     DAY,
@@ -102,14 +103,18 @@ def test_why_a_document_does_not_support_a_crossing_is_said_in_a_sentence():
 
 def test_the_ground_states_its_dates_its_coverage_and_whether_it_binds_the_recipient():
     bound = replace(SCC, entities=frozenset({"Example US Inc."}), purposes=frozenset({"training"}), expires=DAY)
-    facts = bound.facts("Example US Inc.")
+    ground = law().mechanisms["scc_eu"]
+    facts = bound.facts(question(entity="Example US Inc."), ground)
     assert facts["importer_match"] == "yes"
-    assert bound.facts("Example Other Inc.")["importer_match"] == "no"
+    assert bound.facts(question(entity="Example Other Inc."), ground)["importer_match"] == "no"
+    assert bound.facts(question(entity=""), ground)["importer_match"] == "yes"
     assert facts["covers"] == frozenset("*")
     assert facts["covers_purposes"] == frozenset({"training"})
     assert (facts["signed"], facts["expires"]) == (SCC.signed, DAY)
     assert facts["doc"] == "2021/914"
-    assert "importer_match" not in SCC.facts("anybody")
+    unnamed = replace(SCC, entities=frozenset())
+    assert unnamed.facts(question(entity="anybody"), ground)["importer_match"] == "unnamed"
+    assert "importer_match" not in unnamed.facts(question(entity=""), ground)
 
 
 def test_an_expired_ground_is_still_claimed_and_says_when_it_expired():
@@ -192,7 +197,7 @@ def test_papers_that_together_carried_a_crossing_carry_it_beside_any_other():
 
 
 def test_papers_that_contradict_each_other_never_count_together():
-    one = document("recipient", "one", terms={"ciio": "no", "pipeda": "yes"})
+    one = document("recipient", "one", entities=frozenset({"Example US Inc."}), terms={"ciio": "no", "pipeda": "yes"})
     other = document("exporter", "other", terms={"ciio": "yes", "local_copy": "yes"})
     claims = register(one, other).claims(question())
     assert {tuple(sorted(claim.documents)) for claim in claims} >= {("one",), ("other",)}
@@ -281,3 +286,21 @@ def test_a_part_of_the_register_holds_one_document_or_none():
     assert held.knows("tia-1") and not held.knows("tia")
     assert held.get("d-scc_eu") == SCC
     assert isinstance(SCC, Document)
+
+
+def test_a_register_that_knows_no_kind_of_paper_still_answers_every_question_by_what_needs_none():
+    bare = Register(())
+    standing = tuple(name for name, one in law().mechanisms.items() if one.standing)
+    assert [one.mechanism for one in bare.claims(question(standing=("", *standing)))] == ["", *sorted(standing)]
+    for origin in ("US", "DE", "CN", "GB", "XX"):
+        answer = ask(of(Kind.UPDATE, origin, "personal"), origin, "IN", register=bare)
+        assert answer == ask(of(Kind.UPDATE, origin, "personal"), origin, "IN", register=register())
+
+
+def test_what_needs_no_paper_costs_nothing_so_that_its_claims_come_first():
+    assert all(one.effort == 0 for one in law().mechanisms.values() if one.standing)
+
+
+def test_a_paper_of_a_kind_that_nothing_describes_makes_no_register():
+    with pytest.raises(ConfigurationError, match="d-scc_eu: unknown kind 'scc_eu'"):
+        Register((SCC,))

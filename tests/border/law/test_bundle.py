@@ -156,7 +156,7 @@ def test_the_index_holds_the_very_rules_that_hold_by_their_definition(asking: As
     for release, crossing in ((False, asking.crossing), (True, as_release(asking.crossing))):
         law_asked = law().release_rules if release else law().rules
         common = crossing_facts(crossing, evidence)
-        for origin in asked_origins(crossing):
+        for origin in asked_origins(crossing, law(), crossing.on):
             route = route_of(origin, crossing, law(), crossing.on, release=release)
             for claim in evidence.claims(question(route, crossing, law())):
                 facts = claimed({**route.facts, **common, "document_kind": claim.mechanism}, claim)

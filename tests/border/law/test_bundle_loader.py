@@ -10,8 +10,8 @@ import yaml
 
 from fedsov.artifact import Kind
 from fedsov.border.law.bundle import UNKNOWN
-from fedsov.border.law.bundle_loader import HERE, load_atlas, load_bundle
-from fedsov.border.law.vocabulary import Term
+from fedsov.border.law.bundle_loader import HERE, _sets, load_atlas, load_bundle
+from fedsov.border.law.vocabulary import Term, Unreadable
 from fedsov.errors import ConfigurationError
 from tests.border.world import (
     DECISIONS,
@@ -61,12 +61,12 @@ def test_every_rule_has_an_id_of_its_own():
     assert len(ids) > 290
 
 
-def test_there_are_forty_regimes_and_every_one_has_rules_of_its_own():
+def test_there_are_fifty_four_regimes_and_every_one_has_rules_of_its_own():
     named = {
         code for rule in law().rules for one in rule.when if one.field == "origin_regime" for code in _values(one.value)
     }
     regimes = _regimes()
-    assert len(regimes) == 40
+    assert len(regimes) == 54
     assert named - regimes == {UNKNOWN}
     assert regimes == named - {UNKNOWN}
 
@@ -136,7 +136,8 @@ UNREAD_MECHANISMS = {"intra_jurisdiction"}
 UNREAD_FACTS = {
     "consent_column": "the ingestion compares it with dataset.consent",
     "consent_value": "the ingestion compares it with dataset.consent",
-    "exporter": "adequacy is looked up by it",
+    "exporter": "adequacy is looked up by it", "as_exporter": "says whose law it is, for who reads an answer",
+    "exporter_name": "reasons name it", "recipient_name": "reasons name it",
     "destination_regime": "whether it stays home is computed from it",
     "n_12m": "counts in count_12m", "n_year": "counts in count_year",
     "doc_id": "a reference", "sha256": "a reference", "verified_by": "a reference", "verified_on": "a reference",
@@ -147,7 +148,6 @@ UNREAD_FACTS = {
     "synthetic": "what the exporter calls it weighs nothing",
     "law": "the law is looked up, not claimed", "c108_party": "being a party is no ground by itself",
     "destination_province": "the place of the recipient says it", "rounds": "difference_attack_check says it",
-    "stored_only_abroad": "primary_db_in_country and local_copy say it",
 }  # fmt: skip
 """Facts that a tenant or a case may state and that no rule weighs, each with why."""
 
@@ -224,3 +224,15 @@ def test_an_alias_for_no_known_code_is_refused():
 
 def test_the_decisions_under_test_are_at_hand():
     assert DECISIONS.exists()
+
+
+def test_a_set_may_name_sets_above_it_and_no_other():
+    assert _sets({"sets": {"@A": ["x"], "@B": ["@A", "y"]}})["@B"] == {"x", "y"}
+    with pytest.raises(ConfigurationError, match="set @B: unknown set '@C'"):
+        _sets({"sets": {"@A": ["x"], "@B": ["@C"]}})
+
+
+def test_a_filing_that_is_pending_is_no_day_and_a_signature_that_is_pending_cannot_be_read():
+    assert law().facts["filed"].read("pending") is None
+    with pytest.raises(Unreadable):
+        law().facts["signed"].read("pending")

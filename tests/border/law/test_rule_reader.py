@@ -128,6 +128,9 @@ NOT_UNDERSTOOD = [
     ("permit", "[[origin, eq, DE]]\n  obligations: none", "must be a list of sentences"),
     ("permit", "[[origin, eq, DE]]\n  obligations: [3]", "must be a list of sentences"),
     ("permit", "[[origin, eq, DE]]\n  remedy: 3", "'remedy' must be a text"),
+    ("oblige", "[[origin, eq, DE]]", "obliges to nothing; name its obligations"),
+    ("oblige", "[[origin, eq, DE]]\n  obligations: [Do.]\n  opens: true", "is a duty, which cannot open"),
+    ("oblige", "[[categories, excludes, [health]]]\n  obligations: [Do.]", "looks at categories with 'excludes'"),
     ("permit", "[[origin, eq, DE]", "line"),
     ("permit", "[[origin, eq, DE]]\n  effect: forbid", "effect"),
 ]

@@ -54,10 +54,10 @@ def record(root: Path, on: date = DAY, **other: Any) -> Record:
     return record_of(books(root), on=on, **other)
 
 
-def made_of(*entries: dict[str, Any], fault: str = "", on: date = DAY) -> Record:
+def made_of(*entries: dict[str, Any], fault: str = "", on: date = DAY, **other: Any) -> Record:
     """The record of one ledger that holds these bodies."""
     book = read_book("DE", [(seq, f"{seq:064x}", body) for seq, body in enumerate(entries, 1)], head="0", fault=fault)
-    return record_of([book], on=on)
+    return record_of([book], on=on, **other)
 
 
 def crossing(root: Path, **changed: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from fedsov.artifact import Artifact, Kind
+from fedsov.control_plane.compliance.entries import read_book
 from fedsov.control_plane.compliance.page import as_html
 from fedsov.label import Label
 from fedsov.ledger.ledger import Ledger
@@ -30,7 +31,8 @@ def test_the_numbers_of_the_record_are_those_of_the_ledgers(workspace: Path) -> 
         "total": len(crossings),
     }
     assert (verdicts["permit"], verdicts["review"], verdicts["refuse"]) == (8, 1, 2)
-    cells = Counter((origin, one["destination"], one["verdict"]) for one in crossings for origin in one["origins"])
+    answering = [(one, one["at_fault"] or one["origins"]) for one in crossings]
+    cells = Counter((origin, one["destination"], one["verdict"]) for one, origins in answering for origin in origins)
     of_matrix = {
         (cell["origin"], cell["destination"], verdict): cell["count"][name]
         for cell in told["matrix"]
@@ -38,13 +40,32 @@ def test_the_numbers_of_the_record_are_those_of_the_ledgers(workspace: Path) -> 
         if cell["count"][name]
     }
     assert of_matrix == dict(cells)
-    for dimension, field in (("origin", "origins"), ("category", "categories")):
-        counted = Counter(word for one in crossings for word in one[field])
+    by_word = {
+        "origin": Counter(origin for _, origins in answering for origin in origins),
+        "category": Counter(word for one in crossings for word in one["categories"]),
+    }
+    for dimension, counted in by_word.items():
         assert {word: count["total"] for word, count in told["tallies"][dimension].items()} == dict(counted)
     grounds = [{ground.partition(" ")[2] for ground in one["basis"]} for one in crossings]
     by_ground = Counter(ground for several in grounds for ground in several)
     assert {word: one["total"] for word, one in told["tallies"]["mechanism"].items() if word != "none"} == by_ground
     assert told["tallies"]["mechanism"]["none"]["refused"] == 2
+
+
+def test_a_refusal_stands_under_the_origins_that_refuse_and_no_origin_has_another_s_documents(workspace: Path) -> None:
+    told = record(workspace)
+    refused = {(route.origin, route.destination) for route in told.matrix if route.count.refused}
+    assert refused == {("GB", "IN")}, "the model is made of German and American rows too, which may go there"
+    for route in (*told.matrix, *told.flows):
+        others = {"DE": "gb", "GB": "-de-", "US": "-gb-"}.get(route.origin, "nobody")
+        assert not any(others in document for document in route.documents), route
+
+
+def test_an_older_entry_that_does_not_tell_whose_document_it_is_counts_as_before(workspace: Path) -> None:
+    told = [(seq, "0", {**body, "relied": None, "at_fault": None}) for seq, body in enumerate(bodies(workspace))]
+    lines = read_book("hub", told, head="0").lines
+    assert all(line.answered_by == line.bound_by for line in lines)
+    assert all(line.documents_of(origin) == line.documents for line in lines for origin in line.bound_by)
 
 
 def test_flows_sum_to_their_cell_of_the_matrix(workspace: Path) -> None:

@@ -1,4 +1,4 @@
-"""What decisions rest on: reviews and approvals, documents, releases, privacy spent, bundles of rules."""
+"""What decisions rest on: reviews and approvals, documents, releases, bundles of rules."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from fedsov.control_plane.compliance.page import as_html
 from tests.border.world import DAY, demo_register
 from tests.control_plane.compliance.ledgers import (
     APPROVE,
-    NEWER,
     REVIEW,
     WITHDRAW,
     crossing,
@@ -26,12 +25,6 @@ def test_a_release_is_told_with_what_bound_it_and_the_evidence(workspace: Path) 
     (released,) = record(workspace).releases
     assert released.origins == ("US",) and released.documents == ("demo-global-consent",)
     assert released.ledger == "US" and released.verdict == "permit" and "personal" in released.categories
-
-
-def test_privacy_is_told_as_written_and_never_added_up(workspace: Path) -> None:
-    second = NEWER | {"privacy": {"eps": 2.5, "delta": 1e-6}}
-    (spent,) = made_of(crossing(workspace, **NEWER), crossing(workspace, **second)).privacy
-    assert (spent.entries, spent.largest, spent.latest["eps"]) == (2, 2.5, 2.5)
 
 
 @pytest.mark.parametrize(

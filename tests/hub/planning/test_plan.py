@@ -223,6 +223,26 @@ def test_one_region_alone_is_no_federation():
     assert plan.contributors == ()
 
 
+def test_all_that_waits_for_a_person_on_the_way_to_federation_is_shown_at_once():
+    def judge(kind, label, source, target, count):
+        return REVIEW if "IN" in label.origins and target != "IN" and label.categories else PERMIT
+
+    plan = make_plan(world(), RULE, hub="hub", judge=judge)
+    assert plan.following("federated") == ("US", "GB", "DE"), "what waits is not permitted"
+    waiting = {(one.kind, one.source, one.target) for one in plan.region("IN").blocked}
+    assert waiting >= {(Kind.UPDATE, "IN", "hub")} | {(Kind.MODEL, "hub", target) for target in ("US", "GB", "DE")}
+
+
+def test_where_a_refusal_lies_behind_a_review_nobody_is_asked_about_the_way_to_it():
+    def judge(kind, label, source, target, count):
+        if "IN" in label.origins and target == "GB":
+            return refusal("IN", "GB")
+        return REVIEW if "IN" in label.origins and target == "hub" else PERMIT
+
+    plan = make_plan(world(), RULE, hub="hub", judge=judge)
+    assert {one.target for one in plan.region("IN").blocked if one.kind is Kind.MODEL} == set()
+
+
 def test_review_is_not_permission():
     plan = make_plan(world(), RULE, hub="hub", judge=lambda *_: REVIEW)
     assert set(strategies(plan).values()) == {"local"}

@@ -1,0 +1,153 @@
+"""`evidence missing`: the documents that would open a better plan, each tried before it is told.
+
+The plan is made, each crossing that stands in its way gets the documents that would open it
+(`fedsov.border.proposals`), and the plan is made again with these, until nothing more can be proposed. Nothing is
+recorded and nothing is entered: the documents do not exist yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import TYPE_CHECKING
+
+from fedsov.artifact import Artifact, Crossing, Kind, Party
+from fedsov.border.decisions import Decision
+from fedsov.border.evidence.register import Document, Register
+from fedsov.border.law.bundle import Bundle
+from fedsov.border.policy import decide
+from fedsov.border.proposals import PROPOSED, proposed
+from fedsov.errors import ConfigurationError, unknown
+from fedsov.hub.planning.plan import make_plan
+from fedsov.hub.planning.plan_values import ORDER, Plan, PlannedCrossing, Profile, StrategyRule
+from fedsov.label import Label
+
+if TYPE_CHECKING:
+    from fedsov.config.settings import Settings
+
+MOST_TURNS = 8
+"""How often a plan is made anew; each turn opens at least one crossing that the one before did not."""
+
+
+@dataclass(frozen=True, slots=True)
+class MissingEvidence:
+    """The documents that are missing, what the regions would do with them, and what no document opens.
+
+    Attributes:
+        documents: each told once for the same kind, places and terms; in the order in which they are asked for.
+        before, after: by region, the strategy without them, and that which is asked for or better with them.
+        closed: sentences about the crossings that no document opens: a person must look, or the law forbids them.
+    """
+
+    documents: tuple[Document, ...]
+    before: Mapping[str, str]
+    after: Mapping[str, str]
+    closed: tuple[str, ...]
+
+    @property
+    def changed(self) -> dict[str, str]:
+        """By region, the strategy that only the documents allow."""
+        return {
+            region: strategy for region, strategy in self.after.items() if _rank(strategy) < _rank(self.before[region])
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class BorderView:
+    """What a planned crossing is decided by: parties by name, the bundle, the register, the day."""
+
+    parties: Callable[[str], Party]
+    bundle: Bundle
+    register: Register
+    day: date
+    purpose: str = "training"
+
+    def crossing(self, planned: PlannedCrossing) -> Crossing:
+        """The crossing itself."""
+        return self._crossing(planned.kind, planned.label, planned.source, planned.target, planned.count)
+
+    def judge(self, kind: Kind, label: Label, source: str, target: str, count: int) -> Decision:
+        """The border's answer to a planned crossing; nothing is recorded."""
+        return decide(self._crossing(kind, label, source, target, count), self.bundle, self.register, self.day)
+
+    def _crossing(self, kind: Kind, label: Label, source: str, target: str, count: int) -> Crossing:
+        artifact = Artifact(kind, label, count=count, name=f"planned {kind}")
+        return Crossing(artifact, self.parties(source), self.parties(target), self.purpose, self.day)
+
+
+def missing_settings(
+    settings: Settings, *, progress: Callable[[str], None], strategy: str | None = None
+) -> MissingEvidence:
+    """What is missing for a run with these settings; `strategy`: for this one alone.
+
+    Raises ConfigurationError for a strategy that nobody knows.
+    """
+    from fedsov.api.train import planned_run
+
+    rule = rule_of(settings.strategy, strategy)
+    with planned_run(settings, progress=progress) as (run, plan, profiles):
+        register = settings.border.register()
+        view = BorderView(run.party, run.gate.bundle, register, run.gate.today(), run.gate.purpose)
+        answer = missing(profiles, rule, hub=run.gate.owner.name, view=view)
+        return replace(answer, before=_strategies(plan))
+
+
+def rule_of(rule: StrategyRule, strategy: str | None) -> StrategyRule:
+    """The rule with this strategy alone. Raises ConfigurationError for a strategy that nobody knows."""
+    if strategy is None:
+        return rule
+    if strategy not in ORDER:
+        raise ConfigurationError(unknown("strategy", strategy, ORDER))
+    return replace(rule, order=(strategy,))
+
+
+def missing(profiles: Sequence[Profile], rule: StrategyRule, *, hub: str, view: BorderView) -> MissingEvidence:
+    """The documents that would open a better plan for these profiles; see the module."""
+    documents: dict[str, Document] = {}
+    plan = before = make_plan(profiles, rule, hub=hub, judge=view.judge)
+    for _ in range(MOST_TURNS):
+        new = [each for planned in _blocked(plan) for each in _proposed(planned, view, documents)]
+        if not new:
+            break
+        for document in new:
+            _merge(documents, document, taken={each.id for each in view.register.documents})
+        known = replace(view.register, documents=(*view.register.documents, *documents.values()))
+        plan = make_plan(profiles, rule, hub=hub, judge=replace(view, register=known).judge)
+    closed = tuple(dict.fromkeys(f"{planned.why()}." for planned in _blocked(plan)))
+    return MissingEvidence(tuple(documents.values()), _strategies(before), _strategies(plan), closed)
+
+
+def _rank(strategy: str) -> int:
+    """The most private first; what trains on own rows alone, or not at all, last."""
+    return ORDER.index(strategy) if strategy in ORDER else len(ORDER)
+
+
+def _blocked(plan: Plan) -> list[PlannedCrossing]:
+    return [planned for region in plan.regions for planned in region.blocked]
+
+
+def _strategies(plan: Plan) -> dict[str, str]:
+    return {region.region: region.strategy for region in plan.regions}
+
+
+def _proposed(planned: PlannedCrossing, view: BorderView, documents: Mapping[str, Document]) -> list[Document]:
+    """Documents for a crossing beside those that were proposed before."""
+    known = replace(view.register, documents=(*view.register.documents, *documents.values()))
+    proposal = proposed(view.crossing(planned), view.bundle, known, view.day)
+    return [] if proposal.decision.verdict == "refuse" else list(proposal.documents)
+
+
+def _merge(documents: dict[str, Document], new: Document, *, taken: Collection[str]) -> None:
+    """Enters a document under an id that is free, or widens the one that differs in categories and recipients alone."""
+    for name, old in documents.items():
+        if replace(old, id="", categories=new.categories, entities=new.entities) == replace(new, id=""):
+            categories, entities = old.categories | new.categories, old.entities | new.entities
+            documents[name] = replace(old, categories=categories, entities=entities)
+            return
+    name = plain = new.id.removeprefix(PROPOSED)
+    count = 1
+    while name in documents or name in taken:
+        count += 1
+        name = f"{plain}-{count}"
+    documents[name] = replace(new, id=name)

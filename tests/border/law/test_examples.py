@@ -1,0 +1,114 @@
+"""Each rule of the shipped law decides an example: a line of examples.csv that bears its id, or a crossing below.
+
+A line is a case as `fedsov border check` reads it (`fedsov.border.case_table`); the flow "release" asks whether the
+label may be let go on the strength of a document of the kind that stands under `mechanism`. Where the law no longer
+counts as known on the day of an example, it is taken as confirmed, but for the rules about that very thing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import cache
+from pathlib import Path
+
+from fedsov.artifact import Kind
+from fedsov.border.case_table import PAYLOADS, Case, CaseEvidence, answer, crossing_of, read_cases, read_facts
+from fedsov.border.decisions import Decision
+from fedsov.border.evidence.claims import Claim, Question
+from fedsov.border.law.bundle import Bundle
+from fedsov.border.policy import decide_release
+from fedsov.label import PUBLIC, Label
+from tests.border.world import artifact, ask, law, of
+
+EXAMPLES = Path(__file__).with_name("examples.csv")
+KINDS = Path(__file__).with_name("kinds.csv")
+DOCUMENT = "its-document"
+
+
+@dataclass(frozen=True)
+class Released:
+    """What a case states, as a register would whose one document is the ground."""
+
+    stated: CaseEvidence
+
+    def claims(self, question: Question) -> tuple[Claim, ...]:
+        grounds = {DOCUMENT: frozenset({"mechanism"})}
+        return tuple(replace(claim, documents=grounds) for claim in self.stated.claims(question))
+
+    def knows(self, document_id: str) -> bool:
+        return True
+
+    def absent(self, kinds: Sequence[str]) -> str:
+        return self.stated.absent(kinds)
+
+    def contents(self, ids: Iterable[str]) -> dict[str, dict[str, str]]:
+        return {}
+
+    def approval(self, review: str, on: date) -> str | None:
+        return None
+
+
+def decided(case: Case) -> Decision:
+    """The answer to an example, a release where its flow says so."""
+    bundle = law() if case.id.endswith(".horizon") else confirmed()
+    if case.flow != "release":
+        return answer(case, bundle)
+    on, stated = date.fromisoformat(case.date), read_facts(case.facts, bundle)
+    crossing = crossing_of(replace(case, flow="transfer"), PAYLOADS[case.payload], on, stated)
+    evidence = Released(CaseEvidence(case, stated, bundle))
+    return decide_release(crossing, DOCUMENT, bundle=bundle, evidence=evidence, at=on)
+
+
+@cache
+def confirmed() -> Bundle:
+    return replace(law(), confirmed_until=date(2031, 1, 1))
+
+
+@cache
+def examples() -> dict[str, tuple[Case, Decision]]:
+    """By the id of the rule: the case of its line and the answer to it."""
+    cases = read_cases(EXAMPLES.read_bytes(), EXAMPLES.name)
+    assert len({case.id for case in cases}) == len(cases)
+    return {case.id: (case, decided(case)) for case in cases}
+
+
+def by_hand() -> dict[str, Decision]:
+    """Examples of what no line can say: nothing personal, an error, a restriction, evidence that nobody holds."""
+    people = Label(frozenset({"DE"}), frozenset({"health"}))
+    restricted = replace(people, restrictions=frozenset({"research only"}))
+    rows = artifact(Kind.RECORDS, "DE")
+    return {
+        "floor.public": ask(replace(rows, label=PUBLIC), "DE", "CN"),
+        "floor.error_type": ask(replace(rows, kind=Kind.ERROR, content=b"ValueError"), "DE", "CN"),
+        "floor.error_text": ask(replace(rows, kind=Kind.ERROR, content=b"no such row: 4711"), "DE", "CN"),
+        "floor.restriction": ask(replace(rows, label=restricted), "DE", "FR"),
+        "floor.unknown_evidence": ask(of(Kind.MODEL, "DE", "health", evidence=("no-such-paper",)), "DE", "FR"),
+    }
+
+
+def test_each_rule_of_the_shipped_law_decides_an_example():
+    answers = {name: decision for name, (_, decision) in examples().items()} | by_hand()
+    rules = [rule.id for rule in (*law().rules, *law().releases)]
+    without = [name for name in rules if name not in answers]
+    assert without == [], f"rules without an example in {EXAMPLES.name}: {', '.join(without)}"
+    silent = {name: answers[name].rules for name in rules if name not in answers[name].rules}
+    assert silent == {}, "examples that other rules decide"
+
+
+def test_each_example_is_of_a_rule_and_answered_as_it_says():
+    rules = {rule.id for rule in (*law().rules, *law().releases)}
+    assert sorted(set(examples()) - rules) == [], "examples of rules that are no more"
+    wrong = {
+        name: decision.verdict for name, (case, decision) in examples().items() if decision.verdict != case.expected
+    }
+    assert wrong == {}
+
+
+def test_cases_of_each_kind_that_was_once_answered_wrongly_are_answered_as_the_law_says():
+    """The American bulk rule (H3), China (H5), sector and state law (H6), too strict answers (H9), regimes (H10)."""
+    cases = read_cases(KINDS.read_bytes(), KINDS.name)
+    wrong = {case.id: got.verdict for case in cases if (got := answer(case, law())).verdict != case.expected}
+    assert wrong == {}
+    assert len(cases) > 100

@@ -1,0 +1,60 @@
+"""`evidence missing`: ready lines, what the plan then is, and what no document opens."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fedsov.api.missing_evidence import MissingEvidence
+from fedsov.cli.evidence_missing import answer_lines, entry_line
+from tests.border.world import document
+from tests.cli.world import call
+
+PAPER = document("scc_uk_idta", "idta-1", terms={"doc": "A1.0"}, entities=frozenset({"Example's Ltd"}))
+
+
+def test_an_unknown_strategy_is_refused_before_a_region_starts() -> None:
+    ended = call("evidence", "missing", "--for", "federate")
+    assert ended.code == 2 and "did you mean federated" in ended.line
+
+
+def test_a_line_is_quoted_for_the_shell(tmp_path: Path) -> None:
+    words = shlex.split(entry_line(PAPER, tmp_path / "my register.yaml"))
+    options = dict(zip(words[5::2], words[6::2], strict=True))
+    assert options["--entities"] == "Example's Ltd" and options["--evidence"] == str(tmp_path / "my register.yaml")
+    assert options["--terms"] == "doc=A1.0" and "--expires" not in options
+
+
+def test_people_read_how_many_documents_each_line_and_who_then_does_what() -> None:
+    answer = MissingEvidence((PAPER,), {"IN": "local"}, {"IN": "federated"}, ())
+    printed = answer_lines(answer, ["the line"], "federated")
+    assert printed[0].startswith("Missing for federated: 1 document.") and printed[1] == "  the line"
+    assert printed[2:] == ["With them:", "  IN: federated (now local)"]
+
+
+def test_that_nothing_is_missing_and_what_no_document_opens_is_said() -> None:
+    answer = MissingEvidence(
+        (), {"IN": "local"}, {"IN": "local"}, ("model hub -> IN needs review: a person must look.",)
+    )
+    assert answer_lines(answer, [], None) == [
+        "No document is missing for a better plan.",
+        "No document opens:",
+        "  model hub -> IN needs review: a person must look.",
+    ]
+
+
+def test_a_worse_strategy_is_no_change_for_the_better() -> None:
+    answer = MissingEvidence((), {"IN": "transfer_learning"}, {"IN": "local"}, ())
+    assert answer.changed == {} and replace(answer, after={"IN": "federated"}).changed == {"IN": "federated"}
+
+
+@pytest.mark.long
+def test_the_demo_s_regions_are_asked_and_its_one_missing_document_is_told(tmp_path: Path) -> None:
+    answer = call("evidence", "missing", "--for", "federated", "--json", f"workspace={tmp_path}").json
+    assert [(each["kind"], each["exporter"], each["importer"]) for each in answer["documents"]] == [
+        ("scc_uk_idta", ["GB"], ["IN"])
+    ]
+    assert answer["after"]["IN"] == "federated" != answer["before"]["IN"] and answer["closed"] == []
