@@ -11,7 +11,7 @@ from fedsov.api.result import RunResult
 from fedsov.api.train import told_to, train_settings
 from fedsov.config.settings import Settings, settings_of
 from fedsov.errors import ConfigurationError
-from fedsov.hub.checkpoints import Checkpoints, RunManifest, runs
+from fedsov.hub.kept.checkpoints import Checkpoints, RunManifest, runs
 from fedsov.storage.workspace import named_path
 
 

@@ -20,9 +20,10 @@ from fedsov.runtimes import check_kind, kind_in, open_runtime, warm_up
 if TYPE_CHECKING:
     from fedsov.api.result import RunResult
     from fedsov.config.settings import Settings
-    from fedsov.hub.checkpoints import RunManifest
+    from fedsov.hub.kept.checkpoints import RunManifest
     from fedsov.hub.planning.plan_values import Plan, Profile
     from fedsov.hub.run import HubRun
+    from fedsov.partition.preview import Preview
     from fedsov.protocol.ingestion_report import IngestionReport
     from fedsov.runtimes import OnBytes
 
@@ -64,12 +65,21 @@ def _to_stderr(line: str) -> None:
     print(printable(line), file=sys.stderr)
 
 
+def preview_settings(settings: Settings) -> Preview:
+    """What an ingestion would do with the source; nothing is written. Raises InputError, ConfigurationError."""
+    from fedsov.partition.preview import Preview
+    from fedsov.runtimes.preview_source import preview_source
+
+    return Preview.from_json(preview_source({**settings.plain, "workspace": str(settings.workspace)}))
+
+
 def ingest_settings(settings: Settings, *, progress: Progress, rebuild: bool = False) -> IngestionReport:
     """Sorts the source into the regions' stores, and records what each region tells of itself.
 
     `rebuild` writes stores that are up to date anew.
     """
-    from fedsov.hub import recorded_profiles, region_queries
+    from fedsov.hub import region_queries
+    from fedsov.hub.kept import recorded_profiles
 
     with _open(settings, progress=progress, trains=False) as run:
         report = _ingest(run, rebuild=rebuild)
@@ -87,7 +97,8 @@ def plan_settings(
     It is made of the profiles recorded at ingestion: no region is asked, and no ledger gets an entry. Where none are
     recorded for these rows, or with `fresh`, the regions are asked, which their ledgers tell.
     """
-    from fedsov.hub import recorded_profiles, region_queries
+    from fedsov.hub import region_queries
+    from fedsov.hub.kept import recorded_profiles
 
     with _open(settings, progress=progress, on_bytes=on_bytes, trains=False) as run:
         report = _tell_ingestion(run)

@@ -34,7 +34,7 @@ def show(arguments: ShowBundleArguments) -> None:
 
     A permit later than that is a review, until a person confirms the law or a newer bundle is installed.
     """
-    from fedsov.api.law_bundles import show as read
+    from fedsov.api.border.law_bundles import show as read
 
     shown, on = read(arguments.workspace), today()
     if arguments.json:
@@ -80,7 +80,7 @@ class ConfirmArguments(Arguments):
 )
 def confirm(arguments: ConfirmArguments) -> None:
     """Records that the law still is as it was read, until a day."""
-    from fedsov.api.law_bundles import confirm as record
+    from fedsov.api.border.law_bundles import confirm as record
 
     made = record(arguments.workspace, until=arguments.until, by=arguments.by, why=arguments.why, key=arguments.key)
     if arguments.json:
@@ -103,7 +103,7 @@ class ExportBundleArguments(Arguments):
 @command(app, examples=("fedsov border bundle export law.json --law newer-law --key owner.pem",))
 def export(arguments: ExportBundleArguments) -> None:
     """Writes the law in force, or a folder of newer law, to one file, signed where a key is given."""
-    from fedsov.api.law_bundles import export as write
+    from fedsov.api.border.law_bundles import export as write
 
     bundle = write(arguments.file, root=arguments.workspace, folder=arguments.texts, key=arguments.key)
     if arguments.json:
@@ -126,7 +126,7 @@ class InstallArguments(Arguments):
 @command(app, examples=("fedsov border bundle install law.json",))
 def install(arguments: InstallArguments) -> None:
     """Puts a newer bundle in force, once its signature is checked. Each region takes it by its own settings."""
-    from fedsov.api.law_bundles import install as put
+    from fedsov.api.border.law_bundles import install as put
 
     bundle = put(arguments.workspace, arguments.file, publisher=arguments.publisher.strip().lower())
     if arguments.json:

@@ -38,7 +38,7 @@ def init(arguments: FirstReviewerArguments) -> None:
 
     Approvals that were given before, without a signature, count no longer; `fedsov border reviews` names them.
     """
-    from fedsov.api.reviewers import reviewers
+    from fedsov.api.border.reviewers import reviewers
 
     if reviewers(arguments.workspace).listed:
         raise ConfigurationError("there is a register of reviewers; `fedsov border reviewer add NAME` adds to it")
@@ -66,7 +66,7 @@ def add(arguments: FurtherArguments) -> None:
 
 
 def _add(arguments: Arguments, name: str, role: str, key: Path | None, public: str) -> None:
-    from fedsov.api.reviewers import add_reviewer
+    from fedsov.api.border.reviewers import add_reviewer
 
     reviewer = add_reviewer(arguments.workspace, name, role=role, key=key, public=public, today=today())
     if arguments.json:
@@ -84,7 +84,7 @@ class RegisterArguments(Arguments):
 @command(app, name="list", examples=("fedsov border reviewer list", "fedsov border reviewer list --json"))
 def list_reviewers(arguments: RegisterArguments) -> None:
     """Lists the reviewers, also those who were revoked."""
-    from fedsov.api.reviewers import reviewers
+    from fedsov.api.border.reviewers import reviewers
 
     listed = reviewers(arguments.workspace).listed
     if arguments.json:
@@ -106,7 +106,7 @@ class RevokedArguments(Arguments):
 @command(app, examples=('fedsov border reviewer remove "A. Person"',))
 def remove(arguments: RevokedArguments) -> None:
     """Revokes a reviewer; what the person approved counts for nothing from the next decision on."""
-    from fedsov.api.reviewers import remove_reviewer
+    from fedsov.api.border.reviewers import remove_reviewer
 
     gone = remove_reviewer(arguments.workspace, arguments.name, today=today())
     if arguments.json:

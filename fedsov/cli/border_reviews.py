@@ -26,7 +26,7 @@ class ReviewsArguments(Arguments):
 @command(app, examples=("fedsov border reviews", "fedsov border reviews --json"))
 def reviews(arguments: ReviewsArguments) -> None:
     """Lists crossings that wait for a person, and those that were approved."""
-    from fedsov.api.reviews import reviews as pending_reviews
+    from fedsov.api.border.reviews import reviews as pending_reviews
 
     on = today()
     pending = pending_reviews(arguments.workspace)
@@ -70,7 +70,7 @@ def approve(arguments: ApproveArguments) -> None:
     The next decision may rely on it. An approval is for that origin's data, those categories, that kind of thing,
     that recipient and purpose alone.
     """
-    from fedsov.api.reviews import approve as record_approval
+    from fedsov.api.border.reviews import approve as record_approval
 
     approval = record_approval(
         arguments.workspace,
@@ -102,7 +102,7 @@ class WithdrawArguments(Arguments):
 @command(app, examples=('fedsov border withdraw R0aed072c2a --by "A. Person" --why "the contract ended"',))
 def withdraw(arguments: WithdrawArguments) -> None:
     """Takes back an approval; no decision relies on it from then on."""
-    from fedsov.api.reviews import withdraw as take_back
+    from fedsov.api.border.reviews import withdraw as take_back
 
     withdrawn = take_back(arguments.workspace, arguments.approval, by=arguments.by, why=arguments.why)
     if arguments.json:

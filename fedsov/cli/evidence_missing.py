@@ -16,7 +16,7 @@ from fedsov.cli.declaration import command, command_app
 from fedsov.errors import counted
 
 if TYPE_CHECKING:
-    from fedsov.api.missing_evidence import MissingEvidence
+    from fedsov.api.border.missing_evidence import MissingEvidence
     from fedsov.border.evidence.register import Document
 
 OWNER = "NAME OF WHO ANSWERS FOR IT"
@@ -52,7 +52,7 @@ def missing(arguments: MissingArguments) -> None:
     Get the document first; a line names a day, a last day and a person that are yours to replace. Takes the same
     settings as `train`; ingests first if need be; trains, records and enters nothing.
     """
-    from fedsov.api.missing_evidence import missing_settings, rule_of
+    from fedsov.api.border.missing_evidence import missing_settings, rule_of
 
     settings = run_settings(arguments.overrides)
     rule_of(settings.strategy, arguments.strategy)  # a strategy that nobody knows is refused before regions start

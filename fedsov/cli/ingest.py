@@ -27,7 +27,7 @@ class IngestArguments(Arguments):
 
 
 def _show_preview(arguments: IngestArguments) -> None:
-    from fedsov.api.preview import preview_settings
+    from fedsov.api.train import preview_settings
 
     preview = preview_settings(run_settings(arguments.overrides))
     if arguments.json:

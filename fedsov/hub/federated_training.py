@@ -11,8 +11,8 @@ from flwr.app import Context, RecordDict
 
 from fedsov.algorithms.rounds import RoundRecord
 from fedsov.errors import TrainingFailed, counted
-from fedsov.hub.checkpoints import Checkpoint
 from fedsov.hub.decode_updates import expanded
+from fedsov.hub.kept.checkpoints import Checkpoint
 from fedsov.hub.planning.plan_values import Profile
 from fedsov.hub.progress_lines import round_line
 from fedsov.hub.region_queries import ask, error_of, is_lost, price_privacy, reply_json

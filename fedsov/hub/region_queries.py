@@ -14,7 +14,7 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
 
 from fedsov.artifact import Artifact
 from fedsov.errors import AnswerWithheld, BudgetExceeded, ConfigurationError, FedsovError, LedgerBroken
-from fedsov.hub import recorded_profiles
+from fedsov.hub.kept import recorded_profiles
 from fedsov.hub.planning.plan import make_plan
 from fedsov.hub.planning.plan_values import Plan, Profile
 from fedsov.hub.progress_lines import privacy_line

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from fedsov.errors import ConfigurationError, FedsovError, InputError
 from fedsov.hub import region_queries
-from fedsov.hub.checkpoints import RunManifest
+from fedsov.hub.kept.checkpoints import RunManifest
 from fedsov.hub.planning.plan_values import Plan, Profile
 from fedsov.hub.run import HubRun
 

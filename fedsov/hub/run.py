@@ -20,9 +20,9 @@ from fedsov.border.evidence.register import Register
 from fedsov.border.gate import Gate
 from fedsov.border.people_counts import PeopleCounter
 from fedsov.errors import ConfigurationError, FedsovError, LedgerBroken, counted
-from fedsov.hub.checkpoints import Checkpoints, RunManifest
 from fedsov.hub.gated_grid import DatedGate, GatedGrid
 from fedsov.hub.inbox import Inbox
+from fedsov.hub.kept.checkpoints import Checkpoints, RunManifest
 from fedsov.hub.runtime import RunStart, Runtime
 from fedsov.hub.settings import HubSettings
 from fedsov.label import PUBLIC, Label

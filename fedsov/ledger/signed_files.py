@@ -25,6 +25,8 @@ NOTE = "checkpoint"
 """What a ledger calls the note of such a file."""
 PURPOSE = b"fedsov signed file 1\n"
 """What a signature begins with, so that none of a file is one of a head."""
+OWN = b"fedsov own file 1\n"
+"""The same for one that no ledger notes, after its name."""
 PENDING = ".pending"
 LARGEST = 2**28
 """Bytes of such a file: it tells of every round."""
@@ -32,9 +34,28 @@ LARGEST = 2**28
 
 def write_signed(path: Path, body: Mapping[str, Any], ledger: Ledger, *, run: str) -> None:
     """Puts plain values in their place, signed and noted. Raises WorkspaceUnusable, LedgerBroken."""
-    signature = ledger.sign(PURPOSE + plain_json(body)).hex()
-    content = plain_json({"body": body, "key": ledger.key, "signature": signature})
+    content = _signed(body, ledger, PURPOSE)
     put_noted(path, content, ledger, {NOTE: {"name": path.stem, "sha256": sha256_hex(content)}}, run=run)
+
+
+def write_own(path: Path, body: Mapping[str, Any], ledger: Ledger) -> None:
+    """Puts plain values in their place, signed and not noted: what can be had again. Raises WorkspaceUnusable."""
+    write_file(path, _signed(body, ledger, bytes(path.stem, "utf-8") + b"\n" + OWN))
+
+
+def read_own(path: Path, ledger: Ledger) -> dict[str, Any] | None:
+    """The values that the owner of this ledger wrote there; None where there are none, or they were changed."""
+    try:
+        body, key, signature = _parts(read_bounded(path, largest=LARGEST))
+    except (OSError, TooLarge):
+        return None
+    signed = bytes(path.stem, "utf-8") + b"\n" + OWN + plain_json(body)
+    return body if key == ledger.key and signature_holds(signed, key, signature) else None
+
+
+def _signed(body: Mapping[str, Any], ledger: Ledger, purpose: bytes) -> bytes:
+    signature = ledger.sign(purpose + plain_json(body)).hex()
+    return plain_json({"body": body, "key": ledger.key, "signature": signature})
 
 
 def put_noted(path: Path, content: bytes, ledger: Ledger, note: Mapping[str, Any], *, run: str = "") -> None:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from fedsov.api.border.reviews import approve, withdraw
 from fedsov.api.ledger_audit import LedgerFinding, entries, entry_line, verify_all, verify_since
-from fedsov.api.reviews import approve, withdraw
 from fedsov.border.evidence.approvals import withdrawal_entry
 from fedsov.errors import ConfigurationError, LedgerBroken
 from fedsov.ledger.ledger import Ledger

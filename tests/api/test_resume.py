@@ -32,7 +32,7 @@ from fedsov.cli.main import run as command
 from fedsov.config.hydra_compose import compose
 from fedsov.config.settings import settings
 from fedsov.errors import CheckpointDamaged, ConfigurationError, FedsovError, InputError, SumRefused, WorkspaceUnusable
-from fedsov.hub.checkpoints import Checkpoint, Checkpoints, runs
+from fedsov.hub.kept.checkpoints import Checkpoint, Checkpoints, runs
 from fedsov.hub.planning.plan_values import Plan
 from fedsov.hub.server_app import TrainingState
 from fedsov.label import PUBLIC

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fedsov.api.missing_evidence import MissingEvidence
+from fedsov.api.border.missing_evidence import MissingEvidence
 from fedsov.cli.evidence_missing import answer_lines, entry_line
 from tests.border.world import document
 from tests.cli.world import call

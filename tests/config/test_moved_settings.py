@@ -18,7 +18,7 @@ from fedsov.config.hydra_compose import compose
 from fedsov.config.moved_settings import MOVED, SettingMoved, renamed, renamed_words
 from fedsov.config.settings import Settings, settings, settings_of
 from fedsov.errors import ConfigurationError
-from fedsov.hub.checkpoints import Checkpoints, RunManifest
+from fedsov.hub.kept.checkpoints import Checkpoints, RunManifest
 from fedsov.ledger.ledger import Ledger
 
 PAIRS = [

@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 
 from fedsov.algorithms.rounds import RoundRecord
 from fedsov.errors import CheckpointDamaged, ConfigurationError
-from fedsov.hub.checkpoints import Checkpoint, Checkpoints, RunManifest
 from fedsov.hub.federated_training import train_together
+from fedsov.hub.kept.checkpoints import Checkpoint, Checkpoints, RunManifest
 from fedsov.hub.planning.plan_values import Profile
 from fedsov.hub.server_app import TrainingState
 from fedsov.label import PUBLIC, Label

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,9 @@ from fedsov.config.hydra_compose import compose
 from fedsov.config.settings import settings
 from fedsov.errors import InputError
 from fedsov.hub.runtime import IngestRequest
-from fedsov.jurisdiction import Region
-from fedsov.ledger.ledger import Ledger
-from fedsov.runtimes.ingestion_process import ingest_source, party_of
+from fedsov.runtimes import ingestion_process
+from fedsov.runtimes.framed_socket import Frame, FramedSocket
+from fedsov.runtimes.ingestion_process import ingest_source
 from fedsov.runtimes.ingestion_request import report_from_json, request_to_json
 from fedsov.storage.workspace import Workspace
 from tests.world import people
@@ -22,7 +24,7 @@ from tests.world import people
 ROWS = ["country,age,ill", *(f"{('DE', 'FR')[row % 2]},{40 + row % 30},{row % 2}" for row in range(60)), "ZZ,33,1"]
 
 
-def _request(place: Path, *more: str, lines: list[str] = ROWS, rebuild: bool = False) -> dict[str, Any]:
+def request_of(place: Path, *more: str, lines: list[str] = ROWS, rebuild: bool = False) -> dict[str, Any]:
     chosen = settings(compose([*people(place, lines, target="ill"), "today=2026-11-23", *more]))
     workspace = Workspace(place / "w")
     workspace.hub.mkdir(parents=True, exist_ok=True)
@@ -31,7 +33,7 @@ def _request(place: Path, *more: str, lines: list[str] = ROWS, rebuild: bool = F
 
 
 def test_the_report_is_counts_kinds_and_keys_and_travels_as_json(tmp_path: Path) -> None:
-    plain = ingest_source(_request(tmp_path))
+    plain = ingest_source(request_of(tmp_path))
     assert "33" not in json.dumps(plain["quarantined"])
     report = report_from_json(json.loads(json.dumps(plain)))
     assert (report.rows_in, report.stored, sum(report.quarantined.values())) == (61, 60, 1)
@@ -41,26 +43,25 @@ def test_the_report_is_counts_kinds_and_keys_and_travels_as_json(tmp_path: Path)
 
 
 def test_what_is_up_to_date_is_not_written_again_unless_it_is_asked_for(tmp_path: Path) -> None:
-    first, second = ingest_source(_request(tmp_path)), ingest_source(_request(tmp_path))
+    first, second = ingest_source(request_of(tmp_path)), ingest_source(request_of(tmp_path))
     assert second["up_to_date"] and second["stores"] == first["stores"]
-    assert not ingest_source(_request(tmp_path, rebuild=True))["up_to_date"]
-
-
-def test_consent_is_asked_of_each_region_s_gate_and_its_ledger_says_why(tmp_path: Path) -> None:
-    consent = "dataset.consent={share:0.5,document:consent_global}"
-    report = ingest_source(_request(tmp_path, consent))
-    assert report["stored"] == 60
-    acts = [entry.body["act"] for entry in Ledger.read(tmp_path / "w/regions/DE/ledger.sqlite").entries()]
-    assert "release" in acts
+    assert not ingest_source(request_of(tmp_path, rebuild=True))["up_to_date"]
 
 
 def test_a_source_that_cannot_be_read_is_one_line_and_nothing_is_stored(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="ill"):
-        ingest_source(_request(tmp_path, lines=["country,age", "DE,4"]))
+        ingest_source(request_of(tmp_path, lines=["country,age", "DE,4"]))
     assert not list((tmp_path / "w").glob("regions/*/store"))
 
 
-def test_a_region_is_a_party_with_its_owners_and_role() -> None:
-    region = Region("DE", frozenset({"DE"}), "DE", "Example", "key", owners=frozenset({"US"}), role="processor")
-    party = party_of(region)
-    assert (party.name, party.location, party.owners, party.role) == ("DE", "DE", {"US"}, "processor")
+def test_a_surprise_is_named_by_its_type_and_place_and_no_value_of_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingestion_process, "_discard_output", lambda: None)
+    ours, theirs = (FramedSocket(end) for end in socket.socketpair())
+    with closing(ours), closing(theirs):
+        ours.send(Frame({"config": {"dataset": "Jane Canary"}}))
+        ingestion_process.run(theirs)
+        answer = ours.receive().header
+    assert answer["type"] == "ConfigurationError" or "nobody foresaw" in answer["error"]
+    assert "memory" not in answer["error"]

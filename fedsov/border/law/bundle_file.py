@@ -4,7 +4,7 @@
      "key": "…", "signature": "…"}
 
 The signature is Ed25519 (RFC 8032), over a domain line and the canonical JSON of everything else. Whose signature
-counts is decided where a file is installed (`fedsov.api.law_bundles`): a publisher's whose key is pinned, or the law
+counts is decided where a file is installed (`api.border.law_bundles`): a publisher's whose key is pinned, or the law
 owner's. A region takes an installed bundle only under the digest that its own signed settings name.
 """
 

@@ -14,7 +14,7 @@ import pytest
 
 from fedsov.algorithms.rounds import RoundRecord
 from fedsov.errors import CheckpointDamaged, LedgerBroken
-from fedsov.hub.checkpoints import Checkpoint, Checkpoints, RunManifest, runs
+from fedsov.hub.kept.checkpoints import Checkpoint, Checkpoints, RunManifest, runs
 from fedsov.hub.server_app import TrainingState
 from fedsov.label import Label
 from fedsov.ledger.ledger import Ledger

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from fedsov.api import region_settings
-from fedsov.api.reviews import write_note
+from fedsov.api.border.reviews import write_note
 from fedsov.border.law.bundle import Bundle
 from fedsov.border.law.bundle_file import INSTALLED, bundle_text, installed, read_bundle_file
 from fedsov.border.law.bundle_loader import load_bundle, packaged

@@ -13,11 +13,12 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from fedsov.errors import CheckpointDamaged
 from fedsov.hub.planning.plan_values import Profile
 from fedsov.hub.run import HubRun
+from fedsov.ledger.signed_files import read_own, write_own
 from fedsov.serialization import Unserializable, from_plain, to_plain
-from fedsov.storage.atomic_files import read_sealed, write_sealed
+
+FILE = "profiles.json"
 
 
 def record(run: HubRun, profiles: Sequence[Profile]) -> None:
@@ -29,7 +30,7 @@ def record(run: HubRun, profiles: Sequence[Profile]) -> None:
         "day": run.gate.today().isoformat(),
         "profiles": to_plain(profiles),
     }
-    write_sealed(run.workspace.hub / "profiles.json", {**_all(run), run.settings.dataset: told})
+    write_own(run.workspace.hub / FILE, {**_all(run), run.settings.dataset: told}, run.gate.ledger)
 
 
 def recorded(run: HubRun) -> tuple[list[Profile], date] | None:
@@ -44,9 +45,5 @@ def recorded(run: HubRun) -> tuple[list[Profile], date] | None:
 
 
 def _all(run: HubRun) -> dict[str, Any]:
-    """By data set; a file that was damaged holds nothing, since the regions can be asked again."""
-    path = run.workspace.hub / "profiles.json"
-    try:
-        return read_sealed(path) if path.exists() else {}
-    except CheckpointDamaged:
-        return {}
+    """By data set; a file that was damaged or forged holds nothing, since the regions can be asked again."""
+    return read_own(run.workspace.hub / FILE, run.gate.ledger) or {}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fedsov.api.missing_evidence import BorderView, missing, rule_of
+from fedsov.api.border.missing_evidence import BorderView, missing, rule_of
 from fedsov.border.evidence.register import Register
 from fedsov.border.evidence.register_file import load_register
 from fedsov.cli.evidence_missing import entry_line

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 
-from fedsov.api.reviews import write_note
+from fedsov.api.border.reviews import write_note
 from fedsov.border.evidence.reviewers import Reviewer, Reviewers, read_reviewers, write_reviewers
 from fedsov.border.law import law_owner
 from fedsov.errors import ConfigurationError

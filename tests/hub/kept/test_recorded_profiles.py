@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fedsov.hub import recorded_profiles, region_queries
+from fedsov.hub import region_queries
+from fedsov.hub.kept import recorded_profiles
 from fedsov.hub.run import HubRun, open_run
 from fedsov.hub.runtime import IngestRequest
 from tests.hub.world import World, connected, hub, profile, text

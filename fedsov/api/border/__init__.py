@@ -1,0 +1,1 @@
+"""What people do about law, documents and reviews, for commands and notebooks."""

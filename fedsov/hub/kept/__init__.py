@@ -1,0 +1,1 @@
+"""What the hub keeps on its disk from one run to another, signed."""

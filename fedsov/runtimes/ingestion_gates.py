@@ -1,0 +1,238 @@
+"""The regions' own settings and gates, while the ingestion process sorts their rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
+
+from fedsov.artifact import Artifact, Kind, Party
+from fedsov.border.evidence.claims import Evidence
+from fedsov.border.evidence.live_register import LiveRegister
+from fedsov.border.evidence.register import Document, Register
+from fedsov.border.gate import Gate, Refused
+from fedsov.border.people_counts import PeopleCounter
+from fedsov.config.hub_settings import asked as asked_of
+from fedsov.config.settings import Settings
+from fedsov.errors import ConfigurationError, JobRefused
+from fedsov.jurisdiction import Region
+from fedsov.keys import open_keys
+from fedsov.keys.protocol import KeySettings
+from fedsov.label import Label
+from fedsov.ledger import known_keys
+from fedsov.ledger.ledger import Ledger
+from fedsov.partition.classify import ConsentRule
+from fedsov.partition.ingest import keys_of
+from fedsov.partition.manifest import read_manifest
+from fedsov.region.admission import Place, admit, admit_further, refuse, settle
+from fedsov.region.settings import RegionSettings
+from fedsov.region.settings_file import FILE, check_ledger, has_settings, read_settings
+from fedsov.region.trust import known_peers
+from fedsov.storage.private_files import make_private_folder
+from fedsov.storage.workspace import Workspace, ledger_of, store_of
+
+
+@dataclass(frozen=True, slots=True)
+class RegionGates:
+    """The regions' own settings and gates, while their rows are sorted.
+
+    `settled` are the regions whose settings were written now, by what of them protects less than the closed ones did;
+    `peers` the verify keys of the parties at hand, once regions were begun, which first settings pin; `remarks` what
+    regions have to say, in sentences; `of_people` the regions whose rows are no examples.
+    """
+
+    settings: Settings
+    workspace: Workspace
+    run: str
+    settled: dict[str, list[str]] = field(default_factory=dict)
+    peers: dict[str, str] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+    of_people: set[str] = field(default_factory=set)
+
+    def begin(self, names: Sequence[str]) -> None:
+        """Gives each region that has none a folder and a ledger, and finds the keys of all. Raises LedgerBroken."""
+        for name in names:
+            folder = self.workspace.region(name)
+            make_private_folder(folder)
+            check_ledger(folder, name)
+            Ledger(ledger_of(folder), name).close()
+        self.peers.update(known_keys.keys_at_hand(self.workspace))
+
+    def _check_keys(self, own: RegionSettings, ledger: Ledger, names: Sequence[str]) -> None:
+        """Raises JobRefused where a party has another key than the region pinned; remarks on a key it did not pin."""
+        parties = {*names, self.settings.federation.hub.name} - {own.region}
+        keys = {name: self.peers[name] for name in parties if name in self.peers}
+        if faults := known_peers.contradictions(own, keys):
+            place = Place(self.workspace.region(own.region), ledger)
+            refuse(place, own.region, faults, asked_of(self.settings), run=self.run)
+        self.remarks.extend(known_peers.unpinned(own, keys))
+
+    def loose(self) -> list[str]:
+        """What was made permanent now, in one region or more, and protects less."""
+        return sorted({key for keys in self.settled.values() for key in keys})
+
+    def ask_all(self, names: Sequence[str], *, settles: bool = True) -> None:
+        """Has each region take the job, or write its first settings. Raises JobRefused, once for all of them.
+
+        Args:
+            settles: whether settings are written where there are none, or none about this data set.
+        """
+        refused = {}
+        if settles:
+            self.begin(names)
+        for name in sorted(names):
+            try:
+                if settles:
+                    with self._opened(name) as (own, ledger):
+                        self._check_keys(own, ledger, names)
+                        self.remarks.extend(self._check_retention(own, ledger))
+                        dataset = self.settings.dataset
+                        if dataset.examples is None or not own.of_dataset(dataset.name).examples:
+                            self.of_people.add(name)
+                elif (self.workspace.region(name) / FILE).exists():
+                    self._may_ingest(name)
+            except JobRefused as error:
+                refused[name] = str(error)
+        if refused:
+            first, *others = refused
+            also = f"; likewise {', '.join(others)} (--all instead of a name is for every region)" if others else ""
+            raise JobRefused(f"{refused[first]}{also}")
+
+    def release(self, register: Register) -> Callable[[Region, Artifact], bool]:
+        """Asks a region's gate whether the consenting people's rows may become public."""
+        consent = self.settings.dataset.consent or ConsentRule()
+        document = consent.document
+        if fault := _consent_fault(consent, register.get(document)):
+            raise ConfigurationError(fault)
+
+        def release(region: Region, artifact: Artifact) -> bool:
+            """True where the region's gate released the rows; its ledger says why or why not."""
+            with self._opened(region.name) as (own, ledger):
+                try:
+                    gate = self._gate(region, own, ledger, register)
+                    return gate.release(artifact, document=document).label.is_public
+                except Refused:
+                    return False
+
+        return release
+
+    def told_rows(self, region: Region) -> int | None:
+        """How many rows of people a region tells: in tens, once its gate let that pass; None, and a remark, else."""
+        folder = store_of(self.workspace.region(region.name), self.settings.dataset.name)
+        stored = read_manifest(folder)
+        rows, people = in_tens(stored.rows), int(stored.notes.get("people", 0))
+        artifact = Artifact(
+            Kind.METRICS,
+            Label.from_json(stored.notes["label"]) if people else Label(frozenset(region.jurisdictions)),
+            json.dumps({"rows": rows}).encode(),
+            count=people,
+            name="rows that were ingested",
+            pool=stored.dataset,
+            pool_people=people,
+        )
+        with self._opened(region.name) as (own, ledger):
+            evidence = LiveRegister(own.register(asked_of(self.settings)), ledger, self.workspace.reviewers)
+            gate = self._gate(region, own, ledger, evidence)
+            gate = replace(gate, tally=PeopleCounter(ledger))
+            try:
+                gate.cross(artifact, self.settings.federation.hub)
+            except Refused:
+                self.remarks.append(f"region {region.name} does not tell its rows: its border refuses (see its ledger)")
+                return None
+            return rows
+
+    def _gate(self, region: Region, own: RegionSettings, ledger: Ledger, evidence: Evidence) -> Gate:
+        asked = asked_of(self.settings)
+        return Gate(
+            party_of(region),
+            bundle=own.bundle(asked, self.workspace.law),
+            evidence=evidence,
+            ledger=ledger,
+            run=self.run,
+            today=asked.calendar(ledger.today).day,
+            marks=tuple(asked.marks),
+        )
+
+    def _check_retention(self, own: RegionSettings, ledger: Ledger) -> list[str]:
+        """What is said where a job would use rows for fewer days. Raises JobRefused where it would for more."""
+        described = {region.name: region.retention_days for region in self.settings.federation.regions or ()}
+        days, own_days = described.get(own.region), own.retention_days
+        if days is None or days == own_days:
+            return []
+        uses = "without end" if own_days is None else f"for {own_days} days"
+        sentence = (
+            f"region {own.region} uses rows {uses} (retention_days), not for {days} days as this job says; "
+            f"`fedsov region set {own.region} retention_days={days}` would change it"
+        )
+        if own_days is None or days < own_days:
+            return [sentence]
+        place = Place(self.workspace.region(own.region), ledger)
+        refuse(place, own.region, [sentence], asked_of(self.settings), run=self.run)
+        return []
+
+    def check_further(self, name: str, values: Sequence[str]) -> None:
+        """Raises JobRefused where a region holds these rows, by their values, under another name and label."""
+        folder, dataset = self.workspace.region(name), self.settings.dataset.name
+        if (folder / FILE).exists():
+            with closing(Ledger(ledger_of(folder), name)) as ledger:
+                keys = open_keys(KeySettings(name, folder))
+                admit_further(Place(folder, ledger), keys, dataset, asked_of(self.settings), values, run=self.run)
+
+    def _may_ingest(self, name: str) -> None:
+        folder = self.workspace.region(name)
+        check_ledger(folder, name)
+        with closing(Ledger(ledger_of(folder), name)) as ledger:
+            own = admit(Place(folder, ledger), self.settings.dataset.name, asked_of(self.settings), run=self.run)
+            self._check_retention(own, ledger)
+
+    @contextmanager
+    def _opened(self, name: str) -> Iterator[tuple[RegionSettings, Ledger]]:
+        """A region's settings, written where there are none, and its ledger."""
+        folder, dataset = self.workspace.region(name), self.settings.dataset.name
+        make_private_folder(folder)
+        check_ledger(folder, name)
+        with closing(Ledger(ledger_of(folder), name)) as ledger:
+            keys = keys_of(self.workspace.root, name)
+            described = {region.name: region.retention_days for region in self.settings.federation.regions or ()}
+            before = read_settings(folder, ledger).loose() if has_settings(folder, ledger) else []
+            own, wrote = settle(
+                Place(folder, ledger),
+                keys,
+                dataset,
+                asked_of(self.settings),
+                run=self.run,
+                retention_days=described.get(name),
+                peers=self.peers,
+            )
+            if wrote:
+                self.settled[name] = [key for key in own.loose() if key not in before]
+            yield own, ledger
+
+
+def _consent_fault(rule: ConsentRule, document: Document | None) -> str:
+    """Why the document does not speak for the rows that the rule takes, with the way to mend it; "" where it does."""
+    if document is None:
+        return ""  # the gate refuses what rests on no document
+    if rule.share and not document.example:
+        return (
+            f"dataset.consent.share draws people who were never asked, and {document.id} is no made-up example "
+            "(example: true); name the column and the value that mean consent"
+        )
+    said = tuple(document.terms.get(name) for name in ("consent_column", "consent_value"))
+    if rule.column is not None and said != (rule.column, rule.equals):
+        terms = f"terms: {{consent_column: {rule.column}, consent_value: {rule.equals}}}"
+        named = f"speaks of {said[0]} = {said[1]}" if any(said) else "names no column and value"
+        taken = f"dataset.consent takes {rule.column} = {rule.equals}"
+        return f"{document.id} {named}; {taken}; add {terms} to the document"
+    return ""
+
+
+def party_of(region: Region) -> Party:
+    """A region as a party to crossings."""
+    return Party(region.name, region.location, region.entity, region.owners, region.role)
+
+
+def in_tens(rows: int) -> int:
+    """A count of people's rows as it is told outside their region: rounded down to tens."""
+    return rows // 10 * 10
