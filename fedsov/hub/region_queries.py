@@ -200,6 +200,8 @@ def ledgers(run: HubRun) -> dict[str, dict[str, Any]]:
             run.progress(f"ledgers: {error_of(run, name, reply)}; its head is not noted")
         elif reply.has_error() and reason_of(reply) == LedgerBroken.__name__:
             raise error_of(run, name, reply)
+        elif reply.has_error():
+            run.progress(f"ledgers: region {name} told nothing of its own: {error_of(run, name, reply)}")
     summaries = {name: reply_json(reply, "ledger") for name, reply in replies.items() if reply.has_content()}
     heads = {
         name: accepted(summary["head"], run.last_known_heads.get(name), path=summary["path"])

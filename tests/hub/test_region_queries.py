@@ -87,6 +87,20 @@ def _blocked(source: str, target: str) -> PlannedCrossing:
     return PlannedCrossing(source, target, Kind.MODEL, label, 9, refusal)
 
 
+def test_a_region_that_refuses_to_note_the_hub_s_head_is_told_with_its_reason(tmp_path: Path) -> None:
+    why, lines = "region FR has pinned the key abab… for hub, and was told 1212…", list[str]()
+    answers = {
+        "query.ledger": lambda name, _: (
+            f"JobRefused: {why}"
+            if name == "FR"
+            else text("ledger", {**ledger_of(tmp_path, name), "permitted": 0, "refused": 0, "refusals": []})
+        )
+    }
+    with connected(World(tmp_path, answers), lines=lines) as run:
+        assert "FR" not in region_queries.ledgers(run)
+    assert [line for line in lines if line.startswith("ledgers: region FR") and why in line]
+
+
 def test_a_refused_crossing_goes_once_into_the_ledger_of_the_party_that_would_send(tmp_path: Path) -> None:
     world = World(tmp_path, names=("CN", "DE"))
     crossings = (_blocked("hub", "CN"), _blocked("hub", "CN"), _blocked("DE", "hub"))
