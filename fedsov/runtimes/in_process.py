@@ -16,8 +16,7 @@ from dataclasses import dataclass, field
 from flwr.app import Message
 
 from fedsov.artifact import Party
-from fedsov.errors import FedsovError, InputError
-from fedsov.hub.region_errors import error_by_name
+from fedsov.errors import FedsovError
 from fedsov.hub.runtime import IngestRequest, RegionLinks, RunStart
 from fedsov.label import PUBLIC, Label
 from fedsov.ledger import known_keys
@@ -32,7 +31,7 @@ from fedsov.runtimes.file_guard import keep_out
 from fedsov.runtimes.fork_server import TO_READ, TO_TRAIN, shared_fork_server
 from fedsov.runtimes.frame_stream import FrameLimit, FrameStream
 from fedsov.runtimes.framed_socket import ConnectionClosed, Frame, FramedSocket
-from fedsov.runtimes.ingestion_request import report_from_json, request_to_json
+from fedsov.runtimes.ingestion_request import answer_of, report_from_json, request_to_json
 from fedsov.runtimes.region_starts import region_starts
 from fedsov.runtimes.registry_connection import RegistryConnection, open_registry
 from fedsov.serialization import to_plain
@@ -57,17 +56,8 @@ class InProcess:
         Raises:
             InputError and the other errors of `fedsov.partition`, with the line that process wrote about the source.
         """
-        connection = self._fork("ingestion")
-        try:
-            connection.send(Frame(request_to_json(request, self._workspace)))
-            report = connection.receive().header
-        except ConnectionClosed as error:
-            raise InputError("the ingestion process ended early; is there memory enough for the source?") from error
-        finally:
-            connection.close()
-        if "error" in report:
-            raise error_by_name(report["type"], report["error"])
-        return report_from_json(report)
+        asked = request_to_json(request, self._workspace)
+        return report_from_json(answer_of(self._fork("ingestion"), asked))
 
     def connect(self, start: RunStart) -> RegionLinks:
         """Starts one process for each region; they open their stores while the hub goes on.

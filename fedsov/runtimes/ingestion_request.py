@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from fedsov.artifact import Party
+from fedsov.errors import InputError
+from fedsov.hub.region_errors import error_by_name
 from fedsov.hub.runtime import IngestRequest
 from fedsov.protocol.ingestion_report import IngestionReport
+from fedsov.runtimes.framed_socket import ConnectionClosed, Frame, FramedSocket
 from fedsov.storage.workspace import Workspace
 
 
@@ -15,6 +18,23 @@ def request_to_json(request: IngestRequest, workspace: Workspace) -> dict[str, A
     """A request in plain values; the workspace's path is absolute, whatever folder it was named from."""
     config = {**request.config, "workspace": str(workspace.root)}
     return {"config": config, "run": request.run, "rebuild": request.rebuild}
+
+
+def answer_of(connection: FramedSocket, request: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the ingestion process answers to a request, whose connection is closed afterwards.
+
+    Raises InputError and the other errors of `fedsov.partition`, with the line that process wrote about the source.
+    """
+    try:
+        connection.send(Frame(dict(request)))
+        answer = connection.receive().header
+    except ConnectionClosed as error:
+        raise InputError("the ingestion process was ended before it answered; was memory short?") from error
+    finally:
+        connection.close()
+    if "error" in answer:
+        raise error_by_name(answer["type"], answer["error"])
+    return answer
 
 
 def report_from_json(report: Mapping[str, Any]) -> IngestionReport:
