@@ -63,8 +63,13 @@ def _commands() -> list[list[str]]:
 
 
 @pytest.mark.parametrize("words", _commands(), ids=" ".join)
-def test_each_command_of_the_readme_exists_and_its_overrides_compose(words: list[str]) -> None:
+def test_each_command_of_the_readme_exists_and_its_overrides_compose(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert words[0] in COMMANDS
+    (described,) = re.findall(r"```\n# people\.yaml.*?\n(.*?)```", README, re.DOTALL)
+    (tmp_path / "people.yaml").write_text(described)
+    monkeypatch.chdir(tmp_path)
     takes_settings = words[0] in ("train", "plan", "ingest") or words[:2] == ["border", "why"]
     overrides = [
         word for word in words[1:] if takes_settings and "=" in word and "," not in word.replace("[", "").split("=")[0]

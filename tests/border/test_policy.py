@@ -1033,7 +1033,7 @@ def test_answers_are_plain_json_with_their_verdict():
     rules = ask(artifact(Kind.MODEL, "GB"), "IE", "GB").to_json()["rules"]
     assert rules == ["intra_jurisdiction", "eu.adequacy", "eu.dora"]
     names = {"verdict", "reason", "missing", "remedy", "id", "basis", "obligations", "documents", "rules", "citations"}
-    assert set(refusal) == names | {"bundle_digest"}
+    assert set(refusal) == names | {"bundle_digest", "relied", "at_fault"}
 
 
 def test_two_ways_to_say_the_same_crossing_are_one_review():

@@ -78,11 +78,12 @@ def test_each_example_in_a_help_text_is_a_command_line_that_its_command_reads(
 
 def test_every_command_s_module_is_in_the_table_and_every_line_of_the_table_has_one() -> None:
     apps = {path.stem for path in FOLDER.glob("*.py") if re.search(r"^app = \w+_app\(", path.read_text(), re.MULTILINE)}
-    parts = {"border_bundle", "border_explain", "border_reviewers", "border_reviews"}
+    parts = {"border_bundle", "border_explain", "border_reviewers", "border_reviews", "evidence_missing"}
     assert apps - parts == set(COMMANDS)
     joined = {
         node.args[0].value.id
-        for node in ast.walk(ast.parse((FOLDER / "border.py").read_text()))
+        for file in ("border.py", "evidence.py")
+        for node in ast.walk(ast.parse((FOLDER / file).read_text()))
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
         and node.func.attr == "add_typer"

@@ -24,6 +24,7 @@ from fedsov.border.law.yaml_text import read_mapping
 from fedsov.checks import prefixed
 from fedsov.errors import ConfigurationError, unknown
 from fedsov.ledger.canonical_json import canonical
+from fedsov.ledger.clock import AT, BEHIND
 from fedsov.ledger.signed_head import signature_holds
 from fedsov.storage.atomic_files import replace_file
 from fedsov.storage.bounded_files import TooLarge, read_bounded
@@ -116,9 +117,12 @@ class Reviewers:
         return next((each for each in self.listed if each.name == name), None)
 
 
+_NOT_SIGNED = ("signature", AT, BEHIND)
+
+
 def signed_bytes(body: Mapping[str, Any]) -> bytes:
-    """What an approval's signature is over: everything of its entry but the signature."""
-    return DOMAIN + canonical({name: part for name, part in body.items() if name != "signature"})
+    """What an approval's signature is over: everything of its entry but the signature, and the ledger's own time."""
+    return DOMAIN + canonical({name: part for name, part in body.items() if name not in _NOT_SIGNED})
 
 
 def read_reviewers(path: Path) -> Reviewers:

@@ -38,7 +38,7 @@ _KINDS = "CSV, Parquet, JSON lines, Arrow IPC or Excel"
 
 
 def find(spec: DatasetSpec) -> tuple[Path, ...]:
-    """The file at `dataset.path`, or the files of a folder or a pattern, by name; hidden ones and `_SUCCESS` are none.
+    """The file at `dataset.path`, or those of a folder or a pattern, by name; none that begins with a dot or _.
 
     Raises InputError where there is none.
     """
