@@ -43,6 +43,8 @@ from fedsov.storage.workspace import Workspace, is_there, ledger_of, store_of
 UNSAID = "no reason given"
 INSTALLED_LAW = "law.bundle=installed"
 RESERVED = ("hub", "quarantine")
+EMPTY_GROUPS = frozenset(("datasets", "keys"))
+"""Keys of `flat` that stand alone where nothing is in the group; what comes into it has keys of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +108,13 @@ def init(root: Path, name: str, words: Sequence[str] = (), *, by: str = "", why:
     """
     if name in RESERVED:
         raise ConfigurationError(f"{name} is no name for a region; it has a folder of its own")
+    law = OwnLaw(law_in_force(Workspace(root).law).digest)
+    _check_readable(root, RegionSettings(name, law=law).changed(_named_law(root, words)))
     with _opened(root, name, writes=True) as (folder, ledger):
         if has_settings(folder, ledger):
             raise ConfigurationError(f"region {name} has settings already; `fedsov region set {name}` changes them")
         peers = {owner: key for owner, key in keys_at_hand(Workspace(root)).items() if owner != name}
-        law = OwnLaw(law_in_force(Workspace(root).law).digest)
         settings = RegionSettings(name, law=law, keys=peers).changed(_named_law(root, words))
-        _check_readable(root, settings)
         write_settings(folder, keys_of(root, name), ledger, Change(settings, by or _user(), why or UNSAID))
         return Shown(read_settings(folder, ledger), folder / FILE, last_change(folder, ledger))
 
@@ -123,7 +125,7 @@ def differences(root: Path, names: Sequence[str], words: Sequence[str]) -> list[
     for name in names:
         old = show(root, name).settings
         before, after = flat(old.to_plain()), flat(old.changed(_named_law(root, words)).to_plain())
-        keys = sorted(key for key in {*before, *after} if before.get(key) != after.get(key))
+        keys = sorted(key for key in {*before, *after} - EMPTY_GROUPS if before.get(key) != after.get(key))
         found += [Difference(name, key, before.get(key), after.get(key)) for key in keys]
     return found
 

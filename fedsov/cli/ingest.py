@@ -64,13 +64,15 @@ def ingest(arguments: IngestArguments) -> None:
 
     with warm_up(kind_in(arguments.overrides), trains=False):
         from fedsov.api import train
-        from fedsov.protocol.ingestion_report import TO_USE_A_COLUMN, unused_line
+        from fedsov.protocol.ingestion_report import TO_USE_A_COLUMN, settled_line, unused_line
 
         report = train.ingest_settings(run_settings(arguments.overrides), progress=say, rebuild=arguments.rebuild)
     if arguments.json:
         print_json(report.to_json())
         return
     print_line(report.sentence())
+    if report.settled:
+        print_line(f"settings: {settled_line(report.settled, report.loose)}")
     for remark in report.remarks:
         print_line(f"settings: {remark}")
     for warning in report.warnings():

@@ -205,8 +205,8 @@ def _pin(arguments: OwnerArguments, *, rotates: bool) -> None:
     for name in names:
         pinned = read(arguments.workspace, name).settings.law.owner
         if bool(pinned) != rotates:
-            state, way = ("has", "rotate") if pinned else ("has no", "init")
-            raise ConfigurationError(f"region {name} {state} law owner; `fedsov region owner {way} {name}`")
+            state, way = ("a law owner", "rotate") if pinned else ("no law owner", "init")
+            raise ConfigurationError(f"region {name} has {state}; `fedsov region owner {way} {name} --key FILE`")
     public = owner_key(arguments.workspace, names, arguments.key, by=arguments.by, why=arguments.why)
     if arguments.json:
         print_json({"owner": public, "regions": names, "key": str(arguments.key)})

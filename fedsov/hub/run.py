@@ -230,11 +230,21 @@ def open_run(
 
 
 def _hub_ledger(workspace: Workspace, owner: str) -> Ledger:
-    """The hub's ledger. Raises LedgerBroken where it is gone: it is made before any region's is."""
+    """The hub's ledger. Raises LedgerBroken where it is gone: it is made before any region has rows or takes a job."""
     path, ledgers = ledger_of(workspace.hub), workspace.ledgers()
-    if set(ledgers) - {"hub"} and ("hub" not in ledgers or (path.exists() and not path.stat().st_size)):
+    is_gone = "hub" not in ledgers or (path.exists() and not path.stat().st_size)
+    if is_gone and any(_had_a_run(workspace, region) for region in set(ledgers) - {"hub"}):
         raise LedgerBroken(f"no ledger at {path}, though regions have theirs; restore it from your copy")
     return Ledger(path, owner)
+
+
+def _had_a_run(workspace: Workspace, region: str) -> bool:
+    """True unless a region was made by its owner and no run has come since: it has no store, and notes of no run."""
+    folder = workspace.region(region)
+    if (folder / "store").exists():
+        return True
+    with closing(Ledger.read(ledger_of(folder))) as ledger:
+        return any(entry.body.get("act") != "note" or entry.body.get("run") for entry in ledger.entries())
 
 
 def _check_consent(settings: HubSettings, evidence: Register) -> None:

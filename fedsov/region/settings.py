@@ -55,7 +55,9 @@ class OwnLaw:
         given = section("law", plain, OwnLaw)
         owner = text("law.owner", given.get("owner", ""))
         if owner and not _is_key(owner):
-            raise ConfigurationError("law.owner must be 64 hexadecimal digits; `fedsov region owner init` makes a key")
+            raise ConfigurationError(
+                "law.owner must be 64 hexadecimal digits; `fedsov region owner init NAME --key FILE` makes one"
+            )
         return OwnLaw(
             bundle=text("law.bundle", given.get("bundle", "")),
             rules=_absolute("law.rules", given.get("rules")),

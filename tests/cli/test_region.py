@@ -151,3 +151,28 @@ def test_a_running_run_is_not_changed_under_its_feet(place: str) -> None:
             region_settings.set_settings(root, ["DE"], ["rehearsal=true"])
     with pytest.raises(ConfigurationError):
         region_settings.names_of(root, None, every=False)
+
+
+def test_a_word_that_is_none_is_found_before_anything_of_the_region_is_written(
+    place: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for word in ("foo=1", "law.rules=/nowhere.yaml", "limits.rounds=0"):
+        _said(capsys, "init", "IT", word, place, code=2)
+        assert not (Path(place.partition("=")[2]) / "regions" / "IT").exists(), word
+    _said(capsys, "init", "IT", place)
+
+
+def test_a_law_owner_is_named_with_the_whole_command(place: str, capsys: pytest.CaptureFixture[str]) -> None:
+    _, err = _said(capsys, "owner", "rotate", "DE", "--key", "k.pem", place, code=2)
+    assert "region DE has no law owner; `fedsov region owner init DE --key FILE " in err
+    key = str(Path(place.partition("=")[2]) / "k.pem")
+    _said(capsys, "owner", "init", "DE", "--key", key, place)
+    _, err = _said(capsys, "owner", "init", "DE", "--key", key, place, code=2)
+    assert "region DE has a law owner; `fedsov region owner rotate DE --key FILE " in err
+
+
+def test_a_group_that_is_no_longer_empty_is_shown_by_its_keys_alone(
+    place: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, _ = _said(capsys, "set", "DE", "datasets.people.subject=person", "--yes", place)
+    assert "DE: datasets.people.subject: unset -> person" in out and "{}" not in out

@@ -72,6 +72,7 @@ def test_each_region_s_gate_decides_and_writes_down_what_is_told_before_it_is(
 def test_what_is_up_to_date_passes_the_gates_once_more(told: tuple[PeopleRegion, dict[str, Any]]) -> None:
     region, _ = told
     done = fedsov("ingest", *region.words())
+    assert "settings: wrote region.yaml" not in done.stdout  # they were written by the first
     assert "about 40 rows in = 40 stored in 2 regions + 0 quarantined (fewer than 10 " in done.stdout, done.stdout
     assert "the stores are up to date" in done.stdout and len(_crossed(region, "DE")) == 2
 
@@ -81,3 +82,11 @@ def test_example_rows_are_counted_as_they_are(tmp_path: Path) -> None:
     report = answered(fedsov("ingest", *region.words(f"dataset.examples={EXAMPLES}"), "--json", "--quiet"))
     assert (report["rows_in"], report["stored"], report["rounded"]) == (58, 55, False)
     assert _crossed(region, "DE") == []
+
+
+def test_the_first_ingestion_says_that_it_wrote_region_yaml_and_what_protects_less_from_then_on(tmp_path: Path) -> None:
+    region = _region(tmp_path / "people")
+    done = fedsov("ingest", *region.words(), "today=2026-11-01", "--quiet")
+    assert done.returncode == 0, done.stderr
+    assert "settings: wrote region.yaml of DE, FR from this run's settings; what protects less stays so" in done.stdout
+    assert "until their owner changes it: rehearsal; " in done.stdout

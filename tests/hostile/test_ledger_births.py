@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from fedsov.api import region_settings
 from fedsov.api.ledger_audit import verify_all
 from fedsov.errors import LedgerBroken
 from fedsov.hub.run import open_run
@@ -153,3 +154,22 @@ def test_a_ledger_that_is_taken_away_while_it_is_open_is_not_begun_anew(tmp_path
     with pytest.raises(LedgerBroken, match="is gone; restore it from your copy"):
         ledger.append({"act": "note", "note": {}})
     assert not (tmp_path / "ledger.sqlite").exists()
+
+
+def test_a_region_that_its_owner_made_does_not_make_the_hub_s_ledger_missing_and_one_that_had_a_run_does(
+    tmp_path: Path,
+) -> None:
+    region_settings.init(tmp_path / "w", "DE")
+    region_settings.set_settings(tmp_path / "w", ["DE"], ["limits.rounds=9"])
+    world, path = World(tmp_path), ledger_of(tmp_path / "w" / "hub")
+    with open_run(hub(tmp_path), lambda _: world, progress=lambda _: None) as run:
+        assert run.gate.ledger.verify().entries == 0
+    for file in path.parent.glob("ledger.sqlite*"):
+        file.unlink()
+    with closing(Ledger(ledger_of(tmp_path / "w" / "regions" / "DE"), "DE")) as ledger:
+        ledger.append({"act": "note", "run": "r1", "note": {}})
+    with (
+        pytest.raises(LedgerBroken, match="no ledger at .*though regions have theirs"),
+        open_run(hub(tmp_path), lambda _: world, progress=lambda _: None),
+    ):
+        pass
