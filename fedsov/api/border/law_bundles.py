@@ -17,10 +17,11 @@ from typing import Any
 from fedsov.api import region_settings
 from fedsov.api.border.reviews import write_note
 from fedsov.border.law.bundle import Bundle
-from fedsov.border.law.bundle_file import INSTALLED, bundle_text, installed, read_bundle_file
+from fedsov.border.law.bundle_file import INSTALLED, NOTE, bundle_text, installed, read_bundle_file
 from fedsov.border.law.bundle_loader import load_bundle, packaged
 from fedsov.border.law.confirmations import CONFIRMATIONS, Confirmation, confirmations_text, read_confirmations
 from fedsov.border.law.in_force import law_in_force
+from fedsov.border.law.noted import last, notes
 from fedsov.errors import ConfigurationError, WorkspaceUnusable
 from fedsov.keys.local import read_signing_key
 from fedsov.ledger.ledger import entry_time
@@ -149,7 +150,7 @@ def install(root: Path, path: Path, *, publisher: str = "") -> Bundle:
             f"{path} is of {new.bundle.dated}, no newer than the law in force ({shown.bundle.dated})"
         )
     what = {"digest": new.bundle.digest, "dated": new.bundle.dated.isoformat(), "signed_by": new.key}
-    if publisher and not shown.publisher:
+    if publisher:
         _write(root, PUBLISHER, publisher.encode() + b"\n", {"publisher": publisher})
     _write(root, INSTALLED, new.text, what)
     return law_in_force(workspace.law)
@@ -157,7 +158,7 @@ def install(root: Path, path: Path, *, publisher: str = "") -> Bundle:
 
 def _write(root: Path, name: str, content: bytes, note: dict[str, Any]) -> None:
     """Notes a change in every ledger, then puts the file in its place."""
-    write_note(root, {"law": note})
+    write_note(root, {NOTE: note})
     folder = Workspace(root).law
     try:
         make_private_folder(folder)
@@ -167,12 +168,21 @@ def _write(root: Path, name: str, content: bytes, note: dict[str, Any]) -> None:
 
 
 def _publisher(workspace: Workspace) -> str:
+    """The publisher's key that the ledger noted as pinned, or "". Raises ConfigurationError where the file differs."""
+    path = workspace.law / PUBLISHER
+    noted = str(last(notes(workspace.root, NOTE), PUBLISHER).get(PUBLISHER, ""))
     try:
-        return (workspace.law / PUBLISHER).read_text().strip()
+        pinned = path.read_text().strip()
     except FileNotFoundError:
-        return ""
+        return noted
     except (OSError, ValueError) as error:
-        raise ConfigurationError(f"cannot read {workspace.law / PUBLISHER}: {error}") from None
+        raise ConfigurationError(f"cannot read {path}: {error}") from None
+    if pinned != noted:
+        raise ConfigurationError(
+            f"{path} is not the publisher that the ledger noted as pinned ({noted or 'none'}); remove the file, then"
+            " `fedsov border bundle install FILE --publisher HEX` pins it again"
+        )
+    return pinned
 
 
 def _settled(root: Path) -> Iterable[str]:

@@ -146,8 +146,13 @@ def _review(root: Path, review_id: str) -> PendingReview:
 
 
 def write_note(root: Path, note: Mapping[str, Any]) -> None:
-    """Writes a note into every ledger of a workspace; nothing where no run has written one yet."""
-    _append(Workspace(root).ledgers(), {"at": entry_time(), "run": "", "act": "note", "note": dict(note)})
+    """Writes a note into every ledger of a workspace. Raises ConfigurationError where there is none yet."""
+    paths = Workspace(root).ledgers()
+    if not paths:
+        raise ConfigurationError(
+            f"workspace {root} has no ledger to note it in; `fedsov train` or `fedsov region init NAME` makes one first"
+        )
+    _append(paths, {"at": entry_time(), "run": "", "act": "note", "note": dict(note)})
 
 
 def _write(root: Path, entry: Mapping[str, Any]) -> None:

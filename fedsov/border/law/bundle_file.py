@@ -5,7 +5,8 @@
 
 The signature is Ed25519 (RFC 8032), over a domain line and the canonical JSON of everything else. Whose signature
 counts is decided where a file is installed (`api.border.law_bundles`): a publisher's whose key is pinned, or the law
-owner's. A region takes an installed bundle only under the digest that its own signed settings name.
+owner's. At every load it must still be the law and the signer that the ledger noted then. A region takes an installed
+bundle only under the digest that its own signed settings name.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from fedsov.border.law.bundle import Bundle
 from fedsov.border.law.bundle_loader import FILES, RULES, load_bundle
+from fedsov.border.law.noted import last, notes
 from fedsov.errors import ConfigurationError
 from fedsov.ledger.canonical_json import canonical
 from fedsov.ledger.signed_head import signature_holds
@@ -29,6 +31,8 @@ FORMAT = "fedsov law bundle 1"
 DOMAIN = b"fedsov law bundle 1\n"
 INSTALLED = "bundle.json"
 """The installed bundle's name in the folder of law of a workspace."""
+NOTE = "law"
+"""What a ledger calls its notes of installed bundles, publishers and confirmations."""
 _RULES = re.compile(rf"{RULES}[a-z0-9_]+\.yaml")
 _PARTS = {"format", "dated", "digest", "files", "key", "signature"}
 
@@ -91,14 +95,30 @@ def bundle_text(files: Mapping[str, bytes], key: Ed25519PrivateKey | None) -> by
     return json.dumps(body, indent=1, ensure_ascii=False).encode() + b"\n"
 
 
-def installed(folder: Path | None) -> BundleFile | None:
-    """The bundle installed in a folder of law; None where there is none, and no folder."""
+def installed(folder: Path | None, *, pinned: str = "") -> BundleFile | None:
+    """The bundle installed in a workspace's folder of law; None where there is none, and no folder.
+
+    Args:
+        pinned: the digest that a region's signed settings name, which is its owner's word for this law.
+
+    Raises ConfigurationError for a file that is no bundle, or not the one that the ledger noted last; LedgerBroken.
+    """
     if folder is None:
         return None
     try:
-        return read_bundle_file(folder / INSTALLED)
+        new = read_bundle_file(folder / INSTALLED)
     except FileNotFoundError:
         return None
+    if pinned and new.bundle.digest == pinned:
+        return new
+    note = last(notes(folder.parent, NOTE), "signed_by")
+    if new.key and (note.get("digest"), note.get("signed_by")) == (new.bundle.digest, new.key):
+        return new
+    signed = f"signed by {new.key[:16]}…" if new.key else "not signed"
+    raise ConfigurationError(
+        f"{folder / INSTALLED} ({signed}) is not the bundle that the ledger noted last as installed, so it was put"
+        " there by hand; remove it, then `fedsov border bundle install FILE` puts a signed one in force"
+    )
 
 
 def _files(path: Path, listed: object) -> dict[str, bytes]:

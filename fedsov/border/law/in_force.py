@@ -39,11 +39,11 @@ def law_in_force(
         rules, owner, trial: as for `fedsov.border.law.bundle_loader.load_bundle`; the owner also signs confirmations.
         digest: the law that is pinned; "" for the installed one, or the shipped one where none is installed.
 
-    Raises OtherLaw, ConfigurationError.
+    Raises OtherLaw; ConfigurationError also for an installed bundle that no ledger noted; LedgerBroken.
     """
     files, law = None, load_bundle()
     known = {"this version has": law.digest}
-    if digest != law.digest and (new := installed(folder)) is not None:
+    if digest != law.digest and (new := installed(folder, pinned=digest)) is not None:
         files, law = new.files, new.bundle
         known["installed is"] = law.digest
     if digest and digest != law.digest:

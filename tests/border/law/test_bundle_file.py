@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,19 +14,28 @@ from fedsov.border.evidence.register_file import load_register
 from fedsov.border.law.bundle_file import INSTALLED, bundle_text, installed, read_bundle_file
 from fedsov.border.law.bundle_loader import load_bundle, packaged
 from fedsov.errors import ConfigurationError
+from fedsov.ledger.ledger import Ledger, entry_time
 from tests.border.world import artifact, ask
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 
 
 def test_a_bundle_is_read_back_as_the_law_that_was_written_with_its_signer(tmp_path: Path) -> None:
-    path = tmp_path / INSTALLED
+    path = tmp_path / "law" / INSTALLED
+    path.parent.mkdir()
     path.write_bytes(bundle_text(packaged(), KEY))
     read = read_bundle_file(path)
     assert read.files == packaged() and list(read.files) == list(packaged())
     assert read.bundle.digest == load_bundle().digest and not read.bundle.added
     assert read.key == KEY.public_key().public_bytes_raw().hex() and read.text == path.read_bytes()
-    assert installed(tmp_path) == read and installed(tmp_path / "none") is None and installed(None) is None
+    assert installed(tmp_path / "none") is None and installed(None) is None
+    with pytest.raises(ConfigurationError, match="not the bundle that the ledger noted"):
+        installed(path.parent)
+    assert installed(path.parent, pinned=read.bundle.digest) == read, "a region's own settings name it"
+    with closing(Ledger(tmp_path / "hub" / "ledger.sqlite", "hub")) as ledger:
+        note = {"law": {"digest": read.bundle.digest, "signed_by": read.key}}
+        ledger.append({"at": entry_time(), "act": "note", "note": note})
+    assert installed(path.parent) == read
     path.write_bytes(bundle_text(packaged(), None))
     assert read_bundle_file(path).key == "", "nobody signed it"
 
