@@ -9,7 +9,7 @@ import io
 import shlex
 import shutil
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -136,8 +136,9 @@ def amendment_lines(plan: Plan) -> list[str]:
     return [amendment.sentence() for region in plan.regions for amendment in region.amendments]
 
 
-def whereabouts(result: RunResult) -> list[str]:
-    """Ledger heads, where things were written, and what to do next."""
+def whereabouts(result: RunResult, overrides: Sequence[str] = ()) -> list[str]:
+    """Ledger heads, where things were written, and what to do next; `overrides` are what this run was asked for."""
+    asked = "".join(f"{shlex.quote(word)} " for word in overrides if not word.startswith("workspace="))
     root = result.workspace
     place = shlex.quote(f"workspace={root}")
     heads = [f"  {name}: {head['size']} entries, head {head['digest'][:16]}…" for name, head in result.heads.items()]
@@ -154,7 +155,7 @@ def whereabouts(result: RunResult) -> list[str]:
         f"Written under {root}: hub/ and regions/NAME/ (store, keyring, ledger, models, registry).",
         "Next:",
         f"  {program('mlflow')} ui --backend-store-uri {shlex.quote(f'sqlite:///{root}/hub/mlflow.db')}",
-        f"  {program('python')} -m fedsov plan {place}",
+        f"  {program('python')} -m fedsov plan {asked}{place}",
         f"  {program('python')} -m fedsov ledger verify {place}",
         f"  {program('python')} -m fedsov promote {result.plan_model} {place}",
     ]
@@ -181,8 +182,8 @@ def program(name: str) -> str:
     return shlex.quote(str(here.relative_to(Path.cwd()) if inside else here))
 
 
-def everything(result: RunResult) -> list[RenderableType]:
-    """The whole report, in order."""
+def everything(result: RunResult, overrides: Sequence[str] = ()) -> list[RenderableType]:
+    """The whole report, in order; `overrides` are what the run was asked for."""
     from rich.text import Text
 
     refused = refusal_lines(result.refusals)
@@ -200,7 +201,7 @@ def everything(result: RunResult) -> list[RenderableType]:
     }
     for title, lines in blocks.items():
         parts.append(Text("\n".join([title, *(f"  {printable(line)}" for line in lines)])))
-    parts.append(Text("\n".join(map(printable, whereabouts(result)))))
+    parts.append(Text("\n".join(map(printable, whereabouts(result, overrides)))))
     return parts
 
 

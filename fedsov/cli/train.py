@@ -166,7 +166,7 @@ def _answer(results: Sequence[RunResult], arguments: TrainArguments) -> None:
         answers = [result.to_json() for result in results]
         print_json(answers[0] if len(answers) == 1 else answers)
     else:
-        _show(results)
+        _show(results, arguments.overrides)
 
 
 def _train_once(config: Any, say: Callable[[str], None]) -> RunResult:
@@ -176,12 +176,12 @@ def _train_once(config: Any, say: Callable[[str], None]) -> RunResult:
     return train.train_settings(settings(config), progress=say)
 
 
-def _show(results: Sequence[RunResult]) -> None:
+def _show(results: Sequence[RunResult], overrides: Sequence[str]) -> None:
     from fedsov.api.report import everything
 
     screen = console()
     for result in results:
-        for part in everything(result):
+        for part in everything(result, overrides):
             screen.print(part, soft_wrap=not sys.stdout.isatty())
 
 

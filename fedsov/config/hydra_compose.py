@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from fedsov.checks import override_words
 from fedsov.config.moved_settings import renamed, renamed_words
-from fedsov.config.named_files import RESOLVER, resolve, with_named_files
+from fedsov.config.named_files import GROUP, RESOLVER, resolve, with_named_files
 from fedsov.errors import ConfigurationError, nearest, unknown
 
 if TYPE_CHECKING:
@@ -126,7 +126,8 @@ def check_choices(overrides: Sequence[str]) -> None:
         if (choices := groups.get(group.partition("@")[0])) and re.fullmatch(r"[\w.,-]+", value):
             for choice in value.split(","):
                 if choice not in ("null", *choices):
-                    raise ConfigurationError(unknown(group, choice, choices))
+                    file = f"; a file is named by an @: {group}=@{choice}" if choice.endswith((".yaml", ".yml")) else ""
+                    raise ConfigurationError(f"{unknown(group, choice, choices)}{file}")
 
 
 def _groups() -> Mapping[str, list[str]]:
@@ -205,6 +206,7 @@ def _settings_of(overrides: Sequence[str]) -> list[str]:
 
     groups = _groups()
     chosen = [word for word in overrides if word.lstrip("+").partition("=")[0] in groups and "," not in word]
+    chosen = [f"{GROUP}=table" if word.startswith(f"{GROUP}=@") else word for word in chosen]
     with _alone(), old_names(), initialize_config_dir(version_base="1.3", config_dir=str(config_dir())):
         try:
             config = hydra_compose("train", overrides=chosen)

@@ -63,6 +63,7 @@ def _measured(column: pa.ChunkedArray, name: str, spec: DatasetSpec) -> np.ndarr
     return as_floats(column, name) if days is None else days
 
 
+YES_AND_NO = "; YAML reads yes, no, on and off as truth values, so put such a word in quotes"
 NO_NUMBER = "choose another dataset.target, or a task of names (dataset.task=multiclass, dataset.target_positive=VALUE)"
 
 
@@ -157,7 +158,8 @@ def _check_outcome(rule: TargetRule, words: list[str] | None, values: Sequence[f
         return
     if rule.positive is not None:
         if rule.positive not in words if words is not None else _number(rule.positive) not in values:
-            raise InputError(f"dataset.target_positive={rule.positive} is no value of target '{rule.column}'; mend it")
+            quotes = YES_AND_NO if rule.positive in ("True", "False") else "; mend it"
+            raise InputError(f"dataset.target_positive={rule.positive} is no value of target '{rule.column}'{quotes}")
         return
     if rule.separator:
         if words is None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from fedsov.errors import InputError, counted
 from fedsov.partition.classify import same_value
+from fedsov.partition.columns.clean import YES_AND_NO
 from fedsov.partition.columns.places import SHOWN, about, folded
 from fedsov.partition.dataset import DatasetSpec
 from fedsov.partition.routing import Levels
@@ -74,7 +75,8 @@ def _near_words(near: list[tuple[str, int]]) -> str:
 
 def _way_out(named: NamedValue, near: list[tuple[str, int]]) -> str:
     if not near:
-        return "name a value that occurs, or leave the rule out"
+        quotes = YES_AND_NO if named.value in ("True", "False") else ""
+        return f"name a value that occurs, or leave the rule out{quotes}"
     if named.setting.startswith("dataset.consent"):
         return "write consent alike in every row"
     return "name each spelling by a rule of its own, or write them alike"
