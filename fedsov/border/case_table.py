@@ -58,7 +58,9 @@ _ALIASES = {
 _FREE = ("us_no_restriction", "permitted_unless_restricted", "intra_jurisdiction")
 _OF_ORIGIN = re.compile(r"(?P<code>[a-z]{2})_(?P<what>mechanism|contract|ref)|(?P<what2>n)_(?P<code2>[a-z]{2})")
 _OWNER = re.compile(r"([A-Z]{2})(?:\s+(\d{1,3})\s*%)?")
-_HALF, _FIFTH = 50, 20
+_CONTROL = ("@CONCERN", 50)
+_STAKE = ("@PADFA", 20)
+"""Groups of countries, and from how many hundredths on together their shares count (28 CFR 202.211; PADFA s. 2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +85,16 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Stated:
-    """What a case states: facts by name, claims of single origins, and whether something could not be read."""
+    """What a case states: facts by name, claims of single origins, and whether something could not be read.
+
+    `owners` are countries that control the recipient by their shares.
+    """
 
     facts: Mapping[str, Any]
     of_origin: Mapping[tuple[str, str], str]
     unreadable: tuple[str, ...]
     unknown: tuple[str, ...]
+    owners: frozenset[str] = frozenset()
 
 
 def read_cases(text: bytes, name: str) -> list[Case]:
@@ -163,7 +169,9 @@ def read_facts(text: str, bundle: Bundle) -> Stated:
             of_origin[code.upper(), what] = value.strip()
         else:
             strange.append(name[:40])
-    return Stated(facts, of_origin, tuple(unreadable), tuple(strange))
+    shares = str(facts.get("recipient_owner", ""))
+    facts["part_owners"] = facts.get("part_owners", frozenset()) | _holders(shares, *_STAKE, bundle)
+    return Stated(facts, of_origin, tuple(unreadable), tuple(strange), _holders(shares, *_CONTROL, bundle))
 
 
 def _last_day(name: str, value: Any) -> Any:
@@ -180,7 +188,7 @@ def crossing_of(case: Case, kind: Kind, on: date, stated: Stated) -> Crossing:
     return Crossing(
         Artifact(kind, label, count=int(count or 0)),
         Party("exporter", case.origin, ""),
-        Party("importer", case.destination, "", _owners(facts)),
+        Party("importer", case.destination, "", stated.owners | _parent(facts)),
         str(facts.get("purpose", "")),
         on,
         flow=case.flow,
@@ -193,20 +201,24 @@ def _origins(case: Case, facts: Mapping[str, Any]) -> frozenset[str]:
     return named or frozenset({case.origin})
 
 
-def _owners(facts: Mapping[str, Any]) -> frozenset[str]:
-    """Countries that own half of the recipient or more, and its parent's."""
-    parent = {str(facts["importer_parent"])} if facts.get("importer_parent") else set()
-    return _holders(facts, _HALF) | parent
+def _parent(facts: Mapping[str, Any]) -> frozenset[str]:
+    """The country of the recipient's parent, where the case states one."""
+    return frozenset({str(facts["importer_parent"])} if facts.get("importer_parent") else ())
 
 
-def _holders(facts: Mapping[str, Any], least: int) -> frozenset[str]:
-    """Countries that hold so many hundredths of the recipient or more; a share that cannot be read counts."""
-    owners = set()
-    for part in filter(None, map(str.strip, str(facts.get("recipient_owner", "")).split(","))):
+def _holders(text: str, group: str, least: int, bundle: Bundle) -> frozenset[str]:
+    """Countries that hold `least` hundredths of the recipient or more, alone or together with others of a group.
+
+    Shares are stated as "CN 25%, RU 25%"; one that cannot be read counts; of a group that no law names, all do.
+    """
+    shares: dict[str, int] = {}
+    for part in filter(None, map(str.strip, text.split(","))):
         match = _OWNER.fullmatch(part)
-        if match is None or match[2] is None or int(match[2]) >= least:
-            owners.add(part[:2].upper())
-    return frozenset(owners)
+        share = least if match is None or match[2] is None else int(match[2])
+        shares[part[:2].upper()] = shares.get(part[:2].upper(), 0) + share
+    together = shares.keys() & bundle.groups.get(group, bundle.places)
+    jointly = together if sum(shares[country] for country in together) >= least else set()
+    return frozenset(jointly) | {country for country, share in shares.items() if share >= least}
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +238,6 @@ class CaseEvidence:
             facts |= _number(number, self.bundle)
         if contract := of_origin.get("contract"):
             facts["doc"] = contract
-        facts["part_owners"] = _holders(facts, _FIFTH)
         facts["unreadable"] = bool(self.stated.unreadable) or facts.pop("unreadable", False)
         facts["unknown_fact"] = bool(self.stated.unknown)
         mechanisms = ["" if named in ("", "none") else named]

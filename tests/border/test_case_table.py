@@ -297,3 +297,35 @@ def test_what_cannot_be_read_or_is_unknown_never_turns_a_denial_into_anything_el
 @cache
 def decided_cases() -> tuple[Case, ...]:
     return tuple(decisions())
+
+
+# ------------------------------------------------------------------ shares and senders
+
+
+OWNED = Case("C-2", "2026-11-22", "US", "IN", "transfer", "raw_records", "health", "none", "")
+
+
+@pytest.mark.parametrize(
+    ("facts", "answered"),
+    [
+        ("n=15000;recipient_owner=CN 25%,RU 25%", "refuse"),
+        ("n=15000;recipient_owner=CN 25%,CN 25%", "refuse"),
+        ("n=15000;recipient_owner=CN 25%,RU 24%", "permit"),
+        ("n=15000;recipient_owner=CN 25%,FR 25%", "permit"),
+        ("n=500;data_brokerage=yes;onward_ban=yes;recipient_owner=CN 10%,KP 10%", "refuse"),
+        ("n=500;data_brokerage=yes;onward_ban=yes;recipient_owner=CN 10%,VE 10%", "permit"),
+        ("n=500;data_brokerage=yes;onward_ban=yes;part_owners=CN", "refuse"),
+    ],
+)
+def test_shares_of_countries_of_concern_count_together(facts, answered):
+    """28 CFR 202.211(a)(1): individually or in the aggregate; PADFA s. 2(c)(4)(B): a combination of foreign persons."""
+    assert decided(replace(OWNED, facts=facts)) == answered
+
+
+@pytest.mark.parametrize("state", ["US-FL", "US-TX"])
+def test_health_records_of_other_states_do_not_leave_through_florida_or_texas(state):
+    sent = replace(OWNED, origin=state, facts="origins=US;n=500")
+    assert decided(sent) == "refuse"
+    assert decided(replace(sent, facts="origins=US;n=500;provider=no")) == "permit"
+    assert decided(replace(sent, destination="US")) == "permit"
+    assert decided(replace(sent, category="personal")) == "permit"

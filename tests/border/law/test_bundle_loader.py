@@ -136,7 +136,7 @@ UNREAD_MECHANISMS = {"intra_jurisdiction"}
 UNREAD_FACTS = {
     "consent_column": "the ingestion compares it with dataset.consent",
     "consent_value": "the ingestion compares it with dataset.consent",
-    "exporter": "adequacy is looked up by it", "as_exporter": "says whose law it is, for who reads an answer",
+    "as_exporter": "says whose law it is, for who reads an answer",
     "exporter_name": "reasons name it", "recipient_name": "reasons name it",
     "destination_regime": "whether it stays home is computed from it",
     "n_12m": "counts in count_12m", "n_year": "counts in count_year",
