@@ -15,7 +15,7 @@ from fedsov.api import region_settings
 from fedsov.artifact import Kind
 from fedsov.border.law.bundle_file import INSTALLED
 from fedsov.border.law.bundle_loader import HERE, load_bundle
-from fedsov.border.law.confirmations import CONFIRMATIONS
+from fedsov.border.law.confirmations import CONFIRMATIONS, Confirmation, confirmations_text
 from fedsov.border.law.in_force import law_in_force
 from fedsov.config.hub_settings import asked
 from fedsov.config.hydra_compose import compose
@@ -27,8 +27,8 @@ from tests.border.world import artifact, ask
 from tests.cli.world import Ended, call
 
 Run = Callable[..., Ended]
-LATE = date(2031, 1, 15)
-YES = ("bundle", "confirm", "--until=2031-12-31", "--by=A. Person", "--why=read again")
+LATE = date(2028, 1, 15)
+YES = ("bundle", "confirm", "--until=2028-12-31", "--by=A. Person", "--why=read again")
 
 
 @pytest.fixture
@@ -86,8 +86,8 @@ def test_a_confirmation_lets_permits_go_on_and_is_on_record(run: Run, root: Path
     assert run(*YES).code == 0
     for bundle in (bundle_of_region(root), law_in_force(root / "law")):
         assert ask(thing, "DE", "FR", on=LATE, bundle=bundle).verdict == "permit"
-    assert ask(thing, "DE", "FR", on=date(2032, 1, 1), bundle=bundle_of_region(root)).verdict == "review"
-    assert "confirmed until 2031-12-31 by A. Person: read again" in run("bundle", "show").out
+    assert ask(thing, "DE", "FR", on=date(2029, 1, 1), bundle=bundle_of_region(root)).verdict == "review"
+    assert "confirmed until 2028-12-31 by A. Person: read again" in run("bundle", "show").out
     with closing(Ledger(root / "regions" / "DE" / "ledger.sqlite", "DE")) as ledger:
         notes = [entry.body["note"]["law"] for entry in ledger.entries() if "law" in entry.body.get("note", {})]
     assert [note["by"] for note in notes] == ["A. Person"]
@@ -104,7 +104,7 @@ def test_where_a_region_pins_a_law_owner_only_that_owner_s_signature_confirms(
         ended = run(*words)
         assert ended.code == 2 and "region DE pins a law owner" in ended.line
     assert run(*YES, "--key", tmp_path / "owner.pem").code == 0
-    assert bundle_of_region(root).confirmed_until == date(2031, 12, 31)
+    assert bundle_of_region(root).confirmed_until == date(2028, 12, 31)
 
 
 @pytest.mark.parametrize("change", [{"until": "2099-01-01"}, {"by": "B. Person"}, {"digest": "0" * 64}])
@@ -166,7 +166,7 @@ def test_the_hub_decides_by_the_installed_and_confirmed_law(
     demo = settings(compose((f"workspace={root}",)))
     assert asked(demo).today == load_bundle().horizon
     assert run(*YES).code == 0
-    assert demo.border.bundle(root / "law").confirmed_until == date(2031, 12, 31)
+    assert demo.border.bundle(root / "law").confirmed_until == date(2028, 12, 31)
     assert asked(demo).today is None, "a confirmed law lets the demo go by the real day"
 
 
@@ -180,9 +180,9 @@ def test_what_a_command_explains_is_the_law_of_the_workspace(run: Run) -> None:
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (("bundle", "confirm", "--until=2031-01-01", "--by= ", "--why=x"), "say who confirms the law"),
+        (("bundle", "confirm", "--until=2028-06-01", "--by= ", "--why=x"), "say who confirms the law"),
         (("bundle", "confirm", "--until=2020-01-01", "--by=A", "--why=x"), "is no day after"),
-        (("bundle", "confirm", "--until=2031-01-01"), "border bundle confirm needs --by and --why"),
+        (("bundle", "confirm", "--until=2028-06-01"), "border bundle confirm needs --by and --why"),
     ],
 )
 def test_a_confirmation_without_a_person_a_reason_or_a_later_day_is_one_line_and_2(
@@ -190,3 +190,21 @@ def test_a_confirmation_without_a_person_a_reason_or_a_later_day_is_one_line_and
 ) -> None:
     ended = run(*words)
     assert ended.code == 2 and line in ended.line
+
+
+def test_a_confirmation_that_was_written_by_hand_counts_for_nothing(run: Run, root: Path) -> None:
+    path, law = root / "law" / CONFIRMATIONS, load_bundle()
+    path.parent.mkdir()
+    by_hand = Confirmation(law.digest, date(2028, 12, 31), "A. Person", "read again", "2026-11-29T10:00:00")
+    path.write_bytes(confirmations_text((by_hand,)))
+    for bundle in (bundle_of_region(root), law_in_force(root / "law")):
+        assert bundle.confirmed_until is None
+    assert run("bundle", "show", "--json").json["confirmations"] == []
+    assert run("bundle", "confirm", "--until=2028-06-30", "--by=B. Person", "--why=read again").code == 0
+    assert law_in_force(root / "law").confirmed_until == date(2028, 6, 30), "what was noted counts alone"
+    assert [each["by"] for each in run("bundle", "show", "--json").json["confirmations"]] == ["B. Person"]
+
+
+def test_a_confirmation_reaches_no_further_than_three_years(run: Run) -> None:
+    ended = run("bundle", "confirm", "--until=2099-01-01", "--by=A. Person", "--why=read again")
+    assert ended.code == 2 and "--until 2099-01-01 is further than three years from today" in ended.line

@@ -17,11 +17,18 @@ from typing import Any
 from fedsov.api import region_settings
 from fedsov.api.border.reviews import write_note
 from fedsov.border.law.bundle import Bundle
-from fedsov.border.law.bundle_file import INSTALLED, NOTE, bundle_text, installed, read_bundle_file
+from fedsov.border.law.bundle_file import INSTALLED, bundle_text, installed, read_bundle_file
 from fedsov.border.law.bundle_loader import load_bundle, packaged
-from fedsov.border.law.confirmations import CONFIRMATIONS, Confirmation, confirmations_text, read_confirmations
+from fedsov.border.law.confirmations import (
+    CONFIRMATIONS,
+    Confirmation,
+    confirmations_text,
+    furthest,
+    read_confirmations,
+    standing,
+)
 from fedsov.border.law.in_force import law_in_force
-from fedsov.border.law.noted import last, notes
+from fedsov.border.law.noted import NOTE, last, notes
 from fedsov.errors import ConfigurationError, WorkspaceUnusable
 from fedsov.keys.local import read_signing_key
 from fedsov.ledger.ledger import entry_time
@@ -77,17 +84,18 @@ def show(root: Path) -> LawShown:
     """The law in force in a workspace. Raises ConfigurationError where what was installed cannot be read."""
     workspace = Workspace(root)
     bundle = law_in_force(workspace.law)
-    listed = tuple(each for each in read_confirmations(workspace.law) if each.digest == bundle.digest)
     laws = {name: region_settings.show(root, name).settings.law for name in _settled(root)}
     regions, owners = ({name: getattr(law, part) for name, law in laws.items()} for part in ("bundle", "owner"))
+    counted = {each for owner in {"", *owners.values()} for each in standing(workspace.law, bundle.digest, owner)}
+    listed = tuple(sorted(counted, key=lambda each: each.at))
     return LawShown(bundle, installed(workspace.law) is not None, listed, _publisher(workspace), regions, owners)
 
 
 def confirm(root: Path, *, until: date, by: str, why: str, key: Path | None = None) -> Confirmation:
     """Records that a person confirms the law in force until a day.
 
-    Raises ConfigurationError for a day that is not later than the law's own, and where a region pins a law owner whose
-    key is not given; KeyUnavailable.
+    Raises ConfigurationError for a day that is not later than the law's own or further than three years away, and where
+    a region pins a law owner whose key is not given; KeyUnavailable.
     """
     shown = show(root)
     if not by.strip() or not why.strip():
@@ -95,6 +103,8 @@ def confirm(root: Path, *, until: date, by: str, why: str, key: Path | None = No
     if until <= shown.bundle.dated:
         raise ConfigurationError(f"--until {until} is no day after {shown.bundle.dated}, on which the law was read")
     new = Confirmation(shown.bundle.digest, until, by, why, entry_time())
+    if until > (last_day := furthest(new.at)):
+        raise ConfigurationError(f"--until {until} is further than three years from today; name a day up to {last_day}")
     if key is not None:
         new = new.signed(read_signing_key(key, missing=f"no key at {key}; name the file of the law owner's key"))
     if strangers := [name for name, owner in shown.owners.items() if owner and owner != new.key]:

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from fedsov.border.law.bundle import Bundle
 from fedsov.border.law.bundle_loader import FILES, RULES, load_bundle
-from fedsov.border.law.noted import last, notes
+from fedsov.border.law.noted import NOTE, last, notes
 from fedsov.errors import ConfigurationError
 from fedsov.ledger.canonical_json import canonical
 from fedsov.ledger.signed_head import signature_holds
@@ -31,8 +31,6 @@ FORMAT = "fedsov law bundle 1"
 DOMAIN = b"fedsov law bundle 1\n"
 INSTALLED = "bundle.json"
 """The installed bundle's name in the folder of law of a workspace."""
-NOTE = "law"
-"""What a ledger calls its notes of installed bundles, publishers and confirmations."""
 _RULES = re.compile(rf"{RULES}[a-z0-9_]+\.yaml")
 _PARTS = {"format", "dated", "digest", "files", "key", "signature"}
 

@@ -1,7 +1,8 @@
 """That a person confirmed, until a day, that the law still is as it was read: kept beside an installed bundle.
 
 A confirmation names the digest of the law that it is about, who confirms and why. Where a region pins a law owner it
-counts there only with that owner's signature (Ed25519, over a domain line and its canonical JSON).
+counts there only with that owner's signature (Ed25519, over a domain line and its canonical JSON); elsewhere only as
+the ledger noted it. It reaches no further than three years after the day on which it was given.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from fedsov.border.law.bundle import Bundle
+from fedsov.border.law.noted import NOTE, Notes, is_noted, notes
 from fedsov.errors import ConfigurationError
 from fedsov.ledger.canonical_json import canonical
 from fedsov.ledger.signed_head import signature_holds
@@ -24,6 +26,8 @@ from fedsov.storage.bounded_files import parsed_json, read_bounded
 DOMAIN = b"fedsov confirmation of law 1\n"
 CONFIRMATIONS = "confirmations.json"
 """Their file's name in the folder of law of a workspace."""
+YEARS = 3
+"""How far a confirmation can reach."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,11 @@ class Confirmation:
     at: str
     key: str = ""
     signature: str = ""
+
+    @property
+    def last_day(self) -> date:
+        """The last day on which the law counts as known by it."""
+        return min(self.until, furthest(self.at))
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -55,6 +64,12 @@ class Confirmation:
 
     def _message(self) -> bytes:
         return DOMAIN + canonical({name: part for name, part in self.to_json().items() if name != "signature"})
+
+
+def furthest(at: str) -> date:
+    """The last day that a confirmation of this moment can reach."""
+    day = date.fromisoformat(at[:10])
+    return day.replace(year=day.year + YEARS, day=min(day.day, 28) if day.month == 2 else day.day)
 
 
 def read_confirmations(folder: Path | None) -> tuple[Confirmation, ...]:
@@ -82,9 +97,27 @@ def confirmed(bundle: Bundle, folder: Path | None, *, law: str, owner: str) -> B
         law: the digest of the law without a tenant's own rules.
         owner: the law owner's public key; "" where none is pinned.
     """
-    until = [each.until for each in read_confirmations(folder) if each.counts_for(law, owner)]
+    until = [each.last_day for each in standing(folder, law, owner)]
     return replace(bundle, confirmed_until=max(until)) if until else bundle
 
 
+def standing(folder: Path | None, law: str, owner: str) -> tuple[Confirmation, ...]:
+    """The confirmations that count for the law of this digest: signed by the owner pinned, or noted in the ledger."""
+    about = [each for each in read_confirmations(folder) if each.counts_for(law, owner)]
+    if owner or folder is None or not about:
+        return tuple(about)
+    noted = notes(folder.parent, NOTE)
+    return tuple(each for each in about if _is_noted(each, noted))
+
+
+def _is_noted(confirmation: Confirmation, noted: list[Notes]) -> bool:
+    plain = confirmation.to_json()
+    return is_noted(noted, lambda note: note == plain)
+
+
 def _confirmation(parts: Mapping[str, Any]) -> Confirmation:
-    return Confirmation(**{**parts, "until": date.fromisoformat(parts["until"])})
+    read = Confirmation(**{**parts, "until": date.fromisoformat(parts["until"])})
+    if any(not isinstance(part, str) for name, part in read.to_json().items()):
+        raise ValueError("each part of a confirmation is a text")
+    furthest(read.at)
+    return read

@@ -15,6 +15,8 @@ from fedsov.ledger.ledger import Ledger
 from fedsov.ledger.proofs import prove
 from fedsov.storage.workspace import Workspace
 
+NOTE = "law"
+"""What a ledger calls its notes of installed bundles, publishers and confirmations."""
 Notes = list[Mapping[str, Any]]
 
 
