@@ -238,6 +238,8 @@ class CaseEvidence:
             facts |= _number(number, self.bundle)
         if contract := of_origin.get("contract"):
             facts["doc"] = contract
+        if named == "adequacy" and self.case.flow == "onward_transfer":
+            facts.setdefault("received_under", named)  # a case that says "passed on, under adequacy" says this
         facts["unreadable"] = bool(self.stated.unreadable) or facts.pop("unreadable", False)
         facts["unknown_fact"] = bool(self.stated.unknown)
         mechanisms = ["" if named in ("", "none") else named]
