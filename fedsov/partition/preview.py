@@ -7,7 +7,7 @@ letters as x, digits as 9, and the length no more than about.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -17,7 +17,7 @@ from fedsov.partition.arrow_columns import levels
 from fedsov.partition.columns.column_kinds import explained
 from fedsov.partition.dataset import DatasetSpec
 from fedsov.partition.routing import known_as
-from fedsov.partition.sorting import SortedRows, report_of, sorted_rows
+from fedsov.partition.sorting import SortedRows, in_tens, report_of, sorted_rows
 from fedsov.partition.sources import open_source
 
 _LONGEST = 24
@@ -48,21 +48,38 @@ class RegionPreview:
     restricted: Mapping[str, int]
     consenting: int
 
-    def line(self) -> str:
+    def line(self, *, is_rounded: bool = False) -> str:
         """Its counts in words."""
-        bound = "".join(f", {count:,} bound by {name}" for name, count in self.restricted.items())
-        return f"{self.rows:,} rows{bound}{f', {self.consenting:,} of people who consented' if self.consenting else ''}"
+        bound = "".join(f", {_told(count, is_rounded)} bound by {name}" for name, count in self.restricted.items())
+        consent = f", {self.consenting:,} of people who consented" if self.consenting else ""
+        return f"{_told(self.rows, is_rounded)} rows{bound}{consent}"
+
+    def rounded(self) -> RegionPreview:
+        """The same with counts in tens."""
+        bound = {name: in_tens(count) for name, count in self.restricted.items()}
+        return replace(self, rows=in_tens(self.rows), restricted=bound, consenting=in_tens(self.consenting))
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What an ingestion would do; `quarantined` has rows by reason, `said` what else its user must know."""
+    """What an ingestion would do; `quarantined` has rows by reason, `said` what else its user must know.
+
+    `is_rounded` says that counts are in tens, rounded down.
+    """
 
     rows_in: int
     columns: tuple[ColumnPreview, ...]
     regions: tuple[RegionPreview, ...]
     quarantined: Mapping[str, int]
     said: tuple[str, ...]
+    is_rounded: bool = False
+
+    def rounded(self) -> Preview:
+        """The same with counts in tens, for rows of people; those of all rows are sums of the others."""
+        regions = tuple(region.rounded() for region in self.regions)
+        quarantined = {reason: in_tens(count) for reason, count in self.quarantined.items()}
+        rows = sum(region.rows for region in regions) + sum(quarantined.values())
+        return replace(self, rows_in=rows, regions=regions, quarantined=quarantined, is_rounded=True)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -73,18 +90,19 @@ class Preview:
         wide = max(len(each.name) for each in self.columns)
         held_back = sum(self.quarantined.values())
         columns = [f"  {each.name:<{wide}}  {each.kind:<11}  {each.why}{each.such_as()}" for each in self.columns]
-        regions = [f"  {region.name}: {region.line()}" for region in self.regions]
-        reasons = [f"  {reason}: {count:,} rows" for reason, count in self.quarantined.items()]
+        regions = [f"  {region.name}: {region.line(is_rounded=self.is_rounded)}" for region in self.regions]
+        reasons = [f"  {reason}: {_told(count, self.is_rounded)} rows" for reason, count in self.quarantined.items()]
+        some = "about " if self.is_rounded else ""
         return [
-            f"{self.rows_in:,} rows in {len(self.columns)} columns beside the target; nothing was written",
+            f"{some}{self.rows_in:,} rows in {len(self.columns)} columns beside the target; nothing was written",
             *(f"warning: {line}" for line in self.said),
             "columns (values are masked):",
             *columns,
-            f"{self.rows_in - held_back:,} rows would be stored in {len(self.regions)} regions:",
+            f"{some}{self.rows_in - held_back:,} rows would be stored in {len(self.regions)} regions:",
             *regions,
             *(
-                [f"{held_back:,} rows would be quarantined:", *reasons]
-                if held_back
+                [f"{_told(held_back, self.is_rounded)} rows would be quarantined:", *reasons]
+                if self.quarantined
                 else ["no row would be quarantined"]
             ),
         ]
@@ -98,6 +116,7 @@ class Preview:
             regions=tuple(RegionPreview(**each) for each in value["regions"]),
             quarantined=value["quarantined"],
             said=tuple(value["said"]),
+            is_rounded=value["is_rounded"],
         )
 
 
@@ -122,6 +141,10 @@ def preview(spec: DatasetSpec, *, atlas: Atlas, regions: Mapping[str, Region] | 
         quarantined=dict(report.quarantined),
         said=report.said,
     )
+
+
+def _told(count: int, is_rounded: bool) -> str:
+    return f"{count:,}" if count or not is_rounded else "fewer than 10"
 
 
 def masked(word: str) -> str:

@@ -45,6 +45,11 @@ class IngestReport:
     said: tuple[str, ...] = ()
 
 
+def in_tens(rows: int) -> int:
+    """A count of people's rows as it is told outside their region: rounded down to tens."""
+    return rows // 10 * 10
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class SortedRows:
     """All rows as they will be stored, but for pseudonyms and releases, which are each region's own."""

@@ -27,6 +27,7 @@ from fedsov.errors import BudgetBroken, CheckpointDamaged, ConfigurationError, J
 from fedsov.keys.protocol import RegionKeys
 from fedsov.ledger.ledger import Ledger
 from fedsov.partition.records import Records, keyed_numbers
+from fedsov.partition.sorting import in_tens
 from fedsov.privacy.budget import Budget, BudgetHead, BudgetState, read
 from fedsov.privacy.settings import RecordPrivacy
 from fedsov.protocol.job import RegionStart
@@ -123,7 +124,7 @@ def open_private(start: RegionStart, session: Session, gate: Gate, journal: Jour
 
     Raises:
         JobRefused: a job without privacy about people that something was released of under privacy, or one whose
-            delta is 1 / rows or more.
+            delta is 1 / rows or more, or one that declares no bounds of any column.
         BudgetBroken: the budget, its people or the run's journal were changed, cut or lost.
         ConfigurationError: a lifetime above the one that the budget began with.
     """
@@ -141,7 +142,9 @@ def open_private(start: RegionStart, session: Session, gate: Gate, journal: Jour
         if past.private_since is not None and past.unbounded_since is None and not start.second_process:
             gate.note({"privacy_unbounded": {"dataset": session.work.dataset}})
         return None
-    lifetime = (privacy.lifetime(asked.lifetime_epsilon), _delta(start.region.name, asked, len(session.records)))
+    if sentence := _undescribed(session.records.kinds, asked):
+        raise JobRefused(f"region {start.region.name}: {sentence}")
+    lifetime = (privacy.lifetime(asked.lifetime_epsilon), _delta(start.region.name, asked, session))
     budget = Budget.open(start.folder / BUDGET_FILE, lifetime=lifetime, last_known_head=notes.head)
     people = covered if session.examples else covered | people
     budget = replace(budget, before_entry=_covering(start.folder, gate, people))
@@ -156,8 +159,26 @@ def open_private(start: RegionStart, session: Session, gate: Gate, journal: Jour
     return PrivateRun(asked, budget, session.extent(), run=start.run, dataset=dataset, note=note, memory=memory)
 
 
-def _delta(region: str, asked: RecordPrivacy, rows: int) -> float:
-    """The delta of these rows; a refusal may leave the region, so it does not say how many there are."""
+def _undescribed(kinds: Mapping[str, str], asked: RecordPrivacy) -> str:
+    """Why no column can be described under noise, so that nothing is reserved for it; "" where one can."""
+    numeric = sorted(name for name, kind in kinds.items() if kind == "numeric")
+    if "categorical" in kinds.values() or any(name in asked.bounds for name in numeric):
+        return ""
+    bounds = ", ".join(f"{name}: [LOW, HIGH]" for name in numeric)
+    return (
+        "under privacy=record a numeric column is learned from within declared bounds alone, and no column has them; "
+        f"nothing was spent; add 'dataset.bounds={{{bounds}}}'"
+    )
+
+
+def _delta(region: str, asked: RecordPrivacy, session: Session) -> float:
+    """The delta of a session's rows; neither it nor a refusal, which both may leave, says how many people's there are.
+
+    So 1 / rows² is that of their tens, rounded down, and of 10 where there are fewer.
+    """
+    rows = len(session.records)
+    if asked.delta is None and not session.examples:
+        rows = max(in_tens(rows), 10)
     try:
         return asked.delta_for(rows)
     except ConfigurationError:

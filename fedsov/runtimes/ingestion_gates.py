@@ -25,6 +25,7 @@ from fedsov.ledger.ledger import Ledger
 from fedsov.partition.classify import ConsentRule
 from fedsov.partition.ingest import keys_of
 from fedsov.partition.manifest import read_manifest
+from fedsov.partition.sorting import in_tens
 from fedsov.region.admission import Place, admit, admit_further, refuse, settle
 from fedsov.region.settings import RegionSettings
 from fedsov.region.settings_file import FILE, check_ledger, has_settings, read_settings
@@ -231,8 +232,3 @@ def _consent_fault(rule: ConsentRule, document: Document | None) -> str:
 def party_of(region: Region) -> Party:
     """A region as a party to crossings."""
     return Party(region.name, region.location, region.entity, region.owners, region.role)
-
-
-def in_tens(rows: int) -> int:
-    """A count of people's rows as it is told outside their region: rounded down to tens."""
-    return rows // 10 * 10

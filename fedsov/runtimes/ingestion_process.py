@@ -30,12 +30,12 @@ from fedsov.partition.columns.column_kinds import LEARNED
 from fedsov.partition.ingest import CheckRows, Conditions, ingest, store_folder
 from fedsov.partition.manifest import read_manifest
 from fedsov.partition.preview import preview
-from fedsov.partition.sorting import IngestReport
+from fedsov.partition.sorting import IngestReport, in_tens
 from fedsov.protocol.calendar import real_day
 from fedsov.region.people_budgets import check_new_holder, covered_rows
 from fedsov.region.trust import known_peers
 from fedsov.runtimes.framed_socket import ConnectionClosed, Frame, FramedSocket
-from fedsov.runtimes.ingestion_gates import RegionGates, in_tens, party_of
+from fedsov.runtimes.ingestion_gates import RegionGates, party_of
 from fedsov.storage.workspace import Workspace, store_of
 
 
@@ -114,11 +114,15 @@ def ingest_source(request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def preview_source(request: Mapping[str, Any]) -> dict[str, Any]:
-    """What an ingestion would do, in plain values; nothing is written. Raises InputError, ConfigurationError."""
+    """What an ingestion would do, in plain values; nothing is written. Rows that are no examples are counted in tens.
+
+    Raises InputError, ConfigurationError.
+    """
     settings = settings_of(request["config"])
     regions = settings.federation.regions
     named = None if regions is None else {region.name: region for region in regions}
-    return preview(settings.dataset, atlas=settings.atlas, regions="auto" if named is None else named).to_json()
+    found = preview(settings.dataset, atlas=settings.atlas, regions="auto" if named is None else named)
+    return (found.rounded() if settings.dataset.examples is None else found).to_json()
 
 
 def _check_rows(workspace: Workspace, gates: RegionGates, *, asked: Sequence[str]) -> CheckRows:

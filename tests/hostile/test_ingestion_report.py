@@ -90,3 +90,13 @@ def test_the_first_ingestion_says_that_it_wrote_region_yaml_and_what_protects_le
     assert done.returncode == 0, done.stderr
     assert "settings: wrote region.yaml of DE, FR from this run's settings; what protects less stays so" in done.stdout
     assert "until their owner changes it: rehearsal; " in done.stdout
+
+
+def test_a_dry_run_counts_people_s_rows_in_tens_and_example_rows_as_they_are(tmp_path: Path) -> None:
+    region = _region(tmp_path / "people")
+    done = fedsov("ingest", "--dry-run", *region.words(), "--quiet")
+    assert done.returncode == 0, done.stderr
+    assert "about 40 rows in 4 columns" in done.stdout and "DE: 40 rows" in done.stdout
+    assert "FR: fewer than 10 rows" in done.stdout and "fewer than 10 rows would be quarantined" in done.stdout
+    examples = fedsov("ingest", "--dry-run", *region.words(f"dataset.examples={EXAMPLES}"), "--quiet").stdout
+    assert "58 rows in 4 columns" in examples and "about" not in examples and "FR: 8 rows" in examples
