@@ -322,6 +322,22 @@ def test_shares_of_countries_of_concern_count_together(facts, answered):
     assert decided(replace(OWNED, facts=facts)) == answered
 
 
+def test_what_a_processor_gives_back_asks_whether_it_added_data_of_its_own():
+    """Decision (EU) 2021/914 Clause 14: under Module 4 the recipient's law is assessed only where it did."""
+    back = replace(PLAIN, facts="doc=2021/914;module=4;role=P->C;signed=2026-01-01")
+    answered = answer(back, law())
+    assert answered.verdict == "refuse" and "State eu_data_added" in answered.remedy
+    assert decided(replace(back, facts=f"{back.facts};eu_data_added=no")) == "permit"
+    assert decided(replace(back, facts=f"{back.facts};eu_data_added=yes")) == "refuse"
+    assert decided(replace(back, facts=f"{back.facts};eu_data_added=yes;tia=present")) == "permit"
+
+
+def test_statutory_health_data_of_france_are_judged_by_french_law_alone():
+    french = replace(PLAIN, origin="FR", category="statutory_health")
+    cited = answer(french, law()).citations
+    assert any("Code de la sante publique" in text for text in cited) and not any("SGB" in text for text in cited)
+
+
 @pytest.mark.parametrize("state", ["US-FL", "US-TX"])
 def test_health_records_of_other_states_do_not_leave_through_florida_or_texas(state):
     sent = replace(OWNED, origin=state, facts="origins=US;n=500")

@@ -64,7 +64,7 @@ def test_a_release_past_the_horizon_is_refused_since_it_is_for_good():
         "residual_risk": "low",
     }
     for day, verdict in ((LAST, "permit"), (LAST + timedelta(days=1), "refuse")):
-        paper = document("anonymous_assessed", "a", signed=day, expires=date(2040, 1, 1), terms=names)
+        paper = document("anonymous_assessed", "a", signed=day, expires=day + timedelta(days=365), terms=names)
         crossing = Crossing(of(Kind.MODEL, "DE", "personal"), party("DE"), party("FR"), "training", day)
         answer = decide_release(crossing, "a", bundle=law(), evidence=register(paper), at=day)
         assert answer.verdict == verdict, answer
@@ -104,10 +104,18 @@ def test_an_authority_that_is_not_at_work_yet_makes_a_review_of_what_the_law_wou
 @pytest.mark.parametrize(("signed", "verdict"), [(date(2025, 11, 23), "permit"), (date(2025, 11, 22), "refuse")])
 def test_an_assessment_of_anonymity_ends_twelve_months_after_its_signature(signed: date, verdict: str):
     terms = {"anon_assessment": "approved", "attack_test": "pass"}
-    paper = document("anonymous_assessed", "a", signed=signed, expires=date(2040, 1, 1), terms=terms)
+    paper = document("anonymous_assessed", "a", signed=signed, expires=date(2026, 11, 23), terms=terms)
     thing = of(Kind.MODEL, "DE", "personal", evidence=("a",))
     answer = ask(thing, "DE", "IN", register=register(paper), on=date(2026, 11, 23))
     assert answer.verdict == verdict
+
+
+@pytest.mark.parametrize(("ends", "verdict"), [(date(2027, 6, 2), "permit"), (date(2027, 6, 3), "review")])
+def test_an_assessment_of_anonymity_that_claims_more_than_a_year_is_looked_at_by_a_person(ends: date, verdict: str):
+    terms = {"anon_assessment": "approved", "attack_test": "pass"}
+    paper = document("anonymous_assessed", "a", signed=date(2026, 6, 1), expires=ends, terms=terms)
+    thing = of(Kind.MODEL, "DE", "personal", evidence=("a",))
+    assert ask(thing, "DE", "IN", register=register(paper)).verdict == verdict
 
 
 def test_an_entry_says_when_the_law_was_read_and_until_when_it_was_confirmed(tmp_path: Path):
