@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import closing
 from datetime import date
@@ -123,6 +124,23 @@ def test_an_approval_is_signed_by_a_registered_person_with_that_person_s_key_alo
     assert f"waits (approval {approval} does not count: its reviewer 'B. Person' was revoked on " in waiting
     gone = run(*yes, "--by=B. Person", *key(tmp_path, "b.pem"))
     assert gone.code == 2 and "reviewer 'B. Person' was revoked on" in gone.line
+
+
+def test_a_register_of_reviewers_that_was_changed_by_hand_is_refused_with_the_way_out(run: Run, tmp_path: Path) -> None:
+    yes = ("approve", REVIEW, "--why=b", "--until=2099-01-01", "--by=A. Person", *key(tmp_path))
+    register = tmp_path / "reviewers.yaml"
+    assert run("reviewer", "add", "B. Person", "--role=counsel", *key(tmp_path, "b.pem")).code == 0
+    assert run("reviewer", "remove", "A. Person").code == 0
+    noted = register.read_text()
+    register.write_text(re.sub(r"revoked: \S+", "revoked: null", noted))
+    for words in (yes, ("reviews",), ("reviewer", "list"), ("reviewer", "add", "C", "--role=r", *key(tmp_path, "c"))):
+        ended = run(*words)
+        assert ended.code == 2 and "not the register of reviewers that the ledger noted last" in ended.line
+    register.write_text(noted)
+    assert "was revoked on" in run(*yes).line
+    register.unlink()
+    assert run("reviewer", "init", "B. Person", "--role=counsel", *key(tmp_path, "b.pem")).code == 0
+    assert run("reviewer", "list").code == 0
 
 
 def test_an_approval_from_before_reviewers_were_registered_is_named_and_counts_no_longer(

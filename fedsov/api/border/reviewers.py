@@ -10,15 +10,27 @@ from datetime import date
 from pathlib import Path
 
 from fedsov.api.border.reviews import write_note
-from fedsov.border.evidence.reviewers import Reviewer, Reviewers, read_reviewers, write_reviewers
+from fedsov.border.evidence.reviewers import (
+    DIGEST,
+    NOTE,
+    Reviewer,
+    Reviewers,
+    reviewers_in_force,
+    reviewers_text,
+    write_reviewers,
+)
 from fedsov.border.law import law_owner
 from fedsov.errors import ConfigurationError
+from fedsov.storage.atomic_files import sha256_hex
 from fedsov.storage.workspace import Workspace
 
 
 def reviewers(root: Path) -> Reviewers:
-    """The register of a workspace; an empty one where it has none."""
-    return read_reviewers(Workspace(root).reviewers)
+    """The register of a workspace; an empty one where it has none.
+
+    Raises ConfigurationError for one that is not the one that the ledger noted last.
+    """
+    return reviewers_in_force(Workspace(root).reviewers)
 
 
 def add_reviewer(root: Path, name: str, *, role: str, key: Path | None, public: str = "", today: date) -> Reviewer:
@@ -53,5 +65,5 @@ def remove_reviewer(root: Path, name: str, *, today: date) -> Reviewer:
 
 
 def _change(root: Path, new: Reviewers, note: dict[str, object]) -> None:
-    write_note(root, {"reviewers": note})
+    write_note(root, {NOTE: {**note, DIGEST: sha256_hex(reviewers_text(new))}})
     write_reviewers(Workspace(root).reviewers, new)

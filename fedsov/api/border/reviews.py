@@ -17,7 +17,7 @@ from typing import Any
 from fedsov.border.decisions import JOINED
 from fedsov.border.evidence import approvals
 from fedsov.border.evidence.approvals import Approval
-from fedsov.border.evidence.reviewers import Reviewers, read_reviewers, signed_bytes
+from fedsov.border.evidence.reviewers import Reviewers, reviewers_in_force, signed_bytes
 from fedsov.errors import ConfigurationError, LedgerBroken
 from fedsov.keys.local import read_signing_key
 from fedsov.ledger.ledger import Ledger, entry_time
@@ -70,7 +70,7 @@ def reviews(root: Path) -> list[PendingReview]:
                 latest[review_id] = (owners if owner in owners else [*owners, owner], body)
         for approval in approvals.standing(bodies):
             standing.setdefault(approval.review, {})[approval.id] = approval
-    register = read_reviewers(Workspace(root).reviewers)
+    register = reviewers_in_force(Workspace(root).reviewers)
     return [
         _pending(review_id, owners, body, tuple(standing.get(review_id, {}).values()), register)
         for review_id, (owners, body) in latest.items()
@@ -92,7 +92,7 @@ def approve(root: Path, review_id: str, *, by: str, why: str, until: date, today
     Raises ConfigurationError for an unknown review, a day that has passed, who is no reviewer or was revoked, and
     another's key; KeyUnavailable where the key cannot be read.
     """
-    reviewer = read_reviewers(Workspace(root).reviewers).active(by)
+    reviewer = reviewers_in_force(Workspace(root).reviewers).active(by)
     question = {**_review(root, review_id).body, "review": review_id}
     if until < today:
         raise ConfigurationError(f"--until {until} has passed; name a day from {today} on")

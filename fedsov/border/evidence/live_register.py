@@ -14,18 +14,19 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from fedsov.border.evidence import approvals
 from fedsov.border.evidence.approvals import Approval
 from fedsov.border.evidence.claims import Claim, Question
 from fedsov.border.evidence.register import Register
 from fedsov.border.evidence.register_file import load_register, read_register, register_text
-from fedsov.border.evidence.reviewers import Reviewers, read_reviewers
-from fedsov.errors import ConfigurationError
+from fedsov.border.evidence.reviewers import DIGEST, NOTE, Reviewers, reviewers_in_force
+from fedsov.errors import ConfigurationError, LedgerBroken
 from fedsov.ledger.ledger import Ledger
 
 _log = logging.getLogger("fedsov.border")
@@ -37,7 +38,8 @@ UNREADABLE = "unreadable"
 class LiveRegister:
     """The evidence of one party: its register (None for no documents) and its ledger's approvals.
 
-    `reviewers` is the register of those who may approve; without one no approval counts.
+    `reviewers` is the register of those who may approve; without one no approval counts, nor by one that is not the one
+    that the ledger noted last.
     """
 
     path: Path | None
@@ -46,6 +48,7 @@ class LiveRegister:
     _register: Register | None = field(default=None, init=False, repr=False)
     _digest: str = field(default="", init=False, repr=False)
     _read_to: int = field(default=0, init=False, repr=False)
+    _noted: str = field(default="", init=False, repr=False)
     _bodies: list[dict[str, object]] = field(default_factory=list, init=False, repr=False)
 
     def claims(self, question: Question) -> tuple[Claim, ...]:
@@ -77,14 +80,16 @@ class LiveRegister:
             self._read_to = entry.seq
             if entry.body.get("act") in (approvals.APPROVE, approvals.WITHDRAW):
                 self._bodies.append(entry.body)
+            elif isinstance(note := _note_of(entry.body), Mapping) and DIGEST in note:
+                self._noted = str(note[DIGEST])
         return approvals.standing(self._bodies)
 
     def _counts(self, approval: Approval) -> bool:
         """False for an approval that no registered reviewer signed; a warning says why."""
         try:
-            reviewers = Reviewers() if self.reviewers is None else read_reviewers(self.reviewers)
+            reviewers = Reviewers() if self.reviewers is None else reviewers_in_force(self.reviewers, self._noted)
             fault = reviewers.fault(approval.body)
-        except ConfigurationError as problem:
+        except (ConfigurationError, LedgerBroken) as problem:
             fault = str(problem)
         if fault:
             _log.warning("approval %s of review %s does not count: %s", approval.id, approval.review, fault)
@@ -101,6 +106,11 @@ class LiveRegister:
             _log.warning("no document counts for the decision at hand: %s", problem)
             self._register, self._digest = replace(load_register(None), is_given=True), UNREADABLE
         return self._register
+
+
+def _note_of(body: Mapping[str, Any]) -> Any:
+    """What an entry notes of the register of reviewers, if it notes anything."""
+    return body["note"].get(NOTE) if body.get("act") == "note" and isinstance(body.get("note"), Mapping) else None
 
 
 def _read(text: bytes | None, path: Path | None) -> Register:

@@ -4,9 +4,9 @@
     - {name: A. Person, role: data protection officer, key: 9f3c..., since: 2026-11-29, revoked: null}
 
 An approval is signed with its reviewer's private key (Ed25519, RFC 8032), over a domain line and the canonical JSON of
-the whole entry. It counts only where its reviewer is in the register, was not revoked, and the signature is that key's.
-A gate asks anew at every decision, so who is revoked has approved nothing from then on. Without a register no approval
-counts.
+the whole entry. It counts only where its reviewer is in the register, was one when it was given, was not revoked, and
+the signature is that key's. A gate asks anew at every decision, so who is revoked has approved nothing from then on.
+Without a register no approval counts, and none by a register that is not the one whose digest the ledger noted last.
 """
 
 from __future__ import annotations
@@ -20,17 +20,20 @@ from typing import Any
 
 import yaml
 
+from fedsov.border.law.noted import last, notes
 from fedsov.border.law.yaml_text import read_mapping
 from fedsov.checks import prefixed
 from fedsov.errors import ConfigurationError, unknown
 from fedsov.ledger.canonical_json import canonical
-from fedsov.ledger.clock import AT, BEHIND
+from fedsov.ledger.clock import AT, BEHIND, moment
 from fedsov.ledger.signed_head import signature_holds
-from fedsov.storage.atomic_files import replace_file
+from fedsov.storage.atomic_files import replace_file, sha256_hex
 from fedsov.storage.bounded_files import TooLarge, read_bounded
 from fedsov.storage.private_files import make_private_folder
 
 DOMAIN = b"fedsov approval of a review 1\n"
+NOTE, DIGEST = "reviewers", "sha256"
+"""What a ledger calls its notes of the register, and in them the digest of the file as it is after the change."""
 _PARTS = ("name", "role", "key", "since", "revoked")
 
 
@@ -91,6 +94,9 @@ class Reviewers:
             return f"its reviewer '{name}' is not in the register of reviewers"
         if reviewer.revoked:
             return f"its reviewer '{name}' was revoked on {reviewer.revoked}"
+        given = moment(body.get(AT))
+        if given is None or given.date() < reviewer.since:
+            return f"it was not given after '{name}' became a reviewer, on {reviewer.since}"
         if key != reviewer.key:
             return f"it is signed with another key than that of '{name}'"
         if not signature_holds(signed_bytes(body), key, signature):
@@ -125,10 +131,25 @@ def signed_bytes(body: Mapping[str, Any]) -> bytes:
     return DOMAIN + canonical({name: part for name, part in body.items() if name not in _NOT_SIGNED})
 
 
-def read_reviewers(path: Path) -> Reviewers:
+def reviewers_in_force(path: Path, noted: str = "") -> Reviewers:
+    """The register of a workspace, in its file; an empty one where there is no file.
+
+    Args:
+        noted: the digest that the reader's own ledger noted last; "" to ask the ledgers of the workspace.
+
+    Raises ConfigurationError also for a file that no ledger noted last; LedgerBroken.
+    """
+    if not path.exists():
+        return Reviewers()
+    noted = noted or str(last(notes(path.parent, NOTE), DIGEST).get(DIGEST, ""))
+    return read_reviewers(path, noted)
+
+
+def read_reviewers(path: Path, noted: str | None = None) -> Reviewers:
     """The register in a file; an empty one where there is no file.
 
-    Raises ConfigurationError, naming the file and the reviewer, for anything that is not understood.
+    Raises ConfigurationError, naming the file and the reviewer, for anything that is not understood, and for a file
+    that is not of the digest given.
     """
     try:
         text = read_bounded(path)
@@ -136,6 +157,11 @@ def read_reviewers(path: Path) -> Reviewers:
         return Reviewers()
     except (OSError, TooLarge) as problem:
         raise ConfigurationError(f"cannot read the register of reviewers {path}: {problem}") from problem
+    if noted is not None and sha256_hex(text) != noted:
+        raise ConfigurationError(
+            f"{path} is not the register of reviewers that the ledger noted last, so it was changed by hand; put that"
+            " one back, or remove the file: `fedsov border reviewer init NAME --role ROLE --key FILE` makes a new one"
+        )
     top = read_mapping(text, str(path))
     listed = top.get("reviewers")
     if set(top) != {"reviewers"} or not isinstance(listed, list):
@@ -149,11 +175,16 @@ def read_reviewers(path: Path) -> Reviewers:
     return reviewers
 
 
+def reviewers_text(reviewers: Reviewers) -> bytes:
+    """The content of the register's file."""
+    plain = {"reviewers": [asdict(each) for each in reviewers.listed]}
+    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=120).encode()
+
+
 def write_reviewers(path: Path, reviewers: Reviewers) -> None:
     """Replaces the file as a whole. Raises ConfigurationError where it cannot be written."""
-    plain = {"reviewers": [asdict(each) for each in reviewers.listed]}
     try:
         make_private_folder(path.resolve().parent)
-        replace_file(path, yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=120).encode())
+        replace_file(path, reviewers_text(reviewers))
     except OSError as problem:
         raise ConfigurationError(f"cannot write the register of reviewers {path}: {problem.strerror}") from problem

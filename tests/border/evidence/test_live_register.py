@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,10 +14,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fedsov.artifact import Artifact, Kind
 from fedsov.border.evidence.approvals import approval_entry, withdrawal_entry
 from fedsov.border.evidence.live_register import LiveRegister
-from fedsov.border.evidence.reviewers import Reviewer, Reviewers, signed_bytes, write_reviewers
+from fedsov.border.evidence.reviewers import Reviewer, Reviewers, reviewers_text, signed_bytes, write_reviewers
 from fedsov.border.gate import Gate, Refused
 from fedsov.label import Label
 from fedsov.ledger.ledger import Ledger
+from fedsov.storage.atomic_files import sha256_hex
 from tests.border.world import DAY, DEMO, artifact, law, party
 
 AT = "2026-11-23T10:00:00.000+00:00"
@@ -28,7 +29,7 @@ def gate_of(place: Path, code: str, register: Path | None) -> Gate:
     return Gate(
         party(code),
         bundle=law(),
-        evidence=LiveRegister(register, ledger, register_of(place)),
+        evidence=LiveRegister(register, ledger, register_of(place, ledger)),
         ledger=ledger,
         run="r",
         today=lambda: DAY,
@@ -39,9 +40,11 @@ KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 PERSON = Reviewer("A. Person", "data protection officer", KEY.public_key().public_bytes_raw().hex(), DAY)
 
 
-def register_of(place: Path, *listed: Reviewer) -> Path:
-    """The file of a register of these reviewers; of one person where none is named."""
-    write_reviewers(place / "reviewers.yaml", Reviewers(listed or (PERSON,)))
+def register_of(place: Path, ledger: Ledger, *listed: Reviewer) -> Path:
+    """The file of a register of these reviewers, which the ledger notes; of one person where none is named."""
+    register = Reviewers(listed or (PERSON,))
+    ledger.append({"act": "note", "note": {"reviewers": {"sha256": sha256_hex(reviewers_text(register))}}})
+    write_reviewers(place / "reviewers.yaml", register)
     return place / "reviewers.yaml"
 
 
@@ -93,7 +96,7 @@ def test_a_register_that_cannot_be_read_lets_nothing_cross_that_needs_a_document
         caplog.clear()
     register.write_text(DEMO.read_text())
     gate.cross(update, party("US"))
-    verdicts = [entry.body["verdict"] for entry in gate.ledger.entries()]
+    verdicts = [entry.body["verdict"] for entry in gate.ledger.entries() if entry.body["act"] != "note"]
     assert verdicts == ["permit", "refuse", "permit", "refuse", "permit", "permit"]
 
 
@@ -165,9 +168,30 @@ def test_who_is_revoked_has_approved_nothing_from_the_next_decision_on(
     gate, update = gate_of(tmp_path, "US", None), artifact(Kind.UPDATE, "US", count=50)
     approve(gate, waiting(gate, update, "CN"))
     assert gate.consider(update, party("CN")).verdict == "permit"
-    register_of(tmp_path, replace(PERSON, revoked=DAY))
+    register_of(tmp_path, gate.ledger, replace(PERSON, revoked=DAY))
     assert gate.consider(update, party("CN")).verdict == "review"
     assert f"'A. Person' was revoked on {DAY}" in caplog.text
+
+
+def test_who_was_revoked_comes_back_by_no_edit_of_the_register(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    gate, update = gate_of(tmp_path, "US", None), artifact(Kind.UPDATE, "US", count=50)
+    approve(gate, waiting(gate, update, "CN"))
+    register = register_of(tmp_path, gate.ledger, replace(PERSON, revoked=DAY))
+    register.write_text(register.read_text().replace(f"revoked: {DAY}", "revoked: null"))
+    assert gate.consider(update, party("CN")).verdict == "review"
+    assert "not the register of reviewers that the ledger noted last" in caplog.text
+
+
+def test_an_approval_from_before_its_person_was_a_reviewer_counts_for_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    gate, update = gate_of(tmp_path, "US", None), artifact(Kind.UPDATE, "US", count=50)
+    approve(gate, waiting(gate, update, "CN"))
+    register_of(tmp_path, gate.ledger, replace(PERSON, since=date(2099, 1, 1)))
+    assert gate.consider(update, party("CN")).verdict == "review"
+    assert "it was not given after 'A. Person' became a reviewer, on 2099-01-01" in caplog.text
 
 
 @pytest.mark.parametrize("spoil", [lambda path: path.unlink(), lambda path: path.write_text("reviewers: [")])
