@@ -24,6 +24,8 @@ Nothing is drawn from the caller's generators. torch is imported when a network 
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import lru_cache
@@ -71,10 +73,13 @@ def register(name: str, build: Builder) -> None:
 def builder(name: str) -> Builder | None:
     """What makes the network of this name, if there is one; an installed one is loaded when first asked for.
 
+    From then on this process compiles what it imports, and runs no bytecode that it finds: an approval is of sources.
+
     Raises ConfigurationError where its package cannot be imported.
     """
     if name not in _registered:
         for point in entry_points(group=INSTALLED, name=name):
+            sys.pycache_prefix = os.devnull  # no folder, so that bytecode is neither found nor kept
             try:
                 _registered[name] = point.load()
             except Exception as error:  # boundary: the import runs a user's own code

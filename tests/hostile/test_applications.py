@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import py_compile
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -79,3 +80,19 @@ def test_a_region_s_start_is_read_without_importing_the_package(package: Path) -
     )
     done = subprocess.run([sys.executable, "-c", asks], capture_output=True, text=True, cwd=ROOT, timeout=120)
     assert done.stdout.split() == ["mine", "False"], done.stderr
+
+
+def test_bytecode_that_was_planted_beside_an_approved_source_is_never_run(package: Path, tmp_path: Path) -> None:
+    _, digest = application(NETWORK)
+    (tmp_path / "evil.py").write_text(f"print('planted')\n{BUILD}")
+    planted = package / "__pycache__" / f"networks.{sys.implementation.cache_tag}.pyc"
+    py_compile.compile(
+        str(tmp_path / "evil.py"), cfile=str(planted), invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH
+    )
+    assert application(NETWORK)[1] == digest
+    loads = (
+        f"import sys; sys.path.insert(0, {str(package.parent)!r}); from fedsov.model.own_network import builder; "
+        f"print(builder({NETWORK!r}).__module__)"
+    )
+    done = subprocess.run([sys.executable, "-c", loads], capture_output=True, text=True, cwd=ROOT, timeout=120)
+    assert done.stdout.split() == ["mine.networks"], done.stdout + done.stderr

@@ -76,5 +76,5 @@ def test_a_training_at_its_limits_is_allowed_and_one_row_more_is_not():
 
 def test_the_answer_after_the_last_allowed_one_is_refused():
     Limits(questions=3).check_questions("DE", 3)
-    with pytest.raises(LimitExceeded, match=r"fedsov region set DE limits\.questions=4"):
+    with pytest.raises(LimitExceeded, match=r"fedsov region set DE limits\.questions=8"):
         Limits(questions=3).check_questions("DE", 4)

@@ -3,7 +3,9 @@
 A package that is installed on a region's machine can name a network (`fedsov.model.own_network`), and a job can ask for
 it. Its code sees rows. So over people's rows it runs only where the region's settings list its digest
 (``applications``); over example rows it does unless they list others. The digest is SHA-256 over every file of the
-package, by path and content: another version is another application.
+package, by path and content: another version is another application. Bytecode that Python keeps in ``__pycache__`` is
+left out, for none of it is ever run (`fedsov.model.own_network.builder`); a package with a symbolic link in it, whose
+target nobody counted, is refused.
 
 Deliberately not here: what the package imports itself. Aggregation algorithms and synthesizers are fedsov's own.
 """
@@ -16,21 +18,22 @@ from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 
+from fedsov.errors import ConfigurationError
 from fedsov.model.architectures import ARCHITECTURES
 from fedsov.model.network import NETWORKS
 from fedsov.model.own_network import INSTALLED, module_of
 from fedsov.region.own_dataset import in_shell
 from fedsov.region.settings import RegionSettings
 
-_MADE = ("__pycache__",)
-"""Folders of a package that Python writes itself."""
-
 
 def refusal(own: RegionSettings, network: str, *, examples: bool) -> str:
     """Why a network may not run over rows of this region, with the command that approves it; "" where it may."""
     if network in (*NETWORKS, *ARCHITECTURES):
         return ""
-    package, digest = application(network)
+    try:
+        package, digest = application(network)
+    except ConfigurationError as error:
+        return f"region {own.region} runs no network {network!r}: {error}"
     if digest in own.applications or (examples and not own.applications):
         return ""
     if not digest:
@@ -44,10 +47,13 @@ def refusal(own: RegionSettings, network: str, *, examples: bool) -> str:
 def application(network: str) -> tuple[str, str]:
     """The package of a network that is not fedsov's own, and the digest of its files; "" for one without files.
 
-    Nothing of the package is imported.
+    Nothing of the package is imported. Raises ConfigurationError for several packages, or one that holds a link.
     """
     modules = [point.module for point in entry_points(group=INSTALLED, name=network)] or [module_of(network)]
-    package = modules[0].partition(".")[0]
+    packages = sorted({module.partition(".")[0] for module in modules})
+    if len(packages) > 1:
+        raise ConfigurationError(f"packages {', '.join(packages)} all name it; uninstall all of them but one")
+    package = packages[0]
     digest = hashlib.sha256()
     files = dict(_files(package))
     for name in sorted(files):
@@ -70,6 +76,8 @@ def _files(package: str) -> Iterator[tuple[str, Path]]:
         return
     for folder in map(Path, spec.submodule_search_locations):
         for path in folder.rglob("*"):
-            inside = path.relative_to(folder)
-            if path.is_file() and not set(inside.parts) & set(_MADE):
-                yield inside.as_posix(), path
+            inside = path.relative_to(folder).as_posix()
+            if path.is_symlink():
+                raise ConfigurationError(f"package {package} holds the link {inside}; install it with files of its own")
+            if path.is_file() and not (path.parent.name == "__pycache__" and path.suffix == ".pyc"):
+                yield inside, path

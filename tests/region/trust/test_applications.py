@@ -72,3 +72,20 @@ def test_a_network_that_was_registered_in_this_process_is_of_its_module(
     monkeypatch.setitem(own_network._registered, "here", build)  # type: ignore[arg-type]
     package, digest = application("here")
     assert package == __name__.partition(".")[0] and len(digest) == 64
+
+
+def test_a_package_with_a_link_in_it_is_refused_for_nobody_counts_what_it_leads_to(site: Path) -> None:
+    (site / "elsewhere").mkdir()
+    (site / "elsewhere" / "build.py").write_text("x = 1\n")
+    _installed(site, "linked", "linked.deep.build", {"linked/__init__.py": ""})
+    (site / "linked" / "deep").symlink_to(site / "elsewhere")
+    own = replace(CLOSED, applications=("ab" * 32,))
+    assert "package linked holds the link deep" in refusal(own, "linked", examples=False)
+
+
+def test_a_network_that_two_packages_name_is_refused_for_one_digest_would_speak_of_both(site: Path) -> None:
+    _installed(site, "both", "first", {"first.py": "x = 1\n"})
+    (site / "other-1.0.dist-info").mkdir()
+    (site / "other-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: other\nVersion: 1.0\n")
+    (site / "other-1.0.dist-info" / "entry_points.txt").write_text("[fedsov.networks]\nboth = second:build\n")
+    assert "packages first, second all name it" in refusal(CLOSED, "both", examples=False)
