@@ -160,8 +160,8 @@ SETTINGS = [
         2,
         ["'nodoc'", "evidence_demo.yaml", "consent=null"],
     ),
-    (["dataset.path=/nowhere.csv"], 3, ["/nowhere.csv", "CSV or Parquet"]),
-    (["dataset.path=/"], 3, ["is a folder"]),
+    (["dataset.path=/nowhere.csv"], 3, ["/nowhere.csv", "a file of CSV, Parquet"]),
+    (["dataset.path=/"], 3, ["more than 10,000 files"]),
     (["dataset.target=yy"], 3, ["dataset.target", "'yy'", "'y'"]),
     (["dataset.jurisdiction=land"], 3, ["dataset.jurisdiction", "'land'", "'country'"]),
     (["dataset.drop=[shoe]"], 3, ["dataset.drop", "'shoe'"]),
@@ -217,7 +217,7 @@ def test_a_word_that_is_no_override_is_named(refused: Refused, words: list[str])
 
 
 SOURCES = {
-    "no text": (bytes(range(256)), "neither CSV nor Parquet"),
+    "no text": (bytes(range(256)), "none of CSV, Parquet"),
     "empty": (b"", "is empty"),
     "no rows": (b"country,age,y\n", "no rows"),
     "ragged": (b"country,age,y\nUS,3\nUS,3,4,5\n", "line 2"),

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from fedsov.api.border.reviewers import add_reviewer
 from fedsov.api.border.reviews import approve, withdraw
 from fedsov.api.ledger_audit import LedgerFinding, entries, entry_line, verify_all, verify_since
 from fedsov.border.evidence.approvals import withdrawal_entry
@@ -50,7 +51,14 @@ def faults(place: Path) -> dict[str, str]:
     return {finding.owner: finding.fault for finding in verify_all(place) if finding.fault}
 
 
+def reviewer_of(place: Path) -> Path:
+    """The key of the workspace's one reviewer."""
+    add_reviewer(place, "A. Person", role="data protection officer", key=place / "a.pem", today=DAY)
+    return place / "a.pem"
+
+
 def test_an_approval_is_not_written_where_the_hub_s_ledger_is_gone(place: Path) -> None:
+    key = reviewer_of(place)
     asked = {"verdict": "review", "review": "R1", **AT, "act": "cross"}
     with closing(Ledger(place / "regions/DE/ledger.sqlite", "DE")) as ledger:
         ledger.append(asked)
@@ -58,14 +66,14 @@ def test_an_approval_is_not_written_where_the_hub_s_ledger_is_gone(place: Path) 
     for path in (place / "hub").glob("ledger.sqlite*"):
         path.unlink()
     with pytest.raises(LedgerBroken, match="restore it from your copy"):
-        approve(place, "R1", by="A. Person", why="checked", until=DAY, today=DAY)
+        approve(place, "R1", by="A. Person", why="checked", until=DAY, today=DAY, key=key)
     assert Ledger.read(place / "regions/DE/ledger.sqlite").head().size == size
 
 
 def test_a_withdrawal_that_was_interrupted_is_found_and_mended_by_another(place: Path) -> None:
     with closing(Ledger(place / "regions/DE/ledger.sqlite", "DE")) as ledger:
         ledger.append({"verdict": "review", "review": "R1", **AT, "act": "cross"})
-    approval = approve(place, "R1", by="A. Person", why="checked", until=DAY, today=DAY)
+    approval = approve(place, "R1", by="A. Person", why="checked", until=DAY, today=DAY, key=reviewer_of(place))
     with closing(Ledger(place / "hub/ledger.sqlite", "hub")) as ledger:
         ledger.append(withdrawal_entry(approval, by="A. Person", why="doubts", at=AT["at"]))
     found = faults(place)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import io
 import re
-from glob import glob
+from glob import iglob
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -34,6 +35,8 @@ WIDTHS = {
     **{"BYTE_ARRAY": 4, "FIXED_LEN_BYTE_ARRAY": 1},
 }
 """Bytes of one value of each physical type of Parquet, in memory; of a word, its place alone."""
+MOST_FILES = 10_000
+"""Files and folders that one folder or pattern may lead to."""
 _KINDS = "CSV, Parquet, JSON lines, Arrow IPC or Excel"
 
 
@@ -47,7 +50,10 @@ def find(spec: DatasetSpec) -> tuple[Path, ...]:
     path = Path(spec.path)
     if path.is_file():
         return (path,)
-    found = path.rglob("*") if path.is_dir() else map(Path, glob(str(path), recursive=True))
+    every = path.rglob("*") if path.is_dir() else map(Path, iglob(str(path), recursive=True))
+    found = list(islice(every, MOST_FILES + 1))
+    if len(found) > MOST_FILES:
+        raise InputError(f"dataset.path={path} holds more than {MOST_FILES:,} files; name a folder or pattern of fewer")
     files = tuple(sorted(each for each in found if each.is_file() and not each.name.startswith((".", "_"))))
     if not files:
         reason = "is an empty folder" if path.is_dir() else "does not exist"
