@@ -246,8 +246,8 @@ def test_more_questions_in_a_year_than_its_owner_allows_are_refused_in_whatever_
     region.set("limits.questions=6")
     told = [_statistics(region, run=f"r{number}") for number in range(6)]
     assert ["error" in one for one in told] == [False] * 4 + [True] * 2  # two were asked before
-    assert "fedsov region set DE limits.questions=7" in told[-1]["error"]
+    assert "fedsov region set DE limits.questions=14" in told[-1]["error"]
     region.ingest(drawn(range(PEOPLE + 50)))
-    assert "limits.questions=7" in region.asked(PROFILE)["error"]
+    assert "limits.questions=14" in region.asked(PROFILE)["error"]
     region.ingest(drawn(range(500, 560)), name="cohort")
-    assert "limits.questions=7" in region.asked(PROFILE, name="cohort")["error"]
+    assert "limits.questions=14" in region.asked(PROFILE, name="cohort")["error"]
