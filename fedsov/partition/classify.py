@@ -16,9 +16,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from fedsov.border.law.bundle_loader import load_categories, load_near_words
 from fedsov.checks import instance, mapping, real, section, shown, text, text_or_none, texts
-from fedsov.errors import ConfigurationError, unknown
+from fedsov.errors import ConfigurationError
 from fedsov.label import Label
 
 _TRUTHS = ("true", "false")
@@ -111,21 +110,7 @@ class ClassifyRules:
         )
         if "default_categories" in given:
             given["default_categories"] = texts("dataset.default_categories", given["default_categories"])
-            _check_known("dataset.default_categories", given["default_categories"])
-        for column, words in given["categories"].items():
-            _check_known(f"dataset.categories.{column}", words)
         return ClassifyRules(**given)
-
-
-def _check_known(name: str, words: Iterable[str]) -> None:
-    """Raises ConfigurationError for a word that is no category of data: nothing labelled by it could ever cross."""
-    for word in words:
-        if word not in load_categories():
-            meant = load_near_words().get(word.strip().lower(), "")
-            where = "@CATEGORIES in the law's regimes.yaml"
-            raise ConfigurationError(
-                f"{name}: {unknown('category', word, sorted(load_categories()), see=where, guess=meant)}"
-            )
 
 
 def classify(

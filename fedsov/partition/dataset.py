@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from fedsov.border.law.bundle_loader import load_categories, load_near_words
 from fedsov.checks import mapping, refused, section, shown, text, text_mapping, text_or_none, texts
-from fedsov.errors import ConfigurationError
+from fedsov.errors import ConfigurationError, unknown
 from fedsov.model.targets import TARGET_SETTINGS, TargetRule
 from fedsov.partition.classify import ClassifyRules, ConsentRule
 from fedsov.partition.description import MISSING_TARGET, NONFINITE
@@ -111,10 +112,23 @@ class DatasetSpec:
                     key: tuple(map(str, given[key])) for key in beside if isinstance(given.get(key), Mapping)
                 },
                 "target": TargetRule.from_settings(given),
-                "classify": ClassifyRules.from_settings(given),
+                "classify": _checked(ClassifyRules.from_settings(given)),
                 "consent": ConsentRule.from_settings(given.get("consent"), seed=seed),
             }
         )
+
+
+def _checked(rules: ClassifyRules) -> ClassifyRules:
+    """The rules. Raises ConfigurationError for a word that is no category of data: nothing so labelled could cross."""
+    named = {"default_categories": rules.default_categories}
+    named |= {f"categories.{column}": words for column, words in rules.categories.items()}
+    for setting, words in named.items():
+        for word in words:
+            if word not in load_categories():
+                meant, where = load_near_words().get(word.strip().lower(), ""), "@CATEGORIES in the law's regimes.yaml"
+                fault = unknown("category", word, sorted(load_categories()), see=where, guess=meant)
+                raise ConfigurationError(f"dataset.{setting}: {fault}")
+    return rules
 
 
 def _column(name: str, value: Any) -> str:

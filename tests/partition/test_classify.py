@@ -43,12 +43,3 @@ def test_consent_needs_a_share_or_a_column_with_its_value() -> None:
         ConsentRule(share=1.5)
     with pytest.raises(ConfigurationError, match="both column and equals"):
         ConsentRule(column="agreed")
-
-
-def test_a_category_that_no_rule_knows_is_refused_where_it_is_named_with_the_one_that_is_meant() -> None:
-    for setting, plain in (
-        ("categories.income", {"categories": {"income": ["finacial"]}}),
-        ("default_categories", {"default_categories": ["helth"]}),
-    ):
-        with pytest.raises(ConfigurationError, match=rf"dataset\.{setting}: unknown category.*did you mean"):
-            ClassifyRules.from_settings(plain)
