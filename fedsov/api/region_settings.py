@@ -137,7 +137,8 @@ def set_settings(root: Path, names: Sequence[str], words: Sequence[str], *, by: 
     """
     words = _named_law(root, words)
     for name in names:
-        _check_readable(root, show(root, name).settings.changed(words))
+        old = show(root, name).settings
+        _check_readable(root, old.changed(words), before=old.law.bundle)
     for name in names:
         with _opened(root, name, writes=True) as (folder, ledger):
             settings = read_settings(folder, ledger).changed(words)  # as they are now that nobody else writes
@@ -149,7 +150,7 @@ def check(root: Path, name: str) -> list[str]:
     shown = show(root, name)
     settings = shown.settings
     secret = split_key(settings, keys_of(root, name))
-    _check_readable(root, settings)
+    _check_readable(root, settings, before=settings.law.bundle)
     register = BorderSettings(settings.evidence, None, False).register()
     lines = [
         f"{shown.file}: signed by the region, and the newest that its ledger noted",
@@ -216,12 +217,22 @@ def _named_law(root: Path, words: Sequence[str]) -> list[str]:
     return [f"law.bundle='{new.bundle.digest}'" if word == INSTALLED_LAW else word for word in words]
 
 
-def _check_readable(root: Path, settings: RegionSettings) -> None:
-    """Raises what is wrong with the files that settings name, before they are in force."""
+def _check_readable(root: Path, settings: RegionSettings, *, before: str = "") -> None:
+    """Raises what is wrong with the files that settings name, before they are in force.
+
+    Args:
+        before: the digest of the law before the change; a new one must be of a law that is here.
+    """
     law = settings.law
     try:
         law_in_force(Workspace(root).law, law.rules, owner=law.owner, digest=law.bundle)
-    except OtherLaw:  # every job will be refused until its owner names another
+    except OtherLaw as error:  # every job will be refused until its owner names another
+        if law.bundle != before:
+            here = ", ".join(f"{whose} {digest}" for whose, digest in error.known.items())
+            raise ConfigurationError(
+                f"law.bundle={law.bundle} is the digest of no law here ({here}); name one of these, or "
+                "law.bundle=shipped, or law.bundle=installed after `fedsov border bundle install FILE`"
+            ) from None
         load_bundle(law.rules, owner=law.owner)
     BorderSettings(settings.evidence, None, False).register()
 

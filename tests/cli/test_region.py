@@ -176,3 +176,13 @@ def test_a_group_that_is_no_longer_empty_is_shown_by_its_keys_alone(
 ) -> None:
     out, _ = _said(capsys, "set", "DE", "datasets.people.subject=person", "--yes", place)
     assert "DE: datasets.people.subject: unset -> person" in out and "{}" not in out
+
+
+def test_a_law_that_is_neither_shipped_nor_installed_is_not_pinned(
+    place: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = _said(capsys, "show", "DE", place)[0]
+    for words in (["set", "DE", f"law.bundle='{'ab' * 32}'", "--yes"], ["init", "IT", f"law.bundle='{'ab' * 32}'"]):
+        _, err = _said(capsys, *words, place, code=2)
+        assert "is the digest of no law here (this version has " in err and "law.bundle=shipped" in err
+    assert _said(capsys, "show", "DE", place)[0] == before
