@@ -7,9 +7,9 @@ from datetime import date
 from fedsov.config.settings import Settings
 from fedsov.hub.settings import HubSettings, HubTraining
 from fedsov.label import Scope
+from fedsov.model.declared_values import read_bounds
 from fedsov.model.network import Parameters, check_frozen, initial
-from fedsov.partition.description import description_of
-from fedsov.privacy.settings import read_bounds
+from fedsov.partition.description import description_of, of_schema
 from fedsov.protocol.calendar import real_day
 from fedsov.protocol.job import Asked, TrainingJob
 from fedsov.storage.workspace import Workspace
@@ -50,7 +50,7 @@ def asked(settings: Settings) -> Asked:
         days_per_round=settings.federation.days_per_round,
         examples=dataset.examples,
         consent=None if dataset.consent is None else dataset.consent.to_settings(),
-        description=description_of(dataset),
+        description=description_of(dataset) | of_schema(settings.plain["dataset"]),
     )
 
 

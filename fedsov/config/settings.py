@@ -29,10 +29,11 @@ from fedsov.config.moved_settings import renamed
 from fedsov.errors import ConfigurationError
 from fedsov.hub.planning.plan_values import StrategyRule
 from fedsov.jurisdiction import Atlas
+from fedsov.model.declared_values import SCHEMA_SETTINGS
 from fedsov.partition.dataset import DatasetSpec
 from fedsov.privacy.secure_aggregation.fixed_point import Bounds
 from fedsov.privacy.secure_aggregation.protocol import FEWEST
-from fedsov.privacy.settings import SCHEMA_SETTINGS, RecordPrivacy
+from fedsov.privacy.settings import RecordPrivacy
 from fedsov.protocol.job import SyntheticSettings
 from fedsov.storage.workspace import named_path
 

@@ -138,6 +138,31 @@ def compared(before: People, now: People) -> ChangedPeople:
     return ChangedPeople(changed, gone, columns=False)
 
 
+def divided_anew(before: People, now: People) -> bool:
+    """Whether somebody behind both was chosen for one and not for the other: two divisions of the same people."""
+    if before.columns != now.columns:
+        return bool(before.chosen.keys() & now.others.keys() or before.others.keys() & now.chosen.keys())
+    return _crossed(before.chosen, now.chosen, before.others, now.others) or _crossed(
+        before.others, now.others, before.chosen, now.chosen
+    )
+
+
+def _crossed(
+    left: Mapping[bytes, bytes],
+    left_now: Mapping[bytes, bytes],
+    reached: Mapping[bytes, bytes],
+    reached_now: Mapping[bytes, bytes],
+) -> bool:
+    """Whether rows went from one side of a division to the other."""
+    gone, came = Counter(left.values()), Counter(reached_now.values())
+    return bool((gone - Counter(left_now.values())) & (came - Counter(reached.values())))
+
+
+def share_somebody(before: People, now: People) -> bool:
+    """Whether a pseudonym is in both."""
+    return not {*before.chosen, *before.others}.isdisjoint({*now.chosen, *now.others})
+
+
 def _changed(before: Mapping[bytes, bytes], now: Mapping[bytes, bytes]) -> int:
     first, second = Counter(before.values()), Counter(now.values())
     return max((first - second).total(), (second - first).total())

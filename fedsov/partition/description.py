@@ -1,8 +1,9 @@
 """What decides which rows a region has of a source, what binds them, whose they are, and their outcome.
 
 These are settings of the group ``dataset``, under the same names and as the same plain values. A region writes them
-down at the first ingestion (``datasets.NAME`` of region.yaml) and holds every later job to them. Where the file is, and
-which values a column can have (``bounds``, ``levels``), is no part of them.
+down at the first ingestion (``datasets.NAME`` of region.yaml) and holds every later job to them. Which values a column
+can have (``bounds``, ``levels``) sorts no row, so that no digest tells of it; but sums of people are of values within
+them, and a job that could choose them would read one person. Where the file is, is no part of it.
 
 >>> written = read_description({"subject": "rownames", "drop": ["Hobby", "DevOps"]})
 >>> written
@@ -19,6 +20,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from fedsov.checks import choice, text, text_mapping, text_or_none, texts
+from fedsov.model.declared_values import SCHEMA_SETTINGS, read_bounds, read_levels
 from fedsov.model.targets import TARGET_SETTINGS, TargetRule
 from fedsov.partition.classify import ClassifyRules
 from fedsov.partition.sources.csv_format import CsvFormat
@@ -45,7 +47,9 @@ DESCRIBED = (
     "nonfinite",
     "missing_target",
 )
-"""All of them, in the order of the file."""
+"""Those that sort the rows, in the order of the file."""
+SAID = (*DESCRIBED, *SCHEMA_SETTINGS)
+"""All of them: `bounds` and `levels` say which values a column can have."""
 
 Description = Mapping[str, Any]
 """Plain values by these names; some may be absent. Lists whose order says nothing are sorted."""
@@ -74,6 +78,13 @@ def of_target(rule: TargetRule) -> dict[str, Any]:
     }
 
 
+def of_schema(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """``bounds`` and ``levels``, as far as the group ``dataset`` says them. Raises ConfigurationError."""
+    read: Mapping[str, Callable[[Any], Mapping[str, tuple[Any, ...]]]] = {"bounds": read_bounds, "levels": read_levels}
+    given = {key: parse(plain[key]) for key, parse in read.items() if key in plain}
+    return {key: {name: list(columns[name]) for name in sorted(columns)} for key, columns in given.items()}
+
+
 def read_description(plain: Mapping[str, Any]) -> dict[str, Any]:
     """The description, whole or in part, that is in plain values; other keys are not looked at.
 
@@ -95,22 +106,24 @@ def read_description(plain: Mapping[str, Any]) -> dict[str, Any]:
     found |= {key: value for key, value in rules.items() if key in plain}
     if any(key in plain for key in TARGET_SETTINGS):
         found |= of_target(TargetRule.from_settings(plain))
-    return {key: found[key] for key in DESCRIBED if key in found}
+    found |= of_schema(plain)
+    return {key: found[key] for key in SAID if key in found}
 
 
 def differing(description: Description, other: Description) -> list[str]:
     """The names of the settings that both say, and say otherwise."""
-    return [key for key in DESCRIBED if key in description and key in other and description[key] != other[key]]
+    return [key for key in SAID if key in description and key in other and description[key] != other[key]]
 
 
 def is_whole(description: Description) -> bool:
-    """Whether nothing is left unsaid."""
+    """Whether nothing that sorts the rows is left unsaid."""
     return all(key in description for key in DESCRIBED)
 
 
 def description_digest(description: Description) -> str:
-    """SHA-256 in hexadecimal."""
-    return sha256_hex(json.dumps(dict(description), sort_keys=True).encode())
+    """SHA-256 of what sorts the rows, in hexadecimal."""
+    sorting = {key: value for key, value in description.items() if key not in SCHEMA_SETTINGS}
+    return sha256_hex(json.dumps(sorting, sort_keys=True).encode())
 
 
 def _of_rules(rules: ClassifyRules) -> dict[str, Any]:

@@ -34,6 +34,7 @@ from fedsov.keys import create_keys, has_keys, open_keys
 from fedsov.keys.protocol import KeySettings, RegionKeys
 from fedsov.label import PUBLIC, Label, join
 from fedsov.partition.arrow_columns import from_levels, numbers, text
+from fedsov.partition.columns.column_kinds import LEARNED
 from fedsov.partition.dataset import DatasetSpec
 from fedsov.partition.description import description_digest, description_of
 from fedsov.partition.manifest import MANIFEST, Manifest, check_seal, read_manifest
@@ -43,7 +44,19 @@ from fedsov.partition.row_names import keyed
 from fedsov.partition.sorting import IngestReport, SortedRows, Stamp, report_of, sorted_rows
 from fedsov.partition.sources import check_columns, described_columns, open_source
 from fedsov.partition.sources.csv_format import CsvFormat
-from fedsov.partition.store import FOLD, JURISDICTION, LABEL, ROW, STAMP, SUBJECT, TARGET, Contents, Staged, stage_store
+from fedsov.partition.store import (
+    FOLD,
+    JURISDICTION,
+    LABEL,
+    ROW,
+    STAMP,
+    SUBJECT,
+    TARGET,
+    Contents,
+    Staged,
+    stage_store,
+    stored_values,
+)
 from fedsov.storage.workspace import store_of
 
 QUARANTINE = "quarantine"
@@ -51,7 +64,24 @@ REASON = "fedsov:reason"
 _FORMAT = 3
 
 Release = Callable[[Region, Artifact], bool]
-CheckRows = Callable[[Region, Sequence[str]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ArrivingRows:
+    """A region's rows before they are stored.
+
+    Attributes:
+        values: their names by their values (`fedsov.partition.row_names`).
+        named: what their pseudonyms will be made of: the subject, or `values` where there is none.
+        columns: name to the column as it will be stored, with NaN or None for what is missing.
+    """
+
+    values: Sequence[str]
+    named: Sequence[str]
+    columns: Mapping[str, np.ndarray]
+
+
+CheckRows = Callable[[Region, ArrivingRows], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +91,13 @@ class Conditions:
     Attributes:
         basis: what a release relies on; where it changes (a document expired, say) the stores are not up to date.
         rebuild: writes the stores anew even where they are up to date.
-        check_rows: told of each region's rows, by their values alone, before any store is written; raises what ends
-            the ingestion.
+        check_rows: told of each region's rows before any store is written; raises what ends the ingestion.
         admitted: told of all regions once every one's rows were checked, before any store is written.
     """
 
     basis: str = "consent"
     rebuild: bool = False
-    check_rows: CheckRows = lambda region, values: None
+    check_rows: CheckRows = lambda region, rows: None
     admitted: Callable[[Sequence[Region]], None] = lambda regions: None
 
 
@@ -112,7 +141,7 @@ def ingest(
         rows = sorted_rows(source, atlas, regions, {**stamp, "ingested": first.isoformat()})
     report = report_of(rows, keep_empty=regions != "auto")
     for region in report.regions:
-        conditions.check_rows(region, [rows.values[row] for row in _rows_of(region, rows)])
+        conditions.check_rows(region, _arriving(region, rows))
     conditions.admitted(report.regions)
     for store in _stage(workspace, rows, report, release):
         store.commit()
@@ -257,6 +286,13 @@ def _stage_quarantine(workspace: Path, source: SortedRows, report: IngestReport)
     kinds = {**kinds, REASON: "categorical"}
     contents = Contents(spec.name, jurisdictions, kinds, labels, stamp=source.stamp, notes=notes)
     return stage_store(store_folder(workspace, QUARANTINE, spec.name), table, contents=contents, keys=keys)
+
+
+def _arriving(region: Region, source: SortedRows) -> ArrivingRows:
+    places = _rows_of(region, source)
+    values, named = ([names[row] for row in places] for names in (source.values, source.named))
+    parts = {name: source.columns[name].take(numbers(places)) for name, kind in source.kinds.items() if kind in LEARNED}
+    return ArrivingRows(values, named, {name: stored_values(part) for name, part in parts.items()})
 
 
 def _rows_of(region: Region, source: SortedRows) -> np.ndarray:

@@ -153,9 +153,9 @@ class Store:
             raise StoreDamaged(f"{path} holds rows of {tags['region']}, not of {self.keys.region}")
         check_tags(path, frozenset(tags["jurisdictions"]), labels, (words, codes, label_of))
         kinds = {name: kind for name, kind in self.manifest.kinds.items() if kind != "identifier"}
-        columns = {name: _values(table.column(name)) for name in kinds}
+        columns = {name: stored_values(table.column(name)) for name in kinds}
         subjects = objects(table.column(SUBJECT)).astype("U32")
-        target = _values(table.column(TARGET))
+        target = stored_values(table.column(TARGET))
         folds = _integers(table.column(FOLD))
         digests = _integers(table.column(ROW)) if ROW in table.column_names else None
         return Records(self.keys.region, columns, kinds, target, subjects, labels, label_of, folds, digests)
@@ -298,7 +298,7 @@ def _integers(column: pa.ChunkedArray) -> np.ndarray:
     return np.concatenate(parts).astype(np.int64) if parts else np.zeros(0, np.int64)
 
 
-def _values(column: pa.ChunkedArray) -> np.ndarray:
+def stored_values(column: pa.ChunkedArray) -> np.ndarray:
     return floats(column) if pa.types.is_floating(column.type) else objects(column)
 
 

@@ -11,17 +11,14 @@ from fedsov.checks import (
     FLOAT32_MOST,
     choice,
     flag,
-    mapping,
     only,
     real,
-    refused,
     require,
-    several,
     store,
-    text,
     whole,
 )
 from fedsov.errors import ConfigurationError
+from fedsov.model.declared_values import SCHEMA_SETTINGS, read_bounds, read_levels
 
 LEAST_NOISE, MOST_NOISE = 0.5, 1e6
 """Of statistics: with less, they alone cost an epsilon above 10; with more, they say nothing."""
@@ -32,8 +29,6 @@ MOST_EPSILON = 20.0
 MOST_DELTA = 0.1
 """No delta is as much: a region answers about 10 records or more, and its delta lies below 1 / records."""
 MOST_MEDIAN_EPSILON = 100.0
-FAR, NEAR = 1e140, 1e-140
-"""Bounds of a column lie no farther from 0, and no nearer to each other: their squares are summed in float64."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +77,7 @@ class RecordPrivacy:
             ),
             median_epsilon=real("privacy.median_epsilon", self.median_epsilon, above=0.0, at_most=MOST_MEDIAN_EPSILON),
             bounds=read_bounds(self.bounds),
-            levels=_all_levels(self.levels),
+            levels=read_levels(self.levels),
         )
         if self.epsilon is not None and self.epsilon > self.lifetime_epsilon:
             raise ConfigurationError(
@@ -136,7 +131,7 @@ class RecordPrivacy:
         mechanism = choice("privacy.mechanism", require("privacy", given, "mechanism"), ("none", "record"))
         flag("privacy.secure_aggregation", require("privacy", given, "secure_aggregation"))
         settings = {key: value for key, value in given.items() if key in wanted}
-        bounds, levels = read_bounds(dataset.get("bounds", {})), _all_levels(dataset.get("levels", {}))
+        bounds, levels = read_bounds(dataset.get("bounds", {})), read_levels(dataset.get("levels", {}))
         if mechanism == "none":
             for key in settings:
                 raise ConfigurationError(f"privacy.{key} would be ignored: no noise is added; choose privacy=record")
@@ -153,37 +148,3 @@ class RecordPrivacy:
 
 MECHANISM_SETTINGS = ("mechanism", "secure_aggregation")
 """The keys of the group `privacy` that go with any privacy; `RecordPrivacy` has the others."""
-SCHEMA_SETTINGS = ("bounds", "levels")
-"""The keys of the group `dataset` that are fields of `RecordPrivacy`."""
-
-
-def read_bounds(bounds: Any) -> dict[str, tuple[float, float]]:
-    """The setting ``dataset.bounds``: column to its least and its greatest value. Raises ConfigurationError."""
-    columns = mapping("dataset.bounds", bounds, "a mapping as {COLUMN: [LOW, HIGH]}")
-    return {str(column): _bounds(column, pair) for column, pair in columns.items()}
-
-
-def _all_levels(levels: Any) -> dict[str, tuple[str, ...]]:
-    columns = mapping("dataset.levels", levels, "a mapping as {COLUMN: [A, B]}")
-    return {str(column): _levels(column, words) for column, words in columns.items()}
-
-
-def _bounds(column: Any, pair: Any) -> tuple[float, float]:
-    name = f"dataset.bounds.{column}"
-    numbers = several(name, pair, "[LOW, HIGH]", lambda part, value: real(part, value, at_least=-FAR, at_most=FAR))
-    if len(numbers) != 2 or not numbers[1] - numbers[0] >= NEAR:
-        raise refused(name, "[LOW, HIGH] with LOW < HIGH", pair)
-    return numbers[0], numbers[1]
-
-
-def _levels(column: Any, levels: Any) -> tuple[str, ...]:
-    """The levels of a column as text; one by itself is a list of one, and no list of letters."""
-    if isinstance(levels, str):
-        return (levels,)
-    called = "a list of levels"
-    return several(
-        f"dataset.levels.{column}",
-        levels,
-        called,
-        lambda name, level: text(name, level, "a level", truth=True),
-    )

@@ -9,6 +9,7 @@ then on only `fedsov region set` changes them. A further data set's rows are peo
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,13 +20,13 @@ from fedsov.border.law.in_force import law_in_force
 from fedsov.errors import JobRefused
 from fedsov.keys.protocol import RegionKeys
 from fedsov.ledger.ledger import Ledger, entry_time
-from fedsov.model.targets import TargetRule
-from fedsov.partition.description import LABELLING, differing, of_target, read_description
+from fedsov.partition.description import LABELLING, differing, of_schema, of_target, read_description
+from fedsov.partition.ingest import ArrivingRows
 from fedsov.partition.manifest import MANIFEST, Manifest
-from fedsov.partition.records import keyed_numbers
+from fedsov.partition.records import Records, keyed_numbers
 from fedsov.partition.store import Store
-from fedsov.protocol.job import Asked
-from fedsov.region.own_dataset import OwnDataset, in_shell
+from fedsov.protocol.job import Asked, TrainingJob
+from fedsov.region.own_dataset import OwnDataset, in_shell, same_people
 from fedsov.region.people_budgets import share_many
 from fedsov.region.settings import RegionSettings, first_settings
 from fedsov.region.settings_file import Change, has_settings, read_settings, write_settings
@@ -41,19 +42,20 @@ class Place:
     ledger: Ledger
 
 
-def admit(place: Place, dataset: str, asked: Asked, *, run: str, target: TargetRule | None = None) -> RegionSettings:
+def admit(place: Place, dataset: str, asked: Asked, *, run: str, job: TrainingJob | None = None) -> RegionSettings:
     """The region's settings, where they allow what the job asks for.
 
     Args:
-        target: what the job learns, whatever it says beside; None where nothing is learned.
+        job: what is learned within which bounds, whatever `asked` says; None where nothing is learned.
 
     Raises:
         JobRefused: they do not; says each thing, and the ledger has an entry that says the same.
         SettingsBroken, ConfigurationError: they cannot be read.
     """
     own = read_settings(place.folder, place.ledger)
-    if target is not None:
-        asked = replace(asked, description={**(asked.description or {}), **of_target(target)})
+    if job is not None:
+        of_job = {**of_target(job.target), **of_schema({"bounds": job.bounds})}
+        asked = replace(asked, description={**(asked.description or {}), **of_job})
     _check(place, own, dataset, asked, run=run)
     return own
 
@@ -71,27 +73,28 @@ def admit_rows(place: Place, own: RegionSettings, stored: Manifest, *, run: str)
 
 
 def admit_further(
-    place: Place, keys: RegionKeys, dataset: str, asked: Asked, values: Sequence[str], *, run: str
+    place: Place, keys: RegionKeys, dataset: str, asked: Asked, arriving: ArrivingRows, *, run: str
 ) -> None:
-    """Raises JobRefused, with an entry, where the region holds such rows under another name and another label.
+    """Raises JobRefused, with an entry, where the region holds these people under another name, unsaid or bound less.
 
     Args:
-        dataset: whose rows are about to be stored, and `values` their names by their values
-            (`fedsov.partition.row_names`).
+        dataset: whose rows are about to be stored.
     """
     if not has_settings(place.folder, place.ledger):
         return
     own = read_settings(place.folder, place.ledger)
-    if own.of_dataset(dataset).examples:
-        return
-    described = read_description(asked.description or {})
+    described, mine = read_description(asked.description or {}), own.of_dataset(dataset)
     for name, other in own.datasets.items():
-        named = [key for key in differing(other.description, described) if key in LABELLING]
         store = store_of(place.folder, name)
-        if not named or name == dataset or other.examples or not (store / MANIFEST).exists():
+        if name == dataset or (mine.examples and other.examples) or not (store / MANIFEST).exists():
             continue
-        rows = Store.open(store, keys).read().row_digests
-        if rows is not None and share_many(np.unique(rows), np.unique(keyed_numbers(keys.pseudonyms(values)))):
+        differ = differing(other.description, described)
+        named = [] if mine.examples or other.examples else [key for key in differ if key in LABELLING]
+        unsaid = [key for key in differ if key not in mine.description]
+        is_said = name in same_people(own.datasets, dataset)
+        if (is_said and not named and not unsaid) or not _are_same(Store.open(store, keys).read(), arriving, keys):
+            continue
+        if named:
             words = " ".join(in_shell(f"datasets.{name}.{key}", described[key]) for key in named)
             why = (
                 f"region {own.region} holds rows of {dataset} as rows of {name} too, under another label "
@@ -99,7 +102,41 @@ def admit_further(
                 f"describe them as `fedsov region show {own.region}` shows of {name}, or let `fedsov region set "
                 f"{own.region} {words}` take this for both, and ingest both again"
             )
-            refuse(place, own.region, [why], asked, run=run)
+        else:
+            changes = {"same_people": sorted({*mine.same_people, name}), **{key: described[key] for key in differ}}
+            words = " ".join(in_shell(f"datasets.{dataset}.{key}", value) for key, value in changes.items())
+            why = (
+                f"region {own.region} holds rows of {dataset} as rows of {name} too, and a job does not name people "
+                f"anew: two answers about them would tell of one; `fedsov region set {own.region} {words}` says that "
+                "they are the same people, and their answers count together"
+            )
+        refuse(place, own.region, [why], asked, run=run)
+
+
+LEAST_APART, COINCIDE = 0.95, 0.1
+"""Columns in common know people again where this share of rows differs from all others, and that share is met."""
+
+
+def _are_same(records: Records, arriving: ArrivingRows, keys: RegionKeys) -> bool:
+    """Whether rows are about people whom the region holds: by what names them, their values, or columns in common."""
+    if records.row_digests is not None:
+        values = np.unique(keyed_numbers(keys.pseudonyms(arriving.values)))
+        if share_many(np.unique(records.row_digests), values):
+            return True
+    if share_many(*(np.unique(keyed_numbers(names)) for names in (records.subjects, keys.pseudonyms(arriving.named)))):
+        return True
+    names = sorted({*records.columns} & {*arriving.columns})
+    if not names:
+        return False
+    stored, coming = (
+        Counter(zip(*(map(str, columns[name].tolist()) for name in names), strict=True))
+        for columns in (records.columns, arriving.columns)
+    )
+    apart = [{row for row, count in rows.items() if count == 1} for rows in (stored, coming)]
+    are_apart = all(
+        len(single) >= LEAST_APART * rows.total() for single, rows in zip(apart, (stored, coming), strict=True)
+    )
+    return are_apart and len(apart[0] & apart[1]) > COINCIDE * min(map(len, apart))
 
 
 def settle(

@@ -19,11 +19,12 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from fedsov.border.law.yaml_text import read_mapping
-from fedsov.checks import flag, prefixed, section, text_or_none
+from fedsov.checks import flag, prefixed, section, text_or_none, texts
 from fedsov.errors import ConfigurationError
+from fedsov.model.declared_values import SCHEMA_SETTINGS, read_bounds
 from fedsov.partition.classify import ConsentRule
 from fedsov.partition.description import (
-    DESCRIBED,
+    SAID,
     Description,
     description_digest,
     differing,
@@ -33,7 +34,7 @@ from fedsov.partition.description import (
 from fedsov.protocol.job import Asked
 from fedsov.serialization import to_plain
 
-KEYS = ("examples", "document", "consent", *DESCRIBED)
+KEYS = ("examples", "document", "consent", "same_people", *SAID)
 """What `fedsov region set` may change of a data set."""
 
 
@@ -48,17 +49,19 @@ class OwnDataset:
         consent: by what rows may become public, as in ``dataset.consent``; None: none may. A drawn share is a
             simulation, and for examples alone.
         description: what its rows are sorted by; what nobody said yet is absent, and the first ingestion says it.
+        same_people: the region's other data sets that may hold the same people's rows, which its owner alone says.
     """
 
     examples: bool = False
     document: str | None = None
     consent: Mapping[str, Any] | None = None
     description: Description = field(default_factory=dict)
+    same_people: tuple[str, ...] = ()
 
     @staticmethod
     def from_settings(name: str, plain: Any) -> OwnDataset:
         """A part of ``datasets``. Raises ConfigurationError, naming the key."""
-        given = section(name, plain, OwnDataset, without=("description",), beside=DESCRIBED)
+        given = section(name, plain, OwnDataset, without=("description",), beside=SAID)
         examples = flag(f"{name}.examples", given.get("examples", False))
         document = text_or_none(f"{name}.document", given.get("document"), "what calls the rows examples")
         if examples and not (document or "").strip():
@@ -66,7 +69,8 @@ class OwnDataset:
         with prefixed(f"{name}: "):
             consent = ConsentRule.from_settings(given.get("consent"), seed=0)
             description = read_description(given)
-        own = OwnDataset(examples, document, None if consent is None else consent.to_settings(), description)
+        others = tuple(texts(f"{name}.same_people", given.get("same_people", [])))
+        own = OwnDataset(examples, document, None if consent is None else consent.to_settings(), description, others)
         if own.draws_consent and not examples:
             raise ConfigurationError(f"{name}.consent draws a share, which is for examples alone: name a column")
         return own
@@ -87,6 +91,11 @@ class OwnDataset:
         """Whether a drawn share of people, who were never asked, stands for those who agreed."""
         return bool(self.consent and self.consent["share"])
 
+    @property
+    def bounds(self) -> dict[str, tuple[float, float]]:
+        """Column to the least and the greatest value that it can have, as the owner says."""
+        return read_bounds(self.description.get("bounds", {}))
+
     def is_as_described(self, digest: str) -> bool:
         """Whether rows that a description of this digest sorted are the rows meant; of examples all are."""
         return self.examples or (is_whole(self.description) and description_digest(self.description) == digest)
@@ -94,7 +103,9 @@ class OwnDataset:
     def to_json(self) -> dict[str, Any]:
         """Plain values, as in the file: the description's settings stand beside the others."""
         own = {part.name: getattr(self, part.name) for part in fields(self) if part.name != "description"}
-        described = {key: self.description[key] for key in DESCRIBED if key in self.description}
+        if not self.same_people:
+            del own["same_people"]
+        described = {key: self.description[key] for key in SAID if key in self.description}
         return dict(to_plain({**own, **described}))
 
     def refusals(self, region: str, dataset: str, asked: Asked) -> list[str]:
@@ -124,11 +135,18 @@ class OwnDataset:
             return []
         named = ", ".join(f"dataset.{key}" for key in keys)
         words = " ".join(in_shell(f"datasets.{dataset}.{key}", described[key]) for key in keys)
+        again = "; the rows are then ingested anew" if {*keys} - {*SCHEMA_SETTINGS} else ""
         return [
             f"region {region} has the rows of {dataset} under another description ({named}), and holds to it whether "
             "a job's would bind more or less: answers under two descriptions tell of the people between them; "
-            f"`fedsov region set {region} {words}` would take it; the rows are then ingested anew"
+            f"`fedsov region set {region} {words}` would take it" + again
         ]
+
+
+def same_people(datasets: Mapping[str, OwnDataset], name: str) -> frozenset[str]:
+    """The data sets that are said to be of the same people as this one, there or here."""
+    said = {other for other, own in datasets.items() if name in own.same_people}
+    return frozenset({*said, *datasets[name].same_people} if name in datasets else said)
 
 
 _NEVER_ASKED = (

@@ -35,7 +35,7 @@ class Session:
         settings: the region's own.
         examples: whether its owner calls the rows of this data set examples; then the job's seed divides them, by folds
             that are the same in every workspace. People's rows are divided by their pseudonyms and the region's secret.
-        split_id: tells divisions apart, and nothing of the secret.
+        split_id: tells the keys of divisions apart, and nothing of the secret; who is chosen is in the answers' people.
         answers: what was answered about people's rows; None where they are examples.
         behind: by question and scope, who stands behind its answer now.
         given: by question and scope, the answer that this session gave.

@@ -163,7 +163,7 @@ def _opened_with(ledger: Ledger, start: RegionStart) -> OpenRegion:
         raise LedgerBroken("this ledger does not continue the one whose head the hub noted: it was cut or rewritten")
     job, asked = start.job, start.asked
     place = Place(start.folder, ledger)
-    own = admit(place, job.dataset, asked, run=start.run, target=job.target)
+    own = admit(place, job.dataset, asked, run=start.run, job=job)
     own.limits.check(start.region.name, job.training)
     examples = own.of_dataset(job.dataset).examples and job.calls_examples
     if why := applications.refusal(own, job.recipe.network.name, examples=examples):

@@ -23,7 +23,7 @@ from fedsov.label import Label
 from fedsov.ledger import known_keys
 from fedsov.ledger.ledger import Ledger
 from fedsov.partition.classify import ConsentRule
-from fedsov.partition.ingest import keys_of
+from fedsov.partition.ingest import ArrivingRows, keys_of
 from fedsov.partition.manifest import read_manifest
 from fedsov.partition.sorting import in_tens
 from fedsov.region.admission import Place, admit, admit_further, refuse, settle
@@ -172,13 +172,13 @@ class RegionGates:
         refuse(place, own.region, [sentence], asked_of(self.settings), run=self.run)
         return []
 
-    def check_further(self, name: str, values: Sequence[str]) -> None:
-        """Raises JobRefused where a region holds these rows, by their values, under another name and label."""
+    def check_further(self, name: str, rows: ArrivingRows) -> None:
+        """Raises JobRefused where a region holds these people under another name, and its owner did not say so."""
         folder, dataset = self.workspace.region(name), self.settings.dataset.name
         if (folder / FILE).exists():
             with closing(Ledger(ledger_of(folder), name)) as ledger:
                 keys = open_keys(KeySettings(name, folder))
-                admit_further(Place(folder, ledger), keys, dataset, asked_of(self.settings), values, run=self.run)
+                admit_further(Place(folder, ledger), keys, dataset, asked_of(self.settings), rows, run=self.run)
 
     def _may_ingest(self, name: str) -> None:
         folder = self.workspace.region(name)

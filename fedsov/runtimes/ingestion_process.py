@@ -27,7 +27,7 @@ from fedsov.keys.protocol import KeySettings
 from fedsov.ledger import known_keys
 from fedsov.ledger.ledger import Ledger
 from fedsov.partition.columns.column_kinds import LEARNED
-from fedsov.partition.ingest import CheckRows, Conditions, ingest, store_folder
+from fedsov.partition.ingest import ArrivingRows, CheckRows, Conditions, ingest, store_folder
 from fedsov.partition.manifest import read_manifest
 from fedsov.partition.preview import preview
 from fedsov.partition.sorting import IngestReport, in_tens
@@ -130,11 +130,11 @@ def _check_rows(workspace: Workspace, gates: RegionGates, *, asked: Sequence[str
     folders = {name: workspace.region(name) for name in workspace.region_names()}
     covered = cache(lambda: covered_rows(folders))
 
-    def check(region: Region, values: Sequence[str]) -> None:
+    def check(region: Region, rows: ArrivingRows) -> None:
         if region.name not in asked:
             gates.ask_all([region.name], settles=False)
-        gates.check_further(region.name, values)
-        check_new_holder(region.name, values, covered(), lambda name: open_keys(KeySettings(name, folders[name])))
+        gates.check_further(region.name, rows)
+        check_new_holder(region.name, rows.values, covered(), lambda name: open_keys(KeySettings(name, folders[name])))
 
     return check
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from fedsov.protocol.flower_messages import flower_process
+from fedsov.region.worker import ClosedRegion, open_region
 from fedsov.storage.atomic_files import plain_json, sha256_hex
 from tests.hostile.people_region import PeopleRegion, Row, drawn
 
@@ -47,9 +48,9 @@ def _statistics(region: PeopleRegion, *more: str, **how: Any) -> dict[str, Any]:
     return region.asked(STATISTICS, *more, scope="shareable", **how)
 
 
-def _in_training(region: PeopleRegion, rows: list[Row]) -> list[Row]:
+def _in_training(region: PeopleRegion, rows: list[Row], *more: str) -> list[Row]:
     """Those whose rows the region trains on: only its owner can look."""
-    opened = region.opened()
+    opened = region.opened(*more)
     try:
         incomes = set(opened.outbound.session.divided("shareable").train.columns["income"].tolist())
     finally:
@@ -118,6 +119,7 @@ def test_after_an_erasure_nothing_is_said_of_whoever_is_gone_until_enough_others
 def test_the_same_people_and_one_more_under_another_data_set_s_name_get_no_answer(
     region: PeopleRegion, more: tuple[str, ...]
 ) -> None:
+    region.set("datasets.cohort.same_people=[people]", *(word.replace("dataset.", "datasets.cohort.") for word in more))
     region.ingest(drawn(range(PEOPLE + 1)), *more, name="cohort")
     if len(_in_training_of_both(region)) == 1:  # the one more is trained on
         assert _statistics(region, *more, name="cohort")["error"].startswith("AnswerWithheld")
@@ -218,11 +220,34 @@ def test_scores_at_a_run_s_end_are_of_the_people_whom_the_profile_counted(region
 def test_sums_of_people_are_of_values_within_the_declared_bounds(region: PeopleRegion) -> None:
     """The hub's job cannot widen them beyond the robust range, nor single anybody out by narrow ones."""
     region.ingest([(f"q{one}", 50.0 + one, "A", one % 2) for one in range(200)])
+    region.set("datasets.people.bounds={income: [0, 100]}")
     within = _statistics(region, "dataset.bounds={income: [0, 100]}")["statistics"]["numeric"]["income"]
     assert within["n"] > 100 and within["mean"] < 100.0  # of 50 to 249, three quarters are drawn in to 100
-    region.ingest([(f"r{one}", 50.5 + one, "A", one % 2) for one in range(199)] + [("rich", 1e9, "A", 1)])
+    region.set("datasets.people.bounds={income: [1e8, 1e9]}")
+    rich = [(f"r{one}", 50.5 + one, "A", one % 2) for one in range(199)] + [("rich", 1e9, "A", 1)]
+    region.ingest(rich, "dataset.bounds={income: [1e8, 1e9]}")
     few = _statistics(region, "dataset.bounds={income: [1e8, 1e9]}", run="few")["statistics"]["numeric"]["income"]
     assert few["n"] == 0
+
+
+def test_bounds_that_a_job_chooses_are_refused_and_those_that_its_owner_widens_mend_a_version(
+    region: PeopleRegion,
+) -> None:
+    narrow = "dataset.bounds={income: [0, 5500]}"
+    refused = open_region(region.start(narrow))
+    assert isinstance(refused, ClosedRegion) and "'datasets.people.bounds={income: [0.0, 5500.0]}'" in refused.failure
+    region.set("datasets.people.bounds={income: [0, 1]}", "limits.questions=100")
+    region.ingest(drawn(range(PEOPLE + 50)), "dataset.bounds={income: [0, 1]}")
+    spoilt = _statistics(region, "dataset.bounds={income: [0, 1]}", run="spoilt")["statistics"]["numeric"]["income"]
+    assert spoilt["n"] == 0
+    region.set("datasets.people.bounds={income: [0, 9000]}")
+    mended = _statistics(region, "dataset.bounds={income: [0, 9000]}", run="mended")
+    assert mended["statistics"]["numeric"]["income"]["n"] > 0
+    trained = _in_training(region, drawn(range(PEOPLE + 50)), "dataset.bounds={income: [0, 9000]}")
+    one_less = max(row[1] for row in trained) - 0.01
+    word = f"bounds={{income: [0, {one_less}]}}"
+    region.set(f"datasets.people.{word}")
+    assert _statistics(region, f"dataset.{word}", run="one-less") == mended
 
 
 def test_a_forged_memory_is_found_although_its_digest_would_fit(region: PeopleRegion) -> None:

@@ -165,8 +165,59 @@ def test_the_same_rows_under_another_name_are_bound_alike_and_other_people_s_are
     lines = [",".join(map(str, ("DE", *row))) for row in drawn(range(60))]
     (region.place / "people.csv").write_text("\n".join([rows, *lines]) + "\n")
     assert "as rows of people too" in _refused(region, "dataset.name=cohort"), "nor at a later ingestion"
+    _take(region, _refused(region, HOME, "dataset.name=copy"))
     region.ingest(drawn(range(60)), HOME, name="copy")
     assert _restricted(region, name="copy")[0].sum() == _restricted(region)[0].sum()
+
+
+def _take(region: PeopleRegion, said: str) -> None:
+    """Runs the command that a refusal names, as the owner."""
+    command = shlex.split(next(part for part in said.split("`") if part.startswith("fedsov region set")))
+    done = fedsov(*command[1:], "--yes")
+    assert done.returncode == 0, done.stderr
+
+
+def _with_a_constant(region: PeopleRegion, age: float = 0.0) -> None:
+    """The file with a column more, and the first person's income higher by so much."""
+    lines = [
+        f"DE,{name},{income + (age if name == 'p0' else 0)},{ward},{ill},1"
+        for name, income, ward, ill in drawn(range(60))
+    ]
+    (region.place / "people.csv").write_text("\n".join(["country,person,income,ward,ill,dummy", *lines]) + "\n")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("dataset.bounds={income: [0, 5500]}",),
+        ("dataset.subject=null", "dataset.drop=[person]"),
+        ("dataset.subject=null", "dataset.drop=[person, dummy]"),
+        ("dataset.drop=[ward, dummy]",),
+    ],
+    ids=["other bounds", "a division anew", "and another column", "a correction and a column less"],
+)
+def test_people_under_another_name_are_refused_until_their_owner_describes_them_there(
+    region: PeopleRegion, words: tuple[str, ...]
+) -> None:
+    if "dummy" in words[-1]:
+        _with_a_constant(region, age=10.0)
+    said = _refused(region, HOME, "dataset.name=anew", *words)
+    assert "as rows of people too" in said and not (region.folder / "store" / "anew").exists()
+    assert "datasets.anew.same_people=[people]" in said
+
+
+def test_a_division_anew_that_the_owner_described_has_no_second_answer(region: PeopleRegion) -> None:
+    words = (HOME, "dataset.subject=null", "dataset.drop=[person]")
+    _take(region, _refused(region, "dataset.name=anew", *words))
+    region.ingest(drawn(range(60)), *words, name="anew")
+    told = region.asked(STATISTICS, *words, name="anew", scope="shareable")
+    assert told["error"].startswith("AnswerWithheld")
+
+
+def test_rows_that_are_held_as_people_s_are_no_examples_under_another_name(region: PeopleRegion) -> None:
+    region.set("datasets.sample.document=made up", "datasets.sample.examples=true")
+    said = _refused(region, HOME, "dataset.name=sample", "dataset.examples=made up")
+    assert "datasets.sample.same_people=[people]" in said
 
 
 def test_a_store_without_a_description_is_not_trained_on(region: PeopleRegion) -> None:

@@ -15,7 +15,7 @@ from fedsov.ledger.ledger import Ledger
 from fedsov.model.targets import TargetRule
 from fedsov.partition.classify import ClassifyRules, RestrictionRule
 from fedsov.partition.description import description_digest, description_of
-from fedsov.protocol.job import Asked
+from fedsov.protocol.job import Asked, TrainingJob
 from fedsov.region.admission import Place, admit, admit_rows, settle
 from tests.partition.test_manifest import BARE
 from tests.partition.world import spec_of
@@ -89,8 +89,13 @@ def test_the_first_ingestion_writes_what_sorts_the_rows_and_a_job_that_sorts_oth
         with pytest.raises(JobRefused, match=r"datasets\.people\.restrictions="):
             admit(here, "people", asked, run="r3")
     with pytest.raises(JobRefused, match=r"datasets\.people\.target_positive="):
-        admit(here, "people", Asked(), run="r4", target=TargetRule("wage", positive="1"))
-    assert admit(here, "people", Asked(), run="r5", target=TargetRule("wage", above_region_median=True)) == written
+        admit(here, "people", Asked(), run="r4", job=TrainingJob("people", TargetRule("wage", positive="1")))
+    assert (
+        admit(
+            here, "people", Asked(), run="r5", job=TrainingJob("people", TargetRule("wage", above_region_median=True))
+        )
+        == written
+    )
     assert len(_notes(here)) == 1 + 5
 
 

@@ -1,11 +1,12 @@
 """What a region answered about people, once for each version of their rows, and what it may answer next.
 
 A question of statistics, of counts or for synthetic rows has one answer a version, which is repeated bit by bit,
-whoever asks again in whatever run: many answers about slightly different rows could be solved for the rows. Another
+whoever asks again in whatever run, and under whatever name of a data set: many answers about slightly different rows
+could be solved for the rows. Another
 is given once `limits.least_people` people changed (`fedsov.partition.changed_people`) since each answer before, not
 since the last alone. Until then the one that they differ little from is repeated. Where somebody behind that is gone
 it is not repeated either, for it still tells of them: then there is none (AnswerWithheld). The same holds between data
-sets of the region, and between divisions of its rows.
+sets of the region, between divisions of its rows, and between what its owner declares that a column can hold.
 
     regions/NAME/answers/answers.json       every answer, under a seal of the region's secret
                          people-….bin       the people behind them: keyed digests, nothing of a row
@@ -27,9 +28,9 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -38,12 +39,14 @@ from fedsov.border.gate import Gate
 from fedsov.errors import AnswersBroken, AnswerWithheld, CheckpointDamaged, WorkspaceUnusable
 from fedsov.keys.sealing import derived_key
 from fedsov.ledger.ledger import entry_time
-from fedsov.partition.changed_people import People, compared, packed, unpacked
+from fedsov.partition.changed_people import People, compared, divided_anew, packed, share_somebody, unpacked
 from fedsov.region.answers.noted import Noted, RowsQuestion
 from fedsov.region.limits import QUESTION_DAYS, Limits
 from fedsov.storage.atomic_files import read_sealed, sha256_hex, write_file, write_sealed
 from fedsov.storage.private_files import make_private_folder, open_private
 
+Bounds = Mapping[str, Sequence[float]]
+"""Column to the least and the greatest value that it can have (``dataset.bounds``)."""
 STATISTICS, PROFILE, SYNTHETIC = "statistics", "profile", "synthetic rows"
 FILE, BOUND = "answers.json", "answers about people"
 """Its name, and what its seal is bound to."""
@@ -51,16 +54,22 @@ FILE, BOUND = "answers.json", "answers about people"
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """An answer that was given: to which question, of which people's version, their place in the file, and what."""
+    """An answer that was given: to which question, of which people's version, their place in the file, and what.
+
+    Its values are within `bounds`.
+    """
 
     question: RowsQuestion
     version: str
     people: int
     answer: Mapping[str, Any]
+    bounds: Bounds = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         plain = {part.name: getattr(self, part.name) for part in fields(self)}
+        if not self.bounds:
+            del plain["bounds"]  # answers of before had none, and their digests are noted
         return {**plain, "question": self.question.to_json(), "answer": dict(self.answer)}
 
     @staticmethod
@@ -80,6 +89,23 @@ class GivenAnswers:
 
     answers: tuple[Given, ...] = ()
     people: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """The people that an answer would be about now.
+
+    Attributes:
+        people: who stands behind it.
+        bounds: within which their values are drawn in.
+        apart: how many people's values differ between other bounds and these.
+        same_people: the data sets whose people the region's owner calls the same.
+    """
+
+    people: People
+    bounds: Bounds = field(default_factory=dict)
+    apart: Callable[[Bounds], int] = lambda other: 0
+    same_people: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +134,11 @@ class Answers:
         """A key of the region's for one purpose of its answers, 32 bytes."""
         return derived_key(self.secret, f"answers: {purpose}")
 
-    def give(self, question: RowsQuestion, people: People, make: Callable[[], Mapping[str, Any]]) -> Given:
+    def give(self, question: RowsQuestion, now: Described, make: Callable[[], Mapping[str, Any]]) -> Given:
         """The one answer to a question, made now or given before.
 
         Args:
-            people: who stands behind it now.
+            now: who stands behind it.
             make: the answer of these people's rows, as plain values.
 
         Raises:
@@ -122,19 +148,19 @@ class Answers:
         """
         with self._alone():
             memory = self._checked_memory()
-            own = [before for before in reversed(memory.answers) if before.question == question]
-            for before in own:
-                if before.version == people.version:
-                    return before
+            people, alike = now.people, _same_version(memory, question, now, self.limits.least_people)
+            if alike is not None and alike.question == question:
+                return alike
             versions = self._people(memory, question.kind)
-            for before in own:
-                if self._is_repeated(versions[before.people], people):
+            for before in reversed(memory.answers) if alike is None else ():
+                if before.question == question and self._is_repeated(before, versions[before.people], now):
                     return before
-            for before in memory.answers:
+            for before in memory.answers if alike is None else ():
                 if before.question.kind == question.kind:
-                    self._check_apart(before, versions[before.people], question, people)
+                    self._check_apart(before, versions[before.people], question, now)
             place = versions.index(people) if people in versions else len(versions)
-            latest = Given(question, people.version, place, dict(make()))
+            told, bounds = (dict(make()), now.bounds) if alike is None else (alike.answer, alike.bounds)
+            latest = Given(question, people.version, place, told, bounds)
             self._remember(memory, latest, versions if place < len(versions) else [*versions, people])
             self._note(latest)
             return latest
@@ -155,19 +181,25 @@ class Answers:
         since = entry_time(datetime.now(UTC) - timedelta(days=QUESTION_DAYS))
         self.limits.check_questions(self.gate.owner.name, self.noted.asked_since(since) + 1)
 
-    def _is_repeated(self, before: People, people: People) -> bool:
+    def _is_repeated(self, before: Given, then: People, now: Described) -> bool:
         """Whether an answer tells all that may be told of these people: few changed since, and nobody is gone."""
-        difference = compared(before, people)
-        return difference.changed < self.limits.least_people and not (difference.gone or difference.columns)
+        difference = compared(then, now.people)
+        changed = max(difference.changed, now.apart(before.bounds))
+        return changed < self.limits.least_people and not (difference.gone or difference.columns)
 
-    def _check_apart(self, before: Given, then: People, question: RowsQuestion, people: People) -> None:
+    def _check_apart(self, before: Given, then: People, question: RowsQuestion, now: Described) -> None:
         """Raises AnswerWithheld where a new answer would differ too little from one before to a question like it."""
-        if before.version == people.version:
+        difference, other, people = compared(then, now.people), before.question, now.people
+        changed, drawn_in = difference.changed, now.apart(before.bounds)
+        if before.version == people.version and not drawn_in:
             return
-        difference, other = compared(then, people), before.question
-        is_divided_anew = other.split != question.split
-        differs = difference.changed or difference.gone or is_divided_anew
-        if difference.changed < self.limits.least_people and differs:
+        if other.dataset in now.same_people and difference.columns and not share_somebody(then, people):
+            changed = 0  # its owner says that they are the same, and nothing tells who of them changed
+        is_divided_anew = other.split != question.split or divided_anew(then, people)
+        is_other_table = other.dataset != question.dataset and difference.columns and share_somebody(then, people)
+        differs = changed or drawn_in or difference.gone or is_divided_anew or is_other_table
+        differs = differs or other.dataset in now.same_people
+        if max(changed, drawn_in) < self.limits.least_people and differs:
             region, least = self.gate.owner.name, self.limits.least_people
             raise AnswerWithheld(
                 f"region {region} gives no {question.what} of {question.dataset}: since an answer before, people left, "
@@ -245,3 +277,16 @@ class Answers:
             yield
         finally:
             os.close(lock)
+
+
+def _same_version(memory: GivenAnswers, question: RowsQuestion, now: Described, least: int) -> Given | None:
+    """The last answer to the question about this version of people, under whatever name; its own name's first."""
+    found = [
+        before
+        for before in reversed(memory.answers)
+        if replace(before.question, dataset=question.dataset) == question
+        and before.version == now.people.version
+        and now.apart(before.bounds) < least
+    ]
+    own = (before for before in found if before.question == question)
+    return next(own, found[0] if found else None)

@@ -6,7 +6,7 @@ Example rows and answers under noise are not these; `fedsov.region.client_app` a
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,9 @@ from fedsov.model.disclosure import Disclosure, fewest_apart, owners_of
 from fedsov.model.features import Features
 from fedsov.model.held_inputs import held
 from fedsov.partition.changed_people import People, keyed_name, people_of
-from fedsov.region.answers.memory import PROFILE, STATISTICS, SYNTHETIC, Answers, Given
+from fedsov.region.answers.memory import PROFILE, STATISTICS, SYNTHETIC, Answers, Bounds, Described, Given
 from fedsov.region.answers.noted import RowsQuestion
+from fedsov.region.own_dataset import same_people
 from fedsov.region.session import Session
 from fedsov.storage.atomic_files import sha256_hex
 from fedsov.training.rows import DataSplit, Rows
@@ -51,7 +52,7 @@ def statistics(session: Session, scope: str) -> dict[str, Any]:
     Raises as `Answers.give`, and InputError for infinite values.
     """
     limits, rows = session.settings.limits, session.divided(scope).train
-    bounds = session.work.bounds
+    bounds = bounds_of(session)
     rules = Disclosure(limits.least_people, limits.dominance, robust=True, bounds=bounds, log=_LOG.warning)
 
     def described() -> dict[str, Any]:
@@ -115,16 +116,16 @@ def _rows_behind(session: Session, what: str, scope: str) -> DataSplit:
 
 
 def _behind(rows: DataSplit, before: People, now: People, key: bytes) -> DataSplit:
-    """The rows of people who stood behind an answer as they are now; public rows stay."""
-    known, digests = {*before.chosen.values(), *before.others.values()}, {**now.others, **now.chosen}
+    """The rows of people who stood behind an answer as they are now, on the same side of it; public rows stay."""
+    digests, chosen = {**now.others, **now.chosen}, {*before.chosen.values()}
+    rest = {*before.others.values()} or chosen  # a profile is of all rows
 
-    def is_known(person: str) -> bool:
-        return person == "" or digests.get(keyed_name(person, key)) in known
+    def selected(part: Rows, known: Collection[bytes]) -> Rows:
+        persons = map(str, np.asarray(part.persons))
+        known_rows = [person == "" or digests.get(keyed_name(person, key)) in known for person in persons]
+        return part.select(np.array(known_rows, bool))
 
-    def selected(part: Rows) -> Rows:
-        return part.select(np.array([is_known(str(person)) for person in np.asarray(part.persons)], bool))
-
-    return DataSplit(selected(rows.train), selected(rows.validation), selected(rows.test))
+    return DataSplit(selected(rows.train, chosen), selected(rows.validation, rest), selected(rows.test, rest))
 
 
 def looked_at(session: Session, scope: str, features: Features) -> tuple[Features, Features]:
@@ -183,8 +184,8 @@ def answers_of(session: Session) -> Answers:
 def one_answer(session: Session, what: str, scope: str, make: Callable[[], Mapping[str, Any]]) -> Given:
     """The one answer of this version; in a session, whose rows stay the same, it is looked for once."""
     if (what, scope) not in session.given:
-        question, people = _question(session, what, scope), _people(session, what, scope)
-        session.given[what, scope] = answers_of(session).give(question, people, make)
+        question, now = _question(session, what, scope), _described(session, what, scope)
+        session.given[what, scope] = answers_of(session).give(question, now, make)
     return session.given[what, scope]
 
 
@@ -193,6 +194,35 @@ def _question(session: Session, what: str, scope: str) -> RowsQuestion:
     rule = "" if what == STATISTICS else sha256_hex(repr(session.work.target).encode())[:16]
     split = "" if what == PROFILE else session.split_id
     return RowsQuestion(session.work.dataset, what, str(scope), about=rule, split=split)
+
+
+def bounds_of(session: Session) -> dict[str, tuple[float, float]]:
+    """What the region's owner says that columns can hold; a job that says otherwise was refused."""
+    return session.settings.of_dataset(session.work.dataset).bounds
+
+
+def _described(session: Session, what: str, scope: str) -> Described:
+    people, dataset = _people(session, what, scope), session.work.dataset
+    bounds = bounds_of(session) if what == STATISTICS else {}
+
+    def apart(other: Bounds) -> int:
+        """How many people's values differ between other bounds and these."""
+        if not (other or bounds):
+            return 0
+        rows = session.divided(scope).train
+        moved = np.zeros(len(rows), bool)
+        for name in {*other, *bounds} & {*rows.columns}:
+            if rows.kinds[name] == "numeric":
+                values = np.asarray(rows.columns[name], np.float64)
+                one, two = (_within(values, given.get(name)) for given in (other, bounds))
+                moved |= (one != two) & ~np.isnan(values)
+        return len({*map(str, np.asarray(rows.persons)[moved])})
+
+    return Described(people, bounds, apart, same_people(session.settings.datasets, dataset))
+
+
+def _within(values: np.ndarray, bounds: Sequence[float] | None) -> np.ndarray:
+    return values if bounds is None else np.clip(values, bounds[0], bounds[1])
 
 
 def _people(session: Session, what: str, scope: str) -> People:

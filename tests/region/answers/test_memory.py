@@ -21,7 +21,7 @@ from fedsov.label import Label
 from fedsov.ledger.ledger import Ledger
 from fedsov.partition.changed_people import People, people_of
 from fedsov.region.answers import memory
-from fedsov.region.answers.memory import PROFILE, STATISTICS, Answers
+from fedsov.region.answers.memory import PROFILE, STATISTICS, Answers, Described
 from fedsov.region.answers.noted import RowsQuestion
 from fedsov.region.limits import QUESTION_DAYS, Limits
 from fedsov.storage.atomic_files import write_sealed
@@ -50,7 +50,7 @@ def _people(*people: int, columns: tuple[str, ...] = ("age",)) -> People:
 
 
 def _told(answers: Answers, question: RowsQuestion, people: People, make: Callable[[], Mapping[str, Any]]) -> Any:
-    return answers.give(question, people, make).answer
+    return answers.give(question, Described(people), make).answer
 
 
 def _never() -> dict[str, float]:
@@ -98,7 +98,6 @@ def test_other_scopes_have_answers_of_their_own(tmp_path):
 @pytest.mark.parametrize(
     ("question", "people", "is_given"),
     [
-        (RowsQuestion("cohort", STATISTICS, "shareable", split="one"), _people(*range(50)), True),
         (RowsQuestion("cohort", STATISTICS, "shareable", split="one"), _people(*range(51)), False),
         (RowsQuestion("cohort", STATISTICS, "shareable", split="one"), _people(*range(49)), False),
         (RowsQuestion("cohort", STATISTICS, "shareable", split="one"), _people(*range(60)), True),
@@ -114,6 +113,43 @@ def test_a_first_answer_that_would_differ_by_few_people_from_another_is_not_give
     else:
         with pytest.raises(AnswerWithheld):
             _told(answers, question, people, _never)
+
+
+def test_the_same_version_of_people_has_the_one_answer_under_every_name(tmp_path):
+    answers, cohort = _answers(tmp_path), replace(ASKED, dataset="cohort")
+    _told(answers, ASKED, _people(*range(50)), lambda: {"n": 50})
+    assert _told(answers, cohort, _people(*range(50)), _never) == {"n": 50}
+    assert answers.has_given(cohort)
+    _told(answers, cohort, _people(*range(60)), lambda: {"n": 60})
+    assert _told(answers, ASKED, _people(*range(60)), _never) == {"n": 60}
+
+
+@pytest.mark.parametrize(("moved", "is_given"), [(0, False), (9, False), (10, True)])
+def test_other_bounds_of_the_same_people_have_another_answer_once_enough_values_differ(tmp_path, moved, is_given):
+    answers, people = _answers(tmp_path), _people(*range(50))
+    answers.give(ASKED, Described(people, {"age": (0.0, 40.0)}), lambda: {"n": 40})
+    now = Described(people, {"age": (0.0, 60.0)}, lambda before: moved)
+    told = answers.give(ASKED, now, (lambda: {"n": 60}) if is_given else _never)
+    assert told.answer == ({"n": 60} if is_given else {"n": 40})
+
+
+def test_people_whom_their_owner_calls_the_same_have_no_second_answer_under_other_columns(tmp_path):
+    answers, cohort = _answers(tmp_path), replace(ASKED, dataset="cohort")
+    _told(answers, ASKED, _people(*range(50)), lambda: {"n": 50})
+    others = _people(*range(100, 150), columns=("a", "b"))
+    with pytest.raises(AnswerWithheld):
+        answers.give(cohort, Described(others, same_people={"people"}), _never)
+    with pytest.raises(AnswerWithheld):
+        _told(answers, cohort, _people(*range(50), columns=("a", "b")), _never)
+
+
+def test_the_same_people_divided_anew_under_one_key_have_no_second_answer(tmp_path):
+    answers, ages = _answers(tmp_path), {"age": np.arange(50.0)}
+    who, half = np.array([f"p{one}" for one in range(50)]), np.arange(50) % 2 == 0
+    _told(answers, ASKED, people_of(ages, who, half, secret=b"secret"), lambda: {"n": 25})
+    rows = np.array([f"values:{one}" for one in range(50)])
+    with pytest.raises(AnswerWithheld):
+        _told(answers, replace(ASKED, dataset="cohort"), people_of(ages, rows, ~half, secret=b"secret"), _never)
 
 
 def test_people_who_were_divided_anew_are_the_same_people(tmp_path):
@@ -199,7 +235,7 @@ def test_back_to_the_first_people_and_one_more_is_no_third_answer(tmp_path):
     for near in (51, 71):
         with pytest.raises(AnswerWithheld):
             _told(answers, cohort, _people(*range(near)), _never)
-    assert _told(answers, cohort, _people(*range(50)), lambda: {"same people": 50}) == {"same people": 50}
+    assert _told(answers, cohort, _people(*range(50)), _never) == {"n": 50}
 
 
 def test_each_of_ten_versions_has_its_answer_for_ever_and_nothing_near_one_has_another(tmp_path):
