@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-from fedsov.errors import ConfigurationError, printable
+from fedsov.errors import ConfigurationError, FedsovError, printable
 from fedsov.runtimes import check_kind, kind_in, open_runtime, warm_up
 
 if TYPE_CHECKING:
@@ -76,16 +76,22 @@ def preview_settings(settings: Settings) -> Preview:
 def ingest_settings(settings: Settings, *, progress: Progress, rebuild: bool = False) -> IngestionReport:
     """Sorts the source into the regions' stores, and records what each region tells of itself.
 
-    `rebuild` writes stores that are up to date anew.
+    `rebuild` writes stores that are up to date anew. Where a region refuses to tell anything, the error says that its
+    rows are stored.
     """
     from fedsov.hub import region_queries
     from fedsov.hub.kept import recorded_profiles
+    from fedsov.hub.region_errors import error_by_name
 
     with _open(settings, progress=progress, trains=False) as run:
         report = _ingest(run, rebuild=rebuild)
         if recorded_profiles.recorded(run) is None:
             run.connect()
-            recorded_profiles.record(run, region_queries.profiles(run))
+            try:
+                recorded_profiles.record(run, region_queries.profiles(run))
+            except FedsovError as error:
+                stored = "the rows are stored, and this was refused afterwards: their profile is not recorded"
+                raise error_by_name(type(error).__name__, f"{error}; {stored}") from None
         return report
 
 

@@ -100,3 +100,13 @@ def test_a_dry_run_counts_people_s_rows_in_tens_and_example_rows_as_they_are(tmp
     assert "FR: fewer than 10 rows" in done.stdout and "fewer than 10 rows would be quarantined" in done.stdout
     examples = fedsov("ingest", "--dry-run", *region.words(f"dataset.examples={EXAMPLES}"), "--quiet").stdout
     assert "58 rows in 4 columns" in examples and "about" not in examples and "FR: 8 rows" in examples
+
+
+def test_a_region_that_refuses_its_profile_says_that_the_rows_are_stored(tmp_path: Path) -> None:
+    region = _region(tmp_path / "people")
+    made = fedsov("region", "init", "DE", "privacy.require=record", f"workspace={region.place / 'w'}")
+    assert made.returncode == 0, made.stderr
+    done = fedsov("ingest", *region.words(), "--quiet")
+    assert done.returncode == 9, done.stderr
+    assert "privacy.require: record" in done.stderr and "the rows are stored, and this was refused" in done.stderr
+    assert (region.folder / "store" / "people").is_dir()
