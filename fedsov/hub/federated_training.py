@@ -30,7 +30,7 @@ from fedsov.hub.server_app import (
 from fedsov.label import PUBLIC, Label, Scope, join
 from fedsov.ledger import known_keys
 from fedsov.model.column_statistics import Statistics
-from fedsov.model.features import Features
+from fedsov.model.features import TOO_FEW, Features
 from fedsov.protocol.flower_messages import FAILED, HUB_NODE, RUN_ID, reason_of
 from fedsov.protocol.ingestion_report import unused_line
 from fedsov.protocol.message_types import STATISTICS
@@ -84,7 +84,8 @@ def agree_on_features(
     statistics = [own for name, own in described.items() if not doubts[name]]
     if not statistics:
         raise TrainingFailed(f"no region of {', '.join(regions)} could send its feature statistics; see the refusals")
-    return Features.fit(Statistics.pooled(statistics), _undescribed(run, scope))
+    features = Features.fit(Statistics.pooled(statistics), _undescribed(run, scope))
+    return replace(features, unused=within_bounds(features.unused, run.settings.job.bounds))
 
 
 def _strangers(run: HubRun, described: Statistics) -> str:
@@ -104,6 +105,17 @@ def _inflated(described: Statistics, rows: int | None) -> str:
     levels = [len(part.levels) for part in described.categorical.values()]
     is_beyond = max(counts, default=0) > 2 * rows + NOISE or max(levels, default=0) > rows + NOISE
     return f"far more than the {counted(rows, 'row')} that it told before the plan" if is_beyond else ""
+
+
+def within_bounds(unused: Mapping[str, str], bounds: Mapping[str, Sequence[float]]) -> dict[str, str]:
+    """Why columns are not used, with the declared bounds of those in which too few people differ."""
+    return {
+        name: f"too few people differ within dataset.bounds.{name}=[{bounds[name][0]:g}, {bounds[name][1]:g}]; "
+        "wider ones are each region's to set, by `fedsov region set --all 'datasets.NAME.bounds=…'`"
+        if why == TOO_FEW and name in bounds
+        else why
+        for name, why in unused.items()
+    }
 
 
 def _undescribed(run: HubRun, scope: str) -> dict[str, str]:
