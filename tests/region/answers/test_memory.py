@@ -296,7 +296,7 @@ def test_questions_are_counted_in_all_runs_whatever_the_version_or_the_name_for_
     answers.count()
     _left(answers, Kind.UPDATE, 2, dataset="cohort")
     for one in (answers, _answers(tmp_path, limits)):
-        with pytest.raises(LimitExceeded, match=r"fedsov region set DE limits\.questions=4"):
+        with pytest.raises(LimitExceeded, match=r"fedsov region set DE limits\.questions=8"):
             one.count()
     _told(answers, profile, _people(*range(70)), lambda: {"rows": 70})
     with pytest.raises(LimitExceeded):

@@ -30,8 +30,9 @@ def _ledger(folder: Path) -> Ledger:
 def test_a_register_that_is_as_it_was_or_lacks_a_document_or_has_more_is_taken(tmp_path: Path) -> None:
     register = load_register(DEMO)
     with closing(_ledger(tmp_path)) as ledger:
-        fewer = Register(tuple(each for each in register.documents if each.id != LEANED))
-        more = Register((*register.documents, replace(register.documents[0], id="another", note="a new version")))
+        fewer = replace(register, documents=tuple(each for each in register.documents if each.id != LEANED))
+        another = replace(register.documents[0], id="another", note="a new version")
+        more = replace(register, documents=(*register.documents, another))
         assert [rewritten(each, DEMO, ledger) for each in (register, fewer, more, Register(()))] == [[]] * 4
 
 
@@ -40,7 +41,7 @@ def test_any_other_word_or_file_of_a_document_that_was_leaned_on_is_named_with_i
     with closing(_ledger(tmp_path)) as ledger:
         for change in ({"note": "other words"}, {"sha256": "00" * 32}, {"expires": None}):
             documents = [replace(each, **change) if each.id == LEANED else each for each in register.documents]
-            (said,) = rewritten(Register(tuple(documents)), DEMO, ledger)
+            (said,) = rewritten(replace(register, documents=tuple(documents)), DEMO, ledger)
             assert f"'{LEANED}'" in said and "since entry 1 " in said and "evidence add --id" in said
 
 
@@ -50,4 +51,4 @@ def test_a_document_that_nothing_leaned_on_may_be_rewritten(tmp_path: Path) -> N
         documents = [
             each if each.id in leaned else replace(each, note="other words") for each in load_register(DEMO).documents
         ]
-        assert leaned and not rewritten(Register(tuple(documents)), DEMO, ledger)
+        assert leaned and not rewritten(replace(load_register(DEMO), documents=tuple(documents)), DEMO, ledger)
