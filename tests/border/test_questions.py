@@ -90,7 +90,7 @@ def test_data_of_another_law_than_the_senders_are_passed_on_whatever_the_caller_
         ("IE", "IN", "US", "health", ("scc_eu", "tia")),
         ("GB", "BR", "DE", "personal", ("scc_uk_idta", "tia")),
         ("DE", "RU", "TW", "health", ("scc_eu", "tia")),
-        ("GB", "US", "FR", "personal", ("scc_uk_idta", "tia")),
+        ("GB", "CA", "US", "personal", ("scc_uk_idta", "tia")),
         ("CN", "SG", "US", "personal", ("cn_exempt",)),
         ("CH", "IN", "US", "personal", ("scc_ch", "tia")),
     ],

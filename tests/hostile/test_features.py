@@ -124,6 +124,7 @@ def test_an_outcome_that_few_people_have_is_not_trained_on(tmp_path: Path) -> No
 
 
 def test_features_that_follow_from_no_answer_of_the_region_are_not_trained_on(people: PeopleRegion) -> None:
+    people.set("datasets.unasked.same_people=[people]")
     people.ingest(_rows(), name="unasked")
     opened = people.opened(*MODEL, name="unasked")
     try:

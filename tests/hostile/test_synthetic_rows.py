@@ -121,8 +121,8 @@ def test_a_table_is_kept_encrypted_and_the_ledger_knows_its_answer(region: Peopl
     home = region.opened()
     answers = [entry.body["note"]["answer"] for entry in home.outbound.gate.ledger.notes("answer")]
     home.close()
-    assert [one["question"]["what"] for one in answers] == ["synthetic rows"]
-    assert [one["question"]["scope"] for one in answers] == ["shareable"]
+    tables = [one["question"]["scope"] for one in answers if one["question"]["what"] == "synthetic rows"]
+    assert tables == ["shareable"]
 
 
 @pytest.mark.parametrize("change", ["lost", "a byte", "another's"])
