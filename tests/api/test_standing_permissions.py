@@ -83,7 +83,7 @@ DONORS = ("strategy.synthetic.min_donor_rows=300", "strategy.synthetic.rows=200"
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Overheard:
     """Germany, Austria and the United States; Germany's clauses with the United States expire after round 3."""
-    documents = GERMAN + AUSTRIAN + ASSESSMENT
+    documents = GERMAN + AUSTRIAN + ASSESSMENT + _document("hub", "scc_eu", exporter="[IE]")
     return overhear(_overrides(tmp_path_factory.mktemp("standing"), documents, ROWS, *DONORS))
 
 
