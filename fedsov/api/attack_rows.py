@@ -98,15 +98,15 @@ def of_table(settings: Settings, *, most: int) -> Attacked:
     """
     from fedsov.partition.arrow_columns import floats, objects
     from fedsov.partition.columns.clean import prepare
-    from fedsov.partition.columns.column_kinds import infer_columns
+    from fedsov.partition.columns.column_kinds import LEARNED, infer_columns
     from fedsov.partition.sources import read_public
 
     spec = settings.dataset
     table = read_public(spec)
-    kinds, unused = infer_columns(table, spec)
-    prepared = prepare(table, spec, kinds)
+    inferred = infer_columns(table, spec)
+    prepared = prepare(table, spec, inferred.kinds)
     kept = ~np.any([np.zeros(table.num_rows, bool), *prepared.faults.values()], axis=0)
-    learned = {name: kind for name, kind in kinds.items() if kind in ("numeric", "categorical")}
+    learned = {name: kind for name, kind in inferred.kinds.items() if kind in LEARNED}
     columns = {
         name: (floats if kind == "numeric" else objects)(prepared.columns[name])[kept] for name, kind in learned.items()
     }
@@ -114,7 +114,7 @@ def of_table(settings: Settings, *, most: int) -> Attacked:
     target = (floats if is_number else objects)(prepared.target)[kept]
     features = Features.fit(Statistics.from_records(columns, learned))
     y = outcome(target, spec.target)
-    whole = replace(features, unused={**unused, **features.unused})
+    whole = replace(features, unused={**inferred.unused, **features.unused})
     return _some(str(spec.path), Label(), features.encode(columns), y, whole, most, settings.seed)
 
 

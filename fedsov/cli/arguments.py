@@ -23,7 +23,7 @@ import click
 import typer
 
 from fedsov.cli.parsing import require
-from fedsov.errors import ConfigurationError, nearest, printable, unknown
+from fedsov.errors import ConfigurationError, nearest, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -180,15 +180,6 @@ def near_place(word: str) -> str | None:
     names = [spelling for spelling in atlas.spellings if len(spelling) > 3]
     matches = nearest(word, names)
     return atlas.code(word) or (atlas.spellings[matches[0]] if matches else None)
-
-
-def unknown_category(word: str) -> str:
-    """The message about a word that is no category: the one that it may mean, and which there are."""
-    from fedsov.border.law.bundle_loader import load_categories, load_near_words
-
-    listed = sorted(load_categories())
-    meant = load_near_words().get(word.strip().lower().replace(" ", "_").replace("-", "_"), "")
-    return unknown("category", word, listed, guess=meant)
 
 
 def require_options(*names: str) -> None:

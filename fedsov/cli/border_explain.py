@@ -21,7 +21,6 @@ from fedsov.cli.arguments import (
     note,
     print_json,
     today,
-    unknown_category,
 )
 from fedsov.cli.declaration import command, command_app
 from fedsov.errors import ConfigurationError, counted, printable, unknown
@@ -151,7 +150,7 @@ def _crossing(arguments: ExplainArguments, bundle: Bundle) -> Crossing:
 
 def _check_words(arguments: ExplainArguments, bundle: Bundle) -> None:
     """Raises ConfigurationError for a place or a category that is none, naming the one that it may mean."""
-    from fedsov.border.law.bundle_loader import load_categories
+    from fedsov.border.law.bundle_loader import load_categories, unknown_category
 
     places = {
         "--from": (arguments.exporter,),

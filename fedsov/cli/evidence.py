@@ -21,7 +21,6 @@ from fedsov.cli.arguments import (
     print_json,
     print_line,
     today,
-    unknown_category,
 )
 from fedsov.cli.declaration import command, group_app
 from fedsov.errors import ConfigurationError, CrossingRefused, counted, printable, unknown
@@ -234,7 +233,7 @@ def _documents(register: Path | None) -> tuple[Document, ...]:
 
 def _check_words(arguments: AddArguments) -> None:
     """Refuses a kind, category, fact or place that does not exist, with the nearest one that does."""
-    from fedsov.border.law.bundle_loader import load_categories, load_words
+    from fedsov.border.law.bundle_loader import load_categories, load_words, unknown_category
     from fedsov.border.law.vocabulary import ANY
 
     facts, mechanisms = load_words()

@@ -85,7 +85,9 @@ def agree_on_features(
     if not statistics:
         raise TrainingFailed(f"no region of {', '.join(regions)} could send its feature statistics; see the refusals")
     features = Features.fit(Statistics.pooled(statistics), _undescribed(run, scope))
-    return replace(features, unused=within_bounds(features.unused, run.settings.job.bounds))
+    job, has_noise = run.settings.job, run.settings.training.adds_noise and scope != Scope.PUBLIC
+    bounds = {} if job.calls_examples and not has_noise else job.bounds  # plain sums of examples are not drawn in
+    return replace(features, unused=within_bounds(features.unused, bounds))
 
 
 def _strangers(run: HubRun, described: Statistics) -> str:

@@ -40,7 +40,7 @@ def write_signed(path: Path, body: Mapping[str, Any], ledger: Ledger, *, run: st
 
 def write_own(path: Path, body: Mapping[str, Any], ledger: Ledger) -> None:
     """Puts plain values in their place, signed and not noted: what can be had again. Raises WorkspaceUnusable."""
-    write_file(path, _signed(body, ledger, bytes(path.stem, "utf-8") + b"\n" + OWN))
+    write_file(path, _signed(body, ledger, _purpose(path)))
 
 
 def read_own(path: Path, ledger: Ledger) -> dict[str, Any] | None:
@@ -49,8 +49,11 @@ def read_own(path: Path, ledger: Ledger) -> dict[str, Any] | None:
         body, key, signature = _parts(read_bounded(path, largest=LARGEST))
     except (OSError, TooLarge):
         return None
-    signed = bytes(path.stem, "utf-8") + b"\n" + OWN + plain_json(body)
-    return body if key == ledger.key and signature_holds(signed, key, signature) else None
+    return body if key == ledger.key and signature_holds(_purpose(path) + plain_json(body), key, signature) else None
+
+
+def _purpose(path: Path) -> bytes:
+    return path.stem.encode() + b"\n" + OWN
 
 
 def _signed(body: Mapping[str, Any], ledger: Ledger, purpose: bytes) -> bytes:

@@ -92,6 +92,14 @@ class Head:
         return self
 
 
+def is_key(word: str) -> bool:
+    """Whether a text can be a public key (Ed25519), in hexadecimal."""
+    try:
+        return len(bytes.fromhex(word)) == 32
+    except ValueError:
+        return False
+
+
 def signature_holds(message: bytes, key: str, signature: str) -> bool:
     """True where the signature (hex) of the message is that of the public key (hex)."""
     try:

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from fedsov.border.law.bundle_loader import load_categories, load_near_words
+from fedsov.border.law.bundle_loader import load_categories, unknown_category
 from fedsov.checks import mapping, refused, section, shown, text, text_mapping, text_or_none, texts
-from fedsov.errors import ConfigurationError, unknown
+from fedsov.errors import ConfigurationError
 from fedsov.model.targets import TARGET_SETTINGS, TargetRule
 from fedsov.partition.classify import ClassifyRules, ConsentRule
 from fedsov.partition.description import MISSING_TARGET, NONFINITE
@@ -125,9 +125,8 @@ def _checked(rules: ClassifyRules) -> ClassifyRules:
     for setting, words in named.items():
         for word in words:
             if word not in load_categories():
-                meant, where = load_near_words().get(word.strip().lower(), ""), "@CATEGORIES in the law's regimes.yaml"
-                fault = unknown("category", word, sorted(load_categories()), see=where, guess=meant)
-                raise ConfigurationError(f"dataset.{setting}: {fault}")
+                where = "@CATEGORIES in the law's regimes.yaml"
+                raise ConfigurationError(f"dataset.{setting}: {unknown_category(word, see=where)}")
     return rules
 
 

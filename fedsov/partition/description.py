@@ -101,13 +101,13 @@ def read_description(plain: Mapping[str, Any]) -> dict[str, Any]:
         "nonfinite": lambda name, value: choice(name, value, NONFINITE),
         "missing_target": lambda name, value: choice(name, value, MISSING_TARGET),
     }
-    found = {key: check(f"dataset.{key}", plain[key]) for key, check in checks.items() if key in plain}
+    described = {key: check(f"dataset.{key}", plain[key]) for key, check in checks.items() if key in plain}
     rules = _of_rules(ClassifyRules.from_settings(plain))
-    found |= {key: value for key, value in rules.items() if key in plain}
+    described |= {key: value for key, value in rules.items() if key in plain}
     if any(key in plain for key in TARGET_SETTINGS):
-        found |= of_target(TargetRule.from_settings(plain))
-    found |= of_schema(plain)
-    return {key: found[key] for key in SAID if key in found}
+        described |= of_target(TargetRule.from_settings(plain))
+    described |= of_schema(plain)
+    return {key: described[key] for key in SAID if key in described}
 
 
 def differing(description: Description, other: Description) -> list[str]:

@@ -122,7 +122,7 @@ def ingest(
 
     Raises:
         ConfigurationError: an alias for no known code, or a region's name that cannot be a folder.
-        InputError: the source; see `read_source`, `infer_kinds` and `prepare`; or no row with a region.
+        InputError: the source; see `read_source`, `infer_columns` and `prepare`; or no row with a region.
         KeyUnavailable: a region has stores but not their keyring.
         StoreDamaged: the manifest of an old store was changed.
         WorkspaceUnusable: the workspace cannot be written; the old stores stay.
@@ -138,7 +138,7 @@ def ingest(
             report = previous[1] if regions == "auto" else replace(previous[1], regions=tuple(regions.values()))
             return replace(report, up_to_date=True)
         first = first_day(store_folder(workspace, QUARANTINE, spec.name).parent, source.sha256, today())
-        rows = sorted_rows(source, atlas, regions, {**stamp, "ingested": first.isoformat()})
+        rows = sorted_rows(source.table(), source, atlas, regions, {**stamp, "ingested": first.isoformat()})
     report = report_of(rows, keep_empty=regions != "auto")
     for region in report.regions:
         conditions.check_rows(region, _arriving(region, rows))
@@ -251,7 +251,7 @@ def _stage(workspace: Path, source: SortedRows, report: IngestReport, release: R
 def _stage_region(
     workspace: Path, region: Region, rows: np.ndarray, *, source: SortedRows, release: Release | None
 ) -> Staged:
-    kinds = {name: kind for name, kind in source.kinds.items() if kind != "drop"}
+    kinds = {name: kind for name, kind in source.inferred.kinds.items() if kind != "drop"}
     keys = keys_of(workspace, region.name)
     subjects, digests = keyed(source.named, source.values, rows, keys)
     labels, label_of = _present(source.labels, source.label_of[rows])
@@ -272,7 +272,7 @@ def _stage_quarantine(workspace: Path, source: SortedRows, report: IngestReport)
     """Rows without a home, their reason and what their jurisdiction column said; the notes are the report."""
     homes, spec = source.homes, source.spec
     rows = np.flatnonzero(homes.home < 0)
-    kinds = {name: kind for name, kind in source.kinds.items() if kind != "drop"}
+    kinds = {name: kind for name, kind in source.inferred.kinds.items() if kind != "drop"}
     kinds = {spec.jurisdiction: "identifier"} | kinds
     keys = keys_of(workspace, QUARANTINE)
     subjects, digests = keyed(source.named, source.values, rows, keys)
@@ -291,7 +291,11 @@ def _stage_quarantine(workspace: Path, source: SortedRows, report: IngestReport)
 def _arriving(region: Region, source: SortedRows) -> ArrivingRows:
     places = _rows_of(region, source)
     values, named = ([names[row] for row in places] for names in (source.values, source.named))
-    parts = {name: source.columns[name].take(numbers(places)) for name, kind in source.kinds.items() if kind in LEARNED}
+    parts = {
+        name: source.columns[name].take(numbers(places))
+        for name, kind in source.inferred.kinds.items()
+        if kind in LEARNED
+    }
     return ArrivingRows(values, named, {name: stored_values(part) for name, part in parts.items()})
 
 

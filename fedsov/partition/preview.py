@@ -14,11 +14,11 @@ import numpy as np
 
 from fedsov.jurisdiction import Atlas, Region
 from fedsov.partition.arrow_columns import levels
-from fedsov.partition.columns.column_kinds import explained
 from fedsov.partition.dataset import DatasetSpec
 from fedsov.partition.routing import known_as
-from fedsov.partition.sorting import SortedRows, in_tens, report_of, sorted_rows
+from fedsov.partition.sorting import SortedRows, report_of, sorted_rows
 from fedsov.partition.sources import open_source
+from fedsov.partition.told_counts import in_tens
 
 _LONGEST = 24
 _EXAMPLES = 2
@@ -127,11 +127,10 @@ def preview(spec: DatasetSpec, *, atlas: Atlas, regions: Mapping[str, Region] | 
     """
     with open_source(spec) as source:
         table = source.table()
-        rows = sorted_rows(source, known_as(atlas, spec), regions, {})
+        rows = sorted_rows(table, source, known_as(atlas, spec), regions, {})
     report = report_of(rows, keep_empty=regions != "auto")
-    reasons = explained(table, spec)
     columns = [
-        ColumnPreview(name, kind, reasons[name], _masked_examples(levels(table.column(name))[0]))
+        ColumnPreview(name, kind, rows.inferred.reasons[name], _masked_examples(levels(table.column(name))[0]))
         for name, kind in report.kinds.items()
     ]
     return Preview(

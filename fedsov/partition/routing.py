@@ -21,12 +21,12 @@ from fedsov.errors import ConfigurationError, InputError
 from fedsov.jurisdiction import Atlas, Region
 from fedsov.label import Label
 from fedsov.partition.classify import ClassifyRules, ConsentRule, classify, same_value, spelled
+from fedsov.partition.told_counts import FEWEST
 
 if TYPE_CHECKING:
     from fedsov.partition.dataset import DatasetSpec
 
 UNKNOWN = "ZZ"  # "unknown or unspecified country" (Unicode CLDR; unassigned in ISO 3166-1): no rule knows it
-_SHOWN = 10  # a spelling that fewer rows share might be a person's name in the wrong column
 
 Integers = np.ndarray[tuple[int], np.dtype[np.int64]]
 Flags = np.ndarray[tuple[int], np.dtype[np.bool_]]
@@ -197,7 +197,7 @@ def one_for_each(words: Sequence[str], atlas: Atlas) -> dict[str, Region]:
 def _no_home(spec: DatasetSpec, jurisdictions: Levels, atlas: Atlas) -> str:
     words, word_of = jurisdictions
     counts = np.bincount(word_of, minlength=len(words) + 1)
-    often = [words[place] for place in np.argsort(-counts[:-1], kind="stable")[:3] if counts[place] >= _SHOWN]
+    often = [words[place] for place in np.argsort(-counts[:-1], kind="stable")[:3] if counts[place] >= FEWEST]
     shown = ", ".join(f"'{word}'" for word in often)
     what = f"its most frequent values are {shown}" if often else "no value repeats"
     names = ", ".join(atlas.regions) or "none"

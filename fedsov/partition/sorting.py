@@ -16,14 +16,15 @@ from fedsov.jurisdiction import Atlas, Region
 from fedsov.label import Label
 from fedsov.partition.arrow_columns import from_levels, levels
 from fedsov.partition.columns.clean import prepare
-from fedsov.partition.columns.column_kinds import infer_columns
-from fedsov.partition.columns.places import Column, about, unknown_line, with_spellings
+from fedsov.partition.columns.column_kinds import ColumnKinds, infer_columns
+from fedsov.partition.columns.places import Column, unknown_line, with_spellings
 from fedsov.partition.columns.rule_values import check_rules
 from fedsov.partition.dataset import DatasetSpec
 from fedsov.partition.routing import Homes, Levels, consenting, folds, label_rows, people, sort_rows
 from fedsov.partition.row_names import by_subject, row_names
 from fedsov.partition.sources import RAGGED, OpenSource
 from fedsov.partition.store import TARGET
+from fedsov.partition.told_counts import about
 
 Stamp = dict[str, str]
 
@@ -45,19 +46,13 @@ class IngestReport:
     said: tuple[str, ...] = ()
 
 
-def in_tens(rows: int) -> int:
-    """A count of people's rows as it is told outside their region: rounded down to tens."""
-    return rows // 10 * 10
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class SortedRows:
     """All rows as they will be stored, but for pseudonyms and releases, which are each region's own."""
 
     spec: DatasetSpec
     homes: Homes
-    kinds: Mapping[str, str]
-    unused: Mapping[str, str]
+    inferred: ColumnKinds
     columns: Mapping[str, pa.Array]
     named: list[str]  # what pseudonyms are made of: the subject, or the values where there is none
     values: list[str]
@@ -70,19 +65,24 @@ class SortedRows:
 
 
 def sorted_rows(
-    source: OpenSource, atlas: Atlas, regions: Mapping[str, Region] | Literal["auto"], stamp: Stamp
+    table: pa.Table,
+    source: OpenSource,
+    atlas: Atlas,
+    regions: Mapping[str, Region] | Literal["auto"],
+    stamp: Stamp,
 ) -> SortedRows:
     """The rows of a source in their places.
 
     Args:
+        table: what the source holds (`OpenSource.table`).
         regions: the federation's, or "auto" for one per jurisdiction found, named by its code.
         stamp: what the stores will be known by.
 
-    Raises InputError for a source that cannot be read, classified or routed.
+    Raises InputError for a source that cannot be classified or routed.
     """
-    table, spec = source.table(), source.spec
-    kinds, unused = infer_columns(table, spec)
-    prepared = prepare(table, spec, kinds)
+    spec = source.spec
+    inferred = infer_columns(table, spec)
+    prepared = prepare(table, spec, inferred.kinds)
     jurisdictions = levels(table.column(spec.jurisdiction))
     atlas, said = _spelled_out(atlas, spec, jurisdictions)
     homes = sort_rows(jurisdictions, spec, atlas=atlas, regions=regions, faults=prepared.faults)
@@ -104,8 +104,7 @@ def sorted_rows(
     return SortedRows(
         spec,
         homes,
-        kinds,
-        unused,
+        inferred,
         {**columns, spec.jurisdiction: columns.get(spec.jurisdiction, spoken)},
         named,
         values,
@@ -145,8 +144,8 @@ def report_of(source: SortedRows, *, keep_empty: bool) -> IngestReport:
         rows_in=len(homes.home),
         stored={region.name: count for region, count in counted.items()},
         quarantined={reason: count for reason, count in reasons.items() if count},
-        kinds=dict(source.kinds),
+        kinds=dict(source.inferred.kinds),
         regions=tuple(counted),
-        unused=dict(source.unused),
+        unused=source.inferred.unused,
         said=source.said,
     )

@@ -156,8 +156,8 @@ def settle(
     by = f"the first ingestion of {dataset}"
     if not has_settings(place.folder, place.ledger):
         law = law_in_force(Workspace.around(place.folder).law).digest
-        days = retention_days
-        first = first_settings(place.ledger.owner, dataset, asked, retention_days=days, peers=peers, law=law)
+        owner = place.ledger.owner
+        first = first_settings(owner, dataset, asked, retention_days=retention_days, peers=peers, law=law)
         _check(place, first, dataset, asked, run=run)
         return write_settings(place.folder, keys, place.ledger, Change(first, by, "as the run that wrote it")), True
     own = read_settings(place.folder, place.ledger)

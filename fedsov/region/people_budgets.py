@@ -27,7 +27,7 @@ from fedsov.errors import BudgetBroken, CheckpointDamaged, ConfigurationError, J
 from fedsov.keys.protocol import RegionKeys
 from fedsov.ledger.ledger import Ledger
 from fedsov.partition.records import Records, keyed_numbers
-from fedsov.partition.sorting import in_tens
+from fedsov.partition.told_counts import in_tens
 from fedsov.privacy.budget import Budget, BudgetHead, BudgetState, read
 from fedsov.privacy.settings import RecordPrivacy
 from fedsov.protocol.job import RegionStart

@@ -23,6 +23,7 @@ from fedsov.border.law.in_force import OtherLaw, law_in_force
 from fedsov.border.law.yaml_text import read_mapping
 from fedsov.checks import flag, mapping, prefixed, section, text, text_mapping, texts, whole
 from fedsov.errors import ConfigurationError, JobRefused, unknown
+from fedsov.ledger.signed_head import is_key
 from fedsov.protocol.job import Asked
 from fedsov.region.limits import Limits
 from fedsov.region.own_dataset import KEYS, OwnDataset, in_shell
@@ -54,7 +55,7 @@ class OwnLaw:
         """The group ``law``. Raises ConfigurationError, naming the key."""
         given = section("law", plain, OwnLaw)
         owner = text("law.owner", given.get("owner", ""))
-        if owner and not _is_key(owner):
+        if owner and not is_key(owner):
             raise ConfigurationError(
                 "law.owner must be 64 hexadecimal digits; `fedsov region owner init NAME --key FILE` makes one"
             )
@@ -267,7 +268,7 @@ def _value(key: str, text_of: str) -> Any:
     """A value of the command line, read as YAML."""
     if key == "law.bundle" and text_of == "shipped":
         return load_bundle().digest
-    if key.startswith("keys.") and _is_key(text_of):
+    if key.startswith("keys.") and is_key(text_of):
         return text_of.lower()  # as it stands: YAML would take one of digits alone for a number
     value = read_mapping(f"value: {text_of}".encode(), key)["value"]
     if key in ("law.rules", "evidence") and isinstance(value, str):
@@ -279,7 +280,7 @@ def _verify_keys(plain: Any) -> dict[str, str]:
     """Party to verify key. Raises ConfigurationError for what is no key."""
     keys = text_mapping("keys", plain)
     for name, key in keys.items():
-        if not _is_key(key):
+        if not is_key(key):
             raise ConfigurationError(
                 f"keys.{name} must be 64 hexadecimal digits, which `fedsov ledger verify --json` prints as head.key"
             )
@@ -307,11 +308,4 @@ def _same(path: Path, other: Path | None) -> bool:
     try:
         return path.resolve() == other.resolve() or path.read_bytes() == other.read_bytes()
     except OSError:
-        return False
-
-
-def _is_key(word: str) -> bool:
-    try:
-        return len(bytes.fromhex(word)) == 32
-    except ValueError:
         return False

@@ -13,7 +13,6 @@ from fedsov.border.evidence.live_register import LiveRegister
 from fedsov.border.evidence.register import Document, Register
 from fedsov.border.gate import Gate, Refused
 from fedsov.border.people_counts import PeopleCounter
-from fedsov.config.hub_settings import asked as asked_of
 from fedsov.config.settings import Settings
 from fedsov.errors import ConfigurationError, JobRefused
 from fedsov.jurisdiction import Region
@@ -25,7 +24,8 @@ from fedsov.ledger.ledger import Ledger
 from fedsov.partition.classify import ConsentRule
 from fedsov.partition.ingest import ArrivingRows, keys_of
 from fedsov.partition.manifest import read_manifest
-from fedsov.partition.sorting import in_tens
+from fedsov.partition.told_counts import in_tens
+from fedsov.protocol.job import Asked
 from fedsov.region.admission import Place, admit, admit_further, refuse, settle
 from fedsov.region.settings import RegionSettings
 from fedsov.region.settings_file import FILE, check_ledger, has_settings, read_settings
@@ -38,12 +38,14 @@ from fedsov.storage.workspace import Workspace, ledger_of, store_of
 class RegionGates:
     """The regions' own settings and gates, while their rows are sorted.
 
-    `settled` are the regions whose settings were written now, by what of them protects less than the closed ones did;
-    `peers` the verify keys of the parties at hand, once regions were begun, which first settings pin; `remarks` what
-    regions have to say, in sentences; `of_people` the regions whose rows are no examples.
+    `asked` is what the job would like of each region's border; `settled` are the regions whose settings were written
+    now, by what of them protects less than the closed ones did; `peers` the verify keys of the parties at hand, once
+    regions were begun, which first settings pin; `remarks` what regions have to say, in sentences; `of_people` the
+    regions whose rows are no examples.
     """
 
     settings: Settings
+    asked: Asked
     workspace: Workspace
     run: str
     settled: dict[str, list[str]] = field(default_factory=dict)
@@ -66,7 +68,7 @@ class RegionGates:
         keys = {name: self.peers[name] for name in parties if name in self.peers}
         if faults := known_peers.contradictions(own, keys):
             place = Place(self.workspace.region(own.region), ledger)
-            refuse(place, own.region, faults, asked_of(self.settings), run=self.run)
+            refuse(place, own.region, faults, self.asked, run=self.run)
         self.remarks.extend(known_peers.unpinned(own, keys))
 
     def loose(self) -> list[str]:
@@ -133,7 +135,7 @@ class RegionGates:
             pool_people=people,
         )
         with self._opened(region.name) as (own, ledger):
-            evidence = LiveRegister(own.register(asked_of(self.settings)), ledger, self.workspace.reviewers)
+            evidence = LiveRegister(own.register(self.asked), ledger, self.workspace.reviewers)
             gate = self._gate(region, own, ledger, evidence)
             gate = replace(gate, tally=PeopleCounter(ledger))
             try:
@@ -144,21 +146,19 @@ class RegionGates:
             return rows
 
     def _gate(self, region: Region, own: RegionSettings, ledger: Ledger, evidence: Evidence) -> Gate:
-        asked = asked_of(self.settings)
         return Gate(
             party_of(region),
-            bundle=own.bundle(asked, self.workspace.law),
+            bundle=own.bundle(self.asked, self.workspace.law),
             evidence=evidence,
             ledger=ledger,
             run=self.run,
-            today=asked.calendar(ledger.today).day,
-            marks=tuple(asked.marks),
+            today=self.asked.calendar(ledger.today).day,
+            marks=tuple(self.asked.marks),
         )
 
     def _check_retention(self, own: RegionSettings, ledger: Ledger) -> list[str]:
         """What is said where a job would use rows for fewer days. Raises JobRefused where it would for more."""
-        described = {region.name: region.retention_days for region in self.settings.federation.regions or ()}
-        days, own_days = described.get(own.region), own.retention_days
+        days, own_days = self._retention_days(own.region), own.retention_days
         if days is None or days == own_days:
             return []
         uses = "without end" if own_days is None else f"for {own_days} days"
@@ -169,8 +169,13 @@ class RegionGates:
         if own_days is None or days < own_days:
             return [sentence]
         place = Place(self.workspace.region(own.region), ledger)
-        refuse(place, own.region, [sentence], asked_of(self.settings), run=self.run)
+        refuse(place, own.region, [sentence], self.asked, run=self.run)
         return []
+
+    def _retention_days(self, name: str) -> int | None:
+        """For how many days this job would use a region's rows; None where it says nothing."""
+        described = {region.name: region.retention_days for region in self.settings.federation.regions or ()}
+        return described.get(name)
 
     def check_further(self, name: str, rows: ArrivingRows) -> None:
         """Raises JobRefused where a region holds these people under another name, and its owner did not say so."""
@@ -178,13 +183,13 @@ class RegionGates:
         if (folder / FILE).exists():
             with closing(Ledger(ledger_of(folder), name)) as ledger:
                 keys = open_keys(KeySettings(name, folder))
-                admit_further(Place(folder, ledger), keys, dataset, asked_of(self.settings), rows, run=self.run)
+                admit_further(Place(folder, ledger), keys, dataset, self.asked, rows, run=self.run)
 
     def _may_ingest(self, name: str) -> None:
         folder = self.workspace.region(name)
         check_ledger(folder, name)
         with closing(Ledger(ledger_of(folder), name)) as ledger:
-            own = admit(Place(folder, ledger), self.settings.dataset.name, asked_of(self.settings), run=self.run)
+            own = admit(Place(folder, ledger), self.settings.dataset.name, self.asked, run=self.run)
             self._check_retention(own, ledger)
 
     @contextmanager
@@ -195,15 +200,14 @@ class RegionGates:
         check_ledger(folder, name)
         with closing(Ledger(ledger_of(folder), name)) as ledger:
             keys = keys_of(self.workspace.root, name)
-            described = {region.name: region.retention_days for region in self.settings.federation.regions or ()}
             before = read_settings(folder, ledger).loose() if has_settings(folder, ledger) else []
             own, wrote = settle(
                 Place(folder, ledger),
                 keys,
                 dataset,
-                asked_of(self.settings),
+                self.asked,
                 run=self.run,
-                retention_days=described.get(name),
+                retention_days=self._retention_days(name),
                 peers=self.peers,
             )
             if wrote:

@@ -30,7 +30,8 @@ from fedsov.partition.columns.column_kinds import LEARNED
 from fedsov.partition.ingest import ArrivingRows, CheckRows, Conditions, ingest, store_folder
 from fedsov.partition.manifest import read_manifest
 from fedsov.partition.preview import preview
-from fedsov.partition.sorting import IngestReport, in_tens
+from fedsov.partition.sorting import IngestReport
+from fedsov.partition.told_counts import in_tens
 from fedsov.protocol.calendar import real_day
 from fedsov.region.people_budgets import check_new_holder, covered_rows
 from fedsov.region.trust import known_peers
@@ -79,11 +80,11 @@ def ingest_source(request: Mapping[str, Any]) -> dict[str, Any]:
     """
     settings = settings_of(request["config"])
     workspace = Workspace(settings.workspace)
-    calendar = asked_of(settings).calendar()
+    asked = asked_of(settings)
     for owner, path in workspace.ledgers().items():
         if owner != "hub":  # the hub has verified its own
             Ledger.read(path).verify()
-    gates = RegionGates(settings, workspace, request["run"])
+    gates = RegionGates(settings, asked, workspace, request["run"])
     known = _known_regions(settings, workspace)
     gates.ask_all(known, settles=False)
     register, regions = settings.border.register(), settings.federation.regions
@@ -95,7 +96,7 @@ def ingest_source(request: Mapping[str, Any]) -> dict[str, Any]:
         release=None if settings.dataset.consent is None else gates.release(register),
         today=real_day,
         conditions=Conditions(
-            basis=_basis(settings, register, calendar.day()),
+            basis=_basis(settings, register, asked.calendar().day()),
             rebuild=bool(request.get("rebuild")),
             check_rows=_check_rows(workspace, gates, asked=known),
             admitted=lambda admitted: gates.begin([region.name for region in admitted]),

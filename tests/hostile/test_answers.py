@@ -5,27 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from fedsov.protocol.flower_messages import flower_process
 from fedsov.region.worker import ClosedRegion, open_region
 from fedsov.storage.atomic_files import plain_json, sha256_hex
 from tests.hostile.people_region import PeopleRegion, Row, drawn
 
 PEOPLE = 60
 STATISTICS, PROFILE = "query.statistics", "query.profile"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def flower() -> Iterator[None]:
-    """This process is the hub's, as in a run."""
-    with flower_process():
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -5,14 +5,12 @@ from __future__ import annotations
 import py_compile
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from fedsov.ledger.ledger import Ledger
-from fedsov.protocol.flower_messages import flower_process
 from fedsov.region.trust.applications import application
 from fedsov.region.worker import ClosedRegion, OpenRegion, open_region
 from fedsov.storage.workspace import ledger_of
@@ -21,12 +19,6 @@ from tests.world import ROOT
 
 NETWORK = "a_package_s_own"
 BUILD = "from torch import nn\n\n\ndef build(inputs, outputs):\n    return nn.Sequential(nn.Linear(inputs, outputs))\n"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def flower() -> Iterator[None]:
-    with flower_process():
-        yield
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ written before that is of a later day, which is how the ledger knows: the tests 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -19,7 +18,6 @@ from fedsov.api.ledger_audit import verify_all
 from fedsov.artifact import Kind
 from fedsov.border.decisions import Decision
 from fedsov.ledger.ledger import Ledger, entry_time
-from fedsov.protocol.flower_messages import flower_process
 from fedsov.protocol.job import Asked
 from fedsov.region.worker import OpenRegion, open_region
 from fedsov.storage.workspace import ledger_of
@@ -27,12 +25,6 @@ from tests.border.world import DEMO, artifact, party
 from tests.hostile.people_region import PeopleRegion, drawn
 
 AHEAD = timedelta(days=3000)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def flower() -> Iterator[None]:
-    with flower_process():
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import shutil
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +15,6 @@ import pytest
 from fedsov.label import Scope
 from fedsov.ledger.ledger import Ledger
 from fedsov.model.targets import TargetRule
-from fedsov.protocol.flower_messages import flower_process
 from fedsov.protocol.job import Asked
 from fedsov.region.worker import ClosedRegion, OpenRegion, open_region
 from tests.hostile.people_region import PeopleRegion, drawn
@@ -25,13 +23,6 @@ from tests.world import fedsov
 STATISTICS = "query.statistics"
 HOME = "dataset.restrictions=[{column: ward, equals: B, restriction: home}]"
 MORE = HOME.replace("]", ", {column: ward, equals: A, restriction: home}]")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def flower() -> Iterator[None]:
-    """This process is the hub's, as in a run."""
-    with flower_process():
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +15,6 @@ from fedsov.errors import KeyUnavailable
 from fedsov.label import PUBLIC, Label
 from fedsov.model.targets import TargetRule
 from fedsov.partition.records import Records
-from fedsov.protocol.flower_messages import flower_process
 from fedsov.protocol.job import TrainingJob
 from fedsov.region import client_app
 from fedsov.region.session import Session
@@ -25,12 +24,6 @@ from tests.region.world import remembering
 
 Opens = Callable[[bytes], tuple[Label, bytes]]
 DONOR = Label(frozenset({"US"}))
-
-
-@pytest.fixture(autouse=True)
-def flower() -> Iterator[None]:
-    with flower_process():
-        yield
 
 
 def _records(region: str, rows: int = 200, columns: tuple[str, ...] = ("age", "visits")) -> Records:

@@ -12,7 +12,6 @@ import pytest
 
 from fedsov.model.features import Features
 from fedsov.model.network import initial
-from fedsov.protocol.flower_messages import flower_process
 from fedsov.region.worker import ClosedRegion, OpenRegion, open_region
 from tests.hostile.people_region import PeopleRegion, Row, told
 
@@ -32,13 +31,6 @@ def _rows(every: int = 5) -> list[Row]:
     """Wards A and B, one in so many ill; and three people, all ill, of a ward that nobody else is in."""
     usual = [(f"p{one}", 10.0 + one, "AB"[one % 2], int(one % every == 0)) for one in range(PEOPLE)]
     return [*usual, *[(f"me{one}", 5.0 + one, "only me", 1) for one in range(3)]]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def flower() -> Iterator[None]:
-    """This process is the hub's, as in a run."""
-    with flower_process():
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -15,15 +15,9 @@ import pytest
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 
 from fedsov.label import PUBLIC
-from fedsov.protocol.flower_messages import flower_process, pack, unpack
+from fedsov.protocol.flower_messages import pack, unpack
 from fedsov.runtimes.framed_socket import LENGTHS, Frame, FramedSocket
 from tests.hostile.hostile_links import HONEST, HOSTILE, frame, links, lost, question, reply
-
-
-@pytest.fixture(autouse=True)
-def flower() -> Any:
-    with flower_process():
-        yield
 
 
 def _sending(content: bytes) -> Callable[[FramedSocket], None]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import closing, suppress
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-import pytest
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +17,7 @@ from hypothesis import strategies as st
 from fedsov.errors import FedsovError
 from fedsov.hub.inbox import Inbox
 from fedsov.label import PUBLIC
-from fedsov.protocol.flower_messages import LOST, flower_process, pack, unpack
+from fedsov.protocol.flower_messages import LOST, pack, unpack
 from fedsov.protocol.message_types import LARGEST_LABEL, MESSAGE_TYPES, largest_answer
 from fedsov.runtimes.frame_stream import FrameLimit, FrameRefused, FrameStream
 from fedsov.runtimes.framed_socket import LENGTHS, ConnectionClosed, Frame, FramedSocket
@@ -41,12 +40,6 @@ FORMS = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=6),
     max_leaves=20,
 )
-
-
-@pytest.fixture(autouse=True)
-def flower() -> Iterator[None]:
-    with flower_process():
-        yield
 
 
 @fuzzed(150)

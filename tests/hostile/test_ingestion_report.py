@@ -6,7 +6,6 @@ The ingestion process told the hub's how many rows each source held, to the row,
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,19 +13,12 @@ from typing import Any
 import pytest
 
 from fedsov.ledger.ledger import Ledger
-from fedsov.protocol.flower_messages import flower_process
 from fedsov.storage.workspace import ledger_of
 from tests.hostile.people_region import COLUMNS, PeopleRegion, drawn
 from tests.own_settings import EXAMPLES
 from tests.world import answered, fedsov
 
 NAME = "rows that were ingested"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def flower() -> Iterator[None]:
-    with flower_process():
-        yield
 
 
 def _region(place: Path) -> PeopleRegion:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from flwr.app import Message
 
 from fedsov.hub import federated_training, region_queries
 from fedsov.label import PUBLIC, Label, Scope
-from fedsov.protocol.flower_messages import flower_process, pack, unpack
+from fedsov.protocol.flower_messages import pack, unpack
 from fedsov.protocol.signed_labels import LabelledAnswer, signed_label
 from fedsov.region.worker import answer
 from fedsov.runtimes.framed_socket import Frame, FramedSocket
@@ -23,12 +22,6 @@ from tests.hub.world import update as moved
 
 KEY, OTHER = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
 KEYS = {"R2": KEY.public_key().public_bytes_raw(), "R3": OTHER.public_key().public_bytes_raw()}
-
-
-@pytest.fixture
-def flower() -> Iterator[None]:
-    with flower_process():
-        yield
 
 
 def _signing(far: FramedSocket, name: str, key: Ed25519PrivateKey, run: str = "run", told: Label = DE) -> None:

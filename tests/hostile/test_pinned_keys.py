@@ -6,7 +6,6 @@ The hub's process writes `verify_keys.json`, hands out the sealing keys of peers
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +18,6 @@ from fedsov.errors import JobRefused, KeyUnavailable
 from fedsov.keys import KeySettings, open_keys
 from fedsov.ledger import known_keys
 from fedsov.ledger.ledger import Ledger
-from fedsov.protocol.flower_messages import flower_process
 from fedsov.protocol.job import RegionStart
 from fedsov.region.trust.known_peers import sealing_key, signed_sealing_key
 from fedsov.region.worker import ClosedRegion, OpenRegion, open_region
@@ -28,12 +26,6 @@ from tests.world import answered, fedsov
 
 FR = Party("FR", "FR", "operator in FR")
 OTHER = "ab" * 32
-
-
-@pytest.fixture(scope="module", autouse=True)
-def flower() -> Iterator[None]:
-    with flower_process():
-        yield
 
 
 @pytest.fixture(scope="module")

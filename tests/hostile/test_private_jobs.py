@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from fedsov.protocol.flower_messages import flower_process
 from fedsov.protocol.message_types import PRIVACY
 from fedsov.region.worker import ClosedRegion, open_region
 from tests.hostile.people_region import PeopleRegion, drawn
-
-
-@pytest.fixture(scope="module", autouse=True)
-def flower() -> Iterator[None]:
-    with flower_process():
-        yield
 
 
 def test_a_job_that_can_describe_no_column_under_noise_is_refused_before_anything_is_spent(tmp_path: Path) -> None:

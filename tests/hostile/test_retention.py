@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
@@ -10,19 +9,12 @@ import pytest
 
 from fedsov.ledger.ledger import Ledger, entry_time
 from fedsov.partition.manifest import read_manifest
-from fedsov.protocol.flower_messages import flower_process
 from fedsov.region.worker import ClosedRegion, OpenRegion, open_region
 from fedsov.storage.workspace import ledger_of, store_of
 from tests.hostile.people_region import PeopleRegion, drawn
 from tests.world import fedsov
 
 CATALOGUE = "federation.catalogue={{DE: {{name: DE, location: DE, retention_days: {days}}}}}"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def flower() -> Iterator[None]:
-    with flower_process():
-        yield
 
 
 @pytest.fixture(scope="module")

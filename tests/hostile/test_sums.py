@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ from fedsov.hub.secure_sum import summed
 from fedsov.privacy.secure_aggregation import secret_sharing
 from fedsov.privacy.secure_aggregation.attempts import blamed, may_begin_again
 from fedsov.privacy.secure_aggregation.protocol import threshold_of
-from fedsov.protocol.flower_messages import flower_process
 from fedsov.protocol.secure_sum_messages import ADVERTISE, MASK, SHARE, UNMASK
 from fedsov.region.secure_sum_member import SecureSumMember
 from tests.hub.secure_links import BOUNDS, NAMES, START, Board, board, mean, train
@@ -31,12 +30,6 @@ SMALL_ORDER = (
     "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
 )
 """X25519 keys with which every private key agrees on zeros (https://cr.yp.to/ecdh.html)."""
-
-
-@pytest.fixture(autouse=True)
-def flower() -> Iterator[None]:
-    with flower_process():
-        yield
 
 
 def _directory(regions: Board) -> dict[str, bytes]:

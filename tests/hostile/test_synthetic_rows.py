@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from fedsov.artifact import Party
 from fedsov.keys.sealing import opened, public_half
 from fedsov.label import PUBLIC
 from fedsov.partition.records import Records
-from fedsov.protocol.flower_messages import flower_process, identify, new_id, pack, unpack, with_version
+from fedsov.protocol.flower_messages import identify, new_id, pack, unpack, with_version
 from fedsov.protocol.message_types import SYNTHESISE, VERSION
 from fedsov.region.strategies import synthetic
 from fedsov.region.worker import OpenRegion, answer, open_region
@@ -25,12 +24,6 @@ PEER = Party("SAXONY", "DE", "operator in Saxony")
 PRIVATE = b"s" * 32
 """The private sealing key of a peer in the same country, to which the shipped law permits the crossing."""
 PEOPLE = 400
-
-
-@pytest.fixture(scope="module", autouse=True)
-def flower() -> Iterator[None]:
-    with flower_process():
-        yield
 
 
 @pytest.fixture(scope="module")

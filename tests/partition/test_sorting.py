@@ -18,7 +18,7 @@ def test_every_row_has_a_region_or_a_reason_and_a_label(tmp_path: Path) -> None:
     places = ["Germany"] * 40 + ["Atlantis"] * 15 + ["US"] * 40 + [None] * 5
     spec = spec_of(written(tmp_path, people(100, country=places)))
     with open_source(spec) as source:
-        rows = sorted_rows(source, ATLAS, two_regions(), {})
+        rows = sorted_rows(source.table(), source, ATLAS, two_regions(), {})
     report = report_of(rows, keep_empty=True)
     assert report.stored == {"US": 40, "EU": 40}
     assert report.quarantined == {"jurisdiction unknown": 15, "jurisdiction missing": 5}
@@ -33,4 +33,4 @@ def test_a_rule_that_binds_no_row_ends_the_ingestion(tmp_path: Path) -> None:
         open_source(spec) as source,
         pytest.raises(InputError, match=r"no row of column 'contract'.*'closed' \(\d+ rows"),
     ):
-        sorted_rows(source, ATLAS, two_regions(), {})
+        sorted_rows(source.table(), source, ATLAS, two_regions(), {})

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fedsov.jurisdiction import Region
 from fedsov.ledger.ledger import Ledger
-from fedsov.partition.sorting import in_tens
+from fedsov.partition.told_counts import in_tens
 from fedsov.runtimes.ingestion_gates import party_of
 from fedsov.runtimes.ingestion_process import ingest_source
 from tests.runtimes.test_ingestion_process import request_of

@@ -257,6 +257,12 @@ def load_near_words() -> dict[str, str]:
     return dict(parsed((HERE / "near_words.yaml").read_bytes(), "near_words.yaml").top["categories"])
 
 
+def unknown_category(word: str, *, see: str = "") -> str:
+    """The message about a word that is no category: the one that it may mean, and which there are, or where to see."""
+    meant = load_near_words().get(word.strip().lower().replace(" ", "_").replace("-", "_"), "")
+    return unknown("category", word, sorted(load_categories()), see=see, guess=meant)
+
+
 @lru_cache(maxsize=1)
 def load_groups() -> dict[str, frozenset[str]]:
     """The named groups of places ("@EEA") and their codes."""

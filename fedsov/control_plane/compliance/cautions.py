@@ -12,6 +12,7 @@ from fedsov.control_plane.compliance.controller import ControllerRecord
 from fedsov.control_plane.compliance.entries import EntryView, LedgerView
 from fedsov.control_plane.compliance.filings import Filing
 from fedsov.control_plane.compliance.papers import RecipientAssessment
+from fedsov.errors import counted
 
 STALE = timedelta(days=90)
 
@@ -41,7 +42,7 @@ def open_border(unsafe: int) -> Iterable[Warned]:
         yield Warned(
             True,
             f"UNSAFE: an open border (border=unsafe_open), which permits everything and checks nothing, took "
-            f"{_many(unsafe, 'decision')}, marked below.",
+            f"{counted(unsafe, 'decision')}, marked below.",
         )
 
 
@@ -55,12 +56,12 @@ def marked(decisions: Sequence[EntryView]) -> Iterable[Warned]:
     """Decisions about example rows, on a rehearsed day, or by additional rules."""
     for mark, words in MARKS.items():
         if count := sum(mark in line.marks for line in decisions):
-            yield Warned(True, f"{mark.upper()}: {_many(count, 'decision')} {words}.")
+            yield Warned(True, f"{mark.upper()}: {counted(count, 'decision')} {words}.")
     added = [line for line in decisions if line.added_rules]
     if added:
         rules = sorted({rule for line in added for rule in line.added_rules})
         yield Warned(
-            True, f"ADDITIONAL RULES: {_many(len(added), 'decision')} by rules that were not shipped: {_some(rules)}."
+            True, f"ADDITIONAL RULES: {counted(len(added), 'decision')} by rules that were not shipped: {_some(rules)}."
         )
 
 
@@ -88,7 +89,7 @@ def old_rules(bundles: Iterable[documents_steps.BundleRecord]) -> Iterable[Warne
             )
     undated = sum(bundle.decisions for bundle in bundles if bundle.dated is None)
     if undated:
-        yield Warned(False, f"The date of the bundle of rules is not told in {_many(undated, 'decision')}.")
+        yield Warned(False, f"The date of the bundle of rules is not told in {counted(undated, 'decision')}.")
 
 
 def papers_of_decisions(
@@ -110,7 +111,7 @@ def papers_of_decisions(
         yield Warned(False, f"Documents marked as made-up examples were relied on: {_some(examples)}.")
     waiting = [review for review in reviews if review.status != "in force"]
     if waiting:
-        yield Warned(False, f"No approval is in force for {_many(len(waiting), 'review')}.")
+        yield Warned(False, f"No approval is in force for {counted(len(waiting), 'review')}.")
 
 
 def deadlines(
@@ -129,8 +130,8 @@ def deadlines(
     if late:
         yield Warned(
             False,
-            f"{_many(len(late), 'refused transaction')} under 28 CFR 202 happened more than 14 days ago: where one was "
-            "an offer of data brokerage, its report was due (202.1104).",
+            f"{counted(len(late), 'refused transaction')} under 28 CFR 202 happened more than 14 days ago: where one "
+            "was an offer of data brokerage, its report was due (202.1104).",
         )
     due = [assessment.id for assessment in assessed if assessment.due]
     if due:
@@ -146,10 +147,6 @@ def unanswered(controllers: Sequence[ControllerRecord]) -> Iterable[Warned]:
             yield Warned(False, f"{controller.source} is a made-up example of a demonstration.")
         elif controller.empty:
             yield Warned(False, f"{controller.source} leaves empty: {', '.join(controller.empty)}.")
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _some(ids: Sequence[str]) -> str:

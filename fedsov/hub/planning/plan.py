@@ -114,11 +114,9 @@ def _hopeless(profile: Profile) -> str:
         return "No training: the region's gate does not tell its rows: they are fewer than ten, or may not be told."
     if not profile.rows:
         return "No training: the region has no rows."
-    return (
-        ""
-        if profile.classes >= 2
-        else (f"No training: all {profile.rows} rows have the same outcome, or too few people have another one.")
-    )
+    if profile.classes >= 2:
+        return ""
+    return f"No training: all {profile.rows} rows have the same outcome, or too few people have another one."
 
 
 def _too_few(strategy: str, rows: str, least: int, setting: str = "min_rows") -> str:

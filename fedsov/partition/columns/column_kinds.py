@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -61,13 +62,26 @@ LIKE_NUMBER = re.compile(r"[+-]?(\d{1,3}([.,'’ \u00a0\u202f]\d{3})+|\d+)([.,]\
 """A number as people write it, with groups of digits and a comma or not."""
 
 
-def infer_kinds(table: pa.Table, spec: DatasetSpec) -> dict[str, str]:
-    """Column to kind, in the table's order, for every column but the target; see `infer_columns`."""
-    return infer_columns(table, spec)[0]
+@dataclass(frozen=True, slots=True)
+class ColumnKinds:
+    """What each column but the target is for, in the table's order.
+
+    Attributes:
+        kinds: column to "numeric" (a date too: its days), "categorical", "identifier" or "drop".
+        reasons: column to why it is of its kind.
+    """
+
+    kinds: Mapping[str, str]
+    reasons: Mapping[str, str]
+
+    @property
+    def unused(self) -> dict[str, str]:
+        """Why each column that is not learned from is not."""
+        return {name: self.reasons[name] for name, kind in self.kinds.items() if kind not in LEARNED}
 
 
-def infer_columns(table: pa.Table, spec: DatasetSpec) -> tuple[dict[str, str], dict[str, str]]:
-    """Column to kind, in the table's order, for every column but the target; and why each unused one is unused.
+def infer_columns(table: pa.Table, spec: DatasetSpec) -> ColumnKinds:
+    """The kinds of a table's columns, and why.
 
     Raises:
         ConfigurationError: a declared kind that does not exist.
@@ -79,24 +93,15 @@ def infer_columns(table: pa.Table, spec: DatasetSpec) -> tuple[dict[str, str], d
         for name in table.column_names
         if name != spec.target.column
     }
-    unused = {name: why.format(name=name) for name, (kind, why) in inferred.items() if kind not in (*LEARNED, "date")}
-    kinds = {name: "numeric" if kind == "date" else kind for name, (kind, _) in inferred.items()}
-    if not set(LEARNED) & set(kinds.values()):
-        listed = "; ".join(f"{name}: {why}" for name, why in unused.items())
+    found = ColumnKinds(
+        {name: "numeric" if kind == "date" else kind for name, (kind, _) in inferred.items()},
+        {name: why.format(name=name) or OF_KIND[kind] for name, (kind, why) in inferred.items()},
+    )
+    if not set(LEARNED) & set(found.kinds.values()):
+        listed = "; ".join(f"{name}: {why}" for name, why in found.unused.items())
         raise InputError(
             f"{spec.name} has no column left to learn from ({listed}); declare some, as dataset.kinds.COLUMN=numeric"
         )
-    return kinds, unused
-
-
-def explained(table: pa.Table, spec: DatasetSpec) -> dict[str, str]:
-    """Column to why it is of its kind, for every column but the target. Raises as `infer_columns`."""
-    declared = _declared(table, spec)
-    found: dict[str, str] = {}
-    for name in table.column_names:
-        if name != spec.target.column:
-            kind, why = declared.get(name) or _kind(name, table.column(name))
-            found[name] = why.format(name=name) or OF_KIND[kind]
     return found
 
 

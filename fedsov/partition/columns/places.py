@@ -21,6 +21,7 @@ from pathlib import Path
 
 from fedsov.errors import InputError, counted
 from fedsov.jurisdiction import Atlas
+from fedsov.partition.told_counts import FEWEST, about
 
 ALIASES = {
     **{"UK": "GB", "EL": "GR", "XK": "XK", "England": "GB", "Scotland": "GB", "Wales": "GB", "Britain": "GB"},
@@ -37,8 +38,8 @@ NATIVE = Path(__file__).with_name("native_names.csv")
 LANGUAGE = re.compile(r"[a-z]{2,3}[-_]([A-Z][a-z]{3}[-_])?[A-Z]{2}")
 """A language tag (BCP 47) as software writes it: pt-BR."""
 A_TENTH = 0.1
-SHOWN = 10
-"""A spelling that fewer rows share might be a person's name in the wrong column."""
+MOST_SHOWN = 10
+"""Spellings that a line lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,8 @@ def unknown_line(column: Column, atlas: Atlas) -> str:
     unknown = {word: count for word, count in column.counts.items() if atlas.code(word) is None}
     if not unknown:
         return ""
-    often = sorted((word for word, count in unknown.items() if count >= SHOWN), key=lambda word: -unknown[word])[:SHOWN]
+    frequent = sorted((word for word, count in unknown.items() if count >= FEWEST), key=lambda word: -unknown[word])
+    often = frequent[:MOST_SHOWN]
     named = ", ".join(f"'{word}' ({about(unknown[word])})" for word in often)
     rare = len(unknown) - len(often)
     others = f"{counted(rare, 'spelling')} of fewer rows" if rare else ""
@@ -88,15 +90,6 @@ def unknown_line(column: Column, atlas: Atlas) -> str:
     alias = f"; say what they mean: dataset.aliases={{{ready}}}" if often else ""
     listed = " and ".join(filter(None, [named, others]))
     return f"column '{column.name}' has spellings of no known jurisdiction: {listed}{alias}"
-
-
-def about(rows: int) -> str:
-    """A count of rows as it may be told where no region's gate is: in tens.
-
-    >>> about(47), about(9)
-    ('40 rows or more', 'fewer than 10 rows')
-    """
-    return f"{rows // SHOWN * SHOWN:,} rows or more" if rows >= SHOWN else f"fewer than {SHOWN} rows"
 
 
 def folded(word: str) -> str:

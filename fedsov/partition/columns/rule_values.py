@@ -1,7 +1,7 @@
 """Whether the values that rules name occur in the rows, and what is nearly one of them.
 
 A restriction whose value is in no row would bind nothing, and one of three spellings a third: both are refused by name,
-and so is a consent that nobody could have given. Only a spelling that `SHOWN` rows or more share is quoted.
+and so is a consent that nobody could have given. Only a spelling that `FEWEST` rows or more share is quoted.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ import numpy as np
 from fedsov.errors import InputError, counted
 from fedsov.partition.classify import same_value
 from fedsov.partition.columns.clean import YES_AND_NO
-from fedsov.partition.columns.places import SHOWN, about, folded
+from fedsov.partition.columns.places import folded
 from fedsov.partition.dataset import DatasetSpec
 from fedsov.partition.routing import Levels
+from fedsov.partition.told_counts import FEWEST, about
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def _check(named: NamedValue, levels: Levels, others: list[str]) -> None:
 
 
 def _near_words(near: list[tuple[str, int]]) -> str:
-    shown = [f"'{word}' ({about(count)})" for word, count in near if count >= SHOWN]
+    shown = [f"'{word}' ({about(count)})" for word, count in near if count >= FEWEST]
     rare = len(near) - len(shown)
     listed = [*shown, *([f"{counted(rare, 'spelling')} of fewer rows"] if rare else [])]
     return f": {', '.join(listed)}" if listed else ""

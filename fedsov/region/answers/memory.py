@@ -2,11 +2,11 @@
 
 A question of statistics, of counts or for synthetic rows has one answer a version, which is repeated bit by bit,
 whoever asks again in whatever run, and under whatever name of a data set: many answers about slightly different rows
-could be solved for the rows. Another
-is given once `limits.least_people` people changed (`fedsov.partition.changed_people`) since each answer before, not
-since the last alone. Until then the one that they differ little from is repeated. Where somebody behind that is gone
-it is not repeated either, for it still tells of them: then there is none (AnswerWithheld). The same holds between data
-sets of the region, between divisions of its rows, and between what its owner declares that a column can hold.
+could be solved for the rows. Another is given once `limits.least_people` people changed since each answer before, not
+since the last alone (`fedsov.partition.changed_people`). Until then the one that they differ little from is repeated.
+Where somebody behind that is gone it is not repeated either, for it still tells of them: then there is none
+(AnswerWithheld). The same holds between data sets of the region, between divisions of its rows, and between what its
+owner declares that a column can hold.
 
     regions/NAME/answers/answers.json       every answer, under a seal of the region's secret
                          people-….bin       the people behind them: keyed digests, nothing of a row

@@ -18,6 +18,7 @@ from fedsov.model.disclosure import Disclosure, fewest_apart, owners_of
 from fedsov.model.features import Features
 from fedsov.model.held_inputs import held
 from fedsov.partition.changed_people import People, keyed_name, people_of
+from fedsov.partition.told_counts import in_tens
 from fedsov.region.answers.memory import PROFILE, STATISTICS, SYNTHETIC, Answers, Bounds, Described, Given
 from fedsov.region.answers.noted import RowsQuestion
 from fedsov.region.own_dataset import same_people
@@ -25,8 +26,6 @@ from fedsov.region.session import Session
 from fedsov.storage.atomic_files import sha256_hex
 from fedsov.training.rows import DataSplit, Rows
 
-BAND = 10
-"""Counts of people's rows are rounded down to a multiple of this."""
 PEOPLE = "people"
 """What the key of the digests of people is for."""
 _LOG = logging.getLogger(__name__)
@@ -252,12 +251,7 @@ def _banded(session: Session) -> dict[str, int]:
     y, rule = session.rows(Scope.ALL).y, session.work.target
     groups = [(y[mask], session.records.subjects[mask]) for mask in (public, ~public)]
     classes = max(_classes(part, owners_of(who, len(who)), rule.classes, least) for part, who in groups)
-    return {**{name: banded(exact[name]) for name in ("rows", "public", "shareable")}, "classes": classes}
-
-
-def banded(count: int) -> int:
-    """A count of people's rows as it is told."""
-    return count // BAND * BAND
+    return {**{name: in_tens(exact[name]) for name in ("rows", "public", "shareable")}, "classes": classes}
 
 
 def _classes(y: np.ndarray, owners: np.ndarray, classes: Sequence[str], least: int) -> int:

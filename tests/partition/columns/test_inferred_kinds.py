@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from fedsov.errors import ConfigurationError, InputError
-from fedsov.partition.columns.column_kinds import infer_kinds
+from fedsov.partition.columns.column_kinds import infer_columns
 from tests.partition.world import people, spec_of
 
 
@@ -25,7 +25,7 @@ def test_kinds_are_inferred_from_type_name_and_levels() -> None:
         born=pa.array([0] * rows, pa.timestamp("s")),
         tags=[["a"]] * rows,
     )
-    kinds = infer_kinds(table, spec_of(Path("x")))
+    kinds = infer_columns(table, spec_of(Path("x"))).kinds
     assert {name for name, kind in kinds.items() if kind == "identifier"} == {
         "name", "passport", "row", "employee_id", "remark", "email",
     }  # fmt: skip
@@ -39,33 +39,33 @@ def test_kinds_are_inferred_from_type_name_and_levels() -> None:
 
 def test_a_declared_kind_wins_and_an_impossible_one_is_refused() -> None:
     spec = spec_of(Path("x"), kinds={"age": "categorical", "name": "drop", "country": "categorical"})
-    kinds = infer_kinds(people(), spec)
+    kinds = infer_columns(people(), spec).kinds
     assert (kinds["age"], kinds["name"], kinds["country"]) == ("categorical", "drop", "categorical")
     with pytest.raises(ConfigurationError, match=r"dataset\.kinds\.age is 'number'"):
-        infer_kinds(people(), spec_of(Path("x"), kinds={"age": "number"}))
+        infer_columns(people(), spec_of(Path("x"), kinds={"age": "number"}))
     with pytest.raises(InputError, match="no column left"):
-        infer_kinds(people(), spec_of(Path("x"), drop=("age", "job", "contract")))
+        infer_columns(people(), spec_of(Path("x"), drop=("age", "job", "contract")))
 
 
 def test_a_measurement_that_never_repeats_stays_a_number() -> None:
     table = people(300, dose=np.random.default_rng(1).normal(size=300), points=[3 * row for row in range(300)])
-    kinds = infer_kinds(table, spec_of(Path("x")))
+    kinds = infer_columns(table, spec_of(Path("x"))).kinds
     assert kinds["dose"] == kinds["points"] == "numeric"
 
 
 def test_infinite_values_are_left_for_the_setting_that_judges_them() -> None:
     table = people(60, load=[float("inf")] * 60)
-    assert infer_kinds(table, spec_of(Path("x")))["load"] == "numeric"
+    assert infer_columns(table, spec_of(Path("x"))).kinds["load"] == "numeric"
 
 
 @pytest.mark.parametrize("name", ["CustomerID", "customer_name", "e-mail", "IP", "dateOfBirth", "birthDate", "IBAN"])
 def test_names_that_speak_of_a_person_make_an_identifier_however_they_are_written(name: str) -> None:
     expected = "categorical" if name == "dateOfBirth" else "identifier"  # a date of birth is known by its values
-    assert infer_kinds(people(60, **{name: ["a", "b"] * 30}), spec_of(Path("x")))[name] == expected
+    assert infer_columns(people(60, **{name: ["a", "b"] * 30}), spec_of(Path("x"))).kinds[name] == expected
 
 
 def test_consecutive_whole_numbers_each_once_are_a_rows_number() -> None:
     rows = 100
     table = people(rows, place=list(range(7, 7 + rows)), measured=[float(row) for row in range(rows)])
-    kinds = infer_kinds(table, spec_of(Path("x")))
+    kinds = infer_columns(table, spec_of(Path("x"))).kinds
     assert (kinds["place"], kinds["measured"]) == ("identifier", "numeric")

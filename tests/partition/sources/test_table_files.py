@@ -5,7 +5,7 @@ import pyarrow.csv
 import pytest
 
 from fedsov.errors import InputError
-from fedsov.partition.columns.column_kinds import infer_kinds
+from fedsov.partition.columns.column_kinds import infer_columns
 from fedsov.partition.sources import read_source
 from fedsov.partition.sources.csv_format import CsvFormat
 
@@ -73,7 +73,7 @@ def test_text_in_another_encoding_is_read_where_it_is_named_and_refused_by_its_n
         read_source(spec_of(path))
     spec = spec_of(path, csv=CsvFormat(encoding="iso8859-1"))
     table = read_source(spec)
-    assert table.column("town").to_pylist()[-1] == "Köln" and infer_kinds(table, spec)["town"] == "categorical"
+    assert table.column("town").to_pylist()[-1] == "Köln" and infer_columns(table, spec).kinds["town"] == "categorical"
 
 
 def test_a_missing_file_a_folder_and_no_path_are_named(tmp_path: Path) -> None:
