@@ -22,7 +22,8 @@ class IngestionReport:
     let them pass.
     `public_keys` are the regions' sealing keys, `key_signatures` each region's signature of its own (hexadecimal).
     `remarks` are what regions have to say to whoever runs this, in sentences.
-    `stores` are digests of what each region's rows are: equal for the same rows, sorted by the same rules.
+    `stores` are digests of what each region's rows are: equal for the same rows, sorted by the same rules; `settings`
+    are digests of the regions' own settings.
     `unused` says why each column that is not learned from is not; `settled` are the regions whose own settings were
     written now, from what this run asks for, and `loose` the settings that it made permanent there and that protect
     less than the closed ones; `said` is what else its user must know, in sentences.
@@ -36,6 +37,7 @@ class IngestionReport:
     regions: Mapping[str, Party]
     public_keys: Mapping[str, str]
     stores: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
     unused: Mapping[str, str] = field(default_factory=dict)
     settled: tuple[str, ...] = ()
     rounded: bool = False

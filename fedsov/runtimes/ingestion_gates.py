@@ -28,7 +28,7 @@ from fedsov.partition.told_counts import in_tens
 from fedsov.protocol.job import Asked
 from fedsov.region.admission import Place, admit, admit_further, refuse, settle
 from fedsov.region.settings import RegionSettings
-from fedsov.region.settings_file import FILE, check_ledger, has_settings, read_settings
+from fedsov.region.settings_file import FILE, check_ledger, has_settings, noted, read_settings
 from fedsov.region.trust import known_peers
 from fedsov.storage.private_files import make_private_folder
 from fedsov.storage.workspace import Workspace, ledger_of, store_of
@@ -74,6 +74,11 @@ class RegionGates:
     def loose(self) -> list[str]:
         """What was made permanent now, in one region or more, and protects less."""
         return sorted({key for keys in self.settled.values() for key in keys})
+
+    def settings_digest(self, name: str) -> str:
+        """The digest of a region's settings in force; "" where it has none."""
+        with closing(Ledger.read(ledger_of(self.workspace.region(name)))) as ledger:
+            return noted(ledger) or ""
 
     def ask_all(self, names: Sequence[str], *, settles: bool = True) -> None:
         """Has each region take the job, or write its first settings. Raises JobRefused, once for all of them.

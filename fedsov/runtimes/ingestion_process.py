@@ -107,6 +107,7 @@ def ingest_source(request: Mapping[str, Any]) -> dict[str, Any]:
     rows_told = {region.name: gates.told_rows(region) for region in report.regions if region.name in gates.of_people}
     return {
         **_report(report, workspace, settings.dataset.name),
+        "settings": {region.name: gates.settings_digest(region.name) for region in report.regions},
         **_counts(report, rows_told),
         "settled": sorted(gates.settled),
         "loose": gates.loose(),

@@ -51,6 +51,7 @@ def report_from_json(report: Mapping[str, Any]) -> IngestionReport:
         remarks=tuple(report["remarks"]),
         rounded=report["rounded"],
         stores=report["stores"],
+        settings=report["settings"],
         unused=report["unused"],
         settled=tuple(report["settled"]),
         loose=tuple(report["loose"]),

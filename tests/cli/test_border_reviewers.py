@@ -15,6 +15,7 @@ Run = Callable[..., Ended]
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     """Runs a command over the register of a workspace in which one person may approve."""
+    assert call("region", "init", "DE", "--workspace", tmp_path).code == 0
     first = ("init", "A. Person", "--role", "officer", "--key", tmp_path / "a.pem")
     assert call("border", "reviewer", *first, "--workspace", tmp_path).code == 0
     return lambda *words: call("border", "reviewer", *words, "--workspace", tmp_path)

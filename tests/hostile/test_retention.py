@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -46,16 +47,22 @@ def test_rows_past_their_days_are_not_used_and_the_command_that_removes_them_is_
 def test_neither_a_store_written_anew_nor_another_name_makes_rows_younger(region: PeopleRegion) -> None:
     store = store_of(region.folder, "people")
     before = read_manifest(store).ingested
-    region.ingest(drawn(range(40)), name="copy")
+    region.set("datasets.copy.same_people=[people]")
+    copied = fedsov("ingest", *region.words(name="copy"), "--quiet")
+    assert copied.returncode == 9 and "those of copy are of" in copied.stderr, copied.stderr
     assert read_manifest(store_of(region.folder, "copy")).ingested == before
-    assert fedsov("ingest", *region.words(), "--rebuild", "--quiet").returncode == 0
+    again = fedsov("ingest", *region.words(), "--rebuild", "--quiet")
+    assert again.returncode == 9 and "they are used no more" in again.stderr, again.stderr
     assert read_manifest(store).ingested == before
     assert "30 days" in _refused(region)
 
 
 def test_a_job_that_would_have_rows_used_longer_is_refused_and_one_for_fewer_days_is_answered_with_the_command(
-    region: PeopleRegion,
+    tmp_path: Path,
 ) -> None:
+    region = PeopleRegion(tmp_path)
+    region.ingest(drawn(range(40)))
+    region.set("retention_days=30")
     words = [word for word in region.words() if not word.startswith("federation.regions")]
     longer = fedsov("ingest", *words, "federation.regions=[DE]", CATALOGUE.format(days=31), "--quiet")
     assert longer.returncode == 9 and "fedsov region set DE retention_days=31" in longer.stderr, longer.stderr

@@ -1,10 +1,11 @@
 """What the regions told of themselves, as the hub recorded it: a plan is made of it, and no region is asked again.
 
-    hub/profiles.json    by data set: the stores that the profiles are of, the day, the profiles
+    hub/profiles.json    by data set: the stores and settings that the profiles are of, the day, the profiles, and the
+                         additional rules of regions' own
 
-They are what passed the regions' gates when they were asked, and count only for the very stores that they are of. A
-region's own settings may tell less by now: whoever wants its answer of today asks it (`fedsov plan --fresh`), and every
-training does.
+They are what passed the regions' gates when they were asked, and count only for the very stores and the regions' very
+settings that they are of. Documents that came since, or a later day, may let a region tell more or less by now: whoever
+wants its answer of today asks it (`fedsov plan --fresh`), and every training does.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 from fedsov.hub.planning.plan_values import Profile
 from fedsov.hub.run import HubRun
 from fedsov.ledger.signed_files import read_own, write_own
+from fedsov.protocol.ingestion_report import IngestionReport
 from fedsov.serialization import Unserializable, from_plain, to_plain
 
 FILE = "profiles.json"
@@ -26,7 +28,8 @@ def record(run: HubRun, profiles: Sequence[Profile]) -> None:
     if run.ingested is None or any(profile.lost for profile in profiles):
         return
     told = {
-        "stores": dict(run.ingested.stores),
+        **_of(run.ingested),
+        "rules": {name: dict(rules) for name, rules in run.own_rules.items()},
         "day": run.gate.today().isoformat(),
         "profiles": to_plain(profiles),
     }
@@ -34,14 +37,26 @@ def record(run: HubRun, profiles: Sequence[Profile]) -> None:
 
 
 def recorded(run: HubRun) -> tuple[list[Profile], date] | None:
-    """The profiles of these very stores and the day on which they were told; None where none are recorded."""
+    """The profiles of these very stores and settings and the day on which they were told; None where none are recorded.
+
+    The run then knows of the regions' own rules what was told with them.
+    """
     told = _all(run).get(run.settings.dataset)
-    if told is None or run.ingested is None or told["stores"] != dict(run.ingested.stores):
+    if told is None or run.ingested is None:
         return None
     try:
-        return from_plain(list[Profile], told["profiles"]), date.fromisoformat(told["day"])
+        if {name: told[name] for name in ("stores", "settings")} != _of(run.ingested):
+            return None
+        found = from_plain(list[Profile], told["profiles"]), date.fromisoformat(told["day"])
+        run.own_rules.update(told["rules"])
     except (Unserializable, KeyError, ValueError):
         return None  # another version wrote it
+    return found
+
+
+def _of(ingested: IngestionReport) -> dict[str, dict[str, str]]:
+    """What profiles are of: digests of each region's rows, and of its own settings."""
+    return {"stores": dict(ingested.stores), "settings": dict(ingested.settings)}
 
 
 def _all(run: HubRun) -> dict[str, Any]:

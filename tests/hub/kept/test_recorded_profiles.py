@@ -22,7 +22,8 @@ def told(folder: Path) -> World:
 
 def ingested(run: HubRun) -> HubRun:
     """The run over stores that are up to date; no region is connected."""
-    run.ingested = replace(run.runtime.ingest(IngestRequest(run.settings.plain, run.name)), stores={"DE": "1"})
+    report = run.runtime.ingest(IngestRequest(run.settings.plain, run.name))
+    run.ingested = replace(report, stores={"DE": "1"}, settings={"DE": "s1"})
     return run
 
 
@@ -39,16 +40,31 @@ def test_a_plan_of_recorded_profiles_is_the_same_and_sends_no_message_and_adds_n
     assert not silent.messages
 
 
-def test_profiles_count_for_the_very_rows_that_they_are_of(tmp_path: Path) -> None:
+def test_profiles_count_for_the_very_rows_and_settings_that_they_are_of(tmp_path: Path) -> None:
     with connected(told(tmp_path)) as run:
         assert recorded_profiles.recorded(ingested(run)) is None
         region_queries.planned(run)
         assert recorded_profiles.recorded(run) is not None
-        for stores in ({"DE": "2"}, {}, {"DE": "1", "FR": "1"}):
-            run.ingested = replace(run.ingested, stores=stores)  # type: ignore[type-var]
+        told_then = run.ingested
+        assert told_then is not None
+        for other in ({"DE": "2"}, {}, {"DE": "1", "FR": "1"}):
+            run.ingested = replace(told_then, stores=other)
+            assert recorded_profiles.recorded(run) is None
+            run.ingested = replace(told_then, settings=other)
             assert recorded_profiles.recorded(run) is None
         run.ingested = None
         assert recorded_profiles.recorded(run) is None
+
+
+def test_a_plan_of_recorded_profiles_says_which_regions_decide_by_rules_of_their_own(tmp_path: Path) -> None:
+    rules = {"digest": "ab" * 32, "count": 2, "permits": True}
+    answers = told(tmp_path).answers | {"query.ready": lambda name, _: text("law", rules)}
+    with connected(World(tmp_path, answers, names=("DE",))) as run:
+        region_queries.planned(ingested(run))
+        assert run.own_rules == {"DE": rules}
+    with connected(World(tmp_path, answers, names=("DE",))) as run:
+        assert recorded_profiles.recorded(ingested(run)) is not None
+        assert run.own_rules == {"DE": rules} and any("OWN RULES: region DE" in mark for mark in run.marks)
 
 
 def test_nothing_is_recorded_where_a_region_was_lost(tmp_path: Path) -> None:
