@@ -147,7 +147,8 @@ def papers_for(rule: Rule, ground: str, on: date) -> Papers:
     shown = {one.supports.partition("=")[0]: kind for kind, one in known.items() if one.supports}
     dates = {name: stated.pop(name, None) for name in ("signed", "effective", "expires")}
     documents = [document(shown[name], signed=on) for name in sorted(stated) if name in shown]
-    terms = {name: value for name, value in stated.items() if name not in shown and name != "tia_date"}
+    claimed = {name: value for name, value in stated.items() if law().facts[name].claimed}  # no paper states the day
+    terms = {name: value for name, value in claimed.items() if name not in shown and name != "tia_date"}
     found = {name: terms.pop(name) for name in list(terms) if law().facts[name].of_artifact}
     if ground and not known[ground].standing:
         if known[ground].about == "artifact":
