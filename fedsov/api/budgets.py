@@ -33,8 +33,13 @@ class Account:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values with stable keys (README, "Privacy budget")."""
+        past = {
+            "unbounded_since": self.past.unbounded_since,
+            "unprotected_before": self.past.unprotected_before,
+        }
         if self.book is None:
-            return {"spent": 0.0, "left": None, "lifetime": None, "runs": []}
+            unknown = dict.fromkeys(("left", "lifetime", "unit", "neighbours", "head"))
+            return {"spent": 0.0, **unknown, **past, "runs": []}
         spent = self.book.spent()
         return {
             "spent": spent.epsilon,
@@ -43,8 +48,7 @@ class Account:
             "unit": spent.unit,
             "neighbours": spent.neighbours,
             "head": self.book.head._asdict(),
-            "unbounded_since": self.past.unbounded_since,
-            "unprotected_before": self.past.unprotected_before,
+            **past,
             "runs": list(_runs(self.book)),
         }
 

@@ -20,7 +20,9 @@ def register_models(
     run: HubRun, settings: Settings, outputs: RunOutputs, result: RunResult
 ) -> dict[str, list[tuple[str, int]]]:
     """Writes the hub's registry and has each region's written; model names and versions, by owner."""
-    run.progress("record: MLflow, one registry per region and the hub's")
+    run.progress(
+        "record: MLflow, one registry per region and the hub's; the first time each is made, which takes a while"
+    )
     versions = {"hub": list(run.runtime.register("hub", run.name, _hub_record(run, settings, outputs, result)))}
     for name in (*outputs.results, *outputs.withheld):
         versions[name] = list(run.runtime.register(name, run.name))
@@ -29,11 +31,12 @@ def register_models(
 
 def _hub_record(run: HubRun, settings: Settings, outputs: RunOutputs, result: RunResult) -> RunRecord:
     dataset, called = run.settings.dataset, run.measure.called
-    named = {dataset: outputs.global_model, f"{dataset}-public": outputs.public}
+    named = {dataset: outputs.global_model, f"{dataset}-public": outputs.public, f"{dataset}-base": outputs.base}
     models = tuple(_hub_model(run, settings, model, name) for name, model in named.items() if model is not None)
+    trained = {"global_model": outputs.global_model, "public_model": outputs.public, "base_model": outputs.base}
     metrics = [
         (f"{run.name_of(node)}_{kind}_validation_{called(key)}", value, record.number - 1)
-        for kind, model in (("global_model", outputs.global_model), ("public_model", outputs.public))
+        for kind, model in trained.items()
         for record in (model.rounds if model else ())
         for node, scores in record.metrics.items()
         for key, value in scores.items()

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from fedsov.runtimes import OnBytes
 
 Progress = Callable[[str], None]
+MADE_UP = "(fictional)"
+"""What the names of the demonstration's legal entities end with."""
 
 
 def train(overrides: Sequence[str] = (), *, progress: Progress | None = None, say: Progress | None = None) -> RunResult:
@@ -214,6 +216,11 @@ def _tell_ingestion(run: HubRun) -> IngestionReport:
     run.progress(f"ingest: {report.sentence()}")
     for warning in report.warnings():
         run.progress(f"warning: {warning}")
+    if MADE_UP in run.settings.hub.entity and not run.settings.job.calls_examples:
+        run.progress(
+            f"warning: the hub is the demonstration's, {run.settings.hub.entity} in {run.settings.hub.location}; name "
+            "yours by federation.hub.entity=NAME federation.hub.location=CODE: documents are matched with it"
+        )
     run.progress(f"columns: {report.columns()}")
     if report.unused:
         run.progress(f"unused columns: {unused_line(report.unused)}; {TO_USE_A_COLUMN}")

@@ -3,8 +3,9 @@
     dataset=@people.yaml              every key of the group ``dataset``, over those of ``dataset=table``
     dataset.aliases=@aliases.yaml     what Hydra's grammar cannot say: {Österreich: AT, "Côte d'Ivoire": CI}
 
-Words after it go on counting. In a described data set ``path`` is looked for beside the file. The values enter the
-configuration through a resolver, so that Hydra's own grammar never reads them.
+Words after it go on counting. yes, no, on and off are words there, as levels and Norway's code are. In a described
+data set ``path`` is looked for beside the file. The values enter the configuration through a resolver, so that Hydra's
+own grammar never reads them.
 """
 
 from __future__ import annotations
@@ -73,4 +74,4 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigurationError(f"cannot read {path}: {error.strerror}") from None
     except TooLarge as error:
         raise ConfigurationError(f"{path} cannot be settings: {error}") from None
-    return dict(read_mapping(content, str(path)))
+    return dict(read_mapping(content, str(path), keeps_words=True))

@@ -40,7 +40,8 @@ TERMS = {
 }
 
 
-NAMED = ["Example Holding Ltd (fictional)", *(f"operator in {code}" for code in ("US", "DE", "AT", "GB", "IN", "CA", "FR"))]
+OPERATORS = [f"operator in {code}" for code in ("US", "DE", "AT", "GB", "IN", "CA", "FR")]
+NAMED = ["Example Holding Ltd (fictional)", *OPERATORS]
 
 
 def _document(name: str, kind: str, *, signed: str = "2026-01-01", expires: str = "2030-12-31", **route: str) -> str:

@@ -9,6 +9,7 @@ import pytest
 from fedsov.config.hydra_compose import compose
 from fedsov.config.settings import Settings, settings
 from fedsov.errors import ConfigurationError
+from fedsov.model.declared_values import read_bounds
 
 PEOPLE = """\
 name: people
@@ -43,6 +44,14 @@ def test_a_data_set_is_described_once_in_a_file(file: Path) -> None:
     assert dataset.classify.categories == {"Größe, cm": ("health",)}
     assert dataset.classify.restrictions[0].equals == "no, never"
     assert dataset.csv.decimal == "," and dataset.csv.skip == 0 and dataset.source == "table"
+
+
+def test_yes_no_norways_code_and_dates_are_words_in_a_file(file: Path) -> None:
+    more = "levels: {smoker: [yes, no, on]}\nbounds: {born: [1970-01-02, 1971-01-01]}\n"
+    file.write_text(PEOPLE.replace("{Österreich: AT,", "{Norge: NO, Österreich: AT,") + more)
+    plain = composed(f"dataset=@{file}").plain["dataset"]
+    assert plain["levels"] == {"smoker": ["yes", "no", "on"]} and plain["aliases"]["Norge"] == "NO"
+    assert read_bounds(plain["bounds"]) == {"born": (1.0, 365.0)}
 
 
 def test_later_words_count_over_the_file(file: Path) -> None:

@@ -73,6 +73,16 @@ def test_a_plan_says_above_all_that_a_region_decides_by_rules_of_its_own(region:
     assert any("region DE decides by 1 rule of its own besides" in mark for mark in plan["marks"]), plan["marks"]
 
 
+def test_whoever_plans_for_people_under_the_demonstration_s_hub_is_told_to_name_the_own_one(
+    region: PeopleRegion,
+) -> None:
+    own = [*region.words(), "federation.hub.entity=Bank plc"]
+    for words, is_told in ((region.words(), True), (own, False)):
+        done = fedsov("plan", *words)
+        assert done.returncode == 0, done.stderr
+        assert ("name yours by federation.hub.entity=NAME" in done.stderr) is is_told, done.stderr
+
+
 def test_what_a_region_says_of_its_rules_stands_in_plan_and_run_and_nonsense_costs_that_region_alone(
     tmp_path: Path,
 ) -> None:

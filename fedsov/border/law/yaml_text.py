@@ -20,12 +20,17 @@ _LARGEST = 2**63
 _LONGEST = 2**24
 
 
-def read_mapping(text: bytes, name: str) -> dict[str, Any]:
-    """A YAML file whose top is a mapping. Raises ConfigurationError with file and line for anything else."""
-    return read_tree(text, name)[0]
+def read_mapping(text: bytes, name: str, *, keeps_words: bool = False) -> dict[str, Any]:
+    """A YAML file whose top is a mapping. Raises ConfigurationError with file and line for anything else.
+
+    Args:
+        keeps_words: whether yes, no, on and off are words (a level of a column, Norway's code), as in YAML 1.2, and
+            dates are words too; only true and false are truth values then.
+    """
+    return read_tree(text, name, keeps_words=keeps_words)[0]
 
 
-def read_tree(text: bytes, name: str) -> tuple[dict[str, Any], Any]:
+def read_tree(text: bytes, name: str, *, keeps_words: bool = False) -> tuple[dict[str, Any], Any]:
     """As `read_mapping`, with the tree of nodes that knows the lines."""
     if len(text) > _LONGEST:
         raise ConfigurationError(f"{name}: it is larger than {_LONGEST:,} bytes, the most that is read here; split it")
@@ -35,6 +40,8 @@ def read_tree(text: bytes, name: str) -> tuple[dict[str, Any], Any]:
         try:
             node = loader.get_single_node()
             _check_nodes(node, name)
+            if keeps_words:
+                _keep_words(node)
             tree = loader.construct_document(node) if node is not None else None
         finally:
             loader.dispose()
@@ -74,6 +81,13 @@ def _check_nodes(top: Any, name: str) -> None:
                 raise ConfigurationError(f"{where}: '{repeated[:40]}' is given twice")
         elif node.tag == "tag:yaml.org,2002:int" and len(node.value) > len(str(_LARGEST)):
             raise ConfigurationError(f"{where}: a number of {len(node.value)} digits is not read here")
+
+
+def _keep_words(top: Any) -> None:
+    for node in _walk(top):
+        is_word = node.tag == "tag:yaml.org,2002:bool" and node.value.lower() not in ("true", "false")
+        if is_word or node.tag == "tag:yaml.org,2002:timestamp":
+            node.tag = "tag:yaml.org,2002:str"
 
 
 def _walk(node: Any) -> Iterator[Any]:
