@@ -6,9 +6,13 @@ FEWEST = 10
 """What fewer rows share is not told: a spelling, say, might be a person's name in the wrong column."""
 
 
-def in_tens(rows: int) -> int:
-    """Rounded down to tens."""
-    return rows // FEWEST * FEWEST
+def in_tens(rows: int, *, least: int = 0) -> int:
+    """Rounded down to tens, and `least` where that is more: a weight, say, is 1 at least.
+
+    >>> in_tens(47), in_tens(9), in_tens(9, least=1)
+    (40, 0, 1)
+    """
+    return max(rows // FEWEST * FEWEST, least)
 
 
 def about(rows: int) -> str:

@@ -46,6 +46,8 @@ class RecordMechanism:
         noise_multiplier: standard deviation of the noise in units of `clip`, above 0.
         sampling_rate: each record's chance to be in a step, in (0, 1].
         steps: how many steps, 1 or more.
+        rows: the records that a step's sum is divided as if there were, whose exact number the noise would tell;
+            None for as many as there are.
 
     Raises:
         ConfigurationError: a number outside these bounds, or a clip or noise that float32, in which steps are reckoned,
@@ -56,6 +58,7 @@ class RecordMechanism:
     noise_multiplier: float
     sampling_rate: float
     steps: int
+    rows: int | None = None
 
     def __post_init__(self) -> None:
         store(
@@ -64,6 +67,7 @@ class RecordMechanism:
             noise_multiplier=real("noise_multiplier", self.noise_multiplier, above=0.0),
             sampling_rate=real("sampling_rate", self.sampling_rate, above=0.0, at_most=1.0),
             steps=whole("steps", self.steps, at_least=1),
+            rows=None if self.rows is None else whole("rows", self.rows, at_least=1),
         )
         real("noise_multiplier times clip", self.stddev, at_least=FLOAT32_LEAST, at_most=FLOAT32_MOST)
 
@@ -87,7 +91,7 @@ class RecordMechanism:
         """Records in a step on average: what its noisy sum is divided by. Raises ConfigurationError for no rows."""
         if rows < 1:
             raise ConfigurationError(f"private steps need 1 row or more, got {rows}")
-        return self.sampling_rate * rows
+        return self.sampling_rate * (rows if self.rows is None else self.rows)
 
     def for_steps(self, steps: int) -> RecordMechanism:
         """The same mechanism for a part of its steps. Raises ConfigurationError for more than it has."""

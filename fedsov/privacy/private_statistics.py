@@ -54,6 +54,7 @@ def private_statistics(
     noise_multiplier: float,
     threshold_delta: float,
     rng: np.random.Generator,
+    rows: int | None = None,
 ) -> Statistics:
     """Statistics of (N,) columns under one Gaussian release of noise_multiplier × sensitivity.
 
@@ -61,8 +62,11 @@ def private_statistics(
     column's sums, and a 1 to one count of a categorical column. So one record more or less moves all of them together
     by an L2 norm of at most sqrt(3 × numeric + categorical): the sensitivity. A level that was not declared is named
     where its noisy count is above 1 + stddev × z, with z such that a level of one record alone is named, in any column,
-    with a chance of at most threshold_delta (Wilson et al. 2020, https://arxiv.org/abs/1909.01917). N is taken as
-    known.
+    with a chance of at most threshold_delta (Wilson et al. 2020, https://arxiv.org/abs/1909.01917).
+
+    Args:
+        rows: how many rows there are as they are told; None for N. Rows at levels that are not named are what of these
+            is left.
 
     Raises:
         InputError: no column has bounds or levels.
@@ -77,7 +81,9 @@ def private_statistics(
     return Statistics(
         {name: _noisy_moments(columns[name], schema.bounds[name], stddev, rng) for name in numeric},
         {
-            name: _noisy_counts(columns[name], schema.levels.get(name), stddev, threshold=1.0 + stddev * z, rng=rng)
+            name: _noisy_counts(
+                columns[name], schema.levels.get(name), stddev, threshold=1.0 + stddev * z, rng=rng, rows=rows
+            )
             for name in categorical
         },
     )
@@ -122,6 +128,7 @@ def _noisy_counts(
     *,
     threshold: float,
     rng: np.random.Generator,
+    rows: int | None,
 ) -> Counts:
     texts = ["" if value is None or value != value else f"={value}" for value in values.tolist()]
     levels, counts = np.unique(np.array(texts, dtype=object).astype(str), return_counts=True)
@@ -132,7 +139,7 @@ def _noisy_counts(
     named = {level: max(1, round(n)) for level, n in noisy.items() if declared is not None or n > threshold}
     missing = true.get("", 0) + float(noise[-1])
     missing = missing if missing > CLEAR * stddev else 0.0
-    other = len(texts) - sum(named.values()) - missing
+    other = (len(texts) if rows is None else rows) - sum(named.values()) - missing
     clear = CLEAR * stddev * math.sqrt(len(named) + 1.0)
     return Counts(named, round(other) if other > clear else 0, round(missing))
 

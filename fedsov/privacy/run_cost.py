@@ -2,12 +2,13 @@
 
 A run under `privacy=record` releases: feature statistics (one Gaussian release, and a threshold for level names that
 were not declared), the region's median where the target asks for one, and noisy gradient steps over all its rounds.
-Nothing else: scores stay in the region. Row counts are told; they are taken as known, as rate and delta are.
+Nothing else: scores stay in the region. Row counts are told, in tens where they are of people's; they are taken as
+known, as rate and delta are, and rate, steps and noise are those of the count that is told.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fedsov.privacy.accounting import calibrated, epsilon
 from fedsov.privacy.budget import BudgetState, check
@@ -22,6 +23,8 @@ THRESHOLD_SHARE = 0.05
 @dataclass(frozen=True, slots=True)
 class RunSize:
     """What a run is to learn from: records of the region, training rows, rounds and epochs of each, undeclared columns.
+
+    All that is told of a run follows from these: rows may be rounded, and the mechanism is then that of so many.
 
     Attributes:
         thresholds: categorical columns whose levels are found in the rows.
@@ -91,6 +94,7 @@ def priced(settings: RecordPrivacy, state: BudgetState, size: RunSize, *, run: s
         steps=settings.steps(size.train_rows, size.epochs) * size.rounds,
         clip=settings.clip,
     )
+    mechanism = replace(mechanism, rows=size.train_rows or None)
     cost = RunCost(tuple(fixed), mechanism, size.rounds, threshold_delta, delta)
     check(state, cost.events, purpose=f"training of run {run}")
     return cost

@@ -33,7 +33,7 @@ from fedsov.model.metrics import MEASURES
 from fedsov.model.network import Parameters, initial
 from fedsov.model.parameters import flat, joined, named, private_part
 from fedsov.model.targets import in_words, outcome
-from fedsov.partition.told_counts import in_tens
+from fedsov.partition.told_counts import FEWEST, in_tens
 from fedsov.protocol import NOT_DISCLOSED, SEALED_ROWS
 from fedsov.protocol.flower_messages import (
     config_of,
@@ -153,7 +153,9 @@ def train(session: Session, message: Message) -> RecordDict:
     rows, incoming = people_rows.rows_of_answer(session, scope), parameters_of(message)
     training = _training(session, scope, config)
     asked = replace(training, rounds=max(training.rounds, number))
-    session.settings.limits.check(session.records.region, asked, rows=len(rows.train))
+    many = len(rows.train)
+    most = many if session.examples else in_tens(many + FEWEST - 1)  # which jobs are refused tells of tens
+    session.settings.limits.check(session.records.region, asked, rows=most)
     features, scored = people_rows.looked_at(session, scope, Features.from_json(json.loads(str(config["features"]))))
     layout = Layout.of(training, features.inputs)
     own = session.own.load(scope, number) if training.keeps_state else {}
@@ -181,7 +183,8 @@ def train(session: Session, message: Message) -> RecordDict:
     called = MEASURES[training.steps.loss].called
     session.rounds += [(called(f"{model_name}_validation_{name}"), value, number - 1) for name, value in scores.items()]
     reported = dict.fromkeys(scores, math.nan) if session.private_in(scope) else scores
-    metrics = MetricRecord({"num-examples": len(rows.train), **reported})
+    weight = many if session.examples else in_tens(many, least=1)
+    metrics = MetricRecord({"num-examples": weight, **reported})
     return RecordDict({"arrays": record_of(_sent(result, training, layout)), "metrics": metrics})
 
 

@@ -27,7 +27,7 @@ from fedsov.errors import BudgetBroken, CheckpointDamaged, ConfigurationError, J
 from fedsov.keys.protocol import RegionKeys
 from fedsov.ledger.ledger import Ledger
 from fedsov.partition.records import Records, keyed_numbers
-from fedsov.partition.told_counts import in_tens
+from fedsov.partition.told_counts import FEWEST, in_tens
 from fedsov.privacy.budget import Budget, BudgetHead, BudgetState, read
 from fedsov.privacy.settings import RecordPrivacy
 from fedsov.protocol.job import RegionStart
@@ -174,11 +174,12 @@ def _undescribed(kinds: Mapping[str, str], asked: RecordPrivacy) -> str:
 def _delta(region: str, asked: RecordPrivacy, session: Session) -> float:
     """The delta of a session's rows; neither it nor a refusal, which both may leave, says how many people's there are.
 
-    So 1 / rows² is that of their tens, rounded down, and of 10 where there are fewer.
+    So 1 / rows² is that of their tens, rounded down, and of 10 where there are fewer; a job's own is measured against
+    the next ten, so that which deltas are refused tells no more.
     """
     rows = len(session.records)
-    if asked.delta is None and not session.examples:
-        rows = max(in_tens(rows), 10)
+    if not session.examples:
+        rows = in_tens(rows, least=FEWEST) if asked.delta is None else in_tens(rows) + FEWEST
     try:
         return asked.delta_for(rows)
     except ConfigurationError:

@@ -3,8 +3,8 @@
 What leaves under `privacy=record`, of rows that are not public: noisy feature statistics, noisy steps, and the region's
 noisy median inside the outcomes of both. Scores of the rounds and of the region's own model do not leave: they are
 means over rows, and are not disclosed (NaN, None); they stay in the region's own registry. Synthetic rows do not
-leave: their generator has no guarantee. Row counts do: they are taken as known. Public rows' people agreed to their
-release; answers about public rows alone are as without privacy.
+leave: their generator has no guarantee. Row counts do, people's in tens: they are taken as known. Public rows' people
+agreed to their release; answers about public rows alone are as without privacy.
 """
 
 from __future__ import annotations
@@ -159,6 +159,7 @@ class PrivateRun:
                 noise_multiplier=self.settings.statistics_noise,
                 threshold_delta=release.threshold_delta,
                 rng=noise_generator(),
+                rows=self.extent.train_rows,
             )
             self._memory.keep(statistics=self._statistics.to_json())
         return self._statistics

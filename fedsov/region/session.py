@@ -17,6 +17,7 @@ from fedsov.model.features import Features
 from fedsov.model.targets import outcome
 from fedsov.partition.changed_people import People
 from fedsov.partition.records import Records
+from fedsov.partition.told_counts import FEWEST, in_tens
 from fedsov.privacy.run_cost import RunSize
 from fedsov.protocol.job import TrainingJob
 from fedsov.region.answers.memory import Answers, Given
@@ -89,12 +90,16 @@ class Session:
         return self.private if scope == Scope.SHAREABLE else None
 
     def extent(self) -> RunSize:
-        """What a private run would learn from, in numbers."""
+        """What a private run would learn from, in numbers; of people's rows in tens, 10 at least.
+
+        The rate, the steps and the noise of a run follow from these, and are told.
+        """
         categorical = [name for name, kind in self.records.kinds.items() if kind == "categorical"]
         declared = self.work.privacy.levels if self.work.privacy else {}
+        rows, train_rows = len(self.records), int((self.mask(Scope.SHAREABLE) & self.division.train).sum())
         return RunSize(
-            rows=len(self.records),
-            train_rows=int((self.mask(Scope.SHAREABLE) & self.division.train).sum()),
+            rows=rows if self.examples else in_tens(rows, least=FEWEST),
+            train_rows=train_rows if self.examples else in_tens(train_rows, least=FEWEST),
             rounds=self.work.rounds,
             epochs=self.work.recipe.round.epochs,
             thresholds=len(set(categorical) - set(declared)),

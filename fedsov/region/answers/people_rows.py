@@ -21,6 +21,7 @@ from fedsov.partition.changed_people import People, keyed_name, people_of
 from fedsov.partition.told_counts import in_tens
 from fedsov.region.answers.memory import PROFILE, STATISTICS, SYNTHETIC, Answers, Bounds, Described, Given
 from fedsov.region.answers.noted import RowsQuestion
+from fedsov.region.answers.rounded_statistics import rounded
 from fedsov.region.own_dataset import same_people
 from fedsov.region.session import Session
 from fedsov.storage.atomic_files import sha256_hex
@@ -46,7 +47,7 @@ def counts(session: Session) -> dict[str, int]:
 
 
 def statistics(session: Session, scope: str) -> dict[str, Any]:
-    """The statistics of the scope's training rows as JSON, under floors and dominance, of values within bounds.
+    """The rounded statistics of the scope's training rows as JSON, under floors and dominance, of values within bounds.
 
     Raises as `Answers.give`, and InputError for infinite values.
     """
@@ -55,7 +56,8 @@ def statistics(session: Session, scope: str) -> dict[str, Any]:
     rules = Disclosure(limits.least_people, limits.dominance, robust=True, bounds=bounds, log=_LOG.warning)
 
     def described() -> dict[str, Any]:
-        return Statistics.from_records(rows.columns, rows.kinds, persons=rows.persons, disclosure=rules).to_json()
+        exact = Statistics.from_records(rows.columns, rows.kinds, persons=rows.persons, disclosure=rules)
+        return rounded(exact).to_json()
 
     return dict(one_answer(session, STATISTICS, scope, described).answer)
 
