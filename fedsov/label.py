@@ -102,6 +102,8 @@ class Scope(StrEnum):
     """No restriction binds them; public ones are among them."""
     PUBLIC = "public"
     """Nothing binds them."""
+    CONSENTED = "consented"
+    """Their people consented to a base model; their labels bind them as before."""
 
 
 def join(labels: Iterable[Label]) -> Label:

@@ -7,7 +7,7 @@ from typing import Any
 
 from fedsov.api.result import RegionResult, RunResult
 from fedsov.errors import TrainingFailed
-from fedsov.hub.finishing import RunOutputs
+from fedsov.hub.finishing import CONSENTED_START, PUBLIC_START, RunOutputs
 from fedsov.hub.planning.plan_values import Plan
 from fedsov.hub.run import HubRun
 from fedsov.region.run_record import ledger_summary
@@ -66,7 +66,7 @@ def _added_rules(summaries: Summaries) -> list[str]:
 
 def _unused(run: HubRun, outputs: RunOutputs) -> dict[str, str]:
     """Each column that some model of the run does not use, and why: in the data, or of the rows that it was made of."""
-    models = {"pre-training on public rows": outputs.public, "global model": outputs.global_model}
+    models = {PUBLIC_START: outputs.public, CONSENTED_START: outputs.base, "global model": outputs.global_model}
     reasons = {name: [why] for name, why in (run.ingested.unused if run.ingested else {}).items()}
     for kind, model in models.items():
         for name, why in (model.features.unused if model else {}).items():

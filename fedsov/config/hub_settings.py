@@ -94,7 +94,7 @@ def _hub_training(settings: Settings) -> HubTraining:
         private = settings.personalization.names(network, inputs)
         check_frozen(network, inputs, {*settings.recipe.frozen, *private})
         start = initial(settings.recipe.network, inputs, settings.seed)
-        return start if scope == Scope.PUBLIC else settings.personalization.shared(start, settings.recipe.network)
+        return start if scope != Scope.SHAREABLE else settings.personalization.shared(start, settings.recipe.network)
 
     return HubTraining(
         spec=settings.training,

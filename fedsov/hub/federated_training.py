@@ -31,6 +31,7 @@ from fedsov.label import PUBLIC, Label, Scope, join
 from fedsov.ledger import known_keys
 from fedsov.model.column_statistics import Statistics
 from fedsov.model.features import TOO_FEW, Features
+from fedsov.protocol import BASE_MODEL, TRAINING
 from fedsov.protocol.flower_messages import FAILED, HUB_NODE, RUN_ID, reason_of
 from fedsov.protocol.ingestion_report import unused_line
 from fedsov.protocol.message_types import STATISTICS
@@ -144,7 +145,7 @@ def train_together(
     Args:
         what: what is trained, for the lines of progress.
         minimum: updates without which a round is a failure.
-        membership: asked before each round who may still take part; none is needed for a public model.
+        membership: asked before each round who may still take part; none is needed for a start model.
 
     Raises TrainingFailed where too few regions may take part or send an update in some round.
     """
@@ -158,7 +159,8 @@ def train_together(
     features, people = checkpoint.features, sum(_volume(profile, scope) for profile in members)
     names = {run.nodes[name]: name for name in regions}
     known = {} if scope == Scope.PUBLIC else {run.nodes[profile.region]: profile.label for profile in members}
-    grid = run.grid(list(names), label=checkpoint.label, people=people, known=known)
+    purpose = BASE_MODEL if scope == Scope.CONSENTED else TRAINING
+    grid = run.grid(list(names), label=checkpoint.label, people=people, known=known, purpose=purpose)
     outcome = TrainingOutput()
 
     def on_round(record: RoundRecord) -> None:
@@ -218,7 +220,7 @@ def _round_settings(
     run: HubRun, scope: str, features: Features, names: Mapping[int, str], minimum: int
 ) -> RoundSettings:
     training = run.settings.training
-    spec = training.spec.without_personalization() if scope == Scope.PUBLIC else training.spec
+    spec = training.spec if scope == Scope.SHAREABLE else training.spec.without_personalization()
     config = {"scope": str(scope), "features": json.dumps(features.to_json())}
     return RoundSettings(spec, config, minimum, training.timeout, names)
 
@@ -242,4 +244,6 @@ def _gather(run: HubRun, scope: str, names: Mapping[int, str]) -> UpdateCollecto
 def _volume(profile: Profile, scope: str) -> int:
     if scope == Scope.PUBLIC:
         return profile.public_rows
+    if scope == Scope.CONSENTED:
+        return profile.consented_rows
     return profile.shareable_rows if profile.shareable_rows is not None else profile.rows or 0

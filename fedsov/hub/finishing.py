@@ -10,6 +10,7 @@ from typing import Any
 
 from flwr.app import ConfigRecord, Message
 
+from fedsov.errors import TrainingFailed
 from fedsov.hub import federated_training
 from fedsov.hub.federated_training import GlobalModel
 from fedsov.hub.membership import Membership
@@ -18,9 +19,12 @@ from fedsov.hub.region_queries import answer_seconds, error_of, question, reply_
 from fedsov.hub.run import HubRun
 from fedsov.hub.server_app import SILENT
 from fedsov.label import PUBLIC, Scope
-from fedsov.protocol import SEALED_ROWS
+from fedsov.protocol import BASE_MODEL, SEALED_ROWS, TRAINING
 from fedsov.protocol.flower_messages import DECISION_ROUND, LOST, REFUSED, error_reply, reason_of
 from fedsov.protocol.message_types import FINISH, SYNTHESISE
+
+PUBLIC_START, CONSENTED_START = "pre-training on public rows", "base model of consented rows"
+"""What the two kinds of transfer learning's start model are called."""
 
 
 @dataclass(slots=True)
@@ -32,10 +36,16 @@ class RunOutputs:
 
     global_model: GlobalModel | None = None
     public: GlobalModel | None = None
+    base: GlobalModel | None = None
     parcels: dict[str, bytes] = field(default_factory=dict)
     results: dict[str, dict[str, Any]] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
     withheld: list[str] = field(default_factory=list)
+
+    @property
+    def start_model(self) -> GlobalModel | None:
+        """What regions of transfer learning begin with: of public rows, or of rows whose people consented."""
+        return self.public or self.base
 
 
 def order_synthetic(run: HubRun, regions: Iterable[RegionPlan], *, decision_round: int = 1) -> dict[str, list[str]]:
@@ -83,12 +93,18 @@ def _take_sealed_rows(reply: Message, recipients: Sequence[str], outputs: RunOut
 def finish(run: HubRun, plan: Plan, regions: Sequence[str], outputs: RunOutputs) -> None:
     """Has each region run its strategy beside local training and keep the better; results go to `outputs`."""
     seconds = answer_seconds(run)
-    for strategy, model in (("federated", outputs.global_model), ("transfer_learning", outputs.public), ("", None)):
+    for strategy, model in (
+        ("federated", outputs.global_model),
+        ("transfer_learning", outputs.start_model),
+        ("", None),
+    ):
         names = [name for name in regions if _served_by(plan.region(name), outputs) == strategy]
         if not names:
             continue
         label, people = (model.label, model.people) if model else (PUBLIC, 0)
-        grid = run.grid(run.nodes_of(names), label=label, people=people, decision_round=run.afterwards)
+        purpose = BASE_MODEL if strategy == "transfer_learning" and not label.is_public else TRAINING
+        nodes = run.nodes_of(names)
+        grid = run.grid(nodes, label=label, people=people, decision_round=run.afterwards, purpose=purpose)
         messages = [_finish_message(run, plan.region(name), outputs, model) for name in names]
         replies = {reply.metadata.src_node_id: reply for reply in grid.send_and_receive(messages, timeout=seconds)}
         for message in messages:
@@ -98,7 +114,7 @@ def finish(run: HubRun, plan: Plan, regions: Sequence[str], outputs: RunOutputs)
 
 def _served_by(region: RegionPlan, outputs: RunOutputs) -> str:
     """The kind of model a region is to start from: "" for none (synthetic rows, or nothing)."""
-    available = {"federated": outputs.global_model, "transfer_learning": outputs.public}
+    available = {"federated": outputs.global_model, "transfer_learning": outputs.start_model}
     return region.strategy if available.get(region.strategy) else ""
 
 
@@ -136,13 +152,13 @@ def train_regions(run: HubRun, plan: Plan, profiles: Sequence[Profile]) -> tuple
     outputs, by_name = RunOutputs(), {profile.region: profile for profile in profiles}
     waiting = order_synthetic(run, plan.regions)
     if plan.following("transfer_learning"):
-        outputs.public = federated_training.train_together(
-            run,
-            [by_name[name] for name in plan.contributors],
-            Scope.PUBLIC,
-            what="pre-training on public rows",
-            minimum=1,
-        )
+        contributors = [by_name[name] for name in plan.contributors]
+        if plan.start_rows == Scope.PUBLIC:
+            outputs.public = federated_training.train_together(
+                run, contributors, Scope.PUBLIC, what=PUBLIC_START, minimum=1
+            )
+        else:
+            outputs.base = _train_base(run, plan, contributors)
     if members := plan.following("federated"):
         membership = _train_global(run, Membership(run, [by_name[name] for name in members]), outputs)
         plan = membership.amended(plan, profiles, start_model=outputs.public is not None)
@@ -155,6 +171,15 @@ def train_regions(run: HubRun, plan: Plan, profiles: Sequence[Profile]) -> tuple
     receive_synthetic(run, waiting, outputs)
     finish(run, plan, [name for name in working if name not in early], outputs)
     return outputs, plan
+
+
+def _train_base(run: HubRun, plan: Plan, contributors: Sequence[Profile]) -> GlobalModel | None:
+    """A base model of consenting people's rows; None, and a line, where nothing came of it: the others go on."""
+    try:
+        return federated_training.train_together(run, contributors, Scope.CONSENTED, what=CONSENTED_START, minimum=1)
+    except TrainingFailed as why:
+        run.progress(f"{CONSENTED_START}: {why}; {', '.join(plan.following('transfer_learning'))} train alone")
+        return None
 
 
 def _train_global(run: HubRun, membership: Membership, outputs: RunOutputs) -> Membership:

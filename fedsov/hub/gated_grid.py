@@ -68,6 +68,7 @@ class GatedGrid(Grid):
         known: by node, the hub's own record of what binds its rows. Where it has one, that is joined to the label of
             each update, and an update whose label holds anything else is none: a region that invents bonds would keep
             the model from all.
+        name: of what it carries, in the ledger.
     """
 
     def __init__(
@@ -79,7 +80,9 @@ class GatedGrid(Grid):
         label: Label = PUBLIC,
         people: int = 0,
         known: Mapping[int, Label] | None = None,
+        name: str = "global model",
     ) -> None:
+        self._name = name
         self._inbox, self._gate, self._known = inbox, gate, dict(known or {})
         self._questions: dict[str, Message] = {}
         self._nodes = tuple(sorted(nodes))
@@ -187,7 +190,7 @@ class GatedGrid(Grid):
     def _artifact(self, message: Message) -> Artifact:
         arrays = (array.data for record in message.content.array_records.values() for array in record.values())
         content = b"".join((*arrays, json.dumps(config_of(message), sort_keys=True, default=str).encode()))
-        name = "global model" if self.label.origins else "public model"
+        name = self._name if self.label.origins else "public model"
         people = self.people
         return Artifact(Kind.MODEL, self.label, content, count=people, name=name, pool=name, pool_people=people)
 

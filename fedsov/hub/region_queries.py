@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
@@ -16,13 +17,14 @@ from fedsov.artifact import Artifact
 from fedsov.errors import AnswerWithheld, BudgetExceeded, ConfigurationError, FedsovError, LedgerBroken
 from fedsov.hub.kept import recorded_profiles
 from fedsov.hub.planning.plan import make_plan
-from fedsov.hub.planning.plan_values import Plan, Profile
+from fedsov.hub.planning.plan_values import Plan, PlannedCrossing, Profile
 from fedsov.hub.progress_lines import privacy_line
 from fedsov.hub.region_errors import WAYS_OUT, region_error
 from fedsov.hub.run import HubRun
 from fedsov.hub.server_app import SILENT
-from fedsov.label import PUBLIC, Label
+from fedsov.label import PUBLIC, Label, join
 from fedsov.ledger.proofs import accepted, continuations
+from fedsov.protocol import BASE_MODEL, TRAINING
 from fedsov.protocol.flower_messages import DECISION_ROUND, LOST, OTHER_VERSION, REFUSED, error_reply, reason_of
 from fedsov.protocol.message_types import LEDGER, PRIVACY, PROFILE, PROPOSE, READY
 
@@ -98,7 +100,15 @@ def profiles(run: HubRun) -> list[Profile]:
     """
     check_ready(run)
     replies = ask(run, list(run.nodes), PROFILE)
-    return [_profile(run, name, replies[name]) for name in run.nodes]
+    described = [_profile(run, name, replies[name]) for name in run.nodes]
+    if not _hides_rows(run):
+        return described
+    if any(profile.consented_rows for profile in described):
+        run.progress(
+            "no base model is made of consenting people's rows: their updates would leave without the noise or the "
+            "sums that this run asks for (privacy, secure_aggregation)"
+        )
+    return [replace(profile, consented_rows=0) for profile in described]
 
 
 def _profile(run: HubRun, name: str, reply: Message) -> Profile:
@@ -114,7 +124,15 @@ def _profile(run: HubRun, name: str, reply: Message) -> Profile:
         raise error_of(run, name, reply)
     counts = reply_json(reply, "profile")
     label = Label.from_json(counts["label"])
-    return Profile(name, counts["rows"], counts["public"], label, counts["classes"], counts["shareable"])
+    consented, shareable = counts.get("consented", 0), counts["shareable"]
+    return Profile(
+        name, counts["rows"], counts["public"], label, counts["classes"], shareable, consented_rows=consented
+    )
+
+
+def _hides_rows(run: HubRun) -> bool:
+    """Whether regions add noise or send sums alone: their updates to a base model would leave without either."""
+    return run.settings.training.adds_noise or run.settings.training.secure_sum is not None
 
 
 def planned(run: HubRun) -> tuple[Plan, list[Profile]]:
@@ -131,26 +149,30 @@ def plan_of(run: HubRun, described: Sequence[Profile]) -> Plan:
         run.settings.strategy,
         hub=run.gate.owner.name,
         judge=run.judge,
+        base_judge=partial(run.judge, purpose=BASE_MODEL),
         unsafe=run.settings.border.unsafe_open,
     )
     return replace(plan, marks=run.marks)
 
 
 def record_refusals(run: HubRun, plan: Plan) -> None:
-    """Writes each refused crossing of the plan into its sender's ledger, once."""
-    proposed: dict[str, list[tuple[str, str]]] = {}
+    """Writes each refused crossing of the plan into its sender's ledger, once for each purpose."""
+    proposed: dict[tuple[str, str], list[PlannedCrossing]] = {}
     written = set()
     for blocked in (crossing for region in plan.regions for crossing in region.blocked):
-        if (crossing_key := (blocked.source, str(blocked.kind), blocked.target)) in written:
+        if (crossing_key := (blocked.source, str(blocked.kind), blocked.target, blocked.purpose)) in written:
             continue
         written.add(crossing_key)
         if blocked.source == run.gate.owner.name:
             artifact = Artifact(blocked.kind, blocked.label, count=blocked.count, name=f"planned {blocked.kind}")
-            run.gate.refuse(artifact, run.party(blocked.target))
+            replace(run.gate, purpose=blocked.purpose).refuse(artifact, run.party(blocked.target))
         else:
-            proposed.setdefault(blocked.source, []).append((str(blocked.kind), blocked.target))
-    for source, crossings in proposed.items():
-        ask(run, [source], PROPOSE, {"crossings": json.dumps(crossings)})
+            proposed.setdefault((blocked.source, blocked.purpose), []).append(blocked)
+    for (source, purpose), crossings in proposed.items():
+        asked = {"crossings": json.dumps([(str(crossing.kind), crossing.target) for crossing in crossings])}
+        if purpose != TRAINING:
+            asked |= {"purpose": purpose, "label": json.dumps(join(each.label for each in crossings).to_json())}
+        ask(run, [source], PROPOSE, asked)
 
 
 def price_privacy(run: HubRun, regions: Sequence[str]) -> None:

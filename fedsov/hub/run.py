@@ -29,6 +29,7 @@ from fedsov.label import PUBLIC, Label
 from fedsov.ledger.ledger import Ledger
 from fedsov.ledger.proofs import noted_heads
 from fedsov.model.metrics import MEASURES, Measure
+from fedsov.protocol import BASE_MODEL, TRAINING
 from fedsov.protocol.calendar import Calendar
 from fedsov.protocol.flower_messages import HUB_NODE, flower_process
 from fedsov.protocol.ingestion_report import IngestionReport
@@ -134,14 +135,16 @@ class HubRun:
         people: int = 0,
         decision_round: int = 1,
         known: Mapping[int, Label] | None = None,
+        purpose: str = TRAINING,
     ) -> GatedGrid:
-        """A Flower grid that speaks to these nodes, carrying parameters bound by the label.
+        """A Flower grid that speaks to these nodes, carrying parameters bound by the label, for a purpose.
 
         Each message is decided on the day of its round; one that belongs to none, on that of `decision_round`. `known`
         is what the hub knows of the labels of the regions' rows (`GatedGrid`).
         """
-        gate = DatedGate(self.gate, self.calendar, decision_round)
-        return GatedGrid(self.connected, nodes, gate, label=label, people=people, known=known)
+        gate = DatedGate(replace(self.gate, purpose=purpose), self.calendar, decision_round)
+        name = "base model" if purpose == BASE_MODEL else "global model"
+        return GatedGrid(self.connected, nodes, gate, label=label, people=people, known=known, name=name)
 
     def nodes_of(self, regions: Sequence[str]) -> list[int]:
         """The nodes of regions by their names."""
@@ -176,10 +179,18 @@ class HubRun:
         return (self.settings.training.spec.rounds if self.stopped_after is None else self.stopped_after) + 1
 
     def judge(
-        self, kind: Kind, label: Label, source: str, target: str, count: int, *, round_number: int = 1
+        self,
+        kind: Kind,
+        label: Label,
+        source: str,
+        target: str,
+        count: int,
+        *,
+        round_number: int = 1,
+        purpose: str = TRAINING,
     ) -> Decision:
         """What the border says of a planned crossing on the day of a round; nothing is recorded."""
-        gate = replace(self.calendar.at(self.gate, round_number), owner=self.party(source))
+        gate = replace(self.calendar.at(self.gate, round_number), owner=self.party(source), purpose=purpose)
         return gate.consider(Artifact(kind, label, count=count, name=f"planned {kind}"), self.party(target))
 
 

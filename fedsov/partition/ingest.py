@@ -45,6 +45,7 @@ from fedsov.partition.sorting import IngestReport, SortedRows, Stamp, report_of,
 from fedsov.partition.sources import check_columns, described_columns, open_source
 from fedsov.partition.sources.csv_format import CsvFormat
 from fedsov.partition.store import (
+    CONSENT,
     FOLD,
     JURISDICTION,
     LABEL,
@@ -183,6 +184,8 @@ def _digest(spec: DatasetSpec, atlas: Atlas, regions: Mapping[str, Region] | str
     if spec.within is None:
         del plain["within"]
     settings = {"spec": plain, "spellings": dict(atlas.spellings)}
+    if spec.consent is not None and spec.consent.column is not None:
+        settings["marked"] = CONSENT  # stores that were written before the mark are written anew
     body = json.dumps([_FORMAT, settings, homes, basis], sort_keys=True)
     return hashlib.sha256(body.encode()).hexdigest()
 
@@ -255,7 +258,7 @@ def _stage_region(
     keys = keys_of(workspace, region.name)
     subjects, digests = keyed(source.named, source.values, rows, keys)
     labels, label_of = _present(source.labels, source.label_of[rows])
-    consented = source.consents[rows]
+    consented, rule = source.consents[rows], source.spec.consent
     if release is not None and consented.any():
         artifact = _consented(source, labels, label_of, subjects=subjects, consented=consented)
         if release(region, artifact):
@@ -265,6 +268,8 @@ def _stage_region(
     contents = Contents(source.spec.name, region.jurisdictions, kinds, labels, stamp=source.stamp, notes=notes)
     table = _table(source, rows, kinds=kinds, subjects=subjects, label_of=label_of)
     table = table.append_column(ROW, numbers(digests))
+    if rule is not None and rule.column is not None:  # a drawn share asked nobody
+        table = table.append_column(CONSENT, numbers(consented.astype(np.int64)))
     return stage_store(store_folder(workspace, region.name, source.spec.name), table, contents=contents, keys=keys)
 
 

@@ -24,6 +24,7 @@ class Records:
         label_of: (rows,) places in `labels`.
         folds: (rows,) of 0 to 65535, equal for one person's rows and in every workspace; None for rows of nobody.
         row_digests: (rows,) int64, keyed digests of the rows' values; None where they are not known.
+        consents: (rows,) bool, whose people consented to a base model; None where nobody was asked.
     """
 
     region: str
@@ -35,6 +36,7 @@ class Records:
     label_of: np.ndarray
     folds: np.ndarray | None = None
     row_digests: np.ndarray | None = None
+    consents: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.label_of)
@@ -54,6 +56,12 @@ class Records:
         """(rows,) bool: rows that carry no restriction."""
         return self._where([not label.restrictions for label in self.labels])
 
+    @property
+    def consented(self) -> np.ndarray:
+        """(rows,) bool: bound rows without a restriction whose people consented to a base model."""
+        bound: np.ndarray = self.unrestricted & ~self.public
+        return np.zeros_like(bound) if self.consents is None else bound & self.consents
+
     def select(self, rows: np.ndarray) -> Records:
         """The rows of a (rows,) bool mask or of an integer index; labels go with their rows."""
         chosen = np.asarray(rows)
@@ -63,7 +71,10 @@ class Records:
         target, subjects, label_of = self.target[chosen], self.subjects[chosen], self.label_of[chosen]
         folds = None if self.folds is None else self.folds[chosen]
         digests = None if self.row_digests is None else self.row_digests[chosen]
-        return Records(self.region, columns, self.kinds, target, subjects, self.labels, label_of, folds, digests)
+        consents = None if self.consents is None else self.consents[chosen]
+        return Records(
+            self.region, columns, self.kinds, target, subjects, self.labels, label_of, folds, digests, consents
+        )
 
     def _where(self, flags: list[bool]) -> np.ndarray:
         return np.array(flags, bool)[self.label_of] if flags else np.zeros(len(self), bool)

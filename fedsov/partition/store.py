@@ -43,6 +43,7 @@ from fedsov.storage.private_files import create_private_file, make_private_folde
 
 SUBJECT, JURISDICTION = "fedsov:subject", "fedsov:jurisdiction"
 LABEL, TARGET, FOLD, ROW = "fedsov:label", "fedsov:target", "fedsov:fold", "fedsov:row"
+CONSENT = "fedsov:consent"
 STAMP = ("source_sha256", "spec_digest", "ingested", "description")
 _TAGS = b"fedsov"
 
@@ -96,7 +97,8 @@ def stage_store(folder: Path, table: pa.Table, *, contents: Contents, keys: Regi
     Args:
         folder: the store's folder; made where missing.
         table: the columns of `contents.kinds`, and `SUBJECT`, `JURISDICTION`, `LABEL` (place in
-            `contents.labels`), `TARGET`, `FOLD` and, where rows are known by their values, `ROW`.
+            `contents.labels`), `TARGET`, `FOLD` and, where rows are known by their values, `ROW`; where people
+            were asked, `CONSENT`.
         keys: of the region whose rows these are.
 
     Raises:
@@ -158,7 +160,8 @@ class Store:
         target = stored_values(table.column(TARGET))
         folds = _integers(table.column(FOLD))
         digests = _integers(table.column(ROW)) if ROW in table.column_names else None
-        return Records(self.keys.region, columns, kinds, target, subjects, labels, label_of, folds, digests)
+        consents = _integers(table.column(CONSENT)).astype(bool) if CONSENT in table.column_names else None
+        return Records(self.keys.region, columns, kinds, target, subjects, labels, label_of, folds, digests, consents)
 
     def identifiers(self) -> dict[str, np.ndarray]:
         """Column to (rows,) object array of text and None; pseudonyms as "subject"; rows as in `read`."""

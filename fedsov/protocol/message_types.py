@@ -112,7 +112,7 @@ MESSAGE_TYPES: Mapping[str, ReplyRule] = {
     PROFILE: ReplyRule(Answerer.APP, (Scope.ALL,), {"profile": _text(Kind.METRICS, ("all",), payloads.profile)}),
     STATISTICS: ReplyRule(
         Answerer.APP,
-        (Scope.SHAREABLE, Scope.PUBLIC),
+        (Scope.SHAREABLE, Scope.PUBLIC, Scope.CONSENTED),
         {"statistics": _text(Kind.METRICS, ("train",), payloads.statistics)},
         texts=_LARGE,
     ),
@@ -125,12 +125,12 @@ MESSAGE_TYPES: Mapping[str, ReplyRule] = {
     ),
     TRAIN: ReplyRule(
         Answerer.APP,
-        (Scope.SHAREABLE, Scope.PUBLIC),
+        (Scope.SHAREABLE, Scope.PUBLIC, Scope.CONSENTED),
         {
             "arrays": PayloadRule(Kind.UPDATE, ArrayRecord, ("train",)),
             "metrics": PayloadRule(Kind.METRICS, MetricRecord, ("validation",), payloads.round_scores),
         },
-        only_summed=frozenset({Scope.SHAREABLE}),
+        only_summed=frozenset({Scope.SHAREABLE, Scope.CONSENTED}),
     ),
     FINISH: ReplyRule(
         Answerer.APP, (Scope.ALL,), {"metrics": _text(Kind.METRICS, ("test", "validation"), payloads.outcome)}

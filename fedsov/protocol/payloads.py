@@ -49,9 +49,10 @@ COUNTS = ("rows", "public", "shareable", "classes")
 
 
 def profile(answer: Any) -> dict[str, Any]:
-    """Counts for the plan, and a label."""
-    fields = _exactly(answer, {*COUNTS, "label"})
-    return {**{key: _count(fields[key]) for key in COUNTS}, "label": Label.from_json(fields["label"]).to_json()}
+    """Counts for the plan, and a label; how many consented to a base model is told where people were asked."""
+    counts = (*COUNTS, "consented") if isinstance(answer, Mapping) and "consented" in answer else COUNTS
+    fields = _exactly(answer, {*counts, "label"})
+    return {**{key: _count(fields[key]) for key in counts}, "label": Label.from_json(fields["label"]).to_json()}
 
 
 def own_rules(answer: Any) -> dict[str, Any]:

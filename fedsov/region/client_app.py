@@ -179,7 +179,7 @@ def train(session: Session, message: Message) -> RecordDict:
     if training.keeps_state:
         session.own.save(scope, number + 1, {**own, **to_arrays(result.state, training, layout)})
     scores = result.metrics[0]
-    model_name = "public_model" if scope == Scope.PUBLIC else "global_model"
+    model_name = {Scope.PUBLIC: "public_model", Scope.CONSENTED: "base_model"}.get(Scope(scope), "global_model")
     called = MEASURES[training.steps.loss].called
     session.rounds += [(called(f"{model_name}_validation_{name}"), value, number - 1) for name, value in scores.items()]
     reported = dict.fromkeys(scores, math.nan) if session.private_in(scope) else scores

@@ -18,29 +18,40 @@ from fedsov.protocol.message_types import FINISH, TRAIN
 from fedsov.protocol.secure_sum_messages import MASK
 from fedsov.region.journal import Journal
 
+TO_BASE = "sent_to_base"
+
 
 class LabelShrunk(FedsovError):
     """A global model that came back with fewer bonds than this region's own updates to it have."""
 
 
 def check(journal: Journal, message: Message, incoming: Label) -> None:
-    """Raises LabelShrunk where a message carries the global model under fewer bonds than were sent up to it."""
-    if not _carries_global_model(message):
+    """Raises LabelShrunk where the global or a base model comes under fewer bonds than were sent up to it."""
+    if (name := _note_of(message)) is None:
         return
-    sent = Label.from_json(journal.notes["sent"]) if "sent" in journal.notes else PUBLIC
+    sent = Label.from_json(journal.notes[name]) if name in journal.notes else PUBLIC
     if sent | incoming != incoming:
-        raise LabelShrunk(f"the global model came back as {incoming}, and this region's updates to it are {sent}")
+        what = "base model" if name == TO_BASE else "global model"
+        raise LabelShrunk(f"the {what} came back as {incoming}, and this region's updates to it are {sent}")
 
 
 def note(journal: Journal, message: Message, reply: Message, label: Label) -> None:
-    """Remembers what bound the update in an answer to a round of the global model."""
-    if _carries_global_model(message) and reply.content.array_records:
-        before = Label.from_json(journal.notes["sent"]) if "sent" in journal.notes else PUBLIC
-        journal.note(sent=(before | label).to_json())
+    """Remembers what bound the update in an answer to a round of the global model, or of a base model."""
+    if (name := _note_of(message)) is not None and reply.content.array_records:
+        before = Label.from_json(journal.notes[name]) if name in journal.notes else PUBLIC
+        journal.note(**{name: (before | label).to_json()})
 
 
-def _carries_global_model(message: Message) -> bool:
+def _note_of(message: Message) -> str | None:
+    """Under which name it is noted what went up to the model that a message carries: the global one, or a base model.
+
+    None where it carries neither.
+    """
     kind, config = message.metadata.message_type, config_of(message)
     is_round = (kind == TRAIN and config.get("scope") == Scope.SHAREABLE) or kind == MASK
     is_end = kind == FINISH and config.get("strategy") == "federated"
-    return bool(message.content.array_records) and (is_round or is_end)
+    if not message.content.array_records:
+        return None
+    if kind == TRAIN and config.get("scope") == Scope.CONSENTED:
+        return TO_BASE
+    return "sent" if is_round or is_end else None

@@ -24,11 +24,11 @@ from fedsov.border.gate import Gate, Outgoing, Refused
 from fedsov.errors import FedsovError, JobRefused, LimitExceeded, SumRefused
 from fedsov.keys.protocol import RegionKeys
 from fedsov.keys.sealing import seal
-from fedsov.label import PUBLIC, Label
-from fedsov.protocol import payloads
+from fedsov.label import PUBLIC, Label, Scope
+from fedsov.protocol import BASE_MODEL, payloads
 from fedsov.protocol.flower_messages import config_of, round_of
 from fedsov.protocol.job import RegionStart, TrainingJob
-from fedsov.protocol.message_types import MESSAGE_TYPES, PayloadRule, Record
+from fedsov.protocol.message_types import FINISH, MESSAGE_TYPES, PayloadRule, Record
 from fedsov.region.session import Session
 from fedsov.region.trust.known_peers import sealing_key
 
@@ -108,7 +108,8 @@ class Outbound:
                 artifact = self._from_here(artifact, scope) if payload.parts else artifact
                 leaving.append(Outgoing(artifact, self.start.hub, shapes))
             passed[name] = formed
-        for settled in self.gate.cross_all(leaving, round_number=round_of(message)):
+        gate = replace(self.gate, purpose=BASE_MODEL) if _is_for_base_model(message, scope, incoming) else self.gate
+        for settled in gate.cross_all(leaving, round_number=round_of(message)):
             if isinstance(settled, Refused):
                 raise settled
         return Message(passed, reply_to=message), label
@@ -130,6 +131,12 @@ class Outbound:
                 record[recipient] = seal(key, _labelled(label, rows), recipient)
             if redacted.name and redacted.name != Refused.__name__:
                 raise FedsovError(f"rows could not be sealed for {recipient}")
+
+
+def _is_for_base_model(message: Message, scope: str, incoming: Label) -> bool:
+    """True for a round of a base model of consented rows, and where a region began with one that is bound."""
+    begins = message.metadata.message_type == FINISH and config_of(message).get("strategy") == "transfer_learning"
+    return scope == Scope.CONSENTED or (begins and not incoming.is_public)
 
 
 def _formed(record: Record, rule: PayloadRule, message: Message, *, work: TrainingJob) -> Record:

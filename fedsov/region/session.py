@@ -1,8 +1,8 @@
 """A region at work: its records, divided once, and what each kind of question may look at.
 
-A *scope* says which rows a question is about: ``all`` (stays at home), ``shareable`` (no restriction binds them) and
-``public`` (nothing binds them: their people agreed to global use). The label of an answer is the join over the rows
-of its scope, computed here from the records and never passed by hand.
+A *scope* says which rows a question is about: ``all`` (stays at home), ``shareable`` (no restriction binds them),
+``public`` (nothing binds them) and ``consented`` (bound, and their people consented to a base model). The label of an
+answer is the join over the rows of its scope, computed here from the records and never passed by hand.
 """
 
 from __future__ import annotations
@@ -74,6 +74,8 @@ class Session:
             return self.records.unrestricted
         if scope == Scope.PUBLIC:
             return self.records.public
+        if scope == Scope.CONSENTED:  # no answer about them leaves under noise, so none does where there is to be noise
+            return self.records.consented if self.private is None else np.zeros(len(self.records), bool)
         raise FedsovError(f"no scope {scope!r}; the scopes are {', '.join(Scope)}")
 
     def rows(self, scope: str) -> Rows:
@@ -142,15 +144,24 @@ class Session:
 
         A group of fewer than `limits.least_people` is not told apart: so few public rows, or bound rows that may be
         shared, are told as none; so few restricted rows as shareable (they stay out of what is shared all the same).
+        Where people were asked, how many rows are of those who consented to a base model: none, unless they and those
+        who did not are many on each side of the division, since answers about both could be subtracted.
         """
         public, restricted = self.mask(Scope.PUBLIC), ~self.mask(Scope.SHAREABLE)
         shareable = len(self.records) - (int(restricted.sum()) if self._are_many(restricted) else 0)
-        return {
+        consented = self.records.consented
+        others = ~public & ~restricted & ~consented
+        apart = all(self._are_many(consented & part) and self._none_or_many(others & part) for part in self.division)
+        asked = {} if self.records.consents is None else {"consented": int(consented.sum()) if apart else 0}
+        return asked | {
             "rows": len(self.records),
             "public": int(public.sum()) if self._are_many(public) else 0,
             "shareable": shareable if self._are_many(~public & ~restricted) else 0,
             "classes": min(len(np.unique(self.rows(Scope.ALL).y)), len(self.work.target.classes) or 2),
         }
+
+    def _none_or_many(self, mask: np.ndarray) -> bool:
+        return not mask.any() or self._are_many(mask)
 
     def _are_many(self, mask: np.ndarray) -> bool:
         return len(np.unique(self.records.subjects[mask])) >= self.settings.limits.least_people

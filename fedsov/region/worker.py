@@ -37,6 +37,7 @@ from fedsov.ledger.proofs import accepted, continuation, noted_heads
 from fedsov.ledger.signed_head import Head
 from fedsov.partition.retention import is_kept
 from fedsov.partition.store import Store
+from fedsov.protocol import BASE_MODEL
 from fedsov.protocol.flower_messages import (
     FAILED,
     HUB_NODE,
@@ -242,12 +243,16 @@ def _member(start: RegionStart, own: RegionSettings, journal: Journal, keys: Reg
 
 
 def _rounds_that_left(ledger: Ledger, run: str) -> set[int]:
-    """The rounds of a run in which an update that is bound left this region."""
+    """The rounds of a run in which an update to the global model that is bound left this region."""
     bodies = [entry.body for entry in ledger.entries(run) if entry.body["act"] == "cross"]
     return {
         body["round"]
         for body in bodies
-        if body["kind"] == Kind.UPDATE and body["verdict"] == "permit" and body["origins"] and body["round"]
+        if body["kind"] == Kind.UPDATE
+        and body["verdict"] == "permit"
+        and body["origins"]
+        and body["round"]
+        and body.get("purpose") != BASE_MODEL
     }
 
 
@@ -297,13 +302,16 @@ def _propose(region: OpenRegion, message: Message) -> Message:
     The question may add the label of a model that the crossing would be made from as well; it cannot take any away.
     """
     session, start, config = region.outbound.session, region.start, config_of(message)
+    is_base = config.get("purpose") == BASE_MODEL
+    scope, gate = Scope.CONSENTED if is_base else Scope.SHAREABLE, region.outbound.gate
+    gate = replace(gate, purpose=BASE_MODEL) if is_base else gate
     crossings = {(str(kind), str(target)) for kind, target in json.loads(str(config["crossings"]))}
     added = Label.from_json(json.loads(str(config["label"]))) if "label" in config else PUBLIC
-    label, people = session.label(Scope.SHAREABLE) | session.received | added, session.people(Scope.SHAREABLE, "train")
+    label, people = session.label(scope) | session.received | added, session.people(scope, "train")
     for kind, target in sorted(crossings):
         artifact = Artifact(Kind(kind), label, count=people, name=f"planned {kind}")
         party = start.hub if target == start.hub.name else start.peers[target]
-        region.outbound.gate.refuse(artifact, party, round_number=round_of(message))
+        gate.refuse(artifact, party, round_number=round_of(message))
     return Message(RecordDict(), reply_to=message)
 
 

@@ -22,6 +22,7 @@ from fedsov.errors import ConfigurationError, unknown
 from fedsov.hub.planning.plan import make_plan
 from fedsov.hub.planning.plan_values import ORDER, Plan, PlannedCrossing, Profile, StrategyRule
 from fedsov.label import Label
+from fedsov.protocol import BASE_MODEL
 
 if TYPE_CHECKING:
     from fedsov.config.settings import Settings
@@ -64,12 +65,17 @@ class BorderView:
     purpose: str = "training"
 
     def crossing(self, planned: PlannedCrossing) -> Crossing:
-        """The crossing itself."""
-        return self._crossing(planned.kind, planned.label, planned.source, planned.target, planned.count)
+        """The crossing itself, for its own purpose."""
+        view = replace(self, purpose=planned.purpose)
+        return view._crossing(planned.kind, planned.label, planned.source, planned.target, planned.count)
 
     def judge(self, kind: Kind, label: Label, source: str, target: str, count: int) -> Decision:
         """The border's answer to a planned crossing; nothing is recorded."""
         return decide(self._crossing(kind, label, source, target, count), self.bundle, self.register, self.day)
+
+    def plan(self, profiles: Sequence[Profile], rule: StrategyRule, *, hub: str) -> Plan:
+        """The plan for these profiles."""
+        return make_plan(profiles, rule, hub=hub, judge=self.judge, base_judge=replace(self, purpose=BASE_MODEL).judge)
 
     def _crossing(self, kind: Kind, label: Label, source: str, target: str, count: int) -> Crossing:
         artifact = Artifact(kind, label, count=count, name=f"planned {kind}")
@@ -105,7 +111,7 @@ def rule_of(rule: StrategyRule, strategy: str | None) -> StrategyRule:
 def missing(profiles: Sequence[Profile], rule: StrategyRule, *, hub: str, view: BorderView) -> MissingEvidence:
     """The documents that would open a better plan for these profiles; see the module."""
     documents: dict[str, Document] = {}
-    plan = before = make_plan(profiles, rule, hub=hub, judge=view.judge)
+    plan = before = view.plan(profiles, rule, hub=hub)
     for _ in range(MOST_TURNS):
         new = [each for planned in _blocked(plan) for each in _proposed(planned, view, documents)]
         if not new:
@@ -113,7 +119,7 @@ def missing(profiles: Sequence[Profile], rule: StrategyRule, *, hub: str, view: 
         for document in new:
             _merge(documents, document, taken={each.id for each in view.register.documents})
         known = replace(view.register, documents=(*view.register.documents, *documents.values()))
-        plan = make_plan(profiles, rule, hub=hub, judge=replace(view, register=known).judge)
+        plan = replace(view, register=known).plan(profiles, rule, hub=hub)
     closed = tuple(dict.fromkeys(f"{planned.why()}." for planned in _blocked(plan)))
     return MissingEvidence(tuple(documents.values()), _strategies(before), _strategies(plan), closed)
 

@@ -19,9 +19,11 @@ from typing import TYPE_CHECKING
 
 from fedsov.artifact import Kind
 from fedsov.errors import ConfigurationError
+from fedsov.hub.planning import start_models
 from fedsov.hub.planning.lawful_sets import largest_lawful
 from fedsov.hub.planning.plan_values import Plan, PlannedCrossing, Profile, RegionPlan, StrategyRule
-from fedsov.label import PUBLIC, Label, join
+from fedsov.label import PUBLIC, Label, Scope, join
+from fedsov.protocol import BASE_MODEL
 
 if TYPE_CHECKING:
     from fedsov.border.decisions import Permit, Refusal, Review
@@ -49,16 +51,46 @@ class _Ground:
     rule: StrategyRule
     hub: str
     judge: Judge
+    base_judge: Judge | None = None
 
     def look(self, kind: Kind, label: Label, source: str, target: str, count: int) -> PlannedCrossing:
         return PlannedCrossing(source, target, kind, label, count, self.judge(kind, label, source, target, count))
+
+    def look_base(self, kind: Kind, label: Label, source: str, target: str, count: int) -> PlannedCrossing:
+        """The same for a base model of rows whose people consented to one."""
+        decision = (self.base_judge or self.judge)(kind, label, source, target, count)
+        return PlannedCrossing(source, target, kind, label, count, decision, BASE_MODEL)
 
     def upward(self, region: str, label: Label, count: int) -> list[PlannedCrossing]:
         """Statistics of the columns, then updates."""
         return [self.look(kind, label, region, self.hub, count) for kind in (Kind.METRICS, Kind.UPDATE)]
 
 
-def make_plan(profiles: Sequence[Profile], rule: StrategyRule, *, hub: str, judge: Judge, unsafe: bool = False) -> Plan:
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """Whose rows train transfer learning's start model: public ones by region, or those of consenting people."""
+
+    public: Mapping[str, int]
+    consenting: tuple[Profile, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(profile.region for profile in self.consenting) or tuple(self.public)
+
+    @property
+    def scope(self) -> Scope:
+        return Scope.CONSENTED if self.consenting else Scope.PUBLIC
+
+
+def make_plan(
+    profiles: Sequence[Profile],
+    rule: StrategyRule,
+    *,
+    hub: str,
+    judge: Judge,
+    base_judge: Judge | None = None,
+    unsafe: bool = False,
+) -> Plan:
     """The most private strategy that is both well fed and lawful, for each region.
 
     Args:
@@ -66,6 +98,7 @@ def make_plan(profiles: Sequence[Profile], rule: StrategyRule, *, hub: str, judg
         rule: thresholds and order.
         hub: the name of the hub's party.
         judge: (kind, label, source, target, count) to a decision; records nothing.
+        base_judge: the same for the purpose of a base model; None where none is made of consenting people's rows.
         unsafe: whether the judge is an open border; only carried into the plan.
 
     Raises:
@@ -74,20 +107,18 @@ def make_plan(profiles: Sequence[Profile], rule: StrategyRule, *, hub: str, judg
     names = [profile.region for profile in profiles]
     if len(set(names)) < len(names):
         raise ConfigurationError(f"a region was profiled twice: {', '.join(sorted(names))}")
-    ground = _Ground(tuple(profiles), rule, hub, cache(judge))
+    ground = _Ground(tuple(profiles), rule, hub, cache(judge), base_judge and cache(base_judge))
     federated = _federate(ground) if "federated" in rule.order else {}
-    contributors = _contributors(ground) if "transfer_learning" in rule.order else {}
-    plans = tuple(_choose(ground, profile, federated, contributors) for profile in profiles)
+    start = _start(ground, federated) if "transfer_learning" in rule.order else _Start({})
+    plans = tuple(_choose(ground, profile, federated, start) for profile in profiles)
     needed = any(plan.strategy == "transfer_learning" for plan in plans)
-    return Plan(plans, tuple(contributors) if needed else (), unsafe)
+    return Plan(plans, start.names if needed else (), unsafe, start_rows=start.scope)
 
 
-def _choose(
-    ground: _Ground, profile: Profile, federated: Mapping[str, _Attempt], contributors: Mapping[str, int]
-) -> RegionPlan:
+def _choose(ground: _Ground, profile: Profile, federated: Mapping[str, _Attempt], start: _Start) -> RegionPlan:
     attempts: dict[str, Callable[[], _Attempt]] = {
         "federated": lambda: federated[profile.region],
-        "transfer_learning": lambda: _transfer_learning(ground, profile, contributors),
+        "transfer_learning": lambda: _transfer_learning(ground, profile, start),
         "synthetic": lambda: _synthetic(ground, profile),
         "local": lambda: _local(ground.rule, profile),
     }
@@ -236,20 +267,62 @@ def _contributors(ground: _Ground) -> dict[str, int]:
     }
 
 
-def _transfer_learning(ground: _Ground, profile: Profile, contributors: Mapping[str, int]) -> _Attempt:
-    rule, rows, public = ground.rule, profile.rows or 0, sum(contributors.values())
+def _start(ground: _Ground, federated: Mapping[str, _Attempt]) -> _Start:
+    """Public rows where they are enough; else, and where a base model may be made, consenting people's."""
+    public, rule = _contributors(ground), ground.rule
+    if ground.base_judge is None or sum(public.values()) >= rule.transfer_min_public_rows:
+        return _Start(public)
+    members = [
+        profile for profile in ground.profiles if profile.region in federated and federated[profile.region].works
+    ]
+    outside = [profile for profile in ground.profiles if profile not in members and not _hopeless(profile)]
+    receivers = [profile for profile in outside if (profile.rows or 0) >= rule.transfer_min_rows]
+    consenting = start_models.contributors_of(
+        members,
+        receivers,
+        hub=ground.hub,
+        look=ground.look_base,
+        look_training=ground.look,
+        least=rule.transfer_min_public_rows,
+    )
+    return _Start(public, consenting)
+
+
+def _transfer_learning(ground: _Ground, profile: Profile, start: _Start) -> _Attempt:
+    rule, rows, public = ground.rule, profile.rows or 0, sum(start.public.values())
     if rows < rule.transfer_min_rows:
         return _Attempt(False, _too_few("transfer_learning", f"{rows} rows", rule.transfer_min_rows))
+    if start.consenting:
+        return _from_base_model(ground, profile, start)
     if public < rule.transfer_min_public_rows:
         few = f"{public} public rows in all", rule.transfer_min_public_rows, "min_public_rows"
         return _Attempt(False, _too_few("transfer_learning", *few))
     model = ground.look(Kind.MODEL, PUBLIC, ground.hub, profile.region, public)
     if not model.permitted:
         return _Attempt(False, f"Not transfer learning: {model.why()}.", blocked=(model,))
-    mine = contributors.get(profile.region, 0)
+    mine = start.public.get(profile.region, 0)
     sent = ground.upward(profile.region, PUBLIC, mine) if mine else []
     reason = f"Transfer learning on {rows} own rows, from a model of {public} public rows of all regions."
     return _Attempt(True, reason, (*sent, model))
+
+
+def _from_base_model(ground: _Ground, profile: Profile, start: _Start) -> _Attempt:
+    """Transfer learning from a base model of rows whose people consented to one."""
+    consented, least = start_models.rows_of(start.consenting), ground.rule.transfer_min_public_rows
+    names, public = _listed(sorted(start.names)), sum(start.public.values())
+    if consented < least:
+        few = f"{public} public rows in all, and {consented} whose people consented to a base model ({names})"
+        return _Attempt(False, _too_few("transfer_learning", few, least, "min_public_rows"))
+    crossings = start_models.crossings_of(
+        start.consenting, profile, hub=ground.hub, look=ground.look_base, look_training=ground.look
+    )
+    if blocked := _refused(crossings):
+        return _Attempt(False, f"Not transfer learning: {blocked[0].why()}.", blocked=blocked)
+    reason = (
+        f"Transfer learning on {profile.rows} own rows, from a base model of {consented} rows of {names} "
+        "whose people consented to it."
+    )
+    return _Attempt(True, reason, tuple(crossings))
 
 
 def _synthetic(ground: _Ground, profile: Profile) -> _Attempt:

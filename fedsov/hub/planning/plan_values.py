@@ -11,7 +11,8 @@ from fedsov.artifact import Kind
 from fedsov.border.decisions import Decision
 from fedsov.checks import only, prefixed, texts, whole
 from fedsov.errors import ConfigurationError, unknown
-from fedsov.label import Label
+from fedsov.label import Label, Scope
+from fedsov.protocol import BASE_MODEL, TRAINING
 from fedsov.serialization import fields_of, from_fields
 
 ORDER = ("federated", "transfer_learning", "synthetic")
@@ -36,6 +37,7 @@ class Profile:
         classes: distinct outcomes among its rows.
         shareable_rows: how many of them no restriction binds; None for all.
         lost: why nothing is known of it, where no answer of its came that can be read; empty for all others.
+        consented_rows: how many of its bound rows are of people who consented to a base model.
     """
 
     region: str
@@ -45,6 +47,7 @@ class Profile:
     classes: int
     shareable_rows: int | None = None
     lost: str = ""
+    consented_rows: int = 0
 
     @property
     def shareable(self) -> int:
@@ -121,7 +124,7 @@ VERDICTS = {"refuse": "is refused", "review": "needs review", "permit": "is perm
 
 @dataclass(frozen=True, slots=True)
 class PlannedCrossing:
-    """A crossing that a strategy would need, and what the border says of it today."""
+    """A crossing that a strategy would need, for which purpose, and what the border says of it today."""
 
     source: str
     target: str
@@ -129,6 +132,7 @@ class PlannedCrossing:
     label: Label
     count: int
     decision: Decision
+    purpose: str = TRAINING
 
     @property
     def permitted(self) -> bool:
@@ -139,7 +143,8 @@ class PlannedCrossing:
         """What stands in the way, in a clause: the missing documents where these would help."""
         missing, reason = "; ".join(self.decision.missing), self.decision.reason.rstrip(". ")
         needs = f"missing {missing}" if missing else reason
-        return f"{self.kind} {self.source} -> {self.target} {VERDICTS[self.decision.verdict]}: {needs}"
+        what = "base model" if self.purpose == BASE_MODEL and self.kind is Kind.MODEL else self.kind
+        return f"{what} {self.source} -> {self.target} {VERDICTS[self.decision.verdict]}: {needs}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,15 +214,17 @@ class Plan:
     """Every region's plan, in the order of the profiles.
 
     Attributes:
-        contributors: regions whose public rows train transfer learning's start model; empty if not needed.
+        contributors: regions whose rows train transfer learning's start model; empty if not needed.
         unsafe: decided by an open border, for experiments only.
         marks: what stands above the plan, in sentences: example rows, a rehearsed day, rules that were not shipped.
+        start_rows: which rows these are: public ones, or those of people who consented to a base model.
     """
 
     regions: tuple[RegionPlan, ...]
     contributors: tuple[str, ...] = ()
     unsafe: bool = False
     marks: tuple[str, ...] = ()
+    start_rows: Scope = Scope.PUBLIC
 
     def region(self, name: str) -> RegionPlan:
         """One region's plan. Raises ConfigurationError for a region that is not in it."""

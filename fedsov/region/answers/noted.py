@@ -13,6 +13,7 @@ from typing import Any
 
 from fedsov.artifact import Kind
 from fedsov.border.gate import Gate
+from fedsov.label import Scope
 from fedsov.protocol.job import Asked
 
 (EXAMPLE_ROWS,) = Asked(examples="").marks
@@ -38,8 +39,12 @@ class RowsQuestion:
 
     @property
     def kind(self) -> str:
-        """What it has in common with the questions whose answers could be subtracted from its own."""
-        return f"{self.what}-{self.scope}"
+        """What it has in common with the questions whose answers could be subtracted from its own.
+
+        Rows of those who consented to a base model are shareable ones.
+        """
+        scope = Scope.SHAREABLE if self.scope == Scope.CONSENTED else self.scope
+        return f"{self.what}-{scope}"
 
     def to_json(self) -> dict[str, str]:
         """Plain values."""

@@ -244,6 +244,8 @@ def _people_of(session: Session, what: str, scope: str, key: bytes) -> People:
     if what == PROFILE:
         labels = np.array([repr(label.to_json()) for label in records.labels], object)
         columns["fedsov:label"] = labels[records.label_of[mask]]
+        if records.consents is not None:
+            columns["fedsov:consent"] = records.consents[mask]
         chosen = np.ones(len(chosen), bool)
     return people_of(columns, np.asarray(rows.persons), chosen, secret=key)
 
@@ -253,7 +255,7 @@ def _banded(session: Session) -> dict[str, int]:
     y, rule = session.rows(Scope.ALL).y, session.work.target
     groups = [(y[mask], session.records.subjects[mask]) for mask in (public, ~public)]
     classes = max(_classes(part, owners_of(who, len(who)), rule.classes, least) for part, who in groups)
-    return {**{name: in_tens(exact[name]) for name in ("rows", "public", "shareable")}, "classes": classes}
+    return {name: in_tens(exact[name]) for name in exact} | {"classes": classes}
 
 
 def _classes(y: np.ndarray, owners: np.ndarray, classes: Sequence[str], least: int) -> int:

@@ -1,0 +1,47 @@
+"""Consent to a base model is a mark in the store: the label of the rows stays as it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fedsov.artifact import Artifact
+from fedsov.jurisdiction import Region
+from fedsov.partition.classify import ConsentRule
+from tests.partition.world import people, read, run, spec_of, written
+
+OPEN = ConsentRule(column="contract", equals="open", document="consent-1")
+
+
+def _refuse(_region: Region, _artifact: Artifact) -> bool:
+    return False
+
+
+def test_rows_whose_people_consented_are_marked_and_stay_bound(tmp_path: Path) -> None:
+    run(spec_of(written(tmp_path, people()), consent=OPEN), tmp_path, release=_refuse)
+    records = read(tmp_path, "EU")
+    agreed = records.columns["contract"] == "open"
+    assert agreed.any() and not agreed.all() and not records.public.any()
+    assert (records.consented == agreed).all()
+    assert records.select(records.consented).label == records.label
+
+
+def test_marks_go_with_their_rows(tmp_path: Path) -> None:
+    run(spec_of(written(tmp_path, people()), consent=OPEN), tmp_path, release=_refuse)
+    records = read(tmp_path, "US")
+    assert records.select(records.consented).consented.all()
+
+
+def test_where_nobody_was_asked_or_a_share_was_drawn_no_row_is_marked(tmp_path: Path) -> None:
+    path = written(tmp_path, people())
+    for name, rule in (("a", None), ("b", ConsentRule(share=0.5, document="d"))):
+        run(spec_of(path, consent=rule), tmp_path / name, release=None if rule is None else _refuse)
+        assert read(tmp_path / name, "EU").consents is None
+
+
+def test_another_value_that_means_consent_marks_the_rows_anew(tmp_path: Path) -> None:
+    path = written(tmp_path, people())
+    for value in ("open", "closed"):
+        rule = ConsentRule(column="contract", equals=value, document="consent-1")
+        run(spec_of(path, consent=rule), tmp_path, release=_refuse)
+        records = read(tmp_path, "EU")
+        assert (records.consented == (records.columns["contract"] == value)).all()
