@@ -33,6 +33,7 @@ SOON = 90
 EXAMPLE = "an example, no real document"
 KINDS = "fedsov evidence kinds"
 LISTED = ("exporter", "importer", "categories", "purposes")
+NEEDED = ("kind", "exporter", "importer", "categories", "signed", "owner")
 WRITTEN = ("id", "kind", "signed", "owner", "expires", "effective", "note")
 Register = Annotated[
     Path | None,
@@ -133,19 +134,31 @@ class AddArguments(Arguments):
         Path, typer.Option("--evidence", metavar="FILE", help="The register; made where there is none.")
     ]
     id: Annotated[str, typer.Option("--id", metavar="ID", help="The document's id, which no other has.")]
-    kind: Annotated[str, typer.Option("--kind", metavar="KIND", help=f"What it is; `{KINDS}` lists the kinds.")]
+    like: Annotated[
+        str | None,
+        typer.Option(
+            "--like", metavar="ID", help="What is not given here is as in the register's document of this id."
+        ),
+    ] = None
+    kind: Annotated[
+        str | None, typer.Option("--kind", metavar="KIND", help=f"What it is; `{KINDS}` lists the kinds.")
+    ] = None
     exporter: Annotated[
-        Sequence[str],
+        Sequence[str] | None,
         typer.Option("--exporter", metavar="CODES", help="ISO codes, groups such as @EEA, or *.", parser=comma_list),
-    ]
+    ] = None
     importer: Annotated[
-        Sequence[str], typer.Option("--importer", metavar="CODES", help="As for --exporter.", parser=comma_list)
-    ]
+        Sequence[str] | None,
+        typer.Option("--importer", metavar="CODES", help="As for --exporter.", parser=comma_list),
+    ] = None
     categories: Annotated[
-        Sequence[str], typer.Option("--categories", metavar="A,B", help="Categories of data, or *.", parser=comma_list)
-    ]
-    signed: Annotated[date, typer.Option("--signed", metavar="DATE", help="The day it was signed.", parser=day)]
-    owner: Annotated[str, typer.Option("--owner", metavar="NAME", help="Who is responsible for it.")]
+        Sequence[str] | None,
+        typer.Option("--categories", metavar="A,B", help="Categories of data, or *.", parser=comma_list),
+    ] = None
+    signed: Annotated[
+        date | None, typer.Option("--signed", metavar="DATE", help="The day it was signed.", parser=day)
+    ] = None
+    owner: Annotated[str | None, typer.Option("--owner", metavar="NAME", help="Who is responsible for it.")] = None
     expires: Annotated[
         date | None, typer.Option("--expires", metavar="DATE", help="Its last day (default: open).", parser=day)
     ] = None
@@ -180,16 +193,19 @@ class AddArguments(Arguments):
         "fedsov evidence add --evidence documents.yaml --id scc-1 --kind scc_eu --exporter @EEA --importer US \\",
         '    --categories personal,health --signed 2025-03-01 --expires 2027-02-28 --owner "protection office" \\',
         '    --terms "doc=2021/914; module=2; role=C->P" --file clauses.pdf',
+        "fedsov evidence add --evidence documents.yaml --id scc-2 --like scc-1 --expires 2029-02-28",
     ),
     reads="nothing",
 )
 def add(arguments: AddArguments) -> None:
     """Enters a document in a register, and says what it carries: for which places, and which terms it still lacks.
 
-    The register is read back as a whole before it replaces the file, so that a bad document changes nothing.
+    The register is read back as a whole before it replaces the file, so that a bad document changes nothing. Needed are
+    --kind, --exporter, --importer, --categories, --signed and --owner, or --like with a document that states them.
     """
     from fedsov.border.evidence.register_file import add_document
 
+    _check_needed(arguments)
     _check_words(arguments)
     document = add_document(arguments.evidence, _entry(arguments))
     carries = evidence_missing.lacks(document, arguments.evidence, today(), law=arguments.law)
@@ -231,6 +247,18 @@ def _documents(register: Path | None) -> tuple[Document, ...]:
     return load_register(register or config_dir() / "border" / "evidence_demo.yaml").documents
 
 
+def _check_needed(arguments: AddArguments) -> None:
+    """Refuses a document that says too little, and is like none that says the rest."""
+    if arguments.like is not None:
+        known = [document.id for document in _documents(arguments.evidence)]
+        if arguments.like not in known:
+            raise ConfigurationError(unknown(f"document in {arguments.evidence}", arguments.like, known))
+    elif absent := [f"--{name}" for name in NEEDED if not getattr(arguments, name)]:
+        raise ConfigurationError(
+            f"a document needs {', '.join(absent)}; add them, or --like ID to take them from a document of the register"
+        )
+
+
 def _check_words(arguments: AddArguments) -> None:
     """Refuses a kind, category, fact or place that does not exist, with the nearest one that does."""
     from fedsov.border.law.bundle_loader import load_categories, load_words, unknown_category
@@ -238,9 +266,9 @@ def _check_words(arguments: AddArguments) -> None:
 
     facts, mechanisms = load_words()
     kinds = [name for name, mechanism in mechanisms.items() if not mechanism.standing or name == "adequacy"]
-    if arguments.kind not in kinds:
+    if arguments.kind is not None and arguments.kind not in kinds:
         raise ConfigurationError(unknown("kind", arguments.kind, kinds, see=KINDS))
-    for category in arguments.categories:
+    for category in arguments.categories or ():
         if category not in load_categories() | {ANY}:
             raise ConfigurationError(f"{unknown_category(category)} or '{ANY}'")
     claimed = [name for name, fact in facts.items() if fact.claimed]
@@ -248,7 +276,7 @@ def _check_words(arguments: AddArguments) -> None:
         if name not in claimed:
             raise ConfigurationError(unknown("fact", name, claimed, see=KINDS))
     for option, codes in (("--exporter", arguments.exporter), ("--importer", arguments.importer)):
-        for code in codes:
+        for code in codes or ():
             _check_place(option, code)
 
 
@@ -265,7 +293,7 @@ def _check_place(option: str, code: str) -> None:
 
 
 def _entry(arguments: AddArguments) -> dict[str, Any]:
-    """The document as the register's file holds it: what was given, and no more."""
+    """The document as the register's file holds it: what was given, beside what the document that it is like states."""
     entry: dict[str, Any] = {name: getattr(arguments, name) for name in WRITTEN}
     entry |= {name: [*(getattr(arguments, name) or ())] for name in LISTED}
     entry["entities"] = [part.strip() for part in (arguments.entities or "").split(";") if part.strip()]
@@ -275,7 +303,17 @@ def _entry(arguments: AddArguments) -> dict[str, Any]:
         if not arguments.file.is_file():
             raise ConfigurationError(f"--file {arguments.file} does not exist, or is no file")
         entry["sha256"] = hashlib.sha256(arguments.file.read_bytes()).hexdigest()
-    return {name: value for name, value in entry.items() if value not in (None, [], {})}
+    stated = {name: value for name, value in entry.items() if value not in (None, [], {})}
+    together = _alike(arguments) | stated
+    return {name: value for name, value in together.items() if value not in (None, [], {}, "", False)}
+
+
+def _alike(arguments: AddArguments) -> dict[str, Any]:
+    """What the document that it is like states; nothing where it is like none."""
+    if arguments.like is None:
+        return {}
+    document = next(document for document in _documents(arguments.evidence) if document.id == arguments.like)
+    return document.to_json() | {name: getattr(document, name) for name in ("signed", "effective", "expires")}
 
 
 def _pairs(option: str, text: str) -> dict[str, str]:

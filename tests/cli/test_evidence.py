@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
 import yaml
 
 from fedsov.border.evidence.register_file import load_register
+from fedsov.config.hydra_compose import config_dir
 from tests.cli.world import call
 
 ADDED = {
@@ -69,6 +72,19 @@ def test_only_what_was_given_is_written(tmp_path: Path) -> None:
     assert call("evidence", "add", "--evidence", register, *words(ADDED)).out.startswith("one entered: scc_eu, valid\n")
     (entry,) = yaml.safe_load(register.read_text())["documents"]
     assert set(entry) == {name.removeprefix("--") for name in ADDED}
+
+
+def test_a_document_like_another_states_all_that_is_not_given_and_one_that_is_not_there_is_named(
+    tmp_path: Path,
+) -> None:
+    register = tmp_path / "documents.yaml"
+    register.write_text((config_dir() / "border" / "evidence_demo.yaml").read_text())
+    words = ("evidence", "add", "--evidence", str(register), "--id", "renewed", "--expires", "2040-01-01", "--like")
+    assert call(*words, "demo-scc-de-us").code == 0
+    anew = {document.id: document for document in load_register(register).documents}
+    assert anew["renewed"] == replace(anew["demo-scc-de-us"], id="renewed", expires=date(2040, 1, 1))
+    before, ended = register.read_text(), call(*words, "demo-scc-de-su")
+    assert ended.code == 2 and "did you mean demo-scc-de-us?" in ended.line and register.read_text() == before
 
 
 def test_what_a_document_lacks_is_said_as_it_is_entered_by_place_and_rule(tmp_path: Path) -> None:

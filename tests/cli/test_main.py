@@ -127,7 +127,11 @@ def test_the_exit_codes_in_every_help_are_those_of_the_errors() -> None:
             "border approve --why=x",
             "border approve needs ID, --by, --until and --key; see `fedsov border approve --help`",
         ),
-        ("evidence add --id a --kind=b", "needs --evidence, --exporter, --importer, --categories, --signed and"),
+        ("evidence add --kind=b", "evidence add needs --evidence and --id; see `fedsov evidence add --help`"),
+        (
+            "evidence add --evidence no.yaml --id a --kind=b",
+            "a document needs --exporter, --importer, --categories, --signed, --owner; add them, or --like ID",
+        ),
         ("promote", "promote needs MODEL and VERSION; see `fedsov promote --help`"),
         ("promote m", "promote needs VERSION; see"),
         ("promote m 0", "VERSION is '0'; write a whole number above 0"),

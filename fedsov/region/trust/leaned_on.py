@@ -8,9 +8,11 @@ document that is taken out is no fault, for then nothing leans on it any more.
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from fedsov.border.evidence.register import Register
@@ -34,6 +36,13 @@ def rewritten(register: Register, path: Path, ledger: Ledger) -> list[str]:
                     first.setdefault(name, (seq, digests))
     return [
         f"region {ledger.owner}: '{name}' in {path} was rewritten since entry {seq} of its ledger leaned on it; "
-        "put it back as it was, and enter the new version under an id of its own (`fedsov evidence add --id NEW`)"
+        f"`{_entered_anew(name, path, taken=now)}` enters the new version under an id of its own; then put the old one "
+        "back as it was, or take it out"
         for name, (seq, _) in sorted(first.items())
     ]
+
+
+def _entered_anew(name: str, path: Path, *, taken: Collection[str]) -> str:
+    """The command that enters what a document says now under the next id that is free; none of its content is in it."""
+    new = next(new for count in itertools.count(2) if (new := f"{name}-{count}") not in taken)
+    return f"fedsov evidence add --evidence {quote(str(path))} --id {quote(new)} --like {quote(name)}"

@@ -42,7 +42,7 @@ def test_any_other_word_or_file_of_a_document_that_was_leaned_on_is_named_with_i
         for change in ({"note": "other words"}, {"sha256": "00" * 32}, {"expires": None}):
             documents = [replace(each, **change) if each.id == LEANED else each for each in register.documents]
             (said,) = rewritten(replace(register, documents=tuple(documents)), DEMO, ledger)
-            assert f"'{LEANED}'" in said and "since entry 1 " in said and "evidence add --id" in said
+            assert f"'{LEANED}'" in said and "since entry 1 " in said and f"--id {LEANED}-2 --like {LEANED}`" in said
 
 
 def test_a_document_that_nothing_leaned_on_may_be_rewritten(tmp_path: Path) -> None:
