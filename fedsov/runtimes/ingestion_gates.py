@@ -24,7 +24,9 @@ from fedsov.ledger.ledger import Ledger
 from fedsov.partition.classify import ConsentRule
 from fedsov.partition.ingest import ArrivingRows, keys_of
 from fedsov.partition.manifest import read_manifest
+from fedsov.partition.retention import is_kept
 from fedsov.partition.told_counts import in_tens
+from fedsov.protocol.calendar import real_day
 from fedsov.protocol.job import Asked
 from fedsov.region.admission import Place, admit, admit_further, refuse, settle
 from fedsov.region.settings import RegionSettings
@@ -32,6 +34,9 @@ from fedsov.region.settings_file import FILE, check_ledger, has_settings, noted,
 from fedsov.region.trust import known_peers
 from fedsov.storage.private_files import make_private_folder
 from fedsov.storage.workspace import Workspace, ledger_of, store_of
+
+CONSENT_OF_PEOPLE = "derogation_consent"
+"""The kind of a paper that is a ground for single crossings, and releases nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +67,33 @@ class RegionGates:
             Ledger(ledger_of(folder), name).close()
         self.peers.update(known_keys.keys_at_hand(self.workspace))
 
-    def _check_keys(self, own: RegionSettings, ledger: Ledger, names: Sequence[str]) -> None:
-        """Raises JobRefused where a party has another key than the region pinned; remarks on a key it did not pin."""
+    def admitted(self, names: Sequence[str]) -> None:
+        """Begins all regions, once their rows were checked, and checks the keys of each before any store is written.
+
+        Raises JobRefused, once for all of them; LedgerBroken.
+        """
+        self.begin(names)
+        self._of_all([name for name in names if (self.workspace.region(name) / FILE).exists()], self._may_trust(names))
+
+    def _may_trust(self, names: Sequence[str]) -> Callable[[str], None]:
+        def check(name: str) -> None:
+            folder = self.workspace.region(name)
+            with closing(Ledger(ledger_of(folder), name)) as ledger:
+                self._check_keys(read_settings(folder, ledger), ledger, names)
+
+        return check
+
+    def _keys_beside(self, own: RegionSettings, names: Sequence[str]) -> dict[str, str]:
+        """The keys at hand of the other parties."""
         parties = {*names, self.settings.federation.hub.name} - {own.region}
-        keys = {name: self.peers[name] for name in parties if name in self.peers}
+        return {name: self.peers[name] for name in parties if name in self.peers}
+
+    def _check_keys(self, own: RegionSettings, ledger: Ledger, names: Sequence[str]) -> None:
+        """Raises JobRefused where a party has another key than the region pinned."""
+        keys = self._keys_beside(own, names)
         if faults := known_peers.contradictions(own, keys):
             place = Place(self.workspace.region(own.region), ledger)
             refuse(place, own.region, faults, self.asked, run=self.run)
-        self.remarks.extend(known_peers.unpinned(own, keys))
 
     def loose(self) -> list[str]:
         """What was made permanent now, in one region or more, and protects less."""
@@ -86,20 +110,31 @@ class RegionGates:
         Args:
             settles: whether settings are written where there are none, or none about this data set.
         """
+        if not settles:
+            self._of_all([name for name in names if (self.workspace.region(name) / FILE).exists()], self._may_ingest)
+            return
+        self.begin(names)
+        self._of_all(names, self._settles_among(names))
+
+    def _settles_among(self, names: Sequence[str]) -> Callable[[str], None]:
+        dataset = self.settings.dataset
+
+        def settled(name: str) -> None:
+            with self._opened(name) as (own, ledger):
+                self._check_keys(own, ledger, names)
+                self.remarks.extend(known_peers.unpinned(own, self._keys_beside(own, names)))
+                self.remarks.extend(self._check_retention(own, ledger))
+                if dataset.examples is None or not own.of_dataset(dataset.name).examples:
+                    self.of_people.add(name)
+
+        return settled
+
+    def _of_all(self, names: Sequence[str], ask: Callable[[str], None]) -> None:
+        """Raises JobRefused, once for all regions that refuse what they are asked."""
         refused = {}
-        if settles:
-            self.begin(names)
         for name in sorted(names):
             try:
-                if settles:
-                    with self._opened(name) as (own, ledger):
-                        self._check_keys(own, ledger, names)
-                        self.remarks.extend(self._check_retention(own, ledger))
-                        dataset = self.settings.dataset
-                        if dataset.examples is None or not own.of_dataset(dataset.name).examples:
-                            self.of_people.add(name)
-                elif (self.workspace.region(name) / FILE).exists():
-                    self._may_ingest(name)
+                ask(name)
             except JobRefused as error:
                 refused[name] = str(error)
         if refused:
@@ -110,15 +145,19 @@ class RegionGates:
     def release(self, register: Register) -> Callable[[Region, Artifact], bool]:
         """Asks a region's gate whether the consenting people's rows may become public."""
         consent = self.settings.dataset.consent or ConsentRule()
-        document = consent.document
-        if fault := _consent_fault(consent, register.get(document)):
+        document, paper = consent.document, register.get(consent.document)
+        if fault := _consent_fault(consent, paper):
             raise ConfigurationError(fault)
+        is_for_crossings = paper is not None and paper.kind == CONSENT_OF_PEOPLE
 
         def release(region: Region, artifact: Artifact) -> bool:
             """True where the region's gate released the rows; its ledger says why or why not."""
             with self._opened(region.name) as (own, ledger):
+                gate = self._gate(region, own, ledger, register)
+                if is_for_crossings:  # no label shrinks by it: the rows are marked for a base model
+                    gate.note({"consent": {"document": document, "digest": artifact.digest, "label": "kept"}})
+                    return False
                 try:
-                    gate = self._gate(region, own, ledger, register)
                     return gate.release(artifact, document=document).label.is_public
                 except Refused:
                     return False
@@ -183,12 +222,19 @@ class RegionGates:
         return described.get(name)
 
     def check_further(self, name: str, rows: ArrivingRows) -> None:
-        """Raises JobRefused where a region holds these people under another name, and its owner did not say so."""
+        """Raises JobRefused for rows that the region would not use any more, or people whom it knows by another name."""
         folder, dataset = self.workspace.region(name), self.settings.dataset.name
-        if (folder / FILE).exists():
-            with closing(Ledger(ledger_of(folder), name)) as ledger:
-                keys = open_keys(KeySettings(name, folder))
-                admit_further(Place(folder, ledger), keys, dataset, self.asked, rows, run=self.run)
+        if not (folder / FILE).exists():
+            days = self._retention_days(name)
+            if not is_kept(rows.ingested, days, on=real_day()):
+                raise JobRefused(_too_old(name, days, dataset, rows))
+            return
+        with closing(Ledger(ledger_of(folder), name)) as ledger:
+            place, days = Place(folder, ledger), read_settings(folder, ledger).retention_days
+            if not is_kept(rows.ingested, days, on=ledger.today()):
+                refuse(place, name, [_too_old(name, days, dataset, rows)], self.asked, run=self.run)
+            keys = open_keys(KeySettings(name, folder))
+            admit_further(place, keys, dataset, self.asked, rows, run=self.run)
 
     def _may_ingest(self, name: str) -> None:
         folder = self.workspace.region(name)
@@ -218,6 +264,13 @@ class RegionGates:
             if wrote:
                 self.settled[name] = [key for key in own.loose() if key not in before]
             yield own, ledger
+
+
+def _too_old(region: str, days: int | None, dataset: str, rows: ArrivingRows) -> str:
+    return (
+        f"region {region} uses rows for {days} days (retention_days), and those of {dataset} are of {rows.ingested}, "
+        "when their source was first ingested here: they are used no more, and nothing was stored; ingest a newer source"
+    )
 
 
 def _consent_fault(rule: ConsentRule, document: Document | None) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -82,11 +83,13 @@ class Trained:
         if any((self.place / "w").glob("hub/models/*/people/model.safetensors")):
             raise Enough
 
-    def crossings(self, party: str) -> Iterator[Mapping[str, Any]]:
+    def entries(self, party: str) -> list[Mapping[str, Any]]:
         folder = self.place / "w" / ("hub" if party == "hub" else f"regions/{party}")
-        return (
-            body for entry in Ledger.read(folder / "ledger.sqlite").entries() if (body := entry.body)["act"] == "cross"
-        )
+        with closing(Ledger.read(folder / "ledger.sqlite")) as ledger:
+            return [entry.body for entry in ledger.entries()]
+
+    def crossings(self, party: str) -> list[Mapping[str, Any]]:
+        return [body for body in self.entries(party) if body["act"] == "cross"]
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +129,13 @@ def test_the_base_model_s_label_binds_the_model_of_the_region_that_began_with_it
     (record,) = trained.place.glob("w/regions/IN/models/*/record.json")
     (model,) = json.loads(record.read_text())["models"]
     assert json.loads(model["tags"]["label"])["origins"] == ["IN", "JP", "KR"]
+
+
+def test_no_label_shrinks_by_a_paper_for_crossings_and_the_region_notes_whom_it_speaks_of(trained: Trained) -> None:
+    bodies = trained.entries("KR")
+    assert not any(body["act"] == "release" for body in bodies)
+    (noted,) = [body["note"]["consent"] for body in bodies if "consent" in body.get("note", {})]
+    assert noted["document"] == "consent-kr" and noted["label"] == "kept" and len(noted["digest"]) == 64
 
 
 def test_the_plan_says_whose_people_consented(trained: Trained) -> None:
