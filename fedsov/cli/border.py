@@ -48,7 +48,7 @@ def why(arguments: WhyArguments) -> None:
     """Explains the plan's choice for a region.
 
     Each strategy in order, and what the law said of each crossing. No region is asked, but with --fresh. Takes the same
-    settings as `train`.
+    settings as `train`; ingests nothing, and is refused where nothing was ingested.
     """
     say = progress(arguments.quiet)
     say("starting: loading Flower and Hydra")
@@ -59,6 +59,7 @@ def why(arguments: WhyArguments) -> None:
 
         settings = run_settings(arguments.overrides)
         _check_region(arguments.region, settings)
+        _check_ingested(settings)
         plan, _ = train.plan_settings(settings, progress=say, fresh=arguments.fresh)
     region = plan.region(arguments.region)
     if arguments.json:
@@ -73,6 +74,17 @@ def _check_region(name: str, settings: Settings) -> None:
     names = [region.name for region in settings.federation.regions or ()]
     if names and name not in names:
         raise ConfigurationError(unknown("region", name, names))
+
+
+def _check_ingested(settings: Settings) -> None:
+    """Refuses a workspace in which nothing was ingested: a question stores nobody's rows."""
+    from fedsov.storage.workspace import Workspace
+
+    if not Workspace(settings.workspace).region_names():
+        raise ConfigurationError(
+            f"workspace {settings.workspace} has no region, and a question ingests nothing; name another one by "
+            "--workspace DIR, or run `fedsov ingest` with the same settings first"
+        )
 
 
 def _ground_names() -> dict[str, str]:

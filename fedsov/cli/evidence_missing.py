@@ -62,9 +62,11 @@ def missing(arguments: MissingArguments) -> None:
     if arguments.json:
         documents = [document.to_json() for document in answer.documents]
         plans = {"before": dict(answer.before), "after": dict(answer.after), "closed": list(answer.closed)}
-        print_json({"documents": documents, "lines": lines, **plans})
+        elsewhere = {name: path and str(path) for name, path in _elsewhere(answer, register).items()}
+        print_json({"documents": documents, "lines": lines, **plans, "registers": elsewhere})
         return
-    for line in answer_lines(answer, lines, arguments.strategy):
+    told = answer_lines(answer, lines, arguments.strategy)
+    for line in (*told, *(register_lines(answer, register, settings.border.evidence) if lines else ())):
         print_line(line)
 
 
@@ -87,6 +89,32 @@ def answer_lines(answer: MissingEvidence, lines: Sequence[str], strategy: str | 
     elif lines:
         sentences += ["With them no region's strategy changes by itself; a person must also look at what waits:"]
     return [*sentences, *(["No document opens:"] if answer.closed else []), *(f"  {each}" for each in answer.closed)]
+
+
+def register_lines(answer: MissingEvidence, register: Path, of_job: Path | None) -> list[str]:
+    """What has the job and each region read the register that the documents are entered in, where they do not.
+
+    A region decides by the documents of its own settings alone.
+    """
+    sentences = []
+    if of_job is None:
+        sentences.append(f"The job names no register: border=own border.evidence={shlex.quote(str(register))}")
+    file = shlex.quote(str(register.absolute()))
+    for name, own in _elsewhere(answer, register).items():
+        reads = "no register" if own is None else f"another register ({own})"
+        sentences.append(
+            f"Region {name} reads {reads}: `fedsov region set {name} evidence={file}` has it read this one"
+        )
+    return sentences
+
+
+def _elsewhere(answer: MissingEvidence, register: Path) -> dict[str, Path | None]:
+    """The regions that read another register, or none."""
+    return {
+        name: own
+        for name, own in answer.registers.items()
+        if own is None or own.resolve() != register.absolute().resolve()
+    }
 
 
 def _words(strategy: str) -> str:

@@ -101,6 +101,7 @@ def test_the_rules_of_a_regime_are_listed_with_their_texts() -> None:
         (["why"], "border why needs REGION; see `fedsov border why --help`"),
         (["why", "USA"], "unknown region 'USA'; did you mean US? There are US, GB, DE, IN, CA"),
         (["why", "FR"], "unknown region 'FR'; there are US, GB, DE, IN, CA"),
+        (["why", "IN"], "has no region, and a question ingests nothing; name another one by --workspace DIR, or run"),
         (["why", "US", "algorithm=krumm"], "unknown algorithm 'krumm'; did you mean krum?"),
     ],
 )
@@ -108,6 +109,7 @@ def test_what_cannot_be_asked_is_one_clear_line(words: Sequence[str], line: str,
     settings = [f"workspace={tmp_path / 'w'}"] if words[0] == "why" else []
     ended = call("border", *words, *settings)
     assert ended.code == 2 and line in ended.line
+    assert not (tmp_path / "w").exists()
     assert not (tmp_path / "w" / "regions").exists(), "a region was asked"
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fedsov.api.border.missing_evidence import MissingEvidence
-from fedsov.cli.evidence_missing import answer_lines, entry_line
+from fedsov.cli.evidence_missing import answer_lines, entry_line, register_lines
 from tests.border.world import document
 from tests.cli.world import call
 
@@ -43,6 +43,24 @@ def test_that_nothing_is_missing_and_what_no_document_opens_is_said() -> None:
         "No document is missing for a better plan.",
         "No document opens:",
         "  model hub -> IN needs review: a person must look.",
+    ]
+
+
+def test_each_region_that_reads_another_register_is_told_the_command_that_names_this_one(tmp_path: Path) -> None:
+    ours = tmp_path / "our papers.yaml"
+    registers = {"DE": ours, "IN": None, "US": Path("/theirs.yaml")}
+    answer = MissingEvidence((PAPER,), {}, {}, (), registers)
+    assert register_lines(answer, ours, ours) == [
+        f"Region IN reads no register: `fedsov region set IN evidence='{ours}'` has it read this one",
+        "Region US reads another register (/theirs.yaml): "
+        f"`fedsov region set US evidence='{ours}'` has it read this one",
+    ]
+
+
+def test_a_job_without_a_register_is_told_the_setting_that_names_it(tmp_path: Path) -> None:
+    path = tmp_path / "documents.yaml"
+    assert register_lines(MissingEvidence((PAPER,), {}, {}, (), {"DE": path}), path, None) == [
+        f"The job names no register: border=own border.evidence={path}"
     ]
 
 

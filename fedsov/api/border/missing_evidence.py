@@ -8,8 +8,9 @@ recorded and nothing is entered: the documents do not exist yet.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fedsov.artifact import Artifact, Crossing, Kind, Party
@@ -23,9 +24,11 @@ from fedsov.hub.planning.plan import make_plan
 from fedsov.hub.planning.plan_values import ORDER, Plan, PlannedCrossing, Profile, StrategyRule
 from fedsov.label import Label
 from fedsov.protocol import BASE_MODEL
+from fedsov.region.settings_file import FILE
 
 if TYPE_CHECKING:
     from fedsov.config.settings import Settings
+    from fedsov.hub.run import HubRun
 
 MOST_TURNS = 8
 """How often a plan is made anew; each turn opens at least one crossing that the one before did not."""
@@ -39,12 +42,14 @@ class MissingEvidence:
         documents: each told once for the same kind, places and terms; in the order in which they are asked for.
         before, after: by region, the strategy without them, and that which is asked for or better with them.
         closed: sentences about the crossings that no document opens: a person must look, or the law forbids them.
+        registers: by region of this workspace, the register that its own settings name; None for none.
     """
 
     documents: tuple[Document, ...]
     before: Mapping[str, str]
     after: Mapping[str, str]
     closed: tuple[str, ...]
+    registers: Mapping[str, Path | None] = field(default_factory=dict)
 
     @property
     def changed(self) -> dict[str, str]:
@@ -89,6 +94,7 @@ def missing_settings(
 
     Raises ConfigurationError for a strategy that nobody knows.
     """
+    from fedsov.api.region_settings import show as shown
     from fedsov.api.train import planned_run
 
     rule = rule_of(settings.strategy, strategy)
@@ -96,7 +102,13 @@ def missing_settings(
         register = settings.border.register()
         view = BorderView(run.party, run.gate.bundle, register, run.gate.today(), run.gate.purpose)
         answer = missing(profiles, rule, hub=run.gate.owner.name, view=view)
-        return replace(answer, before=_strategies(plan))
+        registers = {name: shown(settings.workspace, name).settings.evidence for name in _settled(run)}
+        return replace(answer, before=_strategies(plan), registers=registers)
+
+
+def _settled(run: HubRun) -> list[str]:
+    """The regions of the run whose settings lie in this workspace."""
+    return [name for name in sorted(run.nodes) if (run.workspace.region(name) / FILE).exists()]
 
 
 def rule_of(rule: StrategyRule, strategy: str | None) -> StrategyRule:
