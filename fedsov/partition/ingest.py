@@ -75,11 +75,13 @@ class ArrivingRows:
         values: their names by their values (`fedsov.partition.row_names`).
         named: what their pseudonyms will be made of: the subject, or `values` where there is none.
         columns: name to the column as it will be stored, with NaN or None for what is missing.
+        ingested: the day on which their source was first ingested, ISO 8601.
     """
 
     values: Sequence[str]
     named: Sequence[str]
     columns: Mapping[str, np.ndarray]
+    ingested: str
 
 
 CheckRows = Callable[[Region, ArrivingRows], None]
@@ -301,7 +303,8 @@ def _arriving(region: Region, source: SortedRows) -> ArrivingRows:
         for name, kind in source.inferred.kinds.items()
         if kind in LEARNED
     }
-    return ArrivingRows(values, named, {name: stored_values(part) for name, part in parts.items()})
+    columns = {name: stored_values(part) for name, part in parts.items()}
+    return ArrivingRows(values, named, columns, source.stamp["ingested"])
 
 
 def _rows_of(region: Region, source: SortedRows) -> np.ndarray:

@@ -222,7 +222,7 @@ class RegionGates:
         return described.get(name)
 
     def check_further(self, name: str, rows: ArrivingRows) -> None:
-        """Raises JobRefused for rows that the region would not use any more, or people whom it knows by another name."""
+        """Raises JobRefused for rows that the region uses no more, or people whom it knows by another name."""
         folder, dataset = self.workspace.region(name), self.settings.dataset.name
         if not (folder / FILE).exists():
             days = self._retention_days(name)
@@ -269,7 +269,7 @@ class RegionGates:
 def _too_old(region: str, days: int | None, dataset: str, rows: ArrivingRows) -> str:
     return (
         f"region {region} uses rows for {days} days (retention_days), and those of {dataset} are of {rows.ingested}, "
-        "when their source was first ingested here: they are used no more, and nothing was stored; ingest a newer source"
+        "when their source was first ingested here: they are used no more, and nothing was stored; ingest newer rows"
     )
 
 

@@ -99,7 +99,7 @@ def ingest_source(request: Mapping[str, Any]) -> dict[str, Any]:
             basis=_basis(settings, register, asked.calendar().day()),
             rebuild=bool(request.get("rebuild")),
             check_rows=_check_rows(workspace, gates, asked=known),
-            admitted=lambda admitted: gates.begin([region.name for region in admitted]),
+            admitted=lambda admitted: gates.admitted([region.name for region in admitted]),
         ),
     )
     gates.ask_all([region.name for region in report.regions])

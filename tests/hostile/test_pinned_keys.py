@@ -18,6 +18,7 @@ from fedsov.errors import JobRefused, KeyUnavailable
 from fedsov.keys import KeySettings, open_keys
 from fedsov.ledger import known_keys
 from fedsov.ledger.ledger import Ledger
+from fedsov.partition.manifest import MANIFEST
 from fedsov.protocol.job import RegionStart
 from fedsov.region.trust.known_peers import sealing_key, signed_sealing_key
 from fedsov.region.worker import ClosedRegion, OpenRegion, open_region
@@ -127,6 +128,10 @@ def test_a_peer_that_comes_back_with_another_key_ends_the_ingestion_by_name(regi
     region.set(f"keys.FR={OTHER}")
     done = fedsov("ingest", *region.words(), "--quiet")
     assert done.returncode == 9 and f"`fedsov region set DE keys.FR={true}" in done.stderr, done.stderr
+    written = (region.folder / "store" / "people" / MANIFEST).stat().st_mtime_ns
+    again = fedsov("ingest", *region.words(), "--rebuild", "--quiet")
+    assert again.returncode == 9 and f"keys.FR={true}" in again.stderr, again.stderr
+    assert (region.folder / "store" / "people" / MANIFEST).stat().st_mtime_ns == written, "refused before it is stored"
     region.set(f"keys.FR={true}")
 
 
