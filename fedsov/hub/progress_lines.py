@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from fedsov.algorithms.update_checks import WEIGHT
+from fedsov.hub.region_errors import in_a_round
 from fedsov.hub.server_app import CONTRIBUTORS
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ def round_line(run: HubRun, record: RoundRecord, what: str) -> str:
         if not math.isnan(metrics.get("score", math.nan))
     )
     absent = {**record.failed, **dict.fromkeys(record.left_out, "left out")}
-    lost = ", ".join(f"{run.name_of(node)} ({why})" for node, why in absent.items())
+    names = {node: run.name_of(node) for node in absent}
+    lost = ", ".join(f"{names[node]} ({in_a_round(names[node], why)})" for node, why in absent.items())
     missing = f"; without {lost}" if lost else ""
     start = f"{what}, round {record.number}/{run.settings.training.spec.rounds}"
     if record.together:

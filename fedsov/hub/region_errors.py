@@ -43,6 +43,18 @@ WAYS_OUT: Mapping[str, str] = {
     "RegionProcessEnded": "its process ended; was it killed, or is there too little memory?",
 }
 
+IN_A_ROUND: Mapping[str, str] = {
+    "Refused": "its own gate held back its answer; `fedsov ledger show {region} --refused` says why. Scores about fewer"
+    " than ten people never leave (floor.min_count): more rows mend it, and strategy.federated.min_rows=N leaves regions"
+    " with fewer out",
+    "CrossingRefused": "the hub's gate does not let the model go to it; `fedsov ledger show hub --refused` says why",
+}
+
+
+def in_a_round(region: str, why: str) -> str:
+    """Why a region has no part in a round, with the way to mend it where a gate refused."""
+    return f"{why}: {IN_A_ROUND[why].format(region=region)}" if why in IN_A_ROUND else why
+
 
 def error_by_name(name: str, message: str) -> FedsovError:
     """The error of fedsov's tree with that name and this message; FedsovError for a name not in the tree."""

@@ -16,6 +16,7 @@ from fedsov.algorithms.rounds import BEST, BestRound, RoundRecord
 from fedsov.algorithms.training_spec import TrainingSpec
 from fedsov.algorithms.update_checks import WEIGHT, accepted_updates, believe_claims
 from fedsov.errors import TrainingFailed
+from fedsov.hub.region_errors import in_a_round
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,7 +71,10 @@ class RoundSettings:
 
     def sentence(self, failed: Mapping[int, str]) -> str:
         """Failures in a line, each with its node's name where it has one."""
-        return "; ".join(f"{self.names[node]}: {why}" if node in self.names else why for node, why in failed.items())
+        return "; ".join(
+            f"{self.names[node]}: {in_a_round(self.names[node], why)}" if node in self.names else why
+            for node, why in failed.items()
+        )
 
 
 @dataclass(frozen=True, slots=True)

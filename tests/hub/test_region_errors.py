@@ -11,7 +11,7 @@ import pytest
 from fedsov import errors
 from fedsov.cli.main import COMMANDS
 from fedsov.errors import FedsovError
-from fedsov.hub.region_errors import WAYS_OUT, error_by_name, region_error
+from fedsov.hub.region_errors import IN_A_ROUND, WAYS_OUT, error_by_name, in_a_round, region_error
 
 FOLDER = Path("/a place/regions/DE")
 
@@ -24,6 +24,16 @@ def test_a_way_out_names_the_region_and_its_log_and_commands_that_run_as_they_st
         program, subcommand, *words = shlex.split(command)
         assert program == "fedsov" and subcommand in COMMANDS
         assert subcommand != "region" or words[-2:] == ["--workspace", "/a place"]
+
+
+@pytest.mark.parametrize("name", list(IN_A_ROUND))
+def test_a_gate_s_refusal_in_a_round_is_told_with_the_ledger_that_knows_the_reason(name: str) -> None:
+    line = in_a_round("DE", name)
+    (commands,) = re.findall(r"`(.*?)`", line)
+    program, subcommand, *words = shlex.split(commands)
+    assert line.startswith(f"{name}: ") and (program, subcommand) == ("fedsov", "ledger") and subcommand in COMMANDS
+    assert words == ["show", "DE" if name == "Refused" else "hub", "--refused"]
+    assert in_a_round("DE", "KeyUnavailable") == "KeyUnavailable"
 
 
 def test_a_region_s_own_words_are_told_and_another_name_is_no_more_than_that() -> None:

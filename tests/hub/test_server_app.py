@@ -113,7 +113,7 @@ def test_too_few_updates_end_the_training_with_the_reasons() -> None:
 def test_a_failure_names_the_node_where_it_has_a_name() -> None:
     round_settings = _settings(minimum=2, names={3: "DE"})
     grid = GatedGrid(Inbox(Scripted({2: _full(1.0), 3: "Refused"})), (2, 3), Open())
-    with pytest.raises(TrainingFailed, match="1 of at least 2 regions sent an update .DE: Refused"):
+    with pytest.raises(TrainingFailed, match="1 of at least 2 regions sent an update .DE: Refused: its own gate"):
         server_app(round_settings, START, TrainingOutput())(grid, Context(1, 1, {}, RecordDict(), {}))
 
 
