@@ -2,17 +2,18 @@
 
 A store is one folder: ``records-*.parquet`` (features, target, jurisdiction, pseudonym, label), a file of its
 own for identifiers, and ``manifest.json``, which names them. Arrow's Parquet Modular Encryption (AES-256-GCM,
-encrypted footer) hides values, column names, statistics and labels; each file's keys are wrapped by the
-region's `RegionKeys` for that data set and file alone. It promises:
+encrypted footer) hides values, column names, statistics and labels; each file has a key of its own, which the
+manifest holds wrapped by the region's `RegionKeys` for that data set and part alone: a new master key rewrites
+manifests, and no row (`fedsov.partition.rekeying`). It promises:
 - without the region's key no value can be read (`KeyUnavailable`), and a changed byte is found
   (`StoreDamaged`);
 - a write that fails leaves the old store as it was: new files get new names, and only replacing the manifest,
   in one step, makes them the store;
 - rows of a jurisdiction that the region does not hold are refused when written and when read.
 
-Arrow's `CryptoFactory` caches unwrapped keys under `key_access_token`, whose default all factories' users
-share: with one factory, a principal without the key reads what another opened. So every opening makes its own
-factory and token.
+Stores of before have their keys wrapped inside the Parquet files and are read still. There Arrow's `CryptoFactory`
+caches unwrapped keys under `key_access_token`, whose default all factories' users share: with one factory, a principal
+without the key reads what another opened. So every opening makes its own factory and token.
 """
 
 from __future__ import annotations
@@ -112,15 +113,16 @@ def stage_store(folder: Path, table: pa.Table, *, contents: Contents, keys: Regi
     if identifiers:
         parts["identifiers"] = table.select([SUBJECT, JURISDICTION, *identifiers])
     files = {part: f"{part}-{stamp}.parquet" for part in parts}
+    wrapped: dict[str, str] = {}
     pending = folder / f".{MANIFEST}.{stamp}"
     with contextlib.ExitStack() as undo:  # also after Ctrl-C: half a store is nobody's
         undo.callback(_remove, folder, [*files.values(), pending.name])
         with _writing(folder):
             make_private_folder(folder)
             for part, rows in parts.items():
-                context = f"{contents.dataset}/{part}"
-                _write_encrypted(folder / files[part], _tagged(rows, contents, keys), keys, context)
-            manifest = _manifest(folder, table.num_rows, files, contents=contents, keys=keys)
+                file_key, wrapped[files[part]] = new_file_key(keys, f"{contents.dataset}/{part}")
+                _write_encrypted(folder / files[part], _tagged(rows, contents, keys), file_key)
+            manifest = _manifest(folder, table.num_rows, files, wrapped=wrapped, contents=contents, keys=keys)
             create_private_file(pending)
             pending.write_text(manifest.to_json())
         undo.pop_all()
@@ -172,7 +174,17 @@ class Store:
         name = self.manifest.files[part]
         path = self.folder / Path(name).name
         content = _intact(path, self.manifest.sha256.get(name, ""))
-        return path, _read_encrypted(path, content, self.keys, f"{self.manifest.dataset}/{part}")
+        return path, _read_encrypted(path, content, self._decryption(name, f"{self.manifest.dataset}/{part}"))
+
+    def _decryption(self, name: str, context: str) -> pe.FileDecryptionProperties:
+        """What opens one file. Raises KeyUnavailable."""
+        if name not in self.manifest.wrapped:
+            return _wrapped_inside(self.keys, context)
+        try:
+            file_key = self.keys.unwrap(base64.b64decode(self.manifest.wrapped[name]), context)
+        except KeyUnavailable as error:
+            raise KeyUnavailable(f"{self.folder / name}: {error}") from None
+        return pe.create_decryption_properties(file_key, aad_prefix=name.encode())
 
 
 def check_tags(
@@ -216,7 +228,15 @@ def _read_tags(path: Path, table: pa.Table) -> dict[str, Any]:
         raise StoreDamaged(f"{path} carries no jurisdiction in its schema; {mend(path)}") from None
 
 
-def _manifest(folder: Path, rows: int, files: dict[str, str], *, contents: Contents, keys: RegionKeys) -> Manifest:
+def _manifest(
+    folder: Path,
+    rows: int,
+    files: dict[str, str],
+    *,
+    wrapped: Mapping[str, str],
+    contents: Contents,
+    keys: RegionKeys,
+) -> Manifest:
     manifest = Manifest(
         dataset=contents.dataset,
         region=keys.region,
@@ -226,9 +246,20 @@ def _manifest(folder: Path, rows: int, files: dict[str, str], *, contents: Conte
         files=files,
         notes=dict(contents.notes),
         sha256={name: _sha256(folder / name) for name in files.values()},
+        wrapped=dict(wrapped),
         **{name: contents.stamp[name] for name in STAMP},
     )
     return replace(manifest, seal=sealing(keys, manifest))
+
+
+def new_file_key(keys: RegionKeys, context: str) -> tuple[bytes, str]:
+    """A key of 32 bytes for one file, and the same wrapped for the manifest, base64.
+
+    Args:
+        context: data set and part, such as ``people/records``.
+    """
+    file_key = secrets.token_bytes(32)
+    return file_key, base64.b64encode(keys.wrap(file_key, context)).decode()
 
 
 class _Kms(pe.KmsClient):  # type: ignore[misc]  # pyarrow has no types
@@ -238,37 +269,28 @@ class _Kms(pe.KmsClient):  # type: ignore[misc]  # pyarrow has no types
         super().__init__()
         self._keys, self._context = keys, context
 
-    def wrap_key(self, key_bytes: bytes, master_key_identifier: str) -> str:
-        return base64.b64encode(self._keys.wrap(key_bytes, self._context)).decode()
-
     def unwrap_key(self, wrapped_key: str, master_key_identifier: str) -> bytes:
         return self._keys.unwrap(base64.b64decode(wrapped_key), self._context)
 
 
-def _crypto(keys: RegionKeys, context: str) -> tuple[pe.CryptoFactory, pe.KmsConnectionConfig]:
-    """A factory and a token of this opening's own; see the module's docstring."""
+def _wrapped_inside(keys: RegionKeys, context: str) -> pe.FileDecryptionProperties:
+    """What opens a file of before, by a factory and a token of this opening's own; see the module's docstring."""
     token = f"{keys.region}/{keys.key_id}/{secrets.token_hex(8)}"
-    return pe.CryptoFactory(lambda _: _Kms(keys, context)), pe.KmsConnectionConfig(key_access_token=token)
+    factory = pe.CryptoFactory(lambda _: _Kms(keys, context))
+    connection = pe.KmsConnectionConfig(key_access_token=token)
+    return factory.file_decryption_properties(connection, pe.DecryptionConfiguration())
 
 
-def _write_encrypted(path: Path, table: pa.Table, keys: RegionKeys, context: str) -> None:
-    factory, connection = _crypto(keys, context)
-    settings = pe.EncryptionConfiguration(
-        footer_key=keys.key_id,
-        uniform_encryption=True,
-        encryption_algorithm="AES_GCM_V1",
-        data_key_length_bits=256,
-    )
-    properties = factory.file_encryption_properties(connection, settings)
+def _write_encrypted(path: Path, table: pa.Table, file_key: bytes) -> None:
+    """Binds the file to its name: it opens under no other."""
+    properties = pe.create_encryption_properties(file_key, aad_prefix=path.name.encode(), store_aad_prefix=False)
     create_private_file(path)
     pq.write_table(table, path, compression="zstd", encryption_properties=properties)
 
 
-def _read_encrypted(path: Path, content: bytes, keys: RegionKeys, context: str) -> pa.Table:
-    factory, connection = _crypto(keys, context)
+def _read_encrypted(path: Path, content: bytes, decryption: pe.FileDecryptionProperties) -> pa.Table:
     try:
-        properties = factory.file_decryption_properties(connection, pe.DecryptionConfiguration())
-        return pq.ParquetFile(pa.BufferReader(content), decryption_properties=properties).read()
+        return pq.ParquetFile(pa.BufferReader(content), decryption_properties=decryption).read()
     except KeyUnavailable as error:
         raise KeyUnavailable(f"{path}: {error}") from None
     except (pa.ArrowException, OSError, ValueError):
