@@ -18,7 +18,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -61,6 +61,8 @@ from fedsov.storage.workspace import store_of
 
 QUARANTINE = "quarantine"
 REASON = "fedsov:reason"
+NAMED, VALUES = "fedsov:named", "fedsov:values"
+"""What a quarantined row's pseudonym and its digest are made of: without them it could not go home later."""
 _FORMAT = 3
 
 Release = Callable[[Region, Artifact], bool]
@@ -143,9 +145,11 @@ def ingest(
     for region in report.regions:
         conditions.check_rows(region, _arriving(region, rows))
     conditions.admitted(report.regions)
-    for store in _stage(workspace, rows, report, release):
+    *regional, last = _stage(workspace, rows, report, release)
+    for store in regional:
         store.commit()
-    _forget(workspace, spec.name, previous, report)
+    _forget(workspace, spec.name, previous, {store.folder for store in regional})
+    last.commit()
     return report
 
 
@@ -157,6 +161,11 @@ def region_folder(workspace: Path, region: str) -> Path:
 def store_folder(workspace: Path, region: str, dataset: str) -> Path:
     """Where a region keeps a data set."""
     return store_of(region_folder(workspace, region), dataset)
+
+
+def quarantine_of(dataset: str) -> str:
+    """What a region calls its quarantine of a data set: a store beside that of the rows."""
+    return f"{QUARANTINE}@{dataset}"
 
 
 def key_settings(workspace: Path, region: str) -> KeySettings:
@@ -221,12 +230,14 @@ def _stamp_of(manifest: Manifest) -> Stamp:
     return {key: getattr(manifest, key) for key in STAMP if key != "ingested"}
 
 
-def _forget(workspace: Path, dataset: str, previous: tuple[Stamp, IngestReport] | None, report: IngestReport) -> None:
-    """Removes the data set from regions that no longer hold it: a record has one home."""
-    holders = {region.name for region in report.regions}
+def _forget(
+    workspace: Path, dataset: str, previous: tuple[Stamp, IngestReport] | None, written: Collection[Path]
+) -> None:
+    """Removes the data set from regions and quarantines that no longer hold it: a record has one home."""
     for region in previous[1].regions if previous else ():
-        if region.name not in holders:
-            shutil.rmtree(store_folder(workspace, region.name, dataset), ignore_errors=True)
+        for folder in (store_folder(workspace, region.name, name) for name in (dataset, quarantine_of(dataset))):
+            if folder not in written:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _check_described(spec: DatasetSpec, report: IngestReport) -> None:
@@ -235,14 +246,21 @@ def _check_described(spec: DatasetSpec, report: IngestReport) -> None:
 
 
 def _stage(workspace: Path, source: SortedRows, report: IngestReport, release: Release | None) -> list[Staged]:
-    """Every region's new store, and the quarantine's last; none stays where one fails."""
+    """Every region's new store and quarantine, and the quarantine of rows without a home last; none stays where one
+    fails."""
     staged = []
+    homeless = source.homes.home < 0
     with contextlib.ExitStack() as undo:
         for region in report.regions:
             rows = _rows_of(region, source)
             staged.append(_stage_region(workspace, region, rows, source=source, release=release))
             undo.callback(staged[-1].discard)
-        staged.append(_stage_quarantine(workspace, source, report))
+            held_back = source.homes.held_by == source.homes.regions.index(region)
+            if held_back.any():
+                homeless &= ~held_back
+                staged.append(_stage_held_back(workspace, region, np.flatnonzero(held_back), source))
+                undo.callback(staged[-1].discard)
+        staged.append(_stage_quarantine(workspace, source, np.flatnonzero(homeless), report))
         undo.callback(staged[-1].discard)
         undo.pop_all()
     return staged
@@ -268,24 +286,46 @@ def _stage_region(
     return stage_store(store_folder(workspace, region.name, source.spec.name), table, contents=contents, keys=keys)
 
 
-def _stage_quarantine(workspace: Path, source: SortedRows, report: IngestReport) -> Staged:
-    """Rows without a home, their reason and what their jurisdiction column said; the notes are the report."""
+def _stage_held_back(workspace: Path, region: Region, rows: np.ndarray, source: SortedRows) -> Staged:
+    """Rows of a region that have a fault: they wait in the region's own quarantine."""
+    table, kinds, labels = _quarantined(source, rows, keys_of(workspace, region.name))
+    name = quarantine_of(source.spec.name)
+    contents = Contents(name, region.jurisdictions, kinds, labels, stamp=source.stamp)
+    keys = keys_of(workspace, region.name)
+    return stage_store(store_folder(workspace, region.name, name), table, contents=contents, keys=keys)
+
+
+def _stage_quarantine(workspace: Path, source: SortedRows, rows: np.ndarray, report: IngestReport) -> Staged:
+    """Rows without a home; the notes are the report."""
     homes, spec = source.homes, source.spec
-    rows = np.flatnonzero(homes.home < 0)
-    kinds = {name: kind for name, kind in source.inferred.kinds.items() if kind != "drop"}
-    kinds = {spec.jurisdiction: "identifier"} | kinds
     keys = keys_of(workspace, QUARANTINE)
-    subjects, digests = keyed(source.named, source.values, rows, keys)
-    labels, label_of = _present(source.labels, source.label_of[rows])
-    table = _table(source, rows, kinds=kinds, subjects=subjects, label_of=label_of)
-    table = table.append_column(ROW, numbers(digests))
-    table = table.append_column(REASON, from_levels(homes.reasons, homes.reason_of[rows]))
+    table, kinds, labels = _quarantined(source, rows, keys)
     notes = {name: value for name, value in asdict(report).items() if name != "up_to_date"}
     notes["regions"] = [home.to_json() for home in report.regions]
     jurisdictions = frozenset(homes.codes[code] for code in np.unique(homes.code_of[rows]))
-    kinds = {**kinds, REASON: "categorical"}
     contents = Contents(spec.name, jurisdictions, kinds, labels, stamp=source.stamp, notes=notes)
     return stage_store(store_folder(workspace, QUARANTINE, spec.name), table, contents=contents, keys=keys)
+
+
+def _quarantined(
+    source: SortedRows, rows: np.ndarray, keys: RegionKeys
+) -> tuple[pa.Table, dict[str, str], tuple[Label, ...]]:
+    """Rows with their reason, what their jurisdiction column said and what names them; their columns' kinds, labels."""
+    homes, spec = source.homes, source.spec
+    kinds = {name: kind for name, kind in source.inferred.kinds.items() if kind != "drop"}
+    kinds = {spec.jurisdiction: "identifier"} | kinds
+    subjects, digests = keyed(source.named, source.values, rows, keys)
+    labels, label_of = _present(source.labels, source.label_of[rows])
+    table = _table(source, rows, kinds=kinds, subjects=subjects, label_of=label_of)
+    beside = {
+        ROW: numbers(digests),
+        REASON: from_levels(homes.reasons, homes.reason_of[rows]),
+        NAMED: text([source.named[row] for row in rows]),
+        VALUES: text([source.values[row] for row in rows]),
+    }
+    for name, column in beside.items():
+        table = table.append_column(name, column)
+    return table, {**kinds, REASON: "categorical", NAMED: "identifier", VALUES: "identifier"}, labels
 
 
 def _arriving(region: Region, source: SortedRows) -> ArrivingRows:

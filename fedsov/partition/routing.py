@@ -52,6 +52,8 @@ class Homes:
         code_of: (rows,) place in `codes`.
         reasons: the different reasons for quarantine.
         reason_of: (rows,) place in `reasons`; meaningless for rows with a home.
+        held_by: (rows,) place in `regions` of the region whose quarantine holds the row: its home is known and the row
+            has a fault. -1 for every other row.
     """
 
     regions: tuple[Region, ...]
@@ -60,6 +62,7 @@ class Homes:
     code_of: Integers
     reasons: tuple[str, ...]
     reason_of: Integers
+    held_by: Integers
 
 
 def route(value: object, atlas: Atlas) -> Region | Quarantined:
@@ -108,6 +111,7 @@ def sort_rows(
     refusals = [a.reason if isinstance(a, Quarantined) else "" for a in answers]
     reasons = list(dict.fromkeys([*refusals, *faults]))
     reason_of = np.array([reasons.index(reason) for reason in refusals])[word_of]
+    would_be = home
     for reason, rows in faults.items():
         reason_of = np.where(rows & (home >= 0), reasons.index(reason), reason_of)
         home = np.where(rows, -1, home)
@@ -115,7 +119,8 @@ def sort_rows(
         raise InputError(_no_home(spec, jurisdictions, atlas))
     codes = tuple(dict.fromkeys(atlas.code(word) or UNKNOWN for word in (*words, UNKNOWN)))
     code_of = np.array([codes.index(atlas.code(word) or UNKNOWN) for word in (*words, UNKNOWN)])[word_of]
-    return Homes(tuple(by_name.values()), home, codes, code_of, tuple(reasons), reason_of)
+    held_by = np.where(home < 0, would_be, -1)
+    return Homes(tuple(by_name.values()), home, codes, code_of, tuple(reasons), reason_of, held_by)
 
 
 def label_rows(
