@@ -27,6 +27,7 @@ from fedsov.partition.manifest import read_manifest
 from fedsov.partition.told_counts import in_tens
 from fedsov.protocol.job import Asked
 from fedsov.region.admission import Place, admit, admit_further, refuse, settle
+from fedsov.region.erasure import erased_again, erased_among
 from fedsov.region.settings import RegionSettings
 from fedsov.region.settings_file import FILE, check_ledger, has_settings, noted, read_settings
 from fedsov.region.trust import known_peers
@@ -187,8 +188,10 @@ class RegionGates:
         folder, dataset = self.workspace.region(name), self.settings.dataset.name
         if (folder / FILE).exists():
             with closing(Ledger(ledger_of(folder), name)) as ledger:
-                keys = open_keys(KeySettings(name, folder))
-                admit_further(Place(folder, ledger), keys, dataset, self.asked, rows, run=self.run)
+                keys, place = open_keys(KeySettings(name, folder)), Place(folder, ledger)
+                if erased := erased_among(ledger, keys, rows.named):
+                    refuse(place, name, [erased_again(name, erased)], self.asked, run=self.run)
+                admit_further(place, keys, dataset, self.asked, rows, run=self.run)
 
     def _may_ingest(self, name: str) -> None:
         folder = self.workspace.region(name)
