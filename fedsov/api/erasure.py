@@ -18,25 +18,25 @@ from fedsov.errors import ConfigurationError
 from fedsov.keys import has_keys, open_keys
 from fedsov.ledger.ledger import Ledger
 from fedsov.partition.ingest import QUARANTINE, key_settings, keys_of
-from fedsov.region import erasure, lineage
 from fedsov.region.answers.memory import Answers
-from fedsov.region.erasure import Erased, Premises
+from fedsov.region.lifecycle import erasure, lineage
+from fedsov.region.lifecycle.erasure import Erased, Premises
 from fedsov.region.settings_file import read_settings, split_key
 from fedsov.storage.workspace import Workspace
 
 
 def erase(root: Path, name: str, subject: str, *, by: str = "", why: str) -> Erased:
-    """Erases a subject in every place of a region. Raises as `fedsov.region.erasure.erase`."""
+    """Erases a subject in every place of a region. Raises as `erasure.erase`."""
     with premises(root, name) as region:
         word = erasure.subject_of(region.keys, subject)
-        return erasure.erase(region, word, by=by or user(), why=_said(why))
+        return erasure.erase(region, word, by=by or user(), why=reason(why))
 
 
 def lift(root: Path, name: str, subject: str, *, by: str = "", why: str) -> str:
-    """Lets rows of an erased subject be taken again; its keyed digest. Raises as `fedsov.region.erasure.lift`."""
+    """Lets rows of an erased subject be taken again; its keyed digest. Raises as `erasure.lift`."""
     with premises(root, name) as region:
         word = erasure.subject_of(region.keys, subject)
-        erasure.lift(region, word, by=by or user(), why=_said(why))
+        erasure.lift(region, word, by=by or user(), why=reason(why))
         return word.digest
 
 
@@ -53,10 +53,13 @@ def other_regions(root: Path, name: str) -> list[str]:
 
 
 @contextmanager
-def premises(root: Path, name: str) -> Iterator[Premises]:
-    """A region with all that an erasure opens. Raises ConfigurationError for one that there is not, SettingsBroken."""
+def premises(root: Path, name: str, *, writes: bool = True) -> Iterator[Premises]:
+    """A region with all that an erasure opens; where something is written the workspace is held.
+
+    Raises ConfigurationError for a region that there is not, SettingsBroken.
+    """
     names_of(root, name, every=False)
-    with opened(root, name, writes=True) as (folder, ledger):
+    with opened(root, name, writes=writes) as (folder, ledger):
         settings, keys = read_settings(folder, ledger), keys_of(root, name)
         secret = split_key(settings, keys)
         answers = Answers.open(folder, _gate(name, ledger), settings.limits, secret)
@@ -71,7 +74,8 @@ def _gate(name: str, ledger: Ledger) -> Gate:
     return Gate(party, bundle=load_bundle(), evidence=Register(()), ledger=ledger, run="", today=ledger.today)
 
 
-def _said(why: str) -> str:
+def reason(why: str) -> str:
+    """The reason of an act. Raises ConfigurationError where none is given."""
     if not why.strip() or why == UNSAID:
         raise ConfigurationError("--why is empty; give the reason for the ledger, such as the number of the request")
     return why

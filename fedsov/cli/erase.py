@@ -12,7 +12,7 @@ from fedsov.cli.declaration import command, command_app
 from fedsov.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from fedsov.region.erasure import Erased
+    from fedsov.region.lifecycle.erasure import Erased
 
 app = command_app()
 
@@ -82,7 +82,7 @@ def erase(arguments: EraseArguments) -> None:
 
 
 def _print_erased(region: str, done: Erased) -> None:
-    from fedsov.region.erasure import PLACES
+    from fedsov.region.lifecycle.erasure import PLACES
 
     print_line(f"region {region}: subject {done.digest} (keyed digest)")
     for place in PLACES:

@@ -27,7 +27,7 @@ from fedsov.partition.manifest import read_manifest
 from fedsov.partition.told_counts import in_tens
 from fedsov.protocol.job import Asked
 from fedsov.region.admission import Place, admit, admit_further, refuse, settle
-from fedsov.region.erasure import erased_again, erased_among
+from fedsov.region.lifecycle.erasure import erased_again, erased_among
 from fedsov.region.settings import RegionSettings
 from fedsov.region.settings_file import FILE, check_ledger, has_settings, noted, read_settings
 from fedsov.region.trust import known_peers

@@ -10,7 +10,7 @@ encrypted, beside the answers:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +48,11 @@ def table(session: Session, make: Callable[[], bytes]) -> bytes:
     return _read(answers, one_answer(session, SYNTHETIC, Scope.SHAREABLE, described).answer["sha256"])
 
 
-def erase_tables(answers: Answers, pseudonym: str) -> list[str]:
-    """Deletes the tables that a person's rows were behind; what was deleted, in words. Raises AnswersBroken."""
-    name, deleted = keyed_name(pseudonym, answers.key(PEOPLE)), []
+def erase_tables(answers: Answers, pseudonyms: Iterable[str]) -> list[str]:
+    """Deletes the tables that these people's rows were behind; what was deleted, in words. Raises AnswersBroken."""
+    names, deleted = {keyed_name(pseudonym, answers.key(PEOPLE)) for pseudonym in pseudonyms}, []
     for each in answers.standing():
-        is_behind = name in each.people.chosen or name in each.people.others
+        is_behind = not names.isdisjoint({*each.people.chosen, *each.people.others})
         if each.given.question.what == SYNTHETIC and is_behind:
             path = _path(answers, each.given.answer["sha256"])
             if path.exists():

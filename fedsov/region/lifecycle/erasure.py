@@ -5,7 +5,7 @@
 
 The ledger has an entry when an erasure begins and one when it ends, both with the subject's keyed digest alone, so a
 killed one is known as unfinished, and run again it ends the same. The first names the model versions that had the
-subject among their rows (`fedsov.region.lineage`), for afterwards that can no longer be found out.
+subject among their rows (`fedsov.region.lifecycle.lineage`), for afterwards that can no longer be found out.
 
 Rows of an erased subject are not taken again (`erased_among`) until `lift` says that the person gave them anew.
 """
@@ -28,8 +28,8 @@ from fedsov.partition.store import Store
 from fedsov.region.answers import synthetic_rows
 from fedsov.region.answers.memory import Answers
 from fedsov.region.answers.people_rows import PEOPLE
-from fedsov.region.legal_holds import holds
-from fedsov.region.lineage import ModelVersion, Traced, versions_of
+from fedsov.region.lifecycle.legal_holds import holds
+from fedsov.region.lifecycle.lineage import ModelVersion, Traced, versions_of
 from fedsov.region.settings import RegionSettings
 
 NOTE = "erasure"
@@ -118,7 +118,7 @@ def stores_in(folder: Path) -> list[Path]:
 
 
 def _erase_tables(premises: Premises, subject: Subject) -> list[str]:
-    return synthetic_rows.erase_tables(premises.answers, subject.pseudonym)
+    return synthetic_rows.erase_tables(premises.answers, [subject.pseudonym])
 
 
 PLACES = (
@@ -171,11 +171,11 @@ def erase(premises: Premises, subject: Subject, *, by: str, why: str) -> Erased:
         raise ConfigurationError("--by or --why names the subject, and the ledger must not; give a case number instead")
     _check_holds(premises, subject)
     versions = _unfinished(premises.ledger, subject) or _traced(premises, subject)
-    said = {"subject": subject.digest, "by": by, "why": why}
-    _note(premises.ledger, {**said, "state": BEGUN, "versions": [version.to_json() for version in versions]})
+    request = {"subject": subject.digest, "by": by, "why": why}
+    _note(premises.ledger, {**request, "state": BEGUN, "versions": [version.to_json() for version in versions]})
     removed = {place.name: place.erase(premises, subject) for place in PLACES if place.erase is not None}
     places = [name for name, what in removed.items() if what]
-    _note(premises.ledger, {**said, "state": DONE, "places": places})
+    _note(premises.ledger, {**request, "state": DONE, "places": places})
     return Erased(subject.digest, removed, versions, _unnamed(premises))
 
 
@@ -215,36 +215,37 @@ def erased_again(region: str, people: int) -> str:
 
 def lineage(ledger: Ledger) -> dict[str, list[ModelVersion]]:
     """By keyed digest of an erased subject, the model versions that had it among their rows, or may have had."""
-    found: dict[str, list[ModelVersion]] = {}
-    for said in _notes(ledger):
-        if said["state"] == BEGUN:
-            versions = found.setdefault(said["subject"], [])
-            versions += [one for one in (ModelVersion(**plain) for plain in said["versions"]) if one not in versions]
-    return found
+    by_subject: dict[str, list[ModelVersion]] = {}
+    for note in _notes(ledger):
+        if note["state"] == BEGUN:
+            versions = by_subject.setdefault(note["subject"], [])
+            noted = (ModelVersion(**plain) for plain in note["versions"])
+            versions += [version for version in noted if version not in versions]
+    return by_subject
 
 
 def _states(ledger: Ledger) -> dict[str, str]:
-    return {said["subject"]: said["state"] for said in _notes(ledger)}
+    return {note["subject"]: note["state"] for note in _notes(ledger)}
 
 
 def _notes(ledger: Ledger) -> list[dict[str, Any]]:
     return [entry.body["note"][NOTE] for entry in ledger.notes(NOTE)]
 
 
-def _note(ledger: Ledger, said: Mapping[str, Any]) -> None:
-    ledger.append({"at": entry_time(), "run": "", "act": "note", "owner": ledger.owner, "note": {NOTE: dict(said)}})
+def _note(ledger: Ledger, note: Mapping[str, Any]) -> None:
+    ledger.append({"at": entry_time(), "run": "", "act": "note", "owner": ledger.owner, "note": {NOTE: dict(note)}})
 
 
 def _unfinished(ledger: Ledger, subject: Subject) -> tuple[ModelVersion, ...]:
     """What an erasure that was killed had traced before it removed a row."""
-    own = [said for said in _notes(ledger) if said["subject"] == subject.digest]
+    own = [note for note in _notes(ledger) if note["subject"] == subject.digest]
     is_killed = bool(own) and own[-1]["state"] == BEGUN
     return tuple(ModelVersion(**plain) for plain in own[-1]["versions"]) if is_killed else ()
 
 
 def _traced(premises: Premises, subject: Subject) -> tuple[ModelVersion, ...]:
     """The model versions of every data set whose rows the region stores, by what can be known of them."""
-    standing, found = premises.answers.standing(), list[ModelVersion]()
+    standing, versions = premises.answers.standing(), list[ModelVersion]()
     for path in stores_in(premises.folder):
         store = Store.open(path, premises.keys)
         stored = bool(rows_of(store, subject.pseudonym).any())
@@ -252,10 +253,10 @@ def _traced(premises: Premises, subject: Subject) -> tuple[ModelVersion, ...]:
         ingested = store.manifest.ingested if stored else ""
         traced = Traced(store.manifest.dataset, subject.pseudonym, fold, ingested)
         key = premises.answers.key(PEOPLE)
-        found += versions_of(
+        versions += versions_of(
             premises.folder, premises.ledger, traced, secret=premises.secret, standing=standing, people_key=key
         )
-    return tuple(found)
+    return tuple(versions)
 
 
 def _unnamed(premises: Premises) -> tuple[str, ...]:
@@ -266,13 +267,13 @@ def _unnamed(premises: Premises) -> tuple[str, ...]:
 
 def _check_holds(premises: Premises, subject: Subject) -> None:
     name = premises.ledger.owner
-    for hold, said in holds(premises.ledger).items():
+    for hold, reason in holds(premises.ledger).items():
         if hold.subject not in ("", subject.digest):
             continue
         stores = (path for path in stores_in(premises.folder) if path.name.removeprefix("quarantine@") == hold.dataset)
         if any(rows_of(Store.open(path, premises.keys), subject.pseudonym).any() for path in stores):
-            whose = " --subject ID" if hold.subject else ""
+            whose = f"{hold.dataset} --subject ID" if hold.subject else hold.dataset
             raise JobRefused(
-                f"region {name} holds rows of this subject for a legal claim since {said['at'][:10]} ({hold.words()}: "
-                f"{said['why']}); `fedsov retention release {name} --dataset {hold.dataset}{whose} --why TEXT` ends it"
+                f"region {name} keeps rows of this subject on a legal hold since {reason['at'][:10]} ({hold.words()}: "
+                f"{reason['why']}); `fedsov retention release {name} --dataset {whose} --why TEXT` ends it"
             )

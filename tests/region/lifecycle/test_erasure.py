@@ -18,9 +18,9 @@ from fedsov.errors import ConfigurationError, JobRefused
 from fedsov.ledger.ledger import Ledger
 from fedsov.partition.erasure import IDENTIFIERS, RECORDS, tables_of
 from fedsov.partition.store import Store
-from fedsov.region import legal_holds
-from fedsov.region.erasure import PLACES, Subject, stores_in, subject_of
-from fedsov.region.legal_holds import Hold
+from fedsov.region.lifecycle import legal_holds
+from fedsov.region.lifecycle.erasure import PLACES, Subject, stores_in, subject_of
+from fedsov.region.lifecycle.legal_holds import Hold
 from fedsov.registry.values import ModelRecord, RunRecord
 from fedsov.storage.atomic_files import write_file
 from fedsov.storage.workspace import ledger_of
