@@ -87,46 +87,97 @@ class Staged:
 
 
 def write_store(folder: Path, table: pa.Table, *, contents: Contents, keys: RegionKeys) -> Manifest:
-    """Writes a region's rows, replacing the store that was there; `stage_store` and `commit` in one."""
-    return stage_store(folder, table, contents=contents, keys=keys).commit()
+    """Writes a region's rows, replacing the store that was there."""
+    writer = StoreWriter(folder, contents, keys)
+    with contextlib.ExitStack() as undo:  # also after Ctrl-C: half a store is nobody's
+        undo.callback(writer.discard)
+        writer.append(table)
+        staged = stage_store(writer, contents.notes)
+        undo.pop_all()
+    return staged.commit()
 
 
-def stage_store(folder: Path, table: pa.Table, *, contents: Contents, keys: RegionKeys) -> Staged:
-    """Writes the files of a new store beside those in force.
+class StoreWriter:
+    """A new store beside the one in force, to which rows are appended; `stage_store` ends it, or `discard`.
+
+    Each part is one encrypted file that is open until then. `folder` is the store's, made where missing; `keys` are
+    those of the region whose rows these are.
+    """
+
+    def __init__(self, folder: Path, contents: Contents, keys: RegionKeys) -> None:
+        self.folder, self.contents, self.keys = folder, contents, keys
+        self.stamp, self.rows = secrets.token_hex(6), 0
+        self.files: dict[str, str] = {}
+        self.wrapped: dict[str, str] = {}
+        self._parts: dict[str, pq.ParquetWriter] = {}
+        self._identifiers = [name for name, kind in contents.kinds.items() if kind == "identifier"]
+
+    def append(self, table: pa.Table) -> None:
+        """More rows, as a group of rows of their own.
+
+        Args:
+            table: the columns of `contents.kinds`, and `SUBJECT`, `JURISDICTION`, `LABEL` (place in
+                `contents.labels`), `TARGET`, `FOLD` and, where rows are known by their values, `ROW`.
+
+        Raises:
+            StoreDamaged: rows of a jurisdiction that the region does not hold, or whose label names another
+            origin. WorkspaceUnusable: the disk is full or the folder cannot be written.
+        """
+        held, labels = self.contents.jurisdictions, self.contents.labels
+        check_tags(self.folder, held, labels, (*levels(table.column(JURISDICTION)), _integers(table.column(LABEL))))
+        parts = {"records": table.drop_columns(self._identifiers) if self._identifiers else table}
+        if self._identifiers:
+            parts["identifiers"] = table.select([SUBJECT, JURISDICTION, *self._identifiers])
+        with _writing(self.folder):
+            for part, rows in parts.items():
+                tagged = _tagged(rows, self.contents, self.keys)
+                if part not in self._parts:
+                    self._parts[part] = self._opened(part, tagged.schema)
+                self._parts[part].write_table(tagged)
+        self.rows += table.num_rows
+
+    def close(self) -> None:
+        """Ends the files. Raises WorkspaceUnusable."""
+        parts, self._parts = self._parts, {}
+        with _writing(self.folder):
+            for writer in parts.values():
+                writer.close()
+
+    def discard(self) -> None:
+        """Removes the files; the store in force stays."""
+        with contextlib.suppress(WorkspaceUnusable, pa.ArrowException):
+            self.close()
+        _remove(self.folder, [*self.files.values(), self.pending.name])
+
+    @property
+    def pending(self) -> Path:
+        """The manifest before it is in force."""
+        return self.folder / f".{MANIFEST}.{self.stamp}"
+
+    def _opened(self, part: str, schema: pa.Schema) -> pq.ParquetWriter:
+        make_private_folder(self.folder)
+        name = self.files[part] = f"{part}-{self.stamp}.parquet"
+        file_key, self.wrapped[name] = new_file_key(self.keys, f"{self.contents.dataset}/{part}")
+        return _encrypted_writer(self.folder / name, schema, file_key)
+
+
+def stage_store(writer: StoreWriter, notes: Mapping[str, Any]) -> Staged:
+    """Ends a new store beside the one in force.
 
     Args:
-        folder: the store's folder; made where missing.
-        table: the columns of `contents.kinds`, and `SUBJECT`, `JURISDICTION`, `LABEL` (place in
-            `contents.labels`), `TARGET`, `FOLD` and, where rows are known by their values, `ROW`.
-        keys: of the region whose rows these are.
+        notes: what is written beside the rows; see `Manifest`.
 
-    Raises:
-        StoreDamaged: rows of a jurisdiction that the region does not hold, or whose label names another
-        origin. WorkspaceUnusable: the disk is full or the folder cannot be written; the new files are gone
-        again.
+    Raises WorkspaceUnusable.
     """
-    words, codes = levels(table.column(JURISDICTION))
-    check_tags(folder, contents.jurisdictions, contents.labels, (words, codes, _integers(table.column(LABEL))))
-    stamp = secrets.token_hex(6)
-    identifiers = [name for name, kind in contents.kinds.items() if kind == "identifier"]
-    parts = {"records": table.drop_columns(identifiers) if identifiers else table}
-    if identifiers:
-        parts["identifiers"] = table.select([SUBJECT, JURISDICTION, *identifiers])
-    files = {part: f"{part}-{stamp}.parquet" for part in parts}
-    wrapped: dict[str, str] = {}
-    pending = folder / f".{MANIFEST}.{stamp}"
-    with contextlib.ExitStack() as undo:  # also after Ctrl-C: half a store is nobody's
-        undo.callback(_remove, folder, [*files.values(), pending.name])
-        with _writing(folder):
-            make_private_folder(folder)
-            for part, rows in parts.items():
-                file_key, wrapped[files[part]] = new_file_key(keys, f"{contents.dataset}/{part}")
-                _write_encrypted(folder / files[part], _tagged(rows, contents, keys), file_key)
-            manifest = _manifest(folder, table.num_rows, files, wrapped=wrapped, contents=contents, keys=keys)
-            create_private_file(pending)
-            pending.write_text(manifest.to_json())
-        undo.pop_all()
-    return Staged(folder, manifest, pending)
+    with _writing(writer.folder):
+        writer.close()
+        contents = replace(writer.contents, notes=notes)
+        manifest = _manifest(
+            writer.folder, writer.rows, writer.files, wrapped=writer.wrapped, contents=contents, keys=writer.keys
+        )
+        create_private_file(writer.pending)
+        writer.pending.write_text(manifest.to_json())
+    return Staged(writer.folder, manifest, writer.pending)
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,11 +332,16 @@ def _wrapped_inside(keys: RegionKeys, context: str) -> pe.FileDecryptionProperti
     return factory.file_decryption_properties(connection, pe.DecryptionConfiguration())
 
 
-def _write_encrypted(path: Path, table: pa.Table, file_key: bytes) -> None:
+def _encrypted_writer(path: Path, schema: pa.Schema, file_key: bytes) -> pq.ParquetWriter:
     """Binds the file to its name: it opens under no other."""
     properties = pe.create_encryption_properties(file_key, aad_prefix=path.name.encode(), store_aad_prefix=False)
     create_private_file(path)
-    pq.write_table(table, path, compression="zstd", encryption_properties=properties)
+    return pq.ParquetWriter(path, schema, compression="zstd", encryption_properties=properties)
+
+
+def _write_encrypted(path: Path, table: pa.Table, file_key: bytes) -> None:
+    with _encrypted_writer(path, table.schema, file_key) as writer:
+        writer.write_table(table)
 
 
 def _read_encrypted(path: Path, content: bytes, decryption: pe.FileDecryptionProperties) -> pa.Table:

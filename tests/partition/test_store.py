@@ -281,7 +281,7 @@ def test_an_empty_store_can_be_written_and_read(tmp_path: Path, keys: LocalKeyri
     assert not records.public.any()
 
 
-@pytest.mark.parametrize("failing", ["_write_encrypted", "_manifest"])
+@pytest.mark.parametrize("failing", ["_encrypted_writer", "_manifest"])
 def test_a_full_disk_or_an_interruption_leaves_the_old_store(
     folder: Path, keys: LocalKeyring, failing: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -137,6 +137,7 @@ def unpacked(opened: Opened, path: Path, codec: str, most: int) -> BinaryIO:
     read = 0
 
     def piece(size: int) -> bytes:
+        """The next bytes, `size` at most."""
         nonlocal read
         try:
             content = bytes(stream.read(min(size, 1 << 20)))
