@@ -189,7 +189,7 @@ class RegionGates:
         if (folder / FILE).exists():
             with closing(Ledger(ledger_of(folder), name)) as ledger:
                 keys, place = open_keys(KeySettings(name, folder)), Place(folder, ledger)
-                if erased := erased_among(ledger, keys, rows.named):
+                if erased := erased_among(ledger, keys, rows.pseudonyms):
                     refuse(place, name, [erased_again(name, erased)], self.asked, run=self.run)
                 admit_further(place, keys, dataset, self.asked, rows, run=self.run)
 

@@ -191,17 +191,16 @@ def is_erased(ledger: Ledger, digest: str) -> bool:
     return _states(ledger).get(digest) in (BEGUN, DONE)
 
 
-def erased_among(ledger: Ledger, keys: RegionKeys, named: Iterable[str]) -> int:
+def erased_among(ledger: Ledger, keys: RegionKeys, whose: Callable[[RegionKeys], Iterable[str]]) -> int:
     """How many erased subjects are among arriving rows. Raises LedgerBroken.
 
     Args:
-        named: what the rows' pseudonyms will be made of.
+        whose: the rows' pseudonyms under a region's keys; asked for where anybody was erased.
     """
     erased = {digest for digest, state in _states(ledger).items() if state != LIFTED}
     if not erased:
         return 0
-    pseudonyms = keys.pseudonyms(sorted(set(named)))
-    return sum(digest in erased for digest in keys.pseudonyms(f"erased:{pseudonym}" for pseudonym in pseudonyms))
+    return sum(digest in erased for digest in keys.pseudonyms(f"erased:{each}" for each in sorted(set(whose(keys)))))
 
 
 def erased_again(region: str, people: int) -> str:
