@@ -43,7 +43,7 @@ from fedsov.storage.workspace import Workspace, is_there, ledger_of, store_of
 UNSAID = "no reason given"
 INSTALLED_LAW = "law.bundle=installed"
 RESERVED = ("hub", "quarantine")
-EMPTY_GROUPS = frozenset(("datasets", "keys"))
+EMPTY_GROUPS = frozenset(("datasets", "keys", "retention.categories", "retention.starts"))
 """Keys of `flat` that stand alone where nothing is in the group; what comes into it has keys of its own."""
 
 
@@ -94,7 +94,7 @@ def names_of(root: Path, name: str | None, *, every: bool) -> list[str]:
 
 def show(root: Path, name: str) -> Shown:
     """A region's settings. Raises SettingsBroken, ConfigurationError."""
-    with _opened(root, name, writes=False) as (folder, ledger):
+    with opened(root, name, writes=False) as (folder, ledger):
         settings = read_settings(folder, ledger)
         return Shown(settings, folder / FILE, last_change(folder, ledger))
 
@@ -110,12 +110,12 @@ def init(root: Path, name: str, words: Sequence[str] = (), *, by: str = "", why:
         raise ConfigurationError(f"{name} is no name for a region; it has a folder of its own")
     law = OwnLaw(law_in_force(Workspace(root).law).digest)
     _check_readable(root, RegionSettings(name, law=law).changed(_named_law(root, words)))
-    with _opened(root, name, writes=True) as (folder, ledger):
+    with opened(root, name, writes=True) as (folder, ledger):
         if has_settings(folder, ledger):
             raise ConfigurationError(f"region {name} has settings already; `fedsov region set {name}` changes them")
         peers = {owner: key for owner, key in keys_at_hand(Workspace(root)).items() if owner != name}
         settings = RegionSettings(name, law=law, keys=peers).changed(_named_law(root, words))
-        write_settings(folder, keys_of(root, name), ledger, Change(settings, by or _user(), why or UNSAID))
+        write_settings(folder, keys_of(root, name), ledger, Change(settings, by or user(), why or UNSAID))
         return Shown(read_settings(folder, ledger), folder / FILE, last_change(folder, ledger))
 
 
@@ -140,9 +140,9 @@ def set_settings(root: Path, names: Sequence[str], words: Sequence[str], *, by: 
         old = show(root, name).settings
         _check_readable(root, old.changed(words), before=old.law.bundle)
     for name in names:
-        with _opened(root, name, writes=True) as (folder, ledger):
+        with opened(root, name, writes=True) as (folder, ledger):
             settings = read_settings(folder, ledger).changed(words)  # as they are now that nobody else writes
-            write_settings(folder, keys_of(root, name), ledger, Change(settings, by or _user(), why or UNSAID))
+            write_settings(folder, keys_of(root, name), ledger, Change(settings, by or user(), why or UNSAID))
 
 
 def check(root: Path, name: str) -> list[str]:
@@ -238,8 +238,8 @@ def _check_readable(root: Path, settings: RegionSettings, *, before: str = "") -
 
 
 @contextmanager
-def _opened(root: Path, name: str, *, writes: bool) -> Iterator[tuple[Path, Ledger]]:
-    """A region's folder and ledger; for a change the workspace is held."""
+def opened(root: Path, name: str, *, writes: bool) -> Iterator[tuple[Path, Ledger]]:
+    """A region's folder and ledger; where something is written the workspace is held."""
     workspace = Workspace(root)
     folder = workspace.region(name)
     if not writes:
@@ -258,7 +258,8 @@ def _opened(root: Path, name: str, *, writes: bool) -> Iterator[tuple[Path, Ledg
             ledger.close()
 
 
-def _user() -> str:
+def user() -> str:
+    """Whoever runs this, by the machine's name of them."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):

@@ -31,6 +31,8 @@ COMMANDS: Mapping[str, str] = {
     "plan": "The same plan without training: strategies, reasons, missing documents.",
     "ingest": "Only sort the source into the regions' encrypted stores.",
     "region": "What protects a region is its own: show, set, check, init, owner.",
+    "retention": "How long rows are used: plan, apply; legal holds: hold, release.",
+    "erase": "One person's rows leave every place of a region.",
     "border": "What the law answers and why; what waits for a person's approval.",
     "evidence": "The documents that decisions rely on: list, check, add, kinds.",
     "ledger": "What the ledgers hold: verify, show, prove, export, anchor.",

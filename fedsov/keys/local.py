@@ -1,26 +1,24 @@
-"""The key service of one machine: a keyring file of mode 0600 in the region's own folder, which never leaves it.
+"""A region's keys at work: read from the keyring in its own folder, used in its own process, never given away.
 
-``keyring.json`` holds three keys of 32 random bytes. What the first one wraps is bound, as associated data of
-AES-256-GCM (NIST SP 800-38D), to the region, the key's id and the context: a wrapping of one region or one purpose does
-not open in another. Pseudonyms are HMAC-SHA256 under the second, so equal subjects of two regions have unequal
-pseudonyms. The third opens what was sealed for the region (`fedsov.keys.sealing`).
+``keyring.json`` (mode 0600) holds secrets of 32 random bytes, which a service may protect (`fedsov.keys.keyring_file`).
+What the key-encryption key wraps is bound, as associated data of AES-256-GCM (NIST SP 800-38D), to the region, the
+keyring's id and the context: a wrapping of one region or one purpose does not open in another. There may be several
+versions of it: the newest wraps, and each opens what it wrapped. Pseudonyms are HMAC-SHA256 under a second secret, so
+equal subjects of two regions have unequal pseudonyms. A third opens what was sealed for the region
+(`fedsov.keys.sealing`).
 
 Signatures are made with ``signing.key`` beside it, the Ed25519 key that is written with the region's ledger and signs
-the ledger's heads; it is read at each signature and never kept.
+the ledger's heads; it is read at each signature and never kept. No service protects that file.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hmac
 import json
 import os
-import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -28,30 +26,16 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from fedsov.errors import KeyUnavailable, WorkspaceUnusable
 from fedsov.keys import sealing
-from fedsov.keys.protocol import KeySettings, PublicKeys, RegionKeys
+from fedsov.keys.keyring_file import Keyring, new_keyring, read_keyring
+from fedsov.keys.protocol import PublicKeys
+from fedsov.keys.services import KeyService, root_key
 from fedsov.storage.atomic_files import sync_folder, written_beside
-from fedsov.storage.bounded_files import parsed_json, read_bounded
 from fedsov.storage.private_files import make_private_folder
 
 KEYRING, SIGNING_KEY = "keyring.json", "signing.key"
 """Names of the files in the region's folder."""
-KEY_BYTES = 32
-_SECRETS = ("key_encryption_key", "pseudonym_key", "sealing_key")
-
-
-def open_keys(settings: KeySettings) -> RegionKeys:
-    """The keyring in the region's folder; see `LocalKeyring.open`."""
-    return LocalKeyring.open(settings.folder / KEYRING, settings.region)
-
-
-def create_keys(settings: KeySettings) -> RegionKeys:
-    """A new keyring in the region's folder; see `LocalKeyring.create`."""
-    return LocalKeyring.create(settings.folder / KEYRING, settings.region)
-
-
-def has_keys(settings: KeySettings) -> bool:
-    """Whether the region's folder has a keyring, be it whole or not."""
-    return (settings.folder / KEYRING).exists()
+_MARK, _VERSION = b"fedsov k", 4
+"""What a wrapping of a version after the first begins with, and the bytes of its number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,47 +44,42 @@ class LocalKeyring:
 
     region: str
     key_id: str
-    _key_encryption_key: bytes = field(repr=False)
+    _wrapping: Mapping[int, bytes] = field(repr=False)
     _pseudonym_key: bytes = field(repr=False)
     _sealing_key: bytes = field(repr=False)
     _signing_key: Path = field(repr=False, compare=False, default=Path(SIGNING_KEY))
 
     @staticmethod
-    def create(path: Path, region: str) -> LocalKeyring:
-        """New keys in a new file. Raises WorkspaceUnusable where it exists or cannot be written."""
-        parts = tuple(secrets.token_bytes(KEY_BYTES) for _ in _SECRETS)
-        fresh = _keyring(region, secrets.token_hex(8), parts, path)
-        body = {"region": region, "key_id": fresh.key_id}
-        body |= {name: base64.b64encode(part).decode() for name, part in zip(_SECRETS, parts, strict=True)}
+    def create(path: Path, region: str, service: KeyService = KeyService()) -> LocalKeyring:  # noqa: B008  # frozen
+        """New keys in a new file. Raises WorkspaceUnusable where it exists or cannot be written, KeyUnavailable where
+        the service does not protect it."""
+        if path.exists():
+            raise WorkspaceUnusable(f"{path} exists; a keyring is never written over")
+        root = root_key(region, service)
+        if root is not None:
+            root.prepare()
+        fresh = new_keyring(region, service, "" if root is None else root.version)
         try:
             make_private_folder(path.parent)
-            write_key_file(path, json.dumps(body, indent=1).encode())
+            write_key_file(path, fresh.content(root))
         except OSError as error:
             if path.exists():
                 raise WorkspaceUnusable(f"{path} exists; a keyring is never written over") from None
             raise WorkspaceUnusable(
                 f"cannot write {path}: {error.strerror}; free space or choose workspace=DIR"
             ) from None
-        return fresh
+        return LocalKeyring.of(fresh, path)
 
     @staticmethod
-    def open(path: Path, region: str) -> LocalKeyring:
-        """The keyring of `region`.
+    def open(path: Path, region: str, service: KeyService | None = None) -> LocalKeyring:
+        """The keyring of `region`. Raises as `fedsov.keys.keyring_file.read_keyring`."""
+        return LocalKeyring.of(read_keyring(path, region, service), path)
 
-        Raises:
-            KeyUnavailable: missing, unreadable, open to other users, damaged, or another region's.
-        """
-        body = _read_private(path, region)
-        try:
-            parts = [base64.b64decode(body[name], validate=True) for name in _SECRETS]
-            owner, key_id = str(body["region"]), str(body["key_id"])
-        except (KeyError, TypeError, ValueError, binascii.Error):
-            raise KeyUnavailable(f"{path} is not a whole keyring; restore it from its backup") from None
-        if any(len(part) != KEY_BYTES for part in parts):
-            raise KeyUnavailable(f"{path} holds a key of the wrong length; restore it from its backup")
-        if owner != region:
-            raise KeyUnavailable(f"{path} is the keyring of {owner}, not of {region}; put {region}'s own there")
-        return _keyring(owner, key_id, parts, path)
+    @staticmethod
+    def of(keyring: Keyring, path: Path) -> LocalKeyring:
+        """The keys of a keyring that lies at this path."""
+        secrets = (keyring.wrapping, keyring.pseudonyms, keyring.sealing)
+        return LocalKeyring(keyring.region, keyring.key_id, *secrets, path.with_name(SIGNING_KEY))
 
     @property
     def public(self) -> PublicKeys:
@@ -110,13 +89,22 @@ class LocalKeyring:
         return PublicKeys(sealing.public_half(self._sealing_key), verify)
 
     def wrap(self, secret: bytes, context: str) -> bytes:
-        """`secret` encrypted for this region, key and context."""
-        return sealing.encrypted(self._key_encryption_key, secret, self._bound(context))
+        """`secret` encrypted for this region, the newest version of its key, and the context."""
+        newest = max(self._wrapping)
+        head = b"" if newest == 1 else _MARK + newest.to_bytes(_VERSION, "big")
+        return head + sealing.encrypted(self._wrapping[newest], secret, self._bound(context, newest))
 
     def unwrap(self, wrapped: bytes, context: str) -> bytes:
-        """The inverse of `wrap`. Raises KeyUnavailable for a wrapping of another region, key or context."""
+        """The inverse of `wrap`. Raises KeyUnavailable for a wrapping of another region, key or context, and for one
+        of a version that was retired."""
+        number = version_of(wrapped)
+        if number not in self._wrapping:
+            raise KeyUnavailable(
+                f"version {number} of key {self.key_id} of {self.region} is not there ({context}): retired, or changed"
+            )
+        content = wrapped if number == 1 else wrapped[len(_MARK) + _VERSION :]
         try:
-            return sealing.decrypted(self._key_encryption_key, wrapped, self._bound(context))
+            return sealing.decrypted(self._wrapping[number], content, self._bound(context, number))
         except ValueError:
             raise KeyUnavailable(
                 f"key {self.key_id} of {self.region} does not open this ({context}); not its, or changed"
@@ -140,8 +128,8 @@ class LocalKeyring:
                 f"the sealing key of {self.region} does not open this ({context}); another's, or changed"
             ) from None
 
-    def _bound(self, context: str) -> bytes:
-        return json.dumps([self.region, self.key_id, context]).encode()
+    def _bound(self, context: str, number: int) -> bytes:
+        return json.dumps([self.region, self.key_id, context, *([] if number == 1 else [number])]).encode()
 
     def _signer(self) -> Ed25519PrivateKey:
         path = self._signing_key
@@ -164,11 +152,6 @@ def read_signing_key(path: Path, *, missing: str) -> Ed25519PrivateKey:
     return private
 
 
-def _keyring(region: str, key_id: str, parts: Sequence[bytes], path: Path) -> LocalKeyring:
-    wrapping, pseudonyms, sealed = parts
-    return LocalKeyring(region, key_id, wrapping, pseudonyms, sealed, path.with_name(SIGNING_KEY))
-
-
 def write_key_file(path: Path, content: bytes) -> None:
     """A key's new file, on the disk when this returns. Raises FileExistsError where there is one, OSError."""
     with written_beside(path, content) as aside:
@@ -176,19 +159,7 @@ def write_key_file(path: Path, content: bytes) -> None:
     sync_folder(path.parent)
 
 
-def _read_private(path: Path, region: str) -> dict[str, Any]:
-    try:
-        if path.stat().st_mode & 0o077:
-            raise KeyUnavailable(f"{path} is open to other users; run: chmod 600 {path}")
-        body = parsed_json(read_bounded(path))
-    except FileNotFoundError:
-        raise KeyUnavailable(
-            f"{region} has no keyring at {path}; restore it from its backup, no other opens its stores"
-        ) from None
-    except OSError as error:
-        raise KeyUnavailable(f"cannot read {path}: {error.strerror}") from None
-    except ValueError:
-        raise KeyUnavailable(f"{path} is not a whole keyring; restore it from its backup") from None
-    if not isinstance(body, dict):
-        raise KeyUnavailable(f"{path} is not a whole keyring; restore it from its backup")
-    return body
+def version_of(wrapped: bytes) -> int:
+    """The version of the region's key that wrapped this."""
+    end = len(_MARK) + _VERSION
+    return int.from_bytes(wrapped[len(_MARK) : end], "big") if wrapped.startswith(_MARK) else 1

@@ -1,11 +1,14 @@
-"""What a region asks of a key service, and what a key service is: two protocols and the values they use."""
+"""What a region asks of its keys, and what these ask of a key service: two protocols."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from fedsov.keys.services import KeyService
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,23 +27,21 @@ class PublicKeys:
 
 @dataclass(frozen=True, slots=True)
 class KeySettings:
-    """Which service holds a region's keys.
+    """Where a region's keys are.
 
     Attributes:
         region: whose keys they are.
-        folder: the region's own folder; a local keyring is a file in it.
-        backend: a key of `fedsov.keys.BACKENDS`.
-        options: what that service needs to know beside, such as its address.
+        folder: the region's own folder, which has the keyring's file.
+        service: what must protect it; None for whatever the keyring says.
     """
 
     region: str
     folder: Path
-    backend: str = "local"
-    options: Mapping[str, str] = field(default_factory=dict)
+    service: KeyService | None = None
 
 
 class RegionKeys(Protocol):
-    """A key service that acts for one region. No method returns a private key."""
+    """The keys of one region. No method returns a private key."""
 
     @property
     def region(self) -> str: ...
@@ -72,17 +73,34 @@ class RegionKeys(Protocol):
         ...
 
 
-class KeyService(Protocol):
-    """What a module of `fedsov.keys.BACKENDS` offers."""
+class RootKey(Protocol):
+    """A key of a service that protects one region's keyring, bound to that region; it never leaves the service."""
 
-    def open_keys(self, settings: KeySettings) -> RegionKeys:
-        """The region's keys. Raises KeyUnavailable where they are missing, unreadable, damaged or another region's."""
+    @property
+    def version(self) -> str:
+        """The newest version of the key, as the service calls it. Raises KeyUnavailable."""
         ...
 
-    def create_keys(self, settings: KeySettings) -> RegionKeys:
-        """New keys. Raises WorkspaceUnusable where there are some: they are never replaced."""
+    def prepare(self) -> None:
+        """Makes the key where there is none.
+
+        Raises KeyUnavailable where it may not, or a key is there that could be read out or that ignores the region.
+        """
         ...
 
-    def has_keys(self, settings: KeySettings) -> bool:
-        """Whether there are keys, be they whole or not."""
+    def wrap(self, secret: bytes, version: str) -> bytes:
+        """A secret of 32 bytes, encrypted by that version for this region. Raises KeyUnavailable."""
+        ...
+
+    def unwrap(self, wrapped: bytes, version: str) -> bytes:
+        """The inverse of `wrap` by that version. Raises KeyUnavailable: another region's, a changed or destroyed one, a
+        credential that does not do."""
+        ...
+
+    def rotate(self) -> str:
+        """Makes a new version, and gives its name. Raises KeyUnavailable."""
+        ...
+
+    def destroy(self, version: str) -> str:
+        """Destroys an older version: what it wrapped opens nowhere. Says what was done. Raises KeyUnavailable."""
         ...

@@ -98,3 +98,16 @@ def from_levels(words: Sequence[str], codes: np.ndarray) -> pa.Array:
     """A plain text column: a dictionary would carry every value of the source into each region's file."""
     vocabulary = text([*words, None])
     return vocabulary.take(numbers(codes))
+
+
+def spelled_text(column: pa.ChunkedArray) -> pa.Array:
+    """A plain text column of a column's values as they are spelled; null where nothing is."""
+    import pyarrow.compute as pc
+
+    kind = column.type
+    if pa.types.is_integer(kind):
+        return column.cast(pa.large_string()).combine_chunks()
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        return from_levels(*levels(column))
+    words = pc.utf8_trim_whitespace(column.cast(pa.large_string()).combine_chunks())
+    return pc.if_else(pc.equal(words, ""), pa.scalar(None, words.type), words)

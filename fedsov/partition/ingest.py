@@ -18,70 +18,79 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from datetime import date
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 
-from fedsov.artifact import Artifact, Kind
+from fedsov.artifact import Artifact
 from fedsov.errors import ConfigurationError
 from fedsov.jurisdiction import Atlas, Region
 from fedsov.keys import create_keys, has_keys, open_keys
 from fedsov.keys.protocol import KeySettings, RegionKeys
-from fedsov.label import PUBLIC, Label, join
-from fedsov.partition.arrow_columns import from_levels, numbers, text
-from fedsov.partition.columns.column_kinds import LEARNED
+from fedsov.label import PUBLIC
 from fedsov.partition.dataset import DatasetSpec
 from fedsov.partition.description import description_digest, description_of
 from fedsov.partition.manifest import MANIFEST, Manifest, check_seal, read_manifest
+from fedsov.partition.recipients import (
+    Gathered,
+    Recipient,
+    Sorter,
+    Tally,
+    consented,
+    empty_rows,
+    gathered,
+    labels_of,
+    stored_kinds,
+)
 from fedsov.partition.retention import first_day
 from fedsov.partition.routing import known_as
-from fedsov.partition.row_names import keyed
-from fedsov.partition.sorting import IngestReport, SortedRows, Stamp, report_of, sorted_rows
+from fedsov.partition.row_names import keyed_halves
+from fedsov.partition.sorting import IngestReport, SortedSource, Stamp, report_of, survey
 from fedsov.partition.sources import check_columns, described_columns, open_source
 from fedsov.partition.sources.csv_format import CsvFormat
-from fedsov.partition.store import (
-    CONSENT,
-    FOLD,
-    JURISDICTION,
-    LABEL,
-    ROW,
-    STAMP,
-    SUBJECT,
-    TARGET,
-    Contents,
-    Staged,
-    stage_store,
-    stored_values,
-)
+from fedsov.partition.store import CONSENT, STAMP, Contents, Staged, StoreWriter, stage_store
 from fedsov.storage.workspace import store_of
 
 QUARANTINE = "quarantine"
-REASON = "fedsov:reason"
-_FORMAT = 3
+ROWS_IN_MEMORY = 1 << 19
+"""Rows that wait in memory for a group of rows to be full, those of all stores together."""
+LEAST_GROUP = 1 << 12
+_FORMAT = 4
 
 Release = Callable[[Region, Artifact], bool]
 
 
 @dataclass(frozen=True, slots=True)
 class ArrivingRows:
-    """A region's rows before they are stored.
+    """A region's rows before they are stored; the source is read for them when they are asked for.
 
     Attributes:
-        values: their names by their values (`fedsov.partition.row_names`).
-        named: what their pseudonyms will be made of: the subject, or `values` where there is none.
-        columns: name to the column as it will be stored, with NaN or None for what is missing.
+        gathered: their names by their values, what their pseudonyms are under a region's keys, and their columns as
+            they will be stored, with NaN or None for what is missing.
         ingested: the day on which their source was first ingested, ISO 8601.
     """
 
-    values: Sequence[str]
-    named: Sequence[str]
-    columns: Mapping[str, np.ndarray]
+    gathered: Callable[[], Gathered]
     ingested: str
+
+    def row_digests(self, keys: RegionKeys) -> np.ndarray:
+        """(rows,) int64 digests of their values, under a region's key."""
+        return keyed_halves(self.gathered()[0].keyed(keys))
+
+    def pseudonyms(self, keys: RegionKeys) -> list[str]:
+        """Whose rows they are, under a region's key."""
+        return self.gathered()[1](keys)
+
+    @property
+    def columns(self) -> Mapping[str, np.ndarray]:
+        """Name to column."""
+        return self.gathered()[2]
 
 
 CheckRows = Callable[[Region, ArrivingRows], None]
@@ -141,14 +150,16 @@ def ingest(
             report = previous[1] if regions == "auto" else replace(previous[1], regions=tuple(regions.values()))
             return replace(report, up_to_date=True)
         first = first_day(store_folder(workspace, QUARANTINE, spec.name).parent, source.sha256, today())
-        rows = sorted_rows(source.table(), source, atlas, regions, {**stamp, "ingested": first.isoformat()})
-    report = report_of(rows, keep_empty=regions != "auto")
-    for region in report.regions:
-        conditions.check_rows(region, _arriving(region, rows))
-    conditions.admitted(report.regions)
-    for store in _stage(workspace, rows, report, release):
+        rows = survey(source, atlas, regions, {**stamp, "ingested": first.isoformat()})
+        report = report_of(rows, keep_empty=regions != "auto")
+        for region in report.regions:
+            conditions.check_rows(region, ArrivingRows(cache(partial(_gathered, rows, region)), first.isoformat()))
+        conditions.admitted(report.regions)
+        *regional, last = _stage(workspace, rows, report, release)
+    for store in regional:
         store.commit()
-    _forget(workspace, spec.name, previous, report)
+    _forget(workspace, spec.name, previous, {store.folder for store in regional})
+    last.commit()
     return report
 
 
@@ -160,6 +171,11 @@ def region_folder(workspace: Path, region: str) -> Path:
 def store_folder(workspace: Path, region: str, dataset: str) -> Path:
     """Where a region keeps a data set."""
     return store_of(region_folder(workspace, region), dataset)
+
+
+def quarantine_of(dataset: str) -> str:
+    """What a region calls its quarantine of a data set: a store beside that of the rows."""
+    return f"{QUARANTINE}@{dataset}"
 
 
 def key_settings(workspace: Path, region: str) -> KeySettings:
@@ -226,90 +242,19 @@ def _stamp_of(manifest: Manifest) -> Stamp:
     return {key: getattr(manifest, key) for key in STAMP if key != "ingested"}
 
 
-def _forget(workspace: Path, dataset: str, previous: tuple[Stamp, IngestReport] | None, report: IngestReport) -> None:
-    """Removes the data set from regions that no longer hold it: a record has one home."""
-    holders = {region.name for region in report.regions}
+def _forget(
+    workspace: Path, dataset: str, previous: tuple[Stamp, IngestReport] | None, written: Collection[Path]
+) -> None:
+    """Removes the data set from regions and quarantines that no longer hold it: a record has one home."""
     for region in previous[1].regions if previous else ():
-        if region.name not in holders:
-            shutil.rmtree(store_folder(workspace, region.name, dataset), ignore_errors=True)
+        for folder in (store_folder(workspace, region.name, name) for name in (dataset, quarantine_of(dataset))):
+            if folder not in written:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _check_described(spec: DatasetSpec, report: IngestReport) -> None:
     """Raises InputError where settings that no store depends on name a column that was not there."""
     check_columns([*report.kinds, spec.target.column], spec, described_columns(spec))
-
-
-def _stage(workspace: Path, source: SortedRows, report: IngestReport, release: Release | None) -> list[Staged]:
-    """Every region's new store, and the quarantine's last; none stays where one fails."""
-    staged = []
-    with contextlib.ExitStack() as undo:
-        for region in report.regions:
-            rows = _rows_of(region, source)
-            staged.append(_stage_region(workspace, region, rows, source=source, release=release))
-            undo.callback(staged[-1].discard)
-        staged.append(_stage_quarantine(workspace, source, report))
-        undo.callback(staged[-1].discard)
-        undo.pop_all()
-    return staged
-
-
-def _stage_region(
-    workspace: Path, region: Region, rows: np.ndarray, *, source: SortedRows, release: Release | None
-) -> Staged:
-    kinds = {name: kind for name, kind in source.inferred.kinds.items() if kind != "drop"}
-    keys = keys_of(workspace, region.name)
-    subjects, digests = keyed(source.named, source.values, rows, keys)
-    labels, label_of = _present(source.labels, source.label_of[rows])
-    consented, rule = source.consents[rows], source.spec.consent
-    if release is not None and consented.any():
-        artifact = _consented(source, labels, label_of, subjects=subjects, consented=consented)
-        if release(region, artifact):
-            labels, label_of = _present((*labels, PUBLIC), np.where(consented, len(labels), label_of))
-    bound = [subject for subject, place in zip(subjects, label_of, strict=True) if not labels[place].is_public]
-    notes = {"people": len(set(bound or subjects)), "label": join(labels).to_json()}
-    contents = Contents(source.spec.name, region.jurisdictions, kinds, labels, stamp=source.stamp, notes=notes)
-    table = _table(source, rows, kinds=kinds, subjects=subjects, label_of=label_of)
-    table = table.append_column(ROW, numbers(digests))
-    if rule is not None and rule.column is not None:  # a drawn share asked nobody
-        table = table.append_column(CONSENT, numbers(consented.astype(np.int64)))
-    return stage_store(store_folder(workspace, region.name, source.spec.name), table, contents=contents, keys=keys)
-
-
-def _stage_quarantine(workspace: Path, source: SortedRows, report: IngestReport) -> Staged:
-    """Rows without a home, their reason and what their jurisdiction column said; the notes are the report."""
-    homes, spec = source.homes, source.spec
-    rows = np.flatnonzero(homes.home < 0)
-    kinds = {name: kind for name, kind in source.inferred.kinds.items() if kind != "drop"}
-    kinds = {spec.jurisdiction: "identifier"} | kinds
-    keys = keys_of(workspace, QUARANTINE)
-    subjects, digests = keyed(source.named, source.values, rows, keys)
-    labels, label_of = _present(source.labels, source.label_of[rows])
-    table = _table(source, rows, kinds=kinds, subjects=subjects, label_of=label_of)
-    table = table.append_column(ROW, numbers(digests))
-    table = table.append_column(REASON, from_levels(homes.reasons, homes.reason_of[rows]))
-    notes = {name: value for name, value in asdict(report).items() if name != "up_to_date"}
-    notes["regions"] = [home.to_json() for home in report.regions]
-    jurisdictions = frozenset(homes.codes[code] for code in np.unique(homes.code_of[rows]))
-    kinds = {**kinds, REASON: "categorical"}
-    contents = Contents(spec.name, jurisdictions, kinds, labels, stamp=source.stamp, notes=notes)
-    return stage_store(store_folder(workspace, QUARANTINE, spec.name), table, contents=contents, keys=keys)
-
-
-def _arriving(region: Region, source: SortedRows) -> ArrivingRows:
-    places = _rows_of(region, source)
-    values, named = ([names[row] for row in places] for names in (source.values, source.named))
-    parts = {
-        name: source.columns[name].take(numbers(places))
-        for name, kind in source.inferred.kinds.items()
-        if kind in LEARNED
-    }
-    columns = {name: stored_values(part) for name, part in parts.items()}
-    return ArrivingRows(values, named, columns, source.stamp["ingested"])
-
-
-def _rows_of(region: Region, source: SortedRows) -> np.ndarray:
-    """(n,) places of the rows that a region holds."""
-    return np.flatnonzero(source.homes.home == source.homes.regions.index(region))
 
 
 def keys_of(workspace: Path, region: str) -> RegionKeys:
@@ -319,40 +264,98 @@ def keys_of(workspace: Path, region: str) -> RegionKeys:
     return open_keys(settings) if has_keys(settings) or has_stores else create_keys(settings)
 
 
-def _present(labels: tuple[Label, ...], label_of: np.ndarray) -> tuple[tuple[Label, ...], np.ndarray]:
-    """Only the labels that occur: a store names no label of another region."""
-    used, places = np.unique(label_of, return_inverse=True)
-    return tuple(labels[place] for place in used), places
+def _gathered(source: SortedSource, region: Region) -> Gathered:
+    return gathered(source, source.homes.home == source.homes.regions.index(region))
 
 
-def _consented(
-    source: SortedRows,
-    labels: tuple[Label, ...],
-    label_of: np.ndarray,
-    *,
-    subjects: list[str],
-    consented: np.ndarray,
-) -> Artifact:
-    """What is put to release; its content is the pseudonyms, so that its digest says whose rows."""
-    rule = source.spec.consent
-    people = sorted({subjects[row] for row in np.flatnonzero(consented)})
-    return Artifact(
-        Kind.RECORDS,
-        join(labels[place] for place in np.unique(label_of[consented])),
-        content="\n".join(people).encode(),
-        count=int(consented.sum()),
-        name=f"records of {source.spec.name} whose people consented to global use",
-        evidence=(rule.document,) if rule is not None and rule.document else (),
-    )
+def _stage(workspace: Path, source: SortedSource, report: IngestReport, release: Release | None) -> list[Staged]:
+    """Every region's new store and quarantine, and the quarantine of rows without a home last; none stays where one
+    fails."""
+    recipients = _recipients(workspace, source, report)
+    if release is not None:
+        recipients = _asked(source, recipients, release)
+    tallies = [Tally() for _ in recipients]
+    with contextlib.ExitStack() as undo:
+        writers = [_new_store(workspace, source, recipient, len(recipients)) for recipient in recipients]
+        for writer in writers:
+            undo.callback(writer.store.discard)
+        sorter = Sorter(source)
+        for rows in source.batches():
+            for place, table in sorter.tables(rows, recipients, tallies):
+                writers[place].append(table)
+        staged = []
+        for recipient, writer, tally in zip(recipients, writers, tallies, strict=True):
+            notes = _report_notes(report) if recipient.region is None else tally.notes()
+            writer.flush(empty_rows(source, recipient))
+            staged.append(stage_store(writer.store, {} if recipient.is_quarantine and recipient.region else notes))
+        undo.pop_all()
+    return staged
 
 
-def _table(
-    source: SortedRows, rows: np.ndarray, *, kinds: Mapping[str, str], subjects: list[str], label_of: np.ndarray
-) -> pa.Table:
-    index = numbers(rows)
-    columns = {name: source.columns[name].take(index) for name in (*kinds, TARGET)}
-    columns[SUBJECT] = text(subjects)
-    columns[JURISDICTION] = from_levels(source.homes.codes, source.homes.code_of[rows])
-    columns[LABEL] = numbers(label_of)
-    columns[FOLD] = numbers(source.folds[rows])
-    return pa.Table.from_arrays(list(columns.values()), names=list(columns))
+def _report_notes(report: IngestReport) -> dict[str, Any]:
+    notes = {name: value for name, value in asdict(report).items() if name != "up_to_date"}
+    return notes | {"regions": [home.to_json() for home in report.regions]}
+
+
+def _recipients(workspace: Path, source: SortedSource, report: IngestReport) -> list[Recipient]:
+    """Who gets rows, those without a home last; a region has a quarantine where rows of it have a fault."""
+    found: list[Recipient] = []
+    homes, counts = source.homes, source.combinations.counts
+    homeless = homes.home < 0
+    for region in report.regions:
+        keys, place = keys_of(workspace, region.name), homes.regions.index(region)
+        takes, held_back = homes.home == place, homes.held_by == place
+        found.append(Recipient(region, keys, takes, labels_of(source, takes)))
+        if counts[held_back].any():
+            homeless &= ~held_back
+            found.append(Recipient(region, keys, held_back, labels_of(source, held_back), is_quarantine=True))
+    labels = labels_of(source, homeless)
+    return [*found, Recipient(None, keys_of(workspace, QUARANTINE), homeless, labels, is_quarantine=True)]
+
+
+def _asked(source: SortedSource, recipients: Sequence[Recipient], release: Release) -> list[Recipient]:
+    """The recipients, with what their gates answered about the rows of people who consented."""
+    stores = [each for each in recipients if not each.is_quarantine]
+    may_consent = source.combinations.consents if source.drawn is None else source.drawn
+    artifacts = consented(source, stores) if may_consent.any() else {}
+    answered = []
+    for each in recipients:
+        artifact = None if each.is_quarantine or each.region is None else artifacts.get(each.region.name)
+        if artifact is not None and each.region is not None and release(each.region, artifact):
+            each = replace(each, labels=(*each.labels, PUBLIC), is_released=True)
+        answered.append(each)
+    return answered
+
+
+class _Groups:
+    """A new store whose rows wait until a group of them is full."""
+
+    def __init__(self, store: StoreWriter, rows: int) -> None:
+        self.store, self._rows = store, rows
+        self._waiting: list[pa.Table] = []
+
+    def append(self, table: pa.Table) -> None:
+        """More rows."""
+        self._waiting.append(table)
+        if sum(each.num_rows for each in self._waiting) >= self._rows:
+            self.flush(table)
+
+    def flush(self, empty: pa.Table) -> None:
+        """Writes what waits; a store to which nothing was ever written gets these columns without a row."""
+        if self._waiting or not self.store.files:
+            self.store.append(pa.concat_tables(self._waiting or [empty]).combine_chunks())
+        self._waiting = []
+
+
+def _new_store(workspace: Path, source: SortedSource, recipient: Recipient, recipients: int) -> _Groups:
+    found, dataset = source.combinations, source.spec.name
+    if recipient.region is None:
+        codes = np.unique(found.homes.code_of[recipient.takes & (found.counts > 0)])
+        name, jurisdictions = QUARANTINE, frozenset(found.homes.codes[code] for code in codes)
+    else:
+        name, jurisdictions = recipient.region.name, recipient.region.jurisdictions
+        dataset = quarantine_of(dataset) if recipient.is_quarantine else dataset
+    kinds = stored_kinds(source, is_quarantine=recipient.is_quarantine)
+    contents = Contents(dataset, jurisdictions, kinds, recipient.labels, stamp=source.stamp)
+    store = StoreWriter(store_folder(workspace, name, dataset), contents, recipient.keys)
+    return _Groups(store, max(LEAST_GROUP, ROWS_IN_MEMORY // recipients))

@@ -33,6 +33,7 @@ class Manifest:
         sha256: file name to the SHA-256 of its bytes.
         notes: of the quarantine: what the ingestion reported; of a region: how many people its bound rows are about,
             and the label of all its rows, by which its gate decides what may be told of them.
+        wrapped: file name to its key, wrapped by the region's, base64; empty in older stores.
         description: the digest of what the rows were sorted by (`fedsov.partition.description`); "" in older stores.
         seal: base64 of the wrapped digest of all the rest.
     """
@@ -50,6 +51,7 @@ class Manifest:
     notes: Mapping[str, Any] = field(default_factory=dict)
     seal: str = ""
     description: str = ""
+    wrapped: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """The text of ``manifest.json``."""
@@ -57,8 +59,8 @@ class Manifest:
 
     def digest(self) -> bytes:
         """SHA-256 of everything but the seal."""
-        unsaid = ("seal",) if self.description else ("seal", "description")  # older stores have no description
-        body = {name: value for name, value in asdict(self).items() if name not in unsaid}
+        later = {name for name in ("description", "wrapped") if not getattr(self, name)}  # older stores have neither
+        body = {name: value for name, value in asdict(self).items() if name not in {"seal", *later}}
         return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).digest()
 
     def rows_digest(self) -> str:
@@ -90,12 +92,12 @@ def _checked(manifest: Manifest) -> Manifest:
     """The manifest. Raises ValueError where a value is of another type than the field is, or names a file elsewhere."""
     words = (manifest.dataset, manifest.region, manifest.key_id, manifest.source_sha256, manifest.spec_digest)
     texts = (*words, manifest.ingested, manifest.seal, manifest.description)
-    tables = (manifest.kinds, manifest.files, manifest.sha256)
+    tables = (manifest.kinds, manifest.files, manifest.sha256, manifest.wrapped)
     plain = all(isinstance(word, str) for word in texts) and type(manifest.rows) is int and manifest.rows >= 0
     pairs = all(isinstance(table, dict) and all(isinstance(word, str) for word in table.values()) for table in tables)
     if not plain or not pairs or not isinstance(manifest.notes, dict):
         raise ValueError("a value of another type")
-    if any(name != Path(name).name for name in (*manifest.files.values(), *manifest.sha256)):
+    if any(name != Path(name).name for name in (*manifest.files.values(), *manifest.sha256, *manifest.wrapped)):
         raise ValueError("a file that is not in the store's folder")
     return manifest
 

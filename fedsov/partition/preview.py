@@ -6,17 +6,14 @@ letters as x, digits as 9, and the length no more than about.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-import numpy as np
-
 from fedsov.jurisdiction import Atlas, Region
-from fedsov.partition.arrow_columns import levels
 from fedsov.partition.dataset import DatasetSpec
 from fedsov.partition.routing import known_as
-from fedsov.partition.sorting import SortedRows, report_of, sorted_rows
+from fedsov.partition.sorting import SortedSource, report_of, survey
 from fedsov.partition.sources import open_source
 from fedsov.partition.told_counts import in_tens
 
@@ -126,11 +123,10 @@ def preview(spec: DatasetSpec, *, atlas: Atlas, regions: Mapping[str, Region] | 
     Raises ConfigurationError, InputError.
     """
     with open_source(spec) as source:
-        table = source.table()
-        rows = sorted_rows(table, source, known_as(atlas, spec), regions, {})
+        rows = survey(source, known_as(atlas, spec), regions, {})
     report = report_of(rows, keep_empty=regions != "auto")
     columns = [
-        ColumnPreview(name, kind, rows.inferred.reasons[name], _masked_examples(levels(table.column(name))[0]))
+        ColumnPreview(name, kind, rows.inferred.reasons[name], _masked_examples(rows.examples[name]))
         for name, kind in report.kinds.items()
     ]
     return Preview(
@@ -154,15 +150,15 @@ def masked(word: str) -> str:
     return form if len(form) <= _LONGEST else f"{form[:_LONGEST]}…"
 
 
-def _masked_examples(words: list[str]) -> tuple[str, ...]:
-    return tuple(list(dict.fromkeys(map(masked, words[:100])))[:_EXAMPLES])
+def _masked_examples(words: Sequence[str]) -> tuple[str, ...]:
+    return tuple(list(dict.fromkeys(map(masked, words)))[:_EXAMPLES])
 
 
-def _region(rows: SortedRows, region: Region) -> RegionPreview:
-    own = np.flatnonzero(rows.homes.home == rows.homes.regions.index(region))
-    counts = np.bincount(rows.label_of[own], minlength=len(rows.labels))
+def _region(source: SortedSource, region: Region) -> RegionPreview:
+    found = source.combinations
+    own = found.homes.home == found.homes.regions.index(region)
     restricted: dict[str, int] = {}
-    for label, count in zip(rows.labels, counts.tolist(), strict=True):
-        for restriction in sorted(label.restrictions) if count else ():
+    for place, count in zip(found.label_of[own], found.counts[own].tolist(), strict=True):
+        for restriction in sorted(found.labels[place].restrictions) if count else ():
             restricted[restriction] = restricted.get(restriction, 0) + count
-    return RegionPreview(region.name, len(own), restricted, int(np.count_nonzero(rows.consents[own])))
+    return RegionPreview(region.name, int(found.counts[own].sum()), restricted, source.consenting.get(region.name, 0))

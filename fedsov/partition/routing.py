@@ -52,6 +52,8 @@ class Homes:
         code_of: (rows,) place in `codes`.
         reasons: the different reasons for quarantine.
         reason_of: (rows,) place in `reasons`; meaningless for rows with a home.
+        held_by: (rows,) place in `regions` of the region whose quarantine holds the row: its home is known and the row
+            has a fault. -1 for every other row.
     """
 
     regions: tuple[Region, ...]
@@ -60,6 +62,7 @@ class Homes:
     code_of: Integers
     reasons: tuple[str, ...]
     reason_of: Integers
+    held_by: Integers
 
 
 def route(value: object, atlas: Atlas) -> Region | Quarantined:
@@ -88,6 +91,7 @@ def sort_rows(
     atlas: Atlas,
     regions: Mapping[str, Region] | Literal["auto"],
     faults: Mapping[str, Flags],
+    counts: Integers | None = None,
 ) -> Homes:
     """Each row's region, or the reason why it has none; a row with a fault goes to the quarantine.
 
@@ -95,6 +99,7 @@ def sort_rows(
         jurisdictions: the column that says under whose law each row's person is.
         regions: the federation's, or "auto" for one per jurisdiction that occurs.
         faults: reason to (rows,) mask of the rows that cannot be stored.
+        counts: (rows,) how many rows of the source each stands for; one where None.
 
     Raises:
         InputError: not one row has a region.
@@ -108,14 +113,16 @@ def sort_rows(
     refusals = [a.reason if isinstance(a, Quarantined) else "" for a in answers]
     reasons = list(dict.fromkeys([*refusals, *faults]))
     reason_of = np.array([reasons.index(reason) for reason in refusals])[word_of]
+    would_be = home
     for reason, rows in faults.items():
         reason_of = np.where(rows & (home >= 0), reasons.index(reason), reason_of)
         home = np.where(rows, -1, home)
     if not (home >= 0).any():
-        raise InputError(_no_home(spec, jurisdictions, atlas))
+        raise InputError(_no_home(spec, jurisdictions, atlas, counts))
     codes = tuple(dict.fromkeys(atlas.code(word) or UNKNOWN for word in (*words, UNKNOWN)))
     code_of = np.array([codes.index(atlas.code(word) or UNKNOWN) for word in (*words, UNKNOWN)])[word_of]
-    return Homes(tuple(by_name.values()), home, codes, code_of, tuple(reasons), reason_of)
+    held_by = np.where(home < 0, would_be, -1)
+    return Homes(tuple(by_name.values()), home, codes, code_of, tuple(reasons), reason_of, held_by)
 
 
 def label_rows(
@@ -138,19 +145,13 @@ def label_rows(
     return tuple(labels), label_of
 
 
-def people(rows: int, subjects: Levels | None, source_sha256: str) -> tuple[list[str], Integers]:
-    """What tells persons apart, and (rows,) places in it; a row without a subject is its own person.
+def person_numbers(subjects: Integers, different: int) -> Integers:
+    """(rows,) what tells persons apart; a row without a subject is its own person.
 
     Args:
-        subjects: the column that says whose row it is; None where each row is another person's.
+        subjects: (rows,) place among the `different` subjects, -1 for none.
     """
-    numbers = np.arange(rows)
-    nobody = [f"row:{source_sha256}:{row}" for row in numbers]
-    if subjects is None:
-        return nobody, numbers
-    words, person = subjects
-    named = [f"subject:{word}" for word in words]
-    return named + nobody, np.where(person == len(words), len(words) + numbers, person)
+    return np.where(subjects < 0, different + np.arange(len(subjects)), subjects)
 
 
 def folds(persons: Sequence[str]) -> Integers:
@@ -194,9 +195,9 @@ def one_for_each(words: Sequence[str], atlas: Atlas) -> dict[str, Region]:
     return {code: Region(code, frozenset({code}), places[code], f"operator in {code}", code) for code in codes}
 
 
-def _no_home(spec: DatasetSpec, jurisdictions: Levels, atlas: Atlas) -> str:
+def _no_home(spec: DatasetSpec, jurisdictions: Levels, atlas: Atlas, rows: Integers | None) -> str:
     words, word_of = jurisdictions
-    counts = np.bincount(word_of, minlength=len(words) + 1)
+    counts = np.bincount(word_of, weights=rows, minlength=len(words) + 1)
     often = [words[place] for place in np.argsort(-counts[:-1], kind="stable")[:3] if counts[place] >= FEWEST]
     shown = ", ".join(f"'{word}'" for word in often)
     what = f"its most frequent values are {shown}" if often else "no value repeats"

@@ -5,6 +5,10 @@ made of; a region finds by it that it met the row before. The name is a digest o
 of their names, whatever the settings of a data set leave out, declare or rename. Numbers are compared as float64, and a
 text that spells a number is that number, so CSV and Parquet give the same names; a missing value has a code of its own.
 
+Digests are chains of AES-128 under a public key, millions of rows a second where a hash in Python makes one. Whoever
+chooses the rows of a source could make two with one digest: those are told apart like equal rows. A region's own name
+of a row is its digest, encrypted under a key that its pseudonym key makes: without it nobody finds the row to a name.
+
 A file with a column more, less or renamed has other rows: nothing here finds those.
 
 >>> table = pa.table({"age": [41.0, 41.0, 7.0], "town": ["Bonn", "Bonn", None]})
@@ -18,21 +22,82 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from fedsov.keys.protocol import RegionKeys
-from fedsov.partition.arrow_columns import floats, levels
-from fedsov.partition.records import keyed_numbers
+from fedsov.partition.arrow_columns import chunks, floats, levels, view
+from fedsov.partition.columns.days import as_days
+from fedsov.partition.repeats import Repeats
 
 DIGEST_BYTES = 16
+PREFIX = "values:"
+ROWS = "fedsov:rows"
+"""What a region's key of row names is made of, as a pseudonym is made of a subject."""
+_PUBLIC = hashlib.blake2b(b"fedsov row names", digest_size=DIGEST_BYTES).digest()
+_LONGEST = 4096
+_KEPT = np.tril(np.full((DIGEST_BYTES + 1, DIGEST_BYTES), 0xFF, np.uint8), -1)
+_PAIRS = np.array([f"{byte:02x}" for byte in range(256)], "S2")
+_LIKE_NUMBER = r"(?i)^[+-]?(\pN|\.\pN|inf|nan)"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RowNames:
+    """Names of rows by their values.
+
+    Attributes:
+        digests: (rows, 16) uint8, equal for equal rows.
+        repeats: (rows,) how many equal rows came before.
+    """
+
+    digests: np.ndarray
+    repeats: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.repeats)
+
+    def select(self, rows: np.ndarray) -> RowNames:
+        """Those at these places."""
+        return RowNames(self.digests[rows], self.repeats[rows])
+
+    def words(self) -> list[str]:
+        """``values:`` and 32 hexadecimal digits; the second of equal rows ends in ``#1``, the third in ``#2``."""
+        plain = (PREFIX + word for word in hexadecimal(self.digests).to_pylist())
+        return [f"{word}#{count}" if count else word for word, count in zip(plain, self.repeats.tolist(), strict=True)]
+
+    def keyed(self, keys: RegionKeys) -> np.ndarray:
+        """(rows, 16) uint8: the region's own names of the rows, which are unlike in every region."""
+        apart = np.ascontiguousarray(self.digests).view(np.uint64).copy()
+        apart[:, 1] += self.repeats.astype(np.uint64)
+        return _enciphered(apart.view(np.uint8), bytes.fromhex(keys.pseudonyms([ROWS])[0]))
+
+    @staticmethod
+    def of_words(words: Sequence[str]) -> RowNames:
+        """The inverse of `words`."""
+        parts = [word.removeprefix(PREFIX).partition("#") for word in words]
+        digests = np.frombuffer(bytes.fromhex("".join(digest for digest, _, _ in parts)), np.uint8)
+        return RowNames(digests.reshape(-1, DIGEST_BYTES), np.array([int(count or 0) for _, _, count in parts], int))
 
 
 def row_names(table: pa.Table) -> list[str]:
-    """(rows,) ``values:`` and 32 hexadecimal digits; the second of equal rows ends in ``#1``, the third in ``#2``."""
-    codes = np.stack([_codes(table.column(name)) for name in sorted(table.column_names)], axis=1)
-    return _told_apart([f"values:{hashlib.blake2b(row, digest_size=DIGEST_BYTES).hexdigest()}" for row in codes])
+    """(rows,) the names of a table's rows; see `RowNames.words`."""
+    digests, repeats = row_digests(table), Repeats()
+    repeats.add(digests)
+    return RowNames(digests, repeats.told().between(0, len(digests))).words()
+
+
+def row_digests(table: pa.Table) -> np.ndarray:
+    """(rows, 16) uint8, equal where all values are."""
+    names = sorted(table.column_names)
+    state: np.ndarray = np.full((table.num_rows, 2), len(names), np.uint64)
+    for first in range(0, len(names), 2):
+        for place, name in enumerate(names[first : first + 2]):
+            state[:, place] ^= _codes(table.column(name))
+        state = _enciphered(state.view(np.uint8), _PUBLIC).view(np.uint64).copy()
+    return state.view(np.uint8)
 
 
 def keyed(
@@ -41,37 +106,101 @@ def keyed(
     """Under a region's key: the pseudonyms of the rows at these places, and (n,) int64 digests of their values.
 
     Args:
-        named: (rows,) what each row's pseudonym is made of; `values` itself where no row has a subject.
+        named: (rows,) what each row's pseudonym is made of: ``subject:`` and the subject, or the row's name by values.
         values: (rows,) the rows' names by their values.
     """
-    pseudonyms = keys.pseudonyms(named[row] for row in rows)
-    own = pseudonyms if named is values else keys.pseudonyms(values[row] for row in rows)
-    return pseudonyms, keyed_numbers(own)
+    own = RowNames.of_words([values[row] for row in rows]).keyed(keys)
+    subjects = [named[row] for row in rows]
+    of_people = iter(keys.pseudonyms(word for word in subjects if not word.startswith(PREFIX)))
+    by_value = hexadecimal(own).to_pylist()
+    whose = [
+        name if word.startswith(PREFIX) else next(of_people) for word, name in zip(subjects, by_value, strict=True)
+    ]
+    return whose, keyed_halves(own)
 
 
-def by_subject(subjects: tuple[list[str], np.ndarray], persons: Sequence[str], names: Sequence[str]) -> list[str]:
-    """(rows,) the person of each row's subject, or the row's own name where it has none.
+def keyed_halves(own: np.ndarray) -> np.ndarray:
+    """(rows,) int64: the first half of each keyed name as a number; see `fedsov.partition.records.keyed_numbers`."""
+    return np.ascontiguousarray(own[:, :8]).view(">i8")[:, 0].astype(np.int64)
+
+
+def hexadecimal(names: np.ndarray) -> pa.Array:
+    """(rows,) text of 32 digits of (rows, 16) uint8."""
+    digits = _PAIRS[np.ascontiguousarray(names)]
+    offsets = np.arange(len(names) + 1, dtype=np.int64) * 2 * DIGEST_BYTES
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(digits.tobytes())]
+    return pa.Array.from_buffers(pa.large_string(), len(names), buffers)
+
+
+def row_folds(source_sha256: str, first: int, rows: int) -> np.ndarray:
+    """(rows,) of 0 to 65535: where rows of nobody fall when rows are divided, by their file and their number in it.
 
     Args:
-        subjects: the different subjects, and (rows,) places among them, past the end for none.
-        persons: what tells persons apart, the subjects first (`fedsov.partition.routing.people`).
+        first: the number of the first row.
     """
-    words, word_of = subjects
-    return [persons[word] if word < len(words) else name for word, name in zip(word_of.tolist(), names, strict=True)]
+    counters = np.zeros((rows, 2), np.uint64)
+    counters[:, 0] = np.arange(first, first + rows, dtype=np.uint64)
+    key = hashlib.blake2b(source_sha256.encode(), digest_size=DIGEST_BYTES).digest()
+    return np.ascontiguousarray(_enciphered(counters.view(np.uint8), key)[:, :2]).view(np.uint16)[:, 0].astype(np.int64)
+
+
+def _enciphered(blocks: np.ndarray, key: bytes) -> np.ndarray:
+    """(rows, 16) uint8, each block by itself: a permutation of the names, not a way to hide a text."""
+    cipher = Cipher(algorithms.AES(key), modes.ECB()).encryptor()
+    return np.frombuffer(cipher.update(blocks.tobytes()), np.uint8).reshape(-1, 16)
 
 
 def _codes(column: pa.ChunkedArray) -> np.ndarray:
     """(rows,) uint64, equal where the values are."""
-    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
-        try:
-            return _bits(floats(column))
-        except pa.ArrowException:
-            pass
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return np.concatenate([_codes_of_text(chunk) for chunk in chunks(column)] or [np.zeros(0, np.uint64)])
+    if pa.types.is_temporal(kind) and (days := as_days(column)) is not None:
+        return _bits(days)
+    try:
+        return _bits(floats(column))
+    except pa.ArrowException:
+        pass
     try:
         words, places = levels(column)
     except pa.ArrowException:  # lists and structures
         return np.array([_word(str(value)) for value in column.to_pylist()], np.uint64)
-    codes: np.ndarray = np.array([*map(_word, words), _word("nan")], np.uint64)[places]
+    codes: np.ndarray = np.array([*map(_word, words), _MISSING], np.uint64)[places]
+    return codes
+
+
+def _codes_of_text(chunk: pa.Array) -> np.ndarray:
+    """(rows,) uint64 of a text, without the spaces around it: of its number where it spells one."""
+    import pyarrow.compute as pc
+
+    coded = chunk if pa.types.is_dictionary(chunk.type) else chunk.dictionary_encode()
+    words = pc.utf8_trim_whitespace(coded.dictionary.cast(pa.large_string()))
+    codes = _text_digests(words)
+    for place in np.flatnonzero(pc.match_substring_regex(words, _LIKE_NUMBER).to_numpy(zero_copy_only=False)):
+        codes[place] = _word(words[int(place)].as_py())
+    codes[pc.equal(words, "").to_numpy(zero_copy_only=False)] = _MISSING
+    places = coded.indices.fill_null(len(words)).cast(pa.int64())
+    of_rows: np.ndarray = np.append(codes, np.uint64(_MISSING))[view(places)]
+    return of_rows
+
+
+def _text_digests(words: pa.Array) -> np.ndarray:
+    """(n,) uint64 digests of a large_string array without nulls; long texts one by one."""
+    offsets = np.frombuffer(words.buffers()[1], np.int64)[words.offset : words.offset + len(words) + 1]
+    lengths, longest = np.diff(offsets), 0 if not len(words) else int(np.diff(offsets).max())
+    content = np.frombuffer(words.buffers()[2] or b"", np.uint8)
+    windows = np.lib.stride_tricks.sliding_window_view(
+        np.append(content, np.zeros(DIGEST_BYTES, np.uint8)), DIGEST_BYTES
+    )
+    state = np.zeros((len(words), DIGEST_BYTES), np.uint8)
+    state.view(np.uint64)[:, 0] = lengths
+    for at in range(0, min(longest, _LONGEST), DIGEST_BYTES):
+        live = np.flatnonzero(lengths > at)
+        block = windows[offsets[live] + at] & _KEPT[np.minimum(lengths[live] - at, DIGEST_BYTES)]
+        state[live] = _enciphered(state[live] ^ block, _PUBLIC)
+    codes = state.view(np.uint64)[:, 0].copy()
+    for place in np.flatnonzero(lengths > _LONGEST):
+        codes[place] = _word(words[int(place)].as_py())
     return codes
 
 
@@ -87,15 +216,12 @@ def _word(word: str) -> int:
     try:
         number = float(word)
     except ValueError:
-        return int.from_bytes(hashlib.blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
+        return int(_text_digests(pa.array([word], pa.large_string()))[0]) if len(word) <= _LONGEST // 4 else _long(word)
     return int(_bits(np.array([math.nan if math.isnan(number) else number]))[0])
 
 
-def _told_apart(names: Sequence[str]) -> list[str]:
-    """The names, each repetition with how many came before it."""
-    before: dict[str, int] = {}
-    apart = []
-    for name in names:
-        count = before[name] = before.get(name, -1) + 1
-        apart.append(f"{name}#{count}" if count else name)
-    return apart
+def _long(word: str) -> int:
+    return int.from_bytes(hashlib.blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
+
+
+_MISSING = int(_bits(np.array([math.nan]))[0])

@@ -1,12 +1,18 @@
 """A source's rows as they will be stored: of which kind, in which region, under which label, and what is said of them.
 
+The source passes twice. The first time, `survey` judges each column as a whole and counts the combinations of what
+decides where a row goes: its jurisdiction, what its restrictions and its consent say, its faults. There are few, and
+each is routed and classified once. The second time, `SortedSource.batches` gives the rows with their combination.
+Memory grows with the different spellings of those columns and, for a drawn share of consent, by 9 bytes a row.
+
 Nothing is written here, and no key is at hand: pseudonyms and releases are a region's own (`fedsov.partition.ingest`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -15,18 +21,23 @@ import pyarrow as pa
 from fedsov.jurisdiction import Atlas, Region
 from fedsov.label import Label
 from fedsov.partition.arrow_columns import from_levels, levels
-from fedsov.partition.columns.clean import prepare
-from fedsov.partition.columns.column_kinds import ColumnKinds, infer_columns
+from fedsov.partition.columns.clean import TargetSurvey, cast, check_finite, infinite_in, missing_target, not_dates
+from fedsov.partition.columns.column_kinds import ColumnKinds, kinds_of, surveys_of
 from fedsov.partition.columns.places import Column, unknown_line, with_spellings
 from fedsov.partition.columns.rule_values import check_rules
+from fedsov.partition.columns.surveys import ColumnSurvey
 from fedsov.partition.dataset import DatasetSpec
-from fedsov.partition.routing import Homes, Levels, consenting, folds, label_rows, people, sort_rows
-from fedsov.partition.row_names import by_subject, row_names
-from fedsov.partition.sources import RAGGED, OpenSource
+from fedsov.partition.repeats import Repeated, Repeats
+from fedsov.partition.routing import Homes, Levels, consenting, label_rows, person_numbers, sort_rows
+from fedsov.partition.row_names import RowNames, row_digests
+from fedsov.partition.sources import OpenSource
+from fedsov.partition.sources.scans import Scan
 from fedsov.partition.store import TARGET
 from fedsov.partition.told_counts import about
 
 Stamp = dict[str, str]
+Combination = tuple[str | None, tuple[str | None, ...], str | None, tuple[str, ...]]
+"""A row's jurisdiction, what the columns of restrictions say, its consent, and its faults in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,101 +58,308 @@ class IngestReport:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SortedRows:
-    """All rows as they will be stored, but for pseudonyms and releases, which are each region's own."""
+class Combinations:
+    """The different combinations, each with what becomes of its rows.
 
-    spec: DatasetSpec
+    Attributes:
+        places: combination to its place.
+        counts: (combinations,) rows.
+        homes: where each goes, as of a table of one row each.
+        labels: the different labels.
+        label_of: (combinations,) place in `labels`.
+        consents: (combinations,) bool: whether its rows are put to release, where a column says so.
+    """
+
+    places: Mapping[Combination, int]
+    counts: np.ndarray
     homes: Homes
-    inferred: ColumnKinds
-    columns: Mapping[str, pa.Array]
-    named: list[str]  # what pseudonyms are made of: the subject, or the values where there is none
-    values: list[str]
-    folds: np.ndarray
-    consents: np.ndarray
     labels: tuple[Label, ...]
     label_of: np.ndarray
+    consents: np.ndarray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SortedRows:
+    """Some rows as they will be stored, but for pseudonyms and releases, which are each region's own.
+
+    Attributes:
+        columns: name to column, `TARGET` and what the jurisdictions say among them.
+        place: (rows,) place of each row's combination.
+        names: by their values.
+        subjects: whose rows they are; None where no column says.
+        consents: (rows,) bool: rows that are put to release.
+        first: how many rows of the source come before.
+    """
+
+    columns: Mapping[str, pa.Array]
+    place: np.ndarray
+    names: RowNames
+    subjects: pa.ChunkedArray | None
+    consents: np.ndarray
+    first: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SortedSource:
+    """A source that was surveyed: what its columns are, and what becomes of each combination.
+
+    Attributes:
+        examples: column to texts of its first rows.
+        day_first: by column of dates, whether the day stands before the month.
+        drawn: (rows,) bool: rows of people who were drawn as consenting; None where nobody is.
+        consenting: region to how many of its rows are put to release.
+    """
+
+    spec: DatasetSpec
+    sha256: str
+    scan: Scan
+    inferred: ColumnKinds
+    combinations: Combinations
+    repeated: Repeated
+    day_first: Mapping[str, bool | None]
+    examples: Mapping[str, tuple[str, ...]]
+    drawn: np.ndarray | None
+    consenting: Mapping[str, int]
     stamp: Stamp
     said: tuple[str, ...]
 
+    @property
+    def homes(self) -> Homes:
+        """Where each combination goes."""
+        return self.combinations.homes
 
-def sorted_rows(
-    table: pa.Table,
-    source: OpenSource,
-    atlas: Atlas,
-    regions: Mapping[str, Region] | Literal["auto"],
-    stamp: Stamp,
-) -> SortedRows:
-    """The rows of a source in their places.
+    def batches(self) -> Iterator[SortedRows]:
+        """The rows in their order; the source is read again."""
+        first = 0
+        for table in self.scan.tables():
+            yield self._sorted(table, first)
+            first += table.num_rows
+
+    def _sorted(self, table: pa.Table, first: int) -> SortedRows:
+        spec, places = self.spec, self.combinations.places
+        prepared = cast(table, spec, self.inferred.kinds, self.day_first)
+        different, of_row = _combinations(table, spec, prepared.faults)
+        place = np.array([places[combination] for combination in different], np.int64)[of_row]
+        last = first + table.num_rows
+        consents = self.combinations.consents[place] if self.drawn is None else self.drawn[first:last]
+        names = RowNames(row_digests(table), self.repeated.between(first, last))
+        spoken = prepared.columns.get(spec.jurisdiction)
+        if spoken is None:
+            spoken = from_levels(*levels(table.column(spec.jurisdiction)))
+        columns = {**prepared.columns, TARGET: prepared.target, spec.jurisdiction: spoken}
+        subjects = None if spec.subject is None else table.column(spec.subject)
+        return SortedRows(columns, place, names, subjects, consents, first)
+
+
+def survey(
+    source: OpenSource, atlas: Atlas, regions: Mapping[str, Region] | Literal["auto"], stamp: Stamp
+) -> SortedSource:
+    """What becomes of the rows of a source, which passes once.
 
     Args:
-        table: what the source holds (`OpenSource.table`).
         regions: the federation's, or "auto" for one per jurisdiction found, named by its code.
         stamp: what the stores will be known by.
 
     Raises InputError for a source that cannot be classified or routed.
     """
-    spec = source.spec
-    inferred = infer_columns(table, spec)
-    prepared = prepare(table, spec, inferred.kinds)
-    jurisdictions = levels(table.column(spec.jurisdiction))
-    atlas, said = _spelled_out(atlas, spec, jurisdictions)
-    homes = sort_rows(jurisdictions, spec, atlas=atlas, regions=regions, faults=prepared.faults)
-    columns = {**prepared.columns, TARGET: prepared.target}
-    restricting = sorted({rule.column for rule in spec.classify.restrictions})
-    watched = {name: levels(table.column(name)) for name in restricting}
-    consent_column = spec.consent.column if spec.consent is not None else None
-    answers = None if consent_column is None else levels(table.column(consent_column))
-    check_rules(spec, {**watched, **({consent_column: answers} if consent_column and answers else {})})
-    labels, label_of = label_rows(homes, [*prepared.columns, spec.target.column], watched, spec.classify)
-    subjects = None if spec.subject is None else levels(table.column(spec.subject))
-    persons, person = people(table.num_rows, subjects, source.sha256)
-    values = row_names(table)
-    named = values if subjects is None else by_subject(subjects, persons, values)
-    consents = consenting(homes, person, spec.consent, answers)
-    # a restriction outlives consent: those rows are never put to release
-    consents &= np.array([not label.restrictions for label in labels])[label_of]
-    spoken = from_levels(*jurisdictions)
-    return SortedRows(
+    spec, scan = source.spec, source.scan()
+    columns, target, repeats = surveys_of(scan.schema, spec), TargetSurvey(spec), Repeats()
+    counter: Counter[Combination] = Counter()
+    draw = _Draw(spec) if spec.consent is not None and spec.consent.column is None else None
+    rows = 0
+    for table in scan.tables():
+        faults = _faults(table, columns, target, spec)
+        different, of_row = _combinations(table, spec, faults)
+        counts = np.bincount(of_row, minlength=len(different)).tolist()
+        for combination, count in zip(different, counts, strict=True):
+            counter[combination] += count
+        repeats.add(row_digests(table))
+        if draw is not None:
+            draw.add(table, different, of_row)
+        rows += table.num_rows
+    if not rows:
+        raise source.no_rows()
+    inferred = kinds_of(columns, spec)
+    _check_columns(columns, inferred, spec)
+    target.check()
+    stored = [name for name, kind in inferred.kinds.items() if kind != "drop"]
+    atlas, said = _spelled_out(atlas, spec, counter)
+    combinations = _judged(counter, inferred, [*stored, spec.target.column], spec, atlas=atlas, regions=regions)
+    drawn = None if draw is None else draw.drawn(combinations)
+    return SortedSource(
         spec,
-        homes,
+        source.sha256,
+        scan,
         inferred,
-        {**columns, spec.jurisdiction: columns.get(spec.jurisdiction, spoken)},
-        named,
-        values,
-        folds(persons)[person],
-        consents,
-        labels,
-        label_of,
+        combinations,
+        repeats.told(),
+        {name: each.texts.forms.day_first for name, each in columns.items() if each.texts is not None},
+        {name: each.examples for name, each in columns.items()},
+        None if drawn is None else drawn.rows,
+        _by_region(combinations.homes, combinations.counts * combinations.consents) if drawn is None else drawn.counts,
         stamp,
-        (*said, *_ragged_line(table)),
+        (*said, *_ragged_line(scan.left_out)),
     )
 
 
-def _ragged_line(table: pa.Table) -> tuple[str, ...]:
+def _faults(
+    table: pa.Table, columns: Mapping[str, ColumnSurvey], target: TargetSurvey, spec: DatasetSpec
+) -> dict[str, np.ndarray]:
+    """Reason to the rows that might be quarantined for it; whether they are depends on the column's kind."""
+    infinite = {name: survey.add(table.column(name)) for name, survey in columns.items()}
+    faults = {infinite_in(name): rows for name, rows in infinite.items() if rows is not None and rows.any()}
+    of_target = target.add(table.column(spec.target.column)).faults(spec)
+    return (faults if spec.nonfinite == "quarantine" else {}) | of_target
+
+
+def _combinations(
+    table: pa.Table, spec: DatasetSpec, faults: Mapping[str, np.ndarray]
+) -> tuple[list[Combination], np.ndarray]:
+    """The different combinations, and (rows,) places among them."""
+    restricting = _restricting(spec)
+    consent = [spec.consent.column] if spec.consent is not None and spec.consent.column is not None else []
+    read = [levels(table.column(name)) for name in (spec.jurisdiction, *restricting, *consent)]
+    combined = np.zeros(table.num_rows, np.int64)
+    for words, word_of in read:
+        combined = np.unique(combined * (len(words) + 1) + word_of, return_inverse=True)[1]
+    for rows in faults.values():
+        combined = np.unique(combined * 2 + rows, return_inverse=True)[1]
+    _, first, of_row = np.unique(combined, return_index=True, return_inverse=True)
+    different = []
+    for row in first:
+        spoken = [words[word_of[row]] if word_of[row] < len(words) else None for words, word_of in read]
+        watched = tuple(spoken[1 : 1 + len(restricting)])
+        reasons = tuple(reason for reason, rows in faults.items() if rows[row])
+        different.append((spoken[0], watched, spoken[-1] if consent else None, reasons))
+    return different, of_row
+
+
+def _restricting(spec: DatasetSpec) -> list[str]:
+    return sorted({rule.column for rule in spec.classify.restrictions})
+
+
+def _check_columns(columns: Mapping[str, ColumnSurvey], inferred: ColumnKinds, spec: DatasetSpec) -> None:
+    """Raises InputError for a column that is not of its kind, or has infinite values that nobody allowed."""
+    for name, survey in columns.items():
+        if spec.kinds.get(name) == "date":
+            is_text = survey.texts is not None and survey.texts.forms.day_first is not None
+            if not is_text and (survey.numbers is None or survey.numbers.rows < survey.rows):
+                raise not_dates(name)
+        if inferred.kinds[name] == "numeric" and survey.numbers is not None:
+            check_finite(name, survey.numbers.infinite, survey.numbers.first_infinite, spec)
+
+
+def _judged(
+    counter: Counter[Combination],
+    inferred: ColumnKinds,
+    stored: Sequence[str],
+    spec: DatasetSpec,
+    *,
+    atlas: Atlas,
+    regions: Mapping[str, Region] | Literal["auto"],
+) -> Combinations:
+    """What becomes of each combination; faults of columns that are not stored as numbers are none."""
+    reasons = [infinite_in(name) for name, kind in inferred.kinds.items() if kind == "numeric"]
+    reasons += [infinite_in(spec.target.column), missing_target(spec)]
+    places: dict[Combination, int] = {}
+    different: dict[Combination, int] = {}
+    for combination in counter:
+        own = (*combination[:3], tuple(reason for reason in reasons if reason in combination[3]))
+        places[combination] = different.setdefault(own, len(different))
+        places.setdefault(own, places[combination])
+    counts = np.zeros(len(different), np.int64)
+    np.add.at(counts, [places[combination] for combination in counter], list(counter.values()))
+    rows = list(different)
+    faults = {reason: np.array([reason in row[3] for row in rows]) for reason in reasons}
+    faults = {reason: mask for reason, mask in faults.items() if mask.any()}
+    jurisdictions = _levels_of([row[0] for row in rows])
+    homes = sort_rows(jurisdictions, spec, atlas=atlas, regions=regions, faults=faults, counts=counts)
+    watched = {name: _levels_of([row[1][place] for row in rows]) for place, name in enumerate(_restricting(spec))}
+    asked = spec.consent.column if spec.consent is not None else None
+    answers = None if asked is None else _levels_of([row[2] for row in rows])
+    check_rules(spec, {**watched, **({asked: answers} if asked and answers else {})}, counts=counts)
+    labels, label_of = label_rows(homes, stored, watched, spec.classify)
+    consents = consenting(homes, np.arange(len(rows)), spec.consent if asked else None, answers)
+    # a restriction outlives consent: those rows are never put to release
+    consents &= np.array([not label.restrictions for label in labels])[label_of]
+    return Combinations(places, counts, homes, labels, label_of, consents)
+
+
+def _levels_of(words: Sequence[str | None]) -> Levels:
+    different = list(dict.fromkeys(word for word in words if word is not None))
+    place = {word: index for index, word in enumerate(different)}
+    return different, np.array([len(different) if word is None else place[word] for word in words], np.int64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Drawn:
+    """(rows,) bool: those of people who were drawn; and how many there are in each region."""
+
+    rows: np.ndarray
+    counts: Mapping[str, int]
+
+
+class _Draw:
+    """Whose each row is and how it combines, kept for a draw of people: 12 bytes a row, and a subject's text once."""
+
+    def __init__(self, spec: DatasetSpec) -> None:
+        self._spec = spec
+        self._words: dict[str, int] = {}
+        self._places: dict[Combination, int] = {}
+        self._persons: list[np.ndarray] = []
+        self._of_row: list[np.ndarray] = []
+
+    def add(self, table: pa.Table, different: Sequence[Combination], of_row: np.ndarray) -> None:
+        """The next rows."""
+        own = np.array([self._places.setdefault(each, len(self._places)) for each in different], np.int32)
+        self._of_row.append(own[of_row])
+        if self._spec.subject is None:
+            self._persons.append(np.full(table.num_rows, -1))
+            return
+        words, word_of = levels(table.column(self._spec.subject))
+        places = np.array([*(self._words.setdefault(word, len(self._words)) for word in words), -1])
+        self._persons.append(places[word_of])
+
+    def drawn(self, combinations: Combinations) -> _Drawn:
+        """The rows of people who were drawn, but for those under a restriction."""
+        place = np.array([combinations.places[each] for each in self._places], np.int64)[np.concatenate(self._of_row)]
+        homes = replace(combinations.homes, home=combinations.homes.home[place])
+        people = person_numbers(np.concatenate(self._persons), len(self._words))
+        free = np.array([not label.restrictions for label in combinations.labels])[combinations.label_of]
+        chosen = consenting(homes, people, self._spec.consent, None) & free[place]
+        return _Drawn(chosen, _by_region(homes, chosen))
+
+
+def _by_region(homes: Homes, rows: np.ndarray) -> dict[str, int]:
+    return {region.name: int(rows[homes.home == place].sum()) for place, region in enumerate(homes.regions)}
+
+
+def _ragged_line(left_out: int) -> tuple[str, ...]:
     """That rows were left out since they do not fit the header."""
-    rows = int((table.schema.metadata or {}).get(RAGGED, b"0"))
-    return (f"{about(rows)} do not fit the header and are left out (dataset.csv.ragged)",) if rows else ()
+    return (f"{about(left_out)} do not fit the header and are left out (dataset.csv.ragged)",) if left_out else ()
 
 
-def _spelled_out(atlas: Atlas, spec: DatasetSpec, jurisdictions: Levels) -> tuple[Atlas, tuple[str, ...]]:
+def _spelled_out(atlas: Atlas, spec: DatasetSpec, counter: Counter[Combination]) -> tuple[Atlas, tuple[str, ...]]:
     """The atlas with what the column's spellings mean, and what is said of those that mean nothing."""
-    words, word_of = jurisdictions
-    counts = np.bincount(word_of, minlength=len(words) + 1)[: len(words)]
-    column = Column(spec.jurisdiction, dict(zip(words, counts.tolist(), strict=True)), spec.within)
+    counts: Counter[str] = Counter()
+    for (word, *_), rows in counter.items():
+        if word is not None:
+            counts[word] += rows
+    column = Column(spec.jurisdiction, dict(counts), spec.within)
     atlas = with_spellings(atlas, column)
     line = unknown_line(column, atlas)
     return atlas, (line,) if line else ()
 
 
-def report_of(source: SortedRows, *, keep_empty: bool) -> IngestReport:
+def report_of(source: SortedSource, *, keep_empty: bool) -> IngestReport:
     """Counts by region and by reason; `keep_empty` for regions without a row too."""
-    homes = source.homes
-    counts = [int(np.count_nonzero(homes.home == place)) for place in range(len(homes.regions))]
+    homes, rows = source.homes, source.combinations.counts
+    counts = [int(rows[homes.home == place].sum()) for place in range(len(homes.regions))]
     counted = {region: count for region, count in zip(homes.regions, counts, strict=True) if count or keep_empty}
-    refused = homes.reason_of[homes.home < 0]
-    reasons = {reason: int(np.count_nonzero(refused == place)) for place, reason in enumerate(homes.reasons)}
+    refused, of_refused = homes.reason_of[homes.home < 0], rows[homes.home < 0]
+    reasons = {reason: int(of_refused[refused == place].sum()) for place, reason in enumerate(homes.reasons)}
     return IngestReport(
-        rows_in=len(homes.home),
+        rows_in=int(rows.sum()),
         stored={region.name: count for region, count in counted.items()},
         quarantined={reason: count for reason, count in reasons.items() if count},
         kinds=dict(source.inferred.kinds),

@@ -2,17 +2,18 @@
 
 A store is one folder: ``records-*.parquet`` (features, target, jurisdiction, pseudonym, label), a file of its
 own for identifiers, and ``manifest.json``, which names them. Arrow's Parquet Modular Encryption (AES-256-GCM,
-encrypted footer) hides values, column names, statistics and labels; each file's keys are wrapped by the
-region's `RegionKeys` for that data set and file alone. It promises:
+encrypted footer) hides values, column names, statistics and labels; each file has a key of its own, which the
+manifest holds wrapped by the region's `RegionKeys` for that data set and part alone: a new master key rewrites
+manifests, and no row (`fedsov.partition.rekeying`). It promises:
 - without the region's key no value can be read (`KeyUnavailable`), and a changed byte is found
   (`StoreDamaged`);
 - a write that fails leaves the old store as it was: new files get new names, and only replacing the manifest,
   in one step, makes them the store;
 - rows of a jurisdiction that the region does not hold are refused when written and when read.
 
-Arrow's `CryptoFactory` caches unwrapped keys under `key_access_token`, whose default all factories' users
-share: with one factory, a principal without the key reads what another opened. So every opening makes its own
-factory and token.
+Stores of before have their keys wrapped inside the Parquet files and are read still. There Arrow's `CryptoFactory`
+caches unwrapped keys under `key_access_token`, whose default all factories' users share: with one factory, a principal
+without the key reads what another opened. So every opening makes its own factory and token.
 """
 
 from __future__ import annotations
@@ -87,46 +88,98 @@ class Staged:
 
 
 def write_store(folder: Path, table: pa.Table, *, contents: Contents, keys: RegionKeys) -> Manifest:
-    """Writes a region's rows, replacing the store that was there; `stage_store` and `commit` in one."""
-    return stage_store(folder, table, contents=contents, keys=keys).commit()
+    """Writes a region's rows, replacing the store that was there."""
+    writer = StoreWriter(folder, contents, keys)
+    with contextlib.ExitStack() as undo:  # also after Ctrl-C: half a store is nobody's
+        undo.callback(writer.discard)
+        writer.append(table)
+        staged = stage_store(writer, contents.notes)
+        undo.pop_all()
+    return staged.commit()
 
 
-def stage_store(folder: Path, table: pa.Table, *, contents: Contents, keys: RegionKeys) -> Staged:
-    """Writes the files of a new store beside those in force.
+class StoreWriter:
+    """A new store beside the one in force, to which rows are appended; `stage_store` ends it, or `discard`.
+
+    Each part is one encrypted file that is open until then. `folder` is the store's, made where missing; `keys` are
+    those of the region whose rows these are.
+    """
+
+    def __init__(self, folder: Path, contents: Contents, keys: RegionKeys) -> None:
+        self.folder, self.contents, self.keys = folder, contents, keys
+        self.stamp, self.rows = secrets.token_hex(6), 0
+        self.files: dict[str, str] = {}
+        self.wrapped: dict[str, str] = {}
+        self._parts: dict[str, pq.ParquetWriter] = {}
+        self._identifiers = [name for name, kind in contents.kinds.items() if kind == "identifier"]
+
+    def append(self, table: pa.Table) -> None:
+        """More rows, as a group of rows of their own.
+
+        Args:
+            table: the columns of `contents.kinds`, and `SUBJECT`, `JURISDICTION`, `LABEL` (place in
+                `contents.labels`), `TARGET`, `FOLD` and, where rows are known by their values, `ROW`; where people
+                were asked, `CONSENT`.
+
+        Raises:
+            StoreDamaged: rows of a jurisdiction that the region does not hold, or whose label names another
+            origin. WorkspaceUnusable: the disk is full or the folder cannot be written.
+        """
+        held, labels = self.contents.jurisdictions, self.contents.labels
+        check_tags(self.folder, held, labels, (*levels(table.column(JURISDICTION)), _integers(table.column(LABEL))))
+        parts = {"records": table.drop_columns(self._identifiers) if self._identifiers else table}
+        if self._identifiers:
+            parts["identifiers"] = table.select([SUBJECT, JURISDICTION, *self._identifiers])
+        with _writing(self.folder):
+            for part, rows in parts.items():
+                tagged = _tagged(rows, self.contents, self.keys)
+                if part not in self._parts:
+                    self._parts[part] = self._opened(part, tagged.schema)
+                self._parts[part].write_table(tagged)
+        self.rows += table.num_rows
+
+    def close(self) -> None:
+        """Ends the files. Raises WorkspaceUnusable."""
+        parts, self._parts = self._parts, {}
+        with _writing(self.folder):
+            for writer in parts.values():
+                writer.close()
+
+    def discard(self) -> None:
+        """Removes the files; the store in force stays."""
+        with contextlib.suppress(WorkspaceUnusable, pa.ArrowException):
+            self.close()
+        _remove(self.folder, [*self.files.values(), self.pending.name])
+
+    @property
+    def pending(self) -> Path:
+        """The manifest before it is in force."""
+        return self.folder / f".{MANIFEST}.{self.stamp}"
+
+    def _opened(self, part: str, schema: pa.Schema) -> pq.ParquetWriter:
+        make_private_folder(self.folder)
+        name = self.files[part] = f"{part}-{self.stamp}.parquet"
+        file_key, self.wrapped[name] = new_file_key(self.keys, f"{self.contents.dataset}/{part}")
+        return _encrypted_writer(self.folder / name, schema, file_key)
+
+
+def stage_store(writer: StoreWriter, notes: Mapping[str, Any]) -> Staged:
+    """Ends a new store beside the one in force.
 
     Args:
-        folder: the store's folder; made where missing.
-        table: the columns of `contents.kinds`, and `SUBJECT`, `JURISDICTION`, `LABEL` (place in
-            `contents.labels`), `TARGET`, `FOLD` and, where rows are known by their values, `ROW`; where people
-            were asked, `CONSENT`.
-        keys: of the region whose rows these are.
+        notes: what is written beside the rows; see `Manifest`.
 
-    Raises:
-        StoreDamaged: rows of a jurisdiction that the region does not hold, or whose label names another
-        origin. WorkspaceUnusable: the disk is full or the folder cannot be written; the new files are gone
-        again.
+    Raises WorkspaceUnusable.
     """
-    words, codes = levels(table.column(JURISDICTION))
-    check_tags(folder, contents.jurisdictions, contents.labels, (words, codes, _integers(table.column(LABEL))))
-    stamp = secrets.token_hex(6)
-    identifiers = [name for name, kind in contents.kinds.items() if kind == "identifier"]
-    parts = {"records": table.drop_columns(identifiers) if identifiers else table}
-    if identifiers:
-        parts["identifiers"] = table.select([SUBJECT, JURISDICTION, *identifiers])
-    files = {part: f"{part}-{stamp}.parquet" for part in parts}
-    pending = folder / f".{MANIFEST}.{stamp}"
-    with contextlib.ExitStack() as undo:  # also after Ctrl-C: half a store is nobody's
-        undo.callback(_remove, folder, [*files.values(), pending.name])
-        with _writing(folder):
-            make_private_folder(folder)
-            for part, rows in parts.items():
-                context = f"{contents.dataset}/{part}"
-                _write_encrypted(folder / files[part], _tagged(rows, contents, keys), keys, context)
-            manifest = _manifest(folder, table.num_rows, files, contents=contents, keys=keys)
-            create_private_file(pending)
-            pending.write_text(manifest.to_json())
-        undo.pop_all()
-    return Staged(folder, manifest, pending)
+    with _writing(writer.folder):
+        writer.close()
+        contents = replace(writer.contents, notes=notes)
+        manifest = _manifest(
+            writer.folder, writer.rows, writer.files, wrapped=writer.wrapped, contents=contents, keys=writer.keys
+        )
+        create_private_file(writer.pending)
+        writer.pending.write_text(manifest.to_json())
+    return Staged(writer.folder, manifest, writer.pending)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +228,17 @@ class Store:
         name = self.manifest.files[part]
         path = self.folder / Path(name).name
         content = _intact(path, self.manifest.sha256.get(name, ""))
-        return path, _read_encrypted(path, content, self.keys, f"{self.manifest.dataset}/{part}")
+        return path, _read_encrypted(path, content, self._decryption(name, f"{self.manifest.dataset}/{part}"))
+
+    def _decryption(self, name: str, context: str) -> pe.FileDecryptionProperties:
+        """What opens one file. Raises KeyUnavailable."""
+        if name not in self.manifest.wrapped:
+            return _wrapped_inside(self.keys, context)
+        try:
+            file_key = self.keys.unwrap(base64.b64decode(self.manifest.wrapped[name]), context)
+        except KeyUnavailable as error:
+            raise KeyUnavailable(f"{self.folder / name}: {error}") from None
+        return pe.create_decryption_properties(file_key, aad_prefix=name.encode())
 
 
 def check_tags(
@@ -219,7 +282,15 @@ def _read_tags(path: Path, table: pa.Table) -> dict[str, Any]:
         raise StoreDamaged(f"{path} carries no jurisdiction in its schema; {mend(path)}") from None
 
 
-def _manifest(folder: Path, rows: int, files: dict[str, str], *, contents: Contents, keys: RegionKeys) -> Manifest:
+def _manifest(
+    folder: Path,
+    rows: int,
+    files: dict[str, str],
+    *,
+    wrapped: Mapping[str, str],
+    contents: Contents,
+    keys: RegionKeys,
+) -> Manifest:
     manifest = Manifest(
         dataset=contents.dataset,
         region=keys.region,
@@ -229,9 +300,20 @@ def _manifest(folder: Path, rows: int, files: dict[str, str], *, contents: Conte
         files=files,
         notes=dict(contents.notes),
         sha256={name: _sha256(folder / name) for name in files.values()},
+        wrapped=dict(wrapped),
         **{name: contents.stamp[name] for name in STAMP},
     )
     return replace(manifest, seal=sealing(keys, manifest))
+
+
+def new_file_key(keys: RegionKeys, context: str) -> tuple[bytes, str]:
+    """A key of 32 bytes for one file, and the same wrapped for the manifest, base64.
+
+    Args:
+        context: data set and part, such as ``people/records``.
+    """
+    file_key = secrets.token_bytes(32)
+    return file_key, base64.b64encode(keys.wrap(file_key, context)).decode()
 
 
 class _Kms(pe.KmsClient):  # type: ignore[misc]  # pyarrow has no types
@@ -241,37 +323,33 @@ class _Kms(pe.KmsClient):  # type: ignore[misc]  # pyarrow has no types
         super().__init__()
         self._keys, self._context = keys, context
 
-    def wrap_key(self, key_bytes: bytes, master_key_identifier: str) -> str:
-        return base64.b64encode(self._keys.wrap(key_bytes, self._context)).decode()
-
     def unwrap_key(self, wrapped_key: str, master_key_identifier: str) -> bytes:
         return self._keys.unwrap(base64.b64decode(wrapped_key), self._context)
 
 
-def _crypto(keys: RegionKeys, context: str) -> tuple[pe.CryptoFactory, pe.KmsConnectionConfig]:
-    """A factory and a token of this opening's own; see the module's docstring."""
+def _wrapped_inside(keys: RegionKeys, context: str) -> pe.FileDecryptionProperties:
+    """What opens a file of before, by a factory and a token of this opening's own; see the module's docstring."""
     token = f"{keys.region}/{keys.key_id}/{secrets.token_hex(8)}"
-    return pe.CryptoFactory(lambda _: _Kms(keys, context)), pe.KmsConnectionConfig(key_access_token=token)
+    factory = pe.CryptoFactory(lambda _: _Kms(keys, context))
+    connection = pe.KmsConnectionConfig(key_access_token=token)
+    return factory.file_decryption_properties(connection, pe.DecryptionConfiguration())
 
 
-def _write_encrypted(path: Path, table: pa.Table, keys: RegionKeys, context: str) -> None:
-    factory, connection = _crypto(keys, context)
-    settings = pe.EncryptionConfiguration(
-        footer_key=keys.key_id,
-        uniform_encryption=True,
-        encryption_algorithm="AES_GCM_V1",
-        data_key_length_bits=256,
-    )
-    properties = factory.file_encryption_properties(connection, settings)
+def _encrypted_writer(path: Path, schema: pa.Schema, file_key: bytes) -> pq.ParquetWriter:
+    """Binds the file to its name: it opens under no other."""
+    properties = pe.create_encryption_properties(file_key, aad_prefix=path.name.encode(), store_aad_prefix=False)
     create_private_file(path)
-    pq.write_table(table, path, compression="zstd", encryption_properties=properties)
+    return pq.ParquetWriter(path, schema, compression="zstd", encryption_properties=properties)
 
 
-def _read_encrypted(path: Path, content: bytes, keys: RegionKeys, context: str) -> pa.Table:
-    factory, connection = _crypto(keys, context)
+def _write_encrypted(path: Path, table: pa.Table, file_key: bytes) -> None:
+    with _encrypted_writer(path, table.schema, file_key) as writer:
+        writer.write_table(table)
+
+
+def _read_encrypted(path: Path, content: bytes, decryption: pe.FileDecryptionProperties) -> pa.Table:
     try:
-        properties = factory.file_decryption_properties(connection, pe.DecryptionConfiguration())
-        return pq.ParquetFile(pa.BufferReader(content), decryption_properties=properties).read()
+        return pq.ParquetFile(pa.BufferReader(content), decryption_properties=decryption).read()
     except KeyUnavailable as error:
         raise KeyUnavailable(f"{path}: {error}") from None
     except (pa.ArrowException, OSError, ValueError):

@@ -120,10 +120,10 @@ LEAST_APART, COINCIDE = 0.95, 0.1
 def _are_same(records: Records, arriving: ArrivingRows, keys: RegionKeys) -> bool:
     """Whether rows are about people whom the region holds: by what names them, their values, or columns in common."""
     if records.row_digests is not None:
-        values = np.unique(keyed_numbers(keys.pseudonyms(arriving.values)))
+        values = np.unique(arriving.row_digests(keys))
         if share_many(np.unique(records.row_digests), values):
             return True
-    if share_many(*(np.unique(keyed_numbers(names)) for names in (records.subjects, keys.pseudonyms(arriving.named)))):
+    if share_many(*(np.unique(keyed_numbers(names)) for names in (records.subjects, arriving.pseudonyms(keys)))):
         return True
     names = sorted({*records.columns} & {*arriving.columns})
     if not names:

@@ -15,7 +15,7 @@ budget. A new workspace is a new region, by its owner's act: nothing here sees a
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -220,19 +220,24 @@ def covered_rows(folders: Mapping[str, Path]) -> dict[str, np.ndarray]:
     return covered
 
 
-def check_new_holder(region: str, values: Sequence[str], covered: Mapping[str, np.ndarray], keys: OpenKeys) -> None:
+def check_new_holder(
+    region: str,
+    row_digests: Callable[[RegionKeys], np.ndarray],
+    covered: Mapping[str, np.ndarray],
+    keys: OpenKeys,
+) -> None:
     """Raises JobRefused where another region of the workspace holds these rows, or held them, under a budget.
 
     Args:
         region: the one that is to hold them.
-        values: the rows by their values (`fedsov.partition.row_names`).
+        row_digests: (rows,) int64 digests of the rows' values, under a region's key.
         covered: of `covered_rows`.
         keys: opens the keys of a region by its name.
     """
     for name, rows in covered.items():
         if name == region:
             continue
-        if share_many(rows, np.unique(keyed_numbers(keys(name).pseudonyms(values)))):
+        if share_many(rows, np.unique(row_digests(keys(name)))):
             raise JobRefused(
                 f"region {region} would hold rows that region {name} released something about under its privacy "
                 f"budget; let {name} hold them (federation.regions), or begin in another workspace (workspace=DIR), "

@@ -24,6 +24,7 @@ from fedsov.border.law.yaml_text import read_mapping
 from fedsov.checks import flag, mapping, prefixed, section, text, text_mapping, texts, whole
 from fedsov.errors import ConfigurationError, JobRefused, unknown
 from fedsov.ledger.signed_head import is_key
+from fedsov.partition.retention import RetentionRules
 from fedsov.protocol.job import Asked
 from fedsov.region.limits import Limits
 from fedsov.region.own_dataset import KEYS, OwnDataset, in_shell
@@ -88,7 +89,8 @@ class RegionSettings:
         split: the secret that divides rows, wrapped by the region's keys (hexadecimal).
         keys: the verify keys (Ed25519, hexadecimal) of the hub and of every peer that was pinned.
         applications: digests of the applications that may run here beside fedsov's own.
-        retention_days: how long records are kept; None where nothing is said.
+        retention_days: how long records of every category are used; None where nothing is said.
+        retention: shorter periods of some categories, and which column starts the clock of a data set's rows.
     """
 
     region: str
@@ -102,6 +104,7 @@ class RegionSettings:
     keys: Mapping[str, str] = field(default_factory=dict)
     applications: tuple[str, ...] = ()
     retention_days: int | None = None
+    retention: RetentionRules = field(default_factory=RetentionRules)
 
     @staticmethod
     def from_settings(plain: Any) -> RegionSettings:
@@ -123,6 +126,7 @@ class RegionSettings:
             keys=_verify_keys(given.get("keys", {})),
             applications=texts("applications", given.get("applications", [])),
             retention_days=None if days is None else whole("retention_days", days, at_least=0),
+            retention=RetentionRules.from_settings(given.get("retention", {})),
         )
 
     def to_plain(self) -> dict[str, Any]:
@@ -240,10 +244,11 @@ def first_settings(
 
 SETTABLE = (
     *("law.bundle", "law.rules", "law.owner", "law.unsafe_open", "evidence", "rehearsal", "applications"),
-    *("retention_days", "privacy.require", "privacy.lifetime_epsilon"),
+    *("retention_days", "retention.categories", "retention.starts", "privacy.require", "privacy.lifetime_epsilon"),
     *(f"limits.{part.name}" for part in fields(Limits)),
 )
-"""What `changed` may change beside ``keys.NAME`` and the `KEYS` of ``datasets.NAME``."""
+"""What `changed` may change beside ``keys.NAME``, ``retention.GROUP.NAME`` and the `KEYS` of ``datasets.NAME``."""
+RETENTION = ("categories", "starts")
 
 
 def _put(plain: dict[str, Any], key: str, value: Any) -> None:
@@ -256,6 +261,10 @@ def _put(plain: dict[str, Any], key: str, value: Any) -> None:
         plain["datasets"].setdefault(name, {})[last] = value
     elif first == "keys" and rest:
         plain["keys"] = {name: key for name, key in {**plain["keys"], rest: value}.items() if key is not None}
+    elif first == "retention" and rest.count(".") and rest.partition(".")[0] in RETENTION:
+        group, _, name = rest.partition(".")
+        own = {**plain["retention"][group], name: value}
+        plain["retention"][group] = {name: part for name, part in own.items() if part is not None}
     elif key not in SETTABLE:
         raise ConfigurationError(unknown("setting of a region", key, [*SETTABLE, "datasets.NAME.examples"]))
     elif rest:

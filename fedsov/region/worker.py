@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -35,7 +34,6 @@ from fedsov.ledger import known_keys
 from fedsov.ledger.ledger import Ledger
 from fedsov.ledger.proofs import accepted, continuation, noted_heads
 from fedsov.ledger.signed_head import Head
-from fedsov.partition.retention import is_kept
 from fedsov.partition.store import Store
 from fedsov.protocol import BASE_MODEL
 from fedsov.protocol.flower_messages import (
@@ -59,6 +57,7 @@ from fedsov.region.admission import Place, admit, admit_rows, refuse
 from fedsov.region.answers.memory import Answers
 from fedsov.region.client_app import client_app
 from fedsov.region.journal import ROUNDS_KEPT, Journal, OwnStates, hold_alone
+from fedsov.region.lifecycle.retention import in_use
 from fedsov.region.outbound import Outbound, RedactedErrors, open_sealed_rows
 from fedsov.region.people_budgets import open_private
 from fedsov.region.secure_sum_member import STEPS, SecureSumMember
@@ -178,9 +177,9 @@ def _opened_with(ledger: Ledger, start: RegionStart) -> OpenRegion:
     keys = open_keys(KeySettings(start.region.name, start.folder))
     store = Store.open(store_of(start.folder, job.dataset), keys)
     admit_rows(place, own, store.manifest, run=start.run)
-    if not is_kept(store.manifest.ingested, own.retention_days, on=ledger.today()):
+    records = in_use(store, own, on=ledger.today())
+    if store.manifest.rows and not len(records):
         refuse(place, start.region.name, [_too_old(own, store)], asked, run=start.run)
-    records = store.read()
     secret = split_key(own, keys)
     session = Session(records, job, start.folder, settings=own, secret=secret)
     gate = Gate(
@@ -217,10 +216,11 @@ def _check_register(place: Place, register: LiveRegister, *, run: str) -> None:
 
 def _too_old(own: RegionSettings, store: Store) -> str:
     """That a store's rows are older than the region uses rows, and what removes or replaces them."""
+    shortest = min(days for days in (own.retention_days, *own.retention.categories.values()) if days is not None)
     return (
-        f"region {own.region} uses rows for {own.retention_days} days (retention_days), and those of "
+        f"region {own.region} uses rows for {shortest} days (retention_days, retention.categories), and those of "
         f"{store.manifest.dataset} are of {store.manifest.ingested or 'an unknown day'}: they are used no more; "
-        f"`rm -r {shlex.quote(str(store.folder))}` removes them, and `fedsov ingest` of a newer source replaces them"
+        f"`fedsov retention apply {own.region}` removes them, and `fedsov ingest` of a newer source replaces them"
     )
 
 

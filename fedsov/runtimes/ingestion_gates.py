@@ -29,6 +29,7 @@ from fedsov.partition.told_counts import in_tens
 from fedsov.protocol.calendar import real_day
 from fedsov.protocol.job import Asked
 from fedsov.region.admission import Place, admit, admit_further, refuse, settle
+from fedsov.region.lifecycle.erasure import erased_again, erased_among
 from fedsov.region.settings import RegionSettings
 from fedsov.region.settings_file import FILE, check_ledger, has_settings, noted, read_settings
 from fedsov.region.trust import known_peers
@@ -234,6 +235,8 @@ class RegionGates:
             if not is_kept(rows.ingested, days, on=ledger.today()):
                 refuse(place, name, [_too_old(name, days, dataset, rows)], self.asked, run=self.run)
             keys = open_keys(KeySettings(name, folder))
+            if erased := erased_among(ledger, keys, rows.pseudonyms):
+                refuse(place, name, [erased_again(name, erased)], self.asked, run=self.run)
             admit_further(place, keys, dataset, self.asked, rows, run=self.run)
 
     def _may_ingest(self, name: str) -> None:

@@ -136,7 +136,9 @@ def _check_rows(workspace: Workspace, gates: RegionGates, *, asked: Sequence[str
         if region.name not in asked:
             gates.ask_all([region.name], settles=False)
         gates.check_further(region.name, rows)
-        check_new_holder(region.name, rows.values, covered(), lambda name: open_keys(KeySettings(name, folders[name])))
+        check_new_holder(
+            region.name, rows.row_digests, covered(), lambda name: open_keys(KeySettings(name, folders[name]))
+        )
 
     return check
 

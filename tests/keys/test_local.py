@@ -69,7 +69,7 @@ def test_a_keyring_shows_no_key(eu: LocalKeyring) -> None:
 
 
 def test_a_pseudonym_is_the_first_half_of_an_hmac_under_the_regions_own_key() -> None:
-    keys = LocalKeyring("EU", "1", b"a" * 32, b"Jefe", b"c" * 32)
+    keys = LocalKeyring("EU", "1", {1: b"a" * 32}, b"Jefe", b"c" * 32)
     # RFC 4231, test case 2: HMAC-SHA-256 of this text under the key "Jefe"
     assert keys.pseudonyms(["what do ya want for nothing?"]) == ["5bdcc146bf60754e6a042426089575c7"]
 

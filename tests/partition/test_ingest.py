@@ -14,7 +14,8 @@ from fedsov.label import PUBLIC, Label
 from fedsov.model.targets import TargetRule
 from fedsov.partition import ingest as ingest_module
 from fedsov.partition.classify import ClassifyRules, ConsentRule, RestrictionRule
-from fedsov.partition.ingest import REASON, key_settings, store_folder
+from fedsov.partition.ingest import key_settings, store_folder
+from fedsov.partition.recipients import REASON
 from fedsov.partition.sources import OpenSource, read_source
 from tests.partition.world import (
     ATLAS,
@@ -88,7 +89,7 @@ def test_a_second_ingest_is_up_to_date_and_rewrites_nothing(tmp_path: Path, monk
     workspace = tmp_path / "w"
     first = run(spec, workspace)
     before = {path: path.stat().st_mtime_ns for path in workspace.rglob("*")}
-    monkeypatch.setattr(OpenSource, "table", lambda _: pytest.fail("the source was read"))
+    monkeypatch.setattr(OpenSource, "scan", lambda _: pytest.fail("the source was read"))
     second = run(spec, workspace)
     assert second == replace(first, up_to_date=True)
     assert before == {path: path.stat().st_mtime_ns for path in workspace.rglob("*")}

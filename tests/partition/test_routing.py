@@ -18,7 +18,7 @@ from fedsov.partition.routing import (
     consenting,
     folds,
     label_rows,
-    people,
+    person_numbers,
     route,
     sort_rows,
 )
@@ -101,10 +101,8 @@ def test_rows_are_labelled_by_origin_columns_and_what_restricts_them() -> None:
 
 
 def test_rows_of_one_subject_are_one_persons_and_a_row_without_one_is_its_own_person() -> None:
-    persons, person = people(4, levels("A", None, "A", "B"), "digest")
-    assert [persons[place] for place in person] == ["subject:A", "row:digest:1", "subject:A", "subject:B"]
-    persons, person = people(2, None, "digest")
-    assert [persons[place] for place in person] == ["row:digest:0", "row:digest:1"]
+    assert person_numbers(np.array([0, -1, 0, 1]), 2).tolist() == [0, 3, 0, 1]
+    assert person_numbers(np.array([-1, -1]), 0).tolist() == [0, 1]
 
 
 def test_folds_depend_on_the_person_alone_and_are_shared_by_thousands() -> None:

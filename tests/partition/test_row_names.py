@@ -14,7 +14,7 @@ from fedsov.keys.protocol import KeySettings
 from fedsov.model.targets import TargetRule
 from fedsov.partition.dataset import DatasetSpec
 from fedsov.partition.records import keyed_numbers
-from fedsov.partition.row_names import by_subject, keyed, row_names
+from fedsov.partition.row_names import RowNames, keyed, row_digests, row_folds, row_names
 from fedsov.partition.sources import read_source
 from tests.partition.world import people
 
@@ -72,15 +72,36 @@ def test_dates_lists_and_truths_have_names_too() -> None:
     assert len(set(row_names(table))) == 2 and row_names(table) == row_names(table.select(table.column_names))
 
 
-def test_a_row_with_a_subject_is_that_persons_and_another_its_own() -> None:
-    subjects = (["A", "B"], np.array([1, 2, 0]))
-    assert by_subject(subjects, ["subject:A", "subject:B", "row:1"], ["x", "y", "z"]) == ["subject:B", "y", "subject:A"]
+def test_texts_of_any_length_differ_by_one_letter_anywhere_and_not_by_spaces_around_them() -> None:
+    long = "ä" * 3000
+    words = ["", "a", "b", "ab", "ba", "x" * 15, "x" * 16, "x" * 17, long, f"{long}a", f"b{long}", f"{long}b", None]
+    digests = row_digests(pa.table({"note": words}))
+    assert len({digest.tobytes() for digest in digests}) == len(words) - 1, "nothing is missing, too"
+    around = row_digests(pa.table({"note": [None if word is None else f" {word}\t" for word in words]}))
+    assert (digests == around).all()
 
 
-def test_rows_of_nobody_are_digested_once_and_those_of_people_by_subject_and_by_value(tmp_path: Path) -> None:
-    keys = create_keys(KeySettings("DE", tmp_path))
-    values, places = row_names(pa.table({"age": [41, 7, 7]})), np.array([2, 0])
+def test_rows_of_nobody_have_one_digest_and_those_of_people_are_named_by_subject_and_digested_by_value(
+    tmp_path: Path,
+) -> None:
+    keys, others = create_keys(KeySettings("DE", tmp_path / "DE")), create_keys(KeySettings("FR", tmp_path / "FR"))
+    values, places = row_names(pa.table({"age": [41, 7, 7]})), np.array([2, 0, 1])
     subjects, digests = keyed(values, values, places, keys)
-    assert subjects == keys.pseudonyms([values[2], values[0]]) and digests.tolist() == keyed_numbers(subjects).tolist()
-    named, same = keyed(["subject:A", "subject:B", "subject:A"], values, places, keys)
-    assert named == keys.pseudonyms(["subject:A", "subject:A"]) and same.tolist() == digests.tolist()
+    assert len(set(subjects)) == 3 and digests.tolist() == keyed_numbers(subjects).tolist()
+    assert keyed(values, values, places, keys)[0] == subjects, "the same in every ingestion"
+    assert not {*subjects} & {*keyed(values, values, places, others)[0]}, "and in no other region"
+    named, same = keyed(["subject:A", values[1], "subject:A"], values, places, keys)
+    assert named[:2] == keys.pseudonyms(["subject:A", "subject:A"]) and named[2] == subjects[2]
+    assert same.tolist() == digests.tolist()
+
+
+def test_names_survive_as_words() -> None:
+    words = row_names(pa.table({"age": [41, 7, 7]}))
+    assert RowNames.of_words(words).words() == words and words[2] == f"{words[1]}#1"
+
+
+def test_folds_of_rows_of_nobody_depend_on_the_file_and_the_number_alone() -> None:
+    folds = row_folds("a" * 64, 0, 200_000)
+    assert folds.min() >= 0 and folds.max() <= 65_535 and len(np.unique(folds)) > 60_000
+    assert row_folds("a" * 64, 1000, 10).tolist() == folds[1000:1010].tolist()
+    assert row_folds("b" * 64, 0, 10).tolist() != folds[:10].tolist()

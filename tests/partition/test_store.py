@@ -1,8 +1,10 @@
+import base64
 import json
 import os
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,8 @@ from fedsov.label import PUBLIC, Label
 from fedsov.partition import store as store_module
 from fedsov.partition.arrow_columns import numbers, text
 from fedsov.partition.ingest import store_folder
+from fedsov.partition.manifest import sealing
+from fedsov.partition.rekeying import rekey
 from fedsov.partition.store import FOLD, JURISDICTION, LABEL, SUBJECT, TARGET, Contents, Store, write_store
 from tests.partition.world import bytes_under
 
@@ -98,28 +102,40 @@ def test_a_store_shows_neither_values_nor_names_of_columns_in_its_parquet_files(
         assert name == "manifest.json" or b"job" not in content
 
 
-def _connected(keys: LocalKeyring, factory: pe.CryptoFactory, token: str | None = None) -> object:
-    connection = pe.KmsConnectionConfig(key_access_token=token) if token else pe.KmsConnectionConfig()
-    return factory.file_decryption_properties(connection, pe.DecryptionConfiguration())
+def _opening(store: Store, keys: LocalKeyring, part: str) -> object:
+    """What opens one file by itself: its key, as the manifest has it wrapped, under a context."""
+    name = store.manifest.files[part]
+    file_key = keys.unwrap(base64.b64decode(store.manifest.wrapped[name]), "people/records")
+    return pe.create_decryption_properties(file_key, aad_prefix=name.encode())
 
 
-def _factory(keys: LocalKeyring) -> pe.CryptoFactory:
-    return pe.CryptoFactory(lambda _: store_module._Kms(keys, "people/records"))
-
-
-def test_pyarrow_alone_reads_nothing_without_the_regions_key(folder: Path, others: LocalKeyring) -> None:
+def test_pyarrow_alone_reads_nothing_without_the_regions_key(
+    folder: Path, keys: LocalKeyring, others: LocalKeyring
+) -> None:
     for part in ("records", "identifiers"):
         for reader in (pq.read_table, pq.read_schema, pq.read_metadata):
             with pytest.raises((OSError, pa.ArrowInvalid)):
                 reader(file_of(folder, part))
-        with pytest.raises((KeyUnavailable, OSError, pa.ArrowInvalid)):
-            pq.read_table(file_of(folder, part), decryption_properties=_connected(others, _factory(others)))
+        with pytest.raises(KeyUnavailable):
+            _opening(Store.open(folder, keys), others, part)
+        stranger = pe.create_decryption_properties(b"k" * 32, aad_prefix=file_of(folder, part).name.encode())
+        with pytest.raises((OSError, pa.ArrowInvalid)):
+            pq.read_table(file_of(folder, part), decryption_properties=stranger)
 
 
 def test_the_records_key_context_does_not_open_the_identifiers(folder: Path, keys: LocalKeyring) -> None:
-    assert pq.read_table(file_of(folder), decryption_properties=_connected(keys, _factory(keys))).num_rows == 3
+    store = Store.open(folder, keys)
+    assert pq.read_table(file_of(folder), decryption_properties=_opening(store, keys, "records")).num_rows == 3
     with pytest.raises(KeyUnavailable):
-        pq.read_table(file_of(folder, "identifiers"), decryption_properties=_connected(keys, _factory(keys)))
+        _opening(store, keys, "identifiers")
+
+
+def test_a_file_opens_under_its_own_name_alone(folder: Path, keys: LocalKeyring) -> None:
+    name, wrapped = file_of(folder).name, Store.open(folder, keys).manifest.wrapped
+    file_key = keys.unwrap(base64.b64decode(wrapped[name]), "people/records")
+    renamed = pe.create_decryption_properties(file_key, aad_prefix=b"records-another.parquet")
+    with pytest.raises((OSError, pa.ArrowInvalid)):
+        pq.read_table(file_of(folder), decryption_properties=renamed)
 
 
 def test_another_regions_keys_do_not_open_the_store(folder: Path, keys: LocalKeyring, others: LocalKeyring) -> None:
@@ -135,32 +151,56 @@ class _Impostor(pe.KmsClient):
 
     def __init__(self, keys: dict[str, LocalKeyring], who: str) -> None:
         super().__init__()
+        self._keys = keys[who]
         self._inner = store_module._Kms(keys[who], "people/records")
 
     def wrap_key(self, key_bytes: bytes, master_key_identifier: str) -> str:
-        return self._inner.wrap_key(key_bytes, master_key_identifier)
+        return base64.b64encode(self._keys.wrap(key_bytes, "people/records")).decode()
 
     def unwrap_key(self, wrapped_key: str, master_key_identifier: str) -> bytes:
         return self._inner.unwrap_key(wrapped_key, master_key_identifier)
 
 
+def _as_older(folder: Path, keys: LocalKeyring) -> Path:
+    """The store's records with their key wrapped inside the file, as they were once written."""
+    store = Store.open(folder, keys)
+    name = store.manifest.files["records"]
+    table = pq.read_table(folder / name, decryption_properties=_opening(store, keys, "records"))
+    factory = pe.CryptoFactory(lambda _: _Impostor({"EU": keys}, "EU"))
+    ask = pe.EncryptionConfiguration(footer_key=keys.key_id, uniform_encryption=True, data_key_length_bits=256)
+    properties = factory.file_encryption_properties(pe.KmsConnectionConfig(key_access_token="tests"), ask)
+    pq.write_table(table, folder / name, encryption_properties=properties)
+    kept = {other: key for other, key in store.manifest.wrapped.items() if other != name}
+    sha256 = {**store.manifest.sha256, name: store_module._sha256(folder / name)}
+    before = replace(store.manifest, wrapped=kept, sha256=sha256)
+    (folder / "manifest.json").write_text(replace(before, seal=sealing(keys, before)).to_json())
+    return folder / name
+
+
+def test_an_older_store_is_read_and_its_keys_cannot_be_wrapped_anew(folder: Path, keys: LocalKeyring) -> None:
+    path = _as_older(folder, keys)
+    assert len(Store.open(folder, keys).read()) == 3
+    with pytest.raises(StoreDamaged, match=f"{path.name} holds its own key, .* run: fedsov ingest"):
+        rekey(folder, keys)
+
+
 def test_the_cache_of_one_crypto_factory_is_a_trap_and_ours_does_not_fall_into_it(
     folder: Path, keys: LocalKeyring, others: LocalKeyring
 ) -> None:
-    rings = {"EU": keys, "US": others}
+    path, rings = _as_older(folder, keys), {"EU": keys, "US": others}
     shared = pe.CryptoFactory(lambda config: _Impostor(rings, config.custom_kms_conf["who"]))
     ask = pe.DecryptionConfiguration()
 
     def with_shared(who: str) -> pa.Table:
         connection = pe.KmsConnectionConfig(custom_kms_conf={"who": who})
-        return pq.read_table(file_of(folder), decryption_properties=shared.file_decryption_properties(connection, ask))
+        return pq.read_table(path, decryption_properties=shared.file_decryption_properties(connection, ask))
 
     assert with_shared("EU").num_rows == 3
     assert with_shared("US").num_rows == 3, "Arrow mended its cache: the reason for one factory each is gone"
-    content = file_of(folder).read_bytes()
-    store_module._read_encrypted(file_of(folder), content, keys, "people/records")
+    store = Store.open(folder, keys)
+    assert len(store.read()) == 3
     with pytest.raises(KeyUnavailable):
-        store_module._read_encrypted(file_of(folder), content, others, "people/records")
+        replace(store, keys=others).read()
 
 
 @pytest.mark.parametrize("part", ["records", "identifiers"])
@@ -241,7 +281,7 @@ def test_an_empty_store_can_be_written_and_read(tmp_path: Path, keys: LocalKeyri
     assert not records.public.any()
 
 
-@pytest.mark.parametrize("failing", ["_write_encrypted", "_manifest"])
+@pytest.mark.parametrize("failing", ["_encrypted_writer", "_manifest"])
 def test_a_full_disk_or_an_interruption_leaves_the_old_store(
     folder: Path, keys: LocalKeyring, failing: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

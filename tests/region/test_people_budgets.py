@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -121,12 +121,17 @@ def _keys(folder: Path, name: str) -> RegionKeys:
 
 def test_a_region_under_another_name_does_not_get_rows_that_are_under_a_budget(tmp_path: Path) -> None:
     keys = {name: _keys(tmp_path, name) for name in ("DE", "WEST")}
-    covered = {"DE": np.unique(keyed_numbers(keys["DE"].pseudonyms(ROWS[:200])))}
+    covered = {"DE": np.unique(_digests(ROWS[:200])(keys["DE"]))}
     with pytest.raises(JobRefused, match=r"region WEST would hold rows that region DE .*workspace=DIR"):
-        check_new_holder("WEST", ROWS[100:300], covered, keys.__getitem__)
-    check_new_holder("WEST", ROWS[200:], covered, keys.__getitem__)
-    check_new_holder("DE", ROWS, covered, keys.__getitem__)
-    check_new_holder("WEST", ROWS, {}, keys.__getitem__)
+        check_new_holder("WEST", _digests(ROWS[100:300]), covered, keys.__getitem__)
+    check_new_holder("WEST", _digests(ROWS[200:]), covered, keys.__getitem__)
+    check_new_holder("DE", _digests(ROWS), covered, keys.__getitem__)
+    check_new_holder("WEST", _digests(ROWS), {}, keys.__getitem__)
+
+
+def _digests(rows: Sequence[str]) -> Callable[[RegionKeys], np.ndarray]:
+    """What a region would call these rows, under its key."""
+    return lambda keys: keyed_numbers(keys.pseudonyms(rows))
 
 
 def test_people_are_their_pseudonyms_and_their_rows_each_once() -> None:

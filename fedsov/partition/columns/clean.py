@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from fedsov.errors import InputError, counted
 from fedsov.model.targets import FARTHEST, TargetRule
-from fedsov.partition.arrow_columns import floats, from_levels, levels, numbers
+from fedsov.partition.arrow_columns import floats, from_levels, levels, numbers, spelled_text
 from fedsov.partition.classify import same_value
 from fedsov.partition.columns.column_kinds import NO_ORDER
 from fedsov.partition.columns.days import as_days
@@ -34,41 +34,68 @@ class Prepared:
 
 
 def prepare(table: pa.Table, spec: DatasetSpec, kinds: Mapping[str, str]) -> Prepared:
-    """Casts each column to its kind and applies `spec.nonfinite` and `spec.missing_target`.
+    """Casts each column of a whole table to its kind and applies `spec.nonfinite` and `spec.missing_target`.
 
     Raises:
         InputError: text in a numeric column, infinite values or missing targets that are neither allowed nor
-        set to
-            be quarantined.
+        set to be quarantined, or a target that cannot be an outcome.
+    """
+    prepared, target = cast(table, spec, kinds), TargetSurvey(spec)
+    for name in (name for name, kind in kinds.items() if kind == "numeric"):
+        infinite = np.isinf(floats(prepared.columns[name]))
+        check_finite(name, int(infinite.sum()), int(np.argmax(infinite)) + 1 if len(infinite) else 0, spec)
+    target.add(table.column(spec.target.column))
+    target.check()
+    return prepared
+
+
+def cast(
+    table: pa.Table, spec: DatasetSpec, kinds: Mapping[str, str], day_first: Mapping[str, bool | None] | None = None
+) -> Prepared:
+    """Casts each column to its kind; what only all rows can show is not judged.
+
+    Args:
+        day_first: by column of dates, whether the day stands before the month.
+
+    Raises InputError for text in a numeric column.
     """
     faults: dict[str, np.ndarray] = {}
     columns: dict[str, pa.Array] = {}
     for name, kind in kinds.items():
         if kind == "numeric":
-            values, infinite = _finite(name, _measured(table.column(name), name, spec), spec)
+            order = (day_first or {}).get(name)
+            values, infinite = _finite(name, _measured(table.column(name), name, spec, order), spec)
             columns[name] = numbers(values)
             faults |= infinite
         elif kind != "drop":
-            columns[name] = from_levels(*levels(table.column(name)))
-    target, missing = _target(table.column(spec.target.column), spec)
-    return Prepared(columns, target, faults | missing)
+            columns[name] = spelled_text(table.column(name))
+    target = read_target(table.column(spec.target.column), spec)
+    return Prepared(columns, target.stored, faults | target.faults(spec))
 
 
-def _measured(column: pa.ChunkedArray, name: str, spec: DatasetSpec) -> np.ndarray:
+def _measured(column: pa.ChunkedArray, name: str, spec: DatasetSpec, day_first: bool | None) -> np.ndarray:
     """(rows,) float64 of numbers, or of dates their days. Raises InputError where it is neither."""
     is_date = spec.kinds.get(name) == "date"
-    days = as_days(column) if is_date or name not in spec.kinds else None
+    days = as_days(column, day_first=day_first) if is_date or name not in spec.kinds else None
     if is_date and days is None:
-        raise InputError(f"column '{name}' is not of dates throughout, or {NO_ORDER}; set dataset.kinds.{name}=drop")
+        raise not_dates(name)
     return as_floats(column, name) if days is None else days
+
+
+def not_dates(name: str) -> InputError:
+    """What a column is refused with that is declared to be of dates and is not."""
+    return InputError(f"column '{name}' is not of dates throughout, or {NO_ORDER}; set dataset.kinds.{name}=drop")
 
 
 YES_AND_NO = "; YAML reads yes, no, on and off as truth values, so put such a word in quotes"
 NO_NUMBER = "choose another dataset.target, or a task of names (dataset.task=multiclass, dataset.target_positive=VALUE)"
 
 
-def as_floats(column: pa.ChunkedArray, name: str, *, way_out: str = "") -> np.ndarray:
+def as_floats(column: pa.ChunkedArray, name: str, *, way_out: str = "", first: int = 0) -> np.ndarray:
     """(rows,) float64 of numbers or of text that spells them.
+
+    Args:
+        first: how many rows of the source come before these.
 
     Raises InputError for the first other row, with this way out, or the kinds that a feature can have.
     """
@@ -83,7 +110,7 @@ def as_floats(column: pa.ChunkedArray, name: str, *, way_out: str = "") -> np.nd
     values = np.array([*map(_number, words), np.nan], np.float64)
     readable = np.array([*(_number(word) is not None for word in words), True])[codes]
     if not readable.all():
-        row = int(np.argmin(readable)) + 1
+        row = first + int(np.argmin(readable)) + 1
         instead = way_out or f"set dataset.kinds.{name}=categorical"
         raise InputError(f"column '{name}' is no number in row {row}; {instead}")
     spread: np.ndarray = values[codes]
@@ -103,39 +130,106 @@ def _finite(name: str, values: np.ndarray, spec: DatasetSpec) -> tuple[np.ndarra
         return values, {}
     if spec.nonfinite == "missing":
         return np.where(infinite, np.nan, values), {}
-    if spec.nonfinite == "quarantine":
-        return values, {f"infinite value in column '{name}'": infinite}
-    many, first = counted(int(infinite.sum()), "infinite value"), int(np.argmax(infinite)) + 1
-    raise InputError(
-        f"column '{name}' has {many}, first in row {first}; "
-        "set dataset.nonfinite=missing to treat them as missing, or quarantine"
-    )
+    return values, {infinite_in(name): infinite}
 
 
-def _target(column: pa.ChunkedArray, spec: DatasetSpec) -> tuple[pa.Array, dict[str, np.ndarray]]:
-    name = spec.target.column
-    faults: dict[str, np.ndarray] = {}
+def infinite_in(name: str) -> str:
+    """Why a row with an infinite value is quarantined."""
+    return f"infinite value in column '{name}'"
+
+
+def check_finite(name: str, infinite: int, first: int, spec: DatasetSpec) -> None:
+    """Raises InputError where a column has infinite values, the first in this row, and nobody said what of them."""
+    if infinite and spec.nonfinite == "refuse":
+        raise InputError(
+            f"column '{name}' has {counted(infinite, 'infinite value')}, first in row {first}; "
+            "set dataset.nonfinite=missing to treat them as missing, or quarantine"
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadTarget:
+    """A target as it is read: how it is stored, its values, where it is missing or infinite.
+
+    `words` are a text's different values; `values` a number's, NaN where missing.
+    """
+
+    stored: pa.Array
+    missing: np.ndarray
+    infinite: np.ndarray
+    words: list[str] | None
+    values: np.ndarray
+
+    def faults(self, spec: DatasetSpec) -> dict[str, np.ndarray]:
+        """Reason to the rows that go to the quarantine for it."""
+        found = {infinite_in(spec.target.column): self.infinite, missing_target(spec): self.missing}
+        return {reason: rows for reason, rows in found.items() if rows.any()}
+
+
+def missing_target(spec: DatasetSpec) -> str:
+    """Why a row without a target is quarantined."""
+    return f"target '{spec.target.column}' missing"
+
+
+def read_target(column: pa.ChunkedArray, spec: DatasetSpec, *, first: int = 0) -> ReadTarget:
+    """The target of some rows, of which `first` come before. Raises InputError for text where a number must be."""
     if pa.types.is_boolean(column.type) and (spec.target.positive is not None or spec.target.classes):
         column = column.cast(pa.string())  # "true" and "false", as they are named
     textual = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
     if (textual or pa.types.is_dictionary(column.type)) and not spec.target.is_number:
         words, codes = levels(column)
         words = [_as_named(word, spec.target) for word in words]
-        missing, stored = codes == len(words), from_levels(words, codes)
-        _check_outcome(spec.target, words, [_number(word) for word in words])
-    else:
-        values, faults = _finite(name, as_floats(column, name, way_out=NO_NUMBER), spec)
-        missing, stored = np.isnan(values), numbers(values)
-        _check_outcome(spec.target, None, np.unique(values[~missing]).tolist())
-    if not missing.any():
-        return stored, faults
-    if spec.missing_target == "quarantine":
-        return stored, faults | {f"target '{name}' missing": missing}
-    many, first = counted(int(missing.sum()), "row"), int(np.argmax(missing)) + 1
-    raise InputError(
-        f"target '{name}' is missing in {many}, first in row {first}; "
-        "set dataset.missing_target=quarantine to leave them out"
-    )
+        stored, missing = from_levels(words, codes), codes == len(words)
+        return ReadTarget(stored, missing, np.zeros(len(codes), bool), words, np.zeros(0))
+    values = as_floats(column, spec.target.column, way_out=NO_NUMBER, first=first)
+    infinite = np.isinf(values)
+    if spec.nonfinite == "missing":
+        values, infinite = np.where(infinite, np.nan, values), np.zeros(len(values), bool)
+    return ReadTarget(numbers(values), np.isnan(values), infinite, None, values)
+
+
+class TargetSurvey:
+    """What is learned of the target while its rows pass; see `fedsov.partition.columns.surveys`."""
+
+    def __init__(self, spec: DatasetSpec) -> None:
+        self._spec, self._rows = spec, 0
+        self._missing, self._first_missing, self._infinite, self._first_infinite = 0, 0, 0, 0
+        self._words: dict[str, None] | None = None
+        self._values = np.zeros(0)
+
+    def add(self, column: pa.ChunkedArray) -> ReadTarget:
+        """The next rows, which are answered. Raises InputError for text where a number must be."""
+        found = read_target(column, self._spec, first=self._rows)
+        if not self._missing and found.missing.any():
+            self._first_missing = self._rows + int(np.argmax(found.missing)) + 1
+        if not self._infinite and found.infinite.any():
+            self._first_infinite = self._rows + int(np.argmax(found.infinite)) + 1
+        self._missing += int(found.missing.sum())
+        self._infinite += int(found.infinite.sum())
+        self._rows += len(found.missing)
+        if found.words is not None:
+            self._words = {**(self._words or {}), **dict.fromkeys(found.words)}
+            return found
+        known = np.unique(np.append(self._values, found.values[~found.missing]))
+        if self._spec.target.is_number:  # the ends decide
+            known = known[np.isfinite(known)]
+            known = np.concatenate([known[:1], known[-1:]])
+        self._values = known
+        return found
+
+    def check(self) -> None:
+        """Raises InputError where the target cannot be made an outcome, or lacks values that nobody set aside."""
+        spec, name = self._spec, self._spec.target.column
+        check_finite(name, self._infinite, self._first_infinite, spec)
+        words = None if self._words is None else list(self._words)
+        _check_outcome(
+            spec.target, words, self._values.tolist() if words is None else [_number(word) for word in words]
+        )
+        if self._missing and spec.missing_target != "quarantine":
+            raise InputError(
+                f"target '{name}' is missing in {counted(self._missing, 'row')}, first in row {self._first_missing}; "
+                "set dataset.missing_target=quarantine to leave them out"
+            )
 
 
 def _as_named(word: str, rule: TargetRule) -> str:

@@ -8,7 +8,7 @@ person's name.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,8 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from fedsov.errors import ConfigurationError, InputError
-from fedsov.partition.arrow_columns import floats, levels
-from fedsov.partition.columns.days import as_days, is_day
+from fedsov.partition.columns.surveys import ColumnSurvey, Numbers, Texts
 
 if TYPE_CHECKING:
     from fedsov.partition.dataset import DatasetSpec
@@ -50,6 +49,8 @@ MOSTLY = 0.8
 _LOOKED_AT = 1000
 FEW_LEVELS = 50
 NEARLY_UNIQUE = 0.5
+_NEARLY_ALL = 0.97
+"""Of an estimate."""
 
 _PERSONAL = re.compile(
     r"(^|_)(id|ids|uid|uuid|guid|rowname|rownames|ssn|nin|passport|e?mail|phone|mobile_number|iban|"
@@ -81,18 +82,32 @@ class ColumnKinds:
 
 
 def infer_columns(table: pa.Table, spec: DatasetSpec) -> ColumnKinds:
-    """The kinds of a table's columns, and why.
+    """The kinds of a table's columns, and why; see `kinds_of`. Raises InputError, ConfigurationError."""
+    surveys = surveys_of(table.schema, spec)
+    for name, survey in surveys.items():
+        survey.add(table.column(name))
+    return kinds_of(surveys, spec)
+
+
+def surveys_of(schema: pa.Schema, spec: DatasetSpec) -> dict[str, ColumnSurvey]:
+    """A survey of each column but the target, which has seen no row. Raises as `kinds_of` for what is declared."""
+    declared = _declared(schema.names, spec)
+    return {
+        field.name: ColumnSurvey(field.name, field.type, declared.get(field.name, (None, ""))[0])
+        for field in schema
+        if field.name != spec.target.column
+    }
+
+
+def kinds_of(surveys: Mapping[str, ColumnSurvey], spec: DatasetSpec) -> ColumnKinds:
+    """The kinds of the columns that were surveyed, and why.
 
     Raises:
         ConfigurationError: a declared kind that does not exist.
         InputError: a declared column that does not exist, or no column left to learn from; names each with its reason.
     """
-    declared = _declared(table, spec)
-    inferred = {
-        name: declared.get(name) or _kind(name, table.column(name))
-        for name in table.column_names
-        if name != spec.target.column
-    }
+    declared = _declared([*surveys, spec.target.column], spec)
+    inferred = {name: declared.get(name) or _kind(name, survey) for name, survey in surveys.items()}
     found = ColumnKinds(
         {name: "numeric" if kind == "date" else kind for name, (kind, _) in inferred.items()},
         {name: why.format(name=name) or OF_KIND[kind] for name, (kind, why) in inferred.items()},
@@ -105,11 +120,11 @@ def infer_columns(table: pa.Table, spec: DatasetSpec) -> ColumnKinds:
     return found
 
 
-def _declared(table: pa.Table, spec: DatasetSpec) -> Mapping[str, Inferred]:
+def _declared(names: Collection[str], spec: DatasetSpec) -> Mapping[str, Inferred]:
     for name, kind in spec.kinds.items():
         if kind not in KINDS:
             raise ConfigurationError(f"dataset.kinds.{name} is '{kind}'; expected one of {', '.join(KINDS)}")
-        if name not in table.column_names:
+        if name not in names:
             raise InputError(f"dataset.kinds names column '{name}', which {spec.name} does not have")
     roles = {spec.jurisdiction: ("drop", "dataset.jurisdiction")}
     roles |= {name: (kind, f"dataset.kinds.{name}={kind}") for name, kind in spec.kinds.items()}
@@ -118,31 +133,30 @@ def _declared(table: pa.Table, spec: DatasetSpec) -> Mapping[str, Inferred]:
     return roles | dict.fromkeys(spec.drop, ("drop", "dataset.drop"))
 
 
-def _kind(name: str, column: pa.ChunkedArray) -> Inferred:
-    kind = column.type
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        return _kind_of_text(name, column)
-    if pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind):
-        return _kind_of_numbers(name, column)
-    if pa.types.is_decimal(kind):
-        return NUMERIC
+def _kind(name: str, survey: ColumnSurvey) -> Inferred:
+    kind = survey.type
+    if survey.texts is not None:
+        return _kind_of_text(name, survey.texts)
     if pa.types.is_null(kind):
         return "drop", NO_VALUE
     if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
-        return _kind_of_days(name, column)
-    return "drop", A_TIME if pa.types.is_temporal(kind) else f"of type {_spoken(kind)}, neither numbers nor text"
+        return _kind_of_days(name, survey.numbers.ends if survey.numbers is not None else None)
+    if pa.types.is_temporal(kind):
+        return "drop", A_TIME
+    if survey.numbers is not None:
+        return _kind_of_numbers(name, survey.numbers, is_integer=pa.types.is_integer(kind))
+    if pa.types.is_decimal(kind):
+        return NUMERIC
+    return "drop", f"of type {_spoken(kind)}, neither numbers nor text"
 
 
-def _kind_of_text(name: str, column: pa.ChunkedArray) -> Inferred:
-    words, codes = levels(column)
-    filled = len(codes) - int(np.count_nonzero(codes == len(words)))
+def _kind_of_text(name: str, texts: Texts) -> Inferred:
+    words, filled = list(texts.words), texts.filled
     personal = bool(_PERSONAL.search(_snake(name)))
     if len(words) < 2:
         return ("identifier", NAMED) if personal and words else ("drop", ONE_VALUE if words else NO_VALUE)
-    if all(map(is_day, words)):
-        return _kind_of_days(name, column)
+    if texts.forms.are_days:
+        return _kind_of_days(name, texts.forms.ends if texts.forms.day_first is not None else None)
     if any(_ADDRESS.fullmatch(word) for word in words[:_LOOKED_AT]):
         return "identifier", ADDRESSES
     numbers = sum(LIKE_NUMBER.fullmatch(word) is not None for word in words)
@@ -155,36 +169,34 @@ def _kind_of_text(name: str, column: pa.ChunkedArray) -> Inferred:
     return ("identifier", f"more than {MANY_LEVELS} different texts") if len(words) > MANY_LEVELS else CATEGORICAL
 
 
-def _kind_of_days(name: str, column: pa.ChunkedArray) -> Inferred:
+def _kind_of_days(name: str, ends: tuple[float, float] | None) -> Inferred:
+    """Of dates from the first day to the last; None where their order is not known."""
     if _BIRTH.search(_snake(name)):
         return "drop", OF_BIRTH
-    days = as_days(column)
-    if days is None:
+    if ends is None:
         return "drop", NO_ORDER
-    different = np.unique(days[~np.isnan(days)])
-    if len(different) < 2:
-        return "drop", ONE_VALUE if len(different) else NO_VALUE
+    if ends[0] >= ends[1]:
+        return "drop", ONE_VALUE if ends[0] == ends[1] else NO_VALUE
     return "date", AS_DAYS
 
 
-def _kind_of_numbers(name: str, column: pa.ChunkedArray) -> Inferred:
-    values = floats(column)
-    different = np.unique(values[~np.isnan(values)])
-    unlike = len(different) > NEARLY_UNIQUE * np.count_nonzero(~np.isnan(values))
+def _kind_of_numbers(name: str, numbers: Numbers, *, is_integer: bool) -> Inferred:
+    different = numbers.different
+    unlike = different.count > NEARLY_UNIQUE * numbers.filled
     if unlike and (_PERSONAL.search(_snake(name)) or _NUMBERED.search(_snake(name))):
         return "identifier", NAMED
-    if len(different) < 2:
+    if different.count < 2:
         # an infinite value is for dataset.nonfinite to judge, never dropped in silence
-        unvaried = ("drop", ONE_VALUE if len(different) else NO_VALUE)
-        return NUMERIC if np.isinf(different).any() else unvaried
-    if not pa.types.is_integer(column.type):
-        inexact = unlike and np.abs(different[0]) >= 2.0**53 and bool((different == np.floor(different)).all())
+        return NUMERIC if numbers.infinite else ("drop", ONE_VALUE if different.count else NO_VALUE)
+    if not is_integer:
+        inexact = unlike and abs(numbers.least) >= 2.0**53 and numbers.is_whole
         return ("identifier", LONG_NUMBERS) if inexact else NUMERIC
     # consecutive whole numbers, each once: a row's number, not a measurement
-    counted = len(different) == len(values) > FEW_LEVELS and np.ptp(different) + 1 == len(values)
-    if counted:
+    consecutive = numbers.filled == numbers.rows == numbers.greatest - numbers.least + 1
+    once = different.count == numbers.rows if different.is_exact else different.count >= _NEARLY_ALL * numbers.rows
+    if consecutive and once and numbers.rows > FEW_LEVELS:
         return "identifier", COUNTED
-    return ("identifier", LONG_NUMBERS) if unlike and np.median(np.abs(different)) >= LONG else NUMERIC
+    return ("identifier", LONG_NUMBERS) if unlike and np.median(np.abs(different.values)) >= LONG else NUMERIC
 
 
 def _are_long(words: Sequence[str]) -> bool:

@@ -10,6 +10,7 @@ Read are Arrow's dates and timestamps, ISO 8601 (2024-01-31, with a time and an 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
@@ -30,15 +31,53 @@ def is_day(word: str) -> bool:
     return bool(ISO.fullmatch(word) or WRITTEN.fullmatch(word))
 
 
-def as_days(column: pa.ChunkedArray) -> np.ndarray | None:
-    """(rows,) float64 days, NaN where missing; None where not every value is a date, or their order is not known."""
+class DayForms:
+    """Whether texts that pass are dates, all of them, and in which order day and month stand."""
+
+    def __init__(self) -> None:
+        self.are_days = True
+        """Whether all have the form of a date."""
+        self._is_slashed, self._is_above_12 = False, [False, False]
+        self._ends: dict[bool, tuple[float, float] | None] = {True: (math.inf, -math.inf), False: (math.inf, -math.inf)}
+
+    @property
+    def day_first(self) -> bool | None:
+        """Whether the day comes first; None where nothing says so, or not all are dates so."""
+        first, second = self._is_above_12
+        order = True if not self._is_slashed else (first if first != second else None)
+        return None if order is None or self._ends[order] is None else order
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The first and the last day; of no dates at all infinity and its negative."""
+        return (self._ends[self.day_first] if self.day_first is not None else None) or (math.inf, -math.inf)
+
+    def add(self, words: Sequence[str]) -> None:
+        """More texts."""
+        self.are_days = self.are_days and all(map(is_day, words))
+        slashed = [match for word in words if (match := WRITTEN.fullmatch(word)) and match["mark"] == "/"]
+        self._is_slashed = self._is_slashed or bool(slashed)
+        for place, part in enumerate(("first", "second")):
+            self._is_above_12[place] = self._is_above_12[place] or any(int(match[part]) > 12 for match in slashed)
+        for day_first, ends in self._ends.items():
+            days = list(_days(words, day_first=day_first)) if ends is not None else []
+            whole = ends is not None and len(days) == len(words)
+            self._ends[day_first] = (min([ends[0], *days]), max([ends[1], *days])) if whole and ends else None
+
+
+def as_days(column: pa.ChunkedArray, *, day_first: bool | None = None) -> np.ndarray | None:
+    """(rows,) float64 days, NaN where missing; None where not every value is a date, or their order is not known.
+
+    Args:
+        day_first: the order of day and month, where other rows said it.
+    """
     if pa.types.is_temporal(column.type):
         return _of_arrow(column)
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
         return None
     words, codes = levels(column)
-    days = parsed(words)
-    if days is None:
+    days = parsed(words) if day_first is None else list(_days(words, day_first=day_first))
+    if days is None or len(days) < len(words):
         return None
     spread: np.ndarray = np.array([*days, np.nan], np.float64)[codes]
     return spread

@@ -29,11 +29,12 @@ class NamedValue:
     value: str
 
 
-def check_rules(spec: DatasetSpec, watched: Mapping[str, Levels]) -> None:
+def check_rules(spec: DatasetSpec, watched: Mapping[str, Levels], *, counts: np.ndarray | None = None) -> None:
     """Raises InputError for the first rule whose value is in no row, or beside which rows spell it otherwise.
 
     Args:
         watched: the columns that rules look at.
+        counts: (rows,) how many rows of the source each stands for; one where None.
     """
     named = [
         NamedValue(f"dataset.restrictions[{place}].equals", rule.column, rule.equals)
@@ -43,12 +44,12 @@ def check_rules(spec: DatasetSpec, watched: Mapping[str, Levels]) -> None:
         named.append(NamedValue("dataset.consent.equals", spec.consent.column, spec.consent.equals))
     for value in named:
         others = [other.value for other in named if other.column == value.column]
-        _check(value, watched[value.column], others)
+        _check(value, watched[value.column], others, counts)
 
 
-def _check(named: NamedValue, levels: Levels, others: list[str]) -> None:
+def _check(named: NamedValue, levels: Levels, others: list[str], rows: np.ndarray | None) -> None:
     words, word_of = levels
-    counts = np.bincount(word_of, minlength=len(words) + 1)
+    counts = np.bincount(word_of, weights=rows, minlength=len(words) + 1)
     if not counts[: len(words)].any():
         return  # nothing is stated in any row, and silence binds
     exact = [word for word in words if same_value(word, named.value)]

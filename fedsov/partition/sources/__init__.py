@@ -1,7 +1,7 @@
 """Where a mixed source comes from: a table of kinds, and one file that is opened once, hashed once and read.
 
     with open_source(spec) as source:
-        source.sha256, source.table()
+        source.sha256, source.scan()
 
 A kind of source is a module, a line in `SOURCES` and a YAML under ``configs/dataset/``. The module has two functions:
 ``find(spec)``, the paths of its files, and ``read(file, path, spec)``, the rows of one as a table. It is imported when
@@ -17,12 +17,14 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
 from fedsov.errors import ConfigurationError, InputError
+from fedsov.partition.sources.scans import Scan, together, whole
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -62,7 +64,7 @@ _State = tuple[int, int]
 
 
 class SourceReader(Protocol):
-    """What a module of `SOURCES` offers."""
+    """What a module of `SOURCES` offers; one with ``scan``, of the same arguments, is read as a stream (`Scan`)."""
 
     def find(self, spec: DatasetSpec) -> tuple[Path, ...]:
         """The paths of its files, one at least, in their order. Raises InputError where there is none."""
@@ -87,46 +89,49 @@ class OpenSource:
     sha256: str
     _files: tuple[tuple[Path, BinaryIO, _State], ...]
 
-    def table(self, *, optional: Sequence[str] = ()) -> pa.Table:
-        """All columns and rows, in the files' order; every column that the spec names is there.
+    def scan(self, *, optional: Sequence[str] = ()) -> Scan:
+        """All columns and rows as a stream, in the files' order; every column that the spec names is there.
 
         Args:
             optional: settings whose column may be missing.
 
         Raises:
-            InputError: unreadable, without rows, without a named column, or changed since it was hashed.
+            InputError: unreadable, without a named column, or, by its tables, changed since it was hashed.
         """
-        table = _together([self._part(*each) for each in self._files], self.path)
-        _check_once(table.column_names, self.spec)
+        found = together([self._scan(*each) for each in self._files], self.path)
+        _check_once(found.schema.names, self.spec)
         needed = [(setting, column) for setting, column in named_columns(self.spec) if setting not in optional]
-        check_columns(table.column_names, self.spec, needed)
-        _check_flat(table.schema, self.spec)
+        check_columns(found.schema.names, self.spec, needed)
+        _check_flat(found.schema, self.spec)
+        return found
+
+    def table(self, *, optional: Sequence[str] = ()) -> pa.Table:
+        """All columns and rows in memory; see `scan`. Raises InputError for a source without rows, too."""
+        import pyarrow as pa
+
+        found = self.scan(optional=optional)
+        table = pa.concat_tables([found.schema.empty_table(), *found.tables()])
         if table.num_rows == 0:
-            raise InputError(f"{self.path} has a header but no rows; give a file with records")
-        return table
+            raise self.no_rows()
+        return table.replace_schema_metadata({RAGGED: str(found.left_out).encode()} if found.left_out else None)
 
-    def _part(self, path: Path, file: BinaryIO, before: _State) -> pa.Table:
+    def no_rows(self) -> InputError:
+        """What a source without rows is refused with."""
+        return InputError(f"{self.path} has a header but no rows; give a file with records")
+
+    def _scan(self, path: Path, file: BinaryIO, before: _State) -> Scan:
+        reader = _reader(self.spec)
         file.seek(0)
-        table = _reader(self.spec).read(file, path, self.spec)
-        if _state(file) != before:
-            raise InputError(f"{path} was changed while it was read; run again when it is written whole")
-        return table
+        scan = getattr(reader, "scan", None)  # a kind without one is read whole
+        found = whole(reader.read(file, path, self.spec)) if scan is None else scan(file, path, self.spec)
+        return replace(found, tables=partial(_unchanged, found, path, file, before))
 
 
-def _together(tables: Sequence[pa.Table], path: Path) -> pa.Table:
-    """The rows of all files as one table. Raises InputError where their columns are not of the same types."""
-    if len(tables) == 1:
-        return tables[0]
-    import pyarrow as pa
-
-    left_out = sum(int((table.schema.metadata or {}).get(RAGGED, b"0")) for table in tables)
-    try:
-        joined = pa.concat_tables([table.replace_schema_metadata() for table in tables], promote_options="permissive")
-    except pa.ArrowException:
-        kinds = [{field.name: field.type for field in table.schema} for table in tables]
-        odd = sorted({name for other in kinds for name in other if other.get(name) != kinds[0].get(name)})
-        raise InputError(f"the files of {path} differ in column '{odd[0]}'; give files of the same columns") from None
-    return joined.replace_schema_metadata({RAGGED: str(left_out).encode()} if left_out else None)
+def _unchanged(found: Scan, path: Path, file: BinaryIO, before: _State) -> Iterator[pa.Table]:
+    """The tables of a file. Raises InputError where it was written to since it was hashed."""
+    yield from found.tables()
+    if _state(file) != before:
+        raise InputError(f"{path} was changed while it was read; run again when it is written whole")
 
 
 @contextmanager

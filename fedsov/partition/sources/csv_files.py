@@ -11,8 +11,9 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -22,6 +23,7 @@ from fedsov.errors import InputError, counted
 from fedsov.partition.arrow_columns import from_levels, levels
 from fedsov.partition.columns.column_kinds import LIKE_NUMBER
 from fedsov.partition.sources.csv_format import CsvFormat
+from fedsov.partition.sources.scans import Opened, Scan, sliced, stream_of
 
 if TYPE_CHECKING:
     from pyarrow.csv import InvalidRow
@@ -29,7 +31,13 @@ if TYPE_CHECKING:
     from fedsov.partition.dataset import DatasetSpec
 
 _HEAD = 1 << 16
-_LARGEST_BLOCK = (1 << 31) - 1
+_BLOCK, _LARGEST_BLOCK = 1 << 23, (1 << 31) - 1
+_LOOKED_AT = 1 << 26
+LOOSER = (
+    *(pa.null(), pa.int64(), pa.bool_(), pa.date32(), pa.time32("s"), pa.timestamp("s"), pa.timestamp("ns")),
+    *(pa.timestamp("s", "UTC"), pa.timestamp("ns", "UTC"), pa.float64(), pa.string(), pa.binary()),
+)
+"""What a column is taken for, in this order (Arrow's own): the first type of which every value is."""
 _MARKS = {
     **{codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32"},
     **{codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"},
@@ -76,29 +84,92 @@ def text_columns(spec: DatasetSpec) -> frozenset[str]:
     return frozenset(named | {column for column, kind in spec.kinds.items() if kind in ("categorical", "identifier")})
 
 
-def read_csv(file: BinaryIO, path: Path, spec: DatasetSpec) -> pa.Table:
-    """All rows and columns of a CSV file, open at its first byte.
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """How a file is read: types by name, bytes of a block, names, columns of grouped digits, what lines end with."""
+
+    types: Mapping[str, pa.DataType]
+    block: int
+    names: tuple[str, ...] = ()
+    grouped: frozenset[str] = frozenset()
+    has_empty_last: bool = False
+
+
+def scan_csv(opened: Opened, path: Path, spec: DatasetSpec) -> Scan:
+    """The rows of a CSV file as a stream, whose types are those of the file as a whole.
+
+    The file is read once before, for its types: a block that does not fit one makes it the next of `LOOSER`.
 
     Raises InputError for a file that does not fit its header or is not text in this encoding.
     """
-    import pyarrow.csv as arrow
-
-    form = spec.csv
-    if form.comment is not None:
-        file = _without_comments(file, form)
-    header = read_header(file, path, spec)
+    if spec.csv.comment is not None:
+        opened = partial(_without_comments, opened, spec.csv)
+    header = read_header(opened(), path, spec)
     _check_first_line(header, path, spec)
     ragged: list[int] = []
+    layout = _Layout(dict.fromkeys(text_columns(spec), pa.string()), _BLOCK)
+    while True:
+        ragged.clear()
+        try:
+            layout = layout if layout.names else _first_look(opened, header, spec, layout)
+            layout = _looked_through(opened, header, spec, layout, ragged)
+            break
+        except (pa.ArrowException, OSError, UnicodeError) as error:
+            looser = _loosened(str(error), layout)
+            if looser is None:
+                raise InputError(f"{path} cannot be read as CSV: {_why(error, header, opened)}") from None
+            layout = looser
+    _check_encoding(layout.types, path, header, spec.csv)
+    names = layout.names[: len(layout.names) - layout.has_empty_last]
+    kinds = [(name, pa.float64() if name in layout.grouped else layout.types[name]) for name in names]
+    return Scan(pa.schema(kinds), partial(_tables, opened, header, spec, layout), len(ragged))
+
+
+def _tables(opened: Opened, header: Header, spec: DatasetSpec, layout: _Layout) -> Iterator[pa.Table]:
+    for table in _blocks(opened, header, spec.csv, layout, []):
+        bare = _cleaned(table, spec)
+        if layout.has_empty_last:
+            bare = bare.remove_column(bare.num_columns - 1)
+        for name in layout.grouped:
+            bare = bare.set_column(bare.column_names.index(name), name, _ungrouped(bare.column(name), spec.csv))
+        yield from sliced(bare)
+
+
+def _first_look(opened: Opened, header: Header, spec: DatasetSpec, layout: _Layout) -> _Layout:
+    """The layout with the names of all columns, and the types of the first block."""
+    first = next(_blocks(opened, header, spec.csv, layout, []))
+    return replace(layout, types={each.name: each.type for each in first.schema}, names=tuple(first.column_names))
+
+
+def _looked_through(opened: Opened, header: Header, spec: DatasetSpec, layout: _Layout, ragged: list[int]) -> _Layout:
+    """The layout with what the whole file says. Raises ArrowException for a value that is not of its column's type."""
+    form = spec.csv
+    of_text = {name for name, kind in layout.types.items() if pa.types.is_string(kind)} - text_columns(spec)
+    grouped = of_text if form.thousands is not None else set()
+    has_empty_last = len(layout.names) > 1 and layout.names[-1] == ""
+    for table in _blocks(opened, header, form, layout, ragged):
+        has_empty_last = has_empty_last and _is_empty(table.column(table.num_columns - 1))
+        grouped = {name for name in grouped if _is_grouped(table, name, form)}
+    return replace(layout, has_empty_last=has_empty_last, grouped=frozenset(grouped))
+
+
+def _is_empty(column: pa.ChunkedArray) -> bool:
+    return column.null_count == len(column) or not any(
+        str(value or "").strip() for value in column.unique().to_pylist()
+    )
+
+
+def _blocks(opened: Opened, header: Header, form: CsvFormat, layout: _Layout, ragged: list[int]) -> Iterator[pa.Table]:
+    """The file block by block; of columns without a type the first block decides it."""
+    import pyarrow.csv as arrow
 
     def leave_out(row: InvalidRow) -> str:
         ragged.append(row.expected_columns)
         return "skip"
 
-    file.seek(0)
     read = arrow.ReadOptions(
-        # one block: a type must not depend on where a block ends; one thread: errors know their row
-        use_threads=False,
-        block_size=min(size_of(file) + 1, _LARGEST_BLOCK),
+        use_threads=False,  # one thread: errors know their row
+        block_size=layout.block,
         skip_rows=header.skip + header.ends_with_delimiters,
         column_names=[*header.names, ""] if header.ends_with_delimiters else None,
         encoding=header.encoding,
@@ -112,23 +183,31 @@ def read_csv(file: BinaryIO, path: Path, spec: DatasetSpec) -> pa.Table:
         null_values=list(form.nothing),
         strings_can_be_null=False,
         decimal_point=form.decimal,
-        column_types=dict.fromkeys(text_columns(spec), pa.string()),
+        column_types=dict(layout.types),
     )
-    try:
-        table = arrow.read_csv(file, read_options=read, parse_options=parse, convert_options=convert)
-    except (pa.ArrowException, OSError, UnicodeError) as error:
-        raise InputError(f"{path} cannot be read as CSV: {_why(error, header, file)}") from None
-    if ragged:
-        table = table.replace_schema_metadata({b"fedsov:ragged": str(len(ragged)).encode()})
-    table = _without_empty_last(table)
-    _check_encoding(table, path, header, form)
-    return _cleaned(table, spec)
+    with arrow.open_csv(opened(), read_options=read, parse_options=parse, convert_options=convert) as reader:
+        yield reader.schema.empty_table()
+        for batch in reader:
+            yield pa.Table.from_batches([batch])
+
+
+def _loosened(error: str, layout: _Layout) -> _Layout | None:
+    """The layout in which the column that an error names has the next type, or blocks are larger; None for others."""
+    if "straddl" in error and layout.block < _LARGEST_BLOCK:
+        return replace(layout, block=min(layout.block * 4, _LARGEST_BLOCK))
+    column = re.search(r"In CSV column #(\d+):.*conversion error", error, re.DOTALL)
+    if column is None or int(column[1]) >= len(layout.names):
+        return None
+    name = layout.names[int(column[1])]
+    kind = layout.types[name]
+    if kind not in LOOSER or kind == LOOSER[-1]:
+        return None
+    return replace(layout, types={**layout.types, name: LOOSER[LOOSER.index(kind) + 1]})
 
 
 def read_header(file: BinaryIO, path: Path, spec: DatasetSpec) -> Header:
     """What the first lines say. Raises InputError where they are no text in this encoding, or there is no header."""
     form = spec.csv
-    file.seek(0)
     head = file.read(_HEAD)
     encoding = form.encoding or next((name for mark, name in _MARKS.items() if head.startswith(mark)), "utf-8")
     try:
@@ -168,10 +247,11 @@ def _check_first_line(header: Header, path: Path, spec: DatasetSpec) -> None:
         )
 
 
-def _without_comments(file: BinaryIO, form: CsvFormat) -> BinaryIO:
-    """The file without the lines that begin with the comment's character, in memory."""
+def _without_comments(opened: Opened, form: CsvFormat) -> BinaryIO:
+    """The file without the lines that begin with the comment's character."""
     mark = (form.comment or "").encode(form.encoding or "utf-8")
-    return io.BytesIO(b"".join(line for line in file if not line.startswith(mark)))
+    lines = (line for line in opened() if not line.startswith(mark))
+    return stream_of(lambda _: next(lines, b""))
 
 
 def size_of(file: BinaryIO) -> int:
@@ -181,16 +261,15 @@ def size_of(file: BinaryIO) -> int:
     return place
 
 
-def _why(error: BaseException, header: Header, file: BinaryIO) -> str:
+def _why(error: BaseException, header: Header, opened: Opened) -> str:
     """What a file lacks, in words without any value of it."""
     if row := re.search(r"Row #(\d+)", str(error)):
         line = int(row[1]) + header.skip
         return (
             f"line {line} does not fit the header; mend it, or set dataset.csv.ragged=quarantine to leave such rows out"
         )
-    file.seek(0)
     if isinstance(error, UnicodeError) or "UTF8" in str(error).upper() or "codec" in str(error):
-        return f"it is not text in {header.encoding}; {_try_encoding(file.read())}"
+        return f"it is not text in {header.encoding}; {_try_encoding(opened().read(_LOOKED_AT))}"
     if "Empty CSV" in str(error):
         return "it has no rows; give a file with records"
     return "it is not text with one header line; mend the file or give Parquet"
@@ -207,9 +286,9 @@ def _try_encoding(content: bytes) -> str:
     return "set dataset.csv.encoding"
 
 
-def _check_encoding(table: pa.Table, path: Path, header: Header, form: CsvFormat) -> None:
+def _check_encoding(types: Mapping[str, pa.DataType], path: Path, header: Header, form: CsvFormat) -> None:
     """Raises InputError for a column whose bytes are no text in the encoding: Arrow gives it as bytes."""
-    odd = [field.name for field in table.schema if pa.types.is_binary(field.type)]
+    odd = [name for name, kind in types.items() if pa.types.is_binary(kind)]
     if odd and form.encoding is None:
         raise InputError(
             f"{path} is not text in {header.encoding} (column '{odd[0]}'); "
@@ -217,26 +296,14 @@ def _check_encoding(table: pa.Table, path: Path, header: Header, form: CsvFormat
         )
 
 
-def _without_empty_last(table: pa.Table) -> pa.Table:
-    """The table without a last column that has neither a name nor a value: every line ends with a delimiter."""
-    if table.num_columns < 2 or table.column_names[-1] != "":
-        return table
-    last = table.column(table.num_columns - 1)
-    is_empty = last.null_count == len(last) or all(not str(value or "").strip() for value in last.unique().to_pylist())
-    return table.remove_column(table.num_columns - 1) if is_empty else table
-
-
 def _cleaned(table: pa.Table, spec: DatasetSpec) -> pa.Table:
-    """Texts that stand for nothing become null, where the column is not of jurisdictions; grouped numbers numbers."""
+    """Texts that stand for nothing become null, where the column is not of jurisdictions."""
     for place, name in enumerate(table.column_names):
         column = table.column(place)
         if not pa.types.is_string(column.type):
             continue
         nothing: Iterable[str] = [""] if name == spec.jurisdiction else spec.csv.nothing
-        column = nulled(column, nothing)
-        if spec.csv.thousands is not None and name not in text_columns(spec):
-            column = _ungrouped(column, spec.csv)
-        table = table.set_column(place, name, column)
+        table = table.set_column(place, name, nulled(column, nothing))
     return table
 
 
@@ -254,14 +321,19 @@ def as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pa.chunked_array([from_levels(words, codes)])
 
 
-def _ungrouped(column: pa.ChunkedArray, form: CsvFormat) -> pa.ChunkedArray:
-    """The column as numbers, where every value of it is one whose digits stand in groups; else as it is."""
+def _is_grouped(table: pa.Table, name: str, form: CsvFormat) -> bool:
+    """Whether every value of a text column is a number whose digits may stand in groups."""
     import pyarrow.compute as pc
 
     group, point = re.escape(form.thousands or ""), re.escape(form.decimal)
-    words = pc.utf8_trim_whitespace(column)
+    words = pc.utf8_trim_whitespace(nulled(table.column(name), form.nothing))
     pattern = rf"^[+-]?\d{{1,3}}({group}\d{{3}})*({point}\d+)?$|^[+-]?\d+({point}\d+)?$"
-    if not pc.all(pc.match_substring_regex(words, pattern)).as_py():
-        return column
-    plain = pc.replace_substring(words, form.thousands, "")
+    return bool(pc.all(pc.match_substring_regex(words, pattern), min_count=0).as_py())
+
+
+def _ungrouped(column: pa.ChunkedArray, form: CsvFormat) -> pa.ChunkedArray:
+    """A column of grouped digits as numbers."""
+    import pyarrow.compute as pc
+
+    plain = pc.replace_substring(pc.utf8_trim_whitespace(column), form.thousands, "")
     return pc.replace_substring(plain, form.decimal, ".").cast(pa.float64())

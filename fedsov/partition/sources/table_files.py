@@ -6,7 +6,11 @@ CSV, Parquet, JSON lines, Arrow IPC and Excel, packed by gzip or zstd or not. Th
 from __future__ import annotations
 
 import io
+import os
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from glob import iglob
 from itertools import islice
 from pathlib import Path
@@ -16,7 +20,8 @@ import pyarrow as pa
 
 from fedsov.errors import InputError
 from fedsov.partition.classify import spelled
-from fedsov.partition.sources.csv_files import as_text, has_mark, read_csv, size_of, text_columns
+from fedsov.partition.sources.csv_files import as_text, has_mark, scan_csv, size_of, text_columns
+from fedsov.partition.sources.scans import MOST_ROWS, Opened, Scan, sliced, stream_of, whole
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
@@ -62,57 +67,125 @@ def find(spec: DatasetSpec) -> tuple[Path, ...]:
 
 
 def read(file: BinaryIO, path: Path, spec: DatasetSpec) -> pa.Table:
-    """All rows and columns. Raises InputError for what is none of the kinds, damaged, encrypted or empty."""
-    head = file.read(_HEAD)
-    file.seek(0)
+    """All rows and columns; see `scan`."""
+    found = scan(file, path, spec)
+    return pa.concat_tables([found.schema.empty_table(), *found.tables()])
+
+
+def scan(file: BinaryIO, path: Path, spec: DatasetSpec) -> Scan:
+    """The rows as a stream; JSON lines and Excel are in memory whole.
+
+    Raises InputError for what is none of the kinds, damaged, encrypted or empty.
+    """
+    return _scan(partial(_from_start, file), file, path, spec)
+
+
+def _from_start(file: BinaryIO) -> BinaryIO:
+    """The file at its first byte, with a place of its own: Arrow reads ahead, also in a stream that was given up."""
+    place = 0
+
+    def piece(size: int) -> bytes:
+        nonlocal place
+        content = os.pread(file.fileno(), size, place)
+        place += len(content)
+        return content
+
+    return stream_of(piece)
+
+
+def _scan(opened: Opened, file: BinaryIO | None, path: Path, spec: DatasetSpec) -> Scan:
+    """Of a packed file there is no `file`, of which any byte can be read."""
+    head = opened().read(_HEAD)
     if not head.strip():
         raise InputError(f"{path} is empty; give a file of {_KINDS} with records")
     if packed := next((codec for mark, codec in PACKED.items() if head.startswith(mark)), None):
-        return read(unpacked(file, path, packed), path, spec)
+        return _scan(partial(unpacked, opened, path, packed, _most(file)), None, path, spec)
     if head[:4] == b"PARE":
         raise InputError(f"{path} is encrypted Parquet; give the plain source (a region's store is read by its region)")
     if head[:4] == b"PAR1":
-        return _read_parquet(file, path)
+        return _scan_parquet(_seekable(file, opened), path)
     if head.startswith((b"ARROW1", b"\xff\xff\xff\xff")):
-        return _read_arrow(file, path)
+        return _scan_arrow(_seekable(file, opened), path)
     if head.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
-        return _read_excel(file, path)
+        return whole(_read_excel(_seekable(file, opened), path))
     if b"\0" in head and spec.csv.encoding is None and not has_mark(head):
         raise InputError(f"{path} is none of {_KINDS}; convert it to one of them")
     if head.lstrip().startswith((b"{", b"[")):
-        return _read_json(file, path, spec)
-    return read_csv(file, path, spec)
+        return whole(_read_json(_seekable(file, opened), path, spec))
+    return scan_csv(opened, path, spec)
 
 
-def unpacked(file: BinaryIO, path: Path, codec: str) -> BinaryIO:
-    """The content of a packed file, in memory.
+def _seekable(file: BinaryIO | None, opened: Opened) -> BinaryIO:
+    """The file at its first byte; a packed one's content in memory."""
+    if file is None:
+        return io.BytesIO(opened().read())
+    file.seek(0)
+    return file
 
-    Raises InputError for one that is damaged, or unpacks to more than 1 GiB and more than 100 times its own size.
+
+def _most(file: BinaryIO | None) -> int:
+    """Bytes that a packed file may unpack to; one that is packed twice as a small one."""
+    return max(LARGEST_UNPACKED, GREATEST_EXPANSION * size_of(file) if file is not None else 0)
+
+
+def unpacked(opened: Opened, path: Path, codec: str, most: int) -> BinaryIO:
+    """The content of a packed file as a stream.
+
+    Its reader raises InputError for one that is damaged, or unpacks to more than `most` bytes.
     """
-    most = max(LARGEST_UNPACKED, GREATEST_EXPANSION * size_of(file))
-    content = io.BytesIO()
-    try:
-        with pa.CompressedInputStream(pa.BufferReader(file.read()), codec) as stream:
-            while piece := stream.read(1 << 20):
-                content.write(piece)
-                if content.tell() > most:
-                    raise InputError(
-                        f"{path} unpacks to more than {most:,} bytes, {GREATEST_EXPANSION} times its size or more; "
-                        "unpack it yourself and look at it"
-                    )
-    except (pa.ArrowException, OSError):
-        raise InputError(f"{path} begins like a file of {codec} but is damaged or cut short; get it again") from None
-    content.seek(0)
-    return content
+    stream = pa.CompressedInputStream(pa.PythonFile(opened(), "r"), codec)
+    read = 0
+
+    def piece(size: int) -> bytes:
+        """The next bytes, `size` at most."""
+        nonlocal read
+        try:
+            content = bytes(stream.read(min(size, 1 << 20)))
+        except (pa.ArrowException, OSError):
+            raise InputError(
+                f"{path} begins like a file of {codec} but is damaged or cut short; get it again"
+            ) from None
+        read += len(content)
+        if read > most:
+            raise InputError(
+                f"{path} unpacks to more than {most:,} bytes, {GREATEST_EXPANSION} times its size or more; "
+                "unpack it yourself and look at it"
+            )
+        return content
+
+    return stream_of(piece)
 
 
-def _read_arrow(file: BinaryIO, path: Path) -> pa.Table:
-    try:
+def _scan_arrow(file: BinaryIO, path: Path) -> Scan:
+    def opened() -> pa.RecordBatchReader | pa.RecordBatchFileReader:
+        file.seek(0)
         is_file = file.read(6) == b"ARROW1"
         file.seek(0)
-        return (pa.ipc.open_file(file) if is_file else pa.ipc.open_stream(file)).read_all()
+        return pa.ipc.open_file(file) if is_file else pa.ipc.open_stream(file)
+
+    def tables() -> Iterator[pa.Table]:
+        reader = opened()
+        places = getattr(reader, "num_record_batches", None)
+        batches = reader if places is None else map(reader.get_batch, range(places))
+        for batch in batches:
+            yield from sliced(pa.Table.from_batches([batch]).replace_schema_metadata())
+
+    why = f"{path} begins like Arrow IPC but is damaged or cut short; get it again"
+    with _readable(why):
+        return Scan(opened().schema.remove_metadata(), partial(_reading, tables, why))
+
+
+@contextmanager
+def _readable(why: str) -> Iterator[None]:
+    try:
+        yield
     except (pa.ArrowException, OSError):
-        raise InputError(f"{path} begins like Arrow IPC but is damaged or cut short; get it again") from None
+        raise InputError(why) from None
+
+
+def _reading(tables: Callable[[], Iterator[pa.Table]], why: str) -> Iterator[pa.Table]:
+    with _readable(why):
+        yield from tables()
 
 
 def _read_json(file: BinaryIO, path: Path, spec: DatasetSpec) -> pa.Table:
@@ -170,15 +243,18 @@ def _cells(values: list[Any]) -> pa.Array:
         return pa.array([None if value is None else spelled(value) for value in values], pa.string())
 
 
-def _read_parquet(file: BinaryIO, path: Path) -> pa.Table:
+def _scan_parquet(file: BinaryIO, path: Path) -> Scan:
     import pyarrow.parquet as pq
 
-    try:
+    def tables() -> Iterator[pa.Table]:
+        for batch in pq.ParquetFile(file).iter_batches(MOST_ROWS):
+            yield pa.Table.from_batches([batch]).replace_schema_metadata()
+
+    why = f"{path} begins like Parquet but is damaged or cut short; get it again"
+    with _readable(why):
         source = pq.ParquetFile(file)
         _check_unpacked(source, file, path)
-        return source.read()
-    except (pa.ArrowException, OSError):
-        raise InputError(f"{path} begins like Parquet but is damaged or cut short; get it again") from None
+        return Scan(source.schema_arrow.remove_metadata(), partial(_reading, tables, why))
 
 
 def _check_unpacked(source: pq.ParquetFile, file: BinaryIO, path: Path) -> None:

@@ -92,6 +92,14 @@ class GivenAnswers:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """An answer that was given, and who stands behind it."""
+
+    given: Given
+    people: People
+
+
+@dataclass(frozen=True, slots=True)
 class Described:
     """The people that an answer would be about now.
 
@@ -164,6 +172,13 @@ class Answers:
             self._remember(memory, latest, versions if place < len(versions) else [*versions, people])
             self._note(latest)
             return latest
+
+    def standing(self) -> list[Standing]:
+        """Every answer with who stands behind it. Raises AnswersBroken."""
+        with self._alone():
+            memory = self._checked_memory()
+            people = {kind: self._people(memory, kind) for kind in {one.question.kind for one in memory.answers}}
+            return [Standing(one, people[one.question.kind][one.people]) for one in memory.answers]
 
     def has_given(self, question: RowsQuestion) -> bool:
         """Whether the question was ever answered. Raises AnswersBroken."""

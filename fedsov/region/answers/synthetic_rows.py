@@ -10,17 +10,18 @@ encrypted, beside the answers:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from fedsov.errors import AnswersBroken
 from fedsov.keys.sealing import decrypted, encrypted
 from fedsov.label import Scope
+from fedsov.partition.changed_people import keyed_name
 from fedsov.region.answers.memory import SYNTHETIC, Answers
-from fedsov.region.answers.people_rows import answers_of, one_answer
+from fedsov.region.answers.people_rows import PEOPLE, answers_of, one_answer
 from fedsov.region.session import Session
-from fedsov.storage.atomic_files import sha256_hex, write_file
+from fedsov.storage.atomic_files import sha256_hex, sync_folder, write_file
 
 TABLES, DIVISION = "tables", "division of synthetic rows"
 """What two keys of the region are for."""
@@ -47,6 +48,20 @@ def table(session: Session, make: Callable[[], bytes]) -> bytes:
     return _read(answers, one_answer(session, SYNTHETIC, Scope.SHAREABLE, described).answer["sha256"])
 
 
+def erase_tables(answers: Answers, pseudonyms: Iterable[str]) -> list[str]:
+    """Deletes the tables that these people's rows were behind; what was deleted, in words. Raises AnswersBroken."""
+    names, deleted = {keyed_name(pseudonym, answers.key(PEOPLE)) for pseudonym in pseudonyms}, []
+    for each in answers.standing():
+        is_behind = not names.isdisjoint({*each.people.chosen, *each.people.others})
+        if each.given.question.what == SYNTHETIC and is_behind:
+            path = _path(answers, each.given.answer["sha256"])
+            if path.exists():
+                path.unlink()
+                sync_folder(path.parent)
+                deleted.append(f"{path.name} of {each.given.question.dataset}")
+    return deleted
+
+
 def _path(answers: Answers, digest: str) -> Path:
     return answers.folder / f"table-{digest[:32]}.bin"
 
@@ -56,4 +71,7 @@ def _read(answers: Answers, digest: str) -> bytes:
     try:
         return decrypted(answers.key(TABLES), path.read_bytes(), digest.encode())
     except (FileNotFoundError, ValueError):
-        raise AnswersBroken(f"{path} was lost or changed; restore it from your copy") from None
+        raise AnswersBroken(
+            f"{path} was lost or changed, or deleted with a person who was erased; restore it from your copy, or "
+            "let more people change"
+        ) from None

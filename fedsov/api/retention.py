@@ -1,0 +1,54 @@
+"""Periods and legal holds of one region: what `fedsov retention` and notebooks call."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fedsov.api.erasure import premises, reason
+from fedsov.api.region_settings import user
+from fedsov.errors import ConfigurationError, unknown
+from fedsov.region.lifecycle import legal_holds, retention
+from fedsov.region.lifecycle.erasure import Premises, stores_in, subject_of
+from fedsov.region.lifecycle.legal_holds import Hold
+from fedsov.region.lifecycle.retention import Due
+
+
+def plan(root: Path, name: str) -> tuple[list[Due], dict[Hold, dict[str, str]]]:
+    """What is past its period, and the holds in force; nothing is written. Raises as `retention.in_use`."""
+    with premises(root, name, writes=False) as region:
+        return retention.plan(region), legal_holds.holds(region.ledger)
+
+
+def apply(root: Path, name: str, *, by: str = "", why: str) -> list[Due]:
+    """Removes what is past its period and on no hold. Raises as `retention.apply`."""
+    with premises(root, name) as region:
+        return retention.apply(region, by=by or user(), why=reason(why))
+
+
+def hold(root: Path, name: str, dataset: str, subject: str | None = None, *, by: str = "", why: str) -> Hold:
+    """Puts a data set's rows, or one subject's, on a legal hold. Raises ConfigurationError."""
+    with premises(root, name) as region:
+        named = _named(region, dataset, subject)
+        legal_holds.place(region.ledger, named, by=by or user(), why=_unnamed(why, subject))
+        return named
+
+
+def release(root: Path, name: str, dataset: str, subject: str | None = None, *, by: str = "", why: str) -> Hold:
+    """Ends a legal hold. Raises ConfigurationError where there is none."""
+    with premises(root, name) as region:
+        named = _named(region, dataset, subject)
+        legal_holds.release(region.ledger, named, by=by or user(), why=_unnamed(why, subject))
+        return named
+
+
+def _named(region: Premises, dataset: str, subject: str | None) -> Hold:
+    stored = sorted({path.name.partition("@")[2] or path.name for path in stores_in(region.folder)})
+    if dataset not in stored:
+        raise ConfigurationError(unknown("data set", dataset, stored))
+    return Hold(dataset, "" if subject is None else subject_of(region.keys, subject).digest)
+
+
+def _unnamed(why: str, subject: str | None) -> str:
+    if subject and subject.casefold() in why.casefold():
+        raise ConfigurationError("--why names the subject, and the ledger must not; give a case number instead")
+    return reason(why)

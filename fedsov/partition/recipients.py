@@ -1,0 +1,273 @@
+"""Who gets a source's rows, and what each gets: a region, its quarantine, the quarantine of rows without a home.
+
+Everything here is one recipient's own: the labels of its rows, the pseudonyms under its key, how many people its rows
+are about. Rows come in batches (`SortedRows`) and leave as tables for `fedsov.partition.store`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from fedsov.artifact import Artifact, Kind
+from fedsov.jurisdiction import Region
+from fedsov.keys.protocol import RegionKeys
+from fedsov.label import PUBLIC, Label, join
+from fedsov.partition.arrow_columns import from_levels, numbers, text
+from fedsov.partition.columns.clean import cast
+from fedsov.partition.columns.column_kinds import LEARNED
+from fedsov.partition.row_names import RowNames, hexadecimal, keyed_halves, row_folds
+from fedsov.partition.sorting import SortedRows, SortedSource
+from fedsov.partition.store import CONSENT, FOLD, JURISDICTION, LABEL, ROW, SUBJECT, TARGET, stored_values
+from fedsov.partition.subjects import Subjects
+
+REASON = "fedsov:reason"
+NAMED, VALUES = "fedsov:named", "fedsov:values"
+"""What a quarantined row's pseudonym and its digest are made of: without them it could not go home later."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recipient:
+    """Who gets rows.
+
+    Attributes:
+        region: whose they are; None for rows without a home.
+        keys: under which they are stored.
+        takes: (combinations,) bool: those whose rows it gets.
+        labels: of its rows, `PUBLIC` last where its gate released rows.
+        is_quarantine: whether the rows wait, each with its reason.
+        is_released: whether its rows of people who consented are public.
+    """
+
+    region: Region | None
+    keys: RegionKeys
+    takes: np.ndarray
+    labels: tuple[Label, ...]
+    is_quarantine: bool = False
+    is_released: bool = False
+
+
+def labels_of(source: SortedSource, takes: np.ndarray) -> tuple[Label, ...]:
+    """Only the labels that occur: a store names no label of another region."""
+    every = source.combinations
+    return tuple(every.labels[place] for place in np.unique(every.label_of[takes & (every.counts > 0)]))
+
+
+def stored_kinds(source: SortedSource, *, is_quarantine: bool) -> dict[str, str]:
+    """The kinds of the columns that are stored."""
+    kinds = {name: kind for name, kind in source.inferred.kinds.items() if kind != "drop"}
+    if not is_quarantine:
+        return kinds
+    kinds = {source.spec.jurisdiction: "identifier"} | kinds
+    return {**kinds, REASON: "categorical", NAMED: "identifier", VALUES: "identifier"}
+
+
+class Tally:
+    """How many people a recipient's bound rows are about, and which labels its rows have."""
+
+    def __init__(self) -> None:
+        self._people = {False: _Distinct(), True: _Distinct()}
+        self._labels: set[Label] = set()
+
+    def add(self, names: np.ndarray, label_of: np.ndarray, labels: Sequence[Label]) -> None:
+        """Rows by their pseudonyms, (rows, 16) uint8, and their places among these labels."""
+        present = np.unique(label_of)
+        self._labels |= {labels[place] for place in present}
+        is_public = np.array([label.is_public for label in labels] or [False])[label_of]
+        halves = keyed_halves(names)
+        for public, people in self._people.items():
+            people.add(halves[is_public == public])
+
+    def notes(self) -> dict[str, Any]:
+        """For the manifest; where no row is bound, all people are counted."""
+        return {"people": len(self._people[False]) or len(self._people[True]), "label": join(self._labels).to_json()}
+
+
+class _Distinct:
+    """How many different numbers there are, 8 bytes each."""
+
+    def __init__(self) -> None:
+        self._known, self._fresh, self._waiting = np.zeros(0, np.int64), [np.zeros(0, np.int64)], 0
+
+    def add(self, values: np.ndarray) -> None:
+        self._fresh.append(np.unique(values))
+        self._waiting += len(values)
+        if self._waiting > max(len(self._known), 1 << 16):
+            self._merge()
+
+    def _merge(self) -> None:
+        self._known = np.unique(np.concatenate([self._known, *self._fresh]))
+        self._fresh, self._waiting = [], 0
+
+    def __len__(self) -> int:
+        self._merge()
+        return len(self._known)
+
+
+class Sorter:
+    """Gives each recipient its rows of a batch."""
+
+    def __init__(self, source: SortedSource) -> None:
+        self._source, self._subjects = source, Subjects()
+
+    def people(self, rows: SortedRows) -> np.ndarray:
+        """(rows,) place of each row's subject, -1 for rows of nobody; once for a batch."""
+        return np.full(len(rows.place), -1) if rows.subjects is None else self._subjects.places(rows.subjects)
+
+    def pseudonyms(self, rows: SortedRows, people: np.ndarray, chosen: np.ndarray, keys: RegionKeys) -> np.ndarray:
+        """(n, 16) uint8: whose the chosen rows are, under a region's key."""
+        own = rows.names.select(chosen).keyed(keys)
+        named = people[chosen] >= 0
+        if named.any():
+            own = own.copy()
+            own[named] = self._subjects.pseudonyms(people[chosen][named], keys)
+        return own
+
+    def folds(self, rows: SortedRows, people: np.ndarray) -> np.ndarray:
+        """(rows,) where their persons fall when rows are divided."""
+        folds = row_folds(self._source.sha256, rows.first, len(people))
+        named = people >= 0
+        folds[named] = self._subjects.folds(people[named])
+        return folds
+
+    def words(self, people: np.ndarray) -> list[str]:
+        """What pseudonyms of rows with a subject are made of."""
+        return [f"subject:{self._subjects.words[place]}" for place in people.tolist()]
+
+    def tables(
+        self, rows: SortedRows, recipients: Sequence[Recipient], tallies: Sequence[Tally]
+    ) -> Iterator[tuple[int, pa.Table]]:
+        """(place among the recipients, its rows), for each recipient that gets some."""
+        people = self.people(rows)
+        folds = self.folds(rows, people)
+        for place, recipient in enumerate(recipients):
+            chosen = np.flatnonzero(recipient.takes[rows.place])
+            if len(chosen):
+                names = self.pseudonyms(rows, people, chosen, recipient.keys)
+                label_of = self._labels(rows, recipient, chosen)
+                tallies[place].add(names, label_of, recipient.labels)
+                table = self._table(rows, recipient, chosen, names=names, label_of=label_of, folds=folds[chosen])
+                yield place, self._with_reasons(table, rows, chosen, people) if recipient.is_quarantine else table
+
+    def _labels(self, rows: SortedRows, recipient: Recipient, chosen: np.ndarray) -> np.ndarray:
+        combinations = self._source.combinations
+        own = {label: place for place, label in enumerate(recipient.labels)}
+        local = np.array([own.get(label, -1) for label in combinations.labels])
+        label_of: np.ndarray = local[combinations.label_of[rows.place[chosen]]]
+        return np.where(rows.consents[chosen], own[PUBLIC], label_of) if recipient.is_released else label_of
+
+    def _table(
+        self,
+        rows: SortedRows,
+        recipient: Recipient,
+        chosen: np.ndarray,
+        *,
+        names: np.ndarray,
+        label_of: np.ndarray,
+        folds: np.ndarray,
+    ) -> pa.Table:
+        homes, index = self._source.homes, numbers(chosen)
+        kinds = stored_kinds(self._source, is_quarantine=recipient.is_quarantine)
+        columns = {name: rows.columns[name].take(index) for name in (*kinds, TARGET) if name in rows.columns}
+        columns[SUBJECT] = hexadecimal(names)
+        columns[JURISDICTION] = from_levels(homes.codes, homes.code_of[rows.place[chosen]])
+        columns[LABEL] = numbers(label_of)
+        columns[FOLD] = numbers(folds)
+        columns[ROW] = numbers(keyed_halves(rows.names.select(chosen).keyed(recipient.keys)))
+        if _asks(self._source):
+            columns[CONSENT] = numbers(rows.consents[chosen].astype(np.int64))
+        return pa.Table.from_arrays(list(columns.values()), names=list(columns))
+
+    def _with_reasons(self, table: pa.Table, rows: SortedRows, chosen: np.ndarray, people: np.ndarray) -> pa.Table:
+        homes, values = self._source.homes, rows.names.select(chosen).words()
+        whose = people[chosen]
+        named = iter(self.words(whose[whose >= 0]))
+        beside = {
+            REASON: from_levels(homes.reasons, homes.reason_of[rows.place[chosen]]),
+            NAMED: text([next(named) if who >= 0 else word for who, word in zip(whose, values, strict=True)]),
+            VALUES: text(values),
+        }
+        for name, column in beside.items():
+            table = table.append_column(name, column)
+        return table
+
+
+def _asks(source: SortedSource) -> bool:
+    """Whether a column says whose people consented; a drawn share asked nobody."""
+    return source.spec.consent is not None and source.spec.consent.column is not None
+
+
+def empty_rows(source: SortedSource, recipient: Recipient) -> pa.Table:
+    """The columns of a recipient that gets no row, without one."""
+    none = np.zeros(0, np.int64)
+    is_number = {name for name, kind in source.inferred.kinds.items() if kind == "numeric"}
+    kinds = stored_kinds(source, is_quarantine=recipient.is_quarantine)
+    columns = {name: numbers(np.zeros(0)) if name in is_number else text([]) for name in kinds}
+    columns[TARGET] = cast(source.scan.schema.empty_table(), source.spec, {}).target
+    places = (LABEL, FOLD, ROW, CONSENT) if _asks(source) else (LABEL, FOLD, ROW)
+    columns |= {SUBJECT: text([]), JURISDICTION: text([])} | {name: numbers(none) for name in places}
+    return pa.Table.from_arrays(list(columns.values()), names=list(columns))
+
+
+def consented(source: SortedSource, recipients: Sequence[Recipient]) -> dict[str, Artifact]:
+    """Region to what is put to its release; regions without rows of people who consented are not there.
+
+    An artifact's content is the pseudonyms, so that its digest says whose rows.
+    """
+    rule, sorter = source.spec.consent, Sorter(source)
+    people: dict[str, set[str]] = {}
+    counts: dict[str, int] = {}
+    places: dict[str, set[int]] = {}
+    for rows in source.batches():
+        whose = sorter.people(rows)
+        for recipient in recipients:
+            chosen = np.flatnonzero(recipient.takes[rows.place] & rows.consents)
+            if not len(chosen):
+                continue
+            name = recipient.keys.region
+            names = hexadecimal(sorter.pseudonyms(rows, whose, chosen, recipient.keys)).to_pylist()
+            people.setdefault(name, set()).update(names)
+            counts[name] = counts.get(name, 0) + len(chosen)
+            places.setdefault(name, set()).update(source.combinations.label_of[rows.place[chosen]].tolist())
+    return {
+        name: Artifact(
+            Kind.RECORDS,
+            join(source.combinations.labels[place] for place in places[name]),
+            content="\n".join(sorted(pseudonyms)).encode(),
+            count=counts[name],
+            name=f"records of {source.spec.name} whose people consented to global use",
+            evidence=(rule.document,) if rule is not None and rule.document else (),
+        )
+        for name, pseudonyms in people.items()
+    }
+
+
+Gathered = tuple[RowNames, Callable[[RegionKeys], list[str]], Mapping[str, np.ndarray]]
+
+
+def gathered(source: SortedSource, takes: np.ndarray) -> Gathered:
+    """Some combinations' rows in memory: names, what their pseudonyms are under a region's keys, and their columns."""
+    learned = [name for name, kind in source.inferred.kinds.items() if kind in LEARNED]
+    sorter, names, words = Sorter(source), [], []
+    columns: dict[str, list[np.ndarray]] = {name: [] for name in learned}
+    for rows in source.batches():
+        chosen = np.flatnonzero(takes[rows.place])
+        people = sorter.people(rows)[chosen]
+        own = rows.names.select(chosen)
+        of_people = iter(sorter.words(people[people >= 0]))
+        words += [next(of_people) if who >= 0 else "" for who in people]
+        names.append(own)
+        for name in learned:
+            columns[name].append(stored_values(pa.chunked_array([rows.columns[name].take(numbers(chosen))])))
+    every = RowNames(np.concatenate([own.digests for own in names]), np.concatenate([own.repeats for own in names]))
+
+    def pseudonyms(keys: RegionKeys) -> list[str]:
+        of_people = iter(keys.pseudonyms(word for word in words if word))
+        by_value = hexadecimal(every.keyed(keys)).to_pylist()
+        return [next(of_people) if word else name for word, name in zip(words, by_value, strict=True)]
+
+    return every, pseudonyms, {name: np.concatenate(parts) for name, parts in columns.items()}

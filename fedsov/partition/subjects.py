@@ -1,0 +1,73 @@
+"""Whose rows they are, batch by batch: places, folds and keyed pseudonyms of the subjects that were met lately.
+
+A pseudonym costs a microsecond and a person has many rows, so those of up to `MOST` subjects are remembered for the
+length of an ingestion, and then forgotten all at once: memory grows neither with the rows nor with the people.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from fedsov.keys.protocol import RegionKeys
+from fedsov.partition.arrow_columns import view
+from fedsov.partition.classify import spelled
+from fedsov.partition.routing import folds
+from fedsov.partition.row_names import DIGEST_BYTES
+
+MOST = 1 << 18
+
+
+class Subjects:
+    """The subjects of a column; what is asked of places holds until the next call of `places`."""
+
+    def __init__(self) -> None:
+        self._forget()
+
+    def _forget(self) -> None:
+        self._known: pa.Array | None = None
+        self.words: list[str | None] = []
+        self._folds = np.zeros(0, np.int64)
+        self._keyed: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+
+    def places(self, column: pa.ChunkedArray) -> np.ndarray:
+        """(rows,) place of each row's subject in `words`, -1 where it has none."""
+        import pyarrow.compute as pc
+
+        if len(self.words) > MOST:
+            self._forget()
+        if pa.types.is_dictionary(column.type):
+            column = column.cast(column.type.value_type)
+        known = self._known if self._known is not None else pa.array([], column.type)
+        places = pc.index_in(column, value_set=known)
+        fresh = column.filter(pc.and_(places.is_null(), column.is_valid())).unique()
+        if len(fresh):
+            self._known = pa.concat_arrays([known, fresh])
+            places = pc.index_in(column, value_set=self._known)
+            words = [spelled(value) for value in fresh.to_pylist()]
+            self.words += words
+            self._folds = np.append(self._folds, folds([f"subject:{word}" for word in words]))
+        place_of = view(places.combine_chunks().fill_null(-1)).astype(np.int64)
+        is_nobody = np.array([*(word is None for word in self.words), True])
+        return np.where(is_nobody[place_of], -1, place_of)
+
+    def folds(self, places: np.ndarray) -> np.ndarray:
+        """(n,) where the persons at these places fall when rows are divided (`fedsov.partition.routing.folds`)."""
+        folds_of: np.ndarray = self._folds[places]
+        return folds_of
+
+    def pseudonyms(self, places: np.ndarray, keys: RegionKeys) -> np.ndarray:
+        """(n, 16) uint8: the pseudonyms of the subjects at these places under a region's key."""
+        names, is_known = self._keyed.get(keys.region, (np.zeros((0, DIGEST_BYTES), np.uint8), np.zeros(0, bool)))
+        if len(is_known) < len(self.words):
+            more = len(self.words) - len(is_known)
+            names = np.concatenate([names, np.zeros((more, DIGEST_BYTES), np.uint8)])
+            is_known = np.append(is_known, np.zeros(more, bool))
+            self._keyed[keys.region] = names, is_known
+        fresh = np.unique(places[~is_known[places]])
+        if len(fresh):
+            digits = "".join(keys.pseudonyms(f"subject:{self.words[place]}" for place in fresh.tolist()))
+            names[fresh] = np.frombuffer(bytes.fromhex(digits), np.uint8).reshape(-1, DIGEST_BYTES)
+            is_known[fresh] = True
+        chosen: np.ndarray = names[places]
+        return chosen

@@ -1,0 +1,141 @@
+"""Rows past their period: not used from the next day on, and removed by `apply`, unless a legal hold keeps them.
+
+    in_use(store, own, on=ledger.today())        # what a run may look at
+    plan(premises)                               # what is past its period, by data set, and what of it is on hold
+    apply(premises, by="A. Person", why="yearly")
+
+The ledger has an entry before a row leaves: a tombstone with the data set, the day, the rows in tens and the digest of
+their source. The emptied store stays, so its source ingested anew is as old as it was. Days are the ledger's own.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+
+from fedsov.errors import counted
+from fedsov.ledger.ledger import entry_time
+from fedsov.partition.erasure import keyed_digest, remove_rows, sweep
+from fedsov.partition.ingest import QUARANTINE
+from fedsov.partition.records import Records
+from fedsov.partition.retention import StoredAges, check_dates, expired
+from fedsov.partition.store import Store
+from fedsov.partition.told_counts import in_tens
+from fedsov.region.answers import synthetic_rows
+from fedsov.region.lifecycle.erasure import Premises, stores_in
+from fedsov.region.lifecycle.legal_holds import holds
+from fedsov.region.settings import RegionSettings
+
+NOTE = "expiry"
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What of one store is past its period: so many of its `rows`, and of these so many on hold."""
+
+    store: str
+    rows: int
+    past: int
+    on_hold: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+    def line(self) -> str:
+        """In words."""
+        beside = f", {self.on_hold:,} of them on a legal hold" if self.on_hold else ""
+        return f"{self.store}: {self.past:,} of {counted(self.rows, 'row')} past their period{beside}"
+
+
+def in_use(store: Store, own: RegionSettings, *, on: date) -> Records:
+    """The rows that may be used on a day; what is past its period is left out, and the region's log says so.
+
+    Raises as `Store.read`, and ConfigurationError for a column of dates that is none.
+    """
+    records = store.read()
+    past = _past(store, records, own, on=on)
+    if not past.any():
+        return records
+    _LOG.warning("%s of %s are past their period and not used", counted(int(past.sum()), "row"), store.folder.name)
+    return records.select(~past)
+
+
+def plan(premises: Premises) -> list[Due]:
+    """What is past its period, of every store of the region. Raises as `in_use`."""
+    return [_due(store, past, is_held) for store, past, is_held, _ in _judged(premises)]
+
+
+def apply(premises: Premises, *, by: str, why: str) -> list[Due]:
+    """Removes what is past its period and on no hold; gives what there was. Killed and run again, it ends the same.
+
+    Raises as `in_use`, and WorkspaceUnusable, LedgerBroken; what has left is gone then, the rest stays.
+    """
+    judged = _judged(premises)
+    for store, past, is_held, records in judged:
+        leaves = past & ~is_held
+        if not leaves.any():
+            sweep(store.folder, store.manifest)
+            continue
+        tombstone = {
+            "store": store.folder.name,
+            "on": premises.ledger.today().isoformat(),
+            "rows": in_tens(int(leaves.sum())),
+            "source": store.manifest.source_sha256,
+            "ingested": store.manifest.ingested,
+            "by": by,
+            "why": why,
+        }
+        _note(premises, tombstone)
+        synthetic_rows.erase_tables(premises.answers, {*records.subjects[leaves].tolist()})
+        remove_rows(store, leaves)
+    return [_due(store, past, is_held) for store, past, is_held, _ in judged]
+
+
+def _judged(premises: Premises) -> list[tuple[Store, np.ndarray, np.ndarray, Records]]:
+    """Each store, (rows,) whether past their period, (rows,) whether on hold, and its rows."""
+    judged = []
+    for path in stores_in(premises.folder):
+        store = Store.open(path, premises.keys)
+        records = store.read()
+        past = _past(store, records, premises.settings, on=premises.ledger.today())
+        judged.append((store, past, _on_hold(premises, store, records, past), records))
+    return judged
+
+
+def _past(store: Store, records: Records, own: RegionSettings, *, on: date) -> np.ndarray:
+    dataset = store.folder.name.removeprefix(f"{QUARANTINE}@")
+    column, starts = own.retention.starts.get(dataset), None
+    if column is not None:
+        starts = check_dates(dataset, column, records.columns.get(column))
+    ages = StoredAges(records.labels, records.label_of, store.manifest.ingested, starts)
+    return expired(ages, own.retention, own.retention_days, on=on)
+
+
+def _on_hold(premises: Premises, store: Store, records: Records, past: np.ndarray) -> np.ndarray:
+    """(rows,) True for rows past their period that a legal hold keeps."""
+    dataset = store.folder.name.removeprefix(f"{QUARANTINE}@")
+    own = [hold for hold in holds(premises.ledger) if hold.dataset == dataset]
+    if any(not hold.subject for hold in own):
+        return past
+    kept_back, digests = np.zeros(len(past), bool), {hold.subject for hold in own}
+    for pseudonym in {*records.subjects[past].tolist()} if digests else ():
+        if keyed_digest(premises.keys, pseudonym) in digests:
+            kept_back |= past & (records.subjects == pseudonym)
+    return kept_back
+
+
+def _due(store: Store, past: np.ndarray, is_held: np.ndarray) -> Due:
+    return Due(store.folder.name, len(past), int(past.sum()), int(is_held.sum()))
+
+
+def _note(premises: Premises, tombstone: Mapping[str, Any]) -> None:
+    owner = premises.ledger.owner
+    body = {"at": entry_time(), "run": "", "act": "note", "owner": owner, "note": {NOTE: dict(tombstone)}}
+    premises.ledger.append(body)
