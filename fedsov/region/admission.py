@@ -57,6 +57,9 @@ def admit(place: Place, dataset: str, asked: Asked, *, run: str, job: TrainingJo
         of_job = {**of_target(job.target), **of_schema({"bounds": job.bounds})}
         asked = replace(asked, description={**(asked.description or {}), **of_job})
     _check(place, own, dataset, asked, run=run)
+    if job is not None and job.privacy is not None:  # under noise too values are within what the owner declares
+        of_noise = of_schema({"bounds": job.privacy.bounds, "levels": job.privacy.levels})
+        _check(place, own, dataset, replace(asked, description=of_noise), run=run)
     return own
 
 

@@ -21,7 +21,7 @@ from typing import Any
 from fedsov.border.law.yaml_text import read_mapping
 from fedsov.checks import flag, prefixed, section, text_or_none, texts
 from fedsov.errors import ConfigurationError
-from fedsov.model.declared_values import SCHEMA_SETTINGS, read_bounds
+from fedsov.model.declared_values import SCHEMA_SETTINGS, read_bounds, read_levels
 from fedsov.partition.classify import ConsentRule
 from fedsov.partition.description import (
     SAID,
@@ -95,6 +95,11 @@ class OwnDataset:
     def bounds(self) -> dict[str, tuple[float, float]]:
         """Column to the least and the greatest value that it can have, as the owner says."""
         return read_bounds(self.description.get("bounds", {}))
+
+    @property
+    def levels(self) -> dict[str, tuple[str, ...]]:
+        """Column to all its levels, as the owner says."""
+        return read_levels(self.description.get("levels", {}))
 
     def is_as_described(self, digest: str) -> bool:
         """Whether rows that a description of this digest sorted are the rows meant; of examples all are."""
