@@ -160,6 +160,15 @@ def test_without_an_item_of_one_origin_s_law_the_others_train_it_where_their_row
         assert plan.region("IN").strategy == "transfer_learning" and plan.contributors == ("KR",)
 
 
+def test_a_consent_to_a_base_model_carries_no_global_model(tmp_path: Path) -> None:
+    words = _words(tmp_path, "strategy.federated.min_rows=50")
+    with train.planned_run(settings(compose(words)), progress=lambda line: None) as (_, plan, _):
+        india = plan.region("IN")
+    assert india.strategy == "transfer_learning" and "IN" not in plan.following("federated")
+    (why,) = [reason for reason in india.reasons if reason.startswith("Not federated")]
+    assert "KR -> IN" in why or "JP -> IN" in why
+
+
 def test_under_noise_no_base_model_is_made_and_that_is_said(tmp_path: Path) -> None:
     lines: list[str] = []
     words = _words(tmp_path, "privacy=record", "dataset.bounds={income:[0,99]}")
