@@ -57,6 +57,8 @@ def _words(
         _paper("jp-contract", "accountability_contract", "JP KR", {"doc": "1", "comparable_protection": "yes"},
                "operator in KR", "Hub Co"),
         _paper("jp-check", "annual_check", "JP KR", {}, "operator in KR", "Hub Co"),
+        _paper("in-contract", "accountability_contract", "IN KR",
+               {"doc": "1", "comparable_protection": "yes", "consent": "yes"}, "Hub Co", "operator in KR"),
         _paper("consent-kr", "derogation_consent", "KR IN", korean, "operator in IN"),
         _paper("consent-jp", "derogation_consent", "JP IN", japanese, "operator in IN"),
     ]  # fmt: skip
