@@ -271,8 +271,16 @@ def _stage_region(
     table = _table(source, rows, kinds=kinds, subjects=subjects, label_of=label_of)
     table = table.append_column(ROW, numbers(digests))
     if rule is not None and rule.column is not None:  # a drawn share asked nobody
-        table = table.append_column(CONSENT, numbers(consented.astype(np.int64)))
+        free = np.array([not label.restrictions for label in labels], bool)[label_of]
+        marked = _of_one_mind(subjects, consented, free & ~consented)
+        table = table.append_column(CONSENT, numbers(marked.astype(np.int64)))
     return stage_store(store_folder(workspace, region.name, source.spec.name), table, contents=contents, keys=keys)
+
+
+def _of_one_mind(subjects: Sequence[str], consented: np.ndarray, refused: np.ndarray) -> np.ndarray:
+    """(rows,) bool: the consented rows of people who refused in no row of theirs; silence is a refusal too."""
+    refusing = {subjects[row] for row in np.flatnonzero(refused)}
+    return consented & np.array([subject not in refusing for subject in subjects], bool)
 
 
 def _stage_quarantine(workspace: Path, source: SortedRows, report: IngestReport) -> Staged:
