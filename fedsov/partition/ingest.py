@@ -279,8 +279,9 @@ def _stage_region(
 
 def _of_one_mind(subjects: Sequence[str], consented: np.ndarray, refused: np.ndarray) -> np.ndarray:
     """(rows,) bool: the consented rows of people who refused in no row of theirs; silence is a refusal too."""
-    refusing = {subjects[row] for row in np.flatnonzero(refused)}
-    return consented & np.array([subject not in refusing for subject in subjects], bool)
+    refusing = {subject for subject, is_refused in zip(subjects, refused.tolist(), strict=True) if is_refused}
+    rows = zip(consented.tolist(), subjects, strict=True)
+    return np.array([is_consented and subject not in refusing for is_consented, subject in rows], bool)
 
 
 def _stage_quarantine(workspace: Path, source: SortedRows, report: IngestReport) -> Staged:
