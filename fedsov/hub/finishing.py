@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from flwr.app import ConfigRecord, Message
 
+from fedsov.artifact import Artifact, Kind
 from fedsov.errors import TrainingFailed
 from fedsov.hub import federated_training
 from fedsov.hub.federated_training import GlobalModel
@@ -158,12 +159,13 @@ def train_regions(run: HubRun, plan: Plan, profiles: Sequence[Profile]) -> tuple
                 run, contributors, Scope.PUBLIC, what=PUBLIC_START, minimum=1
             )
         else:
-            outputs.base = _train_base(run, plan, contributors)
+            outputs.base = _train_base(run, contributors)
     if members := plan.following("federated"):
         membership = _train_global(run, Membership(run, [by_name[name] for name in members]), outputs)
         plan = membership.amended(plan, profiles, start_model=outputs.public is not None)
         late = [plan.region(name) for name in membership.out]
         waiting |= order_synthetic(run, late, decision_round=run.afterwards)
+    plan = _begun(run, plan, outputs.base)
     working = [region.region for region in plan.regions if region.strategy != "none"]
     early = [name for name in working if plan.region(name).strategy != "synthetic"]
     run.progress(f"finish: {', '.join(early) or 'none'}: each strategy beside local training")
@@ -173,13 +175,39 @@ def train_regions(run: HubRun, plan: Plan, profiles: Sequence[Profile]) -> tuple
     return outputs, plan
 
 
-def _train_base(run: HubRun, plan: Plan, contributors: Sequence[Profile]) -> GlobalModel | None:
+def _train_base(run: HubRun, contributors: Sequence[Profile]) -> GlobalModel | None:
     """A base model of consenting people's rows; None, and a line, where nothing came of it: the others go on."""
     try:
         return federated_training.train_together(run, contributors, Scope.CONSENTED, what=CONSENTED_START, minimum=1)
     except TrainingFailed as why:
-        run.progress(f"{CONSENTED_START}: {why}; {', '.join(plan.following('transfer_learning'))} train alone")
+        run.progress(f"{CONSENTED_START}: {why}")
         return None
+
+
+def _begun(run: HubRun, plan: Plan, base: GlobalModel | None) -> Plan:
+    """The plan, amended for regions that have no base model to begin with after all: they train alone."""
+    if plan.start_rows == Scope.PUBLIC:
+        return plan
+    regions = []
+    for region in plan.regions:
+        why = _why_not(run, region.region, base) if region.strategy == "transfer_learning" else ""
+        if why:
+            run.progress(f"plan amended: {region.region} trains alone: {why}")
+            region = replace(region, strategy="local", reasons=(*region.reasons, why))
+        regions.append(region)
+    return replace(plan, regions=tuple(regions))
+
+
+def _why_not(run: HubRun, name: str, base: GlobalModel | None) -> str:
+    """Why a region gets no base model; a refusal is written down. Empty where it may have it."""
+    if base is None:
+        return "Nothing came of the base model."
+    gate = run.calendar.at(replace(run.gate, purpose=BASE_MODEL), run.afterwards)
+    artifact = Artifact(Kind.MODEL, base.label, count=base.people, name="base model")
+    decision = gate.refuse(artifact, run.party(name))
+    if decision.verdict == "permit":
+        return ""
+    return f"The base model may no longer go to it: {decision.reason} {decision.remedy}".rstrip()
 
 
 def _train_global(run: HubRun, membership: Membership, outputs: RunOutputs) -> Membership:

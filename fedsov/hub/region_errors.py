@@ -45,8 +45,8 @@ WAYS_OUT: Mapping[str, str] = {
 
 IN_A_ROUND: Mapping[str, str] = {
     "Refused": "its own gate held back its answer; `fedsov ledger show {region} --refused` says why. Scores about fewer"
-    " than ten people never leave (floor.min_count): more rows mend it, and strategy.federated.min_rows=N leaves regions"
-    " with fewer out",
+    " than ten people never leave (floor.min_count): more rows mend it, or leave regions with so few out"
+    " (strategy.federated.min_rows=N)",
     "CrossingRefused": "the hub's gate does not let the model go to it; `fedsov ledger show hub --refused` says why",
 }
 

@@ -55,10 +55,12 @@ class Substitute:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Levels that another stands for, and the place of each input at which every row has one value, with the value."""
+    """Levels that another stands for, the place of each input at which every row has one value, with the value, and
+    the least and the greatest value of numeric columns, in the place of `CLIP`."""
 
     substitutes: tuple[Substitute, ...] = ()
     inputs: tuple[tuple[int, float], ...] = ()
+    ranges: tuple[tuple[str, float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,10 @@ class Features:
         """
         categorical = {name for name, _ in self.levels}
         columns = {**columns, **{one.column: one.put_into(columns) for one in self.held.substitutes}}
-        blocks = [_standardised(name, column(columns, name), mean, std) for name, mean, std in self.numeric]
+        ranges = {name: (low, high) for name, low, high in self.held.ranges}
+        blocks = [
+            _standardised(name, column(columns, name), mean, std, ranges.get(name)) for name, mean, std in self.numeric
+        ]
         blocks += [_one_hot(column(columns, name), levels) for name, levels in self.levels]
         blocks += [_indicator(columns[name], name in categorical) for name in self.missing]
         inputs = np.concatenate(blocks, axis=1, dtype=np.float32)
@@ -204,10 +209,14 @@ def _why_no_levels(counts: Counts) -> str:
     return ONE_LEVEL if counts.levels else RARE_LEVELS
 
 
-def _standardised(name: str, values: np.ndarray, mean: float, std: float) -> np.ndarray:
+def _standardised(
+    name: str, values: np.ndarray, mean: float, std: float, within: tuple[float, float] | None = None
+) -> np.ndarray:
+    """(N, 1) inputs; of numbers `within` a range where there is one, clipped at `CLIP` spreads where there is none."""
     numbers, absent = numeric(name, values)
     with np.errstate(over="ignore"):  # what is too far to be told in float64 is clipped as well
-        scaled = np.clip((numbers - mean) / std, -CLIP, CLIP)
+        scaled = (numbers if within is None else np.clip(numbers, *within)) - mean
+        scaled = scaled / std if within is not None else np.clip(scaled / std, -CLIP, CLIP)
     return np.where(absent, 0.0, scaled)[:, None]
 
 

@@ -3,7 +3,9 @@
 A hub names the features, and the gradient of an input tells of those rows alone in which it differs. So a region looks
 at an input only where enough of its people differ in it, where its own statistics describe what it is made of, and on
 a scale that other regions' rows can explain. Rows at levels that too few share take the column's most common level:
-without one they would be what the other levels' gradients lack. Held inputs keep their weights, which other regions
+without one they would be what the other levels' gradients lack. A number is drawn in to six spreads about the region's
+own mean, wherever the hub's scale would clip it: three scales that differ by little would tell of whoever stands at the
+edge of the middle one. Held inputs keep their weights, which other regions
 train, and the region's rows still train all the others.
 
 This bounds what features can single out. It bounds no model: whoever chooses its parameters can make a hidden unit that
@@ -25,7 +27,7 @@ import numpy as np
 
 from fedsov.model.column_statistics import Counts, Moments, Statistics, column, is_absent
 from fedsov.model.disclosure import fewest_apart, owners_of
-from fedsov.model.features import Features, Held, Substitute
+from fedsov.model.features import CLIP, Features, Held, Substitute
 
 FAR = 30.0
 """How many spreads of the pooled rows a region's mean may lie from theirs, and how many its own spread may be. Of N
@@ -52,8 +54,10 @@ def held(
     """
     owners = owners_of(persons, len(next(iter(columns.values()), ())))
     fixed = dict(features.held.inputs)
+    ranges = features.held.ranges
     if own is not None:
         fixed |= dict.fromkeys(_undescribed(features, own), 0.0)
+        ranges = tuple(_range(name, own) for name in sorted({name for name, _, _ in features.numeric}))
     substitutes = {one.column: one for one in features.held.substitutes}
     for name, levels in features.levels:
         counts = None if own is None else own.categorical.get(name, Counts())
@@ -62,14 +66,21 @@ def held(
         substitute = _substitute(name, column(columns, name), owners, least=least, known=named, indicated=indicated)
         if substitute is not None:
             substitutes[name] = substitute
-    shared = replace(features, held=Held(tuple(substitutes.values()), tuple(fixed.items())))
+    shared = replace(features, held=Held(tuple(substitutes.values()), tuple(fixed.items()), ranges))
     for place, values in enumerate(shared.encode(columns).T if len(owners) else ()):
         if fewest_apart(values, owners) < least:
             fixed.setdefault(place, _most_common(values))
     if news := sorted(set(fixed) - {place for place, _ in features.held.inputs}):
         names = ", ".join(features.names[place] for place in news)
         _LOG.warning("held at one value (fewer than %d people differ, or no answer told of it): %s", least, names)
-    return replace(shared, held=Held(shared.held.substitutes, tuple(sorted(fixed.items()))))
+    return replace(shared, held=Held(shared.held.substitutes, tuple(sorted(fixed.items())), ranges))
+
+
+def _range(name: str, own: Statistics) -> tuple[str, float, float]:
+    """A column and the range that its numbers are drawn in to; its mean alone where the region said nothing of it."""
+    moments = own.numeric.get(name, Moments())
+    reach = CLIP * moments.spread if moments.is_usable else 0.0
+    return name, moments.mean - reach, moments.mean + reach
 
 
 def _substitute(

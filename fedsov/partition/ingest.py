@@ -46,6 +46,7 @@ from fedsov.partition.recipients import (
     empty_rows,
     gathered,
     labels_of,
+    refusing,
     stored_kinds,
 )
 from fedsov.partition.retention import first_day
@@ -279,7 +280,7 @@ def _stage(workspace: Path, source: SortedSource, report: IngestReport, release:
         writers = [_new_store(workspace, source, recipient, len(recipients)) for recipient in recipients]
         for writer in writers:
             undo.callback(writer.store.discard)
-        sorter = Sorter(source)
+        sorter = Sorter(source, refusing=refusing(source))
         for rows in source.batches():
             for place, table in sorter.tables(rows, recipients, tallies):
                 writers[place].append(table)

@@ -18,6 +18,7 @@ from fedsov.jurisdiction import Region
 from fedsov.keys.protocol import RegionKeys
 from fedsov.label import PUBLIC, Label, join
 from fedsov.partition.arrow_columns import from_levels, numbers, text
+from fedsov.partition.classify import spelled
 from fedsov.partition.columns.clean import cast
 from fedsov.partition.columns.column_kinds import LEARNED
 from fedsov.partition.row_names import RowNames, hexadecimal, keyed_halves, row_folds
@@ -109,10 +110,10 @@ class _Distinct:
 
 
 class Sorter:
-    """Gives each recipient its rows of a batch."""
+    """Gives each recipient its rows of a batch. `refusing` are people of whom no row is marked as consented."""
 
-    def __init__(self, source: SortedSource) -> None:
-        self._source, self._subjects = source, Subjects()
+    def __init__(self, source: SortedSource, *, refusing: frozenset[str] = frozenset()) -> None:
+        self._source, self._subjects, self._refusing = source, Subjects(), refusing
 
     def people(self, rows: SortedRows) -> np.ndarray:
         """(rows,) place of each row's subject, -1 for rows of nobody; once for a batch."""
@@ -151,6 +152,8 @@ class Sorter:
                 label_of = self._labels(rows, recipient, chosen)
                 tallies[place].add(names, label_of, recipient.labels)
                 table = self._table(rows, recipient, chosen, names=names, label_of=label_of, folds=folds[chosen])
+                if _asks(self._source):
+                    table = table.append_column(CONSENT, numbers(self._marks(rows, chosen, people).astype(np.int64)))
                 yield place, self._with_reasons(table, rows, chosen, people) if recipient.is_quarantine else table
 
     def _labels(self, rows: SortedRows, recipient: Recipient, chosen: np.ndarray) -> np.ndarray:
@@ -178,9 +181,13 @@ class Sorter:
         columns[LABEL] = numbers(label_of)
         columns[FOLD] = numbers(folds)
         columns[ROW] = numbers(keyed_halves(rows.names.select(chosen).keyed(recipient.keys)))
-        if _asks(self._source):
-            columns[CONSENT] = numbers(rows.consents[chosen].astype(np.int64))
         return pa.Table.from_arrays(list(columns.values()), names=list(columns))
+
+    def _marks(self, rows: SortedRows, chosen: np.ndarray, people: np.ndarray) -> np.ndarray:
+        """(n,) bool: whose people consented to a base model, in every row of theirs."""
+        is_torn = np.array([*(word in self._refusing for word in self._subjects.words), False])
+        marked: np.ndarray = rows.consents[chosen] & ~is_torn[people[chosen]]
+        return marked
 
     def _with_reasons(self, table: pa.Table, rows: SortedRows, chosen: np.ndarray, people: np.ndarray) -> pa.Table:
         homes, values = self._source.homes, rows.names.select(chosen).words()
@@ -194,6 +201,20 @@ class Sorter:
         for name, column in beside.items():
             table = table.append_column(name, column)
         return table
+
+
+def refusing(source: SortedSource) -> frozenset[str]:
+    """Subjects of a row without a restriction in which they do not consent; silence is a refusal too."""
+    if not _asks(source) or source.spec.subject is None:
+        return frozenset()
+    is_free = np.array([not label.restrictions for label in source.combinations.labels] or [True])
+    found: set[str] = set()
+    for rows in source.batches():
+        if rows.subjects is not None:
+            refused = is_free[source.combinations.label_of[rows.place]] & ~rows.consents
+            whose = rows.subjects.take(numbers(np.flatnonzero(refused))).unique()
+            found.update(word for word in map(spelled, whose.to_pylist()) if word is not None)
+    return frozenset(found)
 
 
 def _asks(source: SortedSource) -> bool:

@@ -20,7 +20,7 @@ from fedsov.border.law.in_force import law_in_force
 from fedsov.errors import JobRefused
 from fedsov.keys.protocol import RegionKeys
 from fedsov.ledger.ledger import Ledger, entry_time
-from fedsov.partition.description import LABELLING, differing, of_schema, of_target, read_description
+from fedsov.partition.description import LABELLING, Description, differing, of_schema, of_target, read_description
 from fedsov.partition.ingest import ArrivingRows
 from fedsov.partition.manifest import MANIFEST, Manifest
 from fedsov.partition.records import Records, keyed_numbers
@@ -57,6 +57,9 @@ def admit(place: Place, dataset: str, asked: Asked, *, run: str, job: TrainingJo
         of_job = {**of_target(job.target), **of_schema({"bounds": job.bounds})}
         asked = replace(asked, description={**(asked.description or {}), **of_job})
     _check(place, own, dataset, asked, run=run)
+    if job is not None and job.privacy is not None:  # under noise too values are within what the owner declares
+        of_noise = of_schema({"bounds": job.privacy.bounds, "levels": job.privacy.levels})
+        _check(place, own, dataset, replace(asked, description=of_noise), run=run)
     return own
 
 
@@ -92,7 +95,11 @@ def admit_further(
         named = [] if mine.examples or other.examples else [key for key in differ if key in LABELLING]
         unsaid = [key for key in differ if key not in mine.description]
         is_said = name in same_people(own.datasets, dataset)
-        if (is_said and not named and not unsaid) or not _are_same(Store.open(store, keys).read(), arriving, keys):
+        if is_said and not named and not unsaid:
+            continue
+        if not _are_same(Store.open(store, keys).read(), arriving, keys):
+            if _is_for_the_owner_to_say(mine, other, described):
+                refuse(place, own.region, [_unsaid(own.region, dataset, name)], asked, run=run)
             continue
         if named:
             words = " ".join(in_shell(f"datasets.{name}.{key}", described[key]) for key in named)
@@ -103,7 +110,10 @@ def admit_further(
                 f"{own.region} {words}` take this for both, and ingest both again"
             )
         else:
-            changes = {"same_people": sorted({*mine.same_people, name}), **{key: described[key] for key in differ}}
+            changes = {
+                "same_people": sorted({*(mine.same_people or ()), name}),
+                **{key: described[key] for key in differ},
+            }
             words = " ".join(in_shell(f"datasets.{dataset}.{key}", value) for key, value in changes.items())
             why = (
                 f"region {own.region} holds rows of {dataset} as rows of {name} too, and a job does not name people "
@@ -111,6 +121,27 @@ def admit_further(
                 "they are the same people, and their answers count together"
             )
         refuse(place, own.region, [why], asked, run=run)
+
+
+def _is_for_the_owner_to_say(mine: OwnDataset, other: OwnDataset, described: Description) -> bool:
+    """Whether nothing tells people apart from those of another data set, and the owner said nothing.
+
+    The same subjects, read alike, tell them apart. Without them a file with a number rounded, or read with other marks,
+    has no row that was met before.
+    """
+    if mine.examples or other.examples or mine.same_people is not None or other.same_people is not None:
+        return False
+    subjects, formats = ([each.get(key) for each in (described, other.description)] for key in ("subject", "csv"))
+    return None in subjects or subjects[0] != subjects[1] or (formats[0] or {}) != (formats[1] or {})
+
+
+def _unsaid(region: str, dataset: str, other: str) -> str:
+    command = f"`fedsov region set {region} datasets.{dataset}.same_people="
+    return (
+        f"region {region} holds people's rows of {other}, and nothing tells whether those of {dataset} are of other "
+        f"people, as one dataset.subject and one dataset.csv for both would: {command}[]` says that they are, "
+        f"{command}[{other}]` that they are of the same"
+    )
 
 
 LEAST_APART, COINCIDE = 0.95, 0.1

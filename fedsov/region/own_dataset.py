@@ -21,7 +21,7 @@ from typing import Any
 from fedsov.border.law.yaml_text import read_mapping
 from fedsov.checks import flag, prefixed, section, text_or_none, texts
 from fedsov.errors import ConfigurationError
-from fedsov.model.declared_values import SCHEMA_SETTINGS, read_bounds
+from fedsov.model.declared_values import SCHEMA_SETTINGS, read_bounds, read_levels
 from fedsov.partition.classify import ConsentRule
 from fedsov.partition.description import (
     SAID,
@@ -49,14 +49,15 @@ class OwnDataset:
         consent: by what rows may become public, as in ``dataset.consent``; None: none may. A drawn share is a
             simulation, and for examples alone.
         description: what its rows are sorted by; what nobody said yet is absent, and the first ingestion says it.
-        same_people: the region's other data sets that may hold the same people's rows, which its owner alone says.
+        same_people: the region's other data sets that may hold the same people's rows, which its owner alone says; ()
+            for none, None where nobody said so far.
     """
 
     examples: bool = False
     document: str | None = None
     consent: Mapping[str, Any] | None = None
     description: Description = field(default_factory=dict)
-    same_people: tuple[str, ...] = ()
+    same_people: tuple[str, ...] | None = None
 
     @staticmethod
     def from_settings(name: str, plain: Any) -> OwnDataset:
@@ -69,7 +70,8 @@ class OwnDataset:
         with prefixed(f"{name}: "):
             consent = ConsentRule.from_settings(given.get("consent"), seed=0)
             description = read_description(given)
-        others = tuple(texts(f"{name}.same_people", given.get("same_people", [])))
+        same = given.get("same_people")
+        others = None if same is None else tuple(texts(f"{name}.same_people", same))
         own = OwnDataset(examples, document, None if consent is None else consent.to_settings(), description, others)
         if own.draws_consent and not examples:
             raise ConfigurationError(f"{name}.consent draws a share, which is for examples alone: name a column")
@@ -96,6 +98,11 @@ class OwnDataset:
         """Column to the least and the greatest value that it can have, as the owner says."""
         return read_bounds(self.description.get("bounds", {}))
 
+    @property
+    def levels(self) -> dict[str, tuple[str, ...]]:
+        """Column to all its levels, as the owner says."""
+        return read_levels(self.description.get("levels", {}))
+
     def is_as_described(self, digest: str) -> bool:
         """Whether rows that a description of this digest sorted are the rows meant; of examples all are."""
         return self.examples or (is_whole(self.description) and description_digest(self.description) == digest)
@@ -103,7 +110,7 @@ class OwnDataset:
     def to_json(self) -> dict[str, Any]:
         """Plain values, as in the file: the description's settings stand beside the others."""
         own = {part.name: getattr(self, part.name) for part in fields(self) if part.name != "description"}
-        if not self.same_people:
+        if self.same_people is None:
             del own["same_people"]
         described = {key: self.description[key] for key in SAID if key in self.description}
         return dict(to_plain({**own, **described}))
@@ -145,8 +152,8 @@ class OwnDataset:
 
 def same_people(datasets: Mapping[str, OwnDataset], name: str) -> frozenset[str]:
     """The data sets that are said to be of the same people as this one, there or here."""
-    said = {other for other, own in datasets.items() if name in own.same_people}
-    return frozenset({*said, *datasets[name].same_people} if name in datasets else said)
+    said = {other for other, own in datasets.items() if name in (own.same_people or ())}
+    return frozenset({*said, *(datasets[name].same_people or ())} if name in datasets else said)
 
 
 _NEVER_ASKED = (

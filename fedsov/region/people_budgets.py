@@ -131,7 +131,7 @@ def open_private(start: RegionStart, session: Session, gate: Gate, journal: Jour
     notes = privacy_notes(gate.ledger)
     book = read(start.folder / BUDGET_FILE, last_known_head=notes.head)
     covered = covered_people(start.folder, notes, book)
-    asked, privacy = session.work.privacy, session.settings.privacy
+    asked, privacy = session.privacy, session.settings.privacy
     people = NOBODY if asked is None and covered is NOBODY else KeyedPeople.of(session.records)
     past = PrivacyPast(notes.private_since, notes.unbounded_since) if covered.overlaps(people) else PrivacyPast()
     if sentence := why_refused(start.region.name, privacy, past, is_private=asked is not None):
@@ -142,7 +142,7 @@ def open_private(start: RegionStart, session: Session, gate: Gate, journal: Jour
         if past.private_since is not None and past.unbounded_since is None and not start.second_process:
             gate.note({"privacy_unbounded": {"dataset": session.work.dataset}})
         return None
-    if sentence := _undescribed(session.records.kinds, asked):
+    if sentence := _undescribed(session, asked):
         raise JobRefused(f"region {start.region.name}: {sentence}")
     lifetime = (privacy.lifetime(asked.lifetime_epsilon), _delta(start.region.name, asked, session))
     budget = Budget.open(start.folder / BUDGET_FILE, lifetime=lifetime, last_known_head=notes.head)
@@ -159,8 +159,9 @@ def open_private(start: RegionStart, session: Session, gate: Gate, journal: Jour
     return PrivateRun(asked, budget, session.extent(), run=start.run, dataset=dataset, note=note, memory=memory)
 
 
-def _undescribed(kinds: Mapping[str, str], asked: RecordPrivacy) -> str:
+def _undescribed(session: Session, asked: RecordPrivacy) -> str:
     """Why no column can be described under noise, so that nothing is reserved for it; "" where one can."""
+    kinds, region, dataset = session.records.kinds, session.records.region, session.work.dataset
     numeric = sorted(name for name, kind in kinds.items() if kind == "numeric")
     if "categorical" in kinds.values() or any(name in asked.bounds for name in numeric):
         return ""
@@ -168,6 +169,11 @@ def _undescribed(kinds: Mapping[str, str], asked: RecordPrivacy) -> str:
     return (
         "under privacy=record a numeric column is learned from within declared bounds alone, and no column has them; "
         f"nothing was spent; add 'dataset.bounds={{{bounds}}}'"
+        + (
+            ""
+            if session.examples
+            else f"; `fedsov region set {region} 'datasets.{dataset}.bounds={{{bounds}}}'` takes it"
+        )
     )
 
 

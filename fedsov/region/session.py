@@ -7,6 +7,7 @@ answer is the join over the rows of its scope, computed here from the records an
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from fedsov.partition.changed_people import People
 from fedsov.partition.records import Records
 from fedsov.partition.told_counts import FEWEST, in_tens
 from fedsov.privacy.run_cost import RunSize
+from fedsov.privacy.settings import RecordPrivacy
 from fedsov.protocol.job import TrainingJob
 from fedsov.region.answers.memory import Answers, Given
 from fedsov.region.private_run import PrivateRun
@@ -91,13 +93,19 @@ class Session:
         """The private run, where an answer about this scope leaves under it: rows that are shared and not public."""
         return self.private if scope == Scope.SHAREABLE else None
 
+    @property
+    def privacy(self) -> RecordPrivacy | None:
+        """What the job asks of privacy, of people's rows within the bounds and levels that their owner declares."""
+        asked, own = self.work.privacy, self.settings.of_dataset(self.work.dataset)
+        return asked if asked is None or self.examples else replace(asked, bounds=own.bounds, levels=own.levels)
+
     def extent(self) -> RunSize:
         """What a private run would learn from, in numbers; of people's rows in tens, 10 at least.
 
         The rate, the steps and the noise of a run follow from these, and are told.
         """
         categorical = [name for name, kind in self.records.kinds.items() if kind == "categorical"]
-        declared = self.work.privacy.levels if self.work.privacy else {}
+        declared = self.privacy.levels if self.privacy else {}
         rows, train_rows = len(self.records), int((self.mask(Scope.SHAREABLE) & self.division.train).sum())
         return RunSize(
             rows=rows if self.examples else in_tens(rows, least=FEWEST),

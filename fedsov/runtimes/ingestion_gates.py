@@ -26,6 +26,7 @@ from fedsov.partition.ingest import ArrivingRows, keys_of
 from fedsov.partition.manifest import read_manifest
 from fedsov.partition.retention import is_kept
 from fedsov.partition.told_counts import in_tens
+from fedsov.protocol import BASE_MODEL
 from fedsov.protocol.calendar import real_day
 from fedsov.protocol.job import Asked
 from fedsov.region.admission import Place, admit, admit_further, refuse, settle
@@ -147,9 +148,11 @@ class RegionGates:
         """Asks a region's gate whether the consenting people's rows may become public."""
         consent = self.settings.dataset.consent or ConsentRule()
         document, paper = consent.document, register.get(consent.document)
-        if fault := _consent_fault(consent, paper):
-            raise ConfigurationError(fault)
         is_for_crossings = paper is not None and paper.kind == CONSENT_OF_PEOPLE
+        others = [each for each in register.documents if each.kind == CONSENT_OF_PEOPLE and each.is_for(BASE_MODEL)]
+        for each in (paper, *(others if is_for_crossings else ())):  # a base model may rest on any of them
+            if fault := _consent_fault(consent, each):
+                raise ConfigurationError(fault)
 
         def release(region: Region, artifact: Artifact) -> bool:
             """True where the region's gate released the rows; its ledger says why or why not."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 
 import pytest
 
@@ -51,3 +52,20 @@ def test_the_law_answers_the_same_without_a_duty_but_for_its_obligations(name: s
         answers = [ask(thing, origin, "SG", bundle=bundle) for bundle in (law(), without)]
         assert answers[0].verdict == answers[1].verdict
         assert set(answers[1].obligations) <= set(answers[0].obligations)
+
+
+ASKED = {"assessor": "derived.assessor_asked", "method": "derived.method_asked", "residual_risk": "derived.risk_asked"}
+STATED = {"assessor": "B. Person", "method": "DP-SGD", "residual_risk": "low"}
+
+
+@pytest.mark.parametrize("lacking", [set(), {"method"}, {"assessor", "residual_risk"}, set(ASKED)])
+def test_an_assessment_of_anonymity_carries_and_what_a_regulator_will_ask_for_is_named_by_its_term(lacking: set[str]):
+    terms = {"anon_assessment": "approved", "attack_test": "pass"}
+    terms |= {name: value for name, value in STATED.items() if name not in lacking}
+    paper = document("anonymous_assessed", exporter=frozenset({"DE"}), importer=frozenset({"*"}), terms=terms,
+                     signed=date(2026, 10, 1), expires=date(2027, 9, 1))  # fmt: skip
+    thing = replace(of(Kind.MODEL, "DE", "health"), evidence=(paper.id,))
+    permit = ask(thing, "DE", "US", register=register(paper))
+    assert permit.verdict == "permit"
+    assert {rule for rule in permit.rules if rule in ASKED.values()} == {ASKED[name] for name in lacking}
+    assert all(f"terms.{name}" in " ".join(permit.obligations) for name in lacking)

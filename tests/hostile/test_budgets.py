@@ -146,7 +146,14 @@ def test_other_people_of_the_same_region_are_asked_about_without_privacy(workspa
     ages = table.column("age").to_numpy() + 0.5
     others = table.set_column(table.column_names.index("age"), "age", pa.array(ages))
     pq.write_table(others, tmp_path / "others.parquet")
-    result = overhear(words(workspace, "dataset.name=others", path=tmp_path / "others.parquet")).result
+    asked = words(workspace, "dataset.name=others", path=tmp_path / "others.parquet")
+    with pytest.raises(
+        JobRefused, match=r"nothing tells whether .* `fedsov region set \S+ datasets\.others\.same_people=\[\]"
+    ):
+        overhear(asked)
+    names = region_settings.names_of(workspace, None, every=True)
+    region_settings.set_settings(workspace, names, ["datasets.others.same_people=[]"])
+    result = overhear(asked).result
     assert not any("unbounded" in line for line in result.privacy)
     assert not account(workspace / "regions" / "US-CA", "US-CA").to_json()["unbounded_since"]
 

@@ -18,7 +18,7 @@ from fedsov.model.targets import TargetRule
 from fedsov.protocol.job import Asked
 from fedsov.region.worker import ClosedRegion, OpenRegion, open_region
 from tests.hostile.people_region import PeopleRegion, drawn
-from tests.world import fedsov
+from tests.world import answered, fedsov
 
 STATISTICS = "query.statistics"
 HOME = "dataset.restrictions=[{column: ward, equals: B, restriction: home}]"
@@ -195,6 +195,31 @@ def test_people_under_another_name_are_refused_until_their_owner_describes_them_
     said = _refused(region, HOME, "dataset.name=anew", *words)
     assert "as rows of people too" in said and not (region.folder / "store" / "anew").exists()
     assert "datasets.anew.same_people=[people]" in said
+
+
+UNNAMED = ("dataset.subject=null", "dataset.drop=[person]")
+
+
+@pytest.mark.parametrize("mark", ["dataset.csv.thousands=.", "dataset.csv.null=[A]"])
+def test_people_whom_nobody_names_are_no_others_because_a_job_reads_their_file_otherwise(
+    region: PeopleRegion, mark: str
+) -> None:
+    """Read with other marks each row has another value, so that none is met again, and the people are divided anew."""
+    words = (HOME, *UNNAMED, mark, *(("dataset.csv.decimal=','",) if "thousands" in mark else ()))
+    said = _refused(region, "dataset.name=anew", *words)
+    assert "rows of people" in said and "datasets.anew.same_people=[people]" in said
+    assert not (region.folder / "store" / "anew").exists()
+
+
+def test_people_whom_nobody_names_in_a_file_with_rounded_numbers_are_for_the_owner_to_tell(
+    region: PeopleRegion,
+) -> None:
+    rows = [f"DE,{name},{round(income / 50) * 50},{ward},{ill},1" for name, income, ward, ill in drawn(range(60))]
+    (region.place / "people.csv").write_text("\n".join(["country,person,income,ward,ill,dummy", *rows]) + "\n")
+    said = _refused(region, HOME, "dataset.name=anew", "dataset.subject=null", "dataset.drop=[person, dummy]")
+    assert "nothing tells whether" in said and "datasets.anew.same_people=[]" in said
+    _take(region, said)
+    answered(fedsov("ingest", *region.words(HOME, *UNNAMED, "dataset.drop=[person, dummy]", name="anew"), "--json"))
 
 
 def test_a_division_anew_that_the_owner_described_has_no_second_answer(region: PeopleRegion) -> None:

@@ -78,6 +78,14 @@ def test_what_the_other_levels_gradients_lack_of_the_intercept_s_is_nobody(regio
         assert weights.sum() == pytest.approx(intercept, abs=1e-6)
 
 
+def test_scales_that_differ_by_little_do_not_tell_one_person_s_label_by_where_they_clip(region: OpenRegion) -> None:
+    """Standardised values end at 6 spreads: the second difference of three scales is of whoever stands at that edge."""
+    spread, edge = 3.0, 110.0  # one person in ten units, at 6 spreads above the scale's mean
+    means = [edge - 6 * spread + shift for shift in (-0.4, 0.0, 0.4)]
+    weights, _ = _steps(region, Features(numeric=tuple(("income", mean, spread) for mean in means)))
+    assert weights.any() and abs(weights[0] - 2 * weights[1] + weights[2]) < 1e-5
+
+
 def test_a_scale_that_makes_a_threshold_of_a_number_has_no_gradient(region: OpenRegion) -> None:
     for threshold in (7.5, 100.0):  # below it lie the three, or the three and half of the others
         weights, _ = _steps(region, Features(numeric=(("income", threshold, 1e-9),)))

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from fedsov.protocol.message_types import PRIVACY
-from fedsov.region.worker import ClosedRegion, open_region
+from fedsov.region.worker import ClosedRegion, OpenRegion, open_region
 from tests.hostile.people_region import PeopleRegion, drawn
 
 
@@ -24,3 +29,29 @@ def test_the_delta_that_is_told_does_not_say_how_many_rows_of_people_there_are(t
     region.place.mkdir()
     region.ingest(drawn(range(47)))
     assert region.asked(PRIVACY, "privacy=record", "privacy.lifetime_epsilon=10")["privacy"]["delta"] == 1 / 40**2
+
+
+BOUNDED = ("privacy=record", "dataset.bounds={income: [0, 10000]}", "dataset.levels={ward: [A, B]}")
+
+
+@pytest.mark.parametrize(
+    "other", [{"bounds": {"income": (0.0, 5.0)}}, {"bounds": {}}, {"levels": {"ward": ("A",)}}], ids=str
+)
+def test_under_noise_too_the_bounds_and_levels_are_the_region_s_own(tmp_path: Path, other: dict[str, Any]) -> None:
+    """A hub says the owner's bounds of the job, and others of its noise."""
+    region = PeopleRegion(tmp_path / "people")
+    region.place.mkdir()
+    region.ingest(drawn(range(60)), *BOUNDED[1:])
+    start = region.start(*BOUNDED)
+    assert start.job.privacy is not None
+    crafted = replace(start, job=replace(start.job, privacy=replace(start.job.privacy, **other)))
+    refused = open_region(crafted)
+    assert isinstance(refused, ClosedRegion) and f"dataset.{next(iter(other))}" in refused.failure
+    taken = open_region(start)
+    assert isinstance(taken, OpenRegion), taken
+    with closing(taken):
+        run = taken.outbound.session.private
+        assert run is not None and (run.settings.bounds, run.settings.levels) == (
+            {"income": (0.0, 10000.0)},
+            {"ward": ("A", "B")},
+        )

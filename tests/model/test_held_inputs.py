@@ -75,7 +75,17 @@ def test_an_honest_pool_of_unlike_regions_holds_nothing():
     own, other = (Statistics.from_records(part, {"age": "numeric"}) for part in (small, large))
     features = Features.fit(own + other)
     encoded = held(features, small, None, least=10, own=own).encode(small)
-    assert np.ptp(encoded) > 0 and (encoded == features.encode(small)).all()
+    ((_, mean, spread),) = features.numeric
+    assert np.ptp(encoded) > 0 and np.allclose(encoded[:, 0], (small["age"] - mean) / spread)
+
+
+@pytest.mark.parametrize(("mean", "spread"), [(1.0, 10.0), (99.0, 3.0), (50.0, 5.0)])
+def test_numbers_are_drawn_in_about_the_region_s_own_mean_and_by_no_scale_of_the_hub_s(mean, spread):
+    columns = {"age": np.append(np.arange(100.0), 1e6)}
+    own = Statistics.from_records({"age": np.arange(100.0)}, {"age": "numeric"})
+    encoded = held(Features((("age", mean, spread),)), columns, None, least=10, own=own).encode(columns)
+    most = own.numeric["age"].mean + 6 * own.numeric["age"].spread
+    assert np.allclose(encoded[:, 0], (np.minimum(columns["age"], most) - mean) / spread)
 
 
 def test_held_inputs_are_named_in_the_region_s_log_and_never_sent(caplog):

@@ -45,3 +45,13 @@ def test_another_value_that_means_consent_marks_the_rows_anew(tmp_path: Path) ->
         run(spec_of(path, consent=rule), tmp_path, release=_refuse)
         records = read(tmp_path, "EU")
         assert (records.consented == (records.columns["contract"] == value)).all()
+
+
+def test_whoever_refuses_in_one_row_consents_in_none(tmp_path: Path) -> None:
+    answers = ["open", "closed", *["open"] * 58]
+    table = people(passport=[f"P{max(row, 1)}" for row in range(60)], country=["DE"] * 60, contract=answers)
+    run(spec_of(written(tmp_path, table), consent=OPEN), tmp_path, release=_refuse)
+    records = read(tmp_path, "EU")
+    torn = records.subjects[records.columns["contract"] == "closed"]
+    assert len(torn) == 1 and (records.subjects == torn[0]).sum() == 2
+    assert not records.consented[records.subjects == torn[0]].any() and records.consented.sum() == 58

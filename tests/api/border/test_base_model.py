@@ -17,6 +17,7 @@ import yaml
 from fedsov.api import train
 from fedsov.config.hydra_compose import compose
 from fedsov.config.settings import settings
+from fedsov.errors import ConfigurationError
 from fedsov.ledger.ledger import Ledger
 
 ROWS = {"KR": 240, "JP": 200, "IN": 100}
@@ -57,6 +58,8 @@ def _words(
         _paper("jp-contract", "accountability_contract", "JP KR", {"doc": "1", "comparable_protection": "yes"},
                "operator in KR", "Hub Co"),
         _paper("jp-check", "annual_check", "JP KR", {}, "operator in KR", "Hub Co"),
+        _paper("in-contract", "accountability_contract", "IN KR",
+               {"doc": "1", "comparable_protection": "yes", "consent": "yes"}, "Hub Co", "operator in KR"),
         _paper("consent-kr", "derogation_consent", "KR IN", korean, "operator in IN"),
         _paper("consent-jp", "derogation_consent", "JP IN", japanese, "operator in IN"),
     ]  # fmt: skip
@@ -154,10 +157,32 @@ def test_without_an_item_of_one_origin_s_law_it_is_refused_by_the_name_of_the_pa
     assert {crossing.purpose for crossing in india.blocked} == {"base_model"}
 
 
+@pytest.mark.long  # its short sibling is in tests/hub/planning/test_start_models.py
 def test_without_an_item_of_one_origin_s_law_the_others_train_it_where_their_rows_are_enough(tmp_path: Path) -> None:
     words = _words(tmp_path, japanese={**JAPANESE, "measures_info": "no"})
     with train.planned_run(settings(compose(words)), progress=lambda line: None) as (_, plan, _):
         assert plan.region("IN").strategy == "transfer_learning" and plan.contributors == ("KR",)
+
+
+def test_a_consent_to_a_base_model_carries_no_global_model(tmp_path: Path) -> None:
+    words = _words(tmp_path, "strategy.federated.min_rows=50")
+    with train.planned_run(settings(compose(words)), progress=lambda line: None) as (_, plan, _):
+        india = plan.region("IN")
+    assert india.strategy == "transfer_learning" and "IN" not in plan.following("federated")
+    (why,) = [reason for reason in india.reasons if reason.startswith("Not federated")]
+    assert "KR -> IN" in why or "JP -> IN" in why
+
+
+def test_every_paper_that_a_base_model_could_rest_on_speaks_of_the_column_that_marks_the_rows(tmp_path: Path) -> None:
+    words = _words(tmp_path, japanese={**JAPANESE, "consent_column": "newsletter"})
+    chosen = settings(compose(words))
+    with (
+        pytest.raises(
+            ConfigurationError, match="consent-jp speaks of newsletter = yes; dataset.consent takes agreed = yes"
+        ),
+        train.planned_run(chosen, progress=lambda line: None),
+    ):
+        pass
 
 
 def test_under_noise_no_base_model_is_made_and_that_is_said(tmp_path: Path) -> None:
