@@ -150,6 +150,9 @@ def _store(root: Path, region: str, dataset: str) -> Store:
 
 
 def _keys(root: Path, name: str) -> RegionKeys:
+    if name != QUARANTINE:
+        with premises(root, name, writes=False) as region:
+            return region.keys
     settings = key_settings(root, name)
     if not has_keys(settings):
         raise ConfigurationError(f"{settings.folder} has no keys; nothing was ingested there")
