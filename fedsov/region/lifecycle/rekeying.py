@@ -49,7 +49,7 @@ def settings_anew(folder: Path, keys: RegionKeys, ledger: Ledger, *, by: str, wh
 
 def stores_anew(folder: Path, keys: RegionKeys) -> int:
     """Wraps the keys of all files in all stores of a folder anew; how many. Raises StoreDamaged, KeyUnavailable."""
-    return sum(rekey(store, keys) for store in stores_of(folder))
+    return rekey(stores_of(folder), keys)
 
 
 def stores_of(folder: Path) -> list[Path]:
