@@ -13,7 +13,7 @@ from fedsov.cli.declaration import command, group_app
 from fedsov.errors import ConfigurationError, counted
 
 if TYPE_CHECKING:
-    from fedsov.api.quarantine import Chosen
+    from fedsov.api.lifecycle.quarantine import Chosen
 
 Dataset = Annotated[str, typer.Option("--dataset", metavar="NAME", help="The data set that the rows are of.")]
 Region = Annotated[
@@ -46,7 +46,7 @@ class WaitingArguments(Arguments):
 @command(app, name="list", examples=("fedsov quarantine list", "fedsov quarantine list --json"))
 def list_waiting(arguments: WaitingArguments) -> None:
     """Lists the quarantines with rows: where, of which data set, how many for which reason."""
-    from fedsov.api.quarantine import listed
+    from fedsov.api.lifecycle.quarantine import listed
 
     waiting = listed(arguments.workspace)
     if arguments.json:
@@ -74,7 +74,7 @@ class MaskedArguments(Arguments):
 )
 def show(arguments: MaskedArguments) -> None:
     """Prints rows that wait, each by its name, why it waits, and its values masked: letters as x, digits as 9."""
-    from fedsov.api.quarantine import shown
+    from fedsov.api.lifecycle.quarantine import shown
 
     rows = shown(arguments.workspace, arguments.dataset, arguments.region, most=arguments.most)
     if arguments.json:
@@ -119,7 +119,7 @@ def assign(arguments: AssignArguments) -> None:
     The region's ledger says who and why. It lasts until the source changes and is ingested anew: for good, map the
     spelling with dataset.aliases. Rows in a region's own quarantine have a home; their fault is mended in the source.
     """
-    from fedsov.api.quarantine import assign as assigned
+    from fedsov.api.lifecycle.quarantine import assign as assigned
 
     chosen = _chosen(arguments.dataset, None, arguments.rows, arguments.reason, every=arguments.every)
     count = assigned(
@@ -147,7 +147,7 @@ class DeleteArguments(Arguments):
 @command(app, examples=('fedsov quarantine delete --dataset people --all --why "the source was mended"',))
 def delete(arguments: DeleteArguments) -> None:
     """Removes rows that wait; the files that hold them are written anew without them."""
-    from fedsov.api.quarantine import delete as deleted
+    from fedsov.api.lifecycle.quarantine import delete as deleted
 
     chosen = _chosen(arguments.dataset, arguments.region, arguments.rows, arguments.reason, every=arguments.every)
     count = deleted(arguments.workspace, chosen, by=arguments.by, why=arguments.why)
@@ -159,7 +159,7 @@ def delete(arguments: DeleteArguments) -> None:
 
 def _chosen(dataset: str, region: str | None, rows: Sequence[str] | None, reason: str, *, every: bool) -> Chosen:
     """Which rows are meant. Raises ConfigurationError unless exactly one of the three ways is used."""
-    from fedsov.api.quarantine import Chosen
+    from fedsov.api.lifecycle.quarantine import Chosen
 
     if sum((bool(rows), bool(reason), every)) != 1:
         raise ConfigurationError(

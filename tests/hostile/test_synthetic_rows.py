@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from flwr.app import ConfigRecord, Message, RecordDict
 
-from fedsov.api.erasure import erase
+from fedsov.api.lifecycle.erasure import erase
 from fedsov.artifact import Party
 from fedsov.keys.sealing import opened, public_half
 from fedsov.label import PUBLIC

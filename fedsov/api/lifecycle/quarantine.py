@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fedsov.api.erasure import premises, reason
+from fedsov.api.lifecycle.erasure import premises, reason
 from fedsov.api.region_settings import user
 from fedsov.errors import ConfigurationError, JobRefused, unknown
 from fedsov.keys import has_keys, open_keys
