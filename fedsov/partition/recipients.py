@@ -81,7 +81,7 @@ class Tally:
             named: (rows,) bool: those of a subject; every other row is a person of its own.
             label_of: (rows,) places among `labels`.
         """
-        self._labels |= {labels[place] for place in np.flatnonzero(np.bincount(label_of))}
+        self._labels |= {labels[place] for place in np.flatnonzero(np.bincount(label_of)).tolist()}
         is_public = np.array([label.is_public for label in labels] or [False])[label_of]
         for public, people in self._people.items():
             people.add(keyed_halves(names[named & (is_public == public)]))

@@ -183,7 +183,7 @@ def survey(
     _check_columns(columns, inferred, spec)
     target.check()
     stored = [name for name, kind in inferred.kinds.items() if kind != "drop"]
-    atlas, said = _spelled_out(atlas, spec, counter)
+    atlas, unknown = _spelled_out(atlas, spec, counter)
     combinations = _judged(counter, inferred, [*stored, spec.target.column], spec, atlas=atlas, regions=regions)
     drawn = None if draw is None else draw.drawn(combinations)
     return SortedSource(
@@ -198,7 +198,7 @@ def survey(
         None if drawn is None else drawn.rows,
         _by_region(combinations.homes, combinations.counts * combinations.consents) if drawn is None else drawn.counts,
         stamp,
-        (*said, *_ragged_line(scan.left_out)),
+        (*unknown, *_ragged_line(scan.left_out)),
     )
 
 
