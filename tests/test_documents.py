@@ -88,8 +88,9 @@ def test_each_command_of_the_readme_is_one_that_its_command_reads(words: list[st
 
 
 def test_every_configuration_file_composes_into_settings() -> None:
+    own = ["dataset.path=p.csv", "dataset.jurisdiction=c", "dataset.target=y"]
     needed = {
-        "dataset=table": ["dataset.path=p.csv", "dataset.jurisdiction=c", "dataset.target=y"],
+        **{f"dataset={source}": own for source in ("table", "s3", "postgresql", "delta")},
         "border=own": ["border.evidence=documents.yaml"],
     }
     for path in sorted(config_dir().glob("*/*.yaml")):

@@ -85,7 +85,8 @@ def _admitted(settings: Settings, folder: Path, region: str) -> Store:
     with closing(Ledger(ledger_of(folder), region)) as ledger:
         place = Place(folder, ledger)
         own = admit(place, dataset.name, Asked(description=description_of(dataset)), run=run)
-        store = Store.open(store_of(folder, dataset.name), open_keys(KeySettings(region, folder)))
+        keys = open_keys(KeySettings(region, folder, own.key_service))
+        store = Store.open(store_of(folder, dataset.name), keys)
         admit_rows(place, own, store.manifest, run=run)
     return store
 

@@ -20,10 +20,13 @@ from fedsov.border.law.bundle_loader import load_bundle
 from fedsov.border.law.in_force import OtherLaw, law_in_force
 from fedsov.border.settings import BorderSettings
 from fedsov.errors import ConfigurationError, unknown
+from fedsov.keys import KeyService, KeySettings, create_keys, has_keys, open_keys
+from fedsov.keys.rotation import state_of
 from fedsov.ledger.known_keys import keys_at_hand
 from fedsov.ledger.ledger import Ledger
 from fedsov.partition.ingest import keys_of
 from fedsov.partition.manifest import MANIFEST, read_manifest
+from fedsov.region.lifecycle.rekeying import protected_by, split_anew, stores_anew, stores_of
 from fedsov.region.settings import OwnLaw, RegionSettings
 from fedsov.region.settings_file import (
     FILE,
@@ -110,12 +113,14 @@ def init(root: Path, name: str, words: Sequence[str] = (), *, by: str = "", why:
         raise ConfigurationError(f"{name} is no name for a region; it has a folder of its own")
     law = OwnLaw(law_in_force(Workspace(root).law).digest)
     _check_readable(root, RegionSettings(name, law=law).changed(_named_law(root, words)))
-    with opened(root, name, writes=True) as (folder, ledger):
+    service = RegionSettings(name, law=law).changed(_named_law(root, words)).key_service
+    with opened(root, name, writes=True, service=service) as (folder, ledger):
         if has_settings(folder, ledger):
             raise ConfigurationError(f"region {name} has settings already; `fedsov region set {name}` changes them")
         peers = {owner: key for owner, key in keys_at_hand(Workspace(root)).items() if owner != name}
         settings = RegionSettings(name, law=law, keys=peers).changed(_named_law(root, words))
-        write_settings(folder, keys_of(root, name), ledger, Change(settings, by or user(), why or UNSAID))
+        keys = open_keys(KeySettings(name, folder, service))
+        write_settings(folder, keys, ledger, Change(settings, by or user(), why or UNSAID))
         return Shown(read_settings(folder, ledger), folder / FILE, last_change(folder, ledger))
 
 
@@ -142,14 +147,18 @@ def set_settings(root: Path, names: Sequence[str], words: Sequence[str], *, by: 
     for name in names:
         with opened(root, name, writes=True) as (folder, ledger):
             settings = read_settings(folder, ledger).changed(words)  # as they are now that nobody else writes
-            write_settings(folder, keys_of(root, name), ledger, Change(settings, by or user(), why or UNSAID))
+            keys = protected_by(folder, name, settings.key_service)
+            change = Change(split_anew(settings, keys), by or user(), why or UNSAID)
+            write_settings(folder, keys, ledger, change)
+            stores_anew(folder, keys)
 
 
 def check(root: Path, name: str) -> list[str]:
     """What was found of a region's settings, in lines. Raises for the first thing that does not hold."""
     shown = show(root, name)
     settings = shown.settings
-    secret = split_key(settings, keys_of(root, name))
+    keys = open_keys(KeySettings(name, Workspace(root).region(name), settings.key_service))
+    secret = split_key(settings, keys)
     _check_readable(root, settings, before=settings.law.bundle)
     register = BorderSettings(settings.evidence, None, False).register()
     lines = [
@@ -157,6 +166,7 @@ def check(root: Path, name: str) -> list[str]:
         f"law: {settings.law.bundle[:16]}…" + (f", with {settings.law.rules}" if settings.law.rules else ""),
         f"evidence: {settings.evidence or 'none'}, {len(register.documents)} documents",
         f"keys: {', '.join(sorted(settings.keys)) or 'nobody'} pinned",
+        f"key_service: {settings.key_service.backend}, which protects this region's keyring",
         f"split: a secret of {len(secret)} bytes, which this region's keys open",
     ]
     lines += [f"datasets.{dataset}: {_again(dataset)}" for dataset in to_ingest_again(root, settings)]
@@ -176,7 +186,22 @@ def to_ingest_again(root: Path, settings: RegionSettings) -> list[str]:
 
 
 def stale_lines(root: Path, names: Sequence[str]) -> list[str]:
-    """What is said after a change: whose stored rows must be ingested again before anything trains on them."""
+    """What is said after a change: whose stored rows must be ingested again before anything trains on them, and which
+    keys are not retired yet."""
+    return [*_unretired(root, names), *_to_sort_again(root, names)]
+
+
+def _unretired(root: Path, names: Sequence[str]) -> list[str]:
+    places = [KeySettings(name, Workspace(root).region(name)) for name in names]
+    return [
+        f"{place.region}: older versions of its key, and copies of its former keyring.json, open what they wrapped; "
+        f"`fedsov keys retire {place.region} --yes` destroys what it can, and says which copies are left"
+        for place in places
+        if len(state_of(place).versions) > 1
+    ]
+
+
+def _to_sort_again(root: Path, names: Sequence[str]) -> list[str]:
     return [
         f"{name}: datasets.{dataset}: {_again(dataset)}"
         for name in names
@@ -238,8 +263,12 @@ def _check_readable(root: Path, settings: RegionSettings, *, before: str = "") -
 
 
 @contextmanager
-def opened(root: Path, name: str, *, writes: bool) -> Iterator[tuple[Path, Ledger]]:
-    """A region's folder and ledger; where something is written the workspace is held."""
+def opened(root: Path, name: str, *, writes: bool, service: KeyService | None = None) -> Iterator[tuple[Path, Ledger]]:
+    """A region's folder and ledger; where something is written the workspace is held.
+
+    Args:
+        service: what protects the keyring, where it is made.
+    """
     workspace = Workspace(root)
     folder = workspace.region(name)
     if not writes:
@@ -250,6 +279,9 @@ def opened(root: Path, name: str, *, writes: bool) -> Iterator[tuple[Path, Ledge
     with hold_workspace(workspace):
         make_private_folder(folder)
         check_ledger(folder, name)
+        place = KeySettings(name, folder, service)
+        if service is not None and not has_keys(place) and not stores_of(folder):
+            create_keys(place)
         keys_of(root, name)
         ledger = Ledger(ledger_of(folder), name)
         try:

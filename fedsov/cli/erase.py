@@ -62,7 +62,7 @@ def erase(arguments: EraseArguments) -> None:
         return
     if missing := [f"--{name}" for name in ("subject", "why") if not getattr(arguments, name)]:
         require_options(*missing)
-    from fedsov.api import erasure
+    from fedsov.api.lifecycle import erasure
 
     subject = arguments.subject or ""
     if arguments.again:
@@ -97,7 +97,7 @@ def _print_erased(region: str, done: Erased) -> None:
 
 
 def _print_lineage(arguments: EraseArguments) -> None:
-    from fedsov.api.erasure import traced
+    from fedsov.api.lifecycle.erasure import traced
 
     found = traced(arguments.workspace, arguments.region)
     if arguments.json:

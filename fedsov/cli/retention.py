@@ -41,7 +41,7 @@ class PeriodArguments(Arguments):
 @command(app, examples=("fedsov retention plan DE", "fedsov retention plan DE --json"))
 def plan(arguments: PeriodArguments) -> None:
     """Prints what of each store is past its period, and the legal holds in force. Removes nothing."""
-    from fedsov.api.retention import plan as planned
+    from fedsov.api.lifecycle.retention import plan as planned
 
     stores, holds = planned(arguments.workspace, arguments.name)
     if arguments.json:
@@ -70,7 +70,7 @@ def apply(arguments: ApplyArguments) -> None:
 
     Nobody uses such rows anyway. The emptied store stays, so that the same source ingested anew is as old as it was.
     """
-    from fedsov.api.retention import apply as applied
+    from fedsov.api.lifecycle.retention import apply as applied
 
     stores = applied(arguments.workspace, arguments.name, by=arguments.by, why=arguments.why)
     if arguments.json:
@@ -104,7 +104,7 @@ def hold(arguments: HoldArguments) -> None:
 
     Rows past their period are kept and not used.
     """
-    from fedsov.api.retention import hold as held
+    from fedsov.api.lifecycle.retention import hold as held
 
     words = held(
         arguments.workspace,
@@ -120,7 +120,7 @@ def hold(arguments: HoldArguments) -> None:
 @command(app, examples=('fedsov retention release DE --dataset people --why "the case is closed"',))
 def release(arguments: HoldArguments) -> None:
     """Ends a legal hold; what is past its period leaves with the next `retention apply`."""
-    from fedsov.api.retention import release as released
+    from fedsov.api.lifecycle.retention import release as released
 
     words = released(
         arguments.workspace,

@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from fedsov.errors import KeyUnavailable, WorkspaceUnusable
 from fedsov.keys import sealing
 from fedsov.keys.keyring_file import Keyring, new_keyring, read_keyring
-from fedsov.keys.protocol import PublicKeys
+from fedsov.keys.protocol import KeyRetired, PublicKeys
 from fedsov.keys.services import KeyService, root_key
 from fedsov.storage.atomic_files import sync_folder, written_beside
 from fedsov.storage.private_files import make_private_folder
@@ -99,7 +99,7 @@ class LocalKeyring:
         of a version that was retired."""
         number = version_of(wrapped)
         if number not in self._wrapping:
-            raise KeyUnavailable(
+            raise KeyRetired(
                 f"version {number} of key {self.key_id} of {self.region} is not there ({context}): retired, or changed"
             )
         content = wrapped if number == 1 else wrapped[len(_MARK) + _VERSION :]

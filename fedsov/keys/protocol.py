@@ -7,8 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from fedsov.errors import KeyUnavailable
+
 if TYPE_CHECKING:
     from fedsov.keys.services import KeyService
+
+
+class KeyRetired(KeyUnavailable):
+    """A version of a region's key that its keyring has no more: what it wrapped opens nowhere."""
 
 
 @dataclass(frozen=True, slots=True)

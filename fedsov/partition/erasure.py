@@ -25,7 +25,7 @@ import pyarrow as pa
 
 from fedsov.keys.protocol import RegionKeys
 from fedsov.label import Label, join
-from fedsov.partition.arrow_columns import levels, numbers, objects, view
+from fedsov.partition.arrow_columns import levels, numbers, view
 from fedsov.partition.manifest import MANIFEST, Manifest, sealing
 from fedsov.partition.store import (
     LABEL,
@@ -154,13 +154,15 @@ def _notes(store: Store, changed: Mapping[str, pa.Table]) -> dict[str, Any]:
     if "people" not in notes:
         return notes
     every, bound, present = set[str](), set[str](), list[Label]()
-    for part, stored in tables_of(store, RECORDS):
-        table = changed.get(part, stored)
+    for part in store.manifest.files:
+        if part.partition("-")[0] != RECORDS:
+            continue
+        table = changed[part] if part in changed else store._table(part)[1]
         labels = [Label.from_json(label) for label in _read_tags(store.folder, table)["labels"]]
         places = np.concatenate([view(chunk) for chunk in table.column(LABEL).chunks] or [np.zeros(0, np.int64)])
-        subjects = objects(table.column(SUBJECT))
-        is_public = np.array([label.is_public for label in labels], bool)
-        every.update(subjects)
-        bound.update(subjects[~is_public[places]] if len(places) else ())
-        present += [labels[place] for place in np.unique(places)]
+        words, codes = levels(table.column(SUBJECT))
+        is_public = np.array([*(label.is_public for label in labels), True], bool)
+        every.update(words)
+        bound.update(words[code] for code in np.flatnonzero(np.bincount(codes[~is_public[places]])))
+        present += [labels[place] for place in np.flatnonzero(np.bincount(places))]
     return {**notes, "people": len(bound or every), "label": join(present).to_json()}

@@ -59,7 +59,7 @@ from fedsov.partition.store import CONSENT, STAMP, Contents, Staged, StoreWriter
 from fedsov.storage.workspace import store_of
 
 QUARANTINE = "quarantine"
-ROWS_IN_MEMORY = 1 << 19
+ROWS_IN_MEMORY = 1 << 18
 """Rows that wait in memory for a group of rows to be full, those of all stores together."""
 LEAST_GROUP = 1 << 12
 _FORMAT = 4

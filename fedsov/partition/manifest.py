@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from fedsov.errors import KeyUnavailable, StoreDamaged
-from fedsov.keys.protocol import RegionKeys
+from fedsov.keys.protocol import KeyRetired, RegionKeys
 from fedsov.storage.bounded_files import TooLarge, parsed_json, read_bounded
 
 MANIFEST = "manifest.json"
@@ -116,6 +116,8 @@ def check_seal(folder: Path, manifest: Manifest, keys: RegionKeys) -> None:
         )
     try:
         sealed = keys.unwrap(base64.b64decode(manifest.seal, validate=True), f"manifest/{manifest.dataset}")
+    except KeyRetired as error:
+        raise KeyRetired(f"{folder}: {error}; a copy from before `fedsov keys retire` opens nowhere") from None
     except (KeyUnavailable, ValueError, TypeError, binascii.Error):
         raise StoreDamaged(changed(folder / MANIFEST)) from None
     if sealed != manifest.digest():

@@ -71,21 +71,27 @@ class Tally:
     """How many people a recipient's bound rows are about, and which labels its rows have."""
 
     def __init__(self) -> None:
-        self._people = {False: _Distinct(), True: _Distinct()}
+        self._people, self._nobody = {False: _Distinct(), True: _Distinct()}, {False: 0, True: 0}
         self._labels: set[Label] = set()
 
-    def add(self, names: np.ndarray, label_of: np.ndarray, labels: Sequence[Label]) -> None:
-        """Rows by their pseudonyms, (rows, 16) uint8, and their places among these labels."""
-        present = np.unique(label_of)
-        self._labels |= {labels[place] for place in present}
+    def add(self, names: np.ndarray, named: np.ndarray, label_of: np.ndarray, labels: Sequence[Label]) -> None:
+        """More rows.
+
+        Args:
+            names: (rows, 16) uint8 pseudonyms.
+            named: (rows,) bool: those of a subject; every other row is a person of its own.
+            label_of: (rows,) places among `labels`.
+        """
+        self._labels |= {labels[place] for place in np.flatnonzero(np.bincount(label_of)).tolist()}
         is_public = np.array([label.is_public for label in labels] or [False])[label_of]
-        halves = keyed_halves(names)
         for public, people in self._people.items():
-            people.add(halves[is_public == public])
+            people.add(keyed_halves(names[named & (is_public == public)]))
+            self._nobody[public] += int(np.count_nonzero(~named & (is_public == public)))
 
     def notes(self) -> dict[str, Any]:
         """For the manifest; where no row is bound, all people are counted."""
-        return {"people": len(self._people[False]) or len(self._people[True]), "label": join(self._labels).to_json()}
+        bound, public = (len(self._people[each]) + self._nobody[each] for each in (False, True))
+        return {"people": bound or public, "label": join(self._labels).to_json()}
 
 
 class _Distinct:
@@ -121,12 +127,15 @@ class Sorter:
 
     def pseudonyms(self, rows: SortedRows, people: np.ndarray, chosen: np.ndarray, keys: RegionKeys) -> np.ndarray:
         """(n, 16) uint8: whose the chosen rows are, under a region's key."""
-        own = rows.names.select(chosen).keyed(keys)
-        named = people[chosen] >= 0
-        if named.any():
-            own = own.copy()
-            own[named] = self._subjects.pseudonyms(people[chosen][named], keys)
-        return own
+        return self._whose(rows.names.select(chosen).keyed(keys), people[chosen], keys)
+
+    def _whose(self, own: np.ndarray, people: np.ndarray, keys: RegionKeys) -> np.ndarray:
+        named = people >= 0
+        if not named.any():
+            return own
+        names = own.copy()
+        names[named] = self._subjects.pseudonyms(people[named], keys)
+        return names
 
     def folds(self, rows: SortedRows, people: np.ndarray) -> np.ndarray:
         """(rows,) where their persons fall when rows are divided."""
@@ -148,12 +157,15 @@ class Sorter:
         for place, recipient in enumerate(recipients):
             chosen = np.flatnonzero(recipient.takes[rows.place])
             if len(chosen):
-                names = self.pseudonyms(rows, people, chosen, recipient.keys)
+                own = rows.names.select(chosen).keyed(recipient.keys)
+                names = self._whose(own, people[chosen], recipient.keys)
                 label_of = self._labels(rows, recipient, chosen)
-                tallies[place].add(names, label_of, recipient.labels)
-                table = self._table(rows, recipient, chosen, names=names, label_of=label_of, folds=folds[chosen])
+                tallies[place].add(names, people[chosen] >= 0, label_of, recipient.labels)
+                digests, own_folds = numbers(keyed_halves(own)), numbers(folds[chosen])
+                beside = {SUBJECT: hexadecimal(names), LABEL: numbers(label_of), FOLD: own_folds, ROW: digests}
                 if _asks(self._source):
-                    table = table.append_column(CONSENT, numbers(self._marks(rows, chosen, people).astype(np.int64)))
+                    beside[CONSENT] = numbers(self._marks(rows, chosen, people).astype(np.int64))
+                table = self._table(rows, recipient, chosen, beside)
                 yield place, self._with_reasons(table, rows, chosen, people) if recipient.is_quarantine else table
 
     def _labels(self, rows: SortedRows, recipient: Recipient, chosen: np.ndarray) -> np.ndarray:
@@ -164,23 +176,13 @@ class Sorter:
         return np.where(rows.consents[chosen], own[PUBLIC], label_of) if recipient.is_released else label_of
 
     def _table(
-        self,
-        rows: SortedRows,
-        recipient: Recipient,
-        chosen: np.ndarray,
-        *,
-        names: np.ndarray,
-        label_of: np.ndarray,
-        folds: np.ndarray,
+        self, rows: SortedRows, recipient: Recipient, chosen: np.ndarray, beside: Mapping[str, pa.Array]
     ) -> pa.Table:
         homes, index = self._source.homes, numbers(chosen)
         kinds = stored_kinds(self._source, is_quarantine=recipient.is_quarantine)
         columns = {name: rows.columns[name].take(index) for name in (*kinds, TARGET) if name in rows.columns}
-        columns[SUBJECT] = hexadecimal(names)
         columns[JURISDICTION] = from_levels(homes.codes, homes.code_of[rows.place[chosen]])
-        columns[LABEL] = numbers(label_of)
-        columns[FOLD] = numbers(folds)
-        columns[ROW] = numbers(keyed_halves(rows.names.select(chosen).keyed(recipient.keys)))
+        columns |= beside
         return pa.Table.from_arrays(list(columns.values()), names=list(columns))
 
     def _marks(self, rows: SortedRows, chosen: np.ndarray, people: np.ndarray) -> np.ndarray:
@@ -230,7 +232,7 @@ def empty_rows(source: SortedSource, recipient: Recipient) -> pa.Table:
     columns = {name: numbers(np.zeros(0)) if name in is_number else text([]) for name in kinds}
     columns[TARGET] = cast(source.scan.schema.empty_table(), source.spec, {}).target
     places = (LABEL, FOLD, ROW, CONSENT) if _asks(source) else (LABEL, FOLD, ROW)
-    columns |= {SUBJECT: text([]), JURISDICTION: text([])} | {name: numbers(none) for name in places}
+    columns |= {JURISDICTION: text([]), SUBJECT: text([])} | {name: numbers(none) for name in places}
     return pa.Table.from_arrays(list(columns.values()), names=list(columns))
 
 

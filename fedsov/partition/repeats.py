@@ -21,7 +21,7 @@ from typing import BinaryIO
 import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-IN_MEMORY = 1 << 22
+IN_MEMORY = 1 << 20
 _FILES = 64
 _ENTRY = np.dtype([("row", "<u8"), ("name", "<u8")])
 

@@ -41,7 +41,10 @@ _PUBLIC = hashlib.blake2b(b"fedsov row names", digest_size=DIGEST_BYTES).digest(
 _LONGEST = 4096
 _KEPT = np.tril(np.full((DIGEST_BYTES + 1, DIGEST_BYTES), 0xFF, np.uint8), -1)
 _PAIRS = np.array([f"{byte:02x}" for byte in range(256)], "S2")
-_LIKE_NUMBER = r"(?i)^[+-]?(\pN|\.\pN|inf|nan)"
+_UNTRIMMED = (np.arange(256) <= 0x20) | (np.arange(256) >= 0x80)
+_BEGINS_NUMBER = np.isin(np.arange(256), list(b"0123456789+-.")) | (np.arange(256) >= 0x80)
+_BEGINS_WORD = np.isin(np.arange(256), list(b"nNiI"))
+"""First bytes of a text that may spell a number; or nan, inf or infinity."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -174,14 +177,27 @@ def _codes_of_text(chunk: pa.Array) -> np.ndarray:
     import pyarrow.compute as pc
 
     coded = chunk if pa.types.is_dictionary(chunk.type) else chunk.dictionary_encode()
-    words = pc.utf8_trim_whitespace(coded.dictionary.cast(pa.large_string()))
-    codes = _text_digests(words)
-    for place in np.flatnonzero(pc.match_substring_regex(words, _LIKE_NUMBER).to_numpy(zero_copy_only=False)):
-        codes[place] = _word(words[int(place)].as_py())
-    codes[pc.equal(words, "").to_numpy(zero_copy_only=False)] = _MISSING
+    words = coded.dictionary.cast(pa.large_string())
+    first, last, lengths = _ends(words)
+    if (_UNTRIMMED[first] | _UNTRIMMED[last]).any():
+        words = pc.utf8_trim_whitespace(words)
+        first, _, lengths = _ends(words)
+    codes = np.where(lengths > 0, _text_digests(words), np.uint64(_MISSING))
+    like_number = _BEGINS_NUMBER[first] | (_BEGINS_WORD[first] & (lengths <= len("infinity")))
+    for place in np.flatnonzero(like_number & (lengths > 0)).tolist():
+        codes[place] = _word(words[place].as_py())
     places = coded.indices.fill_null(len(words)).cast(pa.int64())
     of_rows: np.ndarray = np.append(codes, np.uint64(_MISSING))[view(places)]
     return of_rows
+
+
+def _ends(words: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The first and the last byte of each word of a large_string array, 0 of an empty one, and its bytes."""
+    offsets = np.frombuffer(words.buffers()[1], np.int64)[words.offset : words.offset + len(words) + 1]
+    content = np.append(np.frombuffer(words.buffers()[2] or b"", np.uint8), np.uint8(0))
+    starts, lengths = offsets[:-1], np.diff(offsets)
+    first, last = (np.where(lengths > 0, content[at], 0) for at in (starts, starts + np.maximum(lengths, 1) - 1))
+    return first, last, lengths
 
 
 def _text_digests(words: pa.Array) -> np.ndarray:

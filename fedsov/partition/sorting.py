@@ -183,7 +183,7 @@ def survey(
     _check_columns(columns, inferred, spec)
     target.check()
     stored = [name for name, kind in inferred.kinds.items() if kind != "drop"]
-    atlas, said = _spelled_out(atlas, spec, counter)
+    atlas, unknown = _spelled_out(atlas, spec, counter)
     combinations = _judged(counter, inferred, [*stored, spec.target.column], spec, atlas=atlas, regions=regions)
     drawn = None if draw is None else draw.drawn(combinations)
     return SortedSource(
@@ -198,7 +198,7 @@ def survey(
         None if drawn is None else drawn.rows,
         _by_region(combinations.homes, combinations.counts * combinations.consents) if drawn is None else drawn.counts,
         stamp,
-        (*said, *_ragged_line(scan.left_out)),
+        (*unknown, *_ragged_line(scan.left_out)),
     )
 
 
@@ -221,10 +221,11 @@ def _combinations(
     read = [levels(table.column(name)) for name in (spec.jurisdiction, *restricting, *consent)]
     combined = np.zeros(table.num_rows, np.int64)
     for words, word_of in read:
-        combined = np.unique(combined * (len(words) + 1) + word_of, return_inverse=True)[1]
+        combined = _compact(combined * (len(words) + 1) + word_of)
     for rows in faults.values():
-        combined = np.unique(combined * 2 + rows, return_inverse=True)[1]
-    _, first, of_row = np.unique(combined, return_index=True, return_inverse=True)
+        combined = _compact(combined * 2 + rows)
+    of_row, first = combined, np.zeros(combined.max(initial=-1) + 1, np.int64)
+    first[of_row[::-1]] = np.arange(len(of_row))[::-1]
     different = []
     for row in first:
         spoken = [words[word_of[row]] if word_of[row] < len(words) else None for words, word_of in read]
@@ -232,6 +233,15 @@ def _combinations(
         reasons = tuple(reason for reason, rows in faults.items() if rows[row])
         different.append((spoken[0], watched, spoken[-1] if consent else None, reasons))
     return different, of_row
+
+
+def _compact(codes: np.ndarray) -> np.ndarray:
+    """(rows,) the codes in their order, without gaps."""
+    if codes.max(initial=0) >= 1 << 22:
+        return np.unique(codes, return_inverse=True)[1]
+    occurs = np.bincount(codes) > 0
+    places: np.ndarray = (np.cumsum(occurs) - 1)[codes]
+    return places
 
 
 def _restricting(spec: DatasetSpec) -> list[str]:

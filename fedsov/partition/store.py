@@ -24,7 +24,7 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -160,7 +160,7 @@ class StoreWriter:
         make_private_folder(self.folder)
         name = self.files[part] = f"{part}-{self.stamp}.parquet"
         file_key, self.wrapped[name] = new_file_key(self.keys, f"{self.contents.dataset}/{part}")
-        return _encrypted_writer(self.folder / name, schema, file_key)
+        return _encrypted_writer(self.folder / name, schema, file_key, self._identifiers)
 
 
 def stage_store(writer: StoreWriter, notes: Mapping[str, Any]) -> Staged:
@@ -335,11 +335,14 @@ def _wrapped_inside(keys: RegionKeys, context: str) -> pe.FileDecryptionProperti
     return factory.file_decryption_properties(connection, pe.DecryptionConfiguration())
 
 
-def _encrypted_writer(path: Path, schema: pa.Schema, file_key: bytes) -> pq.ParquetWriter:
-    """Binds the file to its name: it opens under no other."""
+def _encrypted_writer(path: Path, schema: pa.Schema, file_key: bytes, unlike: Sequence[str] = ()) -> pq.ParquetWriter:
+    """Binds the file to its name: it opens under no other. In columns that are `unlike` few values repeat."""
     properties = pe.create_encryption_properties(file_key, aad_prefix=path.name.encode(), store_aad_prefix=False)
     create_private_file(path)
-    return pq.ParquetWriter(path, schema, compression="zstd", encryption_properties=properties)
+    repeating = [name for name in schema.names if name not in {SUBJECT, FOLD, ROW, *unlike}]
+    return pq.ParquetWriter(
+        path, schema, compression="zstd", use_dictionary=repeating, encryption_properties=properties
+    )
 
 
 def _write_encrypted(path: Path, table: pa.Table, file_key: bytes) -> None:

@@ -23,6 +23,7 @@ from fedsov.border.law.in_force import OtherLaw, law_in_force
 from fedsov.border.law.yaml_text import read_mapping
 from fedsov.checks import flag, mapping, prefixed, section, text, text_mapping, texts, whole
 from fedsov.errors import ConfigurationError, JobRefused, unknown
+from fedsov.keys.services import KeyService
 from fedsov.ledger.signed_head import is_key
 from fedsov.partition.retention import RetentionRules
 from fedsov.protocol.job import Asked
@@ -88,6 +89,7 @@ class RegionSettings:
         datasets: what is said of each data set, by its name.
         split: the secret that divides rows, wrapped by the region's keys (hexadecimal).
         keys: the verify keys (Ed25519, hexadecimal) of the hub and of every peer that was pinned.
+        key_service: what protects the region's own keyring.
         applications: digests of the applications that may run here beside fedsov's own.
         retention_days: how long records of every category are used; None where nothing is said.
         retention: shorter periods of some categories, and which column starts the clock of a data set's rows.
@@ -102,6 +104,7 @@ class RegionSettings:
     datasets: Mapping[str, OwnDataset] = field(default_factory=dict)
     split: str = ""
     keys: Mapping[str, str] = field(default_factory=dict)
+    key_service: KeyService = field(default_factory=KeyService)
     applications: tuple[str, ...] = ()
     retention_days: int | None = None
     retention: RetentionRules = field(default_factory=RetentionRules)
@@ -124,6 +127,7 @@ class RegionSettings:
             },
             split=text("split", given.get("split", "")),
             keys=_verify_keys(given.get("keys", {})),
+            key_service=KeyService.from_settings(given.get("key_service", {})),
             applications=texts("applications", given.get("applications", [])),
             retention_days=None if days is None else whole("retention_days", days, at_least=0),
             retention=RetentionRules.from_settings(given.get("retention", {})),
@@ -246,8 +250,11 @@ SETTABLE = (
     *("law.bundle", "law.rules", "law.owner", "law.unsafe_open", "evidence", "rehearsal", "applications"),
     *("retention_days", "retention.categories", "retention.starts", "privacy.require", "privacy.lifetime_epsilon"),
     *(f"limits.{part.name}" for part in fields(Limits)),
+    *(f"key_service.{part.name}" for part in fields(KeyService)),
 )
 """What `changed` may change beside ``keys.NAME``, ``retention.GROUP.NAME`` and the `KEYS` of ``datasets.NAME``."""
+FILES = ("law.rules", "evidence", "key_service.credential_file", "key_service.ca_file")
+"""Settings that name a file; whoever runs a job stands in another folder."""
 RETENTION = ("categories", "starts")
 
 
@@ -280,7 +287,7 @@ def _value(key: str, text_of: str) -> Any:
     if key.startswith("keys.") and is_key(text_of):
         return text_of.lower()  # as it stands: YAML would take one of digits alone for a number
     value = read_mapping(f"value: {text_of}".encode(), key)["value"]
-    if key in ("law.rules", "evidence") and isinstance(value, str):
+    if key in FILES and isinstance(value, str):
         return str(Path(value).expanduser().resolve())  # whoever runs a job stands in another folder
     return value
 

@@ -174,7 +174,7 @@ def _opened_with(ledger: Ledger, start: RegionStart) -> OpenRegion:
     workspace = Workspace.around(start.folder)
     register = LiveRegister(own.register(asked), ledger, workspace.reviewers)
     _check_register(place, register, run=start.run)
-    keys = open_keys(KeySettings(start.region.name, start.folder))
+    keys = open_keys(KeySettings(start.region.name, start.folder, own.key_service))
     store = Store.open(store_of(start.folder, job.dataset), keys)
     admit_rows(place, own, store.manifest, run=start.run)
     records = in_use(store, own, on=ledger.today())

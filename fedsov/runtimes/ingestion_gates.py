@@ -248,6 +248,7 @@ class RegionGates:
         with closing(Ledger(ledger_of(folder), name)) as ledger:
             own = admit(Place(folder, ledger), self.settings.dataset.name, self.asked, run=self.run)
             self._check_retention(own, ledger)
+            open_keys(KeySettings(name, folder, own.key_service))  # before a row is stored under another service
 
     @contextmanager
     def _opened(self, name: str) -> Iterator[tuple[RegionSettings, Ledger]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from flwr.app import Message
 
-from fedsov.keys import KeySettings, open_keys
+from fedsov.keys import KeySettings, RegionKeys, open_keys
 from fedsov.label import Label
 from fedsov.protocol.flower_messages import HUB_NODE, begin_flower_process, pack, unpack
 from fedsov.protocol.job import RegionStart
@@ -30,21 +30,21 @@ def run(connection: FramedSocket) -> None:
     start = from_plain(RegionStart, told)
     begin_flower_process(HUB_NODE + 1)  # replies bear the node that was asked, whatever it is
     region = open_region(start)
+    keys = open_keys(KeySettings(start.region.name, start.folder))  # once: a key service may be far
     try:
         while True:
             frame = connection.receive()
             question, label = unpack(frame.body), Label.from_json(frame.header["label"])
-            connection.send(_frame(start, question, *answer(region, question, label)))
+            connection.send(_frame(start, keys, question, *answer(region, question, label)))
     except ConnectionClosed:
         region.close()
 
 
-def _frame(start: RegionStart, question: Message, reply: Message, label: Label) -> Frame:
+def _frame(start: RegionStart, keys: RegionKeys, question: Message, reply: Message, label: Label) -> Frame:
     """The reply with its label, which is signed where parameters leave."""
     body, header = pack(reply), {"label": label.to_json()}
     if reply.has_error() or not reply.content.array_records:
         return Frame(header, body)
-    keys = open_keys(KeySettings(start.region.name, start.folder))
     labelled = LabelledAnswer(start.run, start.region.name, question.metadata.message_id, body, label)
     return Frame({**header, "signature": signed_label(keys.sign, labelled)}, body)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from flwr.app import ConfigRecord, Message, RecordDict
 
+from fedsov.api.lifecycle.erasure import erase
 from fedsov.artifact import Party
 from fedsov.keys.sealing import opened, public_half
 from fedsov.label import PUBLIC
@@ -126,3 +127,11 @@ def test_a_table_that_was_lost_or_changed_is_not_made_anew(region: PeopleRegion,
     if change != "lost":
         file.write_bytes(content[:-1] + b"x" if change == "a byte" else table)
     assert _asked(region, run="again").error.reason == "AnswersBroken"
+
+
+def test_a_table_leaves_the_region_with_a_person_whose_rows_it_was_made_from(region: PeopleRegion) -> None:
+    (before,) = (region.folder / "answers").glob("table-*.bin")
+    done = erase(region.place / "w", "DE", "p1", by="A. Person", why="a request")
+    assert done.removed["synthetic tables"] == [f"{before.name} of people"]
+    assert not list((region.folder / "answers").glob("table-*.bin"))
+    assert _asked(region, run="s").has_error()

@@ -25,7 +25,8 @@ regions = os.path.realpath(sys.argv[1]) + "/regions/"
 real = {os.path.realpath(path) for path in opened}
 inside = sorted(path[len(regions):] for path in real if path.startswith(regions))
 loaded = [name for name in ("torch", "pyarrow", "pandas", "mlflow", "sdv") if name in sys.modules]
-stores = [name for name in sys.modules if name in ("fedsov.partition.store", "fedsov.keys.local")]
+services = ("fedsov.keys.local", "fedsov.keys.openbao", "fedsov.keys.aws_kms", "hvac", "boto3")
+stores = [name for name in sys.modules if name in ("fedsov.partition.store", *services)]
 print(json.dumps({"code": code, "inside": inside, "loaded": loaded, "stores": stores}), file=sys.stderr)
 """
 

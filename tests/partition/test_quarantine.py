@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from fedsov.errors import StoreDamaged
-from fedsov.partition.ingest import NAMED, REASON, VALUES, quarantine_of, store_folder
+from fedsov.errors import InputError, StoreDamaged
+from fedsov.partition.erasure import remove_rows
+from fedsov.partition.ingest import quarantine_of, store_folder
+from fedsov.partition.quarantine import chosen_rows, send_home, waiting
+from fedsov.partition.recipients import NAMED, REASON, VALUES
 from fedsov.partition.store import Store
 from tests.partition.world import bytes_under, keys_of, people, read, run, spec_of, store_of, written
 
@@ -56,3 +59,61 @@ def test_a_source_without_faults_leaves_no_quarantine_of_before(workspace: Path)
     run(spec_of(written(workspace.parent, people()), missing_target="quarantine"), workspace)
     assert not store_folder(workspace, "EU", HELD).exists() and not store_folder(workspace, "US", HELD).exists()
     assert len(read(workspace, "quarantine")) == 0
+
+
+def sent(workspace: Path, *, reason: str, jurisdiction: str = "DE") -> int:
+    held = store_of(workspace, "quarantine")
+    return send_home(held, chosen_rows(held, reason=reason), store_of(workspace, "EU"), jurisdiction)
+
+
+def test_a_row_that_is_sent_home_lies_there_as_if_an_ingestion_had_sorted_it(workspace: Path) -> None:
+    before = read(workspace, "EU")
+    assert sent(workspace, reason="jurisdiction unknown") == 1
+    after, store = read(workspace, "EU"), store_of(workspace, "EU")
+    assert len(after) == len(before) + 1 == store.manifest.rows and len(read(workspace, "quarantine")) == 1
+    assert after.subjects[-1] == store.keys.pseudonyms(["subject:P0000003"])[0]
+    assert after.label == before.label and after.labels[after.label_of[-1]].origins == {"DE"}
+    assert store.identifiers()["name"][-1] == "Person 3" and store.identifiers()["subject"][-1] == after.subjects[-1]
+    assert store.manifest.notes["people"] == len(set(after.subjects))
+    run(
+        spec_of(workspace.parent / "people.parquet", missing_target="quarantine", aliases={"Atlantis": "DE"}), workspace
+    )
+    again = read(workspace, "EU")
+    assert again.row_digests is not None and after.row_digests is not None
+    assert set(again.row_digests) == set(after.row_digests) and set(again.subjects) == set(after.subjects)
+
+
+def test_an_assignment_that_was_killed_between_store_and_quarantine_stores_nothing_twice(workspace: Path) -> None:
+    quarantine = bytes_under(store_folder(workspace, "quarantine", "people"))
+    assert sent(workspace, reason="jurisdiction unknown") == 1
+    rows = len(read(workspace, "EU"))
+    folder = store_folder(workspace, "quarantine", "people")
+    for path in folder.iterdir():
+        path.unlink()
+    for name, content in quarantine.items():
+        (folder / name).write_bytes(content)
+    assert sent(workspace, reason="jurisdiction unknown") == 0
+    assert len(read(workspace, "EU")) == rows and len(read(workspace, "quarantine")) == 1
+
+
+def test_rows_go_only_where_their_jurisdiction_is_held_and_only_whole(workspace: Path) -> None:
+    with pytest.raises(InputError, match="region EU holds no rows of FR; it holds DE, EU"):
+        sent(workspace, reason="jurisdiction unknown", jurisdiction="FR")
+    with pytest.raises(InputError, match="the reasons are: jurisdiction missing; jurisdiction unknown"):
+        sent(workspace, reason="other")
+    held = store_of(workspace, "EU", HELD)
+    with pytest.raises(InputError, match="2 rows without a target among the chosen"):
+        send_home(held, chosen_rows(held), store_of(workspace, "EU"), "DE")
+
+
+def test_waiting_rows_are_shown_masked_under_names_that_outlive_a_rewriting(workspace: Path) -> None:
+    held = store_of(workspace, "quarantine")
+    shown = waiting(held, most=10)
+    assert [row.masked["name"] for row in shown] == ["Xxxxxx 9"] * 2
+    assert {row.reason for row in shown} == {"jurisdiction unknown", "jurisdiction missing"}
+    assert "Person" not in repr(shown) and len({row.name for row in shown}) == 2
+    remove_rows(held, chosen_rows(held, names=[shown[0].name]))
+    held = store_of(workspace, "quarantine")
+    assert [row.name for row in waiting(held, most=10)] == [shown[1].name]
+    with pytest.raises(InputError, match="no row 0000 waits"):
+        chosen_rows(held, names=["0000"])

@@ -181,7 +181,7 @@ def test_an_older_store_is_read_and_its_keys_cannot_be_wrapped_anew(folder: Path
     path = _as_older(folder, keys)
     assert len(Store.open(folder, keys).read()) == 3
     with pytest.raises(StoreDamaged, match=f"{path.name} holds its own key, .* run: fedsov ingest"):
-        rekey(folder, keys)
+        rekey([folder], keys)
 
 
 def test_the_cache_of_one_crypto_factory_is_a_trap_and_ours_does_not_fall_into_it(

@@ -162,8 +162,8 @@ class ReadTarget:
 
     def faults(self, spec: DatasetSpec) -> dict[str, np.ndarray]:
         """Reason to the rows that go to the quarantine for it."""
-        found = {infinite_in(spec.target.column): self.infinite, missing_target(spec): self.missing}
-        return {reason: rows for reason, rows in found.items() if rows.any()}
+        reasons = {infinite_in(spec.target.column): self.infinite, missing_target(spec): self.missing}
+        return {reason: rows for reason, rows in reasons.items() if rows.any()}
 
 
 def missing_target(spec: DatasetSpec) -> str:
@@ -199,23 +199,23 @@ class TargetSurvey:
 
     def add(self, column: pa.ChunkedArray) -> ReadTarget:
         """The next rows, which are answered. Raises InputError for text where a number must be."""
-        found = read_target(column, self._spec, first=self._rows)
-        if not self._missing and found.missing.any():
-            self._first_missing = self._rows + int(np.argmax(found.missing)) + 1
-        if not self._infinite and found.infinite.any():
-            self._first_infinite = self._rows + int(np.argmax(found.infinite)) + 1
-        self._missing += int(found.missing.sum())
-        self._infinite += int(found.infinite.sum())
-        self._rows += len(found.missing)
-        if found.words is not None:
-            self._words = {**(self._words or {}), **dict.fromkeys(found.words)}
-            return found
-        known = np.unique(np.append(self._values, found.values[~found.missing]))
+        target = read_target(column, self._spec, first=self._rows)
+        if not self._missing and target.missing.any():
+            self._first_missing = self._rows + int(np.argmax(target.missing)) + 1
+        if not self._infinite and target.infinite.any():
+            self._first_infinite = self._rows + int(np.argmax(target.infinite)) + 1
+        self._missing += int(target.missing.sum())
+        self._infinite += int(target.infinite.sum())
+        self._rows += len(target.missing)
+        if target.words is not None:
+            self._words = {**(self._words or {}), **dict.fromkeys(target.words)}
+            return target
+        known = np.unique(np.append(self._values, target.values[~target.missing]))
         if self._spec.target.is_number:  # the ends decide
             known = known[np.isfinite(known)]
             known = np.concatenate([known[:1], known[-1:]])
         self._values = known
-        return found
+        return target
 
     def check(self) -> None:
         """Raises InputError where the target cannot be made an outcome, or lacks values that nobody set aside."""

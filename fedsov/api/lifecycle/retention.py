@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fedsov.api.erasure import premises, reason
+from fedsov.api.lifecycle.erasure import premises, reason
 from fedsov.api.region_settings import user
 from fedsov.errors import ConfigurationError, unknown
 from fedsov.region.lifecycle import legal_holds, retention

@@ -15,9 +15,9 @@ from fedsov.border.evidence.register import Register
 from fedsov.border.gate import Gate
 from fedsov.border.law.bundle_loader import load_bundle
 from fedsov.errors import ConfigurationError
-from fedsov.keys import has_keys, open_keys
+from fedsov.keys import KeySettings, has_keys, open_keys
 from fedsov.ledger.ledger import Ledger
-from fedsov.partition.ingest import QUARANTINE, key_settings, keys_of
+from fedsov.partition.ingest import QUARANTINE, key_settings
 from fedsov.region.answers.memory import Answers
 from fedsov.region.lifecycle import erasure, lineage
 from fedsov.region.lifecycle.erasure import Erased, Premises
@@ -60,7 +60,8 @@ def premises(root: Path, name: str, *, writes: bool = True) -> Iterator[Premises
     """
     names_of(root, name, every=False)
     with opened(root, name, writes=writes) as (folder, ledger):
-        settings, keys = read_settings(folder, ledger), keys_of(root, name)
+        settings = read_settings(folder, ledger)
+        keys = open_keys(KeySettings(name, folder, settings.key_service))
         secret = split_key(settings, keys)
         answers = Answers.open(folder, _gate(name, ledger), settings.limits, secret)
         common = key_settings(root, QUARANTINE)

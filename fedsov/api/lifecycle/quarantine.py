@@ -1,0 +1,159 @@
+"""Rows that wait: of one region, or without a home. What `fedsov quarantine` and notebooks call.
+
+What is done to rows of a region is in that region's ledger; to rows without a home, in the quarantine's own
+(``quarantine/ledger.sqlite``), which `listed` verifies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fedsov.api.lifecycle.erasure import premises, reason
+from fedsov.api.region_settings import user
+from fedsov.errors import ConfigurationError, JobRefused, unknown
+from fedsov.keys import has_keys, open_keys
+from fedsov.keys.protocol import RegionKeys
+from fedsov.ledger.ledger import Ledger, entry_time
+from fedsov.partition import quarantine
+from fedsov.partition.erasure import remove_rows
+from fedsov.partition.ingest import QUARANTINE, key_settings, quarantine_of, store_folder
+from fedsov.partition.manifest import MANIFEST
+from fedsov.partition.quarantine import WaitingRow
+from fedsov.partition.store import Store
+from fedsov.partition.told_counts import in_tens
+from fedsov.region.lifecycle.erasure import erased_again, erased_among
+from fedsov.storage.locks import hold_workspace
+from fedsov.storage.workspace import Workspace, is_there, ledger_of, store_of
+
+NOTE = "quarantine"
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How many rows of a data set wait in a region, or without a home (`region` is ""), by reason."""
+
+    region: str
+    dataset: str
+    reasons: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Which rows of a quarantine are meant: those of these names, or of one reason; all where neither is said.
+
+    `region` is whose quarantine; None for that of rows without a home.
+    """
+
+    dataset: str
+    region: str | None = None
+    names: Sequence[str] = ()
+    reason: str = ""
+
+
+def listed(root: Path) -> list[Waiting]:
+    """Every quarantine with rows. Raises LedgerBroken where the quarantine's own ledger does not verify."""
+    workspace = Workspace(root)
+    if is_there(ledger_of(workspace.quarantine)):
+        Ledger.read(ledger_of(workspace.quarantine)).verify()
+    places = [("", path.parent.name) for path in sorted((workspace.quarantine / "store").glob(f"*/{MANIFEST}"))]
+    for name in workspace.region_names():
+        stores = sorted((workspace.region(name) / "store").glob(f"{quarantine_of('*')}/{MANIFEST}"))
+        places += [(name, path.parent.name.partition("@")[2]) for path in stores]
+    waiting = []
+    for region, dataset in places:
+        reasons, counts = np.unique(quarantine.reasons_of(_store(root, region, dataset)), return_counts=True)
+        if len(reasons):
+            waiting.append(Waiting(region, dataset, dict(zip(reasons.tolist(), counts.tolist(), strict=True))))
+    return waiting
+
+
+def shown(root: Path, dataset: str, region: str | None = None, *, most: int) -> list[WaitingRow]:
+    """The first rows of a quarantine, their values masked. Raises ConfigurationError for one that there is not."""
+    return quarantine.waiting(_store(root, region or "", dataset), most=most)
+
+
+def assign(root: Path, chosen: Chosen, to: str, jurisdiction: str = "", *, by: str = "", why: str) -> int:
+    """Gives rows without a home a jurisdiction that a region holds, and puts them into its store; how many.
+
+    Raises ConfigurationError, InputError, JobRefused where the region erased one of their people, and as
+    `fedsov.partition.quarantine.send_home`.
+    """
+    if chosen.region is not None:
+        raise ConfigurationError(
+            f"rows in the quarantine of {chosen.region} have a home and a fault; mend the source, or delete them"
+        )
+    with premises(root, to) as region:
+        held = _store(root, "", chosen.dataset)
+        home = Store.open(store_of(region.folder, chosen.dataset), region.keys)
+        rows = quarantine.chosen_rows(held, names=chosen.names, reason=chosen.reason)
+        people = quarantine.pseudonyms_at(held, rows, region.keys)
+        if erased := erased_among(region.ledger, region.keys, lambda keys: people):
+            raise JobRefused(erased_again(to, erased))
+        act = {"act": "assign", "jurisdiction": jurisdiction or to, **_said(chosen, rows, by, why)}
+        _note(region.ledger, act)
+        return quarantine.send_home(held, rows, home, jurisdiction or to)
+
+
+def delete(root: Path, chosen: Chosen, *, by: str = "", why: str) -> int:
+    """Removes rows that wait; how many. Raises ConfigurationError, InputError, WorkspaceUnusable."""
+    with _ledger(root, chosen.region) as ledger:
+        held = _store(root, chosen.region or "", chosen.dataset)
+        rows = quarantine.chosen_rows(held, names=chosen.names, reason=chosen.reason)
+        _note(ledger, {"act": "delete", **_said(chosen, rows, by, why)})
+        remove_rows(held, rows)
+        return int(rows.sum())
+
+
+@contextmanager
+def _ledger(root: Path, region: str | None) -> Iterator[Ledger]:
+    """The ledger that an act is noted in: the region's, or the quarantine's own."""
+    if region is not None:
+        with premises(root, region) as opened:
+            yield opened.ledger
+        return
+    with hold_workspace(Workspace(root)) as workspace:
+        ledger = Ledger(ledger_of(workspace.quarantine), QUARANTINE)
+        try:
+            yield ledger
+        finally:
+            ledger.close()
+
+
+def _said(chosen: Chosen, rows: np.ndarray, by: str, why: str) -> dict[str, object]:
+    """What a ledger says of an act: no name of a row, and how many in tens."""
+    return {
+        "dataset": chosen.dataset,
+        "reason": chosen.reason,
+        "rows": in_tens(int(rows.sum())),
+        "by": by or user(),
+        "why": reason(why),
+    }
+
+
+def _note(ledger: Ledger, act: dict[str, object]) -> None:
+    ledger.append({"at": entry_time(), "run": "", "act": "note", "owner": ledger.owner, "note": {NOTE: act}})
+
+
+def _store(root: Path, region: str, dataset: str) -> Store:
+    name = region or QUARANTINE
+    folder = store_folder(root, name, quarantine_of(dataset) if region else dataset)
+    if not (folder / MANIFEST).exists():
+        where = f"in region {region}" if region else "without a home"
+        stores = sorted(path.name.removeprefix(f"{QUARANTINE}@") for path in folder.parent.glob("*"))
+        raise ConfigurationError(f"no rows of '{dataset}' wait {where}; {unknown('data set', dataset, stores)}")
+    return Store.open(folder, _keys(root, name))
+
+
+def _keys(root: Path, name: str) -> RegionKeys:
+    if name != QUARANTINE:
+        with premises(root, name, writes=False) as region:
+            return region.keys
+    settings = key_settings(root, name)
+    if not has_keys(settings):
+        raise ConfigurationError(f"{settings.folder} has no keys; nothing was ingested there")
+    return open_keys(settings)

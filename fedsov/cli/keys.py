@@ -1,0 +1,101 @@
+"""`keys ...`: a region's keys: which versions there are, a new one, and the end of old ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from fedsov.cli.arguments import Arguments, print_json, print_line
+from fedsov.cli.declaration import command, group_app
+from fedsov.errors import ConfigurationError
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The region, by its name; or quarantine.")]
+By = Annotated[str, typer.Option("--by", metavar="NAME", help="Who decides; the user of this machine if not given.")]
+Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, for the ledger.")]
+app = group_app(
+    "A region's keys: show their versions, make a new one, destroy old ones.",
+    examples=("fedsov keys status DE", 'fedsov keys rotate DE --why "yearly"', "fedsov keys retire DE --yes"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusArguments(Arguments):
+    """Whose keys."""
+
+    name: Name
+
+
+@command(app, examples=("fedsov keys status DE", "fedsov keys status DE --json"))
+def status(arguments: StatusArguments) -> None:
+    """Prints what protects a region's keyring, and for each version of its key how many files it opens.
+
+    No key is printed. `fedsov region set NAME key_service.backend=openbao key_service.url=https://...` moves the
+    keyring to another service, and so do the settings of the others.
+    """
+    from fedsov.api.region_keys import status as read
+
+    shown = read(arguments.workspace, arguments.name)
+    if arguments.json:
+        print_json(shown.to_json())
+        return
+    for line in shown.lines():
+        print_line(line)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RotateArguments(Arguments):
+    """Whose keys, and the person's word."""
+
+    name: Name
+    by: By = ""
+    why: Why = ""
+
+
+@command(app, examples=('fedsov keys rotate DE --why "yearly"',))
+def rotate(arguments: RotateArguments) -> None:
+    """Makes a new version of a region's key, here and at the service that protects it.
+
+    Every file's key is wrapped by it anew; no row is rewritten. Old backups open until `keys retire`. Killed, run it
+    again.
+    """
+    from fedsov.api.region_keys import rotate as make
+
+    shown = make(arguments.workspace, arguments.name, by=arguments.by, why=arguments.why)
+    if arguments.json:
+        print_json(shown.to_json())
+        return
+    for line in shown.lines():
+        print_line(line)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetireArguments(Arguments):
+    """Whose keys, and the person's word."""
+
+    name: Name
+    by: By = ""
+    why: Why = ""
+    yes: Annotated[bool, typer.Option("--yes", help="Destroy them: no backup of before opens again.")] = False
+
+
+@command(app, examples=('fedsov keys retire DE --why "yearly" --yes',))
+def retire(arguments: RetireArguments) -> None:
+    """Destroys the older versions of a region's key: backups that only they open are lost for good.
+
+    What they still wrap here is wrapped anew before. A keyring that no service protects can be copied: the answer says
+    which copies open old backups still.
+    """
+    from fedsov.api.region_keys import retire as destroy
+
+    if not arguments.yes:
+        raise ConfigurationError(
+            f"backups of {arguments.name} from before the last rotation will open nowhere; add --yes for that"
+        )
+    lines = destroy(arguments.workspace, arguments.name, by=arguments.by, why=arguments.why)
+    if arguments.json:
+        print_json({"region": arguments.name, "done": lines})
+        return
+    for line in lines:
+        print_line(f"{arguments.name}: {line}")

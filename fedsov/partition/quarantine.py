@@ -1,0 +1,166 @@
+"""Rows that wait: shown with their values masked, sent home under a jurisdiction that a person gives them, or removed.
+
+A row is known by its name, 16 hexadecimal digits from the keyed digest of its values, the same however often the
+quarantine is written anew. What goes home gets its region's pseudonym and label as if an ingestion had sorted it: the
+quarantine keeps, encrypted, what those are made of. It is in its store before it leaves the quarantine, and a row that
+its store has already is not stored again, so an assignment that was killed is run again.
+
+Not here: rows that wait in their own region for a fault. Their home is known; their values are mended in the source.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+
+from fedsov.errors import InputError, StoreDamaged, counted
+from fedsov.keys.protocol import RegionKeys
+from fedsov.label import Label
+from fedsov.partition.arrow_columns import numbers, text, view
+from fedsov.partition.erasure import IDENTIFIERS, RECORDS, remove_rows, restage, tables_of
+from fedsov.partition.preview import masked
+from fedsov.partition.recipients import NAMED, REASON, VALUES
+from fedsov.partition.row_names import keyed
+from fedsov.partition.store import _TAGS, JURISDICTION, LABEL, ROW, SUBJECT, Store, _read_tags
+from fedsov.storage.atomic_files import sync_folder
+
+_BESIDE = (REASON, NAMED, VALUES)
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingRow:
+    """A row in quarantine: its name, why it waits, and its columns with their values masked."""
+
+    name: str
+    reason: str
+    masked: dict[str, str]
+
+
+def names_of(store: Store) -> np.ndarray:
+    """(rows,) names of the rows that wait."""
+    digests = store.read().row_digests
+    if digests is None:
+        raise StoreDamaged(
+            f"{store.folder} names no rows, as quarantines of before; `fedsov ingest --rebuild` mends it"
+        )
+    return np.array([f"{int(digest) % 2**64:016x}" for digest in digests], str)
+
+
+def reasons_of(store: Store) -> np.ndarray:
+    """(rows,) why each row waits."""
+    return np.asarray(store.read().columns[REASON])
+
+
+def waiting(store: Store, *, most: int) -> list[WaitingRow]:
+    """The first rows of a quarantine, their values masked."""
+    records, identifiers = store.read(), store.identifiers()
+    columns = {**identifiers, **records.columns, "target": records.target}
+    shown = {name: values for name, values in columns.items() if name not in (*_BESIDE, "subject")}
+    return [
+        WaitingRow(name, str(reason), {column: _masked(values[row]) for column, values in shown.items()})
+        for row, (name, reason) in enumerate(zip(names_of(store)[:most], reasons_of(store), strict=False))
+    ]
+
+
+def _masked(value: object) -> str:
+    missing = value is None or (isinstance(value, float) and np.isnan(value))
+    return "" if missing else masked(str(value))
+
+
+def chosen_rows(store: Store, *, names: Collection[str] = (), reason: str = "") -> np.ndarray:
+    """(rows,) True for the rows of these names, or all that wait for one reason; all of them where neither is given.
+
+    Raises InputError for a name or a reason that no row has.
+    """
+    own, reasons = names_of(store), reasons_of(store)
+    if missing := sorted(set(names) - set(own)):
+        raise InputError(f"no row {missing[0]} waits in {store.folder}; `fedsov quarantine show` lists them")
+    if reason and reason not in reasons:
+        listed = "; ".join(sorted(set(reasons))) or "none"
+        raise InputError(f"no row waits in {store.folder} for '{reason}'; the reasons are: {listed}")
+    return np.isin(own, sorted(names)) if names else reasons == reason if reason else np.ones(len(own), bool)
+
+
+def send_home(held: Store, chosen: np.ndarray, home: Store, jurisdiction: str) -> int:
+    """Puts rows into the store of a region that holds the jurisdiction, and takes them from the quarantine; how many.
+
+    Args:
+        chosen: (rows,) True for those that go.
+
+    Raises:
+        InputError: the two hold other columns; or a row lacks its target, or holds an infinite value.
+        StoreDamaged, KeyUnavailable, WorkspaceUnusable: run it again once it is mended.
+    """
+    _check_whole(held, chosen)
+    known = home.read().row_digests
+    coming = _as_of(held, chosen, home, jurisdiction)
+    is_new = ~np.isin(
+        np.concatenate([view(chunk) for chunk in coming.column(ROW).chunks]), [] if known is None else known
+    )
+    coming = coming.take(numbers(np.flatnonzero(is_new)))
+    if coming.num_rows:
+        parts = [each for group in (RECORDS, IDENTIFIERS) for each in tables_of(home, group)]
+        tables = {part: _appended(table, coming) for part, table in parts}
+        restage(home, tables, rows=home.manifest.rows + coming.num_rows).commit()
+        sync_folder(home.folder)
+    remove_rows(held, chosen)
+    return int(coming.num_rows)
+
+
+def pseudonyms_at(held: Store, chosen: np.ndarray, keys: RegionKeys) -> list[str]:
+    """What a region would know the chosen rows' people by."""
+    beside = held.identifiers()
+    return keyed(beside[NAMED].tolist(), beside[VALUES].tolist(), np.flatnonzero(chosen), keys)[0]
+
+
+def _check_whole(held: Store, chosen: np.ndarray) -> None:
+    """Raises InputError where a chosen row could not have been stored."""
+    records = held.read().select(chosen)
+    target = records.target
+    missing = np.isnan(target) if target.dtype.kind == "f" else np.array([value is None for value in target], bool)
+    infinite = [values for values in records.columns.values() if values.dtype.kind == "f" and np.isinf(values).any()]
+    if missing.any() or infinite:
+        fault = f"{counted(int(missing.sum()), 'row')} without a target" if missing.any() else "infinite values"
+        raise InputError(f"{fault} among the chosen rows; mend the source, or `fedsov quarantine delete` these")
+
+
+def _as_of(held: Store, chosen: np.ndarray, home: Store, jurisdiction: str) -> pa.Table:
+    """The chosen rows as their home stores rows: its pseudonyms and digests, the jurisdiction and its label.
+
+    Raises InputError where the home does not hold the jurisdiction, or stores other columns.
+    """
+    (_, records), (_, identifiers) = (next(tables_of(held, group)) for group in (RECORDS, IDENTIFIERS))
+    (_, stored) = next(tables_of(home, RECORDS))
+    tags = _read_tags(home.folder, stored)
+    if not {jurisdiction, jurisdiction.partition("-")[0]} & set(tags["jurisdictions"]):
+        listed = ", ".join(tags["jurisdictions"])
+        raise InputError(f"region {home.keys.region} holds no rows of {jurisdiction}; it holds {listed}")
+    rows = numbers(np.flatnonzero(chosen))
+    table, beside = records.take(rows), identifiers.take(rows)
+    named, values = (beside.column(name).to_pylist() for name in (NAMED, VALUES))
+    labels = [Label.from_json(label) for label in tags["labels"]]
+    own = [replace(label, origins=frozenset({jurisdiction})) for label in held.read().select(chosen).labels]
+    labels += [label for label in own if label not in labels]
+    places = np.concatenate([view(chunk) for chunk in table.column(LABEL).chunks])
+    columns = {name: table.column(name) for name in table.column_names}
+    columns |= {name: beside.column(name) for name in beside.column_names}
+    pseudonyms, digests = keyed(named, values, np.arange(len(named)), home.keys)
+    columns[SUBJECT], columns[ROW] = text(pseudonyms), numbers(digests)
+    columns[JURISDICTION] = text([jurisdiction] * len(named))
+    columns[LABEL] = numbers(np.array([labels.index(own[place]) for place in places], np.int64))
+    tags = {**tags, "labels": [label.to_json() for label in labels]}
+    return pa.table(columns).replace_schema_metadata({_TAGS: json.dumps(tags).encode()})
+
+
+def _appended(table: pa.Table, coming: pa.Table) -> pa.Table:
+    """A file's rows with those that come; raises InputError where these lack one of its columns."""
+    if lacking := sorted(set(table.column_names) - set(coming.column_names)):
+        raise InputError(f"the rows lack the column '{lacking[0]}', which their home stores; ingest the source again")
+    columns = coming.select(table.column_names).cast(table.schema.remove_metadata())
+    return pa.concat_tables(
+        [table.replace_schema_metadata(None), columns.replace_schema_metadata(None)]
+    ).replace_schema_metadata(coming.schema.metadata)
