@@ -204,7 +204,7 @@ UNNAMED = ("dataset.subject=null", "dataset.drop=[person]")
 def test_people_whom_nobody_names_are_no_others_because_a_job_reads_their_file_otherwise(
     region: PeopleRegion, mark: str
 ) -> None:
-    """Read with other marks each row has another value, so that none is met again, and the people are divided anew."""
+    """Rows that are read with other marks may have other values; the people would be divided anew."""
     words = (HOME, *UNNAMED, mark, *(("dataset.csv.decimal=','",) if "thousands" in mark else ()))
     said = _refused(region, "dataset.name=anew", *words)
     assert "rows of people" in said and "datasets.anew.same_people=[people]" in said
