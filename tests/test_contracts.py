@@ -193,7 +193,7 @@ def test_every_folder_with_a_module_is_a_package_that_the_contracts_see(tmp_path
 BY_NAME = {
     "fedsov/__init__.py",  # its public names
     "fedsov/cli/main.py",  # COMMANDS
-    "fedsov/keys/__init__.py",  # BACKENDS
+    "fedsov/keys/services.py",  # BACKENDS
     "fedsov/partition/sources/__init__.py",  # SOURCES
     "fedsov/runtimes/__init__.py",  # RUNTIMES
     "fedsov/runtimes/fork_server.py",  # the modules that are imported before a fork

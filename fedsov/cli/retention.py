@@ -23,8 +23,6 @@ Subject = Annotated[
 app = group_app(
     "How long a region uses rows, by its region.yaml; and legal holds, which keep rows beyond that.",
     examples=(
-        "fedsov region set DE retention_days=3650 retention.categories.health=365",
-        "fedsov region set DE retention.starts.people=discharged   # the clock of people's rows",
         "fedsov retention plan DE",
         'fedsov retention apply DE --why "yearly"',
     ),
@@ -40,7 +38,11 @@ class PeriodArguments(Arguments):
 
 @command(app, examples=("fedsov retention plan DE", "fedsov retention plan DE --json"))
 def plan(arguments: PeriodArguments) -> None:
-    """Prints what of each store is past its period, and the legal holds in force. Removes nothing."""
+    """Prints what of each store is past its period, and the legal holds in force. Removes nothing.
+
+    `fedsov region set NAME` sets the periods (`retention_days=3650 retention.categories.health=365`), and a column of
+    dates that starts the clock (`retention.starts.DATASET=COLUMN`).
+    """
     from fedsov.api.lifecycle.retention import plan as planned
 
     stores, holds = planned(arguments.workspace, arguments.name)

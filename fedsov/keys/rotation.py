@@ -5,8 +5,8 @@
 
 A rotation makes a version of the key-encryption key, and of the service's key that protects the keyring. Names of
 people (the pseudonym key) and the sealing key stay, since others know them. In between, whatever the older version
-wrapped is to be wrapped anew (`fedsov.partition.rekeying`): after `retire` nothing else opens, no backup either, where
-a service protected the backup's keyring. Killed at any instant, either runs again.
+wrapped is to be wrapped anew (`fedsov.partition.lifecycle.rekeying`): after `retire` nothing else opens, no backup
+either, where a service protected the backup's keyring. Killed at any instant, either runs again.
 """
 
 from __future__ import annotations

@@ -36,7 +36,9 @@ from fedsov.keys.protocol import KeySettings, RegionKeys
 from fedsov.label import PUBLIC
 from fedsov.partition.dataset import DatasetSpec
 from fedsov.partition.description import description_digest, description_of
+from fedsov.partition.lifecycle.retention import first_day
 from fedsov.partition.manifest import MANIFEST, Manifest, check_seal, read_manifest
+from fedsov.partition.people.row_names import keyed_halves
 from fedsov.partition.recipients import (
     Gathered,
     Recipient,
@@ -49,9 +51,7 @@ from fedsov.partition.recipients import (
     refusing,
     stored_kinds,
 )
-from fedsov.partition.retention import first_day
 from fedsov.partition.routing import known_as
-from fedsov.partition.row_names import keyed_halves
 from fedsov.partition.sorting import IngestReport, SortedSource, Stamp, report_of, survey
 from fedsov.partition.sources import check_columns, described_columns, open_source
 from fedsov.partition.sources.csv_format import CsvFormat
@@ -130,7 +130,7 @@ def ingest(
         atlas: codes and spellings; its own regions are not looked at.
         regions: the federation's, or "auto" for one per jurisdiction found, named by its code.
         release: asked once per region whether rows whose people consented may be public (its gate).
-        today: written into the manifests, unless the source was ingested earlier (`fedsov.partition.retention`).
+        today: written into the manifests, unless the source was ingested earlier (`lifecycle.retention.first_day`).
         conditions: under which stores are written.
 
     Raises:

@@ -21,10 +21,10 @@ from fedsov.partition.arrow_columns import from_levels, numbers, text
 from fedsov.partition.classify import spelled
 from fedsov.partition.columns.clean import cast
 from fedsov.partition.columns.column_kinds import LEARNED
-from fedsov.partition.row_names import RowNames, hexadecimal, keyed_halves, row_folds
+from fedsov.partition.people.row_names import RowNames, hexadecimal, keyed_halves, row_folds
+from fedsov.partition.people.subjects import Subjects
 from fedsov.partition.sorting import SortedRows, SortedSource
 from fedsov.partition.store import CONSENT, FOLD, JURISDICTION, LABEL, ROW, SUBJECT, TARGET, stored_values
-from fedsov.partition.subjects import Subjects
 
 REASON = "fedsov:reason"
 NAMED, VALUES = "fedsov:named", "fedsov:values"

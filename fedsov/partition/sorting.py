@@ -27,9 +27,9 @@ from fedsov.partition.columns.places import Column, unknown_line, with_spellings
 from fedsov.partition.columns.rule_values import check_rules
 from fedsov.partition.columns.surveys import ColumnSurvey
 from fedsov.partition.dataset import DatasetSpec
-from fedsov.partition.repeats import Repeated, Repeats
+from fedsov.partition.people.repeats import Repeated, Repeats
+from fedsov.partition.people.row_names import RowNames, row_digests
 from fedsov.partition.routing import Homes, Levels, consenting, label_rows, person_numbers, sort_rows
-from fedsov.partition.row_names import RowNames, row_digests
 from fedsov.partition.sources import OpenSource
 from fedsov.partition.sources.scans import Scan
 from fedsov.partition.store import TARGET

@@ -4,27 +4,24 @@ A store is one folder: ``records-*.parquet`` (features, target, jurisdiction, ps
 own for identifiers, and ``manifest.json``, which names them. Arrow's Parquet Modular Encryption (AES-256-GCM,
 encrypted footer) hides values, column names, statistics and labels; each file has a key of its own, which the
 manifest holds wrapped by the region's `RegionKeys` for that data set and part alone: a new master key rewrites
-manifests, and no row (`fedsov.partition.rekeying`). It promises:
+manifests, and no row (`fedsov.partition.lifecycle.rekeying`). It promises:
 - without the region's key no value can be read (`KeyUnavailable`), and a changed byte is found
   (`StoreDamaged`);
 - a write that fails leaves the old store as it was: new files get new names, and only replacing the manifest,
   in one step, makes them the store;
 - rows of a jurisdiction that the region does not hold are refused when written and when read.
 
-Stores of before have their keys wrapped inside the Parquet files and are read still. There Arrow's `CryptoFactory`
-caches unwrapped keys under `key_access_token`, whose default all factories' users share: with one factory, a principal
-without the key reads what another opened. So every opening makes its own factory and token.
+Stores of before have their keys wrapped inside the Parquet files and are read still.
 """
 
 from __future__ import annotations
 
 import base64
 import contextlib
-import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -38,15 +35,27 @@ from fedsov.errors import KeyUnavailable, StoreDamaged, WorkspaceUnusable
 from fedsov.keys.protocol import RegionKeys
 from fedsov.label import PUBLIC, Label
 from fedsov.partition.arrow_columns import floats, levels, objects, view
-from fedsov.partition.manifest import MANIFEST, Manifest, changed, check_seal, mend, read_manifest, sealing
+from fedsov.partition.encrypted_parquet import (
+    encrypted_writer,
+    file_sha256,
+    intact,
+    new_file_key,
+    read_encrypted,
+    remove_files,
+    wrapped_inside,
+    writing,
+)
+from fedsov.partition.manifest import MANIFEST, Manifest, check_seal, mend, read_manifest, sealing
 from fedsov.partition.records import Records
 from fedsov.storage.private_files import create_private_file, make_private_folder
 
 SUBJECT, JURISDICTION = "fedsov:subject", "fedsov:jurisdiction"
 LABEL, TARGET, FOLD, ROW = "fedsov:label", "fedsov:target", "fedsov:fold", "fedsov:row"
 CONSENT = "fedsov:consent"
+OWN = (SUBJECT, FOLD, ROW)
+"""Columns in which few values repeat."""
 STAMP = ("source_sha256", "spec_digest", "ingested", "description")
-_TAGS = b"fedsov"
+TAGS = b"fedsov"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +84,7 @@ class Staged:
 
     def commit(self) -> Manifest:
         """Puts the new files in force, in one step, and removes what the manifest no longer names."""
-        with _writing(self.folder):
+        with writing(self.folder):
             os.replace(self.pending, self.folder / MANIFEST)
             for path in self.folder.iterdir():
                 if path.name != MANIFEST and path.name not in self.manifest.sha256:
@@ -84,7 +93,7 @@ class Staged:
 
     def discard(self) -> None:
         """Removes the new files; the old store stays."""
-        _remove(self.folder, [*self.manifest.sha256, self.pending.name])
+        remove_files(self.folder, [*self.manifest.sha256, self.pending.name])
 
 
 def write_store(folder: Path, table: pa.Table, *, contents: Contents, keys: RegionKeys) -> Manifest:
@@ -130,7 +139,7 @@ class StoreWriter:
         parts = {"records": table.drop_columns(self._identifiers) if self._identifiers else table}
         if self._identifiers:
             parts["identifiers"] = table.select([SUBJECT, JURISDICTION, *self._identifiers])
-        with _writing(self.folder):
+        with writing(self.folder):
             for part, rows in parts.items():
                 tagged = _tagged(rows, self.contents, self.keys)
                 if part not in self._parts:
@@ -141,7 +150,7 @@ class StoreWriter:
     def close(self) -> None:
         """Ends the files. Raises WorkspaceUnusable."""
         parts, self._parts = self._parts, {}
-        with _writing(self.folder):
+        with writing(self.folder):
             for writer in parts.values():
                 writer.close()
 
@@ -149,7 +158,7 @@ class StoreWriter:
         """Removes the files; the store in force stays."""
         with contextlib.suppress(WorkspaceUnusable, pa.ArrowException):
             self.close()
-        _remove(self.folder, [*self.files.values(), self.pending.name])
+        remove_files(self.folder, [*self.files.values(), self.pending.name])
 
     @property
     def pending(self) -> Path:
@@ -160,7 +169,7 @@ class StoreWriter:
         make_private_folder(self.folder)
         name = self.files[part] = f"{part}-{self.stamp}.parquet"
         file_key, self.wrapped[name] = new_file_key(self.keys, f"{self.contents.dataset}/{part}")
-        return _encrypted_writer(self.folder / name, schema, file_key, self._identifiers)
+        return encrypted_writer(self.folder / name, schema, file_key, {*OWN, *self._identifiers})
 
 
 def stage_store(writer: StoreWriter, notes: Mapping[str, Any]) -> Staged:
@@ -171,7 +180,7 @@ def stage_store(writer: StoreWriter, notes: Mapping[str, Any]) -> Staged:
 
     Raises WorkspaceUnusable.
     """
-    with _writing(writer.folder):
+    with writing(writer.folder):
         writer.close()
         contents = replace(writer.contents, notes=notes)
         manifest = _manifest(
@@ -199,8 +208,8 @@ class Store:
 
     def read(self) -> Records:
         """All rows. Raises StoreDamaged naming the file that is missing, changed, cut or another region's."""
-        path, table = self._table("records")
-        tags = _read_tags(path, table)
+        path, table = self.table("records")
+        tags = read_tags(path, table)
         labels = tuple(Label.from_json(label) for label in tags["labels"])
         words, codes = levels(table.column(JURISDICTION))
         label_of = _integers(table.column(LABEL))
@@ -220,20 +229,20 @@ class Store:
         """Column to (rows,) object array of text and None; pseudonyms as "subject"; rows as in `read`."""
         if "identifiers" not in self.manifest.files:
             return {}
-        _, table = self._table("identifiers")
+        _, table = self.table("identifiers")
         names = [name for name, kind in self.manifest.kinds.items() if kind == "identifier"]
         return {"subject": objects(table.column(SUBJECT))} | {name: objects(table.column(name)) for name in names}
 
-    def _table(self, part: str) -> tuple[Path, pa.Table]:
+    def table(self, part: str) -> tuple[Path, pa.Table]:
         name = self.manifest.files[part]
         path = self.folder / Path(name).name
-        content = _intact(path, self.manifest.sha256.get(name, ""))
-        return path, _read_encrypted(path, content, self._decryption(name, f"{self.manifest.dataset}/{part}"))
+        content = intact(path, self.manifest.sha256.get(name, ""))
+        return path, read_encrypted(path, content, self._decryption(name, f"{self.manifest.dataset}/{part}"))
 
     def _decryption(self, name: str, context: str) -> pe.FileDecryptionProperties:
         """What opens one file. Raises KeyUnavailable."""
         if name not in self.manifest.wrapped:
-            return _wrapped_inside(self.keys, context)
+            return wrapped_inside(self.keys, context)
         try:
             file_key = self.keys.unwrap(base64.b64decode(self.manifest.wrapped[name]), context)
         except KeyUnavailable as error:
@@ -272,12 +281,12 @@ def _tagged(rows: pa.Table, contents: Contents, keys: RegionKeys) -> pa.Table:
         "jurisdictions": sorted(contents.jurisdictions),
         "labels": [label.to_json() for label in contents.labels],
     }
-    return rows.replace_schema_metadata({_TAGS: json.dumps(tags).encode()})
+    return rows.replace_schema_metadata({TAGS: json.dumps(tags).encode()})
 
 
-def _read_tags(path: Path, table: pa.Table) -> dict[str, Any]:
+def read_tags(path: Path, table: pa.Table) -> dict[str, Any]:
     try:
-        return dict(json.loads((table.schema.metadata or {})[_TAGS]))
+        return dict(json.loads((table.schema.metadata or {})[TAGS]))
     except (KeyError, TypeError, ValueError):
         raise StoreDamaged(f"{path} carries no jurisdiction in its schema; {mend(path)}") from None
 
@@ -299,81 +308,11 @@ def _manifest(
         kinds=dict(contents.kinds),
         files=files,
         notes=dict(contents.notes),
-        sha256={name: _sha256(folder / name) for name in files.values()},
+        sha256={name: file_sha256(folder / name) for name in files.values()},
         wrapped=dict(wrapped),
         **{name: contents.stamp[name] for name in STAMP},
     )
     return replace(manifest, seal=sealing(keys, manifest))
-
-
-def new_file_key(keys: RegionKeys, context: str) -> tuple[bytes, str]:
-    """A key of 32 bytes for one file, and the same wrapped for the manifest, base64.
-
-    Args:
-        context: data set and part, such as ``people/records``.
-    """
-    file_key = secrets.token_bytes(32)
-    return file_key, base64.b64encode(keys.wrap(file_key, context)).decode()
-
-
-class _Kms(pe.KmsClient):  # type: ignore[misc]  # pyarrow has no types
-    """Arrow's question for a key, put to the region's keys, for one context."""
-
-    def __init__(self, keys: RegionKeys, context: str) -> None:
-        super().__init__()
-        self._keys, self._context = keys, context
-
-    def unwrap_key(self, wrapped_key: str, master_key_identifier: str) -> bytes:
-        return self._keys.unwrap(base64.b64decode(wrapped_key), self._context)
-
-
-def _wrapped_inside(keys: RegionKeys, context: str) -> pe.FileDecryptionProperties:
-    """What opens a file of before, by a factory and a token of this opening's own; see the module's docstring."""
-    token = f"{keys.region}/{keys.key_id}/{secrets.token_hex(8)}"
-    factory = pe.CryptoFactory(lambda _: _Kms(keys, context))
-    connection = pe.KmsConnectionConfig(key_access_token=token)
-    return factory.file_decryption_properties(connection, pe.DecryptionConfiguration())
-
-
-def _encrypted_writer(path: Path, schema: pa.Schema, file_key: bytes, unlike: Sequence[str] = ()) -> pq.ParquetWriter:
-    """Binds the file to its name: it opens under no other. In columns that are `unlike` few values repeat."""
-    properties = pe.create_encryption_properties(file_key, aad_prefix=path.name.encode(), store_aad_prefix=False)
-    create_private_file(path)
-    repeating = [name for name in schema.names if name not in {SUBJECT, FOLD, ROW, *unlike}]
-    return pq.ParquetWriter(
-        path, schema, compression="zstd", use_dictionary=repeating, encryption_properties=properties
-    )
-
-
-def _write_encrypted(path: Path, table: pa.Table, file_key: bytes) -> None:
-    with _encrypted_writer(path, table.schema, file_key) as writer:
-        writer.write_table(table)
-
-
-def _read_encrypted(path: Path, content: bytes, decryption: pe.FileDecryptionProperties) -> pa.Table:
-    try:
-        return pq.ParquetFile(pa.BufferReader(content), decryption_properties=decryption).read()
-    except KeyUnavailable as error:
-        raise KeyUnavailable(f"{path}: {error}") from None
-    except (pa.ArrowException, OSError, ValueError):
-        raise StoreDamaged(f"{path} does not decrypt; {mend(path)}") from None
-
-
-def _intact(path: Path, sha256: str) -> bytes:
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise StoreDamaged(f"{path} is missing; {mend(path)}") from None
-    except OSError as error:
-        raise StoreDamaged(f"cannot read {path}: {error.strerror}") from None
-    if hashlib.sha256(content).hexdigest() != sha256:
-        raise StoreDamaged(changed(path))
-    return content
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _integers(column: pa.ChunkedArray) -> np.ndarray:
@@ -384,18 +323,3 @@ def _integers(column: pa.ChunkedArray) -> np.ndarray:
 
 def stored_values(column: pa.ChunkedArray) -> np.ndarray:
     return floats(column) if pa.types.is_floating(column.type) else objects(column)
-
-
-@contextlib.contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else "the disk refused"
-        raise WorkspaceUnusable(f"cannot write {folder}: {reason}; free space or choose workspace=DIR") from None
-
-
-def _remove(folder: Path, names: list[str]) -> None:
-    with contextlib.suppress(OSError):
-        for name in names:
-            (folder / name).unlink(missing_ok=True)

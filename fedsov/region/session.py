@@ -16,7 +16,7 @@ from fedsov.errors import FedsovError
 from fedsov.label import PUBLIC, Label, Scope
 from fedsov.model.features import Features
 from fedsov.model.targets import outcome
-from fedsov.partition.changed_people import People
+from fedsov.partition.people.changed_people import People
 from fedsov.partition.records import Records
 from fedsov.partition.told_counts import FEWEST, in_tens
 from fedsov.privacy.run_cost import RunSize

@@ -25,7 +25,7 @@ from fedsov.checks import flag, mapping, prefixed, section, text, text_mapping, 
 from fedsov.errors import ConfigurationError, JobRefused, unknown
 from fedsov.keys.services import KeyService
 from fedsov.ledger.signed_head import is_key
-from fedsov.partition.retention import RetentionRules
+from fedsov.partition.lifecycle.retention import RetentionRules
 from fedsov.protocol.job import Asked
 from fedsov.region.limits import Limits
 from fedsov.region.own_dataset import KEYS, OwnDataset, in_shell

@@ -23,8 +23,8 @@ from fedsov.ledger import known_keys
 from fedsov.ledger.ledger import Ledger
 from fedsov.partition.classify import ConsentRule
 from fedsov.partition.ingest import ArrivingRows, keys_of
+from fedsov.partition.lifecycle.retention import is_kept
 from fedsov.partition.manifest import read_manifest
-from fedsov.partition.retention import is_kept
 from fedsov.partition.told_counts import in_tens
 from fedsov.protocol import BASE_MODEL
 from fedsov.protocol.calendar import real_day

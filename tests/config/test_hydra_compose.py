@@ -22,7 +22,7 @@ from fedsov.errors import ConfigurationError
         (["nonsense=1"], "unknown setting 'nonsense'; see `fedsov train --cfg job`"),
         (["~federation.round"], "did you mean federation.rounds?"),
         (["algorithm=fedavgg"], "unknown algorithm 'fedavgg'; did you mean fedavg? There are bulyan, "),
-        (["dataset=nothing"], "unknown dataset 'nothing'; there are stackoverflow, table"),
+        (["dataset=nothing"], "unknown dataset 'nothing'; there are delta, postgresql, s3, stackoverflow, table"),
         (["dataset@data=tabel"], "unknown dataset@data 'tabel'; did you mean table?"),
         (["border=nonne"], "unknown border 'nonne'; did you mean none? There are demo, none, own, unsafe_open"),
         (["border=evidence_demo"], "unknown border 'evidence_demo'; there are demo"),

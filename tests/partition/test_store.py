@@ -16,11 +16,12 @@ import pytest
 from fedsov.errors import KeyUnavailable, StoreDamaged, WorkspaceUnusable
 from fedsov.keys.local import LocalKeyring
 from fedsov.label import PUBLIC, Label
+from fedsov.partition import encrypted_parquet
 from fedsov.partition import store as store_module
 from fedsov.partition.arrow_columns import numbers, text
 from fedsov.partition.ingest import store_folder
+from fedsov.partition.lifecycle.rekeying import rekey
 from fedsov.partition.manifest import sealing
-from fedsov.partition.rekeying import rekey
 from fedsov.partition.store import FOLD, JURISDICTION, LABEL, SUBJECT, TARGET, Contents, Store, write_store
 from tests.partition.world import bytes_under
 
@@ -152,7 +153,7 @@ class _Impostor(pe.KmsClient):
     def __init__(self, keys: dict[str, LocalKeyring], who: str) -> None:
         super().__init__()
         self._keys = keys[who]
-        self._inner = store_module._Kms(keys[who], "people/records")
+        self._inner = encrypted_parquet._Kms(keys[who], "people/records")
 
     def wrap_key(self, key_bytes: bytes, master_key_identifier: str) -> str:
         return base64.b64encode(self._keys.wrap(key_bytes, "people/records")).decode()
@@ -171,7 +172,7 @@ def _as_older(folder: Path, keys: LocalKeyring) -> Path:
     properties = factory.file_encryption_properties(pe.KmsConnectionConfig(key_access_token="tests"), ask)
     pq.write_table(table, folder / name, encryption_properties=properties)
     kept = {other: key for other, key in store.manifest.wrapped.items() if other != name}
-    sha256 = {**store.manifest.sha256, name: store_module._sha256(folder / name)}
+    sha256 = {**store.manifest.sha256, name: encrypted_parquet.file_sha256(folder / name)}
     before = replace(store.manifest, wrapped=kept, sha256=sha256)
     (folder / "manifest.json").write_text(replace(before, seal=sealing(keys, before)).to_json())
     return folder / name
@@ -281,7 +282,7 @@ def test_an_empty_store_can_be_written_and_read(tmp_path: Path, keys: LocalKeyri
     assert not records.public.any()
 
 
-@pytest.mark.parametrize("failing", ["_encrypted_writer", "_manifest"])
+@pytest.mark.parametrize("failing", ["encrypted_writer", "_manifest"])
 def test_a_full_disk_or_an_interruption_leaves_the_old_store(
     folder: Path, keys: LocalKeyring, failing: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,9 +14,9 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedsov.partition.erasure import remove_rows, rows_of, subject_pseudonym
 from fedsov.partition.ingest import ingest
-from fedsov.partition.retention import RetentionRules, StoredAges, expired
+from fedsov.partition.lifecycle.erasure import remove_rows, rows_of, subject_pseudonym
+from fedsov.partition.lifecycle.retention import RetentionRules, StoredAges, expired
 from tests.partition.world import ATLAS, bytes_under, keys_of, people, read, spec_of, store_of, two_regions, written
 
 ROWS, DAYS, FIRST = 40, 30, date(2026, 1, 2)

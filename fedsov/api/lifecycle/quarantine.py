@@ -19,11 +19,11 @@ from fedsov.errors import ConfigurationError, JobRefused, unknown
 from fedsov.keys import has_keys, open_keys
 from fedsov.keys.protocol import RegionKeys
 from fedsov.ledger.ledger import Ledger, entry_time
-from fedsov.partition import quarantine
-from fedsov.partition.erasure import remove_rows
 from fedsov.partition.ingest import QUARANTINE, key_settings, quarantine_of, store_folder
+from fedsov.partition.lifecycle import quarantine
+from fedsov.partition.lifecycle.erasure import remove_rows
+from fedsov.partition.lifecycle.quarantine import WaitingRow
 from fedsov.partition.manifest import MANIFEST
-from fedsov.partition.quarantine import WaitingRow
 from fedsov.partition.store import Store
 from fedsov.partition.told_counts import in_tens
 from fedsov.region.lifecycle.erasure import erased_again, erased_among
@@ -81,7 +81,7 @@ def assign(root: Path, chosen: Chosen, to: str, jurisdiction: str = "", *, by: s
     """Gives rows without a home a jurisdiction that a region holds, and puts them into its store; how many.
 
     Raises ConfigurationError, InputError, JobRefused where the region erased one of their people, and as
-    `fedsov.partition.quarantine.send_home`.
+    `fedsov.partition.lifecycle.quarantine.send_home`.
     """
     if chosen.region is not None:
         raise ConfigurationError(

@@ -13,8 +13,7 @@ from fedsov.errors import InputError, counted
 from fedsov.model.targets import FARTHEST, TargetRule
 from fedsov.partition.arrow_columns import floats, from_levels, levels, numbers, spelled_text
 from fedsov.partition.classify import same_value
-from fedsov.partition.columns.column_kinds import NO_ORDER
-from fedsov.partition.columns.days import as_days
+from fedsov.partition.columns.days import NO_ORDER, as_days
 from fedsov.partition.dataset import DatasetSpec
 
 

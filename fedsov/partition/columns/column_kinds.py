@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from fedsov.errors import ConfigurationError, InputError
+from fedsov.partition.columns.days import NO_ORDER
 from fedsov.partition.columns.surveys import ColumnSurvey, Numbers, Texts
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ Inferred = tuple[str, str]
 """A kind, and why a column of it is unused."""
 NUMERIC, CATEGORICAL = ("numeric", ""), ("categorical", "")
 A_TIME = "a time that is no date"
-NO_ORDER = "dates of which nobody can tell the day from the month; write them as 2024-01-31"
 OF_BIRTH = "named like a date of birth; dataset.kinds.{name}=date makes it a feature"
 AS_DAYS = "a date: its days since 1970"
 ONE_VALUE, NO_VALUE = "one value in all rows", "no value in any row"

@@ -22,6 +22,7 @@ from fedsov.partition.arrow_columns import floats, levels
 
 ISO = re.compile(r"\d{4}-\d\d?-\d\d?([T ]\d\d?:\d\d.*)?")
 WRITTEN = re.compile(r"(?P<first>\d{1,2})(?P<mark>[./])(?P<second>\d{1,2})(?P=mark)(?P<year>\d{4}|\d{2})(\s.*)?")
+NO_ORDER = "dates of which nobody can tell the day from the month; write them as 2024-01-31"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = 86_400.0
 

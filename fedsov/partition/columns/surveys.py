@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from fedsov.partition.arrow_columns import floats, levels
+from fedsov.partition.columns.clean import as_floats
 from fedsov.partition.columns.days import DayForms, as_days
 
 MOST = 1 << 16
@@ -131,8 +132,6 @@ class ColumnSurvey:
 
     def add(self, column: pa.ChunkedArray) -> np.ndarray | None:
         """The next rows; (rows,) bool of infinite numbers, or None. Raises InputError for text declared numeric."""
-        from fedsov.partition.columns.clean import as_floats
-
         if not self.rows:
             self.examples = _examples(column)
         first, self.rows = self.rows, self.rows + len(column)

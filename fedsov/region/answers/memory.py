@@ -3,8 +3,8 @@
 A question of statistics, of counts or for synthetic rows has one answer a version, which is repeated bit by bit,
 whoever asks again in whatever run, and under whatever name of a data set: many answers about slightly different rows
 could be solved for the rows. Another is given once `limits.least_people` people changed since each answer before, not
-since the last alone (`fedsov.partition.changed_people`). Until then the one that they differ little from is repeated.
-Where somebody behind that is gone it is not repeated either, for it still tells of them: then there is none
+since the last alone (`fedsov.partition.people.changed_people`). Until then the one that they differ little from is
+repeated. Where somebody behind that is gone it is not repeated either, for it still tells of them: then there is none
 (AnswerWithheld). The same holds between data sets of the region, between divisions of its rows, and between what its
 owner declares that a column can hold.
 
@@ -39,7 +39,7 @@ from fedsov.border.gate import Gate
 from fedsov.errors import AnswersBroken, AnswerWithheld, CheckpointDamaged, WorkspaceUnusable
 from fedsov.keys.sealing import derived_key
 from fedsov.ledger.ledger import entry_time
-from fedsov.partition.changed_people import People, compared, divided_anew, packed, share_somebody, unpacked
+from fedsov.partition.people.changed_people import People, compared, divided_anew, packed, share_somebody, unpacked
 from fedsov.region.answers.noted import Noted, RowsQuestion
 from fedsov.region.limits import QUESTION_DAYS, Limits
 from fedsov.storage.atomic_files import read_sealed, sha256_hex, write_file, write_sealed

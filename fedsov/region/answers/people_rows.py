@@ -17,7 +17,7 @@ from fedsov.model.column_statistics import Statistics
 from fedsov.model.disclosure import Disclosure, fewest_apart, owners_of
 from fedsov.model.features import Features
 from fedsov.model.held_inputs import held
-from fedsov.partition.changed_people import People, keyed_name, people_of
+from fedsov.partition.people.changed_people import People, keyed_name, people_of
 from fedsov.partition.told_counts import in_tens
 from fedsov.region.answers.memory import PROFILE, STATISTICS, SYNTHETIC, Answers, Bounds, Described, Given
 from fedsov.region.answers.noted import RowsQuestion

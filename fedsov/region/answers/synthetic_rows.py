@@ -17,7 +17,7 @@ from typing import Any
 from fedsov.errors import AnswersBroken
 from fedsov.keys.sealing import decrypted, encrypted
 from fedsov.label import Scope
-from fedsov.partition.changed_people import keyed_name
+from fedsov.partition.people.changed_people import keyed_name
 from fedsov.region.answers.memory import SYNTHETIC, Answers
 from fedsov.region.answers.people_rows import PEOPLE, answers_of, one_answer
 from fedsov.region.session import Session

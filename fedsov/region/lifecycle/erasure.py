@@ -21,7 +21,7 @@ from fedsov.errors import ConfigurationError, JobRefused, counted
 from fedsov.keys.protocol import RegionKeys
 from fedsov.ledger.ledger import Ledger, entry_time
 from fedsov.partition.classify import spelled
-from fedsov.partition.erasure import keyed_digest, remove_rows, rows_of, subject_pseudonym, sweep
+from fedsov.partition.lifecycle.erasure import keyed_digest, remove_rows, rows_of, subject_pseudonym, sweep
 from fedsov.partition.manifest import MANIFEST
 from fedsov.partition.routing import folds
 from fedsov.partition.store import Store

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from fedsov.ledger.ledger import Entry, Ledger
-from fedsov.partition.changed_people import keyed_name
+from fedsov.partition.people.changed_people import keyed_name
 from fedsov.region.answers.memory import PROFILE, STATISTICS, Standing
 from fedsov.storage.bounded_files import parsed_json, read_bounded
 from fedsov.training.rows import seed_key, split

@@ -12,8 +12,8 @@ from fedsov.keys import KeyService, KeySettings, open_keys, rotation
 from fedsov.keys.local import version_of
 from fedsov.keys.protocol import RegionKeys
 from fedsov.ledger.ledger import Ledger
+from fedsov.partition.lifecycle.rekeying import rekey
 from fedsov.partition.manifest import MANIFEST
-from fedsov.partition.rekeying import rekey
 from fedsov.region.settings import RegionSettings
 from fedsov.region.settings_file import SPLIT, Change, has_settings, read_settings, split_key, write_settings
 

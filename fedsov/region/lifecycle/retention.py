@@ -20,10 +20,10 @@ import numpy as np
 
 from fedsov.errors import counted
 from fedsov.ledger.ledger import entry_time
-from fedsov.partition.erasure import keyed_digest, remove_rows, sweep
 from fedsov.partition.ingest import QUARANTINE
+from fedsov.partition.lifecycle.erasure import keyed_digest, remove_rows, sweep
+from fedsov.partition.lifecycle.retention import StoredAges, check_dates, expired
 from fedsov.partition.records import Records
-from fedsov.partition.retention import StoredAges, check_dates, expired
 from fedsov.partition.store import Store
 from fedsov.partition.told_counts import in_tens
 from fedsov.region.answers import synthetic_rows

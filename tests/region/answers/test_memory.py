@@ -19,7 +19,7 @@ from fedsov.border.law.bundle_loader import unsafe_open
 from fedsov.errors import AnswersBroken, AnswerWithheld, LimitExceeded, WorkspaceUnusable
 from fedsov.label import Label
 from fedsov.ledger.ledger import Ledger
-from fedsov.partition.changed_people import People, people_of
+from fedsov.partition.people.changed_people import People, people_of
 from fedsov.region.answers import memory
 from fedsov.region.answers.memory import PROFILE, STATISTICS, Answers, Described
 from fedsov.region.answers.noted import RowsQuestion

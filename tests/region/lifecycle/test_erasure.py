@@ -16,7 +16,7 @@ from fedsov.api.lifecycle import erasure as erasures
 from fedsov.api.lifecycle.erasure import erase, lift, premises, traced
 from fedsov.errors import ConfigurationError, JobRefused
 from fedsov.ledger.ledger import Ledger
-from fedsov.partition.erasure import IDENTIFIERS, RECORDS, tables_of
+from fedsov.partition.lifecycle.erasure import IDENTIFIERS, RECORDS, tables_of
 from fedsov.partition.store import Store
 from fedsov.region.lifecycle import legal_holds
 from fedsov.region.lifecycle.erasure import PLACES, Subject, stores_in, subject_of

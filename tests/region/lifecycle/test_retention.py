@@ -14,8 +14,8 @@ from fedsov.api.lifecycle.retention import apply, hold, plan, release
 from fedsov.errors import ConfigurationError
 from fedsov.label import PUBLIC, Label
 from fedsov.ledger.ledger import Ledger, entry_time
+from fedsov.partition.lifecycle.retention import RetentionRules, StoredAges, expired
 from fedsov.partition.manifest import read_manifest
-from fedsov.partition.retention import RetentionRules, StoredAges, expired
 from fedsov.region.settings import RegionSettings
 from fedsov.region.worker import ClosedRegion, open_region
 from fedsov.storage.workspace import ledger_of, store_of

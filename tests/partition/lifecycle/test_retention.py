@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from fedsov.errors import StoreDamaged
+from fedsov.partition.lifecycle.retention import first_day, is_kept, last_day
 from fedsov.partition.manifest import MANIFEST, Manifest
-from fedsov.partition.retention import first_day, is_kept, last_day
 
 TODAY = date(2026, 3, 1)
 

@@ -21,11 +21,11 @@ from fedsov.errors import InputError, StoreDamaged, counted
 from fedsov.keys.protocol import RegionKeys
 from fedsov.label import Label
 from fedsov.partition.arrow_columns import numbers, text, view
-from fedsov.partition.erasure import IDENTIFIERS, RECORDS, remove_rows, restage, tables_of
+from fedsov.partition.lifecycle.erasure import IDENTIFIERS, RECORDS, remove_rows, restage, tables_of
+from fedsov.partition.people.row_names import keyed
 from fedsov.partition.preview import masked
 from fedsov.partition.recipients import NAMED, REASON, VALUES
-from fedsov.partition.row_names import keyed
-from fedsov.partition.store import _TAGS, JURISDICTION, LABEL, ROW, SUBJECT, Store, _read_tags
+from fedsov.partition.store import JURISDICTION, LABEL, ROW, SUBJECT, TAGS, Store, read_tags
 from fedsov.storage.atomic_files import sync_folder
 
 _BESIDE = (REASON, NAMED, VALUES)
@@ -135,7 +135,7 @@ def _as_of(held: Store, chosen: np.ndarray, home: Store, jurisdiction: str) -> p
     """
     (_, records), (_, identifiers) = (next(tables_of(held, group)) for group in (RECORDS, IDENTIFIERS))
     (_, stored) = next(tables_of(home, RECORDS))
-    tags = _read_tags(home.folder, stored)
+    tags = read_tags(home.folder, stored)
     if not {jurisdiction, jurisdiction.partition("-")[0]} & set(tags["jurisdictions"]):
         listed = ", ".join(tags["jurisdictions"])
         raise InputError(f"region {home.keys.region} holds no rows of {jurisdiction}; it holds {listed}")
@@ -153,7 +153,7 @@ def _as_of(held: Store, chosen: np.ndarray, home: Store, jurisdiction: str) -> p
     columns[JURISDICTION] = text([jurisdiction] * len(named))
     columns[LABEL] = numbers(np.array([labels.index(own[place]) for place in places], np.int64))
     tags = {**tags, "labels": [label.to_json() for label in labels]}
-    return pa.table(columns).replace_schema_metadata({_TAGS: json.dumps(tags).encode()})
+    return pa.table(columns).replace_schema_metadata({TAGS: json.dumps(tags).encode()})
 
 
 def _appended(table: pa.Table, coming: pa.Table) -> pa.Table:

@@ -12,8 +12,8 @@ import pyarrow as pa
 from fedsov.keys.protocol import RegionKeys
 from fedsov.partition.arrow_columns import view
 from fedsov.partition.classify import spelled
+from fedsov.partition.people.row_names import DIGEST_BYTES
 from fedsov.partition.routing import folds
-from fedsov.partition.row_names import DIGEST_BYTES
 
 MOST = 1 << 18
 

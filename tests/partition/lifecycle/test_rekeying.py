@@ -9,8 +9,8 @@ import pytest
 from fedsov.errors import KeyUnavailable
 from fedsov.keys import KeySettings, create_keys, open_keys
 from fedsov.keys.rotation import retire, rotate
+from fedsov.partition.lifecycle.rekeying import rekey
 from fedsov.partition.manifest import MANIFEST
-from fedsov.partition.rekeying import rekey
 from fedsov.partition.store import Store, write_store
 from tests.partition.test_store import contents, rows
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fedsov.partition.erasure import (
+from fedsov.partition.lifecycle.erasure import (
     IDENTIFIERS,
     RECORDS,
     keyed_digest,
@@ -104,7 +104,7 @@ ERASING = """
 import sys
 from pathlib import Path
 from fedsov.keys.local import LocalKeyring
-from fedsov.partition.erasure import remove_rows, rows_of, subject_pseudonym
+from fedsov.partition.lifecycle.erasure import remove_rows, rows_of, subject_pseudonym
 from fedsov.partition.store import Store
 
 folder, keys = Path(sys.argv[1]), LocalKeyring.open(Path(sys.argv[2]), "EU")

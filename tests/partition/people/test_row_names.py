@@ -13,8 +13,8 @@ from fedsov.keys import create_keys
 from fedsov.keys.protocol import KeySettings
 from fedsov.model.targets import TargetRule
 from fedsov.partition.dataset import DatasetSpec
+from fedsov.partition.people.row_names import RowNames, keyed, row_digests, row_folds, row_names
 from fedsov.partition.records import keyed_numbers
-from fedsov.partition.row_names import RowNames, keyed, row_digests, row_folds, row_names
 from fedsov.partition.sources import read_source
 from tests.partition.world import people
 

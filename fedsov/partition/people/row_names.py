@@ -31,7 +31,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from fedsov.keys.protocol import RegionKeys
 from fedsov.partition.arrow_columns import chunks, floats, levels, view
 from fedsov.partition.columns.days import as_days
-from fedsov.partition.repeats import Repeats
+from fedsov.partition.people.repeats import Repeats
 
 DIGEST_BYTES = 16
 PREFIX = "values:"

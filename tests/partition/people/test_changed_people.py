@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedsov.partition.changed_people import ChangedPeople, compared, packed, people_of, unpacked
+from fedsov.partition.people.changed_people import ChangedPeople, compared, packed, people_of, unpacked
 
 SECRET = b"secret"
 

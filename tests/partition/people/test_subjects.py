@@ -10,9 +10,9 @@ import pytest
 
 from fedsov.keys import create_keys
 from fedsov.keys.protocol import KeySettings
-from fedsov.partition import subjects as subjects_module
+from fedsov.partition.people import subjects as subjects_module
+from fedsov.partition.people.subjects import Subjects
 from fedsov.partition.routing import folds
-from fedsov.partition.subjects import Subjects
 
 COLUMNS = (
     pa.chunked_array([["7", None, "12"], [" 7 ", "", "7"]]),

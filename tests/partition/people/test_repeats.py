@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fedsov.partition import repeats
-from fedsov.partition.repeats import Repeats
+from fedsov.partition.people import repeats
+from fedsov.partition.people.repeats import Repeats
 
 
 def _digests(names: np.ndarray) -> np.ndarray:

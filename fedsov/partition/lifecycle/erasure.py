@@ -26,19 +26,9 @@ import pyarrow as pa
 from fedsov.keys.protocol import RegionKeys
 from fedsov.label import Label, join
 from fedsov.partition.arrow_columns import levels, numbers, view
+from fedsov.partition.encrypted_parquet import file_sha256, new_file_key, remove_files, write_encrypted, writing
 from fedsov.partition.manifest import MANIFEST, Manifest, sealing
-from fedsov.partition.store import (
-    LABEL,
-    SUBJECT,
-    Staged,
-    Store,
-    _read_tags,
-    _remove,
-    _sha256,
-    _write_encrypted,
-    _writing,
-    new_file_key,
-)
+from fedsov.partition.store import LABEL, OWN, SUBJECT, Staged, Store, read_tags
 from fedsov.storage.atomic_files import sync_file, sync_folder
 from fedsov.storage.private_files import create_private_file
 
@@ -60,7 +50,7 @@ def tables_of(store: Store, group: str) -> Iterator[tuple[str, pa.Table]]:
     """The files of `RECORDS` or `IDENTIFIERS`: each one's name in the manifest and its rows, in the order of `read`."""
     for part in store.manifest.files:
         if part.partition("-")[0] == group:
-            yield part, store._table(part)[1]
+            yield part, store.table(part)[1]
 
 
 def rows_of(store: Store, pseudonym: str) -> np.ndarray:
@@ -100,7 +90,7 @@ def remove_rows(store: Store, gone: np.ndarray) -> Manifest:
 def sweep(folder: Path, manifest: Manifest) -> None:
     """Removes the files that the manifest does not name: what a writer that was killed left of old rows or new."""
     left = [path for path in folder.iterdir() if path.name != MANIFEST and path.name not in manifest.sha256]
-    with _writing(folder):
+    with writing(folder):
         for path in left:
             path.unlink(missing_ok=True)
         sync_folder(folder)
@@ -121,13 +111,13 @@ def restage(store: Store, tables: Mapping[str, pa.Table], *, rows: int) -> Stage
     same = {name for part, name in manifest.files.items() if part not in tables}
     wrapped = {name: key for name, key in manifest.wrapped.items() if name in same}
     digests = {name: digest for name, digest in manifest.sha256.items() if name in same}
-    with ExitStack() as undo, _writing(folder):
-        undo.callback(_remove, folder, [*fresh.values(), pending.name])
+    with ExitStack() as undo, writing(folder):
+        undo.callback(remove_files, folder, [*fresh.values(), pending.name])
         for part, table in tables.items():
             file_key, wrapped[fresh[part]] = new_file_key(keys, f"{manifest.dataset}/{part}")
-            _write_encrypted(folder / fresh[part], table, file_key)
+            write_encrypted(folder / fresh[part], table, file_key, OWN)
             sync_file(folder / fresh[part])
-            digests[fresh[part]] = _sha256(folder / fresh[part])
+            digests[fresh[part]] = file_sha256(folder / fresh[part])
         notes = _notes(store, tables)
         new = replace(manifest, rows=rows, files=files, sha256=digests, wrapped=wrapped, notes=notes)
         new = replace(new, seal=sealing(keys, new))
@@ -157,8 +147,8 @@ def _notes(store: Store, changed: Mapping[str, pa.Table]) -> dict[str, Any]:
     for part in store.manifest.files:
         if part.partition("-")[0] != RECORDS:
             continue
-        table = changed[part] if part in changed else store._table(part)[1]
-        labels = [Label.from_json(label) for label in _read_tags(store.folder, table)["labels"]]
+        table = changed[part] if part in changed else store.table(part)[1]
+        labels = [Label.from_json(label) for label in read_tags(store.folder, table)["labels"]]
         places = np.concatenate([view(chunk) for chunk in table.column(LABEL).chunks] or [np.zeros(0, np.int64)])
         words, codes = levels(table.column(SUBJECT))
         is_public = np.array([*(label.is_public for label in labels), True], bool)

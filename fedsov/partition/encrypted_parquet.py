@@ -1,0 +1,119 @@
+"""One Parquet file under a key of its own: written, read, found whole or damaged.
+
+The key is 32 bytes, drawn for the file and wrapped by the region's keys for a context (data set and part); the file is
+bound to its name. Files of before hold their wrapped keys inside and are read still (`wrapped_inside`).
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import os
+import secrets
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pyarrow.parquet.encryption as pe
+
+from fedsov.errors import KeyUnavailable, StoreDamaged, WorkspaceUnusable
+from fedsov.keys.protocol import RegionKeys
+from fedsov.partition.manifest import changed, mend
+from fedsov.storage.private_files import create_private_file
+
+
+def new_file_key(keys: RegionKeys, context: str) -> tuple[bytes, str]:
+    """A key of 32 bytes for one file, and the same wrapped for the manifest, base64.
+
+    Args:
+        context: data set and part, such as ``people/records``.
+    """
+    file_key = secrets.token_bytes(32)
+    return file_key, base64.b64encode(keys.wrap(file_key, context)).decode()
+
+
+class _Kms(pe.KmsClient):  # type: ignore[misc]  # pyarrow has no types
+    """Arrow's question for a key, put to the region's keys, for one context."""
+
+    def __init__(self, keys: RegionKeys, context: str) -> None:
+        super().__init__()
+        self._keys, self._context = keys, context
+
+    def unwrap_key(self, wrapped_key: str, master_key_identifier: str) -> bytes:
+        return self._keys.unwrap(base64.b64decode(wrapped_key), self._context)
+
+
+def wrapped_inside(keys: RegionKeys, context: str) -> pe.FileDecryptionProperties:
+    """What opens a file of before, by a factory and a token of this opening's own.
+
+    Arrow's `CryptoFactory` caches unwrapped keys under `key_access_token`, whose default all factories' users share:
+    with one factory, a principal without the key reads what another opened.
+    """
+    token = f"{keys.region}/{keys.key_id}/{secrets.token_hex(8)}"
+    factory = pe.CryptoFactory(lambda _: _Kms(keys, context))
+    connection = pe.KmsConnectionConfig(key_access_token=token)
+    return factory.file_decryption_properties(connection, pe.DecryptionConfiguration())
+
+
+def encrypted_writer(path: Path, schema: pa.Schema, file_key: bytes, unlike: Collection[str]) -> pq.ParquetWriter:
+    """A writer of a new file, which opens under no other name; in columns that are `unlike` few values repeat."""
+    properties = pe.create_encryption_properties(file_key, aad_prefix=path.name.encode(), store_aad_prefix=False)
+    create_private_file(path)
+    repeating = [name for name in schema.names if name not in unlike]
+    return pq.ParquetWriter(
+        path, schema, compression="zstd", use_dictionary=repeating, encryption_properties=properties
+    )
+
+
+def write_encrypted(path: Path, table: pa.Table, file_key: bytes, unlike: Collection[str]) -> None:
+    """Writes a whole file; see `encrypted_writer`."""
+    with encrypted_writer(path, table.schema, file_key, unlike) as writer:
+        writer.write_table(table)
+
+
+def read_encrypted(path: Path, content: bytes, decryption: pe.FileDecryptionProperties) -> pa.Table:
+    """The rows of a file's bytes. Raises KeyUnavailable, StoreDamaged naming the file."""
+    try:
+        return pq.ParquetFile(pa.BufferReader(content), decryption_properties=decryption).read()
+    except KeyUnavailable as error:
+        raise KeyUnavailable(f"{path}: {error}") from None
+    except (pa.ArrowException, OSError, ValueError):
+        raise StoreDamaged(f"{path} does not decrypt; {mend(path)}") from None
+
+
+def intact(path: Path, sha256: str) -> bytes:
+    """The bytes of a file. Raises StoreDamaged where it is missing, unreadable or another one."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise StoreDamaged(f"{path} is missing; {mend(path)}") from None
+    except OSError as error:
+        raise StoreDamaged(f"cannot read {path}: {error.strerror}") from None
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise StoreDamaged(changed(path))
+    return content
+
+
+def file_sha256(path: Path) -> str:
+    """Hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """What the disk refuses becomes WorkspaceUnusable, with the way out."""
+    try:
+        yield
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else "the disk refused"
+        raise WorkspaceUnusable(f"cannot write {folder}: {reason}; free space or choose workspace=DIR") from None
+
+
+def remove_files(folder: Path, names: list[str]) -> None:
+    """Removes files as far as the disk lets it."""
+    with contextlib.suppress(OSError):
+        for name in names:
+            (folder / name).unlink(missing_ok=True)
