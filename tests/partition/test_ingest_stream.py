@@ -166,14 +166,14 @@ def test_a_source_that_is_larger_by_far_needs_no_more_arrow_memory(
 
 
 @pytest.mark.long
-def test_four_times_the_rows_take_no_more_memory() -> None:
+def test_four_times_the_rows_take_at_most_half_more_memory() -> None:
     peaks = []
     for rows in (400_000, 1_600_000):
         command = [sys.executable, "scripts/benchmark_ingest.py", "--json", "--without-more", "--rows", str(rows)]
         done = subprocess.run(command, cwd=ROOT, env=os.environ, capture_output=True, text=True, check=True)
         measured = json.loads(done.stdout)
         peaks.append([each["MB"] for act, each in measured.items() if "pyarrow" not in act])
-    assert all(more < 1.25 * less for less, more in zip(*peaks, strict=True)), peaks
+    assert all(more < 1.5 * less for less, more in zip(*peaks, strict=True)), peaks
 
 
 def test_the_benchmark_measures_ours_and_pyarrows_own_on_the_same_rows() -> None:
