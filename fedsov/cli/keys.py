@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fedsov.cli.arguments import Arguments, print_json, print_line
 from fedsov.cli.declaration import command, group_app
 from fedsov.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from fedsov.api.region_keys import KeysShown
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The region, by its name; or quarantine.")]
 By = Annotated[str, typer.Option("--by", metavar="NAME", help="Who decides; the user of this machine if not given.")]
@@ -36,7 +39,10 @@ def status(arguments: StatusArguments) -> None:
     """
     from fedsov.api.region_keys import status as read
 
-    shown = read(arguments.workspace, arguments.name)
+    _print(arguments, read(arguments.workspace, arguments.name))
+
+
+def _print(arguments: Arguments, shown: KeysShown) -> None:
     if arguments.json:
         print_json(shown.to_json())
         return
@@ -62,12 +68,7 @@ def rotate(arguments: RotateArguments) -> None:
     """
     from fedsov.api.region_keys import rotate as make
 
-    shown = make(arguments.workspace, arguments.name, by=arguments.by, why=arguments.why)
-    if arguments.json:
-        print_json(shown.to_json())
-        return
-    for line in shown.lines():
-        print_line(line)
+    _print(arguments, make(arguments.workspace, arguments.name, by=arguments.by, why=arguments.why))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

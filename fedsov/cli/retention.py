@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,7 @@ from fedsov.cli.arguments import Arguments, print_json, print_line
 from fedsov.cli.declaration import command, group_app
 
 if TYPE_CHECKING:
+    from fedsov.region.lifecycle.legal_holds import Hold
     from fedsov.region.lifecycle.retention import Due
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The region, by its name.")]
@@ -108,15 +110,7 @@ def hold(arguments: HoldArguments) -> None:
     """
     from fedsov.api.lifecycle.retention import hold as held
 
-    words = held(
-        arguments.workspace,
-        arguments.name,
-        arguments.dataset,
-        arguments.subject,
-        by=arguments.by,
-        why=arguments.why,
-    ).words()
-    _print_act(arguments, words, "on hold")
+    _act(arguments, held, "on hold")
 
 
 @command(app, examples=('fedsov retention release DE --dataset people --why "the case is closed"',))
@@ -124,18 +118,12 @@ def release(arguments: HoldArguments) -> None:
     """Ends a legal hold; what is past its period leaves with the next `retention apply`."""
     from fedsov.api.lifecycle.retention import release as released
 
-    words = released(
-        arguments.workspace,
-        arguments.name,
-        arguments.dataset,
-        arguments.subject,
-        by=arguments.by,
-        why=arguments.why,
-    ).words()
-    _print_act(arguments, words, "released")
+    _act(arguments, released, "released")
 
 
-def _print_act(arguments: HoldArguments, words: str, state: str) -> None:
+def _act(arguments: HoldArguments, act: Callable[..., Hold], state: str) -> None:
+    place = (arguments.workspace, arguments.name, arguments.dataset, arguments.subject)
+    words = act(*place, by=arguments.by, why=arguments.why).words()
     if arguments.json:
         print_json({"region": arguments.name, "held": words, "state": state})
     else:
