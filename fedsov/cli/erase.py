@@ -93,7 +93,13 @@ def _print_erased(region: str, done: Erased) -> None:
         print_line(f"  {name}: its rows name nobody (no dataset.subject), so none could be found by an ID")
     for version in done.versions:
         print_line(f"  retrain: {version.line()}")
-    print_line("the region tells no statistics of these data sets until limits.least_people people changed")
+    if any(done.removed.values()):
+        print_line("the region tells no statistics of these data sets until limits.least_people people changed")
+    else:
+        print_line(
+            f"no row of the subject was in region {region}, under this spelling of dataset.subject; rows of it that come "
+            "are not taken (--again ends that)"
+        )
 
 
 def _print_lineage(arguments: EraseArguments) -> None:

@@ -49,3 +49,9 @@ def test_what_is_missing_is_named(workspace: Path) -> None:
         "unknown region 'FR'"
         in call("erase", "--subject", "p1", "--why", "w", "--region", "FR", "--workspace", workspace).line
     )
+
+
+def test_where_no_row_was_the_subject_s_that_is_said_and_no_silence_is_announced(workspace: Path) -> None:
+    ended = call("erase", "--subject", "nobody", "--region", "DE", "--why", "request 119", "--workspace", workspace)
+    assert ended.code == 0 and "no row of the subject was in region DE" in ended.out
+    assert "tells no statistics of these" not in ended.out
