@@ -97,8 +97,8 @@ def _print_erased(region: str, done: Erased) -> None:
         print_line("the region tells no statistics of these data sets until limits.least_people people changed")
     else:
         print_line(
-            f"no row of the subject was in region {region}, under this spelling of dataset.subject; rows of it that come "
-            "are not taken (--again ends that)"
+            f"no row of the subject was in region {region}, under this spelling of dataset.subject; rows of it that "
+            "come are not taken (--again ends that)"
         )
 
 
