@@ -206,14 +206,13 @@ class Sorter:
 
 
 def refusing(source: SortedSource) -> frozenset[str]:
-    """Subjects of a row without a restriction in which they do not consent; silence is a refusal too."""
+    """Subjects of a row, a restricted or a quarantined one too, in which they do not consent."""
     if not _asks(source) or source.spec.subject is None:
         return frozenset()
-    is_free = np.array([not label.restrictions for label in source.combinations.labels] or [True])
     found: set[str] = set()
     for rows in source.batches():
         if rows.subjects is not None:
-            refused = is_free[source.combinations.label_of[rows.place]] & ~rows.consents
+            refused = source.combinations.refuses[rows.place]
             whose = rows.subjects.take(numbers(np.flatnonzero(refused))).unique()
             found.update(word for word in map(spelled, whose.to_pylist()) if word is not None)
     return frozenset(found)

@@ -68,6 +68,7 @@ class Combinations:
         labels: the different labels.
         label_of: (combinations,) place in `labels`.
         consents: (combinations,) bool: whether its rows are put to release, where a column says so.
+        refuses: (combinations,) bool: whether that column says anything else in its rows; silence is a refusal too.
     """
 
     places: Mapping[Combination, int]
@@ -76,6 +77,7 @@ class Combinations:
     labels: tuple[Label, ...]
     label_of: np.ndarray
     consents: np.ndarray
+    refuses: np.ndarray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -290,9 +292,10 @@ def _judged(
     check_rules(spec, {**watched, **({asked: answers} if asked and answers else {})}, counts=counts)
     labels, label_of = label_rows(homes, stored, watched, spec.classify)
     consents = consenting(homes, np.arange(len(rows)), spec.consent if asked else None, answers)
+    refuses = ~consents if asked else np.zeros(len(rows), bool)
     # a restriction outlives consent: those rows are never put to release
-    consents &= np.array([not label.restrictions for label in labels])[label_of]
-    return Combinations(places, counts, homes, labels, label_of, consents)
+    consents = consents & np.array([not label.restrictions for label in labels])[label_of]
+    return Combinations(places, counts, homes, labels, label_of, consents, refuses)
 
 
 def _levels_of(words: Sequence[str | None]) -> Levels:

@@ -150,7 +150,8 @@ class RegionGates:
         document, paper = consent.document, register.get(consent.document)
         is_for_crossings = paper is not None and paper.kind == CONSENT_OF_PEOPLE
         others = [each for each in register.documents if each.kind == CONSENT_OF_PEOPLE and each.is_for(BASE_MODEL)]
-        for each in (paper, *(others if is_for_crossings else ())):  # a base model may rest on any of them
+        marks_rows = consent.column is not None
+        for each in (paper, *(others if marks_rows else ())):  # a base model may rest on any of them
             if fault := _consent_fault(consent, each):
                 raise ConfigurationError(fault)
 

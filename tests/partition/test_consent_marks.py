@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fedsov.artifact import Artifact
 from fedsov.jurisdiction import Region
-from fedsov.partition.classify import ConsentRule
+from fedsov.partition.classify import ClassifyRules, ConsentRule, RestrictionRule
 from tests.partition.world import people, read, run, spec_of, written
 
 OPEN = ConsentRule(column="contract", equals="open", document="consent-1")
@@ -45,6 +45,18 @@ def test_another_value_that_means_consent_marks_the_rows_anew(tmp_path: Path) ->
         run(spec_of(path, consent=rule), tmp_path, release=_refuse)
         records = read(tmp_path, "EU")
         assert (records.consented == (records.columns["contract"] == value)).all()
+
+
+def test_a_refusal_in_a_row_that_a_restriction_binds_or_that_has_no_home_is_one_too(tmp_path: Path) -> None:
+    answers, origins = ["open", "closed", "open", "closed", *["open"] * 56], ["DE"] * 60
+    names, origins[3] = [f"P{row // 2 if row < 4 else row}" for row in range(60)], "Atlantis"
+    table = people(passport=names, country=origins, contract=answers)
+    rules = ClassifyRules(restrictions=(RestrictionRule("contract", "closed", "contract"),))
+    spec = spec_of(written(tmp_path, table), consent=OPEN, classify=rules)
+    run(spec, tmp_path, release=_refuse)
+    records = read(tmp_path, "EU")
+    assert not records.unrestricted[records.columns["contract"] == "closed"].any()
+    assert records.consented.sum() == 56, "the first two refused elsewhere"
 
 
 def test_whoever_refuses_in_one_row_consents_in_none(tmp_path: Path) -> None:

@@ -108,7 +108,8 @@ def make_plan(
     if len(set(names)) < len(names):
         raise ConfigurationError(f"a region was profiled twice: {', '.join(sorted(names))}")
     ground = _Ground(tuple(profiles), rule, hub, cache(judge), base_judge and cache(base_judge))
-    federated = _federate(ground) if "federated" in rule.order else {}
+    makes_base = base_judge is not None and "transfer_learning" in rule.order  # by the members that there could be
+    federated = _federate(ground) if makes_base or "federated" in rule.order else {}
     start = _start(ground, federated) if "transfer_learning" in rule.order else _Start({})
     plans = tuple(_choose(ground, profile, federated, start) for profile in profiles)
     needed = any(plan.strategy == "transfer_learning" for plan in plans)

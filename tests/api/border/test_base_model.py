@@ -185,6 +185,20 @@ def test_every_paper_that_a_base_model_could_rest_on_speaks_of_the_column_that_m
         pass
 
 
+def test_another_kind_of_paper_does_not_let_another_column_mark_the_rows(tmp_path: Path) -> None:
+    column = ["dataset.consent.column=newsletter", "dataset.consent.document=global"]
+    words = [word for word in _words(tmp_path) if not word.startswith(tuple(word.partition("=")[0] for word in column))]
+    register = yaml.safe_load((tmp_path / "documents.yaml").read_text())
+    terms = {"consent_column": "newsletter", "consent_value": "yes"}
+    register["documents"].append({**_paper("global", "global_consent", "KR *", terms), "categories": "*"})
+    (tmp_path / "documents.yaml").write_text(yaml.safe_dump(register))
+    with (
+        pytest.raises(ConfigurationError, match="speaks of agreed = yes; dataset.consent takes newsletter = yes"),
+        train.planned_run(settings(compose([*words, *column])), progress=lambda line: None),
+    ):
+        pass
+
+
 def test_under_noise_no_base_model_is_made_and_that_is_said(tmp_path: Path) -> None:
     lines: list[str] = []
     words = _words(tmp_path, "privacy=record", "dataset.bounds={income:[0,99]}")

@@ -99,6 +99,12 @@ def test_nobody_outside_a_federation_contributes() -> None:
     assert any("0 public rows in all" in why for why in plan.region("IN").reasons)
 
 
+def test_a_plan_of_transfer_learning_alone_knows_whose_people_s_rows_could_make_the_model() -> None:
+    rule = replace(RULE, order=("transfer_learning",))
+    plan = make_plan(WORLD, rule, hub="hub", judge=_border(("IN", "DE")), base_judge=_border())
+    assert plan.region("IN").strategy == "transfer_learning" and plan.start_rows == Scope.CONSENTED
+
+
 def test_without_a_border_for_that_purpose_none_is_planned() -> None:
     plan = make_plan(WORLD, RULE, hub="hub", judge=_border(("IN", "DE")))
     assert plan.contributors == () and not plan.following("transfer_learning")
