@@ -19,7 +19,9 @@ _MENDING = 1
 _MOST = 3  # grounds that fail, told in one refusal
 _BY_FIELDS = ("signed", "expires", "effective", "covers", "covers_purposes", "importer_match")
 _ENTERED = {"doc": "present"}  # what every document that is entered states
-PROFILE = "recipient"
+PROFILE, CONSENT = "recipient", "derogation_consent"
+BASE_MODEL = "base_model"
+"""The purpose of a model of the rows of those who consented: its papers say by which column they did."""
 """The kind of document that states what a recipient is."""
 
 
@@ -267,8 +269,11 @@ def _entries(kinds: Iterable[str], way: _Way, facts: Mapping[str, Any], bundle: 
     terms = [each for each in way.unmet if each.needs_a_statement and each.field not in stated_elsewhere]
     asked = sorted(bundle.asked_of_flows.get((way.mechanism, facts["flow"]), ()))
     own_terms = [_term(condition) for condition in terms if not condition.test(_ENTERED)]
-    own = ", ".join([*own_terms, *(f"{name}: yes" for name in asked)])
-    written = f", terms: {{{own}}}" if own else ""
+    of_rows = way.mechanism == CONSENT and facts["purpose"] == BASE_MODEL
+    whose = ["consent_column: COLUMN", "consent_value: VALUE"] if of_rows else []  # as dataset.consent says them
+    own = ", ".join([*own_terms, *(f"{name}: yes" for name in asked), *whose])
+    purposes = f", purposes: [{facts['purpose']}]" if of_rows else ""
+    written = f"{purposes}, terms: {{{own}}}" if own else purposes
     named = f', entities: ["{facts["recipient_name"]}"]' if facts["recipient_name"] else ""
     return " ".join(
         f"Obtain {bundle.mechanisms[kind].name} and enter it in the evidence register: {{kind: {kind}, {parties}, "

@@ -110,6 +110,14 @@ def test_who_enters_the_papers_that_a_refusal_names_opens_it(origin, target, kin
     assert set(answer.documents) <= {f"step-{step}-{place}" for step in range(8) for place in range(8)}
 
 
+def test_a_paper_for_a_base_model_is_to_say_by_which_column_people_consented_and_for_what():
+    thing = of(Kind.MODEL, "JP", "personal", count=50)
+    trained, base = (ask(thing, "JP", "US", register=EMPTY, purpose=purpose) for purpose in ("training", "base_model"))
+    for said in ("kind: derogation_consent", "purposes: [base_model]", "consent_column: COLUMN, consent_value: VALUE"):
+        assert said in base.remedy
+    assert "consent_column" not in trained.remedy and "purposes" not in trained.remedy
+
+
 def test_of_two_papers_that_are_needed_neither_alone_opens():
     thing = of(Kind.UPDATE, "CN", "personal", count=50)
     papers = entered(ask(thing, "CN", "DE", register=EMPTY))
