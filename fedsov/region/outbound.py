@@ -11,7 +11,7 @@ import builtins
 import json
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -108,11 +108,29 @@ class Outbound:
                 artifact = self._from_here(artifact, scope) if payload.parts else artifact
                 leaving.append(Outgoing(artifact, self.start.hub, shapes))
             passed[name] = formed
-        gate = replace(self.gate, purpose=BASE_MODEL) if _is_for_base_model(message, scope, incoming) else self.gate
-        for settled in gate.cross_all(leaving, round_number=round_of(message)):
-            if isinstance(settled, Refused):
-                raise settled
+        for gate, crossing in self._decided_by(message, scope, leaving, incoming=incoming):
+            for settled in gate.cross_all(crossing, round_number=round_of(message)):
+                if isinstance(settled, Refused):
+                    raise settled
         return Message(passed, reply_to=message), label
+
+    def _decided_by(
+        self, message: Message, scope: str, leaving: Sequence[Outgoing], *, incoming: Label
+    ) -> list[tuple[Gate, Sequence[Outgoing]]]:
+        """What each gate is asked: for a base model, or for training.
+
+        Where a region began with a base model it tells of all its rows, not of those who consented: what it tells must
+        be permitted for training too, as bound by its own rows alone. A hub that says so opens nothing by it.
+        """
+        for_base = replace(self.gate, purpose=BASE_MODEL)
+        if scope == Scope.CONSENTED:
+            return [(for_base, leaving)]
+        if not _began_with_base_model(message, incoming):
+            return [(self.gate, leaving)]
+        own = self.session.label(scope)
+        bound = [each for each in leaving if not each.artifact.label.is_public]
+        alone = [replace(each, artifact=replace(each.artifact, label=own)) for each in bound]
+        return [(self.gate, alone), (for_base, leaving)]
 
     def _from_here(self, artifact: Artifact, scope: str) -> Artifact:
         """The artifact with the pool its people were drawn from, so that rounds do not count them again and again."""
@@ -133,10 +151,10 @@ class Outbound:
                 raise FedsovError(f"rows could not be sealed for {recipient}")
 
 
-def _is_for_base_model(message: Message, scope: str, incoming: Label) -> bool:
-    """True for a round of a base model of consented rows, and where a region began with one that is bound."""
+def _began_with_base_model(message: Message, incoming: Label) -> bool:
+    """Whether the message is the last one to a region that begins with a model of others' rows."""
     begins = message.metadata.message_type == FINISH and config_of(message).get("strategy") == "transfer_learning"
-    return scope == Scope.CONSENTED or (begins and not incoming.is_public)
+    return begins and not incoming.is_public
 
 
 def _formed(record: Record, rule: PayloadRule, message: Message, *, work: TrainingJob) -> Record:

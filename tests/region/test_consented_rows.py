@@ -11,13 +11,15 @@ from typing import cast
 import numpy as np
 import pytest
 
+from fedsov.artifact import Artifact, Kind
+from fedsov.border.gate import Outgoing
 from fedsov.errors import AnswerWithheld
 from fedsov.label import PUBLIC, Label
 from fedsov.model.targets import TargetRule
 from fedsov.partition.records import Records
 from fedsov.protocol.flower_messages import reason_of
 from fedsov.protocol.job import TrainingJob
-from fedsov.protocol.message_types import PROPOSE
+from fedsov.protocol.message_types import FINISH, PROPOSE
 from fedsov.region.answers import people_rows
 from fedsov.region.private_run import PrivateRun
 from fedsov.region.session import Session
@@ -106,6 +108,27 @@ def test_an_update_of_theirs_leaves_for_the_purpose_of_a_base_model_and_of_all_f
     entries = [entry.body for entry in opened.outbound.gate.ledger.entries() if entry.body["act"] == "cross"]
     told = {body["purpose"]: body["count"] for body in entries if body["kind"] == "update"}
     assert set(told) == {"base_model", "training"} and told["base_model"] < told["training"]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "incoming", "purposes"),
+    [
+        ("transfer_learning", Label(frozenset({"JP"})), ["training", "base_model"]),
+        ("transfer_learning", PUBLIC, ["training"]),
+        ("federated", Label(frozenset({"JP"})), ["training"]),
+    ],
+)
+def test_a_hub_that_says_base_model_opens_nothing_of_those_who_did_not_consent(
+    tmp_path: Path, strategy: str, incoming: Label, purposes: list[str]
+) -> None:
+    outbound = _with_consents(region(tmp_path, update)).outbound
+    own = outbound.session.label("all")
+    leaving = [Outgoing(Artifact(Kind.METRICS, own | incoming, b"scores", count=50), outbound.start.hub)]
+    asked = outbound._decided_by(question(FINISH, {"strategy": strategy}), "all", leaving, incoming=incoming)
+    assert [gate.purpose for gate, _ in asked] == purposes
+    if len(asked) > 1:
+        assert [each.artifact.label for each in asked[0][1]] == [own]
+    assert asked[-1][1] == leaving
 
 
 def test_a_region_of_secure_sums_sends_no_update_of_theirs_by_itself(tmp_path: Path) -> None:
