@@ -2,8 +2,8 @@
 
 Every rule that bears on a permit is translated: what permits to `permit`, prohibitions and brakes to `forbid`; reviews
 that stand alone are left out, since they permit nothing. The policies are parsed once, and facts and claims reach Cedar
-as JSON made beforehand. What Cedar cannot say (calendar years, working days, products of fractions) comes as a computed
-fact. `differences` says where Cedar's permits are not ours.
+as JSON made beforehand. What Cedar cannot say (calendar years, working days, products of fractions, the words for "not
+there yet") comes as a computed fact. `differences` says where Cedar's permits are not ours.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ from fedsov.border.decisions import Permit
 from fedsov.border.explain import traces
 from fedsov.border.law.bundle import Bundle
 from fedsov.border.law.rules import Condition, Rule
-from fedsov.border.law.vocabulary import ANY, By, Duration, Facts, Term
+from fedsov.border.law.vocabulary import ANY, OPERATORS, By, Duration, Facts, Term
 
 SCALE = 1_000_000  # Cedar has whole numbers only
 SAID: Mapping[str, str] = {
     "present": "true",
+    "stated": "true",
     "eq": "{it} == {value}",
     "ne": "{it} != {value}",
     "is": "{it} == {value}",
@@ -77,6 +78,8 @@ def condition(one: Condition) -> str | None:
     has, it = f"context has {one.field}", f"context.{one.field}"
     if one.operator == "missing":
         return f"!({has})"
+    if one.operator in OPERATORS["text"] and one.shape in ("word", "text") and one.operator != "stated":
+        return None
     span = one.value.span if isinstance(one.value, Term) else one.value if isinstance(one.value, Duration) else None
     if span is not None and span.unit != "D":
         return None

@@ -54,14 +54,21 @@ def test_the_mix_is_the_same_every_time_and_holds_permits_reviews_and_refusals()
         ("filed", "day", "no_later_than", Term("signed", Duration(10, "WD")), None),
         ("tia_date", "day", "older_than", Duration(3, "Y"), None),
         ("delta", "number", "at_least_one_over", "count", None),
+        ("licence_no", "word", "present", None, None),
+        ("licence_no", "word", "absent", None, None),
+        ("request", "word", "stated", None, "(context has request && (true))"),
+        ("expires", "day", "present", None, "(context has expires && (true))"),
     ],
 )
 def test_a_condition_in_cedar_s_words(field: str, shape: str, operator: str, value: Any, said: str | None) -> None:
     assert cedar.condition(Condition(field, shape, operator, value)) == said
 
 
-def test_only_calendar_years_working_days_and_products_are_computed_for_cedar() -> None:
+def test_only_calendar_years_working_days_products_and_words_for_nothing_are_computed_for_cedar() -> None:
     for one in cedar.beyond_cedar(law().rules).values():
+        if one.operator in ("present", "absent"):
+            assert one.shape in ("word", "text"), one.notation
+            continue
         span = one.value.span if isinstance(one.value, Term) else one.value
         assert one.operator == "at_least_one_over" or span.unit in ("WD", "M", "Y"), one.notation
 

@@ -29,7 +29,7 @@ PLACES = (
     "part_owners",
 )  # fmt: skip
 """Facts whose values are codes of places."""
-_BARE = ("missing", "present", "on_or_before_crossing", "before_crossing", "after_crossing")
+_BARE = ("missing", "present", "absent", "stated", "on_or_before_crossing", "before_crossing", "after_crossing")
 _FACTS = "facts.yaml"
 _SETS = ("in", "not_in", "overlaps", "excludes", "within", "exceeds")
 

@@ -25,6 +25,7 @@ _OPENING = {"categories": ("within", "excludes"), "restrictions": ("within", "ex
 _CLOSING = {"categories": ("overlaps", "exceeds", "beyond"), "restrictions": ("overlaps", "exceeds")}
 _IN_WORDS = {
     "present": "{field} stated",
+    "absent": "{field} that says there is none",
     "missing": "{field} not stated",
     "eq": "{field} = {value}",
     "ne": "{field} other than {value}",

@@ -4,7 +4,8 @@ A fact has one of six shapes. Its value comes as text from a file and is read he
 closed set, a number that is none, a day that is none raise `Unreadable`, and what cannot be read is never
 permitted. Operators belong to a shape. A fact that nobody stated is missing: every operator is then false,
 but `missing` and the two that deny (`ne`, `not_in`), so a permit that asks for something is never given for
-silence.
+silence. A word that says that there is nothing yet ("pending", "draft", "none") is not `present` but `absent`;
+`stated` holds for any word.
 
 >>> days_after(date(2026, 11, 20), 5, working=True)
 datetime.date(2026, 11, 27)
@@ -17,6 +18,7 @@ from calendar import monthrange
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 from math import isfinite
 from typing import Any
 
@@ -29,6 +31,19 @@ Test = Callable[[Facts], bool]
 _DURATION = re.compile(r"P([1-9]\d{0,3})(Y|M|D|WD)")
 _TRUE = {"yes": True, "true": True, "no": False, "false": False}
 _ABSENT = {"", "none", "missing", "n/a", "null"}
+NOT_IN_FORCE = frozenset({
+    "pending", "applied", "awaiting", "draft", "drafted", "unsigned", "withdrawn", "rejected", "refused",
+    "denied", "declined", "lapsed", "expired", "terminated", "cancelled", "revoked", "suspended", "annulled",
+    "repealed",
+})  # fmt: skip
+"""Any of these words in the name of a paper says that it is not there yet, or no longer."""
+NOT_THERE = NOT_IN_FORCE | frozenset({
+    "0", "no", "none", "null", "nil", "na", "n_a", "missing", "absent", "lacking", "false", "requested",
+    "filed", "submitted", "waiting", "outstanding", "planned", "proposed", "in_progress", "in_preparation",
+    "under_review", "to_be_confirmed", "unapproved", "invalid", "void", "superseded", "tbd", "tba", "tbc",
+    "todo", "unknown", "undecided", "unclear",
+})  # fmt: skip
+"""What says so where it stands alone."""
 
 
 class Unreadable(ValueError):
@@ -192,8 +207,21 @@ def _one_over(value: float, field: str, facts: Facts) -> bool:
     return bool(other) and value * float(other or 0) >= 1
 
 
+@lru_cache(maxsize=4096)
+def is_there(word: str) -> bool:
+    """False where a word says that what it should name is not there, not yet or no longer ("pending", "Not signed")."""
+    words = re.findall(r"[^\W_]+", word.lower())
+    is_denied = words[:1] == ["not"] or (words[:1] == ["no"] and any(len(each) > 2 for each in words[1:2]))
+    return bool(words) and not is_denied and "_".join(words) not in NOT_THERE and NOT_IN_FORCE.isdisjoint(words)
+
+
 Operator = Callable[[Any, Any, Facts], bool]
 _ANYTHING: dict[str, Operator] = {"present": lambda value, wanted, facts: True}
+_NAME: dict[str, Operator] = {
+    "present": lambda value, wanted, facts: is_there(value),
+    "absent": lambda value, wanted, facts: not is_there(value),
+    "stated": lambda value, wanted, facts: True,
+}
 _WORD: dict[str, Operator] = {
     "eq": lambda value, wanted, facts: value == wanted,
     "ne": lambda value, wanted, facts: value != wanted,
@@ -231,8 +259,8 @@ _DAY: dict[str, Operator] = {
     "later_than": _later,
 }
 OPERATORS: Mapping[str, Mapping[str, Operator]] = {
-    "word": _WORD | _ANYTHING,
-    "text": _ANYTHING,
+    "word": _WORD | _NAME,
+    "text": _NAME,
     "words": _WORDS | _ANYTHING,
     "number": _NUMBER | _ANYTHING,
     "day": _DAY | _ANYTHING,

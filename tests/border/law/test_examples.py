@@ -13,6 +13,8 @@ from datetime import date
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 from fedsov.artifact import Kind
 from fedsov.border.case_table import PAYLOADS, Case, CaseEvidence, answer, crossing_of, read_cases, read_facts
 from fedsov.border.decisions import Decision
@@ -110,9 +112,19 @@ def test_cases_of_each_kind_that_was_once_answered_wrongly_are_answered_as_the_l
     """The American bulk rule (H3), China (H5), sector and state law (H6), too strict answers (H9), regimes (H10).
 
     Others by kind (S1 the exporter's law, S2 consent, S7 time, S10 regimes), at bounds and of exceptions (T), and of
-    papers that are changed, late, pending or not there (U).
+    papers that are changed, late, pending or not there (U, V).
     """
     cases = read_cases(KINDS.read_bytes(), KINDS.name)
     wrong = {case.id: got.verdict for case in cases if (got := answer(case, law())).verdict != case.expected}
     assert wrong == {}
     assert len(cases) > 250
+
+
+@pytest.mark.parametrize("name", ["release.assessed", "release.assessed_rows"])
+@pytest.mark.parametrize("stated", ["method=x1", "assessor=x1"])
+@pytest.mark.parametrize("word", ["none", "missing", "pending", "Not yet named", "tbd", ""])
+def test_no_label_is_let_go_on_an_assessment_by_nobody_or_without_a_method(name, stated, word):
+    case, decision = examples()[name]
+    assert decision.verdict == "permit" and stated in case.facts
+    fact = stated.partition("=")[0]
+    assert decided(replace(case, facts=case.facts.replace(stated, f"{fact}={word}"))).verdict == "refuse"

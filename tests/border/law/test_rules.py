@@ -122,6 +122,7 @@ WORDS_OF_CONDITIONS = [
     (("role", "word", "not_in", frozenset("ab"), True, "role not in a, b"), "role none of a, b"),
     (("module", "text", "present", None, True, "module present"), "module stated"),
     (("module", "text", "missing", None, True, "module missing"), "module not stated"),
+    (("module", "text", "absent", None, True, "module absent"), "module that says there is none"),
     (("count", "number", "at_least", 10, False, "count at least 10"), "count 10 or more"),
     (("count", "number", "at_most", 10, False, "count at most 10"), "count 10 or less"),
     (("count", "number", "above", 10, False, "count above 10"), "count above 10"),

@@ -127,6 +127,28 @@ def _words_near(one) -> st.SearchStrategy:
 
 
 @pytest.mark.parametrize(
+    "word",
+    [
+        "none", "missing", "no", "No", "pending", "Pending", "applied", "applied for", "draft", "Draft v2", "withdrawn",
+        "rejected", "refused", "lapsed", "expired 2025", "terminated", "revoked", "suspended", "tbd", "unknown", "n/a",
+        "not yet signed", "no licence", "approval pending", "BCR-17 (withdrawn)", "under_review", "0", "-", "?", " ",
+    ],
+)  # fmt: skip
+def test_a_word_for_what_is_not_there_is_stated_and_absent_and_never_present(word):
+    for shape in ("word", "text"):
+        held = {name: compare(shape, name, word, None, {}) for name in ("present", "absent", "stated", "missing")}
+        assert held == {"present": False, "absent": True, "stated": True, "missing": False}
+        assert all(compiled("x", shape, name, None)({"x": word}) is holds for name, holds in held.items())
+
+
+@pytest.mark.parametrize(
+    "word", ["present", "yes", "2021/914", "No. 12/2024", "DOJ-2026-17", "SCOPE Europe", "DP-SGD", "A. Nolan", "批准-7"]
+)
+def test_a_number_or_a_name_is_present(word):
+    assert compare("text", "present", word, None, {}) and not compare("word", "absent", word, None, {})
+
+
+@pytest.mark.parametrize(
     ("operator", "found", "wanted", "holds"),
     [
         ("older_than", date(2023, 11, 22), Duration(3, "Y"), False),  # exactly three years old
