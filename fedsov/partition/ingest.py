@@ -19,7 +19,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from dataclasses import asdict, fields, is_dataclass, replace
 from datetime import date
 from functools import cache, partial
 from pathlib import Path
@@ -34,11 +34,11 @@ from fedsov.jurisdiction import Atlas, Region
 from fedsov.keys import create_keys, has_keys, open_keys
 from fedsov.keys.protocol import KeySettings, RegionKeys
 from fedsov.label import PUBLIC
+from fedsov.partition.arrival import NO_CONDITIONS, Arrival, ArrivingRows, Conditions
 from fedsov.partition.dataset import DatasetSpec
 from fedsov.partition.description import description_digest, description_of
 from fedsov.partition.lifecycle.retention import first_day
 from fedsov.partition.manifest import MANIFEST, Manifest, check_seal, read_manifest
-from fedsov.partition.people.row_names import keyed_halves
 from fedsov.partition.recipients import (
     Gathered,
     Recipient,
@@ -67,53 +67,6 @@ _FORMAT = 4
 Release = Callable[[Region, Artifact], bool]
 
 
-@dataclass(frozen=True, slots=True)
-class ArrivingRows:
-    """A region's rows before they are stored; the source is read for them when they are asked for.
-
-    Attributes:
-        gathered: their names by their values, what their pseudonyms are under a region's keys, and their columns as
-            they will be stored, with NaN or None for what is missing.
-        ingested: the day on which their source was first ingested, ISO 8601.
-    """
-
-    gathered: Callable[[], Gathered]
-    ingested: str
-
-    def row_digests(self, keys: RegionKeys) -> np.ndarray:
-        """(rows,) int64 digests of their values, under a region's key."""
-        return keyed_halves(self.gathered()[0].keyed(keys))
-
-    def pseudonyms(self, keys: RegionKeys) -> list[str]:
-        """Whose rows they are, under a region's key."""
-        return self.gathered()[1](keys)
-
-    @property
-    def columns(self) -> Mapping[str, np.ndarray]:
-        """Name to column."""
-        return self.gathered()[2]
-
-
-CheckRows = Callable[[Region, ArrivingRows], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Conditions:
-    """Under which stores are written.
-
-    Attributes:
-        basis: what a release relies on; where it changes (a document expired, say) the stores are not up to date.
-        rebuild: writes the stores anew even where they are up to date.
-        check_rows: told of each region's rows before any store is written; raises what ends the ingestion.
-        admitted: told of all regions once every one's rows were checked, before any store is written.
-    """
-
-    basis: str = "consent"
-    rebuild: bool = False
-    check_rows: CheckRows = lambda region, rows: None
-    admitted: Callable[[Sequence[Region]], None] = lambda regions: None
-
-
 def ingest(
     spec: DatasetSpec,
     *,
@@ -122,7 +75,7 @@ def ingest(
     workspace: Path,
     release: Release | None,
     today: Callable[[], date],
-    conditions: Conditions = Conditions(),
+    conditions: Conditions = NO_CONDITIONS,
 ) -> IngestReport:
     """Brings every region's store in `workspace` up to date with the source.
 
@@ -150,12 +103,13 @@ def ingest(
             _check_described(spec, previous[1])
             report = previous[1] if regions == "auto" else replace(previous[1], regions=tuple(regions.values()))
             return replace(report, up_to_date=True)
-        first = first_day(store_folder(workspace, QUARANTINE, spec.name).parent, source.sha256, today())
+        begun = min(today(), conditions.first_day(source.sha256) or date.max)
+        first = first_day(store_folder(workspace, QUARANTINE, spec.name).parent, source.sha256, begun)
         rows = survey(source, atlas, regions, {**stamp, "ingested": first.isoformat()})
         report = report_of(rows, keep_empty=regions != "auto")
         for region in report.regions:
             conditions.check_rows(region, ArrivingRows(cache(partial(_gathered, rows, region)), first.isoformat()))
-        conditions.admitted(report.regions)
+        conditions.admitted(_arrival(rows, report, previous, first))
         *regional, last = _stage(workspace, rows, report, release)
     for store in regional:
         store.commit()
@@ -267,6 +221,24 @@ def keys_of(workspace: Path, region: str) -> RegionKeys:
 
 def _gathered(source: SortedSource, region: Region) -> Gathered:
     return gathered(source, source.homes.home == source.homes.regions.index(region))
+
+
+def _arrival(
+    source: SortedSource, report: IngestReport, previous: tuple[Stamp, IngestReport] | None, first: date
+) -> Arrival:
+    homes = source.homes
+    places = {region.name: homes.regions.index(region) for region in report.regions}
+    before = {region.name for region in previous[1].regions} if previous else set()
+
+    def of_region(name: str) -> ArrivingRows:
+        place = places.get(name, len(homes.regions))
+        return arriving((homes.home == place) | (homes.held_by == place))
+
+    def arriving(takes: np.ndarray) -> ArrivingRows:
+        return ArrivingRows(cache(partial(gathered, source, takes)), first.isoformat())
+
+    homeless = (homes.home < 0) & ~np.isin(homes.held_by, list(places.values()))
+    return Arrival(report.regions, {*places, *before}, of_region, arriving(homeless), source.sha256, first.isoformat())
 
 
 def _stage(workspace: Path, source: SortedSource, report: IngestReport, release: Release | None) -> list[Staged]:

@@ -20,8 +20,8 @@ from fedsov.border.law.in_force import law_in_force
 from fedsov.errors import JobRefused
 from fedsov.keys.protocol import RegionKeys
 from fedsov.ledger.ledger import Ledger, entry_time
+from fedsov.partition.arrival import ArrivingRows
 from fedsov.partition.description import LABELLING, Description, differing, of_schema, of_target, read_description
-from fedsov.partition.ingest import ArrivingRows
 from fedsov.partition.manifest import MANIFEST, Manifest
 from fedsov.partition.records import Records, keyed_numbers
 from fedsov.partition.store import Store

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from fedsov.artifact import Artifact, Kind, Party
 from fedsov.border.evidence.claims import Evidence
@@ -21,8 +22,9 @@ from fedsov.keys.protocol import KeySettings
 from fedsov.label import Label
 from fedsov.ledger import known_keys
 from fedsov.ledger.ledger import Ledger
+from fedsov.partition.arrival import Arrival, ArrivingRows
 from fedsov.partition.classify import ConsentRule
-from fedsov.partition.ingest import ArrivingRows, keys_of
+from fedsov.partition.ingest import keys_of
 from fedsov.partition.lifecycle.retention import is_kept
 from fedsov.partition.manifest import read_manifest
 from fedsov.partition.told_counts import in_tens
@@ -30,12 +32,12 @@ from fedsov.protocol import BASE_MODEL
 from fedsov.protocol.calendar import real_day
 from fedsov.protocol.job import Asked
 from fedsov.region.admission import Place, admit, admit_further, refuse, settle
-from fedsov.region.lifecycle.erasure import erased_again, erased_among
+from fedsov.region.lifecycle import erasure, legal_holds
 from fedsov.region.settings import RegionSettings
 from fedsov.region.settings_file import FILE, check_ledger, has_settings, noted, read_settings
 from fedsov.region.trust import known_peers
 from fedsov.storage.private_files import make_private_folder
-from fedsov.storage.workspace import Workspace, ledger_of, store_of
+from fedsov.storage.workspace import Workspace, is_there, ledger_of, store_of
 
 CONSENT_OF_PEOPLE = "derogation_consent"
 """The kind of a paper that is a ground for single crossings, and releases nothing."""
@@ -69,13 +71,36 @@ class RegionGates:
             Ledger(ledger_of(folder), name).close()
         self.peers.update(known_keys.keys_at_hand(self.workspace))
 
-    def admitted(self, names: Sequence[str]) -> None:
+    def admitted(self, arrival: Arrival) -> None:
         """Begins all regions, once their rows were checked, and checks the keys of each before any store is written.
 
         Raises JobRefused, once for all of them; LedgerBroken.
         """
+        names = [region.name for region in arrival.regions]
+        self._of_all(self.workspace.region_names(), partial(self._check_people, arrival))
         self.begin(names)
         self._of_all([name for name in names if (self.workspace.region(name) / FILE).exists()], self._may_trust(names))
+
+    def _check_people(self, arrival: Arrival, name: str) -> None:
+        """Raises JobRefused where people whom the region erased come back, or rows that it has on hold would leave."""
+        folder, dataset = self.workspace.region(name), self.settings.dataset.name
+        check_ledger(folder, name)
+        if not is_there(ledger_of(folder)):
+            return
+        with closing(Ledger(ledger_of(folder), name)) as ledger:
+            if not ledger.notes(erasure.NOTE) and not legal_holds.holds(ledger):
+                return
+            place, keys, coming = Place(folder, ledger), open_keys(KeySettings(name, folder)), arrival.of_region(name)
+            could_be = [coming] if self.settings.dataset.examples else [coming, arrival.homeless]
+            why = None
+            if erasure.erased_among(
+                ledger, keys, lambda own: [who for rows in could_be for who in rows.pseudonyms(own)]
+            ):
+                why = erasure.erased_again(name)
+            elif name in arrival.replaced:
+                why = legal_holds.lost_by(ledger, keys, folder, dataset, lambda: coming.row_digests(keys))
+            if why:
+                refuse(place, name, [why], self.asked, run=self.run)
 
     def _may_trust(self, names: Sequence[str]) -> Callable[[str], None]:
         def check(name: str) -> None:
@@ -239,8 +264,6 @@ class RegionGates:
             if not is_kept(rows.ingested, days, on=ledger.today()):
                 refuse(place, name, [_too_old(name, days, dataset, rows)], self.asked, run=self.run)
             keys = open_keys(KeySettings(name, folder))
-            if erased := erased_among(ledger, keys, rows.pseudonyms):
-                refuse(place, name, [erased_again(name, erased)], self.asked, run=self.run)
             admit_further(place, keys, dataset, self.asked, rows, run=self.run)
 
     def _may_ingest(self, name: str) -> None:

@@ -26,8 +26,9 @@ from fedsov.keys import open_keys
 from fedsov.keys.protocol import KeySettings
 from fedsov.ledger import known_keys
 from fedsov.ledger.ledger import Ledger
+from fedsov.partition.arrival import ArrivingRows, CheckRows, Conditions
 from fedsov.partition.columns.column_kinds import LEARNED
-from fedsov.partition.ingest import ArrivingRows, CheckRows, Conditions, ingest, store_folder
+from fedsov.partition.ingest import ingest, store_folder
 from fedsov.partition.manifest import read_manifest
 from fedsov.partition.preview import preview
 from fedsov.partition.sorting import IngestReport
@@ -99,7 +100,7 @@ def ingest_source(request: Mapping[str, Any]) -> dict[str, Any]:
             basis=_basis(settings, register, asked.calendar().day()),
             rebuild=bool(request.get("rebuild")),
             check_rows=_check_rows(workspace, gates, asked=known),
-            admitted=lambda admitted: gates.admitted([region.name for region in admitted]),
+            admitted=gates.admitted,
         ),
     )
     gates.ask_all([region.name for region in report.regions])

@@ -224,7 +224,7 @@ def test_no_region_receives_another_regions_values_even_decrypted(tmp_path: Path
     countries = ["DE" if row % 2 else "US" for row in range(60)]
     run(spec_of(written(tmp_path, people(job=jobs, country=countries))), tmp_path)
     for name, other in (("EU", b"only in US"), ("US", b"only in DE")):
-        opened = store_of(tmp_path, name)._table("records")[1]
+        opened = store_of(tmp_path, name).table("records")[1]
         assert other not in b"".join(bytes(part) for column in opened.columns for chunk in column.chunks
                                      for part in chunk.buffers() if part)  # fmt: skip
         assert set(read(tmp_path, name).columns["job"]) == {f"only in {'DE' if name == 'EU' else 'US'}"}

@@ -7,7 +7,7 @@ What is done to rows of a region is in that region's ledger; to rows without a h
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from fedsov.partition.lifecycle.quarantine import WaitingRow
 from fedsov.partition.manifest import MANIFEST
 from fedsov.partition.store import Store
 from fedsov.partition.told_counts import in_tens
+from fedsov.region.lifecycle import legal_holds
 from fedsov.region.lifecycle.erasure import erased_again, erased_among
 from fedsov.storage.locks import hold_workspace
 from fedsov.storage.workspace import Workspace, is_there, ledger_of, store_of
@@ -92,21 +93,52 @@ def assign(root: Path, chosen: Chosen, to: str, jurisdiction: str = "", *, by: s
         home = Store.open(store_of(region.folder, chosen.dataset), region.keys)
         rows = quarantine.chosen_rows(held, names=chosen.names, reason=chosen.reason)
         people = quarantine.pseudonyms_at(held, rows, region.keys)
-        if erased := erased_among(region.ledger, region.keys, lambda keys: people):
-            raise JobRefused(erased_again(to, erased))
+        if erased_among(region.ledger, region.keys, lambda keys: people):
+            raise JobRefused(erased_again(to))
         act = {"act": "assign", "jurisdiction": jurisdiction or to, **_said(chosen, rows, by, why)}
         _note(region.ledger, act)
         return quarantine.send_home(held, rows, home, jurisdiction or to)
 
 
 def delete(root: Path, chosen: Chosen, *, by: str = "", why: str) -> int:
-    """Removes rows that wait; how many. Raises ConfigurationError, InputError, WorkspaceUnusable."""
+    """Removes rows that wait; how many.
+
+    Raises ConfigurationError, InputError, WorkspaceUnusable; JobRefused where a legal hold keeps one of them.
+    """
     with _ledger(root, chosen.region) as ledger:
         held = _store(root, chosen.region or "", chosen.dataset)
         rows = quarantine.chosen_rows(held, names=chosen.names, reason=chosen.reason)
+        for name in Workspace(root).region_names() if chosen.region is None else (chosen.region,):
+            _check_holds(root, name, held, rows, is_shared=chosen.region is None)
         _note(ledger, {"act": "delete", **_said(chosen, rows, by, why)})
         remove_rows(held, rows)
         return int(rows.sum())
+
+
+def _check_holds(root: Path, name: str, held: Store, rows: np.ndarray, *, is_shared: bool) -> None:
+    """Raises JobRefused where the region keeps one of these rows on a legal hold.
+
+    Of rows without a home it can keep those of a subject; whose the others are nobody knows.
+    """
+    folder = Workspace(root).region(name)
+    if not is_there(ledger_of(folder)):
+        return
+    with closing(Ledger.read(ledger_of(folder))) as ledger:
+        dataset = held.folder.name.removeprefix(f"{QUARANTINE}@")
+        own = [
+            hold for hold in legal_holds.holds(ledger) if hold.dataset == dataset and (hold.subject or not is_shared)
+        ]
+        if not own:
+            return
+        keys = _keys(root, name)
+        subjects = held.read().subjects[rows]
+        if is_shared:
+            subjects = np.array(quarantine.pseudonyms_at(held, rows, keys), object)
+        if legal_holds.held_among(own, keys, subjects).any():
+            raise JobRefused(
+                f"region {name} keeps rows on a legal hold that are among these; nothing was removed; "
+                f"{legal_holds.ending(name, own)}"
+            )
 
 
 @contextmanager

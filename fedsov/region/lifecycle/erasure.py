@@ -28,7 +28,7 @@ from fedsov.partition.store import Store
 from fedsov.region.answers import synthetic_rows
 from fedsov.region.answers.memory import Answers
 from fedsov.region.answers.people_rows import PEOPLE
-from fedsov.region.lifecycle.legal_holds import holds
+from fedsov.region.lifecycle.legal_holds import ending, holds
 from fedsov.region.lifecycle.lineage import ModelVersion, Traced, versions_of
 from fedsov.region.settings import RegionSettings
 
@@ -191,23 +191,23 @@ def is_erased(ledger: Ledger, digest: str) -> bool:
     return _states(ledger).get(digest) in (BEGUN, DONE)
 
 
-def erased_among(ledger: Ledger, keys: RegionKeys, whose: Callable[[RegionKeys], Iterable[str]]) -> int:
-    """How many erased subjects are among arriving rows. Raises LedgerBroken.
+def erased_among(ledger: Ledger, keys: RegionKeys, whose: Callable[[RegionKeys], Iterable[str]]) -> bool:
+    """Whether erased subjects are among arriving rows. Raises LedgerBroken.
 
     Args:
         whose: the rows' pseudonyms under a region's keys; asked for where anybody was erased.
     """
     erased = {digest for digest, state in _states(ledger).items() if state != LIFTED}
     if not erased:
-        return 0
-    return sum(digest in erased for digest in keys.pseudonyms(f"erased:{each}" for each in sorted(set(whose(keys)))))
+        return False
+    return any(digest in erased for digest in keys.pseudonyms(f"erased:{each}" for each in sorted(set(whose(keys)))))
 
 
-def erased_again(region: str, people: int) -> str:
-    """That a source brings erased people back, and both ways on."""
+def erased_again(region: str) -> str:
+    """That a source brings erased people back, and both ways on; not how many, which would tell who they are."""
     return (
-        f"the source holds rows of {counted(people, 'person', 'people')} that region {region} erased, and they are not "
-        "taken again; take them out of the source, or, where a person gave them anew, "
+        f"the source holds rows of people whom region {region} erased, and they are not taken again; take them out of "
+        "the source, or, where a person gave them anew, "
         f"`fedsov erase --region {region} --subject ID --again --why TEXT`"
     )
 
@@ -271,8 +271,7 @@ def _check_holds(premises: Premises, subject: Subject) -> None:
             continue
         stores = (path for path in stores_in(premises.folder) if path.name.removeprefix("quarantine@") == hold.dataset)
         if any(rows_of(Store.open(path, premises.keys), subject.pseudonym).any() for path in stores):
-            whose = f"{hold.dataset} --subject ID" if hold.subject else hold.dataset
             raise JobRefused(
                 f"region {name} keeps rows of this subject on a legal hold since {reason['at'][:10]} ({hold.words()}: "
-                f"{reason['why']}); `fedsov retention release {name} --dataset {whose} --why TEXT` ends it"
+                f"{reason['why']}); {ending(name, [hold])}"
             )

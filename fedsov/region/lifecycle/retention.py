@@ -21,14 +21,14 @@ import numpy as np
 from fedsov.errors import counted
 from fedsov.ledger.ledger import entry_time
 from fedsov.partition.ingest import QUARANTINE
-from fedsov.partition.lifecycle.erasure import keyed_digest, remove_rows, sweep
+from fedsov.partition.lifecycle.erasure import remove_rows, sweep
 from fedsov.partition.lifecycle.retention import StoredAges, check_dates, expired
 from fedsov.partition.records import Records
 from fedsov.partition.store import Store
 from fedsov.partition.told_counts import in_tens
 from fedsov.region.answers import synthetic_rows
 from fedsov.region.lifecycle.erasure import Premises, stores_in
-from fedsov.region.lifecycle.legal_holds import holds
+from fedsov.region.lifecycle.legal_holds import held_rows
 from fedsov.region.settings import RegionSettings
 
 NOTE = "expiry"
@@ -105,7 +105,8 @@ def _judged(premises: Premises) -> list[tuple[Store, np.ndarray, np.ndarray, Rec
         store = Store.open(path, premises.keys)
         records = store.read()
         past = _past(store, records, premises.settings, on=premises.ledger.today())
-        judged.append((store, past, _on_hold(premises, store, records, past), records))
+        is_held = past & held_rows(premises.ledger, premises.keys, path, records.subjects)
+        judged.append((store, past, is_held, records))
     return judged
 
 
@@ -116,19 +117,6 @@ def _past(store: Store, records: Records, own: RegionSettings, *, on: date) -> n
         starts = check_dates(dataset, column, records.columns.get(column))
     ages = StoredAges(records.labels, records.label_of, store.manifest.ingested, starts)
     return expired(ages, own.retention, own.retention_days, on=on)
-
-
-def _on_hold(premises: Premises, store: Store, records: Records, past: np.ndarray) -> np.ndarray:
-    """(rows,) True for rows past their period that a legal hold keeps."""
-    dataset = store.folder.name.removeprefix(f"{QUARANTINE}@")
-    own = [hold for hold in holds(premises.ledger) if hold.dataset == dataset]
-    if any(not hold.subject for hold in own):
-        return past
-    kept_back, digests = np.zeros(len(past), bool), {hold.subject for hold in own}
-    for pseudonym in {*records.subjects[past].tolist()} if digests else ():
-        if keyed_digest(premises.keys, pseudonym) in digests:
-            kept_back |= past & (records.subjects == pseudonym)
-    return kept_back
 
 
 def _due(store: Store, past: np.ndarray, is_held: np.ndarray) -> Due:

@@ -171,7 +171,7 @@ def test_what_a_killed_erasure_had_traced_is_kept_by_the_next(
 def test_a_source_that_brings_an_erased_person_back_is_refused_until_they_are_given_anew(region: PeopleRegion) -> None:
     erase(_root(region), "DE", GONE, why=WHY)
     again = fedsov("ingest", *region.words(), "--rebuild", "--quiet")
-    assert again.returncode == 9 and "rows of 1 person that region DE erased" in again.stderr, again.stderr
+    assert again.returncode == 9 and "rows of people whom region DE erased" in again.stderr, again.stderr
     assert GONE not in again.stderr and _subject(region).pseudonym not in _decrypted(region)
     lift(_root(region), "DE", GONE, why="a new contract")
     assert fedsov("ingest", *region.words(), "--rebuild", "--quiet").returncode == 0

@@ -1,0 +1,94 @@
+"""A source before its rows are stored: what is asked of the regions then, and what they may look at.
+
+    conditions = Conditions(check_rows=check, admitted=lambda arrival: print(arrival.of_region("DE").pseudonyms(keys)))
+    ingest(spec, ..., conditions=conditions)
+
+Rows are read from the source only when somebody asks for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+
+from fedsov.jurisdiction import Region
+from fedsov.keys.protocol import RegionKeys
+from fedsov.partition.people.row_names import keyed_halves
+from fedsov.partition.recipients import Gathered
+
+
+@dataclass(frozen=True, slots=True)
+class ArrivingRows:
+    """A region's rows before they are stored; the source is read for them when they are asked for.
+
+    Attributes:
+        gathered: their names by their values, what their pseudonyms are under a region's keys, and their columns as
+            they will be stored, with NaN or None for what is missing.
+        ingested: the day on which their source was first ingested, ISO 8601.
+    """
+
+    gathered: Callable[[], Gathered]
+    ingested: str
+
+    def row_digests(self, keys: RegionKeys) -> np.ndarray:
+        """(rows,) int64 digests of their values, under a region's key."""
+        return keyed_halves(self.gathered()[0].keyed(keys))
+
+    def pseudonyms(self, keys: RegionKeys) -> list[str]:
+        """Whose rows they are, under a region's key."""
+        return self.gathered()[1](keys)
+
+    @property
+    def columns(self) -> Mapping[str, np.ndarray]:
+        """Name to column."""
+        return self.gathered()[2]
+
+
+CheckRows = Callable[[Region, ArrivingRows], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A whole source before a store is written.
+
+    Attributes:
+        regions: those that get rows.
+        replaced: names of these, and of those whose stores leave since the source has no rows of theirs any more.
+        of_region: by a region's name the rows that come into its store, or wait there for a fault.
+        homeless: the rows that wait in nobody's region.
+        source_sha256: the source's digest.
+        ingested: the day on which it was first ingested, ISO 8601.
+    """
+
+    regions: Sequence[Region]
+    replaced: Collection[str]
+    of_region: Callable[[str], ArrivingRows]
+    homeless: ArrivingRows
+    source_sha256: str
+    ingested: str
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """Under which stores are written.
+
+    Attributes:
+        basis: what a release relies on; where it changes (a document expired, say) the stores are not up to date.
+        rebuild: writes the stores anew even where they are up to date.
+        check_rows: told of each region's rows before any store is written; raises what ends the ingestion.
+        admitted: told of the whole source once every region's rows were checked, before any store is written; raises
+            what ends the ingestion.
+        first_day: by a source's digest, a day on which it was ingested that no store remembers; None for none.
+    """
+
+    basis: str = "consent"
+    rebuild: bool = False
+    check_rows: CheckRows = lambda region, rows: None
+    admitted: Callable[[Arrival], None] = lambda arrival: None
+    first_day: Callable[[str], date | None] = lambda source_sha256: None
+
+
+NO_CONDITIONS = Conditions()
