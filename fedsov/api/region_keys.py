@@ -50,7 +50,7 @@ class KeysShown:
             "key_id": state.key_id,
             "service": state.service.to_json(),
             "service_version": state.service_version,
-            "service_older": list(state.older),
+            "service_older": [former.to_json() for former in state.older],
             "versions": {str(number): self.wrapped.get(number, 0) for number in state.versions},
         }
 
@@ -59,7 +59,7 @@ class KeysShown:
         state = self.state
         service = " ".join(f"{name}={value}" for name, value in state.service.to_json().items())
         by = f", by version {state.service_version}" if state.service_version else ""
-        older = f"; not destroyed yet: {', '.join(state.older)}" if state.older else ""
+        older = f"; not destroyed yet: {', '.join(former.words() for former in state.older)}" if state.older else ""
         lines = [f"{self.region}: key {state.key_id}, protected by {service}{by}{older}"]
         newest = state.versions[-1]
         for number in state.versions:
@@ -110,9 +110,13 @@ def retire(root: Path, name: str, *, by: str = "", why: str = "") -> list[str]:
             raise ConfigurationError(f"{name} has one version of its key; run: fedsov keys rotate {name}")
         by, why = by or user(), why or UNSAID
         _all_anew(place.folder, open_keys(place), region, by=by, why=why)
-        versions = {"versions": list(before.versions[:-1]), "service_versions": list(before.older)}
+        former = [each.to_json() for each in before.older]
+        versions = {"versions": list(before.versions[:-1]), "service_versions": former}
         _note(region, {"retired": versions, "by": by, "why": why})
-        return rotation.retire(place)
+        lines = rotation.retire(place)
+        if left := rotation.state_of(place).older:
+            _note(region, {"not destroyed": [each.to_json() for each in left], "by": by, "why": why})
+        return lines
 
 
 def _all_anew(folder: Path, keys: RegionKeys, region: tuple[Path, Ledger] | None, *, by: str, why: str) -> None:

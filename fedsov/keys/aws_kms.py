@@ -110,13 +110,19 @@ class AwsKey:
             self._client.update_alias(AliasName=self.alias, TargetKeyId=arn)
         return arn
 
-    def destroy(self, version: str) -> str:
+    def destroy(self, version: str, *, moved: bool = False) -> str:
         """Schedules the deletion of an older key."""
-        if version == self.version:
+        if not moved and version == self.version:
             raise KeyUnavailable(f"{self._where()} is {version} itself; run: fedsov keys rotate first")
-        key = version.rpartition("/")[2]
-        with self._asking("delete the older key"):
-            when = self._client.schedule_key_deletion(KeyId=key, PendingWindowInDays=DAYS)["DeletionDate"]
+        try:
+            described = self._description(version)
+        except _Missing:
+            return f"{version} is not there any more: it decrypts nothing"
+        when = described.get("DeletionDate")
+        if when is None:
+            with self._asking("delete the older key"):
+                key = version.rpartition("/")[2]
+                when = self._client.schedule_key_deletion(KeyId=key, PendingWindowInDays=DAYS)["DeletionDate"]
         return f"{version} decrypts nothing from now on, and is deleted for good on {when:%Y-%m-%d}"
 
     def _new_key(self) -> str:
@@ -127,9 +133,10 @@ class AwsKey:
             )
         return str(made["KeyMetadata"]["Arn"])
 
-    def _description(self) -> dict[str, Any]:
+    def _description(self, key: str = "") -> dict[str, Any]:
+        """Of a key by its ARN; "" for the one that the alias names."""
         with self._asking("say what it is"):
-            return dict(self._client.describe_key(KeyId=self.alias)["KeyMetadata"])
+            return dict(self._client.describe_key(KeyId=key or self.alias)["KeyMetadata"])
 
     def _context(self) -> dict[str, str]:
         return {"fedsov:region": self.region}

@@ -2,7 +2,8 @@
 
 In the clear, each secret is a line. Else the file has the settings of the service, a key of 32 random bytes that the
 service wrapped (``root``), and the secrets sealed under that (``sealed``), bound to all the rest of the file. So a
-service is asked once to open a keyring, and a file that was changed or exchanged does not open.
+service is asked once to open a keyring, and a file that was changed or exchanged does not open. Either file names what
+protected it before (``older``), since a backup of it opens by that until `fedsov.keys.rotation.retire`.
 """
 
 from __future__ import annotations
@@ -27,6 +28,33 @@ _WRAPPING, _PSEUDONYMS, _SEALING = "key_encryption_key", "pseudonym_key", "seali
 
 
 @dataclass(frozen=True, slots=True)
+class Former:
+    """What protected a keyring's file before: a service, by its settings without a credential, and a version of its
+    key; "" where it has no versions. A backup of the file opens by it."""
+
+    service: KeyService
+    version: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {"service": self.service.to_json(), "version": self.version}
+
+    @staticmethod
+    def from_json(plain: Any, own: KeyService) -> Former:
+        """The inverse of `to_json`; a mere version is of the service that protects the file now.
+
+        Raises TypeError, KeyError or ConfigurationError.
+        """
+        if isinstance(plain, str):
+            return Former(own, plain)
+        return Former(KeyService.from_settings(plain["service"]), str(plain["version"]))
+
+    def words(self) -> str:
+        """In one line."""
+        return " ".join(part for part in (words_of(self.service), self.version and f"version {self.version}") if part)
+
+
+@dataclass(frozen=True, slots=True)
 class Keyring:
     """What the file holds; its ``repr`` shows no secret.
 
@@ -34,7 +62,7 @@ class Keyring:
         wrapping: the key-encryption keys by version, from 1; the newest wraps.
         service: what protects the file.
         version: the version of the service's key that does.
-        older: those that protected it before, and are not destroyed yet.
+        older: what protected it before, and is not destroyed yet.
     """
 
     region: str
@@ -44,14 +72,15 @@ class Keyring:
     sealing: bytes = field(repr=False)
     service: KeyService = field(default_factory=KeyService)
     version: str = ""
-    older: tuple[str, ...] = ()
+    older: tuple[Former, ...] = ()
 
     def content(self, root: RootKey | None) -> bytes:
         """The file's bytes; `root` is the key of `service`, which has `version`. Raises KeyUnavailable."""
-        body: dict[str, Any] = {"region": self.region, "key_id": self.key_id}
+        older = [former.to_json() for former in self.older]
+        body: dict[str, Any] = {"region": self.region, "key_id": self.key_id, "older": older}
         if root is None:
             return json.dumps({**body, **self._secrets()}, indent=1).encode()
-        body |= {"service": self.service.to_json(), "version": self.version, "older": list(self.older)}
+        body |= {"service": self.service.to_json(), "version": self.version}
         key = secrets.token_bytes(KEY_BYTES)
         sealed = sealing.encrypted(key, json.dumps(self._secrets()).encode(), _bound(body))
         body |= {"root": _text(root.wrap(key, self.version)), "sealed": _text(sealed)}
@@ -83,28 +112,29 @@ def read_keyring(path: Path, region: str, service: KeyService | None = None) -> 
     try:
         owner, key_id = str(body["region"]), str(body["key_id"])
         own = KeyService.from_settings(body.pop("service", {}))
-        version, older = str(body.get("version", "")), tuple(map(str, body.pop("older", ())))
+        version, before = str(body.get("version", "")), body.pop("older", [])
+        older = tuple(Former.from_json(plain, own) for plain in before)
     except (KeyError, TypeError, ValueError, ConfigurationError):
         raise _damaged(path) from None
     if owner != region:
         raise KeyUnavailable(f"{path} is the keyring of {owner}, not of {region}; put {region}'s own there")
     if service is not None and service != own:
         raise KeyUnavailable(
-            f"{path} is protected by {_words(own)}, and {region}'s settings say {_words(service)}; "
+            f"{path} is protected by {words_of(own)}, and {region}'s settings say {words_of(service)}; "
             f"`fedsov keys status {region}` shows both, `fedsov region set {region} key_service.backend=...` moves it"
         )
     root = root_key(region, own)
-    plain = body if root is None else _opened(path, body, own, root, older)
+    plain = body if root is None else _opened(path, body, own, root, before)
     wrapping, pseudonyms, sealed = _secrets_of(path, plain)
     return Keyring(owner, key_id, wrapping, pseudonyms, sealed, own, version, older)
 
 
-def _opened(path: Path, body: Mapping[str, Any], service: KeyService, root: RootKey, older: tuple[str, ...]) -> Any:
+def _opened(path: Path, body: Mapping[str, Any], service: KeyService, root: RootKey, older: Any) -> Any:
     """The secrets of a sealed file."""
     try:
         wrapped, sealed = (base64.b64decode(body[name], validate=True) for name in ("root", "sealed"))
         bound = {name: body[name] for name in ("region", "key_id")}
-        bound |= {"service": service.to_json(), "version": body["version"], "older": list(older)}
+        bound |= {"service": service.to_json(), "version": body["version"], "older": older}
         version = str(body["version"])
     except (KeyError, TypeError, ValueError):
         raise _damaged(path) from None
@@ -151,7 +181,8 @@ def _damaged(path: Path) -> KeyUnavailable:
     return KeyUnavailable(f"{path} is not a whole keyring; restore it from its backup")
 
 
-def _words(service: KeyService) -> str:
+def words_of(service: KeyService) -> str:
+    """A service's settings in one line."""
     return " ".join(f"{name}={value}" for name, value in service.to_json().items())
 
 

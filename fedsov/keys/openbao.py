@@ -115,17 +115,26 @@ class OpenBaoKey:
             self._client.secrets.transit.rotate_key(self.name, mount_point=self.mount)
         return self.version
 
-    def destroy(self, version: str) -> str:
-        """Trims the key to its newest version, which destroys this one and all before it."""
-        described, transit = self._description(), self._client.secrets.transit
-        newest = int(described["latest_version"])
-        if not int(version) < newest:
-            raise KeyUnavailable(f"{self._where()} has no newer version than {version}; run: fedsov keys rotate first")
-        if int(described["min_available_version"]) < newest:
+    def destroy(self, version: str, *, moved: bool = False) -> str:
+        """Trims the key, which destroys this version and all before it; where it is the newest, a new one is made."""
+        try:
+            described = self._description()
+        except _Missing:
+            return f"{self._where()} is not there any more: version {version} opens nothing"
+        least, transit = int(version) + 1, self._client.secrets.transit
+        if least > int(described["latest_version"]):
+            if not moved:
+                raise KeyUnavailable(
+                    f"{self._where()} has no newer version than {version}; run: fedsov keys rotate first"
+                )
+            self.rotate()
+        if int(described["min_available_version"]) < least:
             with self._asking("destroy older versions"):
-                for least in ("min_decryption_version", "min_encryption_version"):  # hvac refuses both at once
-                    transit.update_key_configuration(self.name, mount_point=self.mount, **{least: newest})
-                transit.trim_key(self.name, min_version=newest, mount_point=self.mount)
+                opens = max(least, int(described["min_decryption_version"]))
+                wraps = max(opens, int(described["min_encryption_version"]))
+                transit.update_key_configuration(self.name, mount_point=self.mount, min_encryption_version=wraps)
+                transit.update_key_configuration(self.name, mount_point=self.mount, min_decryption_version=opens)
+                transit.trim_key(self.name, min_version=least, mount_point=self.mount)
         return f"{self._where()}: version {version} is destroyed"
 
     def _description(self) -> dict[str, Any]:

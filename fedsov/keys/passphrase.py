@@ -63,7 +63,7 @@ class Passphrase:
     def rotate(self) -> str:
         return _VERSION
 
-    def destroy(self, version: str) -> str:
+    def destroy(self, version: str, *, moved: bool = False) -> str:
         return "a passphrase has no versions to destroy"
 
     def _bound(self) -> bytes:

@@ -107,6 +107,10 @@ class RootKey(Protocol):
         """Makes a new version, and gives its name. Raises KeyUnavailable."""
         ...
 
-    def destroy(self, version: str) -> str:
-        """Destroys an older version: what it wrapped opens nowhere. Says what was done. Raises KeyUnavailable."""
+    def destroy(self, version: str, *, moved: bool = False) -> str:
+        """Destroys an older version: what it wrapped opens nowhere. Says what was done. Raises KeyUnavailable.
+
+        Args:
+            moved: another key protects the keyring now, so this one's newest version may go too.
+        """
         ...

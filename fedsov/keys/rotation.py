@@ -1,12 +1,13 @@
 """New versions of a region's keys, and the end of old ones.
 
     rotate(settings)          # a new version wraps from now on, the older ones open still
-    retire(settings)          # the older ones are destroyed, here and at the service
+    retire(settings)          # the older ones are destroyed, here and at each service that protected the file
 
 A rotation makes a version of the key-encryption key, and of the service's key that protects the keyring. Names of
 people (the pseudonym key) and the sealing key stay, since others know them. In between, whatever the older version
 wrapped is to be wrapped anew (`fedsov.partition.lifecycle.rekeying`): after `retire` nothing else opens, no backup
-either, where a service protected the backup's keyring. Killed at any instant, either runs again.
+either, where a service protected the backup's keyring. What protected the file before decides: a move to another
+service leaves the former one in the keyring until its key is destroyed. Killed at any instant, either runs again.
 """
 
 from __future__ import annotations
@@ -14,12 +15,19 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, replace
 
-from fedsov.errors import WorkspaceUnusable
-from fedsov.keys.keyring_file import KEY_BYTES, Keyring, read_keyring
+from fedsov.errors import ConfigurationError, KeyUnavailable, WorkspaceUnusable
+from fedsov.keys.keyring_file import KEY_BYTES, Former, Keyring, read_keyring
 from fedsov.keys.local import KEYRING, LocalKeyring
 from fedsov.keys.protocol import KeySettings, RootKey
 from fedsov.keys.services import KeyService, root_key
 from fedsov.storage.atomic_files import replace_file
+
+_COPIES = {"local": "", "passphrase": ", with its passphrase,"}
+"""Services that cannot revoke a copy of the file, and what opens the copy."""
+_NOT_NOTED = (
+    "copies of the former keyring.json may open old backups still: the keyring does not note what protected it before; "
+    "destroy those copies too, and the older versions of its key at each service that it was moved from"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +37,14 @@ class KeysState:
     Attributes:
         versions: of the key-encryption key, the newest last.
         service_version: the version of the service's key that protects the file; "" where none does.
-        older: those that protected it before, and are not destroyed.
+        older: what protected it before, and is not destroyed.
     """
 
     key_id: str
     service: KeyService
     versions: tuple[int, ...]
     service_version: str
-    older: tuple[str, ...]
+    older: tuple[Former, ...]
 
 
 def state_of(settings: KeySettings) -> KeysState:
@@ -57,13 +65,15 @@ def rotate(settings: KeySettings, service: KeyService | None = None) -> LocalKey
     moves = service is not None and service != old.service
     chosen = service if service is not None else old.service
     root = root_key(settings.region, chosen)
-    version, older = _new_version(root, old, moves=moves)
+    version = "" if root is None else _new_version(root, old, moves=moves)
+    older = tuple(dict.fromkeys((*old.older, Former(old.service, old.version))))
     wrapping = {**old.wrapping, max(old.wrapping) + 1: secrets.token_bytes(KEY_BYTES)}
     return _write(settings, replace(old, wrapping=wrapping, service=chosen, version=version, older=older), root)
 
 
 def retire(settings: KeySettings) -> list[str]:
-    """Destroys every version but the newest: first the region's own, then the service's. Says what was done, in lines.
+    """Destroys every version but the newest: first the region's own, then those of each service that protected the
+    file. Says in lines what was done, and what a person must do where a former service did not do it.
 
     Whatever is still wrapped by an older one is lost. Raises as `rotate`.
     """
@@ -74,25 +84,46 @@ def retire(settings: KeySettings) -> list[str]:
     _write(settings, new, root)
     gone = sorted(set(old.wrapping) - {newest})
     lines = [f"version {number} of the region's key is destroyed" for number in gone]
-    if root is not None and old.older:
-        lines += [root.destroy(version) for version in old.older]
-        _write(settings, replace(new, older=()), root)
-    if old.service.backend in ("local", "passphrase") and gone:
-        copies = "copies of the former keyring.json" + (", with its passphrase," if root is not None else "")
-        lines.append(f"{copies} still open old backups: destroy those copies too")
+    if gone and not old.older:
+        lines.append(_NOT_NOTED)
+    for former in old.older:
+        is_ended, line = _ended(settings.region, former, old.service)
+        lines.append(line)
+        if is_ended:
+            new = replace(new, older=tuple(each for each in new.older if each != former))
+            _write(settings, new, root)
     return lines
 
 
-def _new_version(root: RootKey | None, old: Keyring, *, moves: bool) -> tuple[str, tuple[str, ...]]:
-    """The service's version that protects from now on, and those of before that it still has."""
-    if root is None:
-        return "", ()
+def _ended(region: str, former: Former, service: KeyService) -> tuple[bool, str]:
+    """Whether what protected the file before is dealt with, and what is to be said of it.
+
+    A fault of another service than `service`, which protects the file now, is said and not raised.
+    """
+    if former.service.backend in _COPIES:
+        copies = f"copies of the former keyring.json{_COPIES[former.service.backend]}"
+        return True, f"{copies} still open old backups: destroy those copies too"
+    access = {name: getattr(service, name) for name in ("credential_file", "ca_file", "profile")}
+    moved = replace(former.service, **access) != service
+    try:
+        root = root_key(region, former.service if moved else service)
+        return True, "" if root is None else root.destroy(former.version, moved=moved)
+    except (KeyUnavailable, ConfigurationError) as fault:
+        if not moved:
+            raise
+        return False, (
+            f"not destroyed: {former.words()}, which opens old backups still ({fault}); give its credentials and run "
+            f"fedsov keys retire {region} --yes again, or destroy that key there"
+        )
+
+
+def _new_version(root: RootKey, old: Keyring, *, moves: bool) -> str:
+    """The service's version that protects from now on; never one that did before, since `retire` destroys that."""
     if moves:
         root.prepare()
-        return root.version, ()
     newest = root.version
-    version = newest if newest != old.version else root.rotate()  # a rotation that was cut has made it already
-    return version, tuple(dict.fromkeys(each for each in (*old.older, old.version) if each != version))
+    before = {former.version for former in old.older if moves} | {old.version}  # two addresses may lead to one key
+    return root.rotate() if newest in before else newest  # a rotation that was cut has made it already
 
 
 def _read(settings: KeySettings) -> Keyring:

@@ -35,6 +35,7 @@ def _rows(region: PeopleRegion, folder: Path) -> int:
     return len(Store.open(folder / "store" / "people", open_keys(KeySettings("DE", folder))).read())
 
 
+@pytest.mark.long
 def test_a_region_ingests_trains_and_is_read_again_by_a_token_that_may_only_decrypt(
     region: PeopleRegion, tmp_path: Path
 ) -> None:
@@ -49,6 +50,7 @@ def test_a_region_ingests_trains_and_is_read_again_by_a_token_that_may_only_decr
     assert refused.returncode and shown.code == 0, shown.err
 
 
+@pytest.mark.long
 def test_a_rotation_rewrites_no_row_and_an_old_backup_opens_until_its_key_is_retired(
     region: PeopleRegion, servers: Servers, tmp_path: Path
 ) -> None:
