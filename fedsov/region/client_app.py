@@ -44,6 +44,7 @@ from fedsov.protocol.flower_messages import (
     with_proximal,
 )
 from fedsov.region.answers import people_rows, synthetic_rows
+from fedsov.region.answers.people_steps import cut_for
 from fedsov.region.session import Session
 from fedsov.region.strategies import selection, synthetic
 from fedsov.region.strategies.candidates import Candidate, StartingPoint
@@ -155,7 +156,8 @@ def train(session: Session, message: Message) -> RecordDict:
     asked = replace(training, rounds=max(training.rounds, number))
     many = len(rows.train)
     most = many if session.examples else in_tens(many + FEWEST - 1)  # which jobs are refused tells of tens
-    session.settings.limits.check(session.records.region, asked, rows=most)
+    cut = cut_for(session, scope, rows.train, number)
+    session.settings.limits.check(session.records.region, asked, rows=most, people=cut is not None)
     features, scored = people_rows.looked_at(session, scope, Features.from_json(json.loads(str(config["features"]))))
     layout = Layout.of(training, features.inputs)
     own = session.own.load(scope, number) if training.keeps_state else {}
@@ -173,6 +175,7 @@ def train(session: Session, message: Message) -> RecordDict:
         clients=(_number(session, scope),),
         drift=_drift(drift_of(message), incoming, whole),
         measure=measure,
+        cut=cut,
         **_noise(session, message, scope, layout),
     )
     result = _answered(whole, state, (features.encode(rows.train.columns), rows.train.y), layout, course)

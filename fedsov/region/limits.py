@@ -25,7 +25,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from fedsov.algorithms.local_steps import LARGEST, LEAST
+from fedsov.algorithms.local_steps import LARGEST, LEAST, LocalSteps
 from fedsov.algorithms.training_spec import TrainingSpec
 from fedsov.checks import prefixed, real, section, store, whole
 from fedsov.errors import LimitExceeded
@@ -33,6 +33,9 @@ from fedsov.model.column_statistics import MINIMUM_COUNT
 
 QUESTION_DAYS = 365
 """For how long an answer counts towards ``questions``."""
+MOST_FORGOTTEN = 0.1
+"""The greatest share of what it learned that a step over people's rows forgets: learning_rate * (weight_decay +
+proximal_mu). At 1 an update is the last step alone; at a tenth or less, some ten steps or more weigh in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +83,40 @@ class Limits:
         """Plain values; `from_settings` gives equal limits."""
         return asdict(self)
 
-    def check(self, region: str, training: TrainingSpec, *, rows: int = 0) -> None:
+    def check(self, region: str, training: TrainingSpec, *, rows: int = 0, people: bool = False) -> None:
         """Raises LimitExceeded for a training with more rounds, a greater learning rate, or more steps on so many rows.
 
-        The message names the region, the limit and the command that would change it.
+        On people's rows, not hidden by noise, also for steps of fewer rows than `least_people`, and for steps that
+        forget more than `MOST_FORGOTTEN`. The message names the region, the limit and what would mend it.
         """
         self._within(region, "rounds", training.rounds, "{:,} rounds are more than the {:,}")
         rate = training.steps.learning_rate * max(training.rate(number) for number in range(1, training.rounds + 1))
         self._within(region, "learning_rate", rate, "a learning rate of {:g} is greater than the {:g}")
         steps = training.steps.epochs * math.ceil(rows / training.steps.rows)
         self._within(region, "steps", steps, "{:,} steps a round are more than the {:,}")
+        if people:
+            self._check_steps(region, "model.round", training.steps, rate)
+            only = training.personalization.private.private_only_steps
+            if only is not None:
+                factor = rate / training.steps.learning_rate
+                self._check_steps(region, "model.private_only_steps", only, only.learning_rate * factor)
+
+    def _check_steps(self, region: str, group: str, steps: LocalSteps, rate: float) -> None:
+        if steps.rows < self.least_people:
+            batch = math.ceil(self.least_people / steps.accumulate)
+            raise LimitExceeded(
+                f"a step takes {group}.batch={steps.batch} times accumulate={steps.accumulate} rows, fewer than the "
+                f"{self.least_people} people that region {region} answers about (limits.least_people); "
+                f"set {group}.batch={batch} or more"
+            )
+        forgotten = rate * (steps.weight_decay + steps.proximal_mu)
+        if forgotten > MOST_FORGOTTEN:
+            fits = 0.9 * steps.learning_rate * MOST_FORGOTTEN / forgotten
+            raise LimitExceeded(
+                f"a step forgets {forgotten:.3g} of what was learned, so that an update tells region {region}'s last "
+                f"rows; over people's rows learning_rate * (weight_decay + proximal_mu) is at most {MOST_FORGOTTEN}; "
+                f"set {group}.learning_rate={fits:.2g}, or lower {group}.weight_decay or FedProx's proximal_mu"
+            )
 
     def check_questions(self, region: str, asked: int) -> None:
         """Raises LimitExceeded for the answer after the last that is allowed about people in a year."""

@@ -45,6 +45,8 @@ Noise = Callable[[], Sequence[RecordMechanism]]
 """Each client's mechanism for one round; called once, when the noisy steps are taken."""
 Remembered = Callable[[Callable[[], np.ndarray]], np.ndarray]
 """Takes (K, P) noisy steps, or gives what they gave before where the same is asked again."""
+Cut = Callable[[int, LocalSteps, Stream], Sequence[np.ndarray]]
+"""(client's place, steps, what they are drawn for) to the rows of each step."""
 
 
 def taken_anew(steps: Callable[[], np.ndarray]) -> np.ndarray:
@@ -61,6 +63,8 @@ class ClientRound:
         number: the round, from 1.
         clients: (K,) the clients' numbers, by which their chance is keyed (`local_steps.client_number`).
         batches: for a client's place the rows of each of its steps; by default shuffled by its generator.
+        cut: the same of all the steps that a client takes, those of private parameters alone too; they may be longer
+            than a batch.
         noise: what bounds and hides each record; then rows are drawn for it.
         remembered: see `Remembered`.
         drift: (P,) or (K, P), what the hub sent to be added to gradients, where it keeps the clients' state.
@@ -79,6 +83,7 @@ class ClientRound:
     measure: Measure | None = None
     ends_hub_half: bool = False
     mean: np.ndarray | None = None
+    cut: Cut | None = None
 
     @property
     def steps(self) -> LocalSteps:
@@ -86,11 +91,17 @@ class ClientRound:
         return self.training.steps_of(self.number)
 
     def shuffled(self, sizes: np.ndarray) -> Batches:
-        """Each client's rows by step where none are drawn for noise: no step is empty, or longer than a batch."""
+        """Each client's rows by step where none are drawn for noise: no step is empty, or, unless cut, too long."""
         if self.batches is not None:
             return [self.batches(place) for place in range(len(sizes))]
+        return self.drawn(sizes, self.training.steps, self.training.seed, Stream.ORDER)
+
+    def drawn(self, sizes: np.ndarray, steps: LocalSteps, seed: int, stream: Stream) -> Batches:
+        """Each client's rows by step as they are cut, or shuffled by its generator."""
+        if self.cut is not None:
+            return [self.cut(place, steps, stream) for place in range(len(sizes))]
         return [
-            shuffled(int(size), self.training.steps, generator(self.training.seed, client, self.number))
+            shuffled(int(size), steps, generator(seed, client, self.number, stream))
             for client, size in zip(self.clients, sizes, strict=True)
         ]
 
@@ -259,10 +270,7 @@ def _private_first(parameters: np.ndarray, rows: ClientBatch, layout: Layout, co
     only = course.training.private_of(course.number).private_only_steps
     if only is None or not layout.private_names:
         return parameters
-    batches = [
-        shuffled(int(size), only, generator(only.seed, client, course.number, Stream.PRIVATE_ONLY_STEPS))
-        for client, size in zip(course.clients, rows.sizes, strict=True)
-    ]
+    batches = course.drawn(rows.sizes, only, only.seed, Stream.PRIVATE_ONLY_STEPS)
     weighed = rows if only.class_weights == course.training.steps.class_weights else _weighed(rows, only)
     shared = layout.shaped.keys() - layout.private_names
     _advance(parameters, weighed, batches, only, course=course, frozen=shared)
@@ -305,6 +313,8 @@ def _advance(
 
     tensor: torch.Tensor = torch.from_numpy(parameters)
     terms = replace(terms or GradientTerms(), seeds=_dropout_seeds(course))
+    if course.cut is not None:
+        steps = replace(steps, batch=max([steps.rows, *(len(step) for each in batches for step in each)]), accumulate=1)
     engine.advance(tensor, rows, batches, steps, spec=course.training.network, frozen=frozen, terms=terms)
 
 

@@ -37,7 +37,7 @@ def region(tmp_path_factory: pytest.TempPathFactory) -> PeopleRegion:
 
 @pytest.fixture
 def worker(region: PeopleRegion) -> Iterator[OpenRegion]:
-    opened = region.opened(*MODEL, "model.round.epochs=1", "model.round.batch=1")
+    opened = region.opened(*MODEL, "model.round.epochs=1", "model.round.batch=10")
     yield opened
     opened.close()
 
@@ -103,7 +103,7 @@ def test_which_deltas_and_which_steps_are_refused_tells_of_tens(region: PeopleRe
     other = PeopleRegion(tmp_path)
     other.ingest(drawn(range(PEOPLE)))
     other.set("limits.steps=10")
-    opened = other.opened(*MODEL, "model.round.epochs=1", "model.round.batch=1")
+    opened = other.opened(*MODEL, "model.round.epochs=10", "model.round.batch=10")
     try:
         told(opened, STATISTICS, {"scope": "shareable"})
         error, rows = _round(opened)["error"], _trained_on(opened)

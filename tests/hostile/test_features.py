@@ -148,7 +148,7 @@ def test_a_job_beyond_a_limit_is_refused_before_a_row_is_touched(people: PeopleR
 
 def test_rounds_of_more_steps_than_the_limit_are_refused_by_their_rows(people: PeopleRegion) -> None:
     people.set("limits.steps=100")
-    opened = people.opened(*MODEL, "model.round.epochs=2", "model.round.batch=1")
+    opened = people.opened(*MODEL, "model.round.epochs=20", "model.round.batch=10")
     try:
         told(opened, "query.statistics", {"scope": "shareable"})
         said = _asked(opened, Features(levels=(("ward", ("A", "B")),)))

@@ -78,3 +78,26 @@ def test_the_answer_after_the_last_allowed_one_is_refused():
     Limits(questions=3).check_questions("DE", 3)
     with pytest.raises(LimitExceeded, match=r"fedsov region set DE limits\.questions=8"):
         Limits(questions=3).check_questions("DE", 4)
+
+
+@pytest.mark.parametrize(
+    ("steps", "mends"),
+    [
+        ({"batch": 9}, {"batch": 10}),
+        ({"batch": 3, "accumulate": 3}, {"batch": 4, "accumulate": 3}),
+        ({"learning_rate": 1.0, "weight_decay": 1.0}, {"learning_rate": 0.09, "weight_decay": 1.0}),
+        ({"learning_rate": 0.5, "proximal_mu": 0.59}, {"learning_rate": 0.15, "proximal_mu": 0.59}),
+    ],
+)
+def test_steps_over_people_that_tell_of_the_last_rows_are_refused_and_over_examples_not(steps, mends):
+    Limits().check("DE", training(**steps), rows=100)
+    setting = next(name for name, value in mends.items() if steps[name] != value)
+    with pytest.raises(LimitExceeded, match=rf"region DE.*set model\.round\.{setting}={mends[setting]}\b"):
+        Limits().check("DE", training(**steps), rows=100, people=True)
+    Limits().check("DE", training(**mends), rows=100, people=True)
+
+
+def test_a_pull_is_measured_at_the_schedules_greatest_rate():
+    asked = training(learning_rate=0.1, weight_decay=0.9, schedule=Schedule("step", every=2, by=2.0))
+    with pytest.raises(LimitExceeded, match="forgets"):
+        Limits().check("DE", asked, rows=100, people=True)
