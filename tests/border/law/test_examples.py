@@ -112,7 +112,7 @@ def test_cases_of_each_kind_that_was_once_answered_wrongly_are_answered_as_the_l
     """The American bulk rule (H3), China (H5), sector and state law (H6), too strict answers (H9), regimes (H10).
 
     Others by kind (S1 the exporter's law, S2 consent, S7 time, S10 regimes), at bounds and of exceptions (T), and of
-    papers that are changed, late, pending or not there (U, V).
+    papers that are changed, late, pending or not there (U, V); of counts, brokers, zones, clauses before their day (W).
     """
     cases = read_cases(KINDS.read_bytes(), KINDS.name)
     wrong = {case.id: got.verdict for case in cases if (got := answer(case, law())).verdict != case.expected}
