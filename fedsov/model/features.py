@@ -55,12 +55,29 @@ class Substitute:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Levels that another stands for, the place of each input at which every row has one value, with the value, and
-    the least and the greatest value of numeric columns, in the place of `CLIP`."""
+    """What of some rows is not looked at.
+
+    Attributes:
+        substitutes: levels that another stands for; of several for one column each takes what the one before gave.
+        inputs: the place of each input at which every row has one value, and the value.
+        ranges: numeric column, its least and its greatest value, in the place of `CLIP`.
+        means: numeric column, and the number in the place of one that is missing.
+    """
 
     substitutes: tuple[Substitute, ...] = ()
     inputs: tuple[tuple[int, float], ...] = ()
     ranges: tuple[tuple[str, float, float], ...] = ()
+    means: tuple[tuple[str, float], ...] = ()
+
+    def put_into(self, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """(N,) the columns with the substitutes and the means. Raises InputError where a column is absent."""
+        filled = dict(columns)
+        for one in self.substitutes:
+            filled[one.column] = one.put_into(filled)
+        for name, mean in self.means:
+            numbers, absent = numeric(name, column(filled, name))
+            filled[name] = np.where(absent, mean, numbers)
+        return filled
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +162,7 @@ class Features:
             InputError: a column is absent, or holds infinite values.
         """
         categorical = {name for name, _ in self.levels}
-        columns = {**columns, **{one.column: one.put_into(columns) for one in self.held.substitutes}}
+        columns = self.held.put_into(columns)
         ranges = {name: (low, high) for name, low, high in self.held.ranges}
         blocks = [
             _standardised(name, column(columns, name), mean, std, ranges.get(name)) for name, mean, std in self.numeric

@@ -5,8 +5,8 @@ at an input only where enough of its people differ in it, where its own statisti
 a scale that other regions' rows can explain. Rows at levels that too few share take the column's most common level:
 without one they would be what the other levels' gradients lack. A number is drawn in to six spreads about the region's
 own mean, wherever the hub's scale would clip it: three scales that differ by little would tell of whoever stands at the
-edge of the middle one. Held inputs keep their weights, which other regions
-train, and the region's rows still train all the others.
+edge of the middle one. Where too few lack a number, they are given that mean: 0 on every scale would set them apart.
+Held inputs keep their weights, which other regions train, and the region's rows still train all the others.
 
 This bounds what features can single out. It bounds no model: whoever chooses its parameters can make a hidden unit that
 few rows reach. Against such a hub a region asks for privacy (`privacy.require: record`) or for a secure sum.
@@ -25,8 +25,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from fedsov.model.column_statistics import Counts, Moments, Statistics, column, is_absent
-from fedsov.model.disclosure import fewest_apart, owners_of
+from fedsov.model.column_statistics import Counts, Moments, Statistics, column, is_absent, numeric
+from fedsov.model.disclosure import fewest_apart, owners_of, rows_of_people
 from fedsov.model.features import CLIP, Features, Held, Substitute
 
 FAR = 30.0
@@ -42,38 +42,47 @@ def held(
     *,
     least: int,
     own: Statistics | None = None,
+    groups: np.ndarray | None = None,
 ) -> Features:
-    """The features with those inputs held that these rows may not be looked at by.
+    """The features with those inputs held that these rows may not be looked at by, beside those held before.
 
     Args:
         columns, persons: (N,) arrays of the rows, as `Statistics.from_records` takes them.
         least: the fewest people who must differ from the rest; else all have the most common value.
         own: what the region said of its rows; an input that does not follow from it is held at 0, its reference.
+        groups: (N,) numbers; in each group so many people must differ, since answers about one group are subtracted
+            from answers about all. None where no answer is about a part of these rows.
 
     Raises InputError as `Features.encode`.
     """
     owners = owners_of(persons, len(next(iter(columns.values()), ())))
-    fixed = dict(features.held.inputs)
-    ranges = features.held.ranges
+    sides = [owners] if groups is None else [np.where(groups == group, owners, -1) for group in np.unique(groups)]
+    sides = [side for side in sides if (side >= 0).any()]
+    fixed, before = dict(features.held.inputs), features.held
+    ranges = before.ranges
     if own is not None:
         fixed |= dict.fromkeys(_undescribed(features, own), 0.0)
         ranges = tuple(_range(name, own) for name in sorted({name for name, _, _ in features.numeric}))
-    substitutes = {one.column: one for one in features.held.substitutes}
-    for name, levels in features.levels:
-        counts = None if own is None else own.categorical.get(name, Counts())
-        indicated = name in features.missing and (counts is None or bool(counts.missing))
-        named = levels if counts is None else [level for level in levels if level in counts.levels]
-        substitute = _substitute(name, column(columns, name), owners, least=least, known=named, indicated=indicated)
-        if substitute is not None:
-            substitutes[name] = substitute
-    shared = replace(features, held=Held(tuple(substitutes.values()), tuple(fixed.items()), ranges))
-    for place, values in enumerate(shared.encode(columns).T if len(owners) else ()):
-        if fewest_apart(values, owners) < least:
+    looked_at = before.put_into(columns)
+    described = {name: None if own is None else own.categorical.get(name, Counts()) for name, _ in features.levels}
+    substitutes = [
+        _substitute(name, column(looked_at, name), sides, least=least, described=counts)
+        for name, counts in described.items()
+    ]
+    means = {name: _mean_for_few(name, looked_at, sides, least=least, own=own) for name, _, _ in features.numeric}
+    now = Held(
+        (*before.substitutes, *filter(None, substitutes)),
+        tuple(fixed.items()),
+        ranges,
+        (*before.means, *((name, mean) for name, mean in sorted(means.items()) if mean is not None)),
+    )
+    for place, values in enumerate(replace(features, held=now).encode(columns).T if sides else ()):
+        if min(fewest_apart(values, side) for side in sides) < least:
             fixed.setdefault(place, _most_common(values))
-    if news := sorted(set(fixed) - {place for place, _ in features.held.inputs}):
+    if news := sorted(set(fixed) - {place for place, _ in before.inputs}):
         names = ", ".join(features.names[place] for place in news)
         _LOG.warning("held at one value (fewer than %d people differ, or no answer told of it): %s", least, names)
-    return replace(shared, held=Held(shared.held.substitutes, tuple(sorted(fixed.items())), ranges))
+    return replace(features, held=replace(now, inputs=tuple(sorted(fixed.items()))))
 
 
 def _range(name: str, own: Statistics) -> tuple[str, float, float]:
@@ -83,25 +92,53 @@ def _range(name: str, own: Statistics) -> tuple[str, float, float]:
     return name, moments.mean - reach, moments.mean + reach
 
 
-def _substitute(
-    name: str, values: np.ndarray, owners: np.ndarray, *, least: int, known: Sequence[str], indicated: bool
-) -> Substitute | None:
-    """What stands for the rows at none of the `known` levels that enough people share; None where they are enough.
+def _mean_for_few(
+    name: str, columns: Mapping[str, np.ndarray], sides: Sequence[np.ndarray], *, least: int, own: Statistics | None
+) -> float | None:
+    """The region's mean of a column, where so few people lack a number that it stands for theirs; else None.
 
-    Args:
-        indicated: whether an input says which rows have no value, so that these are apart already.
+    A missing number is 0 on every scale: the gradients of two scales would tell of those who have one, and the
+    intercept's of all.
     """
+    numbers, absent = numeric(name, column(columns, name))
+    if not _are_few(absent, sides, least):
+        return None
+    if own is not None:
+        return own.numeric.get(name, Moments()).mean
+    return 0.0 if absent.all() else float(numbers[~absent].mean())
+
+
+def _substitute(
+    name: str, values: np.ndarray, sides: Sequence[np.ndarray], *, least: int, described: Counts | None
+) -> Substitute | None:
+    """What stands for the rows at none of the levels that enough people share; None where they are enough.
+
+    It follows from the rows and from how the region `described` the column, never from the levels that a hub names:
+    two choices of these would tell of the rows at neither.
+    """
+    absent = np.fromiter(map(is_absent, values.tolist()), bool, len(values))
+    levels = set(values[~absent].tolist())
+    known = sorted(levels if described is None else levels & set(described.levels))
     codes = {level: place for place, level in enumerate(known)}
     at = np.fromiter((codes.get(value, -1) for value in values.tolist()), np.int64, len(values))
-    absent = np.fromiter(map(is_absent, values.tolist()), bool, len(values))
-    counts = [_people(owners[at == place]) for place in range(len(known))]
-    shared = [place for place, people in enumerate(counts) if people >= least]
-    is_apart = indicated and _people(owners[absent]) >= least
+    is_known = at >= 0
+    people = [rows_of_people(at[is_known], side[is_known], len(known))[0] for side in sides]
+    shared = np.flatnonzero(np.min(people, axis=0) >= least) if people else np.zeros(0, np.int64)
+    is_apart = (described is None or bool(described.missing)) and _fewest(absent, sides) >= least
     rest = ~np.isin(at, shared) & ~(absent & is_apart)
-    if not shared or not 0 < _people(owners[rest]) < least:
+    if not len(shared) or not _are_few(rest, sides, least):
         return None
-    common = known[max(shared, key=counts.__getitem__)]
+    common = known[shared[np.argmax(np.sum(people, axis=0)[shared])]]
     return Substitute(name, frozenset(known[place] for place in shared), common, absent=not is_apart)
+
+
+def _are_few(rows: np.ndarray, sides: Sequence[np.ndarray], least: int) -> bool:
+    """Whether the rows of an (N,) mask are somebody's, and on some side those of fewer people than the least."""
+    return any(_people(side[rows]) for side in sides) and _fewest(rows, sides) < least
+
+
+def _fewest(rows: np.ndarray, sides: Sequence[np.ndarray]) -> int:
+    return min((_people(side[rows]) for side in sides), default=0)
 
 
 def _people(owners: np.ndarray) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +96,33 @@ def test_an_indicator_of_a_missing_value_that_nobody_was_told_of_has_no_gradient
     columns = Features(numeric=(("income", 109.0, 60.0),), missing=("income",))
     weights, _ = _steps(region, columns)
     assert weights[0] != 0.0 and weights[1] == 0.0
+
+
+def _residuals(tmp_path: Path, rows: list[Row], asked: Iterable[Features]) -> list[tuple[np.ndarray, float]]:
+    """The steps of a region of these people, for each of the features."""
+    region = PeopleRegion(tmp_path)
+    region.ingest(rows)
+    opened = region.opened(*MODEL, *ONE_STEP)
+    try:
+        assert "statistics" in told(opened, "query.statistics", {"scope": "shareable"})
+        return [_steps(opened, features) for features in asked]
+    finally:
+        opened.close()
+
+
+def test_two_choices_of_levels_do_not_tell_of_those_at_none_of_them(tmp_path: Path) -> None:
+    """Each choice leaves enough people aside, the rare ones among them: their sum is what no gradient may lack."""
+    one, other = (Features(levels=(("ward", (level,)),)) for level in "AB")
+    (at_a, intercept), (at_b, _) = _residuals(tmp_path, _rows(), (one, other))
+    assert at_a.sum() + at_b.sum() == pytest.approx(intercept, abs=1e-6)
+
+
+def test_two_means_do_not_tell_of_those_whose_number_is_missing(tmp_path: Path) -> None:
+    """Two scales give the sum over those who have a number, and the intercept's gradient gives the sum over all."""
+    rows = [(name, "" if name.startswith("me") else income, "A", ill) for name, income, _, ill in _rows()]
+    scales = [Features(numeric=(("income", mean, 60.0),)) for mean in (109.0, 169.0)]  # a spread apart
+    (near, intercept), (far, _) = _residuals(tmp_path, rows, scales)
+    assert near.sum() - far.sum() == pytest.approx(intercept, abs=1e-6)
 
 
 def test_a_score_on_validation_rows_does_not_depend_on_a_level_of_few_people(region: OpenRegion) -> None:

@@ -98,7 +98,48 @@ def test_held_inputs_are_named_in_the_region_s_log_and_never_sent(caplog):
 def test_what_was_held_stays_held_where_further_rows_are_looked_at():
     first = held(LEVELS, _wards(A=50, B=40, C=3), None, least=10)
     second = held(first, _wards(A=20, B=5, C=20), None, least=10)
-    assert second.encode(_wards(A=1, B=1, C=1)).tolist() == [[1, 0, 0], [1, 0, 0], [0, 0, 0]]
+    assert second.encode(_wards(A=1, B=1, C=1)).tolist() == [[1, 0, 0]] * 3  # C is at A as before, B for these rows
+
+
+@pytest.mark.parametrize("named", [("A",), ("B",), ("B", "C"), ("C",), ("A", "B", "C")])
+def test_rows_at_a_rare_level_are_at_the_same_level_whatever_levels_a_hub_names(named):
+    columns = _wards(A=50, B=40, C=3)
+    own = Statistics.from_records(columns, KINDS | {"age": "text"})
+    for said in (None, own):
+        encoded = held(Features(levels=(("ward", named),)), columns, None, least=10, own=said).encode(columns)
+        of_level = dict(zip(columns["ward"].tolist(), encoded.tolist(), strict=True))
+        assert of_level["C"] == of_level["A"]
+
+
+def _ages(absent):
+    return {"age": np.append(np.arange(100.0), np.full(absent, np.nan))}
+
+
+@pytest.mark.parametrize("mean", [49.0, -100.0])
+def test_a_missing_number_of_few_is_the_region_s_own_mean_and_of_many_is_0(mean):
+    features = Features((("age", mean, 30.0),), missing=("age",))
+    for absent, expected in ((9, (49.5 - mean) / 30.0), (10, 0.0)):
+        columns = _ages(absent)
+        own = Statistics.from_records(columns, {"age": "numeric"})
+        for said in (None, own):
+            encoded = held(features, columns, None, least=10, own=said).encode(columns)
+            assert encoded[-1, 0] == pytest.approx(expected) and encoded[-1, 1] == float(absent == 10)
+
+
+def test_further_rows_without_a_number_take_the_same_mean():
+    own = Statistics.from_records(_ages(3), {"age": "numeric"})
+    first = held(Features((("age", 0.0, 30.0),)), _ages(3), None, least=10, own=own)
+    second = held(first, {"age": np.append(np.arange(40.0), np.full(20, np.nan))}, None, least=10, own=own)
+    assert second.encode(_ages(1))[-1, 0] == pytest.approx(49.5 / 30.0)
+
+
+def test_each_group_of_people_is_enough_for_itself():
+    """Who is in one group only is the difference of an answer about all and one about the other group."""
+    columns = {**_wards(A=60, B=60, C=21), "age": np.arange(141.0)}
+    groups = np.append(np.arange(120) % 2, [1] + [0] * 20)  # one of C is of the second
+    alone, apart = (held(LEVELS, columns, None, least=10, groups=given) for given in (None, groups))
+    assert alone.encode(columns).sum(0).tolist() == [60, 60, 21]
+    assert apart.encode(columns).sum(0).tolist() == [81, 60, 0]
 
 
 def test_a_column_that_the_rows_lack_is_named():

@@ -143,8 +143,9 @@ def looked_at(session: Session, scope: str, features: Features) -> tuple[Feature
         least = session.settings.limits.least_people
         train, validation = rows.train, rows.validation
         _check_outcomes(session, train)
-        seen = held(features, train.columns, train.persons, least=least, own=Statistics.from_json(own))
-        session.looked_at[key] = seen, held(seen, validation.columns, validation.persons, least=least)
+        said = Statistics.from_json(own)
+        seen = held(features, train.columns, train.persons, least=least, own=said)
+        session.looked_at[key] = seen, held(seen, validation.columns, validation.persons, least=least, own=said)
     return session.looked_at[key]
 
 
