@@ -24,9 +24,11 @@ from fedsov.model.column_statistics import Statistics
 from fedsov.model.features import Features
 from fedsov.model.targets import outcome
 from fedsov.partition.description import description_of
+from fedsov.partition.records import Records
 from fedsov.partition.store import Store
 from fedsov.protocol.job import Asked
 from fedsov.region.admission import Place, admit, admit_rows
+from fedsov.region.lifecycle.retention import in_use
 from fedsov.storage.workspace import Workspace, is_there, ledger_of, store_of
 
 
@@ -68,7 +70,7 @@ def of_region(settings: Settings, region: str, *, most: int) -> Attacked:
     if not store_of(folder, dataset.name).is_dir():
         known = [name for name in workspace.region_names() if store_of(workspace.region(name), dataset.name).is_dir()]
         raise ConfigurationError(unknown(f"region with rows of {dataset.name}", region, known))
-    whole = _admitted(settings, folder, region).read()
+    whole = _admitted(settings, folder, region)
     records = whole.select(whole.unrestricted)
     if not len(records):
         raise InputError(f"{region} has no row of {dataset.name} that no restriction binds")
@@ -77,8 +79,8 @@ def of_region(settings: Settings, region: str, *, most: int) -> Attacked:
     return _some(region, records.label, features.encode(records.columns), y, features, most, settings.seed)
 
 
-def _admitted(settings: Settings, folder: Path, region: str) -> Store:
-    """The region's store, where the region describes its rows as the settings do. Nothing crosses a border."""
+def _admitted(settings: Settings, folder: Path, region: str) -> Records:
+    """The region's rows that are in use, where it describes them as the settings do. Nothing crosses a border."""
     dataset, run = settings.dataset, f"attack-{secrets.token_hex(4)}"
     if not is_there(ledger_of(folder)):
         raise LedgerBroken(f"{folder} holds rows of {dataset.name} and no ledger; restore your copy of it")
@@ -88,7 +90,7 @@ def _admitted(settings: Settings, folder: Path, region: str) -> Store:
         keys = open_keys(KeySettings(region, folder, own.key_service))
         store = Store.open(store_of(folder, dataset.name), keys)
         admit_rows(place, own, store.manifest, run=run)
-    return store
+        return in_use(store, own, on=ledger.today())
 
 
 def of_table(settings: Settings, *, most: int) -> Attacked:

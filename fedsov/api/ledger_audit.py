@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from fedsov.api.lifecycle.quarantine import own_ledger
 from fedsov.border.evidence import approvals
 from fedsov.border.evidence.register import Document
 from fedsov.border.evidence.register_file import load_register
@@ -22,6 +23,7 @@ from fedsov.errors import ConfigurationError, FedsovError, LedgerBroken, unknown
 from fedsov.ledger import clock, timestamps
 from fedsov.ledger.ledger import Ledger
 from fedsov.ledger.signed_head import Head
+from fedsov.partition.ingest import QUARANTINE
 from fedsov.region.settings_file import read_settings
 from fedsov.storage.workspace import Workspace
 
@@ -81,7 +83,17 @@ def verify_all(root: Path, *, register: Sequence[Document] | None = None) -> lis
         earlier = found.get(owner, LedgerFinding(owner, 0, None))
         found[owner] = earlier if earlier.fault else LedgerFinding(owner, earlier.entries, earlier.head, fault)
     registers = own_registers(root) if register is None else dict.fromkeys(found, register)
-    return [_remarked(finding, paths.get(finding.owner), registers) for finding in found.values()]
+    findings = [_remarked(finding, paths.get(finding.owner), registers) for finding in found.values()]
+    return [*findings, *_of_quarantine(workspace)]
+
+
+def _of_quarantine(workspace: Workspace) -> list[LedgerFinding]:
+    """Of the ledger of rows without a home; [] where none was begun."""
+    try:
+        path = own_ledger(workspace)
+    except LedgerBroken as error:
+        return [LedgerFinding(QUARANTINE, 0, None, str(error))]
+    return [] if path is None else [_verified(QUARANTINE, path)]
 
 
 def own_registers(root: Path) -> dict[str, Sequence[Document]]:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import date
 from functools import partial
 
 from fedsov.artifact import Artifact, Kind, Party
@@ -26,13 +27,13 @@ from fedsov.partition.arrival import Arrival, ArrivingRows
 from fedsov.partition.classify import ConsentRule
 from fedsov.partition.ingest import keys_of
 from fedsov.partition.lifecycle.retention import is_kept
-from fedsov.partition.manifest import read_manifest
+from fedsov.partition.manifest import MANIFEST, read_manifest
 from fedsov.partition.told_counts import in_tens
 from fedsov.protocol import BASE_MODEL
 from fedsov.protocol.calendar import real_day
 from fedsov.protocol.job import Asked
 from fedsov.region.admission import Place, admit, admit_further, refuse, settle
-from fedsov.region.lifecycle import erasure, legal_holds
+from fedsov.region.lifecycle import erasure, legal_holds, retention
 from fedsov.region.settings import RegionSettings
 from fedsov.region.settings_file import FILE, check_ledger, has_settings, noted, read_settings
 from fedsov.region.trust import known_peers
@@ -80,6 +81,30 @@ class RegionGates:
         self._of_all(self.workspace.region_names(), partial(self._check_people, arrival))
         self.begin(names)
         self._of_all([name for name in names if (self.workspace.region(name) / FILE).exists()], self._may_trust(names))
+        if self.settings.dataset.examples is None:
+            for name in arrival.replaced:
+                self._note_arrival(arrival, name)
+
+    def first_day(self, source_sha256: str) -> date | None:
+        """The day on which a source was first ingested here, by all regions' ledgers. Raises LedgerBroken."""
+        days = []
+        for owner, path in self.workspace.ledgers().items():
+            if owner != "hub":
+                with closing(Ledger.read(path)) as ledger:
+                    days.append(retention.first_noted(ledger, source_sha256))
+        return min((day for day in days if day is not None), default=None)
+
+    def _note_arrival(self, arrival: Arrival, name: str) -> None:
+        """Notes in a region's ledger the day of the source, and that of the source whose rows it replaces."""
+        folder, dataset = self.workspace.region(name), self.settings.dataset.name
+        if not is_there(ledger_of(folder)):
+            return
+        with closing(Ledger(ledger_of(folder), name)) as ledger:
+            if (store_of(folder, dataset) / MANIFEST).exists():
+                before = read_manifest(store_of(folder, dataset))
+                retention.note_arrival(ledger, dataset, before.source_sha256, before.ingested)
+            if any(region.name == name for region in arrival.regions):
+                retention.note_arrival(ledger, dataset, arrival.source_sha256, arrival.ingested)
 
     def _check_people(self, arrival: Arrival, name: str) -> None:
         """Raises JobRefused where people whom the region erased come back, or rows that it has on hold would leave."""

@@ -101,6 +101,7 @@ def ingest_source(request: Mapping[str, Any]) -> dict[str, Any]:
             rebuild=bool(request.get("rebuild")),
             check_rows=_check_rows(workspace, gates, asked=known),
             admitted=gates.admitted,
+            first_day=gates.first_day,
         ),
     )
     gates.ask_all([region.name for region in report.regions])

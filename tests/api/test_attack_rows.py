@@ -21,6 +21,7 @@ from fedsov.partition.classify import ClassifyRules, RestrictionRule
 from fedsov.partition.description import description_of
 from fedsov.protocol.job import Asked
 from fedsov.region.admission import Place, settle
+from fedsov.region.settings_file import Change, read_settings, write_settings
 from fedsov.storage.workspace import ledger_of
 from tests.partition.world import keys_of, people, read, run, spec_of, store_folder, written
 
@@ -168,3 +169,17 @@ def test_a_table_that_is_not_there_or_lacks_the_target_is_refused(tmp_path: Path
     written(tmp_path, people())
     with pytest.raises(InputError, match="salary"):
         of_table(_settings(tmp_path, target=TargetRule("salary")), most=ALL)
+
+
+def test_rows_past_their_period_are_not_attacked(tmp_path: Path) -> None:
+    chosen = _ingested(tmp_path)
+    assert of_region(chosen, "US", most=ALL).held
+    folder = chosen.workspace / "regions" / "US"
+    with closing(Ledger(ledger_of(folder), "US")) as ledger:
+        own = replace(read_settings(folder, ledger), retention_days=30)
+        write_settings(folder, keys_of(chosen.workspace, "US"), ledger, Change(own, "A. Person", "a period"))
+        ledger.append(
+            {"at": "2090-01-01T00:00:00Z", "run": "", "act": "note", "owner": "US", "note": {"opened": "later"}}
+        )
+    with pytest.raises(InputError, match="no row of people"):
+        of_region(chosen, "US", most=ALL)

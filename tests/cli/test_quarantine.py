@@ -85,3 +85,15 @@ def test_what_cannot_be_done_is_said_with_the_way(place: Path) -> None:
         in call("quarantine", "assign", "--to", "DE", "--jurisdiction", "FR", "--all", *words).line
     )
     assert "no rows of 'other' wait" in call("quarantine", "show", "--dataset", "other", "--workspace", place).line
+
+
+def test_the_quarantine_s_ledger_does_not_vanish_unnoticed(place: Path) -> None:
+    words = ("--dataset", "people", "--all", "--why", "checked by hand", "--workspace", place)
+    assert call("quarantine", "delete", *words).code == 0
+    assert "quarantine" in call("ledger", "verify", "--workspace", place).out
+    for path in (place / "quarantine").glob("ledger.sqlite*"):
+        path.unlink()
+    assert "the ledger of the quarantine is gone" in call("quarantine", "list", "--workspace", place).line
+    verified = call("ledger", "verify", "--workspace", place)
+    assert verified.code != 0 and "the ledger of the quarantine is gone" in verified.out + verified.err
+    assert "the ledger of the quarantine is gone" in call("quarantine", "delete", *words).line

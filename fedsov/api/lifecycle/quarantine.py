@@ -15,7 +15,7 @@ import numpy as np
 
 from fedsov.api.lifecycle.erasure import premises, reason
 from fedsov.api.region_settings import user
-from fedsov.errors import ConfigurationError, JobRefused, unknown
+from fedsov.errors import ConfigurationError, JobRefused, LedgerBroken, unknown
 from fedsov.keys import has_keys, open_keys
 from fedsov.keys.protocol import RegionKeys
 from fedsov.ledger.ledger import Ledger, entry_time
@@ -57,10 +57,11 @@ class Chosen:
 
 
 def listed(root: Path) -> list[Waiting]:
-    """Every quarantine with rows. Raises LedgerBroken where the quarantine's own ledger does not verify."""
+    """Every quarantine with rows. Raises LedgerBroken where the quarantine's own ledger does not verify, or is gone."""
     workspace = Workspace(root)
-    if is_there(ledger_of(workspace.quarantine)):
-        Ledger.read(ledger_of(workspace.quarantine)).verify()
+    if (path := own_ledger(workspace)) is not None:
+        with closing(Ledger.read(path)) as ledger:
+            ledger.verify()
     places = [("", path.parent.name) for path in sorted((workspace.quarantine / "store").glob(f"*/{MANIFEST}"))]
     for name in workspace.region_names():
         stores = sorted((workspace.region(name) / "store").glob(f"{quarantine_of('*')}/{MANIFEST}"))
@@ -71,6 +72,19 @@ def listed(root: Path) -> list[Waiting]:
         if len(reasons):
             waiting.append(Waiting(region, dataset, dict(zip(reasons.tolist(), counts.tolist(), strict=True))))
     return waiting
+
+
+def own_ledger(workspace: Workspace) -> Path | None:
+    """The ledger of rows without a home; None where none was begun. Raises LedgerBroken where it is gone."""
+    path = ledger_of(workspace.quarantine)
+    if is_there(path):
+        return path
+    if (key := path.with_name("signing.key")).exists():
+        raise LedgerBroken(
+            f"the ledger of the quarantine is gone, though its signing key {key} is there; restore your copy; "
+            "or remove the key, where no row without a home was ever deleted"
+        )
+    return None
 
 
 def shown(root: Path, dataset: str, region: str | None = None, *, most: int) -> list[WaitingRow]:
@@ -149,6 +163,7 @@ def _ledger(root: Path, region: str | None) -> Iterator[Ledger]:
             yield opened.ledger
         return
     with hold_workspace(Workspace(root)) as workspace:
+        own_ledger(workspace)
         ledger = Ledger(ledger_of(workspace.quarantine), QUARANTINE)
         try:
             yield ledger

@@ -5,13 +5,15 @@
     apply(premises, by="A. Person", why="yearly")
 
 The ledger has an entry before a row leaves: a tombstone with the data set, the day, the rows in tens and the digest of
-their source. The emptied store stays, so its source ingested anew is as old as it was. Days are the ledger's own.
+their source. It also knows the day on which each source of people's rows first came (`note_arrival`), so a source that
+comes again after another, or after its expiry, is as old as it was. Days are the ledger's own.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
@@ -19,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from fedsov.errors import counted
-from fedsov.ledger.ledger import entry_time
+from fedsov.ledger.ledger import Ledger, entry_time
 from fedsov.partition.ingest import QUARANTINE
 from fedsov.partition.lifecycle.erasure import remove_rows, sweep
 from fedsov.partition.lifecycle.retention import StoredAges, check_dates, expired
@@ -32,6 +34,7 @@ from fedsov.region.lifecycle.legal_holds import held_rows
 from fedsov.region.settings import RegionSettings
 
 NOTE = "expiry"
+ARRIVAL = "source_arrived"
 _LOG = logging.getLogger(__name__)
 
 
@@ -96,6 +99,24 @@ def apply(premises: Premises, *, by: str, why: str) -> list[Due]:
         synthetic_rows.erase_tables(premises.answers, {*records.subjects[leaves].tolist()})
         remove_rows(store, leaves)
     return [_due(store, past, is_held) for store, past, is_held, _ in judged]
+
+
+def first_noted(ledger: Ledger, source_sha256: str) -> date | None:
+    """The day on which a source was first ingested, by arrivals and tombstones. Raises LedgerBroken."""
+    days = []
+    for name in (ARRIVAL, NOTE):
+        for note in (entry.body["note"][name] for entry in ledger.notes(name)):
+            with suppress(ValueError):  # an older tombstone may know no day
+                days += [date.fromisoformat(note["ingested"])] if note["source"] == source_sha256 else []
+    return min(days, default=None)
+
+
+def note_arrival(ledger: Ledger, dataset: str, source_sha256: str, ingested: str) -> None:
+    """Notes the day on which a source was first ingested, unless that day or an earlier one is noted."""
+    known = first_noted(ledger, source_sha256)
+    if ingested and (known is None or known.isoformat() > ingested):
+        note = {ARRIVAL: {"dataset": dataset, "source": source_sha256, "ingested": ingested}}
+        ledger.append({"at": entry_time(), "run": "", "act": "note", "owner": ledger.owner, "note": note})
 
 
 def _judged(premises: Premises) -> list[tuple[Store, np.ndarray, np.ndarray, Records]]:
