@@ -127,6 +127,7 @@ def test_a_job_that_learns_another_target_is_refused_whatever_it_says_of_the_row
     taken.close()
 
 
+@pytest.mark.long
 def test_rows_sorted_by_another_description_are_not_trained_on_until_they_are_ingested_again(
     region: PeopleRegion,
 ) -> None:
@@ -146,6 +147,7 @@ def test_rows_sorted_by_another_description_are_not_trained_on_until_they_are_in
     assert "ingest" not in fedsov("region", "check", "DE", place).stdout
 
 
+@pytest.mark.long
 def test_the_same_rows_under_another_name_are_bound_alike_and_other_people_s_are_not(region: PeopleRegion) -> None:
     said = _refused(region, "dataset.name=cohort")
     assert "holds rows of cohort as rows of people too" in said and "dataset.restrictions" in said
@@ -211,6 +213,7 @@ def test_people_whom_nobody_names_are_no_others_because_a_job_reads_their_file_o
     assert not (region.folder / "store" / "anew").exists()
 
 
+@pytest.mark.long
 def test_people_whom_nobody_names_in_a_file_with_rounded_numbers_are_for_the_owner_to_tell(
     region: PeopleRegion,
 ) -> None:
@@ -222,6 +225,7 @@ def test_people_whom_nobody_names_in_a_file_with_rounded_numbers_are_for_the_own
     answered(fedsov("ingest", *region.words(HOME, *UNNAMED, "dataset.drop=[person, dummy]", name="anew"), "--json"))
 
 
+@pytest.mark.long
 def test_a_division_anew_that_the_owner_described_has_no_second_answer(region: PeopleRegion) -> None:
     words = (HOME, "dataset.subject=null", "dataset.drop=[person]")
     _take(region, _refused(region, "dataset.name=anew", *words))
