@@ -89,6 +89,8 @@ def test_a_quarantine_s_rows_on_hold_are_not_deleted_in_their_region_or_without_
     for of in ("DE", None):
         with pytest.raises(JobRefused, match=r"nothing was removed; `fedsov retention release DE --dataset people"):
             quarantine.delete(root, Chosen("people", of), why="tidying")
+    with pytest.raises(JobRefused, match=r"`fedsov retention release DE --dataset people --subject ID"):
+        erase(root, "DE", ELSEWHERE, why="request")
     assert sum(sum(each.reasons.values()) for each in quarantine.listed(root)) == 4
     for subject in ("p0", ELSEWHERE):
         release(root, "DE", "people", subject, why="closed")

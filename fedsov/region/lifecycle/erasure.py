@@ -270,8 +270,18 @@ def _check_holds(premises: Premises, subject: Subject) -> None:
         if hold.subject not in ("", subject.digest):
             continue
         stores = (path for path in stores_in(premises.folder) if path.name.removeprefix("quarantine@") == hold.dataset)
-        if any(rows_of(Store.open(path, premises.keys), subject.pseudonym).any() for path in stores):
+        is_kept = any(rows_of(Store.open(path, premises.keys), subject.pseudonym).any() for path in stores)
+        if is_kept or (hold.subject and _waits(premises, subject, hold.dataset)):
             raise JobRefused(
                 f"region {name} keeps rows of this subject on a legal hold since {reason['at'][:10]} ({hold.words()}: "
                 f"{reason['why']}); {ending(name, [hold])}"
             )
+
+
+def _waits(premises: Premises, subject: Subject, dataset: str) -> bool:
+    """Whether a row of the subject waits without a home."""
+    if premises.shared is None:
+        return False
+    folder, keys = premises.shared
+    stores = (path for path in stores_in(folder) if path.name == dataset)
+    return any(rows_of(Store.open(path, keys), subject_pseudonym(keys, subject.word)).any() for path in stores)
