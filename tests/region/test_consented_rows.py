@@ -15,6 +15,7 @@ from fedsov.artifact import Artifact, Kind
 from fedsov.border.gate import Outgoing
 from fedsov.errors import AnswerWithheld
 from fedsov.label import PUBLIC, Label
+from fedsov.model.features import Features
 from fedsov.model.targets import TargetRule
 from fedsov.partition.records import Records
 from fedsov.protocol.flower_messages import reason_of
@@ -87,6 +88,44 @@ def test_of_two_sessions_the_later_one_knows_what_was_told_of_all_before(tmp_pat
     people_rows.statistics(_session(tmp_path, 150), "shareable")
     with pytest.raises(AnswerWithheld):
         people_rows.statistics(_session(tmp_path, 295), "consented")
+
+
+def _looked_at(session: Session, features: Features) -> tuple[np.ndarray, np.ndarray]:
+    """The inputs of the training rows of all, and of those who consented."""
+    scopes = ("shareable", "consented")
+    for scope in scopes:
+        people_rows.statistics(session, scope)
+    seen = (people_rows.looked_at(session, scope, features)[0] for scope in scopes)
+    every, some = (one.encode(session.divided(scope).train.columns) for one, scope in zip(seen, scopes, strict=True))
+    return every, some
+
+
+def _with_ward(session: Session, refusing: int) -> Session:
+    """Half of those who consented live in ward R, and so many of the others whose rows train."""
+    consents = cast(np.ndarray, session.records.consents)
+    others = np.flatnonzero(session.division.train & ~consents)[:refusing]
+    lives = consents & (np.arange(PEOPLE) % 2 == 0)
+    lives[others] = True
+    ward = np.where(lives, "R", "A").astype(object)
+    session.records = replace(session.records, columns={"ward": ward}, kinds={"ward": "categorical"})
+    return session
+
+
+@pytest.mark.parametrize(("refusing", "apart"), [(1, False), (9, False), (10, True)])
+def test_an_input_is_theirs_where_many_of_the_others_differ_in_it(tmp_path: Path, refusing: int, apart: bool) -> None:
+    session = _with_ward(_session(tmp_path, 150), refusing)
+    every, some = _looked_at(session, Features(levels=(("ward", ("A", "R")),)))
+    assert np.ptp(every[:, 1]) == 1.0 and bool(np.ptp(some[:, 1])) == apart
+
+
+def test_no_update_is_theirs_where_few_of_the_others_are_scored(tmp_path: Path) -> None:
+    session = _session(tmp_path, 150)
+    consents = np.ones(PEOPLE, bool)
+    for part, few in ((session.division.train, 40), (session.division.validation, 1)):
+        consents[np.flatnonzero(part)[:few]] = False
+    session.records = replace(session.records, consents=consents)
+    with pytest.raises(AnswerWithheld, match="in a part"):
+        _looked_at(session, Features((("age", 150.0, 87.0),)))
 
 
 def test_under_noise_no_answer_is_about_them(tmp_path: Path) -> None:

@@ -143,10 +143,37 @@ def looked_at(session: Session, scope: str, features: Features) -> tuple[Feature
         least = session.settings.limits.least_people
         train, validation = rows.train, rows.validation
         _check_outcomes(session, train)
-        said = Statistics.from_json(own)
-        seen = held(features, train.columns, train.persons, least=least, own=said)
-        session.looked_at[key] = seen, held(seen, validation.columns, validation.persons, least=least, own=said)
+        described = Statistics.from_json(own)
+        seen = held(features, train.columns, train.persons, least=least, own=described)
+        scored = held(seen, validation.columns, validation.persons, least=least, own=described)
+        is_part = scope == Scope.CONSENTED and session.private is None
+        session.looked_at[key] = _beside_all(session, features) if is_part else (seen, scored)
     return session.looked_at[key]
+
+
+def _beside_all(session: Session, features: Features) -> tuple[Features, Features]:
+    """What may be looked at of those who consented, beside answers about all: as much among the others, too.
+
+    The two answers' difference is of the others. Raises AnswerWithheld where few consented or few did not, in a part
+    of the rows or of those who have an outcome.
+    """
+    statistics(session, Scope.SHAREABLE)
+    trained, scored = looked_at(session, Scope.SHAREABLE, features)
+    rows, least = rows_of_answer(session, Scope.SHAREABLE), session.settings.limits.least_people
+    consenting = session.records.subjects[session.mask(Scope.CONSENTED)]
+    for part in (rows.train, rows.validation, rows.test):
+        asked = np.isin(np.asarray(part.persons), consenting)
+        if any(0 < _people_in(part.select(group)) < least for group in (asked, ~asked) if group.any()):
+            raise AnswerWithheld(
+                f"fewer than {least} people consented to a base model, or did not, in a part of this region's rows; "
+                "ask more people, or keep the region out of base models"
+            )
+    train, validation = rows.train, rows.validation
+    groups, those_scored = (np.isin(np.asarray(part.persons), consenting) for part in (train, validation))
+    for group in (groups, ~groups):
+        _check_outcomes(session, train.select(group))
+    looked = [held(x, train.columns, train.persons, least=least, groups=groups) for x in (trained, scored)]
+    return looked[0], held(looked[1], validation.columns, validation.persons, least=least, groups=those_scored)
 
 
 def _check_outcomes(session: Session, rows: Rows) -> None:
