@@ -88,16 +88,21 @@ def log_loss(y: np.ndarray, logits: np.ndarray, class_weights: Sequence[float] =
         class_weights: how much rows of 0 and of 1, of each class, or a label where a row has it, count in the sum; it
             is divided by the number of rows all the same, as in training.
     """
-    if not len(y):
-        return math.nan
+    return float(np.mean(log_losses(y, logits, class_weights))) if len(y) else math.nan
+
+
+def log_losses(y: np.ndarray, logits: np.ndarray, class_weights: Sequence[float] = ()) -> np.ndarray:
+    """(N,) or (N, C) negative log likelihoods, of which `log_loss` is the mean."""
     z, chosen = np.asarray(logits, dtype=np.float64), np.asarray(y).astype(np.int64)
     if z.shape == chosen.shape:
         losses = np.logaddexp(0.0, z) - chosen * z
     else:
         losses = np.logaddexp.reduce(z, axis=1) - z[np.arange(len(z)), chosen]
     if chosen.ndim == 2:
-        return float(np.mean(losses * np.where(chosen, class_weights, 1.0) if len(class_weights) else losses))
-    return float(np.mean(losses * np.asarray(class_weights)[chosen] if len(class_weights) else losses))
+        weighed = losses * np.where(chosen, class_weights, 1.0) if len(class_weights) else losses
+    else:
+        weighed = losses * np.asarray(class_weights)[chosen] if len(class_weights) else losses
+    return np.asarray(weighed)
 
 
 def r_squared(y: np.ndarray, answers: np.ndarray) -> float | None:
@@ -128,6 +133,12 @@ def squared_error(y: np.ndarray, answers: np.ndarray, class_weights: Sequence[fl
     return float(_squares(y, answers).mean()) if len(y) else math.nan
 
 
+def squared_errors(y: np.ndarray, answers: np.ndarray, class_weights: Sequence[float] = ()) -> np.ndarray:
+    """(N,) squared errors, of which `squared_error` is the mean."""
+    del class_weights
+    return _squares(y, answers)
+
+
 def _squares(y: np.ndarray, answers: np.ndarray) -> np.ndarray:
     return np.square(np.asarray(y, dtype=np.float64) - np.asarray(answers, dtype=np.float64))
 
@@ -146,6 +157,7 @@ class Measure:
         name: of the score in records, "auc" or "r2".
         title: the same in a table.
         loss: (N,) outcomes, (N,) or (N, C) answers and class weights to a mean; less is better.
+        losses: the same to what each row has, (N,) or (N, C), of which the loss is the mean.
         loss_name: what the loss is called in a sentence.
         score: outcomes and answers to a number, more is better; or None.
         difference: outcomes and two models' answers to the gain of the first and its standard error; or None.
@@ -154,6 +166,7 @@ class Measure:
     name: str
     title: str
     loss: Callable[[np.ndarray, np.ndarray, Sequence[float]], float]
+    losses: Callable[[np.ndarray, np.ndarray, Sequence[float]], np.ndarray]
     loss_name: str
     score: Callable[[np.ndarray, np.ndarray], float | None]
     difference: Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[float, float] | None]
@@ -163,12 +176,12 @@ class Measure:
         return key.replace("score", self.name)
 
 
-_AUC = Measure("auc", "AUC", log_loss, "log loss", auc, auc_difference)
+_AUC = Measure("auc", "AUC", log_loss, log_losses, "log loss", auc, auc_difference)
 MEASURES: Mapping[str, Measure] = {
     "binary": _AUC,
     "multiclass": _AUC,
     "multilabel": _AUC,
-    "regression": Measure("r2", "R²", squared_error, "squared error", r_squared, r_squared_difference),
+    "regression": Measure("r2", "R²", squared_error, squared_errors, "squared error", r_squared, r_squared_difference),
 }
 """By what a run learns (`fedsov.model.targets.TargetRule.task`)."""
 

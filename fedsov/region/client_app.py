@@ -45,6 +45,7 @@ from fedsov.protocol.flower_messages import (
 )
 from fedsov.region.answers import people_rows, synthetic_rows
 from fedsov.region.answers.people_steps import cut_for
+from fedsov.region.answers.told_scores import told_scores
 from fedsov.region.session import Session
 from fedsov.region.strategies import selection, synthetic
 from fedsov.region.strategies.candidates import Candidate, StartingPoint
@@ -164,10 +165,14 @@ def train(session: Session, message: Message) -> RecordDict:
     whole = joined(incoming, _private(own, training, features.inputs, session.work.seed), training.network)
     state = from_arrays(own, ClientState.first(training, layout, flat(whole, layout.shaped), 1), layout)
 
+    told, least = dict[str, float](), session.settings.limits.least_people
+
     def measure(place: int, parameters: np.ndarray) -> dict[str, float]:
         del place
         model = Candidate("incoming", training.network, scored, named(parameters, layout.shaped))
-        return _scores(model, rows.validation, training.steps)
+        exact, said = _scores(model, rows.validation, training.steps, None if session.examples else least)
+        told.update(said)
+        return exact
 
     course = ClientRound(
         training,
@@ -185,7 +190,7 @@ def train(session: Session, message: Message) -> RecordDict:
     model_name = {Scope.PUBLIC: "public_model", Scope.CONSENTED: "base_model"}.get(Scope(scope), "global_model")
     called = MEASURES[training.steps.loss].called
     session.rounds += [(called(f"{model_name}_validation_{name}"), value, number - 1) for name, value in scores.items()]
-    reported = dict.fromkeys(scores, math.nan) if session.private_in(scope) else scores
+    reported = dict.fromkeys(scores, math.nan) if session.private_in(scope) else told
     weight = many if session.examples else in_tens(many, least=1)
     metrics = MetricRecord({"num-examples": weight, **reported})
     return RecordDict({"arrays": record_of(_sent(result, training, layout)), "metrics": metrics})
@@ -287,12 +292,17 @@ def finish(session: Session, message: Message, open_sealed_rows: OpenSealedRows)
     return RecordDict({"metrics": ConfigRecord({"json": json.dumps(outcome)})})
 
 
-def _scores(model: Candidate, rows: Rows, steps: LocalSteps) -> dict[str, float]:
+def _scores(
+    model: Candidate, rows: Rows, steps: LocalSteps, least: int | None
+) -> tuple[dict[str, float], dict[str, float]]:
+    """The loss and the score for the region's own registry, and as they leave: the same, unless people are told of."""
     if not len(rows):
-        return {"loss": math.nan, "score": math.nan}
+        nothing = {"loss": math.nan, "score": math.nan}
+        return nothing, nothing
     measure, logits = MEASURES[steps.loss], model.logits(rows)
     score = measure.score(rows.y, logits)
-    return {"loss": measure.loss(rows.y, logits, steps.class_weights), "score": math.nan if score is None else score}
+    exact = {"loss": measure.loss(rows.y, logits, steps.class_weights), "score": math.nan if score is None else score}
+    return exact, exact if least is None else told_scores(rows, logits, steps, least)
 
 
 def _received(

@@ -1,0 +1,40 @@
+"""No score tells one person's label, whatever model a hub makes up."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from fedsov.label import Scope
+from fedsov.model.features import Features
+from fedsov.model.network import initial
+from fedsov.region.worker import OpenRegion
+from tests.hostile.people_region import PeopleRegion, drawn, told
+
+MODEL = ("model.name=logistic", "model.hidden=[]", "model.round.epochs=1", "model.round.batch=10000")
+
+
+def test_two_scores_of_a_step_at_a_threshold_seldom_differ_by_whoever_is_between_them(tmp_path: Path) -> None:
+    """An intercept of 2^27 makes a linear model a step in float32; the hub knows incomes, and asks who is ill."""
+    people = PeopleRegion(tmp_path)
+    people.ingest(drawn(range(200)))
+    opened = people.opened(*MODEL)
+    try:
+        income = told(opened, "query.statistics", {"scope": "shareable"})["statistics"]["numeric"]["income"]
+        spread = (income["squared_deviations"] / income["n"]) ** 0.5
+        known = opened.outbound.session.divided(Scope.SHAREABLE).validation.columns["income"][:8]
+        pairs = [[_scores(opened, at + side, spread) for side in (-1, 1)] for at in known]
+    finally:
+        opened.close()
+    assert sum(below != above for below, above in pairs) <= 5  # to their last digit all 8 differ
+
+
+def _scores(opened: OpenRegion, threshold: float, spread: float) -> tuple[float, float]:
+    features = Features(numeric=(("income", threshold - 4 * spread, spread),))
+    start = initial(opened.start.job.recipe.network, features.inputs, 0)
+    model = {name: np.full_like(array, 2.0 if array.ndim == 2 else 2.0**27) for name, array in start.items()}
+    config = {"scope": "shareable", "server-round": 1, "features": json.dumps(features.to_json())}
+    metrics = told(opened, "train", config, model)["metrics"]
+    return metrics["loss"], metrics["score"]

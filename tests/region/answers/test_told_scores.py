@@ -1,0 +1,73 @@
+"""Scores as they leave: near the exact ones, and no person's row in them."""
+
+import math
+
+import numpy as np
+import pytest
+
+from fedsov.algorithms.local_steps import LocalSteps
+from fedsov.model.metrics import MEASURES
+from fedsov.region.answers.told_scores import told_mean, told_scores
+from fedsov.training.rows import Rows
+
+BINARY, NUMBERS = LocalSteps(loss="binary"), LocalSteps(loss="regression")
+
+
+def _rows(y: np.ndarray, persons: np.ndarray | None = None) -> Rows:
+    names = np.array([f"p{place}" for place in range(len(y))]) if persons is None else persons
+    return Rows({}, {}, y.astype(np.float32), names)
+
+
+def _drawn(rows: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 2, rows)
+    return y, y + rng.normal(0, 1, rows)
+
+
+@pytest.mark.parametrize("steps", [BINARY, NUMBERS])
+def test_scores_of_many_people_are_near_the_exact_ones(steps: LocalSteps) -> None:
+    y, logits = _drawn(5000)
+    measure, told = MEASURES[steps.loss], told_scores(_rows(y), logits, steps, 10)
+    exact_score = measure.score(y, logits)
+    assert exact_score is not None and told["score"] == pytest.approx(exact_score, abs=0.1)
+    assert told["loss"] == pytest.approx(measure.loss(y, logits, ()), abs=0.05)
+
+
+def test_another_outcome_of_one_person_seldom_moves_a_score() -> None:
+    moved = []
+    for seed in range(100):
+        y, logits = _drawn(100, seed)
+        other = np.where(np.arange(100) == seed, 1 - y, y)
+        moved.append([told_scores(_rows(each), logits, BINARY, 10) for each in (y, other)])
+    for name in ("loss", "score"):
+        assert sum(one[name] != two[name] for one, two in moved) < 35
+
+
+def test_one_persons_loss_however_great_moves_a_mean_by_less_than_its_step() -> None:
+    for great in (1.0, 1e3, 1e30, math.inf):
+        values = np.where(np.arange(100) == 7, great, 0.0)
+        assert told_mean(values, np.arange(100), 10) == 0.0
+
+
+def test_a_person_of_many_rows_counts_once() -> None:
+    owners = np.repeat(np.arange(41), [1] * 40 + [1000])
+    values = np.where(owners == 40, 5.0, (owners % 2).astype(float))
+    assert told_mean(values, owners, 10) == pytest.approx(0.5, abs=0.1)
+
+
+def test_scores_of_nine_people_or_of_nine_with_an_outcome_are_not_told() -> None:
+    y, logits = _drawn(200)
+    few = _rows(y, np.array([f"p{place % 9}" for place in range(200)]))
+    assert all(math.isnan(value) for value in told_scores(few, logits, BINARY, 10).values())
+    nine_ill = _rows((np.arange(200) < 9).astype(int))
+    told = told_scores(nine_ill, logits, BINARY, 10)
+    assert math.isnan(told["score"]) and not math.isnan(told["loss"])
+
+
+def test_scores_of_several_classes_and_labels_are_told() -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(600, 3))
+    classes = _rows(logits.argmax(axis=1))
+    assert told_scores(classes, logits, LocalSteps(loss="multiclass"), 10)["score"] > 0.8
+    labels = _rows((logits > 0).astype(int))
+    assert told_scores(labels, logits, LocalSteps(loss="multilabel"), 10)["score"] > 0.8
