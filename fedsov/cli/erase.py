@@ -114,6 +114,6 @@ def _print_lineage(arguments: EraseArguments) -> None:
         for version in versions:
             print_line(f"  {version.line()}")
         if not versions:
-            print_line("  no model of this region")
+            print_line("  no model of this region, and none at the hub that its updates went into")
     if not found:
         print_line(f"region {arguments.region} erased nobody")

@@ -4,25 +4,33 @@ Of people's rows it is known: the ledger names the answers that a run's rounds w
 holds keyed digests of everyone behind each, and the region's secret says who was trained on. Where a run asked for no
 such answer (example rows, noise), a subject whose rows are stored now may have been among them: that is said, with the
 day on which their source first came.
+
+What a region gave to others it knows by its ledger: the runs in which an update of its left for the hub, and for which
+purpose. So the hub's global or base model of such a run is named too, to be retrained at the hub. What began with that
+model elsewhere the region cannot see; the name says that it is to be looked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from fedsov.artifact import Kind
 from fedsov.ledger.ledger import Entry, Ledger
 from fedsov.partition.people.changed_people import keyed_name
+from fedsov.protocol import BASE_MODEL, TRAINING
 from fedsov.region.answers.memory import PROFILE, STATISTICS, Standing
 from fedsov.storage.bounded_files import parsed_json, read_bounded
 from fedsov.training.rows import seed_key, split
 
 PARTS = ("training", "validation", "test")
 UNKNOWN = "unknown"
+_AT_THE_HUB = {TRAINING: "the hub's global model", BASE_MODEL: "the hub's base model"}
+"""The model at the hub that a region's update went into, by the purpose of its crossing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,27 +71,56 @@ class Traced:
 def versions_of(
     folder: Path, ledger: Ledger, subject: Traced, *, secret: bytes, standing: Sequence[Standing], people_key: bytes
 ) -> list[ModelVersion]:
-    """The model versions in a region's folder that had the subject among their rows, or may have had.
+    """The model versions, here and at the hub, that had the subject among their rows, or may have had.
 
     Args:
         secret: what divides people's rows.
         standing: the memory of answers, with who stands behind each.
         people_key: the key of its digests of people.
     """
-    entries = ledger.entries()
+    entries, records = ledger.entries(), _records(folder)
     name, part = keyed_name(subject.pseudonym, people_key), _part(subject.pseudonym, secret)
-    found = []
-    for run, record in _records(folder, subject.dataset):
-        own = [entry for entry in entries if entry.body.get("run") == run]
-        behind = _answer_of(own, entries, subject.dataset, standing)
-        model = str(record["models"][0]["name"])
-        if behind is not None:
-            if name in behind.people.chosen or name in behind.people.others:
-                basis = f"who stood behind the run's {behind.given.question.what}, and the region's division of rows"
-                found.append(ModelVersion(run, model, subject.dataset, part, basis))
+    versions = list[ModelVersion]()
+    for run in sorted(records.keys() | {entry.body["run"] for entry in entries if _is_update(entry)}):
+        own, record = [entry for entry in entries if entry.body.get("run") == run], records.get(run, {})
+        if not _may_be_of(subject.dataset, record, own):
             continue
-        found.append(_stored_then(run, model, own[0].body["at"] if own else "", record, subject))
-    return found
+        behind = _answer_of(own, entries, subject.dataset, standing)
+        if behind is None:
+            known = _stored_then(own[0].body["at"] if own else "", record, subject)
+        elif name in behind.people.chosen or name in behind.people.others:
+            basis = f"who stood behind the run's {behind.given.question.what}, and the region's division of rows"
+            known = part, basis
+        else:
+            continue
+        versions += _named(run, record, own, subject.dataset, known)
+    return versions
+
+
+def _named(
+    run: str, record: Mapping[str, Any], own: Sequence[Entry], dataset: str, known: tuple[str, str]
+) -> list[ModelVersion]:
+    """The region's own model of a run, then those at the hub that its updates went into."""
+    part, basis = known
+    versions = [ModelVersion(run, str(model["name"]), dataset, part, basis) for model in record.get("models", ())[:1]]
+    for purpose in sorted({str(entry.body["purpose"]) for entry in own if _is_update(entry)}, reverse=True):
+        model = f"{_AT_THE_HUB.get(purpose, f'the model at the hub for {purpose}')}, with all that began with it,"
+        sent = f"{basis}; this region's updates went into it"
+        versions.append(ModelVersion(run, model, dataset, part, sent if record else f"{sent}, and no record is here"))
+    return versions
+
+
+def _is_update(entry: Entry) -> bool:
+    body = entry.body
+    return bool(body["act"] == "cross" and body["kind"] == Kind.UPDATE and body["verdict"] == "permit")
+
+
+def _may_be_of(dataset: str, record: Mapping[str, Any], own: Sequence[Entry]) -> bool:
+    """Whether a run was of a data set, by its record; without one, unless its answers were all about others."""
+    if record:
+        return str(record["experiment"]) == dataset
+    answers = [entry.body["note"]["answer"] for entry in own if "answer" in entry.body.get("note", {})]
+    return not answers or dataset in {str(answer["question"]["dataset"]) for answer in answers}
 
 
 def _answer_of(
@@ -105,15 +142,14 @@ def _is_answer(entry: Entry, dataset: str) -> bool:
     return answer is not None and answer["question"]["dataset"] == dataset
 
 
-def _stored_then(run: str, model: str, began: str, record: Mapping[str, Any], subject: Traced) -> ModelVersion:
-    """Of a run without answers about people: what the stored rows and the job's seed tell."""
+def _stored_then(began: str, record: Mapping[str, Any], subject: Traced) -> tuple[str, str]:
+    """Of a run without answers about people: part and basis, by what the stored rows and the job's seed tell."""
     if not began or not subject.ingested or began[:10] < subject.ingested:
         basis = f"the run is of {began[:10] or 'an unknown day'}; the rows stored now are of {subject.ingested or '?'}"
-        return ModelVersion(run, model, subject.dataset, UNKNOWN, f"{basis}; what it learned from is not known")
+        return UNKNOWN, f"{basis}; what it learned from is not known"
     seed = record.get("params", {}).get("seed")
     part = UNKNOWN if seed is None else _part(str(subject.fold), seed_key(int(seed)))
-    basis = f"the rows stored now are of {subject.ingested}, before the run, and its seed divides example rows"
-    return ModelVersion(run, model, subject.dataset, part, basis)
+    return part, f"the rows stored now are of {subject.ingested}, before the run, and its seed divides example rows"
 
 
 def _part(person: str, key: bytes) -> str:
@@ -121,9 +157,7 @@ def _part(person: str, key: bytes) -> str:
     return next(name for name, mask in zip(PARTS, masks, strict=True) if mask[0])
 
 
-def _records(folder: Path, dataset: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The runs in a region's folder that ended with a model of this data set, and what is recorded of each."""
-    for path in sorted((folder / "models").glob("*/record.json")):
-        record = parsed_json(read_bounded(path))
-        if record["experiment"] == dataset and record["models"]:
-            yield path.parent.name, record
+def _records(folder: Path) -> dict[str, Mapping[str, Any]]:
+    """What is recorded of each run in a region's folder."""
+    paths = sorted((folder / "models").glob("*/record.json"))
+    return {path.parent.name: parsed_json(read_bounded(path)) for path in paths}

@@ -7,6 +7,7 @@ import random
 import shutil
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,21 @@ import pytest
 
 from fedsov.api.lifecycle import erasure as erasures
 from fedsov.api.lifecycle.erasure import erase, lift, premises, traced
+from fedsov.artifact import Artifact, Kind
+from fedsov.border.gate import Refused
 from fedsov.errors import ConfigurationError, JobRefused
+from fedsov.label import PUBLIC
 from fedsov.ledger.ledger import Ledger
 from fedsov.partition.lifecycle.erasure import IDENTIFIERS, RECORDS, tables_of
 from fedsov.partition.store import Store
+from fedsov.protocol import BASE_MODEL
 from fedsov.region.lifecycle import legal_holds
 from fedsov.region.lifecycle.erasure import PLACES, Subject, stores_in, subject_of
 from fedsov.region.lifecycle.legal_holds import Hold
 from fedsov.registry.values import ModelRecord, RunRecord
 from fedsov.storage.atomic_files import write_file
 from fedsov.storage.workspace import ledger_of
+from tests.cli.world import call
 from tests.hostile.people_region import PeopleRegion, drawn
 from tests.killed import lines_of_a_killed
 from tests.partition.world import bytes_under
@@ -128,6 +134,47 @@ def test_lineage_names_the_models_that_learned_of_the_person_and_by_what_that_is
     assert traced(_root(region), "DE") == {done.digest: [version]} and not traced(_root(region), "DE").get(trained)
     erase(_root(region), "DE", "p-nobody", why=WHY)
     assert [len(versions) for versions in traced(_root(region), "DE").values()] == [1, 0]
+
+
+def _sends(region: PeopleRegion, run: str) -> None:
+    """An update of people's rows leaves for the hub; of run "r" one for a base model too."""
+    opened = region.opened(run=run)
+    try:
+        gate, label = opened.outbound.gate, opened.outbound.session.label("shareable")
+        for each in (gate, replace(gate, purpose=BASE_MODEL))[: 2 if run == "r" else 1]:
+            bound = label if each is gate else PUBLIC
+            each.cross(Artifact(Kind.UPDATE, bound, b"weights", 40, "arrays"), opened.start.hub)
+    finally:
+        opened.close()
+
+
+def test_lineage_names_the_hub_s_models_that_the_region_s_updates_went_into(region: PeopleRegion) -> None:
+    for run in ("r", "unrecorded"):
+        _sends(region, run)
+    trained = _trained_on(region)
+    versions = erase(_root(region), "DE", trained, why=WHY).versions
+    after = ", with all that began with it,"
+    assert [(version.run, version.model, version.part) for version in versions] == [
+        ("r", "people-de", "training"),
+        ("r", f"the hub's global model{after}", "training"),
+        ("r", f"the hub's base model{after}", "training"),
+        ("unrecorded", f"the hub's global model{after}", "training"),
+    ]
+    assert "this region's updates went into it" in versions[1].basis and "no record is here" in versions[3].basis
+    shown = call("erase", "--lineage", "--region", "DE", f"workspace={_root(region)}").out
+    assert "the hub's global model, with all that began with it, of run r: training rows of people, by" in shown
+
+
+def test_an_update_that_was_refused_went_into_no_model_of_the_hub(region: PeopleRegion) -> None:
+    opened = region.opened(run="refused")
+    try:
+        label = replace(opened.outbound.session.label("all"), restrictions=frozenset({"no_export"}))
+        gate, artifact = opened.outbound.gate, Artifact(Kind.UPDATE, label, b"weights", 60, "arrays")
+        with pytest.raises(Refused):
+            gate.cross(artifact, replace(opened.start.hub, location="KP"))
+    finally:
+        opened.close()
+    assert [version.run for version in erase(_root(region), "DE", _trained_on(region), why=WHY).versions] == ["r"]
 
 
 ERASING = """
