@@ -5,7 +5,8 @@ All releases of a region draw on one budget (`fedsov.privacy.budget`). Beside it
 a job may name another column for them or none, of the rows by their values. The region's ledger notes that file's
 digest before each reservation, so a lost, changed or older file is found. Two data sets are about the same people
 where they share more than one in a hundred of the smaller one's subjects or rows, whatever a job calls them.
-Reservations that were made without such a file (by an older version) cover everyone.
+Reservations that were made without such a file, or with one whose rows had other names (by an older version), cover
+everyone.
 
 The digests are under the region's own key (`fedsov.keys`), so another region cannot compare its people with them; only
 the ingestion, which sees the rows, can: it refuses rows for a region that another one of the workspace holds under a
@@ -40,6 +41,8 @@ from fedsov.storage.workspace import is_there, ledger_of
 
 SAME_PEOPLE = 0.01
 """The share of the smaller data set's subjects or rows above which two data sets are about the same people."""
+NAMING = 4
+"""How rows are named by their values (`fedsov.partition.people.row_names`); digests of other names tell nothing."""
 NOTED = b'"privacy'
 """In the text of every entry that notes something of privacy."""
 
@@ -76,7 +79,8 @@ class KeyedPeople:
 
     def to_bytes(self) -> bytes:
         """Its file."""
-        return pack_arrays({"subjects": self.subjects, "rows": self.rows, "everyone": np.array([self.everyone])})
+        told = {"everyone": np.array([self.everyone]), "naming": np.array([NAMING])}
+        return pack_arrays({"subjects": self.subjects, "rows": self.rows, **told})
 
 
 NOBODY = KeyedPeople(np.zeros(0, np.int64), np.zeros(0, np.int64))
@@ -114,7 +118,8 @@ def _read(folder: Path, digest: str) -> KeyedPeople:
         arrays = read_arrays(_path(folder, digest), digest)
     except CheckpointDamaged as error:
         raise BudgetBroken(f"the people of this region's privacy budget: {error}; restore it from your copy") from None
-    return KeyedPeople(arrays["subjects"], arrays["rows"], bool(arrays["everyone"][0]))
+    is_of_now = "naming" in arrays and int(arrays["naming"][0]) == NAMING
+    return KeyedPeople(arrays["subjects"], arrays["rows"], not is_of_now or bool(arrays["everyone"][0]))
 
 
 def open_private(start: RegionStart, session: Session, gate: Gate, journal: Journal) -> PrivateRun | None:

@@ -18,6 +18,7 @@ from fedsov.ledger.ledger import Ledger
 from fedsov.partition.records import Records, keyed_numbers
 from fedsov.privacy.budget import Budget, BudgetHead
 from fedsov.privacy.events import Event
+from fedsov.region import people_budgets
 from fedsov.region.people_budgets import (
     EVERYONE,
     NOBODY,
@@ -100,6 +101,16 @@ def test_a_budget_covers_whom_its_ledger_noted_and_nobody_before_the_first_entry
 def test_a_budget_whose_people_nobody_noted_covers_everyone(tmp_path: Path, ledger: Ledger) -> None:
     _reserved(tmp_path, ledger, None)
     assert _covered(tmp_path, ledger) is EVERYONE
+
+
+def test_a_budget_whose_rows_had_other_names_covers_everyone(
+    tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as earlier:
+        earlier.setattr(people_budgets, "NAMING", 3)
+        _reserved(tmp_path, ledger, _people(range(100), range(50)))
+        assert not _covered(tmp_path, ledger).everyone
+    assert _covered(tmp_path, ledger).everyone
 
 
 @pytest.mark.parametrize("damage", ["lost", "changed"])
