@@ -345,3 +345,10 @@ def test_a_ground_that_would_lift_a_prohibition_is_told_why_it_fails_beside_the_
     assert "'licence-1' does not apply" in beside.reason and "'licence-1'" not in without.reason
     clauses = document("accountability_contract", "contract-1")
     assert ask(thing, "US", "CN", register=register(clauses)).reason == without.reason
+
+
+def test_a_party_whose_entity_nobody_gave_is_called_by_what_it_is():
+    (rule,) = (one for one in law().rules if "{recipient_name}" in one.reason and "{role}" in one.reason)
+    assert rule.reason_for({"role": "C->C", "recipient_name": "", "exporter_name": "Example"}).endswith(
+        "and Example and the recipient have others."
+    )

@@ -48,6 +48,9 @@ _IN_WORDS = {
 }
 """What a condition asks for, by its operator; any other operator stands as its own word between field and value."""
 
+UNNAMED = {"recipient_name": "the recipient", "exporter_name": "the exporter"}
+"""What a reason calls a party whose entity nobody gave."""
+
 
 @dataclass(frozen=True, slots=True)
 class Condition:
@@ -179,7 +182,8 @@ class Rule:
         """The reason, with the facts that it names in braces filled in."""
         if "{" not in self.reason:
             return self.reason
-        return self.reason.format_map({name: shown(facts.get(name)) for name in named_in(self.reason)})
+        named = named_in(self.reason)
+        return self.reason.format_map({name: shown(facts.get(name)) or UNNAMED.get(name, "") for name in named})
 
     def mechanisms(self) -> frozenset[str] | None:
         """The mechanisms it speaks of; None for any."""
