@@ -167,8 +167,8 @@ class Answers:
                 if before.question.kind == question.kind:
                     self._check_apart(before, versions[before.people], question, now)
             place = versions.index(people) if people in versions else len(versions)
-            told, bounds = (dict(make()), now.bounds) if alike is None else (alike.answer, alike.bounds)
-            latest = Given(question, people.version, place, told, bounds)
+            answer, bounds = (dict(make()), now.bounds) if alike is None else (alike.answer, alike.bounds)
+            latest = Given(question, people.version, place, answer, bounds)
             self._remember(memory, latest, versions if place < len(versions) else [*versions, people])
             self._note(latest)
             return latest
@@ -177,8 +177,8 @@ class Answers:
         """Every answer with who stands behind it. Raises AnswersBroken."""
         with self._alone():
             memory = self._checked_memory()
-            people = {kind: self._people(memory, kind) for kind in {one.question.kind for one in memory.answers}}
-            return [Standing(one, people[one.question.kind][one.people]) for one in memory.answers]
+            people = {kind: self._people(memory, kind) for kind in memory.people}
+            return [Standing(given, people[given.question.kind][given.people]) for given in memory.answers]
 
     def has_given(self, question: RowsQuestion) -> bool:
         """Whether the question was ever answered. Raises AnswersBroken."""
@@ -296,12 +296,12 @@ class Answers:
 
 def _same_version(memory: GivenAnswers, question: RowsQuestion, now: Described, least: int) -> Given | None:
     """The last answer to the question about this version of people, under whatever name; its own name's first."""
-    found = [
+    same = [
         before
         for before in reversed(memory.answers)
         if replace(before.question, dataset=question.dataset) == question
         and before.version == now.people.version
         and now.apart(before.bounds) < least
     ]
-    own = (before for before in found if before.question == question)
-    return next(own, found[0] if found else None)
+    own = (before for before in same if before.question == question)
+    return next(own, same[0] if same else None)
