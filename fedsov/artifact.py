@@ -18,6 +18,9 @@ from fedsov.checks import section
 from fedsov.jurisdiction import Atlas, party_settings
 from fedsov.label import Label
 
+TRAINING, BASE_MODEL = "training", "base_model"
+"""Purposes of crossings: of all of a run, and of a base model of rows whose people consented to one."""
+
 
 class Kind(StrEnum):
     """What an artifact is; the border's rules are written in these words."""

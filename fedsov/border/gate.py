@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
-from fedsov.artifact import Artifact, Crossing, Party
+from fedsov.artifact import TRAINING, Artifact, Crossing, Party
 from fedsov.border.decisions import Decision, Permit
 from fedsov.border.evidence.claims import Evidence
 from fedsov.border.law.bundle import Bundle
@@ -66,7 +66,7 @@ class Gate:
     ledger: Ledger = field(kw_only=True)
     run: str = field(kw_only=True)
     today: Callable[[], date] = field(kw_only=True)
-    purpose: str = field(default="training", kw_only=True)
+    purpose: str = field(default=TRAINING, kw_only=True)
     tally: PeopleCounter | None = field(default=None, kw_only=True, repr=False)
     marks: tuple[str, ...] = field(default=(), kw_only=True)
 

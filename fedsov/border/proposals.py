@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
-from fedsov.artifact import Artifact, Crossing, Kind, Party
+from fedsov.artifact import TRAINING, Artifact, Crossing, Kind, Party
 from fedsov.border.decisions import Decision, Permit, Refusal
 from fedsov.border.evidence.register import PROFILE, Document, Register
 from fedsov.border.law.bundle import Bundle
@@ -94,7 +94,7 @@ def _crossing(document: Document, origin: str, destination: str, day: date) -> C
     exporter, importer = min(document.exporters, default=""), min(document.entities, default="")
     parties = Party(origin, origin, exporter, role=roles[0]), Party(destination, destination, importer, role=roles[-1])
     label = Label(frozenset({origin}), document.categories - {ANY} or frozenset({"personal"}))
-    purpose = min(document.purposes - {ANY}, default="training")
+    purpose = min(document.purposes - {ANY}, default=TRAINING)
     return Crossing(Artifact(Kind.RECORDS, label), *parties, purpose, day)
 
 

@@ -11,7 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+from fedsov.artifact import BASE_MODEL
 from fedsov.border.evidence.claims import Claim, Evidence
+from fedsov.border.evidence.register import CONSENT_OF_PEOPLE, PROFILE
 from fedsov.border.law.bundle import Bundle, Route
 from fedsov.border.law.rules import Condition, Rule, shown
 
@@ -19,10 +21,6 @@ _MENDING = 1
 _MOST = 3  # grounds that fail, told in one refusal
 _BY_FIELDS = ("signed", "expires", "effective", "covers", "covers_purposes", "importer_match")
 _ENTERED = {"doc": "present"}  # what every document that is entered states
-PROFILE, CONSENT = "recipient", "derogation_consent"
-BASE_MODEL = "base_model"
-"""The purpose of a model of the rows of those who consented: its papers say by which column they did."""
-"""The kind of document that states what a recipient is."""
 
 
 class Tried(NamedTuple):
@@ -269,7 +267,7 @@ def _entries(kinds: Iterable[str], way: _Way, facts: Mapping[str, Any], bundle: 
     terms = [each for each in way.unmet if each.needs_a_statement and each.field not in stated_elsewhere]
     asked = sorted(bundle.asked_of_flows.get((way.mechanism, facts["flow"]), ()))
     own_terms = [_term(condition) for condition in terms if not condition.test(_ENTERED)]
-    of_rows = way.mechanism == CONSENT and facts["purpose"] == BASE_MODEL
+    of_rows = way.mechanism == CONSENT_OF_PEOPLE and facts["purpose"] == BASE_MODEL
     whose = ["consent_column: COLUMN", "consent_value: VALUE"] if of_rows else []  # as dataset.consent says them
     own = ", ".join([*own_terms, *(f"{name}: yes" for name in asked), *whose])
     purposes = f", purposes: [{facts['purpose']}]" if of_rows else ""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from flwr.app import Context, RecordDict
 
 from fedsov.algorithms.rounds import RoundRecord
+from fedsov.artifact import BASE_MODEL, TRAINING
 from fedsov.errors import TrainingFailed, counted
 from fedsov.hub.decode_updates import expanded
 from fedsov.hub.kept.checkpoints import Checkpoint
@@ -31,7 +32,6 @@ from fedsov.label import PUBLIC, Label, Scope, join
 from fedsov.ledger import known_keys
 from fedsov.model.column_statistics import Statistics
 from fedsov.model.features import TOO_FEW, Features
-from fedsov.protocol import BASE_MODEL, TRAINING
 from fedsov.protocol.flower_messages import FAILED, HUB_NODE, RUN_ID, reason_of
 from fedsov.protocol.ingestion_report import unused_line
 from fedsov.protocol.message_types import STATISTICS

@@ -10,7 +10,7 @@ from typing import Any
 
 from flwr.app import ConfigRecord, Message
 
-from fedsov.artifact import Artifact, Kind
+from fedsov.artifact import BASE_MODEL, TRAINING, Artifact, Kind
 from fedsov.errors import TrainingFailed
 from fedsov.hub import federated_training
 from fedsov.hub.federated_training import GlobalModel
@@ -20,7 +20,7 @@ from fedsov.hub.region_queries import answer_seconds, error_of, question, reply_
 from fedsov.hub.run import HubRun
 from fedsov.hub.server_app import SILENT
 from fedsov.label import PUBLIC, Scope
-from fedsov.protocol import BASE_MODEL, SEALED_ROWS, TRAINING
+from fedsov.protocol import SEALED_ROWS
 from fedsov.protocol.flower_messages import DECISION_ROUND, LOST, REFUSED, error_reply, reason_of
 from fedsov.protocol.message_types import FINISH, SYNTHESISE
 

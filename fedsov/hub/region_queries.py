@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
 
-from fedsov.artifact import Artifact
+from fedsov.artifact import BASE_MODEL, TRAINING, Artifact
 from fedsov.errors import AnswerWithheld, BudgetExceeded, ConfigurationError, FedsovError, LedgerBroken
 from fedsov.hub.kept import recorded_profiles
 from fedsov.hub.planning.plan import make_plan
@@ -24,7 +24,6 @@ from fedsov.hub.run import HubRun
 from fedsov.hub.server_app import SILENT
 from fedsov.label import PUBLIC, Label, join
 from fedsov.ledger.proofs import accepted, continuations
-from fedsov.protocol import BASE_MODEL, TRAINING
 from fedsov.protocol.flower_messages import DECISION_ROUND, LOST, OTHER_VERSION, REFUSED, error_reply, reason_of
 from fedsov.protocol.message_types import LEDGER, PRIVACY, PROFILE, PROPOSE, READY
 

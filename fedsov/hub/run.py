@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from fedsov.artifact import Artifact, Kind, Party
+from fedsov.artifact import BASE_MODEL, TRAINING, Artifact, Kind, Party
 from fedsov.border.decisions import Decision
 from fedsov.border.evidence.live_register import LiveRegister
 from fedsov.border.evidence.register import Register
@@ -29,7 +29,6 @@ from fedsov.label import PUBLIC, Label
 from fedsov.ledger.ledger import Ledger
 from fedsov.ledger.proofs import noted_heads
 from fedsov.model.metrics import MEASURES, Measure
-from fedsov.protocol import BASE_MODEL, TRAINING
 from fedsov.protocol.calendar import Calendar
 from fedsov.protocol.flower_messages import HUB_NODE, flower_process
 from fedsov.protocol.ingestion_report import IngestionReport

@@ -19,13 +19,13 @@ from typing import Any, cast
 
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 
-from fedsov.artifact import Artifact, Kind
+from fedsov.artifact import BASE_MODEL, Artifact, Kind
 from fedsov.border.gate import Gate, Outgoing, Refused
 from fedsov.errors import FedsovError, JobRefused, LimitExceeded, SumRefused
 from fedsov.keys.protocol import RegionKeys
 from fedsov.keys.sealing import seal
 from fedsov.label import PUBLIC, Label, Scope
-from fedsov.protocol import BASE_MODEL, payloads
+from fedsov.protocol import payloads
 from fedsov.protocol.flower_messages import config_of, round_of
 from fedsov.protocol.job import RegionStart, TrainingJob
 from fedsov.protocol.message_types import FINISH, MESSAGE_TYPES, PayloadRule, Record

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from flwr.app import ConfigRecord, Context, Message, RecordDict
 
-from fedsov.artifact import Artifact, Kind
+from fedsov.artifact import BASE_MODEL, Artifact, Kind
 from fedsov.border.evidence.live_register import LiveRegister
 from fedsov.border.gate import Gate
 from fedsov.border.people_counts import PeopleCounter
@@ -35,7 +35,6 @@ from fedsov.ledger.ledger import Ledger
 from fedsov.ledger.proofs import accepted, continuation, noted_heads
 from fedsov.ledger.signed_head import Head
 from fedsov.partition.store import Store
-from fedsov.protocol import BASE_MODEL
 from fedsov.protocol.flower_messages import (
     FAILED,
     HUB_NODE,

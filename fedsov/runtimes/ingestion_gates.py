@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import partial
 
-from fedsov.artifact import Artifact, Kind, Party
+from fedsov.artifact import BASE_MODEL, Artifact, Kind, Party
 from fedsov.border.evidence.claims import Evidence
 from fedsov.border.evidence.live_register import LiveRegister
-from fedsov.border.evidence.register import Document, Register
+from fedsov.border.evidence.register import CONSENT_OF_PEOPLE, Document, Register
 from fedsov.border.gate import Gate, Refused
 from fedsov.border.people_counts import PeopleCounter
 from fedsov.config.settings import Settings
@@ -29,7 +29,6 @@ from fedsov.partition.ingest import keys_of
 from fedsov.partition.lifecycle.retention import is_kept
 from fedsov.partition.manifest import MANIFEST, read_manifest
 from fedsov.partition.told_counts import in_tens
-from fedsov.protocol import BASE_MODEL
 from fedsov.protocol.calendar import real_day
 from fedsov.protocol.job import Asked
 from fedsov.region.admission import Place, admit, admit_further, refuse, settle
@@ -39,9 +38,6 @@ from fedsov.region.settings_file import FILE, check_ledger, has_settings, noted,
 from fedsov.region.trust import known_peers
 from fedsov.storage.private_files import make_private_folder
 from fedsov.storage.workspace import Workspace, is_there, ledger_of, store_of
-
-CONSENT_OF_PEOPLE = "derogation_consent"
-"""The kind of a paper that is a ground for single crossings, and releases nothing."""
 
 
 @dataclass(frozen=True, slots=True)

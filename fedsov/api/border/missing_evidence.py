@@ -13,7 +13,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fedsov.artifact import Artifact, Crossing, Kind, Party
+from fedsov.artifact import BASE_MODEL, TRAINING, Artifact, Crossing, Kind, Party
 from fedsov.border.decisions import Decision
 from fedsov.border.evidence.register import Document, Register
 from fedsov.border.law.bundle import Bundle
@@ -23,7 +23,6 @@ from fedsov.errors import ConfigurationError, unknown
 from fedsov.hub.planning.plan import make_plan
 from fedsov.hub.planning.plan_values import ORDER, Plan, PlannedCrossing, Profile, StrategyRule
 from fedsov.label import Label
-from fedsov.protocol import BASE_MODEL
 from fedsov.region.settings_file import FILE
 
 if TYPE_CHECKING:
@@ -67,7 +66,7 @@ class BorderView:
     bundle: Bundle
     register: Register
     day: date
-    purpose: str = "training"
+    purpose: str = TRAINING
 
     def crossing(self, planned: PlannedCrossing) -> Crossing:
         """The crossing itself, for its own purpose."""

@@ -30,6 +30,8 @@ from fedsov.errors import ConfigurationError, unknown
 
 PROFILE = "recipient"
 """The kind of document that states what a recipient is."""
+CONSENT_OF_PEOPLE = "derogation_consent"
+"""The kind of document that is a ground for single crossings, and releases nothing."""
 _REMEMBERED = 4096
 _Stated = tuple[str, dict[str, Any]]  # a document's id and the facts it states
 

@@ -17,13 +17,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from fedsov.artifact import Kind
+from fedsov.artifact import BASE_MODEL, Kind
 from fedsov.errors import ConfigurationError
 from fedsov.hub.planning import start_models
 from fedsov.hub.planning.lawful_sets import largest_lawful
 from fedsov.hub.planning.plan_values import Plan, PlannedCrossing, Profile, RegionPlan, StrategyRule
 from fedsov.label import PUBLIC, Label, Scope, join
-from fedsov.protocol import BASE_MODEL
 
 if TYPE_CHECKING:
     from fedsov.border.decisions import Permit, Refusal, Review

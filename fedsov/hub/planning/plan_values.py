@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from fedsov.artifact import Kind
+from fedsov.artifact import BASE_MODEL, TRAINING, Kind
 from fedsov.border.decisions import Decision
 from fedsov.checks import only, prefixed, texts, whole
 from fedsov.errors import ConfigurationError, unknown
 from fedsov.label import Label, Scope
-from fedsov.protocol import BASE_MODEL, TRAINING
 from fedsov.serialization import fields_of, from_fields
 
 ORDER = ("federated", "transfer_learning", "synthetic")

@@ -19,10 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from fedsov.artifact import Kind
+from fedsov.artifact import BASE_MODEL, TRAINING, Kind
 from fedsov.ledger.ledger import Entry, Ledger
 from fedsov.partition.people.changed_people import keyed_name
-from fedsov.protocol import BASE_MODEL, TRAINING
 from fedsov.region.answers.memory import PROFILE, STATISTICS, Standing
 from fedsov.storage.bounded_files import parsed_json, read_bounded
 from fedsov.training.rows import seed_key, split

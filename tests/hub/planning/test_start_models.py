@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from fedsov.artifact import Kind
+from fedsov.artifact import BASE_MODEL, TRAINING, Kind
 from fedsov.border.decisions import Permit, Refusal
 from fedsov.hub.planning.plan import make_plan
 from fedsov.hub.planning.plan_values import Plan, Profile, StrategyRule
 from fedsov.label import Label, Scope, join
-from fedsov.protocol import BASE_MODEL, TRAINING
 from fedsov.serialization import from_plain
 
 Judge = Callable[[Kind, Label, str, str, int], Permit | Refusal]

@@ -15,14 +15,13 @@ import pytest
 
 from fedsov.api.lifecycle import erasure as erasures
 from fedsov.api.lifecycle.erasure import erase, lift, premises, traced
-from fedsov.artifact import Artifact, Kind
+from fedsov.artifact import BASE_MODEL, Artifact, Kind
 from fedsov.border.gate import Refused
 from fedsov.errors import ConfigurationError, JobRefused
 from fedsov.label import PUBLIC
 from fedsov.ledger.ledger import Ledger
 from fedsov.partition.lifecycle.erasure import IDENTIFIERS, RECORDS, tables_of
 from fedsov.partition.store import Store
-from fedsov.protocol import BASE_MODEL
 from fedsov.region.lifecycle import legal_holds
 from fedsov.region.lifecycle.erasure import PLACES, Subject, stores_in, subject_of
 from fedsov.region.lifecycle.legal_holds import Hold
