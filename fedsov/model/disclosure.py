@@ -113,6 +113,11 @@ def owners_of(persons: np.ndarray | None, rows: int) -> np.ndarray:
     return np.where(nobody, -1, np.unique(names, return_inverse=True)[1])
 
 
+def people_in(owners: np.ndarray) -> int:
+    """How many people have one of (N,) rows or more; rows of nobody count none (`owners_of`)."""
+    return len(np.unique(owners[owners >= 0]))
+
+
 def fewest_apart(numbers: np.ndarray, owners: np.ndarray) -> int:
     """The fewest people, over all values, who have a number that differs from the value."""
     counted = owners >= 0

@@ -26,7 +26,7 @@ from dataclasses import replace
 import numpy as np
 
 from fedsov.model.column_statistics import Counts, Moments, Statistics, column, is_absent, numeric
-from fedsov.model.disclosure import fewest_apart, owners_of, rows_of_people
+from fedsov.model.disclosure import fewest_apart, owners_of, people_in, rows_of_people
 from fedsov.model.features import CLIP, Features, Held, Substitute
 
 FAR = 30.0
@@ -134,15 +134,11 @@ def _substitute(
 
 def _are_few(rows: np.ndarray, sides: Sequence[np.ndarray], least: int) -> bool:
     """Whether the rows of an (N,) mask are somebody's, and on some side those of fewer people than the least."""
-    return any(_people(side[rows]) for side in sides) and _fewest(rows, sides) < least
+    return any(people_in(side[rows]) for side in sides) and _fewest(rows, sides) < least
 
 
 def _fewest(rows: np.ndarray, sides: Sequence[np.ndarray]) -> int:
-    return min((_people(side[rows]) for side in sides), default=0)
-
-
-def _people(owners: np.ndarray) -> int:
-    return len(np.unique(owners[owners >= 0]))
+    return min((people_in(side[rows]) for side in sides), default=0)
 
 
 def _undescribed(features: Features, own: Statistics) -> list[int]:

@@ -14,7 +14,7 @@ import numpy as np
 from fedsov.errors import AnswerWithheld, FedsovError
 from fedsov.label import Scope
 from fedsov.model.column_statistics import Statistics
-from fedsov.model.disclosure import Disclosure, fewest_apart, owners_of
+from fedsov.model.disclosure import Disclosure, fewest_apart, owners_of, people_in
 from fedsov.model.features import Features
 from fedsov.model.held_inputs import held
 from fedsov.partition.people.changed_people import People, keyed_name, people_of
@@ -98,8 +98,7 @@ def scores_may_leave(session: Session, rows: DataSplit) -> bool:
 
 
 def _people_in(rows: Rows) -> int:
-    owners = owners_of(rows.persons, len(rows))
-    return len(np.unique(owners[owners >= 0]))
+    return people_in(owners_of(rows.persons, len(rows)))
 
 
 def _was_given(session: Session, scope: str) -> bool:
@@ -139,16 +138,18 @@ def looked_at(session: Session, scope: str, features: Features) -> tuple[Feature
         return features, features
     key = scope, features.digest
     if key not in session.looked_at:
-        rows, own = rows_of_answer(session, scope), session.given[STATISTICS, scope].answer
-        least = session.settings.limits.least_people
-        train, validation = rows.train, rows.validation
-        _check_outcomes(session, train)
-        described = Statistics.from_json(own)
-        seen = held(features, train.columns, train.persons, least=least, own=described)
-        scored = held(seen, validation.columns, validation.persons, least=least, own=described)
+        _check_outcomes(session, rows_of_answer(session, scope).train)
         is_part = scope == Scope.CONSENTED and session.private is None
-        session.looked_at[key] = _beside_all(session, features) if is_part else (seen, scored)
+        session.looked_at[key] = _beside_all(session, features) if is_part else _alone(session, scope, features)
     return session.looked_at[key]
+
+
+def _alone(session: Session, scope: str, features: Features) -> tuple[Features, Features]:
+    """What may be looked at of a scope, answers about which no other answers are subtracted from."""
+    rows, least = rows_of_answer(session, scope), session.settings.limits.least_people
+    own = Statistics.from_json(session.given[STATISTICS, scope].answer)
+    seen = held(features, rows.train.columns, rows.train.persons, least=least, own=own)
+    return seen, held(seen, rows.validation.columns, rows.validation.persons, least=least, own=own)
 
 
 def _beside_all(session: Session, features: Features) -> tuple[Features, Features]:
@@ -161,19 +162,19 @@ def _beside_all(session: Session, features: Features) -> tuple[Features, Feature
     trained, scored = looked_at(session, Scope.SHAREABLE, features)
     rows, least = rows_of_answer(session, Scope.SHAREABLE), session.settings.limits.least_people
     consenting = session.records.subjects[session.mask(Scope.CONSENTED)]
-    for part in (rows.train, rows.validation, rows.test):
-        asked = np.isin(np.asarray(part.persons), consenting)
-        if any(0 < _people_in(part.select(group)) < least for group in (asked, ~asked) if group.any()):
+    parts = rows.train, rows.validation, rows.test
+    asked = [np.isin(np.asarray(part.persons), consenting) for part in parts]
+    for part, those in zip(parts, asked, strict=True):
+        if any(0 < _people_in(part.select(group)) < least for group in (those, ~those)):
             raise AnswerWithheld(
                 f"fewer than {least} people consented to a base model, or did not, in a part of this region's rows; "
                 "ask more people, or keep the region out of base models"
             )
     train, validation = rows.train, rows.validation
-    groups, those_scored = (np.isin(np.asarray(part.persons), consenting) for part in (train, validation))
-    for group in (groups, ~groups):
+    for group in (asked[0], ~asked[0]):
         _check_outcomes(session, train.select(group))
-    looked = [held(x, train.columns, train.persons, least=least, groups=groups) for x in (trained, scored)]
-    return looked[0], held(looked[1], validation.columns, validation.persons, least=least, groups=those_scored)
+    looked = [held(x, train.columns, train.persons, least=least, groups=asked[0]) for x in (trained, scored)]
+    return looked[0], held(looked[1], validation.columns, validation.persons, least=least, groups=asked[1])
 
 
 def _check_outcomes(session: Session, rows: Rows) -> None:
@@ -185,7 +186,7 @@ def _check_outcomes(session: Session, rows: Rows) -> None:
         return
     owners, least = owners_of(rows.persons, len(rows)), session.settings.limits.least_people
     for values in rows.y.T if rows.y.ndim > 1 else (rows.y,):
-        if any(len(np.unique(owners[values == value])) < least for value in np.unique(values)):
+        if any(people_in(owners[values == value]) < least for value in np.unique(values)):
             raise AnswerWithheld(
                 f"an outcome of dataset.target={session.work.target.column} is that of fewer than {least} people of "
                 "this region's training rows; choose outcomes that more have, or keep the region local"
@@ -289,6 +290,6 @@ def _banded(session: Session) -> dict[str, int]:
 def _classes(y: np.ndarray, owners: np.ndarray, classes: Sequence[str], least: int) -> int:
     """How many classes of (N,) or (N, C) outcomes so many people have; numbers that vary among them are two."""
     if y.ndim == 1 and classes:
-        return sum(len(np.unique(owners[y == place])) >= least for place in range(len(classes)))
+        return sum(people_in(owners[y == place]) >= least for place in range(len(classes)))
     varies = any(fewest_apart(values, owners) >= least for values in (y.T if y.ndim > 1 else (y,)))
     return 2 if varies else min(len(y), 1)

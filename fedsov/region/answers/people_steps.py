@@ -20,7 +20,7 @@ import numpy as np
 
 from fedsov.algorithms.local_steps import LocalSteps, Stream
 from fedsov.errors import AnswerWithheld
-from fedsov.model.disclosure import owners_of
+from fedsov.model.disclosure import owners_of, people_in
 from fedsov.region.answers.people_rows import answers_of
 from fedsov.region.session import Session
 from fedsov.training.client_round import Cut
@@ -63,7 +63,7 @@ def steps_of_people(persons: np.ndarray, steps: LocalSteps, least: int, rng: np.
         AnswerWithheld: all rows are of fewer people.
     """
     owners = owners_of(persons, len(persons))
-    if _people_in(owners) < least:
+    if people_in(owners) < least:
         raise AnswerWithheld(f"the training rows are of fewer people than the {least} of a step (limits.least_people)")
     return [step for _ in range(steps.epochs) for step in _epoch(rng.permutation(len(owners)), owners, steps, least)]
 
@@ -72,14 +72,10 @@ def _epoch(order: np.ndarray, owners: np.ndarray, steps: LocalSteps, least: int)
     cuts, start = [0], 0
     while start < len(order):
         end = start + steps.rows
-        while end < len(order) and _people_in(owners[order[start:end]]) < least:
+        while end < len(order) and people_in(owners[order[start:end]]) < least:
             end += steps.rows
         start = min(end, len(order))
         cuts.append(start)
-    if len(cuts) > 2 and _people_in(owners[order[cuts[-2] :]]) < least:
+    if len(cuts) > 2 and people_in(owners[order[cuts[-2] :]]) < least:
         del cuts[-2]
     return [order[first:last] for first, last in pairwise(cuts)]
-
-
-def _people_in(owners: np.ndarray) -> int:
-    return len(np.unique(owners[owners >= 0]))

@@ -16,7 +16,7 @@ import math
 import numpy as np
 
 from fedsov.algorithms.local_steps import LocalSteps
-from fedsov.model.disclosure import owners_of
+from fedsov.model.disclosure import owners_of, people_in
 from fedsov.model.metrics import MEASURES
 from fedsov.training.rows import Rows
 
@@ -28,7 +28,7 @@ def told_scores(rows: Rows, logits: np.ndarray, steps: LocalSteps, least: int) -
         least: people behind a number, at least; for an AUC those who have an outcome, and those who have it not.
     """
     measure, owners = MEASURES[steps.loss], owners_of(rows.persons, len(rows))
-    if _people_in(owners) < least:
+    if people_in(owners) < least:
         return {"loss": math.nan, "score": math.nan}
     with np.errstate(over="ignore", invalid="ignore"):
         losses = measure.losses(rows.y, logits, steps.class_weights)
@@ -90,15 +90,11 @@ def _largest_error(y: np.ndarray, several: bool, owners: np.ndarray, least: int)
     errors = []
     for side in sides:
         groups = [owners[chosen & (owners >= 0)] for chosen in (side, ~side)]
-        if min(map(_people_in, groups)) < least:
+        if min(map(people_in, groups)) < least:
             return math.nan
         counts = [np.bincount(group).astype(np.float64) for group in groups]
         errors.append(0.5 * math.sqrt(max(float((each**2).sum() / each.sum() ** 2) for each in counts)))
     return max(errors)
-
-
-def _people_in(owners: np.ndarray) -> int:
-    return len(np.unique(owners[owners >= 0]))
 
 
 def _to(value: float, error: float) -> float:

@@ -1,5 +1,7 @@
 """What is told of people's rows: counts in tens, classes of enough people, and whose rows are which question's."""
 
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +53,19 @@ def test_rows_are_told_in_tens_and_a_class_by_ten_people(tmp_path, target, rule,
 def test_a_class_of_few_bound_people_is_not_told_by_public_ones(tmp_path):
     told = people_rows.counts(_session(tmp_path, ["yes"] * 9 + ["no"] * 128, public=8))
     assert told["classes"] == 1 and told["public"] == 0
+
+
+@pytest.mark.parametrize("bound", [9, 10])
+def test_an_outcome_of_few_bound_people_is_not_trained_on_beside_a_public_row_that_has_it(tmp_path, bound):
+    session = _session(tmp_path, ["no"] * 137)
+    trained = np.flatnonzero(session.division.train)
+    target, label_of = session.records.target.copy(), session.records.label_of.copy()
+    target[trained[: bound + 1]], label_of[trained[0]] = "yes", 1
+    session.records = replace(session.records, target=target, label_of=label_of)
+    people_rows.statistics(session, "shareable")
+    withheld = pytest.raises(AnswerWithheld, match="that of fewer than 10 people") if bound < 10 else nullcontext()
+    with withheld:
+        people_rows.looked_at(session, "shareable", Features((("age", 60.0, 35.0),)))
 
 
 def test_another_rule_of_the_target_is_another_question(tmp_path):
