@@ -19,7 +19,7 @@ from fedsov.errors import ConfigurationError, counted
 from fedsov.keys import KeySettings, has_keys, open_keys, rotation
 from fedsov.keys.local import version_of
 from fedsov.keys.protocol import RegionKeys
-from fedsov.ledger.ledger import Ledger, entry_time
+from fedsov.ledger.ledger import Ledger
 from fedsov.partition.ingest import QUARANTINE, key_settings
 from fedsov.partition.manifest import read_manifest
 from fedsov.region.lifecycle.rekeying import settings_anew, stores_anew, stores_of
@@ -145,5 +145,4 @@ def _entered(stack: ExitStack, root: Path, name: str) -> tuple[Path, Ledger] | N
 
 def _note(region: tuple[Path, Ledger] | None, said: Mapping[str, Any]) -> None:
     if region is not None:
-        at, ledger = entry_time(), region[1]
-        ledger.append({"at": at, "run": "", "act": "note", "owner": ledger.owner, "note": {NOTE: dict(said)}})
+        region[1].note({NOTE: dict(said)})

@@ -123,6 +123,10 @@ class Ledger:
         """
         return self.append_all([entry])[0]
 
+    def note(self, note: Mapping[str, Any], *, run: str = "") -> Entry:
+        """Adds a note of the owner's, of now: what is noted, by name (`notes` finds it again). Raises as `append`."""
+        return self.append({"at": entry_time(), "run": run, "act": "note", "owner": self.owner, "note": dict(note)})
+
     def append_all(self, entries: Iterable[Mapping[str, Any]]) -> tuple[Entry, ...]:
         """Adds several entries under one signed head: all of them, or none. Raises as `append` does."""
         if self._signer is None:

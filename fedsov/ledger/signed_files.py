@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from fedsov.errors import CheckpointDamaged, ConfigurationError, WorkspaceUnusable
-from fedsov.ledger.ledger import Ledger, entry_time
+from fedsov.ledger.ledger import Ledger
 from fedsov.ledger.signed_head import signature_holds
 from fedsov.storage.atomic_files import plain_json, sha256_hex, sync_folder, write_file
 from fedsov.storage.bounded_files import TooLarge, parsed_json, read_bounded
@@ -68,7 +68,7 @@ def put_noted(path: Path, content: bytes, ledger: Ledger, note: Mapping[str, Any
     """
     pending = path.with_suffix(PENDING)
     write_file(pending, content)
-    ledger.append({"at": entry_time(), "run": run, "act": "note", "owner": ledger.owner, "note": note})
+    ledger.note(note, run=run)
     try:
         os.replace(pending, path)
         sync_folder(path.parent)

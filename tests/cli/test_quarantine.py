@@ -84,7 +84,9 @@ def test_what_cannot_be_done_is_said_with_the_way(place: Path) -> None:
         "holds no rows of FR"
         in call("quarantine", "assign", "--to", "DE", "--jurisdiction", "FR", "--all", *words).line
     )
-    assert "no rows of 'other' wait" in call("quarantine", "show", "--dataset", "other", "--workspace", place).line
+    for where in ((), ("--region", "DE")):
+        line = call("quarantine", "show", "--dataset", "other", *where, "--workspace", place).line
+        assert "no rows of 'other' wait" in line and line.endswith("unknown data set 'other'; there is people")
 
 
 def test_the_quarantine_s_ledger_does_not_vanish_unnoticed(place: Path) -> None:

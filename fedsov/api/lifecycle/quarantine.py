@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,16 +19,15 @@ from fedsov.api.region_settings import user
 from fedsov.errors import ConfigurationError, JobRefused, LedgerBroken, unknown
 from fedsov.keys import has_keys, open_keys
 from fedsov.keys.protocol import RegionKeys
-from fedsov.ledger.ledger import Ledger, entry_time
-from fedsov.partition.ingest import QUARANTINE, key_settings, quarantine_of, store_folder
+from fedsov.ledger.ledger import Ledger
+from fedsov.partition.ingest import QUARANTINE, key_settings, quarantine_of, region_folder, store_folder
 from fedsov.partition.lifecycle import quarantine
 from fedsov.partition.lifecycle.erasure import remove_rows
-from fedsov.partition.lifecycle.quarantine import WaitingRow
-from fedsov.partition.manifest import MANIFEST
+from fedsov.partition.lifecycle.quarantine import WaitingRow, dataset_of
 from fedsov.partition.store import Store
 from fedsov.partition.told_counts import in_tens
 from fedsov.region.lifecycle import legal_holds
-from fedsov.region.lifecycle.erasure import erased_again, erased_among
+from fedsov.region.lifecycle.erasure import erased_again, erased_among, stores_in
 from fedsov.storage.locks import hold_workspace
 from fedsov.storage.workspace import Workspace, is_there, ledger_of, store_of
 
@@ -62,11 +62,8 @@ def listed(root: Path) -> list[Waiting]:
     if (path := own_ledger(workspace)) is not None:
         with closing(Ledger.read(path)) as ledger:
             ledger.verify()
-    places = [("", path.parent.name) for path in sorted((workspace.quarantine / "store").glob(f"*/{MANIFEST}"))]
-    for name in workspace.region_names():
-        stores = sorted((workspace.region(name) / "store").glob(f"{quarantine_of('*')}/{MANIFEST}"))
-        places += [(name, path.parent.name.partition("@")[2]) for path in stores]
     waiting = []
+    places = ((region, dataset) for region in ("", *workspace.region_names()) for dataset in _datasets(root, region))
     for region, dataset in places:
         reasons, counts = np.unique(quarantine.reasons_of(_store(root, region, dataset)), return_counts=True)
         if len(reasons):
@@ -106,11 +103,10 @@ def assign(root: Path, chosen: Chosen, to: str, jurisdiction: str = "", *, by: s
         held = _store(root, "", chosen.dataset)
         home = Store.open(store_of(region.folder, chosen.dataset), region.keys)
         rows = quarantine.chosen_rows(held, names=chosen.names, reason=chosen.reason)
-        people = quarantine.pseudonyms_at(held, rows, region.keys)
-        if erased_among(region.ledger, region.keys, lambda keys: people):
+        if erased_among(region.ledger, region.keys, partial(quarantine.pseudonyms_at, held, rows)):
             raise JobRefused(erased_again(to))
         act = {"act": "assign", "jurisdiction": jurisdiction or to, **_said(chosen, rows, by, why)}
-        _note(region.ledger, act)
+        region.ledger.note({NOTE: act})
         return quarantine.send_home(held, rows, home, jurisdiction or to)
 
 
@@ -124,7 +120,7 @@ def delete(root: Path, chosen: Chosen, *, by: str = "", why: str) -> int:
         rows = quarantine.chosen_rows(held, names=chosen.names, reason=chosen.reason)
         for name in Workspace(root).region_names() if chosen.region is None else (chosen.region,):
             _check_holds(root, name, held, rows, is_shared=chosen.region is None)
-        _note(ledger, {"act": "delete", **_said(chosen, rows, by, why)})
+        ledger.note({NOTE: {"act": "delete", **_said(chosen, rows, by, why)}})
         remove_rows(held, rows)
         return int(rows.sum())
 
@@ -138,10 +134,8 @@ def _check_holds(root: Path, name: str, held: Store, rows: np.ndarray, *, is_sha
     if not is_there(ledger_of(folder)):
         return
     with closing(Ledger.read(ledger_of(folder))) as ledger:
-        dataset = held.folder.name.removeprefix(f"{QUARANTINE}@")
-        own = [
-            hold for hold in legal_holds.holds(ledger) if hold.dataset == dataset and (hold.subject or not is_shared)
-        ]
+        on_it = legal_holds.holds_on(ledger, dataset_of(held.folder.name))
+        own = [hold for hold in on_it if hold.subject or not is_shared]
         if not own:
             return
         keys = _keys(root, name)
@@ -164,11 +158,8 @@ def _ledger(root: Path, region: str | None) -> Iterator[Ledger]:
         return
     with hold_workspace(Workspace(root)) as workspace:
         own_ledger(workspace)
-        ledger = Ledger(ledger_of(workspace.quarantine), QUARANTINE)
-        try:
+        with closing(Ledger(ledger_of(workspace.quarantine), QUARANTINE)) as ledger:
             yield ledger
-        finally:
-            ledger.close()
 
 
 def _said(chosen: Chosen, rows: np.ndarray, by: str, why: str) -> dict[str, object]:
@@ -182,18 +173,18 @@ def _said(chosen: Chosen, rows: np.ndarray, by: str, why: str) -> dict[str, obje
     }
 
 
-def _note(ledger: Ledger, act: dict[str, object]) -> None:
-    ledger.append({"at": entry_time(), "run": "", "act": "note", "owner": ledger.owner, "note": {NOTE: act}})
+def _datasets(root: Path, region: str) -> list[str]:
+    """The data sets of which rows wait in a region, or waited; without a home where `region` is ""."""
+    stores = [path.name for path in stores_in(region_folder(root, region or QUARANTINE))]
+    return [dataset_of(store) for store in stores if not region or store != dataset_of(store)]
 
 
 def _store(root: Path, region: str, dataset: str) -> Store:
-    name = region or QUARANTINE
-    folder = store_folder(root, name, quarantine_of(dataset) if region else dataset)
-    if not (folder / MANIFEST).exists():
+    if dataset not in (known := _datasets(root, region)):
         where = f"in region {region}" if region else "without a home"
-        stores = sorted(path.name.removeprefix(f"{QUARANTINE}@") for path in folder.parent.glob("*"))
-        raise ConfigurationError(f"no rows of '{dataset}' wait {where}; {unknown('data set', dataset, stores)}")
-    return Store.open(folder, _keys(root, name))
+        raise ConfigurationError(f"no rows of '{dataset}' wait {where}; {unknown('data set', dataset, known)}")
+    name = region or QUARANTINE
+    return Store.open(store_folder(root, name, quarantine_of(dataset) if region else dataset), _keys(root, name))
 
 
 def _keys(root: Path, name: str) -> RegionKeys:

@@ -7,8 +7,9 @@ from pathlib import Path
 from fedsov.api.lifecycle.erasure import premises, reason
 from fedsov.api.region_settings import user
 from fedsov.errors import ConfigurationError, unknown
+from fedsov.partition.lifecycle.quarantine import dataset_of
 from fedsov.region.lifecycle import legal_holds, retention
-from fedsov.region.lifecycle.erasure import Premises, stores_in, subject_of
+from fedsov.region.lifecycle.erasure import Premises, check_unnamed, stores_in, subject_of
 from fedsov.region.lifecycle.legal_holds import Hold
 from fedsov.region.lifecycle.retention import Due
 
@@ -28,27 +29,28 @@ def apply(root: Path, name: str, *, by: str = "", why: str) -> list[Due]:
 def hold(root: Path, name: str, dataset: str, subject: str | None = None, *, by: str = "", why: str) -> Hold:
     """Puts a data set's rows, or one subject's, on a legal hold. Raises ConfigurationError."""
     with premises(root, name) as region:
-        named = _named(region, dataset, subject)
-        legal_holds.place(region.ledger, named, by=by or user(), why=_unnamed(why, subject))
+        by, why = by or user(), reason(why)
+        named = _named(region, dataset, subject, by=by, why=why)
+        legal_holds.place(region.ledger, named, by=by, why=why)
         return named
 
 
 def release(root: Path, name: str, dataset: str, subject: str | None = None, *, by: str = "", why: str) -> Hold:
     """Ends a legal hold. Raises ConfigurationError where there is none."""
     with premises(root, name) as region:
-        named = _named(region, dataset, subject)
-        legal_holds.release(region.ledger, named, by=by or user(), why=_unnamed(why, subject))
+        by, why = by or user(), reason(why)
+        named = _named(region, dataset, subject, by=by, why=why)
+        legal_holds.release(region.ledger, named, by=by, why=why)
         return named
 
 
-def _named(region: Premises, dataset: str, subject: str | None) -> Hold:
-    stored = sorted({path.name.partition("@")[2] or path.name for path in stores_in(region.folder)})
+def _named(region: Premises, dataset: str, subject: str | None, *, by: str, why: str) -> Hold:
+    """The hold that is meant. Raises ConfigurationError, also where `by` or `why` names its subject."""
+    stored = sorted({dataset_of(path.name) for path in stores_in(region.folder)})
     if dataset not in stored:
         raise ConfigurationError(unknown("data set", dataset, stored))
-    return Hold(dataset, "" if subject is None else subject_of(region.keys, subject).digest)
-
-
-def _unnamed(why: str, subject: str | None) -> str:
-    if subject and subject.casefold() in why.casefold():
-        raise ConfigurationError("--why names the subject, and the ledger must not; give a case number instead")
-    return reason(why)
+    if subject is None:
+        return Hold(dataset)
+    person = subject_of(region.keys, subject)
+    check_unnamed(person, by=by, why=why)
+    return Hold(dataset, person.digest)

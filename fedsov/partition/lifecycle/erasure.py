@@ -14,7 +14,7 @@ old manifest alone held wrapped; `fedsov keys retire` destroys what opens them.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -41,9 +41,9 @@ def subject_pseudonym(keys: RegionKeys, subject: str) -> str:
     return keys.pseudonyms([f"subject:{subject}"])[0]
 
 
-def keyed_digest(keys: RegionKeys, pseudonym: str) -> str:
-    """What a ledger knows a subject by: 32 hexadecimal digits that only the region's key leads to."""
-    return keys.pseudonyms([f"erased:{pseudonym}"])[0]
+def keyed_digests(keys: RegionKeys, pseudonyms: Iterable[str]) -> list[str]:
+    """What a ledger knows each subject by: 32 hexadecimal digits that only the region's key leads to."""
+    return keys.pseudonyms(f"erased:{pseudonym}" for pseudonym in pseudonyms)
 
 
 def tables_of(store: Store, group: str) -> Iterator[tuple[str, pa.Table]]:
@@ -55,16 +55,11 @@ def tables_of(store: Store, group: str) -> Iterator[tuple[str, pa.Table]]:
 
 def rows_of(store: Store, pseudonym: str) -> np.ndarray:
     """(rows,) True for the rows of a subject."""
-    return mask_of(store, lambda table: is_subject(table, pseudonym))
-
-
-def mask_of(store: Store, is_meant: Callable[[pa.Table], np.ndarray]) -> np.ndarray:
-    """(rows,) bool by a predicate of each file of records."""
-    masks = [is_meant(table) for _, table in tables_of(store, RECORDS)]
+    masks = [_is_subject(table, pseudonym) for _, table in tables_of(store, RECORDS)]
     return np.concatenate(masks) if masks else np.zeros(0, bool)
 
 
-def is_subject(table: pa.Table, pseudonym: str) -> np.ndarray:
+def _is_subject(table: pa.Table, pseudonym: str) -> np.ndarray:
     """(rows,) True where a file's row is of this subject."""
     words, codes = levels(table.column(SUBJECT))
     return np.asarray(codes == words.index(pseudonym)) if pseudonym in words else np.zeros(len(codes), bool)

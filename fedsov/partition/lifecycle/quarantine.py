@@ -21,10 +21,12 @@ from fedsov.errors import InputError, StoreDamaged, counted
 from fedsov.keys.protocol import RegionKeys
 from fedsov.label import Label
 from fedsov.partition.arrow_columns import numbers, text, view
+from fedsov.partition.ingest import QUARANTINE
 from fedsov.partition.lifecycle.erasure import IDENTIFIERS, RECORDS, remove_rows, restage, tables_of
 from fedsov.partition.people.row_names import keyed
 from fedsov.partition.preview import masked
 from fedsov.partition.recipients import NAMED, REASON, VALUES
+from fedsov.partition.records import Records
 from fedsov.partition.store import JURISDICTION, LABEL, ROW, SUBJECT, TAGS, Store, read_tags
 from fedsov.storage.atomic_files import sync_folder
 
@@ -40,9 +42,14 @@ class WaitingRow:
     masked: dict[str, str]
 
 
-def names_of(store: Store) -> np.ndarray:
+def dataset_of(store: str) -> str:
+    """The data set whose rows, or whose quarantine, a region's store of this name holds."""
+    return store.removeprefix(f"{QUARANTINE}@")
+
+
+def _names_of(store: Store, records: Records) -> np.ndarray:
     """(rows,) names of the rows that wait."""
-    digests = store.read().row_digests
+    digests = records.row_digests
     if digests is None:
         raise StoreDamaged(
             f"{store.folder} names no rows, as quarantines of before; `fedsov ingest --rebuild` mends it"
@@ -59,10 +66,11 @@ def waiting(store: Store, *, most: int) -> list[WaitingRow]:
     """The first rows of a quarantine, their values masked."""
     records, identifiers = store.read(), store.identifiers()
     columns = {**identifiers, **records.columns, "target": records.target}
+    reasons = records.columns[REASON]
     shown = {name: values for name, values in columns.items() if name not in (*_BESIDE, "subject")}
     return [
         WaitingRow(name, str(reason), {column: _masked(values[row]) for column, values in shown.items()})
-        for row, (name, reason) in enumerate(zip(names_of(store)[:most], reasons_of(store), strict=False))
+        for row, (name, reason) in enumerate(zip(_names_of(store, records)[:most], reasons, strict=False))
     ]
 
 
@@ -76,7 +84,8 @@ def chosen_rows(store: Store, *, names: Collection[str] = (), reason: str = "") 
 
     Raises InputError for a name or a reason that no row has.
     """
-    own, reasons = names_of(store), reasons_of(store)
+    records = store.read()
+    own, reasons = _names_of(store, records), np.asarray(records.columns[REASON])
     if missing := sorted(set(names) - set(own)):
         raise InputError(f"no row {missing[0]} waits in {store.folder}; `fedsov quarantine show` lists them")
     if reason and reason not in reasons:

@@ -19,9 +19,10 @@ from typing import Any
 
 from fedsov.errors import ConfigurationError, JobRefused, counted
 from fedsov.keys.protocol import RegionKeys
-from fedsov.ledger.ledger import Ledger, entry_time
+from fedsov.ledger.ledger import Ledger
 from fedsov.partition.classify import spelled
-from fedsov.partition.lifecycle.erasure import keyed_digest, remove_rows, rows_of, subject_pseudonym, sweep
+from fedsov.partition.lifecycle.erasure import keyed_digests, remove_rows, rows_of, subject_pseudonym, sweep
+from fedsov.partition.lifecycle.quarantine import dataset_of
 from fedsov.partition.manifest import MANIFEST
 from fedsov.partition.routing import folds
 from fedsov.partition.store import Store
@@ -84,7 +85,14 @@ def subject_of(keys: RegionKeys, word: str) -> Subject:
     if spelling is None:
         raise ConfigurationError("--subject is empty; give what the rows' subject column says of the person")
     pseudonym = subject_pseudonym(keys, spelling)
-    return Subject(spelling, pseudonym, keyed_digest(keys, pseudonym))
+    (digest,) = keyed_digests(keys, [pseudonym])
+    return Subject(spelling, pseudonym, digest)
+
+
+def check_unnamed(subject: Subject, *, by: str, why: str) -> None:
+    """Raises ConfigurationError where `by` or `why`, which stand in the ledger, name the subject."""
+    if subject.word.casefold() in f"{by}\n{why}".casefold():
+        raise ConfigurationError("--by or --why names the subject, and the ledger must not; give a case number instead")
 
 
 def _erase_stores(premises: Premises, subject: Subject) -> list[str]:
@@ -167,8 +175,7 @@ def erase(premises: Premises, subject: Subject, *, by: str, why: str) -> Erased:
         JobRefused: rows of the subject are on a legal hold.
         StoreDamaged, KeyUnavailable, AnswersBroken, LedgerBroken, WorkspaceUnusable: run it again once it is mended.
     """
-    if subject.word.casefold() in f"{by}\n{why}".casefold():
-        raise ConfigurationError("--by or --why names the subject, and the ledger must not; give a case number instead")
+    check_unnamed(subject, by=by, why=why)
     _check_holds(premises, subject)
     versions = _unfinished(premises.ledger, subject) or _traced(premises, subject)
     request = {"subject": subject.digest, "by": by, "why": why}
@@ -180,15 +187,14 @@ def erase(premises: Premises, subject: Subject, *, by: str, why: str) -> Erased:
 
 
 def lift(premises: Premises, subject: Subject, *, by: str, why: str) -> None:
-    """Lets rows of an erased subject be taken again. Raises ConfigurationError where the subject is not erased."""
-    if not is_erased(premises.ledger, subject.digest):
+    """Lets rows of an erased subject be taken again.
+
+    Raises ConfigurationError where the subject is not erased, or `by` or `why` names it.
+    """
+    check_unnamed(subject, by=by, why=why)
+    if subject.digest not in _erased(premises.ledger):
         raise ConfigurationError(f"region {premises.ledger.owner} erased no such subject; its rows are taken as others")
     _note(premises.ledger, {"subject": subject.digest, "by": by, "why": why, "state": LIFTED})
-
-
-def is_erased(ledger: Ledger, digest: str) -> bool:
-    """Whether a subject's rows are not taken, by the ledger's keyed digest."""
-    return _states(ledger).get(digest) in (BEGUN, DONE)
 
 
 def erased_among(ledger: Ledger, keys: RegionKeys, whose: Callable[[RegionKeys], Iterable[str]]) -> bool:
@@ -197,10 +203,8 @@ def erased_among(ledger: Ledger, keys: RegionKeys, whose: Callable[[RegionKeys],
     Args:
         whose: the rows' pseudonyms under a region's keys; asked for where anybody was erased.
     """
-    erased = {digest for digest, state in _states(ledger).items() if state != LIFTED}
-    if not erased:
-        return False
-    return any(digest in erased for digest in keys.pseudonyms(f"erased:{each}" for each in sorted(set(whose(keys)))))
+    erased = _erased(ledger)
+    return bool(erased) and not erased.isdisjoint(keyed_digests(keys, set(whose(keys))))
 
 
 def erased_again(region: str) -> str:
@@ -223,8 +227,10 @@ def lineage(ledger: Ledger) -> dict[str, list[ModelVersion]]:
     return by_subject
 
 
-def _states(ledger: Ledger) -> dict[str, str]:
-    return {note["subject"]: note["state"] for note in _notes(ledger)}
+def _erased(ledger: Ledger) -> set[str]:
+    """The keyed digests of the subjects whose rows are not taken."""
+    states = {note["subject"]: note["state"] for note in _notes(ledger)}
+    return {digest for digest, state in states.items() if state != LIFTED}
 
 
 def _notes(ledger: Ledger) -> list[dict[str, Any]]:
@@ -232,7 +238,7 @@ def _notes(ledger: Ledger) -> list[dict[str, Any]]:
 
 
 def _note(ledger: Ledger, note: Mapping[str, Any]) -> None:
-    ledger.append({"at": entry_time(), "run": "", "act": "note", "owner": ledger.owner, "note": {NOTE: dict(note)}})
+    ledger.note({NOTE: dict(note)})
 
 
 def _unfinished(ledger: Ledger, subject: Subject) -> tuple[ModelVersion, ...]:
@@ -245,13 +251,12 @@ def _unfinished(ledger: Ledger, subject: Subject) -> tuple[ModelVersion, ...]:
 def _traced(premises: Premises, subject: Subject) -> tuple[ModelVersion, ...]:
     """The model versions of every data set whose rows the region stores, by what can be known of them."""
     standing, versions = premises.answers.standing(), list[ModelVersion]()
+    key, fold = premises.answers.key(PEOPLE), int(folds([f"subject:{subject.word}"])[0])
     for path in stores_in(premises.folder):
         store = Store.open(path, premises.keys)
         stored = bool(rows_of(store, subject.pseudonym).any())
-        fold = int(folds([f"subject:{subject.word}"])[0])
         ingested = store.manifest.ingested if stored else ""
         traced = Traced(store.manifest.dataset, subject.pseudonym, fold, ingested)
-        key = premises.answers.key(PEOPLE)
         versions += versions_of(
             premises.folder, premises.ledger, traced, secret=premises.secret, standing=standing, people_key=key
         )
@@ -269,8 +274,7 @@ def _check_holds(premises: Premises, subject: Subject) -> None:
     for hold, reason in holds(premises.ledger).items():
         if hold.subject not in ("", subject.digest):
             continue
-        stores = (path for path in stores_in(premises.folder) if path.name.removeprefix("quarantine@") == hold.dataset)
-        is_kept = any(rows_of(Store.open(path, premises.keys), subject.pseudonym).any() for path in stores)
+        is_kept = _is_stored(premises.folder, premises.keys, subject.pseudonym, hold.dataset)
         if is_kept or (hold.subject and _waits(premises, subject, hold.dataset)):
             raise JobRefused(
                 f"region {name} keeps rows of this subject on a legal hold since {reason['at'][:10]} ({hold.words()}: "
@@ -283,5 +287,10 @@ def _waits(premises: Premises, subject: Subject, dataset: str) -> bool:
     if premises.shared is None:
         return False
     folder, keys = premises.shared
-    stores = (path for path in stores_in(folder) if path.name == dataset)
-    return any(rows_of(Store.open(path, keys), subject_pseudonym(keys, subject.word)).any() for path in stores)
+    return _is_stored(folder, keys, subject_pseudonym(keys, subject.word), dataset)
+
+
+def _is_stored(folder: Path, keys: RegionKeys, pseudonym: str, dataset: str) -> bool:
+    """Whether a row of the subject is in a folder's store of a data set, or in its quarantine of it."""
+    stores = (path for path in stores_in(folder) if dataset_of(path.name) == dataset)
+    return any(rows_of(Store.open(path, keys), pseudonym).any() for path in stores)

@@ -19,8 +19,10 @@ import numpy as np
 
 from fedsov.errors import ConfigurationError
 from fedsov.keys.protocol import RegionKeys
-from fedsov.ledger.ledger import Ledger, entry_time
-from fedsov.partition.ingest import QUARANTINE, quarantine_of
+from fedsov.ledger.ledger import Ledger
+from fedsov.partition.ingest import quarantine_of
+from fedsov.partition.lifecycle.erasure import keyed_digests
+from fedsov.partition.lifecycle.quarantine import dataset_of
 from fedsov.partition.manifest import MANIFEST
 from fedsov.partition.store import Store
 from fedsov.storage.workspace import store_of
@@ -53,14 +55,18 @@ def holds(ledger: Ledger) -> dict[Hold, dict[str, str]]:
     return in_force
 
 
+def holds_on(ledger: Ledger, dataset: str) -> list[Hold]:
+    """The holds in force on rows of a data set. Raises LedgerBroken."""
+    return [hold for hold in holds(ledger) if hold.dataset == dataset]
+
+
 def held_rows(ledger: Ledger, keys: RegionKeys, store: Path, subjects: np.ndarray) -> np.ndarray:
     """(rows,) True for the rows of a store that a hold keeps. Raises LedgerBroken.
 
     Args:
         subjects: (rows,) whose they are, under the region's key.
     """
-    dataset = store.name.removeprefix(f"{QUARANTINE}@")
-    return held_among([hold for hold in holds(ledger) if hold.dataset == dataset], keys, subjects)
+    return held_among(holds_on(ledger, dataset_of(store.name)), keys, subjects)
 
 
 def held_among(own: Sequence[Hold], keys: RegionKeys, subjects: np.ndarray) -> np.ndarray:
@@ -69,7 +75,7 @@ def held_among(own: Sequence[Hold], keys: RegionKeys, subjects: np.ndarray) -> n
     if not digests or "" in digests:
         return np.full(len(subjects), bool(digests))
     people = sorted({*subjects.tolist()})
-    known = keys.pseudonyms(f"erased:{person}" for person in people)
+    known = keyed_digests(keys, people)
     return np.isin(subjects, [person for person, digest in zip(people, known, strict=True) if digest in digests])
 
 
@@ -84,12 +90,12 @@ def lost_by(
 
     Raises as `Store.read`, and LedgerBroken.
     """
-    own = [hold for hold in holds(ledger) if hold.dataset == dataset]
+    own = holds_on(ledger, dataset)
     for path in (store_of(folder, name) for name in (dataset, quarantine_of(dataset))):
         if not own or not (path / MANIFEST).exists():
             continue
         records = Store.open(path, keys).read()
-        on_hold = held_rows(ledger, keys, path, records.subjects)
+        on_hold = held_among(own, keys, records.subjects)
         if on_hold.any() and (
             records.row_digests is None or not np.isin(records.row_digests[on_hold], arriving()).all()
         ):
@@ -124,5 +130,4 @@ def release(ledger: Ledger, hold: Hold, *, by: str, why: str) -> None:
 
 
 def _note(ledger: Ledger, hold: Hold, act: str, *, by: str, why: str) -> None:
-    note = {NOTE: {**asdict(hold), "act": act, "by": by, "why": why}}
-    ledger.append({"at": entry_time(), "run": "", "act": "note", "owner": ledger.owner, "note": note})
+    ledger.note({NOTE: {**asdict(hold), "act": act, "by": by, "why": why}})

@@ -12,7 +12,6 @@ comes again after another, or after its expiry, is as old as it was. Days are th
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -21,9 +20,9 @@ from typing import Any
 import numpy as np
 
 from fedsov.errors import counted
-from fedsov.ledger.ledger import Ledger, entry_time
-from fedsov.partition.ingest import QUARANTINE
+from fedsov.ledger.ledger import Ledger
 from fedsov.partition.lifecycle.erasure import remove_rows, sweep
+from fedsov.partition.lifecycle.quarantine import dataset_of
 from fedsov.partition.lifecycle.retention import StoredAges, check_dates, expired
 from fedsov.partition.records import Records
 from fedsov.partition.store import Store
@@ -95,7 +94,7 @@ def apply(premises: Premises, *, by: str, why: str) -> list[Due]:
             "by": by,
             "why": why,
         }
-        _note(premises, tombstone)
+        premises.ledger.note({NOTE: tombstone})
         synthetic_rows.erase_tables(premises.answers, {*records.subjects[leaves].tolist()})
         remove_rows(store, leaves)
     return [_due(store, past, is_held) for store, past, is_held, _ in judged]
@@ -115,8 +114,7 @@ def note_arrival(ledger: Ledger, dataset: str, source_sha256: str, ingested: str
     """Notes the day on which a source was first ingested, unless that day or an earlier one is noted."""
     known = first_noted(ledger, source_sha256)
     if ingested and (known is None or known.isoformat() > ingested):
-        note = {ARRIVAL: {"dataset": dataset, "source": source_sha256, "ingested": ingested}}
-        ledger.append({"at": entry_time(), "run": "", "act": "note", "owner": ledger.owner, "note": note})
+        ledger.note({ARRIVAL: {"dataset": dataset, "source": source_sha256, "ingested": ingested}})
 
 
 def _judged(premises: Premises) -> list[tuple[Store, np.ndarray, np.ndarray, Records]]:
@@ -132,7 +130,7 @@ def _judged(premises: Premises) -> list[tuple[Store, np.ndarray, np.ndarray, Rec
 
 
 def _past(store: Store, records: Records, own: RegionSettings, *, on: date) -> np.ndarray:
-    dataset = store.folder.name.removeprefix(f"{QUARANTINE}@")
+    dataset = dataset_of(store.folder.name)
     column, starts = own.retention.starts.get(dataset), None
     if column is not None:
         starts = check_dates(dataset, column, records.columns.get(column))
@@ -142,9 +140,3 @@ def _past(store: Store, records: Records, own: RegionSettings, *, on: date) -> n
 
 def _due(store: Store, past: np.ndarray, is_held: np.ndarray) -> Due:
     return Due(store.folder.name, len(past), int(past.sum()), int(is_held.sum()))
-
-
-def _note(premises: Premises, tombstone: Mapping[str, Any]) -> None:
-    owner = premises.ledger.owner
-    body = {"at": entry_time(), "run": "", "act": "note", "owner": owner, "note": {NOTE: dict(tombstone)}}
-    premises.ledger.append(body)

@@ -244,3 +244,12 @@ def test_the_reason_of_an_erasure_does_not_name_the_person(region: PeopleRegion)
         erase(_root(region), "DE", GONE, why=" ")
     with pytest.raises(ConfigurationError, match="--subject is empty"):
         erase(_root(region), "DE", " ", why=WHY)
+
+
+def test_the_reason_for_taking_a_person_s_rows_again_does_not_name_the_person(region: PeopleRegion) -> None:
+    erase(_root(region), "DE", GONE, why=WHY)
+    for by, why in (("", f"{GONE} gave them anew"), (GONE, "a new contract")):
+        with pytest.raises(ConfigurationError, match="names the subject") as refused:
+            lift(_root(region), "DE", GONE, by=by, why=why)
+        assert GONE not in str(refused.value)
+    assert [said["state"] for said in _notes(region, "erasure")] == ["begun", "done"]

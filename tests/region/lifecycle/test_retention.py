@@ -131,8 +131,9 @@ def test_held_rows_stay_past_their_period_unused_until_the_hold_ends(region: Peo
         hold(_root(region), "DE", "people", "p3", why="case 12")
     with pytest.raises(ConfigurationError, match="is not on hold in DE; holds in force: people, subject"):
         release(_root(region), "DE", "people", why="closed")
-    with pytest.raises(ConfigurationError, match="names the subject"):
-        release(_root(region), "DE", "people", "p3", why="P3 agreed")
+    for subject, by, why in (("p3", "", "P3 agreed"), ("p3", "p3", "closed"), (" p3 ", "", "p3 agreed")):
+        with pytest.raises(ConfigurationError, match="names the subject"):
+            release(_root(region), "DE", "people", subject, by=by, why=why)
     release(_root(region), "DE", "people", "p3", why="closed")
     apply(_root(region), "DE", why=WHY)
     assert read_manifest(store_of(region.folder, "people")).rows == 0
