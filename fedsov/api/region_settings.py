@@ -10,7 +10,7 @@ from __future__ import annotations
 import getpass
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -111,14 +111,15 @@ def init(root: Path, name: str, words: Sequence[str] = (), *, by: str = "", why:
     """
     if name in RESERVED:
         raise ConfigurationError(f"{name} is no name for a region; it has a folder of its own")
-    law = OwnLaw(law_in_force(Workspace(root).law).digest)
-    _check_readable(root, RegionSettings(name, law=law).changed(_named_law(root, words)))
-    service = RegionSettings(name, law=law).changed(_named_law(root, words)).key_service
+    closed, words = RegionSettings(name, law=OwnLaw(law_in_force(Workspace(root).law).digest)), _named_law(root, words)
+    proposed = closed.changed(words)
+    _check_readable(root, proposed)
+    service = proposed.key_service
     with opened(root, name, writes=True, service=service) as (folder, ledger):
         if has_settings(folder, ledger):
             raise ConfigurationError(f"region {name} has settings already; `fedsov region set {name}` changes them")
         peers = {owner: key for owner, key in keys_at_hand(Workspace(root)).items() if owner != name}
-        settings = RegionSettings(name, law=law, keys=peers).changed(_named_law(root, words))
+        settings = replace(closed, keys=peers).changed(words)
         keys = open_keys(KeySettings(name, folder, service))
         write_settings(folder, keys, ledger, Change(settings, by or user(), why or UNSAID))
         return Shown(read_settings(folder, ledger), folder / FILE, last_change(folder, ledger))

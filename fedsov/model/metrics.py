@@ -108,7 +108,7 @@ def log_losses(y: np.ndarray, logits: np.ndarray, class_weights: Sequence[float]
 def r_squared(y: np.ndarray, answers: np.ndarray) -> float | None:
     """1 less the answers' squared error over that of the mean of (N,) outcomes; None where all are the same number."""
     spread = _spread(y)
-    return 1.0 - float(_squares(y, answers).sum()) / spread if spread else None
+    return 1.0 - float(squared_errors(y, answers).sum()) / spread if spread else None
 
 
 def r_squared_difference(y: np.ndarray, answers_a: np.ndarray, answers_b: np.ndarray) -> tuple[float, float] | None:
@@ -123,23 +123,13 @@ def r_squared_difference(y: np.ndarray, answers_a: np.ndarray, answers_b: np.nda
     spread = _spread(y)
     if not spread:
         return None
-    less = (_squares(y, answers_b) - _squares(y, answers_a)) / spread
+    less = (squared_errors(y, answers_b) - squared_errors(y, answers_a)) / spread
     return float(less.sum()), math.sqrt(len(less)) * float(np.std(less, ddof=1))
 
 
-def squared_error(y: np.ndarray, answers: np.ndarray, class_weights: Sequence[float] = ()) -> float:
-    """Mean squared error of (N,) answers; NaN for no rows. Numbers have no classes, and no `class_weights`."""
-    del class_weights
-    return float(_squares(y, answers).mean()) if len(y) else math.nan
-
-
 def squared_errors(y: np.ndarray, answers: np.ndarray, class_weights: Sequence[float] = ()) -> np.ndarray:
-    """(N,) squared errors, of which `squared_error` is the mean."""
+    """(N,) squared errors of (N,) answers. Numbers have no classes, and no `class_weights`."""
     del class_weights
-    return _squares(y, answers)
-
-
-def _squares(y: np.ndarray, answers: np.ndarray) -> np.ndarray:
     return np.square(np.asarray(y, dtype=np.float64) - np.asarray(answers, dtype=np.float64))
 
 
@@ -156,8 +146,7 @@ class Measure:
     Attributes:
         name: of the score in records, "auc" or "r2".
         title: the same in a table.
-        loss: (N,) outcomes, (N,) or (N, C) answers and class weights to a mean; less is better.
-        losses: the same to what each row has, (N,) or (N, C), of which the loss is the mean.
+        losses: (N,) outcomes, (N,) or (N, C) answers and class weights to what each row has, (N,) or (N, C).
         loss_name: what the loss is called in a sentence.
         score: outcomes and answers to a number, more is better; or None.
         difference: outcomes and two models' answers to the gain of the first and its standard error; or None.
@@ -165,23 +154,26 @@ class Measure:
 
     name: str
     title: str
-    loss: Callable[[np.ndarray, np.ndarray, Sequence[float]], float]
     losses: Callable[[np.ndarray, np.ndarray, Sequence[float]], np.ndarray]
     loss_name: str
     score: Callable[[np.ndarray, np.ndarray], float | None]
     difference: Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[float, float] | None]
+
+    def loss(self, y: np.ndarray, answers: np.ndarray, class_weights: Sequence[float] = ()) -> float:
+        """The mean of the `losses`, less is better; NaN for no rows."""
+        return float(np.mean(self.losses(y, answers, class_weights))) if len(y) else math.nan
 
     def called(self, key: str) -> str:
         """A figure's key as records have it: "local_score" is "local_auc"."""
         return key.replace("score", self.name)
 
 
-_AUC = Measure("auc", "AUC", log_loss, log_losses, "log loss", auc, auc_difference)
+_AUC = Measure("auc", "AUC", log_losses, "log loss", auc, auc_difference)
 MEASURES: Mapping[str, Measure] = {
     "binary": _AUC,
     "multiclass": _AUC,
     "multilabel": _AUC,
-    "regression": Measure("r2", "R²", squared_error, squared_errors, "squared error", r_squared, r_squared_difference),
+    "regression": Measure("r2", "R²", squared_errors, "squared error", r_squared, r_squared_difference),
 }
 """By what a run learns (`fedsov.model.targets.TargetRule.task`)."""
 

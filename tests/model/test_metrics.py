@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedsov.model.metrics import auc, auc_difference, log_loss, r_squared, r_squared_difference, squared_error
+from fedsov.model.metrics import MEASURES, auc, auc_difference, log_loss, r_squared, r_squared_difference
 
 PAIRS = st.lists(st.tuples(st.booleans(), st.integers(-3, 3)), min_size=1, max_size=40)
 
@@ -132,7 +132,7 @@ def numbers(seed, rows=90):
 def test_r_squared_is_scikit_learn_s_and_squared_error_its_numerator():
     from sklearn.metrics import mean_squared_error, r2_score
 
-    y, near, _ = numbers(0)
+    (y, near, _), squared_error = numbers(0), MEASURES["regression"].loss
     assert r_squared(y, near) == pytest.approx(r2_score(y, near))
     assert squared_error(y, near) == pytest.approx(mean_squared_error(y, near))
     assert r_squared(y, np.full(len(y), y.mean())) == pytest.approx(0.0)
