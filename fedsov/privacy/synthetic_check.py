@@ -2,8 +2,8 @@
 a sample.
 
 1. *Copies.* The share of synthetic rows equal to a training row, above the share equal to a holdout row
-   (people the generator never saw: what chance alone makes equal). Stadler et al. 2022
-   (https://arxiv.org/abs/2011.07018).
+   (people the generator never saw: what chance alone makes equal), less what chance alone makes of that difference
+   where rows have few different values. Stadler et al. 2022 (https://arxiv.org/abs/2011.07018).
 2. *Nearness.* The share of synthetic rows whose nearest real row is a training row. For rows made from the
    distribution alone, training and holdout rows are exchangeable and the share is T / (T + H); copying, even
    with noise, lifts it. Platzer & Reutterer 2021 (https://doi.org/10.3389/fdata.2021.679939). It is asked of
@@ -21,6 +21,7 @@ jittered copies in trials; tests/privacy repeats them. Everything here is numpy.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -56,8 +57,7 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True)
 class SyntheticLimits:
-    """What is tolerated: shares of rows, a loss of AUC; `tolerance` is in standard errors of the nearer
-    share."""
+    """What is tolerated: shares of rows, a loss of AUC; `tolerance` is in standard errors of a share."""
 
     exact_excess: float = 0.02
     nearer_share: float = 0.53
@@ -95,20 +95,21 @@ def assess(
     limits = limits or SyntheticLimits()
     _check(synthetic, training, holdout)
     drawn, seen, unseen = synthetic.rows, training.rows, holdout.rows
-    excess = _exact_share(drawn, seen) - _exact_share(drawn, unseen)
+    excess = exact_excess(drawn, training=seen, holdout=unseen)
     nearer = nearer_share(drawn, training=seen, holdout=unseen)
     closest = nearer_share(_closest(drawn, np.concatenate([seen, unseen])), training=seen, holdout=unseen)
     tstr, trtr = _rank(_fit(synthetic), holdout), _rank(_fit(training), holdout)
     reasons = (
-        *_copies(excess, limits.exact_excess),
+        *_copies(excess, limits),
         *_nearness("of the rows", nearer, limits),
         *_nearness("of those closest to real rows", closest, limits),
         *_use(tstr, trtr, limits.use_loss),
     )
-    return Assessment(excess, nearer[0], closest[0], tstr, trtr, not reasons, reasons)
+    return Assessment(excess[0], nearer[0], closest[0], tstr, trtr, not reasons, reasons)
 
 
-def _copies(excess: float, allowed: float) -> tuple[str, ...]:
+def _copies(measured: tuple[float, float], limits: SyntheticLimits) -> tuple[str, ...]:
+    excess, allowed = measured[0], limits.exact_excess + limits.tolerance * measured[1]
     reason = f"{excess:.1%} more rows equal a training row than chance explains (at most {allowed:.1%})"
     return (reason,) if excess > allowed else ()
 
@@ -138,10 +139,19 @@ def _check(*sets: Encoded) -> None:
         raise ValueError("expected finite rows and outcomes of 0 or 1; encode missing values first")
 
 
-def _exact_share(rows: Floats, among: Floats) -> float:
-    """Share of `rows` that equal one of `among`, bit for bit (-0.0 counted as 0.0)."""
-    contents = {row.tobytes() for row in among + 0.0}
-    return sum(row.tobytes() in contents for row in rows + 0.0) / len(rows)
+def exact_excess(rows: Floats, *, training: Floats, holdout: Floats) -> tuple[float, float]:
+    """Share of `rows` equal, bit for bit (-0.0 counted as 0.0), to a training row less the share equal to a holdout
+    row, and its standard error under chance.
+
+    What both sets hold cancels. Were the sets dealt at random, a value that one set alone holds would as likely be
+    the other's, so the variance is the sum of the squared shares of `rows` with each such value (McNemar 1947,
+    https://doi.org/10.1007/BF02295996).
+    """
+    seen, unseen = ({row.tobytes() for row in real + 0.0} for real in (training, holdout))
+    drawn = Counter(row.tobytes() for row in rows + 0.0)
+    excess = sum(drawn[value] for value in seen) - sum(drawn[value] for value in unseen)
+    variance = sum(drawn[value] ** 2 for value in seen ^ unseen)
+    return excess / len(rows), math.sqrt(variance) / len(rows)
 
 
 def nearer_share(rows: Floats, *, training: Floats, holdout: Floats) -> tuple[float, float]:
