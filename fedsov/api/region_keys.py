@@ -57,10 +57,9 @@ class KeysShown:
     def lines(self) -> list[str]:
         """The same in sentences."""
         state = self.state
-        service = " ".join(f"{name}={value}" for name, value in state.service.to_json().items())
         by = f", by version {state.service_version}" if state.service_version else ""
         older = f"; not destroyed yet: {', '.join(former.words() for former in state.older)}" if state.older else ""
-        lines = [f"{self.region}: key {state.key_id}, protected by {service}{by}{older}"]
+        lines = [f"{self.region}: key {state.key_id}, protected by {state.service.words()}{by}{older}"]
         newest = state.versions[-1]
         for number in state.versions:
             files = counted(self.wrapped.get(number, 0), "file")

@@ -84,6 +84,9 @@ class Arguments:
 
 
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print no progress.")]
+RegionName = Annotated[str, typer.Argument(metavar="NAME", help="The region, by its name.")]
+By = Annotated[str, typer.Option("--by", metavar="NAME", help="Who decides; the user of this machine if not given.")]
+Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, for the ledger.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Ask the regions anew what they hold.")]
 
 

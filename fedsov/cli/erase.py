@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fedsov.cli.arguments import Arguments, note, print_json, print_line, require_options
+from fedsov.cli.arguments import Arguments, By, note, print_json, print_line, require_options
 from fedsov.cli.declaration import command, command_app
 from fedsov.errors import ConfigurationError
 
@@ -26,9 +26,7 @@ class EraseArguments(Arguments):
         str | None, typer.Option("--subject", metavar="ID", help="What the rows' subject column says of the person.")
     ] = None
     why: Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, for the ledger; not the person.")] = ""
-    by: Annotated[
-        str, typer.Option("--by", metavar="NAME", help="Who decides; the user of this machine if not given.")
-    ] = ""
+    by: By = ""
     again: Annotated[
         bool, typer.Option("--again", help="Take the erased person's rows again: they were given anew.")
     ] = False

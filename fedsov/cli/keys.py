@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fedsov.cli.arguments import Arguments, print_json, print_line
+from fedsov.cli.arguments import Arguments, By, Why, print_json, print_line
 from fedsov.cli.declaration import command, group_app
 from fedsov.errors import ConfigurationError
 
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from fedsov.api.region_keys import KeysShown
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The region, by its name; or quarantine.")]
-By = Annotated[str, typer.Option("--by", metavar="NAME", help="Who decides; the user of this machine if not given.")]
-Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, for the ledger.")]
 app = group_app(
     "A region's keys: show their versions, make a new one, destroy old ones.",
     examples=("fedsov keys status DE", 'fedsov keys rotate DE --why "yearly"', "fedsov keys retire DE --yes"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fedsov.cli.arguments import Arguments, comma_list, positive, print_json, print_line
+from fedsov.cli.arguments import Arguments, By, comma_list, positive, print_json, print_line
 from fedsov.cli.declaration import command, group_app
 from fedsov.errors import ConfigurationError, counted
 
@@ -25,7 +25,6 @@ Rows = Annotated[
 ]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="All rows that wait for this reason.")]
 Every = Annotated[bool, typer.Option("--all", help="All rows of this quarantine.")]
-By = Annotated[str, typer.Option("--by", metavar="NAME", help="Who decides; the user of this machine if not given.")]
 Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason of the act, for the ledger.")]
 app = group_app(
     "Rows that no store took: those without a home, and in each region those with a fault. Encrypted, used by nobody.",

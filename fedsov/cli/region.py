@@ -10,15 +10,12 @@ from typing import Annotated
 
 import typer
 
-from fedsov.cli.arguments import Arguments, key_of, print_json, print_line
+from fedsov.cli.arguments import Arguments, By, RegionName, Why, key_of, print_json, print_line
 from fedsov.cli.declaration import command, group_app
 from fedsov.errors import ConfigurationError
 
-By = Annotated[str, typer.Option("--by", metavar="NAME", help="Who decides; the user of this machine if not given.")]
-Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, for the ledger.")]
 Every = Annotated[bool, typer.Option("--all", help="Every region of the workspace.")]
 Key = Annotated[Path, typer.Option("--key", metavar="FILE", help="Where the law owner's private key is to be.")]
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The region, by its name.")]
 NameOrAll = Annotated[str | None, typer.Argument(metavar="NAME", help="The region, by its name; or --all.")]
 app = group_app(
     "What protects a region is its own: show its settings, make, change and check them.",
@@ -44,7 +41,7 @@ def _words(arguments: Arguments) -> list[str]:
 class InitArguments(Arguments):
     """Which region is made."""
 
-    name: Name
+    name: RegionName
     by: By = ""
     why: Why = ""
 
@@ -68,7 +65,7 @@ def init(arguments: InitArguments) -> None:
 class RegionShowArguments(Arguments):
     """Whose settings."""
 
-    name: Name
+    name: RegionName
 
 
 @command(app, examples=("fedsov region show DE", "fedsov region show DE --json"))

@@ -8,16 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fedsov.cli.arguments import Arguments, print_json, print_line
+from fedsov.cli.arguments import Arguments, By, RegionName, Why, print_json, print_line
 from fedsov.cli.declaration import command, group_app
 
 if TYPE_CHECKING:
     from fedsov.region.lifecycle.legal_holds import Hold
     from fedsov.region.lifecycle.retention import Due
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The region, by its name.")]
-By = Annotated[str, typer.Option("--by", metavar="NAME", help="Who decides; the user of this machine if not given.")]
-Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, for the ledger.")]
 Dataset = Annotated[str, typer.Option("--dataset", metavar="NAME", help="The data set whose rows are kept.")]
 Subject = Annotated[
     str | None, typer.Option("--subject", metavar="ID", help="One person's rows alone, by the subject column.")
@@ -35,7 +32,7 @@ app = group_app(
 class PeriodArguments(Arguments):
     """Whose rows."""
 
-    name: Name
+    name: RegionName
 
 
 @command(app, examples=("fedsov retention plan DE", "fedsov retention plan DE --json"))
@@ -63,7 +60,7 @@ def plan(arguments: PeriodArguments) -> None:
 class ApplyArguments(Arguments):
     """Whose rows, and the person's word."""
 
-    name: Name
+    name: RegionName
     why: Why
     by: By = ""
 
@@ -89,7 +86,7 @@ def apply(arguments: ApplyArguments) -> None:
 class HoldArguments(Arguments):
     """Whose rows are kept, and the person's word."""
 
-    name: Name
+    name: RegionName
     dataset: Dataset
     why: Why
     subject: Subject = None

@@ -27,8 +27,7 @@ def credential(file: str, variables: Sequence[str], *, called: str) -> str:
         return words
     path = Path(file).expanduser()
     try:
-        if path.stat().st_mode & 0o077:
-            raise KeyUnavailable(f"{path} is open to other users; run: chmod 600 {path}")
+        check_private(path)
         with path.open("rb") as opened:
             words = opened.read(LARGEST).decode().strip()
     except OSError as error:
@@ -40,3 +39,9 @@ def credential(file: str, variables: Sequence[str], *, called: str) -> str:
     if not words:
         raise KeyUnavailable(f"{path}, the {called}, is empty; write it there")
     return words
+
+
+def check_private(path: Path) -> None:
+    """Raises KeyUnavailable where other users can read a file with a secret, OSError where there is none."""
+    if path.stat().st_mode & 0o077:
+        raise KeyUnavailable(f"{path} is open to other users; run: chmod 600 {path}")

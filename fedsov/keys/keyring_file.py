@@ -19,6 +19,7 @@ from typing import Any
 
 from fedsov.errors import ConfigurationError, KeyUnavailable
 from fedsov.keys import sealing
+from fedsov.keys.credentials import check_private
 from fedsov.keys.protocol import RootKey
 from fedsov.keys.services import KeyService, root_key
 from fedsov.storage.bounded_files import parsed_json, read_bounded
@@ -51,7 +52,7 @@ class Former:
 
     def words(self) -> str:
         """In one line."""
-        return " ".join(part for part in (words_of(self.service), self.version and f"version {self.version}") if part)
+        return " ".join(part for part in (self.service.words(), self.version and f"version {self.version}") if part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ def read_keyring(path: Path, region: str, service: KeyService | None = None) -> 
         raise KeyUnavailable(f"{path} is the keyring of {owner}, not of {region}; put {region}'s own there")
     if service is not None and service != own:
         raise KeyUnavailable(
-            f"{path} is protected by {words_of(own)}, and {region}'s settings say {words_of(service)}; "
+            f"{path} is protected by {own.words()}, and {region}'s settings say {service.words()}; "
             f"`fedsov keys status {region}` shows both, `fedsov region set {region} key_service.backend=...` moves it"
         )
     root = root_key(region, own)
@@ -161,8 +162,7 @@ def _secrets_of(path: Path, plain: Mapping[str, Any]) -> tuple[dict[int, bytes],
 
 def _read_private(path: Path, region: str) -> dict[str, Any]:
     try:
-        if path.stat().st_mode & 0o077:
-            raise KeyUnavailable(f"{path} is open to other users; run: chmod 600 {path}")
+        check_private(path)
         body = parsed_json(read_bounded(path))
     except FileNotFoundError:
         raise KeyUnavailable(
@@ -179,11 +179,6 @@ def _read_private(path: Path, region: str) -> dict[str, Any]:
 
 def _damaged(path: Path) -> KeyUnavailable:
     return KeyUnavailable(f"{path} is not a whole keyring; restore it from its backup")
-
-
-def words_of(service: KeyService) -> str:
-    """A service's settings in one line."""
-    return " ".join(f"{name}={value}" for name, value in service.to_json().items())
 
 
 def _bound(body: Mapping[str, Any]) -> bytes:

@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from fedsov.errors import KeyUnavailable, WorkspaceUnusable
 from fedsov.keys import sealing
+from fedsov.keys.credentials import check_private
 from fedsov.keys.keyring_file import Keyring, new_keyring, read_keyring
 from fedsov.keys.protocol import KeyRetired, PublicKeys
 from fedsov.keys.services import KeyService, root_key
@@ -140,8 +141,7 @@ def read_signing_key(path: Path, *, missing: str) -> Ed25519PrivateKey:
     """The Ed25519 key of a PEM file. Raises KeyUnavailable; where there is no file, in the words `missing`."""
     try:
         text = path.read_bytes()
-        if path.stat().st_mode & 0o077:
-            raise KeyUnavailable(f"{path} is open to other users; run: chmod 600 {path}")
+        check_private(path)
         private = load_pem_private_key(text, password=None)
     except FileNotFoundError:
         raise KeyUnavailable(missing) from None

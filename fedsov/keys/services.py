@@ -81,6 +81,10 @@ class KeyService:
         """What is said, as plain values."""
         return {part.name: value for part in fields(self) if (value := getattr(self, part.name))}
 
+    def words(self) -> str:
+        """What is said, in one line."""
+        return " ".join(f"{name}={value}" for name, value in self.to_json().items())
+
 
 def root_key(region: str, service: KeyService) -> RootKey | None:
     """The service's key for a region; None where the keyring lies in the clear.

@@ -16,7 +16,7 @@ import numpy as np
 
 from fedsov.jurisdiction import Region
 from fedsov.keys.protocol import RegionKeys
-from fedsov.partition.people.row_names import keyed_halves
+from fedsov.partition.people.row_names import keyed_halves, whose
 from fedsov.partition.recipients import Gathered
 
 
@@ -25,8 +25,7 @@ class ArrivingRows:
     """A region's rows before they are stored; the source is read for them when they are asked for.
 
     Attributes:
-        gathered: their names by their values, what their pseudonyms are under a region's keys, and their columns as
-            they will be stored, with NaN or None for what is missing.
+        gathered: what is in memory of them then.
         ingested: the day on which their source was first ingested, ISO 8601.
     """
 
@@ -35,16 +34,17 @@ class ArrivingRows:
 
     def row_digests(self, keys: RegionKeys) -> np.ndarray:
         """(rows,) int64 digests of their values, under a region's key."""
-        return keyed_halves(self.gathered()[0].keyed(keys))
+        return keyed_halves(self.gathered().names.keyed(keys))
 
     def pseudonyms(self, keys: RegionKeys) -> list[str]:
         """Whose rows they are, under a region's key."""
-        return self.gathered()[1](keys)
+        rows = self.gathered()
+        return whose(rows.subjects, rows.names.keyed(keys), keys)
 
     @property
     def columns(self) -> Mapping[str, np.ndarray]:
         """Name to column."""
-        return self.gathered()[2]
+        return self.gathered().columns
 
 
 CheckRows = Callable[[Region, ArrivingRows], None]

@@ -74,6 +74,11 @@ class DatasetSpec:
         if self.target.column == self.jurisdiction:
             raise ConfigurationError(f"dataset.target and dataset.jurisdiction are both '{self.jurisdiction}'")
 
+    @property
+    def consent_column(self) -> str | None:
+        """The column that says whose people consented; None where nobody was asked, as for a drawn share."""
+        return None if self.consent is None else self.consent.column
+
     @staticmethod
     def from_settings(plain: Any, *, seed: int, beside: Collection[str] = ()) -> DatasetSpec:
         """The data set of the group `dataset`: keys are the fields, those of `ClassifyRules` and `TARGET_SETTINGS`.

@@ -40,7 +40,6 @@ from fedsov.partition.description import description_digest, description_of
 from fedsov.partition.lifecycle.retention import first_day
 from fedsov.partition.manifest import MANIFEST, Manifest, check_seal, read_manifest
 from fedsov.partition.recipients import (
-    Gathered,
     Recipient,
     Sorter,
     Tally,
@@ -108,7 +107,8 @@ def ingest(
         rows = survey(source, atlas, regions, {**stamp, "ingested": first.isoformat()})
         report = report_of(rows, keep_empty=regions != "auto")
         for region in report.regions:
-            conditions.check_rows(region, ArrivingRows(cache(partial(_gathered, rows, region)), first.isoformat()))
+            takes = rows.homes.home == rows.homes.regions.index(region)
+            conditions.check_rows(region, _arriving(rows, takes, first))
         conditions.admitted(_arrival(rows, report, previous, first))
         *regional, last = _stage(workspace, rows, report, release)
     for store in regional:
@@ -157,7 +157,7 @@ def _digest(spec: DatasetSpec, atlas: Atlas, regions: Mapping[str, Region] | str
     if spec.within is None:
         del plain["within"]
     settings = {"spec": plain, "spellings": dict(atlas.spellings)}
-    if spec.consent is not None and spec.consent.column is not None:
+    if spec.consent_column is not None:
         settings["marked"] = CONSENT  # stores that were written before the mark are written anew
     body = json.dumps([_FORMAT, settings, homes, basis], sort_keys=True)
     return hashlib.sha256(body.encode()).hexdigest()
@@ -219,8 +219,9 @@ def keys_of(workspace: Path, region: str) -> RegionKeys:
     return open_keys(settings) if has_keys(settings) or has_stores else create_keys(settings)
 
 
-def _gathered(source: SortedSource, region: Region) -> Gathered:
-    return gathered(source, source.homes.home == source.homes.regions.index(region))
+def _arriving(source: SortedSource, takes: np.ndarray, first: date) -> ArrivingRows:
+    """Some combinations' rows, which are read once, when they are asked for."""
+    return ArrivingRows(cache(partial(gathered, source, takes)), first.isoformat())
 
 
 def _arrival(
@@ -232,13 +233,10 @@ def _arrival(
 
     def of_region(name: str) -> ArrivingRows:
         place = places.get(name, len(homes.regions))
-        return arriving((homes.home == place) | (homes.held_by == place))
+        return _arriving(source, (homes.home == place) | (homes.held_by == place), first)
 
-    def arriving(takes: np.ndarray) -> ArrivingRows:
-        return ArrivingRows(cache(partial(gathered, source, takes)), first.isoformat())
-
-    homeless = (homes.home < 0) & ~np.isin(homes.held_by, list(places.values()))
-    return Arrival(report.regions, {*places, *before}, of_region, arriving(homeless), source.sha256, first.isoformat())
+    homeless = _arriving(source, (homes.home < 0) & ~np.isin(homes.held_by, list(places.values())), first)
+    return Arrival(report.regions, {*places, *before}, of_region, homeless, source.sha256, first.isoformat())
 
 
 def _stage(workspace: Path, source: SortedSource, report: IngestReport, release: Release | None) -> list[Staged]:
@@ -258,9 +256,12 @@ def _stage(workspace: Path, source: SortedSource, report: IngestReport, release:
                 writers[place].append(table)
         staged = []
         for recipient, writer, tally in zip(recipients, writers, tallies, strict=True):
-            notes = _report_notes(report) if recipient.region is None else tally.notes()
             writer.flush(empty_rows(source, recipient))
-            staged.append(stage_store(writer.store, {} if recipient.is_quarantine and recipient.region else notes))
+            if recipient.region is None:
+                notes = _report_notes(report)
+            else:
+                notes = {} if recipient.is_quarantine else tally.notes()
+            staged.append(stage_store(writer.store, notes))
         undo.pop_all()
     return staged
 
@@ -273,13 +274,13 @@ def _report_notes(report: IngestReport) -> dict[str, Any]:
 def _recipients(workspace: Path, source: SortedSource, report: IngestReport) -> list[Recipient]:
     """Who gets rows, those without a home last; a region has a quarantine where rows of it have a fault."""
     found: list[Recipient] = []
-    homes, counts = source.homes, source.combinations.counts
+    homes = source.homes
     homeless = homes.home < 0
     for region in report.regions:
         keys, place = keys_of(workspace, region.name), homes.regions.index(region)
         takes, held_back = homes.home == place, homes.held_by == place
         found.append(Recipient(region, keys, takes, labels_of(source, takes)))
-        if counts[held_back].any():
+        if held_back.any():
             homeless &= ~held_back
             found.append(Recipient(region, keys, held_back, labels_of(source, held_back), is_quarantine=True))
     labels = labels_of(source, homeless)
@@ -289,8 +290,7 @@ def _recipients(workspace: Path, source: SortedSource, report: IngestReport) -> 
 def _asked(source: SortedSource, recipients: Sequence[Recipient], release: Release) -> list[Recipient]:
     """The recipients, with what their gates answered about the rows of people who consented."""
     stores = [each for each in recipients if not each.is_quarantine]
-    may_consent = source.combinations.consents if source.drawn is None else source.drawn
-    artifacts = consented(source, stores) if may_consent.any() else {}
+    artifacts = consented(source, stores) if any(source.consenting.values()) else {}
     answered = []
     for each in recipients:
         artifact = None if each.is_quarantine or each.region is None else artifacts.get(each.region.name)
@@ -321,10 +321,10 @@ class _Groups:
 
 
 def _new_store(workspace: Path, source: SortedSource, recipient: Recipient, recipients: int) -> _Groups:
-    found, dataset = source.combinations, source.spec.name
+    homes, dataset = source.homes, source.spec.name
     if recipient.region is None:
-        codes = np.unique(found.homes.code_of[recipient.takes & (found.counts > 0)])
-        name, jurisdictions = QUARANTINE, frozenset(found.homes.codes[code] for code in codes)
+        codes = np.unique(homes.code_of[recipient.takes])
+        name, jurisdictions = QUARANTINE, frozenset(homes.codes[code] for code in codes)
     else:
         name, jurisdictions = recipient.region.name, recipient.region.jurisdictions
         dataset = quarantine_of(dataset) if recipient.is_quarantine else dataset

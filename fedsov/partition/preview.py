@@ -132,7 +132,7 @@ def preview(spec: DatasetSpec, *, atlas: Atlas, regions: Mapping[str, Region] | 
     return Preview(
         rows_in=report.rows_in,
         columns=tuple(columns),
-        regions=tuple(_region(rows, region) for region in report.regions),
+        regions=tuple(_region(rows, region, report.stored[region.name]) for region in report.regions),
         quarantined=dict(report.quarantined),
         said=report.said,
     )
@@ -154,11 +154,11 @@ def _masked_examples(words: Sequence[str]) -> tuple[str, ...]:
     return tuple(list(dict.fromkeys(map(masked, words)))[:_EXAMPLES])
 
 
-def _region(source: SortedSource, region: Region) -> RegionPreview:
+def _region(source: SortedSource, region: Region, rows: int) -> RegionPreview:
     found = source.combinations
     own = found.homes.home == found.homes.regions.index(region)
     restricted: dict[str, int] = {}
     for place, count in zip(found.label_of[own], found.counts[own].tolist(), strict=True):
-        for restriction in sorted(found.labels[place].restrictions) if count else ():
+        for restriction in sorted(found.labels[place].restrictions):
             restricted[restriction] = restricted.get(restriction, 0) + count
-    return RegionPreview(region.name, int(found.counts[own].sum()), restricted, source.consenting.get(region.name, 0))
+    return RegionPreview(region.name, rows, restricted, source.consenting[region.name])

@@ -6,7 +6,7 @@ are about. Rows come in batches (`SortedRows`) and leave as tables for `fedsov.p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,7 +55,7 @@ class Recipient:
 def labels_of(source: SortedSource, takes: np.ndarray) -> tuple[Label, ...]:
     """Only the labels that occur: a store names no label of another region."""
     every = source.combinations
-    return tuple(every.labels[place] for place in np.unique(every.label_of[takes & (every.counts > 0)]))
+    return tuple(every.labels[place] for place in np.unique(every.label_of[takes]))
 
 
 def stored_kinds(source: SortedSource, *, is_quarantine: bool) -> dict[str, str]:
@@ -145,8 +145,8 @@ class Sorter:
         return folds
 
     def words(self, people: np.ndarray) -> list[str]:
-        """What pseudonyms of rows with a subject are made of."""
-        return [f"subject:{self._subjects.words[place]}" for place in people.tolist()]
+        """(rows,) what pseudonyms of rows with a subject are made of; ``""`` for rows of nobody."""
+        return [f"subject:{self._subjects.words[place]}" if place >= 0 else "" for place in people.tolist()]
 
     def tables(
         self, rows: SortedRows, recipients: Sequence[Recipient], tallies: Sequence[Tally]
@@ -154,6 +154,7 @@ class Sorter:
         """(place among the recipients, its rows), for each recipient that gets some."""
         people = self.people(rows)
         folds = self.folds(rows, people)
+        marks = None if self._source.spec.consent_column is None else self._marks(rows, people)
         for place, recipient in enumerate(recipients):
             chosen = np.flatnonzero(recipient.takes[rows.place])
             if len(chosen):
@@ -163,8 +164,8 @@ class Sorter:
                 tallies[place].add(names, people[chosen] >= 0, label_of, recipient.labels)
                 digests, own_folds = numbers(keyed_halves(own)), numbers(folds[chosen])
                 beside = {SUBJECT: hexadecimal(names), LABEL: numbers(label_of), FOLD: own_folds, ROW: digests}
-                if _asks(self._source):
-                    beside[CONSENT] = numbers(self._marks(rows, chosen, people).astype(np.int64))
+                if marks is not None:
+                    beside[CONSENT] = numbers(marks[chosen])
                 table = self._table(rows, recipient, chosen, beside)
                 yield place, self._with_reasons(table, rows, chosen, people) if recipient.is_quarantine else table
 
@@ -185,19 +186,17 @@ class Sorter:
         columns |= beside
         return pa.Table.from_arrays(list(columns.values()), names=list(columns))
 
-    def _marks(self, rows: SortedRows, chosen: np.ndarray, people: np.ndarray) -> np.ndarray:
-        """(n,) bool: whose people consented to a base model, in every row of theirs."""
+    def _marks(self, rows: SortedRows, people: np.ndarray) -> np.ndarray:
+        """(rows,) bool: whose people consented to a base model, in every row of theirs."""
         is_torn = np.array([*(word in self._refusing for word in self._subjects.words), False])
-        marked: np.ndarray = rows.consents[chosen] & ~is_torn[people[chosen]]
+        marked: np.ndarray = rows.consents & ~is_torn[people]
         return marked
 
     def _with_reasons(self, table: pa.Table, rows: SortedRows, chosen: np.ndarray, people: np.ndarray) -> pa.Table:
         homes, values = self._source.homes, rows.names.select(chosen).words()
-        whose = people[chosen]
-        named = iter(self.words(whose[whose >= 0]))
         beside = {
             REASON: from_levels(homes.reasons, homes.reason_of[rows.place[chosen]]),
-            NAMED: text([next(named) if who >= 0 else word for who, word in zip(whose, values, strict=True)]),
+            NAMED: text([person or word for person, word in zip(self.words(people[chosen]), values, strict=True)]),
             VALUES: text(values),
         }
         for name, column in beside.items():
@@ -207,7 +206,7 @@ class Sorter:
 
 def refusing(source: SortedSource) -> frozenset[str]:
     """Subjects of a row, a restricted or a quarantined one too, in which they do not consent."""
-    if not _asks(source) or source.spec.subject is None:
+    if source.spec.consent_column is None or source.spec.subject is None:
         return frozenset()
     found: set[str] = set()
     for rows in source.batches():
@@ -218,11 +217,6 @@ def refusing(source: SortedSource) -> frozenset[str]:
     return frozenset(found)
 
 
-def _asks(source: SortedSource) -> bool:
-    """Whether a column says whose people consented; a drawn share asked nobody."""
-    return source.spec.consent is not None and source.spec.consent.column is not None
-
-
 def empty_rows(source: SortedSource, recipient: Recipient) -> pa.Table:
     """The columns of a recipient that gets no row, without one."""
     none = np.zeros(0, np.int64)
@@ -230,7 +224,7 @@ def empty_rows(source: SortedSource, recipient: Recipient) -> pa.Table:
     kinds = stored_kinds(source, is_quarantine=recipient.is_quarantine)
     columns = {name: numbers(np.zeros(0)) if name in is_number else text([]) for name in kinds}
     columns[TARGET] = cast(source.scan.schema.empty_table(), source.spec, {}).target
-    places = (LABEL, FOLD, ROW, CONSENT) if _asks(source) else (LABEL, FOLD, ROW)
+    places = (LABEL, FOLD, ROW) if source.spec.consent_column is None else (LABEL, FOLD, ROW, CONSENT)
     columns |= {JURISDICTION: text([]), SUBJECT: text([])} | {name: numbers(none) for name in places}
     return pa.Table.from_arrays(list(columns.values()), names=list(columns))
 
@@ -268,28 +262,32 @@ def consented(source: SortedSource, recipients: Sequence[Recipient]) -> dict[str
     }
 
 
-Gathered = tuple[RowNames, Callable[[RegionKeys], list[str]], Mapping[str, np.ndarray]]
+@dataclass(frozen=True, slots=True, eq=False)
+class Gathered:
+    """Rows in memory, before they are stored.
+
+    Attributes:
+        names: by their values.
+        subjects: (rows,) what pseudonyms of rows with a subject are made of; ``""`` for rows of nobody.
+        columns: those that are learned from, as they will be stored, with NaN or None for what is missing.
+    """
+
+    names: RowNames
+    subjects: Sequence[str]
+    columns: Mapping[str, np.ndarray]
 
 
 def gathered(source: SortedSource, takes: np.ndarray) -> Gathered:
-    """Some combinations' rows in memory: names, what their pseudonyms are under a region's keys, and their columns."""
+    """Some combinations' rows."""
     learned = [name for name, kind in source.inferred.kinds.items() if kind in LEARNED]
-    sorter, names, words = Sorter(source), [], []
+    sorter, names, subjects = Sorter(source), [], []
     columns: dict[str, list[np.ndarray]] = {name: [] for name in learned}
     for rows in source.batches():
         chosen = np.flatnonzero(takes[rows.place])
         people = sorter.people(rows)[chosen]
-        own = rows.names.select(chosen)
-        of_people = iter(sorter.words(people[people >= 0]))
-        words += [next(of_people) if who >= 0 else "" for who in people]
-        names.append(own)
+        subjects += sorter.words(people)
+        names.append(rows.names.select(chosen))
         for name in learned:
             columns[name].append(stored_values(pa.chunked_array([rows.columns[name].take(numbers(chosen))])))
     every = RowNames(np.concatenate([own.digests for own in names]), np.concatenate([own.repeats for own in names]))
-
-    def pseudonyms(keys: RegionKeys) -> list[str]:
-        of_people = iter(keys.pseudonyms(word for word in words if word))
-        by_value = hexadecimal(every.keyed(keys)).to_pylist()
-        return [next(of_people) if word else name for word, name in zip(words, by_value, strict=True)]
-
-    return every, pseudonyms, {name: np.concatenate(parts) for name, parts in columns.items()}
+    return Gathered(every, subjects, {name: np.concatenate(parts) for name, parts in columns.items()})

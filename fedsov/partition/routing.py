@@ -170,7 +170,7 @@ def consenting(homes: Homes, person: Integers, rule: ConsentRule | None, column:
     the order of the source alone, so it is the same in every workspace.
 
     Args:
-        person: (rows,) whose row each is; see `people`.
+        person: (rows,) whose row each is; see `person_numbers`.
         column: the one that `rule` names; None where it names none.
     """
     chosen = np.zeros(len(person), bool)

@@ -3,7 +3,7 @@
 The source passes twice. The first time, `survey` judges each column as a whole and counts the combinations of what
 decides where a row goes: its jurisdiction, what its restrictions and its consent say, its faults. There are few, and
 each is routed and classified once. The second time, `SortedSource.batches` gives the rows with their combination.
-Memory grows with the different spellings of those columns and, for a drawn share of consent, by 9 bytes a row.
+Memory grows with the different spellings of those columns and, for a drawn share of consent, by 12 bytes a row.
 
 Nothing is written here, and no key is at hand: pseudonyms and releases are a region's own (`fedsov.partition.ingest`).
 """
@@ -63,7 +63,7 @@ class Combinations:
 
     Attributes:
         places: combination to its place.
-        counts: (combinations,) rows.
+        counts: (combinations,) rows, 1 at least.
         homes: where each goes, as of a table of one row each.
         labels: the different labels.
         label_of: (combinations,) place in `labels`.
@@ -219,7 +219,7 @@ def _combinations(
 ) -> tuple[list[Combination], np.ndarray]:
     """The different combinations, and (rows,) places among them."""
     restricting = _restricting(spec)
-    consent = [spec.consent.column] if spec.consent is not None and spec.consent.column is not None else []
+    consent = [] if spec.consent_column is None else [spec.consent_column]
     read = [levels(table.column(name)) for name in (spec.jurisdiction, *restricting, *consent)]
     combined = np.zeros(table.num_rows, np.int64)
     for words, word_of in read:
@@ -287,15 +287,19 @@ def _judged(
     jurisdictions = _levels_of([row[0] for row in rows])
     homes = sort_rows(jurisdictions, spec, atlas=atlas, regions=regions, faults=faults, counts=counts)
     watched = {name: _levels_of([row[1][place] for row in rows]) for place, name in enumerate(_restricting(spec))}
-    asked = spec.consent.column if spec.consent is not None else None
+    asked = spec.consent_column
     answers = None if asked is None else _levels_of([row[2] for row in rows])
     check_rules(spec, {**watched, **({asked: answers} if asked and answers else {})}, counts=counts)
     labels, label_of = label_rows(homes, stored, watched, spec.classify)
     consents = consenting(homes, np.arange(len(rows)), spec.consent if asked else None, answers)
     refuses = ~consents if asked else np.zeros(len(rows), bool)
     # a restriction outlives consent: those rows are never put to release
-    consents = consents & np.array([not label.restrictions for label in labels])[label_of]
+    consents = consents & _unrestricted(labels)[label_of]
     return Combinations(places, counts, homes, labels, label_of, consents, refuses)
+
+
+def _unrestricted(labels: Sequence[Label]) -> np.ndarray:
+    return np.array([not label.restrictions for label in labels])
 
 
 def _levels_of(words: Sequence[str | None]) -> Levels:
@@ -338,7 +342,7 @@ class _Draw:
         place = np.array([combinations.places[each] for each in self._places], np.int64)[np.concatenate(self._of_row)]
         homes = replace(combinations.homes, home=combinations.homes.home[place])
         people = person_numbers(np.concatenate(self._persons), len(self._words))
-        free = np.array([not label.restrictions for label in combinations.labels])[combinations.label_of]
+        free = _unrestricted(combinations.labels)[combinations.label_of]
         chosen = consenting(homes, people, self._spec.consent, None) & free[place]
         return _Drawn(chosen, _by_region(homes, chosen))
 
@@ -367,16 +371,16 @@ def _spelled_out(atlas: Atlas, spec: DatasetSpec, counter: Counter[Combination])
 def report_of(source: SortedSource, *, keep_empty: bool) -> IngestReport:
     """Counts by region and by reason; `keep_empty` for regions without a row too."""
     homes, rows = source.homes, source.combinations.counts
-    counts = [int(rows[homes.home == place].sum()) for place in range(len(homes.regions))]
-    counted = {region: count for region, count in zip(homes.regions, counts, strict=True) if count or keep_empty}
+    counts = _by_region(homes, rows)
+    regions = tuple(region for region in homes.regions if counts[region.name] or keep_empty)
     refused, of_refused = homes.reason_of[homes.home < 0], rows[homes.home < 0]
     reasons = {reason: int(of_refused[refused == place].sum()) for place, reason in enumerate(homes.reasons)}
     return IngestReport(
         rows_in=int(rows.sum()),
-        stored={region.name: count for region, count in counted.items()},
+        stored={region.name: counts[region.name] for region in regions},
         quarantined={reason: count for reason, count in reasons.items() if count},
         kinds=dict(source.inferred.kinds),
-        regions=tuple(counted),
+        regions=regions,
         unused=source.inferred.unused,
         said=source.said,
     )

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from fedsov.border.evidence.register import Register
 from fedsov.config.hub_settings import asked as asked_of
@@ -88,11 +88,11 @@ def ingest_source(request: Mapping[str, Any]) -> dict[str, Any]:
     gates = RegionGates(settings, asked, workspace, request["run"])
     known = _known_regions(settings, workspace)
     gates.ask_all(known, settles=False)
-    register, regions = settings.border.register(), settings.federation.regions
+    register = settings.border.register()
     report = ingest(
         settings.dataset,
         atlas=settings.atlas,
-        regions="auto" if regions is None else {region.name: region for region in regions},
+        regions=_regions(settings),
         workspace=workspace.root,
         release=None if settings.dataset.consent is None else gates.release(register),
         today=real_day,
@@ -123,10 +123,14 @@ def preview_source(request: Mapping[str, Any]) -> dict[str, Any]:
     Raises InputError, ConfigurationError.
     """
     settings = settings_of(request["config"])
-    regions = settings.federation.regions
-    named = None if regions is None else {region.name: region for region in regions}
-    found = preview(settings.dataset, atlas=settings.atlas, regions="auto" if named is None else named)
+    found = preview(settings.dataset, atlas=settings.atlas, regions=_regions(settings))
     return (found.rounded() if settings.dataset.examples is None else found).to_json()
+
+
+def _regions(settings: Settings) -> Mapping[str, Region] | Literal["auto"]:
+    """The federation's by their names, or "auto" where none are named."""
+    regions = settings.federation.regions
+    return "auto" if regions is None else {region.name: region for region in regions}
 
 
 def _check_rows(workspace: Workspace, gates: RegionGates, *, asked: Sequence[str]) -> CheckRows:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from fedsov.artifact import BASE_MODEL, Kind
+from fedsov.artifact import BASE_MODEL, TRAINING, Kind
 from fedsov.errors import ConfigurationError
 from fedsov.hub.planning import start_models
 from fedsov.hub.planning.lawful_sets import largest_lawful
@@ -49,16 +49,13 @@ class _Ground:
     profiles: tuple[Profile, ...]
     rule: StrategyRule
     hub: str
-    judge: Judge
-    base_judge: Judge | None = None
+    judges: Mapping[str, Judge]  # by purpose
 
-    def look(self, kind: Kind, label: Label, source: str, target: str, count: int) -> PlannedCrossing:
-        return PlannedCrossing(source, target, kind, label, count, self.judge(kind, label, source, target, count))
-
-    def look_base(self, kind: Kind, label: Label, source: str, target: str, count: int) -> PlannedCrossing:
-        """The same for a base model of rows whose people consented to one."""
-        decision = (self.base_judge or self.judge)(kind, label, source, target, count)
-        return PlannedCrossing(source, target, kind, label, count, decision, BASE_MODEL)
+    def look(
+        self, kind: Kind, label: Label, source: str, target: str, count: int, purpose: str = TRAINING
+    ) -> PlannedCrossing:
+        decision = self.judges[purpose](kind, label, source, target, count)
+        return PlannedCrossing(source, target, kind, label, count, decision, purpose)
 
     def upward(self, region: str, label: Label, count: int) -> list[PlannedCrossing]:
         """Statistics of the columns, then updates."""
@@ -106,8 +103,9 @@ def make_plan(
     names = [profile.region for profile in profiles]
     if len(set(names)) < len(names):
         raise ConfigurationError(f"a region was profiled twice: {', '.join(sorted(names))}")
-    ground = _Ground(tuple(profiles), rule, hub, cache(judge), base_judge and cache(base_judge))
-    makes_base = base_judge is not None and "transfer_learning" in rule.order  # by the members that there could be
+    judges = {TRAINING: judge} if base_judge is None else {TRAINING: judge, BASE_MODEL: base_judge}
+    ground = _Ground(tuple(profiles), rule, hub, {purpose: cache(each) for purpose, each in judges.items()})
+    makes_base = BASE_MODEL in judges and "transfer_learning" in rule.order  # by the members that there could be
     federated = _federate(ground) if makes_base or "federated" in rule.order else {}
     start = _start(ground, federated) if "transfer_learning" in rule.order else _Start({})
     plans = tuple(_choose(ground, profile, federated, start) for profile in profiles)
@@ -270,7 +268,7 @@ def _contributors(ground: _Ground) -> dict[str, int]:
 def _start(ground: _Ground, federated: Mapping[str, _Attempt]) -> _Start:
     """Public rows where they are enough; else, and where a base model may be made, consenting people's."""
     public, rule = _contributors(ground), ground.rule
-    if ground.base_judge is None or sum(public.values()) >= rule.transfer_min_public_rows:
+    if BASE_MODEL not in ground.judges or sum(public.values()) >= rule.transfer_min_public_rows:
         return _Start(public)
     members = [
         profile for profile in ground.profiles if profile.region in federated and federated[profile.region].works
@@ -278,12 +276,7 @@ def _start(ground: _Ground, federated: Mapping[str, _Attempt]) -> _Start:
     outside = [profile for profile in ground.profiles if profile not in members and not _hopeless(profile)]
     receivers = [profile for profile in outside if (profile.rows or 0) >= rule.transfer_min_rows]
     consenting = start_models.contributors_of(
-        members,
-        receivers,
-        hub=ground.hub,
-        look=ground.look_base,
-        look_training=ground.look,
-        least=rule.transfer_min_public_rows,
+        members, receivers, hub=ground.hub, look=ground.look, least=rule.transfer_min_public_rows
     )
     return _Start(public, consenting)
 
@@ -313,9 +306,7 @@ def _from_base_model(ground: _Ground, profile: Profile, start: _Start) -> _Attem
     if consented < least:
         few = f"{public} public rows in all, and {consented} whose people consented to a base model ({names})"
         return _Attempt(False, _too_few("transfer_learning", few, least, "min_public_rows"))
-    crossings = start_models.crossings_of(
-        start.consenting, profile, hub=ground.hub, look=ground.look_base, look_training=ground.look
-    )
+    crossings = start_models.crossings_of(start.consenting, profile, hub=ground.hub, look=ground.look)
     if blocked := _refused(crossings):
         return _Attempt(False, f"Not transfer learning: {blocked[0].why()}.", blocked=blocked)
     reason = (

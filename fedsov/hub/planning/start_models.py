@@ -16,24 +16,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from fedsov.artifact import Kind
+from fedsov.artifact import BASE_MODEL, TRAINING, Kind
 from fedsov.hub.planning.lawful_sets import largest_lawful
 from fedsov.hub.planning.plan_values import PlannedCrossing, Profile
 from fedsov.label import Label, join
 
-Look = Callable[[Kind, Label, str, str, int], PlannedCrossing]
-"""A planned crossing with the border's answer, for one purpose."""
+Look = Callable[[Kind, Label, str, str, int, str], PlannedCrossing]
+"""A planned crossing with the border's answer, for a purpose."""
 
 
 def contributors_of(
-    members: Sequence[Profile], receivers: Sequence[Profile], *, hub: str, look: Look, look_training: Look, least: int
+    members: Sequence[Profile], receivers: Sequence[Profile], *, hub: str, look: Look, least: int
 ) -> tuple[Profile, ...]:
     """The members that train the base model: those whose model may go to the receiver that most people's may go to.
 
     Args:
         members: of the federation.
         receivers: regions that would begin with it.
-        look, look_training: for the purposes `base_model` and `training`.
         least: rows that the base model needs.
 
     Returns:
@@ -47,7 +46,7 @@ def contributors_of(
         def may_go(names: frozenset[str], target: str, receiver: Profile = receiver) -> bool:
             contributors = [able[name] for name in sorted(names)]
             crossings = [
-                *_of_contributor(contributors, able[target], hub=hub, look=look, look_training=look_training),
+                *_of_contributor(contributors, able[target], hub=hub, look=look),
                 *_of_receiver(contributors, receiver, hub=hub, look=look),
             ]
             return all(crossing.permitted for crossing in crossings)
@@ -59,14 +58,12 @@ def contributors_of(
     return tuple(member for name, member in able.items() if name in best)
 
 
-def crossings_of(
-    contributors: Sequence[Profile], receiver: Profile, *, hub: str, look: Look, look_training: Look
-) -> list[PlannedCrossing]:
+def crossings_of(contributors: Sequence[Profile], receiver: Profile, *, hub: str, look: Look) -> list[PlannedCrossing]:
     """All crossings of a base model of these contributors' rows, from its statistics to the receiver's scores."""
     trained = [
         crossing
         for contributor in contributors
-        for crossing in _of_contributor(contributors, contributor, hub=hub, look=look, look_training=look_training)
+        for crossing in _of_contributor(contributors, contributor, hub=hub, look=look)
     ]
     return [*_of_receiver(contributors, receiver, hub=hub, look=look), *trained]
 
@@ -77,20 +74,20 @@ def rows_of(contributors: Sequence[Profile]) -> int:
 
 
 def _of_contributor(
-    contributors: Sequence[Profile], one: Profile, *, hub: str, look: Look, look_training: Look
+    contributors: Sequence[Profile], contributor: Profile, *, hub: str, look: Look
 ) -> list[PlannedCrossing]:
     label = join(contributor.label for contributor in contributors)
     return [
-        look(Kind.MODEL, label, hub, one.region, rows_of(contributors)),
-        look(Kind.METRICS, label, one.region, hub, one.consented_rows),
-        look(Kind.UPDATE, label, one.region, hub, one.consented_rows),
-        look_training(Kind.METRICS, label, one.region, hub, one.shareable),
+        look(Kind.MODEL, label, hub, contributor.region, rows_of(contributors), BASE_MODEL),
+        look(Kind.METRICS, label, contributor.region, hub, contributor.consented_rows, BASE_MODEL),
+        look(Kind.UPDATE, label, contributor.region, hub, contributor.consented_rows, BASE_MODEL),
+        look(Kind.METRICS, label, contributor.region, hub, contributor.shareable, TRAINING),
     ]
 
 
 def _of_receiver(contributors: Sequence[Profile], receiver: Profile, *, hub: str, look: Look) -> list[PlannedCrossing]:
     label = join(contributor.label for contributor in contributors)
     return [
-        look(Kind.MODEL, label, hub, receiver.region, rows_of(contributors)),
-        look(Kind.METRICS, label | receiver.label, receiver.region, hub, receiver.rows or 0),
+        look(Kind.MODEL, label, hub, receiver.region, rows_of(contributors), BASE_MODEL),
+        look(Kind.METRICS, label | receiver.label, receiver.region, hub, receiver.rows or 0, BASE_MODEL),
     ]

@@ -113,13 +113,21 @@ def keyed(
         values: (rows,) the rows' names by their values.
     """
     own = RowNames.of_words([values[row] for row in rows]).keyed(keys)
-    subjects = [named[row] for row in rows]
-    of_people = iter(keys.pseudonyms(word for word in subjects if not word.startswith(PREFIX)))
-    by_value = hexadecimal(own).to_pylist()
-    whose = [
-        name if word.startswith(PREFIX) else next(of_people) for word, name in zip(subjects, by_value, strict=True)
+    subjects = ["" if named[row].startswith(PREFIX) else named[row] for row in rows]
+    return whose(subjects, own, keys), keyed_halves(own)
+
+
+def whose(subjects: Sequence[str], own: np.ndarray, keys: RegionKeys) -> list[str]:
+    """(rows,) pseudonyms under a region's key; a row of nobody is known by its own name.
+
+    Args:
+        subjects: (rows,) ``subject:`` and the subject; ``""`` for rows of nobody.
+        own: (rows, 16) uint8, the rows' own names under this key.
+    """
+    of_people = iter(keys.pseudonyms(word for word in subjects if word))
+    return [
+        next(of_people) if word else name for word, name in zip(subjects, hexadecimal(own).to_pylist(), strict=True)
     ]
-    return whose, keyed_halves(own)
 
 
 def keyed_halves(own: np.ndarray) -> np.ndarray:

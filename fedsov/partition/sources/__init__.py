@@ -214,8 +214,8 @@ def named_columns(spec: DatasetSpec) -> Iterator[tuple[str, str]]:
     yield "dataset.target", spec.target.column
     if spec.subject is not None:
         yield "dataset.subject", spec.subject
-    if spec.consent is not None and spec.consent.column is not None:
-        yield "dataset.consent.column", spec.consent.column
+    if spec.consent_column is not None:
+        yield "dataset.consent.column", spec.consent_column
     yield from (("dataset.drop", column) for column in spec.drop)
     yield from (("dataset.kinds", column) for column in spec.kinds)
     yield from (("dataset.restrictions", rule.column) for rule in spec.classify.restrictions)

@@ -80,7 +80,7 @@ def has_mark(head: bytes) -> bool:
 def text_columns(spec: DatasetSpec) -> frozenset[str]:
     """Columns that are read as they stand: those that say whose row it is and what binds it, and declared texts."""
     named = {spec.jurisdiction, *(rule.column for rule in spec.classify.restrictions)}
-    named |= {column for column in (spec.subject, spec.consent and spec.consent.column) if column}
+    named |= {column for column in (spec.subject, spec.consent_column) if column}
     return frozenset(named | {column for column, kind in spec.kinds.items() if kind in ("categorical", "identifier")})
 
 
