@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fedsov.api.result import RegionResult, RunResult
@@ -49,8 +49,15 @@ def collect_result(run: HubRun, plan: Plan, outputs: RunOutputs, summaries: Summ
         privacy=(*run.privacy, *_privacy_past(summaries)),
         measure=run.measure.name,
         unused=_unused(run, outputs),
-        marks=(*run.marks, *_added_rules(summaries)),
+        marks=(*run.marks, *_added_rules(summaries), *_rounded(run, regions)),
     )
+
+
+def _rounded(run: HubRun, regions: Sequence[RegionResult]) -> list[str]:
+    """That scores over people's rows are coarse, where there are any, and where the exact ones are."""
+    if run.settings.asked.examples is not None or all(region.score is None for region in regions):
+        return []
+    return ["ROUNDED SCORES: of people's rows, to their standard errors; exact ones are in each region's registry."]
 
 
 def _privacy_past(summaries: Summaries) -> list[str]:

@@ -16,7 +16,7 @@ import json
 import math
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -43,9 +43,10 @@ from fedsov.protocol.flower_messages import (
     record_of,
     with_proximal,
 )
+from fedsov.protocol.payloads import SCORES
 from fedsov.region.answers import people_rows, synthetic_rows
 from fedsov.region.answers.people_steps import cut_for
-from fedsov.region.answers.told_scores import told_scores
+from fedsov.region.answers.told_scores import told_result, told_scores
 from fedsov.region.session import Session
 from fedsov.region.strategies import selection, synthetic
 from fedsov.region.strategies.candidates import Candidate, StartingPoint
@@ -280,13 +281,11 @@ def finish(session: Session, message: Message, open_sealed_rows: OpenSealedRows)
     else:
         start = StartingPoint(model=model, personal=copy)
         session.finished = selection.train(strategy, rows, start, session.work.recipe)
-    outcome = {
-        key: value
-        for key, value in asdict(session.finished).items()
-        if key not in ("parameters", "features", "network", "note")
-    }
+    finished, steps = session.finished, session.work.recipe.fine_tune
+    outcome = {key: getattr(finished, key) for key in ("selected", *SCORES, "test_rows")}
     if not session.examples:
-        outcome["test_rows"] = in_tens(session.finished.test_rows)
+        told = told_result(finished, rows, steps, session.settings.limits.least_people)
+        outcome |= {**told, "test_rows": in_tens(finished.test_rows)}
     if session.private or not people_rows.scores_may_leave(session, rows):  # means over rows: its registry has them
         outcome = {**dict.fromkeys(outcome), "test_rows": outcome["test_rows"], "selected": NOT_DISCLOSED}
     return RecordDict({"metrics": ConfigRecord({"json": json.dumps(outcome)})})

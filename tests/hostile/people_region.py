@@ -15,7 +15,7 @@ from fedsov.artifact import Party
 from fedsov.config.hub_settings import training_job
 from fedsov.config.hydra_compose import compose
 from fedsov.config.settings import settings
-from fedsov.label import PUBLIC
+from fedsov.label import PUBLIC, Scope
 from fedsov.protocol.flower_messages import identify, new_id, pack, unpack, with_version
 from fedsov.protocol.job import Asked, RegionStart
 from fedsov.protocol.message_types import VERSION
@@ -96,7 +96,7 @@ def told(
     message = Message(content, 2, kind)
     with_version(message, VERSION)
     identify(message, new_id())
-    label = PUBLIC if model is None else region.outbound.session.label(str(config["scope"]))
+    label = PUBLIC if model is None else region.outbound.session.label(str(config.get("scope", Scope.SHAREABLE)))
     reply, _ = answer(region, unpack(pack(message)), label)
     if reply.has_error():
         return {"error": reply.error.reason}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -31,10 +32,37 @@ def test_two_scores_of_a_step_at_a_threshold_seldom_differ_by_whoever_is_between
     assert sum(below != above for below, above in pairs) <= 5  # to their last digit all 8 differ
 
 
+def test_two_scores_of_a_run_s_end_seldom_differ_by_whoever_is_between_two_steps(tmp_path: Path) -> None:
+    """The hub's model is scored as it came where tuning made it no better; it is asked for at two thresholds."""
+    people = PeopleRegion(tmp_path)
+    people.ingest(drawn(range(200)))
+    opened = people.opened(*MODEL)
+    try:
+        income = told(opened, "query.statistics", {"scope": "shareable"})["statistics"]["numeric"]["income"]
+        spread = (income["squared_deviations"] / income["n"]) ** 0.5
+        known = opened.outbound.session.divided(Scope.SHAREABLE).test.columns["income"][:6]
+        pairs = [[_end(opened, at + side, spread) for side in (-1, 1)] for at in known]
+    finally:
+        opened.close()
+    assert all(one["score"] is not None for pair in pairs for one in pair)
+    assert sum(below != above for below, above in pairs) <= 3
+
+
+def _end(opened: OpenRegion, threshold: float, spread: float) -> dict[str, Any]:
+    features, model = _step(opened, threshold, spread)
+    config = {"strategy": "federated", "rounds": 1, "features": features}
+    return dict(told(opened, "query.finish", config, model)["metrics"])
+
+
 def _scores(opened: OpenRegion, threshold: float, spread: float) -> tuple[float, float]:
+    features, model = _step(opened, threshold, spread)
+    metrics = told(opened, "train", {"scope": "shareable", "server-round": 1, "features": features}, model)["metrics"]
+    return metrics["loss"], metrics["score"]
+
+
+def _step(opened: OpenRegion, threshold: float, spread: float) -> tuple[str, dict[str, np.ndarray]]:
+    """The features and the parameters of a model that is a step at an income."""
     features = Features(numeric=(("income", threshold - 4 * spread, spread),))
     start = initial(opened.start.job.recipe.network, features.inputs, 0)
     model = {name: np.full_like(array, 2.0 if array.ndim == 2 else 2.0**27) for name, array in start.items()}
-    config = {"scope": "shareable", "server-round": 1, "features": json.dumps(features.to_json())}
-    metrics = told(opened, "train", config, model)["metrics"]
-    return metrics["loss"], metrics["score"]
+    return json.dumps(features.to_json()), model

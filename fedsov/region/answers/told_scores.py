@@ -1,7 +1,8 @@
 """Scores over people's rows as they leave: so coarse that one person's row changes none of them but by luck.
 
 A hub makes up the model that is scored. One that is a step at a threshold would tell, by two scores to their last
-digit, whether the one person between two thresholds is ill. So each person counts once in a loss. The least and the
+digit, whether the one person between two thresholds is ill; so of the scores of a run's end as of a round's. So each
+person counts once in a loss. The least and the
 greatest losses, as many at each end as an answer stands for, are drawn in to the last of them, and the mean is rounded
 to its standard error. AUC is rounded to the largest standard error that it can have with so many people.
 
@@ -12,13 +13,17 @@ to its standard error. AUC is rounded to the largest standard error that it can 
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fedsov.algorithms.local_steps import LocalSteps
 from fedsov.model.disclosure import owners_of, people_in
 from fedsov.model.metrics import MEASURES
-from fedsov.training.rows import Rows
+from fedsov.training.rows import DataSplit, Rows
+
+if TYPE_CHECKING:
+    from fedsov.region.strategies.selection import RegionModel
 
 
 def told_scores(rows: Rows, logits: np.ndarray, steps: LocalSteps, least: int) -> dict[str, float]:
@@ -37,6 +42,42 @@ def told_scores(rows: Rows, logits: np.ndarray, steps: LocalSteps, least: int) -
         return {"loss": loss, "score": _explained(rows.y, losses, owners, least)}
     score, error = measure.score(rows.y, logits), _largest_error(rows.y, logits.ndim > 1, owners, least)
     return {"loss": loss, "score": math.nan if score is None else _to(score, error)}
+
+
+def told_result(result: RegionModel, rows: DataSplit, steps: LocalSteps, least: int) -> dict[str, float | None]:
+    """The scores of a region's end, by their names in its answer; None for what too few people stand behind.
+
+    A gain is as coarse as its own standard error, and at least so that one person's row moves it by half a step; the
+    error told with it is that step, which is no smaller.
+    """
+    test, validation, beside = result.answers.test, result.answers.validation, result.answers.alone
+    told = {
+        "score": told_scores(rows.test, test, steps, least)["score"],
+        "local_score": math.nan if beside is None else told_scores(rows.test, beside, steps, least)["score"],
+        "validation_score": told_scores(rows.validation, validation, steps, least)["score"],
+    }
+    gain, error = math.nan, math.nan
+    if beside is not None and math.isfinite(told["score"]) and math.isfinite(told["local_score"]):
+        gain, error = _gain(rows.test, test, beside, steps, least)
+    told |= {"gain": _to(gain, error), "gain_se": _step(error)}
+    return {name: value if math.isfinite(value) else None for name, value in told.items()}
+
+
+def _gain(rows: Rows, answers: np.ndarray, beside: np.ndarray, steps: LocalSteps, least: int) -> tuple[float, float]:
+    """How much better the first answers are, and the error that it is told to; NaN where there is none."""
+    if np.array_equal(answers, beside):  # one model twice: which one was selected is told by name
+        return 0.0, 0.0
+    measure, owners = MEASURES[steps.loss], owners_of(rows.persons, len(rows))
+    if steps.loss == "regression":
+        less = measure.losses(rows.y, beside, ()) - measure.losses(rows.y, answers, ())
+        (gain, error), spread = _mean_and_error(less, owners, least), _spread(rows.y, owners, least)
+        return (gain / spread, error / spread) if spread else (math.nan, math.nan)
+    difference = measure.difference(rows.y, answers, beside)
+    if difference is None:
+        return math.nan, math.nan
+    largest = _largest_error(rows.y, answers.ndim > 1, owners, least)
+    one_person = 4.0 * largest**2  # an AUC's largest error over n people is 1 / (2 √n), and one of them moves it by 1/n
+    return difference[0], max(difference[1], 2.0 * one_person)
 
 
 def told_mean(values: np.ndarray, owners: np.ndarray, least: int) -> float:
@@ -68,11 +109,14 @@ def _drawn_in(values: np.ndarray, least: int) -> np.ndarray:
 
 def _explained(y: np.ndarray, losses: np.ndarray, owners: np.ndarray, least: int) -> float:
     """R² from squared errors and squared deviations whose extremes are drawn in."""
-    numbers = np.asarray(y, np.float64)
-    deviations = np.square(numbers - _drawn_in(numbers, least).mean())
-    spread, _ = _mean_and_error(deviations, owners, least)
-    squares, error = _mean_and_error(losses, owners, least)
+    spread, (squares, error) = _spread(y, owners, least), _mean_and_error(losses, owners, least)
     return _to(1.0 - squares / spread, error / spread) if spread else math.nan
+
+
+def _spread(y: np.ndarray, owners: np.ndarray, least: int) -> float:
+    """The mean squared deviation of numbers from their mean, the extremes drawn in."""
+    numbers = np.asarray(y, np.float64)
+    return _mean_and_error(np.square(numbers - _drawn_in(numbers, least).mean()), owners, least)[0]
 
 
 def _largest_error(y: np.ndarray, several: bool, owners: np.ndarray, least: int) -> float:
@@ -103,5 +147,9 @@ def _to(value: float, error: float) -> float:
         return math.nan
     if error == 0:
         return value
-    step = 2.0 ** math.ceil(math.log2(error))
+    step = _step(error)
     return round(value / step) * step
+
+
+def _step(error: float) -> float:
+    return 2.0 ** math.ceil(math.log2(error)) if error and math.isfinite(error) else error

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from fedsov.algorithms.local_steps import LocalSteps
 from fedsov.algorithms.recipe import Recipe
 from fedsov.errors import ConfigurationError, InputError
@@ -27,6 +29,15 @@ STRATEGIES: dict[str, Callable[[DataSplit, StartingPoint, Recipe], Candidate]] =
 """Every strategy, most private first: the region's rows and what it received become a model."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Answers:
+    """(N,) or (N, C) answers that a region's last scores are of; `alone` is of the model trained alone, if any."""
+
+    validation: np.ndarray
+    test: np.ndarray
+    alone: np.ndarray | None
+
+
 @dataclass(frozen=True, slots=True)
 class RegionModel:
     """What a region ended with.
@@ -40,6 +51,7 @@ class RegionModel:
         gain, gain_se: score - local_score and its standard error; None where a class has fewer than 2 rows.
         validation_score: of the selected model on validation rows.
         test_rows: how many rows the scores stand on.
+        answers: what the scores are of.
         note: why the planned strategy was replaced, or what could not be compared; empty otherwise.
     """
 
@@ -53,6 +65,7 @@ class RegionModel:
     gain_se: float | None
     validation_score: float | None
     test_rows: int
+    answers: Answers
     note: str = ""
 
 
@@ -79,27 +92,26 @@ def compare(
     candidate: Candidate, alone: Candidate | None, rows: DataSplit, steps: LocalSteps, *, note: str = ""
 ) -> RegionModel:
     """Keeps the candidate unless its loss on validation rows, as `steps` have it, is above that of training alone."""
-    selected, measure = candidate, MEASURES[steps.loss]
+    selected, validated, measure = candidate, candidate.logits(rows.validation), MEASURES[steps.loss]
     if alone is not None and len(rows.validation):
-        y = rows.validation.y
-        answers = [model.logits(rows.validation) for model in (candidate, alone)]
-        theirs, ours = (measure.loss(y, logits, steps.class_weights) for logits in answers)
+        y, beside = rows.validation.y, alone.logits(rows.validation)
+        theirs, ours = (measure.loss(y, logits, steps.class_weights) for logits in (validated, beside))
         if theirs > ours:
-            selected = alone
+            selected, validated = alone, beside
             note = f"{candidate.name} was worse on validation rows ({measure.loss_name} {theirs:.3f}, local {ours:.3f})"
-    y, scores = rows.test.y, selected.logits(rows.test)
-    alone_scores = alone.logits(rows.test) if alone is not None else None
-    difference = measure.difference(y, scores, alone_scores) if alone_scores is not None else None
+    y, answers, others = rows.test.y, selected.logits(rows.test), None if alone is None else alone.logits(rows.test)
+    difference = None if others is None else measure.difference(y, answers, others)
     return RegionModel(
         selected.name,
         selected.network,
         selected.features,
         selected.parameters,
-        score=measure.score(y, scores),
-        local_score=measure.score(y, alone_scores) if alone_scores is not None else None,
+        score=measure.score(y, answers),
+        local_score=None if others is None else measure.score(y, others),
         gain=difference[0] if difference else None,
         gain_se=difference[1] if difference else None,
-        validation_score=measure.score(rows.validation.y, selected.logits(rows.validation)),
+        validation_score=measure.score(rows.validation.y, validated),
         test_rows=len(rows.test),
+        answers=Answers(validated, answers, others),
         note=note,
     )

@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 
 from fedsov.algorithms.local_steps import LocalSteps
+from fedsov.model.features import Features
 from fedsov.model.metrics import MEASURES
-from fedsov.region.answers.told_scores import told_mean, told_scores
-from fedsov.training.rows import Rows
+from fedsov.model.network import NetworkSpec
+from fedsov.protocol.payloads import SCORES
+from fedsov.region.answers.told_scores import told_mean, told_result, told_scores
+from fedsov.region.strategies.selection import Answers, RegionModel
+from fedsov.training.rows import DataSplit, Rows
 
 BINARY, NUMBERS = LocalSteps(loss="binary"), LocalSteps(loss="regression")
 
@@ -71,3 +75,41 @@ def test_scores_of_several_classes_and_labels_are_told() -> None:
     assert told_scores(classes, logits, LocalSteps(loss="multiclass"), 10)["score"] > 0.8
     labels = _rows((logits > 0).astype(int))
     assert told_scores(labels, logits, LocalSteps(loss="multilabel"), 10)["score"] > 0.8
+
+
+def _end(rows: Rows, answers: np.ndarray, beside: np.ndarray | None, steps: LocalSteps) -> dict[str, float | None]:
+    split = DataSplit(rows, rows, rows)
+    numbers = dict.fromkeys(SCORES)
+    spec = NetworkSpec("logistic", ())
+    result = RegionModel(
+        "local", spec, Features(), {}, test_rows=len(rows), answers=Answers(answers, answers, beside), **numbers
+    )
+    return told_result(result, split, steps, 10)
+
+
+@pytest.mark.parametrize("steps", [BINARY, NUMBERS])
+def test_the_scores_of_an_end_are_near_the_exact_ones_and_a_gain_is_told_with_an_error_no_smaller(
+    steps: LocalSteps,
+) -> None:
+    y, logits = _drawn(5000)
+    _, noise = _drawn(5000, 1)
+    told, exact = _end(_rows(y), logits, noise, steps), MEASURES[steps.loss].difference(y, logits, noise)
+    assert exact is not None and told["gain"] is not None and told["gain_se"] is not None
+    assert told["gain"] == pytest.approx(exact[0], abs=0.15) and exact[1] <= told["gain_se"] <= 4 * exact[1]
+    assert told["score"] == told["validation_score"] == told_scores(_rows(y), logits, steps, 10)["score"]
+    assert _end(_rows(y), logits, None, steps)["gain"] is None
+    assert (_end(_rows(y), logits, logits, steps)["gain"], _end(_rows(y), logits, logits, steps)["gain_se"]) == (0, 0)
+    assert set(_end(_rows(y[:9]), logits[:9], noise[:9], steps).values()) == {None}
+
+
+def test_another_outcome_of_one_person_seldom_moves_a_score_of_the_end_however_alike_the_two_models_are() -> None:
+    """Two models that differ in one row alone have a gain of a tiny error, which would tell that row's outcome."""
+    moved = []
+    for seed in range(60):
+        y, logits = _drawn(100, seed)
+        asked = np.arange(100) == seed
+        alike = np.where(asked, logits.max() + 1, logits)
+        moved.append([_end(_rows(each), alike, logits, BINARY) for each in (y, np.where(asked, 1 - y, y))])
+    for name in ("gain", "score", "validation_score"):
+        assert sum(one[name] != two[name] for one, two in moved) < 22
+    assert all(one["gain"] == 0.0 for one, _ in moved[:5])
