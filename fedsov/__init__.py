@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fedsov.algorithms.compression import Compression
     from fedsov.algorithms.local_steps import LocalSteps
     from fedsov.api.resume import resume
+    from fedsov.api.rows import rows
     from fedsov.api.train import train
     from fedsov.label import PUBLIC, Label
     from fedsov.model.embeddings import Embedding
@@ -37,12 +38,14 @@ __all__ = [
     "federate",
     "register",
     "resume",
+    "rows",
     "train",
 ]
 
 _HOMES = {
     "train": "fedsov.api.train",
     "resume": "fedsov.api.resume",
+    "rows": "fedsov.api.rows",
     "federate": "fedsov.simulation.federate",
     "Fitted": "fedsov.simulation.federate",
     "FederateOptions": "fedsov.simulation.federate",

@@ -15,7 +15,8 @@ PAGES = sorted((ROOT / "docs" / "how-to").glob("*.md"))
 
 
 def _lines(page: Path) -> list[list[str]]:
-    text = "\n".join(re.findall(r"```\n(.*?)```", page.read_text(), re.DOTALL)).replace("\\\n", " ")
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
+    text = "\n".join(block for language, block in blocks if not language).replace("\\\n", " ")
     return [shlex.split(line, comments=True)[1:] for line in text.splitlines() if line.startswith("fedsov ")]
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,12 @@ from fedsov.config.hub_settings import training_job
 from fedsov.config.hydra_compose import compose
 from fedsov.config.settings import settings
 from fedsov.label import PUBLIC, Scope
+from fedsov.ledger.ledger import Ledger, entry_time
 from fedsov.protocol.flower_messages import identify, new_id, pack, unpack, with_version
 from fedsov.protocol.job import Asked, RegionStart
 from fedsov.protocol.message_types import VERSION
 from fedsov.region.worker import OpenRegion, answer, open_region
+from fedsov.storage.workspace import ledger_of
 from tests.world import answered, fedsov
 
 COLUMNS = ("country", "person", "income", "ward", "ill")
@@ -79,6 +83,12 @@ class PeopleRegion:
             return told(region, kind, config)
         finally:
             region.close()
+
+    def pass_days(self, days: int) -> None:
+        """Its ledger knows of a day so many days from now."""
+        with closing(Ledger(ledger_of(self.folder), "DE")) as ledger:
+            later = entry_time(datetime.now(UTC) + timedelta(days=days))
+            ledger.append({"at": later, "run": "", "act": "note", "owner": "DE", "note": {"opened": "later"}})
 
     def set(self, *words: str) -> None:
         """Changes its settings, as its owner."""

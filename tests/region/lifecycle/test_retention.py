@@ -13,7 +13,7 @@ import pytest
 from fedsov.api.lifecycle.retention import apply, hold, plan, release
 from fedsov.errors import ConfigurationError
 from fedsov.label import PUBLIC, Label
-from fedsov.ledger.ledger import Ledger, entry_time
+from fedsov.ledger.ledger import Ledger
 from fedsov.partition.lifecycle.retention import RetentionRules, StoredAges, expired
 from fedsov.partition.manifest import read_manifest
 from fedsov.region.settings import RegionSettings
@@ -44,13 +44,6 @@ def region(made_once: PeopleRegion, tmp_path: Path) -> PeopleRegion:
 
 def _root(region: PeopleRegion) -> Path:
     return region.place / "w"
-
-
-def _passed(region: PeopleRegion, days: int) -> None:
-    """Its ledger knows of a day so many days from now."""
-    with closing(Ledger(ledger_of(region.folder), "DE")) as ledger:
-        later = entry_time(datetime.now(UTC) + timedelta(days=days))
-        ledger.append({"at": later, "run": "", "act": "note", "owner": "DE", "note": {"opened": "later"}})
 
 
 def test_a_row_goes_by_the_shortest_period_of_its_categories_and_by_its_own_date() -> None:
@@ -84,7 +77,7 @@ def test_the_settings_are_read_shown_and_changed_key_by_key() -> None:
 def test_what_is_past_its_period_is_planned_not_used_and_removed_with_a_tombstone(region: PeopleRegion) -> None:
     (due,), holds = plan(_root(region), "DE")
     assert (due.rows, due.past, holds) == (40, 0, {})
-    _passed(region, 35)
+    region.pass_days(35)
     (due,), _ = plan(_root(region), "DE")
     assert (due.past, due.on_hold) == (40, 0)
     assert isinstance(open_region(region.start()), ClosedRegion)
@@ -123,7 +116,7 @@ def test_a_column_of_dates_starts_the_clock_and_one_that_is_none_is_refused(tmp_
 
 def test_held_rows_stay_past_their_period_unused_until_the_hold_ends(region: PeopleRegion) -> None:
     hold(_root(region), "DE", "people", "p3", why="case 12")
-    _passed(region, 35)
+    region.pass_days(35)
     apply(_root(region), "DE", why=WHY)
     assert read_manifest(store_of(region.folder, "people")).rows == 1
     assert isinstance(open_region(region.start()), ClosedRegion)
