@@ -93,7 +93,7 @@ def test_an_open_border_permits_everything_and_says_so(workspace: str) -> None:
     assert refused.returncode == 9 and "fedsov region set CA law.unsafe_open=true" in refused.stderr
     assert fedsov("region", "set", "--all", "law.unsafe_open=true", "--yes", workspace).returncode == 0
     done = fedsov("plan", workspace, "border=unsafe_open")
-    assert done.returncode == 0 and "UNSAFE" in done.stdout and "ROUNDED SCORES" in done.stdout and "unsafe_open" in done.stderr
+    assert done.returncode == 0 and "UNSAFE" in done.stdout and "unsafe_open" in done.stderr
     assert answered(fedsov("plan", workspace, "border=unsafe_open", "--json"))["unsafe"] is True
     assert fedsov("region", "set", "--all", "law.unsafe_open=false", "--yes", workspace).returncode == 0
 

@@ -61,8 +61,7 @@ def is_there(path: Path) -> bool:
 
 def _is_unborn(path: Path) -> bool:
     """True for an empty file, and for a database without tables, or with no row in any of them."""
-    log = path.with_name(path.name + "-wal")
-    size, logged = path.stat().st_size, log.stat().st_size if log.exists() else 0
+    size, logged = path.stat().st_size, log_size(path)
     if not size or size + logged > LARGEST_UNBORN:
         return not size
     address = f"{path.resolve().as_uri()}?mode=ro" + ("" if logged else "&immutable=1")
@@ -72,6 +71,14 @@ def _is_unborn(path: Path) -> bool:
             return not any(database.execute(f'SELECT 1 FROM "{name}" LIMIT 1').fetchone() for name in tables)
     except (sqlite3.Error, UnicodeDecodeError):
         return False  # whatever it is, it is not empty
+
+
+def log_size(database: Path) -> int:
+    """Bytes in the log beside a SQLite file; 0 where there is none, or its last user takes it away meanwhile."""
+    try:
+        return database.with_name(database.name + "-wal").stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _address_file(path: Path) -> Path:

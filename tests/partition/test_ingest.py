@@ -295,7 +295,8 @@ def test_a_person_consents_for_all_of_their_rows(tmp_path: Path) -> None:
 
 def test_consent_can_be_a_column(tmp_path: Path) -> None:
     rule = ConsentRule(column="contract", equals="open", document="d")
-    run(spec_of(written(tmp_path, people()), consent=rule), tmp_path, release=agree)
+    learned = {"contract": "categorical"}
+    run(spec_of(written(tmp_path, people()), consent=rule, kinds=learned), tmp_path, release=agree)
     records = read(tmp_path, "EU")
     assert (records.public == (records.columns["contract"] == "open")).all()
 

@@ -168,7 +168,7 @@ def test_a_source_that_is_larger_by_far_needs_no_more_arrow_memory(
 @pytest.mark.long
 def test_four_times_the_rows_take_at_most_half_more_memory() -> None:
     peaks = []
-    for rows in (400_000, 1_600_000):
+    for rows in (200_000, 800_000):
         command = [sys.executable, "scripts/benchmark_ingest.py", "--json", "--without-more", "--rows", str(rows)]
         done = subprocess.run(command, cwd=ROOT, env=os.environ, capture_output=True, text=True, check=True)
         measured = json.loads(done.stdout)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
 
 from fedsov.errors import ConfigurationError
 from fedsov.ledger.ledger import Ledger
-from fedsov.storage.workspace import Workspace, is_there, named_path
+from fedsov.storage.workspace import Workspace, is_there, log_size, named_path
 
 
 def test_all_folders_are_under_the_root_and_none_is_created_by_asking(tmp_path: Path) -> None:
@@ -84,3 +85,22 @@ def test_a_path_may_begin_with_the_user_s_folder(monkeypatch: pytest.MonkeyPatch
 def test_a_path_of_no_text_is_refused_rather_than_the_current_folder(value: object) -> None:
     with pytest.raises(ConfigurationError, match="workspace must be a folder, got"):
         named_path("workspace", value, "a folder")
+
+
+def test_a_log_that_its_last_user_takes_away_while_it_is_looked_at_is_none(tmp_path: Path) -> None:
+    """Whoever closes a SQLite file last removes the log, at any moment."""
+    database, log = tmp_path / "ledger.sqlite", tmp_path / "ledger.sqlite-wal"
+    stop = threading.Event()
+
+    def come_and_go() -> None:
+        while not stop.is_set():
+            log.write_bytes(b"x")
+            log.unlink()
+
+    other = threading.Thread(target=come_and_go)
+    other.start()
+    try:
+        assert {log_size(database) for _ in range(3000)} <= {0, 1}
+    finally:
+        stop.set()
+        other.join()

@@ -21,6 +21,7 @@ from fedsov.errors import LedgerBroken
 from fedsov.ledger.backends.protocol import Birth, Transaction
 from fedsov.storage.atomic_files import sync_file, sync_folder
 from fedsov.storage.private_files import beside, create_private_file, make_private_folder, no_link
+from fedsov.storage.workspace import log_size
 
 _APPLICATION = 0x46534C32  # "FSL2": how a file says that it is a ledger of this format
 _EARLIER = 0x46534C31  # "FSL1": the hash chain before it
@@ -229,9 +230,7 @@ def _look(path: Path) -> sqlite3.Connection:
     """A connection that cannot write. A file without a log beside it is at rest, and no log need be made."""
     if not path.is_file():
         raise LedgerBroken(f"no ledger at {path}; give the workspace of a run")
-    log = path.with_name(path.name + "-wal")
-    at_rest = not log.exists() or log.stat().st_size == 0
-    address = f"{path.resolve().as_uri()}?mode=ro" + ("&immutable=1" if at_rest else "")
+    address = f"{path.resolve().as_uri()}?mode=ro" + ("" if log_size(path) else "&immutable=1")
     with closing(_connected(address, uri=True)) as unsure:
         try:
             _known(unsure, path, empty_is_new=False)

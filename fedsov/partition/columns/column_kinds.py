@@ -30,6 +30,7 @@ Inferred = tuple[str, str]
 NUMERIC, CATEGORICAL = ("numeric", ""), ("categorical", "")
 A_TIME = "a time that is no date"
 OF_BIRTH = "named like a date of birth; dataset.kinds.{name}=date makes it a feature"
+OF_CONSENT = "dataset.consent.column, no fact about people; dataset.kinds.{name}=categorical learns from it"
 AS_DAYS = "a date: its days since 1970"
 ONE_VALUE, NO_VALUE = "one value in all rows", "no value in any row"
 NAMED = "named like an identifier"
@@ -127,6 +128,8 @@ def _declared(names: Collection[str], spec: DatasetSpec) -> Mapping[str, Inferre
         if name not in names:
             raise InputError(f"dataset.kinds names column '{name}', which {spec.name} does not have")
     roles = {spec.jurisdiction: ("drop", "dataset.jurisdiction")}
+    if spec.consent_column is not None:
+        roles[spec.consent_column] = ("drop", OF_CONSENT)
     roles |= {name: (kind, f"dataset.kinds.{name}={kind}") for name, kind in spec.kinds.items()}
     if spec.subject is not None:
         roles[spec.subject] = ("identifier", "dataset.subject")
