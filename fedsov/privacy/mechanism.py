@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -113,6 +113,12 @@ class Clipping:
 def noise_generator() -> np.random.Generator:
     """A generator of samples and noise, seeded anew from the system's secret randomness at each use."""
     return _seeded(secrets.randbits(SEED_BITS))
+
+
+def generators_of(seed: int) -> Callable[[], np.random.Generator]:
+    """Generators of samples and noise, one after the other, that follow from a secret seed: kept, it draws the same."""
+    sequence = np.random.SeedSequence(seed)
+    return lambda: np.random.Generator(np.random.PCG64DXSM(sequence.spawn(1)[0]))
 
 
 def unsafe_noise_generator(seed: int) -> np.random.Generator:

@@ -237,7 +237,7 @@ def _noise(session: Session, message: Message, scope: str, layout: Layout) -> di
         question = question_digest(message)
         return flat(run.answer(question, lambda: _finite(named(steps()[0], layout.shaped))), layout.shaped)[None]
 
-    return {"noise": lambda: (run.next_round(),), "remembered": remembered}
+    return {"noise": lambda: (run.mechanism(),), "chance": lambda: run.chance(), "remembered": remembered}
 
 
 def _finite(parameters: Parameters) -> Parameters:

@@ -125,6 +125,14 @@ class Released:
     journal: Journal
     note: Callable[[Mapping[str, Any]], object] = lambda state: None
 
+    def drawing(self) -> Mapping[str, Any]:
+        """The question of the last draw, its seed, and how many rounds are left; no release, so no ledger notes it."""
+        return dict(self.journal.notes.get("drawing", {}))
+
+    def keep_drawing(self, drawing: Mapping[str, Any]) -> None:
+        """Keeps these in their place; on the disk when this returns."""
+        self.journal.note(drawing=dict(drawing))
+
     def recall(self) -> Mapping[str, Any]:
         """All that was kept."""
         return {name: value for name, value in self._private().items() if name != "releases"}

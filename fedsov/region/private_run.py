@@ -9,6 +9,7 @@ agreed to their release; answers about public rows alone are as without privacy.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -20,7 +21,7 @@ from fedsov.model.column_statistics import Statistics
 from fedsov.model.network import Parameters
 from fedsov.model.targets import TargetRule
 from fedsov.privacy.budget import Budget, BudgetHead, BudgetState, Reservation
-from fedsov.privacy.mechanism import RecordMechanism, noise_generator
+from fedsov.privacy.mechanism import SEED_BITS, RecordMechanism, generators_of, noise_generator
 from fedsov.privacy.private_statistics import Schema, private_median, private_statistics
 from fedsov.privacy.run_cost import RunCost, RunSize, priced
 from fedsov.privacy.settings import RecordPrivacy
@@ -30,8 +31,10 @@ Note = Callable[[BudgetHead, dict[str, Any]], None]
 
 
 class Memory(Protocol):
-    """What of a private run outlives its process: values by name, and the last update's arrays."""
+    """What of a private run outlives its process: values by name, the last update's arrays, and the last draw."""
 
+    def drawing(self) -> Mapping[str, Any]: ...
+    def keep_drawing(self, drawing: Mapping[str, Any]) -> None: ...
     def recall(self) -> Mapping[str, Any]: ...
     def keep(self, arrays: Parameters | None = None, **notes: Any) -> None: ...
     def arrays(self) -> Parameters: ...
@@ -43,6 +46,13 @@ class Forgetful:
 
     notes: dict[str, Any] = field(default_factory=dict)
     update: Parameters = field(default_factory=dict)
+    draw: Mapping[str, Any] = field(default_factory=dict)
+
+    def drawing(self) -> Mapping[str, Any]:
+        return self.draw
+
+    def keep_drawing(self, drawing: Mapping[str, Any]) -> None:
+        self.draw = drawing
 
     def recall(self) -> Mapping[str, Any]:
         return self.notes
@@ -81,7 +91,9 @@ class PrivateRun:
         notes = self._memory.recall()
         self._median: float | None = notes.get("median")
         self._statistics = Statistics.from_json(notes["statistics"]) if "statistics" in notes else None
-        self._rounds_left: int = notes.get("rounds_left", extent.rounds)
+        kept = (notes, self._memory.drawing())  # a round that was drawn counts, whether or not its answer was kept
+        self._rounds_left: int = min(each.get("rounds_left", extent.rounds) for each in kept)
+        self.chance: Callable[[], np.random.Generator] = noise_generator
 
     @property
     def answered(self) -> int:
@@ -125,7 +137,10 @@ class PrivateRun:
         return book, None
 
     def answer(self, question: str, make: Callable[[], Parameters]) -> Parameters:
-        """A round's update, made under `next_round` and kept before it is given; the same question gets the same one.
+        """A round's update, made with the noise of `chance` and kept before it is given.
+
+        The same question gets the same one, also where it failed or the process ended before it was kept: what is
+        drawn follows from a seed that is kept first, and with it that the round counts.
 
         Args:
             question: the digest of all that the update is made from, beside the rows.
@@ -134,6 +149,7 @@ class PrivateRun:
         """
         self.begin()
         if self._memory.recall().get("question") != question:
+            self._begin_round(question)
             made = make()
             self._memory.keep(made, question=question, rounds_left=self._rounds_left)
         return self._memory.arrays()
@@ -164,13 +180,20 @@ class PrivateRun:
             self._memory.keep(statistics=self._statistics.to_json())
         return self._statistics
 
-    def next_round(self) -> RecordMechanism:
-        """The mechanism of one more round. Raises BudgetExceeded for more rounds than were reserved."""
-        release = self.begin()
-        if self._rounds_left < 1:
-            raise BudgetExceeded(f"run {self.run} reserved {self.extent.rounds} rounds, and all were answered")
-        self._rounds_left -= 1
-        return release.round
+    def mechanism(self) -> RecordMechanism:
+        """What each of its rounds is made under."""
+        return self.begin().round
+
+    def _begin_round(self, question: str) -> None:
+        drawing = self._memory.drawing()
+        if drawing.get("question") != question:
+            if self._rounds_left < 1:
+                raise BudgetExceeded(f"run {self.run} reserved {self.extent.rounds} rounds, and all were answered")
+            self._rounds_left -= 1
+            seed = secrets.token_hex(SEED_BITS // 8)
+            drawing = {"question": question, "seed": seed, "rounds_left": self._rounds_left}
+            self._memory.keep_drawing(drawing)
+        self.chance = generators_of(int(drawing["seed"], 16))
 
 
 BUDGET_FILE = "privacy.jsonl"

@@ -66,6 +66,7 @@ class ClientRound:
         cut: the same of all the steps that a client takes, those of private parameters alone too; they may be longer
             than a batch.
         noise: what bounds and hides each record; then rows are drawn for it.
+        chance: a generator at each call, of a client's noise and of the rows that are drawn for it.
         remembered: see `Remembered`.
         drift: (P,) or (K, P), what the hub sent to be added to gradients, where it keeps the clients' state.
         measure: what is told of the model that came in; nothing by default.
@@ -78,6 +79,7 @@ class ClientRound:
     clients: Sequence[int]
     batches: Callable[[int], Sequence[np.ndarray]] | None = None
     noise: Noise | None = None
+    chance: Callable[[], np.random.Generator] = noise_generator
     remembered: Remembered = taken_anew
     drift: np.ndarray | None = None
     measure: Measure | None = None
@@ -229,12 +231,12 @@ def _drawn(
         mechanisms[0].clip,
         [each.stddev for each in mechanisms],
         [each.expected_batch(size) for each, size in zip(mechanisms, sizes, strict=True)],
-        [noise_generator() for _ in mechanisms],
+        [course.chance() for _ in mechanisms],
     )
     if course.batches is not None:
         return course.shuffled(rows.sizes), replace(terms, clipping=clipping)
     samples = [
-        poisson(size, each.sampling_rate, each.steps, noise_generator())
+        poisson(size, each.sampling_rate, each.steps, course.chance())
         for each, size in zip(mechanisms, sizes, strict=True)
     ]
     return samples, replace(terms, clipping=clipping)

@@ -145,7 +145,9 @@ def _accumulate_together(
     slopes = _backward(passed, stack.layers, parts.layers, slope)
     below = _below(slopes[0], stack, parts.layers)
     if descent.clipping:
-        _clip([*slopes, *below], _squares(slopes, passed, below, stack), descent.clipping.clip, step.divisors)
+        squares = _squares(slopes, passed, below, stack)
+        passed = _without_boundless([*slopes, *below], passed, squares)
+        _clip([*slopes, *below], squares, descent.clipping.clip, step.divisors)
     _accumulate(moving.layers, slopes, passed, stack.layers, momentum=momentum)
     _accumulate_tables(moving.tables, below, codes, stack)
 
@@ -262,6 +264,19 @@ def _squares(
     for slope, table in zip(below, stack.tables, strict=True):
         total = total + float(table.trains) * slope.square().sum(2, keepdim=True)
     return total
+
+
+def _without_boundless(slopes: Sequence[torch.Tensor], passed: list[LayerCache], squares: Any) -> list[LayerCache]:
+    """Records whose gradient has no finite length add nothing: an answer that they spoilt would tell of each alone."""
+    import torch
+
+    boundless = ~torch.isfinite(squares)
+    if not boundless.any():
+        return passed
+    squares.masked_fill_(boundless, 1.0)
+    for slope in slopes:
+        slope.masked_fill_(boundless, 0.0)
+    return [each._replace(inputs=each.inputs.masked_fill(boundless, 0.0)) for each in passed]
 
 
 def _clip(slopes: Sequence[torch.Tensor], squares: Any, clip: float, divisors: torch.Tensor) -> None:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from fedsov.label import Scope
+from fedsov.model.features import Features
+from fedsov.model.network import initial
 from fedsov.protocol.message_types import PRIVACY
 from fedsov.region.worker import ClosedRegion, OpenRegion, open_region
-from tests.hostile.people_region import PeopleRegion, drawn
+from tests.hostile.people_region import PeopleRegion, drawn, told
 
 
 def test_a_job_that_can_describe_no_column_under_noise_is_refused_before_anything_is_spent(tmp_path: Path) -> None:
@@ -55,3 +60,33 @@ def test_under_noise_too_the_bounds_and_levels_are_the_region_s_own(tmp_path: Pa
             {"income": (0.0, 10000.0)},
             {"ward": ("A", "B")},
         )
+
+
+SPENT = (*BOUNDED, "model.name=logistic", "model.hidden=[]", "model.round.weight_decay=0.0", "federation.rounds=2")
+
+
+def test_no_parameters_make_one_person_s_record_spoil_an_answer(tmp_path: Path) -> None:
+    """Twice the same income by +3e38 and -3e38: beyond a threshold the logit is infinity less infinity."""
+    region = PeopleRegion(tmp_path / "people")
+    region.place.mkdir()
+    region.ingest(drawn(range(200)), *BOUNDED[1:])
+    with closing(region.opened(*SPENT)) as opened:
+        told(opened, "query.statistics", {"scope": "shareable"})
+        incomes = np.sort(opened.outbound.session.divided(Scope.SHAREABLE).train.columns["income"].astype(float))
+        for threshold in (incomes[-1] - 1, incomes[-1] + 1):
+            answer = _asked_at(opened, threshold)
+            assert "arrays" in answer and all(np.isfinite(array).all() for array in answer["arrays"].values())
+    with closing(region.opened(*SPENT)) as anew:
+        assert _asked_at(anew, incomes[-1] + 1)["arrays"].keys() == answer["arrays"].keys()
+        assert _asked_at(anew, incomes[0])["error"] == "BudgetExceeded"
+
+
+def _asked_at(opened: OpenRegion, threshold: float) -> dict[str, Any]:
+    edge = threshold * 3e38 / float(np.finfo(np.float32).max)
+    features = Features(numeric=(("income", 0.0, edge), ("income", 0.0, edge)))
+    model = initial(opened.start.job.recipe.network, features.inputs, 0)
+    model = {name: np.zeros_like(array) for name, array in model.items()}
+    weight = next(array for array in model.values() if array.ndim == 2)
+    weight.ravel()[:] = [3e38, -3e38]
+    config = {"scope": "shareable", "server-round": 1, "features": json.dumps(features.to_json())}
+    return told(opened, "train", config, model)

@@ -13,7 +13,7 @@ from fedsov.model.targets import TargetRule
 from fedsov.privacy.budget import Budget, BudgetHead
 from fedsov.privacy.run_cost import RunSize
 from fedsov.privacy.settings import RecordPrivacy
-from fedsov.region.private_run import PrivateRun
+from fedsov.region.private_run import Forgetful, PrivateRun
 from fedsov.training.rows import Rows
 from tests.full_disk import full_disk
 
@@ -31,10 +31,18 @@ EXTENT = RunSize(rows=900, train_rows=500, rounds=2, epochs=1, thresholds=0, med
 RULE = TargetRule("pay", above_region_median=True)
 
 
-def private_run(tmp_path: Path, noted: list[tuple[BudgetHead, dict[str, Any]]]) -> PrivateRun:
+def private_run(
+    tmp_path: Path, noted: list[tuple[BudgetHead, dict[str, Any]]], memory: Forgetful | None = None
+) -> PrivateRun:
     budget = Budget.open(tmp_path / "privacy.jsonl", lifetime=(4.0, 1e-6))
     return PrivateRun(
-        ASKED, budget, EXTENT, run="r1", dataset="people", note=lambda head, report: noted.append((head, report))
+        ASKED,
+        budget,
+        EXTENT,
+        run="r1",
+        dataset="people",
+        note=lambda head, report: noted.append((head, report)),
+        memory=memory,
     )
 
 
@@ -46,7 +54,7 @@ def test_asking_the_price_spends_nothing_and_the_first_answer_spends_it_all_once
     ages = np.linspace(20, 80, 500)
     run.median(ages, RULE)
     run.statistics(Rows({"age": ages}, {"age": "numeric"}, np.zeros(500)))
-    run.next_round()
+    run.answer("a question", dict)
     ((head, report),) = noted
     assert head.entries == 1 and report == price and 2.95 < report["epsilon"] <= 3.0
 
@@ -61,15 +69,43 @@ def test_statistics_and_median_asked_again_are_the_same_answer(tmp_path: Path) -
 
 def test_a_round_more_than_was_reserved_is_refused(tmp_path: Path) -> None:
     run = private_run(tmp_path, [])
-    steps = [run.next_round().steps for _ in range(2)]
-    assert sum(steps) == run.begin().mechanism.steps
+    for question in ("first", "second"):
+        run.answer(question, dict)
+    assert 2 * run.mechanism().steps == run.begin().mechanism.steps and run.answered == 2
     with pytest.raises(BudgetExceeded, match="reserved 2 rounds"):
-        run.next_round()
+        run.answer("third", dict)
+
+
+class _Failed(Exception):
+    pass
+
+
+def test_a_round_that_fails_after_its_draw_counts_and_asked_again_draws_the_same(tmp_path: Path) -> None:
+    """Or whoever makes it fail would see one noisy answer after another, and pay for one."""
+    drawn: list[float] = []
+
+    def ask(question: str) -> None:
+        run = private_run(tmp_path, [], memory)
+
+        def fails() -> dict[str, np.ndarray]:
+            drawn.append(float(run.chance().standard_normal()))
+            drawn.append(float(run.chance().standard_normal()))
+            raise _Failed
+
+        with pytest.raises(_Failed):
+            run.answer(question, fails)
+
+    memory = Forgetful()
+    for question in ("first", "first", "second"):
+        ask(question)
+    assert drawn[:2] == drawn[2:4] and len(set(drawn)) == 4
+    with pytest.raises(BudgetExceeded, match="reserved 2 rounds"):
+        private_run(tmp_path, [], memory).answer("third", dict)
 
 
 def test_where_nothing_can_be_reserved_nothing_is_answered(tmp_path: Path) -> None:
     run = private_run(tmp_path, [])
-    for ask in (run.next_round, lambda: run.median(np.zeros(3), RULE)):
+    for ask in (lambda: run.answer("a question", dict), lambda: run.median(np.zeros(3), RULE)):
         with full_disk(), pytest.raises(BudgetBroken, match="no row was touched"):
             ask()
 
