@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import pytest
 import torch
 
 from fedsov.algorithms.local_steps import LocalSteps, shuffled
@@ -15,7 +14,7 @@ from fedsov.errors import TrainingFailed
 from fedsov.model.embeddings import Embedding
 from fedsov.model.network import NetworkSpec, Parameters, initial, shapes
 from fedsov.model.parameters import flat, named
-from fedsov.privacy.mechanism import Clipping, RecordMechanism, unsafe_noise_generator
+from fedsov.privacy.mechanism import Clipping, RecordMechanism, noise_generator, unsafe_noise_generator
 from fedsov.training.client_round import ClientRound, client_round
 from fedsov.training.client_state import ClientState, Layout
 from fedsov.training.engine import Rows, advance, held
@@ -91,12 +90,13 @@ def one_round(
     spec: NetworkSpec,
     number: int = 1,
     noise: RecordMechanism | None = None,
+    chance: Callable[[], np.random.Generator] = noise_generator,
 ) -> Parameters:
     """What a region's parameters are after one round by itself. Raises TrainingFailed where they are refused."""
     training = TrainingSpec(spec, steps, rounds=number)
     layout = Layout.of(training, X.shape[1])
     incoming = flat(parameters, layout.shaped)
-    course = ClientRound(training, number, [0], noise=None if noise is None else lambda: [noise])
+    course = ClientRound(training, number, [0], noise=None if noise is None else lambda: [noise], chance=chance)
     state = ClientState.first(training, layout, incoming, 1)
     result = client_round(incoming, state, held([(X, y)], steps, spec), layout, course)
     if result.refused:
@@ -116,9 +116,7 @@ def noisy_round(
 ) -> Parameters:
     """The same with the steps of a mechanism, whose samples and noise one generator of this seed draws in turn."""
     rng = unsafe_noise_generator(seed)
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("fedsov.training.client_round.noise_generator", lambda: rng)
-        return one_round(parameters, X, y, steps, spec=spec, noise=mechanism)
+    return one_round(parameters, X, y, steps, spec=spec, noise=mechanism, chance=lambda: rng)
 
 
 def logistic_by_hand(

@@ -114,6 +114,9 @@ def test_momentum_decay_and_pull_are_those_of_the_steps() -> None:
 
 
 def test_an_update_that_is_not_finite_is_refused() -> None:
+    """Of the steps that are too large, not of a row: a row without a finite gradient adds nothing."""
     X, y = rows()
+    steps, mechanism = replace(PLAIN, learning_rate=1e38), RecordMechanism(1.0, 1e3, 0.5, 1)
     with pytest.raises(TrainingFailed, match="NaN, infinity"), np.errstate(all="ignore"):
-        noisy_round(initial(MLP, 4, 0), X * 1e200, y, PLAIN, RecordMechanism(1.0, 1.0, 0.5, 1), spec=MLP)
+        noisy_round(initial(MLP, 4, 0), X, y, steps, mechanism, spec=MLP)
+    noisy_round(initial(MLP, 4, 0), X * 1e200, y, PLAIN, RecordMechanism(1.0, 1.0, 0.5, 1), spec=MLP)
