@@ -46,7 +46,7 @@ from fedsov.protocol.flower_messages import (
 from fedsov.protocol.payloads import SCORES
 from fedsov.region.answers import people_rows, synthetic_rows
 from fedsov.region.answers.people_steps import cut_for
-from fedsov.region.answers.told_scores import told_result, told_scores
+from fedsov.region.answers.told_scores import Telling, told_result, told_scores
 from fedsov.region.session import Session
 from fedsov.region.strategies import selection, synthetic
 from fedsov.region.strategies.candidates import Candidate, StartingPoint
@@ -166,12 +166,12 @@ def train(session: Session, message: Message) -> RecordDict:
     whole = joined(incoming, _private(own, training, features.inputs, session.work.seed), training.network)
     state = from_arrays(own, ClientState.first(training, layout, flat(whole, layout.shaped), 1), layout)
 
-    told, least = dict[str, float](), session.settings.limits.least_people
+    told, telling = dict[str, float](), _telling(session)
 
     def measure(place: int, parameters: np.ndarray) -> dict[str, float]:
         del place
         model = Candidate("incoming", training.network, scored, named(parameters, layout.shaped))
-        exact, said = _scores(model, rows.validation, training.steps, None if session.examples else least)
+        exact, said = _scores(model, rows.validation, training.steps, telling)
         told.update(said)
         return exact
 
@@ -283,16 +283,23 @@ def finish(session: Session, message: Message, open_sealed_rows: OpenSealedRows)
         session.finished = selection.train(strategy, rows, start, session.work.recipe)
     finished, steps = session.finished, session.work.recipe.fine_tune
     outcome = {key: getattr(finished, key) for key in ("selected", *SCORES, "test_rows")}
-    if not session.examples:
-        told = told_result(finished, rows, steps, session.settings.limits.least_people)
+    if telling := _telling(session):
+        told = told_result(finished, rows, steps, telling)
         outcome |= {**told, "test_rows": in_tens(finished.test_rows)}
     if session.private or not people_rows.scores_may_leave(session, rows):  # means over rows: its registry has them
         outcome = {**dict.fromkeys(outcome), "test_rows": outcome["test_rows"], "selected": NOT_DISCLOSED}
     return RecordDict({"metrics": ConfigRecord({"json": json.dumps(outcome)})})
 
 
+def _telling(session: Session) -> Telling | None:
+    """How scores over people's rows are told; None of example rows, whose scores are told as they are."""
+    if session.examples:
+        return None
+    return Telling(session.settings.limits.least_people, people_rows.answers_of(session).key("scores"))
+
+
 def _scores(
-    model: Candidate, rows: Rows, steps: LocalSteps, least: int | None
+    model: Candidate, rows: Rows, steps: LocalSteps, telling: Telling | None
 ) -> tuple[dict[str, float], dict[str, float]]:
     """The loss and the score for the region's own registry, and as they leave: the same, unless people are told of."""
     if not len(rows):
@@ -301,7 +308,7 @@ def _scores(
     measure, logits = MEASURES[steps.loss], model.logits(rows)
     score = measure.score(rows.y, logits)
     exact = {"loss": measure.loss(rows.y, logits, steps.class_weights), "score": math.nan if score is None else score}
-    return exact, exact if least is None else told_scores(rows, logits, steps, least)
+    return exact, exact if telling is None else told_scores(rows, logits, steps, telling)
 
 
 def _received(

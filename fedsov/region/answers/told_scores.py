@@ -4,7 +4,9 @@ A hub makes up the model that is scored. One that is a step at a threshold would
 digit, whether the one person between two thresholds is ill; so of the scores of a run's end as of a round's. So each
 person counts once in a loss. The least and the
 greatest losses, as many at each end as an answer stands for, are drawn in to the last of them, and the mean is rounded
-to its standard error. AUC is rounded to the largest standard error that it can have with so many people.
+to its standard error. AUC is rounded to the largest standard error that it can have with so many people. What is added
+before a number is rounded follows from the region's secret and the very answers: else bisecting a model's scale would
+find where the rounding turns, and so the number.
 
 >>> told_mean(np.arange(100.0), np.arange(100), 10)
 48.0
@@ -12,7 +14,9 @@ to its standard error. AUC is rounded to the largest standard error that it can 
 
 from __future__ import annotations
 
+import hashlib
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,25 +30,45 @@ if TYPE_CHECKING:
     from fedsov.region.strategies.selection import RegionModel
 
 
-def told_scores(rows: Rows, logits: np.ndarray, steps: LocalSteps, least: int) -> dict[str, float]:
-    """The loss and the score of (N,) or (N, C) answers on people's rows; NaN for what too few people stand behind.
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """How scores are told.
 
-    Args:
+    Attributes:
         least: people behind a number, at least; for an AUC those who have an outcome, and those who have it not.
+        key: the region's secret, 32 bytes.
     """
+
+    least: int
+    key: bytes
+
+    def offset(self, name: str, *answers: np.ndarray) -> float:
+        """What is added to a number before it is rounded, in [-0.5, 0.5) of a step; the same for the same answers."""
+        digest = hashlib.blake2b(name.encode(), key=self.key, digest_size=8)
+        for each in answers:
+            digest.update(np.ascontiguousarray(each, np.float64).tobytes())
+        return int.from_bytes(digest.digest(), "big") / 2.0**64 - 0.5
+
+
+def told_scores(rows: Rows, logits: np.ndarray, steps: LocalSteps, telling: Telling) -> dict[str, float]:
+    """The loss and the score of (N,) or (N, C) answers on people's rows; NaN for what too few people stand behind."""
+    least = telling.least
     measure, owners = MEASURES[steps.loss], owners_of(rows.persons, len(rows))
     if people_in(owners) < least:
         return {"loss": math.nan, "score": math.nan}
     with np.errstate(over="ignore", invalid="ignore"):
         losses = measure.losses(rows.y, logits, steps.class_weights)
-        loss = told_mean(losses if losses.ndim == 1 else losses.mean(axis=1), owners, least)
+        each = losses if losses.ndim == 1 else losses.mean(axis=1)
+        loss = told_mean(each, owners, least, telling.offset("loss", logits))
     if steps.loss == "regression":
-        return {"loss": loss, "score": _explained(rows.y, losses, owners, least)}
-    score, error = measure.score(rows.y, logits), _largest_error(rows.y, logits.ndim > 1, owners, least)
-    return {"loss": loss, "score": math.nan if score is None else _to(score, error)}
+        score, error = _explained(rows.y, losses, owners, least)
+    else:
+        found, error = measure.score(rows.y, logits), _largest_error(rows.y, logits.ndim > 1, owners, least)
+        score = math.nan if found is None else found
+    return {"loss": loss, "score": _to(score, error, telling.offset("score", logits))}
 
 
-def told_result(result: RegionModel, rows: DataSplit, steps: LocalSteps, least: int) -> dict[str, float | None]:
+def told_result(result: RegionModel, rows: DataSplit, steps: LocalSteps, telling: Telling) -> dict[str, float | None]:
     """The scores of a region's end, by their names in its answer; None for what too few people stand behind.
 
     A gain is as coarse as its own standard error, and at least so that one person's row moves it by half a step; the
@@ -52,14 +76,15 @@ def told_result(result: RegionModel, rows: DataSplit, steps: LocalSteps, least: 
     """
     test, validation, beside = result.answers.test, result.answers.validation, result.answers.alone
     told = {
-        "score": told_scores(rows.test, test, steps, least)["score"],
-        "local_score": math.nan if beside is None else told_scores(rows.test, beside, steps, least)["score"],
-        "validation_score": told_scores(rows.validation, validation, steps, least)["score"],
+        "score": told_scores(rows.test, test, steps, telling)["score"],
+        "local_score": math.nan if beside is None else told_scores(rows.test, beside, steps, telling)["score"],
+        "validation_score": told_scores(rows.validation, validation, steps, telling)["score"],
     }
-    gain, error = math.nan, math.nan
+    gain, error, offset = math.nan, math.nan, 0.0
     if beside is not None and math.isfinite(told["score"]) and math.isfinite(told["local_score"]):
-        gain, error = _gain(rows.test, test, beside, steps, least)
-    told |= {"gain": _to(gain, error), "gain_se": _step(error)}
+        gain, error = _gain(rows.test, test, beside, steps, telling.least)
+        offset = telling.offset("gain", test, beside)
+    told |= {"gain": _to(gain, error, offset), "gain_se": _step(error)}
     return {name: value if math.isfinite(value) else None for name, value in told.items()}
 
 
@@ -80,14 +105,14 @@ def _gain(rows: Rows, answers: np.ndarray, beside: np.ndarray, steps: LocalSteps
     return difference[0], max(difference[1], 2.0 * one_person)
 
 
-def told_mean(values: np.ndarray, owners: np.ndarray, least: int) -> float:
+def told_mean(values: np.ndarray, owners: np.ndarray, least: int, offset: float = 0.0) -> float:
     """The mean over people of each one's mean of (N,) values, the extremes drawn in, to its standard error.
 
     With ten people at either end, one person's row moves the mean by less than half of the step that it is rounded to.
     NaN where no mean is finite.
     """
     mean, error = _mean_and_error(values, owners, least)
-    return _to(mean, error)
+    return _to(mean, error, offset)
 
 
 def _mean_and_error(values: np.ndarray, owners: np.ndarray, least: int) -> tuple[float, float]:
@@ -107,10 +132,10 @@ def _drawn_in(values: np.ndarray, least: int) -> np.ndarray:
     return np.asarray(np.clip(values, ordered[ends - 1], ordered[-ends]))
 
 
-def _explained(y: np.ndarray, losses: np.ndarray, owners: np.ndarray, least: int) -> float:
-    """R² from squared errors and squared deviations whose extremes are drawn in."""
+def _explained(y: np.ndarray, losses: np.ndarray, owners: np.ndarray, least: int) -> tuple[float, float]:
+    """R² from squared errors and squared deviations whose extremes are drawn in, and the error that it is told to."""
     spread, (squares, error) = _spread(y, owners, least), _mean_and_error(losses, owners, least)
-    return _to(1.0 - squares / spread, error / spread) if spread else math.nan
+    return (1.0 - squares / spread, error / spread) if spread else (math.nan, math.nan)
 
 
 def _spread(y: np.ndarray, owners: np.ndarray, least: int) -> float:
@@ -141,14 +166,14 @@ def _largest_error(y: np.ndarray, several: bool, owners: np.ndarray, least: int)
     return max(errors)
 
 
-def _to(value: float, error: float) -> float:
-    """The number in whole steps of the least power of two that is not below its error."""
+def _to(value: float, error: float, offset: float) -> float:
+    """The number in whole steps of the least power of two that is not below its error; `offset` of a step is added."""
     if not (math.isfinite(value) and math.isfinite(error)):
         return math.nan
     if error == 0:
         return value
     step = _step(error)
-    return round(value / step) * step
+    return round(value / step + offset) * step
 
 
 def _step(error: float) -> float:

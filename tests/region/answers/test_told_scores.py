@@ -10,10 +10,11 @@ from fedsov.model.features import Features
 from fedsov.model.metrics import MEASURES
 from fedsov.model.network import NetworkSpec
 from fedsov.protocol.payloads import SCORES
-from fedsov.region.answers.told_scores import told_mean, told_result, told_scores
+from fedsov.region.answers.told_scores import Telling, told_mean, told_result, told_scores
 from fedsov.region.strategies.selection import Answers, RegionModel
 from fedsov.training.rows import DataSplit, Rows
 
+TELLING = Telling(10, bytes(32))
 BINARY, NUMBERS = LocalSteps(loss="binary"), LocalSteps(loss="regression")
 
 
@@ -31,7 +32,7 @@ def _drawn(rows: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("steps", [BINARY, NUMBERS])
 def test_scores_of_many_people_are_near_the_exact_ones(steps: LocalSteps) -> None:
     y, logits = _drawn(5000)
-    measure, told = MEASURES[steps.loss], told_scores(_rows(y), logits, steps, 10)
+    measure, told = MEASURES[steps.loss], told_scores(_rows(y), logits, steps, TELLING)
     exact_score = measure.score(y, logits)
     assert exact_score is not None and told["score"] == pytest.approx(exact_score, abs=0.1)
     assert told["loss"] == pytest.approx(measure.loss(y, logits, ()), abs=0.05)
@@ -42,7 +43,7 @@ def test_another_outcome_of_one_person_seldom_moves_a_score() -> None:
     for seed in range(100):
         y, logits = _drawn(100, seed)
         other = np.where(np.arange(100) == seed, 1 - y, y)
-        moved.append([told_scores(_rows(each), logits, BINARY, 10) for each in (y, other)])
+        moved.append([told_scores(_rows(each), logits, BINARY, TELLING) for each in (y, other)])
     for name in ("loss", "score"):
         assert sum(one[name] != two[name] for one, two in moved) < 35
 
@@ -62,9 +63,9 @@ def test_a_person_of_many_rows_counts_once() -> None:
 def test_scores_of_nine_people_or_of_nine_with_an_outcome_are_not_told() -> None:
     y, logits = _drawn(200)
     few = _rows(y, np.array([f"p{place % 9}" for place in range(200)]))
-    assert all(math.isnan(value) for value in told_scores(few, logits, BINARY, 10).values())
+    assert all(math.isnan(value) for value in told_scores(few, logits, BINARY, TELLING).values())
     nine_ill = _rows((np.arange(200) < 9).astype(int))
-    told = told_scores(nine_ill, logits, BINARY, 10)
+    told = told_scores(nine_ill, logits, BINARY, TELLING)
     assert math.isnan(told["score"]) and not math.isnan(told["loss"])
 
 
@@ -72,9 +73,9 @@ def test_scores_of_several_classes_and_labels_are_told() -> None:
     rng = np.random.default_rng(0)
     logits = rng.normal(size=(600, 3))
     classes = _rows(logits.argmax(axis=1))
-    assert told_scores(classes, logits, LocalSteps(loss="multiclass"), 10)["score"] > 0.8
+    assert told_scores(classes, logits, LocalSteps(loss="multiclass"), TELLING)["score"] > 0.8
     labels = _rows((logits > 0).astype(int))
-    assert told_scores(labels, logits, LocalSteps(loss="multilabel"), 10)["score"] > 0.8
+    assert told_scores(labels, logits, LocalSteps(loss="multilabel"), TELLING)["score"] > 0.8
 
 
 def _end(rows: Rows, answers: np.ndarray, beside: np.ndarray | None, steps: LocalSteps) -> dict[str, float | None]:
@@ -84,7 +85,7 @@ def _end(rows: Rows, answers: np.ndarray, beside: np.ndarray | None, steps: Loca
     result = RegionModel(
         "local", spec, Features(), {}, test_rows=len(rows), answers=Answers(answers, answers, beside), **numbers
     )
-    return told_result(result, split, steps, 10)
+    return told_result(result, split, steps, TELLING)
 
 
 @pytest.mark.parametrize("steps", [BINARY, NUMBERS])
@@ -96,7 +97,7 @@ def test_the_scores_of_an_end_are_near_the_exact_ones_and_a_gain_is_told_with_an
     told, exact = _end(_rows(y), logits, noise, steps), MEASURES[steps.loss].difference(y, logits, noise)
     assert exact is not None and told["gain"] is not None and told["gain_se"] is not None
     assert told["gain"] == pytest.approx(exact[0], abs=0.15) and exact[1] <= told["gain_se"] <= 4 * exact[1]
-    assert told["score"] == told["validation_score"] == told_scores(_rows(y), logits, steps, 10)["score"]
+    assert told["score"] == told["validation_score"] == told_scores(_rows(y), logits, steps, TELLING)["score"]
     assert _end(_rows(y), logits, None, steps)["gain"] is None
     assert (_end(_rows(y), logits, logits, steps)["gain"], _end(_rows(y), logits, logits, steps)["gain_se"]) == (0, 0)
     assert set(_end(_rows(y[:9]), logits[:9], noise[:9], steps).values()) == {None}
@@ -113,3 +114,25 @@ def test_another_outcome_of_one_person_seldom_moves_a_score_of_the_end_however_a
     for name in ("gain", "score", "validation_score"):
         assert sum(one[name] != two[name] for one, two in moved) < 22
     assert all(one["gain"] == 0.0 for one, _ in moved[:5])
+
+
+def test_bisecting_a_model_s_scale_does_not_find_its_exact_loss() -> None:
+    """Where the rounding of a loss turns, it is half-way between two steps, unless the turn is the region's secret."""
+    y, logits = _drawn(200)
+    rows, losses = _rows(y), MEASURES["binary"].losses
+    found = []
+    for key in range(20):
+        telling = Telling(1, key.to_bytes(32, "big"))
+
+        def told(scale: float, telling: Telling = telling) -> float:
+            return told_scores(rows, scale * logits, BINARY, telling)["loss"]
+
+        low, high = 1.0, 8.0
+        below, above = told(low), told(high)
+        for _ in range(40):
+            middle = (low + high) / 2
+            loss = told(middle)
+            low, below, high, above = (middle, loss, high, above) if loss == below else (low, below, middle, loss)
+        found.append(abs(float(np.mean(losses(y, low * logits, ()))) - (below + above) / 2) / abs(above - below))
+    assert np.median(found) > 0.05
+    assert told_scores(rows, logits, BINARY, TELLING) == told_scores(rows, logits, BINARY, TELLING)
