@@ -75,18 +75,33 @@ def preview_settings(settings: Settings) -> Preview:
     return Preview.from_json(preview_source({**settings.plain, "workspace": str(settings.workspace)}))
 
 
-def ingest_settings(settings: Settings, *, progress: Progress, rebuild: bool = False) -> IngestionReport:
+def ingest_settings(
+    settings: Settings,
+    *,
+    progress: Progress,
+    rebuild: bool = False,
+    append: str | None = None,
+    drops_appended: bool = False,
+) -> IngestionReport:
     """Sorts the source into the regions' stores, and records what each region tells of itself.
 
-    `rebuild` writes stores that are up to date anew. Where a region refuses to tell anything, the error says that its
-    rows are stored.
+    Where a region refuses to tell anything, the error says that its rows are stored.
+
+    Args:
+        rebuild: writes stores that are up to date anew.
+        append: adds the source's rows to those that are stored, exactly once under this idempotency key, "" for the
+            source's own digest; None where they replace those.
+        drops_appended: replaces rows that were appended, too.
     """
     from fedsov.hub import region_queries
     from fedsov.hub.kept import recorded_profiles
     from fedsov.hub.region_errors import error_by_name
 
     with _open(settings, progress=progress, trains=False) as run:
-        report = _ingest(run, rebuild=rebuild)
+        from fedsov.hub.runtime import IngestRequest
+
+        request = IngestRequest(run.settings.plain, run.name, rebuild, append, drops_appended)
+        report = run.ingested = run.runtime.ingest(request)
         if recorded_profiles.recorded(run) is None:
             run.connect()
             try:
@@ -186,11 +201,11 @@ def _open(
             yield run
 
 
-def _ingest(run: HubRun, *, rebuild: bool = False) -> IngestionReport:
+def _ingest(run: HubRun) -> IngestionReport:
     """The stores are up to date; what was ingested."""
     from fedsov.hub.runtime import IngestRequest
 
-    run.ingested = run.runtime.ingest(IngestRequest(run.settings.plain, run.name, rebuild))
+    run.ingested = run.runtime.ingest(IngestRequest(run.settings.plain, run.name))
     return run.ingested
 
 

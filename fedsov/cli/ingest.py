@@ -9,6 +9,7 @@ import typer
 
 from fedsov.cli.arguments import Arguments, Quiet, print_json, print_line, progress, run_settings
 from fedsov.cli.declaration import command, command_app
+from fedsov.errors import ConfigurationError
 
 app = command_app()
 
@@ -23,7 +24,28 @@ class IngestArguments(Arguments):
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be stored where, and why; write nothing.")
     ] = False
+    append: Annotated[
+        bool, typer.Option("--append", help="Add the source's rows to those that are stored, exactly once.")
+    ] = False
+    key: Annotated[
+        str,
+        typer.Option("--key", metavar="TEXT", help="The batch's idempotency key; the source's digest if not given."),
+    ] = ""
+    drop_appended: Annotated[bool, typer.Option("--drop-appended", help="Replace rows that were appended, too.")] = (
+        False
+    )
     quiet: Quiet = False
+
+    def __post_init__(self) -> None:
+        Arguments.__post_init__(self)
+        beside = [name for name, given in self._of_whole().items() if given]
+        if self.append and beside:
+            raise ConfigurationError(f"--append adds rows and {beside[0]} does not; give one of them")
+        if self.key and not self.append:
+            raise ConfigurationError("--key is the key of a batch that is appended; add --append")
+
+    def _of_whole(self) -> dict[str, bool]:
+        return {"--rebuild": self.rebuild, "--dry-run": self.dry_run, "--drop-appended": self.drop_appended}
 
 
 def _show_preview(arguments: IngestArguments) -> None:
@@ -42,6 +64,7 @@ def _show_preview(arguments: IngestArguments) -> None:
     examples=(
         "fedsov ingest",
         "fedsov ingest --rebuild",
+        "fedsov ingest --append --key 2026-11-30 dataset=@people.yaml dataset.path=more.csv",
         "fedsov ingest --dry-run dataset=table dataset.path=people.csv dataset.jurisdiction=country \\",
         "    dataset.target=y federation.regions=auto",
         "fedsov ingest dataset=table dataset.path=people.csv dataset.jurisdiction=country dataset.target=y \\",
@@ -66,7 +89,13 @@ def ingest(arguments: IngestArguments) -> None:
         from fedsov.api import train
         from fedsov.protocol.ingestion_report import TO_USE_A_COLUMN, settled_line, unused_line
 
-        report = train.ingest_settings(run_settings(arguments.overrides), progress=say, rebuild=arguments.rebuild)
+        report = train.ingest_settings(
+            run_settings(arguments.overrides),
+            progress=say,
+            rebuild=arguments.rebuild,
+            append=arguments.key if arguments.append else None,
+            drops_appended=arguments.drop_appended,
+        )
     if arguments.json:
         print_json(report.to_json())
         return

@@ -37,11 +37,16 @@ class IngestRequest:
         config: the composed configuration as plain values.
         run: the run's name, for the ledgers.
         rebuild: writes the stores anew even where they are up to date.
+        append: adds the source's rows to those that are stored, under this idempotency key, "" for the source's own
+            digest; None where they replace those.
+        drops_appended: replaces rows that were appended.
     """
 
     config: Mapping[str, Any]
     run: str
     rebuild: bool = False
+    append: str | None = None
+    drops_appended: bool = False
 
 
 @dataclass(frozen=True, slots=True)

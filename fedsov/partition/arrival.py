@@ -56,7 +56,8 @@ class Arrival:
 
     Attributes:
         regions: those that get rows.
-        replaced: names of these, and of those whose stores leave since the source has no rows of theirs any more.
+        replaced: names of these, and of those whose stores leave since the source has no rows of theirs any more; none
+            where rows are appended.
         of_region: by a region's name the rows that come into its store, or wait there for a fault.
         homeless: the rows that wait in nobody's region.
         source_sha256: the source's digest.
@@ -78,6 +79,7 @@ class Conditions:
     Attributes:
         basis: what a release relies on; where it changes (a document expired, say) the stores are not up to date.
         rebuild: writes the stores anew even where they are up to date.
+        drops_appended: replaces rows that were appended, which the source need not have.
         check_rows: told of each region's rows before any store is written; raises what ends the ingestion.
         admitted: told of the whole source once every region's rows were checked, before any store is written; raises
             what ends the ingestion.
@@ -86,6 +88,7 @@ class Conditions:
 
     basis: str = "consent"
     rebuild: bool = False
+    drops_appended: bool = False
     check_rows: CheckRows = lambda region, rows: None
     admitted: Callable[[Arrival], None] = lambda arrival: None
     first_day: Callable[[str], date | None] = lambda source_sha256: None

@@ -73,10 +73,15 @@ def write_encrypted(path: Path, table: pa.Table, file_key: bytes, unlike: Collec
         writer.write_table(table)
 
 
-def read_encrypted(path: Path, content: bytes, decryption: pe.FileDecryptionProperties) -> pa.Table:
-    """The rows of a file's bytes. Raises KeyUnavailable, StoreDamaged naming the file."""
+def read_encrypted(
+    path: Path, content: bytes, decryption: pe.FileDecryptionProperties, columns: Collection[str] | None = None
+) -> pa.Table:
+    """The rows of a file's bytes, or these of its columns, those that it has. Raises KeyUnavailable, StoreDamaged
+    naming the file."""
     try:
-        return pq.ParquetFile(pa.BufferReader(content), decryption_properties=decryption).read()
+        file = pq.ParquetFile(pa.BufferReader(content), decryption_properties=decryption)
+        chosen = None if columns is None else [name for name in file.schema_arrow.names if name in columns]
+        return file.read(chosen)
     except KeyUnavailable as error:
         raise KeyUnavailable(f"{path}: {error}") from None
     except (pa.ArrowException, OSError, ValueError):

@@ -18,7 +18,8 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields, is_dataclass, replace
 from datetime import date
 from functools import cache, partial
@@ -29,7 +30,7 @@ import numpy as np
 import pyarrow as pa
 
 from fedsov.artifact import Artifact
-from fedsov.errors import ConfigurationError
+from fedsov.errors import ConfigurationError, InputError
 from fedsov.jurisdiction import Atlas, Region
 from fedsov.keys import create_keys, has_keys, open_keys
 from fedsov.keys.protocol import KeySettings, RegionKeys
@@ -58,6 +59,8 @@ from fedsov.partition.store import CONSENT, STAMP, Contents, Staged, StoreWriter
 from fedsov.storage.workspace import store_of
 
 QUARANTINE = "quarantine"
+REASONS = "appended_reasons"
+"""In a quarantine's notes: reason to how many rows that were appended wait for it."""
 ROWS_IN_MEMORY = 1 << 18
 """Rows that wait in memory for a group of rows to be full, those of all stores together."""
 LEAST_GROUP = 1 << 12
@@ -97,18 +100,20 @@ def ingest(
     with open_source(spec) as source:
         described = description_digest(description_of(spec))
         stamp = {"source_sha256": source.sha256, "spec_digest": digest, "description": described}
-        previous = _previous(workspace, spec.name)
+        previous = last_ingestion(workspace, spec.name)
         if not conditions.rebuild and previous is not None and _in_force(workspace, spec.name, previous, stamp):
             _check_described(spec, previous[1])
             report = previous[1] if regions == "auto" else replace(previous[1], regions=tuple(regions.values()))
-            return replace(report, up_to_date=True)
+            return replace(_counted_now(workspace, spec.name, report), up_to_date=True)
+        if not conditions.drops_appended:
+            _check_appended(workspace, spec.name, previous)
         begun = min(today(), conditions.first_day(source.sha256) or date.max)
         first = first_day(store_folder(workspace, QUARANTINE, spec.name).parent, source.sha256, begun)
         rows = survey(source, atlas, regions, {**stamp, "ingested": first.isoformat()})
         report = report_of(rows, keep_empty=regions != "auto")
         for region in report.regions:
             takes = rows.homes.home == rows.homes.regions.index(region)
-            conditions.check_rows(region, _arriving(rows, takes, first))
+            conditions.check_rows(region, arriving(rows, takes, first))
         conditions.admitted(_arrival(rows, report, previous, first))
         *regional, last = _stage(workspace, rows, report, release)
     for store in regional:
@@ -171,17 +176,55 @@ def _plain(value: Any) -> Any:
     return [_plain(part) for part in value] if isinstance(value, (list, tuple)) else value
 
 
-def _previous(workspace: Path, dataset: str) -> tuple[Stamp, IngestReport] | None:
+def last_ingestion(workspace: Path, dataset: str) -> tuple[Stamp, IngestReport] | None:
     """The last whole ingestion, from the quarantine's manifest, which is put in force last."""
     folder = store_folder(workspace, QUARANTINE, dataset)
     if not (folder / MANIFEST).exists():
         return None
     manifest = read_manifest(folder)
     check_seal(folder, manifest, open_keys(key_settings(workspace, QUARANTINE)))
-    notes = dict(manifest.notes)
+    notes = {name: value for name, value in manifest.notes.items() if name != REASONS}
     homes = tuple(map(Region.from_json, notes.pop("regions")))
     notes["said"] = tuple(notes.get("said", ()))
     return _stamp_of(manifest), IngestReport(regions=homes, **notes)
+
+
+def _stores_of(workspace: Path, dataset: str, report: IngestReport) -> Iterator[tuple[str, Manifest]]:
+    """The stores of a data set that are there: each one's region, or `QUARANTINE` for all quarantines."""
+    names = [region.name for region in report.regions]
+    folders = [(name, store_folder(workspace, name, dataset)) for name in (*names, QUARANTINE)]
+    folders += [(QUARANTINE, store_folder(workspace, name, quarantine_of(dataset))) for name in names]
+    return ((name, read_manifest(folder)) for name, folder in folders if (folder / MANIFEST).exists())
+
+
+def reported(workspace: Path, dataset: str) -> IngestReport:
+    """What was reported of a data set that was ingested, with the rows that were appended since. Raises InputError."""
+    previous = last_ingestion(workspace, dataset)
+    if previous is None:
+        raise InputError(f"nothing of {dataset} is stored in {workspace} yet; run: fedsov ingest")
+    return _counted_now(workspace, dataset, previous[1])
+
+
+def _counted_now(workspace: Path, dataset: str, report: IngestReport) -> IngestReport:
+    """The report with the rows that were appended since."""
+    stored, quarantined = dict(report.stored), Counter(report.quarantined)
+    for name, manifest in _stores_of(workspace, dataset, report):
+        quarantined.update(manifest.notes.get(REASONS, {}))
+        if manifest.appended and name in stored:
+            stored[name] = manifest.rows
+    rows = sum(stored.values()) + quarantined.total()
+    return replace(report, stored=stored, quarantined=dict(quarantined), rows_in=rows)
+
+
+def _check_appended(workspace: Path, dataset: str, previous: tuple[Stamp, IngestReport] | None) -> None:
+    """Raises InputError where rows that were appended would be lost."""
+    stores = _stores_of(workspace, dataset, previous[1]) if previous else iter(())
+    if names := sorted({name for name, manifest in stores if manifest.appended}):
+        raise InputError(
+            f"rows were appended to {dataset} ({', '.join(names)}), and an ingestion would replace them, since the "
+            "source or its settings are others than before; nothing was changed; add the source's rows by `fedsov "
+            "ingest --append`, or drop what was appended by `fedsov ingest --drop-appended`"
+        )
 
 
 def _in_force(workspace: Path, dataset: str, previous: tuple[Stamp, IngestReport], stamp: Stamp) -> bool:
@@ -219,24 +262,31 @@ def keys_of(workspace: Path, region: str) -> RegionKeys:
     return open_keys(settings) if has_keys(settings) or has_stores else create_keys(settings)
 
 
-def _arriving(source: SortedSource, takes: np.ndarray, first: date) -> ArrivingRows:
+def arriving(source: SortedSource, takes: np.ndarray, first: date) -> ArrivingRows:
     """Some combinations' rows, which are read once, when they are asked for."""
     return ArrivingRows(cache(partial(gathered, source, takes)), first.isoformat())
+
+
+def of_regions(
+    source: SortedSource, regions: Sequence[Region], first: date
+) -> tuple[Callable[[str], ArrivingRows], ArrivingRows]:
+    """By a region's name the rows that come into its store or wait there for a fault; and those of nobody's region."""
+    homes = source.homes
+    places = {region.name: homes.regions.index(region) for region in regions}
+
+    def of_region(name: str) -> ArrivingRows:
+        place = places.get(name, len(homes.regions))
+        return arriving(source, (homes.home == place) | (homes.held_by == place), first)
+
+    return of_region, arriving(source, (homes.home < 0) & ~np.isin(homes.held_by, list(places.values())), first)
 
 
 def _arrival(
     source: SortedSource, report: IngestReport, previous: tuple[Stamp, IngestReport] | None, first: date
 ) -> Arrival:
-    homes = source.homes
-    places = {region.name: homes.regions.index(region) for region in report.regions}
-    before = {region.name for region in previous[1].regions} if previous else set()
-
-    def of_region(name: str) -> ArrivingRows:
-        place = places.get(name, len(homes.regions))
-        return _arriving(source, (homes.home == place) | (homes.held_by == place), first)
-
-    homeless = _arriving(source, (homes.home < 0) & ~np.isin(homes.held_by, list(places.values())), first)
-    return Arrival(report.regions, {*places, *before}, of_region, homeless, source.sha256, first.isoformat())
+    replaced = {region.name for region in (*report.regions, *(previous[1].regions if previous else ()))}
+    of_region, homeless = of_regions(source, report.regions, first)
+    return Arrival(report.regions, replaced, of_region, homeless, source.sha256, first.isoformat())
 
 
 def _stage(workspace: Path, source: SortedSource, report: IngestReport, release: Release | None) -> list[Staged]:
@@ -251,7 +301,7 @@ def _stage(workspace: Path, source: SortedSource, report: IngestReport, release:
         for writer in writers:
             undo.callback(writer.store.discard)
         sorter = Sorter(source, refusing=refusing(source))
-        for rows in source.batches():
+        for rows in source.tables():
             for place, table in sorter.tables(rows, recipients, tallies):
                 writers[place].append(table)
         staged = []
@@ -300,7 +350,7 @@ def _asked(source: SortedSource, recipients: Sequence[Recipient], release: Relea
     return answered
 
 
-class _Groups:
+class Groups:
     """A new store whose rows wait until a group of them is full."""
 
     def __init__(self, store: StoreWriter, rows: int) -> None:
@@ -320,7 +370,18 @@ class _Groups:
         self._waiting = []
 
 
-def _new_store(workspace: Path, source: SortedSource, recipient: Recipient, recipients: int) -> _Groups:
+def _new_store(workspace: Path, source: SortedSource, recipient: Recipient, recipients: int) -> Groups:
+    folder, contents = contents_of(workspace, source, recipient)
+    return Groups(StoreWriter(folder, contents, recipient.keys), rows_of_group(recipients))
+
+
+def rows_of_group(recipients: int) -> int:
+    """How many rows of each recipient wait in memory for a group of rows."""
+    return max(LEAST_GROUP, ROWS_IN_MEMORY // recipients)
+
+
+def contents_of(workspace: Path, source: SortedSource, recipient: Recipient) -> tuple[Path, Contents]:
+    """The folder of a recipient's store, and what is written there beside its rows."""
     homes, dataset = source.homes, source.spec.name
     if recipient.region is None:
         codes = np.unique(homes.code_of[recipient.takes])
@@ -329,6 +390,6 @@ def _new_store(workspace: Path, source: SortedSource, recipient: Recipient, reci
         name, jurisdictions = recipient.region.name, recipient.region.jurisdictions
         dataset = quarantine_of(dataset) if recipient.is_quarantine else dataset
     kinds = stored_kinds(source, is_quarantine=recipient.is_quarantine)
-    contents = Contents(dataset, jurisdictions, kinds, recipient.labels, stamp=source.stamp)
-    store = StoreWriter(store_folder(workspace, name, dataset), contents, recipient.keys)
-    return _Groups(store, max(LEAST_GROUP, ROWS_IN_MEMORY // recipients))
+    return store_folder(workspace, name, dataset), Contents(
+        dataset, jurisdictions, kinds, recipient.labels, stamp=source.stamp
+    )

@@ -35,6 +35,7 @@ class Manifest:
             and the label of all its rows, by which its gate decides what may be told of them.
         wrapped: file name to its key, wrapped by the region's, base64; empty in older stores.
         description: the digest of what the rows were sorted by (`fedsov.partition.description`); "" in older stores.
+        appended: the digest of the batches that were appended, in their order; "" where none was.
         seal: base64 of the wrapped digest of all the rest.
     """
 
@@ -52,6 +53,7 @@ class Manifest:
     seal: str = ""
     description: str = ""
     wrapped: Mapping[str, str] = field(default_factory=dict)
+    appended: str = ""
 
     def to_json(self) -> str:
         """The text of ``manifest.json``."""
@@ -59,13 +61,14 @@ class Manifest:
 
     def digest(self) -> bytes:
         """SHA-256 of everything but the seal."""
-        later = {name for name in ("description", "wrapped") if not getattr(self, name)}  # older stores have neither
+        later = {name for name in ("description", "wrapped", "appended") if not getattr(self, name)}  # older stores
         body = {name: value for name, value in asdict(self).items() if name not in {"seal", *later}}
         return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).digest()
 
     def rows_digest(self) -> str:
         """SHA-256 of what the rows are: their source, how they were sorted, how many. Equal where written anew."""
         rows = [self.dataset, self.region, self.rows, dict(self.kinds), self.source_sha256, self.spec_digest]
+        rows += [self.appended] if self.appended else []
         return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()
 
 
@@ -91,7 +94,7 @@ def read_manifest(folder: Path) -> Manifest:
 def _checked(manifest: Manifest) -> Manifest:
     """The manifest. Raises ValueError where a value is of another type than the field is, or names a file elsewhere."""
     words = (manifest.dataset, manifest.region, manifest.key_id, manifest.source_sha256, manifest.spec_digest)
-    texts = (*words, manifest.ingested, manifest.seal, manifest.description)
+    texts = (*words, manifest.ingested, manifest.seal, manifest.description, manifest.appended)
     tables = (manifest.kinds, manifest.files, manifest.sha256, manifest.wrapped)
     plain = all(isinstance(word, str) for word in texts) and type(manifest.rows) is int and manifest.rows >= 0
     pairs = all(isinstance(table, dict) and all(isinstance(word, str) for word in table.values()) for table in tables)

@@ -21,12 +21,13 @@ from fedsov.partition.arrow_columns import from_levels, numbers, text
 from fedsov.partition.classify import spelled
 from fedsov.partition.columns.clean import cast
 from fedsov.partition.columns.column_kinds import LEARNED
+from fedsov.partition.further.merged_files import BATCH, CONTENT, DAY, LABEL, REASON
+from fedsov.partition.further.stored_before import StoredBefore
 from fedsov.partition.people.row_names import RowNames, hexadecimal, keyed_halves, row_folds
 from fedsov.partition.people.subjects import Subjects
 from fedsov.partition.sorting import SortedRows, SortedSource
-from fedsov.partition.store import CONSENT, FOLD, JURISDICTION, LABEL, ROW, SUBJECT, TARGET, stored_values
+from fedsov.partition.store import CONSENT, FOLD, JURISDICTION, ROW, SUBJECT, TARGET, stored_values
 
-REASON = "fedsov:reason"
 NAMED, VALUES = "fedsov:named", "fedsov:values"
 """What a quarantined row's pseudonym and its digest are made of: without them it could not go home later."""
 
@@ -42,6 +43,7 @@ class Recipient:
         labels: of its rows, `PUBLIC` last where its gate released rows.
         is_quarantine: whether the rows wait, each with its reason.
         is_released: whether its rows of people who consented are public.
+        before: what its store holds already, where rows are appended.
     """
 
     region: Region | None
@@ -50,6 +52,7 @@ class Recipient:
     labels: tuple[Label, ...]
     is_quarantine: bool = False
     is_released: bool = False
+    before: StoredBefore | None = None
 
 
 def labels_of(source: SortedSource, takes: np.ndarray) -> tuple[Label, ...]:
@@ -149,25 +152,37 @@ class Sorter:
         return [f"subject:{self._subjects.words[place]}" if place >= 0 else "" for place in people.tolist()]
 
     def tables(
-        self, rows: SortedRows, recipients: Sequence[Recipient], tallies: Sequence[Tally]
+        self, rows: SortedRows, recipients: Sequence[Recipient], tallies: Sequence[Tally] = ()
     ) -> Iterator[tuple[int, pa.Table]]:
         """(place among the recipients, its rows), for each recipient that gets some."""
         people = self.people(rows)
         folds = self.folds(rows, people)
         marks = None if self._source.spec.consent_column is None else self._marks(rows, people)
         for place, recipient in enumerate(recipients):
-            chosen = np.flatnonzero(recipient.takes[rows.place])
+            takes, before = recipient.takes[rows.place], recipient.before
+            if before is not None and rows.batches is not None:
+                takes &= ~before.has(rows.batches)
+            chosen = np.flatnonzero(takes)
             if len(chosen):
-                own = rows.names.select(chosen).keyed(recipient.keys)
+                by_value = rows.names.select(chosen)
+                by_value = by_value if before is None else before.named_after(by_value, recipient.keys)
+                own = by_value.keyed(recipient.keys)
                 names = self._whose(own, people[chosen], recipient.keys)
                 label_of = self._labels(rows, recipient, chosen)
-                tallies[place].add(names, people[chosen] >= 0, label_of, recipient.labels)
+                if tallies:
+                    tallies[place].add(names, people[chosen] >= 0, label_of, recipient.labels)
                 digests, own_folds = numbers(keyed_halves(own)), numbers(folds[chosen])
                 beside = {SUBJECT: hexadecimal(names), LABEL: numbers(label_of), FOLD: own_folds, ROW: digests}
                 if marks is not None:
                     beside[CONSENT] = numbers(marks[chosen])
+                if (batches := rows.batches) is not None:
+                    days = np.full(len(chosen), batches.day, np.int64)
+                    beside |= {BATCH: numbers(batches.key[chosen]), CONTENT: numbers(batches.content[chosen])}
+                    beside[DAY] = numbers(days)
                 table = self._table(rows, recipient, chosen, beside)
-                yield place, self._with_reasons(table, rows, chosen, people) if recipient.is_quarantine else table
+                if recipient.is_quarantine:
+                    table = self._with_reasons(table, rows.place[chosen], by_value, people[chosen])
+                yield place, table
 
     def _labels(self, rows: SortedRows, recipient: Recipient, chosen: np.ndarray) -> np.ndarray:
         combinations = self._source.combinations
@@ -192,11 +207,11 @@ class Sorter:
         marked: np.ndarray = rows.consents & ~is_torn[people]
         return marked
 
-    def _with_reasons(self, table: pa.Table, rows: SortedRows, chosen: np.ndarray, people: np.ndarray) -> pa.Table:
-        homes, values = self._source.homes, rows.names.select(chosen).words()
+    def _with_reasons(self, table: pa.Table, place: np.ndarray, names: RowNames, people: np.ndarray) -> pa.Table:
+        homes, values = self._source.homes, names.words()
         beside = {
-            REASON: from_levels(homes.reasons, homes.reason_of[rows.place[chosen]]),
-            NAMED: text([person or word for person, word in zip(self.words(people[chosen]), values, strict=True)]),
+            REASON: from_levels(homes.reasons, homes.reason_of[place]),
+            NAMED: text([person or word for person, word in zip(self.words(people), values, strict=True)]),
             VALUES: text(values),
         }
         for name, column in beside.items():
@@ -209,7 +224,7 @@ def refusing(source: SortedSource) -> frozenset[str]:
     if source.spec.consent_column is None or source.spec.subject is None:
         return frozenset()
     found: set[str] = set()
-    for rows in source.batches():
+    for rows in source.tables():
         if rows.subjects is not None:
             refused = source.combinations.refuses[rows.place]
             whose = rows.subjects.take(numbers(np.flatnonzero(refused))).unique()
@@ -238,7 +253,7 @@ def consented(source: SortedSource, recipients: Sequence[Recipient]) -> dict[str
     people: dict[str, set[str]] = {}
     counts: dict[str, int] = {}
     places: dict[str, set[int]] = {}
-    for rows in source.batches():
+    for rows in source.tables():
         whose = sorter.people(rows)
         for recipient in recipients:
             chosen = np.flatnonzero(recipient.takes[rows.place] & rows.consents)
@@ -282,7 +297,7 @@ def gathered(source: SortedSource, takes: np.ndarray) -> Gathered:
     learned = [name for name, kind in source.inferred.kinds.items() if kind in LEARNED]
     sorter, names, subjects = Sorter(source), [], []
     columns: dict[str, list[np.ndarray]] = {name: [] for name in learned}
-    for rows in source.batches():
+    for rows in source.tables():
         chosen = np.flatnonzero(takes[rows.place])
         people = sorter.people(rows)[chosen]
         subjects += sorter.words(people)

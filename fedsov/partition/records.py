@@ -25,6 +25,7 @@ class Records:
         folds: (rows,) of 0 to 65535, equal for one person's rows and in every workspace; None for rows of nobody.
         row_digests: (rows,) int64, keyed digests of the rows' values; None where they are not known.
         consents: (rows,) bool, whose people consented to a base model; None where nobody was asked.
+        arrived: (rows,) days since 1970 on which rows were appended, NaN for others; None where none was.
     """
 
     region: str
@@ -37,6 +38,7 @@ class Records:
     folds: np.ndarray | None = None
     row_digests: np.ndarray | None = None
     consents: np.ndarray | None = None
+    arrived: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.label_of)
@@ -72,8 +74,9 @@ class Records:
         folds = None if self.folds is None else self.folds[chosen]
         digests = None if self.row_digests is None else self.row_digests[chosen]
         consents = None if self.consents is None else self.consents[chosen]
+        arrived = None if self.arrived is None else self.arrived[chosen]
         return Records(
-            self.region, columns, self.kinds, target, subjects, self.labels, label_of, folds, digests, consents
+            self.region, columns, self.kinds, target, subjects, self.labels, label_of, folds, digests, consents, arrived
         )
 
     def _where(self, flags: list[bool]) -> np.ndarray:

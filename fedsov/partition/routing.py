@@ -92,6 +92,7 @@ def sort_rows(
     regions: Mapping[str, Region] | Literal["auto"],
     faults: Mapping[str, Flags],
     counts: Integers | None = None,
+    whole: bool = True,
 ) -> Homes:
     """Each row's region, or the reason why it has none; a row with a fault goes to the quarantine.
 
@@ -100,9 +101,10 @@ def sort_rows(
         regions: the federation's, or "auto" for one per jurisdiction that occurs.
         faults: reason to (rows,) mask of the rows that cannot be stored.
         counts: (rows,) how many rows of the source each stands for; one where None.
+        whole: whether these are all rows, so that one at least must have a region.
 
     Raises:
-        InputError: not one row has a region.
+        InputError: not one row has a region, and these are all.
     """
     words, word_of = jurisdictions
     by_name = one_for_each(words, atlas) if regions == "auto" else dict(regions)
@@ -117,7 +119,7 @@ def sort_rows(
     for reason, rows in faults.items():
         reason_of = np.where(rows & (home >= 0), reasons.index(reason), reason_of)
         home = np.where(rows, -1, home)
-    if not (home >= 0).any():
+    if whole and not (home >= 0).any():
         raise InputError(_no_home(spec, jurisdictions, atlas, counts))
     codes = tuple(dict.fromkeys(atlas.code(word) or UNKNOWN for word in (*words, UNKNOWN)))
     code_of = np.array([codes.index(atlas.code(word) or UNKNOWN) for word in (*words, UNKNOWN)])[word_of]

@@ -22,29 +22,30 @@ from fedsov.jurisdiction import Atlas, Region
 from fedsov.label import Label
 from fedsov.partition.arrow_columns import from_levels, levels
 from fedsov.partition.columns.clean import TargetSurvey, cast, check_finite, infinite_in, missing_target, not_dates
-from fedsov.partition.columns.column_kinds import ColumnKinds, kinds_of, surveys_of
+from fedsov.partition.columns.column_kinds import AS_DAYS, ColumnKinds, kinds_of, surveys_of
+from fedsov.partition.columns.combinations import Combination, combined, levels_of, restricting
 from fedsov.partition.columns.places import Column, unknown_line, with_spellings
 from fedsov.partition.columns.rule_values import check_rules
 from fedsov.partition.columns.surveys import ColumnSurvey
 from fedsov.partition.dataset import DatasetSpec
+from fedsov.partition.further.arrived import Batches, Recorded
 from fedsov.partition.people.repeats import Repeated, Repeats
 from fedsov.partition.people.row_names import RowNames, row_digests
-from fedsov.partition.routing import Homes, Levels, consenting, label_rows, person_numbers, sort_rows
-from fedsov.partition.sources import OpenSource
+from fedsov.partition.routing import Homes, consenting, label_rows, person_numbers, sort_rows
+from fedsov.partition.sources import Source
 from fedsov.partition.sources.scans import Scan
 from fedsov.partition.store import TARGET
 from fedsov.partition.told_counts import about
 
 Stamp = dict[str, str]
-Combination = tuple[str | None, tuple[str | None, ...], str | None, tuple[str, ...]]
-"""A row's jurisdiction, what the columns of restrictions say, its consent, and its faults in their order."""
 
 
 @dataclass(frozen=True, slots=True)
 class IngestReport:
     """What became of the rows: counts by region and by reason, kinds by column; no value of any row.
 
-    `unused` says why each column that is not learned from is not, `said` what else its user must know, in sentences.
+    `unused` says why each column that is not learned from is not, `said` what else its user must know, in sentences;
+    `dates` are the columns of dates, as of `Recorded`.
     """
 
     rows_in: int
@@ -55,6 +56,7 @@ class IngestReport:
     up_to_date: bool = False
     unused: Mapping[str, str] = field(default_factory=dict)
     said: tuple[str, ...] = ()
+    dates: Mapping[str, bool | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,6 +93,7 @@ class SortedRows:
         subjects: whose rows they are; None where no column says.
         consents: (rows,) bool: rows that are put to release.
         first: how many rows of the source come before.
+        batches: of rows that are appended.
     """
 
     columns: Mapping[str, pa.Array]
@@ -99,6 +102,7 @@ class SortedRows:
     subjects: pa.ChunkedArray | None
     consents: np.ndarray
     first: int
+    batches: Batches | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,13 +128,21 @@ class SortedSource:
     consenting: Mapping[str, int]
     stamp: Stamp
     said: tuple[str, ...]
+    batches: Batches | None = None
 
     @property
     def homes(self) -> Homes:
         """Where each combination goes."""
         return self.combinations.homes
 
-    def batches(self) -> Iterator[SortedRows]:
+    @property
+    def dates(self) -> dict[str, bool | None]:
+        """The columns of dates; see `Recorded`."""
+        declared = {name for name, kind in self.spec.kinds.items() if kind == "date"}
+        inferred = {name for name, why in self.inferred.reasons.items() if why == AS_DAYS}
+        return {name: self.day_first.get(name) for name in sorted(declared | inferred)}
+
+    def tables(self) -> Iterator[SortedRows]:
         """The rows in their order; the source is read again."""
         first = 0
         for table in self.scan.tables():
@@ -140,7 +152,7 @@ class SortedSource:
     def _sorted(self, table: pa.Table, first: int) -> SortedRows:
         spec, places = self.spec, self.combinations.places
         prepared = cast(table, spec, self.inferred.kinds, self.day_first)
-        different, of_row = _combinations(table, spec, prepared.faults)
+        different, of_row = combined(table, spec, prepared.faults)
         place = np.array([places[combination] for combination in different], np.int64)[of_row]
         last = first + table.num_rows
         consents = self.combinations.consents[place] if self.drawn is None else self.drawn[first:last]
@@ -150,17 +162,26 @@ class SortedSource:
             spoken = from_levels(*levels(table.column(spec.jurisdiction)))
         columns = {**prepared.columns, TARGET: prepared.target, spec.jurisdiction: spoken}
         subjects = None if spec.subject is None else table.column(spec.subject)
-        return SortedRows(columns, place, names, subjects, consents, first)
+        batches = self.batches
+        if batches is not None:
+            batches = Batches(batches.key[first:last], batches.content[first:last], batches.day)
+        return SortedRows(columns, place, names, subjects, consents, first, batches)
 
 
 def survey(
-    source: OpenSource, atlas: Atlas, regions: Mapping[str, Region] | Literal["auto"], stamp: Stamp
+    source: Source,
+    atlas: Atlas,
+    regions: Mapping[str, Region] | Literal["auto"],
+    stamp: Stamp,
+    *,
+    recorded: Recorded | None = None,
 ) -> SortedSource:
     """What becomes of the rows of a source, which passes once.
 
     Args:
         regions: the federation's, or "auto" for one per jurisdiction found, named by its code.
         stamp: what the stores will be known by.
+        recorded: what the columns are; None where these rows show it.
 
     Raises InputError for a source that cannot be classified or routed.
     """
@@ -171,7 +192,7 @@ def survey(
     rows = 0
     for table in scan.tables():
         faults = _faults(table, columns, target, spec)
-        different, of_row = _combinations(table, spec, faults)
+        different, of_row = combined(table, spec, faults)
         counts = np.bincount(of_row, minlength=len(different)).tolist()
         for combination, count in zip(different, counts, strict=True):
             counter[combination] += count
@@ -181,12 +202,12 @@ def survey(
         rows += table.num_rows
     if not rows:
         raise source.no_rows()
-    inferred = kinds_of(columns, spec)
-    _check_columns(columns, inferred, spec)
-    target.check()
-    stored = [name for name, kind in inferred.kinds.items() if kind != "drop"]
-    atlas, unknown = _spelled_out(atlas, spec, counter)
-    combinations = _judged(counter, inferred, [*stored, spec.target.column], spec, atlas=atlas, regions=regions)
+    inferred = kinds_of(columns, spec) if recorded is None else ColumnKinds(recorded.kinds, {})
+    if recorded is None:
+        _check_columns(columns, inferred, spec)
+    target.check(whole=recorded is None)
+    atlas, unknown = _spelled_out(atlas, spec, counter, whole=recorded is None)
+    combinations = _judged(counter, inferred, spec, atlas=atlas, regions=regions, whole=recorded is None)
     drawn = None if draw is None else draw.drawn(combinations)
     return SortedSource(
         spec,
@@ -195,7 +216,9 @@ def survey(
         inferred,
         combinations,
         repeats.told(),
-        {name: each.texts.forms.day_first for name, each in columns.items() if each.texts is not None},
+        {name: each.texts.forms.day_first for name, each in columns.items() if each.texts is not None}
+        if recorded is None
+        else recorded.dates,
         {name: each.examples for name, each in columns.items()},
         None if drawn is None else drawn.rows,
         _by_region(combinations.homes, combinations.counts * combinations.consents) if drawn is None else drawn.counts,
@@ -214,42 +237,6 @@ def _faults(
     return (faults if spec.nonfinite == "quarantine" else {}) | of_target
 
 
-def _combinations(
-    table: pa.Table, spec: DatasetSpec, faults: Mapping[str, np.ndarray]
-) -> tuple[list[Combination], np.ndarray]:
-    """The different combinations, and (rows,) places among them."""
-    restricting = _restricting(spec)
-    consent = [] if spec.consent_column is None else [spec.consent_column]
-    read = [levels(table.column(name)) for name in (spec.jurisdiction, *restricting, *consent)]
-    combined = np.zeros(table.num_rows, np.int64)
-    for words, word_of in read:
-        combined = _compact(combined * (len(words) + 1) + word_of)
-    for rows in faults.values():
-        combined = _compact(combined * 2 + rows)
-    of_row, first = combined, np.zeros(combined.max(initial=-1) + 1, np.int64)
-    first[of_row[::-1]] = np.arange(len(of_row))[::-1]
-    different = []
-    for row in first:
-        spoken = [words[word_of[row]] if word_of[row] < len(words) else None for words, word_of in read]
-        watched = tuple(spoken[1 : 1 + len(restricting)])
-        reasons = tuple(reason for reason, rows in faults.items() if rows[row])
-        different.append((spoken[0], watched, spoken[-1] if consent else None, reasons))
-    return different, of_row
-
-
-def _compact(codes: np.ndarray) -> np.ndarray:
-    """(rows,) the codes in their order, without gaps."""
-    if codes.max(initial=0) >= 1 << 22:
-        return np.unique(codes, return_inverse=True)[1]
-    occurs = np.bincount(codes) > 0
-    places: np.ndarray = (np.cumsum(occurs) - 1)[codes]
-    return places
-
-
-def _restricting(spec: DatasetSpec) -> list[str]:
-    return sorted({rule.column for rule in spec.classify.restrictions})
-
-
 def _check_columns(columns: Mapping[str, ColumnSurvey], inferred: ColumnKinds, spec: DatasetSpec) -> None:
     """Raises InputError for a column that is not of its kind, or has infinite values that nobody allowed."""
     for name, survey in columns.items():
@@ -264,13 +251,16 @@ def _check_columns(columns: Mapping[str, ColumnSurvey], inferred: ColumnKinds, s
 def _judged(
     counter: Counter[Combination],
     inferred: ColumnKinds,
-    stored: Sequence[str],
     spec: DatasetSpec,
     *,
     atlas: Atlas,
     regions: Mapping[str, Region] | Literal["auto"],
+    whole: bool,
 ) -> Combinations:
-    """What becomes of each combination; faults of columns that are not stored as numbers are none."""
+    """What becomes of each combination; faults of columns that are not stored as numbers are none.
+
+    `whole` says that these are all rows, so that one at least has a home, and rules' values occur.
+    """
     reasons = [infinite_in(name) for name, kind in inferred.kinds.items() if kind == "numeric"]
     reasons += [infinite_in(spec.target.column), missing_target(spec)]
     places: dict[Combination, int] = {}
@@ -284,13 +274,15 @@ def _judged(
     rows = list(different)
     faults = {reason: np.array([reason in row[3] for row in rows]) for reason in reasons}
     faults = {reason: mask for reason, mask in faults.items() if mask.any()}
-    jurisdictions = _levels_of([row[0] for row in rows])
-    homes = sort_rows(jurisdictions, spec, atlas=atlas, regions=regions, faults=faults, counts=counts)
-    watched = {name: _levels_of([row[1][place] for row in rows]) for place, name in enumerate(_restricting(spec))}
+    jurisdictions = levels_of([row[0] for row in rows])
+    homes = sort_rows(jurisdictions, spec, atlas=atlas, regions=regions, faults=faults, counts=counts, whole=whole)
+    watched = {name: levels_of([row[1][place] for row in rows]) for place, name in enumerate(restricting(spec))}
     asked = spec.consent_column
-    answers = None if asked is None else _levels_of([row[2] for row in rows])
-    check_rules(spec, {**watched, **({asked: answers} if asked and answers else {})}, counts=counts)
-    labels, label_of = label_rows(homes, stored, watched, spec.classify)
+    answers = None if asked is None else levels_of([row[2] for row in rows])
+    if whole:
+        check_rules(spec, {**watched, **({asked: answers} if asked and answers else {})}, counts=counts)
+    stored = [name for name, kind in inferred.kinds.items() if kind != "drop"]
+    labels, label_of = label_rows(homes, [*stored, spec.target.column], watched, spec.classify)
     consents = consenting(homes, np.arange(len(rows)), spec.consent if asked else None, answers)
     refuses = ~consents if asked else np.zeros(len(rows), bool)
     # a restriction outlives consent: those rows are never put to release
@@ -300,12 +292,6 @@ def _judged(
 
 def _unrestricted(labels: Sequence[Label]) -> np.ndarray:
     return np.array([not label.restrictions for label in labels])
-
-
-def _levels_of(words: Sequence[str | None]) -> Levels:
-    different = list(dict.fromkeys(word for word in words if word is not None))
-    place = {word: index for index, word in enumerate(different)}
-    return different, np.array([len(different) if word is None else place[word] for word in words], np.int64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -356,14 +342,16 @@ def _ragged_line(left_out: int) -> tuple[str, ...]:
     return (f"{about(left_out)} do not fit the header and are left out (dataset.csv.ragged)",) if left_out else ()
 
 
-def _spelled_out(atlas: Atlas, spec: DatasetSpec, counter: Counter[Combination]) -> tuple[Atlas, tuple[str, ...]]:
+def _spelled_out(
+    atlas: Atlas, spec: DatasetSpec, counter: Counter[Combination], *, whole: bool
+) -> tuple[Atlas, tuple[str, ...]]:
     """The atlas with what the column's spellings mean, and what is said of those that mean nothing."""
     counts: Counter[str] = Counter()
     for (word, *_), rows in counter.items():
         if word is not None:
             counts[word] += rows
     column = Column(spec.jurisdiction, dict(counts), spec.within)
-    atlas = with_spellings(atlas, column)
+    atlas = with_spellings(atlas, column, whole=whole)
     line = unknown_line(column, atlas)
     return atlas, (line,) if line else ()
 
@@ -383,4 +371,5 @@ def report_of(source: SortedSource, *, keep_empty: bool) -> IngestReport:
         regions=regions,
         unused=source.inferred.unused,
         said=source.said,
+        dates=source.dates,
     )

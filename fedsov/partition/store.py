@@ -1,10 +1,10 @@
 """A region's records on disk: encrypted Parquet that only the region's key opens.
 
 A store is one folder: ``records-*.parquet`` (features, target, jurisdiction, pseudonym, label), a file of its
-own for identifiers, and ``manifest.json``, which names them. Arrow's Parquet Modular Encryption (AES-256-GCM,
-encrypted footer) hides values, column names, statistics and labels; each file has a key of its own, which the
-manifest holds wrapped by the region's `RegionKeys` for that data set and part alone: a new master key rewrites
-manifests, and no row (`fedsov.partition.lifecycle.rekeying`). It promises:
+own for identifiers, further files of rows that were appended, and ``manifest.json``, which names them. Arrow's Parquet
+Modular Encryption (AES-256-GCM, encrypted footer) hides values, column names, statistics and labels; each file has a
+key of its own, which the manifest holds wrapped by the region's `RegionKeys` for that data set and part alone: a new
+master key rewrites manifests, and no row (`fedsov.partition.lifecycle.rekeying`). It promises:
 - without the region's key no value can be read (`KeyUnavailable`), and a changed byte is found
   (`StoreDamaged`);
 - a write that fails leaves the old store as it was: new files get new names, and only replacing the manifest,
@@ -18,10 +18,9 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import json
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -34,7 +33,7 @@ import pyarrow.parquet.encryption as pe
 from fedsov.errors import KeyUnavailable, StoreDamaged, WorkspaceUnusable
 from fedsov.keys.protocol import RegionKeys
 from fedsov.label import PUBLIC, Label
-from fedsov.partition.arrow_columns import floats, levels, objects, view
+from fedsov.partition.arrow_columns import floats, levels, objects
 from fedsov.partition.encrypted_parquet import (
     encrypted_writer,
     file_sha256,
@@ -45,17 +44,18 @@ from fedsov.partition.encrypted_parquet import (
     wrapped_inside,
     writing,
 )
-from fedsov.partition.manifest import MANIFEST, Manifest, check_seal, mend, read_manifest, sealing
+from fedsov.partition.further.merged_files import BATCH, DAY, LABEL, integers, merged, read_tags, tagged
+from fedsov.partition.manifest import MANIFEST, Manifest, check_seal, read_manifest, sealing
 from fedsov.partition.records import Records
+from fedsov.storage.atomic_files import sha256_hex, sync_file
 from fedsov.storage.private_files import create_private_file, make_private_folder
 
 SUBJECT, JURISDICTION = "fedsov:subject", "fedsov:jurisdiction"
-LABEL, TARGET, FOLD, ROW = "fedsov:label", "fedsov:target", "fedsov:fold", "fedsov:row"
+TARGET, FOLD, ROW = "fedsov:target", "fedsov:fold", "fedsov:row"
 CONSENT = "fedsov:consent"
 OWN = (SUBJECT, FOLD, ROW)
 """Columns in which few values repeat."""
 STAMP = ("source_sha256", "spec_digest", "ingested", "description")
-TAGS = b"fedsov"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +111,12 @@ class StoreWriter:
     """A new store beside the one in force, to which rows are appended; `stage_store` ends it, or `discard`.
 
     Each part is one encrypted file that is open until then. `folder` is the store's, made where missing; `keys` are
-    those of the region whose rows these are.
+    those of the region whose rows these are. With `beside`, a store in force, the rows are further ones of it.
     """
 
-    def __init__(self, folder: Path, contents: Contents, keys: RegionKeys) -> None:
+    def __init__(self, folder: Path, contents: Contents, keys: RegionKeys, *, beside: Store | None = None) -> None:
         self.folder, self.contents, self.keys = folder, contents, keys
+        self.suffix = "" if beside is None else f"-{_last_number(beside.manifest) + 1:0{DIGITS}d}"
         self.stamp, self.rows = secrets.token_hex(6), 0
         self.files: dict[str, str] = {}
         self.wrapped: dict[str, str] = {}
@@ -135,16 +136,16 @@ class StoreWriter:
             origin. WorkspaceUnusable: the disk is full or the folder cannot be written.
         """
         held, labels = self.contents.jurisdictions, self.contents.labels
-        check_tags(self.folder, held, labels, (*levels(table.column(JURISDICTION)), _integers(table.column(LABEL))))
+        check_tags(self.folder, held, labels, (*levels(table.column(JURISDICTION)), integers(table.column(LABEL))))
         parts = {"records": table.drop_columns(self._identifiers) if self._identifiers else table}
         if self._identifiers:
             parts["identifiers"] = table.select([SUBJECT, JURISDICTION, *self._identifiers])
         with writing(self.folder):
             for part, rows in parts.items():
-                tagged = _tagged(rows, self.contents, self.keys)
+                labelled = tagged(rows, _tags(self.contents, self.keys))
                 if part not in self._parts:
-                    self._parts[part] = self._opened(part, tagged.schema)
-                self._parts[part].write_table(tagged)
+                    self._parts[part] = self._opened(part, labelled.schema)
+                self._parts[part].write_table(labelled)
         self.rows += table.num_rows
 
     def close(self) -> None:
@@ -167,6 +168,7 @@ class StoreWriter:
 
     def _opened(self, part: str, schema: pa.Schema) -> pq.ParquetWriter:
         make_private_folder(self.folder)
+        part = f"{part}{self.suffix}"
         name = self.files[part] = f"{part}-{self.stamp}.parquet"
         file_key, self.wrapped[name] = new_file_key(self.keys, f"{self.contents.dataset}/{part}")
         return encrypted_writer(self.folder / name, schema, file_key, {*OWN, *self._identifiers})
@@ -191,6 +193,47 @@ def stage_store(writer: StoreWriter, notes: Mapping[str, Any]) -> Staged:
     return Staged(writer.folder, manifest, writer.pending)
 
 
+def stage_further(writer: StoreWriter, before: Store, notes: Mapping[str, Any], *, batches: str) -> Staged:
+    """Ends further files of a store in force; on the disk when this returns, in force by `commit`.
+
+    Args:
+        before: the store that the writer was begun beside.
+        notes: as of `stage_store`, of all rows, those before among them.
+        batches: what the rows are: the digest of their batches.
+
+    Raises WorkspaceUnusable.
+    """
+    with writing(writer.folder):
+        writer.close()
+        for name in writer.files.values():
+            sync_file(writer.folder / name)
+        old = before.manifest
+        manifest = replace(
+            old,
+            rows=old.rows + writer.rows,
+            files={**old.files, **writer.files},
+            sha256={**old.sha256, **{name: file_sha256(writer.folder / name) for name in writer.files.values()}},
+            wrapped={**old.wrapped, **writer.wrapped},
+            notes=dict(notes),
+            appended=sha256_hex(f"{old.appended}{batches}".encode()),
+        )
+        manifest = replace(manifest, seal=sealing(writer.keys, manifest))
+        create_private_file(writer.pending)
+        writer.pending.write_text(manifest.to_json())
+        sync_file(writer.pending)
+    return Staged(writer.folder, manifest, writer.pending)
+
+
+DIGITS = 9
+"""Of the number of a further file in its name, so that names have the order of the files."""
+
+
+def _last_number(manifest: Manifest) -> int:
+    """The number of a store's last further file; 0 where there is none."""
+    numbers = [part.partition("-")[2] for part in manifest.files]
+    return max((int(number) for number in numbers if number.isdecimal()), default=0)
+
+
 @dataclass(frozen=True, slots=True)
 class Store:
     """A store that is in force, opened with its region's keys."""
@@ -212,7 +255,7 @@ class Store:
         tags = read_tags(path, table)
         labels = tuple(Label.from_json(label) for label in tags["labels"])
         words, codes = levels(table.column(JURISDICTION))
-        label_of = _integers(table.column(LABEL))
+        label_of = integers(table.column(LABEL))
         if tags["region"] != self.keys.region:
             raise StoreDamaged(f"{path} holds rows of {tags['region']}, not of {self.keys.region}")
         check_tags(path, frozenset(tags["jurisdictions"]), labels, (words, codes, label_of))
@@ -220,10 +263,12 @@ class Store:
         columns = {name: stored_values(table.column(name)) for name in kinds}
         subjects = objects(table.column(SUBJECT)).astype("U32")
         target = stored_values(table.column(TARGET))
-        folds = _integers(table.column(FOLD))
-        digests = _integers(table.column(ROW)) if ROW in table.column_names else None
-        consents = _integers(table.column(CONSENT)).astype(bool) if CONSENT in table.column_names else None
-        return Records(self.keys.region, columns, kinds, target, subjects, labels, label_of, folds, digests, consents)
+        folds = integers(table.column(FOLD))
+        digests = integers(table.column(ROW)) if ROW in table.column_names else None
+        consents = integers(table.column(CONSENT)).astype(bool) if CONSENT in table.column_names else None
+        arrived = arrivals(table)
+        region = self.keys.region
+        return Records(region, columns, kinds, target, subjects, labels, label_of, folds, digests, consents, arrived)
 
     def identifiers(self) -> dict[str, np.ndarray]:
         """Column to (rows,) object array of text and None; pseudonyms as "subject"; rows as in `read`."""
@@ -233,11 +278,18 @@ class Store:
         names = [name for name, kind in self.manifest.kinds.items() if kind == "identifier"]
         return {"subject": objects(table.column(SUBJECT))} | {name: objects(table.column(name)) for name in names}
 
-    def table(self, part: str) -> tuple[Path, pa.Table]:
+    def table(self, group: str) -> tuple[Path, pa.Table]:
+        """The rows of all files of "records" or "identifiers", in the order of `read`; and what an error calls them."""
+        files = [self.file(part) for part in self.manifest.files if part.partition("-")[0] == group]
+        return (files[0][0] if len(files) == 1 else self.folder), merged(files)
+
+    def file(self, part: str, columns: Sequence[str] | None = None) -> tuple[Path, pa.Table]:
+        """The rows of one file, or these of its columns as far as it has them. Raises as `read`."""
         name = self.manifest.files[part]
         path = self.folder / Path(name).name
         content = intact(path, self.manifest.sha256.get(name, ""))
-        return path, read_encrypted(path, content, self._decryption(name, f"{self.manifest.dataset}/{part}"))
+        decryption = self._decryption(name, f"{self.manifest.dataset}/{part}")
+        return path, read_encrypted(path, content, decryption, columns)
 
     def _decryption(self, name: str, context: str) -> pe.FileDecryptionProperties:
         """What opens one file. Raises KeyUnavailable."""
@@ -275,20 +327,12 @@ def check_tags(
             raise StoreDamaged(f"{path}: rows of {words[code]} under the label '{labels[place]}'; refused")
 
 
-def _tagged(rows: pa.Table, contents: Contents, keys: RegionKeys) -> pa.Table:
-    tags = {
+def _tags(contents: Contents, keys: RegionKeys) -> dict[str, Any]:
+    return {
         "region": keys.region,
         "jurisdictions": sorted(contents.jurisdictions),
         "labels": [label.to_json() for label in contents.labels],
     }
-    return rows.replace_schema_metadata({TAGS: json.dumps(tags).encode()})
-
-
-def read_tags(path: Path, table: pa.Table) -> dict[str, Any]:
-    try:
-        return dict(json.loads((table.schema.metadata or {})[TAGS]))
-    except (KeyError, TypeError, ValueError):
-        raise StoreDamaged(f"{path} carries no jurisdiction in its schema; {mend(path)}") from None
 
 
 def _manifest(
@@ -315,10 +359,12 @@ def _manifest(
     return replace(manifest, seal=sealing(keys, manifest))
 
 
-def _integers(column: pa.ChunkedArray) -> np.ndarray:
-    """(rows,) int64 of a column without nulls."""
-    parts = [view(chunk) for chunk in column.chunks]
-    return np.concatenate(parts).astype(np.int64) if parts else np.zeros(0, np.int64)
+def arrivals(table: pa.Table) -> np.ndarray | None:
+    """(rows,) days since 1970 on which rows were appended, NaN for those that an ingestion stored; None without any."""
+    if DAY not in table.column_names:
+        return None
+    is_appended = integers(table.column(BATCH)) != 0
+    return np.where(is_appended, integers(table.column(DAY)).astype(np.float64), np.nan)
 
 
 def stored_values(column: pa.ChunkedArray) -> np.ndarray:

@@ -13,7 +13,7 @@ import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from datetime import date
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,10 +28,12 @@ from fedsov.ledger import known_keys
 from fedsov.ledger.ledger import Ledger
 from fedsov.partition.arrival import ArrivingRows, CheckRows, Conditions
 from fedsov.partition.columns.column_kinds import LEARNED
-from fedsov.partition.ingest import ingest, store_folder
+from fedsov.partition.further.append import batches_of, open_appendable
+from fedsov.partition.ingest import ingest, reported, store_folder
 from fedsov.partition.manifest import read_manifest
 from fedsov.partition.preview import preview
 from fedsov.partition.sorting import IngestReport
+from fedsov.partition.sources import open_source
 from fedsov.partition.told_counts import in_tens
 from fedsov.protocol.calendar import real_day
 from fedsov.region.people_budgets import check_new_holder, covered_rows
@@ -82,39 +84,68 @@ def ingest_source(request: Mapping[str, Any]) -> dict[str, Any]:
     settings = settings_of(request["config"])
     workspace = Workspace(settings.workspace)
     asked = asked_of(settings)
-    for owner, path in workspace.ledgers().items():
-        if owner != "hub":  # the hub has verified its own
-            Ledger.read(path).verify()
-    gates = RegionGates(settings, asked, workspace, request["run"])
+    gates = opened_gates(settings, workspace, request["run"])
     known = _known_regions(settings, workspace)
     gates.ask_all(known, settles=False)
     register = settings.border.register()
-    report = ingest(
-        settings.dataset,
-        atlas=settings.atlas,
-        regions=_regions(settings),
-        workspace=workspace.root,
-        release=None if settings.dataset.consent is None else gates.release(register),
-        today=real_day,
-        conditions=Conditions(
-            basis=_basis(settings, register, asked.calendar().day()),
-            rebuild=bool(request.get("rebuild")),
-            check_rows=_check_rows(workspace, gates, asked=known),
-            admitted=gates.admitted,
-            first_day=gates.first_day,
-        ),
+    conditions = Conditions(
+        basis=_basis(settings, register, asked.calendar().day()),
+        rebuild=bool(request.get("rebuild")),
+        drops_appended=bool(request.get("drops_appended")),
+        check_rows=_check_rows(workspace, gates, asked=known),
+        admitted=gates.admitted,
+        first_day=gates.first_day,
+    )
+    appended = _append(settings, conditions, str(request["append"])) if request.get("append") is not None else ()
+    report = (
+        ingest(
+            settings.dataset,
+            atlas=settings.atlas,
+            regions=_regions(settings),
+            workspace=workspace.root,
+            release=None if settings.dataset.consent is None else gates.release(register),
+            today=real_day,
+            conditions=conditions,
+        )
+        if request.get("append") is None
+        else reported(workspace.root, settings.dataset.name)
     )
     gates.ask_all([region.name for region in report.regions])
     known_keys.pin_keys(workspace, [region.name for region in report.regions])
     rows_told = {region.name: gates.told_rows(region) for region in report.regions if region.name in gates.of_people}
+    plain = _report(report, workspace, settings.dataset.name)
     return {
-        **_report(report, workspace, settings.dataset.name),
+        **plain,
+        "said": [*appended, *plain["said"]],
         "settings": {region.name: gates.settings_digest(region.name) for region in report.regions},
         **_counts(report, rows_told),
         "settled": sorted(gates.settled),
         "loose": gates.loose(),
         "remarks": gates.remarks,
     }
+
+
+def opened_gates(settings: Settings, workspace: Workspace, run: str) -> RegionGates:
+    """The regions' gates, once their ledgers verified. Raises LedgerBroken."""
+    for owner, path in workspace.ledgers().items():
+        if owner != "hub":  # the hub has verified its own
+            Ledger.read(path).verify()
+    return RegionGates(settings, asked_of(settings), workspace, run)
+
+
+def _append(settings: Settings, conditions: Conditions, key: str) -> tuple[str, ...]:
+    """Appends the source's rows; what became of them, in sentences.
+
+    Args:
+        key: the idempotency key of the batch; "" for the source's own digest.
+    """
+    stores = open_appendable(settings.dataset, atlas=settings.atlas, workspace=settings.workspace)
+    with open_source(settings.dataset) as source:
+        if source.sha256 == stores.stamp["source_sha256"]:
+            return ("already stored: this source is the one that was ingested; nothing was stored twice",)
+        batch = partial(batches_of, key or source.sha256, source.sha256)
+        outcome = stores.append(source, batch, today=real_day(), conditions=conditions)
+    return (outcome.sentence(),)
 
 
 def preview_source(request: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from fedsov.storage.workspace import Workspace
 def request_to_json(request: IngestRequest, workspace: Workspace) -> dict[str, Any]:
     """A request in plain values; the workspace's path is absolute, whatever folder it was named from."""
     config = {**request.config, "workspace": str(workspace.root)}
-    return {"config": config, "run": request.run, "rebuild": request.rebuild}
+    plain = {"append": request.append, "drops_appended": request.drops_appended}
+    return {"config": config, "run": request.run, "rebuild": request.rebuild, **plain}
 
 
 def answer_of(connection: FramedSocket, request: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -14,8 +14,8 @@ from fedsov.label import PUBLIC, Label
 from fedsov.model.targets import TargetRule
 from fedsov.partition import ingest as ingest_module
 from fedsov.partition.classify import ClassifyRules, ConsentRule, RestrictionRule
+from fedsov.partition.further.merged_files import REASON
 from fedsov.partition.ingest import key_settings, store_folder
-from fedsov.partition.recipients import REASON
 from fedsov.partition.sources import OpenSource, read_source
 from tests.partition.world import (
     ATLAS,

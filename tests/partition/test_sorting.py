@@ -19,7 +19,7 @@ def test_every_row_has_a_region_or_a_reason_and_a_label(tmp_path: Path) -> None:
     spec = spec_of(written(tmp_path, people(100, country=places)))
     with open_source(spec) as source:
         rows = survey(source, ATLAS, two_regions(), {})
-        (batch,) = rows.batches()
+        (batch,) = rows.tables()
     report = report_of(rows, keep_empty=True)
     assert report.stored == {"US": 40, "EU": 40}
     assert report.quarantined == {"jurisdiction unknown": 15, "jurisdiction missing": 5}

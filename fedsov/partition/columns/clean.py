@@ -216,14 +216,17 @@ class TargetSurvey:
         self._values = known
         return target
 
-    def check(self) -> None:
-        """Raises InputError where the target cannot be made an outcome, or lacks values that nobody set aside."""
+    def check(self, *, whole: bool = True) -> None:
+        """Raises InputError where the target cannot be made an outcome, or lacks values that nobody set aside.
+
+        Where the rows are not the `whole` table, they need not have the value that counts as 1.
+        """
         spec, name = self._spec, self._spec.target.column
         check_finite(name, self._infinite, self._first_infinite, spec)
         words = None if self._words is None else list(self._words)
-        _check_outcome(
-            spec.target, words, self._values.tolist() if words is None else [_number(word) for word in words]
-        )
+        if whole or spec.target.positive is None:
+            values = self._values.tolist() if words is None else [_number(word) for word in words]
+            _check_outcome(spec.target, words, values)
         if self._missing and spec.missing_target != "quarantine":
             raise InputError(
                 f"target '{name}' is missing in {counted(self._missing, 'row')}, first in row {self._first_missing}; "

@@ -54,23 +54,27 @@ class Column:
     within: str | None = None
 
 
-def with_spellings(atlas: Atlas, column: Column) -> Atlas:
+def with_spellings(atlas: Atlas, column: Column, *, whole: bool = True) -> Atlas:
     """The atlas with what the column's spellings mean; of codes with a dash it knows those of ISO 3166-2.
+
+    Only a `whole` column is judged: some rows of one that was judged before may say anything.
 
     Raises:
         InputError: a tenth or more of the spellings are language tags, or no countries while all are parts of one.
     """
     if column.within is not None:
-        return _within(replace(atlas, parts=_parts()), column, column.within)
+        return _within(replace(atlas, parts=_parts()), column, column.within, whole=whole)
     if any("-" in word for word in column.counts):
         atlas = replace(atlas, parts=_parts())
     unknown = [word for word in column.counts if atlas.code(word) is None]
     if not unknown:
         return atlas
-    _check_languages(column)
+    if whole:
+        _check_languages(column)
     meant = {word: code for word in unknown if (code := _plain_code(word)) is not None}
     if left := [word for word in unknown if word not in meant]:
-        _check_parts(column, left)
+        if whole:
+            _check_parts(column, left)
         native = _native_names()
         meant |= {word: code for word in left if (code := native.get(folded(word))) is not None}
     return replace(atlas, spellings={**atlas.spellings, **{word.strip().upper(): code for word, code in meant.items()}})
@@ -104,12 +108,12 @@ def _quoted(word: str) -> str:
     return word if re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", word) else "'" + word.replace("'", "\\'") + "'"
 
 
-def _within(atlas: Atlas, column: Column, country: str) -> Atlas:
+def _within(atlas: Atlas, column: Column, country: str, *, whole: bool) -> Atlas:
     """The atlas in which spellings are parts of a country, by code or by name. Raises InputError where none is."""
     code = atlas.code(country) or country.upper()
     own = {folded(word): part for word, part in _subdivisions(code)}
     meant = {word.strip().upper(): own[folded(word)] for word in column.counts if folded(word) in own}
-    if not meant:
+    if whole and not meant:
         raise InputError(
             f"dataset.within={country}: no value of column '{column.name}' is a part of {code} (ISO 3166-2)"
         )

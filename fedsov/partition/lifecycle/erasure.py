@@ -25,10 +25,11 @@ import pyarrow as pa
 
 from fedsov.keys.protocol import RegionKeys
 from fedsov.label import Label, join
-from fedsov.partition.arrow_columns import levels, numbers, view
+from fedsov.partition.arrow_columns import levels, numbers
 from fedsov.partition.encrypted_parquet import file_sha256, new_file_key, remove_files, write_encrypted, writing
+from fedsov.partition.further.merged_files import LABEL, integers, read_tags
 from fedsov.partition.manifest import MANIFEST, Manifest, sealing
-from fedsov.partition.store import LABEL, OWN, SUBJECT, Staged, Store, read_tags
+from fedsov.partition.store import OWN, SUBJECT, Staged, Store
 from fedsov.storage.atomic_files import sync_file, sync_folder
 from fedsov.storage.private_files import create_private_file
 
@@ -50,7 +51,7 @@ def tables_of(store: Store, group: str) -> Iterator[tuple[str, pa.Table]]:
     """The files of `RECORDS` or `IDENTIFIERS`: each one's name in the manifest and its rows, in the order of `read`."""
     for part in store.manifest.files:
         if part.partition("-")[0] == group:
-            yield part, store.table(part)[1]
+            yield part, store.file(part)[1]
 
 
 def rows_of(store: Store, pseudonym: str) -> np.ndarray:
@@ -142,9 +143,9 @@ def _notes(store: Store, changed: Mapping[str, pa.Table]) -> dict[str, Any]:
     for part in store.manifest.files:
         if part.partition("-")[0] != RECORDS:
             continue
-        table = changed[part] if part in changed else store.table(part)[1]
+        table = changed[part] if part in changed else store.file(part)[1]
         labels = [Label.from_json(label) for label in read_tags(store.folder, table)["labels"]]
-        places = np.concatenate([view(chunk) for chunk in table.column(LABEL).chunks] or [np.zeros(0, np.int64)])
+        places = integers(table.column(LABEL))
         words, codes = levels(table.column(SUBJECT))
         is_public = np.array([*(label.is_public for label in labels), True], bool)
         every.update(words)

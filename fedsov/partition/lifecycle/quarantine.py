@@ -10,7 +10,6 @@ Not here: rows that wait in their own region for a fault. Their home is known; t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
@@ -20,14 +19,15 @@ import pyarrow as pa
 from fedsov.errors import InputError, StoreDamaged, counted
 from fedsov.keys.protocol import RegionKeys
 from fedsov.label import Label
-from fedsov.partition.arrow_columns import numbers, text, view
+from fedsov.partition.arrow_columns import numbers, text
+from fedsov.partition.further.merged_files import LABEL, REASON, integers, read_tags, tagged
 from fedsov.partition.ingest import QUARANTINE
-from fedsov.partition.lifecycle.erasure import IDENTIFIERS, RECORDS, remove_rows, restage, tables_of
+from fedsov.partition.lifecycle.erasure import IDENTIFIERS, RECORDS, remove_rows, restage
 from fedsov.partition.people.row_names import keyed
 from fedsov.partition.preview import masked
-from fedsov.partition.recipients import NAMED, REASON, VALUES
+from fedsov.partition.recipients import NAMED, VALUES
 from fedsov.partition.records import Records
-from fedsov.partition.store import JURISDICTION, LABEL, ROW, SUBJECT, TAGS, Store, read_tags
+from fedsov.partition.store import JURISDICTION, ROW, SUBJECT, Store
 from fedsov.storage.atomic_files import sync_folder
 
 _BESIDE = (REASON, NAMED, VALUES)
@@ -107,13 +107,11 @@ def send_home(held: Store, chosen: np.ndarray, home: Store, jurisdiction: str) -
     _check_whole(held, chosen)
     known = home.read().row_digests
     coming = _as_of(held, chosen, home, jurisdiction)
-    is_new = ~np.isin(
-        np.concatenate([view(chunk) for chunk in coming.column(ROW).chunks]), [] if known is None else known
-    )
+    is_new = ~np.isin(integers(coming.column(ROW)), [] if known is None else known)
     coming = coming.take(numbers(np.flatnonzero(is_new)))
     if coming.num_rows:
-        parts = [each for group in (RECORDS, IDENTIFIERS) for each in tables_of(home, group)]
-        tables = {part: _appended(table, coming) for part, table in parts}
+        first = [part for part in (RECORDS, IDENTIFIERS) if part in home.manifest.files]
+        tables = {part: _appended(home.file(part)[1], coming) for part in first}
         restage(home, tables, rows=home.manifest.rows + coming.num_rows).commit()
         sync_folder(home.folder)
     remove_rows(held, chosen)
@@ -142,8 +140,8 @@ def _as_of(held: Store, chosen: np.ndarray, home: Store, jurisdiction: str) -> p
 
     Raises InputError where the home does not hold the jurisdiction, or stores other columns.
     """
-    (_, records), (_, identifiers) = (next(tables_of(held, group)) for group in (RECORDS, IDENTIFIERS))
-    (_, stored) = next(tables_of(home, RECORDS))
+    (_, records), (_, identifiers) = (held.table(group) for group in (RECORDS, IDENTIFIERS))
+    (_, stored) = home.file(RECORDS)
     tags = read_tags(home.folder, stored)
     if not {jurisdiction, jurisdiction.partition("-")[0]} & set(tags["jurisdictions"]):
         listed = ", ".join(tags["jurisdictions"])
@@ -154,7 +152,7 @@ def _as_of(held: Store, chosen: np.ndarray, home: Store, jurisdiction: str) -> p
     labels = [Label.from_json(label) for label in tags["labels"]]
     own = [replace(label, origins=frozenset({jurisdiction})) for label in held.read().select(chosen).labels]
     labels += [label for label in own if label not in labels]
-    places = np.concatenate([view(chunk) for chunk in table.column(LABEL).chunks])
+    places = integers(table.column(LABEL))
     columns = {name: table.column(name) for name in table.column_names}
     columns |= {name: beside.column(name) for name in beside.column_names}
     pseudonyms, digests = keyed(named, values, np.arange(len(named)), home.keys)
@@ -162,7 +160,7 @@ def _as_of(held: Store, chosen: np.ndarray, home: Store, jurisdiction: str) -> p
     columns[JURISDICTION] = text([jurisdiction] * len(named))
     columns[LABEL] = numbers(np.array([labels.index(own[place]) for place in places], np.int64))
     tags = {**tags, "labels": [label.to_json() for label in labels]}
-    return pa.table(columns).replace_schema_metadata({TAGS: json.dumps(tags).encode()})
+    return tagged(pa.table(columns), tags)
 
 
 def _appended(table: pa.Table, coming: pa.Table) -> pa.Table:

@@ -79,14 +79,15 @@ class RetentionRules:
 class StoredAges:
     """What the age of stored rows follows from: their labels, the day of ingestion, and the column that starts a clock.
 
-    `labels` and `label_of` are as in `Records`; `starts` is (rows,) days since 1970, NaN where the date is missing, or
-    None where the day of ingestion starts the clock.
+    `labels`, `label_of` and `arrived` are as in `Records`; `starts` is (rows,) days since 1970, NaN where the date is
+    missing, or None where the day of ingestion, or of a row's own arrival, starts the clock.
     """
 
     labels: tuple[Label, ...]
     label_of: np.ndarray
     ingested: str
     starts: np.ndarray | None = None
+    arrived: np.ndarray | None = None
 
 
 def expired(ages: StoredAges, rules: RetentionRules, days: int | None, *, on: date) -> np.ndarray:
@@ -101,8 +102,9 @@ def expired(ages: StoredAges, rules: RetentionRules, days: int | None, *, on: da
     except ValueError:
         ingested = -np.inf
     begun = np.full(len(ages.label_of), ingested)
-    if ages.starts is not None:
-        begun = np.where(np.isnan(ages.starts), ingested, ages.starts)
+    for own in (ages.arrived, ages.starts):
+        if own is not None:
+            begun = np.where(np.isnan(own), begun, own)
     last = begun + (limits[ages.label_of] if len(ages.label_of) else np.zeros(0))
     return np.asarray(np.where(np.isnan(last), False, last < on.toordinal() - _EPOCH))
 

@@ -91,6 +91,28 @@ class SourceReader(Protocol):
         ...
 
 
+class Source(Protocol):
+    """Rows that can be read more than once, as of an `OpenSource`."""
+
+    @property
+    def spec(self) -> DatasetSpec:
+        """What the rows are."""
+        ...
+
+    @property
+    def sha256(self) -> str:
+        """The digest of what they say."""
+        ...
+
+    def scan(self) -> Scan:
+        """The rows."""
+        ...
+
+    def no_rows(self) -> InputError:
+        """What a source without rows is refused with."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class OpenSource:
     """A source whose files are open, with the SHA-256 of what they hold; of several, that of their digests."""

@@ -14,18 +14,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from fedsov.errors import ConfigurationError, JobRefused, counted
 from fedsov.keys.protocol import RegionKeys
 from fedsov.ledger.ledger import Ledger
 from fedsov.partition.classify import spelled
-from fedsov.partition.lifecycle.erasure import keyed_digests, remove_rows, rows_of, subject_pseudonym, sweep
+from fedsov.partition.lifecycle.erasure import RECORDS, keyed_digests, remove_rows, rows_of, subject_pseudonym, sweep
 from fedsov.partition.lifecycle.quarantine import dataset_of
 from fedsov.partition.manifest import MANIFEST
 from fedsov.partition.routing import folds
-from fedsov.partition.store import Store
+from fedsov.partition.store import Store, arrivals
 from fedsov.region.answers import synthetic_rows
 from fedsov.region.answers.memory import Answers
 from fedsov.region.answers.people_rows import PEOPLE
@@ -254,13 +257,20 @@ def _traced(premises: Premises, subject: Subject) -> tuple[ModelVersion, ...]:
     key, fold = premises.answers.key(PEOPLE), int(folds([f"subject:{subject.word}"])[0])
     for path in stores_in(premises.folder):
         store = Store.open(path, premises.keys)
-        stored = bool(rows_of(store, subject.pseudonym).any())
-        ingested = store.manifest.ingested if stored else ""
+        ingested = _stored_since(store, rows_of(store, subject.pseudonym))
         traced = Traced(store.manifest.dataset, subject.pseudonym, fold, ingested)
         versions += versions_of(
             premises.folder, premises.ledger, traced, secret=premises.secret, standing=standing, people_key=key
         )
     return tuple(versions)
+
+
+def _stored_since(store: Store, rows: np.ndarray) -> str:
+    """The first day on which one of these rows was stored, ISO 8601; "" of none."""
+    arrived = arrivals(store.table(RECORDS)[1]) if rows.any() else None
+    if arrived is None or np.isnan(arrived[rows]).any():
+        return store.manifest.ingested if rows.any() else ""
+    return (date(1970, 1, 1) + timedelta(days=int(arrived[rows].min()))).isoformat()
 
 
 def _unnamed(premises: Premises) -> tuple[str, ...]:

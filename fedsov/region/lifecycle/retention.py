@@ -134,7 +134,7 @@ def _past(store: Store, records: Records, own: RegionSettings, *, on: date) -> n
     column, starts = own.retention.starts.get(dataset), None
     if column is not None:
         starts = check_dates(dataset, column, records.columns.get(column))
-    ages = StoredAges(records.labels, records.label_of, store.manifest.ingested, starts)
+    ages = StoredAges(records.labels, records.label_of, store.manifest.ingested, starts, records.arrived)
     return expired(ages, own.retention, own.retention_days, on=on)
 
 

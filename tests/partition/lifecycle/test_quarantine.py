@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from fedsov.errors import InputError, StoreDamaged
+from fedsov.partition.further.merged_files import REASON
 from fedsov.partition.ingest import quarantine_of, store_folder
 from fedsov.partition.lifecycle.erasure import remove_rows
 from fedsov.partition.lifecycle.quarantine import chosen_rows, send_home, waiting
-from fedsov.partition.recipients import NAMED, REASON, VALUES
+from fedsov.partition.recipients import NAMED, VALUES
 from fedsov.partition.store import Store
 from tests.partition.world import bytes_under, keys_of, people, read, run, spec_of, store_of, written
 

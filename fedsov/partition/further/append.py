@@ -1,0 +1,342 @@
+"""Further rows beside those that are stored: as further encrypted files, under the manifest that names them all.
+
+    stores = open_appendable(spec, atlas=atlas, workspace=workspace, today=today)
+    outcome = stores.append(source, batches_of(key, source.sha256, rows), conditions)
+
+What the first ingestion recorded decides: which columns there are and of which kind, the regions, what sorts the rows.
+It promises:
+- exactly once: a row carries the key of its batch, in the same file. A batch whose key a store holds is not stored
+  there again, so one that was killed at any instant, between two regions too, is sent again and completed;
+- what it answers is on the disk: each file and each manifest is, before the next store;
+- a store is the old one or the new one: replacing its manifest, in one step, puts the further file in force;
+- rows count as if all came in one source: equal rows are different people's, people are counted once.
+
+Not here: data sets whose rows a consent releases or marks. One person's answer decides all of that person's rows, those
+stored before too, so that they are ingested as a whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from fedsov.errors import InputError, counted
+from fedsov.jurisdiction import Atlas, Region
+from fedsov.partition.arrival import Arrival, Conditions
+from fedsov.partition.arrow_columns import levels
+from fedsov.partition.dataset import DatasetSpec
+from fedsov.partition.description import DESCRIBED, description_digest, description_of
+from fedsov.partition.further.arrived import Batches, Recorded
+from fedsov.partition.further.merged_files import BATCH, CONTENT, LABEL, REASON
+from fedsov.partition.further.stored_before import StoredBefore
+from fedsov.partition.ingest import (
+    QUARANTINE,
+    REASONS,
+    Groups,
+    arriving,
+    contents_of,
+    keys_of,
+    last_ingestion,
+    of_regions,
+    quarantine_of,
+    rows_of_group,
+    store_folder,
+)
+from fedsov.partition.lifecycle.retention import first_day
+from fedsov.partition.manifest import MANIFEST
+from fedsov.partition.recipients import Recipient, Sorter, labels_of
+from fedsov.partition.routing import known_as
+from fedsov.partition.sorting import IngestReport, SortedSource, survey
+from fedsov.partition.sources import Source
+from fedsov.partition.store import ROW, SUBJECT, Store, StoreWriter, stage_further, stage_store
+from fedsov.storage.atomic_files import sha256_hex, sync_file, sync_folder
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of appended rows, this time or the first.
+
+    Attributes:
+        stored: region to rows.
+        quarantined: reason to rows.
+        fresh: rows that were stored now; 0 where all were stored already.
+    """
+
+    stored: Mapping[str, int]
+    quarantined: Mapping[str, int]
+    fresh: int
+
+    def sentence(self) -> str:
+        """In words."""
+        rows = sum(self.stored.values()) + sum(self.quarantined.values())
+        homes = ", ".join(f"{name} {count:,}" for name, count in sorted(self.stored.items())) or "none in a region"
+        why = "".join(f"; {count:,} {reason}" for reason, count in sorted(self.quarantined.items()))
+        if not self.fresh:
+            return f"already stored: {counted(rows, 'row')} ({homes}{why}); nothing was stored twice"
+        return f"appended {self.fresh:,} of {counted(rows, 'row')} ({homes}{why})"
+
+
+def batches_of(key: str, content: str, rows: int, day: date) -> Batches:
+    """One batch: its idempotency key and the digest of what it says, for each of its rows."""
+    return Batches(np.full(rows, _number(key)), np.full(rows, _number(content)), day.toordinal() - _EPOCH)
+
+
+_EPOCH = date(1970, 1, 1).toordinal()
+
+
+def _number(word: str) -> int:
+    """63 bits of a word's digest, never 0, which marks rows of no batch."""
+    return int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest(), "big") >> 1 or 1
+
+
+@dataclass(slots=True)
+class _Open:
+    """A store in force, what it holds, and which of its manifests that was read from."""
+
+    store: Store
+    before: StoredBefore
+    seen: tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class AppendableStores:
+    """The stores of a data set that was ingested, open for further rows.
+
+    Attributes:
+        spec: the data set; each column has the kind that was recorded.
+        recorded: what the first ingestion said.
+        stamp: by which the stores are known.
+    """
+
+    spec: DatasetSpec
+    atlas: Atlas
+    workspace: Path
+    recorded: IngestReport
+    stamp: Mapping[str, str]
+    _opened: dict[Path, _Open] = field(default_factory=dict)
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """Those that a row has, all of them."""
+        return frozenset({*self.recorded.kinds, self.spec.target.column})
+
+    def append(
+        self, source: Source, batches: Callable[[int, date], Batches], *, today: date, conditions: Conditions
+    ) -> Outcome:
+        """Stores the rows of a source that are not stored yet; they are on the disk when this returns.
+
+        Args:
+            batches: of so many rows, which arrived on this day.
+            conditions: as for an ingestion; what is refused is refused before a row is stored.
+
+        Raises:
+            InputError: other columns, or a value that is none of its column's kind; KeyReused.
+            StoreDamaged, KeyUnavailable, WorkspaceUnusable; and what the conditions raise.
+        """
+        check_columns(source.scan().schema.names, self)
+        begun = min(today, conditions.first_day(source.sha256) or date.max)
+        quarantines = store_folder(self.workspace, QUARANTINE, self.spec.name).parent
+        first = first_day(quarantines, source.sha256, begun)
+        regions = {region.name: region for region in self.recorded.regions}
+        recorded = Recorded(self.recorded.kinds, self.recorded.dates)
+        stamp = {**self.stamp, "ingested": first.isoformat()}
+        rows = survey(source, self.atlas, regions, stamp, recorded=recorded)
+        rows = replace(rows, batches=batches(int(rows.combinations.counts.sum()), first))
+        recipients = self._recipients(rows)
+        self._ask(rows, recipients, first, conditions)
+        return self._stored(rows, recipients)
+
+    def _ask(self, rows: SortedSource, recipients: Sequence[Recipient], first: date, conditions: Conditions) -> None:
+        """Raises what the conditions do."""
+        for each in recipients:
+            if each.region is not None and not each.is_quarantine:
+                conditions.check_rows(each.region, arriving(rows, each.takes, first))
+        regions = list({each.region.name: each.region for each in recipients if each.region is not None}.values())
+        of_region, homeless = of_regions(rows, self.recorded.regions, first)
+        conditions.admitted(Arrival(regions, (), of_region, homeless, rows.sha256, first.isoformat()))
+
+    def _recipients(self, rows: SortedSource) -> list[Recipient]:
+        """Who gets some of the rows, those without a home last."""
+        homes, found = rows.homes, list[Recipient]()
+        for place, region in enumerate(homes.regions):
+            for takes, waits in ((homes.home == place, False), (homes.held_by == place, True)):
+                if takes.any():
+                    found.append(self._recipient(rows, region, takes, is_quarantine=waits))
+        homeless = (homes.home < 0) & (homes.held_by < 0)
+        return [*found, self._recipient(rows, None, homeless, is_quarantine=True)] if homeless.any() else found
+
+    def _recipient(
+        self, rows: SortedSource, region: Region | None, takes: np.ndarray, *, is_quarantine: bool
+    ) -> Recipient:
+        name = QUARANTINE if region is None else region.name
+        opened = self._open(name, quarantine_of(self.spec.name) if region and is_quarantine else self.spec.name)
+        labels, before = labels_of(rows, takes), opened.before if opened else StoredBefore()
+        return Recipient(region, keys_of(self.workspace, name), takes, labels, is_quarantine, before=before)
+
+    def _open(self, region: str, dataset: str) -> _Open | None:
+        """A store as it is now, read anew where another process changed it; None where there is none."""
+        folder = store_folder(self.workspace, region, dataset)
+        if not (folder / MANIFEST).exists():
+            return None
+        known = self._opened.get(folder)
+        seen = _seen(folder)
+        if known is None or known.seen != seen:
+            store = Store.open(folder, keys_of(self.workspace, region))
+            known = self._opened[folder] = _Open(store, StoredBefore.of(store), seen)
+        return known
+
+    def _stored(self, source: SortedSource, recipients: Sequence[Recipient]) -> Outcome:
+        """Writes all further files, then puts one store after the other in force."""
+        sorter = Sorter(source)
+        with ExitStack() as undo:
+            further = [self._further(source, each, len(recipients)) for each in recipients]
+            for each in further:
+                undo.callback(each.discard)
+            for batch in source.tables():
+                for place, table in sorter.tables(batch, recipients):
+                    further[place].append(table)
+            batches = _digest(source)
+            for each in further:
+                if each.rows:
+                    self._opened.pop(each.folder, None)  # until it is in force, nobody knows what is stored
+                    self._opened[each.folder] = each.commit(batches)
+            undo.pop_all()
+        counts, reasons = _counted(source, recipients)
+        return Outcome(counts, reasons, sum(each.rows for each in further))
+
+    def _further(self, source: SortedSource, recipient: Recipient, recipients: int) -> _Further:
+        folder, contents = contents_of(self.workspace, source, recipient)
+        opened = self._opened.get(folder)
+        store = None if opened is None else opened.store
+        return _Further(recipient, store, StoreWriter(folder, contents, recipient.keys, beside=store), recipients)
+
+
+class _Further:
+    """One store's further rows, from the first of them until they are in force."""
+
+    def __init__(self, recipient: Recipient, store: Store | None, writer: StoreWriter, recipients: int) -> None:
+        self.folder = writer.folder
+        self._recipient, self._store, self._writer = recipient, store, writer
+        self._groups = Groups(writer, rows_of_group(recipients))
+        self._known: list[pa.Table] = []
+        self._reasons: Counter[str] = Counter()
+        self._in_force = False
+
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+        return sum(table.num_rows for table in self._known)
+
+    def append(self, table: pa.Table) -> None:
+        """More rows."""
+        self._known.append(table.select([SUBJECT, ROW, LABEL, BATCH, CONTENT]))
+        self._groups.append(table)
+        if REASON in table.column_names:
+            words, codes = levels(table.column(REASON))
+            self._reasons.update(dict(zip(words, np.bincount(codes, minlength=len(words)).tolist(), strict=True)))
+
+    def commit(self, batches: str) -> _Open:
+        """Puts the rows in force; they are on the disk. `batches` is the digest of what they are."""
+        self._groups.flush(self._known[0])
+        before = self._recipient.before or StoredBefore()
+        for table in self._known:
+            before.add(table, self._recipient.labels)
+        if self._store is None:
+            staged = stage_store(self._writer, self._notes({}, before))
+            for name in (*staged.manifest.sha256, staged.pending.name):
+                sync_file(self.folder / name)
+        else:
+            notes = self._notes(self._store.manifest.notes, before)
+            staged = stage_further(self._writer, self._store, notes, batches=batches)
+        self._in_force = True
+        manifest = staged.commit()
+        sync_folder(self.folder)
+        return _Open(Store(self.folder, manifest, self._recipient.keys), before, _seen(self.folder))
+
+    def _notes(self, notes: Mapping[str, Any], before: StoredBefore) -> dict[str, Any]:
+        if not self._recipient.is_quarantine:
+            return {**notes, **before.notes()}
+        return {**notes, REASONS: dict(Counter(notes.get(REASONS, {})) + self._reasons)}
+
+    def discard(self) -> None:
+        """Removes what is written and not in force."""
+        if not self._in_force:
+            self._writer.discard()
+
+
+def _counted(source: SortedSource, recipients: Sequence[Recipient]) -> tuple[dict[str, int], dict[str, int]]:
+    """Region to rows, and reason to rows in quarantine."""
+    homes, rows = source.homes, source.combinations.counts
+    stored = {
+        each.region.name: int(rows[each.takes].sum())
+        for each in recipients
+        if each.region is not None and not each.is_quarantine
+    }
+    waiting: Counter[str] = Counter()
+    for place in np.flatnonzero(homes.home < 0).tolist():
+        waiting[homes.reasons[homes.reason_of[place]]] += int(rows[place])
+    return stored, dict(waiting)
+
+
+def _digest(source: SortedSource) -> str:
+    """What the rows are, by their batches."""
+    batches = source.batches
+    pairs = [] if batches is None else np.unique(np.stack([batches.key, batches.content], 1), axis=0).tolist()
+    return sha256_hex(json.dumps(pairs).encode())
+
+
+def _seen(folder: Path) -> tuple[int, int, int]:
+    """What changes where a manifest is replaced."""
+    stat = os.stat(folder / MANIFEST)
+    return stat.st_ino, stat.st_mtime_ns, stat.st_size
+
+
+def open_appendable(spec: DatasetSpec, *, atlas: Atlas, workspace: Path) -> AppendableStores:
+    """The stores of a data set that was ingested, to which rows may be appended.
+
+    Raises:
+        InputError: it was not ingested, or its rows were sorted by other settings, or cannot be appended to.
+        StoreDamaged, KeyUnavailable.
+    """
+    previous = last_ingestion(workspace, spec.name)
+    if previous is None:
+        raise InputError(f"nothing of {spec.name} is stored in {workspace} yet; run: fedsov ingest")
+    if spec.consent is not None:
+        raise InputError(
+            f"{spec.name} has dataset.consent, and what one row says of consent decides all rows of its person, those "
+            "stored before too; ingest the whole source again by `fedsov ingest`"
+        )
+    stamp, report = previous
+    if stamp["description"] != description_digest(description_of(spec)):
+        raise InputError(
+            f"the rows of {spec.name} were sorted by other settings than these (dataset.*, {', '.join(DESCRIBED)}); "
+            "append with those of the first ingestion, as `fedsov region show REGION` shows them"
+        )
+    return AppendableStores(spec, known_as(atlas, spec), workspace, report, stamp)
+
+
+def check_columns(names: Sequence[str], stores: AppendableStores) -> None:
+    """Raises InputError for the first column that is missing, or that no stored row has."""
+    if missing := sorted(stores.columns - {*names}):
+        raise OtherColumns(f"column '{missing[0]}' is missing; rows of {stores.spec.name} have it", missing[0])
+    if beyond := sorted({*names} - stores.columns):
+        raise OtherColumns(f"column '{beyond[0]}' is none of {stores.spec.name}; leave it out", beyond[0])
+
+
+class OtherColumns(InputError):
+    """Rows have other columns than those that are stored; `column` is the first of them."""
+
+    def __init__(self, message: str, column: str) -> None:
+        super().__init__(message)
+        self.column = column
