@@ -78,7 +78,7 @@ class RegionGates:
         self.begin(names)
         self._of_all([name for name in names if (self.workspace.region(name) / FILE).exists()], self._may_trust(names))
         if self.settings.dataset.examples is None:
-            for name in arrival.replaced:
+            for name in sorted({*arrival.replaced, *names}):
                 self._note_arrival(arrival, name)
 
     def first_day(self, source_sha256: str) -> date | None:

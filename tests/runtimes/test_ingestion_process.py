@@ -65,3 +65,30 @@ def test_a_surprise_is_named_by_its_type_and_place_and_no_value_of_it_is_told(
         answer = ours.receive().header
     assert answer["type"] == "ConfigurationError" or "nobody foresaw" in answer["error"]
     assert "memory" not in answer["error"]
+
+
+def appended(place: Path, lines: list[str], key: str = "", *more: str) -> dict[str, Any]:
+    return ingest_source(request_of(place, *more, lines=lines) | {"append": key})
+
+
+MORE = [ROWS[0], "DE,44,1", "FR,45,0", "FR,45,0", "QQ,50,1"]
+
+
+def test_further_rows_are_appended_once_and_the_first_source_is_up_to_date_with_them(tmp_path: Path) -> None:
+    first = ingest_source(request_of(tmp_path))
+    once, again = appended(tmp_path, MORE), appended(tmp_path, MORE)
+    assert once["said"][0] == "appended 4 of 4 rows (DE 1, FR 2; 1 jurisdiction unknown)"
+    assert again["said"][0].startswith("already stored: 4 rows") and again["stores"] == once["stores"]
+    assert all(once["stores"][name] != first["stores"][name] for name in ("DE", "FR"))
+    whole = ingest_source(request_of(tmp_path))
+    assert whole["up_to_date"] and whole["stores"] == once["stores"] and whole["stored"] == once["stored"]
+    assert appended(tmp_path, ROWS)["said"][0].startswith("already stored: this source")
+
+
+def test_what_was_appended_is_replaced_only_where_that_is_said(tmp_path: Path) -> None:
+    first = ingest_source(request_of(tmp_path))
+    appended(tmp_path, MORE)
+    with pytest.raises(InputError, match="--drop-appended"):
+        ingest_source(request_of(tmp_path, rebuild=True))
+    anew = ingest_source(request_of(tmp_path, rebuild=True) | {"drops_appended": True})
+    assert anew["stores"] == first["stores"]
