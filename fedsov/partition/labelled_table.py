@@ -29,8 +29,9 @@ import pyarrow as pa
 from fedsov.errors import InputError, counted, unknown
 from fedsov.label import Label, join
 from fedsov.partition.arrow_columns import floats, numbers, view
+from fedsov.partition.further.merged_files import LABEL
 from fedsov.partition.records import Records
-from fedsov.partition.store import LABEL, SUBJECT, TARGET
+from fedsov.partition.store import SUBJECT, TARGET
 
 if TYPE_CHECKING:
     import pandas as pd
