@@ -19,10 +19,11 @@ from fedsov.label import PUBLIC, Label
 from fedsov.partition import encrypted_parquet
 from fedsov.partition import store as store_module
 from fedsov.partition.arrow_columns import numbers, text
+from fedsov.partition.further.merged_files import LABEL
 from fedsov.partition.ingest import store_folder
 from fedsov.partition.lifecycle.rekeying import rekey
 from fedsov.partition.manifest import sealing
-from fedsov.partition.store import FOLD, JURISDICTION, LABEL, SUBJECT, TARGET, Contents, Store, write_store
+from fedsov.partition.store import FOLD, JURISDICTION, SUBJECT, TARGET, Contents, Store, write_store
 from tests.partition.world import bytes_under
 
 DE = Label(frozenset({"DE"}), frozenset({"personal"}))
@@ -312,7 +313,8 @@ from fedsov.errors import WorkspaceUnusable
 from fedsov.label import Label
 from fedsov.partition.arrow_columns import numbers, text
 from fedsov.keys.local import LocalKeyring
-from fedsov.partition.store import FOLD, JURISDICTION, LABEL, SUBJECT, TARGET, Contents, write_store
+from fedsov.partition.further.merged_files import LABEL
+from fedsov.partition.store import FOLD, JURISDICTION, SUBJECT, TARGET, Contents, write_store
 
 folder, keys = Path(sys.argv[1]), LocalKeyring.open(Path(sys.argv[2]), "EU")
 values = numbers(np.random.default_rng(0).normal(size=20_000))
