@@ -24,7 +24,7 @@ from fedsov.protocol.job import Asked, RegionStart
 from fedsov.protocol.message_types import VERSION
 from fedsov.region.worker import OpenRegion, answer, open_region
 from fedsov.storage.workspace import ledger_of
-from tests.world import answered, fedsov
+from tests.cli.world import call
 
 COLUMNS = ("country", "person", "income", "ward", "ill")
 Row = tuple[str, float, str, int]
@@ -62,7 +62,8 @@ class PeopleRegion:
         """Puts these people's rows in its store, in the place of those before."""
         lines = [",".join(map(str, ("DE", *row))) for row in rows]
         (self.place / "people.csv").write_text("\n".join([",".join(COLUMNS), *lines]) + "\n")
-        answered(fedsov("ingest", *self.words(*more, name=name), "--json", "--quiet"))
+        ended = call("ingest", *self.words(*more, name=name), "--json", "--quiet")
+        assert ended.json, ended.err
 
     def start(self, *more: str, name: str = "people", run: str = "r") -> RegionStart:
         """What its worker is told of a job."""
@@ -92,8 +93,8 @@ class PeopleRegion:
 
     def set(self, *words: str) -> None:
         """Changes its settings, as its owner."""
-        done = fedsov("region", "set", "DE", *words, "--yes", "--why", "a test", f"workspace={self.place / 'w'}")
-        assert done.returncode == 0, done.stderr
+        ended = call("region", "set", "DE", *words, "--yes", "--why", "a test", f"workspace={self.place / 'w'}")
+        assert ended.code == 0, ended.err
 
 
 def told(
