@@ -268,7 +268,7 @@ def test_a_profile_that_is_missing_is_asked_for_with_what_it_has_to_state():
     assert ask(thing, "DE", "CA", register=register(*entered(refusal))).verdict == "permit"
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(askings())
 def test_no_refusal_speaks_in_the_notation_of_rules(asking):
     answer = asking.answer()

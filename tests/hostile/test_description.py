@@ -67,7 +67,10 @@ def _restricted(region: PeopleRegion, name: str = "people") -> tuple[np.ndarray,
         opened.close()
 
 
-@pytest.mark.parametrize("rules", ["dataset.restrictions=[]", MORE], ids=["fewer", "more"])
+@pytest.mark.parametrize(
+    "rules",
+    [pytest.param("dataset.restrictions=[]", id="fewer"), pytest.param(MORE, id="more", marks=pytest.mark.long)],
+)
 def test_restrictions_that_alternate_around_two_answers_read_nobody(region: PeopleRegion, rules: str) -> None:
     before, (bound, people) = _statistics(region), _restricted(region)
     assert 0 < bound.sum() < 60

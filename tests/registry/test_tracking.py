@@ -273,6 +273,7 @@ def test_importing_mlflow_s_module_changes_neither_the_environment_nor_a_logger(
     assert done.stdout.split() == ["False", "False"]
 
 
+@pytest.mark.long
 def test_mlflow_is_imported_with_its_telemetry_off_and_its_log_quiet() -> None:
     of_tests = ("PYTEST_CURRENT_TEST", "PYTEST_VERSION", "CI")  # telemetry is off where MLflow sees one of these
     environment = {name: value for name, value in os.environ.items() if name not in {*QUIET, *of_tests}}

@@ -37,7 +37,11 @@ def _digest(kernels: dict[str, str]) -> subprocess.Popen[str]:
     )
 
 
-@pytest.mark.parametrize("kernels", KERNELS, ids=lambda kernels: "-".join(f"{k}={v}" for k, v in kernels.items()))
+@pytest.mark.parametrize(
+    "kernels",
+    [KERNELS[0], *(pytest.param(each, marks=pytest.mark.long) for each in KERNELS[1:])],
+    ids=lambda kernels: "-".join(f"{name}={value}" for name, value in kernels.items()),
+)
 def test_equal_stacks_are_the_same_bits_and_others_the_same_up_to_rounding_by_whatever_kernels(kernels):
     process = _digest(kernels)
     digest, problem = process.communicate()
