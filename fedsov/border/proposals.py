@@ -115,10 +115,22 @@ def _opening(origin: str, crossing: Crossing, bundle: Bundle, register: Register
     for *_, documents in sorted(ways, key=lambda way: way[:4]):
         decision = decide_origin(origin, crossing, bundle, _with(register, documents), at)
         if isinstance(decision, Permit):
-            return [document for document in documents if document.id in decision.documents]
+            named = [document for document in documents if document.id in decision.documents]
+            return _needed(named, origin, crossing, bundle, register, at)
         if not isinstance(decision, Refusal) and not reviewed:
             reviewed = documents
     return reviewed
+
+
+def _needed(
+    documents: list[Document], origin: str, crossing: Crossing, bundle: Bundle, register: Register, at: date
+) -> list[Document]:
+    """Those of the documents without which the crossing is not permitted; what is at hand need not be got again."""
+    for document in documents:
+        others = [each for each in documents if each is not document]
+        if isinstance(decide_origin(origin, crossing, bundle, _with(register, others), at), Permit):
+            return _needed(others, origin, crossing, bundle, register, at)
+    return documents
 
 
 def _effort(documents: Sequence[Document], bundle: Bundle) -> int:

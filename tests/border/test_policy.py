@@ -20,16 +20,20 @@ from fedsov.border.evidence.approvals import Approval
 from fedsov.border.evidence.register import Document, Register
 from fedsov.border.law.bundle import Bundle
 from fedsov.border.law.bundle_loader import unsafe_open
-from fedsov.border.law.rules import Rule
+from fedsov.border.law.rules import AGAINST, Rule
 from fedsov.border.policy import decide_release
+from fedsov.border.questions import route_of
 from fedsov.label import PUBLIC, Label
 from tests.border.world import (
     CATEGORIES,
     CODES,
     DAY,
     EMPTY,
+    HARVESTED,
+    PROFILES,
     STRICTNESS,
     Asking,
+    Carried,
     artifact,
     ask,
     askings,
@@ -43,6 +47,7 @@ from tests.border.world import (
     party,
     places,
     register,
+    values_of,
     with_rules,
 )
 
@@ -140,41 +145,71 @@ def test_another_prohibition_or_brake_never_opens_anything(asking, rule, other):
 
 @some
 @given(askings(), st.data())
-def test_taking_documents_away_never_opens_anything(asking, data):
-    assert data.draw(fewer(asking)).strictness() >= asking.strictness()
+def test_taking_away_a_document_that_supports_a_crossing_never_opens_anything(asking, data):
+    assert data.draw(fewer(asking, law())).strictness() >= asking.strictness()
 
 
 @some
 @given(askings(), closers(), st.data())
-def test_taking_documents_away_never_opens_anything_whatever_a_tenant_forbids(asking, rule, data):
+def test_taking_away_a_document_that_supports_never_opens_anything_whatever_a_tenant_forbids(asking, rule, data):
     bundle = with_rules(rule)
-    assert data.draw(fewer(asking)).strictness(bundle) >= asking.strictness(bundle)
+    assert data.draw(fewer(asking, bundle)).strictness(bundle) >= asking.strictness(bundle)
 
 
 @some
 @given(carried())
-def test_no_paper_closes_what_others_open(found):
-    """As above from the other side: a crossing that a rule's papers carry, and what speaks against it beside them."""
-    more = replace(found.asking, documents=(*found.asking.documents, *found.more))
+def test_no_paper_that_supports_a_crossing_closes_what_others_open(found):
+    """As above from the other side: a crossing that a rule's papers carry, and more papers beside them."""
+    more = with_more(found, law())
     assert more.strictness() <= found.asking.strictness()
 
 
 @some
 @given(carried(), closers())
-def test_no_paper_closes_what_others_open_whatever_a_tenant_forbids(found, rule):
+def test_no_paper_that_supports_a_crossing_closes_what_others_open_whatever_a_tenant_forbids(found, rule):
     bundle = with_rules(rule)
-    more = replace(found.asking, documents=(*found.asking.documents, *found.more))
-    assert more.strictness(bundle) <= found.asking.strictness(bundle)
+    assert with_more(found, bundle).strictness(bundle) <= found.asking.strictness(bundle)
+
+
+def with_more(found: Carried, bundle: Bundle) -> Asking:
+    """The crossing with those of the other papers that do not speak against it."""
+    more = (one for one in found.more if not found.asking.speaks_against(one, bundle))
+    return replace(found.asking, documents=(*found.asking.documents, *more))
+
+
+@some
+@given(carried(), st.data())
+def test_what_the_newest_paper_of_its_kind_states_against_a_crossing_no_older_one_lifts(found, data):
+    """Whatever else is at hand: an older one that states the same facts otherwise, as good as can be."""
+    newest = data.draw(st.sampled_from(found.more))
+    newest = replace(newest, id="newest", signed=found.asking.crossing.on)
+    assume(found.asking.speaks_against(newest))
+    told = replace(found.asking, documents=(*found.asking.documents, newest))
+    terms = {name: data.draw(values_of(name)) for name in newest.terms if name in HARVESTED}
+    older = replace(newest, id="older", signed=date(2018, 1, 1), terms=terms)
+    assert replace(told, documents=(*told.documents, older)).strictness() >= told.strictness()
+
+
+@some
+@given(carried(), st.sampled_from(PROFILES))
+def test_a_paper_that_states_what_a_prohibition_looks_for_opens_nothing(found, kind):
+    asking, (origin,) = found.asking, found.asking.crossing.artifact.label.origins
+    weigh = route_of(origin, asking.crossing, law(), asking.crossing.on).weigh
+    stated = {name: value for one in found.more for name, value in one.terms.items() if weigh(name, value) == AGAINST}
+    against = document(kind, "against", signed=asking.crossing.on, terms=stated)
+    told = replace(asking, documents=(*asking.documents, against))
+    assert told.strictness() >= asking.strictness()
 
 
 @some
 @given(carried())
 def test_the_papers_that_an_answer_names_carry_it_alone(found):
-    """With those that the artifact names: a ledger entry lists what an auditor must ask to see, and no less."""
+    """With those that the artifact names or that speak against it: a ledger entry lists what an auditor must see."""
     whole = replace(found.asking, documents=(*found.asking.documents, *found.more))
     answer = whole.answer()
     assume(answer.verdict != "refuse")
-    named = {*answer.documents, *whole.crossing.artifact.evidence}
+    against = {one.id for one in whole.documents if whole.speaks_against(one)}
+    named = {*answer.documents, *whole.crossing.artifact.evidence, *against}
     alone = replace(whole, documents=tuple(one for one in whole.documents if one.id in named)).answer()
     assert (alone.verdict, alone.rules) == (answer.verdict, answer.rules)
     assert set(alone.documents) <= set(answer.documents)
@@ -197,14 +232,11 @@ def test_a_paper_that_holds_off_a_prohibition_is_named(thing, profile, others, v
     assert "profile" in answer.documents
 
 
-def fewer(asking: Asking) -> st.SearchStrategy[Asking]:
-    """The same crossing with one document less, or with any of them."""
-    every = st.sampled_from([one.id for one in asking.documents]) if asking.documents else st.nothing()
-    gone = (
-        st.one_of(every.map(lambda only: frozenset({only})), st.frozensets(every))
-        if asking.documents
-        else st.just(set())
-    )
+def fewer(asking: Asking, bundle: Bundle, *, release: bool = False) -> st.SearchStrategy[Asking]:
+    """The same crossing with one document less that does not speak against it, or with any of them."""
+    ids = [one.id for one in asking.documents if not asking.speaks_against(one, bundle, release=release)]
+    every = st.sampled_from(ids) if ids else st.nothing()
+    gone = st.one_of(every.map(lambda only: frozenset({only})), st.frozensets(every)) if ids else st.just(frozenset())
     return gone.map(lambda ids: replace(asking, documents=tuple(d for d in asking.documents if d.id not in ids)))
 
 
@@ -1006,12 +1038,12 @@ def test_a_release_that_a_longer_label_gets_a_shorter_one_gets_too(one, kind, pa
 
 @some
 @given(askings(), st.data())
-def test_taking_documents_away_never_releases_anything(asking, data):
+def test_taking_away_a_document_that_supports_a_release_never_releases_anything(asking, data):
     assume(asking.documents)
     thing, on = asking.crossing.artifact, asking.crossing.on
     paper = data.draw(st.sampled_from(asking.documents)).id
     before = release(thing, paper, on=on, register=register(*asking.documents))
-    after = release(thing, paper, on=on, register=register(*data.draw(fewer(asking)).documents))
+    after = release(thing, paper, on=on, register=register(*data.draw(fewer(asking, law(), release=True)).documents))
     assert STRICTNESS[after.verdict] >= STRICTNESS[before.verdict]
 
 

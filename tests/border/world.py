@@ -24,9 +24,10 @@ from fedsov.border.evidence.register import Document, Register
 from fedsov.border.evidence.register_file import load_register
 from fedsov.border.law.bundle import Bundle, Mechanism
 from fedsov.border.law.bundle_loader import load_bundle
-from fedsov.border.law.rules import Condition, Rule
+from fedsov.border.law.rules import FOR, Condition, Rule
 from fedsov.border.law.vocabulary import DENYING, Duration, Term
 from fedsov.border.policy import decide
+from fedsov.border.questions import as_release, asked_origins, route_of
 from fedsov.label import PUBLIC, Label
 
 DAY = date(2026, 11, 23)
@@ -278,7 +279,7 @@ HARVESTED = _harvested()
 days = st.one_of(st.sampled_from(EDGES), st.dates(date(2018, 1, 1), date(2033, 12, 31)))
 
 
-def _values(name: str) -> st.SearchStrategy[Any]:
+def values_of(name: str) -> st.SearchStrategy[Any]:
     shape = law().facts[name].shape
     known = st.sampled_from(HARVESTED[name]) if HARVESTED[name] else st.nothing()
     if shape == "word":
@@ -294,7 +295,7 @@ def _values(name: str) -> st.SearchStrategy[Any]:
 def terms_of(kind: str) -> st.SearchStrategy[dict[str, Any]]:
     """A few terms that a document of this kind may state."""
     fit = [name for name in TERMS if not law().facts[name].of_artifact or law().mechanisms[kind].about == "artifact"]
-    pairs = st.sampled_from(fit).flatmap(lambda name: st.tuples(st.just(name), _values(name)))
+    pairs = st.sampled_from(fit).flatmap(lambda name: st.tuples(st.just(name), values_of(name)))
     return st.lists(pairs, max_size=4).map(dict)
 
 
@@ -349,6 +350,18 @@ class Asking:
 
     def strictness(self, bundle: Bundle | None = None) -> int:
         return STRICTNESS[self.answer(bundle).verdict]
+
+    def speaks_against(self, paper: Document, bundle: Bundle | None = None, *, release: bool = False) -> bool:
+        """Whether a paper states what rules weigh against this crossing, or release; only a newer one can lift that."""
+        law_asked, known = bundle or law(), law().mechanisms[paper.kind]
+        crossing = as_release(self.crossing) if release else self.crossing
+        if known.supports is None or known.about == "artifact":
+            return False
+        shown = known.supports.partition("=")[0]
+        stated = {**paper.terms, **({shown: "present", f"{shown}_date": paper.signed} if shown else {})}
+        origins = asked_origins(crossing, law_asked, crossing.on)
+        routes = [route_of(origin, crossing, law_asked, crossing.on, release=release) for origin in origins]
+        return any(route.weigh(name, value) > FOR for route in routes for name, value in stated.items())
 
     def labelled(self, new: Label) -> Asking:
         return replace(self, crossing=replace(self.crossing, artifact=replace(self.crossing.artifact, label=new)))
@@ -435,7 +448,7 @@ def _rivals(draw: st.DrawFn, papers: tuple[Document, ...]) -> Document:
     about_artifact = law().mechanisms[kind].about == "artifact"
     fit = sorted({name for one in papers for name in one.terms if about_artifact or not law().facts[name].of_artifact})
     names = draw(st.frozensets(st.sampled_from(fit), max_size=2)) if fit else frozenset()
-    stated = {name: draw(_values(name)) for name in sorted(names)}
+    stated = {name: draw(values_of(name)) for name in sorted(names)}
     return document(kind, "rival", signed=date(2018, 1, 1), terms=stated)
 
 
@@ -507,7 +520,7 @@ def _for(draw: st.DrawFn, regime: str) -> Document:
     for one in rule.when:
         if one.claimed and one.operator in DENYING and not law().facts[one.field].of_artifact:
             wanted = one.value if one.operator == "ne" else min(one.value) if one.value else None
-            stated[one.field] = wanted or draw(_values(one.field))
+            stated[one.field] = wanted or draw(values_of(one.field))
     return document(draw(st.sampled_from(PROFILES)), "for", signed=date(2018, 1, 1), terms=stated)
 
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Protocol
 
+from fedsov.border.evidence.supporting import Weigh
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -19,8 +21,8 @@ class Question:
 
     Attributes:
         standing: mechanisms that need no document, so that the answer can hold a claim for each.
-        closing: fields a prohibition looks at; a document that states one of them may also be left aside.
         reads: facts that some rule for this route looks at; documents that state no such fact do not matter.
+        weigh: how a value of such a fact speaks to these rules (`fedsov.border.law.bundle.Route.weigh`).
         evidence: ids of documents that the artifact names as evidence about itself.
         entity: of the recipient; "" where the crossing names no party, "*" for anyone.
         exporter_entity, exporter_role: of the party that sends, where `origin` is its place; "" where papers of this
@@ -34,8 +36,8 @@ class Question:
     categories: frozenset[str]
     day: date
     standing: tuple[str, ...]
-    closing: frozenset[str]
     reads: frozenset[str]
+    weigh: Weigh
     evidence: tuple[str, ...] = ()
     exporter_entity: str = ""
     exporter_role: str = ""

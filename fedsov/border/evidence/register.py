@@ -6,9 +6,9 @@ A document whose kind is a ground makes a claim; one of a supporting kind (an im
 profile) adds its facts to every claim, as long as it is valid and covers the crossing. What an expired contract
 is worth is not decided here: its claim states the day, and the rules refuse it.
 
-Each choice of supporting documents is a claim of its own, and so is leaving one aside that a prohibition looks
-at; hence no document can close what another opens, and taking one away can never open anything. Whatever the
-reader does not understand refuses the whole register.
+No document that supports a crossing can close what another opens, and taking one away never opens anything. What a
+document in force states against these parties binds (`fedsov.border.evidence.supporting`), until a newer one of its
+kind says otherwise. Whatever the reader does not understand refuses the whole register.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from dataclasses import field as part
 from datetime import date
-from itertools import combinations, product
 from typing import Any
 
 from fedsov.border.evidence.approvals import Approval
 from fedsov.border.evidence.claims import Claim, Question
+from fedsov.border.evidence.supporting import Stated, Statement, Support, supports
 from fedsov.border.law.bundle import Mechanism
 from fedsov.border.law.vocabulary import ANY
 from fedsov.errors import ConfigurationError, unknown
@@ -33,7 +33,6 @@ PROFILE = "recipient"
 CONSENT_OF_PEOPLE = "derogation_consent"
 """The kind of document that is a ground for single crossings, and releases nothing."""
 _REMEMBERED = 4096
-_Stated = tuple[str, dict[str, Any]]  # a document's id and the facts it states
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,20 +118,26 @@ class Document:
         return found
 
     def fault(self, question: Question) -> str:
-        """Why it does not support a crossing of these categories, this day and recipient, as a sentence; or ""."""
-        on, purpose, entity = question.day, question.purpose, question.entity
+        """Why it does not support a crossing of these categories, this day and these parties, as a sentence; or ""."""
         uncovered = sorted(question.categories - self.categories)
+        if uncovered and ANY not in self.categories:
+            return self.lapse(question) or f"'{self.id}' does not cover {', '.join(uncovered)}."
+        return self.lapse(question)
+
+    def lapse(self, question: Question) -> str:
+        """Why it says nothing of these parties on this day, whatever the categories, as a sentence; or ""."""
+        on, purpose, entity, exporter = question.day, question.purpose, question.entity, question.exporter_entity
         begins = max(self.signed, self.effective or self.signed)
         if on < begins:
             return f"'{self.id}' is valid from {begins} only."
         if self.expires is not None and on > self.expires:
             return f"'{self.id}' expired on {self.expires}."
-        if uncovered and ANY not in self.categories:
-            return f"'{self.id}' does not cover {', '.join(uncovered)}."
         if not self.is_for(purpose):
             return f"'{self.id}' does not cover the purpose {purpose}."
         if self.entities and entity not in ("", *self.entities):
             return f"'{self.id}' does not bind the recipient {entity or 'without a name'}."
+        if self.exporters and exporter not in ("", *self.exporters):
+            return f"'{self.id}' does not bind the exporter {exporter}."
         return ""
 
 
@@ -216,7 +221,7 @@ class Register:
             (0 if name else -1, name, "", None)
             for name in question.standing  # what needs no document costs nothing
         ]
-        supporting: dict[str, dict[str, _Stated]] = {}  # by kind; documents that state the same count once
+        statements: list[Statement] = []
         faults: dict[str, str] = {}
         for document in near:
             mechanism = self.mechanisms[document.kind]
@@ -227,18 +232,17 @@ class Register:
                 continue
             if mechanism.supports is None:
                 grounds.append((mechanism.effort, document.kind, document.id, document))
-            elif fault := document.fault(question):
-                faults[document.kind] = fault
-            elif stated := _only(question.reads, _supported(document, mechanism, question)):
-                supporting.setdefault(document.kind, {})[_key(stated)] = document.id, stated
-        findings = self._findings(question)
-        choices = _choices(supporting, question.closing)
+            else:
+                if fault := document.fault(question):
+                    faults[document.kind] = fault
+                statements += _statements(document, mechanism, question)
+        findings, ways = self._findings(question), supports(statements, question.weigh)
         for _, name, _, ground in sorted(grounds, key=lambda each: each[:3]):
-            for choice in choices:
+            for support in ways:
                 terms = {} if ground is None else ground.facts(question, self.mechanisms[name])
-                yield _claim(name, ground, choice, findings=findings, faults=faults, stated=terms)
+                yield _claim(name, ground, support, findings=findings, faults=faults, stated=terms)
 
-    def _findings(self, question: Question) -> list[_Stated]:
+    def _findings(self, question: Question) -> list[Stated]:
         """What the documents that an artifact names as its evidence found: none of them can be left aside.
 
         A finding about fixed bytes does not lapse, so their terms are not looked at; only a newer one of its kind
@@ -265,10 +269,15 @@ def _only(names: frozenset[str], facts: Mapping[str, Any]) -> dict[str, Any]:
     return {name: fact for name, fact in facts.items() if name in names}
 
 
-def _supported(document: Document, mechanism: Mechanism, question: Question) -> dict[str, Any]:
-    """What a supporting document adds; a recipient's profile also, that it names nobody where the question does."""
-    unnamed = document.kind == PROFILE and question.entity and not document.entities
-    return _support(document, mechanism) | ({"profile_match": "unnamed"} if unnamed else {})
+def _statements(document: Document, mechanism: Mechanism, question: Question) -> Iterator[Statement]:
+    """What a supporting document in force about these parties states that some rule for this route looks at."""
+    facts = _only(question.reads, _support(document, mechanism))
+    if not facts or document.lapse(question):
+        return
+    covers = not question.categories - document.categories or ANY in document.categories
+    binds = ANY in document.categories or not question.categories.isdisjoint(document.categories)
+    unnamed = document.kind == PROFILE and bool(question.entity) and not document.entities
+    yield Statement(document.id, document.kind, document.signed, facts, covers, binds, unnamed)
 
 
 def _support(document: Document, mechanism: Mechanism) -> dict[str, Any]:
@@ -282,36 +291,12 @@ def _support(document: Document, mechanism: Mechanism) -> dict[str, Any]:
     return stated
 
 
-def _choices(supporting: Mapping[str, Mapping[str, _Stated]], closing: frozenset[str]) -> list[list[_Stated]]:
-    """Every way to take at most one supporting document of each kind, none of them contradicting another.
-
-    A kind may also be left aside where one of its documents states what a prohibition looks at, or contradicts a
-    document of another kind: so adding a document only ever adds ways.
-    """
-    kinds = [sorted(several.values()) for _, several in sorted(supporting.items())]
-    options: list[list[_Stated | None]] = []
-    for place, several in enumerate(kinds):
-        others = [document for other, documents in enumerate(kinds) if other != place for document in documents]
-        aside = any(closing & set(facts) or any(_clash(facts, other) for _, other in others) for _, facts in several)
-        options.append([*several, *([None] if aside else [])])
-    ways = ([document for document in choice if document is not None] for choice in product(*options))
-    return [way for way in ways if not any(_clash(a, b) for (_, a), (_, b) in combinations(way, 2))]
-
-
-def _clash(facts: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    return any(name in other and other[name] != value for name, value in facts.items())
-
-
-def _key(stated: Mapping[str, Any]) -> str:
-    return json.dumps({name: _json(value) for name, value in stated.items()}, sort_keys=True)
-
-
 def _claim(
     name: str,
     document: Document | None,
-    support: list[_Stated],
+    support: Support,
     *,
-    findings: list[_Stated],
+    findings: list[Stated],
     faults: Mapping[str, str],
     stated: Mapping[str, Any],
 ) -> Claim:
@@ -319,7 +304,7 @@ def _claim(
     own = [] if document is None else [(document.id, {**stated, "mechanism": name})]
     together: dict[str, Any] = {}
     states: dict[str, frozenset[str]] = {}
-    for document_id, facts in (*support, *own, *findings):
+    for document_id, facts in (*support.beside, *own, *support.last, *findings):
         together |= facts
         states[document_id] = states.get(document_id, frozenset()) | frozenset(facts)
     together.pop("mechanism", None)

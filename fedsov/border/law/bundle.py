@@ -14,7 +14,7 @@ from dataclasses import field as part
 from datetime import date
 from typing import Any, TypeVar
 
-from fedsov.border.law.rules import Condition, Rule
+from fedsov.border.law.rules import AGAINST, FOR, WANTING, Condition, Rule
 from fedsov.border.law.vocabulary import DENYING, Duration, Fact, Facts, Test
 
 UNKNOWN = "unknown"
@@ -203,6 +203,25 @@ class Route:
     answers: dict[Any, Any] = part(init=False, repr=False, compare=False, default_factory=dict)
     questions: dict[Any, Any] = part(init=False, repr=False, compare=False, default_factory=dict)
     _applicable: dict[str, ApplicableRules] = part(init=False, repr=False, compare=False, default_factory=dict)
+    _asking: dict[str, list[tuple[Condition, bool]]] = part(init=False, repr=False, compare=False, default_factory=dict)
+
+    def weigh(self, name: str, value: Any) -> int:
+        """How a fact that a document states speaks here: `FOR`, `WANTING` or `AGAINST`.
+
+        A condition that compares it with what is not settled speaks against.
+        """
+        if not self._asking:
+            for rule in self.rules:
+                for condition in rule.when:
+                    for field in condition.names:
+                        self._asking.setdefault(field, []).append((condition, rule.opens))
+        facts = {**self.facts, name: value}
+        heaviest = FOR
+        for condition, opens in self._asking.get(name, ()):
+            meets = condition.test(facts) if condition.is_settled_by(facts) else not opens
+            if meets is not opens:
+                heaviest = max(heaviest, WANTING if opens else AGAINST)
+        return heaviest
 
     def applicable(self, mechanism: str) -> ApplicableRules:
         """Every rule that could apply to a claim of this ground."""
@@ -307,17 +326,6 @@ class Bundle:
         """What a regime's findings say of a place on a day; one of low confidence counts as `unverified_` only."""
         key = ("scopes", regime, place, on)
         return self._remembered(key, lambda: frozenset(map(scope_of, self.findings(regime, place, on))))
-
-    @property
-    def closing(self) -> frozenset[str]:
-        """The facts whose mention can close: looked at by a prohibition or a brake, or denied by what opens."""
-        return self._remembered("closing", self._closing)
-
-    def _closing(self) -> frozenset[str]:
-        rules = (*self.rules, *self.releases)
-        pairs = ((rule, condition) for rule in rules for condition in rule.when)
-        close = (each for rule, each in pairs if not rule.opens or each.operator in DENYING or each.other)
-        return frozenset(name for condition in close for name in condition.names if self.facts[name].claimed)
 
     @property
     def asked_of_flows(self) -> Mapping[tuple[str, str], frozenset[str]]:

@@ -48,6 +48,9 @@ _IN_WORDS = {
 }
 """What a condition asks for, by its operator; any other operator stands as its own word between field and value."""
 
+FOR, WANTING, AGAINST = 0, 1, 2
+"""How a fact speaks to rules: it suits each that looks at it; one that opens wants another; one that closes holds."""
+
 UNNAMED = {"recipient_name": "the recipient", "exporter_name": "the exporter"}
 """What a reason calls a party whose entity nobody gave."""
 

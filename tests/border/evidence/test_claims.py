@@ -11,6 +11,7 @@ from fedsov.border.evidence.claims import Claim, Evidence, Question
 from fedsov.border.evidence.live_register import LiveRegister
 from fedsov.border.evidence.register_file import load_register
 from fedsov.border.law.bundle_loader import load_bundle
+from fedsov.border.law.rules import FOR
 from fedsov.ledger.ledger import Ledger
 from tests.border.world import DAY, DEMO, demo_register, document, law, register
 
@@ -27,8 +28,8 @@ QUESTION = Question(
     categories=frozenset({"personal"}),
     day=DAY,
     standing=("", "adequacy"),
-    closing=frozenset(),
     reads=frozenset(law().facts),
+    weigh=lambda name, value: FOR,
 )
 
 

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 
 from fedsov.artifact import Crossing, Kind
 from fedsov.border.law.bundle import ApplicableRules, Bundle, applicable
-from fedsov.border.law.rules import Condition, Rule
+from fedsov.border.law.rules import AGAINST, FOR, WANTING, Condition, Rule
 from fedsov.border.law.vocabulary import ANY
 from fedsov.border.questions import as_release, asked_origins, claimed, crossing_facts, question, route_of
 from tests.border.world import DAY, Asking, artifact, askings, law, of, party, register
@@ -254,12 +254,16 @@ def test_a_bundle_made_of_another_remembers_nothing_of_it() -> None:
 # ------------------------------------------------------------------ what closes, what supports
 
 
-def test_closing_facts_are_those_whose_mention_can_close() -> None:
+def test_a_fact_speaks_against_where_a_rule_that_closes_holds_for_it_and_wants_another_where_one_that_opens_does_not():
     closes = rule("closes", stated("doc", "eq", "x"))
     denies = rule("denies", stated("tia", "ne", "no"), effect="permit", opens=True)
     opens = rule("opens", stated("module", "eq", "1"), effect="permit", opens=True)
     bundle = replace(law(), rules=(closes, denies, opens), releases=())
-    assert bundle.closing == {"doc", "tia"}
+    weigh = route_of("DE", crossing(), bundle, DAY).weigh
+    assert (weigh("doc", "x"), weigh("doc", "y"), weigh("doc", None)) == (AGAINST, FOR, FOR)
+    assert (weigh("tia", "no"), weigh("tia", "present")) == (WANTING, FOR)
+    assert (weigh("module", "2"), weigh("module", "1")) == (WANTING, FOR)
+    assert weigh("ciio", "yes") == FOR, "no rule looks at it"
 
 
 def test_a_supporting_kind_is_found_by_the_fact_that_it_states() -> None:

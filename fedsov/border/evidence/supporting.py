@@ -1,0 +1,102 @@
+"""What supporting documents say together: the newest of a kind has the last word, and what speaks against binds.
+
+A document states facts beside its ground: what a recipient is, what an assessment found. A fact speaks against a
+crossing where a rule that closes looks for it, or one that opens asks for something else. Such a fact of a document in
+force about these parties cannot be left aside; only a newer document of its kind that states the fact supersedes it. Of
+the values that stand beside each other what a prohibition looks for counts first; two of them are a contradiction,
+which nobody can read. Facts that speak against nothing count alike, so taking one away never opens anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+from fedsov.border.law.rules import AGAINST, FOR
+
+Stated = tuple[str, dict[str, Any]]
+"""A document's id and the facts it states."""
+Weigh = Callable[[str, Any], int]
+"""How a fact's value speaks: `FOR`, `WANTING` or `AGAINST`."""
+UNNAMED = {"profile_match": "unnamed"}
+"""What a profile adds that names nobody where the crossing names its recipient."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What one supporting document in force states.
+
+    Attributes:
+        covers: it covers every category of the crossing, so that it can support it; binds: it covers one of them.
+        unnamed: it is a profile that names nobody: what it says for the crossing, a person must look at.
+    """
+
+    document: str
+    kind: str
+    signed: date
+    facts: Mapping[str, Any]
+    covers: bool
+    binds: bool
+    unnamed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """Facts that every ground has beside it, and those that have the last word over what the ground states itself."""
+
+    beside: tuple[Stated, ...] = ()
+    last: tuple[Stated, ...] = ()
+
+
+def supports(statements: Sequence[Statement], weigh: Weigh) -> list[Support]:
+    """What the documents say together; and once more with what profiles say for it that name nobody."""
+    sure = [each for each in statements if not each.unnamed]
+    nameless = [each for each in statements if each.unnamed]
+    binding = [replace(each, covers=False) for each in nameless]
+    ways = [_together([*sure, *binding], weigh)]
+    if any(each.covers for each in nameless):
+        whole = _together(statements, weigh)
+        ways.append(replace(whole, beside=(*whole.beside, *((each.document, dict(UNNAMED)) for each in nameless))))
+    return ways
+
+
+def _together(statements: Sequence[Statement], weigh: Weigh) -> Support:
+    names = dict.fromkeys(name for each in statements for name in each.facts)
+    chosen = [(name, *_value(name, statements, weigh)) for name in names]
+    clash = {"unreadable": True}
+    beside = [
+        (of, {name: of.facts[name]}) for name, weight, several in chosen for of in several[:1] if weight < AGAINST
+    ]
+    last = [
+        (of, {name: of.facts[name]} | (clash if several[1:] else {}))
+        for name, weight, several in chosen
+        for of in several
+        if weight == AGAINST
+    ]
+    return Support(tuple(_by_document(beside)), tuple(_by_document(last)))
+
+
+def _value(name: str, statements: Sequence[Statement], weigh: Weigh) -> tuple[int, list[Statement]]:
+    """How a fact speaks, and who says so: one statement, or of several contradictory ones each."""
+    stating = [each for each in statements if name in each.facts]
+    standing = [each for each in stating if not any(_supersedes(other, each) for other in stating)]
+    weighed = [(weigh(name, each.facts[name]), each) for each in standing]
+    weighed = [(weight, each) for weight, each in weighed if (each.covers if weight == FOR else each.binds)]
+    heaviest = max((weight for weight, _ in weighed), default=FOR)
+    several = [each for weight, each in weighed if weight == heaviest]
+    several.sort(key=lambda each: (each.signed, each.document), reverse=True)
+    differing = [each for each in several if each.facts[name] != several[0].facts[name]]
+    return heaviest, several[:1] + (differing if heaviest == AGAINST else [])
+
+
+def _supersedes(newer: Statement, older: Statement) -> bool:
+    return newer.covers and newer.kind == older.kind and newer.signed > older.signed
+
+
+def _by_document(facts: Iterable[tuple[Statement, dict[str, Any]]]) -> Iterator[Stated]:
+    gathered: dict[str, dict[str, Any]] = {}
+    for statement, stated in facts:
+        gathered.setdefault(statement.document, {}).update(stated)
+    yield from sorted(gathered.items(), key=lambda each: each[0])
