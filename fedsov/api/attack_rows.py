@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
+from fedsov.api.region_settings import user
 from fedsov.config.settings import Settings
 from fedsov.errors import ConfigurationError, InputError, LedgerBroken, unknown
-from fedsov.keys import open_keys
-from fedsov.keys.protocol import KeySettings
+from fedsov.keys.principals import TRAINER
 from fedsov.label import Label
 from fedsov.ledger.ledger import Ledger
 from fedsov.model.column_statistics import Statistics
@@ -25,10 +25,10 @@ from fedsov.model.features import Features
 from fedsov.model.targets import outcome
 from fedsov.partition.description import description_of
 from fedsov.partition.records import Records
-from fedsov.partition.store import Store
 from fedsov.protocol.job import Asked
 from fedsov.region.admission import Place, admit, admit_rows
 from fedsov.region.lifecycle.retention import in_use
+from fedsov.region.trust.access import Opening, keys_for, open_store
 from fedsov.storage.workspace import Workspace, is_there, ledger_of, store_of
 
 
@@ -87,8 +87,8 @@ def _admitted(settings: Settings, folder: Path, region: str) -> Records:
     with closing(Ledger(ledger_of(folder), region)) as ledger:
         place = Place(folder, ledger)
         own = admit(place, dataset.name, Asked(description=description_of(dataset)), run=run)
-        keys = open_keys(KeySettings(region, folder, own.key_service))
-        store = Store.open(store_of(folder, dataset.name), keys)
+        keys = keys_for(place, own, TRAINER)
+        store = open_store(place, keys, Opening(dataset.name, "attack_test", user()), run=run)
         admit_rows(place, own, store.manifest, run=run)
         return in_use(store, own, on=ledger.today())
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from fedsov.api.region_settings import UNSAID, names_of, opened, user
 from fedsov.errors import ConfigurationError, counted
-from fedsov.keys import KeySettings, has_keys, open_keys, rotation
+from fedsov.keys import KeySettings, grants, has_keys, open_keys, rotation
 from fedsov.keys.local import version_of
 from fedsov.keys.protocol import RegionKeys
 from fedsov.ledger.ledger import Ledger
@@ -89,6 +89,8 @@ def rotate(root: Path, name: str, *, by: str = "", why: str = "") -> KeysShown:
         region = _entered(stack, root, name)
         keys = rotation.rotate(place)
         by, why = by or user(), why or UNSAID
+        for principal in grants.granted(place):  # before any file's key is wrapped by a version that they lack
+            grants.renew(place, principal)
         _all_anew(place.folder, keys, region, by=by, why=why)
         shown = status(root, name)
         _note(region, {"rotated": shown.to_json(), "by": by, "why": why})
@@ -113,6 +115,7 @@ def retire(root: Path, name: str, *, by: str = "", why: str = "") -> list[str]:
         versions = {"versions": list(before.versions[:-1]), "service_versions": former}
         _note(region, {"retired": versions, "by": by, "why": why})
         lines = rotation.retire(place)
+        lines += [line for principal in grants.granted(place) for line in grants.retire(place, principal)]
         if left := rotation.state_of(place).older:
             _note(region, {"not destroyed": [each.to_json() for each in left], "by": by, "why": why})
         return lines

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fedsov.cli.arguments import Arguments, By, Why, print_json, print_line
+from fedsov.cli.arguments import Arguments, By, Why, key_of, print_json, print_line
 from fedsov.cli.declaration import command, group_app
 from fedsov.errors import ConfigurationError
+from fedsov.keys.principals import PRINCIPALS
 
 if TYPE_CHECKING:
     from fedsov.api.region_keys import KeysShown
@@ -98,3 +99,85 @@ def retire(arguments: RetireArguments) -> None:
         return
     for line in lines:
         print_line(f"{arguments.name}: {line}")
+
+
+Principal = Annotated[str, typer.Argument(metavar="PRINCIPAL", help=f"One of {', '.join(PRINCIPALS)}.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantArguments(Arguments):
+    """Whose keys are whose, and the person's word."""
+
+    name: Name
+    principal: Principal
+    by: By = ""
+    why: Why = ""
+
+
+@command(
+    app,
+    examples=(
+        "fedsov keys grant DE trainer key_service.backend=passphrase key_service.credential_file=trainer.passphrase",
+        'fedsov keys grant DE auditor --why "the audit of 2026"',
+    ),
+    reads="run settings",
+)
+def grant(arguments: GrantArguments) -> None:
+    """Gives a principal keys of its own, for its part of a region's stores alone, under a credential of its own.
+
+    From then on its work is done with these keys. Without `key_service.backend` they lie in the clear, for the eyes of
+    the file's owner alone.
+    """
+    from fedsov.api.principals import grant as give
+
+    words = [word for word in arguments.settings if key_of(word) != "workspace"]
+    said = {"by": arguments.by, "why": arguments.why}
+    granted = give(arguments.workspace, arguments.name, arguments.principal, words, **said)
+    if arguments.json:
+        print_json(granted.to_json())
+    else:
+        print_line(f"{arguments.name}: {granted.line()}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevokeArguments(Arguments):
+    """Whose keys are taken away, and the person's word."""
+
+    name: Name
+    principal: Principal
+    by: By = ""
+    why: Why = ""
+
+
+@command(app, examples=('fedsov keys revoke DE trainer --why "left the project"',))
+def revoke(arguments: RevokeArguments) -> None:
+    """Removes a principal's keys, and says what is left to do."""
+    from fedsov.api.principals import revoke as take
+
+    said = {"by": arguments.by, "why": arguments.why}
+    lines = take(arguments.workspace, arguments.name, arguments.principal, **said)
+    if arguments.json:
+        print_json({"region": arguments.name, "done": lines})
+        return
+    for line in lines:
+        print_line(f"{arguments.name}: {line}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrincipalsArguments(Arguments):
+    """Whose principals."""
+
+    name: Name
+
+
+@command(app, examples=("fedsov keys principals DE",))
+def principals(arguments: PrincipalsArguments) -> None:
+    """Prints who may open a region's stores for what, with which of its keys, and what protects theirs."""
+    from fedsov.api.principals import principals as read
+
+    shown = read(arguments.workspace, arguments.name)
+    if arguments.json:
+        print_json([principal.to_json() for principal in shown])
+        return
+    for principal in shown:
+        print_line(f"{arguments.name}: {principal.line()}")

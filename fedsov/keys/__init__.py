@@ -11,6 +11,8 @@ of `BACKENDS`. `fedsov.keys.rotation` makes new versions, and destroys old ones.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fedsov.keys.protocol import KeySettings, PublicKeys, RegionKeys
 from fedsov.keys.sealing import seal
 from fedsov.keys.services import BACKENDS, KeyService
@@ -24,6 +26,7 @@ __all__ = [
     "create_keys",
     "has_keys",
     "open_keys",
+    "open_keys_as",
     "seal",
 ]
 
@@ -36,20 +39,24 @@ def open_keys(settings: KeySettings) -> RegionKeys:
         KeyUnavailable: missing, unreadable, damaged, another region's, or protected by another service than the
             settings say; or the service does not open it.
     """
-    from fedsov.keys.local import KEYRING, LocalKeyring
+    from fedsov.keys.local import LocalKeyring
 
-    return LocalKeyring.open(settings.folder / KEYRING, settings.region, settings.service)
+    return LocalKeyring.open(settings.path, settings.region, settings.service, settings.principal)
+
+
+def open_keys_as(owner: KeySettings, principal: str) -> RegionKeys:
+    """A principal's keys where it was granted some (`fedsov.keys.grants`), else the owner's. Raises as `open_keys`."""
+    its = replace(owner, service=None, principal=principal)
+    return open_keys(its if has_keys(its) else owner)
 
 
 def create_keys(settings: KeySettings) -> RegionKeys:
     """New keys for a region. Raises WorkspaceUnusable where it has some, or they cannot be kept, and as `open_keys`."""
-    from fedsov.keys.local import KEYRING, LocalKeyring
+    from fedsov.keys.local import LocalKeyring
 
-    return LocalKeyring.create(settings.folder / KEYRING, settings.region, settings.service or KeyService())
+    return LocalKeyring.create(settings.path, settings.region, settings.service or KeyService())
 
 
 def has_keys(settings: KeySettings) -> bool:
     """Whether the region has a keyring, be it whole or not."""
-    from fedsov.keys.local import KEYRING
-
-    return (settings.folder / KEYRING).exists()
+    return settings.path.exists()

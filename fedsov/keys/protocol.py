@@ -8,9 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from fedsov.errors import KeyUnavailable
+from fedsov.keys.principals import OWNER
 
 if TYPE_CHECKING:
     from fedsov.keys.services import KeyService
+
+
+KEYRING = "keyring.json"
+"""The name of the owner's keyring in the region's folder."""
 
 
 class KeyRetired(KeyUnavailable):
@@ -39,11 +44,18 @@ class KeySettings:
         region: whose keys they are.
         folder: the region's own folder, which has the keyring's file.
         service: what must protect it; None for whatever the keyring says.
+        principal: whose keyring of the region's; see `fedsov.keys.principals`.
     """
 
     region: str
     folder: Path
     service: KeyService | None = None
+    principal: str = OWNER
+
+    @property
+    def path(self) -> Path:
+        """The keyring's file."""
+        return self.folder / (KEYRING if self.principal == OWNER else f"keyring-{self.principal}.json")
 
 
 class RegionKeys(Protocol):
@@ -56,6 +68,9 @@ class RegionKeys(Protocol):
     def key_id(self) -> str: ...
 
     @property
+    def principal(self) -> str: ...
+
+    @property
     def public(self) -> PublicKeys: ...
 
     def wrap(self, secret: bytes, context: str) -> bytes:
@@ -63,7 +78,8 @@ class RegionKeys(Protocol):
         ...
 
     def unwrap(self, wrapped: bytes, context: str) -> bytes:
-        """The inverse of `wrap`. Raises KeyUnavailable for another region's, another context's, a changed one."""
+        """The inverse of `wrap`. Raises KeyUnavailable for another region's, another context's, a changed one, and for
+        a part that is not this principal's."""
         ...
 
     def pseudonyms(self, subjects: Iterable[str]) -> list[str]:

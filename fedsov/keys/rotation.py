@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 
 from fedsov.errors import ConfigurationError, KeyUnavailable, WorkspaceUnusable
 from fedsov.keys.keyring_file import KEY_BYTES, Former, Keyring, read_keyring
-from fedsov.keys.local import KEYRING, LocalKeyring
+from fedsov.keys.local import LocalKeyring
 from fedsov.keys.protocol import KeySettings, RootKey
 from fedsov.keys.services import KeyService, root_key
 from fedsov.storage.atomic_files import replace_file
@@ -87,7 +87,7 @@ def retire(settings: KeySettings) -> list[str]:
     if gone and not old.older:
         lines.append(_NOT_NOTED)
     for former in old.older:
-        is_ended, line = _ended(settings.region, former, old.service)
+        is_ended, line = ended(settings, former, old.service)
         lines.append(line)
         if is_ended:
             new = replace(new, older=tuple(each for each in new.older if each != former))
@@ -95,13 +95,14 @@ def retire(settings: KeySettings) -> list[str]:
     return lines
 
 
-def _ended(region: str, former: Former, service: KeyService) -> tuple[bool, str]:
-    """Whether what protected the file before is dealt with, and what is to be said of it.
+def ended(place: KeySettings, former: Former, service: KeyService) -> tuple[bool, str]:
+    """Whether what protected a keyring's file before is dealt with, and what is to be said of it.
 
     A fault of another service than `service`, which protects the file now, is said and not raised.
     """
+    region = place.region
     if former.service.backend in _COPIES:
-        copies = f"copies of the former keyring.json{_COPIES[former.service.backend]}"
+        copies = f"copies of the former {place.path.name}{_COPIES[former.service.backend]}"
         return True, f"{copies} still open old backups: destroy those copies too"
     access = {name: getattr(service, name) for name in ("credential_file", "ca_file", "profile")}
     moved = replace(former.service, **access) != service
@@ -127,11 +128,11 @@ def _new_version(root: RootKey, old: Keyring, *, moves: bool) -> str:
 
 
 def _read(settings: KeySettings) -> Keyring:
-    return read_keyring(settings.folder / KEYRING, settings.region, settings.service)
+    return read_keyring(settings.path, settings.region, settings.service)
 
 
 def _write(settings: KeySettings, keyring: Keyring, root: RootKey | None) -> LocalKeyring:
-    path = settings.folder / KEYRING
+    path = settings.path
     content = keyring.content(root)
     try:
         replace_file(path, content)

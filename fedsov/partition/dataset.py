@@ -65,6 +65,8 @@ class DatasetSpec:
     missing_target: Literal["refuse", "quarantine"] = "refuse"
 
     def __post_init__(self) -> None:
+        if self.name == "manifest":  # a store's manifest is sealed under this word
+            raise ConfigurationError("dataset.name 'manifest' is fedsov's own; give the data set another name")
         if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", self.name):
             raise ConfigurationError(f"dataset.name '{self.name}': use letters, digits, - and _, it names a folder")
         for setting, words in (("nonfinite", NONFINITE), ("missing_target", MISSING_TARGET)):

@@ -51,7 +51,7 @@ def wrapped_inside(keys: RegionKeys, context: str) -> pe.FileDecryptionPropertie
     Arrow's `CryptoFactory` caches unwrapped keys under `key_access_token`, whose default all factories' users share:
     with one factory, a principal without the key reads what another opened.
     """
-    token = f"{keys.region}/{keys.key_id}/{secrets.token_hex(8)}"
+    token = f"{keys.region}/{keys.principal}/{keys.key_id}/{secrets.token_hex(8)}"
     factory = pe.CryptoFactory(lambda _: _Kms(keys, context))
     connection = pe.KmsConnectionConfig(key_access_token=token)
     return factory.file_decryption_properties(connection, pe.DecryptionConfiguration())

@@ -22,13 +22,13 @@ from typing import TYPE_CHECKING
 
 from flwr.app import ConfigRecord, Context, Message, RecordDict
 
-from fedsov.artifact import BASE_MODEL, Artifact, Kind
+from fedsov.artifact import BASE_MODEL, TRAINING, Artifact, Kind
 from fedsov.border.evidence.live_register import LiveRegister
 from fedsov.border.gate import Gate
 from fedsov.border.people_counts import PeopleCounter
 from fedsov.errors import BudgetExceeded, CheckpointDamaged, FedsovError, JobRefused, LedgerBroken, SumRefused
-from fedsov.keys import open_keys
-from fedsov.keys.protocol import KeySettings, RegionKeys
+from fedsov.keys.principals import TRAINER
+from fedsov.keys.protocol import RegionKeys
 from fedsov.label import PUBLIC, Label, Scope
 from fedsov.ledger import known_keys
 from fedsov.ledger.ledger import Ledger
@@ -64,8 +64,9 @@ from fedsov.region.session import Session
 from fedsov.region.settings import RegionSettings
 from fedsov.region.settings_file import split_key
 from fedsov.region.trust import applications, known_peers
+from fedsov.region.trust.access import Opening, keys_for, open_store
 from fedsov.region.trust.leaned_on import rewritten
-from fedsov.storage.workspace import Workspace, is_there, ledger_of, store_of
+from fedsov.storage.workspace import Workspace, is_there, ledger_of
 
 if TYPE_CHECKING:
     from flwr.clientapp import ClientApp
@@ -173,8 +174,8 @@ def _opened_with(ledger: Ledger, start: RegionStart) -> OpenRegion:
     workspace = Workspace.around(start.folder)
     register = LiveRegister(own.register(asked), ledger, workspace.reviewers)
     _check_register(place, register, run=start.run)
-    keys = open_keys(KeySettings(start.region.name, start.folder, own.key_service))
-    store = Store.open(store_of(start.folder, job.dataset), keys)
+    keys = keys_for(place, own, TRAINER)
+    store = open_store(place, keys, Opening(job.dataset, TRAINING, f"run {start.run}"), run=start.run)
     admit_rows(place, own, store.manifest, run=start.run)
     records = in_use(store, own, on=ledger.today())
     if store.manifest.rows and not len(records):

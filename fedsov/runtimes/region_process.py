@@ -7,7 +7,8 @@ from pathlib import Path
 
 from flwr.app import Message
 
-from fedsov.keys import KeySettings, RegionKeys, open_keys
+from fedsov.keys import KeySettings, RegionKeys, open_keys_as
+from fedsov.keys.principals import TRAINER
 from fedsov.label import Label
 from fedsov.protocol.flower_messages import HUB_NODE, begin_flower_process, pack, unpack
 from fedsov.protocol.job import RegionStart
@@ -30,7 +31,7 @@ def run(connection: FramedSocket) -> None:
     start = from_plain(RegionStart, told)
     begin_flower_process(HUB_NODE + 1)  # replies bear the node that was asked, whatever it is
     region = open_region(start)
-    keys = open_keys(KeySettings(start.region.name, start.folder))  # once: a key service may be far
+    keys = open_keys_as(KeySettings(start.region.name, start.folder), TRAINER)  # once: a key service may be far
     try:
         while True:
             frame = connection.receive()

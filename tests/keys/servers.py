@@ -36,11 +36,11 @@ class Bao:
     def client(self) -> hvac.Client:
         return hvac.Client(url=self.url, token=self.root_token)
 
-    def token(self, policy: str) -> str:
+    def token(self, policy: str, name: str = "narrow") -> str:
         """A token that may do what a policy says, and nothing else."""
         client = self.client()
-        client.sys.create_or_update_policy("narrow", policy)
-        return str(client.auth.token.create(policies=["narrow"], no_default_policy=True)["auth"]["client_token"])
+        client.sys.create_or_update_policy(name, policy)
+        return str(client.auth.token.create(policies=[name], no_default_policy=True)["auth"]["client_token"])
 
 
 @contextmanager

@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from fedsov.errors import ConfigurationError, KeyUnavailable, WorkspaceUnusable
 from fedsov.keys import BACKENDS, KeyService, create_keys, has_keys, open_keys
-from fedsov.keys.local import KEYRING, version_of
-from fedsov.keys.protocol import KeySettings, RegionKeys
+from fedsov.keys.local import version_of
+from fedsov.keys.protocol import KEYRING, KeySettings, RegionKeys
 from fedsov.keys.rotation import retire, rotate, state_of
 from fedsov.keys.sealing import seal
 from fedsov.ledger.signed_head import Signer

@@ -14,8 +14,7 @@ import pytest
 from fedsov.errors import KeyUnavailable
 from fedsov.keys import KeyService, create_keys, open_keys
 from fedsov.keys.keyring_file import Former
-from fedsov.keys.local import KEYRING
-from fedsov.keys.protocol import KeySettings
+from fedsov.keys.protocol import KEYRING, KeySettings
 from fedsov.keys.rotation import retire, rotate, state_of
 from tests.keys.servers import AWS_REGIONS, TRAINER, Servers
 

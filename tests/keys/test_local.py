@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from fedsov.errors import KeyUnavailable, WorkspaceUnusable
-from fedsov.keys.local import KEYRING, LocalKeyring
+from fedsov.keys.local import LocalKeyring
+from fedsov.keys.protocol import KEYRING
 from fedsov.ledger.signed_head import Signer
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from fedsov.errors import KeyUnavailable
 from fedsov.keys import KeySettings, open_keys
-from fedsov.keys.local import KEYRING
+from fedsov.keys.protocol import KEYRING
 from fedsov.partition.store import Store
 from tests.cli.world import call
 from tests.hostile.people_region import PeopleRegion, drawn

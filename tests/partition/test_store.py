@@ -163,7 +163,7 @@ class _Impostor(pe.KmsClient):
         return self._inner.unwrap_key(wrapped_key, master_key_identifier)
 
 
-def _as_older(folder: Path, keys: LocalKeyring) -> Path:
+def as_older(folder: Path, keys: LocalKeyring) -> Path:
     """The store's records with their key wrapped inside the file, as they were once written."""
     store = Store.open(folder, keys)
     name = store.manifest.files["records"]
@@ -180,7 +180,7 @@ def _as_older(folder: Path, keys: LocalKeyring) -> Path:
 
 
 def test_an_older_store_is_read_and_its_keys_cannot_be_wrapped_anew(folder: Path, keys: LocalKeyring) -> None:
-    path = _as_older(folder, keys)
+    path = as_older(folder, keys)
     assert len(Store.open(folder, keys).read()) == 3
     with pytest.raises(StoreDamaged, match=f"{path.name} holds its own key, .* run: fedsov ingest"):
         rekey([folder], keys)
@@ -189,7 +189,7 @@ def test_an_older_store_is_read_and_its_keys_cannot_be_wrapped_anew(folder: Path
 def test_the_cache_of_one_crypto_factory_is_a_trap_and_ours_does_not_fall_into_it(
     folder: Path, keys: LocalKeyring, others: LocalKeyring
 ) -> None:
-    path, rings = _as_older(folder, keys), {"EU": keys, "US": others}
+    path, rings = as_older(folder, keys), {"EU": keys, "US": others}
     shared = pe.CryptoFactory(lambda config: _Impostor(rings, config.custom_kms_conf["who"]))
     ask = pe.DecryptionConfiguration()
 

@@ -15,19 +15,22 @@ from fedsov.border.evidence.register import Register
 from fedsov.border.gate import Gate
 from fedsov.border.law.bundle_loader import load_bundle
 from fedsov.errors import ConfigurationError
-from fedsov.keys import KeySettings, has_keys, open_keys
+from fedsov.keys import has_keys, open_keys
+from fedsov.keys.principals import ERASURE_OFFICER
 from fedsov.ledger.ledger import Ledger
 from fedsov.partition.ingest import QUARANTINE, key_settings
+from fedsov.region.admission import Place
 from fedsov.region.answers.memory import Answers
 from fedsov.region.lifecycle import erasure, lineage
 from fedsov.region.lifecycle.erasure import Erased, Premises
 from fedsov.region.settings_file import read_settings, split_key
+from fedsov.region.trust.access import EVERY_DATASET, Opening, keys_for, record_opening
 from fedsov.storage.workspace import Workspace
 
 
 def erase(root: Path, name: str, subject: str, *, by: str = "", why: str) -> Erased:
     """Erases a subject in every place of a region. Raises as `erasure.erase`."""
-    with premises(root, name) as region:
+    with premises(root, name, purpose="erasure") as region:
         word = erasure.subject_of(region.keys, subject)
         return erasure.erase(region, word, by=by or user(), why=reason(why))
 
@@ -53,15 +56,23 @@ def other_regions(root: Path, name: str) -> list[str]:
 
 
 @contextmanager
-def premises(root: Path, name: str, *, writes: bool = True) -> Iterator[Premises]:
-    """A region with all that an erasure opens; where something is written the workspace is held.
+def premises(root: Path, name: str, *, writes: bool = True, purpose: str = "") -> Iterator[Premises]:
+    """A region with all that an erasure opens, by the erasure officer's keys where it has some, else by the owner's.
 
-    Raises ConfigurationError for a region that there is not, SettingsBroken.
+    Where something is written the workspace is held.
+
+    Args:
+        purpose: what its stores' rows are opened for, which is decided and in the ledger first; "" where no row is
+            read, or an entry of its own says what for.
+
+    Raises ConfigurationError for a region that there is not, SettingsBroken; JobRefused for another's purpose.
     """
     names_of(root, name, every=False)
     with opened(root, name, writes=writes) as (folder, ledger):
         settings = read_settings(folder, ledger)
-        keys = open_keys(KeySettings(name, folder, settings.key_service))
+        keys = keys_for(Place(folder, ledger), settings, ERASURE_OFFICER)
+        if purpose:
+            record_opening(ledger, keys.principal, Opening(EVERY_DATASET, purpose, user()))
         secret = split_key(settings, keys)
         answers = Answers.open(folder, _gate(name, ledger), settings.limits, secret)
         common = key_settings(root, QUARANTINE)

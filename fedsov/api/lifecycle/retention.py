@@ -15,14 +15,14 @@ from fedsov.region.lifecycle.retention import Due
 
 
 def plan(root: Path, name: str) -> tuple[list[Due], dict[Hold, dict[str, str]]]:
-    """What is past its period, and the holds in force; nothing is written. Raises as `retention.in_use`."""
-    with premises(root, name, writes=False) as region:
+    """What is past its period, and the holds in force; no row is written. Raises as `retention.in_use`."""
+    with premises(root, name, purpose="retention") as region:
         return retention.plan(region), legal_holds.holds(region.ledger)
 
 
 def apply(root: Path, name: str, *, by: str = "", why: str) -> list[Due]:
     """Removes what is past its period and on no hold. Raises as `retention.apply`."""
-    with premises(root, name) as region:
+    with premises(root, name, purpose="retention") as region:
         return retention.apply(region, by=by or user(), why=reason(why))
 
 
