@@ -21,6 +21,7 @@ from fedsov.border.law.in_force import OtherLaw, law_in_force
 from fedsov.border.settings import BorderSettings
 from fedsov.errors import ConfigurationError, unknown
 from fedsov.keys import KeyService, KeySettings, create_keys, has_keys, open_keys
+from fedsov.keys.grants import granted
 from fedsov.keys.rotation import state_of
 from fedsov.ledger.known_keys import keys_at_hand
 from fedsov.ledger.ledger import Ledger
@@ -283,7 +284,8 @@ def opened(root: Path, name: str, *, writes: bool, service: KeyService | None = 
         place = KeySettings(name, folder, service)
         if service is not None and not has_keys(place) and not stores_of(folder):
             create_keys(place)
-        keys_of(root, name)
+        if not granted(place):  # a principal's work needs no other keyring than its own
+            keys_of(root, name)
         ledger = Ledger(ledger_of(folder), name)
         try:
             yield folder, ledger
