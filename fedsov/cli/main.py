@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, str] = {
     "train": "Ingest, plan, train every region and record the models.",
     "plan": "The same plan without training: strategies, reasons, missing documents.",
     "ingest": "Only sort the source into the regions' encrypted stores.",
+    "ingest serve": "Take rows over HTTP, stored before they are answered.",
     "region": "What protects a region is its own: show, set, check, init, owner.",
     "quarantine": "Rows that no store took: list, show, assign, delete.",
     "retention": "How long rows are used: plan, apply; legal holds: hold, release.",
@@ -71,9 +72,15 @@ class LazyCommands(GroupParser):
         """A command, imported; None where there is none of that name."""
         if cmd_name not in COMMANDS:
             return None
-        command = typer.main.get_command(import_module(f"fedsov.cli.{cmd_name}").app)
+        command = typer.main.get_command(import_module(f"fedsov.cli.{cmd_name.replace(' ', '_')}").app)
         command.name = cmd_name
         return command
+
+    def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command | None, list[str]]:
+        """The command that the first words name, of which one has two."""
+        if (name := " ".join(args[:2])) in COMMANDS and len(args) > 1:
+            return name, self.get_command(ctx, name), args[2:]
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: Context, formatter: HelpFormatter) -> None:
         """The table, without an import of any command."""

@@ -92,7 +92,7 @@ def ingest_source(request: Mapping[str, Any]) -> dict[str, Any]:
         basis=_basis(settings, register, asked.calendar().day()),
         rebuild=bool(request.get("rebuild")),
         drops_appended=bool(request.get("drops_appended")),
-        check_rows=_check_rows(workspace, gates, asked=known),
+        check_rows=check_rows(workspace, gates, asked=known),
         admitted=gates.admitted,
         first_day=gates.first_day,
     )
@@ -164,7 +164,7 @@ def _regions(settings: Settings) -> Mapping[str, Region] | Literal["auto"]:
     return "auto" if regions is None else {region.name: region for region in regions}
 
 
-def _check_rows(workspace: Workspace, gates: RegionGates, *, asked: Sequence[str]) -> CheckRows:
+def check_rows(workspace: Workspace, gates: RegionGates, *, asked: Sequence[str]) -> CheckRows:
     """Refuses rows for a region whose settings do not allow it, or that another one holds under a privacy budget."""
     folders = {name: workspace.region(name) for name in workspace.region_names()}
     covered = cache(lambda: covered_rows(folders))

@@ -57,7 +57,7 @@ def commands(group: Group | None = None, path: tuple[str, ...] = ()) -> Iterator
             member = here.get_command(context, name)
             assert member is not None
             if isinstance(member, Group):
-                yield from commands(member, (*path, name))
+                yield from commands(member, (*path, *name.split()))
             else:
                 yield (*path, name), member
 

@@ -21,7 +21,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -53,13 +53,13 @@ from fedsov.partition.ingest import (
     rows_of_group,
     store_folder,
 )
-from fedsov.partition.lifecycle.retention import first_day
+from fedsov.partition.lifecycle.retention import days_of, first_day
 from fedsov.partition.manifest import MANIFEST
 from fedsov.partition.recipients import Recipient, Sorter, labels_of
 from fedsov.partition.routing import known_as
-from fedsov.partition.sorting import IngestReport, SortedSource, survey
+from fedsov.partition.sorting import IngestReport, SortedRows, SortedSource, survey
 from fedsov.partition.sources import Source
-from fedsov.partition.store import ROW, SUBJECT, Store, StoreWriter, stage_further, stage_store
+from fedsov.partition.store import ROW, SUBJECT, TARGET, Store, StoreWriter, stage_further, stage_store
 from fedsov.storage.atomic_files import sha256_hex, sync_file, sync_folder
 
 
@@ -89,13 +89,10 @@ class Outcome:
 
 def batches_of(key: str, content: str, rows: int, day: date) -> Batches:
     """One batch: its idempotency key and the digest of what it says, for each of its rows."""
-    return Batches(np.full(rows, _number(key)), np.full(rows, _number(content)), day.toordinal() - _EPOCH)
+    return Batches(np.full(rows, number_of(key)), np.full(rows, number_of(content)), days_of(day))
 
 
-_EPOCH = date(1970, 1, 1).toordinal()
-
-
-def _number(word: str) -> int:
+def number_of(word: str) -> int:
     """63 bits of a word's digest, never 0, which marks rows of no batch."""
     return int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest(), "big") >> 1 or 1
 
@@ -107,6 +104,7 @@ class _Open:
     store: Store
     before: StoredBefore
     seen: tuple[int, int, int]
+    target: pa.DataType | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,14 +146,27 @@ class AppendableStores:
         begun = min(today, conditions.first_day(source.sha256) or date.max)
         quarantines = store_folder(self.workspace, QUARANTINE, self.spec.name).parent
         first = first_day(quarantines, source.sha256, begun)
+        rows = self.surveyed(source, first)
+        rows = replace(rows, batches=batches(int(rows.combinations.counts.sum()), first))
+        return self.store(rows, rows.tables(), first, conditions)
+
+    def surveyed(self, source: Source, first: date) -> SortedSource:
+        """Where rows go, that arrived on a day. Raises InputError, as `append`."""
         regions = {region.name: region for region in self.recorded.regions}
         recorded = Recorded(self.recorded.kinds, self.recorded.dates)
-        stamp = {**self.stamp, "ingested": first.isoformat()}
-        rows = survey(source, self.atlas, regions, stamp, recorded=recorded)
-        rows = replace(rows, batches=batches(int(rows.combinations.counts.sum()), first))
+        return survey(source, self.atlas, regions, {**self.stamp, "ingested": first.isoformat()}, recorded=recorded)
+
+    def store(self, rows: SortedSource, pieces: Iterable[SortedRows], first: date, conditions: Conditions) -> Outcome:
+        """Stores surveyed rows, `pieces`, as `append` does."""
         recipients = self._recipients(rows)
         self._ask(rows, recipients, first, conditions)
-        return self._stored(rows, recipients)
+        return self._stored(rows, pieces, recipients)
+
+    def holds(self, region: str, key: int) -> bool:
+        """Whether a region's store or quarantine holds rows of a batch. `region` is "" for rows without one."""
+        names = [self.spec.name] if not region else [self.spec.name, quarantine_of(self.spec.name)]
+        stores = (self._open(region or QUARANTINE, name) for name in names)
+        return any(each is not None and key in each.before.batches for each in stores)
 
     def _ask(self, rows: SortedSource, recipients: Sequence[Recipient], first: date, conditions: Conditions) -> None:
         """Raises what the conditions do."""
@@ -193,18 +204,19 @@ class AppendableStores:
         seen = _seen(folder)
         if known is None or known.seen != seen:
             store = Store.open(folder, keys_of(self.workspace, region))
-            known = self._opened[folder] = _Open(store, StoredBefore.of(store), seen)
+            known = self._opened[folder] = _Open(store, StoredBefore.of(store), seen, _target_of(store))
         return known
 
-    def _stored(self, source: SortedSource, recipients: Sequence[Recipient]) -> Outcome:
+    def _stored(self, source: SortedSource, pieces: Iterable[SortedRows], recipients: Sequence[Recipient]) -> Outcome:
         """Writes all further files, then puts one store after the other in force."""
         sorter = Sorter(source)
         with ExitStack() as undo:
             further = [self._further(source, each, len(recipients)) for each in recipients]
             for each in further:
                 undo.callback(each.discard)
-            for batch in source.tables():
-                for place, table in sorter.tables(batch, recipients):
+            for rows in pieces:
+                for place, table in sorter.tables(rows, recipients):
+                    self._check_target(recipients[place], table)
                     further[place].append(table)
             batches = _digest(source)
             for each in further:
@@ -214,6 +226,15 @@ class AppendableStores:
             undo.pop_all()
         counts, reasons = _counted(source, recipients)
         return Outcome(counts, reasons, sum(each.rows for each in further))
+
+    def _check_target(self, recipient: Recipient, table: pa.Table) -> None:
+        """Raises InputError where the target is text and was numbers, or the other way."""
+        region = QUARANTINE if recipient.region is None else recipient.region.name
+        opened = self._open(region, self.spec.name)
+        if opened is None or opened.target is None or opened.target == table.schema.field(TARGET).type:
+            return
+        before = "numbers" if pa.types.is_floating(opened.target) else "text"
+        raise InputError(f"column '{self.spec.target.column}' is of another kind than the {before} that are stored")
 
     def _further(self, source: SortedSource, recipient: Recipient, recipients: int) -> _Further:
         folder, contents = contents_of(self.workspace, source, recipient)
@@ -231,7 +252,7 @@ class _Further:
         self._groups = Groups(writer, rows_of_group(recipients))
         self._known: list[pa.Table] = []
         self._reasons: Counter[str] = Counter()
-        self._in_force = False
+        self._in_force, self._types = False, dict[str, pa.Field]()
 
     @property
     def rows(self) -> int:
@@ -240,6 +261,7 @@ class _Further:
 
     def append(self, table: pa.Table) -> None:
         """More rows."""
+        self._types = {each.name: each for each in table.schema}
         self._known.append(table.select([SUBJECT, ROW, LABEL, BATCH, CONTENT]))
         self._groups.append(table)
         if REASON in table.column_names:
@@ -262,7 +284,8 @@ class _Further:
         self._in_force = True
         manifest = staged.commit()
         sync_folder(self.folder)
-        return _Open(Store(self.folder, manifest, self._recipient.keys), before, _seen(self.folder))
+        target = self._types[TARGET].type
+        return _Open(Store(self.folder, manifest, self._recipient.keys), before, _seen(self.folder), target)
 
     def _notes(self, notes: Mapping[str, Any], before: StoredBefore) -> dict[str, Any]:
         if not self._recipient.is_quarantine:
@@ -294,6 +317,12 @@ def _digest(source: SortedSource) -> str:
     batches = source.batches
     pairs = [] if batches is None else np.unique(np.stack([batches.key, batches.content], 1), axis=0).tolist()
     return sha256_hex(json.dumps(pairs).encode())
+
+
+def _target_of(store: Store) -> pa.DataType | None:
+    """Of which type the target is stored; None where no row is."""
+    _, table = store.file("records", [TARGET])
+    return table.schema.field(TARGET).type if table.num_rows else None
 
 
 def _seen(folder: Path) -> tuple[int, int, int]:

@@ -127,6 +127,11 @@ def check_dates(dataset: str, column: str, values: np.ndarray | None) -> np.ndar
     return values
 
 
+def days_of(day: date) -> int:
+    """Days since 1970."""
+    return day.toordinal() - _EPOCH
+
+
 def last_day(ingested: str, days: int) -> date:
     """The last day on which rows may be used. Raises ValueError for a day of ingestion that is none."""
     return date.fromisoformat(ingested) + timedelta(days=min(days, (date.max - date.fromisoformat(ingested)).days))
