@@ -122,7 +122,7 @@ def test_bodies_that_are_too_large_too_many_too_slow_or_unnamed_are_not_taken(wo
     before = bytes_under(workspace)
     with served(workspace, ServerLimits(body=2000, waiting=800, seconds=0.5)) as client:
         assert sent(client, [ROW] * 100).status_code == 413
-        busy = sent(client, [ROW] * 8)
+        busy = sent(client, [ROW] * 12)
         assert (busy.status_code, busy.headers["Retry-After"]) == (429, "1")
         assert client.post("/rows", json=ROW).status_code == 400
         assert client.post("/rows", content=b"x", headers={"Idempotency-Key": "k"}).status_code == 415

@@ -21,6 +21,7 @@ from fedsov.storage.locks import hold_workspace
 from fedsov.storage.workspace import Workspace, ledger_of
 from tests.runtimes.test_ingestion_process import request_of
 
+OF_PEOPLE = ("dataset.subject=person", "dataset.examples=null")
 PEOPLE = ["country,person,age,ill", *(f"DE,p{row},{40 + row % 30},{row % 2}" for row in range(60))]
 
 
@@ -29,7 +30,7 @@ def _sent(person: str, key: str) -> Request:
 
 
 def test_rows_of_an_erased_person_are_refused_and_others_sent_with_them_are_stored(tmp_path: Path) -> None:
-    request = request_of(tmp_path, "dataset.subject=person", lines=PEOPLE)
+    request = request_of(tmp_path, *OF_PEOPLE, lines=PEOPLE)
     ingest_source(request)
     erase(tmp_path / "w", "DE", "p5", by="A. Person", why="request 1")
     chosen, workspace = settings_of(request["config"]), Workspace(tmp_path / "w")
@@ -47,7 +48,7 @@ def test_rows_of_an_erased_person_are_refused_and_others_sent_with_them_are_stor
 
 
 def test_a_region_that_there_is_not_is_refused_before_anything_is_served(tmp_path: Path) -> None:
-    request = request_of(tmp_path, "dataset.subject=person", lines=PEOPLE)
+    request = request_of(tmp_path, *OF_PEOPLE, lines=PEOPLE)
     ingest_source(request)
     with pytest.raises(ConfigurationError, match="--region FR"):
         serve(settings_of(request["config"]), host="127.0.0.1", port=1, region="FR", limits=ServerLimits(), ready=print)

@@ -162,11 +162,11 @@ class AppendableStores:
         self._ask(rows, recipients, first, conditions)
         return self._stored(rows, pieces, recipients)
 
-    def holds(self, region: str, key: int) -> bool:
-        """Whether a region's store or quarantine holds rows of a batch. `region` is "" for rows without one."""
+    def batches_in(self, region: str) -> list[Mapping[int, int]]:
+        """The batches of a region's store and of its quarantine, key to content. `region` is "" for rows without one."""
         names = [self.spec.name] if not region else [self.spec.name, quarantine_of(self.spec.name)]
         stores = (self._open(region or QUARANTINE, name) for name in names)
-        return any(each is not None and key in each.before.batches for each in stores)
+        return [each.before.batches for each in stores if each is not None]
 
     def _ask(self, rows: SortedSource, recipients: Sequence[Recipient], first: date, conditions: Conditions) -> None:
         """Raises what the conditions do."""

@@ -105,12 +105,21 @@ class Door:
         """
         answers: _Answers = {}
         alike: dict[pa.Schema, list[tuple[int, pa.Table]]] = defaultdict(list)
+        records: dict[int, list[dict[str, Any]]] = {}
         for place, request in enumerate(requests):
             try:
-                table = self._table(request)
-                alike[table.schema].append((place, table))
+                if request.media_type == JSON:
+                    records[place] = self._records(request.body)
+                else:
+                    table = self._of_arrow(request.body)
+                    alike[table.schema].append((place, table))
             except FedsovError as error:
                 answers[place] = error
+        for place, table_or_error in self._tables(records).items():
+            if isinstance(table_or_error, FedsovError):
+                answers[place] = table_or_error
+            else:
+                alike[table_or_error.schema].append((place, table_or_error))
         for tables in alike.values():
             answers |= self._stored(requests, tables, today)
         return [answers[place] for place in range(len(requests))]
@@ -144,7 +153,8 @@ class Door:
             raise OtherRegion(min(others))
         counts = Counter(zip(whose.tolist(), place.tolist(), strict=True))
         parts = {(own, int(belongs[at])) for own, at in counts}
-        fresh = {own for own, home in parts if not stores.holds(names[home] if home >= 0 else "", int(keys[own]))}
+        known = {home: stores.batches_in(names[home] if home >= 0 else "") for home in {home for _, home in parts}}
+        fresh = {own for own, home in parts if not any(int(keys[own]) in batches for batches in known[home])}
         stores.store(source, pieces, today, self.conditions)
         stored: list[Counter[str]] = [Counter() for _ in tables]
         waiting: list[Counter[str]] = [Counter() for _ in tables]
@@ -155,12 +165,10 @@ class Door:
                 waiting[own][homes.reasons[homes.reason_of[at]]] += rows
         return {at: Answer(stored[own], waiting[own], own not in fresh) for own, (at, _) in enumerate(tables)}
 
-    def _table(self, request: Request) -> pa.Table:
-        """A body's rows. Raises BodyUnreadable, OtherColumns, InputError naming a column."""
-        if request.media_type == ARROW:
-            return self._of_arrow(request.body)
+    def _records(self, body: bytes) -> list[dict[str, Any]]:
+        """A body's records. Raises BodyUnreadable, OtherColumns."""
         try:
-            records = json.loads(request.body)
+            records = json.loads(body)
         except (ValueError, RecursionError):
             raise BodyUnreadable("the body is no JSON; send a record, or a list of records") from None
         records = records if isinstance(records, list) else [records]
@@ -170,15 +178,34 @@ class Door:
         for record in records:
             if record.keys() != columns:
                 check_columns(list(record), self.stores)
-        names = sorted(columns)
+        return records
+
+    def _tables(self, records: Mapping[int, list[dict[str, Any]]]) -> dict[int, pa.Table | FedsovError]:
+        """Each request's records as a table: made of all of them at once, and one by one where one is refused."""
+        try:
+            table = self._of_records([record for own in records.values() for record in own]) if records else None
+        except FedsovError as error:
+            if len(records) == 1:
+                return dict.fromkeys(records, error)
+            return {at: table for place in records for at, table in self._tables({place: records[place]}).items()}
+        tables: dict[int, pa.Table | FedsovError] = {}
+        first = 0
+        for place, own in records.items():
+            tables[place], first = table.slice(first, len(own)), first + len(own)
+        return tables
+
+    def _of_records(self, records: Sequence[dict[str, Any]]) -> pa.Table:
+        names = sorted(self.stores.columns)
         arrays = [self._column(name, [record[name] for record in records]) for name in names]
         return pa.Table.from_arrays(arrays, names=names)
 
     def _column(self, name: str, values: list[Any]) -> pa.Array:
-        recorded, types = self.stores.recorded, {type(value) for value in values}
+        """Raises OtherColumns where a value is of another kind; also where some targets are text and some numbers."""
+        recorded, types = self.stores.recorded, {*map(type, values)}
         is_target = name == self.stores.spec.target.column
         is_number = types <= _NUMBERS if is_target else recorded.kinds[name] == "numeric" and name not in recorded.dates
-        if not types <= (_NUMBERS if is_number else _WORDS):
+        is_mixed = is_target and str in types and bool(types & {int, float, bool})
+        if is_mixed or not types <= (_NUMBERS if is_number else _WORDS):
             raise OtherColumns(f"column '{name}' is of another kind than the one that is stored", name)
         if is_number:
             return numbers(np.array([np.nan if value is None else value for value in values], np.float64))
