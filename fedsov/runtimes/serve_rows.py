@@ -67,6 +67,7 @@ def conditions_of(settings: Settings, workspace: Workspace, names: Sequence[str]
 def committing(
     workspace: Workspace, stores: AppendableStores, conditions: Conditions, region: str
 ) -> Callable[[Sequence[Request]], Sequence[Answer | FedsovError]]:
+    """Gives what stores a group of requests, answered in their order; `region` as of `serve`."""
     door = Door(stores, conditions, region)
 
     def commit(requests: Sequence[Request]) -> Sequence[Answer | FedsovError]:

@@ -47,7 +47,7 @@ def rollout(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("rollout")
 def test_a_command_is_one_module_and_one_line_in_the_table() -> None:
-    assert "rollout     Hand a version out." in call("--help").out
+    assert "rollout       Hand a version out." in call("--help").out
     assert call("rollout", "3").out == "3 at 5 % in .fedsov, None\n"
     assert call("rollout", "--share", "10", "3", "--owner=me", "--workspace", "w").out == "3 at 10 % in w, me\n"
     assert call("rollout", "3", "--json").json == {"version": 3, "share": 5}

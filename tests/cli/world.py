@@ -57,9 +57,9 @@ def commands(group: Group | None = None, path: tuple[str, ...] = ()) -> Iterator
             member = here.get_command(context, name)
             assert member is not None
             if isinstance(member, Group):
-                yield from commands(member, (*path, *name.split()))
+                yield from commands(member, (*path, name))
             else:
-                yield (*path, name), member
+                yield (*path, *name.split()), member
 
 
 def examples(command: Command) -> list[list[str]]:

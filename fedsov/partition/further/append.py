@@ -163,7 +163,7 @@ class AppendableStores:
         return self._stored(rows, pieces, recipients)
 
     def batches_in(self, region: str) -> list[Mapping[int, int]]:
-        """The batches of a region's store and of its quarantine, key to content. `region` is "" for rows without one."""
+        """Key to content of the batches in a region's store and quarantine; "" is the quarantine of no region."""
         names = [self.spec.name] if not region else [self.spec.name, quarantine_of(self.spec.name)]
         stores = (self._open(region or QUARANTINE, name) for name in names)
         return [each.before.batches for each in stores if each is not None]

@@ -115,7 +115,7 @@ class Door:
                     alike[table.schema].append((place, table))
             except FedsovError as error:
                 answers[place] = error
-        for place, table_or_error in self._tables(records).items():
+        for place, table_or_error in (self._tables(records) if records else {}).items():
             if isinstance(table_or_error, FedsovError):
                 answers[place] = table_or_error
             else:
@@ -183,7 +183,7 @@ class Door:
     def _tables(self, records: Mapping[int, list[dict[str, Any]]]) -> dict[int, pa.Table | FedsovError]:
         """Each request's records as a table: made of all of them at once, and one by one where one is refused."""
         try:
-            table = self._of_records([record for own in records.values() for record in own]) if records else None
+            table = self._of_records([record for own in records.values() for record in own])
         except FedsovError as error:
             if len(records) == 1:
                 return dict.fromkeys(records, error)
