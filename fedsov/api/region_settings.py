@@ -47,7 +47,7 @@ from fedsov.storage.workspace import Workspace, is_there, ledger_of, store_of
 UNSAID = "no reason given"
 INSTALLED_LAW = "law.bundle=installed"
 RESERVED = ("hub", "quarantine")
-EMPTY_GROUPS = frozenset(("datasets", "keys", "retention.categories", "retention.starts"))
+EMPTY_GROUPS = frozenset(("datasets", "keys", "parties.peers", "retention.categories", "retention.starts"))
 """Keys of `flat` that stand alone where nothing is in the group; what comes into it has keys of its own."""
 
 
@@ -168,6 +168,7 @@ def check(root: Path, name: str) -> list[str]:
         f"law: {settings.law.bundle[:16]}…" + (f", with {settings.law.rules}" if settings.law.rules else ""),
         f"evidence: {settings.evidence or 'none'}, {len(register.documents)} documents",
         f"keys: {', '.join(sorted(settings.keys)) or 'nobody'} pinned",
+        f"parties: {settings.parties.listed()} pinned",
         f"key_service: {settings.key_service.backend}, which protects this region's keyring",
         f"split: a secret of {len(secret)} bytes, which this region's keys open",
     ]

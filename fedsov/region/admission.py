@@ -30,6 +30,7 @@ from fedsov.region.own_dataset import OwnDataset, in_shell, same_people
 from fedsov.region.people_budgets import share_many
 from fedsov.region.settings import RegionSettings, first_settings
 from fedsov.region.settings_file import Change, has_settings, read_settings, write_settings
+from fedsov.region.trust.parties import Parties
 from fedsov.serialization import to_plain
 from fedsov.storage.workspace import Workspace, store_of
 
@@ -179,27 +180,47 @@ def settle(
     run: str,
     retention_days: int | None = None,
     peers: Mapping[str, str] | None = None,
+    parties: Parties | None = None,
 ) -> tuple[RegionSettings, bool]:
-    """As `admit`, after an ingestion; writes settings where there are none, or what they do not say of this data set.
+    """As `admit`, after an ingestion; writes settings where there are none, or what they do not say so far.
 
-    Gives also whether it wrote. Raises as `admit`, and WorkspaceUnusable, LedgerBroken, KeyUnavailable.
+    That is what this data set is sorted by, and the parties where none were pinned. Gives also whether it wrote.
+
+    Args:
+        peers: the verify keys of the parties at hand.
+        parties: those of this job.
+
+    Raises as `admit`, and WorkspaceUnusable, LedgerBroken, KeyUnavailable.
     """
     by = f"the first ingestion of {dataset}"
     if not has_settings(place.folder, place.ledger):
         law = law_in_force(Workspace.around(place.folder).law).digest
         owner = place.ledger.owner
-        first = first_settings(owner, dataset, asked, retention_days=retention_days, peers=peers, law=law)
+        days = retention_days
+        first = first_settings(owner, dataset, asked, retention_days=days, peers=peers, parties=parties, law=law)
         _check(place, first, dataset, asked, run=run)
         return write_settings(place.folder, keys, place.ledger, Change(first, by, "as the run that wrote it")), True
     own = read_settings(place.folder, place.ledger)
     _check(place, own, dataset, asked, run=run)
+    if faults := own.parties.contradictions(own.region, parties or Parties()):
+        refuse(place, own.region, faults, asked, run=run)
     before = own.datasets.get(dataset)
     after = (before or OwnDataset()).completed(asked)
-    if before == after:
+    more = replace(_pinning(own, peers or {}, parties), datasets={**own.datasets, dataset: after})
+    if more == own:
         return own, False
-    more = replace(own, datasets={**own.datasets, dataset: after})
     why = "a further data set" if before is None else "what its rows are sorted by"
+    why = why if before != after else "the parties, which were not pinned"
     return write_settings(place.folder, keys, place.ledger, Change(more, by, why)), True
+
+
+def _pinning(own: RegionSettings, peers: Mapping[str, str], parties: Parties | None) -> RegionSettings:
+    """The settings with this job's parties where none were pinned: of the peers those whose keys are pinned, if any."""
+    if parties is None or (own.parties.region is not None and own.parties.hub is not None):
+        return own
+    keys = own.keys or {name: key for name, key in peers.items() if name != own.region}
+    known = {name: party for name, party in parties.peers.items() if name in keys}
+    return replace(own, keys=keys, parties=own.parties.completed(replace(parties, peers=known)))
 
 
 def _check(place: Place, own: RegionSettings, dataset: str, asked: Asked, *, run: str) -> None:

@@ -30,7 +30,7 @@ from fedsov.protocol.flower_messages import config_of, round_of
 from fedsov.protocol.job import RegionStart, TrainingJob
 from fedsov.protocol.message_types import FINISH, MESSAGE_TYPES, PayloadRule, Record
 from fedsov.region.session import Session
-from fedsov.region.trust.known_peers import sealing_key
+from fedsov.region.trust.known_peers import check_pinned, sealing_key
 
 TOLD = (JobRefused, LimitExceeded)
 """Errors whose text may leave a region."""
@@ -137,17 +137,24 @@ class Outbound:
         return replace(artifact, pool=self.session.work.dataset, pool_people=self.session.people(scope, "all"))
 
     def _seal(self, record: ConfigRecord, label: Label, *, count: int, scope: str) -> None:
-        """Rows for other regions: each a crossing of its own, sealed so that the hub relays what it cannot read."""
+        """Rows for other regions: each a crossing of its own, sealed so that the hub relays what it cannot read.
+
+        A recipient that is not pinned gets none, and the ledger has a note that says so.
+        """
         for recipient in list(record):
             rows = cast(bytes, record.pop(recipient))
             artifact = Artifact(Kind.SYNTHETIC, label, rows, count=count, name="synthetic rows")
             artifact = self._from_here(artifact, scope)
             redacted = RedactedErrors()
             with redacted:
-                self.gate.cross(artifact, self.start.peers[recipient])
+                target = self.start.peers[recipient]
+                check_pinned(self.session.settings, self.start, recipient)
+                self.gate.cross(artifact, target)
                 key = sealing_key(self.session.settings, self.start, recipient)
                 record[recipient] = seal(key, _labelled(label, rows), recipient)
-            if redacted.name and redacted.name != Refused.__name__:
+            if redacted.name == JobRefused.__name__:
+                self.gate.note({"not_sealed": {"recipient": recipient, "why": redacted.told}})
+            elif redacted.name and redacted.name != Refused.__name__:
                 raise FedsovError(f"rows could not be sealed for {recipient}")
 
 

@@ -6,7 +6,7 @@ which sends the change from the model that came in, weighted by rows, under mask
 submitter of an app can take this away, for it is no part of the app.
 
 The hub has no say in the arithmetic nor in the threshold: they follow from the region's own bounds and the number of
-members. It names the members; a region takes part only among those whose verify keys it was given beforehand.
+members. It names the members; a region takes part only among those whose verify keys its owner pinned (region.yaml).
 
 Where it cannot open another's letter it answers with a complaint, and trains nothing; the round may then be begun again
 among fewer (`fedsov.privacy.secure_aggregation.attempts`).
@@ -55,7 +55,7 @@ class SecureSumMember:
     Attributes:
         run: the run's name; keys and signatures are bound to it.
         sign: signs with the region's pinned Ed25519 key.
-        directory: every region's verify key, from before the run.
+        directory: its own verify key, and those of the peers that it pinned; the least members are counted among them.
         held: what it keeps of the round under way; None before the first.
         journal: what it remembers of rounds it answered before its process was started anew.
         frozen: names of parameters that are not trained, and that no word is about.
@@ -85,7 +85,10 @@ class SecureSumMember:
         config = config_of(message)
         members = tuple(told_in(message)["names"])
         if strangers := sorted(set(members) - set(self.directory)):
-            raise SumRefused(f"nobody gave this region the verify keys of {', '.join(strangers)}")
+            raise SumRefused(
+                f"region {self.name} has pinned no key of {', '.join(strangers)}, and sums with nobody else; "
+                f"`fedsov region set {self.name} keys.{strangers[0]}=KEY` would pin one"
+            )
         bounds, number = self.bounds.among(max(len(members), 1)), round_of(message) or 0
         terms = Terms(self.run, number, members, int(config["words"]), bounds)
         is_again = self._may_begin_again(terms)

@@ -30,6 +30,7 @@ from fedsov.protocol.job import Asked
 from fedsov.region.limits import Limits
 from fedsov.region.own_dataset import KEYS, OwnDataset, in_shell
 from fedsov.region.privacy_life import RegionPrivacy
+from fedsov.region.trust.parties import Parties, put
 from fedsov.serialization import to_plain
 from fedsov.storage.atomic_files import sha256_hex
 from fedsov.storage.workspace import named_path_or_none
@@ -89,6 +90,7 @@ class RegionSettings:
         datasets: what is said of each data set, by its name.
         split: the secret that divides rows, wrapped by the region's keys (hexadecimal).
         keys: the verify keys (Ed25519, hexadecimal) of the hub and of every peer that was pinned.
+        parties: where these and the region itself are, and whose; what a job says of them must be the same.
         key_service: what protects the region's own keyring.
         applications: digests of the applications that may run here beside fedsov's own.
         retention_days: how long records of every category are used; None where nothing is said.
@@ -104,6 +106,7 @@ class RegionSettings:
     datasets: Mapping[str, OwnDataset] = field(default_factory=dict)
     split: str = ""
     keys: Mapping[str, str] = field(default_factory=dict)
+    parties: Parties = field(default_factory=Parties)
     key_service: KeyService = field(default_factory=KeyService)
     applications: tuple[str, ...] = ()
     retention_days: int | None = None
@@ -114,8 +117,9 @@ class RegionSettings:
         """The settings of plain values, as in region.yaml. Raises ConfigurationError, naming the key."""
         given = section("", plain, RegionSettings)
         days = given.get("retention_days")
+        region = text("region", given["region"])
         return RegionSettings(
-            region=text("region", given["region"]),
+            region=region,
             law=OwnLaw.from_settings(given.get("law", {})),
             evidence=_absolute("evidence", given.get("evidence")),
             rehearsal=flag("rehearsal", given.get("rehearsal", False)),
@@ -127,6 +131,7 @@ class RegionSettings:
             },
             split=text("split", given.get("split", "")),
             keys=_verify_keys(given.get("keys", {})),
+            parties=Parties.from_settings(region, given.get("parties", {})),
             key_service=KeyService.from_settings(given.get("key_service", {})),
             applications=texts("applications", given.get("applications", [])),
             retention_days=None if days is None else whole("retention_days", days, at_least=0),
@@ -228,9 +233,11 @@ def first_settings(
     *,
     retention_days: int | None = None,
     peers: Mapping[str, str] | None = None,
+    parties: Parties | None = None,
     law: str = "",
 ) -> RegionSettings:
-    """What the first ingestion in one workspace writes down: what the one who runs it asked for, and its peers' keys.
+    """What the first ingestion in one workspace writes down: what the one who runs it asked for, its peers' keys, and
+    its parties as they are described.
 
     Consent by a drawn share is taken for example rows alone. `law` is the digest of the law in force in the region's
     workspace; that of the shipped one where nothing is said.
@@ -242,6 +249,7 @@ def first_settings(
         rehearsal=asked.rehearses and asked.examples is None,
         datasets={dataset: OwnDataset.of(asked)},
         keys={name: key for name, key in (peers or {}).items() if name != region},
+        parties=parties or Parties(),
         retention_days=retention_days,
     )
 
@@ -252,7 +260,7 @@ SETTABLE = (
     *(f"limits.{part.name}" for part in fields(Limits)),
     *(f"key_service.{part.name}" for part in fields(KeyService)),
 )
-"""What `changed` may change beside ``keys.NAME``, ``retention.GROUP.NAME`` and the `KEYS` of ``datasets.NAME``."""
+"""What `changed` may change beside ``keys.NAME``, ``parties``, ``retention.GROUP.NAME``, and `KEYS` of each data set."""
 FILES = ("law.rules", "evidence", "key_service.credential_file", "key_service.ca_file")
 """Settings that name a file; whoever runs a job stands in another folder."""
 RETENTION = ("categories", "starts")
@@ -268,6 +276,8 @@ def _put(plain: dict[str, Any], key: str, value: Any) -> None:
         plain["datasets"].setdefault(name, {})[last] = value
     elif first == "keys" and rest:
         plain["keys"] = {name: key for name, key in {**plain["keys"], rest: value}.items() if key is not None}
+    elif first == "parties" and rest:
+        put(plain["parties"], rest, value)
     elif first == "retention" and rest.count(".") and rest.partition(".")[0] in RETENTION:
         group, _, name = rest.partition(".")
         own = {**plain["retention"][group], name: value}

@@ -30,11 +30,11 @@ from fedsov.errors import BudgetExceeded, CheckpointDamaged, FedsovError, JobRef
 from fedsov.keys.principals import TRAINER
 from fedsov.keys.protocol import RegionKeys
 from fedsov.label import PUBLIC, Label, Scope
-from fedsov.ledger import known_keys
 from fedsov.ledger.ledger import Ledger
 from fedsov.ledger.proofs import accepted, continuation, noted_heads
 from fedsov.ledger.signed_head import Head
 from fedsov.partition.store import Store
+from fedsov.privacy.secure_aggregation.protocol import Directory
 from fedsov.protocol.flower_messages import (
     FAILED,
     HUB_NODE,
@@ -205,7 +205,8 @@ def _opened_with(ledger: Ledger, start: RegionStart) -> OpenRegion:
         if journal.folder is not None:
             session.own = _own_states(journal, journal.folder, session, left)
     app = client_app(session, lambda sealed: open_sealed_rows(keys, sealed))
-    return OpenRegion(start, Outbound(start, gate, session), app, context, _member(start, own, journal, keys), journal)
+    member = _member(start, known_peers.members(own, ledger.key), journal, keys)
+    return OpenRegion(start, Outbound(start, gate, session), app, context, member, journal)
 
 
 def _check_register(place: Place, register: LiveRegister, *, run: str) -> None:
@@ -232,10 +233,9 @@ def _own_states(journal: Journal, folder: Path, session: Session, left: int) -> 
     return states
 
 
-def _member(start: RegionStart, own: RegionSettings, journal: Journal, keys: RegionKeys) -> SecureSumMember | None:
+def _member(start: RegionStart, directory: Directory, journal: Journal, keys: RegionKeys) -> SecureSumMember | None:
     if start.secure_sum is None:
         return None
-    directory = known_peers.verify_keys(own, known_keys.read_keys(start.folder))
     frozen = start.job.recipe.frozen
     return SecureSumMember(
         start.region.name, start.run, keys.sign, directory, start.secure_sum, journal=journal, frozen=frozen

@@ -36,6 +36,7 @@ from fedsov.region.lifecycle import erasure, legal_holds, retention
 from fedsov.region.settings import RegionSettings
 from fedsov.region.settings_file import FILE, check_ledger, has_settings, noted, read_settings
 from fedsov.region.trust import known_peers
+from fedsov.region.trust.parties import Parties
 from fedsov.storage.private_files import make_private_folder
 from fedsov.storage.workspace import Workspace, is_there, ledger_of, store_of
 
@@ -45,9 +46,9 @@ class RegionGates:
     """The regions' own settings and gates, while their rows are sorted.
 
     `asked` is what the job would like of each region's border; `settled` are the regions whose settings were written
-    now, by what of them protects less than the closed ones did; `peers` the verify keys of the parties at hand, once
-    regions were begun, which first settings pin; `remarks` what regions have to say, in sentences; `of_people` the
-    regions whose rows are no examples.
+    now, by what of them protects less than the closed ones did; `peers` the verify keys of the parties at hand, and
+    `parties` the regions of this job, once they were begun, which first settings pin; `remarks` what regions have to
+    say, in sentences; `of_people` the regions whose rows are no examples.
     """
 
     settings: Settings
@@ -56,27 +57,29 @@ class RegionGates:
     run: str
     settled: dict[str, list[str]] = field(default_factory=dict)
     peers: dict[str, str] = field(default_factory=dict)
+    parties: dict[str, Party] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
     of_people: set[str] = field(default_factory=set)
 
-    def begin(self, names: Sequence[str]) -> None:
+    def begin(self, regions: Sequence[Region]) -> None:
         """Gives each region that has none a folder and a ledger, and finds the keys of all. Raises LedgerBroken."""
-        for name in names:
-            folder = self.workspace.region(name)
+        for region in regions:
+            folder = self.workspace.region(region.name)
             make_private_folder(folder)
-            check_ledger(folder, name)
-            Ledger(ledger_of(folder), name).close()
+            check_ledger(folder, region.name)
+            Ledger(ledger_of(folder), region.name).close()
+            self.parties[region.name] = party_of(region)
         self.peers.update(known_keys.keys_at_hand(self.workspace))
 
     def admitted(self, arrival: Arrival) -> None:
-        """Begins all regions, once their rows were checked, and checks the keys of each before any store is written.
+        """Begins all regions, once their rows were checked, and checks whom each knows before any store is written.
 
         Raises JobRefused, once for all of them; LedgerBroken.
         """
         names = [region.name for region in arrival.regions]
         self._of_all(self.workspace.region_names(), partial(self._check_people, arrival))
-        self.begin(names)
-        self._of_all([name for name in names if (self.workspace.region(name) / FILE).exists()], self._may_trust(names))
+        self.begin(arrival.regions)
+        self._of_all([name for name in names if (self.workspace.region(name) / FILE).exists()], self._may_trust)
         if self.settings.dataset.examples is None:
             for name in sorted({*arrival.replaced, *names}):
                 self._note_arrival(arrival, name)
@@ -123,23 +126,26 @@ class RegionGates:
             if why:
                 refuse(place, name, [why], self.asked, run=self.run)
 
-    def _may_trust(self, names: Sequence[str]) -> Callable[[str], None]:
-        def check(name: str) -> None:
-            folder = self.workspace.region(name)
-            with closing(Ledger(ledger_of(folder), name)) as ledger:
-                self._check_keys(read_settings(folder, ledger), ledger, names)
+    def _may_trust(self, name: str) -> None:
+        folder = self.workspace.region(name)
+        with closing(Ledger(ledger_of(folder), name)) as ledger:
+            self._check_parties(read_settings(folder, ledger), ledger)
 
-        return check
+    def _stated(self, name: str) -> Parties:
+        """The parties of this job, as a region is told of them."""
+        others = {other: party for other, party in self.parties.items() if other != name}
+        return Parties(self.settings.federation.hub, self.parties[name], others)
 
-    def _keys_beside(self, own: RegionSettings, names: Sequence[str]) -> dict[str, str]:
+    def _keys_beside(self, own: RegionSettings) -> dict[str, str]:
         """The keys at hand of the other parties."""
-        parties = {*names, self.settings.federation.hub.name} - {own.region}
-        return {name: self.peers[name] for name in parties if name in self.peers}
+        names = {*self.parties, self.settings.federation.hub.name} - {own.region}
+        return {name: self.peers[name] for name in names if name in self.peers}
 
-    def _check_keys(self, own: RegionSettings, ledger: Ledger, names: Sequence[str]) -> None:
-        """Raises JobRefused where a party has another key than the region pinned."""
-        keys = self._keys_beside(own, names)
-        if faults := known_peers.contradictions(own, keys):
+    def _check_parties(self, own: RegionSettings, ledger: Ledger) -> None:
+        """Raises JobRefused where a party has another key than the region pinned, or is stated otherwise."""
+        faults = own.parties.contradictions(own.region, self._stated(own.region))
+        faults += known_peers.contradictions(own, self._keys_beside(own))
+        if faults:
             place = Place(self.workspace.region(own.region), ledger)
             refuse(place, own.region, faults, self.asked, run=self.run)
 
@@ -152,30 +158,23 @@ class RegionGates:
         with closing(Ledger.read(ledger_of(self.workspace.region(name)))) as ledger:
             return noted(ledger) or ""
 
-    def ask_all(self, names: Sequence[str], *, settles: bool = True) -> None:
-        """Has each region take the job, or write its first settings. Raises JobRefused, once for all of them.
+    def ask_all(self, names: Sequence[str]) -> None:
+        """Has each region that has settings take the job. Raises JobRefused, once for all of them."""
+        self._of_all([name for name in names if (self.workspace.region(name) / FILE).exists()], self._may_ingest)
 
-        Args:
-            settles: whether settings are written where there are none, or none about this data set.
-        """
-        if not settles:
-            self._of_all([name for name in names if (self.workspace.region(name) / FILE).exists()], self._may_ingest)
-            return
-        self.begin(names)
-        self._of_all(names, self._settles_among(names))
+    def settle_all(self, regions: Sequence[Region]) -> None:
+        """Has each region take the job, and write what its settings do not say yet. Raises as `ask_all`."""
+        self.begin(regions)
+        self._of_all([region.name for region in regions], self._settle)
 
-    def _settles_among(self, names: Sequence[str]) -> Callable[[str], None]:
+    def _settle(self, name: str) -> None:
         dataset = self.settings.dataset
-
-        def settled(name: str) -> None:
-            with self._opened(name) as (own, ledger):
-                self._check_keys(own, ledger, names)
-                self.remarks.extend(known_peers.unpinned(own, self._keys_beside(own, names)))
-                self.remarks.extend(self._check_retention(own, ledger))
-                if dataset.examples is None or not own.of_dataset(dataset.name).examples:
-                    self.of_people.add(name)
-
-        return settled
+        with self._opened(name) as (own, ledger):
+            self._check_parties(own, ledger)
+            self.remarks.extend(known_peers.unpinned(own, self._keys_beside(own), self._stated(name)))
+            self.remarks.extend(self._check_retention(own, ledger))
+            if dataset.examples is None or not own.of_dataset(dataset.name).examples:
+                self.of_people.add(name)
 
     def _of_all(self, names: Sequence[str], ask: Callable[[str], None]) -> None:
         """Raises JobRefused, once for all regions that refuse what they are asked."""
@@ -303,7 +302,7 @@ class RegionGates:
         check_ledger(folder, name)
         with closing(Ledger(ledger_of(folder), name)) as ledger:
             keys = keys_of(self.workspace.root, name)
-            before = read_settings(folder, ledger).loose() if has_settings(folder, ledger) else []
+            before = read_settings(folder, ledger) if has_settings(folder, ledger) else None
             own, wrote = settle(
                 Place(folder, ledger),
                 keys,
@@ -312,10 +311,21 @@ class RegionGates:
                 run=self.run,
                 retention_days=self._retention_days(name),
                 peers=self.peers,
+                parties=self._stated(name),
             )
             if wrote:
-                self.settled[name] = [key for key in own.loose() if key not in before]
+                self.settled[name] = [key for key in own.loose() if before is None or key not in before.loose()]
+            if before is not None and before.parties != own.parties:
+                self.remarks.append(_pinned_now(own))
             yield own, ledger
+
+
+def _pinned_now(own: RegionSettings) -> str:
+    return (
+        f"region {own.region}: its region.yaml did not say where parties are and whose; pinned now, as this job states "
+        f"them: {own.parties.listed()}; look at each, and change what is not so by `fedsov region set {own.region} "
+        "parties.hub.location=CODE`"
+    )
 
 
 def _too_old(region: str, days: int | None, dataset: str, rows: ArrivingRows) -> str:

@@ -86,7 +86,7 @@ def ingest_source(request: Mapping[str, Any]) -> dict[str, Any]:
     asked = asked_of(settings)
     gates = opened_gates(settings, workspace, request["run"])
     known = _known_regions(settings, workspace)
-    gates.ask_all(known, settles=False)
+    gates.ask_all(known)
     register = settings.border.register()
     conditions = Conditions(
         basis=_basis(settings, register, asked.calendar().day()),
@@ -110,7 +110,7 @@ def ingest_source(request: Mapping[str, Any]) -> dict[str, Any]:
         if request.get("append") is None
         else reported(workspace.root, settings.dataset.name)
     )
-    gates.ask_all([region.name for region in report.regions])
+    gates.settle_all(report.regions)
     known_keys.pin_keys(workspace, [region.name for region in report.regions])
     rows_told = {region.name: gates.told_rows(region) for region in report.regions if region.name in gates.of_people}
     plain = _report(report, workspace, settings.dataset.name)
@@ -171,7 +171,7 @@ def check_rows(workspace: Workspace, gates: RegionGates, *, asked: Sequence[str]
 
     def check(region: Region, rows: ArrivingRows) -> None:
         if region.name not in asked:
-            gates.ask_all([region.name], settles=False)
+            gates.ask_all([region.name])
         gates.check_further(region.name, rows)
         check_new_holder(
             region.name, rows.row_digests, covered(), lambda name: open_keys(KeySettings(name, folders[name]))

@@ -77,7 +77,9 @@ def test_whoever_plans_for_people_under_the_demonstration_s_hub_is_told_to_name_
     region: PeopleRegion,
 ) -> None:
     own = [*region.words(), "federation.hub.entity=Bank plc"]
-    for words, is_told in ((region.words(), True), (own, False)):
+    demonstration = str(region.start().hub.entity)
+    for words, entity, is_told in ((own, "Bank plc", False), (region.words(), demonstration, True)):
+        region.set(f"parties.hub.entity={entity}")
         done = fedsov("plan", *words)
         assert done.returncode == 0, done.stderr
         assert ("name yours by federation.hub.entity=NAME" in done.stderr) is is_told, done.stderr

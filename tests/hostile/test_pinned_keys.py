@@ -73,9 +73,11 @@ def test_the_first_ingestion_pins_the_parties_at_hand_and_a_later_peer_is_said_b
     hub = region.start().hub.name
     assert _pinned(region, "DE") == {hub: _key(region, "hub")}
     (said,) = _ingested(region)
-    assert "region DE has pinned no key for FR" in said and f"keys.FR={_key(region, 'regions', 'FR')}`" in said
+    assert "region DE has pinned no key and no place of FR" in said
+    assert f"keys.FR={_key(region, 'regions', 'FR')}`" in said and "parties.peers.FR.location=FR" in said
     assert _pinned(region, "FR") == {hub: _key(region, "hub"), "DE": _key(region, "regions", "DE")}
-    region.set(f"keys.FR={_key(region, 'regions', 'FR')}")
+    place = ("parties.peers.FR.location=FR", "parties.peers.FR.entity=operator in FR")
+    region.set(f"keys.FR={_key(region, 'regions', 'FR')}", *place)
     assert _ingested(region) == []
 
 

@@ -20,6 +20,7 @@ from fedsov.protocol.message_types import SYNTHESISE, VERSION
 from fedsov.region.strategies import synthetic
 from fedsov.region.worker import OpenRegion, answer, open_region
 from tests.hostile.people_region import PeopleRegion, drawn
+from tests.own_settings import VERIFY, signed
 
 PEER = Party("SAXONY", "DE", "operator in Saxony")
 PRIVATE = b"s" * 32
@@ -32,6 +33,8 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[PeopleRegion, b
     """A region of 400 people, and the table that it gave its peer."""
     region = PeopleRegion(tmp_path_factory.mktemp("donor"))
     region.ingest(drawn(range(PEOPLE)))
+    place = (f"parties.peers.{PEER.name}.location=DE", f"parties.peers.{PEER.name}.entity={PEER.entity}")
+    region.set(f"keys.{PEER.name}={VERIFY}", *place)
     return region, _table(region)
 
 
@@ -50,7 +53,8 @@ def table(made_once: tuple[PeopleRegion, bytes]) -> bytes:
 def _asked(region: PeopleRegion, *more: str, run: str = "r") -> Message:
     """The region's answer to a hub that asks for a synthetic table for its peer."""
     keys = {PEER.name: public_half(PRIVATE).hex()}
-    home = open_region(replace(region.start(*more, run=run), peers={PEER.name: PEER}, peer_keys=keys))
+    start = replace(region.start(*more, run=run), peers={PEER.name: PEER}, peer_keys=keys)
+    home = open_region(replace(start, peer_signatures=signed(keys)))
     assert isinstance(home, OpenRegion), home
     config = ConfigRecord({"recipients": json.dumps([PEER.name])})
     message = Message(RecordDict({"config": config}), 2, SYNTHESISE)

@@ -21,7 +21,9 @@ from fedsov.privacy.secure_aggregation.fixed_point import Bounds
 from fedsov.protocol import SEALED_ROWS
 from fedsov.protocol.flower_messages import pack
 from fedsov.region.outbound import RedactedErrors, open_sealed_rows
+from fedsov.region.trust.parties import Parties
 from fedsov.region.worker import OpenRegion
+from tests.own_settings import CLOSED, pinning, signed
 from tests.protocol.test_payloads import OUTCOME
 from tests.region.world import BOUND, ask, question, region, update, with_start
 
@@ -200,9 +202,11 @@ def test_beside_the_one_text_of_an_answer_nothing_leaves(tmp_path: Path) -> None
 
 
 def _donor(folder: Path, *keyrings: LocalKeyring) -> OpenRegion:
-    """A region that knows the parties FR and CN, and the keys of these."""
+    """A region that has pinned the parties FR and CN, and knows the keys of these."""
     keys = {keyring.region: keyring.public.sealing.hex() for keyring in keyrings}
-    return with_start(region(folder, update), peers={"FR": FR, "CN": CN}, peer_keys=keys)
+    opened = region(folder, update)
+    opened.outbound.session.settings = pinning(CLOSED, FR, CN)
+    return with_start(opened, peers={"FR": FR, "CN": CN}, peer_keys=keys, peer_signatures=signed(keys))
 
 
 def _sealed(opened: OpenRegion, *recipients: str) -> tuple[ConfigRecord, Label]:
@@ -248,6 +252,22 @@ def test_synthetic_rows_cross_to_each_recipient_by_itself_and_stay_from_whom_the
 def test_rows_for_a_region_without_a_known_key_or_party_do_not_leave(tmp_path: Path, recipient: str) -> None:
     with pytest.raises(FedsovError, match=f"rows could not be sealed for {recipient}"):
         _sealed(_donor(tmp_path / "DE"), recipient)
+
+
+def test_a_recipient_that_nobody_pinned_gets_no_rows_and_the_ledger_says_how_to_pin_it(
+    tmp_path: Path, keyring: LocalKeyring
+) -> None:
+    donor = _donor(tmp_path / "DE", keyring)
+    own = donor.outbound.session.settings
+    elsewhere = replace(own, parties=Parties(peers={"FR": replace(FR, location="CN")}))
+    for settings in (CLOSED, replace(own, keys={}), replace(own, parties=Parties()), elsewhere):
+        donor.outbound.session.settings = settings
+        assert list(_sealed(donor, "FR")[0]) == []
+        last = donor.outbound.gate.ledger.entries()[-1].body
+        assert last["act"] == "note" and last["note"]["not_sealed"]["recipient"] == "FR"
+        assert "`fedsov region set DE parties.peers.FR.location=FR" in last["note"]["not_sealed"]["why"]
+    donor.outbound.session.settings = own
+    assert list(_sealed(donor, "FR")[0]) == ["FR"]
 
 
 # ------------------------------------------------------------------ errors
