@@ -108,8 +108,8 @@ def settled_line(regions: Sequence[str], loose: Sequence[str]) -> str:
     stays = f"what protects less stays so until their owner changes it: {', '.join(loose)}; " if loose else ""
     return (
         f"wrote region.yaml of {', '.join(regions)} from this run's settings; {stays}from now on each is its region's "
-        f"own: `fedsov region show {regions[0]}`, `fedsov region set {regions[0]} KEY=VALUE`; pinned in each: where the "
-        "hub and the regions are, whose they are, and their keys (parties, keys)"
+        f"own: `fedsov region show {regions[0]}`, `fedsov region set {regions[0]} KEY=VALUE`; each pins where "
+        "the hub and the regions are, whose they are, and their keys (parties, keys)"
     )
 
 

@@ -260,7 +260,7 @@ SETTABLE = (
     *(f"limits.{part.name}" for part in fields(Limits)),
     *(f"key_service.{part.name}" for part in fields(KeyService)),
 )
-"""What `changed` may change beside ``keys.NAME``, ``parties``, ``retention.GROUP.NAME``, and `KEYS` of each data set."""
+"""What `changed` may change beside ``keys.NAME``, ``parties``, ``retention.GROUP.NAME`` and `KEYS` of a data set."""
 FILES = ("law.rules", "evidence", "key_service.credential_file", "key_service.ca_file")
 """Settings that name a file; whoever runs a job stands in another folder."""
 RETENTION = ("categories", "starts")

@@ -15,7 +15,7 @@ from fedsov.storage.workspace import ledger_of, store_of
 from tests.hostile.people_region import PeopleRegion, drawn
 from tests.world import fedsov
 
-CATALOGUE = "federation.catalogue={{DE: {{name: DE, location: DE, retention_days: {days}}}}}"
+CATALOGUE = "federation.catalogue={{DE: {{name: DE, location: DE, entity: operator in DE, retention_days: {days}}}}}"
 
 
 @pytest.fixture(scope="module")
