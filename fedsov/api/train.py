@@ -117,8 +117,20 @@ def plan_settings(
 ) -> tuple[Plan, IngestionReport]:
     """The plan that `train` would follow today: same stores, same law, same documents; nothing is trained.
 
-    It is made of the profiles recorded at ingestion: no region is asked, and no ledger gets an entry. Where none are
-    recorded for these rows, or with `fresh`, the regions are asked, which their ledgers tell.
+    It is made as `recorded_plan` says.
+    """
+    with recorded_plan(settings, progress=progress, on_bytes=on_bytes, fresh=fresh) as (_, plan, _, report):
+        return plan, report
+
+
+@contextmanager
+def recorded_plan(
+    settings: Settings, *, progress: Progress, on_bytes: OnBytes | None = None, fresh: bool = False
+) -> Iterator[tuple[HubRun, Plan, Sequence[Profile], IngestionReport]]:
+    """A run that trains nothing, its plan, what the regions told of themselves, and what was ingested.
+
+    The plan is made of the profiles recorded at ingestion: no region is asked, and no ledger gets an entry. Where none
+    are recorded for these rows, or with `fresh`, the regions are asked, which their ledgers tell.
     """
     from fedsov.hub import region_queries
     from fedsov.hub.kept import recorded_profiles
@@ -129,12 +141,12 @@ def plan_settings(
         if recorded is not None:
             profiles, day = recorded
             progress(f"profiles: as the regions told them on {day}; no region is asked (--fresh asks them)")
-            return region_queries.plan_of(run, profiles), report
+            yield run, region_queries.plan_of(run, profiles), profiles, report
+            return
         why = "--fresh" if fresh else "none are recorded for these rows yet"
         progress(f"profiles: {why}; the regions are asked, and their ledgers tell it")
         run.connect()
-        plan, _ = region_queries.planned(run)
-        return plan, report
+        yield (run, *region_queries.planned(run), report)
 
 
 @contextmanager

@@ -50,7 +50,8 @@ def missing(arguments: MissingArguments) -> None:
 
     Each is tried before it is told: with all of them the plan is made again, and what it then says is printed below.
     Get the document first; a line names a day, a last day and a person that are yours to replace. Takes the same
-    settings as `train`; ingests first if need be; trains, records and enters nothing.
+    settings as `train`; ingests first if need be. Trains nothing, asks no region and adds no entry: answers from the
+    profiles recorded at ingestion (where none are, the regions are asked, and their ledgers tell it).
     """
     from fedsov.api.border.missing_evidence import missing_settings, rule_of
 

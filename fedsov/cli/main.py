@@ -37,7 +37,7 @@ COMMANDS: Mapping[str, str] = {
     "keys": "A region's keys: status, rotate, retire.",
     "erase": "One person's rows leave every place of a region.",
     "border": "What the law answers and why; what waits for a person's approval.",
-    "evidence": "The documents that decisions rely on: list, check, add, kinds.",
+    "evidence": "The documents that decisions rely on: list, missing, add, kinds, check.",
     "ledger": "What the ledgers hold: verify, show, prove, export, anchor.",
     "budget": "What of each region's privacy budget is spent and left, by run.",
     "attack": "Known attacks on a region's training, beside the epsilon claimed.",

@@ -60,11 +60,11 @@ def test_no_decision_under_test_is_answered_more_loosely_than_expected():
     assert all(one.standing for one in checked)
 
 
-def test_of_the_decisions_of_high_confidence_at_least_95_in_100_are_answered_exactly():
+def test_of_the_decisions_of_high_confidence_at_least_97_in_100_are_answered_exactly():
     high = [one for one in check_cases(decisions(), law()) if one.case.confidence == "high"]
     exact = [one for one in high if one.standing == "exact"]
     assert len(high) >= 114
-    assert len(exact) >= 0.95 * len(high)
+    assert len(exact) >= 0.97 * len(high)
 
 
 def test_every_regime_has_a_case_that_it_permits_or_has_reviewed():

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from fedsov.api.border.missing_evidence import MissingEvidence
+from fedsov.api import train
+from fedsov.api.border.missing_evidence import MissingEvidence, missing_settings
 from fedsov.cli.evidence_missing import answer_lines, entry_line, register_lines
+from fedsov.config.hydra_compose import compose
+from fedsov.config.settings import settings
+from fedsov.ledger.ledger import Ledger
+from fedsov.storage.workspace import ledger_of
 from tests.border.world import document
 from tests.cli.world import call
+from tests.world import people
 
 PAPER = document("scc_uk_idta", "idta-1", terms={"doc": "A1.0"}, entities=frozenset({"Example's Ltd"}))
 
@@ -67,6 +74,26 @@ def test_a_job_without_a_register_is_told_the_setting_that_names_it(tmp_path: Pa
 def test_a_worse_strategy_is_no_change_for_the_better() -> None:
     answer = MissingEvidence((), {"IN": "transfer_learning"}, {"IN": "local"}, ())
     assert answer.changed == {} and replace(answer, after={"IN": "federated"}).changed == {"IN": "federated"}
+
+
+def test_once_the_rows_are_ingested_no_region_is_asked_and_no_ledger_gets_an_entry(tmp_path: Path) -> None:
+    lines = ["country,age,ill", *(f"{('DE', 'US')[row % 2]},{20 + row % 60},{row % 3 % 2}" for row in range(200))]
+    chosen = settings(compose([*people(tmp_path, lines, target="ill"), "today=2026-11-23"]))
+    train.ingest_settings(chosen, progress=lambda _: None)
+    before = entries(chosen.workspace)
+    told: list[str] = []
+    missing_settings(chosen, progress=told.append, strategy="federated")
+    assert before == entries(chosen.workspace) and sum(before.values())
+    assert any("no region is asked" in line for line in told)
+
+
+def entries(folder: Path) -> dict[str, int]:
+    """How many entries each region's ledger has."""
+    counts = {}
+    for region in sorted((folder / "regions").iterdir()):
+        with closing(Ledger.read(ledger_of(region))) as ledger:
+            counts[region.name] = len(ledger.entries())
+    return counts
 
 
 @pytest.mark.long

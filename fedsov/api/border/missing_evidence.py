@@ -94,20 +94,21 @@ def missing_settings(
     Raises ConfigurationError for a strategy that nobody knows.
     """
     from fedsov.api.region_settings import show as shown
-    from fedsov.api.train import planned_run
+    from fedsov.api.train import recorded_plan
 
     rule = rule_of(settings.strategy, strategy)
-    with planned_run(settings, progress=progress) as (run, plan, profiles):
+    with recorded_plan(settings, progress=progress) as (run, plan, profiles, _):
         register = settings.border.register()
         view = BorderView(run.party, run.gate.bundle, register, run.gate.today(), run.gate.purpose)
         answer = missing(profiles, rule, hub=run.gate.owner.name, view=view)
-        registers = {name: shown(settings.workspace, name).settings.evidence for name in _settled(run)}
+        registers = {name: shown(settings.workspace, name).settings.evidence for name in _settled(run, profiles)}
         return replace(answer, before=_strategies(plan), registers=registers)
 
 
-def _settled(run: HubRun) -> list[str]:
+def _settled(run: HubRun, profiles: Sequence[Profile]) -> list[str]:
     """The regions of the run whose settings lie in this workspace."""
-    return [name for name in sorted(run.nodes) if (run.workspace.region(name) / FILE).exists()]
+    names = sorted(profile.region for profile in profiles)
+    return [name for name in names if (run.workspace.region(name) / FILE).exists()]
 
 
 def rule_of(rule: StrategyRule, strategy: str | None) -> StrategyRule:

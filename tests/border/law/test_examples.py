@@ -128,3 +128,10 @@ def test_no_label_is_let_go_on_an_assessment_by_nobody_or_without_a_method(name,
     assert decision.verdict == "permit" and stated in case.facts
     fact = stated.partition("=")[0]
     assert decided(replace(case, facts=case.facts.replace(stated, f"{fact}={word}"))).verdict == "refuse"
+
+
+@pytest.mark.parametrize("name", ["release.assessed", "release.assessed_rows"])
+def test_no_label_is_let_go_on_an_assessment_that_is_still_to_come(name):
+    case, decision = examples()[name]
+    later = decided(replace(case, facts=f"{case.facts};assessment_date=2027-05-01"))
+    assert (decision.verdict, later.verdict) == ("permit", "refuse") and "paper.assessed_later" in later.rules
