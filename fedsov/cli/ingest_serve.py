@@ -45,7 +45,7 @@ def serve(arguments: IngestServeArguments) -> None:
     POST /rows with an Idempotency-Key and a body of application/json or application/vnd.apache.arrow.stream. The
     connection is neither encrypted nor authenticated: serve at 127.0.0.1, or behind a gateway that does both.
     """
-    from fedsov.api.serve import serve_rows
+    from fedsov.api.lifecycle.served_rows import serve_rows
 
     serve_rows(
         run_settings(arguments.overrides),
