@@ -54,7 +54,7 @@ def serve(
 def conditions_of(settings: Settings, workspace: Workspace, names: Sequence[str]) -> Conditions:
     """What an ingestion asks the regions; of what is sent, a ledger notes each day once."""
     gates = opened_gates(settings, workspace, RUN)
-    gates.ask_all(names, settles=False)
+    gates.ask_all(names)
     dataset = settings.dataset.name
     return Conditions(
         check_rows=check_rows(workspace, gates, asked=names),
