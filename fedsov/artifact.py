@@ -18,8 +18,9 @@ from fedsov.checks import section
 from fedsov.jurisdiction import Atlas, party_settings
 from fedsov.label import Label
 
-TRAINING, BASE_MODEL = "training", "base_model"
-"""Purposes of crossings: of all of a run, and of a base model of rows whose people consented to one."""
+TRAINING, BASE_MODEL, INGESTION = "training", "base_model", "ingestion"
+"""Purposes of crossings: of all of a run, of a base model of rows whose people consented to one, and of rows on their
+way from a mixed source to their regions."""
 
 
 class Kind(StrEnum):

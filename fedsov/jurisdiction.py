@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fedsov.checks import choice, require, section, shown, text, texts, whole
-from fedsov.errors import ConfigurationError
+from fedsov.errors import ConfigurationError, nearest
 
 ROLES = ("controller", "processor")
 """What a party may be in data-protection law."""
@@ -120,11 +120,20 @@ def party_settings(group: str, given: Mapping[str, Any], atlas: Atlas) -> dict[s
         ConfigurationError: one that is not set or no text, a place or an owner that is no country, or another role.
     """
     words = {key: text(f"{group}.{key}", require(group, given, key)) for key in ("name", "location", "entity")}
-    if atlas.code(words["location"]) is None:
-        raise ConfigurationError(f"{group}.location is {words['location']!r}, no ISO code of a country")
+    code_of_place(f"{group}.location", words["location"], atlas)
     owners = given.get("owners")
     codes = _codes(f"{group}.owners", [] if owners is None else owners, atlas)
     return {**words, "owners": codes, "role": choice(f"{group}.role", given.get("role", "controller"), ROLES)}
+
+
+def code_of_place(setting: str, word: str, atlas: Atlas) -> str:
+    """The code of the place that a setting names. Raises ConfigurationError, with the place that may be meant."""
+    code = atlas.code(word)
+    if code is None:
+        near = nearest(word, [spelling for spelling in atlas.spellings if len(spelling) > 3])
+        guess = f"; did you mean {atlas.spellings[near[0]]}?" if near else ""
+        raise ConfigurationError(f"{setting} is {word!r}, no ISO code of a country{guess}")
+    return code
 
 
 def _codes(name: str, words: Any, atlas: Atlas) -> frozenset[str]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,7 @@ from fedsov.config.hydra_compose import one_line
 from fedsov.config.moved_settings import renamed
 from fedsov.errors import ConfigurationError
 from fedsov.hub.planning.plan_values import StrategyRule
-from fedsov.jurisdiction import Atlas
+from fedsov.jurisdiction import Atlas, code_of_place
 from fedsov.model.declared_values import SCHEMA_SETTINGS
 from fedsov.partition.dataset import DatasetSpec
 from fedsov.privacy.secure_aggregation.fixed_point import Bounds
@@ -139,6 +139,8 @@ def _settings(plain: Mapping[str, Any]) -> Settings:
     privacy = RecordPrivacy.from_settings(plain["privacy"], plain["dataset"])
     with prefixed("dataset.aliases: "):
         atlas = load_atlas(dataset.aliases)
+    if dataset.location is not None:
+        dataset = replace(dataset, location=code_of_place("dataset.location", dataset.location, atlas))
     federation = FederationSettings.from_settings(plain["federation"], atlas)
     target, summed = dataset.target, plain["privacy"]["secure_aggregation"]
     recipe = Recipe.from_settings(

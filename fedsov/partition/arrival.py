@@ -16,6 +16,7 @@ import numpy as np
 
 from fedsov.jurisdiction import Region
 from fedsov.keys.protocol import RegionKeys
+from fedsov.partition.location import SentHome, Share
 from fedsov.partition.people.row_names import keyed_halves, whose
 from fedsov.partition.recipients import Gathered
 
@@ -83,6 +84,9 @@ class Conditions:
         check_rows: told of each region's rows before any store is written; raises what ends the ingestion.
         admitted: told of the whole source once every region's rows were checked, before any store is written; raises
             what ends the ingestion.
+        location: the country where the source lies, an ISO code; "" where nobody asks.
+        send_home: told of each region's share of the source, once the whole was admitted; says whose rows stay.
+        may_go_home: whether a share that stayed would go home now.
         first_day: by a source's digest, a day on which it was ingested that no store remembers; None for none.
     """
 
@@ -91,6 +95,9 @@ class Conditions:
     drops_appended: bool = False
     check_rows: CheckRows = lambda region, rows: None
     admitted: Callable[[Arrival], None] = lambda arrival: None
+    location: str = ""
+    send_home: Callable[[Sequence[Share]], SentHome] = lambda shares: SentHome()
+    may_go_home: Callable[[Share], bool] = lambda share: True
     first_day: Callable[[str], date | None] = lambda source_sha256: None
 
 

@@ -38,6 +38,7 @@ class DatasetSpec:
         within: the country whose parts (ISO 3166-2) that column names; None where it names countries.
         kinds, drop: declared kinds of columns, and columns that are not stored; see `columns.column_kinds`.
         described: setting to the columns whose values it describes (``bounds``, ``levels``); nothing of a store.
+        location: the country where the source lies, an ISO code; None where nobody said.
         examples: the document that calls these rows published, made up or examples, and where it is; None where they
             are people's.
         nonfinite, missing_target: what becomes of rows with an infinite value or without a target.
@@ -60,6 +61,7 @@ class DatasetSpec:
     described: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     classify: ClassifyRules = field(default_factory=ClassifyRules)
     consent: ConsentRule | None = None
+    location: str | None = None
     examples: str | None = None
     nonfinite: Literal["refuse", "missing", "quarantine"] = "refuse"
     missing_target: Literal["refuse", "quarantine"] = "refuse"
@@ -108,6 +110,7 @@ class DatasetSpec:
             "within": text_or_none,
             "kinds": text_mapping,
             "drop": texts,
+            "location": _place_or_none,
             "examples": _document_or_none,
             "csv": lambda name, value: CsvFormat.from_settings(value),
         }
@@ -143,6 +146,10 @@ def _column(name: str, value: Any) -> str:
 
 def _column_or_none(name: str, value: Any) -> str | None:
     return text_or_none(name, value, "the name of a column")
+
+
+def _place_or_none(name: str, value: Any) -> str | None:
+    return text_or_none(name, value, "the country where the source lies")
 
 
 def _document_or_none(name: str, value: Any) -> str | None:

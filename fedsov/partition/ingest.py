@@ -39,6 +39,7 @@ from fedsov.partition.arrival import NO_CONDITIONS, Arrival, ArrivingRows, Condi
 from fedsov.partition.dataset import DatasetSpec
 from fedsov.partition.description import description_digest, description_of
 from fedsov.partition.lifecycle.retention import first_day
+from fedsov.partition.location import Share, kept_back, shares_of
 from fedsov.partition.manifest import MANIFEST, Manifest, check_seal, read_manifest
 from fedsov.partition.recipients import (
     Recipient,
@@ -101,7 +102,8 @@ def ingest(
         described = description_digest(description_of(spec))
         stamp = {"source_sha256": source.sha256, "spec_digest": digest, "description": described}
         previous = last_ingestion(workspace, spec.name)
-        if not conditions.rebuild and previous is not None and _in_force(workspace, spec.name, previous, stamp):
+        current = previous is not None and _in_force(workspace, spec.name, previous, stamp, conditions)
+        if previous is not None and current and not conditions.rebuild:
             _check_described(spec, previous[1])
             report = previous[1] if regions == "auto" else replace(previous[1], regions=tuple(regions.values()))
             return replace(_counted_now(workspace, spec.name, report), up_to_date=True)
@@ -115,6 +117,7 @@ def ingest(
             takes = rows.homes.home == rows.homes.regions.index(region)
             conditions.check_rows(region, arriving(rows, takes, first))
         conditions.admitted(_arrival(rows, report, previous, first))
+        rows, report = _sent_home(rows, conditions, keep_empty=regions != "auto")
         *regional, last = _stage(workspace, rows, report, release)
     for store in regional:
         store.commit()
@@ -159,8 +162,9 @@ def _digest(spec: DatasetSpec, atlas: Atlas, regions: Mapping[str, Region] | str
         del plain["source_options"]  # stores that were written before there were any are still up to date
     if spec.csv == CsvFormat():
         del plain["csv"]
-    if spec.within is None:
-        del plain["within"]
+    for later in ("within", "location"):
+        if plain[later] is None:
+            del plain[later]
     settings = {"spec": plain, "spellings": dict(atlas.spellings)}
     if spec.consent_column is not None:
         settings["marked"] = CONSENT  # stores that were written before the mark are written anew
@@ -185,7 +189,7 @@ def last_ingestion(workspace: Path, dataset: str) -> tuple[Stamp, IngestReport] 
     check_seal(folder, manifest, open_keys(key_settings(workspace, QUARANTINE)))
     notes = {name: value for name, value in manifest.notes.items() if name != REASONS}
     homes = tuple(map(Region.from_json, notes.pop("regions")))
-    notes["said"] = tuple(notes.get("said", ()))
+    notes |= {name: tuple(notes.get(name, ())) for name in ("said", "stayed")}
     return _stamp_of(manifest), IngestReport(regions=homes, **notes)
 
 
@@ -227,9 +231,26 @@ def _check_appended(workspace: Path, dataset: str, previous: tuple[Stamp, Ingest
         )
 
 
-def _in_force(workspace: Path, dataset: str, previous: tuple[Stamp, IngestReport], stamp: Stamp) -> bool:
-    """True where every region has a store of this stamp; whether it is whole, its region finds on reading."""
+def _sent_home(source: SortedSource, conditions: Conditions, *, keep_empty: bool) -> tuple[SortedSource, IngestReport]:
+    """The source with those rows in quarantine that may not go home from where it lies, and the report of it."""
+    shares = shares_of(source)
+    sent = conditions.send_home(shares)
+    source = replace(kept_back(source, sent.stays), said=(*source.said, *sent.said))
+    stayed = tuple(share.to_json() for share in shares if share.region.name in sent.stays)
+    report = report_of(source, keep_empty=keep_empty)
+    return source, replace(report, location=conditions.location, stayed=stayed)
+
+
+def _in_force(
+    workspace: Path, dataset: str, previous: tuple[Stamp, IngestReport], stamp: Stamp, conditions: Conditions
+) -> bool:
+    """True where every region has a store of this stamp, and no row that stayed abroad may go home by now.
+
+    Whether a store is whole, its region finds on reading.
+    """
     before, report = previous
+    if before == stamp and any(conditions.may_go_home(Share.from_json(each)) for each in report.stayed):
+        return False
     stores = [store_folder(workspace, region.name, dataset) for region in report.regions]
     return before == stamp and all(
         (store / MANIFEST).exists() and _stamp_of(read_manifest(store)) == stamp for store in stores
@@ -310,7 +331,7 @@ def _stage(workspace: Path, source: SortedSource, report: IngestReport, release:
             if recipient.region is None:
                 notes = _report_notes(report)
             else:
-                notes = {} if recipient.is_quarantine else tally.notes()
+                notes = {"location": report.location} | ({} if recipient.is_quarantine else tally.notes())
             staged.append(stage_store(writer.store, notes))
         undo.pop_all()
     return staged

@@ -31,8 +31,9 @@ class Manifest:
         kinds: column to "numeric", "categorical" or "identifier".
         files: "records" and, where there are identifiers, "identifiers", to file name.
         sha256: file name to the SHA-256 of its bytes.
-        notes: of the quarantine: what the ingestion reported; of a region: how many people its bound rows are about,
-            and the label of all its rows, by which its gate decides what may be told of them.
+        notes: of the quarantine: what the ingestion reported; of a region: the country where the source lay, how many
+            people its bound rows are about, and the label of all its rows, by which its gate decides what may be told
+            of them.
         wrapped: file name to its key, wrapped by the region's, base64; empty in older stores.
         description: the digest of what the rows were sorted by (`fedsov.partition.description`); "" in older stores.
         appended: the digest of the batches that were appended, in their order; "" where none was.

@@ -11,7 +11,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from fedsov.jurisdiction import Atlas, Region
+from fedsov.partition.arrival import NO_CONDITIONS, Conditions
 from fedsov.partition.dataset import DatasetSpec
+from fedsov.partition.location import kept_back, shares_of
 from fedsov.partition.routing import known_as
 from fedsov.partition.sorting import SortedSource, report_of, survey
 from fedsov.partition.sources import open_source
@@ -61,7 +63,7 @@ class RegionPreview:
 class Preview:
     """What an ingestion would do; `quarantined` has rows by reason, `said` what else its user must know.
 
-    `is_rounded` says that counts are in tens, rounded down.
+    `is_rounded` says that counts are in tens, rounded down; `location` is the country where the source lies.
     """
 
     rows_in: int
@@ -70,6 +72,7 @@ class Preview:
     quarantined: Mapping[str, int]
     said: tuple[str, ...]
     is_rounded: bool = False
+    location: str = ""
 
     def rounded(self) -> Preview:
         """The same with counts in tens, for rows of people; those of all rows are sums of the others."""
@@ -92,6 +95,7 @@ class Preview:
         some = "about " if self.is_rounded else ""
         return [
             f"{some}{self.rows_in:,} rows in {len(self.columns)} columns beside the target; nothing was written",
+            *([f"the source lies in {self.location} (dataset.location)"] if self.location else []),
             *(f"warning: {line}" for line in self.said),
             "columns (values are masked):",
             *columns,
@@ -114,16 +118,28 @@ class Preview:
             quarantined=value["quarantined"],
             said=tuple(value["said"]),
             is_rounded=value["is_rounded"],
+            location=value["location"],
         )
 
 
-def preview(spec: DatasetSpec, *, atlas: Atlas, regions: Mapping[str, Region] | Literal["auto"]) -> Preview:
+def preview(
+    spec: DatasetSpec,
+    *,
+    atlas: Atlas,
+    regions: Mapping[str, Region] | Literal["auto"],
+    conditions: Conditions = NO_CONDITIONS,
+) -> Preview:
     """Reads, classifies and routes the rows as `fedsov.partition.ingest.ingest` does, and writes nothing.
+
+    Args:
+        conditions: where the source lies, and whose rows may go home from there; nothing else of it is asked.
 
     Raises ConfigurationError, InputError.
     """
     with open_source(spec) as source:
         rows = survey(source, known_as(atlas, spec), regions, {})
+    sent = conditions.send_home(shares_of(rows))
+    rows = replace(kept_back(rows, sent.stays), said=(*rows.said, *sent.said))
     report = report_of(rows, keep_empty=regions != "auto")
     columns = [
         ColumnPreview(name, kind, rows.inferred.reasons[name], _masked_examples(rows.examples[name]))
@@ -135,6 +151,7 @@ def preview(spec: DatasetSpec, *, atlas: Atlas, regions: Mapping[str, Region] | 
         regions=tuple(_region(rows, region, report.stored[region.name]) for region in report.regions),
         quarantined=dict(report.quarantined),
         said=report.said,
+        location=conditions.location,
     )
 
 

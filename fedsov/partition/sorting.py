@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -45,7 +45,8 @@ class IngestReport:
     """What became of the rows: counts by region and by reason, kinds by column; no value of any row.
 
     `unused` says why each column that is not learned from is not, `said` what else its user must know, in sentences;
-    `dates` are the columns of dates, as of `Recorded`.
+    `dates` are the columns of dates, as of `Recorded`; `location` is the country where the source lay, `stayed` the regions'
+    shares that could not go home from there (`fedsov.partition.location.Share`, as plain values).
     """
 
     rows_in: int
@@ -57,6 +58,8 @@ class IngestReport:
     unused: Mapping[str, str] = field(default_factory=dict)
     said: tuple[str, ...] = ()
     dates: Mapping[str, bool | None] = field(default_factory=dict)
+    location: str = ""
+    stayed: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,6 +10,12 @@ from fedsov.artifact import Party
 
 TO_USE_A_COLUMN = "to use one, declare its kind: dataset.kinds.COLUMN=numeric or categorical"
 
+LIES_ABROAD, NOT_HELD_BACK = "rows_abroad", "not_held_back"
+"""Notes of a region's ledger: its rows lay in a country where their law does not let them be; the border did not permit
+their way home, and they went all the same (examples, or a source of which nobody said where it lay)."""
+LOCATION_ASSUMED = "location assumed"
+"""In `marks` of a crossing from a place that nobody stated."""
+
 LOUD = 0.05
 """Rows without a home beyond this share are said in a line of their own."""
 
@@ -26,7 +32,8 @@ class IngestionReport:
     are digests of the regions' own settings.
     `unused` says why each column that is not learned from is not; `settled` are the regions whose own settings were
     written now, from what this run asks for, and `loose` the settings that it made permanent there and that protect
-    less than the closed ones; `said` is what else its user must know, in sentences.
+    less than the closed ones; `said` is what else its user must know, in sentences; `location` is the country where the
+    source lay.
     """
 
     rows_in: int
@@ -45,6 +52,7 @@ class IngestionReport:
     remarks: tuple[str, ...] = ()
     loose: tuple[str, ...] = ()
     said: tuple[str, ...] = ()
+    location: str = ""
 
     def sentence(self) -> str:
         """Counts in = counts stored + quarantined, in one line."""
@@ -77,6 +85,7 @@ class IngestionReport:
             "rounded": self.rounded,
             "loose": list(self.loose),
             "said": list(self.warnings()),
+            "location": self.location,
         }
 
     def warnings(self) -> tuple[str, ...]:

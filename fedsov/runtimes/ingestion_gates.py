@@ -169,7 +169,7 @@ class RegionGates:
 
     def _settle(self, name: str) -> None:
         dataset = self.settings.dataset
-        with self._opened(name) as (own, ledger):
+        with self.opened(name) as (own, ledger):
             self._check_parties(own, ledger)
             self.remarks.extend(known_peers.unpinned(own, self._keys_beside(own), self._stated(name)))
             self.remarks.extend(self._check_retention(own, ledger))
@@ -202,8 +202,8 @@ class RegionGates:
 
         def release(region: Region, artifact: Artifact) -> bool:
             """True where the region's gate released the rows; its ledger says why or why not."""
-            with self._opened(region.name) as (own, ledger):
-                gate = self._gate(region, own, ledger, register)
+            with self.opened(region.name) as (own, ledger):
+                gate = self.gate(region, own, ledger, register)
                 if is_for_crossings:  # no label shrinks by it: the rows are marked for a base model
                     gate.note({"consent": {"document": document, "digest": artifact.digest, "label": "kept"}})
                     return False
@@ -228,10 +228,8 @@ class RegionGates:
             pool=stored.dataset,
             pool_people=people,
         )
-        with self._opened(region.name) as (own, ledger):
-            evidence = LiveRegister(own.register(self.asked), ledger, self.workspace.reviewers)
-            gate = self._gate(region, own, ledger, evidence)
-            gate = replace(gate, tally=PeopleCounter(ledger))
+        with self.opened(region.name) as (own, ledger):
+            gate = replace(self.own_gate(region, own, ledger), tally=PeopleCounter(ledger))
             try:
                 gate.cross(artifact, self.settings.federation.hub)
             except Refused:
@@ -239,7 +237,13 @@ class RegionGates:
                 return None
             return rows
 
-    def _gate(self, region: Region, own: RegionSettings, ledger: Ledger, evidence: Evidence) -> Gate:
+    def own_gate(self, region: Region, own: RegionSettings, ledger: Ledger) -> Gate:
+        """A region's gate by its own register."""
+        evidence = LiveRegister(own.register(self.asked), ledger, self.workspace.reviewers)
+        return self.gate(region, own, ledger, evidence)
+
+    def gate(self, region: Region, own: RegionSettings, ledger: Ledger, evidence: Evidence) -> Gate:
+        """A region's gate by its own law, and by this evidence."""
         return Gate(
             party_of(region),
             bundle=own.bundle(self.asked, self.workspace.law),
@@ -295,7 +299,7 @@ class RegionGates:
             open_keys(KeySettings(name, folder, own.key_service))  # before a row is stored under another service
 
     @contextmanager
-    def _opened(self, name: str) -> Iterator[tuple[RegionSettings, Ledger]]:
+    def opened(self, name: str) -> Iterator[tuple[RegionSettings, Ledger]]:
         """A region's settings, written where there are none, and its ledger."""
         folder, dataset = self.workspace.region(name), self.settings.dataset.name
         make_private_folder(folder)

@@ -40,6 +40,7 @@ from fedsov.region.people_budgets import check_new_holder, covered_rows
 from fedsov.region.trust import known_peers
 from fedsov.runtimes.framed_socket import ConnectionClosed, Frame, FramedSocket
 from fedsov.runtimes.ingestion_gates import RegionGates, party_of
+from fedsov.runtimes.ways_home import WaysHome, considered, location_of
 from fedsov.storage.workspace import Workspace, store_of
 
 
@@ -85,6 +86,7 @@ def ingest_source(request: Mapping[str, Any]) -> dict[str, Any]:
     workspace = Workspace(settings.workspace)
     asked = asked_of(settings)
     gates = opened_gates(settings, workspace, request["run"])
+    ways = WaysHome(gates, location_of(settings))
     known = _known_regions(settings, workspace)
     gates.ask_all(known)
     register = settings.border.register()
@@ -94,6 +96,9 @@ def ingest_source(request: Mapping[str, Any]) -> dict[str, Any]:
         drops_appended=bool(request.get("drops_appended")),
         check_rows=check_rows(workspace, gates, asked=known),
         admitted=gates.admitted,
+        location=ways.located.router.location,
+        send_home=ways.send,
+        may_go_home=ways.may_go,
         first_day=gates.first_day,
     )
     appended = _append(settings, conditions, str(request["append"])) if request.get("append") is not None else ()
@@ -151,10 +156,14 @@ def _append(settings: Settings, conditions: Conditions, key: str) -> tuple[str, 
 def preview_source(request: Mapping[str, Any]) -> dict[str, Any]:
     """What an ingestion would do, in plain values; nothing is written. Rows that are no examples are counted in tens.
 
+    The way home is decided by the job's own law and documents: each region's may be others.
+
     Raises InputError, ConfigurationError.
     """
     settings = settings_of(request["config"])
-    found = preview(settings.dataset, atlas=settings.atlas, regions=_regions(settings))
+    located = location_of(settings)
+    conditions = Conditions(location=located.router.location, send_home=partial(considered, settings, located))
+    found = preview(settings.dataset, atlas=settings.atlas, regions=_regions(settings), conditions=conditions)
     return (found.rounded() if settings.dataset.examples is None else found).to_json()
 
 
@@ -207,6 +216,7 @@ def _report(report: IngestReport, workspace: Workspace, dataset: str) -> dict[st
             if kind not in LEARNED
         },
         "said": list(report.said),
+        "location": report.location,
         "up_to_date": report.up_to_date,
         "stores": {
             region.name: read_manifest(store_folder(workspace.root, region.name, dataset)).rows_digest()

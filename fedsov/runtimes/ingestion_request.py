@@ -57,4 +57,5 @@ def report_from_json(report: Mapping[str, Any]) -> IngestionReport:
         settled=tuple(report["settled"]),
         loose=tuple(report["loose"]),
         said=tuple(report["said"]),
+        location=report["location"],
     )

@@ -13,6 +13,7 @@ from fedsov.control_plane.compliance.entries import EntryView, LedgerView
 from fedsov.control_plane.compliance.filings import Filing
 from fedsov.control_plane.compliance.papers import RecipientAssessment
 from fedsov.errors import counted
+from fedsov.protocol.ingestion_report import LIES_ABROAD, LOCATION_ASSUMED
 
 STALE = timedelta(days=90)
 
@@ -49,6 +50,7 @@ def open_border(unsafe: int) -> Iterable[Warned]:
 MARKS = {
     "example rows": "about rows that a document calls published, made up or examples; no lifetime budget applied",
     "rehearsed day": "taken as on another day than the real one",
+    LOCATION_ASSUMED: "about rows of which nobody said where they lay (dataset.location): with the hub, it was assumed",
 }
 
 
@@ -63,6 +65,21 @@ def marked(decisions: Sequence[EntryView]) -> Iterable[Warned]:
         yield Warned(
             True, f"ADDITIONAL RULES: {counted(len(added), 'decision')} by rules that were not shipped: {_some(rules)}."
         )
+
+
+def rows_abroad(books: Iterable[LedgerView]) -> Iterable[Warned]:
+    """Rows that lay where their law does not let them be, and rows that went home without the border's permit."""
+    for book in books:
+        for note in book.sources:
+            origins = ", ".join(note.origins)
+            what = (
+                f"lay in {note.location} when they were ingested, where the law of {origins} does not let them be"
+                if note.about == LIES_ABROAD
+                else f"went home from {note.location} to {book.owner}, which the border does not permit ({origins}); "
+                "they are examples, or nobody said where they lay (dataset.location)"
+            )
+            why = f"{note.reason} {note.remedy}".rstrip()
+            yield Warned(False, f"Rows of {note.dataset} {what} ({book.owner}, {note.at[:10]}): {why}")
 
 
 def unbounded_privacy(books: Iterable[LedgerView]) -> Iterable[Warned]:

@@ -15,6 +15,7 @@ from datetime import date
 from typing import Any
 
 from fedsov.border.decisions import NOBODY
+from fedsov.protocol.ingestion_report import LIES_ABROAD, NOT_HELD_BACK
 
 DECIDED = ("cross", "release")
 ACTS = (*DECIDED, "approve", "withdraw")
@@ -134,6 +135,22 @@ class PrivacyNote:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceNote:
+    """What a ledger noted of where a mixed source lay: `about` is `LIES_ABROAD` or `NOT_HELD_BACK`.
+
+    `origins` are those whose law does not permit it, `reason` says why and `remedy` what would mend it.
+    """
+
+    about: str
+    at: str
+    dataset: str
+    location: str
+    origins: tuple[str, ...]
+    reason: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
 class LedgerView:
     """A ledger as it was read.
 
@@ -144,6 +161,7 @@ class LedgerView:
         strange: numbers of the entries that were not understood.
         unbounded_since: the day from which answers without privacy left about people of a private release, or "".
         privacy: the reservations of its privacy budget, in their order.
+        sources: what was noted of where mixed sources lay, the last note about each.
     """
 
     owner: str
@@ -155,6 +173,7 @@ class LedgerView:
     strange: tuple[int, ...] = ()
     unbounded_since: str = ""
     privacy: tuple[PrivacyNote, ...] = ()
+    sources: tuple[SourceNote, ...] = ()
 
 
 def read_book(owner: str, entries: Sequence[tuple[int, str, Any]], *, head: str, fault: str = "") -> LedgerView:
@@ -162,6 +181,7 @@ def read_book(owner: str, entries: Sequence[tuple[int, str, Any]], *, head: str,
     lines: list[EntryView] = []
     strange: list[int] = []
     privacy: list[PrivacyNote] = []
+    sources: dict[tuple[str, str, str], SourceNote] = {}
     unbounded = ""
     for seq, digest, body in entries:
         try:
@@ -174,16 +194,35 @@ def read_book(owner: str, entries: Sequence[tuple[int, str, Any]], *, head: str,
                     unbounded = unbounded or _text(body, "at")[:10]
                 if "privacy" in note:
                     privacy.append(_privacy_note(body, note))
+                for about in {LIES_ABROAD, NOT_HELD_BACK}.intersection(note):
+                    source = _source_note(about, _text(body, "at"), _mapping(note, about))
+                    sources[about, source.dataset, source.location] = source
         except ValueError:
             strange.append(seq)
     notes = len(entries) - len(lines) - len(strange)
-    return LedgerView(owner, len(entries), head, fault, tuple(lines), notes, tuple(strange), unbounded, tuple(privacy))
+    return LedgerView(
+        owner,
+        len(entries),
+        head,
+        fault,
+        tuple(lines),
+        notes,
+        tuple(strange),
+        unbounded,
+        tuple(privacy),
+        tuple(sources.values()),
+    )
 
 
 def _privacy_note(body: Mapping[str, Any], note: Mapping[str, Any]) -> PrivacyNote:
     report = _mapping(_mapping(note, "privacy"), "report")
     figures = (_figure(report, name) for name in ("epsilon", "delta", "spent_with", "lifetime_epsilon"))
     return PrivacyNote(_text(body, "run"), _text(body, "at"), *figures)
+
+
+def _source_note(about: str, at: str, note: Mapping[str, Any]) -> SourceNote:
+    words = (_text(note, "dataset"), _text(note, "location"))
+    return SourceNote(about, at, *words, _texts(note, "origins"), _text(note, "reason"), _text(note, "remedy"))
 
 
 _TEXTS = (

@@ -149,6 +149,7 @@ def record_of(
             *cautions.marked(decisions),
             *(Warned(True, f"A decision's document is not what it was: {each.text}.") for each in rewritten),
             *(Warned(True, fault) for fault in privacy.faults(private)),
+            *cautions.rows_abroad(books),
             *cautions.unbounded_privacy(books),
             *cautions.old_rules(bundles),
             *cautions.papers_of_decisions(relied, reviews),

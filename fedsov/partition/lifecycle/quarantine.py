@@ -23,6 +23,7 @@ from fedsov.partition.arrow_columns import numbers, text
 from fedsov.partition.further.merged_files import LABEL, REASON, integers, read_tags, tagged
 from fedsov.partition.ingest import QUARANTINE
 from fedsov.partition.lifecycle.erasure import IDENTIFIERS, RECORDS, remove_rows, restage
+from fedsov.partition.location import NO_WAY_HOME
 from fedsov.partition.people.row_names import keyed
 from fedsov.partition.preview import masked
 from fedsov.partition.recipients import NAMED, VALUES
@@ -125,8 +126,13 @@ def pseudonyms_at(held: Store, chosen: np.ndarray, keys: RegionKeys) -> list[str
 
 
 def _check_whole(held: Store, chosen: np.ndarray) -> None:
-    """Raises InputError where a chosen row could not have been stored."""
+    """Raises InputError where a chosen row could not have been stored, or may not go home."""
     records = held.read().select(chosen)
+    if stays := sorted(reason for reason in {*map(str, records.columns[REASON])} if reason.startswith(NO_WAY_HOME)):
+        raise InputError(
+            f"rows among the chosen have {stays[0]}, as the border decided; `fedsov ledger show REGION --refused` says "
+            "what is missing; once it permits, run `fedsov ingest` again: it sends them home"
+        )
     target = records.target
     missing = np.isnan(target) if target.dtype.kind == "f" else np.array([value is None for value in target], bool)
     infinite = [values for values in records.columns.values() if values.dtype.kind == "f" and np.isinf(values).any()]
