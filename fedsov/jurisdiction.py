@@ -130,7 +130,7 @@ def code_of_place(setting: str, word: str, atlas: Atlas) -> str:
     """The code of the place that a setting names. Raises ConfigurationError, with the place that may be meant."""
     code = atlas.code(word)
     if code is None:
-        near = nearest(word, [spelling for spelling in atlas.spellings if len(spelling) > 3])
+        near = nearest(word, [spelling for spelling in atlas.spellings if len(spelling) > 3], alike=0.75)
         guess = f"; did you mean {atlas.spellings[near[0]]}?" if near else ""
         raise ConfigurationError(f"{setting} is {word!r}, no ISO code of a country{guess}")
     return code

@@ -22,7 +22,9 @@ from tests.partition.world import ATLAS, bytes_under, people, read, spec_of, sto
 
 DAY = date(2026, 11, 23)
 PERMIT = Permit(("free",), (), (), (), "bundle")
-REFUSAL = Refusal(("eu.scc",), (), "DE -> US: needs clauses.", ("clauses (scc_eu)",), "Obtain clauses.", "bundle", ("DE",))
+REFUSAL = Refusal(
+    ("eu.scc",), (), "DE -> US: needs clauses.", ("clauses (scc_eu)",), "Obtain clauses.", "bundle", ("DE",)
+)
 
 
 def surveyed(folder: Path) -> SortedSource:
@@ -65,7 +67,9 @@ def test_rows_that_may_not_go_home_are_in_the_shared_quarantine_and_in_no_other_
     reason = f"{NO_WAY_HOME} US to region EU"
     report = ingested(tmp_path, {"EU": reason})
     assert report.quarantined == {reason: 60 - report.stored["US"]} and report.stored["EU"] == 0
-    assert len(read(tmp_path / "w", "EU").target) == 0 and not list((tmp_path / "w/regions").glob("*/store/quarantine@*"))
+    assert len(read(tmp_path / "w", "EU").target) == 0 and not list(
+        (tmp_path / "w/regions").glob("*/store/quarantine@*")
+    )
     held = store_of(tmp_path / "w", "quarantine")
     assert set(held.read().columns["fedsov:reason"]) == {reason}
     with pytest.raises(InputError, match="ledger show REGION --refused"):

@@ -22,11 +22,11 @@ from functools import partial
 from importlib import import_module
 from io import BufferedReader
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
 from fedsov.errors import ConfigurationError, InputError
 from fedsov.partition.sources.scans import Scan, together, whole
+from fedsov.partition.sources.sealed_copy import SealedCopy
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -65,6 +65,7 @@ SOURCES: Mapping[str, SourceKind] = {
 
 RAGGED = b"fedsov:ragged"
 """In the metadata of a table: how many rows were left out because they do not fit the header."""
+_BUFFER = 1 << 20
 RESERVED = "fedsov:"
 """What names of the store's own columns begin with."""
 _State = tuple[int, int]
@@ -271,16 +272,16 @@ def _reader(spec: DatasetSpec) -> SourceReader:
 
 
 def _opened(spec: DatasetSpec, path: Path) -> BufferedReader:
-    """A file of the source; of what is no file of this machine, a copy without a name, which goes when it is closed."""
+    """A file of the source; of what is no file of this machine, a sealed copy, which goes when it is closed."""
     fetch = getattr(_reader(spec), "fetch", None)
     if fetch is None:
         return path.open("rb")
     with ExitStack() as undo:
-        copy = undo.enter_context(TemporaryFile())
+        copy = undo.enter_context(SealedCopy())
         fetch(copy, spec)
         copy.seek(0)
         undo.pop_all()
-    return cast(BufferedReader, copy)
+    return BufferedReader(copy, _BUFFER)
 
 
 def _check_pin(spec: DatasetSpec, path: Path, digest: str) -> None:

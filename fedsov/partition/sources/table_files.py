@@ -6,7 +6,6 @@ CSV, Parquet, JSON lines, Arrow IPC and Excel, packed by gzip or zstd or not. Th
 from __future__ import annotations
 
 import io
-import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from fedsov.errors import InputError
 from fedsov.partition.classify import spelled
 from fedsov.partition.sources.csv_files import as_text, has_mark, scan_csv, size_of, text_columns
 from fedsov.partition.sources.scans import MOST_ROWS, Opened, Scan, sliced, stream_of, whole
+from fedsov.partition.sources.sealed_copy import piece_of
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
@@ -95,7 +95,7 @@ def _from_start(file: BinaryIO) -> BinaryIO:
 
     def piece(size: int) -> bytes:
         nonlocal place
-        content = os.pread(file.fileno(), size, place)
+        content = piece_of(file, size, place)
         place += len(content)
         return content
 
