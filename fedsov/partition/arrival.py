@@ -16,9 +16,9 @@ import numpy as np
 
 from fedsov.jurisdiction import Region
 from fedsov.keys.protocol import RegionKeys
-from fedsov.partition.location import SentHome, Share
 from fedsov.partition.people.row_names import keyed_halves, whose
 from fedsov.partition.recipients import Gathered
+from fedsov.partition.sources.location import SentHome, Share
 
 
 @dataclass(frozen=True, slots=True)

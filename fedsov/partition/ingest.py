@@ -39,7 +39,6 @@ from fedsov.partition.arrival import NO_CONDITIONS, Arrival, ArrivingRows, Condi
 from fedsov.partition.dataset import DatasetSpec
 from fedsov.partition.description import description_digest, description_of
 from fedsov.partition.lifecycle.retention import first_day
-from fedsov.partition.location import Share, kept_back, shares_of
 from fedsov.partition.manifest import MANIFEST, Manifest, check_seal, read_manifest
 from fedsov.partition.recipients import (
     Recipient,
@@ -56,6 +55,7 @@ from fedsov.partition.routing import known_as
 from fedsov.partition.sorting import IngestReport, SortedSource, Stamp, report_of, survey
 from fedsov.partition.sources import check_columns, described_columns, open_source
 from fedsov.partition.sources.csv_format import CsvFormat
+from fedsov.partition.sources.location import Share, kept_back, shares_of
 from fedsov.partition.store import CONSENT, STAMP, Contents, Staged, StoreWriter, stage_store
 from fedsov.storage.workspace import store_of
 

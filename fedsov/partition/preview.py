@@ -13,10 +13,10 @@ from typing import Any, Literal
 from fedsov.jurisdiction import Atlas, Region
 from fedsov.partition.arrival import NO_CONDITIONS, Conditions
 from fedsov.partition.dataset import DatasetSpec
-from fedsov.partition.location import kept_back, shares_of
 from fedsov.partition.routing import known_as
 from fedsov.partition.sorting import SortedSource, report_of, survey
 from fedsov.partition.sources import open_source
+from fedsov.partition.sources.location import kept_back, shares_of
 from fedsov.partition.told_counts import in_tens
 
 _LONGEST = 24

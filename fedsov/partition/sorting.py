@@ -46,7 +46,7 @@ class IngestReport:
 
     `unused` says why each column that is not learned from is not, `said` what else its user must know, in sentences;
     `dates` are the columns of dates, as of `Recorded`; `location` is the country where the source lay, `stayed` the regions'
-    shares that could not go home from there (`fedsov.partition.location.Share`, as plain values).
+    shares that could not go home from there (`fedsov.partition.sources.location.Share`, as plain values).
     """
 
     rows_in: int

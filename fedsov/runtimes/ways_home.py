@@ -20,8 +20,17 @@ from fedsov.config.hub_settings import asked
 from fedsov.config.settings import Settings
 from fedsov.errors import JobRefused
 from fedsov.partition.ingest import store_folder
-from fedsov.partition.location import ROUTER, SentHome, Share, SourceLocation, Ways, at_fault, sent_home, ways_of
 from fedsov.partition.manifest import MANIFEST, read_manifest
+from fedsov.partition.sources.location import (
+    ROUTER,
+    SentHome,
+    Share,
+    SourceLocation,
+    Ways,
+    at_fault,
+    sent_home,
+    ways_of,
+)
 from fedsov.protocol.ingestion_report import LIES_ABROAD, LOCATION_ASSUMED, NOT_HELD_BACK
 from fedsov.runtimes.ingestion_gates import RegionGates
 from fedsov.storage.workspace import Workspace

@@ -14,10 +14,18 @@ from fedsov.errors import InputError
 from fedsov.partition.arrival import Conditions
 from fedsov.partition.ingest import ingest, store_folder
 from fedsov.partition.lifecycle.quarantine import send_home
-from fedsov.partition.location import NO_WAY_HOME, SentHome, Share, SourceLocation, sent_home, shares_of, ways_of
 from fedsov.partition.manifest import read_manifest
 from fedsov.partition.sorting import IngestReport, SortedSource, survey
 from fedsov.partition.sources import open_source
+from fedsov.partition.sources.location import (
+    NO_WAY_HOME,
+    SentHome,
+    Share,
+    SourceLocation,
+    sent_home,
+    shares_of,
+    ways_of,
+)
 from tests.partition.world import ATLAS, bytes_under, people, read, spec_of, store_of, two_regions, written
 
 DAY = date(2026, 11, 23)
