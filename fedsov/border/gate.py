@@ -5,7 +5,8 @@ nothing crosses. A refusal, and a review that nobody has approved, is an entry t
 `Gate.release` is the only place where a label shrinks. An entry says what crossed (kind, name, digest, size,
 shapes), between whom, on which rules and documents; never a value: the content itself is not written, not
 even for an error. `contents` holds the digests of each such document's entry in the register and of its file, so that
-a document that is rewritten afterwards is found by its id.
+a document that is rewritten afterwards is found by its id. What comes to a party from one that has no ledger is an
+entry of the act `ARRIVE`.
 
     gate = Gate(region, bundle=load_bundle(), evidence=register, ledger=ledger, run="r1", today=date.today)
     sent = gate.cross(update, hub, round_number=3)
@@ -30,6 +31,9 @@ from fedsov.border.questions import ANYONE
 from fedsov.errors import CrossingRefused
 from fedsov.label import PUBLIC
 from fedsov.ledger.ledger import Entry, Ledger, entry_time
+
+ARRIVE = "arrive"
+"""The act of a crossing in the ledger of the party that it comes to, where the one that sends has no ledger."""
 
 
 class Refused(CrossingRefused):
@@ -169,7 +173,7 @@ class Gate:
         tensors: Mapping[str, Any] | None = None,
         lapsed: Sequence[str] = (),
     ) -> Entry:
-        """Writes a decision down, whoever took it; `act` is "cross" or "release"."""
+        """Writes a decision down, whoever took it; `act` is "cross", "release", or `ARRIVE`."""
         return self.ledger.append(
             self._body(crossing, decision, act=act, round_number=round_number, tensors=tensors or {}, lapsed=lapsed)
         )

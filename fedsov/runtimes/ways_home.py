@@ -14,7 +14,7 @@ from typing import Any
 
 from fedsov.artifact import INGESTION
 from fedsov.border.decisions import Decision, Permit
-from fedsov.border.gate import Gate
+from fedsov.border.gate import ARRIVE, Gate
 from fedsov.border.policy import decide
 from fedsov.config.hub_settings import asked
 from fedsov.config.settings import Settings
@@ -87,7 +87,7 @@ class WaysHome:
             gate = replace(gate, owner=self.located.router, purpose=INGESTION, marks=(*gate.marks, *marks))
             ways = self._ways(share, gate)
             if self.located.holds or isinstance(ways.home, Permit):
-                gate.record(ways.crossing, ways.home)
+                gate.record(ways.crossing, ways.home, act=ARRIVE)
             else:
                 gate.note({NOT_HELD_BACK: self._noted(share, ways.home)})
             if not isinstance(ways.out, Permit):

@@ -40,6 +40,7 @@ def test_each_share_is_a_crossing_of_records_from_where_the_source_lies_in_its_r
     body = homeward(tmp_path, "DE")
     assert (body["kind"], body["verdict"], body["origins"], body["count"]) == ("records", "permit", ["DE"], 70)
     assert body["exporter"]["location"] == "US" and body["importer"]["name"] == "DE"
+    assert body["act"] == "arrive", "it did not leave the region: no count of what left holds it"
 
 
 def test_origins_whose_law_forbids_that_their_rows_lie_there_are_named_and_recorded_and_stored(tmp_path: Path) -> None:

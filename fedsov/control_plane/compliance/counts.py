@@ -301,7 +301,7 @@ def runs(lines: Sequence[EntryView]) -> tuple[Run, ...]:
             first=min(line.at for line in of_run),
             last=max(line.at for line in of_run),
             days=union((line.day,) for line in of_run),
-            count=counted(line for line in of_run if line.act == "cross"),
+            count=counted(line for line in of_run if line.is_crossing),
             unsafe=sum(line.unsafe for line in of_run),
         )
         for run, of_run in by_run.items()

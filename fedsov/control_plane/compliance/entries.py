@@ -15,9 +15,12 @@ from datetime import date
 from typing import Any
 
 from fedsov.border.decisions import NOBODY
+from fedsov.border.gate import ARRIVE
 from fedsov.protocol.ingestion_report import LIES_ABROAD, NOT_HELD_BACK
 
-DECIDED = ("cross", "release")
+CROSSED = ("cross", ARRIVE)
+"""Acts of what crossed to another party, and of what came to the ledger's owner."""
+DECIDED = (*CROSSED, "release")
 ACTS = (*DECIDED, "approve", "withdraw")
 VERDICTS = ("permit", "review", "refuse")
 PUBLIC = "public"
@@ -92,6 +95,11 @@ class EntryView:
     added_rules: tuple[str, ...]
     relied: tuple[str, ...] = ()
     at_fault: tuple[str, ...] = ()
+
+    @property
+    def is_crossing(self) -> bool:
+        """Whether it is about an artifact on its way from one party to another."""
+        return self.act in CROSSED
 
     @property
     def answered_by(self) -> tuple[str, ...]:

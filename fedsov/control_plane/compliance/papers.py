@@ -116,7 +116,7 @@ def _served(
     """Each document of permitted crossings with the (origin, destination) pairs that it serves."""
     served: dict[str, set[tuple[str, str]]] = {}
     for line in lines:
-        for name in line.documents if line.verdict == "permit" and line.act == "cross" else ():
+        for name in line.documents if line.verdict == "permit" and line.is_crossing else ():
             document = register.get(name)
             if document is not None:
                 routes = served.setdefault(name, set())

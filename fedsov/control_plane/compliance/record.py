@@ -23,7 +23,7 @@ from fedsov.control_plane.compliance.bulk_us import BulkTransaction, bulk_transa
 from fedsov.control_plane.compliance.cautions import Warned
 from fedsov.control_plane.compliance.controller import ControllerRecord, no_controller
 from fedsov.control_plane.compliance.counts import Count
-from fedsov.control_plane.compliance.entries import LedgerView
+from fedsov.control_plane.compliance.entries import DECIDED, LedgerView
 from fedsov.control_plane.compliance.filings import Filing, filings
 from fedsov.control_plane.compliance.papers import RecipientAssessment, Safeguard, assessments, safeguards
 from fedsov.control_plane.compliance.public_crossings import PublicCrossing, public_crossings
@@ -123,8 +123,8 @@ def record_of(
     """
     private = privacy.private_regions(books, accounts)
     lines = [line for book in books for line in book.lines]
-    crossings = [line for line in lines if line.act == "cross"]
-    decisions = [line for line in lines if line.act in ("cross", "release")]
+    crossings = [line for line in lines if line.is_crossing]
+    decisions = [line for line in lines if line.act in DECIDED]
     registers = registers or {} if register is None else {book.owner: register for book in books}
     listed = {document.id: document for documents in registers.values() for document in documents}
     given = None if register is None and not listed else tuple(listed.values())
@@ -190,7 +190,7 @@ def _kept(book: LedgerView) -> LedgerStatus:
         fault=book.fault,
         entries=book.size,
         head=book.head,
-        decisions=sum(line.act in ("cross", "release") for line in book.lines),
+        decisions=sum(line.act in DECIDED for line in book.lines),
         notes=book.notes,
         strange=book.strange,
         first=min(times, default=""),

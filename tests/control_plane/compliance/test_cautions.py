@@ -10,7 +10,7 @@ import pytest
 
 from fedsov.control_plane.compliance import cautions
 from fedsov.control_plane.compliance.controller import no_controller, read_controller
-from fedsov.control_plane.compliance.entries import LedgerView
+from fedsov.control_plane.compliance.entries import LedgerView, read_book
 from fedsov.control_plane.compliance.filings import filings
 from tests.border.world import DAY
 from tests.control_plane.compliance.papers import document
@@ -43,3 +43,18 @@ def test_an_example_controller_is_named_as_one_and_an_empty_one_as_missing(tmp_p
     example = read_controller(b"example: true", "c.yaml")
     named = texts(cautions.unanswered([example, no_controller()]))
     assert "c.yaml is a made-up example" in named[0] and "No controller.yaml was given" in named[1]
+
+
+@pytest.mark.parametrize(
+    ("about", "words"),
+    [
+        ("rows_abroad", "Rows of people lay in US when they were ingested, where the law of RU does not let them be"),
+        ("not_held_back", "Rows of people went home from US to RU, which the border does not permit (RU)"),
+    ],
+)
+def test_where_a_source_lay_is_named_with_the_reason_and_what_mends_it_once_for_each(about: str, words: str) -> None:
+    source = {"dataset": "people", "location": "US", "origins": ["RU"], "reason": "No rule.", "remedy": "Ask a lawyer."}
+    body = {"act": "note", "at": "2026-11-23T10:00:00+00:00", "note": {about: source}}
+    book = read_book("RU", [(1, "d1", body), (2, "d2", body)], head="d2")
+    (line,) = texts(cautions.rows_abroad([book]))
+    assert line == f"{words}{line[len(words) :]}" and line.endswith("(RU, 2026-11-23): No rule. Ask a lawyer.")

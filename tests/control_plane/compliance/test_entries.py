@@ -53,6 +53,11 @@ def test_an_entry_with_only_what_it_must_have_is_understood() -> None:
     assert json.loads(json.dumps(told.to_json(), allow_nan=False)) and as_html(told)
 
 
+def test_what_arrives_is_a_crossing_too_from_a_party_without_a_ledger(workspace: Path) -> None:
+    told = made_of({**crossing(workspace, **NEWER), "act": "arrive"})
+    assert told.crossings.permitted == 1 and told.ledgers[0].decisions == 1 and told.ledgers[0].notes == 0
+
+
 def test_books_of_a_workspace_are_cut_at_what_was_verified(workspace: Path) -> None:
     assert {one.owner: (one.size, len(one.lines)) for one in books(workspace)} == {
         "hub": (7, 6),
