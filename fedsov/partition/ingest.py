@@ -29,12 +29,10 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
-from fedsov.artifact import Artifact
 from fedsov.errors import ConfigurationError, InputError
 from fedsov.jurisdiction import Atlas, Region
 from fedsov.keys import create_keys, has_keys, open_keys
 from fedsov.keys.protocol import KeySettings, RegionKeys
-from fedsov.label import PUBLIC
 from fedsov.partition.arrival import NO_CONDITIONS, Arrival, ArrivingRows, Conditions
 from fedsov.partition.dataset import DatasetSpec
 from fedsov.partition.description import description_digest, description_of
@@ -42,9 +40,10 @@ from fedsov.partition.lifecycle.retention import first_day
 from fedsov.partition.manifest import MANIFEST, Manifest, check_seal, read_manifest
 from fedsov.partition.recipients import (
     Recipient,
+    Release,
     Sorter,
     Tally,
-    consented,
+    asked,
     empty_rows,
     gathered,
     labels_of,
@@ -55,7 +54,7 @@ from fedsov.partition.routing import known_as
 from fedsov.partition.sorting import IngestReport, SortedSource, Stamp, report_of, survey
 from fedsov.partition.sources import check_columns, described_columns, open_source
 from fedsov.partition.sources.csv_format import CsvFormat
-from fedsov.partition.sources.location import Share, kept_back, shares_of
+from fedsov.partition.sources.location import Share, without_stays
 from fedsov.partition.store import CONSENT, STAMP, Contents, Staged, StoreWriter, stage_store
 from fedsov.storage.workspace import store_of
 
@@ -66,8 +65,6 @@ ROWS_IN_MEMORY = 1 << 18
 """Rows that wait in memory for a group of rows to be full, those of all stores together."""
 LEAST_GROUP = 1 << 12
 _FORMAT = 4
-
-Release = Callable[[Region, Artifact], bool]
 
 
 def ingest(
@@ -117,7 +114,7 @@ def ingest(
             takes = rows.homes.home == rows.homes.regions.index(region)
             conditions.check_rows(region, arriving(rows, takes, first))
         conditions.admitted(_arrival(rows, report, previous, first))
-        rows, report = _sent_home(rows, conditions, keep_empty=regions != "auto")
+        rows, report = without_stays(rows, conditions.send_home, conditions.location, keep_empty=regions != "auto")
         *regional, last = _stage(workspace, rows, report, release)
     for store in regional:
         store.commit()
@@ -231,16 +228,6 @@ def _check_appended(workspace: Path, dataset: str, previous: tuple[Stamp, Ingest
         )
 
 
-def _sent_home(source: SortedSource, conditions: Conditions, *, keep_empty: bool) -> tuple[SortedSource, IngestReport]:
-    """The source with those rows in quarantine that may not go home from where it lies, and the report of it."""
-    shares = shares_of(source)
-    sent = conditions.send_home(shares)
-    source = replace(kept_back(source, sent.stays), said=(*source.said, *sent.said))
-    stayed = tuple(share.to_json() for share in shares if share.region.name in sent.stays)
-    report = report_of(source, keep_empty=keep_empty)
-    return source, replace(report, location=conditions.location, stayed=stayed)
-
-
 def _in_force(
     workspace: Path, dataset: str, previous: tuple[Stamp, IngestReport], stamp: Stamp, conditions: Conditions
 ) -> bool:
@@ -315,7 +302,7 @@ def _stage(workspace: Path, source: SortedSource, report: IngestReport, release:
     fails."""
     recipients = _recipients(workspace, source, report)
     if release is not None:
-        recipients = _asked(source, recipients, release)
+        recipients = asked(source, recipients, release)
     tallies = [Tally() for _ in recipients]
     with contextlib.ExitStack() as undo:
         writers = [_new_store(workspace, source, recipient, len(recipients)) for recipient in recipients]
@@ -356,19 +343,6 @@ def _recipients(workspace: Path, source: SortedSource, report: IngestReport) -> 
             found.append(Recipient(region, keys, held_back, labels_of(source, held_back), is_quarantine=True))
     labels = labels_of(source, homeless)
     return [*found, Recipient(None, keys_of(workspace, QUARANTINE), homeless, labels, is_quarantine=True)]
-
-
-def _asked(source: SortedSource, recipients: Sequence[Recipient], release: Release) -> list[Recipient]:
-    """The recipients, with what their gates answered about the rows of people who consented."""
-    stores = [each for each in recipients if not each.is_quarantine]
-    artifacts = consented(source, stores) if any(source.consenting.values()) else {}
-    answered = []
-    for each in recipients:
-        artifact = None if each.is_quarantine or each.region is None else artifacts.get(each.region.name)
-        if artifact is not None and each.region is not None and release(each.region, artifact):
-            each = replace(each, labels=(*each.labels, PUBLIC), is_released=True)
-        answered.append(each)
-    return answered
 
 
 class Groups:

@@ -14,9 +14,9 @@ from fedsov.jurisdiction import Atlas, Region
 from fedsov.partition.arrival import NO_CONDITIONS, Conditions
 from fedsov.partition.dataset import DatasetSpec
 from fedsov.partition.routing import known_as
-from fedsov.partition.sorting import SortedSource, report_of, survey
+from fedsov.partition.sorting import SortedSource, survey
 from fedsov.partition.sources import open_source
-from fedsov.partition.sources.location import kept_back, shares_of
+from fedsov.partition.sources.location import without_stays
 from fedsov.partition.told_counts import in_tens
 
 _LONGEST = 24
@@ -138,9 +138,7 @@ def preview(
     """
     with open_source(spec) as source:
         rows = survey(source, known_as(atlas, spec), regions, {})
-    sent = conditions.send_home(shares_of(rows))
-    rows = replace(kept_back(rows, sent.stays), said=(*rows.said, *sent.said))
-    report = report_of(rows, keep_empty=regions != "auto")
+    rows, report = without_stays(rows, conditions.send_home, conditions.location, keep_empty=regions != "auto")
     columns = [
         ColumnPreview(name, kind, rows.inferred.reasons[name], _masked_examples(rows.examples[name]))
         for name, kind in report.kinds.items()
@@ -151,7 +149,7 @@ def preview(
         regions=tuple(_region(rows, region, report.stored[region.name]) for region in report.regions),
         quarantined=dict(report.quarantined),
         said=report.said,
-        location=conditions.location,
+        location=report.location,
     )
 
 

@@ -6,8 +6,8 @@ are about. Rows come in batches (`SortedRows`) and leave as tables for `fedsov.p
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,8 @@ from fedsov.partition.store import CONSENT, FOLD, JURISDICTION, ROW, SUBJECT, TA
 
 NAMED, VALUES = "fedsov:named", "fedsov:values"
 """What a quarantined row's pseudonym and its digest are made of: without them it could not go home later."""
+
+Release = Callable[[Region, Artifact], bool]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -306,3 +308,16 @@ def gathered(source: SortedSource, takes: np.ndarray) -> Gathered:
             columns[name].append(stored_values(pa.chunked_array([rows.columns[name].take(numbers(chosen))])))
     every = RowNames(np.concatenate([own.digests for own in names]), np.concatenate([own.repeats for own in names]))
     return Gathered(every, subjects, {name: np.concatenate(parts) for name, parts in columns.items()})
+
+
+def asked(source: SortedSource, recipients: Sequence[Recipient], release: Release) -> list[Recipient]:
+    """The recipients, with what their gates answered about the rows of people who consented."""
+    stores = [each for each in recipients if not each.is_quarantine]
+    artifacts = consented(source, stores) if any(source.consenting.values()) else {}
+    answered = []
+    for each in recipients:
+        artifact = None if each.is_quarantine or each.region is None else artifacts.get(each.region.name)
+        if artifact is not None and each.region is not None and release(each.region, artifact):
+            each = replace(each, labels=(*each.labels, PUBLIC), is_released=True)
+        answered.append(each)
+    return answered

@@ -59,6 +59,7 @@ from fedsov.partition.recipients import Recipient, Sorter, labels_of
 from fedsov.partition.routing import known_as
 from fedsov.partition.sorting import IngestReport, SortedRows, SortedSource, survey
 from fedsov.partition.sources import Source
+from fedsov.partition.sources.location import shares_of
 from fedsov.partition.store import ROW, SUBJECT, TARGET, Store, StoreWriter, stage_further, stage_store
 from fedsov.storage.atomic_files import sha256_hex, sync_file, sync_folder
 
@@ -139,7 +140,7 @@ class AppendableStores:
             conditions: as for an ingestion; what is refused is refused before a row is stored.
 
         Raises:
-            InputError: other columns, or a value that is none of its column's kind; KeyReused.
+            InputError: other columns, a value that is none of its column's kind, or no way home; KeyReused.
             StoreDamaged, KeyUnavailable, WorkspaceUnusable; and what the conditions raise.
         """
         check_columns(source.scan().schema.names, self)
@@ -160,6 +161,11 @@ class AppendableStores:
         """Stores surveyed rows, `pieces`, as `append` does."""
         recipients = self._recipients(rows)
         self._ask(rows, recipients, first, conditions)
+        if stays := conditions.send_home(shares_of(rows)).stays:
+            raise InputError(
+                f"rows of {', '.join(stays)} have {next(iter(stays.values()))}; nothing was appended; "
+                "`fedsov ledger show REGION --refused` says what is missing"
+            )
         return self._stored(rows, pieces, recipients)
 
     def batches_in(self, region: str) -> list[Mapping[int, int]]:

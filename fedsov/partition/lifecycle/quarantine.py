@@ -23,11 +23,11 @@ from fedsov.partition.arrow_columns import numbers, text
 from fedsov.partition.further.merged_files import LABEL, REASON, integers, read_tags, tagged
 from fedsov.partition.ingest import QUARANTINE
 from fedsov.partition.lifecycle.erasure import IDENTIFIERS, RECORDS, remove_rows, restage
-from fedsov.partition.sources.location import NO_WAY_HOME
 from fedsov.partition.people.row_names import keyed
 from fedsov.partition.preview import masked
 from fedsov.partition.recipients import NAMED, VALUES
 from fedsov.partition.records import Records
+from fedsov.partition.sources.location import NO_WAY_HOME
 from fedsov.partition.store import JURISDICTION, ROW, SUBJECT, Store
 from fedsov.storage.atomic_files import sync_folder
 

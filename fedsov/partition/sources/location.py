@@ -24,7 +24,7 @@ from fedsov.artifact import INGESTION, Artifact, Crossing, Kind, Party
 from fedsov.border.decisions import Decision, Permit
 from fedsov.jurisdiction import Region
 from fedsov.label import Label, join
-from fedsov.partition.sorting import SortedSource
+from fedsov.partition.sorting import IngestReport, SortedSource, report_of
 from fedsov.partition.told_counts import FEWEST, in_tens
 
 ROUTER = "router"
@@ -129,6 +129,17 @@ def kept_back(source: SortedSource, stays: Mapping[str, str]) -> SortedSource:
             )
             consenting[region.name] = 0
     return replace(source, combinations=replace(source.combinations, homes=homes), consenting=consenting)
+
+
+def without_stays(
+    source: SortedSource, send_home: Callable[[Sequence[Share]], SentHome], location: str, *, keep_empty: bool
+) -> tuple[SortedSource, IngestReport]:
+    """The source with those rows in quarantine that may not go home from where it lies, and the report of it."""
+    shares = shares_of(source)
+    sent = send_home(shares)
+    source = replace(kept_back(source, sent.stays), said=(*source.said, *sent.said))
+    stayed = tuple(share.to_json() for share in shares if share.region.name in sent.stays)
+    return source, replace(report_of(source, keep_empty=keep_empty), location=location, stayed=stayed)
 
 
 def ways_of(
