@@ -75,7 +75,8 @@ class WaysHome:
         return sent
 
     def may_go(self, share: Share) -> bool:
-        """Whether a share that stayed would go home now. Nothing is written."""
+        """Whether a share that stayed would go home now. No decision is written."""
+        self.gates.begin([share.region])
         with self.gates.opened(share.region.name) as (own, ledger):
             gate = self.gates.own_gate(share.region, own, ledger)
             return isinstance(self._ways(share, gate).home, Permit)
