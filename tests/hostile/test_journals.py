@@ -47,7 +47,7 @@ MODEL = Label(frozenset({"US-OH"}), frozenset({"personal"}))
 def start(tmp_path: Path) -> Iterator[RegionStart]:
     """Ohio, opened for a private run of patients' rows."""
     assert call("ingest", *words(tmp_path)).code == 0
-    party, hub = Party("US-OH", "US-OH", "operator in US-OH"), Party("hub", "US", "Example Holding Ltd (fictional)")
+    party, hub = Party("US-OH", "US", "operator in US-OH"), Party("hub", "US", "Example Holding Ltd (fictional)")
     job = TrainingJob("table", TargetRule("target"), privacy=ASKED, rounds=2, bounds=ASKED.bounds)
     with flower_process():
         yield RegionStart(party, hub, tmp_path / "regions" / "US-OH", "r1", job, Asked())
