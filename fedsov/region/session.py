@@ -23,6 +23,7 @@ from fedsov.privacy.run_cost import RunSize
 from fedsov.privacy.settings import RecordPrivacy
 from fedsov.protocol.job import TrainingJob
 from fedsov.region.answers.memory import Answers, Given
+from fedsov.region.answers.rows_behind import RowsBehind
 from fedsov.region.private_run import PrivateRun
 from fedsov.region.settings import RegionSettings
 from fedsov.region.strategies.selection import RegionModel
@@ -65,7 +66,7 @@ class Session:
         self.answers: Answers | None = None
         self.behind: dict[tuple[str, str], People] = {}
         self.given: dict[tuple[str, str], Given] = {}
-        self.answered: dict[tuple[str, str], DataSplit] = {}
+        self.answered: dict[tuple[str, str], RowsBehind] = {}
         self.looked_at: dict[tuple[str, str], tuple[Features, Features]] = {}
 
     def mask(self, scope: str) -> np.ndarray:

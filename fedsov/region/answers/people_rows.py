@@ -6,7 +6,8 @@ Example rows and answers under noise are not these; `fedsov.region.client_app` a
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,12 @@ from fedsov.model.column_statistics import Statistics
 from fedsov.model.disclosure import Disclosure, fewest_apart, owners_of, people_in
 from fedsov.model.features import Features
 from fedsov.model.held_inputs import held
-from fedsov.partition.people.changed_people import People, keyed_name, people_of
+from fedsov.partition.people.changed_people import People, people_of
 from fedsov.partition.told_counts import in_tens
-from fedsov.region.answers.memory import PROFILE, STATISTICS, SYNTHETIC, Answers, Bounds, Described, Given
+from fedsov.region.answers.memory import PROFILE, STATISTICS, Answers, Bounds, Described, Given
 from fedsov.region.answers.noted import RowsQuestion
 from fedsov.region.answers.rounded_statistics import rounded
+from fedsov.region.answers.rows_behind import RowsBehind, rows_behind
 from fedsov.region.own_dataset import same_people
 from fedsov.region.session import Session
 from fedsov.storage.atomic_files import sha256_hex
@@ -66,35 +68,56 @@ def rows_of_answer(session: Session, scope: str) -> DataSplit:
     """The scope's rows that a round may look at: of people's rows those behind the last statistics that were given.
 
     Statistics are repeated while fewer than `limits.least_people` changed; an update of the newest rows would tell of
-    those few beside an update of the rows before. Raises AnswerWithheld where no statistics were given, or somebody is
-    gone since.
+    those few beside an update of the rows before. Where somebody of the validation rows was corrected since, there are
+    none. Raises AnswerWithheld where no statistics were given, or somebody is gone or was corrected since.
     """
     if session.examples or session.private_in(scope):
         return session.divided(scope)
     if (STATISTICS, scope) not in session.given and not _was_given(session, scope):
         raise AnswerWithheld(f"no features follow from statistics of {scope} rows that were never given")
     statistics(session, scope)  # repeated, given anew where enough people changed, or withheld
-    return _rows_behind(session, STATISTICS, scope)
+    behind, least = _rows_behind(session, STATISTICS, scope), session.settings.limits.least_people
+    if behind.corrected:
+        raise AnswerWithheld(
+            f"the rows of people whom the last statistics of {scope} rows describe were corrected since; an update "
+            f"would tell of them; rounds go on once {least} people changed (limits.least_people)"
+        )
+    if not behind.corrected_beside:
+        return behind.rows
+    _LOG.warning("validation rows were corrected: rounds have no scores until %d people changed", least)
+    validation = behind.rows.validation
+    return replace(behind.rows, validation=validation.select(np.zeros(len(validation), bool)))
 
 
 def rows_at_home(session: Session) -> DataSplit:
     """The rows that the region's own model is made from and scored on, for its scores leave.
 
     Of people's rows those behind the profile: a score of newcomers beside one without them would tell of those few.
+    Where somebody was corrected since, all rows as they are; then no score leaves (`scores_may_leave`).
     Raises as `Answers.give`.
     """
     if session.examples or session.private:
         return session.divided(Scope.ALL)
     counts(session)
-    return _rows_behind(session, PROFILE, Scope.ALL)
+    behind = _rows_behind(session, PROFILE, Scope.ALL)
+    return session.divided(Scope.ALL) if behind.corrected else behind.rows
 
 
 def scores_may_leave(session: Session, rows: DataSplit) -> bool:
-    """Whether enough people are scored; of the newest rows the gate counts them, these may be fewer."""
+    """Whether enough people are scored, and all of them as the profile counted them; else the log says why not.
+
+    Of the newest rows the gate counts people; these may be fewer.
+    """
     if session.examples:
         return True
     least = session.settings.limits.least_people
-    return all(_people_in(part) >= least for part in (rows.validation, rows.test))
+    if any(_people_in(part) < least for part in (rows.validation, rows.test)):
+        _LOG.warning("no score leaves: validation or test rows are of fewer than %d people", least)
+        return False
+    if _rows_behind(session, PROFILE, Scope.ALL).corrected:
+        _LOG.warning("no score leaves: rows that the profile counts were corrected, and fewer than %d people's", least)
+        return False
+    return True
 
 
 def _people_in(rows: Rows) -> int:
@@ -105,27 +128,17 @@ def _was_given(session: Session, scope: str) -> bool:
     return answers_of(session).has_given(_question(session, STATISTICS, scope))
 
 
-def _rows_behind(session: Session, what: str, scope: str) -> DataSplit:
+def _rows_behind(session: Session, what: str, scope: str) -> RowsBehind:
     """The scope's rows of those who stood behind the answer that was given in this session."""
     if (what, scope) not in session.answered:
         answers = answers_of(session)
         before, now = answers.people_of(session.given[what, scope]), _people(session, what, scope)
-        rows = session.divided(scope)
-        session.answered[what, scope] = rows if before == now else _behind(rows, before, now, answers.key(PEOPLE))
+        rows, key = session.divided(scope), answers.key(PEOPLE)
+        same = before == now
+        session.answered[what, scope] = (
+            RowsBehind(rows) if same else rows_behind(rows, before, now, key, divided=what != PROFILE)
+        )
     return session.answered[what, scope]
-
-
-def _behind(rows: DataSplit, before: People, now: People, key: bytes) -> DataSplit:
-    """The rows of people who stood behind an answer as they are now, on the same side of it; public rows stay."""
-    digests, chosen = {**now.others, **now.chosen}, {*before.chosen.values()}
-    rest = {*before.others.values()} or chosen  # a profile is of all rows
-
-    def selected(part: Rows, known: Collection[bytes]) -> Rows:
-        persons = map(str, np.asarray(part.persons))
-        known_rows = [person == "" or digests.get(keyed_name(person, key)) in known for person in persons]
-        return part.select(np.array(known_rows, bool))
-
-    return DataSplit(selected(rows.train, chosen), selected(rows.validation, rest), selected(rows.test, rest))
 
 
 def looked_at(session: Session, scope: str, features: Features) -> tuple[Features, Features]:
@@ -256,9 +269,9 @@ def _within(values: np.ndarray, bounds: Sequence[float] | None) -> np.ndarray:
 
 
 def _people(session: Session, what: str, scope: str) -> People:
-    """Who stands behind an answer: a profile looks at targets and labels of all rows, statistics at training rows.
+    """Who stands behind an answer: a profile looks at labels of all rows, the others at training rows.
 
-    Synthetic rows are made from training rows and their targets.
+    Updates are of the people behind statistics, so for all of them another target is another row.
     """
     if (what, scope) not in session.behind:
         session.behind[what, scope] = _people_of(session, what, scope, answers_of(session).key(PEOPLE))
@@ -267,9 +280,8 @@ def _people(session: Session, what: str, scope: str) -> People:
 
 def _people_of(session: Session, what: str, scope: str, key: bytes) -> People:
     rows, mask, records = session.rows(scope), session.mask(scope), session.records
-    columns, chosen = dict(rows.columns), session.division.train[mask]
-    if what in (PROFILE, SYNTHETIC):
-        columns["fedsov:target"] = records.target[mask]
+    columns = {**rows.columns, "fedsov:target": records.target[mask]}
+    chosen = session.division.train[mask]
     if what == PROFILE:
         labels = np.array([repr(label.to_json()) for label in records.labels], object)
         columns["fedsov:label"] = labels[records.label_of[mask]]

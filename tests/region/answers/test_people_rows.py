@@ -75,7 +75,7 @@ def test_another_rule_of_the_target_is_another_question(tmp_path):
     assert people_rows.counts(_session(tmp_path, target))["classes"] == 2
 
 
-def test_a_changed_target_is_a_changed_person_for_counts_and_not_for_statistics(tmp_path):
+def test_a_changed_target_is_a_changed_person_for_counts_and_for_the_updates_behind_statistics(tmp_path):
     target = ["yes"] * 60 + ["no"] * 60
     first = _session(tmp_path, target)
     told, described = people_rows.counts(first), people_rows.statistics(first, "shareable")
@@ -83,7 +83,7 @@ def test_a_changed_target_is_a_changed_person_for_counts_and_not_for_statistics(
     assert people_rows.counts(other) == told
     assert people_rows.statistics(other, "shareable") == described
     questions = [entry.body["note"]["answer"]["question"]["what"] for entry in first.answers.gate.ledger.entries()]
-    assert questions == ["profile", "statistics", "profile"]
+    assert questions == ["profile", "statistics", "profile", "statistics"]
 
 
 def test_nothing_is_looked_at_before_statistics_were_given(tmp_path):
