@@ -91,7 +91,8 @@ def profile(session: Session) -> RecordDict:
     """Counts for the plan, and the shareable rows' label.
 
     Of people's rows there is one answer a version: rows rounded down to tens, and only those classes that enough people
-    have. The label is today's, and its origins are whole even where they are one person's: the law is asked by them.
+    have. The label is today's and whole, for the law is asked by it; rows of an origin that few people share are not among
+    the session's (`fedsov.region.answers.rare_origins`).
     """
     counts = session.counts() if session.examples else people_rows.counts(session)
     label = session.label(Scope.SHAREABLE).to_json()

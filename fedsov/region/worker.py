@@ -54,6 +54,7 @@ from fedsov.protocol.secure_sum_messages import MASK
 from fedsov.region import labels_sent, run_record
 from fedsov.region.admission import Place, admit, admit_rows, refuse
 from fedsov.region.answers.memory import Answers
+from fedsov.region.answers.rare_origins import without_rare_origins
 from fedsov.region.client_app import client_app
 from fedsov.region.journal import ROUNDS_KEPT, Journal, OwnStates, hold_alone
 from fedsov.region.lifecycle.retention import in_use
@@ -180,6 +181,8 @@ def _opened_with(ledger: Ledger, start: RegionStart) -> OpenRegion:
     records = in_use(store, own, on=ledger.today())
     if store.manifest.rows and not len(records):
         refuse(place, start.region.name, [_too_old(own, store)], asked, run=start.run)
+    if not examples:
+        records = without_rare_origins(records, own.limits.least_people)
     secret = split_key(own, keys)
     session = Session(records, job, start.folder, settings=own, secret=secret)
     gate = Gate(
