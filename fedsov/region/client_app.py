@@ -32,6 +32,7 @@ from fedsov.model.features import Features
 from fedsov.model.metrics import MEASURES
 from fedsov.model.network import Parameters, initial
 from fedsov.model.parameters import flat, joined, named, private_part
+from fedsov.model.steepness import steepness
 from fedsov.model.targets import in_words, outcome
 from fedsov.partition.told_counts import FEWEST, in_tens
 from fedsov.protocol import NOT_DISCLOSED, SEALED_ROWS
@@ -91,8 +92,8 @@ def profile(session: Session) -> RecordDict:
     """Counts for the plan, and the shareable rows' label.
 
     Of people's rows there is one answer a version: rows rounded down to tens, and only those classes that enough people
-    have. The label is today's and whole, for the law is asked by it; rows of an origin that few people share are not among
-    the session's (`fedsov.region.answers.rare_origins`).
+    have. The label is today's and whole, for the law is asked by it; rows of an origin that few people share are not
+    among the session's (`fedsov.region.answers.rare_origins`).
     """
     counts = session.counts() if session.examples else people_rows.counts(session)
     label = session.label(Scope.SHAREABLE).to_json()
@@ -162,6 +163,8 @@ def train(session: Session, message: Message) -> RecordDict:
     cut = cut_for(session, scope, rows.train, number)
     session.settings.limits.check(session.records.region, asked, rows=most, people=cut is not None)
     features, scored = people_rows.looked_at(session, scope, Features.from_json(json.loads(str(config["features"]))))
+    if cut is not None:
+        _check_steepness(session, scope, training, features, message, number)
     layout = Layout.of(training, features.inputs)
     own = session.own.load(scope, number) if training.keeps_state else {}
     whole = joined(incoming, _private(own, training, features.inputs, session.work.seed), training.network)
@@ -196,6 +199,17 @@ def train(session: Session, message: Message) -> RecordDict:
     weight = many if session.examples else in_tens(many, least=1)
     metrics = MetricRecord({"num-examples": weight, **reported})
     return RecordDict({"arrays": record_of(_sent(result, training, layout)), "metrics": metrics})
+
+
+def _check_steepness(
+    session: Session, scope: str, training: TrainingSpec, features: Features, message: Message, number: int
+) -> None:
+    """Raises LimitExceeded for a model that is a threshold, or a drift whose step makes one: it singles people out."""
+    check, region = session.settings.limits.check_steepness, session.records.region
+    spreads = people_rows.spreads(session, scope)
+    rate = training.steps.learning_rate * training.rate(number)
+    check(region, steepness(parameters_of(message), features, spreads), "the model that came")
+    check(region, rate * steepness(drift_of(message), features, spreads), "the drift that came, times learning_rate,")
 
 
 def _training(session: Session, scope: str, config: Mapping[str, Any]) -> TrainingSpec:

@@ -7,6 +7,8 @@
       learning_rate: 10.0    of a round's steps, times the schedule's greatest factor
       least_people: 10       that a number of an answer stands for; fewer are not described
       dominance: 0.5         the greatest share of one person in a count or a sum
+      weights: 100.0         that a unit of a model that comes adds up to, in absolute values
+      class_weights: 100.0   the greatest one as a multiple of the least
 
 Questions are counted for the region, and for no version or name of a data set: whoever asks a region with new rows, or
 the same people under another name, goes on where the count stands. An answer counts for a year after it left, by the
@@ -49,6 +51,9 @@ class Limits:
         learning_rate: of a round's steps, above 0.
         least_people: that a number of an answer stands for, `MINIMUM_COUNT` or more.
         dominance: the greatest share of one person in a count or a sum, above 0 and at most 1, which is no rule.
+        weights: what a unit of a model adds up to that is trained on people's rows without noise
+            (`fedsov.model.steepness`), above 0.
+        class_weights: the ratio of the greatest to the least class weight there, 1 or more; 1 is none.
 
     Raises:
         ConfigurationError: a number outside these bounds, named as in region.yaml.
@@ -60,6 +65,8 @@ class Limits:
     learning_rate: float = 10.0
     least_people: int = MINIMUM_COUNT
     dominance: float = 0.5
+    weights: float = 100.0
+    class_weights: float = 100.0
 
     def __post_init__(self) -> None:
         store(
@@ -70,6 +77,8 @@ class Limits:
             learning_rate=real("learning_rate", self.learning_rate, at_least=LEAST, at_most=LARGEST),
             least_people=whole("least_people", self.least_people, at_least=MINIMUM_COUNT),
             dominance=real("dominance", self.dominance, above=0.0, at_most=1.0),
+            weights=real("weights", self.weights, at_least=LEAST, at_most=LARGEST),
+            class_weights=real("class_weights", self.class_weights, at_least=1.0, at_most=LARGEST),
         )
 
     @staticmethod
@@ -86,8 +95,9 @@ class Limits:
     def check(self, region: str, training: TrainingSpec, *, rows: int = 0, people: bool = False) -> None:
         """Raises LimitExceeded for a training with more rounds, a greater learning rate, or more steps on so many rows.
 
-        On people's rows, not hidden by noise, also for steps of fewer rows than `least_people`, and for steps that
-        forget more than `MOST_FORGOTTEN`. The message names the region, the limit and what would mend it.
+        On people's rows, not hidden by noise, also for class weights further apart, for steps of fewer rows than
+        `least_people`, and for steps that forget more than `MOST_FORGOTTEN`. The message names the region, the
+        limit and what would mend it.
         """
         self._within(region, "rounds", training.rounds, "{:,} rounds are more than the {:,}")
         rate = training.steps.learning_rate * max(training.rate(number) for number in range(1, training.rounds + 1))
@@ -95,6 +105,9 @@ class Limits:
         steps = training.steps.epochs * math.ceil(rows / training.steps.rows)
         self._within(region, "steps", steps, "{:,} steps a round are more than the {:,}")
         if people:
+            given = (1.0, *training.steps.class_weights)
+            words = "the greatest class weight is {:g} times the least, more than the {:g}"
+            self._within(region, "class_weights", max(given) / min(given), words)
             self._check_steps(region, "model.round", training.steps, rate)
             only = training.personalization.private.private_only_steps
             if only is not None:
@@ -117,6 +130,10 @@ class Limits:
                 f"rows; over people's rows learning_rate * (weight_decay + proximal_mu) is at most {MOST_FORGOTTEN}; "
                 f"set {group}.learning_rate={fits:.2g}, or lower {group}.weight_decay or FedProx's proximal_mu"
             )
+
+    def check_steepness(self, region: str, steepness: float, what: str) -> None:
+        """Raises LimitExceeded for a model, or a drift, whose units add up to more; `what` came."""
+        self._within(region, "weights", steepness, f"a unit of {what} adds up to {{:g}}, more than the {{:g}}")
 
     def check_questions(self, region: str, asked: int) -> None:
         """Raises LimitExceeded for the answer after the last that is allowed about people in a year."""

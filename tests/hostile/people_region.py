@@ -106,12 +106,18 @@ class PeopleRegion:
 
 
 def told(
-    region: OpenRegion, kind: str, config: Mapping[str, Any], model: Mapping[str, np.ndarray] | None = None
+    region: OpenRegion,
+    kind: str,
+    config: Mapping[str, Any],
+    model: Mapping[str, np.ndarray] | None = None,
+    drift: Mapping[str, np.ndarray] | None = None,
 ) -> dict[str, Any]:
     """The records of an answer: JSON, scores, or arrays by name; {"error": why} where there is none."""
     content = RecordDict({"config": ConfigRecord(dict(config))})
     if model is not None:
         content["arrays"] = ArrayRecord({name: Array(value) for name, value in model.items()})
+    if drift is not None:
+        content["drift"] = ArrayRecord({f"drift/{name}": Array(value) for name, value in drift.items()})
     message = Message(content, 2, kind)
     with_version(message, VERSION)
     identify(message, new_id())

@@ -64,6 +64,12 @@ def statistics(session: Session, scope: str) -> dict[str, Any]:
     return dict(one_answer(session, STATISTICS, scope, described).answer)
 
 
+def spreads(session: Session, scope: str) -> dict[str, float]:
+    """The standard deviation of each number as the session's statistics of the scope tell it."""
+    own = Statistics.from_json(session.given[STATISTICS, scope].answer)
+    return {name: moments.spread for name, moments in own.numeric.items() if moments.is_usable}
+
+
 def rows_of_answer(session: Session, scope: str) -> DataSplit:
     """The scope's rows that a round may look at: of people's rows those behind the last statistics that were given.
 

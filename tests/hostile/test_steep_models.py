@@ -1,0 +1,107 @@
+"""A hub's model that is a threshold between two people is not trained on: weights, scales, layers and drifts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fedsov.model.features import Features
+from fedsov.model.network import initial
+from fedsov.model.steepness import steepness
+from fedsov.region.worker import OpenRegion
+from tests.hostile.people_region import PeopleRegion, drawn, told
+
+ONE_STEP = (
+    "model.round.epochs=1", "model.round.batch=10000", "model.round.momentum=0.0", "model.round.weight_decay=0.0",
+    "model.round.learning_rate=1.0",
+)  # fmt: skip
+LINEAR = ("model.name=logistic", "model.hidden=[]")
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory: pytest.TempPathFactory) -> PeopleRegion:
+    region = PeopleRegion(tmp_path_factory.mktemp("steep"))
+    region.ingest(drawn(range(200)))
+    return region
+
+
+@pytest.fixture(scope="module")
+def linear(people: PeopleRegion) -> Iterator[OpenRegion]:
+    """Its worker, for a model without a hidden layer, whose income's mean and spread the hub knows."""
+    opened = people.opened(*LINEAR, *ONE_STEP)
+    yield opened
+    opened.close()
+
+
+def _income(region: OpenRegion) -> tuple[float, float]:
+    income = told(region, "query.statistics", {"scope": "shareable"})["statistics"]["numeric"]["income"]
+    return income["mean"], (income["squared_deviations"] / income["n"]) ** 0.5
+
+
+def _model(region: OpenRegion, features: Features, layer: int = 0, weight: float = 0.0) -> dict[str, np.ndarray]:
+    start = initial(region.start.job.recipe.network, features.inputs, 0)
+    model = {name: np.zeros_like(array) for name, array in start.items()}
+    model[f"{layer}.weight"].ravel()[0] = weight
+    return model
+
+
+def _asked(
+    region: OpenRegion, features: Features, model: dict[str, np.ndarray], drift: dict[str, np.ndarray] | None = None
+) -> dict[str, Any]:
+    config = {"scope": "shareable", "server-round": 1, "features": json.dumps(features.to_json())}
+    return told(region, "train", config, model, drift)
+
+
+def _numbers(region: OpenRegion, *, narrower: float = 1.0) -> Features:
+    mean, spread = _income(region)
+    return Features(numeric=(("income", mean + 0.3 * spread, spread / narrower), ("income", mean, spread)))
+
+
+@pytest.mark.parametrize(("weight", "narrower"), [(1e8, 1.0), (101.0, 1.0), (10.0, 20.0)])
+def test_a_linear_model_that_is_a_threshold_of_a_number_is_refused(
+    linear: OpenRegion, weight: float, narrower: float
+) -> None:
+    """Bisection by such models gave one person's income, ward and label in twenty questions."""
+    features = _numbers(linear, narrower=narrower)
+    said = _asked(linear, features, _model(linear, features, weight=weight))["error"]
+    assert said.startswith("LimitExceeded") and "fedsov region set DE limits.weights=" in said
+
+
+def test_a_drift_whose_first_step_makes_a_threshold_is_refused(linear: OpenRegion) -> None:
+    features = _numbers(linear)
+    steep, honest = (_model(linear, features, weight=weight) for weight in (1e8, 0.5))
+    model = _model(linear, features)
+    assert "limits.weights=" in _asked(linear, features, model, steep)["error"]
+    assert "arrays" in _asked(linear, features, model, honest)
+
+
+def test_a_later_layer_that_is_a_threshold_is_refused(people: PeopleRegion) -> None:
+    opened = people.opened("model.name=mlp", "model.hidden=[4]", *ONE_STEP, run="layers")
+    try:
+        features = _numbers(opened)
+        assert "limits.weights=" in _asked(opened, features, _model(opened, features, layer=2, weight=1e8))["error"]
+        assert "arrays" in _asked(opened, features, _model(opened, features, layer=2, weight=10.0))
+    finally:
+        opened.close()
+
+
+def test_class_weights_that_mark_one_class_are_refused(people: PeopleRegion) -> None:
+    opened = people.opened(*LINEAR, *ONE_STEP, "model.round.class_weights=[1.0,1000.0]", run="weights")
+    try:
+        features = _numbers(opened)
+        assert "limits.class_weights=1000" in _asked(opened, features, _model(opened, features))["error"]
+    finally:
+        opened.close()
+
+
+def test_a_model_that_people_s_rows_were_trained_into_is_far_from_the_limit(linear: OpenRegion) -> None:
+    mean, spread = _income(linear)
+    features = Features(numeric=(("income", mean, spread),), levels=(("ward", ("A", "B")),))
+    model = _model(linear, features)
+    for _ in range(5):
+        model = _asked(linear, features, model)["arrays"]
+    assert 0.0 < steepness(model, features, {"income": spread}) < 10.0
