@@ -10,8 +10,8 @@ import numpy as np
 from fedsov.label import Label, Scope
 from fedsov.partition.records import Records
 from fedsov.region.answers.rare_origins import without_rare_origins
+from tests.cli.world import call
 from tests.hostile.people_region import COLUMNS, PeopleRegion, drawn, told
-from tests.world import answered, fedsov
 
 DE, FR = (Label(frozenset({code})) for code in ("DE", "FR"))
 BOTH = ("federation.catalogue.DE.jurisdictions=[DE,FR]", "federation.regions=[DE]")
@@ -22,7 +22,7 @@ def _asked(region: PeopleRegion, french: int, run: str) -> tuple[dict[str, Any],
     rows = [(("FR" if one >= 100 else "DE"), *row) for one, row in enumerate(drawn(range(100 + french)))]
     lines = [",".join(map(str, row)) for row in (COLUMNS, *rows)]
     (region.place / "people.csv").write_text("\n".join(lines) + "\n")
-    answered(fedsov("ingest", *region.words(*BOTH), "--json", "--quiet"))
+    assert call("ingest", *region.words(*BOTH), "--json", "--quiet").json
     opened = region.opened(*BOTH, run=run)
     try:
         return dict(told(opened, "query.profile", {})["profile"]), opened.outbound.session.label(Scope.ALL)
