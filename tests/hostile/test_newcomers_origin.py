@@ -14,7 +14,10 @@ from tests.cli.world import call
 from tests.hostile.people_region import COLUMNS, PeopleRegion, drawn, told
 
 DE, FR = (Label(frozenset({code})) for code in ("DE", "FR"))
-BOTH = ("federation.catalogue.DE.jurisdictions=[DE,FR]", "federation.regions=[DE]")
+BOTH = (
+    "federation.catalogue={DE: {name: DE, jurisdictions: [DE, FR], location: DE, entity: operator in DE}}",
+    "federation.regions=[DE]",
+)
 
 
 def _asked(region: PeopleRegion, french: int, run: str) -> tuple[dict[str, Any], Label]:

@@ -21,7 +21,7 @@ def test_two_scores_of_a_step_at_a_threshold_seldom_differ_by_whoever_is_between
     """An intercept of 2^27 makes a linear model a step in float32; the hub knows incomes, and asks who is ill."""
     people = PeopleRegion(tmp_path)
     people.ingest(drawn(range(200)))
-    people.set("limits.weights=1e9")  # a round of such a model is refused; here its region's owner allows it
+    people.set("limits.weights=1000000000")  # a round of such a model is refused; here its region's owner allows it
     opened = people.opened(*MODEL)
     try:
         income = told(opened, "query.statistics", {"scope": "shareable"})["statistics"]["numeric"]["income"]
