@@ -259,8 +259,10 @@ class CaseEvidence:
         return True
 
     def absent(self, kinds: Sequence[str]) -> str:
-        """A sentence that says what the case does not state."""
-        return f"The case states no {' and no '.join(kinds)}."
+        """A sentence that says what the case does not state, or states to be otherwise than there ("tia expired")."""
+        otherwise = {kind: str(self.stated.facts[kind]) for kind in kinds if self.stated.facts.get(kind)}
+        silent = [f"no {kind}" for kind in kinds if kind not in otherwise]
+        return f"The case states {' and '.join([*silent, *(f'{kind} {word}' for kind, word in otherwise.items())])}."
 
     def contents(self, ids: Iterable[str]) -> dict[str, dict[str, str]]:
         """Nothing: a case names no documents."""

@@ -16,6 +16,7 @@ from fedsov.border.evidence.claims import Claim, Evidence
 from fedsov.border.evidence.register import CONSENT_OF_PEOPLE, PROFILE
 from fedsov.border.law.bundle import Bundle, Route
 from fedsov.border.law.rules import Condition, Rule, shown
+from fedsov.border.law.vocabulary import is_there
 
 _MENDING = 1
 _MOST = 3  # grounds that fail, told in one refusal
@@ -49,7 +50,8 @@ class Remedy:
 class _Way:
     """One rule that would open, under one ground: what is still missing for it, and how hard that is to get.
 
-    `tried` is the best claim of this ground, or None where nobody has made one.
+    `tried` is the best claim of this ground, or None where nobody has made one. `is_denied`: what the claim says is the
+    case is another case than the rule's, so that to follow it would be a false statement.
     """
 
     effort: int
@@ -58,6 +60,7 @@ class _Way:
     unmet: tuple[Condition, ...]
     tried: Tried | None
     faults: Mapping[str, str]
+    is_denied: bool = False
 
     @property
     def is_presented(self) -> bool:
@@ -69,11 +72,11 @@ class _Way:
         return self.tried is not None and not set(forbidding) <= set(self.tried.forbidding)
 
     @property
-    def rank(self) -> tuple[bool, bool, bool, int, bool, str, str]:
-        """What somebody rests on before all else; the usual before the unusual, a permit before a review, then by
-        effort.
+    def rank(self) -> tuple[bool, bool, bool, bool, int, bool, str, str]:
+        """Last what the claim denies; what somebody rests on before the rest; the usual before the unusual, a permit
+        before a review, then by effort.
         """
-        kind = not self.is_presented, self.rule.unusual, self.rule.effect != "permit"
+        kind = self.is_denied, not self.is_presented, self.rule.unusual, self.rule.effect != "permit"
         return *kind, self.effort, self.tried is None, self.rule.id, self.mechanism
 
 
@@ -90,9 +93,9 @@ def cheapest_remedy(
     if best is None:
         return None
     mend = _worded(best, facts, bundle, evidence)
-    if best.is_presented:
+    if best.is_presented and not best.is_denied:
         return mend
-    fails = [_no_ground(attempt, bundle) for attempt in tried if attempt.claim.named]
+    fails = [_no_ground(attempt, route, bundle) for attempt in tried if _is_rested_on(attempt.claim, bundle)]
     return replace(
         mend, reason=" ".join(dict.fromkeys((*fails[:_MOST], _capital(mend.reason) if fails else mend.reason)))
     )
@@ -110,12 +113,18 @@ def own_faults(
 def _ways(tried: Sequence[Tried], facts: Mapping[str, Any], route: Route, bundle: Bundle) -> list[_Way]:
     """Every rule that would open here, under each of its grounds."""
     opening = [(rule, name) for rule in route.openers if _applies(rule, facts) for name in rule.mechanisms() or ()]
-    ways = (_way(rule, name, tried, bundle) for rule, name in opening)
+    ways = (_way(rule, name, tried, route, bundle) for rule, name in opening)
     return [way for way in ways if way is not None]
 
 
-def _no_ground(attempt: Tried, bundle: Bundle) -> str:
-    """Why a ground that a case names opens nothing here whatever it states, as a sentence."""
+def _is_rested_on(claim: Claim, bundle: Bundle) -> bool:
+    """True for a ground that a case names, and for one that a document states to be the case."""
+    ground = bundle.mechanisms.get(claim.mechanism)
+    return claim.named or (bool(claim.is_presented) and ground is not None and ground.statement)
+
+
+def _no_ground(attempt: Tried, route: Route, bundle: Bundle) -> str:
+    """Why a ground that somebody rests on opens nothing here, as a sentence."""
     claim, seen = attempt.claim, attempt.facts
     ground = bundle.mechanisms.get(claim.mechanism)
     regime, place, day = seen["origin_regime"], seen["destination"], seen["day"]
@@ -126,7 +135,33 @@ def _no_ground(attempt: Tried, bundle: Bundle) -> str:
         return covers if found else f"{regime} has no adequacy finding on {place} in force on {day}."
     if claim.mechanism == "intra_jurisdiction":
         return f"{place} is not under {regime}, so that a border is crossed."
+    meant = [
+        rule
+        for rule in route.openers
+        if _is_of(rule, claim) and not _denied(rule, claim.mechanism, seen, route, bundle)
+    ]
+    lacking = min(([each for each in rule.when if not each.test(seen)] for rule in meant), key=len, default=[])
+    if lacking:
+        return f"{_capital(named)} ({claim.mechanism}) does not apply: {_lacks(lacking, seen)}."
     return f"{_capital(named)} ({claim.mechanism}) opens nothing here under {regime}."
+
+
+def _is_of(rule: Rule, claim: Claim) -> bool:
+    return claim.mechanism in (rule.mechanisms() or ())
+
+
+def _denied(rule: Rule, mechanism: str, seen: Mapping[str, Any], route: Route, bundle: Bundle) -> bool:
+    """True where a statement tells another case than a rule asks: in a word by which this ground's rules differ."""
+    ground = bundle.mechanisms.get(mechanism)
+    if ground is None or not ground.statement:
+        return False
+    others = [asked for other in route.openers if mechanism in (other.mechanisms() or ()) for asked in _asked(other)]
+    wrong = (each for each in _asked(rule) if not each.test(seen) and is_there(str(seen.get(each.field) or "")))
+    return any(other.field == each.field and other.value != each.value for each in wrong for other in others)
+
+
+def _asked(rule: Rule) -> list[Condition]:
+    return [each for each in rule.when if each.claimed and each.shape == "word" and each.operator in ("eq", "in")]
 
 
 def _capital(sentence: str) -> str:
@@ -140,7 +175,7 @@ def _applies(rule: Rule, facts: Mapping[str, Any]) -> bool:
     return all(condition.test(facts) for condition in own)
 
 
-def _way(rule: Rule, mechanism: str, tried: Sequence[Tried], bundle: Bundle) -> _Way | None:
+def _way(rule: Rule, mechanism: str, tried: Sequence[Tried], route: Route, bundle: Bundle) -> _Way | None:
     claimed = [condition for condition in rule.when if condition.claimed]
     same_ground = [attempt for attempt in tried if attempt.claim.mechanism == mechanism]
     at_hand = tried[0].facts if tried else {}  # the plainest claim states what supporting documents there are
@@ -157,7 +192,8 @@ def _way(rule: Rule, mechanism: str, tried: Sequence[Tried], bundle: Bundle) -> 
     best = min(same_ground, key=lambda attempt: (len(attempt.forbidding), len(_unmet(claimed, attempt))))
     unmet = _unmet(claimed, best)
     stated = 0 if best.claim.is_presented else _stating(unmet, bundle)
-    return _Way(_MENDING + _efforts(unmet, bundle) + stated, rule, mechanism, unmet, best, faults)
+    is_denied = _denied(rule, mechanism, best.facts, route, bundle)
+    return _Way(_MENDING + _efforts(unmet, bundle) + stated, rule, mechanism, unmet, best, faults, is_denied)
 
 
 def _unmet(conditions: Iterable[Condition], attempt: Tried) -> tuple[Condition, ...]:

@@ -36,7 +36,7 @@ def _table(place: Path, rows: Mapping[str, int]) -> Path:
 TERMS = {
     "scc_eu": "{doc: '2021/914', module: '1', role: 'C->C'}",
     "tia": "{}",
-    "accountability_contract": "{comparable_protection: 'yes', consent: 'yes'}",
+    "accountability_contract": "{comparable_protection: 'yes', consent: 'yes', onward_terms: 'yes'}",
 }
 
 

@@ -346,3 +346,13 @@ def test_health_records_of_other_states_do_not_leave_through_florida_or_texas(st
     assert not_by_a_provider == ("review" if state == "US-TX" else "permit")  # Texas binds whoever holds health records
     assert decided(replace(sent, destination="US")) == "permit"
     assert decided(replace(sent, category="personal")) == "permit"
+
+
+def test_a_paper_that_is_stated_as_expired_is_not_said_to_be_unstated():
+    case = Case(
+        "1", "2026-11-29", "DE", "US", "transfer", "raw_records", "personal", "scc_eu", f"{CLAUSES};tia=expired"
+    )
+    assert "The case states tia expired." in answer(case, law()).reason
+
+
+CLAUSES = "role=C->P;doc=2021/914;module=2;signed=2026-01-01"

@@ -167,6 +167,29 @@ def test_no_remedy_proposes_a_paper_that_only_states_what_is_the_case():
         assert not any(f"kind: {name}," in refusal.remedy for name in statements), code
 
 
+@pytest.mark.parametrize(
+    ("category", "count", "why"),
+    [
+        ("health", 500, "it needs categories with none of @CN_SENSITIVE (health is stated)"),
+        ("contact", 100_000, "it needs count_year below 100000 (100000 is stated)"),
+    ],
+)
+def test_a_refusal_says_why_a_stated_exemption_fails_and_invites_no_other_statement(category, count, why):
+    terms = {"exemption_reason": "under_100k_nonsensitive", "ciio": "no", "n_sensitive": 0.0}
+    papers = register(document("cn_exempt", terms=terms), document("pipia"))
+    refusal = ask(of(Kind.RECORDS, "CN", category, count=count), "CN", "SG", register=papers)
+    assert refusal.verdict == "refuse" and why in refusal.reason
+    for other in ("transit_data", "domestic_data_added", "contract_necessity", "hr_management"):
+        assert other not in f"{refusal.reason} {refusal.remedy}"
+    assert "kind: cn_s" in refusal.remedy
+
+
+def test_an_exemption_that_lacks_its_assessment_is_completed():
+    terms = {"exemption_reason": "under_100k_nonsensitive", "ciio": "no", "n_sensitive": 0.0}
+    refusal = ask(of(Kind.RECORDS, "CN", "contact"), "CN", "SG", register=register(document("cn_exempt", terms=terms)))
+    assert refusal.rules == ("cn.exempt.small",) and "kind: pipia" in refusal.remedy
+
+
 def test_where_nothing_would_open_the_remedy_is_to_keep_it_at_home():
     refusal = ask(of(Kind.UPDATE, "DE", "personal"), "DE", "US", bundle=replace(law(), rules=()))
     assert refusal.rules == ("default_refusal",)

@@ -33,7 +33,7 @@ LABEL = join(member.label for member in MEMBERS)
 
 TERMS = {
     "scc_eu": {"doc": "2021/914", "module": "1", "role": "C->C"},
-    "accountability_contract": {"comparable_protection": "yes", "consent": "yes"},
+    "accountability_contract": {"comparable_protection": "yes", "consent": "yes", "onward_terms": "yes"},
 }
 
 

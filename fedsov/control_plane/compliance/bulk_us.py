@@ -20,8 +20,8 @@ from fedsov.border.evidence.register import Document
 from fedsov.control_plane.compliance.counts import grouped, union
 from fedsov.control_plane.compliance.entries import EntryView, PartyView
 
-RULES = "us.doj."
-"""How the rules' ids begin."""
+RULES = ("us.doj.", "us.concern.small", "us.concern.unnamed", "us.concern.figures")
+"""How the rules' ids begin; below its thresholds, too, the rule asks for records (202.1101)."""
 KEPT_YEARS, REPORT_DAYS = 10, 14
 
 

@@ -53,13 +53,15 @@ def _words(
                 f"{country},{country}{number},{agreed},{income:.1f},{ward},{int(income + rng.gauss(0, 6) > 50)}"
             )
     (place / "people.csv").write_text("\n".join(lines) + "\n")
+    bound = {"onward_terms": "yes"}
     papers = [
-        _paper("kr-outsourcing", "contract_outsourcing", "KR JP", {"doc": "1", "disclosed": "yes"}, "operator in JP"),
-        _paper("jp-contract", "accountability_contract", "JP KR", {"doc": "1", "comparable_protection": "yes"},
+        _paper("kr-outsourcing", "contract_outsourcing", "KR JP", {"doc": "1", "disclosed": "yes"} | bound,
+               "operator in JP"),
+        _paper("jp-contract", "accountability_contract", "JP KR", {"doc": "1", "comparable_protection": "yes"} | bound,
                "operator in KR", "Hub Co"),
         _paper("jp-check", "annual_check", "JP KR", {}, "operator in KR", "Hub Co"),
         _paper("in-contract", "accountability_contract", "IN KR",
-               {"doc": "1", "comparable_protection": "yes", "consent": "yes"}, "Hub Co", "operator in KR"),
+               {"doc": "1", "comparable_protection": "yes", "consent": "yes"} | bound, "Hub Co", "operator in KR"),
         _paper("consent-kr", "derogation_consent", "KR IN", korean, "operator in IN"),
         _paper("consent-jp", "derogation_consent", "JP IN", japanese, "operator in IN"),
     ]  # fmt: skip

@@ -3,10 +3,12 @@
 A line is a case as `fedsov border check` reads it (`fedsov.border.case_table`); the flow "release" asks whether the
 label may be let go on the strength of a document of the kind that stands under `mechanism`. Where the law no longer
 counts as known on the day of an example, it is taken as confirmed, but for the rules about that very thing.
+A case of kinds.csv may name the one `rule` that decides it; the case NAMEb is the same but for what that rule asks.
 """
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -16,7 +18,16 @@ from pathlib import Path
 import pytest
 
 from fedsov.artifact import Kind
-from fedsov.border.case_table import PAYLOADS, Case, CaseEvidence, answer, crossing_of, read_cases, read_facts
+from fedsov.border.case_table import (
+    PAYLOADS,
+    STRICTNESS,
+    Case,
+    CaseEvidence,
+    answer,
+    crossing_of,
+    read_cases,
+    read_facts,
+)
 from fedsov.border.decisions import Decision
 from fedsov.border.evidence.claims import Claim, Question
 from fedsov.border.law.bundle import Bundle
@@ -118,6 +129,87 @@ def test_cases_of_each_kind_that_was_once_answered_wrongly_are_answered_as_the_l
     wrong = {case.id: got.verdict for case in cases if (got := answer(case, law())).verdict != case.expected}
     assert wrong == {}
     assert len(cases) > 250
+
+
+def test_a_case_that_names_a_rule_is_decided_by_it_alone():
+    with KINDS.open(newline="") as lines:
+        named = {line["case_id"]: line["rule"] for line in csv.DictReader(lines) if line["rule"]}
+    cases = {case.id: case for case in read_cases(KINDS.read_bytes(), KINDS.name)}
+    assert len(named) > 100
+    for name, rule in named.items():
+        case, own = cases[name], next(each for each in law().rules if each.id == rule)
+        without = replace(law(), rules=tuple(each for each in law().rules if each is not own))
+        there, gone = (STRICTNESS.index(answer(case, bundle).verdict) for bundle in (law(), without))
+        assert there < gone if own.opens else there > gone, name
+        assert case.expected != "refuse" or answer(case, law()).rules == (rule,), name
+
+
+def test_what_a_case_is_not_permitted_for_is_all_that_its_twin_lacks():
+    cases = {case.id: case for case in read_cases(KINDS.read_bytes(), KINDS.name)}
+    twins = {name: f"{name}b" for name in cases if f"{name}b" in cases}
+    assert len(twins) > 80
+    for name, twin in twins.items():
+        one, other = cases[name], cases[twin]
+        assert replace(one, id="", facts="") == replace(other, id="", facts="")
+        assert STRICTNESS.index(other.expected) < STRICTNESS.index(one.expected), name
+
+
+@cache
+def permitted() -> dict[str, list[Case]]:
+    """Cases that the law permits, by the ground that they name."""
+    found: dict[str, list[Case]] = {}
+    for path in (EXAMPLES, KINDS):
+        for case in read_cases(path.read_bytes(), path.name):
+            if case.expected == "permit" and case.flow == "transfer":
+                found.setdefault(case.mechanism, []).append(case)
+    return found
+
+
+PAPERS = sorted(
+    name
+    for name, ground in law().mechanisms.items()
+    if name in permitted() and not ground.standing and not ground.statement
+)
+"""Grounds that rest on a paper of the recipient's or about it, with a case that they carry."""
+
+
+@pytest.mark.parametrize("ground", PAPERS)
+def test_no_ground_carries_onward_what_its_next_recipient_is_not_bound_for(ground):
+    for case in permitted()[ground]:
+        facts = ";".join(fact for fact in case.facts.split(";") if not fact.startswith("onward_terms="))
+        onward = replace(case, flow="onward_transfer", facts=f"{facts};onward_terms=no")
+        assert answer(onward, confirmed()).verdict != "permit", case.id
+
+
+def test_the_grounds_that_rest_on_papers_are_nearly_all_shown():
+    assert len(PAPERS) > 25 and {"scc_br", "cbpr", "certification", "code_of_conduct", "us_licence"} <= set(PAPERS)
+
+
+OPEN_WORDS = sorted(
+    name
+    for name, fact in law().facts.items()
+    if fact.claimed and fact.shape == "word" and not fact.values and not fact.of_artifact
+    if not any(
+        one.field == name and one.operator == "present" for rule in law().rules if rule.opens for one in rule.when
+    )
+)
+
+
+@pytest.mark.parametrize("fact", OPEN_WORDS)
+def test_a_word_that_no_list_of_the_law_holds_opens_nothing(fact):
+    for case in read_cases(EXAMPLES.read_bytes(), EXAMPLES.name):
+        if case.expected != "permit" and case.flow != "release" and fact not in read_facts(case.facts, law()).facts:
+            said = replace(case, facts=f"{case.facts};{fact}=zzz".strip(";"))
+            got = STRICTNESS.index(answer(said, confirmed()).verdict)
+            assert got >= STRICTNESS.index(answer(case, confirmed()).verdict), case.id
+
+
+@pytest.mark.parametrize("name", ["release.assessed", "release.assessed_rows"])
+def test_no_label_is_let_go_on_an_assessment_of_a_later_day(name):
+    case, _ = examples()[name]
+    for day, verdict in (("2026-11-29", "permit"), ("2026-11-30", "refuse")):
+        dated = decided(replace(case, facts=f"{case.facts};assessment_date={day}"))
+        assert (case.date, dated.verdict) == ("2026-11-29", verdict)
 
 
 @pytest.mark.parametrize("name", ["release.assessed", "release.assessed_rows"])

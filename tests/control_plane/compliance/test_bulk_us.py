@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from fedsov.control_plane.compliance.page import as_html
+from tests.border.world import law
 from tests.control_plane.compliance.ledgers import made_of, said
 from tests.control_plane.compliance.papers import document
 
@@ -51,6 +52,13 @@ def test_a_permitted_one_has_no_report_and_says_what_its_documents_say() -> None
     assert kept.report_by is None and (kept.volumes, kept.ownership) == ("12,000 patients", "60 % Example Holding")
     assert (kept.method, kept.certified_by, kept.certified_on) == ("gRPC over TLS", "D. Example", "2026-03-01")
     assert "12,345" in as_html(told) and "D. Example" in as_html(told)
+
+
+@pytest.mark.parametrize("name", sorted(rule.id for rule in law().rules if "202.1101" in " ".join(rule.obligations)))
+def test_what_is_kept_for_ten_years_by_its_own_duty_is_one_of_these(name: str) -> None:
+    (kept,) = made_of(crossed(verdict="permit", rules=[name], count_12m=50)).bulk
+    assert kept.rules == (name,) and kept.report_by is None and kept.keep_until == date(2036, 11, 2)
+    assert "No decision rests on a rule of 28 CFR 202" not in as_html(made_of(crossed(rules=[name])))
 
 
 def test_what_no_rule_of_it_answered_is_none_of_these() -> None:
