@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fedsov.control_plane.compliance.privacy import EXAMPLES
 from fedsov.errors import ConfigurationError, unknown
 from fedsov.ledger.ledger import Ledger
 from fedsov.privacy.accounting import epsilon
@@ -25,11 +26,15 @@ from fedsov.storage.workspace import Workspace, is_there, ledger_of
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A region's budget for people: None for `book` where nothing private was ever released; `past` is the ledger's."""
+    """A region's budget for people: None for `book` where nothing private was ever released; `past` is the ledger's.
+
+    Where all its runs are of rows that are `examples`, no lifetime applies, and nothing is left of one.
+    """
 
     region: str
     book: BudgetState | None
     past: PrivacyPast = field(default_factory=PrivacyPast)
+    examples: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Plain values with stable keys (README, "Privacy budget")."""
@@ -43,8 +48,8 @@ class Account:
         spent = self.book.spent()
         return {
             "spent": spent.epsilon,
-            "left": self.book.left(),
-            "lifetime": self.book.lifetime._asdict(),
+            "left": None if self.examples else self.book.left(),
+            "lifetime": self.book.lifetime._asdict() | ({"epsilon": None} if self.examples else {}),
             "unit": spent.unit,
             "neighbours": spent.neighbours,
             "head": self.book.head._asdict(),
@@ -58,9 +63,11 @@ class Account:
             return [f"{self.region}: nothing spent; no private run yet"]
         said = self.to_json()
         lifetime = self.book.lifetime
+        left = f" of {lifetime.epsilon:g}, {said['left']:.3f} left" if not self.examples else ""
+        of_examples = "; example rows, so no lifetime applies" if self.examples else ""
         head = (
-            f"{self.region}: epsilon {said['spent']:.3f} spent of {lifetime.epsilon:g}, {said['left']:.3f} left, "
-            f"at delta {lifetime.delta:.3g}, {said['unit']}-level, add-or-remove-one adjacency"
+            f"{self.region}: epsilon {said['spent']:.3f} spent{left}, "
+            f"at delta {lifetime.delta:.3g}, {said['unit']}-level, add-or-remove-one adjacency{of_examples}"
         )
         return [head, *(f"  {line}" for line in self.past.lines()), *(_run_line(run) for run in said["runs"])]
 
@@ -94,7 +101,9 @@ def account(folder: Path, region: str) -> Account:
     notes = PrivacyNotes.of(bodies)
     book = read(folder / BUDGET_FILE, last_known_head=notes.head)
     covered_people(folder, notes, book)
-    return Account(region, book, PrivacyPast.of(bodies))
+    marked = {body.get("run") for body in bodies if EXAMPLES in body.get("marks", ())}
+    examples = book is not None and all(entry.run in marked for entry in book.entries)
+    return Account(region, book, PrivacyPast.of(bodies), examples)
 
 
 def accounts(root: Path, region: str | None = None) -> list[Account]:

@@ -256,3 +256,11 @@ def test_example_rows_are_covered_by_no_budget_and_marked(tmp_path: Path) -> Non
         ("US-OH", True, None),
     ]
     assert all(2.5 < region["spent"] <= 3.0 and 0 < region["delta"] < 1e-4 for region in told)
+    budget = call("budget", f"workspace={tmp_path}", "--json").json
+    assert all(
+        (region["spent"], region["left"], region["lifetime"], region["delta"])
+        == (said["spent"], said["left"], said["lifetime"]["epsilon"], said["lifetime"]["delta"])
+        for region in told
+        for said in [budget[region["region"]]]
+    )
+    assert "example rows, so no lifetime applies" in call("budget", f"workspace={tmp_path}").out
