@@ -170,13 +170,13 @@ def train(session: Session, message: Message) -> RecordDict:
     whole = joined(incoming, _private(own, training, features.inputs, session.work.seed), training.network)
     state = from_arrays(own, ClientState.first(training, layout, flat(whole, layout.shaped), 1), layout)
 
-    told, telling = dict[str, float](), _telling(session)
+    leaving, telling = dict[str, float](), _telling(session)
 
     def measure(place: int, parameters: np.ndarray) -> dict[str, float]:
         del place
         model = Candidate("incoming", training.network, scored, named(parameters, layout.shaped))
-        exact, said = _scores(model, rows.validation, training.steps, telling)
-        told.update(said)
+        exact, rounded = _scores(model, rows.validation, training.steps, telling)
+        leaving.update(rounded)
         return exact
 
     course = ClientRound(
@@ -195,7 +195,7 @@ def train(session: Session, message: Message) -> RecordDict:
     model_name = {Scope.PUBLIC: "public_model", Scope.CONSENTED: "base_model"}.get(Scope(scope), "global_model")
     called = MEASURES[training.steps.loss].called
     session.rounds += [(called(f"{model_name}_validation_{name}"), value, number - 1) for name, value in scores.items()]
-    reported = dict.fromkeys(scores, math.nan) if session.private_in(scope) else told
+    reported = dict.fromkeys(scores, math.nan) if session.private_in(scope) else leaving
     weight = many if session.examples else in_tens(many, least=1)
     metrics = MetricRecord({"num-examples": weight, **reported})
     return RecordDict({"arrays": record_of(_sent(result, training, layout)), "metrics": metrics})
@@ -299,8 +299,8 @@ def finish(session: Session, message: Message, open_sealed_rows: OpenSealedRows)
     finished, steps = session.finished, session.work.recipe.fine_tune
     outcome = {key: getattr(finished, key) for key in ("selected", *SCORES, "test_rows")}
     if telling := _telling(session):
-        told = told_result(finished, rows, steps, telling)
-        outcome |= {**told, "test_rows": in_tens(finished.test_rows)}
+        scores = told_result(finished, rows, steps, telling)
+        outcome |= {**scores, "test_rows": in_tens(finished.test_rows)}
     if session.private or not people_rows.scores_may_leave(session, rows):  # means over rows: its registry has them
         outcome = {**dict.fromkeys(outcome), "test_rows": outcome["test_rows"], "selected": NOT_DISCLOSED}
     return RecordDict({"metrics": ConfigRecord({"json": json.dumps(outcome)})})

@@ -19,7 +19,7 @@ from fedsov.model.column_statistics import Statistics
 from fedsov.model.features import Features
 from fedsov.model.network import NetworkSpec, initial
 from fedsov.region.run_record import RECORD, flat, ledger_summary, model_folder, write, write_model
-from fedsov.region.strategies.selection import Answers, RegionModel
+from fedsov.region.strategies.selection import Predictions, RegionModel
 from fedsov.region.worker import OpenRegion
 from fedsov.registry.values import RunRecord
 from tests.full_disk import full_disk
@@ -37,8 +37,8 @@ def _finished(folder: Path, **changes: Any) -> OpenRegion:
     numbers: dict[str, Any] = {"score": 0.75, "local_score": 0.5, "gain": 0.25, "gain_se": None}
     numbers |= {"validation_score": 0.8, "test_rows": 40, **changes}
     spec = NetworkSpec("mlp", (4,))
-    answers = Answers(np.zeros(0), np.zeros(0), None)
-    session.finished = RegionModel("local", spec, features, initial(spec, 1, 0), answers=answers, **numbers)
+    answers = Predictions(np.zeros(0), np.zeros(0), None)
+    session.finished = RegionModel("local", spec, features, initial(spec, 1, 0), predictions=answers, **numbers)
     session.received = FROM_SPAIN
     session.rounds = [("loss", 0.6, 0), ("loss", math.nan, 1), ("auc", 0.7, 1)]
     return opened

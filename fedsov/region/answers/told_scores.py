@@ -63,8 +63,8 @@ def told_scores(rows: Rows, logits: np.ndarray, steps: LocalSteps, telling: Tell
     if steps.loss == "regression":
         score, error = _explained(rows.y, losses, owners, least)
     else:
-        found, error = measure.score(rows.y, logits), _largest_error(rows.y, logits.ndim > 1, owners, least)
-        score = math.nan if found is None else found
+        exact, error = measure.score(rows.y, logits), _largest_error(rows.y, logits.ndim > 1, owners, least)
+        score = math.nan if exact is None else exact
     return {"loss": loss, "score": _to(score, error, telling.offset("score", logits))}
 
 
@@ -74,18 +74,18 @@ def told_result(result: RegionModel, rows: DataSplit, steps: LocalSteps, telling
     A gain is as coarse as its own standard error, and at least so that one person's row moves it by half a step; the
     error told with it is that step, which is no smaller.
     """
-    test, validation, beside = result.answers.test, result.answers.validation, result.answers.alone
-    told = {
+    test, validation, beside = result.predictions.test, result.predictions.validation, result.predictions.alone
+    scores = {
         "score": told_scores(rows.test, test, steps, telling)["score"],
         "local_score": math.nan if beside is None else told_scores(rows.test, beside, steps, telling)["score"],
         "validation_score": told_scores(rows.validation, validation, steps, telling)["score"],
     }
     gain, error, offset = math.nan, math.nan, 0.0
-    if beside is not None and math.isfinite(told["score"]) and math.isfinite(told["local_score"]):
+    if beside is not None and math.isfinite(scores["score"]) and math.isfinite(scores["local_score"]):
         gain, error = _gain(rows.test, test, beside, steps, telling.least)
         offset = telling.offset("gain", test, beside)
-    told |= {"gain": _to(gain, error, offset), "gain_se": _step(error)}
-    return {name: value if math.isfinite(value) else None for name, value in told.items()}
+    scores |= {"gain": _to(gain, error, offset), "gain_se": _step(error)}
+    return {name: value if math.isfinite(value) else None for name, value in scores.items()}
 
 
 def _gain(rows: Rows, answers: np.ndarray, beside: np.ndarray, steps: LocalSteps, least: int) -> tuple[float, float]:

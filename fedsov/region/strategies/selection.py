@@ -30,7 +30,7 @@ STRATEGIES: dict[str, Callable[[DataSplit, StartingPoint, Recipe], Candidate]] =
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Answers:
+class Predictions:
     """(N,) or (N, C) answers that a region's last scores are of; `alone` is of the model trained alone, if any."""
 
     validation: np.ndarray
@@ -51,7 +51,7 @@ class RegionModel:
         gain, gain_se: score - local_score and its standard error; None where a class has fewer than 2 rows.
         validation_score: of the selected model on validation rows.
         test_rows: how many rows the scores stand on.
-        answers: what the scores are of.
+        predictions: what the scores are of.
         note: why the planned strategy was replaced, or what could not be compared; empty otherwise.
     """
 
@@ -65,7 +65,7 @@ class RegionModel:
     gain_se: float | None
     validation_score: float | None
     test_rows: int
-    answers: Answers
+    predictions: Predictions
     note: str = ""
 
 
@@ -112,6 +112,6 @@ def compare(
         gain_se=difference[1] if difference else None,
         validation_score=measure.score(rows.validation.y, validated),
         test_rows=len(rows.test),
-        answers=Answers(validated, answers, others),
+        predictions=Predictions(validated, answers, others),
         note=note,
     )

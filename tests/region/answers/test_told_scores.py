@@ -11,7 +11,7 @@ from fedsov.model.metrics import MEASURES
 from fedsov.model.network import NetworkSpec
 from fedsov.protocol.payloads import SCORES
 from fedsov.region.answers.told_scores import Telling, told_mean, told_result, told_scores
-from fedsov.region.strategies.selection import Answers, RegionModel
+from fedsov.region.strategies.selection import Predictions, RegionModel
 from fedsov.training.rows import DataSplit, Rows
 
 TELLING = Telling(10, bytes(32))
@@ -83,7 +83,7 @@ def _end(rows: Rows, answers: np.ndarray, beside: np.ndarray | None, steps: Loca
     numbers = dict.fromkeys(SCORES)
     spec = NetworkSpec("logistic", ())
     result = RegionModel(
-        "local", spec, Features(), {}, test_rows=len(rows), answers=Answers(answers, answers, beside), **numbers
+        "local", spec, Features(), {}, test_rows=len(rows), predictions=Predictions(answers, answers, beside), **numbers
     )
     return told_result(result, split, steps, TELLING)
 
