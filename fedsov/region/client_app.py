@@ -164,7 +164,7 @@ def train(session: Session, message: Message) -> RecordDict:
     session.settings.limits.check(session.records.region, asked, rows=most, people=cut is not None)
     features, scored = people_rows.looked_at(session, scope, Features.from_json(json.loads(str(config["features"]))))
     if cut is not None:
-        _check_steepness(session, scope, training, features, message, number)
+        _check_steepness(session, scope, training, features, message, number, most)
     layout = Layout.of(training, features.inputs)
     own = session.own.load(scope, number) if training.keeps_state else {}
     whole = joined(incoming, _private(own, training, features.inputs, session.work.seed), training.network)
@@ -202,14 +202,15 @@ def train(session: Session, message: Message) -> RecordDict:
 
 
 def _check_steepness(
-    session: Session, scope: str, training: TrainingSpec, features: Features, message: Message, number: int
+    session: Session, scope: str, training: TrainingSpec, features: Features, message: Message, number: int, rows: int
 ) -> None:
     """Raises LimitExceeded for a model that is a threshold, or a drift whose step makes one: it singles people out."""
     check, region = session.settings.limits.check_steepness, session.records.region
-    spreads = people_rows.spreads(session, scope)
-    rate = training.steps.learning_rate * training.rate(number)
+    spreads, steps = people_rows.spreads(session, scope), training.steps
+    taken = steps.epochs * max(1, -(-rows // steps.batch)) / (1 - steps.momentum)
+    moved = taken * steps.learning_rate * training.rate(number) * steepness(drift_of(message), features, spreads)
     check(region, steepness(parameters_of(message), features, spreads), "the model that came")
-    check(region, rate * steepness(drift_of(message), features, spreads), "the drift that came, times learning_rate,")
+    check(region, moved, "what the drift that came makes of it by the round's steps")
 
 
 def _training(session: Session, scope: str, config: Mapping[str, Any]) -> TrainingSpec:
@@ -289,19 +290,23 @@ def finish(session: Session, message: Message, open_sealed_rows: OpenSealedRows)
     """The planned strategy and local training side by side; the better one by validation is the region's model."""
     config = config_of(message)
     strategy = str(config["strategy"])
-    rows = people_rows.rows_at_home(session)
+    rows, recipe = people_rows.rows_at_home(session), session.work.recipe
+    leaves = not session.private and people_rows.scores_may_leave(session, rows)
+    telling = _telling(session)
+    loss = _told_loss(recipe.fine_tune, telling) if telling and leaves else None
     model, copy = _received(session, message, config)
     if SEALED_ROWS in message.content.config_records:
-        session.finished = _with_synthetic_rows(session, message, open_sealed_rows, rows)
+        session.finished = _with_synthetic_rows(session, message, open_sealed_rows, rows, loss)
     else:
         start = StartingPoint(model=model, personal=copy)
-        session.finished = selection.train(strategy, rows, start, session.work.recipe)
-    finished, steps = session.finished, session.work.recipe.fine_tune
+        session.finished = selection.train(strategy, rows, start, recipe, loss=loss)
+    finished = session.finished
     outcome = {key: getattr(finished, key) for key in ("selected", *SCORES, "test_rows")}
-    if telling := _telling(session):
-        scores = told_result(finished, rows, steps, telling)
-        outcome |= {**scores, "test_rows": in_tens(finished.test_rows)}
-    if session.private or not people_rows.scores_may_leave(session, rows):  # means over rows: its registry has them
+    if telling:
+        strategy_of = finished.selected.split(",")[0]  # how it was tuned is chosen by exact losses, and not told
+        scores = told_result(finished, rows, recipe.fine_tune, telling)
+        outcome |= {**scores, "selected": strategy_of, "test_rows": in_tens(finished.test_rows)}
+    if not leaves:  # means over rows: its registry has them
         outcome = {**dict.fromkeys(outcome), "test_rows": outcome["test_rows"], "selected": NOT_DISCLOSED}
     return RecordDict({"metrics": ConfigRecord({"json": json.dumps(outcome)})})
 
@@ -311,6 +316,11 @@ def _telling(session: Session) -> Telling | None:
     if session.examples:
         return None
     return Telling(session.settings.limits.least_people, people_rows.answers_of(session).key("scores"))
+
+
+def _told_loss(steps: LocalSteps, telling: Telling) -> selection.Loss:
+    """The loss as it would be told: which of two models was chosen by it tells no more than both."""
+    return lambda rows, logits: told_scores(rows, logits, steps, telling)["loss"]
 
 
 def _scores(
@@ -334,6 +344,10 @@ def _received(
         return None, None
     features = Features.from_json(json.loads(str(config["features"])))
     features = people_rows.looked_at_home(session, features)
+    if not (session.examples or session.private):
+        spreads = people_rows.spreads(session, Scope.SHAREABLE)
+        steep = steepness(parameters_of(message), features, spreads)
+        session.settings.limits.check_steepness(session.records.region, steep, "the model that came")
     training = session.work.training
     if config["strategy"] != "federated":
         training = training.without_personalization()
@@ -347,13 +361,13 @@ def _received(
 
 
 def _with_synthetic_rows(
-    session: Session, message: Message, open_sealed_rows: OpenSealedRows, rows: DataSplit
+    session: Session, message: Message, open_sealed_rows: OpenSealedRows, rows: DataSplit, loss: selection.Loss | None
 ) -> RegionModel:
     """The model beside the synthetic rows that came, or one trained alone where they are of no use."""
     received = session.received
     try:
         start = StartingPoint(rows=_beside(session, message, open_sealed_rows))
-        return selection.train(str(config_of(message)["strategy"]), rows, start, session.work.recipe)
+        return selection.train(str(config_of(message)["strategy"]), rows, start, session.work.recipe, loss=loss)
     except Exception as problem:  # boundary: what another region made must not cost this one its own training
         traceback.print_exception(problem)
         session.received = received

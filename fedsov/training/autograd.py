@@ -83,8 +83,8 @@ def _gradient(
     total = torch.zeros_like(w)
     for part in torch.split(places, _RECORDS) if len(places) else ():
         each = flat.of_records(w, rows, part) * flat.mask
-        norms = each.norm(dim=1, keepdim=True)
-        bounded = each * (clipping.clip / norms).clamp(max=1.0)  # a norm of 0 gives infinity, hence 1
+        norms = each.double().norm(dim=1, keepdim=True)  # in float32 a short one's square is 0
+        bounded = (each * (clipping.clip / norms).clamp(max=1.0)).to(each.dtype)  # a norm of 0 gives infinity, hence 1
         total += torch.where(torch.isfinite(norms), bounded, 0.0).sum(0)  # a record that spoilt all would be told of
     drawn = torch.from_numpy(clipping.generators[client].standard_normal(len(w))).to(w.dtype)
     return (total + drawn * flat.mask * clipping.noise[client]) / clipping.expected[client]

@@ -256,14 +256,18 @@ def _accumulate(
 def _squares(
     slopes: Sequence[torch.Tensor], passed: Sequence[LayerCache], below: Sequence[torch.Tensor], stack: Stack
 ) -> Any:
-    """(k, B, 1) squared length of each record's gradient."""
+    """(k, B, 1) squared length of each record's gradient, in float64: in float32 a short one's square is 0."""
     total: Any = 0.0
     for slope, through, layer in zip(slopes, passed, stack.layers, strict=True):
-        own = through.inputs.square().sum(2, keepdim=True) if layer.trains_weight else 0.0
-        total = total + (own + float(layer.trains_bias)) * slope.square().sum(2, keepdim=True)
+        own = _squared(through.inputs) if layer.trains_weight else 0.0
+        total = total + (own + float(layer.trains_bias)) * _squared(slope)
     for slope, table in zip(below, stack.tables, strict=True):
-        total = total + float(table.trains) * slope.square().sum(2, keepdim=True)
+        total = total + float(table.trains) * _squared(slope)
     return total
+
+
+def _squared(values: torch.Tensor) -> torch.Tensor:
+    return values.double().square().sum(2, keepdim=True)
 
 
 def _without_boundless(slopes: Sequence[torch.Tensor], passed: list[LayerCache], squares: Any) -> list[LayerCache]:
@@ -283,7 +287,7 @@ def _clip(slopes: Sequence[torch.Tensor], squares: Any, clip: float, divisors: t
     """Scales each record's slopes so that its gradient is at most `clip` long, and divides by the expected batch."""
     scale = (clip / squares.sqrt()).clamp_(max=1.0).mul_(divisors)  # a norm of 0 gives infinity, hence 1
     for slope in slopes:
-        slope.mul_(scale)
+        slope.mul_(scale.to(slope.dtype))
 
 
 class _Noise:

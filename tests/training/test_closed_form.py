@@ -152,6 +152,24 @@ def test_without_noise_one_record_moves_the_parameters_by_no_more_than_the_bound
     assert np.linalg.norm(moved) <= clip * (1 + 1e-9)
 
 
+@pytest.mark.parametrize("closed_form", [True, False])
+@pytest.mark.parametrize("clip", [1e-30, 1e-20, 1e-6])
+def test_in_float32_no_record_is_too_short_to_be_bounded(clip, closed_form):
+    """The square of a slope of 1e-25 is 0 in float32; unbounded, that record would stand out of a noise of 1e-30."""
+    steps = LocalSteps(learning_rate=1.0, momentum=0.0, batch=1, weight_decay=0.0)
+    for logit in (-1.0, -30.0, -50.0, -58.0, -80.0):
+        X = np.array([[1e4, 0.0, 0.0, 0.0]], np.float32)
+        rows = held([(X, np.zeros(1))], steps, NetworkSpec(), np.float32)
+        begun = torch.tensor([[0.0, 0.0, 0.0, 0.0, logit]])
+        parameters, pull = (
+            torch.zeros_like(begun),
+            GradientTerms(Clipping(clip, [0.0], [1.0], [np.random.default_rng(0)])),
+        )
+        parameters.copy_(begun)
+        advance(parameters, rows, [[np.array([0])]], steps, spec=NetworkSpec(), terms=pull, closed_form=closed_form)
+        assert float((parameters - begun).double()[0, :4].norm()) <= clip * 1.001, logit
+
+
 def clipped_move(error: float, X: np.ndarray, *, closed_form: bool) -> float:
     """How far one record moves a linear regression under a bound of 1; its bias' gradient is twice the error."""
     steps = LocalSteps(learning_rate=1.0, momentum=0.0, batch=1, weight_decay=0.0, loss="regression")

@@ -65,7 +65,9 @@ def statistics(session: Session, scope: str) -> dict[str, Any]:
 
 
 def spreads(session: Session, scope: str) -> dict[str, float]:
-    """The standard deviation of each number as the session's statistics of the scope tell it."""
+    """The standard deviation of each number as the session's statistics of the scope tell it; none without those."""
+    if (STATISTICS, scope) not in session.given:
+        return {}
     own = Statistics.from_json(session.given[STATISTICS, scope].answer)
     return {name: moments.spread for name, moments in own.numeric.items() if moments.is_usable}
 

@@ -18,7 +18,7 @@ from fedsov.model.metrics import MEASURES
 from fedsov.model.network import NetworkSpec, Parameters
 from fedsov.region.strategies import federated, transfer_learning
 from fedsov.region.strategies.candidates import Candidate, StartingPoint, train_alone, train_beside
-from fedsov.training.rows import DataSplit
+from fedsov.training.rows import DataSplit, Rows
 
 STRATEGIES: dict[str, Callable[[DataSplit, StartingPoint, Recipe], Candidate]] = {
     "federated": federated.train,
@@ -69,8 +69,17 @@ class RegionModel:
     note: str = ""
 
 
-def train(strategy: str, rows: DataSplit, start: StartingPoint, recipe: Recipe) -> RegionModel:
+Loss = Callable[[Rows, np.ndarray], float]
+"""A loss of (N,) or (N, C) answers on rows, by which the better of two models is chosen."""
+
+
+def train(
+    strategy: str, rows: DataSplit, start: StartingPoint, recipe: Recipe, *, loss: Loss | None = None
+) -> RegionModel:
     """The strategy's model, or the one trained alone where that is better on the validation rows.
+
+    Args:
+        loss: by which the better one is chosen; the steps' own where none is given.
 
     Raises:
         ConfigurationError: a strategy that nobody knows.
@@ -80,22 +89,29 @@ def train(strategy: str, rows: DataSplit, start: StartingPoint, recipe: Recipe) 
         raise ConfigurationError(f"unknown strategy {strategy!r}; choose one of {', '.join(STRATEGIES)}")
     candidate = STRATEGIES[strategy](rows, start, recipe)
     if strategy == "local":
-        return compare(candidate, candidate, rows, recipe.fine_tune)
+        return compare(candidate, candidate, rows, recipe.fine_tune, loss=loss)
     try:
-        return compare(candidate, train_alone(rows, StartingPoint(), recipe), rows, recipe.fine_tune)
+        return compare(candidate, train_alone(rows, StartingPoint(), recipe), rows, recipe.fine_tune, loss=loss)
     except InputError as error:
         note = f"no comparison: training alone ended with {type(error).__name__}"
         return compare(candidate, None, rows, recipe.fine_tune, note=note)
 
 
 def compare(
-    candidate: Candidate, alone: Candidate | None, rows: DataSplit, steps: LocalSteps, *, note: str = ""
+    candidate: Candidate,
+    alone: Candidate | None,
+    rows: DataSplit,
+    steps: LocalSteps,
+    *,
+    note: str = "",
+    loss: Loss | None = None,
 ) -> RegionModel:
     """Keeps the candidate unless its loss on validation rows, as `steps` have it, is above that of training alone."""
     selected, validated, measure = candidate, candidate.logits(rows.validation), MEASURES[steps.loss]
     if alone is not None and len(rows.validation):
-        y, beside = rows.validation.y, alone.logits(rows.validation)
-        theirs, ours = (measure.loss(y, logits, steps.class_weights) for logits in (validated, beside))
+        beside = alone.logits(rows.validation)
+        of = loss or (lambda rows, logits: measure.loss(rows.y, logits, steps.class_weights))
+        theirs, ours = (of(rows.validation, logits) for logits in (validated, beside))
         if theirs > ours:
             selected, validated = alone, beside
             note = f"{candidate.name} was worse on validation rows ({measure.loss_name} {theirs:.3f}, local {ours:.3f})"

@@ -46,6 +46,13 @@ def test_a_strategy_worse_than_local_on_validation_rows_is_replaced_and_the_note
     assert found.gain == 0.0
 
 
+def test_a_loss_that_is_given_chooses() -> None:
+    rows = divided(600, seed=1)
+    alone = train_alone(rows, StartingPoint(), RECIPE)
+    found = selection.compare(turned(alone), alone, rows, RECIPE.fine_tune, loss=lambda _rows, _answers: 0.5)
+    assert found.selected == "opposite", "no loss is above the other"
+
+
 def test_test_rows_have_no_say_in_the_choice() -> None:
     rows = divided(600, seed=1)
     alone = train_alone(rows, StartingPoint(), RECIPE)
