@@ -25,6 +25,7 @@ from fedsov.ledger.ledger import Ledger
 from fedsov.ledger.signed_head import Head
 from fedsov.partition.ingest import QUARANTINE
 from fedsov.region.settings_file import read_settings
+from fedsov.region.trust.access import NOTE
 from fedsov.storage.workspace import Workspace
 
 _PUT_BACK = "it was put back, or the withdrawal was interrupted; withdraw it again"
@@ -269,10 +270,19 @@ def entries(root: Path, owner: str | None, run: str | None) -> list[dict[str, An
     ]
 
 
+def is_refusal(body: Mapping[str, Any]) -> bool:
+    """Whether an entry is of something that was not permitted: a crossing, a job, or an opening of a store."""
+    note = body.get("note", {})
+    return "refused_job" in note or note.get(NOTE, body).get("verdict", "permit") != "permit"
+
+
 def entry_line(entry: Mapping[str, Any]) -> str:
     """An entry in one line: when, who to whom, what, the verdict and its rules."""
     body = entry["body"]
     start = f"{entry['owner']} {entry['seq']} {body['at']} {body['act']}"
+    if body["act"] == "note" and (opened := body["note"].get(NOTE)):
+        asked = f"{opened['dataset']} for {opened['purpose'] or 'no purpose'}, {opened['principal']} by {opened['by']}"
+        return f"{start} {NOTE} {asked}: {opened['verdict']} {opened['why']}".rstrip()
     if body["act"] == "note":
         return f"{start} {', '.join(body['note'])}"
     if body["act"] in ("approve", "withdraw"):

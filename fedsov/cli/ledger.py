@@ -99,11 +99,11 @@ class ShowArguments(Arguments):
 @command(app, examples=("fedsov ledger show", "fedsov ledger show US --refused --json"))
 def show(arguments: ShowArguments) -> None:
     """Prints entries, of one owner or of all."""
-    from fedsov.api.ledger_audit import entries, entry_line
+    from fedsov.api.ledger_audit import entries, entry_line, is_refusal
 
     shown = entries(arguments.workspace, arguments.owner, arguments.run)
     if arguments.refused:
-        shown = [entry for entry in shown if entry["body"].get("verdict", "permit") != "permit"]
+        shown = [entry for entry in shown if is_refusal(entry["body"])]
     if arguments.json:
         print_json(shown)
     else:

@@ -207,7 +207,8 @@ def survey(
         raise source.no_rows()
     inferred = kinds_of(columns, spec) if recorded is None else ColumnKinds(recorded.kinds, {})
     if recorded is None:
-        _check_columns(columns, inferred, spec)
+        _check_dates(columns, spec)
+    _check_finite(columns, inferred, spec)
     target.check(whole=recorded is None)
     atlas, unknown = _spelled_out(atlas, spec, counter, whole=recorded is None)
     combinations = _judged(counter, inferred, spec, atlas=atlas, regions=regions, whole=recorded is None)
@@ -240,14 +241,19 @@ def _faults(
     return (faults if spec.nonfinite == "quarantine" else {}) | of_target
 
 
-def _check_columns(columns: Mapping[str, ColumnSurvey], inferred: ColumnKinds, spec: DatasetSpec) -> None:
-    """Raises InputError for a column that is not of its kind, or has infinite values that nobody allowed."""
+def _check_dates(columns: Mapping[str, ColumnSurvey], spec: DatasetSpec) -> None:
+    """Raises InputError for a declared column of dates that is none."""
     for name, survey in columns.items():
         if spec.kinds.get(name) == "date":
             is_text = survey.texts is not None and survey.texts.forms.day_first is not None
             if not is_text and (survey.numbers is None or survey.numbers.rows < survey.rows):
                 raise not_dates(name)
-        if inferred.kinds[name] == "numeric" and survey.numbers is not None:
+
+
+def _check_finite(columns: Mapping[str, ColumnSurvey], inferred: ColumnKinds, spec: DatasetSpec) -> None:
+    """Raises InputError for infinite values that nobody allowed."""
+    for name, survey in columns.items():
+        if inferred.kinds.get(name) == "numeric" and survey.numbers is not None:
             check_finite(name, survey.numbers.infinite, survey.numbers.first_infinite, spec)
 
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +34,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Commit = Callable[[Sequence[Request]], Sequence[Answer | FedsovError]]
 _Waiting = tuple[Request, asyncio.Future[Answer | FedsovError]]
+_LOG = logging.getLogger(__name__)
 RETRY_AFTER = 1
 """Seconds after which a sender may try again."""
 
@@ -139,6 +141,7 @@ class IngestServer:
             try:
                 answers = await asyncio.to_thread(self._commit, requests)
             except Exception as error:  # boundary: the server outlives a group, and its text may quote a row
+                _LOG.error("%s requests were not answered: %s", len(requests), type(error).__name__)
                 answers = [FedsovError(f"{type(error).__name__}: nothing was answered; send again")] * len(group)
             for (_, done), answer in zip(group, answers, strict=True):
                 if not done.done():

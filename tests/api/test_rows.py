@@ -15,6 +15,7 @@ from fedsov.errors import ConfigurationError, JobRefused
 from fedsov.ledger.ledger import Ledger
 from fedsov.region.trust.access import NOTE
 from fedsov.storage.workspace import ledger_of
+from tests.cli.world import call
 from tests.hostile.people_region import PeopleRegion, drawn
 from tests.world import ROOT
 
@@ -54,6 +55,8 @@ def test_a_purpose_that_nobody_stated_or_knows_is_refused_and_in_the_ledger(regi
     with pytest.raises(JobRefused, match="unknown purpose 'trainin'; did you mean training"):
         fedsov.rows("DE", "people", workspace=region.place / "w", purpose="trainin")
     assert [note["verdict"] for note in _noted(region)[-2:]] == ["refuse", "refuse"]
+    told = call("ledger", "show", "DE", "--refused", f"workspace={region.place / 'w'}").out.splitlines()
+    assert len(told) == 2 and all("store_opened people for" in line and ": refuse " in line for line in told)
 
 
 def test_for_a_base_model_there_are_the_rows_of_people_who_consented_alone(region: PeopleRegion) -> None:

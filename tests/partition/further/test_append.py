@@ -146,3 +146,14 @@ def test_consent_that_decides_a_persons_other_rows_is_not_appended(workspace: Pa
     with pytest.raises(InputError, match="fedsov ingest"):
         appended(tmp_path / "empty", TABLE.slice(40))
     assert replace(run(spec_of(tmp_path / "people.parquet"), workspace, two_regions())).up_to_date
+
+
+def test_an_infinite_value_that_nobody_allowed_is_refused_as_in_a_whole_source(workspace: Path) -> None:
+    rows = TABLE.slice(40)
+    ages = [float("inf"), *rows.column("age").to_pylist()[1:]]
+    odd = rows.set_column(rows.column_names.index("age"), "age", pa.array(ages, pa.float64()))
+    before = bytes_under(workspace)
+    with pytest.raises(InputError, match="'age' has 1 infinite value, first in row 1; set dataset.nonfinite=missing"):
+        appended(workspace, odd)
+    assert bytes_under(workspace) == before
+    assert sum(appended(workspace, rows).stored.values()) == 20
