@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,3 +71,11 @@ def test_many_rows_of_few_people_are_of_a_rare_origin_all_the_same() -> None:
     records = _records(20, 30)
     records.subjects[20:] = records.subjects[20]
     assert without_rare_origins(records, 10).label == DE
+
+
+def test_people_whose_rows_a_restriction_binds_do_not_bring_in_the_first_row_without_one() -> None:
+    restricted = Label(frozenset({"FR"}), restrictions=frozenset({"no_export"}))
+    rows = _records(20, 13)
+    beside = replace(rows, labels=(DE, FR, restricted), label_of=np.array([0] * 20 + [2] * 12 + [1]))
+    left = without_rare_origins(beside, 10)
+    assert len(left) == 32 and left.select(left.unrestricted).label == DE

@@ -19,14 +19,12 @@ _LOG = logging.getLogger(__name__)
 
 
 def without_rare_origins(records: Records, least: int) -> Records:
-    """The records whose every origin so many people share; the region's own log says of how many others, in tens."""
-    found = sorted({origin for label in records.labels for origin in label.origins})
-    rows = {
-        origin: np.array([origin in label.origins for label in records.labels])[records.label_of] for origin in found
-    }
-    people = {origin: len(np.unique(records.subjects[mask])) for origin, mask in rows.items()}
-    rare = [origin for origin in found if people[origin] < least and origin != max(found, key=people.__getitem__)]
-    waiting = np.any([rows[origin] for origin in rare], axis=0) if rare else np.zeros(len(records), bool)
+    """The records whose every origin so many people share; the region's own log says of how many others, in tens.
+
+    Rows without a restriction are told of apart from the others, so their people are counted apart too.
+    """
+    everyone = np.ones(len(records), bool)
+    waiting = _rare(records, everyone, least) | _rare(records, records.unrestricted, least)
     if not waiting.any():
         return records
     _LOG.warning(
@@ -35,3 +33,15 @@ def without_rare_origins(records: Records, least: int) -> Records:
         least,
     )
     return records.select(~waiting)
+
+
+def _rare(records: Records, told: np.ndarray, least: int) -> np.ndarray:
+    """(rows,) bool: which of the rows that are told of are of an origin that few of their people share."""
+    found = sorted({origin for label in records.labels for origin in label.origins})
+    rows = {
+        origin: np.array([origin in label.origins for label in records.labels])[records.label_of] & told
+        for origin in found
+    }
+    people = {origin: len(np.unique(records.subjects[mask])) for origin, mask in rows.items()}
+    rare = [origin for origin in found if people[origin] < least and origin != max(found, key=people.__getitem__)]
+    return np.any([rows[origin] for origin in rare], axis=0) if rare else np.zeros(len(records), bool)
