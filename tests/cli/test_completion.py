@@ -43,7 +43,7 @@ def offered(tmp_path: Path, line: str) -> list[str]:
     path = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, env=path, cwd=ROOT, check=True)
     assert done.stderr == ""
-    return done.stdout.split()
+    return done.stdout.splitlines()
 
 
 def test_bash_completes_commands_subcommands_and_options(tmp_path: Path) -> None:
