@@ -54,5 +54,5 @@ def test_an_append_killed_at_any_instant_and_sent_again_is_stored_once(tmp_path:
 
 
 @pytest.mark.long
-def test_an_append_killed_forty_times_loses_nothing_and_stores_nothing_twice(tmp_path: Path) -> None:
-    assert _killed_and_sent_again(tmp_path, 40) == ({3}, 0)
+def test_an_append_killed_twelve_times_loses_nothing_and_stores_nothing_twice(tmp_path: Path) -> None:
+    assert _killed_and_sent_again(tmp_path, 12) == ({3}, 0)
