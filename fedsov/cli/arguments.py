@@ -77,6 +77,11 @@ class Arguments:
             return self.settings
         return (*self.settings, f"workspace={quoted(self.folder)}")
 
+    @property
+    def beside_workspace(self) -> list[str]:
+        """The settings but the workspace: those of what the command is about."""
+        return [word for word in self.settings if key_of(word) != "workspace"]
+
     def setting(self, key: str) -> str | None:
         """The last VALUE given as KEY=VALUE; None where there is none."""
         values = [word.partition("=")[2] for word in self.settings if key_of(word) == key]

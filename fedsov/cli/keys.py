@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fedsov.cli.arguments import Arguments, By, Why, key_of, print_json, print_line
+from fedsov.cli.arguments import Arguments, By, Why, print_json, print_line
 from fedsov.cli.declaration import command, group_app
 from fedsov.errors import ConfigurationError
 from fedsov.keys.principals import PRINCIPALS
@@ -105,7 +105,7 @@ Principal = Annotated[str, typer.Argument(metavar="PRINCIPAL", help=f"One of {',
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GrantArguments(Arguments):
+class PrincipalArguments(Arguments):
     """Whose keys are whose, and the person's word."""
 
     name: Name
@@ -122,7 +122,7 @@ class GrantArguments(Arguments):
     ),
     reads="run settings",
 )
-def grant(arguments: GrantArguments) -> None:
+def grant(arguments: PrincipalArguments) -> None:
     """Gives a principal keys of its own, for its part of a region's stores alone, under a credential of its own.
 
     From then on its work is done with these keys. Without `key_service.backend` they lie in the clear, for the eyes of
@@ -130,27 +130,16 @@ def grant(arguments: GrantArguments) -> None:
     """
     from fedsov.api.principals import grant as give
 
-    words = [word for word in arguments.settings if key_of(word) != "workspace"]
     said = {"by": arguments.by, "why": arguments.why}
-    granted = give(arguments.workspace, arguments.name, arguments.principal, words, **said)
+    granted = give(arguments.workspace, arguments.name, arguments.principal, arguments.beside_workspace, **said)
     if arguments.json:
         print_json(granted.to_json())
     else:
         print_line(f"{arguments.name}: {granted.line()}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RevokeArguments(Arguments):
-    """Whose keys are taken away, and the person's word."""
-
-    name: Name
-    principal: Principal
-    by: By = ""
-    why: Why = ""
-
-
 @command(app, examples=('fedsov keys revoke DE trainer --why "left the project"',))
-def revoke(arguments: RevokeArguments) -> None:
+def revoke(arguments: PrincipalArguments) -> None:
     """Removes a principal's keys, and says what is left to do."""
     from fedsov.api.principals import revoke as take
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from fedsov.cli.arguments import Arguments, By, RegionName, Why, key_of, print_json, print_line
+from fedsov.cli.arguments import Arguments, By, RegionName, Why, print_json, print_line
 from fedsov.cli.declaration import command, group_app
 from fedsov.errors import ConfigurationError
 
@@ -32,11 +32,6 @@ owner_app = group_app(
 app.add_typer(owner_app, name="owner")
 
 
-def _words(arguments: Arguments) -> list[str]:
-    """The settings of the region among the words of the command line."""
-    return [word for word in arguments.settings if key_of(word) != "workspace"]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InitArguments(Arguments):
     """Which region is made."""
@@ -54,7 +49,7 @@ def init(arguments: InitArguments) -> None:
     """
     from fedsov.api.region_settings import init as make
 
-    shown = make(arguments.workspace, arguments.name, _words(arguments), by=arguments.by, why=arguments.why)
+    shown = make(arguments.workspace, arguments.name, arguments.beside_workspace, by=arguments.by, why=arguments.why)
     if arguments.json:
         print_json(shown.to_json())
     else:
@@ -111,7 +106,7 @@ def set_(arguments: SetArguments) -> None:
     """
     from fedsov.api.region_settings import differences, names_of, set_settings, stale_lines
 
-    words = _words(arguments)
+    words = arguments.beside_workspace
     if not words:
         raise ConfigurationError("region set needs KEY=VALUE, such as rehearsal=true; see `fedsov region show NAME`")
     names = names_of(arguments.workspace, arguments.name, every=arguments.every)

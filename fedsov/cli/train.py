@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fedsov.cli.arguments import Arguments, Quiet, console, key_of, print_json, progress
+from fedsov.cli.arguments import Arguments, Quiet, console, print_json, progress
 from fedsov.cli.declaration import command, command_app
 from fedsov.errors import ConfigurationError, unknown
 
@@ -137,7 +137,7 @@ def _run(arguments: TrainArguments) -> list[RunResult]:
 
 def _resume(arguments: TrainArguments, run: str) -> None:
     """The settings are the run's own; the workspace alone may be named beside it."""
-    surplus = [word for word in arguments.settings if key_of(word) != "workspace"] + arguments.hydra
+    surplus = arguments.beside_workspace + arguments.hydra
     if surplus:
         raise ConfigurationError(
             f"a run goes on with its own settings; take away {' '.join(surplus)} (only --workspace may be given)"

@@ -47,6 +47,14 @@ JOINS = ("inner", "left outer")
 _LOG = logging.getLogger(__name__)
 
 
+def _refused(_: object, *__: Any, **___: Any) -> NoReturn:
+    raise TypeError(_WITHOUT_LABEL)
+
+
+def _unknown(value: object, name: str) -> NoReturn:
+    raise AttributeError(f"{type(value).__name__} has no {name!r}: {_WITHOUT_LABEL}")
+
+
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Labelled(Generic[T]):
     """A value of a region beside the label of all that it was computed from; it is not copied to a file by pickle."""
@@ -80,16 +88,9 @@ class Labelled(Generic[T]):
     def __repr__(self) -> str:
         return f"<Labelled {_kind(self._value)} of region {self.region}, bound by: {self.label}>"
 
-    def __array__(self, *_: Any, **__: Any) -> NoReturn:
-        raise TypeError(_WITHOUT_LABEL)
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError(_WITHOUT_LABEL)
-
+    __array__ = __reduce__ = _refused
     if not TYPE_CHECKING:  # a checker knows that there is no such name
-
-        def __getattr__(self, name: str) -> NoReturn:
-            raise AttributeError(f"{type(self).__name__} has no {name!r}: {_WITHOUT_LABEL}")
+        __getattr__ = _unknown
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -135,16 +136,9 @@ class LabelledTable:
         columns = ", ".join(self.columns)
         return f"<LabelledTable of region {self.region}: {counted(len(self), 'row')} of {columns}; {self.label}>"
 
-    def __array__(self, *_: Any, **__: Any) -> NoReturn:
-        raise TypeError(_WITHOUT_LABEL)
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError(_WITHOUT_LABEL)
-
+    __array__ = __reduce__ = _refused
     if not TYPE_CHECKING:  # a checker knows that there is no such name
-
-        def __getattr__(self, name: str) -> NoReturn:
-            raise AttributeError(f"{type(self).__name__} has no {name!r}: {_WITHOUT_LABEL}")
+        __getattr__ = _unknown
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +33,7 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> PeopleRegion:
 @pytest.fixture
 def region(made_once: PeopleRegion, tmp_path: Path) -> PeopleRegion:
     """The same in a workspace that a test may change; a trainer, an erasure officer and an auditor have keys."""
-    shutil.copytree(made_once.place, tmp_path / "copy")
-    region = PeopleRegion(tmp_path / "copy")
+    region = made_once.copied(tmp_path / "copy")
     for principal in ("trainer", "erasure_officer", "auditor"):
         file = private_file(tmp_path / f"{principal}.secret", f"the passphrase of {principal}")
         words = ["key_service.backend=passphrase", f"key_service.credential_file={file}"]

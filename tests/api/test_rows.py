@@ -31,8 +31,7 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> PeopleRegion:
 @pytest.fixture
 def region(made_once: PeopleRegion, tmp_path: Path) -> PeopleRegion:
     """The same in a workspace that a test may change."""
-    shutil.copytree(made_once.place, tmp_path / "copy")
-    return PeopleRegion(tmp_path / "copy")
+    return made_once.copied(tmp_path / "copy")
 
 
 def _noted(region: PeopleRegion) -> list[dict[str, Any]]:

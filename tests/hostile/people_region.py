@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
@@ -99,10 +100,24 @@ class PeopleRegion:
             later = entry_time(datetime.now(UTC) + timedelta(days=days))
             ledger.append({"at": later, "run": "", "act": "note", "owner": "DE", "note": {"opened": "later"}})
 
+    def copied(self, place: Path) -> PeopleRegion:
+        """The same region in a new folder, which a test may change."""
+        shutil.copytree(self.place, place)
+        return PeopleRegion(place)
+
     def set(self, *words: str) -> None:
         """Changes its settings, as its owner."""
         ended = call("region", "set", "DE", *words, "--yes", "--why", "a test", f"workspace={self.place / 'w'}")
         assert ended.code == 0, ended.err
+
+
+def answered_once(place: Path, people: int) -> PeopleRegion:
+    """A region of so many people that answered both questions about them once."""
+    region = PeopleRegion(place)
+    region.ingest(drawn(range(people)))
+    assert "profile" in region.asked("query.profile")
+    assert "statistics" in region.asked("query.statistics", scope="shareable")
+    return region
 
 
 def told(

@@ -13,26 +13,21 @@ import pytest
 
 from fedsov.region.worker import ClosedRegion, open_region
 from fedsov.storage.atomic_files import plain_json, sha256_hex
-from tests.hostile.people_region import PeopleRegion, Row, drawn
+from tests.hostile.people_region import PeopleRegion, Row, answered_once, drawn
 
 PEOPLE = 60
 STATISTICS, PROFILE = "query.statistics", "query.profile"
 
 
 @pytest.fixture(scope="module")
-def answered_once(tmp_path_factory: pytest.TempPathFactory) -> PeopleRegion:
-    """A region of 60 people that answered both questions once."""
-    region = PeopleRegion(tmp_path_factory.mktemp("people"))
-    region.ingest(drawn(range(PEOPLE)))
-    assert "profile" in region.asked(PROFILE) and "statistics" in region.asked(STATISTICS, scope="shareable")
-    return region
+def once(tmp_path_factory: pytest.TempPathFactory) -> PeopleRegion:
+    return answered_once(tmp_path_factory.mktemp("people"), PEOPLE)
 
 
 @pytest.fixture
-def region(answered_once: PeopleRegion, tmp_path: Path) -> PeopleRegion:
+def region(once: PeopleRegion, tmp_path: Path) -> PeopleRegion:
     """The same in a workspace that a test may change."""
-    shutil.copytree(answered_once.place, tmp_path / "copy")
-    return PeopleRegion(tmp_path / "copy")
+    return once.copied(tmp_path / "copy")
 
 
 def _statistics(region: PeopleRegion, *more: str, **how: Any) -> dict[str, Any]:

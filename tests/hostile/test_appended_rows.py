@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -24,24 +23,20 @@ from fedsov.region.people_budgets import KeyedPeople
 from fedsov.runtimes.ingestion_process import ingest_source
 from fedsov.runtimes.ingestion_request import request_to_json
 from fedsov.storage.workspace import Workspace, ledger_of, store_of
-from tests.hostile.people_region import COLUMNS, PeopleRegion, Row, drawn
+from tests.hostile.people_region import COLUMNS, PeopleRegion, Row, answered_once, drawn
 
 PEOPLE = 60
 PROFILE, STATISTICS = "query.profile", "query.statistics"
 
 
 @pytest.fixture(scope="module")
-def answered_once(tmp_path_factory: pytest.TempPathFactory) -> PeopleRegion:
-    region = PeopleRegion(tmp_path_factory.mktemp("people"))
-    region.ingest(drawn(range(PEOPLE)))
-    assert "profile" in region.asked(PROFILE) and "statistics" in region.asked(STATISTICS, scope="shareable")
-    return region
+def once(tmp_path_factory: pytest.TempPathFactory) -> PeopleRegion:
+    return answered_once(tmp_path_factory.mktemp("people"), PEOPLE)
 
 
 @pytest.fixture
-def region(answered_once: PeopleRegion, tmp_path: Path) -> PeopleRegion:
-    shutil.copytree(answered_once.place, tmp_path / "copy")
-    return PeopleRegion(tmp_path / "copy")
+def region(once: PeopleRegion, tmp_path: Path) -> PeopleRegion:
+    return once.copied(tmp_path / "copy")
 
 
 def _ingested(region: PeopleRegion, rows: Sequence[Row], **how: object) -> dict[str, Any]:

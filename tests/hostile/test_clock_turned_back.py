@@ -6,7 +6,6 @@ written before that is of a later day, which is how the ledger knows: the tests 
 
 from __future__ import annotations
 
-import shutil
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -37,8 +36,7 @@ def ingested(tmp_path_factory: pytest.TempPathFactory) -> PeopleRegion:
 @pytest.fixture
 def region(ingested: PeopleRegion, tmp_path: Path) -> PeopleRegion:
     """The same region, in a place of its own."""
-    shutil.copytree(ingested.place, tmp_path / "people")
-    return PeopleRegion(tmp_path / "people")
+    return ingested.copied(tmp_path / "people")
 
 
 def _goes_forward(region: PeopleRegion, ahead: timedelta = AHEAD) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +33,7 @@ def trained_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[PeopleRegion
 @pytest.fixture
 def region(trained_once: tuple[PeopleRegion, Round], tmp_path: Path) -> PeopleRegion:
     """The same in a workspace that a test may change."""
-    shutil.copytree(trained_once[0].place, tmp_path / "copy")
-    return PeopleRegion(tmp_path / "copy")
+    return trained_once[0].copied(tmp_path / "copy")
 
 
 def _round(region: PeopleRegion, run: str) -> Round:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -37,8 +36,7 @@ def answered_once(tmp_path_factory: pytest.TempPathFactory) -> PeopleRegion:
 @pytest.fixture
 def region(answered_once: PeopleRegion, tmp_path: Path) -> PeopleRegion:
     """The same in a workspace that a test may change."""
-    shutil.copytree(answered_once.place, tmp_path / "copy")
-    return PeopleRegion(tmp_path / "copy")
+    return answered_once.copied(tmp_path / "copy")
 
 
 def _statistics(region: PeopleRegion, *more: str) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -45,8 +44,7 @@ def ingested_once(tmp_path_factory: pytest.TempPathFactory) -> PeopleRegion:
 @pytest.fixture
 def region(ingested_once: PeopleRegion, tmp_path: Path) -> PeopleRegion:
     """The same in a workspace that a test may change."""
-    shutil.copytree(ingested_once.place, tmp_path / "copy")
-    return PeopleRegion(tmp_path / "copy")
+    return ingested_once.copied(tmp_path / "copy")
 
 
 def _manifest(region: PeopleRegion) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,8 +40,7 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[PeopleRegion, b
 @pytest.fixture
 def region(made_once: tuple[PeopleRegion, bytes], tmp_path: Path) -> PeopleRegion:
     """The same in a workspace that a test may change."""
-    shutil.copytree(made_once[0].place, tmp_path / "copy")
-    return PeopleRegion(tmp_path / "copy")
+    return made_once[0].copied(tmp_path / "copy")
 
 
 @pytest.fixture(scope="module")

@@ -23,8 +23,9 @@ def without_rare_origins(records: Records, least: int) -> Records:
 
     Rows without a restriction are told of apart from the others, so their people are counted apart too.
     """
-    everyone = np.ones(len(records), bool)
-    waiting = _rare(records, everyone, least) | _rare(records, records.unrestricted, least)
+    waiting, unrestricted = _rare(records, np.ones(len(records), bool), least), records.unrestricted
+    if not unrestricted.all():
+        waiting |= _rare(records, unrestricted, least)
     if not waiting.any():
         return records
     _LOG.warning(
@@ -38,6 +39,8 @@ def without_rare_origins(records: Records, least: int) -> Records:
 def _rare(records: Records, told: np.ndarray, least: int) -> np.ndarray:
     """(rows,) bool: which of the rows that are told of are of an origin that few of their people share."""
     found = sorted({origin for label in records.labels for origin in label.origins})
+    if len(found) < 2:
+        return np.zeros(len(records), bool)
     rows = {
         origin: np.array([origin in label.origins for label in records.labels])[records.label_of] & told
         for origin in found

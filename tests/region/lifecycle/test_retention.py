@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -38,8 +37,7 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> PeopleRegion:
 @pytest.fixture
 def region(made_once: PeopleRegion, tmp_path: Path) -> PeopleRegion:
     """The same in a workspace that a test may change."""
-    shutil.copytree(made_once.place, tmp_path / "copy")
-    return PeopleRegion(tmp_path / "copy")
+    return made_once.copied(tmp_path / "copy")
 
 
 def _root(region: PeopleRegion) -> Path:
