@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fedsov.artifact import BASE_MODEL, TRAINING, Artifact, Crossing, Kind, Party
-from fedsov.border.decisions import Decision
+from fedsov.border.decisions import Decision, Permit, Refusal
 from fedsov.border.evidence.register import Document, Register
 from fedsov.border.law.bundle import Bundle
 from fedsov.border.policy import decide
@@ -38,7 +38,8 @@ class MissingEvidence:
     """The documents that are missing, what the regions would do with them, and what no document opens.
 
     Attributes:
-        documents: each told once for the same kind, places and terms; in the order in which they are asked for.
+        documents: each told once for the same kind and places, with all terms that some crossing asks of it; in the
+            order in which they are asked for.
         before, after: by region, the strategy without them, and that which is asked for or better with them.
         closed: sentences about the crossings that no document opens: a person must look, or the law forbids them.
         registers: by region of this workspace, the register that its own settings name; None for none.
@@ -125,13 +126,12 @@ def missing(profiles: Sequence[Profile], rule: StrategyRule, *, hub: str, view: 
     documents: dict[str, Document] = {}
     plan = before = view.plan(profiles, rule, hub=hub)
     for _ in range(MOST_TURNS):
-        new = [each for planned in _blocked(plan) for each in _proposed(planned, view, documents)]
-        if not new:
-            break
-        for document in new:
+        turn_before = dict(documents)
+        for document in [each for planned in _blocked(plan) for each in _proposed(planned, view, documents)]:
             _merge(documents, document, taken={each.id for each in view.register.documents})
-        known = replace(view.register, documents=(*view.register.documents, *documents.values()))
-        plan = replace(view, register=known).plan(profiles, rule, hub=hub)
+        if documents == turn_before:
+            break
+        plan = replace(view, register=_with(view.register, documents)).plan(profiles, rule, hub=hub)
     closed = tuple(dict.fromkeys(f"{planned.why()}." for planned in _blocked(plan)))
     return MissingEvidence(tuple(documents.values()), _strategies(before), _strategies(plan), closed)
 
@@ -150,18 +150,25 @@ def _strategies(plan: Plan) -> dict[str, str]:
 
 
 def _proposed(planned: PlannedCrossing, view: BorderView, documents: Mapping[str, Document]) -> list[Document]:
-    """Documents for a crossing beside those that were proposed before."""
-    known = replace(view.register, documents=(*view.register.documents, *documents.values()))
-    proposal = proposed(view.crossing(planned), view.bundle, known, view.day)
-    return [] if proposal.decision.verdict == "refuse" else list(proposal.documents)
+    """Documents for a crossing beside those that were proposed before, else those that have to state more."""
+    crossing, known = view.crossing(planned), _with(view.register, documents)
+    proposal = proposed(crossing, view.bundle, known, view.day)
+    if not isinstance(proposal.decision, Permit):  # it may be what was proposed before that lacks a term
+        anew = proposed(crossing, view.bundle, view.register, view.day)
+        proposal = anew if isinstance(anew.decision, Permit) else proposal
+    return [] if isinstance(proposal.decision, Refusal) else list(proposal.documents)
+
+
+def _with(register: Register, documents: Mapping[str, Document]) -> Register:
+    return replace(register, documents=(*register.documents, *documents.values()))
 
 
 def _merge(documents: dict[str, Document], new: Document, *, taken: Collection[str]) -> None:
-    """Enters a document under an id that is free, or widens the one that differs in categories and recipients alone."""
+    """Widens a document of the same kind, places and days with which it agrees, or enters it under a free id."""
     for name, old in documents.items():
-        if replace(old, id="", categories=new.categories, entities=new.entities) == replace(new, id=""):
+        if _is_same_paper(old, new):
             categories, entities = old.categories | new.categories, old.entities | new.entities
-            documents[name] = replace(old, categories=categories, entities=entities)
+            documents[name] = replace(old, categories=categories, entities=entities, terms={**old.terms, **new.terms})
             return
     name = plain = new.id.removeprefix(PROPOSED)
     count = 1
@@ -169,3 +176,9 @@ def _merge(documents: dict[str, Document], new: Document, *, taken: Collection[s
         count += 1
         name = f"{plain}-{count}"
     documents[name] = replace(new, id=name)
+
+
+def _is_same_paper(old: Document, new: Document) -> bool:
+    """True where they differ only in what one paper can say for both: categories, recipients, terms that agree."""
+    alike = replace(old, id=new.id, categories=new.categories, entities=new.entities, terms=new.terms) == new
+    return alike and all(new.terms.get(name, value) == value for name, value in old.terms.items())

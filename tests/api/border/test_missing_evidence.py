@@ -66,3 +66,10 @@ def test_for_one_strategy_only_its_documents_are_asked_for_and_an_unknown_one_is
     assert rule_of(RULE, "synthetic").order == ("synthetic",) and rule_of(RULE, None) is RULE
     with pytest.raises(ConfigurationError, match="unknown strategy 'federate'; did you mean federated"):
         rule_of(RULE, "federate")
+
+
+def test_a_document_that_a_later_crossing_asks_more_of_is_told_once_with_all_that_it_states() -> None:
+    answer = missing(PROFILES, RULE, hub="hub", view=view(EMPTY))
+    papers = [(each.kind, each.exporter, each.importer) for each in answer.documents]
+    contracts = {min(each.importer): each for each in answer.documents if each.kind == "accountability_contract"}
+    assert len(papers) == len(set(papers)) and contracts["IE"].terms["onward_terms"] == "yes"
