@@ -165,6 +165,8 @@ def _digest(spec: DatasetSpec, atlas: Atlas, regions: Mapping[str, Region] | str
     settings = {"spec": plain, "spellings": dict(atlas.spellings)}
     if spec.consent_column is not None:
         settings["marked"] = CONSENT  # stores that were written before the mark are written anew
+    if spec.subject is not None:
+        settings["unnamed"] = "quarantine"  # and those that hold rows without a subject
     body = json.dumps([_FORMAT, settings, homes, basis], sort_keys=True)
     return hashlib.sha256(body.encode()).hexdigest()
 

@@ -119,6 +119,9 @@ def sort_rows(
     for reason, rows in faults.items():
         reason_of = np.where(rows & (home >= 0), reasons.index(reason), reason_of)
         home = np.where(rows, -1, home)
+    if whole and (would_be >= 0).any() and not (home >= 0).any():
+        listed = "; ".join(faults)
+        raise InputError(f"every row of {spec.name} that has a region has a fault ({listed}); mend the source")
     if whole and not (home >= 0).any():
         raise InputError(_no_home(spec, jurisdictions, atlas, counts))
     codes = tuple(dict.fromkeys(atlas.code(word) or UNKNOWN for word in (*words, UNKNOWN)))

@@ -31,6 +31,7 @@ from fedsov.partition.dataset import DatasetSpec
 from fedsov.partition.further.arrived import Batches, Recorded
 from fedsov.partition.people.repeats import Repeated, Repeats
 from fedsov.partition.people.row_names import RowNames, row_digests
+from fedsov.partition.people.subjects import no_subject, unnamed_line, unnamed_rows
 from fedsov.partition.routing import Homes, consenting, label_rows, person_numbers, sort_rows
 from fedsov.partition.sources import Source
 from fedsov.partition.sources.scans import Scan
@@ -155,7 +156,7 @@ class SortedSource:
     def _sorted(self, table: pa.Table, first: int) -> SortedRows:
         spec, places = self.spec, self.combinations.places
         prepared = cast(table, spec, self.inferred.kinds, self.day_first)
-        different, of_row = combined(table, spec, prepared.faults)
+        different, of_row = combined(table, spec, {**prepared.faults, **_of_subject(table, spec)})
         place = np.array([places[combination] for combination in different], np.int64)[of_row]
         last = first + table.num_rows
         consents = self.combinations.consents[place] if self.drawn is None else self.drawn[first:last]
@@ -227,7 +228,7 @@ def survey(
         None if drawn is None else drawn.rows,
         _by_region(combinations.homes, combinations.counts * combinations.consents) if drawn is None else drawn.counts,
         stamp,
-        (*unknown, *_ragged_line(scan.left_out)),
+        (*unknown, *_unnamed(counter, spec.subject), *_ragged_line(scan.left_out)),
     )
 
 
@@ -238,7 +239,18 @@ def _faults(
     infinite = {name: survey.add(table.column(name)) for name, survey in columns.items()}
     faults = {infinite_in(name): rows for name, rows in infinite.items() if rows is not None and rows.any()}
     of_target = target.add(table.column(spec.target.column)).faults(spec)
-    return (faults if spec.nonfinite == "quarantine" else {}) | of_target
+    return (faults if spec.nonfinite == "quarantine" else {}) | of_target | _of_subject(table, spec)
+
+
+def _of_subject(table: pa.Table, spec: DatasetSpec) -> dict[str, np.ndarray]:
+    """The rows that no erasure would find by a subject, where the data set has some."""
+    rows = None if spec.subject is None else unnamed_rows(table.column(spec.subject))
+    return {} if spec.subject is None or rows is None or not rows.any() else {no_subject(spec.subject): rows}
+
+
+def _unnamed(counter: Counter[Combination], column: str | None) -> tuple[str, ...]:
+    rows = 0 if column is None else sum(rows for each, rows in counter.items() if no_subject(column) in each[3])
+    return (unnamed_line(rows, column),) if rows and column else ()
 
 
 def _check_dates(columns: Mapping[str, ColumnSurvey], spec: DatasetSpec) -> None:
@@ -272,6 +284,7 @@ def _judged(
     """
     reasons = [infinite_in(name) for name, kind in inferred.kinds.items() if kind == "numeric"]
     reasons += [infinite_in(spec.target.column), missing_target(spec)]
+    reasons += [] if spec.subject is None else [no_subject(spec.subject)]
     places: dict[Combination, int] = {}
     different: dict[Combination, int] = {}
     for combination in counter:

@@ -71,6 +71,27 @@ def test_rows_in_are_rows_stored_and_quarantined_and_each_has_a_reason(tmp_path:
     ]
 
 
+def test_a_row_without_a_subject_waits_where_the_data_set_names_one_and_what_follows_is_said(tmp_path: Path) -> None:
+    table = people(country=["DE"] * 40 + ["US"] * 20)
+    passports = [" " if row < 12 else None if row == 59 else str(name) for row, name in enumerate(table["passport"])]
+    table = table.set_column(1, "passport", pa.array(passports, pa.string()))
+    report = run(spec_of(written(tmp_path, table)), tmp_path / "w")
+    assert (report.stored, report.quarantined) == ({"US": 19, "EU": 28}, {"subject 'passport' missing": 13})
+    assert report.said == (
+        "10 rows or more have no subject (dataset.subject=passport) and wait in quarantine: `fedsov erase --subject` "
+        "would never find them; name their people in the source",
+    )
+    assert len(read(tmp_path / "w", "EU", "quarantine@people")) == 12
+    report = run(spec_of(written(tmp_path, table), subject=None), tmp_path / "w")
+    assert (report.stored, report.said) == ({"US": 20, "EU": 40}, ())
+
+
+def test_a_source_of_which_every_row_has_a_fault_is_refused_by_the_fault(tmp_path: Path) -> None:
+    table = people(passport=pa.array([None] * 60, pa.string()))
+    with pytest.raises(InputError, match=r"every row of people .* a fault \(subject 'passport' missing\); mend"):
+        run(spec_of(written(tmp_path, table)), tmp_path / "w")
+
+
 def test_each_row_keeps_its_values_on_the_way_home(tmp_path: Path) -> None:
     table = people()
     run(spec_of(written(tmp_path, table)), tmp_path)

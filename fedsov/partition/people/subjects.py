@@ -14,8 +14,35 @@ from fedsov.partition.arrow_columns import view
 from fedsov.partition.classify import spelled
 from fedsov.partition.people.row_names import DIGEST_BYTES
 from fedsov.partition.routing import folds
+from fedsov.partition.told_counts import about
 
 MOST = 1 << 18
+
+
+def unnamed_rows(column: pa.ChunkedArray) -> np.ndarray:
+    """(rows,) bool: rows whose subject is missing, empty or of spaces alone."""
+    import pyarrow.compute as pc
+
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    missing = column.is_null(nan_is_null=True)
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        blank = pc.or_(pc.equal(pc.binary_length(column), 0), pc.utf8_is_space(column))
+        missing = pc.or_(missing, blank.fill_null(True))
+    return view(missing.cast(pa.uint8()).combine_chunks()).astype(bool)
+
+
+def no_subject(column: str) -> str:
+    """Why a row without a subject is quarantined, where the data set names the column of subjects."""
+    return f"subject '{column}' missing"
+
+
+def unnamed_line(rows: int, column: str) -> str:
+    """That rows have no subject, and what follows."""
+    return (
+        f"{about(rows)} have no subject (dataset.subject={column}) and wait in quarantine: `fedsov erase --subject` "
+        "would never find them; name their people in the source"
+    )
 
 
 class Subjects:

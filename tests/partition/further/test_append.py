@@ -50,6 +50,12 @@ def test_rows_appended_equal_rows_of_one_whole_source(workspace: Path, tmp_path:
     assert sum(outcome.stored.values()) == outcome.fresh == 20
 
 
+def test_an_appended_row_without_a_subject_waits(workspace: Path) -> None:
+    passports = pa.array([None, *TABLE["passport"].to_pylist()[41:]], pa.string())
+    outcome = appended(workspace, TABLE.slice(40).set_column(1, "passport", passports))
+    assert outcome.quarantined == {"subject 'passport' missing": 1} and sum(outcome.stored.values()) == 19
+
+
 def test_each_store_keeps_its_own_rows_under_its_own_key_in_one_whole_order(workspace: Path, tmp_path: Path) -> None:
     appended(workspace, TABLE.slice(40))
     beside = whole(tmp_path / "whole")

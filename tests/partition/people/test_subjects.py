@@ -11,7 +11,7 @@ import pytest
 from fedsov.keys import create_keys
 from fedsov.keys.protocol import KeySettings
 from fedsov.partition.people import subjects as subjects_module
-from fedsov.partition.people.subjects import Subjects
+from fedsov.partition.people.subjects import Subjects, unnamed_rows
 from fedsov.partition.routing import folds
 
 COLUMNS = (
@@ -35,6 +35,11 @@ def test_a_subject_is_what_it_spells_in_every_batch(
         named = places[places >= 0]
         assert [bytes(name).hex() for name in subjects.pseudonyms(named, keys)] == expected
         assert subjects.folds(named).tolist() == folds(["subject:7", "subject:12", "subject:7", "subject:7"]).tolist()
+
+
+@pytest.mark.parametrize("column", [*COLUMNS, pa.chunked_array([[" \t", None, "a"], ["\u3000", "", " b "]])])
+def test_rows_that_no_subject_could_find_are_those_without_a_place(column: pa.ChunkedArray) -> None:
+    assert unnamed_rows(column).tolist() == (Subjects().places(column) < 0).tolist()
 
 
 def test_a_batch_of_rows_of_nobody_has_no_subject() -> None:
