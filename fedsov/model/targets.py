@@ -26,20 +26,20 @@ def outcome(target: np.ndarray, rule: TargetRule, median: float | None = None) -
     if rule.classes:
         return _labels(target, rule) if rule.separator else _places(target, rule)
     if rule.scale:
-        return np.asarray(rule.on_scale(_numbers(target, rule.column)), dtype=np.float32)
+        return np.asarray(rule.on_scale(numbers(target, rule.column)), dtype=np.float32)
     if rule.above_region_median:
-        numbers = _numbers(target, rule.column)
-        middle = float(np.median(numbers)) if median is None and len(numbers) else median
-        return np.asarray(numbers > middle if middle is not None else numbers, dtype=np.float32)
+        values = numbers(target, rule.column)
+        middle = float(np.median(values)) if median is None and len(values) else median
+        return np.asarray(values > middle if middle is not None else values, dtype=np.float32)
     if rule.positive is not None:
         return np.asarray(_equal(target, rule), dtype=np.float32)
-    numbers = _numbers(target, rule.column)
-    if not np.isin(numbers, (0.0, 1.0)).all():
+    values = numbers(target, rule.column)
+    if not np.isin(values, (0.0, 1.0)).all():
         raise InputError(
             f"target {rule.column!r} is not 0 or 1; "
             "set dataset.target_positive=VALUE or dataset.target_above_region_median=true"
         )
-    return numbers.astype(np.float32)
+    return values.astype(np.float32)
 
 
 def _places(target: np.ndarray, rule: TargetRule) -> np.ndarray:
@@ -71,22 +71,23 @@ def in_words(target: np.ndarray, rule: TargetRule) -> np.ndarray:
     return np.array(rule.classes, object)[outcome(target, rule).astype(np.int64)]
 
 
-def _numbers(target: np.ndarray, column: str) -> np.ndarray:
+def numbers(target: np.ndarray, column: str) -> np.ndarray:
+    """(N,) float64 targets of a column of numbers. Raises InputError for text, and for missing or infinite values."""
     try:
-        numbers = np.asarray(target, dtype=np.float64)
+        values = np.asarray(target, dtype=np.float64)
     except ValueError:
         raise InputError(
             f"target {column!r} holds text; set dataset.target_positive to the value that counts as 1"
         ) from None
-    if not np.isfinite(numbers).all():
+    if not np.isfinite(values).all():
         raise InputError(f"target {column!r} has missing or infinite values; set dataset.missing_target=quarantine")
-    return numbers
+    return values
 
 
 def _equal(target: np.ndarray, rule: TargetRule) -> np.ndarray:
     if target.dtype != object:
         try:
-            return np.asarray(_numbers(target, rule.column) == float(str(rule.positive)))
+            return np.asarray(numbers(target, rule.column) == float(str(rule.positive)))
         except ValueError:
             raise InputError(f"target {rule.column!r} is numeric; {rule.positive!r} is no number") from None
     if any(value is None for value in target.tolist()):

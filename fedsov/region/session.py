@@ -15,7 +15,7 @@ import numpy as np
 from fedsov.errors import FedsovError
 from fedsov.label import PUBLIC, Label, Scope
 from fedsov.model.features import Features
-from fedsov.model.targets import outcome
+from fedsov.model.targets import numbers, outcome
 from fedsov.partition.people.changed_people import People
 from fedsov.partition.records import Records
 from fedsov.partition.told_counts import FEWEST, in_tens
@@ -81,11 +81,18 @@ class Session:
             return self.records.consented if self.private is None else np.zeros(len(self.records), bool)
         raise FedsovError(f"no scope {scope!r}; the scopes are {', '.join(Scope)}")
 
-    def rows(self, scope: str) -> Rows:
-        """The scope's rows. Outcomes are from the scope's own targets: a median over others would carry their bonds."""
+    def rows(self, scope: str, *, as_numbers: bool = False) -> Rows:
+        """The scope's rows. Outcomes are from the scope's own targets: a median over others would carry their bonds.
+
+        Args:
+            as_numbers: the targets as they are, float64, in place of outcomes.
+        """
         mask = self.mask(scope)
         chosen = self.records.select(mask)
         target, private = chosen.target, self.private_in(scope)
+        if as_numbers:
+            values = numbers(target, self.work.target.column)
+            return Rows(chosen.columns, chosen.kinds, values, self._persons(scope)[mask])
         median = private.median(target, self.work.target) if private and len(chosen) else None
         outcomes = outcome(target, self.work.target, median) if len(chosen) else np.zeros(0, np.float32)
         return Rows(chosen.columns, chosen.kinds, outcomes, self._persons(scope)[mask])
@@ -117,9 +124,9 @@ class Session:
             median=self.work.target.above_region_median,
         )
 
-    def divided(self, scope: str) -> DataSplit:
-        """The scope's rows: to train on, to choose on, to report on."""
-        whole, mask = self.rows(scope), self.mask(scope)
+    def divided(self, scope: str, *, as_numbers: bool = False) -> DataSplit:
+        """The scope's rows: to train on, to choose on, to report on; see `rows`."""
+        whole, mask = self.rows(scope, as_numbers=as_numbers), self.mask(scope)
         return DataSplit(*(whole.select(part[mask]) for part in self.division))
 
     def _persons(self, scope: str) -> np.ndarray:

@@ -23,7 +23,7 @@ from fedsov.partition.told_counts import in_tens
 from fedsov.region.answers.memory import PROFILE, STATISTICS, Answers, Bounds, Described, Given
 from fedsov.region.answers.noted import RowsQuestion
 from fedsov.region.answers.rounded_statistics import rounded
-from fedsov.region.answers.rows_behind import RowsBehind, rows_behind
+from fedsov.region.answers.rows_behind import RowsBehind, above_median, rows_behind
 from fedsov.region.own_dataset import same_people
 from fedsov.region.session import Session
 from fedsov.storage.atomic_files import sha256_hex
@@ -141,11 +141,11 @@ def _rows_behind(session: Session, what: str, scope: str) -> RowsBehind:
     if (what, scope) not in session.answered:
         answers = answers_of(session)
         before, now = answers.people_of(session.given[what, scope]), _people(session, what, scope)
-        rows, key = session.divided(scope), answers.key(PEOPLE)
-        same = before == now
-        session.answered[what, scope] = (
-            RowsBehind(rows) if same else rows_behind(rows, before, now, key, divided=what != PROFILE)
-        )
+        ranked, key = session.work.target.above_region_median, answers.key(PEOPLE)
+        rows = session.divided(scope, as_numbers=ranked)
+        is_same = before == now
+        behind = RowsBehind(rows) if is_same else rows_behind(rows, before, now, key, divided=what != PROFILE)
+        session.answered[what, scope] = replace(behind, rows=above_median(behind.rows)) if ranked else behind
     return session.answered[what, scope]
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -51,6 +51,20 @@ def rows_behind(rows: DataSplit, before: People, now: People, key: bytes, *, div
 
     left = DataSplit(selected(rows.train, chosen), selected(rows.validation, beside), selected(rows.test, beside))
     return RowsBehind(left, len(before.chosen) - len(chosen), len(before.others) - len(beside) if divided else 0)
+
+
+def above_median(numbers: DataSplit) -> DataSplit:
+    """The same rows with outcomes in place of numbers: 1 above the median of the training rows, else 0.
+
+    Of rows behind an answer, which are the same until the next one: a newcomer would move a median of the newest rows,
+    and the label of whoever stands beside it. Public rows come and go with no new answer, so they are not counted where
+    others are.
+    """
+    train = numbers.train
+    counted = train.y[np.asarray(train.persons) != ""]
+    middle = np.median(counted if len(counted) else train.y) if len(train) else np.nan
+    parts = (numbers.train, numbers.validation, numbers.test)
+    return DataSplit(*(replace(part, y=(part.y > middle).astype(np.float32)) for part in parts))
 
 
 def _standing_for(before: Mapping[bytes, bytes], now: Mapping[bytes, bytes]) -> frozenset[bytes]:
