@@ -69,7 +69,8 @@ class ApplyArguments(Arguments):
 def apply(arguments: ApplyArguments) -> None:
     """Removes the rows that are past their period and on no hold; the ledger has a tombstone for each store.
 
-    Nobody uses such rows anyway. The emptied store stays, so that the same source ingested anew is as old as it was.
+    Nobody uses such rows anyway. Rows without a home go by this region's periods too; their tombstone is in the
+    quarantine's own ledger. The emptied store stays, so that the same source ingested anew is as old as it was.
     """
     from fedsov.api.lifecycle.retention import apply as applied
 

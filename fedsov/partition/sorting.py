@@ -46,8 +46,9 @@ class IngestReport:
     """What became of the rows: counts by region and by reason, kinds by column; no value of any row.
 
     `unused` says why each column that is not learned from is not, `said` what else its user must know, in sentences;
-    `dates` are the columns of dates, as of `Recorded`; `location` is the country where the source lay, `stayed` the
-    regions' shares that could not go home from there (`fedsov.partition.sources.location.Share`, as plain values).
+    `dates` are the columns of dates, as of `Recorded`; `location` is the country where the source lay,
+    `is_stated` whether somebody said so, `stayed` the regions' shares that could not go home from there
+    (`fedsov.partition.sources.location.Share`, as plain values).
     """
 
     rows_in: int
@@ -60,6 +61,7 @@ class IngestReport:
     said: tuple[str, ...] = ()
     dates: Mapping[str, bool | None] = field(default_factory=dict)
     location: str = ""
+    is_stated: bool = False
     stayed: tuple[Mapping[str, Any], ...] = ()
 
 

@@ -79,39 +79,12 @@ class WaysHome:
         self.gates.begin([share.region])
         with self.gates.opened(share.region.name) as (own, ledger):
             gate = self.gates.own_gate(share.region, own, ledger)
-            return isinstance(self._ways(share, gate).home, Permit)
+            return isinstance(_ways(gate, share, self._dataset, self.located).home, Permit)
 
     def _recorded(self, share: Share) -> Ways:
         with self.gates.opened(share.region.name) as (own, ledger):
             gate = self.gates.own_gate(share.region, own, ledger)
-            marks = () if self.located.is_stated else (LOCATION_ASSUMED,)
-            gate = replace(gate, owner=self.located.router, purpose=INGESTION, marks=(*gate.marks, *marks))
-            ways = self._ways(share, gate)
-            if self.located.holds or isinstance(ways.home, Permit):
-                gate.record(ways.crossing, ways.home, act=ARRIVE)
-            else:
-                gate.note({NOT_HELD_BACK: self._noted(share, ways.home)})
-            if not isinstance(ways.out, Permit):
-                gate.note({LIES_ABROAD: self._noted(share, ways.out)})
-            return ways
-
-    def _ways(self, share: Share, gate: Gate) -> Ways:
-        day = gate.today()
-        judge = partial(decide, bundle=gate.bundle, evidence=gate.evidence, at=day)
-        return ways_of(share, self._dataset, self.located, judge, day)
-
-    def _noted(self, share: Share, answer: Decision) -> dict[str, Any]:
-        return {
-            "dataset": self._dataset,
-            "location": self.located.router.location,
-            "is_stated": self.located.is_stated,
-            "origins": at_fault(share, answer),
-            "rows": share.rows,
-            "verdict": answer.verdict,
-            "reason": answer.reason,
-            "missing": list(answer.missing),
-            "remedy": answer.remedy,
-        }
+            return record_way(gate, share, self._dataset, self.located)
 
     def _check_store(self, share: Share, sent: SentHome) -> None:
         folder = store_folder(self.gates.workspace.root, share.region.name, self._dataset)
@@ -124,3 +97,37 @@ class WaysHome:
     @property
     def _dataset(self) -> str:
         return self.gates.settings.dataset.name
+
+
+def record_way(gate: Gate, share: Share, dataset: str, located: SourceLocation) -> Ways:
+    """Decides a share's way home by its region's gate, and writes it into the region's ledger. Raises LedgerBroken."""
+    ways = _ways(gate, share, dataset, located)
+    marks = () if located.is_stated else (LOCATION_ASSUMED,)
+    gate = replace(gate, owner=located.router, purpose=INGESTION, marks=(*gate.marks, *marks))
+    if located.holds or isinstance(ways.home, Permit):
+        gate.record(ways.crossing, ways.home, act=ARRIVE)
+    else:
+        gate.note({NOT_HELD_BACK: _noted(share, dataset, located, ways.home)})
+    if not isinstance(ways.out, Permit):
+        gate.note({LIES_ABROAD: _noted(share, dataset, located, ways.out)})
+    return ways
+
+
+def _ways(gate: Gate, share: Share, dataset: str, located: SourceLocation) -> Ways:
+    day = gate.today()
+    judge = partial(decide, bundle=gate.bundle, evidence=gate.evidence, at=day)
+    return ways_of(share, dataset, located, judge, day)
+
+
+def _noted(share: Share, dataset: str, located: SourceLocation, answer: Decision) -> dict[str, Any]:
+    return {
+        "dataset": dataset,
+        "location": located.router.location,
+        "is_stated": located.is_stated,
+        "origins": at_fault(share, answer),
+        "rows": share.rows,
+        "verdict": answer.verdict,
+        "reason": answer.reason,
+        "missing": list(answer.missing),
+        "remedy": answer.remedy,
+    }

@@ -99,3 +99,70 @@ def test_the_quarantine_s_ledger_does_not_vanish_unnoticed(place: Path) -> None:
     verified = call("ledger", "verify", "--workspace", place)
     assert verified.code != 0 and "the ledger of the quarantine is gone" in verified.out + verified.err
     assert "the ledger of the quarantine is gone" in call("quarantine", "delete", *words).line
+
+
+@pytest.fixture
+def abroad(tmp_path: Path) -> PeopleRegion:
+    """A table that lies in France: 40 people of DE, and three of nobody knows where, of whom one has no name."""
+    region = PeopleRegion(tmp_path)
+    lines = [",".join(map(str, ("DE", *row))) for row in drawn(range(40))]
+    lines += [",".join(map(str, ("Atlantis", *row))) for row in drawn(range(50, 53))]
+    lines[-1] = lines[-1].replace("p52", "")
+    (region.place / "people.csv").write_text("\n".join([",".join(COLUMNS), *lines]) + "\n")
+    answered(fedsov("ingest", *region.words("dataset.location=FR"), "--json", "--quiet"))
+    return region
+
+
+def _arrived(place: Path) -> list[tuple[str, str, int]]:
+    with closing(Ledger.read(ledger_of(place / "regions" / "DE"))) as ledger:
+        bodies = [entry.body for entry in ledger.entries() if entry.body["act"] == "arrive"]
+    return [(body["exporter"]["location"], body["verdict"], body["count"]) for body in bodies]
+
+
+def test_rows_are_assigned_over_the_border_that_an_ingestion_would_have_asked(abroad: PeopleRegion) -> None:
+    place = abroad.place / "w"
+    words = ("--dataset", "people", "--to", "DE", "--why", "checked by hand", "--workspace", place)
+    first, second, unnamed = call("quarantine", "show", "--dataset", "people", "--workspace", place, "--json").json
+    line = call("quarantine", "assign", "--rows", unnamed["name"], *words).line
+    assert "have subject 'person' missing: no erasure would find them" in line
+    assert call("quarantine", "assign", "--rows", first["name"], *words).code == 0
+    assert _arrived(place) == [("FR", "permit", 50), ("FR", "permit", 10)]
+
+    rules = abroad.place / "rules.yaml"
+    forbid = "{id: own-1, effect: forbid, when: [[kind, in, [records]]], reason: none may come, cite: c, remedy: m}"
+    rules.write_text(f"rules:\n- {forbid}\n")
+    abroad.set(f"law.rules={rules}")
+    ended = call("quarantine", "assign", "--rows", second["name"], *words)
+    assert "may not go home from FR (dataset.location) to DE" in ended.line and "none may come" in ended.line
+    assert _arrived(place)[2:] == [("FR", "refuse", 10)]
+    waiting = call("quarantine", "show", "--dataset", "people", "--workspace", place, "--json").json
+    assert [row["name"] for row in waiting] == [second["name"], unnamed["name"]]
+
+
+def test_rows_of_a_place_that_nobody_stated_are_assigned_and_the_entry_says_so(place: Path) -> None:
+    words = ("--dataset", "people", "--all", "--to", "DE", "--why", "checked by hand", "--workspace", place)
+    assert call("quarantine", "assign", *words).code == 0
+    assert _arrived(place)[1:] == [("DE", "permit", 10)]
+    with closing(Ledger.read(ledger_of(place / "regions" / "DE"))) as ledger:
+        (*_, marks) = [entry.body["marks"] for entry in ledger.entries() if entry.body["act"] == "arrive"]
+    assert marks == ["location assumed"]
+
+
+def test_rows_without_a_home_go_by_the_periods_of_each_region_but_for_a_hold(place: Path) -> None:
+    region = PeopleRegion(place.parent)
+    region.pass_days(35)
+    region.set("retention_days=30")
+    where = ("--workspace", place)
+    hold = ("--dataset", "people", "--subject", "p51", "--why", "claim 7", *where)
+    assert call("retention", "hold", "DE", *hold).code == 0
+    assert call("retention", "plan", "DE", *where).out.splitlines()[2] == (
+        "quarantine/people: 3 of 3 rows past their period, 1 of them on a legal hold"
+    )
+    assert call("retention", "apply", "DE", "--why", "yearly", *where).code == 0
+    (left,) = call("quarantine", "show", "--dataset", "people", *where, "--json").json
+    with closing(Ledger.read(ledger_of(place / "quarantine"))) as ledger:
+        (stone,) = [entry.body["note"]["expiry"] for entry in ledger.notes("expiry")]
+    assert (stone["store"], stone["periods_of"], stone["why"]) == ("people", "DE", "yearly")
+    assert call("retention", "release", "DE", *hold).code == 0
+    call("retention", "apply", "DE", "--why", "yearly", *where)
+    assert call("quarantine", "list", *where).out == "no row is in quarantine\n" and left["name"]

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from fedsov.api.lifecycle.erasure import premises, reason
+from fedsov.api.lifecycle.way_home import cross_home
 from fedsov.api.region_settings import user
 from fedsov.errors import ConfigurationError, JobRefused, LedgerBroken, unknown
 from fedsov.keys import has_keys, open_keys
@@ -22,12 +23,13 @@ from fedsov.keys.protocol import RegionKeys
 from fedsov.ledger.ledger import Ledger
 from fedsov.partition.ingest import QUARANTINE, key_settings, quarantine_of, region_folder, store_folder
 from fedsov.partition.lifecycle import quarantine
-from fedsov.partition.lifecycle.erasure import remove_rows
+from fedsov.partition.lifecycle.erasure import remove_rows, sweep
 from fedsov.partition.lifecycle.quarantine import WaitingRow, dataset_of
 from fedsov.partition.store import Store
 from fedsov.partition.told_counts import in_tens
-from fedsov.region.lifecycle import legal_holds
-from fedsov.region.lifecycle.erasure import erased_again, erased_among, stores_in
+from fedsov.region.lifecycle import legal_holds, retention
+from fedsov.region.lifecycle.erasure import Premises, erased_again, erased_among, stores_in
+from fedsov.region.lifecycle.retention import Due
 from fedsov.storage.locks import hold_workspace
 from fedsov.storage.workspace import Workspace, is_there, ledger_of, store_of
 
@@ -41,6 +43,15 @@ class Waiting:
     region: str
     dataset: str
     reasons: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Expiring:
+    """Rows without a home: (rows,) those past their period, and of these the ones on a legal hold."""
+
+    store: Store
+    past: np.ndarray
+    on_hold: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +103,10 @@ def shown(root: Path, dataset: str, region: str | None = None, *, most: int) -> 
 def assign(root: Path, chosen: Chosen, to: str, jurisdiction: str = "", *, by: str = "", why: str) -> int:
     """Gives rows without a home a jurisdiction that a region holds, and puts them into its store; how many.
 
-    Raises ConfigurationError, InputError, JobRefused where the region erased one of their people, and as
-    `fedsov.partition.lifecycle.quarantine.send_home`.
+    They cross from where their source lay, as an ingestion would have sent them (`cross_home`).
+
+    Raises ConfigurationError, InputError, and as `fedsov.partition.lifecycle.quarantine.send_home`; JobRefused where
+    the region erased one of their people, or they may not go home.
     """
     if chosen.region is not None:
         raise ConfigurationError(
@@ -105,6 +118,10 @@ def assign(root: Path, chosen: Chosen, to: str, jurisdiction: str = "", *, by: s
         rows = quarantine.chosen_rows(held, names=chosen.names, reason=chosen.reason)
         if erased_among(region.ledger, region.keys, partial(quarantine.pseudonyms_at, held, rows)):
             raise JobRefused(erased_again(to))
+        subject = region.settings.of_dataset(chosen.dataset).description.get("subject")
+        quarantine.check_whole(held, rows, subject=subject)
+        quarantine.check_held(home, jurisdiction or to)
+        cross_home(root, region, chosen.dataset, held.read().select(rows), jurisdiction or to)
         act = {"act": "assign", "jurisdiction": jurisdiction or to, **_said(chosen, rows, by, why)}
         region.ledger.note({NOTE: act})
         return quarantine.send_home(held, rows, home, jurisdiction or to)
@@ -119,34 +136,78 @@ def delete(root: Path, chosen: Chosen, *, by: str = "", why: str) -> int:
         held = _store(root, chosen.region or "", chosen.dataset)
         rows = quarantine.chosen_rows(held, names=chosen.names, reason=chosen.reason)
         for name in Workspace(root).region_names() if chosen.region is None else (chosen.region,):
-            _check_holds(root, name, held, rows, is_shared=chosen.region is None)
+            on_hold, own = _on_hold(root, name, held, rows, is_shared=chosen.region is None)
+            if on_hold.any():
+                raise JobRefused(
+                    f"region {name} keeps rows on a legal hold that are among these; nothing was removed; "
+                    f"{legal_holds.ending(name, own)}"
+                )
         ledger.note({NOTE: {"act": "delete", **_said(chosen, rows, by, why)}})
         remove_rows(held, rows)
         return int(rows.sum())
 
 
-def _check_holds(root: Path, name: str, held: Store, rows: np.ndarray, *, is_shared: bool) -> None:
-    """Raises JobRefused where the region keeps one of these rows on a legal hold.
+def past_period(root: Path, region: Premises) -> list[Expiring]:
+    """Rows of no known home, of each data set, by a region's periods: they may be its own. Raises as `in_use`."""
+    if region.shared is None:
+        return []
+    expiring: list[Expiring] = []
+    folder, keys = region.shared
+    for path in stores_in(folder):
+        store = Store.open(path, keys)
+        past = retention.past_period(store, store.read(), region.settings, on=region.ledger.today())
+        on_hold = np.zeros(len(past), bool)
+        for name in Workspace(root).region_names() if past.any() else ():
+            on_hold |= _on_hold(root, name, store, past, is_shared=True)[0]
+        expiring.append(Expiring(store, past, on_hold))
+    return expiring
+
+
+def expire(root: Path, region: Premises, *, by: str, why: str) -> list[Due]:
+    """Removes what `past_period` names and no region keeps; the quarantine's own ledger has a tombstone first.
+
+    The workspace is held by the caller. Raises as `past_period`, and WorkspaceUnusable, LedgerBroken.
+    """
+    expiring, workspace = past_period(root, region), Workspace(root)
+    for each in expiring:
+        leaves = each.past & ~each.on_hold
+        if not leaves.any():
+            sweep(each.store.folder, each.store.manifest)
+            continue
+        own_ledger(workspace)
+        with closing(Ledger(ledger_of(workspace.quarantine), QUARANTINE)) as ledger:
+            stone = retention.tombstone(each.store, leaves, region.ledger.today(), by=by, why=why)
+            ledger.note({retention.NOTE: {**stone, "periods_of": region.ledger.owner}})
+        remove_rows(each.store, leaves)
+    return dues_of(expiring)
+
+
+def dues_of(expiring: Sequence[Expiring]) -> list[Due]:
+    """The counts of those data sets of which a row waits."""
+    dues = (retention.due(each.store, each.past, each.on_hold, beside=f"{QUARANTINE}/") for each in expiring)
+    return [due for due in dues if due.rows]
+
+
+def _on_hold(
+    root: Path, name: str, held: Store, rows: np.ndarray, *, is_shared: bool
+) -> tuple[np.ndarray, list[legal_holds.Hold]]:
+    """(all rows,) those of `rows` that a region keeps on a legal hold, and the holds.
 
     Of rows without a home it can keep those of a subject; whose the others are nobody knows.
     """
-    folder = Workspace(root).region(name)
+    folder, on_hold = Workspace(root).region(name), np.zeros(len(rows), bool)
     if not is_there(ledger_of(folder)):
-        return
+        return on_hold, []
     with closing(Ledger.read(ledger_of(folder))) as ledger:
         on_it = legal_holds.holds_on(ledger, dataset_of(held.folder.name))
         own = [hold for hold in on_it if hold.subject or not is_shared]
-        if not own:
-            return
-        keys = _keys(root, name)
-        subjects = held.read().subjects[rows]
-        if is_shared:
-            subjects = np.array(quarantine.pseudonyms_at(held, rows, keys), object)
-        if legal_holds.held_among(own, keys, subjects).any():
-            raise JobRefused(
-                f"region {name} keeps rows on a legal hold that are among these; nothing was removed; "
-                f"{legal_holds.ending(name, own)}"
-            )
+        if own:
+            keys = _keys(root, name)
+            subjects = held.read().subjects[rows]
+            if is_shared:
+                subjects = np.array(quarantine.pseudonyms_at(held, rows, keys), object)
+            on_hold[rows] = legal_holds.held_among(own, keys, subjects)
+    return on_hold, own
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from fedsov.api.lifecycle import quarantine
 from fedsov.api.lifecycle.erasure import premises, reason
 from fedsov.api.region_settings import user
 from fedsov.errors import ConfigurationError, unknown
@@ -15,15 +16,20 @@ from fedsov.region.lifecycle.retention import Due
 
 
 def plan(root: Path, name: str) -> tuple[list[Due], dict[Hold, dict[str, str]]]:
-    """What is past its period, and the holds in force; no row is written. Raises as `retention.in_use`."""
+    """What is past its period, and the holds in force; no row is written. Raises as `retention.in_use`.
+
+    Rows without a home go by each region's periods.
+    """
     with premises(root, name, purpose="retention") as region:
-        return retention.plan(region), legal_holds.holds(region.ledger)
+        shared = quarantine.dues_of(quarantine.past_period(root, region))
+        return [*retention.plan(region), *shared], legal_holds.holds(region.ledger)
 
 
 def apply(root: Path, name: str, *, by: str = "", why: str) -> list[Due]:
     """Removes what is past its period and on no hold. Raises as `retention.apply`."""
     with premises(root, name, purpose="retention") as region:
-        return retention.apply(region, by=by or user(), why=reason(why))
+        by, why = by or user(), reason(why)
+        return [*retention.apply(region, by=by, why=why), *quarantine.expire(root, region, by=by, why=why)]
 
 
 def hold(root: Path, name: str, dataset: str, subject: str | None = None, *, by: str = "", why: str) -> Hold:

@@ -23,12 +23,13 @@ from fedsov.partition.arrow_columns import numbers, text
 from fedsov.partition.further.merged_files import LABEL, REASON, integers, read_tags, tagged
 from fedsov.partition.ingest import QUARANTINE
 from fedsov.partition.lifecycle.erasure import IDENTIFIERS, RECORDS, remove_rows, restage
-from fedsov.partition.people.row_names import keyed
+from fedsov.partition.people.row_names import PREFIX, keyed
+from fedsov.partition.people.subjects import no_subject
 from fedsov.partition.preview import masked
 from fedsov.partition.recipients import NAMED, VALUES
 from fedsov.partition.records import Records
 from fedsov.partition.sources.location import NO_WAY_HOME
-from fedsov.partition.store import JURISDICTION, ROW, SUBJECT, Store
+from fedsov.partition.store import JURISDICTION, ROW, SUBJECT, TARGET, Store
 from fedsov.storage.atomic_files import sync_folder
 
 _BESIDE = (REASON, NAMED, VALUES)
@@ -105,7 +106,8 @@ def send_home(held: Store, chosen: np.ndarray, home: Store, jurisdiction: str) -
         InputError: the two hold other columns; or a row lacks its target, or holds an infinite value.
         StoreDamaged, KeyUnavailable, WorkspaceUnusable: run it again once it is mended.
     """
-    _check_whole(held, chosen)
+    check_whole(held, chosen)
+    check_held(home, jurisdiction)
     known = home.read().row_digests
     coming = _as_of(held, chosen, home, jurisdiction)
     is_new = ~np.isin(integers(coming.column(ROW)), [] if known is None else known)
@@ -125,8 +127,16 @@ def pseudonyms_at(held: Store, chosen: np.ndarray, keys: RegionKeys) -> list[str
     return keyed(beside[NAMED].tolist(), beside[VALUES].tolist(), np.flatnonzero(chosen), keys)[0]
 
 
-def _check_whole(held: Store, chosen: np.ndarray) -> None:
-    """Raises InputError where a chosen row could not have been stored, or may not go home."""
+def check_whole(held: Store, chosen: np.ndarray, *, subject: str | None = None) -> None:
+    """Raises InputError where a chosen row could not have been stored, or may not go home.
+
+    Args:
+        subject: the column of the data set that says whose row it is; None for none.
+    """
+    if subject and any(word.startswith(PREFIX) for word in held.identifiers()[NAMED][chosen].tolist()):
+        raise InputError(
+            f"rows among the chosen have {no_subject(subject)}: no erasure would find them; mend the source"
+        )
     records = held.read().select(chosen)
     if stays := sorted(reason for reason in {*map(str, records.columns[REASON])} if reason.startswith(NO_WAY_HOME)):
         raise InputError(
@@ -141,6 +151,14 @@ def _check_whole(held: Store, chosen: np.ndarray) -> None:
         raise InputError(f"{fault} among the chosen rows; mend the source, or `fedsov quarantine delete` these")
 
 
+def check_held(home: Store, jurisdiction: str) -> None:
+    """Raises InputError where a store's region holds no rows of a jurisdiction."""
+    jurisdictions = read_tags(home.folder, home.file(RECORDS, [TARGET])[1])["jurisdictions"]
+    if not {jurisdiction, jurisdiction.partition("-")[0]} & set(jurisdictions):
+        listed = ", ".join(jurisdictions)
+        raise InputError(f"region {home.keys.region} holds no rows of {jurisdiction}; it holds {listed}")
+
+
 def _as_of(held: Store, chosen: np.ndarray, home: Store, jurisdiction: str) -> pa.Table:
     """The chosen rows as their home stores rows: its pseudonyms and digests, the jurisdiction and its label.
 
@@ -149,9 +167,6 @@ def _as_of(held: Store, chosen: np.ndarray, home: Store, jurisdiction: str) -> p
     (_, records), (_, identifiers) = (held.table(group) for group in (RECORDS, IDENTIFIERS))
     (_, stored) = home.file(RECORDS)
     tags = read_tags(home.folder, stored)
-    if not {jurisdiction, jurisdiction.partition("-")[0]} & set(tags["jurisdictions"]):
-        listed = ", ".join(tags["jurisdictions"])
-        raise InputError(f"region {home.keys.region} holds no rows of {jurisdiction}; it holds {listed}")
     rows = numbers(np.flatnonzero(chosen))
     table, beside = records.take(rows), identifiers.take(rows)
     named, values = (beside.column(name).to_pylist() for name in (NAMED, VALUES))

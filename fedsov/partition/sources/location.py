@@ -97,10 +97,14 @@ class SourceLocation:
 
 @dataclass(frozen=True, slots=True)
 class SentHome:
-    """What became of the shares: by region why its rows stay, and what is said of them, in sentences."""
+    """What became of the shares: by region why its rows stay, and what is said of them, in sentences.
+
+    `is_stated` as in `SourceLocation`.
+    """
 
     stays: Mapping[str, str] = field(default_factory=dict)
     said: tuple[str, ...] = ()
+    is_stated: bool = False
 
 
 def shares_of(source: SortedSource) -> list[Share]:
@@ -139,7 +143,8 @@ def without_stays(
     sent = send_home(shares)
     source = replace(kept_back(source, sent.stays), said=(*source.said, *sent.said))
     stayed = tuple(share.to_json() for share in shares if share.region.name in sent.stays)
-    return source, replace(report_of(source, keep_empty=keep_empty), location=location, stayed=stayed)
+    report = report_of(source, keep_empty=keep_empty)
+    return source, replace(report, location=location, is_stated=sent.is_stated, stayed=stayed)
 
 
 def ways_of(
@@ -161,19 +166,19 @@ def sent_home(ways: Sequence[Ways], located: SourceLocation) -> SentHome:
     if refused:
         then = "they stay in quarantine" if located.holds else f"nothing was held back, since {_why_not(located)}"
         names = ", ".join(each.share.region.name for each in refused)
-        why = _lacking([each.home for each in refused])
+        why = lacking([each.home for each in refused])
         said.append(
             f"rows of {names} may not go home from {where} (dataset.location), and {then}: {why}; enter what "
             "is missing (`fedsov report` has it whole) and ingest again"
         )
     if abroad:
         origins = ", ".join(sorted({origin for each in abroad for origin in at_fault(each.share, each.out)}))
-        why = _lacking([each.out for each in abroad])
+        why = lacking([each.out for each in abroad])
         said.append(
             f"rows of {origins} residents lie in {where} (dataset.location), where their law does not let them be: "
             f"{why}; collect them in {origins}, or enter what is missing (`fedsov report` has it whole)"
         )
-    return SentHome(stays, tuple(said))
+    return SentHome(stays, tuple(said), located.is_stated)
 
 
 def at_fault(share: Share, answer: Decision) -> list[str]:
@@ -204,7 +209,7 @@ def _why_not(located: SourceLocation) -> str:
     return "they are examples" if located.is_stated else "nobody said where they lie"
 
 
-def _lacking(answers: Sequence[Decision]) -> str:
-    """What is missing for the first few, or why else not."""
+def lacking(answers: Sequence[Decision]) -> str:
+    """What is missing for the first few crossings, or why else not."""
     why = "; ".join("; ".join(answer.missing) or answer.reason.rstrip(".") for answer in answers[:_SPELLED_OUT])
     return f"{why}; and {len(answers) - _SPELLED_OUT} more" if len(answers) > _SPELLED_OUT else why

@@ -62,7 +62,7 @@ def in_use(store: Store, own: RegionSettings, *, on: date) -> Records:
     Raises as `Store.read`, and ConfigurationError for a column of dates that is none.
     """
     records = store.read()
-    past = _past(store, records, own, on=on)
+    past = past_period(store, records, own, on=on)
     if not past.any():
         return records
     _LOG.warning("%s of %s are past their period and not used", counted(int(past.sum()), "row"), store.folder.name)
@@ -71,7 +71,7 @@ def in_use(store: Store, own: RegionSettings, *, on: date) -> Records:
 
 def plan(premises: Premises) -> list[Due]:
     """What is past its period, of every store of the region. Raises as `in_use`."""
-    return [_due(store, past, is_held) for store, past, is_held, _ in _judged(premises)]
+    return [due(store, past, is_held) for store, past, is_held, _ in _judged(premises)]
 
 
 def apply(premises: Premises, *, by: str, why: str) -> list[Due]:
@@ -85,19 +85,23 @@ def apply(premises: Premises, *, by: str, why: str) -> list[Due]:
         if not leaves.any():
             sweep(store.folder, store.manifest)
             continue
-        tombstone = {
-            "store": store.folder.name,
-            "on": premises.ledger.today().isoformat(),
-            "rows": in_tens(int(leaves.sum())),
-            "source": store.manifest.source_sha256,
-            "ingested": store.manifest.ingested,
-            "by": by,
-            "why": why,
-        }
-        premises.ledger.note({NOTE: tombstone})
+        premises.ledger.note({NOTE: tombstone(store, leaves, premises.ledger.today(), by=by, why=why)})
         synthetic_rows.erase_tables(premises.answers, {*records.subjects[leaves].tolist()})
         remove_rows(store, leaves)
-    return [_due(store, past, is_held) for store, past, is_held, _ in judged]
+    return [due(store, past, is_held) for store, past, is_held, _ in judged]
+
+
+def tombstone(store: Store, leaves: np.ndarray, on: date, *, by: str, why: str) -> dict[str, Any]:
+    """What a ledger says of rows that leave a store; `leaves` is (rows,) bool."""
+    return {
+        "store": store.folder.name,
+        "on": on.isoformat(),
+        "rows": in_tens(int(leaves.sum())),
+        "source": store.manifest.source_sha256,
+        "ingested": store.manifest.ingested,
+        "by": by,
+        "why": why,
+    }
 
 
 def first_noted(ledger: Ledger, source_sha256: str) -> date | None:
@@ -123,13 +127,14 @@ def _judged(premises: Premises) -> list[tuple[Store, np.ndarray, np.ndarray, Rec
     for path in stores_in(premises.folder):
         store = Store.open(path, premises.keys)
         records = store.read()
-        past = _past(store, records, premises.settings, on=premises.ledger.today())
+        past = past_period(store, records, premises.settings, on=premises.ledger.today())
         is_held = past & held_rows(premises.ledger, premises.keys, path, records.subjects)
         judged.append((store, past, is_held, records))
     return judged
 
 
-def _past(store: Store, records: Records, own: RegionSettings, *, on: date) -> np.ndarray:
+def past_period(store: Store, records: Records, own: RegionSettings, *, on: date) -> np.ndarray:
+    """(rows,) True for the rows of a store past their period by a region's settings. Raises as `in_use`."""
     dataset = dataset_of(store.folder.name)
     column, starts = own.retention.starts.get(dataset), None
     if column is not None:
@@ -138,5 +143,6 @@ def _past(store: Store, records: Records, own: RegionSettings, *, on: date) -> n
     return expired(ages, own.retention, own.retention_days, on=on)
 
 
-def _due(store: Store, past: np.ndarray, is_held: np.ndarray) -> Due:
-    return Due(store.folder.name, len(past), int(past.sum()), int(is_held.sum()))
+def due(store: Store, past: np.ndarray, is_held: np.ndarray, *, beside: str = "") -> Due:
+    """Counts of these (rows,) masks; `beside` stands before the store's name."""
+    return Due(beside + store.folder.name, len(past), int(past.sum()), int(is_held.sum()))
