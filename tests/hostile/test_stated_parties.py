@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -145,6 +146,26 @@ def test_regions_that_nobody_pinned_are_no_members_of_a_sum_whatever_verify_keys
     assert _advertised(region, 8, "DE", "FR", "IT") == {"error": "SumRefused"}, "two of the three are pinned"
     _set(region, *_pins(said["IT"]))
     assert "keys" in _advertised(region, 9, "DE", "FR", "IT")
+
+
+def test_the_key_of_a_hub_that_got_another_name_makes_it_no_member_of_a_sum(
+    region: PeopleRegion, tmp_path: Path
+) -> None:
+    """Its old name stays among the keys: it was one of three in a sum, beside the region and one region of its own."""
+    renamed = region.copied(tmp_path / "renamed")
+    old = renamed.start(HUB).hub
+    _set(renamed, "parties.hub.name=other-hub", f"keys.FR={'ab' * 32}", "parties.peers.FR.location=FR",
+         "parties.peers.FR.entity=operator in FR")  # fmt: skip
+    start = replace(renamed.start(HUB, run="sum"), hub=replace(old, name="other-hub"), secure_sum=Bounds())
+    opened = open_region(start)
+    assert isinstance(opened, OpenRegion), opened
+    try:
+        assert old.name in opened.outbound.session.settings.keys
+        names = json.dumps({"names": sorted(["DE", "FR", old.name])})
+        asked = {TOLD: names, "words": 3, "server-round": 1}
+        assert told(opened, ADVERTISE, asked) == {"error": "SumRefused"}
+    finally:
+        opened.close()
 
 
 def _pins(remark: str) -> list[str]:

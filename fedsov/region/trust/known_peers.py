@@ -41,9 +41,12 @@ def directory(folder: Path) -> dict[str, bytes]:
 
 
 def members(own: RegionSettings, key: str) -> dict[str, bytes]:
-    """The verify keys of those with whom a region takes part in a secure sum: its own `key`, and the pinned peers'."""
+    """The verify keys of those with whom a region takes part in a secure sum: its own `key`, and the pinned peers'.
+
+    A peer is who is named in ``parties.peers``: the key of a hub that had another name stays in ``keys``.
+    """
     hub = None if own.parties.hub is None else own.parties.hub.name
-    peers = {name: pinned for name, pinned in own.keys.items() if name != hub}
+    peers = {name: own.keys[name] for name in own.parties.peers if name in own.keys and name != hub}
     return {name: bytes.fromhex(each) for name, each in {**peers, own.region: key}.items()}
 
 
@@ -104,7 +107,7 @@ def _missing(own: RegionSettings, key: str | None, name: str, party: Party | Non
 def _left_out(own: RegionSettings, name: str) -> str:
     if own.parties.hub is not None and name == own.parties.hub.name:
         return "it takes the first ledger that it is shown for that party's"
-    return "it seals no rows for it" + ("" if name in own.keys else ", and takes part in no secure sum with it")
+    return "it seals no rows for it, and takes part in no secure sum with it"
 
 
 def check_pinned(own: RegionSettings, start: RegionStart, peer: str) -> None:

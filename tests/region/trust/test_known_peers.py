@@ -41,8 +41,9 @@ def _start(folder: Path, keys: RegionKeys) -> RegionStart:
 
 def test_members_of_a_sum_are_the_region_and_the_peers_that_it_pinned_and_no_hub() -> None:
     hub = Parties(Party("hub", "US", "Bank Inc."), DE)
-    own = replace(CLOSED, keys={"FR": A, "hub": B, "DE": B}, parties=hub)
+    own = replace(CLOSED, keys={"FR": A, "hub": B, "DE": B}, parties=replace(hub, peers={"FR": FR}))
     assert known_peers.members(own, A) == {"FR": bytes.fromhex(A), "DE": bytes.fromhex(A)}
+    assert known_peers.members(replace(own, parties=hub), A) == {"DE": bytes.fromhex(A)}, "a key and no place"
     assert known_peers.members(CLOSED, A) == {"DE": bytes.fromhex(A)}
 
 
@@ -55,7 +56,7 @@ def test_a_contradiction_and_a_party_that_nobody_pinned_are_said_with_their_comm
     stated = Parties(Party("hub", "US", "Bank Inc."), DE, {"FR": FR, "US": us})
     french, american = known_peers.unpinned(own, {"FR": A, "US": B}, stated)
     place = "parties.peers.FR.location=FR 'parties.peers.FR.entity=operator in FR'"
-    assert "pinned no place of FR: it seals no rows for it; " in french and f"region set DE {place}`" in french
+    assert "pinned no place of FR: it seals no rows for it, and takes" in french and f"region set DE {place}`" in french
     assert (
         "pinned no key and no place of US: it seals no rows for it, and takes part in no secure sum with it; "
         in american
