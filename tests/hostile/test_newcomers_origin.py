@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from fedsov.artifact import BASE_MODEL, Kind
 from fedsov.label import Label, Scope
-from fedsov.partition.records import Records
-from fedsov.region.answers.rare_origins import without_rare_origins
 from tests.cli.world import call
 from tests.hostile.people_region import COLUMNS, PeopleRegion, drawn, told
 
-DE, FR = (Label(frozenset({code})) for code in ("DE", "FR"))
 BOTH = (
     "federation.catalogue={DE: {name: DE, jurisdictions: [DE, FR], location: DE, entity: operator in DE}}",
     "federation.regions=[DE]",
 )
+
+ASKED = (*COLUMNS, "agreed")
+CONSENT = ("dataset.consent={column: agreed, equals: 'yes', document: leave}", "federation.hub.location=US")
 
 
 def _asked(region: PeopleRegion, french: int, run: str) -> tuple[dict[str, Any], Label]:
@@ -43,39 +42,28 @@ def test_a_newcomer_s_origin_shows_once_ten_people_share_it(tmp_path: Path) -> N
     assert label.origins == {"DE", "FR"} == {*after["label"]["origins"]} and after["rows"] == 110
 
 
-def _records(german: int, french: int) -> Records:
-    rows = german + french
-    return Records(
-        region="DE",
-        columns={"age": np.arange(float(rows))},
-        kinds={"age": "numeric"},
-        target=np.zeros(rows),
-        subjects=np.array([f"{row:032x}" for row in range(rows)]),
-        labels=(DE, FR, DE | FR),
-        label_of=(np.arange(rows) >= german).astype(int),
-    )
+def _base_model(region: PeopleRegion, consenting: int, run: str) -> list[set[str]]:
+    """The origins that a plan's questions about a base model tell, of 30 people from FR of whom so many consented."""
+    rows = [
+        ("FR" if one >= 100 else "DE", *row, "yes" if one < 50 or 100 <= one < 100 + consenting else "no")
+        for one, row in enumerate(drawn(range(130)))
+    ]
+    (region.place / "people.csv").write_text("\n".join(",".join(map(str, row)) for row in (ASKED, *rows)) + "\n")
+    assert call("ingest", *region.words(*BOTH, *CONSENT), "--json", "--quiet").json
+    opened = region.opened(*BOTH, *CONSENT, run=run)
+    try:
+        hub = opened.start.hub.name
+        asked = {"crossings": json.dumps([[Kind.UPDATE, hub]]), "purpose": BASE_MODEL}
+        assert "error" not in told(opened, "query.propose", asked)
+        entries = [entry.body for entry in opened.outbound.gate.ledger.entries(run)]
+        return [{*body["origins"]} for body in entries if body["act"] == "cross" and body.get("purpose") == BASE_MODEL]
+    finally:
+        opened.close()
 
 
-def test_the_label_is_whole_for_whatever_rows_are_left() -> None:
-    assert without_rare_origins(_records(20, 9), 10).label == DE
-    assert without_rare_origins(_records(20, 10), 10).label == DE | FR
-    assert len(without_rare_origins(_records(20, 9), 10)) == 20
-
-
-def test_a_region_of_few_people_keeps_its_most_common_origin() -> None:
-    assert len(without_rare_origins(_records(5, 0), 10)) == 5
-    assert without_rare_origins(_records(5, 4), 10).label == DE
-
-
-def test_many_rows_of_few_people_are_of_a_rare_origin_all_the_same() -> None:
-    records = _records(20, 30)
-    records.subjects[20:] = records.subjects[20]
-    assert without_rare_origins(records, 10).label == DE
-
-
-def test_people_whose_rows_a_restriction_binds_do_not_bring_in_the_first_row_without_one() -> None:
-    restricted = Label(frozenset({"FR"}), restrictions=frozenset({"no_export"}))
-    rows = _records(20, 13)
-    beside = replace(rows, labels=(DE, FR, restricted), label_of=np.array([0] * 20 + [2] * 12 + [1]))
-    left = without_rare_origins(beside, 10)
-    assert len(left) == 32 and left.select(left.unrestricted).label == DE
+def test_the_first_consent_of_somebody_from_another_jurisdiction_shows_in_no_label(tmp_path: Path) -> None:
+    """People from FR are many, and one who consented put FR into the label of what a base model is made from."""
+    region = PeopleRegion(tmp_path)
+    nobody = _base_model(region, 0, "nobody")
+    assert nobody == _base_model(region, 1, "one") == _base_model(region, 9, "nine") == [{"DE"}]
+    assert _base_model(region, 10, "ten") == [{"DE", "FR"}]
