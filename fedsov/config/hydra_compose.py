@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from importlib.resources import files
 from pathlib import Path
 from threading import Lock
@@ -23,9 +24,13 @@ from fedsov.config.named_files import GROUP, RESOLVER, resolve, with_named_files
 from fedsov.errors import ConfigurationError, nearest, unknown
 
 if TYPE_CHECKING:
+    from hydra.core.override_parser.types import Override
     from omegaconf import DictConfig
 
 COMPOSING = Lock()
+MOST_CHOSEN = 32
+_CHOSEN: dict[tuple[object, ...], DictConfig] = {}
+"""What the latest choices of groups gave, by the choices and by each file's time and size."""
 
 
 def config_dir() -> Path:
@@ -61,28 +66,36 @@ def opened(overrides: Sequence[str]) -> list[str]:
 
 
 @contextmanager
-def old_names() -> Iterator[None]:
-    """While it is open, Hydra reads files that may have old names of moved settings."""
+def old_names() -> Iterator[list[str]]:
+    """While it is open, Hydra reads files that may have old names of moved settings; yields the files that have."""
     from hydra._internal.config_repository import ConfigRepository
     from omegaconf import DictConfig, OmegaConf
 
     read = ConfigRepository.load_config
+    old: list[str] = []
 
-    def load_config(repository: ConfigRepository, config_path: str) -> Any:
+    def _load_config(repository: ConfigRepository, config_path: str) -> Any:
         result = read(repository, config_path)
         if result is not None and isinstance(result.config, DictConfig) and not config_path.startswith("hydra/"):
-            group = config_path.rpartition("/")[0].replace("/", ".")
-            package = result.header.get("package") or group
-            package = {"_global_": "", "_group_": group}.get(package, package)
             plain: Any = OmegaConf.to_container(result.config, resolve=False)
-            result.config = OmegaConf.create(renamed(plain, package=package, file=f"{config_path}.yaml"))
+            package = _package(result.header.get("package"), config_path)
+            settings = renamed(plain, package=package, file=f"{config_path}.yaml")
+            if settings != plain:
+                old.append(config_path)
+            result.config = OmegaConf.create(settings)
         return result
 
-    ConfigRepository.load_config = load_config  # type: ignore[method-assign, assignment]
+    ConfigRepository.load_config = _load_config  # type: ignore[method-assign, assignment]
     try:
-        yield
+        yield old
     finally:
         ConfigRepository.load_config = read  # type: ignore[method-assign]
+
+
+def _package(header: str | None, config_path: str) -> str:
+    """The group that a file's settings are of, by its header or its place; empty for all groups."""
+    group = config_path.rpartition("/")[0].replace("/", ".")
+    return {"_global_": "", "_group_": group}.get(header or group, header or group)
 
 
 def register_resolvers() -> None:
@@ -96,20 +109,71 @@ def register_resolvers() -> None:
 def compose(overrides: Sequence[str]) -> DictConfig:
     """The configuration of a run, composed outside a Hydra application.
 
+    What the choices of groups give is composed once, while their files stay as they are; other words are then applied
+    to a copy, as Hydra does it.
+
     Raises ConfigurationError, in one line, for an override that does not exist or cannot be read.
     """
-    from hydra import compose as hydra_compose
-    from hydra import initialize_config_dir
+    from hydra._internal.config_loader_impl import ConfigLoaderImpl
     from hydra.errors import HydraException
 
     register_resolvers()
     overrides = override_words(overrides)
     check_choices(overrides)
     try:
-        with _alone(), old_names(), initialize_config_dir(version_base="1.3", config_dir=str(config_dir())):
-            return hydra_compose("train", overrides=opened(overrides))
+        words = opened(overrides)
+        with _alone():
+            if (apart := _choices_and_values(words)) is None:
+                return _composed(words)[0]
+            config = _of_choices(apart[0])
+            ConfigLoaderImpl._apply_overrides_to_config(apart[1], config)
+            return config
     except (HydraException, ValueError) as error:
         raise ConfigurationError(one_line(error, overrides)) from error
+
+
+def _composed(words: Sequence[str]) -> tuple[DictConfig, list[str]]:
+    """What Hydra makes of these words, and the files that it read which have old names of moved settings."""
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+
+    with old_names() as old, initialize_config_dir(version_base="1.3", config_dir=str(config_dir())):
+        return hydra_compose("train", overrides=list(words)), old
+
+
+def _choices_and_values(words: Sequence[str]) -> tuple[list[str], list[Override]] | None:
+    """The words that choose of a group, and those that set a value; None where Hydra has to see all of them at once.
+
+    That is for its own settings, for sweeps, which it refuses, and for a mapping in the place of a group's choice.
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    groups, choices, values = _groups(), [], []
+    for word, override in zip(words, OverridesParser.create().parse_overrides(list(words)), strict=True):
+        key = override.key_or_group
+        chooses = not key or key in groups or "/" in key or override.package is not None
+        if key.partition(".")[0] == "hydra" or override.is_sweep_override():
+            return None
+        if chooses and not isinstance(override.value(), str):
+            return None
+        if chooses:
+            choices.append(word)
+        else:
+            values.append(override)
+    return choices, values
+
+
+def _of_choices(choices: Sequence[str]) -> DictConfig:
+    """The configuration that these choices of groups give, the caller's own."""
+    files = sorted(config_dir().rglob("*.yaml"))
+    of_now = (*choices, "", *((str(path), (stat := path.stat()).st_mtime_ns, stat.st_size) for path in files))
+    if (config := _CHOSEN.get(of_now)) is None:
+        config, old = _composed(choices)
+        if not old:  # a file with an old name is read, and warned of, each time
+            while len(_CHOSEN) >= MOST_CHOSEN:
+                _CHOSEN.pop(next(iter(_CHOSEN)))
+            _CHOSEN[of_now] = config
+    return deepcopy(config)
 
 
 def check_choices(overrides: Sequence[str]) -> None:

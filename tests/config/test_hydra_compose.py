@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from omegaconf import DictConfig, OmegaConf
 
-from fedsov.config.hydra_compose import check_choices, compose, one_line
+from fedsov.config import hydra_compose as composing
+from fedsov.config.hydra_compose import check_choices, compose, one_line, opened
+from fedsov.config.moved_settings import SettingMoved
 from fedsov.errors import ConfigurationError
 
 
@@ -60,3 +67,43 @@ def test_choices_of_a_search_path_of_one_s_own_are_left_to_hydra() -> None:
 
 def test_an_error_about_a_setting_that_exists_keeps_hydra_s_own_words() -> None:
     assert one_line(ValueError("Could not override 'seed'.\nwhy")).startswith("Could not override 'seed'.; why")
+
+
+def by_hydra(words: Sequence[str]) -> DictConfig:
+    """What Hydra alone composes of all words at once."""
+    with initialize_config_dir(version_base="1.3", config_dir=str(composing.config_dir())):
+        return hydra_compose("train", overrides=opened(words))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["algorithm=fedyogi", "algorithm.options.eta=0.5", "federation.rounds=3"],
+        ["dataset.name=x", "dataset=table", "dataset.kinds={a: drop}", "dataset.aliases={Austria: DE}", "border=none"],
+        ["experiment=quick", "~model", "++new=[1, 2]", "+further.key={a: ${seed}}", "~federation.rounds"],
+        ["~experiment", "+region@federation.catalogue.XX=de", "federation.catalogue.XX.name=XX", "privacy=record"],
+        ["hydra.run.dir=elsewhere", "seed=3"],
+    ],
+)
+def test_what_is_composed_again_is_what_hydra_composes_of_all_words_at_once(words: Sequence[str]) -> None:
+    expected = by_hydra(words)
+    for config in (compose(words), compose(words), compose([*words])):
+        assert OmegaConf.to_container(config) == OmegaConf.to_container(expected)
+        assert list(config) == list(expected) and OmegaConf.is_struct(config) is OmegaConf.is_struct(expected)
+        with pytest.raises(AttributeError, match="nobodys"):
+            config.nobodys = 1
+        config.seed = 77
+
+
+def test_a_file_of_a_group_that_changed_is_read_anew_and_an_old_name_in_it_is_said_each_time(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shutil.copytree(composing.config_dir(), tmp_path / "configs")
+    monkeypatch.setattr(composing, "config_dir", lambda: tmp_path / "configs")
+    quick = tmp_path / "configs" / "experiment" / "quick.yaml"
+    assert compose(["experiment=quick", "seed=3"]).federation.max_update_norm != 7.25
+    quick.write_text(quick.read_text().replace("rounds: 2", "bound: 7.25"))
+    for seed in (3, 4):
+        with pytest.warns(SettingMoved, match="federation.bound is called federation.max_update_norm now"):
+            assert compose(["experiment=quick", f"seed={seed}"]).federation.max_update_norm == 7.25
