@@ -18,6 +18,7 @@ from fedsov.artifact import TRAINING, Artifact, Crossing, Kind, Party
 from fedsov.border.decisions import Decision, Permit, Refusal
 from fedsov.border.evidence.register import PROFILE, Document, Register
 from fedsov.border.law.bundle import Bundle
+from fedsov.border.law.mechanism import Mechanism
 from fedsov.border.law.rules import Condition, Rule
 from fedsov.border.law.vocabulary import ANY, By
 from fedsov.border.policy import decide, decide_origin
@@ -78,6 +79,13 @@ def carried(document: Document, register: Register, bundle: Bundle, at: date) ->
         decision = decide_origin(origin, crossing, bundle, known, day)
         answers.append(Carried(origin, destination, decision, document.id in decision.documents))
     return answers
+
+
+def unnamed(document: Document, bundle: Bundle) -> list[str]:
+    """The fields in which a document has to name a party and names none: a person must look at what it carries."""
+    ground = bundle.mechanisms[document.kind]
+    asked = {"exporters": ground.names_exporter, "entities": ground.names_recipient}
+    return [name for name, must in asked.items() if must and not getattr(document, name)]
 
 
 def _pairs(document: Document, bundle: Bundle) -> list[tuple[str, str]]:
@@ -154,14 +162,16 @@ def _candidates(
         terms = _terms(wanted, crossing, bundle, at)
         terms |= dict.fromkeys(bundle.asked_of_flows.get((kind, facts["flow"]), ()), "yes")
         kinds = [PROFILE] if ground.standing and terms else [] if ground.standing else [kind]
-        documents = [_document(name, facts, crossing, at, terms=terms) for name in kinds]
-        yield [*documents, *(_document(name, facts, crossing, at, terms={}) for name in sorted(supports))]
+        own = [replace(_document(bundle.mechanisms[name], name, facts, crossing, at), terms=terms) for name in kinds]
+        beside = [_document(bundle.mechanisms[name], name, facts, crossing, at) for name in sorted(supports)]
+        yield [*own, *beside]
 
 
-def _document(
-    kind: str, facts: Mapping[str, Any], crossing: Crossing, at: date, *, terms: Mapping[str, Any]
-) -> Document:
-    recipient = crossing.target.entity
+def _document(mechanism: Mechanism, kind: str, facts: Mapping[str, Any], crossing: Crossing, at: date) -> Document:
+    """A document of this kind that names the parties which it must name; an earlier exporter's names its own."""
+    sends = facts["origin"] == facts["exporter"] and mechanism.names_exporter
+    named = (crossing.source.entity if sends else "", crossing.target.entity if mechanism.names_recipient else "")
+    exporters, entities = (frozenset({name} if name else ()) for name in named)
     return Document(
         id=f"{PROPOSED}{kind}-{facts['origin']}-{facts['destination']}".lower().replace("_", "-"),
         kind=kind,
@@ -172,8 +182,8 @@ def _document(
         expires=at + _YEAR,
         sha256="",
         owner="",
-        terms=terms,
-        entities=frozenset({recipient} if recipient else ()),
+        entities=entities,
+        exporters=exporters,
     )
 
 

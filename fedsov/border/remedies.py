@@ -20,7 +20,7 @@ from fedsov.border.law.vocabulary import is_there
 
 _MENDING = 1
 _MOST = 3  # grounds that fail, told in one refusal
-_BY_FIELDS = ("signed", "expires", "effective", "covers", "covers_purposes", "importer_match")
+_BY_FIELDS = ("signed", "expires", "effective", "covers", "covers_purposes", "importer_match", "exporter_match")
 _ENTERED = {"doc": "present"}  # what every document that is entered states
 
 
@@ -308,16 +308,20 @@ def _entries(kinds: Iterable[str], way: _Way, facts: Mapping[str, Any], bundle: 
     own = ", ".join([*own_terms, *(f"{name}: yes" for name in asked), *whose])
     purposes = f", purposes: [{facts['purpose']}]" if of_rows else ""
     written = f"{purposes}, terms: {{{own}}}" if own else purposes
-    named = f', entities: ["{facts["recipient_name"]}"]' if facts["recipient_name"] else ""
     return " ".join(
         f"Obtain {bundle.mechanisms[kind].name} and enter it in the evidence register: {{kind: {kind}, {parties}, "
-        f"categories: [{covered}]{named if _must_name(kind, bundle) else ''}{'' if place else written}}}."
+        f"categories: [{covered}]{_parties(kind, facts, bundle)}{'' if place else written}}}."
         for place, kind in enumerate(kinds)
     )
 
 
-def _must_name(kind: str, bundle: Bundle) -> bool:
-    return kind == PROFILE or bundle.mechanisms[kind].names_recipient
+def _parties(kind: str, facts: Mapping[str, Any], bundle: Bundle) -> str:
+    """Whom such a document has to name: the recipient, and who sends where the origin's law binds it as its own."""
+    ground, sends = bundle.mechanisms[kind], facts["origin"] == facts["exporter"]
+    exporter = facts["exporter_name"] if ground.names_exporter and sends else ""
+    recipient = facts["recipient_name"] if ground.names_recipient else ""
+    named = (("exporters", exporter), ("entities", recipient))
+    return "".join(f', {field}: ["{name}"]' for field, name in named if name)
 
 
 def _term(condition: Condition) -> str:

@@ -33,6 +33,7 @@ SOON = 90
 EXAMPLE = "an example, no real document"
 KINDS = "fedsov evidence kinds"
 LISTED = ("exporter", "importer", "categories", "purposes")
+NAMED = ("exporters", "entities")
 NEEDED = ("kind", "exporter", "importer", "categories", "signed", "owner")
 WRITTEN = ("id", "kind", "signed", "owner", "expires", "effective", "note")
 Register = Annotated[
@@ -168,8 +169,11 @@ class AddArguments(Arguments):
     purposes: Annotated[
         Sequence[str] | None, typer.Option("--purposes", metavar="A,B", help="What it is for.", parser=comma_list)
     ] = None
+    exporters: Annotated[
+        str | None, typer.Option("--exporters", metavar='"A; B"', help="The senders that it binds, by name.")
+    ] = None
     entities: Annotated[
-        str | None, typer.Option("--entities", metavar='"A; B"', help="The recipients that it binds.")
+        str | None, typer.Option("--entities", metavar='"A; B"', help="The recipients that it binds, by name.")
     ] = None
     terms: Annotated[
         str | None,
@@ -296,7 +300,8 @@ def _entry(arguments: AddArguments) -> dict[str, Any]:
     """The document as the register's file holds it: what was given, beside what the document that it is like states."""
     entry: dict[str, Any] = {name: getattr(arguments, name) for name in WRITTEN}
     entry |= {name: [*(getattr(arguments, name) or ())] for name in LISTED}
-    entry["entities"] = [part.strip() for part in (arguments.entities or "").split(";") if part.strip()]
+    for name in NAMED:
+        entry[name] = [part.strip() for part in (getattr(arguments, name) or "").split(";") if part.strip()]
     entry["terms"] = _pairs("--terms", arguments.terms or "")
     entry["record"] = _pairs("--record", arguments.record or "")
     if arguments.file is not None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fedsov.border.evidence.register import Document
 
 OWNER = "NAME OF WHO ANSWERS FOR IT"
+WHO = {"exporters": 'no exporter (--exporters "A; B")', "entities": 'no recipient (--entities "A; B")'}
 REGISTER = "documents.yaml"
 """The register that the lines name where a run has none."""
 app = command_app()
@@ -136,6 +137,7 @@ def entry_line(document: Document, register: Path) -> str:
         "--signed": str(document.signed),
         "--expires": str(document.expires or ""),
         "--owner": document.owner or OWNER,
+        "--exporters": "; ".join(sorted(document.exporters)),
         "--entities": "; ".join(sorted(document.entities)),
         "--terms": "; ".join(f"{name}={_shown(value)}" for name, value in document.terms.items()),
     }
@@ -150,15 +152,20 @@ def _shown(value: Any) -> str:
 def lacks(document: Document, path: Path, on: date, *, law: Path) -> list[str]:
     """For each pair of places of a document that was entered, whether it carries, else which rule asks for what.
 
+    First whom it does not name.
+
     Args:
         path: the register that it was entered in; law: where the workspace keeps an installed bundle.
     """
     from fedsov.border.evidence.register_file import load_register
     from fedsov.border.law.in_force import law_in_force
-    from fedsov.border.proposals import carried
+    from fedsov.border.proposals import carried, unnamed
 
+    bundle = law_in_force(law)
+    nobody = " and ".join(WHO[name] for name in unnamed(document, bundle))
+    remarks = [f"names {nobody}: where a crossing names its parties, as each run does, a person must look"]
     lines: dict[str, list[str]] = {}
-    for each in carried(document, load_register(path), law_in_force(law), on):
+    for each in carried(document, load_register(path), bundle, on):
         decision, route = each.decision, f"{each.origin} -> {each.destination}"
         reason = decision.reason.removeprefix(f"{route}: ").rstrip(".")
         rules = f" (rule {', '.join(decision.rules)})" if decision.rules else ""
@@ -171,4 +178,5 @@ def lacks(document: Document, path: Path, on: date, *, law: Path) -> list[str]:
         else:
             sentence = f"does not carry yet: {reason}{rules}"
         lines.setdefault(sentence, []).append(route)
-    return [f"{', '.join(routes)}: {sentence}" for sentence, routes in lines.items()]
+    told = [f"{', '.join(routes)}: {sentence}" for sentence, routes in lines.items()]
+    return [*(remarks if nobody else ()), *told]

@@ -49,7 +49,8 @@ def _document(name: str, kind: str, *, signed: str = "2026-01-01", expires: str 
     return (
         f"- {{id: {name}, kind: {kind}, terms: {TERMS[kind]}, "
         f"exporter: {places['exporter']}, importer: {places['importer']}, "
-        f"categories: '*', signed: {signed}, expires: {expires}, owner: office, entities: {NAMED}}}\n"
+        f"categories: '*', signed: {signed}, expires: {expires}, owner: office, exporters: {NAMED}, "
+        f"entities: {NAMED}}}\n"
     )
 
 

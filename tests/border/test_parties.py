@@ -18,7 +18,13 @@ CLAUSES: dict[str, Any] = {"doc": "2021/914", "module": "1", "role": "C->C"}
 
 
 def paper(kind: str, *entities: str, **terms: Any) -> Document:
+    """A paper of whatever exporter that names these recipients."""
     return document(kind, kind, entities=frozenset(entities), expires=date(2027, 12, 31), terms=terms)
+
+
+def nameless(paper: Document) -> Document:
+    """The same paper, of an exporter that it does not name."""
+    return replace(paper, exporters=frozenset())
 
 
 def answer(*papers: Document, source: Party = HERE, target: Party = THERE, origin: str = "DE") -> Decision:
@@ -62,14 +68,14 @@ def test_a_paper_carries_a_named_recipient_only_where_it_names_it(what):
 def test_a_question_that_names_no_party_is_about_the_papers_own(what):
     origin, kinds = CARRYING[what]
     for entities in ((), ("Example Stranger",)):
-        papers = [paper(kind, *entities, **terms) for kind, terms in kinds]
+        papers = [nameless(paper(kind, *entities, **terms)) for kind, terms in kinds]
         nobody = answer(*papers, source=Party("a", origin, ""), target=Party("b", "US", ""), origin=origin)
         assert nobody.verdict == "permit", nobody.reason
 
 
 def clauses(**other: Any) -> tuple[Document, Document]:
     scc = document("scc_eu", "scc", entities=frozenset({THERE.entity}), terms=CLAUSES)
-    return replace(scc, **other), paper("tia")
+    return replace(scc, **other), paper("tia", THERE.entity)
 
 
 def test_clauses_of_another_exporter_are_looked_at_by_a_person():
@@ -79,6 +85,49 @@ def test_clauses_of_another_exporter_are_looked_at_by_a_person():
     review = answer(*clauses(exporters=other))
     assert (review.verdict, review.rules) == ("review", ("paper.exporter_other",))
     assert HERE.entity in review.reason
+
+
+UNNAMED_EXPORTER = {
+    "clauses": {"paper.exporter_unnamed", "paper.support_unnamed"},
+    "a listing under the DPF": set(),
+    "binding corporate rules": {"paper.exporter_unnamed", "paper.support_unnamed"},
+    "a British agreement": {"paper.exporter_unnamed", "paper.support_unnamed"},
+    "a Japanese certificate": {"paper.support_unnamed"},
+    "a Korean consent": {"paper.exporter_unnamed"},
+}
+
+
+@pytest.mark.parametrize("what", sorted(CARRYING))
+def test_a_paper_names_who_sends_unless_it_is_the_recipients_alone(what):
+    origin, kinds = CARRYING[what]
+    papers = [nameless(paper(kind, THERE.entity, **terms)) for kind, terms in kinds]
+    decided = answer(*papers, source=party(origin), origin=origin)
+    if UNNAMED_EXPORTER[what]:
+        assert decided.verdict == "review"
+        assert set(decided.rules) == UNNAMED_EXPORTER[what]
+        assert party(origin).entity in decided.reason
+    else:
+        assert decided.verdict == "permit"
+    anybody = Party("a", origin, "")
+    assert answer(*papers, source=anybody, origin=origin).verdict == "permit", "who sends has no name"
+
+
+STATEMENTS = {
+    "cn_exempt": ("CN", {"exemption_reason": "transit_data", "domestic_data_added": "no"}),
+    "vn_exempt": ("VN", {"exemption_reason": "data_subject_own_transfer"}),
+}
+
+
+@pytest.mark.parametrize("kind", sorted(STATEMENTS))
+def test_a_statement_that_names_nobody_carries_nothing_by_itself(kind):
+    origin, terms = STATEMENTS[kind]
+    source = party(origin)
+    whole = paper(kind, THERE.entity, **terms)
+    assert answer(whole, source=source, origin=origin).verdict == "permit"
+    for lacking in (nameless(whole), replace(whole, entities=frozenset()), nameless(paper(kind, **terms))):
+        assert answer(lacking, source=source, origin=origin).verdict == "review"
+    other = answer(replace(whole, exporters=frozenset({"Example Stranger"})), source=source, origin=origin)
+    assert other.rules == ("paper.exporter_other",)
 
 
 def test_an_earlier_exporters_clauses_need_not_name_who_passes_the_data_on():

@@ -22,8 +22,9 @@ from fedsov.border.decisions import Decision
 from fedsov.border.evidence.approvals import Approval
 from fedsov.border.evidence.register import Document, Register
 from fedsov.border.evidence.register_file import load_register
-from fedsov.border.law.bundle import Bundle, Mechanism
+from fedsov.border.law.bundle import Bundle
 from fedsov.border.law.bundle_loader import load_bundle
+from fedsov.border.law.mechanism import Mechanism
 from fedsov.border.law.rules import FOR, Condition, Rule
 from fedsov.border.law.vocabulary import DENYING, Duration, Term
 from fedsov.border.policy import decide
@@ -73,14 +74,10 @@ def party(code: str, owners: Iterable[str] = ()) -> Party:
     return Party(code, code, ENTITIES.get(code, f"Example {code}"), frozenset(owners))
 
 
-def _must_name(kind: str) -> bool:
-    return kind == "recipient" or law().mechanisms[kind].names_recipient
-
-
 @cache
 def everybody_by_name() -> frozenset[str]:
     """The names of the parties of every place, and of those that `parties` draws."""
-    return frozenset({"Example", *(party(code).entity for code in {*law().places, *CODES})})
+    return frozenset({"Example", *(party(code).entity for code in {*law().places, *CODES, "CA-NS"})})
 
 
 def label(*origins: str, categories: frozenset[str] = CATEGORIES, restrictions: frozenset[str] = frozenset()) -> Label:
@@ -106,7 +103,8 @@ def document(kind: str, document_id: str = "", **other: Any) -> Document:
         "expires": None,
         "sha256": "",
         "owner": "Example (fictional)",
-        "entities": everybody_by_name() if _must_name(kind) else frozenset(),
+        "entities": everybody_by_name() if law().mechanisms[kind].names_recipient else frozenset(),
+        "exporters": everybody_by_name() if law().mechanisms[kind].names_exporter else frozenset(),
     }
     return Document(document_id or f"d-{kind}", kind, **(parts | other))
 
@@ -129,6 +127,15 @@ def ask(
 
 
 # ------------------------------------------------------------------ papers that make a rule hold
+
+
+def demo_papers_of(exporter: str, place: Path) -> Path:
+    """The demo's register in a folder, its German papers those of this exporter."""
+    path = place / "own_documents.yaml"
+    path.write_text(
+        DEMO.read_text().replace(f'  exporters:\n  - "{ENTITIES["DE"]}"', f'  exporters:\n  - "{exporter}"')
+    )
+    return path
 
 
 @dataclass(frozen=True)

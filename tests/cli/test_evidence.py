@@ -89,11 +89,15 @@ def test_a_document_like_another_states_all_that_is_not_given_and_one_that_is_no
 
 def test_what_a_document_lacks_is_said_as_it_is_entered_by_place_and_rule(tmp_path: Path) -> None:
     register = tmp_path / "documents.yaml"
-    bare = call("evidence", "add", "--evidence", register, *words(ADDED | {"--entities": "Example US Inc."}))
+    unnamed = call("evidence", "add", "--evidence", tmp_path / "other.yaml", *words(ADDED)).out
+    assert '  names no exporter (--exporters "A; B") and no recipient (--entities "A; B"): where a cross' in unnamed
+    parties = {"--exporters": "Example GmbH", "--entities": "Example US Inc."}
+    bare = call("evidence", "add", "--evidence", register, *words(ADDED | parties))
+    assert "names no" not in bare.out
     assert "  DE -> US: does not carry yet: " in bare.out and "(rule " in bare.out and "module" in bare.out
-    assessment = ADDED | {"--id": "two", "--kind": "tia", "--entities": "Example US Inc."}
+    assessment = ADDED | {"--id": "two", "--kind": "tia"} | parties
     assert call("evidence", "add", "--evidence", register, *words(assessment)).out == "two entered: tia, valid\n"
-    full = ADDED | {"--id": "three", "--entities": "Example US Inc.", "--terms": "doc=2021/914; module=1; role=C->C"}
+    full = ADDED | {"--id": "three", "--terms": "doc=2021/914; module=1; role=C->C"} | parties
     added = call("evidence", "add", "--evidence", register, *words(full), "--json").json
     assert added["carries"] == ["DE -> US: carries"]
 

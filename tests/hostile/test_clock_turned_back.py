@@ -20,7 +20,7 @@ from fedsov.ledger.ledger import Ledger, entry_time
 from fedsov.protocol.job import Asked
 from fedsov.region.worker import OpenRegion, open_region
 from fedsov.storage.workspace import ledger_of
-from tests.border.world import DEMO, artifact, party
+from tests.border.world import artifact, demo_papers_of, party
 from tests.hostile.people_region import PeopleRegion, drawn
 
 AHEAD = timedelta(days=3000)
@@ -62,8 +62,10 @@ def test_a_region_whose_clock_was_turned_back_goes_on_at_its_ledger_s_time_and_e
 
 
 def test_an_expired_document_stays_expired_whatever_the_clock_says(region: PeopleRegion) -> None:
-    region.set(f"evidence={DEMO}")
-    start = replace(region.start(), asked=Asked(evidence=DEMO))
+    start = region.start()
+    papers = demo_papers_of(start.region.entity, region.place)
+    region.set(f"evidence={papers}")
+    start = replace(start, asked=Asked(evidence=papers))
 
     def decided() -> Decision:
         opened = open_region(start)

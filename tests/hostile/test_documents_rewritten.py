@@ -30,7 +30,7 @@ from fedsov.protocol.job import Asked
 from fedsov.region.settings import RegionSettings
 from fedsov.region.settings_file import Change, write_settings
 from fedsov.region.worker import ClosedRegion, OpenRegion, open_region
-from tests.border.world import DEMO, artifact, party
+from tests.border.world import DEMO, artifact, demo_papers_of, party
 from tests.control_plane.compliance.ledgers import gate_of, record
 from tests.hostile.people_region import PeopleRegion, drawn
 
@@ -149,11 +149,12 @@ def test_an_in_place_edit_of_a_register_with_the_same_size_and_time_is_seen_by_t
 
 
 def test_a_region_refuses_a_register_in_which_what_it_leaned_on_was_rewritten_in_place(
-    tmp_path: Path, register: Path
+    tmp_path: Path,
 ) -> None:
     region = PeopleRegion(tmp_path / "people")
     region.place.mkdir()
     region.ingest(drawn(range(40)))
+    register = demo_papers_of(region.start().region.entity, tmp_path)
     region.set(f"evidence={register}")
     start = replace(region.start(), asked=Asked(evidence=register))
     with flower_process():

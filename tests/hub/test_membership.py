@@ -43,7 +43,7 @@ def _document(kind: str, exporter: str = "DE", importer: str = "US") -> Document
         {"Example Holding Ltd (fictional)", *(f"Example {name}" for name in ("US", "DE", "GB", "IN", "CA"))}
     )
     paper = Document(kind, kind, *places, anything, date(2026, 1, 1), None, "", "office", terms=TERMS.get(kind, {}))
-    return replace(paper, entities=named)
+    return replace(paper, entities=named, exporters=named)
 
 
 def _register(*documents: Document) -> Register:
@@ -123,9 +123,10 @@ def test_a_register_that_is_half_written_at_one_examination_is_read_again_at_the
         (
             "documents:\n"
             "- {id: clauses, kind: scc_eu, exporter: [DE, IE], importer: [US], categories: '*', signed: 2026-01-01,\n"
-            "   owner: office, entities: [Example US], terms: {doc: '2021/914', module: '1', role: 'C->C'}}\n"
+            "   owner: office, exporters: [Example Holding Ltd (fictional)], entities: [Example US],\n"
+            "   terms: {doc: '2021/914', module: '1', role: 'C->C'}}\n"
             "- {id: assessment, kind: tia, exporter: [DE, IE], importer: [US], categories: '*', signed: 2026-01-01,\n"
-            "   owner: office}\n"
+            "   owner: office, exporters: [Example Holding Ltd (fictional)], entities: [Example US]}\n"
         ),
     )
     file.write_text(whole)

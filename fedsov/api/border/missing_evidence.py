@@ -167,8 +167,13 @@ def _merge(documents: dict[str, Document], new: Document, *, taken: Collection[s
     """Widens a document of the same kind, places and days with which it agrees, or enters it under a free id."""
     for name, old in documents.items():
         if _is_same_paper(old, new):
-            categories, entities = old.categories | new.categories, old.entities | new.entities
-            documents[name] = replace(old, categories=categories, entities=entities, terms={**old.terms, **new.terms})
+            documents[name] = replace(
+                old,
+                categories=old.categories | new.categories,
+                entities=old.entities | new.entities,
+                exporters=old.exporters | new.exporters,
+                terms={**old.terms, **new.terms},
+            )
             return
     name = plain = new.id.removeprefix(PROPOSED)
     count = 1
@@ -179,6 +184,6 @@ def _merge(documents: dict[str, Document], new: Document, *, taken: Collection[s
 
 
 def _is_same_paper(old: Document, new: Document) -> bool:
-    """True where they differ only in what one paper can say for both: categories, recipients, terms that agree."""
-    alike = replace(old, id=new.id, categories=new.categories, entities=new.entities, terms=new.terms) == new
-    return alike and all(new.terms.get(name, value) == value for name, value in old.terms.items())
+    """True where they differ only in what one paper can say for both: categories, parties, terms that agree."""
+    wide = {name: getattr(new, name) for name in ("id", "categories", "entities", "exporters", "terms")}
+    return replace(old, **wide) == new and all(new.terms.get(name, value) == value for name, value in old.terms.items())

@@ -23,8 +23,8 @@ from typing import Any
 
 from fedsov.border.evidence.approvals import Approval
 from fedsov.border.evidence.claims import Claim, Question
-from fedsov.border.evidence.supporting import Stated, Statement, Support, supports
-from fedsov.border.law.bundle import Mechanism
+from fedsov.border.evidence.supporting import UNNAMED, Stated, Statement, Support, supports
+from fedsov.border.law.mechanism import Mechanism
 from fedsov.border.law.vocabulary import ANY
 from fedsov.errors import ConfigurationError, unknown
 
@@ -47,7 +47,7 @@ class Document:
         terms: facts it states, name to value, in the shapes of the vocabulary.
         sha256: of the document itself, hex, or "" where it is not at hand; owner: who answers for it.
         entities: legal entities it binds as recipients; empty names nobody, which a person must look at.
-        exporters: legal entities that it binds as senders, where it says so.
+        exporters: legal entities that it binds as senders; empty names nobody, likewise.
         example: True for a made-up document of a demonstration.
         record: what it tells for the record of processing (`fedsov.border.evidence.recorded`); no rule reads it.
     """
@@ -108,14 +108,22 @@ class Document:
         if self.entities:
             found["importer_match"] = "yes" if question.entity in ("", *self.entities) else "no"
         elif question.entity and mechanism.names_recipient:
-            found["importer_match"] = "unnamed"
+            found["importer_match"] = UNNAMED
         if self.exporters and question.exporter_entity:
             found["exporter_match"] = "yes" if question.exporter_entity in self.exporters else "no"
+        elif question.exporter_entity and mechanism.names_exporter:
+            found["exporter_match"] = UNNAMED
         exporter, arrow, importer = str(self.terms.get("role", "")).partition("->")
         actual = (exporter, question.exporter_role), (importer, question.importer_role)
         if arrow and (question.exporter_role or question.importer_role):
             found["role_match"] = "yes" if all(is_role in ("", said) for said, is_role in actual) else "no"
         return found
+
+    def names_parties(self, question: Question, mechanism: Mechanism) -> bool:
+        """False where it names nobody for a party that the question names, and that its kind of document must name."""
+        no_recipient = question.entity and mechanism.names_recipient and not self.entities
+        no_exporter = question.exporter_entity and mechanism.names_exporter and not self.exporters
+        return not (no_recipient or no_exporter)
 
     def fault(self, question: Question) -> str:
         """Why it does not support a crossing of these categories, this day and these parties, as a sentence; or ""."""
@@ -276,7 +284,8 @@ def _statements(document: Document, mechanism: Mechanism, question: Question) ->
         return
     covers = not question.categories - document.categories or ANY in document.categories
     binds = ANY in document.categories or not question.categories.isdisjoint(document.categories)
-    unnamed = document.kind == PROFILE and bool(question.entity) and not document.entities
+    is_named = document.names_parties(question, mechanism)
+    unnamed = "" if is_named else "profile_match" if document.kind == PROFILE else "support_match"
     yield Statement(document.id, document.kind, document.signed, facts, covers, binds, unnamed)
 
 

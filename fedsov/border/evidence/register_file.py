@@ -27,8 +27,8 @@ import yaml
 from fedsov.border.evidence.approvals import Approval
 from fedsov.border.evidence.recorded import read_recorded
 from fedsov.border.evidence.register import Document, Register
-from fedsov.border.law.bundle import Mechanism
 from fedsov.border.law.bundle_loader import load_categories, load_groups, load_words
+from fedsov.border.law.mechanism import Mechanism
 from fedsov.border.law.vocabulary import ANY, Fact, Unreadable
 from fedsov.border.law.yaml_text import read_mapping
 from fedsov.errors import ConfigurationError, unknown
@@ -41,6 +41,7 @@ _NEEDED = ("id", "kind", "exporter", "importer", "categories", "signed", "owner"
 _STATED_ELSEWHERE = {
     "signed": "signed", "expires": "expires", "effective": "effective", "covers": "categories",
     "covers_purposes": "purposes", "importer_match": "entities", "profile_match": "entities",
+    "support_match": "entities and exporters",
     "exporter_match": "exporters", "role_match": "terms.role",
     "made_up": "example",
 }  # fmt: skip

@@ -20,8 +20,8 @@ Stated = tuple[str, dict[str, Any]]
 """A document's id and the facts it states."""
 Weigh = Callable[[str, Any], int]
 """How a fact's value speaks: `FOR`, `WANTING` or `AGAINST`."""
-UNNAMED = {"profile_match": "unnamed"}
-"""What a profile adds that names nobody where the crossing names its recipient."""
+UNNAMED = "unnamed"
+"""How a document matches the parties of a crossing that it does not name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,8 @@ class Statement:
 
     Attributes:
         covers: it covers every category of the crossing, so that it can support it; binds: it covers one of them.
-        unnamed: it is a profile that names nobody: what it says for the crossing, a person must look at.
+        unnamed: the fact that says so, where it does not name the crossing's parties: what it says for the crossing, a
+            person must look at.
     """
 
     document: str
@@ -39,7 +40,7 @@ class Statement:
     facts: Mapping[str, Any]
     covers: bool
     binds: bool
-    unnamed: bool = False
+    unnamed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +52,16 @@ class Support:
 
 
 def supports(statements: Sequence[Statement], weigh: Weigh) -> list[Support]:
-    """What the documents say together; and once more with what profiles say for it that name nobody."""
+    """What the documents say together; and once more with what those say for it that do not name the parties."""
     sure = [each for each in statements if not each.unnamed]
     nameless = [each for each in statements if each.unnamed]
     binding = [replace(each, covers=False) for each in nameless]
     ways = [_together([*sure, *binding], weigh)]
     if any(each.covers for each in nameless):
         whole = _together(statements, weigh)
-        ways.append(replace(whole, beside=(*whole.beside, *((each.document, dict(UNNAMED)) for each in nameless))))
+        ways.append(
+            replace(whole, beside=(*whole.beside, *((each.document, {each.unnamed: UNNAMED}) for each in nameless)))
+        )
     return ways
 
 

@@ -14,6 +14,7 @@ from dataclasses import field as part
 from datetime import date
 from typing import Any, TypeVar
 
+from fedsov.border.law.mechanism import Mechanism
 from fedsov.border.law.rules import AGAINST, FOR, WANTING, Condition, Rule
 from fedsov.border.law.vocabulary import DENYING, Duration, Fact, Facts, Test
 
@@ -55,38 +56,6 @@ class AdequacyFinding:
     valid_from: date
     valid_until: date | None
     confidence: str
-
-
-@dataclass(frozen=True, slots=True)
-class Mechanism:
-    """A ground for a crossing, or a document that supports one.
-
-    Attributes:
-        name: with its article ("an International Data Transfer Agreement").
-        effort: how hard it is to get (0 nothing to get, 1 a form, 5 an approval).
-        standing: it needs no document, so that everybody can claim it.
-        supports: it is no ground itself; what a valid document of this kind states ("tia" for tia=present,
-            "dp=yes"; "" for nothing but its terms).
-        statement: it says what is the case, and cannot be obtained; a refusal does not propose it.
-        of_place: it speaks of a place or a law, and need not name a recipient; any other ground must.
-        of_purpose: its paper is no ground at hand for another purpose than those that it states.
-        about: "crossing", or "artifact" for a document about one artifact, which counts only where that names it.
-    """
-
-    name: str
-    effort: int
-    standing: bool = False
-    supports: str | None = None
-    about: str = "crossing"
-    statement: bool = False
-    of_place: bool = False
-    of_purpose: bool = False
-
-    @property
-    def names_recipient(self) -> bool:
-        """True for a ground that binds a recipient, so that it must say whom."""
-        free = self.standing or self.statement or self.of_place or self.about == "artifact"
-        return self.supports is None and not free
 
 
 Unsettled = tuple[Rule, Test]

@@ -29,7 +29,8 @@ from pathlib import Path
 from typing import Any
 
 from fedsov import border
-from fedsov.border.law.bundle import UNKNOWN, AdequacyFinding, Bundle, Mechanism, Regime, scope_of
+from fedsov.border.law.bundle import UNKNOWN, AdequacyFinding, Bundle, Regime, scope_of
+from fedsov.border.law.mechanism import Mechanism
 from fedsov.border.law.parsed_law import parsed
 from fedsov.border.law.rule_reader import Vocabulary, read_rules
 from fedsov.border.law.rules import Rule

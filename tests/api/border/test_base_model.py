@@ -36,6 +36,7 @@ def _paper(name: str, kind: str, way: str, terms: Mapping[str, str], *parties: s
     return {
         **{"id": name, "kind": kind, "exporter": [exporter], "importer": [importer], "categories": ["personal"]},
         **{"signed": date(2026, 1, 1), "expires": date(2030, 12, 31), "owner": "a test", "entities": list(parties)},
+        **{"exporters": [f"operator in {exporter}", *(["Hub Co"] if exporter == "KR" else [])]},
         **{"terms": dict(terms), **({"purposes": ["base_model"]} if of_people else {})},
     }
 

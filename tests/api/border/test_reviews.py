@@ -19,12 +19,13 @@ LATE = ("--why", "y", "--until", "2099-01-01")
 REGISTER = """documents:
 - {id: ng-instrument, kind: scc_ng, exporter: [NG], importer: [IE, DE], categories: [personal], signed: 2025-01-01,
    owner: Example, terms: {approval: NDPC-7, onward_terms: "yes"},
-   entities: [Example Holding Ltd (fictional), operator in IE, operator in DE]}
+   exporters: [operator in NG], entities: [Example Holding Ltd (fictional), operator in IE, operator in DE]}
 - {id: eu-ng-clauses, kind: scc_eu, exporter: [DE, IE], importer: [NG], categories: [personal], signed: 2025-01-01,
    owner: Example, terms: {doc: "2021/914", module: "1", role: "C->C", onward_terms: "yes"},
-   entities: [operator in NG]}
+   exporters: [Example Holding Ltd (fictional), operator in DE, operator in IE], entities: [operator in NG]}
 - {id: eu-ng-assessment, kind: tia, exporter: [DE, IE], importer: [NG], categories: [personal], signed: 2025-01-01,
-   owner: Example}
+   owner: Example,
+   exporters: [Example Holding Ltd (fictional), operator in DE, operator in IE], entities: [operator in NG]}
 """
 
 

@@ -39,6 +39,7 @@ TIA = document(
     categories=frozenset({"personal"}),
     signed=date(2025, 1, 1),
     expires=date(2026, 12, 31),
+    entities=frozenset({"Example US Inc."}),
 )
 SCC = document("scc_eu", terms={"doc": "2021/914", "role": "C->C", "module": "1"})
 

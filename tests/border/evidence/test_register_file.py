@@ -50,9 +50,10 @@ def test_an_entry_is_read_with_its_groups_resolved_and_its_terms_in_their_shapes
 
 
 def test_what_is_read_is_what_decides():
-    tia = ENTRY.replace("scc-1", "tia-1").replace("scc_eu", "tia").partition("  terms")[0]
-    named = ENTRY.replace("  terms", '  entities: ["Example US Inc. (fictional)"]\n  terms')
-    held = read("documents:" + named + tia)
+    parties = '  exporters: ["Example Deutschland GmbH (fictional)"]\n  entities: ["Example US Inc. (fictional)"]\n'
+    scc = ENTRY.replace("  terms", f"{parties}  terms")
+    tia = scc.replace("scc-1", "tia-1").replace("scc_eu", "tia").partition("  terms")[0]
+    held = read("documents:" + scc + tia)
     permit = ask(artifact(Kind.UPDATE, "DE"), "DE", "US", register=held)
     assert (permit.verdict, set(permit.documents)) == ("permit", {"scc-1", "tia-1"})
     assert ask(artifact(Kind.UPDATE, "DE"), "DE", "US", register=held, on=date(2027, 1, 1)).verdict == "refuse"
