@@ -139,6 +139,11 @@ def is_layered(spec: NetworkSpec) -> bool:
     return spec.name in NETWORKS
 
 
+def is_stack(spec: NetworkSpec) -> bool:
+    """True where each layer is given what the one before it makes and nothing else, so that their bounds multiply."""
+    return is_layered(spec) or spec.name == "cnn"
+
+
 def widths(spec: NetworkSpec, inputs: int) -> tuple[int, ...]:
     """What the first layer is given, each hidden width, and outputs of a layered network."""
     _check_inputs(inputs)

@@ -32,7 +32,6 @@ from fedsov.model.features import Features
 from fedsov.model.metrics import MEASURES
 from fedsov.model.network import Parameters, initial
 from fedsov.model.parameters import flat, joined, named, private_part
-from fedsov.model.steepness import steepness
 from fedsov.model.targets import in_words, outcome
 from fedsov.partition.told_counts import FEWEST, in_tens
 from fedsov.protocol import NOT_DISCLOSED, SEALED_ROWS
@@ -45,7 +44,7 @@ from fedsov.protocol.flower_messages import (
     with_proximal,
 )
 from fedsov.protocol.payloads import SCORES
-from fedsov.region.answers import people_rows, synthetic_rows
+from fedsov.region.answers import people_rows, steep_models, synthetic_rows
 from fedsov.region.answers.people_steps import cut_for
 from fedsov.region.answers.told_scores import Telling, told_result, told_scores
 from fedsov.region.session import Session
@@ -163,11 +162,13 @@ def train(session: Session, message: Message) -> RecordDict:
     cut = cut_for(session, scope, rows.train, number)
     session.settings.limits.check(session.records.region, asked, rows=most, people=cut is not None)
     features, scored = people_rows.looked_at(session, scope, Features.from_json(json.loads(str(config["features"]))))
-    if cut is not None:
-        _check_steepness(session, scope, training, features, message, number, most)
     layout = Layout.of(training, features.inputs)
     own = session.own.load(scope, number) if training.keeps_state else {}
     whole = joined(incoming, _private(own, training, features.inputs, session.work.seed), training.network)
+    drift = drift_of(message)
+    if cut is not None:
+        steep_models.check_model(session, scope, training.network, whole, features)
+        steep_models.check_drift(session, scope, training, whole, drift, features, number=number, rows=most)
     state = from_arrays(own, ClientState.first(training, layout, flat(whole, layout.shaped), 1), layout)
 
     leaving, telling = dict[str, float](), _telling(session)
@@ -183,7 +184,7 @@ def train(session: Session, message: Message) -> RecordDict:
         training,
         number,
         clients=(_number(session, scope),),
-        drift=_drift(drift_of(message), incoming, whole),
+        drift=_drift(drift, incoming, whole),
         measure=measure,
         cut=cut,
         **_noise(session, message, scope, layout),
@@ -199,18 +200,6 @@ def train(session: Session, message: Message) -> RecordDict:
     weight = many if session.examples else in_tens(many, least=1)
     metrics = MetricRecord({"num-examples": weight, **reported})
     return RecordDict({"arrays": record_of(_sent(result, training, layout)), "metrics": metrics})
-
-
-def _check_steepness(
-    session: Session, scope: str, training: TrainingSpec, features: Features, message: Message, number: int, rows: int
-) -> None:
-    """Raises LimitExceeded for a model that is a threshold, or a drift whose step makes one: it singles people out."""
-    check, region = session.settings.limits.check_steepness, session.records.region
-    spreads, steps = people_rows.spreads(session, scope), training.steps
-    taken = steps.epochs * max(1, -(-rows // steps.batch)) / (1 - steps.momentum)
-    moved = taken * steps.learning_rate * training.rate(number) * steepness(drift_of(message), features, spreads)
-    check(region, steepness(parameters_of(message), features, spreads), "the model that came")
-    check(region, moved, "what the drift that came makes of it by the round's steps")
 
 
 def _training(session: Session, scope: str, config: Mapping[str, Any]) -> TrainingSpec:
@@ -344,10 +333,6 @@ def _received(
         return None, None
     features = Features.from_json(json.loads(str(config["features"])))
     features = people_rows.looked_at_home(session, features)
-    if not (session.examples or session.private):
-        spreads = people_rows.spreads(session, Scope.SHAREABLE)
-        steep = steepness(parameters_of(message), features, spreads)
-        session.settings.limits.check_steepness(session.records.region, steep, "the model that came")
     training = session.work.training
     if config["strategy"] != "federated":
         training = training.without_personalization()
@@ -355,6 +340,8 @@ def _received(
     own = session.own.load(Scope.SHAREABLE, int(config["rounds"]) + 1) if keeps.keeps_state else {}
     private = _private(own, training, features.inputs, session.work.seed)
     whole, spec = joined(parameters_of(message), private, training.network), training.network
+    if not (session.examples or session.private):
+        steep_models.check_model(session, Scope.SHAREABLE, spec, whole, features)
     copy = part(own, PERSONAL) or whole
     personal = None if keeps.ditto_lambda is None else Candidate("personal", spec, features, copy)
     return Candidate("received", spec, features, whole), personal

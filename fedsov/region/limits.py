@@ -7,7 +7,7 @@
       learning_rate: 10.0    of a round's steps, times the schedule's greatest factor
       least_people: 10       that a number of an answer stands for; fewer are not described
       dominance: 0.5         the greatest share of one person in a count or a sum
-      weights: 100.0         that a unit of a model that comes adds up to, in absolute values
+      weights: 100.0         that a unit of a model adds up to, in absolute values, and that its layers multiply to
       class_weights: 100.0   the greatest one as a multiple of the least
 
 Questions are counted for the region, and for no version or name of a data set: whoever asks a region with new rows, or
@@ -51,8 +51,8 @@ class Limits:
         learning_rate: of a round's steps, above 0.
         least_people: that a number of an answer stands for, `MINIMUM_COUNT` or more.
         dominance: the greatest share of one person in a count or a sum, above 0 and at most 1, which is no rule.
-        weights: what a unit of a model adds up to that is trained on people's rows without noise
-            (`fedsov.model.steepness`), above 0.
+        weights: what a unit of a model adds up to that is trained on people's rows without noise, and what the norms of
+            its layers multiply to (`fedsov.model.steepness`), above 0.
         class_weights: the ratio of the greatest to the least class weight there, 1 or more; 1 is none.
 
     Raises:
@@ -134,6 +134,11 @@ class Limits:
     def check_steepness(self, region: str, steepness: float, what: str) -> None:
         """Raises LimitExceeded for a model, or a drift, whose units add up to more; `what` came."""
         self._within(region, "weights", steepness, f"a unit of {what} adds up to {{:g}}, more than the {{:g}}")
+
+    def check_composed(self, region: str, composed: float, what: str) -> None:
+        """Raises LimitExceeded for layers that move by more one after another; `what` came."""
+        words = f"{what} moves by up to {{:.3g}} where its inputs move by one spread, more than the {{:g}}"
+        self._within(region, "weights", composed, words)
 
     def check_questions(self, region: str, asked: int) -> None:
         """Raises LimitExceeded for the answer after the last that is allowed about people in a year."""

@@ -11,7 +11,7 @@ import pytest
 
 from fedsov.model.features import Features
 from fedsov.model.network import initial
-from fedsov.model.steepness import steepness
+from fedsov.model.steepness import composed, steepness
 from fedsov.region.worker import OpenRegion
 from tests.hostile.people_region import PeopleRegion, drawn, told
 
@@ -89,6 +89,39 @@ def test_a_later_layer_that_is_a_threshold_is_refused(people: PeopleRegion) -> N
         opened.close()
 
 
+@pytest.fixture(scope="module")
+def deep(people: PeopleRegion) -> Iterator[OpenRegion]:
+    """Its worker, for three hidden layers of one unit each."""
+    opened = people.opened("model.name=mlp", "model.hidden=[1,1,1]", *ONE_STEP, run="deep")
+    yield opened
+    opened.close()
+
+
+def _chain(region: OpenRegion, features: Features, weight: float) -> dict[str, np.ndarray]:
+    """Each layer passes a first number on, times the weight."""
+    chain = _model(region, features)
+    for layer in range(4):
+        chain[f"{2 * layer}.weight"].ravel()[0] = weight
+    return chain
+
+
+def test_layers_that_are_a_threshold_together_are_refused_with_the_number_and_the_limit(deep: OpenRegion) -> None:
+    """Four weights of 99 each moved an answer by 96 million for one spread of the income."""
+    features = _numbers(deep)
+    said = _asked(deep, features, _chain(deep, features, 99.0))["error"]
+    assert "moves by up to 9.61e+07" in said and "more than the 100 of region DE" in said
+    assert "`fedsov region set DE limits.weights=9605" in said
+    assert "limits.weights=" in _asked(deep, features, _chain(deep, features, 3.2))["error"], "3.2 to the fourth is 105"
+    assert "arrays" in _asked(deep, features, _chain(deep, features, 3.0))
+
+
+def test_a_drift_that_makes_a_threshold_of_several_layers_is_refused(deep: OpenRegion) -> None:
+    features = _numbers(deep)
+    model, steep, honest = (_chain(deep, features, weight) for weight in (1.0, 9.0, 0.5))
+    assert "what the drift that came makes of it" in _asked(deep, features, model, steep)["error"]
+    assert "arrays" in _asked(deep, features, model, honest)
+
+
 def test_class_weights_that_mark_one_class_are_refused(people: PeopleRegion) -> None:
     opened = people.opened(*LINEAR, *ONE_STEP, "model.round.class_weights=[1.0,1000.0]", run="weights")
     try:
@@ -105,3 +138,16 @@ def test_a_model_that_people_s_rows_were_trained_into_is_far_from_the_limit(line
     for _ in range(5):
         model = _asked(linear, features, model)["arrays"]
     assert 0.0 < steepness(model, features, {"income": spread}) < 10.0
+
+
+def test_a_trained_network_of_usual_size_is_far_from_the_limit(people: PeopleRegion) -> None:
+    opened = people.opened("model.name=mlp", "model.hidden=[128,64,32]", run="usual")
+    try:
+        mean, spread = _income(opened)
+        features = Features(numeric=(("income", mean, spread),), levels=(("ward", ("A", "B")),))
+        model = {**initial(opened.start.job.recipe.network, features.inputs, 0)}
+        for _ in range(5):
+            model = _asked(opened, features, model)["arrays"]
+        assert 0.0 < composed(model, features, {"income": spread}) < 10.0
+    finally:
+        opened.close()

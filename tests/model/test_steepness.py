@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from fedsov.model.features import Features, Held
-from fedsov.model.steepness import steepness
+from fedsov.model.steepness import composed, steepness
 
 AGE = Features(numeric=(("age", 50.0, 10.0), ("age", 60.0, 1.0)))
 
@@ -35,3 +36,38 @@ def test_numbers_by_themselves_kernels_and_nothing_have_a_steepness():
         steepness({"scale": np.array(-3.0), "kernel": np.ones((2, 1, 3, 3)), "none": np.zeros((0, 4))}, AGE, {}) == 9.0
     )
     assert steepness({}, AGE, {}) == 0.0
+
+
+def test_layers_multiply_after_any_of_them_and_a_drift_is_added_to_each():
+    layers = {"0.weight": np.array([[4.0, 0.0]]), "0.bias": np.full(1, 1e9), "2.weight": np.array([[5.0]])}
+    assert composed(layers, AGE, {}) == pytest.approx(20.0)
+    assert composed({**layers, "2.weight": np.array([[0.01]])}, AGE, {}) == pytest.approx(4.0)
+    assert composed(layers, AGE, {"age": 20.0}) == pytest.approx(40.0), "a narrow scale"
+    assert composed(layers, AGE, {}, {"2.weight": np.array([[-1.0]])}) == pytest.approx(24.0)
+    held = replace(AGE, held=Held(inputs=((0, 0.0),)))
+    assert composed(layers, held, {}) == 0.0
+
+
+def test_a_layer_s_norm_is_that_of_torch():
+    rng = np.random.default_rng(0)
+    layers = [rng.normal(size=shape) for shape in ((7, 2), (5, 7), (3, 5))]
+    expected = [float(torch.linalg.matrix_norm(torch.tensor(layer), 2)) for layer in layers]
+    whole = composed({str(place): layer for place, layer in enumerate(layers)}, AGE, {})
+    assert whole == pytest.approx(np.cumprod(expected).max())
+
+
+def test_no_kernel_moves_a_picture_by_more_than_its_norm():
+    kernel = torch.randn(4, 1, 3, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    bound = composed({"1.weight": kernel.numpy()}, AGE, {})
+    for seed in range(20):
+        picture = torch.randn(1, 1, 6, 6, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+        moved = torch.nn.functional.conv2d(picture, kernel, padding=1)
+        assert float(moved.norm()) <= bound * float(picture.norm())
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf])
+def test_layers_one_of_which_is_no_number_move_without_bound(odd):
+    held = replace(AGE, held=Held(inputs=((0, 0.0), (1, 0.0))))
+    layers = {"0.weight": np.array([[4.0, 0.0]]), "2.weight": np.array([[odd]])}
+    assert composed(layers, AGE, {}) == composed(layers, held, {}) == np.inf
+    assert composed({}, AGE, {}) == composed({"2.bias": np.ones(3)}, AGE, {}) == 0.0
