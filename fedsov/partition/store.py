@@ -110,14 +110,15 @@ def write_store(folder: Path, table: pa.Table, *, contents: Contents, keys: Regi
 class StoreWriter:
     """A new store beside the one in force, to which rows are appended; `stage_store` ends it, or `discard`.
 
-    Each part is one encrypted file that is open until then. `folder` is the store's, made where missing; `keys` are
+    Each part is one encrypted file, and further ones beyond `ROWS_OF_FILE`: who leaves has few rows written anew.
+    `folder` is the store's, made where missing; `keys` are
     those of the region whose rows these are. With `beside`, a store in force, the rows are further ones of it.
     """
 
     def __init__(self, folder: Path, contents: Contents, keys: RegionKeys, *, beside: Store | None = None) -> None:
         self.folder, self.contents, self.keys = folder, contents, keys
-        self.suffix = "" if beside is None else f"-{_last_number(beside.manifest) + 1:0{DIGITS}d}"
-        self.stamp, self.rows = secrets.token_hex(6), 0
+        self._number = 0 if beside is None else _last_number(beside.manifest) + 1
+        self.stamp, self.rows, self._rows_of_file = secrets.token_hex(6), 0, 0
         self.files: dict[str, str] = {}
         self.wrapped: dict[str, str] = {}
         self._parts: dict[str, pq.ParquetWriter] = {}
@@ -140,6 +141,9 @@ class StoreWriter:
         parts = {"records": table.drop_columns(self._identifiers) if self._identifiers else table}
         if self._identifiers:
             parts["identifiers"] = table.select([SUBJECT, JURISDICTION, *self._identifiers])
+        if self._rows_of_file and self._rows_of_file + table.num_rows > ROWS_OF_FILE:
+            self.close()
+            self._number, self._rows_of_file = self._number + 1, 0
         with writing(self.folder):
             for part, rows in parts.items():
                 labelled = tagged(rows, _tags(self.contents, self.keys))
@@ -147,6 +151,7 @@ class StoreWriter:
                     self._parts[part] = self._opened(part, labelled.schema)
                 self._parts[part].write_table(labelled)
         self.rows += table.num_rows
+        self._rows_of_file += table.num_rows
 
     def close(self) -> None:
         """Ends the files. Raises WorkspaceUnusable."""
@@ -168,7 +173,7 @@ class StoreWriter:
 
     def _opened(self, part: str, schema: pa.Schema) -> pq.ParquetWriter:
         make_private_folder(self.folder)
-        part = f"{part}{self.suffix}"
+        part = f"{part}-{self._number:0{DIGITS}d}" if self._number else part
         name = self.files[part] = f"{part}-{self.stamp}.parquet"
         file_key, self.wrapped[name] = new_file_key(self.keys, f"{self.contents.dataset}/{part}")
         return encrypted_writer(self.folder / name, schema, file_key, {*OWN, *self._identifiers})
@@ -224,6 +229,8 @@ def stage_further(writer: StoreWriter, before: Store, notes: Mapping[str, Any], 
     return Staged(writer.folder, manifest, writer.pending)
 
 
+ROWS_OF_FILE = 1 << 17
+"""Rows of a file at most, where they are not appended at once."""
 DIGITS = 9
 """Of the number of a further file in its name, so that names have the order of the files."""
 
@@ -278,9 +285,10 @@ class Store:
         names = [name for name, kind in self.manifest.kinds.items() if kind == "identifier"]
         return {"subject": objects(table.column(SUBJECT))} | {name: objects(table.column(name)) for name in names}
 
-    def table(self, group: str) -> tuple[Path, pa.Table]:
-        """The rows of all files of "records" or "identifiers", in the order of `read`; and what an error calls them."""
-        files = [self.file(part) for part in self.manifest.files if part.partition("-")[0] == group]
+    def table(self, group: str, columns: Sequence[str] | None = None) -> tuple[Path, pa.Table]:
+        """The rows of all files of "records" or "identifiers", in the order of `read`, or these of their columns; and
+        what an error calls them."""
+        files = [self.file(part, columns) for part in self.manifest.files if part.partition("-")[0] == group]
         return (files[0][0] if len(files) == 1 else self.folder), merged(files)
 
     def file(self, part: str, columns: Sequence[str] | None = None) -> tuple[Path, pa.Table]:

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from fedsov.partition import ingest as ingest_module
+from fedsov.partition import store as store_module
 from fedsov.partition.classify import ClassifyRules, ConsentRule, RestrictionRule
 from fedsov.partition.dataset import DatasetSpec
 from fedsov.partition.people import repeats, subjects
@@ -29,12 +30,13 @@ from tests.world import ROOT
 
 @pytest.fixture
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tables of 7 rows, groups of 5, blocks of 512 bytes, and what is remembered forgotten after 8 rows or people."""
+    """Tables of 7 rows, groups of 5, files of 12, blocks of 512 bytes; after 8 rows or people all is forgotten."""
     for module in (scans, table_files):
         monkeypatch.setattr(module, "MOST_ROWS", 7)
     monkeypatch.setattr(csv_files, "_BLOCK", 512)
     monkeypatch.setattr(ingest_module, "ROWS_IN_MEMORY", 5)
     monkeypatch.setattr(ingest_module, "LEAST_GROUP", 5)
+    monkeypatch.setattr(store_module, "ROWS_OF_FILE", 12)
     monkeypatch.setattr(repeats, "IN_MEMORY", 8)
     monkeypatch.setattr(subjects, "MOST", 8)
 

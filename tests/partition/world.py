@@ -111,6 +111,11 @@ def read(workspace: Path, name: str, dataset: str = "people") -> Records:
     return store_of(workspace, name, dataset).read()
 
 
+def decrypted(store: Store) -> str:
+    """All that a region's key opens of a store, as text."""
+    return "".join(str(store.file(part)[1].to_pydict()) for part in store.manifest.files)
+
+
 def bytes_under(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 

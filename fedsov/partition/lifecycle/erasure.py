@@ -14,7 +14,7 @@ old manifest alone held wrapped; `fedsov keys retire` destroys what opens them.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +25,7 @@ import pyarrow as pa
 
 from fedsov.keys.protocol import RegionKeys
 from fedsov.label import Label, join
-from fedsov.partition.arrow_columns import levels, numbers
+from fedsov.partition.arrow_columns import text, view
 from fedsov.partition.encrypted_parquet import file_sha256, new_file_key, remove_files, write_encrypted, writing
 from fedsov.partition.further.merged_files import LABEL, integers, read_tags
 from fedsov.partition.manifest import MANIFEST, Manifest, sealing
@@ -47,23 +47,14 @@ def keyed_digests(keys: RegionKeys, pseudonyms: Iterable[str]) -> list[str]:
     return keys.pseudonyms(f"erased:{pseudonym}" for pseudonym in pseudonyms)
 
 
-def tables_of(store: Store, group: str) -> Iterator[tuple[str, pa.Table]]:
-    """The files of `RECORDS` or `IDENTIFIERS`: each one's name in the manifest and its rows, in the order of `read`."""
-    for part in store.manifest.files:
-        if part.partition("-")[0] == group:
-            yield part, store.file(part)[1]
-
-
 def rows_of(store: Store, pseudonym: str) -> np.ndarray:
     """(rows,) True for the rows of a subject."""
-    masks = [_is_subject(table, pseudonym) for _, table in tables_of(store, RECORDS)]
-    return np.concatenate(masks) if masks else np.zeros(0, bool)
+    import pyarrow.compute as pc
 
-
-def _is_subject(table: pa.Table, pseudonym: str) -> np.ndarray:
-    """(rows,) True where a file's row is of this subject."""
-    words, codes = levels(table.column(SUBJECT))
-    return np.asarray(codes == words.index(pseudonym)) if pseudonym in words else np.zeros(len(codes), bool)
+    column = store.table(RECORDS, [SUBJECT])[1].column(SUBJECT)
+    word = text([pseudonym])[0]  # a plain word would have Arrow import pandas, and so would an empty column
+    masks = [view(pc.equal(chunk, word).cast(pa.uint8())).astype(bool) for chunk in column.chunks]
+    return np.concatenate([np.zeros(0, bool), *masks])
 
 
 def remove_rows(store: Store, gone: np.ndarray) -> Manifest:
@@ -77,8 +68,18 @@ def remove_rows(store: Store, gone: np.ndarray) -> Manifest:
     if not gone.any():
         sweep(store.folder, store.manifest)
         return store.manifest
-    tables = dict(_without(store, RECORDS, gone)) | dict(_without(store, IDENTIFIERS, gone))
-    manifest = restage(store, tables, rows=int(len(gone) - gone.sum())).commit()
+    parts = [part for part in store.manifest.files if part.partition("-")[0] == RECORDS]
+    whose = {part: store.file(part, [SUBJECT, LABEL])[1] for part in parts}
+    tables, first = dict[str, pa.Table](), 0
+    for part, rows in whose.items():
+        stays = ~gone[first : first + rows.num_rows]
+        first += rows.num_rows
+        if not stays.all():
+            whose[part] = rows.filter(_mask(stays))
+            beside = part.replace(RECORDS, IDENTIFIERS)
+            for name in (name for name in (part, beside) if name in store.manifest.files):
+                tables[name] = store.file(name)[1].filter(_mask(stays))
+    manifest = restage(store, tables, rows=int(len(gone) - gone.sum()), whose=whose).commit()
     sync_folder(store.folder)
     return manifest
 
@@ -92,12 +93,15 @@ def sweep(folder: Path, manifest: Manifest) -> None:
         sync_folder(folder)
 
 
-def restage(store: Store, tables: Mapping[str, pa.Table], *, rows: int) -> Staged:
+def restage(
+    store: Store, tables: Mapping[str, pa.Table], *, rows: int, whose: Mapping[str, pa.Table] | None = None
+) -> Staged:
     """Writes some files of a store anew beside those in force; `commit` puts them there.
 
     Args:
         tables: name in the manifest to the rows of that file.
         rows: how many the whole store holds then.
+        whose: by each file of `RECORDS` its rows, `SUBJECT` and `LABEL` among their columns; read where None.
     """
     folder, manifest, keys = store.folder, store.manifest, store.keys
     stamp = secrets.token_hex(6)
@@ -114,7 +118,7 @@ def restage(store: Store, tables: Mapping[str, pa.Table], *, rows: int) -> Stage
             write_encrypted(folder / fresh[part], table, file_key, OWN)
             sync_file(folder / fresh[part])
             digests[fresh[part]] = file_sha256(folder / fresh[part])
-        notes = _notes(store, tables)
+        notes = _notes(store, tables if whose is None else whose)
         new = replace(manifest, rows=rows, files=files, sha256=digests, wrapped=wrapped, notes=notes)
         new = replace(new, seal=sealing(keys, new))
         create_private_file(pending)
@@ -124,31 +128,41 @@ def restage(store: Store, tables: Mapping[str, pa.Table], *, rows: int) -> Stage
     return Staged(folder, new, pending)
 
 
-def _without(store: Store, group: str, gone: np.ndarray) -> Iterator[tuple[str, pa.Table]]:
-    """The files of a group that hold rows which leave, without them."""
-    first = 0
-    for part, table in tables_of(store, group):
-        leaves = gone[first : first + table.num_rows]
-        first += table.num_rows
-        if leaves.any():
-            yield part, table.take(numbers(np.flatnonzero(~leaves)))
+def _mask(rows: np.ndarray) -> pa.Array:
+    """(rows,) bool as a column."""
+    bits = pa.py_buffer(np.packbits(rows, bitorder="little"))
+    return pa.Array.from_buffers(pa.bool_(), len(rows), [None, bits])
 
 
-def _notes(store: Store, changed: Mapping[str, pa.Table]) -> dict[str, Any]:
-    """What a region's manifest says of its people, counted anew; the quarantine's says what the ingestion reported."""
+def _notes(store: Store, whose: Mapping[str, pa.Table]) -> dict[str, Any]:
+    """What a region's manifest says of its people, counted anew; the quarantine's says what the ingestion reported.
+
+    Args:
+        whose: as of `restage`; what is not there is read.
+    """
     notes = dict(store.manifest.notes)
     if "people" not in notes:
         return notes
-    every, bound, present = set[str](), set[str](), list[Label]()
+    every, bound, present = list[pa.ChunkedArray](), list[pa.ChunkedArray](), list[Label]()
     for part in store.manifest.files:
         if part.partition("-")[0] != RECORDS:
             continue
-        table = changed[part] if part in changed else store.file(part)[1]
+        table = whose[part] if part in whose else store.file(part, [SUBJECT, LABEL])[1]
         labels = [Label.from_json(label) for label in read_tags(store.folder, table)["labels"]]
         places = integers(table.column(LABEL))
-        words, codes = levels(table.column(SUBJECT))
-        is_public = np.array([*(label.is_public for label in labels), True], bool)
-        every.update(words)
-        bound.update(words[code] for code in np.flatnonzero(np.bincount(codes[~is_public[places]])))
+        is_public = np.array([*(label.is_public for label in labels), True], bool)[places]
+        every.append(table.column(SUBJECT))
+        bound.append(table.column(SUBJECT).filter(_mask(~is_public)) if is_public.any() else table.column(SUBJECT))
         present += [labels[place] for place in np.flatnonzero(np.bincount(places))]
-    return {**notes, "people": len(bound or every), "label": join(present).to_json()}
+    return {**notes, "people": _different(bound) or _different(every), "label": join(present).to_json()}
+
+
+def _different(columns: Sequence[pa.ChunkedArray]) -> int:
+    """How many pseudonyms there are, by their first halves, as an ingestion counts them."""
+    halves = [np.zeros(0, np.int64)]
+    for chunk in (chunk.cast(pa.large_string()) for column in columns for chunk in column.chunks if len(chunk)):
+        ends = np.frombuffer(chunk.buffers()[1], np.int64)[[chunk.offset, chunk.offset + len(chunk)]].tolist()
+        digits = chunk.buffers()[2].slice(ends[0], ends[1] - ends[0]).to_pybytes().decode()
+        halves.append(np.frombuffer(bytes.fromhex(digits), np.int64)[::2])
+    ordered = np.sort(np.concatenate(halves))
+    return int(np.count_nonzero(np.diff(ordered))) + (len(ordered) > 0)

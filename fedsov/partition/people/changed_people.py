@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -112,6 +112,17 @@ def unpacked(content: bytes) -> list[People]:
         People(chosen, others, columns, public)
         for (chosen, others), (columns, public) in zip(members, heads, strict=True)
     ]
+
+
+def versions_with(content: bytes, names: Collection[bytes]) -> np.ndarray:
+    """(versions,) bool: which of the `packed` versions one of these people (`keyed_name`) is in."""
+    arrays = unpack_arrays(content)
+    pairs, bits = arrays["pairs"], arrays["bits"]
+    heads = np.frombuffer(b"".join(name[:8] for name in names), np.uint64)
+    alike = np.flatnonzero(np.isin(np.ascontiguousarray(pairs[:, :8]).view(np.uint64)[:, 0], heads))
+    places = np.array([place for place in alike.tolist() if pairs[place, :SIZE].tobytes() in names], np.int64)
+    of_people = bits[:, :, places // 8] >> (7 - places % 8).astype(np.uint8) & 1
+    return np.asarray(of_people.any(axis=(1, 2)))
 
 
 def _groups(people: People) -> tuple[Mapping[bytes, bytes], Mapping[bytes, bytes]]:

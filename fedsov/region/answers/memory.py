@@ -39,7 +39,15 @@ from fedsov.border.gate import Gate
 from fedsov.errors import AnswersBroken, AnswerWithheld, CheckpointDamaged, WorkspaceUnusable
 from fedsov.keys.sealing import derived_key
 from fedsov.ledger.ledger import entry_time
-from fedsov.partition.people.changed_people import People, compared, divided_anew, packed, share_somebody, unpacked
+from fedsov.partition.people.changed_people import (
+    People,
+    compared,
+    divided_anew,
+    packed,
+    share_somebody,
+    unpacked,
+    versions_with,
+)
 from fedsov.region.answers.noted import Noted, RowsQuestion
 from fedsov.region.limits import QUESTION_DAYS, Limits
 from fedsov.storage.atomic_files import read_sealed, sha256_hex, write_file, write_sealed
@@ -93,10 +101,10 @@ class GivenAnswers:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """An answer that was given, and who stands behind it."""
+    """An answer that was given, and whether the people who are asked about stand behind it."""
 
     given: Given
-    people: People
+    has_them: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,12 +181,12 @@ class Answers:
             self._note(latest)
             return latest
 
-    def standing(self) -> list[Standing]:
-        """Every answer with who stands behind it. Raises AnswersBroken."""
+    def standing(self, names: Collection[bytes]) -> list[Standing]:
+        """Every answer, with whether one of these people (`keyed_name`) stands behind it. Raises AnswersBroken."""
         with self._alone():
             memory = self._checked_memory()
-            people = {kind: self._people(memory, kind) for kind in memory.people}
-            return [Standing(given, people[given.question.kind][given.people]) for given in memory.answers]
+            has = {kind: versions_with(self._people_bytes(memory, kind), names) for kind in memory.people}
+            return [Standing(given, bool(has[given.question.kind][given.people])) for given in memory.answers]
 
     def has_given(self, question: RowsQuestion) -> bool:
         """Whether the question was ever answered. Raises AnswersBroken."""
@@ -246,13 +254,14 @@ class Answers:
 
     def _people(self, memory: GivenAnswers, kind: str) -> list[People]:
         """Who stood behind each answer of a kind, by their place."""
-        if kind not in memory.people:
-            return []
+        return unpacked(self._people_bytes(memory, kind)) if kind in memory.people else []
+
+    def _people_bytes(self, memory: GivenAnswers, kind: str) -> bytes:
         path = self._people_file(kind, memory.people[kind])
         content = path.read_bytes() if path.is_file() else b""
         if sha256_hex(content) != memory.people[kind]:
             raise AnswersBroken(f"{path} was lost or changed; restore it from your copy")
-        return unpacked(content)
+        return content
 
     def _people_file(self, kind: str, digest: str) -> Path:
         return self.folder / f"people-{kind.replace(' ', '-')}-{digest[:32]}.bin"

@@ -51,9 +51,8 @@ def table(session: Session, make: Callable[[], bytes]) -> bytes:
 def erase_tables(answers: Answers, pseudonyms: Iterable[str]) -> list[str]:
     """Deletes the tables that these people's rows were behind; what was deleted, in words. Raises AnswersBroken."""
     names, deleted = {keyed_name(pseudonym, answers.key(PEOPLE)) for pseudonym in pseudonyms}, []
-    for each in answers.standing():
-        is_behind = not names.isdisjoint({*each.people.chosen, *each.people.others})
-        if each.given.question.what == SYNTHETIC and is_behind:
+    for each in answers.standing(names):
+        if each.given.question.what == SYNTHETIC and each.has_them:
             path = _path(answers, each.given.answer["sha256"])
             if path.exists():
                 path.unlink()

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,11 @@ from fedsov.errors import ConfigurationError, JobRefused, counted
 from fedsov.keys.protocol import RegionKeys
 from fedsov.ledger.ledger import Ledger
 from fedsov.partition.classify import spelled
+from fedsov.partition.further.merged_files import BATCH, DAY
 from fedsov.partition.lifecycle.erasure import RECORDS, keyed_digests, remove_rows, rows_of, subject_pseudonym, sweep
 from fedsov.partition.lifecycle.quarantine import dataset_of
 from fedsov.partition.manifest import MANIFEST
+from fedsov.partition.people.changed_people import keyed_name
 from fedsov.partition.routing import folds
 from fedsov.partition.store import Store, arrivals
 from fedsov.region.answers import synthetic_rows
@@ -253,21 +256,20 @@ def _unfinished(ledger: Ledger, subject: Subject) -> tuple[ModelVersion, ...]:
 
 def _traced(premises: Premises, subject: Subject) -> tuple[ModelVersion, ...]:
     """The model versions of every data set whose rows the region stores, by what can be known of them."""
-    standing, versions = premises.answers.standing(), list[ModelVersion]()
-    key, fold = premises.answers.key(PEOPLE), int(folds([f"subject:{subject.word}"])[0])
+    name, versions = keyed_name(subject.pseudonym, premises.answers.key(PEOPLE)), list[ModelVersion]()
+    standing, fold = premises.answers.standing({name}), int(folds([f"subject:{subject.word}"])[0])
     for path in stores_in(premises.folder):
         store = Store.open(path, premises.keys)
-        ingested = _stored_since(store, rows_of(store, subject.pseudonym))
+        ingested = partial(_stored_since, store, subject)
         traced = Traced(store.manifest.dataset, subject.pseudonym, fold, ingested)
-        versions += versions_of(
-            premises.folder, premises.ledger, traced, secret=premises.secret, standing=standing, people_key=key
-        )
+        versions += versions_of(premises.folder, premises.ledger, traced, secret=premises.secret, standing=standing)
     return tuple(versions)
 
 
-def _stored_since(store: Store, rows: np.ndarray) -> str:
-    """The first day on which one of these rows was stored, ISO 8601; "" of none."""
-    arrived = arrivals(store.table(RECORDS)[1]) if rows.any() else None
+def _stored_since(store: Store, subject: Subject) -> str:
+    """The first day on which a row of the subject was stored, ISO 8601; "" of none."""
+    rows = rows_of(store, subject.pseudonym)
+    arrived = arrivals(store.table(RECORDS, [BATCH, DAY])[1]) if rows.any() and store.manifest.appended else None
     if arrived is None or np.isnan(arrived[rows]).any():
         return store.manifest.ingested if rows.any() else ""
     return (date(1970, 1, 1) + timedelta(days=int(arrived[rows].min()))).isoformat()

@@ -12,7 +12,7 @@ model elsewhere the region cannot see; the name says that it is to be looked for
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,6 @@ import numpy as np
 
 from fedsov.artifact import BASE_MODEL, TRAINING, Kind
 from fedsov.ledger.ledger import Entry, Ledger
-from fedsov.partition.people.changed_people import keyed_name
 from fedsov.region.answers.memory import PROFILE, STATISTICS, Standing
 from fedsov.storage.bounded_files import parsed_json, read_bounded
 from fedsov.training.rows import seed_key, split
@@ -59,26 +58,25 @@ class ModelVersion:
 
 @dataclass(frozen=True, slots=True)
 class Traced:
-    """A subject in one data set: the pseudonym, the fold, the day on which the stored rows' source first came."""
+    """A subject in one data set: the pseudonym, the fold, and what gives the day on which the stored rows came."""
 
     dataset: str
     pseudonym: str
     fold: int
-    ingested: str
+    ingested: Callable[[], str]
 
 
 def versions_of(
-    folder: Path, ledger: Ledger, subject: Traced, *, secret: bytes, standing: Sequence[Standing], people_key: bytes
+    folder: Path, ledger: Ledger, subject: Traced, *, secret: bytes, standing: Sequence[Standing]
 ) -> list[ModelVersion]:
     """The model versions, here and at the hub, that had the subject among their rows, or may have had.
 
     Args:
         secret: what divides people's rows.
-        standing: the memory of answers, with who stands behind each.
-        people_key: the key of its digests of people.
+        standing: the memory of answers, with whether the subject stands behind each.
     """
     entries, records = ledger.entries(), _records(folder)
-    name, part = keyed_name(subject.pseudonym, people_key), _part(subject.pseudonym, secret)
+    part = _part(subject.pseudonym, secret)
     versions = list[ModelVersion]()
     for run in sorted(records.keys() | {entry.body["run"] for entry in entries if _is_update(entry)}):
         own, record = [entry for entry in entries if entry.body.get("run") == run], records.get(run, {})
@@ -87,7 +85,7 @@ def versions_of(
         behind = _answer_of(own, entries, subject.dataset, standing)
         if behind is None:
             known = _stored_then(own[0].body["at"] if own else "", record, subject)
-        elif name in behind.people.chosen or name in behind.people.others:
+        elif behind.has_them:
             basis = f"who stood behind the run's {behind.given.question.what}, and the region's division of rows"
             known = part, basis
         else:
@@ -143,12 +141,13 @@ def _is_answer(entry: Entry, dataset: str) -> bool:
 
 def _stored_then(began: str, record: Mapping[str, Any], subject: Traced) -> tuple[str, str]:
     """Of a run without answers about people: part and basis, by what the stored rows and the job's seed tell."""
-    if not began or not subject.ingested or began[:10] < subject.ingested:
-        basis = f"the run is of {began[:10] or 'an unknown day'}; the rows stored now are of {subject.ingested or '?'}"
+    since = subject.ingested()
+    if not began or not since or began[:10] < since:
+        basis = f"the run is of {began[:10] or 'an unknown day'}; the rows stored now are of {since or '?'}"
         return UNKNOWN, f"{basis}; what it learned from is not known"
     seed = record.get("params", {}).get("seed")
     part = UNKNOWN if seed is None else _part(str(subject.fold), seed_key(int(seed)))
-    return part, f"the rows stored now are of {subject.ingested}, before the run, and its seed divides example rows"
+    return part, f"the rows stored now are of {since}, before the run, and its seed divides example rows"
 
 
 def _part(person: str, key: bytes) -> str:

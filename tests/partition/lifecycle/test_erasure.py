@@ -8,20 +8,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fedsov.partition import ingest as ingest_module
+from fedsov.partition import store as store_module
 from fedsov.partition.lifecycle.erasure import (
-    IDENTIFIERS,
-    RECORDS,
     keyed_digests,
     remove_rows,
     rows_of,
     subject_pseudonym,
     sweep,
-    tables_of,
 )
 from fedsov.partition.manifest import read_manifest
+from fedsov.partition.sources import table_files
 from fedsov.partition.store import Store
 from tests.killed import lines_of_a_killed
-from tests.partition.world import CANARY, bytes_under, keys_of, people, read, run, spec_of, store_of, written
+from tests.partition.world import CANARY, bytes_under, decrypted, keys_of, people, read, run, spec_of, store_of, written
 
 
 @pytest.fixture
@@ -38,11 +38,6 @@ def erase(store: Store, subject: str = CANARY[1]) -> int:
     gone = rows_of(store, subject_pseudonym(store.keys, subject))
     remove_rows(store, gone)
     return int(gone.sum())
-
-
-def decrypted(store: Store) -> str:
-    """All that a region's key opens, as text."""
-    return "".join(str(table.to_pydict()) for group in (RECORDS, IDENTIFIERS) for _, table in tables_of(store, group))
 
 
 @pytest.mark.parametrize("name", ["EU", "quarantine"])
@@ -78,6 +73,32 @@ def test_files_that_do_not_hold_the_subject_are_not_written_anew(workspace: Path
     files = set(bytes_under(eu.folder))
     erase(eu)
     assert set(bytes_under(eu.folder)) & files == {"manifest.json"}
+
+
+def test_of_a_large_store_only_the_files_that_hold_the_subject_are_written_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "ROWS_OF_FILE", 16)
+    monkeypatch.setattr(ingest_module, "ROWS_IN_MEMORY", 8)
+    monkeypatch.setattr(ingest_module, "LEAST_GROUP", 8)
+    monkeypatch.setattr(table_files, "MOST_ROWS", 8)
+    table = people(60, country=["DE"] * 59 + ["US"], passport=[CANARY[1], *(f"P{row % 50}" for row in range(1, 60))])
+    run(spec_of(written(tmp_path, table)), tmp_path / "w")
+    store, before = store_of(tmp_path / "w", "EU"), read(tmp_path / "w", "EU")
+    parts = [part for part in store.manifest.files if part.startswith("records")]
+    assert len(parts) == 4 and before.columns["age"].tolist() == table["age"].to_pylist()[:59]
+    assert store.manifest.notes["people"] == len(set(before.subjects)) == 51
+    assert erase(store, "P20") == 1
+    after, names = store_of(tmp_path / "w", "EU").manifest.files, store.manifest.files
+    assert [part for part in after if after[part] != names[part]] == ["identifiers-000000001", "records-000000001"]
+    assert erase(store_of(tmp_path / "w", "EU"), "P3") == 2
+    rows, left = read(tmp_path / "w", "EU"), [row not in (3, 20, 53) for row in range(59)]
+    assert rows.columns["age"].tolist() == before.columns["age"][left].tolist()
+    store = store_of(tmp_path / "w", "EU")
+    assert store.identifiers()["name"].tolist() == [
+        f"Person {row}" if row else CANARY[0] for row in range(59) if left[row]
+    ]
+    assert store.manifest.notes["people"] == 49 and len(rows) == store.manifest.rows == 56
 
 
 def test_an_emptied_store_is_a_tombstone_that_its_source_is_known_by(workspace: Path) -> None:

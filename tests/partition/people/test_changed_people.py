@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedsov.partition.people.changed_people import ChangedPeople, compared, packed, people_of, unpacked
+from fedsov.partition.people.changed_people import (
+    ChangedPeople,
+    compared,
+    keyed_name,
+    packed,
+    people_of,
+    unpacked,
+    versions_with,
+)
 
 SECRET = b"secret"
 
@@ -79,6 +87,18 @@ def test_a_missing_number_is_one_value_and_so_is_zero():
 def test_people_survive_their_bytes(rows):
     people = _people(rows, [one % 3 == 0 for one in range(len(rows))])
     assert unpacked(packed([people])) == [people]
+
+
+def test_who_is_in_a_version_is_told_without_unpacking_it():
+    rows = [(f"p{one}", float(one), "A") for one in range(40)]
+    versions = [_people(rows[start : start + 20], [one % 2 == 0 for one in range(20)]) for start in range(0, 20, 3)]
+    content = packed(versions)
+    for name in ("p0", "p5", "p19", "p38", "p39", "nobody"):
+        known = keyed_name(name, SECRET)
+        assert versions_with(content, {known}).tolist() == [known in {*v.chosen, *v.others} for v in versions]
+    some = {keyed_name(name, SECRET) for name in ("p1", "p30")}
+    assert versions_with(content, some).tolist() == [bool(some & {*v.chosen, *v.others}) for v in versions]
+    assert versions_with(content, set()).tolist() == [False] * 7 and versions_with(packed([]), some).tolist() == []
 
 
 def test_several_versions_survive_their_bytes_and_take_room_for_what_changed():

@@ -19,7 +19,6 @@ from fedsov.border.gate import Refused
 from fedsov.errors import ConfigurationError, JobRefused
 from fedsov.label import PUBLIC
 from fedsov.ledger.ledger import Ledger
-from fedsov.partition.lifecycle.erasure import IDENTIFIERS, RECORDS, tables_of
 from fedsov.partition.store import Store
 from fedsov.region.lifecycle import legal_holds
 from fedsov.region.lifecycle.erasure import PLACES, Subject, stores_in, subject_of
@@ -30,7 +29,7 @@ from fedsov.storage.workspace import ledger_of
 from tests.cli.world import call
 from tests.hostile.people_region import PeopleRegion, drawn
 from tests.killed import lines_of_a_killed
-from tests.partition.world import bytes_under
+from tests.partition.world import bytes_under, decrypted
 from tests.world import fedsov
 
 PEOPLE, GONE, WHY = 60, "p7", "request 2026-118"
@@ -67,9 +66,7 @@ def _subject(region: PeopleRegion, word: str = GONE) -> Subject:
 def _decrypted(region: PeopleRegion) -> str:
     """All that the region's key opens in its stores, as text."""
     with premises(_root(region), "DE") as opened:
-        stores = [Store.open(path, opened.keys) for path in stores_in(region.folder)]
-    groups = [(store, group) for store in stores for group in (RECORDS, IDENTIFIERS)]
-    return "".join(str(table.to_pydict()) for store, group in groups for _, table in tables_of(store, group))
+        return "".join(decrypted(Store.open(path, opened.keys)) for path in stores_in(region.folder))
 
 
 def _notes(region: PeopleRegion, name: str) -> list[dict[str, Any]]:
