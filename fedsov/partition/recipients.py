@@ -21,7 +21,7 @@ from fedsov.partition.arrow_columns import from_levels, numbers, text
 from fedsov.partition.classify import spelled
 from fedsov.partition.columns.clean import cast
 from fedsov.partition.columns.column_kinds import LEARNED
-from fedsov.partition.further.merged_files import BATCH, CONTENT, DAY, LABEL, REASON
+from fedsov.partition.further.merged_files import LABEL, REASON
 from fedsov.partition.further.stored_before import StoredBefore
 from fedsov.partition.people.row_names import RowNames, hexadecimal, keyed_halves, row_folds
 from fedsov.partition.people.subjects import Subjects
@@ -177,10 +177,8 @@ class Sorter:
                 beside = {SUBJECT: hexadecimal(names), LABEL: numbers(label_of), FOLD: own_folds, ROW: digests}
                 if marks is not None:
                     beside[CONSENT] = numbers(marks[chosen])
-                if (batches := rows.batches) is not None:
-                    days = np.full(len(chosen), batches.day, np.int64)
-                    beside |= {BATCH: numbers(batches.key[chosen]), CONTENT: numbers(batches.content[chosen])}
-                    beside[DAY] = numbers(days)
+                if rows.batches is not None:
+                    beside |= {name: numbers(part) for name, part in rows.batches.select(chosen).columns().items()}
                 table = self._table(rows, recipient, chosen, beside)
                 if recipient.is_quarantine:
                     table = self._with_reasons(table, rows.place[chosen], by_value, people[chosen])

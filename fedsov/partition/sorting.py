@@ -168,9 +168,7 @@ class SortedSource:
             spoken = from_levels(*levels(table.column(spec.jurisdiction)))
         columns = {**prepared.columns, TARGET: prepared.target, spec.jurisdiction: spoken}
         subjects = None if spec.subject is None else table.column(spec.subject)
-        batches = self.batches
-        if batches is not None:
-            batches = Batches(batches.key[first:last], batches.content[first:last], batches.day)
+        batches = None if self.batches is None else self.batches.select(slice(first, last))
         return SortedRows(columns, place, names, subjects, consents, first, batches)
 
 

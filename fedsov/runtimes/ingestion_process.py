@@ -12,6 +12,7 @@ import os
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from functools import cache, partial
 from pathlib import Path
@@ -86,20 +87,12 @@ def ingest_source(request: Mapping[str, Any]) -> dict[str, Any]:
     workspace = Workspace(settings.workspace)
     asked = asked_of(settings)
     gates = opened_gates(settings, workspace, request["run"])
-    ways = WaysHome(gates, location_of(settings))
-    known = _known_regions(settings, workspace)
-    gates.ask_all(known)
     register = settings.border.register()
-    conditions = Conditions(
+    conditions = replace(
+        conditions_of(gates, _known_regions(settings, workspace)),
         basis=_basis(settings, register, asked.calendar().day()),
         rebuild=bool(request.get("rebuild")),
         drops_appended=bool(request.get("drops_appended")),
-        check_rows=check_rows(workspace, gates, asked=known),
-        admitted=gates.admitted,
-        location=ways.located.router.location,
-        send_home=ways.send,
-        may_go_home=ways.may_go,
-        first_day=gates.first_day,
     )
     appended = _append(settings, conditions, str(request["append"])) if request.get("append") is not None else ()
     report = (
@@ -136,6 +129,20 @@ def opened_gates(settings: Settings, workspace: Workspace, run: str) -> RegionGa
         if owner != "hub":  # the hub has verified its own
             Ledger.read(path).verify()
     return RegionGates(settings, asked_of(settings), workspace, run)
+
+
+def conditions_of(gates: RegionGates, names: Sequence[str]) -> Conditions:
+    """What these regions, and those that get rows beside them, are asked; each takes the job now. Raises JobRefused."""
+    gates.ask_all(names)
+    ways = WaysHome(gates, location_of(gates.settings))
+    return Conditions(
+        check_rows=check_rows(gates.workspace, gates, asked=names),
+        admitted=gates.admitted,
+        location=ways.located.router.location,
+        send_home=ways.send,
+        may_go_home=ways.may_go,
+        first_day=gates.first_day,
+    )
 
 
 def _append(settings: Settings, conditions: Conditions, key: str) -> tuple[str, ...]:

@@ -18,6 +18,9 @@ from fedsov.errors import ConfigurationError
 LARGEST_UNBORN = 2**17
 """Bytes of a database, its log with it, that may hold tables and no row; a larger one holds rows."""
 
+POSTGRESQL = ".postgresql"
+"""How the file beside a ledger ends that names PostgreSQL as its store."""
+
 
 def named_path(name: str, value: Any, called: str = "a path") -> Path:
     """The path that a setting names, a leading ``~`` being the user's folder.
@@ -82,7 +85,7 @@ def log_size(database: Path) -> int:
 
 
 def _address_file(path: Path) -> Path:
-    return path.with_suffix(".postgresql")
+    return path.with_suffix(POSTGRESQL)
 
 
 @dataclass(frozen=True, slots=True)

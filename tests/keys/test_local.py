@@ -1,3 +1,5 @@
+import base64
+import hmac
 import json
 import stat
 from pathlib import Path
@@ -25,6 +27,12 @@ def test_a_keyring_is_read_back_by_its_owner_alone(tmp_path: Path, eu: LocalKeyr
 def test_the_folder_that_is_made_for_a_keyring_is_its_owners_alone(tmp_path: Path) -> None:
     LocalKeyring.create(tmp_path / "regions" / "EU" / KEYRING, "EU")
     assert stat.S_IMODE((tmp_path / "regions" / "EU").stat().st_mode) == 0o700
+
+
+def test_a_pseudonym_is_the_first_half_of_the_standard_hmac_of_a_subject(tmp_path: Path, eu: LocalKeyring) -> None:
+    key = base64.b64decode(json.loads((tmp_path / "eu.json").read_text())["pseudonym_key"])
+    subjects = ["", "Jane", "Zoë" * 50]
+    assert eu.pseudonyms(subjects) == [hmac.digest(key, each.encode(), "sha256").hex()[:32] for each in subjects]
 
 
 def test_equal_keys_under_another_regions_name_do_not_open(tmp_path: Path, eu: LocalKeyring) -> None:

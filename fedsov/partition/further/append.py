@@ -38,6 +38,7 @@ from fedsov.partition.arrow_columns import levels
 from fedsov.partition.dataset import DatasetSpec
 from fedsov.partition.description import DESCRIBED, description_digest, description_of
 from fedsov.partition.further.arrived import Batches, Recorded
+from fedsov.partition.further.compaction import compacted
 from fedsov.partition.further.merged_files import BATCH, CONTENT, LABEL, REASON
 from fedsov.partition.further.stored_before import StoredBefore
 from fedsov.partition.ingest import (
@@ -90,7 +91,8 @@ class Outcome:
 
 def batches_of(key: str, content: str, rows: int, day: date) -> Batches:
     """One batch: its idempotency key and the digest of what it says, for each of its rows."""
-    return Batches(np.full(rows, number_of(key)), np.full(rows, number_of(content)), days_of(day))
+    keys, contents = np.array([number_of(key)]), np.array([number_of(content)])
+    return Batches(keys, contents, np.zeros(rows, np.int64), days_of(day))
 
 
 def number_of(word: str) -> int:
@@ -173,6 +175,11 @@ class AppendableStores:
         names = [self.spec.name] if not region else [self.spec.name, quarantine_of(self.spec.name)]
         stores = (self._open(region or QUARANTINE, name) for name in names)
         return [each.before.batches for each in stores if each is not None]
+
+    def rows_in(self, region: str) -> int:
+        """How many rows a region's store holds."""
+        opened = self._open(region, self.spec.name)
+        return 0 if opened is None else opened.store.manifest.rows
 
     def _ask(self, rows: SortedSource, recipients: Sequence[Recipient], first: date, conditions: Conditions) -> None:
         """Raises what the conditions do."""
@@ -290,8 +297,8 @@ class _Further:
         self._in_force = True
         manifest = staged.commit()
         sync_folder(self.folder)
-        target = self._types[TARGET].type
-        return _Open(Store(self.folder, manifest, self._recipient.keys), before, _seen(self.folder), target)
+        store = compacted(Store(self.folder, manifest, self._recipient.keys))
+        return _Open(store, before, _seen(self.folder), self._types[TARGET].type)
 
     def _notes(self, notes: Mapping[str, Any], before: StoredBefore) -> dict[str, Any]:
         if not self._recipient.is_quarantine:
@@ -321,7 +328,7 @@ def _counted(source: SortedSource, recipients: Sequence[Recipient]) -> tuple[dic
 def _digest(source: SortedSource) -> str:
     """What the rows are, by their batches."""
     batches = source.batches
-    pairs = [] if batches is None else np.unique(np.stack([batches.key, batches.content], 1), axis=0).tolist()
+    pairs = [] if batches is None else sorted(zip(batches.keys.tolist(), batches.contents.tolist(), strict=True))
     return sha256_hex(json.dumps(pairs).encode())
 
 

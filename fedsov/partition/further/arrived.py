@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+
+from fedsov.partition.further.merged_files import BATCH, CONTENT, DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +25,25 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batches:
-    """Rows that are appended: (rows,) int64 digests of their batch's key and content, and the day of their arrival."""
+    """Which batch each of the rows is of that are appended.
 
-    key: np.ndarray
-    content: np.ndarray
+    Attributes:
+        keys: (batches,) int64 digests of their keys, which differ.
+        contents: (batches,) int64 digests of what they say.
+        of_row: (rows,) place of each row's batch.
+        day: of their arrival.
+    """
+
+    keys: np.ndarray
+    contents: np.ndarray
+    of_row: np.ndarray
     day: int
+
+    def select(self, rows: np.ndarray | slice) -> Batches:
+        """Those of some rows."""
+        return replace(self, of_row=self.of_row[rows])
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """Name to (rows,) int64, as they are stored."""
+        day = np.full(len(self.of_row), self.day, np.int64)
+        return {BATCH: self.keys[self.of_row], CONTENT: self.contents[self.of_row], DAY: day}

@@ -144,7 +144,7 @@ class Door:
         keys = np.array([number_of(request.key) for request in sent], np.int64)
         contents = np.array([number_of(hashlib.sha256(request.body).hexdigest()) for request in sent], np.int64)
         source = stores.surveyed(_Sent(stores.spec, secrets.token_hex(32), table), today)
-        source = replace(source, batches=Batches(keys[whose], contents[whose], days_of(today)))
+        source = replace(source, batches=Batches(keys, contents, whose, days_of(today)))
         pieces = list(source.tables())
         homes, place = source.homes, np.concatenate([piece.place for piece in pieces])
         belongs = np.where(homes.home < 0, homes.held_by, homes.home)

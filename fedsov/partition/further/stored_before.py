@@ -19,10 +19,8 @@ import pyarrow as pa
 from fedsov.errors import InputError
 from fedsov.keys.protocol import RegionKeys
 from fedsov.label import Label, join
-from fedsov.partition.arrow_columns import levels
 from fedsov.partition.further.merged_files import BATCH, CONTENT, LABEL, integers, read_tags
-from fedsov.partition.people.row_names import RowNames, keyed_halves
-from fedsov.partition.records import keyed_numbers
+from fedsov.partition.people.row_names import RowNames, halves_of, keyed_halves
 from fedsov.partition.store import ROW, SUBJECT, Store
 
 if TYPE_CHECKING:
@@ -82,29 +80,25 @@ class StoredBefore:
     def add(self, table: pa.Table, labels: Sequence[Label]) -> None:
         """Rows that are in force now, by the columns of a store; `labels` are those that they have places in."""
         self._rows.add(integers(table.column(ROW)))
-        words, codes = levels(table.column(SUBJECT))
-        places = integers(table.column(LABEL))
-        people = keyed_numbers(words)[codes] if words else np.zeros(0, np.int64)
+        places, people = integers(table.column(LABEL)), halves_of(table.column(SUBJECT))
         is_public = np.array([*(label.is_public for label in labels), False])[places]
         self._public.add(people[is_public])
         self._bound.add(people[~is_public])
         self._labels |= dict.fromkeys(labels[place] for place in np.unique(places).tolist())
         if BATCH in table.column_names:
-            pairs = np.stack([integers(table.column(BATCH)), integers(table.column(CONTENT))], 1)
-            self.batches.update((key, content) for key, content in np.unique(pairs, axis=0).tolist() if key)
+            keys, rows = np.unique(integers(table.column(BATCH)), return_index=True)
+            contents = integers(table.column(CONTENT))[rows]
+            self.batches |= {key: content for key, content in zip(keys.tolist(), contents.tolist(), strict=True) if key}
 
     def has(self, batches: Batches) -> np.ndarray:
         """(rows,) bool: whose batch is stored already. Raises KeyReused where one of its key had other content."""
-        if not self.batches:
-            return np.zeros(len(batches.key), bool)
-        pairs, of_row = np.unique(np.stack([batches.key, batches.content], 1), axis=0, return_inverse=True)
-        stored = [self.batches.get(key) for key, _ in pairs.tolist()]
-        if any(before not in (None, content) for before, (_, content) in zip(stored, pairs.tolist(), strict=True)):
+        stored, contents = [self.batches.get(key) for key in batches.keys.tolist()], batches.contents.tolist()
+        if any(before not in (None, content) for before, content in zip(stored, contents, strict=True)):
             raise KeyReused(
                 "this idempotency key was used for other rows, which are stored; nothing was stored now; send these "
                 "rows under a key of their own"
             )
-        known: np.ndarray = np.array([before is not None for before in stored])[of_row.ravel()]
+        known: np.ndarray = np.array([before is not None for before in stored], bool)[batches.of_row]
         return known
 
     def named_after(self, names: RowNames, keys: RegionKeys) -> RowNames:

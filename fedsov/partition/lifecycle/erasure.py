@@ -14,7 +14,7 @@ old manifest alone held wrapped; `fedsov keys retire` destroys what opens them.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -94,7 +94,12 @@ def sweep(folder: Path, manifest: Manifest) -> None:
 
 
 def restage(
-    store: Store, tables: Mapping[str, pa.Table], *, rows: int, whose: Mapping[str, pa.Table] | None = None
+    store: Store,
+    tables: Mapping[str, pa.Table],
+    *,
+    rows: int,
+    whose: Mapping[str, pa.Table] | None = None,
+    leaving: Collection[str] = (),
 ) -> Staged:
     """Writes some files of a store anew beside those in force; `commit` puts them there.
 
@@ -102,13 +107,14 @@ def restage(
         tables: name in the manifest to the rows of that file.
         rows: how many the whole store holds then.
         whose: by each file of `RECORDS` its rows, `SUBJECT` and `LABEL` among their columns; read where None.
+        leaving: names of files that leave, whose rows are among the others now.
     """
     folder, manifest, keys = store.folder, store.manifest, store.keys
     stamp = secrets.token_hex(6)
     fresh = {part: f"{part}-{stamp}.parquet" for part in tables}
     pending = folder / f".{MANIFEST}.{stamp}"
-    files = {**manifest.files, **fresh}
-    same = {name for part, name in manifest.files.items() if part not in tables}
+    files = {part: name for part, name in manifest.files.items() if part not in leaving} | fresh
+    same = {name for part, name in files.items() if part not in tables}
     wrapped = {name: key for name, key in manifest.wrapped.items() if name in same}
     digests = {name: digest for name, digest in manifest.sha256.items() if name in same}
     with ExitStack() as undo, writing(folder):
@@ -118,7 +124,7 @@ def restage(
             write_encrypted(folder / fresh[part], table, file_key, OWN)
             sync_file(folder / fresh[part])
             digests[fresh[part]] = file_sha256(folder / fresh[part])
-        notes = _notes(store, tables if whose is None else whose)
+        notes = manifest.notes if leaving else _notes(store, tables if whose is None else whose)
         new = replace(manifest, rows=rows, files=files, sha256=digests, wrapped=wrapped, notes=notes)
         new = replace(new, seal=sealing(keys, new))
         create_private_file(pending)

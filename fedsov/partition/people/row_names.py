@@ -41,6 +41,7 @@ _PUBLIC = hashlib.blake2b(b"fedsov row names", digest_size=DIGEST_BYTES).digest(
 _LONGEST = 4096
 _KEPT = np.tril(np.full((DIGEST_BYTES + 1, DIGEST_BYTES), 0xFF, np.uint8), -1)
 _PAIRS = np.array([f"{byte:02x}" for byte in range(256)], "S2")
+_NIBBLES = np.array([int(chr(byte), 16) if chr(byte) in "0123456789abcdef" else 0 for byte in range(256)], np.uint8)
 _UNTRIMMED = (np.arange(256) <= 0x20) | (np.arange(256) >= 0x80)
 _BEGINS_NUMBER = np.isin(np.arange(256), list(b"0123456789+-.")) | (np.arange(256) >= 0x80)
 _BEGINS_WORD = np.isin(np.arange(256), list(b"nNiI"))
@@ -141,6 +142,20 @@ def hexadecimal(names: np.ndarray) -> pa.Array:
     offsets = np.arange(len(names) + 1, dtype=np.int64) * 2 * DIGEST_BYTES
     buffers = [None, pa.py_buffer(offsets), pa.py_buffer(digits.tobytes())]
     return pa.Array.from_buffers(pa.large_string(), len(names), buffers)
+
+
+def halves_of(names: pa.ChunkedArray) -> np.ndarray:
+    """(rows,) int64: the first half of each name of 32 digits, as `keyed_halves`. Raises ValueError for other text."""
+    parts = [np.zeros(0, np.int64)]
+    for chunk in names.cast(pa.large_string()).chunks:
+        if len(chunk):
+            offsets = np.frombuffer(chunk.buffers()[1], np.int64)[chunk.offset : chunk.offset + len(chunk) + 1]
+            if chunk.null_count or (np.diff(offsets) != 2 * DIGEST_BYTES).any():
+                raise ValueError("a name is not of 32 digits")
+            digits = np.frombuffer(chunk.buffers()[2], np.uint8)[offsets[0] : offsets[-1]]
+            halves = _NIBBLES[digits.reshape(len(chunk), -1)[:, :DIGEST_BYTES]]
+            parts.append(keyed_halves(halves[:, ::2] << 4 | halves[:, 1::2]))
+    return np.concatenate(parts)
 
 
 def row_folds(source_sha256: str, first: int, rows: int) -> np.ndarray:

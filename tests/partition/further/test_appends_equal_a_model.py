@@ -10,9 +10,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fedsov.partition.further import compaction
 from fedsov.partition.lifecycle.erasure import remove_rows, rows_of, subject_pseudonym
 from fedsov.partition.lifecycle.retention import RetentionRules, StoredAges, expired
 from tests.partition.further.world import FIRST, appended, stored
@@ -83,10 +85,13 @@ def _expected(workspace: Path, region: str, model: Model) -> tuple[object, ...]:
     return expected, len(rows), len({SUBJECTS[row] for row in rows}), True
 
 
-@given(st.lists(st.one_of(APPEND, APPEND, ERASE, EXPIRE), min_size=1, max_size=6))
+@given(st.lists(st.one_of(APPEND, APPEND, ERASE, EXPIRE), min_size=1, max_size=6), st.sampled_from([2, 16]))
 @settings(max_examples=12, deadline=None)
-def test_any_sequence_of_appends_erasures_and_expiries_equals_the_model(steps: list[tuple[str, object]]) -> None:
-    with TemporaryDirectory() as folder:
+def test_any_sequence_of_appends_erasures_and_expiries_equals_the_model(
+    steps: list[tuple[str, object]], merged: int
+) -> None:
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compaction, "MERGED", merged)
         for is_so, expected in _followed(Path(folder), steps):
             assert is_so == expected
 

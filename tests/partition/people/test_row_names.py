@@ -7,13 +7,23 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from pyarrow import csv
 
 from fedsov.keys import create_keys
 from fedsov.keys.protocol import KeySettings
 from fedsov.model.targets import TargetRule
 from fedsov.partition.dataset import DatasetSpec
-from fedsov.partition.people.row_names import RowNames, keyed, row_digests, row_folds, row_names
+from fedsov.partition.people.row_names import (
+    RowNames,
+    halves_of,
+    hexadecimal,
+    keyed,
+    keyed_halves,
+    row_digests,
+    row_folds,
+    row_names,
+)
 from fedsov.partition.records import keyed_numbers
 from fedsov.partition.sources import read_source
 from tests.partition.world import people
@@ -35,6 +45,15 @@ def test_csv_and_parquet_in_any_order_of_rows_and_columns_give_the_same_names(tm
 def test_equal_rows_are_told_apart_by_their_number() -> None:
     first, second, third, other = row_names(pa.table({"age": [41, 41, 41, 7]}))
     assert (second, third) == (f"{first}#1", f"{first}#2") and not other.startswith(first)
+
+
+def test_halves_of_names_are_those_of_their_bytes_and_other_text_is_no_name() -> None:
+    names = np.random.default_rng(0).integers(0, 256, (50, 16)).astype(np.uint8)
+    words = pa.chunked_array([hexadecimal(names[:20]), hexadecimal(names[20:])])
+    assert (halves_of(words.slice(3, 40)) == keyed_halves(names[3:43])).all() and not len(halves_of(words.slice(0, 0)))
+    for strange in (["abc"], [None], ["0" * 32, "0" * 31]):
+        with pytest.raises(ValueError, match="not of 32 digits"):
+            halves_of(pa.chunked_array([pa.array(strange, pa.string())]))
 
 
 def test_one_value_more_less_or_missing_is_another_row() -> None:
