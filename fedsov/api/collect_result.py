@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fedsov.api.result import RegionResult, RunResult
+from fedsov.api.result import ROUNDED, RegionResult, RunResult
 from fedsov.errors import TrainingFailed
 from fedsov.hub.finishing import CONSENTED_START, PUBLIC_START, RunOutputs
 from fedsov.hub.planning.plan_values import Plan
@@ -57,7 +57,7 @@ def _rounded(run: HubRun, regions: Sequence[RegionResult]) -> list[str]:
     """That scores over people's rows are coarse, where there are any, and where the exact ones are."""
     if run.settings.asked.examples is not None or all(region.score is None for region in regions):
         return []
-    return ["ROUNDED SCORES: of people's rows, to their standard errors; exact ones are in each region's registry."]
+    return [f"{ROUNDED}: of people's rows, to their standard errors; exact ones are in each region's registry."]
 
 
 def _privacy_past(summaries: Summaries) -> list[str]:

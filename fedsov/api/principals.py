@@ -10,7 +10,7 @@ from typing import Any
 from fedsov.api.region_settings import UNSAID, names_of, opened, user
 from fedsov.errors import ConfigurationError, unknown
 from fedsov.keys import KeyService, KeySettings, grants
-from fedsov.keys.principals import PRINCIPALS
+from fedsov.keys.principals import PARTS, PRINCIPALS
 from fedsov.region.settings import FILES
 from fedsov.region.settings_file import read_settings
 from fedsov.region.trust.access import granted, note_grant
@@ -35,7 +35,8 @@ class Granted:
         """In words."""
         its = PRINCIPALS[self.principal]
         keys = "no keys of its own" if self.service is None else f"keys protected by {self.service.words()}"
-        return f"{self.principal}: {', '.join(its.purposes) or 'reads no row'}; opens {', '.join(its.parts)}; {keys}"
+        parts = ", ".join(PARTS[part] for part in its.parts)
+        return f"{self.principal}: {', '.join(its.purposes) or 'reads no row'}; opens {parts}; {keys}"
 
 
 def principals(root: Path, name: str) -> list[Granted]:

@@ -50,20 +50,20 @@ def columns(result: RunResult) -> tuple[str, ...]:
     return ("region", "rows", "strategy", "selected", score, "local", "gain ± s.e.", "crossings", "refused")
 
 
-def number(value: float | None, digits: int = 3) -> str:
-    """A number for a cell; a dash where there is none."""
-    return "–" if value is None else f"{value:.{digits}f}"
+def number(value: float | None, digits: int = 3, *, is_rounded: bool = False) -> str:
+    """A number for a cell, ~ before one that is told to its standard error; a dash where there is none."""
+    return "–" if value is None else f"{'~' if is_rounded else ''}{value:.{digits}f}"
 
 
-def _cells(region: RegionResult) -> tuple[str, ...]:
+def _cells(region: RegionResult, *, is_rounded: bool) -> tuple[str, ...]:
     gain = "–" if region.gain is None else f"{region.gain:+.3f} ± {number(region.gain_se)}"
     return (
         region.region,
         "<10" if region.rows is None else f"{region.rows:,}",
         region.strategy.replace("_", " "),
         region.selected,
-        number(region.score),
-        number(region.local_score),
+        number(region.score, is_rounded=is_rounded),
+        number(region.local_score, is_rounded=is_rounded),
         gain,
         str(region.crossings["permitted"]),
         str(region.crossings["refused"]),
@@ -81,7 +81,7 @@ def table(result: RunResult) -> Table:
             name, justify="left" if name in ("region", "strategy", "selected", "gain ± s.e.") else "right"
         )
     for region in result.regions:
-        overview.add_row(*(Text(printable(cell)) for cell in _cells(region)))
+        overview.add_row(*(Text(printable(cell)) for cell in _cells(region, is_rounded=result.is_rounded)))
     return overview
 
 
@@ -220,7 +220,8 @@ def as_html(result: RunResult) -> str:
     """The table and the refusals as HTML, for notebooks."""
     head = "".join(f"<th>{escape(name)}</th>" for name in columns(result))
     rows = "".join(
-        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in _cells(region)) + "</tr>" for region in result.regions
+        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in _cells(region, is_rounded=result.is_rounded)) + "</tr>"
+        for region in result.regions
     )
     marks = [*([MARK] if result.unsafe else []), *result.marks]
     mark = "".join(f"<p><b>{escape(each)}</b></p>" for each in marks)

@@ -72,6 +72,8 @@ class RegionResult:
         return {key: value for key, value in scores.items() if value is not None}
 
 
+ROUNDED = "ROUNDED SCORES"
+"""How the mark of a run begins whose scores are told to their standard errors."""
 _SHOWN = 10
 """How many regions a result names in its one line."""
 
@@ -144,6 +146,11 @@ class RunResult:
         }
 
     @property
+    def is_rounded(self) -> bool:
+        """Whether scores are told to their standard errors."""
+        return any(mark.startswith(ROUNDED) for mark in self.marks)
+
+    @property
     def results(self) -> dict[str, RegionResult]:
         """Each region's line by its name."""
         return {line.region: line for line in self.regions}
@@ -165,7 +172,8 @@ class RunResult:
 
     def __repr__(self) -> str:
         lines = [
-            f"{line.region} {line.strategy}" + ("" if line.score is None else f" {line.score:.3f}")
+            f"{line.region} {line.strategy}"
+            + ("" if line.score is None else f" {'~' if self.is_rounded else ''}{line.score:.3f}")
             for line in self.regions
         ]
         beyond = [f"{len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []

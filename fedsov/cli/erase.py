@@ -68,7 +68,10 @@ def erase(arguments: EraseArguments) -> None:
         if arguments.json:
             print_json({"subject": digest, "state": "lifted"})
         else:
-            print_line(f"rows of subject {digest} are taken again; ingest them with `fedsov ingest --rebuild`")
+            print_line(
+                f"rows of subject {digest} are taken again; ingest them by `fedsov ingest --rebuild dataset=@FILE` "
+                "with the settings of their ingestion: without dataset=... it is the demonstration's"
+            )
         return
     done = erasure.erase(arguments.workspace, arguments.region, subject, by=arguments.by, why=arguments.why)
     if arguments.json:

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 def round_line(run: HubRun, record: RoundRecord, what: str) -> str:
     """What became of a federated round, while the training goes on: scores, the members of a sum, who was missing."""
+    about = "~" if run.settings.asked.examples is None else ""  # of people's rows, told to its standard error
     scores = " ".join(
-        f"{run.name_of(node)} {metrics['score']:.3f}"
+        f"{run.name_of(node)} {about}{metrics['score']:.3f}"
         for node, metrics in record.metrics.items()
         if not math.isnan(metrics.get("score", math.nan))
     )

@@ -26,6 +26,16 @@ SEALS, RECORDS, IDENTIFIERS, WAITING, OWN = "seals", "records", "identifiers", "
 wait in its quarantine, and the secret that divides its rows."""
 
 
+PARTS: Mapping[str, str] = {
+    SEALS: "manifests",
+    RECORDS: "rows",
+    IDENTIFIERS: "identifiers",
+    WAITING: "rows in quarantine",
+    OWN: "the secret that divides rows",
+}
+"""Each part in words."""
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
     """What it may open stores for, and what its keyring holds.

@@ -63,7 +63,8 @@ class RegionPreview:
 class Preview:
     """What an ingestion would do; `quarantined` has rows by reason, `said` what else its user must know.
 
-    `is_rounded` says that counts are in tens, rounded down; `location` is the country where the source lies.
+    `is_rounded` says that counts are in tens, rounded down; `location` is the country where the source lies, which
+    `is_stated`, or assumed and said so.
     """
 
     rows_in: int
@@ -73,6 +74,7 @@ class Preview:
     said: tuple[str, ...]
     is_rounded: bool = False
     location: str = ""
+    is_stated: bool = False
 
     def rounded(self) -> Preview:
         """The same with counts in tens, for rows of people; those of all rows are sums of the others."""
@@ -95,7 +97,8 @@ class Preview:
         some = "about " if self.is_rounded else ""
         return [
             f"{some}{self.rows_in:,} rows in {len(self.columns)} columns beside the target; nothing was written",
-            *([f"the source lies in {self.location} (dataset.location)"] if self.location else []),
+            *(["counts are given in tens, rounded down: no row is lost"] if self.is_rounded else []),
+            *([f"the source lies in {self.location}"] if self.location and self.is_stated else []),
             *(f"warning: {line}" for line in self.said),
             "columns (values are masked):",
             *columns,
@@ -119,6 +122,7 @@ class Preview:
             said=tuple(value["said"]),
             is_rounded=value["is_rounded"],
             location=value["location"],
+            is_stated=value["is_stated"],
         )
 
 
@@ -150,6 +154,7 @@ def preview(
         quarantined=dict(report.quarantined),
         said=report.said,
         location=report.location,
+        is_stated=report.is_stated,
     )
 
 

@@ -16,6 +16,7 @@ their way home, and they went all the same (examples, or a source of which nobod
 LOCATION_ASSUMED = "location assumed"
 """In `marks` of a crossing from a place that nobody stated."""
 
+IN_TENS = "; counts of people's rows are given in tens, rounded down: no row is lost"
 LOUD = 0.05
 """Rows without a home beyond this share are said in a line of their own."""
 
@@ -65,6 +66,7 @@ class IngestionReport:
             f"+ {held_back:,} quarantined{f' ({why})' if why else ''}"
             f"{'; name unknown jurisdictions by dataset.aliases={SPELLING: CODE}' if unknown and not self.said else ''}"
             f"{'; the stores are up to date' if self.up_to_date else ''}"
+            f"{IN_TENS if self.rounded else ''}"
         )
 
     def _told(self, count: int) -> str:

@@ -18,22 +18,14 @@ from fedsov.region.trust.access import NOTE
 from fedsov.region.worker import ClosedRegion, open_region
 from fedsov.storage.workspace import ledger_of
 from tests.cli.world import call
-from tests.hostile.people_region import PeopleRegion, drawn
+from tests.hostile.people_region import PeopleRegion
 from tests.keys.servers import private_file
 
 
-@pytest.fixture(scope="module")
-def made_once(tmp_path_factory: pytest.TempPathFactory) -> PeopleRegion:
-    """A region of 30 people."""
-    region = PeopleRegion(tmp_path_factory.mktemp("principals"))
-    region.ingest(drawn(range(30)))
-    return region
-
-
 @pytest.fixture
-def region(made_once: PeopleRegion, tmp_path: Path) -> PeopleRegion:
+def region(thirty_people: PeopleRegion, tmp_path: Path) -> PeopleRegion:
     """The same in a workspace that a test may change; a trainer, an erasure officer and an auditor have keys."""
-    region = made_once.copied(tmp_path / "copy")
+    region = thirty_people.copied(tmp_path / "copy")
     for principal in ("trainer", "erasure_officer", "auditor"):
         file = private_file(tmp_path / f"{principal}.secret", f"the passphrase of {principal}")
         words = ["key_service.backend=passphrase", f"key_service.credential_file={file}"]
@@ -104,7 +96,8 @@ def test_keys_are_shown_and_taken_away_and_the_owner_works_again(region: PeopleR
     place = f"workspace={_root(region)}"
     shown = call("keys", "principals", "DE", place).out.splitlines()
     assert shown[0].startswith(
-        "DE: trainer: training, base_model, synthetic, attack_test; opens seals, records, own; keys"
+        "DE: trainer: training, base_model, synthetic, attack_test; opens manifests, rows, the secret that divides "
+        "rows; keys"
     )
     assert shown[1].endswith("no keys of its own") and "reads no row" in shown[2]
     assert "take that credential away" in call("keys", "revoke", "DE", "trainer", place, "--why", "left").out

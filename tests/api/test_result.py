@@ -35,6 +35,14 @@ def region(
     return RegionResult.of(plan, outcome, failure, crossings=CROSSINGS)
 
 
+def test_a_score_that_is_told_to_its_standard_error_is_shown_as_about() -> None:
+    rounded = replace(
+        RESULT, refusals=(), marks=("ROUNDED SCORES: of people's rows.",), regions=(region({**OUTCOME, "score": 1.0}),)
+    )
+    assert "~1.000" in str(rounded) and "~1.000" in repr(rounded) and "~0.500" in rounded._repr_html_()
+    assert "~" not in str(replace(rounded, marks=())) + repr(RESULT)
+
+
 def test_what_was_selected_has_its_old_name_for_one_release() -> None:
     with pytest.warns(DeprecationWarning, match=r"^RegionResult\.kept is called selected now$"):
         assert region().kept == region().selected == "tuned"

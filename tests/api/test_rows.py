@@ -16,22 +16,14 @@ from fedsov.ledger.ledger import Ledger
 from fedsov.region.trust.access import NOTE
 from fedsov.storage.workspace import ledger_of
 from tests.cli.world import call
-from tests.hostile.people_region import PeopleRegion, drawn
+from tests.hostile.people_region import PeopleRegion
 from tests.world import ROOT
 
 
-@pytest.fixture(scope="module")
-def made_once(tmp_path_factory: pytest.TempPathFactory) -> PeopleRegion:
-    """A region of 30 people."""
-    region = PeopleRegion(tmp_path_factory.mktemp("rows"))
-    region.ingest(drawn(range(30)))
-    return region
-
-
 @pytest.fixture
-def region(made_once: PeopleRegion, tmp_path: Path) -> PeopleRegion:
+def region(thirty_people: PeopleRegion, tmp_path: Path) -> PeopleRegion:
     """The same in a workspace that a test may change."""
-    return made_once.copied(tmp_path / "copy")
+    return thirty_people.copied(tmp_path / "copy")
 
 
 def _noted(region: PeopleRegion) -> list[dict[str, Any]]:

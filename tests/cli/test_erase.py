@@ -37,7 +37,8 @@ def test_an_erasure_says_of_each_place_what_became_of_it_and_never_the_person(wo
 def test_a_person_who_came_anew_is_taken_again_and_one_who_was_never_erased_is_refused(workspace: Path) -> None:
     words = ("--region", "DE", "--why", "a new contract", "--workspace", workspace)
     assert call("erase", "--subject", "p9", *words).code == 0
-    assert "are taken again" in call("erase", "--subject", "p9", "--again", *words).out
+    again = call("erase", "--subject", "p9", "--again", *words).out
+    assert "are taken again" in again and "`fedsov ingest --rebuild dataset=@FILE " in again
     assert "erased no such subject" in call("erase", "--subject", "p1", "--again", *words).line
 
 

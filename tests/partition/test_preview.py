@@ -11,8 +11,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.csv
 
+from fedsov.partition.arrival import Conditions
 from fedsov.partition.classify import ClassifyRules, ConsentRule, RestrictionRule
 from fedsov.partition.preview import Preview, masked, preview
+from fedsov.partition.sources.location import SentHome
 from tests.partition.world import ATLAS, CANARY, people, run, spec_of, two_regions, written
 from tests.world import ROOT
 
@@ -34,6 +36,17 @@ def test_a_preview_says_what_the_ingestion_then_does(tmp_path: Path) -> None:
     free = [row for row in table if row["job"] == "nurse" and row["contract"] != "closed"]
     assert sum(region.consenting for region in found.regions) == len(free)
     assert Preview.from_json(json.loads(json.dumps(found.to_json()))) == found
+
+
+def test_where_a_source_lies_is_said_where_somebody_said_it_and_counts_in_tens_are_said_to_be_so(
+    tmp_path: Path,
+) -> None:
+    spec = spec_of(written(tmp_path, people()))
+    for is_stated in (True, False):
+        sent = Conditions(location="DE", send_home=lambda _, said=is_stated: SentHome(is_stated=said))
+        lines = preview(spec, atlas=ATLAS, regions=two_regions(), conditions=sent).rounded().lines()
+        assert ("the source lies in DE" in lines) is is_stated
+        assert lines.count("counts are given in tens, rounded down: no row is lost") == 1
 
 
 def test_each_column_has_a_reason_and_values_are_masked(tmp_path: Path) -> None:

@@ -36,6 +36,11 @@ def test_rows_of_an_unknown_jurisdiction_have_their_remedy_in_the_line() -> None
     )
 
 
+def test_counts_in_tens_are_said_to_be_so_lest_rows_seem_lost() -> None:
+    said = replace(REPORT, rounded=True).sentence()
+    assert said.endswith("; counts of people's rows are given in tens, rounded down: no row is lost")
+
+
 def test_without_quarantined_rows_no_reason_is_told_and_stores_that_are_up_to_date_say_so() -> None:
     again = replace(REPORT, quarantined={}, stored=12345, up_to_date=True)
     assert again.sentence() == (
