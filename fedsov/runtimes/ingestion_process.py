@@ -89,7 +89,7 @@ def ingest_source(request: Mapping[str, Any]) -> dict[str, Any]:
     gates = opened_gates(settings, workspace, request["run"])
     register = settings.border.register()
     conditions = replace(
-        conditions_of(gates, _known_regions(settings, workspace)),
+        conditions_of(gates, _known_regions(settings, workspace), replaces=request.get("append") is None),
         basis=_basis(settings, register, asked.calendar().day()),
         rebuild=bool(request.get("rebuild")),
         drops_appended=bool(request.get("drops_appended")),
@@ -131,10 +131,13 @@ def opened_gates(settings: Settings, workspace: Workspace, run: str) -> RegionGa
     return RegionGates(settings, asked_of(settings), workspace, run)
 
 
-def conditions_of(gates: RegionGates, names: Sequence[str]) -> Conditions:
-    """What these regions, and those that get rows beside them, are asked; each takes the job now. Raises JobRefused."""
+def conditions_of(gates: RegionGates, names: Sequence[str], *, replaces: bool) -> Conditions:
+    """What these regions, and those that get rows beside them, are asked; each takes the job now. Raises JobRefused.
+
+    `replaces` says that rows come in place of those that are stored.
+    """
     gates.ask_all(names)
-    ways = WaysHome(gates, location_of(gates.settings))
+    ways = WaysHome(gates, location_of(gates.settings), replaces)
     return Conditions(
         check_rows=check_rows(gates.workspace, gates, asked=names),
         admitted=gates.admitted,

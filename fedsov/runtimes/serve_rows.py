@@ -105,7 +105,7 @@ def standing_answers(settings: Settings, workspace: Workspace, stores: Appendabl
     law that asks about so many people or more is asked about no fewer.
     """
     gates, dataset = opened_gates(settings, workspace, RUN), settings.dataset.name
-    asked = conditions_of(gates, [each.name for each in stores.recorded.regions])
+    asked = conditions_of(gates, [each.name for each in stores.recorded.regions], replaces=False)
 
     def admitted(arrival: Arrival) -> None:
         sent = sha256_hex(f"sent to {dataset} on {arrival.ingested}".encode())

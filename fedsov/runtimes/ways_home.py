@@ -56,10 +56,14 @@ def considered(settings: Settings, located: SourceLocation, shares: Sequence[Sha
 
 @dataclass(frozen=True, slots=True)
 class WaysHome:
-    """What `fedsov.partition.arrival.Conditions` asks about the way home from a place."""
+    """What `fedsov.partition.arrival.Conditions` asks about the way home from a place.
+
+    `replaces` says that the source's rows come in place of those at home.
+    """
 
     gates: RegionGates
     located: SourceLocation
+    replaces: bool = True
 
     def send(self, shares: Sequence[Share]) -> SentHome:
         """Has every share's crossings decided and recorded; says whose rows stay.
@@ -70,7 +74,7 @@ class WaysHome:
         if shares and len(sent.stays) == len(shares):
             raise JobRefused(f"nothing was stored: {' '.join(sent.said)}")
         for share in shares:
-            if share.region.name in sent.stays:
+            if self.replaces and share.region.name in sent.stays:
                 self._check_store(share, sent)
         return sent
 

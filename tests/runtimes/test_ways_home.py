@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fedsov.errors import ConfigurationError, JobRefused
+from fedsov.errors import ConfigurationError, InputError, JobRefused
 from fedsov.ledger.ledger import Ledger
 from fedsov.runtimes.ingestion_process import ingest_source, preview_source
 from tests.runtimes.test_ingestion_process import request_of
@@ -28,6 +28,10 @@ def bodies(place: Path, region: str) -> list[dict[str, Any]]:
 def homeward(place: Path, region: str) -> dict[str, Any]:
     (body,) = [body for body in bodies(place, region) if body.get("purpose") == "ingestion"]
     return body
+
+
+def homeward_last(place: Path, region: str) -> dict[str, Any]:
+    return [body for body in bodies(place, region) if body.get("purpose") == "ingestion"][-1]
 
 
 def noted(place: Path, region: str, name: str) -> list[dict[str, Any]]:
@@ -91,6 +95,17 @@ def test_rows_at_home_are_not_taken_away_since_those_of_a_later_source_may_not_g
     with pytest.raises(JobRefused, match="region DE has rows of people at home"):
         ingested(tmp_path, "dataset.location=CN")
     assert list((tmp_path / "w/regions/DE").glob("store/*/manifest.json"))
+
+
+def test_appended_rows_replace_none_and_are_refused_as_a_whole_where_some_may_not_go_home(tmp_path: Path) -> None:
+    ingested(tmp_path, "dataset.location=US")
+    stores = {path: path.read_bytes() for path in tmp_path.glob("w/regions/*/store/*/manifest.json")}
+    further = [MIXED[0], "DE,50,1", "CN,51,0"]
+    request = {**request_of(tmp_path, *OWN, "dataset.location=CN", lines=further), "append": "more"}
+    with pytest.raises(InputError, match="rows of DE have no way home from CN to region DE; nothing was appended"):
+        ingest_source(request)
+    assert len(stores) == 4 and all(path.read_bytes() == before for path, before in stores.items())
+    assert homeward_last(tmp_path, "DE")["verdict"] == "refuse"
 
 
 def test_a_dry_run_says_where_the_source_lies_and_who_would_stay_and_writes_nothing(tmp_path: Path) -> None:
