@@ -233,6 +233,7 @@ def _connect(run: HubRun) -> IngestionReport:
 
 def _tell_ingestion(run: HubRun) -> IngestionReport:
     """The stores are up to date; says what was ingested."""
+    from fedsov.hub.federated_training import beyond_noise
     from fedsov.protocol.ingestion_report import TO_USE_A_COLUMN, settled_line, unused_line
 
     report = _ingest(run)
@@ -251,4 +252,6 @@ def _tell_ingestion(run: HubRun) -> IngestionReport:
     run.progress(f"columns: {report.columns()}")
     if report.unused:
         run.progress(f"unused columns: {unused_line(report.unused)}; {TO_USE_A_COLUMN}")
+    if beyond := beyond_noise(run):
+        run.progress(f"unused columns under privacy=record: {unused_line(beyond)}; nothing is spent yet")
     return report

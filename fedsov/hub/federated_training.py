@@ -125,10 +125,21 @@ def _undescribed(run: HubRun, scope: str) -> dict[str, str]:
     """The columns that are learned from, and what to say of one that no region describes."""
     kinds = run.ingested.kinds if run.ingested else {}
     reasons = {name: "no region describes it" for name, kind in kinds.items() if kind in ("numeric", "categorical")}
-    if run.settings.training.adds_noise and scope != Scope.PUBLIC:
-        numeric = [name for name, kind in kinds.items() if kind == "numeric"]
-        reasons |= {name: f"noise needs its bounds; set dataset.bounds.{name}=[LOW,HIGH]" for name in numeric}
-    return reasons
+    return reasons if scope == Scope.PUBLIC else reasons | _needing_bounds(run)
+
+
+def beyond_noise(run: HubRun) -> dict[str, str]:
+    """The columns without declared bounds, which no answer under noise describes, and why; known before one is given."""
+    privacy = run.settings.job.privacy
+    declared = {} if privacy is None else privacy.bounds
+    return {name: why for name, why in _needing_bounds(run).items() if name not in declared}
+
+
+def _needing_bounds(run: HubRun) -> dict[str, str]:
+    """What to say of each column of numbers that noise has no bounds of; nothing of a run without noise."""
+    kinds = run.ingested.kinds if run.ingested and run.settings.training.adds_noise else {}
+    numeric = [name for name, kind in kinds.items() if kind == "numeric"]
+    return {name: f"noise needs its bounds; set dataset.bounds.{name}=[LOW,HIGH]" for name in numeric}
 
 
 def train_together(

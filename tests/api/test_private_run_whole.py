@@ -13,6 +13,7 @@ from fedsov.errors import BudgetBroken, BudgetExceeded
 from fedsov.ledger.ledger import Ledger
 from fedsov.privacy.accounting import epsilon
 from fedsov.region.people_budgets import privacy_notes
+from tests.cli.world import call
 from tests.world import Overheard, overhear
 
 SMALL = ("privacy=record", "federation.regions=[US,GB]", "federation.rounds=2", "strategy.order=[federated]")
@@ -32,6 +33,20 @@ def test_a_column_without_bounds_is_named_with_the_setting_that_mends_it(heard: 
     why = "noise needs its bounds; set dataset.bounds.Hobby=[LOW,HIGH]"
     assert heard.result.unused["Hobby"] == f"global model: {why}"
     assert any(f"Hobby ({why})" in line for line in heard.lines)
+
+
+def test_columns_that_noise_cannot_describe_are_named_before_anything_is_priced_or_spent(heard: Overheard) -> None:
+    """They were named after each region had reserved the whole run."""
+    named = next(place for place, line in enumerate(heard.lines) if "unused columns under privacy=record" in line)
+    first = next(place for place, line in enumerate(heard.lines) if line.split("] ")[-1].startswith("privacy: "))
+    assert named < first and "dataset.bounds.Hobby=[LOW,HIGH]" in heard.lines[named]
+    assert "nothing is spent yet" in heard.lines[named] and "Salary" not in heard.lines[named]
+
+
+def test_a_plan_names_them_too(heard: Overheard, workspace: Path) -> None:
+    planned = call("plan", *SMALL, f"workspace={workspace}", "~dataset.bounds.Hobby")
+    assert "unused columns under privacy=record: Hobby (noise needs its bounds" in planned.err
+    assert "under privacy=record" not in call("plan", *SMALL, f"workspace={workspace}").err
 
 
 def test_the_whole_run_is_reserved_and_its_epsilon_is_the_one_asked_for(heard: Overheard, workspace: Path) -> None:
