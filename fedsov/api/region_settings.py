@@ -28,6 +28,7 @@ from fedsov.ledger.ledger import Ledger
 from fedsov.partition.ingest import keys_of
 from fedsov.partition.manifest import MANIFEST, read_manifest
 from fedsov.region.lifecycle.rekeying import protected_by, split_anew, stores_anew, stores_of
+from fedsov.region.lifecycle.retention import check_starts
 from fedsov.region.settings import OwnLaw, RegionSettings
 from fedsov.region.settings_file import (
     FILE,
@@ -145,7 +146,9 @@ def set_settings(root: Path, names: Sequence[str], words: Sequence[str], *, by: 
     words = _named_law(root, words)
     for name in names:
         old = show(root, name).settings
-        _check_readable(root, old.changed(words), before=old.law.bundle)
+        new = old.changed(words)
+        _check_readable(root, new, before=old.law.bundle)
+        check_starts(Workspace(root).region(name), old, new)
     for name in names:
         with opened(root, name, writes=True) as (folder, ledger):
             settings = read_settings(folder, ledger).changed(words)  # as they are now that nobody else writes

@@ -121,6 +121,28 @@ def refusal_lines(refusals: Iterable[Mapping[str, Any]]) -> list[str]:
     return lines
 
 
+def refused_ways_home(result: RunResult) -> list[str]:
+    """Rows of the source that wait in quarantine since the border refused their way home, and where to see why."""
+    ingested = result.ingested
+    if ingested is None or not ingested.quarantined:
+        return []
+    from fedsov.partition.sources.location import NO_WAY_HOME
+
+    about = "about " if ingested.rounded else ""
+    lines = [
+        f"records: {f'{about}{count:,}' if count else 'fewer than 10'} rows stay in quarantine: {reason}"
+        for reason, count in sorted(ingested.quarantined.items())
+        if reason.startswith(NO_WAY_HOME)
+    ]
+    why = "    why: at the ingestion, by the regions' gates; `fedsov report` and `fedsov quarantine list` have it whole"
+    return [*lines, why] if lines else []
+
+
+def refused_lines(result: RunResult) -> list[str]:
+    """All that was refused, in the run and on the way home; that nothing was, where nothing was."""
+    return [*refusal_lines(result.refusals), *refused_ways_home(result)] or ["nothing was refused"]
+
+
 def notes(result: RunResult) -> list[str]:
     """Why each region has its strategy, and what became of it; with many regions, only the last reason of each."""
     lines = []
@@ -186,7 +208,6 @@ def everything(result: RunResult, overrides: Sequence[str] = ()) -> list[Rendera
     """The whole report, in order; `overrides` are what the run was asked for."""
     from rich.text import Text
 
-    refused = refusal_lines(result.refusals)
     parts: list[RenderableType] = [table(result)]
     if result.marks:
         parts.insert(0, Text("\n".join(map(printable, result.marks))))
@@ -197,7 +218,7 @@ def everything(result: RunResult, overrides: Sequence[str] = ()) -> list[Rendera
         **({"Unused columns:": [unused_line(result.unused)]} if result.unused else {}),
         **({"Privacy:": privacy_lines(result)} if result.privacy else {}),
         **({"Amended during training:": changed} if changed else {}),
-        "Refused:": refused or ["nothing was refused"],
+        "Refused:": refused_lines(result),
     }
     for title, lines in blocks.items():
         parts.append(Text("\n".join([title, *(f"  {printable(line)}" for line in lines)])))
@@ -226,6 +247,6 @@ def as_html(result: RunResult) -> str:
     marks = [*([MARK] if result.unsafe else []), *result.marks]
     mark = "".join(f"<p><b>{escape(each)}</b></p>" for each in marks)
     unused = [f"Unused columns: {unused_line(result.unused)}"] if result.unused else []
-    refused = refusal_lines(result.refusals) or ["nothing was refused"]
+    refused = refused_lines(result)
     below = "\n".join([*unused, *amendment_lines(result.plan), *refused])
     return f"{mark}<table><tr>{head}</tr>{rows}</table><pre>{escape(below)}</pre>"

@@ -129,7 +129,7 @@ def _undescribed(run: HubRun, scope: str) -> dict[str, str]:
 
 
 def beyond_noise(run: HubRun) -> dict[str, str]:
-    """The columns without declared bounds, which no answer under noise describes, and why; known before one is given."""
+    """The columns without declared bounds, which no answer under noise describes, and why; known before any."""
     privacy = run.settings.job.privacy
     declared = {} if privacy is None else privacy.bounds
     return {name: why for name, why in _needing_bounds(run).items() if name not in declared}

@@ -27,11 +27,12 @@ WAYS_OUT: Mapping[str, str] = {
     "CheckpointDamaged": "what it noted of this run under {folder}/runs was changed or cut; begin a new run",
     "AnswersBroken": "what it remembers of its answers, {folder}/answers, was changed, cut or lost; restore it from"
     " your copy; nothing was answered",
-    "AnswerWithheld": "too few of the people in {dataset} changed since it last answered about them, and some of them"
-    " left or came by another name; it answers again when their rows are as they were, or when as many have changed as"
-    " limits.least_people says (`fedsov region set {region} limits.least_people=N{place}` changes it, 10 at least);"
-    " with a column that names them, a corrected row is the same person's (`fedsov region set {region}"
-    " datasets.{dataset}.subject=COLUMN{place}`, then ingest anew)",
+    "AnswerWithheld": "people of {dataset} whom it answered about before left, were erased or corrected, or came by"
+    " another name, and since then fewer changed than its limits.least_people: an answer now would tell of those few."
+    " After an erasure it takes part again once so many others came or changed (`fedsov ingest` or `fedsov ingest"
+    " --append` of newer rows; no setting mends it), and until then its model of before stays; what left or changed by"
+    " mistake mends it as it was. In a table without names a corrected row is another person's: name a column"
+    " (`fedsov region set {region} datasets.{dataset}.subject=COLUMN{place}`, then ingest anew)",
     "LimitExceeded": "it was asked for more than its limits allow (`fedsov region show {region}{place}`; `fedsov region"
     " set {region} limits.rounds=N{place}` changes one)",
     "SettingsBroken": "its settings {folder}/region.yaml were edited by hand, put back or lost; restore your copy, and"

@@ -175,6 +175,18 @@ def test_a_result_is_its_report_as_text_and_in_a_notebook() -> None:
     assert "<table" in told._repr_html_()
 
 
+def test_rows_whose_way_home_was_refused_are_among_what_was_refused() -> None:
+    """ "Nothing was refused" stood under a run whose source kept a third of its rows for want of a paper."""
+    stays = {"no way home from CN to region DE": 60, "no way home from CN to region RU": 0, "target missing": 50}
+    ingested = replace(RESULT.ingested or IngestionReport(0, 0, {}, {}, False, {}, {}), quarantined=stays, rounded=True)
+    result = replace(RESULT, refusals=(), ingested=ingested)
+    for told in (str(result), result._repr_html_()):
+        assert "records: about 60 rows stay in quarantine: no way home from CN to region DE" in told
+        assert "records: fewer than 10 rows stay in quarantine: no way home from CN to region RU" in told
+        assert "fedsov quarantine list" in told and "nothing was refused" not in told and "target missing" not in told
+    assert "nothing was refused" in str(replace(RESULT, refusals=()))
+
+
 def test_a_result_is_one_line_with_each_region_s_strategy_and_score() -> None:
     assert repr(RESULT) == "RunResult(r1: US transfer_learning 0.750, DE transfer_learning 0.750)"
     many = replace(RESULT, regions=tuple(replace(region(None), region=f"R{number}") for number in range(175)))

@@ -26,6 +26,12 @@ def test_a_way_out_names_the_region_and_its_log_and_commands_that_run_as_they_st
         assert subcommand != "region" or words[-2:] == ["--workspace", "/a place"]
 
 
+def test_no_setting_is_proposed_where_a_region_answers_nothing_after_an_erasure() -> None:
+    """It proposed limits.least_people, which only a greater number can change: then still more people must come."""
+    line = str(region_error("DE", "AnswerWithheld", folder=FOLDER, dataset="people"))
+    assert "limits.least_people=" not in line and "no setting mends it" in line and "`fedsov ingest --append`" in line
+
+
 @pytest.mark.parametrize("name", list(IN_A_ROUND))
 def test_a_gate_s_refusal_in_a_round_is_told_with_the_ledger_that_knows_the_reason(name: str) -> None:
     line = in_a_round("DE", name)

@@ -15,15 +15,17 @@ import logging
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fedsov.errors import counted
+from fedsov.errors import ConfigurationError, counted, unknown
 from fedsov.ledger.ledger import Ledger
 from fedsov.partition.lifecycle.erasure import remove_rows, sweep
 from fedsov.partition.lifecycle.quarantine import dataset_of
 from fedsov.partition.lifecycle.retention import StoredAges, check_dates, expired
+from fedsov.partition.manifest import read_manifest
 from fedsov.partition.records import Records
 from fedsov.partition.store import Store
 from fedsov.partition.told_counts import in_tens
@@ -102,6 +104,26 @@ def tombstone(store: Store, leaves: np.ndarray, on: date, *, by: str, why: str) 
         "by": by,
         "why": why,
     }
+
+
+def check_starts(folder: Path, before: RegionSettings, new: RegionSettings) -> None:
+    """Looks at the columns that a change says start a clock, where rows are stored that have them or not.
+
+    Raises ConfigurationError for one that they lack or that holds no dates, and for a data set that nobody knows here.
+    """
+    stores = {dataset_of(path.name): path for path in reversed(stores_in(folder))}
+    known = sorted({*stores, *new.datasets, *before.retention.starts})
+    for dataset, column in sorted({*new.retention.starts.items()} - {*before.retention.starts.items()}):
+        if known and dataset not in known:
+            raise ConfigurationError(f"retention.starts: {unknown('data set', dataset, known)}")
+        kinds = read_manifest(stores[dataset]).kinds if dataset in stores else {column: "numeric"}
+        dates = [name for name, kind in kinds.items() if kind == "numeric"]  # a date is stored as its days
+        if column not in dates:
+            fault = f"its {kinds[column]} values are no dates" if column in kinds else unknown("column", column, dates)
+            raise ConfigurationError(
+                f"retention.starts.{dataset}={column}: {fault}; name a column of {dataset} that `fedsov ingest "
+                "--dry-run` calls a date, or null for the day of ingestion"
+            )
 
 
 def first_noted(ledger: Ledger, source_sha256: str) -> date | None:

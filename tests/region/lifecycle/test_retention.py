@@ -13,11 +13,12 @@ from fedsov.api.lifecycle.retention import apply, hold, plan, release
 from fedsov.errors import ConfigurationError
 from fedsov.label import PUBLIC, Label
 from fedsov.ledger.ledger import Ledger
-from fedsov.partition.lifecycle.retention import RetentionRules, StoredAges, expired
+from fedsov.partition.lifecycle.retention import RetentionRules, StoredAges, check_dates, expired
 from fedsov.partition.manifest import read_manifest
 from fedsov.region.settings import RegionSettings
 from fedsov.region.worker import ClosedRegion, open_region
 from fedsov.storage.workspace import ledger_of, store_of
+from tests.cli.world import call
 from tests.hostile.people_region import PeopleRegion, drawn
 
 DE = Label(frozenset({"DE"}), frozenset({"personal"}))
@@ -107,9 +108,35 @@ def test_a_column_of_dates_starts_the_clock_and_one_that_is_none_is_refused(tmp_
     assert len(opened.outbound.session.records) == 60 - len(old)
     apply(_root(region), "DE", why=WHY)
     assert read_manifest(store_of(region.folder, "people")).rows == 60 - len(old)
-    region.set("retention.starts.people=ward")
-    with pytest.raises(ConfigurationError, match=r"retention\.starts\.people names the column 'ward', which holds no"):
-        plan(_root(region), "DE")
+
+
+def test_a_column_that_a_later_source_lacks_or_has_no_dates_in_is_refused_where_rows_are_used() -> None:
+    for values, fault in (
+        (None, "people does not store"),
+        (np.array(["A"], object), "holds no dates"),
+        (np.array([1e6]), "holds no dates"),
+    ):
+        with pytest.raises(
+            ConfigurationError, match=rf"retention\.starts\.people names the column 'ward', which {fault}"
+        ):
+            check_dates("people", "ward", values)
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("people=ward", "retention.starts.people=ward: its categorical values are no dates"),
+        ("people=incme", "retention.starts.people=incme: unknown column 'incme'; did you mean income?"),
+        ("people='30 days'", "retention.starts.people=30 days: unknown column '30 days'"),
+        ("people=person", "retention.starts.people=person: "),
+        ("peple=income", "retention.starts: unknown data set 'peple'; did you mean people?"),
+    ],
+)
+def test_a_column_that_starts_no_clock_is_refused_where_it_is_set(region: PeopleRegion, word: str, said: str) -> None:
+    done = call("region", "set", "DE", f"retention.starts.{word}", "--yes", "--why", "x", f"workspace={_root(region)}")
+    assert done.code == 2 and said in done.err, done.err
+    shown = call("region", "show", "DE", "--json", f"workspace={_root(region)}").json
+    assert shown["retention"]["starts"] == {}
 
 
 def test_held_rows_stay_past_their_period_unused_until_the_hold_ends(region: PeopleRegion) -> None:
