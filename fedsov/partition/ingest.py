@@ -219,10 +219,15 @@ def _counted_now(workspace: Path, dataset: str, report: IngestReport) -> IngestR
     return replace(report, stored=stored, quarantined=dict(quarantined), rows_in=rows)
 
 
+def appended_to(workspace: Path, dataset: str, previous: tuple[Stamp, IngestReport] | None) -> list[str]:
+    """The regions, or `QUARANTINE`, with rows that were appended."""
+    stores = _stores_of(workspace, dataset, previous[1]) if previous else iter(())
+    return sorted({name for name, manifest in stores if manifest.appended})
+
+
 def _check_appended(workspace: Path, dataset: str, previous: tuple[Stamp, IngestReport] | None) -> None:
     """Raises InputError where rows that were appended would be lost."""
-    stores = _stores_of(workspace, dataset, previous[1]) if previous else iter(())
-    if names := sorted({name for name, manifest in stores if manifest.appended}):
+    if names := appended_to(workspace, dataset, previous):
         raise InputError(
             f"rows were appended to {dataset} ({', '.join(names)}), and an ingestion would replace them, since the "
             "source or its settings are others than before; nothing was changed; add the source's rows by `fedsov "

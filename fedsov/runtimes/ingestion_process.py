@@ -30,6 +30,7 @@ from fedsov.ledger.ledger import Ledger
 from fedsov.partition.arrival import ArrivingRows, CheckRows, Conditions
 from fedsov.partition.columns.column_kinds import LEARNED
 from fedsov.partition.further.append import batches_of, open_appendable
+from fedsov.partition.further.late_rows import bring_home
 from fedsov.partition.ingest import ingest, reported, store_folder
 from fedsov.partition.manifest import read_manifest
 from fedsov.partition.preview import preview
@@ -94,7 +95,10 @@ def ingest_source(request: Mapping[str, Any]) -> dict[str, Any]:
         rebuild=bool(request.get("rebuild")),
         drops_appended=bool(request.get("drops_appended")),
     )
-    appended = _append(settings, conditions, str(request["append"])) if request.get("append") is not None else ()
+    if request.get("append") is not None:
+        appended = _append(settings, conditions, str(request["append"]))
+    else:
+        appended = () if conditions.drops_appended else _bring_home(settings, conditions)
     report = (
         ingest(
             settings.dataset,
@@ -161,6 +165,14 @@ def _append(settings: Settings, conditions: Conditions, key: str) -> tuple[str, 
         batch = partial(batches_of, key or source.sha256, source.sha256)
         outcome = stores.append(source, batch, today=real_day(), conditions=conditions)
     return (outcome.sentence(),)
+
+
+def _bring_home(settings: Settings, conditions: Conditions) -> tuple[str, ...]:
+    """Appends rows that stayed abroad and may go home now, where others were appended; what became of them."""
+    brought = bring_home(
+        settings.dataset, atlas=settings.atlas, workspace=settings.workspace, today=real_day(), conditions=conditions
+    )
+    return () if brought is None else (f"{brought.sentence()}: they may go home now",)
 
 
 def preview_source(request: Mapping[str, Any]) -> dict[str, Any]:

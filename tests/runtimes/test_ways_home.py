@@ -11,6 +11,7 @@ import pytest
 from fedsov.errors import ConfigurationError, InputError, JobRefused
 from fedsov.ledger.ledger import Ledger
 from fedsov.runtimes.ingestion_process import ingest_source, preview_source
+from tests.cli.world import call
 from tests.runtimes.test_ingestion_process import request_of
 
 MIXED = ["country,age,ill", *(f"{('DE', 'US', 'RU', 'CN')[row % 4]},{40 + row % 30},{row % 2}" for row in range(240))]
@@ -81,6 +82,23 @@ def test_where_nobody_says_where_it_lies_the_hub_s_country_is_assumed_aloud_and_
 def test_example_rows_lie_with_the_hub_and_go_home_whatever_the_border_says(tmp_path: Path) -> None:
     report = ingest_source(request_of(tmp_path, "border.unsafe_open=false", lines=MIXED))
     assert report["stored"] == 240 and not any("dataset.location is not set" in line for line in report["said"])
+
+
+def test_rows_that_stayed_go_home_beside_those_that_were_appended_since(tmp_path: Path) -> None:
+    ingested(tmp_path, "dataset.location=CN")
+    (tmp_path / "more.csv").write_text("\n".join([MIXED[0], *(f"CN,{80 + row},1" for row in range(10))]) + "\n")
+    more = request_of(tmp_path, *OWN, "dataset.location=CN", f"dataset.path={tmp_path / 'more.csv'}", lines=MIXED)
+    assert ingest_source({**more, "append": ""})["stored"] == 70
+    opened = call(
+        "region", "set", "--all", "law.unsafe_open=true", "--yes", "--why", "t", f"workspace={tmp_path / 'w'}"
+    )
+    assert opened.code == 0, opened.err
+    report = ingested(tmp_path, "dataset.location=CN", "border.unsafe_open=true")
+    assert report["stored"] == 250 and not report["quarantined"] and len(report["regions"]) == 4
+    assert any("they may go home now" in line for line in report["said"])
+    assert [body["verdict"] for body in bodies(tmp_path, "DE") if body.get("purpose") == "ingestion"][-1] == "permit"
+    again = ingested(tmp_path, "dataset.location=CN", "border.unsafe_open=true")
+    assert again["up_to_date"] and again["stored"] == 250
 
 
 def test_where_no_row_may_go_home_nothing_is_stored(tmp_path: Path) -> None:

@@ -100,6 +100,7 @@ def restage(
     rows: int,
     whose: Mapping[str, pa.Table] | None = None,
     leaving: Collection[str] = (),
+    notes: Mapping[str, Any] | None = None,
 ) -> Staged:
     """Writes some files of a store anew beside those in force; `commit` puts them there.
 
@@ -108,6 +109,7 @@ def restage(
         rows: how many the whole store holds then.
         whose: by each file of `RECORDS` its rows, `SUBJECT` and `LABEL` among their columns; read where None.
         leaving: names of files that leave, whose rows are among the others now.
+        notes: of the manifest, where they change.
     """
     folder, manifest, keys = store.folder, store.manifest, store.keys
     stamp = secrets.token_hex(6)
@@ -124,8 +126,9 @@ def restage(
             write_encrypted(folder / fresh[part], table, file_key, OWN)
             sync_file(folder / fresh[part])
             digests[fresh[part]] = file_sha256(folder / fresh[part])
-        notes = manifest.notes if leaving else _notes(store, tables if whose is None else whose)
-        new = replace(manifest, rows=rows, files=files, sha256=digests, wrapped=wrapped, notes=notes)
+        if notes is None:
+            notes = manifest.notes if leaving else _notes(store, tables if whose is None else whose)
+        new = replace(manifest, rows=rows, files=files, sha256=digests, wrapped=wrapped, notes=dict(notes))
         new = replace(new, seal=sealing(keys, new))
         create_private_file(pending)
         pending.write_text(new.to_json())
