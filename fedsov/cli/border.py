@@ -14,6 +14,7 @@ from click.exceptions import Exit
 from fedsov.cli import border_bundle, border_explain, border_reviewers, border_reviews
 from fedsov.cli.arguments import Arguments, Fresh, Quiet, print_json, print_line, progress, run_settings
 from fedsov.cli.declaration import command, group_app
+from fedsov.cli.evidence_missing import REGISTER, job_lines
 from fedsov.errors import ConfigurationError, CrossingRefused, counted, unknown
 from fedsov.serialization import to_plain
 
@@ -65,8 +66,18 @@ def why(arguments: WhyArguments) -> None:
     if arguments.json:
         print_json(to_plain(region))
         return
-    for line in _reasons(region):
+    for line in (*_reasons(region), *_register(region, settings)):
         print_line(line)
+
+
+def _register(region: RegionPlan, settings: Settings) -> list[str]:
+    """Which register is to be read, where a document is missing and the job does not read the own one of these rows."""
+    from fedsov.api.border.missing_evidence import own_register, region_registers
+
+    if not any(crossing.decision.remedy for crossing in region.blocked):
+        return []
+    registers = region_registers(settings, [region.region]).values()
+    return job_lines(own_register(settings, registers) or Path(REGISTER), settings.border.evidence)
 
 
 def _check_region(name: str, settings: Settings) -> None:

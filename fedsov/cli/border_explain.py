@@ -38,6 +38,8 @@ Rules = Annotated[
     Path | None, typer.Option("--rules", metavar="FILE", help="Additional rules, in the shape of border.rules.")
 ]
 RUN_PURPOSE = "training"
+BY_WORD = ("eq", "ne", "in", "not_in")
+"""Operators of conditions that name words."""
 """What every run crosses borders for."""
 app = command_app()
 
@@ -168,12 +170,16 @@ def _check_words(arguments: ExplainArguments, bundle: Bundle) -> None:
 
 
 def _note_purpose(purpose: str, bundle: Bundle, register: Register) -> None:
-    """Remarks that no rule and no document looks at a purpose; that of every run needs no remark."""
-    conditions = (condition for rule in bundle.rules for condition in rule.when if condition.field == "purpose")
-    weighed = {word for each in conditions if isinstance(each.value, str | frozenset) for word in _words(each.value)}
+    """Remarks that no rule and no document looks at a purpose; those of fedsov's own crossings need no remark."""
+    from fedsov.artifact import BASE_MODEL, INGESTION
+    from fedsov.border.law.vocabulary import ANY
+
+    conditions = [each for rule in bundle.rules for each in rule.when if each.field == "purpose"]
+    weighed = {word for each in conditions if each.operator in BY_WORD for word in _words(each.value)}
     weighed |= {word for document in register.documents for word in document.purposes}
-    if purpose not in {RUN_PURPOSE, *weighed}:
-        note(f"no rule looks at this purpose: {unknown('purpose', purpose, sorted({RUN_PURPOSE, *weighed}))}")
+    known = {RUN_PURPOSE, BASE_MODEL, INGESTION} | weighed - {"", ANY}
+    if purpose not in known:
+        note(f"no rule looks at this purpose: {unknown('purpose', purpose, sorted(known))}")
 
 
 def _words(value: str | frozenset[str]) -> frozenset[str]:

@@ -246,9 +246,9 @@ def kinds(arguments: KindsArguments) -> None:
 
 def _documents(register: Path | None) -> tuple[Document, ...]:
     from fedsov.border.evidence.register_file import load_register
-    from fedsov.config.hydra_compose import config_dir
+    from fedsov.config.hydra_compose import demo_register
 
-    return load_register(register or config_dir() / "border" / "evidence_demo.yaml").documents
+    return load_register(register or demo_register()).documents
 
 
 def _check_needed(arguments: AddArguments) -> None:

@@ -54,12 +54,12 @@ def missing(arguments: MissingArguments) -> None:
     settings as `train`; ingests first if need be. Trains nothing, asks no region and adds no entry: answers from the
     profiles recorded at ingestion (where none are, the regions are asked, and their ledgers tell it).
     """
-    from fedsov.api.border.missing_evidence import missing_settings, rule_of
+    from fedsov.api.border.missing_evidence import missing_settings, own_register, rule_of
 
     settings = run_settings(arguments.overrides)
     rule_of(settings.strategy, arguments.strategy)  # a strategy that nobody knows is refused before regions start
     answer = missing_settings(settings, progress=progress(arguments.quiet), strategy=arguments.strategy)
-    register = settings.border.evidence or Path(REGISTER)
+    register = own_register(settings, answer.registers.values()) or Path(REGISTER)
     lines = [entry_line(document, register) for document in answer.documents]
     if arguments.json:
         documents = [document.to_json() for document in answer.documents]
@@ -67,8 +67,9 @@ def missing(arguments: MissingArguments) -> None:
         elsewhere = {name: path and str(path) for name, path in _elsewhere(answer, register).items()}
         print_json({"documents": documents, "lines": lines, **plans, "registers": elsewhere})
         return
+    first = job_lines(register, settings.border.evidence) if lines else []
     told = answer_lines(answer, lines, arguments.strategy)
-    for line in (*told, *(register_lines(answer, register, settings.border.evidence) if lines else ())):
+    for line in (*first, *told, *(region_lines(answer, register) if lines else ())):
         print_line(line)
 
 
@@ -93,14 +94,20 @@ def answer_lines(answer: MissingEvidence, lines: Sequence[str], strategy: str | 
     return [*sentences, *(["No document opens:"] if answer.closed else []), *(f"  {each}" for each in answer.closed)]
 
 
-def register_lines(answer: MissingEvidence, register: Path, of_job: Path | None) -> list[str]:
-    """What has the job and each region read the register that the documents are entered in, where they do not.
+def job_lines(register: Path, of_job: Path | None) -> list[str]:
+    """What has the job read the register that the documents are entered in, where it names none, or another one."""
+    if of_job is not None and of_job.resolve() == register.resolve():
+        return []
+    names = "no register" if of_job is None else f"another register ({of_job})"
+    return [f"The job names {names}; first let it read yours: border=own border.evidence={shlex.quote(str(register))}"]
+
+
+def region_lines(answer: MissingEvidence, register: Path) -> list[str]:
+    """What has each region read the register that the documents are entered in, where it does not.
 
     A region decides by the documents of its own settings alone.
     """
     sentences = []
-    if of_job is None:
-        sentences.append(f"The job names no register: border=own border.evidence={shlex.quote(str(register))}")
     file = shlex.quote(str(register.absolute()))
     for name, own in _elsewhere(answer, register).items():
         reads = "no register" if own is None else f"another register ({own})"

@@ -39,6 +39,11 @@ def config_dir() -> Path:
     return beside if (beside / "train.yaml").is_file() else Path(str(files("fedsov") / "_configs"))
 
 
+def demo_register() -> Path:
+    """The register of the demonstration, whose documents are fictional."""
+    return config_dir() / "border" / "evidence_demo.yaml"
+
+
 REGISTERS = ("evidence_demo", "controller")
 """Files beside a group's choices that are none: registers of documents, which `border.evidence` names."""
 

@@ -91,7 +91,10 @@ def test_a_purpose_that_no_rule_looks_at_is_remarked_and_one_that_a_rule_or_a_do
     line = "fedsov: note: no rule looks at this purpose: unknown purpose 'imigration'; did you mean immigration? "
     assert explain(*COVERED, "--purpose", "imigration").err.startswith(line)
     assert not explain(*COVERED, "--purpose", "immigration").err
-    assert not explain(*COVERED, "--purpose", "training").err
+    for own in ("training", "base_model", "ingestion"):
+        assert not explain(*COVERED, "--purpose", own).err
+    listed = explain(*COVERED, "--purpose", "xx").err.partition("there are ")[2].splitlines()[0].split(", ")
+    assert "payroll" in listed and not {"", "*", "covers_purposes"}.intersection(listed)
 
 
 def test_an_explanation_says_what_it_assumed_and_how_old_the_law_is() -> None:

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from fedsov.api import train
-from fedsov.api.border.missing_evidence import MissingEvidence, missing_settings
-from fedsov.cli.evidence_missing import answer_lines, entry_line, register_lines
+from fedsov.api.border.missing_evidence import MissingEvidence, missing_settings, own_register
+from fedsov.cli.evidence_missing import answer_lines, entry_line, job_lines, region_lines
 from fedsov.config.hydra_compose import compose
 from fedsov.config.settings import settings
 from fedsov.ledger.ledger import Ledger
 from fedsov.storage.workspace import ledger_of
-from tests.border.world import document
+from tests.border.world import DEMO, document
 from tests.cli.world import call
 from tests.world import people
 
@@ -56,19 +56,34 @@ def test_that_nothing_is_missing_and_what_no_document_opens_is_said() -> None:
 def test_each_region_that_reads_another_register_is_told_the_command_that_names_this_one(tmp_path: Path) -> None:
     ours = tmp_path / "our papers.yaml"
     registers = {"DE": ours, "IN": None, "US": Path("/theirs.yaml")}
-    answer = MissingEvidence((PAPER,), {}, {}, (), registers)
-    assert register_lines(answer, ours, ours) == [
+    assert region_lines(MissingEvidence((PAPER,), {}, {}, (), registers), ours) == [
         f"Region IN reads no register: `fedsov region set IN evidence='{ours}'` has it read this one",
         "Region US reads another register (/theirs.yaml): "
         f"`fedsov region set US evidence='{ours}'` has it read this one",
     ]
 
 
-def test_a_job_without_a_register_is_told_the_setting_that_names_it(tmp_path: Path) -> None:
+def test_a_job_without_a_register_of_its_own_is_told_first_the_setting_that_names_it(tmp_path: Path) -> None:
     path = tmp_path / "documents.yaml"
-    assert register_lines(MissingEvidence((PAPER,), {}, {}, (), {"DE": path}), path, None) == [
-        f"The job names no register: border=own border.evidence={path}"
-    ]
+    first = f"; first let it read yours: border=own border.evidence={path}"
+    assert job_lines(path, None) == [f"The job names no register{first}"]
+    assert job_lines(path, DEMO) == [f"The job names another register ({DEMO}){first}"]
+    assert job_lines(path, path) == []
+
+
+def test_documents_for_people_are_entered_in_a_register_of_their_own_and_never_in_the_demonstrations(
+    tmp_path: Path,
+) -> None:
+    ours = tmp_path / "documents.yaml"
+    ours.write_text("documents: []\n")
+    table = ["dataset=table", f"dataset.path={tmp_path / 'people.csv'}", "dataset.jurisdiction=country"]
+    rows = settings(compose([*table, "dataset.target=ill", "federation.regions=auto", f"workspace={tmp_path / 'w'}"]))
+    assert own_register(rows) is None and own_register(rows, [DEMO, None]) is None
+    assert own_register(rows, [ours, DEMO]) == own_register(rows, [ours, ours]) == ours
+    assert own_register(rows, [ours, tmp_path / "other.yaml"]) is None, "nobody can say which"
+    named = replace(rows, border=replace(rows.border, evidence=ours))
+    assert own_register(named, [tmp_path / "other.yaml"]) == ours
+    assert own_register(settings(compose([f"workspace={tmp_path / 'w'}"]))) == DEMO
 
 
 def test_a_worse_strategy_is_no_change_for_the_better() -> None:

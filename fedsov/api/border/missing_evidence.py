@@ -7,7 +7,7 @@ recorded and nothing is entered: the documents do not exist yet.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from fedsov.artifact import BASE_MODEL, TRAINING, Artifact, Crossing, Kind, Party
 from fedsov.border.decisions import Decision, Permit, Refusal
 from fedsov.border.evidence.register import Document, Register
+from fedsov.border.evidence.register_file import load_register
 from fedsov.border.law.bundle import Bundle
 from fedsov.border.policy import decide
 from fedsov.border.proposals import PROPOSED, proposed
@@ -27,7 +28,6 @@ from fedsov.region.settings_file import FILE
 
 if TYPE_CHECKING:
     from fedsov.config.settings import Settings
-    from fedsov.hub.run import HubRun
 
 MOST_TURNS = 8
 """How often a plan is made anew; each turn opens at least one crossing that the one before did not."""
@@ -94,22 +94,44 @@ def missing_settings(
 
     Raises ConfigurationError for a strategy that nobody knows.
     """
-    from fedsov.api.region_settings import show as shown
     from fedsov.api.train import recorded_plan
 
     rule = rule_of(settings.strategy, strategy)
     with recorded_plan(settings, progress=progress) as (run, plan, profiles, _):
-        register = settings.border.register()
+        registers = region_registers(settings, [profile.region for profile in profiles])
+        register = load_register(own_register(settings, registers.values()))
         view = BorderView(run.party, run.gate.bundle, register, run.gate.today(), run.gate.purpose)
         answer = missing(profiles, rule, hub=run.gate.owner.name, view=view)
-        registers = {name: shown(settings.workspace, name).settings.evidence for name in _settled(run, profiles)}
         return replace(answer, before=_strategies(plan), registers=registers)
 
 
-def _settled(run: HubRun, profiles: Sequence[Profile]) -> list[str]:
-    """The regions of the run whose settings lie in this workspace."""
-    names = sorted(profile.region for profile in profiles)
-    return [name for name in names if (run.workspace.region(name) / FILE).exists()]
+def own_register(settings: Settings, regions: Iterable[Path | None] = ()) -> Path | None:
+    """The register that documents for these rows are entered in: the job's, else the one that all regions read.
+
+    None where neither names one; for other rows than examples the demonstration's is none, as its documents are made
+    up.
+
+    Args:
+        regions: the registers that the regions' own settings name.
+    """
+    from fedsov.config.hydra_compose import demo_register
+
+    made_up = None if settings.dataset.examples is not None else demo_register().resolve()
+    named = settings.border.evidence
+    if named is not None and named.resolve() != made_up:
+        return named
+    others = {path.resolve() for path in regions if path is not None} - {made_up}
+    return others.pop() if len(others) == 1 else None
+
+
+def region_registers(settings: Settings, names: Iterable[str]) -> dict[str, Path | None]:
+    """By region whose settings lie in this workspace, the register that they name; None for none."""
+    from fedsov.api.region_settings import show
+    from fedsov.storage.workspace import Workspace
+
+    folders = Workspace(settings.workspace)
+    settled = [name for name in sorted(names) if (folders.region(name) / FILE).exists()]
+    return {name: show(settings.workspace, name).settings.evidence for name in settled}
 
 
 def rule_of(rule: StrategyRule, strategy: str | None) -> StrategyRule:
@@ -128,6 +150,7 @@ def missing(profiles: Sequence[Profile], rule: StrategyRule, *, hub: str, view: 
     for _ in range(MOST_TURNS):
         turn_before = dict(documents)
         for document in [each for planned in _blocked(plan) for each in _proposed(planned, view, documents)]:
+            document = _of_exporter(document, [view.parties(profile.region) for profile in profiles], view.bundle)
             _merge(documents, document, taken={each.id for each in view.register.documents})
         if documents == turn_before:
             break
@@ -157,6 +180,14 @@ def _proposed(planned: PlannedCrossing, view: BorderView, documents: Mapping[str
         anew = proposed(crossing, view.bundle, view.register, view.day)
         proposal = anew if isinstance(anew.decision, Permit) else proposal
     return [] if isinstance(proposal.decision, Refusal) else list(proposal.documents)
+
+
+def _of_exporter(document: Document, regions: Sequence[Party], bundle: Bundle) -> Document:
+    """A document of an earlier exporter, whom a crossing does not name, with the regions of its place."""
+    if document.exporters or not bundle.mechanisms[document.kind].names_exporter:
+        return document
+    here = frozenset(party.entity for party in regions if party.location in document.exporter and party.entity)
+    return replace(document, exporters=here)
 
 
 def _with(register: Register, documents: Mapping[str, Document]) -> Register:

@@ -73,3 +73,5 @@ def test_a_document_that_a_later_crossing_asks_more_of_is_told_once_with_all_tha
     papers = [(each.kind, each.exporter, each.importer) for each in answer.documents]
     contracts = {min(each.importer): each for each in answer.documents if each.kind == "accountability_contract"}
     assert len(papers) == len(set(papers)) and contracts["IE"].terms["onward_terms"] == "yes"
+    german = {each.exporters for each in answer.documents if each.kind == "scc_eu" and each.exporter == {"DE"}}
+    assert german == {frozenset({party("DE").entity})}, "whose rows they are, though the hub passes them on"
