@@ -196,7 +196,8 @@ class AddArguments(Arguments):
     examples=(
         "fedsov evidence add --evidence documents.yaml --id scc-1 --kind scc_eu --exporter @EEA --importer US \\",
         '    --categories personal,health --signed 2025-03-01 --expires 2027-02-28 --owner "protection office" \\',
-        '    --terms "doc=2021/914; module=2; role=C->P" --file clauses.pdf',
+        '    --exporters "Our GmbH" --entities "Our US Inc." --terms "doc=2021/914; module=2; role=C->P" \\',
+        "    --file clauses.pdf",
         "fedsov evidence add --evidence documents.yaml --id scc-2 --like scc-1 --expires 2029-02-28",
     ),
     reads="nothing",
