@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from fedsov.api import train
 from fedsov.api.result import RunResult
 from fedsov.config.hydra_compose import compose
 from fedsov.config.settings import settings
+from tests.cli.world import call
 from tests.own_settings import EXAMPLES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,6 +36,7 @@ def overhear(overrides: Sequence[str]) -> Overheard:
     frames: list[bytes] = []
     lines: list[str] = []
     result = train.train_settings(settings(compose(overrides)), progress=lines.append, on_bytes=frames.append)
+    settle(result.workspace)
     return Overheard(result, frames, lines)
 
 
@@ -50,6 +53,22 @@ def fedsov(
         timeout=180,
         check=False,
     )
+
+
+def called(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """The same in this process, where the process is not what is tested: nothing has to be imported again."""
+    ended = call(*arguments)
+    for word in arguments:
+        if word.startswith("workspace="):
+            settle(Path(word.partition("=")[2]))
+    return subprocess.CompletedProcess(list(arguments), ended.code, ended.out, ended.err)
+
+
+def settle(workspace: Path) -> None:
+    """Waits until regions' processes have closed their ledgers: a folder that is copied must not change meanwhile."""
+    end = time.monotonic() + 5
+    while time.monotonic() < end and [*workspace.glob("regions/*/*-shm")]:
+        time.sleep(0.01)
 
 
 def answered(done: subprocess.CompletedProcess[str]) -> dict:

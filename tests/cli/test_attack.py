@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from tests.cli.world import call
-from tests.world import answered, fedsov
+from tests.world import answered, called
 
 FAST = ("--shadows", "8", "--rows", "240", "--runs", "64", "--quiet")
 
@@ -46,7 +46,7 @@ def test_a_public_table_is_attacked_told_written_and_can_be_registered(table: Pa
         "federation.rounds=20",
     )
     words = _on(table, *FAST, *overfit, "--attacks", "loss,lira,canary", "--out", str(out))
-    said = answered(fedsov(*words, "--json"))
+    said = answered(called(*words, "--json"))
     report = json.loads(out.read_bytes())
     assert {key: said[key] for key in report} == report and stat.S_IMODE(out.stat().st_mode) == 0o600
     assert said["sha256"] == hashlib.sha256(out.read_bytes()).hexdigest()
@@ -62,7 +62,7 @@ def test_a_public_table_is_attacked_told_written_and_can_be_registered(table: Pa
 
 def _registered(command: str, folder: Path) -> dict:
     words = [word if word != "documents.yaml" else str(folder / word) for word in shlex.split(command)[1:]]
-    answered(fedsov(*words, "--json"))
+    answered(called(*words, "--json"))
     return yaml.safe_load((folder / "documents.yaml").read_text())["documents"][0]
 
 
@@ -72,9 +72,9 @@ def test_a_region_s_rows_are_attacked_under_its_keys_and_the_claim_stands_beside
 ) -> None:
     data = ("dataset=table", f"dataset.path={table}", "dataset.jurisdiction=country", "dataset.target=sick")
     words = (*data, f"workspace={tmp_path}", "federation.regions=[DE,US]")
-    assert fedsov("ingest", *words, "--quiet").returncode == 0
+    assert called("ingest", *words, "--quiet").returncode == 0
     private = ("privacy=record", "privacy.epsilon=2", "--attacks", "lira,canary,inversion")
-    done = fedsov("attack", "--region", "DE", *words, *FAST, "--quick", *private)
+    done = called("attack", "--region", "DE", *words, *FAST, "--quick", *private)
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "regions" / "DE" / "attack.json").read_text())
     assert 1.9 < report["claimed"]["epsilon"] <= 2.0 and report["audit"]["epsilon"] <= report["claimed"]["epsilon"]
@@ -88,8 +88,8 @@ def test_a_region_s_rows_are_attacked_under_its_keys_and_the_claim_stands_beside
         assert told in done.stdout
     assert "defeated" not in done.stdout and "anonymous because" in done.stdout
     (tmp_path / "regions" / "DE" / "keyring.json").unlink()
-    assert fedsov("attack", "--region", "DE", *words, *FAST).returncode == 6
-    done = fedsov("attack", "--region", "FR", *words, *FAST)
+    assert called("attack", "--region", "DE", *words, *FAST).returncode == 6
+    done = called("attack", "--region", "FR", *words, *FAST)
     assert done.returncode == 2 and "there are DE, US" in done.stderr
 
 

@@ -13,7 +13,7 @@ from fedsov.partition.manifest import read_manifest
 from fedsov.storage.workspace import ledger_of, store_of
 from tests.cli.world import call
 from tests.hostile.people_region import COLUMNS, PeopleRegion, drawn
-from tests.world import answered, fedsov
+from tests.world import answered, called
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lines[0], lines[1] = (line.rpartition(",")[0] + "," for line in lines[:2])
     lines += [",".join(map(str, ("Atlantis", *row))) for row in drawn(range(50, 53))]
     (region.place / "people.csv").write_text("\n".join([",".join(COLUMNS), *lines]) + "\n")
-    answered(fedsov("ingest", *region.words("dataset.missing_target=quarantine"), "--json", "--quiet"))
+    answered(called("ingest", *region.words("dataset.missing_target=quarantine"), "--json", "--quiet"))
     return region.place
 
 
@@ -109,7 +109,7 @@ def abroad(tmp_path: Path) -> PeopleRegion:
     lines += [",".join(map(str, ("Atlantis", *row))) for row in drawn(range(50, 53))]
     lines[-1] = lines[-1].replace("p52", "")
     (region.place / "people.csv").write_text("\n".join([",".join(COLUMNS), *lines]) + "\n")
-    answered(fedsov("ingest", *region.words("dataset.location=FR"), "--json", "--quiet"))
+    answered(called("ingest", *region.words("dataset.location=FR"), "--json", "--quiet"))
     return region
 
 

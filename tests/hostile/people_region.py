@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from fedsov.protocol.message_types import VERSION
 from fedsov.region.worker import OpenRegion, answer, open_region
 from fedsov.storage.workspace import ledger_of
 from tests.cli.world import call
+from tests.world import settle
 
 COLUMNS = ("country", "person", "income", "ward", "ill")
 Row = tuple[str, float, str, int]
@@ -66,7 +66,7 @@ class PeopleRegion:
         (self.place / "people.csv").write_text("\n".join([",".join(COLUMNS), *lines]) + "\n")
         ended = call("ingest", *self.words(*more, name=name), "--json", "--quiet")
         assert ended.json, ended.err
-        self._settle()
+        settle(self.place / "w")
 
     def start(self, *more: str, name: str = "people", run: str = "r") -> RegionStart:
         """What its worker is told of a job."""
@@ -87,12 +87,6 @@ class PeopleRegion:
             return told(region, kind, config)
         finally:
             region.close()
-
-    def _settle(self) -> None:
-        """Waits until the region's process has closed its ledger: a folder that is copied must not change meanwhile."""
-        end = time.monotonic() + 5
-        while time.monotonic() < end and [*self.folder.glob("*-shm")]:
-            time.sleep(0.01)
 
     def pass_days(self, days: int) -> None:
         """Its ledger knows of a day so many days from now."""

@@ -17,7 +17,7 @@ from fedsov.model.targets import TargetRule
 from fedsov.protocol.job import Asked
 from fedsov.region.worker import ClosedRegion, OpenRegion, open_region
 from tests.hostile.people_region import PeopleRegion, drawn
-from tests.world import answered, fedsov
+from tests.world import answered, called
 
 STATISTICS = "query.statistics"
 HOME = "dataset.restrictions=[{column: ward, equals: B, restriction: home}]"
@@ -45,7 +45,7 @@ def _statistics(region: PeopleRegion, *more: str) -> dict[str, Any]:
 
 def _refused(region: PeopleRegion, *more: str, command: str = "ingest") -> str:
     """What a command that the region refuses says."""
-    done = fedsov(command, *region.words(*more), "--quiet")
+    done = called(command, *region.words(*more), "--quiet")
     assert done.returncode == 9, done.stderr
     return done.stderr
 
@@ -134,18 +134,18 @@ def test_rows_sorted_by_another_description_are_not_trained_on_until_they_are_in
 ) -> None:
     place, rule = f"workspace={region.place / 'w'}", HOME.partition("=")[2]
     both = MORE.partition("=")[2]
-    done = fedsov("region", "set", "DE", f"datasets.people.restrictions={both}", "--yes", place)
+    done = called("region", "set", "DE", f"datasets.people.restrictions={both}", "--yes", place)
     assert (
         done.returncode == 0 and "DE: datasets.people: the stored rows of people were sorted by another" in done.stdout
     )
-    assert "DE: datasets.people: the stored rows" in fedsov("region", "check", "DE", place).stdout
+    assert "DE: datasets.people: the stored rows" in called("region", "check", "DE", place).stdout
     for asked in (Asked(), Asked(description={})):
         refused = open_region(replace(region.start(HOME), asked=asked))
         assert isinstance(refused, ClosedRegion) and "ingest them again" in refused.failure
     assert f"datasets.people.restrictions={rule}" in shlex.split(_refused(region, HOME).split("`")[1])
     region.ingest(drawn(range(60)), MORE)
     assert _restricted(region)[0].all()
-    assert "ingest" not in fedsov("region", "check", "DE", place).stdout
+    assert "ingest" not in called("region", "check", "DE", place).stdout
 
 
 @pytest.mark.long
@@ -167,7 +167,7 @@ def test_the_same_rows_under_another_name_are_bound_alike_and_other_people_s_are
 def _take(region: PeopleRegion, said: str) -> None:
     """Runs the command that a refusal names, as the owner."""
     command = shlex.split(next(part for part in said.split("`") if part.startswith("fedsov region set")))
-    done = fedsov(*command[1:], "--yes")
+    done = called(*command[1:], "--yes")
     assert done.returncode == 0, done.stderr
 
 
@@ -223,7 +223,7 @@ def test_people_whom_nobody_names_in_a_file_with_rounded_numbers_are_for_the_own
     said = _refused(region, HOME, "dataset.name=anew", "dataset.subject=null", "dataset.drop=[person, dummy]")
     assert "nothing tells whether" in said and "datasets.anew.same_people=[]" in said
     _take(region, said)
-    answered(fedsov("ingest", *region.words(HOME, *UNNAMED, "dataset.drop=[person, dummy]", name="anew"), "--json"))
+    answered(called("ingest", *region.words(HOME, *UNNAMED, "dataset.drop=[person, dummy]", name="anew"), "--json"))
 
 
 @pytest.mark.long

@@ -16,7 +16,7 @@ from fedsov.errors import JobRefused
 from fedsov.partition.manifest import MANIFEST
 from fedsov.storage.workspace import store_of
 from tests.hostile.people_region import COLUMNS, PeopleRegion, drawn
-from tests.world import fedsov
+from tests.world import called
 
 WAITS = "dataset.missing_target=quarantine"
 PERSON, ELSEWHERE, WHY = "p5", "p52", "case 12"
@@ -31,7 +31,7 @@ def _lines(*, without: str = "") -> list[str]:
 
 def _ingested(region: PeopleRegion, lines: Sequence[str]) -> CompletedProcess[str]:
     (region.place / "people.csv").write_text("\n".join([",".join(COLUMNS), *lines]) + "\n")
-    return fedsov("ingest", *region.words(WAITS), "--quiet")
+    return called("ingest", *region.words(WAITS), "--quiet")
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from fedsov.ledger.ledger import Ledger
 from fedsov.storage.workspace import ledger_of
 from tests.hostile.people_region import COLUMNS, PeopleRegion, drawn
 from tests.own_settings import EXAMPLES
-from tests.world import answered, fedsov
+from tests.world import answered, called
 
 NAME = "rows that were ingested"
 
@@ -38,7 +38,7 @@ def _crossed(region: PeopleRegion, name: str) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[PeopleRegion, dict[str, Any]]:
     region = _region(tmp_path_factory.mktemp("report") / "people")
-    return region, answered(fedsov("ingest", *region.words(), "--json", "--quiet"))
+    return region, answered(called("ingest", *region.words(), "--json", "--quiet"))
 
 
 def test_counts_of_people_s_rows_are_told_in_tens_and_those_of_few_not_at_all(
@@ -63,7 +63,7 @@ def test_each_region_s_gate_decides_and_writes_down_what_is_told_before_it_is(
 
 def test_what_is_up_to_date_passes_the_gates_once_more(told: tuple[PeopleRegion, dict[str, Any]]) -> None:
     region, _ = told
-    done = fedsov("ingest", *region.words())
+    done = called("ingest", *region.words())
     assert "settings: wrote region.yaml" not in done.stdout  # they were written by the first
     assert "about 40 rows in = 40 stored in 2 regions + 0 quarantined (fewer than 10 " in done.stdout, done.stdout
     assert "the stores are up to date" in done.stdout and len(_crossed(region, "DE")) == 2
@@ -71,14 +71,14 @@ def test_what_is_up_to_date_passes_the_gates_once_more(told: tuple[PeopleRegion,
 
 def test_example_rows_are_counted_as_they_are(tmp_path: Path) -> None:
     region = _region(tmp_path / "people")
-    report = answered(fedsov("ingest", *region.words(f"dataset.examples={EXAMPLES}"), "--json", "--quiet"))
+    report = answered(called("ingest", *region.words(f"dataset.examples={EXAMPLES}"), "--json", "--quiet"))
     assert (report["rows_in"], report["stored"], report["rounded"]) == (58, 55, False)
     assert _crossed(region, "DE") == []
 
 
 def test_the_first_ingestion_says_that_it_wrote_region_yaml_and_what_protects_less_from_then_on(tmp_path: Path) -> None:
     region = _region(tmp_path / "people")
-    done = fedsov("ingest", *region.words(), "today=2026-11-01", "--quiet")
+    done = called("ingest", *region.words(), "today=2026-11-01", "--quiet")
     assert done.returncode == 0, done.stderr
     assert "settings: wrote region.yaml of DE, FR from this run's settings; what protects less stays so" in done.stdout
     assert "until their owner changes it: rehearsal; " in done.stdout
@@ -86,19 +86,19 @@ def test_the_first_ingestion_says_that_it_wrote_region_yaml_and_what_protects_le
 
 def test_a_dry_run_counts_people_s_rows_in_tens_and_example_rows_as_they_are(tmp_path: Path) -> None:
     region = _region(tmp_path / "people")
-    done = fedsov("ingest", "--dry-run", *region.words(), "--quiet")
+    done = called("ingest", "--dry-run", *region.words(), "--quiet")
     assert done.returncode == 0, done.stderr
     assert "about 40 rows in 4 columns" in done.stdout and "DE: 40 rows" in done.stdout
     assert "FR: fewer than 10 rows" in done.stdout and "fewer than 10 rows would be quarantined" in done.stdout
-    examples = fedsov("ingest", "--dry-run", *region.words(f"dataset.examples={EXAMPLES}"), "--quiet").stdout
+    examples = called("ingest", "--dry-run", *region.words(f"dataset.examples={EXAMPLES}"), "--quiet").stdout
     assert "58 rows in 4 columns" in examples and "about" not in examples and "FR: 8 rows" in examples
 
 
 def test_a_region_that_refuses_its_profile_says_that_the_rows_are_stored(tmp_path: Path) -> None:
     region = _region(tmp_path / "people")
-    made = fedsov("region", "init", "DE", "privacy.require=record", f"workspace={region.place / 'w'}")
+    made = called("region", "init", "DE", "privacy.require=record", f"workspace={region.place / 'w'}")
     assert made.returncode == 0, made.stderr
-    done = fedsov("ingest", *region.words(), "--quiet")
+    done = called("ingest", *region.words(), "--quiet")
     assert done.returncode == 9, done.stderr
     assert "privacy.require: record" in done.stderr and "the rows are stored, and this was refused" in done.stderr
     assert (region.folder / "store" / "people").is_dir()

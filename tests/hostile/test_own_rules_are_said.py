@@ -20,7 +20,7 @@ from fedsov.protocol.flower_messages import flower_process
 from fedsov.storage.workspace import ledger_of
 from tests.hostile.people_region import PeopleRegion, drawn
 from tests.hub.world import World, connected, text
-from tests.world import answered, fedsov
+from tests.world import answered, called
 
 FORBID = "{id: own-1, effect: forbid, when: [[kind, in, [synthetic]]], reason: r, cite: c, remedy: m}"
 PERMIT = "{id: own-2, effect: permit, when: [[kind, in, [metrics]]], reason: r, cite: c}"
@@ -60,7 +60,7 @@ def test_a_region_tells_of_its_own_rules_and_its_gate_writes_it_down(region: Peo
     assert region.asked("query.ready") == {"law": {"digest": digest, "count": 1, "permits": False}}
     assert _crossed(region)[-1] == "additional rules of its own"
     place, key = f"workspace={region.place / 'w'}", region.place / "owner.pem"
-    assert fedsov("region", "owner", "init", "DE", "--key", str(key), place).returncode == 0
+    assert called("region", "owner", "init", "DE", "--key", str(key), place).returncode == 0
     sign_rules(_rules(region, FORBID, PERMIT), key)
     region.set(f"law.rules={path}")
     said: dict[str, Any] = region.asked("query.ready")
@@ -69,7 +69,7 @@ def test_a_region_tells_of_its_own_rules_and_its_gate_writes_it_down(region: Peo
 
 def test_a_plan_says_above_all_that_a_region_decides_by_rules_of_its_own(region: PeopleRegion) -> None:
     region.set(f"law.rules={_rules(region, FORBID)}")
-    plan = answered(fedsov("plan", *region.words(), "--json", "--quiet"))
+    plan = answered(called("plan", *region.words(), "--json", "--quiet"))
     assert any("region DE decides by 1 rule of its own besides" in mark for mark in plan["marks"]), plan["marks"]
 
 
@@ -80,7 +80,7 @@ def test_whoever_plans_for_people_under_the_demonstration_s_hub_is_told_to_name_
     demonstration = str(region.start().hub.entity)
     for words, entity, is_told in ((own, "Bank plc", False), (region.words(), demonstration, True)):
         region.set(f"parties.hub.entity={entity}")
-        done = fedsov("plan", *words)
+        done = called("plan", *words)
         assert done.returncode == 0, done.stderr
         assert ("name yours by federation.hub.entity=NAME" in done.stderr) is is_told, done.stderr
 

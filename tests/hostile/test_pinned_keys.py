@@ -23,7 +23,7 @@ from fedsov.protocol.job import RegionStart
 from fedsov.region.trust.known_peers import sealing_key, signed_sealing_key
 from fedsov.region.worker import ClosedRegion, OpenRegion, open_region
 from tests.hostile.people_region import COLUMNS, PeopleRegion, drawn, told
-from tests.world import answered, fedsov
+from tests.world import answered, called
 
 FR = Party("FR", "FR", "operator in FR")
 OTHER = "ab" * 32
@@ -42,11 +42,11 @@ def region(tmp_path_factory: pytest.TempPathFactory) -> PeopleRegion:
 
 def _ingested(region: PeopleRegion) -> list[str]:
     """What regions have to say when the source is looked at once more."""
-    return list(answered(fedsov("ingest", *region.words(), "--json", "--quiet"))["remarks"])
+    return list(answered(called("ingest", *region.words(), "--json", "--quiet"))["remarks"])
 
 
 def _pinned(region: PeopleRegion, name: str) -> dict[str, str]:
-    return dict(answered(fedsov("region", "show", name, "--json", f"workspace={region.place / 'w'}"))["keys"])
+    return dict(answered(called("region", "show", name, "--json", f"workspace={region.place / 'w'}"))["keys"])
 
 
 def _key(region: PeopleRegion, *place: str) -> str:
@@ -128,10 +128,10 @@ def test_the_head_of_another_hub_than_was_pinned_is_not_noted(region: PeopleRegi
 def test_a_peer_that_comes_back_with_another_key_ends_the_ingestion_by_name(region: PeopleRegion) -> None:
     true = _key(region, "regions", "FR")
     region.set(f"keys.FR={OTHER}")
-    done = fedsov("ingest", *region.words(), "--quiet")
+    done = called("ingest", *region.words(), "--quiet")
     assert done.returncode == 9 and f"`fedsov region set DE keys.FR={true}" in done.stderr, done.stderr
     written = (region.folder / "store" / "people" / MANIFEST).stat().st_mtime_ns
-    again = fedsov("ingest", *region.words(), "--rebuild", "--quiet")
+    again = called("ingest", *region.words(), "--rebuild", "--quiet")
     assert again.returncode == 9 and f"keys.FR={true}" in again.stderr, again.stderr
     assert (region.folder / "store" / "people" / MANIFEST).stat().st_mtime_ns == written, "refused before it is stored"
     region.set(f"keys.FR={true}")
@@ -139,5 +139,5 @@ def test_a_peer_that_comes_back_with_another_key_ends_the_ingestion_by_name(regi
 
 @pytest.mark.parametrize("word", ["keys.FR=ab", "keys.FR=no", "keys.FR=7", f"keys={OTHER}"])
 def test_what_is_no_key_is_not_pinned(region: PeopleRegion, word: str) -> None:
-    done = fedsov("region", "set", "DE", word, "--yes", f"workspace={region.place / 'w'}")
+    done = called("region", "set", "DE", word, "--yes", f"workspace={region.place / 'w'}")
     assert done.returncode == 2 and "keys" in done.stderr

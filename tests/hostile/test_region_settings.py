@@ -22,7 +22,7 @@ from fedsov.ledger.ledger import Ledger
 from fedsov.protocol.job import Asked, RegionStart
 from fedsov.region.worker import ClosedRegion, OpenRegion, open_region
 from fedsov.storage.workspace import Workspace
-from tests.world import answered, fedsov
+from tests.world import answered, called
 
 REGIONS = ("DE", "FR")
 PERMIT = "rules:\n- {id: own-1, effect: permit, when: [[kind, in, [update, metrics, model]]], reason: r, cite: c}\n"
@@ -44,7 +44,7 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         "dataset.jurisdiction=country", "dataset.subject=person", "dataset.target=bought", "dataset.drop=[agreed]",
         "federation.regions=auto", "federation.rounds=1", "strategy.federated.min_rows=100", "border=none",
     ]  # fmt: skip
-    assert answered(fedsov("ingest", *told, "--json", "--quiet"))["settled"] == list(REGIONS)
+    assert answered(called("ingest", *told, "--json", "--quiet"))["settled"] == list(REGIONS)
     return told
 
 
@@ -96,7 +96,7 @@ def test_a_region_s_worker_refuses_a_job_that_protects_less_and_records_it(
 
 
 def test_a_job_s_open_border_is_refused_by_each_region_in_one_line(words: list[str]) -> None:
-    done = fedsov("train", *words, "border.unsafe_open=true", "--quiet")
+    done = called("train", *words, "border.unsafe_open=true", "--quiet")
     assert done.returncode == 9 and done.stderr.count("fedsov: region") == 1
     assert "region DE keeps its border closed" in done.stderr and "likewise FR" in done.stderr
     assert all("closed" in _refused_jobs(words, name)[-1]["why"][0] for name in REGIONS)
@@ -115,14 +115,14 @@ def test_a_rule_that_permits_is_unsafe_open_without_its_marks_and_is_refused_uns
 ) -> None:
     rules = tmp_path / "rules.yaml"
     rules.write_text(PERMIT)
-    done = fedsov("plan", *words, f"border.rules={rules}")
+    done = called("plan", *words, f"border.rules={rules}")
     assert done.returncode == 2 and "own-1 would open the border" in done.stderr
     make_owner_key(tmp_path / "somebody.pem")
     sign_rules(rules, tmp_path / "somebody.pem")
-    done = fedsov("plan", *words, f"border.rules={rules}")
+    done = called("plan", *words, f"border.rules={rules}")
     assert done.returncode == 9 and f"law.rules={rules}" in done.stderr
     place = words[0]
-    done = fedsov("region", "set", "--all", f"law.rules={rules}", "--yes", place)
+    done = called("region", "set", "--all", f"law.rules={rules}", "--yes", place)
     assert done.returncode == 2 and "the law owner is nobody" in done.stderr
 
 
@@ -147,11 +147,11 @@ def test_the_same_rows_under_another_name_are_no_examples_and_a_failed_ingestion
     words: list[str],
 ) -> None:
     copy = [word.replace("dataset.name=people", "dataset.name=copy") for word in words]
-    done = fedsov("ingest", *copy, "dataset.examples=said so")
+    done = called("ingest", *copy, "dataset.examples=said so")
     assert done.returncode == 9 and "datasets.copy.examples=true" in done.stderr
     failed = [word.replace("dataset.target=bought", "dataset.target=nosuch") for word in copy]
-    assert fedsov("ingest", *failed).returncode == 3
-    shown = answered(fedsov("region", "show", "DE", "--json", words[0]))
+    assert called("ingest", *failed).returncode == 3
+    shown = answered(called("region", "show", "DE", "--json", words[0]))
     assert list(shown["datasets"]) == ["people"]
 
 
@@ -160,7 +160,7 @@ def test_region_yaml_edited_by_hand_closes_the_region(words: list[str]) -> None:
     text = path.read_text()
     try:
         path.write_text(text.replace("unsafe_open: false", "unsafe_open: true"))
-        done = fedsov("plan", *words, "border.unsafe_open=true")
+        done = called("plan", *words, "border.unsafe_open=true")
         assert done.returncode == 6 and "edited" in done.stderr and "region.yaml" in done.stderr
         with _opened(_start(words, Asked(unsafe_open=True))) as region:
             assert region == ClosedRegion("SettingsBroken")
@@ -169,7 +169,7 @@ def test_region_yaml_edited_by_hand_closes_the_region(words: list[str]) -> None:
 
 
 def test_consent_of_everybody_by_one_override_makes_no_row_public(words: list[str]) -> None:
-    done = fedsov("ingest", *words, "dataset.consent={share: 1.0, document: d}")
+    done = called("ingest", *words, "dataset.consent={share: 1.0, document: d}")
     assert done.returncode == 9 and "people who were never asked" in done.stderr
     with _opened(_start(words, Asked())) as region:
         assert isinstance(region, OpenRegion) and not region.outbound.session.records.public.any()

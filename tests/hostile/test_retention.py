@@ -13,7 +13,7 @@ from fedsov.partition.manifest import MANIFEST, read_manifest
 from fedsov.region.worker import ClosedRegion, OpenRegion, open_region
 from fedsov.storage.workspace import ledger_of, store_of
 from tests.hostile.people_region import PeopleRegion, drawn
-from tests.world import fedsov
+from tests.world import called
 
 CATALOGUE = "federation.catalogue={{DE: {{name: DE, location: DE, entity: operator in DE, retention_days: {days}}}}}"
 
@@ -48,11 +48,11 @@ def test_neither_a_store_written_anew_nor_another_name_makes_rows_younger(region
     store = store_of(region.folder, "people")
     before = read_manifest(store).ingested
     region.set("datasets.copy.same_people=[people]")
-    copied = fedsov("ingest", *region.words(name="copy"), "--quiet")
+    copied = called("ingest", *region.words(name="copy"), "--quiet")
     assert copied.returncode == 9 and "those of copy are of" in copied.stderr, copied.stderr
     assert before in copied.stderr and not store_of(region.folder, "copy").exists()
     written = (store / MANIFEST).stat().st_mtime_ns
-    again = fedsov("ingest", *region.words(), "--rebuild", "--quiet")
+    again = called("ingest", *region.words(), "--rebuild", "--quiet")
     assert again.returncode == 9 and "they are used no more" in again.stderr, again.stderr
     assert "nothing was stored" in again.stderr and (store / MANIFEST).stat().st_mtime_ns == written
     assert read_manifest(store).ingested == before
@@ -66,7 +66,7 @@ def test_a_job_that_would_have_rows_used_longer_is_refused_and_one_for_fewer_day
     region.ingest(drawn(range(40)))
     region.set("retention_days=30")
     words = [word for word in region.words() if not word.startswith("federation.regions")]
-    longer = fedsov("ingest", *words, "federation.regions=[DE]", CATALOGUE.format(days=31), "--quiet")
+    longer = called("ingest", *words, "federation.regions=[DE]", CATALOGUE.format(days=31), "--quiet")
     assert longer.returncode == 9 and "fedsov region set DE retention_days=31" in longer.stderr, longer.stderr
-    shorter = fedsov("ingest", *words, "federation.regions=[DE]", CATALOGUE.format(days=7), "--quiet")
+    shorter = called("ingest", *words, "federation.regions=[DE]", CATALOGUE.format(days=7), "--quiet")
     assert shorter.returncode == 0 and "fedsov region set DE retention_days=7" in shorter.stdout, shorter.stderr

@@ -24,7 +24,7 @@ from fedsov.region.trust.parties import Parties
 from fedsov.region.worker import ClosedRegion, OpenRegion, open_region
 from fedsov.storage.workspace import ledger_of
 from tests.hostile.people_region import COLUMNS, PeopleRegion, drawn, told
-from tests.world import answered, fedsov
+from tests.world import answered, called
 
 HUB = "federation.hub.location=US"
 """To which the shipped law permits no update of Germany's people without documents."""
@@ -79,7 +79,7 @@ def test_a_job_that_states_a_pinned_party_otherwise_is_refused_with_the_command_
 def test_an_ingestion_under_another_hub_is_refused_before_anything_is_told_and_the_owner_may_move_it(
     region: PeopleRegion,
 ) -> None:
-    done = fedsov("ingest", *region.words(), "--quiet")
+    done = called("ingest", *region.words(), "--quiet")
     assert done.returncode == 9 and "`fedsov region set DE parties.hub.location=DE" in done.stderr, done.stderr
     _set(region, "parties.hub.location=DE")
     opened = open_region(region.start())
@@ -97,11 +97,11 @@ def test_a_region_yaml_without_parties_is_pinned_at_the_next_ingestion_which_say
         )
     refusal = _refusal(region.start(HUB))
     assert "has not pinned where the hub is and whose" in refusal and "has not pinned where itself is" in refusal
-    report = answered(fedsov("ingest", *region.words(HUB), "--json", "--quiet"))
+    report = answered(called("ingest", *region.words(HUB), "--json", "--quiet"))
     (said,) = report["remarks"]
     assert "did not say where parties are and whose; pinned now" in said and "the hub in US" in said
     assert (
-        answered(fedsov("region", "show", "DE", "--json", f"workspace={region.place / 'w'}"))["parties"]["hub"][
+        answered(called("region", "show", "DE", "--json", f"workspace={region.place / 'w'}"))["parties"]["hub"][
             "location"
         ]
         == "US"
@@ -130,7 +130,7 @@ def test_regions_that_nobody_pinned_are_no_members_of_a_sum_whatever_verify_keys
     ]
     bait.write_text("\n".join(",".join(map(str, row)) for row in (COLUMNS, *rows)) + "\n")
     words = [word for word in region.words(HUB, name="bait") if not word.startswith("dataset.path")]
-    report = answered(fedsov("ingest", *words, f"dataset.path={bait}", "--json", "--quiet"))
+    report = answered(called("ingest", *words, f"dataset.path={bait}", "--json", "--quiet"))
     assert {"FR", "IT"} < json.loads((region.folder / known_keys.FILE).read_text()).keys()
     said = {
         name: line

@@ -11,7 +11,7 @@ import pytest
 
 from fedsov.ledger.ledger import Ledger
 from tests.own_settings import EXAMPLES
-from tests.world import answered, fedsov
+from tests.world import answered, called, fedsov
 
 pytestmark = pytest.mark.long
 ROWS = {"DE": 300, "IE": 300, "NG": 300}
@@ -51,14 +51,14 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 
 def strategy_of(settings: list[str], region: str) -> str:
-    plan = answered(fedsov("plan", *settings, "--json", "--quiet"))
+    plan = answered(called("plan", *settings, "--json", "--quiet"))
     return next(one["strategy"] for one in plan["regions"] if one["region"] == region)
 
 
 def test_a_review_waits_is_approved_is_relied_on_and_is_withdrawn(settings: list[str]) -> None:
     place = settings[0]
     assert fedsov("train", *settings, "--quiet").returncode == 0
-    listed = answered(fedsov("border", "reviews", place, "--json"))
+    listed = answered(called("border", "reviews", place, "--json"))
     (review,) = [one for one in listed if one["kind"] == "update"]
     assert (review["exporter"]["name"], review["importer"]["name"], review["approved"]) == ("NG", "hub", None)
     assert "a person must check" in review["reason"]
@@ -66,19 +66,19 @@ def test_a_review_waits_is_approved_is_relied_on_and_is_withdrawn(settings: list
 
     key = str(Path(place.partition("=")[2]) / "a.pem")
     first = ("reviewer", "init", "A. Person", "--role", "data protection officer", "--key", key)
-    assert fedsov("border", *first, place).returncode == 0
+    assert called("border", *first, place).returncode == 0
     yes = ("--by", "A. Person", "--why", "the instrument covers updates", "--until", "2099-01-01", "--key", key)
-    made = answered(fedsov("border", "approve", review["review"], *yes, place, "--json"))
+    made = answered(called("border", "approve", review["review"], *yes, place, "--json"))
     assert strategy_of(settings, "NG") != "federated"  # the global model may not yet go to Germany
     assert "hub -> DE needs review" in why_of(settings, "NG")
     assert fedsov("train", *settings, "--quiet").returncode == 0
-    others = [one for one in answered(fedsov("border", "reviews", place, "--json")) if one["approved"] is None]
+    others = [one for one in answered(called("border", "reviews", place, "--json")) if one["approved"] is None]
     assert {(one["kind"], one["exporter"]["name"], one["importer"]["name"]) for one in others} == {
         ("model", "hub", "DE"),
         ("model", "hub", "IE"),
     }
     for one in others:
-        assert fedsov("border", "approve", one["review"], *yes, place).returncode == 0
+        assert called("border", "approve", one["review"], *yes, place).returncode == 0
     assert strategy_of(settings, "NG") == "federated"
     trained = answered(fedsov("train", *settings, "--json", "--quiet"))
     assert trained["regions"]["NG"]["strategy"] == "federated"
@@ -90,22 +90,22 @@ def test_a_review_waits_is_approved_is_relied_on_and_is_withdrawn(settings: list
     assert made["approval"] in why and "ng-instrument" in why
     kept = workspace / "kept.sqlite"
     shutil.copy(workspace / "hub" / "ledger.sqlite", kept)
-    assert fedsov("border", "withdraw", made["approval"], "--by", "B. Person", "--why", "doubts", place).returncode == 0
+    assert called("border", "withdraw", made["approval"], "--by", "B. Person", "--why", "doubts", place).returncode == 0
     assert strategy_of(settings, "NG") != "federated"
     assert "border approve" in why_of(settings, "NG")
-    assert fedsov("ledger", "verify", place).returncode == 0
-    assert made["approval"] in fedsov("ledger", "show", place).stdout
-    report = answered(fedsov("report", place, "--json"))
+    assert called("ledger", "verify", place).returncode == 0
+    assert made["approval"] in called("ledger", "show", place).stdout
+    report = answered(called("report", place, "--json"))
     assert {"A. Person", "B. Person"} <= set(str(report).replace("'", '"').split('"'))
     for end in ("", "-wal", "-shm"):
         (workspace / "hub" / f"ledger.sqlite{end}").unlink(missing_ok=True)
     shutil.copy(kept, workspace / "hub" / "ledger.sqlite")
-    put_back = fedsov("ledger", "verify", place)
+    put_back = called("ledger", "verify", place)
     assert put_back.returncode == 5 and "hub" in put_back.stderr and "as withdrawn" in put_back.stderr
 
 
 def why_of(settings: list[str], region: str) -> str:
-    done = fedsov("border", "why", region, *settings, "--quiet")
+    done = called("border", "why", region, *settings, "--quiet")
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -122,5 +122,5 @@ def why_of(settings: list[str], region: str) -> str:
     ],
 )
 def test_a_wrong_answer_to_a_review_is_one_clear_line(settings: list[str], words: tuple[str, ...], said: str) -> None:
-    done = fedsov("border", *words, settings[0])
+    done = called("border", *words, settings[0])
     assert done.returncode == 2 and said in done.stderr and done.stderr.count("\n") == 1

@@ -30,7 +30,7 @@ from tests.cli.world import call
 from tests.hostile.people_region import PeopleRegion, drawn
 from tests.killed import lines_of_a_killed
 from tests.partition.world import bytes_under, decrypted
-from tests.world import fedsov
+from tests.world import called
 
 PEOPLE, GONE, WHY = 60, "p7", "request 2026-118"
 STATISTICS = "query.statistics"
@@ -211,11 +211,11 @@ def test_what_a_killed_erasure_had_traced_is_kept_by_the_next(
 
 def test_a_source_that_brings_an_erased_person_back_is_refused_until_they_are_given_anew(region: PeopleRegion) -> None:
     erase(_root(region), "DE", GONE, why=WHY)
-    again = fedsov("ingest", *region.words(), "--rebuild", "--quiet")
+    again = called("ingest", *region.words(), "--rebuild", "--quiet")
     assert again.returncode == 9 and "rows of people whom region DE erased" in again.stderr, again.stderr
     assert GONE not in again.stderr and _subject(region).pseudonym not in _decrypted(region)
     lift(_root(region), "DE", GONE, why="a new contract")
-    assert fedsov("ingest", *region.words(), "--rebuild", "--quiet").returncode == 0
+    assert called("ingest", *region.words(), "--rebuild", "--quiet").returncode == 0
     assert _subject(region).pseudonym in _decrypted(region)
 
 
