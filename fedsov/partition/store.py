@@ -110,15 +110,24 @@ def write_store(folder: Path, table: pa.Table, *, contents: Contents, keys: Regi
 class StoreWriter:
     """A new store beside the one in force, to which rows are appended; `stage_store` ends it, or `discard`.
 
-    Each part is one encrypted file, and further ones beyond `ROWS_OF_FILE`: who leaves has few rows written anew.
-    `folder` is the store's, made where missing; `keys` are
-    those of the region whose rows these are. With `beside`, a store in force, the rows are further ones of it.
+    Each part is one encrypted file, and further ones beyond `most` rows: an erasure writes few anew. `folder` is the
+    store's, made where missing; `keys` are those of the region whose rows these are. With `beside`, a store in force,
+    the rows are further ones of it.
     """
 
-    def __init__(self, folder: Path, contents: Contents, keys: RegionKeys, *, beside: Store | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        contents: Contents,
+        keys: RegionKeys,
+        *,
+        beside: Store | None = None,
+        most: int | None = None,
+    ) -> None:
         self.folder, self.contents, self.keys = folder, contents, keys
         self._number = 0 if beside is None else _last_number(beside.manifest) + 1
         self.stamp, self.rows, self._rows_of_file = secrets.token_hex(6), 0, 0
+        self._most = ROWS_OF_FILE if most is None else most
         self.files: dict[str, str] = {}
         self.wrapped: dict[str, str] = {}
         self._parts: dict[str, pq.ParquetWriter] = {}
@@ -141,7 +150,7 @@ class StoreWriter:
         parts = {"records": table.drop_columns(self._identifiers) if self._identifiers else table}
         if self._identifiers:
             parts["identifiers"] = table.select([SUBJECT, JURISDICTION, *self._identifiers])
-        if self._rows_of_file and self._rows_of_file + table.num_rows > ROWS_OF_FILE:
+        if self._rows_of_file and self._rows_of_file + table.num_rows > self._most:
             self.close()
             self._number, self._rows_of_file = self._number + 1, 0
         with writing(self.folder):

@@ -50,6 +50,8 @@ def table(session: Session, make: Callable[[], bytes]) -> bytes:
 
 def erase_tables(answers: Answers, pseudonyms: Iterable[str]) -> list[str]:
     """Deletes the tables that these people's rows were behind; what was deleted, in words. Raises AnswersBroken."""
+    if not any(answers.folder.glob("table-*.bin")):
+        return []
     names, deleted = {keyed_name(pseudonym, answers.key(PEOPLE)) for pseudonym in pseudonyms}, []
     for each in answers.standing(names):
         if each.given.question.what == SYNTHETIC and each.has_them:
