@@ -12,7 +12,8 @@
 
 Questions are counted for the region, and for no version or name of a data set: whoever asks a region with new rows, or
 the same people under another name, goes on where the count stands. An answer counts for a year after it left, by the
-time of the region's ledger. Questions about example rows do not count.
+time of the region's ledger. Questions about example rows do not count. As many as people are
+scored average the rounding of scores out for one of them (docs/decisions/0027): set it to what trainings need.
 
 >>> from fedsov.algorithms.local_steps import LocalSteps
 >>> from fedsov.model.network import NetworkSpec

@@ -136,3 +136,23 @@ def test_bisecting_a_model_s_scale_does_not_find_its_exact_loss() -> None:
         found.append(abs(float(np.mean(losses(y, low * logits, ()))) - (below + above) / 2) / abs(above - below))
     assert np.median(found) > 0.05
     assert told_scores(rows, logits, BINARY, TELLING) == told_scores(rows, logits, BINARY, TELLING)
+
+
+def _told_from_averages(outcome: int, people: int, questions: int, key: int) -> bool:
+    """Whether a hub tells one person's outcome, from nearly the same two models, each asked so often."""
+    rng, telling, place = np.random.default_rng(key), Telling(10, key.to_bytes(32, "big")), people // 2
+    y = np.where(np.arange(people) == place, outcome, rng.integers(0, 2, people))
+    means = [
+        np.mean(
+            [told_scores(_rows(y), step * scale, BINARY, telling)["loss"] for scale in rng.normal(1, 1e-4, questions)]
+        )
+        for step in (np.where(np.arange(people) >= place + beside, 1.5, -1.5) for beside in (0, 1))
+    ]
+    return (means[0] < means[1]) == bool(outcome)
+
+
+def test_two_questions_tell_no_outcome_and_as_many_as_people_do_as_decision_27_says() -> None:
+    """A weakness that the number of questions bounds (`limits.questions`), and noise alone closes."""
+    tries = ((1, 40), (50, 16))
+    once, often = (sum(_told_from_averages(key % 2, 100, asked, key) for key in range(keys)) for asked, keys in tries)
+    assert once < 30 and often > 12
