@@ -1,7 +1,8 @@
 """What the border costs on this machine: a decision, the same decision by Cedar, and the gates' share of a round.
 
 Each question is decided by the packaged law with the demo's register; a figure is the median over questions of the
-median over repeats. *Warm* is a route that was asked about before, as in every round but the first; *the first time*
+median over repeats. *Warm* is a question that was asked before, as in every round but the first (a permit of the same
+claims and of all that rules read is remembered; reviews and refusals are worked out anew); *the first time*
 has a bundle and a register that remember nothing. `decide` gathers its facts and claims within its time.
 
 Cedar (cedarpy) answers the same questions. Every rule that bears on a permit is translated: what permits to `permit`,

@@ -157,9 +157,17 @@ def _strongest(rule: Rule) -> tuple[bool, str]:
 def _ask(
     route: Route, common: Mapping[str, Any], crossing: Crossing, *, bundle: Bundle, evidence: Evidence
 ) -> Decision:
-    """The answer of one origin's law: of the first claim that it permits, else of the first it would review."""
-    facts = {**route.facts, **common}
+    """The answer of one origin's law: of the first claim that it permits, else of the first it would review.
+
+    A permit hangs on the claims, and on what the rules for this route read of the crossing: the same of both, the same
+    permit. A review is decided anew, as its approval may have been withdrawn.
+    """
     claims = evidence.claims(question(route, crossing, bundle))
+    key = tuple([fact for name, fact in common.items() if name in route.reads])
+    permit: Permit | None = route.remembered(key, claims)
+    if permit is not None:
+        return permit
+    facts = {**route.facts, **common}
     review: WeighedClaim | None = None
     for claim in claims:
         rules = route.applicable(claim.mechanism)
@@ -167,7 +175,7 @@ def _ask(
             continue  # nothing can open for it; what else it lacks matters only where nothing opens at all
         candidate = weigh(rules, claim, claimed(facts, claim))
         if (verdict := candidate.verdict) == "permit":
-            return _permitted(candidate, route, bundle)
+            return route.remember(key, claims, _permitted(candidate, route, bundle))
         if verdict == "review" and review is None:
             review = candidate
     if review:

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -1074,3 +1074,32 @@ def test_two_ways_to_say_the_same_crossing_are_one_review():
     again = replace(crossing, on=date(2026, 11, 24))
     ids = {Asking(one, papers.documents).answer().id for one in (crossing, again)}
     assert len(ids) == 1
+
+
+def test_a_remembered_permit_is_given_again_for_the_same_papers_and_count_alone():
+    terms = {"exemption_reason": "under_100k_nonsensitive", "ciio": "no", "n_sensitive": 0.0}
+    papers = document("cn_exempt", terms=terms), document("pipia")
+    held = register(*papers)
+
+    def answered(count: int, known: Register = held) -> Decision:
+        return ask(of(Kind.RECORDS, "CN", "personal", count=count), "CN", "US", register=known)
+
+    first = answered(500)
+    assert first.verdict == "permit" and answered(500) is first
+    assert answered(200_000).verdict != "permit"
+    assert answered(500, register(papers[0])).verdict == "refuse"
+    late = register(papers[0], replace(papers[1], signed=DAY + timedelta(days=1)))
+    assert answered(500, late).verdict == "refuse" and answered(500) is first
+
+
+def test_a_permit_by_approval_is_not_remembered():
+    thing = of(Kind.UPDATE, "DE", "personal")
+    papers = [document("recipient", terms={"dpf_listed": "yes"}, entities=frozenset())]
+    review = ask(thing, "DE", "US", register=register(*papers))
+    assert review.verdict == "review"
+    approval = Approval("A1", review.id, "A. Person", "seen", DAY, DAY)
+    approving = register(*papers, approvals=(approval,))
+    assert ask(thing, "DE", "US", register=approving).verdict == "permit"
+    withdrawn = register(*papers)
+    withdrawn._claims.update(approving._claims)  # the very claims of before, as where the ledger alone changed
+    assert ask(thing, "DE", "US", register=withdrawn).verdict == "review"

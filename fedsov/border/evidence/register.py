@@ -166,6 +166,7 @@ class Register:
     approvals: tuple[Approval, ...] = ()
     is_given: bool = part(default=True, compare=False)
     _claims: dict[Question, tuple[Claim, ...]] = part(init=False, repr=False, compare=False, default_factory=dict)
+    _sorted: tuple[Document, ...] = part(init=False, repr=False, compare=False, default=())
     _contents: dict[str, dict[str, str]] = part(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -173,6 +174,9 @@ class Register:
         for document in self.documents:
             if document.kind not in self.mechanisms:
                 raise ConfigurationError(f"{document.id}: {unknown('kind', document.kind, sorted(self.mechanisms))}")
+        # an order that does not hang on the file's: one of those that state the same is chosen
+        in_order = sorted(self.documents, key=lambda document: document.id, reverse=True)
+        object.__setattr__(self, "_sorted", tuple(in_order))
 
     @property
     def digest(self) -> str:
@@ -218,13 +222,9 @@ class Register:
             claims = self._claims[question] = tuple(self._new_claims(question))
         return claims
 
-    def _sorted(self) -> list[Document]:
-        """The documents in an order that does not hang on the file's: one of those that state the same is chosen."""
-        return sorted(self.documents, key=lambda document: document.id, reverse=True)
-
     def _new_claims(self, question: Question) -> Iterator[Claim]:
         origin, destination = question.origin, question.destination
-        near = [document for document in self._sorted() if document.is_between(origin, destination)]
+        near = [document for document in self._sorted if document.is_between(origin, destination)]
         grounds: list[tuple[int, str, str, Document | None]] = [
             (0 if name else -1, name, "", None)
             for name in question.standing  # what needs no document costs nothing
@@ -257,7 +257,9 @@ class Register:
         supersedes it. Where two others contradict each other, or one is dated later than the crossing, that cannot be
         read.
         """
-        named = [document for document in self._sorted() if document.id in question.evidence]
+        if not question.evidence:
+            return []
+        named = [document for document in self._sorted if document.id in question.evidence]
         named = [document for document in named if self.mechanisms[document.kind].about == "artifact"]
         named.sort(key=lambda document: document.signed)  # the newest has the last word in a claim
         findings = [(document.id, _support(document, self.mechanisms[document.kind])) for document in named]

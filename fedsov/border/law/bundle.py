@@ -8,7 +8,7 @@ it touches. A property test holds this equal to asking every rule (`fedsov.borde
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as part
 from datetime import date
@@ -22,6 +22,8 @@ UNKNOWN = "unknown"
 HORIZON = Duration(1, "Y")
 """How long a bundle counts as the law after the day on which it was read, where nobody confirms it."""
 _REMEMBERED = 4096
+_PERMITS = 256
+_NOTHING: tuple[None, None] = None, None
 _OF_DOCUMENTS = (
     "categories", "count", "count_12m", "evidence_unknown", "kind", "mechanism", "origin_regime", "purpose",
     "same_party", "unreadable",
@@ -171,6 +173,7 @@ class Route:
     reads: frozenset[str]
     answers: dict[Any, Any] = part(init=False, repr=False, compare=False, default_factory=dict)
     questions: dict[Any, Any] = part(init=False, repr=False, compare=False, default_factory=dict)
+    _permits: dict[Hashable, tuple[Any, Any]] = part(init=False, repr=False, compare=False, default_factory=dict)
     _applicable: dict[str, ApplicableRules] = part(init=False, repr=False, compare=False, default_factory=dict)
     _asking: dict[str, list[tuple[Condition, bool]]] = part(init=False, repr=False, compare=False, default_factory=dict)
 
@@ -199,6 +202,18 @@ class Route:
             settled = {**self.facts, "mechanism": mechanism}
             rules = self._applicable[mechanism] = applicable(self.rules, settled)
         return rules
+
+    def remembered(self, key: Hashable, claims: Sequence[Any]) -> Any:
+        """The permit that `remember` was told for this key and these very claims, or None."""
+        of, permit = self._permits.get(key, _NOTHING)
+        return permit if of is claims else None
+
+    def remember(self, key: Hashable, claims: Sequence[Any], permit: _Value) -> _Value:
+        """Keeps the permit of these claims (and them, so that no others take their place), and returns it."""
+        if len(self._permits) >= _PERMITS:
+            self._permits.clear()
+        self._permits[key] = claims, permit
+        return permit
 
     @property
     def openers(self) -> tuple[Rule, ...]:
