@@ -31,7 +31,7 @@ from fedsov.keys.local import LocalKeyring
 from fedsov.ledger.ledger import Ledger
 from fedsov.region.trust.access import NOTE
 from tests.own_settings import EXAMPLES
-from tests.world import ROOT, answered, fedsov
+from tests.world import ROOT, answered, called, fedsov
 
 PEOPLE = {"US": 160, "GB": 120, "DE": 120}
 SECONDS = 120.0
@@ -566,7 +566,7 @@ def test_a_full_disk_is_told_in_one_line_and_leaves_what_was_there(
     assert word in the_line(done.returncode, done.stderr, code)
     if word != "mlflow.db":  # by then all else is written, and stays
         assert beside_decisions(workspace) == before
-    assert fedsov("ledger", "verify", f"workspace={workspace}").returncode == 0
+    assert called("ledger", "verify", f"workspace={workspace}").returncode == 0
     again = fedsov("train" if word == "mlflow.db" else "plan", *settings_for(workspace, source))
     assert again.returncode == 0, again.stderr
 

@@ -20,6 +20,7 @@ from tests.world import people
 
 ONE_PROCESS = {"one_process": "tests.runtimes.one_process:OneProcess"}
 KINDS = (*RUNTIMES, *ONE_PROCESS)
+pytestmark = pytest.mark.usefixtures("fork_servers")
 
 
 def _words(place: Path, kind: str) -> list[str]:
