@@ -66,9 +66,9 @@ def _show_preview(arguments: IngestArguments) -> None:
         "fedsov ingest --rebuild",
         "fedsov ingest --append --key 2026-11-30 dataset=@people.yaml dataset.path=more.csv",
         "fedsov ingest --dry-run dataset=table dataset.path=people.csv dataset.jurisdiction=country \\",
-        "    dataset.target=y federation.regions=auto",
+        "    dataset.target=y",
         "fedsov ingest dataset=table dataset.path=people.csv dataset.jurisdiction=country dataset.target=y \\",
-        "    federation.regions=auto --workspace my-people",
+        "    --workspace my-people",
     ),
     reads="run settings",
 )

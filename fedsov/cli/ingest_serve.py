@@ -34,8 +34,8 @@ class IngestServeArguments(Arguments):
     app,
     name="serve",
     examples=(
-        "fedsov ingest serve dataset=@people.yaml federation.regions=auto",
-        "fedsov ingest serve --region DE --port 8400 dataset=@people.yaml federation.regions=auto",
+        "fedsov ingest serve dataset=@people.yaml",
+        "fedsov ingest serve --region DE --port 8400 dataset=@people.yaml",
     ),
     reads="run settings",
 )

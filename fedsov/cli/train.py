@@ -96,7 +96,7 @@ def _set(flags: dict[str, bool]) -> list[str]:
         "fedsov train algorithm=fedyogi federation.rounds=20    # another aggregation, more rounds",
         "fedsov train federation.regions=[US,GB]                # some regions; other rows go to quarantine",
         "fedsov train dataset=table dataset.path=people.parquet dataset.jurisdiction=country dataset.target=y \\",
-        "    federation.regions=auto                            # your own table, one region per jurisdiction",
+        "    workspace=my-people                                # your own table, one region per jurisdiction",
         "fedsov train today=2026-11-22 federation.days_per_round=30    # rehearse: what expires meanwhile?",
         "fedsov train border=unsafe_open                        # simulation only: all is permitted, and marked",
         "fedsov train --multirun seed=0,1,2                     # several runs",

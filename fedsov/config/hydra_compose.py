@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from fedsov.checks import override_words
 from fedsov.config.moved_settings import renamed, renamed_words
 from fedsov.config.named_files import GROUP, RESOLVER, resolve, with_named_files
+from fedsov.config.own_data import with_defaults
 from fedsov.errors import ConfigurationError, nearest, unknown
 
 if TYPE_CHECKING:
@@ -64,9 +65,10 @@ OPEN = (
 def opened(overrides: Sequence[str]) -> list[str]:
     """The overrides by the settings' names of now, those of an open mapping in the form that lets them add keys.
 
-    Those of a file (``KEY=@FILE``) are there one by one. Raises ConfigurationError where it cannot be read.
+    Those of a file (``KEY=@FILE``) are there one by one, and before all what one's own data set has by default.
+    Raises ConfigurationError where a file cannot be read.
     """
-    words = renamed_words(with_named_files(overrides))
+    words = with_defaults(renamed_words(with_named_files(overrides)))
     return [f"++{word}" if word.startswith(OPEN) and "=" in word else word for word in words]
 
 

@@ -24,8 +24,9 @@ from fedsov.border.law.bundle_loader import load_atlas
 from fedsov.border.settings import BorderSettings
 from fedsov.checks import SEEDS, only, prefixed, refused, require, whole
 from fedsov.config.federation import FederationSettings, RuntimeSettings
-from fedsov.config.hydra_compose import one_line
+from fedsov.config.hydra_compose import config_dir, one_line
 from fedsov.config.moved_settings import renamed
+from fedsov.config.own_data import check_documents
 from fedsov.errors import ConfigurationError
 from fedsov.hub.planning.plan_values import StrategyRule
 from fedsov.jurisdiction import Atlas, code_of_place
@@ -152,6 +153,8 @@ def _settings(plain: Mapping[str, Any]) -> Settings:
         min_regions=max(federation.minimum_regions, FEWEST if summed else 0),
         beside={"synthetic": SyntheticSettings.__slots__},
     )
+    border = BorderSettings.from_settings(plain["border"])
+    check_documents(border.evidence, dataset.examples, config_dir() / "border" / "evidence_demo.yaml")
     return Settings(
         workspace=named_path("workspace", plain["workspace"], "a folder"),
         seed=seed,
@@ -163,7 +166,7 @@ def _settings(plain: Mapping[str, Any]) -> Settings:
         synthetic=SyntheticSettings.from_settings(plain["strategy"].get("synthetic", {})),
         recipe=recipe,
         algorithm=algorithm,
-        border=BorderSettings.from_settings(plain["border"]),
+        border=border,
         runtime=RuntimeSettings.from_settings(plain["runtime"]),
         plain=plain,
         secure_sum=Bounds() if summed else None,
