@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from fedsov.checks import override_words
 from fedsov.config.moved_settings import renamed, renamed_words
 from fedsov.config.named_files import GROUP, RESOLVER, resolve, with_named_files
-from fedsov.config.own_data import with_defaults
+from fedsov.config.own_tables import with_defaults
 from fedsov.errors import ConfigurationError, nearest, unknown
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from fedsov.checks import SEEDS, only, prefixed, refused, require, whole
 from fedsov.config.federation import FederationSettings, RuntimeSettings
 from fedsov.config.hydra_compose import config_dir, one_line
 from fedsov.config.moved_settings import renamed
-from fedsov.config.own_data import check_documents
+from fedsov.config.own_tables import check_documents
 from fedsov.errors import ConfigurationError
 from fedsov.hub.planning.plan_values import StrategyRule
 from fedsov.jurisdiction import Atlas, code_of_place

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fedsov.config.hydra_compose import compose, config_dir
-from fedsov.config.own_data import with_defaults
+from fedsov.config.own_tables import with_defaults
 from fedsov.config.settings import settings
 from fedsov.errors import ConfigurationError
 from tests.own_settings import EXAMPLES
