@@ -25,7 +25,10 @@ from fedsov.keys.grants import granted
 from fedsov.keys.rotation import state_of
 from fedsov.ledger.known_keys import keys_at_hand
 from fedsov.ledger.ledger import Ledger
+from fedsov.partition.backends.files_at import claim
+from fedsov.partition.backends.place import check_apart, place_of
 from fedsov.partition.ingest import keys_of
+from fedsov.partition.lifecycle.moving import move_store
 from fedsov.partition.manifest import MANIFEST, read_manifest
 from fedsov.region.lifecycle.rekeying import protected_by, split_anew, stores_anew, stores_of
 from fedsov.region.lifecycle.retention import check_starts
@@ -117,12 +120,15 @@ def init(root: Path, name: str, words: Sequence[str] = (), *, by: str = "", why:
     proposed = closed.changed(words)
     _check_readable(root, proposed)
     service = proposed.key_service
+    _check_buckets(root, {name: proposed})
     with opened(root, name, writes=True, service=service) as (folder, ledger):
         if has_settings(folder, ledger):
             raise ConfigurationError(f"region {name} has settings already; `fedsov region set {name}` changes them")
         peers = {owner: key for owner, key in keys_at_hand(Workspace(root)).items() if owner != name}
         settings = replace(closed, keys=peers).changed(words)
         keys = open_keys(KeySettings(name, folder, service))
+        if settings.store.bucket:
+            claim(settings.store, keys)
         write_settings(folder, keys, ledger, Change(settings, by or user(), why or UNSAID))
         return Shown(read_settings(folder, ledger), folder / FILE, last_change(folder, ledger))
 
@@ -144,14 +150,19 @@ def set_settings(root: Path, names: Sequence[str], words: Sequence[str], *, by: 
     Raises ConfigurationError for a word that is none, SettingsBroken, WorkspaceUnusable, LedgerBroken.
     """
     words = _named_law(root, words)
+    proposed = {}
     for name in names:
         old = show(root, name).settings
-        new = old.changed(words)
+        proposed[name] = new = old.changed(words)
         _check_readable(root, new, before=old.law.bundle)
         check_starts(Workspace(root).region(name), old, new)
+    _check_buckets(root, proposed)
     for name in names:
         with opened(root, name, writes=True) as (folder, ledger):
-            settings = read_settings(folder, ledger).changed(words)  # as they are now that nobody else writes
+            before = read_settings(folder, ledger)
+            settings = before.changed(words)  # as they are now that nobody else writes
+            if settings.store.bucket and settings.store != before.store:
+                claim(settings.store, keys_of(root, name))
             keys = protected_by(folder, name, settings.key_service)
             change = Change(split_anew(settings, keys), by or user(), why or UNSAID)
             write_settings(folder, keys, ledger, change)
@@ -173,9 +184,11 @@ def check(root: Path, name: str) -> list[str]:
         f"keys: {', '.join(sorted(settings.keys)) or 'nobody'} pinned",
         f"parties: {settings.parties.listed()} pinned",
         f"key_service: {settings.key_service.backend}, which protects this region's keyring",
+        f"store: {settings.store.words()}, where the files of new stores lie",
         f"split: a secret of {len(secret)} bytes, which this region's keys open",
     ]
     lines += [f"datasets.{dataset}: {_again(dataset)}" for dataset in to_ingest_again(root, settings)]
+    lines += [f"store: {line}" for line in _elsewhere(root, settings)]
     return [*lines, f"what protects less: {', '.join(settings.loose()) or 'nothing'}"]
 
 
@@ -188,6 +201,35 @@ def to_ingest_again(root: Path, settings: RegionSettings) -> list[str]:
         for dataset, store in stores.items()
         if (store / MANIFEST).exists()
         and not settings.of_dataset(dataset).is_as_described(read_manifest(store).description)
+    ]
+
+
+def move_stores(root: Path, names: Sequence[str]) -> list[str]:
+    """Moves the files of regions' stores to where the regions' settings say; what was moved, in lines.
+
+    Raises as `fedsov.partition.lifecycle.moving.move_store`; run again, it goes on.
+    """
+    lines = []
+    for name in names:
+        if not _elsewhere(root, show(root, name).settings):
+            continue
+        with opened(root, name, writes=True) as (folder, ledger):
+            place, keys = read_settings(folder, ledger).store, keys_of(root, name)
+            if place.bucket:
+                claim(place, keys)
+            moved = [path.name for path in stores_of(folder) if move_store(path, keys, place)]
+            lines += [f"{name}: the files of {', '.join(moved)} were moved to {place.words()}"] if moved else []
+    return lines
+
+
+def _elsewhere(root: Path, settings: RegionSettings) -> list[str]:
+    """A line for each store whose manifest says another place than the settings do. Raises StoreDamaged."""
+    places = {path: place_of(read_manifest(path).place) for path in stores_of(Workspace(root).region(settings.region))}
+    return [
+        f"the files of {path.name} lie in {place.words()}, by other settings than these; "
+        f"`fedsov region set {settings.region} store.bucket={settings.store.bucket or 'null'}` moves them"
+        for path, place in places.items()
+        if place != settings.store
     ]
 
 
@@ -246,6 +288,16 @@ def _named_law(root: Path, words: Sequence[str]) -> list[str]:
     if new is None:
         raise ConfigurationError("no bundle of law is installed here; `fedsov border bundle install FILE` does it")
     return [f"law.bundle='{new.bundle.digest}'" if word == INSTALLED_LAW else word for word in words]
+
+
+def _check_buckets(root: Path, proposed: Mapping[str, RegionSettings]) -> None:
+    """Raises ConfigurationError where regions of the workspace would have one bucket."""
+    if any(own.store.bucket for own in proposed.values()):
+        others = [name for name in Workspace(root).region_names() if (Workspace(root).region(name) / FILE).exists()]
+        check_apart(
+            {name: own.store for name, own in proposed.items()},
+            {name: show(root, name).settings.store for name in others if name not in proposed},
+        )
 
 
 def _check_readable(root: Path, settings: RegionSettings, *, before: str = "") -> None:

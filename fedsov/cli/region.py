@@ -102,9 +102,10 @@ def set_(arguments: SetArguments) -> None:
 
     Values are YAML, null for none. `law.bundle=shipped` takes the law of this version, `law.bundle=installed` that of
     `border bundle install`; `law.rules=FILE` takes the rules as they are in the file now. Where a change describes rows
-    otherwise (`datasets.NAME.subject`, say), it names the stored rows that must be ingested again.
+    otherwise (`datasets.NAME.subject`, say), it names the stored rows that must be ingested again. A change of
+    `store.bucket` moves the files of stores, as ciphertext.
     """
-    from fedsov.api.region_settings import differences, names_of, set_settings, stale_lines
+    from fedsov.api.region_settings import differences, move_stores, names_of, set_settings, stale_lines
 
     words = arguments.beside_workspace
     if not words:
@@ -115,13 +116,14 @@ def set_(arguments: SetArguments) -> None:
         _ask([change.line() for change in changes])
     if changes:
         set_settings(arguments.workspace, names, words, by=arguments.by, why=arguments.why)
+    moved = move_stores(arguments.workspace, names)
     if arguments.json:
         print_json([{"region": one.region, "key": one.key, "old": one.old, "new": one.new} for one in changes])
         return
     for change in changes:
         print_line(change.line())
     print_line("nothing to change" if not changes else "signed, and noted in the ledger")
-    for line in stale_lines(arguments.workspace, names):
+    for line in (*moved, *stale_lines(arguments.workspace, names)):
         print_line(line)
 
 

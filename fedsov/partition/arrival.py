@@ -16,6 +16,7 @@ import numpy as np
 
 from fedsov.jurisdiction import Region
 from fedsov.keys.protocol import RegionKeys
+from fedsov.partition.backends.place import FOLDER, StorePlace
 from fedsov.partition.people.row_names import keyed_halves, whose
 from fedsov.partition.recipients import Gathered
 from fedsov.partition.sources.location import SentHome, Share
@@ -88,6 +89,7 @@ class Conditions:
         send_home: told of each region's share of the source, once the whole was admitted; says whose rows stay.
         may_go_home: whether a share that stayed would go home now.
         first_day: by a source's digest, a day on which it was ingested that no store remembers; None for none.
+        place_of: by a region's name, where the files of its new stores are to lie.
     """
 
     basis: str = "consent"
@@ -99,6 +101,7 @@ class Conditions:
     send_home: Callable[[Sequence[Share]], SentHome] = lambda shares: SentHome()
     may_go_home: Callable[[Share], bool] = lambda share: True
     first_day: Callable[[str], date | None] = lambda source_sha256: None
+    place_of: Callable[[str], StorePlace] = lambda region: FOLDER
 
 
 NO_CONDITIONS = Conditions()

@@ -11,15 +11,16 @@ import contextlib
 import hashlib
 import os
 import secrets
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pyarrow.parquet.encryption as pe
 
-from fedsov.errors import KeyUnavailable, StoreDamaged, WorkspaceUnusable
+from fedsov.errors import FedsovError, KeyUnavailable, StoreDamaged, WorkspaceUnusable
 from fedsov.keys.protocol import RegionKeys
+from fedsov.partition.backends.files_at import FilesAt
 from fedsov.partition.manifest import changed, mend
 from fedsov.storage.private_files import create_private_file
 
@@ -88,16 +89,11 @@ def read_encrypted(
         raise StoreDamaged(f"{path} does not decrypt; {mend(path)}") from None
 
 
-def intact(path: Path, sha256: str) -> bytes:
-    """The bytes of a file. Raises StoreDamaged where it is missing, unreadable or another one."""
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise StoreDamaged(f"{path} is missing; {mend(path)}") from None
-    except OSError as error:
-        raise StoreDamaged(f"cannot read {path}: {error.strerror}") from None
+def intact(files: FilesAt, path: Path, sha256: str) -> bytes:
+    """The bytes of a file that its folder calls `path`. Raises StoreDamaged where it is missing or another one."""
+    content = files.read(path.name)
     if hashlib.sha256(content).hexdigest() != sha256:
-        raise StoreDamaged(changed(path))
+        raise StoreDamaged(changed(path, files.address(path.name)))
     return content
 
 
@@ -117,8 +113,10 @@ def writing(folder: Path) -> Iterator[None]:
         raise WorkspaceUnusable(f"cannot write {folder}: {reason}; free space or choose workspace=DIR") from None
 
 
-def remove_files(folder: Path, names: list[str]) -> None:
-    """Removes files as far as the disk lets it."""
+def abandon(files: FilesAt, folder: Path, names: Sequence[str]) -> None:
+    """Removes files that never were in force, as far as they can be reached; the next writing sweeps what is left."""
     with contextlib.suppress(OSError):
         for name in names:
             (folder / name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError, FedsovError):
+        files.remove(names)

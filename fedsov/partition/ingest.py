@@ -17,7 +17,6 @@ import contextlib
 import hashlib
 import json
 import re
-import shutil
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields, is_dataclass, replace
@@ -55,7 +54,8 @@ from fedsov.partition.sorting import IngestReport, SortedSource, Stamp, report_o
 from fedsov.partition.sources import check_columns, described_columns, open_source
 from fedsov.partition.sources.csv_format import CsvFormat
 from fedsov.partition.sources.location import Share, without_stays
-from fedsov.partition.store import CONSENT, STAMP, Contents, Staged, StoreWriter, stage_store
+from fedsov.partition.backends.staged import Staged, remove_store
+from fedsov.partition.store import CONSENT, STAMP, Contents, StoreWriter, stage_store
 from fedsov.storage.workspace import store_of
 
 QUARANTINE = "quarantine"
@@ -115,7 +115,8 @@ def ingest(
             conditions.check_rows(region, arriving(rows, takes, first))
         conditions.admitted(_arrival(rows, report, previous, first))
         rows, report = without_stays(rows, conditions.send_home, conditions.location, keep_empty=regions != "auto")
-        *regional, last = _stage(workspace, rows, report, release)
+        recipients = _recipients(workspace, rows, report, conditions)
+        *regional, last = _stage(workspace, rows, recipients, report, release)
     for store in regional:
         store.commit()
     _forget(workspace, spec.name, previous, {store.folder for store in regional})
@@ -262,7 +263,7 @@ def _forget(
     for region in previous[1].regions if previous else ():
         for folder in (store_folder(workspace, region.name, name) for name in (dataset, quarantine_of(dataset))):
             if folder not in written:
-                shutil.rmtree(folder, ignore_errors=True)
+                remove_store(folder, partial(keys_of, workspace, region.name))
 
 
 def _check_described(spec: DatasetSpec, report: IngestReport) -> None:
@@ -304,10 +305,11 @@ def _arrival(
     return Arrival(report.regions, replaced, of_region, homeless, source.sha256, first.isoformat())
 
 
-def _stage(workspace: Path, source: SortedSource, report: IngestReport, release: Release | None) -> list[Staged]:
+def _stage(
+    workspace: Path, source: SortedSource, recipients: list[Recipient], report: IngestReport, release: Release | None
+) -> list[Staged]:
     """Every region's new store and quarantine, and the quarantine of rows without a home last; none stays where one
     fails."""
-    recipients = _recipients(workspace, source, report)
     if release is not None:
         recipients = asked(source, recipients, release)
     tallies = [Tally() for _ in recipients]
@@ -336,18 +338,20 @@ def _report_notes(report: IngestReport) -> dict[str, Any]:
     return notes | {"regions": [home.to_json() for home in report.regions]}
 
 
-def _recipients(workspace: Path, source: SortedSource, report: IngestReport) -> list[Recipient]:
+def _recipients(workspace: Path, source: SortedSource, report: IngestReport, conditions: Conditions) -> list[Recipient]:
     """Who gets rows, those without a home last; a region has a quarantine where rows of it have a fault."""
     found: list[Recipient] = []
     homes = source.homes
     homeless = homes.home < 0
     for region in report.regions:
-        keys, place = keys_of(workspace, region.name), homes.regions.index(region)
-        takes, held_back = homes.home == place, homes.held_by == place
-        found.append(Recipient(region, keys, takes, labels_of(source, takes)))
+        keys, place = keys_of(workspace, region.name), conditions.place_of(region.name)
+        number = homes.regions.index(region)
+        takes, held_back = homes.home == number, homes.held_by == number
+        found.append(Recipient(region, keys, takes, labels_of(source, takes), place=place))
         if held_back.any():
             homeless &= ~held_back
-            found.append(Recipient(region, keys, held_back, labels_of(source, held_back), is_quarantine=True))
+            labels = labels_of(source, held_back)
+            found.append(Recipient(region, keys, held_back, labels, is_quarantine=True, place=place))
     labels = labels_of(source, homeless)
     return [*found, Recipient(None, keys_of(workspace, QUARANTINE), homeless, labels, is_quarantine=True)]
 
@@ -374,7 +378,8 @@ class Groups:
 
 def _new_store(workspace: Path, source: SortedSource, recipient: Recipient, recipients: int) -> Groups:
     folder, contents = contents_of(workspace, source, recipient)
-    return Groups(StoreWriter(folder, contents, recipient.keys), rows_of_group(recipients))
+    writer = StoreWriter(folder, contents, recipient.keys, place=recipient.place)
+    return Groups(writer, rows_of_group(recipients))
 
 
 def rows_of_group(recipients: int) -> int:

@@ -21,6 +21,8 @@ from fedsov.keys.protocol import KeyRetired, RegionKeys
 from fedsov.storage.bounded_files import TooLarge, parsed_json, read_bounded
 
 MANIFEST = "manifest.json"
+_LATER = ("description", "wrapped", "appended", "place")
+"""What older stores do not say; where it is not said, the digest does not depend on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class Manifest:
         wrapped: file name to its key, wrapped by the region's, base64; empty in older stores.
         description: the digest of what the rows were sorted by (`fedsov.partition.description`); "" in older stores.
         appended: the digest of the batches that were appended, in their order; "" where none was.
+        place: where the files are, as `fedsov.partition.backends.place.StorePlace` says it; {} for this folder.
         seal: base64 of the wrapped digest of all the rest.
     """
 
@@ -55,6 +58,7 @@ class Manifest:
     description: str = ""
     wrapped: Mapping[str, str] = field(default_factory=dict)
     appended: str = ""
+    place: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """The text of ``manifest.json``."""
@@ -62,7 +66,7 @@ class Manifest:
 
     def digest(self) -> bytes:
         """SHA-256 of everything but the seal."""
-        later = {name for name in ("description", "wrapped", "appended") if not getattr(self, name)}  # older stores
+        later = {name for name in _LATER if not getattr(self, name)}
         body = {name: value for name, value in asdict(self).items() if name not in {"seal", *later}}
         return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).digest()
 
@@ -96,7 +100,7 @@ def _checked(manifest: Manifest) -> Manifest:
     """The manifest. Raises ValueError where a value is of another type than the field is, or names a file elsewhere."""
     words = (manifest.dataset, manifest.region, manifest.key_id, manifest.source_sha256, manifest.spec_digest)
     texts = (*words, manifest.ingested, manifest.seal, manifest.description, manifest.appended)
-    tables = (manifest.kinds, manifest.files, manifest.sha256, manifest.wrapped)
+    tables = (manifest.kinds, manifest.files, manifest.sha256, manifest.wrapped, manifest.place)
     plain = all(isinstance(word, str) for word in texts) and type(manifest.rows) is int and manifest.rows >= 0
     pairs = all(isinstance(table, dict) and all(isinstance(word, str) for word in table.values()) for table in tables)
     if not plain or not pairs or not isinstance(manifest.notes, dict):
@@ -133,6 +137,6 @@ def mend(path: Path) -> str:
     return f"delete {path.parent} and run: fedsov ingest"
 
 
-def changed(path: Path) -> str:
-    """What is said of a file whose digest or seal does not fit."""
-    return f"{path} was changed or cut since it was written; {mend(path)}"
+def changed(path: Path, address: str = "") -> str:
+    """What is said of a file whose digest or seal does not fit; `address` is where it is, if not in its folder."""
+    return f"{address or path} was changed or cut since it was written; {mend(path)}"

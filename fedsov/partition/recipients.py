@@ -18,6 +18,7 @@ from fedsov.jurisdiction import Region
 from fedsov.keys.protocol import RegionKeys
 from fedsov.label import PUBLIC, Label, join
 from fedsov.partition.arrow_columns import from_levels, numbers, text
+from fedsov.partition.backends.place import FOLDER, StorePlace
 from fedsov.partition.classify import spelled
 from fedsov.partition.columns.clean import cast
 from fedsov.partition.columns.column_kinds import LEARNED
@@ -46,6 +47,7 @@ class Recipient:
         is_quarantine: whether the rows wait, each with its reason.
         is_released: whether its rows of people who consented are public.
         before: what its store holds already, where rows are appended.
+        place: where the files of a new store of its are to lie.
     """
 
     region: Region | None
@@ -55,6 +57,7 @@ class Recipient:
     is_quarantine: bool = False
     is_released: bool = False
     before: StoredBefore | None = None
+    place: StorePlace = FOLDER
 
 
 def labels_of(source: SortedSource, takes: np.ndarray) -> tuple[Label, ...]:

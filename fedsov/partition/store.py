@@ -1,7 +1,8 @@
-"""A region's records on disk: encrypted Parquet that only the region's key opens.
+"""A region's records: encrypted Parquet that only the region's key opens.
 
 A store is one folder: ``records-*.parquet`` (features, target, jurisdiction, pseudonym, label), a file of its
-own for identifiers, further files of rows that were appended, and ``manifest.json``, which names them. Arrow's Parquet
+own for identifiers, further files of rows that were appended, and ``manifest.json``, which names them and says where
+they are: beside it, or in the region's bucket (`fedsov.partition.backends`). Arrow's Parquet
 Modular Encryption (AES-256-GCM, encrypted footer) hides values, column names, statistics and labels; each file has a
 key of its own, which the manifest holds wrapped by the region's `RegionKeys` for that data set and part alone: a new
 master key rewrites manifests, and no row (`fedsov.partition.lifecycle.rekeying`). It promises:
@@ -18,7 +19,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import os
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -34,21 +34,24 @@ from fedsov.errors import KeyUnavailable, StoreDamaged, WorkspaceUnusable
 from fedsov.keys.protocol import RegionKeys
 from fedsov.label import PUBLIC, Label
 from fedsov.partition.arrow_columns import floats, levels, objects
+from fedsov.partition.backends.files_at import FilesAt, files_at, files_of, put_files
+from fedsov.partition.backends.place import FOLDER, StorePlace, place_of
 from fedsov.partition.encrypted_parquet import (
+    abandon,
     encrypted_writer,
     file_sha256,
     intact,
     new_file_key,
     read_encrypted,
-    remove_files,
     wrapped_inside,
     writing,
 )
 from fedsov.partition.further.merged_files import BATCH, DAY, LABEL, integers, merged, read_tags, tagged
 from fedsov.partition.manifest import MANIFEST, Manifest, check_seal, read_manifest, sealing
 from fedsov.partition.records import Records
-from fedsov.storage.atomic_files import sha256_hex, sync_file
-from fedsov.storage.private_files import create_private_file, make_private_folder
+from fedsov.partition.backends.staged import Staged, write_pending
+from fedsov.storage.atomic_files import sha256_hex
+from fedsov.storage.private_files import make_private_folder
 
 SUBJECT, JURISDICTION = "fedsov:subject", "fedsov:jurisdiction"
 TARGET, FOLD, ROW = "fedsov:target", "fedsov:fold", "fedsov:row"
@@ -74,31 +77,11 @@ class Contents:
     notes: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Staged:
-    """A store whose files are written and which is not yet in force: `commit` it, or `discard` it."""
-
-    folder: Path
-    manifest: Manifest
-    pending: Path
-
-    def commit(self) -> Manifest:
-        """Puts the new files in force, in one step, and removes what the manifest no longer names."""
-        with writing(self.folder):
-            os.replace(self.pending, self.folder / MANIFEST)
-            for path in self.folder.iterdir():
-                if path.name != MANIFEST and path.name not in self.manifest.sha256:
-                    path.unlink(missing_ok=True)
-        return self.manifest
-
-    def discard(self) -> None:
-        """Removes the new files; the old store stays."""
-        remove_files(self.folder, [*self.manifest.sha256, self.pending.name])
-
-
-def write_store(folder: Path, table: pa.Table, *, contents: Contents, keys: RegionKeys) -> Manifest:
+def write_store(
+    folder: Path, table: pa.Table, *, contents: Contents, keys: RegionKeys, place: StorePlace = FOLDER
+) -> Manifest:
     """Writes a region's rows, replacing the store that was there."""
-    writer = StoreWriter(folder, contents, keys)
+    writer = StoreWriter(folder, contents, keys, place=place)
     with contextlib.ExitStack() as undo:  # also after Ctrl-C: half a store is nobody's
         undo.callback(writer.discard)
         writer.append(table)
@@ -112,7 +95,7 @@ class StoreWriter:
 
     Each part is one encrypted file, and further ones beyond `most` rows: an erasure writes few anew. `folder` is the
     store's, made where missing; `keys` are those of the region whose rows these are. With `beside`, a store in force,
-    the rows are further ones of it.
+    the rows are further ones of it, and lie where its rows do; `place` is where those of a new store will.
     """
 
     def __init__(
@@ -123,8 +106,10 @@ class StoreWriter:
         *,
         beside: Store | None = None,
         most: int | None = None,
+        place: StorePlace = FOLDER,
     ) -> None:
         self.folder, self.contents, self.keys = folder, contents, keys
+        self.place = place if beside is None else place_of(beside.manifest.place)
         self._number = 0 if beside is None else _last_number(beside.manifest) + 1
         self.stamp, self.rows, self._rows_of_file = secrets.token_hex(6), 0, 0
         self._most = ROWS_OF_FILE if most is None else most
@@ -173,7 +158,7 @@ class StoreWriter:
         """Removes the files; the store in force stays."""
         with contextlib.suppress(WorkspaceUnusable, pa.ArrowException):
             self.close()
-        remove_files(self.folder, [*self.files.values(), self.pending.name])
+        abandon(files_at(self.folder, self.place), self.folder, [*self.files.values(), self.pending.name])
 
     @property
     def pending(self) -> Path:
@@ -188,23 +173,37 @@ class StoreWriter:
         return encrypted_writer(self.folder / name, schema, file_key, {*OWN, *self._identifiers})
 
 
-def stage_store(writer: StoreWriter, notes: Mapping[str, Any]) -> Staged:
+def stage_store(writer: StoreWriter, notes: Mapping[str, Any], *, durable: bool = False) -> Staged:
     """Ends a new store beside the one in force.
 
     Args:
         notes: what is written beside the rows; see `Manifest`.
+        durable: whether it is on the disk when this returns; a store in a bucket always is.
 
     Raises WorkspaceUnusable.
     """
+    files, left = files_at(writer.folder, writer.place), _left(writer)
     with writing(writer.folder):
         writer.close()
-        contents = replace(writer.contents, notes=notes)
-        manifest = _manifest(
-            writer.folder, writer.rows, writer.files, wrapped=writer.wrapped, contents=contents, keys=writer.keys
-        )
-        create_private_file(writer.pending)
-        writer.pending.write_text(manifest.to_json())
-    return Staged(writer.folder, manifest, writer.pending)
+        manifest = _manifest(writer, replace(writer.contents, notes=notes))
+        if durable := durable or files.is_remote or left is not None:
+            put_files(files, writer.folder, writer.files.values())
+        write_pending(writer.pending, manifest, durable=durable)
+    return Staged(writer.folder, manifest, writer.pending, left)
+
+
+def _left(writer: StoreWriter) -> FilesAt | None:
+    """The files of the store in force, where they are in a bucket and the new ones will be elsewhere.
+
+    Raises StoreDamaged, KeyUnavailable where what is in force says so and is not the region's.
+    """
+    if not (writer.folder / MANIFEST).exists():
+        return None
+    before = read_manifest(writer.folder)
+    if not before.place or place_of(before.place).is_same(writer.place):
+        return None
+    check_seal(writer.folder, before, writer.keys)
+    return files_of(writer.folder, before)
 
 
 def stage_further(writer: StoreWriter, before: Store, notes: Mapping[str, Any], *, batches: str) -> Staged:
@@ -219,22 +218,19 @@ def stage_further(writer: StoreWriter, before: Store, notes: Mapping[str, Any], 
     """
     with writing(writer.folder):
         writer.close()
-        for name in writer.files.values():
-            sync_file(writer.folder / name)
-        old = before.manifest
+        old, fresh = before.manifest, {name: file_sha256(writer.folder / name) for name in writer.files.values()}
+        put_files(before.files, writer.folder, fresh)
         manifest = replace(
             old,
             rows=old.rows + writer.rows,
             files={**old.files, **writer.files},
-            sha256={**old.sha256, **{name: file_sha256(writer.folder / name) for name in writer.files.values()}},
+            sha256={**old.sha256, **fresh},
             wrapped={**old.wrapped, **writer.wrapped},
             notes=dict(notes),
             appended=sha256_hex(f"{old.appended}{batches}".encode()),
         )
         manifest = replace(manifest, seal=sealing(writer.keys, manifest))
-        create_private_file(writer.pending)
-        writer.pending.write_text(manifest.to_json())
-        sync_file(writer.pending)
+        write_pending(writer.pending, manifest)
     return Staged(writer.folder, manifest, writer.pending)
 
 
@@ -264,6 +260,11 @@ class Store:
         manifest = read_manifest(folder)
         check_seal(folder, manifest, keys)
         return Store(folder, manifest, keys)
+
+    @property
+    def files(self) -> FilesAt:
+        """The files that the manifest names."""
+        return files_of(self.folder, self.manifest)
 
     def read(self) -> Records:
         """All rows. Raises StoreDamaged naming the file that is missing, changed, cut or another region's."""
@@ -304,7 +305,7 @@ class Store:
         """The rows of one file, or these of its columns as far as it has them. Raises as `read`."""
         name = self.manifest.files[part]
         path = self.folder / Path(name).name
-        content = intact(path, self.manifest.sha256.get(name, ""))
+        content = intact(self.files, path, self.manifest.sha256.get(name, ""))
         decryption = self._decryption(name, f"{self.manifest.dataset}/{part}")
         return path, read_encrypted(path, content, decryption, columns)
 
@@ -352,28 +353,21 @@ def _tags(contents: Contents, keys: RegionKeys) -> dict[str, Any]:
     }
 
 
-def _manifest(
-    folder: Path,
-    rows: int,
-    files: dict[str, str],
-    *,
-    wrapped: Mapping[str, str],
-    contents: Contents,
-    keys: RegionKeys,
-) -> Manifest:
+def _manifest(writer: StoreWriter, contents: Contents) -> Manifest:
     manifest = Manifest(
         dataset=contents.dataset,
-        region=keys.region,
-        key_id=keys.key_id,
-        rows=rows,
+        region=writer.keys.region,
+        key_id=writer.keys.key_id,
+        rows=writer.rows,
         kinds=dict(contents.kinds),
-        files=files,
+        files=writer.files,
         notes=dict(contents.notes),
-        sha256={name: file_sha256(folder / name) for name in files.values()},
-        wrapped=dict(wrapped),
+        sha256={name: file_sha256(writer.folder / name) for name in writer.files.values()},
+        wrapped=writer.wrapped,
+        place=writer.place.to_json(),
         **{name: contents.stamp[name] for name in STAMP},
     )
-    return replace(manifest, seal=sealing(keys, manifest))
+    return replace(manifest, seal=sealing(writer.keys, manifest))
 
 
 def arrivals(table: pa.Table) -> np.ndarray | None:

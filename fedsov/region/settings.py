@@ -25,6 +25,7 @@ from fedsov.checks import flag, mapping, prefixed, section, text, text_mapping, 
 from fedsov.errors import ConfigurationError, JobRefused, unknown
 from fedsov.keys.services import KeyService
 from fedsov.ledger.signed_head import is_key
+from fedsov.partition.backends.place import FOLDER, StorePlace
 from fedsov.partition.lifecycle.retention import RetentionRules
 from fedsov.protocol.job import Asked
 from fedsov.region.limits import Limits
@@ -92,6 +93,7 @@ class RegionSettings:
         keys: the verify keys (Ed25519, hexadecimal) of the hub and of every peer that was pinned.
         parties: where these and the region itself are, and whose; what a job says of them must be the same.
         key_service: what protects the region's own keyring.
+        store: where the files of its new stores lie.
         applications: digests of the applications that may run here beside fedsov's own.
         retention_days: how long records of every category are used; None where nothing is said.
         retention: shorter periods of some categories, and which column starts the clock of a data set's rows.
@@ -108,6 +110,7 @@ class RegionSettings:
     keys: Mapping[str, str] = field(default_factory=dict)
     parties: Parties = field(default_factory=Parties)
     key_service: KeyService = field(default_factory=KeyService)
+    store: StorePlace = FOLDER
     applications: tuple[str, ...] = ()
     retention_days: int | None = None
     retention: RetentionRules = field(default_factory=RetentionRules)
@@ -133,6 +136,7 @@ class RegionSettings:
             keys=_verify_keys(given.get("keys", {})),
             parties=Parties.from_settings(region, given.get("parties", {})),
             key_service=KeyService.from_settings(given.get("key_service", {})),
+            store=StorePlace.from_settings(given.get("store", {})),
             applications=texts("applications", given.get("applications", [])),
             retention_days=None if days is None else whole("retention_days", days, at_least=0),
             retention=RetentionRules.from_settings(given.get("retention", {})),
@@ -259,9 +263,10 @@ SETTABLE = (
     *("retention_days", "retention.categories", "retention.starts", "privacy.require", "privacy.lifetime_epsilon"),
     *(f"limits.{part.name}" for part in fields(Limits)),
     *(f"key_service.{part.name}" for part in fields(KeyService)),
+    *(f"store.{part.name}" for part in fields(StorePlace)),
 )
 """What `changed` may change beside ``keys.NAME``, ``parties``, ``retention.GROUP.NAME`` and `KEYS` of a data set."""
-FILES = ("law.rules", "evidence", "key_service.credential_file", "key_service.ca_file")
+FILES = ("law.rules", "evidence", "key_service.credential_file", "key_service.ca_file", "store.credentials_file")
 """Settings that name a file; whoever runs a job stands in another folder."""
 RETENTION = ("categories", "starts")
 

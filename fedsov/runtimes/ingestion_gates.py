@@ -24,6 +24,8 @@ from fedsov.label import Label
 from fedsov.ledger import known_keys
 from fedsov.ledger.ledger import Ledger
 from fedsov.partition.arrival import Arrival, ArrivingRows
+from fedsov.partition.backends.files_at import claim
+from fedsov.partition.backends.place import FOLDER, StorePlace
 from fedsov.partition.classify import ConsentRule
 from fedsov.partition.ingest import keys_of
 from fedsov.partition.lifecycle.retention import is_kept
@@ -92,6 +94,20 @@ class RegionGates:
                 with closing(Ledger.read(path)) as ledger:
                     days.append(retention.first_noted(ledger, source_sha256))
         return min((day for day in days if day is not None), default=None)
+
+    def place_of(self, name: str) -> StorePlace:
+        """Where the files of a region's new stores are to lie, by its own settings; a bucket is its own from now on.
+
+        Raises ConfigurationError for another region's bucket; WorkspaceUnusable.
+        """
+        folder = self.workspace.region(name)
+        if not (folder / FILE).exists():
+            return FOLDER
+        with closing(Ledger.read(ledger_of(folder))) as ledger:
+            place = read_settings(folder, ledger).store
+        if place.bucket:
+            claim(place, keys_of(self.workspace.root, name))
+        return place
 
     def _note_arrival(self, arrival: Arrival, name: str) -> None:
         """Notes in a region's ledger the day of the source, and that of the source whose rows it replaces."""

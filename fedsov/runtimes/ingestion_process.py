@@ -149,6 +149,7 @@ def conditions_of(gates: RegionGates, names: Sequence[str], *, replaces: bool) -
         send_home=ways.send,
         may_go_home=ways.may_go,
         first_day=gates.first_day,
+        place_of=gates.place_of,
     )
 
 

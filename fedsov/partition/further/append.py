@@ -35,6 +35,7 @@ from fedsov.errors import InputError, counted
 from fedsov.jurisdiction import Atlas, Region
 from fedsov.partition.arrival import Arrival, Conditions
 from fedsov.partition.arrow_columns import levels
+from fedsov.partition.backends.place import FOLDER
 from fedsov.partition.dataset import DatasetSpec
 from fedsov.partition.description import DESCRIBED, description_digest, description_of
 from fedsov.partition.further.arrived import Batches, Recorded
@@ -62,7 +63,7 @@ from fedsov.partition.sorting import IngestReport, SortedRows, SortedSource, sur
 from fedsov.partition.sources import Source
 from fedsov.partition.sources.location import shares_of
 from fedsov.partition.store import ROW, SUBJECT, TARGET, Store, StoreWriter, stage_further, stage_store
-from fedsov.storage.atomic_files import sha256_hex, sync_file, sync_folder
+from fedsov.storage.atomic_files import sha256_hex, sync_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +162,7 @@ class AppendableStores:
 
     def store(self, rows: SortedSource, pieces: Iterable[SortedRows], first: date, conditions: Conditions) -> Outcome:
         """Stores surveyed rows, `pieces`, as `append` does."""
-        recipients = self._recipients(rows)
+        recipients = self._recipients(rows, conditions)
         self._ask(rows, recipients, first, conditions)
         if stays := conditions.send_home(shares_of(rows)).stays:
             raise InputError(
@@ -190,23 +191,33 @@ class AppendableStores:
         of_region, homeless = of_regions(rows, self.recorded.regions, first)
         conditions.admitted(Arrival(regions, (), of_region, homeless, rows.sha256, first.isoformat()))
 
-    def _recipients(self, rows: SortedSource) -> list[Recipient]:
+    def _recipients(self, rows: SortedSource, conditions: Conditions) -> list[Recipient]:
         """Who gets some of the rows, those without a home last."""
         homes, found = rows.homes, list[Recipient]()
         for place, region in enumerate(homes.regions):
             for takes, waits in ((homes.home == place, False), (homes.held_by == place, True)):
                 if takes.any():
-                    found.append(self._recipient(rows, region, takes, is_quarantine=waits))
+                    found.append(self._recipient(rows, region, takes, conditions, is_quarantine=waits))
         homeless = (homes.home < 0) & (homes.held_by < 0)
-        return [*found, self._recipient(rows, None, homeless, is_quarantine=True)] if homeless.any() else found
+        if not homeless.any():
+            return found
+        return [*found, self._recipient(rows, None, homeless, conditions, is_quarantine=True)]
 
     def _recipient(
-        self, rows: SortedSource, region: Region | None, takes: np.ndarray, *, is_quarantine: bool
+        self,
+        rows: SortedSource,
+        region: Region | None,
+        takes: np.ndarray,
+        conditions: Conditions,
+        *,
+        is_quarantine: bool,
     ) -> Recipient:
         name = QUARANTINE if region is None else region.name
         opened = self._open(name, quarantine_of(self.spec.name) if region and is_quarantine else self.spec.name)
         labels, before = labels_of(rows, takes), opened.before if opened else StoredBefore()
-        return Recipient(region, keys_of(self.workspace, name), takes, labels, is_quarantine, before=before)
+        place = FOLDER if opened or region is None else conditions.place_of(name)
+        keys = keys_of(self.workspace, name)
+        return Recipient(region, keys, takes, labels, is_quarantine, before=before, place=place)
 
     def _open(self, region: str, dataset: str) -> _Open | None:
         """A store as it is now, read anew where another process changed it; None where there is none."""
@@ -253,7 +264,8 @@ class AppendableStores:
         folder, contents = contents_of(self.workspace, source, recipient)
         opened = self._opened.get(folder)
         store = None if opened is None else opened.store
-        return _Further(recipient, store, StoreWriter(folder, contents, recipient.keys, beside=store), recipients)
+        writer = StoreWriter(folder, contents, recipient.keys, beside=store, place=recipient.place)
+        return _Further(recipient, store, writer, recipients)
 
 
 class _Further:
@@ -288,9 +300,7 @@ class _Further:
         for table in self._known:
             before.add(table, self._recipient.labels)
         if self._store is None:
-            staged = stage_store(self._writer, self._notes({}, before))
-            for name in (*staged.manifest.sha256, staged.pending.name):
-                sync_file(self.folder / name)
+            staged = stage_store(self._writer, self._notes({}, before), durable=True)
         else:
             notes = self._notes(self._store.manifest.notes, before)
             staged = stage_further(self._writer, self._store, notes, batches=batches)

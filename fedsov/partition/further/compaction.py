@@ -26,7 +26,10 @@ MOST = 4 << 20
 def compacted(store: Store) -> Store:
     """The store with its last files merged; on the disk. Raises as `Store.read`, and WorkspaceUnusable."""
     numbers = sorted(part.partition("-")[2] for part in store.manifest.files if part.startswith(f"{RECORDS}-"))
-    sizes = [(store.folder / store.manifest.files[f"{RECORDS}-{number}"]).stat().st_size for number in numbers]
+    if len(numbers) < MERGED:
+        return store
+    there = store.files.names()
+    sizes = [there.get(store.manifest.files[f"{RECORDS}-{number}"], 0) for number in numbers]
     last = numbers[len(numbers) - to_merge(sizes) :]
     if not last:
         return store

@@ -26,12 +26,13 @@ import pyarrow as pa
 from fedsov.keys.protocol import RegionKeys
 from fedsov.label import Label, join
 from fedsov.partition.arrow_columns import text, view
-from fedsov.partition.encrypted_parquet import file_sha256, new_file_key, remove_files, write_encrypted, writing
+from fedsov.partition.backends.files_at import put_files, remove_unnamed
+from fedsov.partition.encrypted_parquet import abandon, file_sha256, new_file_key, write_encrypted, writing
 from fedsov.partition.further.merged_files import LABEL, integers, read_tags
 from fedsov.partition.manifest import MANIFEST, Manifest, sealing
-from fedsov.partition.store import OWN, SUBJECT, Staged, Store
-from fedsov.storage.atomic_files import sync_file, sync_folder
-from fedsov.storage.private_files import create_private_file
+from fedsov.partition.backends.staged import Staged, write_pending
+from fedsov.partition.store import OWN, SUBJECT, Store
+from fedsov.storage.atomic_files import sync_folder
 
 RECORDS = "records"
 IDENTIFIERS = "identifiers"
@@ -86,10 +87,8 @@ def remove_rows(store: Store, gone: np.ndarray) -> Manifest:
 
 def sweep(folder: Path, manifest: Manifest) -> None:
     """Removes the files that the manifest does not name: what a writer that was killed left of old rows or new."""
-    left = [path for path in folder.iterdir() if path.name != MANIFEST and path.name not in manifest.sha256]
     with writing(folder):
-        for path in left:
-            path.unlink(missing_ok=True)
+        remove_unnamed(folder, manifest)
         sync_folder(folder)
 
 
@@ -111,7 +110,7 @@ def restage(
         leaving: names of files that leave, whose rows are among the others now.
         notes: of the manifest, where they change.
     """
-    folder, manifest, keys = store.folder, store.manifest, store.keys
+    folder, manifest, keys, at = store.folder, store.manifest, store.keys, store.files
     stamp = secrets.token_hex(6)
     fresh = {part: f"{part}-{stamp}.parquet" for part in tables}
     pending = folder / f".{MANIFEST}.{stamp}"
@@ -120,19 +119,17 @@ def restage(
     wrapped = {name: key for name, key in manifest.wrapped.items() if name in same}
     digests = {name: digest for name, digest in manifest.sha256.items() if name in same}
     with ExitStack() as undo, writing(folder):
-        undo.callback(remove_files, folder, [*fresh.values(), pending.name])
+        undo.callback(abandon, at, folder, [*fresh.values(), pending.name])
         for part, table in tables.items():
             file_key, wrapped[fresh[part]] = new_file_key(keys, f"{manifest.dataset}/{part}")
             write_encrypted(folder / fresh[part], table, file_key, OWN)
-            sync_file(folder / fresh[part])
             digests[fresh[part]] = file_sha256(folder / fresh[part])
+            put_files(at, folder, [fresh[part]])
         if notes is None:
             notes = manifest.notes if leaving else _notes(store, tables if whose is None else whose)
         new = replace(manifest, rows=rows, files=files, sha256=digests, wrapped=wrapped, notes=dict(notes))
         new = replace(new, seal=sealing(keys, new))
-        create_private_file(pending)
-        pending.write_text(new.to_json())
-        sync_file(pending)
+        write_pending(pending, new)
         undo.pop_all()
     return Staged(folder, new, pending)
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import obstore
-from obstore.exceptions import BaseError, NotFoundError, PermissionDeniedError, UnauthenticatedError
-from obstore.store import S3Store
 
-from fedsov.errors import InputError
+from fedsov.errors import ConfigurationError, InputError
+from fedsov.partition.backends.object_store import faults, opened
+from fedsov.partition.backends.place import check_endpoint
 from fedsov.partition.sources.table_files import read, scan
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["fetch", "find", "read", "scan"]
 _PLACE = re.compile(r"s3:/+([^/@:]+)/(.+)")
 _CHUNK = 2**23
-_LOOPBACK = ("http://127.0.0.1:", "http://localhost:")
+_DENIED = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of one who may read it"
+_MEND = "look at dataset.path, and at the bucket's region (dataset.source_options.region) and endpoint"
 
 
 def find(spec: DatasetSpec) -> tuple[Path, ...]:
@@ -36,28 +37,16 @@ def find(spec: DatasetSpec) -> tuple[Path, ...]:
 def fetch(file: BinaryIO, spec: DatasetSpec) -> None:
     """Writes the object's content. Raises InputError where it is not there, or the service refuses."""
     bucket, key = _place(spec)
-    options = {name: str(value) for name, value in spec.source_options.items()}
-    endpoint = options.get("endpoint", "")
-    if endpoint.startswith("http://") and not endpoint.startswith(_LOOPBACK):
-        raise InputError(f"dataset.source_options.endpoint={endpoint} is spoken to in the clear; use https")
-    client = {"allow_http": endpoint.startswith("http://"), "timeout": "60s"}
-    chosen = {name: value for name, value in options.items() if value}
+    url, options = f"s3://{bucket}/{key}", {name: str(value) for name, value in spec.source_options.items()}
     try:
-        store = S3Store(bucket, **chosen, client_options=client)  # type: ignore[arg-type]  # names of its settings
-        for chunk in obstore.get(store, key).stream(min_chunk_size=_CHUNK):
-            file.write(chunk)
-    except (NotFoundError, FileNotFoundError):
-        raise InputError(f"s3://{bucket}/{key} does not exist; look at dataset.path") from None
-    except (PermissionDeniedError, UnauthenticatedError, PermissionError):
-        raise InputError(
-            f"the service refused to give s3://{bucket}/{key}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of one "
-            "who may read it"
-        ) from None
-    except (BaseError, ValueError) as fault:
-        raise InputError(
-            f"cannot read s3://{bucket}/{key} ({type(fault).__name__}); see the bucket's region "
-            "(dataset.source_options.region) and endpoint"
-        ) from None
+        check_endpoint("dataset.source_options.endpoint", options.get("endpoint", ""))
+        with faults("give", url, InputError, denied=_DENIED, mend=_MEND):
+            for chunk in obstore.get(opened(f"s3://{bucket}", options), key).stream(min_chunk_size=_CHUNK):
+                file.write(chunk)
+    except FileNotFoundError:
+        raise InputError(f"{url} does not exist; look at dataset.path") from None
+    except ConfigurationError as fault:
+        raise InputError(str(fault)) from None
 
 
 def _place(spec: DatasetSpec) -> tuple[str, str]:
