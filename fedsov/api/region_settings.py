@@ -51,7 +51,7 @@ from fedsov.storage.workspace import Workspace, is_there, ledger_of, store_of
 UNSAID = "no reason given"
 INSTALLED_LAW = "law.bundle=installed"
 RESERVED = ("hub", "quarantine")
-EMPTY_GROUPS = frozenset(("datasets", "keys", "parties.peers", "retention.categories", "retention.starts"))
+EMPTY_GROUPS = frozenset(("datasets", "keys", "parties.peers", "retention.categories", "retention.starts", "store"))
 """Keys of `flat` that stand alone where nothing is in the group; what comes into it has keys of its own."""
 
 

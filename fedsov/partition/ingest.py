@@ -33,6 +33,7 @@ from fedsov.jurisdiction import Atlas, Region
 from fedsov.keys import create_keys, has_keys, open_keys
 from fedsov.keys.protocol import KeySettings, RegionKeys
 from fedsov.partition.arrival import NO_CONDITIONS, Arrival, ArrivingRows, Conditions
+from fedsov.partition.backends.staged import Staged, remove_store
 from fedsov.partition.dataset import DatasetSpec
 from fedsov.partition.description import description_digest, description_of
 from fedsov.partition.lifecycle.retention import first_day
@@ -54,7 +55,6 @@ from fedsov.partition.sorting import IngestReport, SortedSource, Stamp, report_o
 from fedsov.partition.sources import check_columns, described_columns, open_source
 from fedsov.partition.sources.csv_format import CsvFormat
 from fedsov.partition.sources.location import Share, without_stays
-from fedsov.partition.backends.staged import Staged, remove_store
 from fedsov.partition.store import CONSENT, STAMP, Contents, StoreWriter, stage_store
 from fedsov.storage.workspace import store_of
 

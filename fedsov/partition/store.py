@@ -36,6 +36,7 @@ from fedsov.label import PUBLIC, Label
 from fedsov.partition.arrow_columns import floats, levels, objects
 from fedsov.partition.backends.files_at import FilesAt, files_at, files_of, put_files
 from fedsov.partition.backends.place import FOLDER, StorePlace, place_of
+from fedsov.partition.backends.staged import Staged, write_pending
 from fedsov.partition.encrypted_parquet import (
     abandon,
     encrypted_writer,
@@ -49,7 +50,6 @@ from fedsov.partition.encrypted_parquet import (
 from fedsov.partition.further.merged_files import BATCH, DAY, LABEL, integers, merged, read_tags, tagged
 from fedsov.partition.manifest import MANIFEST, Manifest, check_seal, read_manifest, sealing
 from fedsov.partition.records import Records
-from fedsov.partition.backends.staged import Staged, write_pending
 from fedsov.storage.atomic_files import sha256_hex
 from fedsov.storage.private_files import make_private_folder
 

@@ -136,7 +136,8 @@ class BucketFiles:
 
     def names(self) -> dict[str, int]:
         with _asking("list", self.address(""), self.place, self.folder.name) as (obstore, store):
-            return {each["path"]: each["size"] for page in obstore.list(store) for each in page}
+            found = [each for page in obstore.list(store) for each in page]
+            return {each["path"]: each["size"] for each in found if "/" not in each["path"]}
 
 
 def files_at(folder: Path, place: StorePlace) -> FilesAt:

@@ -27,10 +27,10 @@ from fedsov.keys.protocol import RegionKeys
 from fedsov.label import Label, join
 from fedsov.partition.arrow_columns import text, view
 from fedsov.partition.backends.files_at import put_files, remove_unnamed
+from fedsov.partition.backends.staged import Staged, write_pending
 from fedsov.partition.encrypted_parquet import abandon, file_sha256, new_file_key, write_encrypted, writing
 from fedsov.partition.further.merged_files import LABEL, integers, read_tags
 from fedsov.partition.manifest import MANIFEST, Manifest, sealing
-from fedsov.partition.backends.staged import Staged, write_pending
 from fedsov.partition.store import OWN, SUBJECT, Store
 from fedsov.storage.atomic_files import sync_folder
 

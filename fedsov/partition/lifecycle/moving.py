@@ -15,9 +15,10 @@ from fedsov.errors import FedsovError
 from fedsov.keys.protocol import RegionKeys
 from fedsov.partition.backends.files_at import FilesAt, files_at, put_files
 from fedsov.partition.backends.place import StorePlace, place_of
-from fedsov.partition.encrypted_parquet import intact, writing
-from fedsov.partition.manifest import MANIFEST, sealing
 from fedsov.partition.backends.staged import Staged, write_pending
+from fedsov.partition.encrypted_parquet import intact, writing
+from fedsov.partition.lifecycle.erasure import sweep
+from fedsov.partition.manifest import MANIFEST, sealing
 from fedsov.partition.store import Store
 from fedsov.storage.atomic_files import sync_folder
 from fedsov.storage.private_files import beside, create_private_file
@@ -33,6 +34,7 @@ def move_store(folder: Path, keys: RegionKeys, place: StorePlace) -> bool:
     store = Store.open(folder, keys)
     before, files, names = place_of(store.manifest.place), files_at(folder, place), [*store.manifest.sha256]
     if before == place:
+        sweep(folder, store.manifest)
         return False
     is_moved, pending = not before.is_same(place), beside(folder / MANIFEST)
     new = replace(store.manifest, place=place.to_json())
