@@ -184,7 +184,8 @@ def check(root: Path, name: str) -> list[str]:
         f"keys: {', '.join(sorted(settings.keys)) or 'nobody'} pinned",
         f"parties: {settings.parties.listed()} pinned",
         f"key_service: {settings.key_service.backend}, which protects this region's keyring",
-        f"store: {settings.store.words()}, where the files of new stores lie",
+        f"store: the files of new stores lie in {settings.store.words()}"
+        + ("; in which country it lies, its owner answers for" if settings.store.bucket else ""),
         f"split: a secret of {len(secret)} bytes, which this region's keys open",
     ]
     lines += [f"datasets.{dataset}: {_again(dataset)}" for dataset in to_ingest_again(root, settings)]
