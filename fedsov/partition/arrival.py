@@ -50,6 +50,7 @@ class ArrivingRows:
 
 
 CheckRows = Callable[[Region, ArrivingRows], None]
+PlaceOf = Callable[[str], StorePlace]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ class Conditions:
     send_home: Callable[[Sequence[Share]], SentHome] = lambda shares: SentHome()
     may_go_home: Callable[[Share], bool] = lambda share: True
     first_day: Callable[[str], date | None] = lambda source_sha256: None
-    place_of: Callable[[str], StorePlace] = lambda region: FOLDER
+    place_of: PlaceOf = lambda region: FOLDER
 
 
 NO_CONDITIONS = Conditions()

@@ -32,7 +32,7 @@ from fedsov.errors import ConfigurationError, InputError
 from fedsov.jurisdiction import Atlas, Region
 from fedsov.keys import create_keys, has_keys, open_keys
 from fedsov.keys.protocol import KeySettings, RegionKeys
-from fedsov.partition.arrival import NO_CONDITIONS, Arrival, ArrivingRows, Conditions
+from fedsov.partition.arrival import NO_CONDITIONS, Arrival, ArrivingRows, Conditions, PlaceOf
 from fedsov.partition.backends.staged import Staged, remove_store
 from fedsov.partition.dataset import DatasetSpec
 from fedsov.partition.description import description_digest, description_of
@@ -115,7 +115,7 @@ def ingest(
             conditions.check_rows(region, arriving(rows, takes, first))
         conditions.admitted(_arrival(rows, report, previous, first))
         rows, report = without_stays(rows, conditions.send_home, conditions.location, keep_empty=regions != "auto")
-        recipients = _recipients(workspace, rows, report, conditions)
+        recipients = _recipients(workspace, rows, report, conditions.place_of)
         *regional, last = _stage(workspace, rows, recipients, report, release)
     for store in regional:
         store.commit()
@@ -338,14 +338,11 @@ def _report_notes(report: IngestReport) -> dict[str, Any]:
     return notes | {"regions": [home.to_json() for home in report.regions]}
 
 
-def _recipients(workspace: Path, source: SortedSource, report: IngestReport, conditions: Conditions) -> list[Recipient]:
+def _recipients(workspace: Path, source: SortedSource, report: IngestReport, places: PlaceOf) -> list[Recipient]:
     """Who gets rows, those without a home last; a region has a quarantine where rows of it have a fault."""
-    found: list[Recipient] = []
-    homes = source.homes
-    homeless = homes.home < 0
+    found, homes, homeless = list[Recipient](), source.homes, source.homes.home < 0
     for region in report.regions:
-        keys, place = keys_of(workspace, region.name), conditions.place_of(region.name)
-        number = homes.regions.index(region)
+        keys, place, number = keys_of(workspace, region.name), places(region.name), homes.regions.index(region)
         takes, held_back = homes.home == number, homes.held_by == number
         found.append(Recipient(region, keys, takes, labels_of(source, takes), place=place))
         if held_back.any():
@@ -378,8 +375,7 @@ class Groups:
 
 def _new_store(workspace: Path, source: SortedSource, recipient: Recipient, recipients: int) -> Groups:
     folder, contents = contents_of(workspace, source, recipient)
-    writer = StoreWriter(folder, contents, recipient.keys, place=recipient.place)
-    return Groups(writer, rows_of_group(recipients))
+    return Groups(StoreWriter(folder, contents, recipient.keys, place=recipient.place), rows_of_group(recipients))
 
 
 def rows_of_group(recipients: int) -> int:
