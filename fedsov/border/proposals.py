@@ -22,7 +22,7 @@ from fedsov.border.law.mechanism import Mechanism
 from fedsov.border.law.rules import Condition, Rule
 from fedsov.border.law.vocabulary import ANY, By
 from fedsov.border.policy import decide, decide_origin
-from fedsov.border.questions import asked_origins, crossing_facts, route_of
+from fedsov.border.questions import asked_origins, crossing_facts, is_sent_at_home, route_of
 from fedsov.label import Label
 
 PROPOSED = "proposed-"
@@ -169,7 +169,7 @@ def _candidates(
 
 def _document(mechanism: Mechanism, kind: str, facts: Mapping[str, Any], crossing: Crossing, at: date) -> Document:
     """A document of this kind that names the parties which it must name; an earlier exporter's names its own."""
-    sends = facts["origin"] == facts["exporter"] and mechanism.names_exporter
+    sends = is_sent_at_home(facts) and mechanism.names_exporter
     named = (crossing.source.entity if sends else "", crossing.target.entity if mechanism.names_recipient else "")
     exporters, entities = (frozenset({name} if name else ()) for name in named)
     return Document(

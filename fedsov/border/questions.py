@@ -108,6 +108,15 @@ def _settled(origin: str, crossing: Crossing, bundle: Bundle, at: date) -> dict[
     }
 
 
+def is_sent_at_home(facts: Mapping[str, Any]) -> bool:
+    """True where the party that sends is in the origin's country, or a part of it: then its documents are that party's.
+
+    Else they are of an earlier exporter, whom a crossing does not name.
+    """
+    country = facts["exporter"].partition("-")[0]
+    return bool(facts["origin_country"] == country)
+
+
 def regime_of(origin: str, bundle: Bundle, at: date) -> str:
     """The regime that governs an origin on a day; unknown where none does."""
     return (bundle.regime(origin, at) if bundle.is_place(origin) else None) or UNKNOWN
@@ -154,7 +163,7 @@ def question(route: Route, crossing: Crossing, bundle: Bundle) -> Question:
     if remembered is None:
         if len(route.questions) >= _REMEMBERED:
             route.questions.clear()
-        sends = bool(source.entity) and source.location == route.facts["origin"]
+        sends = bool(source.entity) and is_sent_at_home(route.facts)
         remembered = route.questions[key] = Question(
             origin=route.facts["origin"],
             destination=target.location,

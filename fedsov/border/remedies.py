@@ -17,6 +17,7 @@ from fedsov.border.evidence.register import CONSENT_OF_PEOPLE, PROFILE
 from fedsov.border.law.bundle import Bundle, Route
 from fedsov.border.law.rules import Condition, Rule, shown
 from fedsov.border.law.vocabulary import is_there
+from fedsov.border.questions import is_sent_at_home
 
 _MENDING = 1
 _MOST = 3  # grounds that fail, told in one refusal
@@ -317,7 +318,7 @@ def _entries(kinds: Iterable[str], way: _Way, facts: Mapping[str, Any], bundle: 
 
 def _parties(kind: str, facts: Mapping[str, Any], bundle: Bundle) -> str:
     """Whom such a document has to name: the recipient, and who sends where the origin's law binds it as its own."""
-    ground, sends = bundle.mechanisms[kind], facts["origin"] == facts["exporter"]
+    ground, sends = bundle.mechanisms[kind], is_sent_at_home(facts)
     exporter = facts["exporter_name"] if ground.names_exporter and sends else ""
     recipient = facts["recipient_name"] if ground.names_recipient else ""
     named = (("exporters", exporter), ("entities", recipient))

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from fedsov.artifact import Kind, Party
+from fedsov.artifact import Crossing, Kind, Party
 from fedsov.border.decisions import Decision
 from fedsov.border.evidence.register import Document
-from tests.border.world import ask, document, of, party, register
+from fedsov.border.proposals import proposed
+from tests.border.world import DAY, EMPTY, ask, document, law, of, party, register
 
 HERE, THERE = party("DE"), party("US")
 CLAUSES: dict[str, Any] = {"doc": "2021/914", "module": "1", "role": "C->C"}
@@ -137,6 +138,20 @@ def test_an_earlier_exporters_clauses_need_not_name_who_passes_the_data_on():
     irish = replace(german, id="own", exporter=frozenset({"IE"}), exporters=frozenset({hub.entity}))
     assert answer(german, irish, assessment, source=hub).verdict == "permit"
     assert answer(german, replace(irish, exporters=german.exporters), assessment, source=hub).verdict == "review"
+
+
+@pytest.mark.parametrize(("origin", "place"), [("US", "US-CA"), ("US", "US-OH"), ("US-CA", "US"), ("US-OH", "US-CA")])
+def test_who_sends_from_a_part_of_the_origins_country_is_compared_like_one_at_the_origin(origin, place):
+    hub, thing = Party("hub", place, HERE.entity), of(Kind.RECORDS, origin, "health", count=20_000)
+    terms = {"licence_no": "L-1", "ref": "L-1", "onward_terms": "yes", "data_brokerage": "no"}
+    own = document("us_licence", expires=date(2027, 6, 1), terms=terms)
+    assert ask(thing, hub, "CN", register=register(own)).verdict == "permit"
+    other = replace(own, exporters=frozenset({"Example Stranger"}))
+    assert ask(thing, hub, "CN", register=register(other)).rules == ("paper.exporter_other",)
+    assert ask(thing, hub, "CN", register=register(nameless(own))).rules == ("paper.exporter_unnamed",)
+    crossing = Crossing(thing, hub, party("CN"), "training", DAY)
+    asked = [each for each in proposed(crossing, law(), EMPTY, DAY).documents if each.kind == own.kind]
+    assert {each.exporters for each in asked} == {frozenset({hub.entity})}
 
 
 @pytest.mark.parametrize(
