@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from fedsov.border.evidence.live_register import LiveRegister
 from fedsov.border.law.bundle import Bundle
 from fedsov.border.law.bundle_loader import load_bundle, unsafe_open
 from fedsov.border.law.in_force import OtherLaw, law_in_force
@@ -24,6 +25,7 @@ from fedsov.border.law.yaml_text import read_mapping
 from fedsov.checks import flag, mapping, prefixed, section, text, text_mapping, texts, whole
 from fedsov.errors import ConfigurationError, JobRefused, unknown
 from fedsov.keys.services import KeyService
+from fedsov.ledger.ledger import Ledger
 from fedsov.ledger.signed_head import is_key
 from fedsov.partition.backends.place import FOLDER, StorePlace
 from fedsov.partition.lifecycle.retention import RetentionRules
@@ -204,9 +206,14 @@ class RegionSettings:
                 f"`fedsov region set {self.region} law.bundle={word}`"
             ) from None
 
-    def register(self, asked: Asked) -> Path | None:
-        """The register this region relies on; none where the job asks to rely on none."""
-        return None if asked.evidence is None else self.evidence
+    def register(self, asked: Asked, ledger: Ledger, reviewers: Path) -> LiveRegister:
+        """This region's register; where the job asks to rely on none, what it states against a crossing still binds.
+
+        Args:
+            reviewers: the register of those whose approvals count.
+        """
+        relies = self.evidence is None or asked.evidence is not None
+        return LiveRegister(self.evidence, ledger, reviewers, relies=relies)
 
     def refusals(self, dataset: str, asked: Asked) -> tuple[str, ...]:
         """A sentence for each thing that a job asks for and that would protect less; empty where there is none."""

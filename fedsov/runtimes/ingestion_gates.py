@@ -11,7 +11,6 @@ from functools import partial
 
 from fedsov.artifact import BASE_MODEL, Artifact, Kind, Party
 from fedsov.border.evidence.claims import Evidence
-from fedsov.border.evidence.live_register import LiveRegister
 from fedsov.border.evidence.register import CONSENT_OF_PEOPLE, Document, Register
 from fedsov.border.gate import Gate, Refused
 from fedsov.border.people_counts import PeopleCounter
@@ -219,7 +218,7 @@ class RegionGates:
         def release(region: Region, artifact: Artifact) -> bool:
             """True where the region's gate released the rows; its ledger says why or why not."""
             with self.opened(region.name) as (own, ledger):
-                gate = self.gate(region, own, ledger, register)
+                gate = self.own_gate(region, own, ledger)
                 if is_for_crossings:  # no label shrinks by it: the rows are marked for a base model
                     gate.note({"consent": {"document": document, "digest": artifact.digest, "label": "kept"}})
                     return False
@@ -255,7 +254,7 @@ class RegionGates:
 
     def own_gate(self, region: Region, own: RegionSettings, ledger: Ledger) -> Gate:
         """A region's gate by its own register."""
-        evidence = LiveRegister(own.register(self.asked), ledger, self.workspace.reviewers)
+        evidence = own.register(self.asked, ledger, self.workspace.reviewers)
         return self.gate(region, own, ledger, evidence)
 
     def gate(self, region: Region, own: RegionSettings, ledger: Ledger, evidence: Evidence) -> Gate:

@@ -42,9 +42,10 @@ def drawn(people: Iterable[int], seed: int = 0) -> list[Row]:
 
 @dataclass(frozen=True)
 class PeopleRegion:
-    """DE, in a workspace of its own."""
+    """A region of this code, in a workspace of its own."""
 
     place: Path
+    code: str = "DE"
 
     def words(self, *more: str, name: str = "people") -> list[str]:
         """The settings of a run over its table."""
@@ -58,11 +59,11 @@ class PeopleRegion:
     @property
     def folder(self) -> Path:
         """The region's own."""
-        return self.place / "w" / "regions" / "DE"
+        return self.place / "w" / "regions" / self.code
 
     def ingest(self, rows: Sequence[Row], *more: str, name: str = "people") -> None:
         """Puts these people's rows in its store, in the place of those before."""
-        lines = [",".join(map(str, ("DE", *row))) for row in rows]
+        lines = [",".join(map(str, (self.code, *row))) for row in rows]
         (self.place / "people.csv").write_text("\n".join([",".join(COLUMNS), *lines]) + "\n")
         ended = call("ingest", *self.words(*more, name=name), "--json", "--quiet")
         assert ended.json, ended.err
@@ -71,7 +72,7 @@ class PeopleRegion:
     def start(self, *more: str, name: str = "people", run: str = "r") -> RegionStart:
         """What its worker is told of a job."""
         chosen = settings(compose(self.words(*more, name=name)))
-        party, hub = Party("DE", "DE", "operator in DE"), chosen.federation.hub
+        party, hub = Party(self.code, self.code, f"operator in {self.code}"), chosen.federation.hub
         return RegionStart(party, hub, self.folder, run, training_job(chosen), Asked())
 
     def opened(self, *more: str, name: str = "people", run: str = "r") -> OpenRegion:
@@ -90,18 +91,18 @@ class PeopleRegion:
 
     def pass_days(self, days: int) -> None:
         """Its ledger knows of a day so many days from now."""
-        with closing(Ledger(ledger_of(self.folder), "DE")) as ledger:
+        with closing(Ledger(ledger_of(self.folder), self.code)) as ledger:
             later = entry_time(datetime.now(UTC) + timedelta(days=days))
-            ledger.append({"at": later, "run": "", "act": "note", "owner": "DE", "note": {"opened": "later"}})
+            ledger.append({"at": later, "run": "", "act": "note", "owner": self.code, "note": {"opened": "later"}})
 
     def copied(self, place: Path) -> PeopleRegion:
         """The same region in a new folder, which a test may change."""
         shutil.copytree(self.place, place)
-        return PeopleRegion(place)
+        return PeopleRegion(place, self.code)
 
     def set(self, *words: str) -> None:
         """Changes its settings, as its owner."""
-        ended = call("region", "set", "DE", *words, "--yes", "--why", "a test", f"workspace={self.place / 'w'}")
+        ended = call("region", "set", self.code, *words, "--yes", "--why", "a test", f"workspace={self.place / 'w'}")
         assert ended.code == 0, ended.err
 
 

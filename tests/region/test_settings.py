@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from fedsov.border.law.bundle_loader import load_bundle
 from fedsov.errors import ConfigurationError, JobRefused
+from fedsov.ledger.ledger import Ledger
 from fedsov.protocol.job import Asked
 from fedsov.region.limits import Limits
 from fedsov.region.own_dataset import OwnDataset
@@ -66,7 +68,10 @@ def test_what_a_region_allows_and_what_protects_more_is_taken(tmp_path: Path) ->
     own = replace(CLOSED, evidence=register)
     assert not own.refusals("people", Asked(evidence=same))
     assert own.refusals("people", Asked(evidence=other))
-    assert own.register(Asked()) is None and own.register(Asked(evidence=same)) == register
+    with closing(Ledger(tmp_path / "ledger.sqlite", "DE")) as ledger:
+        relied_on, alone = (own.register(each, ledger, tmp_path) for each in (Asked(evidence=same), Asked()))
+    assert (relied_on.path, relied_on.relies) == (register, True)
+    assert (alone.path, alone.relies) == (register, False), "what it states against a crossing binds all the same"
 
 
 def test_additional_rules_are_those_that_the_owner_took(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

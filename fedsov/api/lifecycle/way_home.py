@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from fedsov.border.decisions import Permit
-from fedsov.border.evidence.live_register import LiveRegister
 from fedsov.border.gate import Gate
 from fedsov.errors import ConfigurationError, JobRefused
 from fedsov.jurisdiction import Region
@@ -40,7 +39,7 @@ def cross_home(root: Path, region: Premises, dataset: str, rows: Records, jurisd
     gate = Gate(
         party,
         bundle=own.bundle(asked, workspace.law),
-        evidence=LiveRegister(own.register(asked), ledger, workspace.reviewers),
+        evidence=own.register(asked, ledger, workspace.reviewers),
         ledger=ledger,
         run="",
         today=ledger.today,

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Protocol
 
-from fedsov.border.evidence.supporting import Weigh
+from fedsov.border.evidence.supporting import UNNAMED, Weigh
+from fedsov.border.law.rules import FOR
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,21 @@ class Claim:
         return tuple(
             document_id for document_id, states in self.documents.items() if states & fields or "mechanism" in states
         )
+
+
+def without_reliance(claims: Iterable[Claim], weigh: Weigh) -> tuple[Claim, ...]:
+    """The claims of somebody who relies on no document: what documents state against a crossing binds all the same.
+
+    No claim rests on a document, and no fact that suits the rules counts (`fedsov.border.evidence.supporting`).
+    """
+    found = []
+    for claim in claims:
+        if claim.grounds or UNNAMED in (claim.facts.get("profile_match"), claim.facts.get("support_match")):
+            continue
+        facts = {name: value for name, value in claim.facts.items() if weigh(name, value) > FOR}
+        documents = {name: states & facts.keys() for name, states in claim.documents.items()}
+        found.append(Claim(claim.mechanism, facts, {name: states for name, states in documents.items() if states}))
+    return tuple(found)
 
 
 class Evidence(Protocol):

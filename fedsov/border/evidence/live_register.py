@@ -22,7 +22,7 @@ from typing import Any
 
 from fedsov.border.evidence import approvals
 from fedsov.border.evidence.approvals import Approval
-from fedsov.border.evidence.claims import Claim, Question
+from fedsov.border.evidence.claims import Claim, Question, without_reliance
 from fedsov.border.evidence.register import Register
 from fedsov.border.evidence.register_file import load_register, read_register, register_text
 from fedsov.border.evidence.reviewers import DIGEST, NOTE, Reviewers, reviewers_in_force
@@ -39,12 +39,13 @@ class LiveRegister:
     """The evidence of one party: its register (None for no documents) and its ledger's approvals.
 
     `reviewers` is the register of those who may approve; without one no approval counts, nor by one that is not the one
-    that the ledger noted last.
+    that the ledger noted last. Where nobody `relies` on the documents, only what they state against a crossing counts.
     """
 
     path: Path | None
     ledger: Ledger
     reviewers: Path | None = None
+    relies: bool = True
     _register: Register | None = field(default=None, init=False, repr=False)
     _digest: str = field(default="", init=False, repr=False)
     _read_to: int = field(default=0, init=False, repr=False)
@@ -53,11 +54,12 @@ class LiveRegister:
 
     def claims(self, question: Question) -> tuple[Claim, ...]:
         """See `fedsov.border.evidence.claims.Evidence`."""
-        return self.register().claims(question)
+        claims = self.register().claims(question)
+        return claims if self.relies else without_reliance(claims, question.weigh)
 
     def knows(self, document_id: str) -> bool:
-        """True where the register holds a document of this id now."""
-        return self.register().knows(document_id)
+        """True where the register holds a document of this id now, and may be relied on."""
+        return self.relies and self.register().knows(document_id)
 
     def contents(self, ids: Iterable[str]) -> dict[str, dict[str, str]]:
         """Digests of documents as they were read last, for the decision that they were read for."""
@@ -72,7 +74,7 @@ class LiveRegister:
 
     def absent(self, kinds: Sequence[str]) -> str:
         """See `fedsov.border.evidence.claims.Evidence`."""
-        return self.register().absent(kinds)
+        return self.register().absent(kinds) if self.relies else "The job relies on no document (border=none)."
 
     def approvals(self) -> tuple[Approval, ...]:
         """The approvals in the ledger that nobody withdrew."""
