@@ -2,9 +2,10 @@
 
 A document states facts beside its ground: what a recipient is, what an assessment found. A fact speaks against a
 crossing where a rule that closes looks for it, or one that opens asks for something else. Such a fact of a document in
-force about these parties cannot be left aside; only a newer document of its kind that states the fact supersedes it. Of
-the values that stand beside each other what a prohibition looks for counts first; two of them are a contradiction,
-which nobody can read. Facts that speak against nothing count alike, so taking one away never opens anything.
+force about these parties cannot be left aside; only a newer document of its kind that states the fact and names the
+parties supersedes it. Of the values that stand beside each other what a prohibition looks for counts first; two of them
+are a contradiction, which nobody can read. Facts that speak against nothing count alike, so taking one away never opens
+anything.
 """
 
 from __future__ import annotations
@@ -95,7 +96,9 @@ def _value(name: str, statements: Sequence[Statement], weigh: Weigh) -> tuple[in
 
 
 def _supersedes(newer: Statement, older: Statement) -> bool:
-    return newer.covers and newer.kind == older.kind and newer.signed > older.signed
+    """A document that does not name the parties lifts nothing: nobody can say that it is about the same."""
+    is_same = newer.kind == older.kind and not newer.unnamed
+    return is_same and newer.covers and newer.signed > older.signed
 
 
 def _by_document(facts: Iterable[tuple[Statement, dict[str, Any]]]) -> Iterator[Stated]:

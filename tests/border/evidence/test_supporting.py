@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
 import pytest
 
-from fedsov.artifact import Kind
+from fedsov.artifact import Kind, Party
+from fedsov.border.decisions import Decision
 from fedsov.border.evidence.register import Document
 from fedsov.border.evidence.supporting import Statement, supports
-from fedsov.border.law.rules import AGAINST, FOR, WANTING
-from tests.border.world import ask, document, of, register
+from fedsov.border.law.rules import AGAINST, FOR, WANTING, Condition, Rule
+from tests.border.world import ask, document, of, party, register, with_rules
 
 DAY = date(2026, 1, 1)
 CLAUSES = ("scc_eu", {"doc": "2021/914", "role": "C->C", "module": "1"})
@@ -92,4 +94,44 @@ def test_a_profile_that_names_nobody_binds_by_what_it_states_against_the_recipie
     back = document("recipient", "back", signed=date(2026, 6, 1), entities=frozenset(), terms={"dpf_listed": "yes"})
     assert ask(thing, "DE", "US", register=register(listed)).verdict == "permit"
     assert ask(thing, "DE", "US", register=register(listed, left)).verdict == "refuse"
-    assert ask(thing, "DE", "US", register=register(listed, left, back)).verdict == "review", "whose is it?"
+    assert ask(thing, "DE", "US", register=register(listed, left, back)).verdict == "refuse", "whose is it?"
+    named = document("recipient", "named", signed=date(2026, 6, 1), terms={"dpf_listed": "yes"})
+    assert ask(thing, "DE", "US", register=register(listed, left, named)).verdict == "permit"
+
+
+UNLIFTED = [
+    ("recipient", "US", "US", "health", [], {"covered_person": "yes"}),
+    ("recipient", "US", "IN", "health", [], {"covered_person": "yes"}),
+    ("recipient", "DE", "FR", "statutory_health", [], {"c5": "no"}),
+    ("tia", "DE", "IN", "personal", [CLAUSES], {"tia_conclusion": "not_effective"}),
+]
+
+
+@pytest.mark.parametrize(("kind", "origin", "target", "category", "others", "stated"), UNLIFTED)
+def test_a_newer_paper_that_names_nobody_lifts_nothing(kind, origin, target, category, others, stated):
+    thing = of(Kind.RECORDS, origin, category, count=20_000)
+    source, recipient = Party("a", origin, "Example"), party(target)
+    bad = document(kind, "bad", terms=stated)
+    better = {"c5": "yes", "tia_conclusion": "effective", "covered_person": "no"}
+    named = document(kind, "new", signed=date(2026, 6, 1), terms={name: better[name] for name in stated})
+    nameless = replace(named, entities=frozenset(), exporters=frozenset())
+
+    def answer(*own: Document) -> Decision:
+        return ask(thing, source, recipient, register=register(*papers(*others), *own))
+
+    assert answer(bad).verdict == answer(bad, nameless).verdict == "refuse"
+    assert answer(bad, nameless).rules == answer(bad).rules
+    assert answer(bad, named).verdict == "permit"
+
+
+def test_a_profile_that_names_nobody_lifts_no_rule_within_one_law():
+    attested = document("recipient", "attested", terms={"c5": "yes"})
+    asked = Rule("own.c5", "forbid", (Condition("c5", "word", "missing", None, True),), "No C5.", "A text.")
+    thing = of(Kind.RECORDS, "DE", "statutory_health")
+
+    def answer(*own: Document) -> Decision:
+        return ask(thing, "DE", "FR", register=register(*own), bundle=with_rules(asked))
+
+    assert (answer().verdict, answer(attested).verdict) == ("refuse", "permit")
+    review = answer(replace(attested, entities=frozenset()))
+    assert (review.verdict, review.rules) == ("review", ("paper.profile_unnamed",))
