@@ -22,7 +22,8 @@ from typing import Any
 
 from fedsov.artifact import Crossing
 from fedsov.border.decisions import Decision, Permit, Refusal, Review, origin_is, strictest
-from fedsov.border.evidence.claims import Claim, Evidence
+from fedsov.border.evidence.approvals import SENT_BY
+from fedsov.border.evidence.claims import Claim, Evidence, Question
 from fedsov.border.law.bundle import ApplicableRules, Bundle, Route
 from fedsov.border.law.rules import Rule
 from fedsov.border.questions import ANYONE, as_release, asked_origins, claimed, crossing_facts, question, route_of
@@ -80,27 +81,36 @@ def decide_origin(origin: str, crossing: Crossing, bundle: Bundle, evidence: Evi
     return _ask(route, crossing_facts(crossing, evidence), crossing, bundle=bundle, evidence=evidence)
 
 
-def approved(review: Review, origin: str, crossing: Crossing, evidence: Evidence, at: date) -> Decision:
+def approved(review: Review, asked: Question, crossing: Crossing, evidence: Evidence) -> Decision:
     """The review with its id; or a permit, where a person's approval of this very review is valid on the day."""
-    review = replace(review, id=review_id(review, origin, crossing))
-    approval = evidence.approval(review.id, at)
+    review = replace(review, id=review_id(review, asked, crossing, evidence))
+    approval = evidence.approval(review.id, asked.day)
     if approval is None:
         return review
     documents = (*review.documents, approval)
     permit = Permit(review.rules, review.citations, review.obligations, documents, review.bundle_digest, review.basis)
-    return origin_is(permit, origin)
+    return origin_is(permit, asked.origin)
 
 
-def review_id(review: Review, origin: str, crossing: Crossing) -> str:
-    """Names what a person is asked to approve: whose data, of which categories, in what kind of thing, go to whom,
-    what for, on which documents, and which rules ask. The same in every round and whoever passes it on; another rule,
-    or other documents about the artifact, ask anew.
+def review_id(review: Review, asked: Question, crossing: Crossing, evidence: Evidence) -> str:
+    """Names what a person is asked to approve: whose data, of which categories, in what kind of thing, go from whom to
+    whom, in which roles, what for, on which documents as they read now, and which rules ask. The same in every round;
+    another rule, or other documents about the artifact, ask anew.
+
+    After a hyphen it names who sends data of its own place; whoever passes them on asks without (`Approval.is_of`).
     """
     artifact, target = crossing.artifact, crossing.target
-    parts = [origin, str(artifact.kind), *sorted(artifact.label.categories), "", crossing.purpose, crossing.flow]
-    parts += ["", target.name, target.location, target.entity, *sorted(target.owners), "", *sorted(review.rules), ""]
-    parts += [*sorted(review.documents), "", *sorted(artifact.evidence)]
-    return "R" + hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:10]
+    contents = evidence.contents((*review.documents, *artifact.evidence))
+    parts: list[Any] = [asked.origin, artifact.kind, sorted(artifact.label.categories), crossing.purpose, crossing.flow]
+    parts += [target.name, target.location, target.entity, asked.importer_role, sorted(target.owners)]
+    parts.append(sorted(review.rules))
+    parts += [[(name, contents.get(name)) for name in sorted(ids)] for ids in (review.documents, artifact.evidence)]
+    sender = [asked.exporter_entity, asked.exporter_role] if asked.exporter_entity else []
+    return "R" + SENT_BY.join(_short_digest(each) for each in (parts, sender) if each)
+
+
+def _short_digest(parts: Sequence[Any]) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:10]
 
 
 def decide_release(crossing: Crossing, document: str, *, bundle: Bundle, evidence: Evidence, at: date) -> Decision:
@@ -162,7 +172,8 @@ def _ask(
     A permit hangs on the claims, and on what the rules for this route read of the crossing: the same of both, the same
     permit. A review is decided anew, as its approval may have been withdrawn.
     """
-    claims = evidence.claims(question(route, crossing, bundle))
+    asked = question(route, crossing, bundle)
+    claims = evidence.claims(asked)
     key = tuple([fact for name, fact in common.items() if name in route.reads])
     permit: Permit | None = route.remembered(key, claims)
     if permit is not None:
@@ -180,7 +191,7 @@ def _ask(
             review = candidate
     if review:
         pending = origin_is(_review(review, route.applicable(review.claim.mechanism), bundle), facts["origin"])
-        return approved(pending, facts["origin"], crossing, evidence, facts["day"])
+        return approved(pending, asked, crossing, evidence)
     refused = [weigh(route.applicable(claim.mechanism), claim, claimed(facts, claim)) for claim in claims]
     return origin_is(_refusal(refused, facts, route, bundle=bundle, evidence=evidence), facts["origin"])
 

@@ -21,7 +21,7 @@ from fedsov.border.evidence.register import Document, Register
 from fedsov.border.law.bundle import Bundle
 from fedsov.border.law.bundle_loader import unsafe_open
 from fedsov.border.law.rules import AGAINST, Rule
-from fedsov.border.policy import decide_release
+from fedsov.border.policy import decide, decide_release
 from fedsov.border.questions import route_of
 from fedsov.label import PUBLIC, Label
 from tests.border.world import (
@@ -795,7 +795,7 @@ def test_an_approval_holds_from_its_day_to_its_last():
         assert ask(thing, "DE", "US", register=approved, on=on).verdict == verdict, on
 
 
-def test_an_approval_is_for_no_other_recipient_kind_origin_category_purpose_flow_or_rule():
+def test_an_approval_is_for_no_other_exporter_recipient_role_kind_origin_category_purpose_flow_or_rule():
     thing, papers = reviewed()
     approved = approving(ask(thing, "DE", "US", register=papers), papers)
 
@@ -807,6 +807,12 @@ def test_an_approval_is_for_no_other_recipient_kind_origin_category_purpose_flow
     assert verdict(thing, replace(party("US"), entity="Example Other Inc.")) == "review"
     assert verdict(thing, replace(party("US"), name="US2")) == "review"
     assert verdict(thing, party("US", owners=["CN"])) == "review"
+    assert verdict(thing, replace(party("US"), role="processor")) == "review"
+    for sender in (replace(party("DE"), entity="Other GmbH"), replace(party("DE"), role="processor")):
+        sent = Crossing(thing, sender, party("US"), "training", DAY)
+        assert decide(sent, law(), approved, DAY).verdict == "review"
+        onward = ask(thing, "PH", "US", register=papers)  # by nobody whose papers are compared
+        assert decide(sent, law(), approving(onward, papers), DAY).verdict == "review"
     assert verdict(thing, flow="broadcast") == "review"
     assert verdict(thing, purpose="marketing") == "review"
     assert verdict(replace(thing, kind=Kind.MODEL)) == "review"
@@ -826,13 +832,19 @@ def test_an_approval_is_for_the_papers_that_a_person_saw():
     review = ask(thing, "KZ", "US", register=register(ground, first, copy))
     assert set(review.documents) == {ground.id, "first", "copy"}
     for papers, verdict in (((first, copy), "permit"), ((other, copy), "review"),
-                            ((first, replace(copy, id="another")), "review")):  # fmt: skip
+                            ((first, replace(copy, id="another")), "review"),
+                            ((replace(first, sha256="f" * 64), copy), "review"),
+                            ((replace(first, owner="B. Other"), copy), "review")):  # fmt: skip
         held = approving(review, register(ground, *papers))
         assert ask(thing, "KZ", "US", register=held).verdict == verdict
     tested = replace(thing, evidence=("about",))
     about = document("attack_test", "about", terms={"attack_test": "pass"})
     held = approving(review, register(ground, first, copy, about))
     assert ask(tested, "KZ", "US", register=held).verdict == "review"
+    held = approving(ask(tested, "KZ", "US", register=held), held)
+    assert ask(tested, "KZ", "US", register=held).verdict == "permit"
+    rewritten = replace(held, documents=(*held.documents[:-1], replace(about, signed=date(2026, 1, 2))))
+    assert ask(tested, "KZ", "US", register=rewritten).verdict == "review"
 
 
 def test_an_approval_holds_in_the_next_round_and_whoever_passes_the_data_on_under_a_law_that_asks_for_nothing():
@@ -843,6 +855,7 @@ def test_an_approval_holds_in_the_next_round_and_whoever_passes_the_data_on_unde
     assert ask(thing, "US", "CA", register=approved).verdict == "review"  # another recipient
     onward = ask(thing, "US", "CA", register=papers)
     assert ask(thing, "PH", "CA", register=approving(onward, papers)).verdict == "permit"
+    assert ask(thing, "PH", "US", register=approved).verdict == "permit"
 
 
 def test_every_origin_of_a_global_model_needs_an_approval_of_its_own():

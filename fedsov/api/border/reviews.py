@@ -61,18 +61,17 @@ class PendingReview:
 def reviews(root: Path) -> list[PendingReview]:
     """Every review in the ledgers of a workspace, in the order they were first asked."""
     latest: dict[str, tuple[list[str], Mapping[str, Any]]] = {}
-    standing: dict[str, dict[str, Approval]] = {}
+    given: dict[str, Approval] = {}
     for owner, path in _ledgers(root).items():
         bodies = [entry.body for entry in Ledger.read(path).entries()]
         for body in bodies:
             for review_id in _ids(body):
                 owners, _ = latest.get(review_id, ([], {}))
                 latest[review_id] = (owners if owner in owners else [*owners, owner], body)
-        for approval in approvals.standing(bodies):
-            standing.setdefault(approval.review, {})[approval.id] = approval
+        given |= {approval.id: approval for approval in approvals.standing(bodies)}
     register = reviewers_in_force(Workspace(root).reviewers)
     return [
-        _pending(review_id, owners, body, tuple(standing.get(review_id, {}).values()), register)
+        _pending(review_id, owners, body, tuple(each for each in given.values() if each.is_of(review_id)), register)
         for review_id, (owners, body) in latest.items()
     ]
 
@@ -120,14 +119,17 @@ def withdraw(root: Path, named: str, *, by: str, why: str) -> list[Approval]:
     Args:
         named: the id of an approval or of a review.
     """
-    withdrawn = [
-        approval for review in reviews(root) for approval in review.approvals if named in (approval.id, review.id)
-    ]
+    withdrawn = {
+        approval.id: approval
+        for review in reviews(root)
+        for approval in review.approvals
+        if named in (approval.id, review.id)
+    }
     if not withdrawn:
         raise ConfigurationError(f"no approval or approved review {named!r} in this workspace; see `border reviews`")
-    for approval in withdrawn:
+    for approval in withdrawn.values():
         _write(root, approvals.withdrawal_entry(approval, by=by, why=why, at=entry_time()))
-    return withdrawn
+    return list(withdrawn.values())
 
 
 def _ids(body: Mapping[str, Any]) -> list[str]:

@@ -3,8 +3,8 @@
 An approval is written into the ledger of each party whose gate is to believe it, under that party's key, so that it
 can neither be slipped in nor taken back unseen; and it bears the signature of the person who approves, who must be a
 registered reviewer (`fedsov.border.evidence.reviewers`). It holds for one review id alone
-(`fedsov.border.policy.review_id`): one origin's data of the same categories, in the same kind of thing, to the same
-recipient, for the same purpose, under the same rules.
+(`fedsov.border.policy.review_id`): one origin's data of the same categories, in the same kind of thing, from the same
+exporter to the same recipient, for the same purpose, on the same documents, under the same rules.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from datetime import date
 from typing import Any
 
 APPROVE, WITHDRAW = "approve", "withdraw"
+SENT_BY = "-"
+"""In a review's id, before who sends data of its own place."""
 _ROUTE = ("exporter", "importer", "destination", "origins", "categories", "restrictions", "kind", "name", "purpose")
 
 
@@ -35,6 +37,13 @@ class Approval:
     def holds_on(self, day: date) -> bool:
         """True from `since` to `until`, both included."""
         return self.since <= day <= self.until
+
+    def is_of(self, review: str) -> bool:
+        """True for an approval of this very review, or of a sender's where the review names no sender.
+
+        So the approval of what an exporter sends serves whoever passes it on, and never another exporter.
+        """
+        return review in (self.review, self.review.partition(SENT_BY)[0])
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""

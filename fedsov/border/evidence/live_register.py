@@ -69,7 +69,7 @@ class LiveRegister:
         """The id of an approval of this review that is in the ledger, not withdrawn, signed by a reviewer, and holds on
         the day; or None.
         """
-        approved = [each for each in self.approvals() if each.review == review and each.holds_on(on)]
+        approved = [each for each in self.approvals() if each.is_of(review) and each.holds_on(on)]
         return min((each.id for each in approved if self._counts(each)), default=None)
 
     def absent(self, kinds: Sequence[str]) -> str:

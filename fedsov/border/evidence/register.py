@@ -204,7 +204,7 @@ class Register:
 
     def approval(self, review: str, on: date) -> str | None:
         """The id of an approval of this review that holds on the day, or None."""
-        valid = (approval.id for approval in self.approvals if approval.review == review and approval.holds_on(on))
+        valid = (approval.id for approval in self.approvals if approval.is_of(review) and approval.holds_on(on))
         return min(valid, default=None)
 
     def absent(self, kinds: Sequence[str]) -> str:
