@@ -132,8 +132,12 @@ class Document:
             return self.lapse(question) or f"'{self.id}' does not cover {', '.join(uncovered)}."
         return self.lapse(question)
 
-    def lapse(self, question: Question) -> str:
-        """Why it says nothing of these parties on this day, whatever the categories, as a sentence; or ""."""
+    def lapse(self, question: Question, mechanism: Mechanism | None = None) -> str:
+        """Why it says nothing of these parties on this day, whatever the categories, as a sentence; or "".
+
+        Args:
+            mechanism: compares only the parties that such a document names; None for all that it lists.
+        """
         on, purpose, entity, exporter = question.day, question.purpose, question.entity, question.exporter_entity
         begins = max(self.signed, self.effective or self.signed)
         if on < begins:
@@ -142,9 +146,11 @@ class Document:
             return f"'{self.id}' expired on {self.expires}."
         if not self.is_for(purpose):
             return f"'{self.id}' does not cover the purpose {purpose}."
-        if self.entities and entity not in ("", *self.entities):
+        entities = self.entities if mechanism is None or mechanism.names_recipient else ()
+        exporters = self.exporters if mechanism is None or mechanism.names_exporter else ()
+        if entities and entity not in ("", *entities):
             return f"'{self.id}' does not bind the recipient {entity or 'without a name'}."
-        if self.exporters and exporter not in ("", *self.exporters):
+        if exporters and exporter not in ("", *exporters):
             return f"'{self.id}' does not bind the exporter {exporter}."
         return ""
 
@@ -280,11 +286,15 @@ def _only(names: frozenset[str], facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _statements(document: Document, mechanism: Mechanism, question: Question) -> Iterator[Statement]:
-    """What a supporting document in force about these parties states that some rule for this route looks at."""
+    """What a supporting document in force about these parties states that some rule for this route looks at.
+
+    It supports only those that it lists; it speaks against all whom its kind is about (a profile of the recipient is
+    about it whoever sends).
+    """
     facts = _only(question.reads, _support(document, mechanism))
-    if not facts or document.lapse(question):
+    if not facts or document.lapse(question, mechanism):
         return
-    covers = not question.categories - document.categories or ANY in document.categories
+    covers = not document.fault(question)
     binds = ANY in document.categories or not question.categories.isdisjoint(document.categories)
     is_named = document.names_parties(question, mechanism)
     unnamed = "" if is_named else "profile_match" if document.kind == PROFILE else "support_match"

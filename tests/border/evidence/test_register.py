@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedsov.artifact import Kind
+from fedsov.artifact import Kind, Party
+from fedsov.border.decisions import Decision
 from fedsov.border.evidence.claims import Claim, Question
 from fedsov.border.evidence.register import Document, Register
 from fedsov.border.law.rules import FOR, Condition, Rule
@@ -245,6 +246,30 @@ def test_what_a_paper_states_against_others_binds_nobody_else():
     assert answer(bad) == answer(replace(bad, exporters=here)) == answer(replace(bad, entities=frozenset())) == "refuse"
     for other in ({"entities": stranger}, {"exporters": stranger}, {"expires": NEWER}, {"importer": frozenset({"IN"})}):
         assert answer(replace(bad, **other)) == "permit", other
+
+
+@pytest.mark.parametrize(
+    ("kind", "origin", "target", "stated", "field"),
+    [
+        ("recipient", "US", "US", {"covered_person": "yes"}, "exporters"),
+        ("recipient", "US", "IN", {"covered_person": "yes"}, "exporters"),
+        ("exporter", "DE", "IN", {"exporter_type": "statutory_health_insurer"}, "entities"),
+    ],
+)
+def test_a_party_that_a_kind_of_paper_does_not_name_lifts_nothing_it_states(kind, origin, target, stated, field):
+    """A profile of the recipient is about it whoever sends, and speaks for it as narrowly as it was written."""
+    thing, source = of(Kind.RECORDS, origin, "health", count=20_000), Party("a", origin, "Example")
+    beside = (SCC, document("tia", "assessed")) if origin == "DE" else ()
+    bad = document(kind, "bad", signed=OLDER, terms=stated)
+
+    def answer(*own: Document) -> Decision:
+        return ask(thing, source, target, register=register(*beside, *own))
+
+    stray = replace(bad, **{field: frozenset({"Example Stranger"})})
+    assert answer(stray).verdict == answer(bad).verdict == "refuse"
+    assert answer(stray).rules == answer(bad).rules
+    better = replace(stray, id="better", signed=NEWER, terms=dict.fromkeys(stated, "no"))
+    assert answer(bad, better).verdict == "refuse", "it is for the stranger alone"
 
 
 def test_two_papers_that_state_different_facts_against_a_crossing_contradict_each_other():
