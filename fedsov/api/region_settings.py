@@ -190,7 +190,7 @@ def check(root: Path, name: str) -> list[str]:
     ]
     lines += [f"datasets.{dataset}: {_again(dataset)}" for dataset in to_ingest_again(root, settings)]
     lines += [f"store: {line}" for line in _elsewhere(root, settings)]
-    return [*lines, f"what protects less: {', '.join(settings.loose()) or 'nothing'}"]
+    return [*lines, *made_up(settings), f"what protects less: {', '.join(settings.loose()) or 'nothing'}"]
 
 
 def to_ingest_again(root: Path, settings: RegionSettings) -> list[str]:
@@ -235,9 +235,26 @@ def _elsewhere(root: Path, settings: RegionSettings) -> list[str]:
 
 
 def stale_lines(root: Path, names: Sequence[str]) -> list[str]:
-    """What is said after a change: whose stored rows must be ingested again before anything trains on them, and which
-    keys are not retired yet."""
-    return [*_unretired(root, names), *_to_sort_again(root, names)]
+    """What is said after a change: whose stored rows must be ingested again before anything trains on them, which keys
+    are not retired yet, and which documents count for nothing."""
+    doubts = [line for name in names for line in made_up(show(root, name).settings)]
+    return [*_unretired(root, names), *_to_sort_again(root, names), *doubts]
+
+
+def made_up(settings: RegionSettings) -> list[str]:
+    """That documents of a region's register are made up, and where they count; empty where none is."""
+    try:
+        documents = BorderSettings(settings.evidence, None, False).register().documents
+    except ConfigurationError as error:
+        return [f"{settings.region}: evidence: {error}"]
+    count = sum(document.example for document in documents)
+    if not count:
+        return []
+    people = ", ".join(name for name, own in settings.datasets.items() if not own.examples) or "any but example rows"
+    return [
+        f"{settings.region}: evidence: {count} of {len(documents)} documents are made up (example: true), and count "
+        f"for nothing where rows are people's ({people}); `fedsov evidence add --evidence FILE` enters yours"
+    ]
 
 
 def _unretired(root: Path, names: Sequence[str]) -> list[str]:

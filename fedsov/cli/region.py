@@ -66,6 +66,7 @@ class RegionShowArguments(Arguments):
 @command(app, examples=("fedsov region show DE", "fedsov region show DE --json"))
 def show(arguments: RegionShowArguments) -> None:
     """Prints a region's settings as they are in force, each by the key that `region set` takes."""
+    from fedsov.api.region_settings import made_up
     from fedsov.api.region_settings import show as read
     from fedsov.region.settings_file import flat
 
@@ -78,6 +79,8 @@ def show(arguments: RegionShowArguments) -> None:
     for key, value in flat(shown.settings.to_plain()).items():
         if key != "split":
             print_line(f"  {key}: {'unset' if value is None else value}")
+    for line in made_up(shown.settings):
+        print_line(line)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

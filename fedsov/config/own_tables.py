@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from fedsov.border.evidence.register_file import load_register
 from fedsov.errors import ConfigurationError
 
 DEMO = "stackoverflow"
@@ -27,17 +28,24 @@ def with_defaults(words: Sequence[str]) -> list[str]:
 
 
 def check_documents(evidence: Path | None, examples: str | None, demo: Path) -> None:
-    """Raises ConfigurationError where the demonstration's register is to speak for people's rows.
+    """Raises ConfigurationError where a register of made-up documents alone is to speak for people's rows.
 
     Args:
-        evidence: the run's register.
+        evidence: the run's register; one that cannot be read is left to whoever relies on it.
         examples: what calls the rows published, made up or examples; None for people's rows.
         demo: the demonstration's register.
     """
-    if evidence is None or examples is not None or evidence.absolute() != demo.absolute():
+    if evidence is None or examples is not None:
         return
+    try:
+        documents = load_register(evidence).documents
+    except ConfigurationError:
+        return
+    if not documents or not all(document.example for document in documents):
+        return
+    named = "border=demo" if evidence.absolute() == demo.absolute() else f"border.evidence={evidence}"
     raise ConfigurationError(
-        "border=demo is a register of made-up documents, and these are people's rows: say border=none for no "
+        f"{named} is a register of made-up documents, and these are people's rows: say border=none for no "
         "document, or border=own border.evidence=FILE for yours (`fedsov evidence add` writes it); "
         "dataset.examples=WHY calls rows published, made up or examples"
     )

@@ -229,7 +229,9 @@ def open_run(
         gate = Gate(
             settings.hub,
             bundle=bundle,
-            evidence=LiveRegister(settings.border.evidence, ledger, workspace.reviewers),
+            evidence=LiveRegister(
+                settings.border.evidence, ledger, workspace.reviewers, examples=settings.asked.examples is not None
+            ),
             ledger=ledger,
             run=name,
             today=calendar.day,

@@ -206,14 +206,16 @@ class RegionSettings:
                 f"`fedsov region set {self.region} law.bundle={word}`"
             ) from None
 
-    def register(self, asked: Asked, ledger: Ledger, reviewers: Path) -> LiveRegister:
+    def register(self, dataset: str, asked: Asked, ledger: Ledger, reviewers: Path) -> LiveRegister:
         """This region's register; where the job asks to rely on none, what it states against a crossing still binds.
+
+        Made-up documents count for example rows alone.
 
         Args:
             reviewers: the register of those whose approvals count.
         """
         relies = self.evidence is None or asked.evidence is not None
-        return LiveRegister(self.evidence, ledger, reviewers, relies=relies)
+        return LiveRegister(self.evidence, ledger, reviewers, relies, self.of_dataset(dataset).examples)
 
     def refusals(self, dataset: str, asked: Asked) -> tuple[str, ...]:
         """A sentence for each thing that a job asks for and that would protect less; empty where there is none."""

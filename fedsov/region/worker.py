@@ -173,7 +173,7 @@ def _opened_with(ledger: Ledger, start: RegionStart) -> OpenRegion:
     if faults := known_peers.faults(own, told, start):
         refuse(place, start.region.name, faults, asked, run=start.run)
     workspace = Workspace.around(start.folder)
-    register = own.register(asked, ledger, workspace.reviewers)
+    register = own.register(job.dataset, asked, ledger, workspace.reviewers)
     _check_register(place, register, run=start.run)
     keys = keys_for(place, own, TRAINER)
     store = open_store(place, keys, Opening(job.dataset, TRAINING, f"run {start.run}"), run=start.run)

@@ -254,7 +254,7 @@ class RegionGates:
 
     def own_gate(self, region: Region, own: RegionSettings, ledger: Ledger) -> Gate:
         """A region's gate by its own register."""
-        evidence = own.register(self.asked, ledger, self.workspace.reviewers)
+        evidence = own.register(self.settings.dataset.name, self.asked, ledger, self.workspace.reviewers)
         return self.gate(region, own, ledger, evidence)
 
     def gate(self, region: Region, own: RegionSettings, ledger: Ledger, evidence: Evidence) -> Gate:

@@ -47,10 +47,16 @@ def test_what_is_said_is_not_said_again(said: str) -> None:
     assert len(added) == (0 if group == "dataset" else 1)
 
 
-def test_made_up_documents_speak_for_no_people_s_rows() -> None:
+def test_made_up_documents_speak_for_no_people_s_rows(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="border=demo is a register of made-up documents") as refused:
         settings(compose([*OWN, "border=demo"]))
     assert "border=none" in str(refused.value) and "border.evidence=FILE" in str(refused.value)
     with pytest.raises(ConfigurationError, match="made-up documents"):
         settings(compose([*OWN, f"border.evidence={DEMO}"]))
+    copy, link = tmp_path / "copy.yaml", tmp_path / "link.yaml"
+    copy.write_bytes(DEMO.read_bytes())
+    link.symlink_to(DEMO)
+    for path in (copy, link):
+        with pytest.raises(ConfigurationError, match=f"border.evidence={path} is a register of made-up documents"):
+            settings(compose([*OWN, f"border.evidence={path}"]))
     assert settings(compose([*OWN, "border=demo", f"dataset.examples='{EXAMPLES}'"])).border.evidence == DEMO

@@ -69,9 +69,10 @@ def test_what_a_region_allows_and_what_protects_more_is_taken(tmp_path: Path) ->
     assert not own.refusals("people", Asked(evidence=same))
     assert own.refusals("people", Asked(evidence=other))
     with closing(Ledger(tmp_path / "ledger.sqlite", "DE")) as ledger:
-        relied_on, alone = (own.register(each, ledger, tmp_path) for each in (Asked(evidence=same), Asked()))
+        relied_on, alone = (own.register("people", each, ledger, tmp_path) for each in (Asked(evidence=same), Asked()))
     assert (relied_on.path, relied_on.relies) == (register, True)
     assert (alone.path, alone.relies) == (register, False), "what it states against a crossing binds all the same"
+    assert not alone.examples and not relied_on.examples, "these are people's rows"
 
 
 def test_additional_rules_are_those_that_the_owner_took(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,7 +39,7 @@ def cross_home(root: Path, region: Premises, dataset: str, rows: Records, jurisd
     gate = Gate(
         party,
         bundle=own.bundle(asked, workspace.law),
-        evidence=own.register(asked, ledger, workspace.reviewers),
+        evidence=own.register(dataset, asked, ledger, workspace.reviewers),
         ledger=ledger,
         run="",
         today=ledger.today,

@@ -40,13 +40,16 @@ class LiveRegister:
 
     `reviewers` is the register of those who may approve; without one no approval counts, nor by one that is not the one
     that the ledger noted last. Where nobody `relies` on the documents, only what they state against a crossing counts.
+    Without `examples` made-up documents (`example: true`) count for nothing: they speak for no people's rows.
     """
 
     path: Path | None
     ledger: Ledger
     reviewers: Path | None = None
     relies: bool = True
+    examples: bool = True
     _register: Register | None = field(default=None, init=False, repr=False)
+    _made_up: int = field(default=0, init=False, repr=False)
     _digest: str = field(default="", init=False, repr=False)
     _read_to: int = field(default=0, init=False, repr=False)
     _noted: str = field(default="", init=False, repr=False)
@@ -74,7 +77,11 @@ class LiveRegister:
 
     def absent(self, kinds: Sequence[str]) -> str:
         """See `fedsov.border.evidence.claims.Evidence`."""
-        return self.register().absent(kinds) if self.relies else "The job relies on no document (border=none)."
+        if not self.relies:
+            return "The job relies on no document (border=none)."
+        register = self.register()
+        made_up = f" {self._made_up} of its documents are made up (example: true), and speak for no people's rows."
+        return register.absent(kinds) + (made_up if self._made_up else "")
 
     def approvals(self) -> tuple[Approval, ...]:
         """The approvals in the ledger that nobody withdrew."""
@@ -103,7 +110,10 @@ class LiveRegister:
             text = None if self.path is None else register_text(self.path)
             digest = "" if text is None else hashlib.sha256(text).hexdigest()
             if self._register is None or digest != self._digest:
-                self._register, self._digest = _read(text, self.path), digest
+                whole = _read(text, self.path)
+                self._register = whole if self.examples else whole.without_examples()
+                self._made_up = len(whole.documents) - len(self._register.documents)
+                self._digest = digest
         except ConfigurationError as problem:
             _log.warning("no document counts for the decision at hand: %s", problem)
             self._register, self._digest = replace(load_register(None), is_given=True), UNREADABLE

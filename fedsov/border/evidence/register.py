@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from dataclasses import field as part
 from datetime import date
 from typing import Any
@@ -197,6 +197,10 @@ class Register:
     def only(self, document_id: str) -> Register:
         """A register with this one document, or empty."""
         return Register(tuple(document for document in self.documents if document.id == document_id), self.mechanisms)
+
+    def without_examples(self) -> Register:
+        """This register without the documents that are made up, which speak for no people's rows."""
+        return replace(self, documents=tuple(document for document in self.documents if not document.example))
 
     def knows(self, document_id: str) -> bool:
         """True where there is a document of this id."""
