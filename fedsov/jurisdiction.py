@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fedsov.checks import choice, require, section, shown, text, texts, whole
+from fedsov.checks import choice, refused, require, section, shown, text, texts, whole
 from fedsov.errors import ConfigurationError, nearest
 
 ROLES = ("controller", "processor")
@@ -117,9 +117,13 @@ def party_settings(group: str, given: Mapping[str, Any], atlas: Atlas) -> dict[s
     """What the settings of a region and of a hub have in common, checked: name, location, entity, owners, role.
 
     Raises:
-        ConfigurationError: one that is not set or no text, a place or an owner that is no country, or another role.
+        ConfigurationError: one that is not set or no text, a name of nobody (documents are matched with the entity), a
+            place or an owner that is no country, or another role.
     """
     words = {key: text(f"{group}.{key}", require(group, given, key)) for key in ("name", "location", "entity")}
+    for key in ("name", "entity"):
+        if not any(map(str.isalnum, words[key])):
+            raise refused(f"{group}.{key}", "a name with a letter or a digit", words[key])
     code_of_place(f"{group}.location", words["location"], atlas)
     owners = given.get("owners")
     codes = _codes(f"{group}.owners", [] if owners is None else owners, atlas)

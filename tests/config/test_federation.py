@@ -106,6 +106,15 @@ def test_what_is_said_is_what_is_asked_for() -> None:
             {"hub": {**HUB, "role": "procesor"}},
             "federation.hub.role must be one of controller, processor, got 'procesor'; did you mean processor?",
         ),
+        ({"hub": {**HUB, "owners": [""]}}, "federation.hub.owners has '', which is no ISO code of a country"),
+        *(
+            ({"hub": {**HUB, key: word}}, f"federation.hub.{key} must be a name with a letter or a digit, got {word!r}")
+            for key, word in (("entity", ""), ("entity", "\t"), ("entity", "*"), ("name", ""))
+        ),
+        (
+            {"catalogue": {"DE": {**DE, "entity": " "}}},
+            "federation.catalogue.DE.entity must be a name with a letter or a digit, got ' '",
+        ),
         ({"hub": {"name": "hub"}}, "federation.hub.location is not set"),
         ({"rounds": 2.0}, "federation.rounds must be a whole number of 1 or more, got 2.0"),
         ({"minimum_regions": 1}, "federation.minimum_regions must be a whole number of 2 or more, got 1"),
