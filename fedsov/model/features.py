@@ -16,7 +16,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -190,16 +191,22 @@ class Features:
         """The inverse of `to_json`; where it was written before columns had reasons, `unused` is empty.
 
         Raises:
-            ConfigurationError: a scale that nothing can be standardised by.
+            ConfigurationError: a scale that nothing can be standardised by, or a column or level that is named twice:
+                so many inputs of one value are one that is steeper than its weights.
         """
         for name, mean, spread in value["numeric"]:
             if not (math.isfinite(mean) and 0.0 < spread < math.inf):
                 raise ConfigurationError(
                     f"the scale of column {name!r} is mean {mean}, spread {spread}; both must be finite"
                 )
+        levels = tuple((str(name), tuple(own)) for name, own in value["levels"])
+        _check_once("a column of features", [str(name) for name, *_ in (*value["numeric"], *levels)])
+        _check_once("a column with an indicator of a missing value", value["missing"])
+        for name, own in levels:
+            _check_once(f"a level of column {name!r}", own)
         return Features(
             tuple((str(name), float(mean), float(std)) for name, mean, std in value["numeric"]),
-            tuple((str(name), tuple(levels)) for name, levels in value["levels"]),
+            levels,
             tuple(value["missing"]),
             {str(name): str(why) for name, why in value.get("unused", {}).items()},
         )
@@ -208,6 +215,12 @@ class Features:
     def digest(self) -> str:
         """SHA-256 of what is encoded, as JSON, in hexadecimal: equal digests encode alike."""
         return hashlib.sha256(json.dumps(self._encoding(), sort_keys=True).encode()).hexdigest()
+
+
+def _check_once(what: str, names: Sequence[str]) -> None:
+    """Raises ConfigurationError, naming the first name that is given more than once."""
+    if twice := next((name for name, times in Counter(names).items() if times > 1), None):
+        raise ConfigurationError(f"{what} is named more than once: {twice!r}; name each once")
 
 
 def _why_no_number(moments: Moments) -> str:

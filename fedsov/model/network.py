@@ -61,19 +61,19 @@ def register(name: str, build: own_network.Builder) -> None:
     Raises:
         ConfigurationError: the name is taken.
     """
-    if name in (*NETWORKS, *ARCHITECTURES):
+    if is_shipped(name):
         raise ConfigurationError(f"a network is named {name!r} already")
     own_network.register(name, build)
 
 
 def registered(name: str) -> own_network.Builder | None:
     """What makes a registered or installed network, None for one of fedsov's own."""
-    return None if name in (*NETWORKS, *ARCHITECTURES) else own_network.builder(name)
+    return None if is_shipped(name) else own_network.builder(name)
 
 
 def is_known(name: str) -> bool:
     """Whether a network has this name: one of fedsov's own, or a registered or installed one, which is not loaded."""
-    return name in (*NETWORKS, *ARCHITECTURES) or own_network.is_there(name)
+    return is_shipped(name) or own_network.is_there(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +137,11 @@ def _embedding(name: str, value: Any) -> Embedding:
 def is_layered(spec: NetworkSpec) -> bool:
     """True where the network is a stack of linear layers and activations, whose gradients have a closed form."""
     return spec.name in NETWORKS
+
+
+def is_shipped(name: str) -> bool:
+    """Whether a network of this name is one of fedsov's own."""
+    return name in (*NETWORKS, *ARCHITECTURES)
 
 
 def is_stack(spec: NetworkSpec) -> bool:

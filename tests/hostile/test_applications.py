@@ -1,4 +1,4 @@
-"""Code of an installed package sees people's rows only where the region's owner approved these very files."""
+"""An installed package's code, and a network that can single people out, see people's rows as their owner approves."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ import py_compile
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from fedsov.ledger.ledger import Ledger
+from fedsov.model.embeddings import Embedding
+from fedsov.model.network import NetworkSpec
+from fedsov.protocol.job import RegionStart
 from fedsov.region.trust.applications import application
 from fedsov.region.worker import ClosedRegion, OpenRegion, open_region
 from fedsov.storage.workspace import ledger_of
@@ -36,8 +40,8 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return place / "mine"
 
 
-def _refusal(region: PeopleRegion) -> str:
-    opened = open_region(region.start(f"model.name={NETWORK}", "model.hidden=[]"))
+def _refusal(region: PeopleRegion, start: RegionStart | None = None) -> str:
+    opened = open_region(start or region.start(f"model.name={NETWORK}", "model.hidden=[]"))
     assert isinstance(opened, ClosedRegion), opened
     with closing(Ledger.read(ledger_of(region.folder))) as ledger:
         noted = ledger.entries()[-1].body["note"]["refused_job"]["why"]
@@ -62,6 +66,29 @@ def test_a_package_s_network_runs_over_people_s_rows_only_as_it_was_approved(tmp
     shipped = open_region(region.start())
     assert isinstance(shipped, OpenRegion)
     shipped.close()
+
+
+def _start(region: PeopleRegion, network: NetworkSpec) -> RegionStart:
+    start = region.start("model.name=logistic", "model.hidden=[]")
+    return replace(start, job=replace(start.job, recipe=replace(start.job.recipe, network=network)))
+
+
+def test_a_network_whose_steepness_cannot_be_told_is_trained_on_people_s_rows_as_its_owner_approves(
+    tmp_path: Path,
+) -> None:
+    """A table of codes told every label at a unique value in one question; a LayerNorm is a threshold of weight 20."""
+    region = PeopleRegion(tmp_path / "people")
+    region.place.mkdir()
+    region.ingest(drawn(range(40)))
+    said = _refusal(region, _start(region, NetworkSpec("logistic", embeddings=(Embedding(0, 120, 1),))))
+    assert "trains no embeddings on people's rows without noise" in said and "privacy=record" in said
+    transformer = _start(region, NetworkSpec("ft_transformer", (4, 1)))
+    said = _refusal(region, transformer)
+    assert "`fedsov region set DE 'applications=[ft_transformer]'` approves it" in said
+    region.set("applications=[ft_transformer]")
+    opened = open_region(transformer)
+    assert isinstance(opened, OpenRegion), opened
+    opened.close()
 
 
 def test_a_region_s_start_is_read_without_importing_the_package(package: Path) -> None:

@@ -82,7 +82,7 @@ def test_scales_that_differ_by_little_do_not_tell_one_person_s_label_by_where_th
     """Standardised values end at 6 spreads: the second difference of three scales is of whoever stands at that edge."""
     spread, edge = 3.0, 110.0  # one person in ten units, at 6 spreads above the scale's mean
     means = [edge - 6 * spread + shift for shift in (-0.4, 0.0, 0.4)]
-    weights, _ = _steps(region, Features(numeric=tuple(("income", mean, spread) for mean in means)))
+    weights = np.concatenate([_steps(region, Features(numeric=(("income", mean, spread),)))[0] for mean in means])
     assert weights.any() and abs(weights[0] - 2 * weights[1] + weights[2]) < 1e-5
 
 

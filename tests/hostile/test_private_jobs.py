@@ -62,11 +62,11 @@ def test_under_noise_too_the_bounds_and_levels_are_the_region_s_own(tmp_path: Pa
         )
 
 
-SPENT = (*BOUNDED, "model.name=logistic", "model.hidden=[]", "model.round.weight_decay=0.0", "federation.rounds=2")
+SPENT = (*BOUNDED, "model.name=mlp", "model.hidden=[2]", "model.round.weight_decay=0.0", "federation.rounds=2")
 
 
 def test_no_parameters_make_one_person_s_record_spoil_an_answer(tmp_path: Path) -> None:
-    """Twice the same income by +3e38 and -3e38: beyond a threshold the logit is infinity less infinity."""
+    """Two units take the income by 3e38: beyond a threshold the logit is infinity less infinity."""
     region = PeopleRegion(tmp_path / "people")
     region.place.mkdir()
     region.ingest(drawn(range(200)), *BOUNDED[1:])
@@ -83,10 +83,10 @@ def test_no_parameters_make_one_person_s_record_spoil_an_answer(tmp_path: Path) 
 
 def _asked_at(opened: OpenRegion, threshold: float) -> dict[str, Any]:
     edge = threshold * 3e38 / float(np.finfo(np.float32).max)
-    features = Features(numeric=(("income", 0.0, edge), ("income", 0.0, edge)))
+    features = Features(numeric=(("income", 0.0, edge),))
     model = initial(opened.start.job.recipe.network, features.inputs, 0)
     model = {name: np.zeros_like(array) for name, array in model.items()}
-    weight = next(array for array in model.values() if array.ndim == 2)
-    weight.ravel()[:] = [3e38, -3e38]
+    model["0.weight"].ravel()[:] = 3e38
+    model["2.weight"].ravel()[:] = [1.0, -1.0]
     config = {"scope": "shareable", "server-round": 1, "features": json.dumps(features.to_json())}
     return told(opened, "train", config, model)

@@ -121,6 +121,20 @@ def test_a_scale_that_nothing_can_be_standardised_by_is_refused(scale):
         Features.from_json({"numeric": [scale], "levels": [], "missing": []})
 
 
+@pytest.mark.parametrize(
+    ("named", "twice"),
+    [
+        ({"numeric": [["age", 0.0, 1.0], ["age", 1.0, 1.0]]}, "a column of features is named more than once: 'age'"),
+        ({"numeric": [["age", 0.0, 1.0]], "levels": [["age", ["1"]]]}, "a column of features .* 'age'"),
+        ({"levels": [["ward", ["A", "B", "A"]]]}, "a level of column 'ward' is named more than once: 'A'"),
+        ({"missing": ["age", "age"]}, "a column with an indicator .* 'age'"),
+    ],
+)
+def test_a_column_or_a_level_that_is_named_twice_is_refused(named, twice):
+    with pytest.raises(ConfigurationError, match=twice):
+        Features.from_json({"numeric": [], "levels": [], "missing": [], **named})
+
+
 def test_values_too_far_to_subtract_are_clipped_like_other_extremes():
     features = Features.fit(Statistics({"years": Moments(20, -1e139, 20.0)}))
     assert features.encode({"years": np.array([1.7e308, -1.7e308, np.nan])}).ravel().tolist() == [CLIP, -CLIP, 0.0]

@@ -10,11 +10,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from fedsov.algorithms.training_spec import TrainingSpec
+from fedsov.errors import LimitExceeded
 from fedsov.model.features import Features
 from fedsov.model.network import NetworkSpec, Parameters, is_stack, names
 from fedsov.model.steepness import composed, steepness
 from fedsov.region.answers import people_rows
 from fedsov.region.session import Session
+from fedsov.region.trust.applications import untold_steepness
 
 MODEL, DRIFT = "the model that came", "what the drift that came makes of it by the round's steps"
 
@@ -22,9 +24,13 @@ MODEL, DRIFT = "the model that came", "what the drift that came makes of it by t
 def check_model(session: Session, scope: str, spec: NetworkSpec, whole: Parameters, features: Features) -> None:
     """Raises LimitExceeded for a model with a unit that is a threshold, or with layers that are one together.
 
+    So it does for a network whose steepness cannot be told and that the region did not approve.
+
     Args:
         whole: the model with what the region keeps of it; its layers one after another are looked at of a stack alone.
     """
+    if why := untold_steepness(session.settings, spec):
+        raise LimitExceeded(why)
     spreads, limits, region = people_rows.spreads(session, scope), session.settings.limits, session.records.region
     limits.check_steepness(region, steepness(whole, features, spreads), MODEL)
     limits.check_composed(region, composed(_layers(spec, whole, features), features, spreads), MODEL)
