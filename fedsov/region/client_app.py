@@ -157,8 +157,7 @@ def train(session: Session, message: Message) -> RecordDict:
     rows, incoming = people_rows.rows_of_answer(session, scope), parameters_of(message)
     training = _training(session, scope, config)
     asked = replace(training, rounds=max(training.rounds, number))
-    many = len(rows.train)
-    most = many if session.examples else in_tens(many + FEWEST - 1)  # which jobs are refused tells of tens
+    many, most = len(rows.train), _told_size(session, rows)
     cut = cut_for(session, scope, rows.train, number)
     session.settings.limits.check(session.records.region, asked, rows=most, people=cut is not None)
     features, scored = people_rows.looked_at(session, scope, Features.from_json(json.loads(str(config["features"]))))
@@ -200,6 +199,11 @@ def train(session: Session, message: Message) -> RecordDict:
     weight = many if session.examples else in_tens(many, least=1)
     metrics = MetricRecord({"num-examples": weight, **reported})
     return RecordDict({"arrays": record_of(_sent(result, training, layout)), "metrics": metrics})
+
+
+def _told_size(session: Session, rows: DataSplit) -> int:
+    """How many training rows limits are asked of: of people's rows in tens, for which jobs are refused is told."""
+    return len(rows.train) if session.examples else in_tens(len(rows.train) + FEWEST - 1)
 
 
 def _training(session: Session, scope: str, config: Mapping[str, Any]) -> TrainingSpec:
@@ -280,6 +284,7 @@ def finish(session: Session, message: Message, open_sealed_rows: OpenSealedRows)
     config = config_of(message)
     strategy = str(config["strategy"])
     rows, recipe = people_rows.rows_at_home(session), session.work.recipe
+    session.settings.limits.check_at_home(session.records.region, recipe, rows=_told_size(session, rows))
     leaves = not session.private and people_rows.scores_may_leave(session, rows)
     telling = _telling(session)
     loss = _told_loss(recipe.fine_tune, telling) if telling and leaves else None

@@ -25,10 +25,11 @@ fedsov.errors.LimitExceeded: 6 rounds are more than the 5 of region DE; `fedsov 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from fedsov.algorithms.local_steps import LARGEST, LEAST, LocalSteps
+from fedsov.algorithms.recipe import Recipe
 from fedsov.algorithms.training_spec import TrainingSpec
 from fedsov.checks import prefixed, real, section, store, whole
 from fedsov.errors import LimitExceeded
@@ -48,8 +49,8 @@ class Limits:
     Attributes:
         rounds: of one training, at least 1.
         questions: answers about people within `QUESTION_DAYS`, at least 1.
-        steps: of one round, at least 1.
-        learning_rate: of a round's steps, above 0.
+        steps: of one round, and of private_only_steps, from_scratch and fine_tune each, at least 1.
+        learning_rate: of the same, above 0.
         least_people: that a number of an answer stands for, `MINIMUM_COUNT` or more.
         dominance: the greatest share of one person in a count or a sum, above 0 and at most 1, which is no rule.
         weights: what a unit of a model adds up to that is trained on people's rows without noise, and what the norms of
@@ -101,19 +102,30 @@ class Limits:
         limit and what would mend it.
         """
         self._within(region, "rounds", training.rounds, "{:,} rounds are more than the {:,}")
-        rate = training.steps.learning_rate * max(training.rate(number) for number in range(1, training.rounds + 1))
-        self._within(region, "learning_rate", rate, "a learning rate of {:g} is greater than the {:g}")
-        steps = training.steps.epochs * math.ceil(rows / training.steps.rows)
-        self._within(region, "steps", steps, "{:,} steps a round are more than the {:,}")
+        factor = max(training.rate(number) for number in range(1, training.rounds + 1))
+        only = training.personalization.private.private_only_steps
+        for group, steps in {"model.round": training.steps, "model.private_only_steps": only}.items():
+            if steps is not None:
+                rate = steps.learning_rate * factor
+                self._check_occasion(region, group, replace(steps, learning_rate=rate), rows=rows, people=people)
+                if people:
+                    self._check_steps(region, group, steps, rate)
+
+    def check_at_home(self, region: str, recipe: Recipe, *, rows: int = 0, people: bool = False) -> None:
+        """Raises LimitExceeded as `check`, for the steps that a region's own model is made by on so many rows."""
+        for occasion in ("from_scratch", "fine_tune"):
+            self._check_occasion(region, f"model.{occasion}", getattr(recipe, occasion), rows=rows, people=people)
+
+    def _check_occasion(self, region: str, group: str, steps: LocalSteps, *, rows: int, people: bool) -> None:
+        suffix = " a round" if group == "model.round" else f" of {group}"
+        words = f"a learning rate{suffix.replace(' a round', '')} of {{:g}} is greater than the {{:g}}"
+        self._within(region, "learning_rate", steps.learning_rate, words)
+        taken = steps.epochs * max(1, math.ceil(rows / steps.rows))
+        self._within(region, "steps", taken, f"{{:,}} steps{suffix} are more than the {{:,}}")
         if people:
-            given = (1.0, *training.steps.class_weights)
+            given = (1.0, *steps.class_weights)
             words = "the greatest class weight is {:g} times the least, more than the {:g}"
             self._within(region, "class_weights", max(given) / min(given), words)
-            self._check_steps(region, "model.round", training.steps, rate)
-            only = training.personalization.private.private_only_steps
-            if only is not None:
-                factor = rate / training.steps.learning_rate
-                self._check_steps(region, "model.private_only_steps", only, only.learning_rate * factor)
 
     def _check_steps(self, region: str, group: str, steps: LocalSteps, rate: float) -> None:
         if steps.rows < self.least_people:

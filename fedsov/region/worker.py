@@ -167,6 +167,7 @@ def _opened_with(ledger: Ledger, start: RegionStart) -> OpenRegion:
     own = admit(place, job.dataset, asked, run=start.run, job=job)
     own.limits.check(start.region.name, job.training)
     examples = own.of_dataset(job.dataset).examples and job.calls_examples
+    own.limits.check_at_home(start.region.name, job.recipe, people=not (examples or job.privacy))
     if why := applications.refusal(own, job.recipe.network, examples=examples, private=job.privacy is not None):
         refuse(place, start.region.name, [why], asked, run=start.run)
     told = known_peers.directory(start.folder)

@@ -65,9 +65,14 @@ def statistics(session: Session, scope: str) -> dict[str, Any]:
 
 
 def spreads(session: Session, scope: str) -> dict[str, float]:
-    """The standard deviation of each number as the session's statistics of the scope tell it; none without those."""
-    if (STATISTICS, scope) not in session.given:
+    """The standard deviation of each number as the statistics of the scope tell it, whether or not they were asked.
+
+    None where the scope has no row. Raises as `statistics`.
+    """
+    if not session.mask(scope).any():
         return {}
+    if (STATISTICS, scope) not in session.given:
+        statistics(session, scope)
     own = Statistics.from_json(session.given[STATISTICS, scope].answer)
     return {name: moments.spread for name, moments in own.numeric.items() if moments.is_usable}
 
