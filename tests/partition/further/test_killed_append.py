@@ -1,4 +1,4 @@
-"""Killed at any instant of an append and sent again, each row is stored once."""
+"""Killed at any instant of an append, or of a merge of its files, and sent again, each row is stored once."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ BATCHES = 400
 SENDER = """
 import sys
 from pathlib import Path
+from fedsov.partition.further import compaction
 from tests.partition.further.test_killed_append import send
 
+compaction.MERGED = 3  # kills meet merges too
 first, last = int(sys.argv[2]), int(sys.argv[3])
 for batch in range(first, last):
     send(Path(sys.argv[1]), batch)
