@@ -36,6 +36,7 @@ from fedsov.region.privacy_life import RegionPrivacy
 from fedsov.region.trust.parties import Parties, put
 from fedsov.serialization import to_plain
 from fedsov.storage.atomic_files import sha256_hex
+from fedsov.storage.bounded_files import TooLarge, read_bounded
 from fedsov.storage.workspace import named_path_or_none
 
 
@@ -342,10 +343,14 @@ def _content_digest(path: Path) -> str:
 
 
 def _same(path: Path, other: Path | None) -> bool:
-    """Whether two files are one, or have the same content."""
+    """Whether two files are one, or have the same content; what is no file, or is too large, is not read."""
     if other is None:
         return False
     try:
-        return path.resolve() == other.resolve() or path.read_bytes() == other.read_bytes()
-    except OSError:
+        if path.resolve() == other.resolve():
+            return True
+        if not (path.is_file() and other.is_file() and path.stat().st_size == other.stat().st_size):
+            return False
+        return read_bounded(path) == read_bounded(other)
+    except (OSError, TooLarge):
         return False
