@@ -90,16 +90,17 @@ def summed(
         number = (first and round_of(first)) or 0
         size = sum(math.prod(array.shape) for array in _trained(first, frozen).values()) if first else 0
         members = tuple(sorted(asked))
-        terms = _terms(run, number, members, size + 1, bounds)
+        question = words.asked_alike(first) if first else ""
+        terms = _terms(run, number, members, words=size + 1, bounds=bounds, question=question)
         return _Round(grid, asked, terms, timeout, bounds, frozen, directory, say).updates()
 
     return gather
 
 
-def _terms(run: str, number: int, members: tuple[str, ...], words: int, bounds: Bounds) -> Terms:
+def _terms(run: str, number: int, members: tuple[str, ...], *, words: int, bounds: Bounds, question: str) -> Terms:
     """The terms of a round's sum. Raises TrainingFailed where too few may take part."""
     try:
-        return Terms(run, number, members, words, bounds.among(max(len(members), 1)))
+        return Terms(run, number, members, words, bounds.among(max(len(members), 1)), question)
     except SumRefused as problem:
         raise TrainingFailed(f"round {number}: {problem} ({', '.join(members) or 'nobody'} may take part)") from None
 
@@ -171,7 +172,8 @@ class _Round:
         if len(members) < FEWEST or not may_begin_again(self.first, self.terms.members, members):
             self._enough({}, "could mask their words")
         self.say(f"round {number} begins again without {', '.join(out)}: {self._why(out)}")
-        self.terms = _terms(self.terms.run, number, members, self.terms.words, self.bounds)
+        terms = self.terms
+        self.terms = _terms(terms.run, number, members, words=terms.words, bounds=self.bounds, question=terms.question)
 
     def _node(self, name: str) -> int:
         return self.asked[name].metadata.dst_node_id
@@ -180,7 +182,7 @@ class _Round:
         return "; ".join(f"{name}: {reason_of(self.lost[name])}" for name in names)
 
     def _advertised(self) -> dict[str, KeyAdvertisement]:
-        question = {"names": list(self.terms.members)}
+        question = {"names": list(self.terms.members), "question": self.terms.question}
 
         def read(name: str, reply: Message) -> KeyAdvertisement:
             advert = words.keys_of(name, words.said_in(reply, "keys"))

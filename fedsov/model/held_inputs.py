@@ -9,7 +9,8 @@ edge of the middle one. Where too few lack a number, they are given that mean: 0
 Held inputs keep their weights, which other regions train, and the region's rows still train all the others.
 
 This bounds what features can single out. It bounds no model: whoever chooses its parameters can make a hidden unit that
-few rows reach. Against such a hub a region asks for privacy (`privacy.require: record`) or for a secure sum.
+few rows reach. Against such a hub a region asks for privacy (`privacy.require: record`); a secure sum hides whose rows
+they are, where more than one region's reach the unit.
 
 >>> columns = {"remote": np.array(["yes"] * 60 + ["no"] * 37 + ["it depends"] * 3, dtype=object)}
 >>> features = Features(levels=(("remote", ("it depends", "no", "yes")),))

@@ -10,14 +10,17 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from flwr.app import ConfigRecord, Message
+from flwr.app import ConfigRecord, Message, RecordDict
 
 from fedsov.privacy.secure_aggregation.protocol import KeyAdvertisement, RevealedShares
+from fedsov.protocol.flower_messages import VERSION_KEY, config_of, question_digest
 
 ADVERTISE, SHARE, MASK, UNMASK = "query.advertise", "query.share", "train.masked", "query.unmask"
 TOLD = "told"
 COMPLAINT = "complaint"
 """The record of an answer to `MASK` in the place of words: whose letters could not be opened."""
+OF_STEP = (TOLD, "words", "server-round", VERSION_KEY)
+"""Settings of a step that the terms of the sum hold, or that differ from member to member."""
 UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, EOFError)
 
 
@@ -41,6 +44,12 @@ def _mapping(text: Any) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise TypeError("a step of a secure sum tells a mapping")
     return found
+
+
+def asked_alike(message: Message) -> str:
+    """SHA-256 (hexadecimal) of what a round asks of every member alike: arrays, and settings beside the step's own."""
+    config = {key: value for key, value in config_of(message).items() if key not in OF_STEP}
+    return question_digest(Message(RecordDict({**message.content, "config": ConfigRecord(config)}), 0, "train"))
 
 
 def hexed(several: Mapping[str, bytes]) -> dict[str, str]:

@@ -35,6 +35,7 @@ from fedsov.protocol.secure_sum_messages import (
     SHARE,
     TOLD,
     UNMASK,
+    asked_alike,
     hexed,
     keys_of,
     keys_said,
@@ -83,14 +84,15 @@ class SecureSumMember:
 
     def _advertise(self, message: Message, _: App) -> RecordDict:
         config = config_of(message)
-        members = tuple(told_in(message)["names"])
+        asked = told_in(message)
+        members = tuple(asked["names"])
         if strangers := sorted(set(members) - set(self.directory)):
             raise SumRefused(
                 f"region {self.name} has pinned no key of {', '.join(strangers)}, and sums with nobody else; "
                 f"`fedsov region set {self.name} keys.{strangers[0]}=KEY` would pin one"
             )
         bounds, number = self.bounds.among(max(len(members), 1)), round_of(message) or 0
-        terms = Terms(self.run, number, members, int(config["words"]), bounds)
+        terms = Terms(self.run, number, members, int(config["words"]), bounds, str(asked.get("question", "")))
         is_again = self._may_begin_again(terms)
         after = 0 if self.held is None else self.held.terms.round - is_again
         self.held, advert = advertise(terms, self.name, sign=self.sign, after=after)
@@ -107,6 +109,8 @@ class SecureSumMember:
         if senders := unreadable_letters(held, letters):
             print(f"round {held.terms.round}: letters of {', '.join(senders)} do not open: changed, or never good")
             return RecordDict({COMPLAINT: record({"letters": senders})})
+        if asked_alike(message) != held.terms.question:
+            raise SumRefused(f"round {held.terms.round} asks this region for another thing than its members signed")
         plain = _ordinary(message)
         self._note_attempt(held.terms, question_digest(plain))
         reply = app(plain)

@@ -16,10 +16,11 @@ from fedsov.hub.secure_sum import summed
 from fedsov.privacy.secure_aggregation import secret_sharing
 from fedsov.privacy.secure_aggregation.attempts import blamed, may_begin_again
 from fedsov.privacy.secure_aggregation.protocol import threshold_of
-from fedsov.protocol.secure_sum_messages import ADVERTISE, MASK, SHARE, UNMASK
+from fedsov.protocol.flower_messages import record_of
+from fedsov.protocol.secure_sum_messages import ADVERTISE, MASK, SHARE, UNMASK, asked_alike, said_in
 from fedsov.region.secure_sum_member import SecureSumMember
 from tests.hub.secure_links import BOUNDS, NAMES, START, Board, board, mean, train
-from tests.region.test_secure_sum_member import Sum, app, members, step
+from tests.region.test_secure_sum_member import MODEL, Sum, app, members, step
 
 ES = 3
 """The node of the region that spoils sums here; the second of `NAMES`."""
@@ -289,3 +290,28 @@ def test_whom_complaints_speak_against_does_not_depend_on_their_order() -> None:
     complaints = {"DE": ["ES", "IT"], "FR": ["ES"], "IT": ["ES"], "ES": ["DE"]}
     again = dict(reversed(complaints.items()))
     assert blamed(complaints, members=6, fewest=3) == blamed(again, members=6, fewest=3) != []
+
+
+@pytest.mark.parametrize("own_digest", [False, True])
+def test_no_member_adds_its_part_to_a_sum_of_which_another_was_sent_another_model(own_digest: bool) -> None:
+    """Under a unit that no row reaches the others' parts were 0, and the opened sum DE's own update."""
+    regions = members()
+    dead = {"arrays": record_of({"w": MODEL["w"] * 0 - 50, "b": MODEL["b"]})}
+
+    def sent(name: str, told: Mapping[str, Any]) -> Message:
+        question = step(MASK, told)
+        return question if name == "DE" else Message(RecordDict({**question.content, **dead}), 2, MASK)
+
+    under_way = Sum(regions)
+    asked = {name: {"question": asked_alike(sent(name if own_digest else "DE", {}))} for name in regions}
+    told = {name: {"names": sorted(regions), **asked[name]} for name in regions}
+    under_way.keys = {name: said_in(under_way.ask(name, ADVERTISE, told[name]), "keys") for name in regions}
+    if own_digest:  # what each was asked is in what it signed, so that none believes another's keys
+        with pytest.raises(SumRefused, match="not signed by its pinned key, or another than this region has"):
+            under_way.share()
+        return
+    under_way.share()
+    assert regions["DE"].answer(step(MASK, under_way.letters_to("DE")), app("DE")).has_content()
+    for name in sorted({*regions} - {"DE"}):
+        with pytest.raises(SumRefused, match="another thing than its members signed"):
+            regions[name].answer(sent(name, under_way.letters_to(name)), app(name))

@@ -24,6 +24,7 @@ from fedsov.protocol.secure_sum_messages import (
     SHARE,
     TOLD,
     UNMASK,
+    asked_alike,
     hexed,
     keys_of,
     opened_of,
@@ -74,6 +75,9 @@ def members(names: Sequence[str] = NAMES, **changes: Any) -> dict[str, SecureSum
 
 def step(kind: str, told: Mapping[str, Any], *, number: int = 1, words: int = WORDS, **config: Any) -> Message:
     """A step's question as it arrives; with the model where it is to be masked."""
+    if kind == ADVERTISE:
+        alike = asked_alike(step(MASK, {}, number=number, words=words, **config))
+        told = {"question": alike, **told}
     said = {"server-round": number, "words": words, TOLD: json.dumps(told), **config}
     content = RecordDict({"config": ConfigRecord(said)})
     if kind == MASK:
@@ -93,9 +97,9 @@ class Sum:
     def ask(self, name: str, kind: str, told: Mapping[str, Any], answer: App = no_app, **config: Any) -> Message:
         return self.regions[name].answer(step(kind, told, number=self.number, **config), answer)
 
-    def advertise(self) -> None:
-        told = {"names": sorted(self.regions)}
-        self.keys = {name: said_in(self.ask(name, ADVERTISE, told), "keys") for name in self.regions}
+    def advertise(self, told: Mapping[str, Any] | None = None, **config: Any) -> None:
+        told = {"names": sorted(self.regions), **(told or {})}
+        self.keys = {name: said_in(self.ask(name, ADVERTISE, told, **config), "keys") for name in self.regions}
 
     def share(self) -> None:
         self.sent = {name: said_in(self.ask(name, SHARE, {"keys": self.keys}), "letters") for name in self.regions}
@@ -114,7 +118,8 @@ class Sum:
     def opened(self) -> tuple[np.ndarray, int]:
         """(P,) weighted mean of how far the survivors moved, and their rows."""
         shares = {name: said_in(self.ask(name, UNMASK, self.told_at_the_end()), "shares") for name in self.masked}
-        terms = Terms("run", self.number, tuple(sorted(self.regions)), WORDS, BOUNDS.among(len(self.regions)))
+        names, question = tuple(sorted(self.regions)), asked_alike(step(MASK, {}))
+        terms = Terms("run", self.number, names, WORDS, BOUNDS.among(len(names)), question)
         plain = opened_sum(
             terms,
             {name: keys_of(name, said) for name, said in self.keys.items()},
@@ -162,7 +167,9 @@ def test_only_words_and_a_signature_leave_where_the_app_answered_parameters_and_
 
 
 def test_the_app_sees_an_ordinary_round_on_the_rows_of_the_table_whatever_the_hub_says() -> None:
-    under_way, seen = masked_sum(members(), without="DE"), list[Message]()
+    under_way, seen = Sum(members()), list[Message]()
+    under_way.advertise(scope="all", mu=0.5)
+    under_way.share()
 
     def watching(message: Message) -> Message:
         seen.append(message)
@@ -256,9 +263,13 @@ def test_a_region_that_was_started_anew_masks_only_over_the_model_as_before(tmp_
     """A hub that comes to a round again with another model would learn the difference of two sums."""
     masked_sum(_started(tmp_path))
     again = _started(tmp_path)
-    under_way = masked_sum(again, without="DE")
+    changed = record_of({**MODEL, "b": np.array([0.75], np.float32)})
+    under_way, other = Sum(again), step(MASK, {})
+    other.content["arrays"] = changed
+    under_way.advertise({"question": asked_alike(other)})
+    under_way.share()
     other = step(MASK, under_way.letters_to("DE"))
-    other.content["arrays"] = record_of({**MODEL, "b": np.array([0.75], np.float32)})
+    other.content["arrays"] = changed
     with pytest.raises(SumRefused, match="round 1 already, with other model"):
         again["DE"].answer(other, no_app)
 

@@ -11,21 +11,21 @@ state and an answer:
     unmask      for each survivor a share of its seed, for each dropout a share of its masking key, never both
 
 Promises, and what keeps them. *The hub cannot sit in the middle*: keys are signed by keys that the regions were given
-beforehand (`directory`). *Nothing is used twice*: every key, encrypted share and signature is bound to run, round,
-members and arithmetic (`Terms`); a region takes each step once, and rounds only grow. *Regions agree on whom they mask
-among*: the unmasking step shows each region the signatures of all survivors over the list, and one with another list
-refuses.
-*A sum of fewer than three is never opened by a hub alone*: a region gives, for each other one, a share of at most one
-of its two secrets, under lists with at least `threshold` survivors. To open the sum of two among m regions with lists
-told differently to each, the hub needs shares of the masking keys of the m - 2 others from `threshold` regions each,
-and each region gives such for at most m - threshold: impossible where t(m - 2) > m(m - t), that is 2(n - 1)t > n^2.
-The threshold is the smallest such number, which is more than half; so no two disjoint groups can open both masks of one
-region either. A region that conspires with the hub takes its own part from every sum; beside one such, no sum of fewer
-than two others is opened, as (t - 1)(n - 2) > (n - 1)(n - t) for every n; beside two, a third region's part can be.
+beforehand (`directory`). *All are asked alike*: what they sign holds the digest of model and settings, so no member
+adds its part to a sum of which another was sent another model. *Nothing is used twice*: every key, encrypted share and
+signature is bound to run, round, members and arithmetic (`Terms`); a region takes each step once, and rounds only grow.
+*Regions agree on whom they mask among*: the unmasking step shows each region the signatures of all survivors over the
+list, and one with another list refuses. *A sum of fewer than three is never opened by a hub alone*: a region gives, for
+each other one, a share of at most one of its two secrets, under lists with at least `threshold` survivors. To open the
+sum of two among m regions with lists told differently to each, the hub needs shares of the masking keys of the m - 2
+others from `threshold` regions each, and each region gives such for at most m - threshold: impossible where t(m - 2) >
+m(m - t), that is 2(n - 1)t > n^2. The threshold is the smallest such number, which is more than half; so no two
+disjoint groups can open both masks of one region either. A region that conspires with the hub takes its own part from
+every sum; beside one such, no sum of fewer than two others is opened, as (t - 1)(n - 2) > (n - 1)(n - t) for every n;
+beside two, a third region's part can be.
 
 Deliberately not here: that a region's own numbers are true, and what the sum itself discloses (clip and add noise
 before, `fedsov.privacy`). What a false letter or share costs: see the modules `attempts` and `unmasking` beside this.
-
 Sources: Bonawitz et al. 2017, Practical Secure Aggregation (https://doi.org/10.1145/3133956.3133982); Bell et al. 2020,
 SecAgg+ (https://eprint.iacr.org/2020/704), whose graph of neighbours is complete here, as there are few regions.
 """
@@ -49,7 +49,7 @@ from fedsov.privacy.secure_aggregation import masks, secret_sharing
 from fedsov.privacy.secure_aggregation.fixed_point import FixedPoint, RingVector
 from fedsov.privacy.secure_aggregation.secret_sharing import Draw
 
-FORMAT = "fedsov secure sum 1"
+FORMAT = "fedsov secure sum 2"
 FEWEST = 3
 """Contributors without which no sum is opened: of two, each could take its own away and see the other's."""
 
@@ -73,8 +73,8 @@ class Terms:
 
     Attributes:
         members: the regions that were asked, distinct and in order.
-        words: length of each region's vector.
-        fixed: the arithmetic, of as many regions.
+        words: length of each region's vector. fixed: the arithmetic, of as many regions.
+        question: digest of what every member is asked alike (model and settings), hexadecimal.
 
     Raises SumRefused for fewer than three members, or terms that do not fit each other.
     """
@@ -84,6 +84,7 @@ class Terms:
     members: tuple[str, ...]
     words: int
     fixed: FixedPoint
+    question: str = ""
 
     def __post_init__(self) -> None:
         if len(set(self.members)) < FEWEST:
@@ -112,9 +113,9 @@ class Terms:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; whole numbers and text alone, so that they have one canonical form."""
-        numbers = {"words": self.words, "fraction": self.fixed.fraction, "largest_weight": self.fixed.largest_weight}
-        named = {"run": self.run, "round": self.round, "members": list(self.members)}
-        return {**named, **numbers, "clip": self.fixed.clip.hex(), "regions": self.fixed.regions}
+        fixed, named = self.fixed, {"run": self.run, "round": self.round, "members": list(self.members)}
+        numbers = {"words": self.words, "fraction": fixed.fraction, "largest_weight": fixed.largest_weight}
+        return {**named, **numbers, "clip": fixed.clip.hex(), "regions": fixed.regions, "question": self.question}
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,8 +182,7 @@ class SumState:
     """What a region keeps between the steps of one round.
 
     Attributes:
-        step: the last one it took.
-        adverts: the keys it checked, its own among them.
+        step: the last one it took. adverts: the keys it checked, its own among them.
         channels: the secrets agreed with each other region, to encrypt shares.
         shares: its shares of every member's secrets that came to it, its own among them.
         among: the list that it masked among.
