@@ -66,6 +66,9 @@ class ExplainArguments(Arguments):
         int, typer.Option("--count", metavar="N", help="How many people it was made from.", parser=count)
     ] = 1000
     entity: Annotated[str | None, typer.Option("--entity", metavar="NAME", help="The recipient's legal entity.")] = None
+    sender: Annotated[str | None, typer.Option("--exporter", metavar="NAME", help="The exporter's legal entity.")] = (
+        None
+    )
     owners: Annotated[
         Sequence[str] | None,
         typer.Option("--owners", metavar="CODES", help="Countries that own half of the recipient.", parser=comma_list),
@@ -145,7 +148,7 @@ def _crossing(arguments: ExplainArguments, bundle: Bundle) -> Crossing:
     )
     evidence = tuple(sorted(set(arguments.documents or ())))
     artifact = Artifact(Kind(arguments.kind), label, count=arguments.people, evidence=evidence)
-    source = Party("exporter", arguments.exporter, "")
+    source = Party("exporter", arguments.exporter, arguments.sender or "")
     target = Party("importer", arguments.importer, arguments.entity or "", frozenset(arguments.owners or ()))
     return Crossing(artifact, source, target, arguments.purpose, arguments.on or today(), arguments.flow)
 
@@ -197,8 +200,10 @@ def _assumed(arguments: ExplainArguments) -> Iterator[str]:
         yield f"It was made from {arguments.people:,} people; how many is not known (--count)."
     if given.get("flow") is None:
         yield "The exporter collected the data; those of another law than its own it passes on (--flow)."
-    if arguments.entity is None:
-        yield "Neither party is named; a document counts as if it named both (--entity)."
+    if not arguments.entity:
+        yield "The recipient is not named; a document counts as if it named it (--entity)."
+    if not arguments.sender:
+        yield "The exporter is not named; a document counts whichever exporter it names (--exporter)."
     if arguments.owners is None:
         yield f"The recipient belongs to persons in {arguments.importer} (--owners)."
     if given.get("purpose") is None:

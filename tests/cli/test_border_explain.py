@@ -115,6 +115,14 @@ def test_an_explanation_says_what_it_assumed_and_how_old_the_law_is() -> None:
     assert set(confidences) <= {"high", "medium", "low"} and confidences
 
 
+def test_papers_of_another_exporter_do_not_carry_and_an_unnamed_exporter_is_said() -> None:
+    unnamed = explain(*COVERED, "--json").json
+    assert any("exporter is not named" in line and "--exporter" in line for line in unnamed["assumed"])
+    other = explain(*COVERED, "--exporter", "Somebody Else", "--json").json
+    assert (unnamed["decision"]["verdict"], other["decision"]["verdict"]) == ("permit", "refuse")
+    assert not any("--exporter" in line for line in other["assumed"])
+
+
 def test_the_help_lists_the_kinds_that_there_are() -> None:
     text = " ".join(call("border", "explain", "--help").out.split())
     assert f"{', '.join([*Kind][:-1])} or {[*Kind][-1]}" in text
