@@ -220,7 +220,10 @@ def _module_of(spec: NetworkSpec, inputs: int) -> _Module:
 
 @lru_cache(maxsize=128)
 def _built_once(name: str, hidden: tuple[int, ...], outputs: int, inputs: int) -> _Module:
-    parameters = dict(build(NetworkSpec(name, hidden, outputs), inputs).named_parameters())
+    import torch
+
+    with torch.device("meta") if name in ARCHITECTURES else nullcontext():  # shapes alone, whatever widths a job names
+        parameters = dict(build(NetworkSpec(name, hidden, outputs), inputs).named_parameters())
     untrained = frozenset(name for name, values in parameters.items() if not values.requires_grad)
     return _Module({name: tuple(values.shape) for name, values in parameters.items()}, untrained)
 

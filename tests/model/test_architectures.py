@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import resource
+
 import numpy as np
 import pytest
 import torch
@@ -59,3 +62,11 @@ def test_a_transformer_s_answer_changes_with_every_input():
     with torch.no_grad():
         moved = [float(module(row + torch.eye(3)[place]) - module(row)) for place in range(3)]
     assert min(map(abs, moved)) > 1e-4
+
+
+def test_shapes_of_a_network_as_wide_as_a_job_likes_take_no_memory() -> None:
+    """A region built 8 GB of a width of 16,000 before it compared it with the one number that came."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    found = shapes(NetworkSpec("ft_transformer", (16_000, 1)), 3)
+    assert found["scale.weight"] == (3, 16_000) and sum(map(math.prod, found.values())) > 10**9
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000, "in kilobytes"
