@@ -89,7 +89,8 @@ class SecureSumMember:
         if strangers := sorted(set(members) - set(self.directory)):
             raise SumRefused(
                 f"region {self.name} has pinned no key of {', '.join(strangers)}, and sums with nobody else; "
-                f"`fedsov region set {self.name} keys.{strangers[0]}=KEY` would pin one"
+                f"`fedsov region set {self.name} keys.{strangers[0]}=KEY "
+                f"parties.peers.{strangers[0]}.location=CODE parties.peers.{strangers[0]}.entity=NAME` would pin one"
             )
         bounds, number = self.bounds.among(max(len(members), 1)), round_of(message) or 0
         terms = Terms(self.run, number, members, int(config["words"]), bounds, str(asked.get("question", "")))

@@ -232,7 +232,8 @@ class RegionSettings:
             what = "goes by its own clock (today, federation.days_per_round)"
             refuse(what, "rehearsal=true", "allow a rehearsed day")
         if asked.evidence is not None and not _same(asked.evidence, self.evidence):
-            what = f"relies on {self.evidence or 'no register'}, not on {asked.evidence} (border.evidence)"
+            relied_on = "another register" if self.evidence else "no register"  # where it lies, a job is not told
+            what = f"relies on {relied_on}, not on {asked.evidence} (border.evidence)"
             refuse(what, in_shell("evidence", str(asked.evidence)), "take that register")
         if asked.rules is not None and not _same(asked.rules, law.rules):
             what = f"decides by {law.rules or 'the shipped rules alone'}, not by {asked.rules} (border.rules)"
