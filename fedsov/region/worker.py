@@ -300,6 +300,10 @@ def _worked(region: OpenRegion, message: Message) -> Message:
     return region.member.answer(message, lambda plain: region.app(plain, region.context))
 
 
+LONGEST_LABEL = 1 << 14
+"""Letters that a plan's label may have: a ledger holds what is proposed for ever."""
+
+
 def _propose(region: OpenRegion, message: Message) -> Message:
     """Decides about crossings that the plan would need, and writes down the answers: a refusal is an entry too.
 
@@ -310,7 +314,9 @@ def _propose(region: OpenRegion, message: Message) -> Message:
     scope, gate = Scope.CONSENTED if is_base else Scope.SHAREABLE, region.outbound.gate
     gate = replace(gate, purpose=BASE_MODEL) if is_base else gate
     crossings = {(str(kind), str(target)) for kind, target in json.loads(str(config["crossings"]))}
-    added = Label.from_json(json.loads(str(config["label"]))) if "label" in config else PUBLIC
+    if len(text := str(config.get("label", ""))) > LONGEST_LABEL:
+        raise JobRefused(f"a label of more than {LONGEST_LABEL:,} letters is none of a plan; nothing was decided")
+    added = Label.from_json(json.loads(text)) if text else PUBLIC
     label, people = session.label(scope) | session.received | added, session.people(scope, "train")
     for kind, target in sorted(crossings):
         artifact = Artifact(Kind(kind), label, count=people, name=f"planned {kind}")

@@ -31,6 +31,7 @@ from fedsov.partition.sources.table_files import GREATEST_EXPANSION, LARGEST_UNP
 from fedsov.storage.bounded_files import LARGEST
 from tests.border.world import DEMO
 from tests.hostile.fuzzing import fuzzed
+from tests.hostile.people_region import PeopleRegion, drawn, told
 from tests.partition.world import spec_of
 
 DEEP = 100_000
@@ -241,3 +242,18 @@ def test_whatever_stands_in_a_keyring_or_a_list_of_keys_it_is_read_or_unavailabl
             (folder / name).write_bytes(content)
         for reading in (lambda: LocalKeyring.open(folder / "keyring.json", "DE"), lambda: known_keys.read_keys(folder)):
             assert _said(reading, KeyUnavailable, str(folder))
+
+
+def test_a_plan_s_label_is_no_way_to_fill_a_region_s_ledger(tmp_path: Path) -> None:
+    region = PeopleRegion(tmp_path)
+    region.ingest(drawn(range(60)))
+    opened = region.opened("model.name=logistic", "model.hidden=[]")
+    ledger = opened.outbound.gate.ledger
+    label = {"origins": ["DE"], "categories": [f"made up {word}" for word in range(3000)], "restrictions": []}
+    crossings = json.dumps([["update", "hub"]])
+    before = ledger.head().size
+    said = told(opened, "query.propose", {"crossings": crossings, "label": json.dumps(label)})
+    assert "error" in said and ledger.head().size <= before + 1
+    entry = json.dumps(list(ledger.entries())[-1].body)
+    assert "made up" not in entry and len(entry) < 5000
+    opened.close()
