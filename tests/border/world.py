@@ -130,11 +130,9 @@ def ask(
 
 
 def demo_papers_of(exporter: str, place: Path) -> Path:
-    """The demo's register in a folder, its German papers those of this exporter."""
-    path = place / "own_documents.yaml"
-    path.write_text(
-        DEMO.read_text().replace(f'  exporters:\n  - "{ENTITIES["DE"]}"', f'  exporters:\n  - "{exporter}"')
-    )
+    """The demo's register in a folder, no longer called made up, its German papers those of this exporter."""
+    path, text = place / "own_documents.yaml", DEMO.read_text().replace("example: true", "example: false")
+    path.write_text(text.replace(f'  exporters:\n  - "{ENTITIES["DE"]}"', f'  exporters:\n  - "{exporter}"'))
     return path
 
 

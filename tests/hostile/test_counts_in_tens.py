@@ -20,6 +20,9 @@ from tests.hostile.people_region import PeopleRegion, Row, drawn, told
 
 MODEL = ("model.name=logistic", "model.hidden=[]")
 PRIVATE = ("privacy=record", "dataset.bounds={income: [0, 10000]}", "model.round.epochs=1", "federation.rounds=1")
+FEW_STEPS = tuple(
+    f"model.{group}.{word}" for group in ("from_scratch", "fine_tune") for word in ("epochs=1", "batch=500")
+)
 PEOPLE = 167
 WARDS = Features(levels=(("ward", ("A", "B")),))
 
@@ -113,7 +116,7 @@ def test_which_deltas_and_which_steps_are_refused_tells_of_tens(
     assert not _refuses_delta(region, 1 / (tens + 10.5))
     other = _not_in_tens(tmp_path_factory, drawn(range(PEOPLE)))
     other.set("limits.steps=10")
-    opened = other.opened(*MODEL, "model.round.epochs=10", "model.round.batch=10")
+    opened = other.opened(*MODEL, "model.round.epochs=10", "model.round.batch=10", *FEW_STEPS)
     try:
         told(opened, STATISTICS, {"scope": "shareable"})
         error, rows = _round(opened)["error"], _trained_on(opened)

@@ -63,7 +63,7 @@ def test_a_region_that_withholds_its_answer_by_its_own_rule_is_planned_without_a
     with connected(World(tmp_path, answers), lines=lines) as run:
         plan, _ = region_queries.planned(run)
     (line,) = [line for line in lines if "region FR" in line]
-    assert "fedsov region set FR limits.least_people=N" in line and "the others go on" in line
+    assert "whom it answered about before left, were erased or corrected" in line and "the others go on" in line
     (without,) = plan.following("none")
     assert without == "FR"
     reason = next(part.reasons[0] for part in plan.regions if part.region == "FR")

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from fedsov.model import own_network
-from fedsov.region.trust.applications import application, refusal
+from fedsov.model.network import NetworkSpec
+from fedsov.region.settings import RegionSettings
+from fedsov.region.trust import applications
+from fedsov.region.trust.applications import application
 from tests.own_settings import CLOSED
 
 
@@ -20,6 +23,12 @@ def _installed(place: Path, name: str, module: str, files: dict[str, str]) -> No
     for path, text in files.items():
         (place / path).parent.mkdir(parents=True, exist_ok=True)
         (place / path).write_text(text)
+
+
+def refusal(own: RegionSettings, network: str, *, examples: bool) -> str:
+    return applications.refusal(
+        own, NetworkSpec(network, (8,) if network == "mlp" else ()), examples=examples, private=False
+    )
 
 
 @pytest.fixture
