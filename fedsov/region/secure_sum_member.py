@@ -101,27 +101,27 @@ class SecureSumMember:
         return RecordDict({"keys": record(keys_said(advert))})
 
     def _share(self, message: Message, _: App) -> RecordDict:
-        adverts = [keys_of(member, said) for member, said in told_in(message)["keys"].items()]
+        adverts = [keys_of(member, advert) for member, advert in told_in(message)["keys"].items()]
         self.held, letters = share(self._of_round(message), adverts, directory=self.directory)
         return RecordDict({"letters": record(hexed(letters))})
 
     def _mask(self, message: Message, app: App) -> RecordDict:
-        held, letters = self._of_round(message), unhexed(told_in(message)["letters"])
-        if senders := unreadable_letters(held, letters):
-            print(f"round {held.terms.round}: letters of {', '.join(senders)} do not open: changed, or never good")
+        state, letters = self._of_round(message), unhexed(told_in(message)["letters"])
+        if senders := unreadable_letters(state, letters):
+            print(f"round {state.terms.round}: letters of {', '.join(senders)} do not open: changed, or never good")
             return RecordDict({COMPLAINT: record({"letters": senders})})
-        if asked_alike(message) != held.terms.question:
-            raise SumRefused(f"round {held.terms.round} asks this region for another thing than its members signed")
+        if asked_alike(message) != state.terms.question:
+            raise SumRefused(f"round {state.terms.round} asks this region for another thing than its members signed")
         plain = _ordinary(message)
-        self._note_attempt(held.terms, question_digest(plain))
+        self._note_attempt(state.terms, question_digest(plain))
         reply = app(plain)
         if reply.has_error():
             raise FedsovError(f"the app answered an error: {reply.error.reason}")
         whole = next(iter(message.content.array_records.values()))
         model = ArrayRecord({name: whole[name] for name in trained(list(whole), self.frozen)})
         moved, rows = change(model, reply.content.array_records["arrays"]), reply.content.metric_records["metrics"]
-        words = held.terms.fixed.encoded(moved, int(rows["num-examples"]))  # type: ignore[arg-type]
-        self.held, masked = mask(held, letters, words, sign=self.sign)
+        words = state.terms.fixed.encoded(moved, int(rows["num-examples"]))  # type: ignore[arg-type]
+        self.held, masked = mask(state, letters, words, sign=self.sign)
         signed = record({"signature": masked.signature.hex()})
         return RecordDict({"words": ArrayRecord({"words": Array(masked.words)}), "list": signed})
 
