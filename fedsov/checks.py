@@ -236,6 +236,11 @@ def section(
     return settings
 
 
+def section_of_texts(group: str, value: Any, kind: type) -> dict[str, str]:
+    """As `section`, of a group whose settings are all text; "" where nothing is said."""
+    return {name: text(f"{group}.{name}", part or "") for name, part in section(group, value, kind).items()}
+
+
 def require(group: str, settings: Mapping[str, Any], key: str) -> Any:
     """The value of a key that must be set. Raises ConfigurationError where it is not."""
     if key not in settings:

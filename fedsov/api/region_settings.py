@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from fedsov.border.evidence.register_file import load_register
 from fedsov.border.law import law_owner
 from fedsov.border.law.bundle_file import installed
 from fedsov.border.law.bundle_loader import load_bundle
 from fedsov.border.law.in_force import OtherLaw, law_in_force
-from fedsov.border.settings import BorderSettings
 from fedsov.errors import ConfigurationError, unknown
 from fedsov.keys import KeyService, KeySettings, create_keys, has_keys, open_keys
 from fedsov.keys.grants import granted
@@ -176,7 +176,7 @@ def check(root: Path, name: str) -> list[str]:
     keys = open_keys(KeySettings(name, Workspace(root).region(name), settings.key_service))
     secret = split_key(settings, keys)
     _check_readable(root, settings, before=settings.law.bundle)
-    register = BorderSettings(settings.evidence, None, False).register()
+    register = load_register(settings.evidence)
     lines = [
         f"{shown.file}: signed by the region, and the newest that its ledger noted",
         f"law: {settings.law.bundle[:16]}…" + (f", with {settings.law.rules}" if settings.law.rules else ""),
@@ -244,7 +244,7 @@ def stale_lines(root: Path, names: Sequence[str]) -> list[str]:
 def made_up(settings: RegionSettings) -> list[str]:
     """That documents of a region's register are made up, and where they count; empty where none is."""
     try:
-        documents = BorderSettings(settings.evidence, None, False).register().documents
+        documents = load_register(settings.evidence).documents
     except ConfigurationError as error:
         return [f"{settings.region}: evidence: {error}"]
     count = sum(document.example for document in documents)
@@ -335,7 +335,7 @@ def _check_readable(root: Path, settings: RegionSettings, *, before: str = "") -
                 "law.bundle=shipped, or law.bundle=installed after `fedsov border bundle install FILE`"
             ) from None
         load_bundle(law.rules, owner=law.owner)
-    BorderSettings(settings.evidence, None, False).register()
+    load_register(settings.evidence)
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from fedsov.border.law.bundle_loader import load_atlas
 from fedsov.border.settings import BorderSettings
 from fedsov.checks import SEEDS, only, prefixed, refused, require, whole
 from fedsov.config.federation import FederationSettings, RuntimeSettings
-from fedsov.config.hydra_compose import config_dir, one_line
+from fedsov.config.hydra_compose import demo_register, one_line
 from fedsov.config.moved_settings import renamed
 from fedsov.config.own_tables import check_documents
 from fedsov.errors import ConfigurationError
@@ -154,7 +154,7 @@ def _settings(plain: Mapping[str, Any]) -> Settings:
         beside={"synthetic": SyntheticSettings.__slots__},
     )
     border = BorderSettings.from_settings(plain["border"])
-    check_documents(border.evidence, dataset.examples, config_dir() / "border" / "evidence_demo.yaml")
+    check_documents(border.evidence, dataset.examples, demo_register())
     return Settings(
         workspace=named_path("workspace", plain["workspace"], "a folder"),
         seed=seed,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 from importlib import import_module
 from typing import Any
 
-from fedsov.checks import section, text
+from fedsov.checks import section_of_texts
 from fedsov.errors import ConfigurationError
 from fedsov.keys.protocol import RootKey
 
@@ -62,8 +62,7 @@ class KeyService:
     @staticmethod
     def from_settings(plain: Any) -> KeyService:
         """The settings of plain values. Raises ConfigurationError, also for a setting that would be ignored."""
-        given = section("key_service", plain, KeyService)
-        service = KeyService(**{name: text(f"key_service.{name}", value or "") for name, value in given.items()})
+        service = KeyService(**section_of_texts("key_service", plain, KeyService))
         if service.backend not in BACKENDS:
             close = difflib.get_close_matches(service.backend, BACKENDS, n=1)
             hint = f"did you mean {close[0]}?" if close else f"choose one of {', '.join(BACKENDS)}"

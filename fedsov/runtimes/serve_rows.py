@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
 
 import uvicorn
 
@@ -25,7 +24,7 @@ from fedsov.partition.manifest import MANIFEST
 from fedsov.partition.sources.location import Share
 from fedsov.protocol.calendar import real_day
 from fedsov.region.settings import FILES
-from fedsov.region.settings_file import FILE
+from fedsov.region.settings_file import FILE, flat
 from fedsov.runtimes.ingest_server import IngestServer, ServerLimits
 from fedsov.runtimes.ingestion_process import conditions_of, opened_gates
 from fedsov.storage.atomic_files import sha256_hex
@@ -114,10 +113,10 @@ def standing_answers(settings: Settings, workspace: Workspace, stores: Appendabl
     def bounded(share: Share) -> Share:
         return replace(share, rows=1 << (stores.rows_in(share.region.name) + share.rows).bit_length())
 
-    return StandingAnswers(replace(asked, admitted=admitted), partial(files_of, workspace, dataset), bounded)
+    return StandingAnswers(replace(asked, admitted=admitted), partial(watched_files, workspace, dataset), bounded)
 
 
-def files_of(workspace: Workspace, dataset: str) -> list[Stated]:
+def watched_files(workspace: Workspace, dataset: str) -> list[Stated]:
     """What regions' answers about further rows of a data set rest on, as it is now.
 
     Where a ledger is no file of this machine it is never the same as before.
@@ -159,14 +158,7 @@ def _named(settings: Path) -> list[Path]:
 @lru_cache(maxsize=256)
 def _files_in(path: str, *_: int) -> list[Path]:
     try:
-        plain: Mapping[str, Any] = read_mapping(Path(path).read_bytes(), path)
+        plain = flat(read_mapping(Path(path).read_bytes(), path))
     except (OSError, ConfigurationError):
         return []  # its region refuses when it is asked
-    named = []
-    for key in FILES:
-        value: Any = plain
-        for part in key.split("."):
-            value = value.get(part) if isinstance(value, Mapping) else None
-        if isinstance(value, str):
-            named.append(Path(value))
-    return named
+    return [Path(value) for key in FILES if isinstance(value := plain.get(key), str)]

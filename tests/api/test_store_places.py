@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,18 +12,12 @@ from fedsov.partition.backends.files_at import MARKER, BucketFiles
 from fedsov.partition.backends.place import StorePlace
 from fedsov.partition.manifest import read_manifest
 from fedsov.storage.workspace import store_of
-from tests.buckets import Buckets, credentials_in, moto_buckets, settings_of
+from tests.buckets import Buckets, credentials_in, settings_of
 from tests.cli.world import Ended, call
 from tests.hostile.people_region import PeopleRegion, drawn
 from tests.world import fedsov
 
 PEOPLE = 40
-
-
-@pytest.fixture(scope="module")
-def buckets() -> Iterator[Buckets]:
-    with moto_buckets() as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

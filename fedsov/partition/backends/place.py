@@ -17,7 +17,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from fedsov.checks import section, text
+from fedsov.checks import section_of_texts
 from fedsov.errors import ConfigurationError
 
 LOOPBACK = ("http://127.0.0.1:", "http://localhost:")
@@ -43,8 +43,8 @@ class StorePlace:
     @staticmethod
     def from_settings(plain: Any) -> StorePlace:
         """The place of plain values. Raises ConfigurationError, also for a setting that would be ignored."""
-        given = section("store", plain, StorePlace)
-        place = StorePlace(**{name: text(f"store.{name}", value or "").rstrip("/") for name, value in given.items()})
+        given = section_of_texts("store", plain, StorePlace)
+        place = StorePlace(**{name: value.rstrip("/") for name, value in given.items()})
         if not place.bucket:
             if ignored := [*place.to_json()]:
                 raise ConfigurationError(f"store.{ignored[0]} would be ignored without store.bucket; leave it out")

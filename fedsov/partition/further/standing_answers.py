@@ -5,7 +5,7 @@ where nothing is left that could change it: it was given on the same day, the re
 changed that it may have read (settings, ledgers, keys, registers, law, what is stored of other data sets). Whatever
 looked at rows, of erased people say, is asked again for the next rows; a refusal is never kept.
 
-    standing = StandingAnswers(conditions, lambda: files_of(workspace, dataset))
+    standing = StandingAnswers(conditions, lambda: watched_files(workspace, dataset))
     with standing.group(today):
         stores.store(..., standing.conditions())
 """

@@ -1,19 +1,11 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 
 import pytest
 
 from fedsov.partition.backends.place import StorePlace
-from tests.buckets import Buckets, moto_buckets
-
-
-@pytest.fixture(scope="session")
-def buckets() -> Iterator[Buckets]:
-    """Moto's server, started once."""
-    with moto_buckets() as server:
-        yield server
+from tests.buckets import Buckets
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,8 @@ from fedsov.partition.backends.place import FOLDER, StorePlace
 from fedsov.partition.lifecycle import moving
 from fedsov.partition.lifecycle.moving import move_store
 from fedsov.partition.store import Store, write_store
-from tests.buckets import Buckets, moto_buckets
+from tests.buckets import Buckets
 from tests.partition.test_store import contents, rows
-
-
-@pytest.fixture(scope="module")
-def buckets() -> Iterator[Buckets]:
-    with moto_buckets() as server:
-        yield server
 
 
 @pytest.fixture
