@@ -1,0 +1,61 @@
+"""What a process knows of its supervisor: two pipes, by which it ends with it and tells it how it fares.
+
+    health = under_supervisor()      # first thing in `main`
+    health.tell(waits_for="")
+
+The *leash* is a pipe whose other end only the supervisor has, and into which nothing is ever written. Linux is asked to
+kill this process's group once that end closes (`fcntl.F_SETSIG`), so that a supervisor that is killed leaves no orphan,
+not even a frozen one. A clean end is asked for by SIGTERM.
+
+The *report* takes one line a change (`HealthState.to_json`), the whole state, so that a lost line costs nothing: where
+the supervisor does not read, this process goes on and does not wait.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import signal
+import sys
+
+from fedsov.runtimes.deployment.health import Health, HealthState
+
+DESCRIPTORS = "FEDSOV_SUPERVISOR"
+"""The variable with the descriptors of leash and report, as ``5,7``."""
+CAN_LEASH = hasattr(fcntl, "F_SETSIG")
+"""Whether this system kills a process whose supervisor was killed."""
+
+
+def leash(descriptor: int, group: int) -> None:
+    """Has the system kill a group of processes once the other end of this pipe closes; Linux alone can."""
+    if CAN_LEASH:
+        fcntl.fcntl(descriptor, fcntl.F_SETOWN, -group)
+        fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(descriptor, fcntl.F_SETFL, fcntl.fcntl(descriptor, fcntl.F_GETFL) | os.O_ASYNC)
+
+
+def under_supervisor() -> Health:
+    """The health of this process, told to its supervisor; one that tells nobody where it was started by hand.
+
+    Ends the process where its supervisor is gone already. Its own children get neither pipe.
+    """
+    descriptors = os.environ.pop(DESCRIPTORS, "")
+    if not descriptors:
+        return Health()
+    leash_end, report_end = map(int, descriptors.split(","))
+    for descriptor in (leash_end, report_end):
+        os.set_inheritable(descriptor, False)
+    os.set_blocking(report_end, False)
+    leash(leash_end, os.getpgrp())
+    if select.select([leash_end], [], [], 0)[0]:
+        sys.exit("fedsov: its supervisor is gone")
+    return Health(lambda state: _report(report_end, state))
+
+
+def _report(descriptor: int, state: HealthState) -> None:
+    line = state.to_json().encode() + b"\n"
+    try:
+        os.write(descriptor, line)  # whole or not at all, for it is shorter than PIPE_BUF
+    except (BlockingIOError, BrokenPipeError):
+        return  # the next line holds all of it
