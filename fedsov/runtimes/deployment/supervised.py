@@ -7,8 +7,8 @@ The *leash* is a pipe whose other end only the supervisor has, and into which no
 kill this process's group once that end closes (`fcntl.F_SETSIG`), so that a supervisor that is killed leaves no orphan,
 not even a frozen one. A clean end is asked for by SIGTERM.
 
-The *report* takes one line a change (`HealthState.to_json`), the whole state, so that a lost line costs nothing: where
-the supervisor does not read, this process goes on and does not wait.
+The *report* takes one line a change (`HealthState.to_json`), the whole state. Where the supervisor does not read, this
+process goes on and does not wait: a thread writes the newest state once there is room, and ends.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ import os
 import select
 import signal
 import sys
+import threading
+from contextlib import suppress
 
 from fedsov.runtimes.deployment.health import Health, HealthState
 
@@ -50,12 +52,39 @@ def under_supervisor() -> Health:
     leash(leash_end, os.getpgrp())
     if select.select([leash_end], [], [], 0)[0]:
         sys.exit("fedsov: its supervisor is gone")
-    return Health(lambda state: _report(report_end, state))
+    return Health(_Report(report_end).write)
 
 
-def _report(descriptor: int, state: HealthState) -> None:
-    line = state.to_json().encode() + b"\n"
-    try:
-        os.write(descriptor, line)  # whole or not at all, for it is shorter than PIPE_BUF
-    except (BlockingIOError, BrokenPipeError):
-        return  # the next line holds all of it
+class _Report:
+    """The end of the pipe that a supervisor reads."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._lock = threading.Lock()
+        self._unwritten: HealthState | None = None
+
+    def write(self, state: HealthState) -> None:
+        """Writes a state, or leaves it to the thread that waits for room."""
+        with self._lock:
+            waits, self._unwritten = self._unwritten is not None, state
+            if waits or self._wrote():
+                return
+        threading.Thread(target=self._write_later, name="report", daemon=True).start()
+
+    def _wrote(self) -> bool:
+        """Whether the newest state was written; a line is whole or not there, for it is shorter than PIPE_BUF."""
+        if self._unwritten:
+            with suppress(BrokenPipeError):  # a supervisor that ends reads no more
+                try:
+                    os.write(self._descriptor, self._unwritten.to_json().encode() + b"\n")
+                except BlockingIOError:
+                    return False
+        self._unwritten = None
+        return True
+
+    def _write_later(self) -> None:
+        while True:
+            select.select([], [self._descriptor], [])
+            with self._lock:
+                if self._wrote():
+                    return

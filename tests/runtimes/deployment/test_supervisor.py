@@ -12,8 +12,8 @@ from tests.runtimes.deployment.a_supervisor import QUICK, a_supervisor, ends, is
 
 SERVES = """
 import signal
-health.tell(waits_for="", connected=True)
 health.count(answered=2, bytes_in=10)
+health.tell(waits_for="", connected=True)
 signal.pause()
 """
 CHILD_OF_ITS_OWN = """
@@ -63,11 +63,8 @@ def test_a_killed_process_is_started_again_and_its_counts_go_on(tmp_path):
         assert party.get("/healthz")[0] == 200
         assert party.started() != first
         metrics = party.get("/metrics")[1]
-        assert 'restarts_total{party="DE",role="region"} 1\n' in metrics and "answered_total" in metrics
-        deadline = time.monotonic() + 5
-        while 'messages_answered_total{party="DE",role="region"} 4\n' not in metrics:
-            assert time.monotonic() < deadline, metrics
-            metrics = party.get("/metrics")[1]
+        assert 'restarts_total{party="DE",role="region"} 1\n' in metrics
+        assert 'messages_answered_total{party="DE",role="region"} 4\n' in metrics
         assert party.stop() == 0
 
 
