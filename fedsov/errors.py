@@ -7,6 +7,7 @@
     ├── LedgerBroken            5   a ledger that does not verify, or cannot be written
     ├── StoreDamaged            6   a store that was changed, cut or mixed up
     ├── KeyUnavailable          6   a key that is missing or is not this region's
+    ├── CertificateRefused      6   a certificate, a request for one or a list of revoked ones that is not believed
     ├── CheckpointDamaged       6   what a run wrote down to go on from, changed or cut since
     ├── WorkspaceUnusable       7   a workspace that is full, read-only or in use by another run
     ├── BudgetBroken            5   a privacy budget that was cut, rewritten or lost, or cannot be written
@@ -55,6 +56,10 @@ class StoreDamaged(FedsovError):
 
 
 class KeyUnavailable(FedsovError):
+    exit_code = 6
+
+
+class CertificateRefused(FedsovError):
     exit_code = 6
 
 

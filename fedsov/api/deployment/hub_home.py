@@ -1,0 +1,106 @@
+"""What is kept at the hub of a deployment: its members, who was revoked, and a note of each act in the hub's ledger.
+
+The list of revoked certificates is as new as the ledger's last note of it, else it was put back, and is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from fedsov.errors import CertificateRefused, ConfigurationError
+from fedsov.keys import revocation
+from fedsov.keys.members import Member, read_members, write_members
+from fedsov.keys.revocation import RevocationList
+from fedsov.ledger.ledger import Ledger
+from fedsov.storage.atomic_files import write_file
+from fedsov.storage.bounded_files import TooLarge, read_bounded
+from fedsov.storage.deployment_folder import DeploymentFolder
+from fedsov.storage.workspace import Workspace, is_there, ledger_of
+
+NOTE = "deployment"
+"""What the hub's ledger calls the note of an approval, a renewal or a revocation."""
+
+
+@dataclass(frozen=True, slots=True)
+class HubHome:
+    """A hub's deployment folder, and its open ledger."""
+
+    folder: DeploymentFolder
+    ledger: Ledger
+
+    def members(self) -> dict[str, Member]:
+        """Every party that was approved, by name. Raises KeyUnavailable."""
+        return read_members(self.folder.members)
+
+    def enter(self, name: str, member: Member) -> None:
+        """Makes a party a member, or puts its new certificate in the place of the old. Raises WorkspaceUnusable."""
+        write_members(self.folder.members, {**self.members(), name: member})
+
+    def drop(self, name: str) -> None:
+        """Takes a party off the members. Raises WorkspaceUnusable."""
+        write_members(self.folder.members, {key: one for key, one in self.members().items() if key != name})
+
+    def revoked(self) -> RevocationList:
+        """The list of revoked certificates. Raises CertificateRefused for another one than the ledger noted last."""
+        if not self.folder.revoked.exists() and not self._counter():
+            return RevocationList()
+        listed = read_revoked(self.folder.revoked, self.ledger.key)
+        if listed.counter < self._counter():
+            raise CertificateRefused(
+                f"{self.folder.revoked} is list number {listed.counter}, and the hub's ledger noted number "
+                f"{self._counter()}: an old one was put back; restore your copy of the newest"
+            )
+        return listed
+
+    def write_revoked(self, listed: RevocationList) -> None:
+        """Signs a list and puts it in its place. Raises WorkspaceUnusable, LedgerBroken."""
+        write_file(self.folder.revoked, revocation.written(listed, self.ledger.key, self.ledger.sign))
+
+    def note(self, act: str, about: Mapping[str, Any], *, by: str, why: str) -> None:
+        """Notes an act in the hub's ledger. Raises LedgerBroken."""
+        self.ledger.note({NOTE: {"act": act, **about, "by": by, "why": why}})
+
+    def revoke(self, serial: str, name: str, *, at: datetime, by: str, why: str) -> RevocationList:
+        """Takes a certificate back: noted, then signed. Raises as `revoked`, and LedgerBroken, WorkspaceUnusable."""
+        before = self.revoked()
+        listed = revocation.revoked(before, serial, name, at=at, why=why)
+        if listed != before:
+            self.write_revoked(listed)  # before the note: a killed one revokes more, never less
+            self.note("revoked", {"name": name, "serial": serial, "counter": listed.counter}, by=by, why=why)
+        return listed
+
+    def _counter(self) -> int:
+        """The number of the list that the ledger noted last."""
+        counters = [int(entry.body["note"][NOTE].get("counter", 0)) for entry in self.ledger.notes(NOTE)]
+        return max(counters, default=0)
+
+
+@contextmanager
+def hub_home(home: Path, *, owner: str = "") -> Iterator[HubHome]:
+    """A hub's home, its ledger open for writing.
+
+    Args:
+        owner: the hub's name, where its ledger may have to be made.
+
+    Raises ConfigurationError where there is no hub, LedgerBroken.
+    """
+    path = ledger_of(Workspace(home).hub)
+    if not is_there(path) and not owner:
+        raise ConfigurationError(f"{home} is no hub's home; `fedsov deploy init DIR` makes DIR/hub")
+    with closing(Ledger(path, Ledger.read(path).owner if is_there(path) else owner)) as ledger:
+        yield HubHome(DeploymentFolder(home), ledger)
+
+
+def read_revoked(path: Path, key: str) -> RevocationList:
+    """The list in a file, signed with this key. Raises CertificateRefused for any other, or none."""
+    try:
+        return revocation.read(read_bounded(path), key)
+    except (OSError, TooLarge) as problem:
+        raise CertificateRefused(
+            f"the list of revoked certificates in {path} cannot be read ({problem}); restore your copy"
+        ) from None

@@ -1,0 +1,139 @@
+"""Certificates that were taken back: a list that the hub signs with its ledger's key, and whose counter only grows.
+
+    text = written(revoked(before, identity.serial, "DE", at=now, why="the machine was stolen"), key, sign)
+    now_known = read(text, key)                    # `key` is what a region pins as keys.hub
+    now_known.check_follows(before)                # not an older list put back, and nobody struck off
+    is_revoked(now_known, serial)
+
+Hub and regions read it at each connection; it is never edited. The signature is Ed25519 (RFC 8032) over a domain line
+and the canonical values. Whoever has the hub's ledger key can make any list: the list protects a region from others,
+and the hub from everybody else.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from fedsov.errors import CertificateRefused
+from fedsov.storage.bounded_files import LARGEST, parsed_json
+
+FORMAT = "fedsov revoked certificates 1"
+_DOMAIN = FORMAT.encode() + b"\n"
+_WAY_OUT = "fetch the list of the hub's DIR/hub/deployment/revoked.json again"
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """One certificate that was taken back.
+
+    Attributes:
+        serial: its number, in hexadecimal.
+        name: the party that it named.
+        at: when, ISO 8601 in UTC.
+    """
+
+    serial: str
+    name: str
+    at: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class RevocationList:
+    """Every certificate that was taken back, in order.
+
+    Attributes:
+        counter: which list of the hub's it is, from 1 on; 0 of none.
+        issued_at: when it was signed, ISO 8601 in UTC.
+    """
+
+    counter: int = 0
+    issued_at: str = ""
+    revoked: tuple[Revoked, ...] = ()
+
+    def check_follows(self, seen: RevocationList) -> RevocationList:
+        """This list, where it is the one that was seen last, or came after it.
+
+        Raises CertificateRefused for an older one, for another one of the same number, and where an entry is gone.
+        """
+        if self.counter < seen.counter:
+            raise CertificateRefused(
+                f"the list of revoked certificates is number {self.counter}, and number {seen.counter} was seen "
+                f"before: an old one was put back; {_WAY_OUT}"
+            )
+        if self.counter == seen.counter and self != seen:
+            raise CertificateRefused(f"two lists of revoked certificates have number {self.counter}; {_WAY_OUT}")
+        if self.revoked[: len(seen.revoked)] != seen.revoked:
+            raise CertificateRefused(f"a revoked certificate is on the list no more, or was changed; {_WAY_OUT}")
+        return self
+
+
+def revoked(before: RevocationList, serial: str, name: str, *, at: datetime, why: str) -> RevocationList:
+    """The next list, with one more certificate; the same list where it has that one already."""
+    if is_revoked(before, serial):
+        return before
+    one = Revoked(serial, name, _time(at), why)
+    return RevocationList(before.counter + 1, _time(at), (*before.revoked, one))
+
+
+def issued(before: RevocationList, *, at: datetime) -> RevocationList:
+    """The next list, with nobody more: the first one is made so."""
+    return replace(before, counter=before.counter + 1, issued_at=_time(at))
+
+
+def is_revoked(listed: RevocationList, serial: str) -> bool:
+    """Whether a certificate of this number was taken back."""
+    return any(one.serial == serial for one in listed.revoked)
+
+
+def check_not_revoked(listed: RevocationList, serial: str, name: str) -> None:
+    """Raises CertificateRefused for a certificate that was taken back."""
+    for one in listed.revoked:
+        if one.serial == serial:
+            raise CertificateRefused(
+                f"the certificate {serial[:16]} of {name} was revoked at {one.at}: {one.why}; "
+                "`fedsov deploy renew` asks for a new one"
+            )
+
+
+def written(listed: RevocationList, key: str, sign: Callable[[bytes], bytes]) -> bytes:
+    """The text of a list.
+
+    Args:
+        key: the public key (Ed25519, hexadecimal) of the hub's ledger.
+        sign: signs with that ledger's private key.
+    """
+    plain = {"format": FORMAT, **asdict(listed), "key": key}
+    return json.dumps({**plain, "signature": sign(_message(plain)).hex()}, indent=1).encode()
+
+
+def read(text: bytes, key: str) -> RevocationList:
+    """The list in a text. Raises CertificateRefused for what is none, or was not signed with this key (hexadecimal)."""
+    try:
+        plain = dict(parsed_json(text if len(text) <= LARGEST else b""))
+        signature = bytes.fromhex(plain.pop("signature"))
+        Ed25519PublicKey.from_public_bytes(bytes.fromhex(key)).verify(signature, _message(plain))
+        if plain.pop("format") != FORMAT or plain.pop("key") != key:
+            raise ValueError("of another form")
+        return RevocationList(**{**plain, "revoked": tuple(Revoked(**one) for one in plain["revoked"])})
+    except InvalidSignature:
+        raise CertificateRefused(
+            f"the list of revoked certificates is not signed by the hub's key {key[:16]}…; {_WAY_OUT}"
+        ) from None
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise CertificateRefused(f"the list of revoked certificates cannot be read; {_WAY_OUT}") from None
+
+
+def _message(plain: Mapping[str, Any]) -> bytes:
+    return _DOMAIN + json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _time(at: datetime) -> str:
+    return at.isoformat(timespec="seconds")

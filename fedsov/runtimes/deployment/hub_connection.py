@@ -1,0 +1,170 @@
+"""The way to a coordinator: HTTP over mutual TLS, one request at a time on one connection, of the standard library.
+
+    with HubConnection(HubAddress("127.0.0.1", 18443), Credentials(authority, certificate, key)) as connection:
+        status, body = connection.post("/fedsov/v1/fleet/pull", headers={...}, timeout=40.0)
+
+A connection that broke is made anew at the next request. Nothing else is ever connected to, and no proxy is asked for.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from fedsov.errors import ConfigurationError, FedsovError
+
+SECONDS = 30.0
+"""Seconds that an answer is waited for, where a request says nothing else."""
+
+
+class HubUnreachable(FedsovError):
+    """The coordinator cannot be reached, or broke off; the message says where and why."""
+
+
+class HubRefused(FedsovError):
+    """The coordinator does not take this party's request; `status` is HTTP's."""
+
+    def __init__(self, status: int, why: str) -> None:
+        super().__init__(why)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class HubAddress:
+    """Where a coordinator listens."""
+
+    host: str
+    port: int
+
+    @staticmethod
+    def parse(text: str) -> HubAddress:
+        """An address as HOST:PORT. Raises ConfigurationError."""
+        host, colon, port = text.rpartition(":")
+        if not colon or not host or not port.isdecimal() or not 0 < int(port) < 65536:
+            raise ConfigurationError(f"the hub's address is {text!r}; expected HOST:PORT, such as hub.example:18443")
+        return HubAddress(host.strip("[]"), int(port))
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """The files by which a party is known: the authority that it believes, its certificate and its key."""
+
+    authority: Path
+    certificate: Path
+    key: Path
+
+    def context(self) -> ssl.SSLContext:
+        """TLS 1.3 towards a party that the authority signed. Raises ConfigurationError for files that are not there."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        try:
+            context.load_verify_locations(self.authority)
+            context.load_cert_chain(self.certificate, self.key)
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigurationError(
+                f"the certificate of this party cannot be used ({self.certificate}: {error}); `fedsov doctor` says what "
+                "is missing"
+            ) from None
+        return context
+
+
+class HubConnection:
+    """One connection. Each thread has its own.
+
+    Args:
+        address: where the coordinator listens.
+        credentials: by which it and this party know each other; read again at every new connection, so that a
+            certificate may be renewed while the party goes on.
+    """
+
+    def __init__(self, address: HubAddress, credentials: Credentials) -> None:
+        self.address, self._credentials = address, credentials
+        self._connection: http.client.HTTPSConnection | None = None
+
+    def __enter__(self) -> HubConnection:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connection; the next request makes another."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def post(
+        self, path: str, body: bytes = b"", *, headers: Mapping[str, str] | None = None, timeout: float = SECONDS
+    ) -> tuple[int, bytes]:
+        """A request's status and body.
+
+        Raises:
+            HubUnreachable: nobody answered, or the answer broke off. Whether the request was served is not known.
+            HubRefused: the answer is 400 or above.
+        """
+        return self._ask("POST", path, body, headers or {}, timeout)
+
+    def get(self, path: str, *, timeout: float = SECONDS) -> Any:
+        """A JSON answer. Raises as `post`."""
+        _, body = self._ask("GET", path, b"", {}, timeout)
+        return json.loads(body or b"null")
+
+    def post_json(self, path: str, value: Any, *, headers: Mapping[str, str] | None = None) -> Any:
+        """A JSON request's JSON answer. Raises as `post`."""
+        _, body = self.post(path, json.dumps(value).encode(), headers=headers)
+        return json.loads(body or b"null")
+
+    def _ask(
+        self, method: str, path: str, body: bytes, headers: Mapping[str, str], timeout: float
+    ) -> tuple[int, bytes]:
+        try:
+            connection = self._connected(timeout)
+            connection.request(method, path, body=body or None, headers=dict(headers))
+            response = connection.getresponse()
+            status, answer = response.status, response.read()
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            raise HubUnreachable(f"the hub at {self.address} cannot be reached: {_reason(error)}") from None
+        if status >= 400:
+            raise HubRefused(status, _why(answer) or f"the hub answered with status {status}")
+        return status, answer
+
+    def _connected(self, timeout: float) -> http.client.HTTPSConnection:
+        if self._connection is None:
+            context = self._credentials.context()
+            self._connection = http.client.HTTPSConnection(
+                self.address.host, self.address.port, timeout=timeout, context=context
+            )
+            self._connection.connect()
+            self._connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._connection.timeout = timeout
+        if self._connection.sock is not None:
+            self._connection.sock.settimeout(timeout)
+        return self._connection
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not believed ({error.verify_message})"
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def _why(answer: bytes) -> str:
+    try:
+        return str(json.loads(answer)["error"])
+    except (ValueError, KeyError, TypeError):
+        return ""

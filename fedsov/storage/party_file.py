@@ -1,0 +1,58 @@
+"""``party.yaml``: who a party of a deployment is, and where its hub listens.
+
+name: DE
+role: region
+hub: {host: hub.example.org, port: 9092}
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from fedsov.checks import section, text, whole
+from fedsov.errors import ConfigurationError
+from fedsov.storage.atomic_files import write_file
+from fedsov.storage.bounded_files import read_bounded
+
+PORT = 9092
+"""The hub's, unless its settings say another: that of Flower's Fleet API."""
+
+
+@dataclass(frozen=True, slots=True)
+class HubAddress:
+    """Where a hub listens: a name or address that is in its certificate, and a port."""
+
+    host: str
+    port: int = PORT
+
+
+@dataclass(frozen=True, slots=True)
+class PartyFile:
+    """A party: its name, its role (hub, region or operator), and its hub's address."""
+
+    name: str
+    role: str
+    hub: HubAddress
+
+
+def read_party(path: Path) -> PartyFile:
+    """The party of a file. Raises ConfigurationError where there is none, or it says anything else."""
+    try:
+        plain = yaml.safe_load(read_bounded(path))
+    except (OSError, ValueError, yaml.YAMLError) as problem:
+        raise ConfigurationError(
+            f"{path} cannot be read ({problem}); `fedsov deploy accept` or `fedsov deploy init` writes it"
+        ) from None
+    given = section(str(path), plain, PartyFile)
+    hub = section(f"{path}: hub", given["hub"], HubAddress)
+    host, port = text("hub.host", hub["host"]), whole("hub.port", hub.get("port", PORT), at_least=1, at_most=65535)
+    return PartyFile(text("name", given["name"]), text("role", given["role"]), HubAddress(host, port))
+
+
+def write_party(path: Path, party: PartyFile) -> None:
+    """Puts the file in its place. Raises WorkspaceUnusable."""
+    plain = {"name": party.name, "role": party.role, "hub": {"host": party.hub.host, "port": party.hub.port}}
+    write_file(path, yaml.safe_dump(plain, sort_keys=False).encode())
