@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,7 +30,7 @@ from fedsov.errors import BudgetExceeded, CheckpointDamaged, FedsovError, JobRef
 from fedsov.keys.principals import TRAINER
 from fedsov.keys.protocol import RegionKeys
 from fedsov.label import PUBLIC, Label, Scope
-from fedsov.ledger.ledger import Ledger
+from fedsov.ledger.ledger import Ledger, entry_time
 from fedsov.ledger.proofs import accepted, continuation, noted_heads
 from fedsov.ledger.signed_head import Head
 from fedsov.partition.store import Store
@@ -123,7 +123,20 @@ def open_region(start: RegionStart) -> OpenRegion | ClosedRegion:
         region = replace(_open(start), lock=lock)
         undo.pop_all()
         return region
+    _note_closed(start, str(redacted.name))
     return ClosedRegion(redacted.told)
+
+
+def _note_closed(start: RegionStart, error: str) -> None:
+    """Notes that the region was not opened for a run, where the ledger can be written and does not say so yet."""
+    path = ledger_of(start.folder)
+    with RedactedErrors():
+        if error not in (JobRefused.__name__, LedgerBroken.__name__) and is_there(path):
+            with closing(Ledger(path, start.region.name)) as ledger:
+                note = withheld("a run's start", error)
+                ledger.append(
+                    {"at": entry_time(), "run": start.run, "act": "note", "owner": start.region.name, "note": note}
+                )
 
 
 def answer(region: OpenRegion | ClosedRegion, message: Message, label: Label) -> tuple[Message, Label]:
