@@ -1,8 +1,8 @@
 """A hostile application in a region's own process: for each trick, an answer that would carry a person's row out.
 
 It stands in the place of fedsov's own ClientApp, which no job can do: code that an owner approved has less. Which trick
-it plays, a message says in its configuration (``trick``); where it says none, fedsov's own application answers. Rows are
-those of the region's session: whatever the region's process can read, this can.
+it plays, a message says in its configuration (``trick``); where it says none, fedsov's own application answers. Rows
+are those of the region's session: whatever the region's process can read, this can.
 
     NEVER: what is to be refused, and how it is tried          PLANTED: the control that is to be found
 """
@@ -66,7 +66,9 @@ def _with_arrays(message: Message, arrays: dict[str, Array]) -> Message:
 
 def _more_metrics(message: Message, canaries: list[Canary]) -> Message:
     more = {f"m{place}": float(number) for place, number in enumerate(_numbers(canaries))}
-    return honest(message, RecordDict({"metrics": MetricRecord({"num-examples": 50, "loss": 0.5, "score": 0.5, **more})}))
+    return honest(
+        message, RecordDict({"metrics": MetricRecord({"num-examples": 50, "loss": 0.5, "score": 0.5, **more})})
+    )
 
 
 def _list_as_metric(message: Message, canaries: list[Canary]) -> Message:

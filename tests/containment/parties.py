@@ -65,7 +65,10 @@ class Homes:
 
     @staticmethod
     def made(root: Path, regions: Sequence[str], hub: HubAddress, *, rows: int = 120) -> Homes:
-        """Ingests so many people for each region, makes everybody's keys, and divides what was made."""
+        """Ingests so many people for each region, makes everybody's keys, and divides what was made.
+
+        The first region approves an application, which is swapped then (`tests.containment.packages`).
+        """
         homes, whole = Homes(root, tuple(regions)), root / "whole"
         lines = [line for name in regions for line in people(name, rows)]
         homes.packages.mkdir(parents=True)
@@ -78,8 +81,7 @@ class Homes:
         set_up_trial(whole, regions, hub)
         _divide(whole, homes)
         shutil.rmtree(whole)
-        for name in regions:
-            approve(homes.region(name), name, homes.packages, CHANGED)
+        approve(homes.region(regions[0]), regions[0], homes.packages, CHANGED)
         swap(homes.packages)
         return homes
 
@@ -117,7 +119,12 @@ class Parties:
         command = self.places[name].command([sys.executable, "-m", f"tests.containment.{module}", *words])
         with open(self.logs / f"{name}.log", "ab") as log:
             self.processes[name] = subprocess.Popen(
-                command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.homes.root, env=environment(self.homes)
+                command,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                cwd=self.homes.root,
+                env=environment(self.homes),
             )
 
     def hub_command(self, *words: str, seconds: float = 120.0) -> subprocess.CompletedProcess[str]:
@@ -142,15 +149,16 @@ class Parties:
             time.sleep(0.05)
         return time.monotonic() - started
 
-    def stop(self, name: str) -> None:
-        """Ends a party's process."""
-        process = self.processes.pop(name)
-        process.terminate()
-        try:
-            process.wait(ENDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    def stop(self) -> None:
+        """Ends all parties' processes."""
+        for process in self.processes.values():
+            process.terminate()
+        for process in self.processes.values():
+            try:
+                process.wait(ENDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 @contextmanager
@@ -171,6 +179,4 @@ def running(homes: Homes, places: Mapping[str, Place], apps: Mapping[str, Sequen
         parties.wait(homes.regions)
         yield parties
     finally:
-        for name in [*homes.regions, HUB_NAME]:
-            if name in parties.processes:
-                parties.stop(name)
+        parties.stop()
