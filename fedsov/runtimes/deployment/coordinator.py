@@ -32,8 +32,8 @@ from starlette.concurrency import run_in_threadpool
 
 from fedsov import __version__
 from fedsov.errors import FedsovError
-from fedsov.runtimes.deployment.access import Access, Caller, NotAllowed
 from fedsov.protocol.message_types import VERSION
+from fedsov.runtimes.deployment.access import Access, Caller, NotAllowed
 from fedsov.runtimes.deployment.bells import Bells
 from fedsov.runtimes.deployment.flower_server import RunTicket, RunUnknown, SuperLink
 from fedsov.runtimes.deployment.jobs import Jobs

@@ -21,9 +21,9 @@ from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 from flwr.app import Message
+from flwr.common.constant import NOOP_ACCOUNT_NAME, NOOP_FLWR_AID
 from flwr.common.serde import message_from_proto, message_to_proto
 from flwr.proto.runtime_pb2 import PushAppMessagesRequest
-from flwr.common.constant import NOOP_ACCOUNT_NAME, NOOP_FLWR_AID
 from flwr.supercore.constant import FLWR_IN_MEMORY_DB_NAME, NOOP_FEDERATION_ID
 from flwr.supercore.inflatable.inflatable_object import iterate_object_tree
 from flwr.supercore.object_store import NoObjectInStoreError
@@ -266,7 +266,7 @@ def _ring_when_stored(state: Any, ring: Ring) -> None:
         stored = store_object(run_id, session_id, object_id, content)
         for message_id, (whom, missing) in list(waiting.items()) if stored else ():
             missing.discard(object_id)
-            if not missing and waiting.pop(message_id, None):
+            if not missing and waiting.pop(message_id, None) is not None:
                 ring(whom)
         return stored
 

@@ -123,13 +123,19 @@ class Jobs:
         return _listed(self._jobs[job.id])
 
     async def _next(self, request: Request) -> Any:
-        """The next job for a dispatcher, or one of its own that is to be stopped; waited for."""
-        dispatcher = str(request.json().get("dispatcher", ""))
+        """The next job for a dispatcher, or one of its own that is to be stopped; waited for.
+
+        One that is busy is told of the latter alone.
+        """
+        asked = request.json()
+        dispatcher, is_busy = str(asked.get("dispatcher", "")), bool(asked.get("busy"))
 
         async def take() -> Any:
             for job in self._jobs.values():
                 if job.state == STOPPING and job.dispatcher == dispatcher:
                     return {"stop": job.id}
+                if is_busy:
+                    continue
                 if job.state == WAITING or (job.state == RUNNING and job.dispatcher != dispatcher):
                     self._put(replace(job, state=RUNNING, dispatcher=dispatcher))
                     return {"job": asdict(job)}
