@@ -10,7 +10,7 @@ from __future__ import annotations
 import getpass
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -114,18 +114,21 @@ def init(root: Path, name: str, words: Sequence[str] = (), *, by: str = "", why:
 
     Raises ConfigurationError where it has settings already, or for a word that is none; WorkspaceUnusable.
     """
+    peers = {owner: key for owner, key in keys_at_hand(Workspace(root)).items() if owner != name}
+    closed = RegionSettings(name, law=OwnLaw(law_in_force(Workspace(root).law).digest), keys=peers)
+    return make(root, closed.changed(_named_law(root, words)), by=by, why=why)
+
+
+def make(root: Path, settings: RegionSettings, *, by: str = "", why: str = "") -> Shown:
+    """Makes a region with these settings: its folder, keys and ledger, and region.yaml, signed. Raises as `init`."""
+    name, service = settings.region, settings.key_service
     if name in RESERVED:
         raise ConfigurationError(f"{name} is no name for a region; it has a folder of its own")
-    closed, words = RegionSettings(name, law=OwnLaw(law_in_force(Workspace(root).law).digest)), _named_law(root, words)
-    proposed = closed.changed(words)
-    _check_readable(root, proposed)
-    service = proposed.key_service
-    _check_buckets(root, {name: proposed})
+    _check_readable(root, settings)
+    _check_buckets(root, {name: settings})
     with opened(root, name, writes=True, service=service) as (folder, ledger):
         if has_settings(folder, ledger):
             raise ConfigurationError(f"region {name} has settings already; `fedsov region set {name}` changes them")
-        peers = {owner: key for owner, key in keys_at_hand(Workspace(root)).items() if owner != name}
-        settings = replace(closed, keys=peers).changed(words)
         keys = open_keys(KeySettings(name, folder, service))
         if settings.store.bucket:
             claim(settings.store, keys)

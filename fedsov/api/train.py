@@ -208,7 +208,15 @@ def _open(
         from fedsov.hub.run import open_run
 
         chosen = settings.runtime
-        opening = partial(open_runtime, chosen.kind, options=chosen.options, trains=trains, on_bytes=on_bytes)
+        opening = partial(
+            open_runtime,
+            chosen.kind,
+            options=chosen.options if chosen.hub is None else {**chosen.options, "hub": chosen.hub},
+            trains=trains,
+            on_bytes=on_bytes,
+            least=settings.federation.minimum_regions,
+            say=progress,
+        )
         with open_run(hub_settings(settings), opening, progress=progress, resumed=resumed) as run:
             yield run
 

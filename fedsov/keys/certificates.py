@@ -111,6 +111,10 @@ class OpenAuthority:
         """The authority's certificate, as PEM."""
         return self.certificate.public_bytes(Encoding.PEM)
 
+    def signature(self, message: bytes) -> bytes:
+        """The authority's signature (ECDSA, SHA-256, DER) of what is no certificate; `is_signed_by` checks it."""
+        return self.key.sign(message, ec.ECDSA(SHA256()))
+
     def sign(self, asked: bytes, *, days: int = DAYS, now: datetime) -> bytes:
         """The certificate (PEM) that a request asks for.
 
@@ -217,14 +221,32 @@ def check_issued(certificate: bytes, authority: bytes, *, now: datetime) -> Iden
     if not _is_authority(issuer):
         raise CertificateRefused("the certificate of the authority is no authority's")
     identity = identity_of(certificate)
-    for one, called in ((issuer, "the authority's certificate"), (read, f"the certificate of {identity.name}")):
-        if now > one.not_valid_after_utc:
-            raise CertificateRefused(
-                f"{called} expired on {one.not_valid_after_utc.date()}; `fedsov deploy renew` makes a new one"
-            )
-        if now < one.not_valid_before_utc:
-            raise CertificateRefused(f"{called} is not valid before {one.not_valid_before_utc}; see to the clocks")
+    _check_dates(issuer, "the authority's certificate", now)
+    _check_dates(read, f"the certificate of {identity.name}", now)
     return identity
+
+
+def check_authority(certificate: bytes, *, now: datetime) -> bytes:
+    """The certificate of an authority, as PEM. Raises CertificateRefused where it is none, or is not valid now."""
+    read = _certificate(certificate)
+    try:
+        read.verify_directly_issued_by(read)
+        is_one = _is_authority(read) and _public_text(read.public_key())
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+        is_one = False
+    if not is_one:
+        raise CertificateRefused("the certificate is not that of an authority, signed by itself; ask for it again")
+    _check_dates(read, "the authority's certificate", now)
+    return read.public_bytes(Encoding.PEM)
+
+
+def is_signed_by(certificate: bytes, message: bytes, signature: bytes) -> bool:
+    """Whether a signature is that of a certificate's key, as of `OpenAuthority.signature`."""
+    try:
+        _public_key(public_key_of(certificate)).verify(signature, message, ec.ECDSA(SHA256()))
+    except InvalidSignature:
+        return False
+    return True
 
 
 def hosts_of(certificate: bytes) -> tuple[str, ...]:
@@ -278,6 +300,14 @@ def check_name(name: str) -> str:
             f"the name {name[:80]!r} cannot be in a certificate; use 1 to 63 letters A-Z and a-z, digits, - and _"
         )
     return name
+
+
+def _check_dates(read: x509.Certificate, called: str, now: datetime) -> None:
+    if now > read.not_valid_after_utc:
+        until = read.not_valid_after_utc.date()
+        raise CertificateRefused(f"{called} expired on {until}; `fedsov deploy renew` makes a new one")
+    if now < read.not_valid_before_utc:
+        raise CertificateRefused(f"{called} is not valid before {read.not_valid_before_utc}; see to the clocks")
 
 
 def _party(subject: x509.Name, names: x509.SubjectAlternativeName) -> tuple[str, str]:

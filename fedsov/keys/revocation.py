@@ -5,27 +5,23 @@
     now_known.check_follows(before)                # not an older list put back, and nobody struck off
     is_revoked(now_known, serial)
 
-Hub and regions read it at each connection; it is never edited. The signature is Ed25519 (RFC 8032) over a domain line
-and the canonical values. Whoever has the hub's ledger key can make any list: the list protects a region from others,
+Hub and regions read it at each connection; it is never edited. The signature is Ed25519 (RFC 8032).
+Whoever has the hub's ledger key can make any list: the list protects a region from others,
 and the hub from everybody else.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
-from fedsov.errors import CertificateRefused
-from fedsov.storage.bounded_files import LARGEST, parsed_json
+from fedsov.checks import whole
+from fedsov.errors import CertificateRefused, ConfigurationError
+from fedsov.keys import signed_text
 
 FORMAT = "fedsov revoked certificates 1"
-_DOMAIN = FORMAT.encode() + b"\n"
 _WAY_OUT = "fetch the list of the hub's DIR/hub/deployment/revoked.json again"
 
 
@@ -110,29 +106,21 @@ def written(listed: RevocationList, key: str, sign: Callable[[bytes], bytes]) ->
         key: the public key (Ed25519, hexadecimal) of the hub's ledger.
         sign: signs with that ledger's private key.
     """
-    plain = {"format": FORMAT, **asdict(listed), "key": key}
-    return json.dumps({**plain, "signature": sign(_message(plain)).hex()}, indent=1).encode()
+    return signed_text.written(FORMAT, {**asdict(listed), "key": key}, sign)
 
 
 def read(text: bytes, key: str) -> RevocationList:
     """The list in a text. Raises CertificateRefused for what is none, or was not signed with this key (hexadecimal)."""
+
+    def holds(plain: Mapping[str, Any], message: bytes, signature: bytes) -> bool:
+        return plain["key"] == key and signed_text.holds_ed25519(key, message, signature)
+
+    plain = signed_text.read(text, FORMAT, holds, called=f"the list of revoked certificates (key {key[:16]}…)")
     try:
-        plain = dict(parsed_json(text if len(text) <= LARGEST else b""))
-        signature = bytes.fromhex(plain.pop("signature"))
-        Ed25519PublicKey.from_public_bytes(bytes.fromhex(key)).verify(signature, _message(plain))
-        if plain.pop("format") != FORMAT or plain.pop("key") != key:
-            raise ValueError("of another form")
-        return RevocationList(**{**plain, "revoked": tuple(Revoked(**one) for one in plain["revoked"])})
-    except InvalidSignature:
-        raise CertificateRefused(
-            f"the list of revoked certificates is not signed by the hub's key {key[:16]}…; {_WAY_OUT}"
-        ) from None
-    except (ValueError, TypeError, KeyError, AttributeError):
+        revoked = tuple(Revoked(**one) for one in plain["revoked"])
+        return RevocationList(whole("counter", plain["counter"], at_least=0), str(plain["issued_at"]), revoked)
+    except (TypeError, KeyError, ConfigurationError):
         raise CertificateRefused(f"the list of revoked certificates cannot be read; {_WAY_OUT}") from None
-
-
-def _message(plain: Mapping[str, Any]) -> bytes:
-    return _DOMAIN + json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()
 
 
 def _time(at: datetime) -> str:

@@ -41,6 +41,23 @@ def pin_keys(workspace: Workspace, regions: Iterable[str]) -> None:
             _write(path, {**keys, **known})
 
 
+def add_key(folder: Path, name: str, key: str) -> None:
+    """Adds one party's verify key (hexadecimal) to the directory in a folder.
+
+    Raises KeyUnavailable where that party is known there by another one, or as `read_keys`.
+    """
+    make_private_folder(folder)
+    path = folder / FILE
+    known = _read(path) if path.is_file() else {}
+    if known.get(name, key) != key:
+        raise KeyUnavailable(
+            f"{path} knows {name} by the key {known[name][:12]}…, and it came with {key[:12]}…: another ledger than "
+            "before; let it restore its own, or join by another name"
+        )
+    if name not in known:
+        _write(path, {**known, name: key})
+
+
 def keys_at_hand(workspace: Workspace) -> dict[str, str]:
     """The verify key (hexadecimal) of every party whose ledger is in a workspace and can be read, by the owner's name.
 

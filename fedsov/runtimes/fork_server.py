@@ -70,8 +70,15 @@ def _registrar(line: FramedSocket) -> None:
     registry_process.run(line)
 
 
+def _deployed_region(line: FramedSocket) -> None:
+    from fedsov.runtimes.deployment import enveloped_region
+
+    enveloped_region.run(line)
+
+
 ROLES: Mapping[str, Callable[[FramedSocket], None]] = {
     "region": _region,
+    "deployed region": _deployed_region,
     "ingestion": _ingestion,
     "registrar": _registrar,
 }

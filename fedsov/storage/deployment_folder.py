@@ -5,9 +5,12 @@
       ca.crt          the authority that signed every party's certificate
       party.crt       this party's certificate, for TLS on both sides
       party.key       its private key (P-256, 0600), which is made here and never leaves
+      party.key.next  the key of a request that waits for approval; party.key once its certificate is there
+      request-NAME.json   of a region: that request
       revoked.json    certificates that were taken back, signed by the hub
       members.json    at the hub: every party that was approved, with its public key
       operator.crt    at the hub: the certificate and key by which jobs are submitted from here
+      packages/       at the hub: what each region was answered last, to send again
       node_id         of a region: the number that Flower's SuperLink gave it last
 
 Every path is a value; nothing is created until it is needed.
@@ -46,6 +49,17 @@ class DeploymentFolder:
     @property
     def key(self) -> Path:
         return self.root / "party.key"
+
+    @property
+    def next_key(self) -> Path:
+        """The key that a request names, until its certificate is there."""
+        return self.root / "party.key.next"
+
+    def request(self, name: str) -> Path:
+        return self.root / f"request-{name}.json"
+
+    def package(self, name: str) -> Path:
+        return self.root / "packages" / f"package-{name}.json"
 
     @property
     def revoked(self) -> Path:

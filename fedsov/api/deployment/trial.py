@@ -13,28 +13,16 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from fedsov.api.deployment.authority import AuthorityFolder, given_passphrase, make_authority, open_authority
 from fedsov.api.deployment.hub_home import HubHome, hub_home
-from fedsov.errors import CertificateRefused, ConfigurationError, KeyUnavailable
+from fedsov.api.deployment.own_certificates import Place, certify, hub_places, is_valid, member_of
+from fedsov.errors import CertificateRefused, ConfigurationError
 from fedsov.keys import KeySettings, has_keys, open_keys, revocation
-from fedsov.keys.certificates import (
-    HUB,
-    OPERATOR,
-    REGION,
-    OpenAuthority,
-    check_issued,
-    check_name,
-    hosts_of,
-    identity_of,
-    new_key,
-    public_half,
-    public_key_of,
-    request,
-)
+from fedsov.keys.certificates import HUB, REGION, OpenAuthority, check_name, identity_of
 from fedsov.keys.members import Member, write_members
 from fedsov.keys.revocation import RevocationList
 from fedsov.ledger.known_keys import keys_at_hand
@@ -45,9 +33,6 @@ from fedsov.storage.party_file import HubAddress, PartyFile, write_party
 from fedsov.storage.workspace import Workspace
 
 OPERATOR_NAME = "operator"
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
-LEAST = timedelta(days=1)
-"""For how long a certificate must be valid still, to be kept."""
 BY, WHY = "fedsov up", "a trial on one machine"
 
 
@@ -68,17 +53,6 @@ class Trial:
     revoked: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Whose certificate is kept where."""
-
-    role: str
-    name: str
-    key: Path
-    certificate: Path
-    hosts: tuple[str, ...] = field(default=())
-
-
 def set_up_trial(
     workspace: Path, names: Sequence[str], hub: HubAddress, *, hub_name: str = "hub", now: datetime | None = None
 ) -> Trial:
@@ -95,21 +69,17 @@ def set_up_trial(
     _check_names(workspace, names, hub_name)
     regions = {name: DeploymentFolder(workspace / "deployment" / "regions" / name) for name in names}
     folder = DeploymentFolder(workspace)
-    hosts = (hub.host, *(other for other in LOOPBACK if other != hub.host))
-    places = [
-        _Place(HUB, hub_name, folder.key, folder.certificate, hosts),
-        _Place(OPERATOR, OPERATOR_NAME, folder.operator_key, folder.operator_certificate),
-        *(_Place(REGION, name, own.key, own.certificate) for name, own in regions.items()),
-    ]
+    places = hub_places(folder, hub_name, OPERATOR_NAME, hub.host)
+    places += [Place(REGION, name, own.key, own.certificate) for name, own in regions.items()]
     authority = _authority(AuthorityFolder(folder.root / "ca"), now)
     with hub_home(workspace, owner=hub_name) as home:
         if not home.folder.revoked.exists():
             home.write_revoked(revocation.issued(home.revoked(), at=now))
         listed = home.revoked()
         gone = tuple(place.name for place in places if _is_revoked(place, listed))
-        made = [place for place in places if place.name not in gone and not _is_valid(place, authority, now)]
+        made = [place for place in places if place.name not in gone and not is_valid(place, authority.text, now)]
         for place in made:
-            _certify(place, authority, home, now)
+            certify(place, authority, home, now=now, by=BY, why=WHY)
         _write_members(workspace, [place for place in places if place.name not in gone], home)
         _write_parties(home, hub, hub_name, regions, authority)
     return Trial(folder, regions, tuple(place.name for place in made), gone)
@@ -133,62 +103,26 @@ def _authority(folder: AuthorityFolder, now: datetime) -> OpenAuthority:
     return open_authority(folder, given_passphrase(folder.passphrase))
 
 
-def _is_revoked(place: _Place, listed: RevocationList) -> bool:
-    if not (place.key.exists() and place.certificate.exists()):
+def _is_revoked(place: Place, listed: RevocationList) -> bool:
+    if not place.exists:
         return False
     try:
         return revocation.is_revoked(listed, identity_of(place.certificate.read_bytes()).serial)
     except CertificateRefused:
-        return False  # it is no certificate; `_is_valid` says no
+        return False  # it is no certificate; `is_valid` says so
 
 
-def _is_valid(place: _Place, authority: OpenAuthority, now: datetime) -> bool:
-    """Whether there is a key with its certificate, by this authority, for these hosts, that is valid a day from now."""
-    if not (place.key.exists() and place.certificate.exists()):
-        return False
-    certificate = place.certificate.read_bytes()
-    try:
-        check_issued(certificate, authority.text, now=now)
-        identity = check_issued(certificate, authority.text, now=now + LEAST)
-        own = public_half(place.key.read_bytes()) == public_key_of(certificate)
-        return own and (identity.role, identity.name) == (place.role, place.name) and _has_hosts(place, certificate)
-    except (CertificateRefused, KeyUnavailable):
-        return False
-
-
-def _has_hosts(place: _Place, certificate: bytes) -> bool:
-    return set(place.hosts) <= set(hosts_of(certificate))
-
-
-def _certify(place: _Place, authority: OpenAuthority, home: HubHome, now: datetime) -> None:
-    key = new_key()
-    certificate = authority.sign(request(key, place.role, place.name, hosts=place.hosts), now=now)
-    about = {"name": place.name, "role": place.role, "serial": identity_of(certificate).serial}
-    home.note("approved", about, by=BY, why=WHY)
-    place.certificate.unlink(missing_ok=True)  # a cut here leaves no certificate beside another key
-    write_file(place.key, key)
-    write_file(place.certificate, certificate)
-
-
-def _write_members(workspace: Path, places: Sequence[_Place], home: HubHome) -> None:
+def _write_members(workspace: Path, places: Sequence[Place], home: HubHome) -> None:
     verify = keys_at_hand(Workspace(workspace))
     write_members(home.folder.members, {place.name: _member(workspace, place, verify) for place in places})
 
 
-def _member(workspace: Path, place: _Place, verify: Mapping[str, str]) -> Member:
+def _member(workspace: Path, place: Place, verify: Mapping[str, str]) -> Member:
     certificate = place.certificate.read_bytes()
-    identity = identity_of(certificate)
-    sealing = ("", "")
-    if place.role == REGION:
-        sealing = signed_sealing_key(open_keys(KeySettings(place.name, Workspace(workspace).region(place.name))))
-    return Member(
-        place.role,
-        public_key_of(certificate).decode(),
-        identity.serial,
-        identity.not_after.isoformat(),
-        "" if place.role == OPERATOR else verify.get(place.name, ""),
-        *sealing,
-    )
+    if place.role != REGION:
+        return member_of(certificate, verify_key=verify.get(place.name, "") if place.role == HUB else "")
+    keys = open_keys(KeySettings(place.name, Workspace(workspace).region(place.name)))
+    return member_of(certificate, verify_key=verify[place.name], sealing=signed_sealing_key(keys))
 
 
 def _write_parties(

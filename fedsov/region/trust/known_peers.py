@@ -35,6 +35,11 @@ def signed_sealing_key(keys: RegionKeys) -> tuple[str, str]:
     return sealing.hex(), keys.sign(_text(keys.region, sealing)).hex()
 
 
+def is_signed_sealing_key(region: str, sealing: bytes, verify: str, signature: str) -> bool:
+    """Whether a region's verify key (hexadecimal) signed its sealing key, as `signed_sealing_key` does."""
+    return signature_holds(_text(region, sealing), verify, signature)
+
+
 def directory(folder: Path) -> dict[str, bytes]:
     """The keys that the unsigned file in a region's folder tells; none without a file. Raises KeyUnavailable."""
     return known_keys.read_keys(folder) if (folder / known_keys.FILE).exists() else {}
@@ -142,7 +147,7 @@ def _stated_key(own: RegionSettings, start: RegionStart, peer: str) -> bytes:
 def _signed(own: RegionSettings, start: RegionStart, peer: str, key: bytes) -> bytes:
     """A sealing key that the pinned peer signed. Raises JobRefused where it did not."""
     pinned = own.keys[peer]
-    if not signature_holds(_text(peer, key), pinned, start.peer_signatures.get(peer, "")):
+    if not is_signed_sealing_key(peer, key, pinned, start.peer_signatures.get(peer, "")):
         raise JobRefused(
             f"region {own.region} seals nothing for {peer}: its sealing key {key.hex()[:12]}… is not signed by the key "
             f"{pinned[:12]}… that is pinned for it; if {peer}'s owner says that it has a new key, "

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 T = TypeVar("T")
-Key = tuple[str, int]
+Key = tuple[str, int | str]
 
 
 @dataclass(slots=True)
@@ -22,6 +22,7 @@ class Bells:
     """The events of those that wait, by what they wait for."""
 
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _closing: bool = False
     _waiting: dict[Key, list[tuple[asyncio.AbstractEventLoop, asyncio.Event]]] = field(default_factory=dict)
 
     def ring(self, key: Key) -> None:
@@ -29,6 +30,12 @@ class Bells:
         with self._lock:
             for loop, event in self._waiting.get(key, ()):
                 loop.call_soon_threadsafe(event.set)
+
+    def close(self) -> None:
+        """Wakes everybody, and lets nobody wait again: the server ends."""
+        self._closing = True
+        for key in list(self._waiting):
+            self.ring(key)
 
     async def answer(
         self, key: Key, take: Callable[[], Awaitable[T | None]], seconds: float, gone: asyncio.Future[None]
@@ -41,7 +48,7 @@ class Bells:
                 event.clear()
                 found = await take()
                 left = until - loop.time()
-                if found is not None or left <= 0:
+                if found is not None or left <= 0 or self._closing:
                     return found
                 rung = asyncio.ensure_future(event.wait())
                 await asyncio.wait({rung, gone}, timeout=left, return_when=asyncio.FIRST_COMPLETED)

@@ -11,7 +11,7 @@ request. The certificate is the authentication, so that clocks may differ. Nothi
 | POST /fedsov/v1/fleet/push | region | the parcel of an answer |
 | POST /fedsov/v1/fleet/beat, /bye | region | a sign of life; that it goes |
 | GET /fedsov/v1/regions | hub, operator | the regions, and which are connected |
-| POST /fedsov/v1/runs, /runs/end | hub | begins a run of Flower's, ends it |
+| POST /fedsov/v1/runs, /runs/beat, /runs/end | hub | begins a run of Flower's, says that it goes on, ends it |
 | POST /fedsov/v1/grid/send, /receive | hub | a run's messages to regions; their answers, waited for |
 | POST /fedsov/v1/jobs ... | operator | `fedsov.runtimes.deployment.jobs` |
 | /v1/fleet; /v1/control, /v1/runtime | region; hub, operator | Flower's own interfaces |
@@ -32,9 +32,8 @@ from starlette.concurrency import run_in_threadpool
 
 from fedsov import __version__
 from fedsov.errors import FedsovError
-from fedsov.keys.certificates import Identity
+from fedsov.runtimes.deployment.access import Access, Caller, NotAllowed
 from fedsov.protocol.message_types import VERSION
-from fedsov.runtimes.deployment.access import Access, NotAllowed
 from fedsov.runtimes.deployment.bells import Bells
 from fedsov.runtimes.deployment.flower_server import RunTicket, RunUnknown, SuperLink
 from fedsov.runtimes.deployment.jobs import Jobs
@@ -68,7 +67,7 @@ class Refused(Exception):
 class Request:
     """A request whose party is known, and what wakes when it goes away."""
 
-    who: Identity
+    who: Caller
     path: str
     headers: Mapping[str, str]
     body: bytes
@@ -133,6 +132,7 @@ class Coordinator:
             "regions": (people, self._list_regions),
             "runs": (hub, self._begin_run),
             "runs/end": (hub, self._end_run),
+            "runs/beat": (hub, self._beat_run),
             "grid/send": (hub, self._send),
             "grid/receive": (hub, self._receive),
             **{name: (frozenset(roles), act) for name, (roles, act) in jobs.acts().items()},
@@ -144,7 +144,7 @@ class Coordinator:
             await self._link.app(scope, receive, send)
             return
         try:
-            who = self._access.identity(scope)
+            who = self._access.caller(scope)
             if not scope["path"].startswith(f"{PREFIX}/"):
                 _check_stock(who, scope["path"])
                 await self._link.app(scope, receive, send)
@@ -156,7 +156,7 @@ class Coordinator:
             status, body = refused.status, _error(refused)
         await _respond(send, status, body)
 
-    async def _answered(self, who: Identity, scope: Scope, receive: Receive) -> tuple[int, bytes]:
+    async def _answered(self, who: Caller, scope: Scope, receive: Receive) -> tuple[int, bytes]:
         name = scope["path"].removeprefix(f"{PREFIX}/").rstrip("/")
         act = next((self._acts[key] for key in (name, name.partition("/")[0]) if key in self._acts), None)
         if act is None:
@@ -253,6 +253,10 @@ class Coordinator:
         self._pollers.pop(ticket.token, None)
         return None
 
+    async def _beat_run(self, request: Request) -> Answer:
+        await self._ticket(request)
+        return None
+
     async def _ticket(self, request: Request) -> RunTicket:
         return await run_in_threadpool(self._link.task_of, request.headers.get("fedsov-token", ""))
 
@@ -281,7 +285,7 @@ def _in_a_thread(act: Callable[..., Any], *given: Any) -> Callable[[], Awaitable
     return lambda: run_in_threadpool(act, *given)
 
 
-def _check_stock(who: Identity, path: str) -> None:
+def _check_stock(who: Caller, path: str) -> None:
     roles = next((roles for prefix, roles in STOCK.items() if path.startswith(prefix)), frozenset[str]())
     if who.role not in roles:
         raise NotAllowed(f"a certificate of a {who.role} does not reach {path}")

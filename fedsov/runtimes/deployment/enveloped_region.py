@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -37,23 +38,22 @@ from fedsov.protocol.flower_messages import (
     new_id,
 )
 from fedsov.protocol.job import RegionStart
+from fedsov.protocol.message_types import FINISH
 from fedsov.protocol.signed_labels import LabelledAnswer, signed_label
 from fedsov.region.outbound import RedactedErrors
 from fedsov.region.worker import ClosedRegion, OpenRegion, answer, open_region
 from fedsov.runtimes.deployment import kept_answer
-from fedsov.runtimes.deployment.flower_clients import messages_of, named_once, parcel_of, record_names
+from fedsov.runtimes.deployment.acts import ANSWER, CLOSE, HOLDINGS, OPEN, REGISTER
+from fedsov.runtimes.deployment.flower_clients import named_once, parcel_of, parcelled, record_names
 from fedsov.runtimes.deployment.holdings import holdings
 from fedsov.runtimes.framed_socket import ConnectionClosed, Frame, FramedSocket
 from fedsov.runtimes.region_process import log_to
-from fedsov.runtimes.registry_connection import open_registry
+from fedsov.runtimes.registry_connection import RegistryConnection, open_registry
 from fedsov.serialization import Unserializable, from_plain, to_plain
 from fedsov.storage.atomic_files import write_file
 from fedsov.storage.private_files import make_private_folder
 from fedsov.storage.workspace import Workspace
 
-OPEN, HOLDINGS, REGISTER, CLOSE, ANSWER = "open", "holdings", "register", "close", "answer"
-"""What a message's envelope asks for (`act`): the region opened for a run, what it has, its models, its end, or that
-the question inside is answered."""
 LARGEST_START = 2**26
 """Letters of an envelope that opens a region: a job and its parties."""
 
@@ -91,6 +91,8 @@ class DeployedRegion:
     name: str
     workspace: Workspace
     _runs: dict[tuple[str, bool], _OpenRun] = field(default_factory=dict)
+    _opened: ExitStack = field(default_factory=ExitStack)
+    _registering: RegistryConnection | None = None
 
     @property
     def folder(self) -> Path:
@@ -99,7 +101,8 @@ class DeployedRegion:
 
     def answered(self, parcel: bytes) -> bytes:
         """The parcel of the answer to the message of a parcel. Whatever goes wrong is told as its type's name alone."""
-        ((outer, _),) = messages_of(parcel)
+        (came,) = parcelled(parcel)
+        outer = came.message()
         redacted = RedactedErrors()
         with redacted:
             return self._act(outer)
@@ -111,6 +114,8 @@ class DeployedRegion:
         for each in self._runs.values():
             each.region.close()
         self._runs.clear()
+        self._opened.close()
+        self._registering = None
 
     def _act(self, outer: Message) -> bytes:
         content, header = opened(outer, LARGEST_START)
@@ -148,12 +153,17 @@ class DeployedRegion:
     def _register(self, question: Message, header: Mapping[str, Any]) -> Message:
         """Has the region's models registered here; their names and versions leave through its gate."""
         each = self._run(str(header["run"]), second=False)
-        with open_registry() as registry:
-            versions = registry.record(self.folder, each.start.run)
+        versions = self._registry().record(self.folder, each.start.run)
         if isinstance(each.region, OpenRegion):
             artifact = Artifact(Kind.REPORT, PUBLIC, json.dumps(versions).encode(), name="names of registered models")
             each.region.outbound.gate.cross(artifact, each.start.hub)
         return _text(question, "models", versions)
+
+    def _registry(self) -> RegistryConnection:
+        """The process that writes the registry; it is begun with a run's last question, for its imports take a while."""
+        if self._registering is None:
+            self._registering = self._opened.enter_context(open_registry())
+        return self._registering
 
     def _close(self, question: Message, header: Mapping[str, Any]) -> Message:
         run = str(header["run"])
@@ -161,6 +171,9 @@ class DeployedRegion:
             if (each := self._runs.pop((run, second), None)) is not None:
                 each.region.close()
             shutil.rmtree(self._place(run, second), ignore_errors=True)
+        if not self._runs:
+            self._opened.close()
+            self._registering = None
         return _nothing(question)
 
     def _answer(self, outer: Message, question: Message, header: Mapping[str, Any]) -> bytes:
@@ -168,10 +181,12 @@ class DeployedRegion:
         run, second = str(header["run"]), bool(header.get("second"))
         place, identifier = self._place(run, second), question.metadata.message_id
         if (parcel := kept_answer.read(place, identifier)) is not None:
-            ((before, _),) = messages_of(parcel)
-            content, said = opened(before)
+            (before,) = parcelled(parcel)
+            content, said = opened(before.message())
             return _sent(outer, reply_of(content, said, question), said)
         each = self._run(run, second=second)
+        if question.metadata.message_type == FINISH:
+            self._registry()
         reply, label = answer(each.region, question, Label.from_json(header["label"]))
         if reply.has_error():
             return _sent(outer, reply)

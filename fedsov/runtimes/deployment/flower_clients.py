@@ -8,11 +8,14 @@ travels once.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from flwr.app import Message, RecordDict
 from flwr.app.message.message import remove_content_from_message
+from flwr.app.metadata import Metadata
 from flwr.common.serde import message_from_proto, message_to_proto
+from flwr.proto.message_pb2 import Message as ProtoMessage
 from flwr.proto.message_pb2 import ObjectTree
 from flwr.proto.runtime_pb2 import PushAppMessagesRequest
 from flwr.supercore.inflatable.inflatable_object import (
@@ -25,12 +28,9 @@ from flwr.supercore.inflatable.inflatable_object import no_object_id_recompute a
 from flwr.supercore.inflatable.inflatable_utils import inflate_object_from_contents
 
 from fedsov.protocol.flower_messages import SizeLimit, check_size, identify
-from fedsov.runtimes.deployment.parcels import ParcelDamaged, pack_parcel, unpack_parcel
+from fedsov.runtimes.deployment.parcels import ParcelDamaged, head_of, pack_parcel, unpack_parcel
 
-__all__ = ["messages_of", "named_once", "parcel_of", "record_names", "record_names_of"]
-LimitOf = Callable[[str], SizeLimit | None]
-"""The most bytes of an answer to the message of an id; None for one that nobody waits for."""
-
+__all__ = ["Parcelled", "first_message", "named_once", "parcel_of", "parcelled", "record_names", "record_names_of"]
 
 def parcel_of(messages: Sequence[Message]) -> bytes:
     """Messages as one parcel. Each gets its object's name as its id, as Flower has it.
@@ -49,34 +49,55 @@ def parcel_of(messages: Sequence[Message]) -> bytes:
     return pack_parcel(head.SerializeToString(), objects)
 
 
-def messages_of(parcel: bytes, limit_of: LimitOf | None = None) -> list[tuple[Message, dict[str, bytes]]]:
-    """The messages of a parcel, each with its objects by their names.
+@dataclass(frozen=True, slots=True)
+class Parcelled:
+    """A message that came, not laid out yet: who sent it, what it answers, and its objects by their names."""
 
-    Args:
-        limit_of: the most bytes of each answer, by the id of the message that it answers; one beyond it is given as
-            an error in its place, before anything of it is laid out.
+    name: str
+    head: bytes = field(repr=False)
+    objects: Mapping[str, bytes] = field(repr=False)
 
-    Raises ParcelDamaged, and whatever a reading of bytes can raise that are no message.
-    """
+    @property
+    def metadata(self) -> Metadata:
+        """Flower's."""
+        return message_from_proto(ProtoMessage.FromString(self.head)).metadata
+
+    def message(self, limit: SizeLimit | None = None) -> Message:
+        """The message, whose arrays are laid out now.
+
+        Raises MessageTooLarge for one beyond the limit, ParcelDamaged, and whatever a reading of bytes can raise.
+        """
+        if limit is not None:
+            check_size(self.objects, len(self.head), limit)
+        message = message_from_proto(ProtoMessage.FromString(self.head))
+        if self.objects:
+            message = _inflated(self.name, self.objects)
+        identify(message, self.name)
+        return message
+
+
+def parcelled(parcel: bytes) -> list[Parcelled]:
+    """The messages of a parcel, whose objects are those that are named. Raises ParcelDamaged, DecodeError."""
     content, objects = unpack_parcel(parcel)
     head = PushAppMessagesRequest.FromString(content)
-    found = []
-    for bare, tree in zip(head.messages_list, head.message_object_trees, strict=True):
-        own = {name: objects[name] for name in _names(tree) if name in objects}
-        message = message_from_proto(bare)
-        limit = limit_of(message.metadata.reply_to_message_id) if limit_of is not None else None
-        if limit is not None:
-            check_size(own, len(content), limit)
-        if own:
-            message = _inflated(tree.object_id, own)
-        identify(message, tree.object_id)
-        found.append((message, own))
-    return found
+    return [
+        Parcelled(
+            str(tree.object_id),
+            bare.SerializeToString(),
+            {name: objects[name] for name in _names(tree) if name in objects},
+        )
+        for bare, tree in zip(head.messages_list, head.message_object_trees, strict=True)
+    ]
 
 
-def _inflated(root: str, objects: dict[str, bytes]) -> Message:
+def first_message(parcel: bytes) -> str:
+    """The id of a parcel's first message; nothing of it is laid out. Raises ParcelDamaged."""
+    return str(PushAppMessagesRequest.FromString(head_of(parcel)).message_object_trees[0].object_id)
+
+
+def _inflated(root: str, objects: Mapping[str, bytes]) -> Message:
     try:
-        message = inflate_object_from_contents(root, objects, keep_object_contents=True)
+        message = inflate_object_from_contents(root, dict(objects))
     except KeyError:
         raise ParcelDamaged("a message lacks objects that it names") from None
     if not isinstance(message, Message):

@@ -1,6 +1,6 @@
 """The way to a coordinator: HTTP over mutual TLS, one request at a time on one connection, of the standard library.
 
-    with HubConnection(HubAddress("127.0.0.1", 18443), Credentials(authority, certificate, key)) as connection:
+    with HubConnection(HubAddress("127.0.0.1"), Credentials.of(folder)) as connection:
         status, body = connection.post("/fedsov/v1/fleet/pull", headers={...}, timeout=40.0)
 
 A connection that broke is made anew at the next request. Nothing else is ever connected to, and no proxy is asked for.
@@ -19,6 +19,8 @@ from types import TracebackType
 from typing import Any
 
 from fedsov.errors import ConfigurationError, FedsovError
+from fedsov.storage.deployment_folder import DeploymentFolder
+from fedsov.storage.party_file import PORT, HubAddress
 
 SECONDS = 30.0
 """Seconds that an answer is waited for, where a request says nothing else."""
@@ -36,23 +38,14 @@ class HubRefused(FedsovError):
         self.status = status
 
 
-@dataclass(frozen=True, slots=True)
-class HubAddress:
-    """Where a coordinator listens."""
-
-    host: str
-    port: int
-
-    @staticmethod
-    def parse(text: str) -> HubAddress:
-        """An address as HOST:PORT. Raises ConfigurationError."""
-        host, colon, port = text.rpartition(":")
-        if not colon or not host or not port.isdecimal() or not 0 < int(port) < 65536:
-            raise ConfigurationError(f"the hub's address is {text!r}; expected HOST:PORT, such as hub.example:18443")
-        return HubAddress(host.strip("[]"), int(port))
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+def parse_address(text: str) -> HubAddress:
+    """An address as HOST:PORT, or HOST alone for the usual port. Raises ConfigurationError."""
+    host, colon, port = text.rpartition(":") if not text.endswith("]") else (text, "", "")
+    if not colon:
+        host, port = text, str(PORT)
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ConfigurationError(f"the hub's address is {text!r}; expected HOST:PORT, such as hub.example:{PORT}")
+    return HubAddress(host.strip("[]"), int(port))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +55,16 @@ class Credentials:
     authority: Path
     certificate: Path
     key: Path
+
+    @staticmethod
+    def of(folder: DeploymentFolder) -> Credentials:
+        """A party's own."""
+        return Credentials(folder.authority, folder.certificate, folder.key)
+
+    @staticmethod
+    def of_operator(folder: DeploymentFolder) -> Credentials:
+        """Those by which jobs are submitted from the hub's home."""
+        return Credentials(folder.authority, folder.operator_certificate, folder.operator_key)
 
     def context(self) -> ssl.SSLContext:
         """TLS 1.3 towards a party that the authority signed. Raises ConfigurationError for files that are not there."""
@@ -98,6 +101,10 @@ class HubConnection:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def another(self) -> HubConnection:
+        """Another connection to the same place, for another thread."""
+        return HubConnection(self.address, self._credentials)
 
     def close(self) -> None:
         """Closes the connection; the next request makes another."""
@@ -136,7 +143,7 @@ class HubConnection:
             status, answer = response.status, response.read()
         except (OSError, http.client.HTTPException) as error:
             self.close()
-            raise HubUnreachable(f"the hub at {self.address} cannot be reached: {_reason(error)}") from None
+            raise HubUnreachable(f"the hub at {self.address.host}:{self.address.port} cannot be reached: {_reason(error)}") from None
         if status >= 400:
             raise HubRefused(status, _why(answer) or f"the hub answered with status {status}")
         return status, answer

@@ -29,6 +29,15 @@ def pack_parcel(head: bytes, objects: Mapping[str, bytes]) -> bytes:
     return b"".join(pieces)
 
 
+def head_of(parcel: bytes) -> bytes:
+    """The head of a parcel. Raises ParcelDamaged."""
+    try:
+        (size,) = _HEAD.unpack_from(parcel)
+    except struct.error:
+        raise ParcelDamaged("a parcel was cut") from None
+    return parcel[_HEAD.size : _HEAD.size + size]
+
+
 def unpack_parcel(parcel: bytes) -> tuple[bytes, dict[str, bytes]]:
     """The head and the objects by their names, each checked. Raises ParcelDamaged."""
     view = memoryview(parcel)
