@@ -47,4 +47,4 @@ def hub(arguments: HubArguments) -> None:
     from fedsov.runtimes.deployment.parties import HubOptions
 
     options = HubOptions(listen=arguments.listen, stock_port=arguments.stock, database=arguments.database)
-    serve_hub(arguments.workspace, options, arguments.shown())
+    serve_hub(arguments.workspace, options, arguments.display())

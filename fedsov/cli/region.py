@@ -158,7 +158,7 @@ def serve(arguments: RegionServeArguments) -> None:
     """
     from fedsov.api.deployment.serving import serve_region
 
-    serve_region(arguments.workspace, arguments.name, arguments.shown())
+    serve_region(arguments.workspace, arguments.name, arguments.display())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from fedsov.cli.arguments import Arguments
 from fedsov.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from fedsov.api.deployment.serving import Shown
+    from fedsov.api.deployment.serving import Display
 
 
 def port(text: str) -> int:
@@ -36,10 +36,10 @@ class ServeArguments(Arguments):
         str, typer.Option("--health-host", metavar="ADDRESS", help="The address of that, in the party's own zone.")
     ] = "127.0.0.1"
 
-    def shown(self) -> Shown:
+    def display(self) -> Display:
         """How the party shows itself."""
-        from fedsov.api.deployment.serving import Shown
+        from fedsov.api.deployment.serving import Display
         from fedsov.runtimes.deployment.health import HealthListener
 
         listener = HealthListener(self.health_host, self.health) if self.health else None
-        return Shown(health=listener, plain=sys.stderr.isatty() and not self.json)
+        return Display(health=listener, plain=sys.stderr.isatty() and not self.json)

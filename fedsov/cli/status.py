@@ -17,14 +17,14 @@ HubOption = Annotated[
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StatusArguments(Arguments):
+class StandingArguments(Arguments):
     """Which hub."""
 
     hub: HubOption = ""
 
 
 @command(app, examples=("fedsov status", "fedsov status --hub hub.example:9092 --json"))
-def status(arguments: StatusArguments) -> None:
+def status(arguments: StandingArguments) -> None:
     """Prints which regions are connected to the hub, and its jobs, the newest last."""
     from fedsov.api.deployment.submission import operator_connection, standing
 

@@ -49,6 +49,6 @@ def up(arguments: UpArguments) -> None:
         run_settings(arguments.overrides),
         HubAddress("127.0.0.1", arguments.port),
         HubOptions(stock_port=arguments.stock),
-        arguments.shown(),
+        arguments.display(),
         progress=note,
     )

@@ -25,21 +25,21 @@ Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
+class Display:
     """How a party shows itself: where its health is told, None for nowhere, and sentences or lines of JSON."""
 
     health: HealthListener | None = None
     plain: bool = False
 
 
-def serve_hub(home: Path, options: HubOptions, shown: Shown) -> None:
+def serve_hub(home: Path, options: HubOptions, shown: Display) -> None:
     """Runs the hub of a home. Raises ConfigurationError where it is no hub's, or its port is taken."""
     party = _party(home, HUB)
     _check_free(options.listen or party.hub.host, party.hub.port)
     run_all(hub_services(home, party.name, options), shown.health, plain=shown.plain)
 
 
-def serve_region(workspace: Path, name: str, shown: Shown) -> None:
+def serve_region(workspace: Path, name: str, shown: Display) -> None:
     """Runs a region: of its own home, or one of a trial's workspace. Raises ConfigurationError."""
     if not Workspace(workspace).region(name).is_dir():
         raise ConfigurationError(
@@ -54,7 +54,7 @@ def serve_region(workspace: Path, name: str, shown: Shown) -> None:
     run_all([region_process(RegionPlace(name, workspace, folder, party.hub))], shown.health, plain=shown.plain)
 
 
-def serve_all(settings: Settings, hub: HubAddress, options: HubOptions, shown: Shown, *, progress: Progress) -> None:
+def serve_all(settings: Settings, hub: HubAddress, options: HubOptions, shown: Display, *, progress: Progress) -> None:
     """Runs the hub and every region of a workspace on this machine, with certificates for the trial.
 
     Where the workspace holds no rows of the data set, they are ingested first: the demonstration's by default.

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from fedsov.algorithms.rounds import RoundRecord
 from fedsov.api.result import RunResult
 from fedsov.serialization import fields_of, from_plain, to_plain
+
+T = TypeVar("T")
 
 
 def result_to_plain(result: RunResult) -> dict[str, Any]:
@@ -27,8 +29,13 @@ def result_from_plain(plain: Mapping[str, Any]) -> RunResult:
 
 def _by_node(record: RoundRecord) -> RoundRecord:
     """A round whose nodes are numbers again: JSON has keys of text alone."""
-    metrics, failed, left_out = (
-        {int(node): value for node, value in by_node.items()}
-        for by_node in (record.metrics, record.failed, record.left_out)
+    return replace(
+        record,
+        metrics=_numbered(record.metrics),
+        failed=_numbered(record.failed),
+        left_out=_numbered(record.left_out),
     )
-    return replace(record, metrics=metrics, failed=failed, left_out=left_out)
+
+
+def _numbered(by_node: Mapping[Any, T]) -> dict[Any, T]:
+    return {int(node): value for node, value in by_node.items()}
