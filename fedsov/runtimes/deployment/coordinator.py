@@ -35,7 +35,7 @@ from fedsov.errors import FedsovError
 from fedsov.protocol.message_types import VERSION
 from fedsov.runtimes.deployment.access import Access, Caller, NotAllowed
 from fedsov.runtimes.deployment.bells import Bells
-from fedsov.runtimes.deployment.flower_server import RunTicket, RunUnknown, SuperLink
+from fedsov.runtimes.deployment.flower_server import Handed, RunTicket, RunUnknown, SuperLink
 from fedsov.runtimes.deployment.jobs import Jobs
 from fedsov.runtimes.deployment.parcels import ParcelDamaged
 
@@ -101,7 +101,7 @@ class _Region:
     """A region that said hello: its node, and the message that it was handed and has not named yet."""
 
     node: int
-    handed: tuple[str, bytes] | None = None
+    handed: Handed | None = None
     alone: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -204,14 +204,15 @@ class Coordinator:
         region = self._region(request)
         await run_in_threadpool(self._link.beat, region.node)
         async with region.alone:
-            if region.handed is not None:
-                if region.handed[0] != request.headers.get("fedsov-has", ""):
-                    return region.handed[1]
-                await run_in_threadpool(self._link.delivered, region.handed[0])
+            if (handed := region.handed) is not None:
+                goes_on = await run_in_threadpool(self._link.goes_on, handed.run)
+                if goes_on and handed.message != request.headers.get("fedsov-has", ""):
+                    return handed.parcel
+                await run_in_threadpool(self._link.delivered, handed.message)
                 region.handed = None
             take = _in_a_thread(self._link.take_for_node, region.node)
             region.handed = await self._bells.answer(("node", region.node), take, request.wait, request.gone)
-            return None if region.handed is None else region.handed[1]
+            return None if region.handed is None else region.handed.parcel
 
     async def _push(self, request: PartyRequest) -> Answer:
         node = self._region(request).node

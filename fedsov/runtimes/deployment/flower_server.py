@@ -35,7 +35,7 @@ from fedsov.errors import FedsovError
 from fedsov.runtimes.deployment.parcels import ParcelDamaged, pack_parcel, unpack_parcel
 
 NODE_SECONDS = 10.0
-IN_MEMORY = FLWR_IN_MEMORY_DB_NAME
+IN_MEMORY, FINISHED = FLWR_IN_MEMORY_DB_NAME, "finished"
 Ring = Callable[[tuple[str, int]], None]
 """Told that something came for ``("node", id)`` or ``("run", id)``."""
 
@@ -63,6 +63,15 @@ class RunTicket:
     token: str
 
 
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """A message that is handed to a region: its id, its run, and the parcel."""
+
+    message: str
+    run: int
+    parcel: bytes = field(repr=False)
+
+
 @dataclass(slots=True)
 class SuperLink:
     """Flower's state, as the coordinator uses it. Every method may be called by several threads."""
@@ -70,7 +79,6 @@ class SuperLink:
     state: Any
     app: Any
     ring: Ring
-    _pending: dict[str, set[str]] = field(default_factory=dict)
 
     def register(self, name: str, public_key: str) -> int:
         """The node of a key (PEM), registered where it is not yet."""
@@ -116,7 +124,7 @@ class SuperLink:
         return RunTicket(int(task.run_id), int(task.task_id), token)
 
     def end_run(self, ticket: RunTicket, status: str) -> None:
-        """Ends a run: ``completed``, ``stopped`` or ``failed``. What waits for its regions is dropped."""
+        """Ends a run: ``completed``, ``stopped`` or ``failed``. What waits for its regions goes to none of them."""
         self.state.finish_task(ticket.task, status, "")
 
     def store(self, parcel: bytes, *, check: Callable[[Message], str]) -> list[str]:
@@ -150,10 +158,19 @@ class SuperLink:
             self.state.store_object(run, session, name, objects[name])
         return str(message.metadata.message_id)
 
-    def take_for_node(self, node: int) -> tuple[str, bytes] | None:
-        """The oldest message for a node as a parcel, with its id; None where there is none."""
-        messages = self.state.get_message_ins(node_id=node, limit=1)
-        return (str(messages[0].metadata.message_id), self._parcel(messages)) if messages else None
+    def take_for_node(self, node: int) -> Handed | None:
+        """The oldest message for a node whose run goes on; None where there is none."""
+        while messages := self.state.get_message_ins(node_id=node, limit=1):
+            meta = messages[0].metadata
+            if self.goes_on(meta.run_id):
+                return Handed(str(meta.message_id), int(meta.run_id), self._parcel(messages))
+            self.state.delete_messages(message_ins_ids={meta.message_id})
+        return None
+
+    def goes_on(self, run: int) -> bool:
+        """Whether a run has not ended."""
+        known = self.state.get_run_info(run_ids=[run])
+        return bool(known) and known[0].status.status != FINISHED
 
     def delivered(self, message_id: str) -> None:
         """A node has a message: its objects are needed no more."""
