@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,6 +80,8 @@ class SuperLink:
     state: Any
     app: Any
     ring: Ring
+    _whole: threading.RLock = field(default_factory=threading.RLock)
+    """Held while a message is stored with its objects, and while one is taken: Flower shows it before they are there."""
 
     def register(self, name: str, public_key: str) -> int:
         """The node of a key (PEM), registered where it is not yet."""
@@ -147,6 +150,10 @@ class SuperLink:
         ]
 
     def _stored(self, message: Message, tree: Any, objects: dict[str, bytes]) -> str:
+        with self._whole:
+            return self._stored_whole(message, tree, objects)
+
+    def _stored_whole(self, message: Message, tree: Any, objects: dict[str, bytes]) -> str:
         run = message.metadata.run_id
         session = self.state.start_session(run)
         stored, missing = self.state.store_message_and_object_tree(message, tree, session)
@@ -160,11 +167,12 @@ class SuperLink:
 
     def take_for_node(self, node: int) -> Handed | None:
         """The oldest message for a node whose run goes on; None where there is none."""
-        while messages := self.state.get_message_ins(node_id=node, limit=1):
-            meta = messages[0].metadata
-            if self.goes_on(meta.run_id):
-                return Handed(str(meta.message_id), int(meta.run_id), self._parcel(messages))
-            self.state.delete_messages(message_ins_ids={meta.message_id})
+        with self._whole:
+            while messages := self.state.get_message_ins(node_id=node, limit=1):
+                meta = messages[0].metadata
+                if self.goes_on(meta.run_id):
+                    return Handed(str(meta.message_id), int(meta.run_id), self._parcel(messages))
+                self.state.delete_messages(message_ins_ids={meta.message_id})
         return None
 
     def goes_on(self, run: int) -> bool:
@@ -182,12 +190,13 @@ class SuperLink:
         Flower gives an error in place of an answer of a node that went offline.
         """
         known = {name for name in message_ids if name}
-        replies = self.state.get_message_res(message_ids=known, run_id=run) if known else []
-        if not replies:
-            return None
-        parcel = self._parcel(replies)
-        self.state.delete_messages(message_ins_ids={each.metadata.reply_to_message_id for each in replies})
-        return parcel
+        with self._whole:
+            replies = self.state.get_message_res(message_ids=known, run_id=run) if known else []
+            if not replies:
+                return None
+            parcel = self._parcel(replies)
+            self.state.delete_messages(message_ins_ids={each.metadata.reply_to_message_id for each in replies})
+            return parcel
 
     def _parcel(self, messages: Sequence[Message]) -> bytes:
         head, objects = PushAppMessagesRequest(), dict[str, bytes]()

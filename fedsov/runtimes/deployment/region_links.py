@@ -35,6 +35,8 @@ LARGEST_TOLD = SizeLimit(64 << 20)
 """Bytes of an answer that no table has: what a region holds, names of its models."""
 GLANCE = 0.5
 """Seconds between two looks at who is connected, while somebody is away."""
+RETURN = 15.0
+"""Seconds that regions have to say hello to a coordinator that began anew, before one counts as away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ class DeployedLinks:
         self._regions: dict[int, _Region] = {}
         self._run, self._verify_keys = "", dict[str, bytes]()
         self._seen: dict[str, RegionSeen] = {}
-        self._looked, self._paused_since = 0.0, 0.0
+        self._looked, self._paused_since, self._returning_until = 0.0, 0.0, 0.0
         self._arrived: list[tuple[Message, Label]] = []
 
     def believe(self, run: str, verify_keys: Mapping[str, bytes]) -> None:
@@ -183,10 +185,11 @@ class DeployedLinks:
                 for came in self._line.receive(travelling, seconds):
                     self._take(came, travelling)
             elif any(region.errand for region in self._regions.values()):
-                time.sleep(min(seconds, GLANCE))  # paused: everybody who is asked is away
+                time.sleep(min(seconds, GLANCE))  # everybody who is asked is away, or did not return yet
         except RunLost as lost:
             self._say(f"{lost}; what was not answered is sent again")
             self._line.begin()
+            self._returning_until = time.monotonic() + RETURN
             for region in self._regions.values():
                 region.drop()
         return any(region.errand or region.waiting for region in self._regions.values())
@@ -200,7 +203,7 @@ class DeployedLinks:
         unsent = [region for region in self._regions.values() if region.errand is not None and not region.outer]
         if not unsent:
             return
-        seen = self._look(within=GLANCE if self._paused_since else 0.0)
+        seen = self._look(within=GLANCE if self._paused_since or self._returning_until else 0.0)
         here = [region for region in unsent if seen.get(region.name, RegionSeen(0, False)).connected]
         if here:
             self._send(here, seen)
@@ -261,6 +264,8 @@ class DeployedLinks:
 
     def _is_away(self, region: _Region) -> None:
         """A region that is asked is not there: the run goes on without it, or waits where too few are left."""
+        if time.monotonic() < self._returning_until:
+            return
         here = {
             each.name for each in self._regions.values() if self._seen.get(each.name, RegionSeen(0, False)).connected
         }

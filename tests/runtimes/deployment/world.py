@@ -38,7 +38,7 @@ from fedsov.api.result import RunResult
 from fedsov.config.hydra_compose import compose
 from fedsov.config.settings import Settings, settings
 from fedsov.errors import FedsovError
-from fedsov.hub.kept.checkpoints import runs
+from fedsov.hub.kept.checkpoints import RunManifest
 from fedsov.ledger.ledger import Ledger
 from fedsov.runtimes.deployment.hub_connection import Credentials, HubConnection, HubRefused, HubUnreachable
 from fedsov.storage.deployment_folder import DeploymentFolder
@@ -59,6 +59,7 @@ REGION_MODULE = "tests.runtimes.deployment.a_region"
 HOOKS = Path(__file__).parent / "hooks"
 PRIVATE = (
     "privacy=record",
+    "privacy.epsilon=1",
     "dataset.bounds={age:[18,90],visits:[0,9]}",
 )
 
@@ -209,20 +210,26 @@ class Deployment:
         """Has a region's process kill or stop itself at an instant of a file; at the `at`-th time."""
         (self.folder / f"{name}.obeyed").unlink(missing_ok=True)
         write = self.folder / f"{name}.order.new"
-        write.write_text(json.dumps({"act": act, "event": instant[0], "ends": instant[1], "at": at}))
+        write.write_text(json.dumps({"act": act, "event": instant[0], "ends": instant[1], "at": at, "nonce": time.monotonic()}))
         write.rename(self.folder / f"{name}.order")
 
-    def until_obeyed(self, name: str) -> None:
-        """Waits until the order was carried out."""
-        until((self.folder / f"{name}.obeyed").exists, f"{name} obeys {self.folder}")
+    def until_obeyed(self, name: str, run: Run) -> None:
+        """Waits until the order was carried out, in this run."""
+        obeyed = (self.folder / f"{name}.obeyed").exists
+        until(lambda: obeyed() or not run.thread.is_alive(), f"{name} obeys: {run.lines}")
+        assert obeyed(), f"the run ended before {name} obeyed: {run.lines} {run.error!r}"
 
     def composed(self, *more: str) -> Settings:
         """The settings of a run here."""
         return composed([*words(self.workspace), "runtime=deployment", "runtime.options.wait=20", *more])
 
+    def latest(self) -> tuple[Settings, RunManifest]:
+        """The latest run's settings, and what it began with."""
+        return resume.find_run(self.workspace, resume.LATEST)
+
     def resumed(self, *, ends: str = "finish:", hold: Sequence[str] = ()) -> Run:
         """The latest run, which goes on in a thread."""
-        chosen, begun = resume.find_run(self.workspace, resume.LATEST)
+        chosen, begun = self.latest()
         run = Run(chosen, ends=ends, hold=hold, begun=begun)
         run.thread.start()
         return run
@@ -268,6 +275,8 @@ class Run:
     @property
     def name(self) -> str:
         """The run's."""
+        if self._begun is not None:
+            return str(self._begun.run)
         return next(line for line in self.lines if line.startswith("run ")).split()[1].rstrip(";")
 
     def _work(self) -> None:
@@ -343,3 +352,8 @@ def updates_of(deployment: Deployment, name: str, run: str) -> list[int]:
     """The rounds whose update left a region, by its ledger, in order; one that left twice is there twice."""
     entries = [entry for entry in deployment.ledger(name) if entry.get("run") == run and entry["act"] == "cross"]
     return [entry["round"] for entry in entries if entry["kind"] == "update" and entry["verdict"] == "permit"]
+
+
+def rounds_of(deployment: Deployment, name: str, run: str) -> list[int]:
+    """The rounds whose update left a region, each once."""
+    return sorted(set(updates_of(deployment, name, run)))
