@@ -141,12 +141,14 @@ def _dated(name: str, role: str, serial: str, days: int, listed: RevocationList)
 
 
 def _to_do(home: Path, party: PartyFile, parties: Sequence[PartyStanding]) -> list[str]:
-    lines = []
-    for one in parties:
-        if one.state in ("expired", "expires soon"):
-            own = one.role != REGION or party.role == REGION
-            where = f"run `fedsov deploy renew --workspace {home}`" if own else "its owner runs `fedsov deploy renew`"
-            lines.append(f"{one.name}: its certificate {one.state.replace('soon', f'in {one.days} days')}; {where}")
-    if party.role == REGION and DeploymentFolder(home).next_key.exists():
-        lines.append(f"{DeploymentFolder(home).request(party.name)} waits for the authority's answer")
-    return lines
+    authority = " --ca DIR/ca" if party.role == HUB else ""
+    own = f"run `fedsov deploy renew --workspace {home}{authority}`"
+    lines = [
+        f"{one.name}: its certificate {one.state.replace('soon', f'in {one.days} days')}; "
+        + ("its owner runs `fedsov deploy renew`" if one.role == REGION != party.role else own)
+        for one in parties
+        if one.state in ("expired", "expires soon")
+    ]
+    folder = DeploymentFolder(home)
+    waits = [f"{folder.request(party.name)} waits for the authority's answer"] if folder.next_key.exists() else []
+    return [*lines, *waits]
