@@ -48,6 +48,7 @@ COMMANDS: Mapping[str, str] = {
     "attack": "Known attacks on a region's training, beside the epsilon claimed.",
     "promote": "Make a registered model version the champion.",
     "report": "Write the record of processing and cross-border transfers.",
+    "deploy": "Who belongs to a deployment: init, join, approve, accept, renew, revoke, show.",
     "completion": "Print the completion script for bash, zsh or fish.",
 }
 """Each command, and what it does; it is in the module of `fedsov.cli` that has its name."""

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from fedsov.cli.arguments import Arguments, By, RegionName, Why, print_json, print_line
+from fedsov.cli.arguments import Arguments, By, RegionName, Why, ask, print_json, print_line
 from fedsov.cli.declaration import command, group_app
 from fedsov.cli.serving import ServeArguments
 from fedsov.errors import ConfigurationError
@@ -117,7 +115,7 @@ def set_(arguments: SetArguments) -> None:
     names = names_of(arguments.workspace, arguments.name, every=arguments.every)
     changes = differences(arguments.workspace, names, words)
     if changes and not arguments.yes:
-        _ask([change.line() for change in changes])
+        ask([change.line() for change in changes], "Change this?")
     if changes:
         set_settings(arguments.workspace, names, words, by=arguments.by, why=arguments.why)
     moved = move_stores(arguments.workspace, names)
@@ -129,17 +127,6 @@ def set_(arguments: SetArguments) -> None:
     print_line("nothing to change" if not changes else "signed, and noted in the ledger")
     for line in (*moved, *stale_lines(arguments.workspace, names)):
         print_line(line)
-
-
-def _ask(lines: Sequence[str]) -> None:
-    """Raises ConfigurationError where the person says no, or there is nobody to ask."""
-    for line in lines:
-        print(line, file=sys.stderr)
-    if not sys.stdin.isatty():
-        raise ConfigurationError("nobody is there to say yes; add --yes")
-    print("Change this? [y/N] ", end="", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise ConfigurationError("nothing was changed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
