@@ -40,6 +40,8 @@ COMMANDS: Mapping[str, str] = {
     "evidence": "The documents that decisions rely on: list, missing, add, kinds, check.",
     "ledger": "What the ledgers hold: verify, show, prove, export, anchor.",
     "budget": "What of each region's privacy budget is spent and left, by run.",
+    "backup": "A party's files in one encrypted archive, while it goes on.",
+    "restore": "A party put back from its archive, checked before anything is in place.",
     "attack": "Known attacks on a region's training, beside the epsilon claimed.",
     "promote": "Make a registered model version the champion.",
     "report": "Write the record of processing and cross-border transfers.",
