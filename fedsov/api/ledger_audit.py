@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from fedsov.api.backups.party_files import deployed_party
 from fedsov.api.lifecycle.quarantine import own_ledger
 from fedsov.border.evidence import approvals
 from fedsov.border.evidence.register import Document
@@ -74,7 +75,7 @@ def verify_all(root: Path, *, register: Sequence[Document] | None = None) -> lis
     found = {owner: _verified(owner, path) for owner, path in paths.items()}
     if not found:
         raise ConfigurationError(f"workspace {root} has no ledger yet; run `fedsov train` first")
-    if "hub" not in found:
+    if "hub" not in found and deployed_party(root) not in found:
         return [
             LedgerFinding("hub", 0, None, f"no ledger at {workspace.hub}, though regions have theirs"),
             *found.values(),
@@ -198,6 +199,8 @@ def _against_noted_heads(workspace: Workspace, found: Mapping[str, LedgerFinding
                 faults.setdefault(noter, f"entry {entry.seq} {fault}")
             for name, head in note.get("heads", {}).items():
                 owner = name if name in paths or noter == "hub" else "hub"
+                if owner not in paths and deployed_party(workspace.root) == noter:
+                    continue  # another party's home: `ledger verify --since HEAD` compares there
                 if _is_given_up(given_up.get(name, []), entry.seq, head):
                     continue
                 first = keys.setdefault(owner, str(head.get("key", "")))

@@ -31,7 +31,7 @@ COMMANDS: Mapping[str, str] = {
     "plan": "The same plan without training: strategies, reasons, missing documents.",
     "ingest": "Only sort the source into the regions' encrypted stores.",
     "ingest serve": "Take rows over HTTP, stored before they are answered.",
-    "region": "What protects a region is its own: show, set, check, init, owner.",
+    "region": "A region's own: show, set, check, init, ingest, owner.",
     "quarantine": "Rows that no store took: list, show, assign, delete.",
     "retention": "How long rows are used: plan, apply; legal holds: hold, release.",
     "keys": "A region's keys: status, rotate, retire.",

@@ -114,8 +114,8 @@ def continuation(ledger: Ledger, noted: Mapping[str, Any] | None) -> dict[str, A
 def continuations(ledger: Ledger) -> dict[str, str]:
     """The head to tell all others, with a proof for every head that they may have noted: those told before.
 
-    Its entries that say "told" were the last under a head that was told, so their numbers are those heads' sizes; so was
-    an entry that accepts a loss, under the head of its statement (`fedsov.ledger.gaps`).
+    Its entries that say "told" were the last under a head that was told, so their numbers are those heads' sizes. So
+    were those that accept a loss, under the head of a statement (`fedsov.ledger.gaps`).
     """
     announced = sorted(entry.seq for name in ("told", "gap") for entry in ledger.notes(name))
     head, paths = ledger.head(), {}

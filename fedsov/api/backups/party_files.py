@@ -73,7 +73,7 @@ class PartyHome:
         """What of the home is the party's, in the order in which it is put in place: its own folder last."""
         workspace, deployment = Workspace(self.home), DeploymentFolder(self.home)
         shared = [workspace.law, workspace.reviewers]
-        shared += [deployment.root] if _named_in(deployment.party) == self.name else []
+        shared += [deployment.root] if deployed_party(self.home) == self.name else []
         shared += [workspace.quarantine] if self.role == REGION and self.is_alone else []
         return [*shared, self.folder]
 
@@ -160,8 +160,9 @@ def named_files(folder: Path) -> dict[str, str]:
     return {key: value for key in FILES if isinstance(value := plain.get(key), str) and value}
 
 
-def _named_in(path: Path) -> str:
-    """Whose deployment a party.yaml is of; "" where there is none."""
+def deployed_party(home: Path) -> str:
+    """Whose deployment a home has, by its party.yaml: "hub" or a name; "" where there is none."""
+    path = DeploymentFolder(home).party
     try:
         plain = read_mapping(path.read_bytes(), str(path))
     except OSError:

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from fedsov.errors import HubRestored, LedgerBroken
+from fedsov.errors import ConfigurationError, HubRestored, LedgerBroken
 from fedsov.ledger.ledger import Ledger
 from fedsov.ledger.proofs import accepted, noted_heads
 from fedsov.ledger.signed_head import Head
@@ -62,5 +62,8 @@ def check_hub(ledger: Ledger, hub: str, told: Mapping[str, Any]) -> None:
 
 def _is_of_same_key(announced: Any, noted: Mapping[str, Any]) -> bool:
     """Whether the announced head is signed by the owner and the key of the noted one."""
-    head = Head.from_json(announced).check()
+    try:
+        head = Head.from_json(announced).check()
+    except (LedgerBroken, ConfigurationError):
+        return False
     return (head.owner, head.key) == (noted.get("owner"), noted.get("key"))
