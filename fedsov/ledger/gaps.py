@@ -178,8 +178,8 @@ def accept_other(ledger: Ledger, statement: Mapping[str, Any], *, by: str, why: 
     """Takes another party's new head in the place of the one noted before, and notes why; nothing else changes.
 
     Raises:
-        ConfigurationError: no statement, one of the ledger's own owner, or of a party that nothing was noted of; and
-            where every head noted of it is continued.
+        ConfigurationError: no statement, one of the ledger's own owner, or of a party that nothing was noted of; one
+            that was taken before; and where every head noted of it is continued.
         LedgerBroken: not signed by the key whose heads were noted.
     """
     head, paths = _read(statement)
@@ -188,6 +188,8 @@ def accept_other(ledger: Ledger, statement: Mapping[str, Any], *, by: str, why: 
         raise ConfigurationError(
             f"the statement is of {head.owner}, and {ledger.owner} noted no head of another party by that name"
         )
+    if (before := _taken(ledger, head)) is not None:
+        raise ConfigurationError(f"this statement of {head.owner} was taken before, in entry {before}")
     if any(each.key != head.key for each in noted):
         raise LedgerBroken(
             f"the statement of {head.owner} is signed with key {head.key[:16]}, and {ledger.owner} noted heads signed "
@@ -206,6 +208,12 @@ def accept_other(ledger: Ledger, statement: Mapping[str, Any], *, by: str, why: 
     said |= {"stated_by": str(statement["by"]), "stated_why": str(statement["why"])}
     ledger.note({"heads": {head.owner: head.to_json()}, GAP: said})
     return outcome
+
+
+def _taken(ledger: Ledger, head: Head) -> int | None:
+    """The entry in which this head was noted already: a statement is taken once, or it would bring the past back."""
+    entries = (entry for entry in ledger.notes("heads") if head.owner in entry.body["note"]["heads"])
+    return next((each.seq for each in entries if Head.from_json(each.body["note"]["heads"][head.owner]) == head), None)
 
 
 def noted_of(ledger: Ledger, owner: str) -> list[Head]:

@@ -42,6 +42,8 @@ from fedsov.storage import atomic_files
 from fedsov.storage.private_files import make_private_folder, open_private
 
 FORMAT = "fedsov privacy budget 1"
+_JUST_ABOVE = 1.0 + 1e-6
+"""A stated epsilon is a little less at a delta above 0; with this, a lifetime that is taken as spent holds nothing."""
 
 
 class Lifetime(NamedTuple):
@@ -188,7 +190,7 @@ class Budget:
         with _alone(self.path):
             state = self.state()
             self.before_entry()
-            whole = Event("stated", epsilon=max(self.lifetime.epsilon, state.lifetime.epsilon))
+            whole = Event("stated", epsilon=_JUST_ABOVE * max(self.lifetime.epsilon, state.lifetime.epsilon))
             return self._written(state, Reservation(_now(), "", purpose, "", 0, self.lifetime.delta, (whole,)))[1]
 
     def _written(self, state: BudgetState, entry: Reservation) -> tuple[Reservation, BudgetHead]:
