@@ -59,8 +59,8 @@ def test_a_changed_byte_never_opens(content: bytes, place: int, change: int) -> 
 
 def test_a_stream_whose_writing_failed_has_no_end() -> None:
     file = io.BytesIO()
-    with pytest.raises(OSError), SealedWriter(file, KEY, b"head") as out:
-        out.write(b"a" * (2 * PIECE))
-        raise OSError("a full disk")
+    out = SealedWriter(file, KEY, b"head")
+    out.write(b"a" * (2 * PIECE))
+    out.__exit__(OSError, OSError("a full disk"), None)
     with pytest.raises(ValueError, match="does not decrypt"):
         _opened(file.getvalue())

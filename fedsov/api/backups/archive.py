@@ -274,11 +274,8 @@ def _contents(path: Path, body: bytes, found: Mapping[str, Stored]) -> Contents:
         raise StoreDamaged(f"the manifest of {path} cannot be read ({problem})") from problem
     if not is_signed:
         raise StoreDamaged(f"the manifest of {path} is not signed by the key that it names")
-    if {each.name: each for each in contents.files} != dict(found) or len(contents.files) != len(found):
-        differing = sorted({each.name for each in (*contents.files, *found.values())} - {*_same(contents, found)})
-        raise StoreDamaged(f"{path}: {differing[0]} is not the file that its manifest names")
+    named = {each.name: each for each in contents.files}
+    differing = sorted(name for name in {**named, **found} if named.get(name) != found.get(name))
+    if differing or len(named) != len(contents.files):
+        raise StoreDamaged(f"{path}: {(differing or [*named])[0]} is not the file that its manifest names")
     return contents
-
-
-def _same(contents: Contents, found: Mapping[str, Stored]) -> list[str]:
-    return [each.name for each in contents.files if found.get(each.name) == each]
