@@ -5,6 +5,8 @@
     ├── InputError              3   the data set: a missing file or column, a value that cannot be read
     ├── CrossingRefused         4   the border refused, and nothing could go on without the crossing
     ├── LedgerBroken            5   a ledger that does not verify, or cannot be written
+    │   ├── LedgerRestored      5   one that was put back from a backup, and whose owner did not accept what it lacks
+    │   └── HubRestored         5   the hub's, which does not continue the head that a region noted of it
     ├── StoreDamaged            6   a store that was changed, cut or mixed up
     ├── KeyUnavailable          6   a key that is missing or is not this region's
     ├── CertificateRefused      6   a certificate, a request for one or a list of revoked ones that is not believed
@@ -49,6 +51,14 @@ class CrossingRefused(FedsovError):
 
 class LedgerBroken(FedsovError):
     exit_code = 5
+
+
+class LedgerRestored(LedgerBroken):
+    pass
+
+
+class HubRestored(LedgerBroken):
+    pass
 
 
 class StoreDamaged(FedsovError):

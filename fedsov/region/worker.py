@@ -30,9 +30,9 @@ from fedsov.errors import BudgetExceeded, CheckpointDamaged, FedsovError, JobRef
 from fedsov.keys.principals import TRAINER
 from fedsov.keys.protocol import RegionKeys
 from fedsov.label import PUBLIC, Label, Scope
+from fedsov.ledger import gaps
 from fedsov.ledger.ledger import Ledger
-from fedsov.ledger.proofs import accepted, continuation, noted_heads
-from fedsov.ledger.signed_head import Head
+from fedsov.ledger.proofs import continuation
 from fedsov.partition.store import Store
 from fedsov.privacy.secure_aggregation.protocol import Directory
 from fedsov.protocol.flower_messages import (
@@ -64,7 +64,7 @@ from fedsov.region.secure_sum_member import STEPS, SecureSumMember
 from fedsov.region.session import Session
 from fedsov.region.settings import RegionSettings
 from fedsov.region.settings_file import split_key
-from fedsov.region.trust import applications, known_peers
+from fedsov.region.trust import applications, hub_head, known_peers
 from fedsov.region.trust.access import Opening, keys_for, open_store
 from fedsov.region.trust.leaned_on import rewritten
 from fedsov.storage.workspace import Workspace, is_there, ledger_of
@@ -160,8 +160,8 @@ def _open(start: RegionStart) -> OpenRegion:
 
 def _opened_with(ledger: Ledger, start: RegionStart) -> OpenRegion:
     ledger.verify()
-    if start.last_known_head is not None and not ledger.contains(Head.from_json(start.last_known_head)):
-        raise LedgerBroken("this ledger does not continue the one whose head the hub noted: it was cut or rewritten")
+    gaps.check_last_known(ledger, start.last_known_head)
+    hub_head.check_hub(ledger, start.hub.name, start.hub_head)
     job, asked = start.job, start.asked
     place = Place(start.folder, ledger)
     own = admit(place, job.dataset, asked, run=start.run, job=job)
@@ -348,11 +348,7 @@ def _ledger(region: OpenRegion, message: Message) -> Message:
     and proved to continue the head noted last; so does the hub with the one that is told.
     """
     ledger, hub = region.outbound.gate.ledger, region.start.hub.name
-    config, last_known = config_of(message), noted_heads(ledger).get(hub)
-    paths = json.loads(str(config.get("paths", "{}")))
-    head = accepted(
-        json.loads(str(config["head"])), last_known, path=paths.get(str(last_known["size"])) if last_known else ()
-    )
+    head = hub_head.continued(ledger, hub, config_of(message))
     if faults := known_peers.contradictions(region.outbound.session.settings, {hub: head.key}):
         raise JobRefused("; ".join(faults))
     region.outbound.gate.note({"heads": {hub: head.to_json()}})
