@@ -15,6 +15,7 @@
     ├── BudgetBroken            5   a privacy budget that was cut, rewritten or lost, or cannot be written
     ├── AnswersBroken           5   what a region remembers of its answers, cut, rewritten or lost
     ├── TrainingFailed          8   no region, or too few, ended a training with finite parameters
+    ├── BenchFailed             8   the process that runs model code ended, took too long, or answered what is no answer
     ├── SumRefused              8   a step of a secure sum in which a region takes no part, because it would not be safe
     ├── SettingsBroken          6   a region's own settings, edited by hand, put back or lost
     ├── JobRefused              9   a job that asks for less protection than a region's own settings
@@ -82,6 +83,10 @@ class WorkspaceUnusable(FedsovError):
 
 
 class TrainingFailed(FedsovError):
+    exit_code = 8
+
+
+class BenchFailed(FedsovError):
     exit_code = 8
 
 

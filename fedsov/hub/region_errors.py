@@ -49,6 +49,8 @@ WAYS_OUT: Mapping[str, str] = {
     "WorkspaceUnusable": "its folder {folder} cannot be written, or another process answers for it in this run;"
     " free space or permissions and run again",
     "SyntheticRefused": "its synthetic rows did not pass the release check; its log says which measure",
+    "BenchFailed": "the process that runs its model code ended, took too long, or answered what is no answer; its log"
+    " says which. Another network (model.name), or more memory, mends it",
     "RegionProcessEnded": "its process ended; was it killed, or is there too little memory?",
 }
 

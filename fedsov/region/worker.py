@@ -9,6 +9,8 @@ then sent. An exception leaves as the name of its type; its text stays in the re
     region = open_region(start)
     reply, label = answer(region, message, label)
     region.close()
+
+Model code (`fedsov.region.bench.tasks`) runs in this process, or on the bench that `open_region` is given.
 """
 
 from __future__ import annotations
@@ -55,6 +57,7 @@ from fedsov.region import labels_sent, run_record
 from fedsov.region.admission import Place, admit, admit_rows, refuse
 from fedsov.region.answers.memory import Answers
 from fedsov.region.answers.rare_origins import without_rare_origins
+from fedsov.region.bench.tasks import THIS_PROCESS, Bench
 from fedsov.region.client_app import client_app
 from fedsov.region.journal import ROUNDS_KEPT, Journal, OwnStates, hold_alone
 from fedsov.region.lifecycle.retention import in_use
@@ -96,7 +99,8 @@ class OpenRegion:
         return replace(self, outbound=replace(self.outbound, gate=gate))
 
     def close(self) -> None:
-        """Closes the ledger, and lets another process answer for the region."""
+        """Closes the bench and the ledger, and lets another process answer for the region."""
+        self.outbound.session.bench.close()
         self.outbound.gate.ledger.close()
         if self.lock is not None:
             os.close(self.lock)
@@ -112,8 +116,12 @@ class ClosedRegion:
         """Nothing is open."""
 
 
-def open_region(start: RegionStart) -> OpenRegion | ClosedRegion:
-    """Opens a region; the text of what goes wrong is in the region's log, its name in every answer."""
+def open_region(start: RegionStart, *, bench: Bench = THIS_PROCESS) -> OpenRegion | ClosedRegion:
+    """Opens a region; the text of what goes wrong is in the region's log, its name in every answer.
+
+    Args:
+        bench: where its model code runs; closed with the region.
+    """
     redacted = RedactedErrors()
     with redacted, ExitStack() as undo:
         lock = None
@@ -121,8 +129,10 @@ def open_region(start: RegionStart) -> OpenRegion | ClosedRegion:
             lock = hold_alone(start.folder, start.run)
             undo.callback(os.close, lock)
         region = replace(_open(start), lock=lock)
+        region.outbound.session.bench = bench
         undo.pop_all()
         return region
+    bench.close()
     return ClosedRegion(redacted.told)
 
 
