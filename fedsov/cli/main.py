@@ -43,6 +43,7 @@ COMMANDS: Mapping[str, str] = {
     "attack": "Known attacks on a region's training, beside the epsilon claimed.",
     "promote": "Make a registered model version the champion.",
     "report": "Write the record of processing and cross-border transfers.",
+    "doctor": "What a party of a deployment needs to run: each check, its problem, what mends it.",
     "completion": "Print the completion script for bash, zsh or fish.",
 }
 """Each command, and what it does; it is in the module of `fedsov.cli` that has its name."""

@@ -221,3 +221,10 @@ def test_a_bridge_has_a_name_that_linux_takes():
     options = yaml.safe_load(render(FULL)["compose/compose.yaml"])["networks"]["zone"]["driver_opts"]
     (bridge,) = options.values()
     assert len(bridge) <= 15 and f"DOCKER-USER -i {bridge} " in render(FULL)["CHECKLIST.md"]
+
+
+def test_what_is_off_here_is_off_in_every_process():
+    from fedsov.runtimes.deployment.flower_server import SILENCE
+    from fedsov.runtimes.fork_server import QUIET as FORKED
+
+    assert {**SILENCE, **FORKED}.items() <= QUIET.items()
