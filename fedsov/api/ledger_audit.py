@@ -271,9 +271,9 @@ def entries(root: Path, owner: str | None, run: str | None) -> list[dict[str, An
 
 
 def is_refusal(body: Mapping[str, Any]) -> bool:
-    """Whether an entry is of something that was not permitted: a crossing, a job, or an opening of a store."""
+    """Whether an entry is of something that was not permitted: a crossing, a job, an answer, an opening of a store."""
     note = body.get("note", {})
-    return "refused_job" in note or note.get(NOTE, body).get("verdict", "permit") != "permit"
+    return "refused_job" in note or "withheld" in note or note.get(NOTE, body).get("verdict", "permit") != "permit"
 
 
 def entry_line(entry: Mapping[str, Any]) -> str:

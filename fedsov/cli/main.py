@@ -29,9 +29,14 @@ INTERRUPTED = 130
 COMMANDS: Mapping[str, str] = {
     "train": "Ingest, plan, train every region and record the models.",
     "plan": "The same plan without training: strategies, reasons, missing documents.",
+    "up": "A hub and every region on this machine, for a trial of a deployment.",
+    "hub": "Run a deployment's hub: its coordinator, and the jobs that are submitted.",
+    "status": "A deployment's regions and jobs, as its hub sees them.",
+    "logs": "Follow a job at the hub.",
+    "stop": "Stop a job at the hub.",
     "ingest": "Only sort the source into the regions' encrypted stores.",
     "ingest serve": "Take rows over HTTP, stored before they are answered.",
-    "region": "What protects a region is its own: show, set, check, init, owner.",
+    "region": "What protects a region is its own: show, set, check, init, owner; serve.",
     "quarantine": "Rows that no store took: list, show, assign, delete.",
     "retention": "How long rows are used: plan, apply; legal holds: hold, release.",
     "keys": "A region's keys: status, rotate, retire.",
@@ -43,6 +48,7 @@ COMMANDS: Mapping[str, str] = {
     "attack": "Known attacks on a region's training, beside the epsilon claimed.",
     "promote": "Make a registered model version the champion.",
     "report": "Write the record of processing and cross-border transfers.",
+    "deploy": "Who belongs to a deployment: init, join, approve, accept, renew, revoke, show.",
     "doctor": "What a party of a deployment needs to run: each check, its problem, what mends it.",
     "completion": "Print the completion script for bash, zsh or fish.",
 }

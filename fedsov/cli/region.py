@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from fedsov.cli.arguments import Arguments, By, RegionName, Why, print_json, print_line
+from fedsov.cli.arguments import Arguments, By, RegionName, Why, ask, print_json, print_line
 from fedsov.cli.declaration import command, group_app
+from fedsov.cli.serving import ServeArguments
 from fedsov.errors import ConfigurationError
 
 Every = Annotated[bool, typer.Option("--all", help="Every region of the workspace.")]
@@ -116,7 +115,7 @@ def set_(arguments: SetArguments) -> None:
     names = names_of(arguments.workspace, arguments.name, every=arguments.every)
     changes = differences(arguments.workspace, names, words)
     if changes and not arguments.yes:
-        _ask([change.line() for change in changes])
+        ask([change.line() for change in changes], "Change this?")
     if changes:
         set_settings(arguments.workspace, names, words, by=arguments.by, why=arguments.why)
     moved = move_stores(arguments.workspace, names)
@@ -130,15 +129,23 @@ def set_(arguments: SetArguments) -> None:
         print_line(line)
 
 
-def _ask(lines: Sequence[str]) -> None:
-    """Raises ConfigurationError where the person says no, or there is nobody to ask."""
-    for line in lines:
-        print(line, file=sys.stderr)
-    if not sys.stdin.isatty():
-        raise ConfigurationError("nobody is there to say yes; add --yes")
-    print("Change this? [y/N] ", end="", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise ConfigurationError("nothing was changed")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegionServeArguments(ServeArguments):
+    """Which region."""
+
+    name: RegionName
+
+
+@command(app, examples=("fedsov region serve DE", "fedsov region serve DE --workspace /srv/de --health-port 8081"))
+def serve(arguments: RegionServeArguments) -> None:
+    """Runs a region of a deployment until SIGTERM or Ctrl-C: it calls its hub, and answers behind its own gate.
+
+    Its home is what `fedsov deploy join` and `fedsov deploy accept` made. It opens connections to its hub alone, and
+    waits for it where it is away.
+    """
+    from fedsov.api.deployment.serving import serve_region
+
+    serve_region(arguments.workspace, arguments.name, arguments.display())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -58,7 +58,7 @@ from fedsov.region.answers.rare_origins import without_rare_origins
 from fedsov.region.client_app import client_app
 from fedsov.region.journal import ROUNDS_KEPT, Journal, OwnStates, hold_alone
 from fedsov.region.lifecycle.retention import in_use
-from fedsov.region.outbound import Outbound, RedactedErrors, open_sealed_rows
+from fedsov.region.outbound import Outbound, RedactedErrors, open_sealed_rows, withheld
 from fedsov.region.people_budgets import open_private
 from fedsov.region.secure_sum_member import STEPS, SecureSumMember
 from fedsov.region.session import Session
@@ -384,6 +384,7 @@ def _failure(region: OpenRegion, message: Message, failed: RedactedErrors) -> Me
     name = failed.told
     code = REFUSED if name == "Refused" else FAILED
     with RedactedErrors():
+        region.outbound.gate.note(withheld(message.metadata.message_type, str(failed.name)))
         if name == failed.name:
             label, what = region.outbound.session.label(Scope.ALL), "name of an exception's type"
             artifact = Artifact(Kind.ERROR, label, name.encode(), name=what)

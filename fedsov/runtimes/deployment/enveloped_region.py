@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from fedsov.keys import KeySettings, RegionKeys, open_keys_as
 from fedsov.keys.principals import TRAINER
 from fedsov.label import PUBLIC, Label
 from fedsov.ledger.canonical_json import canonical
+from fedsov.ledger.ledger import Ledger, entry_time
 from fedsov.protocol.envelopes import NoEnvelope, enveloped_reply, opened, question_of, reply_of
 from fedsov.protocol.flower_messages import (
     FAILED,
@@ -40,7 +41,7 @@ from fedsov.protocol.flower_messages import (
 from fedsov.protocol.job import RegionStart
 from fedsov.protocol.message_types import FINISH
 from fedsov.protocol.signed_labels import LabelledAnswer, signed_label
-from fedsov.region.outbound import RedactedErrors
+from fedsov.region.outbound import RedactedErrors, withheld
 from fedsov.region.worker import ClosedRegion, OpenRegion, answer, open_region
 from fedsov.runtimes.deployment import kept_answer
 from fedsov.runtimes.deployment.acts import ANSWER, CLOSE, HOLDINGS, OPEN, REGISTER
@@ -52,7 +53,7 @@ from fedsov.runtimes.registry_connection import RegistryConnection, open_registr
 from fedsov.serialization import Unserializable, from_plain, to_plain
 from fedsov.storage.atomic_files import write_file
 from fedsov.storage.private_files import make_private_folder
-from fedsov.storage.workspace import Workspace
+from fedsov.storage.workspace import Workspace, is_there, ledger_of
 
 LARGEST_START = 2**26
 """Letters of an envelope that opens a region: a job and its parties."""
@@ -106,8 +107,18 @@ class DeployedRegion:
         redacted = RedactedErrors()
         with redacted:
             return self._act(outer)
+        self._note(outer, str(redacted.name))
         code = REFUSED if redacted.name == "JobRefused" else FAILED
         return _sent(outer, error_reply(outer, code, redacted.told))
+
+    def _note(self, outer: Message, error: str) -> None:
+        """Notes in the region's ledger that a message got no answer; a region without one has nothing to keep."""
+        path = ledger_of(self.folder)
+        with RedactedErrors():
+            if is_there(path):
+                with closing(Ledger(path, self.name)) as ledger:
+                    note = withheld(outer.metadata.message_type, error)
+                    ledger.append({"at": entry_time(), "run": "", "act": "note", "owner": self.name, "note": note})
 
     def close(self) -> None:
         """Closes every region that is open."""
@@ -160,7 +171,7 @@ class DeployedRegion:
         return _text(question, "models", versions)
 
     def _registry(self) -> RegistryConnection:
-        """The process that writes the registry; it is begun with a run's last question, for its imports take a while."""
+        """The process that writes the registry; it begins with a run's last question, for its imports take a while."""
         if self._registering is None:
             self._registering = self._opened.enter_context(open_registry())
         return self._registering

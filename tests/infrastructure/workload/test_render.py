@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import typer
 import yaml
 
 from fedsov.infrastructure.workload.render import PATHS, QUIET, command, render
@@ -215,6 +216,19 @@ def test_a_container_asks_no_name_server_for_a_hub_of_one_address():
     assert party["extra_hosts"] == ["hub.example=203.0.113.7"]
     assert "stands for no one address" not in render(NAMED)["CHECKLIST.md"]
     assert "stands for no one address" in render(FULL)["CHECKLIST.md"]
+
+
+@WORKLOADS
+def test_the_command_is_one_of_fedsov(workload):
+    from fedsov.cli.main import app
+
+    with typer.main.get_command(app).make_context("fedsov", list(command(workload, "/home", "0.0.0.0"))) as context:
+        name, group, words = context.command.resolve_command(context, context.protected_args + context.args)
+        while hasattr(group, "resolve_command"):
+            with group.make_context(name, words, parent=context) as inner:
+                name, group, words = group.resolve_command(inner, inner.protected_args + inner.args)
+        given = group.make_context(name, words, parent=context).params
+    assert given["folder"] == "/home" and given["health"] == 8081 and given["health_host"] == "0.0.0.0"
 
 
 def test_a_bridge_has_a_name_that_linux_takes():
