@@ -8,7 +8,7 @@ from pathlib import Path
 from fedsov.errors import ConfigurationError, unknown
 from fedsov.infrastructure.workload.values import HEALTH_PORT
 from fedsov.runtimes.deployment.preflight.checks import preflight
-from fedsov.runtimes.deployment.preflight.values import Examined, Finding
+from fedsov.runtimes.deployment.preflight.values import ExaminedHome, Finding
 from fedsov.storage.deployment_folder import DeploymentFolder
 
 
@@ -29,4 +29,4 @@ def examine(home: Path, region: str | None = None, *, health_port: int = HEALTH_
         if region not in names:
             raise ConfigurationError(unknown(f"region of the trial in {home}", region, names))
         folder = DeploymentFolder(trial / region)
-    return preflight(Examined(home, folder, health_port))
+    return preflight(ExaminedHome(home, folder, health_port))

@@ -1,6 +1,6 @@
 """What must hold before a party of a deployment runs: each check, its problem, and what mends it.
 
-    for finding in preflight(Examined(home, DeploymentFolder(home))):
+    for finding in preflight(ExaminedHome(home, DeploymentFolder(home))):
         print(finding.line())
 
 `checks` has the table. A check that cannot be made since another failed says so; nothing is left out in silence.

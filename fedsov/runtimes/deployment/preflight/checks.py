@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fedsov.errors import FedsovError
 from fedsov.keys.certificates import HUB, OPERATOR, REGION
 from fedsov.runtimes.deployment.preflight import of_hub, of_machine, of_papers, of_region
-from fedsov.runtimes.deployment.preflight.values import Amiss, Examined, Finding
+from fedsov.runtimes.deployment.preflight.values import Amiss, ExaminedHome, Finding
 
 _ALL = (HUB, REGION, OPERATOR)
 _AWAY = (REGION, OPERATOR)
@@ -19,7 +19,7 @@ class Check:
     """A check: what it is called, what it does, which others must be well before it, and of which roles it is asked."""
 
     name: str
-    act: Callable[[Examined], str]
+    act: Callable[[ExaminedHome], str]
     needs: tuple[str, ...] = ()
     roles: tuple[str, ...] = _ALL
 
@@ -47,7 +47,7 @@ CHECKS = (
 """In the order in which they are made."""
 
 
-def preflight(examined: Examined) -> Iterator[Finding]:
+def preflight(examined: ExaminedHome) -> Iterator[Finding]:
     """Makes every check that is asked of the party's role, one after the other."""
     role, well = _role(examined), dict[str, bool]()
     for check in CHECKS:
@@ -59,7 +59,7 @@ def preflight(examined: Examined) -> Iterator[Finding]:
         yield finding
 
 
-def _role(examined: Examined) -> str:
+def _role(examined: ExaminedHome) -> str:
     """The party's role; empty where its file cannot be read, and every check is asked."""
     try:
         return examined.party.role
@@ -67,7 +67,7 @@ def _role(examined: Examined) -> str:
         return ""
 
 
-def _made(check: Check, examined: Examined) -> Finding:
+def _made(check: Check, examined: ExaminedHome) -> Finding:
     try:
         return Finding(check.name, check.act(examined))
     except Amiss as amiss:

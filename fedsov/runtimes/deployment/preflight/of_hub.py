@@ -12,7 +12,7 @@ from email.utils import parsedate_to_datetime
 from fedsov.errors import ConfigurationError, FedsovError
 from fedsov.keys.certificates import der_of
 from fedsov.runtimes.deployment.hub_connection import Credentials
-from fedsov.runtimes.deployment.preflight.values import Amiss, Examined
+from fedsov.runtimes.deployment.preflight.values import Amiss, ExaminedHome
 from fedsov.storage.party_file import HubAddress
 
 SECONDS = 5.0
@@ -23,7 +23,7 @@ ALIVE = "/health"
 LARGEST = 1 << 16
 
 
-def name(examined: Examined) -> str:
+def name(examined: ExaminedHome) -> str:
     """That the hub's name has an address."""
     hub = examined.party.hub
     try:
@@ -36,7 +36,7 @@ def name(examined: Examined) -> str:
     return f"{hub.host} is {', '.join(sorted({str(entry[4][0]) for entry in found}))}"
 
 
-def port(examined: Examined) -> str:
+def port(examined: ExaminedHome) -> str:
     """That somebody listens there."""
     hub = examined.party.hub
     try:
@@ -49,7 +49,7 @@ def port(examined: Examined) -> str:
     return f"{hub.host}:{hub.port} is listened on"
 
 
-def handshake(examined: Examined) -> str:
+def handshake(examined: ExaminedHome) -> str:
     """That the hub and this party believe each other, and that the hub takes its requests."""
     status, _, body = _asked(examined)
     if status >= 400:
@@ -57,7 +57,7 @@ def handshake(examined: Examined) -> str:
     return "the hub and this party believe each other's certificates"
 
 
-def clock(examined: Examined) -> str:
+def clock(examined: ExaminedHome) -> str:
     """That this machine's clock and the hub's are together."""
     _, date, _ = _asked(examined)
     now = examined.machine.now()
@@ -75,7 +75,7 @@ def clock(examined: Examined) -> str:
     return f"{abs(apart):.0f} s from the hub's"
 
 
-def is_running(examined: Examined) -> bool:
+def is_running(examined: ExaminedHome) -> bool:
     """Whether this very hub answers at its own address: who listens there has its certificate."""
     hub = examined.party.hub
     try:
@@ -93,7 +93,7 @@ def _in_utc(told: datetime) -> datetime:
     return told if told.tzinfo else told.replace(tzinfo=UTC)
 
 
-def _asked(examined: Examined) -> tuple[int, str, bytes]:
+def _asked(examined: ExaminedHome) -> tuple[int, str, bytes]:
     """Status, date and body of the hub's answer. Raises Amiss."""
     hub = examined.party.hub
     connection: http.client.HTTPSConnection | None = None

@@ -14,7 +14,7 @@ from fedsov.errors import counted
 from fedsov.infrastructure.workload.render import QUIET
 from fedsov.keys.certificates import HUB
 from fedsov.runtimes.deployment.preflight import of_hub
-from fedsov.runtimes.deployment.preflight.values import Amiss, Examined
+from fedsov.runtimes.deployment.preflight.values import Amiss, ExaminedHome
 
 LEAST_FREE = 2 << 30
 """Bytes that a party needs free: for ledgers, answers and models of some runs."""
@@ -23,7 +23,7 @@ _GIB = 1 << 30
 _ON, _OFF = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
 
-def software(examined: Examined) -> str:
+def software(examined: ExaminedHome) -> str:
     """Python and every package that fedsov needs, in a version that it states."""
     if sys.version_info < LEAST_PYTHON:
         raise Amiss(
@@ -60,7 +60,7 @@ def _needed(text: str) -> Requirement | None:
     return need if need.marker is None or need.marker.evaluate({"extra": ""}) else None
 
 
-def telemetry(examined: Examined) -> str:
+def telemetry(examined: ExaminedHome) -> str:
     """That nothing in the environment turns on what fedsov turns off."""
     environment = examined.machine.environment
     switches = {name: value for name, value in QUIET.items() if value.lower() in (*_ON, *_OFF)}
@@ -75,7 +75,7 @@ def _is_on(value: str) -> bool:
     return value.strip().lower() in _ON
 
 
-def disk(examined: Examined) -> str:
+def disk(examined: ExaminedHome) -> str:
     """That the home can be written, and has room."""
     home = examined.home
     if not home.is_dir():
@@ -91,7 +91,7 @@ def disk(examined: Examined) -> str:
     return f"{free / _GIB:.1f} GiB are free"
 
 
-def ports(examined: Examined) -> str:
+def ports(examined: ExaminedHome) -> str:
     """That the ports on which the party will listen are free, or its own already."""
     party, seen = examined.party, list[str]()
     if party.role == HUB:

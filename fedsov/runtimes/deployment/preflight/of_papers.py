@@ -20,7 +20,7 @@ from fedsov.keys.certificates import (
 from fedsov.ledger.ledger import Ledger
 from fedsov.region.settings_file import read_settings
 from fedsov.runtimes.deployment.preflight.of_machine import private
-from fedsov.runtimes.deployment.preflight.values import Amiss, Examined
+from fedsov.runtimes.deployment.preflight.values import Amiss, ExaminedHome
 from fedsov.storage.bounded_files import TooLarge, read_bounded
 from fedsov.storage.workspace import ledger_of
 
@@ -29,7 +29,7 @@ SOON = timedelta(days=30)
 RENEW = "`fedsov deploy renew` asks for a new one"
 
 
-def party_file(examined: Examined) -> str:
+def party_file(examined: ExaminedHome) -> str:
     """Who the party is."""
     try:
         party = examined.party
@@ -38,12 +38,12 @@ def party_file(examined: Examined) -> str:
     return f"{party.role} {party.name}, whose hub is {party.hub.host}:{party.hub.port}"
 
 
-def key_file(examined: Examined) -> str:
+def key_file(examined: ExaminedHome) -> str:
     """That the private key is here, for its owner's eyes alone."""
     return private(examined.folder.key)
 
 
-def certificate(examined: Examined) -> str:
+def certificate(examined: ExaminedHome) -> str:
     """That the authority signed it for this party, and that it is valid now."""
     party, now = examined.party, examined.machine.now()
     try:
@@ -60,7 +60,7 @@ def certificate(examined: Examined) -> str:
     return f"of the {identity.role} {identity.name}, signed by the authority"
 
 
-def certificate_key(examined: Examined) -> str:
+def certificate_key(examined: ExaminedHome) -> str:
     """That certificate and key belong together."""
     try:
         is_own = public_key_of(_read(examined.folder.certificate)) == public_half(_read(examined.folder.key))
@@ -71,7 +71,7 @@ def certificate_key(examined: Examined) -> str:
     return "party.key is that of party.crt"
 
 
-def days_left(examined: Examined) -> str:
+def days_left(examined: ExaminedHome) -> str:
     """That the certificate is valid for a while."""
     ends, now = _identity(examined).not_after, examined.machine.now()
     said = f"{counted((ends - now).days, 'day')} are left, until {ends.date()}"
@@ -80,7 +80,7 @@ def days_left(examined: Examined) -> str:
     return said
 
 
-def revoked(examined: Examined) -> str:
+def revoked(examined: ExaminedHome) -> str:
     """That the hub's list of revoked certificates is here, and this one is not on it."""
     key, identity = _hub_key(examined), _identity(examined)
     try:
@@ -91,7 +91,7 @@ def revoked(examined: Examined) -> str:
     return f"not revoked by list number {listed.counter}, of {listed.issued_at}"
 
 
-def _hub_key(examined: Examined) -> str:
+def _hub_key(examined: ExaminedHome) -> str:
     """The key that signs the hub's list: its ledger's own at the hub, the pinned one in a region."""
     folder = examined.own_folder
     ledger = Ledger.read(ledger_of(folder))
@@ -107,7 +107,7 @@ def _hub_key(examined: Examined) -> str:
     return own.keys[name]
 
 
-def _identity(examined: Examined) -> Identity:
+def _identity(examined: ExaminedHome) -> Identity:
     return identity_of(_read(examined.folder.certificate))
 
 

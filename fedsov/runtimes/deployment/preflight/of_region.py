@@ -10,11 +10,11 @@ from fedsov.region.admission import Place
 from fedsov.region.lifecycle.rekeying import stores_of
 from fedsov.region.settings_file import read_settings, split_key
 from fedsov.region.trust.access import keys_for
-from fedsov.runtimes.deployment.preflight.values import Amiss, Examined
+from fedsov.runtimes.deployment.preflight.values import Amiss, ExaminedHome
 from fedsov.storage.workspace import is_there, ledger_of
 
 
-def ledger(examined: Examined) -> str:
+def ledger(examined: ExaminedHome) -> str:
     """That the ledger is here, and every entry of it holds."""
     path, name = ledger_of(examined.own_folder), examined.party.name
     if not is_there(path):
@@ -31,14 +31,14 @@ def ledger(examined: Examined) -> str:
     return f"{counted(entries, 'entry', 'entries')} verify"
 
 
-def settings(examined: Examined) -> str:
+def settings(examined: ExaminedHome) -> str:
     """That region.yaml is signed by the region, and the one that its ledger noted last."""
     place = _place(examined)
     own = read_settings(place.folder, place.ledger)
     return f"region.yaml is signed, and in the ledger; law {own.law.bundle[:16]}…"
 
 
-def keys(examined: Examined) -> str:
+def keys(examined: ExaminedHome) -> str:
     """That the keys by which the region trains open, and its rows' split with them."""
     place = _place(examined)
     own = read_settings(place.folder, place.ledger)
@@ -47,7 +47,7 @@ def keys(examined: Examined) -> str:
     return f"{opened.principal}'s keys open, protected by {own.key_service.backend}"
 
 
-def stores(examined: Examined) -> str:
+def stores(examined: ExaminedHome) -> str:
     """That every store is sealed by these keys."""
     place = _place(examined)
     opened = keys_for(place, read_settings(place.folder, place.ledger), TRAINER)
@@ -62,5 +62,5 @@ def stores(examined: Examined) -> str:
     return f"{counted(len(folders), 'store')} with {counted(rows, 'row')} open"
 
 
-def _place(examined: Examined) -> Place:
+def _place(examined: ExaminedHome) -> Place:
     return Place(examined.own_folder, Ledger.read(ledger_of(examined.own_folder)))

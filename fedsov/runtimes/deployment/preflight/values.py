@@ -90,7 +90,7 @@ class Machine:
 
 
 @dataclass(frozen=True, slots=True)
-class Examined:
+class ExaminedHome:
     """A party, by where it keeps what is its own.
 
     Attributes:

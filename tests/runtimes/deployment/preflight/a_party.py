@@ -15,7 +15,7 @@ from fedsov.api import region_settings
 from fedsov.api.deployment.hub_home import hub_home
 from fedsov.api.deployment.trial import Trial, set_up_trial
 from fedsov.runtimes.deployment.preflight.checks import preflight
-from fedsov.runtimes.deployment.preflight.values import Examined, Finding, Machine
+from fedsov.runtimes.deployment.preflight.values import ExaminedHome, Finding, Machine
 from fedsov.storage.deployment_folder import DeploymentFolder
 from fedsov.storage.party_file import HubAddress
 from tests.partition.world import people, run, spec_of, written
@@ -83,22 +83,22 @@ def a_trial(workspace: Path, hub: HubAddress) -> Trial:
     return set_up_trial(workspace, REGIONS, hub)
 
 
-def region_of(workspace: Path, name: str = "EU", **machine: object) -> Examined:
+def region_of(workspace: Path, name: str = "EU", **machine: object) -> ExaminedHome:
     """A region of the trial, on a machine that is as it should be but for what a test says."""
     folder = DeploymentFolder(workspace / "deployment" / "regions" / name)
-    return Examined(workspace, folder, 0, Machine(**(AS_IT_SHOULD_BE | machine)))  # type: ignore[arg-type]
+    return ExaminedHome(workspace, folder, 0, Machine(**(AS_IT_SHOULD_BE | machine)))  # type: ignore[arg-type]
 
 
-def hub_of(workspace: Path) -> Examined:
+def hub_of(workspace: Path) -> ExaminedHome:
     """The hub of the trial."""
-    return Examined(workspace, DeploymentFolder(workspace), 0, Machine(**AS_IT_SHOULD_BE))  # type: ignore[arg-type]
+    return ExaminedHome(workspace, DeploymentFolder(workspace), 0, Machine(**AS_IT_SHOULD_BE))  # type: ignore[arg-type]
 
 
-def findings(examined: Examined) -> dict[str, Finding]:
+def findings(examined: ExaminedHome) -> dict[str, Finding]:
     """Every finding by its check."""
     return {finding.check: finding for finding in preflight(examined)}
 
 
-def problems(examined: Examined) -> dict[str, str]:
+def problems(examined: ExaminedHome) -> dict[str, str]:
     """What is amiss, by its check; without what was not made for it."""
     return {name: found.line() for name, found in findings(examined).items() if not found.is_well and found.made}
