@@ -81,7 +81,7 @@ class SuperLink:
     app: Any
     ring: Ring
     _whole: threading.RLock = field(default_factory=threading.RLock)
-    """Held while a message is stored with its objects, and while one is taken: Flower shows it before they are there."""
+    """Held while a message is stored with its objects, and while one is taken: Flower shows it sooner."""
 
     def register(self, name: str, public_key: str) -> int:
         """The node of a key (PEM), registered where it is not yet."""

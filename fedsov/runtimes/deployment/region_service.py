@@ -20,7 +20,7 @@ from fedsov.errors import ConfigurationError
 from fedsov.runtimes.deployment.flower_clients import first_message
 from fedsov.runtimes.deployment.health import Health
 from fedsov.runtimes.deployment.hub_connection import Credentials, HubConnection, HubRefused, HubUnreachable
-from fedsov.runtimes.fork_server import TO_TRAIN, ForkServer
+from fedsov.runtimes.fork_server import TO_READ, ForkServer
 from fedsov.runtimes.framed_socket import ConnectionClosed, Frame, FramedSocket
 from fedsov.storage.deployment_folder import DeploymentFolder
 from fedsov.storage.party_file import HubAddress
@@ -32,7 +32,7 @@ BEAT = 5.0
 """Seconds between two signs of life: half of what the coordinator waits for one."""
 SLOWEST = 5.0
 """Seconds between two attempts, at most."""
-DEPLOYED = (*TO_TRAIN, "fedsov.runtimes.deployment.enveloped_region")
+DEPLOYED = (*TO_READ, "fedsov.runtimes.deployment.enveloped_region")
 """What a region's process needs, imported before any message comes."""
 GIVE_UP = 3
 """How often a message is handed to a region's process that ends over it, before it is answered as failed."""
@@ -78,6 +78,7 @@ class RegionService:
         with ForkServer.start(DEPLOYED) as self._server:
             beats = threading.Thread(target=self._beat, args=(stop,), daemon=True, name="heartbeat")
             try:
+                self._region_process()
                 if self._hello(stop):
                     beats.start()
                     self._loop(stop)
@@ -152,7 +153,9 @@ class RegionService:
             if self._server is None or not self._server.is_running:
                 raise ConfigurationError("the region's fork server ended; start the service again")
             self._process = self._server.fork("deployed region")
-            self._process.send(Frame({"workspace": str(self._place.workspace), "region": self._place.name}))
+            place = self._place
+            told = {"workspace": str(place.workspace), "region": place.name, "home": str(place.folder.home)}
+            self._process.send(Frame(told))
         return self._process
 
     def _drop_process(self) -> None:

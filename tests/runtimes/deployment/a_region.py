@@ -1,6 +1,6 @@
 """A region's Fleet client as a process of its own, for tests: each event is a line of JSON.
 
-    python -m tests.runtimes.deployment.a_region WORKSPACE NAME HOST PORT
+python -m tests.runtimes.deployment.a_region WORKSPACE NAME HOST PORT
 """
 
 from __future__ import annotations

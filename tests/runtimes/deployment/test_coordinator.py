@@ -170,7 +170,7 @@ def test_a_message_of_another_run_is_not_sent(hub):
 
 @pytest.mark.parametrize("path", ["grid/send", "grid/receive", "runs/beat", "runs/end"])
 def test_a_run_that_is_unknown_or_has_ended_is_told_as_gone(hub, path):
-    run, token, nodes = begun(hub)
+    _, token, _ = begun(hub)
     hub.tell("hub", "runs/end", {"status": "completed"}, fedsov_token=token)
     for each in (token, "a" * 64, ""):
         assert hub.ask("hub", path, b"{}", fedsov_token=each)[0] == 410
@@ -178,7 +178,9 @@ def test_a_run_that_is_unknown_or_has_ended_is_told_as_gone(hub, path):
 
 def test_what_waits_for_a_region_goes_with_its_run(hub):
     run, token, nodes = begun(hub)
-    hub.ask("hub", "grid/send", packed(question(run, nodes["DE"], 1), question(run, nodes["DE"], 2)), fedsov_token=token)
+    hub.ask(
+        "hub", "grid/send", packed(question(run, nodes["DE"], 1), question(run, nodes["DE"], 2)), fedsov_token=token
+    )
     assert hub.ask("DE", "fleet/pull")[0] == 200
     hub.tell("hub", "runs/end", {"status": "failed"}, fedsov_token=token)
     assert hub.ask("DE", "fleet/pull")[0] == 204
@@ -186,7 +188,7 @@ def test_what_waits_for_a_region_goes_with_its_run(hub):
 
 @pytest.mark.parametrize("body", [b"", b"abc", b"\xff" * 100, (2**31).to_bytes(4, "big") + b"x" * 50], ids=len)
 def test_a_parcel_that_is_none_costs_its_sender_alone(hub, body):
-    run, token, nodes = begun(hub)
+    _, token, _ = begun(hub)
     assert hub.ask("DE", "fleet/push", body)[0] == 400
     assert hub.ask("hub", "grid/send", body, fedsov_token=token)[0] == 400
     assert hub.ask("DE", "fleet/pull")[0] == 204
