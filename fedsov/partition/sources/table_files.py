@@ -256,7 +256,8 @@ def _scan_parquet(file: BinaryIO, path: Path) -> Scan:
     import pyarrow.parquet as pq
 
     def tables() -> Iterator[pa.Table]:
-        for batch in pq.ParquetFile(file).iter_batches(MOST_ROWS):
+        # with pre_buffer, whatever was read of the file stays in memory until its end
+        for batch in pq.ParquetFile(file, pre_buffer=False).iter_batches(MOST_ROWS):
             yield pa.Table.from_batches([batch]).replace_schema_metadata()
 
     why = f"{path} begins like Parquet but is damaged or cut short; get it again"
@@ -280,7 +281,7 @@ def _check_unpacked(source: pq.ParquetFile, file: BinaryIO, path: Path) -> None:
     size = sum(max(chunk.num_values * WIDTHS[chunk.physical_type], chunk.total_uncompressed_size) for chunk in chunks)
     words = sorted({chunk.path_in_schema for chunk in chunks if chunk.physical_type == "BYTE_ARRAY"})
     if size <= most and words:
-        packed = pq.ParquetFile(file, read_dictionary=words)
+        packed = pq.ParquetFile(file, read_dictionary=words, pre_buffer=False)
         for place, name in ((place, name) for place in range(len(groups)) for name in words):
             table = packed.read_row_group(place, columns=[name], use_threads=False)
             size += sum(_unpacked(chunk) for column in table.columns for chunk in column.chunks)
