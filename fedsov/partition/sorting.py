@@ -33,6 +33,7 @@ from fedsov.partition.people.repeats import Repeated, Repeats
 from fedsov.partition.people.row_names import RowNames, row_digests
 from fedsov.partition.people.subjects import no_subject, unnamed_line, unnamed_rows
 from fedsov.partition.routing import Homes, consenting, label_rows, person_numbers, sort_rows
+from fedsov.partition.side_threads import ahead
 from fedsov.partition.sources import Source
 from fedsov.partition.sources.scans import Scan
 from fedsov.partition.store import TARGET
@@ -194,16 +195,17 @@ def survey(
     counter: Counter[Combination] = Counter()
     draw = _Draw(spec) if spec.consent is not None and spec.consent.column is None else None
     rows = 0
-    for table in scan.tables():
-        faults = _faults(table, columns, target, spec)
-        different, of_row = combined(table, spec, faults)
-        counts = np.bincount(of_row, minlength=len(different)).tolist()
-        for combination, count in zip(different, counts, strict=True):
-            counter[combination] += count
-        repeats.add(row_digests(table))
-        if draw is not None:
-            draw.add(table, different, of_row)
-        rows += table.num_rows
+    with ahead((table, row_digests(table)) for table in scan.tables()) as pieces:
+        for table, digests in pieces:
+            faults = _faults(table, columns, target, spec)
+            different, of_row = combined(table, spec, faults)
+            counts = np.bincount(of_row, minlength=len(different)).tolist()
+            for combination, count in zip(different, counts, strict=True):
+                counter[combination] += count
+            repeats.add(digests)
+            if draw is not None:
+                draw.add(table, different, of_row)
+            rows += table.num_rows
     if not rows:
         raise source.no_rows()
     inferred = kinds_of(columns, spec) if recorded is None else ColumnKinds(recorded.kinds, {})

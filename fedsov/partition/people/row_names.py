@@ -19,9 +19,10 @@ A file with a column more, less or renamed has other rows: nothing here finds th
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,7 +42,10 @@ _PUBLIC = hashlib.blake2b(b"fedsov row names", digest_size=DIGEST_BYTES).digest(
 _LONGEST = 4096
 _KEPT = np.tril(np.full((DIGEST_BYTES + 1, DIGEST_BYTES), 0xFF, np.uint8), -1)
 _PAIRS = np.array([f"{byte:02x}" for byte in range(256)], "S2")
-_NIBBLES = np.array([int(chr(byte), 16) if chr(byte) in "0123456789abcdef" else 0 for byte in range(256)], np.uint8)
+_PACKED = pa.binary(DIGEST_BYTES)
+_NO_DIGIT = 16
+_DIGITS = "0123456789abcdef"
+_NIBBLES = np.array([_DIGITS.find(chr(byte)) if chr(byte) in _DIGITS else _NO_DIGIT for byte in range(256)], np.uint8)
 _UNTRIMMED = (np.arange(256) <= 0x20) | (np.arange(256) >= 0x80)
 _BEGINS_NUMBER = np.isin(np.arange(256), list(b"0123456789+-.")) | (np.arange(256) >= 0x80)
 _BEGINS_WORD = np.isin(np.arange(256), list(b"nNiI"))
@@ -144,18 +148,59 @@ def hexadecimal(names: np.ndarray) -> pa.Array:
     return pa.Array.from_buffers(pa.large_string(), len(names), buffers)
 
 
-def halves_of(names: pa.ChunkedArray) -> np.ndarray:
-    """(rows,) int64: the first half of each name of 32 digits, as `keyed_halves`. Raises ValueError for other text."""
-    parts = [np.zeros(0, np.int64)]
-    for chunk in names.cast(pa.large_string()).chunks:
-        if len(chunk):
-            offsets = np.frombuffer(chunk.buffers()[1], np.int64)[chunk.offset : chunk.offset + len(chunk) + 1]
-            if chunk.null_count or (np.diff(offsets) != 2 * DIGEST_BYTES).any():
-                raise ValueError("a name is not of 32 digits")
-            digits = np.frombuffer(chunk.buffers()[2], np.uint8)[offsets[0] : offsets[-1]]
-            halves = _NIBBLES[digits.reshape(len(chunk), -1)[:, :DIGEST_BYTES]]
-            parts.append(keyed_halves(halves[:, ::2] << 4 | halves[:, 1::2]))
+def packed(names: np.ndarray) -> pa.Array:
+    """(rows,) names of 16 bytes each, as they are stored, of (rows, 16) uint8."""
+    return pa.Array.from_buffers(_PACKED, len(names), [None, pa.py_buffer(np.ascontiguousarray(names))])
+
+
+def bytes_of(names: pa.ChunkedArray) -> np.ndarray:
+    """(rows, 16) uint8 of names of 16 bytes or of 32 digits. Raises ValueError for other text."""
+    parts = [np.zeros((0, DIGEST_BYTES), np.uint8)]
+    for chunk in names.chunks:
+        parts.append(_bytes(chunk) if chunk.type == _PACKED else _bytes_of_digits(chunk.cast(pa.large_string())))
     return np.concatenate(parts)
+
+
+def _bytes(chunk: pa.Array) -> np.ndarray:
+    if chunk.null_count:
+        raise ValueError("a name is missing")
+    content = np.frombuffer(chunk.buffers()[1], np.uint8).reshape(-1, DIGEST_BYTES)
+    return content[chunk.offset : chunk.offset + len(chunk)]
+
+
+def _bytes_of_digits(chunk: pa.Array) -> np.ndarray:
+    if not len(chunk):
+        return np.zeros((0, DIGEST_BYTES), np.uint8)
+    offsets = np.frombuffer(chunk.buffers()[1], np.int64)[chunk.offset : chunk.offset + len(chunk) + 1]
+    if chunk.null_count or (np.diff(offsets) != 2 * DIGEST_BYTES).any():
+        raise ValueError("a name is not of 32 digits")
+    nibbles = _NIBBLES[np.frombuffer(chunk.buffers()[2], np.uint8)[offsets[0] : offsets[-1]]]
+    if (nibbles == _NO_DIGIT).any():
+        raise ValueError("a name is not of hexadecimal digits")
+    found: np.ndarray = (nibbles[::2] << 4 | nibbles[1::2]).reshape(-1, DIGEST_BYTES)
+    return found
+
+
+def halves_of(names: pa.ChunkedArray) -> np.ndarray:
+    """(rows,) int64: the first half of each name, as `keyed_halves`. Raises as `bytes_of`."""
+    return keyed_halves(bytes_of(names))
+
+
+def with_digits(table: pa.Table) -> pa.Table:
+    """The table with names of 16 bytes as text of 32 digits."""
+    for place, field in enumerate(table.schema):
+        if field.type == _PACKED:
+            table = table.set_column(place, field.name, hexadecimal(bytes_of(table.column(place))))
+    return table
+
+
+def without_digits(table: pa.Table, names: Collection[str]) -> pa.Table:
+    """The inverse of `with_digits` in these columns, as far as all of a column's texts are names."""
+    for place, field in enumerate(table.schema):
+        if field.name in names and pa.types.is_large_string(field.type):
+            with contextlib.suppress(ValueError):
+                table = table.set_column(place, field.name, packed(bytes_of(table.column(place))))
+    return table
 
 
 def row_folds(source_sha256: str, first: int, rows: int) -> np.ndarray:
