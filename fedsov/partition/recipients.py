@@ -92,6 +92,9 @@ class Tally:
             label_of: (rows,) places among `labels`.
         """
         self._labels |= {labels[place] for place in np.flatnonzero(np.bincount(label_of)).tolist()}
+        if not named.any() and not any(label.is_public for label in labels):
+            self._nobody[False] += len(names)
+            return
         is_public = np.array([label.is_public for label in labels] or [False])[label_of]
         for public, people in self._people.items():
             people.add(keyed_halves(names[named & (is_public == public)]))
@@ -173,7 +176,9 @@ class Sorter:
             label_of = self._labels(rows, recipient, chosen)
             if tallies:
                 tallies[place].add(names, people[chosen] >= 0, label_of, recipient.labels)
-            beside = {SUBJECT: packed(names), LABEL: numbers(label_of), ROW: numbers(keyed_halves(own))}
+            codes = from_levels(self._source.homes.codes, self._source.homes.code_of[rows.place[chosen]])
+            beside = {JURISDICTION: codes, SUBJECT: packed(names), LABEL: numbers(label_of)}
+            beside[ROW] = numbers(keyed_halves(own))
             table = columns.take(numbers(chosen))
             kinds = stored_kinds(self._source, is_quarantine=recipient.is_quarantine)
             stored = [name for name in columns.column_names if name in kinds or name.startswith(RESERVED)]
@@ -184,9 +189,7 @@ class Sorter:
 
     def _columns(self, rows: SortedRows, people: np.ndarray) -> pa.Table:
         """The columns of every row that are the same for whoever gets it."""
-        homes = self._source.homes
-        codes = from_levels(homes.codes, homes.code_of[rows.place])
-        beside = {JURISDICTION: codes, FOLD: numbers(self.folds(rows, people))}
+        beside = {FOLD: numbers(self.folds(rows, people))}
         if self._source.spec.consent_column is not None:
             beside[CONSENT] = numbers(self._marks(rows, people))
         if rows.batches is not None:

@@ -58,7 +58,7 @@ class SharedGroups:
         """More rows of the store at a place, which may be written later."""
         self._waiting[place].append(table)
         self._rows[place] += table.num_rows
-        self._bytes[place] += table.nbytes
+        self._bytes[place] += table.get_total_buffer_size()
         if self._rows[place] >= MOST_OF_GROUP:
             self._flush(place)
         while sum(self._bytes) > BYTES_IN_MEMORY:

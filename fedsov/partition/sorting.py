@@ -94,7 +94,7 @@ class SortedRows:
     """Some rows as they will be stored, but for pseudonyms and releases, which are each region's own.
 
     Attributes:
-        columns: name to column, `TARGET` and what the jurisdictions say among them.
+        columns: name to column, `TARGET` among them, and what the jurisdictions say where a row is quarantined.
         place: (rows,) place of each row's combination.
         names: by their values.
         subjects: whose rows they are; None where no column says.
@@ -164,10 +164,9 @@ class SortedSource:
         last = first + table.num_rows
         consents = self.combinations.consents[place] if self.drawn is None else self.drawn[first:last]
         names = RowNames(row_digests(table), self.repeated.between(first, last))
-        spoken = prepared.columns.get(spec.jurisdiction)
-        if spoken is None:
-            spoken = from_levels(*levels(table.column(spec.jurisdiction)))
-        columns = {**prepared.columns, TARGET: prepared.target, spec.jurisdiction: spoken}
+        columns = {**prepared.columns, TARGET: prepared.target}
+        if spec.jurisdiction not in columns and (self.homes.home[place] < 0).any():  # only a quarantine asks
+            columns[spec.jurisdiction] = from_levels(*levels(table.column(spec.jurisdiction)))
         subjects = None if spec.subject is None else table.column(spec.subject)
         batches = None if self.batches is None else self.batches.select(slice(first, last))
         return SortedRows(columns, place, names, subjects, consents, first, batches)
