@@ -12,6 +12,7 @@ import typer
 
 from fedsov.cli.arguments import Arguments, By, RegionName, Why, print_json, print_line
 from fedsov.cli.declaration import command, group_app
+from fedsov.cli.serving import ServeArguments
 from fedsov.errors import ConfigurationError
 
 Every = Annotated[bool, typer.Option("--all", help="Every region of the workspace.")]
@@ -139,6 +140,25 @@ def _ask(lines: Sequence[str]) -> None:
     print("Change this? [y/N] ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise ConfigurationError("nothing was changed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegionServeArguments(ServeArguments):
+    """Which region."""
+
+    name: RegionName
+
+
+@command(app, examples=("fedsov region serve DE", "fedsov region serve DE --workspace /srv/de --health-port 8081"))
+def serve(arguments: RegionServeArguments) -> None:
+    """Runs a region of a deployment until SIGTERM or Ctrl-C: it calls its hub, and answers behind its own gate.
+
+    Its home is what `fedsov deploy join` and `fedsov deploy accept` made. It opens connections to its hub alone, and
+    waits for it where it is away.
+    """
+    from fedsov.api.deployment.serving import serve_region
+
+    serve_region(arguments.workspace, arguments.name, arguments.display())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

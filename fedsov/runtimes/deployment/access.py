@@ -21,7 +21,7 @@ from fedsov.keys.revocation import RevocationList, check_not_revoked, read
 from fedsov.storage.deployment_folder import DeploymentFolder
 
 CERTIFICATE = "fedsov.certificate"
-"""In a scope's ``extensions``: the certificate of the connection (DER), written by `fedsov.runtimes.deployment.tls_server`."""
+"""In a scope's ``extensions``: the certificate of the connection (DER), as the server wrote it (`tls_server`)."""
 
 
 class NotAllowed(FedsovError):

@@ -160,7 +160,7 @@ class DeployedRegion:
         return _text(question, "models", versions)
 
     def _registry(self) -> RegistryConnection:
-        """The process that writes the registry; it is begun with a run's last question, for its imports take a while."""
+        """The process that writes the registry; it begins with a run's last question, for its imports take a while."""
         if self._registering is None:
             self._registering = self._opened.enter_context(open_registry())
         return self._registering

@@ -32,6 +32,7 @@ from fedsov.runtimes.deployment.parcels import ParcelDamaged, head_of, pack_parc
 
 __all__ = ["Parcelled", "first_message", "named_once", "parcel_of", "parcelled", "record_names", "record_names_of"]
 
+
 def parcel_of(messages: Sequence[Message]) -> bytes:
     """Messages as one parcel. Each gets its object's name as its id, as Flower has it.
 
@@ -119,4 +120,6 @@ def record_names_of(root: str, objects: Mapping[str, bytes]) -> dict[str, str]:
     _, children, _ = get_object_head_values_from_object_content(objects[root])
     if len(children) != 1 or children[0] not in objects:
         raise ParcelDamaged("a message without content")
-    return {str(name): str(each) for name, each in json.loads(get_object_body(objects[children[0]], RecordDict)).items()}
+    return {
+        str(name): str(each) for name, each in json.loads(get_object_body(objects[children[0]], RecordDict)).items()
+    }

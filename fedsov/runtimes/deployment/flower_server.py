@@ -22,9 +22,9 @@ from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 from flwr.app import Message
+from flwr.common.constant import NOOP_ACCOUNT_NAME, NOOP_FLWR_AID
 from flwr.common.serde import message_from_proto, message_to_proto
 from flwr.proto.runtime_pb2 import PushAppMessagesRequest
-from flwr.common.constant import NOOP_ACCOUNT_NAME, NOOP_FLWR_AID
 from flwr.supercore.constant import FLWR_IN_MEMORY_DB_NAME, NOOP_FEDERATION_ID
 from flwr.supercore.inflatable.inflatable_object import iterate_object_tree
 from flwr.supercore.object_store import NoObjectInStoreError
@@ -36,7 +36,7 @@ from fedsov.errors import FedsovError
 from fedsov.runtimes.deployment.parcels import ParcelDamaged, pack_parcel, unpack_parcel
 
 NODE_SECONDS = 10.0
-IN_MEMORY = FLWR_IN_MEMORY_DB_NAME
+IN_MEMORY, FINISHED = FLWR_IN_MEMORY_DB_NAME, "finished"
 Ring = Callable[[tuple[str, int]], None]
 """Told that something came for ``("node", id)`` or ``("run", id)``."""
 
@@ -64,6 +64,15 @@ class RunTicket:
     token: str
 
 
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """A message that is handed to a region: its id, its run, and the parcel."""
+
+    message: str
+    run: int
+    parcel: bytes = field(repr=False)
+
+
 @dataclass(slots=True)
 class SuperLink:
     """Flower's state, as the coordinator uses it. Every method may be called by several threads."""
@@ -71,8 +80,11 @@ class SuperLink:
     state: Any
     app: Any
     ring: Ring
+<<<<<<< HEAD
     _whole: threading.RLock = field(default_factory=threading.RLock)
     """Held while a message is stored with its objects, and while one is taken: Flower shows it before they are there."""
+=======
+>>>>>>> lead
 
     def register(self, name: str, public_key: str) -> int:
         """The node of a key (PEM), registered where it is not yet."""
@@ -118,7 +130,7 @@ class SuperLink:
         return RunTicket(int(task.run_id), int(task.task_id), token)
 
     def end_run(self, ticket: RunTicket, status: str) -> None:
-        """Ends a run: ``completed``, ``stopped`` or ``failed``. What waits for its regions is dropped."""
+        """Ends a run: ``completed``, ``stopped`` or ``failed``. What waits for its regions goes to none of them."""
         self.state.finish_task(ticket.task, status, "")
 
     def store(self, parcel: bytes, *, check: Callable[[Message], str]) -> list[str]:
@@ -156,11 +168,27 @@ class SuperLink:
             self.state.store_object(run, session, name, objects[name])
         return str(message.metadata.message_id)
 
+<<<<<<< HEAD
     def take_for_node(self, node: int) -> tuple[str, bytes] | None:
         """The oldest message for a node as a parcel, with its id; None where there is none."""
         with self._whole:
             messages = self.state.get_message_ins(node_id=node, limit=1)
             return (str(messages[0].metadata.message_id), self._parcel(messages)) if messages else None
+=======
+    def take_for_node(self, node: int) -> Handed | None:
+        """The oldest message for a node whose run goes on; None where there is none."""
+        while messages := self.state.get_message_ins(node_id=node, limit=1):
+            meta = messages[0].metadata
+            if self.goes_on(meta.run_id):
+                return Handed(str(meta.message_id), int(meta.run_id), self._parcel(messages))
+            self.state.delete_messages(message_ins_ids={meta.message_id})
+        return None
+
+    def goes_on(self, run: int) -> bool:
+        """Whether a run has not ended."""
+        known = self.state.get_run_info(run_ids=[run])
+        return bool(known) and known[0].status.status != FINISHED
+>>>>>>> lead
 
     def delivered(self, message_id: str) -> None:
         """A node has a message: its objects are needed no more."""
@@ -274,7 +302,7 @@ def _ring_when_stored(state: Any, ring: Ring) -> None:
         stored = store_object(run_id, session_id, object_id, content)
         for message_id, (whom, missing) in list(waiting.items()) if stored else ():
             missing.discard(object_id)
-            if not missing and waiting.pop(message_id, None):
+            if not missing and waiting.pop(message_id, None) is not None:
                 ring(whom)
         return stored
 

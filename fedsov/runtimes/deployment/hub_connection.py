@@ -75,8 +75,8 @@ class Credentials:
             context.load_cert_chain(self.certificate, self.key)
         except (OSError, ssl.SSLError) as error:
             raise ConfigurationError(
-                f"the certificate of this party cannot be used ({self.certificate}: {error}); `fedsov doctor` says what "
-                "is missing"
+                f"the certificate of this party cannot be used ({self.certificate}: {error}); "
+                "`fedsov doctor` says what is missing"
             ) from None
         return context
 
@@ -143,7 +143,9 @@ class HubConnection:
             status, answer = response.status, response.read()
         except (OSError, http.client.HTTPException) as error:
             self.close()
-            raise HubUnreachable(f"the hub at {self.address.host}:{self.address.port} cannot be reached: {_reason(error)}") from None
+            raise HubUnreachable(
+                f"the hub at {self.address.host}:{self.address.port} cannot be reached: {_reason(error)}"
+            ) from None
         if status >= 400:
             raise HubRefused(status, _why(answer) or f"the hub answered with status {status}")
         return status, answer

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -130,7 +131,8 @@ class DeployedLinks:
     def send(self, message: Message, label: Label) -> None:
         """Queues a message for its region; what it carries is bound by the label. It travels with the next `poll`."""
         node = message.metadata.dst_node_id
-        second = bool(self._regions[node].opening and self._regions[node].opening.header.get("second"))
+        opening = self._regions[node].opening
+        second = opening is not None and bool(opening.header.get("second"))
         header = {"act": ANSWER, "run": self._run, "second": second, "label": label.to_json()}
         limit = largest_answer(message)
         with_label = SizeLimit(limit.texts + 2 * LARGEST_LABEL, limit.arrays)
@@ -165,13 +167,14 @@ class DeployedLinks:
                 del self._regions[key]
         return {region.name: region.told[0] for region in aside.values() if region.told}
 
-    def close(self, header: Mapping[str, Any]) -> None:
-        """Tells every region that is connected that the run has ended; waits for none of them."""
+    def close(self, header: Mapping[str, Any], seconds: float = 5.0) -> None:
+        """Tells every region that is connected that the run has ended; one that does not answer is not waited for."""
         seen = self._look()
-        names = {region.name for region in self._regions.values() if seen.get(region.name, RegionSeen(0, False)).connected}
-        letters = [(Errand.of(header, 2), seen[name].node) for name in sorted(names)]
-        if letters:
-            self._line.send([enveloped(each.message, each.header, Address(self._line.run, node)) for each, node in letters])
+        names = {region.name for region in self._regions.values()}
+        here = sorted(name for name in names if name in seen and seen[name].connected)
+        self._regions.clear()
+        with suppress(FedsovError):
+            self.ask(dict.fromkeys(here, header), seconds)
 
     def _exchange(self, seconds: float) -> bool:
         """Sends what waits, and takes what comes within so many seconds; False where nothing is under way."""
@@ -263,7 +266,9 @@ class DeployedLinks:
         """A region that is asked is not there: the run goes on without it, or waits where too few are left."""
         if time.monotonic() < self._returning_until:
             return
-        here = {each.name for each in self._regions.values() if self._seen.get(each.name, RegionSeen(0, False)).connected}
+        here = {
+            each.name for each in self._regions.values() if self._seen.get(each.name, RegionSeen(0, False)).connected
+        }
         now = time.monotonic()
         if len(here) < self._least and (not self._paused_since or now - self._paused_since < self._pause):
             if not self._paused_since:

@@ -15,14 +15,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from fedsov.errors import ConfigurationError
 from fedsov.runtimes.deployment.flower_clients import first_message
-from fedsov.runtimes.deployment.hub_connection import Credentials, HubAddress, HubConnection, HubRefused, HubUnreachable
+from fedsov.runtimes.deployment.health import Health
+from fedsov.runtimes.deployment.hub_connection import Credentials, HubConnection, HubRefused, HubUnreachable
 from fedsov.runtimes.fork_server import TO_TRAIN, ForkServer
 from fedsov.runtimes.framed_socket import ConnectionClosed, Frame, FramedSocket
 from fedsov.storage.deployment_folder import DeploymentFolder
+from fedsov.storage.party_file import HubAddress
 
 FLEET = "/fedsov/v1/fleet"
 WAIT = 20.0
@@ -52,33 +53,22 @@ class RegionPlace:
     hub: HubAddress
 
 
-@dataclass(slots=True)
-class ServiceState:
-    """How a service stands, for whoever looks after it.
-
-    Attributes:
-        waits_for: what it waits for, in a sentence; "" while it is connected.
-    """
-
-    waits_for: str = "it begins"
-    connected: bool = False
-    answered: int = 0
-    restarts: int = 0
-    bytes_in: int = 0
-    bytes_out: int = 0
-    last_seconds: float = 0.0
-
-
 class RegionService:
     """The loop of a region: hello, pull, answer, push.
 
     Args:
-        tell: told of events in a word and its fields.
+        tell: told of events: a word, a sentence, and fields.
+        health: how it fares, for whoever looks after it.
     """
 
-    def __init__(self, place: RegionPlace, tell: Callable[..., None] = lambda event, **fields: None) -> None:
+    def __init__(
+        self,
+        place: RegionPlace,
+        tell: Callable[..., None] = lambda event, text, **fields: None,
+        health: Health | None = None,
+    ) -> None:
         self._place, self._tell = place, tell
-        self.state = ServiceState()
+        self._health = health or Health()
         self._connection = HubConnection(place.hub, Credentials.of(place.folder))
         self._server: ForkServer | None = None
         self._process: FramedSocket | None = None
@@ -130,13 +120,12 @@ class RegionService:
                 self._lost(str(error))
             except HubRefused as error:
                 if error.status != 409:
-                    self._tell("answer refused", why=str(error))
+                    self._tell("answer refused", f"the hub does not take an answer: {error}")
                     break
                 self._hello(stop)
             pause.wait()
-        self.state.answered += 1
-        self.state.bytes_in, self.state.bytes_out = self.state.bytes_in + len(parcel), self.state.bytes_out + len(answer)
-        self.state.last_seconds = time.monotonic() - started
+        self._health.count(answered=1, bytes_in=len(parcel), bytes_out=len(answer))
+        self._health.tell(last_round=time.monotonic() - started)
         return name
 
     def _worked(self, parcel: bytes) -> bytes:
@@ -147,8 +136,11 @@ class RegionService:
                 process.send(Frame({"failed": attempt == GIVE_UP - 1}, parcel))
                 return process.receive().body
             except ConnectionClosed:
-                self.state.restarts += 1
-                self._tell("region process ended", attempt=attempt + 1)
+                self._tell(
+                    "region process ended",
+                    "the region's process ended over a message; it is begun again and handed the same message",
+                    attempt=attempt + 1,
+                )
                 self._drop_process()
         raise ConfigurationError(
             f"region {self._place.name}: its process ends at once, three times over; see regions/{self._place.name}/"
@@ -174,7 +166,8 @@ class RegionService:
         while not stop.is_set():
             try:
                 told = self._connection.post_json(f"{FLEET}/hello", {})
-                self._tell("connected", node=told["node"], coordinator=told["instance"])
+                where = f"{self._place.hub.host}:{self._place.hub.port}"
+                self._tell("connected", f"connected to the hub at {where}", node=told["node"], hub=told["instance"])
                 self._is_connected()
                 return True
             except (HubUnreachable, HubRefused, ConfigurationError) as error:
@@ -190,16 +183,17 @@ class RegionService:
                     connection.post(f"{FLEET}/beat", timeout=2 * BEAT)
 
     def _is_connected(self) -> None:
-        self.state.connected, self.state.waits_for = True, ""
+        self._health.tell(connected=True, waits_for="")
 
     def _lost(self, why: str) -> None:
-        if self.state.connected or self.state.waits_for != why:
-            self._tell("waiting", why=why)
-        self.state.connected, self.state.waits_for = False, why
+        state = self._health.state
+        if state.connected or state.waits_for != why:
+            self._tell("waiting", f"waits: {why}")
+        self._health.tell(connected=False, waits_for=why)
 
     def _close(self) -> None:
         with suppress(HubUnreachable, HubRefused, ConfigurationError):
-            if self.state.connected:
+            if self._health.state.connected:
                 HubConnection(self._place.hub, Credentials.of(self._place.folder)).post(f"{FLEET}/bye", timeout=3.0)
         self._connection.close()
         self._drop_process()
@@ -218,8 +212,3 @@ class _Pause:
     def wait(self) -> None:
         self.stop.wait(self.seconds)
         self.seconds = min(SLOWEST, 2 * self.seconds)
-
-
-def state_of(service: RegionService) -> dict[str, Any]:
-    """How a service stands, in plain values."""
-    return {name: getattr(service.state, name) for name in ServiceState.__slots__}

@@ -55,7 +55,7 @@ ENVIRONMENT = {"OMP_NUM_THREADS": "1", "FLWR_TELEMETRY_ENABLED": "0", "MLFLOW_DI
 PREFIX = "/fedsov/v1"
 COORDINATOR = "coordinator"
 COORDINATOR_MODULE = "fedsov.runtimes.deployment.coordinator_process"
-REGION_MODULE = "tests.runtimes.deployment.a_region"
+REGION_MODULE = "fedsov.runtimes.deployment.region_main"
 HOOKS = Path(__file__).parent / "hooks"
 PRIVATE = (
     "privacy=record",
@@ -130,9 +130,10 @@ class Deployment:
         chosen = names or (COORDINATOR, *self.names)
         for name in chosen:
             way = self.way if self.way and name == self.names[0] else None
-            program = [REGION_MODULE, str(self.workspace), name, self.address.host, str(self.address.port)]
-            if way:
-                program[-1] = str(way.port(self.address.port))
+            port = way.port(self.address.port) if way else self.address.port
+            home = self.trial.regions[name].root.parent if name != COORDINATOR else self.workspace
+            program = [REGION_MODULE, name, "--workspace", str(self.workspace), "--home", str(home)]
+            program += ["--hub", f"{self.address.host}:{port}"]
             if name == COORDINATOR:
                 program = [COORDINATOR_MODULE, str(self.workspace)]
                 program += ["--database", self.database] if self.database else []
