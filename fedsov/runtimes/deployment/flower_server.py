@@ -80,11 +80,8 @@ class SuperLink:
     state: Any
     app: Any
     ring: Ring
-<<<<<<< HEAD
     _whole: threading.RLock = field(default_factory=threading.RLock)
     """Held while a message is stored with its objects, and while one is taken: Flower shows it before they are there."""
-=======
->>>>>>> lead
 
     def register(self, name: str, public_key: str) -> int:
         """The node of a key (PEM), registered where it is not yet."""
@@ -168,27 +165,20 @@ class SuperLink:
             self.state.store_object(run, session, name, objects[name])
         return str(message.metadata.message_id)
 
-<<<<<<< HEAD
-    def take_for_node(self, node: int) -> tuple[str, bytes] | None:
-        """The oldest message for a node as a parcel, with its id; None where there is none."""
-        with self._whole:
-            messages = self.state.get_message_ins(node_id=node, limit=1)
-            return (str(messages[0].metadata.message_id), self._parcel(messages)) if messages else None
-=======
     def take_for_node(self, node: int) -> Handed | None:
         """The oldest message for a node whose run goes on; None where there is none."""
-        while messages := self.state.get_message_ins(node_id=node, limit=1):
-            meta = messages[0].metadata
-            if self.goes_on(meta.run_id):
-                return Handed(str(meta.message_id), int(meta.run_id), self._parcel(messages))
-            self.state.delete_messages(message_ins_ids={meta.message_id})
-        return None
+        with self._whole:
+            while messages := self.state.get_message_ins(node_id=node, limit=1):
+                meta = messages[0].metadata
+                if self.goes_on(meta.run_id):
+                    return Handed(str(meta.message_id), int(meta.run_id), self._parcel(messages))
+                self.state.delete_messages(message_ins_ids={meta.message_id})
+            return None
 
     def goes_on(self, run: int) -> bool:
         """Whether a run has not ended."""
         known = self.state.get_run_info(run_ids=[run])
         return bool(known) and known[0].status.status != FINISHED
->>>>>>> lead
 
     def delivered(self, message_id: str) -> None:
         """A node has a message: its objects are needed no more."""

@@ -189,8 +189,15 @@ class Deployment:
         return {}
 
     def until_connected(self, *names: str) -> None:
-        """Waits until these regions, or all, are connected."""
-        until(lambda: all(self.seen().get(name) for name in names or self.names), "regions connected")
+        """Waits until these regions, or all that run, are connected. Fails where a process has ended by itself."""
+        wanted = names or [name for name in self.names if self.runs(name)]
+
+        def connected() -> bool:
+            ended = [name for name, process in self.processes.items() if process.poll() is not None]
+            assert not ended, f"{ended[0]} ended: {self.log(ended[0]).read_text()[-2000:]}"
+            return all(self.seen().get(name) for name in wanted)
+
+        until(connected, f"{', '.join(wanted)} connected")
 
     def region_process(self, name: str) -> int:
         """The number of the process that holds a region's keys."""
