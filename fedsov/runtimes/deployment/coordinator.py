@@ -144,7 +144,7 @@ class Coordinator:
             await self._link.app(scope, receive, send)
             return
         try:
-            who = self._access.caller(scope)
+            who = await self._caller(scope)
             if not scope["path"].startswith(f"{PREFIX}/"):
                 _check_stock(who, scope["path"])
                 await self._link.app(scope, receive, send)
@@ -155,6 +155,17 @@ class Coordinator:
         except NotServed as refused:
             status, body = refused.status, _error(refused)
         await _respond(send, status, body)
+
+    async def _caller(self, scope: Scope) -> Caller:
+        """Who calls. A region that is refused by the certificate by which it said hello is connected no more."""
+        try:
+            return self._access.caller(scope)
+        except NotAllowed:
+            named = self._access.named(scope)
+            region = None if named is None else self._regions.get(named.name)
+            if named is not None and region is not None and (named.role, named.serial) == (REGION, region.serial):
+                await self._forget(named.name)
+            raise
 
     async def _answered(self, who: Caller, scope: Scope, receive: Receive) -> tuple[int, bytes]:
         name = scope["path"].removeprefix(f"{PREFIX}/").rstrip("/")
@@ -227,11 +238,15 @@ class Coordinator:
         return None
 
     async def _bye(self, request: PartyRequest) -> Answer:
-        region = self._regions.pop(request.who.name, None)
+        await self._forget(request.who.name)
+        return None
+
+    async def _forget(self, name: str) -> None:
+        """A region is connected no more, until it says hello again."""
+        region = self._regions.pop(name, None)
         if region is not None:
             await run_in_threadpool(self._link.sign_off, region.node)
             self._bells.ring(("regions", 0))
-        return None
 
     async def _list_regions(self, request: PartyRequest) -> Answer:
         online = await run_in_threadpool(self._link.online)

@@ -26,6 +26,9 @@ SECONDS = 30.0
 """Seconds that an answer is waited for, where a request says nothing else."""
 
 
+FORBIDDEN = 403
+
+
 class HubUnreachable(FedsovError):
     """The coordinator cannot be reached, or broke off; the message says where and why."""
 
@@ -146,6 +149,8 @@ class HubConnection:
             raise HubUnreachable(
                 f"the hub at {self.address.host}:{self.address.port} cannot be reached: {_reason(error)}"
             ) from None
+        if status == FORBIDDEN:
+            self.close()  # its certificate may be renewed by the next request
         if status >= 400:
             raise HubRefused(status, _why(answer) or f"the hub answered with status {status}")
         return status, answer
