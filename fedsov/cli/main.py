@@ -36,7 +36,7 @@ COMMANDS: Mapping[str, str] = {
     "stop": "Stop a job at the hub.",
     "ingest": "Only sort the source into the regions' encrypted stores.",
     "ingest serve": "Take rows over HTTP, stored before they are answered.",
-    "region": "What protects a region is its own: show, set, check, init, owner; serve.",
+    "region": "A region's own: show, set, check, init, ingest, serve, owner.",
     "quarantine": "Rows that no store took: list, show, assign, delete.",
     "retention": "How long rows are used: plan, apply; legal holds: hold, release.",
     "keys": "A region's keys: status, rotate, retire.",
@@ -45,9 +45,12 @@ COMMANDS: Mapping[str, str] = {
     "evidence": "The documents that decisions rely on: list, missing, add, kinds, check.",
     "ledger": "What the ledgers hold: verify, show, prove, export, anchor.",
     "budget": "What of each region's privacy budget is spent and left, by run.",
+    "backup": "A party's files in one encrypted archive, while it goes on.",
+    "restore": "A party put back from its archive, checked before anything is in place.",
     "attack": "Known attacks on a region's training, beside the epsilon claimed.",
     "promote": "Make a registered model version the champion.",
     "report": "Write the record of processing and cross-border transfers.",
+    "deploy": "Who belongs to a deployment: init, join, approve, accept, renew, revoke, show.",
     "completion": "Print the completion script for bash, zsh or fish.",
 }
 """Each command, and what it does; it is in the module of `fedsov.cli` that has its name."""

@@ -94,7 +94,8 @@ def ingest(
         WorkspaceUnusable: the workspace cannot be written; the old stores stay.
     """
     atlas = known_as(atlas, spec)
-    digest = _digest(spec, atlas, regions, conditions.basis if release is not None else "")
+    basis = conditions.basis if release is not None else ""
+    digest = _digest(spec, atlas, regions, basis + conditions.narrows)
     with open_source(spec) as source:
         described = description_digest(description_of(spec))
         stamp = {"source_sha256": source.sha256, "spec_digest": digest, "description": described}
@@ -108,7 +109,7 @@ def ingest(
             _check_appended(workspace, spec.name, previous)
         begun = min(today(), conditions.first_day(source.sha256) or date.max)
         first = first_day(store_folder(workspace, QUARANTINE, spec.name).parent, source.sha256, begun)
-        rows = survey(source, atlas, regions, {**stamp, "ingested": first.isoformat()})
+        rows = conditions.narrowed(survey(source, atlas, regions, {**stamp, "ingested": first.isoformat()}))
         report = report_of(rows, keep_empty=regions != "auto")
         for region in report.regions:
             takes = rows.homes.home == rows.homes.regions.index(region)

@@ -12,7 +12,7 @@ Who took no part in a round kept nothing for the next one, and begins that with 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -68,9 +68,13 @@ class Layout:
         Raises ConfigurationError for a frozen name that is no shared parameter, or where all are frozen.
         """
         shaped = shapes(training.network, inputs)
-        own = training.personalization.names(training.network, inputs)
+        return Layout.laid_out(training, shaped, training.personalization.names(training.network, inputs))
+
+    @staticmethod
+    def laid_out(training: TrainingSpec, shaped: Mapping[str, tuple[int, ...]], own: Collection[str]) -> Layout:
+        """The layout of parameters of these shapes, of which some are the client's own. Raises as `of`."""
         sent = trained([name for name in shaped if name not in own], training.frozen)
-        return Layout(shaped, own, places(shaped, own), places(shaped, sent))
+        return Layout(shaped, frozenset(own), places(shaped, own), places(shaped, sent))
 
     @property
     def size(self) -> int:

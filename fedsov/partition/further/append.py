@@ -74,11 +74,13 @@ class Outcome:
         stored: region to rows.
         quarantined: reason to rows.
         fresh: rows that were stored now; 0 where all were stored already.
+        said: what was refused of them, in sentences.
     """
 
     stored: Mapping[str, int]
     quarantined: Mapping[str, int]
     fresh: int
+    said: tuple[str, ...] = ()
 
     def sentence(self) -> str:
         """In words."""
@@ -152,7 +154,9 @@ class AppendableStores:
         first = first_day(quarantines, source.sha256, begun)
         rows = self.surveyed(source, first)
         rows = replace(rows, batches=batches(int(rows.combinations.counts.sum()), first))
-        return self.store(rows, rows.tables(), first, conditions)
+        narrowed = conditions.narrowed(rows)
+        outcome = self.store(narrowed, narrowed.tables(), first, conditions)
+        return replace(outcome, said=narrowed.said[len(rows.said) :])
 
     def surveyed(self, source: Source, first: date) -> SortedSource:
         """Where rows go, that arrived on a day. Raises InputError, as `append`."""

@@ -107,6 +107,16 @@ class Access:
         members: Mapping[str, Member] = self._members.now()
         return sorted(name for name, member in members.items() if member.role == role)
 
+    @property
+    def revocations(self) -> int:
+        """The number of the newest list of revoked certificates. Raises KeyUnavailable, CertificateRefused."""
+        listed: RevocationList = self._revoked.now()
+        return listed.counter
+
+    def list_of_revoked(self) -> bytes:
+        """That list, as it is signed."""
+        return self.folder.revoked.read_bytes()
+
     def _check(self, who: Caller) -> None:
         if self.clock() > who.not_after:
             raise NotAllowed(f"the certificate of {who.name} ended on {who.not_after.date()}; `fedsov deploy renew`")

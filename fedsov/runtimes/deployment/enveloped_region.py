@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
-from contextlib import ExitStack
+import traceback
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from fedsov.keys import KeySettings, RegionKeys, open_keys_as
 from fedsov.keys.principals import TRAINER
 from fedsov.label import PUBLIC, Label
 from fedsov.ledger.canonical_json import canonical
+from fedsov.ledger.ledger import Ledger, entry_time
 from fedsov.protocol.envelopes import NoEnvelope, enveloped_reply, opened, question_of, reply_of
 from fedsov.protocol.flower_messages import (
     FAILED,
@@ -40,8 +42,9 @@ from fedsov.protocol.flower_messages import (
 from fedsov.protocol.job import RegionStart
 from fedsov.protocol.message_types import FINISH
 from fedsov.protocol.signed_labels import LabelledAnswer, signed_label
-from fedsov.region.outbound import RedactedErrors
+from fedsov.region.outbound import RedactedErrors, withheld
 from fedsov.region.worker import ClosedRegion, OpenRegion, answer, open_region
+from fedsov.runtimes.bench.process_bench import BenchServer, ProcessBench
 from fedsov.runtimes.deployment import kept_answer
 from fedsov.runtimes.deployment.acts import ANSWER, CLOSE, HOLDINGS, OPEN, REGISTER
 from fedsov.runtimes.deployment.flower_clients import named_once, parcel_of, parcelled, record_names
@@ -52,8 +55,10 @@ from fedsov.runtimes.registry_connection import RegistryConnection, open_registr
 from fedsov.serialization import Unserializable, from_plain, to_plain
 from fedsov.storage.atomic_files import write_file
 from fedsov.storage.private_files import make_private_folder
-from fedsov.storage.workspace import Workspace
+from fedsov.storage.workspace import Workspace, is_there, ledger_of
 
+UNREADABLE = b""
+"""In the place of an answer: what came is no message."""
 LARGEST_START = 2**26
 """Letters of an envelope that opens a region: a job and its parties."""
 
@@ -67,12 +72,13 @@ def run(connection: FramedSocket) -> None:
     workspace = Workspace(Path(told["workspace"]))
     log_to(workspace.region(told["region"]))  # before anything can fail
     begin_flower_process(HUB_NODE + 1)
-    deployed = DeployedRegion(told["region"], workspace)
-    try:
-        while True:
-            connection.send(Frame({}, deployed.answered(connection.receive().body)))
-    except ConnectionClosed:
-        deployed.close()
+    with BenchServer() as benches:
+        deployed = DeployedRegion(told["region"], workspace, benches, keep_out=[Path(told["home"])])
+        try:
+            while True:
+                connection.send(Frame({}, deployed.answered(connection.receive().body)))
+        except ConnectionClosed:
+            deployed.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +92,17 @@ class _OpenRun:
 
 @dataclass(slots=True)
 class DeployedRegion:
-    """A region and the runs that it is open for, by run and whether it is the second process."""
+    """A region and the runs that it is open for, by run and whether it is the second process.
+
+    Attributes:
+        benches: where the processes begin in which model code runs.
+        keep_out: folders that these must not see, beside the workspace.
+    """
 
     name: str
     workspace: Workspace
+    benches: BenchServer
+    keep_out: Sequence[Path] = ()
     _runs: dict[tuple[str, bool], _OpenRun] = field(default_factory=dict)
     _opened: ExitStack = field(default_factory=ExitStack)
     _registering: RegistryConnection | None = None
@@ -100,14 +113,31 @@ class DeployedRegion:
         return self.workspace.region(self.name)
 
     def answered(self, parcel: bytes) -> bytes:
-        """The parcel of the answer to the message of a parcel. Whatever goes wrong is told as its type's name alone."""
-        (came,) = parcelled(parcel)
-        outer = came.message()
+        """The parcel of the answer to the message of a parcel. Whatever goes wrong is told as its type's name alone.
+
+        `UNREADABLE` where the parcel holds no message, so that there is nothing to answer.
+        """
+        try:
+            (came,) = parcelled(parcel)
+            outer = came.message()
+        except Exception as problem:  # boundary: whatever a hub sends costs that message alone
+            traceback.print_exception(problem)
+            return UNREADABLE
         redacted = RedactedErrors()
         with redacted:
             return self._act(outer)
+        self._note(outer, str(redacted.name))
         code = REFUSED if redacted.name == "JobRefused" else FAILED
         return _sent(outer, error_reply(outer, code, redacted.told))
+
+    def _note(self, outer: Message, error: str) -> None:
+        """Notes in the region's ledger that a message got no answer; a region without one has nothing to keep."""
+        path = ledger_of(self.folder)
+        with RedactedErrors():
+            if is_there(path):
+                with closing(Ledger(path, self.name)) as ledger:
+                    note = withheld(outer.metadata.message_type, error)
+                    ledger.append({"at": entry_time(), "run": "", "act": "note", "owner": self.name, "note": note})
 
     def close(self) -> None:
         """Closes every region that is open."""
@@ -143,7 +173,8 @@ class DeployedRegion:
         if (before := self._runs.pop(key, None)) is not None:
             before.region.close()
         keys = open_keys_as(KeySettings(self.name, self.folder), TRAINER)
-        self._runs[key] = _OpenRun(open_region(start), start, keys)
+        bench = ProcessBench(self.benches, keep_out=[self.workspace.root, *self.keep_out])
+        self._runs[key] = _OpenRun(open_region(start, bench=bench), start, keys)
         return self._runs[key]
 
     def _holdings(self, question: Message, header: Mapping[str, Any]) -> Message:

@@ -83,7 +83,7 @@ class SuperLink:
     app: Any
     ring: Ring
     _whole: threading.RLock = field(default_factory=threading.RLock)
-    """Held while a message is stored with its objects, and while one is taken: Flower shows it before they are there."""
+    """Held while a message is stored with its objects, and while one is taken: Flower shows it sooner."""
 
     def register(self, name: str, public_key: str) -> int:
         """The node of a key (PEM), registered where it is not yet."""
@@ -175,7 +175,7 @@ class SuperLink:
                 if self.goes_on(meta.run_id):
                     return Handed(str(meta.message_id), int(meta.run_id), self._parcel(messages))
                 self.state.delete_messages(message_ins_ids={meta.message_id})
-            return None
+        return None
 
     def goes_on(self, run: int) -> bool:
         """Whether a run has not ended."""

@@ -9,6 +9,7 @@ message that it worked on is handed to it again, and is answered once all the sa
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -16,12 +17,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fedsov.errors import ConfigurationError
+from fedsov.errors import CertificateRefused, ConfigurationError, KeyUnavailable
+from fedsov.keys.revocation import read
 from fedsov.runtimes.deployment.flower_clients import first_message
 from fedsov.runtimes.deployment.health import Health
 from fedsov.runtimes.deployment.hub_connection import Credentials, HubConnection, HubRefused, HubUnreachable
-from fedsov.runtimes.fork_server import TO_TRAIN, ForkServer
+from fedsov.runtimes.deployment.parcels import ParcelDamaged
+from fedsov.runtimes.fork_server import TO_READ, ForkServer
 from fedsov.runtimes.framed_socket import ConnectionClosed, Frame, FramedSocket
+from fedsov.storage.atomic_files import write_file
 from fedsov.storage.deployment_folder import DeploymentFolder
 from fedsov.storage.party_file import HubAddress
 
@@ -32,7 +36,7 @@ BEAT = 5.0
 """Seconds between two signs of life: half of what the coordinator waits for one."""
 SLOWEST = 5.0
 """Seconds between two attempts, at most."""
-DEPLOYED = (*TO_TRAIN, "fedsov.runtimes.deployment.enveloped_region")
+DEPLOYED = (*TO_READ, "fedsov.runtimes.deployment.enveloped_region")
 """What a region's process needs, imported before any message comes."""
 GIVE_UP = 3
 """How often a message is handed to a region's process that ends over it, before it is answered as failed."""
@@ -45,12 +49,19 @@ class RegionPlace:
     Attributes:
         workspace: the folder with the region's own, ``regions/NAME``.
         folder: its certificate and key.
+        hub_key: the key (Ed25519, hexadecimal) of the hub's ledger, as the region's settings pin it; "" for none.
     """
 
     name: str
     workspace: Path
     folder: DeploymentFolder
     hub: HubAddress
+    hub_key: str = ""
+
+    @property
+    def credentials(self) -> Credentials:
+        """By which it and the hub know each other."""
+        return Credentials.of(self.folder, self.hub_key)
 
 
 class RegionService:
@@ -69,15 +80,17 @@ class RegionService:
     ) -> None:
         self._place, self._tell = place, tell
         self._health = health or Health()
-        self._connection = HubConnection(place.hub, Credentials.of(place.folder))
+        self._connection = HubConnection(place.hub, place.credentials)
         self._server: ForkServer | None = None
         self._process: FramedSocket | None = None
+        self._revoked_until = -1
 
     def serve(self, stop: threading.Event) -> None:
         """Answers messages until it is told to stop."""
         with ForkServer.start(DEPLOYED) as self._server:
             beats = threading.Thread(target=self._beat, args=(stop,), daemon=True, name="heartbeat")
             try:
+                self._region_process()
                 if self._hello(stop):
                     beats.start()
                     self._loop(stop)
@@ -94,7 +107,7 @@ class RegionService:
                 pause.begin()
                 if status == 200:
                     has = self._answer(parcel, has, stop)
-            except HubUnreachable as error:
+            except (HubUnreachable, ParcelDamaged) as error:
                 self._lost(str(error))
                 pause.wait()
             except HubRefused as error:
@@ -111,6 +124,9 @@ class RegionService:
             return has
         started = time.monotonic()
         answer = self._worked(parcel)
+        if not answer:
+            self._tell("message unreadable", "the hub sent what is no message; it is not answered", message=name)
+            return name
         pause = _Pause(stop)
         while not stop.is_set():
             try:
@@ -152,7 +168,9 @@ class RegionService:
             if self._server is None or not self._server.is_running:
                 raise ConfigurationError("the region's fork server ended; start the service again")
             self._process = self._server.fork("deployed region")
-            self._process.send(Frame({"workspace": str(self._place.workspace), "region": self._place.name}))
+            place = self._place
+            told = {"workspace": str(place.workspace), "region": place.name, "home": str(place.folder.home)}
+            self._process.send(Frame(told))
         return self._process
 
     def _drop_process(self) -> None:
@@ -177,10 +195,27 @@ class RegionService:
 
     def _beat(self, stop: threading.Event) -> None:
         """A sign of life every few seconds, also while the region works on a message for minutes."""
-        with HubConnection(self._place.hub, Credentials.of(self._place.folder)) as connection:
+        with HubConnection(self._place.hub, self._place.credentials) as connection:
             while not stop.wait(BEAT):
-                with suppress(HubUnreachable, HubRefused, ConfigurationError):
-                    connection.post(f"{FLEET}/beat", timeout=2 * BEAT)
+                with suppress(HubUnreachable, HubRefused, ConfigurationError, KeyUnavailable):
+                    _, told = connection.post(f"{FLEET}/beat", timeout=2 * BEAT)
+                    self._keep_revoked(connection, int(json.loads(told or b"{}").get("revoked", 0)))
+
+    def _keep_revoked(self, connection: HubConnection, newest: int) -> None:
+        """Takes the hub's list of revoked certificates where it is newer than the one kept here."""
+        place = self._place.folder.revoked
+        if not self._place.hub_key or (newest <= self._revoked_until and place.exists()):
+            return
+        _, text = connection.post(f"{FLEET}/revoked", timeout=2 * BEAT)
+        try:
+            listed = read(text, self._place.hub_key)
+            if place.exists():
+                listed.check_follows(read(place.read_bytes(), self._place.hub_key))
+        except CertificateRefused as error:
+            self._tell("revocations refused", f"the hub's list of revoked certificates is not believed: {error}")
+            return
+        write_file(place, text)
+        self._revoked_until = listed.counter
 
     def _is_connected(self) -> None:
         self._health.tell(connected=True, waits_for="")
@@ -194,7 +229,7 @@ class RegionService:
     def _close(self) -> None:
         with suppress(HubUnreachable, HubRefused, ConfigurationError):
             if self._health.state.connected:
-                HubConnection(self._place.hub, Credentials.of(self._place.folder)).post(f"{FLEET}/bye", timeout=3.0)
+                HubConnection(self._place.hub, self._place.credentials).post(f"{FLEET}/bye", timeout=3.0)
         self._connection.close()
         self._drop_process()
 

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from flwr.app import ArrayRecord, ConfigRecord, Message, RecordDict
 
+from fedsov.keys.members import read_members
+from fedsov.keys.revocation import read
 from fedsov.protocol.envelopes import Address, enveloped, enveloped_reply
 from fedsov.protocol.flower_messages import HUB_NODE, flower_process, identify
 from fedsov.runtimes.deployment.flower_clients import named_once, parcel_of, parcelled
@@ -36,6 +38,7 @@ REACHED = {
     "fleet/push": REGION,
     "fleet/beat": REGION,
     "fleet/bye": REGION,
+    "fleet/revoked": REGION,
     "regions": HUB | OPERATOR,
     "runs": HUB,
     "runs/beat": HUB,
@@ -170,7 +173,7 @@ def test_a_message_of_another_run_is_not_sent(hub):
 
 @pytest.mark.parametrize("path", ["grid/send", "grid/receive", "runs/beat", "runs/end"])
 def test_a_run_that_is_unknown_or_has_ended_is_told_as_gone(hub, path):
-    run, token, nodes = begun(hub)
+    _, token, _ = begun(hub)
     hub.tell("hub", "runs/end", {"status": "completed"}, fedsov_token=token)
     for each in (token, "a" * 64, ""):
         assert hub.ask("hub", path, b"{}", fedsov_token=each)[0] == 410
@@ -178,7 +181,9 @@ def test_a_run_that_is_unknown_or_has_ended_is_told_as_gone(hub, path):
 
 def test_what_waits_for_a_region_goes_with_its_run(hub):
     run, token, nodes = begun(hub)
-    hub.ask("hub", "grid/send", packed(question(run, nodes["DE"], 1), question(run, nodes["DE"], 2)), fedsov_token=token)
+    hub.ask(
+        "hub", "grid/send", packed(question(run, nodes["DE"], 1), question(run, nodes["DE"], 2)), fedsov_token=token
+    )
     assert hub.ask("DE", "fleet/pull")[0] == 200
     hub.tell("hub", "runs/end", {"status": "failed"}, fedsov_token=token)
     assert hub.ask("DE", "fleet/pull")[0] == 204
@@ -186,7 +191,7 @@ def test_what_waits_for_a_region_goes_with_its_run(hub):
 
 @pytest.mark.parametrize("body", [b"", b"abc", b"\xff" * 100, (2**31).to_bytes(4, "big") + b"x" * 50], ids=len)
 def test_a_parcel_that_is_none_costs_its_sender_alone(hub, body):
-    run, token, nodes = begun(hub)
+    _, token, _ = begun(hub)
     assert hub.ask("DE", "fleet/push", body)[0] == 400
     assert hub.ask("hub", "grid/send", body, fedsov_token=token)[0] == 400
     assert hub.ask("DE", "fleet/pull")[0] == 204
@@ -198,3 +203,9 @@ def test_regions_are_told_with_whether_they_are_connected(hub):
     hub.ask("DE", "fleet/bye")
     assert not hub.tell("operator", "regions")["regions"]["DE"]["connected"]
     assert hub.ask("DE", "fleet/pull")[0] == 409
+
+
+def test_a_beat_tells_the_newest_list_of_revoked_ones_and_the_list_is_the_hubs(hub):
+    begun(hub)
+    listed = read(hub.ask("DE", "fleet/revoked")[1], read_members(hub.trial.hub.members)["hub"].verify_key)
+    assert hub.tell("DE", "fleet/beat") == {"revoked": listed.counter}

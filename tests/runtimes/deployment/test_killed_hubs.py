@@ -15,7 +15,6 @@ from fedsov.errors import LedgerBroken
 from fedsov.hub.kept.checkpoints import runs
 from tests.runtimes.deployment.world import (
     AFTER_IT_IS_KEPT,
-    BEFORE_IT_IS_KEPT,
     COORDINATOR,
     PRIVATE,
     Deployment,
@@ -38,7 +37,9 @@ def _disturbed_coordinator(deployed: Deployment, undisturbed: bytes) -> list[str
     run.until("round 2/5")
     deployed.order("FR", "stop", AFTER_IT_IS_KEPT)
     run.go_on()
-    deployed.until_obeyed("FR", run)  # round 3: AT, DE and GB have answered or do; FR has its answer and did not send it
+    deployed.until_obeyed(
+        "FR", run
+    )  # round 3: AT, DE and GB have answered or do; FR has its answer and did not send it
     deployed.kill(COORDINATOR)
     os.kill(deployed.region_process("FR"), signal.SIGCONT)
     deployed.start(COORDINATOR)
@@ -116,7 +117,9 @@ def test_a_run_whose_own_process_is_killed_goes_on_where_it_was(deployed: Deploy
     assert all(not finding.fault for finding in verify_all(deployed.workspace))
 
 
-def test_what_was_drawn_under_privacy_is_not_spent_again_when_the_run_s_process_was_killed(deployed: Deployment) -> None:
+def test_what_was_drawn_under_privacy_is_not_spent_again_when_the_run_s_process_was_killed(
+    deployed: Deployment,
+) -> None:
     _killed(deployed, "round 3/5", *PRIVATE)
     run = deployed.resumed()
     run.ended()

@@ -22,13 +22,10 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +37,9 @@ from fedsov.config.settings import Settings, settings
 from fedsov.errors import FedsovError
 from fedsov.hub.kept.checkpoints import RunManifest
 from fedsov.ledger.ledger import Ledger
-from fedsov.runtimes.deployment.hub_connection import Credentials, HubConnection, HubRefused, HubUnreachable
-from fedsov.storage.deployment_folder import DeploymentFolder
+from fedsov.runtimes.deployment.hub_connection import Credentials, HubConnection, HubUnreachable
 from fedsov.storage.party_file import HubAddress
-from fedsov.storage.workspace import Workspace, ledger_of
+from fedsov.storage.workspace import ledger_of
 from tests.runtimes.deployment.disks import SmallDisk
 from tests.runtimes.deployment.network import Way
 from tests.world import ROOT, people, settle
@@ -218,7 +214,9 @@ class Deployment:
         """Has a region's process kill or stop itself at an instant of a file; at the `at`-th time."""
         (self.folder / f"{name}.obeyed").unlink(missing_ok=True)
         write = self.folder / f"{name}.order.new"
-        write.write_text(json.dumps({"act": act, "event": instant[0], "ends": instant[1], "at": at, "nonce": time.monotonic()}))
+        write.write_text(
+            json.dumps({"act": act, "event": instant[0], "ends": instant[1], "at": at, "nonce": time.monotonic()})
+        )
         write.rename(self.folder / f"{name}.order")
 
     def until_obeyed(self, name: str, run: Run) -> None:
