@@ -13,6 +13,7 @@ import json
 import socket
 import ssl
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -127,6 +128,12 @@ class HubConnection:
     def another(self) -> HubConnection:
         """Another connection to the same place, for another thread."""
         return HubConnection(self.address, self._credentials)
+
+    def interrupt(self) -> None:
+        """Breaks off the request under way, from another thread or a signal's handler: it raises HubUnreachable."""
+        if self._connection is not None and self._connection.sock is not None:
+            with suppress(OSError):
+                socket.socket.shutdown(self._connection.sock, socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Closes the connection; the next request makes another."""

@@ -97,6 +97,10 @@ class RegionService:
             finally:
                 self._close()
 
+    def interrupt(self) -> None:
+        """Has a service that is told to stop see it now, and not when its poll ends."""
+        self._connection.interrupt()
+
     def _loop(self, stop: threading.Event) -> None:
         has, pause = "", _Pause(stop)
         while not stop.is_set():
@@ -108,6 +112,8 @@ class RegionService:
                 if status == 200:
                     has = self._answer(parcel, has, stop)
             except (HubUnreachable, ParcelDamaged) as error:
+                if stop.is_set():
+                    return
                 self._lost(str(error))
                 pause.wait()
             except HubRefused as error:
