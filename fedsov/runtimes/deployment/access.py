@@ -95,6 +95,13 @@ class Access:
             raise NotAllowed(str(error)) from None
         return who
 
+    def named(self, scope: Mapping[str, Any]) -> Caller | None:
+        """Whom the certificate of a connection names, be it refused or not; None where it names nobody."""
+        try:
+            return caller_of((scope.get("extensions") or {}).get(CERTIFICATE) or b"")
+        except CertificateRefused:
+            return None
+
     def approved(self, role: str) -> list[str]:
         """The names of the members of a role."""
         members: Mapping[str, Member] = self._members.now()

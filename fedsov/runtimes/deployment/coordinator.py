@@ -99,9 +99,10 @@ Act = Callable[[PartyRequest], Awaitable[Answer]]
 
 @dataclass(slots=True)
 class _Region:
-    """A region that said hello: its node, and the message that it was handed and has not named yet."""
+    """A region that said hello: its node, its certificate, and the message that it was handed and has not named yet."""
 
     node: int
+    serial: str
     handed: Handed | None = None
     alone: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -146,7 +147,7 @@ class Coordinator:
             await self._link.app(scope, receive, send)
             return
         try:
-            who = self._access.caller(scope)
+            who = await self._caller(scope)
             if not scope["path"].startswith(f"{PREFIX}/"):
                 _check_stock(who, scope["path"])
                 await self._link.app(scope, receive, send)
@@ -157,6 +158,17 @@ class Coordinator:
         except NotServed as refused:
             status, body = refused.status, _error(refused)
         await _respond(send, status, body)
+
+    async def _caller(self, scope: Scope) -> Caller:
+        """Who calls. A region that is refused by the certificate by which it said hello is connected no more."""
+        try:
+            return self._access.caller(scope)
+        except NotAllowed:
+            named = self._access.named(scope)
+            region = None if named is None else self._regions.get(named.name)
+            if named is not None and region is not None and (named.role, named.serial) == (REGION, region.serial):
+                await self._forget(named.name)
+            raise
 
     async def _answered(self, who: Caller, scope: Scope, receive: Receive) -> tuple[int, bytes]:
         name = scope["path"].removeprefix(f"{PREFIX}/").rstrip("/")
@@ -191,7 +203,7 @@ class Coordinator:
             await run_in_threadpool(self._link.unregister, before.node)
             before = None
         handed = before.handed if before is not None else None
-        self._regions[request.who.name] = _Region(node, handed)
+        self._regions[request.who.name] = _Region(node, request.who.serial, handed)
         await run_in_threadpool(self._link.beat, node)
         self._bells.ring(("regions", 0))
         return {"node": str(node), "instance": self.instance, "fedsov": __version__, "protocol": VERSION}
@@ -232,11 +244,15 @@ class Coordinator:
         return self._access.list_of_revoked()
 
     async def _bye(self, request: PartyRequest) -> Answer:
-        region = self._regions.pop(request.who.name, None)
+        await self._forget(request.who.name)
+        return None
+
+    async def _forget(self, name: str) -> None:
+        """A region is connected no more, until it says hello again."""
+        region = self._regions.pop(name, None)
         if region is not None:
             await run_in_threadpool(self._link.sign_off, region.node)
             self._bells.ring(("regions", 0))
-        return None
 
     async def _list_regions(self, request: PartyRequest) -> Answer:
         online = await run_in_threadpool(self._link.online)

@@ -13,6 +13,7 @@ import json
 import socket
 import ssl
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -26,6 +27,9 @@ from fedsov.storage.party_file import PORT, HubAddress
 
 SECONDS = 30.0
 """Seconds that an answer is waited for, where a request says nothing else."""
+
+
+FORBIDDEN = 403
 
 
 class HubUnreachable(FedsovError):
@@ -125,6 +129,12 @@ class HubConnection:
         """Another connection to the same place, for another thread."""
         return HubConnection(self.address, self._credentials)
 
+    def interrupt(self) -> None:
+        """Breaks off the request under way, from another thread or a signal's handler: it raises HubUnreachable."""
+        if self._connection is not None and self._connection.sock is not None:
+            with suppress(OSError):
+                socket.socket.shutdown(self._connection.sock, socket.SHUT_RDWR)
+
     def close(self) -> None:
         """Closes the connection; the next request makes another."""
         if self._connection is not None:
@@ -169,6 +179,8 @@ class HubConnection:
             raise HubUnreachable(
                 f"the hub at {self.address.host}:{self.address.port} cannot be reached: {_reason(error)}"
             ) from None
+        if status == FORBIDDEN:
+            self.close()  # its certificate may be renewed by the next request
         if status >= 400:
             raise HubRefused(status, _why(answer) or f"the hub answered with status {status}")
         return status, answer

@@ -31,12 +31,18 @@ def main() -> None:
     keep_private()
     lines, stop = LogLines(given.name), threading.Event()
     write_python_logging(lines)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
     folder = DeploymentFolder(Path(given.home))
     place = RegionPlace(given.name, Path(given.workspace), folder, parse_address(given.hub), given.hub_key)
     health.tell(certificate_ends=identity_of(folder.certificate.read_bytes()).not_after.timestamp())
-    RegionService(place, lines.info, health).serve(stop)
+    service = RegionService(place, lines.info, health)
+
+    def end(*_: object) -> None:
+        stop.set()
+        service.interrupt()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+    service.serve(stop)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from fedsov.keys.revocation import read
 from fedsov.runtimes.deployment.flower_clients import first_message
 from fedsov.runtimes.deployment.health import Health
 from fedsov.runtimes.deployment.hub_connection import Credentials, HubConnection, HubRefused, HubUnreachable
+from fedsov.runtimes.deployment.parcels import ParcelDamaged
 from fedsov.runtimes.fork_server import TO_READ, ForkServer
 from fedsov.runtimes.framed_socket import ConnectionClosed, Frame, FramedSocket
 from fedsov.storage.atomic_files import write_file
@@ -96,6 +97,10 @@ class RegionService:
             finally:
                 self._close()
 
+    def interrupt(self) -> None:
+        """Has a service that is told to stop see it now, and not when its poll ends."""
+        self._connection.interrupt()
+
     def _loop(self, stop: threading.Event) -> None:
         has, pause = "", _Pause(stop)
         while not stop.is_set():
@@ -106,7 +111,9 @@ class RegionService:
                 pause.begin()
                 if status == 200:
                     has = self._answer(parcel, has, stop)
-            except HubUnreachable as error:
+            except (HubUnreachable, ParcelDamaged) as error:
+                if stop.is_set():
+                    return
                 self._lost(str(error))
                 pause.wait()
             except HubRefused as error:
@@ -123,6 +130,9 @@ class RegionService:
             return has
         started = time.monotonic()
         answer = self._worked(parcel)
+        if not answer:
+            self._tell("message unreadable", "the hub sent what is no message; it is not answered", message=name)
+            return name
         pause = _Pause(stop)
         while not stop.is_set():
             try:
