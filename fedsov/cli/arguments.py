@@ -232,6 +232,17 @@ def print_line(text: str) -> None:
     print(shown(text))
 
 
+def ask(lines: Iterable[str], question: str) -> None:
+    """Shows lines, and asks. Raises ConfigurationError where the person says no, or there is nobody to ask."""
+    for line in lines:
+        print(shown(line), file=sys.stderr)
+    if not sys.stdin.isatty():
+        raise ConfigurationError("nobody is there to say yes; add --yes")
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise ConfigurationError("nothing was changed")
+
+
 def console() -> Console:
     """A terminal's console; where output is piped, wide enough that no cell is cut."""
     from rich.console import Console

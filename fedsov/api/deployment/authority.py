@@ -59,11 +59,20 @@ def open_authority(folder: AuthorityFolder, passphrase: str) -> OpenAuthority:
     """The authority with its key. Raises KeyUnavailable: no authority here, another passphrase, open to others."""
     try:
         check_private(folder.key)
-        return CertificateAuthority(read_bounded(folder.certificate), read_bounded(folder.key)).opened(passphrase)
+        authority = CertificateAuthority(certificate_in(folder), read_bounded(folder.key))
     except (OSError, TooLarge) as problem:
         raise KeyUnavailable(
-            f"the authority in {folder.root} cannot be read ({problem}); name its folder with --ca"
+            f"the authority in {folder.root} cannot be read ({problem}); name its folder by --ca"
         ) from None
+    return authority.opened(passphrase)
+
+
+def certificate_in(folder: AuthorityFolder) -> bytes:
+    """The authority's certificate, PEM. Raises KeyUnavailable where there is none."""
+    try:
+        return read_bounded(folder.certificate)
+    except (OSError, TooLarge) as problem:
+        raise KeyUnavailable(f"no authority in {folder.root} ({problem}); name its folder by --ca") from None
 
 
 def given_passphrase(file: Path | None) -> str:

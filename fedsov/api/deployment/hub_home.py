@@ -12,8 +12,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from fedsov.artifact import Party
 from fedsov.errors import CertificateRefused, ConfigurationError
 from fedsov.keys import revocation
+from fedsov.keys.certificates import REGION
 from fedsov.keys.members import Member, read_members, write_members
 from fedsov.keys.revocation import RevocationList
 from fedsov.ledger.ledger import Ledger
@@ -74,10 +76,30 @@ class HubHome:
             self.note("revoked", {"name": name, "serial": serial, "counter": listed.counter}, by=by, why=why)
         return listed
 
+    def parties(self) -> dict[str, Party]:
+        """Where the hub and every region that was invited are, and whose, by name, as the ledger noted it last."""
+        said = [body for body in self.acts() if body["act"] == "invited"]
+        return {str(body["name"]): Party.from_json(body["party"]) for body in said}
+
+    def approved(self) -> dict[str, list[dict[str, Any]]]:
+        """What the ledger noted of each approval of a region's request, by name, the oldest first; revoked or not."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        for body in self.acts():
+            if body["act"] == "approved" and body["role"] == REGION and "verify_key" in body:
+                found.setdefault(str(body["name"]), []).append(body)
+        return found
+
+    def number(self) -> int:
+        """The number of the package that is written now: it grows with each act that the ledger noted."""
+        return len(self.acts())
+
+    def acts(self) -> list[dict[str, Any]]:
+        """Every act that the ledger noted of the deployment, in order."""
+        return [dict(entry.body["note"][NOTE]) for entry in self.ledger.notes(NOTE)]
+
     def _counter(self) -> int:
         """The number of the list that the ledger noted last."""
-        counters = [int(entry.body["note"][NOTE].get("counter", 0)) for entry in self.ledger.notes(NOTE)]
-        return max(counters, default=0)
+        return max((int(body.get("counter", 0)) for body in self.acts()), default=0)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Who waits for something to come, and what wakes them: long polls without sleeping.
 
-    bells.ring(("node", 7))                                   # from any thread
-    found = await bells.answer(("node", 7), take, 20.0)       # `take` is called now, and after each ring
+bells.ring(("node", 7))                                   # from any thread
+found = await bells.answer(("node", 7), take, 20.0)       # `take` is called now, and after each ring
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 Key = tuple[str, int | str]
@@ -38,7 +38,7 @@ class Bells:
             self.ring(key)
 
     async def answer(
-        self, key: Key, take: Callable[[], Awaitable[T | None]], seconds: float, gone: asyncio.Future[None]
+        self, key: Key, take: Callable[[], Awaitable[T | None]], seconds: float, gone: asyncio.Future[Any]
     ) -> T | None:
         """What `take` gives, asked now and after each ring; None after so many seconds, or where the asker is gone."""
         loop = asyncio.get_running_loop()
@@ -50,8 +50,8 @@ class Bells:
                 left = until - loop.time()
                 if found is not None or left <= 0 or self._closing:
                     return found
-                rung = asyncio.ensure_future(event.wait())
-                await asyncio.wait({rung, gone}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+                rung: asyncio.Future[Any] = asyncio.ensure_future(event.wait())
+                await asyncio.wait([rung, gone], timeout=left, return_when=asyncio.FIRST_COMPLETED)
                 rung.cancel()
         return None
 

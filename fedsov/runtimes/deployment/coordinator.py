@@ -9,7 +9,8 @@ request. The certificate is the authentication, so that clocks may differ. Nothi
 | POST /fedsov/v1/fleet/hello | region | its node, and this process's name; a region says so when it begins |
 | POST /fedsov/v1/fleet/pull | region | the next message as a parcel; waits for one (`fedsov-wait`) |
 | POST /fedsov/v1/fleet/push | region | the parcel of an answer |
-| POST /fedsov/v1/fleet/beat, /bye | region | a sign of life; that it goes |
+| POST /fedsov/v1/fleet/beat, /bye | region | a sign of life, answered with the number of the list below; that it goes |
+| POST /fedsov/v1/fleet/revoked | region | the list of revoked certificates, which the hub's ledger signed |
 | GET /fedsov/v1/regions | hub, operator | the regions, and which are connected |
 | POST /fedsov/v1/runs, /runs/beat, /runs/end | hub | begins a run of Flower's, says that it goes on, ends it |
 | POST /fedsov/v1/grid/send, /receive | hub | a run's messages to regions; their answers, waited for |
@@ -32,10 +33,10 @@ from starlette.concurrency import run_in_threadpool
 
 from fedsov import __version__
 from fedsov.errors import FedsovError
-from fedsov.runtimes.deployment.access import Access, Caller, NotAllowed
 from fedsov.protocol.message_types import VERSION
+from fedsov.runtimes.deployment.access import Access, Caller, NotAllowed
 from fedsov.runtimes.deployment.bells import Bells
-from fedsov.runtimes.deployment.flower_server import RunTicket, RunUnknown, SuperLink
+from fedsov.runtimes.deployment.flower_server import Handed, RunTicket, RunUnknown, SuperLink
 from fedsov.runtimes.deployment.jobs import Jobs
 from fedsov.runtimes.deployment.parcels import ParcelDamaged
 
@@ -55,8 +56,8 @@ STOCK: Mapping[str, frozenset[str]] = {
 }
 
 
-class Refused(Exception):
-    """A status and why."""
+class NotServed(Exception):
+    """A request that is not served: a status and why."""
 
     def __init__(self, status: int, why: str) -> None:
         super().__init__(why)
@@ -64,7 +65,7 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class PartyRequest:
     """A request whose party is known, and what wakes when it goes away."""
 
     who: Caller
@@ -79,29 +80,30 @@ class Request:
         try:
             return max(0.0, min(LONGEST_WAIT, float(self.headers.get("fedsov-wait", "0"))))
         except ValueError:
-            raise Refused(400, "fedsov-wait is a number of seconds") from None
+            raise NotServed(400, "fedsov-wait is a number of seconds") from None
 
     def json(self) -> dict[str, Any]:
-        """The body as an object. Raises Refused."""
+        """The body as an object. Raises NotServed."""
         try:
             value = json.loads(self.body)
         except ValueError:
             value = None
         if not isinstance(value, dict):
-            raise Refused(400, "the body is a JSON object")
+            raise NotServed(400, "the body is a JSON object")
         return value
 
 
 Answer = bytes | Mapping[str, Any] | list[Any] | None
-Act = Callable[[Request], Awaitable[Answer]]
+Act = Callable[[PartyRequest], Awaitable[Answer]]
 
 
 @dataclass(slots=True)
 class _Region:
-    """A region that said hello: its node, and the message that it was handed and has not named yet."""
+    """A region that said hello: its node, its certificate, and the message that it was handed and has not named yet."""
 
     node: int
-    handed: tuple[str, bytes] | None = None
+    serial: str
+    handed: Handed | None = None
     alone: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -129,6 +131,7 @@ class Coordinator:
             "fleet/push": (fleet, self._push),
             "fleet/beat": (fleet, self._beat),
             "fleet/bye": (fleet, self._bye),
+            "fleet/revoked": (fleet, self._list_revoked),
             "regions": (people, self._list_regions),
             "runs": (hub, self._begin_run),
             "runs/end": (hub, self._end_run),
@@ -144,7 +147,7 @@ class Coordinator:
             await self._link.app(scope, receive, send)
             return
         try:
-            who = self._access.caller(scope)
+            who = await self._caller(scope)
             if not scope["path"].startswith(f"{PREFIX}/"):
                 _check_stock(who, scope["path"])
                 await self._link.app(scope, receive, send)
@@ -152,15 +155,26 @@ class Coordinator:
             status, body = await self._answered(who, scope, receive)
         except NotAllowed as refused:
             status, body = 403, _error(refused)
-        except Refused as refused:
+        except NotServed as refused:
             status, body = refused.status, _error(refused)
         await _respond(send, status, body)
+
+    async def _caller(self, scope: Scope) -> Caller:
+        """Who calls. A region that is refused by the certificate by which it said hello is connected no more."""
+        try:
+            return self._access.caller(scope)
+        except NotAllowed:
+            named = self._access.named(scope)
+            region = None if named is None else self._regions.get(named.name)
+            if named is not None and region is not None and (named.role, named.serial) == (REGION, region.serial):
+                await self._forget(named.name)
+            raise
 
     async def _answered(self, who: Caller, scope: Scope, receive: Receive) -> tuple[int, bytes]:
         name = scope["path"].removeprefix(f"{PREFIX}/").rstrip("/")
         act = next((self._acts[key] for key in (name, name.partition("/")[0]) if key in self._acts), None)
         if act is None:
-            raise Refused(404, f"there is no {scope['path']}")
+            raise NotServed(404, f"there is no {scope['path']}")
         roles, answer = act
         if who.role not in roles:
             raise NotAllowed(f"a certificate of a {who.role} does not reach {scope['path']}")
@@ -169,16 +183,16 @@ class Coordinator:
         body = await _body(headers, receive, largest)
         gone = asyncio.ensure_future(_disconnected(receive))
         try:
-            found = await answer(Request(who, name, headers, body, gone))
+            found = await answer(PartyRequest(who, name, headers, body, gone))
         except (ParcelDamaged, RunUnknown, FedsovError) as error:
-            raise Refused(410 if isinstance(error, RunUnknown) else 400, str(error)) from None
+            raise NotServed(410 if isinstance(error, RunUnknown) else 400, str(error)) from None
         finally:
             gone.cancel()
         if found is None:
             return 204, b""
         return 200, found if isinstance(found, bytes) else json.dumps(found).encode()
 
-    async def _hello(self, request: Request) -> Answer:
+    async def _hello(self, request: PartyRequest) -> Answer:
         """A region begins: its node is registered under its certificate's key, and what it was handed is handed again.
 
         A node that another key of this region had is forgotten: its certificate was renewed.
@@ -189,31 +203,32 @@ class Coordinator:
             await run_in_threadpool(self._link.unregister, before.node)
             before = None
         handed = before.handed if before is not None else None
-        self._regions[request.who.name] = _Region(node, handed)
+        self._regions[request.who.name] = _Region(node, request.who.serial, handed)
         await run_in_threadpool(self._link.beat, node)
         self._bells.ring(("regions", 0))
         return {"node": str(node), "instance": self.instance, "fedsov": __version__, "protocol": VERSION}
 
-    def _region(self, request: Request) -> _Region:
+    def _region(self, request: PartyRequest) -> _Region:
         region = self._regions.get(request.who.name)
         if region is None:
-            raise Refused(409, "this coordinator began anew; say hello first")
+            raise NotServed(409, "this coordinator began anew; say hello first")
         return region
 
-    async def _pull(self, request: Request) -> Answer:
+    async def _pull(self, request: PartyRequest) -> Answer:
         region = self._region(request)
         await run_in_threadpool(self._link.beat, region.node)
         async with region.alone:
-            if region.handed is not None:
-                if region.handed[0] != request.headers.get("fedsov-has", ""):
-                    return region.handed[1]
-                await run_in_threadpool(self._link.delivered, region.handed[0])
+            if (handed := region.handed) is not None:
+                goes_on = await run_in_threadpool(self._link.goes_on, handed.run)
+                if goes_on and handed.message != request.headers.get("fedsov-has", ""):
+                    return handed.parcel
+                await run_in_threadpool(self._link.delivered, handed.message)
                 region.handed = None
             take = _in_a_thread(self._link.take_for_node, region.node)
             region.handed = await self._bells.answer(("node", region.node), take, request.wait, request.gone)
-            return None if region.handed is None else region.handed[1]
+            return None if region.handed is None else region.handed.parcel
 
-    async def _push(self, request: Request) -> Answer:
+    async def _push(self, request: PartyRequest) -> Answer:
         node = self._region(request).node
 
         def check(message: Any) -> str:
@@ -221,18 +236,25 @@ class Coordinator:
 
         return await run_in_threadpool(lambda: self._link.store(request.body, check=check))
 
-    async def _beat(self, request: Request) -> Answer:
+    async def _beat(self, request: PartyRequest) -> Answer:
         await run_in_threadpool(self._link.beat, self._region(request).node)
+        return {"revoked": self._access.revocations}
+
+    async def _list_revoked(self, request: PartyRequest) -> Answer:
+        return self._access.list_of_revoked()
+
+    async def _bye(self, request: PartyRequest) -> Answer:
+        await self._forget(request.who.name)
         return None
 
-    async def _bye(self, request: Request) -> Answer:
-        region = self._regions.pop(request.who.name, None)
+    async def _forget(self, name: str) -> None:
+        """A region is connected no more, until it says hello again."""
+        region = self._regions.pop(name, None)
         if region is not None:
             await run_in_threadpool(self._link.sign_off, region.node)
             self._bells.ring(("regions", 0))
-        return None
 
-    async def _list_regions(self, request: Request) -> Answer:
+    async def _list_regions(self, request: PartyRequest) -> Answer:
         online = await run_in_threadpool(self._link.online)
         known = {name: region.node for name, region in self._regions.items()}
         return {
@@ -243,24 +265,24 @@ class Coordinator:
             },
         }
 
-    async def _begin_run(self, request: Request) -> Answer:
+    async def _begin_run(self, request: PartyRequest) -> Answer:
         ticket = await run_in_threadpool(self._link.begin_run, str(request.json().get("application", "")))
         return {"run": str(ticket.run), "token": ticket.token, "instance": self.instance}
 
-    async def _end_run(self, request: Request) -> Answer:
+    async def _end_run(self, request: PartyRequest) -> Answer:
         ticket = await self._ticket(request)
         await run_in_threadpool(self._link.end_run, ticket, str(request.json().get("status", "failed")))
         self._pollers.pop(ticket.token, None)
         return None
 
-    async def _beat_run(self, request: Request) -> Answer:
+    async def _beat_run(self, request: PartyRequest) -> Answer:
         await self._ticket(request)
         return None
 
-    async def _ticket(self, request: Request) -> RunTicket:
+    async def _ticket(self, request: PartyRequest) -> RunTicket:
         return await run_in_threadpool(self._link.task_of, request.headers.get("fedsov-token", ""))
 
-    async def _send(self, request: Request) -> Answer:
+    async def _send(self, request: PartyRequest) -> Answer:
         ticket = await self._ticket(request)
 
         def check(message: Any) -> str:
@@ -268,7 +290,7 @@ class Coordinator:
 
         return await run_in_threadpool(lambda: self._link.store(request.body, check=check))
 
-    async def _receive(self, request: Request) -> Answer:
+    async def _receive(self, request: PartyRequest) -> Answer:
         """Answers that came; the same ones where this request came before (`number`)."""
         ticket, asked = await self._ticket(request), request.json()
         poller, number = self._pollers.setdefault(ticket.token, _Poller()), str(asked.get("number", ""))
@@ -294,17 +316,17 @@ def _check_stock(who: Caller, path: str) -> None:
 async def _body(headers: Mapping[str, str], receive: Receive, largest: int) -> bytes:
     length = headers.get("content-length", "0")
     if not length.isdecimal() or int(length) > largest:
-        raise Refused(413, f"a body says its length, of {largest:,} bytes at most")
+        raise NotServed(413, f"a body says its length, of {largest:,} bytes at most")
     pieces, size, more = list[bytes](), 0, int(length) > 0
     while more:
         event = await receive()
         if event["type"] == "http.disconnect":
-            raise Refused(400, "the body broke off")
+            raise NotServed(400, "the body broke off")
         pieces.append(event.get("body", b""))
         size += len(pieces[-1])
         more = event.get("more_body", False)
     if size > largest:
-        raise Refused(413, f"a body of more than {largest:,} bytes")
+        raise NotServed(413, f"a body of more than {largest:,} bytes")
     return b"".join(pieces)
 
 

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+import traceback
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -43,6 +44,7 @@ from fedsov.protocol.message_types import FINISH
 from fedsov.protocol.signed_labels import LabelledAnswer, signed_label
 from fedsov.region.outbound import RedactedErrors, withheld
 from fedsov.region.worker import ClosedRegion, OpenRegion, answer, open_region
+from fedsov.runtimes.bench.process_bench import BenchServer, ProcessBench
 from fedsov.runtimes.deployment import kept_answer
 from fedsov.runtimes.deployment.acts import ANSWER, CLOSE, HOLDINGS, OPEN, REGISTER
 from fedsov.runtimes.deployment.flower_clients import named_once, parcel_of, parcelled, record_names
@@ -55,6 +57,8 @@ from fedsov.storage.atomic_files import write_file
 from fedsov.storage.private_files import make_private_folder
 from fedsov.storage.workspace import Workspace, is_there, ledger_of
 
+UNREADABLE = b""
+"""In the place of an answer: what came is no message."""
 LARGEST_START = 2**26
 """Letters of an envelope that opens a region: a job and its parties."""
 
@@ -68,12 +72,13 @@ def run(connection: FramedSocket) -> None:
     workspace = Workspace(Path(told["workspace"]))
     log_to(workspace.region(told["region"]))  # before anything can fail
     begin_flower_process(HUB_NODE + 1)
-    deployed = DeployedRegion(told["region"], workspace)
-    try:
-        while True:
-            connection.send(Frame({}, deployed.answered(connection.receive().body)))
-    except ConnectionClosed:
-        deployed.close()
+    with BenchServer() as benches:
+        deployed = DeployedRegion(told["region"], workspace, benches, keep_out=[Path(told["home"])])
+        try:
+            while True:
+                connection.send(Frame({}, deployed.answered(connection.receive().body)))
+        except ConnectionClosed:
+            deployed.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +92,17 @@ class _OpenRun:
 
 @dataclass(slots=True)
 class DeployedRegion:
-    """A region and the runs that it is open for, by run and whether it is the second process."""
+    """A region and the runs that it is open for, by run and whether it is the second process.
+
+    Attributes:
+        benches: where the processes begin in which model code runs.
+        keep_out: folders that these must not see, beside the workspace.
+    """
 
     name: str
     workspace: Workspace
+    benches: BenchServer
+    keep_out: Sequence[Path] = ()
     _runs: dict[tuple[str, bool], _OpenRun] = field(default_factory=dict)
     _opened: ExitStack = field(default_factory=ExitStack)
     _registering: RegistryConnection | None = None
@@ -101,9 +113,16 @@ class DeployedRegion:
         return self.workspace.region(self.name)
 
     def answered(self, parcel: bytes) -> bytes:
-        """The parcel of the answer to the message of a parcel. Whatever goes wrong is told as its type's name alone."""
-        (came,) = parcelled(parcel)
-        outer = came.message()
+        """The parcel of the answer to the message of a parcel. Whatever goes wrong is told as its type's name alone.
+
+        `UNREADABLE` where the parcel holds no message, so that there is nothing to answer.
+        """
+        try:
+            (came,) = parcelled(parcel)
+            outer = came.message()
+        except Exception as problem:  # boundary: whatever a hub sends costs that message alone
+            traceback.print_exception(problem)
+            return UNREADABLE
         redacted = RedactedErrors()
         with redacted:
             return self._act(outer)
@@ -156,7 +175,8 @@ class DeployedRegion:
         if (before := self._runs.pop(key, None)) is not None:
             before.region.close()
         keys = open_keys_as(KeySettings(self.name, self.folder), TRAINER)
-        self._runs[key] = _OpenRun(open_region(start), start, keys)
+        bench = ProcessBench(self.benches, keep_out=[self.workspace.root, *self.keep_out])
+        self._runs[key] = _OpenRun(open_region(start, bench=bench), start, keys)
         return self._runs[key]
 
     def _holdings(self, question: Message, header: Mapping[str, Any]) -> Message:
@@ -173,7 +193,7 @@ class DeployedRegion:
         return _text(question, "models", versions)
 
     def _registry(self) -> RegistryConnection:
-        """The process that writes the registry; it is begun with a run's last question, for its imports take a while."""
+        """The process that writes the registry; it begins with a run's last question, for its imports take a while."""
         if self._registering is None:
             self._registering = self._opened.enter_context(open_registry())
         return self._registering

@@ -27,10 +27,13 @@ from flwr.supercore.inflatable.inflatable_object import (
 from flwr.supercore.inflatable.inflatable_object import no_object_id_recompute as named_once
 from flwr.supercore.inflatable.inflatable_utils import inflate_object_from_contents
 
+from google.protobuf.message import DecodeError
+
 from fedsov.protocol.flower_messages import SizeLimit, check_size, identify
 from fedsov.runtimes.deployment.parcels import ParcelDamaged, head_of, pack_parcel, unpack_parcel
 
 __all__ = ["Parcelled", "first_message", "named_once", "parcel_of", "parcelled", "record_names", "record_names_of"]
+
 
 def parcel_of(messages: Sequence[Message]) -> bytes:
     """Messages as one parcel. Each gets its object's name as its id, as Flower has it.
@@ -92,7 +95,10 @@ def parcelled(parcel: bytes) -> list[Parcelled]:
 
 def first_message(parcel: bytes) -> str:
     """The id of a parcel's first message; nothing of it is laid out. Raises ParcelDamaged."""
-    return str(PushAppMessagesRequest.FromString(head_of(parcel)).message_object_trees[0].object_id)
+    try:
+        return str(PushAppMessagesRequest.FromString(head_of(parcel)).message_object_trees[0].object_id)
+    except (DecodeError, IndexError):
+        raise ParcelDamaged("a parcel without a message") from None
 
 
 def _inflated(root: str, objects: Mapping[str, bytes]) -> Message:
@@ -119,4 +125,6 @@ def record_names_of(root: str, objects: Mapping[str, bytes]) -> dict[str, str]:
     _, children, _ = get_object_head_values_from_object_content(objects[root])
     if len(children) != 1 or children[0] not in objects:
         raise ParcelDamaged("a message without content")
-    return {str(name): str(each) for name, each in json.loads(get_object_body(objects[children[0]], RecordDict)).items()}
+    return {
+        str(name): str(each) for name, each in json.loads(get_object_body(objects[children[0]], RecordDict)).items()
+    }

@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,9 +22,9 @@ from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 from flwr.app import Message
+from flwr.common.constant import NOOP_ACCOUNT_NAME, NOOP_FLWR_AID
 from flwr.common.serde import message_from_proto, message_to_proto
 from flwr.proto.runtime_pb2 import PushAppMessagesRequest
-from flwr.common.constant import NOOP_ACCOUNT_NAME, NOOP_FLWR_AID
 from flwr.supercore.constant import FLWR_IN_MEMORY_DB_NAME, NOOP_FEDERATION_ID
 from flwr.supercore.inflatable.inflatable_object import iterate_object_tree
 from flwr.supercore.object_store import NoObjectInStoreError
@@ -31,11 +32,13 @@ from flwr.superlink.cli.flower_superlink import SuperLinkLifespan
 from flwr.superlink.config_loader import SuperLinkLifespanConfig, load_control_authn_plugin
 from flwr.superlink.main import create_app
 
+from sqlalchemy import text
+
 from fedsov.errors import FedsovError
 from fedsov.runtimes.deployment.parcels import ParcelDamaged, pack_parcel, unpack_parcel
 
 NODE_SECONDS = 10.0
-IN_MEMORY = FLWR_IN_MEMORY_DB_NAME
+IN_MEMORY, FINISHED = FLWR_IN_MEMORY_DB_NAME, "finished"
 Ring = Callable[[tuple[str, int]], None]
 """Told that something came for ``("node", id)`` or ``("run", id)``."""
 
@@ -63,6 +66,15 @@ class RunTicket:
     token: str
 
 
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """A message that is handed to a region: its id, its run, and the parcel."""
+
+    message: str
+    run: int
+    parcel: bytes = field(repr=False)
+
+
 @dataclass(slots=True)
 class SuperLink:
     """Flower's state, as the coordinator uses it. Every method may be called by several threads."""
@@ -70,7 +82,8 @@ class SuperLink:
     state: Any
     app: Any
     ring: Ring
-    _pending: dict[str, set[str]] = field(default_factory=dict)
+    _whole: threading.RLock = field(default_factory=threading.RLock)
+    """Held while a message is stored with its objects, and while one is taken: Flower shows it sooner."""
 
     def register(self, name: str, public_key: str) -> int:
         """The node of a key (PEM), registered where it is not yet."""
@@ -116,7 +129,7 @@ class SuperLink:
         return RunTicket(int(task.run_id), int(task.task_id), token)
 
     def end_run(self, ticket: RunTicket, status: str) -> None:
-        """Ends a run: ``completed``, ``stopped`` or ``failed``. What waits for its regions is dropped."""
+        """Ends a run: ``completed``, ``stopped`` or ``failed``. What waits for its regions goes to none of them."""
         self.state.finish_task(ticket.task, status, "")
 
     def store(self, parcel: bytes, *, check: Callable[[Message], str]) -> list[str]:
@@ -139,6 +152,10 @@ class SuperLink:
         ]
 
     def _stored(self, message: Message, tree: Any, objects: dict[str, bytes]) -> str:
+        with self._whole:
+            return self._stored_whole(message, tree, objects)
+
+    def _stored_whole(self, message: Message, tree: Any, objects: dict[str, bytes]) -> str:
         run = message.metadata.run_id
         session = self.state.start_session(run)
         stored, missing = self.state.store_message_and_object_tree(message, tree, session)
@@ -150,10 +167,20 @@ class SuperLink:
             self.state.store_object(run, session, name, objects[name])
         return str(message.metadata.message_id)
 
-    def take_for_node(self, node: int) -> tuple[str, bytes] | None:
-        """The oldest message for a node as a parcel, with its id; None where there is none."""
-        messages = self.state.get_message_ins(node_id=node, limit=1)
-        return (str(messages[0].metadata.message_id), self._parcel(messages)) if messages else None
+    def take_for_node(self, node: int) -> Handed | None:
+        """The oldest message for a node whose run goes on; None where there is none."""
+        with self._whole:
+            while messages := self.state.get_message_ins(node_id=node, limit=1):
+                meta = messages[0].metadata
+                if self.goes_on(meta.run_id):
+                    return Handed(str(meta.message_id), int(meta.run_id), self._parcel(messages))
+                self.state.delete_messages(message_ins_ids={meta.message_id})
+        return None
+
+    def goes_on(self, run: int) -> bool:
+        """Whether a run has not ended."""
+        known = self.state.get_run_info(run_ids=[run])
+        return bool(known) and known[0].status.status != FINISHED
 
     def delivered(self, message_id: str) -> None:
         """A node has a message: its objects are needed no more."""
@@ -165,12 +192,13 @@ class SuperLink:
         Flower gives an error in place of an answer of a node that went offline.
         """
         known = {name for name in message_ids if name}
-        replies = self.state.get_message_res(message_ids=known, run_id=run) if known else []
-        if not replies:
-            return None
-        parcel = self._parcel(replies)
-        self.state.delete_messages(message_ins_ids={each.metadata.reply_to_message_id for each in replies})
-        return parcel
+        with self._whole:
+            replies = self.state.get_message_res(message_ids=known, run_id=run) if known else []
+            if not replies:
+                return None
+            parcel = self._parcel(replies)
+            self.state.delete_messages(message_ins_ids={each.metadata.reply_to_message_id for each in replies})
+            return parcel
 
     def _parcel(self, messages: Sequence[Message]) -> bytes:
         head, objects = PushAppMessagesRequest(), dict[str, bytes]()
@@ -200,6 +228,8 @@ def open_superlink(ring: Ring, *, database: str = IN_MEMORY, stock: StockListene
     _silent()
     app = create_app(_config(database, stock), SuperLinkLifespan)
     state = app.state.linkstate_factory.state()
+    if database != IN_MEMORY:
+        _recover(state)
     link = SuperLink(state, app, ring)
     _ring_when_stored(state, ring)
     return link
@@ -234,6 +264,21 @@ def _config(database: str, stock: StockListener | None) -> SuperLinkLifespanConf
     )
 
 
+def _recover(state: Any) -> None:
+    """Puts right what a coordinator that was killed left half done in its database.
+
+    A message whose objects had not all come goes, so that its sender's next attempt brings it whole; one that was
+    handed out, and perhaps never arrived, is handed out again: whoever had it answers the same again.
+    """
+    with state.session() as session:
+        unfinished = session.execute(text("SELECT session_id FROM object_push_sessions")).scalars().all()
+    for each in unfinished:
+        state._cleanup_push_session(each, cleanup_messages=True)
+    with state.session() as session:
+        for table in ("message_ins", "message_res"):
+            session.execute(text(f"UPDATE {table} SET delivered_at = ''"))
+
+
 SILENCE = {
     "FLWR_TELEMETRY_ENABLED": "0",
     "FLWR_DISABLE_UPDATE_CHECK": "1",
@@ -266,7 +311,7 @@ def _ring_when_stored(state: Any, ring: Ring) -> None:
         stored = store_object(run_id, session_id, object_id, content)
         for message_id, (whom, missing) in list(waiting.items()) if stored else ():
             missing.discard(object_id)
-            if not missing and waiting.pop(message_id, None):
+            if not missing and waiting.pop(message_id, None) is not None:
                 ring(whom)
         return stored
 

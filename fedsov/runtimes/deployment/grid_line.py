@@ -76,7 +76,7 @@ class GridLine:
         return {name: RegionSeen(int(each["node"]), bool(each["connected"])) for name, each in told["regions"].items()}
 
     def send(self, messages: Sequence[Message]) -> list[str]:
-        """Sends messages in one parcel; the id of each, "" for one that the coordinator does not take. Raises RunLost."""
+        """Sends messages in one parcel; the id of each, "" for one that Flower does not take. Raises RunLost."""
         with named_once():
             parcel = parcel_of(messages)
         self._tell(parcel)
@@ -112,33 +112,46 @@ class GridLine:
             self._on_bytes(parcel)
 
     def _again(self, ask: Callable[[], T]) -> T:
-        """What a request gives, made again while the coordinator is away. Raises RunLost, HubRefused, HubUnreachable."""
-        until, pause, told = time.monotonic() + self._outage, 0.05, False
-        while True:
-            try:
-                answer = ask()
-            except HubRefused as error:
-                if error.status == 410:
-                    raise RunLost(str(error)) from None
-                raise
-            except HubUnreachable as error:
-                if time.monotonic() > until:
-                    raise
-                if not told:
-                    self._say(f"waiting: {error}; it is asked again for {self._outage:.0f} s")
-                told = True
-                time.sleep(pause)
-                pause = min(1.0, 2 * pause)
-            else:
-                if told:
-                    self._say("the hub answers again")
-                return answer
+        """As `again`. Raises RunLost, HubRefused, HubUnreachable."""
+        try:
+            return again(ask, outage=self._outage, say=self._say)
+        except HubRefused as error:
+            if error.status == 410:
+                raise RunLost(str(error)) from None
+            raise
 
     def _beat(self) -> None:
         with self._connection.another() as connection:
             while not self._ended.wait(BEAT):
                 with suppress(HubUnreachable, HubRefused):
                     connection.post("/fedsov/v1/runs/beat", headers=self._headers())
+
+
+def again(
+    ask: Callable[[], T],
+    *,
+    outage: float = OUTAGE,
+    say: Callable[[str], None] = lambda line: None,
+    stop: threading.Event | None = None,
+) -> T:
+    """What a request gives, made again while the coordinator is away, for `outage` seconds at most.
+
+    Raises HubRefused; HubUnreachable after that time, or once `stop` is set.
+    """
+    until, pause, told, stop = time.monotonic() + outage, 0.05, False, stop or threading.Event()
+    while True:
+        try:
+            answer = ask()
+        except HubUnreachable as error:
+            if time.monotonic() > until or stop.wait(pause):
+                raise
+            if not told:
+                say(f"waiting: {error}; it is asked again for {outage:.0f} s")
+            told, pause = True, min(1.0, 2 * pause)
+        else:
+            if told:
+                say("the hub answers again")
+            return answer
 
 
 def _json(value: Mapping[str, Any]) -> bytes:

@@ -35,7 +35,7 @@ def holdings(config: Mapping[str, Any], workspace: Workspace, name: str, *, run:
     gates.settle_all(own)
     stored = {name: report.stored[name]}
     mine = replace(report, regions=tuple(own), stored=stored, rows_in=stored[name], quarantined={}, up_to_date=True)
-    return plain_report(mine, gates, ())
+    return plain_report(mine, gates, (), gates.told_rows)
 
 
 def merged(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -33,12 +33,12 @@ from fedsov.storage.atomic_files import write_file
 from fedsov.storage.private_files import make_private_folder
 
 if TYPE_CHECKING:
-    from fedsov.runtimes.deployment.coordinator import Request
+    from fedsov.runtimes.deployment.coordinator import PartyRequest
 
 WAITING, RUNNING, STOPPING, DONE, FAILED, STOPPED = "waiting", "running", "stopping", "done", "failed", "stopped"
 ENDED = (DONE, FAILED, STOPPED)
 LINES_AT_ONCE = 1000
-Act = Callable[["Request"], Awaitable[Any]]
+Act = Callable[["PartyRequest"], Awaitable[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class Jobs:
             "jobs/tell": (hub, self._tell),
         }
 
-    async def _submit_or_list(self, request: Request) -> Any:
+    async def _submit_or_list(self, request: PartyRequest) -> Any:
         if not request.body:
             return [_listed(job) for job in sorted(self._jobs.values(), key=lambda job: job.submitted)]
         asked, now = request.json(), datetime.now(UTC)
@@ -99,7 +99,7 @@ class Jobs:
         self._bells.ring(("jobs", 0))
         return {"id": identifier}
 
-    async def _follow(self, request: Request) -> Any:
+    async def _follow(self, request: PartyRequest) -> Any:
         """Lines after a number of them, as soon as there are any, or the job has ended."""
         asked = request.json()
         job, after = self._job(asked), int(asked.get("after", 0))
@@ -114,7 +114,7 @@ class Jobs:
         found = await self._bells.answer(("job", job.id), take, request.wait, request.gone)
         return found or {**_listed(self._jobs[job.id]), "lines": [], "ended": False, "result": None}
 
-    async def _stop(self, request: Request) -> Any:
+    async def _stop(self, request: PartyRequest) -> Any:
         job = self._job(request.json())
         if job.state not in ENDED:
             self._put(replace(job, state=STOPPED if job.state == WAITING else STOPPING))
@@ -122,14 +122,20 @@ class Jobs:
             self._bells.ring(("jobs", 0))
         return _listed(self._jobs[job.id])
 
-    async def _next(self, request: Request) -> Any:
-        """The next job for a dispatcher, or one of its own that is to be stopped; waited for."""
-        dispatcher = str(request.json().get("dispatcher", ""))
+    async def _next(self, request: PartyRequest) -> Any:
+        """The next job for a dispatcher, or one of its own that is to be stopped; waited for.
+
+        One that is busy is told of the latter alone.
+        """
+        asked = request.json()
+        dispatcher, is_busy = str(asked.get("dispatcher", "")), bool(asked.get("busy"))
 
         async def take() -> Any:
             for job in self._jobs.values():
                 if job.state == STOPPING and job.dispatcher == dispatcher:
                     return {"stop": job.id}
+                if is_busy:
+                    continue
                 if job.state == WAITING or (job.state == RUNNING and job.dispatcher != dispatcher):
                     self._put(replace(job, state=RUNNING, dispatcher=dispatcher))
                     return {"job": asdict(job)}
@@ -140,7 +146,7 @@ class Jobs:
 
         return await self._bells.answer(("jobs", 0), take, request.wait, request.gone)
 
-    async def _tell(self, request: Request) -> Any:
+    async def _tell(self, request: PartyRequest) -> Any:
         asked = request.json()
         job = self._job(asked)
         if lines := asked.get("lines"):

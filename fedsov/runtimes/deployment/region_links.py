@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +35,8 @@ LARGEST_TOLD = SizeLimit(64 << 20)
 """Bytes of an answer that no table has: what a region holds, names of its models."""
 GLANCE = 0.5
 """Seconds between two looks at who is connected, while somebody is away."""
+RETURN = 15.0
+"""Seconds that regions have to say hello to a coordinator that began anew, before one counts as away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,7 @@ class DeployedLinks:
         self._regions: dict[int, _Region] = {}
         self._run, self._verify_keys = "", dict[str, bytes]()
         self._seen: dict[str, RegionSeen] = {}
-        self._looked, self._paused_since = 0.0, 0.0
+        self._looked, self._paused_since, self._returning_until = 0.0, 0.0, 0.0
         self._arrived: list[tuple[Message, Label]] = []
 
     def believe(self, run: str, verify_keys: Mapping[str, bytes]) -> None:
@@ -128,7 +131,8 @@ class DeployedLinks:
     def send(self, message: Message, label: Label) -> None:
         """Queues a message for its region; what it carries is bound by the label. It travels with the next `poll`."""
         node = message.metadata.dst_node_id
-        second = bool(self._regions[node].opening and self._regions[node].opening.header.get("second"))
+        opening = self._regions[node].opening
+        second = opening is not None and bool(opening.header.get("second"))
         header = {"act": ANSWER, "run": self._run, "second": second, "label": label.to_json()}
         limit = largest_answer(message)
         with_label = SizeLimit(limit.texts + 2 * LARGEST_LABEL, limit.arrays)
@@ -163,13 +167,14 @@ class DeployedLinks:
                 del self._regions[key]
         return {region.name: region.told[0] for region in aside.values() if region.told}
 
-    def close(self, header: Mapping[str, Any]) -> None:
-        """Tells every region that is connected that the run has ended; waits for none of them."""
+    def close(self, header: Mapping[str, Any], seconds: float = 5.0) -> None:
+        """Tells every region that is connected that the run has ended; one that does not answer is not waited for."""
         seen = self._look()
-        names = {region.name for region in self._regions.values() if seen.get(region.name, RegionSeen(0, False)).connected}
-        letters = [(Errand.of(header, 2), seen[name].node) for name in sorted(names)]
-        if letters:
-            self._line.send([enveloped(each.message, each.header, Address(self._line.run, node)) for each, node in letters])
+        names = {region.name for region in self._regions.values()}
+        here = sorted(name for name in names if name in seen and seen[name].connected)
+        self._regions.clear()
+        with suppress(FedsovError):
+            self.ask(dict.fromkeys(here, header), seconds)
 
     def _exchange(self, seconds: float) -> bool:
         """Sends what waits, and takes what comes within so many seconds; False where nothing is under way."""
@@ -180,10 +185,11 @@ class DeployedLinks:
                 for came in self._line.receive(travelling, seconds):
                     self._take(came, travelling)
             elif any(region.errand for region in self._regions.values()):
-                time.sleep(min(seconds, GLANCE))  # paused: everybody who is asked is away
+                time.sleep(min(seconds, GLANCE))  # everybody who is asked is away, or did not return yet
         except RunLost as lost:
             self._say(f"{lost}; what was not answered is sent again")
             self._line.begin()
+            self._returning_until = time.monotonic() + RETURN
             for region in self._regions.values():
                 region.drop()
         return any(region.errand or region.waiting for region in self._regions.values())
@@ -197,7 +203,7 @@ class DeployedLinks:
         unsent = [region for region in self._regions.values() if region.errand is not None and not region.outer]
         if not unsent:
             return
-        seen = self._look(within=GLANCE if self._paused_since else 0.0)
+        seen = self._look(within=GLANCE if self._paused_since or self._returning_until else 0.0)
         here = [region for region in unsent if seen.get(region.name, RegionSeen(0, False)).connected]
         if here:
             self._send(here, seen)
@@ -258,7 +264,11 @@ class DeployedLinks:
 
     def _is_away(self, region: _Region) -> None:
         """A region that is asked is not there: the run goes on without it, or waits where too few are left."""
-        here = {each.name for each in self._regions.values() if self._seen.get(each.name, RegionSeen(0, False)).connected}
+        if time.monotonic() < self._returning_until:
+            return
+        here = {
+            each.name for each in self._regions.values() if self._seen.get(each.name, RegionSeen(0, False)).connected
+        }
         now = time.monotonic()
         if len(here) < self._least and (not self._paused_since or now - self._paused_since < self._pause):
             if not self._paused_since:

@@ -9,20 +9,25 @@ message that it worked on is handed to it again, and is answered once all the sa
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from fedsov.errors import ConfigurationError
+from fedsov.errors import CertificateRefused, ConfigurationError, KeyUnavailable
+from fedsov.keys.revocation import read
 from fedsov.runtimes.deployment.flower_clients import first_message
-from fedsov.runtimes.deployment.hub_connection import Credentials, HubAddress, HubConnection, HubRefused, HubUnreachable
-from fedsov.runtimes.fork_server import TO_TRAIN, ForkServer
+from fedsov.runtimes.deployment.health import Health
+from fedsov.runtimes.deployment.hub_connection import Credentials, HubConnection, HubRefused, HubUnreachable
+from fedsov.runtimes.deployment.parcels import ParcelDamaged
+from fedsov.runtimes.fork_server import TO_READ, ForkServer
 from fedsov.runtimes.framed_socket import ConnectionClosed, Frame, FramedSocket
+from fedsov.storage.atomic_files import write_file
 from fedsov.storage.deployment_folder import DeploymentFolder
+from fedsov.storage.party_file import HubAddress
 
 FLEET = "/fedsov/v1/fleet"
 WAIT = 20.0
@@ -31,7 +36,7 @@ BEAT = 5.0
 """Seconds between two signs of life: half of what the coordinator waits for one."""
 SLOWEST = 5.0
 """Seconds between two attempts, at most."""
-DEPLOYED = (*TO_TRAIN, "fedsov.runtimes.deployment.enveloped_region")
+DEPLOYED = (*TO_READ, "fedsov.runtimes.deployment.enveloped_region")
 """What a region's process needs, imported before any message comes."""
 GIVE_UP = 3
 """How often a message is handed to a region's process that ends over it, before it is answered as failed."""
@@ -44,55 +49,57 @@ class RegionPlace:
     Attributes:
         workspace: the folder with the region's own, ``regions/NAME``.
         folder: its certificate and key.
+        hub_key: the key (Ed25519, hexadecimal) of the hub's ledger, as the region's settings pin it; "" for none.
     """
 
     name: str
     workspace: Path
     folder: DeploymentFolder
     hub: HubAddress
+    hub_key: str = ""
 
-
-@dataclass(slots=True)
-class ServiceState:
-    """How a service stands, for whoever looks after it.
-
-    Attributes:
-        waits_for: what it waits for, in a sentence; "" while it is connected.
-    """
-
-    waits_for: str = "it begins"
-    connected: bool = False
-    answered: int = 0
-    restarts: int = 0
-    bytes_in: int = 0
-    bytes_out: int = 0
-    last_seconds: float = 0.0
+    @property
+    def credentials(self) -> Credentials:
+        """By which it and the hub know each other."""
+        return Credentials.of(self.folder, self.hub_key)
 
 
 class RegionService:
     """The loop of a region: hello, pull, answer, push.
 
     Args:
-        tell: told of events in a word and its fields.
+        tell: told of events: a word, a sentence, and fields.
+        health: how it fares, for whoever looks after it.
     """
 
-    def __init__(self, place: RegionPlace, tell: Callable[..., None] = lambda event, **fields: None) -> None:
+    def __init__(
+        self,
+        place: RegionPlace,
+        tell: Callable[..., None] = lambda event, text, **fields: None,
+        health: Health | None = None,
+    ) -> None:
         self._place, self._tell = place, tell
-        self.state = ServiceState()
-        self._connection = HubConnection(place.hub, Credentials.of(place.folder))
+        self._health = health or Health()
+        self._connection = HubConnection(place.hub, place.credentials)
         self._server: ForkServer | None = None
         self._process: FramedSocket | None = None
+        self._revoked_until = -1
 
     def serve(self, stop: threading.Event) -> None:
         """Answers messages until it is told to stop."""
         with ForkServer.start(DEPLOYED) as self._server:
             beats = threading.Thread(target=self._beat, args=(stop,), daemon=True, name="heartbeat")
             try:
+                self._region_process()
                 if self._hello(stop):
                     beats.start()
                     self._loop(stop)
             finally:
                 self._close()
+
+    def interrupt(self) -> None:
+        """Has a service that is told to stop see it now, and not when its poll ends."""
+        self._connection.interrupt()
 
     def _loop(self, stop: threading.Event) -> None:
         has, pause = "", _Pause(stop)
@@ -104,7 +111,9 @@ class RegionService:
                 pause.begin()
                 if status == 200:
                     has = self._answer(parcel, has, stop)
-            except HubUnreachable as error:
+            except (HubUnreachable, ParcelDamaged) as error:
+                if stop.is_set():
+                    return
                 self._lost(str(error))
                 pause.wait()
             except HubRefused as error:
@@ -121,6 +130,9 @@ class RegionService:
             return has
         started = time.monotonic()
         answer = self._worked(parcel)
+        if not answer:
+            self._tell("message unreadable", "the hub sent what is no message; it is not answered", message=name)
+            return name
         pause = _Pause(stop)
         while not stop.is_set():
             try:
@@ -130,13 +142,12 @@ class RegionService:
                 self._lost(str(error))
             except HubRefused as error:
                 if error.status != 409:
-                    self._tell("answer refused", why=str(error))
+                    self._tell("answer refused", f"the hub does not take an answer: {error}")
                     break
                 self._hello(stop)
             pause.wait()
-        self.state.answered += 1
-        self.state.bytes_in, self.state.bytes_out = self.state.bytes_in + len(parcel), self.state.bytes_out + len(answer)
-        self.state.last_seconds = time.monotonic() - started
+        self._health.count(answered=1, bytes_in=len(parcel), bytes_out=len(answer))
+        self._health.tell(last_round=time.monotonic() - started)
         return name
 
     def _worked(self, parcel: bytes) -> bytes:
@@ -147,8 +158,11 @@ class RegionService:
                 process.send(Frame({"failed": attempt == GIVE_UP - 1}, parcel))
                 return process.receive().body
             except ConnectionClosed:
-                self.state.restarts += 1
-                self._tell("region process ended", attempt=attempt + 1)
+                self._tell(
+                    "region process ended",
+                    "the region's process ended over a message; it is begun again and handed the same message",
+                    attempt=attempt + 1,
+                )
                 self._drop_process()
         raise ConfigurationError(
             f"region {self._place.name}: its process ends at once, three times over; see regions/{self._place.name}/"
@@ -160,7 +174,9 @@ class RegionService:
             if self._server is None or not self._server.is_running:
                 raise ConfigurationError("the region's fork server ended; start the service again")
             self._process = self._server.fork("deployed region")
-            self._process.send(Frame({"workspace": str(self._place.workspace), "region": self._place.name}))
+            place = self._place
+            told = {"workspace": str(place.workspace), "region": place.name, "home": str(place.folder.home)}
+            self._process.send(Frame(told))
         return self._process
 
     def _drop_process(self) -> None:
@@ -174,7 +190,8 @@ class RegionService:
         while not stop.is_set():
             try:
                 told = self._connection.post_json(f"{FLEET}/hello", {})
-                self._tell("connected", node=told["node"], coordinator=told["instance"])
+                where = f"{self._place.hub.host}:{self._place.hub.port}"
+                self._tell("connected", f"connected to the hub at {where}", node=told["node"], hub=told["instance"])
                 self._is_connected()
                 return True
             except (HubUnreachable, HubRefused, ConfigurationError) as error:
@@ -184,23 +201,41 @@ class RegionService:
 
     def _beat(self, stop: threading.Event) -> None:
         """A sign of life every few seconds, also while the region works on a message for minutes."""
-        with HubConnection(self._place.hub, Credentials.of(self._place.folder)) as connection:
+        with HubConnection(self._place.hub, self._place.credentials) as connection:
             while not stop.wait(BEAT):
-                with suppress(HubUnreachable, HubRefused, ConfigurationError):
-                    connection.post(f"{FLEET}/beat", timeout=2 * BEAT)
+                with suppress(HubUnreachable, HubRefused, ConfigurationError, KeyUnavailable):
+                    _, told = connection.post(f"{FLEET}/beat", timeout=2 * BEAT)
+                    self._keep_revoked(connection, int(json.loads(told or b"{}").get("revoked", 0)))
+
+    def _keep_revoked(self, connection: HubConnection, newest: int) -> None:
+        """Takes the hub's list of revoked certificates where it is newer than the one kept here."""
+        place = self._place.folder.revoked
+        if not self._place.hub_key or (newest <= self._revoked_until and place.exists()):
+            return
+        _, text = connection.post(f"{FLEET}/revoked", timeout=2 * BEAT)
+        try:
+            listed = read(text, self._place.hub_key)
+            if place.exists():
+                listed.check_follows(read(place.read_bytes(), self._place.hub_key))
+        except CertificateRefused as error:
+            self._tell("revocations refused", f"the hub's list of revoked certificates is not believed: {error}")
+            return
+        write_file(place, text)
+        self._revoked_until = listed.counter
 
     def _is_connected(self) -> None:
-        self.state.connected, self.state.waits_for = True, ""
+        self._health.tell(connected=True, waits_for="")
 
     def _lost(self, why: str) -> None:
-        if self.state.connected or self.state.waits_for != why:
-            self._tell("waiting", why=why)
-        self.state.connected, self.state.waits_for = False, why
+        state = self._health.state
+        if state.connected or state.waits_for != why:
+            self._tell("waiting", f"waits: {why}")
+        self._health.tell(connected=False, waits_for=why)
 
     def _close(self) -> None:
         with suppress(HubUnreachable, HubRefused, ConfigurationError):
-            if self.state.connected:
-                HubConnection(self._place.hub, Credentials.of(self._place.folder)).post(f"{FLEET}/bye", timeout=3.0)
+            if self._health.state.connected:
+                HubConnection(self._place.hub, self._place.credentials).post(f"{FLEET}/bye", timeout=3.0)
         self._connection.close()
         self._drop_process()
 
@@ -218,8 +253,3 @@ class _Pause:
     def wait(self) -> None:
         self.stop.wait(self.seconds)
         self.seconds = min(SLOWEST, 2 * self.seconds)
-
-
-def state_of(service: RegionService) -> dict[str, Any]:
-    """How a service stands, in plain values."""
-    return {name: getattr(service.state, name) for name in ServiceState.__slots__}

@@ -16,7 +16,7 @@ from typing import Any
 
 from flwr.app import Message
 
-from fedsov.errors import FedsovError, InputError, WorkspaceUnusable
+from fedsov.errors import FedsovError, InputError
 from fedsov.hub.region_errors import error_by_name
 from fedsov.hub.runtime import IngestRequest, RegionLinks, RunStart
 from fedsov.ledger import known_keys
@@ -118,7 +118,7 @@ class Deployment:
         if owner != "hub":
             if owner not in self._registered:
                 names = sorted({owner, *(party.name for party in self._links.parties.values())})
-                self._registered |= self._links.ask(dict.fromkeys(names, {"act": REGISTER, "run": run}))
+                self._registered |= self._links.ask({name: {"act": REGISTER, "run": run} for name in names})
             answer = self._registered[owner]
             return [(str(name), int(version)) for name, version in _json_of(owner, answer, "models")]
         if self._registry is None:

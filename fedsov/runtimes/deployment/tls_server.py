@@ -30,7 +30,8 @@ class CertifiedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self.scope["extensions"] = {CERTIFICATE: self._certificate}
+        extensions: dict[Any, Any] = {CERTIFICATE: self._certificate}
+        self.scope["extensions"] = extensions
 
 
 class EndingServer(uvicorn.Server):

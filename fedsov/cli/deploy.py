@@ -1,0 +1,361 @@
+"""`deploy ...`: how parties come to trust each other: init, join, approve, accept, renew, revoke, show."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Protocol
+
+import typer
+
+from fedsov.cli.arguments import (
+    Arguments,
+    By,
+    Why,
+    ask,
+    positive,
+    print_json,
+    print_line,
+    run_settings,
+)
+from fedsov.cli.declaration import command, group_app
+from fedsov.errors import ConfigurationError, KeyUnavailable
+
+if TYPE_CHECKING:
+    from fedsov.keys.certificates import OpenAuthority
+
+PORT = 9092
+"""As `fedsov.storage.party_file.PORT`; the help text loads nothing."""
+Days = Annotated[int, typer.Option("--days", metavar="N", help="Days that a certificate is valid.", parser=positive)]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+Authority = Annotated[
+    Path, typer.Option("--ca", metavar="DIR", help="The authority's folder, DIR/ca of `deploy init`.")
+]
+Secret = Annotated[
+    Path | None,
+    typer.Option(
+        "--passphrase-file", metavar="FILE", help="Of the authority; else FEDSOV_CA_PASSPHRASE, else you are asked."
+    ),
+]
+app = group_app(
+    "Who belongs to a deployment: an authority, invitations, requests, approvals, and what was revoked.",
+    examples=(
+        "fedsov deploy init deployment --host hub.example.org federation.regions=[DE,US]",
+        "fedsov deploy join invitations/DE --workspace /srv/de --fingerprint 3A:F0:...",
+        'fedsov deploy approve request-DE.json --ca deployment/ca --workspace deployment/hub --why "telephoned"',
+        "fedsov deploy accept package-DE.json --workspace /srv/de",
+        "fedsov deploy show --workspace deployment/hub",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployInitArguments(Arguments):
+    """Where the deployment is made, and where its hub listens."""
+
+    place: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to make: ca, hub and invitations.")]
+    host: Annotated[str, typer.Option("--host", metavar="NAME", help="The hub's name or address, as regions reach it.")]
+    port: Annotated[int, typer.Option("--port", metavar="N", help="Where the hub listens.", parser=positive)] = PORT
+    days: Days = 365
+    secret: Secret = None
+    by: By = ""
+    why: Why = ""
+
+
+@command(
+    app,
+    examples=(
+        "fedsov deploy init deployment --host hub.example.org federation.regions=[DE,US]",
+        "fedsov deploy init deployment --host 10.0.0.5 --passphrase-file ca.passphrase",
+    ),
+    reads="run settings",
+)
+def init(arguments: DeployInitArguments) -> None:
+    """Makes DIR/ca (the authority), DIR/hub (the hub's workspace) and an invitation for each region.
+
+    Regions are those of `federation.regions`. Run it again with more of them to invite these too; what is there stays.
+    The authority's key is under the passphrase: take DIR/ca off this machine once every region is approved.
+    """
+    from fedsov.api.deployment.setting_up import set_up
+    from fedsov.storage.party_file import HubAddress
+
+    outcome = set_up(
+        arguments.place,
+        run_settings(arguments.overrides),
+        HubAddress(arguments.host, arguments.port),
+        passphrase=lambda new: _passphrase(arguments.secret, new=new),
+        now=datetime.now(UTC),
+        days=arguments.days,
+        **_person(arguments),
+    )
+    if arguments.json:
+        print_json(outcome.to_json())
+        return
+    print_line(f"{outcome.authority}: the authority; take it off this machine when every region is approved")
+    print_line(f"its fingerprint, for the regions' owners: {outcome.fingerprint}")
+    print_line(f"{outcome.hub}: the hub's workspace")
+    for name, folder in outcome.invited.items():
+        print_line(f"{folder}: hand it to the owner of {name}; its CHECKLIST.md says what to do")
+    for name in outcome.joined:
+        print_line(f"{name}: joined already")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JoinArguments(Arguments):
+    """Which invitation, and the fingerprint that its owner told."""
+
+    invitation: Annotated[Path, typer.Argument(metavar="INVITATION", help="The folder that the hub's owner sent.")]
+    fingerprint: Annotated[
+        str | None,
+        typer.Option("--fingerprint", metavar="HEX", help="The authority's, as the hub's owner told you; or be asked."),
+    ] = None
+    yes: Yes = False
+    by: By = ""
+    why: Why = ""
+
+
+@command(
+    app,
+    examples=('fedsov deploy join invitations/DE --workspace /srv/de --fingerprint 3A:F0:... --why "contract of May"',),
+)
+def join(arguments: JoinArguments) -> None:
+    """Makes a region here, with all its private keys, signs region.yaml, and writes a request to the authority.
+
+    Run it on the region's own machine. region.yaml of the invitation is signed as it is in the folder now: read it
+    first. Of a region that is here already the keys and settings stay, and the hub is pinned in them.
+    """
+    from fedsov.api.deployment.invitations import authority_of, read_invitation
+    from fedsov.api.deployment.joining import join as enter
+    from fedsov.keys.certificates import fingerprint
+    from fedsov.region.trust.parties import Parties
+
+    now = datetime.now(UTC)
+    trusted = arguments.fingerprint or ""
+    if not trusted:
+        trusted = fingerprint(authority_of(arguments.invitation, now=now))
+        if not sys.stdin.isatty():
+            raise ConfigurationError("deploy join needs --fingerprint: the authority's, as the hub's owner told you")
+        ask([f"authority {trusted}"], "Is this what the hub's owner read to you?")
+    invited = read_invitation(arguments.invitation, trusted=trusted, now=now)
+    if not arguments.yes:
+        loose = ", ".join(invited.settings.loose()) or "nothing"
+        parties: Parties = invited.settings.parties
+        lines = [f"region {invited.name}; parties: {parties.listed()}", *invited.edited, f"what protects less: {loose}"]
+        ask(lines, "Sign these settings?")
+    _print_request(arguments, enter(arguments.workspace, invited, now=now, **_person(arguments)))
+
+
+def _print_request(arguments: Arguments, path: Path) -> None:
+    from fedsov.api.deployment.requests import read_request
+
+    request = read_request(path.read_bytes())
+    if arguments.json:
+        print_json({"request": str(path), "ledger_key": request.verify_key, "settings": request.settings_digest})
+        return
+    print_line(f"{path}: send it to the authority; it holds no secret")
+    print_line(f"read to the authority's owner: ledger key {request.verify_key}")
+    print_line(f"read to the authority's owner: region.yaml {request.settings_digest}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployApproveArguments(Arguments):
+    """Which request, and who approves it why."""
+
+    request: Annotated[Path, typer.Argument(metavar="REQUEST", help="The request-NAME.json that a region sent.")]
+    ca: Authority
+    days: Days = 365
+    secret: Secret = None
+    yes: Yes = False
+    by: By = ""
+    why: Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, for the ledger.")]
+
+
+@command(
+    app,
+    examples=(
+        'fedsov deploy approve request-DE.json --ca deployment/ca --workspace deployment/hub --why "telephoned"',
+        'fedsov deploy approve request-DE.json --ca ca --workspace hub --by "A. Person" --why "as agreed" --yes',
+    ),
+)
+def approve(arguments: DeployApproveArguments) -> None:
+    """Shows a region's request, asks, signs its certificate, and writes its package and the others' anew.
+
+    The workspace is the hub's. A later request of the same region renews its certificate, and revokes the one before.
+    """
+    from fedsov.api.deployment.approvals import approve as sign
+    from fedsov.api.deployment.approvals import examine, request_in
+    from fedsov.api.deployment.authority import AuthorityFolder, certificate_in
+
+    text = request_in(arguments.request)
+    examined = examine(arguments.workspace, text, certificate_in(AuthorityFolder(arguments.ca)))
+    if not arguments.yes:
+        ask(examined.lines, "Approve this?")
+    authority = _authority(arguments.ca, arguments.secret)
+    now = datetime.now(UTC)
+    outcome = sign(arguments.workspace, examined, authority, days=arguments.days, now=now, **_person(arguments))
+    if arguments.json:
+        print_json(outcome.to_json())
+        return
+    print_line(f"{outcome.name}: certificate {outcome.serial[:16]}, valid until {outcome.not_after}")
+    if outcome.revoked:
+        print_line(f"{outcome.name}: its certificate before, {outcome.revoked[:16]}, is revoked")
+    print_line(f"{outcome.package}: send it to the owner of {outcome.name}")
+    for name, path in outcome.others.items():
+        print_line(f"{path}: send it to the owner of {name}; it tells {name} of {outcome.name}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptArguments(Arguments):
+    """Which package."""
+
+    package: Annotated[Path, typer.Argument(metavar="PACKAGE", help="The package-NAME.json that the authority sent.")]
+    by: By = ""
+    why: Why = ""
+
+
+@command(app, examples=("fedsov deploy accept package-DE.json --workspace /srv/de",))
+def accept(arguments: AcceptArguments) -> None:
+    """Takes the authority's answer: checks it, puts the certificate in its place, and pins peers that are new.
+
+    Run it again with a newer package, which tells of further regions. What the region's owner pinned stays as it is.
+    """
+    from fedsov.api.deployment.approvals import request_in
+    from fedsov.api.deployment.joining import accept as take
+
+    outcome = take(arguments.workspace, request_in(arguments.package), now=datetime.now(UTC), **_person(arguments))
+    if arguments.json:
+        print_json(outcome.to_json())
+        return
+    print_line(f"{outcome.name}: certificate {outcome.serial[:16]}, valid until {outcome.not_after}")
+    print_line(f"{outcome.name}: pinned now: {', '.join(outcome.pinned) or 'nobody new'}")
+    for line in outcome.lines:
+        print_line(line)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenewArguments(Arguments):
+    """Whose certificate; of a hub with its authority."""
+
+    ca: Annotated[
+        Path | None, typer.Option("--ca", metavar="DIR", help="The authority's folder; for a hub's workspace alone.")
+    ] = None
+    days: Days = 365
+    secret: Secret = None
+    by: By = ""
+    why: Why = ""
+
+
+@command(
+    app,
+    examples=("fedsov deploy renew --workspace /srv/de", "fedsov deploy renew --workspace hub --ca deployment/ca"),
+)
+def renew(arguments: RenewArguments) -> None:
+    """A new key and certificate. In a region: writes a request, which `approve` and `accept` answer as the first one.
+
+    In the hub's workspace, with --ca: makes the hub's and the operator's at once, and revokes those before; restart the
+    hub then. Other parties go on meanwhile.
+    """
+    from fedsov.api.deployment.joining import renew as ask_anew
+    from fedsov.api.deployment.setting_up import renew_hub
+
+    if arguments.ca is None:
+        _print_request(arguments, ask_anew(arguments.workspace, now=datetime.now(UTC), **_person(arguments)))
+        return
+    authority = _authority(arguments.ca, arguments.secret)
+    members = renew_hub(
+        arguments.workspace, authority, days=arguments.days, now=datetime.now(UTC), **_person(arguments)
+    )
+    if arguments.json:
+        print_json({name: {"serial": member.serial, "not_after": member.not_after} for name, member in members.items()})
+        return
+    for name, member in members.items():
+        print_line(
+            f"{name}: certificate {member.serial[:16]}, valid until {member.not_after}; restart the {member.role}"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevokeArguments(Arguments):
+    """Whom, and why."""
+
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The region, or the operator.")]
+    by: By = ""
+    why: Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, for the list and the ledger.")]
+
+
+@command(app, examples=('fedsov deploy revoke DE --workspace deployment/hub --why "the machine was stolen"',))
+def revoke(arguments: RevokeArguments) -> None:
+    """Takes a party's certificate back: its next message is refused. The workspace is the hub's.
+
+    It takes no authority: the hub's ledger key signs the list.
+    A region comes back by `fedsov deploy renew` there, and an approval here.
+    """
+    from fedsov.api.deployment.approvals import revoke as take_back
+
+    listed = take_back(arguments.workspace, arguments.name, now=datetime.now(UTC), **_person(arguments))
+    if arguments.json:
+        print_json(
+            {"name": arguments.name, "counter": listed.counter, "serials": [entry.serial for entry in listed.revoked]}
+        )
+        return
+    print_line(f"{arguments.name}: revoked; list number {listed.counter} is signed, and noted in the hub's ledger")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployShowArguments(Arguments):
+    """Whose deployment: the workspace's."""
+
+
+@command(
+    app, examples=("fedsov deploy show --workspace deployment/hub", "fedsov deploy show --workspace /srv/de --json")
+)
+def show(arguments: DeployShowArguments) -> None:
+    """Prints who belongs to the deployment, how many days each certificate has left, and who was revoked."""
+    from fedsov.api.deployment.standing import standing
+
+    shown = standing(arguments.workspace, now=datetime.now(UTC))
+    if arguments.json:
+        print_json(shown.to_json())
+        return
+    for line in shown.sentences():
+        print_line(line)
+
+
+class _Person(Protocol):
+    """The options by which a person answers for an act."""
+
+    @property
+    def by(self) -> str: ...
+
+    @property
+    def why(self) -> str: ...
+
+
+def _person(arguments: _Person) -> dict[str, str]:
+    """Who acts, and why, for the ledger."""
+    from fedsov.api.region_settings import UNSAID, user
+
+    return {"by": arguments.by or user(), "why": arguments.why or UNSAID}
+
+
+def _authority(folder: Path, secret: Path | None) -> OpenAuthority:
+    from fedsov.api.deployment.authority import AuthorityFolder, open_authority
+
+    return open_authority(AuthorityFolder(folder), _passphrase(secret, new=False))
+
+
+def _passphrase(file: Path | None, *, new: bool) -> str:
+    """The authority's passphrase: of a file, of the environment, or asked for; a new one twice."""
+    from fedsov.api.deployment.authority import VARIABLE, given_passphrase
+
+    if words := given_passphrase(file):
+        return words
+    if not sys.stdin.isatty():
+        raise KeyUnavailable(f"no passphrase of the authority; name its file by --passphrase-file, or set {VARIABLE}")
+    words = getpass.getpass("A new passphrase for the authority: " if new else "Passphrase of the authority: ")
+    if new and getpass.getpass("The same again: ") != words:
+        raise KeyUnavailable("the two passphrases differ; nothing was made")
+    return words
