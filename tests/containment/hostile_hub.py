@@ -29,6 +29,7 @@ from fedsov.config.hydra_compose import compose
 from fedsov.config.settings import settings
 from fedsov.label import PUBLIC, Label
 from fedsov.ledger.ledger import Ledger
+from fedsov.ledger.proofs import continuations
 from fedsov.model.network import NetworkSpec
 from fedsov.protocol.envelopes import Address, enveloped, opened
 from fedsov.protocol.flower_messages import begin_flower_process, identify, new_id, with_version
@@ -89,7 +90,10 @@ class HostileHub:
     def start(self, at: str, /, **more: Any) -> RegionStart:
         """What a region is told when a run begins, as an honest hub would tell it."""
         party, hub = Party(at, at, f"operator in {at}"), self._settings.federation.hub
-        start = RegionStart(party, hub, Path("anywhere"), f"raw-{at}", training_job(self._settings), Asked())
+        with closing(Ledger.read(ledger_of(self.homes.hub / "hub"))) as ledger:
+            head = continuations(ledger)
+        job = training_job(self._settings)
+        start = RegionStart(party, hub, Path("anywhere"), f"raw-{at}", job, Asked(), hub_head=head)
         return replace(start, **more)
 
     def send(self, region: str, message: Message, header: Mapping[str, Any]) -> str:
@@ -182,6 +186,7 @@ def _starts(hub: HostileHub, region: str) -> Iterator[Attempt]:
         (HUB, "a start with a greater learning rate than the region's limit", {"job": steps}),
         (HUB, "a start for another region", {"region": Party("elsewhere", region, f"operator in {region}")}),
         (HUB, "a start for a data set that is not there", {"job": replace(job, dataset="../people")}),
+        (HUB, "a start without the head of the hub's ledger, which the region noted", {"hub_head": {}}),
         (HUB, "a start that names another hub", {"hub": Party("hub", "US", "Somebody else")}),
     ]
     for by, what, more in tries:
