@@ -20,8 +20,12 @@ that was not approved, or changed since, is refused above), and privacy=record b
 def _print(report: Report) -> None:
     print(f"parties in {report.networks}; {report.seconds:.0f} s")
     print(f"captured: {report.packets:,} packets, {report.bytes_captured:,} bytes on {report.links} links")
-    print(f"clear text at the applications: {report.bytes_clear:,} bytes; files and logs of the hub: {report.bytes_at_hub:,} bytes")
-    print(f"canaries: {report.canaries}, in {len(report.encodings)} encodings ({report.needles:,} needles), also in zlib, gzip and")
+    print(
+        f"clear text at the applications: {report.bytes_clear:,} bytes; files and logs of the hub: {report.bytes_at_hub:,} bytes"
+    )
+    print(
+        f"canaries: {report.canaries}, in {len(report.encodings)} encodings ({report.needles:,} needles), also in zlib, gzip and"
+    )
     print("  zip streams, base64 and hexadecimal, one in the other three deep; of 8 bytes and more in the ciphertext")
     stopped = Counter(attempt["by"] for attempt in report.attempts)
     print(f"attempts: {len(report.attempts)} ({', '.join(f'{who} {count}' for who, count in stopped.items())})")
@@ -31,7 +35,9 @@ def _print(report: Report) -> None:
             print(f"  in vain: {attempt['what']}: {attempt['in_vain']}")
         else:
             print(f"  {'refused' if attempt['is_stopped'] else 'NOT REFUSED'}: {attempt['by']}, {attempt['what']}")
-    print(f"packets to elsewhere: {len(report.strays)}; connections that the hub opened to a region: {len(report.opened)}")
+    print(
+        f"packets to elsewhere: {len(report.strays)}; connections that the hub opened to a region: {len(report.opened)}"
+    )
     print(f"control: the planted leaks were found in {len(report.control)} places")
     print(LIMIT)
     print("FAULTS:" if report.faults else "nothing was found", *report.faults, sep="\n  ")

@@ -210,5 +210,6 @@ def people(region: str, count: int) -> tuple[str, ...]:
         income = round(float(rng.uniform(1e3, 9e3)), 2)
         lines.append((f"Person {region}{number}", f"{region}{number:08d}", str(income)))
     return tuple(
-        f"{region},{name},{passport},{income},{'AB'[rng.integers(2)]},{rng.integers(2)}" for name, passport, income in lines
+        f"{region},{name},{passport},{income},{'AB'[rng.integers(2)]},{rng.integers(2)}"
+        for name, passport, income in lines
     )

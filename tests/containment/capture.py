@@ -186,7 +186,9 @@ def _joined(pieces: Mapping[int, bytes]) -> bytes:
     """Pieces behind each other by their sequence numbers, which start anew after 2^32; what came twice counts once."""
     first = next(iter(pieces))
     joined, at = bytearray(), 0
-    for offset, piece in sorted(((number - first + (1 << 31)) % (1 << 32) - (1 << 31), piece) for number, piece in pieces.items()):
+    for offset, piece in sorted(
+        ((number - first + (1 << 31)) % (1 << 32) - (1 << 31), piece) for number, piece in pieces.items()
+    ):
         start = max(0, at - offset) if joined else 0
         if start < len(piece):
             joined += piece[start:]

@@ -66,7 +66,9 @@ def _with_arrays(message: Message, arrays: dict[str, Array]) -> Message:
 
 def _more_metrics(message: Message, canaries: list[Canary]) -> Message:
     more = {f"m{place}": float(number) for place, number in enumerate(_numbers(canaries))}
-    return honest(message, RecordDict({"metrics": MetricRecord({"num-examples": 50, "loss": 0.5, "score": 0.5, **more})}))
+    return honest(
+        message, RecordDict({"metrics": MetricRecord({"num-examples": 50, "loss": 0.5, "score": 0.5, **more})})
+    )
 
 
 def _list_as_metric(message: Message, canaries: list[Canary]) -> Message:

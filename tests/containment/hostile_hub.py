@@ -15,8 +15,8 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -164,7 +164,9 @@ SUBMITTER, HUB, APP = "hostile submitter", "hostile hub", "hostile application"
 def _starts(hub: HostileHub, region: str) -> Iterator[Attempt]:
     """Jobs that ask for less protection, or for code that nobody approved."""
     job = hub.start(region).job
-    network = {name: replace(job, recipe=replace(job.recipe, network=NetworkSpec(name, ()))) for name in (STRANGER, CHANGED)}
+    network = {
+        name: replace(job, recipe=replace(job.recipe, network=NetworkSpec(name, ()))) for name in (STRANGER, CHANGED)
+    }
     steps = replace(job, recipe=replace(job.recipe, round=replace(job.recipe.round, learning_rate=1000.0)))
     tries: list[tuple[str, str, dict[str, Any]]] = [
         (SUBMITTER, "a job with an application that the region never approved", {"job": network[STRANGER]}),

@@ -51,7 +51,9 @@ def why_not() -> str:
         return f"`ip netns add` fails: {made.stderr.strip()}"
     veth = ["link", "add", "probe0", "type", "veth", "peer", "name", "probe1"]
     linked = subprocess.run(["ip", "-n", probe, *veth], capture_output=True, text=True)
-    bridged = subprocess.run(["ip", "-n", probe, "link", "add", "probe2", "type", "bridge"], capture_output=True, text=True)
+    bridged = subprocess.run(
+        ["ip", "-n", probe, "link", "add", "probe2", "type", "bridge"], capture_output=True, text=True
+    )
     subprocess.run(["ip", "netns", "del", probe], capture_output=True)
     failed = linked if linked.returncode else bridged
     return f"`ip link add` fails: {failed.stderr.strip()}" if failed.returncode else ""

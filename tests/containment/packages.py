@@ -1,8 +1,8 @@
 """Packages that are installed on regions' machines: one that no owner approved, one that changed since its approval.
 
-    install(folder)                    # both, as they were read
-    approve(home, "DE", CHANGED)       # the owner approves the one
-    swap(folder)                       # and its author puts other code in its place, which would print rows
+install(folder)                    # both, as they were read
+approve(home, "DE", CHANGED)       # the owner approves the one
+swap(folder)                       # and its author puts other code in its place, which would print rows
 """
 
 from __future__ import annotations

@@ -117,7 +117,12 @@ class Parties:
         command = self.places[name].command([sys.executable, "-m", f"tests.containment.{module}", *words])
         with open(self.logs / f"{name}.log", "ab") as log:
             self.processes[name] = subprocess.Popen(
-                command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.homes.root, env=environment(self.homes)
+                command,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                cwd=self.homes.root,
+                env=environment(self.homes),
             )
 
     def hub_command(self, *words: str, seconds: float = 120.0) -> subprocess.CompletedProcess[str]:

@@ -94,7 +94,9 @@ def prove(root: Path, *, rounds: int = 2, rows: int = 120, isolate: bool = True)
     started, why = time.monotonic(), network.why_not() if isolate else "it was asked for"
     report = Report("namespaces" if not why else f"the loopback interface: {why}")
     with _places(why) as places:
-        homes = Homes.made(root, REGIONS, HubAddress(places[HUB_NAME].address, PORT if not why else _free_port()), rows=rows)
+        homes = Homes.made(
+            root, REGIONS, HubAddress(places[HUB_NAME].address, PORT if not why else _free_port()), rows=rows
+        )
         canaries = [canary for name in REGIONS for canary in canaries_of(name)]
         search = Search(needles(canaries))
         report.canaries, report.needles, report.encodings = len(canaries), len(search.needles), search.encodings
@@ -158,7 +160,11 @@ def _is_ours(frame: bytes, parties: Parties) -> bool:
 
 def _train(parties: Parties, report: Report, rounds: int) -> None:
     """A training in which one region's client fails in every round."""
-    words = [*parties.homes.words(f"federation.rounds={rounds}"), f"workspace={parties.homes.hub}", "runtime=deployment"]
+    words = [
+        *parties.homes.words(f"federation.rounds={rounds}"),
+        f"workspace={parties.homes.hub}",
+        "runtime=deployment",
+    ]
     done = parties.hub_command("fedsov", "train", *words, seconds=600)
     (parties.logs / "train.log").write_text(done.stdout + done.stderr)
     if done.returncode or "global model, round" not in done.stderr:
@@ -208,7 +214,9 @@ def _judge(report: Report, search: Search, homes: Homes, places: Mapping[str, Pl
     report.finds = [asdict(find) for find in finds]
     report.strays, report.opened = _strays(passed, places), _opened(passed, places)
     report.unaccounted = _unaccounted(passed) if places[HUB_NAME].namespace else {}
-    report.faults += [f"{find.what} of {find.region} in {find.place} as {find.encoding} {find.packed}" for find in finds]
+    report.faults += [
+        f"{find.what} of {find.region} in {find.place} as {find.encoding} {find.packed}" for find in finds
+    ]
     report.faults += [f"a packet to elsewhere: {stray}" for stray in report.strays]
     report.faults += [f"the hub opened a connection: {each}" for each in report.opened]
     report.faults += [
@@ -224,7 +232,9 @@ def _judge_control(
     report: Report, search: Search, places: Mapping[str, Place], passed: _Passed, canaries: Sequence[Canary]
 ) -> None:
     """Raises no error: a control that is not found is a fault of the proof."""
-    found = sorted({f"{find.place}: {find.what} of {find.region} as {find.encoding}" for find in _searched(search, passed)})
+    found = sorted(
+        {f"{find.place}: {find.what} of {find.region} as {find.encoding}" for find in _searched(search, passed)}
+    )
     report.control = found
     for who in (f"{HOSTILE}.sent", f"{HOSTILE}.{places[HOSTILE].address}", f"{HUB_NAME}.{places[HUB_NAME].address}"):
         if not any(line.startswith(who) and "rare float" in line for line in found):
@@ -290,7 +300,9 @@ def _unaccounted(passed: _Passed) -> dict[str, int]:
     found = {}
     for name in REGIONS:
         carried = sum(tls_content(stream) for stream in streams_of(list(passed.frames.get(name, ()))).values())
-        own = {key: content for key, content in passed.records.items() if key.startswith(f"{name}.") and key.count(".") > 2}
+        own = {
+            key: content for key, content in passed.records.items() if key.startswith(f"{name}.") and key.count(".") > 2
+        }
         allowed = HANDSHAKE * max(1, len(own) // 2)
         missing = carried - sum(map(len, own.values()))
         found[name] = 0 if 0 <= missing <= allowed else missing

@@ -1,8 +1,8 @@
 """The coordinator's process, which writes down every byte that comes and goes as it is once TLS is taken off.
 
-    python -m tests.containment.recorded_coordinator HOME FOLDER
+python -m tests.containment.recorded_coordinator HOME FOLDER
 
-    FOLDER/NAME.ADDRESS.PORT.in, .out        NAME: of the certificate
+FOLDER/NAME.ADDRESS.PORT.in, .out        NAME: of the certificate
 """
 
 from __future__ import annotations
