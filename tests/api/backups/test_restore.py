@@ -40,10 +40,6 @@ def test_a_region_is_put_back_into_an_empty_home_and_its_store_opens_there(
         (note,) = [entry.body["note"][gaps.RESTORED] for entry in ledger.notes(gaps.RESTORED)]
         manifest = archived.contents
         assert note == {"archive": manifest.digest, "backed_up": manifest.day, "size": manifest.head["size"]}
-            "archive": archived.contents.digest,
-            "backed_up": archived.contents.day,
-            "size": archived.contents.head["size"],
-        }
         read_settings(region.folder, ledger)
         gaps.accept_own(ledger, by="A", why="w")
     assert "profile" in region.asked("query.profile"), "rows, keys, settings and answers are there"
