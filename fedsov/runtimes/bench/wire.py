@@ -77,7 +77,7 @@ class Line:
         listed = [[name, array.dtype.str, list(array.shape)] for name, array in arrays.items()]
         self.tell(number, {"plain": dict(written.plain), "arrays": listed})
         for array in arrays.values():
-            self.stream.sendall(array.reshape(-1).view(np.uint8))
+            self.stream.sendall(array.reshape(-1).view(np.uint8).data)
 
     def tell(self, number: int, header: Mapping[str, Any]) -> None:
         """Sends an answer's JSON."""
@@ -119,7 +119,7 @@ class Line:
 
     def _array(self, dtype: np.dtype[Any], shape: tuple[int, ...], until: float) -> np.ndarray:
         array = np.empty(shape, dtype)
-        self._fill(memoryview(array.reshape(-1).view(np.uint8)), until)
+        self._fill(array.reshape(-1).view(np.uint8).data, until)
         return array
 
     def _exactly(self, size: int, until: float | None = None) -> bytearray:
