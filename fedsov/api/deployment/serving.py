@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +15,14 @@ from fedsov.api.deployment.trial import set_up_trial
 from fedsov.config.settings import Settings
 from fedsov.errors import ConfigurationError
 from fedsov.keys.certificates import HUB, REGION
+from fedsov.ledger.ledger import Ledger
+from fedsov.region.settings_file import has_settings, read_settings
 from fedsov.runtimes.deployment.health import HealthListener
 from fedsov.runtimes.deployment.parties import HubOptions, hub_services, region_process, run_all
 from fedsov.runtimes.deployment.region_service import RegionPlace
 from fedsov.storage.deployment_folder import DeploymentFolder
 from fedsov.storage.party_file import HubAddress, PartyFile, read_party
-from fedsov.storage.workspace import Workspace, store_of
+from fedsov.storage.workspace import Workspace, ledger_of, store_of
 
 Progress = Callable[[str], None]
 
@@ -51,7 +54,8 @@ def serve_region(workspace: Path, name: str, shown: Display) -> None:
     party = _party(folder.home, REGION)
     if party.name != name:
         raise ConfigurationError(f"{folder.home} is the home of region {party.name}, and not of {name}")
-    run_all([region_process(RegionPlace(name, workspace, folder, party.hub))], shown.health, plain=shown.plain)
+    place = RegionPlace(name, workspace, folder, party.hub, _hub_key(workspace, name))
+    run_all([region_process(place)], shown.health, plain=shown.plain)
 
 
 def serve_all(settings: Settings, hub: HubAddress, options: HubOptions, shown: Display, *, progress: Progress) -> None:
@@ -75,7 +79,9 @@ def serve_all(settings: Settings, hub: HubAddress, options: HubOptions, shown: D
     for name in trial.revoked:
         progress(f"{name} was revoked, and is not begun; remove {trial.regions[name].home} to begin it anew")
     places = [
-        RegionPlace(name, workspace.root, trial.regions[name], hub) for name in names if name not in trial.revoked
+        RegionPlace(name, workspace.root, trial.regions[name], hub, _hub_key(workspace.root, name))
+        for name in names
+        if name not in trial.revoked
     ]
     progress(
         f"hub and {', '.join(place.name for place in places)} on one machine, one user, one network: a trial; "
@@ -93,6 +99,19 @@ def trial_hub_name(folder: DeploymentFolder) -> str:
 def _holding(workspace: Workspace, dataset: str) -> Sequence[str]:
     """The regions with rows of a data set."""
     return [name for name in workspace.region_names() if store_of(workspace.region(name), dataset).exists()]
+
+
+def _hub_key(workspace: Path, name: str) -> str:
+    """The key of the hub's ledger that a region's settings pin; "" where they pin none.
+
+    Raises SettingsBroken, LedgerBroken.
+    """
+    folder = Workspace(workspace).region(name)
+    with closing(Ledger.read(ledger_of(folder))) as ledger:
+        if not has_settings(folder, ledger):
+            return ""
+        own = read_settings(folder, ledger)
+    return "" if own.parties.hub is None else own.keys.get(own.parties.hub.name, "")
 
 
 def _party(home: Path, role: str) -> PartyFile:

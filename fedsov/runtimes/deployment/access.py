@@ -95,10 +95,27 @@ class Access:
             raise NotAllowed(str(error)) from None
         return who
 
+    def named(self, scope: Mapping[str, Any]) -> Caller | None:
+        """Whom the certificate of a connection names, be it refused or not; None where it names nobody."""
+        try:
+            return caller_of((scope.get("extensions") or {}).get(CERTIFICATE) or b"")
+        except CertificateRefused:
+            return None
+
     def approved(self, role: str) -> list[str]:
         """The names of the members of a role."""
         members: Mapping[str, Member] = self._members.now()
         return sorted(name for name, member in members.items() if member.role == role)
+
+    @property
+    def revocations(self) -> int:
+        """The number of the newest list of revoked certificates. Raises KeyUnavailable, CertificateRefused."""
+        listed: RevocationList = self._revoked.now()
+        return listed.counter
+
+    def list_of_revoked(self) -> bytes:
+        """That list, as it is signed."""
+        return self.folder.revoked.read_bytes()
 
     def _check(self, who: Caller) -> None:
         if self.clock() > who.not_after:

@@ -9,7 +9,8 @@ request. The certificate is the authentication, so that clocks may differ. Nothi
 | POST /fedsov/v1/fleet/hello | region | its node, and this process's name; a region says so when it begins |
 | POST /fedsov/v1/fleet/pull | region | the next message as a parcel; waits for one (`fedsov-wait`) |
 | POST /fedsov/v1/fleet/push | region | the parcel of an answer |
-| POST /fedsov/v1/fleet/beat, /bye | region | a sign of life; that it goes |
+| POST /fedsov/v1/fleet/beat, /bye | region | a sign of life, answered with the number of the list below; that it goes |
+| POST /fedsov/v1/fleet/revoked | region | the list of revoked certificates, which the hub's ledger signed |
 | GET /fedsov/v1/regions | hub, operator | the regions, and which are connected |
 | POST /fedsov/v1/runs, /runs/beat, /runs/end | hub | begins a run of Flower's, says that it goes on, ends it |
 | POST /fedsov/v1/grid/send, /receive | hub | a run's messages to regions; their answers, waited for |
@@ -98,9 +99,10 @@ Act = Callable[[PartyRequest], Awaitable[Answer]]
 
 @dataclass(slots=True)
 class _Region:
-    """A region that said hello: its node, and the message that it was handed and has not named yet."""
+    """A region that said hello: its node, its certificate, and the message that it was handed and has not named yet."""
 
     node: int
+    serial: str
     handed: Handed | None = None
     alone: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -129,6 +131,7 @@ class Coordinator:
             "fleet/push": (fleet, self._push),
             "fleet/beat": (fleet, self._beat),
             "fleet/bye": (fleet, self._bye),
+            "fleet/revoked": (fleet, self._list_revoked),
             "regions": (people, self._list_regions),
             "runs": (hub, self._begin_run),
             "runs/end": (hub, self._end_run),
@@ -144,7 +147,7 @@ class Coordinator:
             await self._link.app(scope, receive, send)
             return
         try:
-            who = self._access.caller(scope)
+            who = await self._caller(scope)
             if not scope["path"].startswith(f"{PREFIX}/"):
                 _check_stock(who, scope["path"])
                 await self._link.app(scope, receive, send)
@@ -155,6 +158,17 @@ class Coordinator:
         except NotServed as refused:
             status, body = refused.status, _error(refused)
         await _respond(send, status, body)
+
+    async def _caller(self, scope: Scope) -> Caller:
+        """Who calls. A region that is refused by the certificate by which it said hello is connected no more."""
+        try:
+            return self._access.caller(scope)
+        except NotAllowed:
+            named = self._access.named(scope)
+            region = None if named is None else self._regions.get(named.name)
+            if named is not None and region is not None and (named.role, named.serial) == (REGION, region.serial):
+                await self._forget(named.name)
+            raise
 
     async def _answered(self, who: Caller, scope: Scope, receive: Receive) -> tuple[int, bytes]:
         name = scope["path"].removeprefix(f"{PREFIX}/").rstrip("/")
@@ -189,7 +203,7 @@ class Coordinator:
             await run_in_threadpool(self._link.unregister, before.node)
             before = None
         handed = before.handed if before is not None else None
-        self._regions[request.who.name] = _Region(node, handed)
+        self._regions[request.who.name] = _Region(node, request.who.serial, handed)
         await run_in_threadpool(self._link.beat, node)
         self._bells.ring(("regions", 0))
         return {"node": str(node), "instance": self.instance, "fedsov": __version__, "protocol": VERSION}
@@ -224,14 +238,21 @@ class Coordinator:
 
     async def _beat(self, request: PartyRequest) -> Answer:
         await run_in_threadpool(self._link.beat, self._region(request).node)
-        return None
+        return {"revoked": self._access.revocations}
+
+    async def _list_revoked(self, request: PartyRequest) -> Answer:
+        return self._access.list_of_revoked()
 
     async def _bye(self, request: PartyRequest) -> Answer:
-        region = self._regions.pop(request.who.name, None)
+        await self._forget(request.who.name)
+        return None
+
+    async def _forget(self, name: str) -> None:
+        """A region is connected no more, until it says hello again."""
+        region = self._regions.pop(name, None)
         if region is not None:
             await run_in_threadpool(self._link.sign_off, region.node)
             self._bells.ring(("regions", 0))
-        return None
 
     async def _list_regions(self, request: PartyRequest) -> Answer:
         online = await run_in_threadpool(self._link.online)

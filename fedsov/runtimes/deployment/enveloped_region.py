@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
@@ -56,6 +57,8 @@ from fedsov.storage.atomic_files import write_file
 from fedsov.storage.private_files import make_private_folder
 from fedsov.storage.workspace import Workspace, is_there, ledger_of
 
+UNREADABLE = b""
+"""In the place of an answer: what came is no message."""
 LARGEST_START = 2**26
 """Letters of an envelope that opens a region: a job and its parties."""
 
@@ -110,9 +113,16 @@ class DeployedRegion:
         return self.workspace.region(self.name)
 
     def answered(self, parcel: bytes) -> bytes:
-        """The parcel of the answer to the message of a parcel. Whatever goes wrong is told as its type's name alone."""
-        (came,) = parcelled(parcel)
-        outer = came.message()
+        """The parcel of the answer to the message of a parcel. Whatever goes wrong is told as its type's name alone.
+
+        `UNREADABLE` where the parcel holds no message, so that there is nothing to answer.
+        """
+        try:
+            (came,) = parcelled(parcel)
+            outer = came.message()
+        except Exception as problem:  # boundary: whatever a hub sends costs that message alone
+            traceback.print_exception(problem)
+            return UNREADABLE
         redacted = RedactedErrors()
         with redacted:
             return self._act(outer)
@@ -152,8 +162,10 @@ class DeployedRegion:
         start = from_plain(RegionStart, {**header["start"], "folder": str(self.folder)})
         if start.region.name != self.name:
             raise JobRefused(f"this is region {self.name}, and not {start.region.name}")
+        if Path(start.job.dataset).name != start.job.dataset:
+            raise JobRefused("the name of a data set is no path")
+        place = self._place(start.run, start.second_process)  # before anything is opened under the run's name
         self._begin(start)
-        place = self._place(start.run, start.second_process)
         make_private_folder(place)
         write_file(place / "start.json", json.dumps(to_plain(start)).encode())
         return _nothing(question)

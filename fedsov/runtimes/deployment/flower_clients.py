@@ -26,6 +26,7 @@ from flwr.supercore.inflatable.inflatable_object import (
 )
 from flwr.supercore.inflatable.inflatable_object import no_object_id_recompute as named_once
 from flwr.supercore.inflatable.inflatable_utils import inflate_object_from_contents
+from google.protobuf.message import DecodeError
 
 from fedsov.protocol.flower_messages import SizeLimit, check_size, identify
 from fedsov.runtimes.deployment.parcels import ParcelDamaged, head_of, pack_parcel, unpack_parcel
@@ -93,7 +94,10 @@ def parcelled(parcel: bytes) -> list[Parcelled]:
 
 def first_message(parcel: bytes) -> str:
     """The id of a parcel's first message; nothing of it is laid out. Raises ParcelDamaged."""
-    return str(PushAppMessagesRequest.FromString(head_of(parcel)).message_object_trees[0].object_id)
+    try:
+        return str(PushAppMessagesRequest.FromString(head_of(parcel)).message_object_trees[0].object_id)
+    except (DecodeError, IndexError):
+        raise ParcelDamaged("a parcel without a message") from None
 
 
 def _inflated(root: str, objects: Mapping[str, bytes]) -> Message:

@@ -31,6 +31,7 @@ from flwr.supercore.object_store import NoObjectInStoreError
 from flwr.superlink.cli.flower_superlink import SuperLinkLifespan
 from flwr.superlink.config_loader import SuperLinkLifespanConfig, load_control_authn_plugin
 from flwr.superlink.main import create_app
+from sqlalchemy import text
 
 from fedsov.errors import FedsovError
 from fedsov.runtimes.deployment.parcels import ParcelDamaged, pack_parcel, unpack_parcel
@@ -226,6 +227,8 @@ def open_superlink(ring: Ring, *, database: str = IN_MEMORY, stock: StockListene
     _silent()
     app = create_app(_config(database, stock), SuperLinkLifespan)
     state = app.state.linkstate_factory.state()
+    if database != IN_MEMORY:
+        _recover(state)
     link = SuperLink(state, app, ring)
     _ring_when_stored(state, ring)
     return link
@@ -258,6 +261,21 @@ def _config(database: str, stock: StockListener | None) -> SuperLinkLifespanConf
         isolation="subprocess" if stock else "process",
         runtime_dependency_install=False,
     )
+
+
+def _recover(state: Any) -> None:
+    """Puts right what a coordinator that was killed left half done in its database.
+
+    A message whose objects had not all come goes, so that its sender's next attempt brings it whole; one that was
+    handed out, and perhaps never arrived, is handed out again: whoever had it answers the same again.
+    """
+    with state.session() as session:
+        unfinished = session.execute(text("SELECT session_id FROM object_push_sessions")).scalars().all()
+    for each in unfinished:
+        state._cleanup_push_session(each, cleanup_messages=True)
+    with state.session() as session:
+        for table in ("message_ins", "message_res"):
+            session.execute(text(f"UPDATE {table} SET delivered_at = ''"))
 
 
 SILENCE = {

@@ -13,17 +13,23 @@ import json
 import socket
 import ssl
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from fedsov.errors import ConfigurationError, FedsovError
+from fedsov.errors import CertificateRefused, ConfigurationError, FedsovError
+from fedsov.keys.certificates import HUB, identity_of
+from fedsov.keys.revocation import check_not_revoked, read
 from fedsov.storage.deployment_folder import DeploymentFolder
 from fedsov.storage.party_file import PORT, HubAddress
 
 SECONDS = 30.0
 """Seconds that an answer is waited for, where a request says nothing else."""
+
+
+FORBIDDEN = 403
 
 
 class HubUnreachable(FedsovError):
@@ -50,21 +56,38 @@ def parse_address(text: str) -> HubAddress:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """The files by which a party is known: the authority that it believes, its certificate and its key."""
+    """The files by which a party is known, and by which it knows the hub.
+
+    Attributes:
+        authority: the certificate of the authority that it believes.
+        certificate, key: its own.
+        revoked: the list of revoked certificates, where it keeps one; None where it has none.
+        hub_key: the key (Ed25519, hexadecimal) that signs that list.
+    """
 
     authority: Path
     certificate: Path
     key: Path
+    revoked: Path | None = None
+    hub_key: str = ""
 
     @staticmethod
-    def of(folder: DeploymentFolder) -> Credentials:
-        """A party's own."""
-        return Credentials(folder.authority, folder.certificate, folder.key)
+    def of(folder: DeploymentFolder, hub_key: str = "") -> Credentials:
+        """A party's own; with the hub's key it looks for the hub's certificate among the revoked ones."""
+        return Credentials(folder.authority, folder.certificate, folder.key, folder.revoked, hub_key)
 
     @staticmethod
     def of_operator(folder: DeploymentFolder) -> Credentials:
         """Those by which jobs are submitted from the hub's home."""
         return Credentials(folder.authority, folder.operator_certificate, folder.operator_key)
+
+    def check_hub(self, certificate: bytes) -> None:
+        """Raises CertificateRefused where a certificate (DER) that the authority signed is no hub's, or was revoked."""
+        who = identity_of(certificate)
+        if who.role != HUB:
+            raise CertificateRefused(f"{who.name}, a {who.role}, answers in the hub's place")
+        if self.hub_key and self.revoked is not None and self.revoked.exists():
+            check_not_revoked(read(self.revoked.read_bytes(), self.hub_key), who.serial, who.name)
 
     def context(self) -> ssl.SSLContext:
         """TLS 1.3 towards a party that the authority signed. Raises ConfigurationError for files that are not there."""
@@ -106,6 +129,12 @@ class HubConnection:
         """Another connection to the same place, for another thread."""
         return HubConnection(self.address, self._credentials)
 
+    def interrupt(self) -> None:
+        """Breaks off the request under way, from another thread or a signal's handler: it raises HubUnreachable."""
+        if self._connection is not None and self._connection.sock is not None:
+            with suppress(OSError):
+                socket.socket.shutdown(self._connection.sock, socket.SHUT_RDWR)
+
     def close(self) -> None:
         """Closes the connection; the next request makes another."""
         if self._connection is not None:
@@ -141,11 +170,17 @@ class HubConnection:
             connection.request(method, path, body=body or None, headers=dict(headers))
             response = connection.getresponse()
             status, answer = response.status, response.read()
+        except CertificateRefused as error:
+            self.close()
+            where = f"{self.address.host}:{self.address.port}"
+            raise HubUnreachable(f"the hub at {where} is not believed: {error}") from None
         except (OSError, http.client.HTTPException) as error:
             self.close()
             raise HubUnreachable(
                 f"the hub at {self.address.host}:{self.address.port} cannot be reached: {_reason(error)}"
             ) from None
+        if status == FORBIDDEN:
+            self.close()  # its certificate may be renewed by the next request
         if status >= 400:
             raise HubRefused(status, _why(answer) or f"the hub answered with status {status}")
         return status, answer
@@ -157,6 +192,7 @@ class HubConnection:
                 self.address.host, self.address.port, timeout=timeout, context=context
             )
             self._connection.connect()
+            self._credentials.check_hub(self._connection.sock.getpeercert(binary_form=True) or b"")
             self._connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._connection.timeout = timeout
         if self._connection.sock is not None:

@@ -60,7 +60,8 @@ def region_process(place: RegionPlace) -> Service:
     """A region's Fleet client, which forks the region's own process."""
     words = ["--workspace", str(place.workspace), "--home", str(place.folder.home)]
     hub = f"{place.hub.host}:{place.hub.port}"
-    command = [sys.executable, "-m", "fedsov.runtimes.deployment.region_main", place.name, *words, "--hub", hub]
+    words += ["--hub", hub, "--hub-key", place.hub_key]
+    command = [sys.executable, "-m", "fedsov.runtimes.deployment.region_main", place.name, *words]
     return Service(place.name, REGION, command, environment=SILENCE, grace=30.0)
 
 

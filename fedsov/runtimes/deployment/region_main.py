@@ -1,6 +1,6 @@
 """The main of a region's Fleet client (`fedsov.runtimes.deployment.region_service`), under its supervisor.
 
-python -m fedsov.runtimes.deployment.region_main DE --workspace DIR --home DIR --hub HOST:PORT
+python -m fedsov.runtimes.deployment.region_main DE --workspace DIR --home DIR --hub HOST:PORT --hub-key HEX
 """
 
 from __future__ import annotations
@@ -26,16 +26,23 @@ def main() -> None:
     parser.add_argument("name")
     for word in ("--workspace", "--home", "--hub"):
         parser.add_argument(word, required=True)
+    parser.add_argument("--hub-key", default="")
     given = parser.parse_args()
     keep_private()
     lines, stop = LogLines(given.name), threading.Event()
     write_python_logging(lines)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
     folder = DeploymentFolder(Path(given.home))
-    place = RegionPlace(given.name, Path(given.workspace), folder, parse_address(given.hub))
+    place = RegionPlace(given.name, Path(given.workspace), folder, parse_address(given.hub), given.hub_key)
     health.tell(certificate_ends=identity_of(folder.certificate.read_bytes()).not_after.timestamp())
-    RegionService(place, lines.info, health).serve(stop)
+    service = RegionService(place, lines.info, health)
+
+    def end(*_: object) -> None:
+        stop.set()
+        service.interrupt()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+    service.serve(stop)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ message that it worked on is handed to it again, and is answered once all the sa
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -16,12 +17,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fedsov.errors import ConfigurationError
+from fedsov.errors import CertificateRefused, ConfigurationError, KeyUnavailable
+from fedsov.keys.revocation import read
 from fedsov.runtimes.deployment.flower_clients import first_message
 from fedsov.runtimes.deployment.health import Health
 from fedsov.runtimes.deployment.hub_connection import Credentials, HubConnection, HubRefused, HubUnreachable
+from fedsov.runtimes.deployment.parcels import ParcelDamaged
 from fedsov.runtimes.fork_server import TO_READ, ForkServer
 from fedsov.runtimes.framed_socket import ConnectionClosed, Frame, FramedSocket
+from fedsov.storage.atomic_files import write_file
 from fedsov.storage.deployment_folder import DeploymentFolder
 from fedsov.storage.party_file import HubAddress
 
@@ -45,12 +49,19 @@ class RegionPlace:
     Attributes:
         workspace: the folder with the region's own, ``regions/NAME``.
         folder: its certificate and key.
+        hub_key: the key (Ed25519, hexadecimal) of the hub's ledger, as the region's settings pin it; "" for none.
     """
 
     name: str
     workspace: Path
     folder: DeploymentFolder
     hub: HubAddress
+    hub_key: str = ""
+
+    @property
+    def credentials(self) -> Credentials:
+        """By which it and the hub know each other."""
+        return Credentials.of(self.folder, self.hub_key)
 
 
 class RegionService:
@@ -69,9 +80,10 @@ class RegionService:
     ) -> None:
         self._place, self._tell = place, tell
         self._health = health or Health()
-        self._connection = HubConnection(place.hub, Credentials.of(place.folder))
+        self._connection = HubConnection(place.hub, place.credentials)
         self._server: ForkServer | None = None
         self._process: FramedSocket | None = None
+        self._revoked_until = -1
 
     def serve(self, stop: threading.Event) -> None:
         """Answers messages until it is told to stop."""
@@ -85,6 +97,10 @@ class RegionService:
             finally:
                 self._close()
 
+    def interrupt(self) -> None:
+        """Has a service that is told to stop see it now, and not when its poll ends."""
+        self._connection.interrupt()
+
     def _loop(self, stop: threading.Event) -> None:
         has, pause = "", _Pause(stop)
         while not stop.is_set():
@@ -95,7 +111,9 @@ class RegionService:
                 pause.begin()
                 if status == 200:
                     has = self._answer(parcel, has, stop)
-            except HubUnreachable as error:
+            except (HubUnreachable, ParcelDamaged) as error:
+                if stop.is_set():
+                    return
                 self._lost(str(error))
                 pause.wait()
             except HubRefused as error:
@@ -112,6 +130,9 @@ class RegionService:
             return has
         started = time.monotonic()
         answer = self._worked(parcel)
+        if not answer:
+            self._tell("message unreadable", "the hub sent what is no message; it is not answered", message=name)
+            return name
         pause = _Pause(stop)
         while not stop.is_set():
             try:
@@ -180,10 +201,27 @@ class RegionService:
 
     def _beat(self, stop: threading.Event) -> None:
         """A sign of life every few seconds, also while the region works on a message for minutes."""
-        with HubConnection(self._place.hub, Credentials.of(self._place.folder)) as connection:
+        with HubConnection(self._place.hub, self._place.credentials) as connection:
             while not stop.wait(BEAT):
-                with suppress(HubUnreachable, HubRefused, ConfigurationError):
-                    connection.post(f"{FLEET}/beat", timeout=2 * BEAT)
+                with suppress(HubUnreachable, HubRefused, ConfigurationError, KeyUnavailable):
+                    _, told = connection.post(f"{FLEET}/beat", timeout=2 * BEAT)
+                    self._keep_revoked(connection, int(json.loads(told or b"{}").get("revoked", 0)))
+
+    def _keep_revoked(self, connection: HubConnection, newest: int) -> None:
+        """Takes the hub's list of revoked certificates where it is newer than the one kept here."""
+        place = self._place.folder.revoked
+        if not self._place.hub_key or (newest <= self._revoked_until and place.exists()):
+            return
+        _, text = connection.post(f"{FLEET}/revoked", timeout=2 * BEAT)
+        try:
+            listed = read(text, self._place.hub_key)
+            if place.exists():
+                listed.check_follows(read(place.read_bytes(), self._place.hub_key))
+        except CertificateRefused as error:
+            self._tell("revocations refused", f"the hub's list of revoked certificates is not believed: {error}")
+            return
+        write_file(place, text)
+        self._revoked_until = listed.counter
 
     def _is_connected(self) -> None:
         self._health.tell(connected=True, waits_for="")
@@ -197,7 +235,7 @@ class RegionService:
     def _close(self) -> None:
         with suppress(HubUnreachable, HubRefused, ConfigurationError):
             if self._health.state.connected:
-                HubConnection(self._place.hub, Credentials.of(self._place.folder)).post(f"{FLEET}/bye", timeout=3.0)
+                HubConnection(self._place.hub, self._place.credentials).post(f"{FLEET}/bye", timeout=3.0)
         self._connection.close()
         self._drop_process()
 

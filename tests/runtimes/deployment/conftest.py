@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runtimes.deployment import disks, network
+from tests.runtimes.deployment import disks, network, world
 from tests.runtimes.deployment.world import Deployment, ingested
 
 
@@ -51,7 +51,8 @@ def undisturbed(_running: Deployment) -> bytes:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Says how lines were cut and disks filled, for not every system permits the real thing."""
-    for what, used in (("regions were cut off by", network.USED), ("disks were filled by", disks.USED)):
+    """Says how lines were cut, disks filled and clocks shifted, for not every system permits the real thing."""
+    ways = {"regions were cut off by": network.USED, "disks were filled by": disks.USED, "shifted:": world.CLOCKS}
+    for what, used in ways.items():
         for kind, times in Counter(used).items():
             terminalreporter.write_line(f"{what} {kind}: {times}")

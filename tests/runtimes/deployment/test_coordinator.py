@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from flwr.app import ArrayRecord, ConfigRecord, Message, RecordDict
 
+from fedsov.keys.members import read_members
+from fedsov.keys.revocation import read
 from fedsov.protocol.envelopes import Address, enveloped, enveloped_reply
 from fedsov.protocol.flower_messages import HUB_NODE, flower_process, identify
 from fedsov.runtimes.deployment.flower_clients import named_once, parcel_of, parcelled
@@ -36,6 +38,7 @@ REACHED = {
     "fleet/push": REGION,
     "fleet/beat": REGION,
     "fleet/bye": REGION,
+    "fleet/revoked": REGION,
     "regions": HUB | OPERATOR,
     "runs": HUB,
     "runs/beat": HUB,
@@ -200,3 +203,9 @@ def test_regions_are_told_with_whether_they_are_connected(hub):
     hub.ask("DE", "fleet/bye")
     assert not hub.tell("operator", "regions")["regions"]["DE"]["connected"]
     assert hub.ask("DE", "fleet/pull")[0] == 409
+
+
+def test_a_beat_tells_the_newest_list_of_revoked_ones_and_the_list_is_the_hubs(hub):
+    begun(hub)
+    listed = read(hub.ask("DE", "fleet/revoked")[1], read_members(hub.trial.hub.members)["hub"].verify_key)
+    assert hub.tell("DE", "fleet/beat") == {"revoked": listed.counter}

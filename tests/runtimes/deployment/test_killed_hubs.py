@@ -18,6 +18,7 @@ from tests.runtimes.deployment.world import (
     COORDINATOR,
     PRIVATE,
     Deployment,
+    left_out,
     rounds_of,
     updates_of,
 )
@@ -45,7 +46,7 @@ def _disturbed_coordinator(deployed: Deployment, undisturbed: bytes) -> list[str
     deployed.start(COORDINATOR)
     lines = run.ended()
     assert deployed.model(run.name) == undisturbed
-    assert not any("without" in line for line in lines)
+    assert not left_out(lines)
     for name in deployed.names:
         assert updates_of(deployed, name, run.name) == [1, 2, 3, 4, 5]
     assert all(not finding.fault for finding in verify_all(deployed.workspace))

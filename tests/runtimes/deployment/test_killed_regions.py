@@ -13,7 +13,14 @@ import pytest
 from fedsov.api.budgets import account
 from fedsov.api.ledger_audit import verify_all
 from fedsov.runtimes.deployment.flower_clients import parcelled
-from tests.runtimes.deployment.world import AFTER_IT_IS_KEPT, BEFORE_IT_IS_KEPT, PRIVATE, Deployment, updates_of
+from tests.runtimes.deployment.world import (
+    AFTER_IT_IS_KEPT,
+    BEFORE_IT_IS_KEPT,
+    PRIVATE,
+    Deployment,
+    left_out,
+    updates_of,
+)
 
 BEFORE_IT_IS_OPEN = ("os.rename", "start.json")
 
@@ -38,7 +45,7 @@ def test_a_region_s_process_that_is_killed_in_any_phase_costs_the_run_nothing(
     deployed.until_obeyed("FR", run)
     assert deployed.model(run.name) == undisturbed
     assert len(deployed.said("FR", "region process ended")) == restarts + 4
-    assert not any("without" in line for line in lines)
+    assert not left_out(lines)
     assert updates_of(deployed, "GB", run.name) == [1, 2, 3, 4, 5]
     assert updates_of(deployed, "FR", run.name) == [1, 2, 2, 3, 4, 5]  # what was lost had crossed, by the ledger
     assert all(not finding.fault for finding in verify_all(deployed.workspace))
@@ -64,7 +71,7 @@ def test_a_private_answer_that_was_drawn_and_lost_is_given_again_and_spent_once(
     os.kill(deployed.region_process("FR"), signal.SIGCONT)
     lines = run.ended()
     assert drawn.keys() == given.keys() and all(np.array_equal(drawn[name], given[name]) for name in drawn)
-    assert not any("without" in line for line in lines)
+    assert not left_out(lines)
     spent, whole = _spent(deployed, "FR", run.name), _spent(deployed, "GB", run.name)
     assert len(spent) == len(whole) == 1 and spent[0]["epsilon"] == pytest.approx(1.0, abs=0.01)
     assert _releases(deployed, "FR", run.name) == _releases(deployed, "GB", run.name) == [1, 2, 3, 4, 5, 6]

@@ -24,20 +24,25 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from fedsov.api import resume, train
+from fedsov.api.deployment.authority import AuthorityFolder, given_passphrase, open_authority
 from fedsov.api.deployment.trial import set_up_trial
 from fedsov.api.result import RunResult
 from fedsov.config.hydra_compose import compose
 from fedsov.config.settings import Settings, settings
 from fedsov.errors import FedsovError
 from fedsov.hub.kept.checkpoints import RunManifest
+from fedsov.keys.certificates import REGION, request
 from fedsov.ledger.ledger import Ledger
 from fedsov.runtimes.deployment.hub_connection import Credentials, HubConnection, HubUnreachable
+from fedsov.storage.atomic_files import write_file
 from fedsov.storage.party_file import HubAddress
 from fedsov.storage.workspace import ledger_of
 from tests.runtimes.deployment.disks import SmallDisk
@@ -51,13 +56,17 @@ ENVIRONMENT = {"OMP_NUM_THREADS": "1", "FLWR_TELEMETRY_ENABLED": "0", "MLFLOW_DI
 PREFIX = "/fedsov/v1"
 COORDINATOR = "coordinator"
 COORDINATOR_MODULE = "fedsov.runtimes.deployment.coordinator_process"
-REGION_MODULE = "tests.runtimes.deployment.a_region"
+REGION_MODULE = "fedsov.runtimes.deployment.region_main"
 HOOKS = Path(__file__).parent / "hooks"
 PRIVATE = (
     "privacy=record",
     "privacy.epsilon=1",
     "dataset.bounds={age:[18,90],visits:[0,9]}",
 )
+
+
+CLOCKS: Counter[str] = Counter()
+"""How the clocks of a session's tests were shifted; `conftest.py` says so at its end."""
 
 
 class Enough(FedsovError):
@@ -126,9 +135,10 @@ class Deployment:
         chosen = names or (COORDINATOR, *self.names)
         for name in chosen:
             way = self.way if self.way and name == self.names[0] else None
-            program = [REGION_MODULE, str(self.workspace), name, self.address.host, str(self.address.port)]
-            if way:
-                program[-1] = str(way.port(self.address.port))
+            port = way.port(self.address.port) if way else self.address.port
+            home = self.trial.regions[name].root.parent if name != COORDINATOR else self.workspace
+            program = [REGION_MODULE, name, "--workspace", str(self.workspace), "--home", str(home)]
+            program += ["--hub", f"{self.address.host}:{port}"]
             if name == COORDINATOR:
                 program = [COORDINATOR_MODULE, str(self.workspace)]
                 program += ["--database", self.database] if self.database else []
@@ -172,10 +182,10 @@ class Deployment:
         """What a process printed."""
         return self.folder / f"{name}.log"
 
-    def said(self, name: str, event: str) -> list[dict[str, Any]]:
-        """The events of this kind that a region told."""
+    def said(self, name: str, event: str = "") -> list[dict[str, Any]]:
+        """The events of a kind, or all, that a region told."""
         lines = [line for line in self.log(name).read_text().splitlines() if line.startswith("{")]
-        return [each for each in map(json.loads, lines) if each["event"] == event]
+        return [each for each in map(json.loads, lines) if event in ("", each["event"])]
 
     def seen(self) -> dict[str, bool]:
         """Each region, and whether the coordinator sees it connected; {} while it does not answer."""
@@ -184,8 +194,15 @@ class Deployment:
         return {}
 
     def until_connected(self, *names: str) -> None:
-        """Waits until these regions, or all, are connected."""
-        until(lambda: all(self.seen().get(name) for name in names or self.names), "regions connected")
+        """Waits until these regions, or all that run, are connected. Fails where a process has ended by itself."""
+        wanted = names or [name for name in self.names if self.runs(name)]
+
+        def connected() -> bool:
+            ended = [name for name, process in self.processes.items() if process.poll() is not None]
+            assert not ended, f"{ended[0]} ended: {self.log(ended[0]).read_text()[-2000:]}"
+            return all(self.seen().get(name) for name in wanted)
+
+        until(connected, f"{', '.join(wanted)} connected")
 
     def region_process(self, name: str) -> int:
         """The number of the process that holds a region's keys."""
@@ -201,6 +218,35 @@ class Deployment:
         process = self.processes.pop(name)
         process.kill()
         process.wait()
+
+    def leave(self, name: str) -> None:
+        """SIGTERM to a region's Fleet client, which says that it goes."""
+        process = self.processes.pop(name)
+        process.terminate()
+        process.wait(SECONDS)
+
+    def renew(self, name: str, *, seconds: float) -> datetime:
+        """Gives a region another certificate for its key, which ends so soon; when that is."""
+        own, authority = self.trial.regions[name], AuthorityFolder(self.trial.hub.root / "ca")
+        ends = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=seconds)
+        opened = open_authority(authority, given_passphrase(authority.passphrase))
+        asked = request(own.key.read_bytes(), REGION, name)
+        write_file(own.certificate, opened.sign(asked, days=1, now=ends - timedelta(days=1)))
+        return ends
+
+    def clock_of(self, shift: int) -> dict[str, str]:
+        """What has a process's clock go wrong by so many seconds: all of it where there is a compiler, else Python's."""
+        library = self.folder / "shifted_clock.so"
+        source = Path(__file__).with_name("shifted_clock.c")
+        compiler = shutil.which("cc")
+        if (
+            compiler
+            and subprocess.run([compiler, "-shared", "-fPIC", "-o", library, source], check=False).returncode == 0
+        ):
+            CLOCKS["all of a process's clocks"] += 1
+            return {"LD_PRELOAD": str(library), "FEDSOV_SHIFT": str(shift)}
+        CLOCKS["Python's clocks alone, since there is no compiler here"] += 1
+        return {"FEDSOV_CLOCK": str(shift)}
 
     def order(self, name: str, act: str, instant: tuple[str, str], *, at: int = 1) -> None:
         """Has a region's process kill or stop itself at an instant of a file; at the `at`-th time."""
@@ -355,3 +401,8 @@ def updates_of(deployment: Deployment, name: str, run: str) -> list[int]:
 def rounds_of(deployment: Deployment, name: str, run: str) -> list[int]:
     """The rounds whose update left a region, each once."""
     return sorted(set(updates_of(deployment, name, run)))
+
+
+def left_out(lines: Sequence[str]) -> list[str]:
+    """The lines of rounds that some region had no part in."""
+    return [line for line in lines if line.startswith("global model, round") and "without" in line]
