@@ -86,7 +86,23 @@ def verify_all(root: Path, *, register: Sequence[Document] | None = None) -> lis
         found[owner] = earlier if earlier.fault else LedgerFinding(owner, earlier.entries, earlier.head, fault)
     registers = own_registers(root) if register is None else dict.fromkeys(found, register)
     findings = [_remarked(finding, paths.get(finding.owner), registers) for finding in found.values()]
+    findings = [_in_own_home(finding, paths, deployed_party(root)) for finding in findings]
     return [*findings, *_of_quarantine(workspace)]
+
+
+def _in_own_home(finding: LedgerFinding, paths: Mapping[str, Path], party: str) -> LedgerFinding:
+    """In the home of one party, the finding with whose noted heads could not be compared, since they keep their own."""
+    if finding.owner != party or finding.fault:
+        return finding
+    notes = Ledger.read(paths[party]).notes("heads")
+    absent = sorted({name for entry in notes for name in entry.body["note"]["heads"]} - {*paths})
+    if not absent:
+        return finding
+    said = (
+        f"the heads that it noted of {', '.join(absent)} are compared in their homes, by `fedsov ledger verify OWNER "
+        "--since HEAD`"
+    )
+    return replace(finding, remarks=(*finding.remarks, said))
 
 
 def _of_quarantine(workspace: Workspace) -> list[LedgerFinding]:
@@ -200,7 +216,7 @@ def _against_noted_heads(workspace: Workspace, found: Mapping[str, LedgerFinding
             for name, head in note.get("heads", {}).items():
                 owner = name if name in paths or noter == "hub" else "hub"
                 if owner not in paths and deployed_party(workspace.root) == noter:
-                    continue  # another party's home: `ledger verify --since HEAD` compares there
+                    continue  # it keeps a home of its own, which `_in_own_home` says
                 if _is_given_up(given_up.get(name, []), entry.seq, head):
                     continue
                 first = keys.setdefault(owner, str(head.get("key", "")))

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
@@ -53,7 +53,7 @@ app = group_app(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InitArguments(Arguments):
+class DeployInitArguments(Arguments):
     """Where the deployment is made, and where its hub listens."""
 
     place: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to make: ca, hub and invitations.")]
@@ -73,35 +73,33 @@ class InitArguments(Arguments):
     ),
     reads="run settings",
 )
-def init(arguments: InitArguments) -> None:
+def init(arguments: DeployInitArguments) -> None:
     """Makes DIR/ca (the authority), DIR/hub (the hub's workspace) and an invitation for each region.
 
     Regions are those of `federation.regions`. Run it again with more of them to invite these too; what is there stays.
     The authority's key is under the passphrase: take DIR/ca off this machine once every region is approved.
     """
     from fedsov.api.deployment.setting_up import set_up
-    from fedsov.api.region_settings import UNSAID, user
     from fedsov.storage.party_file import HubAddress
 
-    made = set_up(
+    outcome = set_up(
         arguments.place,
         run_settings(arguments.overrides),
         HubAddress(arguments.host, arguments.port),
         passphrase=lambda new: _passphrase(arguments.secret, new=new),
         now=datetime.now(UTC),
         days=arguments.days,
-        by=arguments.by or user(),
-        why=arguments.why or UNSAID,
+        **_person(arguments),
     )
     if arguments.json:
-        print_json(made.to_json())
+        print_json(outcome.to_json())
         return
-    print_line(f"{made.authority}: the authority; take it off this machine when every region is approved")
-    print_line(f"its fingerprint, for the regions' owners: {made.fingerprint}")
-    print_line(f"{made.hub}: the hub's workspace")
-    for name, folder in made.invited.items():
+    print_line(f"{outcome.authority}: the authority; take it off this machine when every region is approved")
+    print_line(f"its fingerprint, for the regions' owners: {outcome.fingerprint}")
+    print_line(f"{outcome.hub}: the hub's workspace")
+    for name, folder in outcome.invited.items():
         print_line(f"{folder}: hand it to the owner of {name}; its CHECKLIST.md says what to do")
-    for name in made.joined:
+    for name in outcome.joined:
         print_line(f"{name}: joined already")
 
 
@@ -131,7 +129,6 @@ def join(arguments: JoinArguments) -> None:
     """
     from fedsov.api.deployment.invitations import authority_of, read_invitation
     from fedsov.api.deployment.joining import join as enter
-    from fedsov.api.region_settings import UNSAID, user
     from fedsov.keys.certificates import fingerprint
     from fedsov.region.trust.parties import Parties
 
@@ -148,24 +145,23 @@ def join(arguments: JoinArguments) -> None:
         parties: Parties = invited.settings.parties
         lines = [f"region {invited.name}; parties: {parties.listed()}", *invited.edited, f"what protects less: {loose}"]
         ask(lines, "Sign these settings?")
-    said = {"by": arguments.by or user(), "why": arguments.why or UNSAID}
-    _print_request(arguments, enter(arguments.workspace, invited, now=now, **said))
+    _print_request(arguments, enter(arguments.workspace, invited, now=now, **_person(arguments)))
 
 
 def _print_request(arguments: Arguments, path: Path) -> None:
     from fedsov.api.deployment.requests import read_request
 
-    asked = read_request(path.read_bytes())
+    request = read_request(path.read_bytes())
     if arguments.json:
-        print_json({"request": str(path), "ledger_key": asked.verify_key, "settings": asked.settings_digest})
+        print_json({"request": str(path), "ledger_key": request.verify_key, "settings": request.settings_digest})
         return
     print_line(f"{path}: send it to the authority; it holds no secret")
-    print_line(f"read to the authority's owner: ledger key {asked.verify_key}")
-    print_line(f"read to the authority's owner: region.yaml {asked.settings_digest}")
+    print_line(f"read to the authority's owner: ledger key {request.verify_key}")
+    print_line(f"read to the authority's owner: region.yaml {request.settings_digest}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ApproveArguments(Arguments):
+class DeployApproveArguments(Arguments):
     """Which request, and who approves it why."""
 
     request: Annotated[Path, typer.Argument(metavar="REQUEST", help="The request-NAME.json that a region sent.")]
@@ -184,7 +180,7 @@ class ApproveArguments(Arguments):
         'fedsov deploy approve request-DE.json --ca ca --workspace hub --by "A. Person" --why "as agreed" --yes',
     ),
 )
-def approve(arguments: ApproveArguments) -> None:
+def approve(arguments: DeployApproveArguments) -> None:
     """Shows a region's request, asks, signs its certificate, and writes its package and the others' anew.
 
     The workspace is the hub's. A later request of the same region renews its certificate, and revokes the one before.
@@ -192,25 +188,23 @@ def approve(arguments: ApproveArguments) -> None:
     from fedsov.api.deployment.approvals import approve as sign
     from fedsov.api.deployment.approvals import examine, request_in
     from fedsov.api.deployment.authority import AuthorityFolder, certificate_in
-    from fedsov.api.region_settings import user
 
     text = request_in(arguments.request)
     examined = examine(arguments.workspace, text, certificate_in(AuthorityFolder(arguments.ca)))
     if not arguments.yes:
         ask(examined.lines, "Approve this?")
-    said = {"by": arguments.by or user(), "why": arguments.why}
     authority = _authority(arguments.ca, arguments.secret)
     now = datetime.now(UTC)
-    done = sign(arguments.workspace, examined, authority, days=arguments.days, now=now, **said)
+    outcome = sign(arguments.workspace, examined, authority, days=arguments.days, now=now, **_person(arguments))
     if arguments.json:
-        print_json(done.to_json())
+        print_json(outcome.to_json())
         return
-    print_line(f"{done.name}: certificate {done.serial[:16]}, valid until {done.not_after}")
-    if done.revoked:
-        print_line(f"{done.name}: its certificate before, {done.revoked[:16]}, is revoked")
-    print_line(f"{done.package}: send it to the owner of {done.name}")
-    for name, path in done.others.items():
-        print_line(f"{path}: send it to the owner of {name}; it tells {name} of {done.name}")
+    print_line(f"{outcome.name}: certificate {outcome.serial[:16]}, valid until {outcome.not_after}")
+    if outcome.revoked:
+        print_line(f"{outcome.name}: its certificate before, {outcome.revoked[:16]}, is revoked")
+    print_line(f"{outcome.package}: send it to the owner of {outcome.name}")
+    for name, path in outcome.others.items():
+        print_line(f"{path}: send it to the owner of {name}; it tells {name} of {outcome.name}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,16 +224,14 @@ def accept(arguments: AcceptArguments) -> None:
     """
     from fedsov.api.deployment.approvals import request_in
     from fedsov.api.deployment.joining import accept as take
-    from fedsov.api.region_settings import UNSAID, user
 
-    said = {"by": arguments.by or user(), "why": arguments.why or UNSAID}
-    done = take(arguments.workspace, request_in(arguments.package), now=datetime.now(UTC), **said)
+    outcome = take(arguments.workspace, request_in(arguments.package), now=datetime.now(UTC), **_person(arguments))
     if arguments.json:
-        print_json(done.to_json())
+        print_json(outcome.to_json())
         return
-    print_line(f"{done.name}: certificate {done.serial[:16]}, valid until {done.not_after}")
-    print_line(f"{done.name}: pinned now: {', '.join(done.pinned) or 'nobody new'}")
-    for line in done.lines:
+    print_line(f"{outcome.name}: certificate {outcome.serial[:16]}, valid until {outcome.not_after}")
+    print_line(f"{outcome.name}: pinned now: {', '.join(outcome.pinned) or 'nobody new'}")
+    for line in outcome.lines:
         print_line(line)
 
 
@@ -268,14 +260,14 @@ def renew(arguments: RenewArguments) -> None:
     """
     from fedsov.api.deployment.joining import renew as ask_anew
     from fedsov.api.deployment.setting_up import renew_hub
-    from fedsov.api.region_settings import UNSAID, user
 
-    said = {"by": arguments.by or user(), "why": arguments.why or UNSAID}
     if arguments.ca is None:
-        _print_request(arguments, ask_anew(arguments.workspace, now=datetime.now(UTC), **said))
+        _print_request(arguments, ask_anew(arguments.workspace, now=datetime.now(UTC), **_person(arguments)))
         return
     authority = _authority(arguments.ca, arguments.secret)
-    members = renew_hub(arguments.workspace, authority, days=arguments.days, now=datetime.now(UTC), **said)
+    members = renew_hub(
+        arguments.workspace, authority, days=arguments.days, now=datetime.now(UTC), **_person(arguments)
+    )
     if arguments.json:
         print_json({name: {"serial": member.serial, "not_after": member.not_after} for name, member in members.items()})
         return
@@ -302,13 +294,11 @@ def revoke(arguments: RevokeArguments) -> None:
     A region comes back by `fedsov deploy renew` there, and an approval here.
     """
     from fedsov.api.deployment.approvals import revoke as take_back
-    from fedsov.api.region_settings import user
 
-    said = {"by": arguments.by or user(), "why": arguments.why}
-    listed = take_back(arguments.workspace, arguments.name, now=datetime.now(UTC), **said)
+    listed = take_back(arguments.workspace, arguments.name, now=datetime.now(UTC), **_person(arguments))
     if arguments.json:
         print_json(
-            {"name": arguments.name, "counter": listed.counter, "serials": [one.serial for one in listed.revoked]}
+            {"name": arguments.name, "counter": listed.counter, "serials": [entry.serial for entry in listed.revoked]}
         )
         return
     print_line(f"{arguments.name}: revoked; list number {listed.counter} is signed, and noted in the hub's ledger")
@@ -326,12 +316,29 @@ def show(arguments: DeployShowArguments) -> None:
     """Prints who belongs to the deployment, how many days each certificate has left, and who was revoked."""
     from fedsov.api.deployment.standing import standing
 
-    found = standing(arguments.workspace, now=datetime.now(UTC))
+    shown = standing(arguments.workspace, now=datetime.now(UTC))
     if arguments.json:
-        print_json(found.to_json())
+        print_json(shown.to_json())
         return
-    for line in found.sentences():
+    for line in shown.sentences():
         print_line(line)
+
+
+class _Person(Protocol):
+    """The options by which a person answers for an act."""
+
+    @property
+    def by(self) -> str: ...
+
+    @property
+    def why(self) -> str: ...
+
+
+def _person(arguments: _Person) -> dict[str, str]:
+    """Who acts, and why, for the ledger."""
+    from fedsov.api.region_settings import UNSAID, user
+
+    return {"by": arguments.by or user(), "why": arguments.why or UNSAID}
 
 
 def _authority(folder: Path, secret: Path | None) -> OpenAuthority:

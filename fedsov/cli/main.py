@@ -51,6 +51,7 @@ COMMANDS: Mapping[str, str] = {
     "promote": "Make a registered model version the champion.",
     "report": "Write the record of processing and cross-border transfers.",
     "deploy": "Who belongs to a deployment: init, join, approve, accept, renew, revoke, show.",
+    "doctor": "What a party of a deployment needs to run: each check, its problem, what mends it.",
     "completion": "Print the completion script for bash, zsh or fish.",
 }
 """Each command, and what it does; it is in the module of `fedsov.cli` that has its name."""

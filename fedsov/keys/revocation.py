@@ -75,8 +75,8 @@ def revoked(before: RevocationList, serial: str, name: str, *, at: datetime, why
     """The next list, with one more certificate; the same list where it has that one already."""
     if is_revoked(before, serial):
         return before
-    one = Revoked(serial, name, _time(at), why)
-    return RevocationList(before.counter + 1, _time(at), (*before.revoked, one))
+    entry = Revoked(serial, name, _time(at), why)
+    return RevocationList(before.counter + 1, _time(at), (*before.revoked, entry))
 
 
 def issued(before: RevocationList, *, at: datetime) -> RevocationList:
@@ -86,15 +86,15 @@ def issued(before: RevocationList, *, at: datetime) -> RevocationList:
 
 def is_revoked(listed: RevocationList, serial: str) -> bool:
     """Whether a certificate of this number was taken back."""
-    return any(one.serial == serial for one in listed.revoked)
+    return any(entry.serial == serial for entry in listed.revoked)
 
 
 def check_not_revoked(listed: RevocationList, serial: str, name: str) -> None:
     """Raises CertificateRefused for a certificate that was taken back."""
-    for one in listed.revoked:
-        if one.serial == serial:
+    for entry in listed.revoked:
+        if entry.serial == serial:
             raise CertificateRefused(
-                f"the certificate {serial[:16]} of {name} was revoked at {one.at}: {one.why}; "
+                f"the certificate {serial[:16]} of {name} was revoked at {entry.at}: {entry.why}; "
                 "`fedsov deploy renew` asks for a new one"
             )
 
@@ -117,7 +117,7 @@ def read(text: bytes, key: str) -> RevocationList:
 
     plain = signed_text.read(text, FORMAT, holds, called=f"the list of revoked certificates (key {key[:16]}…)")
     try:
-        revoked = tuple(Revoked(**one) for one in plain["revoked"])
+        revoked = tuple(Revoked(**entry) for entry in plain["revoked"])
         return RevocationList(whole("counter", plain["counter"], at_least=0), str(plain["issued_at"]), revoked)
     except (TypeError, KeyError, ConfigurationError):
         raise CertificateRefused(f"the list of revoked certificates cannot be read; {_WAY_OUT}") from None

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,7 +33,7 @@ from fedsov.keys.principals import TRAINER
 from fedsov.keys.protocol import RegionKeys
 from fedsov.label import PUBLIC, Label, Scope
 from fedsov.ledger import gaps
-from fedsov.ledger.ledger import Ledger
+from fedsov.ledger.ledger import Ledger, entry_time
 from fedsov.ledger.proofs import continuation
 from fedsov.partition.store import Store
 from fedsov.privacy.secure_aggregation.protocol import Directory
@@ -133,7 +133,20 @@ def open_region(start: RegionStart, *, bench: Bench = THIS_PROCESS) -> OpenRegio
         undo.pop_all()
         return region
     bench.close()
+    _note_closed(start, str(redacted.name))
     return ClosedRegion(redacted.told)
+
+
+def _note_closed(start: RegionStart, error: str) -> None:
+    """Notes that the region was not opened for a run, where the ledger can be written and does not say so yet."""
+    path = ledger_of(start.folder)
+    with RedactedErrors():
+        if error not in (JobRefused.__name__, LedgerBroken.__name__) and is_there(path):
+            with closing(Ledger(path, start.region.name)) as ledger:
+                note = withheld("a run's start", error)
+                ledger.append(
+                    {"at": entry_time(), "run": start.run, "act": "note", "owner": start.region.name, "note": note}
+                )
 
 
 def answer(region: OpenRegion | ClosedRegion, message: Message, label: Label) -> tuple[Message, Label]:

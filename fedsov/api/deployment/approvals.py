@@ -123,10 +123,10 @@ def revoke(home: Path, name: str, *, now: datetime, by: str, why: str) -> Revoca
     """
     with hub_home(home) as opened:
         members = opened.members()
-        known = {one: member for one, member in members.items() if member.role in (REGION, OPERATOR)}
-        if name not in known:
-            raise ConfigurationError(unknown("member that can be revoked", name, known))
-        listed = opened.revoke(known[name].serial, name, at=now, by=by, why=why)
+        revocable = {key: member for key, member in members.items() if member.role in (REGION, OPERATOR)}
+        if name not in revocable:
+            raise ConfigurationError(unknown("member that can be revoked", name, revocable))
+        listed = opened.revoke(revocable[name].serial, name, at=now, by=by, why=why)
         opened.drop(name)
         return listed
 
@@ -179,10 +179,10 @@ def _lines(asked: JoinRequest, last: Mapping[str, Any] | None, revoked: Revocati
         "Compare the ledger key and the digest with what the region's owner reads to you.",
     ]
     serial = "" if last is None else str(last["serial"])
-    taken = [one for one in revoked.revoked if one.serial == serial]
+    taken = [entry for entry in revoked.revoked if entry.serial == serial]
     if serial and not taken:
         lines.append(f"its certificate {serial} is revoked with this approval")
-    return [*lines, *(f"CAUTION: {asked.name} was revoked at {one.at}: {one.why}" for one in taken)]
+    return [*lines, *(f"CAUTION: {asked.name} was revoked at {entry.at}: {entry.why}" for entry in taken)]
 
 
 def _about(asked: JoinRequest, serial: str) -> dict[str, Any]:

@@ -34,7 +34,7 @@ LEAST = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class CertificatePlace:
     """Whose key and certificate are kept where.
 
     Attributes:
@@ -53,16 +53,16 @@ class Place:
         return self.key.exists() and self.certificate.exists()
 
 
-def hub_places(folder: DeploymentFolder, name: str, operator: str, host: str) -> list[Place]:
+def hub_places(folder: DeploymentFolder, name: str, operator: str, host: str) -> list[CertificatePlace]:
     """The hub's own place, which it listens at under `host` and on the loopback interface, and its operator's."""
     hosts = (host, *(other for other in LOOPBACK if other != host))
     return [
-        Place(HUB, name, folder.key, folder.certificate, hosts),
-        Place(OPERATOR, operator, folder.operator_key, folder.operator_certificate),
+        CertificatePlace(HUB, name, folder.key, folder.certificate, hosts),
+        CertificatePlace(OPERATOR, operator, folder.operator_key, folder.operator_certificate),
     ]
 
 
-def is_valid(place: Place, authority: bytes, now: datetime) -> bool:
+def is_valid(place: CertificatePlace, authority: bytes, now: datetime) -> bool:
     """Whether there is a key with its certificate, by this authority, for these hosts, that is valid a day from now."""
     if not place.exists:
         return False
@@ -78,7 +78,14 @@ def is_valid(place: Place, authority: bytes, now: datetime) -> bool:
 
 
 def certify(
-    place: Place, authority: OpenAuthority, home: HubHome, *, days: int = DAYS, now: datetime, by: str, why: str
+    place: CertificatePlace,
+    authority: OpenAuthority,
+    home: HubHome,
+    *,
+    days: int = DAYS,
+    now: datetime,
+    by: str,
+    why: str,
 ) -> None:
     """Makes a new key and its certificate: noted in the hub's ledger, then put in their place."""
     key = new_key()

@@ -17,7 +17,7 @@ from fedsov.api.deployment.approvals import RENEWED
 from fedsov.api.deployment.authority import AuthorityFolder, make_authority, open_authority
 from fedsov.api.deployment.hub_home import HubHome, hub_home
 from fedsov.api.deployment.invitations import proposal, write_invitation
-from fedsov.api.deployment.own_certificates import Place, certify, hub_places, is_valid, member_of
+from fedsov.api.deployment.own_certificates import CertificatePlace, certify, hub_places, is_valid, member_of
 from fedsov.api.region_settings import RESERVED
 from fedsov.artifact import Party
 from fedsov.border.law.in_force import law_in_force
@@ -148,7 +148,7 @@ def _authority(folder: AuthorityFolder, passphrase: Passphrase, now: datetime) -
 
 
 def _enter(
-    place: Place, authority: OpenAuthority, home: HubHome, *, days: int, now: datetime, by: str, why: str
+    place: CertificatePlace, authority: OpenAuthority, home: HubHome, *, days: int, now: datetime, by: str, why: str
 ) -> None:
     certify(place, authority, home, days=days, now=now, by=by, why=why)
     key = home.ledger.key if place.role == HUB else ""

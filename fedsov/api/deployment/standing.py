@@ -46,7 +46,7 @@ class PartyStanding:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class DeploymentStanding:
     """A party's deployment.
 
     Attributes:
@@ -87,14 +87,14 @@ class Standing:
         ]
 
 
-def standing(home: Path, *, now: datetime) -> Standing:
+def standing(home: Path, *, now: datetime) -> DeploymentStanding:
     """How the deployment of a home stands. Raises ConfigurationError where there is none; CertificateRefused for a list
     of revoked certificates that must not be believed."""
     folder = DeploymentFolder(home)
     party = read_party(folder.party)
     authority = fingerprint(read_bounded(folder.authority))
     parties, listed = _of_hub(home, now) if party.role == HUB else _of_region(home, party.name, now)
-    return Standing(party, authority, tuple(parties), listed, tuple(_to_do(home, party, parties)))
+    return DeploymentStanding(party, authority, tuple(parties), listed, tuple(_to_do(home, party, parties)))
 
 
 def _of_hub(home: Path, now: datetime) -> tuple[list[PartyStanding], RevocationList]:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from fedsov.api.deployment.authority import AuthorityFolder, given_passphrase, make_authority, open_authority
 from fedsov.api.deployment.hub_home import HubHome, hub_home
-from fedsov.api.deployment.own_certificates import Place, certify, hub_places, is_valid, member_of
+from fedsov.api.deployment.own_certificates import CertificatePlace, certify, hub_places, is_valid, member_of
 from fedsov.errors import CertificateRefused, ConfigurationError
 from fedsov.keys import KeySettings, has_keys, open_keys, revocation
 from fedsov.keys.certificates import HUB, REGION, OpenAuthority, check_name, identity_of
@@ -70,7 +70,7 @@ def set_up_trial(
     regions = {name: DeploymentFolder(workspace / "deployment" / "regions" / name) for name in names}
     folder = DeploymentFolder(workspace)
     places = hub_places(folder, hub_name, OPERATOR_NAME, hub.host)
-    places += [Place(REGION, name, own.key, own.certificate) for name, own in regions.items()]
+    places += [CertificatePlace(REGION, name, own.key, own.certificate) for name, own in regions.items()]
     authority = _authority(AuthorityFolder(folder.root / "ca"), now)
     with hub_home(workspace, owner=hub_name) as home:
         if not home.folder.revoked.exists():
@@ -103,7 +103,7 @@ def _authority(folder: AuthorityFolder, now: datetime) -> OpenAuthority:
     return open_authority(folder, given_passphrase(folder.passphrase))
 
 
-def _is_revoked(place: Place, listed: RevocationList) -> bool:
+def _is_revoked(place: CertificatePlace, listed: RevocationList) -> bool:
     if not place.exists:
         return False
     try:
@@ -112,12 +112,12 @@ def _is_revoked(place: Place, listed: RevocationList) -> bool:
         return False  # it is no certificate; `is_valid` says so
 
 
-def _write_members(workspace: Path, places: Sequence[Place], home: HubHome) -> None:
+def _write_members(workspace: Path, places: Sequence[CertificatePlace], home: HubHome) -> None:
     verify = keys_at_hand(Workspace(workspace))
     write_members(home.folder.members, {place.name: _member(workspace, place, verify) for place in places})
 
 
-def _member(workspace: Path, place: Place, verify: Mapping[str, str]) -> Member:
+def _member(workspace: Path, place: CertificatePlace, verify: Mapping[str, str]) -> Member:
     certificate = place.certificate.read_bytes()
     if place.role != REGION:
         return member_of(certificate, verify_key=verify.get(place.name, "") if place.role == HUB else "")

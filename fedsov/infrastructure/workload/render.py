@@ -18,8 +18,8 @@ from fedsov.infrastructure.workload.values import Workload
 from fedsov.registry import QUIET as REGISTRY_QUIET
 
 CONTAINER_HOME = "/var/lib/fedsov"
-SECONDS_TO_STOP = 30
-"""How long a party has to end; its supervisor kills its process after 10."""
+SECONDS_TO_STOP = 45
+"""How long a party has to end; its supervisor kills what has not ended after 30."""
 QUIET = {
     "FLWR_TELEMETRY_ENABLED": "0",
     "FLWR_DISABLE_UPDATE_CHECK": "1",
@@ -68,7 +68,7 @@ def command(workload: Workload, home: str, health_host: str) -> tuple[str, ...]:
         home: the party's folder, where it runs.
         health_host: where its health is told: in a container its own address, for probes come from outside it.
     """
-    health = ("--health", f"{health_host}:{workload.health_port}")
+    health = ("--health-host", health_host, "--health-port", str(workload.health_port))
     if workload.is_hub:
-        return ("hub", "--workspace", home, "--listen", f"0.0.0.0:{workload.hub.port}", *health)
+        return ("hub", "--workspace", home, "--listen", "0.0.0.0", *health)
     return ("region", "serve", workload.party, "--workspace", home, *health)

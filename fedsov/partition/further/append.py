@@ -45,20 +45,19 @@ from fedsov.partition.further.stored_before import StoredBefore
 from fedsov.partition.ingest import (
     QUARANTINE,
     REASONS,
-    Groups,
     arriving,
     contents_of,
     keys_of,
     last_ingestion,
     of_regions,
     quarantine_of,
-    rows_of_group,
     store_folder,
 )
 from fedsov.partition.lifecycle.retention import days_of, first_day
 from fedsov.partition.manifest import MANIFEST
 from fedsov.partition.recipients import Recipient, Sorter, labels_of
 from fedsov.partition.routing import known_as
+from fedsov.partition.row_groups import Groups, rows_of_group
 from fedsov.partition.sorting import IngestReport, SortedRows, SortedSource, survey
 from fedsov.partition.sources import Source
 from fedsov.partition.sources.location import shares_of

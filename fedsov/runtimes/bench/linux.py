@@ -21,7 +21,7 @@ NEW_NAMESPACES = {"user": 0x10000000, "mount": 0x00020000, "network": 0x40000000
 RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446
 PATH_BENEATH, ABI_VERSION = 1, 1
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR, REFER, TRUNCATE, IOCTL_DEV = 1, 2, 4, 8, 1 << 13, 1 << 14, 1 << 15
-READ, OF_FILES = EXECUTE | READ_FILE | READ_DIR, EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
+READ, OF_FILES = READ_FILE | READ_DIR, EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
 CAPABILITY_VERSION = 0x20080522
 
 X86_64 = 0xC000003E
@@ -92,7 +92,7 @@ def drop_capabilities() -> None:
 def landlock(readable: Iterable[Path], writable: Iterable[Path], listed: Iterable[Path] = ()) -> None:
     """Files and folders beneath these can be read, or written as well, and nothing else can be opened.
 
-    Of what lies beneath `listed` names can be listed, and no more.
+    Of what lies beneath `listed` names can be listed, and no more. No program can be run.
 
     Nor can signals, and connections to abstract sockets and TCP ports, leave this process, where the kernel knows them.
     What Landlock does not decide about: a file's size and times, modes and owners (`filter_system_calls` does).

@@ -162,8 +162,10 @@ class DeployedRegion:
         start = from_plain(RegionStart, {**header["start"], "folder": str(self.folder)})
         if start.region.name != self.name:
             raise JobRefused(f"this is region {self.name}, and not {start.region.name}")
+        if Path(start.job.dataset).name != start.job.dataset:
+            raise JobRefused("the name of a data set is no path")
+        place = self._place(start.run, start.second_process)  # before anything is opened under the run's name
         self._begin(start)
-        place = self._place(start.run, start.second_process)
         make_private_folder(place)
         write_file(place / "start.json", json.dumps(to_plain(start)).encode())
         return _nothing(question)

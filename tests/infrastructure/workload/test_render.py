@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import typer
 import yaml
 
 from fedsov.infrastructure.workload.render import PATHS, QUIET, command, render
@@ -217,7 +218,27 @@ def test_a_container_asks_no_name_server_for_a_hub_of_one_address():
     assert "stands for no one address" in render(FULL)["CHECKLIST.md"]
 
 
+@WORKLOADS
+def test_the_command_is_one_of_fedsov(workload):
+    from fedsov.cli.main import app
+
+    with typer.main.get_command(app).make_context("fedsov", list(command(workload, "/home", "0.0.0.0"))) as context:
+        name, group, words = context.command.resolve_command(context, context.protected_args + context.args)
+        while hasattr(group, "resolve_command"):
+            with group.make_context(name, words, parent=context) as inner:
+                name, group, words = group.resolve_command(inner, inner.protected_args + inner.args)
+        given = group.make_context(name, words, parent=context).params
+    assert given["folder"] == "/home" and given["health"] == 8081 and given["health_host"] == "0.0.0.0"
+
+
 def test_a_bridge_has_a_name_that_linux_takes():
     options = yaml.safe_load(render(FULL)["compose/compose.yaml"])["networks"]["zone"]["driver_opts"]
     (bridge,) = options.values()
     assert len(bridge) <= 15 and f"DOCKER-USER -i {bridge} " in render(FULL)["CHECKLIST.md"]
+
+
+def test_what_is_off_here_is_off_in_every_process():
+    from fedsov.runtimes.deployment.flower_server import SILENCE
+    from fedsov.runtimes.fork_server import QUIET as FORKED
+
+    assert {**SILENCE, **FORKED}.items() <= QUIET.items()

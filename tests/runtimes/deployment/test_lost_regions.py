@@ -14,7 +14,7 @@ from fedsov.api.ledger_audit import verify_all
 from fedsov.errors import TrainingFailed
 from fedsov.keys.certificates import identity_of
 from tests.runtimes.deployment import disks, network
-from tests.runtimes.deployment.world import PRIVATE, Deployment, Run, until, updates_of
+from tests.runtimes.deployment.world import PRIVATE, Deployment, Run, updates_of
 
 AWAY = "RegionAway"
 

@@ -246,7 +246,10 @@ class Deployment:
         library = self.folder / "shifted_clock.so"
         source = Path(__file__).with_name("shifted_clock.c")
         compiler = shutil.which("cc")
-        if compiler and subprocess.run([compiler, "-shared", "-fPIC", "-o", library, source], check=False).returncode == 0:
+        if (
+            compiler
+            and subprocess.run([compiler, "-shared", "-fPIC", "-o", library, source], check=False).returncode == 0
+        ):
             CLOCKS["all of a process's clocks"] += 1
             return {"LD_PRELOAD": str(library), "FEDSOV_SHIFT": str(shift)}
         CLOCKS["Python's clocks alone, since there is no compiler here"] += 1

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedsov.errors import KeyUnavailable
-from fedsov.keys.encrypted_pkcs8 import decrypted, encrypted
+from fedsov.keys.certificates.encrypted_pkcs8 import decrypted, encrypted
 
 WORDS = "correct horse battery"
 KEY = ec.generate_private_key(ec.SECP256R1())
