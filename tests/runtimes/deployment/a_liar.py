@@ -14,7 +14,7 @@ import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
 
 from fedsov.protocol.envelopes import opened
-from fedsov.protocol.flower_messages import address, round_of
+from fedsov.protocol.flower_messages import HUB_NODE, address, begin_flower_process, round_of
 from fedsov.runtimes.deployment import region_main
 from fedsov.runtimes.deployment.flower_clients import named_once, parcel_of, parcelled
 from fedsov.runtimes.deployment.region_service import RegionService
@@ -64,5 +64,6 @@ class Liar(RegionService):
 
 
 if __name__ == "__main__":
+    begin_flower_process(HUB_NODE + 1)
     region_main.RegionService = Liar  # type: ignore[misc]
     region_main.main()
