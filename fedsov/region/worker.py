@@ -134,11 +134,12 @@ def open_region(start: RegionStart, *, bench: Bench = THIS_PROCESS) -> OpenRegio
 
 
 def _note_closed(start: RegionStart, error: str) -> None:
-    """Notes that the region was not opened for a run, where the ledger can be written and does not say so yet."""
+    """Notes that the region was not opened for a run, where the ledger is whole and does not say so yet."""
     path = ledger_of(start.folder)
     with RedactedErrors():
-        if error not in (JobRefused.__name__, LedgerBroken.__name__) and is_there(path):
+        if error != JobRefused.__name__ and is_there(path):
             with closing(Ledger(path, start.region.name)) as ledger:
+                ledger.verify()
                 note = withheld("a run's start", error)
                 ledger.append(
                     {"at": entry_time(), "run": start.run, "act": "note", "owner": start.region.name, "note": note}
