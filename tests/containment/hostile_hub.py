@@ -168,15 +168,9 @@ SUBMITTER, HUB, APP = "hostile submitter", "hostile hub", "hostile application"
 def _starts(hub: HostileHub, region: str) -> Iterator[Attempt]:
     """Jobs that ask for less protection, or for code that nobody approved."""
     job = hub.start(region).job
-<<<<<<< HEAD
-    network = {
-        name: replace(job, recipe=replace(job.recipe, network=NetworkSpec(name, ()))) for name in (STRANGER, CHANGED)
-    }
-=======
     stranger, changed = (
         replace(job, recipe=replace(job.recipe, network=NetworkSpec(name, ()))) for name in (STRANGER, CHANGED)
     )
->>>>>>> s7
     steps = replace(job, recipe=replace(job.recipe, round=replace(job.recipe.round, learning_rate=1000.0)))
     examples = {"asked": Asked(examples="published"), "job": replace(job, calls_examples=True)}
     tries: list[tuple[str, str, dict[str, Any]]] = [
