@@ -146,7 +146,9 @@ PARTS: Mapping[str, Callable[[Bench], None]] = {
 
 def _table(bench: Bench) -> list[dict[str, Any]]:
     medians = {name: bench.median(name) for name in bench.samples}
-    rows = [{"what": name, "measured": medians[name], "asked": asked} for name, asked in ASKED.items() if name in medians]
+    rows = [
+        {"what": name, "measured": medians[name], "asked": asked} for name, asked in ASKED.items() if name in medians
+    ]
     return rows + [{"what": name, "measured": value} for name, value in medians.items() if name not in ASKED]
 
 

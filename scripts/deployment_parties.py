@@ -49,7 +49,9 @@ class Rows:
             print("country", *names, "y", sep=",", file=file)
             for region in REGIONS:
                 for row in rng.normal(size=(self.each, INPUTS)):
-                    print(region, *(f"{value:.6g}" for value in row), int(row[0] + rng.normal() > 0), sep=",", file=file)
+                    print(
+                        region, *(f"{value:.6g}" for value in row), int(row[0] + rng.normal() > 0), sep=",", file=file
+                    )
         fedsov("ingest", *self.words())
 
     @property

@@ -9,8 +9,6 @@ then sent. An exception leaves as the name of its type; its text stays in the re
     region = open_region(start)
     reply, label = answer(region, message, label)
     region.close()
-
-Model code (`fedsov.region.bench.tasks`) runs in this process, or on the bench that `open_region` is given.
 """
 
 from __future__ import annotations
@@ -119,8 +117,7 @@ class ClosedRegion:
 def open_region(start: RegionStart, *, bench: Bench = THIS_PROCESS) -> OpenRegion | ClosedRegion:
     """Opens a region; the text of what goes wrong is in the region's log, its name in every answer.
 
-    Args:
-        bench: where its model code runs; closed with the region.
+    Its model code runs on the bench, which is closed with the region.
     """
     redacted = RedactedErrors()
     with redacted, ExitStack() as undo:
@@ -132,7 +129,6 @@ def open_region(start: RegionStart, *, bench: Bench = THIS_PROCESS) -> OpenRegio
         region.outbound.session.bench = bench
         undo.pop_all()
         return region
-    bench.close()
     _note_closed(start, str(redacted.name))
     return ClosedRegion(redacted.told)
 

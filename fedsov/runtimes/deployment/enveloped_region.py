@@ -15,7 +15,7 @@ import json
 import shutil
 import traceback
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -121,7 +121,8 @@ class DeployedRegion:
             (came,) = parcelled(parcel)
             outer = came.message()
         except Exception as problem:  # boundary: whatever a hub sends costs that message alone
-            traceback.print_exception(problem)
+            with suppress(OSError):  # of a log on a full disk
+                traceback.print_exception(problem)
             return UNREADABLE
         redacted = RedactedErrors()
         with redacted:

@@ -26,7 +26,6 @@ from flwr.supercore.inflatable.inflatable_object import (
 )
 from flwr.supercore.inflatable.inflatable_object import no_object_id_recompute as named_once
 from flwr.supercore.inflatable.inflatable_utils import inflate_object_from_contents
-
 from google.protobuf.message import DecodeError
 
 from fedsov.protocol.flower_messages import SizeLimit, check_size, identify

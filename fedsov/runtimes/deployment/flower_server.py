@@ -31,7 +31,6 @@ from flwr.supercore.object_store import NoObjectInStoreError
 from flwr.superlink.cli.flower_superlink import SuperLinkLifespan
 from flwr.superlink.config_loader import SuperLinkLifespanConfig, load_control_authn_plugin
 from flwr.superlink.main import create_app
-
 from sqlalchemy import text
 
 from fedsov.errors import FedsovError

@@ -192,7 +192,7 @@ class HubConnection:
                 self.address.host, self.address.port, timeout=timeout, context=context
             )
             self._connection.connect()
-            self._credentials.check_hub(self._connection.sock.getpeercert(binary_form=True))
+            self._credentials.check_hub(self._connection.sock.getpeercert(binary_form=True) or b"")
             self._connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._connection.timeout = timeout
         if self._connection.sock is not None:

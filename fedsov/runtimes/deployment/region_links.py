@@ -228,9 +228,10 @@ class DeployedLinks:
             return
         errand = region.errand
         try:
-            if came.metadata.src_node_id != region.sent_to:
-                raise FedsovError("it answers for another region")
             message = came.message(errand.limit)
+            is_flower_s = message.has_error() and message.error.code < FLOWER_CODES
+            if came.metadata.src_node_id != region.sent_to and not is_flower_s:
+                raise FedsovError("it answers for another region")
             if message.has_error():
                 self._take_error(region, message)
                 return

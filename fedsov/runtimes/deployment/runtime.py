@@ -21,7 +21,7 @@ from fedsov.hub.region_errors import error_by_name
 from fedsov.hub.runtime import IngestRequest, RegionLinks, RunStart
 from fedsov.ledger import known_keys
 from fedsov.protocol.envelopes import opened
-from fedsov.protocol.flower_messages import flower_process, reason_of
+from fedsov.protocol.flower_messages import LOST, flower_process, reason_of
 from fedsov.protocol.ingestion_report import IngestionReport
 from fedsov.registry.values import RunRecord
 from fedsov.runtimes import OnBytes
@@ -71,6 +71,7 @@ class Deployment:
         self._line = GridLine(connection, on_bytes, say=say)
         self._opened.callback(self._line.end)
         self._links = DeployedLinks(self._line, wait=wait, least=least, pause=pause, say=say)
+        self._say = say
         self._registry: RegistryConnection | None = None
         self._run = ""
         self._registered: dict[str, Message] = {}
@@ -88,8 +89,28 @@ class Deployment:
         config = {**request.config, "workspace": "."}
         header = {"act": HOLDINGS, "run": request.run, "config": config}
         answers = self._links.ask(dict.fromkeys(names, header))
-        parts = [_json_of(name, answers[name], "holdings") for name in names]
+        parts = [part for name in names if (part := self._holdings_of(name, answers[name])) is not None]
+        if not parts:
+            raise InputError("no region told what it holds; the lines above say why")
         return report_from_json(merged(parts))
+
+    def _holdings_of(self, name: str, answer: Message) -> Mapping[str, Any] | None:
+        """What a region holds; None, and a sentence, for one that went away or told what cannot be read.
+
+        Raises what it refuses.
+        """
+        if is_lost(answer):
+            self._say(f"begins without {name}, which does not answer ({reason_of(answer)})")
+            return None
+        if answer.has_error():
+            _json_of(name, answer, "holdings")
+        try:
+            part: Mapping[str, Any] = _json_of(name, answer, "holdings")
+            report_from_json(merged([part]))
+        except Exception as problem:  # boundary: whatever one region tells costs that region alone
+            self._say(f"begins without {name}: what it tells of its rows cannot be read ({type(problem).__name__})")
+            return None
+        return part
 
     def _wanted(self, config: Mapping[str, Any]) -> list[str]:
         regions = (config.get("federation") or {}).get("regions")
@@ -120,6 +141,12 @@ class Deployment:
                 names = sorted({owner, *(party.name for party in self._links.parties.values())})
                 self._registered |= self._links.ask({name: {"act": REGISTER, "run": run} for name in names})
             answer = self._registered[owner]
+            if is_lost(answer):
+                self._say(
+                    f"record: {owner} went away ({reason_of(answer)}): its models are in its own folder, and not in its "
+                    "registry; the next run registers its own"
+                )
+                return []
             return [(str(name), int(version)) for name, version in _json_of(owner, answer, "models")]
         if self._registry is None:
             raise FedsovError("models are registered by a run that trains, after its regions are connected")
@@ -134,6 +161,11 @@ class Deployment:
         finally:
             self._run = ""
             self._opened.close()
+
+
+def is_lost(answer: Message) -> bool:
+    """Whether an answer says that there is none: its region went away, or sent what cannot be read."""
+    return bool(answer.has_error() and answer.error.code == LOST)
 
 
 def _json_of(name: str, answer: Message, record: str) -> Any:

@@ -13,7 +13,14 @@ import pytest
 from fedsov.api.budgets import account
 from fedsov.api.ledger_audit import verify_all
 from fedsov.runtimes.deployment.flower_clients import parcelled
-from tests.runtimes.deployment.world import AFTER_IT_IS_KEPT, BEFORE_IT_IS_KEPT, PRIVATE, Deployment, left_out, updates_of
+from tests.runtimes.deployment.world import (
+    AFTER_IT_IS_KEPT,
+    BEFORE_IT_IS_KEPT,
+    PRIVATE,
+    Deployment,
+    left_out,
+    updates_of,
+)
 
 BEFORE_IT_IS_OPEN = ("os.rename", "start.json")
 

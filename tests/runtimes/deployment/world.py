@@ -130,15 +130,22 @@ class Deployment:
         self.database = ""
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
-    def start(self, *names: str, wait: bool = True, **environment: str) -> None:
-        """Starts the coordinator and all regions, or those named; waits until the regions are connected."""
+    def start(
+        self, *names: str, wait: bool = True, module: str = REGION_MODULE, port: int = 0, **environment: str
+    ) -> None:
+        """Starts the coordinator and all regions, or those named; waits until the regions are connected.
+
+        Args:
+            module: the program of regions.
+            port: of another hub than the coordinator.
+        """
         chosen = names or (COORDINATOR, *self.names)
         for name in chosen:
             way = self.way if self.way and name == self.names[0] else None
-            port = way.port(self.address.port) if way else self.address.port
+            towards = port or (way.port(self.address.port) if way else self.address.port)
             home = self.trial.regions[name].root.parent if name != COORDINATOR else self.workspace
-            program = [REGION_MODULE, name, "--workspace", str(self.workspace), "--home", str(home)]
-            program += ["--hub", f"{self.address.host}:{port}"]
+            program = [module, name, "--workspace", str(self.workspace), "--home", str(home)]
+            program += ["--hub", f"{self.address.host}:{towards}"]
             if name == COORDINATOR:
                 program = [COORDINATOR_MODULE, str(self.workspace)]
                 program += ["--database", self.database] if self.database else []
@@ -239,7 +246,10 @@ class Deployment:
         library = self.folder / "shifted_clock.so"
         source = Path(__file__).with_name("shifted_clock.c")
         compiler = shutil.which("cc")
-        if compiler and subprocess.run([compiler, "-shared", "-fPIC", "-o", library, source], check=False).returncode == 0:
+        if (
+            compiler
+            and subprocess.run([compiler, "-shared", "-fPIC", "-o", library, source], check=False).returncode == 0
+        ):
             CLOCKS["all of a process's clocks"] += 1
             return {"LD_PRELOAD": str(library), "FEDSOV_SHIFT": str(shift)}
         CLOCKS["Python's clocks alone, since there is no compiler here"] += 1
