@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,7 @@ def test_the_workload_is_the_one_that_is_named(tmp_path: Path) -> None:
 def test_the_large_models_are_of_the_sizes_that_are_asked_about() -> None:
     for name, hidden in benchmark.LARGE.items():
         widths = (parties.INPUTS, *hidden, 1)
-        numbers = sum(into * out + out for into, out in zip(widths, widths[1:], strict=False))
+        numbers = sum(into * out + out for into, out in pairwise(widths))
         assert name in benchmark.ASKED and f"{4 * numbers / 2**20:.0f} MiB" in name
 
 
