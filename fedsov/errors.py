@@ -5,6 +5,8 @@
     ├── InputError              3   the data set: a missing file or column, a value that cannot be read
     ├── CrossingRefused         4   the border refused, and nothing could go on without the crossing
     ├── LedgerBroken            5   a ledger that does not verify, or cannot be written
+    │   ├── LedgerRestored      5   one that was put back from a backup, and whose owner did not accept what it lacks
+    │   └── HubRestored         5   the hub's, which does not continue the head that a region noted of it
     ├── StoreDamaged            6   a store that was changed, cut or mixed up
     ├── KeyUnavailable          6   a key that is missing or is not this region's
     ├── CertificateRefused      6   a certificate, a request for one or a list of revoked ones that is not believed
@@ -13,6 +15,7 @@
     ├── BudgetBroken            5   a privacy budget that was cut, rewritten or lost, or cannot be written
     ├── AnswersBroken           5   what a region remembers of its answers, cut, rewritten or lost
     ├── TrainingFailed          8   no region, or too few, ended a training with finite parameters
+    ├── BenchFailed             8   the process that runs model code ended, took too long, or answered what is no answer
     ├── SumRefused              8   a step of a secure sum in which a region takes no part, because it would not be safe
     ├── SettingsBroken          6   a region's own settings, edited by hand, put back or lost
     ├── JobRefused              9   a job that asks for less protection than a region's own settings
@@ -51,6 +54,14 @@ class LedgerBroken(FedsovError):
     exit_code = 5
 
 
+class LedgerRestored(LedgerBroken):
+    pass
+
+
+class HubRestored(LedgerBroken):
+    pass
+
+
 class StoreDamaged(FedsovError):
     exit_code = 6
 
@@ -72,6 +83,10 @@ class WorkspaceUnusable(FedsovError):
 
 
 class TrainingFailed(FedsovError):
+    exit_code = 8
+
+
+class BenchFailed(FedsovError):
     exit_code = 8
 
 

@@ -68,3 +68,14 @@ def live(run: Callable[[], None]) -> NoReturn:
     finally:
         sys.stderr.flush()
         os._exit(code)
+
+
+def is_alive(number: int) -> bool:
+    """Whether a process of this number is there, be it another user's."""
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

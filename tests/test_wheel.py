@@ -17,6 +17,7 @@ def test_a_wheel_unpacked_elsewhere_composes_its_configuration_from_another_fold
     (wheel,) = tmp_path.glob("*.whl")
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
     assert {"page.html", "page.css"} <= {path.name for path in (tmp_path / "site").rglob("page.*")}
+    assert list((tmp_path / "site" / "fedsov" / "infrastructure").rglob("party.service.j2"))
     (tmp_path / "elsewhere").mkdir()
     done = subprocess.run(
         [sys.executable, "-m", "fedsov", "plan", "--json", f"workspace={tmp_path / 'w'}"],

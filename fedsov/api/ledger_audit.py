@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from fedsov.api.backups.party_files import deployed_party
 from fedsov.api.lifecycle.quarantine import own_ledger
 from fedsov.border.evidence import approvals
 from fedsov.border.evidence.register import Document
@@ -20,7 +21,7 @@ from fedsov.border.evidence.register_file import load_register
 from fedsov.control_plane.compliance import documents
 from fedsov.control_plane.compliance.entries import LedgerView, read_book
 from fedsov.errors import ConfigurationError, FedsovError, LedgerBroken, unknown
-from fedsov.ledger import clock, timestamps
+from fedsov.ledger import clock, gaps, timestamps
 from fedsov.ledger.ledger import Ledger
 from fedsov.ledger.signed_head import Head
 from fedsov.partition.ingest import QUARANTINE
@@ -74,7 +75,7 @@ def verify_all(root: Path, *, register: Sequence[Document] | None = None) -> lis
     found = {owner: _verified(owner, path) for owner, path in paths.items()}
     if not found:
         raise ConfigurationError(f"workspace {root} has no ledger yet; run `fedsov train` first")
-    if "hub" not in found:
+    if "hub" not in found and deployed_party(root) not in found:
         return [
             LedgerFinding("hub", 0, None, f"no ledger at {workspace.hub}, though regions have theirs"),
             *found.values(),
@@ -85,7 +86,23 @@ def verify_all(root: Path, *, register: Sequence[Document] | None = None) -> lis
         found[owner] = earlier if earlier.fault else LedgerFinding(owner, earlier.entries, earlier.head, fault)
     registers = own_registers(root) if register is None else dict.fromkeys(found, register)
     findings = [_remarked(finding, paths.get(finding.owner), registers) for finding in found.values()]
+    findings = [_in_own_home(finding, paths, deployed_party(root)) for finding in findings]
     return [*findings, *_of_quarantine(workspace)]
+
+
+def _in_own_home(finding: LedgerFinding, paths: Mapping[str, Path], party: str) -> LedgerFinding:
+    """In the home of one party, the finding with whose noted heads could not be compared, since they keep their own."""
+    if finding.owner != party or finding.fault:
+        return finding
+    notes = Ledger.read(paths[party]).notes("heads")
+    absent = sorted({name for entry in notes for name in entry.body["note"]["heads"]} - {*paths})
+    if not absent:
+        return finding
+    said = (
+        f"the heads that it noted of {', '.join(absent)} are compared in their homes, by `fedsov ledger verify OWNER "
+        "--since HEAD`"
+    )
+    return replace(finding, remarks=(*finding.remarks, said))
 
 
 def _of_quarantine(workspace: Workspace) -> list[LedgerFinding]:
@@ -191,16 +208,27 @@ def _against_noted_heads(workspace: Workspace, found: Mapping[str, LedgerFinding
         if found[noter].fault:
             continue
         ledger, keys = Ledger.read(path), dict[str, str]()
+        given_up = gaps.given_up(ledger)
         for entry in ledger.entries():
             note = entry.body.get("note", {})
             if "anchor" in note and (fault := timestamps.check(ledger, note["anchor"])):
                 faults.setdefault(noter, f"entry {entry.seq} {fault}")
             for name, head in note.get("heads", {}).items():
                 owner = name if name in paths or noter == "hub" else "hub"
+                if owner not in paths and deployed_party(workspace.root) == noter:
+                    continue  # it keeps a home of its own, which `_in_own_home` says
+                if _is_given_up(given_up.get(name, []), entry.seq, head):
+                    continue
                 first = keys.setdefault(owner, str(head.get("key", "")))
                 if owner not in faults and (fault := _fault(paths.get(owner), head, first)):
                     faults[owner] = f"{fault} that {noter} noted in its entry {entry.seq}"
     return faults
+
+
+def _is_given_up(losses: Sequence[tuple[int, int]], seq: int, head: Any) -> bool:
+    """Whether a head noted in entry `seq` is one that a later entry gave up: beyond what was kept then."""
+    size = head.get("size") if isinstance(head, Mapping) else None
+    return isinstance(size, int) and any(seq < accepted and size > kept for accepted, kept in losses)
 
 
 def _withdrawn_elsewhere(workspace: Workspace, found: Mapping[str, LedgerFinding]) -> dict[str, str]:
@@ -271,9 +299,9 @@ def entries(root: Path, owner: str | None, run: str | None) -> list[dict[str, An
 
 
 def is_refusal(body: Mapping[str, Any]) -> bool:
-    """Whether an entry is of something that was not permitted: a crossing, a job, or an opening of a store."""
+    """Whether an entry is of something that was not permitted: a crossing, a job, an answer, an opening of a store."""
     note = body.get("note", {})
-    return "refused_job" in note or note.get(NOTE, body).get("verdict", "permit") != "permit"
+    return "refused_job" in note or "withheld" in note or note.get(NOTE, body).get("verdict", "permit") != "permit"
 
 
 def entry_line(entry: Mapping[str, Any]) -> str:

@@ -7,14 +7,12 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from fedsov.algorithms.rounds import RoundRecord
+from fedsov.hub.planning.plan_values import Plan, RegionPlan
 from fedsov.protocol import NOT_DISCLOSED
-
-if TYPE_CHECKING:
-    from fedsov.algorithms.rounds import RoundRecord
-    from fedsov.hub.planning.plan_values import Plan, RegionPlan
-    from fedsov.protocol.ingestion_report import IngestionReport
+from fedsov.protocol.ingestion_report import IngestionReport
 
 
 @dataclass(frozen=True, slots=True)

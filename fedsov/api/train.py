@@ -48,7 +48,16 @@ def train(overrides: Sequence[str] = (), *, progress: Progress | None = None, sa
         from fedsov.config.hydra_compose import compose
         from fedsov.config.settings import settings
 
-        return train_settings(settings(compose(overrides)), progress=told)
+        return run_settings(settings(compose(overrides)), progress=told)
+
+
+def run_settings(settings: Settings, *, progress: Progress) -> RunResult:
+    """As `train_settings`; under the deployment runtime the hub makes the run, and this process follows it."""
+    if settings.runtime.kind != "deployment":
+        return train_settings(settings, progress=progress)
+    from fedsov.api.deployment.submission import train_at_hub
+
+    return train_at_hub(settings, progress=progress)
 
 
 def told_to(progress: Progress | None, say: Progress | None) -> Progress:
@@ -208,7 +217,15 @@ def _open(
         from fedsov.hub.run import open_run
 
         chosen = settings.runtime
-        opening = partial(open_runtime, chosen.kind, options=chosen.options, trains=trains, on_bytes=on_bytes)
+        opening = partial(
+            open_runtime,
+            chosen.kind,
+            options=chosen.options if chosen.hub is None else {**chosen.options, "hub": chosen.hub},
+            trains=trains,
+            on_bytes=on_bytes,
+            least=settings.federation.minimum_regions,
+            say=progress,
+        )
         with open_run(hub_settings(settings), opening, progress=progress, resumed=resumed) as run:
             yield run
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,48 +12,51 @@ from fedsov.cli.arguments import Arguments, Quiet, print_json, print_line, progr
 from fedsov.cli.declaration import command, command_app
 from fedsov.errors import ConfigurationError
 
+if TYPE_CHECKING:
+    from fedsov.partition.preview import Preview
+    from fedsov.protocol.ingestion_report import IngestionReport
+
 app = command_app()
+
+
+Rebuild = Annotated[bool, typer.Option("--rebuild", "--again", help="Write stores that are up to date anew.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be stored where, and why; write nothing.")]
+Append = Annotated[bool, typer.Option("--append", help="Add the source's rows to those that are stored, exactly once.")]
+Key = Annotated[
+    str, typer.Option("--key", metavar="TEXT", help="The batch's idempotency key; the source's digest if not given.")
+]
+DropAppended = Annotated[bool, typer.Option("--drop-appended", help="Replace rows that were appended, too.")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IngestArguments(Arguments):
     """The settings of a run, and whether stores that are up to date are written anew."""
 
-    rebuild: Annotated[bool, typer.Option("--rebuild", "--again", help="Write stores that are up to date anew.")] = (
-        False
-    )
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be stored where, and why; write nothing.")
-    ] = False
-    append: Annotated[
-        bool, typer.Option("--append", help="Add the source's rows to those that are stored, exactly once.")
-    ] = False
-    key: Annotated[
-        str,
-        typer.Option("--key", metavar="TEXT", help="The batch's idempotency key; the source's digest if not given."),
-    ] = ""
-    drop_appended: Annotated[bool, typer.Option("--drop-appended", help="Replace rows that were appended, too.")] = (
-        False
-    )
+    rebuild: Rebuild = False
+    dry_run: DryRun = False
+    append: Append = False
+    key: Key = ""
+    drop_appended: DropAppended = False
     quiet: Quiet = False
 
     def __post_init__(self) -> None:
         Arguments.__post_init__(self)
-        beside = [name for name, given in self._of_whole().items() if given]
-        if self.append and beside:
-            raise ConfigurationError(f"--append adds rows and {beside[0]} does not; give one of them")
-        if self.key and not self.append:
-            raise ConfigurationError("--key is the key of a batch that is appended; add --append")
-
-    def _of_whole(self) -> dict[str, bool]:
-        return {"--rebuild": self.rebuild, "--dry-run": self.dry_run, "--drop-appended": self.drop_appended}
+        beside = {"--rebuild": self.rebuild, "--dry-run": self.dry_run, "--drop-appended": self.drop_appended}
+        check_append(self.append, self.key, beside)
 
 
-def _show_preview(arguments: IngestArguments) -> None:
-    from fedsov.api.train import preview_settings
+def check_append(append: bool, key: str, beside: Mapping[str, bool]) -> None:
+    """Raises ConfigurationError for options that exclude each other; `beside` are those of a whole ingestion."""
+    given = [name for name, is_given in beside.items() if is_given]
+    if append and given:
+        raise ConfigurationError(f"--append adds rows and {given[0]} does not; give one of them")
+    if key and not append:
+        raise ConfigurationError("--key is the key of a batch that is appended; add --append")
 
-    preview = preview_settings(run_settings(arguments.overrides))
-    if arguments.json:
+
+def show_preview(preview: Preview, *, as_json: bool) -> None:
+    """Prints what an ingestion would do."""
+    if as_json:
         print_json(preview.to_json())
         return
     for line in preview.lines():
@@ -81,13 +85,14 @@ def ingest(arguments: IngestArguments) -> None:
     say = progress(arguments.quiet)
     say("starting: loading Flower and Hydra")
     if arguments.dry_run:
-        _show_preview(arguments)
+        from fedsov.api.train import preview_settings
+
+        show_preview(preview_settings(run_settings(arguments.overrides)), as_json=arguments.json)
         return
     from fedsov.runtimes import kind_in, warm_up
 
     with warm_up(kind_in(arguments.overrides), trains=False):
         from fedsov.api import train
-        from fedsov.protocol.ingestion_report import TO_USE_A_COLUMN, settled_line, unused_line
 
         report = train.ingest_settings(
             run_settings(arguments.overrides),
@@ -96,7 +101,14 @@ def ingest(arguments: IngestArguments) -> None:
             append=arguments.key if arguments.append else None,
             drops_appended=arguments.drop_appended,
         )
-    if arguments.json:
+    show_report(report, as_json=arguments.json)
+
+
+def show_report(report: IngestionReport, *, as_json: bool) -> None:
+    """Prints what was ingested."""
+    from fedsov.protocol.ingestion_report import TO_USE_A_COLUMN, settled_line, unused_line
+
+    if as_json:
         print_json(report.to_json())
         return
     print_line(report.sentence())

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fedsov.cli.arguments import Arguments, count, print_json, print_line, require_options
+from fedsov.cli.arguments import Arguments, By, Why, count, print_json, print_line, require_options
 from fedsov.cli.declaration import command, group_app
 from fedsov.errors import ConfigurationError, LedgerBroken, counted, unknown
 
@@ -24,7 +24,8 @@ OneOwner = Annotated[str, typer.Argument(metavar="OWNER", help="Whose ledger: hu
 app = group_app(
     """What the ledgers hold, whether they still hold it, and how others can see that.
 
-    Only `anchor` opens an owner's private signing key; the others need the public key, which is in the ledger.
+    Only `anchor` and `accept-gap` open an owner's private signing key; the others need the public key, which is in the
+    ledger.
     """,
     examples=(
         "fedsov ledger verify",
@@ -213,6 +214,60 @@ def anchor(arguments: AnchorArguments) -> None:
     ledger.close()
     stamp = f"the head at {query.head.size:,} entries was stamped at {moment.isoformat()}"
     _answer(arguments, f"{stamp}; kept as entry {entry.seq}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptGapArguments(Arguments):
+    """Whose ledger, what shows the loss, and the person's word."""
+
+    owner: Annotated[str, typer.Argument(metavar="OWNER", help="Whose ledger gets the entry: hub, or a region.")]
+    statement: Annotated[
+        Path | None, typer.Option("--statement", metavar="FILE", help="What another party's owner accepted.")
+    ] = None
+    head: Annotated[
+        Path | None, typer.Option("--head", metavar="FILE", help="A head of this ledger that another party noted.")
+    ] = None
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Where the statement is written.")] = None
+    by: By = ""
+    why: Why = ""
+
+    def __post_init__(self) -> None:
+        Arguments.__post_init__(self)
+        if self.statement is not None and (self.head is not None or self.out is not None):
+            raise ConfigurationError("--statement takes another party's word; --head and --out are for one's own loss")
+
+
+@command(
+    app,
+    name="accept-gap",
+    examples=(
+        'fedsov ledger accept-gap DE --why "disk of 3 March" --workspace /srv/fedsov/DE    # its owner',
+        'fedsov ledger accept-gap hub --statement gap-DE.json --why "told by its owner"    # the hub, then',
+    ),
+)
+def accept_gap(arguments: AcceptGapArguments) -> None:
+    """Accepts that a ledger which was put back from a backup lacks entries; with by and why, in the ledger.
+
+    Its owner first: the party goes on, a region's privacy budget is taken as spent, and a signed statement is written.
+    Then each other party with --statement FILE: it takes the new head for the later one that it had noted. Refused
+    where nothing shows a loss.
+    """
+    from fedsov.api.backups.accepting import accept_own, accept_statement
+
+    words = {"by": arguments.by, "why": arguments.why}
+    if arguments.statement is not None:
+        taken = accept_statement(arguments.workspace, arguments.owner, arguments.statement, **words)
+        if arguments.json:
+            print_json({**asdict(taken), "said": taken.sentence()})
+        else:
+            print_line(taken.sentence())
+        return
+    loss = accept_own(arguments.workspace, arguments.owner, out=arguments.out, head=arguments.head, **words)
+    if arguments.json:
+        print_json(loss.to_json())
+        return
+    for line in loss.lines():
+        print_line(line)
 
 
 def _stamped(arguments: AnchorArguments, path: Path) -> tuple[Query, bytes]:

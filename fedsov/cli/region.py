@@ -8,8 +8,19 @@ from typing import Annotated
 
 import typer
 
-from fedsov.cli.arguments import Arguments, By, RegionName, Why, ask, print_json, print_line
+from fedsov.cli.arguments import Arguments, By, RegionName, Why, ask, print_json, print_line, run_settings
 from fedsov.cli.declaration import command, group_app
+from fedsov.cli.ingest import (
+    Append,
+    DropAppended,
+    DryRun,
+    Rebuild,
+    check_append,
+    show_preview,
+    show_report,
+)
+from fedsov.cli.ingest import Key as BatchKey
+from fedsov.cli.serving import ServeArguments
 from fedsov.errors import ConfigurationError
 
 Every = Annotated[bool, typer.Option("--all", help="Every region of the workspace.")]
@@ -126,6 +137,71 @@ def set_(arguments: SetArguments) -> None:
     print_line("nothing to change" if not changes else "signed, and noted in the ledger")
     for line in (*moved, *stale_lines(arguments.workspace, names)):
         print_line(line)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegionServeArguments(ServeArguments):
+    """Which region."""
+
+    name: RegionName
+
+
+@command(app, examples=("fedsov region serve DE", "fedsov region serve DE --workspace /srv/de --health-port 8081"))
+def serve(arguments: RegionServeArguments) -> None:
+    """Runs a region of a deployment until SIGTERM or Ctrl-C: it calls its hub, and answers behind its own gate.
+
+    Its home is what `fedsov deploy join` and `fedsov deploy accept` made. It opens connections to its hub alone, and
+    waits for it where it is away.
+    """
+    from fedsov.api.deployment.serving import serve_region
+
+    serve_region(arguments.workspace, arguments.name, arguments.display())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegionIngestArguments(Arguments):
+    """Whose source, how it is stored, and what becomes of rows that are others'."""
+
+    name: RegionName
+    rebuild: Rebuild = False
+    dry_run: DryRun = False
+    append: Append = False
+    key: BatchKey = ""
+    drop_appended: DropAppended = False
+    others: Annotated[
+        bool, typer.Option("--quarantine-others", help="Rows of other jurisdictions wait in this home; else refused.")
+    ] = False
+
+    def __post_init__(self) -> None:
+        Arguments.__post_init__(self)
+        beside = {"--rebuild": self.rebuild, "--dry-run": self.dry_run, "--drop-appended": self.drop_appended}
+        check_append(self.append, self.key, beside)
+
+
+@command(
+    app,
+    examples=(
+        "fedsov region ingest DE dataset=@people.yaml dataset.path=people-de.csv --workspace /srv/fedsov/DE",
+        "fedsov region ingest DE dataset=@people.yaml --dry-run",
+        "fedsov region ingest DE dataset=@people.yaml --append --key 2026-11-30",
+    ),
+    reads="run settings",
+)
+def ingest(arguments: RegionIngestArguments) -> None:
+    """Sorts a region's own source into its store, in the region's home: no hub is needed, and none is told.
+
+    Rows of other jurisdictions are refused by count and country, with the region that holds them. The source lies in
+    the region's country unless dataset.location says otherwise. Takes the same settings as `train`.
+    """
+    from fedsov.api.region_ingest import OwnIngestion, Way, region_ingest, region_preview
+
+    settings, own = run_settings(arguments.overrides), OwnIngestion(arguments.name, arguments.others)
+    if arguments.dry_run:
+        show_preview(region_preview(settings, own), as_json=arguments.json)
+        return
+    append = arguments.key if arguments.append else None
+    report = region_ingest(settings, own, Way(arguments.rebuild, append, arguments.drop_appended))
+    show_report(report, as_json=arguments.json)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

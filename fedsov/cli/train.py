@@ -173,7 +173,7 @@ def _train_once(config: Any, say: Callable[[str], None]) -> RunResult:
     from fedsov.api import train
     from fedsov.config.settings import settings
 
-    return train.train_settings(settings(config), progress=say)
+    return train.run_settings(settings(config), progress=say)
 
 
 def _show(results: Sequence[RunResult], overrides: Sequence[str]) -> None:

@@ -69,11 +69,13 @@ class RuntimeSettings:
     Attributes:
         kind: how the hub reaches its regions, one of `fedsov.runtimes.RUNTIMES`, which checks it.
         timeout: seconds that a round may take.
+        hub: where the hub's coordinator is, as HOST:PORT, of a runtime that has one; None for the one that is known.
         options: what that runtime is told beside, by name; it checks them.
     """
 
     kind: str
     timeout: float = 600.0
+    hub: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
     @staticmethod
@@ -83,6 +85,7 @@ class RuntimeSettings:
         return RuntimeSettings(
             text("runtime.kind", settings.kind, "the name of a runtime"),
             real("runtime.timeout", settings.timeout, above=0.0, at_most=LONGEST, remedy="it is in seconds"),
+            None if settings.hub is None else text("runtime.hub", settings.hub, "HOST:PORT, or null"),
             mapping("runtime.options", settings.options, "a mapping as {NAME: VALUE}"),
         )
 

@@ -20,6 +20,14 @@ WAYS_OUT: Mapping[str, str] = {
     " restore it from your copy (without it the store stays closed)",
     "LedgerBroken": "its ledger {folder}/ledger.sqlite does not verify, was cut, or cannot be written, or the hub's is"
     " not the one whose head it noted; see `fedsov ledger verify`; nothing crossed",
+    "LedgerRestored": "its ledger {folder}/ledger.sqlite does not continue the head that the hub noted, or was put back"
+    " from a backup and nobody accepted that yet: put back a newer backup, or let its owner run `fedsov ledger"
+    " accept-gap {region} --why TEXT` there and hand you the statement, which the hub takes by `fedsov ledger"
+    " accept-gap hub --statement FILE --why TEXT`; nothing crossed",
+    "HubRestored": "it remembers a later head of the hub's ledger than the hub has, or another: the hub was put back"
+    " from a backup, or its ledger was cut. Put back a newer backup, or run `fedsov ledger accept-gap hub --why TEXT`"
+    " here and hand the statement to each region, whose owner takes it by `fedsov ledger accept-gap {region}"
+    " --statement FILE --why TEXT`; nothing crossed",
     "BudgetBroken": "its privacy budget {folder}/privacy.jsonl, the people it covers (privacy-people-…) or what this"
     " run released (runs/) was changed, cut or lost, or cannot be written; restore it from your copy;"
     " see `fedsov budget`; no row was touched",
@@ -41,6 +49,8 @@ WAYS_OUT: Mapping[str, str] = {
     "WorkspaceUnusable": "its folder {folder} cannot be written, or another process answers for it in this run;"
     " free space or permissions and run again",
     "SyntheticRefused": "its synthetic rows did not pass the release check; its log says which measure",
+    "BenchFailed": "the process that runs its model code ended, took too long, or answered what is no answer; its log"
+    " says which. Another network (model.name), or more memory, mends it",
     "RegionProcessEnded": "its process ended; was it killed, or is there too little memory?",
 }
 

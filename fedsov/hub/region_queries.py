@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
 
 from fedsov.artifact import BASE_MODEL, TRAINING, Artifact
-from fedsov.errors import AnswerWithheld, BudgetExceeded, ConfigurationError, FedsovError, LedgerBroken
+from fedsov.errors import (
+    AnswerWithheld,
+    BudgetExceeded,
+    ConfigurationError,
+    FedsovError,
+    HubRestored,
+    LedgerBroken,
+    LedgerRestored,
+)
 from fedsov.hub.kept import recorded_profiles
 from fedsov.hub.planning.plan import make_plan
 from fedsov.hub.planning.plan_values import Plan, PlannedCrossing, Profile
@@ -209,6 +217,10 @@ def error_of(run: HubRun, name: str, reply: Message) -> FedsovError:
     return region_error(name, reason_of(reply), folder=folder, dataset=dataset)
 
 
+_NOT_THE_SAME = tuple(kind.__name__ for kind in (LedgerBroken, LedgerRestored, HubRestored))
+"""Why a region tells nothing of its ledger where one of the two ledgers is not the one that was noted."""
+
+
 def ledgers(run: HubRun) -> dict[str, dict[str, Any]]:
     """Each region's ledger head and what it says of the run's crossings; each side notes the other's head.
 
@@ -219,7 +231,7 @@ def ledgers(run: HubRun) -> dict[str, dict[str, Any]]:
     for name, reply in replies.items():
         if is_lost(reply):
             run.progress(f"ledgers: {error_of(run, name, reply)}; its head is not noted")
-        elif reply.has_error() and reason_of(reply) == LedgerBroken.__name__:
+        elif reply.has_error() and reason_of(reply) in _NOT_THE_SAME:
             raise error_of(run, name, reply)
         elif reply.has_error():
             run.progress(f"ledgers: region {name} told nothing of its own: {error_of(run, name, reply)}")

@@ -26,8 +26,9 @@ from fedsov.hub.kept.checkpoints import Checkpoints, RunManifest
 from fedsov.hub.runtime import RunStart, Runtime
 from fedsov.hub.settings import HubSettings
 from fedsov.label import PUBLIC, Label
+from fedsov.ledger import gaps
 from fedsov.ledger.ledger import Ledger
-from fedsov.ledger.proofs import noted_heads
+from fedsov.ledger.proofs import continuations, noted_heads
 from fedsov.model.metrics import MEASURES, Measure
 from fedsov.protocol.calendar import Calendar
 from fedsov.protocol.flower_messages import HUB_NODE, flower_process
@@ -55,6 +56,7 @@ class HubRun:
         inbox: the regions' replies; None until `connect`.
         nodes: region name to node id.
         last_known_heads: region name to the head of its ledger that the hub noted last.
+        hub_head: the head of the hub's own ledger when regions were connected, with proofs.
         privacy: what each region's privacy costs, in sentences; empty without privacy.
         own_rules: by region, what it told of additional rules of its own: digest, count, whether one permits.
         resumed: what the run began with, where it goes on after it was killed; None where it begins.
@@ -72,6 +74,7 @@ class HubRun:
     inbox: Inbox | None = None
     nodes: dict[str, int] = field(default_factory=dict)
     last_known_heads: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    hub_head: Mapping[str, str] = field(default_factory=dict)
     privacy: list[str] = field(default_factory=list)
     own_rules: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     resumed: RunManifest | None = None
@@ -95,6 +98,7 @@ class HubRun:
         Raises FedsovError before rows were ingested.
         """
         self.last_known_heads = noted_heads(self.gate.ledger)
+        self.hub_head = continuations(self.gate.ledger)
         names = sorted(self._ingested().regions)
         self.nodes = {name: HUB_NODE + 1 + place for place, name in enumerate(names)}
         self.inbox = Inbox(self.runtime.connect(self._start(self.nodes)), self.progress)
@@ -121,6 +125,7 @@ class HubRun:
             public_keys=ingested.public_keys,
             key_signatures=ingested.key_signatures,
             last_known_heads=self.last_known_heads,
+            hub_head=self.hub_head,
             job=settings.job,
             asked=settings.asked,
             secure_sum=settings.training.secure_sum,
@@ -224,6 +229,7 @@ def open_run(
         flower_process(HUB_NODE),
     ):
         ledger.verify()
+        gaps.check_open(ledger)
         calendar = settings.asked.calendar(ledger.today)
         name = resumed.run if resumed else f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
         gate = Gate(

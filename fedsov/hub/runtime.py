@@ -61,6 +61,7 @@ class RunStart:
         public_keys, key_signatures: the regions' sealing keys, and each region's signature of its own (hexadecimal).
         last_known_heads: size and digest of each region's ledger as the hub noted them last; a ledger must continue
             them.
+        hub_head: the head of the hub's ledger now, with proofs, for regions that noted one.
         job: what the regions are to do.
         asked: what the job would like of every region's border.
         secure_sum: the bounds of secure sums, outside which nothing of a global model's training leaves; None without.
@@ -75,6 +76,7 @@ class RunStart:
     last_known_heads: Mapping[str, Mapping[str, Any]]
     job: TrainingJob
     asked: Asked
+    hub_head: Mapping[str, str] = field(default_factory=dict)
     secure_sum: Bounds | None = None
     second_process: bool = False
     key_signatures: Mapping[str, str] = field(default_factory=dict)

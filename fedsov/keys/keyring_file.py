@@ -226,3 +226,14 @@ def _bound(body: Mapping[str, Any]) -> bytes:
 
 def _text(content: bytes) -> str:
     return base64.b64encode(content).decode()
+
+
+def protecting(path: Path) -> KeyService:
+    """What protects a keyring's file, by what the file says in the clear; the service is not asked.
+
+    Raises KeyUnavailable for a file that is no keyring, ConfigurationError for an unknown service.
+    """
+    try:
+        return KeyService.from_settings(dict(parsed_json(read_bounded(path))).get("service", {}))
+    except (OSError, ValueError, TypeError) as problem:
+        raise KeyUnavailable(f"{path} cannot be read ({problem}); restore it from your copy") from problem

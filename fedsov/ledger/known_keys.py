@@ -26,15 +26,19 @@ FILE = "verify_keys.json"
 KEY_BYTES = 32
 
 
-def pin_keys(workspace: Workspace, regions: Iterable[str]) -> None:
+def pin_keys(workspace: Workspace, regions: Iterable[str], *, at_hub: bool = True) -> None:
     """Adds to each region's directory, and the hub's, the verify keys that it has not yet, of all these regions.
+
+    Args:
+        at_hub: whether the hub's folder is in this workspace.
 
     Raises LedgerBroken where a region's signing key is gone or another; the key is that of its ledger. Raises
     KeyUnavailable for a directory that was damaged.
     """
     keys = {name: _verify_key(workspace.region(name), name) for name in regions}
-    make_private_folder(workspace.hub)
-    for folder in (*map(workspace.region, keys), workspace.hub):
+    if at_hub:
+        make_private_folder(workspace.hub)
+    for folder in (*map(workspace.region, keys), *([workspace.hub] if at_hub else [])):
         path = folder / FILE
         known = _read(path) if path.is_file() else {}
         if set(keys) - set(known):

@@ -114,9 +114,10 @@ def continuation(ledger: Ledger, noted: Mapping[str, Any] | None) -> dict[str, A
 def continuations(ledger: Ledger) -> dict[str, str]:
     """The head to tell all others, with a proof for every head that they may have noted: those told before.
 
-    Its entries that say "told" were the last under a head that was told, so their numbers are those heads' sizes.
+    Its entries that say "told" were the last under a head that was told, so their numbers are those heads' sizes. So
+    were those that accept a loss, under the head of a statement (`fedsov.ledger.gaps`).
     """
-    announced = [entry.seq for entry in ledger.notes("told")]
+    announced = sorted(entry.seq for name in ("told", "gap") for entry in ledger.notes(name))
     head, paths = ledger.head(), {}
     for size in announced[-_REMEMBERED:]:
         path, head = ledger.consistency(size)

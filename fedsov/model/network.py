@@ -303,10 +303,14 @@ def check(spec: NetworkSpec, inputs: int, arrays: Mapping[str, np.ndarray]) -> N
     Raises:
         TrainingFailed: names the first parameter at fault.
     """
-    expected = shapes(spec, inputs)
+    check_shapes(spec.name, shapes(spec, inputs), arrays)
+
+
+def check_shapes(network: str, expected: Mapping[str, tuple[int, ...]], arrays: Mapping[str, np.ndarray]) -> None:
+    """Refuses parameters that have not these shapes by name. Raises TrainingFailed, as `check`."""
     if set(arrays) != set(expected):
         odd = sorted(set(arrays) ^ set(expected))[0]
-        raise TrainingFailed(f"parameter {odd!r} is not as in network {spec.name}; expected {', '.join(expected)}")
+        raise TrainingFailed(f"parameter {odd!r} is not as in network {network}; expected {', '.join(expected)}")
     for name, shape in expected.items():
         if np.shape(arrays[name]) != shape:
             raise TrainingFailed(f"parameter {name!r} has shape {np.shape(arrays[name])}; expected {shape}")

@@ -19,6 +19,7 @@ from fedsov.keys.protocol import RegionKeys
 from fedsov.partition.backends.place import FOLDER, StorePlace
 from fedsov.partition.people.row_names import keyed_halves, whose
 from fedsov.partition.recipients import Gathered
+from fedsov.partition.sorting import SortedSource
 from fedsov.partition.sources.location import SentHome, Share
 
 
@@ -91,6 +92,8 @@ class Conditions:
         may_go_home: whether a share that stayed would go home now.
         first_day: by a source's digest, a day on which it was ingested that no store remembers; None for none.
         place_of: by a region's name, where the files of its new stores are to lie.
+        narrowed: the surveyed source without the rows that are refused before anything else is asked.
+        narrows: what is refused so, in a word that decides whether stores are up to date; "" for nothing.
     """
 
     basis: str = "consent"
@@ -103,6 +106,8 @@ class Conditions:
     may_go_home: Callable[[Share], bool] = lambda share: True
     first_day: Callable[[str], date | None] = lambda source_sha256: None
     place_of: PlaceOf = lambda region: FOLDER
+    narrowed: Callable[[SortedSource], SortedSource] = lambda source: source
+    narrows: str = ""
 
 
 NO_CONDITIONS = Conditions()

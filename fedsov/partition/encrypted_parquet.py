@@ -22,6 +22,7 @@ from fedsov.errors import FedsovError, KeyUnavailable, StoreDamaged, WorkspaceUn
 from fedsov.keys.protocol import RegionKeys
 from fedsov.partition.backends.files_at import FilesAt
 from fedsov.partition.manifest import changed, mend
+from fedsov.partition.people.row_names import with_digits, without_digits
 from fedsov.storage.private_files import create_private_file
 
 
@@ -62,14 +63,28 @@ def encrypted_writer(path: Path, schema: pa.Schema, file_key: bytes, unlike: Col
     """A writer of a new file, which opens under no other name; in columns that are `unlike` few values repeat."""
     properties = pe.create_encryption_properties(file_key, aad_prefix=path.name.encode(), store_aad_prefix=False)
     create_private_file(path)
-    repeating = [name for name in schema.names if name not in unlike]
+    fixed = {field.name for field in schema if _is_number(field.type)}
+    packed = {field.name for field in schema if pa.types.is_fixed_size_binary(field.type)}
     return pq.ParquetWriter(
-        path, schema, compression="zstd", use_dictionary=repeating, encryption_properties=properties
+        path,
+        schema,
+        compression={name: "lz4" if name in fixed else "none" if name in packed else "zstd" for name in schema.names},
+        use_dictionary=[name for name in schema.names if name not in {*unlike, *fixed, *packed}],
+        column_encoding=dict.fromkeys(fixed, "BYTE_STREAM_SPLIT"),
+        write_statistics=False,  # a file is read whole: no reader looks for them
+        encryption_properties=properties,
     )
 
 
+def _is_number(kind: pa.DataType) -> bool:
+    """Whether bytes of one place in the numbers are alike, so that they are packed side by side: a quarter of the time
+    of a dictionary, and smaller."""
+    return kind in (pa.int32(), pa.int64(), pa.float32(), pa.float64())
+
+
 def write_encrypted(path: Path, table: pa.Table, file_key: bytes, unlike: Collection[str]) -> None:
-    """Writes a whole file; see `encrypted_writer`."""
+    """Writes a whole file, names of rows in 16 bytes each; see `encrypted_writer`."""
+    table = without_digits(table, unlike)
     with encrypted_writer(path, table.schema, file_key, unlike) as writer:
         writer.write_table(table)
 
@@ -77,12 +92,14 @@ def write_encrypted(path: Path, table: pa.Table, file_key: bytes, unlike: Collec
 def read_encrypted(
     path: Path, content: bytes, decryption: pe.FileDecryptionProperties, columns: Collection[str] | None = None
 ) -> pa.Table:
-    """The rows of a file's bytes, or these of its columns, those that it has. Raises KeyUnavailable, StoreDamaged
-    naming the file."""
+    """The rows of a file's bytes, or these of its columns, those that it has; names of 16 bytes as their 32 digits.
+
+    Raises KeyUnavailable, StoreDamaged naming the file.
+    """
     try:
         file = pq.ParquetFile(pa.BufferReader(content), decryption_properties=decryption)
         chosen = None if columns is None else [name for name in file.schema_arrow.names if name in columns]
-        return file.read(chosen)
+        return with_digits(file.read(chosen))
     except KeyUnavailable as error:
         raise KeyUnavailable(f"{path}: {error}") from None
     except (pa.ArrowException, OSError, ValueError):

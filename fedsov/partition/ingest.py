@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import pyarrow as pa
 
 from fedsov.errors import ConfigurationError, InputError
 from fedsov.jurisdiction import Atlas, Region
@@ -51,6 +50,8 @@ from fedsov.partition.recipients import (
     stored_kinds,
 )
 from fedsov.partition.routing import known_as
+from fedsov.partition.row_groups import SharedGroups
+from fedsov.partition.side_threads import Lane, ahead
 from fedsov.partition.sorting import IngestReport, SortedSource, Stamp, report_of, survey
 from fedsov.partition.sources import check_columns, described_columns, open_source
 from fedsov.partition.sources.csv_format import CsvFormat
@@ -61,9 +62,6 @@ from fedsov.storage.workspace import store_of
 QUARANTINE = "quarantine"
 REASONS = "appended_reasons"
 """In a quarantine's notes: reason to how many rows that were appended wait for it."""
-ROWS_IN_MEMORY = 1 << 18
-"""Rows that wait in memory for a group of rows to be full, those of all stores together."""
-LEAST_GROUP = 1 << 12
 _FORMAT = 4
 
 
@@ -94,7 +92,8 @@ def ingest(
         WorkspaceUnusable: the workspace cannot be written; the old stores stay.
     """
     atlas = known_as(atlas, spec)
-    digest = _digest(spec, atlas, regions, conditions.basis if release is not None else "")
+    basis = conditions.basis if release is not None else ""
+    digest = _digest(spec, atlas, regions, basis + conditions.narrows)
     with open_source(spec) as source:
         described = description_digest(description_of(spec))
         stamp = {"source_sha256": source.sha256, "spec_digest": digest, "description": described}
@@ -108,7 +107,7 @@ def ingest(
             _check_appended(workspace, spec.name, previous)
         begun = min(today(), conditions.first_day(source.sha256) or date.max)
         first = first_day(store_folder(workspace, QUARANTINE, spec.name).parent, source.sha256, begun)
-        rows = survey(source, atlas, regions, {**stamp, "ingested": first.isoformat()})
+        rows = conditions.narrowed(survey(source, atlas, regions, {**stamp, "ingested": first.isoformat()}))
         report = report_of(rows, keep_empty=regions != "auto")
         for region in report.regions:
             takes = rows.homes.home == rows.homes.regions.index(region)
@@ -314,21 +313,23 @@ def _stage(
         recipients = asked(source, recipients, release)
     tallies = [Tally() for _ in recipients]
     with contextlib.ExitStack() as undo:
-        writers = [_new_store(workspace, source, recipient, len(recipients)) for recipient in recipients]
+        writers = [_new_store(workspace, source, recipient) for recipient in recipients]
         for writer in writers:
-            undo.callback(writer.store.discard)
+            undo.callback(writer.discard)
         sorter = Sorter(source, refusing=refusing(source))
-        for rows in source.tables():
-            for place, table in sorter.tables(rows, recipients, tallies):
-                writers[place].append(table)
+        with Lane() as lane, ahead(source.tables()) as pieces:
+            groups = SharedGroups(writers, lane)
+            for rows in pieces:
+                for place, table in sorter.tables(rows, recipients, tallies):
+                    groups.append(place, table)
+            groups.finish([empty_rows(source, recipient) for recipient in recipients])
         staged = []
         for recipient, writer, tally in zip(recipients, writers, tallies, strict=True):
-            writer.flush(empty_rows(source, recipient))
             if recipient.region is None:
                 notes = _report_notes(report)
             else:
                 notes = {"location": report.location} | ({} if recipient.is_quarantine else tally.notes())
-            staged.append(stage_store(writer.store, notes))
+            staged.append(stage_store(writer, notes))
         undo.pop_all()
     return staged
 
@@ -353,34 +354,9 @@ def _recipients(workspace: Path, source: SortedSource, report: IngestReport, pla
     return [*found, Recipient(None, keys_of(workspace, QUARANTINE), homeless, labels, is_quarantine=True)]
 
 
-class Groups:
-    """A new store whose rows wait until a group of them is full."""
-
-    def __init__(self, store: StoreWriter, rows: int) -> None:
-        self.store, self._rows = store, rows
-        self._waiting: list[pa.Table] = []
-
-    def append(self, table: pa.Table) -> None:
-        """More rows."""
-        self._waiting.append(table)
-        if sum(each.num_rows for each in self._waiting) >= self._rows:
-            self.flush(table)
-
-    def flush(self, empty: pa.Table) -> None:
-        """Writes what waits; a store to which nothing was ever written gets these columns without a row."""
-        if self._waiting or not self.store.files:
-            self.store.append(pa.concat_tables(self._waiting or [empty]).combine_chunks())
-        self._waiting = []
-
-
-def _new_store(workspace: Path, source: SortedSource, recipient: Recipient, recipients: int) -> Groups:
+def _new_store(workspace: Path, source: SortedSource, recipient: Recipient) -> StoreWriter:
     folder, contents = contents_of(workspace, source, recipient)
-    return Groups(StoreWriter(folder, contents, recipient.keys, place=recipient.place), rows_of_group(recipients))
-
-
-def rows_of_group(recipients: int) -> int:
-    """How many rows of each recipient wait in memory for a group of rows."""
-    return max(LEAST_GROUP, ROWS_IN_MEMORY // recipients)
+    return StoreWriter(folder, contents, recipient.keys, place=recipient.place)
 
 
 def contents_of(workspace: Path, source: SortedSource, recipient: Recipient) -> tuple[Path, Contents]:

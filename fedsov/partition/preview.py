@@ -136,12 +136,13 @@ def preview(
     """Reads, classifies and routes the rows as `fedsov.partition.ingest.ingest` does, and writes nothing.
 
     Args:
-        conditions: where the source lies, and whose rows may go home from there; nothing else of it is asked.
+        conditions: where the source lies, whose rows may go home from there, and which are refused; nothing else of it
+            is asked.
 
     Raises ConfigurationError, InputError.
     """
     with open_source(spec) as source:
-        rows = survey(source, known_as(atlas, spec), regions, {})
+        rows = conditions.narrowed(survey(source, known_as(atlas, spec), regions, {}))
     rows, report = without_stays(rows, conditions.send_home, conditions.location, keep_empty=regions != "auto")
     columns = [
         ColumnPreview(name, kind, rows.inferred.reasons[name], _masked_examples(rows.examples[name]))

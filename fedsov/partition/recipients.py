@@ -24,9 +24,11 @@ from fedsov.partition.columns.clean import cast
 from fedsov.partition.columns.column_kinds import LEARNED
 from fedsov.partition.further.merged_files import LABEL, REASON
 from fedsov.partition.further.stored_before import StoredBefore
-from fedsov.partition.people.row_names import RowNames, hexadecimal, keyed_halves, row_folds
+from fedsov.partition.people.repeats import DIGEST_BYTES
+from fedsov.partition.people.row_names import RowNames, hexadecimal, keyed_halves, packed, row_folds
 from fedsov.partition.people.subjects import Subjects
 from fedsov.partition.sorting import SortedRows, SortedSource
+from fedsov.partition.sources import RESERVED
 from fedsov.partition.store import CONSENT, FOLD, JURISDICTION, ROW, SUBJECT, TARGET, stored_values
 
 NAMED, VALUES = "fedsov:named", "fedsov:values"
@@ -91,10 +93,15 @@ class Tally:
             label_of: (rows,) places among `labels`.
         """
         self._labels |= {labels[place] for place in np.flatnonzero(np.bincount(label_of)).tolist()}
+        if not named.any() and not any(label.is_public for label in labels):
+            self._nobody[False] += len(names)
+            return
         is_public = np.array([label.is_public for label in labels] or [False])[label_of]
         for public, people in self._people.items():
-            people.add(keyed_halves(names[named & (is_public == public)]))
-            self._nobody[public] += int(np.count_nonzero(~named & (is_public == public)))
+            own = is_public == public
+            if own.any():
+                people.add(keyed_halves(np.take(names, np.flatnonzero(named & own), axis=0)))
+                self._nobody[public] += int(np.count_nonzero(~named & own))
 
     def notes(self) -> dict[str, Any]:
         """For the manifest; where no row is bound, all people are counted."""
@@ -109,13 +116,16 @@ class _Distinct:
         self._known, self._fresh, self._waiting = np.zeros(0, np.int64), [np.zeros(0, np.int64)], 0
 
     def add(self, values: np.ndarray) -> None:
-        self._fresh.append(np.unique(values))
+        self._fresh.append(values)
         self._waiting += len(values)
         if self._waiting > max(len(self._known), 1 << 16):
             self._merge()
 
     def _merge(self) -> None:
-        self._known = np.unique(np.concatenate([self._known, *self._fresh]))
+        every = np.sort(np.concatenate([self._known, *self._fresh]))
+        is_first = np.ones(len(every), bool)
+        np.not_equal(every[1:], every[:-1], out=is_first[1:])
+        self._known = every[is_first]
         self._fresh, self._waiting = [], 0
 
     def __len__(self) -> int:
@@ -141,14 +151,18 @@ class Sorter:
         named = people >= 0
         if not named.any():
             return own
+        if named.all():
+            return self._subjects.pseudonyms(people, keys)
         names = own.copy()
         names[named] = self._subjects.pseudonyms(people[named], keys)
         return names
 
     def folds(self, rows: SortedRows, people: np.ndarray) -> np.ndarray:
         """(rows,) where their persons fall when rows are divided."""
-        folds = row_folds(self._source.sha256, rows.first, len(people))
         named = people >= 0
+        if named.all():
+            return self._subjects.folds(people)
+        folds = row_folds(self._source.sha256, rows.first, len(people))
         folds[named] = self._subjects.folds(people[named])
         return folds
 
@@ -161,31 +175,52 @@ class Sorter:
     ) -> Iterator[tuple[int, pa.Table]]:
         """(place among the recipients, its rows), for each recipient that gets some."""
         people = self.people(rows)
-        folds = self.folds(rows, people)
-        marks = None if self._source.spec.consent_column is None else self._marks(rows, people)
+        columns = self._columns(rows, people)
+        for place, chosen in self._chosen(rows, recipients):
+            recipient = recipients[place]
+            by_value = rows.names.select(chosen)
+            if recipient.before is not None:
+                by_value = recipient.before.named_after(by_value, recipient.keys)
+            own = by_value.keyed(recipient.keys)
+            names = self._whose(own, people[chosen], recipient.keys)
+            label_of = self._labels(rows, recipient, chosen)
+            if tallies:
+                tallies[place].add(names, people[chosen] >= 0, label_of, recipient.labels)
+            codes = from_levels(self._source.homes.codes, self._source.homes.code_of[rows.place[chosen]])
+            beside = {JURISDICTION: codes, SUBJECT: packed(names), LABEL: numbers(label_of)}
+            beside[ROW] = numbers(keyed_halves(own))
+            table = columns.take(numbers(chosen))
+            kinds = stored_kinds(self._source, is_quarantine=recipient.is_quarantine)
+            stored = [name for name in columns.column_names if name in kinds or name.startswith(RESERVED)]
+            table = _with(table.select(stored), beside)
+            if recipient.is_quarantine:
+                table = self._with_reasons(table, rows.place[chosen], by_value, people[chosen])
+            yield place, table
+
+    def _columns(self, rows: SortedRows, people: np.ndarray) -> pa.Table:
+        """The columns of every row that are the same for whoever gets it."""
+        beside = {FOLD: numbers(self.folds(rows, people))}
+        if self._source.spec.consent_column is not None:
+            beside[CONSENT] = numbers(self._marks(rows, people))
+        if rows.batches is not None:
+            beside |= {name: numbers(part) for name, part in rows.batches.columns().items()}
+        kinds = stored_kinds(self._source, is_quarantine=True)
+        columns = {name: rows.columns[name] for name in (*kinds, TARGET) if name in rows.columns} | beside
+        return pa.Table.from_arrays(list(columns.values()), names=list(columns))
+
+    @staticmethod
+    def _chosen(rows: SortedRows, recipients: Sequence[Recipient]) -> Iterator[tuple[int, np.ndarray]]:
+        """(place among the recipients, places of its rows in their order), for each recipient that gets some."""
+        takes = np.array([each.takes for each in recipients])
+        gets = np.where(takes.any(axis=0), takes.argmax(axis=0), len(recipients)).astype(np.uint16)[rows.place]
+        order = np.argsort(gets, kind="stable")
+        ends = np.cumsum(np.bincount(gets, minlength=len(recipients) + 1))
         for place, recipient in enumerate(recipients):
-            takes, before = recipient.takes[rows.place], recipient.before
-            if before is not None and rows.batches is not None:
-                takes &= ~before.has(rows.batches)
-            chosen = np.flatnonzero(takes)
+            chosen = order[ends[place - 1] if place else 0 : ends[place]]
+            if len(chosen) and recipient.before is not None and rows.batches is not None:
+                chosen = chosen[~recipient.before.has(rows.batches)[chosen]]
             if len(chosen):
-                by_value = rows.names.select(chosen)
-                by_value = by_value if before is None else before.named_after(by_value, recipient.keys)
-                own = by_value.keyed(recipient.keys)
-                names = self._whose(own, people[chosen], recipient.keys)
-                label_of = self._labels(rows, recipient, chosen)
-                if tallies:
-                    tallies[place].add(names, people[chosen] >= 0, label_of, recipient.labels)
-                digests, own_folds = numbers(keyed_halves(own)), numbers(folds[chosen])
-                beside = {SUBJECT: hexadecimal(names), LABEL: numbers(label_of), FOLD: own_folds, ROW: digests}
-                if marks is not None:
-                    beside[CONSENT] = numbers(marks[chosen])
-                if rows.batches is not None:
-                    beside |= {name: numbers(part) for name, part in rows.batches.select(chosen).columns().items()}
-                table = self._table(rows, recipient, chosen, beside)
-                if recipient.is_quarantine:
-                    table = self._with_reasons(table, rows.place[chosen], by_value, people[chosen])
-                yield place, table
+                yield place, chosen
 
     def _labels(self, rows: SortedRows, recipient: Recipient, chosen: np.ndarray) -> np.ndarray:
         combinations = self._source.combinations
@@ -193,16 +228,6 @@ class Sorter:
         local = np.array([own.get(label, -1) for label in combinations.labels])
         label_of: np.ndarray = local[combinations.label_of[rows.place[chosen]]]
         return np.where(rows.consents[chosen], own[PUBLIC], label_of) if recipient.is_released else label_of
-
-    def _table(
-        self, rows: SortedRows, recipient: Recipient, chosen: np.ndarray, beside: Mapping[str, pa.Array]
-    ) -> pa.Table:
-        homes, index = self._source.homes, numbers(chosen)
-        kinds = stored_kinds(self._source, is_quarantine=recipient.is_quarantine)
-        columns = {name: rows.columns[name].take(index) for name in (*kinds, TARGET) if name in rows.columns}
-        columns[JURISDICTION] = from_levels(homes.codes, homes.code_of[rows.place[chosen]])
-        columns |= beside
-        return pa.Table.from_arrays(list(columns.values()), names=list(columns))
 
     def _marks(self, rows: SortedRows, people: np.ndarray) -> np.ndarray:
         """(rows,) bool: whose people consented to a base model, in every row of theirs."""
@@ -217,9 +242,12 @@ class Sorter:
             NAMED: text([person or word for person, word in zip(self.words(people), values, strict=True)]),
             VALUES: text(values),
         }
-        for name, column in beside.items():
-            table = table.append_column(name, column)
-        return table
+        return _with(table, beside)
+
+
+def _with(table: pa.Table, columns: Mapping[str, pa.Array]) -> pa.Table:
+    """The table with further columns."""
+    return pa.Table.from_arrays([*table.columns, *columns.values()], names=[*table.column_names, *columns])
 
 
 def refusing(source: SortedSource) -> frozenset[str]:
@@ -243,7 +271,9 @@ def empty_rows(source: SortedSource, recipient: Recipient) -> pa.Table:
     columns = {name: numbers(np.zeros(0)) if name in is_number else text([]) for name in kinds}
     columns[TARGET] = cast(source.scan.schema.empty_table(), source.spec, {}).target
     places = (LABEL, FOLD, ROW) if source.spec.consent_column is None else (LABEL, FOLD, ROW, CONSENT)
-    columns |= {JURISDICTION: text([]), SUBJECT: text([])} | {name: numbers(none) for name in places}
+    columns |= {JURISDICTION: text([]), SUBJECT: packed(np.zeros((0, DIGEST_BYTES), np.uint8))} | {
+        name: numbers(none) for name in places
+    }
     return pa.Table.from_arrays(list(columns.values()), names=list(columns))
 
 

@@ -65,13 +65,17 @@ class Homes:
     held_by: Integers
 
 
+NO_REGION = "no region holds "
+"""What the reason begins with where the jurisdiction is known, and nobody's; its code follows."""
+
+
 def route(value: object, atlas: Atlas) -> Region | Quarantined:
     """The region that holds a row whose jurisdiction column says `value` (a code, a name or an alias)."""
     if (text := spelled(value)) is None:
         return Quarantined("jurisdiction missing")
     if (code := atlas.code(text)) is None:
         return Quarantined("jurisdiction unknown")
-    return atlas.region(code) or Quarantined(f"no region holds {code}")
+    return atlas.region(code) or Quarantined(f"{NO_REGION}{code}")
 
 
 def known_as(atlas: Atlas, spec: DatasetSpec) -> Atlas:

@@ -33,6 +33,7 @@ from fedsov.partition.people.repeats import Repeated, Repeats
 from fedsov.partition.people.row_names import RowNames, row_digests
 from fedsov.partition.people.subjects import no_subject, unnamed_line, unnamed_rows
 from fedsov.partition.routing import Homes, consenting, label_rows, person_numbers, sort_rows
+from fedsov.partition.side_threads import ahead
 from fedsov.partition.sources import Source
 from fedsov.partition.sources.scans import Scan
 from fedsov.partition.store import TARGET
@@ -93,7 +94,7 @@ class SortedRows:
     """Some rows as they will be stored, but for pseudonyms and releases, which are each region's own.
 
     Attributes:
-        columns: name to column, `TARGET` and what the jurisdictions say among them.
+        columns: name to column, `TARGET` among them, and what the jurisdictions say where a row is quarantined.
         place: (rows,) place of each row's combination.
         names: by their values.
         subjects: whose rows they are; None where no column says.
@@ -163,10 +164,9 @@ class SortedSource:
         last = first + table.num_rows
         consents = self.combinations.consents[place] if self.drawn is None else self.drawn[first:last]
         names = RowNames(row_digests(table), self.repeated.between(first, last))
-        spoken = prepared.columns.get(spec.jurisdiction)
-        if spoken is None:
-            spoken = from_levels(*levels(table.column(spec.jurisdiction)))
-        columns = {**prepared.columns, TARGET: prepared.target, spec.jurisdiction: spoken}
+        columns = {**prepared.columns, TARGET: prepared.target}
+        if spec.jurisdiction not in columns and (self.homes.home[place] < 0).any():  # only a quarantine asks
+            columns[spec.jurisdiction] = from_levels(*levels(table.column(spec.jurisdiction)))
         subjects = None if spec.subject is None else table.column(spec.subject)
         batches = None if self.batches is None else self.batches.select(slice(first, last))
         return SortedRows(columns, place, names, subjects, consents, first, batches)
@@ -194,16 +194,17 @@ def survey(
     counter: Counter[Combination] = Counter()
     draw = _Draw(spec) if spec.consent is not None and spec.consent.column is None else None
     rows = 0
-    for table in scan.tables():
-        faults = _faults(table, columns, target, spec)
-        different, of_row = combined(table, spec, faults)
-        counts = np.bincount(of_row, minlength=len(different)).tolist()
-        for combination, count in zip(different, counts, strict=True):
-            counter[combination] += count
-        repeats.add(row_digests(table))
-        if draw is not None:
-            draw.add(table, different, of_row)
-        rows += table.num_rows
+    with ahead((table, row_digests(table)) for table in scan.tables()) as pieces:
+        for table, digests in pieces:
+            faults = _faults(table, columns, target, spec)
+            different, of_row = combined(table, spec, faults)
+            counts = np.bincount(of_row, minlength=len(different)).tolist()
+            for combination, count in zip(different, counts, strict=True):
+                counter[combination] += count
+            repeats.add(digests)
+            if draw is not None:
+                draw.add(table, different, of_row)
+            rows += table.num_rows
     if not rows:
         raise source.no_rows()
     inferred = kinds_of(columns, spec) if recorded is None else ColumnKinds(recorded.kinds, {})

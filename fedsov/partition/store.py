@@ -338,9 +338,10 @@ def check_tags(
     if strangers:
         owned = ", ".join(sorted(jurisdictions))
         raise StoreDamaged(f"{path}: rows of {', '.join(strangers)} among those of {owned}; refused")
-    for code, place in set(zip(codes.tolist(), label_of.tolist(), strict=True)):
-        if not (0 <= place < len(labels) and code < len(words)):
-            raise StoreDamaged(f"{path}: rows without a jurisdiction or a label; refused")
+    if len(codes) and not (label_of.min() >= 0 and label_of.max() < len(labels) and codes.max() < len(words)):
+        raise StoreDamaged(f"{path}: rows without a jurisdiction or a label; refused")
+    for pair in np.flatnonzero(np.bincount(codes * len(labels) + label_of)).tolist():
+        code, place = divmod(pair, len(labels))
         if labels[place] != PUBLIC and labels[place].origins != {words[code]}:
             raise StoreDamaged(f"{path}: rows of {words[code]} under the label '{labels[place]}'; refused")
 

@@ -42,6 +42,8 @@ from fedsov.storage import atomic_files
 from fedsov.storage.private_files import make_private_folder, open_private
 
 FORMAT = "fedsov privacy budget 1"
+_JUST_ABOVE = 1.0 + 1e-6
+"""A stated epsilon is a little less at a delta above 0; with this, a lifetime that is taken as spent holds nothing."""
 
 
 class Lifetime(NamedTuple):
@@ -176,11 +178,26 @@ class Budget:
             state = self.state()
             check(state, events, purpose=f"{purpose} of run {run}")
             self.before_entry()
-            at = datetime.now(UTC).isoformat(timespec="seconds")
-            entry = Reservation(at, run, purpose, dataset, rows, self.lifetime.delta, tuple(events))
-            lines = self.path.read_bytes().splitlines() if state.head.digest else [_first(self.lifetime, at)]
-            lines.append(_line({**entry.to_json(), "before": _digest(lines[-1])}))
-            _replace(self.path, b"".join(line + b"\n" for line in lines))
+            return self._written(
+                state, Reservation(_now(), run, purpose, dataset, rows, self.lifetime.delta, (*events,))
+            )
+
+    def spend_all(self, purpose: str) -> BudgetHead:
+        """Takes the whole lifetime as spent, whatever was spent before: nothing fits any more. Gives the head.
+
+        For a budget whose newest entries are lost. Raises BudgetBroken where the file was changed or is not writable.
+        """
+        with _alone(self.path):
+            state = self.state()
+            self.before_entry()
+            whole = Event("stated", epsilon=_JUST_ABOVE * max(self.lifetime.epsilon, state.lifetime.epsilon))
+            return self._written(state, Reservation(_now(), "", purpose, "", 0, self.lifetime.delta, (whole,)))[1]
+
+    def _written(self, state: BudgetState, entry: Reservation) -> tuple[Reservation, BudgetHead]:
+        """The entry, on the disk behind all others, and the file's head with it."""
+        lines = self.path.read_bytes().splitlines() if state.head.digest else [_first(self.lifetime, entry.at)]
+        lines.append(_line({**entry.to_json(), "before": _digest(lines[-1])}))
+        _replace(self.path, b"".join(line + b"\n" for line in lines))
         return entry, BudgetHead(len(state.entries) + 1, _digest(lines[-1]))
 
 
@@ -288,6 +305,10 @@ def _checked(lifetime: Lifetime) -> Lifetime:
     if not numbers or not 0.0 < lifetime.epsilon < float("inf") or not 0.0 < lifetime.delta < 1.0:
         raise ConfigurationError(f"a lifetime budget has an epsilon above 0 and a delta in (0, 1), got {lifetime}")
     return lifetime
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _first(lifetime: Lifetime, at: str) -> bytes:

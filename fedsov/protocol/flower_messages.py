@@ -223,7 +223,7 @@ def unpack(content: bytes, limit: SizeLimit = NO_LIMIT) -> Message:
     for key, length in table["objects"].items():
         objects[key] = content[at : at + length]
         at += length
-    _check_size(objects, size, limit)
+    check_size(objects, size, limit)
     message = inflate_object_from_contents(table["root"], objects)
     if not isinstance(message, Message) or not isinstance(table["message"], str):
         raise ValueError("the root of a message is another object")
@@ -231,7 +231,7 @@ def unpack(content: bytes, limit: SizeLimit = NO_LIMIT) -> Message:
     return message
 
 
-def _check_size(objects: Mapping[str, bytes], table: int, limit: SizeLimit) -> None:
+def check_size(objects: Mapping[str, bytes], table: int, limit: SizeLimit) -> None:
     """Raises MessageTooLarge where the deflated objects of a message come to more than the limit."""
     from flwr.supercore.inflatable.inflatable_object import get_object_body, get_object_head_values_from_object_content
 
@@ -253,6 +253,11 @@ def _check_size(objects: Mapping[str, bytes], table: int, limit: SizeLimit) -> N
 def identify(message: Message, identifier: str) -> None:
     """Gives a message its id; Flower leaves this to the transport and offers no public way."""
     message.metadata.__dict__["_message_id"] = identifier
+
+
+def address(message: Message, *, run: int, source: int, target: int) -> None:
+    """Says whose message it is and whose it becomes, where Flower would take the process's own run and node."""
+    message.metadata.__dict__.update({"_run_id": run, "_src_node_id": source, "_dst_node_id": target})
 
 
 def new_id() -> str:

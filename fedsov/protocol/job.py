@@ -147,6 +147,8 @@ class RegionStart:
         second_process: this is a second process, which makes synthetic rows while the first trains, and nothing else.
         last_known_head: size and digest of this region's ledger as the hub noted them last; the ledger must continue
             them.
+        hub_head: the head of the hub's ledger, and what proves that it continues those told before
+            (`fedsov.ledger.proofs.continuations`); a region that noted one opens for no other hub.
     """
 
     region: Party
@@ -159,5 +161,6 @@ class RegionStart:
     peer_keys: Mapping[str, str] = field(default_factory=dict)
     peer_signatures: Mapping[str, str] = field(default_factory=dict)
     last_known_head: Mapping[str, Any] | None = None
+    hub_head: Mapping[str, str] = field(default_factory=dict)
     secure_sum: Bounds | None = None
     second_process: bool = False

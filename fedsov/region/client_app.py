@@ -1,7 +1,8 @@
 """The ClientApp of a region: Flower's messages in, training functions called, Flower's records out.
 
 It answers ``train`` and four queries. It decides nothing about what may leave: the region's worker takes every reply
-to the region's gate (`fedsov.region.worker`). A round is `fedsov.training.client_round` with one client.
+to the region's gate (`fedsov.region.worker`). A round is `fedsov.training.client_round` with one client. Whatever runs
+the code of a network or of a synthesizer runs on the session's bench (`fedsov.region.bench`); here is what decides.
 
     query.profile      how many rows, how many of them public, how many classes
     query.statistics   sums and counts of the columns, over the training rows of a scope
@@ -15,23 +16,23 @@ from __future__ import annotations
 import json
 import math
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from flwr.app import ConfigRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
-from fedsov.algorithms.local_steps import LocalSteps, client_number
+from fedsov.algorithms.local_steps import LocalSteps, Stream, client_number
 from fedsov.algorithms.training_spec import TrainingSpec
 from fedsov.errors import TrainingFailed
 from fedsov.label import Label, Scope
 from fedsov.model.column_statistics import Statistics
 from fedsov.model.features import Features
 from fedsov.model.metrics import MEASURES
-from fedsov.model.network import Parameters, initial
-from fedsov.model.parameters import flat, joined, named, private_part
+from fedsov.model.network import Parameters, check_shapes
+from fedsov.model.parameters import flat, joined, named
 from fedsov.model.targets import in_words, outcome
 from fedsov.partition.told_counts import FEWEST, in_tens
 from fedsov.protocol import NOT_DISCLOSED, SEALED_ROWS
@@ -47,13 +48,14 @@ from fedsov.protocol.payloads import SCORES
 from fedsov.region.answers import people_rows, steep_models, synthetic_rows
 from fedsov.region.answers.people_steps import cut_for
 from fedsov.region.answers.told_scores import Telling, told_result, told_scores
+from fedsov.region.bench.rounds import NetworkParts, NoisySteps, Outline, RoundAnswer, RoundTask
 from fedsov.region.session import Session
 from fedsov.region.strategies import selection, synthetic
 from fedsov.region.strategies.candidates import Candidate, StartingPoint
 from fedsov.region.strategies.selection import RegionModel
-from fedsov.training.client_round import ClientRound, RoundResult, client_round, taken_anew
-from fedsov.training.client_state import PERSONAL, PRIVATE, Arrays, ClientState, Layout, from_arrays, part, to_arrays
-from fedsov.training.engine import check_trainable, held
+from fedsov.training.client_round import Cut
+from fedsov.training.client_state import PERSONAL, PRIVATE, Arrays, ClientState, Layout, from_arrays, part
+from fedsov.training.engine import NO_ROWS
 from fedsov.training.rows import DataSplit, Rows
 
 OpenSealedRows = Callable[[bytes], tuple[Label, bytes]]
@@ -140,6 +142,7 @@ def _synthetic_table(session: Session, key: bytes | None = None) -> bytes:
         divided_by=session.work.seed if key is None else key,
         synthesizer=session.work.synthesizer,
         least=session.settings.limits.least_people,
+        bench=session.bench,
     )
     return synthetic.to_bytes(table)
 
@@ -161,44 +164,41 @@ def train(session: Session, message: Message) -> RecordDict:
     cut = cut_for(session, scope, rows.train, number)
     session.settings.limits.check(session.records.region, asked, rows=most, people=cut is not None)
     features, scored = people_rows.looked_at(session, scope, Features.from_json(json.loads(str(config["features"]))))
-    layout = Layout.of(training, features.inputs)
+    shaped, private = _parts(session, training, features.inputs)
+    layout = Layout.laid_out(training, shaped, private)
     own = session.own.load(scope, number) if training.keeps_state else {}
-    whole = joined(incoming, _private(own, training, features.inputs, session.work.seed), training.network)
+    whole = joined(incoming, part(own, PRIVATE) or private, training.network)
     drift = drift_of(message)
     if cut is not None:
         steep_models.check_model(session, scope, training.network, whole, features)
         steep_models.check_drift(session, scope, training, whole, drift, features, number=number, rows=most)
-    state = from_arrays(own, ClientState.first(training, layout, flat(whole, layout.shaped), 1), layout)
-
-    leaving, telling = dict[str, float](), _telling(session)
-
-    def measure(place: int, parameters: np.ndarray) -> dict[str, float]:
-        del place
-        model = Candidate("incoming", training.network, scored, named(parameters, layout.shaped))
-        exact, rounded = _scores(model, rows.validation, training.steps, telling)
-        leaving.update(rounded)
-        return exact
-
-    course = ClientRound(
+    if not many:
+        raise TrainingFailed(NO_ROWS)
+    check_shapes(training.network.name, shaped, whole)
+    telling = _telling(session)
+    task = RoundTask(
         training,
         number,
-        clients=(_number(session, scope),),
+        client=_number(session, scope),
+        rows=(features.encode(rows.train.columns), rows.train.y),
+        scored=scored.encode(rows.validation.columns),
+        whole=whole,
+        state=from_arrays(own, ClientState.first(training, layout, flat(whole, shaped), 1), layout),
+        layout=layout,
         drift=_drift(drift, incoming, whole),
-        measure=measure,
-        cut=cut,
-        **_noise(session, message, scope, layout),
+        cuts=None if cut is None else _cuts(cut, training, layout, number),
     )
-    result = _answered(whole, state, (features.encode(rows.train.columns), rows.train.y), layout, course)
+    result = _taken(session, message, scope, task)
     if training.keeps_state:
-        session.own.save(scope, number + 1, {**own, **to_arrays(result.state, training, layout)})
-    scores = result.metrics[0]
+        session.own.save(scope, number + 1, {**own, **result.state})
+    scores, leaving = _scores(rows.validation, result.logits, training.steps, telling)
     model_name = {Scope.PUBLIC: "public_model", Scope.CONSENTED: "base_model"}.get(Scope(scope), "global_model")
     called = MEASURES[training.steps.loss].called
     session.rounds += [(called(f"{model_name}_validation_{name}"), value, number - 1) for name, value in scores.items()]
     reported = dict.fromkeys(scores, math.nan) if session.private_in(scope) else leaving
     weight = many if session.examples else in_tens(many, least=1)
     metrics = MetricRecord({"num-examples": weight, **reported})
-    return RecordDict({"arrays": record_of(_sent(result, training, layout)), "metrics": metrics})
+    return RecordDict({"arrays": record_of(result.sent), "metrics": metrics})
 
 
 def _told_size(session: Session, rows: DataSplit) -> int:
@@ -219,10 +219,19 @@ def _number(session: Session, scope: str) -> int:
     return client_number(region if scope == Scope.SHAREABLE else f"{region}/{scope}")
 
 
-def _private(kept: Arrays, training: TrainingSpec, inputs: int, seed: int) -> Parameters:
-    """The private parameters that a round begins with: those kept, or in the first the seed's."""
-    names = training.personalization.names(training.network)
-    return (part(kept, PRIVATE) or private_part(initial(training.network, inputs, seed), names)) if names else {}
+def _parts(session: Session, training: TrainingSpec, inputs: int) -> NetworkParts:
+    """The training's parameters; asked of the bench once in a session, for the network may be somebody's own."""
+    key = training.personalization.private.names, inputs
+    if key not in session.parts:
+        session.parts[key] = session.bench.do(Outline(training, inputs, session.work.seed))
+    return session.parts[key]
+
+
+def _private(session: Session, own: Arrays, training: TrainingSpec, inputs: int) -> Parameters:
+    """The private parameters that a model is made whole with: those kept, or at first the seed's."""
+    if not training.personalization.private.names:
+        return {}
+    return part(own, PRIVATE) or _parts(session, training, inputs).private
 
 
 def _drift(drift: Parameters, incoming: Parameters, whole: Parameters) -> np.ndarray | None:
@@ -236,47 +245,31 @@ def _drift(drift: Parameters, incoming: Parameters, whole: Parameters) -> np.nda
     return flat({name: drift.get(name, np.zeros_like(array)) for name, array in whole.items()}, whole)
 
 
-def _noise(session: Session, message: Message, scope: str, layout: Layout) -> dict[str, Any]:
-    """The private run's mechanism for one more round; its steps are kept before they leave, and given again."""
-    run = session.private_in(scope)
-    if run is None:
-        return {"noise": None, "remembered": taken_anew}
-
-    def remembered(steps: Callable[[], np.ndarray]) -> np.ndarray:
-        question = question_digest(message)
-        return flat(run.answer(question, lambda: _finite(named(steps()[0], layout.shaped))), layout.shaped)[None]
-
-    return {"noise": lambda: (run.mechanism(),), "chance": lambda: run.chance(), "remembered": remembered}
+def _cuts(cut: Cut, training: TrainingSpec, layout: Layout, number: int) -> dict[Stream, Sequence[np.ndarray]]:
+    """The rows of each step that the round takes, cut here: by the region's secret, which the bench has not."""
+    cuts, only = {Stream.ORDER: cut(0, training.steps, Stream.ORDER)}, training.private_of(number).private_only_steps
+    if only is not None and layout.private_names:
+        cuts[Stream.PRIVATE_ONLY_STEPS] = cut(0, only, Stream.PRIVATE_ONLY_STEPS)
+    return cuts
 
 
-def _finite(parameters: Parameters) -> Parameters:
-    """The same parameters. Raises TrainingFailed where a number is not finite: it is not kept to be given again."""
-    if not all(np.isfinite(array).all() for array in parameters.values()):
-        raise TrainingFailed("a parameter is not finite after noisy steps; lower the learning rate")
-    return parameters
+def _taken(session: Session, message: Message, scope: str, task: RoundTask) -> RoundAnswer:
+    """The round, taken on the bench; under privacy as one more of the private run's.
 
-
-def _answered(
-    whole: Parameters, state: ClientState, rows: tuple[np.ndarray, np.ndarray], layout: Layout, course: ClientRound
-) -> RoundResult:
-    """The round's result. Raises TrainingFailed where there is none that may leave."""
-    check_trainable(whole, rows[0], course.training.network)
-    batch = held([rows], course.training.steps, course.training.network)
-    result = client_round(flat(whole, layout.shaped), state, batch, layout, course)
-    if result.refused:
-        raise TrainingFailed(result.refused[0])
-    return result
-
-
-def _sent(result: RoundResult, training: TrainingSpec, layout: Layout) -> Parameters:
-    """What goes up of a round: the trained arrays, or their compressed change.
-
-    Under privacy this comes after the noise: whatever is made of a noisy update tells no more than that did.
+    Its noisy steps are drawn from a seed that was kept, and kept before they leave; asked again, they are given again.
     """
-    if result.packed:
-        return result.packed[0].arrays
-    stays = {*layout.private_names, *training.frozen}
-    return {name: array for name, array in named(result.trained[0], layout.shaped).items() if name not in stays}
+    run, shaped = session.private_in(scope), task.layout.shaped
+    if run is None:
+        return session.bench.do(task)
+    answers: list[RoundAnswer] = []
+
+    def steps() -> Parameters:
+        noise = NoisySteps(run.mechanism(), (run.chance(), run.chance()))
+        answers.append(session.bench.do(replace(task, noise=noise)))
+        return named(cast(np.ndarray, answers[0].steps)[0], shaped)
+
+    taken = flat(run.answer(question_digest(message), steps), shaped)[None]
+    return answers[0] if answers else session.bench.do(replace(task, noise=NoisySteps(run.mechanism(), taken=taken)))
 
 
 def finish(session: Session, message: Message, open_sealed_rows: OpenSealedRows) -> RecordDict:
@@ -293,7 +286,7 @@ def finish(session: Session, message: Message, open_sealed_rows: OpenSealedRows)
         session.finished = _with_synthetic_rows(session, message, open_sealed_rows, rows, loss)
     else:
         start = StartingPoint(model=model, personal=copy)
-        session.finished = selection.train(strategy, rows, start, recipe, loss=loss)
+        session.finished = selection.train(strategy, rows, start, recipe, loss=loss, bench=session.bench)
     finished = session.finished
     outcome = {key: getattr(finished, key) for key in ("selected", *SCORES, "test_rows")}
     if telling:
@@ -318,13 +311,13 @@ def _told_loss(steps: LocalSteps, telling: Telling) -> selection.Loss:
 
 
 def _scores(
-    model: Candidate, rows: Rows, steps: LocalSteps, telling: Telling | None
+    rows: Rows, logits: np.ndarray | None, steps: LocalSteps, telling: Telling | None
 ) -> tuple[dict[str, float], dict[str, float]]:
     """The loss and the score for the region's own registry, and as they leave: the same, unless people are told of."""
-    if not len(rows):
+    if logits is None:
         nothing = {"loss": math.nan, "score": math.nan}
         return nothing, nothing
-    measure, logits = MEASURES[steps.loss], model.logits(rows)
+    measure = MEASURES[steps.loss]
     score = measure.score(rows.y, logits)
     exact = {"loss": measure.loss(rows.y, logits, steps.class_weights), "score": math.nan if score is None else score}
     return exact, exact if telling is None else told_scores(rows, logits, steps, telling)
@@ -343,7 +336,7 @@ def _received(
         training = training.without_personalization()
     keeps = training.personalization
     own = session.own.load(Scope.SHAREABLE, int(config["rounds"]) + 1) if keeps.keeps_state else {}
-    private = _private(own, training, features.inputs, session.work.seed)
+    private = _private(session, own, training, features.inputs)
     whole, spec = joined(parameters_of(message), private, training.network), training.network
     if not (session.examples or session.private):
         steep_models.check_model(session, Scope.SHAREABLE, spec, whole, features)
@@ -357,13 +350,14 @@ def _with_synthetic_rows(
 ) -> RegionModel:
     """The model beside the synthetic rows that came, or one trained alone where they are of no use."""
     received = session.received
+    recipe, bench = session.work.recipe, session.bench
     try:
         start = StartingPoint(rows=_beside(session, message, open_sealed_rows))
-        return selection.train(str(config_of(message)["strategy"]), rows, start, session.work.recipe, loss=loss)
+        return selection.train(str(config_of(message)["strategy"]), rows, start, recipe, loss=loss, bench=bench)
     except Exception as problem:  # boundary: what another region made must not cost this one its own training
         traceback.print_exception(problem)
         session.received = received
-        alone = selection.train("local", rows, StartingPoint(), session.work.recipe)
+        alone = selection.train("local", rows, StartingPoint(), recipe, bench=bench)
         return replace(alone, note=f"the synthetic rows that came are of no use ({type(problem).__name__})")
 
 

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import builtins
 import json
+import os
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import TracebackType
 from typing import Any, cast
 
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 
+import fedsov
 from fedsov.artifact import BASE_MODEL, Artifact, Kind
 from fedsov.border.gate import Gate, Outgoing, Refused
 from fedsov.errors import FedsovError, JobRefused, LimitExceeded, SumRefused
@@ -40,7 +43,8 @@ class RedactedErrors(AbstractContextManager["RedactedErrors"]):
     """Holds back an exception: its type's name is all that can be known outside, its text goes to the region's log.
 
     The name of a type that is neither Python's nor fedsov's own is not told either. What a region's settings do not
-    allow is told in its words (`TOLD`): they speak of settings and of the job, never of a row.
+    allow is told in its words (`TOLD`): they speak of settings and of the job, never of a row. So it is only where
+    fedsov's own code raised it: an application can raise any error, with any text.
     """
 
     def __init__(self) -> None:
@@ -55,9 +59,28 @@ class RedactedErrors(AbstractContextManager["RedactedErrors"]):
         module = sys.modules.get(kind.__module__) if kind.__module__.startswith("fedsov.") else builtins
         is_ours = getattr(module, kind.__name__, None) is kind
         self.name = str(kind.__name__) if is_ours else "Exception"
-        self.told = f"{self.name}: {error}" if issubclass(kind, TOLD) else self.name
+        self.told = f"{self.name}: {error}" if issubclass(kind, TOLD) and _is_our_code(trace) else self.name
         traceback.print_exception(error)
         return True
+
+
+_OUR_CODE = str(Path(fedsov.__file__).parent) + os.sep
+
+
+def _is_our_code(trace: TracebackType | None) -> bool:
+    """Whether a file of fedsov's raised."""
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_code.co_filename.startswith(_OUR_CODE)
+
+
+LONGEST_QUESTION = 40
+"""Letters of a question's name in the ledger: a hub chooses it."""
+
+
+def withheld(question: str, error: str) -> dict[str, Any]:
+    """What a ledger notes of an answer that did not leave: to which question, and the name of what went wrong."""
+    return {"withheld": {"question": question[:LONGEST_QUESTION], "error": error}}
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -152,7 +153,7 @@ def open_private(start: RegionStart, session: Session, gate: Gate, journal: Jour
     lifetime = (privacy.lifetime(asked.lifetime_epsilon), _delta(start.region.name, asked, session))
     budget = Budget.open(start.folder / BUDGET_FILE, lifetime=lifetime, last_known_head=notes.head)
     people = covered if session.examples else covered | people
-    budget = replace(budget, before_entry=_covering(start.folder, gate, people))
+    budget = replace(budget, before_entry=partial(note_people, start.folder, gate.note, people))
     memory = Released(journal, lambda state: gate.note({"privacy_released": dict(state)}))
     if not start.second_process:
         memory.check(notes.released.get(start.run))
@@ -200,19 +201,19 @@ def _delta(region: str, asked: RecordPrivacy, session: Session) -> float:
         ) from None
 
 
-def _covering(folder: Path, gate: Gate, people: KeyedPeople) -> Callable[[], None]:
-    """Notes whom the budget covers from the next entry on; their file is on the disk before."""
+def note_people(folder: Path, note: Callable[[Mapping[str, Any]], object], people: KeyedPeople) -> None:
+    """Notes whom the budget covers from the next entry on; their file is on the disk before. Raises WorkspaceUnusable.
 
-    def cover() -> None:
-        content = people.to_bytes()
-        digest = sha256_hex(content)
-        write_file(_path(folder, digest), content)
-        gate.note({"privacy_people": digest})
-        for path in folder.glob("privacy-people-*.safetensors"):
-            if path != _path(folder, digest):
-                path.unlink(missing_ok=True)
-
-    return cover
+    Args:
+        note: writes into the region's ledger.
+    """
+    content = people.to_bytes()
+    digest = sha256_hex(content)
+    write_file(_path(folder, digest), content)
+    note({"privacy_people": digest})
+    for path in folder.glob("privacy-people-*.safetensors"):
+        if path != _path(folder, digest):
+            path.unlink(missing_ok=True)
 
 
 def covered_rows(folders: Mapping[str, Path]) -> dict[str, np.ndarray]:

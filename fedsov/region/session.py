@@ -24,6 +24,8 @@ from fedsov.privacy.settings import RecordPrivacy
 from fedsov.protocol.job import TrainingJob
 from fedsov.region.answers.memory import Answers, Given
 from fedsov.region.answers.rows_behind import RowsBehind
+from fedsov.region.bench.rounds import NetworkParts
+from fedsov.region.bench.tasks import THIS_PROCESS, Bench
 from fedsov.region.private_run import PrivateRun
 from fedsov.region.settings import RegionSettings
 from fedsov.region.strategies.selection import RegionModel
@@ -45,6 +47,8 @@ class Session:
         given: by question and scope, the answer that this session gave.
         answered: by the same, the rows behind it (`fedsov.region.answers.people_rows.rows_of_answer`).
         looked_at: by scope and features, what may be looked at (`fedsov.region.answers.people_rows.looked_at`).
+        bench: where model code runs; this process unless the region was opened with another.
+        parts: by private names and number of inputs, the network's parameters (`fedsov.region.bench.rounds.Outline`).
     """
 
     def __init__(
@@ -68,6 +72,8 @@ class Session:
         self.given: dict[tuple[str, str], Given] = {}
         self.answered: dict[tuple[str, str], RowsBehind] = {}
         self.looked_at: dict[tuple[str, str], tuple[Features, Features]] = {}
+        self.bench: Bench = THIS_PROCESS
+        self.parts: dict[tuple[tuple[str, ...], int], NetworkParts] = {}
 
     def mask(self, scope: str) -> np.ndarray:
         """(N,) True for the rows a scope holds."""

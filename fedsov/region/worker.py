@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,9 +30,9 @@ from fedsov.errors import BudgetExceeded, CheckpointDamaged, FedsovError, JobRef
 from fedsov.keys.principals import TRAINER
 from fedsov.keys.protocol import RegionKeys
 from fedsov.label import PUBLIC, Label, Scope
-from fedsov.ledger.ledger import Ledger
-from fedsov.ledger.proofs import accepted, continuation, noted_heads
-from fedsov.ledger.signed_head import Head
+from fedsov.ledger import gaps
+from fedsov.ledger.ledger import Ledger, entry_time
+from fedsov.ledger.proofs import continuation
 from fedsov.partition.store import Store
 from fedsov.privacy.secure_aggregation.protocol import Directory
 from fedsov.protocol.flower_messages import (
@@ -55,16 +55,17 @@ from fedsov.region import labels_sent, run_record
 from fedsov.region.admission import Place, admit, admit_rows, refuse
 from fedsov.region.answers.memory import Answers
 from fedsov.region.answers.rare_origins import without_rare_origins
+from fedsov.region.bench.tasks import THIS_PROCESS, Bench
 from fedsov.region.client_app import client_app
 from fedsov.region.journal import ROUNDS_KEPT, Journal, OwnStates, hold_alone
 from fedsov.region.lifecycle.retention import in_use
-from fedsov.region.outbound import Outbound, RedactedErrors, open_sealed_rows
+from fedsov.region.outbound import Outbound, RedactedErrors, open_sealed_rows, withheld
 from fedsov.region.people_budgets import open_private
 from fedsov.region.secure_sum_member import STEPS, SecureSumMember
 from fedsov.region.session import Session
 from fedsov.region.settings import RegionSettings
 from fedsov.region.settings_file import split_key
-from fedsov.region.trust import applications, known_peers
+from fedsov.region.trust import applications, hub_head, known_peers
 from fedsov.region.trust.access import Opening, keys_for, open_store
 from fedsov.region.trust.leaned_on import rewritten
 from fedsov.storage.workspace import Workspace, is_there, ledger_of
@@ -96,7 +97,8 @@ class OpenRegion:
         return replace(self, outbound=replace(self.outbound, gate=gate))
 
     def close(self) -> None:
-        """Closes the ledger, and lets another process answer for the region."""
+        """Closes the bench and the ledger, and lets another process answer for the region."""
+        self.outbound.session.bench.close()
         self.outbound.gate.ledger.close()
         if self.lock is not None:
             os.close(self.lock)
@@ -112,8 +114,11 @@ class ClosedRegion:
         """Nothing is open."""
 
 
-def open_region(start: RegionStart) -> OpenRegion | ClosedRegion:
-    """Opens a region; the text of what goes wrong is in the region's log, its name in every answer."""
+def open_region(start: RegionStart, *, bench: Bench = THIS_PROCESS) -> OpenRegion | ClosedRegion:
+    """Opens a region; the text of what goes wrong is in the region's log, its name in every answer.
+
+    Its model code runs on the bench, which is closed with the region.
+    """
     redacted = RedactedErrors()
     with redacted, ExitStack() as undo:
         lock = None
@@ -121,9 +126,23 @@ def open_region(start: RegionStart) -> OpenRegion | ClosedRegion:
             lock = hold_alone(start.folder, start.run)
             undo.callback(os.close, lock)
         region = replace(_open(start), lock=lock)
+        region.outbound.session.bench = bench
         undo.pop_all()
         return region
+    _note_closed(start, str(redacted.name))
     return ClosedRegion(redacted.told)
+
+
+def _note_closed(start: RegionStart, error: str) -> None:
+    """Notes that the region was not opened for a run, where the ledger can be written and does not say so yet."""
+    path = ledger_of(start.folder)
+    with RedactedErrors():
+        if error not in (JobRefused.__name__, LedgerBroken.__name__) and is_there(path):
+            with closing(Ledger(path, start.region.name)) as ledger:
+                note = withheld("a run's start", error)
+                ledger.append(
+                    {"at": entry_time(), "run": start.run, "act": "note", "owner": start.region.name, "note": note}
+                )
 
 
 def answer(region: OpenRegion | ClosedRegion, message: Message, label: Label) -> tuple[Message, Label]:
@@ -160,8 +179,8 @@ def _open(start: RegionStart) -> OpenRegion:
 
 def _opened_with(ledger: Ledger, start: RegionStart) -> OpenRegion:
     ledger.verify()
-    if start.last_known_head is not None and not ledger.contains(Head.from_json(start.last_known_head)):
-        raise LedgerBroken("this ledger does not continue the one whose head the hub noted: it was cut or rewritten")
+    gaps.check_last_known(ledger, start.last_known_head)
+    hub_head.check_hub(ledger, start.hub.name, start.hub_head)
     job, asked = start.job, start.asked
     place = Place(start.folder, ledger)
     own = admit(place, job.dataset, asked, run=start.run, job=job)
@@ -348,11 +367,7 @@ def _ledger(region: OpenRegion, message: Message) -> Message:
     and proved to continue the head noted last; so does the hub with the one that is told.
     """
     ledger, hub = region.outbound.gate.ledger, region.start.hub.name
-    config, last_known = config_of(message), noted_heads(ledger).get(hub)
-    paths = json.loads(str(config.get("paths", "{}")))
-    head = accepted(
-        json.loads(str(config["head"])), last_known, path=paths.get(str(last_known["size"])) if last_known else ()
-    )
+    head = hub_head.continued(ledger, hub, config_of(message))
     if faults := known_peers.contradictions(region.outbound.session.settings, {hub: head.key}):
         raise JobRefused("; ".join(faults))
     region.outbound.gate.note({"heads": {hub: head.to_json()}})
@@ -384,6 +399,7 @@ def _failure(region: OpenRegion, message: Message, failed: RedactedErrors) -> Me
     name = failed.told
     code = REFUSED if name == "Refused" else FAILED
     with RedactedErrors():
+        region.outbound.gate.note(withheld(message.metadata.message_type, str(failed.name)))
         if name == failed.name:
             label, what = region.outbound.session.label(Scope.ALL), "name of an exception's type"
             artifact = Artifact(Kind.ERROR, label, name.encode(), name=what)

@@ -31,6 +31,7 @@ OnBytes = Callable[[bytes], None]
 
 RUNTIMES = {
     "in_process": "fedsov.runtimes.in_process:InProcess",
+    "deployment": "fedsov.runtimes.deployment.runtime:Deployment",
 }
 """The runtimes by name: the module and the class of each."""
 DEFAULT = "in_process"
@@ -51,6 +52,8 @@ def open_runtime(
     options: Mapping[str, Any] = MappingProxyType({}),
     trains: bool = True,
     on_bytes: OnBytes | None = None,
+    least: int = 2,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Runtime:
     """The runtime of a run.
 
@@ -60,6 +63,8 @@ def open_runtime(
         options: the settings `runtime.options`; the class takes them as keywords.
         trains: False where regions are asked what they have, and nothing is trained or registered.
         on_bytes: told every byte that passes between places.
+        least: how many regions the run needs.
+        say: told in a sentence what the runtime waits for.
 
     Raises:
         ConfigurationError: there is no such runtime, or it has no such option.
@@ -67,11 +72,14 @@ def open_runtime(
     check_kind(kind)
     module, _, name = RUNTIMES[kind].partition(":")
     runtime = getattr(import_module(module), name)
-    known = [option for option in signature(runtime).parameters if option not in ("workspace", "trains", "on_bytes")]
+    own = {"trains": trains, "on_bytes": on_bytes, "least": least, "say": say}
+    taken = signature(runtime).parameters
+    known = [option for option in taken if option != "workspace" and option not in own]
     for option in options:
         if option not in known:
             raise ConfigurationError(unknown(f"option of runtime.kind={kind}", str(option), known))
-    return cast("Runtime", runtime(workspace, trains=trains, on_bytes=on_bytes, **options))
+    given = {name: value for name, value in own.items() if name in taken}
+    return cast("Runtime", runtime(workspace, **given, **options))
 
 
 def kind_in(overrides: Sequence[str]) -> str:

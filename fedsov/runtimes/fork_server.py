@@ -70,10 +70,24 @@ def _registrar(line: FramedSocket) -> None:
     registry_process.run(line)
 
 
+def _deployed_region(line: FramedSocket) -> None:
+    from fedsov.runtimes.deployment import enveloped_region
+
+    enveloped_region.run(line)
+
+
+def _bench(line: FramedSocket) -> None:
+    from fedsov.runtimes.bench import child
+
+    child.run(line)
+
+
 ROLES: Mapping[str, Callable[[FramedSocket], None]] = {
     "region": _region,
+    "deployed region": _deployed_region,
     "ingestion": _ingestion,
     "registrar": _registrar,
+    "bench": _bench,
 }
 
 
@@ -103,15 +117,24 @@ class ForkServer:
         self.stop()
 
     @staticmethod
-    def start(modules: Sequence[str]) -> ForkServer:
-        """Starts a process that imports the modules at once, in the background of the caller."""
+    def start(modules: Sequence[str], *, environment: Mapping[str, str] | None = None) -> ForkServer:
+        """Starts a process that imports the modules at once, in the background of the caller.
+
+        Args:
+            environment: what it and its forks find in theirs, beside what fedsov sets; the caller's by default.
+        """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         process = subprocess.Popen(
             [sys.executable, "-m", "fedsov.runtimes.fork_server", str(theirs.fileno()), ",".join(modules)],
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             start_new_session=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", **QUIET},
+            env={
+                **(os.environ if environment is None else environment),
+                "OMP_NUM_THREADS": "1",
+                "MKL_NUM_THREADS": "1",
+                **QUIET,
+            },
         )
         theirs.close()
         return ForkServer(process, ours, frozenset(modules))
@@ -192,6 +215,7 @@ def shared_fork_server(modules: Sequence[str]) -> Iterator[ForkServer]:
         _shared.give_back(server)
 
 
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 QUIET = {
     "FLWR_TELEMETRY_ENABLED": "0",
     "FLWR_DISABLE_UPDATE_CHECK": "1",

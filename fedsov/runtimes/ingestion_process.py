@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from functools import cache, partial
@@ -42,6 +42,7 @@ from fedsov.region.people_budgets import check_new_holder, covered_rows
 from fedsov.region.trust import known_peers
 from fedsov.runtimes.framed_socket import ConnectionClosed, Frame, FramedSocket
 from fedsov.runtimes.ingestion_gates import RegionGates, party_of
+from fedsov.runtimes.own_region import own_settings
 from fedsov.runtimes.ways_home import WaysHome, considered, location_of
 from fedsov.storage.workspace import Workspace, store_of
 
@@ -84,7 +85,8 @@ def ingest_source(request: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         InputError and the other errors of `fedsov.partition`; ConfigurationError, LedgerBroken.
     """
-    settings = settings_of(request["config"])
+    settings, narrowed = own_settings(settings_of(request["config"]), request)
+    is_own = request.get("region") is not None
     workspace = Workspace(settings.workspace)
     asked = asked_of(settings)
     gates = opened_gates(settings, workspace, request["run"])
@@ -94,6 +96,8 @@ def ingest_source(request: Mapping[str, Any]) -> dict[str, Any]:
         basis=_basis(settings, register, asked.calendar().day()),
         rebuild=bool(request.get("rebuild")),
         drops_appended=bool(request.get("drops_appended")),
+        narrowed=narrowed,
+        narrows="own rows alone" if is_own and not request.get("quarantines_others") else "",
     )
     if request.get("append") is not None:
         appended = _append(settings, conditions, str(request["append"]))
@@ -113,9 +117,21 @@ def ingest_source(request: Mapping[str, Any]) -> dict[str, Any]:
         else reported(workspace.root, settings.dataset.name)
     )
     gates.settle_all(report.regions)
-    known_keys.pin_keys(workspace, [region.name for region in report.regions])
-    rows_told = {region.name: gates.told_rows(region) for region in report.regions if region.name in gates.of_people}
-    plain = _report(report, workspace, settings.dataset.name)
+    known_keys.pin_keys(workspace, [region.name for region in report.regions], at_hub=not is_own)
+    told = (lambda region: in_tens(report.stored[region.name])) if is_own else gates.told_rows  # nothing leaves a home
+    return plain_report(report, gates, appended, told)
+
+
+def plain_report(
+    report: IngestReport, gates: RegionGates, appended: Sequence[str], told: Callable[[Region], int | None]
+) -> dict[str, Any]:
+    """What is told of an ingestion whose job each region took, in plain values.
+
+    Args:
+        told: how many rows of people a region tells.
+    """
+    rows_told = {region.name: told(region) for region in report.regions if region.name in gates.of_people}
+    plain = _report(report, gates.workspace, gates.settings.dataset.name)
     return {
         **plain,
         "said": [*appended, *plain["said"]],
@@ -127,10 +143,10 @@ def ingest_source(request: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def opened_gates(settings: Settings, workspace: Workspace, run: str) -> RegionGates:
-    """The regions' gates, once their ledgers verified. Raises LedgerBroken."""
+def opened_gates(settings: Settings, workspace: Workspace, run: str, *, only: str | None = None) -> RegionGates:
+    """The regions' gates, or those of one of them, once their ledgers verified. Raises LedgerBroken."""
     for owner, path in workspace.ledgers().items():
-        if owner != "hub":  # the hub has verified its own
+        if owner != "hub" and only in (None, owner):  # the hub has verified its own
             Ledger.read(path).verify()
     return RegionGates(settings, asked_of(settings), workspace, run)
 
@@ -165,7 +181,7 @@ def _append(settings: Settings, conditions: Conditions, key: str) -> tuple[str, 
             return ("already stored: this source is the one that was ingested; nothing was stored twice",)
         batch = partial(batches_of, key or source.sha256, source.sha256)
         outcome = stores.append(source, batch, today=real_day(), conditions=conditions)
-    return (outcome.sentence(),)
+    return (outcome.sentence(), *outcome.said)
 
 
 def _bring_home(settings: Settings, conditions: Conditions) -> tuple[str, ...]:
@@ -183,9 +199,10 @@ def preview_source(request: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises InputError, ConfigurationError.
     """
-    settings = settings_of(request["config"])
+    settings, narrowed = own_settings(settings_of(request["config"]), request)
     located = location_of(settings)
-    conditions = Conditions(location=located.router.location, send_home=partial(considered, settings, located))
+    homeward = partial(considered, settings, located)
+    conditions = Conditions(location=located.router.location, send_home=homeward, narrowed=narrowed)
     found = preview(settings.dataset, atlas=settings.atlas, regions=_regions(settings), conditions=conditions)
     return (found.rounded() if settings.dataset.examples is None else found).to_json()
 

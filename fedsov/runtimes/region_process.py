@@ -27,7 +27,7 @@ def run(connection: FramedSocket) -> None:
         told = connection.receive().header
     except ConnectionClosed:
         return
-    _log_to(Path(told["folder"]))  # before anything can fail
+    log_to(Path(told["folder"]))  # before anything can fail
     start = from_plain(RegionStart, told)
     begin_flower_process(HUB_NODE + 1)  # replies bear the node that was asked, whatever it is
     region = open_region(start)
@@ -50,7 +50,7 @@ def _frame(start: RegionStart, keys: RegionKeys, question: Message, reply: Messa
     return Frame({**header, "signature": signed_label(keys.sign, labelled)}, body)
 
 
-def _log_to(folder: Path) -> None:
+def log_to(folder: Path) -> None:
     """Sends all that this process prints to the region's own log; nothing reaches the caller's terminal."""
     make_private_folder(folder)
     log = open_private(folder / "worker.log", os.O_WRONLY | os.O_APPEND)

@@ -29,5 +29,6 @@ def _region_start(start: RunStart, workspace: Workspace, name: str) -> RegionSta
         peer_keys={other: start.public_keys[other] for other in peers},
         peer_signatures={other: start.key_signatures[other] for other in peers if other in start.key_signatures},
         last_known_head=start.last_known_heads.get(name),
+        hub_head=start.hub_head,
         second_process=start.second_process,
     )

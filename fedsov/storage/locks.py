@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from fedsov.errors import WorkspaceUnusable
+from fedsov.processes import is_alive
 from fedsov.storage.private_files import make_private_folder, open_private
 from fedsov.storage.workspace import Workspace
 
@@ -86,10 +87,4 @@ def _is_alive(holder: str) -> bool:
     """Whether another process of this number is alive; this one may have ended a run and begun the next."""
     if not holder.isdecimal() or int(holder) == os.getpid():
         return False
-    try:
-        os.kill(int(holder), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    return is_alive(int(holder))

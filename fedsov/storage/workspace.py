@@ -140,7 +140,7 @@ class Workspace:
 
     def require(self) -> None:
         """Raises ConfigurationError where no run has written here yet."""
-        if not self.hub.is_dir():
+        if not self.hub.is_dir() and not self.ledgers():
             raise ConfigurationError(
                 f"workspace {self.root} holds no run yet; run `fedsov train` first, or name another with workspace=DIR"
             )

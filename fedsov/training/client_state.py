@@ -12,9 +12,9 @@ Who took no part in a round kept nothing for the next one, and begins that with 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -68,14 +68,28 @@ class Layout:
         Raises ConfigurationError for a frozen name that is no shared parameter, or where all are frozen.
         """
         shaped = shapes(training.network, inputs)
-        own = training.personalization.names(training.network, inputs)
-        sent = trained([name for name in shaped if name not in own], training.frozen)
-        return Layout(shaped, own, places(shaped, own), places(shaped, sent))
+        return Layout.laid_out(training, shaped, training.personalization.names(training.network, inputs))
+
+    @staticmethod
+    def laid_out(training: TrainingSpec, shaped: Mapping[str, tuple[int, ...]], own: Collection[str]) -> Layout:
+        """The layout of parameters of these shapes, of which some are the client's own. Raises as `of`."""
+        return _laid_out(shaped, own, trained([name for name in shaped if name not in own], training.frozen))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled by names: places are eight bytes for each of the P."""
+        ends = np.cumsum([int(np.prod(shape)) for shape in self.shaped.values()])
+        found = np.searchsorted(self.sent, ends, "left") > np.searchsorted(self.sent, np.r_[0, ends[:-1]], "left")
+        names = [name for name, is_sent in zip(self.shaped, found, strict=True) if is_sent]
+        return _laid_out, (dict(self.shaped), sorted(self.private_names), names)
 
     @property
     def size(self) -> int:
         """P, the number of parameters."""
         return sum(int(np.prod(shape)) for shape in self.shaped.values())
+
+
+def _laid_out(shaped: Mapping[str, tuple[int, ...]], own: Collection[str], sent: Collection[str]) -> Layout:
+    return Layout(shaped, frozenset(own), places(shaped, own), places(shaped, sent))
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ from fedsov.training.step_batches import Batches, ClientBatch
 if TYPE_CHECKING:
     import torch
 
-
+NO_ROWS = "a region has no rows to train on; give it rows, or leave it out"
 Rows = tuple[np.ndarray, np.ndarray]
 """(N, D) inputs and (N,) or (N, C) outcomes of a client."""
 
@@ -220,7 +220,7 @@ def train_one(
 def check_trainable(arrays: Parameters, X: np.ndarray, spec: NetworkSpec) -> None:
     """Raises TrainingFailed for (0, D) inputs, or parameters of another network."""
     if not len(X):
-        raise TrainingFailed("a region has no rows to train on; give it rows, or leave it out")
+        raise TrainingFailed(NO_ROWS)
     check(spec, X.shape[1], arrays)
 
 

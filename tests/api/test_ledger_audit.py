@@ -15,6 +15,7 @@ from fedsov.api.border.reviews import approve, withdraw
 from fedsov.api.ledger_audit import LedgerFinding, entries, entry_line, verify_all, verify_since
 from fedsov.border.evidence.approvals import withdrawal_entry
 from fedsov.errors import ConfigurationError, LedgerBroken
+from fedsov.ledger import gaps
 from fedsov.ledger.ledger import Ledger
 from fedsov.ledger.signed_head import Head
 from tests.border.world import DAY
@@ -162,3 +163,38 @@ def test_every_entry_has_a_line(place: Path) -> None:
     lines = [entry_line(entry) for entry in entries(place, None, None)]
     assert any("note heads" in line for line in lines)
     assert LedgerFinding("DE", 0, None, "broken").sentence() == "DE: DOES NOT VERIFY: broken"
+
+
+def test_in_the_home_of_one_party_nobody_asks_for_the_others_ledgers_and_what_is_not_compared_is_said(
+    place: Path,
+) -> None:
+    for gone in ("hub", "regions/US"):
+        shutil.rmtree(place / gone)
+    assert "no ledger at" in faults(place)["hub"], "of a workspace that had a hub"
+    (place / "deployment").mkdir()
+    (place / "deployment" / "party.yaml").write_text("name: DE\nrole: region\n")
+    (found,) = verify_all(place)
+    assert found.owner == "DE" and not found.fault
+    assert "the heads that it noted of hub are compared in their homes" in found.sentence()
+    (place / "deployment" / "party.yaml").write_text("name: US\nrole: region\n")
+    assert "no ledger at" in faults(place)["hub"], "the file of another party excuses nothing"
+
+
+def test_a_head_that_was_given_up_by_an_accepted_loss_is_no_fault_and_any_other_still_is(place: Path) -> None:
+    shutil.copytree(place / "regions/DE", place / "yesterday")
+    head = append(place / "regions/DE", "DE", *history(3))
+    append(place / "hub", "hub", {"heads": {"DE": head.to_json()}})
+    shutil.rmtree(place / "regions/DE")
+    shutil.copytree(place / "yesterday", place / "regions/DE")
+    assert "cut or rewritten" in faults(place)["DE"]
+    with (
+        closing(Ledger(place / "regions/DE/ledger.sqlite", "DE")) as own,
+        closing(Ledger(place / "hub/ledger.sqlite", "hub")) as hub,
+    ):
+        gaps.note_restored(own, archive="ab" * 32, backed_up="yesterday")
+        gaps.accept_own(own, by="A", why="w")
+        gaps.accept_other(hub, gaps.stated(own), by="B", why="w")
+    assert not faults(place)
+    shutil.rmtree(place / "regions/DE")
+    shutil.copytree(place / "yesterday", place / "regions/DE")
+    assert "cut or rewritten" in faults(place)["DE"], "a second loss was accepted by nobody"

@@ -5,11 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from fedsov.errors import LedgerRestored
+from fedsov.ledger import gaps
+from fedsov.ledger.ledger import Ledger
 from fedsov.runtimes.file_guard import keep_out
+from fedsov.storage.workspace import ledger_of
+from tests.hub.world import World, connected
 from tests.world import ROOT
 
 WATCHED = """
@@ -58,3 +64,27 @@ def test_other_files_stay_open_to_the_hub(tmp_path: Path) -> None:
     with keep_out(tmp_path / "regions"):
         (tmp_path / "hub" / "store").write_text("the hub's own")
     assert (tmp_path / "hub" / "store").read_text() == "the hub's own"
+
+
+def test_each_region_is_told_the_hubs_head_with_its_proofs_before_it_opens(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    with connected(world) as run:
+        run.gate.note({"told": ["DE"]})
+    with connected(world) as run:
+        (first, second), ledger = world.starts, run.gate.ledger
+        told = json.loads(second.hub_head["head"])
+        assert told == ledger.head().to_json() != json.loads(first.hub_head["head"])
+        assert [*json.loads(second.hub_head["paths"])] == [str(entry.seq) for entry in ledger.notes("told")]
+
+
+def test_a_hub_that_was_put_back_opens_no_run_until_its_owner_accepted_that(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    with connected(world):
+        pass
+    with closing(Ledger(ledger_of(tmp_path / "w" / "hub"), "hub")) as ledger:
+        gaps.note_restored(ledger, archive="ab" * 32, backed_up="2026-11-29")
+        with pytest.raises(LedgerRestored, match="a backup, of 2026-11-29"), connected(world):
+            pass
+        gaps.accept_own(ledger, by="A", why="w")
+    with connected(world):
+        assert len(world.starts) == 2

@@ -31,6 +31,7 @@ def _start(second_process: bool = False) -> RunStart:
         nodes={"DE": 2, "FR": 3},
         public_keys={name: f"key of {name}" for name in REGIONS},
         last_known_heads={"DE": {"size": 4}},
+        hub_head={"head": "{}", "paths": "{}"},
         job=TrainingJob("people", TargetRule("ill")),
         asked=ASKED,
         second_process=second_process,
@@ -46,6 +47,7 @@ def test_each_region_that_is_opened_is_told_of_the_others_and_of_its_own_folder(
     assert germany.peer_keys == {"FR": "key of FR", "US": "key of US"}
     assert germany.last_known_head == {"size": 4} and starts[3].last_known_head is None
     assert germany.asked == ASKED
+    assert germany.hub_head == starts[3].hub_head == {"head": "{}", "paths": "{}"}
 
 
 @pytest.mark.parametrize("second", [False, True])

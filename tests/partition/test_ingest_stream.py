@@ -18,7 +18,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from fedsov.partition import ingest as ingest_module
+from fedsov.partition import row_groups
 from fedsov.partition import store as store_module
 from fedsov.partition.classify import ClassifyRules, ConsentRule, RestrictionRule
 from fedsov.partition.dataset import DatasetSpec
@@ -34,8 +34,7 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (scans, table_files):
         monkeypatch.setattr(module, "MOST_ROWS", 7)
     monkeypatch.setattr(csv_files, "_BLOCK", 512)
-    monkeypatch.setattr(ingest_module, "ROWS_IN_MEMORY", 5)
-    monkeypatch.setattr(ingest_module, "LEAST_GROUP", 5)
+    monkeypatch.setattr(row_groups, "MOST_OF_GROUP", 5)
     monkeypatch.setattr(store_module, "ROWS_OF_FILE", 12)
     monkeypatch.setattr(repeats, "IN_MEMORY", 8)
     monkeypatch.setattr(subjects, "MOST", 8)
@@ -149,8 +148,7 @@ def test_a_source_that_is_larger_by_far_needs_no_more_arrow_memory(
 ) -> None:
     for module in (scans, table_files):
         monkeypatch.setattr(module, "MOST_ROWS", 1000)
-    monkeypatch.setattr(ingest_module, "ROWS_IN_MEMORY", 2000)
-    monkeypatch.setattr(ingest_module, "LEAST_GROUP", 1000)
+    monkeypatch.setattr(row_groups, "BYTES_IN_MEMORY", 1 << 18)
     peaks = []
     usual = pa.default_memory_pool()
     for rows in (5_000, 40_000):
@@ -170,7 +168,7 @@ def test_a_source_that_is_larger_by_far_needs_no_more_arrow_memory(
 @pytest.mark.long
 def test_four_times_the_rows_take_at_most_half_more_memory() -> None:
     peaks = []
-    for rows in (200_000, 800_000):
+    for rows in (500_000, 2_000_000):  # beyond what waits in memory
         command = [sys.executable, "scripts/benchmark_ingest.py", "--json", "--without-more", "--rows", str(rows)]
         done = subprocess.run(command, cwd=ROOT, env=os.environ, capture_output=True, text=True, check=True)
         measured = json.loads(done.stdout)

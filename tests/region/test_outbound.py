@@ -12,14 +12,19 @@ import pytest
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
+from fedsov.algorithms.local_steps import LocalSteps
+from fedsov.algorithms.training_spec import TrainingSpec
+from fedsov.api.ledger_audit import is_refusal
 from fedsov.artifact import Party
-from fedsov.errors import FedsovError, KeyUnavailable, SumRefused
+from fedsov.errors import FedsovError, JobRefused, KeyUnavailable, SumRefused
 from fedsov.keys.local import LocalKeyring
 from fedsov.label import PUBLIC, Label
 from fedsov.ledger.ledger import Ledger
+from fedsov.model.network import NetworkSpec
 from fedsov.privacy.secure_aggregation.fixed_point import Bounds
 from fedsov.protocol import SEALED_ROWS
 from fedsov.protocol.flower_messages import pack
+from fedsov.region.limits import Limits
 from fedsov.region.outbound import RedactedErrors, open_sealed_rows
 from fedsov.region.trust.parties import Parties
 from fedsov.region.worker import OpenRegion
@@ -119,7 +124,9 @@ def test_the_hub_cannot_ask_for_an_update_on_other_rows_than_the_table_allows(tm
     opened = region(tmp_path, update)
     reply, _ = ask(opened, scope=scope)
     assert reply.has_error()
-    assert all(entry.body["kind"] == "error" for entry in opened.outbound.gate.ledger.entries())
+    noted, told = (entry.body for entry in opened.outbound.gate.ledger.entries())
+    assert noted["note"] == {"withheld": {"question": "train", "error": "FedsovError"}} and is_refusal(noted)
+    assert told["kind"] == "error"
 
 
 def test_an_answer_about_all_rows_carries_their_label_whatever_scope_the_hub_names(tmp_path: Path) -> None:
@@ -293,6 +300,18 @@ def test_of_an_exception_nothing_is_known_outside_but_a_name_of_python_s_or_feds
     with redacted:
         raise error
     assert redacted.name == name and "Jane Canary" in capfd.readouterr().err
+
+
+def test_words_are_told_of_a_refusal_that_fedsov_s_own_code_raised_and_of_no_other_code_s(tmp_path: Path) -> None:
+    def refuse(_: Message) -> RecordDict:
+        raise JobRefused("Jane Canary")
+
+    reply, _ = ask(region(tmp_path, refuse))
+    assert reply.error.reason == "JobRefused"
+    redacted = RedactedErrors()
+    with redacted:
+        Limits().check("DE", TrainingSpec(NetworkSpec(), LocalSteps(), rounds=2000))
+    assert redacted.told.startswith("LimitExceeded: 2,000 rounds are more than the 1,000 of region DE")
 
 
 def test_without_an_exception_there_is_no_name_and_an_interruption_is_not_held_back() -> None:

@@ -73,18 +73,18 @@ def test_a_region_notes_the_hubs_head_only_from_the_same_key_and_with_a_proof(tm
     said, kept = _hub_says(tmp_path / "hub"), noted_heads(opened.outbound.gate.ledger)
     unsigned = {**json.loads(said["head"]), "signature": "0" * 128}
     other = _hub_says(tmp_path / "another", 40)
-    for wrong in (
-        {"head": said["head"]},
-        {"head": said["head"], "paths": other["paths"]},
-        {"head": json.dumps(unsigned), "paths": said["paths"]},
-        other,
-        {"head": "{}"},
+    for reason, wrong in (
+        ("HubRestored", {"head": said["head"]}),
+        ("HubRestored", {"head": said["head"], "paths": other["paths"]}),
+        ("LedgerBroken", {"head": json.dumps(unsigned), "paths": said["paths"]}),
+        ("LedgerBroken", other),
+        ("LedgerBroken", {"head": "{}"}),
     ):
-        assert _told(opened, wrong).error.reason == "LedgerBroken"
+        assert _told(opened, wrong).error.reason == reason
     assert noted_heads(opened.outbound.gate.ledger) == kept
     for path in (tmp_path / "hub").glob("ledger.sqlite*"):
         path.unlink()
-    assert _told(opened, _hub_says(tmp_path / "hub", 90)).error.reason == "LedgerBroken"
+    assert _told(opened, _hub_says(tmp_path / "hub", 90)).error.reason == "HubRestored"
 
 
 def test_a_region_proves_that_its_ledger_continues_the_head_that_was_noted(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -70,3 +72,14 @@ def test_a_round_begins_with_the_newest_before_it() -> None:
     states.save("shareable", 4, {"a": np.full(1, 4.0)})
     assert states.load("shareable", 1) == {} and states.load("public", 3) == {}
     assert [float(states.load("shareable", number)["a"][0]) for number in (2, 3, 4, 9)] == [1.0, 1.0, 4.0, 4.0]
+
+
+def test_a_layout_is_pickled_by_names_and_is_the_same_again() -> None:
+    kept = Personalization(PrivateParameters(("intercept",)))
+    training = TrainingSpec(NetworkSpec("mlp", (300,)), LocalSteps(), personalization=kept, frozen=("0.bias",))
+    layout = Layout.of(training, 200)
+    content = pickle.dumps(layout)
+    again = pickle.loads(content)
+    assert len(content) < 1000 < layout.size and list(again.shaped) == list(layout.shaped)
+    assert again.private_names == layout.private_names
+    assert np.array_equal(again.private, layout.private) and np.array_equal(again.sent, layout.sent)

@@ -4,7 +4,7 @@
     record.to_json(), as_html(record)
 
 `entries` reads ledger entries, `counts` counts crossings, `documents` lists what they rest on. `record` assembles one
-value with its warnings. `page` renders it (the only home of jinja2, not imported here).
+value with its warnings. `page` renders it (with jinja2, which is not imported here).
 """
 
 from __future__ import annotations

@@ -25,27 +25,47 @@ class Different:
     """The different ones among numbers."""
 
     def __init__(self) -> None:
-        self._hashes, self.values = np.zeros(0, np.uint64), np.zeros(0)
+        self._hashes, self._values = np.zeros(0, np.uint64), np.zeros(0)
+        self._fresh: list[tuple[np.ndarray, np.ndarray]] = []
+        self._waiting = 0
 
     @property
     def is_exact(self) -> bool:
         """Whether all of them are known: fewer than `MOST`."""
-        return len(self.values) < MOST
+        return len(self._hashes) < MOST
 
     @property
     def count(self) -> int:
         """How many there are; beyond `MOST` an estimate."""
-        return len(self.values) if self.is_exact else round((MOST - 1) * 2.0**64 / float(self._hashes[-1]))
+        self._merge()
+        return len(self._values) if self.is_exact else round((MOST - 1) * 2.0**64 / float(self._hashes[-1]))
+
+    @property
+    def values(self) -> np.ndarray:
+        """All of them, or `MOST`, drawn by their hashes."""
+        self._merge()
+        return self._values
 
     def add(self, values: np.ndarray) -> None:
-        """Numbers, none of them NaN; `values` are then `MOST` of the different ones at most, drawn by their hashes."""
+        """Numbers, none of them NaN."""
         numbers = values + 0.0  # one zero
         hashes = _mixed(numbers.view(np.uint64))
         if not self.is_exact:
             fresh = hashes < self._hashes[-1]
             hashes, numbers = hashes[fresh], numbers[fresh]
-        merged, first = np.unique(np.concatenate([self._hashes, hashes]), return_index=True)
-        self._hashes, self.values = merged[:MOST], np.concatenate([self.values, numbers])[first[:MOST]]
+        self._fresh.append((hashes, numbers))
+        self._waiting += len(hashes)
+        if self.is_exact or self._waiting > MOST:
+            self._merge()
+
+    def _merge(self) -> None:
+        """Makes what waits known."""
+        if self._fresh:
+            hashes, values = (np.concatenate(parts) for parts in zip(*self._fresh, strict=True))
+            merged, first = np.unique(np.concatenate([self._hashes, hashes]), return_index=True)
+            values = np.concatenate([self._values, values])
+            self._hashes, self._values = merged[:MOST], values[first[:MOST]]
+            self._fresh, self._waiting = [], 0
 
 
 class Numbers:
@@ -67,16 +87,17 @@ class Numbers:
         Args:
             unlike: each of their values at least once, where somebody knows them.
         """
-        present = values[~np.isnan(values)]
-        infinite = np.isinf(values)
-        if infinite.any():
+        missing = np.isnan(values)
+        present = values[~missing] if missing.any() else values
+        least, greatest = (float(present.min()), float(present.max())) if len(present) else (math.inf, -math.inf)
+        if len(present) and (math.isinf(least) or math.isinf(greatest)):
+            infinite = np.isinf(values)
             if not self.infinite:
                 self.first_infinite = self.rows + int(np.argmax(infinite)) + 1
             self.infinite += int(np.count_nonzero(infinite))
         self.rows, self.filled = self.rows + len(values), self.filled + len(present)
         if len(present):
-            self.least = min(self.least, float(present.min()))
-            self.greatest = max(self.greatest, float(present.max()))
+            self.least, self.greatest = min(self.least, least), max(self.greatest, greatest)
             self.is_whole = self.is_whole and bool((present == np.floor(present)).all())
             known = present if unlike is None else unlike[~np.isnan(unlike)]
             self.different.add(known)

@@ -45,20 +45,19 @@ from fedsov.partition.further.stored_before import StoredBefore
 from fedsov.partition.ingest import (
     QUARANTINE,
     REASONS,
-    Groups,
     arriving,
     contents_of,
     keys_of,
     last_ingestion,
     of_regions,
     quarantine_of,
-    rows_of_group,
     store_folder,
 )
 from fedsov.partition.lifecycle.retention import days_of, first_day
 from fedsov.partition.manifest import MANIFEST
 from fedsov.partition.recipients import Recipient, Sorter, labels_of
 from fedsov.partition.routing import known_as
+from fedsov.partition.row_groups import Groups, rows_of_group
 from fedsov.partition.sorting import IngestReport, SortedRows, SortedSource, survey
 from fedsov.partition.sources import Source
 from fedsov.partition.sources.location import shares_of
@@ -74,11 +73,13 @@ class Outcome:
         stored: region to rows.
         quarantined: reason to rows.
         fresh: rows that were stored now; 0 where all were stored already.
+        said: what was refused of them, in sentences.
     """
 
     stored: Mapping[str, int]
     quarantined: Mapping[str, int]
     fresh: int
+    said: tuple[str, ...] = ()
 
     def sentence(self) -> str:
         """In words."""
@@ -152,7 +153,9 @@ class AppendableStores:
         first = first_day(quarantines, source.sha256, begun)
         rows = self.surveyed(source, first)
         rows = replace(rows, batches=batches(int(rows.combinations.counts.sum()), first))
-        return self.store(rows, rows.tables(), first, conditions)
+        narrowed = conditions.narrowed(rows)
+        outcome = self.store(narrowed, narrowed.tables(), first, conditions)
+        return replace(outcome, said=narrowed.said[len(rows.said) :])
 
     def surveyed(self, source: Source, first: date) -> SortedSource:
         """Where rows go, that arrived on a day. Raises InputError, as `append`."""

@@ -19,29 +19,34 @@ A file with a column more, less or renamed has other rows: nothing here finds th
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from fedsov.keys.protocol import RegionKeys
 from fedsov.partition.arrow_columns import chunks, floats, levels, view
 from fedsov.partition.columns.days import as_days
-from fedsov.partition.people.repeats import Repeats
+from fedsov.partition.people.repeats import DIGEST_BYTES, Repeats, enciphered
 
-DIGEST_BYTES = 16
 PREFIX = "values:"
 ROWS = "fedsov:rows"
 """What a region's key of row names is made of, as a pseudonym is made of a subject."""
 _PUBLIC = hashlib.blake2b(b"fedsov row names", digest_size=DIGEST_BYTES).digest()
 _LONGEST = 4096
-_KEPT = np.tril(np.full((DIGEST_BYTES + 1, DIGEST_BYTES), 0xFF, np.uint8), -1)
+_LOOKED_AT = 512
+"""Texts that tell whether most of a column are unlike."""
+_KEPT = np.tril(np.full((DIGEST_BYTES + 1, DIGEST_BYTES), 0xFF, np.uint8), -1).view(np.uint64)
+"""By a number of bytes, what keeps the first of 16."""
 _PAIRS = np.array([f"{byte:02x}" for byte in range(256)], "S2")
-_NIBBLES = np.array([int(chr(byte), 16) if chr(byte) in "0123456789abcdef" else 0 for byte in range(256)], np.uint8)
+_PACKED = pa.binary(DIGEST_BYTES)
+_NO_DIGIT = 16
+_DIGITS = "0123456789abcdef"
+_NIBBLES = np.array([_DIGITS.find(chr(byte)) if chr(byte) in _DIGITS else _NO_DIGIT for byte in range(256)], np.uint8)
 _UNTRIMMED = (np.arange(256) <= 0x20) | (np.arange(256) >= 0x80)
 _BEGINS_NUMBER = np.isin(np.arange(256), list(b"0123456789+-.")) | (np.arange(256) >= 0x80)
 _BEGINS_WORD = np.isin(np.arange(256), list(b"nNiI"))
@@ -65,7 +70,7 @@ class RowNames:
 
     def select(self, rows: np.ndarray) -> RowNames:
         """Those at these places."""
-        return RowNames(self.digests[rows], self.repeats[rows])
+        return RowNames(np.take(self.digests, rows, axis=0), self.repeats[rows])
 
     def words(self) -> list[str]:
         """``values:`` and 32 hexadecimal digits; the second of equal rows ends in ``#1``, the third in ``#2``."""
@@ -76,7 +81,7 @@ class RowNames:
         """(rows, 16) uint8: the region's own names of the rows, which are unlike in every region."""
         apart = np.ascontiguousarray(self.digests).view(np.uint64).copy()
         apart[:, 1] += self.repeats.astype(np.uint64)
-        return _enciphered(apart.view(np.uint8), bytes.fromhex(keys.pseudonyms([ROWS])[0]))
+        return enciphered(apart, bytes.fromhex(keys.pseudonyms([ROWS])[0]))
 
     @staticmethod
     def of_words(words: Sequence[str]) -> RowNames:
@@ -100,7 +105,7 @@ def row_digests(table: pa.Table) -> np.ndarray:
     for first in range(0, len(names), 2):
         for place, name in enumerate(names[first : first + 2]):
             state[:, place] ^= _codes(table.column(name))
-        state = _enciphered(state.view(np.uint8), _PUBLIC).view(np.uint64).copy()
+        state = enciphered(state, _PUBLIC).view(np.uint64)
     return state.view(np.uint8)
 
 
@@ -144,18 +149,59 @@ def hexadecimal(names: np.ndarray) -> pa.Array:
     return pa.Array.from_buffers(pa.large_string(), len(names), buffers)
 
 
-def halves_of(names: pa.ChunkedArray) -> np.ndarray:
-    """(rows,) int64: the first half of each name of 32 digits, as `keyed_halves`. Raises ValueError for other text."""
-    parts = [np.zeros(0, np.int64)]
-    for chunk in names.cast(pa.large_string()).chunks:
-        if len(chunk):
-            offsets = np.frombuffer(chunk.buffers()[1], np.int64)[chunk.offset : chunk.offset + len(chunk) + 1]
-            if chunk.null_count or (np.diff(offsets) != 2 * DIGEST_BYTES).any():
-                raise ValueError("a name is not of 32 digits")
-            digits = np.frombuffer(chunk.buffers()[2], np.uint8)[offsets[0] : offsets[-1]]
-            halves = _NIBBLES[digits.reshape(len(chunk), -1)[:, :DIGEST_BYTES]]
-            parts.append(keyed_halves(halves[:, ::2] << 4 | halves[:, 1::2]))
+def packed(names: np.ndarray) -> pa.Array:
+    """(rows,) names of 16 bytes each, as they are stored, of (rows, 16) uint8."""
+    return pa.Array.from_buffers(_PACKED, len(names), [None, pa.py_buffer(np.ascontiguousarray(names))])
+
+
+def bytes_of(names: pa.ChunkedArray) -> np.ndarray:
+    """(rows, 16) uint8 of names of 16 bytes or of 32 digits. Raises ValueError for other text."""
+    parts = [np.zeros((0, DIGEST_BYTES), np.uint8)]
+    for chunk in names.chunks:
+        parts.append(_bytes(chunk) if chunk.type == _PACKED else _bytes_of_digits(chunk.cast(pa.large_string())))
     return np.concatenate(parts)
+
+
+def _bytes(chunk: pa.Array) -> np.ndarray:
+    if chunk.null_count:
+        raise ValueError("a name is missing")
+    content = np.frombuffer(chunk.buffers()[1], np.uint8).reshape(-1, DIGEST_BYTES)
+    return content[chunk.offset : chunk.offset + len(chunk)]
+
+
+def _bytes_of_digits(chunk: pa.Array) -> np.ndarray:
+    if not len(chunk):
+        return np.zeros((0, DIGEST_BYTES), np.uint8)
+    offsets = np.frombuffer(chunk.buffers()[1], np.int64)[chunk.offset : chunk.offset + len(chunk) + 1]
+    if chunk.null_count or (np.diff(offsets) != 2 * DIGEST_BYTES).any():
+        raise ValueError("a name is not of 32 digits")
+    nibbles = _NIBBLES[np.frombuffer(chunk.buffers()[2], np.uint8)[offsets[0] : offsets[-1]]]
+    if (nibbles == _NO_DIGIT).any():
+        raise ValueError("a name is not of hexadecimal digits")
+    found: np.ndarray = (nibbles[::2] << 4 | nibbles[1::2]).reshape(-1, DIGEST_BYTES)
+    return found
+
+
+def halves_of(names: pa.ChunkedArray) -> np.ndarray:
+    """(rows,) int64: the first half of each name, as `keyed_halves`. Raises as `bytes_of`."""
+    return keyed_halves(bytes_of(names))
+
+
+def with_digits(table: pa.Table) -> pa.Table:
+    """The table with names of 16 bytes as text of 32 digits."""
+    for place, field in enumerate(table.schema):
+        if field.type == _PACKED:
+            table = table.set_column(place, field.name, hexadecimal(bytes_of(table.column(place))))
+    return table
+
+
+def without_digits(table: pa.Table, names: Collection[str]) -> pa.Table:
+    """The inverse of `with_digits` in these columns, as far as all of a column's texts are names."""
+    for place, field in enumerate(table.schema):
+        if field.name in names and pa.types.is_large_string(field.type):
+            with contextlib.suppress(ValueError):
+                table = table.set_column(place, field.name, packed(bytes_of(table.column(place))))
+    return table
 
 
 def row_folds(source_sha256: str, first: int, rows: int) -> np.ndarray:
@@ -167,13 +213,7 @@ def row_folds(source_sha256: str, first: int, rows: int) -> np.ndarray:
     counters = np.zeros((rows, 2), np.uint64)
     counters[:, 0] = np.arange(first, first + rows, dtype=np.uint64)
     key = hashlib.blake2b(source_sha256.encode(), digest_size=DIGEST_BYTES).digest()
-    return np.ascontiguousarray(_enciphered(counters.view(np.uint8), key)[:, :2]).view(np.uint16)[:, 0].astype(np.int64)
-
-
-def _enciphered(blocks: np.ndarray, key: bytes) -> np.ndarray:
-    """(rows, 16) uint8, each block by itself: a permutation of the names, not a way to hide a text."""
-    cipher = Cipher(algorithms.AES(key), modes.ECB()).encryptor()
-    return np.frombuffer(cipher.update(blocks.tobytes()), np.uint8).reshape(-1, 16)
+    return np.ascontiguousarray(enciphered(counters, key)[:, :2]).view(np.uint16)[:, 0].astype(np.int64)
 
 
 def _codes(column: pa.ChunkedArray) -> np.ndarray:
@@ -197,10 +237,21 @@ def _codes(column: pa.ChunkedArray) -> np.ndarray:
 
 def _codes_of_text(chunk: pa.Array) -> np.ndarray:
     """(rows,) uint64 of a text, without the spaces around it: of its number where it spells one."""
+    if not pa.types.is_dictionary(chunk.type):
+        if len(chunk.slice(0, _LOOKED_AT).unique()) > _LOOKED_AT // 2:
+            return _codes_of_words(chunk.fill_null("") if chunk.null_count else chunk)
+        chunk = chunk.dictionary_encode()
+    places = chunk.indices.fill_null(len(chunk.dictionary)).cast(pa.int64())
+    codes = _codes_of_words(chunk.dictionary)
+    of_rows: np.ndarray = np.append(codes, np.uint64(_MISSING))[view(places)]
+    return of_rows
+
+
+def _codes_of_words(words: pa.Array) -> np.ndarray:
+    """(n,) uint64 of texts without nulls."""
     import pyarrow.compute as pc
 
-    coded = chunk if pa.types.is_dictionary(chunk.type) else chunk.dictionary_encode()
-    words = coded.dictionary.cast(pa.large_string())
+    words = words.cast(pa.large_string())
     first, last, lengths = _ends(words)
     if (_UNTRIMMED[first] | _UNTRIMMED[last]).any():
         words = pc.utf8_trim_whitespace(words)
@@ -209,35 +260,44 @@ def _codes_of_text(chunk: pa.Array) -> np.ndarray:
     like_number = _BEGINS_NUMBER[first] | (_BEGINS_WORD[first] & (lengths <= len("infinity")))
     for place in np.flatnonzero(like_number & (lengths > 0)).tolist():
         codes[place] = _word(words[place].as_py())
-    places = coded.indices.fill_null(len(words)).cast(pa.int64())
-    of_rows: np.ndarray = np.append(codes, np.uint64(_MISSING))[view(places)]
-    return of_rows
+    return codes
 
 
 def _ends(words: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The first and the last byte of each word of a large_string array, 0 of an empty one, and its bytes."""
+    content, starts, lengths = _content(words)
+    content = content if len(content) else np.zeros(1, np.uint8)
+    at_most = len(content) - 1
+    first, last = (np.minimum(at, at_most) for at in (starts, starts + np.maximum(lengths, 1) - 1))
+    return np.where(lengths > 0, content[first], 0), np.where(lengths > 0, content[last], 0), lengths
+
+
+def _content(words: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The bytes of a large_string array, and where each word starts there and how many are its own."""
+    if not len(words):
+        return np.zeros(0, np.uint8), np.zeros(0, np.int64), np.zeros(0, np.int64)
     offsets = np.frombuffer(words.buffers()[1], np.int64)[words.offset : words.offset + len(words) + 1]
-    content = np.append(np.frombuffer(words.buffers()[2] or b"", np.uint8), np.uint8(0))
-    starts, lengths = offsets[:-1], np.diff(offsets)
-    first, last = (np.where(lengths > 0, content[at], 0) for at in (starts, starts + np.maximum(lengths, 1) - 1))
-    return first, last, lengths
+    content = np.frombuffer(words.buffers()[2] or b"", np.uint8)[offsets[0] : offsets[-1]]
+    return content, offsets[:-1] - offsets[0], np.diff(offsets)
 
 
 def _text_digests(words: pa.Array) -> np.ndarray:
     """(n,) uint64 digests of a large_string array without nulls; long texts one by one."""
-    offsets = np.frombuffer(words.buffers()[1], np.int64)[words.offset : words.offset + len(words) + 1]
-    lengths, longest = np.diff(offsets), 0 if not len(words) else int(np.diff(offsets).max())
-    content = np.frombuffer(words.buffers()[2] or b"", np.uint8)
-    windows = np.lib.stride_tricks.sliding_window_view(
-        np.append(content, np.zeros(DIGEST_BYTES, np.uint8)), DIGEST_BYTES
-    )
-    state = np.zeros((len(words), DIGEST_BYTES), np.uint8)
-    state.view(np.uint64)[:, 0] = lengths
-    for at in range(0, min(longest, _LONGEST), DIGEST_BYTES):
-        live = np.flatnonzero(lengths > at)
-        block = windows[offsets[live] + at] & _KEPT[np.minimum(lengths[live] - at, DIGEST_BYTES)]
-        state[live] = _enciphered(state[live] ^ block, _PUBLIC)
-    codes = state.view(np.uint64)[:, 0].copy()
+    content, starts, lengths = _content(words)
+    padded = np.append(content, np.zeros(DIGEST_BYTES, np.uint8))
+    # every 16 bytes that follow one another, as one value each
+    windows: np.ndarray = np.ndarray(len(content) + 1, np.dtype("V16"), padded, strides=(1,))
+    state = np.zeros((len(words), 2), np.uint64)
+    state[:, 0] = lengths
+    live: np.ndarray | slice = slice(None)
+    for at in range(0, min(int(lengths.max(initial=0)), _LONGEST), DIGEST_BYTES):
+        if not (lengths > at).all():
+            live = np.flatnonzero(lengths > at)
+        block = windows[starts[live] + at].view(np.uint64).reshape(-1, 2)
+        block &= np.take(_KEPT, np.minimum(lengths[live] - at, DIGEST_BYTES), axis=0)
+        block ^= state[live]
+        state[live] = enciphered(block, _PUBLIC).view(np.uint64)
+    codes = state[:, 0].copy()
     for place in np.flatnonzero(lengths > _LONGEST):
         codes[place] = _word(words[int(place)].as_py())
     return codes
@@ -245,8 +305,11 @@ def _text_digests(words: pa.Array) -> np.ndarray:
 
 def _bits(numbers: np.ndarray) -> np.ndarray:
     """(rows,) uint64 of float64: one code for both zeros, one for every NaN."""
-    ordinary = np.where(numbers == 0.0, 0.0, np.where(np.isnan(numbers), np.nan, numbers))
-    bits: np.ndarray = ordinary.astype(np.float64).view(np.uint64)
+    ordinary = numbers + 0.0
+    missing = np.isnan(ordinary)
+    if missing.any():
+        ordinary[missing] = np.nan
+    bits: np.ndarray = ordinary.view(np.uint64)
     return bits
 
 

@@ -14,7 +14,7 @@ from fedsov.errors import InputError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-MOST_ROWS = 1 << 16
+MOST_ROWS = 1 << 15
 """Rows of one table of a stream."""
 Opened = Callable[[], BinaryIO]
 """A file's content from its first byte, as often as it is called; one reading at a time."""

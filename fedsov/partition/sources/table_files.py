@@ -6,6 +6,7 @@ CSV, Parquet, JSON lines, Arrow IPC and Excel, packed by gzip or zstd or not. Th
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -256,7 +257,8 @@ def _scan_parquet(file: BinaryIO, path: Path) -> Scan:
     import pyarrow.parquet as pq
 
     def tables() -> Iterator[pa.Table]:
-        for batch in pq.ParquetFile(file).iter_batches(MOST_ROWS):
+        # with pre_buffer, whatever was read of the file stays in memory until its end
+        for batch in pq.ParquetFile(file, pre_buffer=False).iter_batches(MOST_ROWS):
             yield pa.Table.from_batches([batch]).replace_schema_metadata()
 
     why = f"{path} begins like Parquet but is damaged or cut short; get it again"
@@ -270,7 +272,7 @@ def _check_unpacked(source: pq.ParquetFile, file: BinaryIO, path: Path) -> None:
     """Raises InputError for a file that unpacks to more than 1 GiB and more than 100 times its own size.
 
     Numbers are counted by their number and width; words by their lengths, repeated as often as the pages repeat them,
-    while each is read once.
+    while each is read once. Where the longest word of each dictionary is short enough, that is not needed.
     """
     import pyarrow.parquet as pq
 
@@ -280,7 +282,9 @@ def _check_unpacked(source: pq.ParquetFile, file: BinaryIO, path: Path) -> None:
     size = sum(max(chunk.num_values * WIDTHS[chunk.physical_type], chunk.total_uncompressed_size) for chunk in chunks)
     words = sorted({chunk.path_in_schema for chunk in chunks if chunk.physical_type == "BYTE_ARRAY"})
     if size <= most and words:
-        packed = pq.ParquetFile(file, read_dictionary=words)
+        packed = pq.ParquetFile(file, read_dictionary=words, pre_buffer=False)
+        if size + sum(_most_repeated(packed, place, words) for place in range(len(groups))) <= most:
+            return
         for place, name in ((place, name) for place in range(len(groups)) for name in words):
             table = packed.read_row_group(place, columns=[name], use_threads=False)
             size += sum(_unpacked(chunk) for column in table.columns for chunk in column.chunks)
@@ -291,6 +295,25 @@ def _check_unpacked(source: pq.ParquetFile, file: BinaryIO, path: Path) -> None:
             f"{path} unpacks to more than {most:,} bytes, {GREATEST_EXPANSION} times its size or more; give a file "
             "that holds what it says, or CSV"
         )
+
+
+def _most_repeated(packed: pq.ParquetFile, place: int, words: list[str]) -> float:
+    """Bytes that the dictionaries of a group of rows may unpack to: its rows, each the longest word.
+
+    The first row of a column comes with all of its dictionary. Infinite where a column is nested.
+    """
+    import pyarrow.compute as pc
+
+    bound = 0.0
+    for batch in packed.iter_batches(1, row_groups=[place], columns=words, use_threads=False):
+        for column in batch.columns:
+            if not pa.types.is_dictionary(column.type):
+                return math.inf
+            bound += packed.metadata.row_group(place).num_rows * (
+                pc.max(pc.binary_length(column.dictionary)).as_py() or 0
+            )
+        break
+    return bound
 
 
 def _unpacked(chunk: pa.Array) -> int:

@@ -147,7 +147,7 @@ PLACES = (
     ErasablePlace("budget", "keyed digests of whose budget it is", "stay: without them it would begin anew"),
     ErasablePlace("caches", "nothing of a row: each run reads the store", "none"),
     ErasablePlace("ledger", "keyed digests", "stays: it proves the erasure"),
-    ErasablePlace("backups", "files as they were, encrypted", "readable until `fedsov keys retire`, where keys rotate"),
+    ErasablePlace("backups", "files as they were, encrypted", "stay: destroy older ones (docs/how-to)"),
     ErasablePlace("source", "the file that was ingested", "not fedsov's: its owner removes the rows there"),
 )
 """Every place where a person can be. A new place where a region keeps rows is a line here."""

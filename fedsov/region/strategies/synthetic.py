@@ -13,6 +13,9 @@ keep the join of the donor's labels, for they are no less bound; they carry nobo
 Arrow IPC bytes, the label beside them. No epsilon is promised: whether such rows may cross is the border's
 decision.
 
+SDV itself runs on the region's bench (`Sample`): it is given blunted columns and no more, and whether its rows may be
+offered is checked here.
+
     made = synthesise(records, rows=1000, divided_by=7)
     from_bytes(to_bytes(made), region=made.region, label=made.label)
 """
@@ -24,18 +27,19 @@ import json
 import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import ModuleType
 
 import numpy as np
 import pyarrow as pa
 
-from fedsov.errors import ConfigurationError, FedsovError, InputError
+from fedsov.errors import BenchFailed, ConfigurationError, FedsovError, InputError
 from fedsov.label import Label
 from fedsov.partition.arrow_columns import floats, numbers, objects, text
 from fedsov.partition.records import Records
 from fedsov.privacy.synthetic_check import Encoded, SyntheticLimits, assess
 from fedsov.protocol.job import SYNTHESIZERS
+from fedsov.region.bench.tasks import THIS_PROCESS, Bench, Written, array_of, name_of
 
 LEAST_PEOPLE = 10  # where the rows of fewer people hold a level or reach a number, the generator does not see it
 MIN_DONORS = 100  # fewer people than this cannot be halved and still be described
@@ -60,6 +64,7 @@ def synthesise(
     max_rows: int = 2000,
     limits: SyntheticLimits | None = None,
     least: int = LEAST_PEOPLE,
+    bench: Bench = THIS_PROCESS,
 ) -> Records:
     """`rows` made-up rows like `records`, that passed the release check.
 
@@ -73,6 +78,7 @@ def synthesise(
         max_rows: most rows learned from, and most measured against.
         limits: of the release check.
         least: of how many people a level or a number must be that the generator sees.
+        bench: where the generator runs.
 
     Raises SyntheticRefused, and ConfigurationError for an unknown synthesizer or where SDV is not installed.
     """
@@ -82,7 +88,7 @@ def synthesise(
         raise ConfigurationError(f"expected at least 1 synthetic row, got {rows}")
     shown, withheld = _divide(records, divided_by, max_rows=max_rows)
     usable = _usable(shown, least)
-    drawn = _made(usable, least, rows=rows, label=records.label)
+    drawn = _made(usable, least, bench, rows=rows, label=records.label)
     real = (_drawn_in(shown, least, like=usable), _drawn_in(withheld, least, like=usable))
     sets = _encode((drawn, *real))
     verdict = assess(sets[0], training=sets[1], holdout=sets[2], limits=limits)
@@ -122,13 +128,13 @@ def _usable(shown: Records, least: int) -> Records:
     return with_target
 
 
-def _made(usable: Records, least: int, *, rows: int, label: Label) -> Records:
+def _made(usable: Records, least: int, bench: Bench, *, rows: int, label: Label) -> Records:
     """Rows sampled from a copula of the blunted rows; columns that blunting left empty stay empty."""
     columns = {name: _blunt(usable.columns[name], usable.subjects, least) for name in usable.kinds}
     target = _blunt(usable.target, usable.subjects, least)
     present = {name: values for name, values in columns.items() if not _missing(values).all()}
     fitted = {f"column {name}": values for name, values in present.items()} | {TARGET: target}
-    sampled = _sample(fitted, rows=rows)
+    sampled = _sample(fitted, bench, rows=rows)
     empty = {"numeric": np.full(rows, np.nan), "categorical": np.full(rows, None, object)}
     filled = {name: sampled.get(f"column {name}", empty[usable.kinds[name]]) for name in columns}
     return _records(filled, usable.kinds, sampled[TARGET], region=usable.region, label=label)
@@ -194,18 +200,57 @@ def _missing(values: np.ndarray) -> np.ndarray:
     return np.isnan(values) if values.dtype.kind == "f" else np.array([value is None for value in values], bool)
 
 
-def _sample(fitted: Mapping[str, np.ndarray], *, rows: int) -> dict[str, np.ndarray]:
+def _sample(fitted: Mapping[str, np.ndarray], bench: Bench, *, rows: int) -> dict[str, np.ndarray]:
     """Sampled columns of the same names and types. A number with two values is a level to the copula: a
     normal margin, rounded, would hardly ever give the rarer one."""
-    sdv_copula = _copula()
     flags = {name for name, values in fitted.items() if values.dtype.kind == "f" and _is_flag(values)}
     columns = {name: _as_levels(values) if name in flags else values for name, values in fitted.items()}
     kinds = {name: "numeric" if values.dtype.kind == "f" else "categorical" for name, values in columns.items()}
-    try:
-        sampled = sdv_copula.fit_and_sample(columns, kinds, rows=rows)
-    except sdv_copula.FAILURES as error:
-        raise SyntheticRefused((f"the synthesizer failed with {type(error).__name__}",)) from None
+    sampled = bench.do(Sample(columns, kinds, rows))
     return {name: values.astype(np.float64) if name in flags else values for name, values in sampled.items()}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """Asks for so many rows of a Gaussian copula fitted to columns; text is answered by its place among the levels."""
+
+    columns: Mapping[str, np.ndarray]
+    kinds: Mapping[str, str]
+    rows: int
+
+    def run(self) -> Written:
+        """Raises ConfigurationError where SDV is not installed."""
+        sdv_copula = _copula()
+        try:
+            sampled = sdv_copula.fit_and_sample(self.columns, self.kinds, rows=self.rows)
+        except sdv_copula.FAILURES as error:
+            return Written({"failed": type(error).__name__}, {})
+        return Written({}, {name: self._coded(name, values) for name, values in sampled.items()})
+
+    def read(self, answer: Written) -> dict[str, np.ndarray]:
+        """The sampled columns, of the same types. Raises SyntheticRefused where none could be sampled."""
+        if "failed" in answer.plain:
+            raise SyntheticRefused((f"the synthesizer failed with {name_of(answer.plain['failed'])}",))
+        return {name: self._decoded(name, answer) for name in self.columns}
+
+    def _coded(self, name: str, values: np.ndarray) -> np.ndarray:
+        if self.kinds[name] == "numeric":
+            return values
+        places = {level: place for place, level in enumerate(_levels(self.columns[name]))}
+        return np.array([-1 if value is None else places[value] for value in values.tolist()], np.int64)
+
+    def _decoded(self, name: str, answer: Written) -> np.ndarray:
+        if self.kinds[name] == "numeric":
+            return array_of(answer, name, shape=(self.rows,), dtype=np.float64)
+        levels, codes = _levels(self.columns[name]), array_of(answer, name, shape=(self.rows,), dtype=np.int64)
+        if ((codes < -1) | (codes >= len(levels))).any():
+            raise BenchFailed(f"model code answered with a level that column {name!r} has not")
+        decoded: np.ndarray = np.array([*levels, None], object)[codes]
+        return decoded
+
+
+def _levels(values: np.ndarray) -> list[str]:
+    return sorted({str(value) for value in values.tolist() if value is not None})
 
 
 def _copula() -> ModuleType:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fedsov.partition import ingest as ingest_module
+from fedsov.partition import row_groups
 from fedsov.partition import store as store_module
 from fedsov.partition.lifecycle.erasure import (
     keyed_digests,
@@ -79,8 +79,7 @@ def test_of_a_large_store_only_the_files_that_hold_the_subject_are_written_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store_module, "ROWS_OF_FILE", 16)
-    monkeypatch.setattr(ingest_module, "ROWS_IN_MEMORY", 8)
-    monkeypatch.setattr(ingest_module, "LEAST_GROUP", 8)
+    monkeypatch.setattr(row_groups, "MOST_OF_GROUP", 8)
     monkeypatch.setattr(table_files, "MOST_ROWS", 8)
     table = people(60, country=["DE"] * 59 + ["US"], passport=[CANARY[1], *(f"P{row % 50}" for row in range(1, 60))])
     run(spec_of(written(tmp_path, table)), tmp_path / "w")

@@ -16,13 +16,17 @@ from fedsov.model.targets import TargetRule
 from fedsov.partition.dataset import DatasetSpec
 from fedsov.partition.people.row_names import (
     RowNames,
+    bytes_of,
     halves_of,
     hexadecimal,
     keyed,
     keyed_halves,
+    packed,
     row_digests,
     row_folds,
     row_names,
+    with_digits,
+    without_digits,
 )
 from fedsov.partition.records import keyed_numbers
 from fedsov.partition.sources import read_source
@@ -51,9 +55,21 @@ def test_halves_of_names_are_those_of_their_bytes_and_other_text_is_no_name() ->
     names = np.random.default_rng(0).integers(0, 256, (50, 16)).astype(np.uint8)
     words = pa.chunked_array([hexadecimal(names[:20]), hexadecimal(names[20:])])
     assert (halves_of(words.slice(3, 40)) == keyed_halves(names[3:43])).all() and not len(halves_of(words.slice(0, 0)))
-    for strange in (["abc"], [None], ["0" * 32, "0" * 31]):
-        with pytest.raises(ValueError, match="not of 32 digits"):
+    for strange in (["abc"], [None], ["0" * 32, "0" * 31], ["G" * 32], ["A" * 32]):
+        with pytest.raises(ValueError, match="digits"):
             halves_of(pa.chunked_array([pa.array(strange, pa.string())]))
+
+
+def test_names_in_16_bytes_are_those_in_32_digits_and_other_text_stays() -> None:
+    names = np.random.default_rng(0).integers(0, 256, (50, 16)).astype(np.uint8)
+    both = pa.chunked_array([packed(names[:20]), packed(names[20:])])
+    assert (bytes_of(both.slice(3, 40)) == names[3:43]).all()
+    digits = pa.table({"whose": hexadecimal(names), "town": hexadecimal(names), "odd": ["Bonn"] * 50})
+    small = without_digits(digits, ["whose", "odd"])
+    assert small.schema.types == [pa.binary(16), pa.large_string(), pa.string()]
+    assert with_digits(small).equals(digits)
+    with pytest.raises(ValueError, match="missing"):
+        bytes_of(pa.chunked_array([pa.array([None], pa.binary(16))]))
 
 
 def test_one_value_more_less_or_missing_is_another_row() -> None:

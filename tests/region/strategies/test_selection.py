@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
+from fedsov.algorithms.local_steps import LocalSteps
 from fedsov.errors import ConfigurationError, InputError
 from fedsov.model.metrics import auc
 from fedsov.region.strategies import selection
 from fedsov.region.strategies.candidates import Candidate, StartingPoint, train_alone
+from fedsov.region.strategies.selection import RegionModel
+from fedsov.training.rows import DataSplit
 from tests.region.strategies.world import RECIPE, divided, received, rows_of
 
 
@@ -19,6 +23,12 @@ def turned(model: Candidate) -> Candidate:
     """A model that says the opposite."""
     last = {name: -array if name.startswith("2.") else array for name, array in model.parameters.items()}
     return replace(model, name="opposite", parameters=last)
+
+
+def compared(candidate: Candidate, alone: Candidate, rows: DataSplit, steps: LocalSteps, **more: Any) -> RegionModel:
+    """The one of two models that is kept."""
+    both = (selection.answered(each, rows) for each in (candidate, alone))
+    return selection.compare(*both, rows, steps, **more)
 
 
 @pytest.mark.parametrize("strategy", list(selection.STRATEGIES))
@@ -40,7 +50,7 @@ def test_local_is_its_own_comparison() -> None:
 def test_a_strategy_worse_than_local_on_validation_rows_is_replaced_and_the_note_says_so() -> None:
     rows = divided(600, seed=1)
     alone = train_alone(rows, StartingPoint(), RECIPE)
-    found = selection.compare(turned(alone), alone, rows, RECIPE.fine_tune)
+    found = compared(turned(alone), alone, rows, RECIPE.fine_tune)
     assert found.selected == "local"
     assert "opposite was worse on validation rows" in found.note
     assert found.gain == 0.0
@@ -49,7 +59,7 @@ def test_a_strategy_worse_than_local_on_validation_rows_is_replaced_and_the_note
 def test_a_loss_that_is_given_chooses() -> None:
     rows = divided(600, seed=1)
     alone = train_alone(rows, StartingPoint(), RECIPE)
-    found = selection.compare(turned(alone), alone, rows, RECIPE.fine_tune, loss=lambda _rows, _answers: 0.5)
+    found = compared(turned(alone), alone, rows, RECIPE.fine_tune, loss=lambda _rows, _answers: 0.5)
     assert found.selected == "opposite", "no loss is above the other"
 
 
@@ -57,7 +67,7 @@ def test_test_rows_have_no_say_in_the_choice() -> None:
     rows = divided(600, seed=1)
     alone = train_alone(rows, StartingPoint(), RECIPE)
     reversed_test = replace(rows, test=replace(rows.test, y=1 - rows.test.y))
-    assert selection.compare(turned(alone), alone, reversed_test, RECIPE.fine_tune).selected == "local"
+    assert compared(turned(alone), alone, reversed_test, RECIPE.fine_tune).selected == "local"
 
 
 def test_one_class_or_no_row_in_the_test_part_gives_none_not_a_number() -> None:

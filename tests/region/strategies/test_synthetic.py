@@ -157,8 +157,8 @@ def test_a_secret_divides_people_by_who_they_are_and_a_newcomer_moves_at_most_on
 def test_a_generator_that_copies_is_refused(monkeypatch, copied):
     fitted = synthetic._sample
 
-    def copying(columns, *, rows):
-        honest = fitted(columns, rows=rows)
+    def copying(columns, bench, *, rows):
+        honest = fitted(columns, bench, rows=rows)
         taken = round(copied * rows)
         return {name: np.concatenate([columns[name][:taken], honest[name][taken:]]) for name in columns}
 
@@ -171,9 +171,9 @@ def test_a_generator_that_copies_is_refused(monkeypatch, copied):
 def test_a_generator_that_makes_noise_is_refused(monkeypatch):
     fitted = synthetic._sample
 
-    def noise(columns, *, rows):
+    def noise(columns, bench, *, rows):
         rng = np.random.default_rng(0)
-        return {name: rng.permutation(values) for name, values in fitted(columns, rows=rows).items()}
+        return {name: rng.permutation(values) for name, values in fitted(columns, bench, rows=rows).items()}
 
     monkeypatch.setattr(synthetic, "_sample", noise)
     with pytest.raises(SyntheticRefused, match="AUC"):
@@ -190,7 +190,7 @@ def test_a_failing_generator_says_its_type_and_no_value(monkeypatch):
     with pytest.raises(SyntheticRefused, match="failed with ValueError") as refused:
         synthesise(region(), rows=10, divided_by=1)
     assert SECRET not in str(refused.value)
-    assert refused.value.__suppress_context__
+    assert refused.value.__context__ is None
 
 
 @pytest.mark.parametrize("target", ["flag", "text"])

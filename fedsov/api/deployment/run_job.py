@@ -1,0 +1,99 @@
+"""The process of one job at the hub: it runs the job in the hub's home, and tells a line of JSON for each event.
+
+    python -m fedsov.api.deployment.run_job HOME < job.json
+
+    {"line": "..."}      progress          {"result": {...}}                          how it ended
+    {"run": "..."}       the run's name    {"error": {"type": ..., "text": ...}}      or why it did not
+
+The dispatcher starts it before there is a job, so that its imports are done
+(`fedsov.api.deployment.dispatcher`). A job that was begun before goes on from its run's checkpoint. SIGINT stops it
+between two instants that are both good ones, as Ctrl-C does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fedsov.errors import ConfigurationError, FedsovError
+from fedsov.storage.private_files import keep_private
+
+RUN_LINE = re.compile(r"^run (\S+); to resume")
+"""The line by which a run says its name."""
+
+
+def main() -> None:
+    """Waits for a job on standard input, does it, and tells its events."""
+    home = Path(sys.argv[1])
+    keep_private()
+    out = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # what a library prints is no event
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def tell(**event: Any) -> None:
+        print(json.dumps(event), file=out)
+
+    def progress(line: str) -> None:
+        if named := RUN_LINE.match(line):
+            tell(run=named[1])
+        tell(line=line)
+
+    warm_up()
+    text = sys.stdin.read()
+    if not text:
+        return
+    job = json.loads(text)
+    try:
+        tell(result=run_job(home, job, progress))
+    except FedsovError as error:
+        tell(error={"type": type(error).__name__, "text": str(error)})
+    except KeyboardInterrupt:
+        tell(stopped=True)
+
+
+def warm_up() -> None:
+    """Imports what every job needs, while there is none yet."""
+    import fedsov.api.collect_result
+    import fedsov.api.register_models
+    import fedsov.api.train
+    import fedsov.config.hub_settings
+    import fedsov.config.settings
+    import fedsov.hub.finishing
+    import fedsov.hub.region_queries
+    import fedsov.hub.resume
+    import fedsov.hub.run
+    import fedsov.runtimes.deployment.runtime  # noqa: F401 - imported for their time alone
+
+
+def run_job(home: Path, job: Mapping[str, Any], progress: Any) -> Any:
+    """The job's result in plain values.
+
+    Raises FedsovError; ConfigurationError for a kind of job that there is not.
+    """
+    from fedsov.api.deployment.told_result import result_to_plain
+    from fedsov.api.resume import find_run
+    from fedsov.api.train import plan_settings, train_settings
+    from fedsov.config.settings import settings_of
+
+    if job.get("run"):
+        settings, begun = find_run(home, str(job["run"]))
+        return result_to_plain(train_settings(settings, progress=progress, resumed=begun))
+    config = dict(job["config"])
+    runtime = {**config.get("runtime", {}), "kind": "deployment", "hub": None}
+    settings = settings_of({**config, "workspace": str(home), "runtime": runtime})
+    if job["kind"] == "train":
+        return result_to_plain(train_settings(settings, progress=progress))
+    if job["kind"] == "plan":
+        plan, report = plan_settings(settings, progress=progress, fresh=bool(config.get("fresh")))
+        return {"plan": plan.to_json(), "ingested": report.to_json()}
+    raise ConfigurationError(f"the hub runs no job of kind {job['kind']!r}; it runs train and plan")
+
+
+if __name__ == "__main__":
+    main()

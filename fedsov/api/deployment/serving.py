@@ -1,0 +1,137 @@
+"""Running the parties of a deployment: a hub, a region, or all of a workspace for a trial.
+
+Each returns after SIGTERM or SIGINT.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from fedsov.api.deployment.trial import set_up_trial
+from fedsov.config.settings import Settings
+from fedsov.errors import ConfigurationError
+from fedsov.keys.certificates import HUB, REGION
+from fedsov.ledger.ledger import Ledger
+from fedsov.region.settings_file import has_settings, read_settings
+from fedsov.runtimes.deployment.health import HealthListener
+from fedsov.runtimes.deployment.parties import HubOptions, hub_services, region_process, run_all
+from fedsov.runtimes.deployment.region_service import RegionPlace
+from fedsov.storage.deployment_folder import DeploymentFolder
+from fedsov.storage.party_file import HubAddress, PartyFile, read_party
+from fedsov.storage.workspace import Workspace, ledger_of, store_of
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Display:
+    """How a party shows itself: where its health is told, None for nowhere, and sentences or lines of JSON."""
+
+    health: HealthListener | None = None
+    plain: bool = False
+
+
+def serve_hub(home: Path, options: HubOptions, shown: Display) -> None:
+    """Runs the hub of a home. Raises ConfigurationError where it is no hub's, or its port is taken."""
+    party = _party(home, HUB)
+    _check_free(options.listen or party.hub.host, party.hub.port)
+    run_all(hub_services(home, party.name, options), shown.health, plain=shown.plain)
+
+
+def serve_region(workspace: Path, name: str, shown: Display) -> None:
+    """Runs a region: of its own home, or one of a trial's workspace. Raises ConfigurationError."""
+    if not Workspace(workspace).region(name).is_dir():
+        raise ConfigurationError(
+            f"no region {name} in {workspace}; `fedsov deploy join` makes it, `--workspace DIR` names its home"
+        )
+    folder = DeploymentFolder(workspace / "deployment" / "regions" / name)
+    if not folder.party.exists():
+        folder = DeploymentFolder(workspace)
+    party = _party(folder.home, REGION)
+    if party.name != name:
+        raise ConfigurationError(f"{folder.home} is the home of region {party.name}, and not of {name}")
+    place = RegionPlace(name, workspace, folder, party.hub, _hub_key(workspace, name))
+    run_all([region_process(place)], shown.health, plain=shown.plain)
+
+
+def serve_all(settings: Settings, hub: HubAddress, options: HubOptions, shown: Display, *, progress: Progress) -> None:
+    """Runs the hub and every region of a workspace on this machine, with certificates for the trial.
+
+    Where the workspace holds no rows of the data set, they are ingested first: the demonstration's by default.
+
+    Raises ConfigurationError; InputError and whatever else an ingestion raises.
+    """
+    _check_free(hub.host, hub.port)
+    workspace = Workspace(settings.workspace.resolve())
+    if not _holding(workspace, settings.dataset.name):
+        from fedsov.api.train import ingest_settings
+
+        progress(f"no rows of {settings.dataset.name} in {settings.workspace} yet; they are ingested first")
+        progress(f"ingest: {ingest_settings(settings, progress=progress).sentence()}")
+    names = _holding(workspace, settings.dataset.name)
+    trial = set_up_trial(workspace.root, names, hub, hub_name=settings.federation.hub.name)
+    if trial.made:
+        progress(f"certificates for this trial: {', '.join(trial.made)}; their authority lies beside them, open to all")
+    for name in trial.revoked:
+        progress(f"{name} was revoked, and is not begun; remove {trial.regions[name].home} to begin it anew")
+    places = [
+        RegionPlace(name, workspace.root, trial.regions[name], hub, _hub_key(workspace.root, name))
+        for name in names
+        if name not in trial.revoked
+    ]
+    progress(
+        f"hub and {', '.join(place.name for place in places)} on one machine, one user, one network: a trial; "
+        f"submit with: fedsov train runtime=deployment workspace={settings.workspace}"
+    )
+    services = [*hub_services(workspace.root, trial_hub_name(trial.hub), options), *map(region_process, places)]
+    run_all(services, shown.health, plain=shown.plain)
+
+
+def trial_hub_name(folder: DeploymentFolder) -> str:
+    """The hub's name, as its party's file has it."""
+    return read_party(folder.party).name
+
+
+def _holding(workspace: Workspace, dataset: str) -> Sequence[str]:
+    """The regions with rows of a data set."""
+    return [name for name in workspace.region_names() if store_of(workspace.region(name), dataset).exists()]
+
+
+def _hub_key(workspace: Path, name: str) -> str:
+    """The key of the hub's ledger that a region's settings pin; "" where they pin none.
+
+    Raises SettingsBroken, LedgerBroken.
+    """
+    folder = Workspace(workspace).region(name)
+    with closing(Ledger.read(ledger_of(folder))) as ledger:
+        if not has_settings(folder, ledger):
+            return ""
+        own = read_settings(folder, ledger)
+    return "" if own.parties.hub is None else own.keys.get(own.parties.hub.name, "")
+
+
+def _party(home: Path, role: str) -> PartyFile:
+    folder = DeploymentFolder(home)
+    if not folder.party.exists():
+        made = "`fedsov deploy init` makes a hub's" if role == HUB else "`fedsov deploy accept` makes a region's"
+        raise ConfigurationError(f"{home} is no home of a deployment; {made}, and `fedsov up` runs a trial")
+    party = read_party(folder.party)
+    if party.role != role:
+        raise ConfigurationError(f"{home} is the home of {party.name}, a {party.role}; a {role}'s is needed")
+    return party
+
+
+def _check_free(host: str, port: int) -> None:
+    """Raises ConfigurationError where another process listens there already."""
+    try:
+        with socket.create_server((host, port)):
+            return
+    except OSError as error:
+        raise ConfigurationError(
+            f"the hub cannot listen at {host}:{port} ({error.strerror}); another may run already: `fedsov status`; "
+            "--port N takes another port"
+        ) from None

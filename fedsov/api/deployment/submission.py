@@ -1,0 +1,107 @@
+"""Submitting a job to a hub, and following it: the same lines, the same result, as if the run were here.
+
+    with operator_connection(settings) as connection:
+        result = submitted(connection, "train", settings.plain, progress=print)
+
+The job goes on at the hub, whoever follows it; `fedsov logs` takes it up again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from fedsov.api.deployment.told_result import result_from_plain
+from fedsov.api.result import RunResult
+from fedsov.config.settings import Settings
+from fedsov.errors import ConfigurationError, FedsovError
+from fedsov.hub.region_errors import error_by_name
+from fedsov.keys.certificates import OPERATOR
+from fedsov.runtimes.deployment.grid_line import again
+from fedsov.runtimes.deployment.hub_connection import Credentials, HubConnection, parse_address
+from fedsov.runtimes.deployment.jobs import DONE, STOPPED
+from fedsov.storage.deployment_folder import DeploymentFolder
+from fedsov.storage.party_file import read_party
+
+JOBS = "/fedsov/v1/jobs"
+WAIT = 20.0
+Progress = Callable[[str], None]
+
+
+@contextmanager
+def operator_connection(home: Path, hub: str | None = None) -> Iterator[HubConnection]:
+    """A connection to the hub as an operator: of an operator's home, or of the hub's own, which has one's certificate.
+
+    Args:
+        hub: its address as HOST:PORT; None for the one in the home's ``party.yaml``.
+
+    Raises ConfigurationError where this home has no certificate of an operator.
+    """
+    folder = DeploymentFolder(home)
+    if not folder.party.exists():
+        raise ConfigurationError(
+            f"{home} is no home of a deployment; `fedsov up` makes one for a trial, `fedsov deploy init` in earnest, "
+            "and --workspace DIR names it"
+        )
+    party = read_party(folder.party)
+    credentials = Credentials.of(folder) if party.role == OPERATOR else Credentials.of_operator(folder)
+    with HubConnection(parse_address(hub) if hub else party.hub, credentials) as connection:
+        yield connection
+
+
+def train_at_hub(settings: Settings, *, progress: Progress) -> RunResult:
+    """Has a run made at the hub, and gives its result. Raises the error that ended it."""
+    with operator_connection(settings.workspace, settings.runtime.hub) as connection:
+        return result_from_plain(_submitted(connection, "train", settings.plain, progress))
+
+
+def follow(connection: HubConnection, job: str, *, progress: Progress) -> tuple[str, Any]:
+    """Tells a job's lines from its first one until it ends; its state and its result then."""
+    after = 0
+    while True:
+        standing = again(partial(_after, connection, job, after), say=progress)
+        for line in standing["lines"]:
+            progress(line)
+        after += len(standing["lines"])
+        if standing["ended"]:
+            return str(standing["state"]), standing["result"]
+
+
+def _after(connection: HubConnection, job: str, after: int) -> Mapping[str, Any]:
+    """A job's lines after so many of them, waited for, and how it stands."""
+    body, headers = json.dumps({"id": job, "after": after}).encode(), {"fedsov-wait": f"{WAIT:g}"}
+    _, answer = connection.post(f"{JOBS}/follow", body, headers=headers, timeout=WAIT + 30)
+    standing: Mapping[str, Any] = json.loads(answer)
+    return standing
+
+
+def _submitted(connection: HubConnection, kind: str, config: Mapping[str, Any], progress: Progress) -> Any:
+    job = connection.post_json(JOBS, {"kind": kind, "config": config})["id"]
+    progress(f"submitted to the hub as job {job}; it goes on there whoever follows it: `fedsov logs {job}`")
+    try:
+        state, result = follow(connection, job, progress=progress)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"job {job} goes on at the hub; `fedsov logs {job}` follows it, `fedsov stop {job}` ends it"
+        ) from None
+    if state == DONE:
+        return result
+    if state == STOPPED:
+        raise FedsovError(f"job {job} was stopped at the hub")
+    error = (result or {}).get("error", {"type": "TrainingFailed", "text": "it failed, and nothing says why"})
+    raise error_by_name(error["type"], error["text"])
+
+
+def standing(connection: HubConnection) -> dict[str, Any]:
+    """The regions and jobs of a hub, in plain values."""
+    return {"regions": connection.get("/fedsov/v1/regions")["regions"], "jobs": connection.get(JOBS)}
+
+
+def stopped(connection: HubConnection, job: str) -> Mapping[str, Any]:
+    """A job that was asked to stop. Raises HubRefused for one that there is not."""
+    told: Mapping[str, Any] = connection.post_json(f"{JOBS}/stop", {"id": job})
+    return told

@@ -1,0 +1,45 @@
+"""Options of the commands that run a party until it is told to end."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fedsov.cli.arguments import Arguments
+from fedsov.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from fedsov.api.deployment.serving import Display
+
+
+def port(text: str) -> int:
+    """A port of this machine, 0 for any free one. Raises ConfigurationError."""
+    if not text.isdecimal() or int(text) > 65535:
+        raise ConfigurationError(f"a port is {text!r}; expected a whole number of 0 to 65535")
+    return int(text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeArguments(Arguments):
+    """Where a party tells its health, and how it logs: lines of JSON, or sentences on a terminal."""
+
+    health: Annotated[
+        int,
+        typer.Option(
+            "--health-port", metavar="N", help="Tells /healthz, /readyz, /metrics there; 0 nowhere.", parser=port
+        ),
+    ] = 0
+    health_host: Annotated[
+        str, typer.Option("--health-host", metavar="ADDRESS", help="The address of that, in the party's own zone.")
+    ] = "127.0.0.1"
+
+    def display(self) -> Display:
+        """How the party shows itself."""
+        from fedsov.api.deployment.serving import Display
+        from fedsov.runtimes.deployment.health import HealthListener
+
+        listener = HealthListener(self.health_host, self.health) if self.health else None
+        return Display(health=listener, plain=sys.stderr.isatty() and not self.json)

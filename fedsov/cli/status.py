@@ -1,0 +1,42 @@
+"""`status`: a deployment's regions and jobs, as its hub sees them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from fedsov.cli.arguments import Arguments, print_json, print_line
+from fedsov.cli.declaration import command, command_app
+
+app = command_app()
+HubOption = Annotated[
+    str, typer.Option("--hub", metavar="HOST:PORT", help="The hub; by default the one that this home knows.")
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandingArguments(Arguments):
+    """Which hub."""
+
+    hub: HubOption = ""
+
+
+@command(app, examples=("fedsov status", "fedsov status --hub hub.example:9092 --json"))
+def status(arguments: StandingArguments) -> None:
+    """Prints which regions are connected to the hub, and its jobs, the newest last."""
+    from fedsov.api.deployment.submission import operator_connection, standing
+
+    with operator_connection(arguments.workspace, arguments.hub or None) as connection:
+        told = standing(connection)
+    if arguments.json:
+        print_json(told)
+        return
+    for name, region in told["regions"].items():
+        print_line(f"region {name}: {'connected' if region['connected'] else 'away'}")
+    for job in told["jobs"][-20:]:
+        run = f", run {job['run']}" if job["run"] else ""
+        print_line(f"job {job['id']} ({job['kind']}, by {job['by']}): {job['state']}{run}")
+    if not told["jobs"]:
+        print_line("no job yet; `fedsov train runtime=deployment` submits one")

@@ -1,0 +1,54 @@
+"""`up`: a hub and every region on this machine, for a trial."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from fedsov.cli.arguments import note, run_settings
+from fedsov.cli.declaration import command, command_app
+from fedsov.cli.serving import ServeArguments, port
+
+app = command_app()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpArguments(ServeArguments):
+    """Where the hub of the trial listens."""
+
+    port: Annotated[int, typer.Option("--port", metavar="N", help="The hub's port.", parser=port)] = 9092
+    stock: Annotated[
+        int,
+        typer.Option(
+            "--stock-port",
+            metavar="N",
+            help="Where Flower's own tools of this machine reach it; 0 nowhere.",
+            parser=port,
+        ),
+    ] = 0
+
+
+@command(
+    app,
+    examples=("fedsov up                              # the demo", "fedsov up dataset=@people.yaml --port 9443"),
+    reads="run settings",
+)
+def up(arguments: UpArguments) -> None:
+    """Runs the hub and every region of a workspace on this machine, each in processes of its own, until Ctrl-C.
+
+    It makes certificates for them, and ingests the data set first where the workspace holds none of it. Then, in
+    another terminal: `fedsov train runtime=deployment`. For a trial alone: all of them are one user's.
+    """
+    from fedsov.api.deployment.serving import serve_all
+    from fedsov.runtimes.deployment.parties import HubOptions
+    from fedsov.storage.party_file import HubAddress
+
+    serve_all(
+        run_settings(arguments.overrides),
+        HubAddress("127.0.0.1", arguments.port),
+        HubOptions(stock_port=arguments.stock),
+        arguments.display(),
+        progress=note,
+    )

@@ -1,0 +1,1 @@
+"""What runs a party, as files: rendered from values, checked by the tests, applied by the party's own people."""

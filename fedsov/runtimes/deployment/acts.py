@@ -1,0 +1,12 @@
+"""What the envelope of a message asks of a region, beside the question inside it (`fedsov.protocol.envelopes`)."""
+
+OPEN = "open"
+"""That it opens its store, ledger and gate for a run, as its start says."""
+HOLDINGS = "holdings"
+"""That it tells what rows it holds (`fedsov.runtimes.deployment.holdings`)."""
+REGISTER = "register"
+"""That it registers the models of a run in its own registry, and tells their names and versions."""
+CLOSE = "close"
+"""That a run has ended: what was kept for it goes."""
+ANSWER = "answer"
+"""That it answers the question."""

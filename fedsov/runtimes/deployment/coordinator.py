@@ -1,0 +1,345 @@
+"""The coordinator: Flower's SuperLink behind mutual TLS, with long polls and whole messages in one request.
+
+A party is who its certificate says: `spiffe://fedsov/region/NAME` reaches the fleet alone, the hub and its operators
+reach runs and jobs. Each request is asked anew: a certificate that was taken back or has ended is refused at its next
+request. The certificate is the authentication, so that clocks may differ. Nothing here looks into a message.
+
+| request | who | what |
+|---|---|---|
+| POST /fedsov/v1/fleet/hello | region | its node, and this process's name; a region says so when it begins |
+| POST /fedsov/v1/fleet/pull | region | the next message as a parcel; waits for one (`fedsov-wait`) |
+| POST /fedsov/v1/fleet/push | region | the parcel of an answer |
+| POST /fedsov/v1/fleet/beat, /bye | region | a sign of life, answered with the number of the list below; that it goes |
+| POST /fedsov/v1/fleet/revoked | region | the list of revoked certificates, which the hub's ledger signed |
+| GET /fedsov/v1/regions | hub, operator | the regions, and which are connected |
+| POST /fedsov/v1/runs, /runs/beat, /runs/end | hub | begins a run of Flower's, says that it goes on, ends it |
+| POST /fedsov/v1/grid/send, /receive | hub | a run's messages to regions; their answers, waited for |
+| POST /fedsov/v1/jobs ... | operator | `fedsov.runtimes.deployment.jobs` |
+| /v1/fleet; /v1/control, /v1/runtime | region; hub, operator | Flower's own interfaces |
+
+A message that was handed out stays here until the region names it in its next pull: a broken connection gets it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+
+from fedsov import __version__
+from fedsov.errors import FedsovError
+from fedsov.protocol.message_types import VERSION
+from fedsov.runtimes.deployment.access import Access, Caller, NotAllowed
+from fedsov.runtimes.deployment.bells import Bells
+from fedsov.runtimes.deployment.flower_server import Handed, RunTicket, RunUnknown, SuperLink
+from fedsov.runtimes.deployment.jobs import Jobs
+from fedsov.runtimes.deployment.parcels import ParcelDamaged
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+PREFIX = "/fedsov/v1"
+LARGEST_PARCEL, LARGEST_TEXT = 1 << 30, 1 << 26
+LONGEST_WAIT = 25.0
+"""Seconds of a long poll; whatever stands between must wait longer for an answer."""
+REGION, HUB, OPERATOR = "region", "hub", "operator"
+STOCK: Mapping[str, frozenset[str]] = {
+    "/v1/fleet/": frozenset({REGION}),
+    "/v1/control/": frozenset({HUB, OPERATOR}),
+    "/v1/runtime/": frozenset({HUB, OPERATOR}),
+    "/health": frozenset({REGION, HUB, OPERATOR}),
+}
+
+
+class NotServed(Exception):
+    """A request that is not served: a status and why."""
+
+    def __init__(self, status: int, why: str) -> None:
+        super().__init__(why)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class PartyRequest:
+    """A request whose party is known, and what wakes when it goes away."""
+
+    who: Caller
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+    gone: asyncio.Future[None]
+
+    @property
+    def wait(self) -> float:
+        """Seconds that it waits for something to come."""
+        try:
+            return max(0.0, min(LONGEST_WAIT, float(self.headers.get("fedsov-wait", "0"))))
+        except ValueError:
+            raise NotServed(400, "fedsov-wait is a number of seconds") from None
+
+    def json(self) -> dict[str, Any]:
+        """The body as an object. Raises NotServed."""
+        try:
+            value = json.loads(self.body)
+        except ValueError:
+            value = None
+        if not isinstance(value, dict):
+            raise NotServed(400, "the body is a JSON object")
+        return value
+
+
+Answer = bytes | Mapping[str, Any] | list[Any] | None
+Act = Callable[[PartyRequest], Awaitable[Answer]]
+
+
+@dataclass(slots=True)
+class _Region:
+    """A region that said hello: its node, its certificate, and the message that it was handed and has not named yet."""
+
+    node: int
+    serial: str
+    handed: Handed | None = None
+    alone: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+@dataclass(slots=True)
+class _Poller:
+    """A run's last answers, until it asks for the next."""
+
+    number: str = ""
+    parcel: bytes | None = None
+    alone: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Coordinator:
+    """An ASGI application around Flower's; who calls stands in the scope's ``extensions`` (`tls_server`)."""
+
+    def __init__(self, link: SuperLink, bells: Bells, access: Access, jobs: Jobs) -> None:
+        self._link, self._bells, self._access, self._jobs = link, bells, access, jobs
+        self.instance = secrets.token_hex(8)
+        self._regions: dict[str, _Region] = {}
+        self._pollers: dict[str, _Poller] = {}
+        fleet, hub, people = frozenset({REGION}), frozenset({HUB}), frozenset({HUB, OPERATOR})
+        self._acts: dict[str, tuple[frozenset[str], Act]] = {
+            "fleet/hello": (fleet, self._hello),
+            "fleet/pull": (fleet, self._pull),
+            "fleet/push": (fleet, self._push),
+            "fleet/beat": (fleet, self._beat),
+            "fleet/bye": (fleet, self._bye),
+            "fleet/revoked": (fleet, self._list_revoked),
+            "regions": (people, self._list_regions),
+            "runs": (hub, self._begin_run),
+            "runs/end": (hub, self._end_run),
+            "runs/beat": (hub, self._beat_run),
+            "grid/send": (hub, self._send),
+            "grid/receive": (hub, self._receive),
+            **{name: (frozenset(roles), act) for name, (roles, act) in jobs.acts().items()},
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request, or hands it to Flower's application."""
+        if scope["type"] != "http":
+            await self._link.app(scope, receive, send)
+            return
+        try:
+            who = await self._caller(scope)
+            if not scope["path"].startswith(f"{PREFIX}/"):
+                _check_stock(who, scope["path"])
+                await self._link.app(scope, receive, send)
+                return
+            status, body = await self._answered(who, scope, receive)
+        except NotAllowed as refused:
+            status, body = 403, _error(refused)
+        except NotServed as refused:
+            status, body = refused.status, _error(refused)
+        await _respond(send, status, body)
+
+    async def _caller(self, scope: Scope) -> Caller:
+        """Who calls. A region that is refused by the certificate by which it said hello is connected no more."""
+        try:
+            return self._access.caller(scope)
+        except NotAllowed:
+            named = self._access.named(scope)
+            region = None if named is None else self._regions.get(named.name)
+            if named is not None and region is not None and (named.role, named.serial) == (REGION, region.serial):
+                await self._forget(named.name)
+            raise
+
+    async def _answered(self, who: Caller, scope: Scope, receive: Receive) -> tuple[int, bytes]:
+        name = scope["path"].removeprefix(f"{PREFIX}/").rstrip("/")
+        act = next((self._acts[key] for key in (name, name.partition("/")[0]) if key in self._acts), None)
+        if act is None:
+            raise NotServed(404, f"there is no {scope['path']}")
+        roles, answer = act
+        if who.role not in roles:
+            raise NotAllowed(f"a certificate of a {who.role} does not reach {scope['path']}")
+        headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
+        largest = LARGEST_PARCEL if name in ("fleet/push", "grid/send") else LARGEST_TEXT
+        body = await _body(headers, receive, largest)
+        gone = asyncio.ensure_future(_disconnected(receive))
+        try:
+            found = await answer(PartyRequest(who, name, headers, body, gone))
+        except (ParcelDamaged, RunUnknown, FedsovError) as error:
+            raise NotServed(410 if isinstance(error, RunUnknown) else 400, str(error)) from None
+        finally:
+            gone.cancel()
+        if found is None:
+            return 204, b""
+        return 200, found if isinstance(found, bytes) else json.dumps(found).encode()
+
+    async def _hello(self, request: PartyRequest) -> Answer:
+        """A region begins: its node is registered under its certificate's key, and what it was handed is handed again.
+
+        A node that another key of this region had is forgotten: its certificate was renewed.
+        """
+        node = await run_in_threadpool(self._link.register, request.who.name, request.who.public_key)
+        before = self._regions.get(request.who.name)
+        if before is not None and before.node != node:
+            await run_in_threadpool(self._link.unregister, before.node)
+            before = None
+        handed = before.handed if before is not None else None
+        self._regions[request.who.name] = _Region(node, request.who.serial, handed)
+        await run_in_threadpool(self._link.beat, node)
+        self._bells.ring(("regions", 0))
+        return {"node": str(node), "instance": self.instance, "fedsov": __version__, "protocol": VERSION}
+
+    def _region(self, request: PartyRequest) -> _Region:
+        region = self._regions.get(request.who.name)
+        if region is None:
+            raise NotServed(409, "this coordinator began anew; say hello first")
+        return region
+
+    async def _pull(self, request: PartyRequest) -> Answer:
+        region = self._region(request)
+        await run_in_threadpool(self._link.beat, region.node)
+        async with region.alone:
+            if (handed := region.handed) is not None:
+                goes_on = await run_in_threadpool(self._link.goes_on, handed.run)
+                if goes_on and handed.message != request.headers.get("fedsov-has", ""):
+                    return handed.parcel
+                await run_in_threadpool(self._link.delivered, handed.message)
+                region.handed = None
+            take = _in_a_thread(self._link.take_for_node, region.node)
+            region.handed = await self._bells.answer(("node", region.node), take, request.wait, request.gone)
+            return None if region.handed is None else region.handed.parcel
+
+    async def _push(self, request: PartyRequest) -> Answer:
+        node = self._region(request).node
+
+        def check(message: Any) -> str:
+            return "" if message.metadata.src_node_id == node else "a region answers for itself alone"
+
+        return await run_in_threadpool(lambda: self._link.store(request.body, check=check))
+
+    async def _beat(self, request: PartyRequest) -> Answer:
+        await run_in_threadpool(self._link.beat, self._region(request).node)
+        return {"revoked": self._access.revocations}
+
+    async def _list_revoked(self, request: PartyRequest) -> Answer:
+        return self._access.list_of_revoked()
+
+    async def _bye(self, request: PartyRequest) -> Answer:
+        await self._forget(request.who.name)
+        return None
+
+    async def _forget(self, name: str) -> None:
+        """A region is connected no more, until it says hello again."""
+        region = self._regions.pop(name, None)
+        if region is not None:
+            await run_in_threadpool(self._link.sign_off, region.node)
+            self._bells.ring(("regions", 0))
+
+    async def _list_regions(self, request: PartyRequest) -> Answer:
+        online = await run_in_threadpool(self._link.online)
+        known = {name: region.node for name, region in self._regions.items()}
+        return {
+            "instance": self.instance,
+            "regions": {
+                name: {"node": str(known.get(name, 0)), "connected": known.get(name) in online}
+                for name in sorted({*self._access.approved(REGION), *known})
+            },
+        }
+
+    async def _begin_run(self, request: PartyRequest) -> Answer:
+        ticket = await run_in_threadpool(self._link.begin_run, str(request.json().get("application", "")))
+        return {"run": str(ticket.run), "token": ticket.token, "instance": self.instance}
+
+    async def _end_run(self, request: PartyRequest) -> Answer:
+        ticket = await self._ticket(request)
+        await run_in_threadpool(self._link.end_run, ticket, str(request.json().get("status", "failed")))
+        self._pollers.pop(ticket.token, None)
+        return None
+
+    async def _beat_run(self, request: PartyRequest) -> Answer:
+        await self._ticket(request)
+        return None
+
+    async def _ticket(self, request: PartyRequest) -> RunTicket:
+        return await run_in_threadpool(self._link.task_of, request.headers.get("fedsov-token", ""))
+
+    async def _send(self, request: PartyRequest) -> Answer:
+        ticket = await self._ticket(request)
+
+        def check(message: Any) -> str:
+            return "" if message.metadata.run_id == ticket.run else "a message of another run"
+
+        return await run_in_threadpool(lambda: self._link.store(request.body, check=check))
+
+    async def _receive(self, request: PartyRequest) -> Answer:
+        """Answers that came; the same ones where this request came before (`number`)."""
+        ticket, asked = await self._ticket(request), request.json()
+        poller, number = self._pollers.setdefault(ticket.token, _Poller()), str(asked.get("number", ""))
+        async with poller.alone:
+            if number and poller.number == number:
+                return poller.parcel
+            take = _in_a_thread(self._link.take_replies, ticket.run, [str(name) for name in asked["ids"]])
+            poller.parcel = await self._bells.answer(("run", ticket.run), take, request.wait, request.gone)
+            poller.number = number
+            return poller.parcel
+
+
+def _in_a_thread(act: Callable[..., Any], *given: Any) -> Callable[[], Awaitable[Any]]:
+    return lambda: run_in_threadpool(act, *given)
+
+
+def _check_stock(who: Caller, path: str) -> None:
+    roles = next((roles for prefix, roles in STOCK.items() if path.startswith(prefix)), frozenset[str]())
+    if who.role not in roles:
+        raise NotAllowed(f"a certificate of a {who.role} does not reach {path}")
+
+
+async def _body(headers: Mapping[str, str], receive: Receive, largest: int) -> bytes:
+    length = headers.get("content-length", "0")
+    if not length.isdecimal() or int(length) > largest:
+        raise NotServed(413, f"a body says its length, of {largest:,} bytes at most")
+    pieces, size, more = list[bytes](), 0, int(length) > 0
+    while more:
+        event = await receive()
+        if event["type"] == "http.disconnect":
+            raise NotServed(400, "the body broke off")
+        pieces.append(event.get("body", b""))
+        size += len(pieces[-1])
+        more = event.get("more_body", False)
+    if size > largest:
+        raise NotServed(413, f"a body of more than {largest:,} bytes")
+    return b"".join(pieces)
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _error(problem: Exception) -> bytes:
+    return json.dumps({"error": str(problem)}).encode()
+
+
+async def _respond(send: Send, status: int, body: bytes) -> None:
+    headers = [(b"content-type", b"application/octet-stream"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

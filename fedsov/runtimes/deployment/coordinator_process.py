@@ -1,0 +1,90 @@
+"""The coordinator's process: it serves until it is told to end.
+
+python -m fedsov.runtimes.deployment.coordinator_process HOME [--stock-port PORT] [--database FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+from pathlib import Path
+
+from fedsov.keys.certificates import identity_of
+from fedsov.runtimes.deployment.access import Access
+from fedsov.runtimes.deployment.bells import Bells
+from fedsov.runtimes.deployment.coordinator import Coordinator
+from fedsov.runtimes.deployment.flower_server import IN_MEMORY, StockListener, open_superlink
+from fedsov.runtimes.deployment.health import SILENT, Health
+from fedsov.runtimes.deployment.hub_connection import Credentials
+from fedsov.runtimes.deployment.jobs import Jobs
+from fedsov.runtimes.deployment.log_lines import LogLines, write_python_logging
+from fedsov.runtimes.deployment.supervised import under_supervisor
+from fedsov.runtimes.deployment.tls_server import server
+from fedsov.storage.deployment_folder import DeploymentFolder
+from fedsov.storage.party_file import read_party
+from fedsov.storage.private_files import keep_private
+
+
+def serve(
+    home: Path, *, listen: str = "", stock_port: int = 0, database: str = IN_MEMORY, health: Health | None = None
+) -> None:
+    """Serves at the hub's address until SIGTERM or SIGINT.
+
+    Args:
+        home: the hub's.
+        listen: the address to listen at, where it is another than the hub's name.
+        stock_port: where Flower's own tools of this machine reach its interfaces without a certificate; 0 for nowhere.
+        database: of Flower's state: a SQLite file, or in memory.
+    """
+    folder = DeploymentFolder(home)
+    address, credentials, bells = read_party(folder.party).hub, Credentials.of(folder), Bells()
+    stock = StockListener(stock_port, folder.authority, folder.certificate, folder.key) if stock_port else None
+    link = open_superlink(bells.ring, database=database, stock=stock)
+    coordinator = Coordinator(link, bells, Access(folder), Jobs(folder.root / "jobs", bells))
+    servers = [server(coordinator, listen or address.host, address.port, credentials)]
+    if stock is not None:
+        servers.append(server(link.app, "127.0.0.1", stock.port, credentials, mutual=False))
+
+    servers[0].on_end = bells.close
+
+    health = health or Health()
+    health.tell(certificate_ends=identity_of(folder.certificate.read_bytes()).not_after.timestamp())
+
+    async def beat() -> None:
+        """Says that it is ready once it listens, and that it is not frozen."""
+        while not servers[0].started:
+            await asyncio.sleep(0.05)
+        health.tell(waits_for="", connected=True)
+        while True:
+            await asyncio.sleep(SILENT / 3)
+            health.beat()
+
+    async def run() -> None:
+        beating = asyncio.ensure_future(beat())
+        await asyncio.gather(*(each.serve() for each in servers))
+        beating.cancel()
+
+    import uvloop
+
+    uvloop.run(run())
+
+
+def main() -> None:
+    """Serves, under a supervisor."""
+    parser = argparse.ArgumentParser(description=serve.__doc__)
+    parser.add_argument("home", type=Path)
+    parser.add_argument("--listen", default="")
+    parser.add_argument("--stock-port", type=int, default=0)
+    parser.add_argument("--database", default=IN_MEMORY)
+    health = under_supervisor()
+    given = parser.parse_args()
+    keep_private()
+    write_python_logging(LogLines("coordinator"), texts_of=("fedsov", "uvicorn"), level=logging.WARNING)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    serve(given.home, listen=given.listen, stock_port=given.stock_port, database=given.database, health=health)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,268 @@
+"""A region's own process under the deployment runtime: it holds keys, ledger, store and gate, and no network.
+
+The Fleet client beside it (`fedsov.runtimes.deployment.region_service`) hands it parcels as they came, and takes back
+parcels as they are to go. It opens its region for a run when the hub says so, and again by itself after it was killed:
+what it was told then is kept in the region's folder. Delivery is at least once, so each answer is kept until the next
+one of its run: a question that comes again gets the very same answer, and nothing is decided, spent or trained twice.
+
+    regions/NAME/deployed/RUN/start.json      what the region was told when the run began
+    regions/NAME/deployed/RUN/answer.bin      the last answer, and the id of its question
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import traceback
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from flwr.app import ConfigRecord, Message, RecordDict
+
+from fedsov.artifact import Artifact, Kind
+from fedsov.errors import FedsovError, JobRefused
+from fedsov.keys import KeySettings, RegionKeys, open_keys_as
+from fedsov.keys.principals import TRAINER
+from fedsov.label import PUBLIC, Label
+from fedsov.ledger.canonical_json import canonical
+from fedsov.ledger.ledger import Ledger, entry_time
+from fedsov.protocol.envelopes import NoEnvelope, enveloped_reply, opened, question_of, reply_of
+from fedsov.protocol.flower_messages import (
+    FAILED,
+    HUB_NODE,
+    REFUSED,
+    begin_flower_process,
+    error_reply,
+    identify,
+    new_id,
+)
+from fedsov.protocol.job import RegionStart
+from fedsov.protocol.message_types import FINISH
+from fedsov.protocol.signed_labels import LabelledAnswer, signed_label
+from fedsov.region.outbound import RedactedErrors, withheld
+from fedsov.region.worker import ClosedRegion, OpenRegion, answer, open_region
+from fedsov.runtimes.bench.process_bench import BenchServer, ProcessBench
+from fedsov.runtimes.deployment import kept_answer
+from fedsov.runtimes.deployment.acts import ANSWER, CLOSE, HOLDINGS, OPEN, REGISTER
+from fedsov.runtimes.deployment.flower_clients import named_once, parcel_of, parcelled, record_names
+from fedsov.runtimes.deployment.holdings import holdings
+from fedsov.runtimes.framed_socket import ConnectionClosed, Frame, FramedSocket
+from fedsov.runtimes.region_process import log_to
+from fedsov.runtimes.registry_connection import RegistryConnection, open_registry
+from fedsov.serialization import Unserializable, from_plain, to_plain
+from fedsov.storage.atomic_files import write_file
+from fedsov.storage.private_files import make_private_folder
+from fedsov.storage.workspace import Workspace, is_there, ledger_of
+
+UNREADABLE = b""
+"""In the place of an answer: what came is no message."""
+LARGEST_START = 2**26
+"""Letters of an envelope that opens a region: a job and its parties."""
+
+
+def run(connection: FramedSocket) -> None:
+    """Answers parcels until the socket closes. The first frame says whose process this is."""
+    try:
+        told = connection.receive().header
+    except ConnectionClosed:
+        return
+    workspace = Workspace(Path(told["workspace"]))
+    log_to(workspace.region(told["region"]))  # before anything can fail
+    begin_flower_process(HUB_NODE + 1)
+    with BenchServer() as benches:
+        deployed = DeployedRegion(told["region"], workspace, benches, keep_out=[Path(told["home"])])
+        try:
+            while True:
+                connection.send(Frame({}, deployed.answered(connection.receive().body)))
+        except ConnectionClosed:
+            deployed.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _OpenRun:
+    """A run that the region is open for, and the keys that sign its labels."""
+
+    region: OpenRegion | ClosedRegion
+    start: RegionStart
+    keys: RegionKeys
+
+
+@dataclass(slots=True)
+class DeployedRegion:
+    """A region and the runs that it is open for, by run and whether it is the second process.
+
+    Attributes:
+        benches: where the processes begin in which model code runs.
+        keep_out: folders that these must not see, beside the workspace.
+    """
+
+    name: str
+    workspace: Workspace
+    benches: BenchServer
+    keep_out: Sequence[Path] = ()
+    _runs: dict[tuple[str, bool], _OpenRun] = field(default_factory=dict)
+    _opened: ExitStack = field(default_factory=ExitStack)
+    _registering: RegistryConnection | None = None
+
+    @property
+    def folder(self) -> Path:
+        """The region's own folder."""
+        return self.workspace.region(self.name)
+
+    def answered(self, parcel: bytes) -> bytes:
+        """The parcel of the answer to the message of a parcel. Whatever goes wrong is told as its type's name alone.
+
+        `UNREADABLE` where the parcel holds no message, so that there is nothing to answer.
+        """
+        try:
+            (came,) = parcelled(parcel)
+            outer = came.message()
+        except Exception as problem:  # boundary: whatever a hub sends costs that message alone
+            with suppress(OSError):  # of a log on a full disk
+                traceback.print_exception(problem)
+            return UNREADABLE
+        redacted = RedactedErrors()
+        with redacted:
+            return self._act(outer)
+        self._note(outer, str(redacted.name))
+        code = REFUSED if redacted.name == "JobRefused" else FAILED
+        return _sent(outer, error_reply(outer, code, redacted.told))
+
+    def _note(self, outer: Message, error: str) -> None:
+        """Notes in the region's ledger that a message got no answer; a region without one has nothing to keep."""
+        path = ledger_of(self.folder)
+        with RedactedErrors():
+            if is_there(path):
+                with closing(Ledger(path, self.name)) as ledger:
+                    note = withheld(outer.metadata.message_type, error)
+                    ledger.append({"at": entry_time(), "run": "", "act": "note", "owner": self.name, "note": note})
+
+    def close(self) -> None:
+        """Closes every region that is open."""
+        for each in self._runs.values():
+            each.region.close()
+        self._runs.clear()
+        self._opened.close()
+        self._registering = None
+
+    def _act(self, outer: Message) -> bytes:
+        content, header = opened(outer, LARGEST_START)
+        act, question = str(header.get("act")), question_of(content, header)
+        if act == ANSWER:
+            return self._answer(outer, question, header)
+        acts = {OPEN: self._open, HOLDINGS: self._holdings, REGISTER: self._register, CLOSE: self._close}
+        if act not in acts:
+            raise NoEnvelope(f"an envelope that asks for {act[:40]!r}")
+        return _sent(outer, acts[act](question, header))
+
+    def _open(self, question: Message, header: Mapping[str, Any]) -> Message:
+        """Opens the region for a run, of its own folder and under its own name, whatever the hub wrote there."""
+        start = from_plain(RegionStart, {**header["start"], "folder": str(self.folder)})
+        if start.region.name != self.name:
+            raise JobRefused(f"this is region {self.name}, and not {start.region.name}")
+        if Path(start.job.dataset).name != start.job.dataset:
+            raise JobRefused("the name of a data set is no path")
+        place = self._place(start.run, start.second_process)  # before anything is opened under the run's name
+        self._begin(start)
+        make_private_folder(place)
+        write_file(place / "start.json", json.dumps(to_plain(start)).encode())
+        return _nothing(question)
+
+    def _begin(self, start: RegionStart) -> _OpenRun:
+        key = (start.run, start.second_process)
+        if (before := self._runs.pop(key, None)) is not None:
+            before.region.close()
+        keys = open_keys_as(KeySettings(self.name, self.folder), TRAINER)
+        bench = ProcessBench(self.benches, keep_out=[self.workspace.root, *self.keep_out])
+        self._runs[key] = _OpenRun(open_region(start, bench=bench), start, keys)
+        return self._runs[key]
+
+    def _holdings(self, question: Message, header: Mapping[str, Any]) -> Message:
+        report = holdings(header["config"], self.workspace, self.name, run=str(header["run"]))
+        return _text(question, "holdings", report)
+
+    def _register(self, question: Message, header: Mapping[str, Any]) -> Message:
+        """Has the region's models registered here; their names and versions leave through its gate."""
+        each = self._run(str(header["run"]), second=False)
+        versions = self._registry().record(self.folder, each.start.run)
+        if isinstance(each.region, OpenRegion):
+            artifact = Artifact(Kind.REPORT, PUBLIC, json.dumps(versions).encode(), name="names of registered models")
+            each.region.outbound.gate.cross(artifact, each.start.hub)
+        return _text(question, "models", versions)
+
+    def _registry(self) -> RegistryConnection:
+        """The process that writes the registry; it begins with a run's last question, for its imports take a while."""
+        if self._registering is None:
+            self._registering = self._opened.enter_context(open_registry())
+        return self._registering
+
+    def _close(self, question: Message, header: Mapping[str, Any]) -> Message:
+        run = str(header["run"])
+        for second in (False, True):
+            if (each := self._runs.pop((run, second), None)) is not None:
+                each.region.close()
+            shutil.rmtree(self._place(run, second), ignore_errors=True)
+        if not self._runs:
+            self._opened.close()
+            self._registering = None
+        return _nothing(question)
+
+    def _answer(self, outer: Message, question: Message, header: Mapping[str, Any]) -> bytes:
+        """The region's answer, or the very one that it gave when this question came before."""
+        run, second = str(header["run"]), bool(header.get("second"))
+        place, identifier = self._place(run, second), question.metadata.message_id
+        if (parcel := kept_answer.read(place, identifier)) is not None:
+            (before,) = parcelled(parcel)
+            content, said = opened(before.message())
+            return _sent(outer, reply_of(content, said, question), said)
+        each = self._run(run, second=second)
+        if question.metadata.message_type == FINISH:
+            self._registry()
+        reply, label = answer(each.region, question, Label.from_json(header["label"]))
+        if reply.has_error():
+            return _sent(outer, reply)
+        said = {"label": label.to_json()}
+        with named_once():
+            if reply.content.array_records:
+                body = canonical(record_names(reply.content))
+                labelled = LabelledAnswer(run, self.name, identifier, body, label)
+                said |= {"signature": signed_label(each.keys.sign, labelled)}
+            parcel = parcel_of([enveloped_reply(outer, reply, said)])
+        kept_answer.keep(place, identifier, parcel)
+        return parcel
+
+    def _run(self, run: str, *, second: bool) -> _OpenRun:
+        """The region as it is open for a run, opened again where this process was begun since. Raises FedsovError."""
+        if (each := self._runs.get((run, second))) is not None:
+            return each
+        path = self._place(run, second) / "start.json"
+        try:
+            start = from_plain(RegionStart, json.loads(path.read_text()))
+        except (OSError, ValueError, Unserializable):
+            raise FedsovError("this region was not opened for the run") from None
+        return self._begin(replace(start, folder=self.folder))
+
+    def _place(self, run: str, second: bool) -> Path:
+        if not run or not run.replace("-", "").replace("_", "").isalnum():
+            raise JobRefused("the name of a run is letters, digits, '-' and '_'")
+        return self.folder / "deployed" / (f"{run}-second" if second else run)
+
+
+def _sent(outer: Message, reply: Message, said: Mapping[str, Any] | None = None) -> bytes:
+    with named_once():
+        return parcel_of([enveloped_reply(outer, reply, said or {})])
+
+
+def _nothing(question: Message) -> Message:
+    reply = Message(RecordDict(), reply_to=question)
+    identify(reply, new_id())
+    return reply
+
+
+def _text(question: Message, name: str, value: Any) -> Message:
+    reply = Message(RecordDict({name: ConfigRecord({"json": json.dumps(value)})}), reply_to=question)
+    identify(reply, new_id())
+    return reply

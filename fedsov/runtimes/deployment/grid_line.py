@@ -1,0 +1,158 @@
+"""A run's line to the coordinator: its run of Flower's, messages down, answers up.
+
+A coordinator that began anew knows the run no more: `RunLost` is raised, and the next `begin` makes another. While the
+coordinator is away, each request is made again for a while; every one of them may come twice.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from flwr.app import Message
+
+from fedsov.errors import FedsovError
+from fedsov.runtimes import OnBytes
+from fedsov.runtimes.deployment.flower_clients import Parcelled, named_once, parcel_of, parcelled
+from fedsov.runtimes.deployment.hub_connection import HubConnection, HubRefused, HubUnreachable
+
+T = TypeVar("T")
+OUTAGE = 300.0
+"""Seconds for which a coordinator that is away is asked again."""
+BEAT = 10.0
+POLL = 1.5
+"""Seconds of a long poll for answers: that a region was lost raises no event."""
+
+
+class RunLost(FedsovError):
+    """The coordinator began anew, and knows no run of before."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegionSeen:
+    """A region as the coordinator sees it: Flower's node, 0 for none yet, and whether it is connected."""
+
+    node: int
+    connected: bool
+
+
+class GridLine:
+    """One run's line.
+
+    Args:
+        outage: seconds for which a coordinator that is away is asked again.
+        say: told in a sentence that it is away, and that it is back.
+    """
+
+    def __init__(
+        self,
+        connection: HubConnection,
+        on_bytes: OnBytes | None = None,
+        *,
+        outage: float = OUTAGE,
+        say: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self._connection, self._on_bytes, self._outage, self._say = connection, on_bytes, outage, say
+        self._token, self._number = "", 0
+        self.run = 0
+        self._ended = threading.Event()
+
+    def begin(self) -> None:
+        """Begins a run of Flower's."""
+        told = self._again(lambda: self._connection.post_json("/fedsov/v1/runs", {"application": "fedsov"}))
+        self.run, self._token = int(told["run"]), str(told["token"])
+        if not self._number:
+            threading.Thread(target=self._beat, daemon=True, name="run heartbeat").start()
+        self._number = max(1, self._number)
+
+    def regions(self) -> dict[str, RegionSeen]:
+        """The approved regions by name."""
+        told = self._again(lambda: self._connection.get("/fedsov/v1/regions"))
+        return {name: RegionSeen(int(each["node"]), bool(each["connected"])) for name, each in told["regions"].items()}
+
+    def send(self, messages: Sequence[Message]) -> list[str]:
+        """Sends messages in one parcel; the id of each, "" for one that Flower does not take. Raises RunLost."""
+        with named_once():
+            parcel = parcel_of(messages)
+        self._tell(parcel)
+        _, answer = self._again(lambda: self._connection.post("/fedsov/v1/grid/send", parcel, headers=self._headers()))
+        return [str(name) for name in json.loads(answer)]
+
+    def receive(self, ids: Iterable[str], seconds: float) -> list[Parcelled]:
+        """Answers that have come to these messages; waits up to so many seconds for the first. Raises RunLost."""
+        self._number += 1
+        body = json.dumps({"ids": list(ids), "number": str(self._number)}).encode()
+        headers = {**self._headers(), "fedsov-wait": f"{min(seconds, POLL):g}"}
+        status, parcel = self._again(
+            lambda: self._connection.post("/fedsov/v1/grid/receive", body, headers=headers, timeout=POLL + 60)
+        )
+        if status != 200:
+            return []
+        self._tell(parcel)
+        return parcelled(parcel)
+
+    def end(self, status: str = "completed") -> None:
+        """Ends the run at the coordinator, where it can be told."""
+        self._ended.set()
+        if self._token:
+            with suppress(HubUnreachable, HubRefused):
+                self._connection.post("/fedsov/v1/runs/end", _json({"status": status}), headers=self._headers())
+            self._token = ""
+
+    def _headers(self) -> dict[str, str]:
+        return {"fedsov-token": self._token}
+
+    def _tell(self, parcel: bytes) -> None:
+        if self._on_bytes is not None:
+            self._on_bytes(parcel)
+
+    def _again(self, ask: Callable[[], T]) -> T:
+        """As `again`. Raises RunLost, HubRefused, HubUnreachable."""
+        try:
+            return again(ask, outage=self._outage, say=self._say)
+        except HubRefused as error:
+            if error.status == 410:
+                raise RunLost(str(error)) from None
+            raise
+
+    def _beat(self) -> None:
+        with self._connection.another() as connection:
+            while not self._ended.wait(BEAT):
+                with suppress(HubUnreachable, HubRefused):
+                    connection.post("/fedsov/v1/runs/beat", headers=self._headers())
+
+
+def again(
+    ask: Callable[[], T],
+    *,
+    outage: float = OUTAGE,
+    say: Callable[[str], None] = lambda line: None,
+    stop: threading.Event | None = None,
+) -> T:
+    """What a request gives, made again while the coordinator is away, for `outage` seconds at most.
+
+    Raises HubRefused; HubUnreachable after that time, or once `stop` is set.
+    """
+    until, pause, told, stop = time.monotonic() + outage, 0.05, False, stop or threading.Event()
+    while True:
+        try:
+            answer = ask()
+        except HubUnreachable as error:
+            if time.monotonic() > until or stop.wait(pause):
+                raise
+            if not told:
+                say(f"waiting: {error}; it is asked again for {outage:.0f} s")
+            told, pause = True, min(1.0, 2 * pause)
+        else:
+            if told:
+                say("the hub answers again")
+            return answer
+
+
+def _json(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value).encode()

@@ -1,0 +1,215 @@
+"""The way to a coordinator: HTTP over mutual TLS, one request at a time on one connection, of the standard library.
+
+    with HubConnection(HubAddress("127.0.0.1"), Credentials.of(folder)) as connection:
+        status, body = connection.post("/fedsov/v1/fleet/pull", headers={...}, timeout=40.0)
+
+A connection that broke is made anew at the next request. Nothing else is ever connected to, and no proxy is asked for.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import ssl
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from fedsov.errors import CertificateRefused, ConfigurationError, FedsovError
+from fedsov.keys.certificates import HUB, identity_of
+from fedsov.keys.revocation import check_not_revoked, read
+from fedsov.storage.deployment_folder import DeploymentFolder
+from fedsov.storage.party_file import PORT, HubAddress
+
+SECONDS = 30.0
+"""Seconds that an answer is waited for, where a request says nothing else."""
+
+
+FORBIDDEN = 403
+
+
+class HubUnreachable(FedsovError):
+    """The coordinator cannot be reached, or broke off; the message says where and why."""
+
+
+class HubRefused(FedsovError):
+    """The coordinator does not take this party's request; `status` is HTTP's."""
+
+    def __init__(self, status: int, why: str) -> None:
+        super().__init__(why)
+        self.status = status
+
+
+def parse_address(text: str) -> HubAddress:
+    """An address as HOST:PORT, or HOST alone for the usual port. Raises ConfigurationError."""
+    host, colon, port = text.rpartition(":") if not text.endswith("]") else (text, "", "")
+    if not colon:
+        host, port = text, str(PORT)
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ConfigurationError(f"the hub's address is {text!r}; expected HOST:PORT, such as hub.example:{PORT}")
+    return HubAddress(host.strip("[]"), int(port))
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """The files by which a party is known, and by which it knows the hub.
+
+    Attributes:
+        authority: the certificate of the authority that it believes.
+        certificate, key: its own.
+        revoked: the list of revoked certificates, where it keeps one; None where it has none.
+        hub_key: the key (Ed25519, hexadecimal) that signs that list.
+    """
+
+    authority: Path
+    certificate: Path
+    key: Path
+    revoked: Path | None = None
+    hub_key: str = ""
+
+    @staticmethod
+    def of(folder: DeploymentFolder, hub_key: str = "") -> Credentials:
+        """A party's own; with the hub's key it looks for the hub's certificate among the revoked ones."""
+        return Credentials(folder.authority, folder.certificate, folder.key, folder.revoked, hub_key)
+
+    @staticmethod
+    def of_operator(folder: DeploymentFolder) -> Credentials:
+        """Those by which jobs are submitted from the hub's home."""
+        return Credentials(folder.authority, folder.operator_certificate, folder.operator_key)
+
+    def check_hub(self, certificate: bytes) -> None:
+        """Raises CertificateRefused where a certificate (DER) that the authority signed is no hub's, or was revoked."""
+        who = identity_of(certificate)
+        if who.role != HUB:
+            raise CertificateRefused(f"{who.name}, a {who.role}, answers in the hub's place")
+        if self.hub_key and self.revoked is not None and self.revoked.exists():
+            check_not_revoked(read(self.revoked.read_bytes(), self.hub_key), who.serial, who.name)
+
+    def context(self) -> ssl.SSLContext:
+        """TLS 1.3 towards a party that the authority signed. Raises ConfigurationError for files that are not there."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        try:
+            context.load_verify_locations(self.authority)
+            context.load_cert_chain(self.certificate, self.key)
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigurationError(
+                f"the certificate of this party cannot be used ({self.certificate}: {error}); "
+                "`fedsov doctor` says what is missing"
+            ) from None
+        return context
+
+
+class HubConnection:
+    """One connection. Each thread has its own.
+
+    Args:
+        address: where the coordinator listens.
+        credentials: by which it and this party know each other; read again at every new connection, so that a
+            certificate may be renewed while the party goes on.
+    """
+
+    def __init__(self, address: HubAddress, credentials: Credentials) -> None:
+        self.address, self._credentials = address, credentials
+        self._connection: http.client.HTTPSConnection | None = None
+
+    def __enter__(self) -> HubConnection:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def another(self) -> HubConnection:
+        """Another connection to the same place, for another thread."""
+        return HubConnection(self.address, self._credentials)
+
+    def interrupt(self) -> None:
+        """Breaks off the request under way, from another thread or a signal's handler: it raises HubUnreachable."""
+        if self._connection is not None and self._connection.sock is not None:
+            with suppress(OSError):
+                socket.socket.shutdown(self._connection.sock, socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Closes the connection; the next request makes another."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def post(
+        self, path: str, body: bytes = b"", *, headers: Mapping[str, str] | None = None, timeout: float = SECONDS
+    ) -> tuple[int, bytes]:
+        """A request's status and body.
+
+        Raises:
+            HubUnreachable: nobody answered, or the answer broke off. Whether the request was served is not known.
+            HubRefused: the answer is 400 or above.
+        """
+        return self._ask("POST", path, body, headers or {}, timeout)
+
+    def get(self, path: str, *, timeout: float = SECONDS) -> Any:
+        """A JSON answer. Raises as `post`."""
+        _, body = self._ask("GET", path, b"", {}, timeout)
+        return json.loads(body or b"null")
+
+    def post_json(self, path: str, value: Any, *, headers: Mapping[str, str] | None = None) -> Any:
+        """A JSON request's JSON answer. Raises as `post`."""
+        _, body = self.post(path, json.dumps(value).encode(), headers=headers)
+        return json.loads(body or b"null")
+
+    def _ask(
+        self, method: str, path: str, body: bytes, headers: Mapping[str, str], timeout: float
+    ) -> tuple[int, bytes]:
+        try:
+            connection = self._connected(timeout)
+            connection.request(method, path, body=body or None, headers=dict(headers))
+            response = connection.getresponse()
+            status, answer = response.status, response.read()
+        except CertificateRefused as error:
+            self.close()
+            where = f"{self.address.host}:{self.address.port}"
+            raise HubUnreachable(f"the hub at {where} is not believed: {error}") from None
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            raise HubUnreachable(
+                f"the hub at {self.address.host}:{self.address.port} cannot be reached: {_reason(error)}"
+            ) from None
+        if status == FORBIDDEN:
+            self.close()  # its certificate may be renewed by the next request
+        if status >= 400:
+            raise HubRefused(status, _why(answer) or f"the hub answered with status {status}")
+        return status, answer
+
+    def _connected(self, timeout: float) -> http.client.HTTPSConnection:
+        if self._connection is None:
+            context = self._credentials.context()
+            self._connection = http.client.HTTPSConnection(
+                self.address.host, self.address.port, timeout=timeout, context=context
+            )
+            self._connection.connect()
+            self._credentials.check_hub(self._connection.sock.getpeercert(binary_form=True) or b"")
+            self._connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._connection.timeout = timeout
+        if self._connection.sock is not None:
+            self._connection.sock.settimeout(timeout)
+        return self._connection
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not believed ({error.verify_message})"
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def _why(answer: bytes) -> str:
+    try:
+        return str(json.loads(answer)["error"])
+    except (ValueError, KeyError, TypeError):
+        return ""

@@ -1,0 +1,95 @@
+"""The processes of a deployment's parties, as a supervisor starts them."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from fedsov.keys.certificates import HUB, REGION
+from fedsov.runtimes.deployment.health import Health, HealthListener, serve_health
+from fedsov.runtimes.deployment.log_lines import LogLines
+from fedsov.runtimes.deployment.region_service import RegionPlace
+from fedsov.runtimes.deployment.supervisor import Service, Stop, supervise
+
+SILENCE = {
+    "FLWR_TELEMETRY_ENABLED": "0",
+    "FLWR_DISABLE_UPDATE_CHECK": "1",
+    "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "1",
+    "OMP_NUM_THREADS": "1",
+}
+"""What no process of a party does: tell anybody else of itself, or install anything."""
+DISPATCHER = "fedsov.api.deployment.dispatcher"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubOptions:
+    """How a hub serves.
+
+    Attributes:
+        listen: the address to listen at, where it is another than the hub's name; "" for that.
+        stock_port: where Flower's own tools of this machine reach its interfaces without a certificate; 0 for nowhere.
+        database: of Flower's state, a SQLite file; "" for in memory.
+    """
+
+    listen: str = ""
+    stock_port: int = 0
+    database: str = ""
+
+
+def hub_services(home: Path, name: str, options: HubOptions) -> list[Service]:
+    """The coordinator, and the dispatcher that runs jobs."""
+    words = [sys.executable, "-m", "fedsov.runtimes.deployment.coordinator_process", str(home)]
+    words += ["--listen", options.listen] if options.listen else []
+    words += ["--stock-port", str(options.stock_port)] if options.stock_port else []
+    words += ["--database", options.database] if options.database else []
+    dispatcher = [sys.executable, "-m", DISPATCHER, str(home)]
+    return [
+        Service(name, HUB, words, environment=SILENCE, holds_rows=False),
+        Service(f"{name} (jobs)", HUB, dispatcher, environment=SILENCE, grace=30.0, holds_rows=False),
+    ]
+
+
+def region_process(place: RegionPlace) -> Service:
+    """A region's Fleet client, which forks the region's own process."""
+    words = ["--workspace", str(place.workspace), "--home", str(place.folder.home)]
+    hub = f"{place.hub.host}:{place.hub.port}"
+    words += ["--hub", hub, "--hub-key", place.hub_key]
+    command = [sys.executable, "-m", "fedsov.runtimes.deployment.region_main", place.name, *words]
+    return Service(place.name, REGION, command, environment=SILENCE, grace=30.0)
+
+
+def run_all(services: Sequence[Service], listener: HealthListener | None, *, plain: bool) -> None:
+    """Supervises several processes until SIGTERM or SIGINT; the first one's health is what the listener tells.
+
+    Args:
+        listener: where health is told; None for nowhere.
+        plain: sentences for a terminal in place of lines of JSON.
+
+    Raises ConfigurationError where it cannot listen.
+    """
+    asyncio.run(_run_all(services, listener, plain))
+
+
+async def _run_all(services: Sequence[Service], listener: HealthListener | None, plain: bool) -> None:
+    stop, healths = Stop(), [Health() for _ in services]
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.ask)
+    async with AsyncExitStack() as opened:
+        if listener is not None:
+            first, lines = services[0], LogLines(services[0].party, plain=plain)
+            serving = serve_health(healths[0], listener, party=first.party, role=first.role)
+            port = await opened.enter_async_context(serving)
+            lines.info("listening", f"its health is told on {listener.host}:{port}", host=listener.host, port=port)
+        await asyncio.gather(
+            *(
+                supervise(service, LogLines(service.party, plain=plain), health, stop)
+                for service, health in zip(services, healths, strict=True)
+            )
+        )

@@ -1,0 +1,160 @@
+"""A trial as its user has it: `fedsov up` in one terminal, `fedsov train runtime=deployment` in another."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from fedsov.api.deployment.serving import Display, serve_hub, serve_region
+from fedsov.errors import ConfigurationError
+from fedsov.runtimes.deployment.parties import HubOptions
+from tests.runtimes.deployment.world import ENVIRONMENT, descendants, free_port, ingested, until, words
+from tests.world import ROOT
+
+
+def fedsov(*line: str, seconds: float = 120.0) -> subprocess.CompletedProcess[str]:
+    """A command as a user types it."""
+    return subprocess.run(
+        [sys.executable, "-m", "fedsov", *line],
+        capture_output=True, text=True, timeout=seconds, cwd=ROOT, env={**os.environ, **ENVIRONMENT},
+    )  # fmt: skip
+
+
+class Trial:
+    """`fedsov up` over a workspace, in a process."""
+
+    def __init__(self, workspace: Path) -> None:
+        self.workspace, self.port, self.health = workspace, free_port(), free_port()
+        self.log = workspace.parent / "up.log"
+        ports = ("--port", str(self.port), "--health-port", str(self.health))
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "fedsov", "up", *words(workspace), *ports],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=ROOT, env={**os.environ, **ENVIRONMENT},
+            )  # fmt: skip
+
+    def regions(self) -> dict[str, bool]:
+        """Each region, and whether it is connected; {} while the hub does not answer."""
+        told = fedsov("status", "--json", f"workspace={self.workspace}")
+        if told.returncode:
+            return {}
+        return {name: each["connected"] for name, each in json.loads(told.stdout)["regions"].items()}
+
+    def until_connected(self) -> None:
+        until(lambda: all((seen := self.regions()).values()) and seen, f"connected; see {self.log.read_text()[-2000:]}")
+
+    def read(self, path: str) -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.health}{path}", timeout=5) as answer:
+            return str(answer.read().decode())
+
+    def end(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(60)
+
+
+@pytest.fixture(scope="module")
+def trial(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial]:
+    running = Trial(ingested(tmp_path_factory.mktemp("up")))
+    try:
+        running.until_connected()
+        yield running
+    finally:
+        running.end()
+
+
+def test_a_run_at_the_hub_gives_what_a_run_in_process_gives(trial: Trial) -> None:
+    def run(*more: str) -> dict[str, object]:
+        done = fedsov("train", *words(trial.workspace), *more, "--json")
+        assert done.returncode == 0, done.stderr
+        return dict(json.loads(done.stdout))
+
+    here, there = run(), run("runtime=deployment")
+    assert {name: each["score"] for name, each in here["regions"].items()} == {
+        name: each["score"] for name, each in there["regions"].items()
+    }
+    weights = [model(trial.workspace, str(each["run"])) for each in (here, there)]
+    assert weights[0].keys() == weights[1].keys()
+    assert all(np.array_equal(weights[0][name], weights[1][name]) for name in weights[0])
+    assert set(there["models"]) == {"hub", "AT", "DE", "FR", "GB"}
+
+
+def model(workspace: Path, run: str) -> dict[str, np.ndarray]:
+    """The parameters of the global model that a run registered."""
+    (path,) = (workspace / "hub" / "models" / run).glob("*/model.safetensors")
+    return load_file(path)
+
+
+def test_a_job_is_followed_after_its_end_and_listed(trial: Trial) -> None:
+    done = fedsov("train", *words(trial.workspace), "runtime=deployment", "federation.rounds=1")
+    assert done.returncode == 0, done.stderr
+    logs = json.loads(fedsov("logs", "--json", f"workspace={trial.workspace}").stdout)
+    assert logs["state"] == "done"
+    assert any("round 1/1" in line for line in logs["lines"])
+    status = fedsov("status", f"workspace={trial.workspace}").stdout
+    assert "region AT: connected" in status
+    assert "(train, by operator): done" in status
+
+
+def test_a_job_that_fails_fails_here_with_its_own_words_and_code(trial: Trial) -> None:
+    here = fedsov("train", *words(trial.workspace), "federation.regions=[AT]")
+    there = fedsov("train", *words(trial.workspace), "federation.regions=[AT]", "runtime=deployment")
+    assert there.returncode == here.returncode != 0
+    assert there.stderr.splitlines()[-1] == here.stderr.splitlines()[-1]
+
+
+def test_a_job_is_stopped_and_says_how_it_goes_on(trial: Trial) -> None:
+    line = [sys.executable, "-m", "fedsov", "train", *words(trial.workspace), "runtime=deployment"]
+    following = subprocess.Popen(
+        [*line, "federation.rounds=500"], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, cwd=ROOT
+    )
+    lines = []
+    for each in following.stderr or ():
+        lines.append(each)
+        if "round 2/500" in each:
+            assert fedsov("stop", "latest", f"workspace={trial.workspace}").returncode == 0
+    assert following.wait(60) != 0
+    assert any("stopped; to go on: fedsov train --resume" in each for each in lines)
+    assert "was stopped at the hub" in lines[-1]
+
+
+def test_its_health_is_told(trial: Trial) -> None:
+    assert trial.read("/healthz") == "ok\n"
+    assert trial.read("/readyz") == "ready\n"
+    assert 'fedsov_ready{party="hub",role="hub"} 1' in trial.read("/metrics")
+
+
+def test_nothing_is_left_when_it_ends(tmp_path: Path, ingested_here: Path) -> None:
+    running = Trial(ingested_here)
+    try:
+        running.until_connected()
+        pids = list(descendants(running.process.pid))
+        assert len(pids) > 8
+    finally:
+        code = running.end()
+    assert code == 0, running.log.read_text()[-2000:]
+    until(lambda: not [pid for pid in pids if Path(f"/proc/{pid}").exists()], "all of them ended")
+
+
+@pytest.fixture
+def ingested_here(tmp_path: Path) -> Path:
+    return ingested(tmp_path)
+
+
+def test_a_home_that_is_none_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="fedsov deploy init"):
+        serve_hub(tmp_path, HubOptions(), Display())
+    with pytest.raises(ConfigurationError, match="fedsov deploy join"):
+        serve_region(tmp_path, "DE", Display())
+    told = fedsov("status", f"workspace={tmp_path}")
+    assert told.returncode == 2
+    assert "fedsov up" in told.stderr

@@ -1,0 +1,88 @@
+"""A coordinator in this process, asked by calls in place of connections: for tests of what it answers to whom."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fedsov.api import region_settings
+from fedsov.api.deployment.trial import Trial, set_up_trial
+from fedsov.keys.certificates import der_of
+from fedsov.runtimes.deployment.access import CERTIFICATE, Access
+from fedsov.runtimes.deployment.bells import Bells
+from fedsov.runtimes.deployment.coordinator import PREFIX, Coordinator
+from fedsov.runtimes.deployment.flower_server import open_superlink
+from fedsov.runtimes.deployment.jobs import Jobs
+from fedsov.storage.party_file import HubAddress
+
+ADDRESS = HubAddress("127.0.0.1", 9092)
+
+
+def trial_of(folder: Path, *names: str) -> Trial:
+    """The certificates of a hub, an operator and regions that have keys and a ledger, and nothing else."""
+    for name in names:
+        region_settings.init(folder, name)
+    return set_up_trial(folder, names, ADDRESS)
+
+
+class HubSide:
+    """A coordinator over the home of a trial.
+
+    Args:
+        database: of Flower's state; in memory by default.
+    """
+
+    def __init__(self, trial: Trial, **options: Any) -> None:
+        self.trial, self.bells = trial, Bells()
+        self.link = open_superlink(self.bells.ring, **options)
+        jobs = Jobs(trial.hub.root / "jobs", self.bells)
+        self.application = Coordinator(self.link, self.bells, Access(trial.hub), jobs)
+
+    def certificate(self, who: str) -> bytes:
+        """The certificate (DER) of ``hub``, ``operator`` or a region."""
+        hub = self.trial.hub
+        paths = {"hub": hub.certificate, "operator": hub.operator_certificate}
+        path = paths.get(who) or self.trial.regions[who].certificate
+        return der_of(path.read_bytes())
+
+    def ask(
+        self, who: str | None, path: str, body: bytes = b"", *, method: str = "POST", **headers: str
+    ) -> tuple[int, bytes]:
+        """The status and body of a request by a party's certificate, or by none."""
+        return asyncio.run(self.asking(who, path, body, method=method, **headers))
+
+    async def asking(
+        self, who: str | None, path: str, body: bytes = b"", *, method: str = "POST", **headers: str
+    ) -> tuple[int, bytes]:
+        """As `ask`, within a loop."""
+        events, sent = [{"type": "http.request", "body": body, "more_body": False}], list[dict[str, Any]]()
+
+        async def receive() -> dict[str, Any]:
+            if events:
+                return events.pop(0)
+            await asyncio.sleep(3600)
+            return {"type": "http.disconnect"}
+
+        async def send(event: Any) -> None:
+            sent.append(event)
+
+        named = {"content-length": str(len(body)), **{key.replace("_", "-"): value for key, value in headers.items()}}
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": path if path.startswith("/") else f"{PREFIX}/{path}",
+            "headers": [(key.encode(), value.encode()) for key, value in named.items()],
+            "extensions": {} if who is None else {CERTIFICATE: self.certificate(who)},
+        }
+        await self.application(scope, receive, send)
+        return sent[0]["status"], b"".join(event.get("body", b"") for event in sent[1:])
+
+    def tell(self, who: str, path: str, value: Mapping[str, Any] | None = None, **headers: str) -> Any:
+        """The JSON answer to a JSON request that is served."""
+        body = b"" if value is None else json.dumps(value).encode()
+        status, answer = self.ask(who, path, body, **headers)
+        assert status in (200, 204), (status, answer)
+        return json.loads(answer or b"null")
