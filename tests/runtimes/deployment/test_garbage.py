@@ -100,7 +100,13 @@ class FalseHub:
             event = await receive()
             body, more = body + event.get("body", b""), event.get("more_body", False)
         status, answer = await self._answer(scope["path"].rpartition("/")[2], body)
-        await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", str(len(answer)).encode())]})
+        await send(
+            {
+                "type": "http.response.start",
+                "status": status,
+                "headers": [(b"content-length", str(len(answer)).encode())],
+            }
+        )
         await send({"type": "http.response.body", "body": answer})
 
     async def _answer(self, act: str, body: bytes) -> tuple[int, bytes]:

@@ -55,7 +55,12 @@ class Stock:
     def flwr(self, *words: str) -> str:
         """What a command of `flwr` prints."""
         done = subprocess.run(
-            [str(BIN / "flwr"), *words], env=self.environment("flwr"), capture_output=True, text=True, timeout=120, check=False
+            [str(BIN / "flwr"), *words],
+            env=self.environment("flwr"),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
