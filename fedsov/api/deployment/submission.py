@@ -21,8 +21,7 @@ from fedsov.config.settings import Settings
 from fedsov.errors import ConfigurationError, FedsovError
 from fedsov.hub.region_errors import error_by_name
 from fedsov.keys.certificates import OPERATOR
-from fedsov.runtimes.deployment.grid_line import again
-from fedsov.runtimes.deployment.hub_connection import Credentials, HubConnection, parse_address
+from fedsov.runtimes.deployment.hub_connection import Credentials, HubConnection, again, parse_address
 from fedsov.runtimes.deployment.jobs import DONE, STOPPED
 from fedsov.storage.deployment_folder import DeploymentFolder
 from fedsov.storage.party_file import read_party
