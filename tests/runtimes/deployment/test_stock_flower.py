@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from fedsov.api import region_settings
 from fedsov.api.deployment.trial import set_up_trial
@@ -55,7 +55,12 @@ class Stock:
     def flwr(self, *words: str) -> str:
         """What a command of `flwr` prints."""
         done = subprocess.run(
-            [str(BIN / "flwr"), *words], env=self.environment("flwr"), capture_output=True, text=True, timeout=120, check=False
+            [str(BIN / "flwr"), *words],
+            env=self.environment("flwr"),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
