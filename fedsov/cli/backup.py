@@ -47,7 +47,7 @@ def backup(arguments: BackupArguments) -> None:
     """
     from fedsov.api.backups.backup import backup as make
 
-    made = make(
+    archived = make(
         arguments.workspace,
         arguments.party,
         out=arguments.out,
@@ -55,7 +55,7 @@ def backup(arguments: BackupArguments) -> None:
         progress=progress(arguments.quiet),
     )
     if arguments.json:
-        print_json(made.to_json())
+        print_json(archived.to_json())
         return
-    for line in made.lines():
+    for line in archived.lines():
         print_line(line)

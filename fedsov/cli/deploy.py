@@ -1,4 +1,7 @@
-"""`deploy ...`: how parties come to trust each other: init, join, approve, accept, renew, revoke, show."""
+"""`deploy ...`: how parties come to trust each other: init, join, approve, accept, renew, revoke, show.
+
+`deploy_files` has the group's last command.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
+from fedsov.cli import deploy_files
 from fedsov.cli.arguments import (
     Arguments,
     By,
@@ -50,6 +54,8 @@ app = group_app(
         "fedsov deploy show --workspace deployment/hub",
     ),
 )
+
+app.add_typer(deploy_files.app)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -65,14 +65,14 @@ class Accepted:
         )
 
 
-def note_restored(ledger: Ledger, *, archive: str, made: str) -> Entry:
+def note_restored(ledger: Ledger, *, archive: str, backed_up: str) -> Entry:
     """Notes that the ledger was put back.
 
     Args:
         archive: the SHA-256 of the archive's manifest.
-        made: when the backup was made, ISO 8601.
+        backed_up: when the backup was made, ISO 8601.
     """
-    return ledger.note({RESTORED: {"archive": archive, "made": made, "size": ledger.head().size}})
+    return ledger.note({RESTORED: {"archive": archive, "backed_up": backed_up, "size": ledger.head().size}})
 
 
 def check_last_known(ledger: Ledger, last_known: Mapping[str, Any] | None) -> None:
@@ -97,8 +97,8 @@ def check_last_known(ledger: Ledger, last_known: Mapping[str, Any] | None) -> No
 def check_open(ledger: Ledger) -> None:
     """Raises LedgerRestored where the ledger was put back and its owner did not accept that yet."""
     if loss := open_loss(ledger):
-        made = loss.body["note"].get(RESTORED, {}).get("made")
-        since = f", of {made}," if made else ""
+        backed_up = loss.body["note"].get(RESTORED, {}).get("backed_up")
+        since = f", of {backed_up}," if backed_up else ""
         raise LedgerRestored(
             f"the ledger of {ledger.owner} was put back from a backup{since} and nobody accepted what it lacks "
             f"(entry {loss.seq}); {_way(ledger.owner)}"

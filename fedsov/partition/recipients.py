@@ -24,7 +24,8 @@ from fedsov.partition.columns.clean import cast
 from fedsov.partition.columns.column_kinds import LEARNED
 from fedsov.partition.further.merged_files import LABEL, REASON
 from fedsov.partition.further.stored_before import StoredBefore
-from fedsov.partition.people.row_names import DIGEST_BYTES, RowNames, hexadecimal, keyed_halves, packed, row_folds
+from fedsov.partition.people.repeats import DIGEST_BYTES
+from fedsov.partition.people.row_names import RowNames, hexadecimal, keyed_halves, packed, row_folds
 from fedsov.partition.people.subjects import Subjects
 from fedsov.partition.sorting import SortedRows, SortedSource
 from fedsov.partition.sources import RESERVED
@@ -97,8 +98,10 @@ class Tally:
             return
         is_public = np.array([label.is_public for label in labels] or [False])[label_of]
         for public, people in self._people.items():
-            people.add(keyed_halves(names[named & (is_public == public)]))
-            self._nobody[public] += int(np.count_nonzero(~named & (is_public == public)))
+            own = is_public == public
+            if own.any():
+                people.add(keyed_halves(np.take(names, np.flatnonzero(named & own), axis=0)))
+                self._nobody[public] += int(np.count_nonzero(~named & own))
 
     def notes(self) -> dict[str, Any]:
         """For the manifest; where no row is bound, all people are counted."""
@@ -113,13 +116,16 @@ class _Distinct:
         self._known, self._fresh, self._waiting = np.zeros(0, np.int64), [np.zeros(0, np.int64)], 0
 
     def add(self, values: np.ndarray) -> None:
-        self._fresh.append(np.unique(values))
+        self._fresh.append(values)
         self._waiting += len(values)
         if self._waiting > max(len(self._known), 1 << 16):
             self._merge()
 
     def _merge(self) -> None:
-        self._known = np.unique(np.concatenate([self._known, *self._fresh]))
+        every = np.sort(np.concatenate([self._known, *self._fresh]))
+        is_first = np.ones(len(every), bool)
+        np.not_equal(every[1:], every[:-1], out=is_first[1:])
+        self._known = every[is_first]
         self._fresh, self._waiting = [], 0
 
     def __len__(self) -> int:
@@ -145,14 +151,18 @@ class Sorter:
         named = people >= 0
         if not named.any():
             return own
+        if named.all():
+            return self._subjects.pseudonyms(people, keys)
         names = own.copy()
         names[named] = self._subjects.pseudonyms(people[named], keys)
         return names
 
     def folds(self, rows: SortedRows, people: np.ndarray) -> np.ndarray:
         """(rows,) where their persons fall when rows are divided."""
-        folds = row_folds(self._source.sha256, rows.first, len(people))
         named = people >= 0
+        if named.all():
+            return self._subjects.folds(people)
+        folds = row_folds(self._source.sha256, rows.first, len(people))
         folds[named] = self._subjects.folds(people[named])
         return folds
 

@@ -48,7 +48,7 @@ from fedsov.protocol.payloads import SCORES
 from fedsov.region.answers import people_rows, steep_models, synthetic_rows
 from fedsov.region.answers.people_steps import cut_for
 from fedsov.region.answers.told_scores import Telling, told_result, told_scores
-from fedsov.region.bench.rounds import Answer, Noise, Outline, Parts, Round
+from fedsov.region.bench.rounds import NetworkParts, NoisySteps, Outline, RoundAnswer, RoundTask
 from fedsov.region.session import Session
 from fedsov.region.strategies import selection, synthetic
 from fedsov.region.strategies.candidates import Candidate, StartingPoint
@@ -176,7 +176,7 @@ def train(session: Session, message: Message) -> RecordDict:
         raise TrainingFailed(NO_ROWS)
     check_shapes(training.network.name, shaped, whole)
     telling = _telling(session)
-    task = Round(
+    task = RoundTask(
         training,
         number,
         client=_number(session, scope),
@@ -219,7 +219,7 @@ def _number(session: Session, scope: str) -> int:
     return client_number(region if scope == Scope.SHAREABLE else f"{region}/{scope}")
 
 
-def _parts(session: Session, training: TrainingSpec, inputs: int) -> Parts:
+def _parts(session: Session, training: TrainingSpec, inputs: int) -> NetworkParts:
     """The training's parameters; asked of the bench once in a session, for the network may be somebody's own."""
     key = training.personalization.private.names, inputs
     if key not in session.parts:
@@ -253,7 +253,7 @@ def _cuts(cut: Cut, training: TrainingSpec, layout: Layout, number: int) -> dict
     return cuts
 
 
-def _taken(session: Session, message: Message, scope: str, task: Round) -> Answer:
+def _taken(session: Session, message: Message, scope: str, task: RoundTask) -> RoundAnswer:
     """The round, taken on the bench; under privacy as one more of the private run's.
 
     Its noisy steps are drawn from a seed that was kept, and kept before they leave; asked again, they are given again.
@@ -261,15 +261,15 @@ def _taken(session: Session, message: Message, scope: str, task: Round) -> Answe
     run, shaped = session.private_in(scope), task.layout.shaped
     if run is None:
         return session.bench.do(task)
-    answers: list[Answer] = []
+    answers: list[RoundAnswer] = []
 
     def steps() -> Parameters:
-        noise = Noise(run.mechanism(), (run.chance(), run.chance()))
+        noise = NoisySteps(run.mechanism(), (run.chance(), run.chance()))
         answers.append(session.bench.do(replace(task, noise=noise)))
         return named(cast(np.ndarray, answers[0].steps)[0], shaped)
 
     taken = flat(run.answer(question_digest(message), steps), shaped)[None]
-    return answers[0] if answers else session.bench.do(replace(task, noise=Noise(run.mechanism(), taken=taken)))
+    return answers[0] if answers else session.bench.do(replace(task, noise=NoisySteps(run.mechanism(), taken=taken)))
 
 
 def finish(session: Session, message: Message, open_sealed_rows: OpenSealedRows) -> RecordDict:

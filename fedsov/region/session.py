@@ -24,7 +24,7 @@ from fedsov.privacy.settings import RecordPrivacy
 from fedsov.protocol.job import TrainingJob
 from fedsov.region.answers.memory import Answers, Given
 from fedsov.region.answers.rows_behind import RowsBehind
-from fedsov.region.bench.rounds import Parts
+from fedsov.region.bench.rounds import NetworkParts
 from fedsov.region.bench.tasks import THIS_PROCESS, Bench
 from fedsov.region.private_run import PrivateRun
 from fedsov.region.settings import RegionSettings
@@ -73,7 +73,7 @@ class Session:
         self.answered: dict[tuple[str, str], RowsBehind] = {}
         self.looked_at: dict[tuple[str, str], tuple[Features, Features]] = {}
         self.bench: Bench = THIS_PROCESS
-        self.parts: dict[tuple[tuple[str, ...], int], Parts] = {}
+        self.parts: dict[tuple[tuple[str, ...], int], NetworkParts] = {}
 
     def mask(self, scope: str) -> np.ndarray:
         """(N,) True for the rows a scope holds."""

@@ -9,8 +9,6 @@ then sent. An exception leaves as the name of its type; its text stays in the re
     region = open_region(start)
     reply, label = answer(region, message, label)
     region.close()
-
-Model code (`fedsov.region.bench.tasks`) runs in this process, or on the bench that `open_region` is given.
 """
 
 from __future__ import annotations
@@ -127,8 +125,7 @@ class ClosedRegion:
 def open_region(start: RegionStart, *, bench: Bench = THIS_PROCESS) -> OpenRegion | ClosedRegion:
     """Opens a region; the text of what goes wrong is in the region's log, its name in every answer.
 
-    Args:
-        bench: where its model code runs; closed with the region.
+    Its model code runs on the bench, which is closed with the region.
     """
     redacted = RedactedErrors()
     with redacted, ExitStack() as undo:
@@ -140,17 +137,17 @@ def open_region(start: RegionStart, *, bench: Bench = THIS_PROCESS) -> OpenRegio
         region.outbound.session.bench = bench
         undo.pop_all()
         return region
-    bench.close()
     _note_closed(start, str(redacted.name))
     return ClosedRegion(redacted.told)
 
 
 def _note_closed(start: RegionStart, error: str) -> None:
-    """Notes that the region was not opened for a run, where the ledger can be written and does not say so yet."""
+    """Notes that the region was not opened for a run, where the ledger is whole and does not say so yet."""
     path = ledger_of(start.folder)
     with RedactedErrors():
-        if error not in (JobRefused.__name__, LedgerBroken.__name__) and is_there(path):
+        if error != JobRefused.__name__ and is_there(path):
             with closing(Ledger(path, start.region.name)) as ledger:
+                ledger.verify()
                 note = withheld("a run's start", error)
                 ledger.append(
                     {"at": entry_time(), "run": start.run, "act": "note", "owner": start.region.name, "note": note}

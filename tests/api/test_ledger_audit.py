@@ -191,7 +191,7 @@ def test_a_head_that_was_given_up_by_an_accepted_loss_is_no_fault_and_any_other_
         closing(Ledger(place / "regions/DE/ledger.sqlite", "DE")) as own,
         closing(Ledger(place / "hub/ledger.sqlite", "hub")) as hub,
     ):
-        gaps.note_restored(own, archive="ab" * 32, made="yesterday")
+        gaps.note_restored(own, archive="ab" * 32, backed_up="yesterday")
         gaps.accept_own(own, by="A", why="w")
         gaps.accept_other(hub, gaps.stated(own), by="B", why="w")
     assert not faults(place)

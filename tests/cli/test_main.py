@@ -78,11 +78,18 @@ def test_each_example_in_a_help_text_is_a_command_line_that_its_command_reads(
 
 def test_every_command_s_module_is_in_the_table_and_every_line_of_the_table_has_one() -> None:
     apps = {path.stem for path in FOLDER.glob("*.py") if re.search(r"^app = \w+_app\(", path.read_text(), re.MULTILINE)}
-    parts = {"border_bundle", "border_explain", "border_reviewers", "border_reviews", "evidence_missing"}
+    parts = {
+        "border_bundle",
+        "border_explain",
+        "border_reviewers",
+        "border_reviews",
+        "deploy_files",
+        "evidence_missing",
+    }
     assert apps - parts == {name.replace(" ", "_") for name in COMMANDS}
     joined = {
         node.args[0].value.id
-        for file in ("border.py", "evidence.py")
+        for file in ("border.py", "deploy.py", "evidence.py")
         for node in ast.walk(ast.parse((FOLDER / file).read_text()))
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)

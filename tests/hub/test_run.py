@@ -82,7 +82,7 @@ def test_a_hub_that_was_put_back_opens_no_run_until_its_owner_accepted_that(tmp_
     with connected(world):
         pass
     with closing(Ledger(ledger_of(tmp_path / "w" / "hub"), "hub")) as ledger:
-        gaps.note_restored(ledger, archive="ab" * 32, made="2026-11-29")
+        gaps.note_restored(ledger, archive="ab" * 32, backed_up="2026-11-29")
         with pytest.raises(LedgerRestored, match="a backup, of 2026-11-29"), connected(world):
             pass
         gaps.accept_own(ledger, by="A", why="w")

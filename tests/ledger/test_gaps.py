@@ -89,7 +89,7 @@ def test_one_that_was_put_back_refuses_by_name_and_goes_on_refusing_until_its_ow
 
 def test_the_hub_takes_the_stated_head_once_and_both_go_on(two: Two) -> None:
     region = two.put_back()
-    gaps.note_restored(region, archive="ab" * 32, made="2026-11-29T03:00:00+00:00")
+    gaps.note_restored(region, archive="ab" * 32, backed_up="2026-11-29T03:00:00+00:00")
     with pytest.raises(ConfigurationError, match="accepted no loss"):
         gaps.stated(region)
     with pytest.raises(LedgerRestored, match=r"a backup, of 2026-11-29T03:00:00\+00:00"):
@@ -113,7 +113,7 @@ def test_the_hub_takes_the_stated_head_once_and_both_go_on(two: Two) -> None:
 
 def test_a_statement_is_taken_from_its_own_key_alone_and_as_it_was_signed(two: Two, tmp_path: Path) -> None:
     region = two.put_back()
-    gaps.note_restored(region, archive="ab" * 32, made="yesterday")
+    gaps.note_restored(region, archive="ab" * 32, backed_up="yesterday")
     gaps.accept_own(region, by="A", why="w")
     statement, before = gaps.stated(region), two.hub.head()
     for name, value in (("why", "another"), ("paths", {}), ("by", "B")):
@@ -123,7 +123,7 @@ def test_a_statement_is_taken_from_its_own_key_alone_and_as_it_was_signed(two: T
         with pytest.raises(ConfigurationError, match="no statement"):
             gaps.accept_other(two.hub, wrong, by="B", why="w")
     with closing(Ledger(tmp_path / "forger" / "ledger.sqlite", "DE")) as forger:
-        gaps.note_restored(forger, archive="ab" * 32, made="yesterday")
+        gaps.note_restored(forger, archive="ab" * 32, backed_up="yesterday")
         gaps.accept_own(forger, by="A", why="w")
         with pytest.raises(LedgerBroken, match="another ledger"):
             gaps.accept_other(two.hub, gaps.stated(forger), by="B", why="w")
@@ -156,7 +156,7 @@ def test_a_head_that_another_noted_is_evidence_where_the_ledger_itself_shows_not
 
 
 def test_a_statement_without_a_loss_is_refused(two: Two) -> None:
-    gaps.note_restored(two.region, archive="ab" * 32, made="now")  # put back, and nothing was lost
+    gaps.note_restored(two.region, archive="ab" * 32, backed_up="now")  # put back, and nothing was lost
     gaps.accept_own(two.region, by="A", why="moved to another machine")
     gaps.check_last_known(two.region, _last(two))
     with pytest.raises(ConfigurationError, match="continues every head that hub noted of it"):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fedsov.errors import KeyUnavailable
-from fedsov.ledger.known_keys import FILE, believed_keys, keys_at_hand, pin_keys, read_keys
+from fedsov.ledger.known_keys import FILE, add_key, believed_keys, keys_at_hand, pin_keys, read_keys
 from fedsov.ledger.ledger import Ledger
 from fedsov.storage.workspace import Workspace, ledger_of
 
@@ -69,3 +69,12 @@ def test_a_directory_is_one_json_object_that_people_can_compare(tmp_path: Path) 
     pin_keys(Workspace(tmp_path), ["DE"])
     keys = json.loads((tmp_path / "hub" / FILE).read_text())
     assert list(keys) == ["DE"] and len(bytes.fromhex(keys["DE"])) == 32
+
+
+def test_a_key_is_added_once_and_never_exchanged(tmp_path: Path) -> None:
+    add_key(tmp_path / "hub", "DE", "ab" * 32)
+    add_key(tmp_path / "hub", "DE", "ab" * 32)
+    add_key(tmp_path / "hub", "US", "cd" * 32)
+    with pytest.raises(KeyUnavailable, match="knows DE by the key abab.*, and it came with cdcd"):
+        add_key(tmp_path / "hub", "DE", "cd" * 32)
+    assert {name: key.hex() for name, key in read_keys(tmp_path / "hub").items()} == {"DE": "ab" * 32, "US": "cd" * 32}

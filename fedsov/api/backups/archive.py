@@ -53,12 +53,12 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
-class Contents:
+class ArchiveContents:
     """What an archive says of itself.
 
     Attributes:
         party, role: whose it is: "hub" or a region's name.
-        made: when, ISO 8601 in UTC.
+        day: when it was made, ISO 8601 in UTC.
         home: the folder that the party was in.
         head: the signed head of its ledger at that moment; None where the ledger is stored elsewhere.
         files: every file.
@@ -68,7 +68,7 @@ class Contents:
 
     party: str
     role: str
-    made: str
+    day: str
     version: str
     home: str
     head: Mapping[str, Any] | None
@@ -159,7 +159,7 @@ def _put(out: SealedWriter, each: Still, on_bytes: OnBytes) -> Stored:
     return Stored(each.name, each.size, digest.hexdigest())
 
 
-def put_contents(out: SealedWriter, contents: Contents, signature: str) -> None:
+def put_contents(out: SealedWriter, contents: ArchiveContents, signature: str) -> None:
     """Writes the manifest, which ends the archive."""
     body = json.dumps({**contents.to_json(), "signature": signature}).encode()
     _frame(out, {"manifest": len(body)})
@@ -171,7 +171,7 @@ def _frame(out: SealedWriter, head: Mapping[str, Any]) -> None:
     out.write(_LENGTH.pack(len(text)) + text)
 
 
-def take_out(path: Path, folder: Path, file: str, on_bytes: OnBytes) -> Contents:
+def take_out(path: Path, folder: Path, file: str, on_bytes: OnBytes) -> ArchiveContents:
     """Writes every file of an archive below a folder, and gives its manifest once all of it was found true.
 
     Raises:
@@ -262,13 +262,13 @@ def _take(reader: SealedReader, name: str, size: int, folder: Path, on_bytes: On
     return Stored(name, size, digest.hexdigest())
 
 
-def _contents(path: Path, body: bytes, found: Mapping[str, Stored]) -> Contents:
+def _contents(path: Path, body: bytes, found: Mapping[str, Stored]) -> ArchiveContents:
     """The manifest, which names exactly the files that were found. Raises StoreDamaged."""
     try:
         plain = parsed_json(body)
         signature = str(plain.pop("signature"))
         listed = {"files": tuple(Stored(**each) for each in plain["files"]), "left_out": tuple(plain["left_out"])}
-        contents = Contents(**{**plain, **listed})
+        contents = ArchiveContents(**{**plain, **listed})
         is_signed = signature_holds(contents.message(), contents.key, signature)
     except (ValueError, KeyError, TypeError) as problem:
         raise StoreDamaged(f"the manifest of {path} cannot be read ({problem})") from problem

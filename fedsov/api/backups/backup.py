@@ -1,6 +1,6 @@
 """A party's backup: its files of one moment, with a signed manifest, in one encrypted archive.
 
-    made = backup(home, "DE", out=Path("/backups"), passphrase_file="backup.passphrase", progress=print)
+    archived = backup(home, "DE", out=Path("/backups"), passphrase_file="backup.passphrase", progress=print)
 
 The party may go on meanwhile (`fedsov.api.backups.snapshot`). What of it lies elsewhere is named, with how to back it
 up there; and what an erasure means for archives, which hold the people of their day.
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from fedsov import __version__
-from fedsov.api.backups.archive import Contents, new_archive, put_contents, put_files
+from fedsov.api.backups.archive import ArchiveContents, new_archive, put_contents, put_files
 from fedsov.api.backups.party_files import (
     REGION,
     PartyHome,
@@ -43,11 +43,11 @@ ERASURE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class Archived:
     """A backup that was made: where, and what it holds."""
 
     path: Path
-    contents: Contents
+    contents: ArchiveContents
     archive_bytes: int
 
     def to_json(self) -> dict[str, Any]:
@@ -68,14 +68,14 @@ class Made:
         out = [f"not in it: {line}" for line in contents.left_out]
         key = f"signed by {contents.key[:16]}…; the passphrase is not in it and cannot be had again"
         return [
-            f"{self.path}: {contents.party} of {contents.made}, {size}{at}",
+            f"{self.path}: {contents.party} of {contents.day}, {size}{at}",
             key,
             *out,
             *filter(None, [self.erasure]),
         ]
 
 
-def backup(home: Path, name: str | None, *, out: Path, passphrase_file: str = "", progress: Progress) -> Made:
+def backup(home: Path, name: str | None, *, out: Path, passphrase_file: str = "", progress: Progress) -> Archived:
     """Writes a party's archive; nothing of the party is changed.
 
     Args:
@@ -95,7 +95,7 @@ def backup(home: Path, name: str | None, *, out: Path, passphrase_file: str = ""
         contents = _contents(party, files, moment, signer)
         contents = replace(contents, files=put_files(archive, files, tell))
         put_contents(archive, contents, signer.private.sign(contents.message()).hex())
-    return Made(path, contents, path.stat().st_size)
+    return Archived(path, contents, path.stat().st_size)
 
 
 def check_outside(home: Path, out: Path) -> None:
@@ -118,7 +118,7 @@ def counting(progress: Progress, what: str, size: int) -> Callable[[int], None]:
     return tell
 
 
-def _contents(party: PartyHome, files: list[Still], moment: datetime, signer: Signer) -> Contents:
+def _contents(party: PartyHome, files: list[Still], moment: datetime, signer: Signer) -> ArchiveContents:
     """The manifest but for the files, by the ledger as it is in the archive."""
     ledger = next((each.path for each in files if each.name == _ledger_name(party)), None)
     if ledger is None and is_in_file(party):
@@ -127,8 +127,8 @@ def _contents(party: PartyHome, files: list[Still], moment: datetime, signer: Si
     own = head["key"] if head else head_of(party)["key"]
     if own != signer.public:
         raise WorkspaceUnusable(f"{party.folder / SIGNING_KEY} is not the key of the party's ledger; restore it first")
-    made, home = entry_time(moment), str(party.home.resolve())
-    return Contents(party.name, party.role, made, __version__, home, head, (), tuple(left_out(party)), own)
+    day, home = entry_time(moment), str(party.home.resolve())
+    return ArchiveContents(party.name, party.role, day, __version__, home, head, (), tuple(left_out(party)), own)
 
 
 def _ledger_name(party: PartyHome) -> str:

@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from fedsov.api.backups.archive import Contents, take_out
+from fedsov.api.backups.archive import ArchiveContents, take_out
 from fedsov.api.backups.backup import Progress, counting
 from fedsov.api.backups.party_files import ELSEWHERE, HUB, REGION, PartyHome, is_passing, named_files
 from fedsov.api.backups.snapshot import sweep
@@ -35,7 +35,7 @@ from fedsov.storage.private_files import make_private_folder
 from fedsov.storage.workspace import Workspace, is_there, registry_of
 
 LATER_ERASURES = (
-    "people who were erased after {made} are in it again: before the region takes a job, run `fedsov erase --region "
+    "people who were erased after {day} are in it again: before the region takes a job, run `fedsov erase --region "
     "{name} --subject ID --why TEXT` anew for each request since then"
 )
 
@@ -50,7 +50,7 @@ class Restored:
     """
 
     home: Path
-    contents: Contents
+    contents: ArchiveContents
     aside: Path | None
     next: tuple[str, ...]
 
@@ -62,7 +62,7 @@ class Restored:
     def lines(self) -> list[str]:
         """The same in sentences."""
         contents = self.contents
-        lines = [f"{self.home}: {contents.party} as of {contents.made}, {counted(len(contents.files), 'file')}"]
+        lines = [f"{self.home}: {contents.party} as of {contents.day}, {counted(len(contents.files), 'file')}"]
         lines += [f"signed by {contents.key}; compare it with the key that others noted of {contents.party}"]
         lines += [f"what was there lies in {self.aside}"] if self.aside else []
         lines += [f"not in the archive: {line}" for line in contents.left_out]
@@ -106,7 +106,7 @@ def restore(
     return Restored(home, contents, aside, tuple(_next(there, contents)))
 
 
-def _check_names(contents: Contents) -> None:
+def _check_names(contents: ArchiveContents) -> None:
     """Raises StoreDamaged where an archive of one party holds files of another's folder."""
     if contents.role not in (HUB, REGION) or (contents.role == HUB) != (contents.party == HUB):
         raise StoreDamaged(f"the archive is of no party: {contents.party!r} as {contents.role!r}")
@@ -117,7 +117,7 @@ def _check_names(contents: Contents) -> None:
             raise StoreDamaged(f"the archive of {contents.party} holds {each.name}, which is another party's")
 
 
-def _check_ledger(party: PartyHome, contents: Contents) -> None:
+def _check_ledger(party: PartyHome, contents: ArchiveContents) -> None:
     """Raises LedgerBroken where the ledger is not the one whose head the manifest has."""
     if contents.head is None:
         return
@@ -127,7 +127,7 @@ def _check_ledger(party: PartyHome, contents: Contents) -> None:
         raise LedgerBroken(f"the ledger of {contents.party} in the archive is not the one of its manifest")
 
 
-def _tops(contents: Contents) -> list[str]:
+def _tops(contents: ArchiveContents) -> list[str]:
     """What is put in place as a whole, the ledger's folder last; of the hub each member, for its lock stays."""
     own = f"regions/{contents.party}"
     names = {each.name for each in contents.files}
@@ -139,7 +139,7 @@ def _top(name: str) -> str:
     return "/".join(name.split("/")[: 2 if name.startswith("hub/") else 1])
 
 
-def _more_than(contents: Contents, home: Path, tops: Iterable[str]) -> list[str]:
+def _more_than(contents: ArchiveContents, home: Path, tops: Iterable[str]) -> list[str]:
     """Files in the places of the archive that it does not hold as they are."""
     digests = {each.name: each.sha256 for each in contents.files}
     places = {*tops, *(["hub"] if contents.role == HUB else [])}
@@ -162,7 +162,7 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _refusal(there: PartyHome, contents: Contents, more: list[str]) -> str:
+def _refusal(there: PartyHome, contents: ArchiveContents, more: list[str]) -> str:
     size = contents.head["size"] if contents.head else 0
     ledger = ""
     if is_there(there.ledger):
@@ -170,21 +170,21 @@ def _refusal(there: PartyHome, contents: Contents, more: list[str]) -> str:
             ledger = f" (its ledger has {own.head().size:,} entries, the archive's {size:,})"
     listed = ", ".join(more[:3]) + (f" and {len(more) - 3} more" if len(more) > 3 else "")
     return (
-        f"{there.home} has what the archive of {contents.party} of {contents.made} has not{ledger}: {listed}; nothing "
+        f"{there.home} has what the archive of {contents.party} of {contents.day} has not{ledger}: {listed}; nothing "
         f"was changed. Name another home, or say --replace {contents.party}: what is there is moved aside"
     )
 
 
-def _note(party: PartyHome, contents: Contents) -> None:
+def _note(party: PartyHome, contents: ArchiveContents) -> None:
     """The ledger in the archive gets the entry that it was put back."""
     if contents.head is None:
         return
     owner = str(contents.head["owner"])
     with closing(Ledger(party.ledger, owner)) as ledger:
-        gaps.note_restored(ledger, archive=contents.digest, made=contents.made)
+        gaps.note_restored(ledger, archive=contents.digest, backed_up=contents.day)
 
 
-def _move_registry(party: PartyHome, contents: Contents, home: Path) -> None:
+def _move_registry(party: PartyHome, contents: ArchiveContents, home: Path) -> None:
     path = registry_of(party.folder)
     if path.is_file():
         move(path, Path(contents.home), home.resolve())
@@ -213,9 +213,9 @@ def _set_aside(place: Path, to: Path) -> None:
     os.replace(place, to)
 
 
-def _next(there: PartyHome, contents: Contents) -> list[str]:
+def _next(there: PartyHome, contents: ArchiveContents) -> list[str]:
     """What its owner does now."""
-    name, made = contents.party, contents.made
+    name, day = contents.party, contents.day
     steps = []
     for key, path in named_files(there.folder).items():
         if not Path(path).is_file():
@@ -225,12 +225,12 @@ def _next(there: PartyHome, contents: Contents) -> list[str]:
                 f"{key} of region.yaml names {path}, which is not here; {where}: put it there, or name another"
             )
     if contents.role == REGION:
-        steps.append(LATER_ERASURES.format(made=made, name=name))
+        steps.append(LATER_ERASURES.format(day=day, name=name))
     if contents.head is None:
         return [*steps, "its ledger is stored elsewhere and was not put back: see what is not in the archive"]
     return [
         *steps,
-        f"`fedsov ledger accept-gap {name} --why TEXT --workspace {there.home}` accepts what was lost since {made}"
+        f"`fedsov ledger accept-gap {name} --why TEXT --workspace {there.home}` accepts what was lost since {day}"
         + (", its privacy budget as spent" if contents.role == REGION else "")
         + "; until then it takes no part in a run. Hand the statement to the other parties",
     ]

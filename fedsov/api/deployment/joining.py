@@ -49,7 +49,7 @@ from fedsov.storage.workspace import Workspace, is_there, ledger_of
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
+class AcceptedPackage:
     """What a package brought.
 
     Attributes:
@@ -104,7 +104,7 @@ def renew(home: Path, *, by: str, why: str, now: datetime) -> Path:
     return _ask(home, party.name, by=by, why=why, now=now)
 
 
-def accept(home: Path, text: bytes, *, by: str, why: str, now: datetime) -> Accepted:
+def accept(home: Path, text: bytes, *, by: str, why: str, now: datetime) -> AcceptedPackage:
     """Takes a package: everything is checked, then noted in the region's ledger, then put in its place.
 
     Raises CertificateRefused: another authority's, another region's, an older one, one for another key, region.yaml is
@@ -140,7 +140,7 @@ def accept(home: Path, text: bytes, *, by: str, why: str, now: datetime) -> Acce
         write_file(folder.revoked, package.revoked.encode())
     pinned = pin(home, party.name, package.verify_keys, package.stated(), by=by, why=f"package {package.number}: {why}")
     lines = tuple(_differences(home, package))
-    return Accepted(party.name, identity.serial, identity.not_after.isoformat(), tuple(pinned), lines)
+    return AcceptedPackage(party.name, identity.serial, identity.not_after.isoformat(), tuple(pinned), lines)
 
 
 def _settle(home: Path, invited: Invitation, *, by: str, why: str) -> None:

@@ -116,5 +116,5 @@ def enciphered(blocks: np.ndarray, key: bytes) -> np.ndarray:
     names: np.ndarray = np.empty(blocks.nbytes + DIGEST_BYTES, np.uint8)  # OpenSSL asks for a block more
     cipher = Cipher(algorithms.AES(key), modes.ECB()).encryptor()
     if blocks.nbytes:
-        cipher.update_into(memoryview(np.ascontiguousarray(blocks)).cast("B"), names)
+        cipher.update_into(np.ascontiguousarray(blocks).data.cast("B"), names.data)
     return names[: blocks.nbytes].reshape(-1, DIGEST_BYTES)

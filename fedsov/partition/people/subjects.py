@@ -12,7 +12,7 @@ import pyarrow as pa
 from fedsov.keys.protocol import RegionKeys
 from fedsov.partition.arrow_columns import view
 from fedsov.partition.classify import spelled
-from fedsov.partition.people.row_names import DIGEST_BYTES
+from fedsov.partition.people.repeats import DIGEST_BYTES
 from fedsov.partition.routing import folds
 from fedsov.partition.told_counts import about
 
@@ -54,6 +54,7 @@ class Subjects:
     def _forget(self) -> None:
         self._known: pa.Array | None = None
         self.words: list[str | None] = []
+        self._is_somebody = np.zeros(0, bool)
         self._folds = np.zeros(0, np.int64)
         self._keyed: dict[str, tuple[np.ndarray, np.ndarray]] = {}
 
@@ -67,16 +68,21 @@ class Subjects:
             column = column.cast(column.type.value_type)
         known = self._known if self._known is not None else pa.array([], column.type)
         places = pc.index_in(column, value_set=known)
-        fresh = column.filter(pc.and_(places.is_null(), column.is_valid())).unique()
-        if len(fresh):
-            self._known = pa.concat_arrays([known, fresh])
-            places = pc.index_in(column, value_set=self._known)
-            words = [spelled(value) for value in fresh.to_pylist()]
-            self.words += words
-            self._folds = np.append(self._folds, folds([f"subject:{word}" for word in words]))
+        if places.null_count:
+            fresh = column.filter(pc.and_(places.is_null(), column.is_valid())).unique()
+            if len(fresh):
+                self._learn(known, fresh)
+                places = pc.index_in(column, value_set=self._known)
         place_of = view(places.combine_chunks().fill_null(-1)).astype(np.int64)
-        is_nobody = np.array([*(word is None for word in self.words), True])
-        return np.where(is_nobody[place_of], -1, place_of)
+        return np.where(np.append(self._is_somebody, False)[place_of], place_of, -1)
+
+    def _learn(self, known: pa.Array, fresh: pa.Array) -> None:
+        """Subjects that were not met before."""
+        self._known = pa.concat_arrays([known, fresh])
+        words = [spelled(value) for value in fresh.to_pylist()]
+        self.words += words
+        self._is_somebody = np.append(self._is_somebody, [word is not None for word in words])
+        self._folds = np.append(self._folds, folds([f"subject:{word}" for word in words]))
 
     def folds(self, places: np.ndarray) -> np.ndarray:
         """(n,) where the persons at these places fall when rows are divided (`fedsov.partition.routing.folds`)."""
@@ -91,10 +97,11 @@ class Subjects:
             names = np.concatenate([names, np.zeros((more, DIGEST_BYTES), np.uint8)])
             is_known = np.append(is_known, np.zeros(more, bool))
             self._keyed[keys.region] = names, is_known
-        fresh = np.unique(places[~is_known[places]])
-        if len(fresh):
+        is_fresh = ~is_known[places]
+        if is_fresh.any():
+            fresh = np.unique(places[is_fresh])
             digits = "".join(keys.pseudonyms(f"subject:{self.words[place]}" for place in fresh.tolist()))
             names[fresh] = np.frombuffer(bytes.fromhex(digits), np.uint8).reshape(-1, DIGEST_BYTES)
             is_known[fresh] = True
-        chosen: np.ndarray = names[places]
+        chosen: np.ndarray = np.take(names, places, axis=0)
         return chosen

@@ -1,6 +1,6 @@
 """The tasks of a region's round: the outline of a network, and the round of one client over its rows.
 
-A `Round` holds the encoded rows, the parameters, and what was decided about the steps: their order, the mechanism of
+A `RoundTask` holds encoded rows, parameters, and what was decided about the steps: their order, the mechanism of
 noise and the generators that draw it, or the noisy steps that were taken before. It holds no budget, no secret by which
 orders and scores are keyed, and nobody's pseudonym. What comes back is looked at like an update of another party.
 
@@ -36,7 +36,7 @@ SENT, STATE, PRIVATE = "sent/", "state/", "private/"
 MOST_PARAMETERS, MOST_AXES, MOST_NUMBERS = 100_000, 8, 2**34
 
 
-class Parts(NamedTuple):
+class NetworkParts(NamedTuple):
     """A network's parameters: shapes by name, in order, and the private ones as they begin."""
 
     shaped: Mapping[str, tuple[int, ...]]
@@ -60,7 +60,7 @@ class Outline:
         shaped = [[name, list(shape)] for name, shape in layout.shaped.items()]
         return Written({"shapes": shaped}, {f"{PRIVATE}{name}": array for name, array in private.items()})
 
-    def read(self, answer: Written) -> Parts:
+    def read(self, answer: Written) -> NetworkParts:
         """Raises BenchFailed for shapes that are none."""
         shaped = dict(items_of(answer.plain.get("shapes"), _shape, most=MOST_PARAMETERS))
         names = [name.removeprefix(PRIVATE) for name in answer.arrays]
@@ -72,7 +72,7 @@ class Outline:
             raise BenchFailed("model code answered with private parameters that the network has not")
         if sum(map(math.prod, shaped.values())) > MOST_NUMBERS:
             raise BenchFailed(f"model code answered with a network of more than {MOST_NUMBERS:,} numbers")
-        return Parts(shaped, {name: array_of(answer, f"{PRIVATE}{name}", shape=shaped[name]) for name in names})
+        return NetworkParts(shaped, {name: array_of(answer, f"{PRIVATE}{name}", shape=shaped[name]) for name in names})
 
 
 def _shape(value: Any) -> tuple[str, tuple[int, ...]]:
@@ -88,7 +88,7 @@ def _size(value: Any) -> int:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Noise:
+class NoisySteps:
     """The mechanism of a round's noisy steps.
 
     Attributes:
@@ -102,7 +102,7 @@ class Noise:
     taken: np.ndarray | None = None
 
 
-class Answer(NamedTuple):
+class RoundAnswer(NamedTuple):
     """What a round gave: what goes up, what stays, (1, P) noisy steps, and answers to the validation rows."""
 
     sent: Parameters
@@ -112,7 +112,7 @@ class Answer(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Round:
+class RoundTask:
     """Asks for one round of one client (`fedsov.training.client_round`).
 
     Attributes:
@@ -133,7 +133,7 @@ class Round:
     layout: Layout
     drift: np.ndarray | None = None
     cuts: Mapping[Stream, Sequence[np.ndarray]] | None = None
-    noise: Noise | None = None
+    noise: NoisySteps | None = None
 
     def run(self) -> Written:
         """Raises TrainingFailed where a network fails on the rows, InputError for outcomes that the loss has not."""
@@ -153,7 +153,7 @@ class Round:
             arrays |= {f"{STATE}{name}": array for name, array in to_arrays(result.state, training, layout).items()}
         return Written({}, arrays)
 
-    def read(self, answer: Written) -> Answer:
+    def read(self, answer: Written) -> RoundAnswer:
         """Raises TrainingFailed for an update that may not leave, BenchFailed for what is no answer."""
         steps, noise = None, self.noise
         if noise is not None and noise.taken is None:
@@ -164,7 +164,7 @@ class Round:
             raise TrainingFailed(name_of(answer.plain["refused"]))
         shape = answers_shape(len(self.scored), self.training.network.outputs)
         logits = array_of(answer, "logits", shape=shape) if len(self.scored) else None
-        return Answer(self._sent(answer), self._state(answer), steps, logits)
+        return RoundAnswer(self._sent(answer), self._state(answer), steps, logits)
 
     def _sent(self, answer: Written) -> Parameters:
         layout, compression = self.layout, self.training.compression

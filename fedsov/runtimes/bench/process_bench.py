@@ -154,6 +154,16 @@ class ProcessBench:
             self.close()
             raise BenchFailed(f"model code answered what cannot be read ({type(problem).__name__})") from None
 
+    @property
+    def lacking(self) -> Sequence[str]:
+        """What the system did not give its process, by name with the reason; empty before the first task."""
+        return self._lacking
+
+    @property
+    def pid(self) -> int | None:
+        """The number of its process; None where it has none now."""
+        return None if self._child is None else self._child.pid
+
     def close(self) -> None:
         """Ends the process; another task begins a new one."""
         if self._child is not None:
@@ -175,7 +185,7 @@ class ProcessBench:
             told = line.hear(time.monotonic() + TO_BEGIN)  # its own words: no model code ran in it yet
             pid: int = told["pid"]
             process = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else None
-        except BaseException:
+        except BaseException:  # boundary: an interruption, too, leaves no process and no folder
             connection.close()
             shutil.rmtree(scratch, ignore_errors=True)
             raise

@@ -77,7 +77,7 @@ class Line:
         listed = [[name, array.dtype.str, list(array.shape)] for name, array in arrays.items()]
         self.tell(number, {"plain": dict(written.plain), "arrays": listed})
         for array in arrays.values():
-            self.stream.sendall(_bytes_of(array))
+            self.stream.sendall(array.reshape(-1).view(np.uint8).data)
 
     def tell(self, number: int, header: Mapping[str, Any]) -> None:
         """Sends an answer's JSON."""
@@ -119,7 +119,7 @@ class Line:
 
     def _array(self, dtype: np.dtype[Any], shape: tuple[int, ...], until: float) -> np.ndarray:
         array = np.empty(shape, dtype)
-        self._fill(_bytes_of(array), until)
+        self._fill(array.reshape(-1).view(np.uint8).data, until)
         return array
 
     def _exactly(self, size: int, until: float | None = None) -> bytearray:
@@ -166,9 +166,3 @@ def _form(listed: Any) -> tuple[str, np.dtype[Any], tuple[int, ...]]:
     if not all(isinstance(size, int) and not isinstance(size, bool) and 0 <= size < 2**40 for size in sizes):
         raise BenchFailed("model code answered with an array whose shape is none")
     return name, np.dtype(kind), tuple(sizes)
-
-
-def _bytes_of(array: np.ndarray[Any, Any]) -> memoryview:
-    """The bytes of a contiguous array, without a copy."""
-    view: Any = array.reshape(-1).view(np.uint8)
-    return memoryview(view)

@@ -11,7 +11,7 @@ import pytest
 
 from fedsov.api.backups.archive import (
     VARIABLE,
-    Contents,
+    ArchiveContents,
     Stored,
     checked_name,
     new_archive,
@@ -43,8 +43,8 @@ def _still(folder: Path, name: str, content: bytes) -> Still:
     return Still(name, path, len(content))
 
 
-def _contents(signer: Signer, files: Sequence[Stored]) -> Contents:
-    return Contents("DE", "region", "2026-11-30", "0", "/home", None, tuple(files), (), signer.public)
+def _contents(signer: Signer, files: Sequence[Stored]) -> ArchiveContents:
+    return ArchiveContents("DE", "region", "2026-11-30", "0", "/home", None, tuple(files), (), signer.public)
 
 
 def _archive(folder: Path, *names: str, listed: Sequence[Stored] | None = None, signed: bool = True) -> Path:

@@ -28,25 +28,25 @@ def _nobody(_: int) -> None:
 def test_all_of_a_region_is_in_the_archive_as_it_lies_and_nothing_of_it_can_be_read_there(
     region: PeopleRegion, home: Path, tmp_path: Path
 ) -> None:
-    made = backup(home, "DE", tmp_path / "de")
-    names = {each.name for each in made.contents.files}
+    archived = backup(home, "DE", tmp_path / "de")
+    names = {each.name for each in archived.contents.files}
     assert {
         f"regions/DE/{name}"
         for name in ("ledger.sqlite", "signing.key", "keyring.json", "region.yaml", "answers/answers.json")
     } <= names
     assert any(name.startswith("regions/DE/store/people/records-") for name in names)
     assert not [name for name in names if name.endswith(("lock", "-wal", "-shm", ".log")) or "hub" in name]
-    archive = made.path.read_bytes()
-    assert made.path.stat().st_mode & 0o777 == 0o600
+    archive = archived.path.read_bytes()
+    assert archived.path.stat().st_mode & 0o777 == 0o600
     for secret in (b"PRIVATE KEY", json.loads((region.folder / "keyring.json").read_text())["sealing_key"].encode()):
         assert secret not in archive
-    found = take_out(made.path, tmp_path / "out", "", _nobody)
+    found = take_out(archived.path, tmp_path / "out", "", _nobody)
     before, after = contents(region.folder), contents(tmp_path / "out" / "regions" / "DE")
-    assert before.keys() == after.keys() and found == made.contents
+    assert before.keys() == after.keys() and found == archived.contents
     assert {name for name in before if before[name] != after[name]} <= {"ledger.sqlite"}, "a database is copied"
     with closing(Ledger.read(tmp_path / "out" / "regions" / "DE" / "ledger.sqlite")) as ledger:
-        assert ledger.verify().head.to_json() == made.contents.head
-    assert made.erasure == ERASURE and ERASURE in made.lines()
+        assert ledger.verify().head.to_json() == archived.contents.head
+    assert archived.erasure == ERASURE and ERASURE in archived.lines()
     assert not [*home.glob(".backup-*")]
 
 
@@ -116,9 +116,9 @@ def test_a_party_that_writes_all_the_while_is_backed_up_at_one_moment(
     worker.start()
     try:
         for turn in range(3):
-            made = backup(home, "DE", tmp_path / f"de{turn}")
+            archived = backup(home, "DE", tmp_path / f"de{turn}")
             out = tmp_path / f"out{turn}" / "regions" / "DE"
-            take_out(made.path, out.parent.parent, "", _nobody)
+            take_out(archived.path, out.parent.parent, "", _nobody)
             with closing(Ledger.read(out / "ledger.sqlite")) as ledger:
                 ledger.verify()
                 noted = ledger.notes("number")[-1].body["note"]["number"]
@@ -139,9 +139,9 @@ def test_what_lies_elsewhere_is_named_with_how_to_back_it_up(region: PeopleRegio
     ring = region.folder / "keyring.json"
     secrets = json.loads(ring.read_text())
     ring.write_text(json.dumps({**secrets, "service": {"backend": "openbao", "url": "https://bao", "key": "de"}}))
-    made = backup(home, "DE", tmp_path / "de").contents
-    assert "elsewhere/evidence/register.yaml" in {each.name for each in made.files}
-    said = "\n".join(made.left_out)
+    archived = backup(home, "DE", tmp_path / "de").contents
+    assert "elsewhere/evidence/register.yaml" in {each.name for each in archived.files}
+    said = "\n".join(archived.left_out)
     assert "models: a link, which is not followed" in said and "s3://fedsov-de/people; keep versions" in said
     assert "it lies in backend=openbao" in said and "without which no store opens" in said
     register.unlink()
@@ -152,7 +152,7 @@ def test_what_lies_elsewhere_is_named_with_how_to_back_it_up(region: PeopleRegio
 
 def test_a_folder_gets_an_archive_named_by_party_and_moment(home: Path, tmp_path: Path) -> None:
     (tmp_path / "backups").mkdir()
-    made = backup(home, "DE", tmp_path / "backups")
-    assert made.path.parent == tmp_path / "backups" and made.path.match("DE-*Z.fedsov-backup")
-    assert made.to_json()["archive_bytes"] == made.path.stat().st_size
+    archived = backup(home, "DE", tmp_path / "backups")
+    assert archived.path.parent == tmp_path / "backups" and archived.path.match("DE-*Z.fedsov-backup")
+    assert archived.to_json()["archive_bytes"] == archived.path.stat().st_size
     quiet("")

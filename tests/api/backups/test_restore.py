@@ -26,34 +26,35 @@ from tests.hostile.people_region import PeopleRegion, drawn
 def test_a_region_is_put_back_into_an_empty_home_and_its_store_opens_there(
     region: PeopleRegion, home: Path, tmp_path: Path
 ) -> None:
-    made = backup(home, "DE", tmp_path / "de")
+    archived = backup(home, "DE", tmp_path / "de")
     before = contents(region.folder)
     shutil.rmtree(region.place)
-    back = restore(made.path, region.place / "w")
+    back = restore(archived.path, region.place / "w")
     after = contents(region.folder)
     assert before.keys() == after.keys()
     assert {name for name in before if before[name] != after[name]} == {"ledger.sqlite"}
-    assert back.aside is None and back.contents == made.contents
+    assert back.aside is None and back.contents == archived.contents
     assert all(path.stat().st_mode & 0o077 == 0 for path in (home, *home.rglob("*")))
     with closing(Ledger(ledger_of(region.folder), "DE")) as ledger:
-        assert ledger.verify().entries == made.contents.head["size"] + 1
+        assert ledger.verify().entries == archived.contents.head["size"] + 1
         (note,) = [entry.body["note"][gaps.RESTORED] for entry in ledger.notes(gaps.RESTORED)]
-        assert note == {"archive": made.contents.digest, "made": made.contents.made, "size": made.contents.head["size"]}
+        manifest = archived.contents
+        assert note == {"archive": manifest.digest, "backed_up": manifest.day, "size": manifest.head["size"]}
         read_settings(region.folder, ledger)
         gaps.accept_own(ledger, by="A", why="w")
     assert "profile" in region.asked("query.profile"), "rows, keys, settings and answers are there"
 
 
 def test_a_region_that_was_put_back_takes_no_job_and_says_why(region: PeopleRegion, home: Path, tmp_path: Path) -> None:
-    made = backup(home, "DE", tmp_path / "de")
-    back = restore(made.path, tmp_path / "new")
+    archived = backup(home, "DE", tmp_path / "de")
+    back = restore(archived.path, tmp_path / "new")
     moved = PeopleRegion(tmp_path, "DE")
     shutil.move(tmp_path / "new", tmp_path / "w")
     with pytest.raises(AssertionError, match="LedgerRestored"):
         moved.opened()
     with (
         closing(Ledger.read(ledger_of(moved.folder))) as ledger,
-        pytest.raises(LedgerRestored, match=made.contents.made[:19]),
+        pytest.raises(LedgerRestored, match=archived.contents.day[:19]),
     ):
         gaps.check_open(ledger)
     assert "accept-gap DE" in back.next[-1] and "fedsov erase --region DE" in back.next[-2]
@@ -62,14 +63,14 @@ def test_a_region_that_was_put_back_takes_no_job_and_says_why(region: PeopleRegi
 def test_a_home_that_has_more_stays_as_it_is_until_the_party_is_named(
     region: PeopleRegion, home: Path, tmp_path: Path
 ) -> None:
-    made = backup(home, "DE", tmp_path / "de")
+    archived = backup(home, "DE", tmp_path / "de")
     region.ingest(drawn(range(300), seed=1))
     before = contents(home)
     for named in ("", "hub", "FR"):
         with pytest.raises(ConfigurationError, match=r"its ledger has \d+ entries, the archive's \d+.*--replace DE"):
-            restore(made.path, home, replaces=named)
+            restore(archived.path, home, replaces=named)
     assert contents(home) == before and not [*home.glob(".restore-*")] and not [*home.glob("replaced-*")]
-    back = restore(made.path, home, replaces="DE")
+    back = restore(archived.path, home, replaces="DE")
     assert back.aside is not None
     aside = {name: body for name, body in contents(back.aside).items() if name.startswith("regions/")}
     assert aside == {name: body for name, body in before.items() if name.startswith("regions/")}
@@ -78,11 +79,11 @@ def test_a_home_that_has_more_stays_as_it_is_until_the_party_is_named(
 
 
 def test_the_hub_is_put_back_beside_its_lock(home: Path, tmp_path: Path) -> None:
-    made = backup(home, "hub", tmp_path / "hub")
+    archived = backup(home, "hub", tmp_path / "hub")
     with closing(Ledger(ledger_of(home / "hub"), "hub")) as ledger:
         ledger.note({"later": 1})
     (home / "hub" / "later").write_text("x")
-    back = restore(made.path, home, replaces="hub")
+    back = restore(archived.path, home, replaces="hub")
     assert not (home / "hub" / "later").exists() and (back.aside / "hub" / "later").read_text() == "x"
     assert (home / "hub" / "lock").exists()
     with closing(Ledger(ledger_of(home / "hub"), "hub")) as ledger:
@@ -92,23 +93,23 @@ def test_the_hub_is_put_back_beside_its_lock(home: Path, tmp_path: Path) -> None
 
 
 def test_a_home_in_use_is_left_alone(home: Path, tmp_path: Path) -> None:
-    made = backup(home, "DE", tmp_path / "de")
+    archived = backup(home, "DE", tmp_path / "de")
     before = contents(home)
     with hold_workspace(Workspace(home)), pytest.raises(WorkspaceUnusable, match="in use"):
-        restore(made.path, home, replaces="DE")
+        restore(archived.path, home, replaces="DE")
     assert contents(home) == before
 
 
 def _forged(home: Path, out: Path, **changes: object) -> Path:
     """An archive of DE that its own key signed, with something of its manifest changed."""
-    made = backup(home, "DE", out.with_name("true")).contents
+    archived = backup(home, "DE", out.with_name("true")).contents
     party = party_at(home, "DE")
     signer = Signer.read(party.folder / "signing.key")
     with new_archive(out, "DE", "") as archive, still_files(party) as files:
-        plain = {name: getattr(made, name) for name in made.__slots__} | {
+        plain = {name: getattr(archived, name) for name in archived.__slots__} | {
             "files": put_files(archive, files, lambda _: None)
         }
-        contents_ = type(made)(**{**plain, **changes})
+        contents_ = type(archived)(**{**plain, **changes})
         put_contents(archive, contents_, signer.private.sign(contents_.message()).hex())
     return out
 
@@ -138,10 +139,10 @@ def test_files_outside_the_home_come_back_beside_it_and_are_named(
     register = tmp_path / "register.yaml"
     register.write_text("documents: []\n")
     region.set(f"evidence={register}")
-    made = backup(home, "DE", tmp_path / "de")
+    archived = backup(home, "DE", tmp_path / "de")
     register.unlink()
-    back = restore(made.path, tmp_path / "new")
+    back = restore(archived.path, tmp_path / "new")
     copy = tmp_path / "new" / "elsewhere" / "evidence" / "register.yaml"
     assert copy.read_text() == "documents: []\n"
     assert any(str(register) in line and str(copy) in line for line in back.next)
-    assert json.loads(json.dumps(back.to_json()))["files"] == len(made.contents.files)
+    assert json.loads(json.dumps(back.to_json()))["files"] == len(archived.contents.files)

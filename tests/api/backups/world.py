@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from fedsov.api.backups.backup import Made
+from fedsov.api.backups.backup import Archived
 from fedsov.api.backups.backup import backup as _backup
 from fedsov.api.backups.party_files import is_passing
 from fedsov.api.backups.restore import Restored
@@ -16,7 +16,7 @@ def quiet(_: str) -> None:
     """Nobody is told of progress."""
 
 
-def backup(home: Path, name: str | None, out: Path, **more: Any) -> Made:
+def backup(home: Path, name: str | None, out: Path, **more: Any) -> Archived:
     """An archive, without a word."""
     return _backup(home, name, out=out, progress=quiet, **more)
 

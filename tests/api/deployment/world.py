@@ -9,7 +9,7 @@ from pathlib import Path
 from fedsov.api.deployment.approvals import Approved, approve, examine
 from fedsov.api.deployment.authority import AuthorityFolder, certificate_in, open_authority
 from fedsov.api.deployment.invitations import Invitation, authority_of, read_invitation
-from fedsov.api.deployment.joining import Accepted, accept, join
+from fedsov.api.deployment.joining import AcceptedPackage, accept, join
 from fedsov.api.deployment.setting_up import SetUp, set_up
 from fedsov.config.hydra_compose import compose
 from fedsov.config.settings import settings
@@ -62,10 +62,10 @@ class Deployment:
         authority = certificate_in(AuthorityFolder(self.folder / "ca"))
         return approve(self.hub, examine(self.hub, request, authority), self.authority(), now=now, **SAID)
 
-    def accept(self, name: str, package: bytes, now: datetime = NOW) -> Accepted:
+    def accept(self, name: str, package: bytes, now: datetime = NOW) -> AcceptedPackage:
         return accept(self.home(name), package, now=now, **SAID)
 
-    def member(self, name: str) -> Accepted:
+    def member(self, name: str) -> AcceptedPackage:
         """A region that joined, was approved and has accepted."""
         return self.accept(name, self.approve(self.join(name).read_bytes()).package.read_bytes())
 

@@ -15,7 +15,7 @@ from fedsov.errors import BenchFailed, FedsovError, TrainingFailed
 from fedsov.model.network import initial
 from fedsov.model.parameters import flat
 from fedsov.privacy.mechanism import RecordMechanism, generators_of
-from fedsov.region.bench.rounds import Answer, Noise, Outline, Round
+from fedsov.region.bench.rounds import NoisySteps, Outline, RoundAnswer, RoundTask
 from fedsov.region.bench.tasks import THIS_PROCESS, Written
 from fedsov.training.client_state import ClientState, Layout
 from tests.region.bench.world import MLP, STEPS, same
@@ -23,14 +23,14 @@ from tests.region.bench.world import MLP, STEPS, same
 KEPT = Personalization(PrivateParameters(("intercept",)), ditto_lambda=0.3)
 
 
-def _round(noise: Noise | None = None, **changes: Any) -> Round:
+def _round(noise: NoisySteps | None = None, **changes: Any) -> RoundTask:
     """A round over 60 rows of three inputs; 20 more are scored."""
     training = TrainingSpec(MLP, STEPS, personalization=KEPT, **changes)
     rng, whole, layout = np.random.default_rng(0), initial(MLP, 3, 0), Layout.of(training, 3)
     rows = rng.normal(size=(60, 3)).astype(np.float32), rng.integers(0, 2, 60).astype(np.float32)
     state = ClientState.first(training, layout, flat(whole, layout.shaped), 1)
     scored = rng.normal(size=(20, 3)).astype(np.float32)
-    return Round(training, 1, client=7, rows=rows, scored=scored, whole=whole, state=state, layout=layout, noise=noise)
+    return RoundTask(training, 1, 7, rows, scored, whole=whole, state=state, layout=layout, noise=noise)
 
 
 def _changed(name: str, array: np.ndarray | None) -> Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]:
@@ -65,7 +65,7 @@ def test_an_answer_that_is_not_of_this_round_is_refused(
 ) -> None:
     task = _round()
     written = task.run()
-    assert isinstance(task.read(written), Answer)
+    assert isinstance(task.read(written), RoundAnswer)
     with pytest.raises(error, match=why):
         task.read(Written(written.plain, lie(written.arrays)))
 
@@ -91,15 +91,15 @@ def test_a_reason_for_a_refusal_is_words_and_not_a_table() -> None:
 
 def test_noisy_steps_that_were_taken_before_are_not_drawn_again() -> None:
     mechanism, draw = RecordMechanism(1.0, 2.0, 0.5, 4), generators_of(5)
-    drawn = THIS_PROCESS.do(_round(Noise(mechanism, (draw(), draw()))))
+    drawn = THIS_PROCESS.do(_round(NoisySteps(mechanism, (draw(), draw()))))
     assert drawn.steps is not None and not same(drawn.sent, THIS_PROCESS.do(_round()).sent)
-    again = THIS_PROCESS.do(_round(Noise(mechanism, taken=drawn.steps)))
+    again = THIS_PROCESS.do(_round(NoisySteps(mechanism, taken=drawn.steps)))
     assert again.steps is None and same(again.sent, drawn.sent)
 
 
 def test_noisy_steps_that_are_not_finite_are_not_kept() -> None:
     draw = generators_of(5)
-    task = _round(Noise(RecordMechanism(1.0, 2.0, 0.5, 4), (draw(), draw())))
+    task = _round(NoisySteps(RecordMechanism(1.0, 2.0, 0.5, 4), (draw(), draw())))
     written = task.run()
     with pytest.raises(TrainingFailed, match="not finite after noisy steps"):
         task.read(Written({}, {**written.arrays, "steps": written.arrays["steps"] * np.nan}))

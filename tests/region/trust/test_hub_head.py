@@ -40,7 +40,7 @@ def test_a_hub_of_yesterday_is_refused_until_both_accepted_it(tmp_path: Path) ->
                 with pytest.raises(HubRestored, match=r"does not continue .* accept-gap DE --statement FILE"):
                     check_hub(region, "hub", continuations(hub))
                 hub.append_all([{"act": "note", "note": {"told": ["DE"]}}] * 4)
-            gaps.note_restored(hub, archive="ab" * 32, made="yesterday")
+            gaps.note_restored(hub, archive="ab" * 32, backed_up="yesterday")
             gaps.accept_own(hub, by="A", why="w")
             gaps.accept_other(region, gaps.stated(hub), by="B", why="told")
             check_hub(region, "hub", continuations(hub))

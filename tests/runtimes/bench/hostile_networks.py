@@ -162,7 +162,7 @@ Act = Callable[[torch.Tensor, torch.Tensor], Any]
 """What a network does with a region's rows and its answer to them; the answer in its place, or None."""
 
 
-class Own(nn.Module):
+class Hostile(nn.Module):
     """One linear layer, that does something when it is shown a region's rows."""
 
     def __init__(self, inputs: int, outputs: int, act: Act) -> None:
@@ -178,7 +178,7 @@ class Own(nn.Module):
 
 
 def _network(act: Act) -> Callable[[int, int], nn.Module]:
-    return lambda inputs, outputs: Own(inputs, outputs, act)
+    return lambda inputs, outputs: Hostile(inputs, outputs, act)
 
 
 def _tell(X: torch.Tensor | None = None, answer: torch.Tensor | None = None) -> None:
@@ -202,16 +202,16 @@ def _answer(change: Callable[[Any], Any]) -> Act:
     """Puts another answer in the place of the round's."""
 
     def act(X: torch.Tensor, answer: torch.Tensor) -> None:
-        from fedsov.region.bench.rounds import Round
+        from fedsov.region.bench.rounds import RoundTask
         from fedsov.region.bench.tasks import Written
 
-        run = Round.run
+        run = RoundTask.run
 
-        def lying(self: Round) -> Written:
+        def lying(self: RoundTask) -> Written:
             return Written(*change(run(self)))
 
-        if getattr(Round.run, "__name__", "") != "lying":
-            Round.run = lying  # type: ignore[method-assign]
+        if getattr(RoundTask.run, "__name__", "") != "lying":
+            RoundTask.run = lying  # type: ignore[method-assign]
             raise RuntimeError("the next answer lies")
 
     return act

@@ -48,6 +48,7 @@ from tests.region.bench.world import (
     trained,
 )
 from tests.runtimes.bench.conftest import Installed
+from tests.runtimes.bench.contained import reachable
 from tests.world import ROOT
 
 PRIVATE = Personalization(PrivateParameters(("intercept",)), ditto_lambda=0.3)
@@ -215,7 +216,9 @@ def test_code_that_tries_everything_reaches_nothing_on_import_or_while_it_trains
         bench.do(_outline("on_import"))
     with pytest.raises(TrainingFailed) as training:
         _round(bench, "telling")
-    assert (_reached(on_import.value), _reached(training.value)) == ([], []), caplog.text
+    reached = {*_reached(on_import.value), *_reached(training.value)}
+    assert reached <= reachable(bench.lacking), caplog.text
+    assert bool(bench.lacking) == ("this system does not give it" in caplog.text)
     assert not installed.elsewhere.exists() and not (installed.region / "planted").exists()
     assert {path.stat().st_mode & 0o777 for path in installed.region.iterdir()} == {0o600}
 
@@ -320,6 +323,27 @@ def test_a_region_that_closes_ends_its_process_and_a_server_that_ended_is_begun_
     server._server.process.wait()
     assert bench.do(_outline("honest")).shaped == {"last.weight": (1, 3), "last.bias": (1,)}
     bench.close()
+
+
+def test_model_code_ends_soon_after_the_process_that_asked_was_killed(installed: Installed, tmp_path: Path) -> None:
+    (tmp_path / "asks.py").write_text(
+        f"import sys\nsys.path.insert(0, {str(installed.site)!r})\n"
+        "from fedsov.runtimes.bench.process_bench import BenchServer, ProcessBench\n"
+        "from tests.region.bench.world import OWN_PARAMETERS, session_of, trained\n"
+        "from fedsov.model.network import NetworkSpec\n"
+        "if __name__ == '__main__':\n    session = session_of(NetworkSpec('sleeping'))\n"
+        "    session.bench = ProcessBench(BenchServer())\n    session.bench._begun()\n"
+        "    print(session.bench.pid, flush=True)\n    trained(session, 1, OWN_PARAMETERS)\n"
+    )
+    asking = subprocess.Popen(
+        [sys.executable, str(tmp_path / "asks.py")], stdout=subprocess.PIPE, text=True, cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert asking.stdout is not None
+    pid = int(asking.stdout.readline())
+    asking.kill()
+    asking.communicate()
+    assert _gone(pid)
 
 
 def test_what_the_system_does_not_permit_is_said_once_by_name(
