@@ -26,7 +26,15 @@ from fedsov.artifact import BASE_MODEL, TRAINING, Artifact, Kind
 from fedsov.border.evidence.live_register import LiveRegister
 from fedsov.border.gate import Gate
 from fedsov.border.people_counts import PeopleCounter
-from fedsov.errors import BudgetExceeded, CheckpointDamaged, FedsovError, JobRefused, LedgerBroken, SumRefused
+from fedsov.errors import (
+    BudgetExceeded,
+    CheckpointDamaged,
+    FedsovError,
+    JobRefused,
+    LedgerBroken,
+    SumRefused,
+    WorkspaceUnusable,
+)
 from fedsov.keys.principals import TRAINER
 from fedsov.keys.protocol import RegionKeys
 from fedsov.label import PUBLIC, Label, Scope
@@ -396,10 +404,13 @@ OWN_ANSWERS = {READY: _ready, PRIVACY: _privacy, PROPOSE: _propose, LEDGER: _led
 
 
 def _failure(region: OpenRegion, message: Message, failed: RedactedErrors) -> Message:
-    """The error reply: what may be told of it, itself an artifact that the gate decides about."""
-    name = failed.told
+    """The error reply: what may be told of it, itself an artifact that the gate decides about.
+
+    Where the ledger cannot be written, one word is told, which is the same whatever went wrong.
+    """
+    name, recording = failed.told, RedactedErrors()
     code = REFUSED if name == "Refused" else FAILED
-    with RedactedErrors():
+    with recording:
         region.outbound.gate.note(withheld(message.metadata.message_type, str(failed.name)))
         if name == failed.name:
             label, what = region.outbound.session.label(Scope.ALL), "name of an exception's type"
@@ -408,4 +419,6 @@ def _failure(region: OpenRegion, message: Message, failed: RedactedErrors) -> Me
             artifact = Artifact(Kind.REPORT, PUBLIC, name.encode(), name="what the region's settings do not allow")
         region.outbound.gate.cross(artifact, region.start.hub, round_number=round_of(message))
         return error_reply(message, code, name)
-    return error_reply(message, REFUSED, "Refused")
+    if recording.name == "Refused":
+        return error_reply(message, REFUSED, "Refused")
+    return error_reply(message, FAILED, WorkspaceUnusable.__name__)
