@@ -56,9 +56,9 @@ from fedsov.partition.ingest import (
 from fedsov.partition.lifecycle.retention import days_of, first_day
 from fedsov.partition.manifest import MANIFEST
 from fedsov.partition.people.subjects import Subjects
+from fedsov.partition.pipeline.row_groups import Groups, rows_of_group
 from fedsov.partition.recipients import Recipient, Sorter, labels_of
 from fedsov.partition.routing import known_as
-from fedsov.partition.row_groups import Groups, rows_of_group
 from fedsov.partition.sorting import IngestReport, SortedRows, SortedSource, survey
 from fedsov.partition.sources import Source
 from fedsov.partition.sources.location import shares_of
