@@ -115,7 +115,7 @@ class ClosedRegion:
 
 
 def open_region(start: RegionStart, *, bench: Bench = THIS_PROCESS) -> OpenRegion | ClosedRegion:
-    """Opens a region; what goes wrong is told by name, its text is in the region's log. Model code runs on the bench."""
+    """Opens a region; what goes wrong is told by name, its text is in the region's log. The bench runs model code."""
     redacted = RedactedErrors()
     with redacted, ExitStack() as undo:
         lock = None
