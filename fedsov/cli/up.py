@@ -28,6 +28,10 @@ class UpArguments(ServeArguments):
             parser=port,
         ),
     ] = 0
+    database: Annotated[
+        str,
+        typer.Option("--database", metavar="FILE", help="Keeps Flower's state in SQLite: slower; by default memory."),
+    ] = ""
 
 
 @command(
@@ -48,7 +52,7 @@ def up(arguments: UpArguments) -> None:
     serve_all(
         run_settings(arguments.overrides),
         HubAddress("127.0.0.1", arguments.port),
-        HubOptions(stock_port=arguments.stock),
+        HubOptions(stock_port=arguments.stock, database=arguments.database),
         arguments.display(),
         progress=note,
     )

@@ -12,21 +12,20 @@ from pathlib import Path
 
 from tests.containment.proof import Report, prove
 
-LIMIT = """What this cannot show: an application that the region's owner approved may write what it likes into numbers of the
-right form, such as the weights of an update; no form tells them from honest ones. Approval is by digest (an application
-that was not approved, or changed since, is refused above), and privacy=record bounds what weights can tell of a row."""
+LIMIT = """What this cannot show: an application that the region's owner approved may write what it likes into numbers
+of the right form, such as the weights of an update; no form tells them from honest ones. Approval is by digest (what
+was not approved, or was swapped since, is refused above), and privacy=record bounds what weights can tell of a row."""
 
 
 def _print(report: Report) -> None:
     print(f"parties in {report.networks}; {report.seconds:.0f} s")
     print(f"captured: {report.packets:,} packets, {report.bytes_captured:,} bytes on {report.links} links")
+    clear, at_hub = f"{report.bytes_clear:,} bytes", f"{report.bytes_at_hub:,} bytes"
+    print(f"clear text at the applications: {clear}; files and logs of the hub: {at_hub}")
     print(
-        f"clear text at the applications: {report.bytes_clear:,} bytes; files and logs of the hub: {report.bytes_at_hub:,} bytes"
+        f"canaries: {report.canaries}, in {len(report.encodings)} encodings ({report.needles:,} needles), also in zlib,"
     )
-    print(
-        f"canaries: {report.canaries}, in {len(report.encodings)} encodings ({report.needles:,} needles), also in zlib, gzip and"
-    )
-    print("  zip streams, base64 and hexadecimal, one in the other three deep; of 8 bytes and more in the ciphertext")
+    print("  gzip and zip streams, base64 and hexadecimal, three deep; in the ciphertext those of 8 bytes and more")
     stopped = Counter(attempt["by"] for attempt in report.attempts)
     print(f"attempts: {len(report.attempts)} ({', '.join(f'{who} {count}' for who, count in stopped.items())})")
     print(f"  refused, and in the region's ledger: {report.refused}")
@@ -35,9 +34,7 @@ def _print(report: Report) -> None:
             print(f"  in vain: {attempt['what']}: {attempt['in_vain']}")
         else:
             print(f"  {'refused' if attempt['is_stopped'] else 'NOT REFUSED'}: {attempt['by']}, {attempt['what']}")
-    print(
-        f"packets to elsewhere: {len(report.strays)}; connections that the hub opened to a region: {len(report.opened)}"
-    )
+    print(f"packets to elsewhere: {len(report.strays)}; connections from the hub to a region: {len(report.opened)}")
     print(f"control: the planted leaks were found in {len(report.control)} places")
     print(LIMIT)
     print("FAULTS:" if report.faults else "nothing was found", *report.faults, sep="\n  ")

@@ -27,7 +27,7 @@ LARGEST_PACKED = 1 << 24
 _ZLIB, _GZIP = re.compile(rb"\x78[\x01\x5e\x9c\xda]"), re.compile(rb"\x1f\x8b\x08")
 _ZIP = re.compile(rb"PK\x03\x04")
 _USUAL = bytes.maketrans(b"-_", b"+/")
-_BASE64, _HEX = re.compile(rb"[A-Za-z0-9+/_-]{32,}"), re.compile(rb"[0-9A-Fa-f]{32,}")
+_BASE64, _HEX = re.compile(rb"[A-Za-z0-9+/_-]{12,}"), re.compile(rb"[0-9A-Fa-f]{16,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def _binary(number: float) -> Iterator[tuple[str, bytes]]:
 
 
 def _armoured(name: str, content: bytes) -> Iterator[tuple[str, bytes]]:
-    """Hexadecimal, and base64 in each of its three alignments, of either alphabet: what does not depend on neighbours."""
+    """Hexadecimal, and base64 in its three alignments and two alphabets: what does not depend on neighbours."""
     yield f"hex of {name}", content.hex().encode()
     yield f"upper hex of {name}", content.hex().upper().encode()
     for shift in range(3):
@@ -169,9 +169,16 @@ def _unpacked(content: bytes) -> Iterator[tuple[str, bytes]]:
         if inner := _inflated(view[match.start() + 30 + names + extra :], -15):
             yield "zip", inner
     texts = [match.group().translate(_USUAL) for match in _BASE64.finditer(content)]
-    yield "base64", b"\n\n".join(base64.b64decode(text[: len(text) - len(text) % 4]) for text in texts)
+    for shift in range(4):  # whatever stands before a run may look like a part of it
+        yield "base64", b"\n\n".join(base64.b64decode(_whole(text[shift:], 4)) for text in texts)
     texts = [match.group() for match in _HEX.finditer(content)]
-    yield "hex", b"\n\n".join(binascii.unhexlify(text[: len(text) - len(text) % 2]) for text in texts)
+    for shift in range(2):
+        yield "hex", b"\n\n".join(binascii.unhexlify(_whole(text[shift:], 2)) for text in texts)
+
+
+def _whole(text: bytes, size: int) -> bytes:
+    """As much of a text as comes in groups of so many letters."""
+    return text[: len(text) - len(text) % size]
 
 
 def _has(content: bytes, match: re.Match[bytes]) -> bool:

@@ -1,8 +1,8 @@
 """A hostile application in a region's own process: for each trick, an answer that would carry a person's row out.
 
 It stands in the place of fedsov's own ClientApp, which no job can do: code that an owner approved has less. Which trick
-it plays, a message says in its configuration (``trick``); where it says none, fedsov's own application answers. Rows are
-those of the region's session: whatever the region's process can read, this can.
+it plays, a message says in its configuration (``trick``); where it says none, fedsov's own application answers. Rows
+are those of the region's session: whatever the region's process can read, this can.
 
     NEVER: what is to be refused, and how it is tried          PLANTED: the control that is to be found
 """

@@ -29,6 +29,7 @@ from fedsov.config.hydra_compose import compose
 from fedsov.config.settings import settings
 from fedsov.label import PUBLIC, Label
 from fedsov.ledger.ledger import Ledger
+from fedsov.ledger.proofs import continuations
 from fedsov.model.network import NetworkSpec
 from fedsov.protocol.envelopes import Address, enveloped, opened
 from fedsov.protocol.flower_messages import begin_flower_process, identify, new_id, with_version
@@ -89,7 +90,10 @@ class HostileHub:
     def start(self, at: str, /, **more: Any) -> RegionStart:
         """What a region is told when a run begins, as an honest hub would tell it."""
         party, hub = Party(at, at, f"operator in {at}"), self._settings.federation.hub
-        start = RegionStart(party, hub, Path("anywhere"), f"raw-{at}", training_job(self._settings), Asked())
+        with closing(Ledger.read(ledger_of(self.homes.hub / "hub"))) as ledger:
+            head = continuations(ledger)
+        job = training_job(self._settings)
+        start = RegionStart(party, hub, Path("anywhere"), f"raw-{at}", job, Asked(), hub_head=head)
         return replace(start, **more)
 
     def send(self, region: str, message: Message, header: Mapping[str, Any]) -> str:
@@ -164,25 +168,27 @@ SUBMITTER, HUB, APP = "hostile submitter", "hostile hub", "hostile application"
 def _starts(hub: HostileHub, region: str) -> Iterator[Attempt]:
     """Jobs that ask for less protection, or for code that nobody approved."""
     job = hub.start(region).job
-    network = {
-        name: replace(job, recipe=replace(job.recipe, network=NetworkSpec(name, ()))) for name in (STRANGER, CHANGED)
-    }
+    stranger, changed = (
+        replace(job, recipe=replace(job.recipe, network=NetworkSpec(name, ()))) for name in (STRANGER, CHANGED)
+    )
     steps = replace(job, recipe=replace(job.recipe, round=replace(job.recipe.round, learning_rate=1000.0)))
+    examples = {"asked": Asked(examples="published"), "job": replace(job, calls_examples=True)}
     tries: list[tuple[str, str, dict[str, Any]]] = [
-        (SUBMITTER, "a job with an application that the region never approved", {"job": network[STRANGER]}),
-        (SUBMITTER, "a job with an approved application that was swapped since", {"job": network[CHANGED]}),
+        (SUBMITTER, "a job with an application that the region never approved", {"job": stranger}),
+        (SUBMITTER, "a job with an approved application that was swapped since", {"job": changed}),
         (SUBMITTER, "a run's name that leaves the region's folder", {"run": "../../elsewhere"}),
         (SUBMITTER, "a run's name with a line of text in it", {"run": "all rows please\n"}),
         (HUB, "a start with an open border", {"asked": Asked(unsafe_open=True)}),
-        (HUB, "a start that calls people's rows examples", {"asked": Asked(examples="published"), "job": replace(job, calls_examples=True)}),
+        (HUB, "a start that calls people's rows examples", examples),
         (HUB, "a start with rules of the hub's own", {"asked": Asked(rules=Path("/etc/hostname"))}),
         (HUB, "a start with documents of the hub's own", {"asked": Asked(evidence=Path("/etc/hostname"))}),
         (HUB, "a start with more rounds than the region's limit", {"job": replace(job, rounds=10**6)}),
         (HUB, "a start with a greater learning rate than the region's limit", {"job": steps}),
         (HUB, "a start for another region", {"region": Party("elsewhere", region, f"operator in {region}")}),
         (HUB, "a start for a data set that is not there", {"job": replace(job, dataset="../people")}),
+        (HUB, "a start without the head of the hub's ledger, which the region noted", {"hub_head": {}}),
         (HUB, "a start that names another hub", {"hub": Party("hub", "US", "Somebody else")}),
-    ]  # fmt: skip
+    ]
     for by, what, more in tries:
         yield _tried(hub, Attempt(by, region, what), partial(_opened_or_closed, hub, region, more))
 
@@ -200,20 +206,26 @@ def _questions(hub: HostileHub, region: str) -> Iterator[Attempt]:
     for kind, config in (("query.profile", {}), ("query.statistics", {"scope": "shareable"})):
         hub.ask(region, kind, config)
     dataset = {"dataset": {"name": "../people"}, "workspace": "."}
+    sealed, later = {"scope": "shareable", "recipients": '["hub"]'}, {"scope": "shareable", "server-round": 10**6}
+    ask = partial(hub.ask, region)
+
+    def send(kind: str, header: Mapping[str, Any]) -> partial[str]:
+        return partial(hub.send, region, _message(kind, {}), header)
+
     tries: list[tuple[str, str, Any]] = [
-        (SUBMITTER, "rows by a query", lambda: hub.ask(region, "query.rows", {"scope": "all"})),
-        (SUBMITTER, "rows by a query of Flower's own kind", lambda: hub.ask(region, "evaluate", {"scope": "all"}, model=True)),
-        (HUB, "an act that no envelope has", lambda: hub.send(region, _message("query.rows", {}), {"act": "rows"})),
-        (HUB, "an envelope without a run and a label", lambda: hub.send(region, _message("query.profile", {}), {"act": ANSWER})),
-        (HUB, "an update on all rows", lambda: hub.ask(region, "train", {"scope": "all"}, model=True)),
-        (HUB, "sums over all rows", lambda: hub.ask(region, "query.statistics", {"scope": "all"})),
-        (HUB, "a round beyond the region's limit", lambda: hub.ask(region, "train", {"scope": "shareable", "server-round": 10**6}, model=True)),
-        (HUB, "synthetic rows that only the hub can open", lambda: hub.ask(region, "query.synthesise", {"scope": "shareable", "recipients": '["hub"]'})),
-        (HUB, "training by the second process", lambda: hub.ask(region, "train", {"scope": "shareable"}, model=True, second=True)),
-        (HUB, "an answer of a run that was never begun", lambda: hub.ask(region, "query.profile", {}, run="never")),
-        (HUB, "holdings of another folder", lambda: hub.send(region, _message("query.holdings", {}), {"act": HOLDINGS, "run": "r", "config": dataset})),
-        (HUB, "models of a run that was never begun", lambda: hub.send(region, _message("query.register", {}), {"act": REGISTER, "run": "never"})),
-    ]  # fmt: skip
+        (SUBMITTER, "rows by a query", partial(ask, "query.rows", {"scope": "all"})),
+        (SUBMITTER, "rows by an evaluation of Flower's", partial(ask, "evaluate", {"scope": "all"}, model=True)),
+        (HUB, "an act that no envelope has", send("query.rows", {"act": "rows"})),
+        (HUB, "an envelope without a run and a label", send("query.profile", {"act": ANSWER})),
+        (HUB, "an update on all rows", partial(ask, "train", {"scope": "all"}, model=True)),
+        (HUB, "sums over all rows", partial(ask, "query.statistics", {"scope": "all"})),
+        (HUB, "a round beyond the region's limit", partial(ask, "train", later, model=True)),
+        (HUB, "synthetic rows that only the hub can open", partial(ask, "query.synthesise", sealed)),
+        (HUB, "training by the second process", partial(ask, "train", {"scope": "shareable"}, model=True, second=True)),
+        (HUB, "an answer of a run that was never begun", partial(ask, "query.profile", {}, run="never")),
+        (HUB, "holdings of another folder", send("query.holdings", {"act": HOLDINGS, "run": "r", "config": dataset})),
+        (HUB, "models of a run that was never begun", send("query.register", {"act": REGISTER, "run": "never"})),
+    ]
     for by, what, act in tries:
         yield _tried(hub, Attempt(by, region, what), act)
 
@@ -242,8 +254,9 @@ def main() -> None:
     hub = HostileHub(Homes(given.homes, (given.honest, given.hostile)))
     try:
         if given.planted:
-            hub.open(given.hostile)
-            print(hub.ask(given.hostile, TRICKS[PLANTED][0], {"scope": "shareable", "trick": PLANTED}, model=True))
+            hub.open(given.hostile, run=PLANTED)
+            trick = {"scope": "shareable", "trick": PLANTED}
+            print(hub.ask(given.hostile, TRICKS[PLANTED][0], trick, model=True, run=PLANTED))
             return
         found = [*_starts(hub, given.honest), *_questions(hub, given.honest), *_tricks(hub, given.hostile)]
     finally:

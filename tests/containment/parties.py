@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fedsov.api.deployment.trial import set_up_trial
+from fedsov.runtimes.deployment.parties import DISPATCHER
 from fedsov.storage.party_file import HubAddress
 from tests.containment.canaries import people
 from tests.containment.network import HUB_NAME, Place
@@ -27,6 +28,8 @@ from tests.containment.packages import CHANGED, approve, install, swap
 
 ROOT = Path(__file__).parents[2]
 DATASET = "people"
+JOBS = f"{HUB_NAME}-jobs"
+"""The hub's dispatcher, which runs what is submitted."""
 ENDS = 15.0
 
 
@@ -65,7 +68,10 @@ class Homes:
 
     @staticmethod
     def made(root: Path, regions: Sequence[str], hub: HubAddress, *, rows: int = 120) -> Homes:
-        """Ingests so many people for each region, makes everybody's keys, and divides what was made."""
+        """Ingests so many people for each region, makes everybody's keys, and divides what was made.
+
+        The first region approves an application, which is swapped then (`tests.containment.packages`).
+        """
         homes, whole = Homes(root, tuple(regions)), root / "whole"
         lines = [line for name in regions for line in people(name, rows)]
         homes.packages.mkdir(parents=True)
@@ -78,8 +84,7 @@ class Homes:
         set_up_trial(whole, regions, hub)
         _divide(whole, homes)
         shutil.rmtree(whole)
-        for name in regions:
-            approve(homes.region(name), name, homes.packages, CHANGED)
+        approve(homes.region(regions[0]), regions[0], homes.packages, CHANGED)
         swap(homes.packages)
         return homes
 
@@ -112,9 +117,9 @@ class Parties:
     logs: Path
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
-    def start(self, name: str, module: str, *words: str) -> None:
-        """Starts a party's process where the party is."""
-        command = self.places[name].command([sys.executable, "-m", f"tests.containment.{module}", *words])
+    def start(self, name: str, module: str, *words: str, at: str = "") -> None:
+        """Starts a process where its party is: the one that it is named for, or another."""
+        command = self.places[at or name].command([sys.executable, "-m", module, *words])
         with open(self.logs / f"{name}.log", "ab") as log:
             self.processes[name] = subprocess.Popen(
                 command,
@@ -135,7 +140,7 @@ class Parties:
     def start_region(self, name: str, apps: Sequence[str] = ()) -> None:
         """Starts a region's service."""
         home = str(self.homes.region(name))
-        self.start(name, "recorded_region", name, home, str(self.records), *apps)
+        self.start(name, "tests.containment.recorded_region", name, home, str(self.records), *apps)
 
     def wait(self, names: Sequence[str], seconds: float = 60.0) -> float:
         """Waits until these regions say that they are connected; seconds that it took. Raises RuntimeError."""
@@ -147,20 +152,21 @@ class Parties:
             time.sleep(0.05)
         return time.monotonic() - started
 
-    def stop(self, name: str) -> None:
-        """Ends a party's process."""
-        process = self.processes.pop(name)
-        process.terminate()
-        try:
-            process.wait(ENDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    def stop(self) -> None:
+        """Ends all parties' processes."""
+        for process in self.processes.values():
+            process.terminate()
+        for process in self.processes.values():
+            try:
+                process.wait(ENDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 @contextmanager
 def running(homes: Homes, places: Mapping[str, Place], apps: Mapping[str, Sequence[str]]) -> Iterator[Parties]:
-    """The coordinator and a service for each region, for the length of the block.
+    """The coordinator, the dispatcher, and a service for each region, for the length of the block.
 
     Args:
         apps: by region, the hostile modules that its processes import.
@@ -170,12 +176,11 @@ def running(homes: Homes, places: Mapping[str, Place], apps: Mapping[str, Sequen
         folder.mkdir()
     parties = Parties(homes, places, records, logs)
     try:
-        parties.start(HUB_NAME, "recorded_coordinator", str(homes.hub), str(records))
+        parties.start(HUB_NAME, "tests.containment.recorded_coordinator", str(homes.hub), str(records))
+        parties.start(JOBS, DISPATCHER, str(homes.hub), at=HUB_NAME)
         for name in homes.regions:
             parties.start_region(name, apps.get(name, ()))
         parties.wait(homes.regions)
         yield parties
     finally:
-        for name in [*homes.regions, HUB_NAME]:
-            if name in parties.processes:
-                parties.stop(name)
+        parties.stop()

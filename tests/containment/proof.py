@@ -26,7 +26,7 @@ from tests.containment import network
 from tests.containment.canaries import Canary, Find, Search, canaries_of, needles
 from tests.containment.capture import Capture, Packet, packet_of, streams_of, tls_content
 from tests.containment.network import HUB, HUB_NAME, Place
-from tests.containment.parties import Homes, Parties, running
+from tests.containment.parties import JOBS, Homes, Parties, running
 
 REGIONS = ("DE", "FR", "IE", "NL")
 HONEST, HOSTILE, FAILING = "DE", "FR", "IE"
@@ -260,7 +260,7 @@ def _searched(search: Search, passed: _Passed) -> Iterator[Find]:
 
 def _at_hub(homes: Homes) -> dict[str, bytes]:
     """Every file of the hub's home, and what it and the training said."""
-    files = [*homes.hub.rglob("*"), homes.root / "logs" / f"{HUB_NAME}.log", homes.root / "logs" / "train.log"]
+    files = [*homes.hub.rglob("*"), *(homes.root / "logs" / f"{name}.log" for name in (HUB_NAME, JOBS, "train"))]
     return {str(path.relative_to(homes.root)): path.read_bytes() for path in files if path.is_file()}
 
 

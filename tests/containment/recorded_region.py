@@ -47,8 +47,13 @@ def main() -> None:
     deployment = DeploymentFolder(Path(home))
     place = region_service.RegionPlace(name, Path(home), deployment, read_party(deployment.party).hub)
     stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    service = region_service.RegionService(place, lambda event, **fields: print(name, event, fields, flush=True))
+    service = region_service.RegionService(place, lambda event, text, **_: print(name, event, text, flush=True))
+
+    def end(*_: object) -> None:
+        stop.set()
+        service.interrupt()
+
+    signal.signal(signal.SIGTERM, end)
     service.serve(stop)
 
 
