@@ -13,7 +13,7 @@ import os
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -60,7 +60,8 @@ class RedactedErrors(AbstractContextManager["RedactedErrors"]):
         is_ours = getattr(module, kind.__name__, None) is kind
         self.name = str(kind.__name__) if is_ours else "Exception"
         self.told = f"{self.name}: {error}" if issubclass(kind, TOLD) and _is_our_code(trace) else self.name
-        traceback.print_exception(error)
+        with suppress(OSError):  # the log is on a full disk, perhaps: the region answers all the same
+            traceback.print_exception(error)
         return True
 
 

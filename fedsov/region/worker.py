@@ -26,7 +26,15 @@ from fedsov.artifact import BASE_MODEL, TRAINING, Artifact, Kind
 from fedsov.border.evidence.live_register import LiveRegister
 from fedsov.border.gate import Gate
 from fedsov.border.people_counts import PeopleCounter
-from fedsov.errors import BudgetExceeded, CheckpointDamaged, FedsovError, JobRefused, LedgerBroken, SumRefused
+from fedsov.errors import (
+    BudgetExceeded,
+    CheckpointDamaged,
+    FedsovError,
+    JobRefused,
+    LedgerBroken,
+    SumRefused,
+    WorkspaceUnusable,
+)
 from fedsov.keys.principals import TRAINER
 from fedsov.keys.protocol import RegionKeys
 from fedsov.label import PUBLIC, Label, Scope
@@ -115,10 +123,7 @@ class ClosedRegion:
 
 
 def open_region(start: RegionStart, *, bench: Bench = THIS_PROCESS) -> OpenRegion | ClosedRegion:
-    """Opens a region; the text of what goes wrong is in the region's log, its name in every answer.
-
-    Its model code runs on the bench, which is closed with the region.
-    """
+    """Opens a region; what goes wrong is told by name, its text is in the region's log. The bench runs model code."""
     redacted = RedactedErrors()
     with redacted, ExitStack() as undo:
         lock = None
@@ -396,10 +401,13 @@ OWN_ANSWERS = {READY: _ready, PRIVACY: _privacy, PROPOSE: _propose, LEDGER: _led
 
 
 def _failure(region: OpenRegion, message: Message, failed: RedactedErrors) -> Message:
-    """The error reply: what may be told of it, itself an artifact that the gate decides about."""
-    name = failed.told
+    """The error reply: what may be told of it, itself an artifact that the gate decides about.
+
+    Where the ledger cannot be written, one word is told, which is the same whatever went wrong.
+    """
+    name, recording = failed.told, RedactedErrors()
     code = REFUSED if name == "Refused" else FAILED
-    with RedactedErrors():
+    with recording:
         region.outbound.gate.note(withheld(message.metadata.message_type, str(failed.name)))
         if name == failed.name:
             label, what = region.outbound.session.label(Scope.ALL), "name of an exception's type"
@@ -408,4 +416,6 @@ def _failure(region: OpenRegion, message: Message, failed: RedactedErrors) -> Me
             artifact = Artifact(Kind.REPORT, PUBLIC, name.encode(), name="what the region's settings do not allow")
         region.outbound.gate.cross(artifact, region.start.hub, round_number=round_of(message))
         return error_reply(message, code, name)
-    return error_reply(message, REFUSED, "Refused")
+    if recording.name == "Refused":
+        return error_reply(message, REFUSED, "Refused")
+    return error_reply(message, FAILED, WorkspaceUnusable.__name__)

@@ -131,4 +131,5 @@ class Access:
         hub = next((each for each in self._members.now().values() if each.role == HUB), None)
         if hub is None or not path.exists():
             raise KeyUnavailable(f"{path}: the list of revoked certificates is missing; restore it from your copy")
-        return read(path.read_bytes(), hub.verify_key)
+        listed, seen = read(path.read_bytes(), hub.verify_key), self._revoked.value
+        return listed if seen is None else listed.check_follows(seen)

@@ -143,8 +143,8 @@ class Deployment:
             answer = self._registered[owner]
             if is_lost(answer):
                 self._say(
-                    f"record: {owner} went away ({reason_of(answer)}): its models are in its own folder, and not in its "
-                    "registry; the next run registers its own"
+                    f"record: {owner} went away ({reason_of(answer)}): its models are in its own folder, and not in "
+                    "its registry; the next run registers its own"
                 )
                 return []
             return [(str(name), int(version)) for name, version in _json_of(owner, answer, "models")]

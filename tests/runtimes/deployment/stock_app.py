@@ -1,4 +1,4 @@
-"""A Flower app as its documentation writes one, for stock `flwr run` and stock SuperNodes: the mean of what nodes add."""
+"""A Flower app as its documentation writes one, for stock `flwr run` and SuperNodes: the mean of what nodes add."""
 
 PYPROJECT = """
 [build-system]

@@ -76,3 +76,16 @@ def test_a_list_that_was_changed_lets_nobody_in(hub):
     hub.trial.hub.revoked.write_text(text.replace("1", "2"))
     with pytest.raises(NotAllowed):
         Access(hub.trial.hub).caller(scope(hub, "DE"))
+
+
+def test_an_older_list_that_is_put_back_lets_nobody_in(hub, tmp_path):
+    access, older = Access(hub.trial.hub), hub.trial.hub.revoked.read_bytes()
+    serial = identity_of(hub.certificate("DE")).serial
+    with hub_home(tmp_path, owner="hub") as home:
+        home.revoke(serial, "DE", at=datetime.now(UTC), by="a test", why="a test")
+    with pytest.raises(NotAllowed, match="DE"):
+        access.caller(scope(hub, "DE"))
+    hub.trial.hub.revoked.write_bytes(older)
+    for who in ("DE", "operator"):
+        with pytest.raises(NotAllowed):
+            access.caller(scope(hub, who))

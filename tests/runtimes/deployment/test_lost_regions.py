@@ -1,4 +1,4 @@
-"""A region that is away, frozen, cut off, refused or out of room: the run goes on without it, or waits, and takes it back."""
+"""A region away, frozen, cut off, refused or out of room: the run goes on without it or waits, and takes it back."""
 
 from __future__ import annotations
 

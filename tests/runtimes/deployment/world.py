@@ -242,7 +242,7 @@ class Deployment:
         return ends
 
     def clock_of(self, shift: int) -> dict[str, str]:
-        """What has a process's clock go wrong by so many seconds: all of it where there is a compiler, else Python's."""
+        """What has a process's clock go wrong by so many seconds: all of it with a compiler, else Python's."""
         library = self.folder / "shifted_clock.so"
         source = Path(__file__).with_name("shifted_clock.c")
         compiler = shutil.which("cc")
