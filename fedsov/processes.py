@@ -23,7 +23,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NoReturn
 
 
@@ -66,13 +66,20 @@ def reuse_memory() -> bool:
     """Has this process keep what it frees; False where the system's C library has no such setting.
 
     By default glibc gives an array of 32 MiB or more back to the system as soon as it is freed, and the next one is
-    zeroed anew, page by page: more time than a gradient step on it takes. For processes that end with their work.
+    zeroed anew, page by page: more time than a gradient step on it takes. For processes that end with their work, or
+    give it back then (`give_back_memory`).
     """
     try:
         set_option = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):
         return False
     return bool(set_option(_MMAP_MAX, 0) and set_option(_TRIM_THRESHOLD, 1 << 30))
+
+
+def give_back_memory() -> None:
+    """Gives what this process freed back to the system, where the C library has a way."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def live(run: Callable[[], None]) -> NoReturn:

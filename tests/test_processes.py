@@ -76,7 +76,7 @@ def test_a_fork_leaves_without_its_parent_s_exit_functions(run: str, code: int, 
 REUSES = """
 import os, sys
 import numpy as np
-from fedsov.processes import reuse_memory
+from fedsov.processes import give_back_memory, reuse_memory
 kept = reuse_memory() if sys.argv[1] == "reuse" else None
 def faults():
     return sum(int(open("/proc/self/stat").read().rpartition(")")[2].split()[place]) for place in (7, 9))
@@ -86,6 +86,9 @@ before = faults()
 for _ in range(5):
     np.ones(20_000_000, np.float32)
 print(kept, faults() - before)
+give_back_memory()
+resident = int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+print(resident)
 """
 
 
@@ -94,5 +97,6 @@ def test_a_process_that_keeps_what_it_frees_has_no_large_array_zeroed_again() ->
         subprocess.run([sys.executable, "-c", REUSES, way], capture_output=True, text=True, check=True).stdout.split()
         for way in ("reuse", "as it comes")
     ]
-    (kept, few), (_, many) = told
+    (kept, few, resident), (_, many, _) = told
     assert kept == "False" or 10 * int(few) < int(many)
+    assert int(resident) < 80_000_000  # less than one of the arrays: it was given back

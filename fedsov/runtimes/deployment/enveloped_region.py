@@ -29,6 +29,7 @@ from fedsov.keys.principals import TRAINER
 from fedsov.label import PUBLIC, Label
 from fedsov.ledger.canonical_json import canonical
 from fedsov.ledger.ledger import Ledger, entry_time
+from fedsov.processes import give_back_memory, reuse_memory
 from fedsov.protocol.envelopes import NoEnvelope, enveloped_reply, opened, question_of, reply_of
 from fedsov.protocol.flower_messages import (
     FAILED,
@@ -72,6 +73,7 @@ def run(connection: FramedSocket) -> None:
     workspace = Workspace(Path(told["workspace"]))
     log_to(workspace.region(told["region"]))  # before anything can fail
     begin_flower_process(HUB_NODE + 1)
+    reuse_memory()
     with BenchServer() as benches:
         deployed = DeployedRegion(told["region"], workspace, benches, keep_out=[Path(told["home"])])
         try:
@@ -208,6 +210,7 @@ class DeployedRegion:
         if not self._runs:
             self._opened.close()
             self._registering = None
+            give_back_memory()
         return _nothing(question)
 
     def _answer(self, outer: Message, question: Message, header: Mapping[str, Any]) -> bytes:
