@@ -59,6 +59,7 @@ def test_a_run_outlives_a_coordinator_whose_state_is_in_memory(deployed: Deploym
     assert sum(line.startswith("waiting: the hub at") for line in lines) >= 1
 
 
+@pytest.mark.long
 def test_a_run_outlives_a_coordinator_whose_state_is_in_a_database(deployed: Deployment, undisturbed: bytes) -> None:
     deployed.kill(COORDINATOR)
     deployed.database = str(deployed.folder / "flower.db")
