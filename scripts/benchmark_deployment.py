@@ -4,7 +4,7 @@ A hub and four regions by `fedsov up`, each a process of its own, and trainings 
 (`fedsov train runtime=deployment`), seen from outside by the lines that they print. The workload is the 4-client one of
 `benchmark_speed`: 10,000 rows of 32 inputs a region, a network 64-32, one epoch of batches of 64.
 
-A round beyond its arithmetic: the round of 10,000 rows, less what the same rows cost in process beyond 40 of them. The
+A round beyond its arithmetic: the round of 10,000 rows, less what the same rows cost in process beyond 120 of them. The
 share of gates, ledgers and TLS is of a round's time at the hub and at the slowest region (`deployment_shares.py`).
 Stock Flower does no arithmetic at all; it runs with a process a message, as it comes. Take ratios from one run: other
 work on the machine disturbs every absolute number, and the load is printed.
@@ -64,7 +64,7 @@ class Bench:
 
 def in_process(bench: Bench) -> None:
     """The same rounds under the runtime of pipes."""
-    for rows, name in ((bench.many, "in process, 10,000 rows, s"), (bench.few, "in process, 40 rows, s")):
+    for rows, name in ((bench.many, "in process, 10,000 rows, s"), (bench.few, "in process, 120 rows, s")):
         bench.add(name, train(rows.words(rounds=bench.rounds), bench.rounds).seconds)
 
 
@@ -94,7 +94,7 @@ def _rounds(bench: Bench, trial: Trial, state: str) -> None:
     if state == "in memory":
         bench.add("to the first round, s", run.to_first_round)
     bench.add(f"deployed, 10,000 rows, {state}, s", run.seconds)
-    arithmetic = bench.median("in process, 10,000 rows, s") - bench.median("in process, 40 rows, s")
+    arithmetic = bench.median("in process, 10,000 rows, s") - bench.median("in process, 120 rows, s")
     bench.add(f"a round beyond its arithmetic, {state}, s", run.seconds - arithmetic)
 
 
@@ -106,7 +106,7 @@ def _of_regions(families: Mapping[str, tuple[float, float]]) -> dict[str, tuple[
 
 
 def large(bench: Bench) -> None:
-    """Rounds of large models, on 40 rows a region: their arithmetic is in the number."""
+    """Rounds of large models, on 120 rows a region: their arithmetic is in the number."""
     with up(bench.few) as trial:
         for name, hidden in LARGE.items():
             run = trial.train(bench.few.words(rounds=6, hidden=hidden), 6)
@@ -163,7 +163,7 @@ def main() -> None:
     if {"memory", "database"} & set(parts) and "in_process" not in parts:
         parts = ["in_process", *parts]
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(Rows(Path(folder), 10_000), Rows(Path(folder), 40), chosen.rounds, {})
+        bench = Bench(Rows(Path(folder), 10_000), Rows(Path(folder), 120), chosen.rounds, {})
         for rows in (bench.many, bench.few):
             rows.write()
         for _ in range(chosen.repeats):

@@ -242,8 +242,13 @@ FLOWERS_OWN = ("flwr.supercore", "flwr.proto", "flwr.server", "flwr.client", "fl
 PUBLIC_OF_FLOWER = ("flwr.app", "flwr.serverapp", "flwr.clientapp")
 
 
-def test_flower_s_non_public_modules_are_imported_in_one_module() -> None:
-    homes = {"fedsov/protocol/flower_messages.py"}
+def test_flower_s_non_public_modules_are_imported_in_three_modules() -> None:
+    deployment = "fedsov/runtimes/deployment"
+    homes = {
+        "fedsov/protocol/flower_messages.py",
+        f"{deployment}/flower_clients.py",
+        f"{deployment}/flower_server.py",
+    }
     users = {
         str(path.relative_to(ROOT))
         for path in (ROOT / "fedsov").rglob("*.py")

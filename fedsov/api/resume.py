@@ -12,6 +12,7 @@ from fedsov.api.train import told_to, train_settings
 from fedsov.config.settings import Settings, settings_of
 from fedsov.errors import ConfigurationError
 from fedsov.hub.kept.checkpoints import Checkpoints, RunManifest, runs
+from fedsov.storage.deployment_folder import DeploymentFolder
 from fedsov.storage.workspace import named_path
 
 
@@ -31,8 +32,14 @@ def resume(
     Raises:
         FedsovError: as `train`; and for a run that has ended well, is not in this workspace or began on other rows.
     """
-    settings, manifest = find_run(named_path("workspace", str(workspace), "a folder"), run)
-    return train_settings(settings, progress=told_to(progress, say), resumed=manifest)
+    home, told = named_path("workspace", str(workspace), "a folder"), told_to(progress, say)
+    if DeploymentFolder(home).party.exists():
+        from fedsov.api.deployment.submission import resume_at_hub, submits
+
+        if submits(home):
+            return resume_at_hub(home, run, progress=told)
+    settings, manifest = find_run(home, run)
+    return train_settings(settings, progress=told, resumed=manifest)
 
 
 LATEST = "latest"

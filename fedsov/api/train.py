@@ -126,8 +126,13 @@ def plan_settings(
 ) -> tuple[Plan, IngestionReport]:
     """The plan that `train` would follow today: same stores, same law, same documents; nothing is trained.
 
-    It is made as `recorded_plan` says.
+    It is made as `recorded_plan` says; at the hub, where this is the home of an operator of a deployment.
     """
+    if settings.runtime.kind == "deployment":
+        from fedsov.api.deployment.submission import plan_at_hub, submits
+
+        if submits(settings.workspace):
+            return plan_at_hub(settings, progress=progress, fresh=fresh)
     with recorded_plan(settings, progress=progress, on_bytes=on_bytes, fresh=fresh) as (_, plan, _, report):
         return plan, report
 

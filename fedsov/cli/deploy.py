@@ -20,6 +20,7 @@ from fedsov.cli.arguments import (
     By,
     Why,
     ask,
+    note,
     positive,
     print_json,
     print_line,
@@ -88,6 +89,8 @@ def init(arguments: DeployInitArguments) -> None:
     from fedsov.api.deployment.setting_up import set_up
     from fedsov.storage.party_file import HubAddress
 
+    if arguments.folder is not None or arguments.setting("workspace") is not None:
+        note(f"the hub's workspace is {arguments.place / 'hub'}; {arguments.workspace} is not used")
     outcome = set_up(
         arguments.place,
         run_settings(arguments.overrides),
@@ -107,6 +110,12 @@ def init(arguments: DeployInitArguments) -> None:
         print_line(f"{folder}: hand it to the owner of {name}; its CHECKLIST.md says what to do")
     for name in outcome.joined:
         print_line(f"{name}: joined already")
+    for name in outcome.revoked:
+        print_line(
+            f"{name}: revoked, and no member; `fedsov deploy renew --workspace {outcome.hub} --ca {outcome.authority}`"
+        )
+    if outcome.left_out:
+        print_line(f"proposed to no region, since its owner decides: {', '.join(outcome.left_out)}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,7 @@ from fedsov.errors import CertificateRefused, ConfigurationError
 from fedsov.keys import signed_text
 
 FORMAT = "fedsov revoked certificates 1"
-_WAY_OUT = "fetch the list of the hub's DIR/hub/deployment/revoked.json again"
+_WAY_OUT = "copy the hub's deployment/revoked.json again"
 
 
 @dataclass(frozen=True, slots=True)

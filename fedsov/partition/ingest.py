@@ -37,6 +37,8 @@ from fedsov.partition.dataset import DatasetSpec
 from fedsov.partition.description import description_digest, description_of
 from fedsov.partition.lifecycle.retention import first_day
 from fedsov.partition.manifest import MANIFEST, Manifest, check_seal, read_manifest
+from fedsov.partition.pipeline.row_groups import SharedGroups
+from fedsov.partition.pipeline.side_threads import Lane, ahead
 from fedsov.partition.recipients import (
     Recipient,
     Release,
@@ -50,8 +52,6 @@ from fedsov.partition.recipients import (
     stored_kinds,
 )
 from fedsov.partition.routing import known_as
-from fedsov.partition.row_groups import SharedGroups
-from fedsov.partition.side_threads import Lane, ahead
 from fedsov.partition.sorting import IngestReport, SortedSource, Stamp, report_of, survey
 from fedsov.partition.sources import check_columns, described_columns, open_source
 from fedsov.partition.sources.csv_format import CsvFormat

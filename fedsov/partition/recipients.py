@@ -134,10 +134,16 @@ class _Distinct:
 
 
 class Sorter:
-    """Gives each recipient its rows of a batch. `refusing` are people of whom no row is marked as consented."""
+    """Gives each recipient its rows of a batch. `refusing` are people of whom no row is marked as consented.
 
-    def __init__(self, source: SortedSource, *, refusing: frozenset[str] = frozenset()) -> None:
-        self._source, self._subjects, self._refusing = source, Subjects(), refusing
+    `subjects` are those that were met lately, in the regions of the same keys.
+    """
+
+    def __init__(
+        self, source: SortedSource, *, refusing: frozenset[str] = frozenset(), subjects: Subjects | None = None
+    ) -> None:
+        self._source, self._refusing = source, refusing
+        self._subjects = Subjects() if subjects is None else subjects
 
     def people(self, rows: SortedRows) -> np.ndarray:
         """(rows,) place of each row's subject, -1 for rows of nobody; once for a batch."""

@@ -32,8 +32,8 @@ from fedsov.partition.further.arrived import Batches, Recorded
 from fedsov.partition.people.repeats import Repeated, Repeats
 from fedsov.partition.people.row_names import RowNames, row_digests
 from fedsov.partition.people.subjects import no_subject, unnamed_line, unnamed_rows
+from fedsov.partition.pipeline.side_threads import ahead
 from fedsov.partition.routing import Homes, consenting, label_rows, person_numbers, sort_rows
-from fedsov.partition.side_threads import ahead
 from fedsov.partition.sources import Source
 from fedsov.partition.sources.scans import Scan
 from fedsov.partition.store import TARGET

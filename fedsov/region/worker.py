@@ -123,10 +123,7 @@ class ClosedRegion:
 
 
 def open_region(start: RegionStart, *, bench: Bench = THIS_PROCESS) -> OpenRegion | ClosedRegion:
-    """Opens a region; the text of what goes wrong is in the region's log, its name in every answer.
-
-    Its model code runs on the bench, which is closed with the region.
-    """
+    """Opens a region; what goes wrong is told by name, its text is in the region's log. The bench runs model code."""
     redacted = RedactedErrors()
     with redacted, ExitStack() as undo:
         lock = None

@@ -83,6 +83,7 @@ def test_each_step_says_what_to_do_next(folder: Path) -> None:
     made = _init()
     assert "take it off this machine when every region is approved" in made.out
     assert "deployment/invitations/DE: hand it to the owner of DE" in made.out
+    assert "proposed to no region, since its owner decides: border.evidence" in made.out
     joined = _join("DE", "--yes")
     assert "request-DE.json: send it to the authority; it holds no secret" in joined.out
     key = re.search(r"ledger key (\w{64})", joined.out)
@@ -99,7 +100,10 @@ def test_each_step_says_what_to_do_next(folder: Path) -> None:
 
 
 def test_answers_as_json(folder: Path) -> None:
-    assert set(_init("--json").json) == {"authority", "hub", "fingerprint", "invited", "joined"}
+    assert set(_init("--json").json) == {
+        *("authority", "hub", "fingerprint", "invited"),
+        *("joined", "revoked", "left_out"),
+    }
     assert set(_join("DE", "--yes", "--json").json) == {"request", "ledger_key", "settings"}
     approved = _approve("DE", "--yes", "--json").json
     assert set(approved) == {"name", "serial", "not_after", "revoked", "package", "others"}
@@ -109,6 +113,12 @@ def test_answers_as_json(folder: Path) -> None:
     words = ("deploy", "revoke", "DE", "--workspace", "deployment/hub", "--why", "stolen", "--json")
     assert approved["serial"] in call(*words).json["serials"]
     assert call("deploy", "show", "--workspace", "DE", "--json").json["parties"][0]["state"] == "valid"
+
+
+def test_a_workspace_that_is_not_used_and_an_operator_that_was_revoked_are_said(folder: Path) -> None:
+    assert "the hub's workspace is deployment/hub; elsewhere is not used" in _init("--workspace", "elsewhere").err
+    call("deploy", "revoke", "operator", "--workspace", "deployment/hub", "--why", "left")
+    assert "operator: revoked, and no member; `fedsov deploy renew" in _init().out
 
 
 def test_nothing_is_signed_where_nobody_says_yes(folder: Path) -> None:

@@ -18,11 +18,11 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from fedsov.partition import row_groups
 from fedsov.partition import store as store_module
 from fedsov.partition.classify import ClassifyRules, ConsentRule, RestrictionRule
 from fedsov.partition.dataset import DatasetSpec
 from fedsov.partition.people import repeats, subjects
+from fedsov.partition.pipeline import row_groups
 from fedsov.partition.sources import csv_files, scans, table_files
 from tests.partition.world import CANARY, agree, bytes_under, people, read, run, spec_of, store_of, written
 from tests.world import ROOT

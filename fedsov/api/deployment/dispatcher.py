@@ -21,8 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from fedsov.errors import ConfigurationError
-from fedsov.runtimes.deployment.grid_line import again
-from fedsov.runtimes.deployment.hub_connection import Credentials, HubConnection, HubRefused, HubUnreachable
+from fedsov.runtimes.deployment.hub_connection import Credentials, HubConnection, HubRefused, HubUnreachable, again
 from fedsov.runtimes.deployment.jobs import DONE, FAILED, STOPPED
 from fedsov.runtimes.deployment.log_lines import LogLines, write_python_logging
 from fedsov.runtimes.deployment.supervised import under_supervisor

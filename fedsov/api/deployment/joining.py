@@ -39,7 +39,7 @@ from fedsov.keys.certificates import (
     request,
 )
 from fedsov.ledger.ledger import Ledger
-from fedsov.region.settings_file import noted
+from fedsov.region.settings_file import has_settings, noted
 from fedsov.region.trust.known_peers import signed_sealing_key
 from fedsov.storage.atomic_files import sync_folder, write_file
 from fedsov.storage.bounded_files import read_bounded
@@ -117,7 +117,7 @@ def accept(home: Path, text: bytes, *, by: str, why: str, now: datetime) -> Acce
         raise CertificateRefused(f"the package is for {package.name}, and {home} is the home of {party.name}")
     own = region_settings.show(home, party.name).settings
     hub_key = own.keys.get(package.hub_name, "")
-    if package.verify_keys[package.hub_name] != hub_key:
+    if not hub_key or package.verify_keys[package.hub_name] != hub_key:
         raise CertificateRefused(f"the package has another key of the hub {package.hub_name} than region.yaml pins")
     listed = revocation.read(package.revoked.encode(), hub_key)
     if folder.revoked.exists():
@@ -145,7 +145,7 @@ def accept(home: Path, text: bytes, *, by: str, why: str, now: datetime) -> Acce
 
 def _settle(home: Path, invited: Invitation, *, by: str, why: str) -> None:
     """region.yaml, signed: the proposed one, or the region's own with the hub pinned."""
-    if not is_there(ledger_of(Workspace(home).region(invited.name))):
+    if not _has_settings(home, invited.name):
         region_settings.make(home, invited.settings, by=by, why=why)
         return
     own = region_settings.show(home, invited.name).settings
@@ -153,6 +153,15 @@ def _settle(home: Path, invited: Invitation, *, by: str, why: str) -> None:
     if faults := contradictions(own, told, stated):
         raise CertificateRefused("; ".join(faults))
     pin(home, invited.name, told, stated, by=by, why=why)
+
+
+def _has_settings(home: Path, name: str) -> bool:
+    """Whether the region has settings here; none where a `join` before was cut."""
+    folder = Workspace(home).region(name)
+    if not is_there(ledger_of(folder)):
+        return False
+    with closing(Ledger.read(ledger_of(folder))) as ledger:
+        return has_settings(folder, ledger)
 
 
 def _ask(home: Path, name: str, *, by: str, why: str, now: datetime) -> Path:

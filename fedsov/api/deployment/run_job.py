@@ -80,19 +80,25 @@ def run_job(home: Path, job: Mapping[str, Any], progress: Any) -> Any:
     from fedsov.api.resume import find_run
     from fedsov.api.train import plan_settings, train_settings
     from fedsov.config.settings import settings_of
+    from fedsov.serialization import fields_of, to_plain
 
-    if job.get("run"):
-        settings, begun = find_run(home, str(job["run"]))
+    kind, config = str(job["kind"]), dict(job["config"])
+    if kind not in ("train", "plan", "resume"):
+        raise ConfigurationError(f"the hub runs no job of kind {kind!r}; it runs train, plan and resume")
+    if run := job.get("run") or (config.get("run") if kind == "resume" else None):
+        settings, begun = find_run(home, str(run))
         return result_to_plain(train_settings(settings, progress=progress, resumed=begun))
-    config = dict(job["config"])
+    if kind == "plan":
+        settings = settings_of(_at_home(home, config["settings"]))
+        plan, report = plan_settings(settings, progress=progress, fresh=bool(config["fresh"]))
+        return {"plan": to_plain(plan), "ingested": fields_of(report)}
+    return result_to_plain(train_settings(settings_of(_at_home(home, config)), progress=progress))
+
+
+def _at_home(home: Path, config: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration that was submitted, for the hub's own home and its own coordinator."""
     runtime = {**config.get("runtime", {}), "kind": "deployment", "hub": None}
-    settings = settings_of({**config, "workspace": str(home), "runtime": runtime})
-    if job["kind"] == "train":
-        return result_to_plain(train_settings(settings, progress=progress))
-    if job["kind"] == "plan":
-        plan, report = plan_settings(settings, progress=progress, fresh=bool(config.get("fresh")))
-        return {"plan": plan.to_json(), "ingested": report.to_json()}
-    raise ConfigurationError(f"the hub runs no job of kind {job['kind']!r}; it runs train and plan")
+    return {**config, "workspace": str(home), "runtime": runtime}
 
 
 if __name__ == "__main__":

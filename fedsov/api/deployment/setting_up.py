@@ -28,6 +28,7 @@ from fedsov.jurisdiction import Region
 from fedsov.keys import revocation
 from fedsov.keys.certificates import DAYS, HUB, OpenAuthority, check_name, fingerprint
 from fedsov.keys.members import Member
+from fedsov.protocol.job import Asked
 from fedsov.region.own_dataset import OwnDataset
 from fedsov.region.settings import OwnLaw, RegionSettings
 from fedsov.region.trust.parties import Parties
@@ -48,7 +49,9 @@ class SetUp:
     Attributes:
         fingerprint: the authority's, for the regions' owners.
         invited: folder of each invitation, by region.
-        joined: regions that are members already.
+        joined: regions that were approved already.
+        revoked: of the hub and its operator those whose certificate was taken back.
+        left_out: settings of the run that are proposed to no region, since its owner alone decides about them.
     """
 
     authority: Path
@@ -56,12 +59,15 @@ class SetUp:
     fingerprint: str
     invited: Mapping[str, Path]
     joined: tuple[str, ...]
+    revoked: tuple[str, ...]
+    left_out: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         invited = {name: str(folder) for name, folder in self.invited.items()}
         paths = {"authority": str(self.authority), "hub": str(self.hub)}
-        return {**paths, "fingerprint": self.fingerprint, "invited": invited, "joined": list(self.joined)}
+        lists = {name: list(getattr(self, name)) for name in ("joined", "revoked", "left_out")}
+        return {**paths, "fingerprint": self.fingerprint, "invited": invited, **lists}
 
 
 def set_up(
@@ -86,12 +92,14 @@ def set_up(
     with hub_home(home, owner=hub.name) as opened:
         for place in hub_places(opened.folder, hub.name, OPERATOR_NAME, address.host):
             if not is_valid(place, authority.text, now):
-                _enter(place, authority, opened, days=days, now=now, by=by, why=why)
+                certify(place, authority, opened, days=days, now=now, by=by, why=why)
+            _enter(place, opened)
         if not opened.folder.revoked.exists():
             opened.write_revoked(revocation.issued(opened.revoked(), at=now))
         write_file(opened.folder.authority, authority.text)
         write_party(opened.folder.party, PartyFile(hub.name, HUB, address))
         _note_party(opened, hub, by=by, why=why)
+        gone = tuple(name for name in (hub.name, OPERATOR_NAME) if name not in opened.members())
         joined, invited = set(opened.approved()), {}
         for region in (one for one in regions if one.name not in joined):
             invited[region.name] = folder / "invitations" / region.name
@@ -100,7 +108,15 @@ def set_up(
             write_invitation(invited[region.name], invitation, address, hub.name, authority)
             _note_party(opened, party_of(region), by=by, why=why)
     members = tuple(region.name for region in regions if region.name in joined)
-    return SetUp(authority_folder.root, home, fingerprint(authority.text), invited, members)
+    return SetUp(
+        authority_folder.root,
+        home,
+        fingerprint(authority.text),
+        invited,
+        members,
+        gone,
+        tuple(_left_out(asked(settings))),
+    )
 
 
 def renew_hub(
@@ -120,7 +136,8 @@ def renew_hub(
         for place in hub_places(opened.folder, party.name, OPERATOR_NAME, party.hub.host):
             if place.name in before:
                 opened.revoke(before[place.name].serial, place.name, at=now, by=by, why=RENEWED)
-            _enter(place, authority, opened, days=days, now=now, by=by, why=why)
+            certify(place, authority, opened, days=days, now=now, by=by, why=why)
+            _enter(place, opened)
         members = opened.members()
     return {name: members[name] for name in (party.name, OPERATOR_NAME)}
 
@@ -147,17 +164,28 @@ def _authority(folder: AuthorityFolder, passphrase: Passphrase, now: datetime) -
     return make_authority(folder, words, now=now).opened(words)
 
 
-def _enter(
-    place: CertificatePlace, authority: OpenAuthority, home: HubHome, *, days: int, now: datetime, by: str, why: str
-) -> None:
-    certify(place, authority, home, days=days, now=now, by=by, why=why)
+def _enter(place: CertificatePlace, home: HubHome) -> None:
+    """Makes the party of a certificate a member, unless it is one by that certificate, or this was revoked."""
     key = home.ledger.key if place.role == HUB else ""
-    home.enter(place.name, member_of(place.certificate.read_bytes(), verify_key=key))
+    member = member_of(place.certificate.read_bytes(), verify_key=key)
+    if home.members().get(place.name) != member and not revocation.is_revoked(home.revoked(), member.serial):
+        home.enter(place.name, member)
 
 
 def _note_party(home: HubHome, party: Party, *, by: str, why: str) -> None:
     if home.parties().get(party.name) != party:
         home.note("invited", {"name": party.name, "party": party.to_json()}, by=by, why=why)
+
+
+def _left_out(job: Asked) -> list[str]:
+    """What this configuration asks of a region's border that no invitation proposes."""
+    asks = {
+        "border.evidence": job.evidence is not None,
+        "border.rules": job.rules is not None,
+        "border.unsafe_open": job.unsafe_open,
+        "today or federation.days_per_round": job.rehearses,
+    }
+    return [key for key, is_asked in asks.items() if is_asked]
 
 
 def _proposed(settings: Settings, region: Region, regions: tuple[Region, ...], home: Path) -> RegionSettings:

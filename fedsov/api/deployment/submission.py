@@ -19,11 +19,13 @@ from fedsov.api.deployment.told_result import result_from_plain
 from fedsov.api.result import RunResult
 from fedsov.config.settings import Settings
 from fedsov.errors import ConfigurationError, FedsovError
+from fedsov.hub.planning.plan_values import Plan
 from fedsov.hub.region_errors import error_by_name
 from fedsov.keys.certificates import OPERATOR
-from fedsov.runtimes.deployment.grid_line import again
-from fedsov.runtimes.deployment.hub_connection import Credentials, HubConnection, parse_address
+from fedsov.protocol.ingestion_report import IngestionReport
+from fedsov.runtimes.deployment.hub_connection import Credentials, HubConnection, again, parse_address
 from fedsov.runtimes.deployment.jobs import DONE, STOPPED
+from fedsov.serialization import from_plain
 from fedsov.storage.deployment_folder import DeploymentFolder
 from fedsov.storage.party_file import read_party
 
@@ -57,6 +59,25 @@ def train_at_hub(settings: Settings, *, progress: Progress) -> RunResult:
     """Has a run made at the hub, and gives its result. Raises the error that ended it."""
     with operator_connection(settings.workspace, settings.runtime.hub) as connection:
         return result_from_plain(_submitted(connection, "train", settings.plain, progress))
+
+
+def resume_at_hub(home: Path, run: str, *, progress: Progress) -> RunResult:
+    """Has a run that was killed go on at the hub, and gives its result. Raises the error that ended it."""
+    with operator_connection(home) as connection:
+        return result_from_plain(_submitted(connection, "resume", {"run": run}, progress))
+
+
+def plan_at_hub(settings: Settings, *, progress: Progress, fresh: bool = False) -> tuple[Plan, IngestionReport]:
+    """The plan that the hub would follow, and what its regions hold. Raises the error that ended it."""
+    with operator_connection(settings.workspace, settings.runtime.hub) as connection:
+        told = _submitted(connection, "plan", {"settings": settings.plain, "fresh": fresh}, progress)
+    return from_plain(Plan, told["plan"]), from_plain(IngestionReport, told["ingested"])
+
+
+def submits(home: Path) -> bool:
+    """Whether a home is an operator's, who has no hub of their own: what it asks for is made at the hub."""
+    folder = DeploymentFolder(home)
+    return folder.party.exists() and read_party(folder.party).role == OPERATOR
 
 
 def follow(connection: HubConnection, job: str, *, progress: Progress) -> tuple[str, Any]:

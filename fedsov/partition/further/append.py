@@ -55,9 +55,10 @@ from fedsov.partition.ingest import (
 )
 from fedsov.partition.lifecycle.retention import days_of, first_day
 from fedsov.partition.manifest import MANIFEST
+from fedsov.partition.people.subjects import Subjects
+from fedsov.partition.pipeline.row_groups import Groups, rows_of_group
 from fedsov.partition.recipients import Recipient, Sorter, labels_of
 from fedsov.partition.routing import known_as
-from fedsov.partition.row_groups import Groups, rows_of_group
 from fedsov.partition.sorting import IngestReport, SortedRows, SortedSource, survey
 from fedsov.partition.sources import Source
 from fedsov.partition.sources.location import shares_of
@@ -128,6 +129,7 @@ class AppendableStores:
     recorded: IngestReport
     stamp: Mapping[str, str]
     _opened: dict[Path, _Open] = field(default_factory=dict)
+    _subjects: Subjects = field(default_factory=Subjects)
 
     @property
     def columns(self) -> frozenset[str]:
@@ -236,7 +238,7 @@ class AppendableStores:
 
     def _stored(self, source: SortedSource, pieces: Iterable[SortedRows], recipients: Sequence[Recipient]) -> Outcome:
         """Writes all further files, then puts one store after the other in force."""
-        sorter = Sorter(source)
+        sorter = Sorter(source, subjects=self._subjects)
         with ExitStack() as undo:
             further = [self._further(source, each, len(recipients)) for each in recipients]
             for each in further:

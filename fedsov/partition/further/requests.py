@@ -151,7 +151,7 @@ class Door:
         names = [region.name for region in homes.regions]
         if self.served and (others := {names[home] for home in belongs[place] if home >= 0} - {self.served}):
             raise OtherRegion(min(others))
-        counts = Counter(zip(whose.tolist(), place.tolist(), strict=True))
+        counts = _pairs(whose, place)
         parts = {(own, int(belongs[at])) for own, at in counts}
         known = {home: stores.batches_in(names[home] if home >= 0 else "") for home in {home for _, home in parts}}
         fresh = {own for own, home in parts if not any(int(keys[own]) in batches for batches in known[home])}
@@ -225,3 +225,10 @@ class Door:
             if column.type.num_fields:
                 raise OtherColumns(f"column '{column.name}' holds nested values", column.name)
         return table.select(sorted(table.column_names))
+
+
+def _pairs(first: np.ndarray, second: np.ndarray) -> dict[tuple[int, int], int]:
+    """How often each pair occurs of (rows,) whole numbers from 0 on, of which few are different."""
+    width = int(second.max(initial=0)) + 1
+    pairs, counts = np.unique(first * width + second, return_counts=True)
+    return {divmod(pair, width): count for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True)}

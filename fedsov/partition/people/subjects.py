@@ -1,7 +1,8 @@
 """Whose rows they are, batch by batch: places, folds and keyed pseudonyms of the subjects that were met lately.
 
 A pseudonym costs a microsecond and a person has many rows, so those of up to `MOST` subjects are remembered for the
-length of an ingestion, and then forgotten all at once: memory grows neither with the rows nor with the people.
+length of an ingestion, or while a process takes rows, and then forgotten all at once: memory grows neither with the
+rows nor with the people.
 """
 
 from __future__ import annotations
@@ -56,16 +57,16 @@ class Subjects:
         self.words: list[str | None] = []
         self._is_somebody = np.zeros(0, bool)
         self._folds = np.zeros(0, np.int64)
-        self._keyed: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        self._keyed: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = {}
 
     def places(self, column: pa.ChunkedArray) -> np.ndarray:
         """(rows,) place of each row's subject in `words`, -1 where it has none."""
         import pyarrow.compute as pc
 
-        if len(self.words) > MOST:
-            self._forget()
         if pa.types.is_dictionary(column.type):
             column = column.cast(column.type.value_type)
+        if len(self.words) > MOST or (self._known is not None and self._known.type != column.type):
+            self._forget()
         known = self._known if self._known is not None else pa.array([], column.type)
         places = pc.index_in(column, value_set=known)
         if places.null_count:
@@ -91,12 +92,14 @@ class Subjects:
 
     def pseudonyms(self, places: np.ndarray, keys: RegionKeys) -> np.ndarray:
         """(n, 16) uint8: the pseudonyms of the subjects at these places under a region's key."""
-        names, is_known = self._keyed.get(keys.region, (np.zeros((0, DIGEST_BYTES), np.uint8), np.zeros(0, bool)))
+        names, is_known = self._keyed.get(
+            (keys.region, keys.key_id), (np.zeros((0, DIGEST_BYTES), np.uint8), np.zeros(0, bool))
+        )
         if len(is_known) < len(self.words):
             more = len(self.words) - len(is_known)
             names = np.concatenate([names, np.zeros((more, DIGEST_BYTES), np.uint8)])
             is_known = np.append(is_known, np.zeros(more, bool))
-            self._keyed[keys.region] = names, is_known
+            self._keyed[keys.region, keys.key_id] = names, is_known
         is_fresh = ~is_known[places]
         if is_fresh.any():
             fresh = np.unique(places[is_fresh])

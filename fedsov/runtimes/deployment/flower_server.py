@@ -34,6 +34,7 @@ from flwr.superlink.main import create_app
 from sqlalchemy import text
 
 from fedsov.errors import FedsovError
+from fedsov.infrastructure.workload.render import QUIET
 from fedsov.runtimes.deployment.parcels import ParcelDamaged, pack_parcel, unpack_parcel
 
 NODE_SECONDS = 10.0
@@ -278,16 +279,9 @@ def _recover(state: Any) -> None:
             session.execute(text(f"UPDATE {table} SET delivered_at = ''"))
 
 
-SILENCE = {
-    "FLWR_TELEMETRY_ENABLED": "0",
-    "FLWR_DISABLE_UPDATE_CHECK": "1",
-    "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
-}
-"""Flower sends nobody anything of its own, and installs nothing."""
-
-
 def _silent() -> None:
-    os.environ.update(SILENCE)
+    """Flower sends nobody anything of its own, and installs nothing."""
+    os.environ.update(QUIET)
     logging.getLogger("flwr").setLevel(logging.ERROR)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,11 +18,9 @@ from flwr.app import Message
 from fedsov.errors import FedsovError
 from fedsov.runtimes import OnBytes
 from fedsov.runtimes.deployment.flower_clients import Parcelled, named_once, parcel_of, parcelled
-from fedsov.runtimes.deployment.hub_connection import HubConnection, HubRefused, HubUnreachable
+from fedsov.runtimes.deployment.hub_connection import OUTAGE, HubConnection, HubRefused, HubUnreachable, again
 
 T = TypeVar("T")
-OUTAGE = 300.0
-"""Seconds for which a coordinator that is away is asked again."""
 BEAT = 10.0
 POLL = 1.5
 """Seconds of a long poll for answers: that a region was lost raises no event."""
@@ -125,33 +122,6 @@ class GridLine:
             while not self._ended.wait(BEAT):
                 with suppress(HubUnreachable, HubRefused):
                     connection.post("/fedsov/v1/runs/beat", headers=self._headers())
-
-
-def again(
-    ask: Callable[[], T],
-    *,
-    outage: float = OUTAGE,
-    say: Callable[[str], None] = lambda line: None,
-    stop: threading.Event | None = None,
-) -> T:
-    """What a request gives, made again while the coordinator is away, for `outage` seconds at most.
-
-    Raises HubRefused; HubUnreachable after that time, or once `stop` is set.
-    """
-    until, pause, told, stop = time.monotonic() + outage, 0.05, False, stop or threading.Event()
-    while True:
-        try:
-            answer = ask()
-        except HubUnreachable as error:
-            if time.monotonic() > until or stop.wait(pause):
-                raise
-            if not told:
-                say(f"waiting: {error}; it is asked again for {outage:.0f} s")
-            told, pause = True, min(1.0, 2 * pause)
-        else:
-            if told:
-                say("the hub answers again")
-            return answer
 
 
 def _json(value: Mapping[str, Any]) -> bytes:

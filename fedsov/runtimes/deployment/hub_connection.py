@@ -12,12 +12,14 @@ import http.client
 import json
 import socket
 import ssl
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from fedsov.errors import CertificateRefused, ConfigurationError, FedsovError
 from fedsov.keys.certificates import HUB, identity_of
@@ -25,8 +27,11 @@ from fedsov.keys.revocation import check_not_revoked, read
 from fedsov.storage.deployment_folder import DeploymentFolder
 from fedsov.storage.party_file import PORT, HubAddress
 
+T = TypeVar("T")
 SECONDS = 30.0
 """Seconds that an answer is waited for, where a request says nothing else."""
+OUTAGE = 300.0
+"""Seconds for which a coordinator that is away is asked again."""
 
 
 FORBIDDEN = 403
@@ -213,3 +218,30 @@ def _why(answer: bytes) -> str:
         return str(json.loads(answer)["error"])
     except (ValueError, KeyError, TypeError):
         return ""
+
+
+def again(
+    ask: Callable[[], T],
+    *,
+    outage: float = OUTAGE,
+    say: Callable[[str], None] = lambda line: None,
+    stop: threading.Event | None = None,
+) -> T:
+    """What a request gives, made again while the coordinator is away, for `outage` seconds at most.
+
+    Raises HubRefused; HubUnreachable after that time, or once `stop` is set.
+    """
+    until, pause, told, stop = time.monotonic() + outage, 0.05, False, stop or threading.Event()
+    while True:
+        try:
+            answer = ask()
+        except HubUnreachable as error:
+            if time.monotonic() > until or stop.wait(pause):
+                raise
+            if not told:
+                say(f"waiting: {error}; it is asked again for {outage:.0f} s")
+            told, pause = True, min(1.0, 2 * pause)
+        else:
+            if told:
+                say("the hub answers again")
+            return answer

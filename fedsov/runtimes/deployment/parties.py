@@ -10,21 +10,15 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from fedsov.infrastructure.workload.render import QUIET
 from fedsov.keys.certificates import HUB, REGION
 from fedsov.runtimes.deployment.health import Health, HealthListener, serve_health
 from fedsov.runtimes.deployment.log_lines import LogLines
 from fedsov.runtimes.deployment.region_service import RegionPlace
 from fedsov.runtimes.deployment.supervisor import Service, Stop, supervise
 
-SILENCE = {
-    "FLWR_TELEMETRY_ENABLED": "0",
-    "FLWR_DISABLE_UPDATE_CHECK": "1",
-    "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "DO_NOT_TRACK": "1",
-    "OMP_NUM_THREADS": "1",
-}
-"""What no process of a party does: tell anybody else of itself, or install anything."""
+ENVIRONMENT = {**QUIET, "OMP_NUM_THREADS": "1"}
+"""Of every process of a party: none tells anybody else of itself, or installs anything."""
 DISPATCHER = "fedsov.api.deployment.dispatcher"
 
 
@@ -51,8 +45,8 @@ def hub_services(home: Path, name: str, options: HubOptions) -> list[Service]:
     words += ["--database", options.database] if options.database else []
     dispatcher = [sys.executable, "-m", DISPATCHER, str(home)]
     return [
-        Service(name, HUB, words, environment=SILENCE, holds_rows=False),
-        Service(f"{name} (jobs)", HUB, dispatcher, environment=SILENCE, grace=30.0, holds_rows=False),
+        Service(name, HUB, words, environment=ENVIRONMENT, holds_rows=False),
+        Service(f"{name} (jobs)", HUB, dispatcher, environment=ENVIRONMENT, grace=30.0, holds_rows=False),
     ]
 
 
@@ -62,7 +56,7 @@ def region_process(place: RegionPlace) -> Service:
     hub = f"{place.hub.host}:{place.hub.port}"
     words += ["--hub", hub, "--hub-key", place.hub_key]
     command = [sys.executable, "-m", "fedsov.runtimes.deployment.region_main", place.name, *words]
-    return Service(place.name, REGION, command, environment=SILENCE, grace=30.0)
+    return Service(place.name, REGION, command, environment=ENVIRONMENT, grace=30.0)
 
 
 def run_all(services: Sequence[Service], listener: HealthListener | None, *, plain: bool) -> None:

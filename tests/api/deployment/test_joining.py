@@ -82,6 +82,13 @@ def test_a_region_that_is_here_already_keeps_its_settings_and_pins_the_hub(deplo
     assert own.parties.hub is not None and own.parties.region is not None
 
 
+def test_a_join_that_was_cut_before_the_settings_were_signed_is_done_again(deployment: Deployment) -> None:
+    folder = Workspace(deployment.home("DE")).region("DE")
+    Ledger(ledger_of(folder), "DE").close()
+    deployment.member("DE")
+    assert region_settings.show(deployment.home("DE"), "DE").settings.retention_days == 1825
+
+
 def test_a_region_that_pins_another_hub_does_not_join(deployment: Deployment) -> None:
     region_settings.init(deployment.home("DE"), "DE", [f"keys.hub={'ab' * 32}"])
     with pytest.raises(CertificateRefused, match="has pinned the key abab.* for hub"):

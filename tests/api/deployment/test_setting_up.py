@@ -69,6 +69,13 @@ def test_a_second_set_up_keeps_every_key_and_invites_who_is_new(deployment: Depl
     assert deployment.member("IN").pinned == ("keys.DE",)
 
 
+def test_a_set_up_that_was_cut_before_the_members_were_written_is_mended(deployment: Deployment) -> None:
+    before = read_members(deployment.of("hub").members)
+    deployment.of("hub").members.unlink()
+    deployment.set_up()
+    assert read_members(deployment.of("hub").members) == before
+
+
 def test_another_passphrase_changes_nothing(deployment: Deployment) -> None:
     before = {path: path.read_bytes() for path in files_below(deployment.folder)}
     with pytest.raises(KeyUnavailable, match="the passphrase does not open"):
@@ -96,6 +103,8 @@ def test_an_open_border_of_the_configuration_is_not_proposed_to_a_region(tmp_pat
     deployment.set_up("federation.regions=[DE]", "border=unsafe_open", "today=2026-01-01")
     own = deployment.read("DE").settings
     assert not own.law.unsafe_open and not own.rehearsal
+    left_out = deployment.set_up("federation.regions=[DE]", "border=unsafe_open", "today=2026-01-01").left_out
+    assert left_out == ("border.unsafe_open", "today or federation.days_per_round")
 
 
 def test_the_hub_and_its_operator_get_new_keys_and_those_before_are_revoked(deployment: Deployment) -> None:

@@ -253,7 +253,7 @@ def test_a_bridge_has_a_name_that_linux_takes():
 
 
 def test_what_is_off_here_is_off_in_every_process():
-    from fedsov.runtimes.deployment.flower_server import SILENCE
+    from fedsov.runtimes.deployment.parties import ENVIRONMENT
     from fedsov.runtimes.fork_server import QUIET as FORKED
 
-    assert {**SILENCE, **FORKED}.items() <= QUIET.items()
+    assert FORKED.items() <= QUIET.items() <= ENVIRONMENT.items()

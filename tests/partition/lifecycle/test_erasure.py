@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fedsov.partition import row_groups
 from fedsov.partition import store as store_module
 from fedsov.partition.lifecycle.erasure import (
     keyed_digests,
@@ -18,6 +17,7 @@ from fedsov.partition.lifecycle.erasure import (
     sweep,
 )
 from fedsov.partition.manifest import read_manifest
+from fedsov.partition.pipeline import row_groups
 from fedsov.partition.sources import table_files
 from fedsov.partition.store import Store
 from tests.killed import lines_of_a_killed

@@ -46,3 +46,13 @@ def test_a_batch_of_rows_of_nobody_has_no_subject() -> None:
     assert Subjects().places(pa.chunked_array([pa.nulls(2, pa.string())])).tolist() == [-1, -1]
     assert len(Subjects().places(pa.chunked_array([], pa.string()))) == 0
     assert np.array_equal(Subjects().places(pa.chunked_array([["", " "]])), [-1, -1])
+
+
+def test_columns_of_another_type_and_new_keys_of_a_region_mix_nothing_up(tmp_path: Path) -> None:
+    subjects, first = Subjects(), create_keys(KeySettings("DE", tmp_path / "first"))
+    second = create_keys(KeySettings("DE", tmp_path / "second"))
+    for column in COLUMNS[:2]:
+        for keys in (first, second, first):
+            places = subjects.places(column)
+            named = subjects.pseudonyms(places[places >= 0], keys)
+            assert [bytes(name).hex() for name in named[:2]] == keys.pseudonyms(["subject:7", "subject:12"])

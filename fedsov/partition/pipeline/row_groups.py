@@ -10,7 +10,7 @@ from functools import partial
 
 import pyarrow as pa
 
-from fedsov.partition.side_threads import Lane
+from fedsov.partition.pipeline.side_threads import Lane
 from fedsov.partition.store import StoreWriter
 
 ROWS_IN_MEMORY = 1 << 18

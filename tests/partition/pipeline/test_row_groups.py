@@ -9,12 +9,12 @@ import pytest
 
 from fedsov.keys import create_keys
 from fedsov.label import Label
-from fedsov.partition import row_groups
 from fedsov.partition.arrow_columns import numbers, text
 from fedsov.partition.further.merged_files import LABEL
 from fedsov.partition.ingest import key_settings
-from fedsov.partition.row_groups import SharedGroups
-from fedsov.partition.side_threads import Lane
+from fedsov.partition.pipeline import row_groups
+from fedsov.partition.pipeline.row_groups import SharedGroups
+from fedsov.partition.pipeline.side_threads import Lane
 from fedsov.partition.store import FOLD, JURISDICTION, ROW, SUBJECT, TARGET, Contents, StoreWriter
 
 

@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from fedsov.partition.side_threads import Lane, ahead
+from fedsov.partition.pipeline.side_threads import Lane, ahead
 
 
 def _counting(made: list[int], most: int = 10**9) -> Iterator[int]:
