@@ -1,4 +1,4 @@
-"""A deployment on this machine, over loopback TLS, beside what is asked of it, the in-process runtime, and stock Flower.
+"""A deployment on this machine over loopback TLS, beside what is asked of it, runtime=in_process, and stock Flower.
 
 A hub and four regions by `fedsov up`, each a process of its own, and trainings that are submitted to it as a user would
 (`fedsov train runtime=deployment`), seen from outside by the lines that they print. The workload is the 4-client one of
@@ -16,6 +16,7 @@ import argparse
 import json
 import os
 import statistics
+import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -25,7 +26,8 @@ from typing import Any
 import deployment_shares
 import deployment_sleepers
 import deployment_stock
-from deployment_parties import REGIONS, Rows, Trial, free_port, idle, train, up
+from benchmark_demo import descendants
+from deployment_parties import REGIONS, Rows, Run, Trial, free_port, idle, processor_seconds, train, up
 
 ASKED: Mapping[str, float] = {
     "parties up and ready, s": 10.0,
@@ -45,33 +47,33 @@ LARGE = {"a round of a 25 MiB model, s": (2048, 3120), "a round of a 100 MiB mod
 
 @dataclass(slots=True)
 class Bench:
-    """The tables of rows, and what was measured: samples by name."""
+    """The tables of rows, and what was measured: samples by name.
+
+    Attributes:
+        many, few: what is deployed, and `beside` it the same rows in process.
+    """
 
     many: Rows
     few: Rows
+    beside: tuple[Rows, Rows]
     rounds: int
     samples: dict[str, list[float]]
 
     def add(self, name: str, value: float) -> None:
         """One more sample, which is told at once."""
         self.samples.setdefault(name, []).append(value)
-        print(f"  {name:<52}{value:9.3f}   load {os.getloadavg()[0]:.1f}", flush=True)
+        print(f"  {name:<52}{value:9.3f}   load {os.getloadavg()[0]:.1f}", file=sys.stderr, flush=True)
 
     def median(self, name: str) -> float:
         """Of all samples of a name."""
         return statistics.median(self.samples[name])
 
 
-def in_process(bench: Bench) -> None:
-    """The same rounds under the runtime of pipes."""
-    for rows, name in ((bench.many, "in process, 10,000 rows, s"), (bench.few, "in process, 120 rows, s")):
-        bench.add(name, train(rows.words(rounds=bench.rounds), bench.rounds).seconds)
-
-
 def memory(bench: Bench) -> None:
     """The coordinator's state in memory, parties idle, and the shares of a round."""
     with up(bench.many) as trial:
         bench.add("parties up and ready, s", trial.up)
+        bench.add("processors' seconds until they were ready", processor_seconds(descendants(trial.process.pid)))
         _rounds(bench, trial, "in memory")
         for name, (percent, size) in _of_regions(idle(trial, 20.0)).items():
             bench.add(f"{name} processor, %", percent)
@@ -89,13 +91,21 @@ def database(bench: Bench) -> None:
 
 
 def _rounds(bench: Bench, trial: Trial, state: str) -> None:
-    run = trial.train(bench.many.words(rounds=bench.rounds), bench.rounds)
-    run = trial.train(bench.many.words(rounds=bench.rounds), bench.rounds)  # the first makes registries
+    """Rounds at the hub and in process, one after the other, so that other work disturbs both alike."""
+    words, count = bench.many.words(rounds=bench.rounds), bench.rounds
+    trial.train(words, count)  # registries are made, once
+    before = [train(rows.words(rounds=count), count) for rows in bench.beside]
+    run = trial.train(words, count)
+    after = [train(rows.words(rounds=count), count) for rows in bench.beside]
+    many, few = (min(pair, key=lambda each: each.seconds) for pair in zip(before, after, strict=True))
     if state == "in memory":
         bench.add("to the first round, s", run.to_first_round)
+    bench.add("in process, 10,000 rows, s", many.seconds)
+    bench.add("in process, 120 rows, s", few.seconds)
     bench.add(f"deployed, 10,000 rows, {state}, s", run.seconds)
-    arithmetic = bench.median("in process, 10,000 rows, s") - bench.median("in process, 120 rows, s")
-    bench.add(f"a round beyond its arithmetic, {state}, s", run.seconds - arithmetic)
+    bench.add(f"a round beyond its arithmetic, {state}, s", run.seconds - (many.seconds - few.seconds))
+    beyond = run.processor - (many.processor - few.processor)
+    bench.add(f"processors' seconds of that, {state}", beyond)
 
 
 def _of_regions(families: Mapping[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
@@ -108,11 +118,17 @@ def _of_regions(families: Mapping[str, tuple[float, float]]) -> dict[str, tuple[
 def large(bench: Bench) -> None:
     """Rounds of large models, on 120 rows a region: their arithmetic is in the number."""
     with up(bench.few) as trial:
+        trial.train(bench.few.words(rounds=bench.rounds), bench.rounds)
+        _add(bench, "deployed, 120 rows, in memory, s", trial.train(bench.few.words(rounds=bench.rounds), bench.rounds))
         for name, hidden in LARGE.items():
-            run = trial.train(bench.few.words(rounds=6, hidden=hidden), 6)
-            bench.add(name, run.seconds)
+            _add(bench, name, trial.train(bench.few.words(rounds=5, hidden=hidden), 5))
     for name, hidden in LARGE.items():
-        bench.add(f"in process: {name}", train(bench.few.words(rounds=6, hidden=hidden), 6).seconds)
+        _add(bench, f"in process: {name}", train(bench.beside[1].words(rounds=5, hidden=hidden), 5))
+
+
+def _add(bench: Bench, name: str, run: Run) -> None:
+    bench.add(name, run.seconds)
+    bench.add(f"processors' seconds: {name.removesuffix(', s')}", run.processor)
 
 
 def sleepers(bench: Bench) -> None:
@@ -135,7 +151,6 @@ def stock(bench: Bench) -> None:
 
 
 PARTS: Mapping[str, Callable[[Bench], None]] = {
-    "in_process": in_process,
     "memory": memory,
     "database": database,
     "large": large,
@@ -160,12 +175,14 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
     parts = chosen.only or list(PARTS)
-    if {"memory", "database"} & set(parts) and "in_process" not in parts:
-        parts = ["in_process", *parts]
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(Rows(Path(folder), 10_000), Rows(Path(folder), 120), chosen.rounds, {})
-        for rows in (bench.many, bench.few):
+        deployed, beside = (
+            tuple(Rows(Path(folder), each, runtime) for each in (10_000, 120))
+            for runtime in ("deployment", "in_process")
+        )
+        for rows in (*deployed, *beside):
             rows.write()
+        bench = Bench(deployed[0], deployed[1], (beside[0], beside[1]), chosen.rounds, {})
         for _ in range(chosen.repeats):
             for name in parts:
                 PARTS[name](bench)

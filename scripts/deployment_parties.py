@@ -1,4 +1,4 @@
-"""What `benchmark_deployment` measures: a hub and four regions by `fedsov up`, and trainings that are submitted to it."""
+"""What `benchmark_deployment` measures: a hub and four regions by `fedsov up`, and trainings that it is sent."""
 
 from __future__ import annotations
 
@@ -35,11 +35,12 @@ class Rows:
 
     folder: Path
     each: int
+    runtime: str = "deployment"
 
     @property
     def workspace(self) -> Path:
-        """Where the regions keep them."""
-        return self.folder / f"w{self.each}"
+        """Where the regions keep them, for trainings under the runtime."""
+        return self.folder / f"{self.runtime}{self.each}"
 
     def write(self) -> None:
         """Writes the table, and has it ingested."""
@@ -89,12 +90,12 @@ class Run:
     """A training as it was seen from outside: when its command began, and when each round was told.
 
     Attributes:
-        failed: why it told fewer rounds than were asked for; "" where it told all.
+        spent: the processors' seconds of all its processes, when each round was told.
     """
 
     began: float
     rounds: list[float] = field(default_factory=list)
-    failed: str = ""
+    spent: list[float] = field(default_factory=list)
 
     @property
     def to_first_round(self) -> float:
@@ -106,9 +107,18 @@ class Run:
         """The median round after the second."""
         return statistics.median(after - before for before, after in pairwise(self.rounds[1:]))
 
+    @property
+    def processor(self) -> float:
+        """The processors' seconds of a round after the second, which other work on the machine disturbs less."""
+        return (self.spent[-1] - self.spent[1]) / (len(self.spent) - 2)
 
-def train(words: Sequence[str], count: int) -> Run:
-    """A training that is ended after so many rounds: what comes then is the same under every runtime."""
+
+def train(words: Sequence[str], count: int, *, beside: int = 0) -> Run:
+    """A training that is ended after so many rounds: what comes then is the same under every runtime.
+
+    Args:
+        beside: the process whose descendants take part; 0 for the training's own.
+    """
     run, said = Run(time.time()), list[str]()
     process = subprocess.Popen(
         [sys.executable, "-m", "fedsov", "train", *words], env=environment(), stderr=subprocess.PIPE,
@@ -119,13 +129,13 @@ def train(words: Sequence[str], count: int) -> Run:
         said.append(line)
         if ROUND.search(line):
             run.rounds.append(time.time())
+            run.spent.append(processor_seconds(descendants(beside or process.pid)))
         if len(run.rounds) == count:
             break
     process.terminate()
     process.wait()
-    run.failed = "" if len(run.rounds) == count else "".join(said)[-800:]
-    if run.failed:
-        raise RuntimeError(f"{len(run.rounds)} of {count} rounds: {run.failed}")
+    if len(run.rounds) < count:
+        raise RuntimeError(f"{len(run.rounds)} of {count} rounds: {''.join(said)[-800:]}")
     return run
 
 
@@ -145,7 +155,8 @@ class Trial:
     def train(self, words: Sequence[str], count: int) -> Run:
         """A training at the hub; the job is stopped after so many rounds."""
         try:
-            return train([*words, "runtime=deployment", f"runtime.hub=127.0.0.1:{self.port}"], count)
+            here = ["runtime=deployment", f"runtime.hub=127.0.0.1:{self.port}"]
+            return train([*words, *here], count, beside=self.process.pid)
         finally:
             self.settle()
 

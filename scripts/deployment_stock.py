@@ -32,8 +32,9 @@ def rounds(folder: Path, hub: DeploymentFolder, port: int, *, count: int) -> tup
     out = folder / "rounds.json"
     with _superlink(folder, hub, port):
         for number in range(4):
-            _start(folder, f"node{number}", "flower-supernode", "--root-certificates", str(hub.authority), "--superlink",
-                   f"127.0.0.1:{port}", "--host", "127.0.0.1", "--port", str(port + 1 + number))  # fmt: skip
+            own = ("--host", "127.0.0.1", "--port", str(port + 1 + number))
+            there = ("--root-certificates", str(hub.authority), "--superlink", f"127.0.0.1:{port}")
+            _start(folder, f"node{number}", "flower-supernode", *there, *own)
         started = time.time()
         config = f'rounds={count} out="{out}"'
         words = ["flwr", "run", str(APP), "stock", "--run-config", config]
