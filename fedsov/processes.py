@@ -14,6 +14,7 @@ Forks come from such a process alone: a fork of one with threads copies the lock
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 import select
@@ -55,6 +56,23 @@ def freeze() -> None:
     """Leaves what is in memory now out of every later collection, so that forks go on sharing its pages."""
     gc.collect()
     gc.freeze()
+
+
+_MMAP_MAX, _TRIM_THRESHOLD = -4, -1
+"""Parameters of glibc's ``mallopt``."""
+
+
+def reuse_memory() -> bool:
+    """Has this process keep what it frees; False where the system's C library has no such setting.
+
+    By default glibc gives an array of 32 MiB or more back to the system as soon as it is freed, and the next one is
+    zeroed anew, page by page: more time than a gradient step on it takes. For processes that end with their work.
+    """
+    try:
+        set_option = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return False
+    return bool(set_option(_MMAP_MAX, 0) and set_option(_TRIM_THRESHOLD, 1 << 30))
 
 
 def live(run: Callable[[], None]) -> NoReturn:

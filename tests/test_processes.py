@@ -71,3 +71,28 @@ def test_a_fork_leaves_without_its_parent_s_exit_functions(run: str, code: int, 
     )
     assert done.stdout.splitlines() == [str(code), "the parent's own end"]
     assert trace in done.stderr
+
+
+REUSES = """
+import os, sys
+import numpy as np
+from fedsov.processes import reuse_memory
+kept = reuse_memory() if sys.argv[1] == "reuse" else None
+def faults():
+    return sum(int(open("/proc/self/stat").read().rpartition(")")[2].split()[place]) for place in (7, 9))
+for _ in range(3):
+    np.ones(20_000_000, np.float32)
+before = faults()
+for _ in range(5):
+    np.ones(20_000_000, np.float32)
+print(kept, faults() - before)
+"""
+
+
+def test_a_process_that_keeps_what_it_frees_has_no_large_array_zeroed_again() -> None:
+    told = [
+        subprocess.run([sys.executable, "-c", REUSES, way], capture_output=True, text=True, check=True).stdout.split()
+        for way in ("reuse", "as it comes")
+    ]
+    (kept, few), (_, many) = told
+    assert kept == "False" or 10 * int(few) < int(many)

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from fedsov.errors import ConfigurationError, FedsovError
+from fedsov.processes import reuse_memory
 from fedsov.storage.private_files import keep_private
 
 RUN_LINE = re.compile(r"^run (\S+); to resume")
@@ -32,6 +33,7 @@ def main() -> None:
     """Waits for a job on standard input, does it, and tells its events."""
     home = Path(sys.argv[1])
     keep_private()
+    reuse_memory()
     out = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what a library prints is no event
     signal.signal(signal.SIGINT, signal.default_int_handler)

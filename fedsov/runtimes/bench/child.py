@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fedsov.errors import FedsovError
+from fedsov.processes import reuse_memory
 from fedsov.region.bench.tasks import Task
 from fedsov.runtimes.bench.confinement import Confinement, confine
 from fedsov.runtimes.bench.wire import Line
@@ -28,6 +29,7 @@ def run(connection: FramedSocket) -> None:
     except ConnectionClosed:
         return
     _close_all_but(connection.fileno())
+    reuse_memory()
     keep_out = [Path(folder) for folder in told["keep_out"]]
     lacking = confine(Confinement(Path(told["scratch"]), keep_out, told["memory"]))
     line = Line(connection.stream)
