@@ -111,8 +111,8 @@ def beside(workspace: Path, passed: Callable[[Mapping[str, Any]], bool]) -> dict
 
 
 def beside_openings(workspace: Path) -> dict[str, Any]:
-    """What the ledgers hold beside the openings of stores."""
-    return beside(workspace, lambda body: NOTE in body.get("note", {}))
+    """What the ledgers hold beside the openings of stores, and what was withheld because one could not be opened."""
+    return beside(workspace, lambda body: bool({NOTE, "withheld"} & set(body.get("note", {}))))
 
 
 def beside_decisions(workspace: Path) -> dict[str, Any]:

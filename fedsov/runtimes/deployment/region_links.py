@@ -98,6 +98,7 @@ class DeployedLinks:
         self._run, self._verify_keys = "", dict[str, bytes]()
         self._seen: dict[str, RegionSeen] = {}
         self._looked, self._paused_since, self._returning_until = 0.0, 0.0, 0.0
+        self._paused_for = ""
         self._arrived: list[tuple[Message, Label]] = []
 
     def believe(self, run: str, verify_keys: Mapping[str, bytes]) -> None:
@@ -277,15 +278,18 @@ class DeployedLinks:
                     f"paused: {region.name} is away, and {len(here)} of the {self._least} regions that are needed are "
                     f"connected; it goes on when they return, or ends after {self._pause:.0f} s"
                 )
-                self._paused_since = now
+                self._paused_since, self._paused_for = now, region.name
             return
+        if self._paused_since and len(here) >= self._least:
+            self._say(f"goes on without {region.name}: {len(here)} regions are connected")
+            self._paused_since = 0.0
         if region.errand is not None:
             self._finish(region, error_reply(region.errand.message, LOST, AWAY))
 
     def _finish(self, region: _Region, reply: Message, label: Label = PUBLIC, *, told: Message | None = None) -> None:
         errand, region.errand = region.errand, None
         region.drop()
-        if not reply.has_error() and self._paused_since:
+        if not reply.has_error() and self._paused_since and region.name == self._paused_for:
             self._say(f"goes on: {region.name} is back")
             self._paused_since = 0.0
         if region.told is not None:

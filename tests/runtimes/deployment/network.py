@@ -14,9 +14,12 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
+from ipaddress import IPv4Address
 from typing import Protocol
 
 USED: Counter[str] = Counter()
+NETWORKS = int(IPv4Address("198.18.0.0"))
+"""Addresses for tests of networks, which nobody has (RFC 2544)."""
 
 
 class Way(Protocol):
@@ -47,10 +50,10 @@ class Namespace:
 
     def __init__(self) -> None:
         number = os.getpid() % 60_000
-        self.host = f"10.{200 + number // 15_000}.{number // 250 % 250}.{number % 250 // 4 * 4 + 1}"
+        first = NETWORKS + number % 32_768 * 4  # a network of four addresses for each process of tests
+        self.host, theirs = str(IPv4Address(first + 1)), f"{IPv4Address(first + 2)}/30"
         self._bridge, self._port, self.name = f"fsb{number}", f"fsp{number}", f"fedsov-test-{number}"
         self.prefix = ("ip", "netns", "exec", self.name)
-        theirs = self.host.rpartition(".")[0] + f".{int(self.host.rpartition('.')[2]) + 1}/30"
         try:
             ip("netns", "add", self.name)
             ip("link", "add", self._bridge, "type", "bridge")

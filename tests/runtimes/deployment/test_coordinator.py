@@ -2,11 +2,14 @@
 
 import asyncio
 import json
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 from flwr.app import ArrayRecord, ConfigRecord, Message, RecordDict
 
+from fedsov.api.deployment.hub_home import hub_home
+from fedsov.keys.certificates import identity_of
 from fedsov.keys.members import read_members
 from fedsov.keys.revocation import read
 from fedsov.protocol.envelopes import Address, enveloped, enveloped_reply
@@ -209,3 +212,16 @@ def test_a_beat_tells_the_newest_list_of_revoked_ones_and_the_list_is_the_hubs(h
     begun(hub)
     listed = read(hub.ask("DE", "fleet/revoked")[1], read_members(hub.trial.hub.members)["hub"].verify_key)
     assert hub.tell("DE", "fleet/beat") == {"revoked": listed.counter}
+
+
+def test_a_region_that_is_refused_by_the_certificate_of_its_hello_is_connected_no_more(tmp_path):
+    trial = trial_of(tmp_path, "DE", "FR")
+    hub = HubSide(trial)
+    for name in ("DE", "FR"):
+        hub.tell(name, "fleet/hello", {})
+    with hub_home(tmp_path) as home:
+        serial = identity_of(trial.regions["DE"].certificate.read_bytes()).serial
+        home.revoke(serial, "DE", at=datetime.now(UTC), by="a test", why="it was lost")
+    assert hub.ask("DE", "fleet/beat")[0] == 403
+    seen = json.loads(hub.ask("hub", "regions", method="GET")[1])["regions"]
+    assert {name: region["connected"] for name, region in seen.items()} == {"DE": False, "FR": True}

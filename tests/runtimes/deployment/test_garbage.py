@@ -175,5 +175,5 @@ def test_a_hub_that_sends_garbage_gets_an_error_or_nothing_and_the_region_goes_o
     assert all(len(answer.error.reason) < 200 for answer in answers)
     assert deployed.processes["GB"].poll() is None and deployed.processes["GB"].pid == process
     assert not deployed.said("GB", "region process ended")
-    crossed = [(entry.get("kind"), entry.get("verdict")) for entry in deployed.ledger("GB")[before:]]
-    assert {kind for kind, _ in crossed} <= {"error"} and len(crossed) <= len(asked), crossed
+    noted = deployed.ledger("GB")[before:]
+    assert {entry["act"] for entry in noted} <= {"note"} and len(noted) <= len(asked), "nothing crossed"

@@ -96,3 +96,56 @@ def _releases(deployed: Deployment, name: str, run: str) -> list[int]:
     """The numbers of the private releases that the region's ledger noted of a run: its statistics, then its rounds."""
     notes = [entry["note"] for entry in deployed.ledger(name) if entry["act"] == "note" and entry.get("run") == run]
     return [note["privacy_released"]["count"] for note in notes if "privacy_released" in note]
+
+
+def test_a_client_that_is_killed_with_an_answer_in_its_hands_gives_that_answer_when_it_is_back(
+    deployed: Deployment, undisturbed: bytes
+) -> None:
+    run = deployed.run("federation.minimum_regions=4", hold=["round 2/5"])  # however slowly it is back
+    run.until("round 2/5")
+    deployed.order("FR", "stop", AFTER_IT_IS_KEPT)
+    run.go_on()
+    deployed.until_obeyed("FR", run)
+    deployed.kill("FR")  # its fork server ends the process that is stopped
+    deployed.start("FR")
+    lines = run.ended()
+    assert not left_out(lines), lines
+    assert deployed.model(run.name) == undisturbed
+    assert updates_of(deployed, "FR", run.name) == [1, 2, 3, 4, 5]
+
+
+PHASES = ("run ", "plan: GB", "round 1/5", "finish:", "record:")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("what", ["client", "process"])
+def test_a_region_that_is_killed_in_every_phase_and_returns_costs_the_run_nothing(
+    deployed: Deployment, undisturbed: bytes, what: str
+) -> None:
+    run = deployed.run(ends="", hold=PHASES)
+    for line in PHASES:
+        run.until(line)
+        if line == "record:":
+            assert deployed.model(run.name) == undisturbed
+        if what == "client":
+            deployed.kill("FR")
+            deployed.start("FR")
+        elif line != "run ":  # before it is opened there is none
+            os.kill(deployed.region_process("FR"), signal.SIGKILL)
+        run.go_on()
+    lines = run.ended(300)
+    assert run.result is not None and not left_out(lines)
+    assert set(updates_of(deployed, "FR", run.name)) == {1, 2, 3, 4, 5}
+    assert len(run.result.models["FR"]) == len(run.result.models["GB"]) > 0
+    assert all(not finding.fault for finding in verify_all(deployed.workspace))
+
+
+@pytest.mark.long
+def test_a_region_that_is_killed_while_models_are_registered_leaves_the_others_theirs(deployed: Deployment) -> None:
+    run = deployed.run(ends="", hold=["record:"])
+    run.until("record:")
+    deployed.kill("FR")
+    lines = run.ended(300)
+    assert run.result is not None
+    assert any(line.startswith("record: FR went away (RegionAway)") for line in lines)
+    assert not run.result.models.get("FR") and run.result.models["GB"]

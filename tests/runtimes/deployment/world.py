@@ -345,7 +345,7 @@ class Run:
                 self._hold = [text for text in self._hold if text not in line]
                 self._free.clear()
             self._news.notify_all()
-        assert self._free.wait(SECONDS), f"nobody let the run go on after {line!r}"
+        assert self._free.wait(10 * SECONDS), f"nobody let the run go on after {line!r}"
         if self._ends and self._ends in line:
             raise Enough(line)
 
