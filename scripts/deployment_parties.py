@@ -185,8 +185,8 @@ class Trial:
         found: dict[str, set[int]] = {"hub": set()}
         for pid in descendants(self.process.pid):
             words = _words(pid)
-            if "fedsov.runtimes.deployment.region_main" in words:
-                name = words[words.index("fedsov.runtimes.deployment.region_main") + 1]
+            if "fedsov.runtimes.deployment.region.region_main" in words:
+                name = words[words.index("fedsov.runtimes.deployment.region.region_main") + 1]
                 found[name] = descendants(pid)
             elif any(word.endswith(("coordinator_process", "deployment.dispatcher")) for word in words):
                 found["hub"] |= descendants(pid)

@@ -57,9 +57,7 @@ def _shares(times: Path) -> dict[str, float]:
             gates[owner].append((float(end), float(seconds)))
     hub = sorted(gates["hub"])
     first, last = _rounds(hub)
-    spent = {
-        owner: sum(seconds for end, seconds in several if first < end <= last) for owner, several in gates.items()
-    }
+    spent = {owner: sum(seconds for end, seconds in several if first < end <= last) for owner, several in gates.items()}
     requests = [int(size) for what, _, end, _, size in lines if what == "tls" and first < float(end) <= last]
     whole, slowest = last - first, max(spent.get(name, 0.0) for name in REGIONS)
     tls = sum(requests) * seconds_per_byte() + len(requests) * seconds_per_request()

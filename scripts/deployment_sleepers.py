@@ -29,7 +29,7 @@ from fedsov.runtimes.deployment.acts import ANSWER
 from fedsov.runtimes.deployment.flower_clients import named_once, parcel_of, parcelled
 from fedsov.runtimes.deployment.grid_line import GridLine
 from fedsov.runtimes.deployment.hub_connection import Credentials, HubConnection
-from fedsov.runtimes.deployment.region_service import RegionPlace, RegionService
+from fedsov.runtimes.deployment.region.region_service import RegionPlace, RegionService
 from fedsov.storage.deployment_folder import DeploymentFolder
 from fedsov.storage.party_file import HubAddress, read_party
 
@@ -104,7 +104,7 @@ def _round(line: GridLine, nodes: Sequence[int]) -> float:
 
 @contextmanager
 def _running(folder: Path, trial: Trial, names: Sequence[str]) -> Iterator[None]:
-    coordinator = [sys.executable, "-m", "fedsov.runtimes.deployment.coordinator_process", str(folder)]
+    coordinator = [sys.executable, "-m", "fedsov.runtimes.deployment.hub.coordinator_process", str(folder)]
     groups = [names[start : start + TOGETHER] for start in range(0, len(names), TOGETHER)]
     commands = [coordinator, *([sys.executable, __file__, str(folder), *group] for group in groups)]
     with open(folder / "sleepers.log", "wb") as log:

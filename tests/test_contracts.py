@@ -247,7 +247,7 @@ def test_flower_s_non_public_modules_are_imported_in_three_modules() -> None:
     homes = {
         "fedsov/protocol/flower_messages.py",
         f"{deployment}/flower_clients.py",
-        f"{deployment}/flower_server.py",
+        f"{deployment}/hub/flower_server.py",
     }
     users = {
         str(path.relative_to(ROOT))

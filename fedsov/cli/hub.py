@@ -44,7 +44,7 @@ def hub(arguments: HubArguments) -> None:
     terminal; it ends at SIGTERM or Ctrl-C, and a job that runs goes on at the next start.
     """
     from fedsov.api.deployment.serving import serve_hub
-    from fedsov.runtimes.deployment.parties import HubOptions
+    from fedsov.runtimes.deployment.supervision.parties import HubOptions
 
     options = HubOptions(listen=arguments.listen, stock_port=arguments.stock, database=arguments.database)
     serve_hub(arguments.workspace, options, arguments.display())

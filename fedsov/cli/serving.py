@@ -39,7 +39,7 @@ class ServeArguments(Arguments):
     def display(self) -> Display:
         """How the party shows itself."""
         from fedsov.api.deployment.serving import Display
-        from fedsov.runtimes.deployment.health import HealthListener
+        from fedsov.runtimes.deployment.supervision.health import HealthListener
 
         listener = HealthListener(self.health_host, self.health) if self.health else None
         return Display(health=listener, plain=sys.stderr.isatty() and not self.json)

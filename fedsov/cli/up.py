@@ -46,7 +46,7 @@ def up(arguments: UpArguments) -> None:
     another terminal: `fedsov train runtime=deployment`. For a trial alone: all of them are one user's.
     """
     from fedsov.api.deployment.serving import serve_all
-    from fedsov.runtimes.deployment.parties import HubOptions
+    from fedsov.runtimes.deployment.supervision.parties import HubOptions
     from fedsov.storage.party_file import HubAddress
 
     serve_all(

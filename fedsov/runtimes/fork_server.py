@@ -71,7 +71,7 @@ def _registrar(line: FramedSocket) -> None:
 
 
 def _deployed_region(line: FramedSocket) -> None:
-    from fedsov.runtimes.deployment import enveloped_region
+    from fedsov.runtimes.deployment.region import enveloped_region
 
     enveloped_region.run(line)
 

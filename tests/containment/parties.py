@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fedsov.api.deployment.trial import set_up_trial
-from fedsov.runtimes.deployment.parties import DISPATCHER
+from fedsov.runtimes.deployment.supervision.parties import DISPATCHER
 from fedsov.storage.party_file import HubAddress
 from tests.containment.canaries import people
 from tests.containment.network import HUB_NAME, Place

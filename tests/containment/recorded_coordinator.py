@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from fedsov.runtimes.deployment import coordinator_process, tls_server
-from fedsov.runtimes.deployment.access import caller_of
+from fedsov.runtimes.deployment.hub import coordinator_process, tls_server
+from fedsov.runtimes.deployment.hub.access import caller_of
 
 
 class _Written:

@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fedsov.runtimes.deployment import region_service
 from fedsov.runtimes.deployment.hub_connection import HubConnection
+from fedsov.runtimes.deployment.region import region_service
 from fedsov.storage.deployment_folder import DeploymentFolder
 from fedsov.storage.party_file import read_party
 

@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from fedsov.errors import ConfigurationError
+from fedsov.runtimes.deployment.hub.jobs import DONE, FAILED, STOPPED
 from fedsov.runtimes.deployment.hub_connection import Credentials, HubConnection, HubRefused, HubUnreachable, again
-from fedsov.runtimes.deployment.jobs import DONE, FAILED, STOPPED
-from fedsov.runtimes.deployment.log_lines import LogLines, write_python_logging
-from fedsov.runtimes.deployment.supervised import under_supervisor
+from fedsov.runtimes.deployment.supervision.log_lines import LogLines, write_python_logging
+from fedsov.runtimes.deployment.supervision.supervised import under_supervisor
 from fedsov.storage.deployment_folder import DeploymentFolder
 from fedsov.storage.party_file import read_party
 from fedsov.storage.private_files import keep_private

@@ -17,9 +17,9 @@ from fedsov.errors import ConfigurationError
 from fedsov.keys.certificates import HUB, REGION
 from fedsov.ledger.ledger import Ledger
 from fedsov.region.settings_file import has_settings, read_settings
-from fedsov.runtimes.deployment.health import HealthListener
-from fedsov.runtimes.deployment.parties import HubOptions, hub_services, region_process, run_all
-from fedsov.runtimes.deployment.region_service import RegionPlace
+from fedsov.runtimes.deployment.region.region_service import RegionPlace
+from fedsov.runtimes.deployment.supervision.health import HealthListener
+from fedsov.runtimes.deployment.supervision.parties import HubOptions, hub_services, region_process, run_all
 from fedsov.storage.deployment_folder import DeploymentFolder
 from fedsov.storage.party_file import HubAddress, PartyFile, read_party
 from fedsov.storage.workspace import Workspace, ledger_of, store_of

@@ -23,8 +23,8 @@ from fedsov.hub.planning.plan_values import Plan
 from fedsov.hub.region_errors import error_by_name
 from fedsov.keys.certificates import OPERATOR
 from fedsov.protocol.ingestion_report import IngestionReport
+from fedsov.runtimes.deployment.hub.jobs import DONE, STOPPED
 from fedsov.runtimes.deployment.hub_connection import Credentials, HubConnection, again, parse_address
-from fedsov.runtimes.deployment.jobs import DONE, STOPPED
 from fedsov.serialization import from_plain
 from fedsov.storage.deployment_folder import DeploymentFolder
 from fedsov.storage.party_file import read_party

@@ -3,7 +3,7 @@
 OPEN = "open"
 """That it opens its store, ledger and gate for a run, as its start says."""
 HOLDINGS = "holdings"
-"""That it tells what rows it holds (`fedsov.runtimes.deployment.holdings`)."""
+"""That it tells what rows it holds (`fedsov.runtimes.deployment.region.holdings`)."""
 REGISTER = "register"
 """That it registers the models of a run in its own registry, and tells their names and versions."""
 CLOSE = "close"

@@ -27,8 +27,8 @@ from fedsov.registry.values import RunRecord
 from fedsov.runtimes import OnBytes
 from fedsov.runtimes.deployment.acts import CLOSE, HOLDINGS, OPEN, REGISTER
 from fedsov.runtimes.deployment.grid_line import GridLine
-from fedsov.runtimes.deployment.holdings import merged
 from fedsov.runtimes.deployment.hub_connection import Credentials, HubConnection, parse_address
+from fedsov.runtimes.deployment.region.holdings import merged
 from fedsov.runtimes.deployment.region_links import DeployedLinks
 from fedsov.runtimes.ingestion_request import report_from_json
 from fedsov.runtimes.region_starts import region_starts

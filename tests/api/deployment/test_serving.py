@@ -18,7 +18,7 @@ from safetensors.numpy import load_file
 
 from fedsov.api.deployment.serving import Display, serve_hub, serve_region
 from fedsov.errors import ConfigurationError
-from fedsov.runtimes.deployment.parties import HubOptions
+from fedsov.runtimes.deployment.supervision.parties import HubOptions
 from tests.runtimes.deployment.world import ENVIRONMENT, descendants, free_port, ingested, until, words
 from tests.world import ROOT
 

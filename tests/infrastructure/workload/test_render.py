@@ -253,7 +253,7 @@ def test_a_bridge_has_a_name_that_linux_takes():
 
 
 def test_what_is_off_here_is_off_in_every_process():
-    from fedsov.runtimes.deployment.parties import ENVIRONMENT
+    from fedsov.runtimes.deployment.supervision.parties import ENVIRONMENT
     from fedsov.runtimes.fork_server import QUIET as FORKED
 
     assert FORKED.items() <= QUIET.items() <= ENVIRONMENT.items()

@@ -15,9 +15,9 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
 
 from fedsov.protocol.envelopes import opened
 from fedsov.protocol.flower_messages import HUB_NODE, address, begin_flower_process, round_of
-from fedsov.runtimes.deployment import region_main
 from fedsov.runtimes.deployment.flower_clients import named_once, parcel_of, parcelled
-from fedsov.runtimes.deployment.region_service import RegionService
+from fedsov.runtimes.deployment.region import region_main
+from fedsov.runtimes.deployment.region.region_service import RegionService
 
 
 def _oversized(outer: Message, honest: bytes) -> bytes:

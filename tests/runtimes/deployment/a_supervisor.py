@@ -17,9 +17,9 @@ from typing import Any
 
 PROGRAM = """
 import sys
-from fedsov.runtimes.deployment.health import HealthListener
-from fedsov.runtimes.deployment.log_lines import LogLines
-from fedsov.runtimes.deployment.supervisor import Backoff, Service, run
+from fedsov.runtimes.deployment.supervision.health import HealthListener
+from fedsov.runtimes.deployment.supervision.log_lines import LogLines
+from fedsov.runtimes.deployment.supervision.supervisor import Backoff, Service, run
 run(Service("DE", "region", [sys.executable, sys.argv[1]], {options}), LogLines("DE"))
 """
 QUICK = "backoff=Backoff(first=0.02, most=0.08, lived=0.5), grace=0.5"
@@ -68,7 +68,8 @@ def a_supervisor(folder: Path, child: str, options: str = QUICK) -> Iterator[ASu
     """A supervisor of a Python program, which begins under its supervisor, with `health` as its health."""
     script = folder / "child.py"
     script.write_text(
-        f"from fedsov.runtimes.deployment.supervised import under_supervisor\nhealth = under_supervisor()\n{child}"
+        "from fedsov.runtimes.deployment.supervision.supervised import under_supervisor\n"
+        f"health = under_supervisor()\n{child}"
     )
     program = PROGRAM.replace("{options}", options)
     process = subprocess.Popen([sys.executable, "-c", program, str(script)], stderr=subprocess.PIPE, text=True)

@@ -27,7 +27,7 @@ PATH = Path(__file__).with_suffix(".json")
 HOMES = (
     "fedsov/protocol/flower_messages.py",
     "fedsov/runtimes/deployment/flower_clients.py",
-    "fedsov/runtimes/deployment/flower_server.py",
+    "fedsov/runtimes/deployment/hub/flower_server.py",
 )
 """The modules that may import what is not public, and no others."""
 PUBLIC = ("flwr.app", "flwr.clientapp", "flwr.serverapp")

@@ -17,10 +17,10 @@ from flwr.app import ConfigRecord, Message, RecordDict
 from fedsov.api.ledger_audit import verify_all
 from fedsov.protocol.envelopes import Address, enveloped
 from fedsov.protocol.flower_messages import HUB_NODE, address, flower_process, identify, new_id
-from fedsov.runtimes.deployment.coordinator import LARGEST_PARCEL
 from fedsov.runtimes.deployment.flower_clients import named_once, parcel_of, parcelled
+from fedsov.runtimes.deployment.hub.coordinator import LARGEST_PARCEL
+from fedsov.runtimes.deployment.hub.tls_server import server
 from fedsov.runtimes.deployment.hub_connection import Credentials, HubConnection, HubRefused
-from fedsov.runtimes.deployment.tls_server import server
 from tests.runtimes.deployment.world import (
     COORDINATOR,
     PREFIX,

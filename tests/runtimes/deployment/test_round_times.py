@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from fedsov.runtimes.deployment.region_service import WAIT
+from fedsov.runtimes.deployment.region.region_service import WAIT
 from tests.runtimes.deployment.world import Deployment
 
 

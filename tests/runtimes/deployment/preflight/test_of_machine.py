@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from fedsov.runtimes.deployment.health import Health, HealthListener, serve_health
+from fedsov.runtimes.deployment.supervision.health import Health, HealthListener, serve_health
 from tests.runtimes.deployment.preflight.a_party import findings, hub_of, problems, region_of
 
 

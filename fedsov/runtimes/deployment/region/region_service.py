@@ -1,8 +1,8 @@
 """A region's Fleet client: it calls outwards to the coordinator, and hands what comes to the region's own process.
 
 It holds the certificate of the connection and nothing else of the region's: no key of its store, no row, no ledger. The
-region's process (`fedsov.runtimes.deployment.enveloped_region`) is forked beside it, and again where it ended; the
-message that it worked on is handed to it again, and is answered once all the same.
+region's process (`fedsov.runtimes.deployment.region.enveloped_region`) is forked beside it, and again where it ended;
+the message that it worked on is handed to it again, and is answered once all the same.
 
     RegionService(place, hooks).serve(stop)
 """
@@ -20,9 +20,9 @@ from pathlib import Path
 from fedsov.errors import CertificateRefused, ConfigurationError, KeyUnavailable
 from fedsov.keys.revocation import read
 from fedsov.runtimes.deployment.flower_clients import first_message
-from fedsov.runtimes.deployment.health import Health
 from fedsov.runtimes.deployment.hub_connection import Credentials, HubConnection, HubRefused, HubUnreachable
 from fedsov.runtimes.deployment.parcels import ParcelDamaged
+from fedsov.runtimes.deployment.supervision.health import Health
 from fedsov.runtimes.fork_server import TO_READ, ForkServer
 from fedsov.runtimes.framed_socket import ConnectionClosed, Frame, FramedSocket
 from fedsov.storage.atomic_files import write_file
@@ -36,7 +36,7 @@ BEAT = 5.0
 """Seconds between two signs of life: half of what the coordinator waits for one."""
 SLOWEST = 5.0
 """Seconds between two attempts, at most."""
-DEPLOYED = (*TO_READ, "fedsov.runtimes.deployment.enveloped_region")
+DEPLOYED = (*TO_READ, "fedsov.runtimes.deployment.region.enveloped_region")
 """What a region's process needs, imported before any message comes."""
 GIVE_UP = 3
 """How often a message is handed to a region's process that ends over it, before it is answered as failed."""

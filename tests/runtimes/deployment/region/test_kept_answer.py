@@ -2,7 +2,7 @@
 
 import stat
 
-from fedsov.runtimes.deployment import kept_answer
+from fedsov.runtimes.deployment.region import kept_answer
 
 
 def test_an_answer_is_given_again_to_its_question_alone(tmp_path):

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from fedsov.errors import ConfigurationError, FedsovError
-from fedsov.runtimes.deployment.health import (
+from fedsov.runtimes.deployment.supervision.health import (
     MOST_ASKING,
     SILENT,
     Health,

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from fedsov.infrastructure.workload.render import QUIET
 from fedsov.keys.certificates import HUB, REGION
-from fedsov.runtimes.deployment.health import Health, HealthListener, serve_health
-from fedsov.runtimes.deployment.log_lines import LogLines
-from fedsov.runtimes.deployment.region_service import RegionPlace
-from fedsov.runtimes.deployment.supervisor import Service, Stop, supervise
+from fedsov.runtimes.deployment.region.region_service import RegionPlace
+from fedsov.runtimes.deployment.supervision.health import Health, HealthListener, serve_health
+from fedsov.runtimes.deployment.supervision.log_lines import LogLines
+from fedsov.runtimes.deployment.supervision.supervisor import Service, Stop, supervise
 
 ENVIRONMENT = {**QUIET, "OMP_NUM_THREADS": "1"}
 """Of every process of a party: none tells anybody else of itself, or installs anything."""
@@ -39,7 +39,7 @@ class HubOptions:
 
 def hub_services(home: Path, name: str, options: HubOptions) -> list[Service]:
     """The coordinator, and the dispatcher that runs jobs."""
-    words = [sys.executable, "-m", "fedsov.runtimes.deployment.coordinator_process", str(home)]
+    words = [sys.executable, "-m", "fedsov.runtimes.deployment.hub.coordinator_process", str(home)]
     words += ["--listen", options.listen] if options.listen else []
     words += ["--stock-port", str(options.stock_port)] if options.stock_port else []
     words += ["--database", options.database] if options.database else []
@@ -55,7 +55,7 @@ def region_process(place: RegionPlace) -> Service:
     words = ["--workspace", str(place.workspace), "--home", str(place.folder.home)]
     hub = f"{place.hub.host}:{place.hub.port}"
     words += ["--hub", hub, "--hub-key", place.hub_key]
-    command = [sys.executable, "-m", "fedsov.runtimes.deployment.region_main", place.name, *words]
+    command = [sys.executable, "-m", "fedsov.runtimes.deployment.region.region_main", place.name, *words]
     return Service(place.name, REGION, command, environment=ENVIRONMENT, grace=30.0)
 
 

@@ -4,7 +4,7 @@ import asyncio
 import threading
 import time
 
-from fedsov.runtimes.deployment.bells import Bells
+from fedsov.runtimes.deployment.hub.bells import Bells
 
 
 def waited(ring, seconds=5.0):

@@ -21,7 +21,7 @@ import sys
 import threading
 from contextlib import suppress
 
-from fedsov.runtimes.deployment.health import Health, HealthState
+from fedsov.runtimes.deployment.supervision.health import Health, HealthState
 
 DESCRIPTORS = "FEDSOV_SUPERVISOR"
 """The variable with the descriptors of leash and report, as ``5,7``."""

@@ -1,8 +1,8 @@
 import traceback
 from functools import reduce
 
-from fedsov.runtimes.deployment.last_words import LastWords
-from fedsov.runtimes.deployment.log_lines import LogLines
+from fedsov.runtimes.deployment.supervision.last_words import LastWords
+from fedsov.runtimes.deployment.supervision.log_lines import LogLines
 
 
 def _after(text):

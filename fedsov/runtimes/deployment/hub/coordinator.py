@@ -14,7 +14,7 @@ request. The certificate is the authentication, so that clocks may differ. Nothi
 | GET /fedsov/v1/regions | hub, operator | the regions, and which are connected |
 | POST /fedsov/v1/runs, /runs/beat, /runs/end | hub | begins a run of Flower's, says that it goes on, ends it |
 | POST /fedsov/v1/grid/send, /receive | hub | a run's messages to regions; their answers, waited for |
-| POST /fedsov/v1/jobs ... | operator | `fedsov.runtimes.deployment.jobs` |
+| POST /fedsov/v1/jobs ... | operator | `fedsov.runtimes.deployment.hub.jobs` |
 | /v1/fleet; /v1/control, /v1/runtime | region; hub, operator | Flower's own interfaces |
 
 A message that was handed out stays here until the region names it in its next pull: a broken connection gets it again.
@@ -34,10 +34,10 @@ from starlette.concurrency import run_in_threadpool
 from fedsov import __version__
 from fedsov.errors import FedsovError
 from fedsov.protocol.message_types import VERSION
-from fedsov.runtimes.deployment.access import Access, Caller, NotAllowed
-from fedsov.runtimes.deployment.bells import Bells
-from fedsov.runtimes.deployment.flower_server import Handed, RunTicket, RunUnknown, SuperLink
-from fedsov.runtimes.deployment.jobs import Jobs
+from fedsov.runtimes.deployment.hub.access import Access, Caller, NotAllowed
+from fedsov.runtimes.deployment.hub.bells import Bells
+from fedsov.runtimes.deployment.hub.flower_server import Handed, RunTicket, RunUnknown, SuperLink
+from fedsov.runtimes.deployment.hub.jobs import Jobs
 from fedsov.runtimes.deployment.parcels import ParcelDamaged
 
 Scope = MutableMapping[str, Any]

@@ -1,7 +1,7 @@
 """A region's own process under the deployment runtime: it holds keys, ledger, store and gate, and no network.
 
-The Fleet client beside it (`fedsov.runtimes.deployment.region_service`) hands it parcels as they came, and takes back
-parcels as they are to go. It opens its region for a run when the hub says so, and again by itself after it was killed:
+The Fleet client beside it (`fedsov.runtimes.deployment.region.region_service`) hands it parcels as they came, and takes
+back parcels as they are to go. It opens its region for a run when the hub says so, and again by itself after it was killed:
 what it was told then is kept in the region's folder. Delivery is at least once, so each answer is kept until the next
 one of its run: a question that comes again gets the very same answer, and nothing is decided, spent or trained twice.
 
@@ -46,10 +46,10 @@ from fedsov.protocol.signed_labels import LabelledAnswer, signed_label
 from fedsov.region.outbound import RedactedErrors, withheld
 from fedsov.region.worker import ClosedRegion, OpenRegion, answer, open_region
 from fedsov.runtimes.bench.process_bench import BenchServer, ProcessBench
-from fedsov.runtimes.deployment import kept_answer
 from fedsov.runtimes.deployment.acts import ANSWER, CLOSE, HOLDINGS, OPEN, REGISTER
 from fedsov.runtimes.deployment.flower_clients import named_once, parcel_of, parcelled, record_names
-from fedsov.runtimes.deployment.holdings import holdings
+from fedsov.runtimes.deployment.region import kept_answer
+from fedsov.runtimes.deployment.region.holdings import holdings
 from fedsov.runtimes.framed_socket import ConnectionClosed, Frame, FramedSocket
 from fedsov.runtimes.region_process import log_to
 from fedsov.runtimes.registry_connection import RegistryConnection, open_registry

@@ -10,7 +10,7 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from fedsov.runtimes.deployment.access import CERTIFICATE
+from fedsov.runtimes.deployment.hub.access import CERTIFICATE
 from fedsov.runtimes.deployment.hub_connection import Credentials
 
 BACKLOG = 512

@@ -4,7 +4,7 @@
 `SuperLink` around the same state: nodes, runs, and messages with their objects, a parcel at a time. Two methods of the
 state's instance are wrapped, so that whatever stores a message rings the bell of who waits for it.
 
->>> from fedsov.runtimes.deployment.flower_server import NODE_SECONDS
+>>> from fedsov.runtimes.deployment.hub.flower_server import NODE_SECONDS
 >>> NODE_SECONDS   # a node is offline after twice as long without a sign of life
 10.0
 """

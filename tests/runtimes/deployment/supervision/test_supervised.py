@@ -4,8 +4,8 @@ import subprocess
 import sys
 import time
 
-from fedsov.runtimes.deployment.health import HealthState
-from fedsov.runtimes.deployment.supervised import DESCRIPTORS, under_supervisor
+from fedsov.runtimes.deployment.supervision.health import HealthState
+from fedsov.runtimes.deployment.supervision.supervised import DESCRIPTORS, under_supervisor
 from tests.runtimes.deployment.a_supervisor import a_supervisor
 
 COUNTS = """
@@ -32,7 +32,11 @@ def test_a_process_whose_supervisor_is_gone_ends_before_it_begins():
     report, report_end = os.pipe()
     os.close(ours)
     done = subprocess.run(
-        [sys.executable, "-c", "from fedsov.runtimes.deployment.supervised import *; under_supervisor(); print(1)"],
+        [
+            sys.executable,
+            "-c",
+            "from fedsov.runtimes.deployment.supervision import supervised; supervised.under_supervisor(); print(1)",
+        ],
         env={**os.environ, DESCRIPTORS: f"{leash},{report_end}"},
         pass_fds=(leash, report_end),
         capture_output=True,

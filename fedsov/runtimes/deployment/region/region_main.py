@@ -1,6 +1,6 @@
-"""The main of a region's Fleet client (`fedsov.runtimes.deployment.region_service`), under its supervisor.
+"""The main of a region's Fleet client (`fedsov.runtimes.deployment.region.region_service`), under its supervisor.
 
-python -m fedsov.runtimes.deployment.region_main DE --workspace DIR --home DIR --hub HOST:PORT --hub-key HEX
+python -m fedsov.runtimes.deployment.region.region_main DE --workspace DIR --home DIR --hub HOST:PORT --hub-key HEX
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from pathlib import Path
 
 from fedsov.keys.certificates import identity_of
 from fedsov.runtimes.deployment.hub_connection import parse_address
-from fedsov.runtimes.deployment.log_lines import LogLines, write_python_logging
-from fedsov.runtimes.deployment.region_service import RegionPlace, RegionService
-from fedsov.runtimes.deployment.supervised import under_supervisor
+from fedsov.runtimes.deployment.region.region_service import RegionPlace, RegionService
+from fedsov.runtimes.deployment.supervision.log_lines import LogLines, write_python_logging
+from fedsov.runtimes.deployment.supervision.supervised import under_supervisor
 from fedsov.storage.deployment_folder import DeploymentFolder
 from fedsov.storage.private_files import keep_private
 

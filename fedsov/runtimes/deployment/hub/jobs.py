@@ -28,12 +28,12 @@ from typing import TYPE_CHECKING, Any
 
 from fedsov.errors import ConfigurationError
 from fedsov.keys.certificates import HUB, OPERATOR
-from fedsov.runtimes.deployment.bells import Bells
+from fedsov.runtimes.deployment.hub.bells import Bells
 from fedsov.storage.atomic_files import write_file
 from fedsov.storage.private_files import make_private_folder
 
 if TYPE_CHECKING:
-    from fedsov.runtimes.deployment.coordinator import PartyRequest
+    from fedsov.runtimes.deployment.hub.coordinator import PartyRequest
 
 WAITING, RUNNING, STOPPING, DONE, FAILED, STOPPED = "waiting", "running", "stopping", "done", "failed", "stopped"
 ENDED = (DONE, FAILED, STOPPED)

@@ -8,7 +8,7 @@ from io import StringIO
 import pytest
 
 from fedsov.errors import FedsovError
-from fedsov.runtimes.deployment.log_lines import LONGEST_TEXT, LogLines, error_in_a_line, log_entry
+from fedsov.runtimes.deployment.supervision.log_lines import LONGEST_TEXT, LogLines, error_in_a_line, log_entry
 
 
 def _written(**options):
@@ -81,7 +81,7 @@ def test_a_full_or_closed_stream_does_not_end_the_party():
 
 PROGRAM = """
 import logging, threading
-from fedsov.runtimes.deployment.log_lines import LogLines, write_python_logging
+from fedsov.runtimes.deployment.supervision.log_lines import LogLines, write_python_logging
 write_python_logging(LogLines("DE"){more})
 logging.getLogger("flwr").info("patient=Jane Doe")
 logging.getLogger("fedsov.region").warning("3 refusals")
@@ -118,7 +118,7 @@ def test_a_hub_asks_for_the_texts_of_other_loggers():
 
 @pytest.mark.parametrize(("level", "word"), [(logging.DEBUG, "info"), (logging.ERROR, "error")])
 def test_levels_have_three_words(level, word):
-    from fedsov.runtimes.deployment.log_lines import _RecordLines
+    from fedsov.runtimes.deployment.supervision.log_lines import _RecordLines
 
     stream, lines = _written()
     _RecordLines(lines, ("fedsov",)).emit(logging.LogRecord("fedsov", level, "/a/b/c.py", 7, "x %s", (1,), None))

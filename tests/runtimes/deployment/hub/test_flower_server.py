@@ -16,7 +16,7 @@ from flwr.proto.runtime_pb2 import PushAppMessagesRequest
 from fedsov.protocol.envelopes import Address, enveloped
 from fedsov.protocol.flower_messages import flower_process, identify, new_id
 from fedsov.runtimes.deployment.flower_clients import named_once, parcel_of, parcelled
-from fedsov.runtimes.deployment.flower_server import IN_MEMORY, SuperLink, open_superlink
+from fedsov.runtimes.deployment.hub.flower_server import IN_MEMORY, SuperLink, open_superlink
 from fedsov.runtimes.deployment.parcels import unpack_parcel
 
 KEY = ec.generate_private_key(ec.SECP256R1()).public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from fedsov.runtimes.deployment.last_words import LastWords
-from fedsov.runtimes.deployment.supervisor import Backoff, how_it_ended
+from fedsov.runtimes.deployment.supervision.last_words import LastWords
+from fedsov.runtimes.deployment.supervision.supervisor import Backoff, how_it_ended
 from tests.runtimes.deployment.a_supervisor import QUICK, a_supervisor, ends, is_running, written
 
 SERVES = """
@@ -162,9 +162,9 @@ def test_a_program_that_cannot_be_started_is_told_and_tried_again(tmp_path):
         party.started()
     import asyncio
 
-    from fedsov.runtimes.deployment.health import Health
-    from fedsov.runtimes.deployment.log_lines import LogLines
-    from fedsov.runtimes.deployment.supervisor import Service, Stop, supervise
+    from fedsov.runtimes.deployment.supervision.health import Health
+    from fedsov.runtimes.deployment.supervision.log_lines import LogLines
+    from fedsov.runtimes.deployment.supervision.supervisor import Service, Stop, supervise
 
     async def tries():
         health, stop = Health(), Stop()

@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from fedsov.runtimes.deployment.log_lines import FAULT, cut, log_entry, place
+from fedsov.runtimes.deployment.supervision.log_lines import FAULT, cut, log_entry, place
 
 _FRAME = re.compile(r'\s*File "(?P<path>[^"]+)", line (?P<line>\d+)')
 _ERROR = re.compile(r"(?P<type>[A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt|Warning))(?:: (?P<text>.*))?$")

@@ -1,6 +1,6 @@
 """The coordinator's process: it serves until it is told to end.
 
-python -m fedsov.runtimes.deployment.coordinator_process HOME [--stock-port PORT] [--database FILE]
+python -m fedsov.runtimes.deployment.hub.coordinator_process HOME [--stock-port PORT] [--database FILE]
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ import os
 from pathlib import Path
 
 from fedsov.keys.certificates import identity_of
-from fedsov.runtimes.deployment.access import Access
-from fedsov.runtimes.deployment.bells import Bells
-from fedsov.runtimes.deployment.coordinator import Coordinator
-from fedsov.runtimes.deployment.flower_server import IN_MEMORY, StockListener, open_superlink
-from fedsov.runtimes.deployment.health import SILENT, Health
+from fedsov.runtimes.deployment.hub.access import Access
+from fedsov.runtimes.deployment.hub.bells import Bells
+from fedsov.runtimes.deployment.hub.coordinator import Coordinator
+from fedsov.runtimes.deployment.hub.flower_server import IN_MEMORY, StockListener, open_superlink
+from fedsov.runtimes.deployment.hub.jobs import Jobs
+from fedsov.runtimes.deployment.hub.tls_server import server
 from fedsov.runtimes.deployment.hub_connection import Credentials
-from fedsov.runtimes.deployment.jobs import Jobs
-from fedsov.runtimes.deployment.log_lines import LogLines, write_python_logging
-from fedsov.runtimes.deployment.supervised import under_supervisor
-from fedsov.runtimes.deployment.tls_server import server
+from fedsov.runtimes.deployment.supervision.health import SILENT, Health
+from fedsov.runtimes.deployment.supervision.log_lines import LogLines, write_python_logging
+from fedsov.runtimes.deployment.supervision.supervised import under_supervisor
 from fedsov.storage.deployment_folder import DeploymentFolder
 from fedsov.storage.party_file import read_party
 from fedsov.storage.private_files import keep_private

@@ -1,6 +1,6 @@
 """Supervises one process of a party: starts it, says what it waits for, starts it again, and ends it cleanly.
 
-    run(Service("DE", "region", [sys.executable, "-m", "fedsov.runtimes.deployment.region_service", "DE"]),
+    run(Service("DE", "region", [sys.executable, "-m", "fedsov.runtimes.deployment.region.region_service", "DE"]),
         LogLines("DE"), HealthListener(port=8081))      # returns after SIGTERM or SIGINT
 
 It promises:
@@ -11,7 +11,7 @@ It promises:
 - SIGTERM and SIGINT ask the process to end by SIGTERM. What has not ended after `grace` seconds, or at a second signal,
   is killed, with its whole group.
 - Whatever a process leaves behind of its group is killed when it ends, and all of it when the supervisor itself is
-  killed (`fedsov.runtimes.deployment.supervised`). A process that leaves its group must see to its own end.
+  killed (`fedsov.runtimes.deployment.supervision.supervised`). A process that leaves its group must see to its own end.
 - The health listener answers also while no process runs.
 - The process's output is passed on where it is log lines. The rest may quote a row and is left out, but for the type
   and place of an error, unless the party holds no rows.
@@ -32,10 +32,10 @@ from dataclasses import dataclass, field, replace
 from typing import IO
 
 from fedsov.errors import FedsovError, counted
-from fedsov.runtimes.deployment.health import Health, HealthListener, HealthState, continued, serve_health
-from fedsov.runtimes.deployment.last_words import LastWords
-from fedsov.runtimes.deployment.log_lines import LogLines, log_entry
-from fedsov.runtimes.deployment.supervised import CAN_LEASH, DESCRIPTORS, leash
+from fedsov.runtimes.deployment.supervision.health import Health, HealthListener, HealthState, continued, serve_health
+from fedsov.runtimes.deployment.supervision.last_words import LastWords
+from fedsov.runtimes.deployment.supervision.log_lines import LogLines, log_entry
+from fedsov.runtimes.deployment.supervision.supervised import CAN_LEASH, DESCRIPTORS, leash
 
 LONGEST_LINE = 1 << 20
 SECONDS_TO_DRAIN = 1.0

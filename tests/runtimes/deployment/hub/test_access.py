@@ -7,7 +7,7 @@ import pytest
 from fedsov.api.deployment.hub_home import hub_home
 from fedsov.keys.certificates import der_of, identity_of, new_authority, new_key, request
 from fedsov.keys.members import read_members, write_members
-from fedsov.runtimes.deployment.access import CERTIFICATE, Access, NotAllowed
+from fedsov.runtimes.deployment.hub.access import CERTIFICATE, Access, NotAllowed
 from tests.runtimes.deployment.hub_side import HubSide, trial_of
 
 

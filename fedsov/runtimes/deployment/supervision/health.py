@@ -7,7 +7,7 @@
 A party's process changes its `Health` by plain calls, from any thread; what it waits for is one sentence, and an empty
 one means ready, so that the two cannot disagree.
 
-    health = under_supervisor()                         # fedsov.runtimes.deployment.supervised
+    health = under_supervisor()                         # fedsov.runtimes.deployment.supervision.supervised
     health.tell(waits_for="the hub at hub.example:9443 to answer")
     health.tell(waits_for="", connected=True)           # ready
     health.count(answered=1, bytes_in=4000, bytes_out=4100)
@@ -32,7 +32,7 @@ from typing import Any
 
 from fedsov.checks import whole
 from fedsov.errors import ConfigurationError, FedsovError
-from fedsov.runtimes.deployment.log_lines import cut
+from fedsov.runtimes.deployment.supervision.log_lines import cut
 
 SILENT = 60.0
 """Seconds without a word after which a process that was ready counts as frozen."""

@@ -1,0 +1,1 @@
+"""A region's side of a deployment: its Fleet client, and its own process behind it."""

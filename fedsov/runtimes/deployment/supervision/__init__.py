@@ -1,0 +1,1 @@
+"""The processes of a party: started, watched, told of, and ended."""
