@@ -139,7 +139,7 @@ def test_a_wrong_value_is_one_line_that_names_its_key(changed: dict[str, Any], l
         ({"kind": None}, "runtime.kind must be the name of a runtime, got None"),
         (
             {"time": 3},
-            "runtime.time is not a setting; did you mean runtime.timeout? runtime has kind, timeout, options",
+            "runtime.time is not a setting; did you mean runtime.timeout? runtime has kind, timeout, hub, options",
         ),
     ],
 )

@@ -1,8 +1,8 @@
 """A region's own process under the deployment runtime: it holds keys, ledger, store and gate, and no network.
 
 The Fleet client beside it (`fedsov.runtimes.deployment.region.region_service`) hands it parcels as they came, and takes
-back parcels as they are to go. It opens its region for a run when the hub says so, and again by itself after it was killed:
-what it was told then is kept in the region's folder. Delivery is at least once, so each answer is kept until the next
+back parcels as they are to go. It opens its region for a run when the hub says so, and again by itself after it was
+killed: what it was told then is kept in the region's folder. Delivery is at least once, so each answer is kept until the next
 one of its run: a question that comes again gets the very same answer, and nothing is decided, spent or trained twice.
 
     regions/NAME/deployed/RUN/start.json      what the region was told when the run began

@@ -14,7 +14,7 @@ def test_a_trace_is_the_errors_type_and_place():
         raise KeyError("Jane Doe")
     except KeyError:
         words = _after(traceback.format_exc())
-    assert words.error.startswith("KeyError at deployment/test_last_words.py:") and "Jane" not in words.error
+    assert words.error.startswith("KeyError at supervision/test_last_words.py:") and "Jane" not in words.error
     assert words.withheld == 4
 
 
