@@ -137,7 +137,7 @@ def test_crossings_of_the_run_are_counted_and_each_refusal_is_told_once(tmp_path
         ask(opened)
     ledger = opened.outbound.gate.ledger
     summary = ledger_summary(ledger, "run")
-    verdicts = [entry.body["verdict"] for entry in ledger.entries("run")]
+    verdicts = [entry.body["verdict"] for entry in ledger.entries("run") if "verdict" in entry.body]
     assert summary["head"] == ledger.head().to_json()
     assert (summary["permitted"], summary["refused"]) == (verdicts.count("permit"), verdicts.count("refuse"))
     names = [refusal["name"] for refusal in summary["refusals"]]

@@ -33,7 +33,7 @@ def _ended(pid: int, seconds: float = 20.0) -> bool:
 
 
 def test_a_role_that_the_table_does_not_name_is_not_run(server: ForkServer) -> None:
-    with pytest.raises(FedsovError, match="no such role: 'os.system'; the roles are region, ingestion, regist"):
+    with pytest.raises(FedsovError, match="no such role: 'os.system'; the roles are region, deployed region, ing"):
         server.fork("os.system")
     assert set(ROLES) == {"region", "ingestion", "registrar", "bench"}
 

@@ -2,8 +2,9 @@
 
 The Fleet client beside it (`fedsov.runtimes.deployment.region.region_service`) hands it parcels as they came, and takes
 back parcels as they are to go. It opens its region for a run when the hub says so, and again by itself after it was
-killed: what it was told then is kept in the region's folder. Delivery is at least once, so each answer is kept until the next
-one of its run: a question that comes again gets the very same answer, and nothing is decided, spent or trained twice.
+killed: what it was told then is kept in the region's folder. Delivery is at least once, so each answer is kept until
+the next one of its run: a question that comes again gets the very same answer, and nothing is decided, spent or trained
+twice.
 
     regions/NAME/deployed/RUN/start.json      what the region was told when the run began
     regions/NAME/deployed/RUN/answer.bin      the last answer, and the id of its question
@@ -60,6 +61,7 @@ from fedsov.storage.workspace import Workspace, is_there, ledger_of
 
 UNREADABLE = b""
 """In the place of an answer: what came is no message."""
+ENDED = "RegionProcessEnded"
 LARGEST_START = 2**26
 """Letters of an envelope that opens a region: a job and its parties."""
 
@@ -78,7 +80,9 @@ def run(connection: FramedSocket) -> None:
         deployed = DeployedRegion(told["region"], workspace, benches, keep_out=[Path(told["home"])])
         try:
             while True:
-                connection.send(Frame({}, deployed.answered(connection.receive().body)))
+                frame = connection.receive()
+                act = deployed.given_up if frame.header.get("given_up") else deployed.answered
+                connection.send(Frame({}, act(frame.body)))
         except ConnectionClosed:
             deployed.close()
 
@@ -113,6 +117,13 @@ class DeployedRegion:
     def folder(self) -> Path:
         """The region's own folder."""
         return self.workspace.region(self.name)
+
+    def given_up(self, parcel: bytes) -> bytes:
+        """The parcel that says that the region's process ended over a message, again and again."""
+        (came,) = parcelled(parcel)
+        outer = came.message()
+        self._note(outer, ENDED)
+        return _sent(outer, error_reply(outer, FAILED, ENDED))
 
     def answered(self, parcel: bytes) -> bytes:
         """The parcel of the answer to the message of a parcel. Whatever goes wrong is told as its type's name alone.

@@ -151,11 +151,15 @@ class RegionService:
         return name
 
     def _worked(self, parcel: bytes) -> bytes:
-        """The region's process's answer. A process that ends over a message is begun anew, a few times."""
+        """The region's process's answer.
+
+        A process that ends over a message is begun anew and handed it once more; the one after that says that nobody
+        could answer it.
+        """
         for attempt in range(GIVE_UP):
             try:
                 process = self._region_process()
-                process.send(Frame({"failed": attempt == GIVE_UP - 1}, parcel))
+                process.send(Frame({"given_up": attempt == GIVE_UP - 1}, parcel))
                 return process.receive().body
             except ConnectionClosed:
                 self._tell(

@@ -1,0 +1,71 @@
+"""A deployed region's own process: whatever comes is answered, and nothing of what goes wrong is told but its name."""
+
+from contextlib import closing
+
+import pytest
+from flwr.app import ConfigRecord, Message, RecordDict
+
+from fedsov.ledger.ledger import Ledger
+from fedsov.protocol.envelopes import Address, enveloped
+from fedsov.protocol.flower_messages import HUB_NODE, flower_process, identify
+from fedsov.runtimes.bench.process_bench import BenchServer
+from fedsov.runtimes.deployment.flower_clients import named_once, parcel_of, parcelled
+from fedsov.runtimes.deployment.region.enveloped_region import DeployedRegion
+from fedsov.storage.workspace import Workspace, ledger_of
+from tests.runtimes.deployment.hub_side import trial_of
+
+
+@pytest.fixture(scope="module")
+def benches():
+    with BenchServer() as server:
+        yield server
+
+
+@pytest.fixture
+def region(tmp_path, benches):
+    trial_of(tmp_path, "DE")
+    with flower_process(HUB_NODE):
+        yield DeployedRegion("DE", Workspace(tmp_path), benches)
+
+
+def parcel(act: str = "answer", **header: object) -> bytes:
+    content = RecordDict({"config": ConfigRecord({"scope": "all"})})
+    message = Message(content, dst_node_id=3, message_type="query.profile")
+    identify(message, "ours")
+    with named_once():
+        return parcel_of([enveloped(message, {"act": act, "run": "r", "label": {}, **header}, Address(5, 7))])
+
+
+def reason(answer: bytes) -> str:
+    (came,) = parcelled(answer)
+    return str(came.message().error.reason)
+
+
+def notes(region: DeployedRegion) -> list[dict[str, object]]:
+    with closing(Ledger.read(ledger_of(region.folder))) as ledger:
+        return [entry.body["note"] for entry in ledger.entries() if "withheld" in entry.body.get("note", {})]
+
+
+def test_a_message_over_which_the_process_ended_is_answered_with_that(region):
+    assert reason(region.given_up(parcel())) == "RegionProcessEnded"
+    assert [note["withheld"]["error"] for note in notes(region)] == ["RegionProcessEnded"]
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        ({"act": "rows"}, "NoEnvelope"),
+        ({"run": "never"}, "FedsovError"),
+        ({"run": "../../x"}, "JobRefused: the name of a run is letters, digits, '-' and '_'"),
+        ({"act": "open", "start": {"region": "nonsense"}}, "Unserializable"),
+        ({"act": "register", "run": "never"}, "FedsovError"),
+    ],
+)
+def test_what_it_does_not_do_is_told_by_its_name_and_noted(region, message, told):
+    assert reason(region.answered(parcel(**message))) == told
+    assert len(notes(region)) == 1
+
+
+def test_a_run_that_it_does_not_know_is_closed_without_a_word(region):
+    (came,) = parcelled(region.answered(parcel("close", run="never")))
+    assert not came.message().has_error()
