@@ -52,43 +52,14 @@ TO_TRAIN = ("torch", "torch.nn.functional", *TO_READ)
 TO_REGISTER = ("fedsov.registry.tracking", "fedsov.runtimes.registry_process")
 
 
-def _region(line: FramedSocket) -> None:
-    from fedsov.runtimes import region_process
-
-    region_process.run(line)
-
-
-def _ingestion(line: FramedSocket) -> None:
-    from fedsov.runtimes import ingestion_process
-
-    ingestion_process.run(line)
-
-
-def _registrar(line: FramedSocket) -> None:
-    from fedsov.runtimes import registry_process
-
-    registry_process.run(line)
-
-
-def _deployed_region(line: FramedSocket) -> None:
-    from fedsov.runtimes.deployment.region import enveloped_region
-
-    enveloped_region.run(line)
-
-
-def _bench(line: FramedSocket) -> None:
-    from fedsov.runtimes.bench import child
-
-    child.run(line)
-
-
-ROLES: Mapping[str, Callable[[FramedSocket], None]] = {
-    "region": _region,
-    "deployed region": _deployed_region,
-    "ingestion": _ingestion,
-    "registrar": _registrar,
-    "bench": _bench,
+ROLES: Mapping[str, str] = {
+    "region": "fedsov.runtimes.region_process",
+    "deployed region": "fedsov.runtimes.deployment.region.enveloped_region",
+    "ingestion": "fedsov.runtimes.ingestion_process",
+    "registrar": "fedsov.runtimes.registry_process",
+    "bench": "fedsov.runtimes.bench.child",
 }
+"""What a forked process may be: the module of each, whose `run` is called with the socket."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +227,7 @@ def _play(request: Mapping[str, Any], stream: socket.socket) -> None:
     """What a child does: its role, until its socket closes."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    ROLES[request["role"]](FramedSocket(stream))
+    importlib.import_module(ROLES[request["role"]]).run(FramedSocket(stream))
 
 
 def main(arguments: Sequence[str]) -> None:

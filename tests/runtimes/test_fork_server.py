@@ -35,7 +35,7 @@ def _ended(pid: int, seconds: float = 20.0) -> bool:
 def test_a_role_that_the_table_does_not_name_is_not_run(server: ForkServer) -> None:
     with pytest.raises(FedsovError, match="no such role: 'os.system'; the roles are region, deployed region, ing"):
         server.fork("os.system")
-    assert set(ROLES) == {"region", "ingestion", "registrar", "bench"}
+    assert set(ROLES) == {"region", "deployed region", "ingestion", "registrar", "bench"}
 
 
 def test_a_forked_process_answers_on_its_socket_and_ends_with_it(server: ForkServer) -> None:
