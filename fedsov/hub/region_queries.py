@@ -61,7 +61,7 @@ def ask(
     *,
     decision_round: int = 1,
 ) -> dict[str, Message]:
-    """One question to several regions, decided on the day of a round; the replies by region, errors among them.
+    """One question to several regions, decided on the day of a round; the replies in their order, errors among them.
 
     A region that does not answer in time has an error in the place of its reply.
     """
@@ -72,8 +72,8 @@ def ask(
         run.name_of(reply.metadata.src_node_id): reply
         for reply in grid.send_and_receive(messages, timeout=answer_seconds(run))
     }
-    names = {name: message for name, message in zip(regions, messages, strict=True) if name not in replies}
-    return replies | {name: error_reply(message, LOST, SILENT) for name, message in names.items()}
+    asked = zip(regions, messages, strict=True)
+    return {name: replies.get(name) or error_reply(message, LOST, SILENT) for name, message in asked}
 
 
 def answer_seconds(run: HubRun) -> float:

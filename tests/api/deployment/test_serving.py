@@ -133,8 +133,59 @@ def test_a_job_is_stopped_and_says_how_it_goes_on(trial: Trial) -> None:
             assert fedsov("stop", "latest", f"workspace={trial.workspace}").returncode == 0
     assert following.wait(60) != 0
     assert lines, "nothing was said"
-    assert any("stopped; to go on: fedsov train --resume" in each for each in lines), lines
+    assert any("stopped; to go on: fedsov train --resume" in each for each in lines), "".join(lines)[-3000:]
     assert "was stopped at the hub" in lines[-1]
+
+
+def process_of(trial: Trial, *words: str) -> int:
+    """The number of a process of a trial whose command line has these words: the oldest, which has the job."""
+    lines = {pid: Path(f"/proc/{pid}/cmdline").read_text().split("\0") for pid in descendants(trial.process.pid)}
+    pids = [pid for pid, line in lines.items() if all(any(word in part for part in line) for word in words)]
+    assert pids, f"no process of {words} among {list(lines.values())}"
+    return min(pids)
+
+
+@pytest.mark.parametrize(
+    "who",
+    [
+        "the run's process",
+        *(
+            pytest.param(each, marks=pytest.mark.long)
+            for each in ("the dispatcher", "the coordinator", "the submitter")
+        ),
+    ],
+)
+def test_a_job_outlives_whatever_is_killed(trial: Trial, who: str) -> None:
+    """The run goes on from its last round, to the model of a run that nobody disturbed."""
+    modules = {"the run's process": "run_job", "the dispatcher": "dispatcher", "the coordinator": "coordinator_pro"}
+    line = [
+        sys.executable,
+        "-m",
+        "fedsov",
+        "train",
+        *words(trial.workspace),
+        "runtime=deployment",
+        "federation.rounds=30",
+    ]
+    following = subprocess.Popen(line, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, cwd=ROOT)
+    lines = list[str]()
+    for each in following.stderr or ():
+        lines.append(each)
+        if sum("global model, round 3/30" in line for line in lines) == 1 and "round 3/30" in each:
+            os.kill(process_of(trial, modules[who]) if who in modules else following.pid, signal.SIGKILL)
+    assert following.wait(60) == (0 if who in modules else -signal.SIGKILL), "".join(lines)[-3000:]
+    logs = json.loads(fedsov("logs", "latest", "--json", f"workspace={trial.workspace}").stdout)
+    assert logs["state"] == "done"
+    assert sum("global model, round 30/30" in each for each in logs["lines"]) == 1
+    if who == "the run's process":
+        assert any("killed by SIGKILL" in each and "it goes on with run" in each for each in logs["lines"])
+    undisturbed = fedsov("train", *words(trial.workspace), "federation.rounds=30", "--json")
+    weights = [
+        model(trial.workspace, str(json.loads(undisturbed.stdout)["run"])),
+        model(trial.workspace, logs["result"]["run"]),
+    ]
+    assert all(np.array_equal(weights[0][name], weights[1][name]) for name in weights[0])
+    trial.until_connected()
 
 
 def test_its_health_is_told(trial: Trial) -> None:

@@ -60,7 +60,7 @@ def _error(error):
 
 def test_an_error_of_another_library_is_its_type_and_place_alone():
     said = _error(ValueError("patient=Jane Doe"))
-    assert said.startswith("ValueError at deployment/test_log_lines.py:") and "Jane" not in said
+    assert said.startswith("ValueError at supervision/test_log_lines.py:") and "Jane" not in said
 
 
 def test_an_error_of_fedsov_says_its_sentence():
