@@ -8,30 +8,17 @@ from typing import Annotated
 import typer
 
 from fedsov.cli.declaration import command, command_app
-from fedsov.cli.serving import ServeArguments, port
+from fedsov.cli.serving import CoordinatorArguments
 
 app = command_app()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HubArguments(ServeArguments):
+class HubArguments(CoordinatorArguments):
     """Where it listens, and where Flower's state is kept."""
 
     listen: Annotated[
         str, typer.Option("--listen", metavar="ADDRESS", help="The address to listen at; by default the hub's name.")
-    ] = ""
-    stock: Annotated[
-        int,
-        typer.Option(
-            "--stock-port",
-            metavar="N",
-            help="Where Flower's own tools of this machine reach it; 0 nowhere.",
-            parser=port,
-        ),
-    ] = 0
-    database: Annotated[
-        str,
-        typer.Option("--database", metavar="FILE", help="Keeps Flower's state in SQLite: slower; by default memory."),
     ] = ""
 
 

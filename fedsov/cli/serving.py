@@ -43,3 +43,22 @@ class ServeArguments(Arguments):
 
         listener = HealthListener(self.health_host, self.health) if self.health else None
         return Display(health=listener, plain=sys.stderr.isatty() and not self.json)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoordinatorArguments(ServeArguments):
+    """What a coordinator is told besides: where Flower's own tools reach it, and where Flower's state is kept."""
+
+    stock: Annotated[
+        int,
+        typer.Option(
+            "--stock-port",
+            metavar="N",
+            help="Where Flower's own tools of this machine reach it; 0 nowhere.",
+            parser=port,
+        ),
+    ] = 0
+    database: Annotated[
+        str,
+        typer.Option("--database", metavar="FILE", help="Keeps Flower's state in SQLite: slower; by default memory."),
+    ] = ""

@@ -9,29 +9,16 @@ import typer
 
 from fedsov.cli.arguments import note, run_settings
 from fedsov.cli.declaration import command, command_app
-from fedsov.cli.serving import ServeArguments, port
+from fedsov.cli.serving import CoordinatorArguments, port
 
 app = command_app()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UpArguments(ServeArguments):
+class UpArguments(CoordinatorArguments):
     """Where the hub of the trial listens."""
 
     port: Annotated[int, typer.Option("--port", metavar="N", help="The hub's port.", parser=port)] = 9092
-    stock: Annotated[
-        int,
-        typer.Option(
-            "--stock-port",
-            metavar="N",
-            help="Where Flower's own tools of this machine reach it; 0 nowhere.",
-            parser=port,
-        ),
-    ] = 0
-    database: Annotated[
-        str,
-        typer.Option("--database", metavar="FILE", help="Keeps Flower's state in SQLite: slower; by default memory."),
-    ] = ""
 
 
 @command(
