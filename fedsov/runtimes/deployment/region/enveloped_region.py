@@ -13,7 +13,9 @@ twice.
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import time
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
@@ -24,7 +26,7 @@ from typing import Any
 from flwr.app import ConfigRecord, Message, RecordDict
 
 from fedsov.artifact import Artifact, Kind
-from fedsov.errors import FedsovError, JobRefused
+from fedsov.errors import FedsovError, JobRefused, WorkspaceUnusable
 from fedsov.keys import KeySettings, RegionKeys, open_keys_as
 from fedsov.keys.principals import TRAINER
 from fedsov.label import PUBLIC, Label
@@ -44,6 +46,7 @@ from fedsov.protocol.flower_messages import (
 from fedsov.protocol.job import RegionStart
 from fedsov.protocol.message_types import FINISH
 from fedsov.protocol.signed_labels import LabelledAnswer, signed_label
+from fedsov.region.journal import hold_alone
 from fedsov.region.outbound import RedactedErrors, withheld
 from fedsov.region.worker import ClosedRegion, OpenRegion, answer, open_region
 from fedsov.runtimes.bench.process_bench import BenchServer, ProcessBench
@@ -62,6 +65,8 @@ from fedsov.storage.workspace import Workspace, is_there, ledger_of
 UNREADABLE = b""
 """In the place of an answer: what came is no message."""
 ENDED = "RegionProcessEnded"
+ALONE = 10.0
+"""Seconds that a process of the same region, whose client is gone, has to end."""
 LARGEST_START = 2**26
 """Letters of an envelope that opens a region: a job and its parties."""
 
@@ -189,6 +194,8 @@ class DeployedRegion:
         if (before := self._runs.pop(key, None)) is not None:
             before.region.close()
         keys = open_keys_as(KeySettings(self.name, self.folder), TRAINER)
+        if not start.second_process:
+            _until_alone(start)
         bench = ProcessBench(self.benches, keep_out=[self.workspace.root, *self.keep_out])
         self._runs[key] = _OpenRun(open_region(start, bench=bench), start, keys)
         return self._runs[key]
@@ -263,6 +270,20 @@ class DeployedRegion:
         if not run or not run.replace("-", "").replace("_", "").isalnum():
             raise JobRefused("the name of a run is letters, digits, '-' and '_'")
         return self.folder / "deployed" / (f"{run}-second" if second else run)
+
+
+def _until_alone(start: RegionStart) -> None:
+    """Waits until the process that answered for the region before has ended: one whose client was killed ends soon."""
+    until = time.monotonic() + ALONE
+    while time.monotonic() < until:
+        try:
+            os.close(hold_alone(start.folder, start.run))
+        except WorkspaceUnusable:
+            time.sleep(0.1)
+        except OSError:
+            return  # of a full disk: the opening says so
+        else:
+            return
 
 
 def _sent(outer: Message, reply: Message, said: Mapping[str, Any] | None = None) -> bytes:

@@ -156,10 +156,10 @@ class RegionService:
         A process that ends over a message is begun anew and handed it once more; the one after that says that nobody
         could answer it.
         """
-        for attempt in range(GIVE_UP):
+        for attempt in range(GIVE_UP + 1):
             try:
                 process = self._region_process()
-                process.send(Frame({"given_up": attempt == GIVE_UP - 1}, parcel))
+                process.send(Frame({"given_up": attempt == GIVE_UP}, parcel))
                 return process.receive().body
             except ConnectionClosed:
                 self._tell(
@@ -169,7 +169,7 @@ class RegionService:
                 )
                 self._drop_process()
         raise ConfigurationError(
-            f"region {self._place.name}: its process ends at once, three times over; see regions/{self._place.name}/"
+            f"region {self._place.name}: its process ends at once, again and again; see regions/{self._place.name}/"
             "worker.log"
         )
 
