@@ -195,15 +195,15 @@ class Coordinator:
     async def _hello(self, request: PartyRequest) -> Answer:
         """A region begins: its node is registered under its certificate's key, and what it was handed is handed again.
 
-        A node that another key of this region had is forgotten: its certificate was renewed.
+        A node that another key of this region had is forgotten: its certificate was renewed. A poll of before that still
+        waits, on a connection that broke without a word, shares what it takes with the polls after this.
         """
         node = await run_in_threadpool(self._link.register, request.who.name, request.who.public_key)
-        before = self._regions.get(request.who.name)
-        if before is not None and before.node != node:
-            await run_in_threadpool(self._link.unregister, before.node)
-            before = None
-        handed = before.handed if before is not None else None
-        self._regions[request.who.name] = _Region(node, request.who.serial, handed)
+        region = self._regions.setdefault(request.who.name, _Region(node, request.who.serial))
+        if region.node != node:
+            await run_in_threadpool(self._link.unregister, region.node)
+            region = self._regions[request.who.name] = _Region(node, request.who.serial)
+        region.serial = request.who.serial
         await run_in_threadpool(self._link.beat, node)
         self._bells.ring(("regions", 0))
         return {"node": str(node), "instance": self.instance, "fedsov": __version__, "protocol": VERSION}

@@ -159,6 +159,22 @@ def test_a_long_poll_is_woken_by_a_message(hub):
     assert asyncio.run(scene())[0] == 200
 
 
+def test_a_message_that_an_old_poll_took_is_handed_out_after_the_next_hello(hub):
+    run, token, nodes = begun(hub)
+
+    async def scene():
+        old = asyncio.ensure_future(hub.asking("DE", "fleet/pull", fedsov_wait="20"))
+        await asyncio.sleep(0.1)
+        await hub.asking("DE", "fleet/hello", b"{}")
+        await hub.asking("hub", "grid/send", packed(question(run, nodes["DE"])), fedsov_token=token)
+        taken = await asyncio.wait_for(old, 5)  # by a connection at whose other end nobody is
+        return taken, await hub.asking("DE", "fleet/pull")
+
+    taken, handed = asyncio.run(scene())
+    assert taken[0] == 200
+    assert handed == taken
+
+
 def test_a_region_answers_for_itself_alone(hub):
     run, token, nodes = begun(hub)
     hub.ask("hub", "grid/send", packed(question(run, nodes["DE"])), fedsov_token=token)
