@@ -57,6 +57,17 @@ def test_a_message_over_which_the_process_ended_is_answered_with_that(region):
         ({"act": "rows"}, "NoEnvelope"),
         ({"run": "never"}, "FedsovError"),
         ({"run": "../../x"}, "JobRefused: the name of a run is letters, digits, '-' and '_'"),
+        ({"run": "r" * 65}, "JobRefused: the name of a run is letters, digits, '-' and '_'"),
+        ({"run": "r.second"}, "JobRefused: the name of a run is letters, digits, '-' and '_'"),
+        (
+            {"act": "holdings", "run": "r" * 65, "config": {"dataset": {"name": "rows"}}},
+            "JobRefused: the name of a run is letters, digits, '-' and '_'",
+        ),
+        (
+            {"act": "holdings", "config": {"dataset": {"name": "../../FR/store/rows"}}},
+            "JobRefused: the name of a data set is no path",
+        ),
+        ({"act": "holdings", "config": {"dataset": {"name": ".."}}}, "JobRefused: the name of a data set is no path"),
         ({"act": "open", "start": {"region": "nonsense"}}, "Unserializable"),
         ({"act": "register", "run": "never"}, "FedsovError"),
     ],
