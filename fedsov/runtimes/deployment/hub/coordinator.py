@@ -195,8 +195,8 @@ class Coordinator:
     async def _hello(self, request: PartyRequest) -> Answer:
         """A region begins: its node is registered under its certificate's key, and what it was handed is handed again.
 
-        A node that another key of this region had is forgotten: its certificate was renewed. A poll that still waits, on
-        a connection that broke without a word, shares what it takes with the polls after this.
+        A node that another key of this region had is forgotten: its certificate was renewed. A poll that still
+        waits, on a connection that broke without a word, loses no message.
         """
         node = await run_in_threadpool(self._link.register, request.who.name, request.who.public_key)
         region = self._regions.setdefault(request.who.name, _Region(node, request.who.serial))
