@@ -1,4 +1,4 @@
-"""A job that is to stop is stopped, at whatever instant that is said: its process is begun, is killed, or ends by it."""
+"""A job that is to stop is stopped, whenever that is said: before its process is begun, while it runs, or is killed."""
 
 import subprocess
 import sys
