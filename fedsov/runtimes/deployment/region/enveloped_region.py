@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
@@ -65,6 +66,8 @@ UNREADABLE = b""
 ENDED = "RegionProcessEnded"
 SECOND = ".second"
 """How the folder of a run's second process ends: as no name of a run does."""
+KEPT = 30 * 86_400.0
+"""Seconds for which a run is kept whose end was never told here: its hub, or this region, was away then."""
 LARGEST_START = 2**26
 """Letters of an envelope that opens a region: a job and its parties."""
 
@@ -181,10 +184,23 @@ class DeployedRegion:
             raise JobRefused(f"this is region {self.name}, and not {start.region.name}")
         _check_dataset(start.job.dataset)
         place = self._place(start.run, start.second_process)  # before anything is opened under the run's name
+        self._give_up_others(start.run)
         self._begin(start)
         make_private_folder(place)
         write_file(place / "start.json", json.dumps(to_plain(start)).encode())
         return _nothing(question)
+
+    def _give_up_others(self, run: str) -> None:
+        """Closes the regions of other runs, of which nobody may have said that they ended; removes what is kept of old.
+
+        A run that does go on finds its region opened again, as after this process was killed.
+        """
+        for key in [key for key in self._runs if key[0] != run]:
+            self._runs.pop(key).region.close()
+        for place in (self.folder / "deployed").glob("*"):
+            newest = max((path.stat().st_mtime for path in (place, *place.glob("*"))), default=0.0)
+            if time.time() - newest > KEPT:
+                shutil.rmtree(place, ignore_errors=True)
 
     def _begin(self, start: RegionStart) -> _OpenRun:
         key = (start.run, start.second_process)
