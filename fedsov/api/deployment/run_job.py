@@ -104,10 +104,8 @@ def _at_home(home: Path, config: Any) -> dict[str, Any]:
     """
     runtime = config.get("runtime", {}) if isinstance(config, Mapping) else None
     options = (runtime.get("options") or {}) if isinstance(runtime, Mapping) else None
-    if not isinstance(options, Mapping):
-        raise ConfigurationError(
-            "what was submitted is no configuration; `fedsov train runtime=deployment` submits one"
-        )
+    if not isinstance(runtime, Mapping) or not isinstance(options, Mapping):
+        raise ConfigurationError("what was submitted is no configuration; submit by `fedsov train runtime=deployment`")
     if "hub" in options:
         raise ConfigurationError("runtime.options.hub: a run at a hub is that hub's own; leave it out")
     return {**config, "workspace": str(home), "runtime": {**runtime, "kind": "deployment", "hub": None}}
