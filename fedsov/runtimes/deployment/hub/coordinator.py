@@ -111,6 +111,7 @@ class _Region:
 class _Poller:
     """A run's last answers, until it asks for the next."""
 
+    run: int
     number: str = ""
     parcel: bytes | None = None
     alone: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -266,7 +267,11 @@ class Coordinator:
         }
 
     async def _begin_run(self, request: PartyRequest) -> Answer:
-        ticket = await run_in_threadpool(self._link.begin_run, str(request.json().get("application", "")))
+        application = str(request.json().get("application", ""))
+        for token, poller in list(self._pollers.items()):  # of runs whose process was killed, nobody said the end
+            if not await run_in_threadpool(self._link.goes_on, poller.run):
+                self._pollers.pop(token, None)
+        ticket = await run_in_threadpool(self._link.begin_run, application)
         return {"run": str(ticket.run), "token": ticket.token, "instance": self.instance}
 
     async def _end_run(self, request: PartyRequest) -> Answer:
@@ -293,7 +298,7 @@ class Coordinator:
     async def _receive(self, request: PartyRequest) -> Answer:
         """Answers that came; the same ones where this request came before (`number`)."""
         ticket, asked = await self._ticket(request), request.json()
-        poller, number = self._pollers.setdefault(ticket.token, _Poller()), str(asked.get("number", ""))
+        poller, number = self._pollers.setdefault(ticket.token, _Poller(ticket.run)), str(asked.get("number", ""))
         async with poller.alone:
             if number and poller.number == number:
                 return poller.parcel

@@ -208,6 +208,16 @@ def test_what_waits_for_a_region_goes_with_its_run(hub):
     assert hub.ask("DE", "fleet/pull")[0] == 204
 
 
+def test_the_last_answers_of_a_run_that_was_killed_go_when_the_next_begins(hub):
+    _, token, _ = begun(hub)
+    hub.ask("hub", "grid/receive", json.dumps({"ids": [], "number": "1"}).encode(), fedsov_token=token)
+    hub.tell("hub", "runs", {"application": "test"})
+    assert list(hub.application._pollers) == [token]
+    hub.link.end_run(hub.link.task_of(token), "failed")
+    hub.tell("hub", "runs", {"application": "test"})
+    assert not hub.application._pollers
+
+
 @pytest.mark.parametrize("body", [b"", b"abc", b"\xff" * 100, (2**31).to_bytes(4, "big") + b"x" * 50], ids=len)
 def test_a_parcel_that_is_none_costs_its_sender_alone(hub, body):
     _, token, _ = begun(hub)
