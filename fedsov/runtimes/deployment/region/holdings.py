@@ -22,6 +22,7 @@ from fedsov.region.settings_file import has_settings, read_settings
 from fedsov.region.trust.parties import Parties
 from fedsov.runtimes.ingestion_gates import party_of
 from fedsov.runtimes.ingestion_process import opened_gates, plain_report
+from fedsov.runtimes.ingestion_request import report_from_json
 from fedsov.storage.workspace import Workspace, ledger_of
 
 
@@ -56,6 +57,14 @@ def _check_pinned(workspace: Workspace, name: str, hub: Party, region: Region) -
         pinned = read_settings(folder, ledger).parties if has_settings(folder, ledger) else Parties()
     if unsaid := pinned.unsaid(name, Parties(hub, party_of(region))):
         raise JobRefused("; ".join(unsaid))
+
+
+def check_own(part: Mapping[str, Any], name: str) -> None:
+    """Raises InputError where a region's part tells of another region than itself: it would speak for that one."""
+    told = report_from_json(merged([part]))
+    names = [*(region["name"] for region in part["regions"]), *told.stores, *told.settings, *told.settled]
+    if set(told.regions) != {name} or set(names) != {name} or len(part["regions"]) > 1:
+        raise InputError(f"region {name} tells of {', '.join(sorted(map(str, set(names) - {name}))) or 'nobody'}")
 
 
 def merged(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
