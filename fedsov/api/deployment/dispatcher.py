@@ -45,6 +45,7 @@ class Dispatcher:
         self._name = secrets.token_hex(8)
         self._connection = HubConnection(read_party(folder.party).hub, Credentials.of(folder))
         self._running: tuple[str, subprocess.Popen[str]] | None = None
+        self._stopping = ""
         self._spare = self._process()
 
     def serve(self, health: Any) -> None:
@@ -87,6 +88,8 @@ class Dispatcher:
                     return
 
     def _interrupt(self, job: str) -> None:
+        """Interrupts the job's process; one that has none at this instant is interrupted once it has."""
+        self._stopping = job
         if self._running is not None and self._running[0] == job:
             with suppress(ProcessLookupError):
                 self._running[1].send_signal(signal.SIGINT)
@@ -97,6 +100,8 @@ class Dispatcher:
         for attempt in range(1, OFTEN + 1):
             process = self._started({**job, "run": run})
             self._running = (job["id"], process)
+            if self._stopping == job["id"]:
+                self._interrupt(job["id"])
             ended = False
             for event in _events(process):
                 run = str(event.get("run", run))
@@ -104,6 +109,9 @@ class Dispatcher:
             code = process.wait()
             self._spare = self._process()
             if ended or self._stop.is_set():
+                break
+            if self._stopping == job["id"]:
+                self._told(job["id"], {"stopped": True})
                 break
             why = f"the run's process ended ({_how(code)})"
             goes_on = attempt < OFTEN and code < 0
@@ -119,8 +127,9 @@ class Dispatcher:
         """The process that waited, with its job; another is begun to wait once this one has ended."""
         process = self._spare if self._spare.poll() is None else self._process()
         if process.stdin is not None:
-            json.dump(job, process.stdin)
-            process.stdin.close()
+            with suppress(BrokenPipeError):  # it ended meanwhile, as is seen when it is waited for
+                json.dump(job, process.stdin)
+                process.stdin.close()
         return process
 
     def _process(self) -> subprocess.Popen[str]:

@@ -91,16 +91,24 @@ def run_job(home: Path, job: Mapping[str, Any], progress: Any) -> Any:
         settings, begun = find_run(home, str(run))
         return result_to_plain(train_settings(settings, progress=progress, resumed=begun))
     if kind == "plan":
-        settings = settings_of(_at_home(home, config["settings"]))
-        plan, report = plan_settings(settings, progress=progress, fresh=bool(config["fresh"]))
+        settings = settings_of(_at_home(home, config.get("settings")))
+        plan, report = plan_settings(settings, progress=progress, fresh=bool(config.get("fresh")))
         return {"plan": to_plain(plan), "ingested": fields_of(report)}
     return result_to_plain(train_settings(settings_of(_at_home(home, config)), progress=progress))
 
 
-def _at_home(home: Path, config: Mapping[str, Any]) -> dict[str, Any]:
-    """A configuration that was submitted, for the hub's own home and its own coordinator."""
-    runtime = {**config.get("runtime", {}), "kind": "deployment", "hub": None}
-    return {**config, "workspace": str(home), "runtime": runtime}
+def _at_home(home: Path, config: Any) -> dict[str, Any]:
+    """A configuration that was submitted, for the hub's own home and its own coordinator.
+
+    Raises ConfigurationError for what is none, and for one that would have the hub turn to another coordinator.
+    """
+    runtime = config.get("runtime", {}) if isinstance(config, Mapping) else None
+    options = (runtime.get("options") or {}) if isinstance(runtime, Mapping) else None
+    if not isinstance(runtime, Mapping) or not isinstance(options, Mapping):
+        raise ConfigurationError("what was submitted is no configuration; submit by `fedsov train runtime=deployment`")
+    if "hub" in options:
+        raise ConfigurationError("runtime.options.hub: a run at a hub is that hub's own; leave it out")
+    return {**config, "workspace": str(home), "runtime": {**runtime, "kind": "deployment", "hub": None}}
 
 
 if __name__ == "__main__":

@@ -32,8 +32,12 @@ SECONDS = 30.0
 """Seconds that an answer is waited for, where a request says nothing else."""
 OUTAGE = 300.0
 """Seconds for which a coordinator that is away is asked again."""
-
-
+FRESH = 30.0
+"""Seconds after which a connection is made anew: whoever answers is checked again, also by a newer list of revoked."""
+LARGEST_ANSWER = 1 << 30
+"""Bytes of an answer; a larger one is not read."""
+LARGEST_UNSAID = 1 << 20
+"""The same of an answer that does not say its length, which none of a coordinator's is but an error."""
 FORBIDDEN = 403
 
 
@@ -121,6 +125,7 @@ class HubConnection:
     def __init__(self, address: HubAddress, credentials: Credentials) -> None:
         self.address, self._credentials = address, credentials
         self._connection: http.client.HTTPSConnection | None = None
+        self._made = 0.0
 
     def __enter__(self) -> HubConnection:
         return self
@@ -174,7 +179,7 @@ class HubConnection:
             connection = self._connected(timeout)
             connection.request(method, path, body=body or None, headers=dict(headers))
             response = connection.getresponse()
-            status, answer = response.status, response.read()
+            status, answer = response.status, _body(response)
         except CertificateRefused as error:
             self.close()
             where = f"{self.address.host}:{self.address.port}"
@@ -191,6 +196,8 @@ class HubConnection:
         return status, answer
 
     def _connected(self, timeout: float) -> http.client.HTTPSConnection:
+        if time.monotonic() - self._made > FRESH:
+            self.close()
         if self._connection is None:
             context = self._credentials.context()
             self._connection = http.client.HTTPSConnection(
@@ -199,10 +206,20 @@ class HubConnection:
             self._connection.connect()
             self._credentials.check_hub(self._connection.sock.getpeercert(binary_form=True) or b"")
             self._connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._made = time.monotonic()
         self._connection.timeout = timeout
         if self._connection.sock is not None:
             self._connection.sock.settimeout(timeout)
         return self._connection
+
+
+def _body(response: http.client.HTTPResponse) -> bytes:
+    """An answer's body. Raises HTTPException for one that is too large."""
+    if response.length is None:
+        return response.read(LARGEST_UNSAID)
+    if response.length > LARGEST_ANSWER:
+        raise http.client.HTTPException(f"it answers with {response.length:,} bytes")
+    return response.read()
 
 
 def _reason(error: Exception) -> str:

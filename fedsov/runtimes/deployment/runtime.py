@@ -28,7 +28,7 @@ from fedsov.runtimes import OnBytes
 from fedsov.runtimes.deployment.acts import CLOSE, HOLDINGS, OPEN, REGISTER
 from fedsov.runtimes.deployment.grid_line import GridLine
 from fedsov.runtimes.deployment.hub_connection import Credentials, HubConnection, parse_address
-from fedsov.runtimes.deployment.region.holdings import merged
+from fedsov.runtimes.deployment.region.holdings import check_own, merged
 from fedsov.runtimes.deployment.region_links import DeployedLinks
 from fedsov.runtimes.ingestion_request import report_from_json
 from fedsov.runtimes.region_starts import region_starts
@@ -106,7 +106,7 @@ class Deployment:
             _json_of(name, answer, "holdings")
         try:
             part: Mapping[str, Any] = _json_of(name, answer, "holdings")
-            report_from_json(merged([part]))
+            check_own(part, name)
         except Exception as problem:  # boundary: whatever one region tells costs that region alone
             self._say(f"begins without {name}: what it tells of its rows cannot be read ({type(problem).__name__})")
             return None

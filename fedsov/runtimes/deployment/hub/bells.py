@@ -21,7 +21,8 @@ Key = tuple[str, int | str]
 class Bells:
     """The events of those that wait, by what they wait for."""
 
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+    """Of a kind that a signal's handler may take which came while its thread held it."""
     _closing: bool = False
     _waiting: dict[Key, list[tuple[asyncio.AbstractEventLoop, asyncio.Event]]] = field(default_factory=dict)
 

@@ -111,6 +111,7 @@ class _Region:
 class _Poller:
     """A run's last answers, until it asks for the next."""
 
+    run: int
     number: str = ""
     parcel: bytes | None = None
     alone: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -195,15 +196,15 @@ class Coordinator:
     async def _hello(self, request: PartyRequest) -> Answer:
         """A region begins: its node is registered under its certificate's key, and what it was handed is handed again.
 
-        A node that another key of this region had is forgotten: its certificate was renewed.
+        A node that another key of this region had is forgotten: its certificate was renewed. A poll that still
+        waits, on a connection that broke without a word, loses no message.
         """
         node = await run_in_threadpool(self._link.register, request.who.name, request.who.public_key)
-        before = self._regions.get(request.who.name)
-        if before is not None and before.node != node:
-            await run_in_threadpool(self._link.unregister, before.node)
-            before = None
-        handed = before.handed if before is not None else None
-        self._regions[request.who.name] = _Region(node, request.who.serial, handed)
+        region = self._regions.setdefault(request.who.name, _Region(node, request.who.serial))
+        if region.node != node:
+            await run_in_threadpool(self._link.unregister, region.node)
+            region = self._regions[request.who.name] = _Region(node, request.who.serial)
+        region.serial = request.who.serial
         await run_in_threadpool(self._link.beat, node)
         self._bells.ring(("regions", 0))
         return {"node": str(node), "instance": self.instance, "fedsov": __version__, "protocol": VERSION}
@@ -266,7 +267,11 @@ class Coordinator:
         }
 
     async def _begin_run(self, request: PartyRequest) -> Answer:
-        ticket = await run_in_threadpool(self._link.begin_run, str(request.json().get("application", "")))
+        application = str(request.json().get("application", ""))
+        for token, poller in list(self._pollers.items()):  # of runs whose process was killed, nobody said the end
+            if not await run_in_threadpool(self._link.goes_on, poller.run):
+                self._pollers.pop(token, None)
+        ticket = await run_in_threadpool(self._link.begin_run, application)
         return {"run": str(ticket.run), "token": ticket.token, "instance": self.instance}
 
     async def _end_run(self, request: PartyRequest) -> Answer:
@@ -293,7 +298,7 @@ class Coordinator:
     async def _receive(self, request: PartyRequest) -> Answer:
         """Answers that came; the same ones where this request came before (`number`)."""
         ticket, asked = await self._ticket(request), request.json()
-        poller, number = self._pollers.setdefault(ticket.token, _Poller()), str(asked.get("number", ""))
+        poller, number = self._pollers.setdefault(ticket.token, _Poller(ticket.run)), str(asked.get("number", ""))
         async with poller.alone:
             if number and poller.number == number:
                 return poller.parcel

@@ -15,7 +15,7 @@ import logging
 import os
 import secrets
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,13 +24,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from flwr.app import Message
 from flwr.common.constant import NOOP_ACCOUNT_NAME, NOOP_FLWR_AID
 from flwr.common.serde import message_from_proto, message_to_proto
+from flwr.proto.message_pb2 import ObjectTree
 from flwr.proto.runtime_pb2 import PushAppMessagesRequest
 from flwr.supercore.constant import FLWR_IN_MEMORY_DB_NAME, NOOP_FEDERATION_ID
-from flwr.supercore.inflatable.inflatable_object import iterate_object_tree
-from flwr.supercore.object_store import NoObjectInStoreError
+from flwr.supercore.inflatable.inflatable_object import get_object_head_values_from_object_content, iterate_object_tree
 from flwr.superlink.cli.flower_superlink import SuperLinkLifespan
 from flwr.superlink.config_loader import SuperLinkLifespanConfig, load_control_authn_plugin
 from flwr.superlink.main import create_app
+from google.protobuf.message import DecodeError
 from sqlalchemy import text
 
 from fedsov.errors import FedsovError
@@ -141,15 +142,17 @@ class SuperLink:
         Raises ParcelDamaged; FedsovError for a message of another sender.
         """
         content, objects = unpack_parcel(parcel)
-        head = PushAppMessagesRequest.FromString(content)
-        messages = [message_from_proto(each) for each in head.messages_list]
-        for message in messages:
+        try:
+            head = PushAppMessagesRequest.FromString(content)
+            messages = [message_from_proto(each) for each in head.messages_list]
+            pairs = list(zip(messages, head.message_object_trees, strict=True))
+        except (DecodeError, ValueError):
+            raise ParcelDamaged("the head of a parcel cannot be read") from None
+        for message, tree in pairs:
             if why := check(message):
                 raise FedsovError(why)
-        return [
-            self._stored(message, tree, objects)
-            for message, tree in zip(messages, head.message_object_trees, strict=True)
-        ]
+            _check_whole(message, tree, objects)
+        return [self._stored(message, tree, objects) for message, tree in pairs]
 
     def _stored(self, message: Message, tree: Any, objects: dict[str, bytes]) -> str:
         with self._whole:
@@ -161,8 +164,6 @@ class SuperLink:
         stored, missing = self.state.store_message_and_object_tree(message, tree, session)
         if not stored:
             return ""
-        if lost := [name for name in missing if name not in objects]:
-            raise ParcelDamaged(f"a message lacks {len(lost)} of the objects that it names")
         for name in missing:
             self.state.store_object(run, session, name, objects[name])
         return str(message.metadata.message_id)
@@ -203,18 +204,47 @@ class SuperLink:
     def _parcel(self, messages: Sequence[Message]) -> bytes:
         head, objects = PushAppMessagesRequest(), dict[str, bytes]()
         for message in messages:
+            meta = message.metadata
+            found = self._objects_of(meta.run_id, meta.message_id)
             head.messages_list.append(message_to_proto(message))
-            try:
-                tree = self.state.object_store.get_object_tree(message.metadata.message_id)
-            except NoObjectInStoreError:
-                head.message_object_trees.add(object_id=message.metadata.message_id)
-                continue
-            head.message_object_trees.append(tree)
-            for each in iterate_object_tree(tree):
-                name = str(each.object_id)
-                if name not in objects:
-                    objects[name] = bytes(self.state.get_object(message.metadata.run_id, name) or b"")
+            tree = head.message_object_trees.add(object_id=meta.message_id)
+            for name in found:
+                tree.children.add(object_id=name)
+            objects |= found
         return pack_parcel(head.SerializeToString(), objects)
+
+    def _objects_of(self, run: int, root: str) -> dict[str, bytes]:
+        """A message's objects by their names, each read once, however often it is named.
+
+        One that did not come is left out: whoever sent the message by Flower's own interface is the one whom it costs.
+        """
+        found, waiting = dict[str, bytes](), [root]
+        while waiting:
+            name = waiting.pop()
+            if name not in found and (content := self.state.get_object(run, name)):
+                found[name] = bytes(content)
+                waiting += _children(found[name])
+        return found
+
+
+def _children(content: bytes) -> list[str]:
+    """The names of the objects that an object is made of. Raises ParcelDamaged for what is no object."""
+    try:
+        _, children, _ = get_object_head_values_from_object_content(content)
+    except ValueError:
+        raise ParcelDamaged("an object of a message has no head") from None
+    return children
+
+
+def _check_whole(message: Message, tree: ObjectTree, objects: Mapping[str, bytes]) -> None:
+    """Raises ParcelDamaged for a message of another id than its tree's, or whose tree is not that of its objects."""
+    if tree.object_id != message.metadata.message_id:
+        raise ParcelDamaged("a message has another id than its objects")
+    for each in iterate_object_tree(tree):
+        if each.object_id not in objects:
+            raise ParcelDamaged("a message lacks an object that it names")
+        if [child.object_id for child in each.children] != _children(objects[each.object_id]):
+            raise ParcelDamaged("an object of a message is made of others than the message says")
 
 
 def open_superlink(ring: Ring, *, database: str = IN_MEMORY, stock: StockListener | None = None) -> SuperLink:

@@ -163,7 +163,8 @@ class Jobs:
         name = str(asked.get("id", ""))
         if name == "latest" and self._jobs:
             return max(self._jobs.values(), key=lambda job: job.submitted)
-        found = next((job for job in self._jobs.values() if name and name in (job.id, job.run)), None)
+        newest_first = reversed(self._jobs.values())  # a run that went on has several jobs
+        found = next((job for job in newest_first if name and name in (job.id, job.run)), None)
         if found is None:
             raise ConfigurationError(f"the hub has no job {name!r}; `fedsov status` lists them")
         return found

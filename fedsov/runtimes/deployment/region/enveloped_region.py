@@ -46,6 +46,7 @@ from fedsov.protocol.flower_messages import (
 from fedsov.protocol.job import RegionStart
 from fedsov.protocol.message_types import FINISH
 from fedsov.protocol.signed_labels import LabelledAnswer, signed_label
+from fedsov.region.journal import NAME as RUN_NAME
 from fedsov.region.journal import hold_alone
 from fedsov.region.outbound import RedactedErrors, withheld
 from fedsov.region.worker import ClosedRegion, OpenRegion, answer, open_region
@@ -67,6 +68,10 @@ UNREADABLE = b""
 ENDED = "RegionProcessEnded"
 ALONE = 10.0
 """Seconds that a process of the same region, whose client is gone, has to end."""
+SECOND = ".second"
+"""How the folder of a run's second process ends: as no name of a run does."""
+KEPT = 30 * 86_400.0
+"""Seconds for which a run is kept whose end was never told here: its hub, or this region, was away then."""
 LARGEST_START = 2**26
 """Letters of an envelope that opens a region: a job and its parties."""
 
@@ -181,13 +186,25 @@ class DeployedRegion:
         start = from_plain(RegionStart, {**header["start"], "folder": str(self.folder)})
         if start.region.name != self.name:
             raise JobRefused(f"this is region {self.name}, and not {start.region.name}")
-        if Path(start.job.dataset).name != start.job.dataset:
-            raise JobRefused("the name of a data set is no path")
+        _check_dataset(start.job.dataset)
         place = self._place(start.run, start.second_process)  # before anything is opened under the run's name
+        self._give_up_others(start.run)
         self._begin(start)
         make_private_folder(place)
         write_file(place / "start.json", json.dumps(to_plain(start)).encode())
         return _nothing(question)
+
+    def _give_up_others(self, run: str) -> None:
+        """Closes the regions of other runs, of which nobody may have said that they ended; removes what is kept of old.
+
+        A run that does go on finds its region opened again, as after this process was killed.
+        """
+        for key in [key for key in self._runs if key[0] != run]:
+            self._runs.pop(key).region.close()
+        for place in (self.folder / "deployed").glob("*"):
+            newest = max((path.stat().st_mtime for path in (place, *place.glob("*"))), default=0.0)
+            if time.time() - newest > KEPT:
+                shutil.rmtree(place, ignore_errors=True)
 
     def _begin(self, start: RegionStart) -> _OpenRun:
         key = (start.run, start.second_process)
@@ -201,7 +218,9 @@ class DeployedRegion:
         return self._runs[key]
 
     def _holdings(self, question: Message, header: Mapping[str, Any]) -> Message:
-        report = holdings(header["config"], self.workspace, self.name, run=str(header["run"]))
+        config, run = header["config"], _checked_run(header["run"])
+        _check_dataset(config["dataset"]["name"])
+        report = holdings(config, self.workspace, self.name, run=run)
         return _text(question, "holdings", report)
 
     def _register(self, question: Message, header: Mapping[str, Any]) -> Message:
@@ -264,12 +283,25 @@ class DeployedRegion:
             start = from_plain(RegionStart, json.loads(path.read_text()))
         except (OSError, ValueError, Unserializable):
             raise FedsovError("this region was not opened for the run") from None
+        if (start.run, start.second_process, start.region.name) != (run, second, self.name):
+            raise FedsovError(f"{path} is of another run; remove it, and the hub opens the region again")
         return self._begin(replace(start, folder=self.folder))
 
     def _place(self, run: str, second: bool) -> Path:
-        if not run or not run.replace("-", "").replace("_", "").isalnum():
-            raise JobRefused("the name of a run is letters, digits, '-' and '_'")
-        return self.folder / "deployed" / (f"{run}-second" if second else run)
+        return self.folder / "deployed" / f"{_checked_run(run)}{SECOND if second else ''}"
+
+
+def _checked_run(run: Any) -> str:
+    """The name of a run, which becomes a folder's and stands in the ledger for ever. Raises JobRefused."""
+    if not isinstance(run, str) or not RUN_NAME.fullmatch(run):
+        raise JobRefused("the name of a run is letters, digits, '-' and '_'")
+    return run
+
+
+def _check_dataset(name: Any) -> None:
+    """Raises JobRefused for a name that leads out of the folder of a region's stores."""
+    if not isinstance(name, str) or not name.strip(".") or Path(name).name != name:
+        raise JobRefused("the name of a data set is no path")
 
 
 def _until_alone(start: RegionStart) -> None:

@@ -8,14 +8,22 @@ settings, the kinds of its columns, and as many rows as its gate lets pass.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
+from fedsov.artifact import Party
 from fedsov.config.settings import settings_of
-from fedsov.errors import InputError
+from fedsov.errors import InputError, JobRefused
+from fedsov.jurisdiction import Region
+from fedsov.ledger.ledger import Ledger
 from fedsov.partition.ingest import reported
+from fedsov.region.settings_file import has_settings, read_settings
+from fedsov.region.trust.parties import Parties
+from fedsov.runtimes.ingestion_gates import party_of
 from fedsov.runtimes.ingestion_process import opened_gates, plain_report
-from fedsov.storage.workspace import Workspace
+from fedsov.runtimes.ingestion_request import report_from_json
+from fedsov.storage.workspace import Workspace, ledger_of
 
 
 def holdings(config: Mapping[str, Any], workspace: Workspace, name: str, *, run: str) -> dict[str, Any]:
@@ -31,11 +39,32 @@ def holdings(config: Mapping[str, Any], workspace: Workspace, name: str, *, run:
     own = [region for region in report.regions if region.name == name]
     if not own:
         raise InputError(f"region {name} holds no rows of {settings.dataset.name}; run: fedsov region ingest {name}")
+    _check_pinned(workspace, name, settings.federation.hub, own[0])
     gates = opened_gates(settings, workspace, run, only=name)
     gates.settle_all(own)
     stored = {name: report.stored[name]}
     mine = replace(report, regions=tuple(own), stored=stored, rows_in=stored[name], quarantined={}, up_to_date=True)
     return plain_report(mine, gates, (), gates.told_rows)
+
+
+def _check_pinned(workspace: Workspace, name: str, hub: Party, region: Region) -> None:
+    """Raises JobRefused where the owner did not say where the hub and the region are: a hub's word pins neither.
+
+    In one workspace the first ingestion pins them, for whoever runs it is the owner.
+    """
+    folder = workspace.region(name)
+    with closing(Ledger.read(ledger_of(folder))) as ledger:
+        pinned = read_settings(folder, ledger).parties if has_settings(folder, ledger) else Parties()
+    if unsaid := pinned.unsaid(name, Parties(hub, party_of(region))):
+        raise JobRefused("; ".join(unsaid))
+
+
+def check_own(part: Mapping[str, Any], name: str) -> None:
+    """Raises InputError where a region's part tells of another region than itself: it would speak for that one."""
+    told = report_from_json(merged([part]))
+    names = [*(region["name"] for region in part["regions"]), *told.stores, *told.settings, *told.settled]
+    if set(told.regions) != {name} or set(names) != {name} or len(part["regions"]) > 1:
+        raise InputError(f"region {name} tells of {', '.join(sorted(map(str, set(names) - {name}))) or 'nobody'}")
 
 
 def merged(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

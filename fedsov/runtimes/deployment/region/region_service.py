@@ -91,6 +91,9 @@ class RegionService:
             beats = threading.Thread(target=self._beat, args=(stop,), daemon=True, name="heartbeat")
             try:
                 self._region_process()
+                if not self._place.hub_key:
+                    why = "this region pins no key of its hub, so that no list of revoked certificates is believed here"
+                    self._tell("no revocations", f"{why}; `fedsov deploy accept` pins it")
                 if self._hello(stop):
                     beats.start()
                     self._loop(stop)
@@ -207,9 +210,13 @@ class RegionService:
         """A sign of life every few seconds, also while the region works on a message for minutes."""
         with HubConnection(self._place.hub, self._place.credentials) as connection:
             while not stop.wait(BEAT):
-                with suppress(HubUnreachable, HubRefused, ConfigurationError, KeyUnavailable):
-                    _, told = connection.post(f"{FLEET}/beat", timeout=2 * BEAT)
-                    self._keep_revoked(connection, int(json.loads(told or b"{}").get("revoked", 0)))
+                try:
+                    with suppress(HubUnreachable, HubRefused, ConfigurationError, KeyUnavailable):
+                        _, told = connection.post(f"{FLEET}/beat", timeout=2 * BEAT)
+                        self._keep_revoked(connection, int(json.loads(told or b"{}").get("revoked", 0)))
+                except Exception as problem:  # boundary: a full disk or a hub's nonsense ends no sign of life
+                    why = f"the hub's list of revoked certificates was not taken: {type(problem).__name__}"
+                    self._tell("revocations not taken", f"{why}; look for a full disk, and at the hub")
 
     def _keep_revoked(self, connection: HubConnection, newest: int) -> None:
         """Takes the hub's list of revoked certificates where it is newer than the one kept here."""

@@ -64,3 +64,16 @@ def test_the_end_of_the_server_ends_every_wait():
     answer, seconds = waited(lambda bells, box, leave: bells.close())
     assert answer is None
     assert seconds < 2
+
+
+def test_a_signal_that_comes_while_its_thread_holds_the_bells_may_close_them():
+    bells, closed = Bells(), threading.Event()
+
+    def interrupted():
+        with bells._lock:
+            bells.close()
+            bells.ring(("node", 1))
+        closed.set()
+
+    threading.Thread(target=interrupted, daemon=True).start()
+    assert closed.wait(5)

@@ -159,6 +159,22 @@ def test_a_long_poll_is_woken_by_a_message(hub):
     assert asyncio.run(scene())[0] == 200
 
 
+def test_a_message_that_an_old_poll_took_is_handed_out_after_the_next_hello(hub):
+    run, token, nodes = begun(hub)
+
+    async def scene():
+        old = asyncio.ensure_future(hub.asking("DE", "fleet/pull", fedsov_wait="20"))
+        await asyncio.sleep(0.1)
+        await hub.asking("DE", "fleet/hello", b"{}")
+        await hub.asking("hub", "grid/send", packed(question(run, nodes["DE"])), fedsov_token=token)
+        taken = await asyncio.wait_for(old, 5)  # by a connection at whose other end nobody is
+        return taken, await hub.asking("DE", "fleet/pull")
+
+    taken, handed = asyncio.run(scene())
+    assert taken[0] == 200
+    assert handed == taken
+
+
 def test_a_region_answers_for_itself_alone(hub):
     run, token, nodes = begun(hub)
     hub.ask("hub", "grid/send", packed(question(run, nodes["DE"])), fedsov_token=token)
@@ -190,6 +206,16 @@ def test_what_waits_for_a_region_goes_with_its_run(hub):
     assert hub.ask("DE", "fleet/pull")[0] == 200
     hub.tell("hub", "runs/end", {"status": "failed"}, fedsov_token=token)
     assert hub.ask("DE", "fleet/pull")[0] == 204
+
+
+def test_the_last_answers_of_a_run_that_was_killed_go_when_the_next_begins(hub):
+    _, token, _ = begun(hub)
+    hub.ask("hub", "grid/receive", json.dumps({"ids": [], "number": "1"}).encode(), fedsov_token=token)
+    hub.tell("hub", "runs", {"application": "test"})
+    assert list(hub.application._pollers) == [token]
+    hub.link.end_run(hub.link.task_of(token), "failed")
+    hub.tell("hub", "runs", {"application": "test"})
+    assert not hub.application._pollers
 
 
 @pytest.mark.parametrize("body", [b"", b"abc", b"\xff" * 100, (2**31).to_bytes(4, "big") + b"x" * 50], ids=len)

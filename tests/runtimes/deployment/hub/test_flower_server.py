@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from fedsov.protocol.envelopes import Address, enveloped
 from fedsov.protocol.flower_messages import flower_process, identify, new_id
 from fedsov.runtimes.deployment.flower_clients import named_once, parcel_of, parcelled
 from fedsov.runtimes.deployment.hub.flower_server import IN_MEMORY, SuperLink, open_superlink
-from fedsov.runtimes.deployment.parcels import unpack_parcel
+from fedsov.runtimes.deployment.parcels import ParcelDamaged, pack_parcel, unpack_parcel
 
 KEY = ec.generate_private_key(ec.SECP256R1()).public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
@@ -92,3 +93,60 @@ def test_a_message_that_a_killed_coordinator_had_handed_out_is_handed_out_again(
     link, _ = _opened(database)
     again = link.take_for_node(node)
     assert again is not None and _is_whole(again.parcel)
+
+
+def _reply(link: SuperLink) -> tuple[int, str, bytes]:
+    """A run, a question of it that a node was handed, and a parcel of the answer to it."""
+    node, parcel = _question(link)
+    (identifier,) = link.store(parcel, check=lambda message: "")
+    handed = link.take_for_node(node)
+    assert handed is not None
+    (came,) = parcelled(handed.parcel)
+    reply = Message(RecordDict({"arrays": ArrayRecord({"w": Array(np.arange(5.0))})}), reply_to=came.message())
+    with named_once():
+        return handed.run, identifier, parcel_of([reply])
+
+
+def _is_chunk(content: bytes) -> bool:
+    return content.startswith(b"ArrayChunk")
+
+
+def _without_a_chunk(head: PushAppMessagesRequest, objects: dict[str, bytes]) -> None:
+    del objects[next(name for name, content in objects.items() if _is_chunk(content))]
+
+
+def _of_another_tree(head: PushAppMessagesRequest, objects: dict[str, bytes]) -> None:
+    root = head.message_object_trees[0]
+    root.children.add(object_id=root.children[0].object_id)
+
+
+def _under_another_id(head: PushAppMessagesRequest, objects: dict[str, bytes]) -> None:
+    head.messages_list[0].metadata.message_id = "0" * 64
+
+
+def _of_no_tree(head: PushAppMessagesRequest, objects: dict[str, bytes]) -> None:
+    del head.message_object_trees[:]
+
+
+@pytest.mark.parametrize("damage", [_without_a_chunk, _of_another_tree, _under_another_id, _of_no_tree])
+def test_an_answer_that_is_not_whole_is_refused_and_nothing_of_it_is_kept(damage: Any) -> None:
+    link, rung = _opened(IN_MEMORY)
+    run, question, parcel = _reply(link)
+    content, objects = unpack_parcel(parcel)
+    head = PushAppMessagesRequest.FromString(content)
+    damage(head, objects)
+    with pytest.raises(ParcelDamaged):
+        link.store(pack_parcel(head.SerializeToString(), objects), check=lambda message: "")
+    assert link.take_replies(run, [question]) is None
+    assert link.store(parcel, check=lambda message: "") != [""] and rung[-1] == ("run", run)
+    assert link.take_replies(run, [question]) is not None
+
+
+def test_an_answer_without_objects_by_flowers_own_interface_costs_its_sender_alone() -> None:
+    link, _ = _opened(IN_MEMORY)
+    run, question, parcel = _reply(link)
+    _half(link, parcel)
+    taken = link.take_replies(run, [question])
+    assert taken is not None
+    (came,) = parcelled(taken)
+    assert came.metadata.reply_to_message_id == question and not came.objects

@@ -108,6 +108,16 @@ def test_a_job_that_runs_is_stopped_by_its_dispatcher(hub):
     assert followed(hub, job)["state"] == "stopped"
 
 
+def test_a_run_that_went_on_is_named_by_its_run_as_its_newest_job(hub):
+    jobs = []
+    for state in ("failed", "running"):
+        jobs.append(submitted(hub))
+        taken(hub, "one")
+        hub.tell("hub", "jobs/tell", {"id": jobs[-1], "run": "r-1", "state": state})
+    assert hub.tell("operator", "jobs/stop", {"id": "r-1"})["state"] == "stopping"
+    assert followed(hub, "r-1", 0)["id"] == jobs[-1]
+
+
 def test_a_job_that_was_to_stop_when_its_dispatcher_ended_is_stopped(hub):
     job = submitted(hub)
     taken(hub, "one")

@@ -1,16 +1,23 @@
 """A deployed region's own process: whatever comes is answered, and nothing of what goes wrong is told but its name."""
 
+import os
+import time
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from flwr.app import ConfigRecord, Message, RecordDict
 
+from fedsov.artifact import Party
 from fedsov.ledger.ledger import Ledger
+from fedsov.model.targets import TargetRule
 from fedsov.protocol.envelopes import Address, enveloped
 from fedsov.protocol.flower_messages import HUB_NODE, flower_process, identify
+from fedsov.protocol.job import Asked, RegionStart, TrainingJob
 from fedsov.runtimes.bench.process_bench import BenchServer
 from fedsov.runtimes.deployment.flower_clients import named_once, parcel_of, parcelled
-from fedsov.runtimes.deployment.region.enveloped_region import DeployedRegion
+from fedsov.runtimes.deployment.region.enveloped_region import KEPT, DeployedRegion
+from fedsov.serialization import to_plain
 from fedsov.storage.workspace import Workspace, ledger_of
 from tests.runtimes.deployment.hub_side import trial_of
 
@@ -57,6 +64,17 @@ def test_a_message_over_which_the_process_ended_is_answered_with_that(region):
         ({"act": "rows"}, "NoEnvelope"),
         ({"run": "never"}, "FedsovError"),
         ({"run": "../../x"}, "JobRefused: the name of a run is letters, digits, '-' and '_'"),
+        ({"run": "r" * 65}, "JobRefused: the name of a run is letters, digits, '-' and '_'"),
+        ({"run": "r.second"}, "JobRefused: the name of a run is letters, digits, '-' and '_'"),
+        (
+            {"act": "holdings", "run": "r" * 65, "config": {"dataset": {"name": "rows"}}},
+            "JobRefused: the name of a run is letters, digits, '-' and '_'",
+        ),
+        (
+            {"act": "holdings", "config": {"dataset": {"name": "../../FR/store/rows"}}},
+            "JobRefused: the name of a data set is no path",
+        ),
+        ({"act": "holdings", "config": {"dataset": {"name": ".."}}}, "JobRefused: the name of a data set is no path"),
         ({"act": "open", "start": {"region": "nonsense"}}, "Unserializable"),
         ({"act": "register", "run": "never"}, "FedsovError"),
     ],
@@ -69,3 +87,35 @@ def test_what_it_does_not_do_is_told_by_its_name_and_noted(region, message, told
 def test_a_run_that_it_does_not_know_is_closed_without_a_word(region):
     (came,) = parcelled(region.answered(parcel("close", run="never")))
     assert not came.message().has_error()
+
+
+def opened(region: DeployedRegion, run: str) -> None:
+    """Has the region opened for a run, for which it has no rows."""
+    start = RegionStart(
+        Party("DE", "DE", "A Bank"),
+        Party("hub", "DE", "A Hub"),
+        Path("x"),
+        run,
+        TrainingJob("rows", TargetRule("y")),
+        Asked(),
+    )
+    (came,) = parcelled(region.answered(parcel("open", run=run, start=to_plain(start))))
+    assert not came.message().has_error()
+
+
+def test_a_run_whose_end_was_never_told_is_closed_by_the_next_and_kept_for_a_month(region):
+    for run in ("first", "second"):
+        opened(region, run)
+    assert [run for run, _ in region._runs] == ["second"]
+    kept = region.folder / "deployed"
+    assert {path.name for path in kept.iterdir()} == {"first", "second"}
+    for path in (kept / "first" / "start.json", kept / "first"):
+        os.utime(path, (0, time.time() - KEPT - 60))
+    opened(region, "third")
+    assert {path.name for path in kept.iterdir()} == {"second", "third"}
+
+
+def test_what_another_run_was_told_opens_no_region(region):
+    opened(region, "first")
+    os.rename(region.folder / "deployed" / "first", region.folder / "deployed" / "other")
+    assert reason(region.answered(parcel(run="other"))) == "FedsovError"
