@@ -14,6 +14,7 @@ from typing import Any
 from fedsov.config.settings import settings_of
 from fedsov.errors import InputError
 from fedsov.partition.ingest import reported
+from fedsov.runtimes.deployment.region.own_files import with_own_files
 from fedsov.runtimes.ingestion_process import opened_gates, plain_report
 from fedsov.storage.workspace import Workspace
 
@@ -32,6 +33,7 @@ def holdings(config: Mapping[str, Any], workspace: Workspace, name: str, *, run:
     if not own:
         raise InputError(f"region {name} holds no rows of {settings.dataset.name}; run: fedsov region ingest {name}")
     gates = opened_gates(settings, workspace, run, only=name)
+    gates = replace(gates, asked=with_own_files(workspace.region(name), gates.asked))
     gates.settle_all(own)
     stored = {name: report.stored[name]}
     mine = replace(report, regions=tuple(own), stored=stored, rows_in=stored[name], quarantined={}, up_to_date=True)
