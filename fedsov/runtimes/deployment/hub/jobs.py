@@ -163,6 +163,8 @@ class Jobs:
         name = str(asked.get("id", ""))
         if name == "latest" and self._jobs:
             return max(self._jobs.values(), key=lambda job: job.submitted)
+        if not self._jobs:
+            raise ConfigurationError("the hub has no job yet; `fedsov train runtime=deployment` submits one")
         found = next((job for job in self._jobs.values() if name and name in (job.id, job.run)), None)
         if found is None:
             raise ConfigurationError(f"the hub has no job {name!r}; `fedsov status` lists them")
