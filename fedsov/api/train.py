@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from fedsov.errors import ConfigurationError, FedsovError, printable
 from fedsov.runtimes import check_kind, kind_in, open_runtime, warm_up
+from fedsov.storage.party_file import check_regions_here
 
 if TYPE_CHECKING:
     from fedsov.api.result import RunResult
@@ -217,6 +218,8 @@ def _open(
 ) -> Iterator[HubRun]:
     """An open run over the runtime that the settings choose. Raises ConfigurationError and as `hub.run.open_run`."""
     check_kind(settings.runtime.kind)
+    if settings.runtime.kind != "deployment":
+        check_regions_here(settings.workspace)
     with warm_up(settings.runtime.kind, trains=trains):
         from fedsov.config.hub_settings import hub_settings
         from fedsov.hub.run import open_run

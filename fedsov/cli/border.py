@@ -89,8 +89,12 @@ def _check_region(name: str, settings: Settings) -> None:
 
 def _check_ingested(settings: Settings) -> None:
     """Refuses a workspace in which nothing was ingested: a question stores nobody's rows."""
+    from fedsov.storage.party_file import check_regions_here
     from fedsov.storage.workspace import Workspace
 
+    if settings.runtime.kind == "deployment":  # the regions are elsewhere, and tell what they hold
+        return
+    check_regions_here(settings.workspace)
     if not Workspace(settings.workspace).region_names():
         raise ConfigurationError(
             f"workspace {settings.workspace} has no region, and a question ingests nothing; name another one by "

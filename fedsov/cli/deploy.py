@@ -287,9 +287,8 @@ def renew(arguments: RenewArguments) -> None:
         print_json({name: {"serial": member.serial, "not_after": member.not_after} for name, member in members.items()})
         return
     for name, member in members.items():
-        print_line(
-            f"{name}: certificate {member.serial[:16]}, valid until {member.not_after}; restart the {member.role}"
-        )
+        print_line(f"{name}: certificate {member.serial[:16]}, valid until {member.not_after}")
+    print_line(f"restart the hub now: `fedsov hub --workspace {arguments.workspace}`")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -317,6 +316,7 @@ def revoke(arguments: RevokeArguments) -> None:
         )
         return
     print_line(f"{arguments.name}: revoked; list number {listed.counter} is signed, and noted in the hub's ledger")
+    print_line("to come back: `fedsov deploy renew` in that party's home, then an approval here")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ app = command_app()
 class LogsArguments(Arguments):
     """Which job."""
 
-    job: Annotated[str, typer.Argument(metavar="JOB", help="Its id, its run's name, or the `latest`.")] = "latest"
+    job: Annotated[str, typer.Argument(metavar="JOB", help="Its id, its run's name, or `latest`.")] = "latest"
     hub: HubOption = ""
 
 

@@ -18,7 +18,7 @@ app = command_app()
 class StopArguments(Arguments):
     """Which job."""
 
-    job: Annotated[str, typer.Argument(metavar="JOB", help="Its id, its run's name, or the `latest`.")]
+    job: Annotated[str, typer.Argument(metavar="JOB", help="Its id, its run's name, or `latest`.")]
     hub: HubOption = ""
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
+from fedsov.errors import counted
 from fedsov.jurisdiction import Atlas, Region
 from fedsov.partition.arrival import NO_CONDITIONS, Conditions
 from fedsov.partition.dataset import DatasetSpec
@@ -102,7 +103,7 @@ class Preview:
             *(f"warning: {line}" for line in self.said),
             "columns (values are masked):",
             *columns,
-            f"{some}{self.rows_in - held_back:,} rows would be stored in {len(self.regions)} regions:",
+            f"{some}{self.rows_in - held_back:,} rows would be stored in {counted(len(self.regions), 'region')}:",
             *regions,
             *(
                 [f"{_told(held_back, self.is_rounded)} rows would be quarantined:", *reasons]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fedsov.artifact import Party
+from fedsov.errors import counted
 
 TO_USE_A_COLUMN = "to use one, declare its kind: dataset.kinds.COLUMN=numeric or categorical"
 
@@ -62,7 +63,7 @@ class IngestionReport:
         why = "; ".join(f"{self._told(count)} {reason}" for reason, count in sorted(self.quarantined.items()))
         return (
             f"{'about ' if self.rounded else ''}{self.rows_in:,} rows in = "
-            f"{self.stored:,} stored in {len(self.regions)} regions "
+            f"{self.stored:,} stored in {counted(len(self.regions), 'region')} "
             f"+ {held_back:,} quarantined{f' ({why})' if why else ''}"
             f"{'; name unknown jurisdictions by dataset.aliases={SPELLING: CODE}' if unknown and not self.said else ''}"
             f"{'; the stores are up to date' if self.up_to_date else ''}"

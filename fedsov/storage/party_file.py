@@ -16,6 +16,8 @@ from fedsov.checks import section, text, whole
 from fedsov.errors import ConfigurationError
 from fedsov.storage.atomic_files import write_file
 from fedsov.storage.bounded_files import read_bounded
+from fedsov.storage.deployment_folder import DeploymentFolder
+from fedsov.storage.workspace import Workspace, is_there, ledger_of
 
 PORT = 9092
 """The hub's, unless its settings say another: that of Flower's Fleet API."""
@@ -50,6 +52,32 @@ def read_party(path: Path) -> PartyFile:
     hub = section(f"{path}: hub", given["hub"], HubAddress)
     host, port = text("hub.host", hub["host"]), whole("hub.port", hub.get("port", PORT), at_least=1, at_most=65535)
     return PartyFile(text("name", given["name"]), text("role", given["role"]), HubAddress(host, port))
+
+
+def check_regions_here(home: Path) -> None:
+    """Refuses a run within one workspace in the home of a party of a deployment: it has no other party's rows.
+
+    Such a run would make the other parties there anew, with other keys. A trial of `fedsov up` has all of its regions
+    in its workspace; so has a region that had a hub beside it before it joined.
+
+    Raises ConfigurationError.
+    """
+    folder = DeploymentFolder(home)
+    if not folder.party.exists() or (folder.root / "regions").exists():
+        return
+    party = read_party(folder.party)
+    if party.role == "region":
+        if is_there(ledger_of(Workspace(home).hub)):
+            return
+        raise ConfigurationError(
+            f"{home} is the home of region {party.name}, whose hub is elsewhere: `fedsov region ingest {party.name}` "
+            "stores its rows, and `fedsov train runtime=deployment` in the hub's home makes a run; or name another "
+            "workspace=DIR"
+        )
+    raise ConfigurationError(
+        f"{home} is the home of a deployment's {party.role}, whose regions are elsewhere: add runtime=deployment, or "
+        "name another workspace=DIR"
+    )
 
 
 def write_party(path: Path, party: PartyFile) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fedsov.errors import ConfigurationError
-from fedsov.storage.party_file import PORT, HubAddress, PartyFile, read_party, write_party
+from fedsov.storage.party_file import PORT, HubAddress, PartyFile, check_regions_here, read_party, write_party
 
 
 def test_a_party_that_was_written_is_read(tmp_path: Path) -> None:
@@ -38,3 +38,23 @@ def test_a_file_that_says_anything_else_is_refused(tmp_path: Path, text: str) ->
         read_party(tmp_path / "party.yaml")
     with pytest.raises(ConfigurationError, match="fedsov deploy accept"):
         read_party(tmp_path / "none.yaml")
+
+
+def test_a_run_within_one_workspace_is_refused_where_the_other_parties_are_elsewhere(tmp_path: Path) -> None:
+    check_regions_here(tmp_path)
+    deployment = tmp_path / "deployment"
+    deployment.mkdir()
+    for role, told in (
+        ("hub", "add runtime=deployment"),
+        ("operator", "add runtime=deployment"),
+        ("region", "ingest P"),
+    ):
+        write_party(deployment / "party.yaml", PartyFile("P", role, HubAddress("hub.example")))
+        with pytest.raises(ConfigurationError, match=told):
+            check_regions_here(tmp_path)
+    (tmp_path / "hub").mkdir()
+    (tmp_path / "hub" / "ledger.sqlite").write_bytes(b"a ledger")
+    check_regions_here(tmp_path)  # a region that had a hub beside it
+    write_party(deployment / "party.yaml", PartyFile("hub", "hub", HubAddress("hub.example")))
+    (deployment / "regions").mkdir()
+    check_regions_here(tmp_path)  # a trial

@@ -51,14 +51,16 @@ class Dispatcher:
     def serve(self, health: Any) -> None:
         """Takes jobs, and is told meanwhile which one is to be stopped."""
         health.tell(waits_for="the coordinator")
+        wait = 0.0  # the first answer comes at once: it says that the coordinator is there
         pause = 0.1
         while not self._stop.is_set():
             try:
-                job = self._next()
+                job = self._next(wait)
                 health.tell(waits_for="", connected=True)
-                pause = 0.1
+                pause, wait = 0.1, WAIT
             except (HubUnreachable, HubRefused) as error:
-                health.tell(waits_for=str(error), connected=False)
+                health.tell(waits_for=f"the coordinator ({error})", connected=False)
+                wait = 0.0
                 self._stop.wait(pause)
                 pause = min(5.0, 2 * pause)
                 continue
@@ -68,9 +70,9 @@ class Dispatcher:
                 watching.start()
                 self._run(job)
 
-    def _next(self) -> Mapping[str, Any] | None:
-        """The next job; None where none came in a while."""
-        found = self._ask("next", {"dispatcher": self._name}, wait=WAIT)
+    def _next(self, wait: float) -> Mapping[str, Any] | None:
+        """The next job; None where none came within so many seconds."""
+        found = self._ask("next", {"dispatcher": self._name}, wait=wait)
         return None if not found or "job" not in found else found["job"]
 
     def _watch(self, job: str) -> None:
@@ -105,7 +107,7 @@ class Dispatcher:
             ended = False
             for event in _events(process):
                 run = str(event.get("run", run))
-                ended = self._told(job["id"], event) or ended
+                ended = self._told(job["id"], event, run) or ended
             code = process.wait()
             self._spare = self._process()
             if ended or self._stop.is_set():
@@ -142,7 +144,7 @@ class Dispatcher:
             env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
 
-    def _told(self, job: str, event: Mapping[str, Any]) -> bool:
+    def _told(self, job: str, event: Mapping[str, Any], run: str) -> bool:
         """Tells an event of a job to the coordinator; True where it was the last."""
         if "line" in event:
             self._tell(job, lines=[event["line"]])
@@ -153,11 +155,13 @@ class Dispatcher:
         elif "error" in event:
             self._tell(job, state=FAILED, result={"error": event["error"]})
         elif "stopped" in event:
-            self._tell(job, state=STOPPED, lines=["stopped; to go on: fedsov train --resume"])
+            self._tell(job, state=STOPPED, lines=[f"stopped; to go on: fedsov train --resume {run or 'latest'}"])
         return bool({"result", "error", "stopped"} & set(event))
 
     def _tell(self, job: str, **changes: Any) -> None:
         """Tells the coordinator, however long it is away; a process that is told to stop tells no more."""
+        if state := changes.get("state"):
+            self._lines.info("job", f"job {job} is {state}")
         with suppress(HubRefused, HubUnreachable):
             again(lambda: self._ask("tell", {"id": job, **changes}), outage=DAY, stop=self._stop)
 

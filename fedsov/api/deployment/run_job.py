@@ -108,7 +108,24 @@ def _at_home(home: Path, config: Any) -> dict[str, Any]:
         raise ConfigurationError("what was submitted is no configuration; submit by `fedsov train runtime=deployment`")
     if "hub" in options:
         raise ConfigurationError("runtime.options.hub: a run at a hub is that hub's own; leave it out")
+    border = config.get("border")
+    for key in ("evidence", "rules"):
+        _check_inside(home, f"border.{key}", border.get(key) if isinstance(border, Mapping) else None)
     return {**config, "workspace": str(home), "runtime": {**runtime, "kind": "deployment", "hub": None}}
+
+
+def _check_inside(home: Path, key: str, path: Any) -> None:
+    """Raises ConfigurationError for a file of the hub's machine neither in its home nor shipped: a message about
+    what is wrong in a file tells of it."""
+    if path is None:
+        return
+    from fedsov.config.hydra_compose import config_dir
+
+    resolved = Path(os.path.expanduser(str(path))).resolve()
+    if not any(resolved.is_relative_to(folder.resolve()) for folder in (home, config_dir())):
+        raise ConfigurationError(
+            f"{key}={path} is no file of the hub's home; put the file into {home} and name it with its whole path"
+        )
 
 
 if __name__ == "__main__":

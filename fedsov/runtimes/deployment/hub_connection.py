@@ -180,6 +180,9 @@ class HubConnection:
             connection.request(method, path, body=body or None, headers=dict(headers))
             response = connection.getresponse()
             status, answer = response.status, _body(response)
+        except KeyboardInterrupt:
+            self.close()  # in the midst of a request; the next one needs another connection
+            raise
         except CertificateRefused as error:
             self.close()
             where = f"{self.address.host}:{self.address.port}"

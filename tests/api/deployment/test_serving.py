@@ -133,7 +133,8 @@ def test_a_job_is_stopped_and_says_how_it_goes_on(trial: Trial) -> None:
             assert fedsov("stop", "latest", f"workspace={trial.workspace}").returncode == 0
     assert following.wait(60) != 0
     assert lines, "nothing was said"
-    assert any("stopped; to go on: fedsov train --resume" in each for each in lines), "".join(lines)[-3000:]
+    assert any("stopped; to go on: fedsov train --resume 20" in each for each in lines), "".join(lines)[-3000:]
+    assert not any("cannot be reached" in each for each in lines), "the run's own connection is whole"
     assert "was stopped at the hub" in lines[-1]
 
 

@@ -90,7 +90,7 @@ class Access:
             raise NotAllowed("no certificate came with the connection; every party has its own (`fedsov deploy`)")
         try:
             who = caller_of(certificate)
-            self._check(who)
+            self.check(who)
         except (CertificateRefused, KeyUnavailable) as error:
             raise NotAllowed(str(error)) from None
         return who
@@ -117,7 +117,8 @@ class Access:
         """That list, as it is signed."""
         return self.folder.revoked.read_bytes()
 
-    def _check(self, who: Caller) -> None:
+    def check(self, who: Caller) -> None:
+        """Raises NotAllowed, CertificateRefused or KeyUnavailable for a party that may not call any more."""
         if self.clock() > who.not_after:
             raise NotAllowed(f"the certificate of {who.name} ended on {who.not_after.date()}; `fedsov deploy renew`")
         check_not_revoked(self._revoked.now(), who.serial, who.name)

@@ -32,7 +32,7 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 
 from fedsov import __version__
-from fedsov.errors import FedsovError
+from fedsov.errors import CertificateRefused, FedsovError, KeyUnavailable
 from fedsov.protocol.message_types import VERSION
 from fedsov.runtimes.deployment.hub.access import Access, Caller, NotAllowed
 from fedsov.runtimes.deployment.hub.bells import Bells
@@ -227,7 +227,15 @@ class Coordinator:
                 region.handed = None
             take = _in_a_thread(self._link.take_for_node, region.node)
             region.handed = await self._bells.answer(("node", region.node), take, request.wait, request.gone)
+            self._check_still(request.who)
             return None if region.handed is None else region.handed.parcel
+
+    def _check_still(self, who: Caller) -> None:
+        """Raises NotAllowed for a party that was revoked while it waited; its message waits for its successor."""
+        try:
+            self._access.check(who)
+        except (CertificateRefused, KeyUnavailable) as error:
+            raise NotAllowed(str(error)) from None
 
     async def _push(self, request: PartyRequest) -> Answer:
         node = self._region(request).node

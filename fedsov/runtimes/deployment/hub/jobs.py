@@ -149,6 +149,8 @@ class Jobs:
     async def _tell(self, request: PartyRequest) -> Any:
         asked = request.json()
         job = self._job(asked)
+        if job.state in ENDED:
+            return None
         if lines := asked.get("lines"):
             with open(self._folder / f"{job.id}.lines", "a", encoding="utf-8") as file:
                 file.writelines(json.dumps(str(line)) + "\n" for line in lines)
@@ -163,6 +165,8 @@ class Jobs:
         name = str(asked.get("id", ""))
         if name == "latest" and self._jobs:
             return max(self._jobs.values(), key=lambda job: job.submitted)
+        if name == "latest":
+            raise ConfigurationError("the hub has no job yet; `fedsov train runtime=deployment` submits one")
         newest_first = reversed(self._jobs.values())  # a run that went on has several jobs
         found = next((job for job in newest_first if name and name in (job.id, job.run)), None)
         if found is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fedsov.errors import FedsovError, counted
 from fedsov.keys.principals import TRAINER
+from fedsov.ledger.gaps import open_loss
 from fedsov.ledger.ledger import Ledger
 from fedsov.partition.manifest import check_seal, read_manifest
 from fedsov.region.admission import Place
@@ -28,6 +29,9 @@ def ledger(examined: ExaminedHome) -> str:
     if opened.owner != name:
         mend = "put each party's own files into its home"
         raise Amiss(f"the ledger at {path} is of {opened.owner}, not of {name}", mend)
+    if open_loss(opened):
+        mend = f"`fedsov ledger accept-gap {name} --why TEXT` accepts that, or put back a newer backup"
+        raise Amiss("it was put back from a backup, and nobody accepted what it lacks: no run goes on", mend)
     return f"{counted(entries, 'entry', 'entries')} verify"
 
 
@@ -53,7 +57,8 @@ def stores(examined: ExaminedHome) -> str:
     opened = keys_for(place, read_settings(place.folder, place.ledger), TRAINER)
     folders = stores_of(place.folder)
     if not folders:
-        raise Amiss(f"{examined.party.name} has no store yet", "`fedsov region ingest` or `fedsov ingest` makes one")
+        name = examined.party.name
+        raise Amiss(f"{name} has no store yet", f"`fedsov region ingest {name} dataset=@FILE` makes one")
     rows = 0
     for folder in folders:
         manifest = read_manifest(folder)

@@ -55,6 +55,7 @@ from fedsov.runtimes.deployment.acts import ANSWER, CLOSE, HOLDINGS, OPEN, REGIS
 from fedsov.runtimes.deployment.flower_clients import named_once, parcel_of, parcelled, record_names
 from fedsov.runtimes.deployment.region import kept_answer
 from fedsov.runtimes.deployment.region.holdings import holdings
+from fedsov.runtimes.deployment.region.own_files import with_own_files
 from fedsov.runtimes.framed_socket import ConnectionClosed, Frame, FramedSocket
 from fedsov.runtimes.region_process import log_to
 from fedsov.runtimes.registry_connection import RegistryConnection, open_registry
@@ -214,6 +215,7 @@ class DeployedRegion:
         if not start.second_process:
             _until_alone(start)
         bench = ProcessBench(self.benches, keep_out=[self.workspace.root, *self.keep_out])
+        start = replace(start, asked=with_own_files(self.folder, start.asked))
         self._runs[key] = _OpenRun(open_region(start, bench=bench), start, keys)
         return self._runs[key]
 

@@ -20,6 +20,7 @@ from fedsov.ledger.ledger import Ledger
 from fedsov.partition.ingest import reported
 from fedsov.region.settings_file import has_settings, read_settings
 from fedsov.region.trust.parties import Parties
+from fedsov.runtimes.deployment.region.own_files import with_own_files
 from fedsov.runtimes.ingestion_gates import party_of
 from fedsov.runtimes.ingestion_process import opened_gates, plain_report
 from fedsov.runtimes.ingestion_request import report_from_json
@@ -41,6 +42,7 @@ def holdings(config: Mapping[str, Any], workspace: Workspace, name: str, *, run:
         raise InputError(f"region {name} holds no rows of {settings.dataset.name}; run: fedsov region ingest {name}")
     _check_pinned(workspace, name, settings.federation.hub, own[0])
     gates = opened_gates(settings, workspace, run, only=name)
+    gates = replace(gates, asked=with_own_files(workspace.region(name), gates.asked))
     gates.settle_all(own)
     stored = {name: report.stored[name]}
     mine = replace(report, regions=tuple(own), stored=stored, rows_in=stored[name], quarantined={}, up_to_date=True)

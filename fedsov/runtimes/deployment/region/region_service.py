@@ -23,6 +23,7 @@ from fedsov.runtimes.deployment.flower_clients import first_message
 from fedsov.runtimes.deployment.hub_connection import Credentials, HubConnection, HubRefused, HubUnreachable
 from fedsov.runtimes.deployment.parcels import ParcelDamaged
 from fedsov.runtimes.deployment.supervision.health import Health
+from fedsov.runtimes.deployment.supervision.log_lines import cut
 from fedsov.runtimes.fork_server import TO_READ, ForkServer
 from fedsov.runtimes.framed_socket import ConnectionClosed, Frame, FramedSocket
 from fedsov.storage.atomic_files import write_file
@@ -238,10 +239,10 @@ class RegionService:
         self._health.tell(connected=True, waits_for="")
 
     def _lost(self, why: str) -> None:
-        state = self._health.state
-        if state.connected or state.waits_for != why:
+        state, waits_for = self._health.state, cut(f"the hub ({why})")
+        if state.connected or state.waits_for != waits_for:
             self._tell("waiting", f"waits: {why}")
-        self._health.tell(connected=False, waits_for=why)
+        self._health.tell(connected=False, waits_for=waits_for)
 
     def _close(self) -> None:
         with suppress(HubUnreachable, HubRefused, ConfigurationError):

@@ -200,7 +200,7 @@ async def serve_health(health: Health, listener: HealthListener, *, party: str, 
     except OSError as error:
         raise ConfigurationError(
             f"{party} cannot tell its health on {listener.host}:{listener.port} ({error.strerror}); "
-            "choose a free port of this machine: health.port"
+            "name a free port of this machine by --health-port N, or 0 for none"
         ) from error
     try:
         yield server.sockets[0].getsockname()[1]

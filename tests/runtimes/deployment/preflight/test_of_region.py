@@ -1,8 +1,11 @@
 import shutil
+from contextlib import closing
 
 import pytest
 
 from fedsov.keys import KeySettings
+from fedsov.ledger.gaps import note_restored
+from fedsov.ledger.ledger import Ledger
 from fedsov.partition.manifest import MANIFEST
 from fedsov.storage.workspace import Workspace, ledger_of
 from tests.runtimes.deployment.preflight.a_party import findings, hub_of, problems, region_of
@@ -35,6 +38,12 @@ def test_a_ledger_of_another_party_and_one_that_does_not_verify_are_told(examine
     assert "restore your copy of the ledger" in problems(examined)["ledger"]
 
 
+def test_a_ledger_that_was_put_back_is_told_until_its_owner_accepts_that(examined, folder):
+    with closing(Ledger(ledger_of(folder), "EU")) as ledger:
+        note_restored(ledger, archive="00", backed_up="2026-11-30")
+    assert "`fedsov ledger accept-gap EU --why TEXT`" in problems(examined)["ledger"]
+
+
 def test_settings_that_were_edited_are_told(examined, folder):
     file = folder / "region.yaml"
     file.write_text(file.read_text() + "# a word\n")
@@ -53,7 +62,7 @@ def test_a_store_that_was_changed_and_a_region_without_one_are_told(examined, fo
     manifest.write_text(manifest.read_text().replace('"rows":', '"rows": 1, "was":', 1))
     assert set(problems(examined)) == {"stores"}
     manifest.unlink()
-    assert "EU has no store yet; `fedsov region ingest`" in problems(examined)["stores"]
+    assert "EU has no store yet; `fedsov region ingest EU dataset=@FILE`" in problems(examined)["stores"]
 
 
 def test_a_hub_has_a_ledger_and_no_store(workspace, hub):
