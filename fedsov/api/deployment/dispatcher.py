@@ -113,7 +113,7 @@ class Dispatcher:
             if ended or self._stop.is_set():
                 break
             if self._stopping == job["id"]:
-                self._told(job["id"], {"stopped": True})
+                self._told(job["id"], {"stopped": True}, run)
                 break
             why = f"the run's process ended ({_how(code)})"
             goes_on = attempt < OFTEN and code < 0
