@@ -169,17 +169,21 @@ def whereabouts(result: RunResult, overrides: Sequence[str] = ()) -> list[str]:
         for owner, versions in result.models.items()
         if versions
     ]
+    here = any((root / "regions" / region.region).exists() for region in result.regions)
+    hub_models = result.models.get("hub")
     return [
         "Ledger heads (keep them elsewhere; they show later whether a ledger was rewritten):",
         *heads,
         "Models registered as `candidate`:",
         *models,
-        f"Written under {root}: hub/ and regions/NAME/ (store, keyring, ledger, models, registry).",
+        f"Written under {root}: hub/ and regions/NAME/ (store, keyring, ledger, models, registry)."
+        if here
+        else f"Written under {root}: hub/ (ledger, registry, checkpoints); a region's things are in its own home.",
         "Next:",
         f"  {program('mlflow')} ui --backend-store-uri {shlex.quote(f'sqlite:///{root}/hub/mlflow.db')}",
         f"  {program('python')} -m fedsov plan {asked}{place}",
         f"  {program('python')} -m fedsov ledger verify {place}",
-        f"  {program('python')} -m fedsov promote {result.plan_model} {place}",
+        *([f"  {program('python')} -m fedsov promote {result.plan_model} {place}"] if here or hub_models else []),
     ]
 
 

@@ -87,13 +87,22 @@ def init(arguments: DeployInitArguments) -> None:
     The authority's key is under the passphrase: take DIR/ca off this machine once every region is approved.
     """
     from fedsov.api.deployment.setting_up import set_up
+    from fedsov.api.train import MADE_UP
     from fedsov.storage.party_file import HubAddress
 
     if arguments.folder is not None or arguments.setting("workspace") is not None:
         note(f"the hub's workspace is {arguments.place / 'hub'}; {arguments.workspace} is not used")
+    settings = run_settings(arguments.overrides)
+    hub = settings.federation.hub
+    if MADE_UP in hub.entity and settings.dataset.examples is None:
+        note(
+            f"the hub is the demonstration's, {hub.entity} in {hub.location}, and regions will pin it; name yours by "
+            "federation.hub.entity=NAME federation.hub.location=CODE, and each region's by "
+            "federation.catalogue.REGION.entity=NAME, before you send an invitation"
+        )
     outcome = set_up(
         arguments.place,
-        run_settings(arguments.overrides),
+        settings,
         HubAddress(arguments.host, arguments.port),
         passphrase=lambda new: _passphrase(arguments.secret, new=new),
         now=datetime.now(UTC),

@@ -121,6 +121,14 @@ def test_a_workspace_that_is_not_used_and_an_operator_that_was_revoked_are_said(
     assert "operator: revoked, and no member; `fedsov deploy renew" in _init().out
 
 
+def test_parties_of_the_demonstration_are_said_where_rows_are_no_examples(folder: Path) -> None:
+    own = ("dataset=table", "dataset.name=people", "dataset.path=people.csv", "dataset.jurisdiction=country")
+    own = (*own, "dataset.target=y")
+    assert "the hub is the demonstration's, Example Holding Ltd" in _init(*own).err
+    assert "demonstration" not in _init(*own, "federation.hub.entity=Bank SE").err
+    assert "demonstration" not in _init().err, "its own rows are examples"
+
+
 def test_nothing_is_signed_where_nobody_says_yes(folder: Path) -> None:
     assert "nobody is there to say yes; add --yes" in _join("DE").err
     assert not (folder / "DE").exists()
