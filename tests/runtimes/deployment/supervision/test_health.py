@@ -133,7 +133,7 @@ def test_a_port_in_use_and_one_that_there_is_not_are_refused():
             async with serve_health(Health(), listener, party="DE", role="region"):
                 pass
 
-        with pytest.raises(ConfigurationError, match=r"DE cannot tell its health .* choose a free port"):
+        with pytest.raises(ConfigurationError, match=r"DE cannot tell its health .* name a free port"):
             asyncio.run(listen())
     with pytest.raises(ConfigurationError, match=r"health\.port"):
         HealthListener(port=65536)
