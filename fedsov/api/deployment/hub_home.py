@@ -19,13 +19,11 @@ from fedsov.keys.certificates import REGION
 from fedsov.keys.members import Member, read_members, write_members
 from fedsov.keys.revocation import RevocationList
 from fedsov.ledger.ledger import Ledger
+from fedsov.runtimes.deployment.approved import NOTE
 from fedsov.storage.atomic_files import write_file
 from fedsov.storage.bounded_files import TooLarge, read_bounded
 from fedsov.storage.deployment_folder import DeploymentFolder
 from fedsov.storage.workspace import Workspace, is_there, ledger_of
-
-NOTE = "deployment"
-"""What the hub's ledger calls the note of an approval, a renewal or a revocation."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from fedsov.api import region_settings
-from fedsov.api.deployment.hub_home import NOTE, read_revoked
+from fedsov.api.deployment.hub_home import read_revoked
 from fedsov.api.deployment.invitations import Invitation
 from fedsov.api.deployment.packages import Package, read_package
 from fedsov.api.deployment.pinning import contradictions, pin
@@ -41,6 +41,7 @@ from fedsov.keys.certificates import (
 from fedsov.ledger.ledger import Ledger
 from fedsov.region.settings_file import has_settings, noted
 from fedsov.region.trust.known_peers import signed_sealing_key
+from fedsov.runtimes.deployment.approved import NOTE
 from fedsov.storage.atomic_files import sync_folder, write_file
 from fedsov.storage.bounded_files import read_bounded
 from fedsov.storage.deployment_folder import DeploymentFolder

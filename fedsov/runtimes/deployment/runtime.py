@@ -26,6 +26,7 @@ from fedsov.protocol.ingestion_report import IngestionReport
 from fedsov.registry.values import RunRecord
 from fedsov.runtimes import OnBytes
 from fedsov.runtimes.deployment.acts import CLOSE, HOLDINGS, OPEN, REGISTER
+from fedsov.runtimes.deployment.approved import contradiction
 from fedsov.runtimes.deployment.grid_line import GridLine
 from fedsov.runtimes.deployment.hub_connection import Credentials, HubConnection, parse_address
 from fedsov.runtimes.deployment.region.holdings import check_own, merged
@@ -107,6 +108,10 @@ class Deployment:
         try:
             part: Mapping[str, Any] = _json_of(name, answer, "holdings")
             check_own(part, name)
+            (region,) = part["regions"]
+            if why := contradiction(self._workspace.root, region):
+                self._say(f"begins without {name}: {why}")
+                return None
         except Exception as problem:  # boundary: whatever one region tells costs that region alone
             self._say(f"begins without {name}: what it tells of its rows cannot be read ({type(problem).__name__})")
             return None
