@@ -15,7 +15,7 @@ request. The certificate is the authentication, so that clocks may differ. Nothi
 | POST /fedsov/v1/runs, /runs/beat, /runs/end | hub | begins a run of Flower's, says that it goes on, ends it |
 | POST /fedsov/v1/grid/send, /receive | hub | a run's messages to regions; their answers, waited for |
 | POST /fedsov/v1/jobs ... | operator | `fedsov.runtimes.deployment.hub.jobs` |
-| /v1/fleet; /v1/control, /v1/runtime | region; hub, operator | Flower's own interfaces |
+| /v1/fleet; /v1/control, /v1/runtime | region; hub, operator | Flower's own, where `--stock-port` asks for them |
 
 A message that was handed out stays here until the region names it in its next pull: a broken connection gets it again.
 """
@@ -120,8 +120,11 @@ class _Poller:
 class Coordinator:
     """An ASGI application around Flower's; who calls stands in the scope's ``extensions`` (`tls_server`)."""
 
-    def __init__(self, link: SuperLink, bells: Bells, access: Access, jobs: Jobs) -> None:
+    def __init__(
+        self, link: SuperLink, bells: Bells, access: Access, jobs: Jobs, *, serves_stock: bool = False
+    ) -> None:
         self._link, self._bells, self._access, self._jobs = link, bells, access, jobs
+        self._serves_stock = serves_stock
         self.instance = secrets.token_hex(8)
         self._regions: dict[str, _Region] = {}
         self._pollers: dict[str, _Poller] = {}
@@ -150,7 +153,7 @@ class Coordinator:
         try:
             who = await self._caller(scope)
             if not scope["path"].startswith(f"{PREFIX}/"):
-                _check_stock(who, scope["path"])
+                _check_stock(who, scope["path"], is_served=self._serves_stock)
                 await self._link.app(scope, receive, send)
                 return
             status, body = await self._answered(who, scope, receive)
@@ -320,7 +323,12 @@ def _in_a_thread(act: Callable[..., Any], *given: Any) -> Callable[[], Awaitable
     return lambda: run_in_threadpool(act, *given)
 
 
-def _check_stock(who: Caller, path: str) -> None:
+def _check_stock(who: Caller, path: str, *, is_served: bool) -> None:
+    if not is_served and path != "/health":
+        raise NotAllowed(
+            f"a certificate of a {who.role} does not reach {path}: Flower's own interfaces are served where the hub is "
+            "begun with --stock-port"
+        )
     roles = next((roles for prefix, roles in STOCK.items() if path.startswith(prefix)), frozenset[str]())
     if who.role not in roles:
         raise NotAllowed(f"a certificate of a {who.role} does not reach {path}")

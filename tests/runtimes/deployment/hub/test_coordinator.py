@@ -251,3 +251,10 @@ def test_a_region_that_is_refused_by_the_certificate_of_its_hello_is_connected_n
     assert hub.ask("DE", "fleet/beat")[0] == 403
     seen = json.loads(hub.ask("hub", "regions", method="GET")[1])["regions"]
     assert {name: region["connected"] for name, region in seen.items()} == {"DE": False, "FR": True}
+
+
+@pytest.mark.parametrize("path", ["/v1/fleet/pull-messages", "/v1/control/list-runs", "/v1/runtime/acquire-task"])
+@pytest.mark.parametrize("who", ["DE", "hub", "operator"])
+def test_flower_s_own_interfaces_are_closed_unless_they_are_asked_for(hub, who, path):
+    status, answer = hub.ask(who, path)
+    assert (status, b"--stock-port" in answer) == (403, True)
