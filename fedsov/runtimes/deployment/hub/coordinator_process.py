@@ -44,8 +44,6 @@ def serve(
     link = open_superlink(bells.ring, database=database, stock=stock)
     jobs = Jobs(folder.root / "jobs", bells)
     coordinator = Coordinator(link, bells, Access(folder), jobs, serves_stock=stock is not None)
-        link, bells, Access(folder), Jobs(folder.root / "jobs", bells), serves_stock=stock is not None
-    )
     servers = [server(coordinator, listen or address.host, address.port, credentials)]
     if stock is not None:
         servers.append(server(link.app, "127.0.0.1", stock.port, credentials, mutual=False))
