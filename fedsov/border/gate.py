@@ -153,15 +153,7 @@ class Gate:
 
     def note(self, text_fields: Mapping[str, Any]) -> Entry:
         """Writes down something that is no crossing, such as the head of another party's ledger."""
-        return self.ledger.append(
-            {
-                "at": entry_time(),
-                "run": self.run,
-                "act": "note",
-                "owner": self.owner.name,
-                "note": dict(text_fields),
-            }
-        )
+        return self.ledger.note(text_fields, run=self.run)
 
     def record(
         self,

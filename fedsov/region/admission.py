@@ -19,7 +19,7 @@ import numpy as np
 from fedsov.border.law.in_force import law_in_force
 from fedsov.errors import JobRefused
 from fedsov.keys.protocol import RegionKeys
-from fedsov.ledger.ledger import Ledger, entry_time
+from fedsov.ledger.ledger import Ledger
 from fedsov.partition.arrival import ArrivingRows
 from fedsov.partition.description import LABELLING, Description, differing, of_schema, of_target, read_description
 from fedsov.partition.manifest import MANIFEST, Manifest
@@ -73,7 +73,7 @@ def admit_rows(place: Place, own: RegionSettings, stored: Manifest, *, run: str)
         f"datasets.{stored.dataset} of its region.yaml; ingest them again, by `fedsov ingest` with dataset.* as "
         f"`fedsov region show {own.region}` shows it"
     )
-    refuse(place, own.region, [why], Asked(), run=run)
+    refuse(place, [why], Asked(), run=run)
 
 
 def admit_further(
@@ -100,7 +100,7 @@ def admit_further(
             continue
         if not _are_same(Store.open(store, keys).read(), arriving, keys):
             if _is_for_the_owner_to_say(mine, other, described):
-                refuse(place, own.region, [_unsaid(own.region, dataset, name)], asked, run=run)
+                refuse(place, [_unsaid(own.region, dataset, name)], asked, run=run)
             continue
         if named:
             words = " ".join(in_shell(f"datasets.{name}.{key}", described[key]) for key in named)
@@ -121,7 +121,7 @@ def admit_further(
                 f"anew: two answers about them would tell of one; `fedsov region set {own.region} {words}` says that "
                 "they are the same people, and their answers count together"
             )
-        refuse(place, own.region, [why], asked, run=run)
+        refuse(place, [why], asked, run=run)
 
 
 def _is_for_the_owner_to_say(mine: OwnDataset, other: OwnDataset, described: Description) -> bool:
@@ -203,7 +203,7 @@ def settle(
     own = read_settings(place.folder, place.ledger)
     _check(place, own, dataset, asked, run=run)
     if faults := own.parties.contradictions(own.region, parties or Parties()):
-        refuse(place, own.region, faults, asked, run=run)
+        refuse(place, faults, asked, run=run)
     before = own.datasets.get(dataset)
     after = (before or OwnDataset()).completed(asked)
     more = replace(_pinning(own, peers or {}, parties), datasets={**own.datasets, dataset: after})
@@ -225,12 +225,11 @@ def _pinning(own: RegionSettings, peers: Mapping[str, str], parties: Parties | N
 
 def _check(place: Place, own: RegionSettings, dataset: str, asked: Asked, *, run: str) -> None:
     if refusals := own.refusals(dataset, asked):
-        refuse(place, own.region, refusals, asked, run=run)
+        refuse(place, refusals, asked, run=run)
 
 
-def refuse(place: Place, region: str, why: Sequence[str], asked: Asked, *, run: str) -> None:
+def refuse(place: Place, why: Sequence[str], asked: Asked, *, run: str) -> None:
     """Raises JobRefused, once the ledger has an entry that says the same."""
     said = {"asked": to_plain(asked), "why": list(why)}
-    body = {"at": entry_time(), "run": run, "act": "note", "owner": region, "note": {"refused_job": said}}
-    place.ledger.append(body)
+    place.ledger.note({"refused_job": said}, run=run)
     raise JobRefused("; ".join(why))

@@ -39,7 +39,7 @@ from fedsov.keys.principals import TRAINER
 from fedsov.keys.protocol import RegionKeys
 from fedsov.label import PUBLIC, Label, Scope
 from fedsov.ledger import gaps
-from fedsov.ledger.ledger import Ledger, entry_time
+from fedsov.ledger.ledger import Ledger
 from fedsov.ledger.proofs import continuation
 from fedsov.partition.store import Store
 from fedsov.privacy.secure_aggregation.protocol import Directory
@@ -145,10 +145,7 @@ def _note_closed(start: RegionStart, error: str) -> None:
         if error != JobRefused.__name__ and is_there(path):
             with closing(Ledger(path, start.region.name)) as ledger:
                 ledger.verify()
-                note = withheld("a run's start", error)
-                ledger.append(
-                    {"at": entry_time(), "run": start.run, "act": "note", "owner": start.region.name, "note": note}
-                )
+                ledger.note(withheld("a run's start", error), run=start.run)
 
 
 def answer(region: OpenRegion | ClosedRegion, message: Message, label: Label) -> tuple[Message, Label]:
@@ -194,10 +191,10 @@ def _opened_with(ledger: Ledger, start: RegionStart) -> OpenRegion:
     examples = own.of_dataset(job.dataset).examples and job.calls_examples
     own.limits.check_at_home(start.region.name, job.recipe, people=not (examples or job.privacy))
     if why := applications.refusal(own, job.recipe.network, examples=examples, private=job.privacy is not None):
-        refuse(place, start.region.name, [why], asked, run=start.run)
+        refuse(place, [why], asked, run=start.run)
     told = known_peers.directory(start.folder)
     if faults := known_peers.faults(own, told, start):
-        refuse(place, start.region.name, faults, asked, run=start.run)
+        refuse(place, faults, asked, run=start.run)
     workspace = Workspace.around(start.folder)
     register = own.register(job.dataset, asked, ledger, workspace.reviewers)
     _check_register(place, register, run=start.run)
@@ -206,7 +203,7 @@ def _opened_with(ledger: Ledger, start: RegionStart) -> OpenRegion:
     admit_rows(place, own, store.manifest, run=start.run)
     records = in_use(store, own, on=ledger.today())
     if store.manifest.rows and not len(records):
-        refuse(place, start.region.name, [_too_old(own, store)], asked, run=start.run)
+        refuse(place, [_too_old(own, store)], asked, run=start.run)
     if not examples:
         records = without_rare_origins(records, own.limits.least_people)
     secret = split_key(own, keys)
@@ -241,7 +238,7 @@ def _opened_with(ledger: Ledger, start: RegionStart) -> OpenRegion:
 def _check_register(place: Place, register: LiveRegister, *, run: str) -> None:
     """Raises JobRefused where a document that an earlier decision leaned on was rewritten under the same id."""
     if register.path is not None and (faults := rewritten(register.register(), register.path, place.ledger)):
-        refuse(place, place.ledger.owner, faults, Asked(), run=run)
+        refuse(place, faults, Asked(), run=run)
 
 
 def _too_old(own: RegionSettings, store: Store) -> str:

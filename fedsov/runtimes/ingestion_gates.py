@@ -139,7 +139,7 @@ class RegionGates:
             elif name in arrival.replaced:
                 why = legal_holds.lost_by(ledger, keys, folder, dataset, lambda: coming.row_digests(keys))
             if why:
-                refuse(place, name, [why], self.asked, run=self.run)
+                refuse(place, [why], self.asked, run=self.run)
 
     def _may_trust(self, name: str) -> None:
         folder = self.workspace.region(name)
@@ -162,7 +162,7 @@ class RegionGates:
         faults += known_peers.contradictions(own, self._keys_beside(own))
         if faults:
             place = Place(self.workspace.region(own.region), ledger)
-            refuse(place, own.region, faults, self.asked, run=self.run)
+            refuse(place, faults, self.asked, run=self.run)
 
     def loose(self) -> list[str]:
         """What was made permanent now, in one region or more, and protects less."""
@@ -282,7 +282,7 @@ class RegionGates:
         if own_days is None or days < own_days:
             return [sentence]
         place = Place(self.workspace.region(own.region), ledger)
-        refuse(place, own.region, [sentence], self.asked, run=self.run)
+        refuse(place, [sentence], self.asked, run=self.run)
         return []
 
     def _retention_days(self, name: str) -> int | None:
@@ -301,7 +301,7 @@ class RegionGates:
         with closing(Ledger(ledger_of(folder), name)) as ledger:
             place, days = Place(folder, ledger), read_settings(folder, ledger).retention_days
             if not is_kept(rows.ingested, days, on=ledger.today()):
-                refuse(place, name, [_too_old(name, days, dataset, rows)], self.asked, run=self.run)
+                refuse(place, [_too_old(name, days, dataset, rows)], self.asked, run=self.run)
             keys = open_keys(KeySettings(name, folder))
             admit_further(place, keys, dataset, self.asked, rows, run=self.run)
 

@@ -31,7 +31,7 @@ from fedsov.keys import KeySettings, RegionKeys, open_keys_as
 from fedsov.keys.principals import TRAINER
 from fedsov.label import PUBLIC, Label
 from fedsov.ledger.canonical_json import canonical
-from fedsov.ledger.ledger import Ledger, entry_time
+from fedsov.ledger.ledger import Ledger
 from fedsov.processes import give_back_memory, reuse_memory
 from fedsov.protocol.envelopes import NoEnvelope, enveloped_reply, opened, question_of, reply_of
 from fedsov.protocol.flower_messages import (
@@ -161,8 +161,7 @@ class DeployedRegion:
         with RedactedErrors():
             if is_there(path):
                 with closing(Ledger(path, self.name)) as ledger:
-                    note = withheld(outer.metadata.message_type, error)
-                    ledger.append({"at": entry_time(), "run": "", "act": "note", "owner": self.name, "note": note})
+                    ledger.note(withheld(outer.metadata.message_type, error))
 
     def close(self) -> None:
         """Closes every region that is open."""
