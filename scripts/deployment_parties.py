@@ -21,6 +21,7 @@ from benchmark_demo import descendants, proportional
 
 from fedsov.api.deployment.submission import operator_connection
 from fedsov.errors import FedsovError
+from fedsov.runtimes.deployment import paths
 from fedsov.runtimes.deployment.hub_connection import HubConnection
 
 REGIONS = ("DE", "FR", "IE", "NL")
@@ -165,10 +166,10 @@ class Trial:
         with self.connection() as connection:
             until = time.monotonic() + seconds
             while time.monotonic() < until:
-                jobs = [job for job in connection.get("/fedsov/v1/jobs") if job["state"] in ("waiting", "running")]
+                jobs = [job for job in connection.get(paths.JOBS) if job["state"] in ("waiting", "running")]
                 for job in jobs:
-                    connection.post_json("/fedsov/v1/jobs/stop", {"id": job["id"]})
-                stopping = [job for job in connection.get("/fedsov/v1/jobs") if job["state"] == "stopping"]
+                    connection.post_json(f"{paths.JOBS}/stop", {"id": job["id"]})
+                stopping = [job for job in connection.get(paths.JOBS) if job["state"] == "stopping"]
                 if not jobs and not stopping:
                     break
                 time.sleep(0.2)
@@ -215,7 +216,7 @@ def _wait(trial: Trial) -> None:
     while time.monotonic() < until and trial.process.poll() is None:
         try:
             with trial.connection() as connection:
-                regions = connection.get("/fedsov/v1/regions")["regions"]
+                regions = connection.get(paths.REGIONS)["regions"]
             if sum(region["connected"] for region in regions.values()) == len(REGIONS):
                 return
         except (FedsovError, OSError):

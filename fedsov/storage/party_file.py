@@ -30,6 +30,9 @@ class HubAddress:
     host: str
     port: int = PORT
 
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
 
 @dataclass(frozen=True, slots=True)
 class PartyFile:

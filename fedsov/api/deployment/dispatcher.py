@@ -22,14 +22,21 @@ from typing import Any
 
 from fedsov.errors import ConfigurationError
 from fedsov.runtimes.deployment.hub.jobs import DONE, FAILED, STOPPED
-from fedsov.runtimes.deployment.hub_connection import Credentials, HubConnection, HubRefused, HubUnreachable, again
+from fedsov.runtimes.deployment.hub_connection import (
+    Credentials,
+    HubConnection,
+    HubRefused,
+    HubUnreachable,
+    Pause,
+    again,
+)
+from fedsov.runtimes.deployment.paths import JOBS
 from fedsov.runtimes.deployment.supervision.log_lines import LogLines, write_python_logging
 from fedsov.runtimes.deployment.supervision.supervised import under_supervisor
 from fedsov.storage.deployment_folder import DeploymentFolder
 from fedsov.storage.party_file import read_party
 from fedsov.storage.private_files import keep_private
 
-JOBS = "/fedsov/v1/jobs"
 WAIT = 20.0
 OFTEN = 3
 """How often a job's process may end by a signal before the job counts as failed."""
@@ -52,17 +59,17 @@ class Dispatcher:
         """Takes jobs, and is told meanwhile which one is to be stopped."""
         health.tell(waits_for="the coordinator")
         wait = 0.0  # the first answer comes at once: it says that the coordinator is there
-        pause = 0.1
+        pause = Pause(self._stop)
         while not self._stop.is_set():
             try:
                 job = self._next(wait)
                 health.tell(waits_for="", connected=True)
-                pause, wait = 0.1, WAIT
+                pause.begin()
+                wait = WAIT
             except (HubUnreachable, HubRefused) as error:
                 health.tell(waits_for=f"the coordinator ({error})", connected=False)
                 wait = 0.0
-                self._stop.wait(pause)
-                pause = min(5.0, 2 * pause)
+                pause.wait()
                 continue
             if job is not None:
                 self._lines.info("job", f"job {job['id']} ({job['kind']}) begins, for {job['by']}")
@@ -72,7 +79,7 @@ class Dispatcher:
 
     def _next(self, wait: float) -> Mapping[str, Any] | None:
         """The next job; None where none came within so many seconds."""
-        found = self._ask("next", {"dispatcher": self._name}, wait=wait)
+        found = self._connection.post_json(f"{JOBS}/next", {"dispatcher": self._name}, wait=wait)
         return None if not found or "job" not in found else found["job"]
 
     def _watch(self, job: str) -> None:
@@ -80,12 +87,11 @@ class Dispatcher:
         with self._connection.another() as connection:
             while self._running is None or self._running[0] == job:
                 try:
-                    body = json.dumps({"dispatcher": self._name, "busy": True}).encode()
-                    _, told = connection.post(f"{JOBS}/next", body, headers={"fedsov-wait": f"{WAIT:g}"}, timeout=60)
+                    told = connection.post_json(f"{JOBS}/next", {"dispatcher": self._name, "busy": True}, wait=WAIT)
                 except (HubUnreachable, HubRefused):
                     self._stop.wait(1.0)
                     continue
-                if self._stop.is_set() or (told and json.loads(told).get("stop") == job):
+                if self._stop.is_set() or (told and told.get("stop") == job):
                     self._interrupt(job)
                     return
 
@@ -163,12 +169,8 @@ class Dispatcher:
         if state := changes.get("state"):
             self._lines.info("job", f"job {job} is {state}")
         with suppress(HubRefused, HubUnreachable):
-            again(lambda: self._ask("tell", {"id": job, **changes}), outage=DAY, stop=self._stop)
-
-    def _ask(self, act: str, value: Mapping[str, Any], wait: float = 0.0) -> Any:
-        headers = {"fedsov-wait": f"{wait:g}"}
-        _, body = self._connection.post(f"{JOBS}/{act}", json.dumps(value).encode(), headers=headers, timeout=wait + 30)
-        return json.loads(body or b"null")
+            news = {"id": job, **changes}
+            again(lambda: self._connection.post_json(f"{JOBS}/tell", news), outage=DAY, stop=self._stop)
 
 
 def _events(process: subprocess.Popen[str]) -> Iterator[Mapping[str, Any]]:

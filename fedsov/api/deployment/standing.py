@@ -79,7 +79,7 @@ class DeploymentStanding:
         hub = self.party.hub
         taken = [f"revoked: {one.name} at {one.at}: {one.why}" for one in self.revoked.revoked]
         return [
-            f"{self.party.name}: {self.party.role}; the hub is at {hub.host}:{hub.port}",
+            f"{self.party.name}: {self.party.role}; the hub is at {hub}",
             f"authority: {self.authority}",
             *(party.line() for party in self.parties),
             *(taken or ["revoked: nobody"]),

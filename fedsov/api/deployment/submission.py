@@ -8,7 +8,6 @@ The job goes on at the hub, whoever follows it; `fedsov logs` takes it up again.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -25,11 +24,11 @@ from fedsov.keys.certificates import OPERATOR
 from fedsov.protocol.ingestion_report import IngestionReport
 from fedsov.runtimes.deployment.hub.jobs import DONE, STOPPED
 from fedsov.runtimes.deployment.hub_connection import Credentials, HubConnection, again, parse_address
+from fedsov.runtimes.deployment.paths import JOBS, REGIONS
 from fedsov.serialization import from_plain
 from fedsov.storage.deployment_folder import DeploymentFolder
 from fedsov.storage.party_file import read_party
 
-JOBS = "/fedsov/v1/jobs"
 WAIT = 20.0
 Progress = Callable[[str], None]
 
@@ -94,9 +93,7 @@ def follow(connection: HubConnection, job: str, *, progress: Progress) -> tuple[
 
 def _after(connection: HubConnection, job: str, after: int) -> Mapping[str, Any]:
     """A job's lines after so many of them, waited for, and how it stands."""
-    body, headers = json.dumps({"id": job, "after": after}).encode(), {"fedsov-wait": f"{WAIT:g}"}
-    _, answer = connection.post(f"{JOBS}/follow", body, headers=headers, timeout=WAIT + 30)
-    standing: Mapping[str, Any] = json.loads(answer)
+    standing: Mapping[str, Any] = connection.post_json(f"{JOBS}/follow", {"id": job, "after": after}, wait=WAIT)
     return standing
 
 
@@ -119,7 +116,7 @@ def _submitted(connection: HubConnection, kind: str, config: Mapping[str, Any], 
 
 def standing(connection: HubConnection) -> dict[str, Any]:
     """The regions and jobs of a hub, in plain values."""
-    return {"regions": connection.get("/fedsov/v1/regions")["regions"], "jobs": connection.get(JOBS)}
+    return {"regions": connection.get(REGIONS)["regions"], "jobs": connection.get(JOBS)}
 
 
 def stopped(connection: HubConnection, job: str) -> Mapping[str, Any]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from flwr.app import Message
 
@@ -19,6 +19,7 @@ from fedsov.errors import FedsovError
 from fedsov.runtimes import OnBytes
 from fedsov.runtimes.deployment.flower_clients import Parcelled, named_once, parcel_of, parcelled
 from fedsov.runtimes.deployment.hub_connection import OUTAGE, HubConnection, HubRefused, HubUnreachable, again
+from fedsov.runtimes.deployment.paths import GRID, REGIONS, RUNS, TOKEN, WAITS
 
 T = TypeVar("T")
 BEAT = 10.0
@@ -61,7 +62,7 @@ class GridLine:
 
     def begin(self) -> None:
         """Begins a run of Flower's."""
-        told = self._again(lambda: self._connection.post_json("/fedsov/v1/runs", {"application": "fedsov"}))
+        told = self._again(lambda: self._connection.post_json(RUNS, {"application": "fedsov"}))
         self.run, self._token = int(told["run"]), str(told["token"])
         if not self._number:
             threading.Thread(target=self._beat, daemon=True, name="run heartbeat").start()
@@ -69,7 +70,7 @@ class GridLine:
 
     def regions(self) -> dict[str, RegionSeen]:
         """The approved regions by name."""
-        told = self._again(lambda: self._connection.get("/fedsov/v1/regions"))
+        told = self._again(lambda: self._connection.get(REGIONS))
         return {name: RegionSeen(int(each["node"]), bool(each["connected"])) for name, each in told["regions"].items()}
 
     def send(self, messages: Sequence[Message]) -> list[str]:
@@ -77,16 +78,16 @@ class GridLine:
         with named_once():
             parcel = parcel_of(messages)
         self._tell(parcel)
-        _, answer = self._again(lambda: self._connection.post("/fedsov/v1/grid/send", parcel, headers=self._headers()))
+        _, answer = self._again(lambda: self._connection.post(f"{GRID}/send", parcel, headers=self._headers()))
         return [str(name) for name in json.loads(answer)]
 
     def receive(self, ids: Iterable[str], seconds: float) -> list[Parcelled]:
         """Answers that have come to these messages; waits up to so many seconds for the first. Raises RunLost."""
         self._number += 1
         body = json.dumps({"ids": list(ids), "number": str(self._number)}).encode()
-        headers = {**self._headers(), "fedsov-wait": f"{min(seconds, POLL):g}"}
+        headers = {**self._headers(), WAITS: f"{min(seconds, POLL):g}"}
         status, parcel = self._again(
-            lambda: self._connection.post("/fedsov/v1/grid/receive", body, headers=headers, timeout=POLL + 60)
+            lambda: self._connection.post(f"{GRID}/receive", body, headers=headers, timeout=POLL + 60)
         )
         if status != 200:
             return []
@@ -98,11 +99,11 @@ class GridLine:
         self._ended.set()
         if self._token:
             with suppress(HubUnreachable, HubRefused):
-                self._connection.post("/fedsov/v1/runs/end", _json({"status": status}), headers=self._headers())
+                self._connection.post_json(f"{RUNS}/end", {"status": status}, headers=self._headers())
             self._token = ""
 
     def _headers(self) -> dict[str, str]:
-        return {"fedsov-token": self._token}
+        return {TOKEN: self._token}
 
     def _tell(self, parcel: bytes) -> None:
         if self._on_bytes is not None:
@@ -121,8 +122,4 @@ class GridLine:
         with self._connection.another() as connection:
             while not self._ended.wait(BEAT):
                 with suppress(HubUnreachable, HubRefused):
-                    connection.post("/fedsov/v1/runs/beat", headers=self._headers())
-
-
-def _json(value: Mapping[str, Any]) -> bytes:
-    return json.dumps(value).encode()
+                    connection.post(f"{RUNS}/beat", headers=self._headers())

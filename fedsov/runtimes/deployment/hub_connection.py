@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -24,6 +24,7 @@ from typing import Any, TypeVar
 from fedsov.errors import CertificateRefused, ConfigurationError, FedsovError
 from fedsov.keys.certificates import HUB, identity_of
 from fedsov.keys.revocation import check_not_revoked, read
+from fedsov.runtimes.deployment.paths import WAITS
 from fedsov.storage.deployment_folder import DeploymentFolder
 from fedsov.storage.party_file import PORT, HubAddress
 
@@ -167,9 +168,10 @@ class HubConnection:
         _, body = self._ask("GET", path, b"", {}, timeout)
         return json.loads(body or b"null")
 
-    def post_json(self, path: str, value: Any, *, headers: Mapping[str, str] | None = None) -> Any:
-        """A JSON request's JSON answer. Raises as `post`."""
-        _, body = self.post(path, json.dumps(value).encode(), headers=headers)
+    def post_json(self, path: str, value: Any, *, headers: Mapping[str, str] | None = None, wait: float = 0.0) -> Any:
+        """A JSON request's JSON answer; the coordinator waits up to `wait` seconds for one. Raises as `post`."""
+        waiting = {**(headers or {}), WAITS: f"{wait:g}"} if wait else headers
+        _, body = self.post(path, json.dumps(value).encode(), headers=waiting, timeout=wait + SECONDS)
         return json.loads(body or b"null")
 
     def _ask(
@@ -185,17 +187,14 @@ class HubConnection:
             raise
         except CertificateRefused as error:
             self.close()
-            where = f"{self.address.host}:{self.address.port}"
-            raise HubUnreachable(f"the hub at {where} is not believed: {error}") from None
+            raise HubUnreachable(f"the hub at {self.address} is not believed: {error}") from None
         except (OSError, http.client.HTTPException) as error:
             self.close()
-            raise HubUnreachable(
-                f"the hub at {self.address.host}:{self.address.port} cannot be reached: {_reason(error)}"
-            ) from None
+            raise HubUnreachable(f"the hub at {self.address} cannot be reached: {_reason(error)}") from None
         if status == FORBIDDEN:
             self.close()  # its certificate may be renewed by the next request
         if status >= 400:
-            raise HubRefused(status, _why(answer) or f"the hub answered with status {status}")
+            raise HubRefused(status, why_refused(answer) or f"the hub answered with status {status}")
         return status, answer
 
     def _connected(self, timeout: float) -> http.client.HTTPSConnection:
@@ -233,11 +232,34 @@ def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
-def _why(answer: bytes) -> str:
+def why_refused(answer: bytes) -> str:
+    """The reason in a refusal's body; "" where it says none."""
     try:
         return str(json.loads(answer)["error"])
     except (ValueError, KeyError, TypeError):
         return ""
+
+
+@dataclass(slots=True)
+class Pause:
+    """Longer and longer between attempts, until one succeeds; cut short by a stop. In seconds."""
+
+    stop: threading.Event
+    first: float = 0.1
+    most: float = 5.0
+    seconds: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """The next one is the shortest."""
+        self.seconds = self.first
+
+    def wait(self) -> bool:
+        """Waits; True where it was told to stop."""
+        told, self.seconds = self.stop.wait(self.seconds), min(self.most, 2 * self.seconds)
+        return told
 
 
 def again(
@@ -251,16 +273,17 @@ def again(
 
     Raises HubRefused; HubUnreachable after that time, or once `stop` is set.
     """
-    until, pause, told, stop = time.monotonic() + outage, 0.05, False, stop or threading.Event()
+    until, told = time.monotonic() + outage, False
+    pause = Pause(stop or threading.Event(), first=0.05, most=1.0)
     while True:
         try:
             answer = ask()
         except HubUnreachable as error:
-            if time.monotonic() > until or stop.wait(pause):
+            if time.monotonic() > until or pause.wait():
                 raise
             if not told:
                 say(f"waiting: {error}; it is asked again for {outage:.0f} s")
-            told, pause = True, min(1.0, 2 * pause)
+            told = True
         else:
             if told:
                 say("the hub answers again")

@@ -13,9 +13,10 @@ from fedsov.api.deployment.trial import Trial, set_up_trial
 from fedsov.keys.certificates import der_of
 from fedsov.runtimes.deployment.hub.access import CERTIFICATE, Access
 from fedsov.runtimes.deployment.hub.bells import Bells
-from fedsov.runtimes.deployment.hub.coordinator import PREFIX, Coordinator
+from fedsov.runtimes.deployment.hub.coordinator import Coordinator
 from fedsov.runtimes.deployment.hub.flower_server import open_superlink
 from fedsov.runtimes.deployment.hub.jobs import Jobs
+from fedsov.runtimes.deployment.paths import PREFIX
 from fedsov.storage.party_file import HubAddress
 
 ADDRESS = HubAddress("127.0.0.1", 9092)

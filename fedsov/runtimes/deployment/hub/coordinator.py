@@ -39,11 +39,11 @@ from fedsov.runtimes.deployment.hub.bells import Bells
 from fedsov.runtimes.deployment.hub.flower_server import Handed, RunTicket, RunUnknown, SuperLink
 from fedsov.runtimes.deployment.hub.jobs import Jobs
 from fedsov.runtimes.deployment.parcels import ParcelDamaged
+from fedsov.runtimes.deployment.paths import HAS, PREFIX, TOKEN, WAITS
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-PREFIX = "/fedsov/v1"
 LARGEST_PARCEL, LARGEST_TEXT = 1 << 30, 1 << 26
 LONGEST_WAIT = 25.0
 """Seconds of a long poll; whatever stands between must wait longer for an answer."""
@@ -78,9 +78,9 @@ class PartyRequest:
     def wait(self) -> float:
         """Seconds that it waits for something to come."""
         try:
-            return max(0.0, min(LONGEST_WAIT, float(self.headers.get("fedsov-wait", "0"))))
+            return max(0.0, min(LONGEST_WAIT, float(self.headers.get(WAITS, "0"))))
         except ValueError:
-            raise NotServed(400, "fedsov-wait is a number of seconds") from None
+            raise NotServed(400, f"{WAITS} is a number of seconds") from None
 
     def json(self) -> dict[str, Any]:
         """The body as an object. Raises NotServed."""
@@ -224,7 +224,7 @@ class Coordinator:
         async with region.alone:
             if (handed := region.handed) is not None:
                 goes_on = await run_in_threadpool(self._link.goes_on, handed.run)
-                if goes_on and handed.message != request.headers.get("fedsov-has", ""):
+                if goes_on and handed.message != request.headers.get(HAS, ""):
                     return handed.parcel
                 await run_in_threadpool(self._link.delivered, handed.message)
                 region.handed = None
@@ -296,7 +296,7 @@ class Coordinator:
         return None
 
     async def _ticket(self, request: PartyRequest) -> RunTicket:
-        return await run_in_threadpool(self._link.task_of, request.headers.get("fedsov-token", ""))
+        return await run_in_threadpool(self._link.task_of, request.headers.get(TOKEN, ""))
 
     async def _send(self, request: PartyRequest) -> Answer:
         ticket = await self._ticket(request)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import json
 import socket
 import ssl
 from datetime import UTC, datetime
@@ -11,7 +10,7 @@ from email.utils import parsedate_to_datetime
 
 from fedsov.errors import ConfigurationError, FedsovError
 from fedsov.keys.certificates import der_of
-from fedsov.runtimes.deployment.hub_connection import Credentials
+from fedsov.runtimes.deployment.hub_connection import Credentials, why_refused
 from fedsov.runtimes.deployment.preflight.values import Amiss, ExaminedHome
 from fedsov.storage.party_file import HubAddress
 
@@ -43,17 +42,18 @@ def port(examined: ExaminedHome) -> str:
         socket.create_connection((hub.host, hub.port), timeout=SECONDS).close()
     except OSError as error:
         raise Amiss(
-            f"{hub.host}:{hub.port} cannot be reached ({_reason(error)})",
+            f"{hub} cannot be reached ({_reason(error)})",
             "start the hub (`fedsov hub`), or let the firewalls on the way pass this address and port",
         ) from None
-    return f"{hub.host}:{hub.port} is listened on"
+    return f"{hub} is listened on"
 
 
 def handshake(examined: ExaminedHome) -> str:
     """That the hub and this party believe each other, and that the hub takes its requests."""
     status, _, body = _asked(examined)
     if status >= 400:
-        raise Amiss(f"the hub answers with status {status}: {_why(body)}", "ask the hub's people to approve this party")
+        why = why_refused(body) or "without a reason"
+        raise Amiss(f"the hub answers with status {status}: {why}", "ask the hub's people to approve this party")
     return "the hub and this party believe each other's certificates"
 
 
@@ -115,16 +115,16 @@ def _asked(examined: ExaminedHome) -> tuple[int, str, bytes]:
 def _of_handshake(hub: HubAddress, error: Exception) -> Amiss:
     if isinstance(error, ssl.SSLCertVerificationError):
         return Amiss(
-            f"the certificate of {hub.host}:{hub.port} is not believed ({error.verify_message})",
+            f"the certificate of {hub} is not believed ({error.verify_message})",
             "compare ca.crt with the hub's, and its fingerprint over another way; somebody may stand between",
         )
     if isinstance(error, ssl.SSLError):
         return Amiss(
-            f"{hub.host}:{hub.port} refuses this party's certificate ({error.reason or 'TLS ended'})",
+            f"{hub} refuses this party's certificate ({error.reason or 'TLS ended'})",
             "ask the hub's people whether their authority signed it: `fedsov deploy approve`",
         )
     return Amiss(
-        f"{hub.host}:{hub.port} broke off ({_reason(error)})",
+        f"{hub} broke off ({_reason(error)})",
         "see whether what listens there is the hub, and no proxy that ends TLS",
     )
 
@@ -133,10 +133,3 @@ def _reason(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return f"no answer in {SECONDS:.0f} s"
     return getattr(error, "strerror", None) or type(error).__name__
-
-
-def _why(body: bytes) -> str:
-    try:
-        return str(json.loads(body)["error"])
-    except (ValueError, KeyError, TypeError):
-        return "without a reason"

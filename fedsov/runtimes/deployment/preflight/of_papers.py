@@ -35,7 +35,7 @@ def party_file(examined: ExaminedHome) -> str:
         party = examined.party
     except FedsovError as error:
         raise Amiss(str(error), "restore your copy of it, or name the party's home by --workspace") from None
-    return f"{party.role} {party.name}, whose hub is {party.hub.host}:{party.hub.port}"
+    return f"{party.role} {party.name}, whose hub is {party.hub}"
 
 
 def key_file(examined: ExaminedHome) -> str:

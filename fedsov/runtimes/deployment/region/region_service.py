@@ -14,14 +14,15 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from fedsov.errors import CertificateRefused, ConfigurationError, KeyUnavailable
 from fedsov.keys.revocation import read
 from fedsov.runtimes.deployment.flower_clients import first_message
-from fedsov.runtimes.deployment.hub_connection import Credentials, HubConnection, HubRefused, HubUnreachable
+from fedsov.runtimes.deployment.hub_connection import Credentials, HubConnection, HubRefused, HubUnreachable, Pause
 from fedsov.runtimes.deployment.parcels import ParcelDamaged
+from fedsov.runtimes.deployment.paths import FLEET, HAS, WAITS
 from fedsov.runtimes.deployment.supervision.health import Health
 from fedsov.runtimes.deployment.supervision.log_lines import cut
 from fedsov.runtimes.fork_server import TO_READ, ForkServer
@@ -30,13 +31,10 @@ from fedsov.storage.atomic_files import write_file
 from fedsov.storage.deployment_folder import DeploymentFolder
 from fedsov.storage.party_file import HubAddress
 
-FLEET = "/fedsov/v1/fleet"
 WAIT = 20.0
 """Seconds of a long poll."""
 BEAT = 5.0
 """Seconds between two signs of life: half of what the coordinator waits for one."""
-SLOWEST = 5.0
-"""Seconds between two attempts, at most."""
 DEPLOYED = (*TO_READ, "fedsov.runtimes.deployment.region.enveloped_region")
 """What a region's process needs, imported before any message comes."""
 GIVE_UP = 3
@@ -106,10 +104,10 @@ class RegionService:
         self._connection.interrupt()
 
     def _loop(self, stop: threading.Event) -> None:
-        has, pause = "", _Pause(stop)
+        has, pause = "", Pause(stop)
         while not stop.is_set():
             try:
-                headers = {"fedsov-wait": f"{WAIT:g}", "fedsov-has": has}
+                headers = {WAITS: f"{WAIT:g}", HAS: has}
                 status, parcel = self._connection.post(f"{FLEET}/pull", headers=headers, timeout=WAIT + 15)
                 self._is_connected()
                 pause.begin()
@@ -137,7 +135,7 @@ class RegionService:
         if not answer:
             self._tell("message unreadable", "the hub sent what is no message; it is not answered", message=name)
             return name
-        pause = _Pause(stop)
+        pause = Pause(stop)
         while not stop.is_set():
             try:
                 self._connection.post(f"{FLEET}/push", answer, timeout=120.0)
@@ -194,12 +192,12 @@ class RegionService:
 
     def _hello(self, stop: threading.Event) -> bool:
         """Says hello until the coordinator answers; False where the service was stopped before."""
-        pause = _Pause(stop)
+        pause = Pause(stop)
         while not stop.is_set():
             try:
                 told = self._connection.post_json(f"{FLEET}/hello", {})
-                where = f"{self._place.hub.host}:{self._place.hub.port}"
-                self._tell("connected", f"connected to the hub at {where}", node=told["node"], hub=told["instance"])
+                at = f"connected to the hub at {self._place.hub}"
+                self._tell("connected", at, node=told["node"], hub=told["instance"])
                 self._is_connected()
                 return True
             except (HubUnreachable, HubRefused, ConfigurationError) as error:
@@ -250,18 +248,3 @@ class RegionService:
                 HubConnection(self._place.hub, self._place.credentials).post(f"{FLEET}/bye", timeout=3.0)
         self._connection.close()
         self._drop_process()
-
-
-@dataclass(slots=True)
-class _Pause:
-    """Longer and longer between attempts, until one succeeds; cut short by a stop."""
-
-    stop: threading.Event
-    seconds: float = field(default=0.1)
-
-    def begin(self) -> None:
-        self.seconds = 0.1
-
-    def wait(self) -> None:
-        self.stop.wait(self.seconds)
-        self.seconds = min(SLOWEST, 2 * self.seconds)

@@ -53,8 +53,7 @@ def hub_services(home: Path, name: str, options: HubOptions) -> list[Service]:
 def region_process(place: RegionPlace) -> Service:
     """A region's Fleet client, which forks the region's own process."""
     words = ["--workspace", str(place.workspace), "--home", str(place.folder.home)]
-    hub = f"{place.hub.host}:{place.hub.port}"
-    words += ["--hub", hub, "--hub-key", place.hub_key]
+    words += ["--hub", str(place.hub), "--hub-key", place.hub_key]
     command = [sys.executable, "-m", "fedsov.runtimes.deployment.region.region_main", place.name, *words]
     return Service(place.name, REGION, command, environment=ENVIRONMENT, grace=30.0)
 
