@@ -17,7 +17,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import click
 import typer
@@ -225,6 +225,25 @@ def note(text: str) -> None:
 def print_json(value: Any) -> None:
     """A command's answer for machines."""
     print(json.dumps(value, indent=1, default=str, allow_nan=False))
+
+
+class CommandAnswer(Protocol):
+    """What a command answers with, whole for machines and in lines for people."""
+
+    def to_json(self) -> Any:
+        """In plain values."""
+
+    def lines(self) -> Iterable[str]:
+        """In sentences."""
+
+
+def print_shown(answer: CommandAnswer, *, as_json: bool) -> None:
+    """A command's answer, for machines or for people."""
+    if as_json:
+        print_json(answer.to_json())
+        return
+    for line in answer.lines():
+        print_line(line)
 
 
 def print_line(text: str) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from fedsov.cli.arguments import Arguments, Quiet, print_json, print_line, progress
+from fedsov.cli.arguments import Arguments, Quiet, print_shown, progress
 from fedsov.cli.declaration import command, command_app
 
 app = command_app()
@@ -54,8 +54,4 @@ def backup(arguments: BackupArguments) -> None:
         passphrase_file=arguments.passphrase,
         progress=progress(arguments.quiet),
     )
-    if arguments.json:
-        print_json(archived.to_json())
-        return
-    for line in archived.lines():
-        print_line(line)
+    print_shown(archived, as_json=arguments.json)

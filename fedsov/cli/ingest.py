@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fedsov.cli.arguments import Arguments, Quiet, print_json, print_line, progress, run_settings
+from fedsov.cli.arguments import Arguments, Quiet, print_json, print_line, print_shown, progress, run_settings
 from fedsov.cli.declaration import command, command_app
 from fedsov.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from fedsov.partition.preview import Preview
     from fedsov.protocol.ingestion_report import IngestionReport
 
 app = command_app()
@@ -54,15 +53,6 @@ def check_append(append: bool, key: str, beside: Mapping[str, bool]) -> None:
         raise ConfigurationError("--key is the key of a batch that is appended; add --append")
 
 
-def show_preview(preview: Preview, *, as_json: bool) -> None:
-    """Prints what an ingestion would do."""
-    if as_json:
-        print_json(preview.to_json())
-        return
-    for line in preview.lines():
-        print_line(line)
-
-
 @command(
     app,
     examples=(
@@ -87,7 +77,7 @@ def ingest(arguments: IngestArguments) -> None:
     if arguments.dry_run:
         from fedsov.api.train import preview_settings
 
-        show_preview(preview_settings(run_settings(arguments.overrides)), as_json=arguments.json)
+        print_shown(preview_settings(run_settings(arguments.overrides)), as_json=arguments.json)
         return
     from fedsov.runtimes import kind_in, warm_up
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from fedsov.cli.arguments import Arguments, By, Why, print_json, print_line
+from fedsov.cli.arguments import Arguments, By, Why, print_json, print_line, print_shown
 from fedsov.cli.declaration import command, group_app
 from fedsov.errors import ConfigurationError
 from fedsov.keys.principals import PRINCIPALS
-
-if TYPE_CHECKING:
-    from fedsov.api.region_keys import KeysShown
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The region, by its name; or quarantine.")]
 app = group_app(
@@ -38,15 +36,7 @@ def status(arguments: StatusArguments) -> None:
     """
     from fedsov.api.region_keys import status as read
 
-    _print(arguments, read(arguments.workspace, arguments.name))
-
-
-def _print(arguments: Arguments, shown: KeysShown) -> None:
-    if arguments.json:
-        print_json(shown.to_json())
-        return
-    for line in shown.lines():
-        print_line(line)
+    print_shown(read(arguments.workspace, arguments.name), as_json=arguments.json)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +57,8 @@ def rotate(arguments: RotateArguments) -> None:
     """
     from fedsov.api.region_keys import rotate as make
 
-    _print(arguments, make(arguments.workspace, arguments.name, by=arguments.by, why=arguments.why))
+    rotated = make(arguments.workspace, arguments.name, by=arguments.by, why=arguments.why)
+    print_shown(rotated, as_json=arguments.json)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,11 +85,15 @@ def retire(arguments: RetireArguments) -> None:
             f"backups of {arguments.name} from before the last rotation will open nowhere; add --yes for that"
         )
     lines = destroy(arguments.workspace, arguments.name, by=arguments.by, why=arguments.why)
-    if arguments.json:
-        print_json({"region": arguments.name, "done": lines})
+    _print_done(arguments.name, lines, as_json=arguments.json)
+
+
+def _print_done(name: str, lines: Sequence[str], *, as_json: bool) -> None:
+    if as_json:
+        print_json({"region": name, "done": lines})
         return
     for line in lines:
-        print_line(f"{arguments.name}: {line}")
+        print_line(f"{name}: {line}")
 
 
 Principal = Annotated[str, typer.Argument(metavar="PRINCIPAL", help=f"One of {', '.join(PRINCIPALS)}.")]
@@ -145,11 +140,7 @@ def revoke(arguments: PrincipalArguments) -> None:
 
     said = {"by": arguments.by, "why": arguments.why}
     lines = take(arguments.workspace, arguments.name, arguments.principal, **said)
-    if arguments.json:
-        print_json({"region": arguments.name, "done": lines})
-        return
-    for line in lines:
-        print_line(f"{arguments.name}: {line}")
+    _print_done(arguments.name, lines, as_json=arguments.json)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

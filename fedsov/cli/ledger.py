@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fedsov.cli.arguments import Arguments, By, Why, count, print_json, print_line, require_options
+from fedsov.cli.arguments import Arguments, By, Why, count, print_json, print_line, print_shown, require_options
 from fedsov.cli.declaration import command, group_app
 from fedsov.errors import ConfigurationError, LedgerBroken, counted, unknown
 
@@ -263,11 +263,7 @@ def accept_gap(arguments: AcceptGapArguments) -> None:
             print_line(taken.sentence())
         return
     loss = accept_own(arguments.workspace, arguments.owner, out=arguments.out, head=arguments.head, **words)
-    if arguments.json:
-        print_json(loss.to_json())
-        return
-    for line in loss.lines():
-        print_line(line)
+    print_shown(loss, as_json=arguments.json)
 
 
 def _stamped(arguments: AnchorArguments, path: Path) -> tuple[Query, bytes]:

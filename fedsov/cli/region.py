@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from fedsov.cli.arguments import Arguments, By, RegionName, Why, ask, print_json, print_line, run_settings
+from fedsov.cli.arguments import Arguments, By, RegionName, Why, ask, print_json, print_line, print_shown, run_settings
 from fedsov.cli.declaration import command, group_app
 from fedsov.cli.ingest import (
     Append,
@@ -16,7 +16,6 @@ from fedsov.cli.ingest import (
     DryRun,
     Rebuild,
     check_append,
-    show_preview,
     show_report,
 )
 from fedsov.cli.ingest import Key as BatchKey
@@ -197,7 +196,7 @@ def ingest(arguments: RegionIngestArguments) -> None:
 
     settings, own = run_settings(arguments.overrides), OwnIngestion(arguments.name, arguments.others)
     if arguments.dry_run:
-        show_preview(region_preview(settings, own), as_json=arguments.json)
+        print_shown(region_preview(settings, own), as_json=arguments.json)
         return
     append = arguments.key if arguments.append else None
     report = region_ingest(settings, own, Way(arguments.rebuild, append, arguments.drop_appended))

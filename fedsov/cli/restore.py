@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from fedsov.cli.arguments import Arguments, Quiet, print_json, print_line, progress
+from fedsov.cli.arguments import Arguments, Quiet, print_shown, progress
 from fedsov.cli.backup import Passphrase
 from fedsov.cli.declaration import command, command_app
 
@@ -50,8 +50,4 @@ def restore(arguments: RestoreArguments) -> None:
         replaces=arguments.replace,
         progress=progress(arguments.quiet),
     )
-    if arguments.json:
-        print_json(back.to_json())
-        return
-    for line in back.lines():
-        print_line(line)
+    print_shown(back, as_json=arguments.json)

@@ -152,7 +152,8 @@ def test_a_head_whose_signature_is_none_shows_no_loss(two: Two) -> None:
 
 def test_a_head_that_another_noted_is_evidence_where_the_ledger_itself_shows_nothing(two: Two) -> None:
     region = two.put_back()
-    gaps.check_evidence(region, two.noted[-1])
+    assert gaps.open_loss(region) is None
+    gaps.check_evidence(region, two.noted[-1])  # raises ConfigurationError where it would be none
 
 
 def test_a_statement_without_a_loss_is_refused(two: Two) -> None:

@@ -19,7 +19,8 @@ from fedsov.ledger.ledger import Ledger
 from fedsov.region.settings_file import has_settings, read_settings
 from fedsov.runtimes.deployment.region.region_service import RegionPlace
 from fedsov.runtimes.deployment.supervision.health import HealthListener
-from fedsov.runtimes.deployment.supervision.parties import HubOptions, hub_services, region_process, run_all
+from fedsov.runtimes.deployment.supervision.parties import HubOptions, hub_services, region_process
+from fedsov.runtimes.deployment.supervision.supervisor import run
 from fedsov.storage.deployment_folder import DeploymentFolder
 from fedsov.storage.party_file import HubAddress, PartyFile, read_party
 from fedsov.storage.workspace import Workspace, ledger_of, store_of
@@ -39,7 +40,7 @@ def serve_hub(home: Path, options: HubOptions, shown: Display) -> None:
     """Runs the hub of a home. Raises ConfigurationError where it is no hub's, or its port is taken."""
     party = _party(home, HUB)
     _check_free(options.listen or party.hub.host, party.hub.port)
-    run_all(hub_services(home, party.name, options), shown.health, plain=shown.plain)
+    run(hub_services(home, party.name, options), shown.health, plain=shown.plain)
 
 
 def serve_region(workspace: Path, name: str, shown: Display) -> None:
@@ -55,7 +56,7 @@ def serve_region(workspace: Path, name: str, shown: Display) -> None:
     if party.name != name:
         raise ConfigurationError(f"{folder.home} is the home of region {party.name}, and not of {name}")
     place = RegionPlace(name, workspace, folder, party.hub, _hub_key(workspace, name))
-    run_all([region_process(place)], shown.health, plain=shown.plain)
+    run([region_process(place)], shown.health, plain=shown.plain)
 
 
 def serve_all(settings: Settings, hub: HubAddress, options: HubOptions, shown: Display, *, progress: Progress) -> None:
@@ -87,13 +88,8 @@ def serve_all(settings: Settings, hub: HubAddress, options: HubOptions, shown: D
         f"hub and {', '.join(place.name for place in places)} on one machine, one user, one network: a trial; "
         f"submit with: fedsov train runtime=deployment workspace={settings.workspace}"
     )
-    services = [*hub_services(workspace.root, trial_hub_name(trial.hub), options), *map(region_process, places)]
-    run_all(services, shown.health, plain=shown.plain)
-
-
-def trial_hub_name(folder: DeploymentFolder) -> str:
-    """The hub's name, as its party's file has it."""
-    return read_party(folder.party).name
+    services = [*hub_services(workspace.root, read_party(trial.hub.party).name, options), *map(region_process, places)]
+    run(services, shown.health, plain=shown.plain)
 
 
 def _holding(workspace: Workspace, dataset: str) -> Sequence[str]:

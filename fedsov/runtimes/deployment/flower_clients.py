@@ -56,13 +56,13 @@ class Parcelled:
     """A message that came, not laid out yet: who sent it, what it answers, and its objects by their names."""
 
     name: str
-    head: bytes = field(repr=False)
+    head: ProtoMessage = field(repr=False)
     objects: Mapping[str, bytes] = field(repr=False)
 
     @property
     def metadata(self) -> Metadata:
         """Flower's."""
-        return message_from_proto(ProtoMessage.FromString(self.head)).metadata
+        return message_from_proto(self.head).metadata
 
     def message(self, limit: SizeLimit | None = None) -> Message:
         """The message, whose arrays are laid out now.
@@ -70,8 +70,8 @@ class Parcelled:
         Raises MessageTooLarge for one beyond the limit, ParcelDamaged, and whatever a reading of bytes can raise.
         """
         if limit is not None:
-            check_size(self.objects, len(self.head), limit)
-        message = message_from_proto(ProtoMessage.FromString(self.head))
+            check_size(self.objects, self.head.ByteSize(), limit)
+        message = message_from_proto(self.head)
         if self.objects:
             message = _inflated(self.name, self.objects)
         identify(message, self.name)
@@ -83,11 +83,7 @@ def parcelled(parcel: bytes) -> list[Parcelled]:
     content, objects = unpack_parcel(parcel)
     head = PushAppMessagesRequest.FromString(content)
     return [
-        Parcelled(
-            str(tree.object_id),
-            bare.SerializeToString(),
-            {name: objects[name] for name in _names(tree) if name in objects},
-        )
+        Parcelled(str(tree.object_id), bare, {name: objects[name] for name in _names(tree) if name in objects})
         for bare, tree in zip(head.messages_list, head.message_object_trees, strict=True)
     ]
 

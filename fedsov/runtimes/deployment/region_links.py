@@ -35,6 +35,8 @@ LARGEST_TOLD = SizeLimit(64 << 20)
 """Bytes of an answer that no table has: what a region holds, names of its models."""
 GLANCE = 0.5
 """Seconds between two looks at who is connected, while somebody is away."""
+FLOWER_CODES = 100
+"""Codes of errors below it are Flower's own, such as a node that is no longer there."""
 RETURN = 15.0
 """Seconds that regions have to say hello to a coordinator that began anew, before one counts as away."""
 
@@ -118,7 +120,7 @@ class DeployedLinks:
         while True:
             seen = self._look()
             wanted = sorted(names if names is not None else seen)
-            away = [name for name in wanted if name not in seen or not seen[name].connected]
+            away = [name for name in wanted if not _is_connected(name, seen)]
             if not away or time.monotonic() >= until:
                 break
             if not told:
@@ -172,7 +174,7 @@ class DeployedLinks:
         """Tells every region that is connected that the run has ended; one that does not answer is not waited for."""
         seen = self._look()
         names = {region.name for region in self._regions.values()}
-        here = sorted(name for name in names if name in seen and seen[name].connected)
+        here = sorted(name for name in names if _is_connected(name, seen))
         self._regions.clear()
         with suppress(FedsovError):
             self.ask(dict.fromkeys(here, header), seconds)
@@ -205,7 +207,7 @@ class DeployedLinks:
         if not unsent:
             return
         seen = self._look(within=GLANCE if self._paused_since or self._returning_until else 0.0)
-        here = [region for region in unsent if seen.get(region.name, RegionSeen(0, False)).connected]
+        here = [region for region in unsent if _is_connected(region.name, seen)]
         if here:
             self._send(here, seen)
         for region in unsent:
@@ -224,14 +226,15 @@ class DeployedLinks:
 
     def _take(self, came: Parcelled, travelling: Mapping[str, _Region]) -> None:
         """Takes an answer. One to another message, or of another region, or that makes no sense, costs that region."""
-        region = travelling.get(came.metadata.reply_to_message_id)
+        meta = came.metadata
+        region = travelling.get(meta.reply_to_message_id)
         if region is None or region.errand is None:
             return
         errand = region.errand
         try:
             message = came.message(errand.limit)
             is_flower_s = message.has_error() and message.error.code < FLOWER_CODES
-            if came.metadata.src_node_id != region.sent_to and not is_flower_s:
+            if meta.src_node_id != region.sent_to and not is_flower_s:
                 raise FedsovError("it answers for another region")
             if message.has_error():
                 self._take_error(region, message)
@@ -268,9 +271,7 @@ class DeployedLinks:
         """A region that is asked is not there: the run goes on without it, or waits where too few are left."""
         if time.monotonic() < self._returning_until:
             return
-        here = {
-            each.name for each in self._regions.values() if self._seen.get(each.name, RegionSeen(0, False)).connected
-        }
+        here = {each.name for each in self._regions.values() if _is_connected(each.name, self._seen)}
         now = time.monotonic()
         if len(here) < self._least and (not self._paused_since or now - self._paused_since < self._pause):
             if not self._paused_since:
@@ -309,5 +310,5 @@ class DeployedLinks:
         return self._seen
 
 
-FLOWER_CODES = 100
-"""Codes of errors below it are Flower's own, such as a node that is no longer there."""
+def _is_connected(name: str, seen: Mapping[str, RegionSeen]) -> bool:
+    return name in seen and seen[name].connected

@@ -18,9 +18,8 @@ from typing import Any
 PROGRAM = """
 import sys
 from fedsov.runtimes.deployment.supervision.health import HealthListener
-from fedsov.runtimes.deployment.supervision.log_lines import LogLines
 from fedsov.runtimes.deployment.supervision.supervisor import Backoff, Service, run
-run(Service("DE", "region", [sys.executable, sys.argv[1]], {options}), LogLines("DE"))
+run([Service("DE", "region", [sys.executable, sys.argv[1]], {options})], HealthListener())
 """
 QUICK = "backoff=Backoff(first=0.02, most=0.08, lived=0.5), grace=0.5"
 

@@ -155,18 +155,13 @@ class SuperLink:
         return [self._stored(message, tree, objects) for message, tree in pairs]
 
     def _stored(self, message: Message, tree: Any, objects: dict[str, bytes]) -> str:
-        with self._whole:
-            return self._stored_whole(message, tree, objects)
-
-    def _stored_whole(self, message: Message, tree: Any, objects: dict[str, bytes]) -> str:
         run = message.metadata.run_id
-        session = self.state.start_session(run)
-        stored, missing = self.state.store_message_and_object_tree(message, tree, session)
-        if not stored:
-            return ""
-        for name in missing:
-            self.state.store_object(run, session, name, objects[name])
-        return str(message.metadata.message_id)
+        with self._whole:
+            session = self.state.start_session(run)
+            is_taken, missing = self.state.store_message_and_object_tree(message, tree, session)
+            for name in missing if is_taken else ():
+                self.state.store_object(run, session, name, objects[name])
+        return str(message.metadata.message_id) if is_taken else ""
 
     def take_for_node(self, node: int) -> Handed | None:
         """The oldest message for a node whose run goes on; None where there is none."""
@@ -205,12 +200,12 @@ class SuperLink:
         head, objects = PushAppMessagesRequest(), dict[str, bytes]()
         for message in messages:
             meta = message.metadata
-            found = self._objects_of(meta.run_id, meta.message_id)
+            own = self._objects_of(meta.run_id, meta.message_id)
             head.messages_list.append(message_to_proto(message))
             tree = head.message_object_trees.add(object_id=meta.message_id)
-            for name in found:
+            for name in own:
                 tree.children.add(object_id=name)
-            objects |= found
+            objects |= own
         return pack_parcel(head.SerializeToString(), objects)
 
     def _objects_of(self, run: int, root: str) -> dict[str, bytes]:
@@ -218,13 +213,13 @@ class SuperLink:
 
         One that did not come is left out: whoever sent the message by Flower's own interface is the one whom it costs.
         """
-        found, waiting = dict[str, bytes](), [root]
+        objects, waiting = dict[str, bytes](), [root]
         while waiting:
             name = waiting.pop()
-            if name not in found and (content := self.state.get_object(run, name)):
-                found[name] = bytes(content)
-                waiting += _children(found[name])
-        return found
+            if name not in objects and (content := self.state.get_object(run, name)):
+                objects[name] = bytes(content)
+                waiting += _children(objects[name])
+        return objects
 
 
 def _children(content: bytes) -> list[str]:

@@ -105,14 +105,16 @@ class Jobs:
         job, after = self._job(asked), int(asked.get("after", 0))
 
         async def take() -> Any:
-            lines, now = self._lines(job.id)[after : after + LINES_AT_ONCE], self._jobs[job.id]
+            """What has come since, or None."""
+            written, now = self._lines(job.id), self._jobs[job.id]
+            lines = written[after : after + LINES_AT_ONCE]
             if not lines and now.state not in ENDED:
                 return None
-            ended = now.state in ENDED and after + len(lines) >= len(self._lines(job.id))
+            ended = now.state in ENDED and after + len(lines) >= len(written)
             return {**_listed(now), "lines": lines, "ended": ended, "result": now.result if ended else None}
 
-        found = await self._bells.answer(("job", job.id), take, request.wait, request.gone)
-        return found or {**_listed(self._jobs[job.id]), "lines": [], "ended": False, "result": None}
+        news = await self._bells.answer(("job", job.id), take, request.wait, request.gone)
+        return news or {**_listed(self._jobs[job.id]), "lines": [], "ended": False, "result": None}
 
     async def _stop(self, request: PartyRequest) -> Any:
         job = self._job(request.json())
@@ -131,6 +133,7 @@ class Jobs:
         dispatcher, is_busy = str(asked.get("dispatcher", "")), bool(asked.get("busy"))
 
         async def take() -> Any:
+            """The first of them there is; one that is to be stopped and that nobody runs is stopped here."""
             for job in self._jobs.values():
                 if job.state == STOPPING and job.dispatcher == dispatcher:
                     return {"stop": job.id}
@@ -168,10 +171,10 @@ class Jobs:
         if name == "latest":
             raise ConfigurationError("the hub has no job yet; `fedsov train runtime=deployment` submits one")
         newest_first = reversed(self._jobs.values())  # a run that went on has several jobs
-        found = next((job for job in newest_first if name and name in (job.id, job.run)), None)
-        if found is None:
-            raise ConfigurationError(f"the hub has no job {name!r}; `fedsov status` lists them")
-        return found
+        for job in newest_first:
+            if name and name in (job.id, job.run):
+                return job
+        raise ConfigurationError(f"the hub has no job {name!r}; `fedsov status` lists them")
 
     def _lines(self, identifier: str) -> list[str]:
         path = self._folder / f"{identifier}.lines"

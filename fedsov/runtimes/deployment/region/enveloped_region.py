@@ -80,15 +80,15 @@ LARGEST_START = 2**26
 def run(connection: FramedSocket) -> None:
     """Answers parcels until the socket closes. The first frame says whose process this is."""
     try:
-        told = connection.receive().header
+        place = connection.receive().header
     except ConnectionClosed:
         return
-    workspace = Workspace(Path(told["workspace"]))
-    log_to(workspace.region(told["region"]))  # before anything can fail
+    workspace = Workspace(Path(place["workspace"]))
+    log_to(workspace.region(place["region"]))  # before anything can fail
     begin_flower_process(HUB_NODE + 1)
     reuse_memory()
     with BenchServer() as benches:
-        deployed = DeployedRegion(told["region"], workspace, benches, keep_out=[Path(told["home"])])
+        deployed = DeployedRegion(place["region"], workspace, benches, keep_out=[Path(place["home"])])
         try:
             while True:
                 frame = connection.receive()
@@ -257,21 +257,21 @@ class DeployedRegion:
         place, identifier = self._place(run, second), question.metadata.message_id
         if (parcel := kept_answer.read(place, identifier)) is not None:
             (before,) = parcelled(parcel)
-            content, said = opened(before.message())
-            return _sent(outer, reply_of(content, said, question), said)
+            content, reply_header = opened(before.message())
+            return _sent(outer, reply_of(content, reply_header, question), reply_header)
         each = self._run(run, second=second)
         if question.metadata.message_type == FINISH:
             self._registry()
         reply, label = answer(each.region, question, Label.from_json(header["label"]))
         if reply.has_error():
             return _sent(outer, reply)
-        said = {"label": label.to_json()}
+        reply_header = {"label": label.to_json()}
         with named_once():
             if reply.content.array_records:
                 body = canonical(record_names(reply.content))
                 labelled = LabelledAnswer(run, self.name, identifier, body, label)
-                said |= {"signature": signed_label(each.keys.sign, labelled)}
-            parcel = parcel_of([enveloped_reply(outer, reply, said)])
+                reply_header |= {"signature": signed_label(each.keys.sign, labelled)}
+            parcel = parcel_of([enveloped_reply(outer, reply, reply_header)])
         kept_answer.keep(place, identifier, parcel)
         return parcel
 
@@ -319,9 +319,9 @@ def _until_alone(start: RegionStart) -> None:
             return
 
 
-def _sent(outer: Message, reply: Message, said: Mapping[str, Any] | None = None) -> bytes:
+def _sent(outer: Message, reply: Message, header: Mapping[str, Any] | None = None) -> bytes:
     with named_once():
-        return parcel_of([enveloped_reply(outer, reply, said or {})])
+        return parcel_of([enveloped_reply(outer, reply, header or {})])
 
 
 def _nothing(question: Message) -> Message:

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
 import sys
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from fedsov.infrastructure.workload.render import QUIET
 from fedsov.keys.certificates import HUB, REGION
 from fedsov.runtimes.deployment.region.region_service import RegionPlace
-from fedsov.runtimes.deployment.supervision.health import Health, HealthListener, serve_health
-from fedsov.runtimes.deployment.supervision.log_lines import LogLines
-from fedsov.runtimes.deployment.supervision.supervisor import Service, Stop, supervise
+from fedsov.runtimes.deployment.supervision.supervisor import Service
 
 ENVIRONMENT = {**QUIET, "OMP_NUM_THREADS": "1"}
 """Of every process of a party: none tells anybody else of itself, or installs anything."""
@@ -56,33 +50,3 @@ def region_process(place: RegionPlace) -> Service:
     words += ["--hub", str(place.hub), "--hub-key", place.hub_key]
     command = [sys.executable, "-m", "fedsov.runtimes.deployment.region.region_main", place.name, *words]
     return Service(place.name, REGION, command, environment=ENVIRONMENT, grace=30.0)
-
-
-def run_all(services: Sequence[Service], listener: HealthListener | None, *, plain: bool) -> None:
-    """Supervises several processes until SIGTERM or SIGINT; the first one's health is what the listener tells.
-
-    Args:
-        listener: where health is told; None for nowhere.
-        plain: sentences for a terminal in place of lines of JSON.
-
-    Raises ConfigurationError where it cannot listen.
-    """
-    asyncio.run(_run_all(services, listener, plain))
-
-
-async def _run_all(services: Sequence[Service], listener: HealthListener | None, plain: bool) -> None:
-    stop, healths = Stop(), [Health() for _ in services]
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.ask)
-    async with AsyncExitStack() as opened:
-        if listener is not None:
-            first, lines = services[0], LogLines(services[0].party, plain=plain)
-            serving = serve_health(healths[0], listener, party=first.party, role=first.role)
-            port = await opened.enter_async_context(serving)
-            lines.info("listening", f"its health is told on {listener.host}:{port}", host=listener.host, port=port)
-        await asyncio.gather(
-            *(
-                supervise(service, LogLines(service.party, plain=plain), health, stop)
-                for service, health in zip(services, healths, strict=True)
-            )
-        )

@@ -1,7 +1,7 @@
-"""Supervises one process of a party: starts it, says what it waits for, starts it again, and ends it cleanly.
+"""Supervises processes of parties: starts each, says what it waits for, starts it again, and ends it cleanly.
 
-    run(Service("DE", "region", [sys.executable, "-m", "fedsov.runtimes.deployment.region.region_service", "DE"]),
-        LogLines("DE"), HealthListener(port=8081))      # returns after SIGTERM or SIGINT
+    run([Service("DE", "region", [sys.executable, "-m", "fedsov.runtimes.deployment.region.region_main", "DE"])],
+        HealthListener(port=8081))      # returns after SIGTERM or SIGINT
 
 It promises:
 
@@ -27,7 +27,7 @@ import signal
 import subprocess
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import IO
 
@@ -102,18 +102,34 @@ class Stop:
         (self.at_once if self.asked.is_set() else self.asked).set()
 
 
-def run(service: Service, lines: LogLines, listener: HealthListener = HealthListener()) -> None:  # noqa: B008 - frozen
-    """Supervises until SIGTERM or SIGINT, in the main thread. Raises ConfigurationError where it cannot listen."""
-    asyncio.run(_run(service, lines, listener))
+def run(services: Sequence[Service], listener: HealthListener | None, *, plain: bool = False) -> None:
+    """Supervises processes until SIGTERM or SIGINT, in the main thread; the listener tells the health of the first.
+
+    Args:
+        listener: where health is told; None for nowhere.
+        plain: sentences for a terminal in place of lines of JSON.
+
+    Raises ConfigurationError where it cannot listen.
+    """
+    asyncio.run(_run(services, listener, plain))
 
 
-async def _run(service: Service, lines: LogLines, listener: HealthListener) -> None:
-    stop, health = Stop(), Health()
+async def _run(services: Sequence[Service], listener: HealthListener | None, plain: bool) -> None:
+    stop, healths = Stop(), [Health() for _ in services]
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.ask)
-    async with serve_health(health, listener, party=service.party, role=service.role) as port:
-        lines.info("listening", f"its health is told on {listener.host}:{port}", host=listener.host, port=port)
-        await supervise(service, lines, health, stop)
+    async with AsyncExitStack() as opened:
+        if listener is not None:
+            first, lines = services[0], LogLines(services[0].party, plain=plain)
+            serving = serve_health(healths[0], listener, party=first.party, role=first.role)
+            port = await opened.enter_async_context(serving)
+            lines.info("listening", f"its health is told on {listener.host}:{port}", host=listener.host, port=port)
+        await asyncio.gather(
+            *(
+                supervise(service, LogLines(service.party, plain=plain), health, stop)
+                for service, health in zip(services, healths, strict=True)
+            )
+        )
 
 
 async def supervise(service: Service, lines: LogLines, health: Health, stop: Stop) -> None:
