@@ -13,7 +13,6 @@ then sent. An exception leaves as the name of its type; its text stays in the re
 
 from __future__ import annotations
 
-import json
 import os
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
@@ -27,7 +26,6 @@ from fedsov.border.evidence.live_register import LiveRegister
 from fedsov.border.gate import Gate
 from fedsov.border.people_counts import PeopleCounter
 from fedsov.errors import (
-    BudgetExceeded,
     CheckpointDamaged,
     FedsovError,
     JobRefused,
@@ -40,7 +38,6 @@ from fedsov.keys.protocol import RegionKeys
 from fedsov.label import PUBLIC, Label, Scope
 from fedsov.ledger import gaps
 from fedsov.ledger.ledger import Ledger
-from fedsov.ledger.proofs import continuation
 from fedsov.partition.store import Store
 from fedsov.privacy.secure_aggregation.protocol import Directory
 from fedsov.protocol.flower_messages import (
@@ -59,7 +56,7 @@ from fedsov.protocol.flower_messages import (
 from fedsov.protocol.job import Asked, RegionStart
 from fedsov.protocol.message_types import FINISH, LEDGER, MESSAGE_TYPES, PRIVACY, PROPOSE, READY, TRAIN, version_fault
 from fedsov.protocol.secure_sum_messages import MASK
-from fedsov.region import labels_sent, run_record
+from fedsov.region import labels_sent, own_answers, run_record
 from fedsov.region.admission import Place, admit, admit_rows, refuse
 from fedsov.region.answers.memory import Answers
 from fedsov.region.answers.rare_origins import without_rare_origins
@@ -285,7 +282,7 @@ def _rounds_that_left(ledger: Ledger, run: str) -> set[int]:
 def _reply(region: OpenRegion, message: Message, incoming: Label) -> tuple[Message, Label]:
     kind = message.metadata.message_type
     if kind in OWN_ANSWERS:
-        return OWN_ANSWERS[kind](region, message), PUBLIC
+        return _own_answer(region, message), PUBLIC
     session = region.outbound.session
     labels_sent.check(region.journal, message, incoming)
     session.received |= incoming  # whatever is made here later may be made from this too
@@ -322,79 +319,21 @@ def _worked(region: OpenRegion, message: Message) -> Message:
     return region.member.answer(message, lambda plain: region.app(plain, region.context))
 
 
-LONGEST_LABEL = 1 << 14
-"""Letters that a plan's label may have: a ledger holds what is proposed for ever."""
+def _own_answer(region: OpenRegion, message: Message) -> Message:
+    """What the region answers by itself, which it has decided about already."""
+    outbound = region.outbound
+    sources = own_answers.OwnSources(region.start, outbound.gate, outbound.session, round_of(message))
+    texts = OWN_ANSWERS[message.metadata.message_type](sources, config_of(message))
+    return Message(RecordDict({name: ConfigRecord({"json": text}) for name, text in texts.items()}), reply_to=message)
 
 
-def _propose(region: OpenRegion, message: Message) -> Message:
-    """Decides about crossings that the plan would need, and writes down the answers: a refusal is an entry too.
-
-    The question may add the label of a model that the crossing would be made from as well; it cannot take any away.
-    """
-    session, start, config = region.outbound.session, region.start, config_of(message)
-    is_base = config.get("purpose") == BASE_MODEL
-    scope, gate = Scope.CONSENTED if is_base else Scope.SHAREABLE, region.outbound.gate
-    gate = replace(gate, purpose=BASE_MODEL) if is_base else gate
-    crossings = {(str(kind), str(target)) for kind, target in json.loads(str(config["crossings"]))}
-    if len(text := str(config.get("label", ""))) > LONGEST_LABEL:
-        raise JobRefused(f"a label of more than {LONGEST_LABEL:,} letters is none of a plan; nothing was decided")
-    added = Label.from_json(json.loads(text)) if text else PUBLIC
-    label, people = session.label(scope) | session.received | added, session.people(scope, "train")
-    for kind, target in sorted(crossings):
-        artifact = Artifact(Kind(kind), label, count=people, name=f"planned {kind}")
-        party = start.hub if target == start.hub.name else start.peers[target]
-        gate.refuse(artifact, party, round_number=round_of(message))
-    return Message(RecordDict(), reply_to=message)
-
-
-def _ready(region: OpenRegion, message: Message) -> Message:
-    """That this region's ledger, keys and store could be opened; nothing of them is said.
-
-    Where it decides by additional rules that the job does not name, that crosses: their digest, how many, and whether
-    one of them permits.
-    """
-    gate, law = region.outbound.gate, region.outbound.session.settings.law
-    added = gate.bundle.added
-    if not added or region.start.asked.rules is not None:
-        return Message(RecordDict(), reply_to=message)
-    opening = [rule.id for rule in (*gate.bundle.rules, *gate.bundle.releases) if rule.effect == "permit"]
-    text = json.dumps({"digest": law.rules_sha256, "count": len(added), "permits": bool(added.intersection(opening))})
-    gate.cross(Artifact(Kind.REPORT, PUBLIC, text.encode(), name="additional rules of its own"), region.start.hub)
-    return Message(RecordDict({"law": ConfigRecord({"json": text})}), reply_to=message)
-
-
-def _ledger(region: OpenRegion, message: Message) -> Message:
-    """The ledger's head, and what this run's entries say of crossings. Nothing in it is personal: it is public.
-
-    The hub's head, which comes with the question, is noted here where it is signed by the hub's key of the first time
-    and proved to continue the head noted last; so does the hub with the one that is told.
-    """
-    ledger, hub = region.outbound.gate.ledger, region.start.hub.name
-    head = hub_head.continued(ledger, hub, config_of(message))
-    if faults := known_peers.contradictions(region.outbound.session.settings, {hub: head.key}):
-        raise JobRefused("; ".join(faults))
-    region.outbound.gate.note({"heads": {hub: head.to_json()}})
-    summary = run_record.ledger_summary(ledger, region.start.run)
-    text = json.dumps(summary | continuation(ledger, region.start.last_known_head))
-    artifact = Artifact(Kind.REPORT, PUBLIC, text.encode(), name="ledger head and refusals")
-    region.outbound.gate.cross(artifact, region.start.hub)
-    return Message(RecordDict({"ledger": ConfigRecord({"json": text})}), reply_to=message)
-
-
-def _privacy(region: OpenRegion, message: Message) -> Message:
-    """What the run would cost here, or why it does not fit; nothing is spent. It stands on counts of rows alone."""
-    private = region.outbound.session.private
-    try:
-        price = {"fits": True, **(private.price() if private else {})}
-    except BudgetExceeded as error:
-        price = {"fits": False, "why": str(error)}
-    text = json.dumps(price)
-    region.outbound.gate.cross(Artifact(Kind.REPORT, PUBLIC, text.encode(), name="privacy budget"), region.start.hub)
-    return Message(RecordDict({"privacy": ConfigRecord({"json": text})}), reply_to=message)
-
-
-OWN_ANSWERS = {READY: _ready, PRIVACY: _privacy, PROPOSE: _propose, LEDGER: _ledger}
-"""Questions that the worker answers itself, from its gate and ledger; these it has decided about already."""
+OWN_ANSWERS = {
+    READY: own_answers.ready,
+    PRIVACY: own_answers.privacy,
+    PROPOSE: own_answers.propose,
+    LEDGER: own_answers.ledger_head,
+}
+"""Questions that the region answers itself, from its gate and ledger."""
 
 
 def _failure(region: OpenRegion, message: Message, failed: RedactedErrors) -> Message:
