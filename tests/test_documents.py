@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,10 @@ def test_decisions_say_context_choice_and_what_was_given_up() -> None:
     for page in (ROOT / "docs" / "decisions").glob("*.md"):
         text = page.read_text()
         assert all(word in text for word in ("**Context.**", "**Choice.**", "**Given up.**")), page.name
+
+
+def test_the_readme_names_the_flower_that_is_installed() -> None:
+    assert re.findall(r"\[Flower\]\(\S+\) ([\d.]+)", README) == [".".join(version("flwr").split(".")[:2])]
 
 
 def test_the_readme_counts_the_law_as_it_is() -> None:
