@@ -13,9 +13,10 @@ runtime. Which runtimes there are stands in `fedsov.runtimes.RUNTIMES`; the hub 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from flwr.app import Message
 
@@ -27,6 +28,8 @@ from fedsov.protocol.ingestion_report import IngestionReport
 if TYPE_CHECKING:
     from fedsov.protocol.job import Asked, TrainingJob
     from fedsov.registry.values import RunRecord
+
+Arrived = TypeVar("Arrived")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,3 +134,20 @@ class Runtime(Protocol):
 
     def close(self) -> None:
         """Ends all that was opened; may be called twice."""
+
+
+def take_arrived(arrived: list[Arrived], exchange: Callable[[float], bool], seconds: float) -> list[Arrived]:
+    """What a `poll` gives: the replies that have come, taken out of the list.
+
+    Args:
+        arrived: where `exchange` puts them.
+        exchange: gives and takes what it can within so many seconds; False where nothing is under way.
+        seconds: how long the first reply is waited for; nothing is where one has come already.
+    """
+    until = time.monotonic() + (0.0 if arrived else seconds)
+    while exchange(max(0.0, until - time.monotonic())):
+        if arrived or time.monotonic() >= until:
+            break
+    taken = list(arrived)
+    arrived.clear()
+    return taken

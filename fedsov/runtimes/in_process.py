@@ -17,7 +17,7 @@ from flwr.app import Message
 
 from fedsov.artifact import Party
 from fedsov.errors import FedsovError
-from fedsov.hub.runtime import IngestRequest, RegionLinks, RunStart
+from fedsov.hub.runtime import IngestRequest, RegionLinks, RunStart, take_arrived
 from fedsov.label import PUBLIC, Label
 from fedsov.ledger import known_keys
 from fedsov.protocol.flower_messages import LOST, error_reply, pack, unpack
@@ -33,7 +33,7 @@ from fedsov.runtimes.frame_stream import FrameLimit, FrameStream
 from fedsov.runtimes.framed_socket import ConnectionClosed, Frame, FramedSocket
 from fedsov.runtimes.ingestion_request import answer_of, report_from_json, request_to_json
 from fedsov.runtimes.region_starts import region_starts
-from fedsov.runtimes.registry_connection import RegistryConnection, open_registry
+from fedsov.runtimes.registry_connection import RunRegistry
 from fedsov.serialization import to_plain
 from fedsov.storage.workspace import Workspace
 
@@ -48,7 +48,7 @@ class InProcess:
         self._opened.enter_context(keep_out(workspace.regions))
         self._links = ProcessLinks()
         self._opened.callback(self._links.close)
-        self._registry: RegistryConnection | None = None
+        self._registry = RunRegistry(workspace, self._opened, on_bytes)
 
     def ingest(self, request: IngestRequest) -> IngestionReport:
         """Has the ingestion process sort the source into the regions' stores, and waits for its report.
@@ -69,9 +69,8 @@ class InProcess:
             connection = RegionConnection(node, region_start.region, self._fork("region"))
             self._links.add(connection)  # one by one: Ctrl-C here must find the sockets that are open
             self._links.begin(node, Frame(to_plain(region_start)))
-        if self._trains and self._registry is None:
-            registry = open_registry(hold=self._workspace.lock, on_bytes=self._on_bytes)
-            self._registry = self._opened.enter_context(registry)
+        if self._trains:
+            self._registry.begin()
         return self._links
 
     def register(self, owner: str, run: str, record: RunRecord | None = None) -> Sequence[tuple[str, int]]:
@@ -79,8 +78,6 @@ class InProcess:
 
         Raises WorkspaceUnusable.
         """
-        if self._registry is None:
-            raise FedsovError("models are registered by a run that trains, after its regions are connected")
         folder = self._workspace.hub if owner == "hub" else self._workspace.region(owner)
         return self._registry.record(folder, run, record)
 
@@ -164,12 +161,7 @@ class ProcessLinks:
 
     def poll(self, seconds: float) -> Iterable[tuple[Message, Label]]:
         """Waits up to `seconds` for any region to answer; the replies that have come."""
-        until = time.monotonic() + (0.0 if self._arrived else seconds)
-        while self._exchange(max(0.0, until - time.monotonic())):
-            if self._arrived or time.monotonic() >= until:
-                break
-        arrived, self._arrived = self._arrived, []
-        return arrived
+        return take_arrived(self._arrived, self._exchange, seconds)
 
     def _exchange(self, seconds: float) -> bool:
         """Waits up to `seconds` for any socket, and gives and takes what it can; False where nothing is under way."""

@@ -7,16 +7,17 @@ with open_registry() as registry:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fedsov.errors import WorkspaceUnusable
+from fedsov.errors import FedsovError, WorkspaceUnusable
 from fedsov.registry.values import RunRecord
 from fedsov.runtimes import OnBytes
 from fedsov.runtimes.fork_server import TO_REGISTER, shared_fork_server
 from fedsov.runtimes.framed_socket import ConnectionClosed, Frame, FramedSocket
+from fedsov.storage.workspace import Workspace
 
 
 @contextmanager
@@ -69,6 +70,30 @@ class RegistryConnection:
         if "error" in reply:
             raise WorkspaceUnusable(reply["error"])
         return reply
+
+
+class RunRegistry:
+    """The registries that a run writes, by a process that is begun with it: its imports take a while.
+
+    Args:
+        opened: closes the process.
+    """
+
+    def __init__(self, workspace: Workspace, opened: ExitStack, on_bytes: OnBytes | None = None) -> None:
+        self._workspace, self._opened, self._on_bytes = workspace, opened, on_bytes
+        self._connection: RegistryConnection | None = None
+
+    def begin(self) -> None:
+        """Begins the process, where it is not yet."""
+        if self._connection is None:
+            registry = open_registry(hold=self._workspace.lock, on_bytes=self._on_bytes)
+            self._connection = self._opened.enter_context(registry)
+
+    def record(self, folder: Path, run: str, record: RunRecord | None = None) -> list[tuple[str, int]]:
+        """As `RegistryConnection.record`. Raises FedsovError where nothing was begun."""
+        if self._connection is None:
+            raise FedsovError("models are registered by a run that trains, after its regions are connected")
+        return self._connection.record(folder, run, record)
 
 
 def _versions(reply: Mapping[str, Any]) -> list[tuple[str, int]]:

@@ -19,6 +19,7 @@ from flwr.app import Message, RecordDict
 
 from fedsov.artifact import Party
 from fedsov.errors import FedsovError
+from fedsov.hub.runtime import take_arrived
 from fedsov.label import PUBLIC, Label
 from fedsov.ledger.canonical_json import canonical
 from fedsov.protocol.envelopes import ENVELOPE, Address, enveloped, opened, reply_of
@@ -143,12 +144,7 @@ class DeployedLinks:
 
     def poll(self, seconds: float) -> Iterable[tuple[Message, Label]]:
         """Waits up to `seconds` for any region to answer; the replies that have come."""
-        until = time.monotonic() + (0.0 if self._arrived else seconds)
-        while self._exchange(max(0.0, until - time.monotonic())):
-            if self._arrived or time.monotonic() >= until:
-                break
-        arrived, self._arrived = self._arrived, []
-        return arrived
+        return take_arrived(self._arrived, self._exchange, seconds)
 
     def ask(self, headers: Mapping[str, Mapping[str, Any]], seconds: float = 600.0) -> dict[str, Message]:
         """What each region tells to a message beside any question of a run, as it came: an error where it was lost.

@@ -16,7 +16,7 @@ from typing import Any
 
 from flwr.app import Message
 
-from fedsov.errors import FedsovError, InputError
+from fedsov.errors import InputError
 from fedsov.hub.region_errors import error_by_name
 from fedsov.hub.runtime import IngestRequest, RegionLinks, RunStart
 from fedsov.ledger import known_keys
@@ -33,7 +33,7 @@ from fedsov.runtimes.deployment.region.holdings import check_own, merged
 from fedsov.runtimes.deployment.region_links import DeployedLinks
 from fedsov.runtimes.ingestion_request import report_from_json
 from fedsov.runtimes.region_starts import region_starts
-from fedsov.runtimes.registry_connection import RegistryConnection, open_registry
+from fedsov.runtimes.registry_connection import RunRegistry
 from fedsov.serialization import to_plain
 from fedsov.storage.deployment_folder import DeploymentFolder
 from fedsov.storage.party_file import read_party
@@ -73,7 +73,7 @@ class Deployment:
         self._opened.callback(self._line.end)
         self._links = DeployedLinks(self._line, wait=wait, least=least, pause=pause, say=say)
         self._say = say
-        self._registry: RegistryConnection | None = None
+        self._registry = RunRegistry(workspace, self._opened, on_bytes)
         self._run = ""
         self._registered: dict[str, Message] = {}
 
@@ -131,9 +131,8 @@ class Deployment:
         for node, region_start in region_starts(start, self._workspace):
             opening = {"act": OPEN, "run": start.run, "second": start.second_process, "start": to_plain(region_start)}
             self._links.add(node, region_start.region, opening)
-        if self._trains and self._registry is None:
-            registry = open_registry(hold=self._workspace.lock, on_bytes=self._on_bytes)
-            self._registry = self._opened.enter_context(registry)
+        if self._trains:
+            self._registry.begin()
         return self._links
 
     def register(self, owner: str, run: str, record: RunRecord | None = None) -> Sequence[tuple[str, int]]:
@@ -153,8 +152,6 @@ class Deployment:
                 )
                 return []
             return [(str(name), int(version)) for name, version in _json_of(owner, answer, "models")]
-        if self._registry is None:
-            raise FedsovError("models are registered by a run that trains, after its regions are connected")
         return self._registry.record(self._workspace.hub, run, record)
 
     def close(self) -> None:
