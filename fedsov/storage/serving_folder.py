@@ -1,0 +1,53 @@
+"""What a region's folder has of its endpoint: the versions that may answer, their files, and the log of requests.
+
+    serving/
+      approved.json   the versions that may answer here, signed by the hub and by the region
+      issuers.yaml    whose tokens are believed, as the region's settings took it
+      models/MODEL/VERSION/   the files of an approved version, and reference.json: what its inputs were like in training
+      requests/       the log of requests: encrypted, each batch chained to the one before
+      tls.crt, tls.key        the endpoint's certificate and key
+
+Every path is a value; nothing is created until it is needed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class ServingFolder:
+    """The paths of a region's endpoint, by the region's folder."""
+
+    region: Path
+
+    @property
+    def root(self) -> Path:
+        """The folder itself."""
+        return self.region / "serving"
+
+    @property
+    def approved(self) -> Path:
+        return self.root / "approved.json"
+
+    @property
+    def issuers(self) -> Path:
+        return self.root / "issuers.yaml"
+
+    @property
+    def requests(self) -> Path:
+        """The folder of the log."""
+        return self.root / "requests"
+
+    @property
+    def certificate(self) -> Path:
+        return self.root / "tls.crt"
+
+    @property
+    def key(self) -> Path:
+        return self.root / "tls.key"
+
+    def model(self, name: str, version: int) -> Path:
+        """The folder of one approved version."""
+        return self.root / "models" / name / str(version)
