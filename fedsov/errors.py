@@ -10,6 +10,7 @@
     ├── StoreDamaged            6   a store that was changed, cut or mixed up
     ├── KeyUnavailable          6   a key that is missing or is not this region's
     ├── CertificateRefused      6   a certificate, a request for one or a list of revoked ones that is not believed
+    ├── ApprovalRefused         6   a list of approved versions, or a file of one, that hub and region did not sign
     ├── CheckpointDamaged       6   what a run wrote down to go on from, changed or cut since
     ├── WorkspaceUnusable       7   a workspace that is full, read-only or in use by another run
     ├── BudgetBroken            5   a privacy budget that was cut, rewritten or lost, or cannot be written
@@ -71,6 +72,10 @@ class KeyUnavailable(FedsovError):
 
 
 class CertificateRefused(FedsovError):
+    exit_code = 6
+
+
+class ApprovalRefused(FedsovError):
     exit_code = 6
 
 

@@ -25,7 +25,7 @@ Holds = Callable[[Mapping[str, Any], bytes, bytes], bool]
 
 def written(form: str, plain: Mapping[str, Any], sign: Callable[[bytes], bytes]) -> bytes:
     """The text of an object with its signature."""
-    return json.dumps({"format": form, **plain, "signature": sign(_message(form, plain)).hex()}, indent=1).encode()
+    return json.dumps({"format": form, **plain, "signature": sign(message(form, plain)).hex()}, indent=1).encode()
 
 
 def read(text: bytes, form: str, holds: Holds, *, called: str) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def read(text: bytes, form: str, holds: Holds, *, called: str) -> dict[str, Any]
     """
     plain, signature = _parts(text, form, called)
     try:
-        is_signed = holds(plain, _message(form, plain), signature)
+        is_signed = holds(plain, message(form, plain), signature)
     except (ValueError, TypeError, KeyError, AttributeError):  # the object lacks the key, or names what is none
         is_signed = False
     if not is_signed:
@@ -65,5 +65,6 @@ def _parts(text: bytes, form: str, called: str) -> tuple[dict[str, Any], bytes]:
     return plain, signature
 
 
-def _message(form: str, plain: Mapping[str, Any]) -> bytes:
+def message(form: str, plain: Mapping[str, Any]) -> bytes:
+    """What is signed of an object: its form, and its canonical text."""
     return form.encode() + b"\n" + json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()

@@ -3,7 +3,7 @@
     serving/
       approved.json   the versions that may answer here, signed by the hub and by the region
       issuers.yaml    whose tokens are believed, as the region's settings took it
-      models/MODEL/VERSION/   the files of an approved version, and reference.json: what its inputs were like in training
+      models/MODEL/VERSION/   the files of an approved version, and reference.json: what its training inputs were like
       requests/       the log of requests: encrypted, each batch chained to the one before
       tls.crt, tls.key        the endpoint's certificate and key
 
