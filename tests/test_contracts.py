@@ -26,13 +26,28 @@ NETWORKS = "The hub builds no network"
 CONTROL = "The control plane cannot see data"
 REGION = "A region does not reach the hub, a runtime or the composition"
 NETWORK = "A region has no way out but its border"
+INFERENCE = "Inference is small, and reaches no party and no network"
 FLOWER = "Five modules of a region speak Flower's records"
 SERVICES = "Key services, buckets and Flower's control clients have one home each"
 MLFLOW = "mlflow has one home"
 SDV = "sdv has one home"
 HYDRA = "hydra has two homes"
 PURE = "Decisions are pure"
-CONTRACTS = (LAYERS, HUB, NETWORKS, CONTROL, REGION, NETWORK, FLOWER, SERVICES, MLFLOW, SDV, HYDRA, PURE)
+CONTRACTS = (
+    LAYERS,
+    HUB,
+    NETWORKS,
+    CONTROL,
+    REGION,
+    NETWORK,
+    INFERENCE,
+    FLOWER,
+    SERVICES,
+    MLFLOW,
+    SDV,
+    HYDRA,
+    PURE,
+)
 
 Plants = Mapping[str, tuple[tuple[str, str], ...]]
 """By contract, the lines that break it: the module of the package, and what is planted at its top."""
@@ -43,6 +58,7 @@ PLANTED: Mapping[str, Plants] = {
         NETWORKS: (("hub/federated_training.py", "import fedsov.model.network"),),
         CONTROL: (("control_plane/compliance/counts.py", "import torch"),),
         NETWORK: (("partition/store.py", "import urllib.request"),),
+        INFERENCE: (("inference/predictor.py", "import torch"),),
         FLOWER: (("region/session.py", "import flwr.app"),),
         SERVICES: (("api/budgets.py", "import hvac"),),
         MLFLOW: (("api/report.py", "import mlflow"),),
@@ -51,6 +67,13 @@ PLANTED: Mapping[str, Plants] = {
         PURE: (("border/policy.py", "import os"),),
     },
     "the hub in a region's worker": {REGION: (("region/worker.py", "import fedsov.hub.run"),)},
+    "a region's settings in an endpoint": {INFERENCE: (("inference/predictor.py", "import fedsov.region.settings"),)},
+    "through a third module: pandas in an endpoint": {
+        INFERENCE: (
+            ("inference/predictor.py", "import fedsov.model.disclosure"),
+            ("model/disclosure.py", "import pandas"),
+        ),
+    },
     "a layer turned over": {LAYERS: (("border/explain.py", "import fedsov.partition.classify"),)},
     "torch in the hub, training in the control plane": {
         HUB: (("hub/membership.py", "import torch"),),
@@ -127,6 +150,16 @@ def test_a_planted_violation_is_caught_by_the_name_of_its_contract(copy: Path, g
 EFFECTS = {
     "fedsov.hub.server_app": ("fedsov.model.own_network", "fedsov.model.seeding"),
     "fedsov.region.outbound": ("_socket", "ctypes", "ftplib", "multiprocessing", "smtplib", "socketserver", "ssl"),
+    "fedsov.inference.predictor": (
+        "_socket",
+        "flwr",
+        "http",
+        "httpx",
+        "multiprocessing",
+        "ssl",
+        "subprocess",
+        "urllib",
+    ),
     "fedsov.partition.store": ("aiohttp", "asyncio", "subprocess", "telnetlib", "urllib3"),
     "fedsov.border.policy": ("glob", "io", "os", "random", "shutil", "socket", "subprocess", "tempfile", "time"),
 }

@@ -272,6 +272,16 @@ def is_absent(value: object) -> bool:
     return value is None or value != value
 
 
+def spelled(value: object) -> str | None:
+    """A value as text, alike from CSV and Parquet (``1.0`` and ``"1"`` are ``1``); None for an empty one."""
+    if isinstance(value, float):
+        if math.isnan(value):
+            return None
+        return str(int(value)) if value.is_integer() else repr(value)
+    text = "" if value is None else str(value).strip()
+    return text or None
+
+
 def _moments(name: str, values: np.ndarray, owners: np.ndarray, rules: Disclosure) -> Moments:
     numbers, absent = numeric(name, values)
     present, theirs = rules.drawn_in(name, numbers[~absent]), owners[~absent]

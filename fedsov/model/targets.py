@@ -179,6 +179,11 @@ class TargetRule:
             )
         return rule
 
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> TargetRule:
+        """The rule whose fields these are, after a journey as JSON. Raises ConfigurationError, KeyError, TypeError."""
+        return TargetRule(**{**value, "classes": tuple(value["classes"]), "scale": tuple(map(float, value["scale"]))})
+
     def labels(self, value: str) -> list[str]:
         """The classes that a value names; none where it is the separator alone."""
         return [part for part in map(str.strip, value.split(self.separator)) if part]
@@ -187,6 +192,11 @@ class TargetRule:
         """A number, or an array of numbers, as it is learned: the scale's LOW as -1 and its HIGH as 1."""
         low, high = self.scale
         return (2.0 * number - (high + low)) / (high - low)
+
+    def off_scale(self, learned: Any) -> Any:
+        """The inverse of `on_scale`: what was learned, in the column's own unit."""
+        low, high = self.scale
+        return learned * ((high - low) / 2.0) + (high + low) / 2.0
 
     @property
     def is_number(self) -> bool:

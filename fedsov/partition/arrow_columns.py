@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pyarrow as pa
 
-from fedsov.partition.classify import spelled
+from fedsov.model.column_statistics import spelled
 
 
 def numbers(values: np.ndarray) -> pa.Array:

@@ -11,7 +11,6 @@ DE · financial+personal
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -19,6 +18,7 @@ from typing import Any
 from fedsov.checks import instance, mapping, real, section, shown, text, text_or_none, texts
 from fedsov.errors import ConfigurationError
 from fedsov.label import Label
+from fedsov.model.column_statistics import spelled
 
 _TRUTHS = ("true", "false")
 
@@ -143,13 +143,3 @@ def same_value(word: str, other: str) -> bool:
         return float(word) == float(other)
     except ValueError:
         return False
-
-
-def spelled(value: object) -> str | None:
-    """A value as text, alike from CSV and Parquet (``1.0`` and ``"1"`` are ``1``); None for an empty one."""
-    if isinstance(value, float):
-        if math.isnan(value):
-            return None
-        return str(int(value)) if value.is_integer() else repr(value)
-    text = "" if value is None else str(value).strip()
-    return text or None

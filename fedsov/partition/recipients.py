@@ -17,9 +17,9 @@ from fedsov.artifact import Artifact, Kind
 from fedsov.jurisdiction import Region
 from fedsov.keys.protocol import RegionKeys
 from fedsov.label import PUBLIC, Label, join
+from fedsov.model.column_statistics import spelled
 from fedsov.partition.arrow_columns import from_levels, numbers, text
 from fedsov.partition.backends.place import FOLDER, StorePlace
-from fedsov.partition.classify import spelled
 from fedsov.partition.columns.clean import cast
 from fedsov.partition.columns.column_kinds import LEARNED
 from fedsov.partition.further.merged_files import LABEL, REASON

@@ -20,7 +20,8 @@ import numpy as np
 from fedsov.errors import ConfigurationError, InputError
 from fedsov.jurisdiction import Atlas, Region
 from fedsov.label import Label
-from fedsov.partition.classify import ClassifyRules, ConsentRule, classify, same_value, spelled
+from fedsov.model.column_statistics import spelled
+from fedsov.partition.classify import ClassifyRules, ConsentRule, classify, same_value
 from fedsov.partition.told_counts import FEWEST
 
 if TYPE_CHECKING:

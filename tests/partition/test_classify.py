@@ -3,7 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedsov.errors import ConfigurationError
-from fedsov.partition.classify import ClassifyRules, ConsentRule, RestrictionRule, classify, spelled
+from fedsov.model.column_statistics import spelled
+from fedsov.partition.classify import ClassifyRules, ConsentRule, RestrictionRule, classify
 
 RULES = ClassifyRules(
     categories={"wage": ("financial",), "illness": ("health", "special")},

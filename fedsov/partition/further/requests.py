@@ -21,9 +21,9 @@ import numpy as np
 import pyarrow as pa
 
 from fedsov.errors import FedsovError, InputError
+from fedsov.model.column_statistics import spelled
 from fedsov.partition.arrival import Conditions
 from fedsov.partition.arrow_columns import numbers, text
-from fedsov.partition.classify import spelled
 from fedsov.partition.dataset import DatasetSpec
 from fedsov.partition.further.append import AppendableStores, OtherColumns, check_columns, number_of
 from fedsov.partition.further.arrived import Batches

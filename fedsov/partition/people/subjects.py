@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 
 from fedsov.keys.protocol import RegionKeys
+from fedsov.model.column_statistics import spelled
 from fedsov.partition.arrow_columns import view
-from fedsov.partition.classify import spelled
 from fedsov.partition.people.repeats import DIGEST_BYTES
 from fedsov.partition.routing import folds
 from fedsov.partition.told_counts import about

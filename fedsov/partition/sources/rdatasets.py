@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, BinaryIO
 import pyarrow as pa
 
 from fedsov.errors import InputError
+from fedsov.model.column_statistics import spelled
 from fedsov.partition.arrow_columns import numbers, text
-from fedsov.partition.classify import spelled
 from fedsov.partition.sources.pickled import unpickle_columns
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import pyarrow as pa
 
 from fedsov.errors import InputError
-from fedsov.partition.classify import spelled
+from fedsov.model.column_statistics import spelled
 from fedsov.partition.sources.csv_files import as_text, has_mark, scan_csv, size_of, text_columns
 from fedsov.partition.sources.scans import MOST_ROWS, Opened, Scan, sliced, stream_of, whole
 from fedsov.partition.sources.sealed_copy import piece_of

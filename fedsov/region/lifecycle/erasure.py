@@ -24,7 +24,7 @@ import numpy as np
 from fedsov.errors import ConfigurationError, JobRefused, counted
 from fedsov.keys.protocol import RegionKeys
 from fedsov.ledger.ledger import Ledger
-from fedsov.partition.classify import spelled
+from fedsov.model.column_statistics import spelled
 from fedsov.partition.further.merged_files import BATCH, DAY
 from fedsov.partition.lifecycle.erasure import RECORDS, keyed_digests, remove_rows, rows_of, subject_pseudonym, sweep
 from fedsov.partition.lifecycle.quarantine import dataset_of
