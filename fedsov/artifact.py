@@ -18,9 +18,9 @@ from fedsov.checks import section
 from fedsov.jurisdiction import Atlas, party_settings
 from fedsov.label import Label
 
-TRAINING, BASE_MODEL, INGESTION = "training", "base_model", "ingestion"
-"""Purposes of crossings: of all of a run, of a base model of rows whose people consented to one, and of rows on their
-way from a mixed source to their regions."""
+TRAINING, BASE_MODEL, INGESTION, INFERENCE = "training", "base_model", "ingestion", "inference"
+"""Purposes of crossings: of all of a run, of a base model of rows whose people consented to one, of rows on their way
+from a mixed source to their regions, and of what serves people's requests."""
 
 
 class Kind(StrEnum):

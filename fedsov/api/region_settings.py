@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fedsov.api.inference.serving_settings import admit_requests, take_issuers
 from fedsov.border.evidence.register_file import load_register
 from fedsov.border.law import law_owner
 from fedsov.border.law.bundle_file import installed
@@ -30,6 +31,7 @@ from fedsov.partition.backends.place import check_apart, place_of
 from fedsov.partition.ingest import keys_of
 from fedsov.partition.lifecycle.moving import move_store
 from fedsov.partition.manifest import MANIFEST, read_manifest
+from fedsov.region.admission import Place
 from fedsov.region.lifecycle.rekeying import protected_by, split_anew, stores_anew, stores_of
 from fedsov.region.lifecycle.retention import check_starts
 from fedsov.region.settings import OwnLaw, RegionSettings
@@ -51,7 +53,9 @@ from fedsov.storage.workspace import Workspace, is_there, ledger_of, store_of
 UNSAID = "no reason given"
 INSTALLED_LAW = "law.bundle=installed"
 RESERVED = ("hub", "quarantine")
-EMPTY_GROUPS = frozenset(("datasets", "keys", "parties.peers", "retention.categories", "retention.starts", "store"))
+EMPTY_GROUPS = frozenset(
+    ("datasets", "keys", "parties.peers", "retention.categories", "retention.starts", "store", "serving.limits")
+)
 """Keys of `flat` that stand alone where nothing is in the group; what comes into it has keys of its own."""
 
 
@@ -150,7 +154,8 @@ def differences(root: Path, names: Sequence[str], words: Sequence[str]) -> list[
 def set_settings(root: Path, names: Sequence[str], words: Sequence[str], *, by: str = "", why: str = "") -> None:
     """Changes the settings of regions; all are read and checked before the first is written.
 
-    Raises ConfigurationError for a word that is none, SettingsBroken, WorkspaceUnusable, LedgerBroken.
+    Raises ConfigurationError for a word that is none, SettingsBroken, WorkspaceUnusable, LedgerBroken; Refused where
+    the region's border does not permit requests of a jurisdiction that it would host.
     """
     words = _named_law(root, words)
     proposed = {}
@@ -164,12 +169,14 @@ def set_settings(root: Path, names: Sequence[str], words: Sequence[str], *, by: 
         with opened(root, name, writes=True) as (folder, ledger):
             before = read_settings(folder, ledger)
             settings = before.changed(words)  # as they are now that nobody else writes
+            admit_requests(Place(folder, ledger), before, settings)
             if settings.store.bucket and settings.store != before.store:
                 claim(settings.store, keys_of(root, name))
             keys = protected_by(folder, name, settings.key_service)
             change = Change(split_anew(settings, keys), by or user(), why or UNSAID)
             write_settings(folder, keys, ledger, change)
             stores_anew(folder, keys)
+            take_issuers(folder, settings)
 
 
 def check(root: Path, name: str) -> list[str]:

@@ -33,6 +33,7 @@ from fedsov.protocol.job import Asked
 from fedsov.region.limits import Limits
 from fedsov.region.own_dataset import KEYS, OwnDataset, in_shell
 from fedsov.region.privacy_life import RegionPrivacy
+from fedsov.region.serving.settings import ServingSettings
 from fedsov.region.trust.parties import Parties, put
 from fedsov.serialization import to_plain
 from fedsov.storage.atomic_files import sha256_hex
@@ -100,6 +101,7 @@ class RegionSettings:
         applications: digests of the applications that may run here beside fedsov's own.
         retention_days: how long records of every category are used; None where nothing is said.
         retention: shorter periods of some categories, and which column starts the clock of a data set's rows.
+        serving: what is said of its endpoint.
     """
 
     region: str
@@ -117,6 +119,7 @@ class RegionSettings:
     applications: tuple[str, ...] = ()
     retention_days: int | None = None
     retention: RetentionRules = field(default_factory=RetentionRules)
+    serving: ServingSettings = field(default_factory=ServingSettings)
 
     @staticmethod
     def from_settings(plain: Any) -> RegionSettings:
@@ -143,6 +146,7 @@ class RegionSettings:
             applications=texts("applications", given.get("applications", [])),
             retention_days=None if days is None else whole("retention_days", days, at_least=0),
             retention=RetentionRules.from_settings(given.get("retention", {})),
+            serving=ServingSettings.from_settings(given.get("serving", {})),
         )
 
     def to_plain(self) -> dict[str, Any]:
@@ -177,8 +181,11 @@ class RegionSettings:
             _put(plain, key.strip(), _value(key, value))
         with prefixed("region.yaml: "):
             new = RegionSettings.from_settings(plain)
-        is_new = any(word.startswith("law.rules=") for word in words)
-        return replace(new, law=OwnLaw.taking(new.law.rules, new.law)) if is_new else new
+        if any(word.startswith("law.rules=") for word in words):
+            new = replace(new, law=OwnLaw.taking(new.law.rules, new.law))
+        if any(word.startswith("serving.issuers=") for word in words):
+            new = replace(new, serving=new.serving.taking_issuers())
+        return new
 
     def bundle(self, asked: Asked, law: Path | None = None) -> Bundle:
         """The rules that this region decides by, read now; open only where both the region and the job say so.
@@ -275,9 +282,14 @@ SETTABLE = (
     *(f"limits.{part.name}" for part in fields(Limits)),
     *(f"key_service.{part.name}" for part in fields(KeyService)),
     *(f"store.{part.name}" for part in fields(StorePlace)),
+    *(f"serving.{part.name}" for part in fields(ServingSettings) if part.name != "issuers_sha256"),
 )
-"""What `changed` may change beside ``keys.NAME``, ``parties``, ``retention.GROUP.NAME`` and `KEYS` of a data set."""
-FILES = ("law.rules", "evidence", "key_service.credential_file", "key_service.ca_file", "store.credentials_file")
+"""What `changed` may change beside ``keys.NAME``, ``parties``, ``retention.GROUP.NAME``, ``serving.limits.NAME`` and
+`KEYS` of a data set."""
+FILES = (
+    *("law.rules", "evidence", "key_service.credential_file", "key_service.ca_file", "store.credentials_file"),
+    "serving.issuers",
+)
 """Settings that name a file; whoever runs a job stands in another folder."""
 RETENTION = ("categories", "starts")
 
@@ -298,6 +310,9 @@ def _put(plain: dict[str, Any], key: str, value: Any) -> None:
         group, _, name = rest.partition(".")
         own = {**plain["retention"][group], name: value}
         plain["retention"][group] = {name: part for name, part in own.items() if part is not None}
+    elif key.startswith("serving.limits."):
+        limits = {**plain["serving"]["limits"], key.removeprefix("serving.limits."): value}
+        plain["serving"]["limits"] = {name: number for name, number in limits.items() if number is not None}
     elif key not in SETTABLE:
         raise ConfigurationError(unknown("setting of a region", key, [*SETTABLE, "datasets.NAME.examples"]))
     elif rest:

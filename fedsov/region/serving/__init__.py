@@ -1,0 +1,1 @@
+"""What a region's owner says of its endpoint, and whose requests the border lets it take."""
