@@ -8,11 +8,13 @@
     │   ├── LedgerRestored      5   one that was put back from a backup, and whose owner did not accept what it lacks
     │   └── HubRestored         5   the hub's, which does not continue the head that a region noted of it
     ├── StoreDamaged            6   a store that was changed, cut or mixed up
+    ├── RequestLogBroken        6   a log of requests that was changed, cut or mixed up
     ├── KeyUnavailable          6   a key that is missing or is not this region's
     ├── CertificateRefused      6   a certificate, a request for one or a list of revoked ones that is not believed
     ├── ApprovalRefused         6   a list of approved versions, or a file of one, that hub and region did not sign
     ├── CheckpointDamaged       6   what a run wrote down to go on from, changed or cut since
     ├── WorkspaceUnusable       7   a workspace that is full, read-only or in use by another run
+    ├── LogFull                 7   a log of requests that cannot be written: no answer may leave without its line
     ├── BudgetBroken            5   a privacy budget that was cut, rewritten or lost, or cannot be written
     ├── AnswersBroken           5   what a region remembers of its answers, cut, rewritten or lost
     ├── TrainingFailed          8   no region, or too few, ended a training with finite parameters
@@ -67,6 +69,10 @@ class StoreDamaged(FedsovError):
     exit_code = 6
 
 
+class RequestLogBroken(FedsovError):
+    exit_code = 6
+
+
 class KeyUnavailable(FedsovError):
     exit_code = 6
 
@@ -84,6 +90,10 @@ class CheckpointDamaged(FedsovError):
 
 
 class WorkspaceUnusable(FedsovError):
+    exit_code = 7
+
+
+class LogFull(FedsovError):
     exit_code = 7
 
 

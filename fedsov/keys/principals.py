@@ -11,6 +11,8 @@ identifier and makes no pseudonym.
 'endpoint opens no store for training; its purposes: inference'
 >>> part_of("people/identifiers")
 'identifiers'
+>>> part_of("request log 1")
+'requests'
 """
 
 from __future__ import annotations
@@ -20,10 +22,11 @@ from dataclasses import dataclass
 
 from fedsov.errors import unknown
 
-OWNER, TRAINER, ERASURE_OFFICER = "owner", "trainer", "erasure_officer"
+OWNER, TRAINER, ERASURE_OFFICER, ENDPOINT = "owner", "trainer", "erasure_officer", "endpoint"
 SEALS, RECORDS, IDENTIFIERS, WAITING, OWN = "seals", "records", "identifiers", "quarantine", "own"
+REQUESTS = "requests"
 """Parts of what a region's keys wrap: seals of manifests, keys of files of rows, of direct identifiers, of rows that
-wait in its quarantine, and the secret that divides its rows."""
+wait in its quarantine, the secret that divides its rows, and the secrets of its endpoint's log of requests."""
 
 
 PARTS: Mapping[str, str] = {
@@ -32,6 +35,7 @@ PARTS: Mapping[str, str] = {
     IDENTIFIERS: "identifiers",
     WAITING: "rows in quarantine",
     OWN: "the secret that divides rows",
+    REQUESTS: "the log of requests",
 }
 """Each part in words."""
 
@@ -55,11 +59,14 @@ PRINCIPALS: Mapping[str, Principal] = {
     TRAINER: Principal(
         ("training", "base_model", "synthetic", "attack_test"), (SEALS, RECORDS, OWN), opens_sealed=True
     ),
-    "endpoint": Principal(("inference",), (SEALS, RECORDS)),
+    ENDPOINT: Principal(("inference",), (SEALS, RECORDS, REQUESTS)),
     "auditor": Principal((), (SEALS,)),
-    ERASURE_OFFICER: Principal(("erasure", "retention"), (SEALS, RECORDS, IDENTIFIERS, WAITING, OWN), pseudonyms=True),
+    ERASURE_OFFICER: Principal(
+        ("erasure", "retention"), (SEALS, RECORDS, IDENTIFIERS, WAITING, OWN, REQUESTS), pseudonyms=True
+    ),
 }
-"""Everyone but the owner; the auditor reads manifests and ledgers, and no row."""
+"""Everyone but the owner. The trainer opens no request, since one names its person; the auditor reads
+manifests and ledgers, and no row."""
 PURPOSES = tuple(purpose for principal in PRINCIPALS.values() for purpose in principal.purposes)
 
 
@@ -76,9 +83,12 @@ def refusal(principal: str, purpose: str) -> str:
 
 
 def part_of(context: str) -> str:
-    """The part that a wrapped secret belongs to, by its context: ``manifest/DATASET``, ``DATASET/PART``, or another."""
+    """The part that a wrapped secret belongs to, by its context: ``manifest/DATASET``, ``DATASET/PART``,
+    ``request log GENERATION``, or another."""
     if context.startswith("manifest/"):  # which no data set is called
         return SEALS
+    if context.startswith("request log ") and "/" not in context:
+        return REQUESTS
     store, _, file = context.rpartition("/")
     group = file.partition("-")[0]
     if not store or group not in (RECORDS, IDENTIFIERS):

@@ -1,0 +1,329 @@
+"""The segment that is being written, and the chain of one worker that it ends.
+
+    worker, lock = take_worker(folder)                 # one chain has one writer at a time
+    tip = resume(folder, worker)                       # cuts what a killed writer left unfinished
+    segment = begin(folder, tip, secrets, region)
+    segment.append(batch, lines=3)
+    segment.sync()
+
+What does not end in a whole batch is cut off, and lies beside the segment (``.torn``): nobody was answered on it with
+`before_answer`, and whether somebody else cut the log the ledger's notes tell (`fedsov.inference.request_log.reader`).
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from fedsov.errors import RequestLogBroken
+from fedsov.inference.request_log.log_secrets import LogSecrets
+from fedsov.inference.request_log.segments import (
+    CLOCK_BACK,
+    DIGEST,
+    NONCE,
+    SPACE_SET_ASIDE,
+    SegmentDamaged,
+    SegmentHeader,
+    SegmentName,
+    batches_of,
+    framed,
+    read_header,
+    segments_in,
+)
+from fedsov.storage.atomic_files import sync_folder, write_file
+from fedsov.storage.private_files import FILE, open_private
+
+MOST_WORKERS = 1000
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What a full disk says, or a full quota."""
+_SALT = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Tip:
+    """How far a worker's chain has come.
+
+    Attributes:
+        number: of its newest segment; 0 of none.
+        head: the head at its end, hex; "" of none.
+        batches: of the newest segment.
+        lines: of all segments.
+        moment: of the last batch, milliseconds since 1970.
+        torn: what was cut off its end, for the ledger; empty where nothing was.
+    """
+
+    worker: int
+    number: int = 0
+    head: str = ""
+    batches: int = 0
+    lines: int = 0
+    moment: int = 0
+    torn: tuple[tuple[str, Any], ...] = ()
+
+
+def take_worker(folder: Path) -> tuple[int, int]:
+    """The lowest number that no other writer has, and the descriptor of its lock, which ends with the process."""
+    for worker in range(MOST_WORKERS):
+        lock = open_private(folder / f"{worker:03d}.lock", os.O_RDWR)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return worker, lock
+        except BlockingIOError:
+            os.close(lock)
+    raise RequestLogBroken(f"{folder} has {MOST_WORKERS} writers; end those that are not needed")
+
+
+def is_written(folder: Path, worker: int) -> bool:
+    """Whether a process writes this worker's chain now."""
+    try:
+        lock = os.open(folder / f"{worker:03d}.lock", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+
+
+def resume(folder: Path, worker: int) -> Tip:
+    """How far a worker's chain has come, once what is unfinished at its end is cut off.
+
+    Raises OSError, WorkspaceUnusable.
+    """
+    own = [(name.number, path) for name, path in segments_in(folder).items() if name.worker == worker]
+    torn: tuple[tuple[str, Any], ...] = ()
+    for number, path in reversed(own):
+        content = path.read_bytes()
+        try:
+            header, head, at = read_header(content)
+        except SegmentDamaged:  # killed before it was begun; the one before goes on
+            torn += _cut(path, content, 0)
+            path.unlink()
+            continue
+        tip = Tip(worker, number, head.hex(), 0, header.lines, 0, torn)
+        try:
+            for batch in batches_of(content, head, at):
+                at, moment = batch.end, max(tip.moment, batch.moment)
+                tip = replace(tip, head=batch.head.hex(), batches=batch.number, lines=tip.lines + batch.lines)
+                tip = replace(tip, moment=moment)
+        except SegmentDamaged as damaged:
+            return replace(tip, torn=(*torn, *_cut(path, content, damaged.start)))
+        if at < len(content):  # zeros that were set aside
+            _truncate(path, at)
+        return tip
+    return Tip(worker, torn=torn)
+
+
+def _cut(path: Path, content: bytes, at: int) -> tuple[tuple[str, Any], ...]:
+    """Moves the end of a file aside, and says what it was."""
+    end = content[at:]
+    write_file(path.with_suffix(f".{at}.torn"), end)
+    _truncate(path, at)
+    return (("torn", {"file": path.name, "at": at, "bytes": len(end), "sha256": hashlib.sha256(end).hexdigest()}),)
+
+
+def _truncate(path: Path, size: int) -> None:
+    os.truncate(path, size)
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+@dataclass(slots=True)
+class OpenSegment:
+    """The segment that is being written; used by one thread.
+
+    Attributes:
+        at: where the next batch begins.
+        batches, head: what it holds, up to there.
+        lines: of the chain, those of the segments before among them.
+        most: its size, where it lies in space that was set aside; None where it may grow.
+        begun: by the clock that never steps back, seconds.
+    """
+
+    header: SegmentHeader
+    path: Path
+    descriptor: int
+    cipher: AESGCM
+    head: bytes
+    at: int
+    lines: int
+    moment: int
+    batches: int = 0
+    most: int | None = None
+    begun: float = 0.0
+
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """All batches of the block, on the disk at its end, or none. Raises OSError."""
+        before = (self.at, self.head, self.batches, self.lines, self.moment)
+        try:
+            yield
+            os.fdatasync(self.descriptor)
+        except OSError:
+            self._undo(before[0])
+            self.at, self.head, self.batches, self.lines, self.moment = before
+            raise
+
+    def append(self, plain: bytes, lines: int) -> None:
+        """Writes a batch at the end. Raises OSError, within `whole`, which undoes it."""
+        now = time.time_ns() // 1_000_000
+        flags = (CLOCK_BACK if now < self.moment else 0) | (SPACE_SET_ASIDE if self.most is not None else 0)
+        content, head = framed(
+            self.cipher,
+            plain,
+            before=self.head,
+            number=self.batches + 1,
+            lines=lines,
+            moment=now,
+            flags=flags,
+            nonce=os.urandom(NONCE),
+        )
+        if self.most is not None and self.at + len(content) > self.most:
+            raise OSError(errno.ENOSPC, "what was set aside for a full disk is used up")
+        write_at(self.descriptor, content, self.at)
+        self.at, self.head, self.moment = self.at + len(content), head, now
+        self.batches, self.lines = self.batches + 1, self.lines + lines
+
+    def tip(self) -> Tip:
+        """How far the chain has come with it."""
+        header = self.header
+        return Tip(header.worker, header.number, self.head.hex(), self.batches, self.lines, self.moment)
+
+    def close(self) -> None:
+        """Closes the file, without the space that was not used."""
+        if self.most is not None:
+            with suppress(OSError):
+                os.ftruncate(self.descriptor, self.at)
+                os.fsync(self.descriptor)
+        os.close(self.descriptor)
+
+    def _undo(self, at: int) -> None:
+        with suppress(OSError):  # else the next start cuts it
+            if self.most is None:
+                os.ftruncate(self.descriptor, at)
+            else:
+                write_at(self.descriptor, bytes(self.most - at), at)
+
+
+def begin(
+    folder: Path, tip: Tip, secrets: LogSecrets, region: str, *, aside: SpaceSetAside | None = None
+) -> OpenSegment:
+    """The next segment of a worker's chain, on the disk; the newest again where that has no batch.
+
+    Args:
+        aside: takes the space that was set aside, for a disk that is full.
+
+    Raises OSError; nothing of it is left then.
+    """
+    if aside is None and (again := _reopened(folder, tip, secrets)) is not None:
+        return again
+    header = SegmentHeader(
+        region=region,
+        worker=tip.worker,
+        number=tip.number + 1,
+        previous=tip.head,
+        lines=tip.lines,
+        generation=secrets.newest,
+        salt=os.urandom(_SALT).hex(),
+        begun=datetime.now(UTC).isoformat(timespec="milliseconds"),
+    )
+    content, path = header.content(), folder / SegmentName(tip.worker, tip.number + 1).file
+    try:
+        if aside is not None:
+            descriptor = aside.take(path)
+        else:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, FILE)
+        try:
+            write_at(descriptor, content, 0)
+            os.fsync(descriptor)
+            sync_folder(folder)
+        except OSError:
+            os.close(descriptor)
+            raise
+    except FileExistsError:
+        raise RequestLogBroken(f"{path} exists, and no segment is written over; another writer has its lock") from None
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
+    head = content[-DIGEST:]
+    most = None if aside is None else aside.size
+    segment = OpenSegment(
+        header, path, descriptor, secrets.cipher_of(header), head, len(content), tip.lines, tip.moment, 0, most
+    )
+    segment.begun = time.monotonic()
+    return segment
+
+
+def _reopened(folder: Path, tip: Tip, secrets: LogSecrets) -> OpenSegment | None:
+    """The newest segment, where it has no batch yet and its key comes of the newest secret; else None."""
+    if not tip.number or tip.batches:
+        return None
+    path = folder / SegmentName(tip.worker, tip.number).file
+    header, head, at = read_header(path.read_bytes())
+    if header.generation != secrets.newest:
+        return None
+    descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    segment = OpenSegment(header, path, descriptor, secrets.cipher_of(header), head, at, tip.lines, tip.moment)
+    segment.begun = time.monotonic()
+    return segment
+
+
+def write_at(descriptor: int, content: bytes, at: int) -> None:
+    """Writes all of it at a place. Raises OSError."""
+    view = memoryview(content)
+    while view:
+        count = os.pwrite(descriptor, view, at)
+        view, at = view[count:], at + count
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceSetAside:
+    """A file of zeros whose blocks the disk has given already; it becomes a segment when the disk is full."""
+
+    path: Path
+    size: int
+
+    @staticmethod
+    def of(folder: Path, worker: int, size: int) -> SpaceSetAside:
+        """That of a worker."""
+        return SpaceSetAside(folder / f"{worker:03d}.reserve", size)
+
+    def prepare(self) -> None:
+        """Sets it aside, where it is not. Raises OSError where there is no room."""
+        if self.path.exists() and self.path.stat().st_size == self.size:
+            return
+        descriptor = open_private(self.path, os.O_RDWR)
+        try:
+            os.posix_fallocate(descriptor, 0, self.size)
+            os.fsync(descriptor)
+        except OSError:
+            self.path.unlink(missing_ok=True)
+            raise
+        finally:
+            os.close(descriptor)
+
+    def take(self, path: Path) -> int:
+        """Makes it the file at this path; its descriptor. Raises OSError where there is none."""
+        descriptor = os.open(self.path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            if path.exists():
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+            os.rename(self.path, path)
+        except OSError:
+            os.close(descriptor)
+            raise
+        return descriptor

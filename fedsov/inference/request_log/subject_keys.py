@@ -1,0 +1,171 @@
+"""A key for each person that a log of requests names, so that one person's lines are erased by one key deleted.
+
+    keys = SubjectKeys.open(folder, secrets)
+    number, cipher = keys.of(["X4711"])["X4711"]      # made and on the disk where the person is new
+    keys.erase("X4711")                              # what was sealed with it opens nowhere
+
+The database names a person by a keyed digest; a line has the key's random number alone, which leads to nobody once the
+row is gone. Deleted rows are overwritten (``secure_delete``) and the write-ahead log is emptied. An erased person
+leaves a mark, so that no worker makes a key for them again: their later requests are logged without content, until
+`lift`. Workers keep keys in memory; each looks at the number of erasures (`epoch`) before it writes.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from fedsov.errors import RequestLogBroken
+from fedsov.inference.request_log.log_secrets import LogSecrets
+from fedsov.storage.private_files import create_private_file
+
+FILE = "subjects.sqlite"
+WAIT = 10.0
+"""Seconds for another process that writes."""
+_KEY, _NONCE = 32, 12
+_TABLES = """
+CREATE TABLE IF NOT EXISTS subjects (
+    name BLOB PRIMARY KEY, number INTEGER UNIQUE, generation INTEGER, wrapped BLOB) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS epoch (erasures INTEGER NOT NULL);
+INSERT INTO epoch SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM epoch);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectKey:
+    """A person's key: the number by which lines name it; no cipher for a person who was erased."""
+
+    number: int
+    cipher: AESGCM | None
+
+
+GONE = SubjectKey(0, None)
+
+
+class SubjectKeys:
+    """The keys of one log, used by one thread."""
+
+    def __init__(self, path: Path, secrets: LogSecrets, database: sqlite3.Connection) -> None:
+        self._path, self._secrets, self._database = path, secrets, database
+
+    @staticmethod
+    def open(folder: Path, secrets: LogSecrets) -> SubjectKeys:
+        """The keys of the log in this folder, made where there are none. Raises RequestLogBroken."""
+        path = folder / FILE
+        if not path.exists():
+            try:
+                create_private_file(path)
+            except FileExistsError:
+                pass  # another worker was first
+        try:
+            database = sqlite3.connect(path, timeout=WAIT, isolation_level=None, check_same_thread=False)
+            for pragma in ("secure_delete=ON", "journal_mode=WAL", "synchronous=FULL"):
+                database.execute(f"PRAGMA {pragma}").fetchone()
+            if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'epoch'").fetchone():
+                database.executescript(f"BEGIN IMMEDIATE;{_TABLES}COMMIT;")
+        except sqlite3.DatabaseError as problem:
+            raise _broken(path, problem) from problem
+        return SubjectKeys(path, secrets, database)
+
+    def epoch(self) -> int:
+        """How many erasures and lifts there were."""
+        return int(self._database.execute("SELECT erasures FROM epoch").fetchone()[0])
+
+    def of(self, subjects: Collection[str]) -> dict[str, SubjectKey]:
+        """The key of each person; new ones are made in one transaction, on the disk when this returns.
+
+        Raises RequestLogBroken, sqlite3.OperationalError for a full disk.
+        """
+        names = {subject: self._secrets.name_of(subject) for subject in subjects}
+        found = {name: row for name in names.values() if (row := self._row(name)) is not None}
+        if new := [name for name in names.values() if name not in found]:
+            found |= self._made(new)
+        return {subject: self._key(*found[name]) for subject, name in names.items()}
+
+    def opening(self, number: int) -> AESGCM | None:
+        """The cipher of the key of this number; None where it was erased."""
+        query = "SELECT number, generation, wrapped FROM subjects WHERE number = ?"
+        row = self._database.execute(query, (number,)).fetchone()
+        return None if row is None else self._key(*row).cipher
+
+    def erase(self, subject: str) -> bool:
+        """Deletes a person's key, and marks the person as erased; whether there was a key."""
+        name = self._secrets.name_of(subject)
+        with self._writing():
+            row = self._row(name)
+            self._database.execute("DELETE FROM subjects WHERE name = ?", (name,))
+            self._database.execute("INSERT INTO subjects VALUES (?, NULL, NULL, NULL)", (name,))
+            self._database.execute("UPDATE epoch SET erasures = erasures + 1")
+        self._emptied()
+        return row is not None and row[0] is not None
+
+    def lift(self, subject: str) -> None:
+        """Lets a key be made again for a person who was erased."""
+        with self._writing():
+            self._database.execute(
+                "DELETE FROM subjects WHERE name = ? AND number IS NULL", (self._secrets.name_of(subject),)
+            )
+            self._database.execute("UPDATE epoch SET erasures = erasures + 1")
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._database.close()
+
+    def _emptied(self) -> None:
+        """Takes what was deleted out of the write-ahead log too."""
+        busy, *_ = self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            raise RequestLogBroken(
+                f"the key is deleted, and a reader of {self._path} keeps its former bytes in the write-ahead log; end "
+                "that reader, then run the same command again"
+            )
+
+    def _row(self, name: bytes) -> tuple[int | None, int | None, bytes | None] | None:
+        query = "SELECT number, generation, wrapped FROM subjects WHERE name = ?"
+        row: tuple[int | None, int | None, bytes | None] | None = self._database.execute(query, (name,)).fetchone()
+        return row
+
+    def _made(self, names: Sequence[bytes]) -> dict[bytes, tuple[int | None, int | None, bytes | None]]:
+        generation = self._secrets.newest
+        wrapping = self._secrets.wrapping(generation)
+        with self._writing():
+            for name in names:
+                number = int.from_bytes(os.urandom(8), "big") >> 1
+                nonce = os.urandom(_NONCE)
+                wrapped = nonce + wrapping.encrypt(nonce, os.urandom(_KEY), _bound(number, generation))
+                self._database.execute(
+                    "INSERT OR IGNORE INTO subjects VALUES (?, ?, ?, ?)", (name, number, generation, wrapped)
+                )
+        return {name: row for name in names if (row := self._row(name)) is not None}
+
+    def _key(self, number: int | None, generation: int | None, wrapped: bytes | None) -> SubjectKey:
+        if number is None or generation is None or wrapped is None:
+            return GONE
+        try:
+            plain = self._secrets.wrapping(generation).decrypt(
+                wrapped[:_NONCE], wrapped[_NONCE:], _bound(number, generation)
+            )
+        except InvalidTag:
+            raise _broken(self._path, "a key does not open") from None
+        return SubjectKey(number, AESGCM(plain))
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        self._database.execute("BEGIN IMMEDIATE")
+        with self._database:  # commits, or rolls back
+            yield
+
+
+def _bound(number: int, generation: int) -> bytes:
+    return f"subject {number} {generation}".encode()
+
+
+def _broken(path: Path, problem: object) -> RequestLogBroken:
+    return RequestLogBroken(f"{path} cannot be used ({problem}); restore it from a backup")
