@@ -32,7 +32,8 @@ class EndpointPlace:
 
     Attributes:
         region: its name, and `folder` the region's own.
-        region_key: the region's public key of signing (Ed25519, hexadecimal); `hub_key` the hub's, as the region pins it.
+        region_key: the region's public key of signing (Ed25519, hexadecimal).
+        hub_key: the hub's, as the region pins it.
         jurisdictions: the region's own, whose people's requests are answered here.
         hosts: others whose requests are answered here, each because the border permits that crossing.
         elsewhere: jurisdictions that another region serves, and that region's name: their requests get 421.
