@@ -117,6 +117,11 @@ class Workspace:
         """Where an installed bundle of law lies, and what was confirmed."""
         return self.root / "law"
 
+    @property
+    def trial(self) -> Path:
+        """The issuer of a trial's tokens: its key, its published keys, and the table that names it."""
+        return self.root / "trial"
+
     @staticmethod
     def around(region: Path) -> Workspace:
         """The workspace that a region's folder lies in."""
