@@ -41,6 +41,7 @@ class Predictor:
         words: the name of each output (`fedsov.model.signature.Signature.words`).
         meaning: what the outputs are.
         n_inputs: D, the number of inputs.
+        features: how columns become inputs; what `encode` does, to the bit.
     """
 
     def __init__(self, description: Mapping[str, Any], graph: bytes, *, unseen: Unseen = "refuse") -> None:
@@ -48,6 +49,7 @@ class Predictor:
         self.name, self.version = str(description["name"]), description.get("version")
         self.label = Label.from_json(description["label"])
         self.words, self.meaning = signature.words, signature.meaning
+        self.features = signature.features
         self._encoder = Encoder(signature.features, unseen=unseen)
         self.columns: tuple[Column, ...] = self._encoder.columns
         self.n_inputs = self._encoder.inputs

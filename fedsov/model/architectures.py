@@ -73,7 +73,9 @@ def _transformer() -> type[nn.Module]:
 
         def forward(self, X: torch.Tensor) -> torch.Tensor:
             """(N, inputs) to (N, outputs)."""
-            places = torch.arange(X.shape[1] + 1).expand(len(X), -1)  # one look-up for each record: its own gradient
+            places = torch.arange(X.shape[1] + 1).expand(
+                X.shape[0], -1
+            )  # one look-up for each record: its own gradient
             scaled = X.unsqueeze(2) * self.scale(places[:, :-1])
             tokens = torch.cat([torch.zeros_like(scaled[:, :1]), scaled], 1) + self.shift(places)
             for block in self.blocks:
