@@ -12,7 +12,9 @@ from fedsov.config.settings import Settings
 from fedsov.hub.federated_training import GlobalModel
 from fedsov.hub.finishing import RunOutputs
 from fedsov.hub.run import HubRun
-from fedsov.region.run_record import flat, model_folder, write_model
+from fedsov.model import saved
+from fedsov.model.saved import SavedModel
+from fedsov.region.run_record import flat, model_folder
 from fedsov.registry.values import ModelRecord, RunRecord
 
 
@@ -62,25 +64,30 @@ def _hub_record(run: HubRun, settings: Settings, outputs: RunOutputs, result: Ru
     )
 
 
-def _private(settings: Settings, model: GlobalModel) -> dict[str, str]:
-    """The tag that names what a global model lacks; none where it is whole."""
+def _absent(settings: Settings, model: GlobalModel) -> tuple[str, ...]:
+    """The names of what a global model lacks; none where it is whole."""
     spec, keeps = settings.recipe.network, settings.personalization
-    absent = sorted(keeps.names(spec) - set(model.parameters)) if keeps.private.names else []
-    return {"private": ", ".join(absent)} if absent else {}
+    return tuple(sorted(keeps.names(spec) - set(model.parameters))) if keeps.private.names else ()
 
 
 def _hub_model(run: HubRun, settings: Settings, model: GlobalModel, name: str) -> ModelRecord:
     folder: Path = model_folder(run.workspace.hub, run.name) / name
+    absent = _absent(settings, model)
+    described = SavedModel(
+        name=name,
+        network=settings.recipe.network,
+        features=model.features,
+        target=settings.dataset.target,
+        label=model.label,
+        run=run.name,
+        region="hub",
+        absent=absent,
+    )
     tags: dict[str, Any] = {
         "label": json.dumps(model.label.to_json()),
         "kind": str(Kind.MODEL),
-        **_private(settings, model),
+        **({"private": ", ".join(absent)} if absent else {}),
         "run": run.name,
         "ledger_head": run.gate.ledger.head().digest,
     }
-    return ModelRecord(
-        name=name,
-        path=write_model(folder, model.parameters, label=model.label),
-        tags=tags,
-        features_json=json.dumps(model.features.to_json()),
-    )
+    return ModelRecord(name, saved.write(folder, described, model.parameters), tags)

@@ -18,15 +18,12 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
-from fedsov.errors import InputError
+from fedsov.errors import ConfigurationError, InputError
 from fedsov.label import Label
 from fedsov.model.encoder import Column, Encoder, Unseen
-from fedsov.model.features import Features
-from fedsov.model.signature import Signature
-from fedsov.model.targets import TargetRule
+from fedsov.model.signature import DESCRIPTION, GRAPH, Signature
 from fedsov.storage.bounded_files import parsed_json
 
-DESCRIPTION, GRAPH = "model.json", "model.onnx"
 INPUTS, OUTPUTS = "inputs", "outputs"
 """The names of the graph's input and output."""
 
@@ -45,7 +42,7 @@ class Predictor:
     """
 
     def __init__(self, description: Mapping[str, Any], graph: bytes, *, unseen: Unseen = "refuse") -> None:
-        signature = Signature(Features.from_json(description["features"]), TargetRule.from_json(description["target"]))
+        signature = Signature.of(description)
         self.name, self.version = str(description["name"]), description.get("version")
         self.label = Label.from_json(description["label"])
         self.words, self.meaning = signature.words, signature.meaning
@@ -55,7 +52,7 @@ class Predictor:
         self.n_inputs = self._encoder.inputs
         self.encode, self.encode_rows = self._encoder.encode, self._encoder.encode_rows
         self.encode_numbers, self.extra = self._encoder.encode_numbers, self._encoder.extra
-        self._session = ort.InferenceSession(graph, _options(), providers=["CPUExecutionProvider"])
+        self._session = _session(graph)
 
     @staticmethod
     def load(folder: Path, *, unseen: Unseen = "refuse") -> Predictor:
@@ -69,7 +66,7 @@ class Predictor:
             return Predictor(description, (folder / GRAPH).read_bytes(), unseen=unseen)
         except OSError as error:
             raise InputError(f"{error.filename} cannot be read: {error.strerror}; approve the model again") from error
-        except (LookupError, TypeError, ValueError) as error:
+        except (LookupError, TypeError, ValueError, ConfigurationError) as error:
             raise InputError(f"{folder} holds no model that can be read; approve the model again") from error
 
     def run(self, inputs: np.ndarray) -> np.ndarray:
@@ -78,10 +75,16 @@ class Predictor:
         return answers
 
 
-def _options() -> ort.SessionOptions:
-    """One thread, which sleeps while it waits: on two cores a second one only spins against the server's."""
+def _session(graph: bytes) -> ort.InferenceSession:
+    """One thread, which sleeps while it waits: on two cores a second one only spins against the server's.
+
+    Raises ValueError for what is no graph.
+    """
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
-    return options
+    try:
+        return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # boundary: ONNX Runtime raises errors of its own, which have no kind in common
+        raise ValueError(f"no graph that ONNX Runtime reads: {error}") from error

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
+from itertools import chain
 from numbers import Real
 from typing import Any, Literal, NamedTuple
 
@@ -35,6 +36,7 @@ Unseen = Literal["refuse", "allow"]
 """What becomes of a level that the model does not know: it is refused, or counts as none of the levels."""
 _ABSENT, _UNKNOWN, _NO_WORD = -1, -2, -3
 """In the place of a level's: nothing, a level that the model does not know, and a list or an object."""
+_PLAIN = {float, int, type(None)}
 _DAY = np.timedelta64(1, "D")
 
 
@@ -101,11 +103,14 @@ class Encoder:
                     column.name,
                     f"column {column.name!r} has {counted(values, 'value')} where others have {rows:,}",
                 )
-        numbers = np.empty((rows, self._numbers), np.float64)
-        for place, column in enumerate(self.columns[: self._numbers]):
-            numbers[:, place] = as_numbers(column.name, columns[column.name])
+        given = [columns[column.name] for column in self.columns[: self._numbers]]
+        numbers = _plain(given, (self._numbers, rows)) if all(type(values) is list for values in given) else None
+        if numbers is None:
+            numbers = np.empty((self._numbers, rows), np.float64)
+            for place, values in enumerate(given):
+                numbers[place] = as_numbers(self.columns[place].name, values)
         words = [_values(columns[column.name]) for column in self.columns[self._numbers :]]
-        return self._encoded(numbers, words)
+        return self._encoded(numbers.T, words)
 
     def encode_rows(self, rows: Sequence[Sequence[Any]]) -> np.ndarray:
         """The (N, D) float32 inputs of rows, each of which has its values in the order of `columns`.
@@ -121,10 +126,13 @@ class Encoder:
                     name, f"a row has {counted(len(row), 'value')} where the model asks for {expected}; {self.asks()}"
                 )
         turned = list(zip(*rows, strict=True)) if rows else [()] * expected
-        numbers = np.empty((len(rows), self._numbers), np.float64)
-        for place, values in enumerate(turned[: self._numbers]):
-            numbers[:, place] = _floats(self.columns[place].name, values)
-        return self._encoded(numbers, turned[self._numbers :])
+        given = turned[: self._numbers]
+        numbers = _plain(given, (self._numbers, len(rows)))
+        if numbers is None:
+            numbers = np.empty((self._numbers, len(rows)), np.float64)
+            for place, values in enumerate(given):
+                numbers[place] = _floats(self.columns[place].name, values)
+        return self._encoded(numbers.T, turned[self._numbers :])
 
     def encode_numbers(self, numbers: np.ndarray) -> np.ndarray:
         """The (N, D) float32 inputs of (N, k) float64 numbers in the order of `columns`, NaN where missing.
@@ -219,6 +227,16 @@ def as_numbers(name: str, values: Any) -> np.ndarray:
     if array is not None and array.dtype.kind == "M":
         return np.asarray((array - np.datetime64(0, "D")) / _DAY, np.float64)
     return _floats(name, _values(values))
+
+
+def _plain(given: Sequence[Sequence[Any]], shape: tuple[int, int]) -> np.ndarray | None:
+    """(k, N) float64 of columns of Python's own numbers and None, at once; None where there is anything else."""
+    if not set(map(type, chain.from_iterable(given))) <= _PLAIN:
+        return None
+    try:
+        return np.array(given, np.float64).reshape(shape)
+    except OverflowError:
+        return None
 
 
 def _floats(name: str, values: Sequence[Any]) -> np.ndarray:

@@ -6,20 +6,25 @@ or numbers in the target's own unit. What is exported (`fedsov.model.onnx_export
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from fedsov.errors import InputError, counted
 from fedsov.label import Label
 from fedsov.model import network
-from fedsov.model.encoder import Column, Encoder, Unseen
+from fedsov.model.encoder import Column, ColumnRefused, Encoder, Unseen
 from fedsov.model.network import Parameters
 from fedsov.model.saved import SavedModel
 
 if TYPE_CHECKING:
     import pandas as pd
     from torch import nn
+
+
+RowsOfColumns: TypeAlias = "pd.DataFrame | Mapping[str, Any] | Sequence[Mapping[str, Any]]"
+"""A table, columns by name, or rows by name."""
 
 
 class LoadedModel:
@@ -61,24 +66,38 @@ class LoadedModel:
         """The name of each column of its answers; `saved.signature.meaning` says what they are."""
         return self.saved.signature.words
 
-    def predict(self, rows: pd.DataFrame | Mapping[str, Any]) -> pd.DataFrame:
-        """One row of answers for each row, under the same index.
+    def predict(self, rows: RowsOfColumns) -> pd.DataFrame:
+        """One row of answers for each row, under the same index where the rows have one.
 
         Args:
-            rows: a table with the model's `columns` in any order, or these by name as arrays or lists; other columns
-                are not looked at. None and NaN are missing.
+            rows: a table with the model's `columns` in any order, these by name as arrays or lists, or a list of rows
+                by name; other columns are not looked at. None and NaN are missing.
 
         Raises:
             ColumnRefused: a column is absent, or has a value that the model cannot read, or a level that it does not
                 know.
+            InputError: rows of no such form.
         """
         import pandas as pd
 
         if isinstance(rows, pd.DataFrame):
-            columns = {name: _values(rows[name]) for name in rows.columns if not self._encoder.extra([name])}
-            answers = self.answer(self._encoder.encode(columns))
+            read = {str(name): _values(rows[name]) for name in rows.columns if not self._encoder.extra([name])}
+            answers = self.answer(self._encoder.encode(read))
             return pd.DataFrame(answers, columns=list(self.outputs), index=rows.index)
-        return pd.DataFrame(self.answer(self._encoder.encode(rows)), columns=list(self.outputs))
+        read = dict(rows) if isinstance(rows, Mapping) else self._by_column(rows)
+        return pd.DataFrame(self.answer(self._encoder.encode(read)), columns=list(self.outputs))
+
+    def _by_column(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+        """Rows by name as columns by name. Raises ColumnRefused where a row lacks one, InputError for no such rows."""
+        if not isinstance(rows, Sequence) or not all(isinstance(row, Mapping) for row in rows):
+            raise InputError("rows must be a pandas DataFrame, columns by name, or a list of rows by name")
+        for column in self.columns:
+            if lacking := sum(column.name not in row for row in rows):
+                raise ColumnRefused(
+                    column.name,
+                    f"column {column.name!r} is missing in {counted(lacking, 'row')}; {self._encoder.asks()}",
+                )
+        return {column.name: [row[column.name] for row in rows] for column in self.columns}
 
     def answer(self, inputs: np.ndarray) -> np.ndarray:
         """(N, outputs) float32 answers of (N, D) float32 inputs."""

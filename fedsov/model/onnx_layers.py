@@ -36,7 +36,7 @@ class _Graph:
     def constant(self, values: Any, name: str = "") -> str:
         """A constant's name."""
         name = name or f"constant.{len(self.constants)}"
-        self.constants[name] = np.ascontiguousarray(values)
+        self.constants[name] = np.array(values, order="C")
         return name
 
     def node(self, operator: str, inputs: Sequence[str], output: str = "", **attributes: Any) -> str:

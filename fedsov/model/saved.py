@@ -23,12 +23,11 @@ from fedsov.model import network
 from fedsov.model.embeddings import Embedding
 from fedsov.model.features import Features
 from fedsov.model.network import NetworkSpec, Parameters
-from fedsov.model.signature import Signature
+from fedsov.model.signature import DESCRIPTION, WEIGHTS, Signature
 from fedsov.model.targets import TargetRule
 from fedsov.storage.atomic_files import read_arrays, sha256_hex, write_file
 from fedsov.storage.bounded_files import parsed_json, read_bounded
 
-DESCRIPTION, WEIGHTS = "model.json", "model.safetensors"
 FORMAT = 1
 AGAIN = "train it again, or load a version that was registered since models could be loaded"
 

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,8 @@ from fedsov.model.encoder import Column, Encoder
 from fedsov.model.features import Features
 from fedsov.model.targets import TargetRule
 
+DESCRIPTION, WEIGHTS, GRAPH = "model.json", "model.safetensors", "model.onnx"
+"""The files of a model: what it is, its parameters, and, where it is served, its graph."""
 PROBABILITY = "probability"
 """What the one output of a model of 0 and 1 is called."""
 EXAMPLE_ROWS = 5
@@ -28,6 +31,14 @@ class Signature:
 
     features: Features
     target: TargetRule
+
+    @staticmethod
+    def of(description: Mapping[str, Any]) -> Signature:
+        """The signature of a model that is described as `fedsov.model.saved.SavedModel.to_json` has it.
+
+        Its network need not be known here. Raises ConfigurationError, LookupError, TypeError, ValueError.
+        """
+        return Signature(Features.from_json(description["features"]), TargetRule.from_json(description["target"]))
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -57,7 +68,7 @@ class Signature:
 
     def example(self, rows: int = EXAMPLE_ROWS) -> dict[str, list[Any]]:
         """Rows that nobody is, by column: numbers about the mean, each level in turn; they follow from the features."""
-        steps = np.linspace(-1.0, 1.0, rows)
+        steps = np.linspace(-0.5, 0.5, rows)
         numbers = {
             name: [float(f"{mean + spread * step:.4g}") for step in steps]
             for name, mean, spread in self.features.numeric

@@ -1,7 +1,7 @@
 """What a region keeps of a run, in its own folder: its model, and the record its own registry will take up.
 
-The model is written as safetensors, its metadata names what binds it. The record waits as JSON beside it for the
-region's registrar (`fedsov.runtimes.registry_process`), the one process that speaks MLflow.
+The model is written as safetensors, with a description that says what it is (`fedsov.model.saved`). The record waits
+as JSON beside it for the region's registrar (`fedsov.runtimes.registry_process`), the one process that speaks MLflow.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from fedsov.label import Label, Scope
 from fedsov.ledger.ledger import Ledger
+from fedsov.model import saved
 from fedsov.model.metrics import MEASURES
+from fedsov.model.saved import SavedModel
 from fedsov.region.privacy_life import PrivacyPast
 from fedsov.registry.values import ModelRecord, RunRecord
 from fedsov.storage.atomic_files import write_file
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from fedsov.protocol.job import RegionStart
     from fedsov.region.session import Session
 
@@ -71,7 +71,16 @@ def write(start: RegionStart, session: Session, incoming: Label, ledger: Ledger,
     label = session.label(Scope.ALL) | incoming | session.received
     folder = model_folder(start.folder, start.run)
     name = f"{session.work.dataset}-{start.region.name}".lower()
-    path = write_model(folder, selected.parameters, label=label)
+    described = SavedModel(
+        name=name,
+        network=selected.network,
+        features=selected.features,
+        target=session.work.target,
+        label=label,
+        run=start.run,
+        region=start.region.name,
+    )
+    path = saved.write(folder, described, selected.parameters)
     model = ModelRecord(
         name=name,
         path=path,
@@ -84,7 +93,6 @@ def write(start: RegionStart, session: Session, incoming: Label, ledger: Ledger,
             "run": start.run,
             "ledger_head": ledger.head().digest,
         },
-        features_json=json.dumps(selected.features.to_json()),
     )
     scores = {
         "score": selected.score,
@@ -113,15 +121,6 @@ def write(start: RegionStart, session: Session, incoming: Label, ledger: Ledger,
         models=(model,),
     )
     write_file(folder / RECORD, json.dumps(record.to_json()).encode())
-
-
-def write_model(folder: Path, parameters: Mapping[str, np.ndarray[Any, Any]], *, label: Label) -> Path:
-    """Writes parameters as ``model.safetensors`` with their label in the file's metadata; returns its path."""
-    from safetensors.numpy import save
-
-    path = folder / "model.safetensors"
-    write_file(path, save(dict(parameters), metadata={"label": json.dumps(label.to_json())}))
-    return path
 
 
 def ledger_summary(ledger: Ledger, run: str) -> dict[str, Any]:

@@ -8,11 +8,13 @@ takes 0.2 s.
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,8 +28,11 @@ from mlflow.entities import Metric, Param
 from sqlalchemy.exc import SQLAlchemyError
 
 from fedsov.errors import ConfigurationError, WorkspaceUnusable
+from fedsov.model.signature import DESCRIPTION, WEIGHTS
 from fedsov.registry import schema
+from fedsov.registry.mlmodel import flavour_files
 from fedsov.registry.values import ModelRecord, RunRecord, Version
+from fedsov.storage.bounded_files import parsed_json
 from fedsov.storage.private_files import make_private_folder
 
 CANDIDATE, CHAMPION = "candidate", "champion"
@@ -123,9 +128,14 @@ def _written_before(client: MlflowClient, run: RunRecord, experiment: str) -> tu
 def _weights(version: Any) -> bytes | None:
     """The weights a version points to; None where there are none."""
     try:
-        return (Path(unquote(urlsplit(version.source).path)) / "model.safetensors").read_bytes()
+        return (folder_of(version.source) / WEIGHTS).read_bytes()
     except OSError:
         return None
+
+
+def folder_of(source: str) -> Path:
+    """The folder that a version's address names."""
+    return Path(unquote(urlsplit(source).path))
 
 
 def _experiment(client: MlflowClient, name: str, artifacts: Path) -> str:
@@ -141,15 +151,13 @@ def _slices(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
 
 
 def _register(client: MlflowClient, model: ModelRecord, *, experiment: str, run: str) -> tuple[str, int]:
-    """The weights as a LoggedModel of the run, then as the newest version and candidate of the registered
-    model."""
+    """The weights, with all that lets them be loaded, as a LoggedModel of the run, then as the newest version and
+    candidate of the registered model."""
     tags = dict(model.tags)
     logged = client.create_logged_model(experiment, source_run_id=run, tags=tags, model_type="safetensors")
-    client.log_model_artifact(logged.model_id, str(model.path))
     with tempfile.TemporaryDirectory() as folder:
-        features = Path(folder) / "features.json"
-        features.write_text(model.features_json)
-        client.log_model_artifact(logged.model_id, str(features))
+        _gather(model, Path(folder), run=run, logged=logged.model_id)
+        client.log_model_artifacts(logged.model_id, folder)
     client.finalize_logged_model(logged.model_id, "READY")
     _name(client, model.name)
     version = client.create_model_version(
@@ -157,6 +165,18 @@ def _register(client: MlflowClient, model: ModelRecord, *, experiment: str, run:
     ).version
     client.set_registered_model_alias(model.name, CANDIDATE, str(version))
     return model.name, int(version)
+
+
+def _gather(model: ModelRecord, folder: Path, *, run: str, logged: str) -> None:
+    """Puts the files of a registered model into a folder."""
+    described = model.path.with_name(DESCRIPTION).read_bytes()
+    files = flavour_files(
+        parsed_json(described), run=run, model=logged, at=datetime.now(UTC), size=model.path.stat().st_size
+    )
+    shutil.copyfile(model.path, folder / WEIGHTS)
+    (folder / DESCRIPTION).write_bytes(described)
+    for name, text in files.items():
+        (folder / name).write_text(text)
 
 
 def _name(client: MlflowClient, name: str) -> None:

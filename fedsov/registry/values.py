@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 @dataclass(frozen=True, slots=True)
 class ModelRecord:
-    """A trained model: its registered name, its weights (a safetensors file, already written), what describes it.
+    """A trained model: its registered name, and its weights, as `fedsov.model.saved` wrote them beside what they are.
 
     The name must be one that MLflow allows for a registered model: no ``/`` and no ``:``.
     """
@@ -18,7 +18,6 @@ class ModelRecord:
     name: str
     path: Path
     tags: Mapping[str, str] = field(default_factory=dict)
-    features_json: str = "{}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,11 +21,13 @@ from fedsov.api.register_models import register_models
 from fedsov.api.result import RunResult
 from fedsov.config.hydra_compose import compose
 from fedsov.config.settings import Settings, settings
+from fedsov.errors import ConfigurationError
 from fedsov.hub.finishing import RunOutputs, train_regions
 from fedsov.hub.region_queries import ledgers, planned
 from fedsov.hub.run import HubRun
 from fedsov.label import Label
-from fedsov.model.features import Features
+from fedsov.model.loaded import LoadedModel
+from fedsov.model.saved import read
 from fedsov.registry.values import RunRecord
 from tests.hub.world import NAMES, Reply, World, connected, update
 
@@ -104,7 +106,10 @@ def test_a_global_model_rests_in_the_hub_s_folder_bound_by_its_members(whole: Tr
     assert Label.from_json(json.loads(model.tags["label"])) == MEMBERS
     assert (model.tags["kind"], model.tags["run"]) == ("model", whole.run.name)
     assert model.tags["ledger_head"] == whole.run.gate.ledger.head().digest
-    assert Features.from_json(json.loads(model.features_json)) == global_model.features
+    described, written = read(model.path.parent)
+    assert described.features == global_model.features and written.keys() == parameters.keys()
+    assert (described.name, described.region, described.run) == (model.name, "hub", whole.run.name)
+    assert described.label == MEMBERS and described.target == whole.settings.dataset.target
     assert "private" not in model.tags
 
 
@@ -142,3 +147,7 @@ def test_a_global_model_that_lacks_what_regions_keep_to_themselves_says_so(tmp_p
     with trained(tmp_path, "model.private=[intercept]") as run:
         (model,) = run.record().models
     assert model.tags["private"] == "2.bias" and "2.bias" not in load_file(model.path)
+    described, parameters = read(model.path.parent)
+    assert described.absent == ("2.bias",) and "2.bias" not in parameters
+    with pytest.raises(ConfigurationError, match="not whole: 2.bias stay in the regions"):
+        LoadedModel(described, parameters)

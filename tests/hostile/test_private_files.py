@@ -8,7 +8,6 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from fedsov.api.attack import written
@@ -16,16 +15,16 @@ from fedsov.border.evidence.register_file import add_document
 from fedsov.cli import main
 from fedsov.errors import FedsovError
 from fedsov.keys.local import LocalKeyring
-from fedsov.label import PUBLIC
 from fedsov.ledger import known_keys
 from fedsov.ledger.ledger import Ledger
 from fedsov.ledger.proofs import export
 from fedsov.ledger.timestamps import query
+from fedsov.model import saved
 from fedsov.region.journal import hold_alone
-from fedsov.region.run_record import write_model
 from fedsov.storage.atomic_files import replace_file, write_file
 from fedsov.storage.locks import hold_workspace
 from fedsov.storage.workspace import Workspace
+from tests.model.world import parameters_of, saved_model
 from tests.world import fedsov, people
 
 DOCUMENT = {
@@ -79,6 +78,7 @@ def _locked(place: Path, path: Path) -> None:
         pass
 
 
+MODEL = saved_model()
 WRITERS: dict[str, tuple[str, Callable[[Path, Path], object]]] = {
     "a ledger": ("region/ledger.sqlite", _ledger),
     "a file put in its place": ("state.json", lambda _, path: replace_file(path, b"content")),
@@ -86,7 +86,7 @@ WRITERS: dict[str, tuple[str, Callable[[Path, Path], object]]] = {
     "a keyring": ("DE/keyring.json", lambda _, path: LocalKeyring.create(path, "DE")),
     "an export": ("audit/README.txt", _export),
     "a time stamp's query": ("ask/query.tsq", _query),
-    "a model": ("model/model.safetensors", lambda _, path: write_model(path.parent, {"w": np.ones(2)}, label=PUBLIC)),
+    "a model": ("model/model.safetensors", lambda _, path: saved.write(path.parent, MODEL, parameters_of(MODEL))),
     "a register": ("register/documents.yaml", lambda _, path: add_document(path, DOCUMENT)),
     "a report of an attack": ("attack/report.json", lambda _, path: written({}, path)),
     "pinned keys": ("w/hub/verify_keys.json", _pinned),

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from fedsov.errors import WorkspaceUnusable
+from fedsov.model import saved
 from fedsov.registry import tracking
 from fedsov.registry.moved import ADDRESSES, move
 from fedsov.registry.values import ModelRecord, RunRecord
+from tests.model.world import parameters_of, saved_model
 
 
 def _addresses(path: Path) -> list[str]:
@@ -22,9 +24,9 @@ def _addresses(path: Path) -> list[str]:
 
 def test_every_address_below_the_old_home_is_below_the_new_one_and_the_weights_are_found(tmp_path: Path) -> None:
     old, new = tmp_path / "old home", tmp_path / "new"
-    weights = tmp_path / "model.safetensors"
-    weights.write_bytes(b"weights")
-    model = ModelRecord("people", weights, {"region": "DE"}, "{}")
+    described = saved_model()
+    weights = saved.write(tmp_path, described, parameters_of(described))
+    model = ModelRecord("people", weights, {"region": "DE"})
     record = RunRecord("r", "people", models=(model,))
     with tracking.opened(old / "mlflow.db") as client:
         tracking.write(client, record, artifacts=old / "artifacts")
@@ -34,7 +36,7 @@ def test_every_address_below_the_old_home_is_below_the_new_one_and_the_weights_a
     assert not [address for address in _addresses(new / "mlflow.db") if old.as_uri() in address]
     with tracking.opened(new / "mlflow.db") as client:
         (found,) = client.search_model_versions()
-        assert tracking._weights(found) == b"weights"
+        assert tracking._weights(found) == weights.read_bytes()
     assert move(new / "mlflow.db", old, new) == 0, "a second time nothing is left"
 
 

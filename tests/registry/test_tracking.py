@@ -13,22 +13,22 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
 from fedsov.errors import ConfigurationError, WorkspaceUnusable
+from fedsov.model import saved
 from fedsov.registry import QUIET, models, promote, record
 from fedsov.registry.values import ModelRecord, RunRecord
+from tests.model.world import parameters_of, saved_model
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> RunRecord:
-    weights = tmp_path / "written" / "model.safetensors"
-    weights.parent.mkdir()
-    save_file({"0.weight": np.ones((1, 3), np.float32)}, weights)
+    model = saved_model(name="global_model")
+    weights = saved.write(tmp_path / "written", model, parameters_of(model))
     return RunRecord(
         run="r1",
         experiment="train",
@@ -36,7 +36,7 @@ def run(tmp_path: Path) -> RunRecord:
         metrics=(("auc/GB", 0.5, 1), ("auc/GB", 0.75, 2)),
         tags={"unsafe": "false"},
         artifacts={"plan.json": '{"GB": "federated"}'},
-        models=(ModelRecord("global_model", weights, {"digest": "ab"}, '{"levels": []}'),),
+        models=(ModelRecord("global_model", weights, {"digest": "ab"}),),
     )
 
 
@@ -49,7 +49,7 @@ words = st.text(max_size=5)
     st.lists(st.tuples(words, st.floats(allow_nan=False), st.integers())),
 )
 def test_a_record_survives_its_journey_as_json(name, texts, metrics):
-    model = ModelRecord(name, Path("/somewhere") / "m", texts, name)
+    model = ModelRecord(name, Path("/somewhere") / "m", texts)
     sent = RunRecord(name, name, texts, tuple(metrics), texts, texts, (model, model))
     assert RunRecord.from_json(json.loads(json.dumps(sent.to_json()))) == sent
 
@@ -101,8 +101,9 @@ def test_weights_and_features_lie_under_the_registry_s_folder(run, tmp_path):
     record(tmp_path / "hub", run)
     assert models(tmp_path / "hub") == (("global_model", 1, ("candidate",), {"digest": "ab"}),)
     (weights,) = (tmp_path / "hub" / "artifacts").rglob("model.safetensors")
-    assert load_file(weights)["0.weight"].tolist() == [[1.0, 1.0, 1.0]]
-    assert weights.with_name("features.json").read_text() == '{"levels": []}'
+    written = run.models[0].path
+    assert weights.read_bytes() == written.read_bytes() and load_file(weights).keys() == {"0.weight", "0.bias"}
+    assert weights.with_name("model.json").read_bytes() == written.with_name("model.json").read_bytes()
 
 
 def test_the_candidate_is_the_newest_version_and_the_champion_the_promoted_one(run, tmp_path):

@@ -10,15 +10,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from fedsov.label import PUBLIC
-from fedsov.region.run_record import RECORD, model_folder, write_model
+from fedsov.model import saved
+from fedsov.region.run_record import RECORD, model_folder
 from fedsov.registry import tracking  # noqa: F401  the slow import is paid once, not in every fork
 from fedsov.registry.values import ModelRecord, RunRecord
 from fedsov.runtimes import registry_process
 from fedsov.runtimes.framed_socket import Frame, FramedSocket
+from tests.model.world import parameters_of, saved_model
 
 
 @pytest.fixture
@@ -39,7 +39,8 @@ def _ask(near: FramedSocket, **request: Any) -> Mapping[str, Any]:
 
 
 def _record(folder: Path) -> RunRecord:
-    path = write_model(model_folder(folder, "r1"), {"w": np.zeros(2, np.float32)}, label=PUBLIC)
+    model = saved_model()
+    path = saved.write(model_folder(folder, "r1"), model, parameters_of(model))
     return RunRecord("r1", "people", models=(ModelRecord("people-de", path),))
 
 

@@ -42,7 +42,7 @@ def answered_once(tmp_path_factory: pytest.TempPathFactory) -> PeopleRegion:
     region = PeopleRegion(tmp_path_factory.mktemp("people"))
     region.ingest(drawn(range(PEOPLE)))
     assert "statistics" in region.asked(STATISTICS, scope="shareable")
-    model = ModelRecord("people-de", Path("model.safetensors"), {}, "{}")
+    model = ModelRecord("people-de", Path("model.safetensors"))
     record = RunRecord("r", "people", {}, (), {}, {}, (model,))
     write_file(region.folder / "models" / "r" / "record.json", json.dumps(record.to_json()).encode())
     return region
