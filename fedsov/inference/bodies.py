@@ -151,7 +151,9 @@ class BodyReader:
 
         simdjson flattens ragged and nested rows in silence, so that brackets, rows and their lengths are counted.
         """
-        document = split = rows = None
+        document: Any = None
+        split: Any = None
+        rows: Any = None
         try:
             document = self._parser.parse(body)
             split = document[SPLIT]
