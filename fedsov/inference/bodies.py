@@ -23,14 +23,17 @@ import json
 import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from operator import itemgetter
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import orjson
 import simdjson
 
 from fedsov.errors import counted
-from fedsov.model.encoder import Column, ColumnRefused
+from fedsov.model.encoder import ColumnRefused
+
+if TYPE_CHECKING:
+    from fedsov.inference.predictor import Predictor
 
 JSON, ARROW, FLOAT32 = "application/json", "application/vnd.apache.arrow.stream", "application/octet-stream"
 ROWS, RECORDS, SPLIT = "rows", "dataframe_records", "dataframe_split"
@@ -47,26 +50,17 @@ class BodyRefused(Exception):
         self.status, self.why, self.column = status, why, column
 
 
-class Model(Protocol):
-    """What is asked of a predictor (`fedsov.inference.predictor.Predictor`)."""
-
-    columns: tuple[Column, ...]
-    encode: Callable[[Mapping[str, Any]], np.ndarray]
-    encode_rows: Callable[[Sequence[Sequence[Any]]], np.ndarray]
-    encode_numbers: Callable[[np.ndarray], np.ndarray]
-
-
 class BodyReader:
     """Reads bodies for one version of a model; for one thread."""
 
-    def __init__(self, model: Model, *, positional: Sequence[str], known: Collection[str], most_rows: int) -> None:
+    def __init__(self, model: Predictor, *, positional: Sequence[str], known: Collection[str], most_rows: int) -> None:
         """
         Args:
             positional: the columns of a body without names, in their order: those of the version that is champion.
             known: columns that a body may have: those of every version of the model that may answer.
             most_rows: more are refused.
         """
-        self._model, self._most = model, most_rows
+        self._model, self.most_rows = model, most_rows
         self.names = tuple(column.name for column in model.columns)
         self._all_numbers = all(column.kind == "numeric" for column in model.columns)
         self._known, self._positional = frozenset(known) | frozenset(self.names), tuple(positional)
@@ -84,7 +78,7 @@ class BodyReader:
             if media_type == ARROW:
                 from fedsov.inference.arrow_bodies import columns_of
 
-                return self.of_columns(columns_of(body, self._most))
+                return self.of_columns(columns_of(body, self.most_rows))
         except ColumnRefused as refused:
             raise BodyRefused(422, str(refused), refused.column) from None
         raise BodyRefused(415, f"send {JSON}, {ARROW} or {FLOAT32}")
@@ -92,12 +86,12 @@ class BodyReader:
     def of_columns(self, columns: Mapping[str, Any]) -> np.ndarray:
         """The inputs of columns by name. Raises ColumnRefused, BodyRefused."""
         self._check_names(columns)
-        self._check_count(len(next(iter(columns.values()), ())))
+        counted_rows(len(next(iter(columns.values()), ())), self.most_rows)
         return self._model.encode(columns)
 
     def of_numbers(self, numbers: np.ndarray) -> np.ndarray:
         """The inputs of (N, k) float64 numbers in the positional order. Raises ColumnRefused, BodyRefused."""
-        self._check_count(len(numbers))
+        counted_rows(len(numbers), self.most_rows)
         if numbers.shape[1] != len(self._positional):
             raise BodyRefused(422, _wrong_width(numbers.shape[1], self._positional), self._nearest(numbers.shape[1]))
         if self._order is None:
@@ -110,16 +104,16 @@ class BodyReader:
         try:
             plain = orjson.loads(body)
         except orjson.JSONDecodeError:
-            return self._of_plain(_exactly(body))
+            return self._of_plain(exact_json(body))
         if type(plain) is dict and len(plain) == 1:
             rows = plain.get(ROWS)
             if rows is None:
                 rows = plain.get(RECORDS)
             if type(rows) is list and self._counts_keys(body, rows):
-                self._check_count(len(rows))
+                counted_rows(len(rows), self.most_rows)
                 quick = self._quick(body, rows)
                 return self._of_rows(rows) if quick is None else quick
-        return self._of_plain(_exactly(body))
+        return self._of_plain(exact_json(body))
 
     def _quick(self, body: bytes, rows: list[dict[str, Any]]) -> np.ndarray | None:
         """The inputs of rows of numbers that have each column once and no other; None for any others.
@@ -171,7 +165,7 @@ class BodyReader:
             if width != len(self.names) or any(name not in names for name in self.names):
                 return None
             numbers = numbers.reshape(count, width)[:, [names.index(name) for name in self.names]]
-        self._check_count(count)
+        counted_rows(count, self.most_rows)
         return self._model.encode_numbers(numbers.reshape(count, width))
 
     def _of_plain(self, plain: Any) -> np.ndarray:
@@ -185,7 +179,7 @@ class BodyReader:
             return self._of_split(value)
         if not isinstance(value, list):
             raise BodyRefused(422, f"{form} must be a list of rows, each an object of columns by name")
-        self._check_count(len(value))
+        counted_rows(len(value), self.most_rows)
         return self._of_rows(value)
 
     def _of_rows(self, rows: list[Any]) -> np.ndarray:
@@ -220,7 +214,7 @@ class BodyReader:
         self._check_names(names)
         if not isinstance(rows, list) or not all(isinstance(row, list) for row in rows):
             raise BodyRefused(422, f"{SPLIT}.data must be a list of rows, each a list of values")
-        self._check_count(len(rows))
+        counted_rows(len(rows), self.most_rows)
         for row in rows:
             if len(row) != len(names):
                 name = names[min(len(row), len(names) - 1)] if names else ""
@@ -259,14 +253,16 @@ class BodyReader:
                     422, f"column {_shown(name)} is none that the model asks for: {', '.join(self.names)}", name
                 )
 
-    def _check_count(self, rows: int) -> None:
-        if not rows:
-            raise BodyRefused(422, "the body has no rows; send one at least")
-        if rows > self._most:
-            raise BodyRefused(413, f"{rows} rows are above the limit of {self._most} (serving.limits.rows); send fewer")
-
     def _nearest(self, width: int) -> str:
         return self._positional[min(width, len(self._positional) - 1)] if self._positional else ""
+
+
+def counted_rows(rows: int, most: int) -> None:
+    """Refuses no rows, and more than the limit. Raises BodyRefused."""
+    if not rows:
+        raise BodyRefused(422, "the body has no rows; send one at least")
+    if rows > most:
+        raise BodyRefused(413, f"{rows} rows are above the limit of {most} (serving.limits.rows); send fewer")
 
 
 def plain_body(body: bytes, encoding: str, most: int) -> bytes:
@@ -291,7 +287,7 @@ class _NoNumber:
     """In the place of NaN and Infinity, which no model reads."""
 
 
-def _exactly(body: bytes) -> Any:
+def exact_json(body: bytes) -> Any:
     """A JSON text by Python's own parser: it knows where a NaN is, and sees a key that comes twice."""
     try:
         return json.loads(body, parse_constant=lambda _: _NoNumber(), object_pairs_hook=_once)
