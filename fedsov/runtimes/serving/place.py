@@ -39,6 +39,8 @@ class EndpointPlace:
         elsewhere: jurisdictions that another region serves, and that region's name: their requests get 421.
         sealing_keys: of each of `hosts` that has a home region, that region's name and its sealing key (hexadecimal),
             as ``REGION:KEY``: lines of its people are sealed for it.
+        approved_counter: the number of the list of approved versions that the region's ledger noted last; an older list
+            is refused.
         issuers_sha256: the digest of the issuers' table that the region's settings took, "" for any.
         limits: what one request and one second may have.
         log: how the log of requests is kept: plain values of `fedsov.inference.request_log`'s settings.
@@ -58,6 +60,7 @@ class EndpointPlace:
     hosts: tuple[str, ...] = ()
     elsewhere: Mapping[str, str] = field(default_factory=dict)
     sealing_keys: Mapping[str, str] = field(default_factory=dict)
+    approved_counter: int = 0
     issuers_sha256: str = ""
     limits: RequestLimits = field(default_factory=RequestLimits)
     log: Mapping[str, Any] = field(default_factory=dict)

@@ -1,0 +1,63 @@
+"""An ASGI application at a socket, by uvicorn's protocol: what of uvicorn's own server a worker needs.
+
+uvicorn's `Server` takes signals, writes a date ten times a second and serves one set of TLS settings; a worker has two
+ports, its own signals, and costs nothing while nobody asks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+if TYPE_CHECKING:
+    from fedsov.inference.endpoint import Endpoint
+
+KEEP_ALIVE = 75
+"""Seconds that an idle connection is kept: longer than gateways keep theirs, so that they close first."""
+BACKLOG = 2048
+
+
+class AsgiServer:
+    """One socket's server."""
+
+    def __init__(self, app: Endpoint, protocol: type[HttpToolsProtocol], scope_state: Mapping[str, Any]) -> None:
+        """
+        Args:
+            scope_state: what the application finds in each scope's ``state``.
+        """
+        self._config = uvicorn.Config(
+            app, http=protocol, loop="none", ws="none", lifespan="off", log_config=None, access_log=False,
+            proxy_headers=False, server_header=False, date_header=False, timeout_keep_alive=KEEP_ALIVE,
+            interface="asgi3",
+        )  # fmt: skip
+        self._config.load()
+        self._protocol, self._scope_state, self._state = protocol, dict(scope_state), ServerState()
+
+    async def listen(self, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
+        """Accepts connections until `close`."""
+        loop = asyncio.get_running_loop()
+
+        def connection() -> asyncio.Protocol:
+            return self._protocol(self._config, self._state, self._scope_state, loop)
+
+        self._server = await loop.create_server(connection, sock=listener, ssl=tls, backlog=BACKLOG)
+
+    async def close(self, seconds: float) -> None:
+        """Accepts no more, lets requests under way end, and closes what is left after these seconds."""
+        self._server.close()
+        for connection in list(self._state.connections):
+            connection.shutdown()
+        try:
+            async with asyncio.timeout(seconds):
+                while self._state.connections or self._state.tasks:
+                    await asyncio.sleep(0.01)
+        except TimeoutError:
+            for connection in list(self._state.connections):
+                connection.transport.abort()

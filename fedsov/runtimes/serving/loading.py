@@ -1,0 +1,186 @@
+"""What an endpoint serves, from the files of its region: the approved versions, and whose tokens are believed.
+
+    state = load_state(place, None)              # at the start
+    state = load_state(newer_place, state)       # at a change: what is loaded already is used again
+
+Nothing is served that the list does not name, that is another file than the list says, or whose list is older than the
+one that the region's ledger noted. What cannot be loaded is a fault that is told, and what was served before goes on:
+an older version is better than none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from fedsov.errors import ApprovalRefused, ConfigurationError, FedsovError
+from fedsov.inference.approved import ApprovedList, ApprovedModel, ApprovedVersion, check_file, read_approved
+from fedsov.inference.drift import Reference
+from fedsov.inference.endpoint import EndpointState
+from fedsov.inference.issuers import IssuerTable, read_issuers
+from fedsov.inference.predictor import DESCRIPTION, GRAPH, Predictor
+from fedsov.inference.request_log.settings import BEFORE_ANSWER
+from fedsov.inference.served import Served
+from fedsov.inference.versions import Versions
+from fedsov.runtimes.serving.place import EndpointPlace
+from fedsov.storage.bounded_files import TooLarge, parsed_json, read_bounded
+
+REFERENCE = "reference.json"
+LARGEST_GRAPH = 2**31
+"""Bytes of a model's graph."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """A version in memory."""
+
+    approved: ApprovedVersion
+    predictor: Predictor
+    reference: Reference | None
+
+
+def load_state(place: EndpointPlace, before: EndpointState | None) -> EndpointState:
+    """The state of a place; a model that cannot be loaded goes on as it was `before`, and the state says why."""
+    faults: list[str] = []
+    models = {} if before is None else dict(before.models)
+    try:
+        listed = _listed(place)
+    except FedsovError as error:
+        faults.append(str(error))
+    else:
+        models = {
+            name: versions
+            for name in listed.models
+            if (versions := _versions(place, listed.of(name), models.get(name), faults)) is not None
+        }
+    return EndpointState(
+        region=place.region,
+        serves=frozenset((*place.jurisdictions, *place.hosts)),
+        elsewhere=dict(place.elsewhere),
+        models=models,
+        limits=place.limits,
+        before_answer=place.log.get("durable") == BEFORE_ANSWER,
+        rates=place.limits.of_one_worker(place.workers),
+        faults=tuple(faults),
+    )
+
+
+def load_issuers(place: EndpointPlace) -> IssuerTable:
+    """Whose tokens are believed. Raises ConfigurationError where the file is not the one that the settings took."""
+    path = place.serving.issuers
+    try:
+        content = read_bounded(path)
+    except (OSError, TooLarge) as problem:
+        raise ConfigurationError(
+            f"{path} cannot be read ({problem}); run: fedsov region set {place.region} serving.issuers=FILE"
+        ) from None
+    if place.issuers_sha256 and hashlib.sha256(content).hexdigest() != place.issuers_sha256:
+        raise ConfigurationError(
+            f"{path} is not the table that the region's settings took; "
+            f"run: fedsov region set {place.region} serving.issuers=FILE"
+        )
+    return read_issuers(content, path)
+
+
+def _listed(place: EndpointPlace) -> ApprovedList:
+    """The approved versions. Raises ApprovalRefused for a list that is forged, another region's, or put back."""
+    path = place.serving.approved
+    try:
+        content = read_bounded(path)
+    except FileNotFoundError:
+        return ApprovedList(place.region)
+    except (OSError, TooLarge) as problem:
+        raise ApprovalRefused(f"{path} cannot be read ({problem}); what was served goes on") from None
+    listed = read_approved(content, place.hub_key, place.region_key)
+    if listed.region != place.region:
+        raise ApprovalRefused(f"{path} is the list of region {listed.region}, not of {place.region}")
+    if listed.counter < place.approved_counter:
+        raise ApprovalRefused(
+            f"{path} is list {listed.counter}, and the region's ledger noted {place.approved_counter}: an older one "
+            "was put back; restore the newest, or promote the version again"
+        )
+    return listed
+
+
+def _versions(
+    place: EndpointPlace, approved: ApprovedModel, before: Versions[Served] | None, faults: list[str]
+) -> Versions[Served] | None:
+    """The versions of one model; None where none of them can answer. What cannot be loaded is added to the faults."""
+    loaded: dict[int, _Loaded] = {}
+    earlier = {each.version: each for each in before.all} if before is not None else {}
+    wanted = [each for each in (approved.champion, *approved.canaries, *approved.shadows) if each is not None]
+    for each in wanted:
+        try:
+            loaded[each.version] = _load(place.serving.model(each.model, each.version), each, earlier.get(each.version))
+        except (FedsovError, OSError, ValueError, RuntimeError) as error:
+            faults.append(_fault(each, error))
+        except Exception as error:  # boundary: ONNX Runtime's errors have no common class, and the old version goes on
+            faults.append(_fault(each, error))
+    champion = loaded.get(approved.champion.version) if approved.champion is not None else None
+    old = before.champion if before is not None and approved.champion is not None and champion is None else None
+    if not loaded and old is None:
+        return None
+    predictors = [each.predictor for each in loaded.values()] + ([old.predictor] if old is not None else [])
+    known = {column.name for predictor in predictors for column in predictor.columns}
+    first = champion.predictor if champion else old.predictor if old else predictors[0]
+    positional = [column.name for column in first.columns]
+
+    def served(each: ApprovedVersion) -> Served:
+        own = loaded[each.version]
+        return Served.of(
+            own.predictor,
+            (each.model, each.version),
+            each.mode,
+            positional=positional,
+            known=known,
+            most_rows=place.limits.rows,
+            reference=own.reference,
+        )
+
+    return Versions(
+        served(champion.approved) if champion is not None else old,
+        tuple((served(each), each.share) for each in approved.canaries if each.version in loaded),
+        tuple((served(each), each.share) for each in approved.shadows if each.version in loaded),
+    )
+
+
+def _load(folder: Path, approved: ApprovedVersion, earlier: Served | None) -> _Loaded:
+    """One version, of exactly the files that were approved. Raises FedsovError, OSError, and what ONNX Runtime does."""
+    description = check_file(approved, DESCRIPTION, read_bounded(folder / DESCRIPTION))
+    graph = check_file(approved, GRAPH, read_bounded(folder / GRAPH, largest=LARGEST_GRAPH))
+    digest = hashlib.sha256(description + graph).hexdigest()
+    if earlier is not None and getattr(earlier.predictor, "digest", "") == digest:
+        predictor = earlier.predictor
+    else:
+        predictor = Predictor(parsed_json(description), graph)
+    return _Loaded(approved, predictor, _reference(folder / REFERENCE, predictor))
+
+
+def _reference(path: Path, predictor: Predictor) -> Reference | None:
+    """What the version's inputs were like in training, where that was written and is of this model."""
+    try:
+        reference = Reference.from_json(parsed_json(read_bounded(path)))
+    except FileNotFoundError:
+        return None
+    if len(reference.inputs) != predictor.n_inputs or len(reference.scores) != len(predictor.words):
+        raise ConfigurationError(f"{path} is of another model; approve the version again")
+    return reference
+
+
+def _fault(approved: ApprovedVersion, error: Exception) -> str:
+    why = str(error) if isinstance(error, FedsovError) else type(error).__name__
+    if isinstance(error, OSError) and not isinstance(error, FedsovError):
+        why = f"{Path(str(error.filename)).name}: {error.strerror}"
+    return f"{approved.model} {approved.version} ({approved.mode}) cannot be loaded: {why}"
+
+
+def names_of(models: Mapping[str, Versions[Served]]) -> str:
+    """What is served, for a line of the log: ``m 1, m 2 (canary)``."""
+    words = [
+        f"{served.model} {served.version}" + ("" if served.role == "champion" else f" ({served.role})")
+        for versions in models.values()
+        for served in versions.all
+    ]
+    return ", ".join(words) or "nothing"

@@ -1,0 +1,235 @@
+"""One worker of an endpoint: it answers at sockets that it was given, until it is asked to end or its parent is gone.
+
+    run(WorkerStart(place_file, region_key, sockets, counts, number, report))        # in a fork
+
+A change of the region's files is taken without a pause: what is new is loaded in a thread beside what answers, then
+swapped; requests under way end with what they began with. Where the new cannot be loaded, the old goes on, and it is
+said in /readyz, in the log and in metrics. SIGTERM lets requests under way end, then their log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import socket
+import ssl
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import uvloop
+
+from fedsov.errors import FedsovError, LogFull
+from fedsov.inference.endpoint import Endpoint, EndpointState
+from fedsov.inference.request_log import LogSettings, RequestLog, place_in
+from fedsov.inference.request_log.settings import HomeRegion
+from fedsov.inference.usage import Usage
+from fedsov.runtimes.serving.asgi_server import AsgiServer
+from fedsov.runtimes.serving.http_limits import limited_protocol
+from fedsov.runtimes.serving.issuer_keys import IssuerKeys
+from fedsov.runtimes.serving.loading import load_state, names_of
+from fedsov.runtimes.serving.place import EndpointPlace, needs_restart, read_place
+from fedsov.runtimes.serving.shared_counts import SharedCounts
+from fedsov.runtimes.serving.zone_pages import ZONE, WorkerPages
+
+LOOK = 0.2
+"""Seconds between two looks at the region's files."""
+BEAT = 1.0
+"""Seconds between two words to the parent."""
+SECONDS_TO_DRAIN = 15.0
+_LOG = logging.getLogger("fedsov.serving")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerStart:
+    """What a worker is given.
+
+    Attributes:
+        path, region_key: of the place's file (`fedsov.runtimes.serving.place`).
+        listener: the socket of the public port; `zone` of the zone's own, None without one.
+        counts: what workers share; `number` is this one's place there.
+        report: a descriptor that takes a line a second; `parent` one that ends with the parent.
+    """
+
+    path: Path
+    region_key: str
+    listener: socket.socket
+    zone: socket.socket | None
+    counts: SharedCounts
+    number: int
+    report: int
+    parent: int
+
+
+def run(start: WorkerStart) -> None:
+    """Answers until SIGTERM, or until the parent is gone. Raises FedsovError where it cannot begin."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_Worker(start).live())
+
+
+class _Worker:
+    """A worker's parts."""
+
+    def __init__(self, start: WorkerStart) -> None:
+        self._start = start
+        self._place = read_place(start.path, start.region_key)
+        self._usage = Usage(start.counts.read(start.number))
+        self._stop = asyncio.Event()
+
+    async def live(self) -> None:
+        """From its beginning to its end."""
+        loop = asyncio.get_running_loop()
+        for asks_to_end in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(asks_to_end, self._stop.set)
+        loop.add_reader(self._start.parent, self._parent_ended)
+        state = load_state(self._place, None)
+        self._say_faults(state, ())
+        self._keys = IssuerKeys(self._place)
+        self._log = self._opened_log(self._place)
+        counts, number = self._start.counts, self._start.number
+        self._pages = WorkerPages(self._usage, counts, number, lambda: self._log.state, lambda: self._keys.fault)
+        self._endpoint = Endpoint(state, check=self._keys.check, log=self._log, usage=self._usage, zone=self._pages)
+        self._watch(state)
+        servers = await self._servers()
+        _LOG.info("worker %d answers with %s", number + 1, names_of(state.models))
+        try:
+            await self._until_stopped()
+        finally:
+            await asyncio.gather(*(server.close(SECONDS_TO_DRAIN) for server in servers))
+            self._pages.share()
+            await asyncio.to_thread(_close, self._log)
+
+    async def _servers(self) -> list[AsgiServer]:
+        protocol = limited_protocol(self._place.limits, self._usage.refused)
+        self._tls = _tls(self._place) if self._place.is_tls else None
+        public = AsgiServer(self._endpoint, protocol, {})
+        await public.listen(self._start.listener, self._tls)
+        if self._start.zone is None:
+            return [public]
+        zone = AsgiServer(self._endpoint, protocol, {ZONE: True})
+        await zone.listen(self._start.zone, None)
+        return [public, zone]
+
+    async def _until_stopped(self) -> None:
+        seen, beat = self._files(), 0.0
+        while not self._stop.is_set():
+            now = time.monotonic()
+            if now - beat >= BEAT:
+                beat = now
+                self._report()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK):
+                    await self._stop.wait()
+            if (files := self._files()) != seen:
+                before, seen = seen, files
+                await self._take(before, files)
+
+    async def _take(self, before: Mapping[Path, Any], files: Mapping[Path, Any]) -> None:
+        """Loads what changed beside what answers, and swaps."""
+        changed = {path for path in files if files[path] != before.get(path)}
+        serving = self._place.serving
+        try:
+            if self._start.path in changed:
+                self._take_place(read_place(self._start.path, self._start.region_key))
+            if changed - {serving.certificate, serving.key}:
+                old = self._endpoint.state
+                state = await asyncio.to_thread(load_state, self._place, old)
+                self._say_faults(state, old.faults)
+                self._watch(state)
+                self._endpoint.state = state
+                await asyncio.to_thread(self._keys.read, self._place)
+                self._endpoint.check = self._keys.check
+                _LOG.info("worker %d answers with %s", self._start.number + 1, names_of(state.models))
+            if self._tls is not None and changed & {serving.certificate, serving.key}:
+                self._tls.load_cert_chain(serving.certificate, serving.key)
+                _LOG.info("worker %d has the new certificate", self._start.number + 1)
+        except (FedsovError, OSError, ssl.SSLError) as error:
+            self._usage.noted("reload failed")
+            _LOG.error("what changed could not be taken, and what was there goes on: %s", error)
+        self._report()
+
+    def _take_place(self, place: EndpointPlace) -> None:
+        if fixed := needs_restart(self._place, place):
+            _LOG.warning("%s changed, which is taken at a restart of the endpoint", ", ".join(fixed))
+        if place.log != self._place.log or place.sealing_keys != self._place.sealing_keys:
+            self._log, old = self._opened_log(place), self._log
+            self._endpoint.log = self._log
+            self._closing = asyncio.create_task(asyncio.to_thread(_close, old))
+        self._place = place
+
+    def _watch(self, state: EndpointState) -> None:
+        references = {
+            (served.model, served.version): served.reference
+            for versions in state.models.values()
+            for served in versions.all
+            if served.reference is not None
+        }
+        self._usage.watch(references, time.time())
+
+    def _files(self) -> dict[Path, Any]:
+        """What is seen of each file: a file that is replaced is another one."""
+        serving = self._place.serving
+        paths = [self._start.path, serving.approved, serving.issuers, *self._keys.files]
+        if self._place.is_tls:
+            paths += [serving.certificate, serving.key]
+        return {path: _seen(path) for path in paths}
+
+    def _report(self) -> None:
+        """A line to the parent; where it does not read, the line is left out."""
+        if not self._pages.share():
+            self._usage.noted("counts have no room")
+        line = {"worker": self._start.number, "waits_for": self._pages.waits_for(self._endpoint.state)}
+        with suppress(BlockingIOError, BrokenPipeError):
+            os.write(self._start.report, json.dumps(line).encode() + b"\n")
+
+    def _say_faults(self, state: EndpointState, before: Sequence[str]) -> None:
+        for fault in state.faults:
+            if fault not in before:
+                self._usage.noted("not as approved")
+                _LOG.error("%s", fault)
+
+    def _parent_ended(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._start.parent)
+        _LOG.error("the endpoint's process is gone; this worker ends")
+        self._stop.set()
+
+    @staticmethod
+    def _opened_log(place: EndpointPlace) -> RequestLog:
+        """A log of requests of this worker's own. Raises what `RequestLog.open` raises."""
+        homes = {}
+        for jurisdiction, words in place.sealing_keys.items():
+            name, _, key = words.partition(":")
+            homes[jurisdiction] = HomeRegion(name, bytes.fromhex(key))
+        schedule = asyncio.get_running_loop().call_soon_threadsafe
+        log_place = place_in(place.folder, place.region, homes=homes)
+        return RequestLog.open(log_place, LogSettings(**place.log), schedule=schedule)
+
+
+def _close(log: RequestLog) -> None:
+    try:
+        log.close()
+    except LogFull as error:
+        _LOG.error("%s", error)
+
+
+def _tls(place: EndpointPlace) -> ssl.SSLContext:
+    """TLS 1.2 and later, with the endpoint's certificate. Raises OSError, ssl.SSLError."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    context.load_cert_chain(place.serving.certificate, place.serving.key)
+    return context
+
+
+def _seen(path: Path) -> Any:
+    try:
+        about = path.stat()
+    except OSError:
+        return None
+    return about.st_ino, about.st_size, about.st_mtime_ns
