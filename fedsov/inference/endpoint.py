@@ -28,6 +28,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import count
 from typing import NamedTuple, Protocol
 
@@ -81,6 +82,8 @@ class EndpointState:
         before_answer: whether no answer leaves before its line is on the disk.
         rates: of all requests, and of each subject.
         faults: what is not as it was approved, in sentences; "" where all is.
+        valid_until: seconds since 1970 after which nobody is answered, 0 for no end: whom a region may serve is decided
+            anew each day.
         paths: every path that is answered, made from `models`.
     """
 
@@ -92,6 +95,7 @@ class EndpointState:
     before_answer: bool = False
     rates: tuple[Rate, Rate] = field(default_factory=lambda: (Rate(0.0), Rate(0.0)))
     faults: tuple[str, ...] = ()
+    valid_until: float = 0.0
     paths: Mapping[bytes, Page | Asked] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -178,6 +182,10 @@ class Endpoint:
         """From a request to its answer; nothing of its body is seen before its jurisdiction is known to be served."""
         now, headers = self._clock(), scope["headers"]
         claims = self.check.check(headers, now)
+        if 0.0 < state.valid_until < now:
+            raise Refused(
+                503, f"{nobody_decided(state)}; ask again later", closes=may_be_endless(scope, state.limits.body)
+            )
         self._admit(claims, state, scope, began)
         media_type, encoding = types_of(headers)
         body = await self._receiver.body(scope, receive, state.limits)
@@ -219,14 +227,16 @@ class Endpoint:
         if asked.versions.shadows and asked.version is None:
             self._shadow(asked, line)
 
-    def _admit(self, claims: Claims, state: EndpointState, scope: Scope, now: float) -> None:
-        """Refuses a request of another region, and one above a rate."""
+    def _admit(self, claims: Claims, state: EndpointState, scope: Scope, now: float, began: float) -> None:
+        """Refuses a request of another region, one that comes too late for a decision, and one above a rate."""
         if claims.jurisdiction not in state.serves:
             raise _elsewhere(claims.jurisdiction, state, closes=may_be_endless(scope, state.limits.body))
+        if 0.0 < state.valid_until < now:
+            raise Refused(503, f"{nobody_decided(state)}; ask again later", closes=True)
         total, each = state.rates
-        if not total.admits("", now):
+        if not total.admits("", began):
             raise Refused(429, "the endpoint is asked more often than serving.limits.per_second; ask again later")
-        if not each.admits((claims.issuer, claims.subject), now):
+        if not each.admits((claims.issuer, claims.subject), began):
             raise Refused(429, "this subject asks more often than serving.limits.per_subject; ask again later")
 
     def _read(self, asked: Asked, body: bytes, media_type: str, identity: bytes) -> tuple[Served, Infer]:
@@ -315,6 +325,12 @@ class Endpoint:
             status, words = self._zone.ready(state)
             return Page(words.encode(), text, status)
         return None
+
+
+def nobody_decided(state: EndpointState) -> str:
+    """Why a state is too old to answer."""
+    day = datetime.fromtimestamp(state.valid_until, UTC)
+    return f"nobody decided whom {state.region} may serve since {day:%Y-%m-%d %H:%M} UTC"
 
 
 def _inputs(asked: Asked, served: Served, body: bytes, media_type: str) -> Infer:

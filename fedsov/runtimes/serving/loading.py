@@ -64,6 +64,7 @@ def load_state(place: EndpointPlace, before: EndpointState | None) -> EndpointSt
         before_answer=place.log.get("durable") == BEFORE_ANSWER,
         rates=place.limits.of_one_worker(place.workers),
         faults=tuple(faults),
+        valid_until=place.valid_until,
     )
 
 

@@ -41,6 +41,8 @@ class EndpointPlace:
             as ``REGION:KEY``: lines of its people are sealed for it.
         approved_counter: the number of the list of approved versions that the region's ledger noted last; an older list
             is refused.
+        valid_until: seconds since 1970 after which nobody is answered, because nobody decided anew whom the region may
+            serve; 0 for no end.
         issuers_sha256: the digest of the issuers' table that the region's settings took, "" for any.
         limits: what one request and one second may have.
         log: how the log of requests is kept: plain values of `fedsov.inference.request_log`'s settings.
@@ -61,6 +63,7 @@ class EndpointPlace:
     elsewhere: Mapping[str, str] = field(default_factory=dict)
     sealing_keys: Mapping[str, str] = field(default_factory=dict)
     approved_counter: int = 0
+    valid_until: float = 0.0
     issuers_sha256: str = ""
     limits: RequestLimits = field(default_factory=RequestLimits)
     log: Mapping[str, Any] = field(default_factory=dict)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from fedsov.inference.endpoint import EndpointState
+from fedsov.inference.endpoint import EndpointState, nobody_decided
 from fedsov.inference.receiving import Scope
 from fedsov.inference.request_log.writer import LogState
 from fedsov.inference.usage import Usage, joined, prometheus, windows
@@ -33,6 +33,8 @@ class WorkerPages:
         """Why it answers nothing; "" where it answers."""
         if not state.models:
             return state.faults[0] if state.faults else f"a version that {state.region} approves: fedsov promote"
+        if 0.0 < state.valid_until < time.time():
+            return f"a decision: {nobody_decided(state)}"
         return self._keys() or self._log().fault
 
     def ready(self, state: EndpointState) -> tuple[int, str]:
