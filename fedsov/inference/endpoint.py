@@ -186,7 +186,7 @@ class Endpoint:
             raise Refused(
                 503, f"{nobody_decided(state)}; ask again later", closes=may_be_endless(scope, state.limits.body)
             )
-        self._admit(claims, state, scope, began)
+        self._admit(claims, state, scope, now, began)
         media_type, encoding = types_of(headers)
         body = await self._receiver.body(scope, receive, state.limits)
         if encoding:
