@@ -182,10 +182,6 @@ class Endpoint:
         """From a request to its answer; nothing of its body is seen before its jurisdiction is known to be served."""
         now, headers = self._clock(), scope["headers"]
         claims = self.check.check(headers, now)
-        if 0.0 < state.valid_until < now:
-            raise Refused(
-                503, f"{nobody_decided(state)}; ask again later", closes=may_be_endless(scope, state.limits.body)
-            )
         self._admit(claims, state, scope, now, began)
         media_type, encoding = types_of(headers)
         body = await self._receiver.body(scope, receive, state.limits)

@@ -39,6 +39,7 @@ class Served:
         reference: what its inputs and scores were like in training; None where that is not known.
         categories: kinds of data that bind what it reads, for the label of a line of the log.
         headers: of its answers.
+        digest: of the files that it was loaded from, so that an unchanged one is not loaded again.
     """
 
     model: str
@@ -50,6 +51,7 @@ class Served:
     categories: tuple[str, ...] = ()
     tail: bytes = b""
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    digest: str = ""
 
     @staticmethod
     def of(
@@ -61,6 +63,7 @@ class Served:
         known: Collection[str],
         most_rows: int,
         reference: Reference | None = None,
+        digest: str = "",
     ) -> Served:
         """A version of a predictor.
 
@@ -81,6 +84,7 @@ class Served:
             tuple(sorted(predictor.label.categories)),
             f',{words},"request_id":"'.encode(),
             ((b"x-model-version", str(version).encode()),),
+            digest,
         )
 
     def json_answer(self, outputs: np.ndarray, request_id: bytes) -> bytes:

@@ -20,10 +20,11 @@ from fedsov.inference.approved import ApprovedList, ApprovedModel, ApprovedVersi
 from fedsov.inference.drift import Reference
 from fedsov.inference.endpoint import EndpointState
 from fedsov.inference.issuers import IssuerTable, read_issuers
-from fedsov.inference.predictor import DESCRIPTION, GRAPH, Predictor
+from fedsov.inference.predictor import Predictor
 from fedsov.inference.request_log.settings import BEFORE_ANSWER
 from fedsov.inference.served import Served
 from fedsov.inference.versions import Versions
+from fedsov.model.signature import DESCRIPTION, GRAPH
 from fedsov.runtimes.serving.place import EndpointPlace
 from fedsov.storage.bounded_files import TooLarge, parsed_json, read_bounded
 
@@ -39,6 +40,7 @@ class _Loaded:
     approved: ApprovedVersion
     predictor: Predictor
     reference: Reference | None
+    digest: str
 
 
 def load_state(place: EndpointPlace, before: EndpointState | None) -> EndpointState:
@@ -115,8 +117,6 @@ def _versions(
     for each in wanted:
         try:
             loaded[each.version] = _load(place.serving.model(each.model, each.version), each, earlier.get(each.version))
-        except (FedsovError, OSError, ValueError, RuntimeError) as error:
-            faults.append(_fault(each, error))
         except Exception as error:  # boundary: ONNX Runtime's errors have no common class, and the old version goes on
             faults.append(_fault(each, error))
     champion = loaded.get(approved.champion.version) if approved.champion is not None else None
@@ -138,6 +138,7 @@ def _versions(
             known=known,
             most_rows=place.limits.rows,
             reference=own.reference,
+            digest=own.digest,
         )
 
     return Versions(
@@ -152,11 +153,9 @@ def _load(folder: Path, approved: ApprovedVersion, earlier: Served | None) -> _L
     description = check_file(approved, DESCRIPTION, read_bounded(folder / DESCRIPTION))
     graph = check_file(approved, GRAPH, read_bounded(folder / GRAPH, largest=LARGEST_GRAPH))
     digest = hashlib.sha256(description + graph).hexdigest()
-    if earlier is not None and getattr(earlier.predictor, "digest", "") == digest:
-        predictor = earlier.predictor
-    else:
-        predictor = Predictor(parsed_json(description), graph)
-    return _Loaded(approved, predictor, _reference(folder / REFERENCE, predictor))
+    is_loaded = earlier is not None and earlier.digest == digest
+    predictor = earlier.predictor if earlier and is_loaded else Predictor(parsed_json(description), graph)
+    return _Loaded(approved, predictor, _reference(folder / REFERENCE, predictor), digest)
 
 
 def _reference(path: Path, predictor: Predictor) -> Reference | None:
