@@ -30,7 +30,8 @@ def up(arguments: UpArguments) -> None:
     """Runs the hub and every region of a workspace on this machine, each in processes of its own, until Ctrl-C.
 
     It makes certificates for them, and ingests the data set first where the workspace holds none of it. Then, in
-    another terminal: `fedsov train runtime=deployment`. For a trial alone: all of them are one user's.
+    another terminal: `fedsov train runtime=deployment`. For a trial alone: all of them are one user's. The first lines
+    say which walls this system permits between them (docs/how-to/try-a-deployment.md).
     """
     from fedsov.api.deployment.serving import serve_all
     from fedsov.runtimes.deployment.supervision.parties import HubOptions

@@ -192,26 +192,32 @@ def last_ingestion(workspace: Path, dataset: str) -> tuple[Stamp, IngestReport] 
     return _stamp_of(manifest), IngestReport(regions=homes, **notes)
 
 
-def _stores_of(workspace: Path, dataset: str, report: IngestReport) -> Iterator[tuple[str, Manifest]]:
+def _stores_of(
+    workspace: Path, dataset: str, report: IngestReport, only: str | None = None
+) -> Iterator[tuple[str, Manifest]]:
     """The stores of a data set that are there: each one's region, or `QUARANTINE` for all quarantines."""
-    names = [region.name for region in report.regions]
+    names = [region.name for region in report.regions if only in (None, region.name)]
     folders = [(name, store_folder(workspace, name, dataset)) for name in (*names, QUARANTINE)]
     folders += [(QUARANTINE, store_folder(workspace, name, quarantine_of(dataset))) for name in names]
     return ((name, read_manifest(folder)) for name, folder in folders if (folder / MANIFEST).exists())
 
 
-def reported(workspace: Path, dataset: str) -> IngestReport:
-    """What was reported of a data set that was ingested, with the rows that were appended since. Raises InputError."""
+def reported(workspace: Path, dataset: str, *, only: str | None = None) -> IngestReport:
+    """What was reported of a data set that was ingested, with the rows that were appended since. Raises InputError.
+
+    Args:
+        only: the region that asks, where it is to read no other's folder; the counts of others are as ingested.
+    """
     previous = last_ingestion(workspace, dataset)
     if previous is None:
         raise InputError(f"nothing of {dataset} is stored in {workspace} yet; run: fedsov ingest")
-    return _counted_now(workspace, dataset, previous[1])
+    return _counted_now(workspace, dataset, previous[1], only)
 
 
-def _counted_now(workspace: Path, dataset: str, report: IngestReport) -> IngestReport:
+def _counted_now(workspace: Path, dataset: str, report: IngestReport, only: str | None = None) -> IngestReport:
     """The report with the rows that were appended since."""
     stored, quarantined = dict(report.stored), Counter(report.quarantined)
-    for name, manifest in _stores_of(workspace, dataset, report):
+    for name, manifest in _stores_of(workspace, dataset, report, only):
         quarantined.update(manifest.notes.get(REASONS, {}))
         if manifest.appended and name in stored:
             stored[name] = manifest.rows

@@ -43,11 +43,14 @@ class Place:
     ledger: Ledger
 
 
-def admit(place: Place, dataset: str, asked: Asked, *, run: str, job: TrainingJob | None = None) -> RegionSettings:
+def admit(
+    place: Place, dataset: str, asked: Asked, *, run: str, job: TrainingJob | None = None, alone: bool = False
+) -> RegionSettings:
     """The region's settings, where they allow what the job asks for.
 
     Args:
         job: what is learned within which bounds, whatever `asked` says; None where nothing is learned.
+        alone: whoever submits the job is not the region's owner: what region.yaml does not say, no job says for it.
 
     Raises:
         JobRefused: they do not; says each thing, and the ledger has an entry that says the same.
@@ -58,6 +61,8 @@ def admit(place: Place, dataset: str, asked: Asked, *, run: str, job: TrainingJo
         of_job = {**of_target(job.target), **of_schema({"bounds": job.bounds})}
         asked = replace(asked, description={**(asked.description or {}), **of_job})
     _check(place, own, dataset, asked, run=run)
+    if (alone or job is not None) and (faults := own.of_dataset(dataset).unsaid(own.region, dataset, asked)):
+        refuse(place, faults, asked, run=run)
     if job is not None and job.privacy is not None:  # under noise too values are within what the owner declares
         of_noise = of_schema({"bounds": job.privacy.bounds, "levels": job.privacy.levels})
         _check(place, own, dataset, replace(asked, description=of_noise), run=run)

@@ -149,6 +149,18 @@ class OwnDataset:
             f"`fedsov region set {region} {words}` would take it" + again
         ]
 
+    def unsaid(self, region: str, dataset: str, asked: Asked) -> list[str]:
+        """One sentence where a job says of people's rows what the owner did not say: it is not taken from a job."""
+        described = {} if self.examples else read_description(asked.description or {})
+        keys = [key for key, value in described.items() if value and key not in self.description]
+        if not keys:
+            return []
+        words = " ".join(in_shell(f"datasets.{dataset}.{key}", described[key]) for key in keys)
+        return [
+            f"region {region} does not say this of the rows of {dataset} ({', '.join(f'dataset.{key}' for key in keys)})"
+            f", and takes it from no job; `fedsov region set {region} {words}` would say it"
+        ]
+
 
 def same_people(datasets: Mapping[str, OwnDataset], name: str) -> frozenset[str]:
     """The data sets that are said to be of the same people as this one, there or here."""

@@ -49,7 +49,8 @@ class RegionGates:
     `asked` is what the job would like of each region's border; `settled` are the regions whose settings were written
     now, by what of them protects less than the closed ones did; `peers` the verify keys of the parties at hand, and
     `parties` the regions of this job, once they were begun, which first settings pin; `remarks` what regions have to
-    say, in sentences; `of_people` the regions whose rows are no examples.
+    say, in sentences; `of_people` the regions whose rows are no examples. `alone` is the region of a deployment whose owner
+    does not run this job: it writes nothing into its settings, and no other's folder is read.
     """
 
     settings: Settings
@@ -61,6 +62,7 @@ class RegionGates:
     parties: dict[str, Party] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
     of_people: set[str] = field(default_factory=set)
+    alone: str | None = None
 
     def begin(self, regions: Sequence[Region]) -> None:
         """Gives each region that has none a folder and a ledger, and finds the keys of all. Raises LedgerBroken."""
@@ -70,7 +72,8 @@ class RegionGates:
             check_ledger(folder, region.name)
             Ledger(ledger_of(folder), region.name).close()
             self.parties[region.name] = party_of(region)
-        self.peers.update(known_keys.keys_at_hand(self.workspace))
+        if self.alone is None:
+            self.peers.update(known_keys.keys_at_hand(self.workspace))
 
     def admitted(self, arrival: Arrival) -> None:
         """Begins all regions, once their rows were checked, and checks whom each knows before any store is written.
@@ -320,6 +323,10 @@ class RegionGates:
         make_private_folder(folder)
         check_ledger(folder, name)
         with closing(Ledger(ledger_of(folder), name)) as ledger:
+            if self.alone is not None:
+                place = Place(folder, ledger)
+                yield admit(place, dataset, self.asked, run=self.run, alone=True), ledger
+                return
             keys = keys_of(self.workspace.root, name)
             before = read_settings(folder, ledger) if has_settings(folder, ledger) else None
             own, wrote = settle(

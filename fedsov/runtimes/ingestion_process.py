@@ -148,7 +148,7 @@ def opened_gates(settings: Settings, workspace: Workspace, run: str, *, only: st
     for owner, path in workspace.ledgers().items():
         if owner != "hub" and only in (None, owner):  # the hub has verified its own
             Ledger.read(path).verify()
-    return RegionGates(settings, asked_of(settings), workspace, run)
+    return RegionGates(settings, asked_of(settings), workspace, run, alone=only)
 
 
 def conditions_of(gates: RegionGates, names: Sequence[str], *, replaces: bool) -> Conditions:

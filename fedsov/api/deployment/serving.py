@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fedsov.api.deployment.trial import set_up_trial
+from fedsov.api.deployment.trial_rooms import rooms_in_lines, trial_rooms
 from fedsov.config.settings import Settings
 from fedsov.errors import ConfigurationError
 from fedsov.keys.certificates import HUB, REGION
@@ -84,12 +85,17 @@ def serve_all(settings: Settings, hub: HubAddress, options: HubOptions, shown: D
         for name in names
         if name not in trial.revoked
     ]
+    hub_name = read_party(trial.hub.party).name
+    rooms = trial_rooms(workspace, hub_name, places)
+    for line in rooms_in_lines(rooms):
+        progress(line)
     progress(
-        f"hub and {', '.join(place.name for place in places)} on one machine, one user, one network: a trial; "
+        f"hub and {', '.join(place.name for place in places)} on one machine, of one user: a trial; "
         f"submit with: fedsov train runtime=deployment workspace={settings.workspace}"
     )
-    services = [*hub_services(workspace.root, read_party(trial.hub.party).name, options), *map(region_process, places)]
-    run(services, shown.health, plain=shown.plain)
+    sockets = [room.listener for room in rooms.values() if room.listener >= 0]
+    services = hub_services(workspace.root, hub_name, options, room=rooms[hub_name], sockets=sockets)
+    run([*services, *(region_process(place, rooms[place.name]) for place in places)], shown.health, plain=shown.plain)
 
 
 def _holding(workspace: Workspace, dataset: str) -> Sequence[str]:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import os
 import platform
+import socket
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,11 @@ PATH_BENEATH, ABI_VERSION = 1, 1
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR, REFER, TRUNCATE, IOCTL_DEV = 1, 2, 4, 8, 1 << 13, 1 << 14, 1 << 15
 READ, OF_FILES = READ_FILE | READ_DIR, EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
 CAPABILITY_VERSION = 0x20080522
+SET_INTERFACE_FLAGS, INTERFACE_UP = 0x8914, 1
+BIND, RECURSIVE = 0x1000, 0x4000
+MOUNT_SETATTR, RECURSIVELY, MOUNT_READ_ONLY, MOUNT_NO_RIGHTS = 442, 0x8000, 1, 2
+CONNECT_TCP, CONNECT_RULE = 2, 2
+OF_TCP, SCOPES = 3, 3
 
 X86_64 = 0xC000003E
 DENIED = {
@@ -67,14 +74,46 @@ def set_process(option: int, value: int) -> None:
     _called("prctl", option, ctypes.c_ulong(value), ctypes.c_ulong(0), ctypes.c_ulong(0), ctypes.c_ulong(0))
 
 
-def own_namespaces() -> None:
-    """Namespaces of its own for users (this user alone, who has no right outside), mounts, network, IPC, host name."""
+def own_namespaces(kinds: Iterable[str] = tuple(NEW_NAMESPACES), *, root_as: int = 0) -> None:
+    """Namespaces of its own for users (this user alone, who has no right outside), mounts, network, IPC, host name.
+
+    Args:
+        kinds: which of `NEW_NAMESPACES`.
+        root_as: the number that root has in there. Only who is not root there can nest namespaces without rights.
+    """
     user, group, flags = os.geteuid(), os.getegid(), 0
-    for each in NEW_NAMESPACES.values():
-        flags |= each
+    for each in kinds:
+        flags |= NEW_NAMESPACES[each]
     _called("unshare", flags)
-    for name, text in {"setgroups": "deny", "uid_map": f"{user} {user} 1", "gid_map": f"{group} {group} 1"}.items():
+    if not flags & NEW_NAMESPACES["user"]:
+        return
+    maps = {"uid_map": f"{user or root_as} {user} 1", "gid_map": f"{group or root_as} {group} 1"}
+    for name, text in {"setgroups": "deny", **maps}.items():
         Path(f"/proc/self/{name}").write_text(text)
+
+
+def enter_namespace(descriptor: int, kind: str) -> None:
+    """Enters a namespace that another process made, by a descriptor of its file below ``/proc/PID/ns``."""
+    _called("setns", descriptor, NEW_NAMESPACES[kind])
+
+
+def start_loopback() -> None:
+    """Starts the loopback interface of this process's network."""
+    with socket.socket() as any_socket:
+        fcntl.ioctl(any_socket, SET_INTERFACE_FLAGS, struct.pack("16sH14x", b"lo", INTERFACE_UP))
+
+
+def bind(source: str, target: Path) -> None:
+    """Shows a folder or a file, with all that is mounted below it, at another place."""
+    _called("mount", os.fsencode(source), os.fsencode(target), None, ctypes.c_ulong(BIND | RECURSIVE), None)
+
+
+def mount_read_only(target: Path, *, read_only: bool, recursive: bool = False) -> None:
+    """Makes what is mounted there read-only, or no longer so; without programs that give rights. Linux 5.12."""
+    flags = 0 if read_only else MOUNT_READ_ONLY
+    attributes = struct.pack("=QQQQ", MOUNT_READ_ONLY | MOUNT_NO_RIGHTS if read_only else 0, flags, 0, 0)
+    depth = RECURSIVELY if recursive else 0
+    _called("syscall", MOUNT_SETATTR, -100, os.fsencode(target), depth, attributes, ctypes.c_size_t(32))
 
 
 def cover(folder: Path, megabytes: int) -> None:
@@ -89,26 +128,57 @@ def drop_capabilities() -> None:
     _called("capset", header, bytes(24))
 
 
-def landlock(readable: Iterable[Path], writable: Iterable[Path], listed: Iterable[Path] = ()) -> None:
+def landlock_version() -> int:
+    """Which Landlock the kernel has: 4 knows TCP ports, 6 signals. Raises OSError where it has none."""
+    return _called("syscall", RULESET, None, ctypes.c_size_t(0), ABI_VERSION)
+
+
+def landlock(
+    readable: Iterable[Path],
+    writable: Iterable[Path],
+    listed: Iterable[Path] = (),
+    *,
+    programs: bool = False,
+    ports: Sequence[int] | None = (),
+) -> None:
     """Files and folders beneath these can be read, or written as well, and nothing else can be opened.
 
-    Of what lies beneath `listed` names can be listed, and no more. No program can be run.
+    Of what lies beneath `listed` names can be listed, and no more. No program can be run, unless `programs`.
 
-    Nor can signals, and connections to abstract sockets and TCP ports, leave this process, where the kernel knows them.
-    What Landlock does not decide about: a file's size and times, modes and owners (`filter_system_calls` does).
+    Nor can signals, and connections to abstract sockets and TCP ports but `ports`, leave this process, where the
+    kernel knows them; None is for every port. What Landlock does not decide about: UDP, and a file's size and times,
+    modes and owners (`filter_system_calls` does).
     """
-    version = _called("syscall", RULESET, None, ctypes.c_size_t(0), ABI_VERSION)
+    version = landlock_version()
     every = (1 << (13 + (version >= 2) + (version >= 3))) - 1 | (IOCTL_DEV if version >= 5 else 0)
-    network, scopes = (3 if version >= 4 else 0), (3 if version >= 6 else 0)
-    content = struct.pack("=QQQ", every, network, scopes)[: 24 if version >= 6 else 16 if version >= 4 else 8]
-    ruleset = _called("syscall", RULESET, content, ctypes.c_size_t(len(content)), 0)
+    read = READ | (EXECUTE if programs else 0)
+    ruleset = _ruleset(every, OF_TCP if ports is not None and version >= 4 else 0, SCOPES if version >= 6 else 0)
     try:
-        for paths, access in ((readable, READ), (writable, every & ~EXECUTE), (listed, READ_DIR)):
+        for paths, access in ((readable, read), (writable, every & ~EXECUTE), (listed, READ_DIR)):
             for path in paths:
                 _allow(ruleset, path, access)
+        for port in (ports or ()) if version >= 4 else ():
+            _called("syscall", ADD_RULE, ruleset, CONNECT_RULE, struct.pack("=QQ", CONNECT_TCP, port), 0)
         _called("syscall", RESTRICT_SELF, ruleset, 0)
     finally:
         os.close(ruleset)
+
+
+def keep_signals_inside() -> None:
+    """No signal, trace or connection to an abstract socket leaves this process and its children. Linux 6.12."""
+    if landlock_version() < 6:
+        raise OSError(errno.ENOSYS, "Linux 6.12 has it")
+    ruleset = _ruleset(0, 0, SCOPES)
+    try:
+        _called("syscall", RESTRICT_SELF, ruleset, 0)
+    finally:
+        os.close(ruleset)
+
+
+def _ruleset(files: int, network: int, scopes: int) -> int:
+    version = landlock_version()
+    content = struct.pack("=QQQ", files, network, scopes)[: 24 if version >= 6 else 16 if version >= 4 else 8]
+    return _called("syscall", RULESET, content, ctypes.c_size_t(len(content)), 0)
 
 
 def _allow(ruleset: int, path: Path, access: int) -> None:

@@ -89,6 +89,30 @@ def test_a_run_at_the_hub_gives_what_a_run_in_process_gives(trial: Trial) -> Non
     assert set(there["models"]) == {"hub", "AT", "DE", "FR", "GB"}
 
 
+def test_each_party_is_behind_walls_and_the_start_says_which(trial: Trial) -> None:
+    said = trial.log.read_text()
+    lines = [line for line in said.splitlines() if line.startswith("fedsov: note: AT, DE, FR, GB: ")]
+    assert len(lines) == 1, said
+    if "namespaces: no other party's folder can be seen" not in lines[0]:
+        assert "max_user_namespaces" in said, "what is not there is said with the way to get it"
+        return
+    assert lines[0].endswith("it reaches the hub's port and nothing else")
+    region = process_of(trial, "region_main", "DE")
+    assert os.listdir(f"/proc/{region}/root{trial.workspace}/regions") == ["DE"]
+    assert os.listdir(f"/proc/{region}/root{trial.workspace}/hub") == []
+    assert os.listdir(f"/proc/{region}/root{trial.workspace}/deployment") == ["regions"]
+    links = Path(f"/proc/{region}/net/dev").read_text().splitlines()[2:]
+    assert [line.split(":")[0].strip() for line in links] == ["lo"]
+    hub = process_of(trial, "coordinator_process")
+    assert os.listdir(f"/proc/{hub}/root{trial.workspace}/regions") == []
+    assert "ca" not in os.listdir(f"/proc/{hub}/root{trial.workspace}/deployment") or not os.listdir(
+        f"/proc/{hub}/root{trial.workspace}/deployment/ca"
+    )
+    for name in ("AT", "DE"):
+        logged = (trial.workspace / "regions" / name / "worker.log").read_text()
+        assert "this system does not give it" not in logged, "model code has its own walls behind these"
+
+
 def model(workspace: Path, run: str) -> dict[str, np.ndarray]:
     """The parameters of the global model that a run registered."""
     (path,) = (workspace / "hub" / "models" / run).glob("*/model.safetensors")

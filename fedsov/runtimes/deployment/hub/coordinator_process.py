@@ -1,6 +1,6 @@
 """The coordinator's process: it serves until it is told to end.
 
-python -m fedsov.runtimes.deployment.hub.coordinator_process HOME [--stock-port PORT] [--database FILE]
+python -m fedsov.runtimes.deployment.hub.coordinator_process HOME [--stock-port PORT] [--database FILE] [--socket N]...
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ import argparse
 import asyncio
 import logging
 import os
+import socket
+from collections.abc import Sequence
 from pathlib import Path
 
 from fedsov.keys.certificates import identity_of
@@ -28,7 +30,13 @@ from fedsov.storage.private_files import keep_private
 
 
 def serve(
-    home: Path, *, listen: str = "", stock_port: int = 0, database: str = IN_MEMORY, health: Health | None = None
+    home: Path,
+    *,
+    listen: str = "",
+    stock_port: int = 0,
+    database: str = IN_MEMORY,
+    sockets: Sequence[int] = (),
+    health: Health | None = None,
 ) -> None:
     """Serves at the hub's address until SIGTERM or SIGINT.
 
@@ -37,6 +45,7 @@ def serve(
         listen: the address to listen at, where it is another than the hub's name.
         stock_port: where Flower's own tools of this machine reach its interfaces without a certificate; 0 for nowhere.
         database: of Flower's state: a SQLite file, or in memory.
+        sockets: descriptors of bound sockets to listen at as well, in networks that this process is not in.
     """
     folder = DeploymentFolder(home)
     address, credentials, bells = read_party(folder.party).hub, Credentials.of(folder), Bells()
@@ -49,6 +58,9 @@ def serve(
         servers.append(server(link.app, "127.0.0.1", stock.port, credentials, mutual=False))
 
     servers[0].on_end = bells.close
+    servers[0].shared = further = [socket.socket(fileno=each) for each in sockets]
+    own = socket.create_server((listen or address.host, address.port)) if further else None
+    listened = None if own is None else [own, *(each.dup() for each in further)]
 
     health = health or Health()
     health.tell(certificate_ends=identity_of(folder.certificate.read_bytes()).not_after.timestamp())
@@ -64,7 +76,7 @@ def serve(
 
     async def run() -> None:
         beating = asyncio.ensure_future(beat())
-        await asyncio.gather(*(each.serve() for each in servers))
+        await asyncio.gather(servers[0].serve(listened), *(each.serve() for each in servers[1:]))
         beating.cancel()
 
     import uvloop
@@ -79,12 +91,20 @@ def main() -> None:
     parser.add_argument("--listen", default="")
     parser.add_argument("--stock-port", type=int, default=0)
     parser.add_argument("--database", default=IN_MEMORY)
+    parser.add_argument("--socket", type=int, action="append", default=[])
     health = under_supervisor()
     given = parser.parse_args()
     keep_private()
     write_python_logging(LogLines("coordinator"), texts_of=("fedsov", "uvicorn"), level=logging.WARNING)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    serve(given.home, listen=given.listen, stock_port=given.stock_port, database=given.database, health=health)
+    serve(
+        given.home,
+        listen=given.listen,
+        stock_port=given.stock_port,
+        database=given.database,
+        sockets=given.socket,
+        health=health,
+    )
 
 
 if __name__ == "__main__":

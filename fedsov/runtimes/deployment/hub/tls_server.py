@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
@@ -35,13 +37,23 @@ class CertifiedProtocol(HttpToolsProtocol):
 
 
 class EndingServer(uvicorn.Server):
-    """uvicorn's server, which says when it begins to end: long polls are answered then, and not cut."""
+    """uvicorn's server, which says when it begins to end: long polls are answered then, and not cut.
+
+    `shared` are sockets that another process holds as well: they refuse at once when this server listens no more.
+    """
 
     on_end: Callable[[], None] = staticmethod(lambda: None)
+    shared: Sequence[socket.socket] = ()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.on_end()
         super().handle_exit(sig, frame)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for each in self.shared:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+        await super().shutdown(sockets)
 
 
 def server(application: Any, host: str, port: int, credentials: Credentials, *, mutual: bool = True) -> EndingServer:

@@ -36,7 +36,7 @@ def holdings(config: Mapping[str, Any], workspace: Workspace, name: str, *, run:
     Raises InputError where nothing of the data set is stored here; JobRefused where the region takes no such job.
     """
     settings = settings_of({**config, "workspace": str(workspace.root)})
-    report = reported(workspace.root, settings.dataset.name)
+    report = reported(workspace.root, settings.dataset.name, only=name)
     own = [region for region in report.regions if region.name == name]
     if not own:
         raise InputError(f"region {name} holds no rows of {settings.dataset.name}; run: fedsov region ingest {name}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,10 +11,11 @@ from fedsov.infrastructure.workload.render import QUIET
 from fedsov.keys.certificates import HUB, REGION
 from fedsov.runtimes.deployment.region.region_service import RegionPlace
 from fedsov.runtimes.deployment.supervision.supervisor import Service
+from fedsov.runtimes.isolation.rooms import Room
 
 ENVIRONMENT = {**QUIET, "OMP_NUM_THREADS": "1"}
 """Of every process of a party: none tells anybody else of itself, or installs anything."""
-DISPATCHER = "fedsov.api.deployment.dispatcher"
+COORDINATOR, DISPATCHER = "fedsov.runtimes.deployment.hub.coordinator_process", "fedsov.api.deployment.dispatcher"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,22 +33,52 @@ class HubOptions:
     database: str = ""
 
 
-def hub_services(home: Path, name: str, options: HubOptions) -> list[Service]:
-    """The coordinator, and the dispatcher that runs jobs."""
-    words = [sys.executable, "-m", "fedsov.runtimes.deployment.hub.coordinator_process", str(home)]
-    words += ["--listen", options.listen] if options.listen else []
+def hub_services(
+    home: Path, name: str, options: HubOptions, *, room: Room | None = None, sockets: Sequence[int] = ()
+) -> list[Service]:
+    """The coordinator, and the dispatcher that runs jobs.
+
+    Args:
+        room: what stands around both; None for nothing.
+        sockets: descriptors of bound sockets at which the coordinator listens as well.
+    """
+    words = ["--listen", options.listen] if options.listen else []
     words += ["--stock-port", str(options.stock_port)] if options.stock_port else []
     words += ["--database", options.database] if options.database else []
-    dispatcher = [sys.executable, "-m", DISPATCHER, str(home)]
+    words += [word for each in sockets for word in ("--socket", str(each))]
+    room = room or Room(name)
     return [
-        Service(name, HUB, words, environment=ENVIRONMENT, holds_rows=False),
-        Service(f"{name} (jobs)", HUB, dispatcher, environment=ENVIRONMENT, grace=30.0, holds_rows=False),
+        Service(
+            name,
+            HUB,
+            room.command([sys.executable, "-m", COORDINATOR, str(home), *words]),
+            environment=ENVIRONMENT,
+            holds_rows=False,
+            descriptors=(*room.descriptors, *sockets),
+        ),
+        Service(
+            f"{name} (jobs)",
+            HUB,
+            room.command([sys.executable, "-m", DISPATCHER, str(home)]),
+            environment=ENVIRONMENT,
+            grace=30.0,
+            holds_rows=False,
+            descriptors=room.descriptors,
+        ),
     ]
 
 
-def region_process(place: RegionPlace) -> Service:
-    """A region's Fleet client, which forks the region's own process."""
+def region_process(place: RegionPlace, room: Room | None = None) -> Service:
+    """A region's Fleet client, which forks the region's own process; in a room, where there is one."""
     words = ["--workspace", str(place.workspace), "--home", str(place.folder.home)]
     words += ["--hub", str(place.hub), "--hub-key", place.hub_key]
     command = [sys.executable, "-m", "fedsov.runtimes.deployment.region.region_main", place.name, *words]
-    return Service(place.name, REGION, command, environment=ENVIRONMENT, grace=30.0)
+    room = room or Room(place.name)
+    return Service(
+        place.name,
+        REGION,
+        room.command(command),
+        environment=ENVIRONMENT,
+        grace=30.0,
+        descriptors=room.descriptors,
+    )

@@ -79,6 +79,7 @@ class Service:
         environment: variables beside those of this process.
         grace: seconds between SIGTERM and SIGKILL.
         holds_rows: False lets the process's whole output be logged.
+        descriptors: what it is handed beside the two of its supervisor.
     """
 
     party: str
@@ -88,6 +89,7 @@ class Service:
     grace: float = 10.0
     backoff: Backoff = Backoff()
     holds_rows: bool = True
+    descriptors: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +190,7 @@ async def _started(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            pass_fds=(leash_end, report_end),
+            pass_fds=(leash_end, report_end, *service.descriptors),
             start_new_session=True,
             env={**os.environ, **service.environment, DESCRIPTORS: f"{leash_end},{report_end}"},
         )
