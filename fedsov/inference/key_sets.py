@@ -40,6 +40,11 @@ class PublicKey:
     jwk: Mapping[str, Any]
     _verifier: PyJWK = field(repr=False, compare=False)
 
+    @property
+    def public(self) -> Any:
+        """The key itself, of `cryptography`."""
+        return self._verifier.key
+
     def payload(self, token: str) -> bytes | None:
         """What the token says, where this key signed it; None where it did not."""
         try:
