@@ -27,9 +27,10 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from fedsov.border.law.bundle_loader import country_name, load_atlas
+from fedsov.api.inference.codes import checked_code
+from fedsov.checks import prefixed
 from fedsov.errors import ConfigurationError, KeyUnavailable
-from fedsov.inference.issuers import CODE, TRIAL, TRIAL_KEY, Issuer, read_issuers
+from fedsov.inference.issuers import TRIAL, TRIAL_KEY, Issuer, read_issuers
 from fedsov.storage.atomic_files import write_file
 from fedsov.storage.bounded_files import parsed_json, read_bounded
 from fedsov.storage.private_files import beside
@@ -72,7 +73,8 @@ def trial_issuer(workspace: Path) -> Path:
     table = folder / "issuers.yaml"
     if not table.exists():
         _make(folder)
-    _issuer(table)
+    if not Path(_issuer(table).jwks).exists():
+        raise ConfigurationError(f"{table} names {_issuer(table).jwks}, which is not there; delete {folder}")
     return table
 
 
@@ -89,7 +91,8 @@ def trial_token(
         ConfigurationError: no code, or a lifetime beyond the issuer's cap.
         KeyUnavailable: the issuer's key is gone, or is none.
     """
-    _check_code(jurisdiction)
+    with prefixed("--jurisdiction: "):
+        checked_code(jurisdiction)
     table = trial_issuer(workspace)
     issuer = _issuer(table)
     if not 0 < lifetime <= issuer.longest_lifetime:
@@ -102,13 +105,6 @@ def trial_token(
     return TrialToken(token, jurisdiction, subject, issuer.issuer, expires)
 
 
-def _check_code(code: str) -> None:
-    meant = load_atlas().code(code)
-    if meant is None or meant != code or not CODE.fullmatch(code):
-        guess = f"did you mean {meant} ({country_name(meant)})?" if meant else "write DE, or US-OH"
-        raise ConfigurationError(f"--jurisdiction is {code!r}, no ISO 3166 code; {guess}")
-
-
 def _make(folder: Path) -> None:
     """Key, published keys and table in a folder of their own, put in place whole; another's that came first stays."""
     key_id, key = TRIAL_KEY + secrets.token_hex(4), rsa.generate_private_key(65537, 2048)
@@ -117,7 +113,7 @@ def _make(folder: Path) -> None:
     aside = beside(folder)
     write_file(aside / "issuer.key", key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     write_file(aside / "jwks.json", json.dumps({"keys": [jwk]}, indent=1).encode())
-    write_file(aside / "issuers.yaml", (_HEAD + yaml.safe_dump(_table(), sort_keys=False)).encode())
+    write_file(aside / "issuers.yaml", (_HEAD + yaml.safe_dump(_table(folder), sort_keys=False)).encode())
     try:
         os.rename(aside, folder)
     except OSError as problem:
@@ -126,10 +122,10 @@ def _make(folder: Path) -> None:
             raise ConfigurationError(f"{folder} holds no issuers.yaml, and is not empty; move it away") from problem
 
 
-def _table() -> dict[str, Any]:
+def _table(folder: Path) -> dict[str, Any]:
     issuer = {
         "issuer": f"{TRIAL}-{secrets.token_hex(4)}",
-        "jwks": "jwks.json",
+        "jwks": str(folder.resolve() / "jwks.json"),
         "audience": AUDIENCE,
         "algorithms": ["RS256"],
         "longest_lifetime": LIFETIME,

@@ -51,6 +51,13 @@ def test_a_table_is_made_once_and_readable_by_its_owner_alone(tmp_path):
     assert {path.stat().st_mode & 0o077 for path in (tmp_path / "trial").iterdir()} == {0}
 
 
+def test_a_workspace_that_was_moved_says_what_to_delete(tmp_path):
+    trial_issuer(tmp_path / "old")
+    (tmp_path / "old").rename(tmp_path / "new")
+    with pytest.raises(ConfigurationError, match="delete"):
+        trial_issuer(tmp_path / "new")
+
+
 def test_a_key_that_is_gone_is_said_with_the_way_out(tmp_path):
     (trial_issuer(tmp_path).parent / "issuer.key").unlink()
     with pytest.raises(KeyUnavailable, match="delete"):
@@ -60,7 +67,7 @@ def test_a_key_that_is_gone_is_said_with_the_way_out(tmp_path):
 def test_the_command_prints_a_token_or_says_what_is_wrong(tmp_path):
     answer = call("token", "--jurisdiction", "DE", "--trial", "--json", "--workspace", tmp_path).json
     assert answer["trial"] is True and answer["token"].count(".") == 2
-    assert "did you mean GB" in call("token", "--jurisdiction", "GBR", "--trial", "--workspace", tmp_path).line
+    assert "did you mean GB?" in call("token", "--jurisdiction", "GBR", "--trial", "--workspace", tmp_path).line
     assert "no ISO 3166 code" in call("token", "--jurisdiction", "pt-BR", "--trial", "--workspace", tmp_path).line
     assert "add --trial" in call("token", "--jurisdiction", "DE", "--workspace", tmp_path).line
     words = ("token", "--jurisdiction", "DE", "--trial", "--lifetime", "9999", "--workspace", tmp_path)
