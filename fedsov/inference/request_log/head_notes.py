@@ -7,7 +7,7 @@ found by the newest note; what came after that is not noted yet, and `fedsov req
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fedsov.inference.request_log.open_segment import Tip
@@ -49,13 +49,15 @@ class NotedHeads:
     Attributes:
         heads: by segment, after so many batches, the head.
         removed: by worker, the newest note of segments that were removed.
+        erasures: how many erasures of people the ledger notes; None where no ledger is at hand.
     """
 
-    heads: Mapping[SegmentName, Mapping[int, str]]
-    removed: Mapping[int, Removed]
+    heads: Mapping[SegmentName, Mapping[int, str]] = field(default_factory=dict)
+    removed: Mapping[int, Removed] = field(default_factory=dict)
+    erasures: int | None = None
 
     @staticmethod
-    def of(notes: Iterable[Mapping[str, Any]]) -> NotedHeads:
+    def of(notes: Iterable[Mapping[str, Any]], *, erasures: int | None = None) -> NotedHeads:
         """The sum of what stands under `NOTE` in a ledger's notes, in their order."""
         heads: dict[SegmentName, dict[int, str]] = {}
         removed: dict[int, Removed] = {}
@@ -65,4 +67,4 @@ class NotedHeads:
                 removed[name.worker] = Removed(name.worker, name.number, int(note["lines"]), str(note["head"]))
             elif name.number and note["batches"]:
                 heads.setdefault(name, {})[int(note["batches"])] = str(note["head"])
-        return NotedHeads(heads, removed)
+        return NotedHeads(heads, removed, erasures)

@@ -141,17 +141,23 @@ def _lines(batch: bytes, at: int, words: Sequence[tuple[Any, ...]]) -> Iterator[
         yield StoredLine(head[HEAD_BYTES:].decode(), moment, shared, how, key, head, batch[start:at])
 
 
-def count_lines(batch: bytes) -> int:
-    """How many lines a batch holds. Raises ValueError for bytes that are no batch."""
+def count_lines(batch: bytes) -> tuple[int, set[int]]:
+    """How many lines a batch holds, and the numbers of the people's keys that seal some of them.
+
+    Raises ValueError for bytes that are no batch.
+    """
+    keys = set[int]()
     try:
         (length,) = _LENGTH.unpack_from(batch)
         at, end, count = _LENGTH.size + length, len(batch), 0
         while at < end:
-            _, _, name, _, _, content = _HEAD.unpack_from(batch, at)
+            _, _, name, how, key, content = _HEAD.unpack_from(batch, at)
             at += HEAD_BYTES + name + content
             count += 1
+            if how == BY_SUBJECT:
+                keys.add(key)
     except struct.error as problem:
         raise ValueError(f"a line has no head ({problem})") from None
     if at != end:
         raise ValueError("its last line is cut")
-    return count
+    return count, keys

@@ -118,11 +118,16 @@ class Batch:
 
 
 class SegmentDamaged(ValueError):
-    """A segment that does not go on from a place in it: what is wrong there; `start` is where."""
+    """A segment that does not go on from a place in it: what is wrong there.
 
-    def __init__(self, fault: str, start: int) -> None:
+    Attributes:
+        start: where.
+        head: the head behind the damage if the bytes before it are as they were written; None of no batch.
+    """
+
+    def __init__(self, fault: str, start: int, head: bytes | None = None) -> None:
         super().__init__(fault)
-        self.start = start
+        self.start, self.head = start, head
 
 
 def segments_in(folder: Path) -> dict[SegmentName, Path]:
@@ -161,26 +166,54 @@ _KINDS: dict[str, Any] = {
 
 
 def batches_of(content: bytes, head: bytes, start: int) -> Iterator[Batch]:
-    """The batches of a segment from a place on, one after the other, each checked against the head before it.
+    """The batches of a segment from its first on, one after the other, each checked against the head before it.
 
     Raises SegmentDamaged where the next is cut, was changed, or does not follow.
     """
-    end, number = len(content), 0
+    for batch in walk(content, head, start):
+        if isinstance(batch, SegmentDamaged):
+            raise batch
+        yield batch
+
+
+def walk(content: bytes, head: bytes, start: int) -> Iterator[Batch | SegmentDamaged]:
+    """The batches of a segment from its first on; where one is damaged, what is wrong, and then the next whole one."""
+    end, number = len(content), 1
     while start < end:
-        number += 1
         if content[start : start + len(_MARK)] == bytes(len(_MARK)) and not any(memoryview(content)[start:]):
             return  # space that was set aside
-        batch = _batch_at(content, head, start, number)
+        try:
+            batch = _batch_at(content, head, start, number)
+        except SegmentDamaged as damaged:
+            yield damaged
+            after = _after(content, damaged)
+            if after is None:
+                return
+            batch = after
         yield batch
-        head, start = batch.head, batch.end
+        head, start, number = batch.head, batch.end, batch.number + 1
 
 
-def _batch_at(content: bytes, before: bytes, start: int, number: int) -> Batch:
+def _after(content: bytes, damaged: SegmentDamaged) -> Batch | None:
+    """The next whole batch behind a damaged place: one that follows the digest that stands before it."""
+    at = content.find(_MARK, damaged.start + 1)
+    while at >= 0:
+        for before in filter(None, (content[at - DIGEST : at], damaged.head)):
+            try:
+                return _batch_at(content, before, at, None)
+            except SegmentDamaged:
+                continue
+        at = content.find(_MARK, at + 1)
+    return None
+
+
+def _batch_at(content: bytes, before: bytes, start: int, number: int | None) -> Batch:
+    """The batch that begins here and follows this head; `number` is its own, None for whatever it says."""
     try:
         mark, length, own, lines, moment, flags = _FRAME.unpack_from(content, start)
     except struct.error:
         raise SegmentDamaged(f"batch {number} is cut", start) from None
-    body = start + _FRAME.size
+    number, body = own if number is None else number, start + _FRAME.size
     end = body + length + DIGEST
     if mark != _MARK or not NONCE + TAG <= length <= LARGEST_BATCH:
         raise SegmentDamaged(f"batch {number} is cut or was changed", start)
@@ -188,15 +221,11 @@ def _batch_at(content: bytes, before: bytes, start: int, number: int) -> Batch:
         raise SegmentDamaged(f"batch {number} is cut, or its length was changed", start)
     head = hashlib.sha256(before + content[start : end - DIGEST]).digest()
     if head != content[end - DIGEST : end]:
-        raise SegmentDamaged(_differs(content, start, end, number, own), start)
+        what = f"batch {number} was changed, or does not follow what stands before it"
+        missing = f"batch {number} is missing, or was changed: batch {own} stands in its place"
+        raise SegmentDamaged(what if own == number else missing, start, head)
     clear = content[start:body]
     return Batch(start, end, own, lines, moment, flags, before, head, content[body : end - DIGEST], clear)
-
-
-def _differs(content: bytes, start: int, end: int, number: int, own: int) -> str:
-    if own != number:
-        return f"batch {number} is missing: batch {own} stands in its place, or batch {number} was changed"
-    return f"batch {number} was changed, or does not follow what stands before it"
 
 
 def framed(

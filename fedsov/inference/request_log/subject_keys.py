@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,10 +60,8 @@ class SubjectKeys:
         """The keys of the log in this folder, made where there are none. Raises RequestLogBroken."""
         path = folder / FILE
         if not path.exists():
-            try:
+            with suppress(FileExistsError):  # another worker was first
                 create_private_file(path)
-            except FileExistsError:
-                pass  # another worker was first
         try:
             database = sqlite3.connect(path, timeout=WAIT, isolation_level=None, check_same_thread=False)
             for pragma in ("secure_delete=ON", "journal_mode=WAL", "synchronous=FULL"):
@@ -94,6 +92,10 @@ class SubjectKeys:
         query = "SELECT number, generation, wrapped FROM subjects WHERE number = ?"
         row = self._database.execute(query, (number,)).fetchone()
         return None if row is None else self._key(*row).cipher
+
+    def numbers(self) -> set[int]:
+        """The numbers of all keys that are there."""
+        return {number for (number,) in self._database.execute("SELECT number FROM subjects WHERE number IS NOT NULL")}
 
     def erase(self, subject: str) -> bool:
         """Deletes a person's key, and marks the person as erased; whether there was a key."""

@@ -63,7 +63,7 @@ class WorkerChain:
         self._subjects = SubjectKeys.open(place.folder, self._secrets)
         self._sealer = LineSealer(self._subjects, place.homes)
         self._unsaid: list[Mapping[str, Any]] = []
-        self._noted = self._looked = time.monotonic()
+        self._noted = self._looked = self._tried = time.monotonic()
         tip = resume(place.folder, self.worker)
         self._segment = begin(place.folder, tip, self._secrets, place.region)
         for name, what in tip.torn:
@@ -151,6 +151,7 @@ class WorkerChain:
 
     def _set_aside(self, error: Exception) -> None:
         """Goes on in the space that was set aside. Raises OSError where there is none."""
+        self._tried = time.monotonic()
         tip, place = self._segment.tip(), self._place
         self._follow(begin(place.folder, tip, self._secrets, place.region, aside=self._aside))
         _LOG.error("%s; lines go on without person, request and answer", self.refusal(error))
@@ -158,9 +159,9 @@ class WorkerChain:
 
     def _goes_on(self) -> bool:
         """Whether there is room again; then the next segment has whole lines."""
-        if time.monotonic() - self._looked < LOOK:
+        if time.monotonic() - self._tried < LOOK:
             return False
-        self._looked = time.monotonic()
+        self._tried = time.monotonic()
         try:
             self._aside.prepare()
             self._follow(begin(self._place.folder, self._segment.tip(), self._secrets, self._place.region))
