@@ -42,6 +42,7 @@ class Line(NamedTuple):
         media_type, answer_type: of body and answer.
         subject: whom the request names, as a subject column would; "" for nobody.
         body, answer: bytes as they came and went.
+        host: the region that answered, where it is another than the log's; "" for this one.
     """
 
     request_id: str
@@ -56,6 +57,7 @@ class Line(NamedTuple):
     subject: str = ""
     body: bytes = b""
     answer: bytes = b""
+    host: str = ""
 
     @property
     def label(self) -> Label:
@@ -64,8 +66,8 @@ class Line(NamedTuple):
 
     @property
     def words(self) -> tuple[Any, ...]:
-        """What many lines share: jurisdiction to `answer_type`."""
-        return self[2:9]
+        """What many lines share: jurisdiction to `answer_type`, and the host."""
+        return (*self[2:9], self.host)
 
 
 class StoredLine(NamedTuple):
@@ -79,10 +81,18 @@ class StoredLine(NamedTuple):
     head: bytes
     content: bytes
 
+    @property
+    def without_content(self) -> Line:
+        """The line without subject, body and answer."""
+        *words, host = self.words
+        return Line._make((self.request_id, self.at, *words, "", b"", b"", host))
+
     def opened(self, content: bytes) -> Line:
         """The whole line, of its content in the clear. Raises ValueError for a content of another form."""
-        subject, body, answer = parts_of(content) if self.how not in WITHHELD else ("", b"", b"")
-        return Line._make((self.request_id, self.at, *self.words, subject, body, answer))
+        if self.how in WITHHELD:
+            return self.without_content
+        subject, body, answer = parts_of(content)
+        return self.without_content._replace(subject=subject, body=body, answer=answer)
 
 
 def content_of(line: Line) -> bytes:

@@ -39,6 +39,7 @@ class LogSecrets:
 
     region: str
     _secrets: Mapping[int, bytes] = field(repr=False)
+    _naming: bytes = field(repr=False)
 
     @staticmethod
     def open(folder: Path, keys: RegionKeys, *, makes: bool = True) -> LogSecrets:
@@ -54,9 +55,14 @@ class LogSecrets:
         if makes and not path.exists():
             _make(path, keys)
         wrapped = _read(path, keys.region)
-        return LogSecrets(
-            keys.region, {number: keys.unwrap(each, _context(number)) for number, each in wrapped.items()}
-        )
+        try:
+            plain = {number: keys.unwrap(each, _context(number)) for number, each in wrapped.items()}
+        except KeyUnavailable as fault:
+            raise KeyUnavailable(
+                f"the log of requests of {keys.region} does not open for its {keys.principal}: {fault}; where this "
+                f"principal may, `fedsov keys rotate {keys.region}` gives its keyring what it lacks"
+            ) from None
+        return LogSecrets(keys.region, plain, sealing.derived_key(plain[1], "names of subjects"))
 
     @property
     def newest(self) -> int:
@@ -74,12 +80,7 @@ class LogSecrets:
 
     def name_of(self, subject: str) -> bytes:
         """The 16 bytes that stand for a person within this log alone: HMAC-SHA256 under a key of the log."""
-        return hmac.digest(self.naming, subject.encode(), "sha256")[:16]
-
-    @property
-    def naming(self) -> bytes:
-        """The key by which people are named."""
-        return sealing.derived_key(self._of(1), "names of subjects")
+        return hmac.digest(self._naming, subject.strip().encode(), "sha256")[:16]
 
     def _of(self, generation: int) -> bytes:
         if generation not in self._secrets:

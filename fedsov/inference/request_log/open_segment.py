@@ -99,6 +99,19 @@ def is_written(folder: Path, worker: int) -> bool:
         os.close(lock)
 
 
+@contextmanager
+def free_worker(folder: Path, worker: int) -> Iterator[bool]:
+    """Takes a worker's chain for the length of the block; False where somebody writes it."""
+    lock = open_private(folder / f"{worker:03d}.lock", os.O_RDWR)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield True
+    except BlockingIOError:
+        yield False
+    finally:
+        os.close(lock)
+
+
 def resume(folder: Path, worker: int) -> Tip:
     """How far a worker's chain has come, once what is unfinished at its end is cut off.
 

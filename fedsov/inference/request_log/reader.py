@@ -121,8 +121,7 @@ def read_lines(folder: Path, secrets: LogSecrets, *, with_content: bool) -> Iter
             if stored.how == BY_SUBJECT and stored.key not in ciphers:
                 ciphers[stored.key] = subjects.opening(stored.key)
             content, withheld = _content(stored, ciphers, opens=with_content)
-            shown = (stored.request_id, stored.at, *stored.words, "", b"", b"")
-            line = stored.opened(content) if with_content and not withheld else Line._make(shown)
+            line = stored.opened(content) if with_content and not withheld else stored.without_content
             yield ReadLine(placed.place, line, withheld, "" if placed.home is None else placed.home[0])
 
 

@@ -109,7 +109,7 @@ class LineSealer:
         homes: dict[str, int] = {}
         nonces, parts = os.urandom(NONCE * len(lines)), list[bytes]()
         for number, line in enumerate(lines):
-            place = words.setdefault(line[2:9], len(words))
+            place = words.setdefault((*line[2:9], line[12]), len(words))
             content = content_of(line)
             nonce = nonces[number * NONCE : (number + 1) * NONCE]
             home = self._homes.get(line.jurisdiction) if self._homes else None

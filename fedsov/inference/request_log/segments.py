@@ -32,7 +32,7 @@ DIGEST, NONCE, TAG = 32, 12, 16
 LARGEST_HEADER, LARGEST_BATCH = 2**16, 2**28
 _MARK = b"FSrq"
 _LENGTH, _FRAME = struct.Struct("<I"), struct.Struct("<4sIIIQI")
-_NAME = re.compile(r"(\d{3,})-(\d{8,})\.log")
+_NAME = re.compile(r"(\d{3,})-(\d{8,})\.segment")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -45,7 +45,7 @@ class SegmentName:
     @property
     def file(self) -> str:
         """The name of its file."""
-        return f"{self.worker:03d}-{self.number:08d}.log"
+        return f"{self.worker:03d}-{self.number:08d}.segment"
 
     def __str__(self) -> str:
         return f"segment {self.number} of worker {self.worker}"
@@ -132,7 +132,9 @@ class SegmentDamaged(ValueError):
 
 def segments_in(folder: Path) -> dict[SegmentName, Path]:
     """The segments of a log, by worker and number."""
-    found = {SegmentName(int(name[1]), int(name[2])): path for path in folder.glob("*.log") if (name := _matched(path))}
+    found = {
+        SegmentName(int(name[1]), int(name[2])): path for path in folder.glob("*.segment") if (name := _matched(path))
+    }
     return dict(sorted(found.items()))
 
 

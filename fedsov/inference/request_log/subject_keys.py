@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -32,7 +33,8 @@ WAIT = 10.0
 _KEY, _NONCE = 32, 12
 _TABLES = """
 CREATE TABLE IF NOT EXISTS subjects (
-    name BLOB PRIMARY KEY, number INTEGER UNIQUE, generation INTEGER, wrapped BLOB) WITHOUT ROWID;
+    name BLOB PRIMARY KEY, number INTEGER UNIQUE, generation INTEGER, wrapped BLOB, unused INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS epoch (erasures INTEGER NOT NULL);
 INSERT INTO epoch SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM epoch);
 """
@@ -73,7 +75,7 @@ class SubjectKeys:
         return SubjectKeys(path, secrets, database)
 
     def epoch(self) -> int:
-        """How many erasures and lifts there were."""
+        """How often keys were deleted, lifted or marked."""
         return int(self._database.execute("SELECT erasures FROM epoch").fetchone()[0])
 
     def of(self, subjects: Collection[str]) -> dict[str, SubjectKey]:
@@ -82,10 +84,10 @@ class SubjectKeys:
         Raises RequestLogBroken, sqlite3.OperationalError for a full disk.
         """
         names = {subject: self._secrets.name_of(subject) for subject in subjects}
-        found = {name: row for name in names.values() if (row := self._row(name)) is not None}
-        if new := [name for name in names.values() if name not in found]:
-            found |= self._made(new)
-        return {subject: self._key(*found[name]) for subject, name in names.items()}
+        rows = {name: row for name in names.values() if (row := self._row(name)) is not None}
+        if new := [name for name in names.values() if name not in rows]:
+            rows |= self._made(new)
+        return {subject: self._key(*rows[name]) for subject, name in names.items()}
 
     def opening(self, number: int) -> AESGCM | None:
         """The cipher of the key of this number; None where it was erased."""
@@ -95,7 +97,7 @@ class SubjectKeys:
 
     def numbers(self) -> set[int]:
         """The numbers of all keys that are there."""
-        return {number for (number,) in self._database.execute("SELECT number FROM subjects WHERE number IS NOT NULL")}
+        return {number for (number,) in self._database.execute("SELECT number FROM subjects WHERE number NOTNULL")}
 
     def erase(self, subject: str) -> bool:
         """Deletes a person's key, and marks the person as erased; whether there was a key."""
@@ -103,7 +105,7 @@ class SubjectKeys:
         with self._writing():
             row = self._row(name)
             self._database.execute("DELETE FROM subjects WHERE name = ?", (name,))
-            self._database.execute("INSERT INTO subjects VALUES (?, NULL, NULL, NULL)", (name,))
+            self._database.execute("INSERT INTO subjects (name) VALUES (?)", (name,))
             self._database.execute("UPDATE epoch SET erasures = erasures + 1")
         self._emptied()
         return row is not None and row[0] is not None
@@ -115,6 +117,34 @@ class SubjectKeys:
                 "DELETE FROM subjects WHERE name = ? AND number IS NULL", (self._secrets.name_of(subject),)
             )
             self._database.execute("UPDATE epoch SET erasures = erasures + 1")
+
+    def has(self, subject: str) -> bool:
+        """Whether a person has a key."""
+        query = "SELECT number FROM subjects WHERE name = ?"
+        row = self._database.execute(query, (self._secrets.name_of(subject),)).fetchone()
+        return row is not None and row[0] is not None
+
+    def forget(self, used: Collection[int]) -> int:
+        """Deletes keys that no line needs, of people whose lines were all removed; how many.
+
+        A key is only marked the first time that it is in no line, and workers forget it; it is deleted when it still
+        is the next time, a day later at the earliest. Who asks in between has it again.
+
+        Args:
+            used: the numbers of the keys that lines need.
+        """
+        today = int(time.time()) // 86_400
+        with self._writing():
+            rows = self._database.execute("SELECT number, unused FROM subjects WHERE number IS NOT NULL").fetchall()
+            unused = [(number, since) for number, since in rows if number not in used]
+            gone = [(number,) for number, since in unused if 0 < since < today]
+            marked = [(today, number) for number, since in unused if not since]
+            self._database.executemany("DELETE FROM subjects WHERE number = ?", gone)
+            self._database.executemany("UPDATE subjects SET unused = ? WHERE number = ?", marked)
+            self._database.execute("UPDATE epoch SET erasures = erasures + 1")
+        if gone:
+            self._emptied()
+        return len(gone)
 
     def close(self) -> None:
         """Closes the file."""
@@ -130,7 +160,7 @@ class SubjectKeys:
             )
 
     def _row(self, name: bytes) -> tuple[int | None, int | None, bytes | None] | None:
-        query = "SELECT number, generation, wrapped FROM subjects WHERE name = ?"
+        query = "SELECT number, generation, wrapped FROM subjects WHERE name = ? AND unused = 0"
         row: tuple[int | None, int | None, bytes | None] | None = self._database.execute(query, (name,)).fetchone()
         return row
 
@@ -142,8 +172,10 @@ class SubjectKeys:
                 number = int.from_bytes(os.urandom(8), "big") >> 1
                 nonce = os.urandom(_NONCE)
                 wrapped = nonce + wrapping.encrypt(nonce, os.urandom(_KEY), _bound(number, generation))
+                if self._database.execute("UPDATE subjects SET unused = 0 WHERE name = ?", (name,)).rowcount:
+                    continue  # another worker was first, or the person asks again after a long time
                 self._database.execute(
-                    "INSERT OR IGNORE INTO subjects VALUES (?, ?, ?, ?)", (name, number, generation, wrapped)
+                    "INSERT INTO subjects VALUES (?, ?, ?, ?, 0)", (name, number, generation, wrapped)
                 )
         return {name: row for name in names if (row := self._row(name)) is not None}
 

@@ -100,10 +100,12 @@ def test_a_missing_segment_is_named_the_last_by_the_ledger_alone(world: World) -
     kept = last.read_bytes()
     last.unlink()
     assert not checked(world, with_ledger=False).faults
-    assert "segment 2 of worker 0 (000-00000002.log) is missing, and the ledger notes it" in checked(world).faults[0]
+    assert (
+        "segment 2 of worker 0 (000-00000002.segment) is missing, and the ledger notes it" in checked(world).faults[0]
+    )
     last.write_bytes(kept)
     first.unlink()
-    assert "segment 1 of worker 0 (000-00000001.log) is missing" in checked(world, with_ledger=False).faults[0]
+    assert "segment 1 of worker 0 (000-00000001.segment) is missing" in checked(world, with_ledger=False).faults[0]
 
 
 def test_segments_in_each_others_place_are_named(world: World) -> None:

@@ -1,0 +1,129 @@
+"""Segments whose period is over leave whole, and the ledger keeps the chain and its count provable.
+
+    past = past_period(folder, days=180, now=time())
+    remove(folder, past, note)
+
+A segment's period is over when the newest of its lines is older. The newest segment of a chain stays, since the next one
+follows it; where nobody writes it, `end_idle` begins the next one first. Before a file leaves, the ledger has its last
+head and how many lines stood up to there: what follows is verified from that head.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fedsov.inference.request_log.head_notes import REMOVED, note_of
+from fedsov.inference.request_log.log_secrets import LogSecrets
+from fedsov.inference.request_log.open_segment import Tip, begin, free_worker, is_written, resume
+from fedsov.inference.request_log.segments import SegmentDamaged, SegmentName, batches_of, read_header, segments_in
+from fedsov.storage.atomic_files import sync_folder
+
+DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class PastSegment:
+    """A segment whose period is over.
+
+    Attributes:
+        lines: its own.
+        tip: how far its chain came with it.
+    """
+
+    name: SegmentName
+    path: Path
+    lines: int
+    tip: Tip
+
+
+def past_period(folder: Path, *, days: int, now: float) -> list[PastSegment]:
+    """The segments that may leave, oldest first, chain by chain; a damaged one and all behind it stay.
+
+    Args:
+        now: seconds since 1970.
+    """
+    segments = segments_in(folder)
+    past, stops = list[PastSegment](), set[int]()
+    newest = {name.worker: name.number for name in segments}
+    for name, path in segments.items():
+        if name.worker in stops or name.number == newest[name.worker]:
+            continue
+        tip = _tip_of(name, path)
+        if tip is None or tip[0].moment >= now * 1000 - days * DAY_MS:
+            stops.add(name.worker)
+        else:
+            past.append(PastSegment(name, path, tip[1], tip[0]))
+    return past
+
+
+def _tip_of(name: SegmentName, path: Path) -> tuple[Tip, int] | None:
+    """How far a chain came with a segment, and the lines of it; None where it is damaged."""
+    try:
+        header, head, start = read_header(content := path.read_bytes())
+        lines = batches = moment = 0
+        for batch in batches_of(content, head, start):
+            lines, batches, moment, head = lines + batch.lines, batch.number, max(moment, batch.moment), batch.head
+    except SegmentDamaged:
+        return None
+    return Tip(name.worker, name.number, head.hex(), batches, header.lines + lines, moment), lines
+
+
+def remove(folder: Path, past: Sequence[PastSegment], note: Callable[[Mapping[str, Any]], object], **why: Any) -> int:
+    """Removes segments, once the ledger notes their heads and counts; how many lines. Killed and run again it ends the
+    same.
+
+    Raises LedgerBroken, OSError.
+    """
+    last = {each.name.worker: each for each in past}
+    for each in last.values():
+        note(note_of(REMOVED, each.tip, **why))
+    for each in past:
+        for beside in folder.glob(f"{each.path.stem}.*.torn"):
+            beside.unlink()
+        each.path.unlink(missing_ok=True)
+    sync_folder(folder)
+    return sum(each.lines for each in past)
+
+
+def removed_again(folder: Path, removed: Mapping[int, int]) -> int:
+    """Removes what a killed removal left: segments up to the one that the ledger notes as removed; how many.
+
+    Args:
+        removed: by worker, that segment's number.
+    """
+    left = [path for name, path in segments_in(folder).items() if name.number <= removed.get(name.worker, 0)]
+    for path in left:
+        path.unlink(missing_ok=True)
+    return len(left)
+
+
+def end_idle(folder: Path, secrets: LogSecrets, *, days: int, now: float) -> list[int]:
+    """Begins the next segment of each chain that nobody writes and whose newest is past its period; their workers."""
+    ended = []
+    newest = {name.worker: path for name, path in segments_in(folder).items()}
+    for worker, path in newest.items():
+        tip = _tip_of(SegmentName(worker, int(path.stem.partition("-")[2])), path)
+        is_past = tip is not None and tip[0].batches and tip[0].moment < now * 1000 - days * DAY_MS
+        if not is_past or is_written(folder, worker):
+            continue
+        with free_worker(folder, worker) as is_free:
+            if is_free:
+                begin(folder, resume(folder, worker), secrets, secrets.region).close()
+                ended.append(worker)
+    return ended
+
+
+def used_keys(folder: Path, secrets: LogSecrets) -> set[int]:
+    """The numbers of the people's keys that lines need. Raises KeyUnavailable, RequestLogBroken for a damaged log."""
+    from fedsov.inference.request_log.lines import BY_SUBJECT
+    from fedsov.inference.request_log.reader import stored_lines
+
+    return {placed.stored.key for placed in stored_lines(folder, secrets) if placed.stored.how == BY_SUBJECT}
+
+
+def lines_of(past: Iterable[PastSegment]) -> int:
+    """How many lines these segments have."""
+    return sum(each.lines for each in past)
