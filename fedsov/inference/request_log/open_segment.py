@@ -104,10 +104,11 @@ def free_worker(folder: Path, worker: int) -> Iterator[bool]:
     """Takes a worker's chain for the length of the block; False where somebody writes it."""
     lock = open_private(folder / f"{worker:03d}.lock", os.O_RDWR)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield True
-    except BlockingIOError:
-        yield False
+        is_free = False
+        with suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            is_free = True
+        yield is_free
     finally:
         os.close(lock)
 

@@ -55,10 +55,14 @@ class PlacedLine:
     @property
     def home(self) -> tuple[str, bytes] | None:
         """The region that alone opens its content, and its content's key as that region opens it; else None."""
-        if self.stored.how != FOR_HOME:
-            return None
-        name, sealed = self.table["homes"][self.stored.key]
-        return name, bytes.fromhex(sealed)
+        return home_of(self.table, self.stored) if self.stored.how == FOR_HOME else None
+
+
+def home_of(table: Mapping[str, Any], stored: StoredLine) -> tuple[str, bytes]:
+    """The region that a line is sealed for, and its content's key as that region opens it. Raises KeyError, IndexError,
+    ValueError for a table without it."""
+    name, sealed = table["homes"][stored.key]
+    return str(name), bytes.fromhex(sealed)
 
 
 @dataclass(frozen=True, slots=True)

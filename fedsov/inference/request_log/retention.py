@@ -3,9 +3,9 @@
     past = past_period(folder, days=180, now=time())
     remove(folder, past, note)
 
-A segment's period is over when the newest of its lines is older. The newest segment of a chain stays, since the next one
-follows it; where nobody writes it, `end_idle` begins the next one first. Before a file leaves, the ledger has its last
-head and how many lines stood up to there: what follows is verified from that head.
+A segment's period is over when the newest of its lines is older. The newest segment of a chain stays, since the next
+one follows it; where nobody writes it, `end_idle` begins the next one first. Before a file leaves, the ledger has its
+last head and how many lines stood up to there: what follows is verified from that head.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from fedsov.inference.request_log.head_notes import REMOVED, note_of
+from fedsov.inference.request_log.lines import count_lines
 from fedsov.inference.request_log.log_secrets import LogSecrets
 from fedsov.inference.request_log.open_segment import Tip, begin, free_worker, is_written, resume
 from fedsov.inference.request_log.segments import SegmentDamaged, SegmentName, batches_of, read_header, segments_in
@@ -116,12 +117,21 @@ def end_idle(folder: Path, secrets: LogSecrets, *, days: int, now: float) -> lis
     return ended
 
 
-def used_keys(folder: Path, secrets: LogSecrets) -> set[int]:
-    """The numbers of the people's keys that lines need. Raises KeyUnavailable, RequestLogBroken for a damaged log."""
-    from fedsov.inference.request_log.lines import BY_SUBJECT
-    from fedsov.inference.request_log.reader import stored_lines
+def used_keys(folder: Path, secrets: LogSecrets) -> set[int] | None:
+    """The numbers of the people's keys that lines need; None where a batch cannot be read, and nobody knows them all.
 
-    return {placed.stored.key for placed in stored_lines(folder, secrets) if placed.stored.how == BY_SUBJECT}
+    Raises KeyUnavailable.
+    """
+    used = set[int]()
+    try:
+        for path in segments_in(folder).values():
+            header, head, start = read_header(content := path.read_bytes())
+            cipher = secrets.cipher_of(header)
+            for batch in batches_of(content, head, start):
+                used |= count_lines(batch.opened(cipher))[1]
+    except (ValueError, FileNotFoundError):
+        return None
+    return used
 
 
 def lines_of(past: Iterable[PastSegment]) -> int:
