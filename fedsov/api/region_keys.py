@@ -1,7 +1,8 @@
 """A region's keys, shown, rotated and retired: what `fedsov keys` and notebooks call.
 
 A rotation goes on where a killed one stopped: until `retire`, older versions open what they wrapped. What is wrapped by
-a region's key is each file's key and the seal in a store's manifest, and the secret that splits rows in region.yaml.
+a region's key is each file's key and the seal in a store's manifest, the secret that splits rows in region.yaml, and
+the secrets of the endpoint's log of requests, which goes on meanwhile.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fedsov.api.lifecycle.request_log import log_anew, wrapped_keys
 from fedsov.api.region_settings import UNSAID, names_of, opened, user
 from fedsov.errors import ConfigurationError, counted
 from fedsov.keys import KeySettings, grants, has_keys, open_keys, rotation
@@ -76,7 +78,8 @@ def status(root: Path, name: str) -> KeysShown:
         for store in stores_of(place.folder)
         for text in read_manifest(store).wrapped.values()
     )
-    return KeysShown(name, rotation.state_of(place), wrapped)
+    logged = Counter(version_of(secret) for secret in wrapped_keys(place.folder, name))
+    return KeysShown(name, rotation.state_of(place), wrapped + logged)
 
 
 def rotate(root: Path, name: str, *, by: str = "", why: str = "") -> KeysShown:
@@ -125,6 +128,7 @@ def _all_anew(folder: Path, keys: RegionKeys, region: tuple[Path, Ledger] | None
     if region is not None:
         settings_anew(region[0], keys, region[1], by=by, why=why)
     stores_anew(folder, keys)
+    log_anew(folder, keys)
 
 
 def _place(root: Path, name: str) -> KeySettings:

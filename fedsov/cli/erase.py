@@ -83,10 +83,8 @@ def erase(arguments: EraseArguments) -> None:
 
 
 def _print_erased(region: str, done: Erased) -> None:
-    from fedsov.region.lifecycle.erasure import PLACES
-
     print_line(f"region {region}: subject {done.digest} (keyed digest)")
-    for place in PLACES:
+    for place in done.places:
         what = "; ".join(done.removed.get(place.name, ()))
         state = place.fate if place.erase is None else f"{what} erased" if what else "nothing of the subject"
         print_line(f"  {place.name} ({place.holds}): {state}")

@@ -40,6 +40,7 @@ COMMANDS: Mapping[str, str] = {
     "quarantine": "Rows that no store took: list, show, assign, delete.",
     "retention": "How long rows are used: plan, apply; legal holds: hold, release.",
     "keys": "A region's keys: status, rotate, retire.",
+    "requests": "A region's log of requests: verify, show, export, send-home, receive.",
     "erase": "One person's rows leave every place of a region.",
     "border": "What the law answers and why; what waits for a person's approval.",
     "evidence": "The documents that decisions rely on: list, missing, add, kinds, check.",

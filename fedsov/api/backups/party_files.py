@@ -7,8 +7,8 @@
     quarantine            rows without a home, where the region is the only party of the home
     elsewhere             files that region.yaml names outside the home: register, rules, credentials
 
-Left out: locks, logs (they may quote a row), and what a writer that was killed left behind. Links are named, and are
-not followed.
+Left out: locks, logs (they may quote a row), space set aside for a full disk, and what a writer that was killed left
+behind. Links are named, and are not followed.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ HUB, REGION = "hub", "region"
 ELSEWHERE, KEYRING = "elsewhere", "keyring.json"
 TOPS = ("hub", "regions", "quarantine", "law", "reviewers.yaml", "deployment", ELSEWHERE)
 """What names in an archive begin with."""
-_PASSING = re.compile(r"lock|.*\.lock|.*-wal|.*-shm|.*-journal|.*\.log|\..+\.[0-9a-f]{16}")
+_PASSING = re.compile(r"lock|.*\.lock|.*-wal|.*-shm|.*-journal|.*\.log|.*\.reserve|\..+\.[0-9a-f]{16}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@
 Whatever leaves or changes a party is noted in its ledger first. So the ledger is held for writing while the files are
 linked into a folder of their own: it takes milliseconds, in which the party waits. A file that is replaced afterwards
 stays here as it was. Databases are copied by SQLite itself. Where rows are being stored meanwhile, files come and go
-beside the ledger: then the listing differs before and after, and the moment is tried again.
+beside the ledger: then the listing differs before and after, and the moment is tried again. A log of requests only
+grows: its segments are as long as they were listed, and what was half written then is cut when the log goes on.
 
 The folder lies in the home, for a link does not leave a disk; it is removed at the end, a killed one by the next.
 """
@@ -22,6 +23,7 @@ from pathlib import Path
 
 from fedsov.api.backups.party_files import Listed, PartyHome, files_of, is_in_file
 from fedsov.errors import WorkspaceUnusable
+from fedsov.inference.request_log.segments import FORMAT as SEGMENT
 from fedsov.processes import is_alive
 from fedsov.storage.private_files import make_private_folder
 
@@ -99,8 +101,9 @@ def _waiting_ledger(party: PartyHome) -> Iterator[None]:
 
 
 def _states(listed: Sequence[Listed]) -> dict[str, tuple[int, int, int] | None]:
-    """What tells whether a file came, went or changed; databases change by themselves, and are copied whole."""
-    return {each.name: None if _is_database(each.path) else each.state for each in listed}
+    """What tells whether a file came, went or changed; databases change by themselves, and are copied whole, and
+    segments of a log of requests grow."""
+    return {each.name: None if _begins(each.path, _SQLITE, SEGMENT) else each.state for each in listed}
 
 
 def _linked(listed: Sequence[Listed], folder: Path) -> list[Still] | None:
@@ -109,7 +112,7 @@ def _linked(listed: Sequence[Listed], folder: Path) -> list[Still] | None:
     for number, each in enumerate(listed):
         place = folder / str(number)
         try:
-            if _is_database(each.path):
+            if _begins(each.path, _SQLITE):
                 _copy_database(each.path, place)
                 found.append(Still(each.name, place, place.stat().st_size))
             else:
@@ -129,10 +132,11 @@ def _link(path: Path, place: Path) -> None:
         shutil.copyfile(path, place)
 
 
-def _is_database(path: Path) -> bool:
+def _begins(path: Path, *marks: bytes) -> bool:
+    """Whether a file begins so; False for one that has gone meanwhile."""
     try:
         with path.open("rb") as file:
-            return file.read(len(_SQLITE)) == _SQLITE
+            return file.read(max(map(len, marks))).startswith(marks)
     except FileNotFoundError:
         return False
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from fedsov.api.lifecycle import request_log
 from fedsov.api.region_settings import UNSAID, names_of, opened, user
 from fedsov.artifact import Party
 from fedsov.border.evidence.register import Register
@@ -32,7 +33,8 @@ def erase(root: Path, name: str, subject: str, *, by: str = "", why: str) -> Era
     """Erases a subject in every place of a region. Raises as `erasure.erase`."""
     with premises(root, name, purpose="erasure") as region:
         word = erasure.subject_of(region.keys, subject)
-        return erasure.erase(region, word, by=by or user(), why=reason(why))
+        request_log.check_holds(region, word)
+        return erasure.erase(region, word, by=by or user(), why=reason(why), further=(request_log.PLACE,))
 
 
 def lift(root: Path, name: str, subject: str, *, by: str = "", why: str) -> str:
@@ -40,6 +42,7 @@ def lift(root: Path, name: str, subject: str, *, by: str = "", why: str) -> str:
     with premises(root, name) as region:
         word = erasure.subject_of(region.keys, subject)
         erasure.lift(region, word, by=by or user(), why=reason(why))
+        request_log.lift(region, word)
         return word.digest
 
 

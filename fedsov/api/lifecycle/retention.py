@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fedsov.api.lifecycle import quarantine
+from fedsov.api.lifecycle import quarantine, request_log
 from fedsov.api.lifecycle.erasure import premises, reason
 from fedsov.api.region_settings import user
 from fedsov.errors import ConfigurationError, unknown
@@ -22,14 +22,15 @@ def plan(root: Path, name: str) -> tuple[list[Due], dict[Hold, dict[str, str]]]:
     """
     with premises(root, name, purpose="retention") as region:
         shared = quarantine.dues_of(quarantine.past_period(root, region))
-        return [*retention.plan(region), *shared], legal_holds.holds(region.ledger)
+        return [*retention.plan(region), *request_log.plan(region), *shared], legal_holds.holds(region.ledger)
 
 
 def apply(root: Path, name: str, *, by: str = "", why: str) -> list[Due]:
     """Removes what is past its period and on no hold. Raises as `retention.apply`."""
     with premises(root, name, purpose="retention") as region:
         by, why = by or user(), reason(why)
-        return [*retention.apply(region, by=by, why=why), *quarantine.expire(root, region, by=by, why=why)]
+        applied = [*retention.apply(region, by=by, why=why), *request_log.apply(region, by=by, why=why)]
+        return [*applied, *quarantine.expire(root, region, by=by, why=why)]
 
 
 def hold(root: Path, name: str, dataset: str, subject: str | None = None, *, by: str = "", why: str) -> Hold:
@@ -52,7 +53,8 @@ def release(root: Path, name: str, dataset: str, subject: str | None = None, *, 
 
 def _named(region: Premises, dataset: str, subject: str | None, *, by: str, why: str) -> Hold:
     """The hold that is meant. Raises ConfigurationError, also where `by` or `why` names its subject."""
-    stored = sorted({dataset_of(path.name) for path in stores_in(region.folder)})
+    logged = {request_log.NAME} if request_log.has_log(region.folder) else set()
+    stored = sorted({dataset_of(path.name) for path in stores_in(region.folder)} | logged)
     if dataset not in stored:
         raise ConfigurationError(unknown("data set", dataset, stored))
     if subject is None:

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from fedsov.errors import KeyUnavailable, RequestLogBroken
 from fedsov.inference.request_log.segments import SegmentHeader
 from fedsov.keys import sealing
+from fedsov.keys.local import version_of
 from fedsov.keys.protocol import RegionKeys
 from fedsov.storage.atomic_files import replace_file, sync_folder, written_beside
 from fedsov.storage.bounded_files import parsed_json, read_bounded
@@ -94,12 +95,16 @@ class LogSecrets:
 def renew(folder: Path, keys: RegionKeys) -> int:
     """After a rotation of the region's keys: wraps every secret by the newest version, and makes the next generation.
 
-    Returns how many are wrapped anew; 0 where there is no log. Raises as `LogSecrets.open`.
+    Returns how many are wrapped anew; 0 where there is no log, or the newest version wrapped all. Raises as
+    `LogSecrets.open`.
     """
     path = folder / FILE
     if not path.exists():
         return 0
     wrapped = _read(path, keys.region)
+    newest = version_of(keys.wrap(b"", _context(1)))
+    if all(version_of(each) == newest for each in wrapped.values()):
+        return 0
     plain = {number: keys.unwrap(each, _context(number)) for number, each in wrapped.items()}
     plain[max(plain) + 1] = os.urandom(SECRET_BYTES)
     replace_file(path, _content(keys, plain))

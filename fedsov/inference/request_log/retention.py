@@ -40,20 +40,21 @@ class PastSegment:
     tip: Tip
 
 
-def past_period(folder: Path, *, days: int, now: float) -> list[PastSegment]:
+def past_period(folder: Path, *, days: int, now: float, newest_too: bool = False) -> list[PastSegment]:
     """The segments that may leave, oldest first, chain by chain; a damaged one and all behind it stay.
 
     Args:
         now: seconds since 1970.
+        newest_too: also the newest of a chain, which leaves once another follows it.
     """
     segments = segments_in(folder)
     past, stops = list[PastSegment](), set[int]()
     newest = {name.worker: name.number for name in segments}
     for name, path in segments.items():
-        if name.worker in stops or name.number == newest[name.worker]:
+        if name.worker in stops or (name.number == newest[name.worker] and not newest_too):
             continue
         tip = _tip_of(name, path)
-        if tip is None or tip[0].moment >= now * 1000 - days * DAY_MS:
+        if tip is None or (tip[1] and tip[0].moment >= now * 1000 - days * DAY_MS):
             stops.add(name.worker)
         else:
             past.append(PastSegment(name, path, tip[1], tip[0]))
@@ -137,3 +138,8 @@ def used_keys(folder: Path, secrets: LogSecrets) -> set[int] | None:
 def lines_of(past: Iterable[PastSegment]) -> int:
     """How many lines these segments have."""
     return sum(each.lines for each in past)
+
+
+def count_of(folder: Path) -> int:
+    """How many lines a log has, by its batches' own counts; none of what is damaged."""
+    return sum(tip[1] for name, path in segments_in(folder).items() if (tip := _tip_of(name, path)) is not None)

@@ -150,31 +150,39 @@ PLACES = (
     ErasablePlace("backups", "files as they were, encrypted", "stay: destroy older ones (docs/how-to)"),
     ErasablePlace("source", "the file that was ingested", "not fedsov's: its owner removes the rows there"),
 )
-"""Every place where a person can be. A new place where a region keeps rows is a line here."""
+"""Every place where a person can be, but for those that a caller adds: the log of requests of an endpoint
+(`fedsov.api.lifecycle.request_log`). A new place where a region keeps rows is a line here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """What an erasure did: by place what was removed, and which model versions had the subject among their rows."""
+    """What an erasure did: by place what was removed, and which model versions had the subject among their rows.
+
+    `places` are all that it looked at, in their order.
+    """
 
     digest: str
     removed: Mapping[str, Sequence[str]]
     versions: tuple[ModelVersion, ...]
     unnamed: tuple[str, ...]
+    places: tuple[ErasablePlace, ...] = PLACES
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         return {
             "subject": self.digest,
             "removed": {name: list(what) for name, what in self.removed.items()},
-            "places": {place.name: place.fate for place in PLACES},
+            "places": {place.name: place.fate for place in self.places},
             "versions": [version.to_json() for version in self.versions],
             "unnamed": list(self.unnamed),
         }
 
 
-def erase(premises: Premises, subject: Subject, *, by: str, why: str) -> Erased:
+def erase(premises: Premises, subject: Subject, *, by: str, why: str, further: Sequence[ErasablePlace] = ()) -> Erased:
     """Erases a subject in every place of `PLACES`; killed and run again it ends the same.
+
+    Args:
+        further: places that a region has and that lie outside this package, such as its endpoint's log.
 
     Raises:
         ConfigurationError: `by` or `why` names the subject, and would stand in the ledger.
@@ -186,10 +194,11 @@ def erase(premises: Premises, subject: Subject, *, by: str, why: str) -> Erased:
     versions = _unfinished(premises.ledger, subject) or _traced(premises, subject)
     request = {"subject": subject.digest, "by": by, "why": why}
     _note(premises.ledger, {**request, "state": BEGUN, "versions": [version.to_json() for version in versions]})
-    removed = {place.name: place.erase(premises, subject) for place in PLACES if place.erase is not None}
+    every = (*further, *PLACES)
+    removed = {place.name: place.erase(premises, subject) for place in every if place.erase is not None}
     places = [name for name, what in removed.items() if what]
     _note(premises.ledger, {**request, "state": DONE, "places": places})
-    return Erased(subject.digest, removed, versions, _unnamed(premises))
+    return Erased(subject.digest, removed, versions, _unnamed(premises), every)
 
 
 def lift(premises: Premises, subject: Subject, *, by: str, why: str) -> None:

@@ -97,7 +97,10 @@ def test_an_erased_person_is_in_no_byte_of_the_folder_the_ledger_s_log_included(
 def test_every_place_is_named_with_what_became_of_it_and_the_ledger_says_who_and_why(region: PeopleRegion) -> None:
     subject = _subject(region)
     plain = erase(_root(region), "DE", GONE, by="A. Person", why=WHY).to_json()
-    assert set(plain["places"]) == {place.name for place in PLACES} and plain["subject"] == subject.digest
+    assert (
+        set(plain["places"]) == {"log of requests", *(place.name for place in PLACES)}
+        and plain["subject"] == subject.digest
+    )
     begun, done = _notes(region, "erasure")
     assert (begun["state"], done["state"], done["places"]) == ("begun", "done", ["store"])
     for note in (begun, done):
