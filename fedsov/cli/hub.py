@@ -22,7 +22,7 @@ class HubArguments(CoordinatorArguments):
     ] = ""
 
 
-@command(app, examples=("fedsov hub --workspace deployment/hub", "fedsov hub --health-port 8080"))
+@command(app, examples=("fedsov hub --workspace deployment/hub", "fedsov hub --health-port 8080 --keep-job-days 30"))
 def hub(arguments: HubArguments) -> None:
     """Runs the hub of a deployment: its coordinator, which regions call, and the jobs that operators submit.
 
@@ -33,5 +33,10 @@ def hub(arguments: HubArguments) -> None:
     from fedsov.api.deployment.serving import serve_hub
     from fedsov.runtimes.deployment.supervision.parties import HubOptions
 
-    options = HubOptions(listen=arguments.listen, stock_port=arguments.stock, database=arguments.database)
+    options = HubOptions(
+        listen=arguments.listen,
+        stock_port=arguments.stock,
+        database=arguments.database,
+        retention=arguments.retention(),
+    )
     serve_hub(arguments.workspace, options, arguments.display())

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fedsov.cli.arguments import Arguments
+from fedsov.cli.arguments import Arguments, positive
 from fedsov.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from fedsov.api.deployment.serving import Display
+    from fedsov.runtimes.deployment.hub.jobs import JobRetention
 
 
 def port(text: str) -> int:
@@ -62,3 +63,18 @@ class CoordinatorArguments(ServeArguments):
         str,
         typer.Option("--database", metavar="FILE", help="Keeps Flower's state in SQLite: slower; by default memory."),
     ] = ""
+    keep_jobs: Annotated[
+        int, typer.Option("--keep-jobs", metavar="N", help="Keeps the newest N jobs that ended.", parser=positive)
+    ] = 500
+    keep_job_days: Annotated[
+        int,
+        typer.Option(
+            "--keep-job-days", metavar="N", help="Keeps jobs that ended for N days, at most.", parser=positive
+        ),
+    ] = 90
+
+    def retention(self) -> JobRetention:
+        """Of jobs that ended."""
+        from fedsov.runtimes.deployment.hub.jobs import JobRetention
+
+        return JobRetention(most=self.keep_jobs, days=self.keep_job_days)

@@ -40,7 +40,7 @@ def up(arguments: UpArguments) -> None:
     serve_all(
         run_settings(arguments.overrides),
         HubAddress("127.0.0.1", arguments.port),
-        HubOptions(stock_port=arguments.stock, database=arguments.database),
+        HubOptions(stock_port=arguments.stock, database=arguments.database, retention=arguments.retention()),
         arguments.display(),
         progress=note,
     )

@@ -49,8 +49,8 @@ class RegionGates:
     `asked` is what the job would like of each region's border; `settled` are the regions whose settings were written
     now, by what of them protects less than the closed ones did; `peers` the verify keys of the parties at hand, and
     `parties` the regions of this job, once they were begun, which first settings pin; `remarks` what regions have to
-    say, in sentences; `of_people` the regions whose rows are no examples. `alone` is the region of a deployment whose owner
-    does not run this job: it writes nothing into its settings, and no other's folder is read.
+    say, in sentences; `of_people` the regions whose rows are no examples. `alone` is the region of a deployment whose
+    owner does not run this job: it writes nothing into its settings, and no other's folder is read.
     """
 
     settings: Settings

@@ -12,6 +12,7 @@ from fedsov.api import region_settings
 from fedsov.api.deployment.trial import Trial, set_up_trial
 from fedsov.keys.certificates import der_of
 from fedsov.runtimes.deployment.hub.access import CERTIFICATE, Access
+from fedsov.runtimes.deployment.hub.answer_space import AnswerSpace
 from fedsov.runtimes.deployment.hub.bells import Bells
 from fedsov.runtimes.deployment.hub.coordinator import Coordinator
 from fedsov.runtimes.deployment.hub.flower_server import open_superlink
@@ -33,14 +34,18 @@ class HubSide:
     """A coordinator over the home of a trial.
 
     Args:
-        database: of Flower's state; in memory by default.
+        space: for answers of regions; the coordinator's own by default.
+        options: such as the `database` of Flower's state; in memory by default.
     """
 
-    def __init__(self, trial: Trial, **options: Any) -> None:
+    last: str = ""
+    """The message that a test's region was handed last."""
+
+    def __init__(self, trial: Trial, *, space: AnswerSpace | None = None, **options: Any) -> None:
         self.trial, self.bells = trial, Bells()
         self.link = open_superlink(self.bells.ring, **options)
-        jobs = Jobs(trial.hub.root / "jobs", self.bells)
-        self.application = Coordinator(self.link, self.bells, Access(trial.hub), jobs)
+        self.jobs = jobs = Jobs(trial.hub.root / "jobs", self.bells)
+        self.application = Coordinator(self.link, self.bells, Access(trial.hub), jobs, space=space)
 
     def certificate(self, who: str) -> bytes:
         """The certificate (DER) of ``hub``, ``operator`` or a region."""

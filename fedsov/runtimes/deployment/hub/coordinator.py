@@ -25,7 +25,8 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +36,7 @@ from fedsov import __version__
 from fedsov.errors import CertificateRefused, FedsovError, KeyUnavailable
 from fedsov.protocol.message_types import VERSION
 from fedsov.runtimes.deployment.hub.access import Access, Caller, NotAllowed
+from fedsov.runtimes.deployment.hub.answer_space import AnswerSpace, SpaceFull, half_of_memory
 from fedsov.runtimes.deployment.hub.bells import Bells
 from fedsov.runtimes.deployment.hub.flower_server import Handed, RunTicket, RunUnknown, SuperLink
 from fedsov.runtimes.deployment.hub.jobs import Jobs
@@ -44,10 +46,12 @@ from fedsov.runtimes.deployment.paths import HAS, PREFIX, TOKEN, WAITS
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-LARGEST_PARCEL, LARGEST_TEXT = 1 << 30, 1 << 26
+LARGEST_PARCEL, LARGEST_TEXT, LARGEST_WORD = 1 << 30, 1 << 26, 1 << 16
+BUSY = 503
 LONGEST_WAIT = 25.0
 """Seconds of a long poll; whatever stands between must wait longer for an answer."""
 REGION, HUB, OPERATOR = "region", "hub", "operator"
+PUSH = "fleet/push"
 STOCK: Mapping[str, frozenset[str]] = {
     "/v1/fleet/": frozenset({REGION}),
     "/v1/control/": frozenset({HUB, OPERATOR}),
@@ -64,7 +68,7 @@ class NotServed(Exception):
         self.status = status
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PartyRequest:
     """A request whose party is known, and what wakes when it goes away."""
 
@@ -72,7 +76,7 @@ class PartyRequest:
     path: str
     headers: Mapping[str, str]
     body: bytes
-    gone: asyncio.Future[None]
+    gone: asyncio.Future[None] = field(default_factory=asyncio.Future)
 
     @property
     def wait(self) -> float:
@@ -121,9 +125,17 @@ class Coordinator:
     """An ASGI application around Flower's; who calls stands in the scope's ``extensions`` (`tls_server`)."""
 
     def __init__(
-        self, link: SuperLink, bells: Bells, access: Access, jobs: Jobs, *, serves_stock: bool = False
+        self,
+        link: SuperLink,
+        bells: Bells,
+        access: Access,
+        jobs: Jobs,
+        *,
+        serves_stock: bool = False,
+        space: AnswerSpace | None = None,
     ) -> None:
         self._link, self._bells, self._access, self._jobs = link, bells, access, jobs
+        self._space = space or AnswerSpace(half_of_memory())
         self._serves_stock = serves_stock
         self.instance = secrets.token_hex(8)
         self._regions: dict[str, _Region] = {}
@@ -183,11 +195,32 @@ class Coordinator:
         if who.role not in roles:
             raise NotAllowed(f"a certificate of a {who.role} does not reach {scope['path']}")
         headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
-        largest = LARGEST_PARCEL if name in ("fleet/push", "grid/send") else LARGEST_TEXT
-        body = await _body(headers, receive, largest)
-        gone = asyncio.ensure_future(_disconnected(receive))
+        largest = LARGEST_PARCEL if name in (PUSH, "grid/send") else LARGEST_WORD if REGION in roles else LARGEST_TEXT
+        size = _length(headers, largest)
+        async with AsyncExitStack() as reading:
+            if name == PUSH:
+                await reading.enter_async_context(self._room_for(who.name, size))
+            return await self._acted(answer, PartyRequest(who, name, headers, await _body(receive, size)), receive)
+
+    @asynccontextmanager
+    async def _room_for(self, region: str, size: int) -> AsyncIterator[None]:
+        """Room for an answer that is read. Raises NotServed where there is none."""
+        with ExitStack() as held:
+            try:
+                held.enter_context(self._space.reading(region, size))
+            except SpaceFull:
+                await self._end_those_over()
+                try:
+                    held.enter_context(self._space.reading(region, size))
+                except SpaceFull as full:
+                    raise NotServed(BUSY, str(full)) from None
+            yield
+
+    async def _acted(self, act: Act, request: PartyRequest, receive: Receive) -> tuple[int, bytes]:
+        """An act's answer to a request whose body is there."""
+        request.gone = gone = asyncio.ensure_future(_disconnected(receive))
         try:
-            found = await answer(PartyRequest(who, name, headers, body, gone))
+            found = await act(request)
         except (ParcelDamaged, RunUnknown, FedsovError) as error:
             raise NotServed(410 if isinstance(error, RunUnknown) else 400, str(error)) from None
         finally:
@@ -241,12 +274,23 @@ class Coordinator:
             raise NotAllowed(str(error)) from None
 
     async def _push(self, request: PartyRequest) -> Answer:
-        node = self._region(request).node
+        node, metas = self._region(request).node, list[Any]()
 
         def check(message: Any) -> str:
+            metas.append(message.metadata)
             return "" if message.metadata.src_node_id == node else "a region answers for itself alone"
 
-        return await run_in_threadpool(lambda: self._link.store(request.body, check=check))
+        stored: list[str] = await run_in_threadpool(lambda: self._link.store(request.body, check=check))
+        for meta, name in zip(metas, stored, strict=True):
+            if name:
+                size = len(request.body) // len(stored)
+                self._space.keep(request.who.name, int(meta.run_id), str(meta.reply_to_message_id), size)
+        return stored
+
+    async def _end_those_over(self) -> None:
+        """Answers of runs that ended, or whose process was killed, wait for nobody."""
+        goes_on = {run: await run_in_threadpool(self._link.goes_on, run) for run in self._space.runs()}
+        self._space.ended(lambda run: not goes_on.get(run, True))
 
     async def _beat(self, request: PartyRequest) -> Answer:
         await run_in_threadpool(self._link.beat, self._region(request).node)
@@ -282,6 +326,7 @@ class Coordinator:
         for token, poller in list(self._pollers.items()):  # of runs whose process was killed, nobody said the end
             if not await run_in_threadpool(self._link.goes_on, poller.run):
                 self._pollers.pop(token, None)
+                await run_in_threadpool(self._link.forget, poller.run)
         ticket = await run_in_threadpool(self._link.begin_run, application)
         return {"run": str(ticket.run), "token": ticket.token, "instance": self.instance}
 
@@ -313,10 +358,22 @@ class Coordinator:
         async with poller.alone:
             if number and poller.number == number:
                 return poller.parcel
-            take = _in_a_thread(self._link.take_replies, ticket.run, [str(name) for name in asked["ids"]])
+            names = [str(name) for name in asked["ids"]]
+            take = self._taking(ticket.run, names)
             poller.parcel = await self._bells.answer(("run", ticket.run), take, request.wait, request.gone)
             poller.number = number
             return poller.parcel
+
+    def _taking(self, run: int, names: list[str]) -> Callable[[], Awaitable[bytes | None]]:
+        async def take() -> bytes | None:
+            """The answers that there are; they wait no more."""
+            waiting = self._space.waiting(names)
+            parcel = await run_in_threadpool(self._link.take_replies, run, names)
+            if parcel is not None:
+                self._space.taken(waiting)
+            return parcel
+
+        return take
 
 
 def _in_a_thread(act: Callable[..., Any], *given: Any) -> Callable[[], Awaitable[Any]]:
@@ -334,20 +391,24 @@ def _check_stock(who: Caller, path: str, *, is_served: bool) -> None:
         raise NotAllowed(f"a certificate of a {who.role} does not reach {path}")
 
 
-async def _body(headers: Mapping[str, str], receive: Receive, largest: int) -> bytes:
+def _length(headers: Mapping[str, str], largest: int) -> int:
     length = headers.get("content-length", "0")
     if not length.isdecimal() or int(length) > largest:
         raise NotServed(413, f"a body says its length, of {largest:,} bytes at most")
-    pieces, size, more = list[bytes](), 0, int(length) > 0
+    return int(length)
+
+
+async def _body(receive: Receive, length: int) -> bytes:
+    pieces, size, more = list[bytes](), 0, length > 0
     while more:
         event = await receive()
         if event["type"] == "http.disconnect":
             raise NotServed(400, "the body broke off")
         pieces.append(event.get("body", b""))
         size += len(pieces[-1])
+        if size > length:
+            raise NotServed(413, f"a body of more than the {length:,} bytes that it says")
         more = event.get("more_body", False)
-    if size > largest:
-        raise NotServed(413, f"a body of more than {largest:,} bytes")
     return b"".join(pieces)
 
 

@@ -18,7 +18,7 @@ from fedsov.runtimes.deployment.hub.access import Access
 from fedsov.runtimes.deployment.hub.bells import Bells
 from fedsov.runtimes.deployment.hub.coordinator import Coordinator
 from fedsov.runtimes.deployment.hub.flower_server import IN_MEMORY, StockListener, open_superlink
-from fedsov.runtimes.deployment.hub.jobs import Jobs
+from fedsov.runtimes.deployment.hub.jobs import KEPT, JobRetention, Jobs
 from fedsov.runtimes.deployment.hub.tls_server import server
 from fedsov.runtimes.deployment.hub_connection import Credentials
 from fedsov.runtimes.deployment.supervision.health import SILENT, Health
@@ -36,6 +36,7 @@ def serve(
     stock_port: int = 0,
     database: str = IN_MEMORY,
     sockets: Sequence[int] = (),
+    retention: JobRetention = KEPT,
     health: Health | None = None,
 ) -> None:
     """Serves at the hub's address until SIGTERM or SIGINT.
@@ -45,13 +46,14 @@ def serve(
         listen: the address to listen at, where it is another than the hub's name.
         stock_port: where Flower's own tools of this machine reach its interfaces without a certificate; 0 for nowhere.
         database: of Flower's state: a SQLite file, or in memory.
+        retention: of jobs that ended.
         sockets: descriptors of bound sockets to listen at as well, in networks that this process is not in.
     """
     folder = DeploymentFolder(home)
     address, credentials, bells = read_party(folder.party).hub, Credentials.of(folder), Bells()
     stock = StockListener(stock_port, folder.authority, folder.certificate, folder.key) if stock_port else None
     link = open_superlink(bells.ring, database=database, stock=stock)
-    jobs = Jobs(folder.root / "jobs", bells)
+    jobs = Jobs(folder.root / "jobs", bells, retention)
     coordinator = Coordinator(link, bells, Access(folder), jobs, serves_stock=stock is not None)
     servers = [server(coordinator, listen or address.host, address.port, credentials)]
     if stock is not None:
@@ -92,6 +94,8 @@ def main() -> None:
     parser.add_argument("--stock-port", type=int, default=0)
     parser.add_argument("--database", default=IN_MEMORY)
     parser.add_argument("--socket", type=int, action="append", default=[])
+    parser.add_argument("--keep-jobs", type=int, default=KEPT.most)
+    parser.add_argument("--keep-job-days", type=int, default=KEPT.days)
     health = under_supervisor()
     given = parser.parse_args()
     keep_private()
@@ -103,6 +107,7 @@ def main() -> None:
         stock_port=given.stock_port,
         database=given.database,
         sockets=given.socket,
+        retention=JobRetention(most=given.keep_jobs, days=given.keep_job_days),
         health=health,
     )
 

@@ -132,6 +132,14 @@ class SuperLink:
     def end_run(self, ticket: RunTicket, status: str) -> None:
         """Ends a run: ``completed``, ``stopped`` or ``failed``. What waits for its regions goes to none of them."""
         self.state.finish_task(ticket.task, status, "")
+        self.forget(ticket.run)
+
+    def forget(self, run: int) -> None:
+        """Nothing of a run's messages is needed any more, answers that nobody took among them."""
+        with self._whole:
+            self.state.delete_sessions_in_run(run)
+            self.state.delete_messages(self.state.get_message_ids_from_run_id(run))
+            self.state.object_store.delete_objects_in_run(run)
 
     def store(self, parcel: bytes, *, check: Callable[[Message], str]) -> list[str]:
         """Stores the messages of a parcel with their objects; their ids, "" for one that Flower does not take.
@@ -194,6 +202,8 @@ class SuperLink:
                 return None
             parcel = self._parcel(replies)
             self.state.delete_messages(message_ins_ids={each.metadata.reply_to_message_id for each in replies})
+            for each in replies:
+                self.state.object_store.delete(each.metadata.message_id)
             return parcel
 
     def _parcel(self, messages: Sequence[Message]) -> bytes:

@@ -6,6 +6,9 @@ the dispatcher: it is a file, and a job that was running when the dispatcher end
 
     deployment/jobs/ID.json     the job, its state, its result          deployment/jobs/ID.lines     a line of JSON each
 
+Jobs that ended are removed after a number of days, and the oldest of them where there are many (`JobRetention`). What a
+run left in the hub's ledger, checkpoints and registry stays. Files are read and written beside the loop of requests.
+
 | request | who | what |
 |---|---|---|
 | POST /fedsov/v1/jobs | operator | submits one: {"kind": "train", "config": {...}} |
@@ -18,15 +21,18 @@ the dispatcher: it is a file, and a job that was running when the dispatcher end
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fedsov.errors import ConfigurationError
+from fedsov.errors import ConfigurationError, counted
 from fedsov.keys.certificates import HUB, OPERATOR
 from fedsov.runtimes.deployment.hub.bells import Bells
 from fedsov.storage.atomic_files import write_file
@@ -38,6 +44,9 @@ if TYPE_CHECKING:
 WAITING, RUNNING, STOPPING, DONE, FAILED, STOPPED = "waiting", "running", "stopping", "done", "failed", "stopped"
 ENDED = (DONE, FAILED, STOPPED)
 LINES_AT_ONCE = 1000
+MOST_WAITING = 100
+"""Jobs of one operator that wait; a further one is refused."""
+_LOG = logging.getLogger(__name__)
 Act = Callable[["PartyRequest"], Awaitable[Any]]
 
 
@@ -65,16 +74,48 @@ class Job:
     result: Any = None
 
 
-class Jobs:
-    """The jobs of a hub, in a folder. Used by the coordinator's one thread alone."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRetention:
+    """How long jobs that ended are kept.
 
-    def __init__(self, folder: Path, bells: Bells) -> None:
-        self._folder, self._bells = folder, bells
+    Attributes:
+        most: the newest so many.
+        days: for so many days after they were submitted.
+    """
+
+    most: int = 500
+    days: int = 90
+
+    def over(self, jobs: Iterable[Job], now: datetime) -> list[Job]:
+        """Those that are kept no longer."""
+        ended = sorted((job for job in jobs if job.state in ENDED), key=lambda job: job.submitted)[::-1]
+        before = (now - timedelta(days=self.days)).isoformat(timespec="seconds")
+        return [job for place, job in enumerate(ended) if place >= self.most or job.submitted < before]
+
+    def sentence(self) -> str:
+        """As a person reads it."""
+        return f"jobs that ended are kept for {counted(self.days, 'day')}, and the newest {self.most} of them"
+
+
+KEPT = JobRetention()
+
+
+class Jobs:
+    """The jobs of a hub, in a folder. Used by the coordinator's one loop alone."""
+
+    def __init__(self, folder: Path, bells: Bells, retention: JobRetention = KEPT) -> None:
+        self._folder, self._bells, self._retention = folder, bells, retention
         self._jobs: dict[str, Job] = {}
+        self._alone = asyncio.Lock()
         make_private_folder(folder)
         for path in sorted(folder.glob("*.json")):
-            job = Job(**json.loads(path.read_text()))
-            self._jobs[job.id] = job
+            try:
+                job = Job(**json.loads(path.read_text()))
+            except (ValueError, TypeError):
+                _LOG.warning("%s is no job, and is passed over; remove it, or restore it from your copy", path)
+            else:
+                self._jobs[job.id] = job
+        self._remove(self._retention.over(self._jobs.values(), datetime.now(UTC)))
 
     def acts(self) -> dict[str, tuple[Iterable[str], Act]]:
         """Requests by their path, who may make them, and what answers."""
@@ -90,12 +131,17 @@ class Jobs:
     async def _submit_or_list(self, request: PartyRequest) -> Any:
         if not request.body:
             return [_listed(job) for job in sorted(self._jobs.values(), key=lambda job: job.submitted)]
-        asked, now = request.json(), datetime.now(UTC)
+        asked, now, who = request.json(), datetime.now(UTC), request.who.name
         identifier = f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
         kind, config = asked.get("kind"), asked.get("config")
         if not isinstance(kind, str) or not isinstance(config, dict):
             raise ConfigurationError("a job has a kind and a config")
-        self._put(Job(identifier, kind, config, request.who.name, now.isoformat(timespec="seconds")))
+        if sum(job.state == WAITING and job.by == who for job in self._jobs.values()) >= MOST_WAITING:
+            raise ConfigurationError(
+                f"{MOST_WAITING} jobs of {who} wait already; stop some first: `fedsov stop JOB` (`fedsov status` lists them)"
+            )
+        async with self._alone:
+            await self._put(Job(identifier, kind, config, who, now.isoformat(timespec="seconds")))
         self._bells.ring(("jobs", 0))
         return {"id": identifier}
 
@@ -106,20 +152,22 @@ class Jobs:
 
         async def take() -> Any:
             """What has come since, or None."""
-            written, now = self._lines(job.id), self._jobs[job.id]
-            lines = written[after : after + LINES_AT_ONCE]
+            now = self._jobs.get(job.id, job)
+            lines = await asyncio.to_thread(self._lines, job.id, after)
             if not lines and now.state not in ENDED:
                 return None
-            ended = now.state in ENDED and after + len(lines) >= len(written)
+            ended = now.state in ENDED and len(lines) < LINES_AT_ONCE
             return {**_listed(now), "lines": lines, "ended": ended, "result": now.result if ended else None}
 
         news = await self._bells.answer(("job", job.id), take, request.wait, request.gone)
-        return news or {**_listed(self._jobs[job.id]), "lines": [], "ended": False, "result": None}
+        return news or {**_listed(self._jobs.get(job.id, job)), "lines": [], "ended": False, "result": None}
 
     async def _stop(self, request: PartyRequest) -> Any:
-        job = self._job(request.json())
-        if job.state not in ENDED:
-            self._put(replace(job, state=STOPPED if job.state == WAITING else STOPPING))
+        async with self._alone:
+            job = self._job(request.json())
+            if job.state in ENDED:
+                return _listed(job)
+            await self._put(replace(job, state=STOPPED if job.state == WAITING else STOPPING))
             self._bells.ring(("job", job.id))
             self._bells.ring(("jobs", 0))
         return _listed(self._jobs[job.id])
@@ -133,34 +181,39 @@ class Jobs:
         dispatcher, is_busy = str(asked.get("dispatcher", "")), bool(asked.get("busy"))
 
         async def take() -> Any:
-            """The first of them there is; one that is to be stopped and that nobody runs is stopped here."""
-            for job in self._jobs.values():
-                if job.state == STOPPING and job.dispatcher == dispatcher:
-                    return {"stop": job.id}
-                if is_busy:
-                    continue
-                if job.state == WAITING or (job.state == RUNNING and job.dispatcher != dispatcher):
-                    self._put(replace(job, state=RUNNING, dispatcher=dispatcher))
-                    return {"job": asdict(job)}
-                if job.state == STOPPING:
-                    self._put(replace(job, state=STOPPED))
-                    self._bells.ring(("job", job.id))
-            return None
+            """The first of them there is."""
+            async with self._alone:
+                return await self._for_dispatcher(dispatcher, is_busy=is_busy)
 
         return await self._bells.answer(("jobs", 0), take, request.wait, request.gone)
 
+    async def _for_dispatcher(self, dispatcher: str, *, is_busy: bool) -> Any:
+        """What a dispatcher is told; a job that is to be stopped and that nobody runs is stopped here."""
+        for job in list(self._jobs.values()):
+            if job.state == STOPPING and job.dispatcher == dispatcher:
+                return {"stop": job.id}
+            if is_busy:
+                continue
+            if job.state == WAITING or (job.state == RUNNING and job.dispatcher != dispatcher):
+                await self._put(replace(job, state=RUNNING, dispatcher=dispatcher))
+                return {"job": asdict(self._jobs[job.id])}
+            if job.state == STOPPING:
+                await self._put(replace(job, state=STOPPED))
+                self._bells.ring(("job", job.id))
+        return None
+
     async def _tell(self, request: PartyRequest) -> Any:
         asked = request.json()
-        job = self._job(asked)
-        if job.state in ENDED:
-            return None
-        if lines := asked.get("lines"):
-            with open(self._folder / f"{job.id}.lines", "a", encoding="utf-8") as file:
-                file.writelines(json.dumps(str(line)) + "\n" for line in lines)
-        changes = {key: asked[key] for key in ("state", "run", "result") if key in asked}
-        if changes:
-            self._put(replace(job, **changes))
-        self._bells.ring(("job", job.id))
+        async with self._alone:
+            job = self._job(asked)
+            if job.state in ENDED:
+                return None
+            if lines := asked.get("lines"):
+                await asyncio.to_thread(self._append, job.id, [str(line) for line in lines])
+            changes = {key: asked[key] for key in ("state", "run", "result") if key in asked}
+            if changes:
+                await self._put(replace(job, **changes))
+            self._bells.ring(("job", job.id))
         return None
 
     def _job(self, asked: Mapping[str, Any]) -> Job:
@@ -174,15 +227,40 @@ class Jobs:
         for job in newest_first:
             if name and name in (job.id, job.run):
                 return job
-        raise ConfigurationError(f"the hub has no job {name!r}; `fedsov status` lists them")
+        raise ConfigurationError(
+            f"the hub has no job {name!r}; `fedsov status` lists them, and {self._retention.sentence()}"
+        )
 
-    def _lines(self, identifier: str) -> list[str]:
-        path = self._folder / f"{identifier}.lines"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    def _append(self, identifier: str, lines: Iterable[str]) -> None:
+        with open(self._folder / f"{identifier}.lines", "a", encoding="utf-8") as file:
+            file.writelines(json.dumps(line) + "\n" for line in lines)
 
-    def _put(self, job: Job) -> None:
-        write_file(self._folder / f"{job.id}.json", json.dumps(asdict(job)).encode())
+    def _lines(self, identifier: str, after: int) -> list[str]:
+        """A job's lines after so many, `LINES_AT_ONCE` of them at most."""
+        try:
+            with open(self._folder / f"{identifier}.lines", encoding="utf-8") as file:
+                return [json.loads(line) for line in islice(file, after, after + LINES_AT_ONCE) if line.endswith("\n")]
+        except FileNotFoundError:
+            return []
+
+    async def _put(self, job: Job) -> None:
+        """Writes a job down, and removes those whose time is over. Whoever calls it is alone."""
+        await asyncio.to_thread(write_file, self._folder / f"{job.id}.json", json.dumps(asdict(job)).encode())
         self._jobs[job.id] = job
+        if job.state in ENDED:
+            over = self._retention.over(self._jobs.values(), datetime.now(UTC))
+            await asyncio.to_thread(self._remove, over)
+
+    def _remove(self, jobs: Iterable[Job]) -> None:
+        """Removes jobs that ended, and says which."""
+        names = []
+        for job in jobs:
+            for kind in ("lines", "json"):  # the job last: one that was cut is removed at the next time
+                (self._folder / f"{job.id}.{kind}").unlink(missing_ok=True)
+            self._jobs.pop(job.id, None)
+            names.append(job.id)
+        if names:
+            _LOG.warning("removed of %s: %s", self._retention.sentence(), ", ".join(names))
 
 
 def _listed(job: Job) -> dict[str, str]:

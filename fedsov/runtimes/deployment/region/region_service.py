@@ -37,6 +37,8 @@ BEAT = 5.0
 """Seconds between two signs of life: half of what the coordinator waits for one."""
 DEPLOYED = (*TO_READ, "fedsov.runtimes.deployment.region.enveloped_region")
 """What a region's process needs, imported before any message comes."""
+BUSY = 503
+"""The status of a hub that takes an answer later."""
 GIVE_UP = 3
 """How often a message is handed to a region's process that ends over it, before it is answered as failed."""
 
@@ -143,10 +145,13 @@ class RegionService:
             except HubUnreachable as error:
                 self._lost(str(error))
             except HubRefused as error:
-                if error.status != 409:
+                if error.status == BUSY:
+                    self._lost(f"the hub has no room for an answer now: {error}")
+                elif error.status == 409:
+                    self._hello(stop)
+                else:
                     self._tell("answer refused", f"the hub does not take an answer: {error}")
                     break
-                self._hello(stop)
             pause.wait()
         self._health.count(answered=1, bytes_in=len(parcel), bytes_out=len(answer))
         self._health.tell(last_round=time.monotonic() - started)

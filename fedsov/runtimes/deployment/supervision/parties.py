@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fedsov.infrastructure.workload.render import QUIET
 from fedsov.keys.certificates import HUB, REGION
+from fedsov.runtimes.deployment.hub.jobs import KEPT, JobRetention
 from fedsov.runtimes.deployment.region.region_service import RegionPlace
 from fedsov.runtimes.deployment.supervision.supervisor import Service
 from fedsov.runtimes.isolation.rooms import Room
@@ -26,11 +27,13 @@ class HubOptions:
         listen: the address to listen at, where it is another than the hub's name; "" for that.
         stock_port: where Flower's own tools of this machine reach its interfaces without a certificate; 0 for nowhere.
         database: of Flower's state, a SQLite file; "" for in memory.
+        retention: of jobs that ended.
     """
 
     listen: str = ""
     stock_port: int = 0
     database: str = ""
+    retention: JobRetention = KEPT
 
 
 def hub_services(
@@ -45,6 +48,7 @@ def hub_services(
     words = ["--listen", options.listen] if options.listen else []
     words += ["--stock-port", str(options.stock_port)] if options.stock_port else []
     words += ["--database", options.database] if options.database else []
+    words += ["--keep-jobs", str(options.retention.most), "--keep-job-days", str(options.retention.days)]
     words += [word for each in sockets for word in ("--socket", str(each))]
     room = room or Room(name)
     return [

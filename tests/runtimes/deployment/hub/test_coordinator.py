@@ -15,6 +15,7 @@ from fedsov.keys.revocation import read
 from fedsov.protocol.envelopes import Address, enveloped, enveloped_reply
 from fedsov.protocol.flower_messages import HUB_NODE, flower_process, identify
 from fedsov.runtimes.deployment.flower_clients import named_once, parcel_of, parcelled
+from fedsov.runtimes.deployment.hub.answer_space import LEAST, AnswerSpace
 from tests.runtimes.deployment.hub_side import HubSide, trial_of
 
 
@@ -258,3 +259,61 @@ def test_a_region_that_is_refused_by_the_certificate_of_its_hello_is_connected_n
 def test_flower_s_own_interfaces_are_closed_unless_they_are_asked_for(hub, who, path):
     status, answer = hub.ask(who, path)
     assert (status, b"--stock-port" in answer) == (403, True)
+
+
+def sent(hub, run, token, node, number):
+    """The id of a question to DE that was sent, and DE's answer, which was not."""
+    (name,) = json.loads(hub.ask("hub", "grid/send", packed(question(run, node, number)), fedsov_token=token)[1])
+    status, parcel = hub.ask("DE", "fleet/pull", fedsov_has=hub.last)
+    assert status == 200
+    hub.last = name
+    return name, answered(parcel)
+
+
+def test_a_region_whose_answers_fill_its_share_is_refused_until_its_run_takes_them_and_no_other_is(trial):
+    hub = HubSide(trial, space=AnswerSpace(most=2 * LEAST, of_region=LEAST))
+    hub.last = ""
+    run, token, nodes = begun(hub)
+    first, answer = sent(hub, run, token, nodes["DE"], 1)
+    _, second = sent(hub, run, token, nodes["DE"], 2)
+    assert hub.ask("DE", "fleet/push", answer)[0] == 200
+    status, why = hub.ask("DE", "fleet/push", second)
+    assert status == 503
+    assert b"answers of DE that no run has taken yet fill its share here, 65,536 bytes; this one is sent again" in why
+    assert hub.ask("FR", "fleet/push", b"x")[0] == 400, "the other's share is its own: its nonsense is read"
+    asked = json.dumps({"ids": [first], "number": "1"}).encode()
+    assert hub.ask("hub", "grid/receive", asked, fedsov_token=token)[0] == 200
+    assert hub.ask("DE", "fleet/push", second)[0] == 200
+
+
+def test_answers_that_wait_for_a_run_that_ended_take_no_share(trial):
+    hub = HubSide(trial, space=AnswerSpace(most=LEAST, of_region=LEAST))
+    hub.last = ""
+    for number in (1, 2, 3):
+        run, token, nodes = begun(hub)
+        _, answer = sent(hub, run, token, nodes["DE"], number)
+        assert hub.ask("DE", "fleet/push", answer)[0] == 200
+        hub.tell("hub", "runs/end", {"status": "stopped"}, fedsov_token=token)
+
+
+def test_a_body_longer_than_it_says_is_not_read_to_its_end(hub):
+    status, why = hub.ask("DE", "fleet/push", b"x" * 20, content_length="10")
+    assert status == 413
+    assert b"more than the 10 bytes that it says" in why
+    assert hub.ask("DE", "fleet/hello", b"{}", content_length=str(1 << 20))[0] == 413, "a word is short"
+
+
+def test_nothing_of_an_answer_stays_in_memory_once_its_run_has_it(hub):
+    hub.last = ""
+    run, token, nodes = begun(hub)
+    for number in range(3):
+        name, answer = sent(hub, run, token, nodes["DE"], number)
+        assert hub.ask("DE", "fleet/push", answer)[0] == 200
+        asked = json.dumps({"ids": [name], "number": str(number)}).encode()
+        assert hub.ask("hub", "grid/receive", asked, fedsov_token=token)[0] == 200
+    hub.ask("DE", "fleet/pull", fedsov_has=hub.last)
+    assert len(hub.link.state.object_store) == 0
+    _, answer = sent(hub, run, token, nodes["DE"], 9)
+    assert hub.ask("DE", "fleet/push", answer)[0] == 200
+    hub.tell("hub", "runs/end", {"status": "completed"}, fedsov_token=token)
+    assert len(hub.link.state.object_store) == 0

@@ -2,9 +2,12 @@
 
 import asyncio
 import json
+import threading
 
 import pytest
 
+from fedsov.runtimes.deployment.hub import jobs
+from fedsov.runtimes.deployment.hub.jobs import JobRetention
 from tests.runtimes.deployment.hub_side import HubSide, trial_of
 
 
@@ -109,13 +112,13 @@ def test_a_job_that_runs_is_stopped_by_its_dispatcher(hub):
 
 
 def test_a_run_that_went_on_is_named_by_its_run_as_its_newest_job(hub):
-    jobs = []
+    names = []
     for state in ("failed", "running"):
-        jobs.append(submitted(hub))
+        names.append(submitted(hub))
         taken(hub, "one")
-        hub.tell("hub", "jobs/tell", {"id": jobs[-1], "run": "r-1", "state": state})
+        hub.tell("hub", "jobs/tell", {"id": names[-1], "run": "r-1", "state": state})
     assert hub.tell("operator", "jobs/stop", {"id": "r-1"})["state"] == "stopping"
-    assert followed(hub, "r-1", 0)["id"] == jobs[-1]
+    assert followed(hub, "r-1", 0)["id"] == names[-1]
 
 
 def test_a_job_that_was_to_stop_when_its_dispatcher_ended_is_stopped(hub):
@@ -148,3 +151,86 @@ def test_jobs_are_listed_without_their_configuration(hub):
     (listed,) = hub.tell("operator", "jobs")
     assert listed["id"] == job
     assert "secret" not in json.dumps(listed)
+
+
+def ended(hub, state="done"):
+    job = submitted(hub)
+    taken(hub)
+    hub.tell("hub", "jobs/tell", {"id": job, "lines": ["a line"], "state": state})
+    return job
+
+
+def test_jobs_that_ended_are_removed_beyond_a_number_and_that_is_said(hub, caplog):
+    hub.jobs._retention = JobRetention(most=2)
+    first, *others = (ended(hub, state) for state in ("done", "failed", "stopped"))
+    waiting = submitted(hub)
+    assert {job["id"] for job in hub.tell("operator", "jobs")} == {*others, waiting}
+    assert not list((hub.trial.hub.root / "jobs").glob(f"{first}*"))
+    assert f"removed of jobs that ended are kept for 90 days, and the newest 2 of them: {first}" in caplog.text
+    status, why = hub.ask("operator", "jobs/follow", json.dumps({"id": first}).encode())
+    assert status == 400
+    assert b"jobs that ended are kept for 90 days, and the newest 2 of them" in why
+
+
+def test_jobs_that_ended_long_ago_are_gone_at_the_next_start_and_no_other(hub):
+    old, new, runs = ended(hub), ended(hub), submitted(hub)
+    for job in (old, runs):
+        path = hub.trial.hub.root / "jobs" / f"{job}.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "submitted": "2020-01-01T00:00:00+00:00"}))
+    assert {job["id"] for job in HubSide(hub.trial).tell("operator", "jobs")} == {new, runs}
+    assert not list((hub.trial.hub.root / "jobs").glob(f"{old}*"))
+
+
+def test_a_file_that_is_no_job_is_passed_over_and_named(hub, caplog):
+    path = hub.trial.hub.root / "jobs" / "x.json"
+    path.write_text('{"id": 3')
+    job = submitted(HubSide(hub.trial))
+    assert f"{path} is no job" in caplog.text
+    assert [each["id"] for each in HubSide(hub.trial).tell("operator", "jobs")] == [job]
+
+
+def test_an_operator_has_so_many_jobs_waiting_and_no_more(hub, monkeypatch):
+    monkeypatch.setattr(jobs, "MOST_WAITING", 2)
+    submitted(hub), submitted(hub)
+    status, why = hub.ask("operator", "jobs", b'{"kind": "train", "config": {}}')
+    assert status == 400
+    assert b"2 jobs of operator wait already" in why
+    taken(hub)
+    submitted(hub)
+
+
+def test_requests_are_answered_while_a_job_s_file_is_slow(hub, monkeypatch):
+    job = submitted(hub)
+    taken(hub)
+    hub.tell("hub", "jobs/tell", {"id": job, "lines": ["a line"]})
+    began, free = threading.Event(), threading.Event()
+    read = type(hub.jobs)._lines
+
+    def slowly(self, *given):
+        began.set()
+        assert free.wait(20)
+        return read(self, *given)
+
+    monkeypatch.setattr(type(hub.jobs), "_lines", slowly)
+
+    async def scene():
+        following = asyncio.ensure_future(hub.asking("operator", "jobs/follow", json.dumps({"id": job}).encode()))
+        await asyncio.to_thread(began.wait, 20)
+        status, _ = await asyncio.wait_for(hub.asking("DE", "fleet/beat"), 5)
+        assert not following.done()
+        free.set()
+        return status, json.loads((await following)[1])
+
+    status, told = asyncio.run(scene())
+    assert status == 409, "the region, which did not say hello, is told so at once"
+    assert told["lines"] == ["a line"]
+
+
+def test_many_lines_come_in_pieces_and_the_last_says_the_end(hub, monkeypatch):
+    monkeypatch.setattr(jobs, "LINES_AT_ONCE", 2)
+    job = submitted(hub)
+    taken(hub)
+    hub.tell("hub", "jobs/tell", {"id": job, "lines": list("abcd"), "state": "done"})
+    pieces = [followed(hub, job, after) for after in (0, 2, 4)]
+    assert [piece["lines"] for piece in pieces] == [["a", "b"], ["c", "d"], []]
+    assert [piece["ended"] for piece in pieces] == [False, False, True]
