@@ -35,13 +35,14 @@ class OnePlace(Dispatcher):
     def __init__(self, home, program):
         self.program, self.told, self.begun = program, [], 0
         super().__init__(home, LogLines("hub", sys.stderr), threading.Event())
+        self._connection = self
 
     def _process(self):
         self.begun += 1
         command = [sys.executable, "-c", self.program]
         return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
-    def _ask(self, act, value, wait=0.0):
+    def post_json(self, path, value):
         self.told.append(value)
         if value.get("lines") == ["begins"]:
             self._interrupt("j")
