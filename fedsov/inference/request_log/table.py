@@ -112,6 +112,7 @@ def _tensor_rows(tensors: Sequence[Mapping[str, Any]], line: Line, columns_of: C
 
 def predictions_of(line: Line, count: int) -> list[Row]:
     """The answer's numbers for each of so many rows: `PREDICTION`, or one column for each output."""
+    names: Sequence[str]
     if line.answer_type == ARROW:
         rows = _arrow_rows(line.answer)
         numbers = [list(row.values()) for row in rows]
@@ -119,14 +120,21 @@ def predictions_of(line: Line, count: int) -> list[Row]:
     elif line.answer_type == FLOAT32:
         numbers, names = np.frombuffer(line.answer, "<f4").astype(np.float64).reshape(count, -1).tolist(), []
     else:
-        plain = json.loads(line.answer)
-        is_open = "predictions" not in plain
-        given, about = (plain["outputs"][0], plain["outputs"][0].get("parameters", {})) if is_open else (plain, plain)
-        numbers = np.array(given["data" if is_open else "predictions"], np.float64).reshape(count, -1).tolist()
-        names = about.get("outputs", [])
+        numbers, names = _json_predictions(json.loads(line.answer))
     if len(numbers) != count:
         raise ValueError("an answer has not a prediction for each row")
     return [_prediction(row, names) for row in numbers]
+
+
+def _json_predictions(plain: Mapping[str, Any]) -> tuple[list[list[float]], Sequence[str]]:
+    """The numbers of each row, and the outputs' names; of the endpoint's own form or the Open Inference Protocol's."""
+    if "predictions" in plain:
+        return np.array(plain["predictions"], np.float64).reshape(len(plain["predictions"]), -1).tolist(), plain[
+            "outputs"
+        ]
+    (tensor,) = plain["outputs"]
+    numbers = np.array(tensor["data"], np.float64).reshape(tensor["shape"][0], -1)
+    return numbers.tolist(), tensor.get("parameters", {}).get("outputs", [])
 
 
 def _prediction(numbers: Sequence[float], names: Sequence[str]) -> Row:
