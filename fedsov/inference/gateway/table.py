@@ -5,13 +5,15 @@
     issuers: issuers.yaml           # the same file that endpoints have
     limits: {body: 8388608, head: 16384, seconds: 30}
     health: /readyz
+    entity: Example AG              # who runs the gateway, and evidence: documents.yaml, for the border's decision
     regions:
       DE:
         url: https://de.example:8443
         ca: de-ca.crt               # what its certificate is checked with; needed for https
         jurisdictions: [DE]         # its own; every part of a country that no other region names
-        hosts: [FR]                 # others that it may answer for, by a permitted crossing
-        location: DE                # where it is, and entity: whose it is, for the border's decision about hosts
+        hosts: [FR]                 # others that it may answer for, where the border permits that crossing
+        location: DE                # where its machines are
+        entity: Example AG          # whose it is; needed where it serves another country than its place
         distance: 10                # from this gateway, in any unit; without one the order counts
 
 Files are sought beside the table. A key that nobody reads is refused.
@@ -26,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from fedsov.border.law.yaml_text import read_mapping
-from fedsov.checks import mapping, prefixed, real, refused, section, text, text_or_none, texts, whole
+from fedsov.checks import mapping, prefixed, real, refused, require, section, text, text_or_none, texts, whole
 from fedsov.errors import ConfigurationError
 from fedsov.inference.issuers import Issuer, IssuerTable
 from fedsov.inference.key_sets import KeySet
@@ -65,7 +67,7 @@ class Upstream:
     Attributes:
         ca: the file of the authority that its certificate is checked with; None where it speaks no TLS.
         jurisdictions, hosts: codes as they are written, before the parts of countries are added.
-        location, entity: where and whose it is; "" where nothing is said.
+        location, entity: where and whose it is; "" where it is not said, of a workspace's region.
     """
 
     name: str
@@ -155,6 +157,7 @@ class TableFile:
     key: Path | None = None
     limits: GatewayLimits = field(default_factory=GatewayLimits)
     health: str = "/readyz"
+    entity: str = ""
     evidence: Path | None = None
 
 
@@ -176,6 +179,7 @@ def read_table(content: bytes, path: Path) -> TableFile:
             },
             limits=GatewayLimits.from_settings(settings.get("limits", {})),
             health=_health(settings.get("health", "/readyz")),
+            entity=text("entity", settings.get("entity", "")),
             **files,
         )
 
@@ -217,7 +221,7 @@ def _upstream(group: str, name: str, plain: Any, folder: Path) -> Upstream:
         ca,
         own,
         texts(f"{group}.hosts", settings.get("hosts", [])),
-        text(f"{group}.location", settings.get("location", "")),
+        text(f"{group}.location", require(group, settings, "location"), "an ISO 3166 code"),
         text(f"{group}.entity", settings.get("entity", "")),
         real(f"{group}.distance", settings.get("distance", 0.0), at_least=0.0),
     )
