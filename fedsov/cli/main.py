@@ -51,6 +51,7 @@ COMMANDS: Mapping[str, str] = {
     "attack": "Known attacks on a region's training, beside the epsilon claimed.",
     "promote": "Make a registered model version the champion.",
     "report": "Write the record of processing and cross-border transfers.",
+    "gateway": "Requests to the region of their jurisdiction: render, check, serve.",
     "token": "A token of a trial, for a request to an endpoint.",
     "deploy": "Who belongs to a deployment: init, join, approve, accept, renew, revoke, show; files.",
     "doctor": "What a party of a deployment needs to run: each check, its problem, what mends it.",

@@ -217,7 +217,9 @@ def _backends(table: GatewayTable) -> Iterator[str]:
         yield f"backend {_backend(chain)}"
         yield f"  option httpchk GET {table.health}"
         yield "  http-check expect status 200"
-        yield f"  {_answer(503, _down(chain))} if {{ nbsrv lt 1 }}"
+        # not by a rule on nbsrv, which is 0 in an old process that still answers what it has begun
+        body = f"""'{{"error":"{_down(chain)}"}}'"""
+        yield f"  http-error status 503 content-type application/json string {body}"
         for place, name in enumerate(chain):
             yield f"  server {name} {_server(table.regions[name])}{' backup' if place else ''}"
         yield ""

@@ -9,16 +9,15 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-if TYPE_CHECKING:
-    from fedsov.inference.endpoint import Endpoint
-
+Application = Callable[[Any, Any, Any], Awaitable[None]]
+"""An ASGI application."""
 KEEP_ALIVE = 75
 """Seconds that an idle connection is kept: longer than gateways keep theirs, so that they close first."""
 BACKLOG = 2048
@@ -27,7 +26,7 @@ BACKLOG = 2048
 class AsgiServer:
     """One socket's server."""
 
-    def __init__(self, app: Endpoint, protocol: type[HttpToolsProtocol], scope_state: Mapping[str, Any]) -> None:
+    def __init__(self, app: Application, protocol: type[HttpToolsProtocol], scope_state: Mapping[str, Any]) -> None:
         """
         Args:
             scope_state: what the application finds in each scope's ``state``.

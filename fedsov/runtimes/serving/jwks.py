@@ -121,6 +121,7 @@ class KeySources:
     def __init__(
         self, table: IssuerTable, *, fetch: Fetch = fetch, clock: Callable[[], float] = time.monotonic
     ) -> None:
+        self.table = table
         self._sources = {issuer.issuer: _Source(issuer) for issuer in table.issuers}
         self._fetch, self._clock = fetch, clock
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import jwt
 
-from fedsov.inference.gateway.table import GatewayTable, address_of
+from fedsov.inference.gateway.table import GatewayLimits, GatewayTable, address_of
 from fedsov.inference.gateway.table import Upstream as RegionOfTable
 from fedsov.inference.issuers import read_issuers
 from fedsov.inference.key_sets import KeySet, read_key_set
@@ -144,24 +144,8 @@ class GatewayWorld:
         return GatewayWorld(folder, tokens, {name: SmallRegion(name).start() for name in OWN})
 
     def table(self, port: int, **changes) -> GatewayTable:
-        path = self.folder / "issuers.yaml"
-        regions = {
-            name: RegionOfTable(name, address_of("url", f"127.0.0.1:{region.port}"))
-            for name, region in self.regions.items()
-        }
-        routing = RoutingTable(
-            tuple(
-                ServingRegion(name, OWN[name], HOSTS[name], distance)
-                for distance, name in enumerate(("DE", "IN", "US"))
-            )
-        )
-        usual = {
-            "listen": address_of("listen", f"127.0.0.1:{port}"),
-            "issuers": read_issuers(path.read_bytes(), path),
-            "regions": regions,
-            "routing": routing,
-        }
-        return GatewayTable(**(usual | changes))
+        ports = {name: region.port for name, region in self.regions.items()}
+        return table_of(self.folder, ports, port, **changes)
 
     def keys(self, table: GatewayTable) -> dict[str, KeySet]:
         return {each.issuer: read_key_set(Path(each.jwks).read_bytes(), each) for each in table.issuers.issuers}
@@ -172,6 +156,21 @@ class GatewayWorld:
 
     def seen(self) -> dict[str, list[Request]]:
         return {name: list(region.requests) for name, region in self.regions.items() if region.requests}
+
+
+def table_of(folder: Path, ports: dict[str, int], port: int, **changes) -> GatewayTable:
+    """The table of a gateway in front of regions at these ports, with the issuers of a folder."""
+    path = folder / "issuers.yaml"
+    regions = {name: RegionOfTable(name, address_of("url", f"127.0.0.1:{each}")) for name, each in ports.items()}
+    listed = (ServingRegion(name, OWN[name], HOSTS[name], far) for far, name in enumerate(("DE", "IN", "US")))
+    usual = {
+        "listen": address_of("listen", f"127.0.0.1:{port}"),
+        "issuers": read_issuers(path.read_bytes(), path),
+        "regions": regions,
+        "routing": RoutingTable(tuple(region for region in listed if region.name in ports)),
+        "limits": GatewayLimits(seconds=2),
+    }
+    return GatewayTable(**(usual | changes))
 
 
 def claimed(request: Request) -> str:
@@ -266,6 +265,16 @@ def write_all(folder: Path, files: dict[str, str]) -> None:
         aside = folder / f".{name}"
         aside.write_text(content)
         os.replace(aside, folder / name)
+
+
+def builtin_command(folder: Path, port: int) -> list[str]:
+    """The built-in gateway, with the table that `ports.json` of a folder says (`tests.inference.gateway.builtin`)."""
+    return [sys.executable, "-m", "tests.inference.gateway.builtin", str(folder), str(port)]
+
+
+def write_ports(folder: Path, ports: dict[str, int]) -> None:
+    """What the built-in gateway of a test reads its table from."""
+    write_all(folder, {"ports.json": json.dumps(ports)})
 
 
 ENVOY = str(Path(sys.executable).with_name("envoy"))
