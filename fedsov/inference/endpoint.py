@@ -1,6 +1,6 @@
 """A region's endpoint: one ASGI application, which asks whose law protects a person before it reads what is sent.
 
-    endpoint = Endpoint(state, check=token_check, log=request_log, usage=Usage(), zone=ZonePages(...))
+    endpoint = Endpoint(state, check=token_check, log=request_log, usage=Usage(), zone=pages_of_the_process)
     await endpoint(scope, receive, send)
     endpoint.state = newer                     # at a change of models or settings; requests in flight keep the old one
 
@@ -9,7 +9,7 @@
 | the path is one of those served, to the letter: no `%`, no `//` | 404, 405 |
 | one token, believed (`fedsov.inference.tokens`) | 401, 403 |
 | its jurisdiction is served here | 421 with the region that serves it, 451 where none may |
-| the rates of requests | 429 |
+| the rates of requests, and the day of the last decision | 429, 503 |
 | the body's head: one length or chunks, a size, an encoding | 400, 413, 415, 429 |
 | *now the body is read* | 408, 413 |
 | its rows become the inputs of the version that the request's id chooses | 400, 413, 415, 422 with the column |
@@ -18,6 +18,9 @@
 
 Every answer has the request's id, in a header and in its body; every prediction the model's version. No value of a row
 is in a message, a log line or a metric. A body of a request that is refused before it is read is dropped unseen.
+
+A server that has a whole request at hand may ask `at_once`, which takes the same steps in the same order without
+ASGI's messages: half of what a prediction costs is the way to it.
 """
 
 from __future__ import annotations
@@ -26,9 +29,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable
 from itertools import count
 from typing import NamedTuple, Protocol
 
@@ -36,27 +37,31 @@ import numpy as np
 
 from fedsov.errors import LogFull
 from fedsov.inference.bodies import FLOAT32, JSON, BodyRefused, plain_body
-from fedsov.inference.limits import Rate, RequestLimits
 from fedsov.inference.open_inference import Infer, infer_answer, read_infer
-from fedsov.inference.pages import Page, pages, path_word
+from fedsov.inference.pages import Page
 from fedsov.inference.receiving import (
+    Headers,
     Receive,
     Receiver,
     Refused,
     Scope,
     Send,
+    length_of,
     may_be_endless,
+    response,
     send_refusal,
     types_of,
 )
 from fedsov.inference.request_log.lines import Line
 from fedsov.inference.served import NotFinite, Served, float32_answer
+from fedsov.inference.state import Asked, EndpointState
 from fedsov.inference.tokens import Claims, TokenRefused
 from fedsov.inference.usage import Usage
-from fedsov.inference.versions import Versions
 
 _LOG = logging.getLogger(__name__)
-_JSON_TYPE, _FLOAT32_TYPE = (b"content-type", JSON.encode()), (b"content-type", FLOAT32.encode())
+LATER = b""
+"""In the place of an answer that comes later."""
+_UNLOGGED = "the log of requests cannot be written, and nothing is answered unlogged; ask again later"
 
 
 class TokenChecker(Protocol):
@@ -71,48 +76,6 @@ class LineLog(Protocol):
     def put(self, line: Line, done: Callable[[LogFull | None], None] | None = None) -> None: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndpointState:
-    """What an endpoint serves at one moment.
-
-    Attributes:
-        serves: the jurisdictions whose people's requests are answered here.
-        elsewhere: other jurisdictions, and the region that serves each.
-        models: by name the versions that were loaded.
-        before_answer: whether no answer leaves before its line is on the disk.
-        rates: of all requests, and of each subject.
-        faults: what is not as it was approved, in sentences; "" where all is.
-        valid_until: seconds since 1970 after which nobody is answered, 0 for no end: whom a region may serve is decided
-            anew each day.
-        paths: every path that is answered, made from `models`.
-    """
-
-    region: str
-    serves: frozenset[str]
-    elsewhere: Mapping[str, str]
-    models: Mapping[str, Versions[Served]]
-    limits: RequestLimits
-    before_answer: bool = False
-    rates: tuple[Rate, Rate] = field(default_factory=lambda: (Rate(0.0), Rate(0.0)))
-    faults: tuple[str, ...] = ()
-    valid_until: float = 0.0
-    paths: Mapping[bytes, Page | Asked] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if not self.paths:
-            object.__setattr__(self, "paths", {**pages(self.region, self.models), **_asked(self.models)})
-
-
-class Asked(NamedTuple):
-    """What a path asks for: a prediction of a model, of one version or whichever its id chooses."""
-
-    model: str
-    versions: Versions[Served]
-    version: Served | None = None
-    is_open: bool = False
-    """Whether it speaks the Open Inference Protocol."""
-
-
 class ZonePages(Protocol):
     """What is told of the process: readiness at every port, metrics within the zone alone."""
 
@@ -123,8 +86,66 @@ class ZonePages(Protocol):
     def is_zone(self, scope: Scope) -> bool: ...
 
 
+class _Head(NamedTuple):
+    """A request that was admitted, before its body is read."""
+
+    asked: Asked
+    state: EndpointState
+    request_id: str
+    began: float
+    now: float
+    claims: Claims
+    media_type: str
+    encoding: str
+
+
+class _Prediction(NamedTuple):
+    """A prediction that was computed and did not leave yet."""
+
+    line: Line
+    served: Served
+    request: Infer
+    rows: int
+    outputs: np.ndarray
+
+    def whole_answer(self) -> bytes:
+        """Head and body of the answer, as HTTP/1.1 writes them."""
+        line, served = self.line, self.served
+        first = served.float32_head if line.answer_type == FLOAT32 else served.json_head
+        return b"%s%d\r\nx-request-id: %s\r\n\r\n%s" % (first, len(line.answer), line.request_id.encode(), line.answer)
+
+
+class _Later:
+    """An answer that leaves once its line is on the disk, or as a refusal where that takes too long."""
+
+    __slots__ = ("_endpoint", "_head", "_prediction", "_reply")
+
+    def __init__(
+        self, endpoint: Endpoint, head: _Head, prediction: _Prediction, reply: Callable[[bytes], None]
+    ) -> None:
+        self._endpoint, self._head, self._prediction = endpoint, head, prediction
+        self._reply: Callable[[bytes], None] | None = reply
+        endpoint.receiver.wait_for(self, head.state.limits.seconds)
+
+    def done(self, fault: LogFull | TimeoutError | None) -> None:
+        """Answers, once."""
+        reply, self._reply = self._reply, None
+        if reply is None:
+            return
+        self._endpoint.receiver.came(self)
+        if fault is None:
+            reply(self._prediction.whole_answer())
+            self._endpoint.after(self._head, self._prediction)
+        else:
+            reply(self._endpoint.unlogged(self._head))
+
+    def cancel(self) -> None:
+        """It took too long."""
+        self.done(TimeoutError())
+
+
 class Endpoint:
-    """The application; `state` and `check` may be replaced between requests."""
+    """The application; `state`, `check` and `log` may be replaced between requests."""
 
     def __init__(
         self,
@@ -142,55 +163,86 @@ class Endpoint:
         """
         self.state, self.check, self.log, self.usage, self._zone = state, check, log, usage, zone
         self._clock, self._numbers, self._prefix = clock, count(1), os.urandom(8).hex()
-        self._receiver = Receiver()
+        self.receiver = Receiver()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
         if scope["type"] != "http":
-            return await _lifespan(scope, receive, send)
-        began, state = time.perf_counter(), self.state
-        request_id = f"{self._prefix}{next(self._numbers):08x}"
+            await _lifespan(scope, receive, send)
+            return
+        began, state, request_id = time.perf_counter(), self.state, self._next_id()
         try:
             asked = state.paths.get(scope["raw_path"])
             if type(asked) is Asked and scope["method"] == "POST":
-                await self._predict(asked, state, scope, request_id, receive, send, began)
-                return None
-            await self._page(asked, state, scope, request_id, send)
-            return None
-        except TokenRefused as refused:
-            refusal = Refused(refused.status, refused.why, closes=may_be_endless(scope, state.limits.body))
-        except Refused as refused:
-            refusal = refused
-        except BodyRefused as unread:
-            refusal = Refused(unread.status, unread.why, more={"column": unread.column} if unread.column else {})
+                head = self._admitted(asked, state, scope["headers"], request_id, began)
+                body = await self.receiver.body(scope, receive, state.limits)
+                prediction = self._predicted(head, body)
+                await self._logged(prediction.line, state)
+            else:
+                await self._page(asked, state, scope, request_id, send)
+                return
         except Exception as error:  # boundary: one request's fault is answered, and its text may quote a row
-            _LOG.error("request %s was not answered: %s", request_id, _place(error))
-            refusal = Refused(500, "the endpoint failed; its log says where, by this request's id")
-        self.usage.refused(refusal.status)
-        return await send_refusal(send, refusal, request_id)
+            refusal = self._refusal(error, scope["headers"], state, request_id)
+            await send_refusal(send, refusal, request_id)
+            return
+        line, served = prediction.line, prediction.served
+        headers = [(b"content-type", line.answer_type.encode()), (b"content-length", b"%d" % len(line.answer))]
+        headers += [(b"x-request-id", request_id.encode()), *served.headers]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": line.answer})
+        self.after(head, prediction)
 
-    async def _predict(
-        self,
-        asked: Asked,
-        state: EndpointState,
-        scope: Scope,
-        request_id: str,
-        receive: Receive,
-        send: Send,
-        began: float,
-    ) -> None:
-        """From a request to its answer; nothing of its body is seen before its jurisdiction is known to be served."""
-        now, headers = self._clock(), scope["headers"]
+    def at_once(self, path: bytes, headers: Headers, body: bytes, reply: Callable[[bytes], None]) -> bytes | None:
+        """The whole HTTP/1.1 answer to a POST whose body is there; None where `__call__` must answer.
+
+        Args:
+            body: not looked at before the request's token and jurisdiction were.
+            reply: gets the answer later, where this gives `LATER`: it leaves when its line is on the disk.
+        """
+        state = self.state
+        asked = state.paths.get(path)
+        if type(asked) is not Asked:
+            return None
+        began, request_id = time.perf_counter(), self._next_id()
+        try:
+            head = self._admitted(asked, state, headers, request_id, began)
+            length_of(headers, state.limits)
+            prediction = self._predicted(head, body)
+            if state.before_answer:
+                self._put(prediction.line, _Later(self, head, prediction, reply).done)
+                return LATER
+            self._put(prediction.line)
+        except Exception as error:  # boundary: as in `__call__`
+            return response(self._refusal(error, headers, state, request_id), request_id)
+        self.after(head, prediction)
+        return prediction.whole_answer()
+
+    def _next_id(self) -> str:
+        return f"{self._prefix}{next(self._numbers):08x}"
+
+    def _admitted(self, asked: Asked, state: EndpointState, headers: Headers, request_id: str, began: float) -> _Head:
+        """A request whose token is believed, whose jurisdiction is served here, and that fits the rates."""
+        now = self._clock()
         claims = self.check.check(headers, now)
-        self._admit(claims, state, scope, now, began)
-        media_type, encoding = types_of(headers)
-        body = await self._receiver.body(scope, receive, state.limits)
+        if claims.jurisdiction not in state.serves:
+            raise _elsewhere(claims.jurisdiction, state, closes=may_be_endless(headers, state.limits.body))
+        if why := state.too_old(now):
+            raise Refused(503, f"{why}; ask again later", closes=True)
+        total, each = state.rates
+        if total.per_second and not total.admits("", began):
+            raise Refused(429, "the endpoint is asked more often than serving.limits.per_second; ask again later")
+        if each.per_second and not each.admits((claims.issuer, claims.subject), began):
+            raise Refused(429, "this subject asks more often than serving.limits.per_subject; ask again later")
+        return _Head(asked, state, request_id, began, now, claims, *types_of(headers))
+
+    def _predicted(self, head: _Head, body: bytes) -> _Prediction:
+        """The prediction for a body, and its line."""
+        asked, state, request_id, _, now, claims, media_type, encoding = head
         if encoding:
             body = plain_body(body, encoding, state.limits.body)
-        identity = request_id.encode()
-        served, request = self._read(asked, body, media_type, identity)
+        served, request = self._read(asked, body, media_type, request_id)
         outputs = served.predictor.run(request.inputs)
-        answer, answer_type = _answered(asked, served, outputs, request, media_type, request_id)
+        answer, answer_type = _answer(asked, served, outputs, request, media_type, request_id)
         line = Line(
             request_id,
             now,
@@ -200,45 +252,17 @@ class Endpoint:
             served.version,
             served.role,
             media_type,
-            answer_type[1].decode(),
+            answer_type,
             claims.subject or "",
             body,
             answer,
         )
-        await self._log(line, state)
-        length = (b"content-length", b"%d" % len(answer))
-        await send(
-            {
-                "type": "http.response.start",
-                "status": 200,
-                "headers": [answer_type, length, (b"x-request-id", identity), *served.headers],
-            }
-        )
-        await send({"type": "http.response.body", "body": answer})
-        seconds = time.perf_counter() - began
-        rows = len(outputs)
-        self.usage.answered(served.model, served.version, served.role, rows=rows, seconds=seconds)
-        if served.reference is not None:
-            self.usage.observed((served.model, served.version), request.inputs, outputs, now)
-        if asked.versions.shadows and asked.version is None:
-            self._shadow(asked, line)
+        return _Prediction(line, served, request, len(outputs), outputs)
 
-    def _admit(self, claims: Claims, state: EndpointState, scope: Scope, now: float, began: float) -> None:
-        """Refuses a request of another region, one that comes too late for a decision, and one above a rate."""
-        if claims.jurisdiction not in state.serves:
-            raise _elsewhere(claims.jurisdiction, state, closes=may_be_endless(scope, state.limits.body))
-        if 0.0 < state.valid_until < now:
-            raise Refused(503, f"{nobody_decided(state)}; ask again later", closes=True)
-        total, each = state.rates
-        if not total.admits("", began):
-            raise Refused(429, "the endpoint is asked more often than serving.limits.per_second; ask again later")
-        if not each.admits((claims.issuer, claims.subject), began):
-            raise Refused(429, "this subject asks more often than serving.limits.per_subject; ask again later")
-
-    def _read(self, asked: Asked, body: bytes, media_type: str, identity: bytes) -> tuple[Served, Infer]:
+    def _read(self, asked: Asked, body: bytes, media_type: str, request_id: str) -> tuple[Served, Infer]:
         """The version that answers, and its inputs. What a canary cannot read goes to the champion, and is counted."""
         champion = asked.versions.champion
-        served = asked.version or asked.versions.answering(identity)
+        served = asked.version or asked.versions.answering(request_id)
         if served is None:
             raise Refused(503, f"no version of {asked.model} answers here for this request: it has no champion")
         try:
@@ -250,56 +274,81 @@ class Endpoint:
         self.usage.noted("canary could not read")
         return champion, request
 
-    async def _log(self, line: Line, state: EndpointState) -> None:
-        """The line is in the log, and on the disk where the settings say so. Raises Refused."""
+    def _put(self, line: Line, done: Callable[[LogFull | None], None] | None = None) -> None:
+        """Gives a line to the log. Raises Refused."""
         try:
-            if not state.before_answer:
-                self.log.put(line)
-                return
-            written: asyncio.Future[LogFull | None] = asyncio.get_running_loop().create_future()
-
-            def done(fault: LogFull | None) -> None:
-                if not written.done():
-                    written.set_result(fault)
-
             self.log.put(line, done)
-            async with asyncio.timeout(state.limits.seconds):
-                if fault := await written:
-                    raise fault
-        except (LogFull, TimeoutError) as error:
+        except LogFull:
             self.usage.noted("log not written")
-            if not isinstance(error, LogFull):
-                _LOG.error("request %s: its line was not on the disk after %g s", line.request_id, state.limits.seconds)
-            raise Refused(
-                503, "the log of requests cannot be written, and nothing is answered unlogged; ask again later"
-            ) from None
+            raise Refused(503, _UNLOGGED) from None
 
-    def _shadow(self, asked: Asked, line: Line) -> None:
-        """What shadows answer to the same request, into the log and to nobody."""
-        for shadow in asked.versions.watching(line.request_id.encode()):
-            try:
-                began = time.perf_counter()
-                request = _inputs(asked, shadow, line.body, line.media_type)
-                outputs = shadow.predictor.run(request.inputs)
-                answer, answer_type = _answered(asked, shadow, outputs, request, line.media_type, line.request_id)
-                self.log.put(line._replace(
-                    model=shadow.model, version=shadow.version, role=shadow.role, answer_type=answer_type[1].decode(),
-                    categories=shadow.categories, answer=answer))  # fmt: skip
-                seconds = time.perf_counter() - began
-                self.usage.answered(shadow.model, shadow.version, shadow.role, rows=len(outputs), seconds=seconds)
-                if shadow.reference is not None:
-                    self.usage.observed((shadow.model, shadow.version), request.inputs, outputs, line.at)
-            except Exception as error:  # boundary: the answer has left, and a shadow's fault is counted and logged
-                self.usage.noted("shadow failed")
-                _LOG.warning(
-                    "shadow %s %s of request %s: %s", shadow.model, shadow.version, line.request_id, _place(error)
-                )
+    async def _logged(self, line: Line, state: EndpointState) -> None:
+        """The line is in the log, and on the disk where the settings say so. Raises Refused."""
+        if not state.before_answer:
+            self._put(line)
+            return
+        written: asyncio.Future[LogFull | None] = asyncio.get_running_loop().create_future()
+        self._put(line, lambda fault: None if written.done() else written.set_result(fault))
+        if await self.receiver.within(written, state.limits.seconds):
+            self.usage.noted("log not written")
+            raise Refused(503, _UNLOGGED)
+
+    def unlogged(self, head: _Head) -> bytes:
+        """The answer to a request whose line could not be written."""
+        self.usage.noted("log not written")
+        self.usage.refused(503)
+        return response(Refused(503, _UNLOGGED), head.request_id)
+
+    def after(self, head: _Head, prediction: _Prediction) -> None:
+        """What is counted of an answer that has left, and what shadows say to its request."""
+        line, served, request, rows, outputs = prediction
+        seconds = time.perf_counter() - head.began
+        self.usage.answered(served.model, served.version, served.role, rows=rows, seconds=seconds)
+        if served.reference is not None:
+            self.usage.observed((served.model, served.version), request.inputs, outputs, head.now)
+        if head.asked.version is None and head.asked.versions.shadows:
+            for shadow in head.asked.versions.watching(line.request_id):
+                self._shadow(head.asked, shadow, line)
+
+    def _shadow(self, asked: Asked, shadow: Served, line: Line) -> None:
+        """What a shadow answers to the same request, into the log and to nobody."""
+        began = time.perf_counter()
+        try:
+            request = _inputs(asked, shadow, line.body, line.media_type)
+            outputs = shadow.predictor.run(request.inputs)
+            answer, answer_type = _answer(asked, shadow, outputs, request, line.media_type, line.request_id)
+            shadowed = line._replace(version=shadow.version, role=shadow.role, categories=shadow.categories)
+            self.log.put(shadowed._replace(answer_type=answer_type, answer=answer))
+        except Exception as error:  # boundary: the answer has left, and a shadow's fault is counted and logged
+            self.usage.noted("shadow failed")
+            where = f"{shadow.model} {shadow.version} as a shadow of request {line.request_id}"
+            _LOG.warning("%s: %s", where, _place(error))
+            return
+        seconds = time.perf_counter() - began
+        self.usage.answered(shadow.model, shadow.version, shadow.role, rows=len(outputs), seconds=seconds)
+        if shadow.reference is not None:
+            self.usage.observed((shadow.model, shadow.version), request.inputs, outputs, line.at)
+
+    def _refusal(self, error: Exception, headers: Headers, state: EndpointState, request_id: str) -> Refused:
+        """What is answered in place of a prediction, counted."""
+        if isinstance(error, TokenRefused):
+            refusal = Refused(error.status, error.why, closes=may_be_endless(headers, state.limits.body))
+        elif isinstance(error, BodyRefused):
+            refusal = Refused(error.status, error.why, more={"column": error.column} if error.column else {})
+        elif isinstance(error, Refused):
+            refusal = error
+        else:
+            _LOG.error("request %s was not answered: %s", request_id, _place(error))
+            why = "the endpoint failed; its log says where, by this request's id"
+            refusal = Refused(500, why, closes=may_be_endless(headers, state.limits.body))
+        self.usage.refused(refusal.status)
+        return refusal
 
     async def _page(
         self, asked: Page | Asked | None, state: EndpointState, scope: Scope, request_id: str, send: Send
     ) -> None:
         """Everything but a prediction."""
-        method, closes = scope["method"], may_be_endless(scope, state.limits.body)
+        method, closes = scope["method"], may_be_endless(scope["headers"], state.limits.body)
         page = self._own_page(scope, state) if asked is None else asked
         if page is None:
             why = "nothing is here: POST /v1/models/NAME/predict predicts, /openapi.json tells more"
@@ -323,12 +372,6 @@ class Endpoint:
         return None
 
 
-def nobody_decided(state: EndpointState) -> str:
-    """Why a state is too old to answer."""
-    day = datetime.fromtimestamp(state.valid_until, UTC)
-    return f"nobody decided whom {state.region} may serve since {day:%Y-%m-%d %H:%M} UTC"
-
-
 def _inputs(asked: Asked, served: Served, body: bytes, media_type: str) -> Infer:
     if not asked.is_open:
         return Infer(served.reader.inputs(body, media_type))
@@ -337,16 +380,16 @@ def _inputs(asked: Asked, served: Served, body: bytes, media_type: str) -> Infer
     return read_infer(body, served)
 
 
-def _answered(
+def _answer(
     asked: Asked, served: Served, outputs: np.ndarray, request: Infer, media_type: str, request_id: str
-) -> tuple[bytes, tuple[bytes, bytes]]:
-    """The body of an answer, and its type."""
+) -> tuple[bytes, str]:
+    """The body of an answer, and its media type."""
     try:
         if asked.is_open:
-            return infer_answer(served, outputs, request, request_id), _JSON_TYPE
+            return infer_answer(served, outputs, request, request_id), JSON
         if media_type == FLOAT32:
-            return float32_answer(outputs), _FLOAT32_TYPE
-        return served.json_answer(outputs, request_id.encode()), _JSON_TYPE
+            return float32_answer(outputs), FLOAT32
+        return served.json_answer(outputs, request_id.encode()), JSON
     except NotFinite:
         _LOG.error("request %s: %s %s answered with what is no number", request_id, served.model, served.version)
         raise Refused(500, f"{served.model} {served.version} answered with what is no number") from None
@@ -354,14 +397,14 @@ def _answered(
 
 def _elsewhere(jurisdiction: str, state: EndpointState, *, closes: bool) -> Refused:
     region = state.elsewhere.get(jurisdiction)
-    if region is not None:
-        return Refused(421, f"requests of {jurisdiction} are answered by region {region}; ask there",
-                       closes=closes, more={"region": region})  # fmt: skip
-    return Refused(451, f"no region that is known here may answer a request of {jurisdiction}", closes=closes)
+    if region is None:
+        return Refused(451, f"no region that is known here may answer a request of {jurisdiction}", closes=closes)
+    why = f"requests of {jurisdiction} are answered by region {region}; ask there"
+    return Refused(421, why, closes=closes, more={"region": region})
 
 
 async def _lifespan(scope: Scope, receive: Receive, send: Send) -> None:
-    """The server's own questions; a websocket is closed."""
+    """The server's own questions; a websocket is not answered."""
     while scope["type"] == "lifespan":
         kind = (await receive())["type"]
         await send({"type": f"{kind}.complete"})
@@ -376,17 +419,3 @@ def _place(error: BaseException) -> str:
         last = last.tb_next
     at = f" at {os.path.basename(last.tb_frame.f_code.co_filename)}:{last.tb_lineno}" if last else ""
     return f"{type(error).__name__}{at}"
-
-
-def _asked(models: Mapping[str, Versions[Served]]) -> dict[bytes, Asked]:
-    """The paths of predictions."""
-    paths: dict[bytes, Asked] = {}
-    for model, versions in models.items():
-        name = path_word(model)
-        paths[f"/v1/models/{name}/predict".encode()] = Asked(model, versions)
-        paths[f"/v2/models/{name}/infer".encode()] = Asked(model, versions, is_open=True)
-        for served in versions.all:
-            if served.role != "shadow":
-                path = f"/v2/models/{name}/versions/{served.version}/infer".encode()
-                paths[path] = Asked(model, versions, served, is_open=True)
-    return paths

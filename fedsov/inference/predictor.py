@@ -51,7 +51,8 @@ class Predictor:
         self.columns: tuple[Column, ...] = self._encoder.columns
         self.n_inputs = self._encoder.inputs
         self.encode, self.encode_rows = self._encoder.encode, self._encoder.encode_rows
-        self.encode_numbers, self.extra = self._encoder.encode_numbers, self._encoder.extra
+        self.encode_numbers, self.encode_finite = self._encoder.encode_numbers, self._encoder.encode_finite
+        self.extra = self._encoder.extra
         self._session = _session(graph)
 
     @staticmethod

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
-from typing import Any
+from http import HTTPStatus
+from typing import Any, Protocol
 
 from fedsov.inference.bodies import JSON
 from fedsov.inference.limits import RequestLimits
@@ -21,6 +23,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = Sequence[tuple[bytes, bytes]]
 RETRY_AFTER = 1
 """Seconds after which a client may ask again that was refused for a rate, or for a log that cannot be written."""
+LOOK = 0.1
+"""Seconds between two looks at what waits too long."""
 BUSY = "too many bytes are being received; send again later"
 
 
@@ -32,46 +36,92 @@ class Refused(Exception):
         self.status, self.why, self.closes, self.more = status, why, closes, more or {}
 
 
+class Cancellable(Protocol):
+    """A task, a future, or another thing that can be told that it takes too long."""
+
+    def cancel(self) -> object: ...
+
+
 class Receiver:
-    """Receives bodies, and counts the bytes of all that are under way."""
+    """Receives bodies, counts the bytes of all that are under way, and ends what waits too long.
+
+    One timer looks at everything that waits: a timer for each request costs more than reading its body.
+    """
 
     def __init__(self) -> None:
         self._receiving = 0
+        self._waiting: dict[Cancellable, float] = {}
+        self._timer: asyncio.TimerHandle | None = None
 
     async def body(self, scope: Scope, receive: Receive, limits: RequestLimits) -> bytes:
         """A request's body. Raises Refused."""
         announced = length_of(scope["headers"], limits)
         if self._receiving + announced > limits.waiting:
             raise Refused(429, BUSY, closes=True)
-        taken = announced
+        counted = [announced]
         self._receiving += announced
+        receiving = asyncio.current_task()
+        if receiving is None:
+            raise RuntimeError("a body is received within a task")
+        deadline = self.wait_for(receiving, limits.seconds)
         try:
-            async with asyncio.timeout(limits.seconds):
-                message = await receive()
-                body: bytes = message.get("body", b"")
-                if message.get("more_body", False):
-                    parts, size = [body], len(body)
-                    while message.get("more_body", False):
-                        message = await receive()
-                        parts.append(message.get("body", b""))
-                        size += len(parts[-1])
-                        if size > limits.body:
-                            raise too_large(limits)
-                        if size > taken:
-                            self._receiving += size - taken
-                            taken = size
-                            if self._receiving > limits.waiting:
-                                raise Refused(429, BUSY, closes=True)
-                    body = b"".join(parts)
-        except TimeoutError:
+            return await self._received(receive, limits, counted)
+        except asyncio.CancelledError:
+            if time.monotonic() < deadline:
+                raise
+            receiving.uncancel()
             raise Refused(408, f"the body did not come within {limits.seconds:g} s", closes=True) from None
         finally:
-            self._receiving -= taken
-        if message["type"] == "http.disconnect":
-            raise Refused(400, "the body ended early", closes=True)
-        if len(body) > limits.body:
-            raise too_large(limits)
-        return body
+            self.came(receiving)
+            self._receiving -= counted[0]
+
+    async def _received(self, receive: Receive, limits: RequestLimits, counted: list[int]) -> bytes:
+        parts, size = [], 0
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise Refused(400, "the body ended early", closes=True)
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            if size > limits.body:
+                raise too_large(limits)
+            if size > counted[0]:
+                self._receiving += size - counted[0]
+                counted[0] = size
+                if self._receiving > limits.waiting:
+                    raise Refused(429, BUSY, closes=True)
+            if not message.get("more_body", False):
+                return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    async def within(self, result: asyncio.Future[Any], seconds: float) -> Any:
+        """A future's result, or a TimeoutError in its place where it does not come in time."""
+        deadline = self.wait_for(result, seconds)
+        try:
+            return await result
+        except asyncio.CancelledError:
+            if result.cancelled() and time.monotonic() >= deadline:
+                return TimeoutError()
+            raise
+        finally:
+            self.came(result)
+
+    def wait_for(self, what: Cancellable, seconds: float) -> float:
+        """Has this cancelled after these seconds; gives the moment."""
+        deadline = self._waiting[what] = time.monotonic() + seconds
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(LOOK, self._look)
+        return deadline
+
+    def came(self, what: Cancellable) -> None:
+        """What was waited for is there, or is given up."""
+        self._waiting.pop(what, None)
+
+    def _look(self) -> None:
+        """Cancels what waits too long; looks again while anything waits."""
+        now = time.monotonic()
+        for what in [what for what, deadline in self._waiting.items() if now >= deadline]:
+            what.cancel()
+        self._timer = asyncio.get_running_loop().call_later(LOOK, self._look) if self._waiting else None
 
 
 def types_of(headers: Headers) -> tuple[str, str]:
@@ -122,16 +172,30 @@ def too_large(limits: RequestLimits) -> Refused:
     return Refused(413, f"the body is above {limits.body} bytes (serving.limits.body); send fewer rows", closes=True)
 
 
-def may_be_endless(scope: Scope, most: int) -> bool:
+def may_be_endless(headers: Headers, most: int) -> bool:
     """Whether a body that is not read could go on beyond the limit: the connection is closed then."""
     return any(
         name == b"transfer-encoding" or (name == b"content-length" and not (value.isdigit() and int(value) <= most))
-        for name, value in scope["headers"]
+        for name, value in headers
     )
 
 
 async def send_refusal(send: Send, refusal: Refused, request_id: str) -> None:
     """Answers with a refusal."""
+    headers, body = refusal_of(refusal, request_id)
+    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def response(refusal: Refused, request_id: str) -> bytes:
+    """A refusal as a whole HTTP/1.1 answer."""
+    headers, body = refusal_of(refusal, request_id)
+    lines = b"".join(b"%s: %s\r\n" % header for header in headers)
+    return b"HTTP/1.1 %d %s\r\n%s\r\n%s" % (refusal.status, HTTPStatus(refusal.status).phrase.encode(), lines, body)
+
+
+def refusal_of(refusal: Refused, request_id: str) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    """The headers and the body of a refusal."""
     body = json.dumps({"error": refusal.why, **refusal.more, "request_id": request_id}).encode()
     headers = [(b"content-type", JSON.encode()), (b"content-length", b"%d" % len(body))]
     headers.append((b"x-request-id", request_id.encode()))
@@ -141,5 +205,4 @@ async def send_refusal(send: Send, refusal: Refused, request_id: str) -> None:
         headers.append((b"www-authenticate", b"Bearer"))
     if refusal.closes:
         headers.append((b"connection", b"close"))
-    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    return headers, body

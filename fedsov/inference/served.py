@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 import orjson
 
-from fedsov.inference.bodies import BodyReader
+from fedsov.inference.bodies import FLOAT32, JSON, BodyReader
 from fedsov.inference.drift import Reference
 from fedsov.inference.predictor import Predictor
 
@@ -38,7 +38,7 @@ class Served:
         role: champion, canary or shadow.
         reference: what its inputs and scores were like in training; None where that is not known.
         categories: kinds of data that bind what it reads, for the label of a line of the log.
-        headers: of its answers.
+        headers: of its answers; `json_head` and `float32_head` are those of a whole HTTP/1.1 answer, up to the length.
         digest: of the files that it was loaded from, so that an unchanged one is not loaded again.
     """
 
@@ -52,6 +52,8 @@ class Served:
     tail: bytes = b""
     headers: tuple[tuple[bytes, bytes], ...] = ()
     digest: str = ""
+    json_head: bytes = b""
+    float32_head: bytes = b""
 
     @staticmethod
     def of(
@@ -85,11 +87,18 @@ class Served:
             f',{words},"request_id":"'.encode(),
             ((b"x-model-version", str(version).encode()),),
             digest,
+            _head(JSON, version),
+            _head(FLOAT32, version),
         )
 
     def json_answer(self, outputs: np.ndarray, request_id: bytes) -> bytes:
         """(N, C) outputs as JSON. Raises NotFinite."""
         return b"".join((b'{"predictions":', numbers_json(flat(outputs)), self.tail, request_id, b'"}'))
+
+
+def _head(media_type: str, version: int) -> bytes:
+    lines = ("HTTP/1.1 200 OK", f"content-type: {media_type}", f"x-model-version: {version}", "content-length: ")
+    return "\r\n".join(lines).encode()
 
 
 def flat(outputs: np.ndarray) -> np.ndarray:

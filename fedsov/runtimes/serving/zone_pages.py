@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from fedsov.inference.endpoint import EndpointState, nobody_decided
 from fedsov.inference.receiving import Scope
 from fedsov.inference.request_log.writer import LogState
+from fedsov.inference.state import EndpointState
 from fedsov.inference.usage import Usage, joined, prometheus, windows
 from fedsov.runtimes.serving.shared_counts import SharedCounts
 
@@ -33,8 +33,8 @@ class WorkerPages:
         """Why it answers nothing; "" where it answers."""
         if not state.models:
             return state.faults[0] if state.faults else f"a version that {state.region} approves: fedsov promote"
-        if 0.0 < state.valid_until < time.time():
-            return f"a decision: {nobody_decided(state)}"
+        if why := state.too_old(time.time()):
+            return f"a decision: {why}"
         return self._keys() or self._log().fault
 
     def ready(self, state: EndpointState) -> tuple[int, str]:
@@ -50,10 +50,7 @@ class WorkerPages:
         self.share()
         log, whole = self._log(), joined(self._counts.read_all())
         references = {
-            (served.model, served.version): served.reference
-            for versions in state.models.values()
-            for served in versions.all
-            if served.reference is not None
+            (served.model, served.version): served.reference for served in state.served if served.reference is not None
         }
         gauges = {
             "ready": ("1 where requests are answered.", float(not self.waits_for(state))),
