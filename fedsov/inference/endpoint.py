@@ -1,6 +1,6 @@
 """A region's endpoint: one ASGI application, which asks whose law protects a person before it reads what is sent.
 
-    endpoint = Endpoint(state, check=token_check, log=request_log, usage=Usage(), zone=pages_of_the_process)
+    endpoint = Endpoint(state, keys=issuer_keys, log=request_log, usage=Usage(), zone=pages_of_the_process)
     await endpoint(scope, receive, send)
     endpoint.state = newer                     # at a change of models or settings; requests in flight keep the old one
 
@@ -29,7 +29,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from itertools import count
 from typing import NamedTuple, Protocol
 
@@ -55,7 +55,7 @@ from fedsov.inference.receiving import (
 from fedsov.inference.request_log.lines import Line
 from fedsov.inference.served import NotFinite, Served, float32_answer
 from fedsov.inference.state import Asked, EndpointState
-from fedsov.inference.tokens import Claims, TokenRefused
+from fedsov.inference.tokens import Claims, KeyUnknown, TokenCheck, TokenRefused
 from fedsov.inference.usage import Usage
 
 _LOG = logging.getLogger(__name__)
@@ -64,10 +64,13 @@ LATER = b""
 _UNLOGGED = "the log of requests cannot be written, and nothing is answered unlogged; ask again later"
 
 
-class TokenChecker(Protocol):
-    """What is asked of `fedsov.inference.tokens.TokenCheck`."""
+class IssuerKeys(Protocol):
+    """The check of tokens as it is now, and a way to look for keys that are newer."""
 
-    def check(self, headers: Iterable[tuple[bytes, bytes]], now: float) -> Claims: ...
+    @property
+    def check(self) -> TokenCheck: ...
+
+    async def renew(self, issuer: str) -> None: ...
 
 
 class LineLog(Protocol):
@@ -145,13 +148,13 @@ class _Later:
 
 
 class Endpoint:
-    """The application; `state`, `check` and `log` may be replaced between requests."""
+    """The application; `state` and `log` may be replaced between requests."""
 
     def __init__(
         self,
         state: EndpointState,
         *,
-        check: TokenChecker,
+        keys: IssuerKeys,
         log: LineLog,
         usage: Usage,
         zone: ZonePages,
@@ -161,7 +164,7 @@ class Endpoint:
         Args:
             clock: seconds since 1970, for tokens and lines; rates and latencies have a clock that does not go back.
         """
-        self.state, self.check, self.log, self.usage, self._zone = state, check, log, usage, zone
+        self.state, self._keys, self.log, self.usage, self._zone = state, keys, log, usage, zone
         self._clock, self._numbers, self._prefix = clock, count(1), os.urandom(8).hex()
         self.receiver = Receiver()
 
@@ -174,7 +177,11 @@ class Endpoint:
         try:
             asked = state.paths.get(scope["raw_path"])
             if type(asked) is Asked and scope["method"] == "POST":
-                head = self._admitted(asked, state, scope["headers"], request_id, began)
+                try:
+                    head = self._admitted(asked, state, scope["headers"], request_id, began)
+                except KeyUnknown as unknown:
+                    await self._keys.renew(unknown.issuer)
+                    head = self._admitted(asked, state, scope["headers"], request_id, began)
                 body = await self.receiver.body(scope, receive, state.limits)
                 prediction = self._predicted(head, body)
                 await self._logged(prediction.line, state)
@@ -212,6 +219,8 @@ class Endpoint:
                 self._put(prediction.line, _Later(self, head, prediction, reply).done)
                 return LATER
             self._put(prediction.line)
+        except KeyUnknown:
+            return None
         except Exception as error:  # boundary: as in `__call__`
             return response(self._refusal(error, headers, state, request_id), request_id)
         self.after(head, prediction)
@@ -223,7 +232,7 @@ class Endpoint:
     def _admitted(self, asked: Asked, state: EndpointState, headers: Headers, request_id: str, began: float) -> _Head:
         """A request whose token is believed, whose jurisdiction is served here, and that fits the rates."""
         now = self._clock()
-        claims = self.check.check(headers, now)
+        claims = self._keys.check.check(headers, now)
         if claims.jurisdiction not in state.serves:
             raise _elsewhere(claims.jurisdiction, state, closes=may_be_endless(headers, state.limits.body))
         if why := state.too_old(now):

@@ -1,48 +1,64 @@
-"""The keys of issuers that an endpoint believes, and the check that they make."""
+"""Whose tokens a worker believes: the region's table of issuers, and their keys as they come.
+
+keys = IssuerKeys(place)
+claims = keys.check.check(headers, now)
+await keys.renew(refused.issuer)         # where a token named a key that is not there
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
+import asyncio
+from contextlib import suppress
 
-from fedsov.errors import ConfigurationError, FedsovError
-from fedsov.inference.issuers import Issuer, IssuerTable
-from fedsov.inference.key_sets import KeySet, read_key_set
+from fedsov.errors import FedsovError
+from fedsov.inference.issuers import IssuerTable
 from fedsov.inference.tokens import TokenCheck
+from fedsov.runtimes.serving.jwks import KeySources
 from fedsov.runtimes.serving.loading import load_issuers
 from fedsov.runtimes.serving.place import EndpointPlace
-from fedsov.storage.bounded_files import TooLarge, read_bounded
+
+FIRST_LOOK = 1.0
+"""Seconds that a start waits for an issuer's URL; its keys may come later."""
 
 
 class IssuerKeys:
     """A table of issuers with their keys; `check` is made anew where the table changed, and gets new keys otherwise."""
 
     def __init__(self, place: EndpointPlace) -> None:
-        self.check, self.fault = TokenCheck(IssuerTable(()), {}), ""
-        self.read(place)
+        """Reads the table. Where it cannot be read, nobody is believed, and `fault` says why."""
+        self.check, self._sources, self._table_fault = TokenCheck(IssuerTable(()), {}), KeySources(IssuerTable(())), ""
+        with suppress(FedsovError):
+            self.take(place)
 
     @property
-    def files(self) -> tuple[Path, ...]:
-        """The files of keys that the table names."""
-        return tuple(Path(issuer.jwks) for issuer in self.check.table.issuers if not issuer.has_url)
+    def fault(self) -> str:
+        """Why nobody is believed; "" where somebody may be."""
+        if self._sources.keys:
+            return ""
+        return next(iter(self._sources.faults), self._table_fault or "keys of an issuer that the region believes")
 
-    def read(self, place: EndpointPlace) -> None:
-        """Takes the table and its keys; where they cannot be read the old ones go on, and `fault` says why."""
+    def take(self, place: EndpointPlace) -> None:
+        """Takes the table of the region's file. Raises ConfigurationError; the old one goes on."""
         try:
             table = load_issuers(place)
-            keys = {issuer.issuer: _keys(issuer) for issuer in table.issuers if not issuer.has_url}
         except FedsovError as error:
-            self.fault = "" if self.check.table.issuers else str(error)
+            self._table_fault = str(error)
             raise
-        if table == self.check.table:
-            self.check.replace_keys(keys)
-        else:
-            self.check = TokenCheck(table, keys)
-        self.fault = "" if keys else "keys of an issuer: no table of issuers names a file of keys"
+        self._table_fault = ""
+        if table != self.check.table:
+            self._sources, self.check = KeySources(table), TokenCheck(table, {})
 
+    async def first_look(self) -> None:
+        """Reads the keys, and waits a moment for those of URLs."""
+        looking = asyncio.create_task(self.look())
+        await asyncio.wait({looking}, timeout=FIRST_LOOK)
 
-def _keys(issuer: Issuer) -> KeySet:
-    """The keys in an issuer's file. Raises ConfigurationError."""
-    try:
-        return read_key_set(read_bounded(Path(issuer.jwks)), issuer)
-    except (OSError, TooLarge) as problem:
-        raise ConfigurationError(f"the keys of {issuer.issuer} cannot be read from {issuer.jwks}: {problem}") from None
+    async def look(self) -> None:
+        """Takes keys that changed, and fetches what is due; for every second or so."""
+        sources, check = self._sources, self.check
+        check.replace_keys(await asyncio.to_thread(sources.look))
+
+    async def renew(self, issuer: str) -> None:
+        """Looks for newer keys of an issuer, one of which a token named."""
+        sources, check = self._sources, self.check
+        check.replace_keys(await asyncio.to_thread(sources.renew, issuer))

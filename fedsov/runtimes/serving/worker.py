@@ -92,10 +92,11 @@ class _Worker:
         state = load_state(self._place, None)
         self._say_faults(state, ())
         self._keys = IssuerKeys(self._place)
+        await self._keys.first_look()
         self._log = self._opened_log(self._place)
         counts, number = self._start.counts, self._start.number
         self._pages = WorkerPages(self._usage, counts, number, lambda: self._log.state, lambda: self._keys.fault)
-        self._endpoint = Endpoint(state, check=self._keys.check, log=self._log, usage=self._usage, zone=self._pages)
+        self._endpoint = Endpoint(state, keys=self._keys, log=self._log, usage=self._usage, zone=self._pages)
         self._watch(state)
         servers = await self._servers()
         _LOG.info("worker %d answers with %s", number + 1, names_of(state.models))
@@ -118,12 +119,14 @@ class _Worker:
         return [public, zone]
 
     async def _until_stopped(self) -> None:
-        seen, beat = self._files(), 0.0
+        seen, beat, looking = self._files(), 0.0, None
         while not self._stop.is_set():
             now = time.monotonic()
             if now - beat >= BEAT:
                 beat = now
                 self._report()
+                if looking is None or looking.done():
+                    looking = asyncio.create_task(self._keys.look())
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK):
                     await self._stop.wait()
@@ -144,8 +147,8 @@ class _Worker:
                 self._say_faults(state, old.faults)
                 self._watch(state)
                 self._endpoint.state = state
-                await asyncio.to_thread(self._keys.read, self._place)
-                self._endpoint.check = self._keys.check
+                self._keys.take(self._place)
+                await self._keys.first_look()
                 _LOG.info("worker %d answers with %s", self._start.number + 1, names_of(state.models))
             if self._tls is not None and changed & {serving.certificate, serving.key}:
                 self._tls.load_cert_chain(serving.certificate, serving.key)
@@ -173,7 +176,7 @@ class _Worker:
     def _files(self) -> dict[Path, Any]:
         """What is seen of each file: a file that is replaced is another one."""
         serving = self._place.serving
-        paths = [self._start.path, serving.approved, serving.issuers, *self._keys.files]
+        paths = [self._start.path, serving.approved, serving.issuers]
         if self._place.is_tls:
             paths += [serving.certificate, serving.key]
         return {path: _seen(path) for path in paths}
