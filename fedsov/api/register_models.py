@@ -81,6 +81,7 @@ def _hub_model(run: HubRun, settings: Settings, model: GlobalModel, name: str) -
         label=model.label,
         run=run.name,
         region="hub",
+        dataset=run.settings.dataset,
         absent=absent,
     )
     tags: dict[str, Any] = {

@@ -41,6 +41,7 @@ class SavedModel:
         label: what binds it: the join over everything that it was computed from.
         run: in which it was trained.
         region: whose it is: a region's name, or ``hub``.
+        dataset: that it was trained on.
         version: of the registered model, where one was given.
         absent: parameters that stay in the regions (`model.private`); a model with some is not whole.
         weights_sha256: of ``model.safetensors``.
@@ -53,6 +54,7 @@ class SavedModel:
     label: Label
     run: str
     region: str
+    dataset: str = ""
     version: int | None = None
     absent: tuple[str, ...] = ()
     weights_sha256: str = ""
@@ -79,6 +81,7 @@ class SavedModel:
             "version": self.version,
             "run": self.run,
             "region": self.region,
+            "dataset": self.dataset,
             "label": self.label.to_json(),
             "network": {**asdict(self.network), "embeddings": [list(each) for each in self.network.embeddings]},
             "features": self.features.to_json(),
@@ -107,6 +110,7 @@ class SavedModel:
             label=Label.from_json(value["label"]),
             run=str(value["run"]),
             region=str(value["region"]),
+            dataset=str(value.get("dataset", "")),
             version=None if value["version"] is None else int(value["version"]),
             absent=tuple(value["absent"]),
             weights_sha256=str(value["weights_sha256"]),

@@ -79,6 +79,7 @@ def write(start: RegionStart, session: Session, incoming: Label, ledger: Ledger,
         label=label,
         run=start.run,
         region=start.region.name,
+        dataset=session.work.dataset,
     )
     path = saved.write(folder, described, selected.parameters)
     model = ModelRecord(

@@ -1,0 +1,107 @@
+"""Which versions a registry holds, read without MLflow: its import takes seconds, and whoever loads a model needs a path.
+
+    found = find(listed(folder), "people-de@candidate")      # or "people-de/3", or "people-de", the newest
+
+MLflow keeps models in the tables of its SQLite file, which stay as they are within one version of it (a test compares
+with what MLflow says). The file is opened for reading alone.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from fedsov.errors import ConfigurationError, WorkspaceUnusable, unknown
+from fedsov.storage.workspace import registry_of
+
+_DELETED = "Deleted_Internal"
+_VERSIONS = "SELECT name, version, source FROM model_versions WHERE current_stage IS NOT ? ORDER BY name, version"
+_ALIASES = "SELECT name, version, alias FROM registered_model_aliases ORDER BY alias"
+_TAGS = "SELECT name, version, key, value FROM model_version_tags ORDER BY key"
+
+
+@dataclass(frozen=True, slots=True)
+class ListedVersion:
+    """A version that a registry holds: its number, the aliases that point to it, its files' folder, its tags."""
+
+    name: str
+    version: int
+    folder: Path
+    aliases: tuple[str, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+def listed(folder: Path) -> tuple[ListedVersion, ...]:
+    """Every version in the registry of a folder, by name, oldest first; none where there is no registry.
+
+    Raises WorkspaceUnusable for a damaged one.
+    """
+    path = registry_of(folder)
+    if not path.exists():
+        return ()
+    aliases: dict[tuple[str, int], list[str]] = {}
+    tags: dict[tuple[str, int], dict[str, str]] = {}
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10)) as file:
+            versions = file.execute(_VERSIONS, (_DELETED,)).fetchall()
+            for name, version, alias in file.execute(_ALIASES):
+                aliases.setdefault((name, int(version)), []).append(alias)
+            for name, version, key, value in file.execute(_TAGS):
+                tags.setdefault((name, int(version)), {})[key] = value
+    except sqlite3.Error as error:
+        raise WorkspaceUnusable(f"the registry {path} cannot be read ({error}); restore your copy") from error
+    keyed = ((str(name), int(version), source) for name, version, source in versions)
+    return tuple(
+        ListedVersion(
+            name,
+            version,
+            Path(unquote(urlsplit(source).path)),
+            tuple(aliases.get((name, version), ())),
+            tags.get((name, version), {}),
+        )
+        for name, version, source in keyed
+    )
+
+
+def name_of(reference: str) -> str:
+    """The model's name in ``NAME``, ``NAME@ALIAS`` or ``NAME/VERSION``. Raises ConfigurationError for no such words."""
+    name = reference.partition("@")[0].partition("/")[0]
+    if not name or ("@" in reference and "/" in reference):
+        raise ConfigurationError(f"{reference!r} names no model; write NAME, NAME@ALIAS or NAME/VERSION")
+    return name
+
+
+def find(versions: Sequence[ListedVersion], reference: str) -> ListedVersion | None:
+    """The version that a reference names; None where no model has its name.
+
+    Args:
+        reference: ``NAME@ALIAS``, ``NAME/VERSION``, or ``NAME`` for the newest version.
+
+    Raises:
+        ConfigurationError: the model has no such version or alias; says what it has.
+    """
+    name = name_of(reference)
+    own = [version for version in versions if version.name == name]
+    if not own:
+        return None
+    if "@" in reference:
+        return _by_alias(own, reference.partition("@")[2])
+    if "/" not in reference:
+        return own[-1]
+    number = reference.partition("/")[2]
+    found = next((version for version in own if str(version.version) == number), None)
+    if found is None:
+        has = ", ".join(str(version.version) for version in own)
+        raise ConfigurationError(f"model {name} has no version {number!r}; it has {has}")
+    return found
+
+
+def _by_alias(own: Sequence[ListedVersion], alias: str) -> ListedVersion:
+    by_alias = {name: version for version in own for name in version.aliases}
+    if alias not in by_alias:
+        raise ConfigurationError(unknown(f"alias of model {own[0].name}", alias, sorted(by_alias)))
+    return by_alias[alias]
