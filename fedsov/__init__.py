@@ -3,6 +3,7 @@
     import fedsov
 
     result = fedsov.train(["federation.rounds=5"])   # the whole pattern; shows itself as a table
+    model = fedsov.load("DE", "stackoverflow-de@candidate")   # answers by model.predict(rows)
     fitted = fedsov.federate(model, {"DE": (X, y), "US": (X2, y2)}, rounds=10)   # arrays, as a simulation
 
 Importing this package loads no torch, flwr, mlflow or sdv; a name loads what it needs when it is first used.
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from fedsov.algorithms.catalogue import Algorithm
     from fedsov.algorithms.compression import Compression
     from fedsov.algorithms.local_steps import LocalSteps
+    from fedsov.api.inference.models import load
     from fedsov.api.resume import resume
     from fedsov.api.rows import rows
     from fedsov.api.train import train
@@ -36,6 +38,7 @@ __all__ = [
     "LocalSteps",
     "NetworkSpec",
     "federate",
+    "load",
     "register",
     "resume",
     "rows",
@@ -44,6 +47,7 @@ __all__ = [
 
 _HOMES = {
     "train": "fedsov.api.train",
+    "load": "fedsov.api.inference.models",
     "resume": "fedsov.api.resume",
     "rows": "fedsov.api.rows",
     "federate": "fedsov.simulation.federate",

@@ -1,4 +1,4 @@
-"""Which versions a registry holds, read without MLflow: its import takes seconds, and whoever loads a model needs a path.
+"""Which versions a registry holds, read without MLflow: its import takes seconds, and loading a model needs a path.
 
     found = find(listed(folder), "people-de@candidate")      # or "people-de/3", or "people-de", the newest
 
@@ -19,20 +19,27 @@ from fedsov.errors import ConfigurationError, WorkspaceUnusable, unknown
 from fedsov.storage.workspace import registry_of
 
 _DELETED = "Deleted_Internal"
-_VERSIONS = "SELECT name, version, source FROM model_versions WHERE current_stage IS NOT ? ORDER BY name, version"
+_VERSIONS = (
+    "SELECT name, version, source, run_id FROM model_versions WHERE current_stage IS NOT ? ORDER BY name, version"
+)
 _ALIASES = "SELECT name, version, alias FROM registered_model_aliases ORDER BY alias"
+_PARAMS = "SELECT key, value FROM params WHERE run_uuid = ?"
 _TAGS = "SELECT name, version, key, value FROM model_version_tags ORDER BY key"
 
 
 @dataclass(frozen=True, slots=True)
 class ListedVersion:
-    """A version that a registry holds: its number, the aliases that point to it, its files' folder, its tags."""
+    """A version that a registry holds: its number, the aliases that point to it, its files' folder, its tags, its run.
+
+    `run` is MLflow's id.
+    """
 
     name: str
     version: int
     folder: Path
     aliases: tuple[str, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
+    run: str = ""
 
 
 def listed(folder: Path) -> tuple[ListedVersion, ...]:
@@ -54,7 +61,7 @@ def listed(folder: Path) -> tuple[ListedVersion, ...]:
                 tags.setdefault((name, int(version)), {})[key] = value
     except sqlite3.Error as error:
         raise WorkspaceUnusable(f"the registry {path} cannot be read ({error}); restore your copy") from error
-    keyed = ((str(name), int(version), source) for name, version, source in versions)
+    keyed = ((str(name), int(version), source, run or "") for name, version, source, run in versions)
     return tuple(
         ListedVersion(
             name,
@@ -62,9 +69,20 @@ def listed(folder: Path) -> tuple[ListedVersion, ...]:
             Path(unquote(urlsplit(source).path)),
             tuple(aliases.get((name, version), ())),
             tags.get((name, version), {}),
+            run,
         )
-        for name, version, source in keyed
+        for name, version, source, run in keyed
     )
+
+
+def params_of(folder: Path, run: str) -> dict[str, str]:
+    """The settings of a run (MLflow's id) as the registry of a folder noted them. Raises WorkspaceUnusable."""
+    path = registry_of(folder)
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10)) as file:
+            return {str(key): str(value) for key, value in file.execute(_PARAMS, (run,))}
+    except sqlite3.Error as error:
+        raise WorkspaceUnusable(f"the registry {path} cannot be read ({error}); restore your copy") from error
 
 
 def name_of(reference: str) -> str:

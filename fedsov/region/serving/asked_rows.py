@@ -57,7 +57,9 @@ class RowsAsked:
         target: what it predicts.
         dataset: the data set that it was trained on, whose `description` the region's owner gave.
         served: whose people's rows the region may take, ISO codes.
-        jurisdiction: of all rows, where the file has no column that says it; "" where nobody said.
+        serves: the same in short, for a message.
+        jurisdiction: of all rows, as the caller says, of a file without a column that says it; "" where nobody said.
+        home: whose the rows are where neither says it; "" where that cannot be known.
         keep: columns that go along into the answers.
     """
 
@@ -67,7 +69,9 @@ class RowsAsked:
     dataset: str
     description: Description
     served: tuple[str, ...]
+    serves: str
     jurisdiction: str = ""
+    home: str = ""
     keep: tuple[str, ...] = ()
 
 
@@ -109,22 +113,23 @@ class AskedFile:
 
     def _check(self, names: Sequence[str]) -> None:
         asked = self._asked
-        listed = ", ".join(column.name for column in asked.columns)
+        asks = ", ".join(column.name for column in asked.columns)
         for column in asked.columns:
             if column.name not in names:
                 raise ColumnRefused(
-                    column.name, f"{asked.path} has no column {column.name!r}; the model asks for {listed}"
+                    column.name, f"{asked.path} has no column {column.name!r}; the model asks for {asks}"
                 )
         for name in asked.keep:
             if name not in names:
                 raise InputError(f"--keep {name}: {asked.path} has no such column; it has {', '.join(names)}")
         if self._scan.left_out:
             raise InputError(f"{counted(self._scan.left_out, 'row')} of {asked.path} do not fit its header; mend them")
-        if not self._has_jurisdictions and asked.jurisdiction not in asked.served:
-            whose = f"column {self._spec.jurisdiction!r}" if self._spec.jurisdiction != _NO_COLUMN else "no column"
+        if not self._has_jurisdictions and self._all_of not in asked.served:
+            named = "" if self._spec.jurisdiction == _NO_COLUMN else f" {self._spec.jurisdiction!r}"
+            what = f"has people of {self._all_of}" if self._all_of else f"has no column{named} of jurisdictions"
             raise InputError(
-                f"{asked.path} says by {whose} under whose law its people are; give --jurisdiction CODE, one of "
-                f"{', '.join(asked.served) or 'none that the region may serve'}"
+                f"{asked.path} {what}, and the region serves {asked.serves}; say whose the rows are by "
+                "--jurisdiction CODE, or have the region host them by `fedsov region set NAME serving.hosts=[CODE]`"
             )
         if self._has_jurisdictions and asked.jurisdiction:
             raise InputError(
@@ -132,8 +137,12 @@ class AskedFile:
                 "--jurisdiction out"
             )
 
+    @property
+    def _all_of(self) -> str:
+        return self._asked.jurisdiction or self._asked.home
+
     def batches(self) -> Iterator[AskedBatch]:
-        """The rows in their order. Raises InputError for what cannot be read, or people whom the region may not serve."""
+        """The rows in their order. Raises InputError for what cannot be read, or for people of another law."""
         before = 0
         for table in self._scan.tables():
             yield self._batch(table, before)
@@ -172,7 +181,7 @@ class AskedFile:
     def _codes(self, table: pa.Table, before: int) -> list[str]:
         """The code of each row. Raises InputError for one that is unknown, or whom the region may not serve."""
         if not self._has_jurisdictions:
-            return [self._asked.jurisdiction] * table.num_rows
+            return [self._all_of] * table.num_rows
         from fedsov.partition.arrow_columns import levels
 
         words, places = levels(table.column(self._spec.jurisdiction))
@@ -187,7 +196,7 @@ class AskedFile:
             raise InputError(
                 f"{self._asked.path}: in {counted(many, 'row')} of column {self._spec.jurisdiction!r}, first in row "
                 f"{row}, people are under a law that this region does not serve; it serves "
-                f"{', '.join(self._asked.served) or 'nobody'}"
+                f"{self._asked.serves}"
             )
         return [str(codes[place]) for place in places.tolist()]
 

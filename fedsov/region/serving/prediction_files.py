@@ -68,7 +68,8 @@ class PredictionFile:
         if self._suffix == ".parquet":
             import pyarrow.parquet as pq
 
-            return pq.ParquetWriter(self._file, schema, compression="zstd")
+            # without Arrow's own copy of the schema, what is added at the end is the schema's metadata
+            return pq.ParquetWriter(self._file, schema, compression="zstd", store_schema=False)
         from pyarrow.csv import CSVWriter
 
         return CSVWriter(self._file, schema)
