@@ -90,5 +90,8 @@ def brought(root: Path, region: str, found: FoundVersion) -> tuple[SavedModel, P
     saved, parameters = found.read()
     saved.check_whole()
     if found.owner == HUB:
-        raise ConfigurationError("pending")
+        raise ConfigurationError(
+            f"{saved.name} is the hub's model, and comes to a region through the hub's gate: "
+            f"`fedsov promote {saved.name} {saved.version} --region {region}`"
+        )
     return saved, parameters
